@@ -1,0 +1,71 @@
+# Everything runs from here. Needed: Python 3.11 or later, and make.
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-clean test check lint types contracts docs docs-check matrix docker bench lock clean
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+LOCK   := --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "make: Python 3.11 or later is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo.installed: requirements/demo.txt requirements/build.txt pyproject.toml | $(BIN)/python
+	$(INSTALL) --require-hashes -r requirements/demo.txt -r requirements/build.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev.installed: requirements/dev.txt pyproject.toml | $(BIN)/python
+	$(INSTALL) --require-hashes -r requirements/dev.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(VENV)/demo.installed ## the main job on an embedded PostgreSQL: data, sync workload, ranking
+	@$(BIN)/pgiostat demo
+
+demo-clean: $(VENV)/demo.installed ## remove the demo's server and data
+	@$(BIN)/pgiostat demo --clean
+
+test: $(VENV)/dev.installed ## all tests, on the embedded PostgreSQL 18
+	$(BIN)/python -m pytest
+
+check: lint types contracts docs-check test ## what a commit must pass
+
+lint: $(VENV)/dev.installed ## ruff: format and rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/dev.installed ## mypy, strict
+	$(BIN)/mypy
+
+contracts: $(VENV)/dev.installed ## who may import whom
+	$(BIN)/lint-imports
+
+docs: $(VENV)/dev.installed ## write the pages that are made from the code
+	$(BIN)/python -m tests.generated_docs
+
+docs-check: $(VENV)/dev.installed ## fail if those pages are not what the code says
+	$(BIN)/python -m tests.generated_docs --check
+
+matrix: $(VENV)/dev.installed ## server tests on PostgreSQL 13 to 18 (needs npm)
+	$(BIN)/python -m pytest -m server --servers npm
+
+docker: $(VENV)/dev.installed ## server tests in a container (needs a Docker daemon)
+	$(BIN)/python -m pytest -m server --servers docker
+
+bench: $(VENV)/dev.installed ## measure, side by side in one run
+	$(BIN)/python benchmarks/snapshot.py
+
+lock: $(VENV)/dev.installed ## make requirements/ anew from pyproject.toml
+	$(BIN)/uv pip compile $(LOCK) --extra demo -o requirements/demo.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK) --extra demo --group dev -c requirements/demo.txt -o requirements/dev.txt pyproject.toml
+	echo hatchling | $(BIN)/uv pip compile $(LOCK) -c requirements/dev.txt -o requirements/build.txt -
+
+clean: ## remove what make made here
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
