@@ -65,7 +65,7 @@ bench: $(VENV)/dev.installed ## measure, side by side in one run
 lock: $(VENV)/dev.installed ## make requirements/ anew from pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) --extra demo -o requirements/demo.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) --extra demo --group dev -c requirements/demo.txt -o requirements/dev.txt pyproject.toml
-	echo hatchling | $(BIN)/uv pip compile $(LOCK) -c requirements/dev.txt -o requirements/build.txt -
+	printf 'hatchling\neditables\n' | $(BIN)/uv pip compile $(LOCK) -c requirements/dev.txt -o requirements/build.txt -
 
 clean: ## remove what make made here
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
