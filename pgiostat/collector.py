@@ -1,0 +1,295 @@
+"""Take a reading: counters of all statements and of the server; texts and names apart.
+
+Nothing is subtracted here, and nothing is written there.
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from pgiostat import counters
+from pgiostat.counters import Reading
+from pgiostat.errors import PgiostatError
+from pgiostat.rows import Rows
+from pgiostat.server import STATEMENT_TIMEOUT, Session, explain, find_extension, text_of
+from pgiostat.snapshot import Markers, Settings, Snapshot
+
+__all__ = ["SETTINGS", "Collector", "Relation", "StatementKey", "monotonic"]
+
+SETTINGS = (
+    "block_size",
+    "shared_buffers",
+    "max_connections",
+    "max_parallel_workers",
+    "track_io_timing",
+    "compute_query_id",
+    "io_method",
+    "pg_stat_statements.max",
+    "pg_stat_statements.track",
+    "pg_stat_statements.track_planning",
+    "pg_stat_statements.track_utility",
+    "pg_stat_statements.save",
+)
+"""Settings that decide what the numbers mean; any user may ask for them."""
+
+TEXT_TIMEOUT = "5s"
+TEXT_BYTES = 16 * 1024 * 1024
+TEXT_CHARACTERS = 100_000
+
+_IO_SINCE = 160000
+_IO_BYTES_SINCE = 180000
+_COUNT_BYTES = 8
+
+StatementKey = tuple[int, int, int]
+"""(userid, dbid, queryid): what a text belongs to."""
+
+Relation = tuple[int, str, str, str]
+"""(relid of the table, schemaname, relname, part: heap, idx, toast or tidx)."""
+
+_sessions = itertools.count(1)
+
+
+def monotonic() -> float:
+    """Return seconds on a clock that nobody sets and that runs while the machine sleeps."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)
+
+
+class Collector:
+    """Takes snapshots over one connection.
+
+    packed: False reads row by row from the start; it is also what remains when a server or a
+    pooler in between cannot pack.  clock: seconds of the collector's own, for tests.
+    """
+
+    def __init__(
+        self, session: Session, *, packed: bool = True, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._session = session
+        self._clock = clock
+        self._number = next(_sessions)
+        self._packed = packed
+        self._prepare: bool | None = True
+        self._arrange()
+
+    @property
+    def session(self) -> Session:
+        """The connection and what is known of its server."""
+        return self._session
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether readings travel as one value; if not, row by row."""
+        return self._packed
+
+    def _arrange(self) -> None:
+        """Make the statements for the columns that this extension and this server have."""
+        extension = self._session.extension
+        version_num = self._session.server.version_num
+        schema = sql.Identifier(extension.schema)
+        info: sql.Composable = sql.SQL("NULL::timestamptz, NULL::int8")
+        if extension.has_info:
+            info = sql.SQL(
+                "(SELECT i.stats_reset FROM {0}.pg_stat_statements_info AS i),"
+                " (SELECT i.dealloc FROM {0}.pg_stat_statements_info AS i)"
+            ).format(schema)
+        self._statements = counters.STATEMENTS.reading(extension.columns)
+        self._views: list[tuple[Reading, str]] = [
+            (counters.DATABASES.reading(), "FROM pg_catalog.pg_stat_database AS s"),
+            # Only what was read at all: a relation that is missing has read nothing yet.
+            (
+                counters.RELATIONS.reading(),
+                (
+                    "FROM pg_catalog.pg_class AS s WHERE s.relkind IN ('r', 'm', 'i', 't')"
+                    " AND pg_stat_get_blocks_fetched(s.oid) > 0"
+                ),
+            ),
+        ]
+        if version_num >= _IO_SINCE:
+            newer = version_num >= _IO_BYTES_SINCE
+            missing = {"op_bytes"} if newer else {"read_bytes"}
+            names = {column.name for column in counters.IO.columns} - missing
+            self._views.append(
+                (counters.IO.reading(names), "FROM pg_catalog.pg_stat_io AS s"),
+            )
+        self._statements_sql = sql.SQL(text_of("statements")).format(
+            packed=sql.SQL(self._statements.packed),
+            schema=schema,
+            info=info,
+        )
+        self._rows_sql = sql.SQL(text_of("statements_rows")).format(
+            listed=sql.SQL(self._statements.listed),
+            schema=schema,
+        )
+        self._clock_sql = sql.SQL(text_of("clock")).format(info=info)
+        self._texts_sql = sql.SQL(text_of("texts")).format(schema=schema)
+        self._views_sql = sql.SQL(text_of("views")).format(
+            info=info,
+            settings=sql.SQL(", ").join(
+                sql.SQL("current_setting({}, true)").format(sql.Literal(name)) for name in SETTINGS
+            ),
+            tables=sql.SQL(", ").join(
+                sql.SQL(  # from our table of counters
+                    "(SELECT int8send(count(*)) ||"
+                    f" coalesce(string_agg({reading.packed}, ''::bytea), ''::bytea) {source})"
+                )
+                for reading, source in self._views
+            ),
+        )
+
+    def take(self) -> Snapshot:
+        """Return one reading.
+
+        Raises PgiostatError: connection-lost, reading-timed-out, extension-missing,
+        extension-not-preloaded, query-failed.
+        """
+        with explain(self._session.conn):
+            try:
+                return self._take()
+            except (
+                psycopg.errors.InvalidSqlStatementName,
+                psycopg.errors.DuplicatePreparedStatement,
+            ):
+                # A pooler handed us another server connection: prepare no more.
+                self._prepare = False
+                return self._take()
+            except (
+                psycopg.errors.UndefinedTable,
+                psycopg.errors.UndefinedColumn,
+                psycopg.errors.UndefinedFunction,
+                psycopg.errors.InvalidSchemaName,
+                psycopg.errors.FeatureNotSupported,  # cached plan must not change result type
+                psycopg.errors.InternalError_,
+            ):
+                # The extension was dropped, moved, or is of another version now.
+                self._session.extension = find_extension(self._session.conn)
+                self._arrange()
+                return self._take()
+
+    def _take(self) -> Snapshot:
+        began = time.perf_counter()
+        for _ in range(3):
+            started_at, taken_at, info, statements = self._read_statements()
+            clock = self._clock()
+            views = self._one(self._views_sql)
+            start_time, in_recovery, bgwriter_reset, statements_reset, dealloc, settings = views[:6]
+            # A reset between the two would put old rows beside a new mark, or the reverse.
+            if statements_reset == info[0]:
+                break
+        tables = {
+            reading.table.name: _unpack(reading, packed)
+            for (reading, _), packed in zip(self._views, views[6:], strict=True)
+        }
+        return Snapshot(
+            server=self._session.server,
+            session=self._number,
+            started_at=started_at,
+            taken_at=taken_at,
+            clock=clock,
+            settings=Settings(dict(zip(SETTINGS, settings, strict=True))),
+            markers=Markers(
+                start_time=start_time,
+                in_recovery=in_recovery,
+                bgwriter_reset=bgwriter_reset,
+                statements_reset=statements_reset,
+                dealloc=info[1] if info[1] is not None else dealloc,
+            ),
+            statements=statements,
+            databases=tables[counters.DATABASES.name],
+            io=tables.get(counters.IO.name),
+            relations=tables[counters.RELATIONS.name],
+            own_seconds=time.perf_counter() - began,
+        )
+
+    def _read_statements(self) -> tuple[datetime, datetime, tuple[Any, Any], Rows]:
+        if self._packed:
+            try:
+                started_at, packed, taken_at, *info = self._one(self._statements_sql)
+                return started_at, taken_at, (info[0], info[1]), _unpack(self._statements, packed)
+            except (ValueError, psycopg.errors.UndefinedFunction, psycopg.errors.SyntaxError):
+                self._packed = False
+        started_at, *info = self._one(self._clock_sql)
+        records = self._session.conn.execute(self._rows_sql).fetchall()
+        taken_at = self._one(self._clock_sql)[0]
+        rows = Rows.from_records(self._statements, records)
+        return started_at, taken_at, (info[0], info[1]), rows
+
+    def _one(self, query: sql.Composed | sql.SQL) -> tuple[Any, ...]:
+        with self._session.conn.cursor(binary=True) as cursor:
+            row = cursor.execute(query, prepare=self._prepare).fetchone()
+        if row is None:
+            raise PgiostatError("the server sent no row", slug="query-failed")
+        return tuple(row)
+
+    def texts(self, keys: Collection[StatementKey]) -> dict[StatementKey, str | bytes]:
+        """Return the texts of these statements, as many as one batch carries.
+
+        Those whose entries have gone are missing.  Bytes come from a SQL_ASCII database.  One
+        text that the connected database cannot show makes the server refuse them all: then
+        PgiostatError texts-unreadable, and no counter is lost.
+        """
+        conn = self._session.conn
+        wanted = set(keys)
+        if not wanted:
+            return {}
+        parameters = {
+            "queryids": sorted({queryid for _, _, queryid in wanted}),
+            "characters": TEXT_CHARACTERS,
+            "bytes": TEXT_BYTES,
+        }
+        with explain(conn):
+            conn.execute(text_of("timeout"), {"statement_timeout": TEXT_TIMEOUT})
+            try:
+                rows = conn.execute(self._texts_sql, parameters).fetchall()
+            except (
+                psycopg.errors.UntranslatableCharacter,  # 22P05
+                psycopg.errors.CharacterNotInRepertoire,  # 22021
+            ) as error:
+                raise PgiostatError(
+                    "the texts of statements cannot be shown in this database's encoding",
+                    detail=str(error).splitlines()[0],
+                    hint="Connect to a database with encoding UTF8.",
+                    slug="texts-unreadable",
+                ) from None
+            finally:
+                if not conn.closed:
+                    conn.execute(text_of("timeout"), {"statement_timeout": STATEMENT_TIMEOUT})
+        return {
+            (userid, dbid, queryid): text
+            for userid, dbid, queryid, text in rows
+            if text is not None and (userid, dbid, queryid) in wanted
+        }
+
+    def databases(self) -> dict[int, str]:
+        """Return names of databases by oid."""
+        with explain(self._session.conn):
+            rows = self._session.conn.execute(text_of("databases")).fetchall()
+        return {oid: name for oid, name, _ in rows}
+
+    def roles(self) -> dict[int, str]:
+        """Return names of roles by oid."""
+        with explain(self._session.conn):
+            return dict(self._session.conn.execute(text_of("roles")).fetchall())
+
+    def relations(self, relids: Sequence[int]) -> dict[int, Relation]:
+        """Return what these tables, indexes and TOAST tables are, by oid."""
+        with explain(self._session.conn):
+            rows = self._session.conn.execute(
+                text_of("relations"), {"relids": list(relids)}
+            ).fetchall()
+        return {relid: (owner, schema, name, part) for relid, owner, schema, name, part in rows}
+
+
+def _unpack(reading: Reading, packed: bytes) -> Rows:
+    """Return the rows of a packed value, or ValueError if any is missing."""
+    rows = Rows.unpack(reading, packed[_COUNT_BYTES:])
+    counted = int.from_bytes(packed[:_COUNT_BYTES], "big")
+    if len(rows) != counted:
+        msg = f"{len(rows)} rows of {reading.table.name} came, {counted} were counted"
+        raise ValueError(msg)
+    return rows

@@ -1,0 +1,367 @@
+"""THE table of counters: every column that is read from a server, each described once.
+
+From it are made the select list of a reading, the layout of its bytes, what is subtracted
+between two readings, the headers of CSV files and docs/counters.md.
+
+Sources are sections of the PostgreSQL documentation.  Versions in which a column appears
+were checked on servers 13 to 18 with every extension version from 1.4 on.
+"""
+
+from collections.abc import Container
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+from pgiostat.units import Unit
+
+__all__ = [
+    "DATABASES",
+    "IO",
+    "NAME_BYTES",
+    "RELATIONS",
+    "STATEMENTS",
+    "TABLES",
+    "Column",
+    "Kind",
+    "Reading",
+    "Table",
+]
+
+NAME_BYTES = 32
+"""Room for a backend type, object or context of pg_stat_io; the longest has 19 bytes."""
+
+
+class Kind(Enum):
+    """What a column is: how it travels and whether two readings are subtracted.
+
+    Each value is (SQL that makes fixed-width bytes, their layout, the layout kept, whether it
+    only grows).
+    """
+
+    OID = ("oidsend({})", ">u4", "i8", False)
+    ID = ("int8send({})", ">i8", "i8", False)
+    FLAG = ("boolsend({})", "?", "?", False)
+    NAME = (
+        f"convert_to(rpad({{}}, {NAME_BYTES}), 'UTF8')",
+        f"S{NAME_BYTES}",
+        f"S{NAME_BYTES}",
+        False,
+    )
+    COUNT = ("int8send(({})::int8)", ">i8", "i8", True)
+    GAUGE = ("int8send(({})::int8)", ">i8", "i8", False)
+    # Kept as whole microseconds: integer sums do not depend on the order of their terms.
+    TIME = ("float8send({})", ">f8", "i8", True)
+    EXTREME = ("float8send({})", ">f8", "f8", False)
+    INSTANT = ("timestamptz_send({})", ">i8", "i8", False)
+
+    @property
+    def send(self) -> str:
+        """SQL with one gap for the column; its result has always the same width."""
+        return self.value[0]
+
+    @property
+    def wire(self) -> str:
+        """Layout of those bytes, as numpy names it."""
+        return self.value[1]
+
+    @property
+    def kept(self) -> str:
+        """Layout in memory."""
+        return self.value[2]
+
+    @property
+    def is_counter(self) -> bool:
+        """Whether it only grows, so that two readings are subtracted."""
+        return self.value[3]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a statistics view.
+
+    name: PostgreSQL's newest.  older: earlier names, newest first.  since: the first version
+    of the table's `versioned_by` that has it, empty if all of ours have.  unit: of the server's
+    value.  expression: what to select where that is not the column itself.  null: what NULL means,
+    as SQL; a column without it is never NULL.
+    """
+
+    name: str
+    kind: Kind
+    unit: Unit
+    meaning: str
+    older: tuple[str, ...] = ()
+    since: str = ""
+    expression: str = ""
+    null: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A statistics view: its key first, then what it counts."""
+
+    name: str
+    versioned_by: str
+    source: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    def column(self, name: str) -> Column:
+        """Return a column by its newest name; KeyError if there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+    def reading(self, available: Container[str] | None = None) -> "Reading":
+        """Return what can be read where only these columns exist (None: all of them)."""
+        picked: list[tuple[Column, str]] = []
+        for column in self.columns:
+            if column.expression:
+                picked.append((column, column.expression))
+                continue
+            for name in (column.name, *column.older):
+                if available is None or name in available:
+                    picked.append((column, f"s.{name}"))
+                    break
+        return Reading(self, tuple(picked))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The columns of a table that one server has, with the SQL that selects each."""
+
+    table: Table
+    picked: tuple[tuple[Column, str], ...]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns, in the order in which they travel."""
+        return tuple(column for column, _ in self.picked)
+
+    @property
+    def packed(self) -> str:
+        """SQL for one row as bytes of fixed width."""
+        return "||".join(
+            column.kind.send.format(f"coalesce({sql}, {column.null})" if column.null else sql)
+            for column, sql in self.picked
+        )
+
+    @property
+    def listed(self) -> str:
+        """SQL for one row as ordinary columns, for servers that cannot pack them."""
+        casts = {Kind.COUNT: "::int8", Kind.GAUGE: "::int8", Kind.NAME: "::text"}
+        return ", ".join(
+            f"({sql}){casts.get(column.kind, '')} AS {column.name}" for column, sql in self.picked
+        )
+
+    @property
+    def wire(self) -> npt.DTypeLike:
+        """Layout of one packed row."""
+        return np.dtype([(column.name, column.kind.wire) for column in self.columns])
+
+
+_READS_NOTE = "not found in shared_buffers; may still come from the operating system's cache"
+
+STATEMENTS = Table(
+    name="pg_stat_statements",
+    versioned_by="pg_stat_statements",
+    source="F.30 pg_stat_statements",
+    key=("userid", "dbid", "queryid", "toplevel"),
+    columns=(
+        Column("userid", Kind.OID, Unit.NONE, "role that ran the statement"),
+        Column("dbid", Kind.OID, Unit.NONE, "database in which it ran"),
+        Column("queryid", Kind.ID, Unit.NONE, "hash of the statement's analysed tree", null="0"),
+        Column(
+            "masked",
+            Kind.FLAG,
+            Unit.NONE,
+            "queryid is NULL: the role lacks pg_read_all_stats",
+            expression="s.queryid IS NULL",
+        ),
+        Column(
+            "toplevel",
+            Kind.FLAG,
+            Unit.NONE,
+            "sent by a client; if not, its reads are in its caller's row too",
+            since="1.9",
+        ),
+        Column("calls", Kind.COUNT, Unit.CALLS, "executions that ended without an error"),
+        Column("rows", Kind.COUNT, Unit.ROWS, "rows returned or affected"),
+        Column(
+            "shared_blks_hit", Kind.COUNT, Unit.BLOCKS, "table and index blocks in shared_buffers"
+        ),
+        Column(
+            "shared_blks_read",
+            Kind.COUNT,
+            Unit.BLOCKS,
+            f"table and index blocks read: {_READS_NOTE}",
+        ),
+        Column("shared_blks_dirtied", Kind.COUNT, Unit.BLOCKS, "blocks changed for the first time"),
+        Column("shared_blks_written", Kind.COUNT, Unit.BLOCKS, "blocks written by the backend"),
+        Column("local_blks_hit", Kind.COUNT, Unit.BLOCKS, "blocks of temporary tables in memory"),
+        Column("local_blks_read", Kind.COUNT, Unit.BLOCKS, "blocks of temporary tables read"),
+        Column(
+            "temp_blks_read", Kind.COUNT, Unit.BLOCKS, "blocks of sort and hash spill files read"
+        ),
+        Column(
+            "temp_blks_written",
+            Kind.COUNT,
+            Unit.BLOCKS,
+            "blocks of sort and hash spill files written",
+        ),
+        Column(
+            "total_exec_time",
+            Kind.TIME,
+            Unit.MILLISECONDS,
+            "time spent executing",
+            older=("total_time",),
+        ),
+        Column(
+            "shared_blk_read_time",
+            Kind.TIME,
+            Unit.MILLISECONDS,
+            "time spent reading shared blocks (before 1.11: local blocks too); "
+            "counted only with track_io_timing; on PostgreSQL 18 time spent waiting for reads",
+            older=("blk_read_time",),
+        ),
+        Column(
+            "local_blk_read_time",
+            Kind.TIME,
+            Unit.MILLISECONDS,
+            "time spent reading local blocks",
+            since="1.11",
+        ),
+        Column(
+            "temp_blk_read_time",
+            Kind.TIME,
+            Unit.MILLISECONDS,
+            "time spent reading spill files",
+            since="1.10",
+        ),
+        Column(
+            "min_exec_time",
+            Kind.EXTREME,
+            Unit.MILLISECONDS,
+            "quickest execution; read to notice that an entry was made anew",
+            older=("min_time",),
+        ),
+        Column(
+            "max_exec_time",
+            Kind.EXTREME,
+            Unit.MILLISECONDS,
+            "slowest execution; read to notice that an entry was made anew",
+            older=("max_time",),
+        ),
+        Column(
+            "stats_since",
+            Kind.INSTANT,
+            Unit.NONE,
+            "when the entry was made: what tells a grown entry from a new one",
+            since="1.11",
+        ),
+    ),
+)
+
+DATABASES = Table(
+    name="pg_stat_database",
+    versioned_by="PostgreSQL",
+    source="27.2.17 pg_stat_database",
+    key=("datid",),
+    columns=(
+        Column("datid", Kind.OID, Unit.NONE, "database; 0 for the catalogs that all share"),
+        Column("xact_commit", Kind.COUNT, Unit.TRANSACTIONS, "transactions committed"),
+        Column("xact_rollback", Kind.COUNT, Unit.TRANSACTIONS, "transactions rolled back"),
+        Column(
+            "blks_read",
+            Kind.COUNT,
+            Unit.BLOCKS,
+            f"blocks read, local ones too: {_READS_NOTE}; "
+            "PostgreSQL 13 to 15 also count blocks added to a table",
+        ),
+        Column("blks_hit", Kind.COUNT, Unit.BLOCKS, "blocks found in shared_buffers"),
+        Column("temp_bytes", Kind.COUNT, Unit.BYTES, "bytes written to temporary files"),
+        Column(
+            "blk_read_time",
+            Kind.TIME,
+            Unit.MILLISECONDS,
+            "time spent reading blocks; counted only with track_io_timing",
+        ),
+        Column(
+            "stats_reset",
+            Kind.INSTANT,
+            Unit.NONE,
+            "when these counters were last reset",
+            null="'-infinity'",
+        ),
+    ),
+)
+
+IO = Table(
+    name="pg_stat_io",
+    versioned_by="PostgreSQL",
+    source="27.2.13 pg_stat_io",
+    key=("backend_type", "object", "context"),
+    columns=(
+        # A cell is NULL where such an operation cannot happen: that is a true zero.
+        Column("backend_type", Kind.NAME, Unit.NONE, "who read"),
+        Column("object", Kind.NAME, Unit.NONE, "what was read: relation, temp relation, wal"),
+        Column("context", Kind.NAME, Unit.NONE, "how: normal, vacuum, bulkread, bulkwrite, init"),
+        Column(
+            "reads",
+            Kind.COUNT,
+            Unit.OPERATIONS,
+            "reads: operations on PostgreSQL 18, where one may fetch up to 16 blocks; "
+            "blocks on 16 and 17",
+            null="0",
+        ),
+        Column("read_bytes", Kind.COUNT, Unit.BYTES, "bytes read", since="18", null="0"),
+        Column(
+            "op_bytes", Kind.GAUGE, Unit.BYTES, "bytes of each read, on 16 and 17 only", null="0"
+        ),
+        Column("read_time", Kind.TIME, Unit.MILLISECONDS, "time spent reading", null="0"),
+        Column("hits", Kind.COUNT, Unit.BLOCKS, "blocks found in shared_buffers", null="0"),
+        Column(
+            "stats_reset",
+            Kind.INSTANT,
+            Unit.NONE,
+            "when these counters were last reset",
+            null="'-infinity'",
+        ),
+    ),
+)
+
+RELATIONS = Table(
+    name="pg_statio_all_tables",
+    versioned_by="PostgreSQL",
+    source="27.2.20 pg_statio_all_tables",
+    key=("relid",),
+    columns=(
+        # One row for each table, index and TOAST table, from the functions of which the view is
+        # made: the view itself joins and groups the catalog, at eight times the cost.
+        Column(
+            "relid",
+            Kind.OID,
+            Unit.NONE,
+            "table, index or TOAST table of the connected database",
+            expression="s.oid",
+        ),
+        Column(
+            "blks_read",
+            Kind.COUNT,
+            Unit.BLOCKS,
+            f"blocks read; added up by table as heap, idx, toast and tidx: {_READS_NOTE}",
+            expression="pg_stat_get_blocks_fetched(s.oid) - pg_stat_get_blocks_hit(s.oid)",
+        ),
+        Column(
+            "blks_hit",
+            Kind.COUNT,
+            Unit.BLOCKS,
+            "blocks found in shared_buffers",
+            expression="pg_stat_get_blocks_hit(s.oid)",
+        ),
+    ),
+)
+
+TABLES = (STATEMENTS, DATABASES, IO, RELATIONS)

@@ -1,0 +1,413 @@
+"""What happened between two readings: diff(older, newer) -> Delta.
+
+The only place where counters are subtracted.  Each row says against what (its basis), each
+interval how good it is (its quality), and what could not be told is counted, not made up.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from pgiostat.keys import Keyed, Places
+from pgiostat.rows import Counts, Rows, to_pg_time
+from pgiostat.snapshot import Settings, Snapshot
+
+__all__ = ["Basis", "Delta", "Quality", "RowDeltas", "diff"]
+
+Mask = npt.NDArray[np.bool_]
+
+
+class Basis(IntEnum):
+    """Against what a row's numbers were taken."""
+
+    PREVIOUS = 0
+    """The same entry was in the older reading: subtracted."""
+    NEW = 1
+    """The entry was made in the interval: all it has counted happened in it."""
+    RESET = 2
+    """The entry was reset in the interval: counted since then, what came before is lost."""
+    REINSERTED = 3
+    """The entry was evicted and came back: counted since then, what came before is lost."""
+    UNKNOWN = 4
+    """It cannot be told what part of the numbers belongs to the interval: a lower bound."""
+
+
+class Quality(StrEnum):
+    """What is to be known of an interval before its numbers are believed."""
+
+    OK = "ok"
+    FIRST = "first"
+    OTHER_SERVER = "other server"
+    RESTART = "restart"
+    RESET = "reset"
+    CLOCK_JUMP = "clock jump"
+    GAP = "gap"
+    EVICTING = "evicting"
+
+
+GAP_FACTOR = 2.0
+"""An interval this many times as long as was asked for is a gap."""
+
+CLOCK_TOLERANCE_SECONDS = 1.0
+CLOCK_TOLERANCE_SHARE = 0.05
+
+CHANCE_OF_EQUAL_EXTREMES = 10
+
+EVICTED_SHARE = 20
+EVICTED_AT_LEAST = 10
+"""One eviction drops max(10, 5 % of pg_stat_statements.max) entries (pg_stat_statements.c)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowDeltas:
+    """Rows that changed in the interval; basis: one Basis a row, as uint8."""
+
+    rows: Rows
+    basis: npt.NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def total(self, name: str) -> int:
+        """Return the sum of a counter."""
+        return self.rows.total(name)
+
+
+@dataclass(frozen=True, eq=False)
+class Delta:
+    """What happened between two readings.
+
+    older: None in the first.  seconds: measured length; None in the first.
+    statements, databases, io, relations: only rows in which anything happened.
+    appeared, vanished: entries of pg_stat_statements.  dealloc: how often entries were evicted;
+    None where that is not told (before extension 1.9).  unknown: rows with numbers that cannot be
+    assigned to the interval and are not counted.
+    """
+
+    older: Snapshot | None
+    newer: Snapshot
+    seconds: float | None
+    qualities: tuple[Quality, ...]
+    statements: RowDeltas
+    databases: RowDeltas
+    io: RowDeltas | None
+    relations: RowDeltas
+    appeared: int
+    vanished: int
+    dealloc: int | None
+    unknown: int
+
+    @property
+    def quality(self) -> Quality:
+        """The gravest of its qualities."""
+        return self.qualities[0]
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that decide what the numbers mean."""
+        return self.newer.settings
+
+    @property
+    def since(self) -> datetime | None:
+        """When the interval began, by the server's clock."""
+        return self.older.taken_at if self.older else None
+
+    @property
+    def until(self) -> datetime:
+        """When it ended."""
+        return self.newer.taken_at
+
+    @property
+    def evicted(self) -> int | None:
+        """About how many entries were evicted; at least those that vanished."""
+        if self.dealloc is None or self.settings.max_statements is None:
+            return None
+        each = max(EVICTED_AT_LEAST, self.settings.max_statements // EVICTED_SHARE)
+        return self.dealloc * each
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether both sides of a reconciliation were counted from end to end."""
+        lost = {Quality.FIRST, Quality.OTHER_SERVER, Quality.RESTART, Quality.RESET}
+        return not lost.intersection(self.qualities)
+
+    @cached_property
+    def toplevel(self) -> Mask:
+        """Which statement rows count in totals: nested ones are in their callers' rows too."""
+        given = self.statements.rows.get("toplevel")
+        return np.ones(len(self.statements), dtype=bool) if given is None else given.astype(bool)
+
+    @property
+    def statement_blocks(self) -> int:
+        """Shared and local blocks read by statements that clients sent."""
+        rows = self.statements.rows
+        blocks = rows["shared_blks_read"] + rows["local_blks_read"]
+        return int(blocks[self.toplevel].sum())
+
+    @property
+    def server_blocks(self) -> int | None:
+        """Blocks read by the whole server, or None if its own counters were discontinuous."""
+        if not self.is_complete:
+            return None
+        return self.databases.total("blks_read")
+
+    @property
+    def coverage(self) -> float | None:
+        """What share of the server's block reads the statements explain.
+
+        Over a single interval it may pass 1, or fall: statements are counted when they end, the
+        server's own counters up to 10 s later.  Over several intervals that cancels.
+        """
+        whole = self.server_blocks
+        return self.statement_blocks / whole if whole else None
+
+
+def diff(
+    older: Snapshot | None, newer: Snapshot, *, expected_seconds: float | None = None
+) -> Delta:
+    """Return what happened between two readings of one server.
+
+    expected_seconds: the interval asked for; one much longer is a gap.  Without an older reading,
+    or with one of another server or another shape, the newer is only a baseline.
+    """
+    if older is None:
+        return _baseline(newer, Quality.FIRST)
+    if older.server.identity != newer.server.identity:
+        return _baseline(newer, Quality.OTHER_SERVER)
+    if older.has_toplevel != newer.has_toplevel:
+        # ALTER EXTENSION UPDATE: what was one row may now be two.
+        return _baseline(newer, Quality.FIRST)
+    seconds, jumped = _elapsed(older, newer)
+    place = newer.keyed.places_in(older.keyed)
+    vanished = len(older.keyed.rows) - int((place >= 0).sum())
+    discarded = _discarded(older, newer)
+    renewed = _renewed(older, newer, place)
+    dealloc = _dealloc(older, newer, renewed=renewed)
+    evicting = not renewed and (vanished > 0 if dealloc is None else dealloc > 0)
+    statements, unknown = _statements(older, newer, place, renewed=renewed, evicting=evicting)
+    databases = _views(older.databases, newer.databases, discarded=discarded)
+    io = None
+    if older.io is not None and newer.io is not None:
+        io = _views(older.io, newer.io, discarded=discarded)
+    # Without evictions an entry vanishes by pg_stat_statements_reset(userid, dbid, queryid).
+    dropped = vanished > 0 and not evicting and older.masked == newer.masked
+    gap = older.session != newer.session or (
+        expected_seconds is not None and seconds > GAP_FACTOR * expected_seconds
+    )
+    # A killed backend makes the server start all others anew, but not with a new start time.
+    restarted = older.markers.start_time != newer.markers.start_time or (
+        renewed and _marker_moved(older, newer)
+    )
+    anew = np.concatenate([statements.basis, databases.basis]) == Basis.RESET
+    reset = renewed or discarded or dropped or bool(anew.any())
+    found = {
+        Quality.RESTART: restarted,
+        Quality.RESET: reset and not restarted,
+        Quality.CLOCK_JUMP: jumped,
+        Quality.GAP: gap,
+        Quality.EVICTING: evicting,
+    }
+    qualities = [quality for quality, holds in found.items() if holds]
+    return Delta(
+        older=older,
+        newer=newer,
+        seconds=seconds,
+        qualities=tuple(qualities) or (Quality.OK,),
+        statements=statements,
+        databases=databases,
+        io=io,
+        relations=_views(older.relations, newer.relations, discarded=discarded),
+        appeared=int((place < 0).sum()),
+        vanished=vanished,
+        dealloc=dealloc,
+        unknown=unknown,
+    )
+
+
+def _baseline(newer: Snapshot, quality: Quality) -> Delta:
+    none = np.zeros(0, dtype=np.intp)
+    basis = np.zeros(0, dtype=np.uint8)
+
+    def empty(rows: Rows) -> RowDeltas:
+        return RowDeltas(rows.take(none), basis)
+
+    return Delta(
+        older=None,
+        newer=newer,
+        seconds=None,
+        qualities=(quality,),
+        statements=empty(newer.statements),
+        databases=empty(newer.databases),
+        io=None if newer.io is None else empty(newer.io),
+        relations=empty(newer.relations),
+        appeared=0,
+        vanished=0,
+        dealloc=None,
+        unknown=0,
+    )
+
+
+def _elapsed(older: Snapshot, newer: Snapshot) -> tuple[float, bool]:
+    """Return the measured seconds, and whether the server's clock was set meanwhile."""
+    server = (newer.taken_at - older.taken_at).total_seconds()
+    own = newer.clock - older.clock
+    tolerance = CLOCK_TOLERANCE_SECONDS + CLOCK_TOLERANCE_SHARE * own
+    if abs(server - own) > tolerance:
+        return own, True
+    return server, False
+
+
+def _common(old: Rows, new: Rows) -> tuple[str, ...]:
+    """Return the counters that both have: an extension may be updated between two readings."""
+    return tuple(name for name in new.counter_names if name in old)
+
+
+def _matrix(rows: Rows, names: Sequence[str]) -> Counts:
+    """Return these counters, one a row of the matrix."""
+    if tuple(names) == rows.counter_names:
+        return rows.counters
+    return np.stack([rows[name] for name in names])
+
+
+def _marker_moved(older: Snapshot, newer: Snapshot) -> bool:
+    """Return whether pg_stat_bgwriter began anew, on every version a mark of a crash."""
+    return older.markers.bgwriter_reset != newer.markers.bgwriter_reset
+
+
+def _discarded(older: Snapshot, newer: Snapshot) -> bool:
+    """Return whether all cumulative statistics were thrown away, as after a crash.
+
+    The reset time of pg_stat_database stays NULL then from 15 on, so pg_stat_bgwriter's tells;
+    pg_stat_reset_shared('bgwriter') moves that one alone.  The start time does not move when a
+    single backend was killed.
+    """
+    if not _marker_moved(older, newer):
+        return False
+    old, new = older.markers, newer.markers
+    if old.start_time != new.start_time or old.statements_reset != new.statements_reset:
+        return True
+    before, after = Keyed.of_view(older.databases), Keyed.of_view(newer.databases)
+    place = after.places_in(before)
+    hit = place >= 0
+    return bool(
+        (newer.databases["blks_read"][hit] < older.databases["blks_read"][place[hit]]).any()
+    )
+
+
+def _recreated(before: Rows, after: Rows, place: Places) -> tuple[Mask, Mask]:
+    """Return which rows were surely made anew, and which surely go on.
+
+    Without stats_since: a counter that fell, a minimum that rose from above zero, or a maximum
+    that fell shows a new entry; it is seen in 34 to 100 % of cases, and never wrongly.  Equal
+    extremes and nothing that fell show the same entry.  Statements hidden from us are one row
+    for many entries: it shows neither.
+    """
+    now = np.flatnonzero((place >= 0) & ~after["masked"])
+    then = place[now]
+    names = _common(before, after)
+    fell = (_matrix(after, names)[:, now] < _matrix(before, names)[:, then]).any(axis=0)
+    old_min, new_min = before["min_exec_time"][then], after["min_exec_time"][now]
+    old_max, new_max = before["max_exec_time"][then], after["max_exec_time"][now]
+    fell |= ((new_min > old_min) & (old_min > 0)) | (new_max < old_max)
+    same = ~fell & (new_min == old_min) & (new_max == old_max) & (old_min > 0)
+    made, goes_on = np.zeros(len(place), dtype=bool), np.zeros(len(place), dtype=bool)
+    made[now], goes_on[now] = fell, same
+    return made, goes_on
+
+
+def _renewed(older: Snapshot, newer: Snapshot, place: Places) -> bool:
+    """Return whether all of pg_stat_statements began anew."""
+    old, new = older.markers.statements_reset, newer.markers.statements_reset
+    if old is not None and new is not None:
+        return old != new
+    # Server 13, or an extension before 1.9: there is no mark.  Our own statement was called in
+    # each reading, so that it is the likeliest to show it.  By chance a quick statement has the
+    # same extremes as before, about once in a thousand.
+    before, after = older.keyed.rows, newer.keyed.rows
+    made, goes_on = _recreated(before, after, place)
+    emptied = len(before) > 0 and not (place >= 0).any()
+    return emptied or int(made.sum()) > CHANCE_OF_EQUAL_EXTREMES * int(goes_on.sum())
+
+
+def _dealloc(older: Snapshot, newer: Snapshot, *, renewed: bool) -> int | None:
+    then, now = older.markers.dealloc, newer.markers.dealloc
+    if then is None or now is None:
+        return None
+    return now if renewed or now < then else now - then
+
+
+def _statements(
+    older: Snapshot, newer: Snapshot, place: Places, *, renewed: bool, evicting: bool
+) -> tuple[RowDeltas, int]:
+    """Return what each statement did, and how many rows could not be assigned."""
+    before, after = older.keyed.rows, newer.keyed.rows
+    hit = place >= 0
+    basis = np.full(len(after), Basis.NEW, dtype=np.uint8)
+    anew = Basis.REINSERTED if evicting and not renewed else Basis.RESET
+    since_old, since_new = before.get("stats_since"), after.get("stats_since")
+    # A privilege that came or went gives old entries new names.  Otherwise an entry that was not
+    # there has begun to count since: one that is older waited for the end of its first call.
+    renamed = older.masked != newer.masked and int(hit.sum()) < len(before)
+    if since_old is not None and since_new is not None:
+        # Extension 1.11 and later: the entry itself says when it was made.
+        same = since_old[place[hit]] == since_new[hit]
+        basis[hit] = np.where(same, np.uint8(Basis.PREVIOUS), np.uint8(anew))
+        if renamed:
+            basis[~hit & (since_new < to_pg_time(older.started_at))] = Basis.UNKNOWN
+    elif renewed:
+        basis[hit] = Basis.RESET
+    else:
+        made, _ = _recreated(before, after, place)
+        basis[hit] = Basis.PREVIOUS
+        basis[made] = anew
+        if renamed:
+            basis[~hit] = Basis.UNKNOWN
+    names = _common(before, after)
+    amounts = _matrix(after, names).copy()
+    then = _matrix(before, names)
+    previous = basis == Basis.PREVIOUS
+    if previous.all():
+        amounts -= then[:, place]
+    else:
+        amounts[:, previous] -= then[:, place[previous]]
+    # Statements hidden from us are one row before 1.11: if it fell, one of them has gone, and
+    # what is left is a lower bound.
+    fell = previous & (amounts < 0).any(axis=0)
+    basis[fell] = Basis.UNKNOWN
+    np.maximum(amounts, 0, out=amounts)
+    unassigned = ~hit & (basis == Basis.UNKNOWN)
+    amounts[:, unassigned] = 0
+    rows, changed = _changed(after, names, amounts)
+    return RowDeltas(rows, basis[changed]), int(unassigned.sum() + fell.sum())
+
+
+def _changed(rows: Rows, names: tuple[str, ...], amounts: Counts) -> tuple[Rows, Places]:
+    """Return the rows in which anything happened, and their places."""
+    changed = np.flatnonzero(amounts.any(axis=0))
+    attributes = {name: array[changed] for name, array in rows.attributes.items()}
+    return Rows(rows.table, attributes, names, amounts[:, changed]), changed
+
+
+def _views(older: Rows, newer: Rows, *, discarded: bool) -> RowDeltas:
+    """Return what a cumulative view counted, by its key; a row that began anew says so."""
+    place = Keyed.of_view(newer).places_in(Keyed.of_view(older))
+    hit = place >= 0
+    then = place[hit]
+    names = _common(older, newer)
+    amounts = _matrix(newer, names).copy()
+    anew = hit & discarded
+    reset = newer.get("stats_reset")
+    if reset is not None:
+        anew[hit] |= reset[hit] != older["stats_reset"][then]
+    anew[hit] |= (amounts[:, hit] < _matrix(older, names)[:, then]).any(axis=0)
+    basis = np.where(hit, np.uint8(Basis.PREVIOUS), np.uint8(Basis.NEW))
+    basis[anew] = Basis.RESET
+    previous = hit & ~anew
+    amounts[:, previous] -= _matrix(older, names)[:, place[previous]]
+    rows, changed = _changed(newer, names, amounts)
+    return RowDeltas(rows, basis[changed])

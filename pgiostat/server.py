@@ -1,0 +1,287 @@
+"""Connect as libpq does, find pg_stat_statements, and say what this server can tell and why not."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, LiteralString, cast
+
+import psycopg
+from psycopg import conninfo, sql
+
+from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.snapshot import Server
+
+__all__ = [
+    "SQL_MARK",
+    "Extension",
+    "Session",
+    "connect",
+    "explain",
+    "find_extension",
+    "redacted",
+    "text_of",
+]
+
+SQL_MARK = "/* pgiostat */"
+"""In every statement that we send, where PostgreSQL 18 does not strip it."""
+
+APPLICATION_NAME = "pgiostat"
+STATEMENT_TIMEOUT = "10s"
+CONNECT_TIMEOUT_SECONDS = 10
+
+_PASSWORD_IN_URI = re.compile(r"(://[^:/@\s]*:)[^@\s]*@")
+_PASSWORD_KEYWORD = re.compile(
+    r"((?:ssl)?password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&\"]+)", re.IGNORECASE
+)
+
+
+@cache
+def text_of(name: str) -> LiteralString:
+    """Return a statement of pgiostat/sql, without the comment lines that explain it to us."""
+    text = files("pgiostat").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
+    return cast("LiteralString", "\n".join(lines).strip())
+
+
+def redacted(text: str) -> str:
+    """Return a connection string or an error message without its password.
+
+    >>> redacted("postgresql://app:s3cret@db/app")
+    'postgresql://app:***@db/app'
+    >>> redacted("host=db password='s3 cret' user=app")
+    'host=db password=*** user=app'
+    """
+    return _PASSWORD_KEYWORD.sub(r"\1***", _PASSWORD_IN_URI.sub(r"\1***@", text))
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """Where pg_stat_statements lives in the connected database, and which columns it has."""
+
+    schema: str
+    version: str
+    columns: frozenset[str]
+    has_info: bool
+
+
+@dataclass(slots=True)
+class Session:
+    """One connection, set up for reading only, and what is known of its other end."""
+
+    conn: psycopg.Connection[Any]
+    server: Server
+    extension: Extension
+
+    def close(self) -> None:
+        """End the connection; a broken one too."""
+        self.conn.close()
+
+
+def connect(dsn: str = "", *, label: str = "") -> Session:
+    """Connect by a URI, keywords, PG* variables, service file and .pgpass, as libpq does.
+
+    Raises PgiostatError: dsn-invalid, server-unreachable, password-wrong, role-missing,
+    database-missing, connection-refused-by-server, extension-missing, extension-not-preloaded.
+    """
+    conn = _open(dsn)
+    try:
+        with explain(conn):
+            conn.execute(text_of("session"), {"statement_timeout": STATEMENT_TIMEOUT})
+            extension = find_extension(conn, dsn)
+            server = _identify(conn, label, extension)
+            _check_preloaded(conn, extension)
+    except BaseException:
+        conn.close()
+        raise
+    return Session(conn, server, extension)
+
+
+def _open(dsn: str, **keywords: str | int) -> psycopg.Connection[Any]:
+    try:
+        given = conninfo.conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError as error:
+        raise PgiostatError(
+            "invalid connection string",
+            detail=_sentence(redacted(str(error))),
+            hint='Use a URI ("postgresql://user@host:5432/dbname") or keywords '
+            '("host=db dbname=app user=pgiostat").',
+            slug="dsn-invalid",
+            status=ExitStatus.USAGE,
+        ) from None
+    given.setdefault("connect_timeout", CONNECT_TIMEOUT_SECONDS)
+    # Read by poolers and pg_stat_activity; a name of the user's own wins.
+    given.setdefault("fallback_application_name", APPLICATION_NAME)
+    given.update(keywords)
+    try:
+        return psycopg.connect(**cast("Any", given), autocommit=True)
+    except psycopg.OperationalError as error:
+        raise _refusal(given, redacted(str(error))) from None
+
+
+def _refusal(given: Mapping[str, Any], text: str) -> PgiostatError:
+    """Return what a failed connection means.
+
+    libpq hands on the server's words without their SQLSTATE, so the English words are matched;
+    in any other language the general case remains, with the server's words as DETAIL.
+    """
+    where = f'"{given.get("host") or "local socket"}"'
+    reason = text.splitlines()[-1].rpartition("FATAL:")[2].strip() if text else ""
+    detail = _sentence(reason or text)
+    if "password" in text and ("authentication failed" in text or "no password supplied" in text):
+        return PgiostatError(
+            f"server {where} refused the password",
+            detail=detail,
+            hint="Put the password in ~/.pgpass (mode 0600) or PGPASSWORD, and check the user.",
+            slug="password-wrong",
+        )
+    if re.search(r'database ".*" does not exist', text):
+        return PgiostatError(
+            f'database "{given.get("dbname") or given.get("user") or ""}" does not exist',
+            detail=detail,
+            hint="List the databases with: psql -l",
+            slug="database-missing",
+        )
+    if re.search(r'role ".*" does not exist', text):
+        return PgiostatError(
+            f"server {where} does not know the role",
+            detail=detail,
+            hint="Give the role with user= or PGUSER.",
+            slug="role-missing",
+        )
+    if "FATAL" in text:
+        return PgiostatError(
+            f"server {where} refused the connection",
+            detail=detail,
+            slug="connection-refused-by-server",
+        )
+    return PgiostatError(
+        f"could not connect to server {where}",
+        detail=_sentence(" ".join(text.split())),
+        hint="Is the server running, and does it accept connections there?",
+        slug="server-unreachable",
+    )
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    if not text:
+        return ""
+    return text[0].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
+
+
+@contextmanager
+def explain(conn: psycopg.Connection[Any] | None = None) -> Iterator[None]:
+    """Turn psycopg's errors into ours: connection-lost, extension-…, query-failed."""
+    try:
+        yield
+    except psycopg.errors.ObjectNotInPrerequisiteState as error:  # 55000
+        raise _not_preloaded(error) from None
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        if error.sqlstate == "57014":  # query_canceled: our statement_timeout
+            raise PgiostatError(
+                "reading the statistics took too long",
+                detail=_sentence(str(error).splitlines()[0]),
+                hint=f"The limit is {STATEMENT_TIMEOUT}.",
+                slug="reading-timed-out",
+            ) from None
+        if conn is None or conn.closed or conn.broken or (error.sqlstate or "").startswith("57P"):
+            raise PgiostatError(
+                "connection to the server was lost",
+                detail=_sentence(redacted(str(error)).splitlines()[0]) if str(error) else None,
+                slug="connection-lost",
+            ) from None
+        raise _failed(error) from None
+    except psycopg.Error as error:
+        raise _failed(error) from None
+
+
+def _failed(error: psycopg.Error) -> PgiostatError:
+    words = str(error).splitlines()
+    return PgiostatError(
+        "the server could not answer a reading",
+        detail=f"{error.sqlstate or 'No SQLSTATE'}: {_sentence(words[0]) if words else ''}",
+        slug="query-failed",
+    )
+
+
+def _not_preloaded(error: psycopg.Error | None = None) -> PgiostatError:
+    words = str(error).splitlines()[0] if error else ""
+    return PgiostatError(
+        "pg_stat_statements is not preloaded on this server",
+        detail=_sentence(words),
+        hint="Add pg_stat_statements to shared_preload_libraries and restart the server "
+        "(on RDS: in the parameter group).",
+        slug="extension-not-preloaded",
+    )
+
+
+def find_extension(conn: psycopg.Connection[Any], dsn: str = "") -> Extension:
+    """Find pg_stat_statements in the connected database.
+
+    Raises PgiostatError extension-missing; its DETAIL names the databases that have it.
+    """
+    row = conn.execute(text_of("extension"), {}).fetchone()
+    if row is not None:
+        schema, version, columns, has_info = row
+        return Extension(schema, version, frozenset(columns or ()), has_info)
+    here = conn.info.dbname
+    elsewhere = _databases_with_extension(conn, dsn)
+    create = f'run CREATE EXTENSION pg_stat_statements in "{here}".'
+    if elsewhere:
+        names = ", ".join(f'"{name}"' for name in elsewhere)
+        plural = "databases" if len(elsewhere) > 1 else "database"
+        detail = f"It is installed in {plural} {names} of this server."
+        hint = f"Connect there (one database shows the statements of all), or {create}"
+    else:
+        detail = "It is in no database of this server that we may connect to."
+        hint = create[0].upper() + create[1:]
+    raise PgiostatError(
+        f'pg_stat_statements is not installed in database "{here}"',
+        detail=detail,
+        hint=hint,
+        slug="extension-missing",
+    )
+
+
+def _databases_with_extension(conn: psycopg.Connection[Any], dsn: str) -> list[str]:
+    found = []
+    for _, name, allowed in conn.execute(text_of("databases")).fetchall():
+        if not allowed or name == conn.info.dbname:
+            continue
+        try:
+            other = _open(dsn, dbname=name, connect_timeout=2)
+        except PgiostatError:
+            continue  # no right to connect there: it cannot be named
+        with other:
+            if other.execute(text_of("extension"), {}).fetchone() is not None:
+                found.append(name)
+    return found
+
+
+def _identify(conn: psycopg.Connection[Any], label: str, extension: Extension) -> Server:
+    version, version_num, dbname, dbid, user, userid, address, system_identifier = cast(
+        "tuple[Any, ...]", conn.execute(text_of("server")).fetchone()
+    )
+    host = conn.info.host or "local"
+    return Server(
+        label=label or f"{'local' if host.startswith('/') else host}:{conn.info.port}",
+        host=host,
+        port=conn.info.port,
+        dbname=dbname,
+        dbid=dbid,
+        user=user,
+        userid=userid,
+        system_identifier=system_identifier,
+        address=address,
+        version=version.split(" ")[0],
+        version_num=version_num,
+        extension_version=extension.version,
+    )
+
+
+def _check_preloaded(conn: psycopg.Connection[Any], extension: Extension) -> None:
+    schema = sql.Identifier(extension.schema)
+    conn.execute(sql.SQL(text_of("probe")).format(schema=schema))

@@ -1,0 +1,1 @@
+SELECT /* pgiostat */ clock_timestamp(), {info}

@@ -1,0 +1,191 @@
+"""Units: the only conversions, and the only place where a number becomes text."""
+
+from enum import StrEnum
+
+__all__ = [
+    "UNKNOWN",
+    "Unit",
+    "blocks_to_bytes",
+    "format_bytes",
+    "format_count",
+    "format_duration",
+    "format_ms",
+    "format_share",
+    "milliseconds_to_us",
+    "per_second",
+    "us_to_milliseconds",
+]
+
+UNKNOWN = "–"
+"""How an unknown value is shown. Unknown is not zero."""
+
+US_PER_MS = 1000
+
+
+class Unit(StrEnum):
+    """What a number counts; the value is the suffix of a CSV header."""
+
+    NONE = ""
+    CALLS = "calls"
+    ROWS = "rows"
+    BLOCKS = "blocks"
+    BYTES = "bytes"
+    OPERATIONS = "operations"
+    MILLISECONDS = "ms"
+    FILES = "files"
+    TRANSACTIONS = "transactions"
+
+
+def blocks_to_bytes(blocks: int, block_size: int) -> int:
+    """Return bytes; block_size is the server's own setting (8192 unless built otherwise).
+
+    >>> blocks_to_bytes(3, 8192)
+    24576
+    """
+    return blocks * block_size
+
+
+def milliseconds_to_us(milliseconds: float) -> int:
+    """Return whole microseconds: sums of integers do not depend on their order.
+
+    >>> milliseconds_to_us(1.2346)
+    1235
+    """
+    return round(milliseconds * US_PER_MS)
+
+
+def us_to_milliseconds(us: float) -> float:
+    """Return milliseconds, the unit of PostgreSQL's own time columns.
+
+    >>> us_to_milliseconds(1235)
+    1.235
+    """
+    return us / US_PER_MS
+
+
+def per_second(amount: float | None, seconds: float) -> float | None:
+    """Return a rate over the measured time, or None where there is none.
+
+    >>> per_second(5, 10.0)
+    0.5
+    >>> per_second(5, 0.0) is None
+    True
+    """
+    if amount is None or seconds <= 0:
+        return None
+    return amount / seconds
+
+
+_TEN = 9.995
+_HUNDRED = 99.95
+_THOUSAND = 999.5
+_WHOLE_BELOW = 99_999.5
+
+
+def _digits(value: float) -> str:
+    """Return three significant digits below a thousand, without trailing noise."""
+    size = abs(value)
+    if size == 0:
+        return "0"
+    if size < _TEN:
+        return f"{value:.2f}"
+    if size < _HUNDRED:
+        return f"{value:.1f}"
+    return f"{value:.0f}"
+
+
+def format_count(value: float | None) -> str:
+    """Return a count or a rate as a person reads it.
+
+    >>> [format_count(x) for x in (None, 0, 0.5, 12.34, 842, 68_473, 1_234_567, 5.1e9)]
+    ['–', '0', '0.50', '12.3', '842', '68,473', '1.23 M', '5.10 G']
+    >>> format_count(-4277)
+    '-4,277'
+    """
+    if value is None:
+        return UNKNOWN
+    size = abs(value)
+    if size < _THOUSAND:
+        return _whole_or_digits(value)
+    if size < _WHOLE_BELOW:
+        return f"{value:,.0f}"
+    for factor, suffix in ((1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T")):
+        if size < _THOUSAND * factor:
+            return f"{_digits(value / factor)} {suffix}"
+    return f"{value:.3g}"
+
+
+def _whole_or_digits(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else _digits(value)
+
+
+def format_bytes(value: float | None) -> str:
+    """Return bytes in binary units.
+
+    >>> [format_bytes(x) for x in (None, 0, 512, 8192, 68_473 * 8192, 3 * 2**40)]
+    ['–', '0 B', '512 B', '8.00 KiB', '535 MiB', '3.00 TiB']
+    """
+    if value is None:
+        return UNKNOWN
+    size = float(value)
+    for suffix in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(size) < _THOUSAND or suffix == "TiB":
+            break
+        size /= 1024
+    return f"{_whole_or_digits(size) if suffix == 'B' else _digits(size)} {suffix}"
+
+
+def format_ms(value: float | None) -> str:
+    """Return milliseconds, in the unit that suits them.
+
+    >>> [format_ms(x) for x in (None, 0, 0.0042, 0.15, 12.0, 45_000.0, 7_200_000.0)]
+    ['–', '0 ms', '4.20 µs', '0.15 ms', '12.0 ms', '45.0 s', '2.00 h']
+    """
+    if value is None:
+        return UNKNOWN
+    size = abs(value)
+    if size == 0:
+        return "0 ms"
+    if size < 0.1:  # noqa: PLR2004 - below a tenth of a millisecond microseconds read better
+        return f"{_digits(value * 1000)} µs"
+    if size < _THOUSAND:
+        return f"{_digits(value)} ms"
+    for factor, limit, suffix in ((1e3, 120, "s"), (6e4, 120, "min"), (3.6e6, 1e9, "h")):
+        if size < limit * factor:
+            return f"{_digits(value / factor)} {suffix}"
+    return f"{value:.3g} ms"
+
+
+def format_duration(seconds: float | None) -> str:
+    """Return the length of an interval.
+
+    >>> [format_duration(x) for x in (None, 0.25, 2.004, 61, 3700)]
+    ['–', '0.25 s', '2.0 s', '1 min 1 s', '1 h 1 min']
+    """
+    if seconds is None:
+        return UNKNOWN
+    if seconds < 1:
+        return f"{seconds:.2f} s"
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def format_share(share: float | None) -> str:
+    """Return a share of the whole in per cent.
+
+    >>> [format_share(x) for x in (None, 0, 0.00004, 0.0123, 0.5, 0.99964, 1)]
+    ['–', '0 %', '<0.01 %', '1.23 %', '50.0 %', '99.96 %', '100 %']
+    """
+    if share is None:
+        return UNKNOWN
+    percent = share * 100
+    if percent in (0, 100):
+        return f"{percent:.0f} %"
+    if 0 < percent < 0.01:  # noqa: PLR2004 - what two decimals can show
+        return "<0.01 %"
+    if 99.9 <= percent < 100:  # noqa: PLR2004 - where the missing part is the news
+        return f"{min(percent, 99.99):.2f} %"
+    return f"{_digits(percent)} %"
