@@ -1,0 +1,104 @@
+"""Servers for tests: which ones (--servers), and the fixtures that hand them out."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Protocol
+
+import pytest
+
+from pgiostat.lab.cluster import Setting
+from tests.servers import (
+    SETTINGS,
+    Server,
+    Source,
+    create_database,
+    drop_database,
+    meets,
+    open_source,
+)
+
+_SOURCE = pytest.StashKey[Source]()
+_NUMBERS = itertools.count(1)
+
+
+class MakeServer(Protocol):
+    def __call__(self, **settings: Setting) -> Server: ...
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--servers",
+        default="embedded",
+        metavar="WHICH",
+        help="PostgreSQL to test on: embedded (18), npm (13 to 18), docker, or the connection "
+        "string of an existing server (default: %(default)s)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_SOURCE] = open_source(config.getoption("--servers"))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if source := config.stash.get(_SOURCE, None):
+        source.close()
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    source = config.stash[_SOURCE]
+    return f"servers: {source.name} {', '.join(source.versions().values())}"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "major" in metafunc.fixturenames:
+        majors = sorted(metafunc.config.stash[_SOURCE].versions())
+        ids = [f"pg{major}" for major in majors]
+        metafunc.parametrize("major", majors, ids=ids, scope="session")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "major" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.server)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("pg"):
+        major = item.callspec.params.get("major") if hasattr(item, "callspec") else None
+        if not isinstance(major, int):
+            raise pytest.UsageError(f"{item.nodeid} has a pg mark but asks for no server")
+        if not meets(mark.args[0], major):
+            pytest.skip(f"needs PostgreSQL {mark.args[0]}, this is {major}")
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest, major: int) -> Server:
+    """Return the server of that version which all tests share: leave it as it was."""
+    return request.config.stash[_SOURCE].shared(major)
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, major: int) -> Iterator[str]:
+    """Yield the connection string of a fresh database, with pg_stat_statements in it."""
+    server = request.config.stash[_SOURCE].shared(major)
+    name = f"test_{next(_NUMBERS)}"
+    yield create_database(server, name)
+    drop_database(server, name)
+
+
+@pytest.fixture
+def make_server(request: pytest.FixtureRequest, major: int) -> Iterator[MakeServer]:
+    """Yield what makes a private server, with settings of its own, for tests that spoil one.
+
+    Servers made so are copies of one cluster: their system identifiers are equal.
+    """
+    made: list[Server] = []
+
+    def make(**settings: Setting) -> Server:
+        made.append(request.config.stash[_SOURCE].make(major, SETTINGS | settings))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.destroy()
