@@ -19,7 +19,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import platformdirs
 import psycopg
@@ -28,10 +28,9 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgiostat.errors import PgiostatError
-from pgiostat.lab.cluster import Cluster, Setting, embedded_binaries
+from pgiostat.lab.cluster import Cluster, Setting, ShutdownMode, embedded_binaries
 
 Connection = psycopg.Connection[tuple[Any, ...]]
-ShutdownMode = Literal["smart", "fast", "immediate"]
 
 # What every server of the tests is started with, unless make_server says otherwise.
 SETTINGS: dict[str, Setting] = {
@@ -294,6 +293,10 @@ def open_source(servers: str) -> Source:
             return ClusterSource("embedded", {major: binaries})
         if servers == "npm":
             return ClusterSource("npm", {major: npm_binaries(major) for major in NPM_SERVERS})
+        if servers == "docker":
+            from tests.docker.containers import ContainerSource  # noqa: PLC0415 - imports slowly
+
+            return ContainerSource()
         conninfo_to_dict(servers)
     except PgiostatError as error:
         raise pytest.UsageError(f"--servers {servers}: {error.report()}") from error

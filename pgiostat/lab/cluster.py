@@ -40,7 +40,7 @@ from psycopg.conninfo import make_conninfo
 
 from pgiostat.errors import PgiostatError
 
-__all__ = ["Cluster", "Setting", "ShutdownMode", "embedded_binaries"]
+__all__ = ["Cluster", "Setting", "ShutdownMode", "embedded_binaries", "free_port"]
 
 Setting = str | int | bool
 ShutdownMode = Literal["smart", "fast", "immediate"]
@@ -366,7 +366,7 @@ class Cluster:
     def _start_once(self, deadline: float) -> str | None:
         """Return None when the server is ready, else what it said before it gave up."""
         if self.port is None:
-            self.port = _free_port()
+            self.port = free_port()
         self._socket_directory = self._make_socket_directory()
         # Nothing runs on this directory, so whatever has this process number now is not ours;
         # PostgreSQL itself cannot tell, and would refuse.
@@ -663,7 +663,8 @@ def _open_for_reading(directory: Path) -> None:
             path.chmod(0o644)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a TCP port that nothing listens on, and that a restart finds free again."""
     for _ in range(200):
         port = secrets.choice(_PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
