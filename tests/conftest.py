@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from pgiostat.lab.cluster import Setting
 from tests.servers import (
     SETTINGS,
+    ClusterSource,
     Server,
     Source,
     create_database,
@@ -102,3 +104,12 @@ def make_server(request: pytest.FixtureRequest, major: int) -> Iterator[MakeServ
     yield make
     for server in made:
         server.destroy()
+
+
+@pytest.fixture(scope="session")
+def binaries(request: pytest.FixtureRequest, major: int) -> Path:
+    """Return where that version's postgres and initdb are, for clusters of a test's own."""
+    source = request.config.stash[_SOURCE]
+    if not isinstance(source, ClusterSource):
+        pytest.skip("there are no binaries here: see --servers")
+    return source.binaries(major)

@@ -205,6 +205,9 @@ class ClusterSource(Source):
     def versions(self) -> dict[int, str]:
         return {major: template.version for major, template in self._templates.items()}
 
+    def binaries(self, major: int) -> Path:
+        return self._templates[major].binaries
+
     def make(self, major: int, settings: dict[str, Setting]) -> Server:
         template = self._templates[major]
         if not template.is_initialised():

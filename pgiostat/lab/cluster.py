@@ -30,7 +30,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -122,7 +122,7 @@ class Cluster:
         if self._account:
             self.notes.append(f"The server runs as the user {self._account.name}, not as root.")
         self.binaries = self._reachable_binaries(binaries.absolute())
-        self.directory = self._reachable_directory(directory.absolute())
+        self.directory = self._reachable_directory(directory.resolve())
         self.settings: dict[str, Setting] = dict(settings or {})
         self.port = port
         self._port_is_free_to_choose = port is None
@@ -706,23 +706,11 @@ def _processes() -> dict[int, _Process]:
     """Return the machine's processes that have not ended; a zombie has."""
     if Path("/proc/self/stat").exists():
         return dict(_processes_of_proc())
-    listing = subprocess.run(
-        ["ps", "-A", "-o", "pid=,ppid=,stat=,command="],  # noqa: S607 - the system's own
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    rows = (line.split(None, 3) for line in listing.splitlines())
-    return {
-        int(pid): _Process(int(parent), command)
-        for pid, parent, state, command in (row for row in rows if len(row) == 4)  # noqa: PLR2004
-        if not state.startswith("Z")
-    }
+    return dict(_processes_of_ps())
 
 
 def _processes_of_proc() -> Iterator[tuple[int, _Process]]:
-    directories: Iterable[Path] = Path("/proc").iterdir()
-    for directory in directories:
+    for directory in Path("/proc").iterdir():
         if directory.name.isdecimal():
             with contextlib.suppress(OSError):  # it ended while we looked
                 # pid (name) state ppid ...: the name may have blanks and parentheses of its own.
@@ -730,3 +718,16 @@ def _processes_of_proc() -> Iterator[tuple[int, _Process]]:
                 command = (directory / "cmdline").read_bytes().decode("utf-8", "replace")
                 if state != "Z":
                     yield int(directory.name), _Process(int(parent), command.replace("\0", " "))
+
+
+def _processes_of_ps() -> Iterator[tuple[int, _Process]]:
+    listing = subprocess.run(
+        ["ps", "-A", "-w", "-w", "-o", "pid=,ppid=,stat=,command="],  # noqa: S607 - the system's own
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for line in listing.splitlines():
+        pid, parent, state, *command = line.split(None, 3)
+        if not state.startswith("Z"):
+            yield int(pid), _Process(int(parent), "".join(command))
