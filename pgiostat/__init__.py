@@ -1,3 +1,3 @@
-"""Which kinds of query cost a PostgreSQL server its reads, and how sure is that?"""
+"""Say which kinds of query cost a PostgreSQL server its reads, and how sure that is."""
 
 __version__ = "0.1.0"

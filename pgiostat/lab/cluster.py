@@ -238,10 +238,11 @@ class Cluster:
         """Tell whether a postmaster runs on the data directory, ours or left by somebody else."""
         return self.pid is not None
 
-    def initialise(self, *, copy_of: "Cluster | None" = None) -> None:
+    def initialise(self, *, copy_of: "Cluster | None" = None, options: Sequence[str] = ()) -> None:
         """Make the data directory with initdb or, which is quicker, as a copy of another's.
 
-        A copy has the system identifier and the password of what it is a copy of.
+        A copy has the system identifier and the password of what it is a copy of.  options:
+        more of initdb's.
         """
         if self.is_initialised():
             raise PgiostatError(
@@ -249,7 +250,7 @@ class Cluster:
             )
         self._make_directory()
         try:
-            done = self._copy(copy_of) if copy_of else self._initdb()
+            done = self._copy(copy_of) if copy_of else self._initdb(options)
         except BaseException:
             shutil.rmtree(self.directory)
             raise
@@ -444,7 +445,7 @@ class Cluster:
         self._write(self.passfile, other.passfile.read_text("utf-8"), ours=True)
         return self._run(["cp", "-Rp", other.data, self.data])
 
-    def _initdb(self) -> subprocess.CompletedProcess[str]:
+    def _initdb(self, options: Sequence[str]) -> subprocess.CompletedProcess[str]:
         password = secrets.token_urlsafe(24)
         self._write(self.passfile, f"*:*:*:postgres:{password}\n", ours=True)
         given = self.directory / "initdb.password"
@@ -460,6 +461,7 @@ class Cluster:
                     "--encoding=UTF8",
                     "--locale=C",
                     "--no-sync",
+                    *options,
                 ]
             )
         finally:

@@ -1,0 +1,5 @@
+"""python -m pgiostat."""
+
+from pgiostat.cli import main
+
+main()

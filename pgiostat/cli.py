@@ -1,0 +1,226 @@
+"""The command line: parse, call one function, print, exit."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from pgiostat import __version__
+from pgiostat.errors import ExitStatus, PgiostatError
+
+if TYPE_CHECKING:
+    from pgiostat.collect import Describe
+    from pgiostat.watch.batch import Options
+
+__all__ = ["app", "main"]
+
+SHORTEST_INTERVAL_SECONDS = 0.1
+LONGEST_INTERVAL_SECONDS = 86_400
+TOP_ON_SCREEN = 20
+
+app = typer.Typer(
+    name="pgiostat",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if asked:
+        typer.echo(f"pgiostat {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Say which kinds of query cost a PostgreSQL server its reads, and how sure that is."""
+
+
+def _choice(name: str, value: str, allowed: list[str]) -> str:
+    """Return a value that is one of a few, or end with what is allowed."""
+    if value not in allowed:
+        raise PgiostatError(
+            f'invalid value for --{name}: "{value}"',
+            hint=f"Allowed are {', '.join(allowed)}.",
+            slug="option-invalid",
+            status=ExitStatus.USAGE,
+        )
+    return value
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise PgiostatError(
+            f"invalid value for --{name}: {value:g}",
+            hint=f"It must be from {low:g} to {high:g}.",
+            slug="option-invalid",
+            status=ExitStatus.USAGE,
+        )
+
+
+@app.command()
+def watch(
+    dsn: Annotated[
+        str,
+        typer.Argument(
+            help="URI or keywords, as for psql; PG* variables, service file and .pgpass hold.",
+            show_default=False,
+        ),
+    ] = "",
+    interval: Annotated[
+        float, typer.Option("--interval", "-i", help="Seconds between readings.", metavar="S")
+    ] = 2.0,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            "--count",
+            "-n",
+            help="Show so many intervals, then end.",
+            metavar="N",
+            show_default=False,
+        ),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Show one interval, then end.")] = False,
+    by: Annotated[
+        str,
+        typer.Option(
+            help="Rank by category, fingerprint, statement, relation, database or user.",
+            metavar="WHAT",
+        ),
+    ] = "category",
+    sort: Annotated[
+        str,
+        typer.Option(
+            help="Greatest first: reads, time, temp, calls or per-call.", metavar="MEASURE"
+        ),
+    ] = "reads",
+    top: Annotated[
+        int | None,
+        typer.Option(
+            help="Rows to show, the rest as one; 20 for text, all for csv and json.",
+            metavar="N",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[str, typer.Option("--format", help="text, csv or json.")] = "text",
+    rules: Annotated[
+        Path | None,
+        typer.Option(
+            help="Rules file for your own categories, before the built-in ones.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
+    label: Annotated[
+        str, typer.Option(help="The server's name in the output.", show_default=False)
+    ] = "",
+) -> None:
+    """Show live which kinds of query read, how much, and how sure that is.
+
+    On a terminal the table refreshes; in a pipe intervals are appended. Nothing is written to
+    the server, and nothing on it is reset.
+    """
+    from pgiostat.rank import By, Sort
+    from pgiostat.watch.batch import Form, Options
+
+    _within("interval", interval, SHORTEST_INTERVAL_SECONDS, LONGEST_INTERVAL_SECONDS)
+    if once and count not in (None, 1):
+        raise PgiostatError(
+            "--once and --count cannot be used together",
+            slug="option-invalid",
+            status=ExitStatus.USAGE,
+        )
+    if count is not None:
+        _within("count", count, 1, sys.maxsize)
+    if top is not None:
+        _within("top", top, 1, sys.maxsize)
+    form = Form(_choice("format", output, [form.value for form in Form]))
+    _watch(
+        dsn,
+        Options(
+            interval=interval,
+            count=1 if once else count,
+            by=By(_choice("by", by, [by.value for by in By])),
+            sort=Sort(_choice("sort", sort, [sort.value for sort in Sort])),
+            top=top if top is not None or form is not Form.TEXT else TOP_ON_SCREEN,
+            form=form,
+            label=label,
+        ),
+        rules,
+    )
+
+
+def _watch(dsn: str, options: "Options", rules: Path | None) -> None:
+    from threading import Event
+
+    from pgiostat.watch import batch
+
+    stop = Event()
+    with batch.stopping(stop) as happened:
+        batch.run(dsn, options, _describe(rules), stop=stop)
+    if happened:
+        raise typer.Exit(happened[0])
+
+
+def _describe(rules: Path | None) -> "Describe":
+    from pgiostat.describe import describer
+
+    return describer(rules)
+
+
+@app.command()
+def demo(
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Remove the demo's server and its data.")
+    ] = False,
+    seconds: Annotated[
+        float, typer.Option(help="How long to run without a terminal.", metavar="S")
+    ] = 20.0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Directory for the CSV files; without a terminal only.",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Run the main job on a PostgreSQL of its own: data, a sync workload, and watch on it."""
+    from pgiostat.lab import demo as lab_demo
+
+    _within("seconds", seconds, 1, LONGEST_INTERVAL_SECONDS)
+    status = lab_demo.run(
+        clean=clean,
+        seconds=seconds,
+        out_dir=out,
+        terminal=sys.stdin.isatty() and sys.stdout.isatty(),
+    )
+    if status:
+        raise typer.Exit(status)
+
+
+def main() -> NoReturn:
+    """Run a command; errors go to standard error and into the exit status."""
+    try:
+        app(standalone_mode=True)
+    except PgiostatError as error:
+        print(error.report(), file=sys.stderr)  # noqa: T201 - the one place where errors end
+        sys.exit(error.status)
+    except KeyboardInterrupt:
+        sys.exit(ExitStatus.INTERRUPTED)
+    except BrokenPipeError:
+        # Who read us has gone, as `| head` does.  Python must not flush into it once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitStatus.DONE)
+    sys.exit(ExitStatus.DONE)

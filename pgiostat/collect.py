@@ -1,0 +1,199 @@
+"""The loop: readings at an interval, differences, names, and a way back when the server is gone.
+
+Everything that takes time or may fail goes through here, so that nothing else has to.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pgiostat.collector import Collector, StatementKey, monotonic
+from pgiostat.delta import Delta, diff
+from pgiostat.errors import PgiostatError
+from pgiostat.rank import Names, Statement
+from pgiostat.server import Session, connect
+from pgiostat.snapshot import Snapshot
+
+__all__ = ["Sampler", "Tick", "Wait"]
+
+PERMANENT = frozenset(
+    {"dsn-invalid", "password-wrong", "role-missing", "database-missing", "no-privilege"}
+)
+"""Errors that trying again does not mend."""
+
+LONGEST_WAIT_SECONDS = 30.0
+TEXTS_EVERY_SECONDS = 10.0
+TEXTS_AFTER_FAILURE_SECONDS = 60.0
+TEXTS_AT_ONCE_SHARE = 0.005
+KEPT_STATEMENTS = 50_000
+
+Wait = Callable[[float], bool]
+"""Wait some seconds; True if the loop shall end.  An Event's wait is one."""
+
+
+class Describe(Protocol):
+    """Says what a statement is from its text."""
+
+    def __call__(self, text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
+        """Return the normalized text, its fingerprint and its category."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One turn of the loop: what happened, or why it cannot be told.
+
+    delta: None after an error.  retry_seconds: until the next attempt.
+    """
+
+    delta: Delta | None
+    error: PgiostatError | None = None
+    retry_seconds: float | None = None
+    texts_error: PgiostatError | None = None
+
+
+@dataclass(slots=True)
+class Sampler:
+    """Reads one server again and again.
+
+    interval: seconds between readings.  wait: how to wait.  names fills as statements appear.
+    """
+
+    dsn: str
+    interval: float
+    describe: Describe
+    wait: Wait
+    label: str = ""
+    clock: Callable[[], float] = monotonic
+    names: Names = field(default_factory=Names)
+    _collector: Collector | None = None
+    _texts_due: float = 0.0
+    _texts_error: PgiostatError | None = None
+
+    def ticks(self) -> Iterator[Tick]:
+        """Yield one tick an interval, the first as soon as it can be had.
+
+        Ends when `wait` says so.  Raises PgiostatError when the first connection fails, or later
+        one that no further attempt can mend.
+        """
+        older: Snapshot | None = None
+        session: Session | None = connect(self.dsn, label=self.label)
+        attempts = 0
+        due = self.clock()
+        try:
+            while True:
+                try:
+                    if session is None:
+                        session = connect(self.dsn, label=self.label)
+                    if self._collector is None:
+                        self._collector = Collector(session, clock=self.clock)
+                    newer = self._collector.take()
+                    delta = diff(older, newer, expected_seconds=self.interval)
+                    self._learn(delta)
+                except PgiostatError as error:
+                    if error.slug in PERMANENT:
+                        raise
+                    if session is not None:
+                        session.close()
+                    session = self._collector = None
+                    attempts += 1
+                    pause = self._back_off(attempts)
+                    yield Tick(None, error, pause)
+                    if self.wait(pause):
+                        return
+                    continue
+                attempts = 0
+                older = newer
+                yield Tick(delta, texts_error=self._texts_error)
+                # A turn that took too long costs turns, never a burst of them.
+                now = self.clock()
+                due += self.interval * max(1, -int((due - now) // self.interval))
+                if self.wait(max(0.0, due - self.clock())):
+                    return
+        finally:
+            if session is not None:
+                session.close()
+
+    def _back_off(self, attempts: int) -> float:
+        longest = min(LONGEST_WAIT_SECONDS, self.interval * 2.0 ** min(attempts - 1, 10))
+        # Not all of a fleet at once.
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - nothing secret
+
+    def _learn(self, delta: Delta) -> None:
+        """Ask for the names of what did something and was not seen before."""
+        collector = self._collector
+        if collector is None or delta.seconds is None:
+            return
+        rows = delta.statements.rows
+        dbids, userids = set(rows["dbid"].tolist()), set(rows["userid"].tolist())
+        if not dbids <= self.names.databases.keys():
+            self.names.databases = collector.databases()
+        if not userids <= self.names.roles.keys():
+            self.names.roles = collector.roles()
+        relids = delta.relations.rows["relid"].tolist()
+        unseen = [relid for relid in relids if relid not in self.names.relations]
+        if unseen:
+            self.names.relations |= collector.relations(unseen)
+        self._learn_texts(collector, delta)
+
+    def _learn_texts(self, collector: Collector, delta: Delta) -> None:
+        """Ask for texts of unseen statements: at once if they read much, else now and then.
+
+        The server reads its whole file of texts for any of them.
+        """
+        rows = delta.statements.rows
+        blocks = (rows["shared_blks_read"] + rows["local_blks_read"]).tolist()
+        unseen: dict[StatementKey, int] = {}
+        for userid, dbid, queryid, masked, read in zip(
+            rows["userid"].tolist(),
+            rows["dbid"].tolist(),
+            rows["queryid"].tolist(),
+            rows["masked"].tolist(),
+            blocks,
+            strict=True,
+        ):
+            key = (userid, dbid, queryid)
+            if not masked and key not in self.names.statements:
+                unseen[key] = unseen.get(key, 0) + read
+        if not unseen:
+            return
+        matters = sum(unseen.values()) > TEXTS_AT_ONCE_SHARE * sum(blocks)
+        now = self.clock()
+        if now < self._texts_due and not (matters and self._texts_error is None):
+            return
+        try:
+            texts = collector.texts(unseen)
+        except PgiostatError as error:
+            if error.slug == "connection-lost":
+                raise
+            # The counters are safe; only names are missing.
+            self._texts_error = error
+            self._texts_due = now + TEXTS_AFTER_FAILURE_SECONDS
+            return
+        self._texts_error = None
+        self._texts_due = now + TEXTS_EVERY_SECONDS
+        self._forget(delta.newer)
+        for key, text in texts.items():
+            userid, dbid, queryid = key
+            self.names.statements[key] = self.describe(
+                text,
+                user=self.names.role(userid),
+                database=self.names.database(dbid),
+                queryid=queryid,
+            )
+
+    def _forget(self, newer: Snapshot) -> None:
+        """Keep names of living entries only, when there are very many."""
+        if len(self.names.statements) <= KEPT_STATEMENTS:
+            return
+        rows = newer.statements
+        living = set(
+            zip(
+                rows["userid"].tolist(),
+                rows["dbid"].tolist(),
+                rows["queryid"].tolist(),
+                strict=True,
+            )
+        )
+        statements = self.names.statements
+        self.names.statements = {key: statements[key] for key in living & statements.keys()}

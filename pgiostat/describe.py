@@ -1,0 +1,29 @@
+"""What a statement is, from its text: normalized, fingerprinted, categorised; or our own."""
+
+from pathlib import Path
+
+from pgiostat import fingerprint
+from pgiostat.collect import Describe
+from pgiostat.rank import OWN, Statement
+from pgiostat.rules import Classifier, builtin, load
+
+__all__ = ["describer"]
+
+
+def describer(rules: Path | None = None) -> Describe:
+    """Return what describes statements, by the user's rules before the built-in ones.
+
+    Raises PgiostatError rules-… for a file with mistakes.
+    """
+    classifier = Classifier(builtin() if rules is None else load(rules))
+
+    def describe(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
+        found = classifier.classify_text(text, user=user, database=database, queryid=queryid)
+        own = fingerprint.is_own(text)
+        return Statement(
+            text=found.normalized.text,
+            fingerprint=found.normalized.fingerprint,
+            category=OWN if own else found.category,
+        )
+
+    return describe

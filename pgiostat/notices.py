@@ -1,0 +1,136 @@
+"""What a person must know beside the numbers: what is wrong with them, and what to do."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pgiostat.delta import Delta, Quality
+from pgiostat.errors import PgiostatError
+from pgiostat.rank import HIDDEN, Ranking
+from pgiostat.units import format_count, format_duration, format_share
+
+__all__ = ["Notice", "notices"]
+
+LOW_COVERAGE = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A sentence about the numbers, and what mends it."""
+
+    slug: str
+    text: str
+    hint: str = ""
+
+
+def notices(
+    delta: Delta,
+    ranking: Ranking,
+    *,
+    coverage: float | None = None,
+    texts_error: PgiostatError | None = None,
+) -> list[Notice]:
+    """Return what to say about an interval and its ranking, gravest first.
+
+    coverage: over all intervals so far, since that of a single one is uncertain by itself.
+    """
+    found = [*_interval(delta), *_settings(delta, ranking)]
+    if delta.newer.masked:
+        found.append(_privilege(delta, ranking))
+    if coverage is not None and coverage < LOW_COVERAGE and Quality.EVICTING not in delta.qualities:
+        found.append(
+            Notice(
+                "coverage-low",
+                f"Statements explain only {format_share(coverage)} of the server's reads.",
+                "Cancelled and failed statements, autovacuum, planning and statements still "
+                "running are not in pg_stat_statements.",
+            )
+        )
+    if delta.unknown:
+        found.append(
+            Notice(
+                "rows-unknown",
+                f"{delta.unknown} statements could not be assigned to this interval; "
+                "their numbers are lower bounds.",
+            )
+        )
+    if ranking.absurd_times:
+        found.append(
+            Notice(
+                "times-absurd",
+                f"The read times of {ranking.absurd_times} statements exceed what can have "
+                "elapsed; they are left out.",
+            )
+        )
+    if texts_error is not None:
+        found.append(Notice(texts_error.slug, _sentence(texts_error), texts_error.hint or ""))
+    return found
+
+
+def _sentence(error: PgiostatError) -> str:
+    return f"{error.message[0].upper()}{error.message[1:]}."
+
+
+def _interval(delta: Delta) -> Iterable[Notice]:
+    length = format_duration(delta.seconds)
+    evicted = "Some" if delta.evicted is None else f"About {format_count(delta.evicted)}"
+    said = {
+        Quality.OTHER_SERVER: Notice(
+            "other-server", "Another server answers now; this reading is its baseline."
+        ),
+        Quality.RESTART: Notice(
+            "restart", "The server restarted in this interval: what ran before that is partly lost."
+        ),
+        Quality.RESET: Notice(
+            "reset",
+            "Statistics were reset in this interval: what was counted before that is lost.",
+        ),
+        Quality.CLOCK_JUMP: Notice(
+            "clock-jump",
+            "The server's clock was set; the interval's length is from our own clock.",
+        ),
+        Quality.GAP: Notice(
+            "gap", f"Readings were missed: this interval is {length} long; rates are means over it."
+        ),
+        Quality.EVICTING: Notice(
+            "evicting",
+            f"{evicted} statements were evicted from pg_stat_statements in this interval; "
+            "their reads are in unattributed.",
+            "Raise pg_stat_statements.max, or choose a shorter interval.",
+        ),
+    }
+    return [said[quality] for quality in delta.qualities if quality in said]
+
+
+def _settings(delta: Delta, ranking: Ranking) -> Iterable[Notice]:
+    settings = delta.settings
+    if not settings.track_io_timing and ranking.explained.timed_blocks < ranking.explained.blocks:
+        yield Notice(
+            "io-timing-off",
+            "track_io_timing is off: read times are unknown, the ranking is by blocks.",
+            "ALTER SYSTEM SET track_io_timing = on; SELECT pg_reload_conf();",
+        )
+    if settings.track == "none":
+        yield Notice(
+            "track-none",
+            "pg_stat_statements.track is none: nothing is counted.",
+            "ALTER SYSTEM SET pg_stat_statements.track = top; SELECT pg_reload_conf();",
+        )
+    if settings.track == "all" and not delta.newer.has_toplevel:
+        yield Notice(
+            "nested-twice",
+            "pg_stat_statements.track is all and nested statements cannot be told here: "
+            "reads inside functions are counted twice.",
+            "SET pg_stat_statements.track = top, or update the extension to 1.9 (PostgreSQL 14).",
+        )
+
+
+def _privilege(delta: Delta, ranking: Ranking) -> Notice:
+    user = delta.newer.server.user
+    blocks = sum(row.cost.blocks for row in ranking.rows if row.category == HIDDEN)
+    share = format_share(ranking.share(blocks))
+    shown = f" ({share} of the reads)" if blocks else ""
+    return Notice(
+        "no-privilege",
+        f"Statements of other users are hidden from {user}{shown}; they are counted together.",
+        f'GRANT pg_read_all_stats TO "{user}";',
+    )

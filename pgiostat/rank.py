@@ -1,0 +1,377 @@
+"""Who costs the reads: rank(deltas, by=...) -> rows, shares, and what remains unattributed.
+
+The same ranking serves screen, CSV and notebook, so that they cannot disagree.  Its parts add up
+to the server's own total: rows + rest + pgiostat itself + unattributed.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+
+from pgiostat import counters
+from pgiostat.cost import FIELDS, ReadCost, relation_amounts, statement_amounts
+from pgiostat.delta import Basis, Delta
+from pgiostat.rows import Counts, Rows
+
+__all__ = [
+    "HIDDEN",
+    "OTHER",
+    "OWN",
+    "By",
+    "Names",
+    "RankRow",
+    "Ranking",
+    "Sort",
+    "Statement",
+    "rank",
+]
+
+OTHER = "other"
+"""Category of what no rule knows."""
+OWN = "pgiostat itself"
+"""Category of our own statements, whoever runs them."""
+HIDDEN = "hidden"
+"""Category of statements that our role may not see."""
+
+
+class By(StrEnum):
+    """What is ranked."""
+
+    CATEGORY = "category"
+    FINGERPRINT = "fingerprint"
+    STATEMENT = "statement"
+    RELATION = "relation"
+    DATABASE = "database"
+    USER = "user"
+
+
+class Sort(StrEnum):
+    """By what it is ranked, the greatest first."""
+
+    READS = "reads"
+    TIME = "time"
+    TEMP = "temp"
+    CALLS = "calls"
+    PER_CALL = "per-call"
+
+
+_MEASURE: dict[Sort, Callable[[ReadCost], float | None]] = {
+    Sort.READS: lambda cost: cost.blocks,
+    Sort.TIME: lambda cost: cost.read_ms,
+    Sort.TEMP: lambda cost: cost.temp_blks_read,
+    Sort.CALLS: lambda cost: cost.calls,
+    Sort.PER_CALL: lambda cost: cost.blocks_per_call,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What is known of a statement apart from its numbers; text: normalized."""
+
+    text: str
+    fingerprint: str
+    category: str
+
+
+@dataclass(slots=True)
+class Names:
+    """What ids mean: statements by (userid, dbid, queryid), the rest by oid.
+
+    relations: (relid of the table, schemaname, relname, part).
+    """
+
+    statements: dict[tuple[int, int, int], Statement] = field(default_factory=dict)
+    databases: dict[int, str] = field(default_factory=dict)
+    roles: dict[int, str] = field(default_factory=dict)
+    relations: dict[int, tuple[int, str, str, str]] = field(default_factory=dict)
+
+    def database(self, oid: int) -> str:
+        """Return a database's name, or what its oid says."""
+        return self.databases.get(oid, "(shared catalogs)" if oid == 0 else f"oid {oid}")
+
+    def role(self, oid: int) -> str:
+        """Return a role's name, or its oid."""
+        return self.roles.get(oid, f"oid {oid}")
+
+
+@dataclass(frozen=True, slots=True)
+class RankRow:
+    """One place of a ranking.
+
+    key: what tells it from the others.  share: of the whole, None if nothing was read.
+    text: normalized statement, if it is one.  uncertain: part of the numbers was counted since a
+    reset or is a lower bound.
+    """
+
+    key: tuple[str, ...]
+    name: str
+    cost: ReadCost
+    share: float | None
+    category: str = ""
+    text: str = ""
+    queryid: int | None = None
+    fingerprint: str = ""
+    database: str = ""
+    user: str = ""
+    parts: tuple[tuple[str, int], ...] = ()
+    members: int = 1
+    uncertain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A ranking whose parts add up.
+
+    rows: the top.  rest: all further rows as one.  own: our own cost.
+    server_blocks: the server's own count, or the connected database's when relations are
+    ranked; None if it was discontinuous.  unattributed: what of it no row explains; negative
+    when the server has not yet counted what its statements have.
+    absurd_times: rows whose read time was not believed.  untexted: rows without a text.
+    nested: rows left out of all totals, because they are in their callers' rows.
+    """
+
+    by: By
+    sort: Sort
+    seconds: float
+    rows: tuple[RankRow, ...]
+    rest: RankRow | None
+    own: RankRow | None
+    explained: ReadCost
+    server_blocks: int | None
+    unattributed: int | None
+    absurd_times: int
+    untexted: int
+    nested: int
+
+    @property
+    def whole(self) -> int:
+        """What shares are taken of."""
+        return max(self.server_blocks or 0, self.explained.blocks)
+
+    def share(self, blocks: int | None) -> float | None:
+        """Return blocks as a share of the whole."""
+        return blocks / self.whole if blocks is not None and self.whole else None
+
+
+@dataclass(slots=True)
+class _Place:
+    """What a group of rows is, before it is ranked."""
+
+    name: str
+    category: str = ""
+    text: str = ""
+    queryid: int | None = None
+    fingerprint: str = ""
+    database: str = ""
+    user: str = ""
+    members: set[Hashable] = field(default_factory=set)
+    parts: dict[str, int] = field(default_factory=dict)
+    uncertain: bool = False
+    own: bool = False
+
+
+class _Groups:
+    """Amounts added up by group."""
+
+    def __init__(self) -> None:
+        self.places: dict[tuple[str, ...], _Place] = {}
+        self.amounts: dict[tuple[str, ...], list[int]] = {}
+
+    def add(self, keys: Sequence[tuple[str, ...]], amounts: Counts) -> None:
+        """Add the columns of a matrix of FIELDS to the groups named by keys."""
+        index: dict[tuple[str, ...], int] = {}
+        group = np.array([index.setdefault(key, len(index)) for key in keys], dtype=np.intp)
+        summed = np.zeros((len(FIELDS), len(index)), dtype=np.int64)
+        for i, values in enumerate(amounts):
+            np.add.at(summed[i], group, values)
+        for key, place in index.items():
+            before = self.amounts.get(key, [0] * len(FIELDS))
+            self.amounts[key] = [
+                a + b for a, b in zip(before, summed[:, place].tolist(), strict=True)
+            ]
+
+
+def rank(
+    deltas: Sequence[Delta],
+    names: Names,
+    *,
+    by: By = By.CATEGORY,
+    sort: Sort = Sort.READS,
+    top: int | None = None,
+) -> Ranking:
+    """Return who read what over these intervals of one server.
+
+    Differences were taken on the full key before anything is merged, so a statement of two
+    users, databases or versions adds up.  Intervals without a length (the first) hold nothing.
+    """
+    counted = [delta for delta in deltas if delta.seconds is not None]
+    seconds = sum(delta.seconds or 0.0 for delta in counted)
+    block_size = deltas[-1].settings.block_size if deltas else 8192
+    groups = _Groups()
+    absurd = untexted = nested = 0
+    for delta in counted:
+        if by is By.RELATION:
+            _add_relations(groups, delta, names)
+            continue
+        amounts, strange = statement_amounts(delta)
+        absurd += strange
+        nested += int((~delta.toplevel).sum())
+        untexted += _add_statements(groups, delta, names, by, amounts)
+
+    def cost(key: tuple[str, ...]) -> ReadCost:
+        values: dict[str, int | None] = dict(zip(FIELDS, groups.amounts[key], strict=True))
+        if by is By.RELATION:
+            values |= {"calls": None, "rows": None, "total_exec_us": None}
+        return ReadCost(seconds=seconds, block_size=block_size, **values)  # type: ignore[arg-type]
+
+    costs = {key: cost(key) for key in groups.places}
+    none = ReadCost(seconds=seconds, block_size=block_size)
+    if by is By.RELATION:
+        none = ReadCost(seconds, block_size, calls=None, rows=None, total_exec_us=None)
+    explained = sum(costs.values(), none)
+    server_blocks = _server_blocks(counted, by)
+    whole = max(server_blocks or 0, explained.blocks)
+
+    def row(key: tuple[str, ...]) -> RankRow:
+        place = groups.places[key]
+        return RankRow(
+            key=key,
+            name=place.name,
+            cost=costs[key],
+            share=costs[key].blocks / whole if whole else None,
+            category=place.category,
+            text=place.text,
+            queryid=place.queryid,
+            fingerprint=place.fingerprint,
+            database=place.database,
+            user=place.user,
+            parts=tuple(sorted(place.parts.items())),
+            members=len(place.members),
+            uncertain=place.uncertain,
+        )
+
+    measure = _MEASURE[sort]
+
+    def order(key: tuple[str, ...]) -> tuple[float, int, tuple[str, ...]]:
+        value = measure(costs[key])
+        return (-1.0 if value is None else value) * -1, -costs[key].blocks, key
+
+    ordered = sorted((key for key in groups.places if not groups.places[key].own), key=order)
+    kept, cut = (ordered, []) if top is None else (ordered[:top], ordered[top:])
+    own_keys = [key for key in groups.places if groups.places[key].own]
+    return Ranking(
+        by=by,
+        sort=sort,
+        seconds=seconds,
+        rows=tuple(row(key) for key in kept),
+        rest=_together(f"({len(cut)} more)", [costs[k] for k in cut], none, whole) if cut else None,
+        own=_together(OWN, [costs[key] for key in own_keys], none, whole) if own_keys else None,
+        explained=explained,
+        server_blocks=server_blocks,
+        unattributed=None if server_blocks is None else server_blocks - explained.blocks,
+        absurd_times=absurd,
+        untexted=untexted,
+        nested=nested,
+    )
+
+
+def _together(name: str, costs: Iterable[ReadCost], none: ReadCost, whole: int) -> RankRow:
+    listed = list(costs)
+    total = sum(listed, none)
+    share = total.blocks / whole if whole else None
+    return RankRow(key=(name,), name=name, cost=total, share=share, members=len(listed))
+
+
+def _server_blocks(deltas: Sequence[Delta], by: By) -> int | None:
+    """Return the server's own count, or None if any interval lost part of it."""
+    if not deltas or any(delta.server_blocks is None for delta in deltas):
+        return None
+    if by is not By.RELATION:
+        return sum(delta.server_blocks or 0 for delta in deltas)
+    total = 0
+    for delta in deltas:
+        rows = delta.databases.rows
+        here = np.isin(rows["datid"], [delta.newer.server.dbid])
+        total += int(rows["blks_read"][here].sum())
+    return total
+
+
+def _add_statements(groups: _Groups, delta: Delta, names: Names, by: By, amounts: Counts) -> int:
+    """Group statement rows; return how many have no text."""
+    top = delta.toplevel
+    rows = delta.statements.rows.take(top)
+    amounts = amounts[:, top]
+    basis = delta.statements.basis[top].tolist()
+    untexted = 0
+    keys = []
+    for userid, dbid, queryid, masked, how in zip(
+        rows["userid"].tolist(),
+        rows["dbid"].tolist(),
+        rows["queryid"].tolist(),
+        rows["masked"].tolist(),
+        basis,
+        strict=True,
+    ):
+        known = None if masked else names.statements.get((userid, dbid, queryid))
+        untexted += known is None and not masked
+        key, place = _statement_place(by, (userid, dbid, None if masked else queryid), known, names)
+        kept = groups.places.setdefault(key, place)
+        kept.members.add((userid, dbid, queryid))
+        kept.uncertain |= how not in (Basis.PREVIOUS, Basis.NEW)
+        keys.append(key)
+    groups.add(keys, amounts)
+    return untexted
+
+
+def _statement_place(
+    by: By, ids: tuple[int, int, int | None], known: Statement | None, names: Names
+) -> tuple[tuple[str, ...], _Place]:
+    """Return the group of a statement (userid, dbid, queryid) and what that group is."""
+    userid, dbid, queryid = ids
+    hidden = queryid is None
+    category = HIDDEN if hidden else known.category if known else OTHER
+    if category == OWN:
+        return ("", OWN), _Place(name=OWN, category=OWN, own=True)
+    if by is By.CATEGORY:
+        return (category,), _Place(name=category, category=category)
+    database, user = names.database(dbid), names.role(userid)
+    if by is By.DATABASE:
+        return (str(dbid),), _Place(name=database, database=database)
+    if by is By.USER:
+        return (str(userid),), _Place(name=user, user=user)
+    text, fingerprint = (known.text, known.fingerprint) if known else ("", "")
+    place = _Place(
+        name=text or f"(no text: queryid {queryid})",
+        category=category,
+        text=text,
+        fingerprint=fingerprint,
+    )
+    if hidden:
+        place.name = f"(statements of {user}, hidden: no privilege)"
+    if by is By.FINGERPRINT and not hidden:
+        return (fingerprint or f"queryid {queryid}",), place
+    place.queryid, place.database, place.user = queryid, database, user
+    return (HIDDEN if hidden else str(queryid), str(dbid), str(userid)), place
+
+
+def _add_relations(groups: _Groups, delta: Delta, names: Names) -> None:
+    rows: Rows = delta.relations.rows
+    keys = []
+    for relid, blocks, how in zip(
+        rows["relid"].tolist(),
+        rows["blks_read"].tolist(),
+        delta.relations.basis.tolist(),
+        strict=True,
+    ):
+        owner, schema, name, part = names.relations.get(relid, (relid, "", f"oid {relid}", "heap"))
+        key = (str(owner),)
+        label = f"{schema}.{name}" if schema else name
+        place = groups.places.setdefault(key, _Place(name=label))
+        place.members.add(relid)
+        column = f"{part}_{counters.RELATIONS.column('blks_read').name}"
+        place.parts[column] = place.parts.get(column, 0) + blocks
+        place.uncertain |= how not in (Basis.PREVIOUS, Basis.NEW)
+        keys.append(key)
+    groups.add(keys, relation_amounts(delta.relations))

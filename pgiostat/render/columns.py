@@ -1,0 +1,160 @@
+"""The columns of a ranking, each once: CSV header, heading on a screen, value and its format."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pgiostat.cost import ReadCost
+from pgiostat.rank import By, RankRow
+from pgiostat.units import (
+    format_bytes,
+    format_count,
+    format_ms,
+    format_share,
+)
+
+__all__ = ["KEYS", "METRICS", "Key", "Metric", "printable"]
+
+Value = int | float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A number of a ranking's row.
+
+    name: CSV header, its unit in it.  heading: on a screen, empty if not shown there.
+    """
+
+    name: str
+    meaning: str
+    value: Callable[[ReadCost], int | float | None]
+    heading: str = ""
+    shown: Callable[[float | None], str] = format_count
+    called: bool = False
+
+
+METRICS = (
+    Metric("blocks_read", "shared and local blocks read", lambda c: c.blocks),
+    Metric(
+        "blocks_read_per_s",
+        "the same a second",
+        lambda c: c.blocks_per_s,
+        "blocks/s",
+    ),
+    Metric(
+        "bytes_read_per_s",
+        "the same in bytes a second",
+        lambda c: c.bytes_per_s,
+        "volume/s",
+        format_bytes,
+    ),
+    Metric(
+        "read_time_ms",
+        "time spent reading; empty if it was not timed (track_io_timing)",
+        lambda c: c.read_ms,
+    ),
+    Metric(
+        "rd_await_ms",
+        "time to read one block, over the timed ones",
+        lambda c: c.rd_await_ms,
+        "rd_await",
+        format_ms,
+    ),
+    Metric(
+        "reading_sessions",
+        "how many sessions were reading on average",
+        lambda c: c.reading_sessions,
+    ),
+    Metric(
+        "blocks_read_per_call",
+        "blocks read by one call",
+        lambda c: c.blocks_per_call,
+        "blocks/call",
+        called=True,
+    ),
+    Metric("calls", "executions that ended", lambda c: c.calls, called=True),
+    Metric("calls_per_s", "the same a second", lambda c: c.calls_per_s, "calls/s", called=True),
+    Metric("rows", "rows returned or affected", lambda c: c.rows, called=True),
+    Metric(
+        "hit_ratio",
+        "share of block accesses that shared_buffers answered",
+        lambda c: c.hit_ratio,
+        "hit",
+        format_share,
+    ),
+    Metric("shared_blks_hit", "blocks found in shared_buffers", lambda c: c.shared_blks_hit),
+    Metric("shared_blks_read", "table and index blocks read", lambda c: c.shared_blks_read),
+    Metric("local_blks_read", "blocks of temporary tables read", lambda c: c.local_blks_read),
+    Metric("temp_blks_read", "blocks of spill files read", lambda c: c.temp_blks_read),
+    Metric("mean_exec_time_ms", "mean time of a call", lambda c: c.mean_exec_ms, called=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A column that says what a row is."""
+
+    name: str
+    meaning: str
+    value: Callable[[RankRow], Value]
+
+
+_CATEGORY = Key("category", "kind of query", lambda r: r.category or r.name)
+_FINGERPRINT = Key("fingerprint", "statements that differ in constants", lambda r: r.fingerprint)
+_TEXT = Key("query", "normalized text", lambda r: r.text or r.name)
+_DATABASE = Key("database", "where it ran", lambda r: r.database)
+_USER = Key("user", "role that ran it", lambda r: r.user)
+
+KEYS: dict[By, tuple[Key, ...]] = {
+    By.CATEGORY: (_CATEGORY,),
+    By.FINGERPRINT: (_FINGERPRINT, _CATEGORY, _TEXT),
+    By.STATEMENT: (
+        Key("queryid", "the server's hash of the statement", lambda r: r.queryid),
+        _DATABASE,
+        _USER,
+        _FINGERPRINT,
+        _CATEGORY,
+        _TEXT,
+    ),
+    By.DATABASE: (Key("database", "database", lambda r: r.name),),
+    By.USER: (Key("user", "role", lambda r: r.name),),
+    By.RELATION: (
+        Key("relation", "table, with its indexes and TOAST", lambda r: r.name),
+        *(
+            Key(
+                f"{part}_blks_read",
+                f"blocks of its {what} read",
+                lambda r, part=part: (
+                    dict(r.parts).get(f"{part}_blks_read", 0)  # type: ignore[misc]
+                    if r.parts
+                    else None
+                ),
+            )
+            for part, what in (
+                ("heap", "main table"),
+                ("idx", "indexes"),
+                ("toast", "TOAST table"),
+                ("tidx", "TOAST index"),
+            )
+        ),
+    ),
+}
+
+_DELETE = 0x7F
+_SHOWN_CONTROLS = {code: chr(0x2400 + code) for code in range(0x20)} | {
+    _DELETE: "\N{SYMBOL FOR DELETE}"
+}
+_SHOWN_CONTROLS |= dict.fromkeys(range(0x80, 0xA0), "\N{REPLACEMENT CHARACTER}")
+# Marks that turn the direction of writing would show a text other than it is.
+_SHOWN_CONTROLS |= dict.fromkeys(
+    [*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F], "\N{REPLACEMENT CHARACTER}"
+)
+_SHOWN_CONTROLS |= dict.fromkeys(range(0xD800, 0xE000), "\N{REPLACEMENT CHARACTER}")
+
+
+def printable(text: str) -> str:
+    r"""Return text in which nothing acts on a terminal: controls are shown as symbols.
+
+    >>> printable("select '\x1b[2J'")
+    "select '␛[2J'"
+    """
+    return text.translate(_SHOWN_CONTROLS)

@@ -1,0 +1,106 @@
+"""Rankings as CSV (RFC 4180): one row for each key and interval, units in the names."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from io import StringIO
+from typing import TextIO
+
+from pgiostat.delta import Delta
+from pgiostat.rank import By, Ranking, RankRow
+from pgiostat.render.columns import KEYS, METRICS, Value, printable
+
+__all__ = ["CsvWriter", "header", "records", "timestamp"]
+
+_INTERVAL = ("interval_start", "interval_end", "seconds", "server", "quality", "coverage")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def timestamp(instant: datetime | None) -> str | None:
+    """Return ISO-8601 in UTC, to the microsecond.
+
+    >>> timestamp(datetime(2026, 11, 23, 10, 0, tzinfo=UTC))
+    '2026-11-23T10:00:00.000000Z'
+    """
+    if instant is None:
+        return None
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def header(by: By) -> list[str]:
+    """Return the names of the columns.
+
+    part tells rows of the ranking from `rest`, `own` (pgiostat itself) and `unattributed`:
+    over an interval blocks_read of all parts adds up to the server's own count.
+    """
+    keys = [key.name for key in KEYS[by]]
+    return [*_INTERVAL, "part", "rank", *keys, "share", *(metric.name for metric in METRICS)]
+
+
+def records(delta: Delta, ranking: Ranking) -> Iterator[dict[str, Value]]:
+    """Yield the rows of one interval, by column name; None is unknown."""
+    interval: dict[str, Value] = dict(
+        zip(
+            _INTERVAL,
+            (
+                timestamp(delta.since),
+                timestamp(delta.until),
+                ranking.seconds,
+                delta.newer.server.label,
+                "+".join(delta.qualities),
+                delta.coverage,
+            ),
+            strict=True,
+        )
+    )
+
+    def record(part: str, place: int | None, row: RankRow) -> dict[str, Value]:
+        keys = {key.name: key.value(row) for key in KEYS[ranking.by]}
+        numbers = {metric.name: metric.value(row.cost) for metric in METRICS}
+        return {**interval, "part": part, "rank": place, **keys, "share": row.share, **numbers}
+
+    for place, row in enumerate(ranking.rows, start=1):
+        yield record("row", place, row)
+    for part, extra in (("rest", ranking.rest), ("own", ranking.own)):
+        if extra is not None:
+            yield record(part, None, extra)
+    if ranking.unattributed is not None:
+        name = KEYS[ranking.by][0].name
+        nothing = dict.fromkeys(header(ranking.by))
+        yield {
+            **nothing,
+            **interval,
+            "part": "unattributed",
+            name if ranking.by is not By.STATEMENT else "query": "unattributed",
+            "share": ranking.share(ranking.unattributed),
+            "blocks_read": ranking.unattributed,
+        }
+
+
+class CsvWriter:
+    """Writes intervals to a stream; the header once, at once."""
+
+    def __init__(self, out: TextIO, by: By) -> None:
+        self._out = out
+        self._by = by
+        self._write([header(by)])
+
+    def write(self, delta: Delta, ranking: Ranking) -> None:
+        """Write the rows of one interval and flush them."""
+        names = header(self._by)
+        self._write([[_cell(record[name]) for name in names] for record in records(delta, ranking)])
+
+    def _write(self, rows: Sequence[Sequence[Value]]) -> None:
+        # Whole rows at once: who reads along never sees half a row.
+        text = StringIO()
+        csv.writer(text).writerows(rows)
+        self._out.write(text.getvalue())
+        self._out.flush()
+
+
+def _cell(value: Value) -> Value:
+    """Return a cell; text that a spreadsheet would take for a formula is quoted for it."""
+    if isinstance(value, str):
+        value = printable(value)
+        return f"'{value}" if value.startswith(_FORMULA) else value
+    return value

@@ -1,0 +1,52 @@
+"""Rankings as JSON: one object a line for each interval."""
+
+import json
+from typing import TextIO
+
+from pgiostat.delta import Delta
+from pgiostat.notices import Notice
+from pgiostat.rank import Ranking
+from pgiostat.render.csvform import records, timestamp
+
+__all__ = ["JsonWriter"]
+
+
+class JsonWriter:
+    """Writes intervals to a stream, null where a number is unknown."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, delta: Delta, ranking: Ranking, notices: list[Notice]) -> None:
+        """Write one interval and flush it."""
+        server = delta.newer.server
+        interval = {
+            "interval_start": timestamp(delta.since),
+            "interval_end": timestamp(delta.until),
+            "seconds": ranking.seconds,
+            "server": {
+                "label": server.label,
+                "dbname": server.dbname,
+                "version": server.version,
+                "extension_version": server.extension_version,
+                "in_recovery": delta.newer.markers.in_recovery,
+            },
+            "qualities": [str(quality) for quality in delta.qualities],
+            "coverage": delta.coverage,
+            "by": str(ranking.by),
+            "sort": str(ranking.sort),
+            "server_blocks_read": ranking.server_blocks,
+            "statement_blocks_read": ranking.explained.blocks,
+            "unattributed_blocks_read": ranking.unattributed,
+            "notices": [
+                {"slug": notice.slug, "text": notice.text, "hint": notice.hint}
+                for notice in notices
+            ],
+        }
+        skipped = interval.keys() | {"quality"}
+        rows = [
+            {name: value for name, value in record.items() if name not in skipped}
+            for record in records(delta, ranking)
+        ]
+        self._out.write(json.dumps({**interval, "rows": rows}, ensure_ascii=False) + "\n")
+        self._out.flush()

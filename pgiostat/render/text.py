@@ -1,0 +1,188 @@
+"""Rankings for people: two header lines and a table, with rich."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.cells import set_cell_size
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pgiostat.delta import Delta, Quality
+from pgiostat.errors import PgiostatError
+from pgiostat.notices import Notice
+from pgiostat.rank import By, Ranking, RankRow
+from pgiostat.render.columns import METRICS, Metric, printable
+from pgiostat.units import (
+    UNKNOWN,
+    format_bytes,
+    format_count,
+    format_duration,
+    format_share,
+    per_second,
+)
+
+__all__ = ["failure", "headline", "interval", "said", "table"]
+
+BAR_WIDTH = 10
+NARROW = 70
+LONGEST_TEXT = 400
+_WORDED = (By.STATEMENT, By.FINGERPRINT)
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_COLOURS = {"version": "red", "manifest": "yellow", "upload": "green", "download": "blue"}
+
+
+def bar(share: float | None, width: int = BAR_WIDTH) -> str:
+    """Return a bar of a share's length.
+
+    >>> bar(0.55, 4), bar(None, 4), bar(1, 4), bar(-0.2, 4)
+    ('██▎ ', '    ', '████', '    ')
+    """
+    eighths = round(min(max(share or 0.0, 0.0), 1.0) * width * 8)
+    full, part = divmod(eighths, 8)
+    return ("█" * full + (_EIGHTHS[part] if part else "")).ljust(width)
+
+
+def headline(delta: Delta) -> Text:
+    """Return who, where, version, role, interval and quality."""
+    server = delta.newer.server
+    role = "standby" if delta.newer.markers.in_recovery else "primary"
+    quality = "+".join(delta.qualities)
+    good = delta.qualities == (Quality.OK,)
+    line = Text(no_wrap=True, overflow="ellipsis")
+    line.append("pgiostat", "bold")
+    line.append(f"  {printable(server.user)}@{printable(server.label)}/{printable(server.dbname)}")
+    line.append(f"  PostgreSQL {server.version} {role}", "dim")
+    line.append(f"  {delta.until:%H:%M:%SZ}  {format_duration(delta.seconds)}  ")
+    line.append(quality, "green" if good else "bold yellow")
+    return line
+
+
+def summary(ranking: Ranking, coverage: float | None) -> Text:
+    """Return the reads of all statements in a line: blocks, volume, hits, coverage."""
+    cost = ranking.explained
+    line = Text(no_wrap=True, overflow="ellipsis")
+    line.append("reads ", "dim")
+    line.append(f"{format_count(cost.blocks_per_s)} blocks/s", "bold")
+    line.append(f"  {format_bytes(cost.bytes_per_s)}/s")
+    line.append("  hit ", "dim").append(format_share(cost.hit_ratio))
+    line.append("  sessions reading ", "dim").append(format_count(cost.reading_sessions))
+    line.append("  coverage ", "dim")
+    line.append(UNKNOWN if coverage is None else format_share(min(coverage, 1.0)))
+    return line
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Which columns fit: what is left out goes from the right, never the name or the share."""
+
+    by: By
+    metrics: tuple[Metric, ...]
+    with_bar: bool
+
+    @classmethod
+    def fitting(cls, by: By, width: int) -> "_Layout":
+        metrics = [m for m in METRICS if m.heading and not (m.called and by is By.RELATION)]
+        most = len(metrics)
+        if width < NARROW:
+            most = 2
+        elif by in _WORDED and width < 2 * NARROW:
+            most = 3
+        return cls(by, tuple(metrics[:most]), width >= NARROW)
+
+    @property
+    def worded(self) -> bool:
+        return self.by in _WORDED
+
+    def grid(self) -> Table:
+        grid = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
+        if not self.worded:
+            grid.add_column(self.by.value, no_wrap=True, max_width=40, overflow="ellipsis")
+        grid.add_column("share", justify="right", no_wrap=True, min_width=7)
+        if self.with_bar:
+            grid.add_column("", no_wrap=True, min_width=BAR_WIDTH)
+        for metric in self.metrics:
+            grid.add_column(metric.heading, justify="right", no_wrap=True)
+        if self.worded:
+            grid.add_column("category", no_wrap=True, max_width=14, overflow="ellipsis")
+            grid.add_column("query", no_wrap=True, overflow="ellipsis", ratio=1)
+        return grid
+
+    def cells(self, row: RankRow) -> list[Text]:
+        """Return the cells of a row; ~ marks what was counted since a reset, or is a bound."""
+        share = Text(("~" if row.uncertain else "") + format_share(row.share))
+        numbers = [Text(metric.shown(metric.value(row.cost))) for metric in self.metrics]
+        drawn = Text(bar(row.share), _COLOURS.get(row.category, "cyan"))
+        return self._ordered(row.name, row.category, share, drawn, numbers)
+
+    def plain(self, ranking: Ranking, name: str, blocks: int | None) -> list[Text]:
+        """Return the cells of what is known by its blocks alone."""
+        rate = None if blocks is None else per_second(blocks, ranking.seconds)
+        numbers = [Text(format_count(rate)), *[Text("")] * (len(self.metrics) - 1)]
+        share = Text(format_share(ranking.share(blocks)))
+        return self._ordered(name, "", share, Text(""), numbers)
+
+    def _ordered(
+        self, name: str, category: str, share: Text, drawn: Text, numbers: list[Text]
+    ) -> list[Text]:
+        cells = [share, *([drawn] if self.with_bar else []), *numbers]
+        shown = Text(one_line(name, LONGEST_TEXT))
+        return [*cells, Text(category), shown] if self.worded else [shown, *cells]
+
+
+def table(ranking: Ranking, *, width: int) -> Table:
+    """Return the ranking with all its parts, and the server's own count below them."""
+    layout = _Layout.fitting(ranking.by, width)
+    grid = layout.grid()
+    for row in ranking.rows:
+        grid.add_row(*layout.cells(row))
+    for extra in (ranking.rest, ranking.own):
+        if extra is not None:
+            grid.add_row(*layout.cells(extra), style="dim")
+    grid.add_row(*layout.plain(ranking, "unattributed", ranking.unattributed), style="dim")
+    whole = "database" if ranking.by is By.RELATION else "server"
+    grid.add_row(*layout.plain(ranking, whole, ranking.server_blocks), style="dim")
+    return grid
+
+
+def one_line(text: str, cells: int) -> str:
+    """Return a statement in one line of at most so many cells, nothing in it acting."""
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= cells else set_cell_size(line, cells).rstrip() + "…"
+
+
+def said(notices: Sequence[Notice]) -> Iterable[Text]:
+    """Yield a line for each notice."""
+    for notice in notices:
+        line = Text("! ", "bold yellow")
+        line.append(printable(notice.text))
+        if notice.hint:
+            line.append(f"  {printable(notice.hint)}", "dim")
+        yield line
+
+
+def interval(
+    delta: Delta,
+    ranking: Ranking,
+    notices: Sequence[Notice],
+    *,
+    coverage: float | None,
+    width: int,
+) -> RenderableType:
+    """Return one interval as it is shown."""
+    if delta.seconds is None:
+        return Group(headline(delta), Text("baseline taken; the first interval follows", "dim"))
+    return Group(
+        headline(delta), summary(ranking, coverage), *said(notices), table(ranking, width=width)
+    )
+
+
+def failure(error: PgiostatError, retry_seconds: float | None) -> Text:
+    """Return why there is nothing new, and when it is tried again."""
+    line = Text("! ", "bold red")
+    line.append(printable(error.message))
+    if error.detail:
+        line.append(f": {printable(error.detail)}")
+    if retry_seconds is not None:
+        line.append(f"  trying again in {format_duration(retry_seconds)}", "dim")
+    return line

@@ -1,0 +1,1 @@
+"""Watch a server live: what reads, now."""

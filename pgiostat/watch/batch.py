@@ -1,0 +1,236 @@
+"""Watch as text: a table that refreshes on a terminal; plain, appended intervals elsewhere."""
+
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from threading import Event
+from types import FrameType
+from typing import Protocol, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+
+from pgiostat.collect import Describe, Sampler, Tick
+from pgiostat.delta import Delta
+from pgiostat.errors import ExitStatus
+from pgiostat.notices import Notice, notices
+from pgiostat.rank import By, Ranking, Sort, rank
+from pgiostat.render import text
+from pgiostat.render.csvform import CsvWriter
+from pgiostat.render.jsonform import JsonWriter
+
+__all__ = ["Form", "Options", "Watch", "run", "stopping"]
+
+PIPE_WIDTH = 120
+
+
+class Form(StrEnum):
+    """What is printed."""
+
+    TEXT = "text"
+    CSV = "csv"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to watch and how to show it.
+
+    count: intervals to show, None until interrupted.  top: rows of the ranking; None is all of
+    them.  label: the server's name in the output.
+    """
+
+    interval: float = 2.0
+    count: int | None = None
+    by: By = By.CATEGORY
+    sort: Sort = Sort.READS
+    top: int | None = None
+    form: Form = Form.TEXT
+    label: str = ""
+
+
+@dataclass(slots=True)
+class Watch:
+    """The state of a sitting: what was counted since it began."""
+
+    sampler: Sampler
+    options: Options
+    shown: int = 0
+    _statement_blocks: int = 0
+    _server_blocks: int = 0
+    deltas: list[Delta] = field(default_factory=list)
+    keep: bool = False
+
+    @property
+    def coverage(self) -> float | None:
+        """Share of the server's reads that statements explain, over all intervals so far."""
+        return self._statement_blocks / self._server_blocks if self._server_blocks else None
+
+    def absorb(self, delta: Delta) -> Ranking:
+        """Take one more interval in and rank it."""
+        if delta.seconds is not None:
+            self.shown += 1
+            if self.keep:
+                self.deltas.append(delta)
+            if (blocks := delta.server_blocks) is not None:
+                self._statement_blocks += delta.statement_blocks
+                self._server_blocks += blocks
+        return self.rank([delta])
+
+    def rank(self, deltas: list[Delta], *, by: By | None = None, top: int | None = None) -> Ranking:
+        """Rank intervals with the names known by now."""
+        options = self.options
+        return rank(
+            deltas,
+            self.sampler.names,
+            by=by or options.by,
+            sort=options.sort,
+            top=top or options.top,
+        )
+
+    def notices(self, tick: Tick, ranking: Ranking) -> list[Notice]:
+        """Return what to say beside a tick's numbers."""
+        if tick.delta is None or tick.delta.seconds is None:
+            return []
+        return notices(tick.delta, ranking, coverage=self.coverage, texts_error=tick.texts_error)
+
+    def is_done(self) -> bool:
+        """Whether as many intervals as asked for were shown."""
+        return self.options.count is not None and self.shown >= self.options.count
+
+
+class _Shown(Protocol):
+    """Shows one tick after another."""
+
+    def __call__(self, tick: Tick, ranking: Ranking | None, said: list[Notice]) -> None:
+        """Show a tick; ranking is None after an error."""
+
+
+@dataclass(slots=True)
+class _Records:
+    """CSV or JSON on one stream, what is wrong on the other."""
+
+    csv: CsvWriter | None
+    json: JsonWriter | None
+    aside: Console
+    said_before: set[str] = field(default_factory=set)
+
+    def __call__(self, tick: Tick, ranking: Ranking | None, said: list[Notice]) -> None:
+        if tick.error is not None:
+            self.aside.print(text.failure(tick.error, tick.retry_seconds))
+        if tick.delta is None or ranking is None or tick.delta.seconds is None:
+            return
+        if self.json is not None:
+            self.json.write(tick.delta, ranking, said)
+        if self.csv is not None:
+            self.csv.write(tick.delta, ranking)
+            # JSON carries them; beside CSV each kind is said once.
+            for line in text.said([n for n in said if n.slug not in self.said_before]):
+                self.aside.print(line)
+            self.said_before.update(notice.slug for notice in said)
+
+
+@dataclass(slots=True)
+class _Screen:
+    """Text: appended, or drawn over on a terminal."""
+
+    watch: Watch
+    console: Console
+    live: Live | None
+    last: RenderableType = ""
+
+    def __call__(self, tick: Tick, ranking: Ranking | None, said: list[Notice]) -> None:
+        if tick.error is not None:
+            failure = text.failure(tick.error, tick.retry_seconds)
+            # The last numbers stay, with the reason why they are old above them.
+            self._draw(Group(failure, self.last) if self.live else failure)
+        elif tick.delta is not None and ranking is not None:
+            if self.live is None and tick.delta.seconds is None:
+                return
+            self.last = text.interval(
+                tick.delta, ranking, said, coverage=self.watch.coverage, width=self.console.width
+            )
+            self._draw(self.last)
+
+    def _draw(self, picture: RenderableType) -> None:
+        if self.live is None:
+            self.console.print(picture)
+            self.console.print()
+        else:
+            self.live.update(picture, refresh=True)
+
+
+@contextmanager
+def _shown(watch: Watch, out: TextIO, err: TextIO) -> Iterator[_Shown]:
+    """Yield what shows ticks in the form asked for."""
+    options = watch.options
+    if options.form is not Form.TEXT:
+        yield _Records(
+            csv=CsvWriter(out, options.by) if options.form is Form.CSV else None,
+            json=JsonWriter(out) if options.form is Form.JSON else None,
+            aside=Console(file=err, soft_wrap=True, highlight=False, markup=False),
+        )
+        return
+    console = Console(file=out, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        # A pipe has no width of its own.
+        console.width = shutil.get_terminal_size((PIPE_WIDTH, 0)).columns
+    if console.is_terminal and options.count != 1:
+        with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+            yield _Screen(watch, console, live)
+    else:
+        yield _Screen(watch, console, None)
+
+
+def run(
+    dsn: str,
+    options: Options,
+    describe: Describe,
+    *,
+    out: TextIO | None = None,
+    err: TextIO | None = None,
+    stop: Event | None = None,
+    keep: bool = False,
+) -> Watch:
+    """Watch until done, interrupted or told to stop; return the sitting.
+
+    keep: hold all intervals in memory, for who ranks them afterwards.
+    Raises PgiostatError: see collect.Sampler.ticks.
+    """
+    out = out or sys.stdout
+    err = err or sys.stderr
+    stop = stop or Event()
+    sampler = Sampler(dsn, options.interval, describe, stop.wait, label=options.label)
+    watch = Watch(sampler, options, keep=keep)
+    with ExitStack() as stack:
+        show = stack.enter_context(_shown(watch, out, err))
+        for tick in sampler.ticks():
+            ranking = None if tick.delta is None else watch.absorb(tick.delta)
+            said = [] if ranking is None else watch.notices(tick, ranking)
+            show(tick, ranking, said)
+            if watch.is_done():
+                break
+    return watch
+
+
+@contextmanager
+def stopping(stop: Event) -> Iterator[list[ExitStatus]]:
+    """Let SIGINT and SIGTERM end the loop after the reading in flight; yield what happened."""
+    happened: list[ExitStatus] = []
+
+    def heard(_signal: int, _frame: FrameType | None) -> None:
+        if happened:
+            raise KeyboardInterrupt
+        happened.append(ExitStatus.INTERRUPTED)
+        stop.set()
+
+    before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield happened
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

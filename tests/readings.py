@@ -1,0 +1,131 @@
+"""Readings made by hand, for tests of what is computed from them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from pgiostat import counters
+from pgiostat.collector import SETTINGS
+from pgiostat.counters import Kind, Reading
+from pgiostat.rows import Rows, to_pg_time
+from pgiostat.snapshot import Markers, Server, Settings, Snapshot
+
+BEGINNING = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+STARTED = BEGINNING - timedelta(days=3)
+
+MODERN = counters.STATEMENTS.reading()
+"""Extension 1.11 and later."""
+WITHOUT_SINCE = counters.STATEMENTS.reading(
+    {c.name for c in counters.STATEMENTS.columns} - {"stats_since", "local_blk_read_time"}
+)
+"""Extensions 1.9 and 1.10."""
+WITHOUT_TOPLEVEL = counters.STATEMENTS.reading(
+    {c.name for c in counters.STATEMENTS.columns}
+    - {"stats_since", "local_blk_read_time", "temp_blk_read_time", "toplevel"}
+)
+"""Extension 1.8, of PostgreSQL 13."""
+
+
+def at(seconds: float) -> datetime:
+    """Return an instant of the server's clock."""
+    return BEGINNING + timedelta(seconds=seconds)
+
+
+def rows(reading: Reading, records: Sequence[Mapping[str, Any]], **defaults: object) -> Rows:
+    """Return rows; what a record does not say is 0, and times are in milliseconds."""
+    zero: dict[Kind, object] = {
+        Kind.FLAG: False,
+        Kind.NAME: "",
+        Kind.EXTREME: 0.0,
+        Kind.TIME: 0.0,
+        Kind.INSTANT: None,
+    }
+    full = [
+        [record.get(c.name, defaults.get(c.name, zero.get(c.kind, 0))) for c in reading.columns]
+        for record in records
+    ]
+    return Rows.from_records(reading, full)
+
+
+def statements(records: Sequence[Mapping[str, Any]], reading: Reading = MODERN) -> Rows:
+    """Return statements of one user and database, made when the server started."""
+    return rows(reading, records, userid=10, dbid=5, toplevel=True, stats_since=STARTED)
+
+
+def server(**changes: Any) -> Server:
+    """Return a server."""
+    given: dict[str, Any] = {
+        "label": "prod",
+        "host": "db",
+        "port": 5432,
+        "dbname": "app",
+        "dbid": 5,
+        "user": "pgiostat",
+        "userid": 11,
+        "system_identifier": 1,
+        "address": "10.0.0.1",
+        "version": "18.4",
+        "version_num": 180004,
+        "extension_version": "1.12",
+    }
+    return Server(**given | changes)
+
+
+def settings(**changes: str | None) -> Settings:
+    """Return settings; names with dots are given with __."""
+    values: dict[str, str | None] = dict.fromkeys(SETTINGS)
+    values |= {
+        "block_size": "8192",
+        "max_parallel_workers": "8",
+        "track_io_timing": "on",
+        "pg_stat_statements.max": "5000",
+        "pg_stat_statements.track": "top",
+        "pg_stat_statements.track_planning": "off",
+    }
+    return Settings(values | {name.replace("__", "."): value for name, value in changes.items()})
+
+
+def reading(
+    seconds: float,
+    records: Sequence[Mapping[str, Any]] = (),
+    *,
+    table: Reading = MODERN,
+    databases: Sequence[Mapping[str, Any]] = (),
+    relations: Sequence[Mapping[str, Any]] = (),
+    io: Sequence[Mapping[str, Any]] | None = None,
+    start_time: datetime = STARTED,
+    statements_reset: datetime | None = STARTED,
+    bgwriter_reset: datetime | None = STARTED,
+    dealloc: int | None = 0,
+    session: int = 1,
+    clock: float | None = None,
+    **changes: Any,
+) -> Snapshot:
+    """Return a reading so many seconds after the beginning."""
+    if table is WITHOUT_TOPLEVEL:
+        statements_reset = dealloc = None  # no pg_stat_statements_info either
+    return Snapshot(
+        server=changes.get("server", server()),
+        session=session,
+        started_at=at(seconds),
+        taken_at=at(seconds),
+        clock=seconds if clock is None else clock,
+        settings=changes.get("settings", settings()),
+        markers=Markers(start_time, False, bgwriter_reset, statements_reset, dealloc),
+        statements=statements(records, table),
+        databases=rows(counters.DATABASES.reading(), databases, stats_reset=STARTED),
+        io=None if io is None else rows(counters.IO.reading(), io),
+        relations=rows(counters.RELATIONS.reading(), relations),
+    )
+
+
+def shown(table: Rows, *names: str) -> list[tuple[Any, ...]]:
+    """Return columns of rows as tuples, in the order of the rows."""
+    return list(zip(*(np.asarray(table[name]).tolist() for name in names), strict=True))
+
+
+def since(seconds: float) -> int:
+    """Return an instant as timestamptz travels."""
+    return to_pg_time(at(seconds))
