@@ -19,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pgiostat.errors import PgiostatError
 from pgiostat.lab import cluster as cluster_module
 from pgiostat.lab.cluster import Cluster, Setting, embedded_binaries, free_port
+from tests.servers import INITDB_OPTIONS
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs it as another user")
 
@@ -48,22 +49,21 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def pattern(binaries: Path) -> Iterator[Cluster]:
-    """Yield an initialised cluster to copy from."""
+    """Yield an initialised cluster, to use by `cluster` or to copy from."""
     directory = Path(tempfile.mkdtemp(prefix="pgiostat-test-"))
     directory.chmod(0o711)
-    made = Cluster(binaries, directory / "pattern")
-    made.initialise()
+    made = Cluster(binaries, directory / "cluster")
+    made.initialise(options=INITDB_OPTIONS)
     yield made
     shutil.rmtree(directory)
 
 
 @pytest.fixture
-def cluster(pattern: Cluster, place: Path) -> Iterator[Cluster]:
-    """Yield a cluster that is initialised and not started."""
-    made = Cluster(pattern.binaries, place / "cluster", settings=QUICK)
-    made.initialise(copy_of=pattern)
-    yield made
-    made.destroy()
+def cluster(pattern: Cluster) -> Iterator[Cluster]:
+    """Yield a cluster that is initialised and not started; the next test gets the same files."""
+    yours = Cluster(pattern.binaries, pattern.directory, settings=QUICK)
+    yield yours
+    yours.stop("immediate")
 
 
 def ask(cluster: Cluster, query: str) -> object:
@@ -317,9 +317,11 @@ def test_a_copy_is_the_same_cluster_on_another_port(cluster: Cluster, place: Pat
         assert copy.port != cluster.port
 
 
-def test_destroy_leaves_nothing(cluster: Cluster, place: Path) -> None:
-    cluster.start()
-    cluster.destroy()
+def test_destroy_leaves_nothing(pattern: Cluster, place: Path) -> None:
+    doomed = Cluster(pattern.binaries, place / "doomed", settings=QUICK)
+    doomed.initialise(copy_of=pattern)
+    doomed.start()
+    doomed.destroy()
     assert list(place.iterdir()) == []
     assert processes_that_mention(place) == []
 
@@ -428,16 +430,17 @@ def test_the_server_of_root_runs_as_nobody(cluster: Cluster) -> None:
 
 @needs_root
 def test_what_the_servers_user_cannot_reach_is_placed_where_it_can(
-    pattern: Cluster, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared = place / "shared"
     monkeypatch.setattr(cluster_module, "_SHARED_PLACE", shared)
     (tmp_path / "closed").mkdir(mode=0o700)
-    package = pattern.binaries.parents[1]
+    # Its libraries lie beside the package: the copy must have them, and in the same relation.
+    package = embedded_binaries().parents[1]
     for part in (package, package.with_name(f"{package.name}.libs")):
         if part.exists():
             shutil.copytree(part, tmp_path / "closed" / part.name, symlinks=True)
-    installation = tmp_path / "closed" / package.name / pattern.binaries.parent.name
+    installation = tmp_path / "closed" / package.name / "pginstall"
     wanted = tmp_path / "closed" / "data"
 
     moved = Cluster(installation / "bin", wanted, settings=QUICK)
