@@ -75,6 +75,7 @@ def watch(
         str,
         typer.Argument(
             help="URI or keywords, as for psql; PG* variables, service file and .pgpass hold.",
+            metavar="DSN",
             show_default=False,
         ),
     ] = "",
@@ -113,7 +114,9 @@ def watch(
             show_default=False,
         ),
     ] = None,
-    output: Annotated[str, typer.Option("--format", help="text, csv or json.")] = "text",
+    output: Annotated[
+        str, typer.Option("--format", help="text, csv or json.", metavar="FORM")
+    ] = "text",
     rules: Annotated[
         Path | None,
         typer.Option(
@@ -123,7 +126,8 @@ def watch(
         ),
     ] = None,
     label: Annotated[
-        str, typer.Option(help="The server's name in the output.", show_default=False)
+        str,
+        typer.Option(help="The server's name in the output.", metavar="NAME", show_default=False),
     ] = "",
 ) -> None:
     """Show live which kinds of query read, how much, and how sure that is.

@@ -1,5 +1,6 @@
 """Connect as libpq does, find pg_stat_statements, and say what this server can tell and why not."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ SQL_MARK = "/* pgiostat */"
 APPLICATION_NAME = "pgiostat"
 STATEMENT_TIMEOUT = "10s"
 CONNECT_TIMEOUT_SECONDS = 10
+DEFAULT_PORT = 5432
 
 _PASSWORD_IN_URI = re.compile(r"(://[^:/@\s]*:)[^@\s]*@")
 _PASSWORD_KEYWORD = re.compile(
@@ -43,7 +45,7 @@ def text_of(name: str) -> LiteralString:
     """Return a statement of pgiostat/sql, without the comment lines that explain it to us."""
     text = files("pgiostat").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
-    return cast("LiteralString", "\n".join(lines).strip())
+    return "\n".join(lines).strip()
 
 
 def redacted(text: str) -> str:
@@ -127,7 +129,9 @@ def _refusal(given: Mapping[str, Any], text: str) -> PgiostatError:
     libpq hands on the server's words without their SQLSTATE, so the English words are matched;
     in any other language the general case remains, with the server's words as DETAIL.
     """
-    where = f'"{given.get("host") or "local socket"}"'
+    host = given.get("host") or given.get("hostaddr") or os.environ.get("PGHOST") or "local socket"
+    port = given.get("port") or os.environ.get("PGPORT") or DEFAULT_PORT
+    where = f'"{host}:{port}"'
     reason = text.splitlines()[-1].rpartition("FATAL:")[2].strip() if text else ""
     detail = _sentence(reason or text)
     if "password" in text and ("authentication failed" in text or "no password supplied" in text):

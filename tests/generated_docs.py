@@ -1,0 +1,115 @@
+"""Pages of docs/ that are made from the code: `make docs` writes them, `make docs-check` compares.
+
+A page is kept by hand above its line "<!-- made from the code -->" and made below it.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import typer.main
+from typer.testing import CliRunner
+
+from pgiostat import cli
+from pgiostat.counters import TABLES, Column
+from pgiostat.errors import ExitStatus
+from pgiostat.rank import By
+from pgiostat.render.columns import KEYS, METRICS
+from pgiostat.render.csvform import header
+
+DOCS = Path(__file__).parent.parent / "docs"
+MARK = "<!-- made from the code -->"
+
+
+def counters() -> Iterator[str]:
+    """Yield the page of what is read."""
+    for table in TABLES:
+        yield f"\n## {table.name}\n"
+        yield f"Source: PostgreSQL documentation, {table.source}. Key: {', '.join(table.key)}.\n"
+        yield "| column | unit | kind | since | older names | meaning |"
+        yield "|---|---|---|---|---|---|"
+        for column in table.columns:
+            since = f"{table.versioned_by} {column.since}" if column.since else ""
+            cells = [
+                column.name,
+                column.unit.value,
+                _kind(column),
+                since,
+                ", ".join(column.older),
+                column.meaning,
+            ]
+            yield f"| {' | '.join(cells)} |"
+
+
+def _kind(column: Column) -> str:
+    return "counter" if column.kind.is_counter else column.kind.name.lower()
+
+
+def command_line() -> Iterator[str]:
+    """Yield the --help of each command."""
+    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    for arguments in ([], *([name] for name in commands)):
+        shown = CliRunner().invoke(
+            cli.app, [*arguments, "--help"], prog_name="pgiostat", terminal_width=98
+        )
+        yield f"\n## {' '.join(['pgiostat', *arguments])}\n"
+        yield "```text"
+        yield "\n".join(line.rstrip() for line in shown.stdout.strip().splitlines())
+        yield "```"
+
+
+def output() -> Iterator[str]:
+    """Yield the columns of CSV and JSON."""
+    yield "\n## Keys\n"
+    yield "| --by | columns |"
+    yield "|---|---|"
+    for by in By:
+        names = ", ".join(f"`{key.name}` ({key.meaning})" for key in KEYS[by])
+        yield f"| {by.value} | {names} |"
+    yield "\n## Numbers\n"
+    yield "| column | meaning |"
+    yield "|---|---|"
+    for metric in METRICS:
+        yield f"| {metric.name} | {metric.meaning} |"
+    yield "\n## Header of --by category\n"
+    yield f"```text\n{','.join(header(By.CATEGORY))}\n```"
+
+
+def errors() -> Iterator[str]:
+    """Yield the exit statuses."""
+    yield "\n| exit status | meaning |"
+    yield "|---|---|"
+    for status in ExitStatus:
+        yield f"| {status.value} | {status.name.lower().replace('_', ' ')} |"
+
+
+PAGES: dict[str, Callable[[], Iterator[str]]] = {
+    "counters.md": counters,
+    "command-line.md": command_line,
+    "output.md": output,
+    "errors.md": errors,
+}
+
+
+def page(name: str) -> str:
+    """Return a page: what is kept by hand, and what the code says now."""
+    by_hand, mark, _ = (DOCS / name).read_text(encoding="utf-8").partition(MARK)
+    if not mark:
+        raise SystemExit(f'docs/{name} has no line "{MARK}"')
+    made = "\n".join(PAGES[name]())
+    return f"{by_hand}{MARK}\n{made}\n"
+
+
+def main() -> None:
+    """Write the pages, or with --check end with status 1 if any differs."""
+    stale = [name for name in PAGES if (DOCS / name).read_text(encoding="utf-8") != page(name)]
+    if "--check" in sys.argv[1:]:
+        if stale:
+            raise SystemExit(f"not what the code says: {', '.join(stale)}; run: make docs")
+        return
+    for name in stale:
+        (DOCS / name).write_text(page(name), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
