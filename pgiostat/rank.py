@@ -205,6 +205,7 @@ def rank(
 
     Differences were taken on the full key before anything is merged, so a statement of two
     users, databases or versions adds up.  Intervals without a length (the first) hold nothing.
+    top: keep so many rows and no idle ones, the others together as the rest.
     """
     counted = [delta for delta in deltas if delta.seconds is not None]
     seconds = sum(delta.seconds or 0.0 for delta in counted)
@@ -259,7 +260,11 @@ def rank(
         return (-1.0 if value is None else value) * -1, -costs[key].blocks, key
 
     ordered = sorted((key for key in groups.places if not groups.places[key].own), key=order)
-    kept, cut = (ordered, []) if top is None else (ordered[:top], ordered[top:])
+    kept, cut = ordered, []
+    if top is not None:
+        # Of few categories each is news, and that it read nothing too.
+        active = [key for key in ordered if by is By.CATEGORY or measure(costs[key])]
+        kept, cut = active[:top], [key for key in ordered if key not in set(active[:top])]
     own_keys = [key for key in groups.places if groups.places[key].own]
     return Ranking(
         by=by,

@@ -13,6 +13,7 @@ from pgiostat.render.columns import KEYS, METRICS, Value, printable
 __all__ = ["CsvWriter", "header", "records", "timestamp"]
 
 _INTERVAL = ("interval_start", "interval_end", "seconds", "server", "quality", "coverage")
+DECIMALS = 6
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -99,8 +100,8 @@ class CsvWriter:
 
 
 def _cell(value: Value) -> Value:
-    """Return a cell; text that a spreadsheet would take for a formula is quoted for it."""
+    """Return a cell: text that a spreadsheet would take for a formula is quoted for it."""
     if isinstance(value, str):
         value = printable(value)
         return f"'{value}" if value.startswith(_FORMULA) else value
-    return value
+    return round(value, DECIMALS) if isinstance(value, float) else value

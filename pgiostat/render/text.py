@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -14,7 +14,6 @@ from pgiostat.notices import Notice
 from pgiostat.rank import By, Ranking, RankRow
 from pgiostat.render.columns import METRICS, Metric, printable
 from pgiostat.units import (
-    UNKNOWN,
     format_bytes,
     format_count,
     format_duration,
@@ -27,6 +26,11 @@ __all__ = ["failure", "headline", "interval", "said", "table"]
 BAR_WIDTH = 10
 NARROW = 70
 LONGEST_TEXT = 400
+NUMBER_WIDTH = 8
+SHARE_WIDTH = 8
+CATEGORY_WIDTH = 10
+LEAST_NAME = 16
+QUERY_SHARE = 0.4
 _WORDED = (By.STATEMENT, By.FINGERPRINT)
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _COLOURS = {"version": "red", "manifest": "yellow", "upload": "green", "download": "blue"}
@@ -43,33 +47,59 @@ def bar(share: float | None, width: int = BAR_WIDTH) -> str:
     return ("█" * full + (_EIGHTHS[part] if part else "")).ljust(width)
 
 
-def headline(delta: Delta) -> Text:
+Piece = tuple[str, str, int]
+"""Text, its style, and its place in the order in which pieces give way; 0 stays."""
+
+
+def _fitted(pieces: Sequence[Piece], width: int) -> Text:
+    """Return pieces in a line; the highest places give way until it fits."""
+    left = list(pieces)
+    while sum(cell_len(text) for text, _, _ in left) > width:
+        last = max(left, key=lambda piece: piece[2])
+        if not last[2]:
+            break
+        left.remove(last)
+    line = Text(no_wrap=True, overflow="ellipsis")
+    for text, style, _ in left:
+        line.append(text, style)
+    return line
+
+
+def headline(delta: Delta, width: int) -> Text:
     """Return who, where, version, role, interval and quality."""
     server = delta.newer.server
     role = "standby" if delta.newer.markers.in_recovery else "primary"
-    quality = "+".join(delta.qualities)
     good = delta.qualities == (Quality.OK,)
-    line = Text(no_wrap=True, overflow="ellipsis")
-    line.append("pgiostat", "bold")
-    line.append(f"  {printable(server.user)}@{printable(server.label)}/{printable(server.dbname)}")
-    line.append(f"  PostgreSQL {server.version} {role}", "dim")
-    line.append(f"  {delta.until:%H:%M:%SZ}  {format_duration(delta.seconds)}  ")
-    line.append(quality, "green" if good else "bold yellow")
-    return line
+    return _fitted(
+        [
+            ("pgiostat", "bold", 5),
+            ("  ", "", 5),
+            (f"{printable(server.user)}@", "", 4),
+            (f"{printable(server.label)}/{printable(server.dbname)}", "", 0),
+            (f"  PostgreSQL {server.version}", "dim", 3),
+            (f" {role}", "dim", 2),
+            (f"  {delta.until:%H:%M:%SZ}", "", 1),
+            (f"  {format_duration(delta.seconds)}  ", "", 0),
+            ("+".join(delta.qualities), "green" if good else "bold yellow", 0),
+        ],
+        width,
+    )
 
 
-def summary(ranking: Ranking, coverage: float | None) -> Text:
+def summary(ranking: Ranking, coverage: float | None, width: int) -> Text:
     """Return the reads of all statements in a line: blocks, volume, hits, coverage."""
     cost = ranking.explained
-    line = Text(no_wrap=True, overflow="ellipsis")
-    line.append("reads ", "dim")
-    line.append(f"{format_count(cost.blocks_per_s)} blocks/s", "bold")
-    line.append(f"  {format_bytes(cost.bytes_per_s)}/s")
-    line.append("  hit ", "dim").append(format_share(cost.hit_ratio))
-    line.append("  sessions reading ", "dim").append(format_count(cost.reading_sessions))
-    line.append("  coverage ", "dim")
-    line.append(UNKNOWN if coverage is None else format_share(min(coverage, 1.0)))
-    return line
+    covered = None if coverage is None else min(coverage, 1.0)
+    pieces: list[Piece] = [
+        ("reads ", "dim", 1),
+        (f"{format_count(cost.blocks_per_s)} blocks/s", "bold", 0),
+        (f"  {format_bytes(cost.bytes_per_s)}/s", "", 3),
+        (f"  hit {format_share(cost.hit_ratio)}", "", 4),
+        (f"  coverage {format_share(covered)}", "", 2),
+    ]
+    if ranking.by is not By.RELATION:
+        pieces.insert(4, (f"  sessions reading {format_count(cost.reading_sessions)}", "", 5))
+    return _fitted(pieces, width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +113,19 @@ class _Layout:
     @classmethod
     def fitting(cls, by: By, width: int) -> "_Layout":
         metrics = [m for m in METRICS if m.heading and not (m.called and by is By.RELATION)]
-        most = len(metrics)
-        if width < NARROW:
-            most = 2
-        elif by in _WORDED and width < 2 * NARROW:
-            most = 3
-        return cls(by, tuple(metrics[:most]), width >= NARROW)
+        worded = max(LEAST_NAME, int(QUERY_SHARE * width)) + CATEGORY_WIDTH
+        named = worded if by in _WORDED else LEAST_NAME
+        room = width - named - SHARE_WIDTH
+        with_bar = width >= NARROW
+        if with_bar:
+            room -= BAR_WIDTH + 1
+        shown: list[Metric] = []
+        for metric in metrics:
+            room -= max(len(metric.heading), NUMBER_WIDTH) + 1
+            if room < 0 and shown:
+                break
+            shown.append(metric)
+        return cls(by, tuple(shown), with_bar)
 
     @property
     def worded(self) -> bool:
@@ -102,10 +139,12 @@ class _Layout:
         if self.with_bar:
             grid.add_column("", no_wrap=True, min_width=BAR_WIDTH)
         for metric in self.metrics:
-            grid.add_column(metric.heading, justify="right", no_wrap=True)
+            # Numbers are never cut: what gives way is the text at the end.
+            room = max(len(metric.heading), NUMBER_WIDTH)
+            grid.add_column(metric.heading, justify="right", no_wrap=True, min_width=room)
         if self.worded:
-            grid.add_column("category", no_wrap=True, max_width=14, overflow="ellipsis")
-            grid.add_column("query", no_wrap=True, overflow="ellipsis", ratio=1)
+            grid.add_column("category", no_wrap=True, min_width=8, max_width=14)
+            grid.add_column("query", no_wrap=True, overflow="ellipsis", min_width=8)
         return grid
 
     def cells(self, row: RankRow) -> list[Text]:
@@ -171,9 +210,14 @@ def interval(
 ) -> RenderableType:
     """Return one interval as it is shown."""
     if delta.seconds is None:
-        return Group(headline(delta), Text("baseline taken; the first interval follows", "dim"))
+        return Group(
+            headline(delta, width), Text("baseline taken; the first interval follows", "dim")
+        )
     return Group(
-        headline(delta), summary(ranking, coverage), *said(notices), table(ranking, width=width)
+        headline(delta, width),
+        summary(ranking, coverage, width),
+        *said(notices),
+        table(ranking, width=width),
     )
 
 

@@ -26,6 +26,7 @@ from pgiostat.render.jsonform import JsonWriter
 __all__ = ["Form", "Options", "Watch", "run", "stopping"]
 
 PIPE_WIDTH = 120
+COVERAGE_AFTER_SECONDS = 10.0
 
 
 class Form(StrEnum):
@@ -60,6 +61,7 @@ class Watch:
     sampler: Sampler
     options: Options
     shown: int = 0
+    _seconds: float = 0.0
     _statement_blocks: int = 0
     _server_blocks: int = 0
     deltas: list[Delta] = field(default_factory=list)
@@ -74,6 +76,7 @@ class Watch:
         """Take one more interval in and rank it."""
         if delta.seconds is not None:
             self.shown += 1
+            self._seconds += delta.seconds
             if self.keep:
                 self.deltas.append(delta)
             if (blocks := delta.server_blocks) is not None:
@@ -96,7 +99,9 @@ class Watch:
         """Return what to say beside a tick's numbers."""
         if tick.delta is None or tick.delta.seconds is None:
             return []
-        return notices(tick.delta, ranking, coverage=self.coverage, texts_error=tick.texts_error)
+        # The server's own counters lag up to ten seconds behind its statements.
+        coverage = self.coverage if self._seconds >= COVERAGE_AFTER_SECONDS else None
+        return notices(tick.delta, ranking, coverage=coverage, texts_error=tick.texts_error)
 
     def is_done(self) -> bool:
         """Whether as many intervals as asked for were shown."""
