@@ -335,6 +335,17 @@ def test_a_directory_with_something_in_it_is_left_alone(pattern: Cluster, place:
     assert [path.name for path in (place / "letters").iterdir()] == ["to_grandmother.txt"]
 
 
+def test_a_directory_that_cannot_be_made_is_named(pattern: Cluster, place: Path) -> None:
+    (place / "file").touch()
+    impossible = Cluster(pattern.binaries, place / "file" / "cluster")
+    with pytest.raises(PgiostatError) as error:
+        impossible.initialise()
+    assert error.value.report() == (
+        f'pgiostat: error: could not make the directory "{impossible.directory}"\n'
+        "DETAIL:  The system says: Not a directory."
+    )
+
+
 def test_a_cluster_is_not_made_over_another(cluster: Cluster) -> None:
     with pytest.raises(PgiostatError) as error:
         cluster.initialise()

@@ -524,7 +524,7 @@ class Cluster:
         if not self._account:
             return directory
         above = next(parent for parent in directory.parents if parent.exists())
-        if self._enters(above):
+        if self._enters(above) or not above.is_dir():  # making it will say what is wrong
             return directory
         known_by = hashlib.sha256(str(directory).encode()).hexdigest()
         place = _shared_place() / f"{directory.name}-{known_by[:12]}"
@@ -539,7 +539,7 @@ class Cluster:
 
     def _make_directory(self) -> None:
         """Make the directory private to the server's user; refuse somebody else's."""
-        self.directory.mkdir(parents=True, exist_ok=True)
+        _make(self.directory)
         if any(self.directory.iterdir()):
             raise PgiostatError(
                 f'directory "{self.directory}" is not empty',
@@ -644,7 +644,7 @@ def _server_account() -> _Account | None:
 
 def _shared_place() -> Path:
     """Return root's directory for what the server's user must reach."""
-    _SHARED_PLACE.mkdir(mode=0o755, parents=True, exist_ok=True)
+    _make(_SHARED_PLACE)
     found = _SHARED_PLACE.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0 or found.st_mode & 0o022:
         raise PgiostatError(
@@ -653,6 +653,17 @@ def _shared_place() -> Path:
         )
     _SHARED_PLACE.chmod(0o755)  # whatever the umask was
     return _SHARED_PLACE
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PgiostatError(
+            f'could not make the directory "{directory}"',
+            slug="directory-not-writable",
+            detail=f"The system says: {error.strerror}.",
+        ) from error
 
 
 def _open_for_reading(directory: Path) -> None:
