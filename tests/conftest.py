@@ -1,6 +1,7 @@
 """Servers for tests: which ones (--servers), and the fixtures that hand them out."""
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -92,7 +93,7 @@ def server(request: pytest.FixtureRequest, major: int) -> Server:
 def database(request: pytest.FixtureRequest, major: int) -> Iterator[str]:
     """Yield the connection string of a fresh database, with pg_stat_statements in it."""
     server = request.config.stash[_SOURCE].shared(major)
-    name = f"test_{next(_NUMBERS)}"
+    name = f"pgiostat_test_{os.getpid()}_{next(_NUMBERS)}"
     yield create_database(server, name)
     drop_database(server, name)
 

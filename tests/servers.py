@@ -281,7 +281,7 @@ class ExistingSource(Source):
         return self._server
 
     def make(self, major: int, settings: dict[str, Setting]) -> Server:
-        _not_ours(f"be made anew (PostgreSQL {major}, {settings})")
+        _not_ours(f"be started with settings of a test ({len(settings)}, on {major})")
         raise AssertionError
 
 
