@@ -326,6 +326,29 @@ def test_destroy_leaves_nothing(pattern: Cluster, place: Path) -> None:
     assert processes_that_mention(place) == []
 
 
+def test_destroy_spares_what_the_cluster_did_not_write(pattern: Cluster, place: Path) -> None:
+    doomed = Cluster(pattern.binaries, place / "doomed", settings=QUICK)
+    doomed.initialise(copy_of=pattern)
+    (doomed.directory / "notes.txt").write_text("mine")
+    doomed.destroy()
+    assert [path.name for path in doomed.directory.iterdir()] == ["notes.txt"]
+    (doomed.directory / "data").mkdir()
+    doomed.destroy()
+    assert {path.name for path in doomed.directory.iterdir()} == {"notes.txt", "data"}
+
+
+def test_a_cluster_whose_making_was_killed_is_made_anew(pattern: Cluster, place: Path) -> None:
+    half_made = Cluster(pattern.binaries, place / "cluster", settings=QUICK)
+    half_made.directory.mkdir()
+    (half_made.directory / "passfile").touch()
+    (half_made.directory / "data.unfinished").mkdir()
+    (half_made.directory / "data.unfinished" / "PG_VERSION").touch()
+    assert not half_made.is_initialised()
+    half_made.initialise(copy_of=pattern)
+    with half_made:
+        assert ask(half_made, "SELECT 1") == 1
+
+
 def test_a_directory_with_something_in_it_is_left_alone(pattern: Cluster, place: Path) -> None:
     (place / "letters").mkdir()
     (place / "letters" / "to_grandmother.txt").write_text("Dear")

@@ -192,6 +192,14 @@ class Cluster:
         return self.directory / "passfile"
 
     @property
+    def _unfinished(self) -> Path:
+        return self.directory / "data.unfinished"
+
+    @property
+    def _given_password(self) -> Path:
+        return self.directory / "initdb.password"
+
+    @property
     def user(self) -> str | None:
         """The account that the server runs as where it is not our own."""
         return self._account.name if self._account else None
@@ -248,6 +256,7 @@ class Cluster:
             raise PgiostatError(
                 f'there is a cluster in "{self.directory}" already', slug="cluster-exists"
             )
+        self._remove_files()  # of one that was killed while it did this
         self._make_directory()
         try:
             done = self._copy(copy_of) if copy_of else self._initdb(options)
@@ -261,6 +270,7 @@ class Cluster:
                 slug="initdb-failed",
                 detail=_tail(done.stdout) or f"{done.args[0]} ended with {done.returncode}.",
             )
+        self._unfinished.rename(self.data)
 
     def start(self) -> None:
         """Start the server and return when it accepts connections; nothing if we did already."""
@@ -341,10 +351,11 @@ class Cluster:
         self._release()
 
     def destroy(self) -> None:
-        """Stop the server and remove all that the cluster wrote."""
+        """Stop the server and remove what the cluster wrote, and nothing else."""
         self.stop("immediate")
-        if self.directory.exists():
-            shutil.rmtree(self.directory)
+        self._remove_files()
+        with contextlib.suppress(OSError):  # somebody else's files may be in it
+            self.directory.rmdir()
 
     # How it is done
 
@@ -443,19 +454,18 @@ class Cluster:
 
     def _copy(self, other: "Cluster") -> subprocess.CompletedProcess[str]:
         self._write(self.passfile, other.passfile.read_text("utf-8"), ours=True)
-        return self._run(["cp", "-Rp", other.data, self.data])
+        return self._run(["cp", "-Rp", other.data, self._unfinished])
 
     def _initdb(self, options: Sequence[str]) -> subprocess.CompletedProcess[str]:
         password = secrets.token_urlsafe(24)
         self._write(self.passfile, f"*:*:*:postgres:{password}\n", ours=True)
-        given = self.directory / "initdb.password"
-        self._write(given, f"{password}\n")
+        self._write(self._given_password, f"{password}\n")
         try:
             done = self._run(
                 [
                     self.binaries / "initdb",
-                    f"--pgdata={self.data}",
-                    f"--pwfile={given}",
+                    f"--pgdata={self._unfinished}",
+                    f"--pwfile={self._given_password}",
                     "--username=postgres",
                     "--auth=scram-sha-256",
                     "--encoding=UTF8",
@@ -465,9 +475,11 @@ class Cluster:
                 ]
             )
         finally:
-            given.unlink()
+            self._given_password.unlink()
         if not done.returncode:
-            with (self.data / "postgresql.conf").open("a", encoding="utf-8") as configuration:
+            with (self._unfinished / "postgresql.conf").open(
+                "a", encoding="utf-8"
+            ) as configuration:
                 configuration.write("include 'pgiostat.conf'\n")
         return done
 
@@ -536,6 +548,16 @@ class Cluster:
     def _enters(self, directory: Path) -> bool:
         """Tell whether the server's user gets into a directory; the kernel knows best."""
         return self._run(["/bin/sh", "-c", 'cd -- "$0"', directory]).returncode == 0
+
+    def _remove_files(self) -> None:
+        """Remove what we wrote; the passfile, last of it, is how we know that it was us."""
+        if not self.passfile.exists():
+            return
+        for directory in (self.data, self._unfinished, self.directory / "socket"):
+            if directory.exists():
+                shutil.rmtree(directory)
+        for file in (self.log, self._given_password, self.passfile):
+            file.unlink(missing_ok=True)
 
     def _make_directory(self) -> None:
         """Make the directory private to the server's user; refuse somebody else's."""
