@@ -4,6 +4,7 @@ Nothing is subtracted here, and nothing is written there.
 """
 
 import itertools
+import sys
 import time
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
@@ -55,9 +56,10 @@ _sessions = itertools.count(1)
 
 
 def monotonic() -> float:
-    """Return seconds on a clock that nobody sets and that runs while the machine sleeps."""
-    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-    return time.clock_gettime(clock)
+    """Return seconds on a clock that nobody sets, and that goes on while the machine sleeps."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
 
 
 class Collector:

@@ -190,10 +190,10 @@ def diff(
     dealloc = _dealloc(older, newer, renewed=renewed)
     evicting = not renewed and (vanished > 0 if dealloc is None else dealloc > 0)
     statements, unknown = _statements(older, newer, place, renewed=renewed, evicting=evicting)
-    databases = _views(older.databases, newer.databases, discarded=discarded)
+    databases = _view(older.keyed_databases, newer.keyed_databases, discarded=discarded)
     io = None
-    if older.io is not None and newer.io is not None:
-        io = _views(older.io, newer.io, discarded=discarded)
+    if older.keyed_io is not None and newer.keyed_io is not None:
+        io = _view(older.keyed_io, newer.keyed_io, discarded=discarded)
     # Without evictions an entry vanishes by pg_stat_statements_reset(userid, dbid, queryid).
     dropped = vanished > 0 and not evicting and older.masked == newer.masked
     gap = older.session != newer.session or (
@@ -221,7 +221,7 @@ def diff(
         statements=statements,
         databases=databases,
         io=io,
-        relations=_views(older.relations, newer.relations, discarded=discarded),
+        relations=_view(older.keyed_relations, newer.keyed_relations, discarded=discarded),
         appeared=int((place < 0).sum()),
         vanished=vanished,
         dealloc=dealloc,
@@ -291,8 +291,7 @@ def _discarded(older: Snapshot, newer: Snapshot) -> bool:
     old, new = older.markers, newer.markers
     if old.start_time != new.start_time or old.statements_reset != new.statements_reset:
         return True
-    before, after = Keyed.of_view(older.databases), Keyed.of_view(newer.databases)
-    place = after.places_in(before)
+    place = newer.keyed_databases.places_in(older.keyed_databases)
     hit = place >= 0
     return bool(
         (newer.databases["blks_read"][hit] < older.databases["blks_read"][place[hit]]).any()
@@ -393,21 +392,22 @@ def _changed(rows: Rows, names: tuple[str, ...], amounts: Counts) -> tuple[Rows,
     return Rows(rows.table, attributes, names, amounts[:, changed]), changed
 
 
-def _views(older: Rows, newer: Rows, *, discarded: bool) -> RowDeltas:
+def _view(older: Keyed, newer: Keyed, *, discarded: bool) -> RowDeltas:
     """Return what a cumulative view counted, by its key; a row that began anew says so."""
-    place = Keyed.of_view(newer).places_in(Keyed.of_view(older))
+    before, after = older.rows, newer.rows
+    place = newer.places_in(older)
     hit = place >= 0
     then = place[hit]
-    names = _common(older, newer)
-    amounts = _matrix(newer, names).copy()
+    names = _common(before, after)
+    old = _matrix(before, names)[:, then]
+    amounts = _matrix(after, names).copy()
     anew = hit & discarded
-    reset = newer.get("stats_reset")
+    reset = after.get("stats_reset")
     if reset is not None:
-        anew[hit] |= reset[hit] != older["stats_reset"][then]
-    anew[hit] |= (amounts[:, hit] < _matrix(older, names)[:, then]).any(axis=0)
+        anew[hit] |= reset[hit] != before["stats_reset"][then]
+    anew[hit] |= (amounts[:, hit] < old).any(axis=0)
     basis = np.where(hit, np.uint8(Basis.PREVIOUS), np.uint8(Basis.NEW))
     basis[anew] = Basis.RESET
-    previous = hit & ~anew
-    amounts[:, previous] -= _matrix(older, names)[:, place[previous]]
-    rows, changed = _changed(newer, names, amounts)
+    amounts[:, hit & ~anew] -= old[:, ~anew[hit]]
+    rows, changed = _changed(after, names, amounts)
     return RowDeltas(rows, basis[changed])

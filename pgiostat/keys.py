@@ -7,6 +7,7 @@ from functools import reduce
 import numpy as np
 import numpy.typing as npt
 
+from pgiostat.counters import NAME_BYTES
 from pgiostat.rows import Array, Rows
 
 __all__ = ["Keyed", "Places"]
@@ -58,7 +59,7 @@ class Keyed:
     @classmethod
     def of_view(cls, rows: Rows) -> "Keyed":
         """Return rows of a cumulative view by the table's own key."""
-        return cls._of(rows, tuple(_integers(rows[name]) for name in rows.table.key))
+        return cls._of(rows, tuple(p for name in rows.table.key for p in _integers(rows[name])))
 
     @classmethod
     def _of(cls, rows: Rows, parts: tuple[Array, ...]) -> "Keyed":
@@ -105,17 +106,12 @@ class Keyed:
         return place
 
 
-def _integers(values: Array) -> Array:
-    """Return a key's column as 64-bit integers; a name as a number made of its bytes."""
+def _integers(values: Array) -> list[Array]:
+    """Return a key's column as columns of 64-bit integers; a name as four of its bytes."""
     if values.dtype.kind != "S":
-        return values
-    return np.array(
-        [
-            int.from_bytes(name.ljust(32, b"\0"), "big") % ((1 << 61) - 1)
-            for name in values.tolist()
-        ],
-        dtype=np.int64,
-    )
+        return [values]
+    words = np.ascontiguousarray(values.astype(f"S{NAME_BYTES}")).view(np.int64)
+    return list(words.reshape(len(values), -1).T)
 
 
 def _number(parts: Sequence[Array]) -> npt.NDArray[np.uint64]:

@@ -120,3 +120,18 @@ class Snapshot:
     def keyed(self) -> Keyed:
         """The statements by their key, worked out once: a reading is compared twice."""
         return Keyed.of_statements(self.statements)
+
+    @cached_property
+    def keyed_databases(self) -> Keyed:
+        """The rows of pg_stat_database by their key."""
+        return Keyed.of_view(self.databases)
+
+    @cached_property
+    def keyed_io(self) -> Keyed | None:
+        """The rows of pg_stat_io by their key; None before PostgreSQL 16."""
+        return None if self.io is None else Keyed.of_view(self.io)
+
+    @cached_property
+    def keyed_relations(self) -> Keyed:
+        """The relations by their key."""
+        return Keyed.of_view(self.relations)
