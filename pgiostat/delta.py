@@ -56,6 +56,7 @@ GAP_FACTOR = 2.0
 CLOCK_TOLERANCE_SECONDS = 1.0
 CLOCK_TOLERANCE_SHARE = 0.05
 
+LEAST_SHOWN = 4
 CHANCE_OF_EQUAL_EXTREMES = 10
 
 EVICTED_SHARE = 20
@@ -324,13 +325,16 @@ def _renewed(older: Snapshot, newer: Snapshot, place: Places) -> bool:
     old, new = older.markers.statements_reset, newer.markers.statements_reset
     if old is not None and new is not None:
         return old != new
-    # Server 13, or an extension before 1.9: there is no mark.  Our own statement was called in
-    # each reading, so that it is the likeliest to show it.  By chance a quick statement has the
-    # same extremes as before, about once in a thousand.
+    # Server 13, or an extension before 1.9: there is no mark.  After a reset all entries are new:
+    # at least a third of them shows it (34 to 100 % were measured), and none goes on, but for
+    # quick statements whose extremes happen to be the same, about one in a thousand.
     before, after = older.keyed.rows, newer.keyed.rows
     made, goes_on = _recreated(before, after, place)
-    emptied = len(before) > 0 and not (place >= 0).any()
-    return emptied or int(made.sum()) > CHANCE_OF_EQUAL_EXTREMES * int(goes_on.sum())
+    in_both = int((place >= 0).sum())
+    if not in_both:
+        return len(before) > 0
+    shown = int(made.sum())
+    return shown * LEAST_SHOWN >= in_both and shown > CHANCE_OF_EQUAL_EXTREMES * int(goes_on.sum())
 
 
 def _dealloc(older: Snapshot, newer: Snapshot, *, renewed: bool) -> int | None:

@@ -164,15 +164,17 @@ def test_a_server_killed_while_watched_is_waited_for_and_the_gap_is_shown(
     with server.connect() as setup:
         setup.execute("CREATE EXTENSION pg_stat_statements")
     errors = tmp_path / "stderr"
-    with errors.open("w") as aside:
-        watching = subprocess.Popen(
-            [sys.executable, "-m", "pgiostat", "watch", server.dsn(), "-i", "0.3", "-n", "6",
-             "--format", "json"],
+    command = [sys.executable, "-m", "pgiostat", "watch", server.dsn(), "-i", "0.3", "-n", "6"]
+    with (
+        errors.open("w") as aside,
+        subprocess.Popen(
+            [*command, "--format", "json"],
             stdout=subprocess.PIPE,
             stderr=aside,
             stdin=subprocess.DEVNULL,
             text=True,
-        )  # fmt: skip
+        ) as watching,
+    ):
         assert watching.stdout is not None
         first = watching.stdout.readline()
         server.crash()

@@ -1,0 +1,158 @@
+"""`pgiostat watch` in a pipe, on a real server, as a person or a program reads it."""
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+
+import pandas as pd
+import pytest
+
+from pgiostat.collect import Sampler
+from pgiostat.describe import describer
+from pgiostat.rank import OWN, By
+from pgiostat.watch import batch
+from tests.conftest import MakeServer
+from tests.servers import Server
+from tests.workloads import client, run
+
+VERSION = "SELECT max(row_version) FROM customer WHERE client_id = {i}"
+MANIFEST = (
+    "SELECT id, row_version FROM customer WHERE client_id = {i} AND id >= 0 AND id < 40 ORDER BY id"
+)
+UPLOAD = (
+    "INSERT INTO customer (client_id, id, row_version, payload) VALUES ({i}, 7, {i}, 'new')"
+    " ON CONFLICT (client_id, id) DO UPDATE SET row_version = excluded.row_version"
+)
+
+
+@contextmanager
+def syncing(dsn: str) -> Iterator[None]:
+    """Let clients ask for versions and manifests and upload, until the block ends."""
+    with client(dsn) as setup:
+        setup.execute(
+            "CREATE TABLE customer (client_id int, id int, row_version bigint, payload text,"
+            " PRIMARY KEY (client_id, id))"
+        )
+        # A client's rows lie scattered: they came one by one, each among those of all others.
+        setup.execute(
+            "INSERT INTO customer SELECT i % 50, i / 50, i, repeat('x', 800)"
+            " FROM generate_series(1, 20000) AS i"
+        )
+        setup.execute("VACUUM (ANALYZE) customer")
+    stop = Event()
+
+    def work() -> None:
+        with client(dsn) as other:
+            turn = 0
+            while not stop.is_set():
+                turn += 1
+                for statement in (VERSION, MANIFEST, UPLOAD):
+                    run(other, statement.format(i=turn * 17 % 50))
+
+    worker = Thread(target=work)
+    worker.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        worker.join()
+
+
+def watch(dsn: str, **options: object) -> tuple[str, str]:
+    """Return what watching prints to standard output and standard error."""
+    out, err = io.StringIO(), io.StringIO()
+    given = {"interval": 0.7, "count": 1} | options
+    batch.run(dsn, batch.Options(**given), describer(), out=out, err=err)  # type: ignore[arg-type]
+    return out.getvalue(), err.getvalue()
+
+
+def test_two_intervals_of_csv_are_read_by_pandas_without_options(database: str) -> None:
+    with syncing(database):
+        out, _ = watch(database, count=2, form=batch.Form.CSV)
+    frame = pd.read_csv(io.StringIO(out))
+    ranked = frame[frame["part"] == "row"]
+    assert frame["interval_end"].nunique() == 2
+    assert not ranked.duplicated(["interval_end", "category"]).any()
+    assert set(ranked["category"]) >= {"version", "manifest", "upload"}
+    summed = ranked.groupby("category")["blocks_read"].sum()
+    assert summed["version"] > summed["manifest"] > summed["upload"]
+    ends = pd.to_datetime(frame["interval_end"])
+    assert str(ends.dt.tz) == "UTC"
+    # All parts of an interval add up to what the server counted: shares to 1, but for rounding.
+    shares = frame.groupby("interval_end")["share"].sum()
+    assert ((shares <= 1.0001) & (shares > 0.5)).all()
+
+
+def test_the_ranking_is_printed_as_text_with_its_two_header_lines(
+    database: str, server: Server
+) -> None:
+    with syncing(database):
+        out, err = watch(database)
+    lines = out.splitlines()
+    assert err == ""
+    assert f"PostgreSQL {server.version.split()[-1]}" in lines[0]
+    assert re.match(r"reads [\d,.]+( [kM])? blocks/s  .*coverage ", lines[1])
+    assert re.split(r" {2,}", lines[2])[0] == "category"
+    assert lines[3].startswith("version ")
+    assert lines[4].startswith("manifest ")
+    assert [line.split("  ")[0] for line in lines if line][-2:] == ["unattributed", "server"]
+
+
+@pytest.mark.parametrize("by", ["fingerprint", "statement", "relation", "database", "user"])
+def test_every_ranking_adds_up_to_the_servers_own_count(database: str, by: str) -> None:
+    with syncing(database):
+        out, _ = watch(database, by=By(by), form=batch.Form.JSON)
+    told = json.loads(out)
+    assert told["by"] == by
+    parts = sum(row["blocks_read"] for row in told["rows"])
+    assert parts == told["server_blocks_read"]
+    assert told["qualities"] == ["ok"]
+
+
+def test_by_relation_heap_and_index_are_told_apart(database: str) -> None:
+    with syncing(database):
+        out, _ = watch(database, by=By.RELATION, form=batch.Form.CSV)
+    frame = pd.read_csv(io.StringIO(out)).set_index("relation")
+    customer = frame.loc["public.customer"]
+    assert customer["heap_blks_read"] + customer["idx_blks_read"] == customer["blocks_read"]
+    assert customer["heap_blks_read"] > 100
+
+
+def test_our_own_statements_are_pgiostat_itself(database: str) -> None:
+    wait = Event().wait
+    sampler = Sampler(database, 0.2, describer(), wait)
+    for _, tick in zip(range(4), sampler.ticks(), strict=False):
+        assert tick.error is None
+        assert tick.delta is not None
+    ours = [s.text for s in sampler.names.statements.values() if s.category == OWN]
+    others = [
+        s.text
+        for s in sampler.names.statements.values()
+        if s.category != OWN and ("pg_stat" in s.text or "set_config" in s.text)
+    ]
+    assert len(ours) >= 4
+    assert others == []
+
+
+def test_texts_that_the_database_cannot_show_cost_no_count(make_server: MakeServer) -> None:
+    server = make_server()
+    with server.connect() as setup:
+        setup.execute(
+            "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
+        )
+        setup.execute("CREATE DATABASE utf ENCODING 'UTF8' TEMPLATE template0")
+    with client(server.dsn("latin")) as other:
+        other.execute("CREATE EXTENSION pg_stat_statements")
+    with client(server.dsn("utf")) as other:
+        # A wide text in another statement is enough: the server refuses them all.
+        other.execute('CREATE TABLE "商品" (id int)')
+    with syncing(server.dsn("utf")):
+        out, _ = watch(server.dsn("latin"), form=batch.Form.JSON)
+    told = json.loads(out)
+    slugs = [notice["slug"] for notice in told["notices"]]
+    assert "texts-unreadable" in slugs
+    assert told["rows"][0]["category"] == "other"
+    assert told["rows"][0]["blocks_read"] > 100
