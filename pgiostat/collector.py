@@ -4,7 +4,6 @@ Nothing is subtracted here, and nothing is written there.
 """
 
 import itertools
-import sys
 import time
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
@@ -57,9 +56,8 @@ _sessions = itertools.count(1)
 
 def monotonic() -> float:
     """Return seconds on a clock that nobody sets, and that goes on while the machine sleeps."""
-    if sys.platform == "linux":
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
+    boottime = getattr(time, "CLOCK_BOOTTIME", None)  # Linux alone has it
+    return time.monotonic() if boottime is None else time.clock_gettime(boottime)
 
 
 class Collector:
@@ -76,7 +74,7 @@ class Collector:
         self._clock = clock
         self._number = next(_sessions)
         self._packed = packed
-        self._prepare: bool | None = True
+        self._prepare = not session.pooled
         self._arrange()
 
     @property
@@ -245,7 +243,7 @@ class Collector:
             "bytes": TEXT_BYTES,
         }
         with explain(conn):
-            conn.execute(text_of("timeout"), {"statement_timeout": TEXT_TIMEOUT})
+            self._limit(TEXT_TIMEOUT)
             try:
                 rows = conn.execute(self._texts_sql, parameters).fetchall()
             except (
@@ -260,12 +258,17 @@ class Collector:
                 ) from None
             finally:
                 if not conn.closed:
-                    conn.execute(text_of("timeout"), {"statement_timeout": STATEMENT_TIMEOUT})
+                    self._limit(STATEMENT_TIMEOUT)
         return {
             (userid, dbid, queryid): text
             for userid, dbid, queryid, text in rows
             if text is not None and (userid, dbid, queryid) in wanted
         }
+
+    def _limit(self, timeout: str) -> None:
+        """Set our statement_timeout, unless the connection is not ours alone."""
+        if not self._session.pooled:
+            self._session.conn.execute(text_of("timeout"), {"statement_timeout": timeout})
 
     def databases(self) -> dict[int, str]:
         """Return names of databases by oid."""

@@ -11,7 +11,7 @@ from pgiostat.units import format_count, format_duration, format_share
 __all__ = ["Notice", "notices"]
 
 LOW_COVERAGE = 0.9
-SHOWN_LAG = 0.01
+SHOWN_LAG = 0.05
 
 
 @dataclass(frozen=True, slots=True)

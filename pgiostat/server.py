@@ -31,8 +31,32 @@ SQL_MARK = "/* pgiostat */"
 
 APPLICATION_NAME = "pgiostat"
 STATEMENT_TIMEOUT = "10s"
+WORK_MEM = "64MB"
+"""pg_stat_statements() needs some 30 MB at 50,000 entries, or it spills to disk at each call."""
+
+SESSION_OPTIONS = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "default_transaction_read_only": "on",
+        "statement_timeout": STATEMENT_TIMEOUT,
+        "lock_timeout": "1s",
+        "idle_in_transaction_session_timeout": "10s",
+        "work_mem": WORK_MEM,
+        "jit": "off",
+        "max_parallel_workers_per_gather": "0",
+        "timezone": "UTC",
+    }.items()
+)
+"""Settings of our own session: read only by construction, and bounded.
+
+They are asked for when connecting, never by SET: a pooler would hand a connection on to others
+with our SET still in force, and their writes would fail.
+"""
 CONNECT_TIMEOUT_SECONDS = 10
 DEFAULT_PORT = 5432
+
+_NO_OPTIONS = re.compile(r"startup parameter|command-line options", re.IGNORECASE)
+"""PgBouncer's and RDS Proxy's words for options that they do not pass on."""
 
 _PASSWORD_IN_URI = re.compile(r"(://[^:/@\s]*:)[^@\s]*@")
 _PASSWORD_KEYWORD = re.compile(
@@ -71,11 +95,16 @@ class Extension:
 
 @dataclass(slots=True)
 class Session:
-    """One connection, set up for reading only, and what is known of its other end."""
+    """One connection for reading, and what is known of its other end.
+
+    pooled: our settings were not taken, as by a pooler, whose connections others use too; then
+    nothing is set and nothing prepared.
+    """
 
     conn: psycopg.Connection[Any]
     server: Server
     extension: Extension
+    pooled: bool = False
 
     def close(self) -> None:
         """End the connection; a broken one too."""
@@ -91,14 +120,14 @@ def connect(dsn: str = "", *, label: str = "") -> Session:
     conn = _open(dsn)
     try:
         with explain(conn):
-            conn.execute(text_of("session"), {"statement_timeout": STATEMENT_TIMEOUT})
+            pooled = conn.execute(text_of("pooled"), {"work_mem": WORK_MEM}).fetchone() == (True,)
             extension = find_extension(conn, dsn)
             server = _identify(conn, label, extension)
             _check_preloaded(conn, extension)
     except BaseException:
         conn.close()
         raise
-    return Session(conn, server, extension)
+    return Session(conn, server, extension, pooled)
 
 
 def _open(dsn: str, **keywords: str | int) -> psycopg.Connection[Any]:
@@ -117,10 +146,20 @@ def _open(dsn: str, **keywords: str | int) -> psycopg.Connection[Any]:
     # Read by poolers and pg_stat_activity; a name of the user's own wins.
     given.setdefault("fallback_application_name", APPLICATION_NAME)
     given.update(keywords)
+    theirs = given.get("options") or os.environ.get("PGOPTIONS") or ""
     try:
-        return psycopg.connect(**cast("Any", given), autocommit=True)
+        try:
+            return _connect(given | {"options": f"{theirs} {SESSION_OPTIONS}".strip()})
+        except psycopg.OperationalError as error:
+            if not _NO_OPTIONS.search(str(error)):
+                raise
+            return _connect(given)
     except psycopg.OperationalError as error:
         raise _refusal(given, redacted(str(error))) from None
+
+
+def _connect(given: Mapping[str, Any]) -> psycopg.Connection[Any]:
+    return psycopg.connect(**given, autocommit=True)
 
 
 def _refusal(given: Mapping[str, Any], text: str) -> PgiostatError:
