@@ -60,7 +60,7 @@ docker: $(VENV)/dev.installed ## server tests in a container (needs a Docker dae
 	$(BIN)/python -m pytest -m server --servers docker
 
 bench: $(VENV)/dev.installed ## measure, side by side in one run
-	$(BIN)/python benchmarks/snapshot.py
+	$(BIN)/python benchmarks/snapshot.py --quick
 
 lock: $(VENV)/dev.installed ## make requirements/ anew from pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) --extra demo -o requirements/demo.txt pyproject.toml

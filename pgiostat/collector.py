@@ -6,7 +6,6 @@ Nothing is subtracted here, and nothing is written there.
 import itertools
 import time
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -92,12 +91,14 @@ class Collector:
         extension = self._session.extension
         version_num = self._session.server.version_num
         schema = sql.Identifier(extension.schema)
-        info: sql.Composable = sql.SQL("NULL::timestamptz, NULL::int8")
+        reset: sql.Composable = sql.SQL("NULL::timestamptz")
+        dealloc: sql.Composable = sql.SQL("NULL::int8")
         if extension.has_info:
-            info = sql.SQL(
-                "(SELECT i.stats_reset FROM {0}.pg_stat_statements_info AS i),"
-                " (SELECT i.dealloc FROM {0}.pg_stat_statements_info AS i)"
-            ).format(schema)
+            info = "(SELECT i.{column} FROM {schema}.pg_stat_statements_info AS i)"
+            reset, dealloc = (
+                sql.SQL(info).format(column=sql.Identifier(name), schema=schema)
+                for name in ("stats_reset", "dealloc")
+            )
         self._statements = counters.STATEMENTS.reading(extension.columns)
         self._views: list[tuple[Reading, str]] = [
             (counters.DATABASES.reading(), "FROM pg_catalog.pg_stat_database AS s"),
@@ -117,30 +118,24 @@ class Collector:
             self._views.append(
                 (counters.IO.reading(names), "FROM pg_catalog.pg_stat_io AS s"),
             )
-        self._statements_sql = sql.SQL(text_of("statements")).format(
-            packed=sql.SQL(self._statements.packed),
-            schema=schema,
-            info=info,
-        )
-        self._rows_sql = sql.SQL(text_of("statements_rows")).format(
-            listed=sql.SQL(self._statements.listed),
-            schema=schema,
-        )
-        self._clock_sql = sql.SQL(text_of("clock")).format(info=info)
-        self._texts_sql = sql.SQL(text_of("texts")).format(schema=schema)
-        self._views_sql = sql.SQL(text_of("views")).format(
-            info=info,
-            settings=sql.SQL(", ").join(
+        parts = {
+            "reset": reset,
+            "dealloc": dealloc,
+            "settings": sql.SQL(", ").join(
                 sql.SQL("current_setting({}, true)").format(sql.Literal(name)) for name in SETTINGS
             ),
-            tables=sql.SQL(", ").join(
-                sql.SQL(  # from our table of counters
-                    "(SELECT int8send(count(*)) ||"
-                    f" coalesce(string_agg({reading.packed}, ''::bytea), ''::bytea) {source})"
-                )
-                for reading, source in self._views
+            "tables": sql.SQL(", ").join(
+                _packed(reading, sql.SQL(source)) for reading, source in self._views
             ),
+        }
+        statements = sql.SQL("FROM {}.pg_stat_statements(false) AS s").format(schema)
+        whole, rest = _packed(self._statements, statements), sql.SQL("NULL::bytea")
+        self._reading_sql = sql.SQL(text_of("reading")).format(statements=whole, **parts)
+        self._rest_sql = sql.SQL(text_of("reading")).format(statements=rest, **parts)
+        self._rows_sql = sql.SQL(text_of("statements_rows")).format(
+            listed=sql.SQL(self._statements.listed), schema=schema
         )
+        self._texts_sql = sql.SQL(text_of("texts")).format(schema=schema)
 
     def take(self) -> Snapshot:
         """Return one reading.
@@ -174,16 +169,16 @@ class Collector:
     def _take(self) -> Snapshot:
         began = time.perf_counter()
         for _ in range(3):
-            started_at, taken_at, info, statements = self._read_statements()
+            statements, row = self._read()
             clock = self._clock()
-            views = self._one(self._views_sql)
-            start_time, in_recovery, bgwriter_reset, statements_reset, dealloc, settings = views[:6]
-            # A reset between the two would put old rows beside a new mark, or the reverse.
-            if statements_reset == info[0]:
+            started_at, reset_before, _, taken_at, reset_after = row[:5]
+            # A reset in between would put old rows beside a new mark, or the reverse.
+            if reset_before == reset_after:
                 break
+        dealloc, start_time, in_recovery, bgwriter_reset, settings = row[5:10]
         tables = {
             reading.table.name: _unpack(reading, packed)
-            for (reading, _), packed in zip(self._views, views[6:], strict=True)
+            for (reading, _), packed in zip(self._views, row[10:], strict=True)
         }
         return Snapshot(
             server=self._session.server,
@@ -192,13 +187,7 @@ class Collector:
             taken_at=taken_at,
             clock=clock,
             settings=Settings(dict(zip(SETTINGS, settings, strict=True))),
-            markers=Markers(
-                start_time=start_time,
-                in_recovery=in_recovery,
-                bgwriter_reset=bgwriter_reset,
-                statements_reset=statements_reset,
-                dealloc=info[1] if info[1] is not None else dealloc,
-            ),
+            markers=Markers(start_time, in_recovery, bgwriter_reset, reset_after, dealloc),
             statements=statements,
             databases=tables[counters.DATABASES.name],
             io=tables.get(counters.IO.name),
@@ -206,18 +195,29 @@ class Collector:
             own_seconds=time.perf_counter() - began,
         )
 
-    def _read_statements(self) -> tuple[datetime, datetime, tuple[Any, Any], Rows]:
+    def _read(self) -> tuple[Rows, tuple[Any, ...]]:
+        """Return all statements, and the row that came with them."""
         if self._packed:
             try:
-                started_at, packed, taken_at, *info = self._one(self._statements_sql)
-                return started_at, taken_at, (info[0], info[1]), _unpack(self._statements, packed)
+                row = self._one(self._reading_sql)
+                return _unpack(self._statements, row[2]), row
             except (ValueError, psycopg.errors.UndefinedFunction, psycopg.errors.SyntaxError):
+                if not self._reads_rows():
+                    raise
                 self._packed = False
-        started_at, *info = self._one(self._clock_sql)
+        began = self._one(self._rest_sql)
         records = self._session.conn.execute(self._rows_sql).fetchall()
-        taken_at = self._one(self._clock_sql)[0]
-        rows = Rows.from_records(self._statements, records)
-        return started_at, taken_at, (info[0], info[1]), rows
+        rest = self._one(self._rest_sql)
+        # What began before the statements were read is the earlier one's to tell.
+        return Rows.from_records(self._statements, records), (*began[:2], None, *rest[3:])
+
+    def _reads_rows(self) -> bool:
+        """Return whether statements can be read row by row; if not, packing is not to blame."""
+        try:
+            self._session.conn.execute(self._rows_sql).fetchone()
+        except psycopg.errors.UndefinedFunction:
+            return False
+        return True
 
     def _one(self, query: sql.Composed | sql.SQL) -> tuple[Any, ...]:
         with self._session.conn.cursor(binary=True) as cursor:
@@ -288,6 +288,14 @@ class Collector:
                 text_of("relations"), {"relids": list(relids)}
             ).fetchall()
         return {relid: (owner, schema, name, part) for relid, owner, schema, name, part in rows}
+
+
+def _packed(reading: Reading, source: sql.Composable) -> sql.Composed:
+    """Return a subquery for all rows of a table as one value."""
+    packed = sql.SQL(reading.packed)
+    return sql.SQL(
+        "(SELECT int8send(count(*)) || coalesce(string_agg({}, ''::bytea), ''::bytea) {})"
+    ).format(packed, source)
 
 
 def _unpack(reading: Reading, packed: bytes) -> Rows:

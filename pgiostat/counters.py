@@ -199,17 +199,10 @@ STATEMENTS = Table(
             f"table and index blocks read: {_READS_NOTE}",
         ),
         Column("shared_blks_dirtied", Kind.COUNT, Unit.BLOCKS, "blocks changed for the first time"),
-        Column("shared_blks_written", Kind.COUNT, Unit.BLOCKS, "blocks written by the backend"),
         Column("local_blks_hit", Kind.COUNT, Unit.BLOCKS, "blocks of temporary tables in memory"),
         Column("local_blks_read", Kind.COUNT, Unit.BLOCKS, "blocks of temporary tables read"),
         Column(
             "temp_blks_read", Kind.COUNT, Unit.BLOCKS, "blocks of sort and hash spill files read"
-        ),
-        Column(
-            "temp_blks_written",
-            Kind.COUNT,
-            Unit.BLOCKS,
-            "blocks of sort and hash spill files written",
         ),
         Column(
             "total_exec_time",

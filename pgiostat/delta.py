@@ -371,27 +371,29 @@ def _statements(
         if renamed:
             basis[~hit] = Basis.UNKNOWN
     names = _common(before, after)
-    amounts = _matrix(after, names).copy()
-    then = _matrix(before, names)
-    previous = basis == Basis.PREVIOUS
-    if previous.all():
-        amounts -= then[:, place]
+    current = _matrix(after, names)
+    whole = np.flatnonzero(basis != Basis.PREVIOUS)
+    if len(whole) == len(after):
+        amounts = current.copy()
     else:
-        amounts[:, previous] -= then[:, place[previous]]
+        amounts = _matrix(before, names).take(place, axis=1, mode="clip")
+        np.subtract(current, amounts, out=amounts)
+        amounts[:, whole] = current[:, whole]
     # Statements hidden from us are one row before 1.11: if it fell, one of them has gone, and
     # what is left is a lower bound.
-    fell = previous & (amounts < 0).any(axis=0)
-    basis[fell] = Basis.UNKNOWN
-    np.maximum(amounts, 0, out=amounts)
-    unassigned = ~hit & (basis == Basis.UNKNOWN)
+    fell = amounts.min(axis=0, initial=0) < 0
+    if fell.any():
+        basis[fell] = Basis.UNKNOWN
+        np.maximum(amounts, 0, out=amounts)
+    unassigned = np.flatnonzero(~hit & (basis == Basis.UNKNOWN))
     amounts[:, unassigned] = 0
     rows, changed = _changed(after, names, amounts)
-    return RowDeltas(rows, basis[changed]), int(unassigned.sum() + fell.sum())
+    return RowDeltas(rows, basis[changed]), len(unassigned) + int(fell.sum())
 
 
 def _changed(rows: Rows, names: tuple[str, ...], amounts: Counts) -> tuple[Rows, Places]:
     """Return the rows in which anything happened, and their places."""
-    changed = np.flatnonzero(amounts.any(axis=0))
+    changed = np.flatnonzero(amounts.max(axis=0, initial=0))
     attributes = {name: array[changed] for name, array in rows.attributes.items()}
     return Rows(rows.table, attributes, names, amounts[:, changed]), changed
 

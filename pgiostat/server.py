@@ -44,6 +44,7 @@ SESSION_OPTIONS = " ".join(
         "work_mem": WORK_MEM,
         "jit": "off",
         "max_parallel_workers_per_gather": "0",
+        "plan_cache_mode": "force_generic_plan",
         "timezone": "UTC",
     }.items()
 )

@@ -1,1 +1,0 @@
-SELECT /* pgiostat */ clock_timestamp(), {info}

@@ -1,0 +1,17 @@
+-- One reading.  The columns are computed in their order: pg_stat_statements first, the cumulative
+-- views right after, with a clock on each side.
+-- Tables come as one value each: the number of rows, then each row packed.  No texts: the server
+-- would read its whole file of texts for them.
+-- The reset time stands there twice: one that moved in between makes the reading worthless.
+SELECT /* pgiostat */
+    statement_timestamp(),
+    {reset},
+    {statements},
+    clock_timestamp(),
+    {reset},
+    {dealloc},
+    pg_postmaster_start_time(),
+    pg_is_in_recovery(),
+    (SELECT b.stats_reset FROM pg_catalog.pg_stat_bgwriter AS b),
+    ARRAY[{settings}],
+    {tables}
