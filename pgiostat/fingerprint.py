@@ -516,20 +516,26 @@ def _replace(kinds: list[Kind], texts: list[str], start: int, end: int) -> None:
 class Table:
     """Something a block reads or writes, under the clause that names it.
 
-    parts: schema and name; empty for a subquery.  function: it is called.
+    parts: schema and name; empty for a subquery.  function: it is called.  query: the block
+    that a subquery ends with.
     """
 
     clause: str
     parts: list[str]
     alias: str = ""
     function: bool = False
+    query: "Block | None" = None
 
 
 @dataclass(slots=True, eq=False)
 class Block:
-    """A query block: one SELECT, INSERT, UPDATE, DELETE, MERGE, VALUES or TABLE."""
+    """A query block: one SELECT, INSERT, UPDATE, DELETE, MERGE or VALUES.
+
+    start: the position of its first token.
+    """
 
     verb: str
+    start: int
     parent: "Block | None"
     tables: list[Table] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
@@ -578,6 +584,7 @@ class Outline:
     texts: list[str]
     places: list[Place]
     blocks: list[Block]
+    column_aliases: frozenset[int]
 
 
 @dataclass(slots=True)
@@ -715,10 +722,13 @@ class _Reader:
         frame = self.frame
         frame.end = position
         self.opener = frame.opener
+        query = self.block
         self.state, self.place, self.block = frame.state, frame.place, frame.block
         self.frame = self.frames.pop()
         if self.state is _State.WANT:
             self._table([])
+            if self.block is not None and query is not self.block:
+                self.block.tables[-1].query = query
 
     def comma(self, _position: int) -> None:
         if self.state in _IN_FROM and self.place.clause in _LISTS_TABLES:
@@ -726,11 +736,11 @@ class _Reader:
 
     # keywords
 
-    def _start(self, verb: str, state: _State) -> None:
+    def _start(self, verb: str, position: int, state: _State) -> None:
         frame = self.frame
         parent = frame.base if frame.united or self.block is None else self.block
         frame.united = False
-        self.block = Block(verb, parent)
+        self.block = Block(verb, position, parent)
         self.blocks.append(self.block)
         self._enter(verb, state)
 
@@ -738,22 +748,22 @@ class _Reader:
         self.place = Place(clause, self.block)
         self.state = state
 
-    def select(self, _position: int) -> None:
+    def select(self, position: int) -> None:
         if self.state is not _State.INSIDE:
-            self._start("select", _State.LIST)
+            self._start("select", position, _State.LIST)
 
     def values(self, position: int) -> None:
         if self.state is _State.INSIDE:
             return
         if self.block is None or self.frame.united:
-            self._start("values", _State.REST)
+            self._start("values", position, _State.REST)
         else:
             self.clause(position)
 
-    def command(self, _position: int) -> None:
+    def command(self, position: int) -> None:
         """TABLE name, where a query may stand."""
         if self.state is _State.IDLE:
-            self._start("select", _State.WANT)
+            self._start("select", position, _State.WANT)
             self.place = Place("from", self.block)
 
     def write(self, position: int) -> None:
@@ -763,9 +773,9 @@ class _Reader:
         if self.state is _State.INSIDE or before in {"for", "key", "then", "do", "on", "."}:
             return
         if verb == "update":
-            self._start(verb, _State.WANT)
+            self._start(verb, position, _State.WANT)
         elif self.texts[position + 1] in {"into", "from"}:
-            self._start(verb, _State.REST)
+            self._start(verb, position, _State.REST)
 
     def into(self, _position: int) -> None:
         if self.state is not _State.INSIDE:
@@ -774,7 +784,7 @@ class _Reader:
     def from_(self, position: int) -> None:
         if self.state is _State.INSIDE or self.block is None:
             return
-        before = self.texts[position - 2 : position]
+        before = self.texts[max(position - 2, 0) : position]
         if before in (["is", "distinct"], ["not", "distinct"]):
             return
         if before[-1:] == ["rows"] and self.state is _State.TABLE:  # ROWS FROM (f(), g())
@@ -1142,7 +1152,8 @@ def _read(text: str) -> tuple[_Reader, bool]:
 def outline(text: str | bytes) -> Outline:
     """Return a text taken apart: tokens without literals, blocks, clauses, tables."""
     reader, _ = _read(_decode(text))
-    return Outline(reader.kinds, reader.texts, reader.places, reader.blocks)
+    aliases = frozenset(column.position for column in reader.columns)
+    return Outline(reader.kinds, reader.texts, reader.places, reader.blocks, aliases)
 
 
 def normalize(text: str | bytes) -> Normalized:
