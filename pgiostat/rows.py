@@ -82,9 +82,12 @@ class Rows:
     def _build(cls, reading: Reading, n: int, values: Callable[[Column], Array]) -> "Rows":
         counted = [column for column in reading.columns if column.kind.is_counter]
         counters = np.empty((len(counted), n), dtype=np.int64)
+        scratch = np.empty(n)
         for i, column in enumerate(counted):
             if column.kind is Kind.TIME:
-                np.rint(values(column) * US_PER_MS, out=counters[i], casting="unsafe")
+                np.multiply(values(column), US_PER_MS, out=scratch)
+                np.rint(scratch, out=scratch)
+                counters[i] = scratch
             else:
                 counters[i] = values(column)
         attributes = {}

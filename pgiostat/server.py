@@ -135,14 +135,10 @@ def _open(dsn: str, **keywords: str | int) -> psycopg.Connection[Any]:
     try:
         given = conninfo.conninfo_to_dict(dsn)
     except psycopg.ProgrammingError as error:
-        raise PgiostatError(
-            "invalid connection string",
-            detail=_sentence(redacted(str(error))),
-            hint='Use a URI ("postgresql://user@host:5432/dbname") or keywords '
-            '("host=db dbname=app user=pgiostat").',
-            slug="dsn-invalid",
-            status=ExitStatus.USAGE,
-        ) from None
+        raise _malformed(str(error)) from None
+    port = str(given.get("port") or "")
+    if not all(part.isdigit() for part in port.split(",") if part):
+        raise _malformed(f'invalid port number: "{port}"')
     given.setdefault("connect_timeout", CONNECT_TIMEOUT_SECONDS)
     # Read by poolers and pg_stat_activity; a name of the user's own wins.
     given.setdefault("fallback_application_name", APPLICATION_NAME)
@@ -163,12 +159,25 @@ def _connect(given: Mapping[str, Any]) -> psycopg.Connection[Any]:
     return psycopg.connect(**given, autocommit=True)
 
 
+def _malformed(text: str) -> PgiostatError:
+    return PgiostatError(
+        "invalid connection string",
+        detail=_sentence(redacted(text)),
+        hint='Use a URI ("postgresql://user@host:5432/dbname") or keywords '
+        '("host=db dbname=app user=pgiostat").',
+        slug="dsn-invalid",
+        status=ExitStatus.USAGE,
+    )
+
+
 def _refusal(given: Mapping[str, Any], text: str) -> PgiostatError:
     """Return what a failed connection means.
 
     libpq hands on the server's words without their SQLSTATE, so the English words are matched;
     in any other language the general case remains, with the server's words as DETAIL.
     """
+    if re.search(r"invalid .* (?:connection option|value|number)", text) and "FATAL" not in text:
+        return _malformed(text)
     host = given.get("host") or given.get("hostaddr") or os.environ.get("PGHOST") or "local socket"
     port = given.get("port") or os.environ.get("PGPORT") or DEFAULT_PORT
     where = f'"{host}:{port}"'

@@ -24,3 +24,8 @@ def test_links_between_pages_lead_somewhere() -> None:
         if not (page.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_the_output_in_the_readme_is_a_real_one() -> None:
+    sample = (ROOT / "sample_data" / "ranking.txt").read_text("utf-8")
+    assert f"```text\n{sample}```" in (ROOT / "README.md").read_text("utf-8")

@@ -136,8 +136,8 @@ def test_without_the_privilege_reads_are_still_counted_and_the_grant_is_named(
             stop = Event()
             worker = Thread(target=_read_until, args=(database, stop))
             worker.start()
-            dsn = make_conninfo(database, user="unprivileged")
-            done = watch_once(dsn, "--interval", "1", PGPASSWORD="x")
+            dsn = make_conninfo(database, user="unprivileged", password="x")
+            done = watch_once(dsn, "--interval", "2")
             stop.set()
             worker.join()
         finally:

@@ -5,8 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from io import StringIO
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
 
@@ -14,6 +13,7 @@ import platformdirs
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from pgiostat.collect import Sampler
 from pgiostat.describe import describer
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.lab import sync
@@ -60,27 +60,25 @@ def run(*, clean: bool, seconds: float, out_dir: Path | None, terminal: bool) ->
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     place = directory()
     if clean:
-        remove(place)
-        console.print(f"Removed {place}.")
+        console.print(f"Removed {remove(place)}.")
         return ExitStatus.DONE
     stop = Event()
     with batch.stopping(stop) as interrupted:
-        with _server(place, console) as cluster, _workload(_dsn(cluster, sync.WRITER)):
-            dsn = _dsn(cluster, sync.READER)
-            if not stop.is_set():
-                if terminal:
-                    console.print("A sync workload is running on it. Ctrl-C ends both.")
-                    _watch(dsn, stop, None)
-                else:
-                    _report(dsn, stop, seconds, out_dir or place.parent / "demo-csv", console)
+        with _server(place, console) as cluster:
+            if stop.is_set():
+                pass
+            elif terminal:
+                _watch(cluster, stop, console)
+            else:
+                _report(cluster, stop, seconds, out_dir or place.parent / "demo-csv", console)
         if interrupted:
             console.print("The demo's server and workload have ended.")
             return interrupted[0]
     return ExitStatus.DONE
 
 
-def remove(place: Path) -> None:
-    """Remove the demo's server, its data and its CSV files.
+def remove(place: Path) -> Path:
+    """Remove the demo's server, its data and its CSV files; return where the data were.
 
     Raises PgiostatError demo-running if it is in use.
     """
@@ -89,6 +87,7 @@ def remove(place: Path) -> None:
         raise _already_running(cluster)
     cluster.destroy()
     shutil.rmtree(place.parent / "demo-csv", ignore_errors=True)
+    return cluster.directory
 
 
 def _already_running(cluster: Cluster) -> PgiostatError:
@@ -194,31 +193,57 @@ def _workload(dsn: str) -> Iterator[None]:
             worker.wait()
 
 
-def _watch(dsn: str, stop: Event, count: int | None) -> None:
-    batch.run(dsn, batch.Options(interval=INTERVAL_SECONDS, count=count), describer(), stop=stop)
+def _watch(cluster: Cluster, stop: Event, console: Console) -> None:
+    console.print("A sync workload is running on it. Ctrl-C ends both.")
+    with _workload(_dsn(cluster, sync.WRITER)):
+        options = batch.Options(interval=INTERVAL_SECONDS)
+        batch.run(_dsn(cluster, sync.READER), options, describer(), stop=stop)
 
 
-def _report(dsn: str, stop: Event, seconds: float, out_dir: Path, console: Console) -> None:
-    """Watch for a while, then print rankings over the whole and write them as CSV."""
+def _report(cluster: Cluster, stop: Event, seconds: float, out_dir: Path, console: Console) -> None:
+    """Watch for a while, then print rankings over the whole and write them as CSV.
+
+    The first reading is before the workload and the last after it: its sessions have handed all
+    their counts over then, and the window closes.
+    """
     count = max(1, round(seconds / INTERVAL_SECONDS))
     console.print(f"A sync workload is running on it. Reading every {INTERVAL_SECONDS:g} s …")
-    options = batch.Options(interval=INTERVAL_SECONDS, count=count)
-    watch = batch.run(dsn, options, describer(), out=StringIO(), stop=stop, keep=True)
-    if not watch.deltas:
-        return
+    sampler = Sampler(
+        _dsn(cluster, sync.READER), INTERVAL_SECONDS, describer(), stop.wait, label="demo"
+    )
+    watch = batch.Watch(sampler, batch.Options(interval=INTERVAL_SECONDS), keep=True)
+    with ExitStack() as work:
+        for tick in sampler.ticks():
+            if tick.delta is None:
+                raise tick.error or AssertionError
+            watch.absorb(tick.delta)
+            if tick.delta.seconds is None:
+                work.enter_context(_workload(_dsn(cluster, sync.WRITER)))
+            elif watch.shown == count:
+                work.close()
+            elif watch.shown > count:
+                break
+    if watch.deltas:
+        _print(watch)
+        _write(watch, out_dir)
+
+
+def _print(watch: batch.Watch) -> None:
     out = Console(highlight=False, markup=False, emoji=False)
-    width = out.width if out.is_terminal else batch.PIPE_WIDTH
-    out.width = width
-    last = watch.deltas[-1]
+    out.width = out.width if out.is_terminal else batch.PIPE_WIDTH
     for by in (By.CATEGORY, By.STATEMENT):
         ranking = watch.rank(watch.deltas, by=by, top=TOP)
-        out.print(text.interval(last, ranking, [], coverage=watch.coverage, width=width))
+        last = watch.deltas[-1]
+        out.print(text.interval(last, ranking, [], coverage=watch.coverage, width=out.width))
         out.print()
+
+
+def _write(watch: batch.Watch, out_dir: Path) -> None:
     out_dir.mkdir(parents=True, exist_ok=True)
     for by in FILES:
         with (out_dir / f"{by.value}.csv").open("w", encoding="utf-8", newline="") as file:
             writer = CsvWriter(file, by)
             for delta in watch.deltas:
-                writer.write(delta, watch.rank([delta], by=by, top=None))
+                writer.write(delta, watch.rank([delta], by=by))
     names = ", ".join(f"{by.value}.csv" for by in FILES)
-    out.print(f"Every interval as CSV: {out_dir} ({names})", soft_wrap=True)
+    print(f"Every interval as CSV: {out_dir} ({names})")  # noqa: T201 - for whoever reads the pipe

@@ -199,11 +199,10 @@ def one_line(text: str, cells: int) -> str:
 def said(notices: Sequence[Notice]) -> Iterable[Text]:
     """Yield a line for each notice."""
     for notice in notices:
-        line = Text("! ", "bold yellow")
-        line.append(printable(notice.text))
+        yield Text("! ", "bold yellow").append(printable(notice.text), "not bold default")
         if notice.hint:
-            line.append(f"  {printable(notice.hint)}", "dim")
-        yield line
+            # On a line of its own: it may be a statement to copy.
+            yield Text(f"  {printable(notice.hint)}", "dim")
 
 
 def interval(
