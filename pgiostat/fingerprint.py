@@ -141,6 +141,8 @@ _NEVER_BARE = _words(
     """char character day filter hour minute month over precision second varying within without
     year zone"""
 )
+# These connect what precedes with a name that is no alias: OVER w, AT TIME ZONE column.
+_AFTER_OPERAND = frozenset({"at", "over", "zone"})
 # What may follow an item of a select list.
 _ENDS_ITEM = _words(
     """, ) from into where group having order limit offset fetch for window union intersect
@@ -172,8 +174,7 @@ _OPERATOR = rf"""
   | (?:(?:\+|-(?!-)){{0,16}}+(?:[*<>=]|/(?!\*)))++
   | [+-]
 """
-_LEXER = re.compile(
-    rf"""{_BLANK}(
+_REST = rf"""
     (?: {_STRING} )
   | (?: [uU]&)?+"(?:[^"]++|"")*+"?+
   | {_START}[A-Za-z0-9_$\x80-\U0010ffff]*+
@@ -184,9 +185,29 @@ _LEXER = re.compile(
   | @[1-9][0-9]{{0,4}}+(?![0-9A-Za-z_$]|\.[0-9])
   | (?: {_OPERATOR} )
   | .
-    )""",
+"""
+_LEXER = re.compile(rf"{_BLANK}({_REST})", re.VERBOSE | re.DOTALL)
+
+# A megabyte of VALUES (...), (...) or IN (...) is mostly constants: the second lexer takes such
+# a list as one token, from which equal rows are removed before it is cut further.
+_LIST_PART = r"""[^()\[\]'"$/;-]++ | \$[0-9]++ | (?<![A-Za-z&$])'(?:[^']++|'')*+' | -(?!-)"""
+_ROW = rf"\((?:{_LIST_PART}|\(\x20*+\))*+\)"
+_LONG_LEXER = re.compile(
+    rf"""{_BLANK}(
+    (?i:values){_BLANK}{_ROW}(?:{_BLANK},{_BLANK}{_ROW})++
+  | (?i:in){_BLANK}\((?:{_LIST_PART})*+\)
+  | (?i:array){_BLANK}\[(?:{_LIST_PART})*+\]
+  | {_REST} )""",
     re.VERBOSE | re.DOTALL,
 )
+_LONG = 8192
+_LONG_LIST = 256
+_LIST_CONSTANT = re.compile(
+    r"""'(?:[^']++|'')*+' | (?<![\w$"])(?:\$[0-9]++|\.?[0-9][\w.]*+(?:(?<=[eE])[+-][0-9]++)?+)
+    | (?<=[(,\[])\s*+(?i:true|false|null)(?=\s*+[,)\]])""",
+    re.VERBOSE,
+)
+_BETWEEN_ROWS = re.compile(r"\)\s*,\s*\(")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _BARE = re.compile(r"[a-z_\x80-\U0010ffff][a-z0-9_$\x80-\U0010ffff]*")
@@ -271,6 +292,34 @@ def _raws(text: str) -> list[str]:
     text = text.rstrip(_BLANKS)
     raws = [raw for raw, _ in _LEXER.findall(text)]
     return _nested(text) if "/*" in raws else raws
+
+
+def _few_raws(text: str) -> list[str]:
+    """Return the tokens of a long text as written, without most rows of its long lists."""
+    text = text.rstrip(_BLANKS)
+    raws = [raw for raw, _ in _LONG_LEXER.findall(text)]
+    if "/*" in raws:
+        return _nested(text)
+    lists = [
+        position
+        for position, raw in enumerate(raws)
+        if len(raw) > _LONG_LIST and raw[0] in "vViIaA" and raw[-1] in ")]"
+    ]
+    for position in reversed(lists):
+        raws[position : position + 1] = _raws(_shorten(raws[position]))
+    return raws
+
+
+def _shorten(raw: str) -> str:
+    """Return VALUES with each kind of row once, IN or ARRAY with one of all constants."""
+    shape = _LIST_CONSTANT.sub("$1", raw)
+    if raw[0] in "vV":
+        head, _, rows = shape.partition("(")
+        return f"{head}({'), ('.join(dict.fromkeys(_BETWEEN_ROWS.split(rows[:-1])))})"
+    head, opening, items = shape.partition("(" if raw[-1] == ")" else "[")
+    if {item.strip() for item in items[:-1].split(",")} == {"$1"}:
+        return f"{head}{opening}$1{raw[-1]}"
+    return raw
 
 
 def _nested(text: str) -> list[str]:
@@ -504,7 +553,11 @@ def _set(kinds: list[Kind], texts: list[str], position: int) -> None:
 
 
 def _replace(kinds: list[Kind], texts: list[str], start: int, end: int) -> None:
+    while start and texts[start - 1] in _SIGNS:
+        start -= 1
     if start < end and start < len(texts):
+        if texts[end : end + 1] and texts[end] in _CONSTANTS:  # what kept it is gone
+            end += 1
         kinds[start:end] = [Kind.PARAMETER]
         texts[start:end] = [PLACEHOLDER]
 
@@ -624,8 +677,7 @@ class _Reader:
         words.append("")  # so that each has one after it
         places = self.places
         places.extend([self.place] * start)
-        word_kinds = (Kind.KEYWORD, Kind.PUNCTUATION)
-        names = (Kind.NAME, Kind.ALIAS)
+        names, word_kinds = _WORDS, (Kind.KEYWORD, Kind.PUNCTUATION)
         for position, kind in enumerate(self.kinds[start:], start):
             if kind in names:
                 self.named.append(position)
@@ -683,18 +735,25 @@ class _Reader:
         if kind is Kind.KEYWORD:
             return text in _OPERAND_KEYWORDS
         if kind is Kind.PUNCTUATION:
-            return text == "]" or (text == ")" and self.texts[self.opener - 1] != "operator")
-        if text == "zone" and self.texts[position - 2] == "at":  # AT TIME ZONE column
+            return text == "]" or (
+                text == ")" and self.texts[max(self.opener - 1, 0)] != "operator"
+            )
+        before = self.texts[position - 1] if position else ""
+        if kind is Kind.ALIAS:
+            return True
+        if before == "as" or (text == PLACEHOLDER == before):
             return False
-        if kind is Kind.NAME and text not in _NEVER_BARE and position > 1:
-            before = self.kinds[position - 1]
-            if (
-                before is Kind.NAME
-                or before <= Kind.PARAMETER
-                or self.texts[position - 1] in {"as", ")"}
-            ):
-                return False  # two names in a row are no expression
-        return kind is not Kind.OPERATOR and text not in {"over", "at"}
+        if kind is Kind.NAME and text not in _NEVER_BARE and self.follows_operand(position):
+            return False  # two operands in a row are no expression
+        return kind is not Kind.OPERATOR and text not in _AFTER_OPERAND
+
+    def follows_operand(self, position: int) -> bool:
+        if not position:
+            return False
+        text, kind = self.texts[position - 1], self.kinds[position - 1]
+        if kind in _WORDS or text == PLACEHOLDER:
+            return True
+        return text in _OPERAND_KEYWORDS or text in {"as", ")", "]"}
 
     # parentheses
 
@@ -836,6 +895,7 @@ class _Reader:
             self.clause(position)
 
 
+_WORDS = (Kind.NAME, Kind.ALIAS)
 _IN_FROM = frozenset({_State.WANT, _State.TABLE, _State.NAMED, _State.JOINED})
 _LISTS_TABLES = frozenset({"from", "on"})
 _STARTS_QUERY = frozenset(
@@ -902,8 +962,10 @@ def _rename(reader: _Reader) -> list[str]:
         ]
     for position, label in reader.labelled:
         texts[position] = label
-        if texts[position - 1] == "as":
-            dropped.add(position - 1)
+        before = position - 1
+        while texts[before] == "as" and reader.kinds[before] is Kind.KEYWORD:
+            dropped.add(before)
+            before -= 1
     _refer(reader, texts)
     shown = _column_aliases(reader, texts, dropped)
     out: list[str] = []
@@ -917,6 +979,17 @@ def _rename(reader: _Reader) -> list[str]:
     return out
 
 
+def _spell_out(kinds: list[Kind], texts: list[str]) -> None:
+    """Write @1 as an operator and a constant, in place: outside queries it is no alias."""
+    pairs: list[tuple[Kind, str]] = []
+    for kind, text in zip(kinds, texts, strict=True):
+        alias = kind is Kind.ALIAS
+        pairs += _ABSOLUTE_PAIR if alias else [(kind, text)]
+    kinds[:] = [kind for kind, _ in pairs]
+    texts[:] = [text for _, text in pairs]
+
+
+_ABSOLUTE_PAIR = [(Kind.OPERATOR, "@"), (Kind.PARAMETER, PLACEHOLDER)]
 _ABSOLUTE = "@ ?"  # what @1 is if it is nobody's alias: the absolute value of a constant
 
 
@@ -929,7 +1002,7 @@ def _refer(reader: _Reader, texts: list[str]) -> None:
     defined = {position for position, _ in reader.labelled} | reader.table_names
     for position in reader.named:
         word = words[position]
-        if word not in known or position in defined:
+        if word not in known or word in _AFTER_OPERAND or position in defined:
             continue
         before, after = words[position - 1] if position else "", words[position + 1]
         place = reader.places[position]
@@ -937,7 +1010,7 @@ def _refer(reader: _Reader, texts: list[str]) -> None:
         if before in {".", "::", "as"} or after in {"(", "=>"} or target or place.clause == "into":
             continue
         label = _label(place.block, word)
-        if label:
+        if label and not reader.follows_operand(position):
             texts[position] = label
 
 
@@ -1132,7 +1205,7 @@ _CLOSING = Token(Kind.PUNCTUATION, ")")
 
 def _read(text: str) -> tuple[_Reader, bool]:
     """Return a text taken apart, and whether it is truncated."""
-    raws = _raws(text)
+    raws = _raws(text) if len(text) < _LONG else _few_raws(text)
     tokens = [_memo[raw] for raw in raws]
     truncated = _is_truncated(raws, tokens)
     if "--" in text or "/*" in text:
@@ -1141,6 +1214,8 @@ def _read(text: str) -> tuple[_Reader, bool]:
         tokens = _placeholders(tokens)
     fold = _Fold()
     fold.feed(tokens)
+    if Kind.ALIAS in fold.kinds and _query_start(fold.texts) == len(fold.texts):
+        _spell_out(fold.kinds, fold.texts)
     if fold.texts:
         _utility(fold.kinds, fold.texts)
     reader = _Reader(fold.kinds, fold.texts)
@@ -1197,6 +1272,7 @@ def _render(texts: list[str]) -> str:
         else:
             columns = columns or text in _BEFORE_COLUMNS
             glued = text in _NO_SPACE_BEFORE or before in _NO_SPACE_AFTER
+            glued = glued and not (before == "::" == text or (before and ":" in {text, before}))
         pieces.append(text if glued else " " + text)
         before = text
     return "".join(pieces)
