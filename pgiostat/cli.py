@@ -1,7 +1,10 @@
 """The command line: parse, call one function, print, exit."""
 
+import math
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -22,7 +25,6 @@ TOP_ON_SCREEN = 20
 
 app = typer.Typer(
     name="pgiostat",
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -59,11 +61,12 @@ def _choice(name: str, value: str, allowed: list[str]) -> str:
     return value
 
 
-def _within(name: str, value: float, low: float, high: float) -> None:
+def _within(name: str, value: float, low: float, high: float = math.inf) -> None:
     if not low <= value <= high:
+        allowed = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
         raise PgiostatError(
             f"invalid value for --{name}: {value:g}",
-            hint=f"It must be from {low:g} to {high:g}.",
+            hint=f"It must be {allowed}.",
             slug="option-invalid",
             status=ExitStatus.USAGE,
         )
@@ -146,9 +149,9 @@ def watch(
             status=ExitStatus.USAGE,
         )
     if count is not None:
-        _within("count", count, 1, sys.maxsize)
+        _within("count", count, 1)
     if top is not None:
-        _within("top", top, 1, sys.maxsize)
+        _within("top", top, 1)
     form = Form(_choice("format", output, [form.value for form in Form]))
     _watch(
         dsn,
@@ -171,10 +174,20 @@ def _watch(dsn: str, options: "Options", rules: Path | None) -> None:
     from pgiostat.watch import batch
 
     stop = Event()
-    with batch.stopping(stop) as happened:
+    with batch.stopping(stop) as happened, _until_nobody_reads():
         batch.run(dsn, options, _describe(rules), stop=stop)
     if happened:
         raise typer.Exit(happened[0])
+
+
+@contextmanager
+def _until_nobody_reads() -> Iterator[None]:
+    """End in peace when who reads us has gone, as `| head` does."""
+    try:
+        yield
+    except BrokenPipeError:
+        # Python must not flush into it once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _describe(rules: Path | None) -> "Describe":
@@ -214,17 +227,40 @@ def demo(
         raise typer.Exit(status)
 
 
+# The base of what typer raises at a wrong option; its home differs with typer's version.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+def _usage(error: Exception) -> PgiostatError:
+    """Return a wrong command line as an error of ours."""
+    context = getattr(error, "ctx", None)
+    command = getattr(context, "command_path", None) or "pgiostat"
+    message: str = error.format_message().rstrip(".")  # type: ignore[attr-defined] # of the base
+    return PgiostatError(
+        message[:1].lower() + message[1:],
+        hint=f"Try: {command} --help",
+        slug="usage",
+        status=ExitStatus.USAGE,
+    )
+
+
 def main() -> NoReturn:
     """Run a command; errors go to standard error and into the exit status."""
     try:
-        app(standalone_mode=True)
+        status = _run()
     except PgiostatError as error:
         print(error.report(), file=sys.stderr)  # noqa: T201 - the one place where errors end
-        sys.exit(error.status)
+        status = error.status
     except KeyboardInterrupt:
-        sys.exit(ExitStatus.INTERRUPTED)
-    except BrokenPipeError:
-        # Who read us has gone, as `| head` does.  Python must not flush into it once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitStatus.DONE)
-    sys.exit(ExitStatus.DONE)
+        status = ExitStatus.INTERRUPTED
+    sys.exit(status)
+
+
+def _run() -> int:
+    arguments = sys.argv[1:] or ["--help"]
+    try:
+        return app(arguments, prog_name="pgiostat", standalone_mode=False) or ExitStatus.DONE
+    except _UsageError as error:
+        raise _usage(error) from None
+    except typer.Abort:
+        return ExitStatus.INTERRUPTED

@@ -192,25 +192,6 @@ def test_a_server_killed_while_watched_is_waited_for_and_the_gap_is_shown(
     assert qualities[-1] == '["ok"]'
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message", "hint"),
-    [
-        (
-            ["--by", "colour"],
-            'invalid value for --by: "colour"',
-            "Allowed are category, fingerprint, statement, relation, database, user.",
-        ),
-        (["--interval", "0"], "invalid value for --interval: 0", "It must be from 0.1 to 86400."),
-    ],
-)
-def test_a_bad_option_value_is_a_usage_error_with_what_is_allowed(
-    arguments: list[str], message: str, hint: str
-) -> None:
-    done = pgiostat("watch", *arguments)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.splitlines() == [f"pgiostat: error: {message}", f"HINT:  {hint}"]
-
-
 def test_the_session_is_read_only_and_marked(database: str) -> None:
     session = connect(database)
     try:

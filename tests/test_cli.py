@@ -1,0 +1,89 @@
+"""The command line by itself: what is refused, and how it says so."""
+
+import subprocess
+import sys
+
+import pytest
+
+from pgiostat import __version__
+
+
+def pgiostat(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the program without a terminal."""
+    return subprocess.run(
+        [sys.executable, "-m", "pgiostat", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ["watch", "--bogus"],
+            ["pgiostat: error: no such option: --bogus", "HINT:  Try: pgiostat watch --help"],
+        ),
+        (["wach"], ["pgiostat: error: no such command 'wach'", "HINT:  Try: pgiostat --help"]),
+        (
+            ["watch", "--once", "--count", "3"],
+            ["pgiostat: error: --once and --count cannot be used together"],
+        ),
+        (
+            ["watch", "--by", "colour"],
+            [
+                'pgiostat: error: invalid value for --by: "colour"',
+                "HINT:  Allowed are category, fingerprint, statement, relation, database, user.",
+            ],
+        ),
+        (
+            ["watch", "--sort", "x"],
+            [
+                'pgiostat: error: invalid value for --sort: "x"',
+                "HINT:  Allowed are reads, time, temp, calls, per-call.",
+            ],
+        ),
+        (
+            ["watch", "--format", "xml"],
+            [
+                'pgiostat: error: invalid value for --format: "xml"',
+                "HINT:  Allowed are text, csv, json.",
+            ],
+        ),
+        (
+            ["watch", "--interval", "0"],
+            [
+                "pgiostat: error: invalid value for --interval: 0",
+                "HINT:  It must be from 0.1 to 86400.",
+            ],
+        ),
+        (
+            ["watch", "--count", "0"],
+            [
+                "pgiostat: error: invalid value for --count: 0",
+                "HINT:  It must be at least 1.",
+            ],
+        ),
+    ],
+)
+def test_a_wrong_command_line_is_a_usage_error_that_says_what_is_right(
+    arguments: list[str], told: list[str]
+) -> None:
+    done = pgiostat(*arguments)
+    assert (done.returncode, done.stdout, done.stderr.splitlines()) == (2, "", told)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_help_lists_the_commands(arguments: list[str]) -> None:
+    done = pgiostat(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\n  watch  " in done.stdout
+    assert "\n  demo   " in done.stdout
+
+
+def test_the_version_is_told() -> None:
+    done = pgiostat("--version")
+    assert (done.returncode, done.stdout) == (0, f"pgiostat {__version__}\n")
