@@ -136,6 +136,7 @@ class _Draft:
     only: str = ""  # the column of the only item of the select list
     order_by: list[str] = field(default_factory=list)
     order_dir: str = ""
+    limit: bool = False
     star: bool = False
 
     def add(self, feature: str, name: str) -> None:
@@ -197,6 +198,10 @@ def _tags(text: str) -> Names:
     return frozenset(tags)
 
 
+def _reads_nothing(block: Block) -> bool:
+    return all(table.function for table in block.tables)
+
+
 class _Extractor:
     """Collects the features of one statement; every walk is linear."""
 
@@ -205,19 +210,26 @@ class _Extractor:
         self.texts = found.texts
         self.found = found
         self.drafts = {id(block): _Draft(block) for block in found.blocks}
+        self.starts = {block.start: block for block in found.blocks}
         self.ctes = self._find_ctes()
         places = found.places[:MAX_TOKENS]
         for position, place in enumerate(places):
             if place.block is not None:
                 clauses = self.drafts[id(place.block)].clauses
                 clauses.setdefault(place.clause, []).append(position)
+        for draft in self.drafts.values():
+            self._outputs(draft)
 
     def features(self) -> Features:
         if not self.texts:
             return Features()
         statement, wrapper = self._statement()
-        # A subquery tells its outer block what that takes, so the inner ones come first.
-        blocks = [self._block(draft) for draft in reversed(self.drafts.values())][::-1]
+        drafts = list(self.drafts.values())
+        for draft in drafts:
+            self._collect(draft)
+        for draft in reversed(drafts):
+            self._inherit(draft)
+        blocks = [self._finish(draft) for draft in drafts]
         reads, writes = self._tables()
         texts = self.texts
         conflict = ""
@@ -258,20 +270,18 @@ class _Extractor:
     def _main_verb(self) -> str:
         """Return the verb of the block that stands in no parentheses; it follows the CTEs."""
         depth = 0
-        starts = {block.start: block for block in self.found.blocks}
         for position, text in enumerate(self.texts):
             if text in {"(", "["}:
                 depth += 1
             elif text in {")", "]"}:
                 depth -= 1
-            elif depth <= 0 and position in starts:
-                return starts[position].verb
+            elif depth <= 0 and position in self.starts:
+                return self.starts[position].verb
         return self.found.blocks[0].verb
 
     def _find_ctes(self) -> dict[str, Block | None]:
         """Return the names of common table expressions, with the first block of each."""
         texts = self.texts
-        starts = {block.start: block for block in self.found.blocks}
         ctes: dict[str, Block | None] = {}
         if "with" not in texts:
             return ctes
@@ -287,7 +297,7 @@ class _Extractor:
             if texts[name] == ")":
                 name = self._opening(name) - 1
             if name >= 0 and self.kinds[name] is Kind.NAME:
-                ctes[_plain(texts[name])] = starts.get(after + 1)
+                ctes[_plain(texts[name])] = self.starts.get(after + 1)
         return ctes
 
     def _opening(self, position: int) -> int:
@@ -337,9 +347,8 @@ class _Extractor:
 
     # a block
 
-    def _block(self, draft: _Draft) -> BlockFeatures:
-        block = draft.block
-        for table in block.tables:
+    def _collect(self, draft: _Draft) -> None:
+        for table in draft.block.tables:
             name = self._table_name(table)
             if name and table.clause in {"from", "on"}:
                 draft.add("reads", name)
@@ -353,14 +362,35 @@ class _Extractor:
                 for column, _, _ in self._references(draft, positions):
                     draft.add("mentions", column.name)
         self._order(draft)
-        limit = "limit" in draft.clauses or "fetch" in draft.clauses
-        self._newest(draft, limit=limit)
+        self._newest(draft)
+
+    def _inherit(self, draft: _Draft) -> None:
+        """Take what the subqueries of a block are the newest of, under their names for it."""
+        for table in draft.block.tables:
+            inner = self._query(table)
+            for name in inner.get("newest") if inner else ():
+                draft.add("newest", name)
+
+    def _query(self, table: Table) -> _Draft | None:
+        """Return the first block of a derived table or common table expression."""
+        cte = self.ctes.get(_plain(table.parts[0])) if len(table.parts) == 1 else None
+        return self.drafts.get(id(table.query or cte))
+
+    def _original(self, draft: _Draft, name: str) -> str:
+        """Return the column behind a name that a subquery gave it."""
+        for table in draft.block.tables:
+            inner = self._query(table)
+            if inner is not None and name in inner.outputs:
+                return inner.outputs[name]
+        return name
+
+    def _finish(self, draft: _Draft) -> BlockFeatures:
         return BlockFeatures(
-            verb=block.verb,
+            verb=draft.block.verb,
             star=draft.star,
             order_by=tuple(draft.order_by),
             order_dir=draft.order_dir,
-            limit=limit,
+            limit=draft.limit,
             **{name: draft.get(name) for name in _SETS},
         )
 
@@ -392,7 +422,8 @@ class _Extractor:
                     called = self._call(draft, position)
                 elif self._is_column(draft, position, before, after):
                     qualifier = texts[position - 2] if before == "." else ""
-                    yield _Column(_plain(text), qualifier), stack, position
+                    name = self._original(draft, _plain(text))
+                    yield _Column(name, qualifier), stack, position
 
     def _call(self, draft: _Draft, position: int) -> str:
         name = _plain(self.texts[position])
@@ -440,10 +471,25 @@ class _Extractor:
                 items[-1].append(position)
         for item in items:
             first = self._item(draft, item)
-            if item and item[-1] in self.found.column_aliases and first:
-                draft.outputs[self.texts[item[-1]]] = first
             if len(items) == 1:
                 draft.only = first
+
+    def _outputs(self, draft: _Draft) -> None:
+        """Note the column that each alias of the select list stands for, the item's first."""
+        first = ""
+        for position in draft.clauses.get("select", []):
+            text = self.texts[position]
+            if text == "," and self.found.places[position].block is draft.block:
+                first = ""
+            if self.kinds[position] not in WORDS:
+                continue
+            after = self.texts[position + 1 : position + 2]
+            if position in self.found.column_aliases:
+                if first:
+                    draft.outputs[_plain(text)] = self._original(draft, first)
+                first = ""
+            elif not first and after not in (["("], ["."]):
+                first = _plain(text)
 
     def _distinct_on(self, draft: _Draft, positions: list[int]) -> list[int]:
         texts = self.texts
@@ -531,6 +577,11 @@ class _Extractor:
         self._listed(draft, position - negated, feature)
 
     def _listed(self, draft: _Draft, position: int, feature: str) -> None:
+        query = next(
+            (self.starts[at] for at in range(position, position + 5) if at in self.starts), None
+        )
+        if query is not None and not _reads_nothing(query):
+            return  # IN (SELECT … FROM …): no list of the client's
         columns, start = self._before(draft, position)
         if self.texts[max(start - 1, 0)] == "not" or self.texts[max(start - 2, 0) : start] == [
             "not",
@@ -547,7 +598,7 @@ class _Extractor:
             for column in columns:
                 if not others:
                     draft.add("where_eq", column.name)
-                elif any(self._is_key_list(draft, other.qualifier) for other in others):
+                elif any(self._is_key_list(draft, other.qualifier or other.name) for other in others):
                     draft.add("where_in", column.name)
 
     def _range(self, draft: _Draft, position: int) -> None:
@@ -604,21 +655,24 @@ class _Extractor:
 
     def _is_list(self, table: Table) -> bool:
         """Tell unnest($1), VALUES, and subqueries of those from tables of the database."""
-        name = _plain(table.parts[-1]) if table.parts else ""
-        query = self.ctes.get(name, table.query)
-        return table.function or (query is not None and all(t.function for t in query.tables))
+        query = self._query(table)
+        return table.function or (query is not None and _reads_nothing(query.block))
 
     # what it takes
 
     def _order(self, draft: _Draft) -> None:
-        for column, _, _ in self._references(draft, draft.clauses.get("group", [])):
+        groups = draft.clauses.get("group", [])
+        for column, _, _ in self._references(draft, groups):
             draft.add("group_by", column.name)
+        if "?" in (self.texts[position] for position in groups):  # GROUP BY 1
+            for name in draft.get("projects"):
+                draft.add("group_by", name)
         for column, _, position in self._references(draft, draft.clauses.get("window", [])):
             self._window(draft, column.name, position)
         positions = draft.clauses.get("order", [])
         for column, _, position in self._references(draft, positions):
             if column.name not in {"first", "last", "nulls"}:
-                draft.order_by.append(draft.outputs.get(self.texts[position], column.name))
+                draft.order_by.append(draft.outputs.get(column.name, column.name))
         words = [self.texts[position] for position in positions]
         if words[2:3] == ["?"] and draft.only:  # ORDER BY 1, of one item
             draft.order_by.insert(0, draft.only)
@@ -626,7 +680,7 @@ class _Extractor:
             item = words[2 : words.index(",") if "," in words else None]
             draft.order_dir = "desc" if "desc" in item or ">" in item else "asc"
 
-    def _newest(self, draft: _Draft, *, limit: bool) -> None:
+    def _newest(self, draft: _Draft) -> None:
         positions = draft.clauses.get("order", [])
         descending = [
             column.name
@@ -635,7 +689,8 @@ class _Extractor:
         ]
         by = [draft.outputs.get(name, name) for name in descending]
         distinct_on = draft.get("distinct_on")
-        if limit and draft.order_dir == "desc" and draft.order_by:
+        draft.limit = "limit" in draft.clauses or "fetch" in draft.clauses
+        if draft.limit and draft.order_dir == "desc" and draft.order_by:
             draft.add("newest", draft.order_by[0])
         for name in by if distinct_on else ():
             if name not in distinct_on:

@@ -569,8 +569,8 @@ def _replace(kinds: list[Kind], texts: list[str], start: int, end: int) -> None:
 class Table:
     """Something a block reads or writes, under the clause that names it.
 
-    parts: schema and name; empty for a subquery.  function: it is called.  query: the block
-    that a subquery ends with.
+    parts: schema and name; empty for a subquery.  function: it is called.  query: the first
+    block of a subquery, which names its columns.
     """
 
     clause: str
@@ -613,6 +613,7 @@ class _Frame:
     base: Block | None
     end: int = 0
     tail: int = -1  # where its ORDER BY or GROUP BY starts
+    first: Block | None = None  # whose names a subquery's columns have
     united: bool = False  # UNION and the like came: the next block is a sibling
 
 
@@ -738,9 +739,9 @@ class _Reader:
             return text == "]" or (
                 text == ")" and self.texts[max(self.opener - 1, 0)] != "operator"
             )
-        before = self.texts[position - 1] if position else ""
         if kind is Kind.ALIAS:
             return True
+        before = self.texts[position - 1] if position else ""
         if before == "as" or (text == PLACEHOLDER == before):
             return False
         if kind is Kind.NAME and text not in _NEVER_BARE and self.follows_operand(position):
@@ -781,13 +782,12 @@ class _Reader:
         frame = self.frame
         frame.end = position
         self.opener = frame.opener
-        query = self.block
         self.state, self.place, self.block = frame.state, frame.place, frame.block
         self.frame = self.frames.pop()
         if self.state is _State.WANT:
             self._table([])
-            if self.block is not None and query is not self.block:
-                self.block.tables[-1].query = query
+            if self.block is not None:
+                self.block.tables[-1].query = frame.first
 
     def comma(self, _position: int) -> None:
         if self.state in _IN_FROM and self.place.clause in _LISTS_TABLES:
@@ -801,6 +801,7 @@ class _Reader:
         frame.united = False
         self.block = Block(verb, position, parent)
         self.blocks.append(self.block)
+        frame.first = frame.first or self.block
         self._enter(verb, state)
 
     def _enter(self, clause: str, state: _State) -> None:
@@ -1033,17 +1034,20 @@ def _column_aliases(reader: _Reader, texts: list[str], dropped: set[int]) -> set
     columns = reader.columns
     own = {column.position for column in columns}
     wanted = {texts[position] for position in own}
-    places: dict[str, list[int]] = {}
+    uses: dict[str, _Uses] = {}
     for position in reader.named if wanted else ():
         text = texts[position]
         if text in wanted and position not in own and texts[position + 1 : position + 2] != ["("]:
-            places.setdefault(text, []).append(position)
+            found = uses.setdefault(text, _Uses([], []))
+            found.places.append(position)
+            if texts[position - 1] != ".":
+                found.bare.append(position)
     shown: set[int] = set()
     for column in columns:
         start = column.position if column.named < 0 else column.named
         name = texts[column.position]
         same = name == texts[start - 1] and texts[start - 2] in _STARTS_ITEM
-        if same or not _is_referred(column.frame, places.get(name, []), texts):
+        if same or name not in uses or not uses[name].reach(column.frame):
             dropped.update(range(start, column.position + 1))
         elif column.named < 0:
             shown.add(column.position)
@@ -1053,16 +1057,20 @@ def _column_aliases(reader: _Reader, texts: list[str], dropped: set[int]) -> set
 _STARTS_ITEM = frozenset({",", ".", "select", "distinct", "all", "returning"})
 
 
-def _is_referred(frame: _Frame, places: list[int], texts: list[str]) -> bool:
-    """Tell whether a name is used outside a subquery, or where it may mean an output column."""
-    if not places:
-        return False
-    if frame.opener >= 0 and (places[0] < frame.opener or places[-1] > frame.end):
-        return True
-    if frame.tail < 0:
-        return False
-    first = bisect_right(places, frame.tail)
-    return any(position < frame.end and texts[position - 1] != "." for position in places[first:])
+class _Uses(NamedTuple):
+    """Where a name stands that is a column alias somewhere."""
+
+    places: list[int]
+    bare: list[int]  # without a table before it
+
+    def reach(self, frame: _Frame) -> bool:
+        """Tell whether one may mean an output column of a query in these parentheses."""
+        if frame.opener >= 0 and (self.places[0] < frame.opener or self.places[-1] > frame.end):
+            return True
+        if frame.tail < 0:
+            return False
+        first = bisect_right(self.bare, frame.tail)
+        return first < len(self.bare) and self.bare[first] < frame.end
 
 
 # --- lists -------------------------------------------------------------------------------

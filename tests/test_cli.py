@@ -27,7 +27,7 @@ def pgiostat(*arguments: str) -> subprocess.CompletedProcess[str]:
             ["watch", "--bogus"],
             ["pgiostat: error: no such option: --bogus", "HINT:  Try: pgiostat watch --help"],
         ),
-        (["wach"], ["pgiostat: error: no such command 'wach'", "HINT:  Try: pgiostat --help"]),
+        (["nosuch"], ["pgiostat: error: no such command 'nosuch'", "HINT:  Try: pgiostat --help"]),
         (
             ["watch", "--once", "--count", "3"],
             ["pgiostat: error: --once and --count cannot be used together"],
