@@ -1,0 +1,270 @@
+"""Who reads, and that it adds up."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pgiostat.delta import Delta, diff
+from pgiostat.notices import notices
+from pgiostat.rank import HIDDEN, OTHER, OWN, By, Names, Ranking, Sort, Statement, rank
+from tests.readings import WITHOUT_TOPLEVEL, at, reading, settings
+
+Record = Mapping[str, Any]
+
+NAMES = Names(
+    statements={
+        (10, 5, 1): Statement("select max(v) from t", "1:aa", "version"),
+        (20, 5, 1): Statement("select max(v) from t", "1:aa", "version"),
+        (10, 6, 1): Statement("select max(v) from t", "1:aa", "version"),
+        (10, 5, 2): Statement("select id, v from t", "1:bb", "manifest"),
+        (10, 5, 3): Statement("select ours", "1:cc", OWN),
+        (10, 5, 4): Statement("commit", "1:dd", OTHER),
+    },
+    databases={5: "app", 6: "shop"},
+    roles={10: "api", 20: "batch"},
+    relations={
+        100: (100, "public", "t", "heap"),
+        101: (100, "public", "t", "idx"),
+        102: (100, "public", "t", "toast"),
+        200: (200, "public", "u", "heap"),
+    },
+)
+
+
+def happened(
+    records: Sequence[Record],
+    server_blocks: int = 0,
+    relations: Sequence[Record] = (),
+    **more: Any,
+) -> Delta:
+    """Return ten seconds in which these statements appeared and did this."""
+    born = [{"stats_since": at(1), **record} for record in records]
+    older = reading(0, databases=[{"datid": 5}], **more)
+    newer = reading(
+        10,
+        born,
+        databases=[{"datid": 5, "blks_read": server_blocks}],
+        relations=relations,
+        **more,
+    )
+    return diff(older, newer)
+
+
+def ran(queryid: int, reads: int, calls: int = 1, **more: Any) -> Record:
+    """Return a statement that read so much."""
+    return {"queryid": queryid, "calls": calls, "shared_blks_read": reads, **more}
+
+
+def places(ranking: Ranking) -> list[tuple[str, int]]:
+    """Return (name, blocks) of each row."""
+    return [(row.name, row.cost.blocks) for row in ranking.rows]
+
+
+def test_parts_and_the_unattributed_rest_add_up_to_the_servers_count() -> None:
+    delta = happened([ran(1, 60), ran(2, 30), ran(3, 4), ran(4, 1)], server_blocks=100)
+    ranking = rank([delta], NAMES)
+    assert places(ranking) == [("version", 60), ("manifest", 30), (OTHER, 1)]
+    assert ranking.own is not None
+    assert (ranking.own.cost.blocks, ranking.unattributed, ranking.server_blocks) == (4, 5, 100)
+    assert [row.share for row in ranking.rows] == [0.6, 0.3, 0.01]
+
+
+def test_a_server_that_lags_gives_a_negative_rest_and_shares_of_what_is_known() -> None:
+    delta = happened([ran(1, 200)], server_blocks=50)
+    ranking = rank([delta], NAMES)
+    assert (ranking.unattributed, ranking.whole, ranking.rows[0].share) == (-150, 200, 1.0)
+    assert [n.slug for n in notices(delta, ranking)] == ["server-lags"]
+
+
+def test_after_a_reset_there_is_no_rest_and_shares_are_of_the_statements() -> None:
+    older = reading(0, [ran(1, 5)], databases=[{"datid": 5, "blks_read": 9}])
+    newer = reading(
+        10,
+        [ran(1, 8, stats_since=at(2))],
+        databases=[{"datid": 5, "blks_read": 50}],
+        statements_reset=at(2),
+    )
+    ranking = rank([diff(older, newer)], NAMES)
+    assert (ranking.unattributed, ranking.server_blocks) == (None, None)
+    assert [(row.share, row.uncertain) for row in ranking.rows] == [(1.0, True)]
+
+
+def test_a_quick_statement_with_the_most_reads_is_first() -> None:
+    slow = ran(2, 10, total_exec_time=60_000.0)
+    quick = ran(1, 900, calls=9_000, total_exec_time=9.0)
+    assert [
+        row.queryid for row in rank([happened([slow, quick])], NAMES, by=By.STATEMENT).rows
+    ] == [
+        1,
+        2,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("by", "expected"),
+    [
+        (By.CATEGORY, [("version", 16)]),
+        (By.FINGERPRINT, [("select max(v) from t", 16)]),
+        (By.DATABASE, [("app", 13), ("shop", 3)]),
+        (By.USER, [("api", 8), ("batch", 8)]),
+        (By.STATEMENT, [("select max(v) from t", n) for n in (8, 5, 3)]),
+    ],
+)
+def test_one_queryid_of_two_users_and_databases_adds_up_where_it_is_one(
+    by: By, expected: list[tuple[str, int]]
+) -> None:
+    delta = happened([ran(1, 5), ran(1, 8, userid=20), ran(1, 3, dbid=6)])
+    assert places(rank([delta], NAMES, by=by)) == expected
+
+
+def test_nested_statements_are_in_their_callers_and_not_counted_again() -> None:
+    ranking = rank([happened([ran(1, 50), ran(2, 50, toplevel=False)])], NAMES)
+    assert (places(ranking), ranking.nested) == ([("version", 50)], 1)
+
+
+def test_hidden_statements_are_one_row_by_user_and_database() -> None:
+    hidden = [ran(0, n, masked=True, stats_since=at(n)) for n in (1, 2, 3)]
+    delta = happened([*hidden, ran(1, 4)])
+    assert places(rank([delta], NAMES)) == [(HIDDEN, 6), ("version", 4)]
+    by_statement = rank([delta], NAMES, by=By.STATEMENT)
+    assert places(by_statement)[0] == ("(statements of api, hidden: no privilege)", 6)
+    said = notices(delta, rank([delta], NAMES))
+    assert [n.hint for n in said if n.slug == "no-privilege"] == [
+        'GRANT pg_read_all_stats TO "pgiostat";'
+    ]
+
+
+def test_a_statement_without_a_text_is_other_and_keeps_its_queryid() -> None:
+    delta = happened([ran(77, 9)])
+    assert places(rank([delta], NAMES)) == [(OTHER, 9)]
+    ranking = rank([delta], NAMES, by=By.FINGERPRINT)
+    assert (places(ranking), ranking.untexted) == ([("(no text: queryid 77)", 9)], 1)
+
+
+def test_below_the_top_all_is_one_row() -> None:
+    delta = happened([ran(1, 50), ran(2, 30), ran(4, 20)])
+    ranking = rank([delta], NAMES, by=By.STATEMENT, top=1)
+    assert places(ranking) == [("select max(v) from t", 50)]
+    assert ranking.rest is not None
+    assert (ranking.rest.name, ranking.rest.cost.blocks) == ("(2 more)", 50)
+
+
+def test_equal_costs_are_ordered_by_key() -> None:
+    records = [ran(i, 5) for i in (40, 30, 20)]
+    one = rank([happened(records)], NAMES, by=By.STATEMENT)
+    two = rank([happened(records[::-1])], NAMES, by=By.STATEMENT)
+    assert [row.queryid for row in one.rows] == [row.queryid for row in two.rows] == [20, 30, 40]
+
+
+def test_intervals_add_up_and_rates_are_over_their_whole_length() -> None:
+    first = happened([ran(1, 50, calls=5)], server_blocks=60)
+    second = happened([ran(1, 30, calls=3)], server_blocks=30)
+    ranking = rank([diff(None, reading(0)), first, second], NAMES)
+    (row,) = ranking.rows
+    assert (row.cost.blocks, row.cost.calls, ranking.seconds) == (80, 8, 20.0)
+    assert (row.cost.blocks_per_s, row.cost.blocks_per_call) == (4.0, 10.0)
+    assert ranking.unattributed == 10
+
+
+def test_a_few_blocks_in_many_seconds_are_not_rounded_away() -> None:
+    (row,) = rank([happened([ran(1, 5)])], NAMES).rows
+    assert row.cost.blocks_per_s == 0.5
+
+
+def test_reads_that_were_not_timed_have_no_time() -> None:
+    records = [ran(1, 50), ran(2, 10, shared_blk_read_time=2.5, total_exec_time=5.0)]
+    version, manifest = rank([happened(records)], NAMES).rows
+    assert (version.cost.read_ms, version.cost.rd_await_ms) == (None, None)
+    assert (manifest.cost.read_ms, manifest.cost.rd_await_ms) == (2.5, 0.25)
+    whole = rank([happened(records)], NAMES).explained
+    assert (whole.rd_await_ms, whole.timed_share) == (0.25, 10 / 60)
+
+
+def test_a_read_time_beyond_what_can_have_elapsed_is_not_believed() -> None:
+    delta = happened([ran(1, 50, shared_blk_read_time=1e9, total_exec_time=20.0)])
+    ranking = rank([delta], NAMES)
+    assert (ranking.rows[0].cost.read_ms, ranking.absurd_times) == (None, 1)
+    assert "times-absurd" in [notice.slug for notice in notices(delta, ranking)]
+
+
+def test_a_relation_has_its_indexes_and_toast_and_no_calls() -> None:
+    relations = [
+        {"relid": 100, "blks_read": 7, "blks_hit": 13},
+        {"relid": 101, "blks_read": 2},
+        {"relid": 102, "blks_read": 1},
+        {"relid": 200, "blks_read": 3},
+        {"relid": 999, "blks_read": 1},
+    ]
+    ranking = rank([happened([], 20, relations)], NAMES, by=By.RELATION)
+    assert places(ranking) == [("public.t", 10), ("public.u", 3), ("oid 999", 1)]
+    top = ranking.rows[0]
+    assert top.parts == (("heap_blks_read", 7), ("idx_blks_read", 2), ("toast_blks_read", 1))
+    assert (top.cost.calls, top.cost.hit_ratio, ranking.unattributed) == (None, 13 / 23, 6)
+
+
+@pytest.mark.parametrize(
+    ("sort", "first"),
+    [(Sort.READS, 1), (Sort.TIME, 2), (Sort.TEMP, 4), (Sort.CALLS, 2), (Sort.PER_CALL, 1)],
+)
+def test_the_greatest_by_the_chosen_measure_is_first(sort: Sort, first: int) -> None:
+    delta = happened(
+        [
+            ran(1, 100, shared_blk_read_time=1.0, total_exec_time=9.0),
+            ran(2, 50, calls=60, shared_blk_read_time=7.0, total_exec_time=9.0),
+            ran(4, 1, temp_blks_read=5),
+        ]
+    )
+    assert rank([delta], NAMES, by=By.STATEMENT, sort=sort).rows[0].queryid == first
+
+
+@pytest.mark.parametrize(
+    ("changed", "slug"),
+    [
+        ({"track_io_timing": "off"}, "io-timing-off"),
+        ({"pg_stat_statements__track": "none"}, "track-none"),
+    ],
+)
+def test_settings_that_spoil_the_numbers_are_told_with_what_mends_them(
+    changed: dict[str, str], slug: str
+) -> None:
+    delta = happened([ran(1, 9)], 9, settings=settings(**changed))
+    said = {notice.slug: notice.hint for notice in notices(delta, rank([delta], NAMES))}
+    assert said[slug].startswith("ALTER SYSTEM SET")
+
+
+def test_where_nested_statements_cannot_be_told_the_doubt_is_stated() -> None:
+    every = settings(pg_stat_statements__track="all")
+    delta = happened([ran(1, 9)], 9, settings=every, table=WITHOUT_TOPLEVEL)
+    assert [n.slug for n in notices(delta, rank([delta], NAMES))] == ["nested-twice"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([1, 2, 3, 4, 5, 6]),
+            st.sampled_from([10, 20]),
+            st.sampled_from([5, 6]),
+            st.booleans(),
+            st.integers(0, 1000),
+        ),
+        unique_by=lambda row: row[:4],
+    ),
+    st.integers(0, 10_000),
+    st.sampled_from([by for by in By if by is not By.RELATION]),
+    st.one_of(st.none(), st.integers(1, 3)),
+)
+def test_whatever_is_ranked_adds_up_exactly(
+    rows: list[tuple[int, int, int, bool, int]], server_blocks: int, by: By, top: int | None
+) -> None:
+    records = [
+        ran(queryid, reads, userid=userid, dbid=dbid, toplevel=toplevel)
+        for queryid, userid, dbid, toplevel, reads in rows
+    ]
+    ranking = rank([happened(records, server_blocks)], NAMES, by=by, top=top)
+    parts = [*ranking.rows, *(part for part in (ranking.rest, ranking.own) if part)]
+    assert sum(part.cost.blocks for part in parts) == ranking.explained.blocks
+    assert ranking.unattributed is not None
+    assert ranking.explained.blocks + ranking.unattributed == ranking.server_blocks == server_blocks
