@@ -598,7 +598,9 @@ class _Extractor:
             for column in columns:
                 if not others:
                     draft.add("where_eq", column.name)
-                elif any(self._is_key_list(draft, other.qualifier or other.name) for other in others):
+                elif any(
+                    self._is_key_list(draft, other.qualifier or other.name) for other in others
+                ):
                     draft.add("where_in", column.name)
 
     def _range(self, draft: _Draft, position: int) -> None:
@@ -670,7 +672,7 @@ class _Extractor:
         for column, _, position in self._references(draft, draft.clauses.get("window", [])):
             self._window(draft, column.name, position)
         positions = draft.clauses.get("order", [])
-        for column, _, position in self._references(draft, positions):
+        for column, _, _ in self._references(draft, positions):
             if column.name not in {"first", "last", "nulls"}:
                 draft.order_by.append(draft.outputs.get(column.name, column.name))
         words = [self.texts[position] for position in positions]

@@ -154,17 +154,19 @@ _ENDS_ITEM = _words(
 _BLANK = r"[\x00-\x20\x7f]*+"  # what is no character of a token; more lenient than scan.l
 _START = r"[A-Za-z_\x80-\U0010ffff]"
 _DIGITS = r"[0-9](?:_?[0-9])*+"
-_STRING = rf"""
+_STRING = r"""
     [eE]'(?:[^'\\]++|\\(?:.|\Z)|'')*+'?+
   | (?:[bBnNxX]|[uU]&)?+'(?:[^']++|'')*+'?+
-  | \$(?P<tag>(?:{_START}[A-Za-z0-9_\x80-\U0010ffff]*+)?+)\$
+"""
+_DOLLAR = rf"""
+    \$(?P<tag>(?:{_START}[A-Za-z0-9_\x80-\U0010ffff]*+)?+)\$
     (?:[^$]++|\$(?!(?P=tag)\$))*+(?:\$(?P=tag)\$)?+
 """
 _NUMBER = rf"""
     0[xX](?:_?[0-9A-Fa-f])++ | 0[oO](?:_?[0-7])++ | 0[bB](?:_?[01])++
   | (?:{_DIGITS}(?:\.(?!\.)(?:{_DIGITS})?+)?+ | \.{_DIGITS})(?:[eE][+-]?+{_DIGITS})?+
 """
-_COMMENT = r"""--[^\n\r]*+ | /\*(?:[^*/]++|\*(?!/)|/(?!\*))*+\*/"""
+_COMMENT = r"--[^\n\r]*+ | /\*(?:[^*/]++|\*(?!/)|/(?!\*))*+\*/"
 # The operator rule: a run of these, cut before a comment, that ends in + or - only if it holds
 # one of the first set. The bounds keep a megabyte of plus signs linear.
 _SPECIAL = r"[~!@#^&|`?%]"
@@ -174,31 +176,37 @@ _OPERATOR = rf"""
   | (?:(?:\+|-(?!-)){{0,16}}+(?:[*<>=]|/(?!\*)))++
   | [+-]
 """
-_REST = rf"""
+_TOKEN = rf"""
     (?: {_STRING} )
   | (?: [uU]&)?+"(?:[^"]++|"")*+"?+
   | {_START}[A-Za-z0-9_$\x80-\U0010ffff]*+
   | (?: {_NUMBER} )
   | \$[0-9]++
-  | (?: {_COMMENT} ) | /\*
+  | /\*
   | ::
   | @[1-9][0-9]{{0,4}}+(?![0-9A-Za-z_$]|\.[0-9])
   | (?: {_OPERATOR} )
   | .
 """
-_LEXER = re.compile(rf"{_BLANK}({_REST})", re.VERBOSE | re.DOTALL)
+_FLAGS = re.VERBOSE | re.DOTALL
+_LEXER = re.compile(rf"{_BLANK}( (?: {_COMMENT} ) | {_DOLLAR} | {_TOKEN} )", _FLAGS)
+# For what needs no comments: they are skipped, and the end of the text is an empty token. The
+# quick one, for a short text without dollar quotes, has one group, so that findall gives texts.
+_SKIP = rf"(?: [\x00-\x20\x7f]++ | {_COMMENT} )*+"
+_QUICK_LEXER = re.compile(rf"{_SKIP}( {_TOKEN} | \Z)", _FLAGS)
+_HAS_DOLLAR_QUOTE = re.compile(rf"\$(?:{_START}[A-Za-z0-9_\x80-\U0010ffff]*+)?+\$")
 
-# A megabyte of VALUES (...), (...) or IN (...) is mostly constants: the second lexer takes such
+# A megabyte of VALUES (...), (...) or IN (...) is mostly constants: the third lexer takes such
 # a list as one token, from which equal rows are removed before it is cut further.
 _LIST_PART = r"""[^()\[\]'"$/;-]++ | \$[0-9]++ | (?<![A-Za-z&$])'(?:[^']++|'')*+' | -(?!-)"""
 _ROW = rf"\((?:{_LIST_PART}|\(\x20*+\))*+\)"
 _LONG_LEXER = re.compile(
-    rf"""{_BLANK}(
+    rf"""{_SKIP}(
     (?i:values){_BLANK}{_ROW}(?:{_BLANK},{_BLANK}{_ROW})++
   | (?i:in){_BLANK}\((?:{_LIST_PART})*+\)
   | (?i:array){_BLANK}\[(?:{_LIST_PART})*+\]
-  | {_REST} )""",
-    re.VERBOSE | re.DOTALL,
+  | {_DOLLAR} | {_TOKEN} | \Z )""",
+    _FLAGS,
 )
 _LONG = 8192
 _LONG_LIST = 256
@@ -215,15 +223,14 @@ _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 _BLANKS = "".join(map(chr, [*range(0x21), 0x7F]))
 
 _MEMO_LIMIT = 20_000
-_MEMO_LENGTH = 64
 
 
 class _Memo(dict[str, Token]):
-    """Tokens by their raw text. Words and symbols repeat; literals are never kept."""
+    """Tokens by their raw text. Words, symbols and small numbers repeat."""
 
     def __missing__(self, raw: str) -> Token:
         token = _classify(raw)
-        if token.kind in _REPEATING and len(raw) <= _MEMO_LENGTH:
+        if len(raw) <= _KEPT.get(token.kind, 0):
             if len(self) >= _MEMO_LIMIT:
                 self.clear()
             self[raw] = token
@@ -274,7 +281,16 @@ _CLOSES = frozenset({")", "]", "."})
 _EXTRACT = ["extract", "("]
 _APART = frozenset({PLACEHOLDER, ")", ",", "]"})
 _PUNCTUATION = frozenset({"(", ")", "[", "]", ",", ".", ";", "::"})
-_REPEATING = frozenset({Kind.NAME, Kind.KEYWORD, Kind.OPERATOR, Kind.PUNCTUATION, Kind.ALIAS})
+# Up to which length tokens of a kind are remembered. Strings and comments never are.
+_KEPT = {
+    Kind.NAME: 64,
+    Kind.KEYWORD: 64,
+    Kind.OPERATOR: 64,
+    Kind.PUNCTUATION: 64,
+    Kind.ALIAS: 64,
+    Kind.NUMBER: 4,
+    Kind.PARAMETER: 4,
+}
 _memo = _Memo()
 
 
@@ -294,19 +310,23 @@ def _raws(text: str) -> list[str]:
     return _nested(text) if "/*" in raws else raws
 
 
-def _few_raws(text: str) -> list[str]:
-    """Return the tokens of a long text as written, without most rows of its long lists."""
+def _significant_raws(text: str) -> list[str]:
+    """Return the tokens of a text as written, but no comments, and not every row of a list."""
     text = text.rstrip(_BLANKS)
-    raws = [raw for raw, _ in _LONG_LEXER.findall(text)]
+    if len(text) < _LONG and not _HAS_DOLLAR_QUOTE.search(text):
+        raws: list[str] = _QUICK_LEXER.findall(text)
+        lists: list[int] = []
+    else:
+        raws = [raw for raw, _ in _LONG_LEXER.findall(text)]
+        lists = [position for position, raw in enumerate(raws) if len(raw) > _LONG_LIST]
     if "/*" in raws:
-        return _nested(text)
-    lists = [
-        position
-        for position, raw in enumerate(raws)
-        if len(raw) > _LONG_LIST and raw[0] in "vViIaA" and raw[-1] in ")]"
-    ]
+        return [raw for raw in _nested(text) if not raw.startswith(("--", "/*"))]
+    while raws and not raws[-1]:
+        raws.pop()
     for position in reversed(lists):
-        raws[position : position + 1] = _raws(_shorten(raws[position]))
+        raw = raws[position]
+        if raw[0] in "vViIaA" and raw[-1] in ")]":
+            raws[position : position + 1] = _raws(_shorten(raw))
     return raws
 
 
@@ -1196,8 +1216,6 @@ def _is_truncated(raws: list[str], tokens: list[Token]) -> bool:
     kind, text = _memo[raw]
     if kind is Kind.STRING:
         ends = _WHOLE_STRING.fullmatch(raw) is not None
-    elif kind is Kind.COMMENT:
-        ends = raw[0] == "-" or raw.count("*/") >= raw.count("/*")
     elif kind is Kind.NAME and '"' in raw:
         ends = _WHOLE_QUOTED.fullmatch(raw) is not None
     elif kind is Kind.OPERATOR:
@@ -1213,11 +1231,9 @@ _CLOSING = Token(Kind.PUNCTUATION, ")")
 
 def _read(text: str) -> tuple[_Reader, bool]:
     """Return a text taken apart, and whether it is truncated."""
-    raws = _raws(text) if len(text) < _LONG else _few_raws(text)
+    raws = _significant_raws(text)
     tokens = [_memo[raw] for raw in raws]
     truncated = _is_truncated(raws, tokens)
-    if "--" in text or "/*" in text:
-        tokens = [token for token in tokens if token.kind is not Kind.COMMENT]
     if PLACEHOLDER in text:
         tokens = _placeholders(tokens)
     fold = _Fold()
