@@ -26,6 +26,7 @@ LONGEST_WAIT_SECONDS = 30.0
 TEXTS_EVERY_SECONDS = 10.0
 TEXTS_AFTER_FAILURE_SECONDS = 60.0
 TEXTS_AT_ONCE_SHARE = 0.005
+TEXTS_ASKED_FOR = 3
 KEPT_STATEMENTS = 50_000
 
 Wait = Callable[[float], bool]
@@ -67,6 +68,7 @@ class Sampler:
     clock: Callable[[], float] = monotonic
     names: Names = field(default_factory=Names)
     _collector: Collector | None = None
+    _pending: dict[StatementKey, int] = field(default_factory=dict)
     _texts_due: float = 0.0
     _texts_error: PgiostatError | None = None
 
@@ -143,7 +145,7 @@ class Sampler:
         """
         rows = delta.statements.rows
         blocks = (rows["shared_blks_read"] + rows["local_blks_read"]).tolist()
-        unseen: dict[StatementKey, int] = {}
+        unread = 0
         for userid, dbid, queryid, masked, read in zip(
             rows["userid"].tolist(),
             rows["dbid"].tolist(),
@@ -154,15 +156,17 @@ class Sampler:
         ):
             key = (userid, dbid, queryid)
             if not masked and key not in self.names.statements:
-                unseen[key] = unseen.get(key, 0) + read
-        if not unseen:
-            return
-        matters = sum(unseen.values()) > TEXTS_AT_ONCE_SHARE * sum(blocks)
+                # Remembered: when it is asked for, it may not be running any more.
+                self._pending.setdefault(key, 0)
+                unread += read
         now = self.clock()
-        if now < self._texts_due and not (matters and self._texts_error is None):
+        matters = unread > TEXTS_AT_ONCE_SHARE * sum(blocks)
+        if not self._pending or (
+            now < self._texts_due and not (matters and self._texts_error is None)
+        ):
             return
         try:
-            texts = collector.texts(unseen)
+            texts = collector.texts(self._pending)
         except PgiostatError as error:
             if error.slug == "connection-lost":
                 raise
@@ -181,6 +185,13 @@ class Sampler:
                 database=self.names.database(dbid),
                 queryid=queryid,
             )
+        # What did not come did not fit into the batch, or has been evicted: asked for again, but
+        # not for ever.
+        self._pending = {
+            key: asked + 1
+            for key, asked in self._pending.items()
+            if key not in texts and asked + 1 < TEXTS_ASKED_FOR
+        }
 
     def _forget(self, newer: Snapshot) -> None:
         """Keep names of living entries only, when there are very many."""

@@ -1,0 +1,158 @@
+"""Text, CSV and JSON of the same numbers; nothing in a query text ever acts."""
+
+import csv
+import io
+import json
+
+import pandas as pd
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from pgiostat.delta import diff
+from pgiostat.notices import Notice
+from pgiostat.rank import By, Names, Ranking, Statement, rank
+from pgiostat.render import text
+from pgiostat.render.csvform import CsvWriter, header
+from pgiostat.render.jsonform import JsonWriter
+from tests.readings import at, reading
+
+HOSTILE = {
+    1: "select '\x1b[31mred\x1b]0;title\x07' from t",
+    2: "select '[red]markup[/red]' from t",
+    3: '=HYPERLINK(1) select, "quoted",\nnewline 商品 🐘 \u202e from t',
+    4: "-1 select \ud800 from t",
+}
+NAMES = Names(
+    statements={
+        (10, 5, queryid): Statement(shown, f"1:{queryid:016x}", "other")
+        for queryid, shown in HOSTILE.items()
+    },
+    databases={5: "a,b"},
+    roles={10: "@role"},
+)
+
+
+def sample(by: By = By.STATEMENT) -> Ranking:
+    """Return a ranking of hostile statements."""
+    return rank([DELTA], NAMES, by=by)
+
+
+DELTA = diff(
+    reading(0, databases=[{"datid": 5}]),
+    reading(
+        10,
+        [
+            {
+                "queryid": queryid,
+                "calls": 2,
+                "shared_blks_read": 10 * queryid,
+                "shared_blks_hit": 5,
+                "stats_since": at(1),
+            }
+            for queryid in HOSTILE
+        ],
+        databases=[{"datid": 5, "blks_read": 120}],
+    ),
+)
+
+
+def drawn(ranking: Ranking, width: int, notices: list[Notice] | None = None) -> list[str]:
+    """Return an interval's lines on a terminal without colour."""
+    out = io.StringIO()
+    console = Console(
+        file=out, width=width, markup=False, highlight=False, emoji=False, no_color=True
+    )
+    console.print(
+        text.interval(DELTA, ranking, notices or [], coverage=0.9996, width=console.width)
+    )
+    return out.getvalue().splitlines()
+
+
+def test_an_interval_is_two_header_lines_and_a_table_with_all_parts() -> None:
+    assert [line.rstrip() for line in drawn(sample(By.CATEGORY), 100)] == [
+        "pgiostat  pgiostat@prod/app  PostgreSQL 18.4 primary  10:00:10Z  10.0 s  ok",
+        "reads 10 blocks/s  80.0 KiB/s  hit 16.7 %  sessions reading –  coverage 99.96 %",
+        "category       share            blocks/s volume/s rd_await blocks/call  calls/s      hit",
+        "other         83.3 % ████████▍        10 80.0 KiB        –        12.5     0.80   16.7 %",
+        "unattributed  16.7 %                   2",
+        "server         100 %                  12",
+    ]
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 200])
+@pytest.mark.parametrize("by", list(By))
+def test_no_line_is_wider_than_the_screen_and_rank_and_cost_stay(width: int, by: By) -> None:
+    lines = drawn(sample(by), width)
+    assert all(cell_len(line) <= width for line in lines)
+    assert "blocks/s" in "\n".join(lines)
+    if by is not By.RELATION:
+        assert "33.3 %" in "\n".join(lines) or "83.3 %" in "\n".join(lines)
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_nothing_in_a_query_text_acts_on_the_terminal(width: int) -> None:
+    shown = "\n".join(drawn(sample(), width))
+    assert not [c for c in shown if ord(c) < 32 and c != "\n"]
+    assert "\u202e" not in shown
+    shown.encode("utf-8")
+    if width == 200:
+        assert "␛[31mred␛]0;title␇" in shown
+        assert "[red]markup[/red]" in shown
+
+
+def test_a_notice_has_its_hint_on_a_line_to_copy() -> None:
+    lines = drawn(sample(By.CATEGORY), 80, [Notice("x", "Something.", "GRANT this;")])
+    assert [line.rstrip() for line in lines[2:4]] == ["! Something.", "  GRANT this;"]
+
+
+def written(by: By) -> str:
+    """Return an interval as CSV."""
+    out = io.StringIO(newline="")
+    CsvWriter(out, by).write(DELTA, rank([DELTA], NAMES, by=by))
+    return out.getvalue()
+
+
+def test_csv_survives_newlines_quotes_and_emoji_and_disarms_formulas() -> None:
+    rows = list(csv.DictReader(io.StringIO(written(By.STATEMENT), newline="")))
+    assert [row["query"] for row in rows] == [
+        "'-1 select \N{REPLACEMENT CHARACTER} from t",
+        '\'=HYPERLINK(1) select, "quoted",␊newline 商品 🐘 \N{REPLACEMENT CHARACTER} from t',
+        "select '[red]markup[/red]' from t",
+        "select '␛[31mred␛]0;title␇' from t",
+        "unattributed",
+    ]
+    assert {row["user"] for row in rows} == {"'@role", ""}
+    assert {row["database"] for row in rows} == {"a,b", ""}
+
+
+@pytest.mark.parametrize("by", list(By))
+def test_csv_is_read_by_pandas_without_options(by: By) -> None:
+    frame = pd.read_csv(io.StringIO(written(by)))
+    assert list(frame.columns) == header(by)
+    assert frame["blocks_read"].sum() == 120
+    assert set(frame["interval_end"]) == {"2026-11-23T10:00:10.000000Z"}
+
+
+def test_in_csv_unknown_is_empty_and_zero_is_zero() -> None:
+    row = next(csv.DictReader(io.StringIO(written(By.CATEGORY), newline="")))
+    assert (row["read_time_ms"], row["rd_await_ms"], row["temp_blks_read"]) == ("", "", "0")
+
+
+def test_csv_lines_end_as_rfc_4180_says() -> None:
+    lines = written(By.CATEGORY).split("\r\n")
+    assert len(lines) == 4
+    assert lines[-1] == ""
+    assert not any("\n" in line for line in lines)
+
+
+def test_json_is_one_object_a_line_with_null_for_unknown() -> None:
+    out = io.StringIO()
+    JsonWriter(out).write(DELTA, sample(By.CATEGORY), [Notice("slug", "Text.", "Hint.")])
+    assert out.getvalue().count("\n") == 1
+    told = json.loads(out.getvalue())
+    assert told["notices"] == [{"slug": "slug", "text": "Text.", "hint": "Hint."}]
+    assert (told["server_blocks_read"], told["unattributed_blocks_read"]) == (120, 20)
+    assert (told["qualities"], told["coverage"]) == (["ok"], 100 / 120)
+    assert told["rows"][0]["read_time_ms"] is None
+    assert told["rows"][0]["blocks_read"] == 100
