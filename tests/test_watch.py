@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from threading import Event, Thread
 
 import pandas as pd
-import pytest
 
 from pgiostat.collect import Sampler
 from pgiostat.describe import describer
@@ -105,24 +104,21 @@ def test_the_ranking_is_printed_as_text_with_its_two_header_lines(
     assert [line.split("  ")[0] for line in lines if line][-2:] == ["unattributed", "server"]
 
 
-@pytest.mark.parametrize("by", ["fingerprint", "statement", "relation", "database", "user"])
-def test_every_ranking_adds_up_to_the_servers_own_count(database: str, by: str) -> None:
+def test_every_ranking_of_one_sitting_adds_up_to_the_servers_own_count(database: str) -> None:
+    options = batch.Options(interval=2.5, count=1)
     with syncing(database):
-        out, _ = watch(database, by=By(by), form=batch.Form.JSON)
-    told = json.loads(out)
-    assert told["by"] == by
-    parts = sum(row["blocks_read"] for row in told["rows"])
-    assert parts == told["server_blocks_read"]
-    assert told["qualities"] == ["ok"]
-
-
-def test_by_relation_heap_and_index_are_told_apart(database: str) -> None:
-    with syncing(database):
-        out, _ = watch(database, by=By.RELATION, form=batch.Form.CSV)
-    frame = pd.read_csv(io.StringIO(out)).set_index("relation")
-    customer = frame.loc["public.customer"]
-    assert customer["heap_blks_read"] + customer["idx_blks_read"] == customer["blocks_read"]
-    assert customer["heap_blks_read"] > 100
+        sitting = batch.run(database, options, describer(), out=io.StringIO(), keep=True)
+    for by in By:
+        ranking = sitting.rank(sitting.deltas, by=by)
+        parts = [*ranking.rows, *(part for part in (ranking.rest, ranking.own) if part)]
+        assert ranking.unattributed is not None
+        total = sum(part.cost.blocks for part in parts) + ranking.unattributed
+        assert total == ranking.server_blocks
+    relations = sitting.rank(sitting.deltas, by=By.RELATION)
+    customer = next(row for row in relations.rows if row.name == "public.customer")
+    parts_of = dict(customer.parts)
+    assert parts_of["heap_blks_read"] + parts_of["idx_blks_read"] == customer.cost.blocks
+    assert parts_of["heap_blks_read"] > 100
 
 
 def test_all_that_we_send_bears_our_mark_and_is_pgiostat_itself(database: str) -> None:
