@@ -331,6 +331,8 @@ def _renewed(older: Snapshot, newer: Snapshot, place: Places) -> bool:
     before, after = older.keyed.rows, newer.keyed.rows
     made, goes_on = _recreated(before, after, place)
     in_both = int((place >= 0).sum())
+    if older.masked != newer.masked:
+        return False  # a privilege came or went: what vanished has another name now
     if not in_both:
         return len(before) > 0
     shown = int(made.sum())

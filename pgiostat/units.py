@@ -97,8 +97,10 @@ def _digits(value: float) -> str:
 def format_count(value: float | None) -> str:
     """Return a count or a rate as a person reads it.
 
-    >>> [format_count(x) for x in (None, 0, 0.5, 12.34, 842, 68_473, 1_234_567, 5.1e9)]
-    ['–', '0', '0.50', '12.3', '842', '68,473', '1.23 M', '5.10 G']
+    >>> [format_count(x) for x in (None, 0, 0.5, 12.34, 842, 842.4, 68_473, 1_234_567, 5.1e9)]
+    ['–', '0', '0.50', '12.3', '842', '842', '68,473', '1.23 M', '5.10 G']
+    >>> format_count(3e15), format_count(2e5), format_count(0.0)
+    ('3e+15', '200 k', '0')
     >>> format_count(-4277)
     '-4,277'
     """
@@ -138,8 +140,8 @@ def format_bytes(value: float | None) -> str:
 def format_ms(value: float | None) -> str:
     """Return milliseconds, in the unit that suits them.
 
-    >>> [format_ms(x) for x in (None, 0, 0.0042, 0.15, 12.0, 45_000.0, 7_200_000.0)]
-    ['–', '0 ms', '4.20 µs', '0.15 ms', '12.0 ms', '45.0 s', '2.00 h']
+    >>> [format_ms(x) for x in (None, 0, 0.0042, 0.15, 12.0, 45_000.0, 360_000.0, 7_200_000.0)]
+    ['–', '0 ms', '4.20 µs', '0.15 ms', '12.0 ms', '45.0 s', '6.00 min', '2.00 h']
     """
     if value is None:
         return UNKNOWN

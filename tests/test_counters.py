@@ -10,33 +10,11 @@ from pgiostat.counters import IO, STATEMENTS, TABLES, Kind
 from pgiostat.rows import Rows
 from tests.readings import at, rows, since
 
-OLDEST = frozenset(
-    [
-        "userid",
-        "dbid",
-        "queryid",
-        "query",
-        "calls",
-        "total_time",
-        "min_time",
-        "max_time",
-        "mean_time",
-        "stddev_time",
-        "rows",
-        "shared_blks_hit",
-        "shared_blks_read",
-        "shared_blks_dirtied",
-        "shared_blks_written",
-        "local_blks_hit",
-        "local_blks_read",
-        "local_blks_dirtied",
-        "local_blks_written",
-        "temp_blks_read",
-        "temp_blks_written",
-        "blk_read_time",
-        "blk_write_time",
-    ]
-)
+_OF_1_4 = """userid dbid queryid query calls total_time min_time max_time mean_time stddev_time rows
+    shared_blks_hit shared_blks_read shared_blks_dirtied shared_blks_written local_blks_hit
+    local_blks_read local_blks_dirtied local_blks_written temp_blks_read temp_blks_written
+    blk_read_time blk_write_time"""
+OLDEST = frozenset(_OF_1_4.split())
 """Columns of extension 1.4."""
 
 

@@ -407,3 +407,23 @@ def test_a_day_of_readings_closes() -> None:
         total == diff(readings[0], readings[-1]).statements.total("shared_blks_read") == 49**2 - 1
     )
     assert readings[-1].taken_at - readings[0].taken_at == timedelta(seconds=480)
+
+
+def test_on_13_entries_that_got_their_names_back_are_no_reset() -> None:
+    older = reading(0, [entry(0, 9, 90, masked=True)], table=WITHOUT_TOPLEVEL)
+    newer = reading(9, [entry(8, 10, 95)], table=WITHOUT_TOPLEVEL)
+    delta = diff(older, newer)
+    assert (outcome(delta), delta.unknown) == ([], 1)
+
+
+def test_a_delta_knows_when_it_began_and_ended() -> None:
+    delta = diff(reading(0), reading(9))
+    assert (delta.since, delta.until) == (at(0), at(9))
+    assert diff(None, reading(9)).since is None
+
+
+def test_without_a_dealloc_counter_evictions_are_not_numbered() -> None:
+    older = reading(0, [entry(1, 1, 1), entry(2, 1, 1)], table=WITHOUT_TOPLEVEL)
+    newer = reading(9, [entry(1, 1, 1)], table=WITHOUT_TOPLEVEL)
+    delta = diff(older, newer)
+    assert (delta.qualities, delta.evicted, delta.vanished) == ((Quality.EVICTING,), None, 1)

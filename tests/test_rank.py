@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgiostat.delta import Delta, diff
+from pgiostat.errors import PgiostatError
 from pgiostat.notices import notices
 from pgiostat.rank import HIDDEN, OTHER, OWN, By, Names, Ranking, Sort, Statement, rank
 from tests.readings import WITHOUT_TOPLEVEL, at, reading, settings
@@ -268,3 +269,55 @@ def test_whatever_is_ranked_adds_up_exactly(
     assert sum(part.cost.blocks for part in parts) == ranking.explained.blocks
     assert ranking.unattributed is not None
     assert ranking.explained.blocks + ranking.unattributed == ranking.server_blocks == server_blocks
+
+
+def test_a_cost_without_calls_accesses_or_reads_has_no_ratios() -> None:
+    cost = rank([happened([ran(1, 0, calls=0, rows=1)])], NAMES).rows[0].cost
+    assert (cost.blocks_per_call, cost.hit_ratio, cost.timed_share, cost.mean_exec_ms) == (
+        None,
+        None,
+        None,
+        None,
+    )
+    assert (cost.temp_blocks_per_s, cost.read_ms, cost.reading_sessions) == (0.0, 0.0, 0.0)
+
+
+def test_with_planning_tracked_reading_may_outlast_executing() -> None:
+    planning = settings(pg_stat_statements__track_planning="on")
+    delta = happened([ran(1, 5, shared_blk_read_time=50.0)], settings=planning)
+    ranking = rank([delta], NAMES)
+    assert (ranking.rows[0].cost.read_ms, ranking.absurd_times) == (50.0, 0)
+
+
+def test_a_low_coverage_is_told_unless_evictions_explain_it() -> None:
+    delta = happened([ran(1, 9)], 100)
+    ranking = rank([delta], NAMES)
+    said = [notice.slug for notice in notices(delta, ranking, coverage=0.5)]
+    assert said == ["coverage-low"]
+
+
+def test_evictions_are_told_with_their_number_and_what_to_do() -> None:
+    older = reading(0, [ran(1, 1)], dealloc=1)
+    newer = reading(10, [ran(1, 5)], dealloc=4)
+    delta = diff(older, newer)
+    notice = notices(delta, rank([delta], NAMES), coverage=0.1)[0]
+    assert notice.text.startswith("About 750 statements were evicted")
+    assert notice.hint == "Raise pg_stat_statements.max, or choose a shorter interval."
+
+
+def test_texts_that_cannot_be_read_are_told() -> None:
+    delta = happened([])
+    error = PgiostatError("texts are unreadable", hint="Mend it.", slug="texts-unreadable")
+    (notice,) = notices(delta, rank([delta], NAMES), texts_error=error)
+    assert (notice.slug, notice.text, notice.hint) == (
+        "texts-unreadable",
+        "Texts are unreadable.",
+        "Mend it.",
+    )
+
+
+def test_rows_that_could_not_be_assigned_are_told() -> None:
+    older = reading(0, [ran(0, 90, masked=True)], table=WITHOUT_TOPLEVEL)
+    newer = reading(10, [ran(8, 95)], table=WITHOUT_TOPLEVEL)
+    delta = diff(older, newer)
+    assert "rows-unknown" in [n.slug for n in notices(delta, rank([delta], NAMES))]
