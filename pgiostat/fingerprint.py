@@ -315,19 +315,24 @@ def _significant_raws(text: str) -> list[str]:
     text = text.rstrip(_BLANKS)
     if len(text) < _LONG and not _HAS_DOLLAR_QUOTE.search(text):
         raws: list[str] = _QUICK_LEXER.findall(text)
-        lists: list[int] = []
     else:
         raws = [raw for raw, _ in _LONG_LEXER.findall(text)]
-        lists = [position for position, raw in enumerate(raws) if len(raw) > _LONG_LIST]
+        if "/*" not in raws:
+            raws = [part for raw in raws for part in (_cut(raw) if _is_list(raw) else (raw,))]
     if "/*" in raws:
         return [raw for raw in _nested(text) if not raw.startswith(("--", "/*"))]
     while raws and not raws[-1]:
         raws.pop()
-    for position in reversed(lists):
-        raw = raws[position]
-        if raw[0] in "vViIaA" and raw[-1] in ")]":
-            raws[position : position + 1] = _raws(_shorten(raw))
     return raws
+
+
+def _is_list(raw: str) -> bool:
+    """Tell VALUES (...), IN (...) and ARRAY[...] from tokens: none that starts so ends so."""
+    return raw[-1:] in {")", "]"} and raw[0] in "vViIaA"
+
+
+def _cut(raw: str) -> list[str]:
+    return _raws(_shorten(raw) if len(raw) > _LONG_LIST else raw)
 
 
 def _shorten(raw: str) -> str:
@@ -542,10 +547,12 @@ def _utility(kinds: list[Kind], texts: list[str]) -> None:
         position = 2 if second in _NAMED[head] and len(texts) > 2 else 1  # noqa: PLR2004
         if texts[position : position + 1] and texts[position] not in _NO_NAME:
             _replace(kinds, texts, position, position + 1)
-    elif (head == "rollback" and "to" in texts[:3]) or (
-        head in {"fetch", "move"} and len(texts) > 1
-    ):
+    elif head == "rollback" and "to" in texts[:3]:
         _replace(kinds, texts, len(texts) - 1, len(texts))
+    elif head in {"fetch", "move"} and len(texts) > 1:
+        _replace(kinds, texts, len(texts) - 1, len(texts))
+        if texts[2:3] == ["-"]:  # ABSOLUTE -1: FETCH's words are none that a sign follows
+            del kinds[2], texts[2]
     elif head == "set":
         _set(kinds, texts, 2 if second in _SET_OPTIONS else 1)
     elif head == "alter" and second in _ALTERED and "set" in texts and "(" not in texts:
@@ -756,9 +763,8 @@ class _Reader:
         if kind is Kind.KEYWORD:
             return text in _OPERAND_KEYWORDS
         if kind is Kind.PUNCTUATION:
-            return text == "]" or (
-                text == ")" and self.texts[max(self.opener - 1, 0)] != "operator"
-            )
+            before = self.texts[max(self.opener - 1, 0)]
+            return text == "]" or (text == ")" and before not in {"operator", "on"})
         if kind is Kind.ALIAS:
             return True
         before = self.texts[position - 1] if position else ""
