@@ -74,6 +74,7 @@ class Collector:
         self._number = next(_sessions)
         self._packed = packed
         self._prepare = not session.pooled
+        self._own_queryid: int | None = None
         self._arrange()
 
     @property
@@ -136,6 +137,7 @@ class Collector:
             listed=sql.SQL(self._statements.listed), schema=schema
         )
         self._texts_sql = sql.SQL(text_of("texts")).format(schema=schema)
+        self._own_sql = sql.SQL(text_of("own")).format(schema=schema)
 
     def take(self) -> Snapshot:
         """Return one reading.
@@ -176,6 +178,8 @@ class Collector:
             if reset_before == reset_after:
                 break
         dealloc, start_time, in_recovery, bgwriter_reset, settings = row[5:10]
+        if not self._session.extension.has_info and self._own_queryid is None:
+            self._own_queryid = self._find_own()
         tables = {
             reading.table.name: _unpack(reading, packed)
             for (reading, _), packed in zip(self._views, row[10:], strict=True)
@@ -192,8 +196,19 @@ class Collector:
             databases=tables[counters.DATABASES.name],
             io=tables.get(counters.IO.name),
             relations=tables[counters.RELATIONS.name],
+            own_queryid=self._own_queryid,
             own_seconds=time.perf_counter() - began,
         )
+
+    def _find_own(self) -> int | None:
+        """Return the queryid of our reading, or None if its text cannot be had."""
+        server = self._session.server
+        whose = {"userid": server.userid, "dbid": server.dbid}
+        try:
+            found = self._session.conn.execute(self._own_sql, whose).fetchone()
+        except (psycopg.errors.UntranslatableCharacter, psycopg.errors.CharacterNotInRepertoire):
+            return None
+        return found[0] if found else None
 
     def _read(self) -> tuple[Rows, tuple[Any, ...]]:
         """Return all statements, and the row that came with them."""

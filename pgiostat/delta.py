@@ -325,18 +325,31 @@ def _renewed(older: Snapshot, newer: Snapshot, place: Places) -> bool:
     old, new = older.markers.statements_reset, newer.markers.statements_reset
     if old is not None and new is not None:
         return old != new
-    # Server 13, or an extension before 1.9: there is no mark.  After a reset all entries are new:
-    # at least a third of them shows it (34 to 100 % were measured), and none goes on, but for
-    # quick statements whose extremes happen to be the same, about one in a thousand.
+    # Server 13, or an extension before 1.9: there is no mark.
+    if older.masked != newer.masked:
+        return False  # a privilege came or went: what vanished has another name now
+    if _own_calls(newer) > _own_calls(older) > 0:
+        return False  # a reset drops our own reading, which is counted only when it has ended
+    # After a reset all entries are new: at least a third of them shows it (34 to 100 % were
+    # measured), and none goes on, but for quick statements whose extremes happen to be the same,
+    # about one in a thousand.
     before, after = older.keyed.rows, newer.keyed.rows
     made, goes_on = _recreated(before, after, place)
     in_both = int((place >= 0).sum())
-    if older.masked != newer.masked:
-        return False  # a privilege came or went: what vanished has another name now
     if not in_both:
         return len(before) > 0
     shown = int(made.sum())
     return shown * LEAST_SHOWN >= in_both and shown > CHANCE_OF_EQUAL_EXTREMES * int(goes_on.sum())
+
+
+def _own_calls(snapshot: Snapshot) -> int:
+    """Return how often our reading has been called, 0 where that is not known."""
+    if snapshot.own_queryid is None:
+        return 0
+    rows = snapshot.statements
+    server = snapshot.server
+    own = (rows["queryid"] == snapshot.own_queryid) & (rows["userid"] == server.userid)
+    return int(rows["calls"][own & (rows["dbid"] == server.dbid)].sum())
 
 
 def _dealloc(older: Snapshot, newer: Snapshot, *, renewed: bool) -> int | None:
@@ -414,6 +427,8 @@ def _view(older: Keyed, newer: Keyed, *, discarded: bool) -> RowDeltas:
     if reset is not None:
         anew[hit] |= reset[hit] != before["stats_reset"][then]
     anew[hit] |= (amounts[:, hit] < old).any(axis=0)
+    # What had counted nothing has lost nothing: 13 and 14 give a database its reset time late.
+    anew[hit] &= old.any(axis=0)
     basis = np.where(hit, np.uint8(Basis.PREVIOUS), np.uint8(Basis.NEW))
     basis[anew] = Basis.RESET
     amounts[:, hit & ~anew] -= old[:, ~anew[hit]]

@@ -90,7 +90,8 @@ class Snapshot:
 
     session: a number that changes with the connection.  started_at, taken_at: the server's clock
     before and after pg_stat_statements was read.  clock: the collector's own clock, in seconds,
-    that nobody sets.  own_seconds: how long the reading took.
+    that nobody sets.  own_queryid: of our reading itself, where a reset leaves no other mark.
+    own_seconds: how long the reading took.
     """
 
     server: Server
@@ -104,6 +105,7 @@ class Snapshot:
     databases: Rows
     io: Rows | None
     relations: Rows
+    own_queryid: int | None = None
     own_seconds: float = 0.0
 
     @cached_property

@@ -118,6 +118,7 @@ def reading(
         databases=rows(counters.DATABASES.reading(), databases, stats_reset=STARTED),
         io=None if io is None else rows(counters.IO.reading(), io),
         relations=rows(counters.RELATIONS.reading(), relations),
+        own_queryid=changes.get("own_queryid"),
     )
 
 

@@ -427,3 +427,21 @@ def test_without_a_dealloc_counter_evictions_are_not_numbered() -> None:
     newer = reading(9, [entry(1, 1, 1)], table=WITHOUT_TOPLEVEL)
     delta = diff(older, newer)
     assert (delta.qualities, delta.evicted, delta.vanished) == ((Quality.EVICTING,), None, 1)
+
+
+def test_on_13_our_own_reading_that_goes_on_shows_that_there_was_no_reset() -> None:
+    own: Any = {"table": WITHOUT_TOPLEVEL, "own_queryid": 99}
+    ours = {"userid": 11, "queryid": 99, "min_exec_time": 5.0}
+    older = reading(0, [entry(1, 9, 90), {**ours, "calls": 3, "max_exec_time": 6.0}], **own)
+    newer = reading(9, [entry(1, 2, 5), {**ours, "calls": 4, "max_exec_time": 7.0}], **own)
+    assert outcome(diff(older, newer)) == [
+        (1, 2, 5, Basis.RESET),
+        (99, 1, 0, Basis.PREVIOUS),
+    ]
+
+
+def test_a_database_that_gets_its_reset_time_late_has_lost_nothing() -> None:
+    older = reading(0, databases=[{"datid": 5, "stats_reset": None}])
+    newer = reading(9, databases=[{"datid": 5, "blks_read": 20, "stats_reset": at(3)}])
+    delta = diff(older, newer)
+    assert (delta.qualities, delta.server_blocks) == ((Quality.OK,), 20)
