@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from pgiostat.cost import ReadCost
+from pgiostat.counters import STATEMENTS
 from pgiostat.rank import By, RankRow
 from pgiostat.units import (
     format_bytes,
@@ -30,6 +32,12 @@ class Metric:
     heading: str = ""
     shown: Callable[[float | None], str] = format_count
     called: bool = False
+
+
+def _counter(name: str, *, called: bool = False) -> Metric:
+    """Return a counter of the server, by its name and meaning in the table of counters."""
+    column = STATEMENTS.column(name)
+    return Metric(column.name, column.meaning, attrgetter(column.name), called=called)
 
 
 METRICS = (
@@ -71,9 +79,9 @@ METRICS = (
         "blocks/call",
         called=True,
     ),
-    Metric("calls", "executions that ended", lambda c: c.calls, called=True),
+    _counter("calls", called=True),
     Metric("calls_per_s", "the same a second", lambda c: c.calls_per_s, "calls/s", called=True),
-    Metric("rows", "rows returned or affected", lambda c: c.rows, called=True),
+    _counter("rows", called=True),
     Metric(
         "hit_ratio",
         "share of block accesses that shared_buffers answered",
@@ -81,10 +89,10 @@ METRICS = (
         "hit",
         format_share,
     ),
-    Metric("shared_blks_hit", "blocks found in shared_buffers", lambda c: c.shared_blks_hit),
-    Metric("shared_blks_read", "table and index blocks read", lambda c: c.shared_blks_read),
-    Metric("local_blks_read", "blocks of temporary tables read", lambda c: c.local_blks_read),
-    Metric("temp_blks_read", "blocks of spill files read", lambda c: c.temp_blks_read),
+    _counter("shared_blks_hit"),
+    _counter("shared_blks_read"),
+    _counter("local_blks_read"),
+    _counter("temp_blks_read"),
     Metric("mean_exec_time_ms", "mean time of a call", lambda c: c.mean_exec_ms, called=True),
 )
 
