@@ -73,8 +73,7 @@ def headline(delta: Delta, seconds: float | None, width: int) -> Text:
     good = delta.qualities == (Quality.OK,)
     return _fitted(
         [
-            ("pgiostat", "bold", 5),
-            ("  ", "", 5),
+            ("pgiostat  ", "bold", 5),
             (f"{printable(server.user)}@", "", 4),
             (f"{printable(server.label)}/{printable(server.dbname)}", "", 0),
             (f"  PostgreSQL {server.version}", "dim", 3),
