@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pgiostat.capabilities import Capability
     from pgiostat.collect import Sampler, Tick
     from pgiostat.collector import Collector
     from pgiostat.cost import ReadCost
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Basis",
     "By",
+    "Capability",
     "Collector",
     "Delta",
     "Names",
@@ -49,6 +51,7 @@ __all__ = [
 _HOME = {
     "Basis": "delta",
     "By": "rank",
+    "Capability": "capabilities",
     "Collector": "collector",
     "Delta": "delta",
     "Names": "rank",

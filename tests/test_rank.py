@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pgiostat.capabilities import capabilities
 from pgiostat.delta import Delta, diff
 from pgiostat.errors import PgiostatError
 from pgiostat.notices import notices
 from pgiostat.rank import HIDDEN, OTHER, OWN, By, Names, Ranking, Sort, Statement, rank
-from tests.readings import WITHOUT_TOPLEVEL, at, reading, settings
+from tests.readings import WITHOUT_TOPLEVEL, at, reading, server, settings
 
 Record = Mapping[str, Any]
 
@@ -321,3 +322,26 @@ def test_rows_that_could_not_be_assigned_are_told() -> None:
     newer = reading(10, [ran(8, 95)], table=WITHOUT_TOPLEVEL)
     delta = diff(older, newer)
     assert "rows-unknown" in [n.slug for n in notices(delta, rank([delta], NAMES))]
+
+
+def test_what_a_server_cannot_tell_is_said_with_the_reason() -> None:
+    older = server(version="13.23", version_num=130023, extension_version="1.8")
+    snapshot = reading(
+        0,
+        [ran(0, 1, masked=True)],
+        table=WITHOUT_TOPLEVEL,
+        server=older,
+        settings=settings(track_io_timing="off"),
+    )
+    assert {c.name: c.missing for c in capabilities(snapshot)} == {
+        "all_statements": "pgiostat lacks pg_read_all_stats",
+        "toplevel": "needs pg_stat_statements 1.9, this is 1.8",
+        "evictions": "needs pg_stat_statements 1.9, this is 1.8",
+        "stats_since": "needs pg_stat_statements 1.11, this is 1.8",
+        "read_times": "track_io_timing is off",
+        "local_read_times": "track_io_timing is off",
+        "temp_read_times": "track_io_timing is off",
+        "pg_stat_io": "needs PostgreSQL 16, this is 13.23",
+        "read_operations": "needs PostgreSQL 18, this is 13.23",
+    }
+    assert all(c.available for c in capabilities(reading(0)))

@@ -4,6 +4,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from pgiostat.capabilities import capabilities
 from pgiostat.collector import Collector
 from pgiostat.delta import Basis, Quality, diff
 from pgiostat.errors import PgiostatError
@@ -317,7 +318,17 @@ def test_an_extension_older_than_its_server_is_read(
             assert ("stats_since" in newer.statements) == (minor >= 11)
             assert (newer.markers.dealloc is not None) == (minor >= 9)
             assert by_text(collector, delta, statement) == {statement: (2, 0, Basis.PREVIOUS)}
-    assert server.major in range(13, 19)
+            missing = {c.name: c.missing for c in capabilities(newer) if not c.available}
+            older_than = {"toplevel": 9, "evictions": 9, "stats_since": 11, "local_read_times": 11}
+            assert {name for name in older_than if name in missing} == {
+                name for name, first in older_than.items() if minor < first
+            }
+            if minor < 11:
+                assert missing["stats_since"] == (
+                    f"needs pg_stat_statements 1.11, this is {version}"
+                )
+            assert ("pg_stat_io" in missing) == (server.major < 16)
+            assert ("read_operations" in missing) == (server.major < 18)
 
 
 def test_relations_add_up_to_pg_statio_all_tables(database: str) -> None:

@@ -3,6 +3,7 @@
 import json
 from typing import TextIO
 
+from pgiostat.capabilities import capabilities
 from pgiostat.delta import Delta
 from pgiostat.notices import Notice
 from pgiostat.rank import Ranking
@@ -38,6 +39,11 @@ class JsonWriter:
             "server_blocks_read": ranking.server_blocks,
             "statement_blocks_read": ranking.explained.blocks,
             "unattributed_blocks_read": ranking.unattributed,
+            "missing": {
+                capability.name: capability.missing
+                for capability in capabilities(delta.newer)
+                if not capability.available
+            },
             "notices": [
                 {"slug": notice.slug, "text": notice.text, "hint": notice.hint}
                 for notice in notices
