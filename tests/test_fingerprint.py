@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgiostat import fingerprint
-from pgiostat.fingerprint import Kind, comments, is_own, lex, normalize
+from pgiostat.fingerprint import Kind, comments, is_own, lex, lexer, normalize
 
 # ruff: noqa: E501 - a text and what becomes of it are read best on one line
 
@@ -265,7 +264,7 @@ def test_short_and_long_texts_are_cut_alike(monkeypatch: pytest.MonkeyPatch) -> 
         f"SELECT ARRAY[{', '.join(['1', 'NULL'] * 100)}] FROM t",
     ]
     short = [normalize(text) for text in texts]
-    monkeypatch.setattr(fingerprint, "_LONG", 0)
+    monkeypatch.setattr(lexer, "_LONG", 0)
     assert [normalize(text) for text in texts] == short
 
 

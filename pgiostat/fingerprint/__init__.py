@@ -1,0 +1,140 @@
+"""What makes two texts the same statement: PostgreSQL's lexer, normalized text, fingerprint.
+
+The rules, fingerprint version 1:
+
+1. The text is cut into tokens as src/backend/parser/scan.l does; what is unterminated runs to
+   the end of the text, and nothing is an error.
+2. White space, comments and semicolons go.
+3. Unquoted words are folded (ASCII only, as downcase_identifier does for UTF-8), quoted
+   identifiers that need no quotes lose them, != becomes <>.
+4. Every literal and parameter becomes a ?, with its sign.
+5. Lists of constants in IN (...) and ARRAY[...], and equal rows of VALUES, become one.
+6. Names of cursors, savepoints and prepared statements, counts of FETCH, and values of SET
+   become ? as well.
+7. Table aliases become @1, @2 in order of definition. Column aliases go, unless an outer
+   query, ORDER BY or GROUP BY refers to them: there they tell statements apart.
+8. The fingerprint is a 64-bit hash of the remaining tokens, preceded by the version.
+
+Normalizing a normalized text changes nothing. Time and memory are linear in the text; nesting
+costs a list entry, never a Python call.
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from pgiostat.fingerprint.aliases import rename, spell_out
+from pgiostat.fingerprint.blocks import Reader, query_start
+from pgiostat.fingerprint.lexer import (
+    PLACEHOLDER,
+    Kind,
+    Token,
+    comments,
+    decode,
+    is_own,
+    lex,
+    significant,
+    token,
+)
+from pgiostat.fingerprint.lists import collapse
+from pgiostat.fingerprint.literals import fold, placeholders
+from pgiostat.fingerprint.render import render
+from pgiostat.fingerprint.structure import Block, Place, Table
+from pgiostat.fingerprint.truncation import is_truncated
+from pgiostat.fingerprint.utility import hide
+
+__all__ = [
+    "VERSION",
+    "Block",
+    "Kind",
+    "Normalized",
+    "Outline",
+    "Place",
+    "Table",
+    "Token",
+    "comments",
+    "fingerprint",
+    "is_own",
+    "lex",
+    "normalize",
+    "outline",
+]
+
+VERSION = 1
+"""Part of every fingerprint. It rises when an equal text would get another fingerprint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Normalized:
+    """A text without its constants.
+
+    truncated: the text seems to end before its statement does.
+    """
+
+    text: str
+    fingerprint: str
+    truncated: bool
+
+
+@dataclass(slots=True)
+class Outline:
+    """A text taken apart: tokens without literals, and the clause each stands in."""
+
+    kinds: list[Kind]
+    texts: list[str]
+    places: list[Place]
+    blocks: list[Block]
+    column_aliases: frozenset[int]
+
+
+def normalize(text: str | bytes) -> Normalized:
+    """Return the normalized text and the fingerprint of a statement.
+
+    >>> normalize("SELECT a FROM t AS x WHERE x.id IN (1, 2) -- why").text
+    'select a from t @1 where @1.id in (?)'
+    >>> normalize("ALTER ROLE bob PASSWORD 'secret'").text
+    'alter role bob password ?'
+    """
+    raws, within_comment = significant(decode(text))
+    texts = _canonical(raws)
+    return Normalized(render(texts), _hash(texts), within_comment or is_truncated(raws))
+
+
+def fingerprint(text: str | bytes) -> str:
+    """Return the fingerprint of a statement alone.
+
+    >>> fingerprint("SELECT 1") == fingerprint("select $1;") == normalize("SELECT 2").fingerprint
+    True
+    """
+    return _hash(_canonical(significant(decode(text))[0]))
+
+
+def outline(text: str | bytes) -> Outline:
+    """Return a text taken apart: tokens without literals, blocks, clauses, tables."""
+    reader = _read(significant(decode(text))[0])
+    aliases = frozenset(column.position for column in reader.columns)
+    return Outline(reader.kinds, reader.texts, reader.places(), reader.blocks, aliases)
+
+
+def _read(raws: list[str]) -> Reader:
+    """Return tokens without literals, taken apart."""
+    tokens = map(token, raws)
+    kinds, texts = fold(placeholders(list(tokens)) if PLACEHOLDER in raws else tokens)
+    if Kind.ALIAS in kinds and query_start(texts) == len(texts):
+        spell_out(kinds, texts)
+    reader = Reader(kinds, texts)
+    if texts:
+        hide(kinds, texts)
+        reader.read(query_start(texts))
+    return reader
+
+
+def _canonical(raws: list[str]) -> list[str]:
+    """Return the tokens that are shown and hashed."""
+    reader = _read(raws)
+    renamed = reader.labelled or reader.columns or Kind.ALIAS in reader.kinds
+    return collapse(rename(reader) if renamed else reader.texts)
+
+
+def _hash(texts: list[str]) -> str:
+    digest = blake2b(" ".join(texts).encode(), digest_size=8).hexdigest()
+    return f"{VERSION}:{digest}"

@@ -1,0 +1,353 @@
+"""PostgreSQL's lexer (src/backend/parser/scan.l), as regular expressions.
+
+What is unterminated runs to the end of the text, and nothing is an error. Time is linear in the
+text: quantifiers are possessive, and alternatives differ in their first characters.
+"""
+
+import re
+from enum import Enum, IntEnum
+from functools import cache
+from typing import NamedTuple
+
+from pgiostat.fingerprint.words import KEYWORDS, NEEDS_QUOTES
+
+__all__ = [
+    "PLACEHOLDER",
+    "Kind",
+    "Token",
+    "comments",
+    "decode",
+    "is_own",
+    "lex",
+    "significant",
+    "token",
+]
+
+OWN_MARK = "/* pgiostat */"
+OWN_WITHIN = 200
+"""How far into a text our mark is looked for; it stands at the start of what we send."""
+
+PLACEHOLDER = "?"
+
+
+class Kind(IntEnum):
+    """What a token is. Literals come first, so that one comparison tells them."""
+
+    STRING = 1
+    NUMBER = 2
+    PARAMETER = 3
+    NAME = 4
+    KEYWORD = 5
+    OPERATOR = 6
+    PUNCTUATION = 7
+    ALIAS = 8  # @1: stands for a table alias in a text that is normalized already
+    COMMENT = 9
+
+
+class Token(NamedTuple):
+    """A token; its text is canonical (folded, unquoted) except for literals and comments."""
+
+    kind: Kind
+    text: str
+
+
+# What is no character of a token; more lenient than scan.l, which knows no \x00.
+_BLANK = r"[\x00-\x20\x7f]*+"
+_BLANKS = "".join(map(chr, [*range(0x21), 0x7F]))
+_COMMENT = r"--[^\n\r]*+ | /\*(?:[^*/]++|\*(?!/)|/(?!\*))*+\*/"
+_SKIP = rf"(?: [\x00-\x20\x7f]++ | {_COMMENT} )*+"
+_START = r"[A-Za-z_\x80-\U0010ffff]"
+_REST = r"[A-Za-z0-9_$\x80-\U0010ffff]*+"
+# A word may start as the prefix of a string does: E'', B'', X'', N'', U&'', U&"".
+_WORD = rf"""
+    [ACDF-MO-TVWYZacdf-mo-tvwyz_\x80-\U0010ffff]{_REST}
+"""
+_OTHER_WORD = rf"""
+    (?: [bBeEnNxX](?!') | [uU](?!&['"]) ){_REST}
+"""
+_STRING = r"""
+    '(?:[^']++|'')*+'?+
+  | [eE]'(?:[^'\\]++|\\(?:.|\Z)|'')*+'?+
+  | (?:[bBnNxX]|[uU]&)'(?:[^']++|'')*+'?+
+"""
+_QUOTED = r'(?:[uU]&)?+"(?:[^"]++|"")*+"?+'
+_DIGITS = r"[0-9](?:_?[0-9])*+"
+_NUMBER = rf"""
+    0[xX](?:_?[0-9A-Fa-f])++ | 0[oO](?:_?[0-7])++ | 0[bB](?:_?[01])++
+  | (?:{_DIGITS}(?:\.(?!\.)(?:{_DIGITS})?+)?+ | \.{_DIGITS})(?:[eE][+-]?+{_DIGITS})?+
+"""
+# The operator rule: a run of these, cut before a comment, that ends in + or - only if it holds
+# one of the first set. The bounds keep a megabyte of plus signs linear.
+_SPECIAL = r"[~!@#^&|`?%]"
+_PLAIN = r"[*<>=+] | -(?!-) | /(?!\*)"
+_OPERATOR = rf"""
+    (?:{_PLAIN}){{0,16}}+{_SPECIAL}(?:{_SPECIAL}|{_PLAIN})*+
+  | (?:(?:\+|-(?!-)){{0,16}}+(?:[*<>=]|/(?!\*)))++
+  | [+-]
+"""
+# The most frequent ones first.
+_TOKEN = rf"""
+    {_WORD}
+  | [,()]
+  | \.(?![0-9])
+  | {_OTHER_WORD}
+  | \$[0-9]++
+  | =(?![~!@#^&|`?%*<>=+/-])
+  | (?: {_NUMBER} )
+  | (?: {_STRING} )
+  | (?: {_QUOTED} )
+  | /\*
+  | ::
+  | @[1-9][0-9]{{0,4}}+(?![0-9A-Za-z_$]|\.[0-9])
+  | (?: {_OPERATOR} )
+  | .
+"""
+_TAG = rf"(?:{_START}[A-Za-z0-9_\x80-\U0010ffff]*+)?+"
+_DOLLAR = rf"\$(?P<tag>{_TAG})\$(?:[^$]++|\$(?!(?P=tag)\$))*+(?:\$(?P=tag)\$)?+"
+_HAS_DOLLAR_QUOTE = re.compile(rf"\${_TAG}\$")
+
+# A megabyte of VALUES (...), (...) or IN (...) is mostly constants: such a list is taken as one
+# token, from which equal rows are removed before it is cut further.
+_LIST_PART = r"""[^()\[\]'"$/;-]++ | \$[0-9]++ | (?<![A-Za-z&$])'(?:[^']++|'')*+' | -(?!-)"""
+_ROW = rf"\((?:{_LIST_PART}|\(\x20*+\))*+\)"
+_LIST = rf"""
+    [vV][aA][lL][uU][eE][sS]{_BLANK}{_ROW}(?:{_BLANK},{_BLANK}{_ROW})++
+  | [iI][nN]{_BLANK}\((?:{_LIST_PART})*+\)
+  | [aA][rR][rR][aA][yY]{_BLANK}\[(?:{_LIST_PART})*+\]
+"""
+_LONG = 8192
+_LONG_LIST = 256
+_LIST_CONSTANT = re.compile(
+    r"""'(?:[^']++|'')*+'
+    | (?<![A-Za-z0-9_$"\x80-\U0010ffff])
+      (?:\$[0-9]++|\.?[0-9][A-Za-z0-9_.]*+(?:(?<=[eE])[+-][0-9]++)?+)
+    | (?<=[(,\[])\s*+(?i:true|false|null)(?=\s*+[,)\]])""",
+    re.VERBOSE,
+)
+_BETWEEN_ROWS = re.compile(r"\)\s*,\s*\(")
+_COMMENT_EDGE = re.compile(r"/\*|\*/")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_BARE = re.compile(r"[a-z_\x80-\U0010ffff][a-z0-9_$\x80-\U0010ffff]*")
+_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
+class _Comments(Enum):
+    """What becomes of comments. Those that are nested or unterminated give a token /*."""
+
+    NONE = 0  # the text has none
+    SKIPPED = 1
+    KEPT = 2
+
+
+@cache
+def _lexer(comments: _Comments, *, dollar: bool, lists: bool) -> re.Pattern[str]:
+    """Return a pattern whose first group is a token; at the end of the text it is empty.
+
+    What a text does not hold need not be looked for at each of its tokens. A second group, and
+    with it tuples from findall, is there for dollar quotes only.
+    """
+    kept = [_COMMENT] * (comments is _Comments.KEPT)
+    tokens = [*kept, *[_LIST] * lists, *[_DOLLAR] * dollar, _TOKEN, r"\Z"]
+    skip = _SKIP if comments is _Comments.SKIPPED else _BLANK
+    return re.compile(rf"{skip}( {'|'.join(tokens)} )", re.VERBOSE | re.DOTALL)
+
+
+def _find(text: str, comments: _Comments, *, lists: bool = False) -> list[str]:
+    dollar = _HAS_DOLLAR_QUOTE.search(text) is not None
+    found = _lexer(comments, dollar=dollar, lists=lists).findall(text)
+    raws = [raw for raw, _ in found] if dollar else found
+    while raws and not raws[-1]:
+        raws.pop()
+    return raws
+
+
+# --- tokens of their texts ---------------------------------------------------------------
+
+_MEMO_LIMIT = 20_000
+
+
+class _Memo(dict[str, Token]):
+    """Tokens by their raw text. Words, symbols and small numbers repeat."""
+
+    def __missing__(self, raw: str) -> Token:
+        found = _classify(raw)
+        if len(raw) <= _KEPT.get(found.kind, 0):
+            if len(self) >= _MEMO_LIMIT:
+                self.clear()
+            self[raw] = found
+        return found
+
+
+def _classify(raw: str) -> Token:
+    first = raw[0]
+    if first == "'" or (first in "eEbBnNxXuU" and "'" in raw[1:3]):
+        return Token(Kind.STRING, raw)
+    if first == '"' or raw[:3] in {'u&"', 'U&"'}:
+        return Token(Kind.NAME, _unquote(raw))
+    if first == "_" or first.isalpha() or first >= "\x80":
+        word = raw.lower() if raw.isascii() else raw.translate(_ASCII_LOWER)
+        word = _CONTROL.sub("\ufffd", word)
+        return Token(Kind.KEYWORD if word in KEYWORDS else Kind.NAME, word)
+    if first.isdigit() or (first == "." and raw != "."):
+        return Token(Kind.NUMBER, raw)
+    if first == "$" and raw != "$":
+        return Token(Kind.PARAMETER if raw[1:].isdigit() else Kind.STRING, raw)
+    return _classify_symbol(raw)
+
+
+def _classify_symbol(raw: str) -> Token:
+    if raw in _PUNCTUATION:
+        return Token(Kind.PUNCTUATION, raw)
+    if raw.startswith(("--", "/*")):
+        return Token(Kind.COMMENT, raw)
+    if raw[0] == "@" and raw[1:].isdigit():
+        return Token(Kind.ALIAS, raw)
+    return Token(Kind.OPERATOR, "<>" if raw == "!=" else raw)
+
+
+def _unquote(raw: str) -> str:
+    """Return the shortest way to write a quoted identifier on one line."""
+    if raw[0] != '"':  # its escapes are left alone
+        return "U" + _CONTROL.sub("\ufffd", raw[1:] if raw.endswith('"') else raw[1:] + '"')
+    inner = raw[1:-1] if len(raw) > 1 and raw.endswith('"') else raw[1:]
+    inner = _CONTROL.sub("\ufffd", inner)
+    if _BARE.fullmatch(inner) and inner not in NEEDS_QUOTES:
+        return inner
+    return f'"{inner}"'
+
+
+_PUNCTUATION = frozenset({"(", ")", "[", "]", ",", ".", ";", "::"})
+# Up to which length tokens of a kind are remembered. Strings and comments never are.
+_KEPT = {
+    Kind.NAME: 64,
+    Kind.KEYWORD: 64,
+    Kind.OPERATOR: 64,
+    Kind.PUNCTUATION: 64,
+    Kind.ALIAS: 64,
+    Kind.NUMBER: 4,
+    Kind.PARAMETER: 4,
+}
+token = _Memo().__getitem__
+"""The token of a raw text."""
+
+
+def lex(text: str) -> list[Token]:
+    """Return the tokens of a text, comments among them, white space not.
+
+    >>> [token.text for token in lex('SELECT "a", "B", $$c$$ /* d */ <> -1')]
+    ['select', 'a', ',', '"B"', ',', '$$c$$', '/* d */', '<>', '-', '1']
+    """
+    return list(map(token, _raws(text)))
+
+
+# --- texts of tokens ---------------------------------------------------------------------
+
+
+def _raws(text: str) -> list[str]:
+    """Return the tokens of a text as written, comments too."""
+    text = text.rstrip(_BLANKS)
+    if not _may_comment(text):
+        return _find(text, _Comments.NONE)
+    raws = _find(text, _Comments.KEPT)
+    return _nested(text) if "/*" in raws else raws
+
+
+def significant(text: str) -> tuple[list[str], bool]:
+    """Return the tokens of a text as written, but no comments, and not every row of a list.
+
+    Also tell whether the text ends within a comment.
+    """
+    text = text.rstrip(_BLANKS)
+    lists = len(text) >= _LONG
+    raws = _find(text, _Comments(_may_comment(text)), lists=lists)
+    if "/*" in raws:
+        raws = _nested(text)
+        within = raws[-1].startswith("/*") and not _closes(raws[-1])
+        return [raw for raw in raws if not raw.startswith(("--", "/*"))], within
+    if lists:
+        raws = [part for raw in raws for part in (_cut(raw) if _is_list(raw) else (raw,))]
+    return raws, False
+
+
+def _may_comment(text: str) -> bool:
+    return "--" in text or "/*" in text
+
+
+def _is_list(raw: str) -> bool:
+    """Tell VALUES (...), IN (...) and ARRAY[...] from tokens: none that starts so ends so."""
+    return raw[-1:] in {")", "]"} and raw[0] in "vViIaA"
+
+
+def _cut(raw: str) -> list[str]:
+    return _raws(_shorten(raw) if len(raw) > _LONG_LIST else raw)
+
+
+def _shorten(raw: str) -> str:
+    """Return VALUES with each kind of row once, IN or ARRAY with one of all constants."""
+    shape = _LIST_CONSTANT.sub("$1", raw)
+    if raw[0] in "vV":
+        head, _, rows = shape.partition("(")
+        return f"{head}({'), ('.join(dict.fromkeys(_BETWEEN_ROWS.split(rows[:-1])))})"
+    head, opening, items = shape.partition("(" if raw[-1] == ")" else "[")
+    if {item.strip() for item in items[:-1].split(",")} == {"$1"}:
+        return f"{head}{opening}$1{raw[-1]}"
+    return raw
+
+
+def _nested(text: str) -> list[str]:
+    """Cut a text with a comment that is nested or unterminated: no regular expression can."""
+    raws: list[str] = []
+    lexer = _lexer(_Comments.KEPT, dollar=_HAS_DOLLAR_QUOTE.search(text) is not None, lists=False)
+    position = 0
+    while position < len(text):
+        end = len(text)
+        for match in lexer.finditer(text, position):
+            raw = match[1]
+            if raw == "/*":
+                end = _comment_end(text, match.end(1))
+                raw = text[match.start(1) : end]
+                raws.append(raw)
+                break
+            if raw:
+                raws.append(raw)
+        position = end
+    return raws
+
+
+def _comment_end(text: str, position: int) -> int:
+    depth = 1
+    for edge in _COMMENT_EDGE.finditer(text, position):
+        depth += 1 if edge[0] == "/*" else -1
+        if not depth:
+            return edge.end()
+    return len(text)
+
+
+def _closes(comment: str) -> bool:
+    edges = _COMMENT_EDGE.findall(comment)
+    return edges.count("*/") >= edges.count("/*")
+
+
+def decode(text: str | bytes) -> str:
+    """Return a text that can be printed: what is not UTF-8 becomes U+FFFD."""
+    if isinstance(text, bytes):
+        return text.decode("utf-8", "replace")
+    if text.isascii():
+        return text
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # lone surrogates
+        return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return text
+
+
+def comments(text: str | bytes) -> list[str]:
+    """Return the comments of a text, as written."""
+    return [found.text for found in lex(decode(text)) if found.kind is Kind.COMMENT]
+
+
+def is_own(text: str | bytes) -> bool:
+    """Tell whether a text is one of ours: it has our mark as a comment near its start."""
+    head = text[:OWN_WITHIN]
+    needle: str | bytes = OWN_MARK if isinstance(head, str) else OWN_MARK.encode()
+    return needle in head and OWN_MARK in comments(head)  # type: ignore[operator]

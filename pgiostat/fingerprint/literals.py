@@ -1,0 +1,101 @@
+"""Literals become placeholders, and the placeholder ? is told from the operator ?."""
+
+from collections.abc import Iterable
+
+from pgiostat.fingerprint.lexer import PLACEHOLDER, Kind, Token
+from pgiostat.fingerprint.words import CONSTANTS, EXPECTS, KEEPS_CONSTANT, STARTS_OPERAND
+
+__all__ = ["SIGNS", "fold", "placeholders"]
+
+SIGNS = frozenset({"+", "-"})
+_CLOSES = frozenset({")", "]", "."})
+_EXTRACT = ["extract", "("]
+
+
+def fold(tokens: Iterable[Token]) -> tuple[list[Kind], list[str]]:  # noqa: C901 - one loop: each call costs a token as much again
+    """Return kinds and texts without semicolons and literals: each becomes a ?, its sign goes."""
+    kinds: list[Kind] = []
+    texts: list[str] = []
+    string, number, parameter = Kind.STRING, Kind.NUMBER, Kind.PARAMETER
+    name, keyword = Kind.NAME, Kind.KEYWORD
+    before = ""
+    after_string = -1  # the position after the last string: adjacent ones are one
+    for kind, text in tokens:
+        if kind is keyword:
+            if before == ".":  # any word may name a column there
+                kind = name  # noqa: PLW2901 - the pair is not used again
+            elif text in CONSTANTS and before not in KEEPS_CONSTANT:
+                _literal(kinds, texts)
+                before = PLACEHOLDER
+                continue
+            elif text == "from" and texts[-3:-1] == _EXTRACT:
+                kinds[-1] = parameter
+                texts[-1] = PLACEHOLDER
+        elif kind is string:
+            if before == "uescape":  # part of the literal before
+                kinds.pop()
+                texts.pop()
+            elif after_string != len(texts):
+                _literal(kinds, texts)
+            after_string = len(texts)
+            before = PLACEHOLDER
+            continue
+        elif kind is number or kind is parameter:
+            if before in SIGNS:
+                _drop_signs(kinds, texts)
+            kind, text = parameter, PLACEHOLDER  # noqa: PLW2901
+        elif text == ";":
+            continue
+        kinds.append(kind)
+        texts.append(text)
+        before = text
+    return kinds, texts
+
+
+def _literal(kinds: list[Kind], texts: list[str]) -> None:
+    if texts and texts[-1] in SIGNS:
+        _drop_signs(kinds, texts)
+    kinds.append(Kind.PARAMETER)
+    texts.append(PLACEHOLDER)
+
+
+def _drop_signs(kinds: list[Kind], texts: list[str]) -> None:
+    """Drop the signs at the end that stand where an operand must come."""
+    start = len(texts)
+    while start and texts[start - 1] in SIGNS:
+        start -= 1
+    if start and ends_operand(kinds[start - 1], texts[start - 1]):
+        start += 1  # the first one is between two operands
+    del kinds[start:], texts[start:]
+
+
+def ends_operand(kind: Kind, text: str) -> bool:
+    """Tell whether an operand may end with a token."""
+    if kind is Kind.KEYWORD:
+        return text not in EXPECTS
+    if kind is Kind.PUNCTUATION:
+        return text in _CLOSES
+    return kind is not Kind.OPERATOR
+
+
+def placeholders(tokens: list[Token]) -> list[Token]:
+    """Tell the placeholder ? from the jsonb operator, which stands between two operands."""
+    told = list(tokens)
+    operand = False
+    for position, (kind, text) in enumerate(tokens):
+        placeholder = kind is Kind.OPERATOR and text == PLACEHOLDER
+        if placeholder and not (operand and _starts_operand(tokens, position + 1)):
+            told[position] = Token(Kind.PARAMETER, text)
+            operand = True
+        else:
+            operand = ends_operand(kind, text)
+    return told
+
+
+def _starts_operand(tokens: list[Token], position: int) -> bool:
+    if position >= len(tokens):
+        return False
+    kind, text = tokens[position]
+    if kind is Kind.KEYWORD:
+        return text in STARTS_OPERAND
+    return kind <= Kind.NAME or kind is Kind.ALIAS or text in {"(", PLACEHOLDER}
