@@ -19,6 +19,7 @@ __all__ = [
     "decode",
     "is_own",
     "lex",
+    "raws",
     "significant",
     "token",
 ]
@@ -89,7 +90,7 @@ _OPERATOR = rf"""
 _TOKEN = rf"""
     {_WORD}
   | [,()]
-  | \.(?![0-9])
+  | \.(?![0-9.])
   | {_OTHER_WORD}
   | \$[0-9]++
   | =(?![~!@#^&|`?%*<>=+/-])
@@ -97,7 +98,8 @@ _TOKEN = rf"""
   | (?: {_STRING} )
   | (?: {_QUOTED} )
   | /\*
-  | ::
+  | :[:=]
+  | \.\.
   | @[1-9][0-9]{{0,4}}+(?![0-9A-Za-z_$]|\.[0-9])
   | (?: {_OPERATOR} )
   | .
@@ -127,6 +129,7 @@ _LIST_CONSTANT = re.compile(
 _BETWEEN_ROWS = re.compile(r"\)\s*,\s*\(")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_NATIONAL = re.compile(r"n\$[0-9]+")  # what pg_stat_statements makes of N'text'
 _BARE = re.compile(r"[a-z_\x80-\U0010ffff][a-z0-9_$\x80-\U0010ffff]*")
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
@@ -155,10 +158,11 @@ def _lexer(comments: _Comments, *, dollar: bool, lists: bool) -> re.Pattern[str]
 def _find(text: str, comments: _Comments, *, lists: bool = False) -> list[str]:
     dollar = _HAS_DOLLAR_QUOTE.search(text) is not None
     found = _lexer(comments, dollar=dollar, lists=lists).findall(text)
-    raws = [raw for raw, _ in found] if dollar else found
-    while raws and not raws[-1]:
-        raws.pop()
-    return raws
+    if dollar:
+        found = [raw for raw, _ in found]
+    while found and not found[-1]:
+        found.pop()
+    return found
 
 
 # --- tokens of their texts ---------------------------------------------------------------
@@ -185,14 +189,19 @@ def _classify(raw: str) -> Token:
     if first == '"' or raw[:3] in {'u&"', 'U&"'}:
         return Token(Kind.NAME, _unquote(raw))
     if first == "_" or first.isalpha() or first >= "\x80":
-        word = raw.lower() if raw.isascii() else raw.translate(_ASCII_LOWER)
-        word = _CONTROL.sub("\ufffd", word)
-        return Token(Kind.KEYWORD if word in KEYWORDS else Kind.NAME, word)
-    if first.isdigit() or (first == "." and raw != "."):
+        return _classify_word(raw)
+    if first.isdigit() or (first == "." and raw not in _PUNCTUATION):
         return Token(Kind.NUMBER, raw)
     if first == "$" and raw != "$":
         return Token(Kind.PARAMETER if raw[1:].isdigit() else Kind.STRING, raw)
     return _classify_symbol(raw)
+
+
+def _classify_word(raw: str) -> Token:
+    word = raw.lower() if raw.isascii() else raw.translate(_ASCII_LOWER)
+    if _NATIONAL.fullmatch(word):
+        return Token(Kind.PARAMETER, raw)
+    return Token(Kind.KEYWORD if word in KEYWORDS else Kind.NAME, _CONTROL.sub("\ufffd", word))
 
 
 def _classify_symbol(raw: str) -> Token:
@@ -216,7 +225,7 @@ def _unquote(raw: str) -> str:
     return f'"{inner}"'
 
 
-_PUNCTUATION = frozenset({"(", ")", "[", "]", ",", ".", ";", "::"})
+_PUNCTUATION = frozenset({"(", ")", "[", "]", ",", ".", "..", ";", "::"})
 # Up to which length tokens of a kind are remembered. Strings and comments never are.
 _KEPT = {
     Kind.NAME: 64,
@@ -237,19 +246,19 @@ def lex(text: str) -> list[Token]:
     >>> [token.text for token in lex('SELECT "a", "B", $$c$$ /* d */ <> -1')]
     ['select', 'a', ',', '"B"', ',', '$$c$$', '/* d */', '<>', '-', '1']
     """
-    return list(map(token, _raws(text)))
+    return list(map(token, raws(text)))
 
 
 # --- texts of tokens ---------------------------------------------------------------------
 
 
-def _raws(text: str) -> list[str]:
+def raws(text: str) -> list[str]:
     """Return the tokens of a text as written, comments too."""
     text = text.rstrip(_BLANKS)
     if not _may_comment(text):
         return _find(text, _Comments.NONE)
-    raws = _find(text, _Comments.KEPT)
-    return _nested(text) if "/*" in raws else raws
+    found = _find(text, _Comments.KEPT)
+    return _nested(text) if "/*" in found else found
 
 
 def significant(text: str) -> tuple[list[str], bool]:
@@ -259,14 +268,14 @@ def significant(text: str) -> tuple[list[str], bool]:
     """
     text = text.rstrip(_BLANKS)
     lists = len(text) >= _LONG
-    raws = _find(text, _Comments(_may_comment(text)), lists=lists)
-    if "/*" in raws:
-        raws = _nested(text)
-        within = raws[-1].startswith("/*") and not _closes(raws[-1])
-        return [raw for raw in raws if not raw.startswith(("--", "/*"))], within
+    found = _find(text, _Comments(_may_comment(text)), lists=lists)
+    if "/*" in found:
+        found = _nested(text)
+        within = found[-1].startswith("/*") and not _closes(found[-1])
+        return [raw for raw in found if not raw.startswith(("--", "/*"))], within
     if lists:
-        raws = [part for raw in raws for part in (_cut(raw) if _is_list(raw) else (raw,))]
-    return raws, False
+        found = [part for raw in found for part in (_cut(raw) if _is_list(raw) else (raw,))]
+    return found, False
 
 
 def _may_comment(text: str) -> bool:
@@ -279,7 +288,7 @@ def _is_list(raw: str) -> bool:
 
 
 def _cut(raw: str) -> list[str]:
-    return _raws(_shorten(raw) if len(raw) > _LONG_LIST else raw)
+    return raws(_shorten(raw) if len(raw) > _LONG_LIST else raw)
 
 
 def _shorten(raw: str) -> str:
@@ -296,7 +305,7 @@ def _shorten(raw: str) -> str:
 
 def _nested(text: str) -> list[str]:
     """Cut a text with a comment that is nested or unterminated: no regular expression can."""
-    raws: list[str] = []
+    found: list[str] = []
     lexer = _lexer(_Comments.KEPT, dollar=_HAS_DOLLAR_QUOTE.search(text) is not None, lists=False)
     position = 0
     while position < len(text):
@@ -306,12 +315,12 @@ def _nested(text: str) -> list[str]:
             if raw == "/*":
                 end = _comment_end(text, match.end(1))
                 raw = text[match.start(1) : end]
-                raws.append(raw)
+                found.append(raw)
                 break
             if raw:
-                raws.append(raw)
+                found.append(raw)
         position = end
-    return raws
+    return found
 
 
 def _comment_end(text: str, position: int) -> int:

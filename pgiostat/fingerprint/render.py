@@ -11,6 +11,7 @@ _SPACED = KEYWORDS | words("conflict exists explain filter materialized options 
 _SPACED -= frozenset({"any", "cast", "left", "right", "row", "some"})
 _BEFORE_COLUMNS = frozenset({"copy", "into", "references", "table"})
 _NO_SPACE_BEFORE = frozenset({",", ")", "]", ".", "::", "["})
+_ALONE = frozenset({":", "::", ":=", ".", ".."})  # two of these would be another one
 _NO_SPACE_AFTER = frozenset({"(", "[", ".", "::", ""})
 
 
@@ -28,7 +29,7 @@ def render(texts: list[str]) -> str:
         else:
             columns = columns or text in _BEFORE_COLUMNS
             glued = text in _NO_SPACE_BEFORE or before in _NO_SPACE_AFTER
-            glued = glued and not (before == "::" == text or (before and ":" in {text, before}))
+            glued = glued and not (before in _ALONE and (text in _ALONE or ":" in {text, before}))
         pieces.append(text if glued else " " + text)
         before = text
     return "".join(pieces)
