@@ -255,6 +255,7 @@ BLOCK_KEYS: dict[str, _Make] = {
     "newest": _any_of(lambda block: block.newest),
     "calls": _any_of(lambda block: block.calls),
     "projects": _any_of(lambda block: block.projects),
+    "projects_calls": _any_of(lambda block: block.projects_calls),
     "projects_all": _all_of(lambda block: block.projects),
     "projects_only": _only(lambda block: block.projects),
     "carries_only": _only(lambda block: block.carries),
