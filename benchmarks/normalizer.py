@@ -80,7 +80,7 @@ def one(
     """Classify one text."""
     started = time.perf_counter()
     try:
-        found = classifier.classify_text(text)
+        found = classifier.classify(text)
     except Exception as error:  # noqa: BLE001 - any exception is what is counted here
         result.errors += 1
         result.misses.append(f"{error!r}: {text[:100]!r}")
@@ -92,7 +92,9 @@ def one(
     if expected is not None:
         result.categories.append(found.category == expected)
         if found.category != expected:
-            result.misses.append(f"{expected} was {found.category} ({found.rule}): {text[:100]!r}")
+            result.misses.append(
+                f"{expected} was {found.category} ({found.match.rule}): {text[:100]!r}"
+            )
 
 
 def speed(texts: list[str]) -> int:

@@ -179,12 +179,13 @@ class Sampler:
         self._forget(delta.newer)
         for key, text in texts.items():
             userid, dbid, queryid = key
-            self.names.statements[key] = self.describe(
+            described = self.describe(
                 text,
                 user=self.names.role(userid),
                 database=self.names.database(dbid),
                 queryid=queryid,
             )
+            self.names.learn(key, described)
         # What did not come did not fit into the batch, or has been evicted: asked for again, but
         # not for ever.
         self._pending = {

@@ -18,12 +18,16 @@ def describer(rules: Path | None = None) -> Describe:
     classifier = Classifier(builtin() if rules is None else load(rules))
 
     def describe(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
-        found = classifier.classify_text(text, user=user, database=database, queryid=queryid)
+        found = classifier.classify(text, user=user, database=database, queryid=queryid)
         own = fingerprint.is_own(text)
+        cursor = found.features.cursor
+        opens = found.features.statement == "declare"
         return Statement(
             text=found.normalized.text,
             fingerprint=found.normalized.fingerprint,
             category=OWN if own else found.category,
+            opens=cursor if opens else "",
+            moves=cursor if not opens else "",
         )
 
     return describe

@@ -5,7 +5,7 @@ to the server's own total: rows + rest + pgiostat itself + unattributed.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -68,11 +68,16 @@ _MEASURE: dict[Sort, Callable[[ReadCost], float | None]] = {
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What is known of a statement apart from its numbers; text: normalized."""
+    """What is known of a statement apart from its numbers.
+
+    text: normalized.  opens, moves: the cursor that it declares, or fetches from.
+    """
 
     text: str
     fingerprint: str
     category: str
+    opens: str = ""
+    moves: str = ""
 
 
 @dataclass(slots=True)
@@ -86,6 +91,29 @@ class Names:
     databases: dict[int, str] = field(default_factory=dict)
     roles: dict[int, str] = field(default_factory=dict)
     relations: dict[int, tuple[int, str, str, str]] = field(default_factory=dict)
+    cursors: dict[tuple[int, int, str], set[str]] = field(default_factory=dict)
+
+    def learn(self, key: tuple[int, int, int], statement: Statement) -> None:
+        """Keep what is known of a statement; a cursor's categories outlive its DECLARE."""
+        self.statements[key] = statement
+        if statement.opens:
+            userid, dbid, _ = key
+            opened = self.cursors.setdefault((userid, dbid, statement.opens), set())
+            opened.add(statement.category)
+
+    def statement(self, key: tuple[int, int, int]) -> Statement | None:
+        """Return what is known of a statement.
+
+        The reads of a cursor are counted at its FETCH, which names nothing but the cursor: it is
+        of the category of the DECLAREs of that name by the same role in the same database, if
+        they all agree.
+        """
+        known = self.statements.get(key)
+        if known is None or not known.moves or known.category != OTHER:
+            return known
+        userid, dbid, _ = key
+        opened = self.cursors.get((userid, dbid, known.moves), set())
+        return replace(known, category=next(iter(opened))) if len(opened) == 1 else known
 
     def database(self, oid: int) -> str:
         """Return a database's name, or what its oid says."""
@@ -319,7 +347,7 @@ def _add_statements(groups: _Groups, delta: Delta, names: Names, by: By, amounts
         basis,
         strict=True,
     ):
-        known = None if masked else names.statements.get((userid, dbid, queryid))
+        known = None if masked else names.statement((userid, dbid, queryid))
         untexted += known is None and not masked
         key, place = _statement_place(by, (userid, dbid, None if masked else queryid), known, names)
         kept = groups.places.setdefault(key, place)

@@ -9,7 +9,7 @@ CODE = [path for path in (ROOT / "pgiostat").rglob("*.py") if path.name != "erro
 
 def test_every_error_is_on_the_page_of_errors_and_no_other() -> None:
     code = "\n".join(path.read_text("utf-8") for path in CODE)
-    raised = set(re.findall(r'(?:slug=|_WrongError\(\s*)"([a-z-]+)"', code))
+    raised = set(re.findall(r'(?:slug=|Mistake\(\s*)"([a-z-]+)"', code))
     page = (ROOT / "docs" / "errors.md").read_text("utf-8")
     documented = set(re.findall(r"^\| ([a-z-]+) \|", page, re.MULTILINE)) - {"name"}
     assert documented == raised

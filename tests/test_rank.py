@@ -345,3 +345,32 @@ def test_what_a_server_cannot_tell_is_said_with_the_reason() -> None:
         "read_operations": "needs PostgreSQL 18, this is 13.23",
     }
     assert all(c.available for c in capabilities(reading(0)))
+
+
+def test_what_a_cursor_reads_belongs_to_the_query_it_was_declared_for() -> None:
+    names = Names()
+    names.learn((10, 5, 1), Statement("declare ? cursor for …", "1:aa", "manifest", opens="c"))
+    names.learn((10, 5, 2), Statement("fetch ? from ?", "1:bb", OTHER, moves="c"))
+    names.learn((20, 5, 2), Statement("fetch ? from ?", "1:bb", OTHER, moves="c"))
+    fetched = ran(2, 7)
+    deltas = [happened([ran(1, 1), fetched, fetched | {"userid": 20}], 15)]
+    found = {row.name: row.cost.blocks for row in rank(deltas, names).rows}
+    assert found == {"manifest": 8, OTHER: 7}  # another role's cursor is another cursor
+
+
+def test_a_cursor_declared_for_two_kinds_of_query_is_of_neither() -> None:
+    names = Names()
+    names.learn((10, 5, 2), Statement("fetch ? from ?", "1:bb", OTHER, moves="c"))
+    for queryid, category in [(1, "manifest"), (3, "manifest"), (4, "version")]:
+        statement = Statement("declare ? cursor for …", "1:aa", category, opens="c")
+        names.learn((10, 5, queryid), statement)
+        known = names.statement((10, 5, 2))
+        assert known is not None
+        assert known.category == ("manifest" if queryid < 4 else OTHER)
+
+
+def test_a_rule_about_a_fetch_stands_before_its_cursors_query() -> None:
+    names = Names()
+    names.learn((10, 5, 1), Statement("declare ? cursor for …", "1:aa", "manifest", opens="c"))
+    names.learn((10, 5, 2), Statement("fetch ? from ?", "1:bb", "report", moves="c"))
+    assert names.statement((10, 5, 2)) == Statement("fetch ? from ?", "1:bb", "report", moves="c")

@@ -7,7 +7,7 @@ import pytest
 from pgiostat.errors import PgiostatError
 from pgiostat.features import extract
 from pgiostat.fingerprint import Normalized
-from pgiostat.rules import OTHER, Classifier, Match, Rules, builtin, load
+from pgiostat.rules import OTHER, Classifier, Match, Rules, Subject, builtin, load
 
 SHAPES = [
     # the highest version of a table
@@ -91,7 +91,7 @@ def test_the_shape_of_a_query_tells_its_category(
     text: str,
     classifier: Classifier,
 ) -> None:
-    assert classifier.classify_text(text).category == category
+    assert classifier.classify(text).category == category
 
 
 def write(directory: Path, text: str) -> Path:
@@ -127,7 +127,7 @@ MATCHES = [
 
 @pytest.mark.parametrize(("when", "text"), MATCHES)
 def test_each_key_of_a_rule_matches_what_it_names(when: str, text: str, tmp_path: Path) -> None:
-    assert Classifier(rules(tmp_path, when)).classify_text(text).rule == "mine"
+    assert Classifier(rules(tmp_path, when)).classify(text).match.rule == "mine"
 
 
 MISSES = [
@@ -143,7 +143,7 @@ MISSES = [
 
 @pytest.mark.parametrize(("when", "text"), MISSES)
 def test_a_rule_matches_nothing_else(when: str, text: str, tmp_path: Path) -> None:
-    assert Classifier(rules(tmp_path, when)).classify_text(text).rule != "mine"
+    assert Classifier(rules(tmp_path, when)).classify(text).match.rule != "mine"
 
 
 def test_user_database_queryid_and_fingerprint_can_be_asked_for(tmp_path: Path) -> None:
@@ -158,15 +158,25 @@ def test_user_database_queryid_and_fingerprint_can_be_asked_for(tmp_path: Path) 
 
 def test_the_users_rules_come_first_and_the_winner_has_runners_up(tmp_path: Path) -> None:
     ruled = rules(tmp_path, '{ reads = "parcel" }')
-    assert ruled.matches(extract("SELECT max(rev) FROM parcel")) == [
-        Match("mine", "mine"),
-        Match("version", "version-newest"),
+    verdicts = ruled.verdicts(Subject(extract("SELECT max(rev) FROM parcel")))
+    matching = [(verdict.place, verdict.rule.name) for verdict in verdicts if not verdict.failed]
+    assert matching == [(1, "mine"), (6, "version-newest")]
+
+
+def test_a_rule_that_loses_says_what_was_seen_instead(tmp_path: Path) -> None:
+    when = '{ reads = "van", block = { newest = "rev", max_columns = 0 }, not = { calls = "max" } }'
+    subject = Subject(extract("SELECT rev, max(rev) FROM parcel WHERE id IN (SELECT id FROM t)"))
+    failed = rules(tmp_path, when).verdicts(subject)[0].failed
+    assert [(condition.key, condition.value, seen) for condition, seen in failed] == [
+        ("reads", "van", {"parcel", "t"}),
+        ("max_columns", 0, 1),
+        ("not", {"calls": "max"}, subject),
     ]
 
 
 def test_the_users_vocabulary_sharpens_the_built_in_rules(tmp_path: Path) -> None:
     ruled = load(write(tmp_path, 'schema = 1\n[vocab]\nsynced = ["parcel"]\nversions = ["tick"]\n'))
-    classify = Classifier(ruled).classify_text
+    classify = Classifier(ruled).classify
     found = [
         classify(f"SELECT max({c}) FROM {t}").category
         for c, t in [("tick", "parcel"), ("tick", "van"), ("rev", "parcel")]
@@ -254,22 +264,22 @@ def test_a_file_that_cannot_be_read_is_told_by_its_name(tmp_path: Path) -> None:
 
 def test_a_classifier_reads_each_text_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str | bytes] = []
-    monkeypatch.setattr("pgiostat.rules.CACHED", 2)
+    monkeypatch.setattr("pgiostat.rules.classifier.CACHED", 2)
     classifier = Classifier(builtin())
-    real = classifier.classify_text("SELECT 0").normalized
+    real = classifier.classify("SELECT 0").normalized
 
     def normalize(text: str | bytes) -> Normalized:
         asked.append(text)
         return real
 
-    monkeypatch.setattr("pgiostat.rules.normalize", normalize)
+    monkeypatch.setattr("pgiostat.rules.classifier.normalize", normalize)
     for text in ("SELECT 1", "SELECT 1", b"SELECT 1", "x" * 5000, "x" * 5000, "SELECT 1"):
-        classifier.classify_text(text)
+        classifier.classify(text)
     assert asked == ["SELECT 1", b"SELECT 1", "x" * 5000, "SELECT 1"]
 
 
 def test_texts_with_one_fingerprint_may_differ_by_cursor(classifier: Classifier) -> None:
-    one = classifier.classify_text("FETCH 10 FROM parcel_manifest")
-    other = classifier.classify_text("FETCH 10 FROM something_else")
+    one = classifier.classify("FETCH 10 FROM parcel_manifest")
+    other = classifier.classify("FETCH 10 FROM something_else")
     assert one.normalized == other.normalized
     assert (one.category, other.category) == ("manifest", OTHER)

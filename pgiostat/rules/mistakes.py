@@ -1,0 +1,14 @@
+"""A mistake in a rules file, before its place in the file is known."""
+
+__all__ = ["Mistake"]
+
+
+class Mistake(Exception):  # noqa: N818 - a PgiostatError is made of it, which is the error
+    """What is wrong; key: the key at fault, whose line is looked for."""
+
+    def __init__(self, slug: str, message: str, *, key: str = "", hint: str | None = None) -> None:
+        super().__init__(message)
+        self.slug = slug
+        self.message = message
+        self.key = key
+        self.hint = hint
