@@ -4,7 +4,7 @@ Everything that takes time or may fail goes through here, so that nothing else h
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from pgiostat.rank import Names, Statement
 from pgiostat.server import Session, connect
 from pgiostat.snapshot import Snapshot
 
-__all__ = ["Sampler", "Tick", "Wait"]
+__all__ = ["Describe", "Sampler", "Tick", "Wait", "learn"]
 
 PERMANENT = frozenset(
     {"dsn-invalid", "password-wrong", "role-missing", "database-missing", "no-privilege"}
@@ -38,6 +38,14 @@ class Describe(Protocol):
 
     def __call__(self, text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
         """Return the normalized text, its fingerprint and its category."""
+
+
+def learn(names: Names, describe: Describe, texts: Mapping[StatementKey, str | bytes]) -> None:
+    """Describe statements by their texts and remember what they are."""
+    for key, text in texts.items():
+        userid, dbid, queryid = key
+        user, database = names.role(userid), names.database(dbid)
+        names.learn(key, describe(text, user=user, database=database, queryid=queryid))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,15 +185,7 @@ class Sampler:
         self._texts_error = None
         self._texts_due = now + TEXTS_EVERY_SECONDS
         self._forget(delta.newer)
-        for key, text in texts.items():
-            userid, dbid, queryid = key
-            described = self.describe(
-                text,
-                user=self.names.role(userid),
-                database=self.names.database(dbid),
-                queryid=queryid,
-            )
-            self.names.learn(key, described)
+        learn(self.names, self.describe, texts)
         # What did not come did not fit into the batch, or has been evicted: asked for again, but
         # not for ever.
         self._pending = {

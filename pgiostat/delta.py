@@ -5,7 +5,7 @@ interval how good it is (its quality), and what could not be told is counted, no
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from functools import cached_property
@@ -17,7 +17,7 @@ from pgiostat.keys import Keyed, Places
 from pgiostat.rows import Counts, Rows, to_pg_time
 from pgiostat.snapshot import Settings, Snapshot
 
-__all__ = ["Basis", "Delta", "Quality", "RowDeltas", "diff"]
+__all__ = ["Basis", "Delta", "Quality", "RowDeltas", "diff", "since_reset"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -228,6 +228,21 @@ def diff(
         dealloc=dealloc,
         unknown=unknown,
     )
+
+
+def since_reset(reading: Snapshot) -> Delta:
+    """Return all that a reading's statements have counted, since whenever each was made.
+
+    The server's own counters are reset apart from them, so there is no whole to compare with.
+    seconds: since the last reset of all statements; 0 where that is not told (before 1.9).
+    """
+    everything = np.arange(len(reading.statements), dtype=np.intp)
+    began = reading.markers.statements_reset
+    seconds = (reading.taken_at - began).total_seconds() if began else 0.0
+    baseline = _baseline(reading, Quality.FIRST)
+    rows = reading.statements.take(everything)
+    basis = np.full(len(rows), Basis.NEW, dtype=np.uint8)
+    return replace(baseline, seconds=seconds, statements=RowDeltas(rows, basis))
 
 
 def _baseline(newer: Snapshot, quality: Quality) -> Delta:

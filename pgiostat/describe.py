@@ -1,21 +1,16 @@
 """What a statement is, from its text: normalized, fingerprinted, categorised; or our own."""
 
-from pathlib import Path
-
 from pgiostat import fingerprint
 from pgiostat.collect import Describe
 from pgiostat.rank import OWN, Statement
-from pgiostat.rules import Classifier, builtin, load
+from pgiostat.rules import Classifier, Rules, builtin
 
 __all__ = ["describer"]
 
 
-def describer(rules: Path | None = None) -> Describe:
-    """Return what describes statements, by the user's rules before the built-in ones.
-
-    Raises PgiostatError rules-… for a file with mistakes.
-    """
-    classifier = Classifier(builtin() if rules is None else load(rules))
+def describer(rules: Rules | None = None) -> Describe:
+    """Return what describes statements, by these rules; None are the built-in ones."""
+    classifier = Classifier(rules or builtin())
 
     def describe(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
         found = classifier.classify(text, user=user, database=database, queryid=queryid)

@@ -352,8 +352,8 @@ def test_what_a_cursor_reads_belongs_to_the_query_it_was_declared_for() -> None:
     names.learn((10, 5, 1), Statement("declare ? cursor for …", "1:aa", "manifest", opens="c"))
     names.learn((10, 5, 2), Statement("fetch ? from ?", "1:bb", OTHER, moves="c"))
     names.learn((20, 5, 2), Statement("fetch ? from ?", "1:bb", OTHER, moves="c"))
-    fetched = ran(2, 7)
-    deltas = [happened([ran(1, 1), fetched, fetched | {"userid": 20}], 15)]
+    fetched = dict(ran(2, 7))
+    deltas = [happened([ran(1, 1), fetched, {**fetched, "userid": 20}], 15)]
     found = {row.name: row.cost.blocks for row in rank(deltas, names).rows}
     assert found == {"manifest": 8, OTHER: 7}  # another role's cursor is another cursor
 

@@ -32,6 +32,7 @@ from pgiostat.fingerprint.lexer import (
     decode,
     is_own,
     lex,
+    raws,
     significant,
     token,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "lex",
     "normalize",
     "outline",
+    "split",
 ]
 
 VERSION = 1
@@ -106,6 +108,26 @@ def fingerprint(text: str | bytes) -> str:
     True
     """
     return _hash(_canonical(significant(decode(text))[0]))
+
+
+def split(text: str | bytes) -> list[str]:
+    """Return the statements of a text, as written, without their semicolons.
+
+    >>> split("SELECT ';'; /* ; */ SELECT 2;")
+    ["SELECT ';'", '/* ; */ SELECT 2']
+    """
+    decoded = decode(text)
+    found: list[str] = []
+    start = position = 0
+    for raw in [*raws(decoded), ";"]:
+        at = decoded.find(raw, position)
+        end = len(decoded) if at < 0 else at
+        position = end + len(raw)
+        if raw == ";":
+            part = decoded[start:end].strip()
+            found += [part] if significant(part)[0] else []
+            start = position
+    return found
 
 
 def outline(text: str | bytes) -> Outline:

@@ -7,7 +7,7 @@ built-in list of the same name, in the built-in rules too.
 """
 
 from pgiostat.rules.classifier import Classified, Classifier
-from pgiostat.rules.conditions import Condition, Subject
+from pgiostat.rules.conditions import Condition, Subject, observed
 from pgiostat.rules.file import Rule, builtin_file
 from pgiostat.rules.ranked import OTHER, Match, Rules, Verdict, builtin, load
 
@@ -24,4 +24,5 @@ __all__ = [
     "builtin",
     "builtin_file",
     "load",
+    "observed",
 ]

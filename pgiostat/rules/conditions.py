@@ -9,7 +9,15 @@ from pgiostat.features import BlockFeatures, Features
 from pgiostat.rules.mistakes import Mistake
 from pgiostat.rules.names import Vocabulary
 
-__all__ = ["BLOCK_KEYS", "STATEMENT_KEYS", "Condition", "Subject", "allow", "conditions"]
+__all__ = [
+    "BLOCK_KEYS",
+    "STATEMENT_KEYS",
+    "Condition",
+    "Subject",
+    "allow",
+    "conditions",
+    "observed",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +190,16 @@ STATEMENT_KEYS: dict[str, Key] = {
 """What "when" may say of a statement, beside "block" and "not"."""
 
 _NESTED = ("block", "not")
+_DERIVED = frozenset(
+    {"projects_all", "projects_only", "mentions_all", "max_columns", "min_columns"}
+)
+
+
+def observed(subject: Subject | BlockFeatures) -> dict[str, Any]:
+    """Return what a statement, or a block, shows of each key; what is empty is left out."""
+    keys = STATEMENT_KEYS if isinstance(subject, Subject) else BLOCK_KEYS
+    found = {key: entry.seen(subject) for key, entry in keys.items() if key not in _DERIVED}
+    return {key: value for key, value in found.items() if value}
 
 
 def conditions(

@@ -36,6 +36,12 @@ class Verdict:
     rule: Rule
     failed: tuple[tuple[Condition, Any], ...]
 
+    @property
+    def held(self) -> float:
+        """The share of its conditions that hold; those of a block count one by one."""
+        asked = sum(len(part.inner) if part.key == "block" else 1 for part in self.rule.conditions)
+        return 1 - len(self.failed) / max(asked, 1)
+
 
 class Rules:
     """Rules in order, and the vocabulary that they are written in."""

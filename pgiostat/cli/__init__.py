@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from pgiostat import __version__
+from pgiostat.cli import rules
 from pgiostat.errors import ExitStatus, PgiostatError
 
 if TYPE_CHECKING:
@@ -190,10 +191,11 @@ def _until_nobody_reads() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _describe(rules: Path | None) -> "Describe":
+def _describe(path: Path | None) -> "Describe":
     from pgiostat.describe import describer
+    from pgiostat.rules import load
 
-    return describer(rules)
+    return describer(None if path is None else load(path))
 
 
 @app.command()
@@ -226,6 +228,8 @@ def demo(
     if status:
         raise typer.Exit(status)
 
+
+app.add_typer(rules.app, name="rules")
 
 # The base of what typer raises at a wrong option; its home differs with typer's version.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]

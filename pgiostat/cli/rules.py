@@ -1,0 +1,246 @@
+"""pgiostat rules: write a rules file, show the rules in force, and try them."""
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pgiostat.errors import ExitStatus, PgiostatError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pgiostat.rules import Rules
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Write, show and try the rules that sort statements into categories.",
+)
+
+TOP_OTHERS = 10
+
+_Rules = Annotated[
+    Path | None,
+    typer.Option(
+        "--rules",
+        help="Rules file, before the built-in rules.",
+        metavar="FILE",
+        show_default=False,
+    ),
+]
+
+
+def _console() -> "Console":
+    import shutil
+
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = shutil.get_terminal_size((120, 0)).columns
+    return console
+
+
+def _loaded(path: Path | None) -> "Rules":
+    from pgiostat.rules import builtin, load
+
+    return builtin() if path is None else load(path)
+
+
+def _usage(message: str, hint: str) -> PgiostatError:
+    return PgiostatError(message, hint=hint, slug="option-invalid", status=ExitStatus.USAGE)
+
+
+@app.command()
+def init(
+    dsn: Annotated[
+        str | None,
+        typer.Argument(
+            help='A database to look up keys and versions in; "" takes PG* variables.',
+            metavar="DSN",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="File to write; - is standard output.", metavar="FILE")
+    ] = Path("rules.toml"),
+) -> None:
+    """Write a commented rules file to begin with.
+
+    With a DSN its vocabulary comes from the catalog: primary keys, columns that look like
+    versions, tables that have both, and small tables that look like caches of versions.
+    """
+    from pgiostat.vocabulary import catalog, rules_file, suggest
+
+    found, whose = None, ""
+    if dsn is not None:
+        from pgiostat.server import connect
+
+        session = connect(dsn)
+        try:
+            found, whose = suggest(catalog(session)), session.server.label
+        finally:
+            session.close()
+    to_file = str(out) != "-"
+    text = rules_file(found, path=str(out) if to_file else "rules.toml", whose=whose)
+    if not to_file:
+        print(text, end="")  # noqa: T201 - asked for
+        return
+    _write(out, text)
+    told = ""
+    if found is not None:
+        told = (
+            f": {len(found.synced)} synced tables, {len(found.versions) + len(found.changed)}"
+            f" version columns, {len(found.version_tables)} tables of versions"
+        )
+    print(f"wrote {out}{told}")  # noqa: T201 - what was done
+    print(f"next: pgiostat rules test --rules {out} DSN")  # noqa: T201 - how to go on
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise PgiostatError(
+            f'rules file "{path}" exists already',
+            hint="Name another file with --out, or remove that one.",
+            slug="rules-file-exists",
+        ) from None
+    except OSError as error:
+        raise PgiostatError(
+            f'could not write rules file "{path}": {error.strerror}', slug="rules-file"
+        ) from None
+
+
+@app.command()
+def show(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="A rule, or a list of the vocabulary as @LIST.",
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = None,
+    rules: _Rules = None,
+) -> None:
+    """Show the rules in force, in the order in which they are tried."""
+    from pgiostat.render import rules as render
+
+    ruled = _loaded(rules)
+    if name is None:
+        _console().print(render.listed(ruled))
+        return
+    is_list = name.startswith("@")
+    found = render.one_list(ruled, name[1:]) if is_list else render.one_rule(ruled, name)
+    if found is None:
+        raise PgiostatError(
+            f'there is no {"list" if is_list else "rule"} "{name}"',
+            hint="pgiostat rules show names them all.",
+            slug="rule-missing",
+        )
+    _console().print(found, soft_wrap=True)
+
+
+_IS_DSN = re.compile(r"postgres(ql)?://|\s*\w+\s*=")
+
+
+@app.command("test")
+def try_(
+    subject: Annotated[
+        str | None,
+        typer.Argument(
+            help='A statement, or the DSN of a server; "" takes PG* variables.',
+            metavar="SQL|DSN",
+            show_default=False,
+        ),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file",
+            "-f",
+            help="Statements of a file, ended by semicolons; - is standard input.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
+    rules: _Rules = None,
+    top: Annotated[
+        int, typer.Option(help='Statements of category "other" to show.', metavar="N")
+    ] = TOP_OTHERS,
+) -> None:
+    """Say where a statement falls and why, or how a server's statements fall into categories.
+
+    Of a statement: what is seen of it, the rule that wins, and the runners-up with why each
+    lost. Of a server: its whole pg_stat_statements by category, and the biggest statements that
+    no rule knows.
+    """
+    if (subject is None) == (file is None):
+        raise _usage(
+            "a statement, a DSN or -f FILE is needed" if file is None else "both SQL and -f given",
+            "Try: pgiostat rules test 'SELECT max(version) FROM customer'",
+        )
+    ruled = _loaded(rules)
+    if file is not None:
+        _test_texts(ruled, _statements(_read(file)))
+    elif subject is not None and (not subject.strip() or _IS_DSN.match(subject)):
+        _test_server(ruled, subject, top)
+    elif subject is not None:
+        _test_texts(ruled, _statements(subject))
+
+
+def _read(path: Path) -> str:
+    try:
+        raw = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    except OSError as error:
+        raise PgiostatError(
+            f'could not read "{path}": {error.strerror}', slug="file-unreadable"
+        ) from None
+    return raw.decode("utf-8", "replace")
+
+
+def _statements(text: str) -> list[str]:
+    from pgiostat.fingerprint import split
+
+    found = split(text)
+    if not found:
+        raise PgiostatError("there is no statement in it", slug="no-statement")
+    return found
+
+
+def _test_texts(rules: "Rules", texts: list[str]) -> None:
+    from pgiostat.render import rules as render
+    from pgiostat.rules import Classifier, Subject
+
+    console = _console()
+    classifier = Classifier(rules)
+    for number, text in enumerate(texts):
+        found = classifier.classify(text)
+        normalized = found.normalized
+        asked = Subject(found.features, normalized.fingerprint, normalized.text)
+        if number:
+            console.rule(style="dim")
+        console.print(render.judged(found, asked, rules.verdicts(asked)))
+
+
+def _test_server(rules: "Rules", dsn: str, top: int) -> None:
+    from pgiostat.describe import describer
+    from pgiostat.rank import OTHER, By, rank
+    from pgiostat.render import rules as render
+    from pgiostat.survey import survey
+
+    found = survey(dsn, describer(rules))
+    categories = rank([found.delta], found.names)
+    others = rank([found.delta], found.names, by=By.FINGERPRINT)
+    unknown = [row for row in others.rows if row.category == OTHER and row.cost.blocks][:top]
+    console = _console()
+    console.print(render.surveyed(found.delta.newer, categories, unknown, width=console.width))
+    if found.texts_error is not None:
+        raise found.texts_error

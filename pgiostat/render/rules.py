@@ -1,0 +1,229 @@
+"""Rules for people: those in force, and why a statement fell where it did."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pgiostat.rank import Ranking, RankRow
+from pgiostat.render.columns import printable
+from pgiostat.render.sql import statement
+from pgiostat.render.text import bar, one_line
+from pgiostat.rules import Classified, Condition, Rule, Rules, Subject, Verdict, observed
+from pgiostat.snapshot import Snapshot
+from pgiostat.units import format_count, format_share
+
+__all__ = ["judged", "listed", "one_list", "one_rule", "surveyed"]
+
+FINGERPRINT_WIDTH = 18
+NEAREST = 5
+"""How many losing rules are explained."""
+
+
+def toml(value: object) -> str:
+    """Return a value as a rules file has it, on one line.
+
+    >>> toml({"reads": "@synced", "block": {"newest": ["a", "b"], "limit": True}})
+    '{ reads = "@synced", block = { newest = ["a", "b"], limit = true } }'
+    """
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{key} = {toml(item)}' for key, item in value.items())} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml, value))}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def seen(value: Any) -> str:
+    """Return what a statement shows of a key.
+
+    >>> seen(frozenset({"b", "a"})), seen(()), seen(None), seen(True), seen(3)
+    ('a, b', 'none', 'unknown, because of *', 'true', '3')
+    """
+    if value is None:
+        return "unknown, because of *"
+    if isinstance(value, frozenset | tuple | set):
+        names = sorted(value) if not isinstance(value, tuple) else value
+        return ", ".join(names) or "none"
+    return json.dumps(value) if isinstance(value, bool | int) else str(value)
+
+
+def when(rule: Rule) -> str:
+    """Return the conditions of a rule."""
+    return toml({condition.key: condition.value for condition in rule.conditions})
+
+
+# --- rules show --------------------------------------------------------------------------
+
+
+def listed(rules: Rules) -> RenderableType:
+    """Return the rules in the order in which they are tried."""
+    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    grid.add_column("", justify="right", style="dim")
+    grid.add_column("rule", no_wrap=True)
+    grid.add_column("category", no_wrap=True)
+    grid.add_column("when")
+    for place, rule in enumerate(rules.rules, 1):
+        grid.add_row(str(place), _name(rule), rule.category, printable(when(rule)))
+    lists = ", ".join(f"@{name}" for name in sorted(rules.vocabulary.lists))
+    return Group(
+        grid,
+        Text('\nThe first that matches wins; what none matches is "other".'),
+        Text(f"Lists: {printable(lists)}", "dim"),
+        Text("pgiostat rules show NAME, or '@LIST', shows one of them in full.", "dim"),
+    )
+
+
+def _name(rule: Rule) -> Text:
+    return Text(printable(rule.name), "" if _is_builtin(rule) else "bold")
+
+
+def _is_builtin(rule: Rule) -> bool:
+    return rule.source == "built-in"
+
+
+def one_rule(rules: Rules, name: str) -> RenderableType | None:
+    """Return a rule as a file has it, with its place and source; None if there is none."""
+    found: list[RenderableType] = []
+    for place, rule in enumerate(rules.rules, 1):
+        if rule.name == name:
+            lines = [
+                f"# {place} of {len(rules.rules)}, {rule.source}",
+                "[[rule]]",
+                f"name = {toml(rule.name)}",
+                f"category = {toml(rule.category)}",
+                *_when_lines(rule),
+            ]
+            found.append(Text("\n".join(map(printable, lines))))
+    return Group(*found) if found else None
+
+
+def _when_lines(rule: Rule) -> Iterator[str]:
+    yield "[rule.when]"
+    nested = [condition for condition in rule.conditions if condition.inner]
+    for condition in rule.conditions:
+        if condition not in nested:
+            yield f"{condition.key} = {toml(condition.value)}"
+    for condition in nested:
+        yield f"[rule.when.{condition.key}]"
+        for inner in condition.inner:
+            yield f"{inner.key} = {toml(inner.value)}"
+
+
+def one_list(rules: Rules, name: str) -> RenderableType | None:
+    """Return a list of the vocabulary as a file has it; None if there is none."""
+    values = rules.vocabulary.lists.get(name)
+    return None if values is None else Text(printable(f"{name} = {toml(values)}"))
+
+
+# --- rules test SQL ----------------------------------------------------------------------
+
+
+def judged(found: Classified, subject: Subject, verdicts: Sequence[Verdict]) -> RenderableType:
+    """Return where a statement falls, by which rule, what is seen of it, and who else ran."""
+    winner = next((verdict for verdict in verdicts if not verdict.failed), None)
+    headline = Text(printable(found.category), "bold")
+    if winner is None:
+        headline.append("  no rule matches", "not bold")
+    else:
+        headline.append(f"  by {_told(winner, verdicts)}", "not bold")
+    headline.append(f"  {found.normalized.fingerprint}", "not bold dim")
+    parts: list[RenderableType] = [headline, "", statement(found.normalized.text), ""]
+    if found.normalized.truncated:
+        parts.append(Text("The text ends before its statement does: its tail is unknown.\n"))
+    return Group(*parts, _features(subject), "", _runners_up(verdicts, winner))
+
+
+def _told(verdict: Verdict, verdicts: Sequence[Verdict]) -> str:
+    rule = verdict.rule
+    return printable(f"{rule.name} ({rule.source}, {verdict.place} of {len(verdicts)})")
+
+
+def _features(subject: Subject) -> Table:
+    """Return what rules can ask for, by the keys they ask with."""
+    grid = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column(overflow="fold")
+    for key, value in observed(subject).items():
+        if key not in _SHOWN_ABOVE:
+            grid.add_row(key, Text(printable(seen(value))))
+    for block in subject.features.blocks:
+        grid.add_row("block", Text(block.verb))
+        for key, value in observed(block).items():
+            grid.add_row(f"  {key}", Text(printable(seen(value))))
+    return grid
+
+
+_SHOWN_ABOVE = frozenset({"fingerprint", "text_regex"})
+
+
+def _runners_up(verdicts: Sequence[Verdict], winner: Verdict | None) -> RenderableType:
+    losing = [verdict for verdict in verdicts if verdict is not winner]
+    nearest = sorted(losing, key=lambda verdict: (-verdict.held, verdict.place))
+    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    grid.add_column("runner-up", no_wrap=True)
+    grid.add_column("category", no_wrap=True)
+    grid.add_column("why it lost", overflow="fold")
+    for verdict in nearest[:NEAREST]:
+        reasons = [_reason(condition, value) for condition, value in verdict.failed]
+        why = "; ".join(reasons) or "it matches too, but comes later"
+        grid.add_row(_name(verdict.rule), verdict.rule.category, Text(printable(why)))
+    rest = len(losing) - NEAREST
+    more = f"{rest} more rules are further away." if rest > 0 else ""
+    return Group(grid, Text(more, "dim"))
+
+
+def _reason(condition: Condition, value: Any) -> str:
+    if condition.key == "not":
+        return f"excluded by not = {toml(condition.value)}"
+    if condition.key == "block":
+        return "there is no query block"
+    return f"{condition.key} is {seen(value)}, not {toml(condition.value)}"
+
+
+# --- rules test DSN ----------------------------------------------------------------------
+
+
+def surveyed(
+    reading: Snapshot, categories: Ranking, others: Sequence[RankRow], *, width: int
+) -> RenderableType:
+    """Return how a server's statements fall into categories, then the biggest of no rule's."""
+    server, since = reading.server, reading.markers.statements_reset
+    told = f"PostgreSQL {server.version}  {len(reading.statements)} statements"
+    if since is not None:
+        told += f"  since {since:%Y-%m-%d %H:%M:%S %Z}"
+    headline = Text(printable(server.label), "bold").append(f"  {told}", "not bold")
+    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    grid.add_column("category", no_wrap=True)
+    for heading in ("share", "", "blocks read", "calls", "statements"):
+        grid.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    own = [categories.own] if categories.own is not None else []
+    for row in [*categories.rows, *own]:
+        grid.add_row(printable(row.name), *_numbers(row), format_count(row.members))
+    top = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    for heading in ("share", "blocks read", "calls"):
+        top.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
+    top.add_column("fingerprint", no_wrap=True, min_width=FINGERPRINT_WIDTH)
+    top.add_column('of category "other"', no_wrap=True, overflow="ellipsis")
+    for row in others:
+        share, _, blocks, calls = _numbers(row)
+        text = one_line(row.name, width)
+        top.add_row(share, blocks, calls, row.fingerprint, text)
+    how = Text(
+        '\nTo name one: a rule of your own, or when = { fingerprint = ["1:…"] };'
+        "\nto see why it is other: pgiostat rules test 'SQL'",
+        "dim",
+    )
+    return Group(headline, grid, *(("", top, how) if others else ()))
+
+
+def _numbers(row: RankRow) -> tuple[str, str, str, str]:
+    cost = row.cost
+    return (
+        format_share(row.share),
+        bar(row.share),
+        format_count(cost.blocks),
+        format_count(cost.calls),
+    )
