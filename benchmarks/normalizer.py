@@ -4,7 +4,9 @@
 
 FILE has one JSON object a line, with sql, or with raw and pgss: a text, and what the server
 showed for it. What is expected may stand beside it: expected_category, and
-expected_fingerprint_group, the same for texts that must have one fingerprint.
+expected_fingerprint_group, the same for texts that must have one fingerprint. texts_per_s is for
+fingerprints alone; sqlparse's lexer, and libpg_query's fingerprint if postgast is installed, are
+measured beside it. What is made to be slow is timed at two lengths.
 """
 
 import argparse
@@ -12,12 +14,20 @@ import json
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from pgiostat.fingerprint import normalize
+from sqlparse.lexer import tokenize
+
+from pgiostat.fingerprint import fingerprint, normalize
 from pgiostat.rules import Classifier, builtin, load
+
+try:
+    import postgast
+except ImportError:  # a candidate to compare with, not ours to need
+    postgast = None
 
 REPEATS = 5
 SECONDS = 0.5
@@ -38,8 +48,8 @@ class Result:
         """Return the figures that are printed."""
         merged: defaultdict[str, set[str]] = defaultdict(set)
         for group, fingerprints in self.groups.items():
-            for fingerprint in fingerprints:
-                merged[fingerprint].add(group)
+            for one_of in fingerprints:
+                merged[one_of].add(group)
         exact = [len(fingerprints) == 1 for fingerprints in self.groups.values()]
         return {
             "category_accuracy": share(self.categories),
@@ -97,18 +107,74 @@ def one(
             )
 
 
-def speed(texts: list[str]) -> int:
-    """Return how many texts are normalized a second, the median of some repetitions."""
-    rates: list[float] = []
+def speeds(texts: list[str]) -> dict[str, int | None]:
+    """Return texts a second of each candidate, in turns, the median of some repetitions."""
+    candidates: dict[str, Callable[[str], object]] = {
+        "texts_per_s": fingerprint,
+        "normalized_per_s": normalize,
+        "sqlparse_lexer_per_s": lambda text: list(tokenize(text)),  # type: ignore[no-untyped-call]
+    }
+    if postgast is not None:
+        candidates["postgast_per_s"] = parsed
+    rates: defaultdict[str, list[float]] = defaultdict(list)
     for _ in range(REPEATS):
-        done = 0
-        started = time.perf_counter()
-        while (elapsed := time.perf_counter() - started) < SECONDS:
-            for text in texts:
-                normalize(text)
-            done += len(texts)
-        rates.append(done / elapsed)
-    return round(median(rates))
+        for name, candidate in candidates.items():
+            rates[name].append(rate(candidate, texts))
+    return {name: round(median(measured)) for name, measured in rates.items()}
+
+
+def rate(candidate: Callable[[str], object], texts: list[str]) -> float:
+    """Return how many texts a second a candidate does."""
+    done = 0
+    started = time.perf_counter()
+    while (elapsed := time.perf_counter() - started) < SECONDS:
+        for text in texts:
+            candidate(text)
+        done += len(texts)
+    return done / elapsed
+
+
+def parsed(text: str) -> str | None:
+    """Return libpg_query's fingerprint; None for what it cannot parse."""
+    try:
+        return str(postgast.fingerprint(text).hex)
+    except postgast.PgQueryError:
+        return None
+
+
+HOSTILE: dict[str, Callable[[int], str]] = {
+    "a list": lambda n: f"SELECT a FROM t WHERE id IN ({', '.join(map(str, range(n)))})",
+    "rows": lambda n: "INSERT INTO t VALUES " + ", ".join(f"({i}, 'abc')" for i in range(n)),
+    "parentheses": lambda n: "SELECT " + "(" * n,
+    "subqueries": lambda n: "SELECT * FROM " + "(SELECT * FROM t, " * n,
+    "single quotes": lambda n: "SELECT " + "'" * (n + 1),
+    "double quotes": lambda n: "SELECT " + '"' * (n + 1),
+    "dollar quotes": lambda n: "SELECT " + "$a$b" * n,
+    "comments": lambda n: "SELECT " + "/*" * n,
+    "signs": lambda n: "SELECT " + "- " * n + "1",
+    "operators": lambda n: "SELECT " + "+" * n,
+    "aliases": lambda n: "SELECT 1 FROM " + ", ".join(f"t a{i}" for i in range(n)),
+    "columns": lambda n: "SELECT " + ", ".join(f"a AS b{i}" for i in range(n)) + " ORDER BY b0",
+}
+"""Texts made to be slow."""
+SMALL = 10_000
+FACTOR = 4
+
+
+def growth() -> Iterator[tuple[str, float, float]]:
+    """Yield each hostile text with its seconds, and how much longer four times as much takes."""
+    for name, make in HOSTILE.items():
+        small, large = (
+            min(timed(text) for _ in range(REPEATS)) for text in map(make, (SMALL, FACTOR * SMALL))
+        )
+        yield name, large, large / small
+
+
+def timed(text: str) -> float:
+    """Return the seconds of one text."""
+    started = time.perf_counter()
+    normalize(text)
+    return time.perf_counter() - started
 
 
 def main() -> None:
@@ -126,11 +192,14 @@ def main() -> None:
     if any("raw" in case for case in cases):  # two pairs may well be one statement
         figures["wrong_merges"] = None
     texts = [case[key] for case in cases for key in ("sql", "raw", "pgss") if key in case]
-    figures["texts_per_s"] = speed(texts)
+    figures |= speeds(texts)
     for miss in result.misses:
         print(miss, file=sys.stderr)
     for name, value in figures.items():
-        print(f"{name:<18} {'–' if value is None else value}")
+        print(f"{name:<21} {'–' if value is None else value}")
+    print(f"\n{'hostile text':<15} {FACTOR * SMALL:,} of it   grows by, four times as long")
+    for name, seconds, factor in growth():
+        print(f"{name:<15} {seconds * 1000:8.1f} ms   {factor:.1f}")
     if options.json:
         print(json.dumps(figures))
 

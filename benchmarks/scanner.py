@@ -46,8 +46,7 @@ def ours(text: str) -> list[str]:
         if raw.startswith("'") and result and result[-1].endswith("'") and "\n" in between:
             result[-1] += between + raw
         else:
-            alias = raw[0] == "@" and raw[1:].isdigit()  # of a text that is normalized already
-            result += ["@", raw[1:]] if alias else [raw]
+            result.append(raw)
         position = start + len(raw)
     return result
 

@@ -6,6 +6,7 @@ A page is kept by hand above its line "<!-- made from the code -->" and made bel
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import typer.main
 from typer.testing import CliRunner
@@ -47,8 +48,7 @@ def _kind(column: Column) -> str:
 
 def command_line() -> Iterator[str]:
     """Yield the --help of each command."""
-    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
-    for arguments in ([], *([name] for name in commands)):
+    for arguments in _commands(typer.main.get_command(cli.app), []):
         shown = CliRunner().invoke(
             cli.app, [*arguments, "--help"], prog_name="pgiostat", terminal_width=98
         )
@@ -56,6 +56,13 @@ def command_line() -> Iterator[str]:
         yield "```text"
         yield "\n".join(line.rstrip() for line in shown.stdout.strip().splitlines())
         yield "```"
+
+
+def _commands(command: Any, path: list[str]) -> Iterator[list[str]]:
+    """Yield the words of a command and of all below it."""
+    yield path
+    for name, below in getattr(command, "commands", {}).items():
+        yield from _commands(below, [*path, name])
 
 
 def output() -> Iterator[str]:

@@ -1,7 +1,6 @@
 """Query blocks, their clauses, tables and aliases, found in one walk over the tokens."""
 
 from bisect import bisect_right
-from typing import NamedTuple
 
 from pgiostat.fingerprint.lexer import PLACEHOLDER, Kind
 from pgiostat.fingerprint.structure import Block, ColumnAlias, Frame, Place, State, Table
@@ -16,11 +15,8 @@ from pgiostat.fingerprint.words import (
 __all__ = ["Reader", "query_start"]
 
 
-class _Opener(NamedTuple):
-    """Parentheses in which nothing but an expression stands."""
-
-    position: int
-    state: State
+# Looking one up in its class costs as much as the test for it.
+_INSIDE, _LIST, _WANT, _TABLE = State.INSIDE, State.LIST, State.WANT, State.TABLE
 
 
 class Reader:
@@ -45,31 +41,37 @@ class Reader:
         self.state = State.IDLE
         self.frame = Frame(-1, State.IDLE, self.place, None, None, end=len(texts))
         # What to return to: another frame, or what was open when an expression's parentheses were.
-        self.outer: list[Frame | _Opener] = []
+        self.outer: list[Frame | tuple[int, State]] = []
         self.opener = -1  # where the parentheses closed last were opened
 
     def read(self, start: int) -> None:
         """Walk over the tokens once, from the first of the query."""
         texts = self.texts
+        handlers = list(map(_READ.get, texts))
         texts.append("")  # so that each has one after it
         place = self.place
-        name, alias, keyword, punctuation = Kind.NAME, Kind.ALIAS, Kind.KEYWORD, Kind.PUNCTUATION
+        named = self.named.append
+        name, alias = Kind.NAME, Kind.ALIAS
         for position in range(start, len(self.kinds)):
             kind = self.kinds[position]
             if kind is name:
-                self.named.append(position)
-                if self.state in _NAMES:
+                named(position)
+                state = self.state
+                if state is _LIST:
+                    if texts[position + 1] in ENDS_ITEM:
+                        self._column_alias(position)
+                elif state is _WANT or state is _TABLE:
                     self._name(position)
-            elif kind is keyword or kind is punctuation:
-                handle = _READ.get(texts[position])
-                if handle is not None:
-                    handle(self, position)
-                    if self.place is not place:
-                        place = self.place
-                        self.changes.append((position, place))
+                continue
+            handle = handlers[position]
+            if handle is not None:
+                handle(self, position)
+                if self.place is not place:
+                    place = self.place
+                    self.changes.append((position, place))
             elif kind is alias:
-                self.named.append(position)
-                if self.state is State.TABLE:
+                named(position)
+                if self.state is _TABLE:
                     self._name(position)
         texts.pop()
 
@@ -93,9 +95,7 @@ class Reader:
 
     def _name(self, position: int) -> None:
         before = self.texts[position - 1] if position else ""
-        if self.state is State.LIST:
-            self._column_alias(position, before)
-        elif self.state is State.WANT:
+        if self.state is State.WANT:
             self._table([self.texts[position]])
             self.table_names.add(position)
         elif self.state is not State.TABLE or self.block is None or not self.block.tables:
@@ -119,11 +119,10 @@ class Reader:
         self.labelled.append((position, label))
         self.state = State.NAMED
 
-    def _column_alias(self, position: int, before: str) -> None:
-        named = position - 1 if before == "as" else -1
-        if self.texts[position + 1] not in ENDS_ITEM or not self._ends_operand(
-            position - 1 if named < 0 else named - 1,
-        ):
+    def _column_alias(self, position: int) -> None:
+        """Note a name at the end of an item, if it is no part of its expression."""
+        named = position - 1 if self.texts[position - 1] == "as" else -1
+        if not self._ends_operand(position - 1 if named < 0 else named - 1):
             return
         if named >= 0 or self.texts[position] not in NEVER_BARE:
             self.columns.append(ColumnAlias(position, named, self.frame))
@@ -162,9 +161,9 @@ class Reader:
             and self.texts[position] == "("
             and self.kinds[position + 1] is Kind.KEYWORD
         )
-        if not query and state is not State.TABLE and state is not State.WANT:
-            self.outer.append(_Opener(position, state))
-            self.state = State.INSIDE
+        if not query and state is not _TABLE and state is not _WANT:
+            self.outer.append((position, state))
+            self.state = _INSIDE
             return
         frame = Frame(position, state, self.place, self.block, self.frame.base)
         if query:
@@ -184,7 +183,7 @@ class Reader:
         if not self.outer:
             return
         outer = self.outer.pop()
-        if isinstance(outer, _Opener):
+        if isinstance(outer, tuple):
             self.opener, self.state = outer
             return
         frame = self.frame
@@ -304,7 +303,6 @@ class Reader:
             self.clause(position)
 
 
-_NAMES = frozenset({State.LIST, State.WANT, State.TABLE})
 _WORDS = (Kind.NAME, Kind.ALIAS)
 _IN_FROM = frozenset({State.WANT, State.TABLE, State.NAMED, State.JOINED})
 _LISTS_TABLES = frozenset({"from", "on"})
