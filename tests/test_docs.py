@@ -3,6 +3,9 @@
 import re
 from pathlib import Path
 
+from pgiostat.rules import load
+from pgiostat.rules.conditions import BLOCK_KEYS, STATEMENT_KEYS
+
 ROOT = Path(__file__).parent.parent
 CODE = [path for path in (ROOT / "pgiostat").rglob("*.py") if path.name != "errors.py"]
 
@@ -28,3 +31,28 @@ def test_links_between_pages_lead_somewhere() -> None:
 def test_the_output_in_the_readme_is_a_real_one() -> None:
     sample = (ROOT / "sample_data" / "ranking.txt").read_text("utf-8")
     assert f"```text\n{sample}```" in (ROOT / "README.md").read_text("utf-8")
+
+
+CATEGORIES = (ROOT / "docs" / "categories.md").read_text("utf-8")
+
+
+def test_the_rules_on_the_page_of_categories_are_rules(tmp_path: Path) -> None:
+    found = re.findall(r"```toml\n(.*?)```", CATEGORIES, re.DOTALL)
+    for number, text in enumerate(found):
+        path = tmp_path / f"{number}.toml"
+        path.write_text(text if text.startswith("schema") else f"schema = 1\n{text}", "utf-8")
+        load(path)
+    assert len(found) == 3
+
+
+def test_the_page_of_categories_has_each_key_of_rules_and_no_other() -> None:
+    _, _, keys = CATEGORIES.partition("### Keys of `when`")
+    statement, _, block = keys.partition("### Keys of `block`")
+    assert documented_keys(statement) == {*STATEMENT_KEYS, "block", "not"}
+    assert documented_keys(block) == set(BLOCK_KEYS)
+
+
+def documented_keys(text: str) -> set[str]:
+    """Return the names in the first column of a table."""
+    cells = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
