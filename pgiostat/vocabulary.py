@@ -39,7 +39,7 @@ class Vocabulary:
     keys: dict[str, str]
     versions: dict[str, str]
     changed: dict[str, str]
-    version_tables: dict[str, str]
+    caches: dict[str, str]
 
 
 def catalog(session: Session) -> list[CatalogTable]:
@@ -65,7 +65,7 @@ def suggest(tables: Iterable[CatalogTable], rules: Rules | None = None) -> Vocab
     is_version = lists.globs("versions", "@versions")
     is_changed = lists.globs("changed", "@changed")
     is_synced = lists.globs("synced", "@synced")
-    is_cache = lists.globs("version_tables", "@version_tables")
+    is_cache = lists.globs("caches", "@caches")
     is_naming = lists.globs("table_names", "@table_names")
     found = Vocabulary({}, {}, {}, {}, {})
     for table in tables:
@@ -74,7 +74,7 @@ def suggest(tables: Iterable[CatalogTable], rules: Rules | None = None) -> Vocab
         changed = [name for name in table.candidates if is_changed.match(name)]
         named = is_cache.match(table.relname) or is_naming.any(table.columns)
         if named and versions and (table.reltuples or 0) <= FEW_ROWS:
-            found.version_tables[table.relname] = _described(table, versions)
+            found.caches[table.relname] = _described(table, versions)
             _note(found.versions, versions, qualified)
             continue
         if not is_synced.match(qualified) or not table.keys:
@@ -140,7 +140,7 @@ _LISTS = {
         ["updated_at"],
     ),
     "keys": ("Columns of primary keys.", ["id", "*_id"]),
-    "version_tables": (
+    "caches": (
         "Small tables that keep the versions of others: caches of versions.",
         ["table_version"],
     ),

@@ -50,7 +50,7 @@ manifest-hashed-ordered  manifest  projects_calls is none, not "@hashes"
 version-newest           version   newest is none, not "@versions"
 version-of-named-table   version   mentions is id, rev, not "@table_names"
 manifest-hashed          manifest  projects_calls is none, not "@hashes"
-version-table            version   reads is parcel, not "@version_tables"
+version-table            version   reads is parcel, not "@caches"
 15 more rules are further away.
 """
 
@@ -183,14 +183,14 @@ def test_a_vocabulary_holds_what_names_and_types_tell() -> None:
         "keys": ["id", "VanId"],
         "versions": ["rev", "RowVersion", "version"],
         "changed": ["updated_at"],
-        "version_tables": ["table_version"],
+        "caches": ["table_version"],
     }
     assert tomllib.loads(rules_file(found, path="x"))["vocab"] == {
         "synced": ["parcel", "Van", "note", "shared", "big_version"],
         "keys": ["id", "VanId"],
         "versions": ["rev", "RowVersion", "version", "xmin"],
         "changed": ["updated_at"],
-        "version_tables": ["table_version"],
+        "caches": ["table_version"],
     }
 
 

@@ -96,7 +96,7 @@ def init(
     if found is not None:
         told = (
             f": {len(found.synced)} synced tables, {len(found.versions) + len(found.changed)}"
-            f" version columns, {len(found.version_tables)} tables of versions"
+            f" version columns, {len(found.caches)} tables of versions"
         )
     print(f"wrote {out}{told}")  # noqa: T201 - what was done
     print(f"next: pgiostat rules test --rules {out} DSN")  # noqa: T201 - how to go on
