@@ -428,9 +428,25 @@ def _changed(rows: Rows, names: tuple[str, ...], amounts: Counts) -> tuple[Rows,
     return Rows(rows.table, attributes, names, amounts[:, changed]), changed
 
 
+def _counted(before: Rows, after: Rows) -> RowDeltas | None:
+    """Return what aligned rows counted; None if any of them began anew."""
+    names = _common(before, after)
+    amounts = _matrix(after, names) - _matrix(before, names)
+    reset = after.get("stats_reset")
+    moved = reset is not None and not np.array_equal(reset, before["stats_reset"])
+    if moved or amounts.min(initial=0) < 0:
+        return None
+    rows, changed = _changed(after, names, amounts)
+    return RowDeltas(rows, np.full(len(changed), Basis.PREVIOUS, dtype=np.uint8))
+
+
 def _view(older: Keyed, newer: Keyed, *, discarded: bool) -> RowDeltas:
     """Return what a cumulative view counted, by its key; a row that began anew says so."""
     before, after = older.rows, newer.rows
+    if newer.is_aligned(older) and not discarded:
+        counted = _counted(before, after)
+        if counted is not None:
+            return counted
     place = newer.places_in(older)
     hit = place >= 0
     then = place[hit]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -19,18 +19,22 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(29)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Keyed:
-    """Rows, each key once.
-
-    parts: arrays that make up the key.  number: one 64-bit number a row; equal keys have equal
-    numbers, others nearly never.  order: sorts the numbers.
-    """
+    """Rows, each key once; parts: arrays that make up the key."""
 
     rows: Rows
     parts: tuple[Array, ...]
-    number: npt.NDArray[np.uint64]
-    order: Places
+
+    @cached_property
+    def number(self) -> npt.NDArray[np.uint64]:
+        """One 64-bit number a row; equal keys have equal numbers, others nearly never."""
+        return _number(self.parts)
+
+    @cached_property
+    def order(self) -> Places:
+        """What sorts the numbers."""
+        return np.argsort(self.number)
 
     @classmethod
     def of_statements(cls, rows: Rows) -> "Keyed":
@@ -43,7 +47,8 @@ class Keyed:
         """
         masked = rows["masked"]
         ids = rows["queryid"]
-        if masked.any():
+        hidden = bool(masked.any())
+        if hidden:
             since = rows.get("stats_since")
             ids = np.where(masked, 0 if since is None else since, ids)
         flags = masked.astype(np.int64)
@@ -51,7 +56,9 @@ class Keyed:
         if toplevel is not None:
             flags = flags << 1 | toplevel
         parts = (ids, rows["dbid"] << 32 | rows["userid"], flags)
-        keyed = cls._of(rows, parts)
+        keyed = cls(rows, parts)
+        if toplevel is not None and not hidden:
+            return keyed  # the server's hash has each key once
         in_order = keyed.number[keyed.order]
         repeated = bool((in_order[1:] == in_order[:-1]).any())
         return cls._summed(rows, parts) if repeated else keyed
@@ -59,12 +66,7 @@ class Keyed:
     @classmethod
     def of_view(cls, rows: Rows) -> "Keyed":
         """Return rows of a cumulative view by the table's own key."""
-        return cls._of(rows, tuple(p for name in rows.table.key for p in _integers(rows[name])))
-
-    @classmethod
-    def _of(cls, rows: Rows, parts: tuple[Array, ...]) -> "Keyed":
-        number = _number(parts)
-        return cls(rows, parts, number, np.argsort(number))
+        return cls(rows, tuple(p for name in rows.table.key for p in _integers(rows[name])))
 
     @classmethod
     def _summed(cls, rows: Rows, parts: tuple[Array, ...]) -> "Keyed":
@@ -77,22 +79,28 @@ class Keyed:
         for name, pick in (("min_exec_time", np.minimum), ("max_exec_time", np.maximum)):
             pick.at(attributes[name], group, rows[name])
         summed = Rows(rows.table, attributes, rows.counter_names, counters)
-        return cls._of(summed, tuple(part[first] for part in parts))
+        return cls(summed, tuple(part[first] for part in parts))
+
+    def is_aligned(self, other: "Keyed") -> bool:
+        """Tell whether both readings have the same keys in the same order, as most have."""
+        return len(self.rows) == len(other.rows) and all(
+            np.array_equal(ours, theirs)
+            for ours, theirs in zip(self.parts, other.parts, strict=True)
+        )
 
     def places_in(self, other: "Keyed") -> Places:
         """Return where each of these rows stands in another reading."""
-        if len(self.number) == len(other.number) and (self.number == other.number).all():
-            place = np.arange(len(self.number))
-        elif not len(other.number) or not len(self.number):
-            return np.full(len(self.number), -1)
-        else:
-            in_order = other.number[other.order]
-            # Needles in order stay in the processor's cache.
-            found = np.searchsorted(in_order, self.number[self.order])
-            found[found == len(in_order)] = 0
-            place = np.empty(len(found), dtype=np.intp)
-            place[self.order] = other.order[found]
-            place[other.number[place] != self.number] = -1
+        if self.is_aligned(other):
+            return np.arange(len(self.rows))
+        if not len(other.rows) or not len(self.rows):
+            return np.full(len(self.rows), -1)
+        in_order = other.number[other.order]
+        # Needles in order stay in the processor's cache.
+        found = np.searchsorted(in_order, self.number[self.order])
+        found[found == len(in_order)] = 0
+        place = np.empty(len(found), dtype=np.intp)
+        place[self.order] = other.order[found]
+        place[other.number[place] != self.number] = -1
         hit = place >= 0
         different = [
             theirs[place[hit]] != ours[hit]
