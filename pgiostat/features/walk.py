@@ -28,7 +28,7 @@ PACKERS = frozenset(
         "jsonb_agg", "jsonb_object_agg", "range_agg", "string_agg", "xmlagg",
     },
 )  # fmt: skip
-WORDS = frozenset({Kind.NAME, Kind.ALIAS})
+WORDS = (Kind.NAME, Kind.ALIAS)  # a tuple: an enum is hashed in Python
 # Of these no clause is part of what a block computes.
 QUALIFIERS = frozenset({"filter", "over"})
 

@@ -64,9 +64,9 @@ def _refer(reader: Reader, texts: list[str]) -> None:
         return
     words = [*reader.texts, ""]
     defined = {position for position, _ in reader.labelled} | reader.table_names
-    for position in reader.named:
+    for position in [position for position in reader.named if words[position] in known]:
         word = words[position]
-        if word not in known or word in AFTER_OPERAND or position in defined:
+        if word in AFTER_OPERAND or position in defined:
             continue
         before, after = words[position - 1] if position else "", words[position + 1]
         place = reader.place_at(position)

@@ -274,7 +274,7 @@ class Reader:
     def on(self, _position: int) -> None:
         if self.state in _IN_FROM and self.place.clause in _LISTS_TABLES:
             self._enter("on", State.JOINED)
-        elif self.state not in {State.INSIDE, State.LIST}:
+        elif self.state not in (_INSIDE, _LIST):
             self._enter("conflict", State.REST)
 
     def unite(self, position: int) -> None:
@@ -304,7 +304,8 @@ class Reader:
 
 
 _WORDS = (Kind.NAME, Kind.ALIAS)
-_IN_FROM = frozenset({State.WANT, State.TABLE, State.NAMED, State.JOINED})
+# Tuples: an enum is compared at once, but hashed in Python.
+_IN_FROM = (State.WANT, State.TABLE, State.NAMED, State.JOINED)
 _LISTS_TABLES = frozenset({"from", "on"})
 _STARTS_QUERY = frozenset(
     {"select", "with", "values", "table", "insert", "update", "delete", "merge"}

@@ -5,7 +5,7 @@ text: quantifiers are possessive, and alternatives differ in their first charact
 """
 
 import re
-from enum import Enum, IntEnum
+from enum import IntEnum
 from functools import cache
 from typing import NamedTuple
 
@@ -134,30 +134,30 @@ _BARE = re.compile(r"[a-z_\x80-\U0010ffff][a-z0-9_$\x80-\U0010ffff]*")
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
-class _Comments(Enum):
-    """What becomes of comments. Those that are nested or unterminated give a token /*."""
-
-    NONE = 0  # the text has none
-    SKIPPED = 1
-    KEPT = 2
+# What becomes of comments, if there are any. Those that are nested or unterminated give a /*.
+_NONE, _SKIPPED, _KEPT_TOO = range(3)
 
 
 @cache
-def _lexer(comments: _Comments, *, dollar: bool, lists: bool) -> re.Pattern[str]:
+def _lexer(comments: int, dollar: bool, lists: bool) -> re.Pattern[str]:  # noqa: FBT001 - by place: keywords cost as much as a token
     """Return a pattern whose first group is a token; at the end of the text it is empty.
 
     What a text does not hold need not be looked for at each of its tokens. A second group, and
     with it tuples from findall, is there for dollar quotes only.
     """
-    kept = [_COMMENT] * (comments is _Comments.KEPT)
+    kept = [_COMMENT] * (comments == _KEPT_TOO)
     tokens = [*kept, *[_LIST] * lists, *[_DOLLAR] * dollar, _TOKEN, r"\Z"]
-    skip = _SKIP if comments is _Comments.SKIPPED else _BLANK
+    skip = _SKIP if comments == _SKIPPED else _BLANK
     return re.compile(rf"{skip}( {'|'.join(tokens)} )", re.VERBOSE | re.DOTALL)
 
 
-def _find(text: str, comments: _Comments, *, lists: bool = False) -> list[str]:
-    dollar = _HAS_DOLLAR_QUOTE.search(text) is not None
-    found = _lexer(comments, dollar=dollar, lists=lists).findall(text)
+def _has_dollar_quote(text: str) -> bool:
+    return "$" in text and _HAS_DOLLAR_QUOTE.search(text) is not None
+
+
+def _find(text: str, comments: int, *, lists: bool = False) -> list[str]:
+    dollar = _has_dollar_quote(text)
+    found = _lexer(comments, dollar, lists).findall(text)
     if dollar:
         found = [raw for raw, _ in found]
     while found and not found[-1]:
@@ -256,8 +256,8 @@ def raws(text: str) -> list[str]:
     """Return the tokens of a text as written, comments too."""
     text = text.rstrip(_BLANKS)
     if not _may_comment(text):
-        return _find(text, _Comments.NONE)
-    found = _find(text, _Comments.KEPT)
+        return _find(text, _NONE)
+    found = _find(text, _KEPT_TOO)
     return _nested(text) if "/*" in found else found
 
 
@@ -268,7 +268,7 @@ def significant(text: str) -> tuple[list[str], bool]:
     """
     text = text.rstrip(_BLANKS)
     lists = len(text) >= _LONG
-    found = _find(text, _Comments(_may_comment(text)), lists=lists)
+    found = _find(text, _SKIPPED if _may_comment(text) else _NONE, lists=lists)
     if "/*" in found:
         found = _nested(text)
         within = found[-1].startswith("/*") and not _closes(found[-1])
@@ -306,7 +306,7 @@ def _shorten(raw: str) -> str:
 def _nested(text: str) -> list[str]:
     """Cut a text with a comment that is nested or unterminated: no regular expression can."""
     found: list[str] = []
-    lexer = _lexer(_Comments.KEPT, dollar=_HAS_DOLLAR_QUOTE.search(text) is not None, lists=False)
+    lexer = _lexer(_KEPT_TOO, _has_dollar_quote(text), False)
     position = 0
     while position < len(text):
         end = len(text)

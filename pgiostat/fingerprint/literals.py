@@ -12,16 +12,21 @@ _CLOSES = frozenset({")", "]", "."})
 _EXTRACT = ["extract", "("]
 
 
-def fold(tokens: Iterable[Token]) -> tuple[list[Kind], list[str]]:  # noqa: C901 - one loop: each call costs a token as much again
+def fold(tokens: Iterable[Token]) -> tuple[list[Kind], list[str]]:  # noqa: C901, PLR0912 - one loop: each call costs a token as much again
     """Return kinds and texts without semicolons and literals: each becomes a ?, its sign goes."""
     kinds: list[Kind] = []
     texts: list[str] = []
-    string, number, parameter = Kind.STRING, Kind.NUMBER, Kind.PARAMETER
-    name, keyword = Kind.NAME, Kind.KEYWORD
+    string, name, keyword, punctuation = Kind.STRING, Kind.NAME, Kind.KEYWORD, Kind.PUNCTUATION
+    number, parameter = Kind.NUMBER, Kind.PARAMETER
     before = ""
     after_string = -1  # the position after the last string: adjacent ones are one
     for kind, text in tokens:
-        if kind is keyword:
+        if kind is name:
+            pass
+        elif kind is punctuation:
+            if text == ";":
+                continue
+        elif kind is keyword:
             if before == ".":  # any word may name a column there
                 kind = name  # noqa: PLW2901 - the pair is not used again
             elif text in CONSTANTS and before not in KEEPS_CONSTANT:
@@ -29,8 +34,12 @@ def fold(tokens: Iterable[Token]) -> tuple[list[Kind], list[str]]:  # noqa: C901
                 before = PLACEHOLDER
                 continue
             elif text == "from" and texts[-3:-1] == _EXTRACT:
-                kinds[-1] = parameter
+                kinds[-1] = Kind.PARAMETER
                 texts[-1] = PLACEHOLDER
+        elif kind is parameter or kind is number:
+            if before in SIGNS:
+                _drop_signs(kinds, texts)
+            kind, text = parameter, PLACEHOLDER  # noqa: PLW2901
         elif kind is string:
             if before == "uescape":  # part of the literal before
                 kinds.pop()
@@ -39,12 +48,6 @@ def fold(tokens: Iterable[Token]) -> tuple[list[Kind], list[str]]:  # noqa: C901
                 _literal(kinds, texts)
             after_string = len(texts)
             before = PLACEHOLDER
-            continue
-        elif kind is number or kind is parameter:
-            if before in SIGNS:
-                _drop_signs(kinds, texts)
-            kind, text = parameter, PLACEHOLDER  # noqa: PLW2901
-        elif text == ";":
             continue
         kinds.append(kind)
         texts.append(text)
