@@ -1,0 +1,178 @@
+"""From intervals to Arrow tables, column by column."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import blake2b
+
+import numpy as np
+import pyarrow as pa
+
+from pgiostat.delta import Delta, RowDeltas
+from pgiostat.history.schema import FACTS, SCHEMAS, columns_of
+from pgiostat.rank import OWN, Statement
+from pgiostat.rows import Array, Rows
+from pgiostat.snapshot import Server
+
+__all__ = ["StatementKey", "encode", "server_id", "sids", "texts"]
+
+StatementKey = tuple[int, int, int]
+"""(userid, dbid, queryid)"""
+
+_MICROSECOND = timedelta(microseconds=1)
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+_SHIFT = np.uint64(31)
+
+
+def _hash(text: str) -> int:
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def server_id(server: Server) -> int:
+    """Return the number of a server: the same as long as its cluster and address are.
+
+    A clone has its original's system_identifier, and a standby too; the address tells them apart.
+    """
+    return _hash("\0".join(map(str, server.identity)))
+
+
+def sids(server: int, rows: Rows) -> Array:
+    """Return the number of each statement: int64, a hash of server and full key.
+
+    It is the same in all intervals, on all machines; two keys share one about never.
+    """
+    toplevel = rows.get("toplevel")
+    flags = rows["masked"].astype(np.int64)
+    if toplevel is not None:
+        flags = flags << 2 | toplevel.astype(np.int64) << 1
+    total = np.full(len(rows), np.uint64(server & 0xFFFFFFFFFFFFFFFF), dtype=np.uint64)
+    for part in (rows["dbid"], rows["userid"], rows["queryid"], flags):
+        total = (total ^ np.ascontiguousarray(part).view(np.uint64)) * _MIX
+        total ^= total >> _SHIFT
+    return total.view(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Interval:
+    """What is the same for all rows of an interval."""
+
+    server: int
+    start: datetime
+    dur_us: int
+
+    def columns(self, length: int) -> dict[str, pa.Array]:
+        start = np.datetime64(self.start.replace(tzinfo=None), "us")
+        return {
+            "server_id": pa.array(np.full(length, self.server)),
+            "ts": pa.array(np.full(length, start)).cast(SCHEMAS["sample"].field("ts").type),
+            "dur_us": pa.array(np.full(length, self.dur_us)),
+        }
+
+
+def encode(delta: Delta) -> dict[str, pa.Table]:
+    """Return an interval as tables by name: facts and one row of sample.
+
+    Only rows in which anything happened; what this server does not count is NULL. ts is the
+    start of the interval, by the server's clock. Raises ValueError for one without an older
+    reading.
+    """
+    if delta.older is None or delta.seconds is None or delta.since is None:
+        raise ValueError("a first reading is no interval")
+    server = server_id(delta.newer.server)
+    interval = _Interval(server, delta.since, round(delta.seconds * 1_000_000))
+    counted: Mapping[str, RowDeltas | None] = {
+        "stmt": delta.statements,
+        "database": delta.databases,
+        "io": delta.io,
+        "relation": delta.relations,
+    }
+    tables = {
+        name: _facts(name, deltas, interval)
+        for name, deltas in counted.items()
+        if deltas is not None and len(deltas)
+    }
+    tables["sample"] = _sample(delta, interval)
+    return tables
+
+
+def _facts(name: str, deltas: RowDeltas, interval: _Interval) -> pa.Table:
+    rows = deltas.rows
+    columns: dict[str, pa.Array] = interval.columns(len(rows))
+    if name == "stmt":
+        columns["sid"] = pa.array(sids(interval.server, rows))
+    for column in columns_of(FACTS[name]):
+        values = rows.get(column.name)
+        kind = SCHEMAS[name].field(column.name).type
+        if values is None:
+            columns[column.name] = pa.nulls(len(rows), kind)
+        elif values.dtype.kind == "S":
+            columns[column.name] = pa.array(np.char.decode(values, "utf-8").tolist(), kind)
+        else:
+            columns[column.name] = pa.array(values, kind)
+    columns["basis"] = pa.array(deltas.basis.astype(np.int8))
+    return pa.table([columns[field.name] for field in SCHEMAS[name]], schema=SCHEMAS[name])
+
+
+def _sample(delta: Delta, interval: _Interval) -> pa.Table:
+    settings, newer = delta.settings, delta.newer
+    row = {
+        "server_id": interval.server,
+        "ts": interval.start,
+        "dur_us": interval.dur_us,
+        "qualities": ", ".join(quality.value for quality in delta.qualities),
+        "statement_blocks": delta.statement_blocks,
+        "server_blocks": delta.server_blocks,
+        "statements": len(newer.statements),
+        "appeared": delta.appeared,
+        "vanished": delta.vanished,
+        "dealloc": delta.dealloc,
+        "unknown": delta.unknown,
+        "own_us": round(newer.own_seconds * 1_000_000),
+        "block_size": settings.block_size,
+        "max_statements": settings.max_statements,
+        "track_io_timing": settings.track_io_timing,
+        "version_num": newer.server.version_num,
+        "extension_version": newer.server.extension_version,
+    }
+    return pa.Table.from_pylist([row], SCHEMAS["sample"])
+
+
+def texts(
+    delta: Delta, known: Mapping[StatementKey, Statement], written: set[int]
+) -> pa.Table | None:
+    """Return the statements of an interval whose texts are known and not yet written."""
+    rows = delta.statements.rows
+    server = server_id(delta.newer.server)
+    found: list[dict[str, object]] = []
+    for sid, key in _keys(server, rows):
+        statement = known.get(key)
+        if statement is None or sid in written:
+            continue
+        userid, dbid, queryid = key
+        found.append(
+            {
+                "sid": sid,
+                "server_id": server,
+                "dbid": dbid,
+                "userid": userid,
+                "queryid": queryid,
+                "text": statement.text,
+                "fingerprint": statement.fingerprint,
+                "cursor": statement.opens or statement.moves,
+                "own": statement.category == OWN,
+                "first_seen": delta.since,
+            }
+        )
+    return pa.Table.from_pylist(found, SCHEMAS["statement"]) if found else None
+
+
+def _keys(server: int, rows: Rows) -> Iterable[tuple[int, StatementKey]]:
+    columns: Sequence[list[int]] = [
+        rows[name].tolist() for name in ("userid", "dbid", "queryid", "masked")
+    ]
+    for sid, userid, dbid, queryid, masked in zip(
+        sids(server, rows).tolist(), *columns, strict=True
+    ):
+        if not masked:
+            yield sid, (userid, dbid, queryid)

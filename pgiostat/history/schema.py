@@ -1,0 +1,97 @@
+"""What the tables of a history hold, as Arrow schemas made from the table of counters."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import pyarrow as pa
+
+from pgiostat import counters
+from pgiostat.counters import Column, Kind, Table
+
+__all__ = ["FACTS", "SCHEMAS", "STATEMENT_TEXTS", "columns_of", "view_of"]
+
+TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
+_TYPES: Mapping[Kind, pa.DataType] = {
+    Kind.OID: pa.int64(),
+    Kind.ID: pa.int64(),
+    Kind.FLAG: pa.bool_(),
+    Kind.NAME: pa.string(),
+    Kind.COUNT: pa.int64(),
+    Kind.GAUGE: pa.int64(),
+    Kind.TIME: pa.int64(),
+}
+"""Extremes and instants tell entries apart while they are collected; a history has intervals."""
+
+_INTERVAL = (
+    pa.field("server_id", pa.int64(), nullable=False),
+    pa.field("ts", TIMESTAMP, nullable=False),
+    pa.field("dur_us", pa.int64(), nullable=False),
+)
+
+
+def columns_of(table: Table) -> tuple[Column, ...]:
+    """Return the columns of a view that a history keeps."""
+    return tuple(column for column in table.columns if column.kind in _TYPES)
+
+
+def _fact(table: Table, *first: pa.Field) -> pa.Schema:
+    kept = [pa.field(column.name, _TYPES[column.kind]) for column in columns_of(table)]
+    return pa.schema([*first, *_INTERVAL, *kept, pa.field("basis", pa.int8(), nullable=False)])
+
+
+_SAMPLE = pa.schema(
+    [
+        *_INTERVAL,
+        pa.field("qualities", pa.string(), nullable=False),
+        pa.field("statement_blocks", pa.int64(), nullable=False),
+        pa.field("server_blocks", pa.int64()),
+        pa.field("statements", pa.int64(), nullable=False),
+        pa.field("appeared", pa.int64(), nullable=False),
+        pa.field("vanished", pa.int64(), nullable=False),
+        pa.field("dealloc", pa.int64()),
+        pa.field("unknown", pa.int64(), nullable=False),
+        pa.field("own_us", pa.int64(), nullable=False),
+        pa.field("block_size", pa.int64(), nullable=False),
+        pa.field("max_statements", pa.int64()),
+        pa.field("track_io_timing", pa.bool_(), nullable=False),
+        pa.field("version_num", pa.int64(), nullable=False),
+        pa.field("extension_version", pa.string(), nullable=False),
+    ]
+)
+
+STATEMENT_TEXTS = pa.schema(
+    [
+        pa.field("sid", pa.int64(), nullable=False),
+        pa.field("server_id", pa.int64(), nullable=False),
+        pa.field("dbid", pa.int64(), nullable=False),
+        pa.field("userid", pa.int64(), nullable=False),
+        pa.field("queryid", pa.int64()),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("fingerprint", pa.string(), nullable=False),
+        pa.field("cursor", pa.string(), nullable=False),
+        pa.field("own", pa.bool_(), nullable=False),
+        pa.field("first_seen", TIMESTAMP, nullable=False),
+    ]
+)
+
+FACTS: Mapping[str, Table] = {
+    "stmt": counters.STATEMENTS,
+    "database": counters.DATABASES,
+    "io": counters.IO,
+    "relation": counters.RELATIONS,
+}
+"""Tables with a row for each thing that counted in an interval, and the views they come from."""
+
+SCHEMAS: Mapping[str, pa.Schema] = {
+    "stmt": _fact(counters.STATEMENTS, pa.field("sid", pa.int64(), nullable=False)),
+    "database": _fact(counters.DATABASES),
+    "io": _fact(counters.IO),
+    "relation": _fact(counters.RELATIONS),
+    "sample": _SAMPLE,
+    "statement": STATEMENT_TEXTS,
+}
+
+
+def view_of(name: str) -> Table | None:
+    """Return the view that a table of a history comes from; None for sample and statement."""
+    return FACTS.get(name)

@@ -1,0 +1,180 @@
+"""The only way into a history: each interval is committed whole, and once.
+
+An interval is encoded in memory, written and synced below tmp/, and committed by a rename. What
+fails before that leaves nothing, and the next interval is subtracted from the reading before:
+a full disk costs resolution, never totals. The reading that was committed last lies beside its
+sample, so that a restart goes on from there.
+"""
+
+import contextlib
+import fcntl
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pgiostat import __version__
+from pgiostat.delta import Delta
+from pgiostat.errors import PgiostatError
+from pgiostat.history import baseline
+from pgiostat.history.disk import Disk
+from pgiostat.history.encode import StatementKey, encode, texts
+from pgiostat.history.layout import Layout, check_collector, create
+from pgiostat.rank import Statement
+from pgiostat.snapshot import Snapshot
+
+__all__ = ["BASELINE", "Writer", "parquet"]
+
+BASELINE = "baseline"
+"""The file of the reading that a sample ends with, beside its tables."""
+
+
+def parquet(table: pa.Table) -> memoryview:
+    """Return a table as the bytes of a Parquet file."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", write_statistics=True)
+    return sink.getbuffer()
+
+
+@dataclass(slots=True)
+class Writer:
+    """Appends the samples of one collector; made by `open`, given back by `close`."""
+
+    layout: Layout
+    collector: str
+    disk: Disk
+    _held: BinaryIO
+    number: int = 0
+    failures: int = 0
+    _written: set[int] = field(default_factory=set)
+
+    @classmethod
+    def open(cls, root: Path, collector: str, disk: Disk | None = None) -> Self:
+        """Return a writer; make the history if there is none.
+
+        Raises PgiostatError option-invalid, not-a-history, history-newer, history-unwritable,
+        and collector-running if another process writes under this id.
+        """
+        check_collector(collector)
+        disk = disk or Disk()
+        layout = create(root, disk, version=__version__)
+        writer = cls(layout, collector, disk, _lock(layout, collector))
+        try:
+            writer._begin()
+        except OSError as error:
+            writer.close()
+            raise _unwritable(layout, error) from None
+        return writer
+
+    def _begin(self) -> None:
+        """Remove what was being written when the collector ended, and find the last number."""
+        for left in _listed(self.layout.tmp):
+            if left.name.startswith(f"{self.collector}-"):
+                self.disk.remove(left)
+        self.disk.make(self.layout.hot(self.collector))
+        self.disk.make(self.layout.tmp)
+        self.disk.sync(self.layout.root / "hot")
+        self.disk.sync(self.layout.root)
+        numbers = [s.number for s in self.layout.hot_samples() if s.collector == self.collector]
+        sealed = [
+            s.last for s in self.layout.sealed_files("sample") if s.collector == self.collector
+        ]
+        self.number = max([0, *numbers, *sealed])
+
+    def close(self) -> None:
+        """Let go of the collector's id."""
+        self._held.close()
+
+    def resume(self) -> Snapshot | None:
+        """Return the reading that the last sample ended with; None if there is none to be had."""
+        path = self.layout.sample(self.collector, self.number) / BASELINE
+        try:
+            return baseline.load(path.read_bytes())
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def append(self, delta: Delta, known: Mapping[StatementKey, Statement]) -> None:
+        """Commit an interval, with the texts of statements not written before.
+
+        Raises PgiostatError history-unwritable; then nothing of it is there, and the next
+        interval must begin where this one did.
+        """
+        tables = encode(delta)
+        told = texts(delta, known, self._written)
+        if told is not None:
+            tables["statement"] = told
+        number = self.number + 1
+        draft = self.layout.tmp / f"{self.collector}-{number}"
+        try:
+            self._commit(draft, number, tables, delta.newer)
+        except OSError as error:
+            self.failures += 1
+            with contextlib.suppress(OSError):
+                self.disk.remove(draft)
+            hint = "Nothing is lost: the next sample covers this interval too."
+            raise _unwritable(self.layout, error, hint) from None
+        last, self.number = self.number, number
+        if told is not None:
+            self._written.update(told["sid"].to_pylist())
+        try:
+            self.disk.sync(self.layout.hot(self.collector))
+            # Only the newest reading is gone on from, once it is there for good.
+            self.disk.remove(self.layout.sample(self.collector, last) / BASELINE)
+        except OSError:
+            # It is committed: readers see it. To write it again would count it twice.
+            self.failures += 1
+
+    def _commit(
+        self, draft: Path, number: int, tables: Mapping[str, pa.Table], newer: Snapshot
+    ) -> None:
+        disk = self.disk
+        disk.make(draft)
+        for name, table in tables.items():
+            disk.write(draft / f"{name}.parquet", parquet(table))
+        disk.write(draft / BASELINE, baseline.dump(newer))
+        disk.sync(draft)
+        disk.sync(self.layout.tmp)
+        disk.rename(draft, self.layout.sample(self.collector, number))
+
+
+def _listed(directory: Path) -> list[Path]:
+    return sorted(directory.iterdir()) if directory.is_dir() else []
+
+
+def _lock(layout: Layout, collector: str) -> BinaryIO:
+    """Take the id of a collector; the system lets go of it when the process ends, however."""
+    path = layout.lock(collector)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+b")
+    except OSError as error:
+        raise _unwritable(layout, error) from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        holder = file.read(64).decode("ascii", "replace")
+        file.close()
+        raise PgiostatError(
+            f'a collector "{collector}" is writing to "{layout.root}" already',
+            detail=f"Its process is {holder}." if holder.isdigit() else None,
+            hint="Give this one another --label.",
+            slug="collector-running",
+        ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()).encode())
+    file.flush()
+    return file
+
+
+def _unwritable(layout: Layout, error: OSError, hint: str | None = None) -> PgiostatError:
+    return PgiostatError(
+        f'could not write to the history in "{layout.root}": {error.strerror}',
+        hint=hint,
+        slug="history-unwritable",
+    )
