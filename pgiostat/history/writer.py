@@ -12,13 +12,13 @@ import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pgiostat import __version__
 from pgiostat.delta import Delta
 from pgiostat.errors import PgiostatError
 from pgiostat.history import baseline
@@ -62,7 +62,7 @@ class Writer:
         """
         check_collector(collector)
         disk = disk or Disk()
-        layout = create(root, disk, version=__version__)
+        layout = create(root, disk, version=version("pgiostat"))
         writer = cls(layout, collector, disk, _lock(layout, collector))
         try:
             writer._begin()
