@@ -8,8 +8,9 @@ from hashlib import blake2b
 import numpy as np
 import pyarrow as pa
 
+from pgiostat.cost import FIELDS, statement_amounts
 from pgiostat.delta import Delta, RowDeltas
-from pgiostat.history.schema import FACTS, SCHEMAS, columns_of
+from pgiostat.history.schema import FACTS, SCHEMAS, TIMED, columns_of
 from pgiostat.rank import OWN, Statement
 from pgiostat.rows import Array, Rows
 from pgiostat.snapshot import Server
@@ -88,7 +89,7 @@ def encode(delta: Delta) -> dict[str, pa.Table]:
         "relation": delta.relations,
     }
     tables = {
-        name: _facts(name, deltas, interval)
+        name: _facts(name, deltas, interval, delta)
         for name, deltas in counted.items()
         if deltas is not None and len(deltas)
     }
@@ -96,11 +97,14 @@ def encode(delta: Delta) -> dict[str, pa.Table]:
     return tables
 
 
-def _facts(name: str, deltas: RowDeltas, interval: _Interval) -> pa.Table:
+def _facts(name: str, deltas: RowDeltas, interval: _Interval, delta: Delta) -> pa.Table:
     rows = deltas.rows
     columns: dict[str, pa.Array] = interval.columns(len(rows))
     if name == "stmt":
         columns["sid"] = pa.array(sids(interval.server, rows))
+        amounts, _ = statement_amounts(delta)
+        for timed, field in zip(TIMED, ("read_us", "timed_blocks"), strict=True):
+            columns[timed] = pa.array(amounts[FIELDS.index(field)])
     for column in columns_of(FACTS[name]):
         values = rows.get(column.name)
         kind = SCHEMAS[name].field(column.name).type

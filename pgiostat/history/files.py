@@ -21,15 +21,15 @@ class Files:
         return [*(file.path for file in self.sealed), *self.hot]
 
 
-def files(layout: Layout, table: str) -> Files:
-    """Return the files of a table.
+def files(layout: Layout, table: str, *, hot: str = "") -> Files:
+    """Return the files of a table; hot: what samples call it, if that is another name.
 
     Samples are listed before sealed files: a sample that is sealed in between is then in both
     lists, and left out of one; the other way round it would be in neither.
     """
     samples = layout.hot_samples()
     sealed = layout.sealed_files(table)
-    return Files(tuple(sealed), tuple(_left(samples, sealed, table)))
+    return Files(tuple(sealed), tuple(_left(samples, sealed, hot or table)))
 
 
 def _left(samples: list[HotSample], sealed: list[Sealed], table: str) -> list[Path]:

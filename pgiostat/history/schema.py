@@ -1,6 +1,6 @@
 """What the tables of a history hold, as Arrow schemas made from the table of counters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import pyarrow as pa
@@ -8,7 +8,16 @@ import pyarrow as pa
 from pgiostat import counters
 from pgiostat.counters import Column, Kind, Table
 
-__all__ = ["FACTS", "SCHEMAS", "STATEMENT_TEXTS", "columns_of", "view_of"]
+__all__ = [
+    "FACTS",
+    "ROLLUP",
+    "SCHEMAS",
+    "SORTED_BY",
+    "STATEMENT_TEXTS",
+    "SUMMED",
+    "TIMED",
+    "columns_of",
+]
 
 TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
 _TYPES: Mapping[Kind, pa.DataType] = {
@@ -34,9 +43,21 @@ def columns_of(table: Table) -> tuple[Column, ...]:
     return tuple(column for column in table.columns if column.kind in _TYPES)
 
 
-def _fact(table: Table, *first: pa.Field) -> pa.Schema:
+TIMED: Final = ("timed_read_us", "timed_blks")
+"""Of a statement's interval: read time that is believed, and the blocks read in it."""
+
+
+def _fact(table: Table, first: Sequence[str] = (), last: Sequence[str] = ()) -> pa.Schema:
     kept = [pa.field(column.name, _TYPES[column.kind]) for column in columns_of(table)]
-    return pa.schema([*first, *_INTERVAL, *kept, pa.field("basis", pa.int8(), nullable=False)])
+    return pa.schema(
+        [
+            *(pa.field(name, pa.int64(), nullable=False) for name in first),
+            *_INTERVAL,
+            *kept,
+            *(pa.field(name, pa.int64(), nullable=False) for name in last),
+            pa.field("basis", pa.int8(), nullable=False),
+        ]
+    )
 
 
 _SAMPLE = pa.schema(
@@ -83,7 +104,7 @@ FACTS: Mapping[str, Table] = {
 """Tables with a row for each thing that counted in an interval, and the views they come from."""
 
 SCHEMAS: Mapping[str, pa.Schema] = {
-    "stmt": _fact(counters.STATEMENTS, pa.field("sid", pa.int64(), nullable=False)),
+    "stmt": _fact(counters.STATEMENTS, ["sid"], TIMED),
     "database": _fact(counters.DATABASES),
     "io": _fact(counters.IO),
     "relation": _fact(counters.RELATIONS),
@@ -92,6 +113,33 @@ SCHEMAS: Mapping[str, pa.Schema] = {
 }
 
 
-def view_of(name: str) -> Table | None:
-    """Return the view that a table of a history comes from; None for sample and statement."""
-    return FACTS.get(name)
+SUMMED: Final = (
+    "dur_us",
+    *(column.name for column in columns_of(counters.STATEMENTS) if column.kind.is_counter),
+    *TIMED,
+)
+"""What is added up over the intervals of a statement."""
+
+ROLLUP: Final = pa.schema(
+    [
+        *(SCHEMAS["stmt"].field(name) for name in ("sid", "server_id", "ts")),
+        *(
+            SCHEMAS["stmt"].field(column.name)
+            for column in columns_of(counters.STATEMENTS)
+            if not column.kind.is_counter
+        ),
+        *(SCHEMAS["stmt"].field(name) for name in SUMMED),
+        pa.field("uncertain", pa.int64(), nullable=False),
+        pa.field("intervals", pa.int64(), nullable=False),
+    ]
+)
+"""Statements by hour; ts is where the hour begins."""
+
+SORTED_BY: Mapping[str, Sequence[str]] = {
+    "stmt": ("server_id", "sid", "ts"),
+    "database": ("server_id", "datid", "ts"),
+    "io": ("server_id", "backend_type", "object", "context", "ts"),
+    "relation": ("server_id", "relid", "ts"),
+    "sample": ("server_id", "ts"),
+}
+"""Like values beside each other: two thirds of the size of files in order of time."""

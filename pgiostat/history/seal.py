@@ -1,0 +1,198 @@
+"""Committed samples become large, sorted files, by the day; hours are added up on the way.
+
+Sealed files are never rewritten. A crash at any point leaves files that the next turn goes on
+from: what is sealed already is recognised by its name, and samples are removed when every table
+covers them. The newest sample stays: the next interval goes on from its reading.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pgiostat.delta import Basis
+from pgiostat.history.disk import Disk
+from pgiostat.history.layout import HotSample, Layout
+from pgiostat.history.schema import FACTS, ROLLUP, SCHEMAS, SORTED_BY, SUMMED
+
+__all__ = ["MOST_ROWS", "MOST_SAMPLES", "Batch", "hourly", "is_due", "seal"]
+
+MOST_SAMPLES = 720
+MOST_ROWS = 500_000
+"""A batch is sorted in memory: so many rows of statements are some hundred megabytes."""
+
+_TABLES = (*FACTS, "sample")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Samples of one collector and one day that are sealed together."""
+
+    date: str
+    samples: tuple[HotSample, ...]
+
+    @property
+    def first(self) -> int:
+        """The number of its first sample."""
+        return self.samples[0].number
+
+    @property
+    def last(self) -> int:
+        """The number of its last sample."""
+        return self.samples[-1].number
+
+
+def is_due(samples: int, rows: int, oldest: datetime, newest: datetime) -> bool:
+    """Tell whether to seal: an hour is over, or there is much to seal."""
+    hours = [
+        instant.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        for instant in (oldest, newest)
+    ]
+    return hours[0] < hours[1] or samples >= MOST_SAMPLES or rows >= MOST_ROWS
+
+
+def seal(layout: Layout, collector: str, disk: Disk | None = None) -> int:
+    """Seal all samples of a collector but the newest; return how many.
+
+    Raises OSError; nothing is lost then, and the next turn goes on.
+    """
+    disk = disk or Disk()
+    done = 0
+    for batch in _batches(layout, collector):
+        for table in _TABLES:
+            _seal_table(layout, collector, batch, table, disk)
+        _keep_texts(layout, collector, batch, disk)
+        for sample in batch.samples:
+            disk.remove(sample.directory)
+        disk.sync(layout.hot(collector))
+        done += len(batch.samples)
+    return done
+
+
+def _batches(layout: Layout, collector: str) -> Iterator[Batch]:
+    """Yield what is to be sealed; a batch that was begun keeps its samples."""
+    samples = [s for s in layout.hot_samples() if s.collector == collector][:-1]
+    begun: dict[tuple[int, int], str] = {}
+    for table in _TABLES:
+        for file in layout.sealed_files(table):
+            if file.collector == collector:
+                begun[file.first, file.last] = file.path.parent.name.removeprefix("date=")
+    left = []
+    finished: dict[tuple[int, int], list[HotSample]] = {}
+    for sample in samples:
+        span = next((s for s in begun if s[0] <= sample.number <= s[1]), None)
+        if span is None:
+            left.append(sample)
+        else:
+            finished.setdefault(span, []).append(sample)
+    for span, covered in finished.items():
+        # Some of its samples may have been removed already.
+        yield Batch(begun[span], tuple(covered))
+    for date, of_day in groupby(left, key=_date):
+        yield from _cut(date, list(of_day))
+
+
+def _date(sample: HotSample) -> str:
+    table = pq.read_table(sample.directory / "sample.parquet", columns=["ts"], partitioning=None)
+    start: datetime = table["ts"][0].as_py()
+    return f"{start:%Y-%m-%d}"
+
+
+def _cut(date: str, samples: Sequence[HotSample]) -> Iterator[Batch]:
+    """Yield batches of a day that are not too large to be sorted in memory."""
+    batch: list[HotSample] = []
+    rows = 0
+    for sample in samples:
+        path = sample.directory / "stmt.parquet"
+        more = pq.read_metadata(path).num_rows if path.exists() else 0
+        if batch and (len(batch) >= MOST_SAMPLES or rows + more > MOST_ROWS):
+            yield Batch(date, tuple(batch))
+            batch, rows = [], 0
+        batch.append(sample)
+        rows += more
+    if batch:
+        yield Batch(date, tuple(batch))
+
+
+def _seal_table(layout: Layout, collector: str, batch: Batch, table: str, disk: Disk) -> None:
+    target = layout.sealed(table, batch.date, collector, batch.first, batch.last)
+    if any(
+        file.collector == collector and file.first <= batch.first and batch.last <= file.last
+        for file in layout.sealed_files(table)
+    ):
+        return
+    rows = _read(batch.samples, table).sort_by([(name, "ascending") for name in SORTED_BY[table]])
+    if table == "stmt":
+        # First, so that an hour is never in the sealed rows alone.
+        rollup = layout.sealed("stmt_1h", batch.date, collector, batch.first, batch.last)
+        _put(layout, hourly(rows), rollup, disk)
+    _put(layout, rows, target, disk)
+
+
+def _read(samples: Iterable[HotSample], table: str) -> pa.Table:
+    paths = [sample.directory / f"{table}.parquet" for sample in samples]
+    parts = [pq.read_table(path, partitioning=None) for path in paths if path.exists()]
+    empty = SCHEMAS[table].empty_table()
+    return pa.concat_tables([empty, *parts]).combine_chunks()
+
+
+def _put(layout: Layout, rows: pa.Table, target: Path, disk: Disk) -> None:
+    """Write a table whole, by way of tmp/."""
+    draft = layout.tmp / f"{target.parts[-3]}-{target.name}"
+    sink = pa.BufferOutputStream()
+    pq.write_table(rows, sink, compression="zstd", row_group_size=131_072)
+    disk.write(draft, memoryview(sink.getvalue()))
+    disk.sync(layout.tmp)
+    disk.make(target.parent)
+    disk.sync(target.parent.parent)
+    disk.sync(layout.root)
+    disk.rename(draft, target)
+    disk.sync(target.parent)
+
+
+def hourly(rows: pa.Table) -> pa.Table:
+    """Return statements added up by hour: exact, for all is whole numbers.
+
+    uncertain: part of it was counted since a reset, or is a lower bound.
+    """
+    known = pa.array([Basis.PREVIOUS, Basis.NEW], pa.int8())
+    uncertain = pc.cast(pc.invert(pc.is_in(rows["basis"], known)), pa.int64())
+    hour = pc.floor_temporal(rows["ts"], unit="hour")
+    wide = rows.set_column(rows.schema.get_field_index("ts"), "ts", hour).append_column(
+        "uncertain", uncertain
+    )
+    keys = ["sid", "server_id", "ts"]
+    native = ["userid", "dbid", "queryid", "masked", "toplevel"]
+    sums: Mapping[str, str] = dict.fromkeys(SUMMED, "sum")
+    added = wide.group_by(keys, use_threads=False).aggregate(
+        [
+            *((name, "first", pc.ScalarAggregateOptions(skip_nulls=False)) for name in native),
+            *((name, how) for name, how in sums.items()),
+            ("uncertain", "max"),
+            ("basis", "count"),
+        ]
+    )
+    renamed = {f"{name}_first": name for name in native}
+    renamed |= {f"{name}_sum": name for name in SUMMED}
+    renamed |= {"uncertain_max": "uncertain", "basis_count": "intervals"}
+    named = added.rename_columns([renamed.get(name, name) for name in added.column_names])
+    ordered = named.select(ROLLUP.names).cast(ROLLUP)
+    return ordered.sort_by([(name, "ascending") for name in ("server_id", "sid", "ts")])
+
+
+def _keep_texts(layout: Layout, collector: str, batch: Batch, disk: Disk) -> None:
+    """Add the texts of a batch to those of its collector; each once."""
+    told = _read(batch.samples, "statement")
+    if not len(told):
+        return
+    target = layout.texts(collector)
+    if target.exists():
+        before = pq.read_table(target, partitioning=None)
+        new = pc.invert(pc.is_in(told["sid"], before["sid"]))
+        told = pa.concat_tables([before, told.filter(new)])
+    _put(layout, told.sort_by("sid"), target, disk)
