@@ -9,23 +9,26 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
+import numpy.typing as npt
 
 from pgiostat import counters
 from pgiostat.cost import FIELDS, ReadCost, relation_amounts, statement_amounts
 from pgiostat.delta import Basis, Delta
-from pgiostat.rows import Counts, Rows
+from pgiostat.rows import Counts
 
 __all__ = [
     "HIDDEN",
     "OTHER",
     "OWN",
     "By",
+    "Counted",
     "Names",
     "RankRow",
     "Ranking",
     "Sort",
     "Statement",
     "rank",
+    "rank_counted",
 ]
 
 OTHER = "other"
@@ -183,6 +186,74 @@ class Ranking:
         return blocks / self.whole if blocks is not None and self.whole else None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Counted:
+    """What was counted over a time, of one server: all that a ranking is made of.
+
+    statements: (userid, dbid, queryid or None if hidden) of those that clients sent.  relations:
+    their oids.  Amounts are matrices of FIELDS with a column for each; uncertain: masks.
+    server_blocks: the server's own count, database_blocks that of the connected database; None
+    if part of it was lost.
+    """
+
+    seconds: float
+    block_size: int
+    statements: Sequence[tuple[int, int, int | None]]
+    statement_amounts: Counts
+    statement_uncertain: Sequence[bool]
+    relations: Sequence[int]
+    relation_amounts: Counts
+    relation_uncertain: Sequence[bool]
+    server_blocks: int | None
+    database_blocks: int | None
+    absurd_times: int = 0
+    nested: int = 0
+
+    @classmethod
+    def of(cls, delta: Delta) -> "Counted":
+        """Return what an interval counted."""
+        amounts, absurd = statement_amounts(delta)
+        top = delta.toplevel
+        rows = delta.statements.rows.take(top)
+        queryids = zip(rows["queryid"].tolist(), rows["masked"].tolist(), strict=True)
+        return cls(
+            seconds=delta.seconds or 0.0,
+            block_size=delta.settings.block_size,
+            statements=list(
+                zip(
+                    rows["userid"].tolist(),
+                    rows["dbid"].tolist(),
+                    [None if masked else queryid for queryid, masked in queryids],
+                    strict=True,
+                )
+            ),
+            statement_amounts=amounts[:, top],
+            statement_uncertain=_uncertain(delta.statements.basis[top]),
+            relations=delta.relations.rows["relid"].tolist(),
+            relation_amounts=relation_amounts(delta.relations),
+            relation_uncertain=_uncertain(delta.relations.basis),
+            server_blocks=delta.server_blocks,
+            database_blocks=_database_blocks(delta),
+            absurd_times=absurd,
+            nested=int((~top).sum()),
+        )
+
+
+def _uncertain(basis: npt.NDArray[np.uint8]) -> list[bool]:
+    known = np.isin(basis, [Basis.PREVIOUS, Basis.NEW], invert=True)
+    listed: list[bool] = known.tolist()
+    return listed
+
+
+def _database_blocks(delta: Delta) -> int | None:
+    """Return what the connected database counted, or None if part of it was lost."""
+    if delta.server_blocks is None:
+        return None
+    rows = delta.databases.rows
+    here = np.isin(rows["datid"], [delta.newer.server.dbid])
+    return int(rows["blks_read"][here].sum())
+
+
 @dataclass(slots=True)
 class _Place:
     """What a group of rows is, before it is ranked."""
@@ -235,19 +306,28 @@ def rank(
     users, databases or versions adds up.  Intervals without a length (the first) hold nothing.
     top: keep so many rows and no idle ones, the others together as the rest.
     """
-    counted = [delta for delta in deltas if delta.seconds is not None]
-    seconds = sum(delta.seconds or 0.0 for delta in counted)
-    block_size = deltas[-1].settings.block_size if deltas else 8192
+    counted = [Counted.of(delta) for delta in deltas if delta.seconds is not None]
+    return rank_counted(counted, names, by=by, sort=sort, top=top)
+
+
+def rank_counted(
+    counted: Sequence[Counted],
+    names: Names,
+    *,
+    by: By = By.CATEGORY,
+    sort: Sort = Sort.READS,
+    top: int | None = None,
+) -> Ranking:
+    """Return who read what over all that was counted; as rank, from wherever it comes."""
+    seconds = sum(each.seconds for each in counted)
+    block_size = counted[-1].block_size if counted else 8192
     groups = _Groups()
-    absurd = untexted = nested = 0
-    for delta in counted:
+    untexted = 0
+    for each in counted:
         if by is By.RELATION:
-            _add_relations(groups, delta, names)
-            continue
-        amounts, strange = statement_amounts(delta)
-        absurd += strange
-        nested += int((~delta.toplevel).sum())
-        untexted += _add_statements(groups, delta, names, by, amounts)
+            _add_relations(groups, each, names)
+        else:
+            untexted += _add_statements(groups, each, names, by)
 
     def cost(key: tuple[str, ...]) -> ReadCost:
         values: dict[str, int | None] = dict(zip(FIELDS, groups.amounts[key], strict=True))
@@ -304,9 +384,9 @@ def rank(
         explained=explained,
         server_blocks=server_blocks,
         unattributed=None if server_blocks is None else server_blocks - explained.blocks,
-        absurd_times=absurd,
+        absurd_times=0 if by is By.RELATION else sum(each.absurd_times for each in counted),
         untexted=untexted,
-        nested=nested,
+        nested=0 if by is By.RELATION else sum(each.nested for each in counted),
     )
 
 
@@ -317,44 +397,27 @@ def _together(name: str, costs: Iterable[ReadCost], none: ReadCost, whole: int) 
     return RankRow(key=(name,), name=name, cost=total, share=share, members=len(listed))
 
 
-def _server_blocks(deltas: Sequence[Delta], by: By) -> int | None:
-    """Return the server's own count, or None if any interval lost part of it."""
-    if not deltas or any(delta.server_blocks is None for delta in deltas):
-        return None
-    if by is not By.RELATION:
-        return sum(delta.server_blocks or 0 for delta in deltas)
-    total = 0
-    for delta in deltas:
-        rows = delta.databases.rows
-        here = np.isin(rows["datid"], [delta.newer.server.dbid])
-        total += int(rows["blks_read"][here].sum())
-    return total
+def _server_blocks(counted: Sequence[Counted], by: By) -> int | None:
+    """Return the server's own count, or None if any part of it was lost."""
+    found = [each.database_blocks if by is By.RELATION else each.server_blocks for each in counted]
+    known = [blocks for blocks in found if blocks is not None]
+    return sum(known) if known and len(known) == len(found) else None
 
 
-def _add_statements(groups: _Groups, delta: Delta, names: Names, by: By, amounts: Counts) -> int:
+def _add_statements(groups: _Groups, counted: Counted, names: Names, by: By) -> int:
     """Group statement rows; return how many have no text."""
-    top = delta.toplevel
-    rows = delta.statements.rows.take(top)
-    amounts = amounts[:, top]
-    basis = delta.statements.basis[top].tolist()
     untexted = 0
     keys = []
-    for userid, dbid, queryid, masked, how in zip(
-        rows["userid"].tolist(),
-        rows["dbid"].tolist(),
-        rows["queryid"].tolist(),
-        rows["masked"].tolist(),
-        basis,
-        strict=True,
-    ):
-        known = None if masked else names.statement((userid, dbid, queryid))
-        untexted += known is None and not masked
-        key, place = _statement_place(by, (userid, dbid, None if masked else queryid), known, names)
+    for ids, uncertain in zip(counted.statements, counted.statement_uncertain, strict=True):
+        userid, dbid, queryid = ids
+        known = None if queryid is None else names.statement((userid, dbid, queryid))
+        untexted += known is None and queryid is not None
+        key, place = _statement_place(by, ids, known, names)
         kept = groups.places.setdefault(key, place)
-        kept.members.add((userid, dbid, queryid))
-        kept.uncertain |= how not in (Basis.PREVIOUS, Basis.NEW)
+        kept.members.add(ids)
+        kept.uncertain |= uncertain
         keys.append(key)
-    groups.add(keys, amounts)
+    groups.add(keys, counted.statement_amounts)
     return untexted
 
 
@@ -389,14 +452,11 @@ def _statement_place(
     return (HIDDEN if hidden else str(queryid), str(dbid), str(userid)), place
 
 
-def _add_relations(groups: _Groups, delta: Delta, names: Names) -> None:
-    rows: Rows = delta.relations.rows
+def _add_relations(groups: _Groups, counted: Counted, names: Names) -> None:
     keys = []
-    for relid, blocks, how in zip(
-        rows["relid"].tolist(),
-        rows["blks_read"].tolist(),
-        delta.relations.basis.tolist(),
-        strict=True,
+    blocks_read = counted.relation_amounts[FIELDS.index("shared_blks_read")].tolist()
+    for relid, blocks, uncertain in zip(
+        counted.relations, blocks_read, counted.relation_uncertain, strict=True
     ):
         owner, schema, name, part = names.relations.get(relid, (relid, "", f"oid {relid}", "heap"))
         key = (str(owner),)
@@ -405,6 +465,6 @@ def _add_relations(groups: _Groups, delta: Delta, names: Names) -> None:
         place.members.add(relid)
         column = f"{part}_{counters.RELATIONS.column('blks_read').name}"
         place.parts[column] = place.parts.get(column, 0) + blocks
-        place.uncertain |= how not in (Basis.PREVIOUS, Basis.NEW)
+        place.uncertain |= uncertain
         keys.append(key)
-    groups.add(keys, relation_amounts(delta.relations))
+    groups.add(keys, counted.relation_amounts)
