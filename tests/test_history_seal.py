@@ -14,13 +14,18 @@ from pgiostat.history.disk import Disk
 from pgiostat.history.encode import encode
 from pgiostat.history.files import files
 from pgiostat.history.layout import Layout
-from pgiostat.history.schema import ROLLUP, SCHEMAS, SUMMED
+from pgiostat.history.schema import ROLLUP, SCHEMAS, SUMMED, TOLD_ONCE
 from pgiostat.history.seal import hourly, is_due, seal
 from pgiostat.history.writer import Writer
-from pgiostat.rank import Statement
+from pgiostat.rank import Names, Statement
 from tests.readings import WITHOUT_TOPLEVEL, at, reading
 
-TEXTS = {(10, 5, n): Statement(f"select {n}", f"1:{n}", "version") for n in (1, 2, 3)}
+TEXTS = Names(
+    {(10, 5, n): Statement(f"select {n}", f"1:{n}", "version") for n in (1, 2, 3)},
+    {5: "app"},
+    {10: "api"},
+    {100: (100, "public", "t", "heap")},
+)
 HOUR = 3600.0
 
 
@@ -55,7 +60,7 @@ def seen(root: Path) -> dict[str, Counter[tuple[Any, ...]]]:
     found: dict[str, Counter[tuple[Any, ...]]] = {}
     for table in SCHEMAS:
         rows: Counter[tuple[Any, ...]] = Counter()
-        if table != "statement":
+        if table not in TOLD_ONCE:
             for path in files(Layout(root), table).paths:
                 got = pq.read_table(path, partitioning=None).select(SCHEMAS[table].names)
                 rows.update(zip(*(column.to_pylist() for column in got.columns), strict=True))
@@ -64,11 +69,14 @@ def seen(root: Path) -> dict[str, Counter[tuple[Any, ...]]]:
 
 
 def texts(root: Path) -> set[tuple[int, str]]:
-    """Return the texts of statements that a reader sees."""
+    """Return the texts and names that a reader sees."""
     layout = Layout(root)
-    paths = [*files(layout, "statement").hot, *(root / "dim" / "statement").glob("*.parquet")]
-    tables = [pq.read_table(path, partitioning=None) for path in paths]
-    return {(row["sid"], row["text"]) for table in tables for row in table.to_pylist()}
+    found = set()
+    for table, text in (("statement", "text"), ("name", "name")):
+        for path in [*files(layout, table).hot, *layout.told_files(table)]:
+            rows = pq.read_table(path, partitioning=None).to_pylist()
+            found |= {(row.get("sid", row.get("oid")), row[text]) for row in rows}
+    return found
 
 
 def test_sealed_rows_are_those_that_were_written_and_sorted(tmp_path: Path) -> None:

@@ -23,11 +23,11 @@ from pgiostat.history.encode import server_id, sids
 from pgiostat.history.files import files
 from pgiostat.history.layout import Layout, check
 from pgiostat.history.writer import Writer
-from pgiostat.rank import Statement
+from pgiostat.rank import Names, Statement
 from pgiostat.snapshot import Snapshot
 from tests.readings import MODERN, WITHOUT_SINCE, WITHOUT_TOPLEVEL, at, reading, server
 
-TEXTS = {(10, 5, 1): Statement("select a", "1:aa", "version")}
+TEXTS = Names({(10, 5, 1): Statement("select a", "1:aa", "version")}, {5: "app"}, {10: "api"})
 
 
 def counted(reads: int, seconds: float, **more: Any) -> Snapshot:
@@ -59,7 +59,8 @@ def test_an_interval_is_kept_as_it_was_counted(tmp_path: Path) -> None:
     writer.append(delta, TEXTS)
     directory = Layout(root).sample("prod", 1)
     assert sorted(path.name for path in directory.iterdir()) == [
-        "baseline", "database.parquet", "sample.parquet", "statement.parquet", "stmt.parquet",
+        "baseline", "database.parquet", "name.parquet", "sample.parquet", "statement.parquet",
+        "stmt.parquet",
     ]  # fmt: skip
     whose = server_id(server())
     row = pq.read_table(directory / "stmt.parquet").to_pylist()[0]
@@ -102,7 +103,7 @@ def test_an_interval_is_kept_as_it_was_counted(tmp_path: Path) -> None:
 def test_what_a_server_does_not_count_is_null_not_zero(tmp_path: Path) -> None:
     writer = Writer.open(tmp_path / "history", "old")
     older = counted(1, 0, table=WITHOUT_TOPLEVEL)
-    writer.append(diff(older, counted(4, 10, table=WITHOUT_TOPLEVEL)), {})
+    writer.append(diff(older, counted(4, 10, table=WITHOUT_TOPLEVEL)), Names())
     row = pq.read_table(writer.layout.sample("old", 1) / "stmt.parquet").to_pylist()[0]
     assert [row[n] for n in ("toplevel", "local_blk_read_time", "temp_blk_read_time")] == [None] * 3
     assert row["shared_blks_read"] == 3

@@ -11,11 +11,11 @@ import pyarrow as pa
 from pgiostat.cost import FIELDS, statement_amounts
 from pgiostat.delta import Delta, RowDeltas
 from pgiostat.history.schema import FACTS, SCHEMAS, TIMED, columns_of
-from pgiostat.rank import OWN, Statement
+from pgiostat.rank import OWN, Names, Statement
 from pgiostat.rows import Array, Rows
 from pgiostat.snapshot import Server
 
-__all__ = ["StatementKey", "encode", "server_id", "sids", "texts"]
+__all__ = ["StatementKey", "encode", "named", "server_id", "sids", "texts"]
 
 StatementKey = tuple[int, int, int]
 """(userid, dbid, queryid)"""
@@ -124,6 +124,8 @@ def _sample(delta: Delta, interval: _Interval) -> pa.Table:
         "server_id": interval.server,
         "ts": interval.start,
         "dur_us": interval.dur_us,
+        "label": newer.server.label,
+        "dbid": newer.server.dbid,
         "qualities": ", ".join(quality.value for quality in delta.qualities),
         "statement_blocks": delta.statement_blocks,
         "server_blocks": delta.server_blocks,
@@ -169,6 +171,39 @@ def texts(
             }
         )
     return pa.Table.from_pylist(found, SCHEMAS["statement"]) if found else None
+
+
+def named(delta: Delta, names: Names, written: set[tuple[str, int, str]]) -> pa.Table | None:
+    """Return names of databases, roles and relations of an interval that are not yet written.
+
+    written: (kind, oid, name); what was renamed is written again.
+    """
+    rows, server = delta.statements.rows, server_id(delta.newer.server)
+    found: list[dict[str, object]] = []
+
+    def add(kind: str, oid: int, name: str, more: tuple[str, int, str] = ("", 0, "")) -> None:
+        if (kind, oid, name) not in written:
+            schema, owner, part = more
+            found.append(
+                {
+                    "server_id": server,
+                    "kind": kind,
+                    "oid": oid,
+                    "name": name,
+                    "schema": schema,
+                    "owner": owner,
+                    "part": part,
+                }
+            )
+
+    for oid in set(rows["dbid"].tolist()) & names.databases.keys():
+        add("database", oid, names.databases[oid])
+    for oid in set(rows["userid"].tolist()) & names.roles.keys():
+        add("role", oid, names.roles[oid])
+    for oid in set(delta.relations.rows["relid"].tolist()) & names.relations.keys():
+        owner, schema, name, part = names.relations[oid]
+        add("relation", oid, name, (schema, owner, part))
+    return pa.Table.from_pylist(found, SCHEMAS["name"]) if found else None
 
 
 def _keys(server: int, rows: Rows) -> Iterable[tuple[int, StatementKey]]:

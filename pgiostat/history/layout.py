@@ -75,9 +75,13 @@ class Layout:
         """Return the file that a collector holds while it runs."""
         return self.root / "lock" / f"{collector}.json"
 
-    def texts(self, collector: str) -> Path:
-        """Return the file of a collector's statement texts."""
-        return self.root / "dim" / "statement" / f"{collector}.parquet"
+    def told(self, table: str, collector: str) -> Path:
+        """Return the file of what a collector told once: texts of statements, names."""
+        return self.root / "dim" / table / f"{collector}.parquet"
+
+    def told_files(self, table: str) -> list[Path]:
+        """List the files of what was told once."""
+        return _children(self.root / "dim" / table)
 
     def hot_samples(self) -> list[HotSample]:
         """List committed samples, by collector and number."""

@@ -10,12 +10,14 @@ from pgiostat.counters import Column, Kind, Table
 
 __all__ = [
     "FACTS",
+    "NAMES",
     "ROLLUP",
     "SCHEMAS",
     "SORTED_BY",
     "STATEMENT_TEXTS",
     "SUMMED",
     "TIMED",
+    "TOLD_ONCE",
     "columns_of",
 ]
 
@@ -63,6 +65,8 @@ def _fact(table: Table, first: Sequence[str] = (), last: Sequence[str] = ()) -> 
 _SAMPLE = pa.schema(
     [
         *_INTERVAL,
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("dbid", pa.int64(), nullable=False),
         pa.field("qualities", pa.string(), nullable=False),
         pa.field("statement_blocks", pa.int64(), nullable=False),
         pa.field("server_blocks", pa.int64()),
@@ -95,6 +99,18 @@ STATEMENT_TEXTS = pa.schema(
     ]
 )
 
+NAMES = pa.schema(
+    [
+        pa.field("server_id", pa.int64(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),  # database, role or relation
+        pa.field("oid", pa.int64(), nullable=False),
+        pa.field("name", pa.string(), nullable=False),
+        pa.field("schema", pa.string(), nullable=False),
+        pa.field("owner", pa.int64(), nullable=False),  # the table of an index or TOAST table
+        pa.field("part", pa.string(), nullable=False),  # heap, idx, toast or tidx
+    ]
+)
+
 FACTS: Mapping[str, Table] = {
     "stmt": counters.STATEMENTS,
     "database": counters.DATABASES,
@@ -110,6 +126,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "relation": _fact(counters.RELATIONS),
     "sample": _SAMPLE,
     "statement": STATEMENT_TEXTS,
+    "name": NAMES,
 }
 
 
@@ -134,6 +151,12 @@ ROLLUP: Final = pa.schema(
     ]
 )
 """Statements by hour; ts is where the hour begins."""
+
+TOLD_ONCE: Mapping[str, Sequence[str]] = {
+    "statement": ("sid",),
+    "name": ("server_id", "kind", "oid"),
+}
+"""Tables that describe: the key by which a row is told once by each collector."""
 
 SORTED_BY: Mapping[str, Sequence[str]] = {
     "stmt": ("server_id", "sid", "ts"),

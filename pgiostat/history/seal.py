@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from pgiostat.delta import Basis
 from pgiostat.history.disk import Disk
 from pgiostat.history.layout import HotSample, Layout
-from pgiostat.history.schema import FACTS, ROLLUP, SCHEMAS, SORTED_BY, SUMMED
+from pgiostat.history.schema import FACTS, ROLLUP, SCHEMAS, SORTED_BY, SUMMED, TOLD_ONCE
 
 __all__ = ["MOST_ROWS", "MOST_SAMPLES", "Batch", "hourly", "is_due", "seal"]
 
@@ -66,7 +66,8 @@ def seal(layout: Layout, collector: str, disk: Disk | None = None) -> int:
     for batch in _batches(layout, collector):
         for table in _TABLES:
             _seal_table(layout, collector, batch, table, disk)
-        _keep_texts(layout, collector, batch, disk)
+        for table in TOLD_ONCE:
+            _keep_told(layout, collector, batch, table, disk)
         for sample in batch.samples:
             disk.remove(sample.directory)
         disk.sync(layout.hot(collector))
@@ -185,14 +186,16 @@ def hourly(rows: pa.Table) -> pa.Table:
     return ordered.sort_by([(name, "ascending") for name in ("server_id", "sid", "ts")])
 
 
-def _keep_texts(layout: Layout, collector: str, batch: Batch, disk: Disk) -> None:
-    """Add the texts of a batch to those of its collector; each once."""
-    told = _read(batch.samples, "statement")
+def _keep_told(layout: Layout, collector: str, batch: Batch, table: str, disk: Disk) -> None:
+    """Add what a batch tells to what its collector told before; of one key the newest stays."""
+    told = _read(batch.samples, table)
     if not len(told):
         return
-    target = layout.texts(collector)
+    target = layout.told(table, collector)
     if target.exists():
-        before = pq.read_table(target, partitioning=None)
-        new = pc.invert(pc.is_in(told["sid"], before["sid"]))
-        told = pa.concat_tables([before, told.filter(new)])
-    _put(layout, told.sort_by("sid"), target, disk)
+        told = pa.concat_tables([pq.read_table(target, partitioning=None), told])
+    keys = list(TOLD_ONCE[table])
+    place = told.append_column("place", pa.array(range(len(told)), pa.int64()))
+    newest = place.group_by(keys, use_threads=False).aggregate([("place", "max")])["place_max"]
+    kept = told.take(newest.combine_chunks())
+    _put(layout, kept.sort_by([(name, "ascending") for name in keys]), target, disk)

@@ -23,9 +23,9 @@ from pgiostat.delta import Delta
 from pgiostat.errors import PgiostatError
 from pgiostat.history import baseline
 from pgiostat.history.disk import Disk
-from pgiostat.history.encode import StatementKey, encode, texts
+from pgiostat.history.encode import encode, named, texts
 from pgiostat.history.layout import Layout, check_collector, create
-from pgiostat.rank import Statement
+from pgiostat.rank import Names
 from pgiostat.snapshot import Snapshot
 
 __all__ = ["BASELINE", "Writer", "parquet"]
@@ -52,6 +52,7 @@ class Writer:
     number: int = 0
     failures: int = 0
     _written: set[int] = field(default_factory=set)
+    _named: set[tuple[str, int, str]] = field(default_factory=set)
 
     @classmethod
     def open(cls, root: Path, collector: str, disk: Disk | None = None) -> Self:
@@ -98,16 +99,19 @@ class Writer:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def append(self, delta: Delta, known: Mapping[StatementKey, Statement]) -> None:
-        """Commit an interval, with the texts of statements not written before.
+    def append(self, delta: Delta, names: Names) -> None:
+        """Commit an interval, with the texts and names in it that were not written before.
 
         Raises PgiostatError history-unwritable; then nothing of it is there, and the next
         interval must begin where this one did.
         """
         tables = encode(delta)
-        told = texts(delta, known, self._written)
+        told = texts(delta, names.statements, self._written)
         if told is not None:
             tables["statement"] = told
+        also = named(delta, names, self._named)
+        if also is not None:
+            tables["name"] = also
         number = self.number + 1
         draft = self.layout.tmp / f"{self.collector}-{number}"
         try:
@@ -121,6 +125,9 @@ class Writer:
         last, self.number = self.number, number
         if told is not None:
             self._written.update(told["sid"].to_pylist())
+        if also is not None:
+            columns = (also[name].to_pylist() for name in ("kind", "oid", "name"))
+            self._named.update(zip(*columns, strict=True))
         try:
             self.disk.sync(self.layout.hot(self.collector))
             # Only the newest reading is gone on from, once it is there for good.
