@@ -66,6 +66,9 @@ class Sampler:
     """Reads one server again and again.
 
     interval: seconds between readings.  wait: how to wait.  names fills as statements appear.
+    older: a reading to go on from, of an earlier process.  accept: takes each interval in, and
+    tells whether the next one begins where it ends; if not, the next covers both.  final: end
+    with one more reading, and the texts that are missing.
     """
 
     dsn: str
@@ -75,6 +78,10 @@ class Sampler:
     label: str = ""
     clock: Callable[[], float] = monotonic
     names: Names = field(default_factory=Names)
+    older: Snapshot | None = None
+    accept: Callable[[Delta], bool] | None = None
+    final: bool = False
+    _session: Session | None = None
     _collector: Collector | None = None
     _pending: dict[StatementKey, int] = field(default_factory=dict)
     _texts_due: float = 0.0
@@ -86,43 +93,57 @@ class Sampler:
         Ends when `wait` says so.  Raises PgiostatError when the first connection fails, or later
         one that no further attempt can mend.
         """
-        older: Snapshot | None = None
-        session: Session | None = connect(self.dsn, label=self.label)
+        self._connected()
         attempts = 0
         due = self.clock()
         try:
             while True:
-                try:
-                    if session is None:
-                        session = connect(self.dsn, label=self.label)
-                    if self._collector is None:
-                        self._collector = Collector(session, clock=self.clock)
-                    newer = self._collector.take()
-                    delta = diff(older, newer, expected_seconds=self.interval)
-                    self._learn(delta)
-                except PgiostatError as error:
-                    if error.slug in PERMANENT:
-                        raise
-                    if session is not None:
-                        session.close()
-                    session = self._collector = None
+                tick = self._turn(attempts)
+                yield tick
+                if tick.retry_seconds is None:
+                    attempts = 0
+                    # A turn that took too long costs turns, never a burst of them.
+                    now = self.clock()
+                    due += self.interval * max(1, -int((due - now) // self.interval))
+                    pause = max(0.0, due - self.clock())
+                else:
                     attempts += 1
-                    pause = self._back_off(attempts)
-                    yield Tick(None, error, pause)
-                    if self.wait(pause):
-                        return
-                    continue
-                attempts = 0
-                older = newer
-                yield Tick(delta, texts_error=self._texts_error)
-                # A turn that took too long costs turns, never a burst of them.
-                now = self.clock()
-                due += self.interval * max(1, -int((due - now) // self.interval))
-                if self.wait(max(0.0, due - self.clock())):
-                    return
+                    pause = tick.retry_seconds
+                if self.wait(pause):
+                    break
+            if self.final and self._collector is not None:
+                self._texts_due = 0.0  # all that can still be had
+                yield self._turn(attempts)
         finally:
-            if session is not None:
-                session.close()
+            self._disconnect()
+
+    def _turn(self, attempts: int) -> Tick:
+        try:
+            delta = self._interval(self._connected().take())
+        except PgiostatError as error:
+            if error.slug in PERMANENT:
+                raise
+            self._disconnect()
+            return Tick(None, error, self._back_off(attempts + 1))
+        return Tick(delta, texts_error=self._texts_error)
+
+    def _connected(self) -> Collector:
+        if self._collector is None:
+            self._session = connect(self.dsn, label=self.label)
+            self._collector = Collector(self._session, clock=self.clock)
+        return self._collector
+
+    def _disconnect(self) -> None:
+        if self._session is not None:
+            self._session.close()
+        self._session = self._collector = None
+
+    def _interval(self, newer: Snapshot) -> Delta:
+        delta = diff(self.older, newer, expected_seconds=self.interval)
+        self._learn(delta)
+        if self.accept is None or self.accept(delta):
+            self.older = newer
+        return delta
 
     def _back_off(self, attempts: int) -> float:
         longest = min(LONGEST_WAIT_SECONDS, self.interval * 2.0 ** min(attempts - 1, 10))

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from pgiostat.keys import Keyed, Places
 from pgiostat.rows import Counts, Rows, to_pg_time
-from pgiostat.snapshot import Settings, Snapshot
+from pgiostat.snapshot import RESUMED, Settings, Snapshot
 
 __all__ = ["Basis", "Delta", "Quality", "RowDeltas", "diff", "since_reset"]
 
@@ -271,6 +271,8 @@ def _baseline(newer: Snapshot, quality: Quality) -> Delta:
 def _elapsed(older: Snapshot, newer: Snapshot) -> tuple[float, bool]:
     """Return the measured seconds, and whether the server's clock was set meanwhile."""
     server = (newer.taken_at - older.taken_at).total_seconds()
+    if older.session == RESUMED:  # the machine may have been started anew since
+        return max(server, 0.0), server <= 0
     own = newer.clock - older.clock
     tolerance = CLOCK_TOLERANCE_SECONDS + CLOCK_TOLERANCE_SHARE * own
     if abs(server - own) > tolerance:

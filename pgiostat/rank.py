@@ -306,24 +306,27 @@ def rank(
     users, databases or versions adds up.  Intervals without a length (the first) hold nothing.
     top: keep so many rows and no idle ones, the others together as the rest.
     """
-    counted = [Counted.of(delta) for delta in deltas if delta.seconds is not None]
-    return rank_counted(counted, names, by=by, sort=sort, top=top)
+    counted = [(Counted.of(delta), names) for delta in deltas if delta.seconds is not None]
+    return rank_counted(counted, by=by, sort=sort, top=top)
 
 
 def rank_counted(
-    counted: Sequence[Counted],
-    names: Names,
+    parts: Sequence[tuple[Counted, Names]],
     *,
     by: By = By.CATEGORY,
     sort: Sort = Sort.READS,
     top: int | None = None,
 ) -> Ranking:
-    """Return who read what over all that was counted; as rank, from wherever it comes."""
+    """Return who read what over all that was counted; as rank, from wherever it comes.
+
+    parts: what was counted, with what its ids mean.
+    """
+    counted = [each for each, _ in parts]
     seconds = sum(each.seconds for each in counted)
     block_size = counted[-1].block_size if counted else 8192
     groups = _Groups()
     untexted = 0
-    for each in counted:
+    for each, names in parts:
         if by is By.RELATION:
             _add_relations(groups, each, names)
         else:

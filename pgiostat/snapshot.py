@@ -8,7 +8,11 @@ from functools import cached_property
 from pgiostat.keys import Keyed
 from pgiostat.rows import Rows
 
-__all__ = ["Markers", "Server", "Settings", "Snapshot"]
+__all__ = ["RESUMED", "Markers", "Server", "Settings", "Snapshot"]
+
+
+RESUMED = 0
+"""The session of a reading that another process took: its clock is not to be compared."""
 
 
 @dataclass(frozen=True, slots=True)

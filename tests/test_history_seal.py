@@ -75,7 +75,7 @@ def texts(root: Path) -> set[tuple[int, str]]:
     for table, text in (("statement", "text"), ("name", "name")):
         for path in [*files(layout, table).hot, *layout.told_files(table)]:
             rows = pq.read_table(path, partitioning=None).to_pylist()
-            found |= {(row.get("sid", row.get("oid")), row[text]) for row in rows}
+            found |= {(row.get("queryid", row.get("oid")), row[text]) for row in rows}
     return found
 
 

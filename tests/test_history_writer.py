@@ -82,10 +82,9 @@ def test_an_interval_is_kept_as_it_was_counted(tmp_path: Path) -> None:
     assert {row[name] for name in row.keys() - expected.keys()} == {0}
     assert pq.read_table(directory / "statement.parquet").to_pylist() == [
         {
-            "sid": expected["sid"],
             "server_id": whose,
-            "dbid": 5,
             "userid": 10,
+            "dbid": 5,
             "queryid": 1,
             "text": "select a",
             "fingerprint": "1:aa",

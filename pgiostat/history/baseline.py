@@ -11,12 +11,9 @@ import pyarrow as pa
 
 from pgiostat.counters import TABLES
 from pgiostat.rows import Rows
-from pgiostat.snapshot import Markers, Server, Settings, Snapshot
+from pgiostat.snapshot import RESUMED, Markers, Server, Settings, Snapshot
 
 __all__ = ["dump", "load"]
-
-RESUMED = 0
-"""The session of a reading that another process took: each interval across it is a gap."""
 
 _TABLES = {table.name: table for table in TABLES}
 _PARTS = ("statements", "databases", "io", "relations")

@@ -1,6 +1,6 @@
 """From intervals to Arrow tables, column by column."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -11,7 +11,7 @@ import pyarrow as pa
 from pgiostat.cost import FIELDS, statement_amounts
 from pgiostat.delta import Delta, RowDeltas
 from pgiostat.history.schema import FACTS, SCHEMAS, TIMED, columns_of
-from pgiostat.rank import OWN, Names, Statement
+from pgiostat.rank import OWN, Names
 from pgiostat.rows import Array, Rows
 from pgiostat.snapshot import Server
 
@@ -144,32 +144,27 @@ def _sample(delta: Delta, interval: _Interval) -> pa.Table:
     return pa.Table.from_pylist([row], SCHEMAS["sample"])
 
 
-def texts(
-    delta: Delta, known: Mapping[StatementKey, Statement], written: set[int]
-) -> pa.Table | None:
-    """Return the statements of an interval whose texts are known and not yet written."""
-    rows = delta.statements.rows
+def texts(delta: Delta, names: Names, written: Collection[StatementKey]) -> pa.Table | None:
+    """Return the statements that are known by now and not yet written, in whichever interval.
+
+    A text may be learned long after its statement ran.
+    """
     server = server_id(delta.newer.server)
-    found: list[dict[str, object]] = []
-    for sid, key in _keys(server, rows):
-        statement = known.get(key)
-        if statement is None or sid in written:
-            continue
-        userid, dbid, queryid = key
-        found.append(
-            {
-                "sid": sid,
-                "server_id": server,
-                "dbid": dbid,
-                "userid": userid,
-                "queryid": queryid,
-                "text": statement.text,
-                "fingerprint": statement.fingerprint,
-                "cursor": statement.opens or statement.moves,
-                "own": statement.category == OWN,
-                "first_seen": delta.since,
-            }
-        )
+    found = [
+        {
+            "server_id": server,
+            "userid": userid,
+            "dbid": dbid,
+            "queryid": queryid,
+            "text": statement.text,
+            "fingerprint": statement.fingerprint,
+            "cursor": statement.opens or statement.moves,
+            "own": statement.category == OWN,
+            "first_seen": delta.since,
+        }
+        for (userid, dbid, queryid), statement in names.statements.items()
+        if (userid, dbid, queryid) not in written
+    ]
     return pa.Table.from_pylist(found, SCHEMAS["statement"]) if found else None
 
 
@@ -204,14 +199,3 @@ def named(delta: Delta, names: Names, written: set[tuple[str, int, str]]) -> pa.
         owner, schema, name, part = names.relations[oid]
         add("relation", oid, name, (schema, owner, part))
     return pa.Table.from_pylist(found, SCHEMAS["name"]) if found else None
-
-
-def _keys(server: int, rows: Rows) -> Iterable[tuple[int, StatementKey]]:
-    columns: Sequence[list[int]] = [
-        rows[name].tolist() for name in ("userid", "dbid", "queryid", "masked")
-    ]
-    for sid, userid, dbid, queryid, masked in zip(
-        sids(server, rows).tolist(), *columns, strict=True
-    ):
-        if not masked:
-            yield sid, (userid, dbid, queryid)

@@ -86,11 +86,10 @@ _SAMPLE = pa.schema(
 
 STATEMENT_TEXTS = pa.schema(
     [
-        pa.field("sid", pa.int64(), nullable=False),
         pa.field("server_id", pa.int64(), nullable=False),
-        pa.field("dbid", pa.int64(), nullable=False),
         pa.field("userid", pa.int64(), nullable=False),
-        pa.field("queryid", pa.int64()),
+        pa.field("dbid", pa.int64(), nullable=False),
+        pa.field("queryid", pa.int64(), nullable=False),
         pa.field("text", pa.string(), nullable=False),
         pa.field("fingerprint", pa.string(), nullable=False),
         pa.field("cursor", pa.string(), nullable=False),
@@ -153,7 +152,7 @@ ROLLUP: Final = pa.schema(
 """Statements by hour; ts is where the hour begins."""
 
 TOLD_ONCE: Mapping[str, Sequence[str]] = {
-    "statement": ("sid",),
+    "statement": ("server_id", "userid", "dbid", "queryid"),
     "name": ("server_id", "kind", "oid"),
 }
 """Tables that describe: the key by which a row is told once by each collector."""

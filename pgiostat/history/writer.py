@@ -23,7 +23,7 @@ from pgiostat.delta import Delta
 from pgiostat.errors import PgiostatError
 from pgiostat.history import baseline
 from pgiostat.history.disk import Disk
-from pgiostat.history.encode import encode, named, texts
+from pgiostat.history.encode import StatementKey, encode, named, texts
 from pgiostat.history.layout import Layout, check_collector, create
 from pgiostat.rank import Names
 from pgiostat.snapshot import Snapshot
@@ -51,7 +51,7 @@ class Writer:
     _held: BinaryIO
     number: int = 0
     failures: int = 0
-    _written: set[int] = field(default_factory=set)
+    _written: set[StatementKey] = field(default_factory=set)
     _named: set[tuple[str, int, str]] = field(default_factory=set)
 
     @classmethod
@@ -106,7 +106,7 @@ class Writer:
         interval must begin where this one did.
         """
         tables = encode(delta)
-        told = texts(delta, names.statements, self._written)
+        told = texts(delta, names, self._written)
         if told is not None:
             tables["statement"] = told
         also = named(delta, names, self._named)
@@ -124,7 +124,8 @@ class Writer:
             raise _unwritable(self.layout, error, hint) from None
         last, self.number = self.number, number
         if told is not None:
-            self._written.update(told["sid"].to_pylist())
+            ids = (told[name].to_pylist() for name in ("userid", "dbid", "queryid"))
+            self._written.update(zip(*ids, strict=True))
         if also is not None:
             columns = (also[name].to_pylist() for name in ("kind", "oid", "name"))
             self._named.update(zip(*columns, strict=True))

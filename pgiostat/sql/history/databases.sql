@@ -1,0 +1,10 @@
+-- What each database of a server read in a time.
+SELECT
+    server_id,
+    datid,
+    CAST(SUM(blks_read) AS BIGINT) AS blks_read,
+    CAST(SUM(blks_hit) AS BIGINT) AS blks_hit
+FROM databases AS f
+WHERE ts >= {since} AND ts < {until} AND {whose}
+GROUP BY server_id, datid
+ORDER BY server_id, datid

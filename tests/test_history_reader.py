@@ -1,0 +1,215 @@
+"""What is asked of a history is what was counted, from whichever files it is answered."""
+
+from collections import Counter
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+
+from pgiostat.delta import Delta, diff
+from pgiostat.describe import describer
+from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.history.layout import Layout
+from pgiostat.history.reader import History, Window, whole_hours
+from pgiostat.history.seal import seal
+from pgiostat.history.writer import Writer
+from pgiostat.rank import OWN, By, Counted, Names, Statement, rank, rank_counted
+from pgiostat.record import Recorder
+from tests.conftest import MakeServer
+from tests.readings import at, reading, server
+from tests.workloads import client, fill, run
+
+MINUTE = 60.0
+TEXTS = {
+    1: ("select max(rev) from t", "version", ""),
+    2: ("select id, rev from t where id between ? and ?", "manifest", ""),
+    3: ("fetch ? from ?", "manifest", "manifest_7"),
+    4: ("select ours", OWN, ""),
+}
+KNOWN = Names(
+    {
+        (10, 5, n): Statement(text, f"1:{n}", category, moves=cursor)
+        for n, (text, category, cursor) in TEXTS.items()
+    },
+    {5: "app"},
+    {10: "api"},
+    {100: (100, "public", "t", "heap"), 101: (100, "public", "t", "idx")},
+)
+
+
+def intervals(count: int, seconds: float, **more: Any) -> list[Delta]:
+    """Return intervals in which four statements read ever more."""
+    readings = [
+        reading(
+            n * seconds,
+            [{"queryid": q, "calls": n, "shared_blks_read": n * n * q} for q in TEXTS],
+            databases=[{"datid": 5, "blks_read": 11 * n * n}, {"datid": 6, "blks_read": n}],
+            relations=[
+                {"relid": 100, "blks_read": 6 * n * n, "blks_hit": n},
+                {"relid": 101, "blks_read": 4 * n * n},
+            ],
+            **more,
+        )
+        for n in range(count + 1)
+    ]
+    return [diff(a, b) for a, b in pairwise(readings)]
+
+
+def write(root: Path, deltas: list[Delta], label: str = "prod") -> None:
+    """Append intervals."""
+    writer = Writer.open(root, label)
+    for delta in deltas:
+        writer.append(delta, KNOWN)
+    writer.close()
+
+
+def blocks(history: History, window: Window, by: By = By.CATEGORY) -> dict[str, int]:
+    """Return the blocks of each row of a ranking of a window."""
+    seen = history.seen(window)
+    names = history.names(describer())
+    parts = [(counted, names[whose]) for whose, counted in seen.counted.items()]
+    return {row.name: row.cost.blocks for row in rank_counted(parts, by=by).rows}
+
+
+def test_a_window_is_ranked_as_its_intervals_would_be(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    deltas = intervals(30, 10 * MINUTE)
+    write(root, deltas)
+    history = History.open(root)
+    window = Window(at(0), at(30 * 10 * MINUTE))
+    seen = history.seen(window)
+    names = history.names(describer())
+    for by in By:
+        parts = [(counted, names[whose]) for whose, counted in seen.counted.items()]
+        found, expected = rank_counted(parts, by=by), rank(deltas, KNOWN, by=by)
+        assert [(row.name, row.cost, row.share) for row in found.rows] == [
+            (row.name, row.cost, row.share) for row in expected.rows
+        ]
+        assert (found.server_blocks, found.unattributed) == (
+            expected.server_blocks, expected.unattributed,
+        )  # fmt: skip
+    assert (seen.samples, seen.seconds, seen.qualities) == (30, 18_000.0, {"ok": 30})
+    assert seen.coverage == 10 * 900 / (11 * 900 + 30)
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_whole_hours_and_edges_give_what_the_rows_give(tmp_path: Path, sealed: bool) -> None:  # noqa: FBT001
+    root = tmp_path / "history"
+    deltas = intervals(60, 10 * MINUTE)  # ten hours
+    write(root, deltas)
+    if sealed:
+        seal(Layout(root), "prod")
+    history = History.open(root)
+    for first, last in [(0, 60), (3, 57), (6, 12), (1, 5), (7, 8), (5, 59), (12, 60), (59, 60)]:
+        window = Window(at(first * 10 * MINUTE), at(last * 10 * MINUTE))
+        expected = rank(deltas[first:last], KNOWN)
+        assert blocks(history, window) == {row.name: row.cost.blocks for row in expected.rows}
+    assert blocks(history, Window(at(599), at(601))) == blocks(history, Window(at(600), at(1200)))
+
+
+def test_a_better_rule_corrects_the_past(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    write(root, intervals(2, MINUTE))
+    names = next(iter(History.open(root).names(describer()).values()))
+    categories = {n: names.statements[10, 5, n].category for n in TEXTS}
+    assert categories == {1: "version", 2: "manifest", 3: "manifest", 4: OWN}
+    assert {n: names.statements[10, 5, n].text for n in TEXTS} == {
+        n: text for n, (text, _, _) in TEXTS.items()
+    }
+
+
+def test_servers_are_told_apart_by_label_and_address(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    write(root, intervals(3, MINUTE), "prod")
+    write(root, intervals(2, MINUTE, server=server(label="perf", address="10.0.0.2")), "perf")
+    history = History.open(root)
+    assert [(s.label, s.since, s.until, s.samples) for s in history.servers()] == [
+        ("perf", at(0), at(2 * MINUTE), 2),
+        ("prod", at(0), at(3 * MINUTE), 3),
+    ]
+    both = Window(at(0), at(3600))
+    assert len(history.seen(both).counted) == 2
+    assert blocks(history, Window(at(0), at(3600), "perf"))["version"] == 4
+    with pytest.raises(PgiostatError) as raised:
+        history.seen(Window(at(0), at(3600), "test"))
+    assert (raised.value.slug, raised.value.hint) == ("label-unknown", "There are: perf, prod.")
+
+
+def test_a_window_without_an_interval_is_nothing_to_report(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    write(root, intervals(2, MINUTE))
+    with pytest.raises(PgiostatError) as raised:
+        History.open(root).seen(Window(at(-60), at(-30)))
+    assert raised.value.status is ExitStatus.NOTHING_TO_REPORT
+    assert (
+        raised.value.hint == "The history goes from 2026-11-23 10:00:00 to 2026-11-23 10:02:00 UTC."
+    )
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    write(root, intervals(3, MINUTE))
+    damaged = Layout(root).sample("prod", 2) / "stmt.parquet"
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    with pytest.raises(PgiostatError) as raised:
+        History.open(root).seen(Window(at(0), at(3600)))
+    assert raised.value.slug == "history-unreadable"
+    assert str(damaged) in raised.value.message
+
+
+def test_whole_hours_are_those_within_a_window() -> None:
+    def hours(since: float, until: float) -> tuple[Any, ...]:
+        found = whole_hours(Window(at(since), at(until)))
+        return tuple((instant - at(0)) / timedelta(minutes=1) for instant in found)
+
+    assert hours(0, 3600) == (0, 60)
+    assert hours(1, 3600 * 3 + 1) == (60, 180)
+    assert hours(1, 3599) == (1 / 60, 1 / 60)
+    assert hours(1, 3601) == (1 / 60, 1 / 60)
+
+
+def test_what_a_collector_keeps_adds_up_to_the_servers_own_counts(
+    make_server: MakeServer, tmp_path: Path
+) -> None:
+    dsn = make_server().dsn()
+    said: list[str] = []
+    with client(dsn) as other:
+        other.execute("CREATE EXTENSION pg_stat_statements")
+        fill(other, "parcel", 5_000)
+        run(other, "SELECT count(*) FROM parcel", 2)
+    counted: Counter[str] = Counter()
+    for part in range(2):  # the second collector goes on where the first one ended
+        stop = Event()
+        recorder = Recorder(
+            dsn, "prod", tmp_path / "history", describer(), stop, said.append, interval=0.2
+        )
+        worker = Thread(target=recorder.run)
+        worker.start()
+        while recorder.samples < 3:
+            stop.wait(0.05)
+        with client(dsn) as other:
+            run(other, "SELECT max(id) FROM parcel WHERE client_id < 50", 5 + part)
+            counted["max"] += 5 + part
+        seen_until = recorder.samples + 3
+        while recorder.samples < seen_until:
+            stop.wait(0.05)
+        stop.set()
+        worker.join()
+        with client(dsn) as other:  # between the two
+            run(other, "SELECT min(id) FROM parcel WHERE client_id < 50", 3)
+            counted["min"] += 3 if not part else 0
+    history = History.open(tmp_path / "history")
+    whole = history.servers()[0]
+    seen = history.seen(Window(whole.since, whole.until))
+    names = history.names(describer())
+    parts: list[tuple[Counted, Names]] = [
+        (each, names[whose]) for whose, each in seen.counted.items()
+    ]
+    calls = {row.text: row.cost.calls for row in rank_counted(parts, by=By.STATEMENT).rows}
+    asked = {name: calls[f"select {name}(id) from parcel where client_id < ?"] for name in counted}
+    assert asked == counted
+    assert seen.qualities["gap"] == 1
+    assert [line.split(" of ")[0] for line in said] == ["going on from the sample"]
