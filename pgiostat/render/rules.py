@@ -19,6 +19,9 @@ from pgiostat.units import format_count, format_share
 __all__ = ["judged", "listed", "one_list", "one_rule", "surveyed"]
 
 FINGERPRINT_WIDTH = 18
+NUMBER_WIDTH = 7
+LEAST_TEXT = 20
+NARROW = 70
 NEAREST = 5
 """How many losing rules are explained."""
 
@@ -195,28 +198,58 @@ def surveyed(
     if since is not None:
         told += f"  since {since:%Y-%m-%d %H:%M:%S %Z}"
     headline = Text(printable(server.label), "bold").append(f"  {told}", "not bold")
-    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    grid.add_column("category", no_wrap=True)
-    for heading in ("share", "", "blocks read", "calls", "statements"):
-        grid.add_column(heading, justify="right" if heading else "left", no_wrap=True)
-    own = [categories.own] if categories.own is not None else []
-    for row in [*categories.rows, *own]:
-        grid.add_row(printable(row.name), *_numbers(row), format_count(row.members))
-    top = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    for heading in ("share", "blocks read", "calls"):
-        top.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
-    top.add_column("fingerprint", no_wrap=True, min_width=FINGERPRINT_WIDTH)
-    top.add_column('of category "other"', no_wrap=True, overflow="ellipsis")
-    for row in others:
-        share, _, blocks, calls = _numbers(row)
-        text = one_line(row.name, width)
-        top.add_row(share, blocks, calls, row.fingerprint, text)
+    parts: list[RenderableType] = [headline, _categories(categories, width)]
+    if not others:
+        return Group(*parts)
     how = Text(
         '\nTo name one: a rule of your own, or when = { fingerprint = ["1:…"] };'
         "\nto see why it is other: pgiostat rules test 'SQL'",
         "dim",
     )
-    return Group(headline, grid, *(("", top, how) if others else ()))
+    return Group(*parts, "", _unknown(others, width), how)
+
+
+def _categories(ranking: Ranking, width: int) -> Table:
+    grid = _grid()
+    grid.add_column("category", no_wrap=True)
+    wide = width >= NARROW
+    headings = ["share", *[""] * wide, "blocks read", "calls", *["statements"] * wide]
+    for heading in headings:
+        # Numbers are never cut.
+        room = max(len(heading), NUMBER_WIDTH)
+        grid.add_column(heading, justify="right", no_wrap=True, min_width=room)
+    own = [ranking.own] if ranking.own is not None else []
+    for row in [*ranking.rows, *own]:
+        share, drawn, blocks, calls = _numbers(row)
+        more = [format_count(row.members)] if wide else []
+        grid.add_row(
+            printable(row.name), share, *[Text(drawn, "cyan")] * wide, blocks, calls, *more
+        )
+    return grid
+
+
+def _unknown(others: Sequence[RankRow], width: int) -> Table:
+    """Return statements of no category, as much of their texts as there is room for."""
+    grid = _grid()
+    wide = width >= NARROW
+    headings = ["share", "blocks read", *["calls"] * wide]
+    room = width - FINGERPRINT_WIDTH - 2
+    for heading in headings:
+        taken = max(len(heading), NUMBER_WIDTH)
+        grid.add_column(heading, justify="right", no_wrap=True, min_width=taken)
+        room -= taken + 2
+    grid.add_column("fingerprint", no_wrap=True, min_width=FINGERPRINT_WIDTH)
+    room = max(room, LEAST_TEXT)
+    grid.add_column('of category "other"', width=room, no_wrap=True)
+    for row in others:
+        share, _, blocks, calls = _numbers(row)
+        text = one_line(row.name, room - 1)
+        grid.add_row(share, blocks, *[calls] * wide, row.fingerprint, text)
+    return grid
+
+
+def _grid() -> Table:
+    return Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
 
 
 def _numbers(row: RankRow) -> tuple[str, str, str, str]:
