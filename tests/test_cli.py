@@ -1,5 +1,6 @@
 """The command line by itself: what is refused, and how it says so."""
 
+import os
 import subprocess
 import sys
 
@@ -15,6 +16,7 @@ def pgiostat(*arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         timeout=60,
+        env={**os.environ, "COLUMNS": "80"},
         stdin=subprocess.DEVNULL,
         check=False,
     )

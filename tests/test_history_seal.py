@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 
@@ -221,3 +222,13 @@ def test_it_is_time_to_seal_when_the_hour_is_over_or_there_is_much() -> None:
     assert is_due(3, 10, at(0), at(HOUR))
     assert is_due(720, 10, at(0), at(1))
     assert is_due(3, 500_000, at(0), at(1))
+
+
+def test_sealed_files_are_read_with_a_plain_glob(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    deltas = intervals(9, 60)
+    write(root, deltas)
+    seal(Layout(root), "prod")
+    glob = f"{root}/stmt/*/*.parquet"
+    query = f"SELECT CAST(SUM(shared_blks_read) AS BIGINT) FROM read_parquet('{glob}')"
+    assert duckdb.sql(query).fetchall() == [(6 * 8**2,)]

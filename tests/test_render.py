@@ -13,7 +13,7 @@ from pgiostat.delta import diff
 from pgiostat.notices import Notice
 from pgiostat.rank import By, Names, Ranking, Statement, rank
 from pgiostat.render import text
-from pgiostat.render.csvform import CsvWriter, header
+from pgiostat.render.csvform import CsvWriter, header, heading_of
 from pgiostat.render.jsonform import JsonWriter
 from tests.readings import at, reading
 
@@ -109,7 +109,8 @@ def test_a_notice_has_its_hint_on_a_line_to_copy() -> None:
 def written(by: By) -> str:
     """Return an interval as CSV."""
     out = io.StringIO(newline="")
-    CsvWriter(out, by).write(DELTA, rank([DELTA], NAMES, by=by))
+    ranking = rank([DELTA], NAMES, by=by)
+    CsvWriter(out, by).write(heading_of(DELTA, ranking), ranking)
     return out.getvalue()
 
 

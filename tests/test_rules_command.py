@@ -1,5 +1,6 @@
 """pgiostat rules: a file to begin with, the rules in force, and why a statement falls where."""
 
+import os
 import re
 import subprocess
 import sys
@@ -64,6 +65,7 @@ def pgiostat(
         capture_output=True,
         text=True,
         timeout=60,
+        env={**os.environ, "COLUMNS": "120"},
         input=given or "",
         cwd=where,
         check=False,

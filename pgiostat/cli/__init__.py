@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from pgiostat import __version__
-from pgiostat.cli import rules
+from pgiostat.cli import history, rules
 from pgiostat.errors import ExitStatus, PgiostatError
 
 if TYPE_CHECKING:
@@ -229,6 +229,8 @@ def demo(
         raise typer.Exit(status)
 
 
+app.command()(history.collect)
+app.command()(history.report)
 app.add_typer(rules.app, name="rules")
 
 # The base of what typer raises at a wrong option; its home differs with typer's version.

@@ -29,7 +29,7 @@ _HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A server of a history. until: the end of its last interval, about."""
+    """A server of a history, watched from one instant until another, perhaps with gaps."""
 
     server_id: int
     label: str
@@ -94,7 +94,7 @@ class History:
                 row["server_id"],
                 row["label"],
                 row["since"],
-                row["last"] + timedelta(microseconds=row["longest_us"]),
+                row["last"] + timedelta(microseconds=row["dur_us"]),
                 row["samples"],
             )
             for row in rows

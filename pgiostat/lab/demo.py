@@ -20,7 +20,7 @@ from pgiostat.lab import sync
 from pgiostat.lab.cluster import Cluster, embedded_binaries
 from pgiostat.rank import By
 from pgiostat.render import text
-from pgiostat.render.csvform import CsvWriter
+from pgiostat.render.csvform import CsvWriter, heading_of
 from pgiostat.watch import batch
 
 __all__ = ["directory", "remove", "run"]
@@ -244,6 +244,7 @@ def _write(watch: batch.Watch, out_dir: Path) -> None:
         with (out_dir / f"{by.value}.csv").open("w", encoding="utf-8", newline="") as file:
             writer = CsvWriter(file, by)
             for delta in watch.deltas:
-                writer.write(delta, watch.rank([delta], by=by))
+                ranking = watch.rank([delta], by=by)
+                writer.write(heading_of(delta, ranking), ranking)
     names = ", ".join(f"{by.value}.csv" for by in FILES)
     print(f"Every interval as CSV: {out_dir} ({names})")  # noqa: T201 - for whoever reads the pipe

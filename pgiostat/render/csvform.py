@@ -1,7 +1,7 @@
 """Rankings as CSV (RFC 4180): one row for each key and interval, units in the names."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from io import StringIO
 from typing import TextIO
@@ -10,7 +10,7 @@ from pgiostat.delta import Delta
 from pgiostat.rank import By, Ranking, RankRow
 from pgiostat.render.columns import KEYS, METRICS, Value, printable
 
-__all__ = ["CsvWriter", "header", "records", "timestamp"]
+__all__ = ["CsvWriter", "header", "heading", "heading_of", "records", "timestamp"]
 
 _INTERVAL = ("interval_start", "interval_end", "seconds", "server", "quality", "coverage")
 DECIMALS = 6
@@ -38,22 +38,34 @@ def header(by: By) -> list[str]:
     return [*_INTERVAL, "part", "rank", *keys, "share", *(metric.name for metric in METRICS)]
 
 
-def records(delta: Delta, ranking: Ranking) -> Iterator[dict[str, Value]]:
-    """Yield the rows of one interval, by column name; None is unknown."""
-    interval: dict[str, Value] = dict(
-        zip(
-            _INTERVAL,
-            (
-                timestamp(delta.since),
-                timestamp(delta.until),
-                ranking.seconds,
-                delta.newer.server.label,
-                "+".join(delta.qualities),
-                delta.coverage,
-            ),
-            strict=True,
-        )
+def heading(
+    since: datetime | None,
+    until: datetime | None,
+    *,
+    seconds: float,
+    server: str,
+    quality: str,
+    coverage: float | None,
+) -> dict[str, Value]:
+    """Return what is the same for all rows of an interval."""
+    told = (timestamp(since), timestamp(until), seconds, server, quality, coverage)
+    return dict(zip(_INTERVAL, told, strict=True))
+
+
+def heading_of(delta: Delta, ranking: Ranking) -> dict[str, Value]:
+    """Return what is the same for all rows of an interval between two readings."""
+    return heading(
+        delta.since,
+        delta.until,
+        seconds=ranking.seconds,
+        server=delta.newer.server.label,
+        quality="+".join(delta.qualities),
+        coverage=delta.coverage,
     )
+
+
+def records(interval: Mapping[str, Value], ranking: Ranking) -> Iterator[dict[str, Value]]:
+    """Yield the rows of one interval, by column name; None is unknown."""
 
     def record(part: str, place: int | None, row: RankRow) -> dict[str, Value]:
         keys = {key.name: key.value(row) for key in KEYS[ranking.by]}
@@ -86,10 +98,11 @@ class CsvWriter:
         self._by = by
         self._write([header(by)])
 
-    def write(self, delta: Delta, ranking: Ranking) -> None:
+    def write(self, interval: Mapping[str, Value], ranking: Ranking) -> None:
         """Write the rows of one interval and flush them."""
         names = header(self._by)
-        self._write([[_cell(record[name]) for name in names] for record in records(delta, ranking)])
+        found = records(interval, ranking)
+        self._write([[_cell(record[name]) for name in names] for record in found])
 
     def _write(self, rows: Sequence[Sequence[Value]]) -> None:
         # Whole rows at once: who reads along never sees half a row.

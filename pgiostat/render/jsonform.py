@@ -7,7 +7,7 @@ from pgiostat.capabilities import capabilities
 from pgiostat.delta import Delta
 from pgiostat.notices import Notice
 from pgiostat.rank import Ranking
-from pgiostat.render.csvform import records, timestamp
+from pgiostat.render.csvform import heading_of, records, timestamp
 
 __all__ = ["JsonWriter"]
 
@@ -52,7 +52,7 @@ class JsonWriter:
         skipped = interval.keys() | {"quality"}
         rows = [
             {name: value for name, value in record.items() if name not in skipped}
-            for record in records(delta, ranking)
+            for record in records(heading_of(delta, ranking), ranking)
         ]
         self._out.write(json.dumps({**interval, "rows": rows}, ensure_ascii=False) + "\n")
         self._out.flush()

@@ -20,7 +20,7 @@ from pgiostat.errors import ExitStatus
 from pgiostat.notices import Notice, notices
 from pgiostat.rank import By, Ranking, Sort, rank
 from pgiostat.render import text
-from pgiostat.render.csvform import CsvWriter
+from pgiostat.render.csvform import CsvWriter, heading_of
 from pgiostat.render.jsonform import JsonWriter
 
 __all__ = ["Form", "Options", "Watch", "run", "stopping"]
@@ -132,7 +132,7 @@ class _Records:
         if self.json is not None:
             self.json.write(tick.delta, ranking, said)
         if self.csv is not None:
-            self.csv.write(tick.delta, ranking)
+            self.csv.write(heading_of(tick.delta, ranking), ranking)
             # JSON carries them; beside CSV each kind is said once.
             for line in text.said([n for n in said if n.slug not in self.said_before]):
                 self.aside.print(line)

@@ -1,0 +1,129 @@
+"""A window of a history for people and programs: text, Markdown, CSV, JSON."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from pgiostat.history.reader import Seen
+from pgiostat.rank import Ranking, RankRow
+from pgiostat.render.columns import KEYS, METRICS, Metric, Value, printable
+from pgiostat.render.csvform import heading, records
+from pgiostat.render.text import summary, table
+from pgiostat.units import format_count, format_duration, format_share
+
+__all__ = ["as_csv_heading", "as_json", "as_markdown", "as_text", "remarks"]
+
+_QUALITIES = {
+    "restart": "the server was restarted",
+    "reset": "statistics were reset",
+    "gap": "longer than asked for: what happened in them is known, when is not",
+    "evicting": "statements were evicted, and what they did since is lost: raise"
+    " pg_stat_statements.max",
+    "clock jump": "the server's clock was set",
+    "other server": "another server answered at that address",
+}
+
+
+def remarks(seen: Seen) -> Iterator[str]:
+    """Yield what is to be known of a window's numbers."""
+    for quality, meaning in _QUALITIES.items():
+        count = seen.qualities.get(quality, 0)
+        if count:
+            yield f"{format_count(count)} of {format_count(seen.samples)} intervals: {meaning}"
+    if seen.unknown:
+        yield f"{format_count(seen.unknown)} rows could not be assigned to an interval"
+    missing = (seen.window.until - seen.window.since).total_seconds() * len(seen.counted)
+    missing -= seen.seconds
+    if missing > max(60.0, 0.01 * seen.seconds):
+        yield f"nothing was collected for {format_duration(missing)} of the window"
+
+
+def _label(seen: Seen) -> str:
+    return ", ".join(dict.fromkeys(server.label for server in seen.servers))
+
+
+def as_text(seen: Seen, ranking: Ranking, *, width: int) -> RenderableType:
+    """Return a window as watch shows an interval."""
+    since, until = (moment.astimezone(UTC) for moment in (seen.window.since, seen.window.until))
+    told = Text("pgiostat  ", "bold").append(printable(_label(seen)), "not bold")
+    told.append(f"  {since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC", "not bold")
+    told.append(f"  {format_count(seen.samples)} intervals", "not bold dim")
+    notes = [Text(f"! {line}", "yellow") for line in remarks(seen)]
+    return Group(told, summary(ranking, seen.coverage, width), *notes, table(ranking, width=width))
+
+
+def as_csv_heading(seen: Seen, ranking: Ranking) -> dict[str, Value]:
+    """Return what is the same for all rows of a window in CSV."""
+    return heading(
+        seen.window.since,
+        seen.window.until,
+        seconds=ranking.seconds,
+        server=_label(seen),
+        quality="+".join(sorted(seen.qualities)),
+        coverage=seen.coverage,
+    )
+
+
+def as_json(seen: Seen, ranking: Ranking) -> str:
+    """Return a window as one JSON object, null where a number is unknown."""
+    told: dict[str, Any] = as_csv_heading(seen, ranking)
+    skipped = told.keys()
+    found = records(told, ranking)
+    rows = [{k: v for k, v in record.items() if k not in skipped} for record in found]
+    whole = {
+        **told,
+        "by": str(ranking.by),
+        "sort": str(ranking.sort),
+        "samples": seen.samples,
+        "qualities": dict(seen.qualities),
+        "remarks": list(remarks(seen)),
+        "server_blocks_read": ranking.server_blocks,
+        "statement_blocks_read": ranking.explained.blocks,
+        "unattributed_blocks_read": ranking.unattributed,
+        "rows": rows,
+    }
+    return json.dumps(whole, ensure_ascii=False)
+
+
+def as_markdown(seen: Seen, ranking: Ranking) -> str:
+    """Return a window as a table for a page or an issue."""
+    return "\n".join(_markdown(seen, ranking))
+
+
+def _markdown(seen: Seen, ranking: Ranking) -> Iterator[str]:
+    window = seen.window
+    shown = [metric for metric in METRICS if metric.heading]
+    keys = KEYS[ranking.by]
+    since, until = (moment.astimezone(UTC) for moment in (window.since, window.until))
+    yield (
+        f"**{_escaped(_label(seen))}**, {since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC,"
+        f" {format_count(seen.samples)} intervals, coverage {format_share(seen.coverage)}."
+    )
+    yield ""
+    for line in remarks(seen):
+        yield f"- {line}"
+    yield ""
+    names = [*(key.name for key in keys), "share", *(metric.heading for metric in shown)]
+    yield f"| {' | '.join(names)} |"
+    yield f"|{'---|' * len(keys)}{'---:|' * (len(shown) + 1)}"
+    extras = [row for row in (ranking.rest, ranking.own) if row is not None]
+    for row in (*ranking.rows, *extras):
+        cells = [_escaped(str(key.value(row) or "")) for key in keys]
+        if row in extras:
+            cells[0] = row.name
+        yield f"| {' | '.join([*cells, format_share(row.share), *_numbers(row, shown)])} |"
+    blanks = [""] * (len(keys) - 1)
+    rest = [format_share(ranking.share(ranking.unattributed)), *[""] * len(shown)]
+    yield f"| {' | '.join(['unattributed', *blanks, *rest])} |"
+
+
+def _numbers(row: RankRow, shown: list[Metric]) -> list[str]:
+    return [metric.shown(metric.value(row.cost)) for metric in shown]
+
+
+def _escaped(text: str) -> str:
+    return printable(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

@@ -1,0 +1,73 @@
+"""Times and lengths of time as people write them."""
+
+import re
+from datetime import datetime, time, timedelta
+
+from pgiostat.errors import ExitStatus, PgiostatError
+
+__all__ = ["duration", "instant"]
+
+_UNITS = {
+    "ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800,
+}  # fmt: skip
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|min|s|m|h|d|w)")
+_DAYS = {"today": 0, "yesterday": 1}
+
+
+def duration(text: str) -> float:
+    """Return seconds.
+
+    Raises PgiostatError time-invalid.
+
+    >>> duration("10"), duration("1h30m"), duration("7d"), duration("500ms")
+    (10.0, 5400.0, 604800.0, 0.5)
+    """
+    bare = text.strip().lower()
+    if re.fullmatch(r"\d+(\.\d+)?", bare):
+        return float(bare)
+    if not bare or _PART.sub("", bare).strip():
+        raise _invalid("length of time", text, "30s, 10m, 1h30m, 7d")
+    return float(sum(float(amount) * _UNITS[unit] for amount, unit in _PART.findall(bare)))
+
+
+def instant(text: str, now: datetime) -> datetime:
+    """Return an instant; what says no zone is in that of `now`.
+
+    Raises PgiostatError time-invalid.
+
+    >>> noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    >>> for text in ("-2h", "now", "yesterday 14:00", "10:30", "2026-11-20T08:00+02:00"):
+    ...     print(instant(text, noon).astimezone(UTC))
+    2026-11-23 10:00:00+00:00
+    2026-11-23 12:00:00+00:00
+    2026-11-22 14:00:00+00:00
+    2026-11-23 10:30:00+00:00
+    2026-11-20 06:00:00+00:00
+    """
+    bare = text.strip().lower()
+    if bare == "now":
+        return now
+    if bare.startswith("-"):
+        return now - timedelta(seconds=duration(bare[1:]))
+    day, _, clock = bare.partition(" ")
+    try:
+        if day in _DAYS:
+            date = (now - timedelta(days=_DAYS[day])).date()
+            at = time.fromisoformat(clock.strip()) if clock.strip() else time()
+            return datetime.combine(date, at, tzinfo=at.tzinfo or now.tzinfo)
+        if re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", bare):
+            return datetime.combine(now.date(), time.fromisoformat(bare.zfill(5)), now.tzinfo)
+        found = datetime.fromisoformat(bare.upper())
+    except ValueError:
+        examples = "-2h, yesterday 14:00, 10:30, 2026-11-23, 2026-11-23T10:00Z"
+        raise _invalid("time", text, examples) from None
+    return found if found.tzinfo else found.replace(tzinfo=now.tzinfo)
+
+
+def _invalid(what: str, text: str, examples: str) -> PgiostatError:
+    return PgiostatError(
+        f'invalid {what}: "{text}"',
+        hint=f"Write it like {examples}.",
+        slug="time-invalid",
+        status=ExitStatus.USAGE,
+    )
