@@ -231,4 +231,4 @@ def test_sealed_files_are_read_with_a_plain_glob(tmp_path: Path) -> None:
     seal(Layout(root), "prod")
     glob = f"{root}/stmt/*/*.parquet"
     query = f"SELECT CAST(SUM(shared_blks_read) AS BIGINT) FROM read_parquet('{glob}')"
-    assert duckdb.sql(query).fetchall() == [(6 * 8**2,)]
+    assert duckdb.connect().execute(query).fetchall() == [(6 * 8**2,)]
