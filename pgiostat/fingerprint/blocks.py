@@ -52,8 +52,9 @@ class Reader:
         place = self.place
         named = self.named.append
         name, alias = Kind.NAME, Kind.ALIAS
-        for position in range(start, len(self.kinds)):
-            kind = self.kinds[position]
+        kinds = self.kinds
+        for position in range(start, len(kinds)):
+            kind = kinds[position]
             if kind is name:
                 named(position)
                 state = self.state

@@ -168,50 +168,58 @@ def _find(text: str, comments: int, *, lists: bool = False) -> list[str]:
 # --- tokens of their texts ---------------------------------------------------------------
 
 _MEMO_LIMIT = 20_000
+_LAST_LITERAL = Kind.PARAMETER
+_KEPT_LITERAL = 4
+_KEPT_WORD = 64
 
 
-class _Memo(dict[str, Token]):
+Plain = tuple[Kind, str]
+"""A token without its name: Python unpacks plain tuples twice as fast."""
+
+
+class _Memo(dict[str, Plain]):
     """Tokens by their raw text. Words, symbols and small numbers repeat."""
 
-    def __missing__(self, raw: str) -> Token:
+    def __missing__(self, raw: str) -> Plain:
         found = _classify(raw)
-        if len(raw) <= _KEPT.get(found.kind, 0):
+        # Strings and comments never are, longer numbers seldom twice.
+        if len(raw) <= (_KEPT_LITERAL if found[0] <= _LAST_LITERAL else _KEPT_WORD):
             if len(self) >= _MEMO_LIMIT:
                 self.clear()
             self[raw] = found
         return found
 
 
-def _classify(raw: str) -> Token:
+def _classify(raw: str) -> Plain:
     first = raw[0]
     if first == "'" or (first in "eEbBnNxXuU" and "'" in raw[1:3]):
-        return Token(Kind.STRING, raw)
+        return (Kind.STRING, raw)
     if first == '"' or raw[:3] in {'u&"', 'U&"'}:
-        return Token(Kind.NAME, _unquote(raw))
+        return (Kind.NAME, _unquote(raw))
     if first == "_" or first.isalpha() or first >= "\x80":
         return _classify_word(raw)
     if first.isdigit() or (first == "." and raw not in _PUNCTUATION):
-        return Token(Kind.NUMBER, raw)
+        return (Kind.NUMBER, raw)
     if first == "$" and raw != "$":
-        return Token(Kind.PARAMETER if raw[1:].isdigit() else Kind.STRING, raw)
+        return (Kind.PARAMETER if raw[1:].isdigit() else Kind.STRING, raw)
     return _classify_symbol(raw)
 
 
-def _classify_word(raw: str) -> Token:
+def _classify_word(raw: str) -> Plain:
     word = raw.lower() if raw.isascii() else raw.translate(_ASCII_LOWER)
     if _NATIONAL.fullmatch(word):
-        return Token(Kind.PARAMETER, raw)
-    return Token(Kind.KEYWORD if word in KEYWORDS else Kind.NAME, _CONTROL.sub("\ufffd", word))
+        return (Kind.PARAMETER, raw)
+    return (Kind.KEYWORD if word in KEYWORDS else Kind.NAME, _CONTROL.sub("\ufffd", word))
 
 
-def _classify_symbol(raw: str) -> Token:
+def _classify_symbol(raw: str) -> Plain:
     if raw in _PUNCTUATION:
-        return Token(Kind.PUNCTUATION, raw)
+        return (Kind.PUNCTUATION, raw)
     if raw.startswith(("--", "/*")):
-        return Token(Kind.COMMENT, raw)
+        return (Kind.COMMENT, raw)
     if raw[0] == "@" and raw[1:].isdigit():
-        return Token(Kind.ALIAS, raw)
-    return Token(Kind.OPERATOR, "<>" if raw == "!=" else raw)
+        return (Kind.ALIAS, raw)
+    return (Kind.OPERATOR, "<>" if raw == "!=" else raw)
 
 
 def _unquote(raw: str) -> str:
@@ -226,16 +234,6 @@ def _unquote(raw: str) -> str:
 
 
 _PUNCTUATION = frozenset({"(", ")", "[", "]", ",", ".", "..", ";", "::"})
-# Up to which length tokens of a kind are remembered. Strings and comments never are.
-_KEPT = {
-    Kind.NAME: 64,
-    Kind.KEYWORD: 64,
-    Kind.OPERATOR: 64,
-    Kind.PUNCTUATION: 64,
-    Kind.ALIAS: 64,
-    Kind.NUMBER: 4,
-    Kind.PARAMETER: 4,
-}
 token = _Memo().__getitem__
 """The token of a raw text."""
 
@@ -246,7 +244,7 @@ def lex(text: str) -> list[Token]:
     >>> [token.text for token in lex('SELECT "a", "B", $$c$$ /* d */ <> -1')]
     ['select', 'a', ',', '"B"', ',', '$$c$$', '/* d */', '<>', '-', '1']
     """
-    return list(map(token, raws(text)))
+    return [Token(*token(raw)) for raw in raws(text)]
 
 
 # --- texts of tokens ---------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from pgiostat.fingerprint.lexer import PLACEHOLDER, Kind, Token
+from pgiostat.fingerprint.lexer import PLACEHOLDER, Kind, Plain
 from pgiostat.fingerprint.words import CONSTANTS, EXPECTS, KEEPS_CONSTANT, STARTS_OPERAND
 
 __all__ = ["SIGNS", "fold", "placeholders"]
@@ -12,7 +12,7 @@ _CLOSES = frozenset({")", "]", "."})
 _EXTRACT = ["extract", "("]
 
 
-def fold(tokens: Iterable[Token]) -> tuple[list[Kind], list[str]]:  # noqa: C901, PLR0912 - one loop: each call costs a token as much again
+def fold(tokens: Iterable[Plain]) -> tuple[list[Kind], list[str]]:  # noqa: C901, PLR0912 - one loop: each call costs a token as much again
     """Return kinds and texts without semicolons and literals: each becomes a ?, its sign goes."""
     kinds: list[Kind] = []
     texts: list[str] = []
@@ -81,21 +81,21 @@ def ends_operand(kind: Kind, text: str) -> bool:
     return kind is not Kind.OPERATOR
 
 
-def placeholders(tokens: list[Token]) -> list[Token]:
+def placeholders(tokens: list[Plain]) -> list[Plain]:
     """Tell the placeholder ? from the jsonb operator, which stands between two operands."""
     told = list(tokens)
     operand = False
     for position, (kind, text) in enumerate(tokens):
         placeholder = kind is Kind.OPERATOR and text == PLACEHOLDER
         if placeholder and not (operand and _starts_operand(tokens, position + 1)):
-            told[position] = Token(Kind.PARAMETER, text)
+            told[position] = (Kind.PARAMETER, text)
             operand = True
         else:
             operand = ends_operand(kind, text)
     return told
 
 
-def _starts_operand(tokens: list[Token], position: int) -> bool:
+def _starts_operand(tokens: list[Plain], position: int) -> bool:
     if position >= len(tokens):
         return False
     kind, text = tokens[position]
