@@ -1,6 +1,6 @@
 # Everything runs from here. Needed: Python 3.11 or later, and make.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test check lint types contracts docs docs-check matrix docker bench fuzz lock clean
+.PHONY: help demo demo-clean test check lint types contracts docs docs-check matrix docker bench fuzz kill lock clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -64,6 +64,9 @@ bench: $(VENV)/dev.installed ## measure, side by side in one run
 
 fuzz: $(VENV)/dev.installed ## read many texts that nobody would send
 	FUZZ_EXAMPLES=50000 $(BIN)/pytest -q -p no:randomly tests/test_scanner.py tests/test_fingerprint.py tests/test_features.py
+
+kill: $(VENV)/dev.installed ## kill a collector 200 times, and look what is left
+	KILLS=200 $(BIN)/pytest -q tests/test_history_kill.py
 
 lock: $(VENV)/dev.installed ## make requirements/ anew from pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) --extra demo -o requirements/demo.txt pyproject.toml

@@ -6,16 +6,15 @@ Everything that takes time or may fail goes through here, so that nothing else h
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from pgiostat.collector import Collector, StatementKey, monotonic
 from pgiostat.delta import Delta, diff
 from pgiostat.errors import PgiostatError
-from pgiostat.rank import Names, Statement
+from pgiostat.rank import Describe, Names
 from pgiostat.server import Session, connect
 from pgiostat.snapshot import Snapshot
 
-__all__ = ["Describe", "Sampler", "Tick", "Wait", "learn"]
+__all__ = ["Sampler", "Tick", "Wait", "learn"]
 
 PERMANENT = frozenset(
     {"dsn-invalid", "password-wrong", "role-missing", "database-missing", "no-privilege"}
@@ -31,13 +30,6 @@ KEPT_STATEMENTS = 50_000
 
 Wait = Callable[[float], bool]
 """Wait some seconds; True if the loop shall end.  An Event's wait is one."""
-
-
-class Describe(Protocol):
-    """Says what a statement is from its text."""
-
-    def __call__(self, text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
-        """Return the normalized text, its fingerprint and its category."""
 
 
 def learn(names: Names, describe: Describe, texts: Mapping[StatementKey, str | bytes]) -> None:

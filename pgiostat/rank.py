@@ -7,6 +7,7 @@ to the server's own total: rows + rest + pgiostat itself + unattributed.
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ __all__ = [
     "OWN",
     "By",
     "Counted",
+    "Describe",
     "Names",
     "RankRow",
     "Ranking",
@@ -81,6 +83,13 @@ class Statement:
     category: str
     opens: str = ""
     moves: str = ""
+
+
+class Describe(Protocol):
+    """Says what a statement is from its text."""
+
+    def __call__(self, text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
+        """Return the normalized text, its fingerprint and its category."""
 
 
 @dataclass(slots=True)

@@ -8,11 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from threading import Event
 
-from pgiostat.collect import Describe, Sampler, Tick
+from pgiostat.collect import Sampler, Tick
 from pgiostat.delta import Delta
 from pgiostat.errors import PgiostatError
 from pgiostat.history.seal import is_due
 from pgiostat.history.writer import Writer
+from pgiostat.rank import Describe
 
 __all__ = ["Recorder", "Said"]
 

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from pgiostat.collect import Describe, learn
+from pgiostat.collect import learn
 from pgiostat.collector import Collector, StatementKey
 from pgiostat.delta import Delta, since_reset
 from pgiostat.errors import PgiostatError
-from pgiostat.rank import Names
+from pgiostat.rank import Describe, Names
 from pgiostat.server import connect
 
 __all__ = ["Survey", "survey"]

@@ -128,7 +128,7 @@ def test_a_server_is_collected_and_reported(database: str, tmp_path: Path) -> No
         fill(other, "parcel", 1_000)
     command = [
         sys.executable, "-m", "pgiostat", "collect", database, "--label", "prod",
-        "--interval", "0.5", "--for", "3s", "--history", str(root),
+        "--interval", "0.5", "--for", "2s", "--history", str(root),
     ]  # fmt: skip
     collector = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     with client(database) as other:

@@ -15,7 +15,7 @@ from pgiostat.cli import history, rules
 from pgiostat.errors import ExitStatus, PgiostatError
 
 if TYPE_CHECKING:
-    from pgiostat.collect import Describe
+    from pgiostat.rank import Describe
     from pgiostat.watch.batch import Options
 
 __all__ = ["app", "main"]

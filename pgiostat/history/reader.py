@@ -13,14 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pgiostat.collect import Describe
 from pgiostat.cost import FIELDS
 from pgiostat.engine import DuckDB, Engine, Source, text_of
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.files import files
 from pgiostat.history.layout import Layout, check
 from pgiostat.history.schema import ROLLUP, SCHEMAS
-from pgiostat.rank import OWN, Counted, Names, Statement
+from pgiostat.rank import OWN, Counted, Describe, Names, Statement
 
 __all__ = ["History", "Seen", "Watched", "Window"]
 
