@@ -89,3 +89,21 @@ def test_help_lists_the_commands(arguments: list[str]) -> None:
 def test_the_version_is_told() -> None:
     done = pgiostat("--version")
     assert (done.returncode, done.stdout) == (0, f"pgiostat {__version__}\n")
+
+
+def test_a_statement_may_begin_with_a_comment() -> None:
+    done = pgiostat("rules", "test", "-- name: Newest :one\nSELECT max(rev) FROM t")
+    assert (done.returncode, done.stdout.split()[0]) == (0, "version")
+
+
+def test_output_that_cannot_be_written_is_an_error_without_a_traceback() -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        done = subprocess.run(
+            [sys.executable, "-m", "pgiostat", "rules", "show"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    told = "pgiostat: error: could not write the output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, told)

@@ -34,7 +34,7 @@ NORMALIZED = [
     # lists
     ("SELECT a FROM t WHERE id IN (1, 2, 3)", "select a from t where id in (?)"),
     ("SELECT a FROM t WHERE id IN ($1 /*, ... */)", "select a from t where id in (?)"),
-    ("SELECT a FROM t WHERE id NOT IN ($1::int, $2::int)", "select a from t where id not in (?::int)"),
+    ("SELECT a FROM t WHERE id NOT IN ($1::int, $2::int)", "select a from t where id not in (?)"),
     ("SELECT a FROM t WHERE (x, y) IN ((1, 2), (3, 4))", "select a from t where (x, y) in ((?, ?))"),
     ("SELECT a FROM t WHERE id IN (b, c, 1)", "select a from t where id in (b, c, ?)"),
     ("SELECT ARRAY[1, 2], ARRAY[[1, 2], [3, 4]]", "select array[?], array[[?]]"),

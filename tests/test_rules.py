@@ -213,10 +213,16 @@ MISTAKES = [
     (RULE + "when = { queryid = 'x' }\n", "rules-value", 'line 5: "queryid" must be a whole number'),
     (RULE + "when = { block = { limit = 1 } }\n", "rules-value", 'line 5: "limit" must be true or false'),
     (RULE + "when = { block = 1 }\n", "rules-value", 'line 5: "block" must be a table, block = { … }'),
+    (RULE + "when = {}\n", "rules-value", 'line 5: "when" must not be empty: it would match everything'),
+    (RULE + "when = { wrapper = 'xx' }\n", "rules-value", 'line 5: "wrapper" can never be "xx"'),
+    (RULE + "when = { block = { order_dir = 'up' } }\n", "rules-value", 'line 5: "order_dir" can never be "up"'),
+    (RULE + "when = { block = { max_columns = -3 } }\n", "rules-value", 'line 5: "max_columns" must not be negative'),
+    (RULE.replace('"b"', '"hidden"') + "when = { tag = 'x' }\n", "rules-value", 'line 4: a rule cannot give the category "hidden"'),
+    ("schema = true\n", "rules-schema", "line 1: schema is not 1"),
     ("schema = 1\n[vocab]\nkeys = 'id'\n", "rules-value", 'line 3: "keys" must be a list of names'),
     ("schema = 1\nvocab = 1\n", "rules-value", 'line 2: "vocab" must be a table, [vocab]'),
     ("schema = 1\nrule = 1\n", "rules-value", "line 2: each rule must be a table, [[rule]]"),
-    (RULE + "when = {}\n" + RULE[11:] + "when = { x = 1 }", "rules-key", 'line 9: "x" is not a key of "when"'),
+    (RULE + "when = { tag = 'x' }\n" + RULE[11:] + "when = { x = 1 }", "rules-key", 'line 9: "x" is not a key of "when"'),
 ]  # fmt: skip
 
 
@@ -248,8 +254,15 @@ def test_a_bad_regular_expression_is_told_with_its_reason(tmp_path: Path) -> Non
 
 def test_a_file_that_is_no_toml_is_told_with_the_parsers_reason(tmp_path: Path) -> None:
     with pytest.raises(PgiostatError) as raised:
-        load(write(tmp_path, "schema = \n"))
+        load(write(tmp_path, "schema = 1\nkeys = \n"))
     assert raised.value.slug == "rules-toml"
+    assert raised.value.message == f"{tmp_path}/mine.toml, line 2: Invalid value"
+
+
+def test_a_file_of_a_windows_editor_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes(b"\xef\xbb\xbfschema = 1\r\n")
+    assert load(path).categories == builtin().categories
 
 
 def test_a_file_that_cannot_be_read_is_told_by_its_name(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -187,8 +188,7 @@ def _until_nobody_reads() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        # Python must not flush into it once more at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
 
 
 def _describe(path: Path | None) -> "Describe":
@@ -259,13 +259,37 @@ def main() -> NoReturn:
         status = error.status
     except KeyboardInterrupt:
         status = ExitStatus.INTERRUPTED
+    except OSError as error:
+        print(_unwritable(error).report(), file=sys.stderr)  # noqa: T201 - the same
+        status = ExitStatus.ERROR
+        _forget_output()
     sys.exit(status)
+
+
+def _unwritable(error: OSError) -> PgiostatError:
+    return PgiostatError(
+        f"could not write the output: {error.strerror or error}", slug="output-unwritable"
+    )
+
+
+def _forget_output() -> None:
+    """Python must not flush standard output once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+_COMMENT = re.compile(r"--\s")
 
 
 def _run() -> int:
     arguments = sys.argv[1:] or ["--help"]
+    # A statement that begins with a comment is no option.
+    comment = next((n for n, text in enumerate(arguments) if _COMMENT.match(text)), None)
+    if comment is not None and "--" not in arguments:
+        arguments = [*arguments[:comment], *arguments[comment + 1 :], "--", arguments[comment]]
     try:
-        return app(arguments, prog_name="pgiostat", standalone_mode=False) or ExitStatus.DONE
+        status = app(arguments, prog_name="pgiostat", standalone_mode=False) or ExitStatus.DONE
+        sys.stdout.flush()
+        return int(status)
     except _UsageError as error:
         raise _usage(error) from None
     except typer.Abort:

@@ -30,6 +30,7 @@ def tags(text: str) -> Names:
         tags.add(inner.strip()[:MAX_TAG])
         for pair in inner.split(","):
             key, equals, value = pair.strip().partition("=")
-            if equals and value.startswith("'") and value.endswith("'"):
-                tags.add(f"{unquote(key)}={unquote(value[1:-1])}"[:MAX_TAG])
+            if equals:
+                plain_value = value.strip().removeprefix("'").removesuffix("'")
+                tags.add(f"{unquote(key.strip())}={unquote(plain_value)}"[:MAX_TAG])
     return frozenset(tags)

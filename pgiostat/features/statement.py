@@ -127,6 +127,10 @@ def _collect(walk: Walk, draft: Draft) -> None:
         elif table.function:
             draft.add("calls", ".".join(map(plain, table.parts)))
     note_selected(walk, draft, draft.clauses.get("select", []))
+    if walk.texts[max(draft.block.start - 2, 0) : draft.block.start] == ["exists", "("]:
+        # What EXISTS selects is never shown: SELECT 1, SELECT * and SELECT id are the same.
+        draft.sets.pop("projects", None)
+        draft.star = False
     for clause, positions in draft.clauses.items():
         if clause in {"where", "on", "having"}:
             note_conditions(walk, draft, positions)

@@ -74,7 +74,8 @@ def _refer(reader: Reader, texts: list[str]) -> None:
         if before in {".", "::", "as"} or after in {"(", "=>"} or target or place.clause == "into":
             continue
         label = _label(place.block, word)
-        if label and not reader.follows_operand(position):
+        locked = before == "of" and place.clause == "for"  # FOR UPDATE OF x
+        if label and (locked or not reader.follows_operand(position)):
             texts[position] = label
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from pgiostat.fingerprint.lexer import PLACEHOLDER
+from pgiostat.fingerprint.words import KEYWORDS
 
 __all__ = ["collapse"]
 
@@ -37,7 +38,7 @@ def collapse(texts: list[str]) -> list[str]:
             stack[-1].commas.append(len(out))
         elif text in _CLOSED and len(stack) > 1:
             closed = stack.pop()
-            if closed.constants and closed.commas:
+            if closed.constants:
                 _merge_constants(out, closed)
             out.append(text)
             if closed.row:
@@ -74,32 +75,38 @@ def _merge_row(out: list[str], row: _List, outer: _List) -> None:
 
 
 def _merge_constants(out: list[str], closed: _List) -> None:
-    """Keep one of each constant of a list, if it holds nothing else."""
-    items = out[closed.start + 1 :]
-    if set(items) != {PLACEHOLDER, ","}:
-        edges = [closed.start, *closed.commas, len(out)]
-        parts = dict.fromkeys(tuple(out[a + 1 : b]) for a, b in pairwise(edges))
-        if not all(map(_is_constant, parts)):
-            return
-        items = []
-        for part in parts:
-            items += [*part, ","]
-        out[closed.start + 1 :] = items[:-1]
-    else:
-        out[closed.start + 1 :] = [PLACEHOLDER]
+    """Make a list that holds nothing but constants one of them; each shape of row stays.
+
+    PostgreSQL 18 squashes such a list with all casts in it, if it has more than one item.
+    """
+    edges = [closed.start, *closed.commas, len(out)]
+    parts = dict.fromkeys(tuple(out[a + 1 : b]) for a, b in pairwise(edges))
+    if not all(map(_is_constant, parts)):
+        return
+    kept = dict.fromkeys(part if part[0] in _ROWS else (PLACEHOLDER,) for part in parts)
+    items: list[str] = []
+    for part in kept:
+        items += [*part, ","]
+    out[closed.start + 1 :] = items[:-1]
 
 
 def _is_constant(item: tuple[str, ...]) -> bool:
     """Tell whether an item is a placeholder, perhaps of a named type or cast to one."""
+    if item[:4] == _CAST and item[-1] == ")":
+        return True
     cast = False
     for text, after in pairwise((*item, "")):
         if text == "::":
             cast = True
         elif text in {PLACEHOLDER, ","}:
             cast = False
-        elif text not in _IN_CONSTANTS and not cast and after != PLACEHOLDER:
+        elif text in _IN_CONSTANTS or cast:
+            continue
+        elif after != PLACEHOLDER or text in KEYWORDS:
             return False
     return PLACEHOLDER in item
 
 
+_CAST = ("cast", "(", PLACEHOLDER, "as")
+_ROWS = frozenset({"(", "[", "row", "array"})
 _IN_CONSTANTS = frozenset({"(", ")", "[", "]", "array", "row", "."})

@@ -20,6 +20,8 @@ _NO_NAME = frozenset({"all", "transaction", ""})
 _SET_OPTIONS = frozenset({"session", "local"})
 _SET_KEPT = frozenset({"transaction", "constraints", "characteristics"})
 _ALTERED = frozenset({"system", "role", "user", "database"})
+_ROUTINES = frozenset({"function", "procedure", "routine"})
+_BODY = frozenset({"begin", "return"})
 _ROLES = frozenset({"role", "user", "group"})
 
 
@@ -41,9 +43,37 @@ def hide(kinds: list[Kind], texts: list[str]) -> None:
         _set(kinds, texts, 2 if second in _SET_OPTIONS else 1)
     elif head == "alter" and second in _ALTERED and "set" in texts and "(" not in texts:
         _set(kinds, texts, texts.index("set") + 1)
+    else:
+        _hide_within(kinds, texts)
     if head in {"create", "alter"} and second in _ROLES and "password" in texts[:-1]:
         position = texts.index("password") + 1
         _replace(kinds, texts, position, position + 1)
+
+
+def _hide_within(kinds: list[Kind], texts: list[str]) -> None:
+    head = texts[0]
+    if head in {"create", "alter"} and _ROUTINES.intersection(texts[1:4]):
+        _set_options(kinds, texts)
+    elif head in {"explain", "create"} and "execute" in texts[:-1]:
+        position = texts.index("execute") + 1
+        _replace(kinds, texts, position, position + 1)
+
+
+def _set_options(kinds: list[Kind], texts: list[str]) -> None:
+    """Replace the values of a routine's settings: SET name = value, value."""
+    position = 0
+    while "set" in texts[position:] and not _BODY.intersection(texts[:position]):
+        position = texts.index("set", position) + 1
+        equals = next((i for i, text in enumerate(texts[position:][:5]) if text in {"=", "to"}), -1)
+        if equals < 0:
+            continue
+        position += equals
+        texts[position], kinds[position] = "=", Kind.OPERATOR
+        following = "="
+        while following in {"=", ","} and position + 1 < len(texts):
+            _replace(kinds, texts, position + 1, position + 2)
+            position += 2
+            following = texts[position] if position < len(texts) else ""
 
 
 def _set(kinds: list[Kind], texts: list[str], position: int) -> None:

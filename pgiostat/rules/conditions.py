@@ -33,6 +33,7 @@ class Subject:
 
 
 Test = Callable[[Any], bool]
+WRAPPERS = ("explain", "explain_analyze", "prepare", "declare", "copy")
 
 
 class Key(NamedTuple):
@@ -102,6 +103,33 @@ def _number(key: str, value: Any) -> int:
     return value
 
 
+def _count(key: str, value: Any) -> int:
+    if _number(key, value) < 0:
+        raise Mistake("rules-value", f'"{key}" must not be negative', key=key)
+    return int(value)
+
+
+def _word(*allowed: str) -> Callable[[str, Any, Vocabulary], Test]:
+    """One of a few words, or a glob that matches one of them."""
+
+    def test(key: str, value: Any, vocabulary: Vocabulary) -> Test:
+        made = _any_of(key, value, vocabulary)
+        if not isinstance(value, bool) and not any(made((word,)) for word in allowed):
+            raise Mistake(
+                "rules-value",
+                f'"{key}" can never be {_listed(value)}',
+                key=key,
+                hint=f"Values of {key}: {', '.join(allowed)}.",
+            )
+        return made
+
+    return test
+
+
+def _listed(value: Any) -> str:
+    return " or ".join(f'"{item}"' for item in (value if isinstance(value, list) else [value]))
+
+
 def _is(key: str, value: Any, _vocabulary: Vocabulary) -> Test:
     if not isinstance(value, bool):
         raise Mistake("rules-value", f'"{key}" must be true or false', key=key)
@@ -109,12 +137,12 @@ def _is(key: str, value: Any, _vocabulary: Vocabulary) -> Test:
 
 
 def _at_most(key: str, value: Any, _vocabulary: Vocabulary) -> Test:
-    most = _number(key, value)
+    most = _count(key, value)
     return lambda count: count is not None and count <= most
 
 
 def _at_least(key: str, value: Any, _vocabulary: Vocabulary) -> Test:
-    least = _number(key, value)
+    least = _count(key, value)
     return lambda count: count is None or count >= least
 
 
@@ -159,7 +187,7 @@ BLOCK_KEYS: dict[str, Key] = {
     "mentions_all": Key(lambda block: block.mentions, _all_of),
     "star": Key(lambda block: block.star, _is),
     "order_by": Key(lambda block: block.order_by, _any_of),
-    "order_dir": Key(lambda block: _known(block.order_dir), _any_of),
+    "order_dir": Key(lambda block: _known(block.order_dir), _word("asc", "desc")),
     "limit": Key(lambda block: block.limit, _is),
     "group_by": Key(lambda block: block.group_by, _any_of),
     "distinct_on": Key(lambda block: block.distinct_on, _any_of),
@@ -175,7 +203,7 @@ BLOCK_KEYS: dict[str, Key] = {
 
 STATEMENT_KEYS: dict[str, Key] = {
     "statement": Key(lambda subject: _known(subject.features.statement), _any_of),
-    "wrapper": Key(lambda subject: _known(subject.features.wrapper), _any_of),
+    "wrapper": Key(lambda subject: _known(subject.features.wrapper), _word(*WRAPPERS)),
     "writes": Key(lambda subject: subject.features.writes, _any_of),
     "reads": Key(lambda subject: subject.features.reads, _any_of),
     "calls": Key(lambda subject: subject.features.calls, _any_of),
@@ -211,6 +239,10 @@ def conditions(
     """
     if not isinstance(table, dict):
         raise Mistake("rules-value", f'"{key}" must be a table, {key} = {{ … }}', key=key)
+    if not table:
+        raise Mistake(
+            "rules-value", f'"{key}" must not be empty: it would match everything', key=key
+        )
     allow(table, [*keys, *(_NESTED if keys is STATEMENT_KEYS else ())], f'"{key}"')
     return tuple(_condition(name, value, keys, vocabulary) for name, value in table.items())
 

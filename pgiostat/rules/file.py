@@ -16,7 +16,9 @@ __all__ = ["SCHEMA", "Rule", "RulesFile", "builtin_file", "parse", "read"]
 
 SCHEMA = 1
 
+_AT = re.compile(r"\(at line (\d+), column \d+\)")
 _FILE_KEYS = ("schema", "vocab", "rule")
+_RESERVED = ("pgiostat itself", "hidden")
 _RULE_KEYS = ("name", "category", "when")
 
 
@@ -54,6 +56,13 @@ class RulesFile:
         for key in ("name", "category"):
             if not isinstance(table.get(key), str) or not table[key]:
                 raise Mistake("rules-value", f'a rule needs a "{key}", a text', key=key)
+        if table["category"] in _RESERVED or not table["category"].isprintable():
+            raise Mistake(
+                "rules-value",
+                f'a rule cannot give the category "{table["category"]}"',
+                key="category",
+                hint=f"Reserved are {', '.join(_RESERVED)}.",
+            )
         when = conditions("when", table.get("when"), STATEMENT_KEYS, vocabulary)
         return Rule(table["name"], table["category"], when, self.name)
 
@@ -86,7 +95,7 @@ def read(path: str | Path) -> RulesFile:
     Raises PgiostatError rules-file if it cannot be read, and as parse does.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         message = f'could not read rules file "{path}": {reason}'
@@ -108,7 +117,10 @@ def parse(name: str, text: str) -> RulesFile:
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise PgiostatError(f"{name}: {error}", slug="rules-toml") from None
+        place = _AT.search(str(error))
+        where = f"{name}, line {place[1]}" if place else name
+        told = _AT.sub("", str(error)).strip()
+        raise PgiostatError(f"{where}: {told}", slug="rules-toml") from None
     try:
         _check(tables)
     except Mistake as wrong:
@@ -118,7 +130,7 @@ def parse(name: str, text: str) -> RulesFile:
 
 def _check(tables: dict[str, Any]) -> None:
     allow(tables, _FILE_KEYS, "a rules file")
-    if tables.get("schema") != SCHEMA:
+    if tables.get("schema") is not SCHEMA:
         hint = f"The first line of a rules file is: schema = {SCHEMA}"
         raise Mistake("rules-schema", f"schema is not {SCHEMA}", key="schema", hint=hint)
     vocab, rules = tables.get("vocab", {}), tables.get("rule", [])
