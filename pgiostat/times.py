@@ -35,6 +35,7 @@ def instant(text: str, now: datetime) -> datetime:
 
     Raises PgiostatError time-invalid.
 
+    >>> from datetime import UTC
     >>> noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
     >>> for text in ("-2h", "now", "yesterday 14:00", "10:30", "2026-11-20T08:00+02:00"):
     ...     print(instant(text, noon).astimezone(UTC))
