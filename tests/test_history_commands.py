@@ -122,6 +122,7 @@ def test_what_cannot_be_reported_is_said(
     assert done.stderr.startswith(f"pgiostat: error: {told}")
 
 
+@pytest.mark.pg(">= 18")  # what differs by version is tested below the command line
 def test_a_server_is_collected_and_reported(database: str, tmp_path: Path) -> None:
     root = tmp_path / "history"
     with client(database) as other:
@@ -146,6 +147,7 @@ def test_a_server_is_collected_and_reported(database: str, tmp_path: Path) -> No
     assert found["select max(id) from parcel"] > 10
 
 
+@pytest.mark.pg(">= 18")  # what differs by version is tested below the command line
 def test_a_check_reads_each_server_once(database: str) -> None:
     done = pgiostat("collect", database, "host=/nowhere", "--check", "--label", "a", "--label", "b")
     lines = done.stdout.splitlines()
