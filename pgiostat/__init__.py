@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from pgiostat.delta import Basis, Delta, Quality, diff
     from pgiostat.describe import describer
     from pgiostat.errors import PgiostatError
-    from pgiostat.rank import By, Names, Ranking, Sort
+    from pgiostat.names import Names
+    from pgiostat.rank import By, Ranking, Sort
     from pgiostat.server import connect
     from pgiostat.snapshot import Snapshot
 
@@ -54,7 +55,7 @@ _HOME = {
     "Capability": "capabilities",
     "Collector": "collector",
     "Delta": "delta",
-    "Names": "rank",
+    "Names": "names",
     "PgiostatError": "errors",
     "Quality": "delta",
     "Ranking": "rank",

@@ -7,10 +7,10 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from pgiostat.collector import Collector, StatementKey, monotonic
+from pgiostat.collector import Collector, monotonic
 from pgiostat.delta import Delta, diff
 from pgiostat.errors import PgiostatError
-from pgiostat.rank import Describe, Names
+from pgiostat.names import Describe, Names, StatementKey
 from pgiostat.server import Session, connect
 from pgiostat.snapshot import Snapshot
 

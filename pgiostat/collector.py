@@ -14,11 +14,12 @@ from psycopg import sql
 from pgiostat import counters
 from pgiostat.counters import Reading
 from pgiostat.errors import PgiostatError
+from pgiostat.names import StatementKey
 from pgiostat.rows import Rows
 from pgiostat.server import STATEMENT_TIMEOUT, Session, explain, find_extension, text_of
 from pgiostat.snapshot import Markers, Settings, Snapshot
 
-__all__ = ["SETTINGS", "Collector", "Relation", "StatementKey", "monotonic"]
+__all__ = ["SETTINGS", "Collector", "Relation", "monotonic"]
 
 SETTINGS = (
     "block_size",
@@ -43,9 +44,6 @@ TEXT_CHARACTERS = 100_000
 _IO_SINCE = 160000
 _IO_BYTES_SINCE = 180000
 _COUNT_BYTES = 8
-
-StatementKey = tuple[int, int, int]
-"""(userid, dbid, queryid): what a text belongs to."""
 
 Relation = tuple[int, str, str, str]
 """(relid of the table, schemaname, relname, part: heap, idx, toast or tidx)."""

@@ -1,7 +1,7 @@
 """What a statement is, from its text: normalized, fingerprinted, categorised; or our own."""
 
 from pgiostat import fingerprint
-from pgiostat.rank import OWN, Describe, Statement
+from pgiostat.names import OWN, Describe, Statement
 from pgiostat.rules import Classifier, Rules, builtin
 
 __all__ = ["describer"]

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from pgiostat.delta import Delta, Quality
 from pgiostat.errors import PgiostatError
-from pgiostat.rank import HIDDEN, Ranking
+from pgiostat.names import HIDDEN
+from pgiostat.rank import Ranking
 from pgiostat.units import format_count, format_duration, format_share
 
 __all__ = ["Notice", "notices"]

@@ -5,9 +5,8 @@ to the server's own total: rows + rest + pgiostat itself + unattributed.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,30 +14,18 @@ import numpy.typing as npt
 from pgiostat import counters
 from pgiostat.cost import FIELDS, ReadCost, relation_amounts, statement_amounts
 from pgiostat.delta import Basis, Delta
+from pgiostat.names import HIDDEN, OTHER, OWN, Names, Statement
 from pgiostat.rows import Counts
 
 __all__ = [
-    "HIDDEN",
-    "OTHER",
-    "OWN",
     "By",
     "Counted",
-    "Describe",
-    "Names",
     "RankRow",
     "Ranking",
     "Sort",
-    "Statement",
     "rank",
     "rank_counted",
 ]
-
-OTHER = "other"
-"""Category of what no rule knows."""
-OWN = "pgiostat itself"
-"""Category of our own statements, whoever runs them."""
-HIDDEN = "hidden"
-"""Category of statements that our role may not see."""
 
 
 class By(StrEnum):
@@ -69,71 +56,6 @@ _MEASURE: dict[Sort, Callable[[ReadCost], float | None]] = {
     Sort.CALLS: lambda cost: cost.calls,
     Sort.PER_CALL: lambda cost: cost.blocks_per_call,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """What is known of a statement apart from its numbers.
-
-    text: normalized.  opens, moves: the cursor that it declares, or fetches from.
-    """
-
-    text: str
-    fingerprint: str
-    category: str
-    opens: str = ""
-    moves: str = ""
-
-
-class Describe(Protocol):
-    """Says what a statement is from its text."""
-
-    def __call__(self, text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
-        """Return the normalized text, its fingerprint and its category."""
-
-
-@dataclass(slots=True)
-class Names:
-    """What ids mean: statements by (userid, dbid, queryid), the rest by oid.
-
-    relations: (relid of the table, schemaname, relname, part).
-    """
-
-    statements: dict[tuple[int, int, int], Statement] = field(default_factory=dict)
-    databases: dict[int, str] = field(default_factory=dict)
-    roles: dict[int, str] = field(default_factory=dict)
-    relations: dict[int, tuple[int, str, str, str]] = field(default_factory=dict)
-    cursors: dict[tuple[int, int, str], set[str]] = field(default_factory=dict)
-
-    def learn(self, key: tuple[int, int, int], statement: Statement) -> None:
-        """Keep what is known of a statement; a cursor's categories outlive its DECLARE."""
-        self.statements[key] = statement
-        if statement.opens:
-            userid, dbid, _ = key
-            opened = self.cursors.setdefault((userid, dbid, statement.opens), set())
-            opened.add(statement.category)
-
-    def statement(self, key: tuple[int, int, int]) -> Statement | None:
-        """Return what is known of a statement.
-
-        The reads of a cursor are counted at its FETCH, which names nothing but the cursor: it is
-        of the category of the DECLAREs of that name by the same role in the same database, if
-        they all agree.
-        """
-        known = self.statements.get(key)
-        if known is None or not known.moves or known.category != OTHER:
-            return known
-        userid, dbid, _ = key
-        opened = self.cursors.get((userid, dbid, known.moves), set())
-        return replace(known, category=next(iter(opened))) if len(opened) == 1 else known
-
-    def database(self, oid: int) -> str:
-        """Return a database's name, or what its oid says."""
-        return self.databases.get(oid, "(shared catalogs)" if oid == 0 else f"oid {oid}")
-
-    def role(self, oid: int) -> str:
-        """Return a role's name, or its oid."""
-        return self.roles.get(oid, f"oid {oid}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pgiostat.delta import Delta
 from pgiostat.errors import PgiostatError
 from pgiostat.history.seal import is_due
 from pgiostat.history.writer import Writer
-from pgiostat.rank import Describe
+from pgiostat.names import Describe
 
 __all__ = ["Recorder", "Said"]
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from pgiostat.collect import learn
-from pgiostat.collector import Collector, StatementKey
+from pgiostat.collector import Collector
 from pgiostat.delta import Delta, since_reset
 from pgiostat.errors import PgiostatError
-from pgiostat.rank import Describe, Names
+from pgiostat.names import Describe, Names, StatementKey
 from pgiostat.server import connect
 
 __all__ = ["Survey", "survey"]

@@ -19,7 +19,7 @@ from pgiostat.history.files import files
 from pgiostat.history.layout import Layout
 from pgiostat.history.seal import seal
 from pgiostat.history.writer import Writer
-from pgiostat.rank import Names, Statement
+from pgiostat.names import Names, Statement
 from tests.readings import reading
 
 KNOWN = Names({(10, 5, 1): Statement("select 1", "1:aa", "other")}, {5: "app"}, {10: "api"})

@@ -9,7 +9,7 @@ from pgiostat import collect
 from pgiostat.collect import Sampler, Tick
 from pgiostat.delta import Quality
 from pgiostat.errors import PgiostatError
-from pgiostat.rank import Statement
+from pgiostat.names import Statement
 from pgiostat.snapshot import Snapshot
 from tests.readings import at, reading
 

@@ -16,7 +16,7 @@ from pgiostat.collecting import targets
 from pgiostat.delta import diff
 from pgiostat.errors import PgiostatError
 from pgiostat.history.writer import Writer
-from pgiostat.rank import Names, Statement
+from pgiostat.names import Names, Statement
 from pgiostat.times import duration, instant
 from tests.readings import at, reading
 from tests.test_cli import pgiostat

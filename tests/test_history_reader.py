@@ -16,7 +16,8 @@ from pgiostat.history.layout import Layout
 from pgiostat.history.reader import History, Window, whole_hours
 from pgiostat.history.seal import seal
 from pgiostat.history.writer import Writer
-from pgiostat.rank import OWN, By, Counted, Names, Statement, rank, rank_counted
+from pgiostat.names import OWN, Names, Statement
+from pgiostat.rank import By, Counted, rank, rank_counted
 from pgiostat.record import Recorder
 from tests.conftest import MakeServer
 from tests.readings import at, reading, server

@@ -18,7 +18,7 @@ from pgiostat.history.layout import Layout
 from pgiostat.history.schema import ROLLUP, SCHEMAS, SUMMED, TOLD_ONCE
 from pgiostat.history.seal import hourly, is_due, seal
 from pgiostat.history.writer import Writer
-from pgiostat.rank import Names, Statement
+from pgiostat.names import Names, Statement
 from tests.readings import WITHOUT_TOPLEVEL, at, reading
 
 TEXTS = Names(

@@ -23,7 +23,7 @@ from pgiostat.history.encode import server_id, sids
 from pgiostat.history.files import files
 from pgiostat.history.layout import Layout, check
 from pgiostat.history.writer import Writer
-from pgiostat.rank import Names, Statement
+from pgiostat.names import Names, Statement
 from pgiostat.snapshot import Snapshot
 from tests.readings import MODERN, WITHOUT_SINCE, WITHOUT_TOPLEVEL, at, reading, server
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from pgiostat.capabilities import capabilities
 from pgiostat.delta import Delta, diff
 from pgiostat.errors import PgiostatError
+from pgiostat.names import HIDDEN, OTHER, OWN, Names, Statement
 from pgiostat.notices import notices
-from pgiostat.rank import HIDDEN, OTHER, OWN, By, Names, Ranking, Sort, Statement, rank
+from pgiostat.rank import By, Ranking, Sort, rank
 from tests.readings import WITHOUT_TOPLEVEL, at, reading, server, settings
 
 Record = Mapping[str, Any]

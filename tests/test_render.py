@@ -10,8 +10,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from pgiostat.delta import diff
+from pgiostat.names import Names, Statement
 from pgiostat.notices import Notice
-from pgiostat.rank import By, Names, Ranking, Statement, rank
+from pgiostat.rank import By, Ranking, rank
 from pgiostat.render import text
 from pgiostat.render.csvform import CsvWriter, header, heading_of
 from pgiostat.render.jsonform import JsonWriter

@@ -13,7 +13,8 @@ import pytest
 from pgiostat.collect import Sampler
 from pgiostat.describe import describer
 from pgiostat.fingerprint import is_own
-from pgiostat.rank import OWN, By
+from pgiostat.names import OWN
+from pgiostat.rank import By
 from pgiostat.watch import batch
 from tests.conftest import MakeServer
 from tests.servers import Server

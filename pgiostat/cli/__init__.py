@@ -1,6 +1,5 @@
 """The command line: parse, call one function, print, exit."""
 
-import math
 import os
 import re
 import sys
@@ -12,18 +11,16 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from pgiostat import __version__
-from pgiostat.cli import history, rules
+from pgiostat.cli import history, options, rules
+from pgiostat.cli.collect import collect
 from pgiostat.errors import ExitStatus, PgiostatError
 
 if TYPE_CHECKING:
-    from pgiostat.rank import Describe
     from pgiostat.watch.batch import Options
 
 __all__ = ["app", "main"]
 
-SHORTEST_INTERVAL_SECONDS = 0.1
 LONGEST_INTERVAL_SECONDS = 86_400
-TOP_ON_SCREEN = 20
 
 app = typer.Typer(
     name="pgiostat",
@@ -51,29 +48,6 @@ def root(
     """Say which kinds of query cost a PostgreSQL server its reads, and how sure that is."""
 
 
-def _choice(name: str, value: str, allowed: list[str]) -> str:
-    """Return a value that is one of a few, or end with what is allowed."""
-    if value not in allowed:
-        raise PgiostatError(
-            f'invalid value for --{name}: "{value}"',
-            hint=f"Allowed are {', '.join(allowed)}.",
-            slug="option-invalid",
-            status=ExitStatus.USAGE,
-        )
-    return value
-
-
-def _within(name: str, value: float, low: float, high: float = math.inf) -> None:
-    if not low <= value <= high:
-        allowed = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
-        raise PgiostatError(
-            f"invalid value for --{name}: {value:g}",
-            hint=f"It must be {allowed}.",
-            slug="option-invalid",
-            status=ExitStatus.USAGE,
-        )
-
-
 @app.command()
 def watch(
     dsn: Annotated[
@@ -98,38 +72,11 @@ def watch(
         ),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Show one interval, then end.")] = False,
-    by: Annotated[
-        str,
-        typer.Option(
-            help="Rank by category, fingerprint, statement, relation, database or user.",
-            metavar="WHAT",
-        ),
-    ] = "category",
-    sort: Annotated[
-        str,
-        typer.Option(
-            help="Greatest first: reads, time, temp, calls or per-call.", metavar="MEASURE"
-        ),
-    ] = "reads",
-    top: Annotated[
-        int | None,
-        typer.Option(
-            help="Rows to show, the rest as one; 20 for text, all for csv and json.",
-            metavar="N",
-            show_default=False,
-        ),
-    ] = None,
-    output: Annotated[
-        str, typer.Option("--format", help="text, csv or json.", metavar="FORM")
-    ] = "text",
-    rules: Annotated[
-        Path | None,
-        typer.Option(
-            help="Rules file for your own categories, before the built-in ones.",
-            metavar="FILE",
-            show_default=False,
-        ),
-    ] = None,
+    by: Annotated[str, options.by_option(*options.LIVE)] = "category",
+    sort: options.Sorted = "reads",
+    top: options.Top = None,
+    output: Annotated[str, options.format_option("text", "csv", "json")] = "text",
+    rules: options.RulesFile = None,
     label: Annotated[
         str,
         typer.Option(help="The server's name in the output.", metavar="NAME", show_default=False),
@@ -143,41 +90,36 @@ def watch(
     from pgiostat.rank import By, Sort
     from pgiostat.watch.batch import Form, Options
 
-    _within("interval", interval, SHORTEST_INTERVAL_SECONDS, LONGEST_INTERVAL_SECONDS)
-    if once and count not in (None, 1):
-        raise PgiostatError(
-            "--once and --count cannot be used together",
-            slug="option-invalid",
-            status=ExitStatus.USAGE,
-        )
-    if count is not None:
-        _within("count", count, 1)
-    if top is not None:
-        _within("top", top, 1)
-    form = Form(_choice("format", output, [form.value for form in Form]))
-    _watch(
-        dsn,
-        Options(
-            interval=interval,
-            count=1 if once else count,
-            by=By(_choice("by", by, [by.value for by in By])),
-            sort=Sort(_choice("sort", sort, [sort.value for sort in Sort])),
-            top=top if top is not None or form is not Form.TEXT else TOP_ON_SCREEN,
-            form=form,
-            label=label,
-        ),
-        rules,
+    options.within(
+        "interval", interval, options.SHORTEST_INTERVAL_SECONDS, LONGEST_INTERVAL_SECONDS
     )
+    if once and count not in (None, 1):
+        options.refuse("--once and --count cannot be used together")
+    if count is not None:
+        options.within("count", count, 1)
+    if top is not None:
+        options.within("top", top, 1)
+    form = options.choice("format", output, Form)
+    asked = Options(
+        interval=interval,
+        count=1 if once else count,
+        by=options.choice("by", by, By),
+        sort=options.choice("sort", sort, Sort),
+        top=top if top is not None or form is not Form.TEXT else options.TOP_ON_SCREEN,
+        form=form,
+        label=label,
+    )
+    _watch(dsn, asked, rules)
 
 
-def _watch(dsn: str, options: "Options", rules: Path | None) -> None:
+def _watch(dsn: str, asked: "Options", rules: Path | None) -> None:
     from threading import Event
 
     from pgiostat.watch import batch
 
     stop = Event()
     with batch.stopping(stop) as happened, _until_nobody_reads():
-        batch.run(dsn, options, _describe(rules), stop=stop)
+        batch.run(dsn, asked, options.describe(rules), stop=stop)
     if happened:
         raise typer.Exit(happened[0])
 
@@ -189,13 +131,6 @@ def _until_nobody_reads() -> Iterator[None]:
         yield
     except BrokenPipeError:
         _forget_output()
-
-
-def _describe(path: Path | None) -> "Describe":
-    from pgiostat.describe import describer
-    from pgiostat.rules import load
-
-    return describer(None if path is None else load(path))
 
 
 @app.command()
@@ -218,7 +153,7 @@ def demo(
     """Run the main job on a PostgreSQL of its own: data, a sync workload, and watch on it."""
     from pgiostat.lab import demo as lab_demo
 
-    _within("seconds", seconds, 1, LONGEST_INTERVAL_SECONDS)
+    options.within("seconds", seconds, 1, LONGEST_INTERVAL_SECONDS)
     status = lab_demo.run(
         clean=clean,
         seconds=seconds,
@@ -229,7 +164,7 @@ def demo(
         raise typer.Exit(status)
 
 
-app.command()(history.collect)
+app.command()(collect)
 app.command()(history.report)
 app.add_typer(rules.app, name="rules")
 

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.cli import options
+from pgiostat.errors import PgiostatError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from pgiostat.rules import Rules
 
 __all__ = ["app"]
@@ -23,37 +22,6 @@ app = typer.Typer(
 )
 
 TOP_OTHERS = 10
-
-_Rules = Annotated[
-    Path | None,
-    typer.Option(
-        "--rules",
-        help="Rules file, before the built-in rules.",
-        metavar="FILE",
-        show_default=False,
-    ),
-]
-
-
-def _console() -> "Console":
-    import shutil
-
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console.width = shutil.get_terminal_size((120, 0)).columns
-    return console
-
-
-def _loaded(path: Path | None) -> "Rules":
-    from pgiostat.rules import builtin, load
-
-    return builtin() if path is None else load(path)
-
-
-def _usage(message: str, hint: str) -> PgiostatError:
-    return PgiostatError(message, hint=hint, slug="option-invalid", status=ExitStatus.USAGE)
 
 
 @app.command()
@@ -128,14 +96,14 @@ def show(
             show_default=False,
         ),
     ] = None,
-    rules: _Rules = None,
+    rules: options.RulesFile = None,
 ) -> None:
     """Show the rules in force, in the order in which they are tried."""
     from pgiostat.render import rules as render
 
-    ruled = _loaded(rules)
+    ruled = options.rules_of(rules)
     if name is None:
-        _console().print(render.listed(ruled))
+        options.console().print(render.listed(ruled))
         return
     is_list = name.startswith("@")
     found = render.one_list(ruled, name[1:]) if is_list else render.one_rule(ruled, name)
@@ -145,7 +113,7 @@ def show(
             hint="pgiostat rules show names them all.",
             slug="rule-missing",
         )
-    _console().print(found, soft_wrap=True)
+    options.console().print(found, soft_wrap=True)
 
 
 _IS_DSN = re.compile(r"postgres(ql)?://|\s*\w+\s*=")
@@ -171,7 +139,7 @@ def try_(
             show_default=False,
         ),
     ] = None,
-    rules: _Rules = None,
+    rules: options.RulesFile = None,
     top: Annotated[
         int, typer.Option(help='Statements of category "other" to show.', metavar="N")
     ] = TOP_OTHERS,
@@ -183,11 +151,11 @@ def try_(
     no rule knows.
     """
     if (subject is None) == (file is None):
-        raise _usage(
+        options.refuse(
             "a statement, a DSN or -f FILE is needed" if file is None else "both SQL and -f given",
-            "Try: pgiostat rules test 'SELECT max(version) FROM customer'",
+            hint="Try: pgiostat rules test 'SELECT max(version) FROM customer'",
         )
-    ruled = _loaded(rules)
+    ruled = options.rules_of(rules)
     if file is not None:
         _test_texts(ruled, _statements(_read(file)))
     elif subject is not None and (not subject.strip() or _IS_DSN.match(subject)):
@@ -219,7 +187,7 @@ def _test_texts(rules: "Rules", texts: list[str]) -> None:
     from pgiostat.render import rules as render
     from pgiostat.rules import Classifier, Subject
 
-    console = _console()
+    console = options.console()
     classifier = Classifier(rules)
     for number, text in enumerate(texts):
         found = classifier.classify(text)
@@ -232,7 +200,8 @@ def _test_texts(rules: "Rules", texts: list[str]) -> None:
 
 def _test_server(rules: "Rules", dsn: str, top: int) -> None:
     from pgiostat.describe import describer
-    from pgiostat.rank import OTHER, By, rank
+    from pgiostat.names import OTHER
+    from pgiostat.rank import By, rank
     from pgiostat.render import rules as render
     from pgiostat.survey import survey
 
@@ -240,7 +209,7 @@ def _test_server(rules: "Rules", dsn: str, top: int) -> None:
     categories = rank([found.delta], found.names)
     others = rank([found.delta], found.names, by=By.FINGERPRINT)
     unknown = [row for row in others.rows if row.category == OTHER and row.cost.blocks][:top]
-    console = _console()
+    console = options.console()
     console.print(render.surveyed(found.delta.newer, categories, unknown, width=console.width))
     if found.texts_error is not None:
         raise found.texts_error

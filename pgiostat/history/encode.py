@@ -11,14 +11,11 @@ import pyarrow as pa
 from pgiostat.cost import FIELDS, statement_amounts
 from pgiostat.delta import Delta, RowDeltas
 from pgiostat.history.schema import FACTS, SCHEMAS, TIMED, columns_of
-from pgiostat.rank import OWN, Names
+from pgiostat.names import OWN, Names, StatementKey
 from pgiostat.rows import Array, Rows
 from pgiostat.snapshot import Server
 
-__all__ = ["StatementKey", "encode", "named", "server_id", "sids", "texts"]
-
-StatementKey = tuple[int, int, int]
-"""(userid, dbid, queryid)"""
+__all__ = ["encode", "named", "server_id", "sids", "texts"]
 
 _MICROSECOND = timedelta(microseconds=1)
 _MIX = np.uint64(0x9E3779B97F4A7C15)

@@ -19,7 +19,8 @@ from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.files import files
 from pgiostat.history.layout import Layout, check
 from pgiostat.history.schema import ROLLUP, SCHEMAS
-from pgiostat.rank import OWN, Counted, Describe, Names, Statement
+from pgiostat.names import OWN, Describe, Names, Statement
+from pgiostat.rank import Counted
 
 __all__ = ["History", "Seen", "Watched", "Window"]
 

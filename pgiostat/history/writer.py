@@ -23,9 +23,9 @@ from pgiostat.delta import Delta
 from pgiostat.errors import PgiostatError
 from pgiostat.history import baseline
 from pgiostat.history.disk import Disk
-from pgiostat.history.encode import StatementKey, encode, named, texts
+from pgiostat.history.encode import encode, named, texts
 from pgiostat.history.layout import Layout, check_collector, create
-from pgiostat.rank import Names
+from pgiostat.names import Names, StatementKey
 from pgiostat.snapshot import Snapshot
 
 __all__ = ["BASELINE", "Writer", "parquet"]

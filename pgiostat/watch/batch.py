@@ -17,8 +17,9 @@ from rich.live import Live
 from pgiostat.collect import Sampler, Tick
 from pgiostat.delta import Delta
 from pgiostat.errors import ExitStatus
+from pgiostat.names import Describe
 from pgiostat.notices import Notice, notices
-from pgiostat.rank import By, Describe, Ranking, Sort, rank
+from pgiostat.rank import By, Ranking, Sort, rank
 from pgiostat.render import text
 from pgiostat.render.csvform import CsvWriter, heading_of
 from pgiostat.render.jsonform import JsonWriter

@@ -1,0 +1,145 @@
+"""Options that several commands have, each told once; what they allow, and the console."""
+
+import math
+import shutil
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO, TypeVar
+
+import typer
+
+from pgiostat.errors import ExitStatus, PgiostatError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pgiostat.names import Describe
+    from pgiostat.rules import Rules
+
+__all__ = [
+    "LIVE",
+    "SHORTEST_INTERVAL_SECONDS",
+    "TOP_ON_SCREEN",
+    "History",
+    "RulesFile",
+    "Sorted",
+    "Top",
+    "by_option",
+    "choice",
+    "console",
+    "describe",
+    "format_option",
+    "history_root",
+    "refuse",
+    "rules_of",
+    "within",
+]
+
+SHORTEST_INTERVAL_SECONDS = 0.1
+TOP_ON_SCREEN = 20
+PIPE_WIDTH = 120
+LIVE = ("category", "fingerprint", "statement", "relation", "database", "user")
+"""What can be ranked while it happens."""
+
+History = Annotated[
+    Path | None,
+    typer.Option(
+        "--history",
+        help="Directory of the history; the user's data directory if not given.",
+        metavar="DIR",
+        show_default=False,
+    ),
+]
+RulesFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--rules",
+        help="Rules file, before the built-in rules.",
+        metavar="FILE",
+        show_default=False,
+    ),
+]
+Sorted = Annotated[
+    str,
+    typer.Option(help="Greatest first: reads, time, temp, calls or per-call.", metavar="MEASURE"),
+]
+Top = Annotated[
+    int | None,
+    typer.Option(
+        help="Rows to show, the rest as one; 20 on a screen, all for csv and json.",
+        metavar="N",
+        show_default=False,
+    ),
+]
+
+
+def by_option(*allowed: str) -> typer.models.OptionInfo:
+    """Return the option that says what is ranked."""
+    words = f"{', '.join(allowed[:-1])} or {allowed[-1]}"
+    option: typer.models.OptionInfo = typer.Option("--by", help=f"By {words}.", metavar="WHAT")
+    return option
+
+
+def format_option(*forms: str) -> typer.models.OptionInfo:
+    """Return the option that says in which form."""
+    words = f"{', '.join(forms[:-1])} or {forms[-1]}"
+    option: typer.models.OptionInfo = typer.Option("--format", help=f"{words}.", metavar="FORM")
+    return option
+
+
+def refuse(message: str, *, hint: str | None = None, detail: str | None = None) -> NoReturn:
+    """Raise what is wrong with the options."""
+    raise PgiostatError(
+        message, detail=detail, hint=hint, slug="option-invalid", status=ExitStatus.USAGE
+    )
+
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+def choice(name: str, value: str, allowed: type[Choice], *without: Choice) -> Choice:
+    """Return a value that is one of a few, or end with what is allowed."""
+    left = [entry for entry in allowed if entry not in without]
+    if value not in left:
+        refuse(f'invalid value for --{name}: "{value}"', hint=f"Allowed are {', '.join(left)}.")
+    return allowed(value)
+
+
+def within(name: str, value: float, low: float, high: float = math.inf) -> None:
+    """End with what is allowed if a number is out of bounds."""
+    if not low <= value <= high:
+        allowed = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+        refuse(f"invalid value for --{name}: {value:g}", hint=f"It must be {allowed}.")
+
+
+def history_root(given: Path | None) -> Path:
+    """Return where the history is."""
+    if given is not None:
+        return given
+    import platformdirs
+
+    return platformdirs.user_data_path("pgiostat") / "history"
+
+
+def rules_of(path: Path | None) -> "Rules":
+    """Return the rules in force."""
+    from pgiostat.rules import builtin, load
+
+    return builtin() if path is None else load(path)
+
+
+def describe(path: Path | None) -> "Describe":
+    """Return what describes statements by the rules in force."""
+    from pgiostat.describe import describer
+
+    return describer(None if path is None else rules_of(path))
+
+
+def console(out: TextIO | None = None) -> "Console":
+    """Return where text goes; a pipe has no width of its own."""
+    from rich.console import Console
+
+    made = Console(file=out, highlight=False, markup=False, emoji=False)
+    if not made.is_terminal:
+        made.width = shutil.get_terminal_size((PIPE_WIDTH, 0)).columns
+    return made
