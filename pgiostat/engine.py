@@ -1,23 +1,25 @@
 """What answers the questions asked of a history: DuckDB, on the files as they are."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import duckdb
 import pyarrow as pa
 
 from pgiostat.errors import PgiostatError
 
-__all__ = ["DuckDB", "Engine", "Source", "text_of"]
+__all__ = ["DuckDB", "Engine", "Source", "UnreadableError", "text_of"]
 
 MEMORY_LIMIT = "800MB"
+BATCH_ROWS = 50_000
 
-Source = tuple[Sequence[Path], pa.Schema]
-"""The files of a table, perhaps none, and the columns that it has all the same."""
+Source: TypeAlias = tuple[Sequence[Path], pa.Schema] | pa.Table
+"""The files of a table, perhaps none, with the columns that it has all the same; or its rows."""
 
 
 class Engine(Protocol):
@@ -26,8 +28,17 @@ class Engine(Protocol):
     def query(self, sql: str, sources: Mapping[str, Source]) -> pa.Table:
         """Return the rows of a query over tables that are files."""
 
+    def stream(self, sql: str, sources: Mapping[str, Source]) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a query, in batches of bounded size."""
+
     def instant(self, when: datetime) -> str:
         """Return an instant as the engine writes it."""
+
+    def bucket(self, step_us: int) -> str:
+        """Return an expression: how many such steps `ts` is after 1970."""
+
+    def ends(self) -> str:
+        """Return an expression: when the interval of `ts` and `dur_us` ends."""
 
 
 def text_of(name: str) -> str:
@@ -51,30 +62,57 @@ class DuckDB:
         """Return a timestamp with time zone."""
         return f"TIMESTAMPTZ '{when.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}+00'"
 
+    def bucket(self, step_us: int) -> str:
+        """Return whole steps since 1970."""
+        return f"epoch_us(ts) // {step_us}"
+
+    def ends(self) -> str:
+        """Return start plus duration."""
+        return "ts + to_microseconds(dur_us)"
+
     def query(self, sql: str, sources: Mapping[str, Source]) -> pa.Table:
         """Return the rows of a query.
 
         Raises PgiostatError history-unreadable for a damaged file, and history-changed if one
         went while it was read: then list the files anew.
         """
-        try:
-            for name, (paths, schema) in sources.items():
-                self._register(name, paths, schema)
-            return self._connection.sql(sql).to_arrow_table()
-        except duckdb.IOException as error:
-            raise _unreadable(error) from None
-        except duckdb.InvalidInputException as error:
-            raise _unreadable(error) from None
+        with _said():
+            return self._asked(sql, sources).to_arrow_table()
 
-    def _register(self, name: str, paths: Sequence[Path], schema: pa.Schema) -> None:
+    def stream(self, sql: str, sources: Mapping[str, Source]) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a query; raises as query does."""
+        with _said():
+            yield from self._asked(sql, sources).to_arrow_reader(BATCH_ROWS)
+
+    def _asked(self, sql: str, sources: Mapping[str, Source]) -> duckdb.DuckDBPyRelation:
+        for name, source in sources.items():
+            self._register(name, source)
+        return self._connection.sql(sql)
+
+    def _register(self, name: str, source: Source) -> None:
+        self._connection.unregister(name)
+        self._connection.execute(f"DROP VIEW IF EXISTS {name}")
+        if isinstance(source, pa.Table):
+            self._connection.register(name, source)
+            return
+        paths, schema = source
         if not paths:
             self._connection.register(name, schema.empty_table())
             return
         listed = ", ".join(f"'{_quoted(path)}'" for path in paths)
         self._connection.execute(
-            f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM read_parquet([{listed}],"  # noqa: S608 - file names of our own
+            f"CREATE TEMP VIEW {name} AS SELECT * FROM read_parquet([{listed}],"  # noqa: S608 - file names of our own
             " union_by_name = true, hive_partitioning = false)"
         )
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """Say in our words which file cannot be read."""
+    try:
+        yield
+    except (duckdb.IOException, duckdb.InvalidInputException) as error:
+        raise unreadable(error) from None
 
 
 def _quoted(path: Path) -> str:
@@ -84,15 +122,24 @@ def _quoted(path: Path) -> str:
 _NAMED = re.compile(r"['\"]([^'\"]+\.parquet)['\"]")
 
 
-def _unreadable(error: Exception) -> PgiostatError:
-    text = str(error).splitlines()[0]
-    found = _NAMED.search(str(error))
-    gone = found is not None and not Path(found[1]).exists()
-    what = f'"{found[1]}"' if found else "a file"
-    if gone:
-        return PgiostatError(
-            f"{what} of the history went while it was read", slug="history-changed"
+class UnreadableError(PgiostatError):
+    """A file of the history could not be read; path: which, where the engine says so."""
+
+    def __init__(self, path: Path | None, detail: str) -> None:
+        self.path = path
+        gone = path is not None and not path.exists()
+        what = f'"{path}"' if path else "a file"
+        super().__init__(
+            f"{what} of the history went while it was read"
+            if gone
+            else f"could not read {what} of the history",
+            detail=None if gone else detail,
+            hint=None if gone else "--skip-bad leaves it out, and says so.",
+            slug="history-changed" if gone else "history-unreadable",
         )
-    return PgiostatError(
-        f"could not read {what} of the history", detail=text, slug="history-unreadable"
-    )
+
+
+def unreadable(error: Exception) -> UnreadableError:
+    """Return an engine's error about a file as one of ours."""
+    found = _NAMED.search(str(error))
+    return UnreadableError(Path(found[1]) if found else None, str(error).splitlines()[0])

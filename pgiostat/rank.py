@@ -4,8 +4,10 @@ The same ranking serves screen, CSV and notebook, so that they cannot disagree. 
 to the server's own total: rows + rest + pgiostat itself + unattributed.
 """
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 import numpy as np
@@ -23,6 +25,7 @@ __all__ = [
     "RankRow",
     "Ranking",
     "Sort",
+    "group_of",
     "rank",
     "rank_counted",
 ]
@@ -37,6 +40,8 @@ class By(StrEnum):
     RELATION = "relation"
     DATABASE = "database"
     USER = "user"
+    SERVER = "server"
+    HOUR = "hour"
 
 
 class Sort(StrEnum):
@@ -117,6 +122,10 @@ class Ranking:
         return blocks / self.whole if blocks is not None and self.whole else None
 
 
+def _nothing() -> Counts:
+    return np.zeros((len(FIELDS), 0), dtype=np.int64)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Counted:
     """What was counted over a time, of one server: all that a ranking is made of.
@@ -124,21 +133,25 @@ class Counted:
     statements: (userid, dbid, queryid or None if hidden) of those that clients sent.  relations:
     their oids.  Amounts are matrices of FIELDS with a column for each; uncertain: masks.
     server_blocks: the server's own count, database_blocks that of the connected database; None
-    if part of it was lost.
+    if part of it was lost.  server, whose: its label and number.  hour: which one it was, if by
+    hour.
     """
 
     seconds: float
     block_size: int
-    statements: Sequence[tuple[int, int, int | None]]
-    statement_amounts: Counts
-    statement_uncertain: Sequence[bool]
-    relations: Sequence[int]
-    relation_amounts: Counts
-    relation_uncertain: Sequence[bool]
     server_blocks: int | None
-    database_blocks: int | None
+    database_blocks: int | None = None
+    statements: Sequence[tuple[int, int, int | None]] = ()
+    statement_amounts: Counts = field(default_factory=_nothing)
+    statement_uncertain: Sequence[bool] = ()
+    relations: Sequence[int] = ()
+    relation_amounts: Counts = field(default_factory=_nothing)
+    relation_uncertain: Sequence[bool] = ()
     absurd_times: int = 0
     nested: int = 0
+    server: str = ""
+    whose: int = 0
+    hour: datetime | None = None
 
     @classmethod
     def of(cls, delta: Delta) -> "Counted":
@@ -250,24 +263,29 @@ def rank_counted(
 ) -> Ranking:
     """Return who read what over all that was counted; as rank, from wherever it comes.
 
-    parts: what was counted, with what its ids mean.
+    parts: what was counted, with what its ids mean.  Ids of several servers are kept apart, texts
+    and categories are not.
     """
     counted = [each for each, _ in parts]
-    seconds = sum(each.seconds for each in counted)
+    seconds = _seconds(counted)
     block_size = counted[-1].block_size if counted else 8192
+    several = len({each.whose for each in counted}) > 1
     groups = _Groups()
     untexted = 0
     for each, names in parts:
+        where = f"{each.server}/" if several else ""
         if by is By.RELATION:
-            _add_relations(groups, each, names)
+            _add_relations(groups, each, names, where)
         else:
-            untexted += _add_statements(groups, each, names, by)
+            untexted += _add_statements(groups, each, names, by, where)
+    lasted = _lasted(counted, by)
 
     def cost(key: tuple[str, ...]) -> ReadCost:
         values: dict[str, int | None] = dict(zip(FIELDS, groups.amounts[key], strict=True))
         if by is By.RELATION:
             values |= {"calls": None, "rows": None, "total_exec_us": None}
-        return ReadCost(seconds=seconds, block_size=block_size, **values)  # type: ignore[arg-type]
+        length = lasted.get(key[0], seconds)
+        return ReadCost(seconds=length, block_size=block_size, **values)  # type: ignore[arg-type]
 
     costs = {key: cost(key) for key in groups.places}
     none = ReadCost(seconds=seconds, block_size=block_size)
@@ -324,6 +342,28 @@ def rank_counted(
     )
 
 
+def _seconds(counted: Sequence[Counted]) -> float:
+    """Return how long was counted: servers that are watched at once share their time."""
+    of_server: Counter[int] = Counter()
+    for each in counted:
+        of_server[each.whose] += each.seconds  # type: ignore[assignment] # seconds are no integers
+    return max(of_server.values(), default=0)
+
+
+def _lasted(counted: Sequence[Counted], by: By) -> dict[str, float]:
+    """Return the length of each part of the time, where that is what is ranked."""
+    if by not in {By.SERVER, By.HOUR}:
+        return {}
+    parts: dict[str, list[Counted]] = {}
+    for each in counted:
+        parts.setdefault(each.server if by is By.SERVER else _hour(each), []).append(each)
+    return {key: _seconds(part) for key, part in parts.items()}
+
+
+def _hour(counted: Counted) -> str:
+    return "" if counted.hour is None else f"{counted.hour:%Y-%m-%dT%H:%M:%SZ}"
+
+
 def _together(name: str, costs: Iterable[ReadCost], none: ReadCost, whole: int) -> RankRow:
     listed = list(costs)
     total = sum(listed, none)
@@ -338,7 +378,7 @@ def _server_blocks(counted: Sequence[Counted], by: By) -> int | None:
     return sum(known) if known and len(known) == len(found) else None
 
 
-def _add_statements(groups: _Groups, counted: Counted, names: Names, by: By) -> int:
+def _add_statements(groups: _Groups, counted: Counted, names: Names, by: By, where: str) -> int:
     """Group statement rows; return how many have no text."""
     untexted = 0
     keys = []
@@ -346,17 +386,43 @@ def _add_statements(groups: _Groups, counted: Counted, names: Names, by: By) -> 
         userid, dbid, queryid = ids
         known = None if queryid is None else names.statement((userid, dbid, queryid))
         untexted += known is None and queryid is not None
-        key, place = _statement_place(by, ids, known, names)
+        if by in {By.SERVER, By.HOUR}:
+            key, place = _part_place(by, counted, known)
+        else:
+            key, place = _statement_place(by, ids, known, names, where)
         kept = groups.places.setdefault(key, place)
-        kept.members.add(ids)
+        kept.members.add((counted.whose, *ids))
         kept.uncertain |= uncertain
         keys.append(key)
     groups.add(keys, counted.statement_amounts)
     return untexted
 
 
+def group_of(
+    by: By, ids: tuple[int, int, int | None], names: Names, where: str = ""
+) -> tuple[str, ...]:
+    """Return the key of the row to which a statement (userid, dbid, queryid) belongs.
+
+    where: as the key of a ranking over several servers has it, "label/".
+    """
+    userid, dbid, queryid = ids
+    known = None if queryid is None else names.statement((userid, dbid, queryid))
+    key, _ = _statement_place(by, ids, known, names, where)
+    return key
+
+
+def _part_place(
+    by: By, counted: Counted, known: Statement | None
+) -> tuple[tuple[str, ...], _Place]:
+    """Return the server or hour of a statement."""
+    if known and known.category == OWN:
+        return ("", OWN), _Place(name=OWN, category=OWN, own=True)
+    name = counted.server if by is By.SERVER else _hour(counted)
+    return (name,), _Place(name=name)
+
+
 def _statement_place(
-    by: By, ids: tuple[int, int, int | None], known: Statement | None, names: Names
+    by: By, ids: tuple[int, int, int | None], known: Statement | None, names: Names, where: str
 ) -> tuple[tuple[str, ...], _Place]:
     """Return the group of a statement (userid, dbid, queryid) and what that group is."""
     userid, dbid, queryid = ids
@@ -366,11 +432,11 @@ def _statement_place(
         return ("", OWN), _Place(name=OWN, category=OWN, own=True)
     if by is By.CATEGORY:
         return (category,), _Place(name=category, category=category)
-    database, user = names.database(dbid), names.role(userid)
+    database, user = where + names.database(dbid), where + names.role(userid)
     if by is By.DATABASE:
-        return (str(dbid),), _Place(name=database, database=database)
+        return (f"{where}{dbid}",), _Place(name=database, database=database)
     if by is By.USER:
-        return (str(userid),), _Place(name=user, user=user)
+        return (f"{where}{userid}",), _Place(name=user, user=user)
     text, fingerprint = (known.text, known.fingerprint) if known else ("", "")
     place = _Place(
         name=text or f"(no text: queryid {queryid})",
@@ -383,20 +449,20 @@ def _statement_place(
     if by is By.FINGERPRINT and not hidden:
         return (fingerprint or f"queryid {queryid}",), place
     place.queryid, place.database, place.user = queryid, database, user
-    return (HIDDEN if hidden else str(queryid), str(dbid), str(userid)), place
+    return (HIDDEN if hidden else str(queryid), f"{where}{dbid}", str(userid)), place
 
 
-def _add_relations(groups: _Groups, counted: Counted, names: Names) -> None:
+def _add_relations(groups: _Groups, counted: Counted, names: Names, where: str) -> None:
     keys = []
     blocks_read = counted.relation_amounts[FIELDS.index("shared_blks_read")].tolist()
     for relid, blocks, uncertain in zip(
         counted.relations, blocks_read, counted.relation_uncertain, strict=True
     ):
         owner, schema, name, part = names.relations.get(relid, (relid, "", f"oid {relid}", "heap"))
-        key = (str(owner),)
-        label = f"{schema}.{name}" if schema else name
+        key = (f"{where}{owner}",)
+        label = where + (f"{schema}.{name}" if schema else name)
         place = groups.places.setdefault(key, _Place(name=label))
-        place.members.add(relid)
+        place.members.add((counted.whose, relid))
         column = f"{part}_{counters.RELATIONS.column('blks_read').name}"
         place.parts[column] = place.parts.get(column, 0) + blocks
         place.uncertain |= uncertain

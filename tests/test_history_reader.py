@@ -13,8 +13,9 @@ from pgiostat.delta import Delta, diff
 from pgiostat.describe import describer
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.layout import Layout
-from pgiostat.history.reader import History, Window, whole_hours
+from pgiostat.history.reader import History
 from pgiostat.history.seal import seal
+from pgiostat.history.windows import Window, whole_hours
 from pgiostat.history.writer import Writer
 from pgiostat.names import OWN, Names, Statement
 from pgiostat.rank import By, Counted, rank, rank_counted
@@ -81,9 +82,9 @@ def test_a_window_is_ranked_as_its_intervals_would_be(tmp_path: Path) -> None:
     write(root, deltas)
     history = History.open(root)
     window = Window(at(0), at(30 * 10 * MINUTE))
-    seen = history.seen(window)
     names = history.names(describer())
-    for by in By:
+    for by in set(By) - {By.SERVER, By.HOUR}:
+        seen = history.seen(window, by)
         parts = [(counted, names[whose]) for whose, counted in seen.counted.items()]
         found, expected = rank_counted(parts, by=by), rank(deltas, KNOWN, by=by)
         assert [(row.name, row.cost, row.share) for row in found.rows] == [
@@ -92,8 +93,12 @@ def test_a_window_is_ranked_as_its_intervals_would_be(tmp_path: Path) -> None:
         assert (found.server_blocks, found.unattributed) == (
             expected.server_blocks, expected.unattributed,
         )  # fmt: skip
-    assert (seen.samples, seen.seconds, seen.qualities) == (30, 18_000.0, {"ok": 30})
-    assert seen.coverage == 10 * 900 / (11 * 900 + 30)
+    assert (seen.sampled.samples, seen.sampled.seconds, seen.sampled.qualities) == (
+        30,
+        18_000.0,
+        {"ok": 30},
+    )
+    assert seen.sampled.coverage == 10 * 900 / (11 * 900 + 30)
 
 
 @pytest.mark.parametrize("sealed", [False, True])
@@ -212,5 +217,5 @@ def test_what_a_collector_keeps_adds_up_to_the_servers_own_counts(
     calls = {row.text: row.cost.calls for row in rank_counted(parts, by=By.STATEMENT).rows}
     asked = {name: calls[f"select {name}(id) from parcel where client_id < ?"] for name in counted}
     assert asked == counted
-    assert seen.qualities["gap"] == 1
+    assert seen.sampled.qualities["gap"] == 1
     assert [line.split(" of ")[0] for line in said] == ["going on from the sample"]

@@ -11,8 +11,10 @@ from pgiostat.cli import options
 from pgiostat.errors import ExitStatus, PgiostatError
 
 if TYPE_CHECKING:
-    from pgiostat.history.reader import History, Seen, Window
-    from pgiostat.rank import Ranking
+    from pgiostat.history.reader import History, Seen
+    from pgiostat.history.steps import Step
+    from pgiostat.history.windows import Window
+    from pgiostat.rank import By, Ranking
 
 __all__ = ["report"]
 
@@ -47,33 +49,61 @@ def report(
         str | None,
         typer.Option(help="So long before the end: 1h, 7d.", metavar="TIME", show_default=False),
     ] = None,
-    by: Annotated[str, options.by_option(*options.LIVE)] = "category",
+    by: Annotated[str, options.by_option(*options.LIVE, "server", "hour")] = "category",
     sort: options.Sorted = "reads",
     top: options.Top = None,
     output: Annotated[str, options.format_option(*Form)] = "text",
+    series: Annotated[
+        str | None,
+        typer.Option(help="In steps of this length: 1m, 1h.", metavar="TIME", show_default=False),
+    ] = None,
     rules: options.RulesFile = None,
+    skip_bad: options.SkipBad = False,
 ) -> None:
     """Say who read what in a time of a history, and how sure that is.
 
     Without a time, all of it. Categories are told anew by the rules given now.
     """
+    from pgiostat.history import steps
     from pgiostat.history.reader import History
     from pgiostat.names import Names
     from pgiostat.rank import By, Sort, rank_counted
 
     form = options.choice("format", output, Form)
-    opened = History.open(options.history_root(history))
-    seen = opened.seen(_window(opened, label, since, until, last))
-    names = opened.names(options.describe(rules))
-    parts = [(counted, names.get(whose, Names())) for whose, counted in seen.counted.items()]
-    in_full = form in {Form.CSV, Form.JSON}
-    ranking = rank_counted(
-        parts,
-        by=options.choice("by", by, By),
-        sort=options.choice("sort", sort, Sort),
-        top=top if top is not None or in_full else options.TOP_ON_SCREEN,
-    )
-    _print(seen, ranking, form)
+    ranked, sorting = options.choice("by", by, By), options.choice("sort", sort, Sort)
+    if top is not None:
+        options.within("top", top, 1)
+    step = None if series is None else _step(series, ranked)
+    with options.working("reading the history"), options.describing(rules) as describe:
+        opened = History.open(options.history_root(history), skip_bad=skip_bad)
+        seen = opened.seen(_window(opened, label, since, until, last), ranked)
+        names = opened.names(describe)
+        parts = [(counted, names.get(whose, Names())) for whose, counted in seen.counted.items()]
+        if ranked is By.HOUR:
+            parts = steps.by_hour(opened, seen, names)
+        in_full = form in {Form.CSV, Form.JSON}
+        shown = top if top is not None or in_full else options.TOP_ON_SCREEN
+        ranking = rank_counted(parts, by=ranked, sort=sorting, top=shown)
+        cut = None if step is None else steps.series(opened, seen, names, ranking, step)
+    if cut is None:
+        _print(seen, ranking, form)
+    else:
+        _print_series(seen, cut, ranking, form)
+
+
+def _step(series: str, by: "By") -> timedelta:
+    from pgiostat.rank import By
+    from pgiostat.times import duration
+
+    seconds = duration(series)
+    if seconds < 1:
+        options.refuse(f'invalid value for --series: "{series}"', hint="A step is 1s or longer.")
+    if by in {By.RELATION, By.HOUR}:
+        options.refuse(
+            f"--series and --by {by} cannot be used together",
+            hint="A series is of category, fingerprint, statement, database, user or server.",
+        )
+    return timedelta(seconds=seconds)
 
 
 def _print(seen: "Seen", ranking: "Ranking", form: Form) -> None:
@@ -88,13 +118,38 @@ def _print(seen: "Seen", ranking: "Ranking", form: Form) -> None:
     else:
         as_text = render.as_json if form is Form.JSON else render.as_markdown
         sys.stdout.write(as_text(seen, ranking) + "\n")
+    _warn(seen, form)
+
+
+def _print_series(seen: "Seen", steps: "list[Step]", ranking: "Ranking", form: Form) -> None:
+    from pgiostat.render import series as render
+
+    if form is Form.CSV:
+        render.write_csv(seen, steps, ranking, sys.stdout)
+    elif form is Form.JSON:
+        render.write_json(seen, steps, sys.stdout)
+    elif form is Form.MARKDOWN:
+        sys.stdout.write(render.as_markdown(seen, steps, ranking) + "\n")
+    else:
+        console = options.console()
+        console.print(render.as_text(seen, steps, ranking, width=console.width))
+    _warn(seen, form)
+
+
+def _warn(seen: "Seen", form: Form) -> None:
+    """Say on standard error what a form does not carry."""
+    if form is Form.CSV:
+        from pgiostat.render.report import remarks
+
+        for line in remarks(seen):
+            sys.stderr.write(f"pgiostat: {line}\n")
 
 
 def _window(
     opened: "History", label: str, since: str | None, until: str | None, last: str | None
 ) -> "Window":
     """Return the window asked for; of a whole history its own span."""
-    from pgiostat.history.reader import Window
+    from pgiostat.history.windows import Window
     from pgiostat.times import duration, instant
 
     if last is not None and since is not None:

@@ -2,6 +2,9 @@
 
 import math
 import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO, TypeVar
@@ -22,22 +25,26 @@ __all__ = [
     "TOP_ON_SCREEN",
     "History",
     "RulesFile",
+    "SkipBad",
     "Sorted",
     "Top",
     "by_option",
     "choice",
     "console",
     "describe",
+    "describing",
     "format_option",
     "history_root",
     "refuse",
     "rules_of",
     "within",
+    "working",
 ]
 
 SHORTEST_INTERVAL_SECONDS = 0.1
 TOP_ON_SCREEN = 20
 PIPE_WIDTH = 120
+PATIENCE_SECONDS = 1.0
 LIVE = ("category", "fingerprint", "statement", "relation", "database", "user")
 """What can be ranked while it happens."""
 
@@ -58,6 +65,10 @@ RulesFile = Annotated[
         metavar="FILE",
         show_default=False,
     ),
+]
+SkipBad = Annotated[
+    bool,
+    typer.Option("--skip-bad", help="Leave out files that cannot be read, and say which."),
 ]
 Sorted = Annotated[
     str,
@@ -135,6 +146,19 @@ def describe(path: Path | None) -> "Describe":
     return describer(None if path is None else rules_of(path))
 
 
+@contextmanager
+def describing(path: Path | None) -> Iterator["Describe"]:
+    """Yield what describes statements of a history, with categories that were found before."""
+    import platformdirs
+
+    from pgiostat.history.categories import digest, remembered
+
+    described = describe(path)
+    whose = digest(b"" if path is None else path.read_bytes())
+    with remembered(described, platformdirs.user_cache_path("pgiostat") / "categories", whose) as d:
+        yield d
+
+
 def console(out: TextIO | None = None) -> "Console":
     """Return where text goes; a pipe has no width of its own."""
     from rich.console import Console
@@ -143,3 +167,32 @@ def console(out: TextIO | None = None) -> "Console":
     if not made.is_terminal:
         made.width = shutil.get_terminal_size((PIPE_WIDTH, 0)).columns
     return made
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Say on a terminal's standard error what takes so long, when it does."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from threading import Timer
+
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    progress = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    progress.add_task(what)
+    start = Timer(PATIENCE_SECONDS, progress.start)
+    start.start()
+    try:
+        yield
+    finally:
+        start.cancel()
+        start.join()
+        progress.stop()

@@ -15,7 +15,7 @@ from pgiostat.names import OWN, Names, StatementKey
 from pgiostat.rows import Array, Rows
 from pgiostat.snapshot import Server
 
-__all__ = ["encode", "named", "server_id", "sids", "texts"]
+__all__ = ["HIDDEN_SENT", "SENT", "encode", "named", "numbered", "server_id", "sids", "texts"]
 
 _MICROSECOND = timedelta(microseconds=1)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -28,11 +28,12 @@ def _hash(text: str) -> int:
 
 
 def server_id(server: Server) -> int:
-    """Return the number of a server: the same as long as its cluster and address are.
+    """Return the number of a server: the same as long as its cluster, address and label are.
 
     A clone has its original's system_identifier, and a standby too; the address tells them apart.
+    One server under two labels, at once or one after the other, is two.
     """
-    return _hash("\0".join(map(str, server.identity)))
+    return _hash("\0".join(map(str, [*server.identity, server.label])))
 
 
 def sids(server: int, rows: Rows) -> Array:
@@ -44,8 +45,17 @@ def sids(server: int, rows: Rows) -> Array:
     flags = rows["masked"].astype(np.int64)
     if toplevel is not None:
         flags = flags << 2 | toplevel.astype(np.int64) << 1
-    total = np.full(len(rows), np.uint64(server & 0xFFFFFFFFFFFFFFFF), dtype=np.uint64)
-    for part in (rows["dbid"], rows["userid"], rows["queryid"], flags):
+    return numbered(server, rows["dbid"], rows["userid"], rows["queryid"], flags)
+
+
+SENT, HIDDEN_SENT = (0, 2), (1, 6)
+"""Flags of statements that clients sent, seen and hidden: where nesting is not told, and told."""
+
+
+def numbered(server: int, *parts: Array) -> Array:
+    """Return the numbers of statements: of a server, dbids, userids, queryids and flags."""
+    total = np.full(len(parts[0]), np.uint64(server & 0xFFFFFFFFFFFFFFFF), dtype=np.uint64)
+    for part in parts:
         total = (total ^ np.ascontiguousarray(part).view(np.uint64)) * _MIX
         total ^= total >> _SHIFT
     return total.view(np.int64)

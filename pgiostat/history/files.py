@@ -1,11 +1,15 @@
 """Which files hold a table's rows, each row once, while a collector goes on writing."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pgiostat.history.layout import HotSample, Layout, Sealed
 
-__all__ = ["Files", "files"]
+__all__ = ["Files", "Listing", "files"]
+
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +24,66 @@ class Files:
         """All of them, oldest first as far as names tell."""
         return [*(file.path for file in self.sealed), *self.hot]
 
+    def within(self, *spans: tuple[datetime, datetime]) -> "Files":
+        """Return the files that may hold rows of these times."""
+        touched = [
+            file
+            for file in self.sealed
+            if any(since < file.day + _DAY and file.day < until for since, until in spans)
+        ]
+        return Files(tuple(touched), self.hot)
 
-def files(layout: Layout, table: str, *, hot: str = "") -> Files:
-    """Return the files of a table; hot: what samples call it, if that is another name.
+
+@dataclass(slots=True)
+class Listing:
+    """The files of a history at one instant.
 
     Samples are listed before sealed files: a sample that is sealed in between is then in both
-    lists, and left out of one; the other way round it would be in neither.
+    lists, and left out of one; the other way round it would be in neither.  without: files that
+    are not to be read.
     """
-    samples = layout.hot_samples()
-    sealed = layout.sealed_files(table)
-    return Files(tuple(sealed), tuple(_left(samples, sealed, hot or table)))
+
+    layout: Layout
+    without: Collection[Path] = ()
+    _samples: list[HotSample] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._samples = self.layout.hot_samples()
+
+    def files(self, table: str, *, hot: str = "") -> Files:
+        """Return the files of a table; hot: what samples call it, if that is another name."""
+        sealed = self.layout.sealed_files(table)
+        left = _left(self._samples, sealed, hot or table)
+        return Files(
+            tuple(file for file in sealed if file.path not in self.without),
+            tuple(path for path in left if path not in self.without),
+        )
+
+    def told(self, table: str) -> list[Path]:
+        """Return the files of what was told once; samples that are not sealed come last."""
+        paths = [*self.layout.told_files(table), *self.files(table).hot]
+        return [path for path in paths if path not in self.without]
+
+    def is_thin(self, instant: datetime) -> bool:
+        """Tell whether of a day only whole hours are left: its rows are kept for a shorter time.
+
+        Of what is sealed the samples come last: rows without which they are there have gone.
+        """
+        day = instant.astimezone(UTC).date()
+        samples, rows = (
+            {
+                (file.collector, file.first)
+                for file in self.layout.sealed_files(table)
+                if file.day.date() == day
+            }
+            for table in ("sample", "stmt")
+        )
+        return bool(samples - rows)
+
+
+def files(layout: Layout, table: str, *, hot: str = "") -> Files:
+    """Return the files of a table now."""
+    return Listing(layout).files(table, hot=hot)
 
 
 def _left(samples: list[HotSample], sealed: list[Sealed], table: str) -> list[Path]:

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,12 @@ class Sealed:
     first: int
     last: int
     path: Path
+
+    @property
+    def day(self) -> datetime:
+        """When its day begins: it holds rows of that day alone, by UTC."""
+        date = self.path.parent.name.removeprefix("date=")
+        return datetime.fromisoformat(date).replace(tzinfo=UTC)
 
     def covers(self, sample: HotSample) -> bool:
         """Tell whether a sample is in the file."""

@@ -1,12 +1,11 @@
 """Questions asked of a history: what was counted in a time, and how sure that is."""
 
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,91 +13,125 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pgiostat.cost import FIELDS
-from pgiostat.engine import DuckDB, Engine, Source, text_of
+from pgiostat.engine import DuckDB, Engine, Source, UnreadableError, text_of
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.history.files import files
+from pgiostat.history.files import Listing
 from pgiostat.history.layout import Layout, check
+from pgiostat.history.recall import recall
 from pgiostat.history.schema import ROLLUP, SCHEMAS
-from pgiostat.names import OWN, Describe, Names, Statement
-from pgiostat.rank import Counted
+from pgiostat.history.windows import HOUR, Watched, Window, whole_hours
+from pgiostat.names import Describe, Names
+from pgiostat.rank import By, Counted
+from pgiostat.rows import Counts
 
-__all__ = ["History", "Seen", "Watched", "Window"]
+__all__ = ["PLACES", "WHOLE", "History", "Sampled", "Seen", "matrix", "together"]
 
-_HOUR = timedelta(hours=1)
+ATTEMPTS = 10
+"""How often files are listed anew when a collector seals or removes them meanwhile."""
+WHOLE = 0
+"""The step that makes one bucket of a whole time."""
+PLACES = pa.schema([pa.field("sid", pa.int64()), pa.field("place", pa.int64())])
 
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """A server of a history, watched from one instant until another, perhaps with gaps."""
-
-    server_id: int
-    label: str
-    since: datetime
-    until: datetime
-    samples: int
+_T = TypeVar("_T")
+Sources = Callable[[Listing], Mapping[str, Source]]
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """A time, half open, of one server or of all; labels: empty for all."""
+class Sampled:
+    """Intervals of one server, added up: all of a time, or those of one bucket of it.
 
-    since: datetime
-    until: datetime
-    label: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What was counted in a window, by server, and how good the count is.
-
-    qualities: how many intervals had each.  gaps: seconds of the window without any interval.
+    statement_blocks, server_blocks: of intervals in which the server's own count was whole.
+    known_blocks: that count, and what statements read where it was lost.  evicted, unknown: rows.
     """
 
-    window: Window
-    servers: tuple[Watched, ...]
-    counted: Mapping[int, Counted]
-    samples: int
-    qualities: Mapping[str, int]
-    seconds: float
-    statement_blocks: int
-    server_blocks: int
-    evicted: int
-    unknown: int
-    block_size: int
+    samples: int = 0
+    seconds: float = 0.0
+    statement_blocks: int = 0
+    server_blocks: int = 0
+    known_blocks: int = 0
+    evicted: int = 0
+    unknown: int = 0
+    own_seconds: float = 0.0
+    block_size: int = 8192
+    dbid: int = 0
+    version_num: int = 0
+    qualities: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def coverage(self) -> float | None:
         """What share of the server's reads statements explain, where both were counted."""
         return self.statement_blocks / self.server_blocks if self.server_blocks else None
 
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Any]]) -> "Sampled":
+        """Return rows of the text samples as one."""
+        qualities: Counter[str] = Counter()
+        for row in rows:
+            for part in row["qualities"].split(", "):
+                qualities[part] += row["samples"]
+
+        def total(name: str) -> int:
+            return sum(row[name] for row in rows)
+
+        return cls(
+            samples=total("samples"),
+            seconds=total("dur_us") / 1e6,
+            statement_blocks=total("statement_blocks"),
+            server_blocks=total("server_blocks"),
+            known_blocks=total("known_blocks"),
+            evicted=total("dealloc"),
+            unknown=total("unknown"),
+            own_seconds=total("own_us") / 1e6,
+            block_size=max((row["block_size"] for row in rows), default=8192),
+            dbid=max((row["dbid"] for row in rows), default=0),
+            version_num=max((row["version_num"] for row in rows), default=0),
+            qualities=dict(qualities),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was counted in a window, by server, and how good the count is.
+
+    widened: whether the window was made of whole hours, for want of single intervals.
+    left_out: files that could not be read.
+    """
+
+    window: Window
+    servers: tuple[Watched, ...]
+    counted: Mapping[int, Counted]
+    sampled: Sampled
+    widened: bool = False
+    left_out: tuple[Path, ...] = ()
+
 
 @dataclass(slots=True)
 class History:
-    """A history, opened for reading; several may read while a collector writes."""
+    """A history, opened for reading; several may read while a collector writes.
+
+    skip_bad: leave files out that cannot be read, and note them in left_out.
+    """
 
     layout: Layout
     engine: Engine = field(default_factory=DuckDB)
+    skip_bad: bool = False
+    left_out: set[Path] = field(default_factory=set)
 
     @classmethod
-    def open(cls, root: Path) -> "History":
+    def open(cls, root: Path, *, skip_bad: bool = False) -> "History":
         """Return a history. Raises PgiostatError as layout.check does."""
-        return cls(check(root))
+        return cls(check(root), skip_bad=skip_bad)
 
     # what is there
 
     def servers(self) -> list[Watched]:
-        """Return the servers of the history."""
-        rows = self._ask("servers", {"sample": self._whole("sample")}, {}).to_pylist()
-        return [
-            Watched(
-                row["server_id"],
-                row["label"],
-                row["since"],
-                row["last"] + timedelta(microseconds=row["dur_us"]),
-                row["samples"],
-            )
-            for row in rows
-        ]
+        """Return the servers of the history, by label and time."""
+        rows = self.ask(
+            "servers",
+            lambda listing: {"facts": (listing.files("sample").paths, SCHEMAS["sample"])},
+            {"ends": self.engine.ends()},
+        )
+        return [Watched(**row) for row in rows.to_pylist()]
 
     def choose(self, label: str) -> list[Watched]:
         """Return the servers of a label, all for an empty one.
@@ -124,42 +157,45 @@ class History:
 
     # what was counted
 
-    def seen(self, window: Window) -> Seen:
-        """Return what was counted in a window.
+    def seen(self, window: Window, by: By = By.CATEGORY) -> Seen:
+        """Return what was counted in a window, as far as a ranking by something needs it.
 
         Raises PgiostatError window-empty if no interval began in it, history-unreadable.
         """
         servers = self.choose(window.label)
-        ids = [server.server_id for server in servers]
-        samples = self._samples(window, ids)
-        if not samples:
-            raise _empty(window, servers)
-        statements = self._statements(window, ids)
-        relations = self._plain("relations", "relation", "relation", window, ids)
-        databases = self._plain("databases", "databases", "database", window, ids)
-        of_server: dict[int, list[dict[str, Any]]] = {}
-        for row in samples:
-            of_server.setdefault(row["server_id"], []).append(row)
+        asked, window = window, self.answerable(window)
+        sampled = {
+            server: Sampled.of(buckets[WHOLE])
+            for server, buckets in self.samples(window, servers).items()
+        }
+        if not sampled:
+            raise _empty(asked, servers)
+        ids = list(sampled)
+        of_id = {server.server_id: server for server in servers}
+        relations = databases = None
+        statements = None
+        if by is By.RELATION:
+            relations = self._plain("relations", "relation", window, ids)
+            databases = self._plain("databases", "database", window, ids)
+        else:
+            statements = self._statements(window, ids)
         counted = {
             server: _counted(
-                rows, _of(statements, server), _of(relations, server), _of(databases, server)
+                of_id[server],
+                sampled[server],
+                _of(statements, server),
+                _of(relations, server),
+                _of(databases, server),
             )
-            for server, rows in of_server.items()
+            for server in ids
         }
-        qualities = Counter(part for row in samples for part in row["qualities"].split(", "))
-        whole = [row for row in samples if row["server_blocks"] is not None]
         return Seen(
             window=window,
-            servers=tuple(servers),
+            servers=tuple(server for server in servers if server.server_id in sampled),
             counted=counted,
-            samples=len(samples),
-            qualities=dict(qualities),
-            seconds=sum(row["dur_us"] for row in samples) / 1e6,
-            statement_blocks=sum(row["statement_blocks"] for row in whole),
-            server_blocks=sum(row["server_blocks"] for row in whole),
-            evicted=sum(row["dealloc"] or 0 for row in samples),
-            unknown=sum(row["unknown"] for row in samples),
-            block_size=samples[-1]["block_size"],
+            sampled=together(list(sampled.values())),
+            widened=window != asked,
+            left_out=tuple(sorted(self.left_out)),
         )
 
     def names(self, describe: Describe) -> dict[int, Names]:
@@ -167,165 +203,218 @@ class History:
 
         A better rule corrects the past.
         """
-        found: dict[int, Names] = {}
-        for row in self._told("name"):
-            names = found.setdefault(row["server_id"], Names())
-            if row["kind"] == "database":
-                names.databases[row["oid"]] = row["name"]
-            elif row["kind"] == "role":
-                names.roles[row["oid"]] = row["name"]
-            else:
-                told = (row["owner"], row["schema"], row["name"], row["part"])
-                names.relations[row["oid"]] = told
-        for row in self._told("statement"):
-            names = found.setdefault(row["server_id"], Names())
-            key = (row["userid"], row["dbid"], row["queryid"])
-            names.learn(key, recalled(row, describe, names))
+        return recall(self._told("name"), self._told("statement"), describe)
+
+    def answerable(self, window: Window) -> Window:
+        """Return a window, made of whole hours if nothing smaller is kept of its edges."""
+        listing = Listing(self.layout)
+        since, until = whole_hours(window)
+        edges = [
+            edge
+            for edge, whole in ((window.since, since), (window.until, until))
+            if edge != whole or since == until
+        ]
+        return window.widened() if any(map(listing.is_thin, edges)) else window
+
+    # in steps
+
+    def samples(
+        self, window: Window, servers: Sequence[Watched], step_us: int = WHOLE
+    ) -> dict[int, dict[int, list[dict[str, Any]]]]:
+        """Return rows of the text samples, by server and bucket."""
+        rows = self._plain(
+            "samples",
+            "sample",
+            window,
+            [s.server_id for s in servers],
+            bucket=self._bucket(step_us),
+        ).to_pylist()
+        found: dict[int, dict[int, list[dict[str, Any]]]] = {}
+        for row in rows:
+            found.setdefault(row["server_id"], {}).setdefault(row["bucket"], []).append(row)
         return found
+
+    def places(
+        self, window: Window, servers: Sequence[Watched], places: pa.Table, step_us: int = WHOLE
+    ) -> pa.Table:
+        """Return what groups of statements did, by bucket and server: a row for each.
+
+        places: columns of PLACES.  Buckets of whole hours are read from the rollup.
+        """
+        hours = step_us % (HOUR.total_seconds() * 1_000_000) == 0
+        return self.ask(
+            "places",
+            lambda listing: {
+                **self._intervals(listing, window, hours=hours),
+                "places": places,
+            },
+            self._gaps(window, [s.server_id for s in servers], hours=hours)
+            | {"bucket": self._bucket(step_us)},
+        )
+
+    def _bucket(self, step_us: int) -> str:
+        return self.engine.bucket(step_us) if step_us else "CAST(0 AS BIGINT)"
 
     # how
 
-    def _samples(self, window: Window, ids: Sequence[int]) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._plain(
-            "samples", "sample", "sample", window, ids
-        ).to_pylist()
-        return found
+    def _statements(self, window: Window, ids: Sequence[int]) -> pa.Table:
+        return self.ask(
+            "statements", lambda listing: self._intervals(listing, window), self._gaps(window, ids)
+        )
+
+    def _gaps(self, window: Window, ids: Sequence[int], *, hours: bool = True) -> dict[str, str]:
+        since, until = whole_hours(window) if hours else (window.since, window.since)
+        instant = self.engine.instant
+        gaps = {
+            "since": instant(window.since),
+            "until": instant(window.until),
+            "hours_from": instant(since),
+            "hours_until": instant(until),
+        }
+        return gaps | {
+            "whose": f"f.server_id IN ({', '.join(map(str, ids))})",
+            "intervals": text_of("intervals").format(**gaps),
+        }
+
+    @staticmethod
+    def _intervals(listing: Listing, window: Window, *, hours: bool = True) -> Mapping[str, Source]:
+        """Return the sources of the text intervals: no file that cannot hold anything of it."""
+        since, until = whole_hours(window) if hours else (window.since, window.since)
+        raw = listing.files("stmt")
+        rolled: Sequence[Path] = ()
+        recent: Sequence[Path] = ()
+        if since < until:
+            of_hours = listing.files("stmt_1h", hot="stmt").within((since, until))
+            rolled, recent = [file.path for file in of_hours.sealed], of_hours.hot
+        edges = [
+            span for span in ((window.since, since), (until, window.until)) if span[0] < span[1]
+        ]
+        near = raw.within(*edges).paths if edges else []
+        return {
+            "hours": (rolled, ROLLUP),
+            "recent": (recent, SCHEMAS["stmt"]),
+            "edges": (near, SCHEMAS["stmt"]),
+        }
 
     def _plain(
-        self, text: str, name: str, table: str, window: Window, ids: Sequence[int]
+        self, text: str, table: str, window: Window, ids: Sequence[int], **gaps: str
     ) -> pa.Table:
-        gaps = {
-            "since": self.engine.instant(window.since),
-            "until": self.engine.instant(window.until),
-            "whose": _whose(ids),
-        }
-        return self._ask(text, {name: self._within(table, window)}, gaps)
+        span = (window.since, window.until)
+        return self.ask(
+            text,
+            lambda listing: {"facts": (listing.files(table).within(span).paths, SCHEMAS[table])},
+            self._gaps(window, ids) | gaps,
+        )
 
-    def _statements(self, window: Window, ids: Sequence[int]) -> pa.Table:
-        since, until = whole_hours(window)
-        gaps = {
-            "since": self.engine.instant(window.since),
-            "until": self.engine.instant(window.until),
-            "hours_from": self.engine.instant(since),
-            "hours_until": self.engine.instant(until),
-            "whose": _whose(ids),
-        }
-        rolled = files(self.layout, "stmt_1h", hot="stmt")
-        hours = [file.path for file in rolled.sealed if _may_hold(file.path, window)]
-        sources: dict[str, Source] = {
-            "hours": (hours, ROLLUP),
-            "recent": (rolled.hot, SCHEMAS["stmt"]),
-            "edges": self._within("stmt", window),
-        }
-        return self._ask("statements", sources, gaps)
-
-    def _whole(self, table: str) -> Source:
-        return (files(self.layout, table).paths, SCHEMAS[table])
-
-    def _within(self, table: str, window: Window) -> Source:
-        found = files(self.layout, table)
-        sealed = [file.path for file in found.sealed if _may_hold(file.path, window)]
-        return ([*sealed, *found.hot], SCHEMAS[table])
-
-    def _ask(self, text: str, sources: Mapping[str, Source], gaps: Mapping[str, str]) -> pa.Table:
-        return self.engine.query(text_of(text).format(**gaps), sources)
+    def ask(self, text: str, sources: Sources, gaps: Mapping[str, str]) -> pa.Table:
+        """Return the rows of a text of sql/history; files are listed anew if one went meanwhile."""
+        sql = text_of(text).format(**gaps)
+        return self._reading(lambda listing: self.engine.query(sql, sources(listing)))
 
     def _told(self, table: str) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = []
-        for path in [*self.layout.told_files(table), *files(self.layout, table).hot]:
-            rows += pq.read_table(path, partitioning=None).to_pylist()
-        return rows
+        def read(listing: Listing) -> list[dict[str, Any]]:
+            rows: list[dict[str, Any]] = []
+            for path in listing.told(table):
+                try:
+                    rows += pq.read_table(path, partitioning=None).to_pylist()
+                except (OSError, pa.ArrowInvalid) as error:
+                    raise UnreadableError(path, str(error)) from None
+            return rows
+
+        return self._reading(read)
+
+    def _reading(self, read: Callable[[Listing], _T]) -> _T:
+        """Return what is read, from files listed anew if one went meanwhile."""
+        gone = 0
+        while True:
+            try:
+                return read(Listing(self.layout, self.left_out))
+            except UnreadableError as error:
+                if error.slug == "history-changed" and gone < ATTEMPTS:
+                    gone += 1
+                elif self.skip_bad and error.path and error.path not in self.left_out:
+                    self.left_out.add(error.path)
+                else:
+                    raise
 
 
-_CURSOR = re.compile(r"^(declare) \?|^((?:fetch|move|close)\b.*) \?$")
-
-
-def recalled(row: Mapping[str, Any], describe: Describe, names: Names) -> Statement:
-    """Return a statement from what is kept of it: its normalized text, and its cursor's name."""
-    text, cursor = row["text"], row["cursor"]
-    found = _CURSOR.match(text) if cursor else None
-    if found is not None:
-        quoted = '"' + cursor.replace('"', '""') + '"'
-        text = f"{found[1] or found[2]} {quoted}{text[found.end() :]}"
-    user, database = names.role(row["userid"]), names.database(row["dbid"])
-    statement = describe(text, user=user, database=database, queryid=row["queryid"])
-    return replace(
-        statement,
-        text=row["text"],
-        fingerprint=row["fingerprint"],
-        category=OWN if row["own"] else statement.category,
-    )
-
-
-def whole_hours(window: Window) -> tuple[datetime, datetime]:
-    """Return the whole hours within a window; of a short one none, at its start."""
-    floor = window.since.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    since = floor if floor == window.since else floor + _HOUR
-    until = window.until.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    return (since, until) if since < until else (window.since, window.since)
-
-
-def _may_hold(path: Path, window: Window) -> bool:
-    """Tell whether a sealed file's day touches a window."""
-    day = datetime.fromisoformat(path.parent.name.removeprefix("date=")).replace(tzinfo=UTC)
-    return window.since < day + timedelta(days=1) and day < window.until
-
-
-def _whose(ids: Sequence[int]) -> str:
-    return f"f.server_id IN ({', '.join(map(str, ids))})"
-
-
-def _of(table: pa.Table, server: int) -> pa.Table:
-    return table.filter(pc.equal(table["server_id"], server))
+def together(parts: Sequence[Sampled]) -> Sampled:
+    """Return the intervals of several servers as one."""
+    qualities: Counter[str] = Counter()
+    for part in parts:
+        qualities.update(part.qualities)
+    added = {
+        name: sum(getattr(part, name) for part in parts)
+        for name in (
+            "samples", "seconds", "statement_blocks", "server_blocks", "known_blocks", "evicted",
+            "unknown", "own_seconds",
+        )
+    }  # fmt: skip
+    return replace(parts[-1], **added, qualities=dict(qualities))
 
 
 def _empty(window: Window, servers: Sequence[Watched]) -> PgiostatError:
     first = min(server.since for server in servers)
     last = max(server.until for server in servers)
     return PgiostatError(
-        f"there is nothing between {window.since:%Y-%m-%d %H:%M:%S} and"
-        f" {window.until:%Y-%m-%d %H:%M:%S} UTC",
+        f"there is nothing between {window.since.astimezone(UTC):%Y-%m-%d %H:%M:%S} and"
+        f" {window.until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
         hint=f"The history goes from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC.",
         slug="window-empty",
         status=ExitStatus.NOTHING_TO_REPORT,
     )
 
 
+def _of(table: pa.Table | None, server: int) -> pa.Table | None:
+    return None if table is None else table.filter(pc.equal(table["server_id"], server))
+
+
+def matrix(rows: pa.Table) -> Counts:
+    """Return the columns of FIELDS as a matrix; what a server does not count adds nothing."""
+    columns = [rows[name].fill_null(0).to_numpy() for name in FIELDS]
+    return np.array(columns, dtype=np.int64).reshape(len(FIELDS), len(rows))
+
+
 def _counted(
-    samples: Sequence[Mapping[str, Any]],
-    statements: pa.Table,
-    relations: pa.Table,
-    databases: pa.Table,
+    server: Watched,
+    sampled: Sampled,
+    statements: pa.Table | None,
+    relations: pa.Table | None,
+    databases: pa.Table | None,
 ) -> Counted:
     """Return one server's counts of a window as a ranking takes them."""
-    top = [flag is not False for flag in statements["toplevel"].to_pylist()]
-    sent = statements.filter(pa.array(top, pa.bool_()))
-    columns = (sent[name].to_pylist() for name in ("userid", "dbid", "queryid", "masked"))
-    amounts = np.array(
-        [sent[name].fill_null(0).to_numpy() for name in FIELDS], dtype=np.int64
-    ).reshape(len(FIELDS), len(sent))
-    blocks = np.zeros((len(FIELDS), len(relations)), dtype=np.int64)
-    blocks[FIELDS.index("shared_blks_hit")] = relations["blks_hit"].to_numpy()
-    blocks[FIELDS.index("shared_blks_read")] = relations["blks_read"].to_numpy()
-    # Where the server's own count was lost, what statements read is all that is known.
-    known = [
-        row["statement_blocks"] if row["server_blocks"] is None else row["server_blocks"]
-        for row in samples
-    ]
-    here = pc.equal(databases["datid"], samples[-1]["dbid"])
-    return Counted(
-        seconds=sum(row["dur_us"] for row in samples) / 1e6,
-        block_size=samples[-1]["block_size"],
-        statements=[
-            (userid, dbid, None if masked else queryid)
-            for userid, dbid, queryid, masked in zip(*columns, strict=True)
-        ],
-        statement_amounts=amounts,
-        statement_uncertain=[bool(flag) for flag in sent["uncertain"].to_pylist()],
-        relations=relations["relid"].to_pylist(),
-        relation_amounts=blocks,
-        relation_uncertain=[bool(flag) for flag in relations["uncertain"].to_pylist()],
-        server_blocks=sum(known),
-        database_blocks=int(sum(databases.filter(here)["blks_read"].to_pylist())),
-        nested=len(top) - len(sent),
+    counted = Counted(
+        seconds=sampled.seconds,
+        block_size=sampled.block_size,
+        # Where the server's own count was lost, what statements read is all that is known.
+        server_blocks=sampled.known_blocks,
+        server=server.label,
+        whose=server.server_id,
     )
+    if statements is not None:
+        top = [flag is not False for flag in statements["toplevel"].to_pylist()]
+        sent = statements.filter(pa.array(top, pa.bool_()))
+        columns = (sent[name].to_pylist() for name in ("userid", "dbid", "queryid", "masked"))
+        counted = replace(
+            counted,
+            statements=[
+                (userid, dbid, None if masked else queryid)
+                for userid, dbid, queryid, masked in zip(*columns, strict=True)
+            ],
+            statement_amounts=matrix(sent),
+            statement_uncertain=[bool(flag) for flag in sent["uncertain"].to_pylist()],
+            nested=len(top) - len(sent),
+        )
+    if relations is not None and databases is not None:
+        blocks = np.zeros((len(FIELDS), len(relations)), dtype=np.int64)
+        blocks[FIELDS.index("shared_blks_hit")] = relations["blks_hit"].to_numpy()
+        blocks[FIELDS.index("shared_blks_read")] = relations["blks_read"].to_numpy()
+        here = pc.equal(databases["datid"], sampled.dbid)
+        counted = replace(
+            counted,
+            relations=relations["relid"].to_pylist(),
+            relation_amounts=blocks,
+            relation_uncertain=[bool(flag) for flag in relations["uncertain"].to_pylist()],
+            database_blocks=int(sum(databases.filter(here)["blks_read"].to_pylist())),
+        )
+    return counted

@@ -23,7 +23,7 @@ from pgiostat.render import text
 from pgiostat.render.csvform import CsvWriter, heading_of
 from pgiostat.watch import batch
 
-__all__ = ["directory", "remove", "run"]
+__all__ = ["directory", "reader_dsn", "remove", "run", "serving", "working"]
 
 SETTINGS: dict[str, str | int | bool] = {
     "shared_preload_libraries": "pg_stat_statements",
@@ -64,7 +64,7 @@ def run(*, clean: bool, seconds: float, out_dir: Path | None, terminal: bool) ->
         return ExitStatus.DONE
     stop = Event()
     with batch.stopping(stop) as interrupted:
-        with _server(place, console) as cluster:
+        with serving(place, console) as cluster:
             if stop.is_set():
                 pass
             elif terminal:
@@ -100,7 +100,7 @@ def _already_running(cluster: Cluster) -> PgiostatError:
 
 
 @contextmanager
-def _server(place: Path, console: Console) -> Iterator[Cluster]:
+def serving(place: Path, console: Console) -> Iterator[Cluster]:
     """Yield the running server with all its data; stop it at the end."""
     cluster = Cluster(embedded_binaries(), place, settings=SETTINGS)
     if cluster.is_running():
@@ -137,8 +137,9 @@ def _prepare(cluster: Cluster) -> None:
                 entries.write(f"*:*:*:{role}:{password}\n")
 
 
-def _dsn(cluster: Cluster, role: str) -> str:
-    return cluster.dsn(DBNAME, role)
+def reader_dsn(cluster: Cluster) -> str:
+    """Return the connection string of who watches."""
+    return cluster.dsn(DBNAME, sync.READER)
 
 
 def _check_space(place: Path) -> None:
@@ -173,10 +174,14 @@ def _progress(console: Console) -> Iterator[sync.Progress]:
 
 
 @contextmanager
-def _workload(dsn: str) -> Iterator[None]:
-    """Run the workload beside; it ends with its standard input, and so with us."""
+def working(cluster: Cluster, *mix: int) -> Iterator[None]:
+    """Run the workload beside; it ends with its standard input, and so with us.
+
+    mix: how many versions, manifests and uploads are asked for in a second.
+    """
+    dsn = cluster.dsn(DBNAME, sync.WRITER)
     worker = subprocess.Popen(  # noqa: S603 - our own module, with our own connection string
-        [sys.executable, "-m", "pgiostat.lab.workload", dsn],
+        [sys.executable, "-m", "pgiostat.lab.workload", dsn, *map(str, mix)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C is ours to hear
@@ -195,9 +200,9 @@ def _workload(dsn: str) -> Iterator[None]:
 
 def _watch(cluster: Cluster, stop: Event, console: Console) -> None:
     console.print("A sync workload is running on it. Ctrl-C ends both.")
-    with _workload(_dsn(cluster, sync.WRITER)):
+    with working(cluster):
         options = batch.Options(interval=INTERVAL_SECONDS)
-        batch.run(_dsn(cluster, sync.READER), options, describer(), stop=stop)
+        batch.run(reader_dsn(cluster), options, describer(), stop=stop)
 
 
 def _report(cluster: Cluster, stop: Event, seconds: float, out_dir: Path, console: Console) -> None:
@@ -208,9 +213,7 @@ def _report(cluster: Cluster, stop: Event, seconds: float, out_dir: Path, consol
     """
     count = max(1, round(seconds / INTERVAL_SECONDS))
     console.print(f"A sync workload is running on it. Reading every {INTERVAL_SECONDS:g} s …")
-    sampler = Sampler(
-        _dsn(cluster, sync.READER), INTERVAL_SECONDS, describer(), stop.wait, label="demo"
-    )
+    sampler = Sampler(reader_dsn(cluster), INTERVAL_SECONDS, describer(), stop.wait, label="demo")
     watch = batch.Watch(sampler, batch.Options(interval=INTERVAL_SECONDS), keep=True)
     with ExitStack() as work:
         for tick in sampler.ticks():
@@ -218,7 +221,7 @@ def _report(cluster: Cluster, stop: Event, seconds: float, out_dir: Path, consol
                 raise tick.error or AssertionError
             watch.absorb(tick.delta)
             if tick.delta.seconds is None:
-                work.enter_context(_workload(_dsn(cluster, sync.WRITER)))
+                work.enter_context(working(cluster))
             elif watch.shown == count:
                 work.close()
             elif watch.shown > count:

@@ -1,4 +1,4 @@
-"""The sync API's clients: python -m pgiostat.lab.workload DSN.
+"""The sync API's clients: python -m pgiostat.lab.workload DSN [VERSIONS MANIFESTS UPLOADS].
 
 Ends on SIGTERM or SIGINT, and when standard input ends: who started it holds the other end, so
 that it never outlives them.
@@ -8,7 +8,7 @@ import random
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from threading import Event, Thread
 
 import psycopg
@@ -97,7 +97,9 @@ def main() -> None:
 
     Thread(target=until_input_ends, daemon=True).start()
     try:
-        run(sys.argv[1], stop)
+        dsn, *counts = sys.argv[1:]
+        versions, manifests, uploads = map(int, counts) if counts else astuple(Mix())[:3]
+        run(dsn, stop, mix=Mix(versions, manifests, uploads))
     except psycopg.OperationalError as error:
         if not stop.is_set():
             sys.exit(f"the workload lost its server: {error}")

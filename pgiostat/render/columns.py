@@ -123,6 +123,8 @@ KEYS: dict[By, tuple[Key, ...]] = {
         _CATEGORY,
         _TEXT,
     ),
+    By.SERVER: (Key("server", "label of the server", lambda r: r.name),),
+    By.HOUR: (Key("hour", "when the hour begins", lambda r: r.name),),
     By.DATABASE: (Key("database", "database", lambda r: r.name),),
     By.USER: (Key("user", "role", lambda r: r.name),),
     By.RELATION: (

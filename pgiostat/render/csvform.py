@@ -35,7 +35,8 @@ def header(by: By) -> list[str]:
     over an interval blocks_read of all parts adds up to the server's own count.
     """
     keys = [key.name for key in KEYS[by]]
-    return [*_INTERVAL, "part", "rank", *keys, "share", *(metric.name for metric in METRICS)]
+    interval = [name for name in _INTERVAL if name not in keys]
+    return [*interval, "part", "rank", *keys, "share", *(metric.name for metric in METRICS)]
 
 
 def heading(

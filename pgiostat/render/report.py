@@ -15,7 +15,16 @@ from pgiostat.render.csvform import heading, records
 from pgiostat.render.text import summary, table
 from pgiostat.units import format_count, format_duration, format_share
 
-__all__ = ["as_csv_heading", "as_json", "as_markdown", "as_text", "remarks"]
+__all__ = [
+    "as_csv_heading",
+    "as_json",
+    "as_markdown",
+    "as_text",
+    "escaped",
+    "labels",
+    "remarks",
+    "title",
+]
 
 _QUALITIES = {
     "restart": "the server was restarted",
@@ -30,30 +39,45 @@ _QUALITIES = {
 
 def remarks(seen: Seen) -> Iterator[str]:
     """Yield what is to be known of a window's numbers."""
+    sampled = seen.sampled
     for quality, meaning in _QUALITIES.items():
-        count = seen.qualities.get(quality, 0)
+        count = sampled.qualities.get(quality, 0)
         if count:
-            yield f"{format_count(count)} of {format_count(seen.samples)} intervals: {meaning}"
-    if seen.unknown:
-        yield f"{format_count(seen.unknown)} rows could not be assigned to an interval"
-    missing = (seen.window.until - seen.window.since).total_seconds() * len(seen.counted)
-    missing -= seen.seconds
-    if missing > max(60.0, 0.01 * seen.seconds):
+            yield f"{format_count(count)} of {format_count(sampled.samples)} intervals: {meaning}"
+    if sampled.unknown:
+        yield f"{format_count(sampled.unknown)} rows could not be assigned to an interval"
+    missing = seen.window.seconds * len(seen.counted) - sampled.seconds
+    if missing > max(60.0, 0.01 * sampled.seconds):
         yield f"nothing was collected for {format_duration(missing)} of the window"
+    if seen.widened:
+        yield "of part of this time whole hours are all that is kept: it was widened to them"
+    for path in seen.left_out:
+        yield f'left out, because it could not be read: "{path}"'
 
 
-def _label(seen: Seen) -> str:
+def labels(seen: Seen) -> str:
+    """Return the labels of the servers seen."""
     return ", ".join(dict.fromkeys(server.label for server in seen.servers))
+
+
+def title(seen: Seen) -> Text:
+    """Return who and when in a line."""
+    since, until = (moment.astimezone(UTC) for moment in (seen.window.since, seen.window.until))
+    told = Text("pgiostat  ", "bold").append(printable(labels(seen)), "not bold")
+    told.append(f"  {since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC", "not bold")
+    return told.append(f"  {format_count(seen.sampled.samples)} intervals", "not bold dim")
+
+
+def warnings(seen: Seen) -> list[Text]:
+    """Return what is to be known as lines of a screen."""
+    return [Text(f"! {line}", "yellow") for line in remarks(seen)]
 
 
 def as_text(seen: Seen, ranking: Ranking, *, width: int) -> RenderableType:
     """Return a window as watch shows an interval."""
-    since, until = (moment.astimezone(UTC) for moment in (seen.window.since, seen.window.until))
-    told = Text("pgiostat  ", "bold").append(printable(_label(seen)), "not bold")
-    told.append(f"  {since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC", "not bold")
-    told.append(f"  {format_count(seen.samples)} intervals", "not bold dim")
-    notes = [Text(f"! {line}", "yellow") for line in remarks(seen)]
-    return Group(told, summary(ranking, seen.coverage, width), *notes, table(ranking, width=width))
+    notes = warnings(seen)
+    head = summary(ranking, seen.sampled.coverage, width)
+    return Group(title(seen), head, *notes, table(ranking, width=width))
 
 
 def as_csv_heading(seen: Seen, ranking: Ranking) -> dict[str, Value]:
@@ -62,9 +86,9 @@ def as_csv_heading(seen: Seen, ranking: Ranking) -> dict[str, Value]:
         seen.window.since,
         seen.window.until,
         seconds=ranking.seconds,
-        server=_label(seen),
-        quality="+".join(sorted(seen.qualities)),
-        coverage=seen.coverage,
+        server=labels(seen),
+        quality="+".join(sorted(seen.sampled.qualities)),
+        coverage=seen.sampled.coverage,
     )
 
 
@@ -78,8 +102,8 @@ def as_json(seen: Seen, ranking: Ranking) -> str:
         **told,
         "by": str(ranking.by),
         "sort": str(ranking.sort),
-        "samples": seen.samples,
-        "qualities": dict(seen.qualities),
+        "samples": seen.sampled.samples,
+        "qualities": dict(seen.sampled.qualities),
         "remarks": list(remarks(seen)),
         "server_blocks_read": ranking.server_blocks,
         "statement_blocks_read": ranking.explained.blocks,
@@ -99,9 +123,10 @@ def _markdown(seen: Seen, ranking: Ranking) -> Iterator[str]:
     shown = [metric for metric in METRICS if metric.heading]
     keys = KEYS[ranking.by]
     since, until = (moment.astimezone(UTC) for moment in (window.since, window.until))
+    sampled = seen.sampled
     yield (
-        f"**{_escaped(_label(seen))}**, {since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC,"
-        f" {format_count(seen.samples)} intervals, coverage {format_share(seen.coverage)}."
+        f"**{escaped(labels(seen))}**, {since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC,"
+        f" {format_count(sampled.samples)} intervals, coverage {format_share(sampled.coverage)}."
     )
     yield ""
     for line in remarks(seen):
@@ -112,7 +137,7 @@ def _markdown(seen: Seen, ranking: Ranking) -> Iterator[str]:
     yield f"|{'---|' * len(keys)}{'---:|' * (len(shown) + 1)}"
     extras = [row for row in (ranking.rest, ranking.own) if row is not None]
     for row in (*ranking.rows, *extras):
-        cells = [_escaped(str(key.value(row) or "")) for key in keys]
+        cells = [escaped(str(key.value(row) or "")) for key in keys]
         if row in extras:
             cells[0] = row.name
         yield f"| {' | '.join([*cells, format_share(row.share), *_numbers(row, shown)])} |"
@@ -125,5 +150,6 @@ def _numbers(row: RankRow, shown: list[Metric]) -> list[str]:
     return [metric.shown(metric.value(row.cost)) for metric in shown]
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Return text that is no Markdown and no HTML."""
     return printable(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

@@ -4,7 +4,7 @@ SELECT
     datid,
     CAST(SUM(blks_read) AS BIGINT) AS blks_read,
     CAST(SUM(blks_hit) AS BIGINT) AS blks_hit
-FROM databases AS f
+FROM facts AS f
 WHERE ts >= {since} AND ts < {until} AND {whose}
 GROUP BY server_id, datid
 ORDER BY server_id, datid

@@ -1,7 +1,21 @@
--- The samples of a time, one for each interval and server.
-SELECT server_id, label, dbid, ts, dur_us, qualities, statement_blocks, server_blocks, statements,
-       appeared, vanished, dealloc, unknown, own_us, block_size, max_statements, track_io_timing,
-       version_num, extension_version
-FROM sample AS f
-WHERE ts >= {since} AND ts < {until} AND {whose}
-ORDER BY ts, server_id
+-- The samples of each step of a time, added up: of a whole time, or in buckets.
+SELECT
+    {bucket} AS bucket,
+    f.server_id,
+    f.qualities,
+    CAST(COUNT(*) AS BIGINT) AS samples,
+    CAST(SUM(f.dur_us) AS BIGINT) AS dur_us,
+    CAST(SUM(CASE WHEN f.server_blocks IS NULL THEN 0 ELSE f.statement_blocks END) AS BIGINT)
+        AS statement_blocks,
+    CAST(SUM(COALESCE(f.server_blocks, 0)) AS BIGINT) AS server_blocks,
+    CAST(SUM(COALESCE(f.server_blocks, f.statement_blocks)) AS BIGINT) AS known_blocks,
+    CAST(SUM(COALESCE(f.dealloc, 0)) AS BIGINT) AS dealloc,
+    CAST(SUM(f.unknown) AS BIGINT) AS unknown,
+    CAST(SUM(f.own_us) AS BIGINT) AS own_us,
+    MAX(f.block_size) AS block_size,
+    MAX(f.dbid) AS dbid,
+    MAX(f.version_num) AS version_num
+FROM facts AS f
+WHERE f.ts >= {since} AND f.ts < {until} AND {whose}
+GROUP BY 1, 2, 3
+ORDER BY 1, 2, 3

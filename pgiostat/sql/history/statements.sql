@@ -1,5 +1,4 @@
--- What each statement did in a time: whole hours from the rollup and from samples that it does
--- not have yet, the edges from the rows themselves. Whole numbers: exact, in any order.
+-- What each statement did in a time. Whole numbers: exact, in any order.
 SELECT
     f.server_id,
     f.userid,
@@ -18,23 +17,7 @@ SELECT
     CAST(SUM(f.timed_blks) AS BIGINT) AS timed_blocks,
     CAST(MAX(f.uncertain) AS BIGINT) AS uncertain
 FROM (
-    SELECT server_id, userid, dbid, queryid, masked, toplevel, calls, rows, shared_blks_hit,
-           shared_blks_read, local_blks_read, temp_blks_read, total_exec_time, timed_read_us,
-           timed_blks, uncertain
-      FROM hours
-     WHERE ts >= {hours_from} AND ts < {hours_until}
-    UNION ALL
-    SELECT server_id, userid, dbid, queryid, masked, toplevel, calls, rows, shared_blks_hit,
-           shared_blks_read, local_blks_read, temp_blks_read, total_exec_time, timed_read_us,
-           timed_blks, CASE WHEN basis IN (0, 1) THEN 0 ELSE 1 END
-      FROM recent
-     WHERE ts >= {hours_from} AND ts < {hours_until}
-    UNION ALL
-    SELECT server_id, userid, dbid, queryid, masked, toplevel, calls, rows, shared_blks_hit,
-           shared_blks_read, local_blks_read, temp_blks_read, total_exec_time, timed_read_us,
-           timed_blks, CASE WHEN basis IN (0, 1) THEN 0 ELSE 1 END
-      FROM edges
-     WHERE (ts >= {since} AND ts < {hours_from}) OR (ts >= {hours_until} AND ts < {until})
+{intervals}
 ) AS f
 WHERE {whose}
 GROUP BY f.server_id, f.userid, f.dbid, f.queryid, f.masked, f.toplevel

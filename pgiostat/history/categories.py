@@ -1,0 +1,86 @@
+"""Categories that were found before: a file in the user's cache, so that a report starts at once.
+
+A category follows from a text, who ran it, the rules and our own code.  All of these are in the
+name under which it is kept: what is found here is what would be found anew.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from pgiostat.names import Describe, Statement
+
+__all__ = ["digest", "remembered"]
+
+MOST_FILES = 4
+MOST_CATEGORIES = 100_000
+_CODE = ("fingerprint", "features", "rules", "describe.py", "names.py")
+
+
+def digest(rules: bytes) -> str:
+    """Return what tells these rules, and the code that reads them, from all others."""
+    told = blake2b(rules, digest_size=16)
+    for name in _CODE:
+        for source in _sources(files("pgiostat").joinpath(name)):
+            told.update(b"\0" + source)
+    return told.hexdigest()
+
+
+def _sources(at: Traversable) -> Iterator[bytes]:
+    if at.is_file():
+        if not at.name.endswith(".pyc"):
+            yield at.read_bytes()
+        return
+    for child in sorted(at.iterdir(), key=lambda child: child.name):
+        yield from _sources(child)
+
+
+@contextmanager
+def remembered(describe: Describe, directory: Path, whose: str) -> Iterator[Describe]:
+    """Yield what describes statements with categories that were found before.
+
+    whose: a digest.  What is found anew is kept at the end; where that fails, nothing is.
+    """
+    path = directory / f"{whose}.json"
+    known = _load(path)
+    found: dict[str, str] = {}
+
+    def from_memory(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
+        if isinstance(text, bytes) or text.startswith(("declare", "fetch", "move", "close")):
+            return describe(text, user=user, database=database, queryid=queryid)
+        asked = f"{user}\0{database}\0{queryid}\0{text}".encode("utf-8", "surrogatepass")
+        key = blake2b(asked, digest_size=12).hexdigest()
+        category = known.get(key) or found.get(key)
+        if category is None:
+            statement = describe(text, user=user, database=database, queryid=queryid)
+            found[key] = category = statement.category
+        return Statement(text, "", category)
+
+    yield from_memory
+    if found:
+        with contextlib.suppress(OSError):
+            _save(path, known | found)
+
+
+def _load(path: Path) -> dict[str, str]:
+    try:
+        known: dict[str, str] = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return known if len(known) <= MOST_CATEGORIES else {}
+
+
+def _save(path: Path, categories: dict[str, str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.write_text(json.dumps(categories), "utf-8")
+    draft.rename(path)
+    by_age = sorted(path.parent.glob("*.json"), key=lambda file: file.stat().st_mtime)
+    for old in by_age[:-MOST_FILES]:
+        old.unlink(missing_ok=True)

@@ -1,0 +1,178 @@
+"""A window in steps, for people and programs: text, Markdown, CSV, JSON lines."""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC
+from itertools import pairwise
+from typing import TextIO
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pgiostat.history.reader import Seen
+from pgiostat.history.steps import Step
+from pgiostat.rank import Ranking, RankRow
+from pgiostat.render.columns import Value, printable
+from pgiostat.render.csvform import CsvWriter, heading, records
+from pgiostat.render.report import escaped, labels, remarks, title, warnings
+from pgiostat.units import format_count, format_share, per_second
+
+__all__ = ["as_markdown", "as_text", "sparkline", "write_csv", "write_json"]
+
+_LEVELS = "▁▂▃▄▅▆▇█"
+TIME_WIDTH = 17
+NUMBER_WIDTH = 11
+NAME_WIDTH = 24
+GAP = 1.5
+
+
+def sparkline(values: Sequence[float | None], width: int) -> str:
+    """Return values as bars from zero to the greatest; neighbours share one if they are many.
+
+    >>> sparkline([0, 1, None, 4, 8], 10), sparkline([1, 1, 5, 5], 2), sparkline([0, 0], 5)
+    ('▁▂ ▅█', '▂█', '▁▁')
+    """
+    parts = min(len(values), width)
+    if not parts:
+        return ""
+    edges = [round(n * len(values) / parts) for n in range(parts + 1)]
+    means: list[float | None] = []
+    for first, last in pairwise(edges):
+        known = [value for value in values[first:last] if value is not None]
+        means.append(sum(known) / len(known) if known else None)
+    greatest = max((mean for mean in means if mean is not None), default=0) or 1
+    return "".join(
+        " " if mean is None else _LEVELS[min(int(max(mean, 0) / greatest * 8), 7)] for mean in means
+    )
+
+
+def _rows(ranking: Ranking) -> list[RankRow]:
+    extras = [row for row in (ranking.rest, ranking.own) if row is not None]
+    return [*ranking.rows, *extras]
+
+
+def _server_rate(step: Step) -> float | None:
+    return per_second(step.ranking.server_blocks, step.ranking.seconds)
+
+
+def as_text(seen: Seen, steps: Sequence[Step], ranking: Ranking, *, width: int) -> RenderableType:
+    """Return a line with a curve for each row of the ranking, then the steps one by one."""
+    curves = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
+    curves.add_column(str(ranking.by), no_wrap=True, overflow="ellipsis", max_width=NAME_WIDTH)
+    for name in ("mean/s", "max/s"):
+        curves.add_column(name, justify="right", no_wrap=True, min_width=7)
+    curves.add_column("blocks read, from zero to max", no_wrap=True)
+    room = max(width - NAME_WIDTH - 18, 8)
+    for number, row in enumerate(_rows(ranking)):
+        rates = _spaced(steps, [_rows(step.ranking)[number].cost.blocks_per_s for step in steps])
+        curves.add_row(*_curve(row.name, row.cost.blocks_per_s, rates, room))
+    rates = _spaced(steps, [_server_rate(step) for step in steps])
+    mean = per_second(ranking.server_blocks, ranking.seconds)
+    curves.add_row(*_curve("server", mean, rates, room), style="dim")
+    return Group(title(seen), *warnings(seen), curves, Text(""), _table(steps, ranking, width))
+
+
+def _curve(name: str, mean: float | None, rates: Sequence[float | None], room: int) -> list[Text]:
+    greatest = max((rate for rate in rates if rate is not None), default=None)
+    shown = Text(printable(" ".join(name.split())))
+    numbers = [Text(format_count(value)) for value in (mean, greatest)]
+    return [shown, *numbers, Text(sparkline(rates, room), "cyan")]
+
+
+def _spaced(steps: Sequence[Step], values: Sequence[float | None]) -> list[float | None]:
+    """Return values with a hole where no interval began for so long."""
+    if not steps:
+        return []
+    length = max(step.until - step.since for step in steps) or None
+    found: list[float | None] = [values[0]]
+    for (before, after), value in zip(pairwise(steps), values[1:], strict=True):
+        if length is not None and after.since - before.since > length * GAP:
+            found.extend([None] * min(round((after.since - before.since) / length) - 1, 1000))
+        found.append(value)
+    return found
+
+
+def _table(steps: Sequence[Step], ranking: Ranking, width: int) -> Table:
+    grid = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
+    grid.add_column("from (UTC)", no_wrap=True, min_width=TIME_WIDTH - 1)
+    grid.add_column("server/s", justify="right", no_wrap=True)
+    grid.add_column("coverage", justify="right", no_wrap=True)
+    room = width - TIME_WIDTH - 2 * NUMBER_WIDTH
+    shown = max(1, room // NUMBER_WIDTH)
+    for row in _rows(ranking)[:shown]:
+        name = printable(" ".join(row.name.split()))
+        grid.add_column(
+            name, justify="right", no_wrap=True, max_width=NUMBER_WIDTH - 1, overflow="ellipsis"
+        )
+    seconds = any(step.since.second or step.since.microsecond for step in steps[1:])
+    for step in steps:
+        rows = _rows(step.ranking)[:shown]
+        grid.add_row(
+            f"{step.since.astimezone(UTC):%Y-%m-%d %H:%M}" + f":{step.since:%S}" * seconds,
+            format_count(_server_rate(step)),
+            format_share(step.sampled.coverage),
+            *(format_count(row.cost.blocks_per_s) for row in rows),
+        )
+    return grid
+
+
+def as_markdown(seen: Seen, steps: Sequence[Step], ranking: Ranking) -> str:
+    """Return the steps as a table of blocks read a second."""
+    names = [escaped(" ".join(row.name.split())) for row in _rows(ranking)]
+    lines = [
+        f"**{escaped(labels(seen))}**, blocks read a second by {ranking.by}.",
+        "",
+        *(f"- {line}" for line in remarks(seen)),
+        "",
+        f"| {' | '.join(['from (UTC)', 'server', 'coverage', *names])} |",
+        f"|---|{'---:|' * (2 + len(names))}",
+    ]
+    for step in steps:
+        numbers = [format_count(row.cost.blocks_per_s) for row in _rows(step.ranking)]
+        told = [
+            f"{step.since.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+            format_count(_server_rate(step)),
+            format_share(step.sampled.coverage),
+        ]
+        lines.append(f"| {' | '.join([*told, *numbers])} |")
+    return "\n".join(lines)
+
+
+def _heading(seen: Seen, step: Step) -> dict[str, Value]:
+    return heading(
+        step.since,
+        step.until,
+        seconds=step.ranking.seconds,
+        server=labels(seen),
+        quality="+".join(sorted(step.sampled.qualities)),
+        coverage=step.sampled.coverage,
+    )
+
+
+def write_csv(seen: Seen, steps: Sequence[Step], ranking: Ranking, out: TextIO) -> None:
+    """Write the steps as watch writes intervals."""
+    writer = CsvWriter(out, ranking.by)
+    for step in steps:
+        writer.write(_heading(seen, step), step.ranking)
+
+
+def write_json(seen: Seen, steps: Sequence[Step], out: TextIO) -> None:
+    """Write the steps as one object a line."""
+    out.writelines(line + "\n" for line in _lines(seen, steps))
+
+
+def _lines(seen: Seen, steps: Sequence[Step]) -> Iterator[str]:
+    for step in steps:
+        told = _heading(seen, step)
+        rows = [
+            {name: value for name, value in record.items() if name not in told}
+            for record in records(told, step.ranking)
+        ]
+        whole = {
+            **told,
+            "by": str(step.ranking.by),
+            "server_blocks_read": step.ranking.server_blocks,
+            "rows": rows,
+        }
+        yield json.dumps(whole, ensure_ascii=False)

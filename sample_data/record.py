@@ -1,0 +1,77 @@
+"""Record the sample history: an hour of the demo's sync workload, on a PostgreSQL of its own.
+
+    python sample_data/record.py [--minutes 60] [--interval 10] [--to sample_data/history]
+
+In the first half the sync API asks for the version of a table as often as in the demo. In the
+second half a cache of table versions answers most of these, so that a comparison of the halves
+has something to find.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from threading import Event, Thread
+
+from rich.console import Console
+
+from pgiostat.describe import describer
+from pgiostat.history.layout import Layout
+from pgiostat.history.seal import seal
+from pgiostat.history.writer import BASELINE
+from pgiostat.lab import demo
+from pgiostat.record import Recorder
+
+HERE = Path(__file__).parent
+LABEL = "demo"
+BEFORE = (12, 9, 15)
+"""Versions, manifests and uploads asked for in a second."""
+AFTER = (2, 9, 15)
+WARM_UP_SECONDS = 60.0
+
+
+def main() -> None:
+    """Record, and seal what was recorded."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--interval", type=float, default=10.0)
+    parser.add_argument("--to", type=Path, default=HERE / "history")
+    asked = parser.parse_args()
+    if asked.to.exists():
+        sys.exit(f"{asked.to} exists already")
+    stop = Event()
+    console = Console(stderr=True, highlight=False)
+    place = Path(tempfile.mkdtemp(prefix="pgiostat-sample-"))
+    try:
+        with demo.serving(place / "server", console) as cluster:
+            recorder = Recorder(
+                demo.reader_dsn(cluster), LABEL, asked.to, describer(), stop, console.print,
+                interval=asked.interval,
+            )  # fmt: skip
+            collecting = Thread(target=recorder.run)
+            for half, mix in enumerate((BEFORE, AFTER)):
+                with demo.working(cluster, *mix):
+                    if not half:
+                        stop.wait(WARM_UP_SECONDS)
+                        collecting.start()
+                    stop.wait(asked.minutes * 30)
+                    console.print(f"half {half + 1} of 2: {recorder.samples} samples")
+            stop.set()
+            collecting.join()
+        demo.remove(place / "server")
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    layout = Layout(asked.to)
+    seal(layout, LABEL)
+    # Nobody goes on from here: the last reading, with the address of its server, is not needed.
+    for sample in layout.hot_samples():
+        (sample.directory / BASELINE).unlink()
+    for left in (layout.lock(LABEL).parent, layout.tmp):
+        shutil.rmtree(left)
+    size = sum(path.stat().st_size for path in asked.to.rglob("*") if path.is_file())
+    console.print(f"{asked.to}: {recorder.samples} samples, {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
