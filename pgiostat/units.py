@@ -7,10 +7,12 @@ __all__ = [
     "Unit",
     "blocks_to_bytes",
     "format_bytes",
+    "format_change",
     "format_count",
     "format_duration",
     "format_ms",
     "format_share",
+    "format_version",
     "milliseconds_to_us",
     "per_second",
     "us_to_milliseconds",
@@ -191,3 +193,33 @@ def format_share(share: float | None) -> str:
     if 99.9 <= percent < 100:  # noqa: PLR2004 - where the missing part is the news
         return f"{min(percent, 99.99):.2f} %"
     return f"{_digits(percent)} %"
+
+
+def format_change(change: float | None) -> str:
+    """Return how much more or less in per cent; many times as much as a factor.
+
+    >>> [format_change(x) for x in (None, 0, -0.5, 0.123, 0.004, -0.0001, 4.0, 15.2, float("inf"))]
+    ['–', '0 %', '-50 %', '+12 %', '+0.4 %', '-0.01 %', '× 5.0', '× 16', '× ∞']
+    """
+    if change is None:
+        return UNKNOWN
+    if change == float("inf"):
+        return "× ∞"
+    if change >= 3:  # noqa: PLR2004 - four times as much is read better than +300 %
+        factor = change + 1
+        return f"× {factor:.1f}" if factor < 10 else f"× {factor:,.0f}"  # noqa: PLR2004
+    percent = change * 100
+    if not percent:
+        return "0 %"
+    if abs(percent) < 0.1:  # noqa: PLR2004
+        return f"{percent:+.2f} %"
+    return f"{percent:+.1f} %" if abs(percent) < 10 else f"{percent:+.0f} %"  # noqa: PLR2004
+
+
+def format_version(version_num: int) -> str:
+    """Return a server's version from its server_version_num.
+
+    >>> format_version(180004), format_version(130023)
+    ('18.4', '13.23')
+    """
+    return f"{version_num // 10_000}.{version_num % 10_000}"

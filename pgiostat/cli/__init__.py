@@ -13,6 +13,7 @@ import typer
 from pgiostat import __version__
 from pgiostat.cli import history, options, rules
 from pgiostat.cli.collect import collect
+from pgiostat.cli.compare import compare
 from pgiostat.errors import ExitStatus, PgiostatError
 
 if TYPE_CHECKING:
@@ -166,6 +167,7 @@ def demo(
 
 app.command()(collect)
 app.command()(history.report)
+app.command()(compare)
 app.add_typer(rules.app, name="rules")
 
 # The base of what typer raises at a wrong option; its home differs with typer's version.

@@ -2,12 +2,13 @@
 
 import sys
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pgiostat.cli import options
+from pgiostat.cli.compare import ends_first
+from pgiostat.cli.options import Form
 from pgiostat.errors import ExitStatus, PgiostatError
 
 if TYPE_CHECKING:
@@ -17,15 +18,6 @@ if TYPE_CHECKING:
     from pgiostat.rank import By, Ranking
 
 __all__ = ["report"]
-
-
-class Form(StrEnum):
-    """What a report is printed as."""
-
-    TEXT = "text"
-    CSV = "csv"
-    JSON = "json"
-    MARKDOWN = "markdown"
 
 
 def report(
@@ -166,10 +158,5 @@ def _window(
     else:
         begin = instant(since, now) if since else min(server.since for server in servers)
     if begin >= end:
-        raise PgiostatError(
-            "the time ends before it begins",
-            detail=f"It was to go from {begin:%Y-%m-%d %H:%M:%S %Z} to {end:%Y-%m-%d %H:%M:%S %Z}.",
-            slug="time-invalid",
-            status=ExitStatus.USAGE,
-        )
+        raise ends_first(begin, end)
     return Window(begin, end, label)

@@ -23,6 +23,7 @@ __all__ = [
     "LIVE",
     "SHORTEST_INTERVAL_SECONDS",
     "TOP_ON_SCREEN",
+    "Form",
     "History",
     "RulesFile",
     "SkipBad",
@@ -43,6 +44,17 @@ __all__ = [
 
 SHORTEST_INTERVAL_SECONDS = 0.1
 TOP_ON_SCREEN = 20
+
+
+class Form(StrEnum):
+    """What is printed of a history."""
+
+    TEXT = "text"
+    CSV = "csv"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
 PIPE_WIDTH = 120
 PATIENCE_SECONDS = 1.0
 LIVE = ("category", "fingerprint", "statement", "relation", "database", "user")

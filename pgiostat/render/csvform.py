@@ -10,7 +10,7 @@ from pgiostat.delta import Delta
 from pgiostat.rank import By, Ranking, RankRow
 from pgiostat.render.columns import KEYS, METRICS, Value, printable
 
-__all__ = ["CsvWriter", "header", "heading", "heading_of", "records", "timestamp"]
+__all__ = ["CsvWriter", "cell", "header", "heading", "heading_of", "records", "timestamp"]
 
 _INTERVAL = ("interval_start", "interval_end", "seconds", "server", "quality", "coverage")
 DECIMALS = 6
@@ -103,7 +103,7 @@ class CsvWriter:
         """Write the rows of one interval and flush them."""
         names = header(self._by)
         found = records(interval, ranking)
-        self._write([[_cell(record[name]) for name in names] for record in found])
+        self._write([[cell(record[name]) for name in names] for record in found])
 
     def _write(self, rows: Sequence[Sequence[Value]]) -> None:
         # Whole rows at once: who reads along never sees half a row.
@@ -113,7 +113,7 @@ class CsvWriter:
         self._out.flush()
 
 
-def _cell(value: Value) -> Value:
+def cell(value: Value) -> Value:
     """Return a cell: text that a spreadsheet would take for a formula is quoted for it."""
     if isinstance(value, str):
         value = printable(value)

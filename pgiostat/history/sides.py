@@ -1,0 +1,174 @@
+"""Two windows of histories made ready to be compared: same steps, same groups."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+
+from pgiostat.compare import Comparison, Group, Per, Side, compare
+from pgiostat.cost import FIELDS
+from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.history.reader import History, Seen
+from pgiostat.history.steps import Steps, cut
+from pgiostat.history.windows import Window
+from pgiostat.names import HIDDEN, OTHER, OWN, Describe, Names, Statement
+from pgiostat.rank import By, group_of
+
+__all__ = ["Chosen", "Sides", "compared", "step_for"]
+
+WISHED_STEPS = 40
+_NICE = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 21_600,
+         43_200, 86_400)  # fmt: skip
+_LOST = ("reset", "restart", "evicting", "other server")
+"""Qualities of intervals of which part was lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A window of a history."""
+
+    history: History
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Two windows compared, with what was seen in each.  step: how both were cut."""
+
+    a: Seen
+    b: Seen
+    step: timedelta
+    comparison: Comparison
+
+
+def compared(a: Chosen, b: Chosen, describe: Describe, per: str = "second") -> Sides:
+    """Return what changed from one window to another, perhaps of another history.
+
+    per: second, call, or an anchor as "version:calls": what is called as often by the same
+    traffic, a category or a fingerprint.
+    Raises PgiostatError windows-overlap, anchor-unknown, and as History.seen does.
+    """
+    chosen = (a, b)
+    seen = [each.history.seen(each.window) for each in chosen]
+    _apart(*seen)
+    names = [each.history.names(describe) for each in chosen]
+    known: dict[str, int] = {}
+    told: list[dict[int, tuple[str, str, int]]] = [{}, {}]
+    groups: list[dict[int, list[int]]] = []
+    for side, (of_side, of_names) in enumerate(zip(seen, names, strict=True)):
+        groups.append(_grouped(of_side, of_names, known, told[side]))
+    step = step_for(*seen)
+    steps = [
+        cut(each.history, of_side, of_groups, len(known), step)
+        for each, of_side, of_groups in zip(chosen, seen, groups, strict=True)
+    ]
+    listed = list(_listed(known, told))
+    kind, anchor = _anchor(per, listed)
+    sides = [_side(of_side, cut_) for of_side, cut_ in zip(seen, steps, strict=True)]
+    return Sides(seen[0], seen[1], step, compare(sides[0], sides[1], listed, kind, anchor))
+
+
+def step_for(*seen: Seen) -> timedelta:
+    """Return steps of which the shorter window has about forty, none shorter than its intervals."""
+    length = min(each.window.seconds for each in seen)
+    interval = max(each.sampled.seconds / each.sampled.samples for each in seen)
+    wished = max(length / WISHED_STEPS, interval * 0.99)
+    return timedelta(seconds=next((nice for nice in _NICE if nice >= wished), _NICE[-1]))
+
+
+def _apart(a: Seen, b: Seen) -> None:
+    shared = {server.server_id for server in a.servers} & {s.server_id for s in b.servers}
+    since, until = max(a.window.since, b.window.since), min(a.window.until, b.window.until)
+    if shared and since < until:
+        raise PgiostatError(
+            "the two windows overlap",
+            detail=f"Both hold {since:%Y-%m-%d %H:%M:%S} to {until:%Y-%m-%d %H:%M:%S} UTC of one"
+            " server.",
+            hint="Name times that are apart, as in prod@09:00..10:00 prod@10:00..11:00.",
+            slug="windows-overlap",
+            status=ExitStatus.USAGE,
+        )
+
+
+def _grouped(
+    seen: Seen,
+    names: Mapping[int, Names],
+    known: dict[str, int],
+    told: dict[int, tuple[str, str, int]],
+) -> dict[int, list[int]]:
+    """Return the group of each statement; note the groups, and each one's category and text.
+
+    A fingerprint of which statements have several categories has that of the most reads.
+    """
+    read = FIELDS.index("shared_blks_read")
+    groups: dict[int, list[int]] = {}
+    for server, counted in seen.counted.items():
+        of_server = names.get(server, Names())
+        numbers = []
+        blocks = counted.statement_amounts[read].tolist()
+        for ids, amount in zip(counted.statements, blocks, strict=True):
+            category, text, key = _what(ids, of_server)
+            number = known.setdefault(key, len(known))
+            if number not in told or told[number][2] < amount:
+                told[number] = (category, text, amount)
+            numbers.append(number)
+        groups[server] = numbers
+    return groups
+
+
+def _what(ids: tuple[int, int, int | None], names: Names) -> tuple[str, str, str]:
+    """Return the category, text and key of a statement's group, the same on any server."""
+    userid, dbid, queryid = ids
+    if queryid is None:
+        return HIDDEN, "(hidden: no privilege)", HIDDEN
+    known = names.statement((userid, dbid, queryid)) or Statement("", "", OTHER)
+    if known.category == OWN:
+        return OWN, OWN, OWN
+    key = group_of(By.FINGERPRINT, ids, names)[0]
+    return known.category, known.text or f"(no text: queryid {queryid})", key
+
+
+def _listed(
+    known: Mapping[str, int], told: Sequence[Mapping[int, tuple[str, str, int]]]
+) -> Iterator[Group]:
+    for key, number in known.items():
+        there = [side[number] for side in told if number in side]
+        first = told[0].get(number, there[0])[0]
+        second = told[1].get(number, there[0])[0]
+        yield Group(key, there[-1][1], (first, second))
+
+
+def _anchor(per: str, groups: Sequence[Group]) -> tuple[Per, list[int]]:
+    """Return what blocks are divided by, and the groups of an anchor."""
+    if per in {Per.SECOND, Per.CALL}:
+        return Per(per), []
+    name, _, measure = per.rpartition(":")
+    if measure != "calls" or not name:
+        raise PgiostatError(
+            f'invalid value for --per: "{per}"',
+            hint='Allowed are second, call, and an anchor as in "version:calls".',
+            slug="option-invalid",
+            status=ExitStatus.USAGE,
+        )
+    found = [n for n, group in enumerate(groups) if name in (group.key, *group.categories)]
+    if not found:
+        there = sorted({category for group in groups for category in group.categories})
+        raise PgiostatError(
+            f'there is no category or fingerprint "{name}" in the two windows',
+            hint=f"Categories there: {', '.join(there)}.",
+            slug="anchor-unknown",
+        )
+    return Per.ANCHOR, found
+
+
+def _side(seen: Seen, steps: Steps) -> Side:
+    sampled = seen.sampled
+    lost = sum(sampled.qualities.get(quality, 0) for quality in _LOST)
+    return Side(
+        seconds=np.array([each.seconds for each in steps.sampled]),
+        amounts=steps.amounts,
+        block_size=sampled.block_size,
+        coverage=sampled.coverage,
+        lost=lost / sampled.samples,
+    )
