@@ -167,6 +167,7 @@ def demo(
 
 app.command()(collect)
 app.command()(history.report)
+app.command()(history.export)
 app.command()(compare)
 app.add_typer(rules.app, name="rules")
 

@@ -1,15 +1,14 @@
-"""pgiostat report: what was counted in a time of a history."""
+"""pgiostat report and export: what was counted in a time of a history."""
 
 import sys
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pgiostat.cli import options
-from pgiostat.cli.compare import ends_first
 from pgiostat.cli.options import Form
-from pgiostat.errors import ExitStatus, PgiostatError
 
 if TYPE_CHECKING:
     from pgiostat.history.reader import History, Seen
@@ -17,30 +16,15 @@ if TYPE_CHECKING:
     from pgiostat.history.windows import Window
     from pgiostat.rank import By, Ranking
 
-__all__ = ["report"]
+__all__ = ["export", "report"]
 
 
 def report(
     history: options.History = None,
-    label: Annotated[
-        str, typer.Option(help="One server; all if not given.", metavar="NAME", show_default=False)
-    ] = "",
-    since: Annotated[
-        str | None,
-        typer.Option(
-            help="From then: -2h, yesterday 14:00, 2026-11-23T10:00.",
-            metavar="TIME",
-            show_default=False,
-        ),
-    ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option(help="Until then; the last interval.", metavar="TIME", show_default=False),
-    ] = None,
-    last: Annotated[
-        str | None,
-        typer.Option(help="So long before the end: 1h, 7d.", metavar="TIME", show_default=False),
-    ] = None,
+    label: options.Label = "",
+    since: options.Since = None,
+    until: options.Until = None,
+    last: options.Last = None,
     by: Annotated[str, options.by_option(*options.LIVE, "server", "hour")] = "category",
     sort: options.Sorted = "reads",
     top: options.Top = None,
@@ -137,26 +121,42 @@ def _warn(seen: "Seen", form: Form) -> None:
             sys.stderr.write(f"pgiostat: {line}\n")
 
 
+def export(
+    out: Annotated[
+        Path, typer.Option("--out", help="Directory for the files, new or empty.", metavar="DIR")
+    ],
+    history: options.History = None,
+    label: options.Label = "",
+    since: options.Since = None,
+    until: options.Until = None,
+    last: options.Last = None,
+    rules: options.RulesFile = None,
+    skip_bad: options.SkipBad = False,
+) -> None:
+    """Write all tables of a time of a history as CSV files, with a data dictionary.
+
+    Without a time, all of it. Each counter has PostgreSQL's name, and its unit where that is not
+    blocks or calls.
+    """
+    from pgiostat.export import export as write
+    from pgiostat.history.reader import History
+
+    with options.describing(rules) as describe, options.progress("exporting") as told:
+        opened = History.open(options.history_root(history), skip_bad=skip_bad)
+        window = _window(opened, label, since, until, last)
+        written = write(opened, window, describe, out, told)
+    for path in written:
+        sys.stdout.write(f"{path}\n")
+    if opened.answerable(window) != window:
+        sys.stderr.write("pgiostat: of part of this time only reports by the hour are left\n")
+    for bad in sorted(opened.left_out):
+        sys.stderr.write(f'pgiostat: left out, because it could not be read: "{bad}"\n')
+
+
 def _window(
     opened: "History", label: str, since: str | None, until: str | None, last: str | None
 ) -> "Window":
-    """Return the window asked for; of a whole history its own span."""
-    from pgiostat.history.windows import Window
-    from pgiostat.times import duration, instant
+    from pgiostat.history.asked import window
 
-    if last is not None and since is not None:
-        raise PgiostatError(
-            "--last and --since cannot be used together",
-            slug="option-invalid",
-            status=ExitStatus.USAGE,
-        )
-    servers = opened.choose(label)
     now = datetime.now().astimezone()
-    end = instant(until, now) if until else max(server.until for server in servers)
-    if last is not None:
-        begin = end - timedelta(seconds=duration(last))
-    else:
-        begin = instant(since, now) if since else min(server.since for server in servers)
-    if begin >= end:
-        raise ends_first(begin, end)
-    return Window(begin, end, label)
+    return window(opened, now, label=label, since=since, until=until, last=last)

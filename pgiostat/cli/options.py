@@ -3,7 +3,7 @@
 import math
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -25,10 +25,14 @@ __all__ = [
     "TOP_ON_SCREEN",
     "Form",
     "History",
+    "Label",
+    "Last",
     "RulesFile",
+    "Since",
     "SkipBad",
     "Sorted",
     "Top",
+    "Until",
     "by_option",
     "choice",
     "console",
@@ -36,6 +40,7 @@ __all__ = [
     "describing",
     "format_option",
     "history_root",
+    "progress",
     "refuse",
     "rules_of",
     "within",
@@ -76,6 +81,33 @@ RulesFile = Annotated[
         help="Rules file, before the built-in rules.",
         metavar="FILE",
         show_default=False,
+    ),
+]
+Label = Annotated[
+    str,
+    typer.Option(
+        "--label", help="One server; all if not given.", metavar="NAME", show_default=False
+    ),
+]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since",
+        help="From then: -2h, yesterday 14:00, 2026-11-23T10:00.",
+        metavar="TIME",
+        show_default=False,
+    ),
+]
+Until = Annotated[
+    str | None,
+    typer.Option(
+        "--until", help="Until then; the last interval.", metavar="TIME", show_default=False
+    ),
+]
+Last = Annotated[
+    str | None,
+    typer.Option(
+        "--last", help="So long before the end: 1h, 7d.", metavar="TIME", show_default=False
     ),
 ]
 SkipBad = Annotated[
@@ -208,3 +240,18 @@ def working(what: str) -> Iterator[None]:
         start.cancel()
         start.join()
         progress.stop()
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[str, float], None]]:
+    """Yield what is told the part at work and the share that is done: a bar on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _part, _share: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=1.0)
+        yield lambda part, share: bar.update(task, description=f"{what} {part}", completed=share)

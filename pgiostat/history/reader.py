@@ -308,7 +308,10 @@ class History:
 
     def ask(self, text: str, sources: Sources, gaps: Mapping[str, str]) -> pa.Table:
         """Return the rows of a text of sql/history; files are listed anew if one went meanwhile."""
-        sql = text_of(text).format(**gaps)
+        return self.rows(text_of(text).format(**gaps), sources)
+
+    def rows(self, sql: str, sources: Sources) -> pa.Table:
+        """Return the rows of a query."""
         return self._reading(lambda listing: self.engine.query(sql, sources(listing)))
 
     def _told(self, table: str) -> list[dict[str, Any]]:

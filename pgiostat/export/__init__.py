@@ -1,0 +1,208 @@
+"""All tables of a history as CSV files, with a data dictionary beside them.
+
+What is counted is written hour by hour, so that a history of any length needs little memory.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pc_csv
+
+from pgiostat.delta import Basis
+from pgiostat.engine import Source, text_of
+from pgiostat.errors import PgiostatError
+from pgiostat.export.tables import BASIS, SCHEMA_VERSION, TABLES, Exported, dictionary
+from pgiostat.history.files import Listing
+from pgiostat.history.reader import History
+from pgiostat.history.schema import SCHEMAS
+from pgiostat.history.windows import HOUR, Watched, Window, floor_hour
+from pgiostat.names import Describe, Names
+from pgiostat.render.csvform import cell
+
+__all__ = ["export"]
+
+_MICROSECONDS_OF = {"ms": 1e3, "s": 1e6}
+_BASES = pa.array([basis.name.lower() for basis in Basis], pa.string())
+_TEXT_ROWS = pa.schema(
+    [
+        *((name, pa.int64()) for name in ("server_id", "userid", "dbid", "queryid")),
+        *((name, pa.string()) for name in ("fingerprint", "category", "query")),
+    ]
+)
+_NAME_ROWS = pa.schema(
+    [
+        ("server_id", pa.int64()),
+        ("kind", pa.string()),
+        ("oid", pa.int64()),
+        ("name", pa.string()),
+        ("part", pa.string()),
+    ]
+)
+
+Told = Callable[[str, float], None]
+"""Told which file is written, and what share of all is done."""
+
+
+def export(
+    history: History, window: Window, describe: Describe, out: Path, told: Told | None = None
+) -> list[Path]:
+    """Write a window as CSV files into a new or empty directory; return them.
+
+    Raises PgiostatError export-exists, output-unwritable, and as History.choose does.
+    """
+    servers = history.choose(window.label)
+    _prepare(out)
+    names = history.names(describe)
+    sources = _sources(servers, names)
+    hours = list(_hours(window))
+    written: list[Path] = []
+    try:
+        for number, exported in enumerate(TABLES):
+            path = out / f"{exported.name}.csv"
+            batches = (
+                _counted(history, exported, servers, hours, sources)
+                if exported.table
+                else iter([(1.0, _texts(servers, names))])
+            )
+            with path.open("wb") as file:
+                writer = None
+                for share, rows in batches:
+                    writer = writer or pc_csv.CSVWriter(file, rows.schema)
+                    writer.write(rows)
+                    if told is not None:
+                        told(path.name, (number + share) / len(TABLES))
+                if writer is not None:
+                    writer.close()
+            written.append(path)
+        readme = out / "README.md"
+        readme.write_text(dictionary(), "utf-8")
+    except OSError as error:
+        raise PgiostatError(
+            f'could not write the export to "{out}": {error.strerror}', slug="output-unwritable"
+        ) from None
+    return [*written, readme]
+
+
+def _prepare(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        there = any(out.iterdir())
+    except OSError as error:
+        raise PgiostatError(
+            f'could not make the directory "{out}": {error.strerror}', slug="output-unwritable"
+        ) from None
+    if there:
+        raise PgiostatError(
+            f'the directory "{out}" is not empty',
+            hint="Name a new one: nothing that is there is overwritten.",
+            slug="export-exists",
+        )
+
+
+def _hours(window: Window) -> Iterator[Window]:
+    """Yield the window hour by hour."""
+    since = window.since
+    while since < window.until:
+        until = min(floor_hour(since) + HOUR, window.until)
+        yield Window(since, until, window.label)
+        since = until
+
+
+def _sources(servers: Sequence[Watched], names: Mapping[int, Names]) -> dict[str, Source]:
+    """Return small tables for the engine: labels, names and texts that do not act anywhere."""
+    texts = [
+        (server, *key, statement.fingerprint, statement.category, statement.text)
+        for server, known in names.items()
+        for key in known.statements
+        if (statement := known.statement(key)) is not None
+    ]
+    named: list[tuple[int, str, int, str, str]] = []
+    for server, known in names.items():
+        named += [(server, "database", oid, _safe(known.database(oid)), "") for oid in
+                  {0, *known.databases}]  # fmt: skip
+        named += [(server, "role", oid, _safe(name), "") for oid, name in known.roles.items()]
+        named += [
+            (server, "relation", oid, _safe(f"{schema}.{name}"), part)
+            for oid, (_, schema, name, part) in known.relations.items()
+        ]
+    labels = list(dict.fromkeys((server.server_id, server.label) for server in servers))
+    return {
+        "texts": _rows(texts, _TEXT_ROWS),
+        "names": _rows(named, _NAME_ROWS),
+        "servers": _rows(labels, pa.schema([("server_id", pa.int64()), ("label", pa.string())])),
+    }
+
+
+def _safe(text: str) -> str:
+    """Return text in which nothing acts on a terminal or in a spreadsheet."""
+    return str(cell(text))
+
+
+def _rows(rows: Sequence[Sequence[Any]], schema: pa.Schema) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+    return pa.table(arrays, schema=schema)
+
+
+def _counted(
+    history: History,
+    exported: Exported,
+    servers: Sequence[Watched],
+    hours: Sequence[Window],
+    sources: Mapping[str, Source],
+) -> Iterator[tuple[float, pa.Table]]:
+    """Yield rows hour by hour, with the share of the hours that are done."""
+    ids = ", ".join(str(server.server_id) for server in servers)
+    text = text_of(exported.text)
+    for number, hour in enumerate(hours, start=1):
+        sql = text.format(
+            columns=",\n    ".join(f"{f.sql} AS {f.name}" for f in exported.fields),
+            joins=exported.joins,
+            order=exported.order,
+            version=SCHEMA_VERSION,
+            since=history.engine.instant(hour.since),
+            until=history.engine.instant(hour.until),
+            whose=f"f.server_id IN ({ids})",
+        )
+
+        def facts(listing: Listing, hour: Window = hour) -> dict[str, Source]:
+            found = listing.files(exported.table).within((hour.since, hour.until))
+            return {**sources, "facts": (found.paths, SCHEMAS[exported.table])}
+
+        rows = history.rows(sql, facts)
+        yield number / len(hours), _converted(exported, rows)
+
+
+def _converted(exported: Exported, rows: pa.Table) -> pa.Table:
+    """Return rows as they are written; their columns are in the order of the fields."""
+    columns = []
+    for field, values in zip(exported.fields, rows.columns, strict=True):
+        if field.microseconds_as:
+            factor = _MICROSECONDS_OF[field.microseconds_as]
+            columns.append(pc.divide(pc.cast(values, pa.float64()), factor))
+        elif pa.types.is_timestamp(values.type):
+            columns.append(pc.strftime(values, format="%Y-%m-%dT%H:%M:%SZ"))
+        elif field is BASIS:
+            columns.append(pc.take(_BASES, values))
+        else:
+            columns.append(values)
+    return pa.table(columns, names=[field.name for field in exported.fields])
+
+
+def _texts(servers: Sequence[Watched], names: Mapping[int, Names]) -> pa.Table:
+    rows = [
+        (
+            SCHEMA_VERSION, server.label, _safe(known.database(dbid)), _safe(known.role(userid)),
+            queryid, statement.fingerprint, statement.category, _safe(statement.text),
+        )
+        for server in servers
+        for known in [names.get(server.server_id, Names())]
+        for (userid, dbid, queryid) in sorted(known.statements)
+        if (statement := known.statement((userid, dbid, queryid))) is not None
+    ]  # fmt: skip
+    kinds = [pa.int64(), pa.string(), pa.string(), pa.string(), pa.int64(), *[pa.string()] * 3]
+    names_of = [field.name for field in TABLES[-1].fields]
+    return _rows(rows, pa.schema(list(zip(names_of, kinds, strict=True))))

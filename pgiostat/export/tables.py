@@ -1,0 +1,229 @@
+"""The CSV files of an export: what their rows and columns are, made from the table of counters."""
+
+from dataclasses import dataclass
+
+from pgiostat import counters
+from pgiostat.counters import Column, Kind
+from pgiostat.history.schema import FACTS, TIMED, columns_of
+from pgiostat.names import HIDDEN
+from pgiostat.units import Unit
+
+__all__ = ["BASIS", "SCHEMA_VERSION", "TABLES", "Exported", "Field", "dictionary"]
+
+SCHEMA_VERSION = 1
+"""Rises when a column changes its name or meaning; new columns do not raise it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column of a CSV file.
+
+    sql: where its value comes from.  microseconds_as: the unit in which microseconds are written.
+    """
+
+    name: str
+    sql: str
+    unit: str
+    meaning: str
+    microseconds_as: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A CSV file: what its rows are, and its columns. table: of the history, empty for texts."""
+
+    name: str
+    rows: str
+    fields: tuple[Field, ...]
+    table: str = ""
+    text: str = "export"
+    joins: str = ""
+    order: str = "1"
+
+
+_FIRST = (
+    Field("schema_version", str(SCHEMA_VERSION), "", "version of these files' columns"),
+    Field("interval_start", "f.ts", "UTC", "when the interval begins, by the server's clock"),
+    Field("seconds", "f.dur_us", "s", "measured length of the interval", "s"),
+    Field("server", "v.label", "", "label of the server"),
+)
+BASIS = Field(
+    "basis",
+    "f.basis",
+    "",
+    "what the row was taken against: previous reading, new entry, since a reset, since it was"
+    " reinserted, unknown (a lower bound)",
+)
+_CATEGORY = Field("category", "category", "", "kind of query, by the rules of this export")
+_FINGERPRINT = Field("fingerprint", "t.fingerprint", "", "the same for statements alike")
+_TEXTS = (
+    "LEFT JOIN texts AS t ON t.server_id = f.server_id AND t.userid = f.userid"
+    " AND t.dbid = f.dbid AND t.queryid = f.queryid"
+)
+
+
+def _named(alias: str, kind: str, column: str) -> str:
+    return (
+        f"LEFT JOIN names AS {alias} ON {alias}.server_id = f.server_id"
+        f" AND {alias}.kind = '{kind}' AND {alias}.oid = f.{column}"
+    )
+
+
+def _field(column: Column) -> Field:
+    """Return a column of a view: counters by their names, times in milliseconds."""
+    unit = "" if column.unit is Unit.NONE else column.unit.value
+    if column.kind is Kind.TIME:
+        return Field(f"{column.name}_ms", f"f.{column.name}", "ms", column.meaning, "ms")
+    return Field(column.name, f"f.{column.name}", unit, column.meaning)
+
+
+def _fields(table: str) -> tuple[Field, ...]:
+    return tuple(_field(column) for column in columns_of(FACTS[table]))
+
+
+_TIMED = (
+    Field(
+        f"{TIMED[0].removesuffix('_us')}_ms",
+        f"f.{TIMED[0]}",
+        "ms",
+        "read time that can be believed",
+        "ms",
+    ),
+    Field(TIMED[1], f"f.{TIMED[1]}", "blocks", "blocks read in that time"),
+)
+_SUMS = (
+    *(
+        Field(name, f"f.{name}", counters.STATEMENTS.column(name).unit.value,
+              counters.STATEMENTS.column(name).meaning)
+        for name in ("calls", "rows", "shared_blks_hit", "shared_blks_read", "local_blks_read",
+                     "temp_blks_read")
+    ),
+    Field("total_exec_time_ms", "f.total_exec_us", "ms", "time spent executing", "ms"),
+    Field("timed_read_ms", "f.read_us", "ms", "read time that can be believed", "ms"),
+    Field("timed_blks", "f.timed_blocks", "blocks", "blocks read in that time"),
+)  # fmt: skip
+
+TABLES: tuple[Exported, ...] = (
+    Exported(
+        "samples",
+        "an interval of a server",
+        (
+            *_FIRST,
+            Field("quality", "f.qualities", "", "ok, or what is to be known of the interval"),
+            Field("statement_blocks", "f.statement_blocks", "blocks", "read by statements"),
+            Field(
+                "server_blocks",
+                "f.server_blocks",
+                "blocks",
+                "read by the whole server; empty if part of that count was lost",
+            ),
+            Field("statements", "f.statements", "", "entries of pg_stat_statements at its end"),
+            Field("appeared", "f.appeared", "", "entries that are new"),
+            Field("vanished", "f.vanished", "", "entries that are gone"),
+            Field("dealloc", "f.dealloc", "", "evictions of entries, each of several"),
+            Field("unknown", "f.unknown", "", "rows that could not be assigned to an interval"),
+            Field("own_ms", "f.own_us", "ms", "what the reading took", "ms"),
+            Field("block_size", "f.block_size", "bytes", "bytes of a block"),
+            Field("max_statements", "f.max_statements", "", "pg_stat_statements.max"),
+            Field("track_io_timing", "f.track_io_timing", "", "whether reads are timed"),
+            Field("version_num", "f.version_num", "", "server_version_num"),
+            Field("extension_version", "f.extension_version", "", "of pg_stat_statements"),
+        ),
+        "sample",
+    ),
+    Exported(
+        "categories",
+        "a category in an interval of a server",
+        (*_FIRST, _CATEGORY, *_SUMS),
+        "stmt",
+        "export_categories",
+    ),
+    Exported(
+        "statements",
+        "a statement that did anything in an interval",
+        (
+            *_FIRST,
+            Field("database", "d.name", "", "where it ran"),
+            Field("user", "r.name", "", "role that ran it"),
+            _FINGERPRINT,
+            Field(
+                "category",
+                f"CASE WHEN f.masked THEN '{HIDDEN}' ELSE COALESCE(t.category, 'other') END",
+                "",
+                _CATEGORY.meaning,
+            ),
+            *_fields("stmt"),
+            *_TIMED,
+            BASIS,
+        ),
+        "stmt",
+        joins="\n".join((_TEXTS, _named("d", "database", "dbid"), _named("r", "role", "userid"))),
+        order="f.sid",
+    ),
+    Exported(
+        "databases",
+        "a database in an interval",
+        (*_FIRST, Field("database", "d.name", "", "its name"), *_fields("database"), BASIS),
+        "database",
+        joins=_named("d", "database", "datid"),
+        order="f.datid",
+    ),
+    Exported(
+        "relations",
+        "a table, index or TOAST table in an interval",
+        (
+            *_FIRST,
+            Field("relation", "d.name", "", "its table, with the schema"),
+            Field("part", "d.part", "", "heap, idx, toast or tidx"),
+            *_fields("relation"),
+            BASIS,
+        ),
+        "relation",
+        joins=_named("d", "relation", "relid"),
+        order="f.relid",
+    ),
+    Exported(
+        "io",
+        "a row of pg_stat_io in an interval (PostgreSQL 16 and later)",
+        (*_FIRST, *_fields("io"), BASIS),
+        "io",
+        order="f.backend_type, f.object, f.context",
+    ),
+    Exported(
+        "texts",
+        "a statement that is known by its text",
+        (
+            _FIRST[0],
+            _FIRST[3],
+            *(
+                Field(name, name, "", meaning)
+                for name, meaning in (
+                    ("database", "where it ran"),
+                    ("user", "role that ran it"),
+                    ("queryid", "the server's hash of the statement"),
+                    ("fingerprint", _FINGERPRINT.meaning),
+                    ("category", _CATEGORY.meaning),
+                    ("query", "normalized text: no constant, no comment"),
+                )
+            ),
+        ),
+    ),
+)
+"""The files of an export, in the order in which they are written."""
+
+_INTRODUCTION = """# What these files hold
+
+Made by pgiostat; `schema_version` {version}. CSV as of RFC 4180, UTF-8, one header line. Times are
+ISO 8601 in UTC. Counters are differences: what happened in the interval. An empty cell is unknown,
+or not counted by that version of PostgreSQL; it is not zero. A text that a spreadsheet would take
+for a formula is preceded by `'`."""
+
+
+def dictionary() -> str:
+    """Return the data dictionary: each file, and each of its columns with unit and meaning."""
+    lines = [_INTRODUCTION.format(version=SCHEMA_VERSION)]
+    for exported in TABLES:
+        lines += ["", f"## {exported.name}.csv", "", f"A row for each: {exported.rows}.", ""]
+        lines += ["| column | unit | meaning |", "|---|---|---|"]
+        lines += [f"| {f.name} | {f.unit} | {f.meaning} |" for f in exported.fields]
+    return "\n".join(lines) + "\n"

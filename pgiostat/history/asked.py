@@ -1,0 +1,76 @@
+"""From words to windows: label@from..to, -2h, yesterday 14:00."""
+
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.history.reader import History
+from pgiostat.history.sides import Chosen
+from pgiostat.history.windows import Window
+from pgiostat.times import duration, instant
+
+__all__ = ["chosen", "window"]
+
+_SPAN = re.compile(r"(.*?)\.\.(.*)", re.DOTALL)
+
+
+def window(
+    history: History,
+    now: datetime,
+    *,
+    label: str = "",
+    since: str | None = None,
+    until: str | None = None,
+    last: str | None = None,
+) -> Window:
+    """Return the window asked for; of a whole history or label its own span.
+
+    Raises PgiostatError option-invalid, time-invalid, label-unknown, history-empty.
+    """
+    if last is not None and since is not None:
+        raise PgiostatError(
+            "--last and --since cannot be used together",
+            slug="option-invalid",
+            status=ExitStatus.USAGE,
+        )
+    servers = history.choose(label)
+    end = instant(until, now) if until else max(server.until for server in servers)
+    if last is not None:
+        begin = end - timedelta(seconds=duration(last))
+    else:
+        begin = instant(since, now) if since else min(server.since for server in servers)
+    if begin >= end:
+        raise PgiostatError(
+            "the time ends before it begins",
+            detail=f"It was to go from {begin:%Y-%m-%d %H:%M:%S %Z} to {end:%Y-%m-%d %H:%M:%S %Z}.",
+            slug="time-invalid",
+            status=ExitStatus.USAGE,
+        )
+    return Window(begin, end, label)
+
+
+def chosen(text: str, root: Path, now: datetime, *, skip_bad: bool = False) -> Chosen:
+    """Return the window that words name: [DIR | DIR:]label@from..to, each part of it optional.
+
+    Raises PgiostatError option-invalid, and as window and History.open do.
+    """
+    where, at, span = text.partition("@")
+    directory, colon, label = where.rpartition(":")
+    if colon:
+        place = Path(directory)
+    elif "/" in where or (Path(where) / "format.json").is_file():
+        place, label = Path(where), ""
+    else:
+        place, label = root, where
+    found = _SPAN.fullmatch(span if at else "..")
+    if found is None:
+        raise PgiostatError(
+            f'invalid window: "{text}"',
+            hint="Write it like prod@-2h..-1h or prod@09:00..10:00.",
+            slug="option-invalid",
+            status=ExitStatus.USAGE,
+        )
+    since, until = (words.strip() or None for words in found.groups())
+    opened = History.open(place, skip_bad=skip_bad)
+    return Chosen(opened, window(opened, now, label=label, since=since, until=until))

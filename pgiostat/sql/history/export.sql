@@ -1,0 +1,8 @@
+-- What was counted, interval by interval, as it is.
+SELECT
+    {columns}
+FROM facts AS f
+JOIN servers AS v ON v.server_id = f.server_id
+{joins}
+WHERE f.ts >= {since} AND f.ts < {until} AND {whose}
+ORDER BY f.ts, v.label, {order}
