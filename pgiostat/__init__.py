@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pgiostat.delta import Basis, Delta, Quality, diff
     from pgiostat.describe import describer
     from pgiostat.errors import PgiostatError
+    from pgiostat.frames import Frames, open_history
     from pgiostat.names import Names
     from pgiostat.rank import By, Ranking, Sort
     from pgiostat.server import connect
@@ -35,6 +36,7 @@ __all__ = [
     "Capability",
     "Collector",
     "Delta",
+    "Frames",
     "Names",
     "PgiostatError",
     "Quality",
@@ -47,6 +49,7 @@ __all__ = [
     "connect",
     "describer",
     "diff",
+    "open_history",
 ]
 
 _HOME = {
@@ -55,6 +58,7 @@ _HOME = {
     "Capability": "capabilities",
     "Collector": "collector",
     "Delta": "delta",
+    "Frames": "frames",
     "Names": "names",
     "PgiostatError": "errors",
     "Quality": "delta",
@@ -67,6 +71,7 @@ _HOME = {
     "connect": "server",
     "describer": "describe",
     "diff": "delta",
+    "open_history": "frames",
 }
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -47,12 +47,11 @@ class DuckDB:
 
     def __init__(self, memory_limit: str = MEMORY_LIMIT) -> None:
         self._connection = duckdb.connect(":memory:")
-        for statement in (
-            "SET TimeZone = 'UTC'",
-            "SET enable_progress_bar = false",
-            f"SET memory_limit = '{memory_limit}'",
-        ):
+        for statement in ("SET TimeZone = 'UTC'", f"SET memory_limit = '{memory_limit}'"):
             self._connection.execute(statement)
+        # Where a notebook could not draw a bar it cannot be turned off either.
+        with suppress(duckdb.InvalidInputException):
+            self._connection.execute("SET enable_progress_bar = false")
 
     def instant(self, when: datetime) -> str:
         """Return a timestamp with time zone."""

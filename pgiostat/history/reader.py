@@ -216,6 +216,11 @@ class History:
         ]
         return window.widened() if any(map(listing.is_thin, edges)) else window
 
+    def facts(self, table: str, window: Window, ids: Sequence[int]) -> pa.Table:
+        """Return the rows of a table of SCHEMAS in a window, by time."""
+        columns = ", ".join(f"f.{name}" for name in SCHEMAS[table].names)
+        return self._plain("facts", table, window, ids, columns=columns)
+
     # in steps
 
     def samples(

@@ -27,7 +27,7 @@ from pgiostat.units import (
     format_version,
 )
 
-__all__ = ["COLUMNS", "as_json", "as_markdown", "as_text", "conclusion", "write_csv"]
+__all__ = ["COLUMNS", "as_json", "as_markdown", "as_text", "conclusion", "rows_of", "write_csv"]
 
 WIDE = 112
 LEAST_QUERY = 40
@@ -214,7 +214,8 @@ COLUMNS = (
 """Names of the columns of CSV: change is B's rate over A's, less one."""
 
 
-def _records(comparison: Comparison, top: int | None) -> Iterator[dict[str, Value]]:
+def rows_of(comparison: Comparison, top: int | None = None) -> Iterator[dict[str, Value]]:
+    """Yield a row for the total, each category and each fingerprint, by the names of COLUMNS."""
     parts = (
         ("total", [comparison.total]),
         ("category", comparison.categories),
@@ -237,7 +238,7 @@ def write_csv(sides: Sides, out: TextIO, *, top: int | None) -> None:
     text = StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
-    for record in _records(sides.comparison, top):
+    for record in rows_of(sides.comparison, top):
         writer.writerow([cell(value) for value in record.values()])
     out.write(text.getvalue())
     out.flush()
@@ -273,7 +274,7 @@ def as_json(sides: Sides, *, top: int | None) -> str:
             "conclusion": conclusion(sides),
             "rows": [
                 {name: None if value == "" else value for name, value in record.items()}
-                for record in _records(comparison, top)
+                for record in rows_of(comparison, top)
             ],
         },
         ensure_ascii=False,

@@ -1,0 +1,5 @@
+-- Rows of a table as they are.
+SELECT {columns}
+FROM facts AS f
+WHERE f.ts >= {since} AND f.ts < {until} AND {whose}
+ORDER BY f.ts, {columns}
