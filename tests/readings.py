@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from pgiostat import counters
 from pgiostat.collector import SETTINGS
 from pgiostat.counters import Kind, Reading
+from pgiostat.history.disk import Disk
 from pgiostat.rows import Rows, to_pg_time
 from pgiostat.snapshot import Markers, Server, Settings, Snapshot
 
@@ -26,6 +28,17 @@ WITHOUT_TOPLEVEL = counters.STATEMENTS.reading(
     - {"stats_since", "local_blk_read_time", "temp_blk_read_time", "toplevel"}
 )
 """Extension 1.8, of PostgreSQL 13."""
+
+
+class Unsynced(Disk):
+    """A disk that waits for nothing: for histories that no power failure will meet."""
+
+    def write(self, path: Path, content: bytes | memoryview) -> None:
+        """Write a file."""
+        path.write_bytes(content)
+
+    def sync(self, directory: Path) -> None:
+        """Wait for nothing."""
 
 
 def at(seconds: float) -> datetime:

@@ -21,7 +21,7 @@ from pgiostat.names import OWN, Names, Statement
 from pgiostat.rank import By, Counted, rank, rank_counted
 from pgiostat.record import Recorder
 from tests.conftest import MakeServer
-from tests.readings import at, reading, server
+from tests.readings import Unsynced, at, reading, server
 from tests.workloads import client, fill, run
 
 MINUTE = 60.0
@@ -62,7 +62,7 @@ def intervals(count: int, seconds: float, **more: Any) -> list[Delta]:
 
 def write(root: Path, deltas: list[Delta], label: str = "prod") -> None:
     """Append intervals."""
-    writer = Writer.open(root, label)
+    writer = Writer.open(root, label, Unsynced())
     for delta in deltas:
         writer.append(delta, KNOWN)
     writer.close()

@@ -51,7 +51,8 @@ def compared(a: Chosen, b: Chosen, describe: Describe, per: str = "second") -> S
     """
     chosen = (a, b)
     seen = [each.history.seen(each.window) for each in chosen]
-    _apart(*seen)
+    if a.history.layout.root.resolve() == b.history.layout.root.resolve():
+        _apart(*seen)
     names = [each.history.names(describe) for each in chosen]
     known: dict[str, int] = {}
     told: list[dict[int, tuple[str, str, int]]] = [{}, {}]

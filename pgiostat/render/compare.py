@@ -61,12 +61,14 @@ def conclusion(sides: Sides) -> str:
         if verdict in found and verdict is not Verdict.NOT_JUDGED
     ]
     total = comparison.total.reads
+    if total.verdict is Verdict.SAME and found.keys() <= {Verdict.SAME, Verdict.NOT_JUDGED}:
+        return "No change."
     whole = {
         Verdict.BETTER: f"B reads less than A ({format_change(total.change)})",
         Verdict.WORSE: f"B reads more than A ({format_change(total.change)})",
-        Verdict.SAME: "No change",
-    }.get(total.verdict, f"Unsure ({format_change(total.change)})")
-    return f"{whole}. {'; '.join(parts)}." if parts else f"{whole}."
+        Verdict.SAME: "In all no change",
+    }.get(total.verdict, f"In all it is unsure ({format_change(total.change)})")
+    return f"{whole}; {'; '.join(parts)}."
 
 
 def _told(row: Compared) -> str:

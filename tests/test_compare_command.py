@@ -1,0 +1,226 @@
+"""pgiostat compare on a history: windows, labels, other histories, and all forms."""
+
+import csv
+import io
+import json
+import random
+import subprocess
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from pgiostat.delta import diff
+from pgiostat.describe import describer
+from pgiostat.errors import PgiostatError
+from pgiostat.history.asked import chosen
+from pgiostat.history.layout import Layout
+from pgiostat.history.seal import seal
+from pgiostat.history.sides import compared, step_for
+from pgiostat.history.writer import Writer
+from pgiostat.names import Names, Statement
+from tests.readings import Unsynced, at, reading, server
+from tests.test_cli import pgiostat
+
+TEXTS = {1: "select max(rev) from t", 2: "select id, rev from t where id > ?", 3: "select 1"}
+KNOWN = Names(
+    {(10, 5, q): Statement(text, f"1:{q:016x}", "") for q, text in TEXTS.items()},
+    {5: "app"},
+    {10: "api"},
+)
+SECONDS = 30.0
+HALF = 60
+"""Intervals of each half: half an hour."""
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+MIDDLE = at(HALF * SECONDS)
+
+
+def record(
+    root: Path, *, half: tuple[float, float] = (1.0, 1.0), label: str = "prod", seed: int = 1,
+    first: int = 10, intervals: int = 2 * HALF, seconds: float = SECONDS,
+) -> None:  # fmt: skip
+    """Write intervals in which a version query reads, in each half so many times as much."""
+    dice = random.Random(seed)  # noqa: S311 - the same numbers each time
+    calls = {1: 0, 2: 0, 3: 0}
+    blocks = dict.fromkeys(calls, 0)
+    readings = []
+    for n in range(intervals + 1):
+        if n:
+            factor = half[n > HALF]
+            for queryid, (often, each) in {1: (120, 50), 2: (90, 20), 3: (5, 0)}.items():
+                called = round(often * dice.uniform(0.8, 1.2) * (factor if queryid == 1 else 1))
+                calls[queryid] += called
+                blocks[queryid] += round(called * each * dice.uniform(0.9, 1.1))
+        rows = [
+            {"userid": first, "queryid": q, "calls": calls[q], "shared_blks_read": blocks[q]}
+            for q in calls
+        ]
+        total = [{"datid": 5, "blks_read": sum(blocks.values())}]
+        readings.append(
+            reading(n * seconds, rows, databases=total, server=server(label=label, address=label))
+        )
+    writer = Writer.open(root, label, Unsynced())
+    known = Names(
+        {(first, 5, q): statement for (_, _, q), statement in KNOWN.statements.items()},
+        KNOWN.databases,
+        {first: "api"},
+    )
+    for older, newer in pairwise(readings):
+        writer.append(diff(older, newer), known)
+    writer.close()
+
+
+def compare(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run pgiostat compare."""
+    return pgiostat("compare", "--history", str(root), *arguments)
+
+
+HALVES = (f"prod@..{MIDDLE.isoformat()}", f"@{MIDDLE.isoformat()}..")
+
+STEADY = """\
+A  prod  2026-11-23 10:00:00 – 2026-11-23 10:30:00 UTC  30 min 0 s  coverage 100
+%  PostgreSQL 18.4
+B  prod  2026-11-23 10:30:00 – 2026-11-23 11:00:00 UTC  30 min 0 s  coverage 100
+%  PostgreSQL 18.4
+No change.
+blocks read by second; intervals of 99% certainty from steps of 1 min 0 s
+category  A/s  B/s change        interval verdict
+total     261  264 +1.1 % -4.4 % … +7.0 % no change
+version   201  204 +1.1 % -5.1 % … +7.8 % no change
+manifest 59.7 60.3 +1.0 %  -7.8 % … +11 % no change
+other       0    0    0 %               – –
+
+ A/s  B/s change        interval verdict   category query
+ 201  204 +1.1 % -4.8 % … +7.4 % no change version  select max(rev) from t
+59.7 60.3 +1.0 %  -7.4 % … +10 % no change manifest select id, rev from t where…
+   0    0    0 %               – –         other    select 1
+"""
+
+
+def test_two_halves_of_one_run_are_no_change(tmp_path: Path) -> None:
+    record(tmp_path / "history")
+    done = compare(tmp_path / "history", *HALVES)
+    lines = [line.rstrip() for line in done.stdout.splitlines()]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert lines == STEADY.splitlines()
+
+
+def verdicts(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """Return the verdict of each category of a comparison as JSON."""
+    rows = json.loads(done.stdout)["rows"]
+    return {row["key"]: row["verdict"] for row in rows if row["part"] != "fingerprint"}
+
+
+def test_a_change_is_found_by_what_it_was(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    record(root, half=(1.0, 0.8))
+    seal(Layout(root), "prod")
+    per_second = compare(root, *HALVES, "--format", "json")
+    assert verdicts(per_second) == {
+        "total": "better", "version": "better", "manifest": "no change", "other": "not judged",
+    }  # fmt: skip
+    told = json.loads(per_second.stdout)
+    assert told["conclusion"].startswith("B reads less than A (-1")
+    assert (told["judged"], told["step_seconds"], told["a"]["samples"]) == (True, 60.0, 60)
+    # It was asked for less often: one call costs what it did, in all less for each manifest.
+    assert verdicts(compare(root, *HALVES, "--format", "json", "--per", "call"))["version"] == (
+        "no change"
+    )
+    anchored = compare(root, *HALVES, "--format", "json", "--per", "manifest:calls")
+    assert verdicts(anchored)["version"] == "better"
+    assert json.loads(anchored.stdout)["anchors"][0] > 5000
+
+
+def test_forms_say_the_same(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    record(root, half=(1.0, 3.0))
+    rows = list(csv.DictReader(io.StringIO(compare(root, *HALVES, "--format", "csv").stdout)))
+    assert [(row["part"], row["key"], row["verdict"]) for row in rows] == [
+        ("total", "total", "worse"),
+        ("category", "version", "worse"),
+        ("category", "manifest", "no change"),
+        ("category", "other", "not judged"),
+        ("fingerprint", "1:0000000000000001", "worse"),
+        ("fingerprint", "1:0000000000000002", "no change"),
+        ("fingerprint", "1:0000000000000003", "not judged"),
+    ]
+    assert 1.8 < float(rows[1]["change"]) < 2.2
+    assert float(rows[1]["a"]) == float(rows[1]["blocks_read_per_s_a"])
+    lines = compare(root, *HALVES, "--format", "markdown", "--top", "1").stdout.splitlines()
+    assert lines[3].startswith("**B reads more than A (+1")
+    assert [line.split(" | ")[0] for line in lines if line.startswith("| ")] == [
+        "| category", "| total", "| version", "| manifest", "| other", "| query",
+        "| select max(rev) from t",
+    ]  # fmt: skip
+
+
+def test_labels_and_other_histories_are_compared(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    record(here)
+    record(here, label="perf", half=(2.0, 2.0), seed=2, first=77)
+    record(there, seed=3, half=(0.5, 0.5))
+    assert verdicts(compare(here, "prod", "perf", "--format", "json"))["version"] == "worse"
+    for elsewhere in (str(there), f"{there}:prod@..{MIDDLE.isoformat()}"):
+        done = compare(here, "prod", elsewhere, "--format", "json")
+        assert verdicts(done)["version"] == "better"
+
+
+def test_whole_hours_are_compared_from_the_rollup_with_the_same_totals(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    record(root, intervals=28 * 6, seconds=600.0)
+    hours = [at(3600.0 * n).isoformat() for n in (0, 14, 28)]
+    a, b = (chosen(f"prod@{since}..{until}", root, NOW) for since, until in pairwise(hours))
+    before = compared(a, b, describer())
+    assert before.step == timedelta(minutes=30)
+    seal(Layout(root), "prod")
+    for file in Layout(root).sealed_files("stmt"):
+        file.path.unlink()
+    with pytest.raises(PgiostatError, match="whole hours are all that is kept"):
+        compared(a, b, describer())
+
+
+def test_steps_suit_the_windows(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    record(root)
+    whole = chosen("prod", root, NOW)
+    seen = whole.history.seen(whole.window)
+    assert step_for(seen) == timedelta(seconds=120)
+    short = chosen(f"prod@..{at(300).isoformat()}", root, NOW)
+    assert step_for(seen, short.history.seen(short.window)) == timedelta(seconds=30)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "status", "told"),
+    [
+        ("prod", "prod", 2, "the two windows overlap"),
+        ("prod", "test", 1, 'there is no server "test" in the history'),
+        ("prod@10:00", "prod", 2, 'invalid window: "prod@10:00"'),
+        ("prod@then..now", "prod", 2, 'invalid time: "then"'),
+        ("prod@now..-1h", "prod", 2, "the time ends before it begins"),
+        ("/nowhere", "prod", 1, 'there is no history in "/nowhere"'),
+        ("prod@2020-01-01..2020-01-02", "prod", 3, "there is nothing between"),
+        ("--per=colour", "prod prod", 2, 'invalid value for --per: "colour"'),
+        ("--per=colour:calls", "prod prod", 1, 'there is no category or fingerprint "colour"'),
+        ("--format=xml", "prod prod", 2, 'invalid value for --format: "xml"'),
+    ],
+)
+def test_what_cannot_be_compared_is_said(
+    tmp_path: Path, a: str, b: str, status: int, told: str
+) -> None:
+    record(tmp_path / "history")
+    sides = HALVES if b == "prod prod" else (b,)
+    done = compare(tmp_path / "history", a, *sides)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr.startswith(f"pgiostat: error: {told}")
+
+
+def test_too_little_is_shown_and_not_judged(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    record(root)
+    early = f"prod@..{at(150).isoformat()}"
+    done = compare(root, early, HALVES[1])
+    assert done.returncode == 0
+    assert "! A has 5 steps; 12 are needed to know their spread" in done.stdout
+    assert "Not judged." in done.stdout
+    assert "better" not in done.stdout
