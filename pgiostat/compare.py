@@ -3,14 +3,16 @@
 A rate is a ratio of sums: blocks over seconds, over calls, or over the calls of an anchor.  How
 far it may be from the true one is told by the spread of the steps of its window: the variance of
 a ratio estimator (Cochran, Sampling Techniques, 6.4), made wider where neighbouring steps resemble
-each other.  The change is judged by the difference of the logarithms of the
-two rates against Student's t with Welch's degrees of freedom, and all rows that are judged
-together share one chance of a false alarm (Bonferroni).
+each other.  The change is judged by the difference of the logarithms of the two rates against
+Student's t.  Windows of equal length are compared step by step, so that a rhythm that both have
+(the hours of two days, one traffic on two servers) is no doubt about their difference; others as
+wholes, with Welch's degrees of freedom.  All rows that are judged together share one chance of a
+false alarm (Bonferroni).
 """
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import NormalDist
 
@@ -98,7 +100,8 @@ class Side:
     """A window in steps.
 
     seconds: of each step.  amounts: (FIELDS, groups, steps), groups as in the other side.
-    lost: share of the time in intervals of which part was lost.
+    lost: share of the time in intervals of which part was lost.  places: the number of each step
+    from the beginning of the window; none if it has nothing to be compared with step by step.
     """
 
     seconds: Floats
@@ -106,15 +109,25 @@ class Side:
     block_size: int
     coverage: float | None
     lost: float = 0.0
+    places: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Quantity:
-    """A rate, and its variance with the degrees of freedom of that; value None: no denominator."""
+    """A rate, with what each step adds to its error; value None: there is no denominator.
+
+    rest: by how much each step lies above the rate, over the whole denominator.  count: steps
+    that have a denominator.
+    """
 
     value: float | None
-    variance: float = 0.0
-    freedom: float = 0.0
+    rest: Floats
+    count: int
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """Its variance, and the degrees of freedom of that."""
+        return _spread(self.rest, self.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,21 +195,21 @@ def student(probability: float, freedom: float) -> float:
 
 
 def quantity(above: Floats, below: Floats) -> Quantity:
-    """Return the ratio of two sums over steps, and how sure it is."""
-    used = below > 0
-    y, x = above[used], below[used]
-    count = len(x)
-    total = float(x.sum())
-    if not count or not total:
-        return Quantity(None)
+    """Return the ratio of two sums over steps."""
+    total = float(below.sum())
+    if not total:
+        return Quantity(None, np.zeros_like(above), 0)
     ratio = float(above.sum()) / total
+    return Quantity(ratio, (above - ratio * below) / total, int((below > 0).sum()))
+
+
+def _spread(rest: Floats, count: int) -> tuple[float, float]:
+    """Return the variance of a sum of what steps add to an error, and its degrees of freedom."""
     if count < 2:  # noqa: PLR2004 - one step has no spread
-        return Quantity(ratio, math.inf, 1.0)
-    rest = y - ratio * x
-    alone = float(rest @ rest)
+        return math.inf, 1.0
     wider = _alike(rest)
-    variance = alone * wider * count / (count - 1) / total**2
-    return Quantity(ratio, variance, max((count - 1) / wider, LEAST_FREEDOM))
+    variance = float(rest @ rest) * wider * count / (count - 1)
+    return variance, max((count - 1) / wider, LEAST_FREEDOM)
 
 
 def _alike(rest: Floats) -> float:
@@ -213,28 +226,38 @@ def _alike(rest: Floats) -> float:
     return (1 + r) / (1 - r)
 
 
-def change_of(a: Quantity, b: Quantity, chance: float) -> Change:
-    """Return the change from one rate to another; chance: that the interval misses the true one."""
+def change_of(a: Quantity, b: Quantity, chance: float, *, paired: bool = False) -> Change:
+    """Return the change from one rate to another; chance: that the interval misses the true one.
+
+    paired: the steps of both belong together, one by one.
+    """
     if a.value is None or b.value is None:
         return Change(a.value, b.value, None, None, None, Verdict.NOT_JUDGED)
-    if not a.value:
-        verdict = Verdict.SAME if not b.value else Verdict.UNSURE
-        if b.value and b.value > _reach(b, chance):
-            verdict = Verdict.WORSE
-        return Change(a.value, b.value, 0.0 if not b.value else None, None, None, verdict)
+    if not a.value or not b.value:
+        return _from_or_to_nothing(a.value, b.value, a if a.value else b, chance)
     change = b.value / a.value - 1
-    if not b.value:
-        sure = a.value > _reach(a, chance)
-        return Change(
-            a.value, b.value, change, None, None, Verdict.BETTER if sure else Verdict.UNSURE
-        )
-    part_a, part_b = a.variance / a.value**2, b.variance / b.value**2
-    both = part_a + part_b
-    freedom = both**2 / (part_a**2 / a.freedom + part_b**2 / b.freedom) if both else math.inf
+    if paired:
+        both, freedom = _spread(b.rest / b.value - a.rest / a.value, min(a.count, b.count))
+    else:
+        parts = [(rate.spread[0] / rate.value**2, rate.spread[1]) for rate in (a, b) if rate.value]
+        both = sum(part for part, _ in parts)
+        scale = sum(part**2 / free for part, free in parts)
+        freedom = both**2 / scale if scale and both < math.inf else LEAST_FREEDOM
     reach = student(1 - chance / 2, freedom) * math.sqrt(both) if both else 0.0
     middle = math.log1p(change)
     low, high = _grown(middle - reach), _grown(middle + reach)
     return Change(a.value, b.value, change, low, high, _verdict(change, low, high))
+
+
+def _from_or_to_nothing(a: float, b: float, other: Quantity, chance: float) -> Change:
+    """Return a change of which one rate is zero: it has no logarithm."""
+    if not a and not b:
+        return Change(a, b, 0.0, None, None, Verdict.SAME)
+    variance, freedom = other.spread
+    sure = (other.value or 0.0) > student(1 - chance / 2, freedom) * math.sqrt(variance)
+    certain = Verdict.WORSE if b else Verdict.BETTER
+    change = None if b else -1.0
+    return Change(a, b, change, None, None, certain if sure else Verdict.UNSURE)
 
 
 LARGEST_LOG = 50.0
@@ -242,10 +265,6 @@ LARGEST_LOG = 50.0
 
 def _grown(log: float) -> float:
     return math.expm1(log) if log < LARGEST_LOG else math.inf
-
-
-def _reach(rate: Quantity, chance: float) -> float:
-    return student(1 - chance / 2, rate.freedom) * math.sqrt(rate.variance)
 
 
 def _verdict(change: float, low: float, high: float) -> Verdict:
@@ -256,6 +275,66 @@ def _verdict(change: float, low: float, high: float) -> Verdict:
     return Verdict.SAME if low >= -NARROW and high <= NARROW else Verdict.UNSURE
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sums:
+    """A side, with what is asked of it again and again. blocks, calls: (groups, steps)."""
+
+    side: Side
+    blocks: Floats
+    calls: Floats
+    whole: Counts
+    anchor: Floats
+
+    @classmethod
+    def of(cls, side: Side, anchor: Sequence[int]) -> "_Sums":
+        blocks = (side.amounts[_SHARED] + side.amounts[_LOCAL]).astype(np.float64)
+        calls = side.amounts[_CALLS].astype(np.float64)
+        return cls(side, blocks, calls, side.amounts.sum(axis=2), calls[list(anchor)].sum(axis=0))
+
+    @property
+    def shares(self) -> Floats:
+        """Share of the reads of each group."""
+        read = self.whole[_SHARED] + self.whole[_LOCAL]
+        shares: Floats = read / max(int(read.sum()), 1)
+        return shares
+
+    def rates(self, per: Per) -> list[float | None]:
+        """Return the rate of each group."""
+        read = self.whole[_SHARED] + self.whole[_LOCAL]
+        below = np.full(len(read), self.side.seconds.sum())
+        if per is not Per.SECOND:
+            below = self.whole[_CALLS] if per is Per.CALL else below * 0 + self.anchor.sum()
+        known = zip(read.tolist(), below.tolist(), strict=True)
+        return [over / under if under else None for over, under in known]
+
+    def costs(self) -> list[ReadCost]:
+        """Return what each group cost in all."""
+        seconds, size = float(self.side.seconds.sum()), self.side.block_size
+        return [
+            ReadCost(seconds, size, **dict(zip(FIELDS, column, strict=True)))
+            for column in self.whole.T.tolist()
+        ]
+
+    def rate(self, members: Sequence[int], per: Per) -> Quantity:
+        """Return blocks over what is asked for."""
+        below = self.anchor if per is Per.ANCHOR else self.side.seconds
+        if per is Per.CALL:
+            below = self.calls[members].sum(axis=0)
+        return quantity(self.blocks[members].sum(axis=0), below)
+
+    def cost(self, members: Sequence[int]) -> ReadCost:
+        """Return what members cost in all."""
+        fields = dict(zip(FIELDS, self.whole[:, members].sum(axis=1).tolist(), strict=True))
+        return ReadCost(float(self.side.seconds.sum()), self.side.block_size, **fields)
+
+    def called(self, members: Sequence[int]) -> int:
+        """Return in how many steps members were called."""
+        return int((self.calls[members].sum(axis=0) > 0).sum())
+
+
+_Members = tuple[Sequence[int], Sequence[int]]
+
+
 def compare(
     a: Side, b: Side, groups: Sequence[Group], per: Per = Per.SECOND, anchor: Sequence[int] = ()
 ) -> Comparison:
@@ -264,66 +343,66 @@ def compare(
     anchor: the numbers of the groups whose calls blocks are divided by, for Per.ANCHOR.
     """
     reasons = tuple(_reasons(a, b))
-    anchors = tuple(_denominator(side, per, (), anchor) for side in (a, b))
-    everything = tuple(range(len(groups)))
-    named: list[dict[str, list[int]]] = [{}, {}]
-    for number, group in enumerate(groups):
-        for side, category in enumerate(group.categories):
-            named[side].setdefault(category, []).append(number)
-    categories = sorted(named[0].keys() | named[1].keys())
-    rows = [(name, named[0].get(name, []), named[1].get(name, [])) for name in categories]
-    judged = [row for row in rows if _matters(a, b, row[1], row[2])]
-    chance = (1 - CERTAINTY) / (len(judged) + 1)
+    sums = _Sums.of(a, anchor), _Sums.of(b, anchor)
+    shares = [each.shares for each in sums]
+    paired = bool(a.places) and a.places == b.places
 
     def row(
-        key: str,
-        name: str,
-        of: tuple[str, str],
-        members: tuple[Sequence[int], Sequence[int]],
-        chance: float | None,
+        key: str, name: str, of: tuple[str, str], members: _Members, chance: float | None
     ) -> Compared:
-        below = [
-            _denominator(side, per, those, anchor)
-            for side, those in zip((a, b), members, strict=True)
-        ]
-        rates = [
-            quantity(_blocks(side, those), denominator)
-            for side, those, denominator in zip((a, b), members, below, strict=True)
-        ]
-        reads = change_of(rates[0], rates[1], chance or (1 - CERTAINTY))
-        alone = _alone(a, b, members, chance) if chance else None
-        verdict = reads.verdict if alone is None else alone
+        first, second = (each.rate(those, per) for each, those in zip(sums, members, strict=True))
         if reasons or chance is None:
-            verdict = Verdict.NOT_JUDGED
-        if reasons:
-            reads = Change(reads.a, reads.b, reads.change, None, None, verdict)
-        reads = Change(reads.a, reads.b, reads.change, reads.low, reads.high, verdict)
-        costs = _cost(a, members[0]), _cost(b, members[1])
+            reads = _unjudged(first.value, second.value)
+        else:
+            reads = change_of(first, second, chance, paired=paired)
+            alone = _alone(sums, members, chance)
+            reads = reads if alone is None else replace(reads, verdict=alone)
+        costs = sums[0].cost(members[0]), sums[1].cost(members[1])
         return Compared(key, name, *of, costs, reads)
 
-    matter = [n for n in everything if _matters(a, b, [n], [n])]
-    shared = (1 - CERTAINTY) / max(len(matter), 1)
+    named: list[dict[str, list[int]]] = [{}, {}]
+    for number, group in enumerate(groups):
+        for of_side, category in zip(named, group.categories, strict=True):
+            of_side.setdefault(category, []).append(number)
+    members = {
+        name: (named[0].get(name, []), named[1].get(name, []))
+        for name in sorted(named[0].keys() | named[1].keys())
+    }
+    weights = {
+        name: max(float(share[those].sum()) for share, those in zip(shares, each, strict=True))
+        for name, each in members.items()
+    }
+    judged = [name for name, weight in weights.items() if weight >= LEAST_SHARE]
+    chance = (1 - CERTAINTY) / (len(judged) + 1)
+    matter = np.maximum(*shares) >= LEAST_SHARE
+    shared = (1 - CERTAINTY) / max(int(matter.sum()), 1)
+    # Of thousands of rows few are judged: the others need no interval, which is most of the work.
+    rates = zip(*(each.rates(per) for each in sums), strict=True)
+    costs = zip(*(each.costs() for each in sums), strict=True)
     compared = [
-        row(g.key, g.text, g.categories, ([n], [n]), shared if n in set(matter) else None)
-        for n, g in enumerate(groups)
+        row(g.key, g.text, g.categories, ([n], [n]), shared)
+        if matter[n]
+        else Compared(g.key, g.text, *g.categories, both, _unjudged(*pair))
+        for n, (g, pair, both) in enumerate(zip(groups, rates, costs, strict=True))
     ]
+    everything = list(range(len(groups)))
     return Comparison(
         per=per,
         total=row("total", "total", ("", ""), (everything, everything), chance),
         categories=tuple(
-            row(
-                name,
-                name,
-                (name, name),
-                (of_a, of_b),
-                chance if (name, of_a, of_b) in judged else None,
-            )
-            for name, of_a, of_b in sorted(rows, key=lambda r: -_greater(a, b, r[1], r[2]))
+            row(name, name, (name, name), members[name], chance if name in judged else None)
+            for name in sorted(members, key=lambda name: (-weights[name], name))
         ),
         groups=tuple(sorted(compared, key=lambda r: (-_moved(r), r.key))),
         reasons=reasons,
-        anchors=(float(anchors[0].sum()), float(anchors[1].sum())),
+        anchors=(float(sums[0].anchor.sum()), float(sums[1].anchor.sum())),
     )
+
+
+def _unjudged(a: float | None, b: float | None) -> Change:
+    """Return a change without an interval."""
+    change = None if a is None or b is None or not a else b / a - 1
+    return Change(a, b, 0.0 if a == b == 0 else change, None, None, Verdict.NOT_JUDGED)
 
 
 def _moved(row: Compared) -> float:
@@ -332,60 +411,17 @@ def _moved(row: Compared) -> float:
     return abs(rates[1] - rates[0])
 
 
-def _blocks(side: Side, members: Sequence[int]) -> Floats:
-    rows = side.amounts[:, list(members), :]
-    blocks: Floats = (rows[_SHARED] + rows[_LOCAL]).sum(axis=0).astype(np.float64)
-    return blocks
-
-
-def _calls(side: Side, members: Sequence[int]) -> Floats:
-    calls: Floats = side.amounts[_CALLS][list(members), :].sum(axis=0).astype(np.float64)
-    return calls
-
-
-def _denominator(side: Side, per: Per, members: Sequence[int], anchor: Sequence[int]) -> Floats:
-    if per is Per.SECOND:
-        return side.seconds
-    return _calls(side, anchor if per is Per.ANCHOR else members)
-
-
-def _cost(side: Side, members: Sequence[int]) -> ReadCost:
-    summed = side.amounts[:, list(members), :].sum(axis=(1, 2)).tolist()
-    fields = dict(zip(FIELDS, summed, strict=True))
-    return ReadCost(float(side.seconds.sum()), side.block_size, **fields)
-
-
-def _greater(a: Side, b: Side, of_a: Sequence[int], of_b: Sequence[int]) -> float:
-    rates = (
-        float(_blocks(side, those).sum()) / (float(side.seconds.sum()) or 1.0)
-        for side, those in ((a, of_a), (b, of_b))
-    )
-    return max(rates)
-
-
-def _matters(a: Side, b: Side, of_a: Sequence[int], of_b: Sequence[int]) -> bool:
-    everything = range(a.amounts.shape[1])
-    for side, those in ((a, of_a), (b, of_b)):
-        whole = float(_blocks(side, everything).sum())
-        if whole and float(_blocks(side, those).sum()) >= LEAST_SHARE * whole:
-            return True
-    return False
-
-
-def _alone(
-    a: Side, b: Side, members: tuple[Sequence[int], Sequence[int]], chance: float
-) -> Verdict | None:
+def _alone(sums: tuple[_Sums, _Sums], members: _Members, chance: float) -> Verdict | None:
     """Return that a row was called on one side alone, if that is no chance.
 
     Were its steps dealt to the two sides blindly, all of them would seldom fall on one.
     """
-    called = [_calls(side, those) > 0 for side, those in zip((a, b), members, strict=True)]
-    active = [int(steps.sum()) for steps in called]
+    active = [each.called(those) for each, those in zip(sums, members, strict=True)]
     if all(active) or not any(active):
         return None
     there = 0 if active[0] else 1
-    dealt = len(called[there]) / (len(called[0]) + len(called[1]))
-    if dealt ** active[there] > chance:
+    steps = [len(each.side.seconds) for each in sums]
+    if (steps[there] / sum(steps)) ** active[there] > chance:
         return Verdict.UNSURE
     return Verdict.APPEARED if there else Verdict.VANISHED
 
@@ -400,26 +436,37 @@ def _reasons(a: Side, b: Side) -> Iterator[str]:
             yield f"part of what {name} counted was lost in {side.lost:.0%} of its time"
         if side.coverage is not None and side.coverage < LEAST_COVERAGE:
             yield f"statements explain {side.coverage:.0%} of the reads of {name} only"
-        if steps >= LEAST_STEPS:
-            yield from _warming(name, side)
+    if min(len(a.seconds), len(b.seconds)) >= LEAST_STEPS:
+        yield from _warming(a, b)
 
 
-def _warming(name: str, side: Side) -> Iterator[str]:
-    """Yield in what a side is still warming up: caches fill, and less is read, or faster."""
+def _warming(a: Side, b: Side) -> Iterator[str]:
+    """Yield which side is still warming up: caches fill, and less is read, or faster.
+
+    What falls alike on both sides (two days, two cold starts) makes them no less comparable.
+    """
+    falls = _falls(a), _falls(b)
+    for name, fell, other in (("A", falls[0], falls[1]), ("B", falls[1], falls[0])):
+        for what, by in fell.items():
+            if by >= WARMING and other[what] < by / 2:
+                yield (
+                    f"{name} is still warming up: {what} fell by {by:.0%} from its first third to"
+                    " its last"
+                )
+
+
+def _falls(side: Side) -> dict[str, float]:
+    """Return by what share of itself each measure of warmth surely fell, from third to third."""
     whole = side.amounts.sum(axis=1).astype(np.float64)
     read = whole[_SHARED]
     third = len(side.seconds) // 3
+    falls = {}
     for what, above, below in (
         ("the share of blocks not found in shared_buffers", read, read + whole[_HIT]),
         ("the time to read a block", whole[_READ_US], whole[_TIMED]),
     ):
         first = quantity(above[:third], below[:third])
         last = quantity(above[-third:], below[-third:])
-        if not first.value or last.value is None:
-            continue
         found = change_of(first, last, 1 - CERTAINTY)
-        if found.verdict is Verdict.BETTER and (found.change or 0) <= -WARMING:
-            yield (
-                f"{name} is still warming up: {what} fell by {-(found.change or 0):.0%} from its"
-                " first third to its last"
-            )
+        falls[what] = -(found.change or 0.0) if found.verdict is Verdict.BETTER else 0.0
+    return falls

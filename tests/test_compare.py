@@ -12,7 +12,6 @@ from pgiostat.compare import (
     Comparison,
     Group,
     Per,
-    Quantity,
     Side,
     Verdict,
     change_of,
@@ -178,17 +177,42 @@ def test_what_cannot_be_judged_is_not(b: Side, told: Sequence[str]) -> None:
     assert (found.total.reads.low is None) == bool(told)
 
 
+def test_two_sides_that_warm_up_alike_are_judged() -> None:
+    a, b = (cooling(run(seed), "read_us", 0.6) for seed in (1, 2))
+    assert compare(a, b, GROUPS).reasons == ()
+
+
 def test_a_rate_is_as_sure_as_its_steps_agree() -> None:
     same = quantity(np.full(20, 30.0), np.full(20, 10.0))
-    assert same == Quantity(3.0, 0.0, 19.0)
-    assert quantity(np.zeros(3), np.zeros(3)) == Quantity(None)
+    assert (same.value, same.spread) == (3.0, (0.0, 19.0))
+    assert quantity(np.zeros(3), np.zeros(3)).value is None
     one = quantity(np.array([5.0]), np.array([2.0]))
-    assert (one.value, one.variance) == (2.5, float("inf"))
+    assert (one.value, one.spread) == (2.5, (float("inf"), 1.0))
     even = quantity(np.array([1.0, 3.0] * 10), np.full(20, 1.0))
     drifting = quantity(np.repeat([1.0, 3.0], 10), np.full(20, 1.0))
     assert even.value == drifting.value == 2.0
-    assert drifting.variance > 5 * even.variance
-    assert drifting.freedom < even.freedom
+    assert drifting.spread[0] > 5 * even.spread[0]
+    assert drifting.spread[1] < even.spread[1]
+
+
+def day(seed: int, factor: float = 1.0) -> Side:
+    """Return a day of which the afternoon has many times the load of the night."""
+    rhythm = 1 + 0.9 * np.sin(np.linspace(0, 2 * np.pi, 48, endpoint=False))
+    side = run(seed, 48, alike=0.0)
+    amounts = (side.amounts * rhythm * factor).astype(np.int64)
+    return replace(side, amounts=amounts, places=tuple(range(48)))
+
+
+def test_a_rhythm_that_both_have_is_no_doubt() -> None:
+    alarms = 0
+    for seed in range(TRIALS):
+        found = verdicts(compare(day(seed), day(500 + seed), GROUPS))
+        alarms += bool({"better", "worse"} & set(found.values()))
+    assert alarms < 5
+    assert verdicts(compare(day(1), day(2), GROUPS))["total"] == "no change"
+    assert verdicts(compare(day(1), day(2, 1.2), GROUPS))["total"] == "worse"
+    apart = [replace(day(seed), places=()) for seed in (1, 2)]
+    assert verdicts(compare(apart[0], apart[1], GROUPS))["total"] == "unsure"
 
 
 def test_an_interval_holds_what_it_says() -> None:

@@ -86,14 +86,14 @@ B  prod  2026-11-23 10:30:00 – 2026-11-23 11:00:00 UTC  30 min 0 s  coverage 1
 No change.
 blocks read by second; intervals of 99% certainty from steps of 1 min 0 s
 category  A/s  B/s change        interval verdict
-total     261  264 +1.1 % -4.4 % … +7.0 % no change
-version   201  204 +1.1 % -5.1 % … +7.8 % no change
-manifest 59.7 60.3 +1.0 %  -7.8 % … +11 % no change
+total     261  264 +1.1 % -4.7 % … +7.2 % no change
+version   201  204 +1.1 % -5.7 % … +8.4 % no change
+manifest 59.7 60.3 +1.0 % -6.9 % … +9.5 % no change
 other       0    0    0 %               – –
 
  A/s  B/s change        interval verdict   category query
- 201  204 +1.1 % -4.8 % … +7.4 % no change version  select max(rev) from t
-59.7 60.3 +1.0 %  -7.4 % … +10 % no change manifest select id, rev from t where…
+ 201  204 +1.1 % -5.4 % … +8.1 % no change version  select max(rev) from t
+59.7 60.3 +1.0 % -6.5 % … +9.1 % no change manifest select id, rev from t where…
    0    0    0 %               – –         other    select 1
 """
 

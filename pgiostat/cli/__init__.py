@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -104,7 +105,7 @@ def watch(
     asked = Options(
         interval=interval,
         count=1 if once else count,
-        by=options.choice("by", by, By),
+        by=options.choice("by", by, By, By.SERVER, By.HOUR),
         sort=options.choice("sort", sort, Sort),
         top=top if top is not None or form is not Form.TEXT else options.TOP_ON_SCREEN,
         form=form,
@@ -188,8 +189,21 @@ def _usage(error: Exception) -> PgiostatError:
     )
 
 
+class _Frameless(MetaPathFinder):
+    """Finds no pandas.
+
+    Arrow and DuckDB import it to look whether a value is a frame of it, which takes a third of a
+    second, and no command makes one; without it they take no value for a frame.
+    """
+
+    def find_spec(self, fullname: str, _path: object = None, _target: object = None) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError(name=fullname)
+
+
 def main() -> NoReturn:
     """Run a command; errors go to standard error and into the exit status."""
+    sys.meta_path.insert(0, _Frameless())
     try:
         status = _run()
     except PgiostatError as error:

@@ -108,7 +108,9 @@ def _print_series(seen: "Seen", steps: "list[Step]", ranking: "Ranking", form: F
         sys.stdout.write(render.as_markdown(seen, steps, ranking) + "\n")
     else:
         console = options.console()
-        console.print(render.as_text(seen, steps, ranking, width=console.width))
+        console.print(render.curves(seen, steps, ranking, width=console.width))
+        for line in ("", *render.lines(steps, ranking, width=console.width)):
+            sys.stdout.write(f"{line}\n")
     _warn(seen, form)
 
 

@@ -197,10 +197,12 @@ def describing(path: Path | None) -> Iterator["Describe"]:
 
     from pgiostat.history.categories import digest, remembered
 
-    described = describe(path)
+    # A mistake in rules is told even where nothing is left to be found with them.
+    ruled = None if path is None else describe(path)
     whose = digest(b"" if path is None else path.read_bytes())
-    with remembered(described, platformdirs.user_cache_path("pgiostat") / "categories", whose) as d:
-        yield d
+    place = platformdirs.user_cache_path("pgiostat") / "categories"
+    with remembered(lambda: ruled or describe(None), place, whose) as found:
+        yield found
 
 
 def console(out: TextIO | None = None) -> "Console":

@@ -7,8 +7,9 @@ name under which it is kept: what is found here is what would be found anew.
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -42,23 +43,25 @@ def _sources(at: Traversable) -> Iterator[bytes]:
 
 
 @contextmanager
-def remembered(describe: Describe, directory: Path, whose: str) -> Iterator[Describe]:
+def remembered(make: Callable[[], Describe], directory: Path, whose: str) -> Iterator[Describe]:
     """Yield what describes statements with categories that were found before.
 
-    whose: a digest.  What is found anew is kept at the end; where that fails, nothing is.
+    make: called when something was not.  whose: a digest.  What is found anew is kept at the end;
+    where that fails, nothing is.
     """
+    describe = cache(make)
     path = directory / f"{whose}.json"
     known = _load(path)
     found: dict[str, str] = {}
 
     def from_memory(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
         if isinstance(text, bytes) or text.startswith(("declare", "fetch", "move", "close")):
-            return describe(text, user=user, database=database, queryid=queryid)
+            return describe()(text, user=user, database=database, queryid=queryid)
         asked = f"{user}\0{database}\0{queryid}\0{text}".encode("utf-8", "surrogatepass")
         key = blake2b(asked, digest_size=12).hexdigest()
         category = known.get(key) or found.get(key)
         if category is None:
-            statement = describe(text, user=user, database=database, queryid=queryid)
+            statement = describe()(text, user=user, database=database, queryid=queryid)
             found[key] = category = statement.category
         return Statement(text, "", category)
 

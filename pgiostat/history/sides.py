@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from pgiostat.rank import By, group_of
 __all__ = ["Chosen", "Sides", "compared", "step_for"]
 
 WISHED_STEPS = 40
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NICE = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 21_600,
          43_200, 86_400)  # fmt: skip
 _LOST = ("reset", "restart", "evicting", "other server")
@@ -165,6 +166,7 @@ def _anchor(per: str, groups: Sequence[Group]) -> tuple[Per, list[int]]:
 
 def _side(seen: Seen, steps: Steps) -> Side:
     sampled = seen.sampled
+    floor = _EPOCH + (seen.window.since - _EPOCH) // steps.step * steps.step
     lost = sum(sampled.qualities.get(quality, 0) for quality in _LOST)
     return Side(
         seconds=np.array([each.seconds for each in steps.sampled]),
@@ -172,4 +174,5 @@ def _side(seen: Seen, steps: Steps) -> Side:
         block_size=sampled.block_size,
         coverage=sampled.coverage,
         lost=lost / sampled.samples,
+        places=tuple((start - floor) // steps.step for start in steps.starts),
     )

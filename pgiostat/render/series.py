@@ -6,6 +6,7 @@ from datetime import UTC
 from itertools import pairwise
 from typing import TextIO
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -16,9 +17,10 @@ from pgiostat.rank import Ranking, RankRow
 from pgiostat.render.columns import Value, printable
 from pgiostat.render.csvform import CsvWriter, heading, records
 from pgiostat.render.report import escaped, labels, remarks, title, warnings
+from pgiostat.render.text import one_line
 from pgiostat.units import format_count, format_share, per_second
 
-__all__ = ["as_markdown", "as_text", "sparkline", "write_csv", "write_json"]
+__all__ = ["as_markdown", "curves", "lines", "sparkline", "write_csv", "write_json"]
 
 _LEVELS = "▁▂▃▄▅▆▇█"
 TIME_WIDTH = 17
@@ -56,21 +58,21 @@ def _server_rate(step: Step) -> float | None:
     return per_second(step.ranking.server_blocks, step.ranking.seconds)
 
 
-def as_text(seen: Seen, steps: Sequence[Step], ranking: Ranking, *, width: int) -> RenderableType:
-    """Return a line with a curve for each row of the ranking, then the steps one by one."""
-    curves = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
-    curves.add_column(str(ranking.by), no_wrap=True, overflow="ellipsis", max_width=NAME_WIDTH)
+def curves(seen: Seen, steps: Sequence[Step], ranking: Ranking, *, width: int) -> RenderableType:
+    """Return a line with a curve for each row of the ranking."""
+    grid = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
+    grid.add_column(str(ranking.by), no_wrap=True, overflow="ellipsis", max_width=NAME_WIDTH)
     for name in ("mean/s", "max/s"):
-        curves.add_column(name, justify="right", no_wrap=True, min_width=7)
-    curves.add_column("blocks read, from zero to max", no_wrap=True)
+        grid.add_column(name, justify="right", no_wrap=True, min_width=7)
+    grid.add_column("blocks read, from zero to max", no_wrap=True)
     room = max(width - NAME_WIDTH - 18, 8)
     for number, row in enumerate(_rows(ranking)):
         rates = _spaced(steps, [_rows(step.ranking)[number].cost.blocks_per_s for step in steps])
-        curves.add_row(*_curve(row.name, row.cost.blocks_per_s, rates, room))
+        grid.add_row(*_curve(row.name, row.cost.blocks_per_s, rates, room))
     rates = _spaced(steps, [_server_rate(step) for step in steps])
     mean = per_second(ranking.server_blocks, ranking.seconds)
-    curves.add_row(*_curve("server", mean, rates, room), style="dim")
-    return Group(title(seen), *warnings(seen), curves, Text(""), _table(steps, ranking, width))
+    grid.add_row(*_curve("server", mean, rates, room), style="dim")
+    return Group(title(seen), *warnings(seen), grid)
 
 
 def _curve(name: str, mean: float | None, rates: Sequence[float | None], room: int) -> list[Text]:
@@ -93,34 +95,33 @@ def _spaced(steps: Sequence[Step], values: Sequence[float | None]) -> list[float
     return found
 
 
-def _table(steps: Sequence[Step], ranking: Ranking, width: int) -> Table:
-    grid = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
-    grid.add_column("from (UTC)", no_wrap=True, min_width=TIME_WIDTH - 1)
-    grid.add_column("server/s", justify="right", no_wrap=True)
-    grid.add_column("coverage", justify="right", no_wrap=True)
+def lines(steps: Sequence[Step], ranking: Ranking, *, width: int) -> Iterator[str]:
+    """Yield the steps one by one, as lines of a table: there may be thousands."""
     room = width - TIME_WIDTH - 2 * NUMBER_WIDTH
     shown = max(1, room // NUMBER_WIDTH)
-    for row in _rows(ranking)[:shown]:
-        name = printable(" ".join(row.name.split()))
-        grid.add_column(
-            name, justify="right", no_wrap=True, max_width=NUMBER_WIDTH - 1, overflow="ellipsis"
-        )
+    names = [one_line(row.name, NUMBER_WIDTH - 2) for row in _rows(ranking)[:shown]]
+    headings = ("server/s", "coverage", *names)
     seconds = any(step.since.second or step.since.microsecond for step in steps[1:])
+    when = TIME_WIDTH + 3 * seconds
+    yield "from (UTC)".ljust(when) + "".join(_right(heading) for heading in headings)
     for step in steps:
-        rows = _rows(step.ranking)[:shown]
-        grid.add_row(
-            f"{step.since.astimezone(UTC):%Y-%m-%d %H:%M}" + f":{step.since:%S}" * seconds,
+        told = f"{step.since.astimezone(UTC):%Y-%m-%d %H:%M}" + f":{step.since:%S}" * seconds
+        cells = (
             format_count(_server_rate(step)),
             format_share(step.sampled.coverage),
-            *(format_count(row.cost.blocks_per_s) for row in rows),
+            *(format_count(row.cost.blocks_per_s) for row in _rows(step.ranking)[:shown]),
         )
-    return grid
+        yield told.ljust(when) + "".join(cell.rjust(NUMBER_WIDTH) for cell in cells)
+
+
+def _right(heading: str) -> str:
+    return " " * (NUMBER_WIDTH - cell_len(heading)) + heading
 
 
 def as_markdown(seen: Seen, steps: Sequence[Step], ranking: Ranking) -> str:
     """Return the steps as a table of blocks read a second."""
     names = [escaped(" ".join(row.name.split())) for row in _rows(ranking)]
-    lines = [
+    table = [
         f"**{escaped(labels(seen))}**, blocks read a second by {ranking.by}.",
         "",
         *(f"- {line}" for line in remarks(seen)),
@@ -135,8 +136,8 @@ def as_markdown(seen: Seen, steps: Sequence[Step], ranking: Ranking) -> str:
             format_count(_server_rate(step)),
             format_share(step.sampled.coverage),
         ]
-        lines.append(f"| {' | '.join([*told, *numbers])} |")
-    return "\n".join(lines)
+        table.append(f"| {' | '.join([*told, *numbers])} |")
+    return "\n".join(table)
 
 
 def _heading(seen: Seen, step: Step) -> dict[str, Value]:
