@@ -22,7 +22,6 @@ import platform
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -63,16 +62,13 @@ def main() -> None:
     report = Figures()
     with tempfile.TemporaryDirectory(prefix="pgiostat-bench-", dir=asked.tmp) as name:
         directory = Path(name)
-        sections: dict[str, Callable[[], None]] = {
-            "append": lambda: append(directory, report, quick=asked.quick),
-            "week": lambda: week(
-                asked.history or directory / "week", directory, report, quick=asked.quick
-            ),
-            "collector": lambda: collector(directory, report, quick=asked.quick),
-        }
-        for section in SECTIONS:
-            if section in asked.only:
-                sections[section]()
+        if "append" in asked.only:
+            append(directory, report, quick=asked.quick)
+        if "week" in asked.only:
+            root = asked.history or directory / "week"
+            week(root, directory, report, quick=asked.quick)
+        if "collector" in asked.only:
+            collector(directory, report, quick=asked.quick)
     print(f"\nGoals missed: {', '.join(report.missed) or 'none'}")
     if asked.json:
         print(json.dumps(report.figures))

@@ -1,6 +1,5 @@
 """What a sample costs to commit and to seal, beside the same fsyncs alone, and SQLite."""
 
-import os
 import shutil
 import sqlite3
 import statistics
@@ -169,7 +168,7 @@ def of_size(directory: Path, active: int, samples: int, report: Figures) -> None
                 for name, value in zip(times, (taken, floor, beside), strict=True):
                     times[name].append(value)
     show_times(times, active, samples, report)
-    show_sealed(root, rows, samples, sqlite.close(), active, report)
+    show_sealed(root, rows, samples, report, active=active, in_sqlite=sqlite.close())
     shutil.rmtree(directory)
 
 
@@ -191,7 +190,7 @@ def show_times(times: dict[str, list[float]], active: int, samples: int, report:
 
 
 def show_sealed(
-    root: Path, rows: int, samples: int, in_sqlite: int, active: int, report: Figures
+    root: Path, rows: int, samples: int, report: Figures, *, active: int, in_sqlite: int
 ) -> None:
     """Seal in a process of its own, as a collector does, and print what that costs and leaves."""
     sealing = run([sys.executable, "-m", "pgiostat.history", str(root), LABEL])
@@ -201,8 +200,8 @@ def show_sealed(
     files = layout.sealed_files("stmt")
     # The newest sample is not sealed.
     covered = sum(file.last - file.first + 1 for file in files) / samples * rows
-    size = sum(os.stat(file.path).st_size for file in files) / covered
-    rolled = sum(os.stat(file.path).st_size for file in layout.sealed_files("stmt_1h")) / covered
+    size = sum(file.path.stat().st_size for file in files) / covered
+    rolled = sum(file.path.stat().st_size for file in layout.sealed_files("stmt_1h")) / covered
     share = sealing.cpu / (samples * SECONDS) * 100
     report.heading(f"Sealing {samples} of them in a process of its own")
     report.note(

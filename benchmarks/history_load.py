@@ -44,11 +44,10 @@ NAMED = {16384: "app", 16385: "billing", 10: "postgres", 16400: "api", 16401: "w
 FIRST_RELATION, TABLES_WITH_INDEX = 20000, 200
 FORMS = (
     "select max(row_version) from t{table} where client_id = $1",
-    "select id, row_version from t{table} where client_id = $1 and id >= $2 and id < $3"
-    " order by id",
+    """select id, row_version from t{table}
+        where client_id = $1 and id >= $2 and id < $3 order by id""",
     "insert into t{table} (client_id, id, row_version, body) values ($1, $2, $3, $4)",
-    "select a.id, count(*) from t{table} a join users u on u.id = a.owner_id where u.region = $1"
-    " group by a.id",
+    "select a.id, count(*) from t{table} a join users u on u.id = a.owner_id group by a.id",
 )
 VERSION, MANIFEST, UPLOAD = range(3)
 

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import shutil
 import sqlite3
 import sys
 import time
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property, partial
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -207,7 +207,7 @@ def questions() -> Iterator[tuple[str, float, list[str]]]:
         *top, "--last", "6d", *edges, "--by", "fingerprint",
     ]  # fmt: skip
     yield MINUTES, 2.0, ["report", "--last", "1d", "--series", "1m"]
-    two = [f"{LABEL}@{since}..{until}" for since, until in zip(days, days[1:], strict=False)]
+    two = [f"{LABEL}@{since}..{until}" for since, until in pairwise(days)]
     yield TWO_DAYS, 2.0, ["compare", *two]
 
 
