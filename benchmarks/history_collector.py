@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from threading import Event, Thread
 
+import numpy as np
 import psutil
 import psycopg
 import pyarrow.parquet as pq
@@ -27,7 +28,7 @@ __all__ = ["collector"]
 
 STATEMENTS = 5_000
 ACTIVE_SHARE = 5
-SERVERS, FEWER_SERVERS = 50, 10
+SERVERS, FEWER_SERVERS = 50, 5
 STARTED_SAMPLES = 2
 """Texts and names have been learnt by then."""
 CPU_GOAL, MEMORY_GOAL = 1.0, 120.0
@@ -87,9 +88,9 @@ def collector(directory: Path, report: Figures, *, quick: bool) -> None:
         with psycopg.connect(make_conninfo(dsn, dbname="template1"), autocommit=True) as admin:
             for name in databases:
                 admin.execute(SQL("CREATE DATABASE {} TEMPLATE postgres").format(Identifier(name)))
-        one = Plan([dsn], ["s0"], *((2, 20) if quick else (10, 120)), directory / "one")
+        one = Plan([dsn], ["s0"], *((2, 16) if quick else (10, 120)), directory / "one")
         dsns = [make_conninfo(dsn, dbname=name) for name in databases]
-        many = Plan(dsns, databases, *((4, 40) if quick else (10, 300)), directory / "many")
+        many = Plan(dsns, databases, *((4, 28) if quick else (10, 300)), directory / "many")
         for plan in (one, many):
             with working(dsn, plan.interval):
                 show(watched(plan), plan, report)
@@ -179,31 +180,47 @@ def committed(root: Path, label: str) -> bool:
     )
 
 
-def lags(root: Path, interval: float) -> dict[str, list[float]]:
-    """Return how many seconds behind its schedule each sample of each server is.
+@dataclass(frozen=True, slots=True)
+class Punctuality:
+    """How a server's samples kept to their schedule.
 
-    The schedule is that of the most punctual sample; a turn left out is an interval late.
+    lags: seconds of each behind its turn.  left_out: turns without a sample.
     """
-    phases: dict[str, list[float]] = {}
+
+    lags: Sequence[float]
+    left_out: int
+
+
+def punctuality(root: Path, interval: float) -> list[Punctuality]:
+    """Return how punctual the samples of each server are, by their ts.
+
+    The schedule is not written down: turns are an interval apart, and the sample after the
+    longest time of the interval in which there is none is the most punctual one.
+    """
+    instants: dict[str, list[float]] = {}
     for path in files(Layout(root), "sample").paths:
         table = pq.read_table(path, columns=["label", "ts"], partitioning=None)
-        for whose, at in zip(*(column.to_pylist() for column in table.columns), strict=True):
-            phases.setdefault(whose, []).append(at.timestamp())
-    found: dict[str, list[float]] = {}
-    for whose, instants in phases.items():
-        instants.sort()
-        rest = [at - number * interval for number, at in enumerate(instants)]
-        found[whose] = [at - min(rest) for at in rest]
+        for label, at in zip(*(column.to_pylist() for column in table.columns), strict=True):
+            instants.setdefault(label, []).append(at.timestamp())
+    found = []
+    for given in instants.values():
+        at = np.sort(given)
+        phases = np.sort((at - at[0]) % interval)
+        pauses = np.diff(phases, append=phases[0] + interval)
+        punctual = phases[(int(pauses.argmax()) + 1) % len(phases)]
+        turns = round((at[-1] - at[0]) / interval) + 1
+        found.append(Punctuality(((phases - punctual) % interval).tolist(), turns - len(at)))
     return found
 
 
 def show(found: Watched, plan: Plan, report: Figures) -> None:
     """Print what collecting took."""
     servers, interval = len(plan.dsns), plan.interval
-    late = lags(plan.root, interval)
-    samples = statistics.median(len(of_server) for of_server in late.values())
-    worst = max(max(of_server) for of_server in late.values())
-    middle = statistics.median(lag for of_server in late.values() for lag in of_server)
+    kept = punctuality(plan.root, interval)
+    samples = statistics.median(len(of_server.lags) for of_server in kept)
+    worst = max(max(of_server.lags) for of_server in kept)
+    middle = statistics.median(lag for of_server in kept for lag in of_server.lags)
+    left_out = sum(of_server.left_out for of_server in kept)
     each = found.cpu / (found.seconds / interval) / servers
     of_core = found.core_percent
     key = f"collector {servers}"
@@ -220,7 +237,10 @@ def show(found: Watched, plan: Plan, report: Figures) -> None:
         f"then for {found.seconds:.0f} s: {of_core:.2f} % of a core, {each * 1e3:.0f} ms of CPU"
         f" a server and sample, peak {found.rss:.0f} MB in all"
     )
-    report.note(f"samples behind their schedule: median {middle:.3f} s, latest {worst:.3f} s")
+    report.note(
+        f"samples behind their turns: median {middle:.3f} s, latest {worst:.3f} s;"
+        f" {left_out} turns left out"
+    )
     report.keep(
         key,
         {
@@ -232,6 +252,7 @@ def show(found: Watched, plan: Plan, report: Figures) -> None:
             "rss_mb": found.rss,
             "lag_median_s": middle,
             "lag_latest_s": worst,
+            "turns_left_out": left_out,
         },
     )
     if servers == 1:

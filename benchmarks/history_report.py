@@ -13,7 +13,6 @@ from benchmarks.snapshot import Report
 
 __all__ = ["PROGRAM", "Figures", "Run", "Runs", "environment", "kept", "measured"]
 
-ROUNDS = 5
 USAGE = 2
 PROGRAM: list[str] = (
     [str(program)]
@@ -106,7 +105,7 @@ def run(command: Sequence[str]) -> Run:
     return Run(wall, cpu, rss, status, said[0] if said else "")
 
 
-def measured(command: Sequence[str], rounds: int = ROUNDS) -> Runs:
+def measured(command: Sequence[str], rounds: int) -> Runs:
     """Run a program once, and if it did its work so many times more."""
     first = run(command)
     if first.status:

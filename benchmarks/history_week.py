@@ -37,7 +37,8 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 BEGIN = END - HOURS * HOUR
 HOT = 6
 """Samples that are not sealed yet."""
-SQLITE_ROUNDS = 3
+ROUNDS, QUICK_ROUNDS = 5, 3
+SQLITE_ROUNDS, QUICK_SQLITE_ROUNDS = 3, 1
 MOST_MB = 1000
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -155,10 +156,10 @@ def week(root: Path, directory: Path, report: Figures, *, quick: bool) -> None:
             sys.exit(f"{root} holds something else, or another week: choose another directory")
         make(made, report)
     size(made, report)
-    ours = ask(made, report)
+    ours = ask(made, report, QUICK_ROUNDS if quick else ROUNDS)
     rows = directory / "week.sqlite"
     load(made, rows, report)
-    theirs = ask_sqlite(rows, report)
+    theirs = ask_sqlite(rows, report, QUICK_SQLITE_ROUNDS if quick else SQLITE_ROUNDS)
     report.heading("SQLite ÷ pgiostat, medians of wall")
     for name, mine in ours.items():
         if mine and name in theirs:
@@ -211,18 +212,18 @@ def questions() -> Iterator[tuple[str, float, list[str]]]:
     yield TWO_DAYS, 2.0, ["compare", *two]
 
 
-def ask(made: Week, report: Figures) -> dict[str, float]:
+def ask(made: Week, report: Figures, rounds: int) -> dict[str, float]:
     """Run the questions as commands, each in processes of its own; return seconds by name."""
     columns = ("first, s", "median, s", "CPU, s", "peak, MB")
-    report.heading("Asked by a command, cold processes", *columns)
+    report.heading(f"Asked by a command, cold processes, medians of {rounds}", *columns)
     found: dict[str, float] = {}
     goals: list[tuple[str, str, float, float, str]] = []
     for name, seconds, command in questions():
-        runs = measured([*PROGRAM, *command, "--history", str(made.root)])
+        runs = measured([*PROGRAM, *command, "--history", str(made.root)], rounds)
         shown(name, runs, report)
         if not runs.trouble:
             found[name] = runs.wall
-            goals.append((f"{name}", f"week: {name}, goal", runs.wall, seconds, "s"))
+            goals.append((name, f"week: {name}, goal", runs.wall, seconds, "s"))
             goals.append(("  its peak", f"week: {name}, peak", runs.rss, MOST_MB, "MB"))
     for goal in goals:
         report.goal(*goal)
@@ -288,10 +289,10 @@ def described() -> Iterator[tuple[int, str, str]]:
         yield sid, statement.fingerprint, statement.category
 
 
-def ask_sqlite(path: Path, report: Figures) -> dict[str, float]:
+def ask_sqlite(path: Path, report: Figures, rounds: int) -> dict[str, float]:
     """Ask the same of SQLite; return seconds by name."""
     report.heading(
-        f"Asked of SQLite, cold processes, medians of {SQLITE_ROUNDS}",
+        f"Asked of SQLite, cold processes, medians of {rounds}",
         "first, s", "median, s", "CPU, s", "peak, MB",
     )  # fmt: skip
     asked = {
@@ -303,7 +304,7 @@ def ask_sqlite(path: Path, report: Figures) -> dict[str, float]:
     for name, (question, *window) in asked.items():
         times = [str((instant - _EPOCH) // _MICROSECOND) for instant in window]
         script = [sys.executable, str(history_sqlite.__file__), str(path), question, *times]
-        runs = measured(script, SQLITE_ROUNDS)
+        runs = measured(script, rounds)
         shown(f"SQLite: {name}", runs, report)
         found[name] = runs.wall
     return found
