@@ -349,7 +349,7 @@ class World:
                 stats_since=np.full(statements, made),
             ),
             databases=rows("database", stats_reset=np.full(databases, made)),
-            io=rows("io", op_bytes=np.zeros(io, np.int64), stats_reset=np.full(io, made)),
+            io=rows("io", stats_reset=np.full(io, made)),
             relations=rows("relation"),
             own_seconds=0.015,
         )
