@@ -11,8 +11,8 @@ week       a week of a busy server, made up: its size, and how long reports take
 collector  CPU, memory and punctuality of `pgiostat collect` on a server of our own, and on fifty
            databases of it that stand for fifty servers
 
---history keeps the week for the next time. --quick has a sample a minute instead of one every
-ten seconds, and shorter runs.
+--history keeps the week for the next time. --quick has a sample every 100 seconds instead of one
+every ten, and shorter runs.
 """
 
 import argparse

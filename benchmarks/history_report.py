@@ -14,6 +14,8 @@ from benchmarks.snapshot import Report
 __all__ = ["PROGRAM", "Figures", "Run", "Runs", "environment", "kept", "measured"]
 
 USAGE = 2
+SLOW_SECONDS = 10.0
+"""What takes longer is run once more, not several times."""
 PROGRAM: list[str] = (
     [str(program)]
     if (program := Path(sys.executable).with_name("pgiostat")).exists()
@@ -106,11 +108,11 @@ def run(command: Sequence[str]) -> Run:
 
 
 def measured(command: Sequence[str], rounds: int) -> Runs:
-    """Run a program once, and if it did its work so many times more."""
+    """Run a program once, and if it did its work so many times more, or once if it is slow."""
     first = run(command)
     if first.status:
         return Runs(first)
-    runs = [run(command) for _ in range(rounds)]
+    runs = [run(command) for _ in range(rounds if first.wall < SLOW_SECONDS else 1)]
     wall, cpu = (statistics.median(getattr(run, what) for run in runs) for what in ("wall", "cpu"))
     return Runs(first, wall, cpu, max(run.rss for run in runs))
 

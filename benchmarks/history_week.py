@@ -147,7 +147,7 @@ def make(made: Week, report: Figures) -> None:
 
 def week(root: Path, directory: Path, report: Figures, *, quick: bool) -> None:
     """Make a week unless it is there, and ask it; then SQLite with the same rows."""
-    made = Week(root, 60 if quick else 10)
+    made = Week(root, 100 if quick else 10)
     report.heading(
         f"A week, a sample every {made.seconds} s, {STATEMENTS:,} statements, a fifth active"
     )
