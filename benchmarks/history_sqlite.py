@@ -44,7 +44,6 @@ def main() -> None:
     path, question, since, until = sys.argv[1:]
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA cache_size = -262144")
-    connection.execute("PRAGMA mmap_size = 17179869184")
     for row in connection.execute(QUESTIONS[question], (int(since), int(until))):
         print(row)
 

@@ -215,7 +215,7 @@ def questions() -> Iterator[tuple[str, float, list[str]]]:
 def ask(made: Week, report: Figures, rounds: int) -> dict[str, float]:
     """Run the questions as commands, each in processes of its own; return seconds by name."""
     columns = ("first, s", "median, s", "CPU, s", "peak, MB")
-    report.heading(f"Asked by a command, cold processes, medians of {rounds}", *columns)
+    report.heading(f"Asked by a command, cold processes, medians of up to {rounds}", *columns)
     found: dict[str, float] = {}
     goals: list[tuple[str, str, float, float, str]] = []
     for name, seconds, command in questions():
@@ -292,7 +292,7 @@ def described() -> Iterator[tuple[int, str, str]]:
 def ask_sqlite(path: Path, report: Figures, rounds: int) -> dict[str, float]:
     """Ask the same of SQLite; return seconds by name."""
     report.heading(
-        f"Asked of SQLite, cold processes, medians of {rounds}",
+        f"Asked of SQLite, cold processes, medians of up to {rounds}",
         "first, s", "median, s", "CPU, s", "peak, MB",
     )  # fmt: skip
     asked = {
