@@ -221,12 +221,17 @@ def show(found: Watched, plan: Plan, report: Figures) -> None:
     worst = max(max(of_server.lags) for of_server in kept)
     middle = statistics.median(lag for of_server in kept for lag in of_server.lags)
     left_out = sum(of_server.left_out for of_server in kept)
+    changed = sum(
+        pq.read_metadata(path).num_rows for path in files(Layout(plan.root), "stmt").paths
+    )
+    changed //= sum(len(of_server.lags) for of_server in kept)
     each = found.cpu / (found.seconds / interval) / servers
     of_core = found.core_percent
     key = f"collector {servers}"
     report.heading(
         f"Collecting from {servers} {'server' if servers == 1 else 'databases as servers'},"
-        f" {STATEMENTS:,} statements, every {interval} s, {samples:g} samples each"
+        f" {STATEMENTS:,} statements, {changed:,} changed, every {interval} s,"
+        f" {samples:g} samples each"
     )
     report.note(
         f"start: {found.start_seconds:.1f} s until all had {STARTED_SAMPLES} samples,"
