@@ -1,10 +1,11 @@
 """What a statement is, from its text: normalized, fingerprinted, categorised; or our own."""
 
 from pgiostat import fingerprint
-from pgiostat.names import OWN, Describe, Statement
+from pgiostat.features.said import cursor
+from pgiostat.names import OTHER, OWN, Describe, Statement
 from pgiostat.rules import Classifier, Rules, builtin
 
-__all__ = ["describer"]
+__all__ = ["describer", "unsorted"]
 
 
 def describer(rules: Rules | None = None) -> Describe:
@@ -25,3 +26,22 @@ def describer(rules: Rules | None = None) -> Describe:
         )
 
     return describe
+
+
+def unsorted(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:  # noqa: ARG001 - a Describe
+    """Return what a history keeps of a statement: all but its category.
+
+    Categories are found when a history is read; to look for them here would take most of the time
+    and memory of a collector.
+    """
+    normalized = fingerprint.normalize(text)
+    verb = normalized.text.partition(" ")[0]
+    string = text if isinstance(text, str) else text.decode("utf-8", "replace")
+    name = cursor(verb, string)
+    return Statement(
+        text=normalized.text,
+        fingerprint=normalized.fingerprint,
+        category=OWN if fingerprint.is_own(text) else OTHER,
+        opens=name if verb == "declare" else "",
+        moves=name if verb != "declare" else "",
+    )

@@ -7,15 +7,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from pgiostat.delta import Basis, Delta, Quality, diff
+from pgiostat.describe import describer, unsorted
 from pgiostat.errors import PgiostatError
 from pgiostat.history import baseline
 from pgiostat.history.disk import Disk
@@ -23,7 +25,7 @@ from pgiostat.history.encode import server_id, sids
 from pgiostat.history.files import files
 from pgiostat.history.layout import Layout, check
 from pgiostat.history.writer import Writer
-from pgiostat.names import Names, Statement
+from pgiostat.names import OWN, Names, Statement
 from pgiostat.snapshot import Snapshot
 from tests.readings import MODERN, WITHOUT_SINCE, WITHOUT_TOPLEVEL, at, reading, server
 
@@ -387,3 +389,46 @@ def test_a_directory_of_other_files_is_not_made_a_history(tmp_path: Path) -> Non
 def test_an_id_is_part_of_file_names(tmp_path: Path, name: str) -> None:
     with pytest.raises(PgiostatError, match="invalid collector id"):
         Writer.open(tmp_path / "history", name)
+
+
+def test_collectors_that_start_together_make_one_history(tmp_path: Path) -> None:
+    for trial in range(20):
+        root = tmp_path / str(trial)
+        failed: list[object] = []
+
+        def start(number: int, root: Path = root, failed: list[object] = failed) -> None:
+            try:
+                Writer.open(root, f"s{number}").close()
+            except PgiostatError as error:
+                failed.append(error.report())
+
+        threads = [Thread(target=start, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failed == []
+        assert check(root).root == root
+        assert list((root / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT max(rev) FROM t WHERE id = 5 -- why",
+        'DECLARE "My c" CURSOR FOR SELECT 1',
+        "FETCH FORWARD 100 FROM c1",
+        "MOVE 3 IN c1",
+        "CLOSE c1",
+        "FETCH c1; ",
+        b"SELECT '\xff'",
+        "/* pgiostat */ SELECT 1",
+        "",
+        "declare",
+    ],
+)
+def test_what_is_kept_of_a_statement_is_what_is_known_of_it(text: str | bytes) -> None:
+    known = describer()(text, user="", database="", queryid=1)
+    kept = unsorted(text, user="", database="", queryid=1)
+    assert replace(known, category="") == replace(kept, category="")
+    assert (known.category == OWN) == (kept.category == OWN)

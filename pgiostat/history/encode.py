@@ -1,6 +1,7 @@
 """From intervals to Arrow tables, column by column."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -151,7 +152,7 @@ def _sample(delta: Delta, interval: _Interval) -> pa.Table:
     return pa.Table.from_pylist([row], SCHEMAS["sample"])
 
 
-def texts(delta: Delta, names: Names, written: Collection[StatementKey]) -> pa.Table | None:
+def texts(delta: Delta, names: Names, written: AbstractSet[StatementKey]) -> pa.Table | None:
     """Return the statements that are known by now and not yet written, in whichever interval.
 
     A text may be learned long after its statement ran.
@@ -169,8 +170,8 @@ def texts(delta: Delta, names: Names, written: Collection[StatementKey]) -> pa.T
             "own": statement.category == OWN,
             "first_seen": delta.since,
         }
-        for (userid, dbid, queryid), statement in names.statements.items()
-        if (userid, dbid, queryid) not in written
+        for (userid, dbid, queryid) in sorted(names.statements.keys() - written)
+        if (statement := names.statements.get((userid, dbid, queryid))) is not None
     ]
     return pa.Table.from_pylist(found, SCHEMAS["statement"]) if found else None
 

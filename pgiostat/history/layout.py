@@ -1,7 +1,9 @@
 """Where the files of a history are, and how their names tell what they cover."""
 
 import json
+import os
 import re
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -134,15 +136,17 @@ def create(root: Path, disk: Disk, *, version: str) -> Layout:
     Raises PgiostatError as check does, and history-unwritable.
     """
     layout = Layout(root)
+    # Another collector may be making it at this moment: that is not somebody else's directory.
+    others = {child.name for child in _children(root)} - {layout.tmp.name, "lock"}
     if layout.format.exists():
         return check(root)
-    if _children(root):
+    if others:
         raise _not_a_history(
             root, f'There is no "{layout.format.name}", but there are other files.'
         )
     try:
         disk.make(layout.tmp)
-        draft = layout.tmp / layout.format.name
+        draft = layout.tmp / f"{os.getpid()}-{threading.get_ident()}-{layout.format.name}"
         disk.write(draft, json.dumps({"format": FORMAT, "pgiostat": version}).encode())
         disk.sync(layout.tmp)
         disk.rename(draft, layout.format)
