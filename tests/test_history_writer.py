@@ -1,5 +1,6 @@
 """What is acknowledged is there once, whatever happens to the process, the disk or the power."""
 
+import errno
 import json
 import os
 import random
@@ -24,6 +25,7 @@ from pgiostat.history.disk import Disk
 from pgiostat.history.encode import server_id, sids
 from pgiostat.history.files import files
 from pgiostat.history.layout import Layout, check
+from pgiostat.history.seal import seal
 from pgiostat.history.writer import Writer
 from pgiostat.names import OWN, Names, Statement
 from pgiostat.snapshot import Snapshot
@@ -49,7 +51,7 @@ def read_blocks(root: Path) -> list[int]:
     """Return the blocks read in each interval that a reader sees, in order of time."""
     found: list[tuple[object, int]] = []
     for path in files(Layout(root), "stmt").paths:
-        table = pq.read_table(path, partitioning=None)
+        table = pq.ParquetFile(path).read(["ts", "shared_blks_read"])
         found += zip(table["ts"].to_pylist(), table["shared_blks_read"].to_pylist(), strict=True)
     return [blocks for _, blocks in sorted(found)]
 
@@ -271,10 +273,27 @@ def repeat(what: str, there: list[Path], more: object) -> None:
         Disk().remove(path)
 
 
-def bad_states(tmp_path: Path, forgets: frozenset[str] = frozenset()) -> tuple[int, int]:
-    """Return in how many states after a power loss an acknowledged interval is not there once."""
+class SealedMeanwhile(Recorded):
+    """A disk on which samples are sealed as soon as the third is seen."""
+
+    def rename(self, source: Path, target: Path) -> None:
+        super().rename(source, target)
+        if target.parent == Layout(self.root).hot("prod") and int(target.name) == 3:
+            seal(Layout(self.root), "prod", self)
+
+
+def bad_states(
+    tmp_path: Path,
+    forgets: frozenset[str] = frozenset(),
+    kind: type[Recorded] = Recorded,
+    guesses: int = 4,
+) -> tuple[int, int]:
+    """Return in how many states after a power loss an acknowledged interval is not there once.
+
+    guesses: how many states are made at random of each instant, beside the two extremes.
+    """
     root = tmp_path / "history"
-    disk = Recorded(root, forgets=forgets)
+    disk = kind(root, forgets=forgets)
     acknowledged: list[tuple[int, int]] = []  # (operations done by then, blocks)
     writer = Writer.open(root, "prod", disk)
     for n, delta in enumerate(intervals(4), 1):
@@ -285,7 +304,7 @@ def bad_states(tmp_path: Path, forgets: frozenset[str] = frozenset()) -> tuple[i
     choices: list[Callable[[], bool]] = [
         lambda: False,
         lambda: True,
-        *[lambda: dice.random() < 0.5] * 4,
+        *[lambda: dice.random() < 0.5] * guesses,
     ]
     bad = states = 0
     first = acknowledged[0][0]
@@ -301,15 +320,25 @@ def bad_states(tmp_path: Path, forgets: frozenset[str] = frozenset()) -> tuple[i
     return bad, states
 
 
+def blocks_of_hours(root: Path) -> int:
+    """Return the blocks read in all hours, and in what is not sealed yet."""
+    paths = files(Layout(root), "stmt_1h", hot="stmt").paths
+    tables = [pq.ParquetFile(path).read(["shared_blks_read"]) for path in paths]
+    return sum(sum(table["shared_blks_read"].to_pylist()) for table in tables)
+
+
 def is_whole(root: Path, promised: list[int]) -> bool:
     """Tell whether a history has what was promised, at most one more, and can be gone on with."""
     try:
         check(root)
         found = read_blocks(root)
-        writer = Writer.open(root, "prod")
+        writer = Writer.open(root, "prod", Recorded(root))  # which need not wait for the medium
         resumed = writer.resume()
         writer.close()
+        rolled = blocks_of_hours(root)
     except (PgiostatError, OSError, ValueError):
+        return False
+    if rolled != sum(found):
         return False
     whole = found in (promised, [*promised, len(promised) + 1])
     return whole and resumed is not None and int(resumed.statements["calls"][0]) == sum(found)
@@ -317,6 +346,11 @@ def is_whole(root: Path, promised: list[int]) -> bool:
 
 def test_no_loss_of_power_loses_or_doubles_what_was_acknowledged(tmp_path: Path) -> None:
     bad, states = bad_states(tmp_path)
+    assert (bad, states > 150) == (0, True)
+
+
+def test_no_loss_of_power_during_a_seal_loses_or_doubles_anything(tmp_path: Path) -> None:
+    bad, states = bad_states(tmp_path, kind=SealedMeanwhile, guesses=1)
     assert (bad, states > 150) == (0, True)
 
 
@@ -383,6 +417,62 @@ def test_a_directory_of_other_files_is_not_made_a_history(tmp_path: Path) -> Non
     with pytest.raises(PgiostatError, match="is not a history"):
         Writer.open(tmp_path, "prod")
     assert [path.name for path in tmp_path.iterdir()] == ["precious"]
+
+
+class Beginning(Disk):
+    """A disk on which something happens before the first file is written."""
+
+    def __init__(self, happens: Callable[[], object]) -> None:
+        self.happens: Callable[[], object] | None = happens
+
+    def write(self, path: Path, content: bytes | memoryview) -> None:
+        happens, self.happens = self.happens, None
+        if happens is not None:
+            happens()
+        super().write(path, content)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def test_a_history_whose_making_was_cut_short_is_made_by_the_next(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+
+    def die() -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        Writer.open(root, "prod", Beginning(die))
+    assert [path.name for path in root.iterdir()] == ["tmp"]
+    Writer.open(root, "prod").close()
+    assert check(root) == Layout(root)
+
+
+def test_two_collectors_may_make_one_history(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    made: list[Writer] = []
+    made.append(
+        Writer.open(root, "prod", Beginning(lambda: made.append(Writer.open(root, "other"))))
+    )
+    for writer in made:
+        writer.append(intervals(1)[0], TEXTS)
+        writer.close()
+    assert sorted(s.collector for s in Layout(root).hot_samples()) == ["other", "prod"]
+    assert list((root / "tmp").iterdir()) == []
+
+
+def test_a_collector_starts_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Writer.open(tmp_path / "history", "prod").close()
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        writer = Writer.open(tmp_path / "history", "prod")
+    writer.append(intervals(1)[0], TEXTS)
+    writer.close()
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "a-b", "x" * 64])

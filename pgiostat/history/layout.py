@@ -130,8 +130,8 @@ def check_collector(name: str) -> None:
         )
 
 
-def create(root: Path, disk: Disk, *, version: str) -> Layout:
-    """Return a history's layout; make the history if there is nothing yet.
+def create(root: Path, collector: str, disk: Disk, *, version: str) -> Layout:
+    """Return a history's layout; make the history if there is nothing yet but its beginning.
 
     Raises PgiostatError as check does, and history-unwritable.
     """
@@ -146,7 +146,8 @@ def create(root: Path, disk: Disk, *, version: str) -> Layout:
         )
     try:
         disk.make(layout.tmp)
-        draft = layout.tmp / f"{os.getpid()}-{threading.get_ident()}-{layout.format.name}"
+        who = f"{collector}-{os.getpid()}-{threading.get_ident()}"
+        draft = layout.tmp / f"{who}-{layout.format.name}"
         disk.write(draft, json.dumps({"format": FORMAT, "pgiostat": version}).encode())
         disk.sync(layout.tmp)
         disk.rename(draft, layout.format)

@@ -63,7 +63,7 @@ class Writer:
         """
         check_collector(collector)
         disk = disk or Disk()
-        layout = create(root, disk, version=version("pgiostat"))
+        layout = create(root, collector, disk, version=version("pgiostat"))
         writer = cls(layout, collector, disk, _lock(layout, collector))
         try:
             writer._begin()
@@ -174,9 +174,9 @@ def _lock(layout: Layout, collector: str) -> BinaryIO:
             hint="Give this one another --label.",
             slug="collector-running",
         ) from None
-    file.truncate(0)
-    file.write(str(os.getpid()).encode())
-    file.flush()
+    with contextlib.suppress(OSError):  # a full disk: nobody is told who holds it
+        os.ftruncate(file.fileno(), 0)
+        os.write(file.fileno(), str(os.getpid()).encode())
     return file
 
 
