@@ -1,0 +1,194 @@
+"""A disk that fills up and is freed costs resolution: nothing else, whoever was writing."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from pgiostat.describe import describer
+from pgiostat.history.layout import Layout
+from pgiostat.record import Recorder
+from tests.conftest import MakeServer
+from tests.traffic import Totals, Traffic, difference, intervals, kept, userid_of
+from tests.workloads import Connection, client
+
+SIZE = "4m"
+FULL = 'could not write to the history in "{}": No space left on device'
+SAID_WHEN_FULL = f"{FULL}; the next sample covers this interval too"
+SAID_WHEN_FREED = "the history can be written to again"
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Yield a file system of a few megabytes."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small file system")
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(place)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+@dataclass
+class Run:
+    """A collector at work, an application, and the disk of the one."""
+
+    dsn: str
+    disk: Path
+    traffic: Traffic
+    before: Totals
+    other: Connection
+    said: list[str] = field(default_factory=list)
+    stop: Event = field(default_factory=Event)
+    intervals: list[tuple[datetime, datetime]] = field(default_factory=list)
+    recorder: Recorder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.recorder = Recorder(
+            self.dsn, "prod", self.root, describer(), self.stop, self.said.append, interval=0.1
+        )
+
+    @property
+    def root(self) -> Path:
+        return self.disk / "history"
+
+    @property
+    def failures(self) -> int:
+        return self.recorder._writer.failures if self.recorder._writer else 0
+
+    def now(self) -> datetime:
+        """Return the server's time."""
+        row = self.other.execute("SELECT clock_timestamp()").fetchone()
+        assert row is not None
+        moment: datetime = row[0]
+        return moment
+
+    def until(self, holds: Callable[[], bool], meanwhile: Callable[[], object] = bool) -> None:
+        """Wait until something holds."""
+        for _ in range(4_000):
+            if holds():
+                return
+            meanwhile()
+            self.stop.wait(0.005)
+        pytest.fail(f"it never came to that: {self.said}")
+
+    def more(self, count: int) -> None:
+        """Wait for so many samples."""
+        wanted = self.recorder.samples + count
+        self.until(lambda: self.recorder.samples >= wanted)
+
+    def fill(self) -> None:
+        """Take all room that is left."""
+        with (self.disk / "filler").open("ab", buffering=0) as file:
+            for size in (65_536, 4_096):
+                try:
+                    while file.write(bytes(size)):
+                        pass
+                except OSError as error:
+                    assert error.strerror == "No space left on device"  # noqa: PT017 - this alone
+
+    def full(self) -> tuple[datetime, datetime]:
+        """Fill the disk and hold it; return two instants between which nothing was committed."""
+        while True:
+            self.fill()
+            committed, begin = self.recorder.samples, self.now()
+            self._fail()
+            end = self.now()
+            self._fail()
+            # What a failed sample gave back may have been enough for the next.
+            if self.recorder.samples == committed:
+                return begin, end
+
+    def _fail(self) -> None:
+        """Wait for a sample that began from now on and could not be written."""
+        wanted = self.failures + 2
+        self.until(lambda: self.failures >= wanted, self.fill)
+
+    def free(self) -> None:
+        """Give the room back."""
+        (self.disk / "filler").unlink()
+
+    def check(self) -> list[tuple[datetime, datetime]]:
+        """Compare what is kept with what the server counted, and return the intervals."""
+        counted = difference(self.before, self.traffic.counted(self.other))
+        assert self.traffic.by_text(self.other, counted) == self.traffic.sent
+        whose = userid_of(counted)
+        assert kept(self.root, whose) == kept(self.root, whose, "stmt_1h") == counted
+        assert list(Layout(self.root).tmp.iterdir()) == []
+        times = intervals(self.root)
+        assert [until for _, until in times[:-1]] == [since for since, _ in times[1:]]
+        return times
+
+
+@contextmanager
+def running(make_server: MakeServer, disk: Path) -> Iterator[Run]:
+    """Yield a collector that has begun, while an application sends statements."""
+    dsn = make_server().dsn()
+    traffic = Traffic.arranged(dsn)
+    with client(dsn) as other:
+        run = Run(dsn, disk, traffic, traffic.counted(other), other)
+        worker = Thread(target=run.recorder.run)
+        worker.start()
+        try:
+            run.more(1)
+            with traffic.flowing():
+                yield run
+        finally:
+            run.stop.set()
+            worker.join()
+        # It took one more reading when it was told to stop.
+        run.intervals = run.check()
+
+
+@pytest.mark.pg(">= 18")
+def test_a_disk_that_was_full_costs_resolution_and_no_count(
+    make_server: MakeServer, disk: Path
+) -> None:
+    with running(make_server, disk) as run:
+        run.more(2)
+        begin, end = run.full()
+        run.free()
+        run.more(2)
+    full, freed = SAID_WHEN_FULL.format(run.root), SAID_WHEN_FREED
+    assert run.said == [full, freed] * (len(run.said) // 2)
+    covering = [(since, until) for since, until in run.intervals if since <= begin < end <= until]
+    assert len(covering) == 1
+
+
+@pytest.mark.pg(">= 18")
+def test_a_seal_without_room_is_done_when_there_is_some(
+    make_server: MakeServer,
+    disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    due = Event()
+    monkeypatch.setattr("pgiostat.record.is_due", lambda *_: due.is_set())
+    with running(make_server, disk) as run:
+        layout = Layout(run.root)
+        run.more(3)
+        run.full()
+        due.set()
+        run.until(lambda: "sealing failed with status 1; trying again" in run.said, run.fill)
+        due.clear()
+        assert min(sample.number for sample in layout.hot_samples()) == 1
+        run.free()
+        run.more(2)
+        due.set()
+        run.until(lambda: min(sample.number for sample in layout.hot_samples()) > 1)
+        due.clear()
+        run.more(1)
+    error = "pgiostat: error: sealing: [Errno 28] No space left on device\n"
+    assert capfd.readouterr().err == error
