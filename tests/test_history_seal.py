@@ -1,5 +1,7 @@
 """Sealing changes where rows are, never what a reader sees."""
 
+import errno
+import os
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -13,8 +15,8 @@ from pgiostat.delta import Delta, diff
 from pgiostat.history import seal as sealing
 from pgiostat.history.disk import Disk
 from pgiostat.history.encode import encode
-from pgiostat.history.files import files
-from pgiostat.history.layout import Layout
+from pgiostat.history.files import Listing, files
+from pgiostat.history.layout import Layout, Sealed
 from pgiostat.history.schema import ROLLUP, SCHEMAS, SUMMED, TOLD_ONCE
 from pgiostat.history.seal import hourly, is_due, seal
 from pgiostat.history.writer import Writer
@@ -161,25 +163,105 @@ class Dying(Disk):
         super().remove(path)
 
 
+def by_hour(root: Path) -> dict[Any, int]:
+    """Return the blocks read in each hour, from the rollup and what is not sealed yet."""
+    sums: Counter[Any] = Counter()
+    for path in files(Layout(root), "stmt_1h", hot="stmt").paths:
+        for row in pq.read_table(path, partitioning=None).to_pylist():
+            sums[row["ts"].replace(minute=0)] += row["shared_blks_read"]
+    return dict(sums)
+
+
 def test_a_seal_that_was_interrupted_anywhere_is_gone_on_with(tmp_path: Path) -> None:
     root = tmp_path / "history"
-    whole = intervals(4, 60)
+    whole = intervals(5, 60)
+    write(root / "whole", whole)
+    after, said = seen(root / "whole"), texts(root / "whole")
     operations = 0
     while True:
         operations += 1
         here = root / str(operations)
-        write(here, whole)
-        before, said = seen(here), texts(here)
+        write(here, whole[:4])
+        before = seen(here)
         try:
             seal(Layout(here), "prod", Dying(operations))
         except Interrupted:
             assert (seen(here), texts(here)) == (before, said)
+            write(here, whole[4:])
             seal(Layout(here), "prod")
-            assert (seen(here), texts(here)) == (before, said)
+            assert (seen(here), texts(here)) == (after, said)
+            assert by_hour(here) == {at(0): 6 * len(whole) ** 2}
             assert len(Layout(here).hot_samples()) == 1
+            assert list(Layout(here).tmp.iterdir()) == []
         else:
             break
     assert operations > 20
+
+
+class Full(Disk):
+    """A disk on which from the nth file on only the half of it can be written."""
+
+    def __init__(self, writes: int) -> None:
+        self.left = writes
+
+    def write(self, path: Path, content: bytes | memoryview) -> None:
+        self.left -= 1
+        if self.left < 0:
+            path.write_bytes(content[: len(content) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        super().write(path, content)
+
+
+@pytest.mark.parametrize("writes", range(8))
+def test_a_seal_without_room_leaves_nothing_half_and_is_gone_on_with(
+    tmp_path: Path, writes: int
+) -> None:
+    root = tmp_path / "history"
+    whole = intervals(6, 60)
+    write(root, whole)
+    before, said = seen(root), texts(root)
+    with pytest.raises(OSError, match="No space left"):
+        seal(Layout(root), "prod", Full(writes))
+    assert list((root / "tmp").iterdir()) == []
+    assert (seen(root), texts(root)) == (before, said)
+    seal(Layout(root), "prod")
+    assert (seen(root), texts(root)) == (before, said)
+    assert by_hour(root) == {at(0): 6 * 6**2}
+
+
+def test_of_one_collector_one_process_seals_at_a_time(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    write(root, intervals(4, 60), "one")
+    write(root, intervals(4, 60), "two")
+    with sealing._turn(Layout(root), "one") as ours:
+        assert (ours, seal(Layout(root), "one"), seal(Layout(root), "two")) == (True, 0, 3)
+    assert seal(Layout(root), "one") == 3
+
+
+class Overtaken(Layout):
+    """A layout of which samples are sealed and removed as soon as the sealed files are listed."""
+
+    def sealed_files(self, table: str) -> list[Sealed]:
+        found = super().sealed_files(table)
+        seal(Layout(self.root), "prod")
+        return found
+
+    def told_files(self, table: str) -> list[Path]:
+        found = super().told_files(table)
+        seal(Layout(self.root), "prod")
+        return found
+
+
+@pytest.mark.parametrize("table", SCHEMAS)
+def test_what_is_sealed_while_a_reader_lists_files_is_not_missed(
+    tmp_path: Path, table: str
+) -> None:
+    root = tmp_path / "history"
+    write(root, intervals(6, 60))
+    listing = Listing(Overtaken(root))
+    paths = listing.told(table) if table in TOLD_ONCE else listing.files(table).paths
+    rows = sum(len(pq.read_table(path, partitioning=None)) for path in paths)
+    assert rows == {"sample": 6, "stmt": 18, "io": 0, "statement": 3, "name": 3}.get(table, 6)
 
 
 def test_collectors_seal_their_own_samples(tmp_path: Path) -> None:

@@ -52,16 +52,23 @@ class Listing:
 
     def files(self, table: str, *, hot: str = "") -> Files:
         """Return the files of a table; hot: what samples call it, if that is another name."""
-        sealed = self.layout.sealed_files(table)
-        left = _left(self._samples, sealed, hot or table)
+        while True:
+            sealed = self.layout.sealed_files(table)
+            left = _left(self._samples, sealed, hot or table)
+            there = [path for path in left if path.exists()]
+            # What is not there was never written, or was sealed and removed just now.
+            if len(there) == len(left) or sealed == self.layout.sealed_files(table):
+                break
         return Files(
             tuple(file for file in sealed if file.path not in self.without),
-            tuple(path for path in left if path not in self.without),
+            tuple(path for path in there if path not in self.without),
         )
 
     def told(self, table: str) -> list[Path]:
         """Return the files of what was told once; samples that are not sealed come last."""
-        paths = [*self.layout.told_files(table), *self.files(table).hot]
+        hot = self.files(table).hot
+        # What went before it was seen to be there has been told by now.
+        paths = [*self.layout.told_files(table), *hot]
         return [path for path in paths if path not in self.without]
 
     def is_thin(self, instant: datetime) -> bool:
@@ -87,12 +94,9 @@ def files(layout: Layout, table: str, *, hot: str = "") -> Files:
 
 
 def _left(samples: list[HotSample], sealed: list[Sealed], table: str) -> list[Path]:
-    found: list[Path] = []
-    for sample in samples:
-        if any(file.covers(sample) for file in sealed if file.collector == sample.collector):
-            continue
-        path = sample.directory / f"{table}.parquet"
-        # A sample without rows of a table has no file for it.
-        if path.exists():
-            found.append(path)
-    return found
+    """Return where rows of samples are that no file covers; one without rows has no such file."""
+    return [
+        sample.directory / f"{table}.parquet"
+        for sample in samples
+        if not any(file.covers(sample) for file in sealed)
+    ]

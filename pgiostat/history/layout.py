@@ -84,6 +84,10 @@ class Layout:
         """Return the file that a collector holds while it runs."""
         return self.root / "lock" / f"{collector}.json"
 
+    def sealing(self, collector: str) -> Path:
+        """Return the file that a process holds while it seals a collector's samples."""
+        return self.root / "lock" / f"{collector}.seal"
+
     def told(self, table: str, collector: str) -> Path:
         """Return the file of what a collector told once: texts of statements, names."""
         return self.root / "dim" / table / f"{collector}.parquet"

@@ -2,9 +2,12 @@
 
 Sealed files are never rewritten. A crash at any point leaves files that the next turn goes on
 from: what is sealed already is recognised by its name, and samples are removed when every table
-covers them. The newest sample stays: the next interval goes on from its reading.
+covers them. The newest sample stays: the next interval goes on from its reading. Of one collector
+one process seals at a time: a collector that is started anew may find its predecessor's at work.
 """
 
+import contextlib
+import fcntl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -59,9 +62,31 @@ def is_due(samples: int, rows: int, oldest: datetime, newest: datetime) -> bool:
 def seal(layout: Layout, collector: str, disk: Disk | None = None) -> int:
     """Seal all samples of a collector but the newest; return how many.
 
-    Raises OSError; nothing is lost then, and the next turn goes on.
+    None if another process seals them now. Raises OSError; nothing is lost then, and the next turn
+    goes on.
     """
     disk = disk or Disk()
+    with _turn(layout, collector) as ours:
+        return _seal(layout, collector, disk) if ours else 0
+
+
+@contextlib.contextmanager
+def _turn(layout: Layout, collector: str) -> Iterator[bool]:
+    """Tell whether nobody else seals; the system ends a turn with its process, however."""
+    path = layout.sealing(collector)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _seal(layout: Layout, collector: str, disk: Disk) -> int:
+    for left in layout.tmp.glob(f"*-{collector}.parquet"):
+        disk.remove(left)  # of a turn that was cut short
     done = 0
     for batch in _batches(layout, collector):
         for table in _TABLES:
@@ -79,7 +104,7 @@ def _batches(layout: Layout, collector: str) -> Iterator[Batch]:
     """Yield what is to be sealed; a batch that was begun keeps its samples."""
     samples = [s for s in layout.hot_samples() if s.collector == collector][:-1]
     begun: dict[tuple[int, int], str] = {}
-    for table in _TABLES:
+    for table in ("stmt_1h", *_TABLES):
         for file in layout.sealed_files(table):
             if file.collector == collector:
                 begun[file.first, file.last] = file.path.parent.name.removeprefix("date=")
@@ -147,12 +172,18 @@ def _put(layout: Layout, rows: pa.Table, target: Path, disk: Disk) -> None:
     draft = layout.tmp / f"{target.parts[-3]}-{target.name}"
     sink = pa.BufferOutputStream()
     pq.write_table(rows, sink, compression="zstd", row_group_size=131_072)
-    disk.write(draft, memoryview(sink.getvalue()))
-    disk.sync(layout.tmp)
-    disk.make(target.parent)
-    disk.sync(target.parent.parent)
-    disk.sync(layout.root)
-    disk.rename(draft, target)
+    try:
+        disk.write(draft, memoryview(sink.getvalue()))
+        disk.sync(layout.tmp)
+        disk.make(target.parent)
+        disk.sync(target.parent.parent)
+        disk.sync(layout.root)
+        disk.rename(draft, target)
+    except OSError:
+        # A full disk has no room for half a file.
+        with contextlib.suppress(OSError):
+            disk.remove(draft)
+        raise
     disk.sync(target.parent)
 
 
