@@ -119,7 +119,7 @@ def working(dsn: str, interval: float) -> Iterator[None]:
 
 def watched(plan: Plan) -> Watched:
     """Run the program, and look at it until it ends."""
-    create(plan.root, Disk(), version=version("pgiostat"))
+    create(plan.root, "bench", Disk(), version=version("pgiostat"))
     began = time.monotonic()
     with plan.log.open("wb") as out:
         child = subprocess.Popen(plan.command, stdout=out, stderr=out, env=environment())

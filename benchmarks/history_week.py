@@ -136,7 +136,7 @@ def write_hot(made: Week) -> None:
 def make(made: Week, report: Figures) -> None:
     """Make the history, on all processors."""
     began = time.perf_counter()
-    create(made.root, Disk(), version=version("pgiostat"))
+    create(made.root, LABEL, Disk(), version=version("pgiostat"))
     spawning = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count(), mp_context=spawning) as pool:
         list(pool.map(partial(write_hour, made), range(HOURS)))
