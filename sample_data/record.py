@@ -16,7 +16,7 @@ from threading import Event, Thread
 
 from rich.console import Console
 
-from pgiostat.describe import describer
+from pgiostat.describe import unsorted
 from pgiostat.history.layout import Layout
 from pgiostat.history.seal import seal
 from pgiostat.history.writer import BASELINE
@@ -43,10 +43,14 @@ def main() -> None:
     stop = Event()
     console = Console(stderr=True, highlight=False)
     place = Path(tempfile.mkdtemp(prefix="pgiostat-sample-"))
+
+    def say(line: str, *, trouble: bool = False) -> None:
+        console.print(line, style="yellow" if trouble else "")
+
     try:
         with demo.serving(place / "server", console) as cluster:
             recorder = Recorder(
-                demo.reader_dsn(cluster), LABEL, asked.to, describer(), stop, console.print,
+                demo.reader_dsn(cluster), LABEL, asked.to, unsorted, stop, say,
                 interval=asked.interval,
             )  # fmt: skip
             collecting = Thread(target=recorder.run)
