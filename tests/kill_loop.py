@@ -12,16 +12,13 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from threading import Event
 
 import pandas as pd  # noqa: F401 - or Arrow would import it in each child
-import pyarrow as pa
-import pyarrow.acero
-import pyarrow.dataset
 import pyarrow.parquet as pq
 
 from pgiostat.delta import diff
@@ -43,7 +40,7 @@ WORD = struct.Struct("q")
 SEALED_EVERY = 7
 UNSEALED = 3
 ATTEMPTS = 10
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.02
 PATIENCE_SECONDS = 60.0
 
 Note = Callable[[int], object]
@@ -98,40 +95,52 @@ def sealer(root: Path, note: Note) -> None:
 # --- who reads ---------------------------------------------------------------------------
 
 
-def read(root: Path, table: str, note: Note, hot: str = "") -> list[Row]:
+@dataclass
+class Sight:
+    """What a reader knows already: sealed files are never rewritten."""
+
+    note: Note
+    sealed: dict[Path, list[Row]] = field(default_factory=dict)
+
+
+def read(root: Path, table: str, sight: Sight, hot: str = "") -> list[Row]:
     """Return the rows of a table, in order of time; note each time that a file had gone."""
     for _ in range(ATTEMPTS):
-        rows: list[Row] = []
+        found = files(Layout(root), table, hot=hot)
         try:
             # Samples first: they are what goes.
-            for path in reversed(files(Layout(root), table, hot=hot).paths):
-                rows += columns(pq.ParquetFile(path).read())
+            rows = [row for path in found.hot for row in rows_of(path)]
         except FileNotFoundError:
-            note(0)
-        else:
-            return sorted(rows)
-    raise SystemExit(f"files of {table} went {ATTEMPTS} times")
+            sight.note(0)
+            continue
+        for file in found.sealed:
+            if file.path not in sight.sealed:
+                sight.sealed[file.path] = rows_of(file.path)
+            rows += sight.sealed[file.path]
+        return sorted(rows)
+    raise SystemExit(f"samples of {table} went {ATTEMPTS} times")
 
 
-def columns(table: pa.Table) -> Iterator[Row]:
+def rows_of(path: Path) -> list[Row]:
     """Return rows of any table that has times; a sample counts as a call and no reads."""
+    table = pq.ParquetFile(path).read()
     names = set(table.column_names)
     ones = [1] * len(table)
     wanted = [table[n].to_pylist() if n in names else ones for n in COLUMNS]
-    return zip(*wanted, strict=True)
+    return list(zip(*wanted, strict=True))
 
 
-def look(root: Path, note: Note) -> int:
+def look(root: Path, sight: Sight) -> int:
     """Return how many intervals a reader sees, having found them to be the first ones, once each.
 
     As intervals, as samples, and as whole hours with what is not sealed yet: what is read later
     may have more.
     """
-    rows = read(root, "stmt", note)
+    rows = read(root, "stmt", sight)
     compare("intervals", rows, expected(len(rows)))
-    samples = read(root, "sample", note)
+    samples = read(root, "sample", sight)
     compare("samples", samples, [(ts, 1, 1) for ts, _, _ in expected(len(samples))])
-    by_hour = hours(read(root, "stmt_1h", note, hot="stmt"))
+    by_hour = hours(read(root, "stmt_1h", sight, hot="stmt"))
     count = sum(calls for calls, _ in by_hour.values())
     compare("hours", by_hour, hours(expected(count)))
     if not len(rows) <= len(samples) <= count:
@@ -159,9 +168,10 @@ def compare(what: str, found: object, wanted: object) -> None:
 def reader(root: Path, note: Note) -> None:
     """Look for ever: there is never less than before."""
     seen = 0
+    sight = Sight(note)
     while True:
-        first = len(read(root, "stmt", note))
-        found = look(root, note)
+        first = len(read(root, "stmt", sight))
+        found = look(root, sight)
         if not seen <= first <= found:
             raise SystemExit(f"the reader saw {seen} intervals, then {first}, then {found}")
         seen = found
@@ -330,7 +340,7 @@ class Loop:
 
 def count(root: Path, note: Note) -> None:
     """Note how many intervals there are."""
-    note(look(root, lambda _: None))
+    note(look(root, Sight(lambda _: None)))
 
 
 def main() -> None:

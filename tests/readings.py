@@ -11,6 +11,7 @@ from pgiostat import counters
 from pgiostat.collector import SETTINGS
 from pgiostat.counters import Kind, Reading
 from pgiostat.history.disk import Disk
+from pgiostat.record import Said
 from pgiostat.rows import Rows, to_pg_time
 from pgiostat.snapshot import Markers, Server, Settings, Snapshot
 
@@ -39,6 +40,15 @@ class Unsynced(Disk):
 
     def sync(self, directory: Path) -> None:
         """Wait for nothing."""
+
+
+def said_to(lines: list[str]) -> Said:
+    """Return a log that keeps its lines."""
+
+    def say(line: str, *, trouble: bool = False) -> None:  # noqa: ARG001 - a Said
+        lines.append(line)
+
+    return say
 
 
 def at(seconds: float) -> datetime:

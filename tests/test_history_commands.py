@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pgiostat.collecting import targets
+from pgiostat.collecting.targets import targets
 from pgiostat.delta import diff
 from pgiostat.errors import PgiostatError
 from pgiostat.history.writer import Writer
@@ -139,7 +139,7 @@ def test_a_server_is_collected_and_reported(database: str, tmp_path: Path) -> No
     said = collector.stderr.read().splitlines()
     assert collector.returncode == 0, said
     collector.stderr.close()
-    assert said[0].endswith(f"pgiostat: collecting into {root}, every 0.5 s")
+    assert said[0].endswith(f"pgiostat: collecting 1 server into {root}")
     assert said[-1].split(": ", 1)[1].endswith(" samples committed")
     done = report(root, "--by", "statement", "--sort", "calls", "--format", "json")
     rows = json.loads(done.stdout)["rows"]
@@ -148,12 +148,16 @@ def test_a_server_is_collected_and_reported(database: str, tmp_path: Path) -> No
 
 
 @pytest.mark.pg(">= 18")  # what differs by version is tested below the command line
-def test_a_check_reads_each_server_once(database: str) -> None:
-    done = pgiostat("collect", database, "host=/nowhere", "--check", "--label", "a", "--label", "b")
+def test_a_check_reads_each_server_once(database: str, tmp_path: Path) -> None:
+    root = tmp_path / "new" / "history"
+    labels = ("--label", "a", "--label", "b", "--history", str(root))
+    done = pgiostat("collect", database, "host=/nowhere", "--check", *labels)
     lines = done.stdout.splitlines()
     assert done.returncode == 1
-    assert lines[0].startswith("a: PostgreSQL ")
-    assert lines[1].startswith("b: pgiostat: error: could not connect to server")
+    assert lines[0] == f"history: {root}, which will be made"
+    assert lines[1].startswith("a: PostgreSQL ")
+    assert lines[2].startswith("b: pgiostat: error: could not connect to server")
+    assert not root.parent.exists()
 
 
 def test_labels_come_from_addresses_or_are_given() -> None:

@@ -41,7 +41,7 @@ def test_no_kill_loses_or_doubles_what_was_acknowledged(tmp_path: Path) -> None:
     print(told[0])  # noqa: T201 - shown by -s: what was tried
     kills, sealing, found, looks, _ = map(int, told.groups())
     assert kills == KILLS
-    assert (sealing > KILLS // 10, found > KILLS, looks > KILLS // 2) == (True, True, True)
+    assert (sealing > KILLS // 10, found > KILLS, looks > KILLS) == (True, True, True)
 
 
 @dataclass
@@ -112,7 +112,7 @@ def test_a_collector_killed_again_and_again_adds_up_to_the_servers_own_counts(
         if collector.process.poll() is None:
             collector.end(signal.SIGKILL)
     said = (tmp_path / "log").read_text("utf-8").splitlines()
-    assert ["going on from the sample" in line for line in said] == [False, True, False]
+    assert sum("going on from the sample" in line for line in said) == 1
     with client(dsn) as other:
         counted = difference(before, traffic.counted(other))
         assert traffic.by_text(other, counted) == traffic.sent

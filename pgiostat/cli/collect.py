@@ -1,11 +1,16 @@
 """pgiostat collect: intervals of servers into a history."""
 
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pgiostat.cli import options
+from pgiostat.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from pgiostat.collecting.targets import Plan
 
 __all__ = ["collect"]
 
@@ -15,9 +20,25 @@ def collect(
         list[str] | None,
         typer.Argument(help="Servers, each as for psql.", metavar="DSN...", show_default=False),
     ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help="File with a table for each server; read again at SIGHUP.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
     interval: Annotated[
-        str, typer.Option("--interval", "-i", help="Between readings.", metavar="TIME")
-    ] = "10s",
+        str | None,
+        typer.Option(
+            "--interval",
+            "-i",
+            help="Between readings; 10s if nothing else is said.",
+            metavar="TIME",
+            show_default=False,
+        ),
+    ] = None,
     ends: Annotated[
         str | None,
         typer.Option(
@@ -34,31 +55,70 @@ def collect(
             show_default=False,
         ),
     ] = None,
-    rules: options.RulesFile = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            "--keep",
+            help="Remove rows that are older, as 30d; whole days go.",
+            metavar="TIME",
+            show_default=False,
+        ),
+    ] = None,
+    keep_hours: Annotated[
+        str | None,
+        typer.Option(
+            "--keep-hours",
+            help="Keep what statements did by the hour for longer, as 400d.",
+            metavar="TIME",
+            show_default=False,
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say trouble alone.")] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Read each server once, say how it went, and end.")
+        bool,
+        typer.Option("--check", help="Try each server and the history once, and end."),
     ] = False,
 ) -> None:
     """Collect intervals of servers into a history, until stopped.
 
     Each interval is committed whole. What cannot be written is part of the next one; a collector
-    that is started anew goes on where it ended. Nothing is written to a server, and nothing on
-    it is reset.
+    that is started anew goes on where it ended. SIGTERM ends after one more reading. Nothing is
+    written to a server, and nothing on it is reset.
     """
     from pgiostat import collecting
+    from pgiostat.collecting import targets
+    from pgiostat.collecting.check import check as tried
+    from pgiostat.collecting.log import stderr
+    from pgiostat.history.retain import Keep
     from pgiostat.times import duration
 
-    seconds = duration(interval)
-    options.within("interval", seconds, options.SHORTEST_INTERVAL_SECONDS)
-    targets = collecting.targets(dsn or [""], label or [])
+    if config is not None and (dsn or label):
+        options.refuse(
+            "--config cannot be used together with servers or labels",
+            hint="Write them into the file, each as a table: [servers.prod].",
+        )
+
+    def plan() -> "Plan":
+        if config is None:
+            there = targets.targets(dsn or [""], label or [], interval or "10s")
+            return targets.Plan(tuple(there), None, Keep.of(keep, keep_hours))
+        told = targets.from_file(config, interval)
+        asked = Keep.of(keep, keep_hours) if keep or keep_hours else told.keep
+        return targets.Plan(told.targets, told.history, asked)
+
+    first = plan()
+    root = options.history_root(history or first.history)
     if check:
-        raise typer.Exit(collecting.check(targets, sys.stdout))
+        status = ExitStatus.DONE
+        for line, went in tried(first, root):
+            sys.stdout.write(f"{line}\n")
+            status = max(status, went)
+        raise typer.Exit(status)
     status = collecting.run(
-        targets,
-        options.history_root(history),
-        interval=seconds,
+        first,
+        root,
+        stderr(quiet=quiet),
         ends=None if ends is None else duration(ends),
-        rules=rules,
-        out=sys.stderr,
+        reread=None if config is None else plan,
     )
     raise typer.Exit(status)

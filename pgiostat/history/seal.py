@@ -169,7 +169,8 @@ def _read(samples: Iterable[HotSample], table: str) -> pa.Table:
 
 def _put(layout: Layout, rows: pa.Table, target: Path, disk: Disk) -> None:
     """Write a table whole, by way of tmp/."""
-    draft = layout.tmp / f"{target.parts[-3]}-{target.name}"
+    # No label begins so: a collector that begins removes drafts under its own.
+    draft = layout.tmp / f"+{target.parts[-3]}-{target.name}"
     sink = pa.BufferOutputStream()
     pq.write_table(rows, sink, compression="zstd", row_group_size=131_072)
     try:

@@ -224,15 +224,16 @@ def run(
 
 
 @contextmanager
-def stopping(stop: Event) -> Iterator[list[ExitStatus]]:
-    """Let SIGINT and SIGTERM end the loop after the reading in flight; yield what happened."""
+def stopping(*events: Event) -> Iterator[list[ExitStatus]]:
+    """Let SIGINT and SIGTERM set events, so that a loop ends; yield what happened."""
     happened: list[ExitStatus] = []
 
     def heard(_signal: int, _frame: FrameType | None) -> None:
         if happened:
             raise KeyboardInterrupt
         happened.append(ExitStatus.INTERRUPTED)
-        stop.set()
+        for event in events:
+            event.set()
 
     before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

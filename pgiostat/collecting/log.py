@@ -1,0 +1,96 @@
+"""What a collector says: lines for people, for journald, and a status line on a terminal."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import IntEnum
+from threading import Lock
+from typing import TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from pgiostat.errors import PgiostatError
+from pgiostat.render.columns import printable
+
+__all__ = ["Level", "Log", "is_journal", "stderr", "told"]
+
+
+class Level(IntEnum):
+    """How grave a line is: the numbers of syslog."""
+
+    ERROR = 3
+    WARNING = 4
+    INFO = 6
+
+
+@dataclass(slots=True)
+class Log:
+    """Says lines, one at a time, from many threads.
+
+    journal: without the time, which journald has, and with the priority that it reads.
+    quiet: trouble alone.
+    """
+
+    out: TextIO
+    journal: bool = False
+    quiet: bool = False
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _lock: Lock = field(default_factory=Lock)
+    _live: Live | None = None
+
+    def say(self, label: str, line: str, level: Level = Level.INFO) -> None:
+        """Say a line of a server, or of the collector itself."""
+        if self.quiet and level is Level.INFO:
+            return
+        words = printable(" ".join(line.split()))
+        if self.journal:
+            text = f"<{level.value}>{label}: {words}"
+        else:
+            text = f"{self.clock():%Y-%m-%dT%H:%M:%SZ} {label}: {words}"
+        with self._lock:
+            if self._live is not None:
+                self._live.console.print(Text(text, "" if level is Level.INFO else "yellow"))
+            else:
+                print(text, file=self.out, flush=True)
+
+    @contextmanager
+    def status(self, line: Callable[[], str]) -> Iterator[None]:
+        """Keep a line below all others up to date, on a terminal."""
+        if not self.out.isatty() or self.journal:
+            yield
+            return
+        console = Console(file=self.out, highlight=False, markup=False, soft_wrap=True)
+
+        def drawn() -> Text:
+            return Text(line(), "dim", no_wrap=True, overflow="ellipsis")
+
+        with Live(
+            console=console, get_renderable=drawn, refresh_per_second=1, transient=True
+        ) as self._live:
+            yield
+        self._live = None
+
+
+def told(error: PgiostatError) -> str:
+    """Return an error as a line."""
+    return " ".join(filter(None, (f"{error.message}.", error.detail, error.hint)))
+
+
+def is_journal(out: TextIO, environment: Mapping[str, str] | None = None) -> bool:
+    """Tell whether a stream goes to journald: systemd.exec(5), $JOURNAL_STREAM."""
+    told = (os.environ if environment is None else environment).get("JOURNAL_STREAM", "")
+    try:
+        there = os.fstat(out.fileno())
+    except (OSError, ValueError):
+        return False
+    return told == f"{there.st_dev}:{there.st_ino}"
+
+
+def stderr(*, quiet: bool) -> Log:
+    """Return the log on standard error."""
+    return Log(sys.stderr, is_journal(sys.stderr), quiet)

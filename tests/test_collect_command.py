@@ -1,0 +1,367 @@
+"""pgiostat collect as a service: signals, a configuration file, its log, and what it keeps."""
+
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from pgiostat.collecting.log import is_journal
+from pgiostat.collecting.targets import Target, from_file
+from pgiostat.errors import PgiostatError
+from pgiostat.history.layout import Layout
+from pgiostat.history.reader import History
+from pgiostat.history.retain import Keep, retain
+from pgiostat.history.seal import seal
+from tests.readings import Unsynced
+from tests.test_cli import pgiostat
+from tests.test_history_reader import MINUTE, intervals, write
+
+ROOT = Path(__file__).parent.parent
+PATIENCE = 60.0
+
+
+class Collector:
+    """A collector that runs."""
+
+    def __init__(self, log: Path, *arguments: str, **environment: str) -> None:
+        self.log = log
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "pgiostat", "collect", *arguments],
+                stderr=out,
+                env={**os.environ, **environment},
+            )
+
+    def said(self) -> list[str]:
+        """Return what was said, without the times."""
+        lines = self.log.read_text("utf-8").splitlines()
+        return [re.sub(r"^\S+Z ", "", line) for line in lines]
+
+    def until(self, *words: str) -> None:
+        """Wait until something is said."""
+        waiting = Event()
+        for _ in range(round(PATIENCE / 0.05)):
+            if all(any(word in line for line in self.said()) for word in words):
+                return
+            waiting.wait(0.05)
+        pytest.fail(f"never said {words}: {self.said()}")
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and return the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+
+@contextmanager
+def collecting(log: Path, *arguments: str, **environment: str) -> Iterator[Collector]:
+    """Yield a collector, and end it at last."""
+    there = Collector(log, *arguments, **environment)
+    try:
+        yield there
+    finally:
+        if there.process.poll() is None:
+            there.process.kill()
+            there.process.wait()
+
+
+def samples(root: Path) -> dict[str, int]:
+    """Return how many samples each server has."""
+    return {server.label: server.samples for server in History.open(root).servers()}
+
+
+def committed(root: Path, label: str, least: int = 1) -> None:
+    """Wait until a server has so many samples."""
+    waiting = Event()
+    for _ in range(round(PATIENCE / 0.05)):
+        if len(list(root.glob(f"hot/{label}/*"))) >= least:
+            return
+        waiting.wait(0.05)
+    pytest.fail(f"{label} never had {least} samples")
+
+
+@pytest.mark.pg(">= 18")  # what differs by version is tested below the command line
+def test_a_file_read_again_changes_what_it_changes_and_nothing_else(
+    database: str, tmp_path: Path
+) -> None:
+    config, root = tmp_path / "pgiostat.toml", tmp_path / "history"
+
+    def tell(*servers: str) -> None:
+        lines = ['history = "history"', 'interval = "0.2s"']
+        for server in servers:
+            label, _, interval = server.partition("@")
+            lines += [f"[servers.{label}]", f'dsn = "{database}"']
+            lines += [f'interval = "{interval}"'] * bool(interval)
+        config.write_text("\n".join(lines))
+
+    tell("same", "changes", "goes")
+    with collecting(tmp_path / "log", "--config", str(config)) as there:
+        for label in ("same", "changes", "goes"):
+            committed(root, label)
+        tell("same", "changes@0.3s", "comes")
+        there.process.send_signal(signal.SIGHUP)
+        there.until("SIGHUP: collecting 3 servers", "goes: is not collected any more")
+        there.until("changes: going on from the sample of")
+        committed(root, "comes")
+        config.write_text("[servers.same]\ncolour = 1\n")
+        there.process.send_signal(signal.SIGHUP)
+        there.until("nothing is changed: " + f'{config}, line 2: "colour" is not a key of')
+        before = samples(root)["same"]
+        committed(root, "same", before + 2)
+        assert there.end() == 0
+    said = there.said()
+    assert not [line for line in said if line.startswith("same: going on")]
+    ends = [line.split(":")[0] for line in said if line.endswith("samples committed")]
+    assert sorted(ends[:2]) == ["changes", "goes"]
+    assert sorted(ends[2:]) == ["changes", "comes", "same"]
+    assert {"same", "changes", "goes", "comes"} == samples(root).keys()
+
+
+@pytest.mark.pg(">= 18")
+def test_a_server_that_never_answers_holds_nobody_up(database: str, tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        hanging = f"host=127.0.0.1 port={deaf.getsockname()[1]} connect_timeout=3"
+        arguments = (hanging, database, "--label", "deaf", "--label", "good", "-i", "0.1s")
+        with collecting(tmp_path / "log", *arguments, "--history", str(root)) as there:
+            committed(root, "good", 10)
+            assert there.end() == 0
+    assert samples(root).keys() == {"good"}
+    starts = [row.since for row in History.open(root).servers()]
+    assert len(starts) == 1
+
+
+@pytest.mark.pg(">= 18")
+def test_what_is_in_trouble_is_said_once_and_ends_with_an_error(
+    database: str, tmp_path: Path
+) -> None:
+    arguments = ("host=/nowhere", database, "--label", "bad", "--label", "good", "-i", "0.2s")
+    done = pgiostat("collect", *arguments, "--for", "2s", "--history", str(tmp_path / "history"))
+    assert done.returncode == 1
+    said = [re.sub(r"^\S+Z ", "", line) for line in done.stderr.splitlines()]
+    assert len([line for line in said if line.startswith("bad: could not connect")]) == 1
+    assert "bad: 0 samples committed" in said
+    assert [line for line in said if line.startswith("good: ") and "samples in" in line]
+
+
+@pytest.mark.pg(">= 18")
+def test_a_second_collector_under_one_label_is_refused(database: str, tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    arguments = (database, "--label", "prod", "--history", str(root), "-i", "0.2s")
+    with collecting(tmp_path / "log", *arguments) as there:
+        committed(root, "prod")
+        done = pgiostat("collect", *arguments, "--for", "1s")
+        assert there.end() == 0
+    assert done.returncode == 1
+    told = f'prod: a collector "prod" is writing to "{root}" already.'
+    assert f"{told} Its process is {there.process.pid}. Give this one another --label." in (
+        done.stderr
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
+def test_a_directory_that_cannot_be_written_to_is_an_error(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    for directory in tmp_path.parents:
+        if directory.stat().st_uid == os.geteuid() and directory != directory.parent:
+            directory.chmod(directory.stat().st_mode | 0o011)
+    script = (
+        "import os, sys; from pathlib import Path\n"
+        "from pgiostat.collecting.check import check\n"
+        "from pgiostat.collecting.targets import Plan\n"
+        "os.setgid(65534); os.setuid(65534)\n"
+        "print(*next(check(Plan(()), Path(sys.argv[1]))))\n"
+    )
+    root = tmp_path / "history"
+    command = [sys.executable, "-c", script, str(root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    told = f'history: pgiostat: error: could not write to "{tmp_path}": Permission denied 1\n'
+    assert done.stdout == told
+
+
+@pytest.mark.pg(">= 18")
+def test_journald_gets_priorities_and_no_times(database: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.touch()
+    there_ = log.stat()
+    stream = f"{there_.st_dev}:{there_.st_ino}"
+    arguments = (database, "host=/nowhere", "--label", "a", "--label", "b", "-i", "0.2s")
+    with collecting(
+        log, *arguments, "--history", str(tmp_path / "h"), JOURNAL_STREAM=stream
+    ) as there:
+        committed(tmp_path / "h", "a", 2)
+        there.until("b: could not connect")
+        assert there.end() == 0
+    said = log.read_text("utf-8").splitlines()
+    assert said[0] == f"<6>pgiostat: collecting 2 servers into {tmp_path / 'h'}"
+    assert [line[:3] for line in said if "could not connect" in line] == ["<4>"]
+    with log.open() as file:
+        assert is_journal(file, {"JOURNAL_STREAM": stream})
+        assert not is_journal(file, {"JOURNAL_STREAM": "1:2"})
+        assert not is_journal(file, {})
+
+
+@pytest.mark.pg(">= 18")
+def test_a_terminal_has_a_line_that_tells_how_it_goes(database: str, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [
+        sys.executable, "-m", "pgiostat", "collect", database, "--label", "prod", "-i", "0.2s",
+        "--for", "4s", "--history", str(tmp_path / "h"),
+    ]  # fmt: skip
+    child = subprocess.Popen(command, stderr=theirs, env={**os.environ, "TERM": "xterm"})
+    os.close(theirs)
+    shown = b""
+    try:
+        while part := os.read(ours, 65_536):
+            shown += part
+    except OSError:
+        pass  # the other end is closed
+    assert child.wait(PATIENCE) == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
+    assert re.search(r"1 server · \d+ samples · newest [\d.]+ s ago", text)
+    assert "samples committed" in text
+    assert shown.count(b"\x1b[?25l") == shown.count(b"\x1b[?25h")  # the cursor is back
+
+
+MISTAKES = [
+    ("", "line 1: there is no server in it"),
+    ("[servers.a]\n", 'line 1: [servers.a] has no "dsn"'),
+    ("[servers.a]\ndsn = 1\n", 'line 2: "dsn" must be a string'),
+    ('[servers.a]\ndsn = ""\nport = 1\n', 'line 3: "port" is not a key of [servers.a]'),
+    ('colour = "x"\n[servers.a]\ndsn = ""\n', 'line 1: "colour" is not a key of this file'),
+    ('[servers."a b"]\ndsn = ""\n', 'line 1: invalid collector id: "a b"'),
+    ('interval = "x"\n[servers.a]\ndsn = ""\n', 'line 1: invalid length of time: "x"'),
+    ('[servers.a]\ndsn = ""\n[servers.b]\ndsn = ""\ninterval = "1ms"\n',
+     'line 5: invalid interval: "1ms"'),
+    ('keep = "1d"\n[servers.a]\ndsn = ""\n', "line 1: rows would be kept for less than 2 days"),
+    ('keep = "9d"\nkeep_hours = "3d"\n[servers.a]\ndsn = ""\n', "line 1: hours would be kept"),
+    ("[servers.a\n", "line 1: Expected ']' at the end of a table declaration"),
+    ("servers = 3\n", "line 1: there is no server in it"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "told"), MISTAKES)
+def test_mistakes_in_the_file_are_told_with_their_line(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    path = tmp_path / "pgiostat.toml"
+    path.write_text(text)
+    with pytest.raises(PgiostatError) as raised:
+        from_file(path)
+    assert raised.value.slug == "config-invalid"
+    assert raised.value.message.startswith(f"{path}, {told}")
+
+
+def test_the_example_is_a_file_that_can_be_read() -> None:
+    plan = from_file(ROOT / "contrib" / "pgiostat.toml")
+    assert [(target.label, target.interval) for target in plan.targets] == [
+        ("prod", 10.0),
+        ("perf", 2.0),
+    ]
+    assert plan.keep == Keep(timedelta(days=30), timedelta(days=400))
+    shown = (ROOT / "docs" / "collect.md").read_text("utf-8").split("```toml\n")[1].split("```")[0]
+    assert tomllib.loads(shown)["servers"].keys() == {"prod", "perf"}
+
+
+def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    done = pgiostat("collect", "--config", str(tmp_path / "none.toml"))
+    assert done.returncode == 1
+    assert done.stderr.startswith("pgiostat: error: could not read configuration file")
+    done = pgiostat("collect", "host=x", "--config", str(tmp_path / "none.toml"))
+    assert done.returncode == 2
+
+
+def test_an_interval_of_the_command_line_wins(tmp_path: Path) -> None:
+    path = tmp_path / "pgiostat.toml"
+    path.write_text('interval = "5s"\n[servers.a]\ndsn = "x"\n[servers.b]\ndsn = ""\ninterval="1s"')
+    assert from_file(path).targets == (Target("x", "a", 5.0), Target("", "b", 1.0))
+    assert {target.interval for target in from_file(path, "2m").targets} == {120.0}
+
+
+DAY = 24 * 60 * MINUTE
+
+
+def listed(root: Path) -> dict[str, list[str]]:
+    """Return the days of each table."""
+    tables = ("sample", "stmt", "stmt_1h", "database", "relation")
+    days = {
+        table: [f"{file.day:%d}" for file in Layout(root).sealed_files(table)] for table in tables
+    }
+    return {table: sorted(set(found)) for table, found in days.items()}
+
+
+def week(tmp_path: Path) -> Layout:
+    """Return a history of seven days."""
+    root = tmp_path / "history"
+    write(root, intervals(7 * 4, DAY / 4))
+    seal(Layout(root), "prod", Unsynced())
+    return Layout(root)
+
+
+DAYS = ["23", "24", "25", "26", "27", "28", "29"]
+
+
+def test_rows_go_before_hours_and_whole_days_go(tmp_path: Path) -> None:
+    layout = week(tmp_path)
+    assert listed(layout.root) == dict.fromkeys(listed(layout.root), DAYS)
+    assert retain(layout, "prod", Keep()) == 0
+    keep = Keep(timedelta(days=2), timedelta(days=5))
+    removed = retain(layout, "prod", keep)
+    assert listed(layout.root) == {
+        "sample": DAYS[2:], "stmt": DAYS[5:], "stmt_1h": DAYS[2:], "database": DAYS[2:],
+        "relation": DAYS[2:],
+    }  # fmt: skip
+    assert removed == 2 * 5 + 5  # io has an empty file for each day too
+    assert not [path for path in layout.root.glob("*/date=*") if not any(path.iterdir())]
+    assert retain(layout, "prod", keep) == 0
+    assert retain(layout, "other", keep) == 0
+
+
+class Failing(Unsynced):
+    """A disk on which a removal fails."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def remove(self, path: Path) -> None:
+        """Remove, unless enough was removed."""
+        if not self.left:
+            raise OSError(5, "Input/output error")
+        self.left -= 1
+        super().remove(path)
+
+
+def test_a_removal_that_was_interrupted_anywhere_leaves_no_interval_without_its_hours(
+    tmp_path: Path,
+) -> None:
+    keep = Keep(timedelta(days=2), timedelta(days=4))
+    for after in range(0, 20, 3):
+        layout = week(tmp_path / str(after))
+        with pytest.raises(OSError, match="Input/output error"):
+            retain(layout, "prod", keep, Failing(after))
+        days = listed(layout.root)
+        assert set(days["sample"]) <= set(days["stmt_1h"])
+        retain(layout, "prod", keep)
+        assert listed(layout.root)["sample"] == DAYS[3:]
+
+
+def test_words_of_retention_that_make_no_sense_are_refused() -> None:
+    for keep, hours, told in [
+        ("1d", None, "rows would be kept for less than 2 days"),
+        ("30d", "7d", "hours would be kept for a shorter time"),
+        ("soon", None, "invalid length of time"),
+    ]:
+        with pytest.raises(PgiostatError, match=told):
+            Keep.of(keep, hours)
+    assert Keep.of("30d", None) == Keep(timedelta(days=30), timedelta(days=30))
+    assert Keep.of(None, "30d") == Keep(None, timedelta(days=30))
