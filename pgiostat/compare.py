@@ -433,9 +433,9 @@ def _reasons(a: Side, b: Side) -> Iterator[str]:
         if steps < LEAST_STEPS:
             yield f"{name} has {steps} steps; {LEAST_STEPS} are needed to know their spread"
         if side.lost > MOST_BAD:
-            yield f"part of what {name} counted was lost in {side.lost:.0%} of its time"
+            yield f"part of what {name} counted was lost in {side.lost * 100:.0f} % of its time"
         if side.coverage is not None and side.coverage < LEAST_COVERAGE:
-            yield f"statements explain {side.coverage:.0%} of the reads of {name} only"
+            yield f"statements explain {side.coverage * 100:.0f} % of the reads of {name} only"
     if min(len(a.seconds), len(b.seconds)) >= LEAST_STEPS:
         yield from _warming(a, b)
 
@@ -450,8 +450,8 @@ def _warming(a: Side, b: Side) -> Iterator[str]:
         for what, by in fell.items():
             if by >= WARMING and other[what] < by / 2:
                 yield (
-                    f"{name} is still warming up: {what} fell by {by:.0%} from its first third to"
-                    " its last"
+                    f"{name} is still warming up: {what} fell by {by * 100:.0f} % from its first"
+                    " third to its last"
                 )
 
 

@@ -117,16 +117,17 @@ class UnreadableError(PgiostatError):
 
     def __init__(self, path: Path | None, detail: str) -> None:
         self.path = path
-        gone = path is not None and not path.exists()
         what = f'"{path}"' if path else "a file"
-        super().__init__(
-            f"{what} of the history went while it was read"
-            if gone
-            else f"could not read {what} of the history",
-            detail=None if gone else detail,
-            hint=None if gone else "--skip-bad leaves it out, and says so.",
-            slug="history-changed" if gone else "history-unreadable",
-        )
+        if path is not None and not path.exists():
+            message = f"{what} of the history went while it was read"
+            super().__init__(message, slug="history-changed")
+        else:
+            super().__init__(
+                f"could not read {what} of the history",
+                detail=detail,
+                hint="--skip-bad leaves it out, and says so.",
+                slug="history-unreadable",
+            )
 
 
 def unreadable(error: Exception) -> UnreadableError:

@@ -16,8 +16,8 @@ from pgiostat.collect import Sampler, Tick
 from pgiostat.collector import monotonic
 from pgiostat.delta import Delta
 from pgiostat.errors import PgiostatError
+from pgiostat.history.due import is_due
 from pgiostat.history.retain import Keep
-from pgiostat.history.seal import is_due
 from pgiostat.history.writer import Writer
 from pgiostat.names import Describe
 from pgiostat.units import format_duration, format_share

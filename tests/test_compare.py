@@ -154,7 +154,7 @@ def hits(side: Side, times: float) -> Side:
     return replace(side, amounts=amounts)
 
 
-WARM = "B is still warming up: {} fell by {}% from its first third to its last"
+WARM = "B is still warming up: {} fell by {} % from its first third to its last"
 MISSES = "the share of blocks not found in shared_buffers"
 
 
@@ -162,8 +162,8 @@ MISSES = "the share of blocks not found in shared_buffers"
     ("b", "told"),
     [
         (run(2, LEAST_STEPS - 1), ["B has 11 steps; 12 are needed to know their spread"]),
-        (replace(run(2), lost=0.25), ["part of what B counted was lost in 25% of its time"]),
-        (replace(run(2), coverage=0.5), ["statements explain 50% of the reads of B only"]),
+        (replace(run(2), lost=0.25), ["part of what B counted was lost in 25 % of its time"]),
+        (replace(run(2), coverage=0.5), ["statements explain 50 % of the reads of B only"]),
         (cooling(hits(run(2), 2000), "shared_blks_read", 0.6), [WARM.format(MISSES, 42)]),
         (cooling(run(2), "read_us", 0.6), [WARM.format("the time to read a block", 51)]),
         (run(2), []),

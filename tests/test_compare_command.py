@@ -84,7 +84,7 @@ A  prod  2026-11-23 10:00:00 – 2026-11-23 10:30:00 UTC  30 min 0 s  coverage 1
 B  prod  2026-11-23 10:30:00 – 2026-11-23 11:00:00 UTC  30 min 0 s  coverage 100
 %  PostgreSQL 18.4
 No change.
-blocks read by second; intervals of 99% certainty from steps of 1 min 0 s
+blocks read by second; intervals of 99 % certainty from steps of 1 min 0 s
 category  A/s  B/s change        interval verdict
 total     261  264 +1.1 % -4.7 % … +7.2 % no change
 version   201  204 +1.1 % -5.7 % … +8.4 % no change

@@ -1,8 +1,16 @@
 """Pages that speak of the code are true."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+import pgiostat
 from pgiostat.rules import load
 from pgiostat.rules.conditions import BLOCK_KEYS, STATEMENT_KEYS
 
@@ -56,3 +64,58 @@ def documented_keys(text: str) -> set[str]:
     """Return the names in the first column of a table."""
     cells = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
     return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+
+
+SAMPLE = ROOT / "sample_data" / "history"
+HISTORY = (ROOT / "docs" / "history.md").read_text("utf-8")
+
+
+def blocks(kind: str, page: str = HISTORY) -> list[str]:
+    """Return the blocks of a language on a page, with the sample history for the one in it."""
+    found = re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)
+    return [block.replace("/var/lib/pgiostat", str(SAMPLE)) for block in found]
+
+
+def sealed_reads() -> int:
+    """Return the blocks that sealed files say were read."""
+    paths = sorted(SAMPLE.glob("stmt/*/*.parquet"))
+    tables = [pq.ParquetFile(path).read(["shared_blks_read"]) for path in paths]
+    return sum(sum(table["shared_blks_read"].to_pylist()) for table in tables)
+
+
+def test_duckdb_alone_reads_what_is_sealed_as_the_page_says() -> None:
+    by_hour, by_text, _ = blocks("sql")
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        inner = by_hour.strip().removesuffix(";")
+        hours = connection.execute(f"SELECT SUM(blocks) FROM ({inner})").fetchall()
+        texts = connection.execute(by_text).fetchall()
+    assert hours == [(sealed_reads(),)]
+    assert texts[0][0].startswith("select max(row_version) from ")
+    assert sum(blocks for _, blocks, _ in texts) <= sealed_reads()
+
+
+def test_pandas_reads_what_is_sealed_as_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(blocks("python")[0], "docs/history.md", "exec"), {})  # noqa: S102 - our own page
+    shown = capsys.readouterr().out.splitlines()[1:-1]
+    assert sum(int(line.split()[-1]) for line in shown) == sealed_reads()
+
+
+def test_frames_are_asked_for_as_the_page_says() -> None:
+    calls = re.findall(r"history\.(\w+)\(([^)]*)\)", blocks("python")[2])
+    frames = pgiostat.open_history(SAMPLE)
+    assert len(calls) == 6
+    for name, arguments in calls:
+        if name != "compare":
+            assert len(eval(f"frames.{name}({arguments})", {"frames": frames}))  # noqa: S307 - our own page
+
+
+def test_the_comparison_on_its_page_is_a_real_one() -> None:
+    page = (ROOT / "docs" / "compare.md").read_text("utf-8")
+    command, shown = re.findall(r"```sh\n(pgiostat compare --h.*?)\n```\n\n```text\n(.*?)```", page,
+                                re.DOTALL)[0]  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", *command.split()], capture_output=True, text=True, check=True,
+        cwd=ROOT, env={**os.environ, "COLUMNS": "98"},
+    )  # fmt: skip
+    assert [line.rstrip() for line in done.stdout.splitlines()] == shown.splitlines()

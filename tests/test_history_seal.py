@@ -14,11 +14,12 @@ import pytest
 from pgiostat.delta import Delta, diff
 from pgiostat.history import seal as sealing
 from pgiostat.history.disk import Disk
+from pgiostat.history.due import is_due
 from pgiostat.history.encode import encode
 from pgiostat.history.files import Listing, files
 from pgiostat.history.layout import Layout, Sealed
 from pgiostat.history.schema import ROLLUP, SCHEMAS, SUMMED, TOLD_ONCE
-from pgiostat.history.seal import hourly, is_due, seal
+from pgiostat.history.seal import hourly, seal
 from pgiostat.history.writer import Writer
 from pgiostat.names import Names, Statement
 from tests.readings import WITHOUT_TOPLEVEL, at, reading

@@ -117,10 +117,11 @@ def watch(
 def _watch(dsn: str, asked: "Options", rules: Path | None) -> None:
     from threading import Event
 
+    from pgiostat.signals import stopping
     from pgiostat.watch import batch
 
     stop = Event()
-    with batch.stopping(stop) as happened, _until_nobody_reads():
+    with stopping(stop) as happened, _until_nobody_reads():
         batch.run(dsn, asked, options.describe(rules), stop=stop)
     if happened:
         raise typer.Exit(happened[0])

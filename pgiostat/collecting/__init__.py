@@ -1,21 +1,20 @@
 """Many servers, a thread each: one's trouble never delays another's."""
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
-from types import FrameType
+
+import pyarrow as pa
 
 from pgiostat.collecting.log import Level, Log, told
 from pgiostat.collecting.targets import Plan, Target
 from pgiostat.describe import unsorted
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.record import Recorder
+from pgiostat.signals import hanging_up, stopping
 from pgiostat.units import format_count, format_duration
-from pgiostat.watch.batch import stopping
 
 __all__ = ["Fleet", "run"]
 
@@ -137,18 +136,6 @@ def _servers(count: int) -> str:
     return f"{count} server{'s' * (count != 1)}"
 
 
-@contextmanager
-def _hanging_up(heard: Callable[[], object]) -> Iterator[None]:
-    def told(_signal: int, _frame: FrameType | None) -> None:
-        heard()
-
-    before = signal.signal(signal.SIGHUP, told)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGHUP, before)
-
-
 def run(
     plan: Plan,
     root: Path,
@@ -163,6 +150,8 @@ def run(
     could not be collected to the end; its trouble is said, and all that trying again can mend is
     tried again.
     """
+    # Arrow's own pool keeps what it once had: with a thread for each server that adds up.
+    pa.set_memory_pool(pa.system_memory_pool())
     fleet = Fleet(root, plan, log, ends)
     stop, hung_up = Event(), Event()
 
@@ -170,7 +159,7 @@ def run(
         hung_up.set()
         fleet.wake.set()
 
-    with stopping(stop, fleet.wake), _hanging_up(heard), log.status(fleet.status):
+    with stopping(stop, fleet.wake), hanging_up(heard), log.status(fleet.status):
         log.say(OURSELVES, f"collecting {_servers(len(plan.targets))} into {root}")
         fleet.follow(plan)
         while not stop.is_set():

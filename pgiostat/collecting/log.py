@@ -10,10 +10,6 @@ from enum import IntEnum
 from threading import Lock
 from typing import TextIO
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
-
 from pgiostat.errors import PgiostatError
 from pgiostat.render.columns import printable
 
@@ -41,7 +37,7 @@ class Log:
     quiet: bool = False
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _lock: Lock = field(default_factory=Lock)
-    _live: Live | None = None
+    _above: Callable[[str, Level], None] | None = None
 
     def say(self, label: str, line: str, level: Level = Level.INFO) -> None:
         """Say a line of a server, or of the collector itself."""
@@ -53,8 +49,8 @@ class Log:
         else:
             text = f"{self.clock():%Y-%m-%dT%H:%M:%SZ} {label}: {words}"
         with self._lock:
-            if self._live is not None:
-                self._live.console.print(Text(text, "" if level is Level.INFO else "yellow"))
+            if self._above is not None:
+                self._above(text, level)
             else:
                 print(text, file=self.out, flush=True)
 
@@ -64,16 +60,23 @@ class Log:
         if not self.out.isatty() or self.journal:
             yield
             return
+        # Of no use to a service, which need not hold it in memory.
+        from rich.console import Console  # noqa: PLC0415
+        from rich.live import Live  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
         console = Console(file=self.out, highlight=False, markup=False, soft_wrap=True)
 
         def drawn() -> Text:
             return Text(line(), "dim", no_wrap=True, overflow="ellipsis")
 
-        with Live(
-            console=console, get_renderable=drawn, refresh_per_second=1, transient=True
-        ) as self._live:
+        def above(text: str, level: Level) -> None:
+            console.print(Text(text, "" if level is Level.INFO else "yellow"))
+
+        with Live(console=console, get_renderable=drawn, refresh_per_second=1, transient=True):
+            self._above = above
             yield
-        self._live = None
+            self._above = None
 
 
 def told(error: PgiostatError) -> str:

@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
@@ -20,14 +19,11 @@ import pyarrow.parquet as pq
 
 from pgiostat.delta import Basis
 from pgiostat.history.disk import Disk
+from pgiostat.history.due import MOST_ROWS, MOST_SAMPLES
 from pgiostat.history.layout import HotSample, Layout
 from pgiostat.history.schema import FACTS, ROLLUP, SCHEMAS, SORTED_BY, SUMMED, TOLD_ONCE
 
-__all__ = ["MOST_ROWS", "MOST_SAMPLES", "Batch", "hourly", "is_due", "seal"]
-
-MOST_SAMPLES = 720
-MOST_ROWS = 500_000
-"""A batch is sorted in memory: so many rows of statements are some hundred megabytes."""
+__all__ = ["Batch", "hourly", "seal"]
 
 _TABLES = (*FACTS, "sample")
 
@@ -48,15 +44,6 @@ class Batch:
     def last(self) -> int:
         """The number of its last sample."""
         return self.samples[-1].number
-
-
-def is_due(samples: int, rows: int, oldest: datetime, newest: datetime) -> bool:
-    """Tell whether to seal: an hour is over, or there is much to seal."""
-    hours = [
-        instant.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        for instant in (oldest, newest)
-    ]
-    return hours[0] < hours[1] or samples >= MOST_SAMPLES or rows >= MOST_ROWS
 
 
 def seal(layout: Layout, collector: str, disk: Disk | None = None) -> int:
@@ -125,7 +112,7 @@ def _batches(layout: Layout, collector: str) -> Iterator[Batch]:
 
 def _date(sample: HotSample) -> str:
     table = pq.read_table(sample.directory / "sample.parquet", columns=["ts"], partitioning=None)
-    start: datetime = table["ts"][0].as_py()
+    start = table["ts"][0].as_py()
     return f"{start:%Y-%m-%d}"
 
 

@@ -21,6 +21,7 @@ from pgiostat.lab.cluster import Cluster, embedded_binaries
 from pgiostat.rank import By
 from pgiostat.render import text
 from pgiostat.render.csvform import CsvWriter, heading_of
+from pgiostat.signals import stopping
 from pgiostat.watch import batch
 
 __all__ = ["directory", "reader_dsn", "remove", "run", "serving", "working"]
@@ -63,7 +64,7 @@ def run(*, clean: bool, seconds: float, out_dir: Path | None, terminal: bool) ->
         console.print(f"Removed {remove(place)}.")
         return ExitStatus.DONE
     stop = Event()
-    with batch.stopping(stop) as interrupted:
+    with stopping(stop) as interrupted:
         with serving(place, console) as cluster:
             if stop.is_set():
                 pass

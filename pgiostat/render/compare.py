@@ -106,7 +106,7 @@ def as_text(sides: Sides, *, top: int, width: int) -> RenderableType:
     comparison = sides.comparison
     lines = [Text(_side_line("A", sides.a)), Text(_side_line("B", sides.b))]
     warned = [Text(f"! {line}", "yellow") for line in _warnings(sides)]
-    how = f"{_by_what(sides)}; intervals of {CERTAINTY:.0%} certainty from steps of"
+    how = f"{_by_what(sides)}; intervals of {CERTAINTY * 100:.0f} % certainty from steps of"
     told = Text(f"{how} {format_duration(sides.step.total_seconds())}", "dim")
     rows = [comparison.total, *comparison.categories]
     groups = [row for row in comparison.groups if row.key != OWN][:top]
@@ -184,7 +184,11 @@ def as_markdown(sides: Sides, *, top: int) -> str:
     comparison = sides.comparison
     lines = [f"- {escaped(_side_line(name, s))}" for name, s in (("A", sides.a), ("B", sides.b))]
     lines += [f"- {line}" for line in _warnings(sides)]
-    lines += ["", f"**{conclusion(sides)}** ({_by_what(sides)}, {CERTAINTY:.0%} certainty)", ""]
+    lines += [
+        "",
+        f"**{conclusion(sides)}** ({_by_what(sides)}, {CERTAINTY * 100:.0f} % certainty)",
+        "",
+    ]
     rows = [comparison.total, *comparison.categories]
     groups = [row for row in comparison.groups if row.key != OWN][:top]
     for named, listed in (("category", rows), ("query", groups)):

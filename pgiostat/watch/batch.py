@@ -1,14 +1,12 @@
 """Watch as text: a table that refreshes on a terminal; plain, appended intervals elsewhere."""
 
 import shutil
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from threading import Event
-from types import FrameType
 from typing import Protocol, TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -16,7 +14,6 @@ from rich.live import Live
 
 from pgiostat.collect import Sampler, Tick
 from pgiostat.delta import Delta
-from pgiostat.errors import ExitStatus
 from pgiostat.names import Describe
 from pgiostat.notices import Notice, notices
 from pgiostat.rank import By, Ranking, Sort, rank
@@ -24,7 +21,7 @@ from pgiostat.render import text
 from pgiostat.render.csvform import CsvWriter, heading_of
 from pgiostat.render.jsonform import JsonWriter
 
-__all__ = ["Form", "Options", "Watch", "run", "stopping"]
+__all__ = ["Form", "Options", "Watch", "run"]
 
 PIPE_WIDTH = 120
 COVERAGE_AFTER_SECONDS = 10.0
@@ -221,23 +218,3 @@ def run(
             if watch.is_done():
                 break
     return watch
-
-
-@contextmanager
-def stopping(*events: Event) -> Iterator[list[ExitStatus]]:
-    """Let SIGINT and SIGTERM set events, so that a loop ends; yield what happened."""
-    happened: list[ExitStatus] = []
-
-    def heard(_signal: int, _frame: FrameType | None) -> None:
-        if happened:
-            raise KeyboardInterrupt
-        happened.append(ExitStatus.INTERRUPTED)
-        for event in events:
-            event.set()
-
-    before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield happened
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
