@@ -1,50 +1,24 @@
 """Two windows compared: what reads more or less than before, and how sure that is.
 
-A rate is a ratio of sums: blocks over seconds, over calls, or over the calls of an anchor.  How
-far it may be from the true one is told by the spread of the steps of its window: the variance of
-a ratio estimator (Cochran, Sampling Techniques, 6.4), made wider where neighbouring steps resemble
-each other.  The change is judged by the difference of the logarithms of the two rates against
-Student's t.  Windows of equal length are compared step by step, so that a rhythm that both have
-(the hours of two days, one traffic on two servers) is no doubt about their difference; others as
-wholes, with Welch's degrees of freedom.  All rows that are judged together share one chance of a
-false alarm (Bonferroni).
+All rows that are judged together share one chance of a false alarm (Bonferroni).
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from statistics import NormalDist
 
 import numpy as np
-import numpy.typing as npt
 
+from pgiostat.change import Change, Floats, Quantity, Verdict, change_of, quantity, unjudged
 from pgiostat.cost import FIELDS, ReadCost
 from pgiostat.rows import Counts
 
-__all__ = [
-    "CERTAINTY",
-    "Change",
-    "Compared",
-    "Comparison",
-    "Group",
-    "Per",
-    "Quantity",
-    "Side",
-    "Verdict",
-    "change_of",
-    "compare",
-    "student",
-]
+__all__ = ["CERTAINTY", "Compared", "Comparison", "Group", "Per", "Side", "compare"]
 
 CERTAINTY = 0.99
 """The intervals of all rows of a table hold the true changes together with this probability."""
 LEAST_STEPS = 12
 """Fewer steps tell too little of their own spread."""
-LEAST_CHANGE = 0.02
-"""What is surely a change and smaller is none that matters."""
-NARROW = 0.2
-"""An interval that reaches no further from zero tells that nothing changed."""
 LEAST_SHARE = 0.01
 """Of the reads of either side: what is less is shown, and not judged."""
 LEAST_COVERAGE = 0.7
@@ -52,11 +26,6 @@ MOST_BAD = 0.1
 """Share of the time in intervals of which part was lost."""
 WARMING = 0.1
 """How much less a window must miss, or wait, at its end than at its beginning to be warming up."""
-
-MOST_ALIKE = 0.9
-LEAST_FREEDOM = 3.0
-
-Floats = npt.NDArray[np.float64]
 
 _CALLS = FIELDS.index("calls")
 _HIT = FIELDS.index("shared_blks_hit")
@@ -72,18 +41,6 @@ class Per(StrEnum):
     SECOND = "second"
     CALL = "call"
     ANCHOR = "anchor"
-
-
-class Verdict(StrEnum):
-    """What became of a row from A to B."""
-
-    BETTER = "better"
-    WORSE = "worse"
-    SAME = "no change"
-    UNSURE = "unsure"
-    APPEARED = "appeared"
-    VANISHED = "vanished"
-    NOT_JUDGED = "not judged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,36 +67,6 @@ class Side:
     coverage: float | None
     lost: float = 0.0
     places: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Quantity:
-    """A rate, with what each step adds to its error; value None: there is no denominator.
-
-    rest: by how much each step lies above the rate, over the whole denominator.  count: steps
-    that have a denominator.
-    """
-
-    value: float | None
-    rest: Floats
-    count: int
-
-    @property
-    def spread(self) -> tuple[float, float]:
-        """Its variance, and the degrees of freedom of that."""
-        return _spread(self.rest, self.count)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A rate in A and in B; change, low and high: of B against A, -0.5 is half as much."""
-
-    a: float | None
-    b: float | None
-    change: float | None
-    low: float | None
-    high: float | None
-    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,103 +103,6 @@ class Comparison:
     groups: tuple[Compared, ...]
     reasons: tuple[str, ...]
     anchors: tuple[float, float]
-
-
-def student(probability: float, freedom: float) -> float:
-    """Return a quantile of Student's t (Abramowitz and Stegun, 26.7.5).
-
-    >>> [round(student(0.995, n), 2) for n in (7, 20, 1000)]
-    [3.5, 2.85, 2.58]
-    """
-    z = NormalDist().inv_cdf(probability)
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92_160,
-    )
-    return z + sum(term / freedom**power for power, term in enumerate(terms, start=1))
-
-
-def quantity(above: Floats, below: Floats) -> Quantity:
-    """Return the ratio of two sums over steps."""
-    total = float(below.sum())
-    if not total:
-        return Quantity(None, np.zeros_like(above), 0)
-    ratio = float(above.sum()) / total
-    return Quantity(ratio, (above - ratio * below) / total, int((below > 0).sum()))
-
-
-def _spread(rest: Floats, count: int) -> tuple[float, float]:
-    """Return the variance of a sum of what steps add to an error, and its degrees of freedom."""
-    if count < 2:  # noqa: PLR2004 - one step has no spread
-        return math.inf, 1.0
-    wider = _alike(rest)
-    variance = float(rest @ rest) * wider * count / (count - 1)
-    return variance, max((count - 1) / wider, LEAST_FREEDOM)
-
-
-def _alike(rest: Floats) -> float:
-    """Return how many times wider the variance of a mean is because neighbours resemble each other.
-
-    (1 + r) / (1 - r) for steps that follow a first-order autoregression; r is estimated too small
-    from few steps (Marriott and Pope, 1954), which is made up for.
-    """
-    alone = float(rest @ rest)
-    if not alone:
-        return 1.0
-    r = float(rest[1:] @ rest[:-1]) / alone
-    r = min(max(r + (1 + 3 * r) / len(rest), 0.0), MOST_ALIKE)
-    return (1 + r) / (1 - r)
-
-
-def change_of(a: Quantity, b: Quantity, chance: float, *, paired: bool = False) -> Change:
-    """Return the change from one rate to another; chance: that the interval misses the true one.
-
-    paired: the steps of both belong together, one by one.
-    """
-    if a.value is None or b.value is None:
-        return Change(a.value, b.value, None, None, None, Verdict.NOT_JUDGED)
-    if not a.value or not b.value:
-        return _from_or_to_nothing(a.value, b.value, a if a.value else b, chance)
-    change = b.value / a.value - 1
-    if paired:
-        both, freedom = _spread(b.rest / b.value - a.rest / a.value, min(a.count, b.count))
-    else:
-        parts = [(rate.spread[0] / rate.value**2, rate.spread[1]) for rate in (a, b) if rate.value]
-        both = sum(part for part, _ in parts)
-        scale = sum(part**2 / free for part, free in parts)
-        freedom = both**2 / scale if scale and both < math.inf else LEAST_FREEDOM
-    reach = student(1 - chance / 2, freedom) * math.sqrt(both) if both else 0.0
-    middle = math.log1p(change)
-    low, high = _grown(middle - reach), _grown(middle + reach)
-    return Change(a.value, b.value, change, low, high, _verdict(change, low, high))
-
-
-def _from_or_to_nothing(a: float, b: float, other: Quantity, chance: float) -> Change:
-    """Return a change of which one rate is zero: it has no logarithm."""
-    if not a and not b:
-        return Change(a, b, 0.0, None, None, Verdict.SAME)
-    variance, freedom = other.spread
-    sure = (other.value or 0.0) > student(1 - chance / 2, freedom) * math.sqrt(variance)
-    certain = Verdict.WORSE if b else Verdict.BETTER
-    change = None if b else -1.0
-    return Change(a, b, change, None, None, certain if sure else Verdict.UNSURE)
-
-
-LARGEST_LOG = 50.0
-
-
-def _grown(log: float) -> float:
-    return math.expm1(log) if log < LARGEST_LOG else math.inf
-
-
-def _verdict(change: float, low: float, high: float) -> Verdict:
-    if abs(change) >= LEAST_CHANGE and high < 0:
-        return Verdict.BETTER
-    if abs(change) >= LEAST_CHANGE and low > 0:
-        return Verdict.WORSE
-    return Verdict.SAME if low >= -NARROW and high <= NARROW else Verdict.UNSURE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -352,7 +182,7 @@ def compare(
     ) -> Compared:
         first, second = (each.rate(those, per) for each, those in zip(sums, members, strict=True))
         if reasons or chance is None:
-            reads = _unjudged(first.value, second.value)
+            reads = unjudged(first.value, second.value)
         else:
             reads = change_of(first, second, chance, paired=paired)
             alone = _alone(sums, members, chance)
@@ -382,7 +212,7 @@ def compare(
     compared = [
         row(g.key, g.text, g.categories, ([n], [n]), shared)
         if matter[n]
-        else Compared(g.key, g.text, *g.categories, both, _unjudged(*pair))
+        else Compared(g.key, g.text, *g.categories, both, unjudged(*pair))
         for n, (g, pair, both) in enumerate(zip(groups, rates, costs, strict=True))
     ]
     everything = list(range(len(groups)))
@@ -397,12 +227,6 @@ def compare(
         reasons=reasons,
         anchors=(float(sums[0].anchor.sum()), float(sums[1].anchor.sum())),
     )
-
-
-def _unjudged(a: float | None, b: float | None) -> Change:
-    """Return a change without an interval."""
-    change = None if a is None or b is None or not a else b / a - 1
-    return Change(a, b, 0.0 if a == b == 0 else change, None, None, Verdict.NOT_JUDGED)
 
 
 def _moved(row: Compared) -> float:

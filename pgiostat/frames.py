@@ -14,8 +14,9 @@ from pgiostat.cost import FIELDS
 from pgiostat.counters import STATEMENTS
 from pgiostat.describe import describer
 from pgiostat.history.asked import chosen, window
-from pgiostat.history.reader import History, Seen
+from pgiostat.history.reader import History
 from pgiostat.history.schema import FACTS, columns_of
+from pgiostat.history.seen import Seen
 from pgiostat.history.sides import compared
 from pgiostat.history.steps import Steps, by_hour, cut, series
 from pgiostat.history.windows import Window

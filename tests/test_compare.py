@@ -7,18 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pgiostat.compare import (
-    LEAST_STEPS,
-    Comparison,
-    Group,
-    Per,
-    Side,
-    Verdict,
-    change_of,
-    compare,
-    quantity,
-    student,
-)
+from pgiostat.change import Verdict, change_of, quantity, student
+from pgiostat.compare import LEAST_STEPS, Comparison, Group, Per, Side, compare
 from pgiostat.cost import FIELDS
 
 WORK = {"version": (120, 2000.0), "manifest": (90, 760.0), "upload": (450, 30.0), "rare": (1, 4.0)}

@@ -10,8 +10,9 @@ import pytest
 from pgiostat.delta import diff
 from pgiostat.errors import PgiostatError
 from pgiostat.history.layout import Layout
-from pgiostat.history.reader import History, Seen
+from pgiostat.history.reader import History
 from pgiostat.history.seal import seal
+from pgiostat.history.seen import Seen
 from pgiostat.history.steps import Step, by_hour, series
 from pgiostat.history.windows import Window
 from pgiostat.history.writer import Writer

@@ -11,7 +11,8 @@ from pgiostat.cli import options
 from pgiostat.cli.options import Form
 
 if TYPE_CHECKING:
-    from pgiostat.history.reader import History, Seen
+    from pgiostat.history.reader import History
+    from pgiostat.history.seen import Seen
     from pgiostat.history.steps import Step
     from pgiostat.history.windows import Window
     from pgiostat.rank import By, Ranking

@@ -1,30 +1,27 @@
 """Questions asked of a history: what was counted in a time, and how sure that is."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pgiostat.cost import FIELDS
 from pgiostat.engine import DuckDB, Engine, Source, UnreadableError, text_of
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.files import Listing
 from pgiostat.history.layout import Layout, check
 from pgiostat.history.recall import recall
 from pgiostat.history.schema import ROLLUP, SCHEMAS
+from pgiostat.history.seen import Sampled, Seen, counted, together
 from pgiostat.history.windows import HOUR, Watched, Window, whole_hours
 from pgiostat.names import Describe, Names
-from pgiostat.rank import By, Counted
-from pgiostat.rows import Counts
+from pgiostat.rank import By
 
-__all__ = ["PLACES", "WHOLE", "History", "Sampled", "Seen", "matrix", "together"]
+__all__ = ["PLACES", "WHOLE", "History"]
 
 ATTEMPTS = 10
 """How often files are listed anew when a collector seals or removes them meanwhile."""
@@ -34,75 +31,6 @@ PLACES = pa.schema([pa.field("sid", pa.int64()), pa.field("place", pa.int64())])
 
 _T = TypeVar("_T")
 Sources = Callable[[Listing], Mapping[str, Source]]
-
-
-@dataclass(frozen=True, slots=True)
-class Sampled:
-    """Intervals of one server, added up: all of a time, or those of one bucket of it.
-
-    statement_blocks, server_blocks: of intervals in which the server's own count was whole.
-    known_blocks: that count, and what statements read where it was lost.  evicted, unknown: rows.
-    """
-
-    samples: int = 0
-    seconds: float = 0.0
-    statement_blocks: int = 0
-    server_blocks: int = 0
-    known_blocks: int = 0
-    evicted: int = 0
-    unknown: int = 0
-    own_seconds: float = 0.0
-    block_size: int = 8192
-    dbid: int = 0
-    version_num: int = 0
-    qualities: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def coverage(self) -> float | None:
-        """What share of the server's reads statements explain, where both were counted."""
-        return self.statement_blocks / self.server_blocks if self.server_blocks else None
-
-    @classmethod
-    def of(cls, rows: Sequence[Mapping[str, Any]]) -> "Sampled":
-        """Return rows of the text samples as one."""
-        qualities: Counter[str] = Counter()
-        for row in rows:
-            for part in row["qualities"].split(", "):
-                qualities[part] += row["samples"]
-
-        def total(name: str) -> int:
-            return sum(row[name] for row in rows)
-
-        return cls(
-            samples=total("samples"),
-            seconds=total("dur_us") / 1e6,
-            statement_blocks=total("statement_blocks"),
-            server_blocks=total("server_blocks"),
-            known_blocks=total("known_blocks"),
-            evicted=total("dealloc"),
-            unknown=total("unknown"),
-            own_seconds=total("own_us") / 1e6,
-            block_size=max((row["block_size"] for row in rows), default=8192),
-            dbid=max((row["dbid"] for row in rows), default=0),
-            version_num=max((row["version_num"] for row in rows), default=0),
-            qualities=dict(qualities),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What was counted in a window, by server, and how good the count is.
-
-    widened: whether the window was made of whole hours, for want of single intervals.
-    left_out: files that could not be read.
-    """
-
-    window: Window
-    servers: tuple[Watched, ...]
-    counted: Mapping[int, Counted]
-    sampled: Sampled
-    widened: bool = False
-    left_out: tuple[Path, ...] = ()
 
 
 @dataclass(slots=True)
@@ -188,8 +116,8 @@ class History:
             databases = self._plain("databases", "database", window, ids)
         else:
             statements = self._statements(window, ids)
-        counted = {
-            server: _counted(
+        counts = {
+            server: counted(
                 of_id[server],
                 sampled[server],
                 _of(statements, server),
@@ -201,7 +129,7 @@ class History:
         return Seen(
             window=window,
             servers=tuple(server for server in servers if server.server_id in sampled),
-            counted=counted,
+            counted=counts,
             sampled=together(list(sampled.values())),
             widened=window != asked,
             left_out=tuple(sorted(self.left_out)),
@@ -366,21 +294,6 @@ def instants(column: pa.ChunkedArray) -> list[datetime]:
     return [_EPOCH + timedelta(microseconds=each) for each in microseconds]
 
 
-def together(parts: Sequence[Sampled]) -> Sampled:
-    """Return the intervals of several servers as one."""
-    qualities: Counter[str] = Counter()
-    for part in parts:
-        qualities.update(part.qualities)
-    added = {
-        name: sum(getattr(part, name) for part in parts)
-        for name in (
-            "samples", "seconds", "statement_blocks", "server_blocks", "known_blocks", "evicted",
-            "unknown", "own_seconds",
-        )
-    }  # fmt: skip
-    return replace(parts[-1], **added, qualities=dict(qualities))
-
-
 def _empty(window: Window, servers: Sequence[Watched]) -> PgiostatError:
     first = min(server.since for server in servers)
     last = max(server.until for server in servers)
@@ -395,54 +308,3 @@ def _empty(window: Window, servers: Sequence[Watched]) -> PgiostatError:
 
 def _of(table: pa.Table | None, server: int) -> pa.Table | None:
     return None if table is None else table.filter(pc.equal(table["server_id"], server))
-
-
-def matrix(rows: pa.Table) -> Counts:
-    """Return the columns of FIELDS as a matrix; what a server does not count adds nothing."""
-    columns = [rows[name].fill_null(0).to_numpy() for name in FIELDS]
-    return np.array(columns, dtype=np.int64).reshape(len(FIELDS), len(rows))
-
-
-def _counted(
-    server: Watched,
-    sampled: Sampled,
-    statements: pa.Table | None,
-    relations: pa.Table | None,
-    databases: pa.Table | None,
-) -> Counted:
-    """Return one server's counts of a window as a ranking takes them."""
-    counted = Counted(
-        seconds=sampled.seconds,
-        block_size=sampled.block_size,
-        # Where the server's own count was lost, what statements read is all that is known.
-        server_blocks=sampled.known_blocks,
-        server=server.label,
-        whose=server.server_id,
-    )
-    if statements is not None:
-        top = [flag is not False for flag in statements["toplevel"].to_pylist()]
-        sent = statements.filter(pa.array(top, pa.bool_()))
-        columns = (sent[name].to_pylist() for name in ("userid", "dbid", "queryid", "masked"))
-        counted = replace(
-            counted,
-            statements=[
-                (userid, dbid, None if masked else queryid)
-                for userid, dbid, queryid, masked in zip(*columns, strict=True)
-            ],
-            statement_amounts=matrix(sent),
-            statement_uncertain=[bool(flag) for flag in sent["uncertain"].to_pylist()],
-            nested=len(top) - len(sent),
-        )
-    if relations is not None and databases is not None:
-        blocks = np.zeros((len(FIELDS), len(relations)), dtype=np.int64)
-        blocks[FIELDS.index("shared_blks_hit")] = relations["blks_hit"].to_numpy()
-        blocks[FIELDS.index("shared_blks_read")] = relations["blks_read"].to_numpy()
-        here = pc.equal(databases["datid"], sampled.dbid)
-        counted = replace(
-            counted,
-            relations=relations["relid"].to_pylist(),
-            relation_amounts=blocks,
-            relation_uncertain=[bool(flag) for flag in relations["uncertain"].to_pylist()],
-            database_blocks=int(sum(databases.filter(here)["blks_read"].to_pylist())),
-        )
-    return counted

@@ -9,7 +9,8 @@ import numpy as np
 from pgiostat.compare import Comparison, Group, Per, Side, compare
 from pgiostat.cost import FIELDS
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.history.reader import History, Seen
+from pgiostat.history.reader import History
+from pgiostat.history.seen import Seen
 from pgiostat.history.steps import Steps, cut
 from pgiostat.history.windows import Window
 from pgiostat.names import HIDDEN, OTHER, OWN, Describe, Names, Statement

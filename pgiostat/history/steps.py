@@ -11,7 +11,8 @@ from pgiostat.cost import FIELDS, ReadCost
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.encode import HIDDEN_SENT, SENT, numbered
 from pgiostat.history.files import Listing
-from pgiostat.history.reader import PLACES, History, Sampled, Seen, matrix, together
+from pgiostat.history.reader import PLACES, History
+from pgiostat.history.seen import Sampled, Seen, matrix, together
 from pgiostat.history.windows import HOUR, Window
 from pgiostat.names import OTHER, OWN, Names, Statement
 from pgiostat.rank import By, Counted, Ranking, RankRow, group_of

@@ -12,8 +12,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pgiostat.compare import CERTAINTY, Compared, Comparison, Per, Verdict
-from pgiostat.history.reader import Seen
+from pgiostat.change import Verdict
+from pgiostat.compare import CERTAINTY, Compared, Comparison, Per
+from pgiostat.history.seen import Seen
 from pgiostat.history.sides import Sides
 from pgiostat.names import OWN
 from pgiostat.render.columns import Value, printable

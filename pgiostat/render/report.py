@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pgiostat.history.reader import Seen
+from pgiostat.history.seen import Seen
 from pgiostat.rank import Ranking, RankRow
 from pgiostat.render.columns import KEYS, METRICS, Metric, Value, printable
 from pgiostat.render.csvform import heading, records

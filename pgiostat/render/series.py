@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pgiostat.history.reader import Seen
+from pgiostat.history.seen import Seen
 from pgiostat.history.steps import Step
 from pgiostat.rank import Ranking, RankRow
 from pgiostat.render.columns import Value, printable
