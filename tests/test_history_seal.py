@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -298,6 +299,15 @@ def test_numbers_go_on_after_all_was_sealed_and_the_process_ended(tmp_path: Path
     writer = Writer.open(root, "prod")
     assert (writer.number, writer.resume()) == (2, None)
     writer.close()
+
+
+def test_two_statements_that_share_a_number_are_two_in_an_hour() -> None:
+    rows = encode(intervals(1, 600)[0])["stmt"]
+    same = rows.set_column(0, "sid", pa.array([7, 7, 7], pa.int64())).cast(rows.schema)
+    found = hourly(same)
+    assert sorted(zip(found["queryid"].to_pylist(), found["calls"].to_pylist(), strict=True)) == [
+        (1, 1), (2, 2), (3, 3),
+    ]  # fmt: skip
 
 
 def test_it_is_time_to_seal_when_the_hour_is_over_or_there_is_much() -> None:

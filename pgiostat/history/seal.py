@@ -8,7 +8,7 @@ one process seals at a time: a collector that is started anew may find its prede
 
 import contextlib
 import fcntl
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -186,19 +186,12 @@ def hourly(rows: pa.Table) -> pa.Table:
     wide = rows.set_column(rows.schema.get_field_index("ts"), "ts", hour).append_column(
         "uncertain", uncertain
     )
-    keys = ["sid", "server_id", "ts"]
-    native = ["userid", "dbid", "queryid", "masked", "toplevel"]
-    sums: Mapping[str, str] = dict.fromkeys(SUMMED, "sum")
+    # By the statements' own keys too: should two of them ever share a sid, they are not one.
+    keys = ["sid", "server_id", "ts", "userid", "dbid", "queryid", "masked", "toplevel"]
     added = wide.group_by(keys, use_threads=False).aggregate(
-        [
-            *((name, "first", pc.ScalarAggregateOptions(skip_nulls=False)) for name in native),
-            *((name, how) for name, how in sums.items()),
-            ("uncertain", "max"),
-            ("basis", "count"),
-        ]
+        [*((name, "sum") for name in SUMMED), ("uncertain", "max"), ("basis", "count")]
     )
-    renamed = {f"{name}_first": name for name in native}
-    renamed |= {f"{name}_sum": name for name in SUMMED}
+    renamed = {f"{name}_sum": name for name in SUMMED}
     renamed |= {"uncertain_max": "uncertain", "basis_count": "intervals"}
     named = added.rename_columns([renamed.get(name, name) for name in added.column_names])
     ordered = named.select(ROLLUP.names).cast(ROLLUP)

@@ -108,7 +108,9 @@ def _places(seen: Seen, groups: Mapping[int, Sequence[int]]) -> pa.Table:
             flag = np.full(int(those.sum()), flags, dtype=np.int64)
             sids.append(numbered(server, dbids[those], userids[those], queryids[those], flag))
             places.append(place[those])
-    columns = [pa.array(np.concatenate(parts)) for parts in (sids, places)]
+    # Should two statements ever share a number, what they read is counted once all the same.
+    numbers, first = np.unique(np.concatenate(sids), return_index=True)
+    columns = [pa.array(numbers), pa.array(np.concatenate(places)[first])]
     return pa.table(columns, schema=PLACES)
 
 
