@@ -17,6 +17,7 @@ from pgiostat.delta import diff
 from pgiostat.errors import PgiostatError
 from pgiostat.history.writer import Writer
 from pgiostat.names import Names, Statement
+from pgiostat.render.report import _QUALITIES
 from pgiostat.times import duration, instant
 from tests.readings import at, reading
 from tests.test_cli import pgiostat
@@ -187,3 +188,26 @@ def test_times_are_read_as_people_write_them() -> None:
     for text in ("soon", "25:00", "2026-13-01", "yesterday noon"):
         with pytest.raises(PgiostatError, match="invalid time"):
             instant(text, now)
+
+
+def test_what_was_evicted_reset_and_missed_is_said(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    rows = [{"queryid": 1, "calls": n, "shared_blks_read": n} for n in (1, 2, 3, 4)]
+    readings = [
+        reading(0, rows[:1]),
+        reading(60, rows[1:2], dealloc=7),
+        reading(1800, rows[2:3], dealloc=7),
+        reading(1860, rows[3:], dealloc=0, statements_reset=at(1850)),
+    ]
+    writer = Writer.open(root, "prod")
+    for older, newer in pairwise(readings):
+        writer.append(diff(older, newer, expected_seconds=60), KNOWN)
+    writer.close()
+    told = json.loads(report(root, "--format", "json", "--until", "2026-11-23T12:00Z").stdout)
+    assert told["remarks"] == [
+        "1 of 3 intervals: statistics were reset",
+        "1 of 3 intervals: longer than asked for: what happened in them is known, when is not",
+        f"1 of 3 intervals: {_QUALITIES['evicting']}",
+        "entries were evicted 7 times, several at each",
+        "nothing was collected for 1 h 29 min of the window",
+    ]

@@ -44,6 +44,8 @@ def remarks(seen: Seen) -> Iterator[str]:
         count = sampled.qualities.get(quality, 0)
         if count:
             yield f"{format_count(count)} of {format_count(sampled.samples)} intervals: {meaning}"
+    if sampled.evicted:
+        yield f"entries were evicted {format_count(sampled.evicted)} times, several at each"
     if sampled.unknown:
         yield f"{format_count(sampled.unknown)} rows could not be assigned to an interval"
     missing = seen.window.seconds * len(seen.counted) - sampled.seconds
