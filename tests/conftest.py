@@ -64,8 +64,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "major" in _fixtures(item):
             item.add_marker(pytest.mark.server)
+    out_of_place: list[pytest.Item] = []
     if not isinstance(config.stash[_SOURCE], ClusterSource):
-        out_of_place = [item for item in items if "binaries" in _fixtures(item)]
+        out_of_place += [item for item in items if "binaries" in _fixtures(item)]
+    if config.getoption("--servers") != "embedded":
+        out_of_place += [item for item in items if item.get_closest_marker("once")]
+    if out_of_place:
         config.hook.pytest_deselected(items=out_of_place)
         items[:] = [item for item in items if item not in out_of_place]
 

@@ -90,7 +90,7 @@ def committed(root: Path, label: str, least: int = 1) -> None:
     pytest.fail(f"{label} never had {least} samples")
 
 
-@pytest.mark.pg(">= 18")  # what differs by version is tested below the command line
+@pytest.mark.once
 def test_a_file_read_again_changes_what_it_changes_and_nothing_else(
     database: str, tmp_path: Path
 ) -> None:
@@ -127,7 +127,7 @@ def test_a_file_read_again_changes_what_it_changes_and_nothing_else(
     assert {"same", "changes", "goes", "comes"} == samples(root).keys()
 
 
-@pytest.mark.pg(">= 18")
+@pytest.mark.once
 def test_a_server_that_never_answers_holds_nobody_up(database: str, tmp_path: Path) -> None:
     root = tmp_path / "history"
     with socket.create_server(("127.0.0.1", 0)) as deaf:
@@ -141,7 +141,7 @@ def test_a_server_that_never_answers_holds_nobody_up(database: str, tmp_path: Pa
     assert len(starts) == 1
 
 
-@pytest.mark.pg(">= 18")
+@pytest.mark.once
 def test_what_is_in_trouble_is_said_once_and_ends_with_an_error(
     database: str, tmp_path: Path
 ) -> None:
@@ -154,7 +154,7 @@ def test_what_is_in_trouble_is_said_once_and_ends_with_an_error(
     assert [line for line in said if line.startswith("good: ") and "samples in" in line]
 
 
-@pytest.mark.pg(">= 18")
+@pytest.mark.once
 def test_a_second_collector_under_one_label_is_refused(database: str, tmp_path: Path) -> None:
     root = tmp_path / "history"
     arguments = (database, "--label", "prod", "--history", str(root), "-i", "0.2s")
@@ -189,7 +189,7 @@ def test_a_directory_that_cannot_be_written_to_is_an_error(tmp_path: Path) -> No
     assert done.stdout == told
 
 
-@pytest.mark.pg(">= 18")
+@pytest.mark.once
 def test_journald_gets_priorities_and_no_times(database: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.touch()
@@ -211,7 +211,7 @@ def test_journald_gets_priorities_and_no_times(database: str, tmp_path: Path) ->
         assert not is_journal(file, {})
 
 
-@pytest.mark.pg(">= 18")
+@pytest.mark.once
 def test_a_terminal_has_a_line_that_tells_how_it_goes(database: str, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     command = [

@@ -123,7 +123,7 @@ def test_what_cannot_be_reported_is_said(
     assert done.stderr.startswith(f"pgiostat: error: {told}")
 
 
-@pytest.mark.pg(">= 18")  # what differs by version is tested below the command line
+@pytest.mark.once
 def test_a_server_is_collected_and_reported(database: str, tmp_path: Path) -> None:
     root = tmp_path / "history"
     with client(database) as other:
@@ -148,7 +148,7 @@ def test_a_server_is_collected_and_reported(database: str, tmp_path: Path) -> No
     assert found["select max(id) from parcel"] > 10
 
 
-@pytest.mark.pg(">= 18")  # what differs by version is tested below the command line
+@pytest.mark.once
 def test_a_check_reads_each_server_once(database: str, tmp_path: Path) -> None:
     root = tmp_path / "new" / "history"
     labels = ("--label", "a", "--label", "b", "--history", str(root))

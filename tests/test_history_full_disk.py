@@ -153,7 +153,7 @@ def running(make_server: MakeServer, disk: Path) -> Iterator[Run]:
         run.intervals = run.check()
 
 
-@pytest.mark.pg(">= 18")
+@pytest.mark.once
 def test_a_disk_that_was_full_costs_resolution_and_no_count(
     make_server: MakeServer, disk: Path
 ) -> None:
@@ -170,7 +170,7 @@ def test_a_disk_that_was_full_costs_resolution_and_no_count(
     assert len(covering) == 1
 
 
-@pytest.mark.pg(">= 18")
+@pytest.mark.once
 def test_a_seal_without_room_is_done_when_there_is_some(
     make_server: MakeServer,
     disk: Path,

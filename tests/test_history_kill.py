@@ -78,7 +78,7 @@ def last_of(root: Path) -> int:
     return max((sample.number for sample in Layout(root).hot_samples()), default=0)
 
 
-@pytest.mark.pg(">= 18")
+@pytest.mark.once
 def test_a_collector_killed_again_and_again_adds_up_to_the_servers_own_counts(
     make_server: MakeServer, tmp_path: Path
 ) -> None:

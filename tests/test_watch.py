@@ -72,7 +72,7 @@ def watch(dsn: str, **options: object) -> tuple[str, str]:
     return out.getvalue(), err.getvalue()
 
 
-@pytest.mark.pg(">= 18")  # what is printed does not differ by version
+@pytest.mark.once
 def test_two_intervals_of_csv_are_read_by_pandas_without_options(database: str) -> None:
     with syncing(database):
         out, _ = watch(database, count=2, form=batch.Form.CSV)
@@ -90,7 +90,7 @@ def test_two_intervals_of_csv_are_read_by_pandas_without_options(database: str) 
     assert ((shares <= 1.0001) & (shares > 0.5)).all()
 
 
-@pytest.mark.pg(">= 18")  # what is printed does not differ by version
+@pytest.mark.once
 def test_the_ranking_is_printed_as_text_with_its_two_header_lines(
     database: str, server: Server
 ) -> None:
