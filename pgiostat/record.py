@@ -221,7 +221,8 @@ class Recorder:
                 sys.executable, "-m", "pgiostat.history", str(self.root), self.label,
                 *("-" if span is None else str(span.total_seconds()) for span in spans),
             ]  # fmt: skip
-            self._seal = subprocess.Popen(command)  # noqa: S603 - our own program
+            # A session of its own: Ctrl-C is for us to hear.
+            self._seal = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - our own
             self._sealed, self._unsealed = self._unsealed[:-1], self._unsealed[-1:]
 
 

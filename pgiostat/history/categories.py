@@ -73,10 +73,10 @@ def remembered(make: Callable[[], Describe], directory: Path, whose: str) -> Ite
 
 def _load(path: Path) -> dict[str, str]:
     try:
-        known: dict[str, str] = json.loads(path.read_bytes())
+        known = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
-    return known if len(known) <= MOST_CATEGORIES else {}
+    return known if isinstance(known, dict) and len(known) <= MOST_CATEGORIES else {}
 
 
 def _save(path: Path, categories: dict[str, str]) -> None:
