@@ -16,6 +16,7 @@ from pgiostat.errors import PgiostatError
 __all__ = ["DuckDB", "Engine", "Source", "UnreadableError", "text_of"]
 
 MEMORY_LIMIT = "800MB"
+BATCH_ROWS = 50_000
 
 Source: TypeAlias = tuple[Sequence[Path], pa.Schema] | pa.Table
 """The files of a table, perhaps none, with the columns that it has all the same; or its rows."""
@@ -26,6 +27,12 @@ class Engine(Protocol):
 
     def query(self, sql: str, sources: Mapping[str, Source]) -> pa.Table:
         """Return the rows of a query over tables that are files."""
+
+    def stream(self, sql: str, sources: Mapping[str, Source]) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a query that orders them, in batches of bounded size.
+
+        All files have been read when the first batch is there.
+        """
 
     def instant(self, when: datetime) -> str:
         """Return an instant as the engine writes it."""
@@ -73,6 +80,11 @@ class DuckDB:
         """
         with _said():
             return self._asked(sql, sources).to_arrow_table()
+
+    def stream(self, sql: str, sources: Mapping[str, Source]) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a query that orders them; raises as query does."""
+        with _said():
+            yield from self._asked(sql, sources).to_arrow_reader(BATCH_ROWS)
 
     def _asked(self, sql: str, sources: Mapping[str, Source]) -> duckdb.DuckDBPyRelation:
         for name, source in sources.items():

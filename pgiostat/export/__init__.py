@@ -1,6 +1,7 @@
 """All tables of a history as CSV files, with a data dictionary beside them.
 
-What is counted is written hour by hour, so that a history of any length needs little memory.
+What is counted is written hour by hour and batch by batch, so that a history of any length needs
+no more memory than the engine may have.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -172,11 +173,11 @@ def _counted(
             found = listing.files(exported.table).within((hour.since, hour.until))
             return {**sources, "facts": (found.paths, SCHEMAS[exported.table])}
 
-        rows = history.rows(sql, facts)
-        yield number / len(hours), _converted(exported, rows)
+        for rows in history.stream(sql, facts):
+            yield number / len(hours), _converted(exported, rows)
 
 
-def _converted(exported: Exported, rows: pa.Table) -> pa.Table:
+def _converted(exported: Exported, rows: pa.RecordBatch | pa.Table) -> pa.Table:
     """Return rows as they are written; their columns are in the order of the fields."""
     columns = []
     for field, values in zip(exported.fields, rows.columns, strict=True):

@@ -1,6 +1,6 @@
 """Questions asked of a history: what was counted in a time, and how sure that is."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -255,6 +255,17 @@ class History:
     def rows(self, sql: str, sources: Sources) -> pa.Table:
         """Return the rows of a query."""
         return self._reading(lambda listing: self.engine.query(sql, sources(listing)))
+
+    def stream(self, sql: str, sources: Sources) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a query that orders them, in batches; at least one, perhaps empty."""
+
+        def begin(listing: Listing) -> tuple[pa.RecordBatch, Iterator[pa.RecordBatch]]:
+            batches = iter(self.engine.stream(sql, sources(listing)))
+            return next(batches, None), batches
+
+        first, rest = self._reading(begin)
+        yield first if first is not None else self.rows(sql, sources)
+        yield from rest
 
     def _told(self, table: str) -> list[dict[str, Any]]:
         def read(listing: Listing) -> list[dict[str, Any]]:
