@@ -1,6 +1,7 @@
 """What answers the questions asked of a history: DuckDB, on the files as they are."""
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -79,33 +80,45 @@ class DuckDB:
         went while it was read: then list the files anew.
         """
         with _said():
-            return self._asked(sql, sources).to_arrow_table()
+            result = self._connection.execute(self._told(sql, sources))
+            with warnings.catch_warnings():
+                # A relation would copy no rows, and look into each file once more.
+                warnings.simplefilter("ignore", UserWarning)
+                return result.to_arrow_table()
 
     def stream(self, sql: str, sources: Mapping[str, Source]) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a query that orders them; raises as query does."""
         with _said():
-            yield from self._asked(sql, sources).to_arrow_reader(BATCH_ROWS)
+            relation = self._connection.sql(self._told(sql, sources))
+            yield from relation.to_arrow_reader(BATCH_ROWS)
 
-    def _asked(self, sql: str, sources: Mapping[str, Source]) -> duckdb.DuckDBPyRelation:
-        for name, source in sources.items():
-            self._register(name, source)
-        return self._connection.sql(sql)
+    def _told(self, sql: str, sources: Mapping[str, Source]) -> str:
+        """Return a text with its sources told before it: a view would be bound once more."""
+        tables = [f"{name} AS ({self._table(name, source)})" for name, source in sources.items()]
+        return f"WITH {', '.join(tables)}\n{sql}" if tables else sql
 
-    def _register(self, name: str, source: Source) -> None:
-        self._connection.unregister(name)
-        self._connection.execute(f"DROP VIEW IF EXISTS {name}")
+    def _table(self, name: str, source: Source) -> str:
         if isinstance(source, pa.Table):
-            self._connection.register(name, source)
-            return
+            self._connection.register(f"arrow_{name}", source)
+            return f"SELECT * FROM arrow_{name}"  # noqa: S608 - a name of our own
         paths, schema = source
         if not paths:
-            self._connection.register(name, schema.empty_table())
-            return
+            columns = (f"CAST(NULL AS {_SQL_TYPES[f.type]}) AS {f.name}" for f in schema)
+            return f"SELECT {', '.join(columns)} WHERE false"
         listed = ", ".join(f"'{_quoted(path)}'" for path in paths)
-        self._connection.execute(
-            f"CREATE TEMP VIEW {name} AS SELECT * FROM read_parquet([{listed}],"  # noqa: S608 - file names of our own
+        return (
+            f"SELECT * FROM read_parquet([{listed}],"  # noqa: S608 - file names of our own
             " union_by_name = true, hive_partitioning = false)"
         )
+
+
+_SQL_TYPES = {
+    pa.int64(): "BIGINT",
+    pa.int8(): "TINYINT",
+    pa.bool_(): "BOOLEAN",
+    pa.string(): "VARCHAR",
+    pa.timestamp("us", tz="UTC"): "TIMESTAMPTZ",
+}
 
 
 @contextmanager

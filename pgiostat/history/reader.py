@@ -274,7 +274,10 @@ class History:
                 try:
                     columns = [name for name in SCHEMAS[table].names if name != "first_seen"]
                     told = pq.read_table(path, columns=columns, partitioning=None)
-                    rows += told.to_pylist()
+                    values = (column.to_pylist() for column in told.columns)
+                    rows += [
+                        dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)
+                    ]
                 except (OSError, pa.ArrowInvalid) as error:
                     raise UnreadableError(path, str(error)) from None
             return rows
