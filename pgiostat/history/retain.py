@@ -18,14 +18,14 @@ SHORTEST = timedelta(days=2)
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """How long rows of statements are kept, and all else: None for ever."""
+    """How long rows of statements are kept, and all else; both are None for ever."""
 
     rows: timedelta | None = None
     hours: timedelta | None = None
 
     @classmethod
     def of(cls, keep: str | None, keep_hours: str | None) -> "Keep":
-        """Return it from words; what is said of rows alone holds for all.
+        """Return it from words; what is said of one alone holds for both.
 
         Raises PgiostatError time-invalid and option-invalid.
         """
@@ -33,7 +33,8 @@ class Keep:
             None if words is None else timedelta(seconds=duration(words))
             for words in (keep, keep_hours)
         )
-        hours = hours or rows
+        # Rows of intervals that are gone would tell of nothing.
+        rows, hours = rows or hours, hours or rows
         if any(span is not None and span < SHORTEST for span in (rows, hours)):
             raise _wrong(
                 "rows would be kept for less than 2 days",
@@ -62,7 +63,7 @@ def retain(layout: Layout, collector: str, keep: Keep, disk: Disk | None = None)
     days = [file.day for file in layout.sealed_files("sample") if file.collector == collector]
     if not days:
         return 0
-    now = max(days) + timedelta(days=1)
+    now = max(days)  # when the newest day begins: it is not over, and nothing goes too early
     removed = 0
     for table, span in (
         ("sample", keep.hours),
