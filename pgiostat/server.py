@@ -19,6 +19,7 @@ __all__ = [
     "SQL_MARK",
     "Extension",
     "Session",
+    "check_dsn",
     "connect",
     "explain",
     "find_extension",
@@ -53,12 +54,22 @@ SESSION_OPTIONS = " ".join(
 They are asked for when connecting, never by SET: a pooler would hand a connection on to others
 with our SET still in force, and their writes would fail.
 """
-CONNECT_TIMEOUT_SECONDS = 10
+PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""Of libpq, in seconds and the last in milliseconds: a machine that has gone without a word is
+noticed in half a minute, and not in the two hours of the system's defaults."""
 DEFAULT_PORT = 5432
 
 _NO_OPTIONS = re.compile(r"startup parameter|command-line options", re.IGNORECASE)
 """PgBouncer's and RDS Proxy's words for options that they do not pass on."""
 
+_NOT_ALLOWED = re.compile(r"invalid (?:connection option|URI query parameter|\w+ value)")
+_QUOTED = re.compile(r'"[^"]*"')
 _PASSWORD_IN_URI = re.compile(r"(://[^:/@\s]*:)[^@\s]*@")
 _PASSWORD_KEYWORD = re.compile(
     r"((?:ssl)?password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&\"]+)", re.IGNORECASE
@@ -131,7 +142,8 @@ def connect(dsn: str = "", *, label: str = "") -> Session:
     return Session(conn, server, extension, pooled)
 
 
-def _open(dsn: str, **keywords: str | int) -> psycopg.Connection[Any]:
+def check_dsn(dsn: str) -> dict[str, Any]:
+    """Return the keywords of a connection string; raises PgiostatError dsn-invalid."""
     try:
         given = conninfo.conninfo_to_dict(dsn)
     except psycopg.ProgrammingError as error:
@@ -139,7 +151,13 @@ def _open(dsn: str, **keywords: str | int) -> psycopg.Connection[Any]:
     port = str(given.get("port") or "")
     if not all(part.isdigit() for part in port.split(",") if part):
         raise _malformed(f'invalid port number: "{port}"')
-    given.setdefault("connect_timeout", CONNECT_TIMEOUT_SECONDS)
+    return given
+
+
+def _open(dsn: str, **keywords: str | int) -> psycopg.Connection[Any]:
+    given = check_dsn(dsn)
+    for name, value in PATIENCE.items():
+        given.setdefault(name, value)
     # Read by poolers and pg_stat_activity; a name of the user's own wins.
     given.setdefault("fallback_application_name", APPLICATION_NAME)
     given.update(keywords)
@@ -160,9 +178,11 @@ def _connect(given: Mapping[str, Any]) -> psycopg.Connection[Any]:
 
 
 def _malformed(text: str) -> PgiostatError:
+    # Where a string cannot be read, any word of it may be part of the password.
+    told = text if _NOT_ALLOWED.search(text) else _QUOTED.sub('"***"', redacted(text))
     return PgiostatError(
         "invalid connection string",
-        detail=_sentence(redacted(text)),
+        detail=_sentence(told),
         hint='Use a URI ("postgresql://user@host:5432/dbname") or keywords '
         '("host=db dbname=app user=pgiostat").',
         slug="dsn-invalid",
