@@ -201,3 +201,12 @@ def test_the_session_is_read_only_and_marked(database: str) -> None:
         assert name == ("pgiostat",)
     finally:
         session.close()
+
+
+@pytest.mark.parametrize("dsn", ["postgresql://u:sec/ret@h/db", "host=h password=sec ret"])
+def test_no_word_of_a_string_that_cannot_be_read_is_shown(dsn: str) -> None:
+    done = pgiostat("watch", "--once", dsn)
+    assert done.returncode != 0
+    assert done.stderr.startswith("pgiostat: error: invalid connection string\n")
+    assert "sec" not in done.stderr
+    assert "ret" not in done.stderr
