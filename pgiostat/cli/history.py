@@ -2,6 +2,7 @@
 
 import sys
 from datetime import datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,7 +42,8 @@ def report(
 
     Without a time, all of it. Categories are told anew by the rules given now.
     """
-    from pgiostat.history import steps
+    from concurrent.futures import ThreadPoolExecutor
+
     from pgiostat.history.reader import History
     from pgiostat.names import Names
     from pgiostat.rank import By, Sort, rank_counted
@@ -51,18 +53,31 @@ def report(
     if top is not None:
         options.within("top", top, 1)
     step = None if series is None else _step(series, ranked)
-    with options.working("reading the history"), options.describing(rules) as describe:
+    with (
+        options.working("reading the history"),
+        options.describing(rules) as describe,
+        ThreadPoolExecutor(1) as beside,
+    ):
         opened = History.open(options.history_root(history), skip_bad=skip_bad)
-        seen = opened.seen(_window(opened, label, since, until, last), ranked)
-        names = opened.names(describe)
+        # DuckDB reads without Python: a quarter of a week's report is what is done meanwhile.
+        beside.submit(import_module, "pgiostat.render.report")
+        window = _window(opened, label, since, until, last)
+        told = beside.submit(opened.names, describe)
+        seen = opened.seen(window, ranked)
+        names = told.result()
         parts = [(counted, names.get(whose, Names())) for whose, counted in seen.counted.items()]
         if ranked is By.HOUR:
-            parts = steps.by_hour(opened, seen, names)
+            from pgiostat.history.steps import by_hour
+
+            parts = by_hour(opened, seen, names)
         in_full = form in {Form.CSV, Form.JSON}
         shown = top if top is not None or in_full else options.TOP_ON_SCREEN
         ranking = rank_counted(parts, by=ranked, sort=sorting, top=shown)
-        cut = None if step is None else steps.series(opened, seen, names, ranking, step)
-    if cut is None:
+        if step is not None:
+            from pgiostat.history.steps import series as series_of
+
+            cut = series_of(opened, seen, names, ranking, step)
+    if step is None:
         _print(seen, ranking, form)
     else:
         _print_series(seen, cut, ranking, form)

@@ -1,18 +1,26 @@
 """From words to windows: label@from..to, -2h, yesterday 14:00."""
 
 import re
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.reader import History
-from pgiostat.history.sides import Chosen
 from pgiostat.history.windows import Window
 from pgiostat.times import duration, instant
 
-__all__ = ["chosen", "window"]
+__all__ = ["Chosen", "chosen", "window"]
 
 _SPAN = re.compile(r"(.*?)\.\.(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A window of a history."""
+
+    history: History
+    window: Window
 
 
 def window(

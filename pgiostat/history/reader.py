@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pgiostat.engine import DuckDB, Engine, Source, UnreadableError, text_of
@@ -109,20 +109,21 @@ class History:
             raise _empty(asked, servers)
         ids = list(sampled)
         of_id = {server.server_id: server for server in servers}
-        relations = databases = None
-        statements = None
+        statements: dict[int, pa.Table] = {}
+        relations: dict[int, pa.Table] = {}
+        databases: dict[int, pa.Table] = {}
         if by is By.RELATION:
-            relations = self._plain("relations", "relation", window, ids)
-            databases = self._plain("databases", "database", window, ids)
+            relations = _by_server(self._plain("relations", "relation", window, ids), ids)
+            databases = _by_server(self._plain("databases", "database", window, ids), ids)
         else:
-            statements = self._statements(window, ids)
+            statements = _by_server(self._statements(window, ids), ids)
         counts = {
             server: counted(
                 of_id[server],
                 sampled[server],
-                _of(statements, server),
-                _of(relations, server),
-                _of(databases, server),
+                statements.get(server),
+                relations.get(server),
+                databases.get(server),
             )
             for server in ids
         }
@@ -273,8 +274,8 @@ class History:
             for path in listing.told(table):
                 try:
                     columns = [name for name in SCHEMAS[table].names if name != "first_seen"]
-                    told = pq.read_table(path, columns=columns, partitioning=None)
-                    values = (column.to_pylist() for column in told.columns)
+                    with pq.ParquetFile(path) as told:
+                        values = [column.to_pylist() for column in told.read(columns).columns]
                     rows += [
                         dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)
                     ]
@@ -304,7 +305,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def instants(column: pa.ChunkedArray) -> list[datetime]:
     """Return timestamps; Arrow's own way imports pandas, which takes longer than most reports."""
-    microseconds: list[int] = column.cast(pa.int64()).to_pylist()
+    microseconds: list[int] = column.to_numpy().astype("datetime64[us]").astype(np.int64).tolist()
     return [_EPOCH + timedelta(microseconds=each) for each in microseconds]
 
 
@@ -320,5 +321,11 @@ def _empty(window: Window, servers: Sequence[Watched]) -> PgiostatError:
     )
 
 
-def _of(table: pa.Table | None, server: int) -> pa.Table | None:
-    return None if table is None else table.filter(pc.equal(table["server_id"], server))
+def _by_server(rows: pa.Table, ids: Sequence[int]) -> dict[int, pa.Table]:
+    """Return the rows of each server, of rows that a query ordered by server first."""
+    whose = rows["server_id"].to_numpy()
+    begins, ends = (np.searchsorted(whose, ids, side).tolist() for side in ("left", "right"))
+    return {
+        server: rows.slice(begin, end - begin)
+        for server, begin, end in zip(ids, begins, ends, strict=True)
+    }

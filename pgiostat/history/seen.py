@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pgiostat.cost import FIELDS
 from pgiostat.history.windows import Watched, Window
@@ -104,8 +103,11 @@ def together(parts: Sequence[Sampled]) -> Sampled:
 
 def matrix(rows: pa.Table) -> Counts:
     """Return the columns of FIELDS as a matrix; what a server does not count adds nothing."""
-    columns = [rows[name].fill_null(0).to_numpy() for name in FIELDS]
-    return np.array(columns, dtype=np.int64).reshape(len(FIELDS), len(rows))
+    columns = (rows[name] for name in FIELDS)
+    # Arrow's functions are made when the first is asked for, which takes as long as a query.
+    known = [each.fill_null(0) if each.null_count else each for each in columns]
+    counts = np.array([each.to_numpy() for each in known], dtype=np.int64)
+    return counts.reshape(len(FIELDS), len(rows))
 
 
 def counted(
@@ -125,8 +127,10 @@ def counted(
         whose=server.server_id,
     )
     if statements is not None:
-        top = [flag is not False for flag in statements["toplevel"].to_pylist()]
-        sent = statements.filter(pa.array(top, pa.bool_()))
+        # Nested ones are the last.
+        sent = statements.slice(
+            0, sum(top is not False for top in statements["toplevel"].to_pylist())
+        )
         columns = (sent[name].to_pylist() for name in ("userid", "dbid", "queryid", "masked"))
         found = replace(
             found,
@@ -136,18 +140,20 @@ def counted(
             ],
             statement_amounts=matrix(sent),
             statement_uncertain=[bool(flag) for flag in sent["uncertain"].to_pylist()],
-            nested=len(top) - len(sent),
+            nested=len(statements) - len(sent),
         )
     if relations is not None and databases is not None:
         blocks = np.zeros((len(FIELDS), len(relations)), dtype=np.int64)
         blocks[FIELDS.index("shared_blks_hit")] = relations["blks_hit"].to_numpy()
         blocks[FIELDS.index("shared_blks_read")] = relations["blks_read"].to_numpy()
-        here = pc.equal(databases["datid"], sampled.dbid)
+        of_database = zip(
+            databases["datid"].to_pylist(), databases["blks_read"].to_pylist(), strict=True
+        )
         found = replace(
             found,
             relations=relations["relid"].to_pylist(),
             relation_amounts=blocks,
             relation_uncertain=[bool(flag) for flag in relations["uncertain"].to_pylist()],
-            database_blocks=int(sum(databases.filter(here)["blks_read"].to_pylist())),
+            database_blocks=sum(read for datid, read in of_database if datid == sampled.dbid),
         )
     return found

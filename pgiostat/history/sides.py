@@ -9,14 +9,13 @@ import numpy as np
 from pgiostat.compare import Comparison, Group, Per, Side, compare
 from pgiostat.cost import FIELDS
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.history.reader import History
+from pgiostat.history.asked import Chosen
 from pgiostat.history.seen import Seen
 from pgiostat.history.steps import Steps, cut
-from pgiostat.history.windows import Window
 from pgiostat.names import HIDDEN, OTHER, OWN, Describe, Names, Statement
 from pgiostat.rank import By, group_of
 
-__all__ = ["Chosen", "Sides", "compared", "step_for"]
+__all__ = ["Sides", "compared", "step_for"]
 
 WISHED_STEPS = 40
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,14 +23,6 @@ _NICE = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200
          43_200, 86_400)  # fmt: skip
 _LOST = ("reset", "restart", "evicting", "other server")
 """Qualities of intervals of which part was lost."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """A window of a history."""
-
-    history: History
-    window: Window
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
--- What each statement did in a time. Whole numbers: exact, in any order.
+-- What each statement did in a time, nested ones last. Whole numbers: exact, in any order.
 SELECT
     f.server_id,
     f.userid,
@@ -21,4 +21,11 @@ FROM (
 ) AS f
 WHERE {whose}
 GROUP BY f.server_id, f.userid, f.dbid, f.queryid, f.masked, f.toplevel
-ORDER BY f.server_id, f.userid, f.dbid, f.queryid, f.masked, f.toplevel
+ORDER BY
+    f.server_id,
+    CASE WHEN f.toplevel = false THEN 1 ELSE 0 END,
+    f.userid,
+    f.dbid,
+    f.queryid,
+    f.masked,
+    f.toplevel
