@@ -12,7 +12,17 @@ from typing import Any
 from pgiostat.errors import PgiostatError
 from pgiostat.history.disk import Disk
 
-__all__ = ["FORMAT", "HotSample", "Layout", "Sealed", "check", "create"]
+__all__ = [
+    "FORMAT",
+    "HotSample",
+    "Layout",
+    "Sealed",
+    "check",
+    "check_collector",
+    "create",
+    "day_of",
+    "is_free",
+]
 
 FORMAT = 1
 """Rises when an older reader would misread what is written."""
@@ -43,8 +53,7 @@ class Sealed:
     @property
     def day(self) -> datetime:
         """When its day begins: it holds rows of that day alone, by UTC."""
-        date = self.path.parent.name.removeprefix("date=")
-        return datetime.fromisoformat(date).replace(tzinfo=UTC)
+        return day_of(self.path.parent)
 
     def covers(self, sample: HotSample) -> bool:
         """Tell whether a sample is in the file."""
@@ -117,6 +126,21 @@ class Layout:
         return found
 
 
+def day_of(directory: Path) -> datetime:
+    """Return when the day of a directory date=YYYY-MM-DD begins.
+
+    >>> print(day_of(Path("stmt/date=2026-11-23")))
+    2026-11-23 00:00:00+00:00
+    """
+    return datetime.fromisoformat(directory.name.removeprefix("date=")).replace(tzinfo=UTC)
+
+
+def is_free(root: Path) -> bool:
+    """Tell whether a history can be made in a directory: nothing is there but its beginning."""
+    # Another collector may be making it at this moment: that is not somebody else's directory.
+    return not {child.name for child in _children(root)} - {Layout(root).tmp.name, "lock"}
+
+
 def _children(directory: Path) -> list[Path]:
     try:
         return sorted(directory.iterdir())
@@ -140,11 +164,11 @@ def create(root: Path, collector: str, disk: Disk, *, version: str) -> Layout:
     Raises PgiostatError as check does, and history-unwritable.
     """
     layout = Layout(root)
-    # Another collector may be making it at this moment: that is not somebody else's directory.
-    others = {child.name for child in _children(root)} - {layout.tmp.name, "lock"}
+    # Asked first: what another collector has finished meanwhile is no longer free.
+    free = is_free(root)
     if layout.format.exists():
         return check(root)
-    if others:
+    if not free:
         raise _not_a_history(
             root, f'There is no "{layout.format.name}", but there are other files.'
         )
