@@ -11,9 +11,9 @@ from pgiostat import counters
 from pgiostat.collector import SETTINGS
 from pgiostat.counters import Kind, Reading
 from pgiostat.history.disk import Disk
-from pgiostat.record import Said
 from pgiostat.rows import Rows, to_pg_time
 from pgiostat.snapshot import Markers, Server, Settings, Snapshot
+from pgiostat.trouble import Said
 
 BEGINNING = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 STARTED = BEGINNING - timedelta(days=3)

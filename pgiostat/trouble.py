@@ -1,0 +1,55 @@
+"""What is wrong for a while: said when it begins and when it ends, not each time it is met."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pgiostat.units import format_duration
+
+__all__ = ["Said", "Trouble"]
+
+
+class Said(Protocol):
+    """Takes a line of the log."""
+
+    def __call__(self, line: str, *, trouble: bool = False) -> None:
+        """Say it; trouble: something is to be done, or was lost."""
+
+
+@dataclass(slots=True)
+class _Spell:
+    """One kind of trouble from its beginning to its end, whatever its words are meanwhile."""
+
+    began: float
+    last: str
+    said: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Trouble:
+    """What is wrong now, by its kind."""
+
+    say: Said
+    clock: Callable[[], float]
+    _spells: dict[str, _Spell] = field(default_factory=dict)
+
+    def begin(self, kind: str, what: str, reason: str | None = None) -> None:
+        """Say what is wrong, unless it was said since this kind of trouble began."""
+        spell = self._spells.setdefault(kind, _Spell(self.clock(), what))
+        spell.last = what
+        if what not in spell.said:
+            spell.said.add(what)
+            self.say(f"{what}{f': {reason}' if reason else ''}; trying again", trouble=True)
+
+    def end(self, kind: str) -> bool:
+        """Say that it is over and how long it lasted; False if there was none."""
+        spell = self._spells.pop(kind, None)
+        if spell is None:
+            return False
+        self.say(f"mended after {format_duration(self.clock() - spell.began)}: {spell.last}")
+        return True
+
+    def now(self, *kinds: str) -> str:
+        """Return what is wrong, of some kinds or of any; empty if nothing is."""
+        found = (s.last for kind, s in list(self._spells.items()) if not kinds or kind in kinds)
+        return next(found, "")
