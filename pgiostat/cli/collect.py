@@ -86,6 +86,7 @@ def collect(
     written to a server, and nothing on it is reset.
     """
     from pgiostat import collecting
+    from pgiostat.collecting import config as file
     from pgiostat.collecting import targets
     from pgiostat.collecting.check import check as tried
     from pgiostat.collecting.log import stderr
@@ -101,13 +102,11 @@ def collect(
     def plan() -> "Plan":
         if config is None:
             there = targets.targets(dsn or [""], label or [], interval or "10s")
-            return targets.Plan(tuple(there), None, Keep.of(keep, keep_hours))
-        told = targets.from_file(config, interval)
-        asked = Keep.of(keep, keep_hours) if keep or keep_hours else told.keep
-        return targets.Plan(told.targets, told.history, asked)
+            return targets.Plan(tuple(there), history, Keep.of(keep, keep_hours))
+        return file.read(config, history=history, every=interval, keep=keep, keep_hours=keep_hours)
 
     first = plan()
-    root = options.history_root(history or first.history)
+    root = options.history_root(first.history)
     if check:
         status = ExitStatus.DONE
         for line, went in tried(first, root):

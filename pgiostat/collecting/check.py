@@ -7,16 +7,21 @@ from pathlib import Path
 from pgiostat.collecting.targets import Plan, Target
 from pgiostat.collector import Collector
 from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.history.disk import Disk
+from pgiostat.history.layout import Layout, is_free
 from pgiostat.history.layout import check as check_layout
 from pgiostat.server import connect
 
 __all__ = ["check"]
 
 AT_ONCE = 8
+PROBE = ".pgiostat-check"
+PROBE_BYTES = 65_536
+"""More than a full disk has room for, which takes empty files still."""
 
 
 def check(plan: Plan, root: Path) -> Iterator[tuple[str, ExitStatus]]:
-    """Yield how it went with the history and with each server, a line each, in their order."""
+    """Yield how it went with the history and with each server, in their order."""
     yield _history(root)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield from pool.map(_server, plan.targets)
@@ -30,7 +35,7 @@ def _server(target: Target) -> tuple[str, ExitStatus]:
         finally:
             session.close()
     except PgiostatError as error:
-        return f"{target.label}: {error.report()}", ExitStatus.ERROR
+        return _failed(target.label, error), ExitStatus.ERROR
     server = reading.server
     return (
         f"{target.label}: PostgreSQL {server.version}, pg_stat_statements"
@@ -41,16 +46,28 @@ def _server(target: Target) -> tuple[str, ExitStatus]:
 
 def _history(root: Path) -> tuple[str, ExitStatus]:
     """Try to write where the history is, or would be; nothing is left behind."""
+    new = not Layout(root).format.exists() and is_free(root)
     there = next(place for place in (root, *root.absolute().parents) if place.exists())
-    probe = there / ".pgiostat-check"
+    disk = Disk()
+    probe = there / PROBE
     try:
-        if there == root:
-            probe = check_layout(root).tmp / "check"
-        probe.write_bytes(b"")
-        probe.unlink()
+        if not new:
+            check_layout(root)
+        try:
+            disk.write(probe, bytes(PROBE_BYTES))
+        finally:
+            disk.remove(probe)
     except PgiostatError as error:
-        return f"history: {error.report()}", ExitStatus.ERROR
+        return _failed("history", error), ExitStatus.ERROR
     except OSError as error:
-        told = f'could not write to "{there}": {error.strerror}'
-        return f"history: pgiostat: error: {told}", ExitStatus.ERROR
-    return f"history: {root}{'' if there == root else ', which will be made'}", ExitStatus.DONE
+        wrong = PgiostatError(
+            f'could not write to "{there}": {error.strerror}',
+            hint="Give the user who collects the right to, and room.",
+            slug="history-unwritable",
+        )
+        return _failed("history", wrong), ExitStatus.ERROR
+    return f"history: {root}{', which will be made' if new else ''}", ExitStatus.DONE
+
+
+def _failed(what: str, error: PgiostatError) -> str:
+    return f"{what}: {error.report().removeprefix('pgiostat: ')}"

@@ -1,9 +1,10 @@
 """What a collector says: lines for people, for journald, and a status line on a terminal."""
 
+import contextlib
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -14,6 +15,9 @@ from pgiostat.errors import PgiostatError
 from pgiostat.render.columns import printable
 
 __all__ = ["Level", "Log", "is_journal", "stderr", "told"]
+
+_GONE = (errno.EPIPE, errno.EIO)
+"""Nobody will ever read: a pipe that was closed, a terminal that hung up."""
 
 
 class Level(IntEnum):
@@ -40,7 +44,10 @@ class Log:
     _above: Callable[[str, Level], None] | None = None
 
     def say(self, label: str, line: str, level: Level = Level.INFO) -> None:
-        """Say a line of a server, or of the collector itself."""
+        """Say a line of a server, or of the collector itself.
+
+        A log that cannot be written ends no collecting.
+        """
         if self.quiet and level is Level.INFO:
             return
         words = printable(" ".join(line.split()))
@@ -48,13 +55,23 @@ class Log:
             text = f"<{level.value}>{label}: {words}"
         else:
             text = f"{self.clock():%Y-%m-%dT%H:%M:%SZ} {label}: {words}"
-        with self._lock:
+        with self._lock, self._unread():
             if self._above is not None:
                 self._above(text, level)
             else:
                 print(text, file=self.out, flush=True)
 
-    @contextmanager
+    @contextlib.contextmanager
+    def _unread(self) -> Iterator[None]:
+        """Go on when nobody reads: a closed pipe, a terminal that has gone, a full disk."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _GONE:
+                # For good: what is left in buffers must not fail once more when they are flushed.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self.out.fileno())
+
+    @contextlib.contextmanager
     def status(self, line: Callable[[], str]) -> Iterator[None]:
         """Keep a line below all others up to date, on a terminal."""
         if not self.out.isatty() or self.journal:
@@ -73,10 +90,16 @@ class Log:
         def above(text: str, level: Level) -> None:
             console.print(Text(text, "" if level is Level.INFO else "yellow"))
 
-        with Live(console=console, get_renderable=drawn, refresh_per_second=1, transient=True):
+        live = Live(console=console, get_renderable=drawn, refresh_per_second=1, transient=True)
+        try:
+            with self._unread():
+                live.start()
             self._above = above
             yield
+        finally:
             self._above = None
+            with self._unread():
+                live.stop()
 
 
 def told(error: PgiostatError) -> str:

@@ -1,0 +1,193 @@
+"""The servers that are collected now, each in a thread of its own."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from threading import Event, Thread
+
+from pgiostat.collecting.log import Level, Log, told
+from pgiostat.collecting.targets import Plan, Target
+from pgiostat.collector import monotonic
+from pgiostat.describe import unsorted
+from pgiostat.errors import PgiostatError
+from pgiostat.record import Recorder
+from pgiostat.signals import Wake
+from pgiostat.units import format_count, format_duration
+
+__all__ = ["Fleet", "servers"]
+
+PATIENCE_SECONDS = 30.0
+"""How long a server may take to end: a connection that is being made, and one more reading."""
+SEALING_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class _Collected:
+    """A server that is collected, or was until its thread ended."""
+
+    target: Target
+    recorder: Recorder
+    stop: Event
+    thread: Thread
+    over: bool = False
+    leaves: bool = False
+
+
+@dataclass(slots=True)
+class Fleet:
+    """Collects what a plan says.
+
+    wake: set when a server's collecting has ended.  ends: after how many seconds all of it is over.
+    failed: labels of servers that were not collected to the end.
+    """
+
+    root: Path
+    log: Log
+    wake: Wake
+    ends: float | None = None
+    failed: set[str] = field(default_factory=set)
+    _plan: Plan = field(default_factory=lambda: Plan(()))
+    _wanted: dict[str, Target] = field(default_factory=dict)
+    _there: dict[str, _Collected] = field(default_factory=dict)
+    _ended: int = 0
+    _began: float = field(default_factory=monotonic)
+
+    def changes(self, plan: Plan) -> Iterator[str]:
+        """Say how a plan differs from what is done, in a few words each."""
+        before, after = self._wanted, {target.label: target for target in plan.targets}
+        kinds = {
+            "new": [label for label in after if label not in before],
+            "gone": [label for label in before if label not in after],
+            "another connection": [
+                label
+                for label in after
+                if label in before and after[label].dsn != before[label].dsn
+            ],
+            "another interval": [
+                label
+                for label in after
+                if label in before and after[label].interval != before[label].interval
+            ],
+            "tried again": [
+                label for label, there in self._there.items() if there.over and label in after
+            ],
+        }
+        for kind, labels in kinds.items():
+            if labels:
+                yield f"{kind}: {', '.join(labels)}"
+
+    def follow(self, plan: Plan) -> None:
+        """Collect what a plan says: what is new begins, what is gone ends, the rest goes on.
+
+        What is changed, or has ended, begins anew.  Nothing is waited for: see tend.
+        """
+        self._plan = plan
+        self._wanted = {target.label: target for target in plan.targets}
+        for label, there in self._there.items():
+            there.recorder.keep = plan.keep
+            again = there.over and self._left != 0
+            if again or self._wanted.get(label) != there.target:
+                there.leaves = True
+                there.stop.set()
+        self.tend()
+
+    def tend(self) -> None:
+        """Begin what is wanted, once what was collected before under its label has ended."""
+        for label, there in list(self._there.items()):
+            if there.over and there.leaves:
+                self._ended += self._there.pop(label).recorder.samples
+                self.failed.discard(label)
+                if label not in self._wanted:
+                    self.log.say(label, "is not collected any more")
+        for label, target in self._wanted.items():
+            if label not in self._there:
+                self._begin(target)
+
+    @property
+    def _left(self) -> float | None:
+        return None if self.ends is None else max(0.0, self._began + self.ends - monotonic())
+
+    def _begin(self, target: Target) -> None:
+        stop = Event()
+        recorder = Recorder(
+            target.dsn,
+            target.label,
+            self.root,
+            unsorted,
+            stop,
+            partial(self._say, target.label),
+            interval=target.interval,
+            ends=self._left,
+            keep=self._plan.keep,
+        )
+        # A second signal ends us without waiting: what is committed is safe.
+        thread = Thread(target=self._collect, args=(recorder,), name=target.label, daemon=True)
+        self._there[target.label] = _Collected(target, recorder, stop, thread)
+        thread.start()
+
+    def _say(self, label: str, line: str, *, trouble: bool = False) -> None:
+        self.log.say(label, line, Level.WARNING if trouble else Level.INFO)
+
+    def _collect(self, recorder: Recorder) -> None:
+        label, there = recorder.label, self._there[recorder.label]
+        try:
+            recorder.run()
+        except PgiostatError as error:
+            self.failed.add(label)
+            self.log.say(label, told(error), Level.ERROR)
+        except Exception as error:  # noqa: BLE001 - the others go on, and this one does not end unheard
+            self.failed.add(label)
+            self.log.say(label, f"ended: {type(error).__name__}: {error}", Level.ERROR)
+        else:
+            if not recorder.is_collecting:
+                self.failed.add(label)
+            self.log.say(label, f"{recorder.samples} samples committed")
+        there.over = True
+        self.wake.set()
+
+    def end(self) -> None:
+        """End all, each after the sample in flight and one more reading.
+
+        Who does not answer is not waited for: its next interval begins where its last one ended.
+        """
+        for there in self._there.values():
+            there.stop.set()
+        deadline = monotonic() + PATIENCE_SECONDS
+        for label, there in self._there.items():
+            there.thread.join(max(0.0, deadline - monotonic()))
+            if there.thread.is_alive() and there.recorder.is_sealing:
+                there.thread.join(SEALING_SECONDS)
+            if there.thread.is_alive():
+                self.log.say(label, "does not answer; not waiting for it", Level.WARNING)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is collected any more."""
+        return all(there.over for there in self._there.values())
+
+    def status(self) -> str:
+        """Return how it goes, in a line; what matters most comes first, for lines are cut."""
+        there = [each.recorder for each in list(self._there.values())]
+        samples = self._ended + sum(recorder.samples for recorder in there)
+        parts = [servers(len(there))]
+        troubled = [recorder.label for recorder in there if recorder.trouble]
+        troubled += sorted(set(self.failed) - set(troubled))
+        if troubled:
+            more = ", …" if len(troubled) > 1 else ""
+            parts.append(f"{len(troubled)} in trouble: {troubled[0]}{more}")
+        parts.append(f"{format_count(samples)} sample{'s' * (samples != 1)}")
+        ages = [recorder.age for recorder in there if recorder.age is not None]
+        if ages:
+            parts.append(f"newest {format_duration(min(ages))} ago")
+        if any(recorder.is_sealing for recorder in there):
+            parts.append("sealing")
+        elif samples:
+            parts.append(f"next seal {datetime.now(UTC) + timedelta(hours=1):%H}:00Z")
+        return " · ".join(parts)
+
+
+def servers(count: int) -> str:
+    """Return so many servers, in words."""
+    return f"{count} server{'s' * (count != 1)}"

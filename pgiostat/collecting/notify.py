@@ -1,0 +1,28 @@
+"""What systemd is told of a service: sd_notify(3), without its library."""
+
+import contextlib
+import os
+import socket
+
+__all__ = ["is_asked", "notify"]
+
+_SOCKET = "NOTIFY_SOCKET"
+
+
+def is_asked() -> bool:
+    """Whether somebody wants to know."""
+    return _SOCKET in os.environ
+
+
+def notify(state: str) -> None:
+    """Tell a state, as READY=1; nobody is told if nobody asked."""
+    address = os.environ.get(_SOCKET, "")
+    if not address:
+        return
+    # An abstract socket's name begins with a zero byte.
+    place = f"\0{address[1:]}" if address.startswith("@") else address
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out,
+    ):
+        out.sendto(state.encode(), place)
