@@ -222,7 +222,7 @@ class _Hour:
         samples = self.qualities.total()
         covered = self.statement_blocks / self.server_blocks if self.server_blocks else None
         flawed = [
-            f", {self.qualities[quality]} {quality.value}"
+            f", {self.qualities[quality]} × {quality.value}"
             for quality in Quality
             if quality is not Quality.OK and self.qualities[quality]
         ]

@@ -143,7 +143,7 @@ class Fleet:
         else:
             if not recorder.is_collecting:
                 self.failed.add(label)
-            self.log.say(label, f"{recorder.samples} samples committed")
+            self.log.say(label, f"{_counted(recorder.samples, 'sample')} committed")
         there.over = True
         self.wake.set()
 
@@ -177,7 +177,7 @@ class Fleet:
         if troubled:
             more = ", …" if len(troubled) > 1 else ""
             parts.append(f"{len(troubled)} in trouble: {troubled[0]}{more}")
-        parts.append(f"{format_count(samples)} sample{'s' * (samples != 1)}")
+        parts.append(_counted(samples, "sample"))
         ages = [recorder.age for recorder in there if recorder.age is not None]
         if ages:
             parts.append(f"newest {format_duration(min(ages))} ago")
@@ -190,4 +190,8 @@ class Fleet:
 
 def servers(count: int) -> str:
     """Return so many servers, in words."""
-    return f"{count} server{'s' * (count != 1)}"
+    return _counted(count, "server")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{format_count(count)} {what}{'s' * (count != 1)}"

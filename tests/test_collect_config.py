@@ -1,0 +1,98 @@
+"""The configuration file: what it says, and how its mistakes are told."""
+
+import tomllib
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pgiostat.collecting.config import read
+from pgiostat.collecting.targets import Plan, Target
+from pgiostat.errors import PgiostatError
+from pgiostat.history.retain import Keep
+
+ROOT = Path(__file__).parent.parent
+ONE = '[servers.a]\ndsn = ""\n'
+HOW_TO_CONNECT = (
+    'Use a URI ("postgresql://user@host:5432/dbname") or keywords '
+    '("host=db dbname=app user=pgiostat").'
+)
+MISTAKES = [
+    ("", "1: there is no server in it", "Add a table: [servers.prod]"),
+    ("servers = 3\n", "1: there is no server in it", "Add a table: [servers.prod]"),
+    ("[servers]\na = 1\n", '2: "a" must be a table', "Write [servers.a]."),
+    ("[servers.a]\n", '1: [servers.a] has no "dsn"', 'Write dsn = "host=db dbname=app".'),
+    ("[servers.a]\ndsn = 1\n", '2: "dsn" must be a string',
+     'Write dsn = "host=db dbname=app", with the quotation marks.'),
+    (f"interval = 10\n{ONE}", '1: "interval" must be a string',
+     'Write interval = "10s", with the quotation marks.'),
+    (f"{ONE}port = 1\n", '3: "port" is not a key of [servers.a]', "Allowed are dsn, interval."),
+    (f'# colour = "x"\ncolour = "x"\n{ONE}', '2: "colour" is not a key of this file',
+     "Allowed are history, interval, keep, keep_hours, servers."),
+    (ONE.replace("a]", '"a b"]'), '1: invalid collector id: "a b"',
+     "Letters, digits, _ and . only, at most 63."),
+    ('[servers.a]\ndsn = "host=h pasword=s3cret"\n', "2: invalid connection string",
+     HOW_TO_CONNECT),
+    (f'interval = "x"\n{ONE}', '1: invalid length of time: "x"',
+     "Write it like 30s, 10m, 1h30m, 7d."),
+    (f'{ONE}[servers.b]\ndsn = ""\ninterval = "1ms"\n', '5: invalid interval: "1ms"',
+     "It must be at least 0.1s."),
+    (f'keep = "1d"\n{ONE}', "1: history would be kept for less than 2 days",
+     "Give 2d or more: whole days go."),
+    (f'keep = "9d"\nkeep_hours = "1h"\n{ONE}', "2: history would be kept for less than 2 days",
+     "Give 2d or more: whole days go."),
+    (f'keep = "9d"\nkeep_hours = "3d"\n{ONE}',
+     "2: hours would be kept for a shorter time than the rows they are made of",
+     "--keep-hours must be as long as --keep, or longer."),
+    ("[servers.a\n", "1: Expected ']' at the end of a table declaration", None),
+    ('\n[servers.a]\ndsn = """x', "3: Unterminated string", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "told", "hint"), MISTAKES)
+def test_mistakes_in_the_file_are_told_with_their_line(
+    tmp_path: Path, text: str, told: str, hint: str | None
+) -> None:
+    path = tmp_path / "pgiostat.toml"
+    path.write_text(text)
+    with pytest.raises(PgiostatError) as raised:
+        read(path)
+    error = raised.value
+    assert (error.slug, error.message, error.hint) == (
+        "config-invalid",
+        f"{path}, line {told}",
+        hint,
+    )
+    assert "s3cret" not in error.report()
+
+
+def test_what_is_said_beside_the_file_wins_over_the_same_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "pgiostat.toml"
+    path.write_text(
+        'history = "h"\ninterval = "5s"\nkeep = "30d"\nkeep_hours = "400d"\n'
+        '[servers.a]\ndsn = "dbname=x"\n[servers.b]\ndsn = ""\ninterval="1s"'
+    )
+    a, b = Target("dbname=x", "a", 5.0), Target("", "b", 1.0)
+    month, year = timedelta(days=30), timedelta(days=400)
+    assert read(path) == Plan((a, b), tmp_path / "h", Keep(month, year))
+    slower = tuple(replace(target, interval=120.0) for target in (a, b))
+    assert read(path, every="2m", keep="10d", history=Path("other")) == Plan(
+        slower, Path("other"), Keep(timedelta(days=10), year)
+    )
+    assert read(path, keep_hours="60d").keep == Keep(month, timedelta(days=60))
+    for wrong in ({"every": "x"}, {"keep": "1h"}, {"keep_hours": "1h"}):
+        with pytest.raises(PgiostatError) as raised:
+            read(path, **wrong)  # type: ignore[arg-type] # words, all of them
+        assert raised.value.slug in {"time-invalid", "option-invalid"}
+
+
+def test_the_example_is_a_file_that_can_be_read() -> None:
+    plan = read(ROOT / "contrib" / "pgiostat.toml")
+    assert [(target.label, target.interval) for target in plan.targets] == [
+        ("prod", 10.0),
+        ("perf", 2.0),
+    ]
+    assert plan.keep == Keep(timedelta(days=30), timedelta(days=400))
+    shown = (ROOT / "docs" / "collect.md").read_text("utf-8").split("```toml\n")[1].split("```")[0]
+    assert tomllib.loads(shown)["servers"].keys() == {"prod", "perf"}
