@@ -39,7 +39,8 @@ class Trouble:
         spell.last = what
         if what not in spell.said:
             spell.said.add(what)
-            self.say(f"{what}{f': {reason}' if reason else ''}; trying again", trouble=True)
+            why = f": {reason.rstrip('.')}" if reason else ""
+            self.say(f"{what}{why}; trying again", trouble=True)
 
     def end(self, kind: str) -> bool:
         """Say that it is over and how long it lasted; False if there was none."""

@@ -141,7 +141,7 @@ def test_a_file_read_again_changes_what_it_changes_and_nothing_else(
     changed = "new: comes; gone: goes; another interval: changes; tried again: taken"
     mistake = f'{config}, line 2: "colour" is not a key of [servers.same]'
     assert [line for line in said if "SIGHUP" in line] == [
-        f"pgiostat: SIGHUP: collecting 4 servers: {changed}; how long it is kept",
+        f"pgiostat: SIGHUP: collecting 4 servers: {changed}; another retention",
         "pgiostat: SIGHUP: collecting 4 servers: nothing is changed",
         f"pgiostat: SIGHUP: nothing is changed: {mistake}. Allowed are dsn, interval.",
     ]

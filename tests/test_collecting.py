@@ -170,8 +170,8 @@ def test_trouble_is_said_when_it_begins_and_when_it_ends() -> None:
     assert trouble.end("server")
     trouble.begin("server", "lost")
     assert said == [
-        "lost: Why.; trying again",
-        "refused: Why.; trying again",
+        "lost: Why; trying again",
+        "refused: Why; trying again",
         "no room; trying again",
         "mended after 10.0 s: no room",
         "mended after 2 min 10 s: lost",

@@ -72,14 +72,15 @@ def _reread(plan: Plan, reread: Callable[[], Plan] | None, fleet: Fleet, log: Lo
     try:
         new = reread()
     except PgiostatError as error:
-        log.say(OURSELVES, f"SIGHUP: nothing is changed: {told(error)}", Level.ERROR)
+        log.say(OURSELVES, f"SIGHUP: nothing is changed: {told(error)}", Level.WARNING)
         return plan
     changes = [*fleet.changes(new)]
     if new.keep != plan.keep:
-        changes.append("how long it is kept")
+        changes.append("another retention")
     what = "; ".join(changes) or "nothing is changed"
     log.say(OURSELVES, f"SIGHUP: collecting {servers(len(new.targets))}: {what}")
     if new.history != plan.history:
-        log.say(OURSELVES, "another history is for the next start", Level.WARNING)
+        told_root = new.history or "the default"
+        log.say(OURSELVES, f"the history is {told_root} from the next start on", Level.WARNING)
     fleet.follow(new)
     return new
