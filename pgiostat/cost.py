@@ -1,12 +1,13 @@
 """What reading cost: blocks, bytes and time of one row, and all that is derived from them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pgiostat.delta import Delta, RowDeltas
+from pgiostat.ledger import PerBlock
 from pgiostat.rows import Counts
 from pgiostat.units import blocks_to_bytes, per_second, us_to_milliseconds
 
@@ -26,6 +27,7 @@ FIELDS = (
 """What a ReadCost holds, in the order of the matrices that are added up to it."""
 
 IMPOSSIBLE_SLACK_US = 1000
+_UNCOUNTED = PerBlock()
 
 Ints = npt.NDArray[np.int64]
 
@@ -37,6 +39,8 @@ class ReadCost:
     shared, local and temp blocks are kept apart.  read_us: microseconds spent reading
     timed_blocks, the blocks of statements that were timed.  seconds: measured length.
     calls and rows are None where what is ranked is not called (a relation).
+    per_block: read operations of the server's clients for each block, as pg_stat_io counted them
+    meanwhile.
     """
 
     seconds: float
@@ -50,6 +54,7 @@ class ReadCost:
     total_exec_us: int | None = 0
     read_us: int = 0
     timed_blocks: int = 0
+    per_block: PerBlock = _UNCOUNTED
 
     @property
     def blocks(self) -> int:
@@ -70,6 +75,18 @@ class ReadCost:
     def bytes_per_s(self) -> float | None:
         """Bytes read a second."""
         return per_second(self.bytes, self.seconds)
+
+    @property
+    def operations(self) -> float | None:
+        """Read operations that these blocks took, if each took as many as the average block."""
+        shared = _scaled(self.shared_blks_read, self.per_block.shared)
+        local = _scaled(self.local_blks_read, self.per_block.local)
+        return None if shared is None or local is None else shared + local
+
+    @property
+    def operations_per_s(self) -> float | None:
+        """Read operations a second."""
+        return per_second(self.operations, self.seconds)
 
     @property
     def temp_blocks_per_s(self) -> float | None:
@@ -128,7 +145,11 @@ class ReadCost:
         for name in FIELDS:
             mine, others = getattr(self, name), getattr(other, name)
             summed[name] = None if mine is None or others is None else mine + others
-        return ReadCost(seconds=self.seconds, block_size=self.block_size, **summed)
+        return replace(self, **summed)
+
+
+def _scaled(blocks: int, each: float | None) -> float | None:
+    return 0.0 if not blocks else None if each is None else blocks * each
 
 
 def statement_amounts(delta: Delta) -> tuple[Counts, int]:

@@ -150,23 +150,6 @@ class Delta:
         blocks = rows["shared_blks_read"] + rows["local_blks_read"]
         return int(blocks[self.toplevel].sum())
 
-    @property
-    def server_blocks(self) -> int | None:
-        """Blocks read by the whole server, or None if its own counters were discontinuous."""
-        if not self.is_complete:
-            return None
-        return self.databases.total("blks_read")
-
-    @property
-    def coverage(self) -> float | None:
-        """What share of the server's block reads the statements explain.
-
-        Over a single interval it may pass 1, or fall: statements are counted when they end, the
-        server's own counters up to 10 s later.  Over several intervals that cancels.
-        """
-        whole = self.server_blocks
-        return self.statement_blocks / whole if whole else None
-
 
 def diff(
     older: Snapshot | None, newer: Snapshot, *, expected_seconds: float | None = None

@@ -102,12 +102,14 @@ class DuckDB:
             self._connection.register(f"arrow_{name}", source)
             return f"SELECT * FROM arrow_{name}"  # noqa: S608 - a name of our own
         paths, schema = source
+        columns = (f"CAST(NULL AS {_SQL_TYPES[f.type]}) AS {f.name}" for f in schema)
+        nothing = f"SELECT {', '.join(columns)} WHERE false"
         if not paths:
-            columns = (f"CAST(NULL AS {_SQL_TYPES[f.type]}) AS {f.name}" for f in schema)
-            return f"SELECT {', '.join(columns)} WHERE false"
+            return nothing
         listed = ", ".join(f"'{_quoted(path)}'" for path in paths)
+        # A column that came later is missing from older files, perhaps from all of them.
         return (
-            f"SELECT * FROM read_parquet([{listed}],"  # noqa: S608 - file names of our own
+            f"{nothing} UNION ALL BY NAME SELECT * FROM read_parquet([{listed}],"  # noqa: S608 - file names of our own
             " union_by_name = true, hive_partitioning = false)"
         )
 

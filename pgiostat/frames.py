@@ -37,6 +37,7 @@ _NICE = (10, 30, 60, 300, 600, 1800, 3600, 10_800, 21_600, 86_400)
 _UNITS = {
     "blocks_read": "blocks",
     "blocks_read_per_s": "blocks/s",
+    "read_operations_per_s": "operations/s",
     "bytes_read_per_s": "bytes/s",
     "read_time_ms": "ms",
     "rd_await_ms": "ms",

@@ -9,10 +9,11 @@ from pgiostat.names import HIDDEN
 from pgiostat.rank import Ranking
 from pgiostat.units import format_count, format_duration, format_share
 
-__all__ = ["Notice", "notices"]
+__all__ = ["Notice", "notices", "uncounted"]
 
 LOW_COVERAGE = 0.9
 SHOWN_LAG = 0.05
+SHOWN_UNCOUNTED = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ def notices(
                 "running are not in pg_stat_statements.",
             )
         )
+    if (said := uncounted(ranking)) is not None:
+        found.append(Notice("reads-uncounted", said))
     lag = ranking.share(ranking.unattributed)
     if lag is not None and lag < -SHOWN_LAG:
         found.append(
@@ -76,6 +79,19 @@ def notices(
     if texts_error is not None:
         found.append(Notice(texts_error.slug, _sentence(texts_error), texts_error.hint or ""))
     return found
+
+
+def uncounted(ranking: Ranking) -> str | None:
+    """Return why statements that read much were not counted, None if few or none were."""
+    for line in ranking.lines:
+        share = ranking.share(line.blocks)
+        if line.causes and share is not None and share > SHOWN_UNCOUNTED:
+            why = " or ".join(line.causes)
+            return (
+                f"{format_share(share)} of the reads are of statements that pg_stat_statements did"
+                f" not count: {why}."
+            )
+    return None
 
 
 def _sentence(error: PgiostatError) -> str:

@@ -1,12 +1,12 @@
 """Who costs the reads: rank(deltas, by=...) -> rows, shares, and what remains unattributed.
 
 The same ranking serves screen, CSV and notebook, so that they cannot disagree.  Its parts add up
-to the server's own total: rows + rest + pgiostat itself + unattributed.
+to the server's own total: rows + rest + pgiostat itself + the lines of the ledger.
 """
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pgiostat import counters
 from pgiostat.cost import FIELDS, ReadCost, relation_amounts, statement_amounts
 from pgiostat.delta import Basis, Delta
+from pgiostat.ledger import Line, ServerReads, reads_of, settle
 from pgiostat.names import HIDDEN, OTHER, OWN, Names, Statement
 from pgiostat.rows import Counts
 
@@ -93,10 +94,9 @@ class Ranking:
 
     rows: the top.  rest: all further rows as one.  own: our own cost.
     server_blocks: the server's own count, or the connected database's when relations are
-    ranked; None if it was discontinuous.  unattributed: what of it no row explains; negative
-    when the server has not yet counted what its statements have.
+    ranked; None if it was discontinuous.  lines: who read what of it no row explains, exactly.
     absurd_times: rows whose read time was not believed.  untexted: rows without a text.
-    nested: rows left out of all totals, because they are in their callers' rows.
+    nested, nested_blocks: rows left out of all totals, because they are in their callers' rows.
     """
 
     by: By
@@ -107,10 +107,19 @@ class Ranking:
     own: RankRow | None
     explained: ReadCost
     server_blocks: int | None
-    unattributed: int | None
+    lines: tuple[Line, ...]
     absurd_times: int
     untexted: int
     nested: int
+    nested_blocks: int
+
+    @property
+    def unattributed(self) -> int | None:
+        """What of the server's count nothing explains, None if it was lost.
+
+        Negative when the server has not yet counted what its statements have.
+        """
+        return self.lines[-1].blocks if self.lines else None
 
     @property
     def whole(self) -> int:
@@ -120,6 +129,9 @@ class Ranking:
     def share(self, blocks: int | None) -> float | None:
         """Return blocks as a share of the whole."""
         return blocks / self.whole if blocks is not None and self.whole else None
+
+
+_BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read")]
 
 
 def _nothing() -> Counts:
@@ -132,14 +144,14 @@ class Counted:
 
     statements: (userid, dbid, queryid or None if hidden) of those that clients sent.  relations:
     their oids.  Amounts are matrices of FIELDS with a column for each; uncertain: masks.
-    server_blocks: the server's own count, database_blocks that of the connected database; None
+    reads: the server's own count, database_blocks that of the connected database; None
     if part of it was lost.  server, whose: its label and number.  hour: which one it was, if by
     hour.
     """
 
     seconds: float
     block_size: int
-    server_blocks: int | None
+    reads: ServerReads = field(default_factory=ServerReads)
     database_blocks: int | None = None
     statements: Sequence[tuple[int, int, int | None]] = ()
     statement_amounts: Counts = field(default_factory=_nothing)
@@ -149,6 +161,7 @@ class Counted:
     relation_uncertain: Sequence[bool] = ()
     absurd_times: int = 0
     nested: int = 0
+    nested_blocks: int = 0
     server: str = ""
     whose: int = 0
     hour: datetime | None = None
@@ -160,6 +173,8 @@ class Counted:
         top = delta.toplevel
         rows = delta.statements.rows.take(top)
         queryids = zip(rows["queryid"].tolist(), rows["masked"].tolist(), strict=True)
+        reads = reads_of(delta)
+        nested = amounts[:, ~top]
         return cls(
             seconds=delta.seconds or 0.0,
             block_size=delta.settings.block_size,
@@ -176,10 +191,11 @@ class Counted:
             relations=delta.relations.rows["relid"].tolist(),
             relation_amounts=relation_amounts(delta.relations),
             relation_uncertain=_uncertain(delta.relations.basis),
-            server_blocks=delta.server_blocks,
+            reads=reads,
             database_blocks=_database_blocks(delta),
             absurd_times=absurd,
-            nested=int((~top).sum()),
+            nested=nested.shape[1],
+            nested_blocks=int(nested[_BLOCKS].sum()),
         )
 
 
@@ -191,7 +207,7 @@ def _uncertain(basis: npt.NDArray[np.uint8]) -> list[bool]:
 
 def _database_blocks(delta: Delta) -> int | None:
     """Return what the connected database counted, or None if part of it was lost."""
-    if delta.server_blocks is None:
+    if not delta.is_complete:
         return None
     rows = delta.databases.rows
     here = np.isin(rows["datid"], [delta.newer.server.dbid])
@@ -279,20 +295,22 @@ def rank_counted(
         else:
             untexted += _add_statements(groups, each, names, by, where)
     lasted = _lasted(counted, by)
+    reads = _reads(counted)
+    none = ReadCost(seconds, block_size, per_block=reads.per_block)
+    if by is By.RELATION:
+        none = replace(none, calls=None, rows=None, total_exec_us=None)
 
     def cost(key: tuple[str, ...]) -> ReadCost:
-        values: dict[str, int | None] = dict(zip(FIELDS, groups.amounts[key], strict=True))
-        if by is By.RELATION:
-            values |= {"calls": None, "rows": None, "total_exec_us": None}
-        length = lasted.get(key[0], seconds)
-        return ReadCost(seconds=length, block_size=block_size, **values)  # type: ignore[arg-type]
+        known = {name: n for name, n in zip(FIELDS, groups.amounts[key], strict=True)
+                 if getattr(none, name) is not None}  # fmt: skip
+        return replace(none, seconds=lasted.get(key[0], seconds), **known)  # type: ignore[arg-type]
 
     costs = {key: cost(key) for key in groups.places}
-    none = ReadCost(seconds=seconds, block_size=block_size)
-    if by is By.RELATION:
-        none = ReadCost(seconds, block_size, calls=None, rows=None, total_exec_us=None)
     explained = sum(costs.values(), none)
-    server_blocks = _server_blocks(counted, by)
+    if by is By.RELATION:
+        # Relations of all kinds are in the ranking: there is nothing to settle.
+        reads = ServerReads(blocks=_database_total(counted))
+    server_blocks = reads.blocks
     whole = max(server_blocks or 0, explained.blocks)
 
     def row(key: tuple[str, ...]) -> RankRow:
@@ -335,10 +353,11 @@ def rank_counted(
         own=_together(OWN, [costs[key] for key in own_keys], none, whole) if own_keys else None,
         explained=explained,
         server_blocks=server_blocks,
-        unattributed=None if server_blocks is None else server_blocks - explained.blocks,
+        lines=settle(explained.blocks, reads),
         absurd_times=0 if by is By.RELATION else sum(each.absurd_times for each in counted),
         untexted=untexted,
         nested=0 if by is By.RELATION else sum(each.nested for each in counted),
+        nested_blocks=0 if by is By.RELATION else sum(each.nested_blocks for each in counted),
     )
 
 
@@ -371,9 +390,16 @@ def _together(name: str, costs: Iterable[ReadCost], none: ReadCost, whole: int) 
     return RankRow(key=(name,), name=name, cost=total, share=share, members=len(listed))
 
 
-def _server_blocks(counted: Sequence[Counted], by: By) -> int | None:
-    """Return the server's own count, or None if any part of it was lost."""
-    found = [each.database_blocks if by is By.RELATION else each.server_blocks for each in counted]
+def _reads(counted: Sequence[Counted]) -> ServerReads:
+    of_server: dict[int, list[ServerReads]] = {}
+    for each in counted:
+        of_server.setdefault(each.whose, []).append(each.reads)
+    return ServerReads.of_servers(map(ServerReads.total, of_server.values()))
+
+
+def _database_total(counted: Sequence[Counted]) -> int | None:
+    """Return the connected databases' own count, or None if any part of it was lost."""
+    found = [each.database_blocks for each in counted]
     known = [blocks for blocks in found if blocks is not None]
     return sum(known) if known and len(known) == len(found) else None
 

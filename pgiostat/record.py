@@ -14,6 +14,7 @@ from pgiostat.delta import Delta, Quality
 from pgiostat.errors import PgiostatError
 from pgiostat.history.retain import Keep
 from pgiostat.history.writer import Writer
+from pgiostat.ledger import reads_of
 from pgiostat.names import Describe
 from pgiostat.sealing import Sealing
 from pgiostat.trouble import Said, Trouble
@@ -214,7 +215,7 @@ class _Hour:
         self.seconds += delta.seconds or 0.0
         self.rows += len(delta.statements)
         self.qualities[delta.quality] += 1
-        if (blocks := delta.server_blocks) is not None:
+        if (blocks := reads_of(delta).blocks) is not None:
             self.statement_blocks += delta.statement_blocks
             self.server_blocks += blocks
 

@@ -14,9 +14,11 @@ from typer.testing import CliRunner
 from pgiostat import cli
 from pgiostat.counters import TABLES, Column
 from pgiostat.errors import ExitStatus
+from pgiostat.ledger import MEANINGS
 from pgiostat.rank import By
 from pgiostat.render.columns import KEYS, METRICS
 from pgiostat.render.csvform import header
+from pgiostat.render.text import NAMES
 
 DOCS = Path(__file__).parent.parent / "docs"
 MARK = "<!-- made from the code -->"
@@ -78,6 +80,12 @@ def output() -> Iterator[str]:
     yield "|---|---|"
     for metric in METRICS:
         yield f"| {metric.name} | {metric.meaning} |"
+    yield "\n## Ledger\n"
+    yield "Of the server's own count, what statements do not explain:\n"
+    yield "| part | on a screen | meaning |"
+    yield "|---|---|---|"
+    for account, meaning in MEANINGS.items():
+        yield f"| {account.value} | {NAMES[account]} | {meaning} |"
     yield "\n## Header of --by category\n"
     yield f"```text\n{','.join(header(By.CATEGORY))}\n```"
 

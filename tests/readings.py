@@ -29,6 +29,8 @@ WITHOUT_TOPLEVEL = counters.STATEMENTS.reading(
     - {"stats_since", "local_blk_read_time", "temp_blk_read_time", "toplevel"}
 )
 """Extension 1.8, of PostgreSQL 13."""
+IO_IN_BLOCKS = counters.IO.reading({c.name for c in counters.IO.columns} - {"read_bytes"})
+"""PostgreSQL 16 and 17."""
 
 
 class Unsynced(Disk):
@@ -139,7 +141,7 @@ def reading(
         markers=Markers(start_time, False, bgwriter_reset, statements_reset, dealloc),
         statements=statements(records, table),
         databases=rows(counters.DATABASES.reading(), databases, stats_reset=STARTED),
-        io=None if io is None else rows(counters.IO.reading(), io),
+        io=None if io is None else rows(changes.get("io_table", counters.IO.reading()), io),
         relations=rows(counters.RELATIONS.reading(), relations),
         own_queryid=changes.get("own_queryid"),
     )

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgiostat.delta import Basis, Delta, Quality, diff
+from pgiostat.ledger import coverage_of, reads_of
 from pgiostat.rows import Rows
 from tests.readings import (
     MODERN,
@@ -87,7 +88,10 @@ def test_an_entry_reset_on_its_own_counts_since_then_though_it_counted_more() ->
     newer = reading(10, [entry(1, 15, 28, stats_since=at(5))])
     delta = diff(older, newer)
     assert outcome(delta) == [(1, 15, 28, Basis.RESET)]
-    assert (delta.qualities, delta.coverage) == ((Quality.RESET,), None)
+    assert (delta.qualities, coverage_of(delta)) == (
+        (Quality.RESET,),
+        None,
+    )
 
 
 def test_an_entry_evicted_and_back_counts_since_it_came_back() -> None:
@@ -192,7 +196,10 @@ def test_an_immediate_stop_keeps_statements_and_zeroes_the_rest() -> None:
     delta = diff(older, newer)
     assert outcome(delta) == [(1, 2, 10, Basis.PREVIOUS)]
     assert shown(delta.databases.rows, "datid", "blks_read") == [(5, 30)]
-    assert (delta.quality, delta.coverage) == (Quality.RESTART, None)
+    assert (delta.quality, coverage_of(delta)) == (
+        Quality.RESTART,
+        None,
+    )
 
 
 def test_resetting_the_bgwriter_alone_throws_nothing_away() -> None:
@@ -287,7 +294,7 @@ def test_a_statistics_reset_of_one_database_is_told_and_ends_coverage() -> None:
     older = reading(0, databases=[{"datid": 5, "blks_read": 900}])
     newer = reading(9, databases=[{"datid": 5, "blks_read": 20, "stats_reset": at(3)}])
     delta = diff(older, newer)
-    assert (delta.qualities, delta.server_blocks) == ((Quality.RESET,), None)
+    assert (delta.qualities, reads_of(delta).blocks) == ((Quality.RESET,), None)
 
 
 def test_coverage_is_the_share_of_the_servers_reads_in_toplevel_statements() -> None:
@@ -301,7 +308,11 @@ def test_coverage_is_the_share_of_the_servers_reads_in_toplevel_statements() -> 
         databases=[{"datid": 5, "blks_read": 97}, {"datid": 0, "blks_read": 3}],
     )
     delta = diff(older, newer)
-    assert (delta.statement_blocks, delta.server_blocks, delta.coverage) == (95, 100, 0.95)
+    assert (
+        delta.statement_blocks,
+        reads_of(delta).blocks,
+        coverage_of(delta),
+    ) == (95, 100, 0.95)
 
 
 def test_pg_stat_io_is_subtracted_by_backend_type_object_and_context() -> None:
@@ -444,4 +455,4 @@ def test_a_database_that_gets_its_reset_time_late_has_lost_nothing() -> None:
     older = reading(0, databases=[{"datid": 5, "stats_reset": None}])
     newer = reading(9, databases=[{"datid": 5, "blks_read": 20, "stats_reset": at(3)}])
     delta = diff(older, newer)
-    assert (delta.qualities, delta.server_blocks) == ((Quality.OK,), 20)
+    assert (delta.qualities, reads_of(delta).blocks) == ((Quality.OK,), 20)

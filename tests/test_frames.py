@@ -26,7 +26,8 @@ def dtypes(frame: pd.DataFrame) -> dict[str, str]:
 
 
 NUMBERS = {
-    "blocks_read": "Int64", "blocks_read_per_s": "float64", "bytes_read_per_s": "float64",
+    "blocks_read": "Int64", "blocks_read_per_s": "float64", "read_operations_per_s": "float64",
+    "bytes_read_per_s": "float64",
     "read_time_ms": "float64", "rd_await_ms": "float64", "reading_sessions": "float64",
     "blocks_read_per_call": "float64", "calls": "Int64", "calls_per_s": "float64",
     "rows": "Int64", "hit_ratio": "float64", "shared_blks_hit": "Int64",

@@ -38,7 +38,7 @@ KNOWN = Names(
     },
     {5: "app"},
     {10: "api"},
-    {100: (100, "public", "t", "heap"), 101: (100, "public", "t", "idx")},
+    {20100: (20100, "public", "t", "heap"), 20101: (20100, "public", "t", "idx")},
 )
 
 
@@ -50,8 +50,8 @@ def intervals(count: int, seconds: float, **more: Any) -> list[Delta]:
             [{"queryid": q, "calls": n, "shared_blks_read": n * n * q} for q in TEXTS],
             databases=[{"datid": 5, "blks_read": 11 * n * n}, {"datid": 6, "blks_read": n}],
             relations=[
-                {"relid": 100, "blks_read": 6 * n * n, "blks_hit": n},
-                {"relid": 101, "blks_read": 4 * n * n},
+                {"relid": 20100, "blks_read": 6 * n * n, "blks_hit": n},
+                {"relid": 20101, "blks_read": 4 * n * n},
             ],
             **more,
         )

@@ -29,7 +29,7 @@ TEXTS = Names(
     {(10, 5, n): Statement(f"select {n}", f"1:{n}", "version") for n in (1, 2, 3)},
     {5: "app"},
     {10: "api"},
-    {100: (100, "public", "t", "heap")},
+    {20100: (20100, "public", "t", "heap")},
 )
 HOUR = 3600.0
 
@@ -44,7 +44,7 @@ def intervals(count: int, seconds: float, **more: Any) -> list[Delta]:
                 for q in (1, 2, 3)
             ],
             databases=[{"datid": 5, "blks_read": 7 * n * n}],
-            relations=[{"relid": 100, "blks_read": 5 * n * n, "blks_hit": n}],
+            relations=[{"relid": 20100, "blks_read": 5 * n * n, "blks_hit": n}],
             **more,
         )
         for n in range(count + 1)

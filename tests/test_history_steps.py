@@ -72,7 +72,7 @@ def test_steps_add_up_to_the_window(tmp_path: Path, sealed: bool, minutes: int) 
         assert sum(each.cost.calls or 0 for each in of_steps) == row.cost.calls
     assert sum(s.ranking.server_blocks or 0 for s in steps) == ranking.server_blocks
     assert all(
-        step.ranking.unattributed
+        sum(line.blocks for line in step.ranking.lines)
         == (step.ranking.server_blocks or 0) - step.ranking.explained.blocks
         for step in steps
     )

@@ -9,6 +9,7 @@ import pytest
 
 from pgiostat.collector import Collector
 from pgiostat.delta import Basis, Delta, diff
+from pgiostat.ledger import reads_of
 from pgiostat.snapshot import Snapshot
 from tests.conftest import MakeServer
 from tests.workloads import by_text, client, collecting, fill
@@ -74,7 +75,7 @@ def settled(collector: Collector, older: Snapshot, statement_blocks: int) -> Del
     wait = Event().wait
     for _ in range(100):
         delta = diff(older, collector.take())
-        if (delta.server_blocks or 0) >= statement_blocks:
+        if (reads_of(delta).blocks or 0) >= statement_blocks:
             return delta
         wait(0.1)
     pytest.fail("the server's own counters never caught up")
@@ -87,7 +88,7 @@ def quiet(collector: Collector) -> Snapshot:
     for _ in range(50):
         wait(0.7)
         newer = collector.take()
-        if (diff(older, newer).server_blocks or 0) < PER_STATEMENT_SLACK:
+        if (reads_of(diff(older, newer)).blocks or 0) < PER_STATEMENT_SLACK:
             return newer
         older = newer
     pytest.fail("the server never came to rest")
@@ -115,7 +116,7 @@ def test_each_statements_reads_are_exactly_those_that_auto_explain_saw(
         name: row for name in STATEMENTS for text, row in found.items() if f"/* {name} */" in text
     } == {name: (truth.calls[name], truth.blocks[name], Basis.NEW) for name in STATEMENTS}
     # And the whole is the server's own, but for what no statement counts.
-    whole = delta.server_blocks
+    whole = reads_of(delta).blocks
     assert whole is not None
     assert 0 <= whole - delta.statement_blocks <= PER_STATEMENT_SLACK * (len(STATEMENTS) + 2)
     assert delta.statement_blocks > 50_000

@@ -8,6 +8,7 @@ from pgiostat.capabilities import capabilities
 from pgiostat.collector import Collector
 from pgiostat.delta import Basis, Quality, diff
 from pgiostat.errors import PgiostatError
+from pgiostat.ledger import coverage_of, reads_of
 from tests.conftest import MakeServer
 from tests.servers import Server
 from tests.workloads import by_text, client, collecting, fill, run
@@ -58,7 +59,10 @@ def test_after_a_full_reset_counts_begin_anew(make_server: MakeServer) -> None:
         assert by_text(collector, delta, "count(*) FROM t") == {
             "SELECT count(*) FROM t": (7, 0, Basis.RESET)
         }
-        assert (delta.qualities, delta.coverage) == ((Quality.RESET,), None)
+        assert (delta.qualities, coverage_of(delta)) == (
+            (Quality.RESET,),
+            None,
+        )
 
 
 def test_a_statement_reset_on_its_own_counts_since_then(database: str) -> None:
@@ -155,7 +159,7 @@ def test_after_a_restart_entries_are_subtracted_if_kept_and_whole_if_lost(
         found = by_text(collector, delta, statement)
     assert {text: (row[0], row[2]) for text, row in found.items()} == {statement: (3, basis)}
     assert delta.qualities == (Quality.RESTART, Quality.GAP)
-    assert delta.server_blocks is None
+    assert reads_of(delta).blocks is None
 
 
 def test_a_killed_backend_empties_the_statistics_and_is_noticed(make_server: MakeServer) -> None:

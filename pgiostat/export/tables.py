@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from pgiostat import counters
 from pgiostat.counters import Column, Kind
-from pgiostat.history.schema import FACTS, TIMED, columns_of
+from pgiostat.history.schema import FACTS, READS, TIMED, columns_of
+from pgiostat.ledger import MEASURED
 from pgiostat.names import HIDDEN
 from pgiostat.units import Unit
 
@@ -111,16 +112,13 @@ TABLES: tuple[Exported, ...] = (
             *_FIRST,
             Field("quality", "f.qualities", "", "ok, or what is to be known of the interval"),
             Field("statement_blocks", "f.statement_blocks", "blocks", "read by statements"),
-            Field(
-                "server_blocks",
-                "f.server_blocks",
-                "blocks",
-                "read by the whole server; empty if part of that count was lost",
+            *(
+                Field(READS[name], f"f.{READS[name]}", unit.value, meaning)
+                for name, (unit, meaning) in MEASURED.items()
             ),
             Field("statements", "f.statements", "", "entries of pg_stat_statements at its end"),
             Field("appeared", "f.appeared", "", "entries that are new"),
             Field("vanished", "f.vanished", "", "entries that are gone"),
-            Field("dealloc", "f.dealloc", "", "evictions of entries, each of several"),
             Field("unknown", "f.unknown", "", "rows that could not be assigned to an interval"),
             Field("own_ms", "f.own_us", "ms", "what the reading took", "ms"),
             Field("block_size", "f.block_size", "bytes", "bytes of a block"),

@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from pgiostat.cost import FIELDS, statement_amounts
 from pgiostat.delta import Delta, RowDeltas
-from pgiostat.history.schema import FACTS, SCHEMAS, TIMED, columns_of
+from pgiostat.history.schema import FACTS, READS, SCHEMAS, TIMED, columns_of
+from pgiostat.ledger import reads_of
 from pgiostat.names import OWN, Names, StatementKey
 from pgiostat.rows import Array, Rows
 from pgiostat.snapshot import Server
@@ -129,6 +130,7 @@ def _facts(name: str, deltas: RowDeltas, interval: _Interval, delta: Delta) -> p
 
 def _sample(delta: Delta, interval: _Interval) -> pa.Table:
     settings, newer = delta.settings, delta.newer
+    reads = reads_of(delta)
     row = {
         "server_id": interval.server,
         "ts": interval.start,
@@ -137,11 +139,10 @@ def _sample(delta: Delta, interval: _Interval) -> pa.Table:
         "dbid": newer.server.dbid,
         "qualities": ", ".join(quality.value for quality in delta.qualities),
         "statement_blocks": delta.statement_blocks,
-        "server_blocks": delta.server_blocks,
+        **{column: getattr(reads, name) for name, column in READS.items()},
         "statements": len(newer.statements),
         "appeared": delta.appeared,
         "vanished": delta.vanished,
-        "dealloc": delta.dealloc,
         "unknown": delta.unknown,
         "own_us": round(newer.own_seconds * 1_000_000),
         "block_size": settings.block_size,

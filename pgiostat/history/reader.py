@@ -15,7 +15,7 @@ from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.files import Listing
 from pgiostat.history.layout import Layout, check
 from pgiostat.history.recall import recall
-from pgiostat.history.schema import ROLLUP, SCHEMAS
+from pgiostat.history.schema import READS, ROLLUP, SCHEMAS
 from pgiostat.history.seen import Sampled, Seen, counted, together
 from pgiostat.history.windows import HOUR, Watched, Window, whole_hours
 from pgiostat.names import Describe, Names
@@ -171,6 +171,11 @@ class History:
             window,
             [s.server_id for s in servers],
             bucket=self._bucket(step_us),
+            reads=",\n    ".join(
+                f"CAST(SUM(f.{column}) AS BIGINT) AS {name}"
+                for name, column in READS.items()
+                if name != "blocks"
+            ),
         ).to_pylist()
         found: dict[int, dict[int, list[dict[str, Any]]]] = {}
         for row in rows:

@@ -7,10 +7,12 @@ import pyarrow as pa
 
 from pgiostat import counters
 from pgiostat.counters import Column, Kind, Table
+from pgiostat.ledger import MEASURED
 
 __all__ = [
     "FACTS",
     "NAMES",
+    "READS",
     "ROLLUP",
     "SCHEMAS",
     "SORTED_BY",
@@ -62,6 +64,11 @@ def _fact(table: Table, first: Sequence[str] = (), last: Sequence[str] = ()) -> 
     )
 
 
+READS: Final = {
+    name: {"blocks": "server_blocks", "evictions": "dealloc"}.get(name, name) for name in MEASURED
+}
+"""Columns of what the server counted, by the name in ServerReads; the first two are older."""
+
 _SAMPLE = pa.schema(
     [
         *_INTERVAL,
@@ -69,11 +76,10 @@ _SAMPLE = pa.schema(
         pa.field("dbid", pa.int64(), nullable=False),
         pa.field("qualities", pa.string(), nullable=False),
         pa.field("statement_blocks", pa.int64(), nullable=False),
-        pa.field("server_blocks", pa.int64()),
+        *(pa.field(column, pa.int64()) for column in READS.values()),
         pa.field("statements", pa.int64(), nullable=False),
         pa.field("appeared", pa.int64(), nullable=False),
         pa.field("vanished", pa.int64(), nullable=False),
-        pa.field("dealloc", pa.int64()),
         pa.field("unknown", pa.int64(), nullable=False),
         pa.field("own_us", pa.int64(), nullable=False),
         pa.field("block_size", pa.int64(), nullable=False),

@@ -11,10 +11,14 @@ import pyarrow as pa
 
 from pgiostat.cost import FIELDS
 from pgiostat.history.windows import Watched, Window
+from pgiostat.ledger import MEASURED, ServerReads, coverage
 from pgiostat.rank import Counted
 from pgiostat.rows import Counts
 
 __all__ = ["Sampled", "Seen", "counted", "matrix", "together"]
+
+_KNOWN = {"blocks": "known_blocks"}
+"""Where the server's own count was lost, what statements read is all that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +26,15 @@ class Sampled:
     """Intervals of one server, added up: all of a time, or those of one bucket of it.
 
     statement_blocks, server_blocks: of intervals in which the server's own count was whole.
-    known_blocks: that count, and what statements read where it was lost.  evicted, unknown: rows.
+    reads: what the server counted; its blocks are that count, and what statements read where it
+    was lost.  unknown: rows.
     """
 
     samples: int = 0
     seconds: float = 0.0
     statement_blocks: int = 0
     server_blocks: int = 0
-    known_blocks: int = 0
-    evicted: int = 0
+    reads: ServerReads = field(default_factory=lambda: ServerReads(blocks=0))
     unknown: int = 0
     own_seconds: float = 0.0
     block_size: int = 8192
@@ -41,7 +45,7 @@ class Sampled:
     @property
     def coverage(self) -> float | None:
         """What share of the server's reads statements explain, where both were counted."""
-        return self.statement_blocks / self.server_blocks if self.server_blocks else None
+        return coverage(self.statement_blocks, ServerReads(blocks=self.server_blocks))
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Any]]) -> "Sampled":
@@ -59,8 +63,10 @@ class Sampled:
             seconds=total("dur_us") / 1e6,
             statement_blocks=total("statement_blocks"),
             server_blocks=total("server_blocks"),
-            known_blocks=total("known_blocks"),
-            evicted=total("dealloc"),
+            reads=ServerReads.total(
+                ServerReads(**{name: row[_KNOWN.get(name, name)] for name in MEASURED})
+                for row in rows
+            ),
             unknown=total("unknown"),
             own_seconds=total("own_us") / 1e6,
             block_size=max((row["block_size"] for row in rows), default=8192),
@@ -94,11 +100,11 @@ def together(parts: Sequence[Sampled]) -> Sampled:
     added = {
         name: sum(getattr(part, name) for part in parts)
         for name in (
-            "samples", "seconds", "statement_blocks", "server_blocks", "known_blocks", "evicted",
-            "unknown", "own_seconds",
+            "samples", "seconds", "statement_blocks", "server_blocks", "unknown", "own_seconds",
         )
     }  # fmt: skip
-    return replace(parts[-1], **added, qualities=dict(qualities))
+    reads = ServerReads.of_servers(part.reads for part in parts)
+    return replace(parts[-1], **added, reads=reads, qualities=dict(qualities))
 
 
 def matrix(rows: pa.Table) -> Counts:
@@ -121,8 +127,7 @@ def counted(
     found = Counted(
         seconds=sampled.seconds,
         block_size=sampled.block_size,
-        # Where the server's own count was lost, what statements read is all that is known.
-        server_blocks=sampled.known_blocks,
+        reads=sampled.reads,
         server=server.label,
         whose=server.server_id,
     )

@@ -14,6 +14,7 @@ from pgiostat.history.files import Listing
 from pgiostat.history.reader import PLACES, History
 from pgiostat.history.seen import Sampled, Seen, matrix, together
 from pgiostat.history.windows import HOUR, Window
+from pgiostat.ledger import settle
 from pgiostat.names import OTHER, OWN, Names, Statement
 from pgiostat.rank import By, Counted, Ranking, RankRow, group_of
 from pgiostat.rows import Counts
@@ -132,7 +133,7 @@ def by_hour(
             Counted(
                 seconds=sampled.seconds,
                 block_size=sampled.block_size,
-                server_blocks=sampled.known_blocks,
+                reads=sampled.reads,
                 statements=[(0, 0, 0), (0, 0, 1)],
                 statement_amounts=steps.amounts[:, :, number],
                 statement_uncertain=[False, False],
@@ -203,16 +204,12 @@ def _category(ids: tuple[int, int, int | None], names: Mapping[int, Names], serv
 
 def _of_step(ranking: Ranking, sampled: Sampled, amounts: Counts) -> Ranking:
     """Return the ranking of a step: rows and order of the whole window, its own numbers."""
+    none = ReadCost(sampled.seconds, sampled.block_size, per_block=sampled.reads.per_block)
     costs = [
-        ReadCost(
-            sampled.seconds,
-            sampled.block_size,
-            **dict(zip(FIELDS, column, strict=True)),
-        )
-        for column in amounts.T.tolist()
+        replace(none, **dict(zip(FIELDS, column, strict=True))) for column in amounts.T.tolist()
     ]
-    explained = sum(costs, ReadCost(sampled.seconds, sampled.block_size))
-    whole = max(sampled.known_blocks, explained.blocks)
+    explained = sum(costs, none)
+    whole = max(sampled.reads.blocks or 0, explained.blocks)
 
     def told(row: RankRow | None, cost: ReadCost) -> RankRow | None:
         share = cost.blocks / whole if whole else None
@@ -226,6 +223,6 @@ def _of_step(ranking: Ranking, sampled: Sampled, amounts: Counts) -> Ranking:
         rest=told(ranking.rest, costs[-2]),
         own=told(ranking.own, costs[-1]),
         explained=explained,
-        server_blocks=sampled.known_blocks,
-        unattributed=sampled.known_blocks - explained.blocks,
+        server_blocks=sampled.reads.blocks,
+        lines=settle(explained.blocks, sampled.reads),
     )

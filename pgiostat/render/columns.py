@@ -6,7 +6,7 @@ from operator import attrgetter
 
 from pgiostat.cost import ReadCost
 from pgiostat.counters import STATEMENTS
-from pgiostat.rank import By, RankRow
+from pgiostat.rank import By, Ranking, RankRow
 from pgiostat.units import (
     format_bytes,
     format_count,
@@ -14,7 +14,7 @@ from pgiostat.units import (
     format_share,
 )
 
-__all__ = ["KEYS", "METRICS", "Key", "Metric", "printable"]
+__all__ = ["KEYS", "METRICS", "Key", "Metric", "printable", "shown"]
 
 Value = int | float | str | None
 
@@ -23,7 +23,8 @@ Value = int | float | str | None
 class Metric:
     """A number of a ranking's row.
 
-    name: CSV header, its unit in it.  heading: on a screen, empty if not shown there.
+    name: CSV header, its unit in it.  heading: on a screen, empty if not shown there.  called: of
+    what is called.  rare: not all servers tell it; not shown on a screen without a value.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Metric:
     heading: str = ""
     shown: Callable[[float | None], str] = format_count
     called: bool = False
+    rare: bool = False
 
 
 def _counter(name: str, *, called: bool = False) -> Metric:
@@ -47,6 +49,14 @@ METRICS = (
         "the same a second",
         lambda c: c.blocks_per_s,
         "blocks/s",
+    ),
+    Metric(
+        "read_operations_per_s",
+        "read operations a second that these blocks took, by what pg_stat_io counts of operations"
+        " for each block; empty before PostgreSQL 18",
+        lambda c: c.operations_per_s,
+        "reads/s",
+        rare=True,
     ),
     Metric(
         "bytes_read_per_s",
@@ -95,6 +105,17 @@ METRICS = (
     _counter("temp_blks_read"),
     Metric("mean_exec_time_ms", "mean time of a call", lambda c: c.mean_exec_ms, called=True),
 )
+
+
+def shown(ranking: Ranking) -> tuple[Metric, ...]:
+    """Return the metrics that a screen has room for, of what is known of a ranking."""
+    return tuple(
+        metric
+        for metric in METRICS
+        if metric.heading
+        and not (metric.called and ranking.by is By.RELATION)
+        and not (metric.rare and metric.value(ranking.explained) is None)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from io import StringIO
 from typing import TextIO
 
 from pgiostat.delta import Delta
+from pgiostat.ledger import coverage_of
 from pgiostat.rank import By, Ranking, RankRow
 from pgiostat.render.columns import KEYS, METRICS, Value, printable
 
@@ -31,8 +32,8 @@ def timestamp(instant: datetime | None) -> str | None:
 def header(by: By) -> list[str]:
     """Return the names of the columns.
 
-    part tells rows of the ranking from `rest`, `own` (pgiostat itself) and `unattributed`:
-    over an interval blocks_read of all parts adds up to the server's own count.
+    part tells rows of the ranking from `rest`, `own` (pgiostat itself) and the lines of the
+    ledger: over an interval blocks_read of all parts adds up to the server's own count.
     """
     keys = [key.name for key in KEYS[by]]
     interval = [name for name in _INTERVAL if name not in keys]
@@ -61,7 +62,7 @@ def heading_of(delta: Delta, ranking: Ranking) -> dict[str, Value]:
         seconds=ranking.seconds,
         server=delta.newer.server.label,
         quality="+".join(delta.qualities),
-        coverage=delta.coverage,
+        coverage=coverage_of(delta),
     )
 
 
@@ -78,16 +79,15 @@ def records(interval: Mapping[str, Value], ranking: Ranking) -> Iterator[dict[st
     for part, extra in (("rest", ranking.rest), ("own", ranking.own)):
         if extra is not None:
             yield record(part, None, extra)
-    if ranking.unattributed is not None:
-        name = KEYS[ranking.by][0].name
-        nothing = dict.fromkeys(header(ranking.by))
+    name = KEYS[ranking.by][0].name if ranking.by is not By.STATEMENT else "query"
+    for line in ranking.lines:
         yield {
-            **nothing,
+            **dict.fromkeys(header(ranking.by)),
             **interval,
-            "part": "unattributed",
-            name if ranking.by is not By.STATEMENT else "query": "unattributed",
-            "share": ranking.share(ranking.unattributed),
-            "blocks_read": ranking.unattributed,
+            "part": line.account.value,
+            name: line.account.value,
+            "share": ranking.share(line.blocks),
+            "blocks_read": line.blocks,
         }
 
 

@@ -1,15 +1,24 @@
 """Rankings as JSON: one object a line for each interval."""
 
 import json
-from typing import TextIO
+from typing import Any, TextIO
 
 from pgiostat.capabilities import capabilities
 from pgiostat.delta import Delta
+from pgiostat.ledger import coverage_of
 from pgiostat.notices import Notice
 from pgiostat.rank import Ranking
 from pgiostat.render.csvform import heading_of, records, timestamp
 
-__all__ = ["JsonWriter"]
+__all__ = ["JsonWriter", "ledger"]
+
+
+def ledger(ranking: Ranking) -> list[dict[str, Any]]:
+    """Return who read what no statement explains."""
+    return [
+        {"account": str(line.account), "blocks_read": line.blocks, "causes": list(line.causes)}
+        for line in ranking.lines
+    ]
 
 
 class JsonWriter:
@@ -33,12 +42,13 @@ class JsonWriter:
                 "in_recovery": delta.newer.markers.in_recovery,
             },
             "qualities": [str(quality) for quality in delta.qualities],
-            "coverage": delta.coverage,
+            "coverage": coverage_of(delta),
             "by": str(ranking.by),
             "sort": str(ranking.sort),
             "server_blocks_read": ranking.server_blocks,
             "statement_blocks_read": ranking.explained.blocks,
             "unattributed_blocks_read": ranking.unattributed,
+            "ledger": ledger(ranking),
             "missing": {
                 capability.name: capability.missing
                 for capability in capabilities(delta.newer)

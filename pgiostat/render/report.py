@@ -1,7 +1,7 @@
 """A window of a history for people and programs: text, Markdown, CSV, JSON."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC
 from typing import Any
 
@@ -10,10 +10,12 @@ from rich.text import Text
 
 from pgiostat.history.seen import Seen
 from pgiostat.rank import Ranking, RankRow
-from pgiostat.render.columns import KEYS, METRICS, Metric, Value, printable
+from pgiostat.render.columns import KEYS, Metric, Value, printable
+from pgiostat.render.columns import shown as metrics_shown
 from pgiostat.render.csvform import heading, records
-from pgiostat.render.text import summary, table
-from pgiostat.units import format_count, format_duration, format_share
+from pgiostat.render.jsonform import ledger
+from pgiostat.render.text import NAMES, summary, table
+from pgiostat.units import format_count, format_duration, format_share, per_second
 
 __all__ = [
     "as_csv_heading",
@@ -44,8 +46,9 @@ def remarks(seen: Seen) -> Iterator[str]:
         count = sampled.qualities.get(quality, 0)
         if count:
             yield f"{format_count(count)} of {format_count(sampled.samples)} intervals: {meaning}"
-    if sampled.evicted:
-        yield f"entries were evicted {format_count(sampled.evicted)} times, several at each"
+    if sampled.reads.evictions:
+        times = format_count(sampled.reads.evictions)
+        yield f"entries were evicted {times} times, several at each"
     if sampled.unknown:
         yield f"{format_count(sampled.unknown)} rows could not be assigned to an interval"
     missing = seen.window.seconds * len(seen.counted) - sampled.seconds
@@ -110,6 +113,7 @@ def as_json(seen: Seen, ranking: Ranking) -> str:
         "server_blocks_read": ranking.server_blocks,
         "statement_blocks_read": ranking.explained.blocks,
         "unattributed_blocks_read": ranking.unattributed,
+        "ledger": ledger(ranking),
         "rows": rows,
     }
     return json.dumps(whole, ensure_ascii=False)
@@ -122,7 +126,7 @@ def as_markdown(seen: Seen, ranking: Ranking) -> str:
 
 def _markdown(seen: Seen, ranking: Ranking) -> Iterator[str]:
     window = seen.window
-    shown = [metric for metric in METRICS if metric.heading]
+    shown = metrics_shown(ranking)
     keys = KEYS[ranking.by]
     since, until = (moment.astimezone(UTC) for moment in (window.since, window.until))
     sampled = seen.sampled
@@ -133,7 +137,8 @@ def _markdown(seen: Seen, ranking: Ranking) -> Iterator[str]:
     yield ""
     for line in remarks(seen):
         yield f"- {line}"
-    yield ""
+    if any(True for _ in remarks(seen)):
+        yield ""
     names = [*(key.name for key in keys), "share", *(metric.heading for metric in shown)]
     yield f"| {' | '.join(names)} |"
     yield f"|{'---|' * len(keys)}{'---:|' * (len(shown) + 1)}"
@@ -144,11 +149,14 @@ def _markdown(seen: Seen, ranking: Ranking) -> Iterator[str]:
             cells[0] = row.name
         yield f"| {' | '.join([*cells, format_share(row.share), *_numbers(row, shown)])} |"
     blanks = [""] * (len(keys) - 1)
-    rest = [format_share(ranking.share(ranking.unattributed)), *[""] * len(shown)]
-    yield f"| {' | '.join(['unattributed', *blanks, *rest])} |"
+    whole = (("server", ranking.server_blocks),)
+    for name, blocks in (*((NAMES[line.account], line.blocks) for line in ranking.lines), *whole):
+        rate = format_count(None if blocks is None else per_second(blocks, ranking.seconds))
+        rest = [format_share(ranking.share(blocks)), rate, *[""] * (len(shown) - 1)]
+        yield f"| {' | '.join([name, *blanks, *rest])} |"
 
 
-def _numbers(row: RankRow, shown: list[Metric]) -> list[str]:
+def _numbers(row: RankRow, shown: Sequence[Metric]) -> list[str]:
     return [metric.shown(metric.value(row.cost)) for metric in shown]
 
 

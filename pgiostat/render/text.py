@@ -10,9 +10,11 @@ from rich.text import Text
 
 from pgiostat.delta import Delta, Quality
 from pgiostat.errors import PgiostatError
+from pgiostat.ledger import Account
 from pgiostat.notices import Notice
 from pgiostat.rank import By, Ranking, RankRow
-from pgiostat.render.columns import METRICS, Metric, printable
+from pgiostat.render.columns import Metric, printable
+from pgiostat.render.columns import shown as metrics_shown
 from pgiostat.units import (
     format_bytes,
     format_count,
@@ -21,7 +23,7 @@ from pgiostat.units import (
     per_second,
 )
 
-__all__ = ["failure", "headline", "interval", "said", "table"]
+__all__ = ["NAMES", "failure", "headline", "interval", "said", "table"]
 
 BAR_WIDTH = 10
 NARROW = 70
@@ -33,6 +35,15 @@ LEAST_NAME = 17
 LONGEST_NAME = 44
 QUERY_SHARE = 0.4
 _WORDED = (By.STATEMENT, By.FINGERPRINT)
+NAMES = {
+    Account.AUTOVACUUM: "autovacuum",
+    Account.WALSENDER: "walsender",
+    Account.PROCESSES: "other processes",
+    Account.CATALOGS: "catalogs",
+    Account.UNCOUNTED: "not counted",
+    Account.UNATTRIBUTED: "unattributed",
+}
+"""What a line of the ledger is called on a screen."""
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _COLOURS = {"version": "red", "manifest": "yellow", "upload": "green", "download": "blue"}
 
@@ -112,8 +123,8 @@ class _Layout:
     name_width: int
 
     @classmethod
-    def fitting(cls, by: By, width: int) -> "_Layout":
-        metrics = [m for m in METRICS if m.heading and not (m.called and by is By.RELATION)]
+    def fitting(cls, ranking: Ranking, width: int) -> "_Layout":
+        by, metrics = ranking.by, metrics_shown(ranking)
         named = LEAST_NAME
         if by in _WORDED:
             named = max(LEAST_NAME, int(QUERY_SHARE * width)) + CATEGORY_WIDTH
@@ -176,14 +187,17 @@ class _Layout:
 
 def table(ranking: Ranking, *, width: int) -> Table:
     """Return the ranking with all its parts, and the server's own count below them."""
-    layout = _Layout.fitting(ranking.by, width)
+    layout = _Layout.fitting(ranking, width)
     grid = layout.grid()
     for row in ranking.rows:
         grid.add_row(*layout.cells(row))
     for extra in (ranking.rest, ranking.own):
         if extra is not None:
             grid.add_row(*layout.cells(extra), style="dim")
-    grid.add_row(*layout.plain(ranking, "unattributed", ranking.unattributed), style="dim")
+    for line in ranking.lines:
+        grid.add_row(*layout.plain(ranking, NAMES[line.account], line.blocks), style="dim")
+    if not ranking.lines:
+        grid.add_row(*layout.plain(ranking, NAMES[Account.UNATTRIBUTED], None), style="dim")
     whole = "database" if ranking.by is By.RELATION else "server"
     grid.add_row(*layout.plain(ranking, whole, ranking.server_blocks), style="dim")
     return grid

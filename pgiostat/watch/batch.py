@@ -14,6 +14,7 @@ from rich.live import Live
 
 from pgiostat.collect import Sampler, Tick
 from pgiostat.delta import Delta
+from pgiostat.ledger import reads_of
 from pgiostat.names import Describe
 from pgiostat.notices import Notice, notices
 from pgiostat.rank import By, Ranking, Sort, rank
@@ -77,7 +78,7 @@ class Watch:
             self._seconds += delta.seconds
             if self.keep:
                 self.deltas.append(delta)
-            if (blocks := delta.server_blocks) is not None:
+            if (blocks := reads_of(delta).blocks) is not None:
                 self._statement_blocks += delta.statement_blocks
                 self._server_blocks += blocks
         return self.rank([delta])

@@ -9,7 +9,7 @@ SELECT
         AS statement_blocks,
     CAST(SUM(COALESCE(f.server_blocks, 0)) AS BIGINT) AS server_blocks,
     CAST(SUM(COALESCE(f.server_blocks, f.statement_blocks)) AS BIGINT) AS known_blocks,
-    CAST(SUM(COALESCE(f.dealloc, 0)) AS BIGINT) AS dealloc,
+    {reads},
     CAST(SUM(f.unknown) AS BIGINT) AS unknown,
     CAST(SUM(f.own_us) AS BIGINT) AS own_us,
     MAX(f.block_size) AS block_size,

@@ -1,0 +1,163 @@
+"""The ledger: who read what no statement explains, exactly as much as the server counted."""
+
+from dataclasses import fields
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pgiostat import counters
+from pgiostat.delta import Delta, diff
+from pgiostat.ledger import (
+    MEANINGS,
+    MEASURED,
+    Account,
+    Line,
+    PerBlock,
+    ServerReads,
+    coverage_of,
+    reads_of,
+    settle,
+)
+from pgiostat.snapshot import Snapshot
+from tests.readings import IO_IN_BLOCKS, at, reading, settings
+
+COUNTS = st.one_of(st.none(), st.integers(0, 10**12))
+Record = dict[str, Any]
+READS = st.builds(ServerReads, **dict.fromkeys(MEASURED, COUNTS))
+
+
+@given(st.integers(0, 10**12), READS)
+def test_the_lines_add_up_to_what_statements_leave(explained: int, reads: ServerReads) -> None:
+    lines = settle(explained, reads)
+    if reads.blocks is None:
+        assert lines == ()
+        return
+    assert explained + sum(line.blocks for line in lines) == reads.blocks
+    assert [line.account for line in lines] == sorted(
+        {line.account for line in lines}, key=list(Account).index
+    )
+    assert lines[-1].account is Account.UNATTRIBUTED
+    assert all(line.blocks > 0 for line in lines[:-1])
+    assert all(bool(line.causes) == (line.account is Account.UNCOUNTED) for line in lines)
+
+
+def test_catalogs_take_what_is_left_at_most() -> None:
+    reads = ServerReads(blocks=100, autovacuum_blocks=30, walsender_blocks=0, catalog_blocks=25)
+    assert settle(50, reads) == (
+        Line(Account.AUTOVACUUM, 30),
+        Line(Account.CATALOGS, 20),
+        Line(Account.UNATTRIBUTED, 0),
+    )
+    assert settle(80, reads) == (Line(Account.AUTOVACUUM, 30), Line(Account.UNATTRIBUTED, -10))
+
+
+def test_what_was_not_counted_has_a_cause() -> None:
+    reads = ServerReads(blocks=100, catalog_blocks=10, rollbacks=2, evictions=0)
+    assert settle(40, reads) == (
+        Line(Account.CATALOGS, 10),
+        Line(Account.UNCOUNTED, 50, ("failed or cancelled",)),
+        Line(Account.UNATTRIBUTED, 0),
+    )
+    without = ServerReads(blocks=100, catalog_blocks=10, rollbacks=0, evictions=None)
+    assert settle(40, without) == (Line(Account.CATALOGS, 10), Line(Account.UNATTRIBUTED, 50))
+
+
+def test_all_accounts_and_counts_are_explained() -> None:
+    assert list(MEANINGS) == list(Account)
+    assert list(MEASURED) == [field.name for field in fields(ServerReads)]
+
+
+def io(kind: str, what: str, context: str, blocks: int, reads: int) -> Record:
+    """Return what a kind of process reads each time, in blocks and operations."""
+    return {"backend_type": kind, "object": what, "context": context,
+            "reads": reads, "read_bytes": blocks * 8192}  # fmt: skip
+
+
+EACH_TIME = (
+    io("client backend", "relation", "normal", 20, 20),
+    io("client backend", "relation", "bulkread", 32, 4),
+    io("client backend", "temp relation", "normal", 6, 3),
+    io("background worker", "relation", "bulkread", 16, 1),
+    io("autovacuum worker", "relation", "vacuum", 11, 2),
+    io("walsender", "relation", "normal", 2, 2),
+    io("walsender", "wal", "normal", 1000, 10),
+    io("checkpointer", "relation", "normal", 1, 1),
+)
+
+
+def after(n: int, version: int, *, io_lost: bool, **of_settings: str) -> Snapshot:
+    """Return a reading after all was done n times: 40 blocks of statements, and what else reads."""
+    counted = [
+        {**row, "reads": row["reads"] * n, "read_bytes": row["read_bytes"] * n}
+        if version >= 18
+        else {**row, "reads": row["read_bytes"] * n // 8192, "op_bytes": 8192}
+        for row in EACH_TIME
+    ]
+    if io_lost and n == 2:
+        counted = [{**row, "reads": 0, "read_bytes": 0, "stats_reset": at(5)} for row in counted]
+    return reading(
+        10.0 * n,
+        [{"queryid": 1, "calls": n, "shared_blks_read": 34 * n, "local_blks_read": 6 * n}],
+        databases=[{"datid": 5, "blks_read": 90 * n, "xact_rollback": 3 * n}],
+        relations=[{"relid": 1259, "blks_read": 5 * n}, {"relid": 16384, "blks_read": 60 * n}],
+        io=counted if version >= 16 else None,
+        io_table=counters.IO.reading() if version >= 18 else IO_IN_BLOCKS,
+        settings=settings(**of_settings),
+        dealloc=n - 1,
+    )
+
+
+def interval(version: int = 18, *, io_lost: bool = False, **of_settings: str) -> Delta:
+    """Return an interval in which all was done once."""
+    older, newer = (after(n, version, io_lost=io_lost, **of_settings) for n in (1, 2))
+    return diff(older, newer)
+
+
+def test_each_kind_of_process_has_its_reads_and_clients_their_operations() -> None:
+    reads = reads_of(interval())
+    assert reads == ServerReads(
+        blocks=20 + 32 + 6 + 16 + 11 + 2 + 1,
+        autovacuum_blocks=11,
+        walsender_blocks=2,
+        process_blocks=1,
+        catalog_blocks=5,
+        rollbacks=3,
+        evictions=1,
+        utility_untracked=0,
+        operations=25,
+        operation_blocks=68,
+        local_operations=3,
+        local_operation_blocks=6,
+    )
+    assert reads.per_block == PerBlock(25 / 68, 3 / 6)
+    assert coverage_of(interval()) == 40 / 88
+
+
+def test_sixteen_and_seventeen_count_blocks_and_no_operations() -> None:
+    reads = reads_of(interval(17))
+    assert (reads.blocks, reads.autovacuum_blocks, reads.operations) == (88, 11, None)
+    assert reads.per_block == PerBlock()
+
+
+def test_before_sixteen_databases_tell_the_whole_and_nobody_the_processes() -> None:
+    reads = reads_of(interval(15, pg_stat_statements__track_utility="off"))
+    assert reads == ServerReads(
+        blocks=90, catalog_blocks=5, rollbacks=3, evictions=1, utility_untracked=1
+    )
+
+
+def test_where_pg_stat_io_alone_was_reset_databases_tell_the_whole() -> None:
+    reads = reads_of(interval(io_lost=True))
+    assert (reads.blocks, reads.autovacuum_blocks, reads.operations) == (90, None, None)
+
+
+def test_times_and_servers_add_up() -> None:
+    known = ServerReads(blocks=10, autovacuum_blocks=2, operations=3, operation_blocks=6)
+    partly = ServerReads(blocks=5, catalog_blocks=1)
+    both = ServerReads(blocks=15, autovacuum_blocks=2, catalog_blocks=1)
+    counted = ServerReads(15, 2, catalog_blocks=1, operations=3, operation_blocks=6)
+    assert ServerReads.total([known, partly]) == counted
+    assert ServerReads.of_servers([known, partly]) == both
+    assert ServerReads.total([known, ServerReads()]).blocks is None
+    assert ServerReads.total([]) == ServerReads()
