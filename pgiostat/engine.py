@@ -79,7 +79,7 @@ class DuckDB:
         Raises PgiostatError history-unreadable for a damaged file, and history-changed if one
         went while it was read: then list the files anew.
         """
-        with _said():
+        with self._said(sources):
             result = self._connection.execute(self._told(sql, sources))
             with warnings.catch_warnings():
                 # A relation would copy no rows, and look into each file once more.
@@ -88,7 +88,7 @@ class DuckDB:
 
     def stream(self, sql: str, sources: Mapping[str, Source]) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a query that orders them; raises as query does."""
-        with _said():
+        with self._said(sources):
             relation = self._connection.sql(self._told(sql, sources))
             yield from relation.to_arrow_reader(BATCH_ROWS)
 
@@ -113,6 +113,35 @@ class DuckDB:
             " union_by_name = true, hive_partitioning = false)"
         )
 
+    @contextmanager
+    def _said(self, sources: Mapping[str, Source]) -> Iterator[None]:
+        """Say in our words which file cannot be read."""
+        try:
+            yield
+        except _OURS:
+            raise
+        except duckdb.Error as error:
+            found = _NAMED.search(str(error))
+            path = Path(found[1]) if found else self._culprit(sources)
+            raise UnreadableError(path, str(error).splitlines()[0]) from None
+
+    def _culprit(self, sources: Mapping[str, Source]) -> Path | None:
+        """Return the first file that cannot be read to its end: not every error names one."""
+        for source in sources.values():
+            if isinstance(source, pa.Table):
+                continue
+            for path in source[0]:
+                whole = f"SELECT bit_xor(hash(f)) FROM read_parquet('{_quoted(path)}') AS f"  # noqa: S608
+                try:
+                    self._connection.execute(whole).fetchall()
+                except duckdb.Error:
+                    return path
+        return None
+
+
+_OURS = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException,
+         duckdb.InterruptException)  # fmt: skip
+"""What no file is to blame for."""
 
 _SQL_TYPES = {
     pa.int64(): "BIGINT",
@@ -121,15 +150,6 @@ _SQL_TYPES = {
     pa.string(): "VARCHAR",
     pa.timestamp("us", tz="UTC"): "TIMESTAMPTZ",
 }
-
-
-@contextmanager
-def _said() -> Iterator[None]:
-    """Say in our words which file cannot be read."""
-    try:
-        yield
-    except (duckdb.IOException, duckdb.InvalidInputException) as error:
-        raise unreadable(error) from None
 
 
 def _quoted(path: Path) -> str:
@@ -155,9 +175,3 @@ class UnreadableError(PgiostatError):
                 hint="--skip-bad leaves it out, and says so.",
                 slug="history-unreadable",
             )
-
-
-def unreadable(error: Exception) -> UnreadableError:
-    """Return an engine's error about a file as one of ours."""
-    found = _NAMED.search(str(error))
-    return UnreadableError(Path(found[1]) if found else None, str(error).splitlines()[0])

@@ -166,7 +166,7 @@ class Frames:
         names = self._known()
         parts = [(each, names.get(whose, Names())) for whose, each in seen.counted.items()]
         ranking = rank_counted(parts)
-        step = _step(seen.window, every)
+        step = _step(seen, every)
         rows: list[dict[str, Any]] = []
         for each in series(self.history, seen, names, ranking, step):
             told = {"step": each.since, "seconds": each.sampled.seconds,
@@ -188,7 +188,7 @@ class Frames:
         """
         seen = self._seen(label, since, until, last)
         names = self._known()
-        step = _step(seen.window, every)
+        step = _step(seen, every)
         groups, told, count = {}, [], 0
         for server, counted in seen.counted.items():
             groups[server] = range(count, count + len(counted.statements))
@@ -322,10 +322,11 @@ def _records(ranking: Ranking) -> list[dict[str, Any]]:
     ]
 
 
-def _step(span: Window, every: str | None) -> timedelta:
+def _step(seen: Seen, every: str | None) -> timedelta:
     if every is not None:
         return timedelta(seconds=max(duration(every), 1.0))
-    wished = span.seconds / WISHED_STEPS
+    interval = seen.sampled.seconds / seen.sampled.samples
+    wished = max(seen.window.seconds / WISHED_STEPS, interval * 0.99)
     return timedelta(seconds=next((nice for nice in _NICE if nice >= wished), _NICE[-1]))
 
 

@@ -106,7 +106,7 @@ _BY_OPERATION = "empty before PostgreSQL 18"
 MEASURED: Mapping[str, tuple[Unit, str]] = {
     "blocks": (
         Unit.BLOCKS,
-        "read by the server, by pg_stat_io or by pg_stat_database before 16; empty if part was lost",
+        "read by the server, by pg_stat_io or pg_stat_database before 16; empty if part was lost",
     ),
     "autovacuum_blocks": (Unit.BLOCKS, f"of them by autovacuum; {_BY_IO}"),
     "walsender_blocks": (Unit.BLOCKS, f"of them by walsenders; {_BY_IO}"),

@@ -69,7 +69,8 @@ class RankRow:
     """One place of a ranking.
 
     key: what tells it from the others.  share: of the whole, None if nothing was read.
-    text: normalized statement, if it is one.  uncertain: part of the numbers was counted since a
+    text: normalized statement, if it is one.  server: its label, where several are ranked and the
+    row is of one.  uncertain: part of the numbers was counted since a
     reset or is a lower bound.
     """
 
@@ -81,6 +82,7 @@ class RankRow:
     text: str = ""
     queryid: int | None = None
     fingerprint: str = ""
+    server: str = ""
     database: str = ""
     user: str = ""
     parts: tuple[tuple[str, int], ...] = ()
@@ -223,6 +225,7 @@ class _Place:
     text: str = ""
     queryid: int | None = None
     fingerprint: str = ""
+    server: str = ""
     database: str = ""
     user: str = ""
     members: set[Hashable] = field(default_factory=set)
@@ -324,6 +327,7 @@ def rank_counted(
             text=place.text,
             queryid=place.queryid,
             fingerprint=place.fingerprint,
+            server=place.server,
             database=place.database,
             user=place.user,
             parts=tuple(sorted(place.parts.items())),
@@ -343,6 +347,8 @@ def rank_counted(
         # Of few categories each is news, and that it read nothing too.
         active = [key for key in ordered if by is By.CATEGORY or measure(costs[key])]
         kept, cut = active[:top], [key for key in ordered if key not in set(active[:top])]
+    if by is By.HOUR:
+        kept = sorted(kept)
     own_keys = [key for key in groups.places if groups.places[key].own]
     return Ranking(
         by=by,
@@ -370,12 +376,15 @@ def _seconds(counted: Sequence[Counted]) -> float:
 
 
 def _lasted(counted: Sequence[Counted], by: By) -> dict[str, float]:
-    """Return the length of each part of the time, where that is what is ranked."""
-    if by not in {By.SERVER, By.HOUR}:
+    """Return the length of each part of the time, where that is what is ranked.
+
+    Servers share the time of the one that was watched longest: only so their rates add up.
+    """
+    if by is not By.HOUR:
         return {}
     parts: dict[str, list[Counted]] = {}
     for each in counted:
-        parts.setdefault(each.server if by is By.SERVER else _hour(each), []).append(each)
+        parts.setdefault(_hour(each), []).append(each)
     return {key: _seconds(part) for key, part in parts.items()}
 
 
@@ -458,11 +467,12 @@ def _statement_place(
         return ("", OWN), _Place(name=OWN, category=OWN, own=True)
     if by is By.CATEGORY:
         return (category,), _Place(name=category, category=category)
-    database, user = where + names.database(dbid), where + names.role(userid)
+    database, user, server = names.database(dbid), names.role(userid), where.removesuffix("/")
     if by is By.DATABASE:
-        return (f"{where}{dbid}",), _Place(name=database, database=database)
+        place = _Place(name=where + database, server=server, database=database)
+        return (f"{where}{dbid}",), place
     if by is By.USER:
-        return (f"{where}{userid}",), _Place(name=user, user=user)
+        return (f"{where}{userid}",), _Place(name=where + user, user=user, server=server)
     text, fingerprint = (known.text, known.fingerprint) if known else ("", "")
     place = _Place(
         name=text or f"(no text: queryid {queryid})",
@@ -474,7 +484,7 @@ def _statement_place(
         place.name = f"(statements of {user}, hidden: no privilege)"
     if by is By.FINGERPRINT and not hidden:
         return (fingerprint or f"queryid {queryid}",), place
-    place.queryid, place.database, place.user = queryid, database, user
+    place.queryid, place.server, place.database, place.user = queryid, server, database, user
     return (HIDDEN if hidden else str(queryid), f"{where}{dbid}", str(userid)), place
 
 

@@ -21,6 +21,7 @@ from pgiostat.render.report import _QUALITIES
 from pgiostat.times import duration, instant
 from tests.readings import at, reading
 from tests.test_cli import pgiostat
+from tests.test_history_reader import intervals, write
 from tests.workloads import client, fill, run
 
 KNOWN = Names(
@@ -99,6 +100,7 @@ def test_forms_of_a_report_say_the_same(tmp_path: Path) -> None:
         "| 1:aaaaaaaaaaaaaaaa",
         "| 1:bbbbbbbbbbbbbbbb",
         "| unattributed",
+        "| server",
     ]
 
 
@@ -211,3 +213,15 @@ def test_what_was_evicted_reset_and_missed_is_said(tmp_path: Path) -> None:
         "entries were evicted 7 times, several at each",
         "nothing was collected for 1 h 29 min of the window",
     ]
+
+
+def test_a_time_after_the_last_sample_holds_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    write(root, intervals(3, 600))
+    ended = report(root, "--since", "-1s")
+    assert (ended.returncode, ended.stdout) == (3, "")
+    lines = ended.stderr.splitlines()
+    assert lines[0].startswith("pgiostat: error: there is nothing between ")
+    assert lines[1] == (
+        "HINT:  The history goes from 2026-11-23 10:00:00 to 2026-11-23 10:30:00 UTC."
+    )

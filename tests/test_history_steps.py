@@ -18,6 +18,7 @@ from pgiostat.history.windows import Window
 from pgiostat.history.writer import Writer
 from pgiostat.names import OWN, Names
 from pgiostat.rank import By, Ranking, rank_counted
+from pgiostat.render.report import remarks
 from tests.readings import at, reading, server
 from tests.test_history_reader import KNOWN, MINUTE, intervals, write
 
@@ -128,20 +129,24 @@ def test_hours_are_ranked_with_the_seconds_of_each(tmp_path: Path) -> None:
     history, seen = two_servers(tmp_path)
     ranking = rank_counted(by_hour(history, seen, names(seen)), by=By.HOUR)
     assert [(row.name, row.cost.seconds, row.cost.blocks) for row in ranking.rows] == [
-        ("2026-11-23T11:00:00Z", 3600.0, 6 * (144 - 36)),
         ("2026-11-23T10:00:00Z", 3600.0, 2 * 6 * 36),
+        ("2026-11-23T11:00:00Z", 3600.0, 6 * (144 - 36)),
     ]
     assert ranking.own is not None
     assert ranking.own.cost.blocks == 4 * (144 + 36)
     assert ranking.seconds == 2 * HOUR
 
 
-def test_servers_are_ranked_with_the_seconds_of_each(tmp_path: Path) -> None:
+def test_servers_share_the_time_of_the_longest_so_that_rates_add_up(tmp_path: Path) -> None:
     _, seen = two_servers(tmp_path)
     ranking = ranked(seen, By.SERVER)
     assert [(row.name, row.cost.seconds, row.cost.blocks) for row in ranking.rows] == [
         ("prod", 2 * HOUR, 6 * 144),
-        ("perf", HOUR, 6 * 36),
+        ("perf", 2 * HOUR, 6 * 36),
+    ]
+    assert list(remarks(seen)) == [
+        "perf was watched for 1 h 0 min of 2 h 0 min: its rates are means over all of it",
+        "nothing was collected for 1 h 0 min of the window",
     ]
     assert ranking.server_blocks == 11 * 144 + 12 + 11 * 36 + 6
 
@@ -203,8 +208,10 @@ def test_a_bad_file_is_left_out_when_asked_for_and_named(tmp_path: Path) -> None
     assert raised.value.hint == "--skip-bad leaves it out, and says so."
     seen = History.open(root, skip_bad=True).seen(window)
     assert seen.left_out == (bad,)
+    # The interval is left out as a whole: seconds without a count would be as wrong.
     assert ranked(seen).explained.blocks == 10 * (36 - 5)
-    assert seen.sampled.samples == 6
+    assert (seen.sampled.samples, seen.sampled.seconds) == (5, 5 * 10 * MINUTE)
+    assert seen.sampled.statement_blocks == 10 * (36 - 5)
 
 
 def test_a_file_that_went_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,3 +251,40 @@ def test_our_own_statements_are_a_row_of_their_own(tmp_path: Path) -> None:
         own = ranked(seen, by).own
         assert own is not None
         assert (own.name, own.cost.blocks) == (OWN, 16)
+
+
+def damaged(path: Path) -> Path:
+    """Overwrite the middle of a file: its beginning and end are as they should be."""
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[4:middle] = bytes(255 - byte for byte in content[4:middle])
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("table", ["stmt", "sample"])
+def test_a_file_damaged_within_is_named_and_left_out_with_its_intervals(
+    tmp_path: Path, table: str
+) -> None:
+    root = tmp_path / "history"
+    write(root, intervals(6, 10 * MINUTE))
+    bad = damaged(Layout(root).sample("prod", 3) / f"{table}.parquet")
+    window = Window(at(0), at(HOUR))
+    with pytest.raises(PgiostatError) as raised:
+        History.open(root).seen(window)
+    assert raised.value.slug == "history-unreadable"
+    assert raised.value.message == f'could not read "{bad}" of the history'
+    history = History.open(root, skip_bad=True)
+    seen = history.seen(window)
+    assert seen.left_out == (bad,)
+    assert (seen.sampled.samples, ranked(seen).explained.blocks) == (5, 10 * (36 - 5))
+    steps = series(history, seen, names(seen), ranked(seen), timedelta(minutes=10))
+    assert [step.sampled.samples for step in steps] == [1] * 5
+
+
+def test_steps_shorter_than_intervals_are_refused(tmp_path: Path) -> None:
+    history, seen = opened(tmp_path, 4)
+    with pytest.raises(PgiostatError) as raised:
+        series(history, seen, names(seen), ranked(seen), timedelta(minutes=1))
+    assert raised.value.slug == "step-too-short"
+    assert raised.value.message.endswith("the intervals of this time: 10 min 0 s")

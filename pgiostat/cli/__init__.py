@@ -220,6 +220,10 @@ def main() -> NoReturn:
 
 
 def _unwritable(error: OSError) -> PgiostatError:
+    if error.filename is not None:  # no stream, but a file that nobody expected to be in the way
+        return PgiostatError(
+            f'could not use "{error.filename}": {error.strerror or error}', slug="file-unusable"
+        )
     return PgiostatError(
         f"could not write the output: {error.strerror or error}", slug="output-unwritable"
     )

@@ -63,20 +63,25 @@ def report(
         beside.submit(import_module, "pgiostat.render.report")
         window = _window(opened, label, since, until, last)
         told = beside.submit(opened.names, describe)
-        seen = opened.seen(window, ranked)
-        names = told.result()
-        parts = [(counted, names.get(whose, Names())) for whose, counted in seen.counted.items()]
-        if ranked is By.HOUR:
-            from pgiostat.history.steps import by_hour
-
-            parts = by_hour(opened, seen, names)
         in_full = form in {Form.CSV, Form.JSON}
         shown = top if top is not None or in_full else options.TOP_ON_SCREEN
-        ranking = rank_counted(parts, by=ranked, sort=sorting, top=shown)
-        if step is not None:
+
+        def asked() -> "tuple[Seen, Ranking, list[Step]]":
+            seen = opened.seen(window, ranked)
+            names = told.result()
+            parts = [(part, names.get(whose, Names())) for whose, part in seen.counted.items()]
+            if ranked is By.HOUR:
+                from pgiostat.history.steps import by_hour
+
+                parts = by_hour(opened, seen, names)
+            ranking = rank_counted(parts, by=ranked, sort=sorting, top=shown)
+            if step is None:
+                return seen, ranking, []
             from pgiostat.history.steps import series as series_of
 
-            cut = series_of(opened, seen, names, ranking, step)
+            return seen, ranking, series_of(opened, seen, names, ranking, step)
+
+        seen, ranking, cut = opened.steady(asked)
     if step is None:
         _print(seen, ranking, form)
     else:

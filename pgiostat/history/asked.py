@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.history.reader import History
+from pgiostat.history.reader import History, nothing_between
 from pgiostat.history.windows import Window
 from pgiostat.times import duration, instant
 
@@ -34,7 +34,7 @@ def window(
 ) -> Window:
     """Return the window asked for; of a whole history or label its own span.
 
-    Raises PgiostatError option-invalid, time-invalid, label-unknown, history-empty.
+    Raises PgiostatError option-invalid, time-invalid, label-unknown, history-empty, window-empty.
     """
     if last is not None and since is not None:
         raise PgiostatError(
@@ -48,6 +48,8 @@ def window(
         begin = end - timedelta(seconds=duration(last))
     else:
         begin = instant(since, now) if since else min(server.since for server in servers)
+    if begin >= end and until is None:
+        raise nothing_between(begin, max(end, now), servers)
     if begin >= end:
         raise PgiostatError(
             "the time ends before it begins",

@@ -40,7 +40,8 @@ class Listing:
 
     Samples are listed before sealed files: a sample that is sealed in between is then in both
     lists, and left out of one; the other way round it would be in neither.  without: files that
-    are not to be read.
+    cannot be read; what other tables hold of the same samples is not read either, for a count
+    without its seconds would be as wrong as seconds without their count.
     """
 
     layout: Layout
@@ -59,9 +60,10 @@ class Listing:
             # What is not there was never written, or was sealed and removed just now.
             if len(there) == len(left) or sealed == self.layout.sealed_files(table):
                 break
+        lost = {_samples_of(path) for path in self.without}
         return Files(
-            tuple(file for file in sealed if file.path not in self.without),
-            tuple(path for path in there if path not in self.without),
+            tuple(file for file in sealed if _samples_of(file.path) not in lost),
+            tuple(path for path in there if _samples_of(path) not in lost),
         )
 
     def told(self, table: str) -> list[Path]:
@@ -86,6 +88,13 @@ class Listing:
             for table in ("sample", "stmt")
         )
         return bool(samples - rows)
+
+
+def _samples_of(path: Path) -> tuple[str, str]:
+    """Return what files of the same samples have in common, sealed or not, whatever the table."""
+    if path.parent.name.startswith("date="):
+        return path.parent.name, path.name
+    return path.parent.parent.name, path.parent.name
 
 
 def files(layout: Layout, table: str, *, hot: str = "") -> Files:

@@ -21,7 +21,7 @@ from pgiostat.history.windows import HOUR, Watched, Window, whole_hours
 from pgiostat.names import Describe, Names
 from pgiostat.rank import By
 
-__all__ = ["PLACES", "WHOLE", "History"]
+__all__ = ["PLACES", "WHOLE", "History", "nothing_between"]
 
 ATTEMPTS = 10
 """How often files are listed anew when a collector seals or removes them meanwhile."""
@@ -99,6 +99,20 @@ class History:
 
         Raises PgiostatError window-empty if no interval began in it, history-unreadable.
         """
+        return self.steady(lambda: self._seen(window, by))
+
+    def steady(self, ask: Callable[[], _T]) -> _T:
+        """Return what several questions tell together, asked anew if a file was left out meanwhile.
+
+        What the earlier ones told is in it, what the later ones tell is not.
+        """
+        while True:
+            before = set(self.left_out)
+            told = ask()
+            if before == self.left_out:
+                return told
+
+    def _seen(self, window: Window, by: By) -> Seen:
         servers = self.choose(window.label)
         asked, window = window, self.answerable(window)
         sampled = {
@@ -106,7 +120,7 @@ class History:
             for server, buckets in self.samples(window, servers).items()
         }
         if not sampled:
-            raise _empty(asked, servers)
+            raise nothing_between(asked.since, asked.until, servers)
         ids = list(sampled)
         of_id = {server.server_id: server for server in servers}
         statements: dict[int, pa.Table] = {}
@@ -314,12 +328,13 @@ def instants(column: pa.ChunkedArray) -> list[datetime]:
     return [_EPOCH + timedelta(microseconds=each) for each in microseconds]
 
 
-def _empty(window: Window, servers: Sequence[Watched]) -> PgiostatError:
+def nothing_between(since: datetime, until: datetime, servers: Sequence[Watched]) -> PgiostatError:
+    """Return the error that a time holds nothing of servers."""
     first = min(server.since for server in servers)
     last = max(server.until for server in servers)
     return PgiostatError(
-        f"there is nothing between {window.since.astimezone(UTC):%Y-%m-%d %H:%M:%S} and"
-        f" {window.until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        f"there is nothing between {since.astimezone(UTC):%Y-%m-%d %H:%M:%S} and"
+        f" {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
         hint=f"The history goes from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC.",
         slug="window-empty",
         status=ExitStatus.NOTHING_TO_REPORT,

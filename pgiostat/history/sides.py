@@ -42,6 +42,12 @@ def compared(a: Chosen, b: Chosen, describe: Describe, per: str = "second") -> S
     traffic, a category or a fingerprint.
     Raises PgiostatError windows-overlap, anchor-unknown, and as History.seen does.
     """
+    return a.history.steady(
+        lambda: b.history.steady(lambda: _compared(a, b, describe, per)),
+    )
+
+
+def _compared(a: Chosen, b: Chosen, describe: Describe, per: str) -> Sides:
     chosen = (a, b)
     seen = [each.history.seen(each.window) for each in chosen]
     if a.history.layout.root.resolve() == b.history.layout.root.resolve():

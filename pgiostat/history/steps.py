@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from statistics import median
 
 import numpy as np
 import pyarrow as pa
@@ -18,10 +19,12 @@ from pgiostat.ledger import settle
 from pgiostat.names import OTHER, OWN, Names, Statement
 from pgiostat.rank import By, Counted, Ranking, RankRow, group_of
 from pgiostat.rows import Counts
+from pgiostat.units import format_duration
 
 __all__ = ["MOST_STEPS", "Step", "Steps", "by_hour", "cut", "series"]
 
 MOST_STEPS = 100_000
+SAME_LENGTH = 0.9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 HOUR_US = HOUR // _MICROSECOND
@@ -68,9 +71,10 @@ def cut(
             sampled[index[bucket]].append(Sampled.of(of_bucket))
     rows = history.places(window, seen.servers, _places(seen, groups), step_us)
     amounts = np.zeros((len(FIELDS), count, len(buckets)), dtype=np.int64)
-    at = np.array([index[bucket] for bucket in rows["bucket"].to_pylist()], dtype=np.intp)
+    # A sample may have come since the others were asked for.
+    at = np.array([index.get(bucket, -1) for bucket in rows["bucket"].to_pylist()], dtype=np.intp)
     place = rows["place"].to_numpy()
-    known = place >= 0
+    known = (place >= 0) & (at >= 0)
     for number, values in enumerate(matrix(rows)):
         np.add.at(amounts[number], (place[known], at[known]), values[known])
     return Steps(
@@ -187,6 +191,14 @@ def series(
         for server, counted in seen.counted.items()
     }
     steps = cut(history, seen, groups, len(ranking.rows) + 2, step)
+    usual = median(each.seconds / max(each.samples, 1) for each in steps.sampled)
+    if step.total_seconds() < usual * SAME_LENGTH:
+        raise PgiostatError(
+            f"the steps are shorter than the intervals of this time: {format_duration(usual)}",
+            hint="Choose steps of that length or longer.",
+            slug="step-too-short",
+            status=ExitStatus.USAGE,
+        )
     return [
         Step(
             since=max(start, seen.window.since),

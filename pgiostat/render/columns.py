@@ -146,8 +146,8 @@ KEYS: dict[By, tuple[Key, ...]] = {
     ),
     By.SERVER: (Key("server", "label of the server", lambda r: r.name),),
     By.HOUR: (Key("hour", "when the hour begins", lambda r: r.name),),
-    By.DATABASE: (Key("database", "database", lambda r: r.name),),
-    By.USER: (Key("user", "role", lambda r: r.name),),
+    By.DATABASE: (Key("database", "database", lambda r: r.database or r.name),),
+    By.USER: (Key("user", "role", lambda r: r.user or r.name),),
     By.RELATION: (
         Key("relation", "table, with its indexes and TOAST", lambda r: r.name),
         *(

@@ -72,7 +72,8 @@ def records(interval: Mapping[str, Value], ranking: Ranking) -> Iterator[dict[st
     def record(part: str, place: int | None, row: RankRow) -> dict[str, Value]:
         keys = {key.name: key.value(row) for key in KEYS[ranking.by]}
         numbers = {metric.name: metric.value(row.cost) for metric in METRICS}
-        return {**interval, "part": part, "rank": place, **keys, "share": row.share, **numbers}
+        told = {**interval, "part": part, "rank": place, **keys, "share": row.share, **numbers}
+        return told | {"server": row.server} if row.server else told
 
     for place, row in enumerate(ranking.rows, start=1):
         yield record("row", place, row)

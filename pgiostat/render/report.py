@@ -14,7 +14,7 @@ from pgiostat.render.columns import KEYS, Metric, Value, printable
 from pgiostat.render.columns import shown as metrics_shown
 from pgiostat.render.csvform import heading, records
 from pgiostat.render.jsonform import ledger
-from pgiostat.render.text import NAMES, summary, table
+from pgiostat.render.text import NAMES, fitted, summary, table
 from pgiostat.units import format_count, format_duration, format_share, per_second
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "title",
 ]
 
+SAME_LENGTH = 0.95
 _QUALITIES = {
     "restart": "the server was restarted",
     "reset": "statistics were reset",
@@ -51,6 +52,14 @@ def remarks(seen: Seen) -> Iterator[str]:
         yield f"entries were evicted {times} times, several at each"
     if sampled.unknown:
         yield f"{format_count(sampled.unknown)} rows could not be assigned to an interval"
+    for server, counted in seen.counted.items():
+        longest = max(each.seconds for each in seen.counted.values())
+        if counted.seconds < longest * SAME_LENGTH:
+            label = next(each.label for each in seen.servers if each.server_id == server)
+            yield (
+                f"{label} was watched for {format_duration(counted.seconds)} of"
+                f" {format_duration(longest)}: its rates are means over all of it"
+            )
     missing = seen.window.seconds * len(seen.counted) - sampled.seconds
     if missing > max(60.0, 0.01 * sampled.seconds):
         yield f"nothing was collected for {format_duration(missing)} of the window"
@@ -65,12 +74,18 @@ def labels(seen: Seen) -> str:
     return ", ".join(dict.fromkeys(server.label for server in seen.servers))
 
 
-def title(seen: Seen) -> Text:
+def title(seen: Seen, width: int) -> Text:
     """Return who and when in a line."""
     since, until = (moment.astimezone(UTC) for moment in (seen.window.since, seen.window.until))
-    told = Text("pgiostat  ", "bold").append(printable(labels(seen)), "not bold")
-    told.append(f"  {since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC", "not bold")
-    return told.append(f"  {format_count(seen.sampled.samples)} intervals", "not bold dim")
+    return fitted(
+        [
+            ("pgiostat  ", "bold", 2),
+            (printable(labels(seen)), "", 0),
+            (f"  {since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC", "", 0),
+            (f"  {format_count(seen.sampled.samples)} intervals", "dim", 1),
+        ],
+        width,
+    )
 
 
 def warnings(seen: Seen) -> list[Text]:
@@ -82,7 +97,7 @@ def as_text(seen: Seen, ranking: Ranking, *, width: int) -> RenderableType:
     """Return a window as watch shows an interval."""
     notes = warnings(seen)
     head = summary(ranking, seen.sampled.coverage, width)
-    return Group(title(seen), head, *notes, table(ranking, width=width))
+    return Group(title(seen, width), head, *notes, table(ranking, width=width))
 
 
 def as_csv_heading(seen: Seen, ranking: Ranking) -> dict[str, Value]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC
 from itertools import pairwise
+from statistics import median
 from typing import TextIO
 
 from rich.cells import cell_len
@@ -27,6 +28,7 @@ TIME_WIDTH = 17
 NUMBER_WIDTH = 11
 NAME_WIDTH = 24
 GAP = 1.5
+SLIVER = 0.1
 
 
 def sparkline(values: Sequence[float | None], width: int) -> str:
@@ -58,6 +60,16 @@ def _server_rate(step: Step) -> float | None:
     return per_second(step.ranking.server_blocks, step.ranking.seconds)
 
 
+def _long(steps: Sequence[Step]) -> list[bool]:
+    """Return which steps were watched long enough for a rate to mean anything.
+
+    The last reading of a collector that ends may come some milliseconds after the one before, and
+    holds what was counted late.
+    """
+    usual = median(step.sampled.seconds for step in steps)
+    return [step.sampled.seconds >= usual * SLIVER for step in steps]
+
+
 def curves(seen: Seen, steps: Sequence[Step], ranking: Ranking, *, width: int) -> RenderableType:
     """Return a line with a curve for each row of the ranking."""
     grid = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
@@ -66,13 +78,21 @@ def curves(seen: Seen, steps: Sequence[Step], ranking: Ranking, *, width: int) -
         grid.add_column(name, justify="right", no_wrap=True, min_width=7)
     grid.add_column("blocks read, from zero to max", no_wrap=True)
     room = max(width - NAME_WIDTH - 18, 8)
+    long = _long(steps)
     for number, row in enumerate(_rows(ranking)):
-        rates = _spaced(steps, [_rows(step.ranking)[number].cost.blocks_per_s for step in steps])
+        rates = _spaced(
+            steps,
+            [
+                _rows(step.ranking)[number].cost.blocks_per_s if is_long else None
+                for step, is_long in zip(steps, long, strict=True)
+            ],
+        )
         grid.add_row(*_curve(row.name, row.cost.blocks_per_s, rates, room))
-    rates = _spaced(steps, [_server_rate(step) for step in steps])
+    whole = [_server_rate(s) if is_long else None for s, is_long in zip(steps, long, strict=True)]
+    rates = _spaced(steps, whole)
     mean = per_second(ranking.server_blocks, ranking.seconds)
     grid.add_row(*_curve("server", mean, rates, room), style="dim")
-    return Group(title(seen), *warnings(seen), grid)
+    return Group(title(seen, width), *warnings(seen), grid)
 
 
 def _curve(name: str, mean: float | None, rates: Sequence[float | None], room: int) -> list[Text]:
@@ -104,13 +124,12 @@ def lines(steps: Sequence[Step], ranking: Ranking, *, width: int) -> Iterator[st
     seconds = any(step.since.second or step.since.microsecond for step in steps[1:])
     when = TIME_WIDTH + 3 * seconds
     yield "from (UTC)".ljust(when) + "".join(_right(heading) for heading in headings)
-    for step in steps:
+    for step, is_long in zip(steps, _long(steps), strict=True):
         told = f"{step.since.astimezone(UTC):%Y-%m-%d %H:%M}" + f":{step.since:%S}" * seconds
-        cells = (
-            format_count(_server_rate(step)),
-            format_share(step.sampled.coverage),
-            *(format_count(row.cost.blocks_per_s) for row in _rows(step.ranking)[:shown]),
-        )
+        rates = [_server_rate(step)]
+        rates += [row.cost.blocks_per_s for row in _rows(step.ranking)[:shown]]
+        server, *others = (format_count(rate if is_long else None) for rate in rates)
+        cells = (server, format_share(step.sampled.coverage), *others)
         yield told.ljust(when) + "".join(cell.rjust(NUMBER_WIDTH) for cell in cells)
 
 
@@ -129,11 +148,12 @@ def as_markdown(seen: Seen, steps: Sequence[Step], ranking: Ranking) -> str:
         f"| {' | '.join(['from (UTC)', 'server', 'coverage', *names])} |",
         f"|---|{'---:|' * (2 + len(names))}",
     ]
-    for step in steps:
-        numbers = [format_count(row.cost.blocks_per_s) for row in _rows(step.ranking)]
+    for step, is_long in zip(steps, _long(steps), strict=True):
+        rates = [_server_rate(step), *(row.cost.blocks_per_s for row in _rows(step.ranking))]
+        server, *numbers = (format_count(rate if is_long else None) for rate in rates)
         told = [
             f"{step.since.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
-            format_count(_server_rate(step)),
+            server,
             format_share(step.sampled.coverage),
         ]
         table.append(f"| {' | '.join([*told, *numbers])} |")

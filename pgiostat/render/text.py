@@ -23,7 +23,7 @@ from pgiostat.units import (
     per_second,
 )
 
-__all__ = ["NAMES", "failure", "headline", "interval", "said", "table"]
+__all__ = ["NAMES", "failure", "fitted", "headline", "interval", "said", "table"]
 
 BAR_WIDTH = 10
 NARROW = 70
@@ -31,6 +31,8 @@ LONGEST_TEXT = 400
 NUMBER_WIDTH = 8
 SHARE_WIDTH = 8
 CATEGORY_WIDTH = 10
+PLACE_WIDTH = 22
+WIDE = 110
 LEAST_NAME = 17
 LONGEST_NAME = 44
 QUERY_SHARE = 0.4
@@ -63,7 +65,7 @@ Piece = tuple[str, str, int]
 """Text, its style, and its place in the order in which pieces give way; 0 stays."""
 
 
-def _fitted(pieces: Sequence[Piece], width: int) -> Text:
+def fitted(pieces: Sequence[Piece], width: int) -> Text:
     """Return pieces in a line; the highest places give way until it fits."""
     left = list(pieces)
     while sum(cell_len(text) for text, _, _ in left) > width:
@@ -82,7 +84,7 @@ def headline(delta: Delta, seconds: float | None, width: int) -> Text:
     server = delta.newer.server
     role = "standby" if delta.newer.markers.in_recovery else "primary"
     good = delta.qualities == (Quality.OK,)
-    return _fitted(
+    return fitted(
         [
             ("pgiostat  ", "bold", 5),
             (f"{printable(server.user)}@", "", 4),
@@ -110,7 +112,7 @@ def summary(ranking: Ranking, coverage: float | None, width: int) -> Text:
     ]
     if ranking.by is not By.RELATION:
         pieces.insert(4, (f"  sessions reading {format_count(cost.reading_sessions)}", "", 5))
-    return _fitted(pieces, width)
+    return fitted(pieces, width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,7 @@ class _Layout:
     by: By
     metrics: tuple[Metric, ...]
     with_bar: bool
+    with_place: bool
     name_width: int
 
     @classmethod
@@ -128,6 +131,9 @@ class _Layout:
         named = LEAST_NAME
         if by in _WORDED:
             named = max(LEAST_NAME, int(QUERY_SHARE * width)) + CATEGORY_WIDTH
+        with_place = by is By.STATEMENT and width >= WIDE
+        if with_place:
+            named += PLACE_WIDTH
         room = width - named - SHARE_WIDTH
         with_bar = width >= NARROW
         if with_bar:
@@ -139,7 +145,7 @@ class _Layout:
                 break
             room -= needed
             shown.append(metric)
-        return cls(by, tuple(shown), with_bar, max(room, 0) + named)
+        return cls(by, tuple(shown), with_bar, with_place, max(room, 0) + named)
 
     @property
     def worded(self) -> bool:
@@ -160,6 +166,11 @@ class _Layout:
         if self.worded:
             grid.add_column("category", no_wrap=True, width=CATEGORY_WIDTH - 1, overflow="ellipsis")
             query = self.name_width - CATEGORY_WIDTH
+            if self.with_place:
+                query -= PLACE_WIDTH
+                grid.add_column(
+                    "user@database", no_wrap=True, width=PLACE_WIDTH - 1, overflow="ellipsis"
+                )
             grid.add_column("query", no_wrap=True, overflow="ellipsis", max_width=max(query, 8))
         return grid
 
@@ -168,21 +179,27 @@ class _Layout:
         share = Text(("~" if row.uncertain else "") + format_share(row.share))
         numbers = [Text(metric.shown(metric.value(row.cost))) for metric in self.metrics]
         drawn = Text(bar(row.share), _COLOURS.get(row.category, "cyan"))
-        return self._ordered(row.name, row.category, share, drawn, numbers)
+        place = f"{row.user}@{row.database}" if row.user or row.database else ""
+        if row.server:
+            place = f"{row.server}: {place}"
+        return self._ordered(row.name, (row.category, place), share, drawn, numbers)
 
     def plain(self, ranking: Ranking, name: str, blocks: int | None) -> list[Text]:
         """Return the cells of what is known by its blocks alone."""
         rate = None if blocks is None else per_second(blocks, ranking.seconds)
         numbers = [Text(format_count(rate)), *[Text("")] * (len(self.metrics) - 1)]
         share = Text(format_share(ranking.share(blocks)))
-        return self._ordered(name, "", share, Text(""), numbers)
+        return self._ordered(name, ("", ""), share, Text(""), numbers)
 
     def _ordered(
-        self, name: str, category: str, share: Text, drawn: Text, numbers: list[Text]
+        self, name: str, kind: tuple[str, str], share: Text, drawn: Text, numbers: list[Text]
     ) -> list[Text]:
         cells = [share, *([drawn] if self.with_bar else []), *numbers]
         shown = Text(one_line(name, LONGEST_TEXT))
-        return [*cells, Text(category), shown] if self.worded else [shown, *cells]
+        if not self.worded:
+            return [shown, *cells]
+        told = [Text(printable(each)) for each in kind[: 1 + self.with_place]]
+        return [*cells, *told, shown]
 
 
 def table(ranking: Ranking, *, width: int) -> Table:
