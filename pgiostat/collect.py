@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pgiostat.collector import Collector, monotonic
 from pgiostat.delta import Delta, diff
 from pgiostat.errors import PgiostatError
+from pgiostat.inflight import InFlight, Running
 from pgiostat.names import Describe, Names, StatementKey
 from pgiostat.server import Session, connect
 from pgiostat.snapshot import Snapshot
@@ -30,6 +31,8 @@ OWN_ASKED_FOR = 5
 """How often new statements of our own role are reason to ask at once: ours are few and soon known,
 and who works under the same role must not make us ask at every turn."""
 KEPT_STATEMENTS = 50_000
+LONGEST_UNSAID_SECONDS = 10.0
+"""What runs for longer is told as in flight, however long the interval is."""
 
 Wait = Callable[[float], bool]
 """Wait some seconds; True if the loop shall end.  An Event's wait is one."""
@@ -47,13 +50,15 @@ def learn(names: Names, describe: Describe, texts: Mapping[StatementKey, str | b
 class Tick:
     """One turn of the loop: what happened, or why it cannot be told.
 
-    delta: None after an error.  retry_seconds: until the next attempt.
+    delta: None after an error.  retry_seconds: until the next attempt.  running: what is in
+    flight at its end, if asked for.
     """
 
     delta: Delta | None
     error: PgiostatError | None = None
     retry_seconds: float | None = None
     texts_error: PgiostatError | None = None
+    running: tuple[Running, ...] = ()
 
 
 @dataclass(slots=True)
@@ -63,7 +68,7 @@ class Sampler:
     interval: seconds between readings.  wait: how to wait.  names fills as statements appear.
     older: a reading to go on from, of an earlier process.  accept: takes each interval in, and
     tells whether the next one begins where it ends; if not, the next covers both.  final: end
-    with one more reading, and the texts that are missing.
+    with one more reading, and the texts that are missing.  running: tell also what is in flight.
     """
 
     dsn: str
@@ -76,6 +81,8 @@ class Sampler:
     older: Snapshot | None = None
     accept: Callable[[Delta], bool] | None = None
     final: bool = False
+    running: bool = False
+    _in_flight: InFlight | None = None
     _session: Session | None = None
     _collector: Collector | None = None
     _pending: dict[StatementKey, int] = field(default_factory=dict)
@@ -116,12 +123,26 @@ class Sampler:
     def _turn(self, attempts: int) -> Tick:
         try:
             delta = self._interval(self._connected().take())
+            running = self._running()
         except PgiostatError as error:
             if error.slug in PERMANENT:
                 raise
             self._disconnect()
             return Tick(None, error, self._back_off(attempts + 1))
-        return Tick(delta, texts_error=self._texts_error)
+        return Tick(delta, texts_error=self._texts_error, running=running)
+
+    def _running(self) -> tuple[Running, ...]:
+        """Return what has been running for longer than an interval, or for a second."""
+        if not self.running:
+            return ()
+        if self._in_flight is None:
+            self._in_flight = InFlight(self.describe)
+        seen = self._connected().running(max(1.0, min(self.interval, LONGEST_UNSAID_SECONDS)))
+        if not {each.dbid for each in seen} <= self.names.databases.keys():
+            self.names.databases = self._connected().databases()
+        if not {each.userid for each in seen} <= self.names.roles.keys():
+            self.names.roles = self._connected().roles()
+        return self._in_flight.look(seen, self.names)
 
     def _connected(self) -> Collector:
         if self._collector is None:

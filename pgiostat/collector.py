@@ -14,6 +14,7 @@ from psycopg import sql
 from pgiostat import counters
 from pgiostat.counters import Reading
 from pgiostat.errors import PgiostatError
+from pgiostat.inflight import Backend
 from pgiostat.names import StatementKey
 from pgiostat.rows import Rows
 from pgiostat.server import STATEMENT_TIMEOUT, Session, explain, find_extension, text_of
@@ -43,6 +44,12 @@ TEXT_CHARACTERS = 100_000
 
 _IO_SINCE = 160000
 _IO_BYTES_SINCE = 180000
+_QUERY_ID_SINCE = 140000
+_BACKEND_READ = (
+    "(SELECT sum(b.read_bytes)::int8 FROM pg_stat_get_backend_io(a.pid) AS b"
+    " WHERE b.object <> 'wal')"
+)
+SHOWN_RUNNING = 20
 _COUNT_BYTES = 8
 
 Relation = tuple[int, str, str, str]
@@ -133,6 +140,10 @@ class Collector:
         self._rest_sql = sql.SQL(text_of("reading")).format(statements=rest, **parts)
         self._rows_sql = sql.SQL(text_of("statements_rows")).format(
             listed=sql.SQL(self._statements.listed), schema=schema
+        )
+        self._running_sql = sql.SQL(text_of("running")).format(
+            queryid=sql.SQL("a.query_id" if version_num >= _QUERY_ID_SINCE else "NULL::int8"),
+            read_bytes=sql.SQL(_BACKEND_READ if version_num >= _IO_BYTES_SINCE else "NULL::int8"),
         )
         self._texts_sql = sql.SQL(text_of("texts")).format(schema=schema)
         self._own_sql = sql.SQL(text_of("own")).format(schema=schema)
@@ -282,6 +293,18 @@ class Collector:
         """Set our statement_timeout, unless the connection is not ours alone."""
         if not self._session.pooled:
             self._session.conn.execute(text_of("timeout"), {"statement_timeout": timeout})
+
+    def running(self, seconds: float) -> list[Backend]:
+        """Return statements that have been running for so long, the longest first.
+
+        Those of others are missing where the role lacks pg_read_all_stats.
+        """
+        parameters = {
+            "seconds": seconds, "characters": TEXT_CHARACTERS, "most": SHOWN_RUNNING,
+        }  # fmt: skip
+        with explain(self._session.conn):
+            rows = self._session.conn.execute(self._running_sql, parameters).fetchall()
+        return [Backend(*row) for row in rows]
 
     def databases(self) -> dict[int, str]:
         """Return names of databases by oid."""

@@ -133,6 +133,16 @@ class ReadCost:
         return us_to_milliseconds(self.read_us) / self.timed_blocks if self.timed_blocks else None
 
     @property
+    def exec_ms(self) -> float | None:
+        """Time spent executing; None if not called."""
+        return None if self.total_exec_us is None else us_to_milliseconds(self.total_exec_us)
+
+    @property
+    def exec_ms_per_s(self) -> float | None:
+        """Milliseconds of execution a second."""
+        return per_second(self.exec_ms, self.seconds)
+
+    @property
     def mean_exec_ms(self) -> float | None:
         """Mean time of a call."""
         if self.total_exec_us is None or not self.calls:

@@ -44,6 +44,7 @@ _UNITS = {
     "reading_sessions": "sessions",
     "blocks_read_per_call": "blocks/call",
     "calls_per_s": "calls/s",
+    "total_exec_time_ms": "ms",
     "mean_exec_time_ms": "ms",
     "share": "ratio",
     "hit_ratio": "ratio",

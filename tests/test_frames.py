@@ -32,7 +32,7 @@ NUMBERS = {
     "blocks_read_per_call": "float64", "calls": "Int64", "calls_per_s": "float64",
     "rows": "Int64", "hit_ratio": "float64", "shared_blks_hit": "Int64",
     "shared_blks_read": "Int64", "local_blks_read": "Int64", "temp_blks_read": "Int64",
-    "mean_exec_time_ms": "float64",
+    "total_exec_time_ms": "float64", "mean_exec_time_ms": "float64",
 }  # fmt: skip
 
 

@@ -103,6 +103,7 @@ METRICS = (
     _counter("shared_blks_read"),
     _counter("local_blks_read"),
     _counter("temp_blks_read"),
+    Metric("total_exec_time_ms", "time spent executing", lambda c: c.exec_ms, called=True),
     Metric("mean_exec_time_ms", "mean time of a call", lambda c: c.mean_exec_ms, called=True),
 )
 

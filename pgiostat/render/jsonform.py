@@ -1,10 +1,13 @@
 """Rankings as JSON: one object a line for each interval."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, TextIO
 
 from pgiostat.capabilities import capabilities
 from pgiostat.delta import Delta
+from pgiostat.inflight import Running
 from pgiostat.ledger import coverage_of
 from pgiostat.notices import Notice
 from pgiostat.rank import Ranking
@@ -27,7 +30,13 @@ class JsonWriter:
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
-    def write(self, delta: Delta, ranking: Ranking, notices: list[Notice]) -> None:
+    def write(
+        self,
+        delta: Delta,
+        ranking: Ranking,
+        notices: list[Notice],
+        running: Sequence[Running] = (),
+    ) -> None:
         """Write one interval and flush it."""
         server = delta.newer.server
         interval = {
@@ -49,6 +58,7 @@ class JsonWriter:
             "statement_blocks_read": ranking.explained.blocks,
             "unattributed_blocks_read": ranking.unattributed,
             "ledger": ledger(ranking),
+            "in_flight": [asdict(each) for each in running],
             "missing": {
                 capability.name: capability.missing
                 for capability in capabilities(delta.newer)

@@ -1,6 +1,6 @@
 """Rankings for people: two header lines and a table, with rich."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
@@ -10,6 +10,7 @@ from rich.text import Text
 
 from pgiostat.delta import Delta, Quality
 from pgiostat.errors import PgiostatError
+from pgiostat.inflight import Running
 from pgiostat.ledger import Account
 from pgiostat.notices import Notice
 from pgiostat.rank import By, Ranking, RankRow
@@ -30,6 +31,7 @@ NARROW = 70
 LONGEST_TEXT = 400
 NUMBER_WIDTH = 8
 SHARE_WIDTH = 8
+SHOWN_RUNNING = 3
 CATEGORY_WIDTH = 10
 PLACE_WIDTH = 22
 WIDE = 110
@@ -100,7 +102,7 @@ def headline(delta: Delta, seconds: float | None, width: int) -> Text:
 
 
 def summary(ranking: Ranking, coverage: float | None, width: int) -> Text:
-    """Return the reads of all statements in a line: blocks, volume, hits, coverage."""
+    """Return the reads of all statements in a line, and our own time."""
     cost = ranking.explained
     covered = None if coverage is None else min(coverage, 1.0)
     pieces: list[Piece] = [
@@ -110,6 +112,9 @@ def summary(ranking: Ranking, coverage: float | None, width: int) -> Text:
         (f"  hit {format_share(cost.hit_ratio)}", "", 4),
         (f"  coverage {format_share(covered)}", "", 2),
     ]
+    if ranking.own is not None:
+        ours = format_count(ranking.own.cost.exec_ms_per_s)
+        pieces.append((f"  pgiostat itself {ours} ms/s", "dim", 6))
     if ranking.by is not By.RELATION:
         pieces.insert(4, (f"  sessions reading {format_count(cost.reading_sessions)}", "", 5))
     return fitted(pieces, width)
@@ -242,6 +247,7 @@ def interval(
     *,
     coverage: float | None,
     width: int,
+    running: Sequence[Running] = (),
 ) -> RenderableType:
     """Return one interval as it is shown."""
     if delta.seconds is None:
@@ -253,7 +259,22 @@ def interval(
         summary(ranking, coverage, width),
         *said(notices),
         table(ranking, width=width),
+        *in_flight(running, width),
     )
+
+
+def in_flight(running: Sequence[Running], width: int) -> Iterator[Text]:
+    """Yield a line for each of the statements that have been running for longest."""
+    for each in running[:SHOWN_RUNNING]:
+        read = f"  {format_bytes(each.read_bytes)} so far" if each.read_bytes else ""
+        head = (
+            f"in flight  {format_duration(each.seconds)}  {each.category}"
+            f"  {each.waits_for or 'computing'}{read}  "
+        )
+        line = Text(head, "dim", no_wrap=True, overflow="ellipsis")
+        yield line.append(one_line(each.text, max(width - len(head), 1)), "not dim")
+    if len(running) > SHOWN_RUNNING:
+        yield Text(f"in flight  {len(running) - SHOWN_RUNNING} more", "dim")
 
 
 def failure(error: PgiostatError, retry_seconds: float | None) -> Text:

@@ -129,7 +129,7 @@ class _Records:
         if tick.delta is None or ranking is None or tick.delta.seconds is None:
             return
         if self.json is not None:
-            self.json.write(tick.delta, ranking, said)
+            self.json.write(tick.delta, ranking, said, tick.running)
         if self.csv is not None:
             self.csv.write(heading_of(tick.delta, ranking), ranking)
             # JSON carries them; beside CSV each kind is said once.
@@ -156,7 +156,12 @@ class _Screen:
             if self.live is None and tick.delta.seconds is None:
                 return
             self.last = text.interval(
-                tick.delta, ranking, said, coverage=self.watch.coverage, width=self.console.width
+                tick.delta,
+                ranking,
+                said,
+                coverage=self.watch.coverage,
+                width=self.console.width,
+                running=tick.running,
             )
             self._draw(self.last)
 
@@ -208,7 +213,7 @@ def run(
     out = out or sys.stdout
     err = err or sys.stderr
     stop = stop or Event()
-    sampler = Sampler(dsn, options.interval, describe, stop.wait, label=options.label)
+    sampler = Sampler(dsn, options.interval, describe, stop.wait, label=options.label, running=True)
     watch = Watch(sampler, options, keep=keep)
     with ExitStack() as stack:
         show = stack.enter_context(_shown(watch, out, err))
