@@ -110,12 +110,24 @@ def test_frames_are_asked_for_as_the_page_says() -> None:
             assert len(eval(f"frames.{name}({arguments})", {"frames": frames}))  # noqa: S307 - our own page
 
 
-def test_the_comparison_on_its_page_is_a_real_one() -> None:
-    page = (ROOT / "docs" / "compare.md").read_text("utf-8")
-    command, shown = re.findall(r"```sh\n(pgiostat compare --h.*?)\n```\n\n```text\n(.*?)```", page,
-                                re.DOTALL)[0]  # fmt: skip
+def ran(command: str) -> list[str]:
+    """Run a command of a page; return its lines."""
     done = subprocess.run(
         [sys.executable, "-m", *command.split()], capture_output=True, text=True, check=True,
         cwd=ROOT, env={**os.environ, "COLUMNS": "98"},
     )  # fmt: skip
-    assert [line.rstrip() for line in done.stdout.splitlines()] == shown.splitlines()
+    return [line.rstrip() for line in done.stdout.splitlines()]
+
+
+def test_the_comparison_on_its_page_is_a_real_one() -> None:
+    page = (ROOT / "docs" / "compare.md").read_text("utf-8")
+    command, shown = re.findall(r"```sh\n(pgiostat compare --h.*?)\n```\n\n```text\n(.*?)```", page,
+                                re.DOTALL)[0]  # fmt: skip
+    assert ran(command) == shown.splitlines()
+
+
+def test_the_burst_on_its_page_is_a_real_one() -> None:
+    page = (ROOT / "docs" / "burst.md").read_text("utf-8")
+    command, shown = re.findall(r"```sh\n(pgiostat burst.*?)\n```\n\n```text\n(.*?)```", page,
+                                re.DOTALL)[0]  # fmt: skip
+    assert ran(command) == shown.splitlines()

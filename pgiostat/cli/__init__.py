@@ -13,6 +13,7 @@ import typer
 
 from pgiostat import __version__
 from pgiostat.cli import history, options, rules
+from pgiostat.cli.burst import burst
 from pgiostat.cli.collect import collect
 from pgiostat.cli.compare import compare
 from pgiostat.errors import ExitStatus, PgiostatError
@@ -77,6 +78,16 @@ def watch(
     by: Annotated[str, options.by_option(*options.LIVE)] = "category",
     sort: options.Sorted = "reads",
     top: options.Top = None,
+    volume: Annotated[
+        str,
+        typer.Option(
+            "--volume",
+            help="Show the burst balance of gp2:500, or another; see burst --help.",
+            metavar="VOLUME",
+        ),
+    ] = "",
+    balance: options.StartBalance = 100.0,
+    writes: options.Writes = 0.0,
     output: Annotated[str, options.format_option("text", "csv", "json")] = "text",
     rules: options.RulesFile = None,
     label: Annotated[
@@ -101,6 +112,7 @@ def watch(
         options.within("count", count, 1)
     if top is not None:
         options.within("top", top, 1)
+    options.within("writes", writes, 0)
     form = options.choice("format", output, Form)
     asked = Options(
         interval=interval,
@@ -110,6 +122,8 @@ def watch(
         top=top if top is not None or form is not Form.TEXT else options.TOP_ON_SCREEN,
         form=form,
         label=label,
+        gauge=options.gauge(volume, "", balance) if volume else None,
+        writes=writes,
     )
     _watch(dsn, asked, rules)
 
@@ -171,6 +185,7 @@ app.command()(collect)
 app.command()(history.report)
 app.command()(history.export)
 app.command()(compare)
+app.command()(burst)
 app.add_typer(rules.app, name="rules")
 
 # The base of what typer raises at a wrong option; its home differs with typer's version.

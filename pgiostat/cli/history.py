@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pgiostat.history.windows import Window
     from pgiostat.rank import By, Ranking
 
-__all__ = ["export", "report"]
+__all__ = ["export", "report", "window_of"]
 
 
 def report(
@@ -61,7 +61,7 @@ def report(
         opened = History.open(options.history_root(history), skip_bad=skip_bad)
         # DuckDB reads without Python: a quarter of a week's report is what is done meanwhile.
         beside.submit(import_module, "pgiostat.render.report")
-        window = _window(opened, label, since, until, last)
+        window = window_of(opened, label, since, until, last)
         told = beside.submit(opened.names, describe)
         in_full = form in {Form.CSV, Form.JSON}
         shown = top if top is not None or in_full else options.TOP_ON_SCREEN
@@ -166,7 +166,7 @@ def export(
 
     with options.describing(rules) as describe, options.progress("exporting") as told:
         opened = History.open(options.history_root(history), skip_bad=skip_bad)
-        window = _window(opened, label, since, until, last)
+        window = window_of(opened, label, since, until, last)
         written = write(opened, window, describe, out, told)
     for path in written:
         sys.stdout.write(f"{path}\n")
@@ -176,9 +176,10 @@ def export(
         sys.stderr.write(f'pgiostat: left out, because it could not be read: "{bad}"\n')
 
 
-def _window(
+def window_of(
     opened: "History", label: str, since: str | None, until: str | None, last: str | None
 ) -> "Window":
+    """Return the time that options ask for."""
     from pgiostat.history.asked import window
 
     now = datetime.now().astimezone()

@@ -16,6 +16,7 @@ from pgiostat.errors import ExitStatus, PgiostatError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from pgiostat.burst import Gauge
     from pgiostat.names import Describe
     from pgiostat.rules import Rules
 
@@ -126,6 +127,17 @@ Top = Annotated[
         show_default=False,
     ),
 ]
+StartBalance = Annotated[
+    float, typer.Option("--balance", help="Per cent in the bucket at the start.", metavar="PCT")
+]
+Writes = Annotated[
+    float,
+    typer.Option(
+        "--writes",
+        help="Operations a second that are written: they burn as well, and are not counted.",
+        metavar="N",
+    ),
+]
 
 
 def by_option(*allowed: str) -> typer.models.OptionInfo:
@@ -165,6 +177,18 @@ def within(name: str, value: float, low: float, high: float = math.inf) -> None:
     if not low <= value <= high:
         allowed = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
         refuse(f"invalid value for --{name}: {value:g}", hint=f"It must be {allowed}.")
+
+
+def gauge(volume: str, instance: str, balance: float) -> "Gauge":
+    """Return a volume's bucket as it is at the start."""
+    from pgiostat.burst import Gauge
+    from pgiostat.volumes import instance_of, volume_of
+
+    within("balance", balance, 0, 100)
+    model = volume_of(volume)
+    if instance:
+        model = model.limited(instance_of(instance))
+    return Gauge(model, balance / 100, balance / 100)
 
 
 def history_root(given: Path | None) -> Path:

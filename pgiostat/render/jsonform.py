@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, TextIO
 
+from pgiostat.burst import Balance
 from pgiostat.capabilities import capabilities
 from pgiostat.delta import Delta
 from pgiostat.inflight import Running
@@ -36,6 +37,7 @@ class JsonWriter:
         ranking: Ranking,
         notices: list[Notice],
         running: Sequence[Running] = (),
+        balance: Balance | None = None,
     ) -> None:
         """Write one interval and flush it."""
         server = delta.newer.server
@@ -58,6 +60,7 @@ class JsonWriter:
             "statement_blocks_read": ranking.explained.blocks,
             "unattributed_blocks_read": ranking.unattributed,
             "ledger": ledger(ranking),
+            "burst": None if balance is None else asdict(balance),
             "in_flight": [asdict(each) for each in running],
             "missing": {
                 capability.name: capability.missing

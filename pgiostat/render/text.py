@@ -248,6 +248,7 @@ def interval(
     coverage: float | None,
     width: int,
     running: Sequence[Running] = (),
+    burst: str = "",
 ) -> RenderableType:
     """Return one interval as it is shown."""
     if delta.seconds is None:
@@ -257,6 +258,7 @@ def interval(
     return Group(
         headline(delta, ranking.seconds, width),
         summary(ranking, coverage, width),
+        *([Text(burst, "bold", no_wrap=True, overflow="ellipsis")] if burst else []),
         *said(notices),
         table(ranking, width=width),
         *in_flight(running, width),

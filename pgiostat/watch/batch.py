@@ -12,6 +12,8 @@ from typing import Protocol, TextIO
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
+from pgiostat.burning import load_of
+from pgiostat.burst import Balance, Gauge
 from pgiostat.collect import Sampler, Tick
 from pgiostat.delta import Delta
 from pgiostat.ledger import reads_of
@@ -20,6 +22,7 @@ from pgiostat.notices import Notice, notices
 from pgiostat.rank import By, Ranking, Sort, rank
 from pgiostat.render import text
 from pgiostat.render.csvform import CsvWriter, heading_of
+from pgiostat.render.gauge import gauge_line
 from pgiostat.render.jsonform import JsonWriter
 
 __all__ = ["Form", "Options", "Watch", "run"]
@@ -41,7 +44,8 @@ class Options:
     """What to watch and how to show it.
 
     count: intervals to show, None until interrupted.  top: rows of the ranking; None is all of
-    them.  label: the server's name in the output.
+    them.  label: the server's name in the output.  gauge, writes: the volume's bucket as it is at
+    the start, and operations a second that are written.
     """
 
     interval: float = 2.0
@@ -51,6 +55,8 @@ class Options:
     top: int | None = None
     form: Form = Form.TEXT
     label: str = ""
+    gauge: Gauge | None = None
+    writes: float = 0.0
 
 
 @dataclass(slots=True)
@@ -65,6 +71,11 @@ class Watch:
     _server_blocks: int = 0
     deltas: list[Delta] = field(default_factory=list)
     keep: bool = False
+    gauge: Gauge | None = None
+    balance: Balance | None = None
+
+    def __post_init__(self) -> None:
+        self.gauge = self.options.gauge
 
     @property
     def coverage(self) -> float | None:
@@ -74,6 +85,8 @@ class Watch:
     def absorb(self, delta: Delta) -> Ranking:
         """Take one more interval in and rank it."""
         if delta.seconds is not None:
+            if self.gauge is not None:
+                self.gauge, self.balance = self.gauge.advance(load_of(delta, self.options.writes))
             self.shown += 1
             self._seconds += delta.seconds
             if self.keep:
@@ -121,6 +134,7 @@ class _Records:
     csv: CsvWriter | None
     json: JsonWriter | None
     aside: Console
+    watch: Watch
     said_before: set[str] = field(default_factory=set)
 
     def __call__(self, tick: Tick, ranking: Ranking | None, said: list[Notice]) -> None:
@@ -129,7 +143,7 @@ class _Records:
         if tick.delta is None or ranking is None or tick.delta.seconds is None:
             return
         if self.json is not None:
-            self.json.write(tick.delta, ranking, said, tick.running)
+            self.json.write(tick.delta, ranking, said, tick.running, self.watch.balance)
         if self.csv is not None:
             self.csv.write(heading_of(tick.delta, ranking), ranking)
             # JSON carries them; beside CSV each kind is said once.
@@ -162,8 +176,13 @@ class _Screen:
                 coverage=self.watch.coverage,
                 width=self.console.width,
                 running=tick.running,
+                burst=self._burst(),
             )
             self._draw(self.last)
+
+    def _burst(self) -> str:
+        gauge, balance = self.watch.gauge, self.watch.balance
+        return "" if gauge is None or balance is None else gauge_line(gauge, balance.rate)
 
     def _draw(self, picture: RenderableType) -> None:
         if self.live is None:
@@ -181,6 +200,7 @@ def _shown(watch: Watch, out: TextIO, err: TextIO) -> Iterator[_Shown]:
         yield _Records(
             csv=CsvWriter(out, options.by) if options.form is Form.CSV else None,
             json=JsonWriter(out) if options.form is Form.JSON else None,
+            watch=watch,
             aside=Console(file=err, soft_wrap=True, highlight=False, markup=False),
         )
         return

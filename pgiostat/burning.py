@@ -1,0 +1,238 @@
+"""Who emptied the bucket: a time of rankings against a volume."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from pgiostat.burst import Balance, Gauge, Load, to_go
+from pgiostat.delta import Delta
+from pgiostat.ledger import reads_of
+from pgiostat.rank import Ranking
+from pgiostat.units import blocks_to_bytes
+from pgiostat.volumes import Volume
+
+__all__ = [
+    "MEANINGS",
+    "Burning",
+    "Forecast",
+    "Moment",
+    "Part",
+    "Provenance",
+    "burning",
+    "demanded",
+    "load_of",
+]
+
+RECENT_SHARE = 0.1
+"""What a forecast goes by is the last tenth of the time."""
+SHORTEST_GAP = 0.5
+
+
+class Provenance(StrEnum):
+    """Where the number of operations is from."""
+
+    PG_STAT_IO = "pg_stat_io"
+    BLOCKS = "blocks"
+
+
+MEANINGS = {
+    Provenance.PG_STAT_IO: "blocks read, times the operations for each block by pg_stat_io",
+    Provenance.BLOCKS: "blocks read, an upper bound: one operation may fetch several, and the"
+    " operating system's cache answers some",
+}
+
+
+def demanded(ranking: Ranking, writes: float = 0.0) -> tuple[Load, Mapping[str, float], Provenance]:
+    """Return what a ranking's reads ask of a volume, by part of the ranking, and how we know.
+
+    writes: operations a second that are known to be written, a part of their own.
+    """
+    each = ranking.explained.per_block.shared
+    provenance = Provenance.BLOCKS if each is None else Provenance.PG_STAT_IO
+    rows = [*ranking.rows, ranking.rest, ranking.own]
+    blocks = {row.name: row.cost.blocks for row in rows if row is not None}
+    for line in ranking.lines:
+        blocks[line.account.value] = line.blocks
+    # What the server counts later than its statements is no demand less than nothing.
+    operations = {name: max(n, 0) * (1.0 if each is None else each) for name, n in blocks.items()}
+    if writes:
+        operations["writes"] = writes * ranking.seconds
+    read = blocks_to_bytes(ranking.whole, ranking.explained.block_size)
+    return Load(ranking.seconds, sum(operations.values()), float(read)), operations, provenance
+
+
+def load_of(delta: Delta, writes: float = 0.0) -> Load:
+    """Return what all reads of an interval ask of a volume, and so many writes a second."""
+    reads, seconds = reads_of(delta), delta.seconds or 0.0
+    blocks = max(reads.blocks or 0, delta.statement_blocks)
+    each = reads.per_block.shared
+    operations = blocks * (1.0 if each is None else each) + writes * seconds
+    return Load(seconds, operations, float(blocks_to_bytes(blocks, delta.settings.block_size)))
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A step of the time: its balance at the end, and operations by part; none in a gap."""
+
+    since: datetime
+    seconds: float
+    balance: Balance
+    operations: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one part asked for: operations a second, in all and lately; units of credit burned."""
+
+    name: str
+    per_s: float
+    recent_per_s: float
+    burned: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What follows if it goes on as lately.
+
+    rate: demand a second, in units of the volume.  to_empty, to_refill: seconds, None if never.
+    excess: what is asked above the baseline.  to_go: the fewest parts that make it up, None if all
+    together do not.
+    """
+
+    seconds: float
+    rate: float
+    to_empty: float | None
+    to_refill: float | None
+    excess: float
+    to_go: Sequence[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Burning:
+    """A time against a volume."""
+
+    volume: Volume
+    provenance: Provenance
+    moments: tuple[Moment, ...]
+    parts: tuple[Part, ...]
+    forecast: Forecast
+    gauge: Gauge
+
+    @property
+    def lowest(self) -> Moment:
+        """When least was left."""
+        return min(self.moments, key=lambda moment: moment.balance.low)
+
+    @property
+    def over(self) -> float:
+        """The most that was asked above what the volume can give, a second."""
+        return max(moment.balance.over for moment in self.moments)
+
+
+def burning(
+    steps: Sequence[tuple[datetime, Ranking]], step: timedelta, gauge: Gauge, writes: float = 0.0
+) -> Burning:
+    """Return what steps of a time did to a bucket.
+
+    steps: when each begins, and its ranking by category, in the order of the whole time's.
+    """
+    asked = [(since, *demanded(ranking, writes)) for since, ranking in steps]
+    moments = tuple(_moments(asked, step, gauge))
+    loads = [load for _, load, _, _ in asked]
+    recent = max(1, round(len(asked) * RECENT_SHARE))
+    volume = gauge.volume
+    last = replayed(gauge, moments)
+    return Burning(
+        volume=volume,
+        provenance=_weakest(provenance for _, _, _, provenance in asked),
+        moments=moments,
+        parts=tuple(_parts([(load, parts) for _, load, parts, _ in asked], recent, volume)),
+        forecast=_forecast(loads[-recent:], [parts for _, _, parts, _ in asked[-recent:]], last),
+        gauge=last,
+    )
+
+
+def _weakest(found: Iterable[Provenance]) -> Provenance:
+    """Return what the least certain numbers are from."""
+    return Provenance.BLOCKS if Provenance.BLOCKS in set(found) else Provenance.PG_STAT_IO
+
+
+def replayed(gauge: Gauge, moments: Sequence[Moment]) -> Gauge:
+    """Return the gauge as it stands at the end of moments."""
+    balance = moments[-1].balance
+    return Gauge(gauge.volume, balance.low, balance.high)
+
+
+Asked = tuple[datetime, Load, Mapping[str, float], Provenance]
+
+
+def _moments(asked: Sequence[Asked], step: timedelta, gauge: Gauge) -> Iterator[Moment]:
+    """Yield the steps, with what nobody watched between them."""
+    end: datetime | None = None
+    for since, load, operations, _ in asked:
+        missing = 0.0 if end is None else (since - end).total_seconds()
+        if end is not None and missing > SHORTEST_GAP * step.total_seconds():
+            gauge, balance = gauge.advance(Load(missing, None, None))
+            yield Moment(end, missing, balance, {})
+        gauge, balance = gauge.advance(load)
+        yield Moment(since, load.seconds, balance, operations)
+        end = since + timedelta(seconds=load.seconds)
+
+
+def _parts(
+    asked: Sequence[tuple[Load, Mapping[str, float]]], recent: int, volume: Volume
+) -> Iterator[Part]:
+    """Yield what each part asked for; what is burned in a step is shared as the demand is."""
+    seconds = sum(load.seconds for load, _ in asked)
+    lately = sum(load.seconds for load, _ in asked[-recent:])
+    totals: dict[str, float] = {}
+    latest: dict[str, float] = {}
+    burned: dict[str, float] = {}
+    for number, (load, parts) in enumerate(asked):
+        demand, whole = load.rate(volume) or 0.0, sum(parts.values())
+        above = max(min(demand, volume.ceiling) - volume.baseline, 0.0) * load.seconds
+        for name, operations in parts.items():
+            totals[name] = totals.get(name, 0.0) + operations
+            burned[name] = burned.get(name, 0.0) + (above * operations / whole if whole else 0.0)
+            if number >= len(asked) - recent:
+                latest[name] = latest.get(name, 0.0) + operations
+    whole = sum(totals.values())
+    for name, operations in sorted(totals.items(), key=lambda item: -item[1]):
+        yield Part(
+            name=name,
+            per_s=operations / seconds if seconds else 0.0,
+            recent_per_s=latest.get(name, 0.0) / lately if lately else 0.0,
+            burned=burned[name] if volume.credits is not None else 0.0,
+            share=operations / whole if whole else 0.0,
+        )
+
+
+def _forecast(
+    loads: Sequence[Load], parts: Sequence[Mapping[str, float]], gauge: Gauge
+) -> Forecast:
+    seconds = sum(load.seconds for load in loads)
+    volume = gauge.volume
+    together = Load(
+        seconds,
+        sum(load.operations or 0.0 for load in loads),
+        sum(load.read_bytes or 0.0 for load in loads),
+    )
+    rate = together.rate(volume) or 0.0
+    operations: dict[str, float] = {}
+    for each in parts:
+        for name, count in each.items():
+            operations[name] = operations.get(name, 0.0) + count
+    whole = sum(operations.values()) or 1.0
+    excess = max(rate - volume.baseline, 0.0)
+    # Shares of the demand: on an HDD it is not operations that count.
+    rates = {name: rate * count / whole for name, count in operations.items()}
+    return Forecast(
+        seconds=seconds,
+        rate=rate,
+        to_empty=gauge.to_empty(rate),
+        to_refill=gauge.to_refill(rate) if gauge.low < 1.0 else None,
+        excess=excess,
+        to_go=to_go(excess, rates),
+    )

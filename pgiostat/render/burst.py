@@ -1,0 +1,181 @@
+"""What a time did to a volume's burst balance, for people and programs."""
+
+import csv
+import json
+from collections.abc import Iterator
+from datetime import UTC, timedelta
+from typing import Any, TextIO
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pgiostat.burning import MEANINGS, Burning, Forecast, Moment
+from pgiostat.history.seen import Seen
+from pgiostat.render.columns import printable
+from pgiostat.render.csvform import cell, timestamp
+from pgiostat.render.gauge import left
+from pgiostat.render.report import escaped, labels, remarks, title, warnings
+from pgiostat.render.series import sparkline
+from pgiostat.render.text import bar
+from pgiostat.units import format_count, format_duration, format_share
+
+__all__ = ["HEADER", "as_json", "as_markdown", "as_text", "write_csv"]
+
+NAME_WIDTH = 24
+HEADER = (
+    "interval_start", "interval_end", "seconds", "server", "volume", "provenance", "part",
+    "operations", "operations_per_s", "demand_per_s", "over_per_s", "balance", "balance_high",
+)  # fmt: skip
+
+
+def _volume(burning: Burning) -> str:
+    volume = burning.volume
+    told = f"{volume.name}: {format_count(volume.baseline)} {volume.unit}/s for ever"
+    if volume.credits is None:
+        return f"{told}, no bucket"
+    return (
+        f"{told}, {format_count(volume.ceiling)} while a bucket of"
+        f" {format_count(volume.credits)} lasts"
+    )
+
+
+def _sentences(burning: Burning) -> Iterator[str]:
+    """Yield what to know and to do."""
+    volume, forecast = burning.volume, burning.forecast
+    if volume.credits is not None:
+        last, lowest = burning.moments[-1].balance, burning.lowest
+        when = lowest.since + timedelta(seconds=lowest.seconds)
+        yield (
+            f"balance {left(last.low, last.high)} at the end,"
+            f" lowest {format_share(lowest.balance.low)} at {when.astimezone(UTC):%H:%M:%S} UTC"
+        )
+    yield _going(burning, forecast)
+    if forecast.excess > 0:
+        above = f"{format_count(forecast.excess)} {volume.unit}/s above the baseline"
+        names = forecast.to_go
+        if names is None:
+            yield f"{above}: no part alone, nor all together, make that up"
+        elif len(names) == 1:
+            yield f"{above}: without {names[0]} the fall would stop"
+        else:
+            yield f"{above}: {', '.join(names[:-1])} and {names[-1]} must go to stop the fall"
+    if burning.over:
+        yield (
+            f"up to {format_count(burning.over)} {volume.unit}/s more than the volume can give were"
+            " counted: the system's cache answered these, or it is another volume"
+        )
+
+
+def _going(burning: Burning, forecast: Forecast) -> str:
+    lately = f"the last {format_duration(forecast.seconds)}"
+    rate = f"{format_count(forecast.rate)} {burning.volume.unit}/s in {lately}"
+    if burning.volume.credits is None:
+        share = forecast.rate / burning.volume.ceiling if burning.volume.ceiling else None
+        return f"{rate}: {format_share(share)} of the ceiling"
+    if forecast.to_empty is not None:
+        if not forecast.to_empty:
+            return f"{rate}: the bucket is empty, the volume is held to its baseline"
+        return f"{rate}: empty in {format_duration(forecast.to_empty)}"
+    if forecast.to_refill:
+        return f"{rate}: full again in {format_duration(forecast.to_refill)}"
+    return f"{rate}: below the baseline"
+
+
+def as_text(seen: Seen, burning: Burning, *, width: int) -> RenderableType:
+    """Return the story of a volume: balance, forecast, and who burned it."""
+    notes = [Text(line) for line in _sentences(burning)]
+    known = [
+        Text(_volume(burning), "dim"),
+        Text(f"operations: {MEANINGS[burning.provenance]}", "dim"),
+    ]
+    curve: list[RenderableType] = []
+    if burning.volume.credits is not None:
+        lows = [moment.balance.low for moment in burning.moments]
+        curve = [Text(sparkline([*lows, 1.0], max(width - 10, 8))[:-1], "cyan")]
+    return Group(title(seen, width), *known, *warnings(seen), *notes, *curve, _table(burning))
+
+
+def _table(burning: Burning) -> Table:
+    grid = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
+    grid.add_column("who", no_wrap=True, overflow="ellipsis", max_width=NAME_WIDTH)
+    for heading in ("share", "", "ops/s", "lately", "burned"):
+        grid.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
+    for part in burning.parts:
+        if part.share <= 0:
+            continue
+        burned = None if burning.volume.credits is None else part.burned / burning.volume.credits
+        grid.add_row(
+            Text(printable(part.name)), format_share(part.share), Text(bar(part.share), "cyan"),
+            format_count(part.per_s), format_count(part.recent_per_s), format_share(burned),
+        )  # fmt: skip
+    return grid
+
+
+def as_markdown(seen: Seen, burning: Burning) -> str:
+    """Return the same for a page or an issue."""
+    lines = [f"**{escaped(labels(seen))}**, {escaped(_volume(burning))}.", ""]
+    lines += [f"- {escaped(line)}" for line in (*_sentences(burning), *remarks(seen))]
+    lines += ["", "| who | share | ops/s | lately | burned |", "|---|---:|---:|---:|---:|"]
+    for part in burning.parts:
+        burned = None if burning.volume.credits is None else part.burned / burning.volume.credits
+        cells = (
+            escaped(part.name), format_share(part.share), format_count(part.per_s),
+            format_count(part.recent_per_s), format_share(burned),
+        )  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def as_json(seen: Seen, burning: Burning) -> str:
+    """Return the same as one JSON object."""
+    volume, forecast = burning.volume, burning.forecast
+    last = burning.moments[-1].balance
+    told: dict[str, Any] = {
+        "server": labels(seen),
+        "interval_start": timestamp(seen.window.since),
+        "interval_end": timestamp(seen.window.until),
+        "volume": {
+            "name": volume.name, "unit": volume.unit, "baseline_per_s": volume.baseline,
+            "ceiling_per_s": volume.ceiling, "credits": volume.credits,
+        },
+        "provenance": str(burning.provenance),
+        "balance": last.low,
+        "balance_high": last.high,
+        "lowest": burning.lowest.balance.low,
+        "forecast": {
+            "seconds": forecast.seconds, "demand_per_s": forecast.rate,
+            "to_empty_s": forecast.to_empty, "to_refill_s": forecast.to_refill,
+            "excess_per_s": forecast.excess,
+            "to_go": None if forecast.to_go is None else list(forecast.to_go),
+        },
+        "parts": [
+            {"part": part.name, "share": part.share, "operations_per_s": part.per_s,
+             "recent_operations_per_s": part.recent_per_s, "burned": part.burned}
+            for part in burning.parts
+        ],
+        "remarks": list(remarks(seen)),
+    }  # fmt: skip
+    return json.dumps(told, ensure_ascii=False)
+
+
+def write_csv(seen: Seen, burning: Burning, out: TextIO) -> None:
+    """Write a row for each step and part; the part that is empty is the volume as a whole."""
+    writer = csv.writer(out)
+    writer.writerow(HEADER)
+    for moment in burning.moments:
+        for row in _records(seen, burning, moment):
+            writer.writerow([cell(value) for value in row])
+
+
+def _records(seen: Seen, burning: Burning, moment: Moment) -> Iterator[tuple[Any, ...]]:
+    balance, seconds = moment.balance, moment.seconds
+    end = moment.since + timedelta(seconds=seconds)
+    same = (timestamp(moment.since), timestamp(end), seconds, labels(seen),
+            burning.volume.name, str(burning.provenance))  # fmt: skip
+    whole = sum(moment.operations.values()) if moment.operations else None
+    each = None if whole is None or not seconds else whole / seconds
+    yield (*same, "", whole, each, balance.rate, balance.over, balance.low, balance.high)
+    for name, operations in moment.operations.items():
+        rate = operations / seconds if seconds else None
+        yield (*same, name, operations, rate, None, None, None, None)

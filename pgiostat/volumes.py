@@ -1,0 +1,230 @@
+"""What volumes can do: baseline, burst and bucket of each type, as their documentation has it.
+
+Sources: Amazon EBS User Guide, "Amazon EBS volume types" (General Purpose SSD, Provisioned IOPS
+SSD, Throughput Optimized HDD and Cold HDD volumes; "I/O characteristics" for the size of an
+operation); Amazon RDS User Guide, "Amazon RDS DB instance storage" (striping); Amazon EC2 User
+Guide, "Amazon EBS-optimized instance types" (limits of instances).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from pgiostat.errors import ExitStatus, PgiostatError
+
+__all__ = ["INSTANCES", "KINDS", "Instance", "Volume", "instance_of", "volume_of"]
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB_PER_TIB = 1024
+SSD_OPERATION = 256 * KIB
+"""A larger operation of an SSD counts as several of this size."""
+HDD_OPERATION = MIB
+"""Sequential operations of an HDD are merged up to this size; a random one counts as all of it."""
+
+GP2_CREDITS = 5_400_000
+GP2_BURST = 3_000
+GP2_PER_GIB = 3
+GP2_LEAST, GP2_MOST = 100, 16_000
+GP2_SLOW_GIB = 170
+RDS_STRIPED_GIB = 400
+"""From this size on RDS for PostgreSQL stripes over four volumes."""
+RDS_STRIPES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """What a volume gives, in operations a second (SSD) or MiB a second (HDD).
+
+    baseline: for ever, and what the bucket is filled with.  ceiling: while there are credits.
+    credits: what a full bucket holds, None where there is no bucket.  throughput: bytes a second
+    at most.  counts_bytes: an HDD, whose credits are MiB.
+    """
+
+    name: str
+    baseline: float
+    ceiling: float
+    credits: float | None
+    throughput: float
+    counts_bytes: bool = False
+
+    @property
+    def unit(self) -> str:
+        """What is counted a second."""
+        return "MiB" if self.counts_bytes else "operations"
+
+    def demand(self, operations: float, read_bytes: float) -> float:
+        """Return how much operations of so many bytes together ask of it.
+
+        >>> volume_of("gp2:100").demand(10, 10 * 8192), volume_of("gp2:100").demand(1, 1024 * 1024)
+        (10, 4.0)
+        >>> volume_of("st1:500").demand(3, 8192)
+        3.0
+        """
+        if self.counts_bytes:
+            return max(operations * HDD_OPERATION, read_bytes) / MIB
+        return max(operations, read_bytes / SSD_OPERATION)
+
+    def limited(self, instance: "Instance") -> "Volume":
+        """Return what is left of it on an instance.
+
+        An instance that bursts does so for half an hour a day: what lasts is its baseline.
+        """
+        name = f"{self.name} on {instance.name}"
+        if self.counts_bytes:
+            most = instance.throughput / MIB
+            return Volume(name, min(self.baseline, most), min(self.ceiling, most), self.credits,
+                          min(self.throughput, instance.throughput), counts_bytes=True)  # fmt: skip
+        return Volume(name, min(self.baseline, instance.iops), min(self.ceiling, instance.iops),
+                      self.credits, min(self.throughput, instance.throughput))  # fmt: skip
+
+
+def _gp2(name: str, gib: float, *_: float) -> Volume:
+    """Return a gp2 volume: 3 IOPS for each GiB, bursts below 1,000 GiB."""
+    baseline = min(max(GP2_PER_GIB * gib, GP2_LEAST), GP2_MOST)
+    bursts = baseline < GP2_BURST
+    throughput = (128 if gib <= GP2_SLOW_GIB else 250) * MIB
+    ceiling = GP2_BURST if bursts else baseline
+    return Volume(name, baseline, ceiling, GP2_CREDITS if bursts else None, throughput)
+
+
+def _rds_gp2(name: str, gib: float, *_: float) -> Volume:
+    """Return gp2 storage of RDS: from 400 GiB on four volumes of a fourth of the size."""
+    if gib < RDS_STRIPED_GIB:
+        return _gp2(name, gib)
+    one = _gp2(name, gib / RDS_STRIPES)
+    bucket = None if one.credits is None else one.credits * RDS_STRIPES
+    return Volume(name, one.baseline * RDS_STRIPES, one.ceiling * RDS_STRIPES, bucket,
+                  one.throughput * RDS_STRIPES)  # fmt: skip
+
+
+def _gp3(name: str, _: float, iops: float = 3000, mib: float = 125) -> Volume:
+    """Return a gp3 volume: what was provisioned, 3,000 and 125 MiB/s if nothing was."""
+    return Volume(name, iops, iops, None, mib * MIB)
+
+
+def _rds_gp3(name: str, gib: float, iops: float = 0, mib: float = 0) -> Volume:
+    """Return gp3 storage of RDS: 12,000 and 500 MiB/s are included from 400 GiB on."""
+    included = (12_000, 500) if gib >= RDS_STRIPED_GIB else (3_000, 125)
+    return _gp3(name, gib, max(iops, included[0]), max(mib, included[1]))
+
+
+def _io1(name: str, _: float, iops: float = 0) -> Volume:
+    """Return an io1 volume: 256 KiB for each provisioned operation, at most 1,000 MiB/s."""
+    return Volume(name, iops, iops, None, min(max(iops * SSD_OPERATION, 500 * MIB), 1000 * MIB))
+
+
+def _io2(name: str, _: float, iops: float = 0) -> Volume:
+    """Return an io2 Block Express volume: 256 KiB for each operation, at most 4,000 MiB/s."""
+    return Volume(name, iops, iops, None, min(iops * SSD_OPERATION, 4000 * MIB))
+
+
+def _hdd(per_tib: float, burst_per_tib: float, most: float, most_burst: float) -> "_Make":
+    """Return what makes volumes whose credits are MiB: a bucket holds a TiB for each TiB."""
+
+    def make(name: str, gib: float, *_: float) -> Volume:
+        tib = gib / GIB_PER_TIB
+        baseline, ceiling = min(per_tib * tib, most), min(burst_per_tib * tib, most_burst)
+        bucket = tib * MIB  # MiB in a TiB, as many as bytes in a MiB
+        return Volume(name, baseline, ceiling, bucket, ceiling * MIB, counts_bytes=True)
+
+    return make
+
+
+_Make = Callable[..., Volume]
+
+KINDS: Mapping[str, tuple[_Make, str, tuple[float, float], int]] = {
+    "gp2": (_gp2, "gp2:GIB", (1, 16_384), 0),
+    "gp3": (_gp3, "gp3:GIB[:IOPS[:MIB_PER_S]]", (1, 65_536), 2),
+    "io1": (_io1, "io1:GIB:IOPS", (4, 16_384), 1),
+    "io2": (_io2, "io2:GIB:IOPS", (4, 65_536), 1),
+    "st1": (_hdd(40, 250, 500, 500), "st1:GIB", (125, 16_384), 0),
+    "sc1": (_hdd(12, 80, 192, 250), "sc1:GIB", (125, 16_384), 0),
+    "rds-gp2": (_rds_gp2, "rds-gp2:GIB", (20, 65_536), 0),
+    "rds-gp3": (_rds_gp3, "rds-gp3:GIB[:IOPS[:MIB_PER_S]]", (20, 65_536), 2),
+}
+"""How each type is made, written and how large it may be, and how many numbers may follow."""
+_NEEDS_IOPS = ("io1", "io2")
+_MOST = 1_000_000
+"""No volume does as many operations or MiB a second."""
+
+
+def volume_of(text: str) -> Volume:
+    """Return a volume by its description, as gp2:500 or gp3:500:6000:250.
+
+    Raises PgiostatError option-invalid.
+    """
+    kind, *words = text.split(":")
+    if kind not in KINDS:
+        raise _wrong(f'there is no volume type "{kind}"', f"There are: {', '.join(KINDS)}.")
+    make, form, (least, most), more = KINDS[kind]
+    try:
+        gib, *numbers = (float(word) for word in words)
+    except ValueError:
+        raise _wrong(f'invalid volume: "{text}"', f"Write it like {form}.") from None
+    missing = kind in _NEEDS_IOPS and not numbers
+    if len(numbers) > more or missing or not all(0 < number < _MOST for number in numbers):
+        raise _wrong(f'invalid volume: "{text}"', f"Write it like {form}.")
+    if not least <= gib <= most:
+        raise _wrong(f"a {kind} volume has {least:,g} to {most:,g} GiB, not {gib:,g}", "")
+    return make(text, gib, *numbers)
+
+
+def _wrong(message: str, hint: str) -> PgiostatError:
+    return PgiostatError(message, hint=hint or None, slug="option-invalid", status=ExitStatus.USAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What an instance can do with its volumes: for ever, and for half an hour a day.
+
+    iops, throughput (bytes a second): baseline.  burst_iops: at most.
+    """
+
+    name: str
+    iops: float
+    throughput: float
+    burst_iops: float
+
+
+_MEGABIT = 1_000_000 / 8
+_SIZES: Mapping[str, tuple[tuple[str, int, int, int], ...]] = {
+    # size: baseline Mbps, baseline IOPS, most IOPS
+    "t3 t4g": (
+        ("micro", 87, 500, 11_800), ("small", 174, 1_000, 11_800), ("medium", 347, 2_000, 11_800),
+        ("large", 695, 4_000, 15_700), ("xlarge", 695, 4_000, 15_700),
+        ("2xlarge", 695, 4_000, 15_700),
+    ),
+    "m5 r5": (
+        ("large", 650, 3_600, 18_750), ("xlarge", 1_150, 6_000, 18_750),
+        ("2xlarge", 2_300, 12_000, 18_750), ("4xlarge", 4_750, 18_750, 18_750),
+        ("8xlarge", 6_800, 30_000, 30_000), ("12xlarge", 9_500, 40_000, 40_000),
+        ("16xlarge", 13_600, 60_000, 60_000), ("24xlarge", 19_000, 80_000, 80_000),
+    ),
+    "m6g r6g": (
+        ("large", 630, 3_600, 20_000), ("xlarge", 1_188, 6_000, 20_000),
+        ("2xlarge", 2_375, 12_000, 20_000), ("4xlarge", 4_750, 20_000, 20_000),
+        ("8xlarge", 9_500, 40_000, 40_000), ("12xlarge", 14_250, 50_000, 50_000),
+        ("16xlarge", 19_000, 80_000, 80_000),
+    ),
+}  # fmt: skip
+INSTANCES: Mapping[str, Instance] = {
+    f"{family}.{size}": Instance(f"{family}.{size}", iops, mbps * _MEGABIT, most)
+    for families, sizes in _SIZES.items()
+    for family in families.split()
+    for size, mbps, iops, most in sizes
+}
+
+
+def instance_of(name: str) -> Instance:
+    """Return an instance type, by its name with or without RDS's "db.".
+
+    Raises PgiostatError option-invalid.
+    """
+    bare = name.removeprefix("db.")
+    if bare not in INSTANCES:
+        near = get_close_matches(bare, INSTANCES, n=5) or list(INSTANCES)[:5]
+        raise _wrong(
+            f'the limits of instance type "{name}" are not known', f"Near to it: {', '.join(near)}."
+        )
+    return INSTANCES[bare]

@@ -1,0 +1,296 @@
+"""Volumes and their buckets: the documentation's own examples, and what must always hold."""
+
+import csv
+import json
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pgiostat.burning import Provenance, burning
+from pgiostat.burst import Balance, Gauge, Load, replay, to_go
+from pgiostat.cost import ReadCost
+from pgiostat.errors import PgiostatError
+from pgiostat.ledger import Account, Line, PerBlock
+from pgiostat.rank import By, Ranking, RankRow, Sort
+from pgiostat.render.gauge import gauge_line
+from pgiostat.volumes import KINDS, MIB, Volume, instance_of, volume_of
+from tests.readings import at
+from tests.test_cli import pgiostat
+
+SAMPLE = Path(__file__).parent.parent / "sample_data" / "history"
+BURSTING = ("gp2:100", "gp2:500", "rds-gp2:400", "st1:500", "sc1:1024")
+
+volumes = st.sampled_from(BURSTING).map(volume_of)
+shares = st.floats(0, 1)
+loads = st.builds(
+    Load, st.floats(0.001, 1e5), st.none() | st.floats(0, 1e9), st.none() | st.floats(0, 1e13)
+)
+
+
+# the documentation's figures
+
+
+@pytest.mark.parametrize(
+    ("text", "baseline", "ceiling", "bucket"),
+    [
+        ("gp2:8", 100, 3000, 5_400_000),  # 33.33 GiB and less have the least
+        ("gp2:100", 300, 3000, 5_400_000),
+        ("gp2:500", 1500, 3000, 5_400_000),
+        ("gp2:1000", 3000, 3000, None),
+        ("gp2:5334", 16_000, 16_000, None),
+        ("gp3:500", 3000, 3000, None),
+        ("gp3:500:6000:250", 6000, 6000, None),
+        ("io2:100:20000", 20_000, 20_000, None),
+        ("rds-gp2:399", 1197, 3000, 5_400_000),
+        ("rds-gp2:400", 1200, 12_000, 4 * 5_400_000),
+        ("rds-gp2:4000", 12_000, 12_000, None),
+        ("rds-gp3:200", 3000, 3000, None),
+        ("rds-gp3:400", 12_000, 12_000, None),
+        ("st1:1024", 40, 250, 1024 * 1024),
+        ("st1:12800", 500, 500, 12.5 * 1024 * 1024),
+        ("sc1:1024", 12, 80, 1024 * 1024),
+        ("sc1:16384", 192, 250, 16 * 1024 * 1024),
+    ],
+)
+def test_volumes_are_as_documented(
+    text: str, baseline: float, ceiling: float, bucket: float | None
+) -> None:
+    volume = volume_of(text)
+    assert (volume.baseline, volume.ceiling, volume.credits) == (baseline, ceiling, bucket)
+
+
+@pytest.mark.parametrize(
+    ("gib", "seconds_of_burst", "seconds_to_fill"),
+    # "Burst duration" and "seconds to fill an empty credit balance", General Purpose SSD volumes.
+    [(100, 2000, 18_000), (250, 2400, 7200), (334, 2703, 5389),
+     (500, 3600, 3600), (750, 7200, 2400)],
+)  # fmt: skip
+def test_gp2_bursts_for_as_long_as_documented(
+    gib: int, seconds_of_burst: int, seconds_to_fill: int
+) -> None:
+    full = Gauge(volume_of(f"gp2:{gib}"))
+    found = full.to_empty(3000)
+    assert found is not None
+    assert round(found) == seconds_of_burst
+    assert round(Gauge(full.volume, 0.0, 0.0).to_refill(0.0) or 0) == seconds_to_fill
+    # And by replaying it.
+    gauge, balance = full.advance(Load(found, 3000 * found, 0.0))
+    assert balance.low == pytest.approx(0, abs=1e-9)
+    gauge, balance = gauge.advance(Load(seconds_to_fill, 0.0, 0.0))
+    assert balance.low == pytest.approx(1, abs=1e-4)
+
+
+def test_an_hdd_counts_bytes_and_each_random_operation_as_a_mib() -> None:
+    volume = volume_of("st1:1024")
+    # A TiB at 250 MiB/s: 40 come in, 210 go.
+    assert Gauge(volume).to_empty(250) == 1024 * 1024 / 210
+    assert Load(1.0, 100.0, 400.0 * MIB).rate(volume) == 400
+    assert Load(1.0, 100.0, 8192.0 * 100).rate(volume) == 100
+
+
+def test_an_instance_may_give_less_than_the_volume() -> None:
+    volume = volume_of("gp2:500").limited(instance_of("db.t3.micro"))
+    assert (volume.name, volume.baseline, volume.ceiling) == ("gp2:500 on t3.micro", 500, 500)
+
+
+# what must always hold
+
+
+@given(volumes, shares, st.lists(loads, max_size=30))
+def test_a_balance_is_between_empty_and_full_and_never_made_of_nothing(
+    volume: Volume, start: float, asked: list[Load]
+) -> None:
+    before = Gauge(volume, start, start)
+    for load, (gauge, balance) in zip(asked, replay(before, asked), strict=True):
+        assert 0 <= balance.low <= balance.high <= 1
+        assert (gauge.low, gauge.high) == (balance.low, balance.high)
+        assert volume.credits is not None
+        gained = (gauge.high - before.high) * volume.credits
+        assert gained <= volume.baseline * load.seconds * (1 + 1e-9) + 1e-3
+        assert balance.over >= 0
+        before = gauge
+
+
+@given(volumes, shares, loads, st.floats(0.01, 0.99))
+def test_a_load_in_two_parts_is_the_same_load(
+    volume: Volume, start: float, load: Load, cut: float
+) -> None:
+    def part(share: float) -> Load:
+        operations = None if load.operations is None else load.operations * share
+        read_bytes = None if load.read_bytes is None else load.read_bytes * share
+        return Load(load.seconds * share, operations, read_bytes)
+
+    gauge = Gauge(volume, start, start)
+    whole, _ = gauge.advance(load)
+    first, _ = gauge.advance(part(cut))
+    both, _ = first.advance(part(1 - cut))
+    assert both.low == pytest.approx(whole.low, abs=1e-6)
+    assert both.high == pytest.approx(whole.high, abs=1e-6)
+
+
+@given(volumes, shares, st.floats(1, 1e4), st.floats(0, 1e6), st.floats(0, 1e6))
+def test_who_asks_for_more_is_left_with_no_more(
+    volume: Volume, start: float, seconds: float, operations: float, more: float
+) -> None:
+    gauge = Gauge(volume, start, start)
+    less, _ = gauge.advance(Load(seconds, operations, 0.0))
+    greater, _ = gauge.advance(Load(seconds, operations + more, 0.0))
+    assert greater.low <= less.low
+
+
+def test_an_unknown_demand_leaves_a_range() -> None:
+    gauge, balance = Gauge(volume_of("gp2:100"), 0.5, 0.5).advance(Load(1000, None, None))
+    assert (balance.low, balance.high) == (0.0, 0.5 + 300 * 1000 / 5_400_000)
+    assert balance.rate is None
+    assert gauge_line(gauge, None) == "gp2:100: burst balance 0 % to 55.6 %"
+
+
+@given(st.dictionaries(st.text(max_size=3), st.floats(0, 1e6), max_size=6), st.floats(0, 1e6))
+def test_what_must_go_is_enough_and_no_part_of_it_could_stay(
+    rates: dict[str, float], excess: float
+) -> None:
+    chosen = to_go(excess, rates)
+    if chosen is None:
+        assert sum(sorted(rates.values(), reverse=True)) <= excess * (1 + 1e-9)
+        return
+    assert sum(rates[name] for name in chosen) >= excess * (1 - 1e-9)
+    assert sum(rates[name] for name in chosen[:-1]) <= excess * (1 + 1e-9)
+
+
+def test_a_gauge_in_a_line() -> None:
+    gauge = Gauge(volume_of("gp2:500"), 0.5, 0.5)
+    assert gauge_line(gauge, 3000) == "gp2:500: burst balance 50.0 %, empty in 30 min 0 s"
+    assert gauge_line(gauge, 0) == "gp2:500: burst balance 50.0 %, full in 30 min 0 s"
+    assert gauge_line(gauge, 1500) == "gp2:500: burst balance 50.0 %"
+    assert gauge_line(Gauge(gauge.volume, 0, 0), 2000) == "gp2:500: burst balance 0 %, empty"
+    assert (
+        gauge_line(Gauge(volume_of("gp3:500")), 750) == "gp3:500: no bucket, 25.0 % of its ceiling"
+    )
+
+
+# rankings
+
+
+def ranking(seconds: float, each: float | None, **blocks: int) -> Ranking:
+    """Return a ranking of categories that read so many blocks, ten of which are autovacuum's."""
+    per_block = PerBlock(each, each)
+    costs = {
+        name: ReadCost(seconds, 8192, shared_blks_read=n, per_block=per_block)
+        for name, n in blocks.items()
+    }
+    none = ReadCost(seconds, 8192, per_block=per_block)
+    whole = sum(blocks.values()) + 10
+    rows = [RankRow((name,), name, cost, cost.blocks / whole) for name, cost in costs.items()]
+    return Ranking(
+        by=By.CATEGORY, sort=Sort.READS, seconds=seconds,
+        rows=tuple(rows),
+        rest=None, own=None, explained=sum(costs.values(), none), server_blocks=whole,
+        lines=(Line(Account.AUTOVACUUM, 10), Line(Account.UNATTRIBUTED, 0)),
+        absurd_times=0, untexted=0, nested=0, nested_blocks=0,
+    )  # fmt: skip
+
+
+def test_who_burned_what_adds_up_and_a_gap_is_unknown() -> None:
+    minute = timedelta(minutes=1)
+    steps = [
+        (at(0), ranking(60, 0.5, version=300_000, upload=59_990)),  # 3,000 a second
+        (at(60), ranking(60, 0.5, version=100_000, upload=19_990)),  # 1,000
+        (at(300), ranking(60, 0.5, version=240_000, upload=119_990)),  # 3,000 after a gap
+    ]
+    found = burning(steps, minute, Gauge(volume_of("gp2:500"), 0.5, 0.5))
+    assert found.provenance is Provenance.PG_STAT_IO
+    assert [(m.seconds, m.balance.rate) for m in found.moments] == [
+        (60, 3000), (60, 1000), (180, None), (60, 3000),
+    ]  # fmt: skip
+    full = 5_400_000
+    lows = [0.5 - 90_000 / full]
+    lows.append(lows[-1] + 30_000 / full)
+    lows.append(lows[-1] - 1500 * 180 / full)
+    lows.append(lows[-1] - 90_000 / full)
+    assert [m.balance.low for m in found.moments] == pytest.approx(lows)
+    assert found.moments[-1].balance.high == pytest.approx(lows[1] + (1500 * 180 - 90_000) / full)
+    burned = {part.name: part.burned for part in found.parts}
+    assert sum(burned.values()) == pytest.approx(180_000)
+    assert burned["version"] == pytest.approx(90_000 * (300_000 + 240_000) / 360_000)
+    assert found.forecast.rate == 3000
+    assert found.forecast.to_go == ["version"]
+    assert found.forecast.to_empty == pytest.approx(lows[-1] * full / 1500)
+
+
+def test_without_operations_blocks_are_an_upper_bound_and_writes_burn_too() -> None:
+    steps = [(at(0), ranking(10, None, version=19_990))]
+    found = burning(steps, timedelta(seconds=10), Gauge(volume_of("gp2:500")), 500)
+    assert found.provenance is Provenance.BLOCKS
+    assert found.moments[0].balance == Balance(1 - 10_000 / 5_400_000, 1 - 10_000 / 5_400_000, 2500)
+    assert {part.name: part.per_s for part in found.parts} == {
+        "version": 1999, "writes": 500, "autovacuum": 1, "unattributed": 0,
+    }  # fmt: skip
+
+
+# the command
+
+
+def burst(*arguments: str) -> tuple[int, str, str]:
+    """Run the command on the sample history."""
+    ended = pgiostat("burst", *arguments, "--history", str(SAMPLE))
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+def test_forms_say_the_same() -> None:
+    status, out, _ = burst("--volume", "gp2:500", "--format", "json")
+    told = json.loads(out)
+    assert status == 0
+    assert told["provenance"] == "blocks"
+    assert (told["balance"], told["lowest"], told["forecast"]["to_go"]) == (
+        0,
+        0,
+        ["manifest", "version"],
+    )
+    _, out, _ = burst("--volume", "gp2:500", "--format", "csv")
+    rows = list(csv.DictReader(StringIO(out)))
+    whole = [row for row in rows if not row["part"]]
+    assert float(whole[-1]["balance"]) == 0
+    assert float(whole[0]["balance"]) == round(1 - 1500 * float(whole[0]["seconds"]) / 5_400_000, 6)
+    parts: dict[str, float] = {}
+    for row in rows:
+        parts[row["part"]] = parts.get(row["part"], 0) + float(row["operations"] or 0)
+    assert parts.pop("") == pytest.approx(sum(parts.values()))
+    _, out, _ = burst("--volume", "gp2:500", "--format", "markdown")
+    assert "| version | 65.7 % |" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (["--volume", "gp9:1"], 'there is no volume type "gp9"', f"There are: {', '.join(KINDS)}."),
+        (["--volume", "gp2:x"], 'invalid volume: "gp2:x"', "Write it like gp2:GIB."),
+        (["--volume", "gp2"], 'invalid volume: "gp2"', "Write it like gp2:GIB."),
+        (["--volume", "io1:50"], 'invalid volume: "io1:50"', "Write it like io1:GIB:IOPS."),
+        (["--volume", "gp3:50:0"], 'invalid volume: "gp3:50:0"',
+         "Write it like gp3:GIB[:IOPS[:MIB_PER_S]]."),
+        (["--volume", "st1:8"], "a st1 volume has 125 to 16,384 GiB, not 8", None),
+        (["--volume", "gp2:8", "--balance", "101"], "invalid value for --balance: 101",
+         "It must be from 0 to 100."),
+        (["--volume", "gp2:8", "--writes", "-1"], "invalid value for --writes: -1",
+         "It must be at least 0."),
+        (["--volume", "gp2:8", "--instance", "m5.small"],
+         'the limits of instance type "m5.small" are not known',
+         "Near to it: t3.small, t4g.small."),
+    ],
+)  # fmt: skip
+def test_wrong_input_is_told_in_our_manner(
+    arguments: list[str], message: str, hint: str | None
+) -> None:
+    status, out, err = burst(*arguments)
+    said = [f"pgiostat: error: {message}", *([] if hint is None else [f"HINT:  {hint}"])]
+    assert (status, out, err.splitlines()) == (2, "", said)
+
+
+def test_a_volume_that_is_no_number_raises() -> None:
+    for text in ("gp2:nan", "gp2:inf", "gp3:100:inf", "gp2:-5", "gp2:5:5"):
+        with pytest.raises(PgiostatError):
+            volume_of(text)
