@@ -1,8 +1,10 @@
 """Errors as PostgreSQL words them: a message, a DETAIL, a HINT; and the exit statuses."""
 
-from enum import IntEnum
+from collections.abc import Iterable
+from enum import IntEnum, StrEnum
+from typing import TypeVar
 
-__all__ = ["ExitStatus", "PgiostatError"]
+__all__ = ["ExitStatus", "PgiostatError", "choice"]
 
 
 class ExitStatus(IntEnum):
@@ -50,3 +52,22 @@ class PgiostatError(Exception):
         if self.hint:
             lines.append(f"HINT:  {self.hint}")
         return "\n".join(lines)
+
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+def choice(what: str, value: str, allowed: Iterable[Choice]) -> Choice:
+    """Return a value that is one of a few.
+
+    Raises PgiostatError option-invalid, with what is allowed.
+    """
+    there = {str(each): each for each in allowed}
+    if value not in there:
+        raise PgiostatError(
+            f'invalid value for {what}: "{value}"',
+            hint=f"Allowed are {', '.join(there)}.",
+            slug="option-invalid",
+            status=ExitStatus.USAGE,
+        )
+    return there[value]

@@ -1,11 +1,14 @@
 """Times and lengths of time as people write them."""
 
 import re
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 
 from pgiostat.errors import ExitStatus, PgiostatError
 
-__all__ = ["duration", "instant"]
+__all__ = ["Instant", "Length", "duration", "instant"]
+
+Instant = str | date
+Length = str | timedelta
 
 _UNITS = {
     "ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800,
@@ -14,14 +17,16 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|min|s|m|h|d|w)")
 _DAYS = {"today": 0, "yesterday": 1}
 
 
-def duration(text: str) -> float:
-    """Return seconds.
+def duration(text: Length) -> float:
+    """Return seconds, of words or of a length that is known already.
 
     Raises PgiostatError time-invalid.
 
     >>> duration("10"), duration("1h30m"), duration("7d"), duration("500ms")
     (10.0, 5400.0, 604800.0, 0.5)
     """
+    if isinstance(text, timedelta):
+        return text.total_seconds()
     bare = text.strip().lower()
     if re.fullmatch(r"\d+(\.\d+)?", bare):
         return float(bare)
@@ -30,8 +35,8 @@ def duration(text: str) -> float:
     return float(sum(float(amount) * _UNITS[unit] for amount, unit in _PART.findall(bare)))
 
 
-def instant(text: str, now: datetime) -> datetime:
-    """Return an instant; what says no zone is in that of `now`.
+def instant(text: Instant, now: datetime) -> datetime:
+    """Return an instant, of words or known already; what says no zone is in that of `now`.
 
     Raises PgiostatError time-invalid.
 
@@ -45,6 +50,9 @@ def instant(text: str, now: datetime) -> datetime:
     2026-11-23 10:30:00+00:00
     2026-11-20 06:00:00+00:00
     """
+    if isinstance(text, date):
+        known = text if isinstance(text, datetime) else datetime.combine(text, time())
+        return known if known.tzinfo else known.replace(tzinfo=now.tzinfo)
     bare = text.strip().lower()
     if bare == "now":
         return now
@@ -53,9 +61,9 @@ def instant(text: str, now: datetime) -> datetime:
     day, _, clock = bare.partition(" ")
     try:
         if day in _DAYS:
-            date = (now - timedelta(days=_DAYS[day])).date()
             at = time.fromisoformat(clock.strip()) if clock.strip() else time()
-            return datetime.combine(date, at, tzinfo=at.tzinfo or now.tzinfo)
+            on = now - timedelta(days=_DAYS[day])
+            return datetime.combine(on, at, tzinfo=at.tzinfo or now.tzinfo)
         if re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", bare):
             return datetime.combine(now.date(), time.fromisoformat(bare.zfill(5)), now.tzinfo)
         found = datetime.fromisoformat(bare.upper())

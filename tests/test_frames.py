@@ -1,5 +1,7 @@
 """Frames of a history have the dtypes and units that are stated, and the report's numbers."""
 
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from pgiostat.errors import PgiostatError
 from pgiostat.frames import Frames
 from tests.test_compare_command import HALVES, record
 from tests.test_history_reader import MINUTE, intervals, write
+
+SAMPLE = Path(__file__).parent.parent / "sample_data" / "history"
 
 
 @pytest.fixture
@@ -59,8 +63,8 @@ def test_steps_are_indexed_by_time_in_utc(frames: Frames) -> None:
     assert str(found.index.dtype) == "datetime64[us, UTC]"
     assert found.index.name == "step"
     assert dtypes(found) == {
-        "seconds": "float64", "coverage": "float64", "part": "string", "rank": "Int64",
-        "category": "string", "share": "float64",
+        "seconds": "float64", "coverage": "float64", "server": "string", "part": "string",
+        "rank": "Int64", "category": "string", "share": "float64",
     } | NUMBERS  # fmt: skip
     version = found[found["category"] == "version"]
     assert version["blocks_read"].tolist() == [36, 108]
@@ -106,9 +110,9 @@ def test_io_is_empty_where_there_is_none_with_the_same_columns(frames: Frames) -
     assert dtypes(found) == {
         "seconds": "float64", "server": "string", "backend_type": "string", "object": "string",
         "context": "string", "reads": "Int64", "read_bytes": "Int64", "op_bytes": "Int64",
-        "read_time": "float64", "hits": "Int64", "basis": "Int64",
+        "read_time_ms": "float64", "hits": "Int64", "basis": "string",
     }  # fmt: skip
-    assert found.attrs["units"]["read_time"] == "ms"
+    assert found.attrs["units"]["read_time_ms"] == "ms"
 
 
 def test_windows_are_compared_as_on_the_command_line(tmp_path: Path) -> None:
@@ -121,6 +125,15 @@ def test_windows_are_compared_as_on_the_command_line(tmp_path: Path) -> None:
     kinds = dtypes(found)
     assert {kinds[name] for name in ("a", "b", "change", "change_low")} == {"float64"}
     assert {kinds[name] for name in ("calls_a", "blocks_read_b")} == {"Int64"}
+    assert found.attrs["a"] | {"seconds": 0, "samples": 0} == {
+        "server": "prod", "since": "2026-11-23T10:00:00.000000Z",
+        "until": "2026-11-23T10:30:00.000000Z", "seconds": 0, "samples": 0, "coverage": 1.0,
+        "qualities": {"ok": 60}, "version_num": 180004, "remarks": [],
+    }  # fmt: skip
+    assert found.attrs["units"]["a"] == found.attrs["units"]["b"] == "blocks/s"
+    assert found.attrs["units"]["change_low"] == "ratio"
+    per_call = frames.compare(*HALVES, per="call")
+    assert per_call.attrs["units"]["b"] == "blocks/call"
     with pytest.raises(PgiostatError, match="the two windows overlap"):
         frames.compare("prod", "prod")
 
@@ -137,3 +150,104 @@ def test_rules_may_be_given_and_errors_are_ours(tmp_path: Path) -> None:
         pgiostat.open_history(tmp_path / "nowhere")
     with pytest.raises(PgiostatError, match="invalid time"):
         pgiostat.open_history(tmp_path / "history").samples(since="then")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("servers", []),
+        ("samples", []),
+        ("io", []),
+        ("ranking", ["statement"]),
+        ("categories", []),
+        ("statements", []),
+        ("compare", ["@..2026-11-23T11:12Z", "@2026-11-23T11:12Z.."]),
+    ],
+)
+def test_each_frame_goes_into_parquet_and_back_with_all_that_it_tells(
+    tmp_path: Path, name: str, arguments: list[str]
+) -> None:
+    frame = getattr(pgiostat.open_history(SAMPLE), name)(*arguments)
+    assert len(frame)
+    frame.to_parquet(tmp_path / "frame.parquet")
+    back = pd.read_parquet(tmp_path / "frame.parquet")
+    pd.testing.assert_frame_equal(back, frame, check_index_type=False)  # of texts, pandas 3
+    assert back.attrs == frame.attrs
+
+
+def test_rows_of_pg_stat_io_say_what_they_are(frames: Frames) -> None:
+    found = pgiostat.open_history(SAMPLE).io()
+    assert set(found["basis"]) <= {"previous", "new", "reset"}
+    assert found.attrs["remarks"] == []
+    assert found.attrs["servers"] == ["demo"]
+    assert frames.samples().attrs["coverage"] == 1440 / 1596
+
+
+NOON = datetime(2026, 11, 23, 11, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        {"since": NOON},
+        {"since": pd.Timestamp(NOON), "until": pd.Timestamp("2026-11-23T12:00Z")},
+        {"since": NOON.astimezone().replace(tzinfo=None)},
+        {"last": timedelta(hours=1)},
+        {"last": pd.Timedelta("1h")},
+        {"last": "1h"},
+    ],
+    ids=str,
+)
+def test_times_are_words_or_those_of_python_and_pandas(
+    frames: Frames, window: dict[str, Any]
+) -> None:
+    found = frames.ranking(**window)
+    assert found["blocks_read"].sum() == 1194
+    assert found.attrs["since"] == "2026-11-23T11:00:00.000000Z"
+    steps = frames.categories(timedelta(minutes=30), **window)
+    assert steps.attrs["step_seconds"] == 1800
+    assert frames.samples(since=date(2026, 11, 23))["seconds"].count() == 12
+
+
+@pytest.mark.parametrize(
+    ("ask", "told", "hint"),
+    [
+        (lambda f: f.ranking(by="foo"), 'invalid value for by: "foo"',
+         "Allowed are category, fingerprint, statement, relation, database, user, server, hour."),
+        (lambda f: f.ranking(sort="foo"), 'invalid value for sort: "foo"',
+         "Allowed are reads, time, temp, calls, per-call."),
+        (lambda f: f.ranking(top=0), "invalid value for top: 0", "It must be at least 1."),
+        (lambda f: f.categories("0s"), 'invalid value for every: "0s"', "A step is 1s or longer."),
+        (lambda f: f.statements(timedelta(0)), 'invalid value for every: "0:00:00"',
+         "A step is 1s or longer."),
+        (lambda f: f.samples(since=pd.NaT), "invalid time: NaT",
+         'Give words as "-2h", a datetime or a timedelta.'),
+        (lambda f: f.samples(last=60), "invalid time: 60",
+         'Give words as "-2h", a datetime or a timedelta.'),
+    ],
+    ids=["by", "sort", "top", "zero words", "zero", "NaT", "number"],
+)  # fmt: skip
+def test_what_cannot_be_asked_is_said_with_what_can(
+    frames: Frames, ask: Callable[[Frames], pd.DataFrame], told: str, hint: str
+) -> None:
+    with pytest.raises(PgiostatError) as raised:
+        ask(frames)
+    assert (raised.value.message, raised.value.hint) == (told, hint)
+
+
+def test_categories_of_several_servers_are_rows_of_their_own(tmp_path: Path) -> None:
+    record(tmp_path, intervals=20)
+    record(tmp_path, label="perf", half=(2.0, 2.0), first=77, intervals=20)
+    frames = pgiostat.open_history(tmp_path)
+    found = frames.categories("10m")
+    assert found.attrs["servers"] == ["perf", "prod"]
+    assert found.index.tolist() == [pd.Timestamp("2026-11-23T10:00Z")] * 8
+    for label in ("perf", "prod"):
+        alone = frames.categories("10m", label=label)
+        pd.testing.assert_frame_equal(found[found["server"] == label], alone)
+
+
+def test_a_history_says_what_it_is_in_a_line(frames: Frames, tmp_path: Path) -> None:
+    assert repr(frames) == (
+        f'<history "{tmp_path / "history"}": prod, 2026-11-23 10:00:00 – 2026-11-23 12:00:00 UTC>'
+    )

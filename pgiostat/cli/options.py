@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO, TypeVar
 import typer
 
 from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.errors import choice as one_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -166,10 +167,7 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 def choice(name: str, value: str, allowed: type[Choice], *without: Choice) -> Choice:
     """Return a value that is one of a few, or end with what is allowed."""
-    left = [entry for entry in allowed if entry not in without]
-    if value not in left:
-        refuse(f'invalid value for --{name}: "{value}"', hint=f"Allowed are {', '.join(left)}.")
-    return allowed(value)
+    return one_of(f"--{name}", value, (entry for entry in allowed if entry not in without))
 
 
 def within(name: str, value: float, low: float, high: float = math.inf) -> None:

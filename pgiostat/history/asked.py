@@ -8,7 +8,7 @@ from pathlib import Path
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.reader import History, nothing_between
 from pgiostat.history.windows import Window
-from pgiostat.times import duration, instant
+from pgiostat.times import Instant, Length, duration, instant
 
 __all__ = ["Chosen", "chosen", "window"]
 
@@ -28,9 +28,9 @@ def window(
     now: datetime,
     *,
     label: str = "",
-    since: str | None = None,
-    until: str | None = None,
-    last: str | None = None,
+    since: Instant | None = None,
+    until: Instant | None = None,
+    last: Length | None = None,
 ) -> Window:
     """Return the window asked for; of a whole history or label its own span.
 

@@ -28,7 +28,16 @@ from pgiostat.units import (
     format_version,
 )
 
-__all__ = ["COLUMNS", "as_json", "as_markdown", "as_text", "conclusion", "rows_of", "write_csv"]
+__all__ = [
+    "COLUMNS",
+    "as_json",
+    "as_markdown",
+    "as_text",
+    "conclusion",
+    "rows_of",
+    "side_of",
+    "write_csv",
+]
 
 WIDE = 112
 LEAST_QUERY = 40
@@ -251,7 +260,8 @@ def write_csv(sides: Sides, out: TextIO, *, top: int | None) -> None:
     out.flush()
 
 
-def _window(seen: Seen) -> dict[str, Any]:
+def side_of(seen: Seen) -> dict[str, Any]:
+    """Return what is to be known of a window that was compared, for programs."""
     return {
         "server": labels(seen),
         "since": timestamp(seen.window.since),
@@ -270,8 +280,8 @@ def as_json(sides: Sides, *, top: int | None) -> str:
     comparison = sides.comparison
     return json.dumps(
         {
-            "a": _window(sides.a),
-            "b": _window(sides.b),
+            "a": side_of(sides.a),
+            "b": side_of(sides.b),
             "per": str(comparison.per),
             "anchors": list(comparison.anchors),
             "step_seconds": sides.step.total_seconds(),

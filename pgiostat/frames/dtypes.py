@@ -1,0 +1,91 @@
+"""The dtypes and units of frames: the same whatever the values are."""
+
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from pgiostat.cost import FIELDS
+from pgiostat.counters import STATEMENTS
+from pgiostat.render.columns import KEYS
+from pgiostat.units import Unit
+
+__all__ = ["mapper", "typed", "units"]
+
+_UNITS = {
+    "blocks_read": "blocks",
+    "blocks_read_per_s": "blocks/s",
+    "read_operations_per_s": "operations/s",
+    "bytes_read_per_s": "bytes/s",
+    "read_time_ms": "ms",
+    "rd_await_ms": "ms",
+    "reading_sessions": "sessions",
+    "blocks_read_per_call": "blocks/call",
+    "calls_per_s": "calls/s",
+    "total_exec_time_ms": "ms",
+    "mean_exec_time_ms": "ms",
+    "share": "ratio",
+    "hit_ratio": "ratio",
+    "coverage": "ratio",
+    "change": "ratio",
+    "change_low": "ratio",
+    "change_high": "ratio",
+    "certainty": "ratio",
+    "seconds": "s",
+    "own_seconds": "s",
+    "total_exec_us": "µs",
+    "read_us": "µs",
+    "timed_blocks": "blocks",
+    "statement_blocks": "blocks",
+    "server_blocks": "blocks",
+}
+_WHOLE = {"calls", "rows", "rank", "members", "blocks_read", "queryid", "samples", "evicted"}
+_WHOLE |= {name for name in FIELDS if name.endswith(("_hit", "_read", "_us", "_blocks"))}
+_WHOLE |= {"statement_blocks", "server_blocks", "unknown", "version_num"}
+_WORDS = {key.name for keys in KEYS.values() for key in keys if not key.name.endswith("_read")}
+_WORDS |= {"server", "part", "key", "category_a", "category_b", "per", "verdict", "quality"}
+_WORDS -= {"queryid"}
+
+
+def mapper(kind: Any) -> Any:
+    """Return the dtype of a column of a history: whole numbers may be unknown."""
+    return {
+        pa.int64(): pd.Int64Dtype(),
+        pa.int8(): pd.Int64Dtype(),
+        pa.bool_(): pd.BooleanDtype(),
+        pa.string(): pd.StringDtype(),
+    }.get(kind)
+
+
+def typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame in which each column has its stated dtype, whatever its values are."""
+    kinds = {}
+    for name in map(str, frame.columns):
+        values = frame[name]
+        if name in {"since", "until", "step"}:
+            kinds[name] = "datetime64[us, UTC]"
+        elif name.removesuffix("_a").removesuffix("_b") in _WHOLE or name.endswith("_blks_read"):
+            kinds[name] = "Int64"
+        elif name in _WORDS:
+            kinds[name] = "string"
+        elif values.dtype == bool:
+            kinds[name] = "boolean"
+        else:
+            kinds[name] = "float64"
+    return frame.astype(kinds)
+
+
+def units(frame: pd.DataFrame) -> dict[str, str]:
+    """Return the units of the columns that have one."""
+    found = {}
+    views = {column.name: column.unit for column in STATEMENTS.columns}
+    for name in map(str, frame.columns):
+        bare = name.removesuffix("_a").removesuffix("_b")
+        unit = _UNITS.get(bare)
+        if unit is None and bare in views and views[bare] is not Unit.NONE:
+            unit = views[bare].value
+        if unit is None and bare.endswith("_us"):
+            unit = "µs"
+        if unit is not None:
+            found[name] = unit
+    return found

@@ -1,0 +1,299 @@
+"""The questions that a history answers with a frame."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pgiostat.compare import Per
+from pgiostat.delta import Basis
+from pgiostat.describe import describer
+from pgiostat.errors import choice
+from pgiostat.frames.dtypes import mapper, typed, units
+from pgiostat.frames.given import plainly, step_for, step_of, wrong
+from pgiostat.frames.statements import identity, long
+from pgiostat.frames.told import told_of
+from pgiostat.history.asked import chosen, window
+from pgiostat.history.reader import WHOLE, History
+from pgiostat.history.schema import FACTS, columns_of
+from pgiostat.history.seen import Sampled, Seen, counted, together
+from pgiostat.history.sides import compared
+from pgiostat.history.steps import by_hour, cut, series
+from pgiostat.history.windows import Window
+from pgiostat.names import Describe, Names
+from pgiostat.rank import By, Ranking, Sort, rank_counted
+from pgiostat.render.columns import KEYS, METRICS, printable
+from pgiostat.render.compare import COLUMNS, rows_of, side_of
+from pgiostat.render.csvform import records
+from pgiostat.rules import load
+from pgiostat.times import Instant, Length
+from pgiostat.units import Unit
+
+__all__ = ["Frames", "open_history"]
+
+_RATES = {Per.SECOND: "blocks/s", Per.CALL: "blocks/call", Per.ANCHOR: "blocks/anchor call"}
+
+
+def open_history(
+    path: str | Path, *, rules: str | Path | None = None, skip_bad: bool = False
+) -> "Frames":
+    """Return a history as pandas frames; a collector may go on writing to it.
+
+    rules: a rules file, before the built-in rules.  Raises PgiostatError as History.open does.
+    """
+    describe = describer(None if rules is None else load(Path(rules)))
+    return Frames(History.open(Path(path), skip_bad=skip_bad), describe)
+
+
+@dataclass(slots=True, repr=False)
+class Frames:
+    """A history as frames.
+
+    Times are words as for the command line (since="-2h", until="2026-11-23T10:00Z", last="7d"), or
+    datetime and timedelta, also of pandas; one without a zone is in the machine's.
+    Whole numbers are Int64, where an unknown one is NA; other numbers float64 with NaN; texts
+    string.  attrs tell units, window, servers, coverage, and remarks on the quality of the numbers,
+    in values that JSON has, so that to_parquet keeps them.
+    """
+
+    history: History
+    describe: Describe
+    _names: dict[int, Names] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Return where it is, whose it is, and from when to when."""
+        there = self.history.servers()
+        told = "no sample yet"
+        if there:
+            since = min(server.since for server in there).astimezone(UTC)
+            until = max(server.until for server in there).astimezone(UTC)
+            named = printable(", ".join(dict.fromkeys(server.label for server in there)))
+            told = f"{named}, {since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC"
+        return f'<history "{self.history.layout.root}": {told}>'
+
+    def servers(self) -> pd.DataFrame:
+        """Return the servers: label, since, until, samples."""
+        rows = [
+            {"server": s.label, "since": s.since, "until": s.until, "samples": s.samples}
+            for s in self.history.servers()
+        ]
+        frame = typed(pd.DataFrame(rows, columns=["server", "since", "until", "samples"]))
+        return frame.set_index("server")
+
+    def samples(
+        self, *, label: str = "", since: Instant | None = None, until: Instant | None = None,
+        last: Length | None = None,
+    ) -> pd.DataFrame:  # fmt: skip
+        """Return a row for each interval of each server, by when it begins.
+
+        Columns: server, seconds, quality, coverage, statement_blocks, server_blocks, statements,
+        appeared, vanished, dealloc, unknown, own_us, version_num and more, as docs/history.md
+        has them.
+        """
+        span = self._window(label, since, until, last)
+        frame = self._plain("sample", span)
+        blocks = frame[["statement_blocks", "server_blocks"]].astype("float64")
+        blocks = blocks.where(blocks["server_blocks"] > 0)
+        frame["coverage"] = blocks["statement_blocks"] / blocks["server_blocks"]
+        frame.insert(1, "seconds", frame.pop("dur_us").astype("float64") / 1e6)
+        frame = frame.drop(columns=["server_id", "label"])
+        return told_of(frame.rename(columns={"qualities": "quality"}), span, self._watched(span))
+
+    def io(
+        self, *, label: str = "", since: Instant | None = None, until: Instant | None = None,
+        last: Length | None = None,
+    ) -> pd.DataFrame:  # fmt: skip
+        """Return rows of pg_stat_io that did anything, by interval; none before PostgreSQL 16.
+
+        Counters have PostgreSQL's names, times their unit, and basis is in words, as in an export.
+        """
+        span = self._window(label, since, until, last)
+        frame = self._plain("io", span)
+        frame.insert(1, "seconds", frame.pop("dur_us").astype("float64") / 1e6)
+        found: dict[str, str] = {}
+        for column in columns_of(FACTS["io"]):
+            name = column.name
+            if column.unit is Unit.MILLISECONDS:
+                name = f"{name}_ms"
+                place = list(frame.columns).index(column.name)
+                frame.insert(place, name, frame.pop(column.name).astype("float64") / 1000)
+            if column.unit is not Unit.NONE:
+                found[name] = column.unit.value
+        words = {basis.value: basis.name.lower() for basis in Basis}
+        frame["basis"] = frame["basis"].map(words).astype("string")
+        told = told_of(frame.drop(columns=["server_id"]), span, self._watched(span))
+        told.attrs["units"] |= found
+        return told
+
+    def ranking(
+        self, by: str = "category", *, sort: str = "reads", top: int | None = None,
+        label: str = "", since: Instant | None = None, until: Instant | None = None,
+        last: Length | None = None,
+    ) -> pd.DataFrame:  # fmt: skip
+        """Return who read what in a window: the rows of `pgiostat report --format csv`.
+
+        part is row, rest, own or unattributed; blocks_read of all parts adds up to what the
+        server itself counted.  Raises PgiostatError option-invalid, with what there is.
+        """
+        ranked, sorting = choice("by", by, By), choice("sort", sort, Sort)
+        if top is not None and top < 1:
+            raise wrong(f"invalid value for top: {top}", "It must be at least 1.")
+        seen = self._seen(label, since, until, last, ranked)
+        names = self._known()
+        if ranked is By.HOUR:
+            parts = by_hour(self.history, seen, names)
+        else:
+            parts = [(each, names.get(whose, Names())) for whose, each in seen.counted.items()]
+        ranking = rank_counted(parts, by=ranked, sort=sorting, top=top)
+        return told_of(typed(pd.DataFrame(_records(ranking))), seen.window, seen)
+
+    def categories(
+        self, every: Length | None = None, *, label: str = "",
+        since: Instant | None = None, until: Instant | None = None, last: Length | None = None,
+    ) -> pd.DataFrame:  # fmt: skip
+        """Return what each category read in each step on each server, by when the step begins.
+
+        every: the length of a step, as "1m"; about 120 steps if not given.  part is as in ranking.
+        Several servers are rows of their own; label chooses one.
+        """
+        step = None if every is None else step_of(every)
+        seen = self._seen(label, since, until, last)
+        names = self._known()
+        step = step or step_for(seen)
+        rows: list[dict[str, Any]] = []
+        for server, those in _by_label(seen).items():
+            parts = [(each, names.get(whose, Names())) for whose, each in those.counted.items()]
+            for each in series(self.history, those, names, rank_counted(parts), step):
+                told = {"step": each.since, "seconds": each.sampled.seconds,
+                        "coverage": each.sampled.coverage, "server": server}  # fmt: skip
+                rows += [told | record for record in _records(each.ranking)]
+        frame = typed(pd.DataFrame(rows)).sort_values("step", kind="stable").set_index("step")
+        told_frame = told_of(frame, seen.window, seen)
+        told_frame.attrs["step_seconds"] = step.total_seconds()
+        return told_frame
+
+    def statements(
+        self, every: Length | None = None, *, label: str = "",
+        since: Instant | None = None, until: Instant | None = None, last: Length | None = None,
+    ) -> pd.DataFrame:  # fmt: skip
+        """Return what each statement did in each step in which it was called, by when that begins.
+
+        every: the length of a step; about 120 steps if not given.  Statements of several users,
+        databases and servers are rows of their own.
+        """
+        step = None if every is None else step_of(every)
+        seen = self._seen(label, since, until, last)
+        names = self._known()
+        step = step or step_for(seen)
+        groups, told, count = {}, [], 0
+        for server, there in seen.counted.items():
+            groups[server] = range(count, count + len(there.statements))
+            count += len(there.statements)
+            told += [
+                identity(ids, there.server, names.get(server, Names())) for ids in there.statements
+            ]
+        steps = cut(self.history, seen, groups, count, step)
+        frame = told_of(long(steps, told, seen.window.since), seen.window, seen)
+        frame.attrs["step_seconds"] = step.total_seconds()
+        return frame
+
+    def compare(self, a: str, b: str, *, per: str = "second") -> pd.DataFrame:
+        """Return what changed from A to B: the rows of `pgiostat compare --format csv`.
+
+        a, b: as for the command line, of this history if they name no other: "prod@-2h..-1h".
+        attrs tell whether it was judged, and if not, why; and of a and b the window, how good it
+        is, and the rate's unit.
+        """
+        root, now = self.history.layout.root, datetime.now().astimezone()
+        skip_bad = self.history.skip_bad
+        sides = compared(
+            chosen(a, root, now, skip_bad=skip_bad),
+            chosen(b, root, now, skip_bad=skip_bad),
+            self.describe,
+            per,
+        )
+        frame = pd.DataFrame(list(rows_of(sides.comparison)), columns=list(COLUMNS))
+        frame = typed(frame.replace({"": None}))
+        frame.attrs = {
+            "judged": not sides.comparison.reasons,
+            "reasons": list(sides.comparison.reasons),
+            "a": side_of(sides.a),
+            "b": side_of(sides.b),
+            "step_seconds": sides.step.total_seconds(),
+            "units": units(frame) | dict.fromkeys("ab", _RATES[sides.comparison.per]),
+        }
+        return frame
+
+    # how
+
+    def _known(self) -> Mapping[int, Names]:
+        if not self._names:
+            self._names = self.history.names(self.describe)
+        return self._names
+
+    def _window(
+        self, label: str, since: Instant | None, until: Instant | None, last: Length | None
+    ) -> Window:
+        now = datetime.now().astimezone()
+        self._names = {}
+        return window(
+            self.history, now, label=label, since=plainly(since), until=plainly(until),
+            last=plainly(last),
+        )  # fmt: skip
+
+    def _seen(
+        self, label: str, since: Instant | None, until: Instant | None, last: Length | None,
+        by: By = By.CATEGORY,
+    ) -> Seen:  # fmt: skip
+        return self.history.seen(self._window(label, since, until, last), by)
+
+    def _watched(self, span: Window) -> Seen | None:
+        """Return how good the intervals of a window are, without what was counted in them."""
+        servers = {each.server_id: each for each in self.history.choose(span.label)}
+        sampled = {
+            server: Sampled.of(buckets[WHOLE])
+            for server, buckets in self.history.samples(span, list(servers.values())).items()
+        }
+        if not sampled:
+            return None
+        return Seen(
+            window=span,
+            servers=tuple(each for each in servers.values() if each.server_id in sampled),
+            counted={
+                server: counted(servers[server], each, None, None, None)
+                for server, each in sampled.items()
+            },
+            sampled=together(list(sampled.values())),
+            left_out=tuple(sorted(self.history.left_out)),
+        )
+
+    def _plain(self, table: str, span: Window) -> pd.DataFrame:
+        """Return rows of a table as they are, with the label of their server."""
+        labels = {s.server_id: s.label for s in self.history.choose(span.label)}
+        rows = self.history.facts(table, span, list(labels))
+        frame: pd.DataFrame = rows.to_pandas(types_mapper=mapper)
+        frame.insert(1, "server", frame["server_id"].map(labels).astype("string"))
+        return frame.set_index("ts").rename_axis("interval_start")
+
+
+def _by_label(seen: Seen) -> dict[str, Seen]:
+    """Return what was seen of each label; several servers may have answered under one."""
+    found = {}
+    for label in dict.fromkeys(server.label for server in seen.servers):
+        servers = tuple(server for server in seen.servers if server.label == label)
+        counts = {each.server_id: seen.counted[each.server_id] for each in servers}
+        found[label] = replace(seen, servers=servers, counted=counts)
+    return found
+
+
+def _records(ranking: Ranking) -> list[dict[str, Any]]:
+    """Return a ranking's rows by column, without what is the same for all."""
+    names = {"part", "rank", "share", *(key.name for key in KEYS[ranking.by])}
+    names |= {metric.name for metric in METRICS}
+    return [
+        {name: value for name, value in record.items() if name in names}
+        for record in records({}, ranking)
+    ]
