@@ -3,7 +3,7 @@
 All rows that are judged together share one chance of a false alarm (Bonferroni).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -11,28 +11,28 @@ import numpy as np
 
 from pgiostat.change import Change, Floats, Quantity, Verdict, change_of, quantity, unjudged
 from pgiostat.cost import FIELDS, ReadCost
+from pgiostat.names import OWN
 from pgiostat.rows import Counts
+from pgiostat.side import CERTAINTY, Side, step_by_step
+from pgiostat.side import reasons as reasons_of
 
-__all__ = ["CERTAINTY", "Compared", "Comparison", "Group", "Per", "Side", "compare"]
+__all__ = ["REST", "Compared", "Comparison", "Group", "Per", "compare", "shown"]
 
-CERTAINTY = 0.99
-"""The intervals of all rows of a table hold the true changes together with this probability."""
-LEAST_STEPS = 12
-"""Fewer steps tell too little of their own spread."""
+REST = "rest"
+"""The key of all groups that are not shown, as one row."""
+_ORDER = {
+    Verdict.UNSURE: 1,
+    Verdict.SAME: 2,
+    Verdict.NOT_JUDGED: 3,
+}
+"""What surely changed is first."""
+
 LEAST_SHARE = 0.01
 """Of the reads of either side: what is less is shown, and not judged."""
-LEAST_COVERAGE = 0.7
-MOST_BAD = 0.1
-"""Share of the time in intervals of which part was lost."""
-WARMING = 0.1
-"""How much less a window must miss, or wait, at its end than at its beginning to be warming up."""
 
 _CALLS = FIELDS.index("calls")
-_HIT = FIELDS.index("shared_blks_hit")
 _SHARED = FIELDS.index("shared_blks_read")
 _LOCAL = FIELDS.index("local_blks_read")
-_READ_US = FIELDS.index("read_us")
-_TIMED = FIELDS.index("timed_blocks")
 
 
 class Per(StrEnum):
@@ -50,23 +50,6 @@ class Group:
     key: str
     text: str
     categories: tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Side:
-    """A window in steps.
-
-    seconds: of each step.  amounts: (FIELDS, groups, steps), groups as in the other side.
-    lost: share of the time in intervals of which part was lost.  places: the number of each step
-    from the beginning of the window; none if it has nothing to be compared with step by step.
-    """
-
-    seconds: Floats
-    amounts: Counts
-    block_size: int
-    coverage: float | None
-    lost: float = 0.0
-    places: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +77,9 @@ class Compared:
 class Comparison:
     """Two windows compared; reasons: why nothing is judged, empty if it is.
 
-    anchors: what a rate was divided by, in all, on each side.
+    groups: what changed most first.  anchors: what a rate was divided by, in all, on each side.
+    paired: whether they were compared step by step.  left_out: how many steps of each side the
+    other one lacks; nothing here counts them.
     """
 
     per: Per
@@ -103,6 +88,8 @@ class Comparison:
     groups: tuple[Compared, ...]
     reasons: tuple[str, ...]
     anchors: tuple[float, float]
+    paired: bool = False
+    left_out: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,10 +159,12 @@ def compare(
 
     anchor: the numbers of the groups whose calls blocks are divided by, for Per.ANCHOR.
     """
-    reasons = tuple(_reasons(a, b))
+    pairs = step_by_step(a, b)
+    whole, paired = (len(a.seconds), len(b.seconds)), pairs is not None
+    a, b = pairs or (a, b)
+    reasons = tuple(reasons_of(a, b))
     sums = _Sums.of(a, anchor), _Sums.of(b, anchor)
     shares = [each.shares for each in sums]
-    paired = bool(a.places) and a.places == b.places
 
     def row(
         key: str, name: str, of: tuple[str, str], members: _Members, chance: float | None
@@ -215,7 +204,7 @@ def compare(
         else Compared(g.key, g.text, *g.categories, both, unjudged(*pair))
         for n, (g, pair, both) in enumerate(zip(groups, rates, costs, strict=True))
     ]
-    everything = list(range(len(groups)))
+    everything = numbers = list(range(len(groups)))
     return Comparison(
         per=per,
         total=row("total", "total", ("", ""), (everything, everything), chance),
@@ -223,16 +212,49 @@ def compare(
             row(name, name, (name, name), members[name], chance if name in judged else None)
             for name in sorted(members, key=lambda name: (-weights[name], name))
         ),
-        groups=tuple(sorted(compared, key=lambda r: (-_moved(r), r.key))),
+        groups=tuple(
+            compared[n] for n in sorted(numbers, key=lambda n: _order(compared[n], bool(matter[n])))
+        ),
         reasons=reasons,
         anchors=(float(sums[0].anchor.sum()), float(sums[1].anchor.sum())),
+        paired=paired,
+        left_out=(whole[0] - len(a.seconds), whole[1] - len(b.seconds)),
     )
 
 
-def _moved(row: Compared) -> float:
-    """Return how much a row moves the whole: what is to be looked at first."""
-    rates = [cost.blocks_per_s or 0.0 for cost in row.costs]
-    return abs(rates[1] - rates[0])
+def _order(row: Compared, matters: bool) -> tuple[int, bool, float, str]:  # noqa: FBT001 - a key
+    """Return what is to be looked at first: what surely changed, and by most of what is measured.
+
+    Of what is not judged, rows that read little come last, however much a call of theirs changed.
+    """
+    change = (row.reads.b or 0.0) - (row.reads.a or 0.0)
+    return _ORDER.get(row.reads.verdict, 0), not matters, -abs(change), row.key
+
+
+def shown(comparison: Comparison, top: int | None) -> tuple[tuple[Compared, ...], Compared | None]:
+    """Return so many groups, and all others as one that is not judged; None if there is none.
+
+    What pgiostat itself read is among the categories: it is in neither.
+    """
+    groups = [row for row in comparison.groups if row.key != OWN]
+    first, others = groups[:top], groups[len(groups) if top is None else top :]
+    if not others:
+        return tuple(first), None
+    costs = others[0].costs
+    for other in others[1:]:
+        costs = costs[0] + other.costs[0], costs[1] + other.costs[1]
+    rates = [
+        _rate(cost, comparison.per, anchor)
+        for cost, anchor in zip(costs, comparison.anchors, strict=True)
+    ]
+    name = f"{len(others)} others"
+    return tuple(first), Compared(REST, name, "", "", costs, unjudged(*rates))
+
+
+def _rate(cost: ReadCost, per: Per, anchor: float) -> float | None:
+    if per is Per.ANCHOR:
+        return cost.blocks / anchor if anchor else None
+    return cost.blocks_per_call if per is Per.CALL else cost.blocks_per_s
 
 
 def _alone(sums: tuple[_Sums, _Sums], members: _Members, chance: float) -> Verdict | None:
@@ -248,49 +270,3 @@ def _alone(sums: tuple[_Sums, _Sums], members: _Members, chance: float) -> Verdi
     if (steps[there] / sum(steps)) ** active[there] > chance:
         return Verdict.UNSURE
     return Verdict.APPEARED if there else Verdict.VANISHED
-
-
-def _reasons(a: Side, b: Side) -> Iterator[str]:
-    """Yield why two windows are not to be judged."""
-    for name, side in (("A", a), ("B", b)):
-        steps = len(side.seconds)
-        if steps < LEAST_STEPS:
-            yield f"{name} has {steps} steps; {LEAST_STEPS} are needed to know their spread"
-        if side.lost > MOST_BAD:
-            yield f"part of what {name} counted was lost in {side.lost * 100:.0f} % of its time"
-        if side.coverage is not None and side.coverage < LEAST_COVERAGE:
-            yield f"statements explain {side.coverage * 100:.0f} % of the reads of {name} only"
-    if min(len(a.seconds), len(b.seconds)) >= LEAST_STEPS:
-        yield from _warming(a, b)
-
-
-def _warming(a: Side, b: Side) -> Iterator[str]:
-    """Yield which side is still warming up: caches fill, and less is read, or faster.
-
-    What falls alike on both sides (two days, two cold starts) makes them no less comparable.
-    """
-    falls = _falls(a), _falls(b)
-    for name, fell, other in (("A", falls[0], falls[1]), ("B", falls[1], falls[0])):
-        for what, by in fell.items():
-            if by >= WARMING and other[what] < by / 2:
-                yield (
-                    f"{name} is still warming up: {what} fell by {by * 100:.0f} % from its first"
-                    " third to its last"
-                )
-
-
-def _falls(side: Side) -> dict[str, float]:
-    """Return by what share of itself each measure of warmth surely fell, from third to third."""
-    whole = side.amounts.sum(axis=1).astype(np.float64)
-    read = whole[_SHARED]
-    third = len(side.seconds) // 3
-    falls = {}
-    for what, above, below in (
-        ("the share of blocks not found in shared_buffers", read, read + whole[_HIT]),
-        ("the time to read a block", whole[_READ_US], whole[_TIMED]),
-    ):
-        first = quantity(above[:third], below[:third])
-        last = quantity(above[-third:], below[-third:])
-        found = change_of(first, last, 1 - CERTAINTY)
-        falls[what] = -(found.change or 0.0) if found.verdict is Verdict.BETTER else 0.0
-    return falls

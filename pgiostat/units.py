@@ -200,6 +200,8 @@ def format_change(change: float | None) -> str:
 
     >>> [format_change(x) for x in (None, 0, -0.5, 0.123, 0.004, -0.0001, 4.0, 15.2, float("inf"))]
     ['–', '0 %', '-50 %', '+12 %', '+0.4 %', '-0.01 %', '× 5.0', '× 16', '× ∞']
+    >>> format_change(-0.00002), format_change(0.00002)
+    ('0.00 %', '0.00 %')
     """
     if change is None:
         return UNKNOWN
@@ -212,7 +214,8 @@ def format_change(change: float | None) -> str:
     if not percent:
         return "0 %"
     if abs(percent) < 0.1:  # noqa: PLR2004
-        return f"{percent:+.2f} %"
+        # A sign may be all that two decimals leave of it.
+        return f"{percent:+.2f} %" if abs(percent) >= 0.005 else "0.00 %"  # noqa: PLR2004
     return f"{percent:+.1f} %" if abs(percent) < 10 else f"{percent:+.0f} %"  # noqa: PLR2004
 
 

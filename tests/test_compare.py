@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from pgiostat.change import Verdict, change_of, quantity, student
-from pgiostat.compare import LEAST_STEPS, Comparison, Group, Per, Side, compare
+from pgiostat.compare import Comparison, Group, Per, compare, shown
 from pgiostat.cost import FIELDS
+from pgiostat.side import LEAST_STEPS, Side
 
 WORK = {"version": (120, 2000.0), "manifest": (90, 760.0), "upload": (450, 30.0), "rare": (1, 4.0)}
 """Calls in a step, and blocks that each of them reads."""
@@ -203,6 +204,68 @@ def test_a_rhythm_that_both_have_is_no_doubt() -> None:
     assert verdicts(compare(day(1), day(2, 1.2), GROUPS))["total"] == "worse"
     apart = [replace(day(seed), places=()) for seed in (1, 2)]
     assert verdicts(compare(apart[0], apart[1], GROUPS))["total"] == "unsure"
+
+
+def gaps(side: Side, seed: int) -> Side:
+    """Return a side of which some steps have no interval."""
+    dice = np.random.default_rng(seed)
+    left = np.flatnonzero(dice.random(len(side.seconds)) > 0.05)
+    return replace(
+        side,
+        seconds=side.seconds[left],
+        amounts=side.amounts[:, :, left],
+        places=tuple(left.tolist()),
+    )
+
+
+def test_steps_that_one_side_lacks_are_left_out_of_both() -> None:
+    alarms = 0
+    for seed in range(TRIALS):
+        a, b = gaps(day(seed), 2 * seed), gaps(day(500 + seed), 2 * seed + 1)
+        found = compare(a, b, GROUPS)
+        common = set(a.places) & set(b.places)
+        assert found.paired
+        assert found.left_out == (len(a.places) - len(common), len(b.places) - len(common))
+        alarms += bool({"better", "worse"} & set(verdicts(found).values()))
+    assert alarms < 5
+    found = compare(gaps(day(1), 1), gaps(day(2, 1.2), 2), GROUPS)
+    assert verdicts(found)["total"] == "worse"
+
+
+def test_a_step_that_reaches_into_a_gap_has_no_partner() -> None:
+    a, b = day(1), day(2)
+    seconds = b.seconds.copy()
+    seconds[7] *= 3
+    found = compare(a, replace(b, seconds=seconds), GROUPS)
+    assert (found.paired, found.left_out) == (True, (1, 1))
+
+
+def test_sides_with_few_steps_in_common_are_compared_as_wholes() -> None:
+    a, b = day(1), replace(day(2), places=tuple(range(20, 68)))
+    found = compare(a, b, GROUPS)
+    assert (found.paired, found.left_out) == (False, (0, 0))
+    assert found.total.costs[1].calls == int(b.amounts[FIELDS.index("calls")].sum())
+
+
+def test_what_surely_changed_most_is_first_by_what_is_measured() -> None:
+    a = run(1)
+    b = run(2, factor={"upload": 2.0, "manifest": 1.2})
+    b.amounts[FIELDS.index("calls"), 3] *= 50  # seldom called, and hardly read
+    per_call = compare(a, b, GROUPS, Per.CALL)
+    assert [row.key for row in per_call.groups] == ["manifest", "upload", "version", "rare"]
+    first, rest = shown(per_call, 1)
+    assert [row.key for row in first] == ["manifest"]
+    assert rest is not None
+    others = per_call.groups[1:]
+    assert rest.costs[0].calls == sum(row.costs[0].calls or 0 for row in others)
+    assert rest.reads.a == rest.costs[0].blocks_per_call
+    assert (rest.name, rest.reads.verdict) == ("3 others", Verdict.NOT_JUDGED)
+    assert shown(per_call, 4)[1] is None
+    assert shown(per_call, None) == (per_call.groups, None)
+    anchored = shown(compare(a, b, GROUPS, Per.ANCHOR, [2]), 2)[1]
+    assert anchored is not None
+    calls = a.amounts[FIELDS.index("calls"), 2].sum()
+    assert anchored.reads.a == anchored.costs[0].blocks / calls
 
 
 def test_an_interval_holds_what_it_says() -> None:

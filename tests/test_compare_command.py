@@ -8,6 +8,7 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,12 +80,10 @@ def compare(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 HALVES = (f"prod@..{MIDDLE.isoformat()}", f"@{MIDDLE.isoformat()}..")
 
 STEADY = """\
-A  prod  2026-11-23 10:00:00 – 2026-11-23 10:30:00 UTC  30 min 0 s  coverage 100
-%  PostgreSQL 18.4
-B  prod  2026-11-23 10:30:00 – 2026-11-23 11:00:00 UTC  30 min 0 s  coverage 100
-%  PostgreSQL 18.4
+A  prod  2026-11-23 10:00:00 – 10:30:00 UTC  30 min 0 s  coverage 100 %
+B  prod  2026-11-23 10:30:00 – 11:00:00 UTC  30 min 0 s  coverage 100 %
 No change.
-blocks read by second; intervals of 99 % certainty from steps of 1 min 0 s
+blocks read by second; 99 % certainty, from pairs of steps of 1 min 0 s
 category  A/s  B/s change        interval verdict
 total     261  264 +1.1 % -4.7 % … +7.2 % no change
 version   201  204 +1.1 % -5.7 % … +8.4 % no change
@@ -151,7 +150,7 @@ def test_forms_say_the_same(tmp_path: Path) -> None:
     assert lines[3].startswith("**B reads more than A (+1")
     assert [line.split(" | ")[0] for line in lines if line.startswith("| ")] == [
         "| category", "| total", "| version", "| manifest", "| other", "| query",
-        "| select max(rev) from t",
+        "| select max(rev) from t", "| 2 others",
     ]  # fmt: skip
 
 
@@ -224,3 +223,88 @@ def test_too_little_is_shown_and_not_judged(tmp_path: Path) -> None:
     assert "! A has 5 steps; 12 are needed to know their spread" in done.stdout
     assert "Not judged." in done.stdout
     assert "better" not in done.stdout
+
+
+def test_what_is_not_among_the_top_is_one_row(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    record(root, half=(1.0, 3.0))
+    done = compare(root, *HALVES, "--format", "csv", "--top", "1")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    by_part = {part: [row for row in rows if row["part"] == part] for part in
+               ("total", "fingerprint", "rest")}  # fmt: skip
+    assert [row["query"] for row in by_part["fingerprint"]] == ["select max(rev) from t"]
+    (rest,) = by_part["rest"]
+    assert (rest["key"], rest["query"], rest["verdict"]) == ("rest", "2 others", "not judged")
+    for column in ("blocks_read_a", "blocks_read_b", "calls_a", "calls_b"):
+        parts = [*by_part["fingerprint"], rest]
+        assert sum(int(row[column]) for row in parts) == int(by_part["total"][0][column])
+    lines = compare(root, *HALVES, "--top", "1").stdout.splitlines()
+    assert lines[-1].split()[-2:] == ["2", "others"]
+
+
+def both_watched(
+    root: Path, *, every: tuple[float, float] = (2.0, 5.0), quiet: int = 0, gap: range = range(0),
+    factor: float = 1.0, first: float = 0.0, seed: int = 1,
+) -> None:  # fmt: skip
+    """Write one traffic that bursts as two servers counted it, of which the second began later.
+
+    every: the length of their intervals.  quiet: seconds in which only the first was watched and
+    nothing ran.  gap: seconds in which nobody read the second.  factor: what it reads more.
+    """
+    dice = random.Random(seed)  # noqa: S311 - the same numbers each time
+    bursts = [50 * dice.choice((0.2, 1.0, 4.0)) * dice.uniform(0.5, 1.5) for _ in range(45)]
+    traffic = [0.0] * quiet + [burst for burst in bursts for _ in range(10)]
+    for label, length, begins, times in (
+        ("app", every[0], 0.0, 1.0), ("second", every[1], quiet + first, factor),
+    ):  # fmt: skip
+        moment, calls, blocks, older = begins, 0.0, 0.0, None
+        writer = Writer.open(root, label, Unsynced())
+        noise = random.Random(f"{seed} {label}")  # noqa: S311
+        while moment <= len(traffic):
+            unread = label == "second" and round(moment) in gap
+            if older is None or not unread:
+                rows = [{"queryid": 1, "calls": round(calls), "shared_blks_read": round(blocks)}]
+                newer = reading(
+                    moment, rows, databases=[{"datid": 5, "blks_read": round(blocks)}],
+                    server=server(label=label, address=label),
+                )  # fmt: skip
+                if older is not None:
+                    writer.append(diff(older, newer, expected_seconds=length), KNOWN)
+                older = newer
+            for second in range(round(moment), min(round(moment + length), len(traffic))):
+                calls += traffic[second]
+                blocks += traffic[second] * 20 * times * noise.uniform(0.98, 1.02)
+            moment += length
+        writer.close()
+
+
+SAME_TRAFFIC: list[tuple[dict[str, Any], float]] = [
+    ({}, 0.15),
+    ({"every": (5.0, 5.0), "first": 3.0}, 0.35),
+    ({"quiet": 200}, 0.15),
+    ({"quiet": 47, "gap": range(300, 345)}, 0.25),
+]
+"""How, and how wide the interval may be; as wholes it would be wider than 0.6."""
+
+
+@pytest.mark.parametrize(("how", "width"), SAME_TRAFFIC, ids=str)
+def test_one_traffic_on_two_servers_is_compared_step_by_step(
+    tmp_path: Path, how: dict[str, Any], width: float
+) -> None:
+    both_watched(tmp_path, **how)
+    found = json.loads(compare(tmp_path, "app", "second", "--format", "json").stdout)
+    total = found["rows"][0]
+    assert (found["paired"], found["cut_to_shared_time"]) == (True, True)
+    assert (found["conclusion"], total["verdict"]) == ("No change.", "no change")
+    assert total["change_low"] < 0 < total["change_high"]
+    assert total["change_high"] - total["change_low"] < width
+
+
+def test_what_one_of_two_servers_reads_more_of_the_same_traffic_is_found(tmp_path: Path) -> None:
+    both_watched(tmp_path, quiet=100, factor=1.1, gap=range(300, 345))
+    found = json.loads(compare(tmp_path, "app", "second", "--format", "json").stdout)
+    total = found["rows"][0]
+    assert total["verdict"] == "worse"
+    assert total["change_low"] < 0.1 < total["change_high"]
+    text = compare(tmp_path, "app", "second").stdout
+    assert "(3 of A and 1 of B left out, without a partner)" in " ".join(text.split())

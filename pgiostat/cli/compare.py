@@ -38,6 +38,7 @@ def compare(
     from pgiostat.history.asked import chosen
     from pgiostat.history.sides import compared
     from pgiostat.render import compare as render
+    from pgiostat.render import comparison
 
     form = options.choice("format", output, options.Form)
     if top is not None:
@@ -56,9 +57,9 @@ def compare(
         shown = options.TOP_ON_SCREEN if top is None else top
         console.print(render.as_text(sides, top=shown, width=console.width))
     elif form is options.Form.CSV:
-        render.write_csv(sides, sys.stdout, top=top)
+        comparison.write_csv(sides, sys.stdout, top=top)
     elif form is options.Form.JSON:
-        sys.stdout.write(render.as_json(sides, top=top) + "\n")
+        sys.stdout.write(comparison.as_json(sides, top=top) + "\n")
     else:
         shown = options.TOP_ON_SCREEN if top is None else top
         sys.stdout.write(render.as_markdown(sides, top=shown) + "\n")

@@ -26,7 +26,7 @@ from pgiostat.history.windows import Window
 from pgiostat.names import Describe, Names
 from pgiostat.rank import By, Ranking, Sort, rank_counted
 from pgiostat.render.columns import KEYS, METRICS, printable
-from pgiostat.render.compare import COLUMNS, rows_of, side_of
+from pgiostat.render.comparison import COLUMNS, rows_of, side_of
 from pgiostat.render.csvform import records
 from pgiostat.rules import load
 from pgiostat.times import Instant, Length

@@ -17,10 +17,11 @@ _SPAN = re.compile(r"(.*?)\.\.(.*)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A window of a history."""
+    """A window of a history; whole: all that there is, because no time was asked for."""
 
     history: History
     window: Window
+    whole: bool = False
 
 
 def window(
@@ -83,4 +84,5 @@ def chosen(text: str, root: Path, now: datetime, *, skip_bad: bool = False) -> C
         )
     since, until = (words.strip() or None for words in found.groups())
     opened = History.open(place, skip_bad=skip_bad)
-    return Chosen(opened, window(opened, now, label=label, since=since, until=until))
+    found_window = window(opened, now, label=label, since=since, until=until)
+    return Chosen(opened, found_window, whole=since is None and until is None)

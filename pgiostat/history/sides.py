@@ -1,23 +1,32 @@
 """Two windows of histories made ready to be compared: same steps, same groups."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from pgiostat.compare import Comparison, Group, Per, Side, compare
+from pgiostat.compare import Comparison, Group, Per, compare
 from pgiostat.cost import FIELDS
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.asked import Chosen
 from pgiostat.history.seen import Seen
 from pgiostat.history.steps import Steps, cut
+from pgiostat.history.windows import Window
 from pgiostat.names import HIDDEN, OTHER, OWN, Describe, Names, Statement
 from pgiostat.rank import By, group_of
+from pgiostat.side import Side
 
 __all__ = ["Sides", "compared", "step_for"]
 
 WISHED_STEPS = 40
+LEAST_STEPS = 20
+INTERVALS_IN_STEP = 4
+"""Of two servers: an interval belongs to the step in which it begins and may reach into the next,
+so that steps of one or two are of different times on each, and some have none."""
+LEAST_SHARED = 0.5
+"""Of the shorter of two histories: servers that were watched side by side, and not one after the
+other with a while in common."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NICE = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 21_600,
          43_200, 86_400)  # fmt: skip
@@ -27,12 +36,16 @@ _LOST = ("reset", "restart", "evicting", "other server")
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Two windows compared, with what was seen in each.  step: how both were cut."""
+    """Two windows compared, with what was seen in each.  step: how both were cut.
+
+    shared: whether two histories were cut to the time in which both servers were watched.
+    """
 
     a: Seen
     b: Seen
     step: timedelta
     comparison: Comparison
+    shared: bool = False
 
 
 def compared(a: Chosen, b: Chosen, describe: Describe, per: str = "second") -> Sides:
@@ -40,6 +53,8 @@ def compared(a: Chosen, b: Chosen, describe: Describe, per: str = "second") -> S
 
     per: second, call, or an anchor as "version:calls": what is called as often by the same
     traffic, a category or a fingerprint.
+    Two servers that were watched side by side are compared in the time that both were watched, if
+    no time is asked for.
     Raises PgiostatError windows-overlap, anchor-unknown, and as History.seen does.
     """
     return a.history.steady(
@@ -48,6 +63,9 @@ def compared(a: Chosen, b: Chosen, describe: Describe, per: str = "second") -> S
 
 
 def _compared(a: Chosen, b: Chosen, describe: Describe, per: str) -> Sides:
+    side_by_side = _shared(a, b)
+    if side_by_side and a.whole and b.whole:
+        a, b = (replace(each, window=_within(each.window, side_by_side)) for each in (a, b))
     chosen = (a, b)
     seen = [each.history.seen(each.window) for each in chosen]
     if a.history.layout.root.resolve() == b.history.layout.root.resolve():
@@ -58,23 +76,59 @@ def _compared(a: Chosen, b: Chosen, describe: Describe, per: str) -> Sides:
     groups: list[dict[int, list[int]]] = []
     for side, (of_side, of_names) in enumerate(zip(seen, names, strict=True)):
         groups.append(_grouped(of_side, of_names, known, told[side]))
-    step = step_for(*seen)
+    step = step_for(*seen, several=bool(side_by_side))
     steps = [
         cut(each.history, of_side, of_groups, len(known), step)
         for each, of_side, of_groups in zip(chosen, seen, groups, strict=True)
     ]
     listed = list(_listed(known, told))
     kind, anchor = _anchor(per, listed)
-    sides = [_side(of_side, cut_) for of_side, cut_ in zip(seen, steps, strict=True)]
-    return Sides(seen[0], seen[1], step, compare(sides[0], sides[1], listed, kind, anchor))
+    sides = [
+        _side(of_side, cut_, places)
+        for of_side, cut_, places in zip(
+            seen, steps, _places(steps, seen, together=bool(side_by_side)), strict=True
+        )
+    ]
+    found = compare(sides[0], sides[1], listed, kind, anchor)
+    return Sides(
+        seen[0],
+        seen[1],
+        step,
+        found,
+        shared=bool(side_by_side) and chosen[0].whole and chosen[1].whole,
+    )
 
 
-def step_for(*seen: Seen) -> timedelta:
-    """Return steps of which the shorter window has about forty, none shorter than its intervals."""
+def step_for(*seen: Seen, several: bool = False) -> timedelta:
+    """Return steps of which the shorter window has about forty, none shorter than its intervals.
+
+    several: each of some intervals, if that leaves twenty of them.
+    """
     length = min(each.window.seconds for each in seen)
     interval = max(each.sampled.seconds / each.sampled.samples for each in seen)
     wished = max(length / WISHED_STEPS, interval * 0.99)
-    return timedelta(seconds=next((nice for nice in _NICE if nice >= wished), _NICE[-1]))
+    step = next((nice for nice in _NICE if nice >= wished), _NICE[-1])
+    longer = [nice for nice in _NICE if step <= nice <= length / LEAST_STEPS]
+    if several and longer:
+        step = next((n for n in longer if n >= interval * INTERVALS_IN_STEP), longer[-1])
+    return timedelta(seconds=step)
+
+
+def _shared(a: Chosen, b: Chosen) -> tuple[datetime, datetime] | None:
+    """Return the time that two windows share; None if a server is in both, or it is short."""
+    servers = [
+        {server.server_id for server in each.history.choose(each.window.label)} for each in (a, b)
+    ]
+    since = max(a.window.since, b.window.since)
+    until = min(a.window.until, b.window.until)
+    length = min(a.window.seconds, b.window.seconds)
+    if servers[0] & servers[1] or (until - since).total_seconds() < LEAST_SHARED * length:
+        return None
+    return since, until
+
+
+def _within(window: Window, span: tuple[datetime, datetime]) -> Window:
+    return replace(window, since=span[0], until=span[1])
 
 
 def _apart(a: Seen, b: Seen) -> None:
@@ -162,9 +216,30 @@ def _anchor(per: str, groups: Sequence[Group]) -> tuple[Per, list[int]]:
     return Per.ANCHOR, found
 
 
-def _side(seen: Seen, steps: Steps) -> Side:
+def _places(
+    steps: Sequence[Steps], seen: Sequence[Seen], *, together: bool
+) -> list[tuple[int, ...]]:
+    """Return the number of each step of both sides; none if the steps are no pairs.
+
+    together: the two servers were watched at the same time, and so are numbered from one instant.
+    Other windows have pairs if they are of the same length, by their distance from the beginning.
+    """
+    step = steps[0].step
+    floors = [(each.window.since - _EPOCH) // step for each in seen]
+    ends = [-((_EPOCH - each.window.until) // step) for each in seen]
+    if together:
+        alike = max(abs(floors[0] - floors[1]), abs(ends[0] - ends[1])) <= 1
+        floors = [0, 0]
+    else:
+        alike = ends[0] - floors[0] == ends[1] - floors[1]
+    return [
+        tuple((start - _EPOCH) // step - floor for start in each.starts) if alike else ()
+        for each, floor in zip(steps, floors, strict=True)
+    ]
+
+
+def _side(seen: Seen, steps: Steps, places: tuple[int, ...]) -> Side:
     sampled = seen.sampled
-    floor = _EPOCH + (seen.window.since - _EPOCH) // steps.step * steps.step
     lost = sum(sampled.qualities.get(quality, 0) for quality in _LOST)
     return Side(
         seconds=np.array([each.seconds for each in steps.sampled]),
@@ -172,5 +247,5 @@ def _side(seen: Seen, steps: Steps) -> Side:
         block_size=sampled.block_size,
         coverage=sampled.coverage,
         lost=lost / sampled.samples,
-        places=tuple((start - floor) // steps.step for start in steps.starts),
+        places=places,
     )

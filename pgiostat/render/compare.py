@@ -1,11 +1,7 @@
-"""A comparison for people and programs: text, Markdown, CSV, JSON."""
+"""A comparison for people: text, Markdown."""
 
-import csv
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC
-from io import StringIO
-from typing import Any, TextIO
 
 from rich.cells import cell_len
 from rich.console import Group, RenderableType
@@ -13,13 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from pgiostat.change import Verdict
-from pgiostat.compare import CERTAINTY, Compared, Comparison, Per
+from pgiostat.compare import REST, Compared, Comparison, Per, shown
 from pgiostat.history.seen import Seen
 from pgiostat.history.sides import Sides
 from pgiostat.names import OWN
-from pgiostat.render.columns import Value, printable
-from pgiostat.render.csvform import cell, timestamp
+from pgiostat.render.columns import printable
 from pgiostat.render.report import escaped, labels, remarks
+from pgiostat.render.text import Piece, fitted
+from pgiostat.side import CERTAINTY
 from pgiostat.units import (
     format_change,
     format_count,
@@ -28,21 +25,16 @@ from pgiostat.units import (
     format_version,
 )
 
-__all__ = [
-    "COLUMNS",
-    "as_json",
-    "as_markdown",
-    "as_text",
-    "conclusion",
-    "rows_of",
-    "side_of",
-    "write_csv",
-]
+__all__ = ["as_markdown", "as_text", "conclusion"]
 
 WIDE = 112
 LEAST_QUERY = 40
 _WORDS = ("verdict", "category", "query")
 LONGEST_NAME = 26
+_BY = {Per.SECOND: "", Per.CALL: " by call", Per.ANCHOR: " for each call of the anchor"}
+_TOLD_FIRST = (
+    Verdict.BETTER, Verdict.WORSE, Verdict.VANISHED, Verdict.APPEARED, Verdict.UNSURE, Verdict.SAME,
+)  # fmt: skip
 _COLOURS = {
     Verdict.BETTER: "green",
     Verdict.VANISHED: "green",
@@ -66,19 +58,21 @@ def conclusion(sides: Sides) -> str:
         if row.key != OWN:
             found.setdefault(row.reads.verdict, []).append(_told(row))
     parts = [
-        f"{verdict}: {', '.join(found[verdict])}"
-        for verdict in Verdict
-        if verdict in found and verdict is not Verdict.NOT_JUDGED
+        f"{verdict}: {', '.join(found[verdict])}" for verdict in _TOLD_FIRST if verdict in found
     ]
     total = comparison.total.reads
     if total.verdict is Verdict.SAME and found.keys() <= {Verdict.SAME, Verdict.NOT_JUDGED}:
         return "No change."
+    by = _BY[comparison.per]
     whole = {
-        Verdict.BETTER: f"B reads less than A ({format_change(total.change)})",
-        Verdict.WORSE: f"B reads more than A ({format_change(total.change)})",
-        Verdict.SAME: "In all no change",
-    }.get(total.verdict, f"In all it is unsure ({format_change(total.change)})")
-    return f"{whole}; {'; '.join(parts)}."
+        Verdict.BETTER: f"B reads less{by} than A ({format_change(total.change)})",
+        Verdict.WORSE: f"B reads more{by} than A ({format_change(total.change)})",
+        Verdict.SAME: f"B reads as much{by} as A",
+    }.get(
+        total.verdict,
+        f"Whether B reads more or less{by} than A is unsure ({format_change(total.change)})",
+    )
+    return f"{'; '.join([whole, *parts])}."
 
 
 def _told(row: Compared) -> str:
@@ -86,21 +80,48 @@ def _told(row: Compared) -> str:
     return f"{row.name} {format_change(row.reads.change)}" if changed else row.name
 
 
-def _side_line(name: str, seen: Seen) -> str:
+def _side_line(name: str, seen: Seen) -> list[Piece]:
+    """Return who, when and how good, in the order in which it gives way to a narrow screen."""
     since, until = (moment.astimezone(UTC) for moment in (seen.window.since, seen.window.until))
     sampled = seen.sampled
-    return (
-        f"{name}  {printable(labels(seen))}  {since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S}"
-        f" UTC  {format_duration(sampled.seconds)}  coverage {format_share(sampled.coverage)}"
-        f"  PostgreSQL {format_version(sampled.version_num)}"
-    )
+    ends = f"{until:%H:%M:%S}" if since.date() == until.date() else f"{until:%Y-%m-%d %H:%M:%S}"
+    return [
+        (f"{name}  {printable(labels(seen))}  {since:%Y-%m-%d %H:%M:%S} – {ends} UTC", "", 0),
+        (f"  {format_duration(sampled.seconds)}", "", 2),
+        (f"  coverage {format_share(sampled.coverage)}", "", 1),
+        (f"  PostgreSQL {format_version(sampled.version_num)}", "", 3),
+    ]
 
 
 def _warnings(sides: Sides) -> Iterator[str]:
     yield from sides.comparison.reasons
-    for name, seen in (("A", sides.a), ("B", sides.b)):
+    for name, seen in _named(sides):
         for line in remarks(seen):
             yield f"{name}: {line}"
+
+
+def _named(sides: Sides) -> tuple[tuple[str, Seen], tuple[str, Seen]]:
+    return ("A", sides.a), ("B", sides.b)
+
+
+def _with_rest(comparison: Comparison, top: int | None) -> list[Compared]:
+    """Return so many groups, and the others as one."""
+    groups, rest = shown(comparison, top)
+    return [*groups, *([] if rest is None else [rest])]
+
+
+def _how_sure(sides: Sides) -> str:
+    """Return how certain intervals are, and what steps tell so."""
+    comparison = sides.comparison
+    steps = "pairs of steps" if comparison.paired else "steps"
+    length = format_duration(sides.step.total_seconds())
+    told = f"{CERTAINTY * 100:.0f} % certainty, from {steps} of {length}"
+    if comparison.paired:
+        left = [f"{count} of {name}" for name, count in zip("AB", comparison.left_out, strict=True)
+                if count]  # fmt: skip
+        if left:
+            told += f" ({' and '.join(left)} left out, without a partner)"
+    return told
 
 
 def _by_what(sides: Sides) -> str:
@@ -114,12 +135,11 @@ def _by_what(sides: Sides) -> str:
 def as_text(sides: Sides, *, top: int, width: int) -> RenderableType:
     """Return both windows, the conclusion, categories, and the statements that changed most."""
     comparison = sides.comparison
-    lines = [Text(_side_line("A", sides.a)), Text(_side_line("B", sides.b))]
+    lines = [fitted(_side_line(name, each), width) for name, each in _named(sides)]
     warned = [Text(f"! {line}", "yellow") for line in _warnings(sides)]
-    how = f"{_by_what(sides)}; intervals of {CERTAINTY * 100:.0f} % certainty from steps of"
-    told = Text(f"{how} {format_duration(sides.step.total_seconds())}", "dim")
+    told = Text(f"{_by_what(sides)}; {_how_sure(sides)}", "dim")
     rows = [comparison.total, *comparison.categories]
-    groups = [row for row in comparison.groups if row.key != OWN][:top]
+    groups = _with_rest(comparison, top)
     parts: list[RenderableType] = [
         *lines,
         *warned,
@@ -160,7 +180,7 @@ def _table(comparison: Comparison, rows: Sequence[Compared], named: str, width: 
         if heading not in _WORDS:
             grid.columns[-1].justify = "right"
     for row, told in zip(rows, cells, strict=True):
-        grid.add_row(*told, style="dim" if row.key == OWN else None)
+        grid.add_row(*told, style="dim" if row.key in {OWN, REST} else None)
     return grid
 
 
@@ -192,15 +212,18 @@ def _numbers(row: Compared) -> list[str]:
 def as_markdown(sides: Sides, *, top: int) -> str:
     """Return a comparison for a page or an issue."""
     comparison = sides.comparison
-    lines = [f"- {escaped(_side_line(name, s))}" for name, s in (("A", sides.a), ("B", sides.b))]
+    lines = [
+        f"- {escaped(''.join(text for text, _, _ in _side_line(name, each)))}"
+        for name, each in _named(sides)
+    ]
     lines += [f"- {line}" for line in _warnings(sides)]
     lines += [
         "",
-        f"**{conclusion(sides)}** ({_by_what(sides)}, {CERTAINTY * 100:.0f} % certainty)",
+        f"**{conclusion(sides)}** ({_by_what(sides)}; {_how_sure(sides)})",
         "",
     ]
     rows = [comparison.total, *comparison.categories]
-    groups = [row for row in comparison.groups if row.key != OWN][:top]
+    groups = _with_rest(comparison, top)
     for named, listed in (("category", rows), ("query", groups)):
         unit = _unit(comparison)
         lines.append(f"| {named} | A{unit} | B{unit} | change | interval | verdict |")
@@ -212,87 +235,3 @@ def as_markdown(sides: Sides, *, top: int) -> str:
             lines.append(f"| {' | '.join([name, *_numbers(row), verdict])} |")
         lines.append("")
     return "\n".join(lines).rstrip()
-
-
-_SIDED: dict[str, Callable[[Any], Value]] = {
-    "blocks_read": lambda cost: cost.blocks,
-    "blocks_read_per_s": lambda cost: cost.blocks_per_s,
-    "blocks_read_per_call": lambda cost: cost.blocks_per_call,
-    "calls": lambda cost: cost.calls,
-    "calls_per_s": lambda cost: cost.calls_per_s,
-    "rd_await_ms": lambda cost: cost.rd_await_ms,
-    "hit_ratio": lambda cost: cost.hit_ratio,
-}
-COLUMNS = (
-    "part", "key", "category_a", "category_b", "query", "per", "a", "b", "change", "change_low",
-    "change_high", "certainty", "verdict", *(f"{name}_{side}" for name in _SIDED for side in "ab"),
-)  # fmt: skip
-"""Names of the columns of CSV: change is B's rate over A's, less one."""
-
-
-def rows_of(comparison: Comparison, top: int | None = None) -> Iterator[dict[str, Value]]:
-    """Yield a row for the total, each category and each fingerprint, by the names of COLUMNS."""
-    parts = (
-        ("total", [comparison.total]),
-        ("category", comparison.categories),
-        ("fingerprint", comparison.groups if top is None else comparison.groups[:top]),
-    )
-    for part, rows in parts:
-        for row in rows:
-            reads = row.reads
-            known = (
-                part, row.key, row.category_a, row.category_b,
-                row.name if part == "fingerprint" else "", str(comparison.per), reads.a, reads.b,
-                reads.change, reads.low, reads.high, CERTAINTY, str(reads.verdict),
-            )  # fmt: skip
-            sided = (value(cost) for value in _SIDED.values() for cost in row.costs)
-            yield dict(zip(COLUMNS, (*known, *sided), strict=True))
-
-
-def write_csv(sides: Sides, out: TextIO, *, top: int | None) -> None:
-    """Write a row for the total, each category and each fingerprint."""
-    text = StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    for record in rows_of(sides.comparison, top):
-        writer.writerow([cell(value) for value in record.values()])
-    out.write(text.getvalue())
-    out.flush()
-
-
-def side_of(seen: Seen) -> dict[str, Any]:
-    """Return what is to be known of a window that was compared, for programs."""
-    return {
-        "server": labels(seen),
-        "since": timestamp(seen.window.since),
-        "until": timestamp(seen.window.until),
-        "seconds": seen.sampled.seconds,
-        "samples": seen.sampled.samples,
-        "coverage": seen.sampled.coverage,
-        "qualities": dict(seen.sampled.qualities),
-        "version_num": seen.sampled.version_num,
-        "remarks": list(remarks(seen)),
-    }
-
-
-def as_json(sides: Sides, *, top: int | None) -> str:
-    """Return a comparison as one JSON object, null where a number is unknown."""
-    comparison = sides.comparison
-    return json.dumps(
-        {
-            "a": side_of(sides.a),
-            "b": side_of(sides.b),
-            "per": str(comparison.per),
-            "anchors": list(comparison.anchors),
-            "step_seconds": sides.step.total_seconds(),
-            "certainty": CERTAINTY,
-            "judged": not comparison.reasons,
-            "reasons": list(comparison.reasons),
-            "conclusion": conclusion(sides),
-            "rows": [
-                {name: None if value == "" else value for name, value in record.items()}
-                for record in rows_of(comparison, top)
-            ],
-        },
-        ensure_ascii=False,
-    )

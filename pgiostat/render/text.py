@@ -24,7 +24,7 @@ from pgiostat.units import (
     per_second,
 )
 
-__all__ = ["NAMES", "failure", "fitted", "headline", "interval", "said", "table"]
+__all__ = ["NAMES", "Piece", "failure", "fitted", "headline", "interval", "said", "table"]
 
 BAR_WIDTH = 10
 NARROW = 70
