@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pgiostat.snapshot import Snapshot
 
-__all__ = ["Capability", "capabilities"]
+__all__ = ["Capability", "capabilities", "grant", "hidden_from"]
 
 _PG_16 = 160000
 _PG_18 = 180000
@@ -62,3 +62,14 @@ def capabilities(snapshot: Snapshot) -> tuple[Capability, ...]:
         Capability("pg_stat_io", "reads by kind of process", postgres(_PG_16)),
         Capability("read_operations", "operations, which may fetch many blocks", postgres(_PG_18)),
     )
+
+
+def hidden_from(user: str) -> str:
+    """Say what a role without pg_read_all_stats cannot see."""
+    return f"Statements of other users are hidden from {user}"
+
+
+def grant(user: str) -> str:
+    """Return the statement that lets a role see all statements."""
+    quoted = user.replace('"', '""')
+    return f'GRANT pg_read_all_stats TO "{quoted}";'

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pgiostat.capabilities import grant, hidden_from
 from pgiostat.delta import Delta, Quality
 from pgiostat.errors import PgiostatError
 from pgiostat.names import HIDDEN
@@ -159,6 +160,6 @@ def _privilege(delta: Delta, ranking: Ranking) -> Notice:
     shown = f" ({share} of the reads)" if blocks else ""
     return Notice(
         "no-privilege",
-        f"Statements of other users are hidden from {user}{shown}; they are counted together.",
-        f'GRANT pg_read_all_stats TO "{user}";',
+        f"{hidden_from(user)}{shown}; they are counted together.",
+        grant(user),
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
+from pgiostat.capabilities import grant, hidden_from
 from pgiostat.collect import Sampler, Tick
 from pgiostat.collector import monotonic
 from pgiostat.delta import Delta, Quality
@@ -18,7 +19,7 @@ from pgiostat.ledger import reads_of
 from pgiostat.names import Describe
 from pgiostat.sealing import Sealing
 from pgiostat.trouble import Said, Trouble
-from pgiostat.units import format_duration, format_share
+from pgiostat.units import format_count, format_duration, format_share
 
 __all__ = ["Recorder"]
 
@@ -27,6 +28,7 @@ LONGEST_RETRY_SECONDS = 60.0
 SUMMARY_SECONDS = 3600.0
 HOPELESS = "dsn-invalid"
 """Nobody else can mend it; a password or a role can be set right on the server."""
+EVICTING_HINT = "what they did since is lost: raise pg_stat_statements.max, or read more often"
 _COLLECTING = ("server", "history")
 """Kinds of trouble with which nothing is collected."""
 
@@ -36,7 +38,7 @@ class Recorder:
     """Collects one server into a history.
 
     interval: seconds.  ends: how many seconds to collect, None until stopped.  keep: for how long;
-    may change.  samples: committed.
+    may change.  samples: committed.  is_told: the last line that was said tells of all of them.
     """
 
     dsn: str
@@ -50,6 +52,7 @@ class Recorder:
     keep: Keep = field(default_factory=Keep)
     clock: Callable[[], float] = monotonic
     samples: int = 0
+    is_told: bool = False
     _writer: Writer | None = None
     _sampler: Sampler | None = None
     _trouble: Trouble = field(init=False)
@@ -60,6 +63,7 @@ class Recorder:
     _explained: bool = True
     _hour: "_Hour | None" = None
     _newest: float | None = None
+    _hidden_said: bool = False
 
     def __post_init__(self) -> None:
         self._trouble = Trouble(self.say, self.clock)
@@ -96,7 +100,7 @@ class Recorder:
         try:
             self._collect(self._writer)
         finally:
-            self._summarise()
+            self._summarise(ended=True)
             self._writer.close()
             self._sealing.finish()
             self._tell_sealing()
@@ -121,7 +125,7 @@ class Recorder:
             except PgiostatError as error:
                 if error.slug == HOPELESS:
                     raise
-                self._trouble.begin("server", error.message, error.detail)
+                self._say_trouble("server", error)
             else:
                 return
             older = self._sampler.older
@@ -146,16 +150,18 @@ class Recorder:
 
     def _told(self, tick: Tick) -> None:
         if tick.error is not None:
-            self._trouble.begin("server", tick.error.message, tick.error.detail)
+            self._say_trouble("server", tick.error)
         elif tick.delta is not None:
             self._pause = SHORTEST_RETRY_SECONDS
             if tick.texts_error is not None:
-                error = tick.texts_error
-                self._trouble.begin("texts", f"texts are missing: {error.message}", error.detail)
+                self._say_trouble("texts", tick.texts_error, "texts are missing: ")
             else:
                 self._trouble.end("texts")
         if self._hour is not None and self.clock() - self._hour.began >= SUMMARY_SECONDS:
             self._summarise()
+
+    def _say_trouble(self, kind: str, error: PgiostatError, what: str = "") -> None:
+        self._trouble.begin(kind, f"{what}{error.message}", error.detail, error.hint)
 
     def _judge(self, delta: Delta) -> None:
         """Say what is to be known of an interval, once an hour: the hour's line counts them."""
@@ -164,14 +170,22 @@ class Recorder:
         self._explained = False
         if quality is not Quality.OK and not known and quality not in self._qualities:
             self._qualities.add(quality)
-            self.say(f"interval of {delta.until:%H:%M:%S}: {quality.value}", trouble=True)
+            evicting = quality is Quality.EVICTING
+            told = f" {_entries(delta.evicted)}; {EVICTING_HINT}" if evicting else ""
+            self.say(f"interval of {delta.until:%H:%M:%S}: {quality.value}{told}", trouble=True)
+        if delta.newer.masked and not self._hidden_said:
+            self._hidden_said = True
+            user = delta.newer.server.user
+            hidden = f"{hidden_from(user)} and counted together. {grant(user)}"
+            self.say(hidden, trouble=True)
 
-    def _summarise(self) -> None:
-        """Say what was collected since it was said last."""
+    def _summarise(self, *, ended: bool = False) -> None:
+        """Say what was collected since it was said last; ended: no more will be."""
         hour, self._hour = self._hour, None
         self._qualities.clear()
         if hour is not None:
-            self.say(hour.told())
+            self.is_told = ended and hour.samples == self.samples
+            self.say(hour.told(committed=self.is_told))
 
     def _accept(self, delta: Delta) -> bool:
         """Commit an interval; tell whether the next one begins where it ends."""
@@ -181,7 +195,7 @@ class Recorder:
         try:
             self._writer.append(delta, self._sampler.names)
         except PgiostatError as error:
-            self._trouble.begin("history", error.message, error.detail)
+            self._say_trouble("history", error)
             return False
         self._explained |= self._trouble.end("history")
         self.samples += 1
@@ -210,24 +224,38 @@ class _Hour:
     qualities: Counter[Quality] = field(default_factory=Counter)
     statement_blocks: int = 0
     server_blocks: int = 0
+    evicted: int | None = 0
+
+    @property
+    def samples(self) -> int:
+        return self.qualities.total()
 
     def add(self, delta: Delta) -> None:
         self.seconds += delta.seconds or 0.0
         self.rows += len(delta.statements)
         self.qualities[delta.quality] += 1
+        if delta.quality is Quality.EVICTING:
+            known = self.evicted is not None and delta.evicted is not None
+            self.evicted = (self.evicted or 0) + (delta.evicted or 0) if known else None
         if (blocks := reads_of(delta).blocks) is not None:
             self.statement_blocks += delta.statement_blocks
             self.server_blocks += blocks
 
-    def told(self) -> str:
-        samples = self.qualities.total()
+    def told(self, *, committed: bool = False) -> str:
+        samples = self.samples
         covered = self.statement_blocks / self.server_blocks if self.server_blocks else None
         flawed = [
             f", {self.qualities[quality]} × {quality.value}"
+            + (f" {_entries(self.evicted)}" if quality is Quality.EVICTING else "")
             for quality in Quality
             if quality is not Quality.OK and self.qualities[quality]
         ]
         return (
-            f"{samples} sample{'s' * (samples != 1)} in {format_duration(self.seconds)},"
+            f"{samples} sample{'s' * (samples != 1)}{' committed' * committed} in"
+            f" {format_duration(self.seconds)},"
             f" {self.rows:,} rows, coverage {format_share(covered)}{''.join(flawed)}"
         )
+
+
+def _entries(evicted: int | None) -> str:
+    return "(some entries)" if evicted is None else f"(about {format_count(evicted)} entries)"

@@ -69,7 +69,11 @@ _NO_OPTIONS = re.compile(r"startup parameter|command-line options", re.IGNORECAS
 """PgBouncer's and RDS Proxy's words for options that they do not pass on."""
 
 _NOT_ALLOWED = re.compile(r"invalid (?:connection option|URI query parameter|\w+ value)")
-_QUOTED = re.compile(r'"[^"]*"')
+_QUOTED = re.compile(r'("="|"\]")|".*"', re.DOTALL)
+"""libpq's own signs, or from a quotation mark to the last: a password may have some in it."""
+_FAILED = re.compile(r"connection to server (?:at|on socket) .*? failed: ([^\n]+)")
+_ADVICE = re.compile(r"\s*Is the server running.*?\?", re.DOTALL)
+"""libpq's own hint, which ours says too."""
 _PASSWORD_IN_URI = re.compile(r"(://[^:/@\s]*:)[^@\s]*@")
 _PASSWORD_KEYWORD = re.compile(
     r"((?:ssl)?password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&\"]+)", re.IGNORECASE
@@ -147,7 +151,7 @@ def check_dsn(dsn: str) -> dict[str, Any]:
     try:
         given = conninfo.conninfo_to_dict(dsn)
     except psycopg.ProgrammingError as error:
-        raise _malformed(str(error)) from None
+        raise _malformed(str(error), bare="=" not in dsn and "://" not in dsn) from None
     port = str(given.get("port") or "")
     if not all(part.isdigit() for part in port.split(",") if part):
         raise _malformed(f'invalid port number: "{port}"')
@@ -177,17 +181,25 @@ def _connect(given: Mapping[str, Any]) -> psycopg.Connection[Any]:
     return psycopg.connect(**given, autocommit=True)
 
 
-def _malformed(text: str) -> PgiostatError:
+def _malformed(text: str, *, bare: bool = False) -> PgiostatError:
+    """Return why a connection string cannot be read; bare: there is no "=" in it."""
     # Where a string cannot be read, any word of it may be part of the password.
-    told = text if _NOT_ALLOWED.search(text) else _QUOTED.sub('"***"', redacted(text))
+    told = text if _NOT_ALLOWED.search(text) else _QUOTED.sub(_masked, redacted(text))
+    like = (
+        'Use a URI ("postgresql://user@host:5432/dbname") or keywords '
+        '("host=db dbname=app user=pgiostat").'
+    )
     return PgiostatError(
         "invalid connection string",
         detail=_sentence(told),
-        hint='Use a URI ("postgresql://user@host:5432/dbname") or keywords '
-        '("host=db dbname=app user=pgiostat").',
+        hint=f'{like} A database alone is "dbname=…".' if bare else like,
         slug="dsn-invalid",
         status=ExitStatus.USAGE,
     )
+
+
+def _masked(quoted: re.Match[str]) -> str:
+    return quoted[1] or '"***"'
 
 
 def _refusal(given: Mapping[str, Any], text: str) -> PgiostatError:
@@ -232,10 +244,17 @@ def _refusal(given: Mapping[str, Any], text: str) -> PgiostatError:
         )
     return PgiostatError(
         f"could not connect to server {where}",
-        detail=_sentence(" ".join(text.split())),
+        detail=_sentence(_reasons(text)),
         hint="Is the server running, and does it accept connections there?",
         slug="server-unreachable",
     )
+
+
+def _reasons(text: str) -> str:
+    """Return why no address answered, each reason once, of libpq's lines for each address."""
+    found = [reason.strip() for reason in _FAILED.findall(text)]
+    told = _ADVICE.sub("", "; ".join(dict.fromkeys(found)) or text)
+    return " ".join(told.split())
 
 
 def _sentence(text: str) -> str:

@@ -33,14 +33,17 @@ class Trouble:
     clock: Callable[[], float]
     _spells: dict[str, _Spell] = field(default_factory=dict)
 
-    def begin(self, kind: str, what: str, reason: str | None = None) -> None:
-        """Say what is wrong, unless it was said since this kind of trouble began."""
+    def begin(
+        self, kind: str, what: str, reason: str | None = None, hint: str | None = None
+    ) -> None:
+        """Say what is wrong and what mends it, unless it was said since this trouble began."""
         spell = self._spells.setdefault(kind, _Spell(self.clock(), what))
         spell.last = what
         if what not in spell.said:
             spell.said.add(what)
             why = f": {reason.rstrip('.')}" if reason else ""
-            self.say(f"{what}{why}; trying again", trouble=True)
+            mend = f". {hint}" if hint else ""
+            self.say(f"{what}{why}; trying again{mend}", trouble=True)
 
     def end(self, kind: str) -> bool:
         """Say that it is over and how long it lasted; False if there was none."""

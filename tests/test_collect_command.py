@@ -17,12 +17,15 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from pgiostat.collecting.check import check
 from pgiostat.collecting.log import is_journal
 from pgiostat.collecting.targets import Plan
+from pgiostat.errors import PgiostatError
 from pgiostat.history.reader import History
 from pgiostat.history.writer import Writer
+from pgiostat.server import check_dsn
 from tests.test_cli import pgiostat
 from tests.test_history_reader import intervals, write
 from tests.workloads import client
@@ -146,7 +149,7 @@ def test_a_file_read_again_changes_what_it_changes_and_nothing_else(
         f"pgiostat: SIGHUP: nothing is changed: {mistake}. Allowed are dsn, interval.",
     ]
     assert not [line for line in said if line.startswith("same: going on")]
-    ends = [line.split(":")[0] for line in said if line.endswith("samples committed")]
+    ends = [line.split(":")[0] for line in said if "samples committed" in line]
     assert sorted(ends[:2]) == ["changes", "goes"]
     assert sorted(ends[2:]) == ["changes", "comes", "same", "taken"]
     assert {"same", "changes", "goes", "comes", "taken"} == samples(root).keys()
@@ -165,10 +168,9 @@ def test_a_stop_is_heard_after_one_more_reading_and_a_hangup_changes_nothing(
         connected(database)
         assert there.end() == 0
     assert samples(root) == {"prod": 1}
-    ending, hour, end = there.said()[-3:]
+    ending, end = there.said()[-2:]
     assert ending == "pgiostat: ending after one more reading of each server"
-    assert hour.startswith("prod: 1 sample in ")
-    assert end == "prod: 1 sample committed"
+    assert re.fullmatch(r"prod: 1 sample committed in .*, \d+ rows, coverage .*", end)
 
 
 @pytest.mark.once
@@ -179,9 +181,12 @@ def test_what_is_in_trouble_is_said_once_and_ends_with_an_error(
     done = pgiostat("collect", *arguments, "--for", "1s", "--history", str(tmp_path / "history"))
     assert done.returncode == 1
     said = [re.sub(r"^\S+Z ", "", line) for line in done.stderr.splitlines()]
-    assert len([line for line in said if line.startswith("bad: could not connect")]) == 1
-    assert "bad: 0 samples committed" in said
-    assert [line for line in said if line.startswith("good: ") and "samples in" in line]
+    why = 'could not connect to server "/nowhere:5432": No such file or directory; trying again.'
+    assert [line for line in said if line.startswith("bad: ")] == [
+        f"bad: {why} Is the server running, and does it accept connections there?",
+        "bad: 0 samples committed",
+    ]
+    assert len([line for line in said if line.startswith("good: ") and "samples" in line]) == 1
 
 
 @pytest.mark.once
@@ -197,6 +202,50 @@ def test_a_second_collector_under_one_label_is_refused(database: str, tmp_path: 
     assert f"{told} Its process is {there.process.pid}. Give this one another --label." in (
         done.stderr
     )
+
+
+@pytest.mark.once
+def test_a_check_says_what_will_keep_a_collector_from_starting(
+    database: str, tmp_path: Path
+) -> None:
+    root = tmp_path / "history"
+    held = Writer.open(root, "prod")
+    done = pgiostat("collect", database, "--label", "prod", "--history", str(root), "--check")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[:4] == [
+        f"history: {root}",
+        f'prod: error: a collector "prod" is writing to "{root}" already',
+        f"DETAIL:  Its process is {os.getpid()}.",
+        "HINT:  Give this one another --label.",
+    ]
+    with pytest.raises(PgiostatError, match="is writing to"):
+        Writer.open(root, "prod")
+    held.close()
+    done = pgiostat("collect", database, "--label", "prod", "--history", str(root), "--check")
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 2)
+
+
+@pytest.mark.once
+def test_a_role_that_sees_its_own_statements_alone_is_told_how_to_see_all(
+    database: str, tmp_path: Path
+) -> None:
+    with client(database) as other:
+        other.execute("SELECT 1")
+        other.execute('CREATE ROLE "see""r" LOGIN PASSWORD \'s\'')
+    try:
+        dsn = make_conninfo(database, user='see"r', password="s")
+        arguments = ("collect", dsn, "--label", "p", "--history", str(tmp_path / "history"))
+        done = pgiostat(*arguments, "--check")
+        hidden = 'Statements of other users are hidden from see"r and counted together'
+        grant = 'GRANT pg_read_all_stats TO "see""r";'
+        assert done.returncode == 0
+        assert done.stdout.splitlines()[2:] == [f"p: warning: {hidden}", f"HINT:  {grant}"]
+        done = pgiostat(*arguments, "-i", "0.2s", "--for", "1s")
+        said = [re.sub(r"^\S+Z ", "", line) for line in done.stderr.splitlines()]
+        assert [line for line in said if "hidden" in line] == [f"p: {hidden}. {grant}"]
+    finally:
+        with client(database) as other:
+            other.execute('DROP ROLE "see""r"')
 
 
 def as_nobody(root: Path, *lines: str) -> str:
@@ -227,6 +276,22 @@ def test_a_directory_that_cannot_be_written_to_is_an_error(tmp_path: Path) -> No
         f'history: error: could not write to "{tmp_path}": Permission denied\n'
         "HINT:  Give the user who collects the right to, and room. 1\n"
     )
+    (tmp_path / "closed").mkdir(mode=0o700)
+    place = tmp_path / "closed" / "history"
+    inside = "root = root / 'history'"
+    told = as_nobody(place.parent, inside, "print(*next(check(Plan(()), root)))")
+    assert (
+        told.splitlines()[0] == f'history: error: could not write to "{place}": Permission denied'
+    )
+    opening = (
+        "from pgiostat.errors import PgiostatError; from pgiostat.history import layout",
+        "try: layout.check(root)",
+        "except PgiostatError as error: print(error.report())",
+    )
+    assert as_nobody(place.parent, inside, *opening).splitlines() == [
+        f'pgiostat: error: could not read the history in "{place}": Permission denied',
+        "HINT:  Read it as the user who collects, or as one of a group that may.",
+    ]
     root.mkdir()
     run = "print(collecting.run(Plan((Target('host=/nowhere', 'prod'),)), root, Log(sys.stdout)))"
     assert [re.sub(r"^\S+Z ", "", line) for line in as_nobody(root, run).splitlines()] == [
@@ -348,6 +413,37 @@ def test_a_log_that_nobody_reads_any_more_ends_no_collecting(database: str, tmp_
     assert [child.wait(PATIENCE) for child in (at_terminal, piped)] == [0, 0]
     for name in ("terminal", "pipe"):
         assert sum(samples(tmp_path / name).values()) > 5
+
+
+AFTER = 'Missing "=" after "***" in connection info string.'
+BRACKET = 'End of string reached when looking for matching "]" in IPv6 host address in URI: "***".'
+
+
+@pytest.mark.parametrize(
+    ("dsn", "detail"),
+    [
+        ("blah", AFTER),
+        ("host=x blah", AFTER),
+        ('host=x bl"ah', AFTER),
+        ("postgresql://u:blah@[h/db", BRACKET),
+    ],
+)
+def test_what_is_wrong_in_a_connection_string_is_said_without_its_words(
+    dsn: str, detail: str
+) -> None:
+    with pytest.raises(PgiostatError) as raised:
+        check_dsn(dsn)
+    error = raised.value
+    assert (error.detail, error.slug, error.status) == (detail, "dsn-invalid", 2)
+    assert ("A database alone" in (error.hint or "")) == (dsn == "blah")
+
+
+def test_labels_that_no_file_can_have_are_a_usage_error(tmp_path: Path) -> None:
+    done = pgiostat("collect", "host=x", "--label", "a b", "--history", str(tmp_path / "h"))
+    assert (done.returncode, done.stderr.splitlines()) == (2, [
+        'pgiostat: error: invalid label: "a b"',
+        "HINT:  Letters, digits, _ and . only, a letter or digit first, at most 63.",
+    ])  # fmt: skip
 
 
 def test_a_connection_string_that_cannot_be_read_is_refused_at_once(tmp_path: Path) -> None:

@@ -30,8 +30,8 @@ MISTAKES = [
     (f"{ONE}port = 1\n", '3: "port" is not a key of [servers.a]', "Allowed are dsn, interval."),
     (f'# colour = "x"\ncolour = "x"\n{ONE}', '2: "colour" is not a key of this file',
      "Allowed are history, interval, keep, keep_hours, servers."),
-    (ONE.replace("a]", '"a b"]'), '1: invalid collector id: "a b"',
-     "Letters, digits, _ and . only, at most 63."),
+    (ONE.replace("a]", '"a b"]'), '1: invalid label: "a b"',
+     "Letters, digits, _ and . only, a letter or digit first, at most 63."),
     ('[servers.a]\ndsn = "host=h pasword=s3cret"\n', "2: invalid connection string",
      HOW_TO_CONNECT),
     (f'interval = "x"\n{ONE}', '1: invalid length of time: "x"',
@@ -39,12 +39,17 @@ MISTAKES = [
     (f'{ONE}[servers.b]\ndsn = ""\ninterval = "1ms"\n', '5: invalid interval: "1ms"',
      "It must be at least 0.1s."),
     (f'keep = "1d"\n{ONE}', "1: history would be kept for less than 2 days",
-     "Give 2d or more: whole days go."),
+     "keep must be 2d or more: whole days go."),
+    (f"history = 5\n{ONE}", '1: "history" must be a string',
+     'Write history = "/var/lib/pgiostat", with the quotation marks.'),
     (f'keep = "9d"\nkeep_hours = "1h"\n{ONE}', "2: history would be kept for less than 2 days",
-     "Give 2d or more: whole days go."),
+     "keep_hours must be 2d or more: whole days go."),
     (f'keep = "9d"\nkeep_hours = "3d"\n{ONE}',
      "2: hours would be kept for a shorter time than the rows they are made of",
-     "--keep-hours must be as long as --keep, or longer."),
+     "keep_hours must be as long as keep, or longer."),
+    (f'keep_hours = "3d"\n{ONE}',
+     "1: hours would be kept for a shorter time than the rows they are made of",
+     "keep_hours must be as long as keep, or longer, and rows are kept for ever without keep."),
     ("[servers.a\n", "1: Expected ']' at the end of a table declaration", None),
     ('\n[servers.a]\ndsn = """x', "3: Unterminated string", None),
 ]  # fmt: skip
@@ -85,6 +90,19 @@ def test_what_is_said_beside_the_file_wins_over_the_same_in_it(tmp_path: Path) -
         with pytest.raises(PgiostatError) as raised:
             read(path, **wrong)  # type: ignore[arg-type] # words, all of them
         assert raised.value.slug in {"time-invalid", "option-invalid"}
+
+
+def test_what_is_said_on_both_sides_is_told_by_the_name_it_has_on_each(tmp_path: Path) -> None:
+    path = tmp_path / "pgiostat.toml"
+    path.write_text(f'keep_hours = "3d"\n{ONE}')
+    for arguments, hint in (
+        ({"keep": "30d"}, "keep_hours must be as long as --keep, or longer."),
+        ({"keep": "30d", "keep_hours": "9d"}, "--keep-hours must be as long as --keep, or longer."),
+        ({"keep_hours": "1d"}, "--keep-hours must be 2d or more: whole days go."),
+    ):
+        with pytest.raises(PgiostatError) as raised:
+            read(path, **arguments)  # type: ignore[arg-type] # words, all of them
+        assert raised.value.hint == hint
 
 
 def test_the_example_is_a_file_that_can_be_read() -> None:

@@ -25,7 +25,7 @@ from pgiostat.delta import diff
 from pgiostat.describe import unsorted
 from pgiostat.errors import PgiostatError
 from pgiostat.history.retain import Keep
-from pgiostat.record import Recorder, _Hour
+from pgiostat.record import EVICTING_HINT, Recorder, _Hour
 from pgiostat.sealing import Sealing
 from pgiostat.signals import Wake
 from pgiostat.trouble import Trouble
@@ -131,7 +131,7 @@ def test_the_time_is_over_for_all_at_once_and_nothing_begins_after_it(
         here.until(lambda: here.fleet.is_over)
         here.fleet.follow(plan(a=database, late=database))
         here.until(lambda: here.fleet.is_over)
-    ends = [line for line in here.said() if line.endswith("committed")]
+    ends = [line for line in here.said() if " committed" in line]
     assert sorted(line.partition(":")[0] for line in ends) == ["a", "late"]
     assert here.fleet.failed == set()
 
@@ -168,14 +168,14 @@ def test_trouble_is_said_when_it_begins_and_when_it_ends() -> None:
     clock.now += 10
     assert trouble.end("history")
     assert trouble.end("server")
-    trouble.begin("server", "lost")
+    trouble.begin("server", "lost", None, "Look there.")
     assert said == [
         "lost: Why; trying again",
         "refused: Why; trying again",
         "no room; trying again",
         "mended after 10.0 s: no room",
         "mended after 2 min 10 s: lost",
-        "lost; trying again",
+        "lost; trying again. Look there.",
     ]
 
 
@@ -213,12 +213,12 @@ def test_how_intervals_are_flawed_is_said_once_an_hour_and_counted(tmp_path: Pat
         clock.now += 3600 * (n + 1)
         made._told(Tick(fine))
     assert said == [
-        "interval of 10:01:00: evicting",
+        f"interval of 10:01:00: evicting (about 750 entries); {EVICTING_HINT}",
         "interval of 10:00:50: gap",
-        "6 samples in 3 min 0 s, 0 rows, coverage –, 3 × gap, 2 × evicting",
+        "6 samples in 3 min 0 s, 0 rows, coverage –, 3 × gap, 2 × evicting (about 1,500 entries)",
         "interval of 10:00:50: gap",
-        "interval of 10:01:00: evicting",
-        "6 samples in 3 min 0 s, 0 rows, coverage –, 3 × gap, 2 × evicting",
+        f"interval of 10:01:00: evicting (about 750 entries); {EVICTING_HINT}",
+        "6 samples in 3 min 0 s, 0 rows, coverage –, 3 × gap, 2 × evicting (about 1,500 entries)",
     ]
 
 

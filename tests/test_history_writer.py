@@ -477,7 +477,7 @@ def test_a_collector_starts_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "a-b", "x" * 64])
 def test_an_id_is_part_of_file_names(tmp_path: Path, name: str) -> None:
-    with pytest.raises(PgiostatError, match="invalid collector id"):
+    with pytest.raises(PgiostatError, match="invalid label"):
         Writer.open(tmp_path / "history", name)
 
 

@@ -26,6 +26,7 @@ def collect(
             "--config",
             help="File with a table for each server; read again at SIGHUP.",
             metavar="FILE",
+            readable=False,  # what cannot be read is told by who reads it
             show_default=False,
         ),
     ] = None,
@@ -50,7 +51,8 @@ def collect(
         list[str] | None,
         typer.Option(
             "--label",
-            help="A server's name in the history; one for each DSN, in their order.",
+            help="A server's name in the history; one for each DSN, in their order. Made of host"
+            " and port if not given.",
             metavar="NAME",
             show_default=False,
         ),

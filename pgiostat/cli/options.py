@@ -73,6 +73,7 @@ History = Annotated[
         "--history",
         help="Directory of the history; the user's data directory if not given.",
         metavar="DIR",
+        readable=False,  # what cannot be read is told by who reads it
         show_default=False,
     ),
 ]
@@ -82,6 +83,7 @@ RulesFile = Annotated[
         "--rules",
         help="Rules file, before the built-in rules.",
         metavar="FILE",
+        readable=False,
         show_default=False,
     ),
 ]
@@ -95,7 +97,7 @@ Since = Annotated[
     str | None,
     typer.Option(
         "--since",
-        help="From then: -2h, yesterday 14:00, 2026-11-23T10:00.",
+        help="From then: -2h (before now), yesterday 14:00, 2026-11-23T10:00.",
         metavar="TIME",
         show_default=False,
     ),
@@ -103,13 +105,19 @@ Since = Annotated[
 Until = Annotated[
     str | None,
     typer.Option(
-        "--until", help="Until then; the last interval.", metavar="TIME", show_default=False
+        "--until",
+        help="Until then, as --since; until the newest interval ends if not given.",
+        metavar="TIME",
+        show_default=False,
     ),
 ]
 Last = Annotated[
     str | None,
     typer.Option(
-        "--last", help="So long before the end: 1h, 7d.", metavar="TIME", show_default=False
+        "--last",
+        help="So long before --until, or before the newest interval ends: 1h, 7d.",
+        metavar="TIME",
+        show_default=False,
     ),
 ]
 SkipBad = Annotated[

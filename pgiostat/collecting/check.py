@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from pgiostat.capabilities import grant, hidden_from
 from pgiostat.collecting.targets import Plan, Target
 from pgiostat.collector import Collector
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.disk import Disk
 from pgiostat.history.layout import Layout, is_free
 from pgiostat.history.layout import check as check_layout
+from pgiostat.history.writer import check_free
 from pgiostat.server import connect
 
 __all__ = ["check"]
@@ -23,6 +25,11 @@ PROBE_BYTES = 65_536
 def check(plan: Plan, root: Path) -> Iterator[tuple[str, ExitStatus]]:
     """Yield how it went with the history and with each server, in their order."""
     yield _history(root)
+    for target in plan.targets:
+        try:
+            check_free(Layout(root), target.label)
+        except PgiostatError as error:
+            yield _failed(target.label, error), ExitStatus.ERROR
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield from pool.map(_server, plan.targets)
 
@@ -37,20 +44,24 @@ def _server(target: Target) -> tuple[str, ExitStatus]:
     except PgiostatError as error:
         return _failed(target.label, error), ExitStatus.ERROR
     server = reading.server
+    hidden = ""
+    if reading.masked:
+        told, mend = hidden_from(server.user), grant(server.user)
+        hidden = f"\n{target.label}: warning: {told} and counted together\nHINT:  {mend}"
     return (
         f"{target.label}: PostgreSQL {server.version}, pg_stat_statements"
         f" {server.extension_version}, {len(reading.statements)} statements,"
-        f" read in {reading.own_seconds * 1000:.0f} ms"
+        f" read in {reading.own_seconds * 1000:.0f} ms{hidden}"
     ), ExitStatus.DONE
 
 
 def _history(root: Path) -> tuple[str, ExitStatus]:
     """Try to write where the history is, or would be; nothing is left behind."""
-    new = not Layout(root).format.exists() and is_free(root)
-    there = next(place for place in (root, *root.absolute().parents) if place.exists())
-    disk = Disk()
-    probe = there / PROBE
+    disk, there = Disk(), root
     try:
+        new = not Layout(root).format.exists() and is_free(root)
+        there = next(place for place in (root, *root.absolute().parents) if place.exists())
+        probe = there / PROBE
         if not new:
             check_layout(root)
         try:

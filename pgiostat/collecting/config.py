@@ -17,6 +17,7 @@ __all__ = ["read"]
 
 _AT = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
 _FILE_KEYS = ("history", "interval", "keep", "keep_hours", "servers")
+_KEYS = ("keep", "keep_hours")
 _SERVER_KEYS = ("dsn", "interval")
 _LIKE = {"dsn": "host=db dbname=app", "history": "/var/lib/pgiostat", "interval": "10s"}
 _LIKE |= {"keep": "30d", "keep_hours": "400d"}
@@ -95,12 +96,15 @@ class _File:
 
     def keep(self, rows: str | None, hours: str | None) -> Keep:
         """Return for how long; words of the command line win, each over its own key."""
-        for words in (rows, hours):
-            Keep.of(words, words)
+        Keep.of(rows, rows)
+        Keep.of(hours, hours, ("--keep-hours", "--keep-hours"))
         told_rows, told_hours = self.word("keep"), self.word("keep_hours")
-        self._checked(lambda: Keep.of(told_rows, None), "keep")
-        self._checked(lambda: Keep.of(told_hours, told_hours), "keep_hours")
-        return self._checked(lambda: Keep.of(rows or told_rows, hours or told_hours), "keep_hours")
+        self._checked(lambda: Keep.of(told_rows, None, _KEYS), "keep")
+        self._checked(lambda: Keep.of(told_hours, told_hours, _KEYS[1:] * 2), "keep_hours")
+        names = "--keep" if rows else "keep", "--keep-hours" if hours else "keep_hours"
+        return self._checked(
+            lambda: Keep.of(rows or told_rows, hours or told_hours, names), "keep_hours"
+        )
 
     def allow(
         self, table: Mapping[str, Any], keys: Sequence[str], what: str, label: str = ""

@@ -143,7 +143,8 @@ class Fleet:
         else:
             if not recorder.is_collecting:
                 self.failed.add(label)
-            self.log.say(label, f"{_counted(recorder.samples, 'sample')} committed")
+            if not recorder.is_told:
+                self.log.say(label, f"{_counted(recorder.samples, 'sample')} committed")
         there.over = True
         self.wake.set()
 

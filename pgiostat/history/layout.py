@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pgiostat.errors import PgiostatError
+from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.disk import Disk
 
 __all__ = [
@@ -146,15 +146,26 @@ def _children(directory: Path) -> list[Path]:
         return sorted(directory.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except PermissionError:
+        raise _forbidden(directory) from None
+
+
+def _forbidden(place: Path) -> PgiostatError:
+    return PgiostatError(
+        f'could not read the history in "{place}": Permission denied',
+        hint="Read it as the user who collects, or as one of a group that may.",
+        slug="history-unreadable",
+    )
 
 
 def check_collector(name: str) -> None:
     """Raise PgiostatError option-invalid for a name that cannot be part of a file's."""
     if not _COLLECTOR.fullmatch(name):
         raise PgiostatError(
-            f'invalid collector id: "{name}"',
-            hint="Letters, digits, _ and . only, at most 63.",
+            f'invalid label: "{name}"',
+            hint="Letters, digits, _ and . only, a letter or digit first, at most 63.",
             slug="option-invalid",
+            status=ExitStatus.USAGE,
         )
 
 
@@ -194,17 +205,19 @@ def check(root: Path) -> Layout:
     Raises PgiostatError history-missing, not-a-history, history-newer.
     """
     layout = Layout(root)
-    if not root.exists():
-        raise PgiostatError(
-            f'there is no history in "{root}"',
-            hint="pgiostat collect makes one.",
-            slug="history-missing",
-        )
     try:
+        if not root.exists():
+            raise PgiostatError(
+                f'there is no history in "{root}"',
+                hint="pgiostat collect makes one.",
+                slug="history-missing",
+            )
         told: Any = json.loads(layout.format.read_text("utf-8"))
         found = told["format"]
     except FileNotFoundError:
         raise _not_a_history(root, f'There is no "{layout.format.name}".') from None
+    except PermissionError:
+        raise _forbidden(root) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _not_a_history(root, f'"{layout.format.name}" cannot be read: {error}.') from None
     if found != FORMAT:

@@ -24,25 +24,33 @@ class Keep:
     hours: timedelta | None = None
 
     @classmethod
-    def of(cls, keep: str | None, keep_hours: str | None) -> "Keep":
+    def of(
+        cls,
+        keep: str | None,
+        keep_hours: str | None,
+        names: tuple[str, str] = ("--keep", "--keep-hours"),
+    ) -> "Keep":
         """Return it from words; what is said of rows alone holds for all.
 
+        names: what both are called where they were said.
         Raises PgiostatError time-invalid and option-invalid.
         """
         rows, hours = (
             None if words is None else timedelta(seconds=duration(words))
             for words in (keep, keep_hours)
         )
-        if any(span is not None and span < SHORTEST for span in (rows, hours)):
-            raise _wrong(
-                f"history would be kept for less than {SHORTEST.days} days",
-                f"Give {SHORTEST.days}d or more: whole days go.",
-            )
+        for name, span in zip(names, (rows, hours), strict=True):
+            if span is not None and span < SHORTEST:
+                raise _wrong(
+                    f"history would be kept for less than {SHORTEST.days} days",
+                    f"{name} must be {SHORTEST.days}d or more: whole days go.",
+                )
         if hours is not None and (rows is None or hours < rows):
+            of_rows, of_hours = names
             raise _wrong(
                 "hours would be kept for a shorter time than the rows they are made of",
-                "--keep-hours must be as long as --keep, or longer"
-                + (", and rows are kept for ever without --keep." if rows is None else "."),
+                f"{of_hours} must be as long as {of_rows}, or longer"
+                + (f", and rows are kept for ever without {of_rows}." if rows is None else "."),
             )
         return cls(rows, rows if hours is None else hours)
 

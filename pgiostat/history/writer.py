@@ -28,7 +28,7 @@ from pgiostat.history.layout import Layout, check_collector, create
 from pgiostat.names import Names, StatementKey
 from pgiostat.snapshot import Snapshot
 
-__all__ = ["BASELINE", "Writer", "parquet"]
+__all__ = ["BASELINE", "Writer", "check_free", "parquet"]
 
 BASELINE = "baseline"
 """The file of the reading that a sample ends with, beside its tables."""
@@ -165,19 +165,39 @@ def _lock(layout: Layout, collector: str) -> BinaryIO:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        file.seek(0)
-        holder = file.read(64).decode("ascii", "replace")
-        file.close()
-        raise PgiostatError(
-            f'a collector "{collector}" is writing to "{layout.root}" already',
-            detail=f"Its process is {holder}." if holder.isdigit() else None,
-            hint="Give this one another --label.",
-            slug="collector-running",
-        ) from None
+        raise _running(layout, collector, file) from None
     with contextlib.suppress(OSError):  # a full disk: nobody is told who holds it
         os.ftruncate(file.fileno(), 0)
         os.write(file.fileno(), str(os.getpid()).encode())
     return file
+
+
+def check_free(layout: Layout, collector: str) -> None:
+    """Raise PgiostatError collector-running if a process writes under the id of a collector.
+
+    The id is shared for an instant, and never taken: one that writes keeps it.
+    """
+    try:
+        file = layout.lock(collector).open("rb")
+    except OSError:
+        return  # never held, or not ours to see: to write is what will fail then
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        raise _running(layout, collector, file) from None
+    file.close()
+
+
+def _running(layout: Layout, collector: str, file: BinaryIO) -> PgiostatError:
+    file.seek(0)
+    holder = file.read(64).decode("ascii", "replace")
+    file.close()
+    return PgiostatError(
+        f'a collector "{collector}" is writing to "{layout.root}" already',
+        detail=f"Its process is {holder}." if holder.isdigit() else None,
+        hint="Give this one another --label.",
+        slug="collector-running",
+    )
 
 
 def _unwritable(layout: Layout, error: OSError, hint: str | None = None) -> PgiostatError:
