@@ -49,6 +49,8 @@ def main() -> None:
     parser.add_argument("--history", type=Path, metavar="DIR", help="where to keep the week")
     parser.add_argument("--tmp", type=Path, metavar="DIR", help="where all else is written")
     asked = parser.parse_args()
+    if asked.tmp is not None and not asked.tmp.is_dir():
+        parser.error(f"argument --tmp: there is no directory {asked.tmp}")
     versions = (
         f"Python {platform.python_version()}, pyarrow {pa.__version__}, duckdb"
         f" {duckdb.__version__}, numpy {np.__version__}, SQLite {sqlite3.sqlite_version}"

@@ -84,7 +84,8 @@ def sealed_reads() -> int:
 
 
 def test_duckdb_alone_reads_what_is_sealed_as_the_page_says() -> None:
-    by_hour, by_text, _ = blocks("sql")
+    by_hour, by_text, ddl = blocks("sql")
+    assert "'projection.enabled' = 'true'" in ddl
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         inner = by_hour.strip().removesuffix(";")
@@ -108,6 +109,16 @@ def test_frames_are_asked_for_as_the_page_says() -> None:
     for name, arguments in calls:
         if name != "compare":
             assert len(eval(f"frames.{name}({arguments})", {"frames": frames}))  # noqa: S307 - our own page
+
+
+def test_what_a_history_holds_is_on_its_page_as_it_is_told() -> None:
+    shown = re.findall(r"pgiostat history --h.*?\n```\n\n```text\n(.*?)```", HISTORY, re.DOTALL)[0]
+    found = "\n".join(ran("pgiostat history --history sample_data/history"))
+    # How long ago it was, and what a file takes on this disk, are not the page's to say.
+    told, page = (
+        re.sub(r"newest .* ago|[\d.]+ [KM]?i?B\b", "", text).split() for text in (found, shown)
+    )
+    assert sorted(told) == sorted(page)
 
 
 def ran(command: str) -> list[str]:

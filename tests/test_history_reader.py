@@ -218,5 +218,5 @@ def test_what_a_collector_keeps_adds_up_to_the_servers_own_counts(
     asked = {name: calls[f"select {name}(id) from parcel where client_id < ?"] for name in counted}
     assert asked == counted
     assert seen.sampled.qualities["gap"] == 1
-    told = [line for line in said if " samples in " not in line]
+    told = [line for line in said if " samples committed in " not in line]
     assert [line.split(" of ")[0] for line in told] == ["going on from the sample"]

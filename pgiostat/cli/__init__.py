@@ -16,6 +16,7 @@ from pgiostat.cli import history, options, rules
 from pgiostat.cli.burst import burst
 from pgiostat.cli.collect import collect
 from pgiostat.cli.compare import compare
+from pgiostat.cli.contents import contents
 from pgiostat.errors import ExitStatus, PgiostatError
 
 if TYPE_CHECKING:
@@ -184,6 +185,7 @@ def demo(
 app.command()(collect)
 app.command()(history.report)
 app.command()(history.export)
+app.command("history")(contents)
 app.command()(compare)
 app.command()(burst)
 app.add_typer(rules.app, name="rules")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LIVE",
     "SHORTEST_INTERVAL_SECONDS",
+    "TABLES_ONLY",
     "TOP_ON_SCREEN",
     "Form",
     "History",
@@ -62,6 +63,8 @@ class Form(StrEnum):
     MARKDOWN = "markdown"
 
 
+TABLES_ONLY = (Form.CSV, Form.MARKDOWN)
+"""Forms for rows of one kind."""
 PIPE_WIDTH = 120
 PATIENCE_SECONDS = 1.0
 LIVE = ("category", "fingerprint", "statement", "relation", "database", "user")

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from pgiostat.history.layout import HotSample, Layout, Sealed
@@ -79,15 +79,15 @@ class Listing:
         Of what is sealed the samples come last: rows without which they are there have gone.
         """
         day = instant.astimezone(UTC).date()
+        return any(thin == day for _, thin in self.thin())
+
+    def thin(self) -> set[tuple[str, date]]:
+        """Return the days of each collector of which only whole hours are left."""
         samples, rows = (
-            {
-                (file.collector, file.first)
-                for file in self.layout.sealed_files(table)
-                if file.day.date() == day
-            }
-            for table in ("sample", "stmt")
+            {(file.collector, file.day.date(), file.first) for file in self.layout.sealed_files(t)}
+            for t in ("sample", "stmt")
         )
-        return bool(samples - rows)
+        return {(collector, day) for collector, day, _ in samples - rows}
 
 
 def _samples_of(path: Path) -> tuple[str, str]:

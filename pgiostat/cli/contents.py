@@ -1,0 +1,32 @@
+"""pgiostat history: what a history holds."""
+
+import sys
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pgiostat.cli import options
+
+__all__ = ["contents"]
+
+
+def contents(
+    history: options.History = None,
+    output: Annotated[str, options.format_option("text", "json")] = "text",
+    skip_bad: options.SkipBad = False,
+) -> None:
+    """Say what a history holds: labels, their times, gaps and rows, and what it takes on disk."""
+    from pgiostat.history.contents import contents as found
+    from pgiostat.history.reader import History
+    from pgiostat.render import contents as render
+
+    form = options.choice("format", output, options.Form, *options.TABLES_ONLY)
+    with options.working("reading the history"):
+        opened = History.open(options.history_root(history), skip_bad=skip_bad)
+        held = found(opened, datetime.now(UTC))
+    if form is options.Form.JSON:
+        sys.stdout.write(render.as_json(held) + "\n")
+    else:
+        console = options.console()
+        console.print(render.as_text(held, width=console.width))
+    for bad in sorted(opened.left_out):
+        sys.stderr.write(f'pgiostat: left out, because it could not be read: "{bad}"\n')

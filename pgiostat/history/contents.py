@@ -1,0 +1,162 @@
+"""What a history holds: for each label its time and how good it is, for each table its size."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pgiostat.engine import UnreadableError
+from pgiostat.history.files import Listing
+from pgiostat.history.reader import WHOLE, History
+from pgiostat.history.seen import Sampled, together
+from pgiostat.history.windows import Watched, Window
+
+__all__ = ["Contents", "Kept", "Size", "contents"]
+
+_BLOCK = 512
+"""Bytes of what stat(2) counts as a block, whatever the file system's own are."""
+_MICROSECOND = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept under a label.
+
+    servers: how many answered under it.  intervals: of which unsealed ones are not sealed yet, and
+    gaps are longer than asked for.  seconds: of all intervals; missing_seconds: of the time from
+    since to until that is in none.  rows: of statements.  thin_days: of which whole hours are left
+    alone.  age_seconds: of the newest interval's end.
+    """
+
+    label: str
+    since: datetime
+    until: datetime
+    servers: int
+    intervals: int
+    unsealed: int
+    gaps: int
+    seconds: float
+    missing_seconds: float
+    coverage: float | None
+    rows: int
+    thin_days: tuple[date, ...]
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Files, and the bytes that they take on disk."""
+
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a history holds.
+
+    tables: by the name of the directory: tables, dim (texts and names), hot (not sealed yet).
+    """
+
+    root: Path
+    kept: tuple[Kept, ...]
+    tables: dict[str, Size]
+
+    @property
+    def size(self) -> Size:
+        """All files together."""
+        sizes = self.tables.values()
+        return Size(sum(size.files for size in sizes), sum(size.bytes for size in sizes))
+
+
+def contents(history: History, now: datetime) -> Contents:
+    """Return what a history holds.
+
+    Raises PgiostatError history-empty, history-unreadable.
+    """
+    listing = Listing(history.layout, history.left_out)
+    servers: dict[str, list[Watched]] = {}
+    for server in history.choose(""):
+        servers.setdefault(server.label, []).append(server)
+    rows = _rows(history)
+    unsealed = Counter(path.parent.parent.name for path in listing.files("sample").hot)
+    thin: dict[str, list[date]] = {}
+    for label, day in sorted(listing.thin()):
+        thin.setdefault(label, []).append(day)
+    kept = tuple(
+        _kept(history, those, now, rows=rows[label], unsealed=unsealed[label],
+              thin=thin.get(label, []))
+        for label, those in servers.items()
+    )  # fmt: skip
+    return Contents(history.layout.root, kept, _sizes(history.layout.root))
+
+
+def _kept(
+    history: History, servers: list[Watched], now: datetime, *, rows: int, unsealed: int,
+    thin: list[date],
+) -> Kept:  # fmt: skip
+    label = servers[0].label
+    since = min(server.since for server in servers)
+    until = max(server.until for server in servers)
+    found = history.samples(Window(since, until, label), servers)
+    sampled = together([Sampled.of(buckets[WHOLE]) for buckets in found.values()])
+    missing = (until - since).total_seconds() - sampled.seconds
+    return Kept(
+        label=label,
+        since=since,
+        until=until,
+        servers=len(servers),
+        intervals=sampled.samples,
+        unsealed=unsealed,
+        gaps=sampled.qualities.get("gap", 0),
+        seconds=sampled.seconds,
+        missing_seconds=max(0.0, missing if missing > _MICROSECOND else 0.0),
+        coverage=sampled.coverage,
+        rows=rows,
+        thin_days=tuple(thin),
+        age_seconds=max(0.0, (now - until).total_seconds()),
+    )
+
+
+def _rows(history: History) -> Counter[str]:
+    """Return how many rows of statements each label has, by what files say of themselves."""
+    there = Listing(history.layout, history.left_out).files("stmt")
+    paths = [(file.collector, file.path) for file in there.sealed]
+    paths += [(path.parent.parent.name, path) for path in there.hot]
+    rows: Counter[str] = Counter()
+    for label, path in paths:
+        try:
+            rows[label] += pq.read_metadata(path).num_rows
+        except FileNotFoundError:
+            continue  # sealed or removed at this moment
+        except (OSError, pa.ArrowInvalid) as error:
+            if not history.skip_bad:
+                raise UnreadableError(path, str(error)) from None
+            history.left_out.add(path)
+    return rows
+
+
+def _sizes(root: Path) -> dict[str, Size]:
+    files: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    for table, path in _files(root):
+        try:
+            sizes[table] += path.stat().st_blocks * _BLOCK
+        except FileNotFoundError:
+            continue
+        files[table] += 1
+    return {table: Size(files[table], sizes[table]) for table in sorted(files)}
+
+
+def _files(root: Path) -> Iterator[tuple[str, Path]]:
+    """Yield files with the directory of the history that they are in."""
+    for directory, _, names in os.walk(root):
+        inner = Path(directory).relative_to(root).parts
+        if inner:
+            for name in names:
+                yield inner[0], Path(directory, name)
