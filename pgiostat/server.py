@@ -23,8 +23,11 @@ __all__ = [
     "connect",
     "explain",
     "find_extension",
+    "is_pooled",
+    "reach",
     "redacted",
     "text_of",
+    "with_extension",
 ]
 
 SQL_MARK = "/* pgiostat */"
@@ -133,10 +136,10 @@ def connect(dsn: str = "", *, label: str = "") -> Session:
     Raises PgiostatError: dsn-invalid, server-unreachable, password-wrong, role-missing,
     database-missing, connection-refused-by-server, extension-missing, extension-not-preloaded.
     """
-    conn = _open(dsn)
+    conn = reach(dsn)
     try:
         with explain(conn):
-            pooled = conn.execute(text_of("pooled"), {"work_mem": WORK_MEM}).fetchone() == (True,)
+            pooled = is_pooled(conn)
             extension = find_extension(conn, dsn)
             server = _identify(conn, label, extension)
             _check_preloaded(conn, extension)
@@ -144,6 +147,11 @@ def connect(dsn: str = "", *, label: str = "") -> Session:
         conn.close()
         raise
     return Session(conn, server, extension, pooled)
+
+
+def is_pooled(conn: psycopg.Connection[Any]) -> bool:
+    """Return whether our settings were not taken, as by a pooler."""
+    return conn.execute(text_of("pooled"), {"work_mem": WORK_MEM}).fetchone() == (True,)
 
 
 def check_dsn(dsn: str) -> dict[str, Any]:
@@ -158,7 +166,8 @@ def check_dsn(dsn: str) -> dict[str, Any]:
     return given
 
 
-def _open(dsn: str, **keywords: str | int) -> psycopg.Connection[Any]:
+def reach(dsn: str, **keywords: str | int) -> psycopg.Connection[Any]:
+    """Connect, read only, whatever the server has; raises PgiostatError as connect does."""
     given = check_dsn(dsn)
     for name, value in PATIENCE.items():
         given.setdefault(name, value)
@@ -320,7 +329,7 @@ def find_extension(conn: psycopg.Connection[Any], dsn: str = "") -> Extension:
         schema, version, columns, has_info = row
         return Extension(schema, version, frozenset(columns or ()), has_info)
     here = conn.info.dbname
-    elsewhere = _databases_with_extension(conn, dsn)
+    elsewhere = with_extension(conn, dsn)
     create = f'run CREATE EXTENSION pg_stat_statements in "{here}".'
     if elsewhere:
         names = ", ".join(f'"{name}"' for name in elsewhere)
@@ -338,13 +347,14 @@ def find_extension(conn: psycopg.Connection[Any], dsn: str = "") -> Extension:
     )
 
 
-def _databases_with_extension(conn: psycopg.Connection[Any], dsn: str) -> list[str]:
+def with_extension(conn: psycopg.Connection[Any], dsn: str) -> list[str]:
+    """Return other databases that have pg_stat_statements, as far as we may connect to them."""
     found = []
     for _, name, allowed in conn.execute(text_of("databases")).fetchall():
         if not allowed or name == conn.info.dbname:
             continue
         try:
-            other = _open(dsn, dbname=name, connect_timeout=2)
+            other = reach(dsn, dbname=name, connect_timeout=2)
         except PgiostatError:
             continue  # no right to connect there: it cannot be named
         with other:

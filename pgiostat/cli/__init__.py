@@ -17,6 +17,7 @@ from pgiostat.cli.burst import burst
 from pgiostat.cli.collect import collect
 from pgiostat.cli.compare import compare
 from pgiostat.cli.contents import contents
+from pgiostat.cli.doctor import doctor
 from pgiostat.errors import ExitStatus, PgiostatError
 
 if TYPE_CHECKING:
@@ -188,6 +189,7 @@ app.command()(history.export)
 app.command("history")(contents)
 app.command()(compare)
 app.command()(burst)
+app.command()(doctor)
 app.add_typer(rules.app, name="rules")
 
 # The base of what typer raises at a wrong option; its home differs with typer's version.

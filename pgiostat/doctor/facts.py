@@ -1,0 +1,58 @@
+"""What a doctor knows of a server; None is what could not be told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+__all__ = ["Facts", "Statements"]
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """What pg_stat_statements tells of itself, and what reading it costs.
+
+    hidden: entries of others that our role may not see.  dealloc, stats_reset: None before 1.9.
+    text_bytes: of the file of texts, None without the right to see it.  read_ms: of one reading,
+    by our own clock.
+    """
+
+    schema: str
+    version: str
+    entries: int
+    hidden: int
+    dealloc: int | None
+    stats_reset: datetime | None
+    text_bytes: int | None
+    read_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A server and our connection to it.
+
+    extensions: (version that could be installed, that is installed or "") by name, of those there
+    are.  elsewhere: databases that have pg_stat_statements, if this one has not.  statements: None
+    if it cannot be read, because of `refused`.  clock_ns: to ask the server's clock once, at most.
+    resets: when views were last reset, by name.  other_pid: our server process is not the one we
+    connected to.  pooled: our settings were not taken.
+    """
+
+    host: str
+    dbname: str
+    version: str
+    version_num: int
+    user: str
+    is_superuser: bool
+    reads_all_stats: bool
+    in_recovery: bool
+    started: datetime
+    now: datetime
+    extensions: Mapping[str, tuple[str, str]]
+    settings: Mapping[str, str | None]
+    statements: Statements | None = None
+    refused: str = ""
+    elsewhere: tuple[str, ...] = ()
+    clock_ns: float | None = None
+    resets: Mapping[str, datetime] | None = None
+    other_pid: bool = False
+    pooled: bool = False

@@ -1,0 +1,295 @@
+"""Findings of a doctor: what is as it should be, what is not, and what mends it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from pgiostat.capabilities import grant
+from pgiostat.doctor.facts import Facts, Statements
+from pgiostat.units import format_bytes, format_count, format_duration, format_ms, format_share
+
+__all__ = ["Finding", "State", "findings", "verdict"]
+
+EXTENSION = "pg_stat_statements"
+FULL = 0.95
+EVICTIONS_PER_HOUR = 1.0
+LARGE_TEXTS = 256 * 1024 * 1024
+SLOW_CLOCK_NS, WORST_CLOCK_NS = 100.0, 1000.0
+CLOCK_PER_READ = 2
+"""A read is timed by asking the clock before and after."""
+USUAL_INTERVAL_MS = 10_000.0
+CHEAP_SHARE, DEAR_SHARE = 0.01, 0.05
+LATELY = timedelta(days=1)
+AT_START = timedelta(minutes=1)
+_PG_14, _PG_18 = 140000, 180000
+
+
+class State(StrEnum):
+    """How grave a finding is; the gravest last but for what is not known."""
+
+    OK = "ok"
+    NOTE = "note"
+    WARNING = "warning"
+    ERROR = "error"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One aspect of a server.  mend: a statement to run, or what to do; empty if nothing."""
+
+    aspect: str
+    state: State
+    reason: str
+    mend: str = ""
+
+
+def findings(facts: Facts) -> tuple[Finding, ...]:
+    """Return what there is to say of a server, in the order in which it is to be mended."""
+    return tuple(_findings(facts))
+
+
+def verdict(found: Sequence[Finding]) -> str:
+    """Return a sentence."""
+    errors, warnings = (
+        sum(finding.state is state for finding in found) for state in (State.ERROR, State.WARNING)
+    )
+    told = f"{warnings} warning{'s' * (warnings != 1)}"
+    if errors:
+        return f"not ready: {errors} error{'s' * (errors != 1)}, {told}"
+    return f"ready, with {told}" if warnings else "ready"
+
+
+def _findings(facts: Facts) -> Iterator[Finding]:
+    yield from _installed(facts)
+    yield from _tracking(facts)
+    yield _timing(facts)
+    yield _clock(facts)
+    if facts.statements is not None:
+        yield from _room(facts, facts.statements)
+    yield _privileges(facts)
+    yield from _resets(facts)
+    yield from _connection(facts)
+    yield from _optional(facts)
+    if facts.statements is not None:
+        yield _cost(facts.statements)
+
+
+def _set(name: str, value: str, *, restart: bool = False) -> str:
+    apply = "-- then restart the server" if restart else "SELECT pg_reload_conf();"
+    return f"ALTER SYSTEM SET {name} = {value}; {apply}"
+
+
+def _installed(facts: Facts) -> Iterator[Finding]:
+    libraries = facts.settings.get("shared_preload_libraries")
+    if libraries is None:
+        loaded = Finding(
+            "preloaded", State.UNKNOWN, f"{facts.user} may not see shared_preload_libraries"
+        )
+        if facts.statements is not None:
+            loaded = Finding("preloaded", State.OK, f"{EXTENSION} answers")
+    elif EXTENSION in [name.strip().strip('"') for name in libraries.split(",")]:
+        loaded = Finding("preloaded", State.OK, f"{EXTENSION} is in shared_preload_libraries")
+    else:
+        value = ", ".join([*filter(None, [libraries]), EXTENSION])
+        loaded = Finding(
+            "preloaded",
+            State.ERROR,
+            f"{EXTENSION} is not in shared_preload_libraries (on RDS: the parameter group)",
+            _set("shared_preload_libraries", f"'{value}'", restart=True),
+        )
+    yield loaded
+    default, installed = facts.extensions.get(EXTENSION, ("", ""))
+    if not default:
+        yield Finding(
+            "extension", State.ERROR, f"the server does not have {EXTENSION}",
+            "install PostgreSQL's contrib modules",
+        )  # fmt: skip
+    elif not installed:
+        there = ", ".join(f'"{name}"' for name in facts.elsewhere)
+        reason = f'{EXTENSION} is not installed in database "{facts.dbname}"'
+        if there:
+            reason += f"; it is in {there}: connect there, one shows the statements of all"
+        yield Finding("extension", State.ERROR, reason, f"CREATE EXTENSION {EXTENSION};")
+    elif facts.statements is None:
+        yield Finding("extension", State.ERROR, facts.refused or f"{EXTENSION} cannot be read")
+    elif installed != default:
+        yield Finding(
+            "extension",
+            State.NOTE if facts.statements.dealloc is not None else State.WARNING,
+            f'version {installed} in schema "{facts.statements.schema}"; {default} tells more',
+            f"ALTER EXTENSION {EXTENSION} UPDATE;",
+        )
+    else:
+        where = f'version {installed}, the newest here, in schema "{facts.statements.schema}"'
+        yield Finding("extension", State.OK, where)
+
+
+def _tracking(facts: Facts) -> Iterator[Finding]:
+    settings = facts.settings
+    track = settings.get(f"{EXTENSION}.track")
+    name = f"{EXTENSION}.track"
+    nested = facts.statements is None or facts.statements.dealloc is not None
+    if track == "none":
+        yield Finding("track", State.ERROR, "nothing is counted", _set(name, "top"))
+    elif track == "all" and not nested:
+        yield Finding(
+            "track", State.WARNING,
+            "all: nested statements cannot be told before 1.9, their reads are counted twice",
+            _set(name, "top"),
+        )  # fmt: skip
+    elif track is not None:
+        meaning = "all: nested statements too, apart" if track == "all" else f"{track}"
+        yield Finding("track", State.OK, meaning)
+    if settings.get(f"{EXTENSION}.track_utility") == "off":
+        yield Finding(
+            "track_utility", State.WARNING,
+            "off: what COPY, CREATE INDEX, VACUUM and FETCH read is in no statement",
+            _set(f"{EXTENSION}.track_utility", "on"),
+        )  # fmt: skip
+    elif track is not None:
+        yield Finding("track_utility", State.OK, "on")
+    planning = settings.get(f"{EXTENSION}.track_planning")
+    if planning is not None:
+        told = "off: what planning reads is on the line of catalogs"
+        yield Finding("track_planning", State.OK, told if planning == "off" else "on")
+    if facts.version_num >= _PG_14:
+        queryid = settings.get("compute_query_id")
+        if queryid == "off":
+            yield Finding(
+                "compute_query_id", State.ERROR, "off: no statement is counted",
+                _set("compute_query_id", "auto"),
+            )  # fmt: skip
+        elif queryid is not None:
+            yield Finding("compute_query_id", State.OK, queryid)
+
+
+def _timing(facts: Facts) -> Finding:
+    if facts.settings.get("track_io_timing") == "on":
+        return Finding("track_io_timing", State.OK, "on: reads are timed")
+    return Finding(
+        "track_io_timing", State.WARNING,
+        "off: how long reads take is not known, nor which came from the system's cache",
+        _set("track_io_timing", "on"),
+    )  # fmt: skip
+
+
+def _clock(facts: Facts) -> Finding:
+    if facts.clock_ns is None:
+        return Finding("clock", State.UNKNOWN, "what timing costs here could not be measured")
+    each = CLOCK_PER_READ * facts.clock_ns
+    told = f"timing costs at most {format_count(each)} ns a read: {format_share(each / 1e9 * 1e5)}"
+    told += " of a core at 100,000 reads a second"
+    if facts.clock_ns >= WORST_CLOCK_NS:
+        mend = "see pg_test_timing and the kernel's clock source"
+        return Finding("clock", State.WARNING, told, mend)
+    return Finding("clock", State.OK if facts.clock_ns < SLOW_CLOCK_NS else State.NOTE, told)
+
+
+def _room(facts: Facts, there: Statements) -> Iterator[Finding]:
+    most = facts.settings.get(f"{EXTENSION}.max")
+    if most is None or not most.isdigit():
+        yield Finding("entries", State.UNKNOWN, f"{EXTENSION}.max cannot be seen")
+        return
+    larger = _set(f"{EXTENSION}.max", str(int(most) * 2), restart=True)
+    told = f"{format_count(there.entries)} of {format_count(int(most))}"
+    full = there.entries >= FULL * int(most)
+    yield Finding("entries", State.NOTE if full else State.OK, told)
+    if there.dealloc is None or there.stats_reset is None:
+        yield Finding("evictions", State.UNKNOWN, f"not told before {EXTENSION} 1.9")
+    else:
+        hours = max((facts.now - there.stats_reset).total_seconds() / 3600, 1e-9)
+        rate = there.dealloc / max(hours, 1.0)
+        since = f"in {format_duration(hours * 3600)} since the last reset"
+        told = f"{format_count(there.dealloc)} {since}"
+        if rate >= EVICTIONS_PER_HOUR:
+            reason = f"{told}: what evicted statements read is lost; read more often, or"
+            yield Finding("evictions", State.WARNING, reason, larger)
+        else:
+            yield Finding("evictions", State.OK, told)
+    if there.text_bytes is None:
+        yield Finding("texts", State.UNKNOWN, f"{facts.user} may not see the file of texts")
+    else:
+        large = there.text_bytes >= LARGE_TEXTS
+        yield Finding(
+            "texts", State.WARNING if large else State.OK,
+            f"their file has {format_bytes(there.text_bytes)}"
+            + (": whoever reads texts reads all of it" if large else ""),
+        )  # fmt: skip
+
+
+def _privileges(facts: Facts) -> Finding:
+    if facts.is_superuser:
+        return Finding(
+            "privileges", State.NOTE, f"{facts.user} is a superuser: pg_monitor is enough"
+        )
+    if facts.reads_all_stats:
+        return Finding("privileges", State.OK, f"{facts.user} has pg_read_all_stats")
+    hidden = facts.statements.hidden if facts.statements else 0
+    told = f"statements of others are hidden from {facts.user}"
+    if hidden:
+        told += f": {format_count(hidden)} entries"
+    return Finding("privileges", State.WARNING, told, grant(facts.user))
+
+
+def _resets(facts: Facts) -> Iterator[Finding]:
+    found: dict[str, datetime] = dict(facts.resets or {})
+    if facts.statements is not None and facts.statements.stats_reset is not None:
+        found[EXTENSION] = facts.statements.stats_reset
+    lately = {
+        view: facts.now - when
+        for view, when in found.items()
+        if facts.now - when < LATELY and when > facts.started + AT_START
+    }
+    if lately:
+        told = ", ".join(
+            f"{view} {format_duration(age.total_seconds())} ago" for view, age in lately.items()
+        )
+        yield Finding(
+            "resets", State.WARNING,
+            f"reset while the server ran: {told}; is there a job that does?",
+        )  # fmt: skip
+    else:
+        up = format_duration((facts.now - facts.started).total_seconds())
+        yield Finding("resets", State.OK, f"none in the last day; the server is up for {up}")
+
+
+def _connection(facts: Facts) -> Iterator[Finding]:
+    if facts.pooled or facts.other_pid:
+        yield Finding(
+            "pooler", State.WARNING,
+            "a pooler is in between: our settings are not taken, a reading may time out late",
+            "connect to the server itself",
+        )  # fmt: skip
+    else:
+        yield Finding("pooler", State.OK, "none in between")
+    if facts.in_recovery:
+        yield Finding("role", State.NOTE, "a standby: it counts its own reads, not its primary's")
+    else:
+        yield Finding("role", State.OK, "a primary")
+
+
+def _optional(facts: Facts) -> Iterator[Finding]:
+    method = facts.settings.get("io_method")
+    if facts.version_num >= _PG_18 and method is not None:
+        told = f"{method}: read time is time spent waiting for reads"
+        if method == "worker":
+            told += ", and pg_stat_kcache sees none of them"
+        yield Finding("io_method", State.OK if method == "sync" else State.NOTE, told)
+    default, installed = facts.extensions.get("pg_stat_kcache", ("", ""))
+    told = f"version {installed}" if installed else "not installed: physical reads are not told"
+    if default and not installed:
+        yield Finding("pg_stat_kcache", State.NOTE, told, "CREATE EXTENSION pg_stat_kcache;")
+    else:
+        yield Finding("pg_stat_kcache", State.OK if installed else State.NOTE, told)
+
+
+def _cost(there: Statements) -> Finding:
+    share = there.read_ms / USUAL_INTERVAL_MS
+    told = (
+        f"{format_ms(there.read_ms)} for {format_count(there.entries)} entries:"
+        f" {format_share(share)} of an interval of 10 s"
+    )
+    state = State.OK if share < CHEAP_SHARE else State.NOTE
+    return Finding("reading", State.WARNING if share >= DEAR_SHARE else state, told)
