@@ -38,7 +38,7 @@ SCHEMA = "pgiostat_accuracy"
 SLACK_BLOCKS = 60
 SLACK_SHARE = 0.01
 """What may stay unattributed of any work: catalogs of other databases, and sessions of others."""
-SETTLING_SECONDS = 0.7
+SETTLING_SECONDS = 0.6
 SETTLED_AFTER = 2
 LONGEST_SECONDS = 60.0
 _PG_16 = 160000

@@ -224,6 +224,7 @@ def test_evictions_and_a_reset(make_server: MakeServer) -> None:
     assert "pg_stat_statements.max = 200;" in found.mend
 
 
+@pytest.mark.once
 def test_strict_takes_warnings_for_errors_and_no_server_is_told(make_server: MakeServer) -> None:
     server = make_server(track_io_timing=False)
     with client(server.dsn()) as other:
