@@ -59,6 +59,7 @@ def capabilities(snapshot: Snapshot) -> tuple[Capability, ...]:
             "time spent reading spill files",
             timing or needs("1.10", "temp_blk_read_time"),
         ),
+        Capability("physical_reads", "reads from storage by statement", server.kcache_missing),
         Capability("pg_stat_io", "reads by kind of process", postgres(_PG_16)),
         Capability("read_operations", "operations, which may fetch many blocks", postgres(_PG_18)),
     )

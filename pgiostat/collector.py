@@ -15,9 +15,17 @@ from pgiostat import counters
 from pgiostat.counters import Reading
 from pgiostat.errors import PgiostatError
 from pgiostat.inflight import Backend
+from pgiostat.kcache import beside
 from pgiostat.names import StatementKey
 from pgiostat.rows import Rows
-from pgiostat.server import STATEMENT_TIMEOUT, Session, explain, find_extension, text_of
+from pgiostat.server import (
+    STATEMENT_TIMEOUT,
+    Session,
+    explain,
+    find_extension,
+    find_kcache,
+    text_of,
+)
 from pgiostat.snapshot import Markers, Settings, Snapshot
 
 __all__ = ["SETTINGS", "Collector", "Relation", "monotonic"]
@@ -106,7 +114,7 @@ class Collector:
                 for name in ("stats_reset", "dealloc")
             )
         self._statements = counters.STATEMENTS.reading(extension.columns)
-        self._views: list[tuple[Reading, str]] = [
+        self._views: list[tuple[Reading, str | sql.Composed]] = [
             (counters.DATABASES.reading(), "FROM pg_catalog.pg_stat_database AS s"),
             # Only what was read at all: a relation that is missing has read nothing yet.
             (
@@ -124,6 +132,11 @@ class Collector:
             self._views.append(
                 (counters.IO.reading(names), "FROM pg_catalog.pg_stat_io AS s"),
             )
+        kcache = self._session.kcache
+        if not kcache.missing:
+            reading = counters.KCACHE.reading(kcache.columns)
+            source = sql.SQL("FROM {}.pg_stat_kcache() AS s").format(sql.Identifier(kcache.schema))
+            self._views.append((reading, source))
         parts = {
             "reset": reset,
             "dealloc": dealloc,
@@ -131,7 +144,8 @@ class Collector:
                 sql.SQL("current_setting({}, true)").format(sql.Literal(name)) for name in SETTINGS
             ),
             "tables": sql.SQL(", ").join(
-                _packed(reading, sql.SQL(source)) for reading, source in self._views
+                _packed(reading, sql.SQL(source) if isinstance(source, str) else source)
+                for reading, source in self._views
             ),
         }
         statements = sql.SQL("FROM {}.pg_stat_statements(false) AS s").format(schema)
@@ -174,6 +188,7 @@ class Collector:
             ):
                 # The extension was dropped, moved, or is of another version now.
                 self._session.extension = find_extension(self._session.conn)
+                self._session.kcache = find_kcache(self._session.conn)
                 self._arrange()
                 return self._take()
 
@@ -193,6 +208,9 @@ class Collector:
             reading.table.name: _unpack(reading, packed)
             for (reading, _), packed in zip(self._views, row[10:], strict=True)
         }
+        kcache = tables.get(counters.KCACHE.name)
+        if kcache is not None:
+            statements = beside(statements, kcache)
         return Snapshot(
             server=self._session.server,
             session=self._number,

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgiostat.delta import Delta, RowDeltas
+from pgiostat.kcache import PHYSICAL, TRACED
 from pgiostat.ledger import PerBlock
 from pgiostat.rows import Counts
 from pgiostat.units import blocks_to_bytes, per_second, us_to_milliseconds
@@ -23,6 +24,8 @@ FIELDS = (
     "total_exec_us",
     "read_us",
     "timed_blocks",
+    "physical_bytes",
+    "traced_blocks",
 )
 """What a ReadCost holds, in the order of the matrices that are added up to it."""
 
@@ -37,7 +40,8 @@ class ReadCost:
     """Counts over an interval; everything else is derived from them, here and nowhere else.
 
     shared, local and temp blocks are kept apart.  read_us: microseconds spent reading
-    timed_blocks, the blocks of statements that were timed.  seconds: measured length.
+    timed_blocks, the blocks of statements that were timed.  physical_bytes: read from storage for
+    traced_blocks, the blocks of statements that pg_stat_kcache traced.  seconds: measured length.
     calls and rows are None where what is ranked is not called (a relation).
     per_block: read operations of the server's clients for each block, as pg_stat_io counted them
     meanwhile.
@@ -54,6 +58,8 @@ class ReadCost:
     total_exec_us: int | None = 0
     read_us: int = 0
     timed_blocks: int = 0
+    physical_bytes: int = 0
+    traced_blocks: int = 0
     per_block: PerBlock = _UNCOUNTED
 
     @property
@@ -87,6 +93,22 @@ class ReadCost:
     def operations_per_s(self) -> float | None:
         """Read operations a second."""
         return per_second(self.operations, self.seconds)
+
+    @property
+    def physical_bytes_per_s(self) -> float | None:
+        """Bytes read from storage a second; None if blocks were read and none of them traced."""
+        if self.blocks and not self.traced_blocks:
+            return None
+        return per_second(self.physical_bytes, self.seconds) if self.traced_blocks else None
+
+    @property
+    def physical_share(self) -> float | None:
+        """Share of the traced blocks that storage gave, and not the operating system's cache.
+
+        Read-ahead of the operating system may make it more than all.
+        """
+        traced = blocks_to_bytes(self.traced_blocks, self.block_size)
+        return self.physical_bytes / traced if traced else None
 
     @property
     def temp_blocks_per_s(self) -> float | None:
@@ -183,6 +205,8 @@ def statement_amounts(delta: Delta) -> tuple[Counts, int]:
         workers = delta.settings.integer("max_parallel_workers") or 0
         absurd = read_us > exec_us * (1 + workers) + IMPOSSIBLE_SLACK_US
     timed = (read_us > 0) & ~absurd
+    marks = rows.get(TRACED)
+    traced = np.zeros(len(rows), dtype=bool) if marks is None or PHYSICAL not in rows else marks
     amounts = {
         "calls": column("calls"),
         "rows": column("rows"),
@@ -193,6 +217,8 @@ def statement_amounts(delta: Delta) -> tuple[Counts, int]:
         "total_exec_us": exec_us,
         "read_us": np.where(timed, read_us, 0),
         "timed_blocks": np.where(timed, blocks, 0),
+        "physical_bytes": np.where(traced, column(PHYSICAL), 0),
+        "traced_blocks": np.where(traced, blocks, 0),
     }
     return np.stack([amounts[name] for name in FIELDS]), int(absurd.sum())
 

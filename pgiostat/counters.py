@@ -19,6 +19,7 @@ from pgiostat.units import Unit
 __all__ = [
     "DATABASES",
     "IO",
+    "KCACHE",
     "NAME_BYTES",
     "RELATIONS",
     "STATEMENTS",
@@ -357,4 +358,25 @@ RELATIONS = Table(
     ),
 )
 
-TABLES = (STATEMENTS, DATABASES, IO, RELATIONS)
+KCACHE = Table(
+    name="pg_stat_kcache",
+    versioned_by="pg_stat_kcache",
+    source="README of pg_stat_kcache, function pg_stat_kcache()",
+    key=("userid", "dbid", "queryid", "top"),
+    columns=(
+        Column("userid", Kind.OID, Unit.NONE, "role that ran the statement"),
+        Column("dbid", Kind.OID, Unit.NONE, "database in which it ran"),
+        Column("queryid", Kind.ID, Unit.NONE, "as in pg_stat_statements", null="0"),
+        Column("top", Kind.FLAG, Unit.NONE, "sent by a client", since="2.2"),
+        Column(
+            "exec_reads",
+            Kind.COUNT,
+            Unit.BYTES,
+            "bytes that its processes had read from storage while executing, by getrusage:"
+            " not what io workers of PostgreSQL 18 read for them",
+            older=("reads",),
+        ),
+    ),
+)
+
+TABLES = (STATEMENTS, DATABASES, IO, RELATIONS, KCACHE)

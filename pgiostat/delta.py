@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from pgiostat.kcache import PHYSICAL
 from pgiostat.keys import Keyed, Places
 from pgiostat.rows import Counts, Rows, to_pg_time
 from pgiostat.snapshot import RESUMED, Settings, Snapshot
@@ -309,7 +310,8 @@ def _recreated(before: Rows, after: Rows, place: Places) -> tuple[Mask, Mask]:
     """
     now = np.flatnonzero((place >= 0) & ~after["masked"])
     then = place[now]
-    names = _common(before, after)
+    # Physical reads are another extension's to count, and to reset.
+    names = [name for name in _common(before, after) if name != PHYSICAL]
     fell = (_matrix(after, names)[:, now] < _matrix(before, names)[:, then]).any(axis=0)
     old_min, new_min = before["min_exec_time"][then], after["min_exec_time"][now]
     old_max, new_max = before["max_exec_time"][then], after["max_exec_time"][now]

@@ -114,6 +114,12 @@ class Rows:
         row = self._index.get(name)
         return self.attributes.get(name) if row is None else self.counters[row]
 
+    def beside(self, name: str, counter: Array, marks: Mapping[str, Array]) -> "Rows":
+        """Return the rows with one more counter and more marks."""
+        counters = np.vstack([self.counters, counter[np.newaxis]])
+        attributes = self.attributes | dict(marks)
+        return Rows(self.table, attributes, (*self.counter_names, name), counters)
+
     def take(self, chosen: Array) -> "Rows":
         """Return the rows that a mask or index array chooses."""
         return Rows(

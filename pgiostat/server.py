@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any, LiteralString, cast
@@ -18,11 +18,13 @@ from pgiostat.snapshot import Server
 __all__ = [
     "SQL_MARK",
     "Extension",
+    "Kcache",
     "Session",
     "check_dsn",
     "connect",
     "explain",
     "find_extension",
+    "find_kcache",
     "is_pooled",
     "reach",
     "redacted",
@@ -112,6 +114,15 @@ class Extension:
     has_info: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Kcache:
+    """Where pg_stat_kcache is and which columns it has; missing: why it cannot tell anything."""
+
+    schema: str = ""
+    columns: frozenset[str] = frozenset()
+    missing: str = ""
+
+
 @dataclass(slots=True)
 class Session:
     """One connection for reading, and what is known of its other end.
@@ -124,6 +135,7 @@ class Session:
     server: Server
     extension: Extension
     pooled: bool = False
+    kcache: Kcache = Kcache(missing="pg_stat_kcache is not installed")
 
     def close(self) -> None:
         """End the connection; a broken one too."""
@@ -141,12 +153,13 @@ def connect(dsn: str = "", *, label: str = "") -> Session:
         with explain(conn):
             pooled = is_pooled(conn)
             extension = find_extension(conn, dsn)
-            server = _identify(conn, label, extension)
+            kcache = find_kcache(conn)
+            server = replace(_identify(conn, label, extension), kcache_missing=kcache.missing)
             _check_preloaded(conn, extension)
     except BaseException:
         conn.close()
         raise
-    return Session(conn, server, extension, pooled)
+    return Session(conn, server, extension, pooled, kcache)
 
 
 def is_pooled(conn: psycopg.Connection[Any]) -> bool:
@@ -345,6 +358,22 @@ def find_extension(conn: psycopg.Connection[Any], dsn: str = "") -> Extension:
         hint=hint,
         slug="extension-missing",
     )
+
+
+def find_kcache(conn: psycopg.Connection[Any]) -> Kcache:
+    """Find pg_stat_kcache in the connected database; it is no error that it is missing."""
+    row = conn.execute(text_of("kcache"), {}).fetchone()
+    if row is None:
+        return Kcache(missing="pg_stat_kcache is not installed")
+    method = conn.execute("SELECT /* pgiostat */ current_setting('io_method', true)").fetchone()
+    if method is not None and method[0] == "worker":
+        return Kcache(missing="io_method is worker: processes of its own read for statements")
+    schema, columns = row
+    try:
+        conn.execute(sql.SQL(text_of("kcache_probe")).format(schema=sql.Identifier(schema)))
+    except psycopg.Error as error:
+        return Kcache(missing=f"pg_stat_kcache does not answer: {str(error).splitlines()[0]}")
+    return Kcache(schema, frozenset(columns))
 
 
 def with_extension(conn: psycopg.Connection[Any], dsn: str) -> list[str]:

@@ -20,6 +20,7 @@ class Server:
     """Who was asked, as far as it stays the same while a connection lasts.
 
     A clone has the same system_identifier, and a standby too: the address is part of identity.
+    kcache_missing: why physical reads are not told, empty if they are.
     """
 
     label: str
@@ -34,6 +35,7 @@ class Server:
     version: str
     version_num: int
     extension_version: str
+    kcache_missing: str = "pg_stat_kcache is not installed"
 
     @property
     def identity(self) -> tuple[int, str, int]:

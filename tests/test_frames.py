@@ -32,7 +32,8 @@ def dtypes(frame: pd.DataFrame) -> dict[str, str]:
 NUMBERS = {
     "blocks_read": "Int64", "blocks_read_per_s": "float64", "read_operations_per_s": "float64",
     "bytes_read_per_s": "float64",
-    "read_time_ms": "float64", "rd_await_ms": "float64", "reading_sessions": "float64",
+    "read_time_ms": "float64", "rd_await_ms": "float64", "physical_bytes_per_s": "float64",
+    "physical_share": "float64", "reading_sessions": "float64",
     "blocks_read_per_call": "float64", "calls": "Int64", "calls_per_s": "float64",
     "rows": "Int64", "hit_ratio": "float64", "shared_blks_hit": "Int64",
     "shared_blks_read": "Int64", "local_blks_read": "Int64", "temp_blks_read": "Int64",
@@ -83,7 +84,7 @@ def test_statements_have_a_row_for_each_step_in_which_they_ran(frames: Frames) -
         "calls": "Int64", "rows": "Int64", "shared_blks_hit": "Int64",
         "shared_blks_read": "Int64", "local_blks_read": "Int64", "temp_blks_read": "Int64",
         "total_exec_us": "Int64", "read_us": "Int64", "timed_blocks": "Int64",
-        "blocks_read": "Int64",
+        "physical_bytes": "Int64", "traced_blocks": "Int64", "blocks_read": "Int64",
     }  # fmt: skip
     assert len(found) == 8
     one = found[found["queryid"] == 2]

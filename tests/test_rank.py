@@ -342,10 +342,12 @@ def test_what_a_server_cannot_tell_is_said_with_the_reason() -> None:
         "read_times": "track_io_timing is off",
         "local_read_times": "track_io_timing is off",
         "temp_read_times": "track_io_timing is off",
+        "physical_reads": "pg_stat_kcache is not installed",
         "pg_stat_io": "needs PostgreSQL 16, this is 13.23",
         "read_operations": "needs PostgreSQL 18, this is 13.23",
     }
-    assert all(c.available for c in capabilities(reading(0)))
+    able = server(kcache_missing="")
+    assert all(c.available for c in capabilities(reading(0, server=able)))
 
 
 def test_what_a_cursor_reads_belongs_to_the_query_it_was_declared_for() -> None:

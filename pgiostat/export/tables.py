@@ -82,6 +82,8 @@ def _fields(table: str) -> tuple[Field, ...]:
     return tuple(_field(column) for column in columns_of(FACTS[table]))
 
 
+_PHYSICAL = "read from storage, by pg_stat_kcache"
+_TRACED = "blocks read by what it traced"
 _TIMED = (
     Field(
         f"{TIMED[0].removesuffix('_us')}_ms",
@@ -91,6 +93,8 @@ _TIMED = (
         "ms",
     ),
     Field(TIMED[1], f"f.{TIMED[1]}", "blocks", "blocks read in that time"),
+    Field(TIMED[2], f"f.{TIMED[2]}", "bytes", _PHYSICAL),
+    Field(TIMED[3], f"f.{TIMED[3]}", "blocks", _TRACED),
 )
 _SUMS = (
     *(
@@ -102,6 +106,8 @@ _SUMS = (
     Field("total_exec_time_ms", "f.total_exec_us", "ms", "time spent executing", "ms"),
     Field("timed_read_ms", "f.read_us", "ms", "read time that can be believed", "ms"),
     Field("timed_blks", "f.timed_blocks", "blocks", "blocks read in that time"),
+    Field("physical_bytes", "f.physical_bytes", "bytes", _PHYSICAL),
+    Field("traced_blks", "f.traced_blocks", "blocks", _TRACED),
 )  # fmt: skip
 
 TABLES: tuple[Exported, ...] = (

@@ -17,6 +17,10 @@ _UNITS = {
     "blocks_read_per_s": "blocks/s",
     "read_operations_per_s": "operations/s",
     "bytes_read_per_s": "bytes/s",
+    "physical_bytes_per_s": "bytes/s",
+    "physical_share": "ratio",
+    "physical_bytes": "bytes",
+    "traced_blocks": "blocks",
     "read_time_ms": "ms",
     "rd_await_ms": "ms",
     "reading_sessions": "sessions",
@@ -40,7 +44,7 @@ _UNITS = {
     "server_blocks": "blocks",
 }
 _WHOLE = {"calls", "rows", "rank", "members", "blocks_read", "queryid", "samples", "evicted"}
-_WHOLE |= {name for name in FIELDS if name.endswith(("_hit", "_read", "_us", "_blocks"))}
+_WHOLE |= {name for name in FIELDS if name.endswith(("_hit", "_read", "_us", "_blocks", "_bytes"))}
 _WHOLE |= {"statement_blocks", "server_blocks", "unknown", "version_num"}
 _WORDS = {key.name for keys in KEYS.values() for key in keys if not key.name.endswith("_read")}
 _WORDS |= {"server", "part", "key", "category_a", "category_b", "per", "verdict", "quality"}

@@ -63,6 +63,10 @@ def numbered(server: int, *parts: Array) -> Array:
     return total.view(np.int64)
 
 
+_AMOUNTS = ("read_us", "timed_blocks", "physical_bytes", "traced_blocks")
+"""What TIMED is in FIELDS."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Interval:
     """What is the same for all rows of an interval."""
@@ -113,7 +117,7 @@ def _facts(name: str, deltas: RowDeltas, interval: _Interval, delta: Delta) -> p
     if name == "stmt":
         columns["sid"] = pa.array(sids(interval.server, rows))
         amounts, _ = statement_amounts(delta)
-        for timed, field in zip(TIMED, ("read_us", "timed_blocks"), strict=True):
+        for timed, field in zip(TIMED, _AMOUNTS, strict=True):
             columns[timed] = pa.array(amounts[FIELDS.index(field)])
     for column in columns_of(FACTS[name]):
         values = rows.get(column.name)

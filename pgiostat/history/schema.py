@@ -47,8 +47,9 @@ def columns_of(table: Table) -> tuple[Column, ...]:
     return tuple(column for column in table.columns if column.kind in _TYPES)
 
 
-TIMED: Final = ("timed_read_us", "timed_blks")
-"""Of a statement's interval: read time that is believed, and the blocks read in it."""
+TIMED: Final = ("timed_read_us", "timed_blks", "physical_bytes", "traced_blks")
+"""Of a statement's interval: read time that is believed, and the blocks read in it; bytes that
+storage gave, and the blocks for which that was counted.  Older files lack the last two."""
 
 
 def _fact(table: Table, first: Sequence[str] = (), last: Sequence[str] = ()) -> pa.Schema:

@@ -78,6 +78,19 @@ METRICS = (
         format_ms,
     ),
     Metric(
+        "physical_bytes_per_s",
+        "bytes read from storage a second, by pg_stat_kcache; empty without it",
+        lambda c: c.physical_bytes_per_s,
+        "physical/s",
+        format_bytes,
+        rare=True,
+    ),
+    Metric(
+        "physical_share",
+        "share of the traced blocks that storage gave, not the operating system's cache",
+        lambda c: c.physical_share,
+    ),
+    Metric(
         "reading_sessions",
         "how many sessions were reading on average",
         lambda c: c.reading_sessions,

@@ -12,7 +12,9 @@ SELECT
     CAST(SUM(f.temp_blks_read) AS BIGINT) AS temp_blks_read,
     CAST(SUM(f.total_exec_time) AS BIGINT) AS total_exec_us,
     CAST(SUM(f.timed_read_us) AS BIGINT) AS read_us,
-    CAST(SUM(f.timed_blks) AS BIGINT) AS timed_blocks
+    CAST(SUM(f.timed_blks) AS BIGINT) AS timed_blocks,
+    CAST(SUM(f.physical_bytes) AS BIGINT) AS physical_bytes,
+    CAST(SUM(f.traced_blks) AS BIGINT) AS traced_blocks
 FROM (
 {intervals}
 ) AS f

@@ -15,6 +15,8 @@ SELECT
     CAST(SUM(f.total_exec_time) AS BIGINT) AS total_exec_us,
     CAST(SUM(f.timed_read_us) AS BIGINT) AS read_us,
     CAST(SUM(f.timed_blks) AS BIGINT) AS timed_blocks,
+    CAST(SUM(f.physical_bytes) AS BIGINT) AS physical_bytes,
+    CAST(SUM(f.traced_blks) AS BIGINT) AS traced_blocks,
     CAST(MAX(f.uncertain) AS BIGINT) AS uncertain
 FROM (
 {intervals}
