@@ -71,7 +71,7 @@ kill: $(VENV)/dev.installed ## kill a collector 200 times, and look what is left
 
 lock: $(VENV)/dev.installed ## make requirements/ anew from pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) --extra demo -o requirements/demo.txt pyproject.toml
-	$(BIN)/uv pip compile $(LOCK) --extra demo --extra notebook --group dev -c requirements/demo.txt -o requirements/dev.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK) --extra demo --extra aws --extra notebook --group dev -c requirements/demo.txt -o requirements/dev.txt pyproject.toml
 	printf 'hatchling\neditables\n' | $(BIN)/uv pip compile $(LOCK) -c requirements/dev.txt -o requirements/build.txt -
 
 clean: ## remove what make made here

@@ -13,6 +13,7 @@ from psycopg import sql
 
 from pgiostat import counters
 from pgiostat.counters import Reading
+from pgiostat.device.processes import Whereabouts
 from pgiostat.errors import PgiostatError
 from pgiostat.inflight import Backend
 from pgiostat.kcache import beside
@@ -334,6 +335,13 @@ class Collector:
         """Return names of roles by oid."""
         with explain(self._session.conn):
             return dict(self._session.conn.execute(text_of("roles")).fetchall())
+
+    def whereabouts(self) -> Whereabouts | None:
+        """Return where the server says that it is; None if it does not."""
+        conn = self._session.conn
+        with explain(conn):
+            row = conn.execute(text_of("whereabouts")).fetchone()
+        return None if row is None else Whereabouts(self._session.server.host, *row)
 
     def relations(self, relids: Sequence[int]) -> dict[int, Relation]:
         """Return what these tables, indexes and TOAST tables are, by oid."""

@@ -36,6 +36,7 @@ class Unit(StrEnum):
     MILLISECONDS = "ms"
     FILES = "files"
     TRANSACTIONS = "transactions"
+    PERCENT = "%"
 
 
 def blocks_to_bytes(blocks: int, block_size: int) -> int:

@@ -13,12 +13,14 @@ from typer.testing import CliRunner
 
 from pgiostat import cli
 from pgiostat.counters import TABLES, Column
+from pgiostat.device.interval import MEASURED
 from pgiostat.errors import ExitStatus
 from pgiostat.ledger import MEANINGS
 from pgiostat.rank import By
 from pgiostat.render.columns import KEYS, METRICS
 from pgiostat.render.csvform import header
 from pgiostat.render.text import NAMES
+from pgiostat.units import Unit
 
 DOCS = Path(__file__).parent.parent / "docs"
 MARK = "<!-- made from the code -->"
@@ -90,6 +92,14 @@ def output() -> Iterator[str]:
     yield f"```text\n{','.join(header(By.CATEGORY))}\n```"
 
 
+def device() -> Iterator[str]:
+    """Yield what is told of a device."""
+    yield "\n| column | unit | meaning |"
+    yield "|---|---|---|"
+    for name, (unit, meaning) in MEASURED.items():
+        yield f"| {name} | {'µs' if unit is Unit.MILLISECONDS else unit.value} | {meaning} |"
+
+
 def errors() -> Iterator[str]:
     """Yield the exit statuses."""
     yield "\n| exit status | meaning |"
@@ -103,6 +113,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "command-line.md": command_line,
     "output.md": output,
     "errors.md": errors,
+    "device.md": device,
 }
 
 

@@ -1,0 +1,67 @@
+"""The device of a server on this machine, found through its own processes."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pgiostat.collector import Collector, monotonic
+from pgiostat.device.choose import AUTOMATIC, choose
+from pgiostat.device.diskstats import Diskstats, parse
+from pgiostat.device.mounts import Host, holding
+from pgiostat.device.processes import Process, find
+from pgiostat.errors import PgiostatError
+from pgiostat.server import connect
+
+
+@pytest.mark.once
+def test_a_server_of_this_machine_is_known_by_the_process_that_answers(database: str) -> None:
+    session = connect(database)
+    try:
+        there = Collector(session).whereabouts()
+        assert there is not None
+        assert find(there) == Process(there.pid, contained=False)
+        row = session.conn.execute("SELECT pg_backend_pid(), current_setting('data_directory')")
+        assert (there.pid, there.data_directory) == row.fetchone()
+        for other in (
+            replace(there, port=1),
+            replace(there, user="nobody"),
+            replace(there, database="other"),
+            replace(there, backend_start=there.backend_start.replace(year=2025)),
+            replace(there, pid=os.getpid()),
+        ):
+            assert find(other) is None
+    finally:
+        session.close()
+
+
+@pytest.mark.once
+def test_its_data_directory_s_device_is_measured(database: str) -> None:
+    session = connect(database)
+    try:
+        there = Collector(session).whereabouts()
+        assert there is not None
+        assert there.data_directory is not None
+        device = Path(there.data_directory).stat().st_dev
+        try:
+            number = holding(device, there.data_directory, Host().mounts("self"), Host())
+        except PgiostatError as error:
+            pytest.skip(f"the data directory is on no block device: {error.message}")
+        source = choose(AUTOMATIC, there, clock=monotonic)
+        assert isinstance(source, Diskstats)
+        assert source.number == number
+        row = parse(Path("/proc/diskstats").read_text())[number]
+        assert source.says == f"{row.name} of {there.data_directory}, by /proc/diskstats"
+        assert source.look() == []
+        path = Path(there.data_directory) / "probe"
+        with path.open("wb") as file:
+            file.write(os.urandom(1 << 20))
+            file.flush()
+            os.fsync(file.fileno())
+        path.unlink()
+        told = source.look()
+        assert [each.name for each in told] == [row.name]
+        assert (told[0].write_bytes or 0) >= 1 << 20
+    finally:
+        session.close()
