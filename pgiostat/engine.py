@@ -146,6 +146,7 @@ _OURS = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException
 _SQL_TYPES = {
     pa.int64(): "BIGINT",
     pa.int8(): "TINYINT",
+    pa.float64(): "DOUBLE",
     pa.bool_(): "BOOLEAN",
     pa.string(): "VARCHAR",
     pa.timestamp("us", tz="UTC"): "TIMESTAMPTZ",

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pgiostat.delta import Delta, diff
+from pgiostat.device.interval import DeviceInterval, Origin
 from pgiostat.history import seal as sealing
 from pgiostat.history.disk import Disk
 from pgiostat.history.due import is_due
@@ -56,8 +57,14 @@ def write(root: Path, deltas: list[Delta], collector: str = "prod") -> None:
     """Append intervals."""
     writer = Writer.open(root, collector)
     for delta in deltas:
-        writer.append(delta, TEXTS)
+        writer.append(delta, TEXTS, [measured(delta)])
     writer.close()
+
+
+def measured(delta: Delta) -> DeviceInterval:
+    """Return what a device did meanwhile."""
+    assert delta.since is not None
+    return DeviceInterval(delta.since, delta.seconds or 0.0, Origin.DISKSTATS, "sda", 4, 32_768)
 
 
 def seen(root: Path) -> dict[str, Counter[tuple[Any, ...]]]:

@@ -1,9 +1,10 @@
 """The CSV files of an export: what their rows and columns are, made from the table of counters."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pgiostat import counters
 from pgiostat.counters import Column, Kind
+from pgiostat.device.interval import MEASURED as DEVICE
 from pgiostat.history.schema import FACTS, READS, TIMED, columns_of
 from pgiostat.ledger import MEASURED
 from pgiostat.names import HIDDEN
@@ -76,6 +77,13 @@ def _field(column: Column) -> Field:
     if column.kind is Kind.TIME:
         return Field(f"{column.name}_ms", f"f.{column.name}", "ms", column.meaning, "ms")
     return Field(column.name, f"f.{column.name}", unit, column.meaning)
+
+
+def _measure(name: str, unit: Unit, meaning: str) -> Field:
+    """Return a column of what is told of a device."""
+    if unit is Unit.MILLISECONDS:
+        return Field(f"{name}_ms", f"f.{name}", "ms", meaning, "ms")
+    return Field(name, f"f.{name}", unit.value, meaning)
 
 
 def _fields(table: str) -> tuple[Field, ...]:
@@ -192,6 +200,21 @@ TABLES: tuple[Exported, ...] = (
         (*_FIRST, *_fields("io"), BASIS),
         "io",
         order="f.backend_type, f.object, f.context",
+    ),
+    Exported(
+        "devices",
+        "a time of which it is told what the device of a server did",
+        (
+            _FIRST[0],
+            replace(_FIRST[1], meaning="when it begins, by who counted"),
+            replace(_FIRST[2], meaning="its length"),
+            _FIRST[3],
+            Field("source", "f.source", "", "who counted: diskstats or cloudwatch"),
+            Field("device", "f.name", "", "its name, or of the instance or cluster it is of"),
+            *(_measure(name, unit, meaning) for name, (unit, meaning) in DEVICE.items()),
+        ),
+        "device",
+        order="f.source, f.name",
     ),
     Exported(
         "texts",

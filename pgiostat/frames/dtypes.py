@@ -1,5 +1,6 @@
 """The dtypes and units of frames: the same whatever the values are."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,7 @@ from pgiostat.counters import STATEMENTS
 from pgiostat.render.columns import KEYS
 from pgiostat.units import Unit
 
-__all__ = ["mapper", "typed", "units"]
+__all__ = ["mapper", "shown_in", "typed", "units"]
 
 _UNITS = {
     "blocks_read": "blocks",
@@ -77,6 +78,23 @@ def typed(frame: pd.DataFrame) -> pd.DataFrame:
         else:
             kinds[name] = "float64"
     return frame.astype(kinds)
+
+
+def shown_in(frame: pd.DataFrame, kept: Mapping[str, Unit]) -> dict[str, str]:
+    """Turn microseconds of a frame into milliseconds, and return the units of its columns.
+
+    kept: the unit that people are shown, of each column as a history has it.
+    """
+    found: dict[str, str] = {}
+    for column, unit in kept.items():
+        name = column
+        if unit is Unit.MILLISECONDS:
+            name = f"{column}_ms"
+            place = list(frame.columns).index(column)
+            frame.insert(place, name, frame.pop(column).astype("float64") / 1000)
+        if unit is not Unit.NONE:
+            found[name] = unit.value
+    return found
 
 
 def units(frame: pd.DataFrame) -> dict[str, str]:

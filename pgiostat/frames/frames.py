@@ -11,8 +11,9 @@ import pandas as pd
 from pgiostat.compare import Per
 from pgiostat.delta import Basis
 from pgiostat.describe import describer
+from pgiostat.device.interval import MEASURED
 from pgiostat.errors import choice
-from pgiostat.frames.dtypes import mapper, typed, units
+from pgiostat.frames.dtypes import mapper, shown_in, typed, units
 from pgiostat.frames.given import plainly, step_for, step_of, wrong
 from pgiostat.frames.statements import identity, long
 from pgiostat.frames.told import told_of
@@ -30,7 +31,6 @@ from pgiostat.render.comparison import COLUMNS, rows_of, side_of
 from pgiostat.render.csvform import records
 from pgiostat.rules import load
 from pgiostat.times import Instant, Length
-from pgiostat.units import Unit
 
 __all__ = ["Frames", "open_history"]
 
@@ -113,17 +113,26 @@ class Frames:
         span = self._window(label, since, until, last)
         frame = self._plain("io", span)
         frame.insert(1, "seconds", frame.pop("dur_us").astype("float64") / 1e6)
-        found: dict[str, str] = {}
-        for column in columns_of(FACTS["io"]):
-            name = column.name
-            if column.unit is Unit.MILLISECONDS:
-                name = f"{name}_ms"
-                place = list(frame.columns).index(column.name)
-                frame.insert(place, name, frame.pop(column.name).astype("float64") / 1000)
-            if column.unit is not Unit.NONE:
-                found[name] = column.unit.value
+        found = shown_in(frame, {column.name: column.unit for column in columns_of(FACTS["io"])})
         words = {basis.value: basis.name.lower() for basis in Basis}
         frame["basis"] = frame["basis"].map(words).astype("string")
+        told = told_of(frame.drop(columns=["server_id"]), span, self._watched(span))
+        told.attrs["units"] |= found
+        return told
+
+    def device(
+        self, *, label: str = "", since: Instant | None = None, until: Instant | None = None,
+        last: Length | None = None,
+    ) -> pd.DataFrame:  # fmt: skip
+        """Return what devices did, by when that began; each time is the device's own.
+
+        Columns: seconds, server, source, device, and those of docs/device.md, times with their
+        unit.
+        """
+        span = self._window(label, since, until, last)
+        frame = self._plain("device", span).rename(columns={"name": "device"})
+        frame.insert(1, "seconds", frame.pop("dur_us").astype("float64") / 1e6)
+        found = shown_in(frame, {name: unit for name, (unit, _) in MEASURED.items()})
         told = told_of(frame.drop(columns=["server_id"]), span, self._watched(span))
         told.attrs["units"] |= found
         return told

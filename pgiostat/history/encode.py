@@ -1,6 +1,6 @@
 """From intervals to Arrow tables, column by column."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,13 +11,24 @@ import pyarrow as pa
 
 from pgiostat.cost import FIELDS, statement_amounts
 from pgiostat.delta import Delta, RowDeltas
+from pgiostat.device.interval import MEASURED, DeviceInterval
 from pgiostat.history.schema import FACTS, READS, SCHEMAS, TIMED, columns_of
 from pgiostat.ledger import reads_of
 from pgiostat.names import OWN, Names, StatementKey
 from pgiostat.rows import Array, Rows
 from pgiostat.snapshot import Server
 
-__all__ = ["HIDDEN_SENT", "SENT", "encode", "named", "numbered", "server_id", "sids", "texts"]
+__all__ = [
+    "HIDDEN_SENT",
+    "SENT",
+    "devices",
+    "encode",
+    "named",
+    "numbered",
+    "server_id",
+    "sids",
+    "texts",
+]
 
 _MICROSECOND = timedelta(microseconds=1)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -156,6 +167,23 @@ def _sample(delta: Delta, interval: _Interval) -> pa.Table:
         "extension_version": newer.server.extension_version,
     }
     return pa.Table.from_pylist([row], SCHEMAS["sample"])
+
+
+def devices(server: Server, intervals: Sequence[DeviceInterval]) -> pa.Table:
+    """Return what the device of a server did: a row for each time, which is its own."""
+    whose = server_id(server)
+    rows = [
+        {
+            "server_id": whose,
+            "ts": each.begin,
+            "dur_us": round(each.seconds * 1_000_000),
+            "source": each.source.value,
+            "name": each.name,
+            **{name: getattr(each, name) for name in MEASURED},
+        }
+        for each in intervals
+    ]
+    return pa.Table.from_pylist(rows, SCHEMAS["device"])
 
 
 def texts(delta: Delta, names: Names, written: AbstractSet[StatementKey]) -> pa.Table | None:

@@ -1,23 +1,30 @@
 """Which files hold a table's rows, each row once, while a collector goes on writing."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from pgiostat.history.layout import HotSample, Layout, Sealed
 
-__all__ = ["Files", "Listing", "files"]
+__all__ = ["LATE", "Files", "Listing", "files"]
 
 _DAY = timedelta(days=1)
+LATE: Mapping[str, timedelta] = {"device": _DAY}
+"""How far a row may be from the day of its file: CloudWatch tells of a minute when it is over,
+by a clock that is not the server's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """The files of a table: sealed ones, and committed samples that none of them covers."""
+    """The files of a table: sealed ones, and committed samples that none of them covers.
+
+    late: how far a row may be from the day of its file.
+    """
 
     sealed: tuple[Sealed, ...]
     hot: tuple[Path, ...]
+    late: timedelta = timedelta(0)
 
     @property
     def paths(self) -> list[Path]:
@@ -29,9 +36,12 @@ class Files:
         touched = [
             file
             for file in self.sealed
-            if any(since < file.day + _DAY and file.day < until for since, until in spans)
+            if any(
+                since - self.late < file.day + _DAY and file.day < until + self.late
+                for since, until in spans
+            )
         ]
-        return Files(tuple(touched), self.hot)
+        return Files(tuple(touched), self.hot, self.late)
 
 
 @dataclass(slots=True)
@@ -64,6 +74,7 @@ class Listing:
         return Files(
             tuple(file for file in sealed if _samples_of(file.path) not in lost),
             tuple(path for path in there if _samples_of(path) not in lost),
+            LATE.get(table, timedelta(0)),
         )
 
     def told(self, table: str) -> list[Path]:

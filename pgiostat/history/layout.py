@@ -52,7 +52,7 @@ class Sealed:
 
     @property
     def day(self) -> datetime:
-        """When its day begins: it holds rows of that day alone, by UTC."""
+        """When its day begins, by UTC: that of its rows, but for those of files.LATE."""
         return day_of(self.path.parent)
 
     def covers(self, sample: HotSample) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pgiostat.device.interval import MEASURED, DeviceInterval, Origin
 from pgiostat.engine import DuckDB, Engine, Source, UnreadableError, text_of
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.files import Listing
@@ -172,6 +173,24 @@ class History:
         """Return the rows of a table of SCHEMAS in a window, by time."""
         columns = ", ".join(f"f.{name}" for name in SCHEMAS[table].names)
         return self._plain("facts", table, window, ids, columns=columns)
+
+    def device(self, window: Window) -> dict[int, list[DeviceInterval]]:
+        """Return what the devices of servers did, by server: what began in a window, by time.
+
+        A server without any is left out.
+        """
+        ids = [server.server_id for server in self.choose(window.label)]
+        found: dict[int, list[DeviceInterval]] = {}
+        for row in self.facts("device", window, ids).to_pylist():
+            told = DeviceInterval(
+                begin=row["ts"],
+                seconds=row["dur_us"] / 1e6,
+                source=Origin(row["source"]),
+                name=row["name"],
+                **{name: row[name] for name in MEASURED},
+            )
+            found.setdefault(row["server_id"], []).append(told)
+        return found
 
     # in steps
 

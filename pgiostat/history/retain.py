@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.disk import Disk
 from pgiostat.history.layout import Layout, day_of
-from pgiostat.history.schema import FACTS
+from pgiostat.history.schema import SEALED
 from pgiostat.times import duration
 
 __all__ = ["SHORTEST", "Keep", "retain"]
@@ -78,7 +78,7 @@ def retain(
     removed = 0
     for table, span in (
         ("sample", keep.hours),
-        *((name, keep.hours) for name in FACTS if name != "stmt"),
+        *((name, keep.hours) for name in SEALED if name not in {"sample", "stmt"}),
         ("stmt_1h", keep.hours),
         ("stmt", keep.rows),
     ):

@@ -7,7 +7,9 @@ import pyarrow as pa
 
 from pgiostat import counters
 from pgiostat.counters import Column, Kind, Table
+from pgiostat.device.interval import MEASURED as MEASURED_OF_DEVICE
 from pgiostat.ledger import MEASURED
+from pgiostat.units import Unit
 
 __all__ = [
     "FACTS",
@@ -15,6 +17,7 @@ __all__ = [
     "READS",
     "ROLLUP",
     "SCHEMAS",
+    "SEALED",
     "SORTED_BY",
     "STATEMENT_TEXTS",
     "SUMMED",
@@ -91,6 +94,18 @@ _SAMPLE = pa.schema(
     ]
 )
 
+_DEVICE = pa.schema(
+    [
+        *_INTERVAL,
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("name", pa.string(), nullable=False),
+        *(
+            pa.field(name, pa.float64() if unit is Unit.PERCENT else pa.int64())
+            for name, (unit, _) in MEASURED_OF_DEVICE.items()
+        ),
+    ]
+)
+
 STATEMENT_TEXTS = pa.schema(
     [
         pa.field("server_id", pa.int64(), nullable=False),
@@ -130,11 +145,14 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "database": _fact(counters.DATABASES),
     "io": _fact(counters.IO),
     "relation": _fact(counters.RELATIONS),
+    "device": _DEVICE,
     "sample": _SAMPLE,
     "statement": STATEMENT_TEXTS,
     "name": NAMES,
 }
 
+SEALED: Final = (*FACTS, "device", "sample")
+"""Tables with a time: sealed in this order, samples last."""
 
 SUMMED: Final = (
     "dur_us",
@@ -169,6 +187,7 @@ SORTED_BY: Mapping[str, Sequence[str]] = {
     "database": ("server_id", "datid", "ts"),
     "io": ("server_id", "backend_type", "object", "context", "ts"),
     "relation": ("server_id", "relid", "ts"),
+    "device": ("server_id", "source", "name", "ts"),
     "sample": ("server_id", "ts"),
 }
 """Like values beside each other: two thirds of the size of files in order of time."""

@@ -21,11 +21,9 @@ from pgiostat.delta import Basis
 from pgiostat.history.disk import Disk
 from pgiostat.history.due import MOST_ROWS, MOST_SAMPLES
 from pgiostat.history.layout import HotSample, Layout
-from pgiostat.history.schema import FACTS, ROLLUP, SCHEMAS, SORTED_BY, SUMMED, TOLD_ONCE
+from pgiostat.history.schema import ROLLUP, SCHEMAS, SEALED, SORTED_BY, SUMMED, TOLD_ONCE
 
 __all__ = ["Batch", "hourly", "seal"]
-
-_TABLES = (*FACTS, "sample")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ def _seal(layout: Layout, collector: str, disk: Disk) -> int:
         disk.remove(left)  # of a turn that was cut short
     done = 0
     for batch in _batches(layout, collector):
-        for table in _TABLES:
+        for table in SEALED:
             _seal_table(layout, collector, batch, table, disk)
         for table in TOLD_ONCE:
             _keep_told(layout, collector, batch, table, disk)
@@ -91,7 +89,7 @@ def _batches(layout: Layout, collector: str) -> Iterator[Batch]:
     """Yield what is to be sealed; a batch that was begun keeps its samples."""
     samples = [s for s in layout.hot_samples() if s.collector == collector][:-1]
     begun: dict[tuple[int, int], str] = {}
-    for table in ("stmt_1h", *_TABLES):
+    for table in ("stmt_1h", *SEALED):
         for file in layout.sealed_files(table):
             if file.collector == collector:
                 begun[file.first, file.last] = file.path.parent.name.removeprefix("date=")
@@ -140,6 +138,8 @@ def _seal_table(layout: Layout, collector: str, batch: Batch, table: str, disk: 
     ):
         return
     rows = _read(batch.samples, table).sort_by([(name, "ascending") for name in SORTED_BY[table]])
+    if table == "device" and not len(rows):
+        return  # most servers have none that can be measured
     if table == "stmt":
         # First, so that an hour is never in the sealed rows alone.
         rollup = layout.sealed("stmt_1h", batch.date, collector, batch.first, batch.last)

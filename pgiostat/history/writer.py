@@ -10,8 +10,9 @@ import contextlib
 import fcntl
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -20,10 +21,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pgiostat.delta import Delta
+from pgiostat.device.interval import DeviceInterval, Origin
 from pgiostat.errors import PgiostatError
 from pgiostat.history import baseline
 from pgiostat.history.disk import Disk
-from pgiostat.history.encode import encode, named, texts
+from pgiostat.history.encode import devices, encode, named, texts
+from pgiostat.history.files import LATE, files
 from pgiostat.history.layout import Layout, check_collector, create
 from pgiostat.names import Names, StatementKey
 from pgiostat.snapshot import Snapshot
@@ -32,6 +35,10 @@ __all__ = ["BASELINE", "Writer", "check_free", "parquet"]
 
 BASELINE = "baseline"
 """The file of the reading that a sample ends with, beside its tables."""
+
+
+_Point = tuple[str, datetime]
+"""What CloudWatch told of, and when that began: after a restart it tells it again."""
 
 
 def parquet(table: pa.Table) -> memoryview:
@@ -53,6 +60,7 @@ class Writer:
     failures: int = 0
     _written: set[StatementKey] = field(default_factory=set)
     _named: set[tuple[str, int, str]] = field(default_factory=set)
+    _measured: set[_Point] = field(default_factory=set)
 
     @classmethod
     def open(cls, root: Path, collector: str, disk: Disk | None = None) -> Self:
@@ -86,6 +94,28 @@ class Writer:
             s.last for s in self.layout.sealed_files("sample") if s.collector == self.collector
         ]
         self.number = max([0, *numbers, *sealed])
+        self._measured = self._told_of_devices()
+
+    def _told_of_devices(self) -> set[_Point]:
+        """Return what was written lately and may be told again."""
+        found = files(self.layout, "device")
+        ours = [file for file in found.sealed if file.collector == self.collector]
+        newest = max((file.day for file in ours), default=None)
+        paths = [
+            *(file.path for file in ours if newest and file.day >= newest - LATE["device"]),
+            *(path for path in found.hot if path.parent.parent.name == self.collector),
+        ]
+        points: set[_Point] = set()
+        for path in paths:
+            # One that is damaged is read by nobody.
+            with contextlib.suppress(OSError, pa.ArrowInvalid):
+                columns = pq.ParquetFile(path).read(["source", "name", "ts"]).to_pydict()
+                points.update(
+                    (name, began)
+                    for source, name, began in zip(*columns.values(), strict=True)
+                    if source == Origin.CLOUDWATCH
+                )
+        return points
 
     def close(self) -> None:
         """Let go of the collector's id."""
@@ -99,9 +129,10 @@ class Writer:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def append(self, delta: Delta, names: Names) -> None:
+    def append(self, delta: Delta, names: Names, measured: Sequence[DeviceInterval] = ()) -> None:
         """Commit an interval, with the texts and names in it that were not written before.
 
+        measured: what the device did, in times of its own; what was written before is not again.
         Raises PgiostatError history-unwritable; then nothing of it is there, and the next
         interval must begin where this one did.
         """
@@ -112,6 +143,9 @@ class Writer:
         also = named(delta, names, self._named)
         if also is not None:
             tables["name"] = also
+        new = [each for each in measured if (each.name, each.begin) not in self._measured]
+        if new:
+            tables["device"] = devices(delta.newer.server, new)
         number = self.number + 1
         draft = self.layout.tmp / f"{self.collector}-{number}"
         try:
@@ -129,6 +163,9 @@ class Writer:
         if also is not None:
             columns = (also[name].to_pylist() for name in ("kind", "oid", "name"))
             self._named.update(zip(*columns, strict=True))
+        self._measured.update(
+            (each.name, each.begin) for each in new if each.source is Origin.CLOUDWATCH
+        )
         try:
             self.disk.sync(self.layout.hot(self.collector))
             # Only the newest reading is gone on from, once it is there for good.
