@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from pgiostat.collector import Collector, monotonic
 from pgiostat.delta import Delta, diff
+from pgiostat.device.processes import Whereabouts
 from pgiostat.errors import PgiostatError
 from pgiostat.inflight import InFlight, Running
 from pgiostat.names import Describe, Names, StatementKey
@@ -119,6 +120,18 @@ class Sampler:
                 yield self._turn(attempts)
         finally:
             self._disconnect()
+
+    def whereabouts(self) -> Whereabouts | None:
+        """Return where the server says that it is; None if it does not.
+
+        Raises PgiostatError connection-lost.
+        """
+        try:
+            return None if self._collector is None else self._collector.whereabouts()
+        except PgiostatError as error:
+            if error.slug == "connection-lost":
+                raise
+            return None
 
     def _turn(self, attempts: int) -> Tick:
         try:

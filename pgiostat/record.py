@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -12,12 +13,16 @@ from pgiostat.capabilities import grant, hidden_from
 from pgiostat.collect import Sampler, Tick
 from pgiostat.collector import monotonic
 from pgiostat.delta import Delta, Quality
+from pgiostat.device.choose import AUTOMATIC, ELSEWHERE, Asked, choose
+from pgiostat.device.interval import DeviceInterval
 from pgiostat.errors import PgiostatError
 from pgiostat.history.retain import Keep
 from pgiostat.history.writer import Writer
 from pgiostat.ledger import reads_of
+from pgiostat.measuring import Measuring
 from pgiostat.names import Describe
 from pgiostat.sealing import Sealing
+from pgiostat.snapshot import RESUMED
 from pgiostat.trouble import Said, Trouble
 from pgiostat.units import format_count, format_duration, format_share
 
@@ -37,8 +42,9 @@ _COLLECTING = ("server", "history")
 class Recorder:
     """Collects one server into a history.
 
-    interval: seconds.  ends: how many seconds to collect, None until stopped.  keep: for how long;
-    may change.  samples: committed.  is_told: the last line that was said tells of all of them.
+    interval: seconds.  asked: which device is measured beside it.  ends: how many seconds to
+    collect, None until stopped.  keep: for how long; may change.  samples: committed.  is_told: the
+    last line that was said tells of all of them.
     """
 
     dsn: str
@@ -50,6 +56,7 @@ class Recorder:
     interval: float = 10.0
     ends: float | None = None
     keep: Keep = field(default_factory=Keep)
+    asked: Asked = AUTOMATIC
     clock: Callable[[], float] = monotonic
     samples: int = 0
     is_told: bool = False
@@ -57,6 +64,9 @@ class Recorder:
     _sampler: Sampler | None = None
     _trouble: Trouble = field(init=False)
     _sealing: Sealing = field(init=False)
+    _measuring: Measuring = field(init=False)
+    _session: int = RESUMED
+    _device_said: str = ""
     _pause: float = SHORTEST_RETRY_SECONDS
     _began: float = 0.0
     _qualities: set[Quality] = field(default_factory=set)
@@ -68,6 +78,8 @@ class Recorder:
     def __post_init__(self) -> None:
         self._trouble = Trouble(self.say, self.clock)
         self._sealing = Sealing(self.root, self.label, self.clock)
+        who = partial(choose, clock=self.clock)
+        self._measuring = Measuring(self.asked, who, self.clock)
 
     @property
     def age(self) -> float | None:
@@ -101,6 +113,7 @@ class Recorder:
             self._collect(self._writer)
         finally:
             self._summarise(ended=True)
+            self._measuring.end()
             self._writer.close()
             self._sealing.finish()
             self._tell_sealing()
@@ -190,13 +203,15 @@ class Recorder:
     def _accept(self, delta: Delta) -> bool:
         """Commit an interval; tell whether the next one begins where it ends."""
         self._explained |= self._trouble.end("server")
+        devices = self._measured(delta)
         if delta.seconds is None or self._writer is None or self._sampler is None:
             return True
         try:
-            self._writer.append(delta, self._sampler.names)
+            self._writer.append(delta, self._sampler.names, devices)
         except PgiostatError as error:
             self._say_trouble("history", error)
             return False
+        self._measuring.written(len(devices))
         self._explained |= self._trouble.end("history")
         self.samples += 1
         self._newest = self.clock()
@@ -206,6 +221,27 @@ class Recorder:
         began = delta.older.taken_at if delta.older else delta.until
         self._sealing.add(began, len(delta.statements))
         return True
+
+    def _measured(self, delta: Delta) -> list[DeviceInterval]:
+        """Return what the device did, as far as it is told by now."""
+        if delta.newer.session != self._session and self._sampler is not None:
+            self._measuring.follow(self._sampler.whereabouts())
+            self._session = delta.newer.session
+        devices = self._measuring.turn()
+        self._tell_device()
+        return devices
+
+    def _tell_device(self) -> None:
+        wrong, says = self._measuring.trouble, self._measuring.says
+        if wrong is not None and self._measuring.is_expected:
+            self._say_trouble("device", wrong)
+            return
+        self._trouble.end("device")
+        if wrong is not None:
+            says = "" if wrong.slug == ELSEWHERE else f"unknown: {wrong.message}"
+        if says and says != self._device_said:
+            self.say(f"device: {says}")
+        self._device_said = says or self._device_said
 
     def _tell_sealing(self) -> None:
         if self._sealing.trouble:

@@ -9,6 +9,7 @@ import pytest
 
 from pgiostat.collecting.config import read
 from pgiostat.collecting.targets import Plan, Target
+from pgiostat.device.choose import AUTOMATIC, Asked
 from pgiostat.errors import PgiostatError
 from pgiostat.history.retain import Keep
 
@@ -27,7 +28,15 @@ MISTAKES = [
      'Write dsn = "host=db dbname=app", with the quotation marks.'),
     (f"interval = 10\n{ONE}", '1: "interval" must be a string',
      'Write interval = "10s", with the quotation marks.'),
-    (f"{ONE}port = 1\n", '3: "port" is not a key of [servers.a]', "Allowed are dsn, interval."),
+    (f"{ONE}port = 1\n", '3: "port" is not a key of [servers.a]',
+     "Allowed are dsn, interval, device, cloudwatch."),
+    (f"{ONE}device = 1\n", '3: "device" must be a string',
+     'Write device = "nvme0n1", with the quotation marks.'),
+    (f'{ONE}device = "sda"\ncloudwatch = "db-1"\n', '4: invalid value for cloudwatch: "db-1"',
+     'Write it like "eu-west-1/db-1", the host name that RDS gave, or "none".'),
+    (f'{ONE}device = "sda"\ncloudwatch = "eu-west-1/db-1"\n',
+     "4: a device and an instance of CloudWatch were named for one server",
+     "Name one of them: both would count the same reads."),
     (f'# colour = "x"\ncolour = "x"\n{ONE}', '2: "colour" is not a key of this file',
      "Allowed are history, interval, keep, keep_hours, servers."),
     (ONE.replace("a]", '"a b"]'), '1: invalid label: "a b"',
@@ -103,6 +112,16 @@ def test_what_is_said_on_both_sides_is_told_by_the_name_it_has_on_each(tmp_path:
         with pytest.raises(PgiostatError) as raised:
             read(path, **arguments)  # type: ignore[arg-type] # words, all of them
         assert raised.value.hint == hint
+
+
+def test_a_server_s_device_is_told_in_its_table(tmp_path: Path) -> None:
+    path = tmp_path / "pgiostat.toml"
+    path.write_text(
+        '[servers.a]\ndsn = ""\ndevice = "sda"\n[servers.b]\ndsn = ""\ndevice = "none"\n'
+        'cloudwatch = "eu-west-1/db-1"\n[servers.c]\ndsn = ""'
+    )
+    told = {target.label: target.device for target in read(path).targets}
+    assert told == {"a": Asked("sda"), "b": Asked("none", "eu-west-1/db-1"), "c": AUTOMATIC}
 
 
 def test_the_example_is_a_file_that_can_be_read() -> None:

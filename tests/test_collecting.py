@@ -23,6 +23,7 @@ from pgiostat.collecting.notify import notify
 from pgiostat.collecting.targets import Plan, Target
 from pgiostat.delta import diff
 from pgiostat.describe import unsorted
+from pgiostat.device.choose import Asked
 from pgiostat.errors import PgiostatError
 from pgiostat.history.retain import Keep
 from pgiostat.record import EVICTING_HINT, Recorder, _Hour
@@ -144,6 +145,13 @@ def test_how_long_it_is_kept_is_read_again_for_who_goes_on(tmp_path: Path) -> No
         here.fleet.follow(Plan(plan(prod=NOWHERE).targets, keep=month))
         assert here.fleet._there["prod"].recorder is recorder
         assert recorder.keep == month
+
+
+def test_another_device_is_a_change(tmp_path: Path) -> None:
+    with fleet(tmp_path) as here:
+        here.fleet.follow(plan(a=NOWHERE, b=NOWHERE))
+        other = Plan((Target(NOWHERE, "a", 0.1, Asked("sda")), Target(NOWHERE, "b", 0.1)))
+        assert list(here.fleet.changes(other)) == ["another device: a"]
 
 
 class Clock:

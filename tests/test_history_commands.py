@@ -159,7 +159,8 @@ def test_a_check_reads_each_server_once(database: str, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert lines[0] == f"history: {root}, which will be made"
     assert lines[1].startswith("a: PostgreSQL ")
-    assert lines[2].startswith("b: error: could not connect to server")
+    assert lines[2].startswith("a: device: ")
+    assert lines[3].startswith("b: error: could not connect to server")
     assert not root.parent.exists()
 
 

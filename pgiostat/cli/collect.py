@@ -75,6 +75,24 @@ def collect(
             show_default=False,
         ),
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            help="Block device of the server's data, as nvme0n1; found if it can be; or none.",
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = None,
+    cloudwatch: Annotated[
+        str | None,
+        typer.Option(
+            "--cloudwatch",
+            help="RDS instance, as eu-west-1/db-1; told by the host name; or none.",
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say trouble alone.")] = False,
     check: Annotated[
         bool,
@@ -92,6 +110,7 @@ def collect(
     from pgiostat.collecting import targets
     from pgiostat.collecting.check import check as tried
     from pgiostat.collecting.log import stderr
+    from pgiostat.device.choose import asked
     from pgiostat.history.retain import Keep
     from pgiostat.times import duration
 
@@ -100,10 +119,16 @@ def collect(
             "--config cannot be used together with servers or labels",
             hint="Write them into the file, each as a table: [servers.prod].",
         )
+    if config is not None and (device or cloudwatch):
+        options.refuse(
+            "--config cannot be used together with --device or --cloudwatch",
+            hint="Write them into the table of their server.",
+        )
+    measured = asked(device, cloudwatch)
 
     def plan() -> "Plan":
         if config is None:
-            there = targets.targets(dsn or [""], label or [], interval or "10s")
+            there = targets.targets(dsn or [""], label or [], interval or "10s", measured)
             return targets.Plan(tuple(there), history, Keep.of(keep, keep_hours))
         return file.read(config, history=history, every=interval, keep=keep, keep_hours=keep_hours)
 

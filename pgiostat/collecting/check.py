@@ -5,8 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pgiostat.capabilities import grant, hidden_from
+from pgiostat.collecting.log import told
 from pgiostat.collecting.targets import Plan, Target
-from pgiostat.collector import Collector
+from pgiostat.collector import Collector, monotonic
+from pgiostat.device.choose import choose
+from pgiostat.device.processes import Whereabouts
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.disk import Disk
 from pgiostat.history.layout import Layout, is_free
@@ -31,28 +34,49 @@ def check(plan: Plan, root: Path) -> Iterator[tuple[str, ExitStatus]]:
         except PgiostatError as error:
             yield _failed(target.label, error), ExitStatus.ERROR
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield from pool.map(_server, plan.targets)
+        for lines in pool.map(_server, plan.targets):
+            yield from lines
 
 
-def _server(target: Target) -> tuple[str, ExitStatus]:
+def _server(target: Target) -> list[tuple[str, ExitStatus]]:
     try:
         session = connect(target.dsn, label=target.label)
         try:
-            reading = Collector(session).take()
+            collector = Collector(session)
+            reading = collector.take()
+            # While the process that answers us is there to be found.
+            device = _device(target, collector.whereabouts())
         finally:
             session.close()
     except PgiostatError as error:
-        return _failed(target.label, error), ExitStatus.ERROR
+        return [(_failed(target.label, error), ExitStatus.ERROR)]
     server = reading.server
     hidden = ""
     if reading.masked:
-        told, mend = hidden_from(server.user), grant(server.user)
-        hidden = f"\n{target.label}: warning: {told} and counted together\nHINT:  {mend}"
-    return (
+        whose, mend = hidden_from(server.user), grant(server.user)
+        hidden = f"\n{target.label}: warning: {whose} and counted together\nHINT:  {mend}"
+    line = (
         f"{target.label}: PostgreSQL {server.version}, pg_stat_statements"
         f" {server.extension_version}, {len(reading.statements)} statements,"
         f" read in {reading.own_seconds * 1000:.0f} ms{hidden}"
-    ), ExitStatus.DONE
+    )
+    return [(line, ExitStatus.DONE), device]
+
+
+def _device(target: Target, there: Whereabouts | None) -> tuple[str, ExitStatus]:
+    """Return whether the device of a server can be measured; a failure only if one was named."""
+    what = f"{target.label}: device"
+    try:
+        source = choose(target.device, there, clock=monotonic)
+        if source is not None:
+            source.look()
+    except PgiostatError as error:
+        if target.device.by_name:
+            return _failed(what, error), ExitStatus.ERROR
+        return f"{what}: unknown: {told(error)}", ExitStatus.DONE
+    if source is None:
+        return f"{what}: none, as asked for", ExitStatus.DONE
+    return f"{what}: {source.says}", ExitStatus.DONE
 
 
 def _history(root: Path) -> tuple[str, ExitStatus]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pgiostat.collecting.targets import INTERVAL_SECONDS, Plan, Target, interval
+from pgiostat.device.choose import Asked, asked
 from pgiostat.errors import PgiostatError
 from pgiostat.history.layout import check_collector
 from pgiostat.history.retain import Keep
@@ -18,9 +19,10 @@ __all__ = ["read"]
 _AT = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
 _FILE_KEYS = ("history", "interval", "keep", "keep_hours", "servers")
 _KEYS = ("keep", "keep_hours")
-_SERVER_KEYS = ("dsn", "interval")
+_SERVER_KEYS = ("dsn", "interval", "device", "cloudwatch")
 _LIKE = {"dsn": "host=db dbname=app", "history": "/var/lib/pgiostat", "interval": "10s"}
 _LIKE |= {"keep": "30d", "keep_hours": "400d"}
+_LIKE |= {"device": "nvme0n1", "cloudwatch": "eu-west-1/db-1"}
 
 Made = TypeVar("Made")
 
@@ -92,7 +94,13 @@ class _File:
         own = self.word("interval", label)
         if own is not None:
             self._checked(lambda: interval(own), "interval", label)
-        return Target(dsn, label, interval(every or own or common))
+        return Target(dsn, label, interval(every or own or common), self.device(label))
+
+    def device(self, label: str) -> Asked:
+        """Return what is to be measured beside a server."""
+        name, place = self.word("device", label), self.word("cloudwatch", label)
+        self._checked(lambda: asked(name, None), "device", label)
+        return self._checked(lambda: asked(name, place), "cloudwatch", label)
 
     def keep(self, rows: str | None, hours: str | None) -> Keep:
         """Return for how long; words of the command line win, each over its own key."""

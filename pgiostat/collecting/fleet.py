@@ -70,6 +70,11 @@ class Fleet:
                 for label in after
                 if label in before and after[label].interval != before[label].interval
             ],
+            "another device": [
+                label
+                for label in after
+                if label in before and after[label].device != before[label].device
+            ],
             "tried again": [
                 label for label, there in self._there.items() if there.over and label in after
             ],
@@ -119,6 +124,7 @@ class Fleet:
             stop,
             partial(self._say, target.label),
             interval=target.interval,
+            asked=target.device,
             ends=self._left,
             keep=self._plan.keep,
         )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pgiostat.device.choose import AUTOMATIC, Asked
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.layout import check_collector
 from pgiostat.history.retain import Keep
@@ -24,12 +25,13 @@ INTERVAL_SECONDS = 10.0
 class Target:
     """A server to collect from; label: its name in the history, and its collector's id.
 
-    interval: seconds between readings.
+    interval: seconds between readings.  device: what is measured beside it.
     """
 
     dsn: str
     label: str
     interval: float = INTERVAL_SECONDS
+    device: Asked = AUTOMATIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +56,22 @@ def interval(text: str) -> float:
     return seconds
 
 
-def targets(dsns: Sequence[str], labels: Sequence[str], every: str = "10s") -> list[Target]:
+def targets(
+    dsns: Sequence[str],
+    labels: Sequence[str],
+    every: str = "10s",
+    device: Asked = AUTOMATIC,
+) -> list[Target]:
     """Return what to collect from.
 
-    Raises PgiostatError dsn-invalid, time-invalid, and option-invalid if labels and servers do not
-    go together.
+    Raises PgiostatError dsn-invalid, time-invalid, and option-invalid if labels or the device and
+    servers do not go together.
     """
+    if device.by_name and len(dsns) > 1:
+        raise _wrong(
+            f"one device was named, and {len(dsns)} servers",
+            "Give each server its own in a file: see --config.",
+        )
     if labels and len(labels) != len(dsns):
         raise _wrong(
             f"{len(dsns)} servers and {len(labels)} labels were given",
@@ -77,7 +89,7 @@ def targets(dsns: Sequence[str], labels: Sequence[str], every: str = "10s") -> l
             "Tell them apart by --label, one for each.",
         )
     seconds = interval(every)
-    return [Target(dsn, label, seconds) for dsn, label in zip(dsns, given, strict=True)]
+    return [Target(dsn, label, seconds, device) for dsn, label in zip(dsns, given, strict=True)]
 
 
 def _label(dsn: str) -> str:

@@ -98,7 +98,6 @@ class Frames:
         blocks = frame[["statement_blocks", "server_blocks"]].astype("float64")
         blocks = blocks.where(blocks["server_blocks"] > 0)
         frame["coverage"] = blocks["statement_blocks"] / blocks["server_blocks"]
-        frame.insert(1, "seconds", frame.pop("dur_us").astype("float64") / 1e6)
         frame = frame.drop(columns=["server_id", "label"])
         return told_of(frame.rename(columns={"qualities": "quality"}), span, self._watched(span))
 
@@ -112,7 +111,6 @@ class Frames:
         """
         span = self._window(label, since, until, last)
         frame = self._plain("io", span)
-        frame.insert(1, "seconds", frame.pop("dur_us").astype("float64") / 1e6)
         found = shown_in(frame, {column.name: column.unit for column in columns_of(FACTS["io"])})
         words = {basis.value: basis.name.lower() for basis in Basis}
         frame["basis"] = frame["basis"].map(words).astype("string")
@@ -131,7 +129,6 @@ class Frames:
         """
         span = self._window(label, since, until, last)
         frame = self._plain("device", span).rename(columns={"name": "device"})
-        frame.insert(1, "seconds", frame.pop("dur_us").astype("float64") / 1e6)
         found = shown_in(frame, {name: unit for name, (unit, _) in MEASURED.items()})
         told = told_of(frame.drop(columns=["server_id"]), span, self._watched(span))
         told.attrs["units"] |= found
@@ -285,6 +282,7 @@ class Frames:
         rows = self.history.facts(table, span, list(labels))
         frame: pd.DataFrame = rows.to_pandas(types_mapper=mapper)
         frame.insert(1, "server", frame["server_id"].map(labels).astype("string"))
+        frame.insert(1, "seconds", frame.pop("dur_us").astype("float64") / 1e6)
         return frame.set_index("ts").rename_axis("interval_start")
 
 
