@@ -337,11 +337,16 @@ class Collector:
             return dict(self._session.conn.execute(text_of("roles")).fetchall())
 
     def whereabouts(self) -> Whereabouts | None:
-        """Return where the server says that it is; None if it does not."""
+        """Return where the server says that it is; None if it does not.
+
+        A session that works under another role is not shown when it began itself.
+        """
         conn = self._session.conn
         with explain(conn):
             row = conn.execute(text_of("whereabouts")).fetchone()
-        return None if row is None else Whereabouts(self._session.server.host, *row)
+        if row is None or row[1] is None:
+            return None
+        return Whereabouts(self._session.server.host, *row)
 
     def relations(self, relids: Sequence[int]) -> dict[int, Relation]:
         """Return what these tables, indexes and TOAST tables are, by oid."""

@@ -22,6 +22,7 @@ import pandas as pd  # noqa: F401 - or Arrow would import it in each child
 import pyarrow.parquet as pq
 
 from pgiostat.delta import diff
+from pgiostat.device.interval import DeviceInterval, Origin
 from pgiostat.history.files import files
 from pgiostat.history.layout import Layout
 from pgiostat.history.seal import seal
@@ -39,6 +40,7 @@ BEGINS, ENDS = -1, -2
 WORD = struct.Struct("q")
 SEALED_EVERY = 7
 UNSEALED = 3
+RETOLD = 5
 ATTEMPTS = 10
 PAUSE_SECONDS = 0.02
 PATIENCE_SECONDS = 60.0
@@ -70,11 +72,19 @@ def collect(root: Path, note: Note) -> None:
     while True:
         number += 1
         newer = nth(number)
-        writer.append(diff(older, newer), KNOWN)
+        writer.append(diff(older, newer), KNOWN, minutes(number))
         note(number)
         older = newer
         if number % SEALED_EVERY == 0:
             turn(root, note)
+
+
+def minutes(number: int) -> list[DeviceInterval]:
+    """Return what a cloud tells by then: it tells the last few minutes again."""
+    return [
+        DeviceInterval(at((n - 1) * SECONDS), 60.0, Origin.CLOUDWATCH, "db-1", n)
+        for n in range(max(1, number - RETOLD), number + 1)
+    ]
 
 
 def turn(root: Path, note: Note) -> None:

@@ -37,6 +37,23 @@ def test_a_server_of_this_machine_is_known_by_the_process_that_answers(database:
 
 
 @pytest.mark.once
+def test_a_session_under_another_role_does_not_tell_where_it_is(database: str) -> None:
+    session = connect(database)
+    try:
+        for statement in (
+            "SET default_transaction_read_only = off",
+            "CREATE ROLE pgiostat_device",
+            "SET ROLE pgiostat_device",
+        ):
+            session.conn.execute(statement)
+        assert Collector(session).whereabouts() is None
+    finally:
+        session.conn.execute("RESET ROLE")
+        session.conn.execute("DROP ROLE pgiostat_device")
+        session.close()
+
+
+@pytest.mark.once
 def test_its_data_directory_s_device_is_measured(database: str) -> None:
     session = connect(database)
     try:

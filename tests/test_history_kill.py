@@ -13,7 +13,9 @@ from threading import Event
 import pytest
 
 from pgiostat.history.layout import Layout
+from pgiostat.history.reader import History
 from pgiostat.history.seal import seal
+from pgiostat.history.windows import Window
 from tests.conftest import MakeServer
 from tests.traffic import Traffic, difference, intervals, kept, userid_of
 from tests.workloads import client
@@ -42,6 +44,11 @@ def test_no_kill_loses_or_doubles_what_was_acknowledged(tmp_path: Path) -> None:
     kills, sealing, found, looks, _ = map(int, told.groups())
     assert kills == KILLS
     assert (sealing > KILLS // 10, found > KILLS, looks > KILLS) == (True, True, True)
+    # What a cloud tells again after each kill is there once.
+    history = History.open(tmp_path / "history")
+    (server,) = history.servers()
+    (minutes,) = history.device(Window(server.since, server.until)).values()
+    assert [each.reads for each in minutes] == list(range(1, server.samples + 1))
 
 
 @dataclass
