@@ -62,7 +62,7 @@ class Measuring:
         if wanted and self._idle.is_set():
             self._idle.clear()
             self._turn.set()
-            if source is not None and source.every is None:
+            if source is None or source.every is None:
                 self._idle.wait(PATIENCE_SECONDS)
         with self._lock:
             return list(self._waiting)

@@ -143,10 +143,11 @@ def test_a_file_read_again_changes_what_it_changes_and_nothing_else(
     said = there.said()
     changed = "new: comes; gone: goes; another interval: changes; tried again: taken"
     mistake = f'{config}, line 2: "colour" is not a key of [servers.same]'
+    allowed = "Allowed are dsn, interval, device, cloudwatch."
     assert [line for line in said if "SIGHUP" in line] == [
         f"pgiostat: SIGHUP: collecting 4 servers: {changed}; another retention",
         "pgiostat: SIGHUP: collecting 4 servers: nothing is changed",
-        f"pgiostat: SIGHUP: nothing is changed: {mistake}. Allowed are dsn, interval.",
+        f"pgiostat: SIGHUP: nothing is changed: {mistake}. {allowed}",
     ]
     assert not [line for line in said if line.startswith("same: going on")]
     ends = [line.split(":")[0] for line in said if "samples committed" in line]
@@ -222,7 +223,7 @@ def test_a_check_says_what_will_keep_a_collector_from_starting(
         Writer.open(root, "prod")
     held.close()
     done = pgiostat("collect", database, "--label", "prod", "--history", str(root), "--check")
-    assert (done.returncode, len(done.stdout.splitlines())) == (0, 2)
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 3)
 
 
 @pytest.mark.once
@@ -239,7 +240,7 @@ def test_a_role_that_sees_its_own_statements_alone_is_told_how_to_see_all(
         hidden = 'Statements of other users are hidden from see"r and counted together'
         grant = 'GRANT pg_read_all_stats TO "see""r";'
         assert done.returncode == 0
-        assert done.stdout.splitlines()[2:] == [f"p: warning: {hidden}", f"HINT:  {grant}"]
+        assert done.stdout.splitlines()[2:4] == [f"p: warning: {hidden}", f"HINT:  {grant}"]
         done = pgiostat(*arguments, "-i", "0.2s", "--for", "1s")
         said = [re.sub(r"^\S+Z ", "", line) for line in done.stderr.splitlines()]
         assert [line for line in said if "hidden" in line] == [f"p: {hidden}. {grant}"]
