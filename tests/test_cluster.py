@@ -21,6 +21,8 @@ from pgiostat.lab import cluster as cluster_module
 from pgiostat.lab.cluster import Cluster, Setting, embedded_binaries, free_port
 from tests.servers import INITDB_OPTIONS
 
+# Servers of all versions are clusters: that these start and end is tested by every other test.
+pytestmark = pytest.mark.once
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs it as another user")
 
 QUICK: dict[str, Setting] = {"fsync": False, "shared_buffers": "1MB"}

@@ -16,6 +16,7 @@ from pgiostat.lab import sync, workload
 from tests.conftest import MakeServer
 from tests.workloads import client
 
+pytestmark = pytest.mark.once  # it brings its own server
 SMALL = sync.Size(clients=40, rows=100, tables=("customer", "visit"))
 
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from pgiostat.doctor import Facts, Finding, State, Statements, examine, findings, verdict
 from pgiostat.render import doctor as render
@@ -157,10 +158,10 @@ def test_a_good_server_and_who_asks(make_server: MakeServer) -> None:
             other.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'".encode())
         other.execute("GRANT pg_monitor TO watcher")
         major = other.info.server_version // 10_000
-    dsn = server.dsn().replace("user=postgres", "user={}").replace("password=''", "password=x")
     states = {}
     for role in ("postgres", "watcher", "plain"):
-        asked = server.dsn() if role == "postgres" else dsn.format(role)
+        theirs = make_conninfo(server.dsn(), user=role, password="x")
+        asked = server.dsn() if role == "postgres" else theirs
         states[role] = {each.aspect: each.state.value for each in findings(examine(asked))}
     for role, privileges in (("postgres", "note"), ("watcher", "ok"), ("plain", "warning")):
         assert states[role].pop("privileges") == privileges
