@@ -1,16 +1,18 @@
 """What reading cost: blocks, bytes and time of one row, and all that is derived from them."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pgiostat.delta import Delta, RowDeltas
 from pgiostat.kcache import PHYSICAL, TRACED
 from pgiostat.ledger import PerBlock
 from pgiostat.rows import Counts
 from pgiostat.units import blocks_to_bytes, per_second, us_to_milliseconds
+
+if TYPE_CHECKING:
+    from pgiostat.delta import Delta, RowDeltas
 
 __all__ = ["FIELDS", "ReadCost", "relation_amounts", "statement_amounts"]
 
@@ -184,7 +186,7 @@ def _scaled(blocks: int, each: float | None) -> float | None:
     return 0.0 if not blocks else None if each is None else blocks * each
 
 
-def statement_amounts(delta: Delta) -> tuple[Counts, int]:
+def statement_amounts(delta: "Delta") -> tuple[Counts, int]:
     """Return a matrix of FIELDS for each statement row, and how many rows had absurd times.
 
     A row that read and spent no time was not timed: track_io_timing is set by session, role and
@@ -223,7 +225,7 @@ def statement_amounts(delta: Delta) -> tuple[Counts, int]:
     return np.stack([amounts[name] for name in FIELDS]), int(absurd.sum())
 
 
-def relation_amounts(relations: RowDeltas) -> Counts:
+def relation_amounts(relations: "RowDeltas") -> Counts:
     """Return a matrix of FIELDS for each relation: it has hits and reads, no calls, no times."""
     amounts = np.zeros((len(FIELDS), len(relations)), dtype=np.int64)
     amounts[FIELDS.index("shared_blks_hit")] = relations.rows["blks_hit"]

@@ -19,7 +19,7 @@ from pgiostat.ledger import MEANINGS
 from pgiostat.rank import By
 from pgiostat.render.columns import KEYS, METRICS
 from pgiostat.render.csvform import header
-from pgiostat.render.text import NAMES
+from pgiostat.render.ledger import NAMES
 from pgiostat.units import Unit
 
 DOCS = Path(__file__).parent.parent / "docs"

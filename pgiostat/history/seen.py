@@ -110,10 +110,14 @@ def together(parts: Sequence[Sampled]) -> Sampled:
 def matrix(rows: pa.Table) -> Counts:
     """Return the columns of FIELDS as a matrix; what a server does not count adds nothing."""
     columns = (rows[name] for name in FIELDS)
-    # Arrow's functions are made when the first is asked for, which takes as long as a query.
-    known = [each.fill_null(0) if each.null_count else each for each in columns]
-    counts = np.array([each.to_numpy() for each in known], dtype=np.int64)
-    return counts.reshape(len(FIELDS), len(rows))
+    counts = np.zeros((len(FIELDS), len(rows)), dtype=np.int64)
+    for number, column in enumerate(columns):
+        # Arrow's functions are made when the first is asked for, which takes as long as a query:
+        # of columns that are all unknown, as in files of earlier versions, none is.
+        if column.null_count < len(column):
+            known = column.fill_null(0) if column.null_count else column
+            counts[number] = known.to_numpy()
+    return counts
 
 
 def counted(

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, TextIO
+from typing import TextIO
 
 from pgiostat.burst import Balance
 from pgiostat.capabilities import capabilities
@@ -13,16 +13,9 @@ from pgiostat.ledger import coverage_of
 from pgiostat.notices import Notice
 from pgiostat.rank import Ranking
 from pgiostat.render.csvform import heading_of, records, timestamp
+from pgiostat.render.ledger import ledger
 
-__all__ = ["JsonWriter", "ledger"]
-
-
-def ledger(ranking: Ranking) -> list[dict[str, Any]]:
-    """Return who read what no statement explains."""
-    return [
-        {"account": str(line.account), "blocks_read": line.blocks, "causes": list(line.causes)}
-        for line in ranking.lines
-    ]
+__all__ = ["JsonWriter"]
 
 
 class JsonWriter:

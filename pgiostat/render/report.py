@@ -13,8 +13,8 @@ from pgiostat.rank import Ranking, RankRow
 from pgiostat.render.columns import KEYS, Metric, Value, printable
 from pgiostat.render.columns import shown as metrics_shown
 from pgiostat.render.csvform import heading, records
-from pgiostat.render.jsonform import ledger
-from pgiostat.render.text import NAMES, fitted, summary, table
+from pgiostat.render.ledger import NAMES, ledger
+from pgiostat.render.text import fitted, summary, table
 from pgiostat.units import format_count, format_duration, format_share, per_second
 
 __all__ = [

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Group, RenderableType
@@ -10,12 +11,12 @@ from rich.text import Text
 
 from pgiostat.delta import Delta, Quality
 from pgiostat.errors import PgiostatError
-from pgiostat.inflight import Running
 from pgiostat.ledger import Account
 from pgiostat.notices import Notice
 from pgiostat.rank import By, Ranking, RankRow
 from pgiostat.render.columns import Metric, printable
 from pgiostat.render.columns import shown as metrics_shown
+from pgiostat.render.ledger import NAMES
 from pgiostat.units import (
     format_bytes,
     format_count,
@@ -24,7 +25,10 @@ from pgiostat.units import (
     per_second,
 )
 
-__all__ = ["NAMES", "Piece", "failure", "fitted", "headline", "interval", "said", "table"]
+if TYPE_CHECKING:
+    from pgiostat.inflight import Running
+
+__all__ = ["Piece", "failure", "fitted", "headline", "interval", "said", "table"]
 
 BAR_WIDTH = 10
 NARROW = 70
@@ -39,15 +43,6 @@ LEAST_NAME = 17
 LONGEST_NAME = 44
 QUERY_SHARE = 0.4
 _WORDED = (By.STATEMENT, By.FINGERPRINT)
-NAMES = {
-    Account.AUTOVACUUM: "autovacuum",
-    Account.WALSENDER: "walsender",
-    Account.PROCESSES: "other processes",
-    Account.CATALOGS: "catalogs",
-    Account.UNCOUNTED: "not counted",
-    Account.UNATTRIBUTED: "unattributed",
-}
-"""What a line of the ledger is called on a screen."""
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _COLOURS = {"version": "red", "manifest": "yellow", "upload": "green", "download": "blue"}
 
@@ -247,7 +242,7 @@ def interval(
     *,
     coverage: float | None,
     width: int,
-    running: Sequence[Running] = (),
+    running: Sequence["Running"] = (),
     burst: str = "",
 ) -> RenderableType:
     """Return one interval as it is shown."""
@@ -265,7 +260,7 @@ def interval(
     )
 
 
-def in_flight(running: Sequence[Running], width: int) -> Iterator[Text]:
+def in_flight(running: Sequence["Running"], width: int) -> Iterator[Text]:
     """Yield a line for each of the statements that have been running for longest."""
     for each in running[:SHOWN_RUNNING]:
         read = f"  {format_bytes(each.read_bytes)} so far" if each.read_bytes else ""
