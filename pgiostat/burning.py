@@ -1,13 +1,15 @@
 """Who emptied the bucket: a time of rankings against a volume."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pgiostat.burst import Balance, Gauge, Load, to_go
 from pgiostat.delta import Delta
-from pgiostat.ledger import reads_of
+from pgiostat.device.interval import DeviceInterval, DeviceTotal, Origin, totals
+from pgiostat.ledger import Account, reads_of
 from pgiostat.rank import Ranking
 from pgiostat.units import blocks_to_bytes
 from pgiostat.volumes import Volume
@@ -27,39 +29,72 @@ __all__ = [
 RECENT_SHARE = 0.1
 """What a forecast goes by is the last tenth of the time."""
 SHORTEST_GAP = 0.5
+WRITES = "writes"
+LEAST_KNOWN = 0.8
+"""A device is believed for a step of which it tells so much."""
 
 
 class Provenance(StrEnum):
     """Where the number of operations is from."""
 
+    DISKSTATS = "diskstats"
+    CLOUDWATCH = "cloudwatch"
     PG_STAT_IO = "pg_stat_io"
     BLOCKS = "blocks"
 
 
 MEANINGS = {
+    Provenance.DISKSTATS: "reads and writes of the device by /proc/diskstats, shared as blocks are",
+    Provenance.CLOUDWATCH: "reads and writes of the volume by CloudWatch, shared as blocks are",
     Provenance.PG_STAT_IO: "blocks read, times the operations for each block by pg_stat_io",
     Provenance.BLOCKS: "blocks read, an upper bound: one operation may fetch several, and the"
     " operating system's cache answers some",
 }
 
 
-def demanded(ranking: Ranking, writes: float = 0.0) -> tuple[Load, Mapping[str, float], Provenance]:
+def demanded(
+    ranking: Ranking, writes: float = 0.0, device: DeviceTotal | None = None
+) -> tuple[Load, Mapping[str, float], Provenance]:
     """Return what a ranking's reads ask of a volume, by part of the ranking, and how we know.
 
-    writes: operations a second that are known to be written, a part of their own.
+    writes: operations a second that are known to be written, a part of their own.  device: what it
+    did meanwhile, reads and writes: then nothing is estimated but whose reads they were.
     """
+    blocks = _blocks(ranking)
+    if device is not None and device.reads.per_second is not None:
+        return _measured(ranking.seconds, blocks, device)
     each = ranking.explained.per_block.shared
     provenance = Provenance.BLOCKS if each is None else Provenance.PG_STAT_IO
+    operations = {name: n * (1.0 if each is None else each) for name, n in blocks.items()}
+    if writes:
+        operations[WRITES] = writes * ranking.seconds
+    read = blocks_to_bytes(ranking.whole, ranking.explained.block_size)
+    return Load(ranking.seconds, sum(operations.values()), float(read)), operations, provenance
+
+
+def _measured(
+    seconds: float, blocks: Mapping[str, int], device: DeviceTotal
+) -> tuple[Load, Mapping[str, float], Provenance]:
+    reads, writes, *volumes = (
+        (amount.per_second or 0.0) * seconds
+        for amount in (device.reads, device.writes, device.read_bytes, device.write_bytes)
+    )
+    whole = sum(blocks.values())
+    operations = {name: reads * n / whole for name, n in blocks.items()} if whole else {}
+    if not whole:
+        operations[Account.UNATTRIBUTED.value] = reads
+    operations[WRITES] = writes
+    return Load(seconds, reads + writes, sum(volumes)), operations, Provenance(device.source.value)
+
+
+def _blocks(ranking: Ranking) -> dict[str, int]:
+    """Return the blocks of each part of a ranking."""
     rows = [*ranking.rows, ranking.rest, ranking.own]
     blocks = {row.name: row.cost.blocks for row in rows if row is not None}
     for line in ranking.lines:
-        blocks[line.account.value] = line.blocks
-    # What the server counts later than its statements is no demand less than nothing.
-    operations = {name: max(n, 0) * (1.0 if each is None else each) for name, n in blocks.items()}
-    if writes:
-        operations["writes"] = writes * ranking.seconds
-    read = blocks_to_bytes(ranking.whole, ranking.explained.block_size)
-    return Load(ranking.seconds, sum(operations.values()), float(read)), operations, provenance
+        # What the server counts later than its statements is no demand less than nothing.
+        blocks[line.account.value] = max(line.blocks, 0)
+    return blocks
 
 
 def load_of(delta: Delta, writes: float = 0.0) -> Load:
@@ -111,7 +146,7 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Burning:
-    """A time against a volume."""
+    """A time against a volume.  told: CloudWatch's BurstBalance, and the model's beside it."""
 
     volume: Volume
     provenance: Provenance
@@ -119,6 +154,14 @@ class Burning:
     parts: tuple[Part, ...]
     forecast: Forecast
     gauge: Gauge
+    told: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def error(self) -> float | None:
+        """By how much the model is off CloudWatch's BurstBalance on average, as a share."""
+        if not self.told:
+            return None
+        return sum(abs(told - model) for told, model in self.told) / len(self.told)
 
     @property
     def lowest(self) -> Moment:
@@ -131,41 +174,88 @@ class Burning:
         return max(moment.balance.over for moment in self.moments)
 
 
+Asked = tuple[datetime, Load, Mapping[str, float], Provenance]
+
+
 def burning(
-    steps: Sequence[tuple[datetime, Ranking]], step: timedelta, gauge: Gauge, writes: float = 0.0
+    steps: Sequence[tuple[datetime, Ranking]],
+    step: timedelta,
+    gauge: Gauge,
+    writes: float = 0.0,
+    devices: Sequence[DeviceInterval] = (),
 ) -> Burning:
     """Return what steps of a time did to a bucket.
 
     steps: when each begins, and its ranking by category, in the order of the whole time's.
+    devices: what the device of the server did, if that is known.
     """
-    asked = [(since, *demanded(ranking, writes)) for since, ranking in steps]
+    asked = [
+        (since, *demanded(ranking, writes, _of_device(devices, since, ranking.seconds)))
+        for since, ranking in steps
+    ]
     moments = tuple(_moments(asked, step, gauge))
     loads = [load for _, load, _, _ in asked]
-    recent = max(1, round(len(asked) * RECENT_SHARE))
+    recent = _recent(loads)
     volume = gauge.volume
     last = replayed(gauge, moments)
     return Burning(
         volume=volume,
-        provenance=_weakest(provenance for _, _, _, provenance in asked),
+        provenance=_usual(asked),
         moments=moments,
         parts=tuple(_parts([(load, parts) for _, load, parts, _ in asked], recent, volume)),
         forecast=_forecast(loads[-recent:], [parts for _, _, parts, _ in asked[-recent:]], last),
         gauge=last,
+        told=_told(devices, moments),
     )
 
 
-def _weakest(found: Iterable[Provenance]) -> Provenance:
-    """Return what the least certain numbers are from."""
-    return Provenance.BLOCKS if Provenance.BLOCKS in set(found) else Provenance.PG_STAT_IO
+def _of_device(
+    devices: Sequence[DeviceInterval], since: datetime, seconds: float
+) -> DeviceTotal | None:
+    """Return what the device did in a step: the kernel's word before CloudWatch's."""
+    found = totals(devices, since, since + timedelta(seconds=seconds)) if seconds > 0 else []
+    known = [each for each in found if each.known >= LEAST_KNOWN and each.writes.total is not None]
+    return min(known, key=lambda each: list(Origin).index(each.source), default=None)
+
+
+def _told(
+    devices: Sequence[DeviceInterval], moments: Sequence[Moment]
+) -> tuple[tuple[float, float], ...]:
+    """Return balances that CloudWatch told and the model's at the same time, as shares."""
+    told = sorted(
+        (each.begin, each.burst_balance / 100) for each in devices if each.burst_balance is not None
+    )
+    return tuple(
+        (balance, moment.balance.low)
+        for begin, balance in told
+        for moment in moments
+        if moment.since <= begin < moment.since + timedelta(seconds=moment.seconds)
+    )
+
+
+def _usual(asked: Sequence[Asked]) -> Provenance:
+    """Return where the numbers of most of the time are from."""
+    seconds: Counter[Provenance] = Counter()
+    for _, load, _, provenance in asked:
+        seconds[provenance] += load.seconds  # type: ignore[assignment] # seconds are no integers
+    return max(seconds, key=lambda each: seconds[each])
+
+
+def _recent(loads: Sequence[Load]) -> int:
+    """Return how many steps at the end make up a tenth of the time."""
+    wanted = RECENT_SHARE * sum(load.seconds for load in loads)
+    count, seconds = 0, 0.0
+    for load in reversed(loads):
+        if count and seconds >= wanted:
+            break
+        count, seconds = count + 1, seconds + load.seconds
+    return count
 
 
 def replayed(gauge: Gauge, moments: Sequence[Moment]) -> Gauge:
     """Return the gauge as it stands at the end of moments."""
     balance = moments[-1].balance
     return Gauge(gauge.volume, balance.low, balance.high)
-
-
-Asked = tuple[datetime, Load, Mapping[str, float], Provenance]
 
 
 def _moments(asked: Sequence[Asked], step: timedelta, gauge: Gauge) -> Iterator[Moment]:

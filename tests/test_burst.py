@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pgiostat.burning import Provenance, burning
 from pgiostat.burst import Balance, Gauge, Load, replay, to_go
 from pgiostat.cost import ReadCost
+from pgiostat.device.interval import DeviceInterval, Origin
 from pgiostat.errors import PgiostatError
 from pgiostat.ledger import Account, Line, PerBlock
 from pgiostat.rank import By, Ranking, RankRow, Sort
@@ -294,3 +295,32 @@ def test_a_volume_that_is_no_number_raises() -> None:
     for text in ("gp2:nan", "gp2:inf", "gp3:100:inf", "gp2:-5", "gp2:5:5"):
         with pytest.raises(PgiostatError):
             volume_of(text)
+
+
+def test_what_the_device_did_goes_before_estimates_and_a_told_balance_is_held_against_it() -> None:
+    minute = timedelta(minutes=1)
+    steps = [
+        (at(0), ranking(60, 0.5, version=100_000, upload=19_990)),
+        (at(60), ranking(60, 0.5, version=100_000, upload=19_990)),
+    ]
+    devices = [
+        DeviceInterval(
+            at(0), 60.0, Origin.CLOUDWATCH, "db-1", reads=60_000, writes=60_000,
+            read_bytes=60_000 * 8192, write_bytes=0, burst_balance=99.0,
+        ),
+        # Half of the second minute only: not enough to go by.
+        DeviceInterval(at(60), 30.0, Origin.CLOUDWATCH, "db-1", reads=9, writes=9),
+    ]  # fmt: skip
+    found = burning(steps, minute, Gauge(volume_of("gp2:500")), 0.0, devices)
+    assert [round(m.balance.rate or 0) for m in found.moments] == [2000, 1000]
+    assert found.provenance is Provenance.CLOUDWATCH  # as most of the time is
+    assert found.moments[0].operations == {
+        "version": pytest.approx(60_000 * 100_000 / 120_000),
+        "upload": pytest.approx(60_000 * 19_990 / 120_000),
+        "autovacuum": pytest.approx(60_000 * 10 / 120_000), "unattributed": 0.0, "writes": 60_000,
+    }  # fmt: skip
+    model = 1 - 500 * 60 / 5_400_000
+    assert found.told == ((0.99, model),)
+    assert found.error == model - 0.99
+    one = burning(steps[:1], minute, Gauge(volume_of("gp2:500")), 0.0, devices)
+    assert one.provenance is Provenance.CLOUDWATCH

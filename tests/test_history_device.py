@@ -1,5 +1,6 @@
 """What devices did is kept with the sample that brings it, and found by its own time."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -22,6 +23,8 @@ from pgiostat.history.seal import seal
 from pgiostat.history.windows import Window
 from pgiostat.history.writer import Writer
 from pgiostat.names import Names
+from pgiostat.rank import rank_counted
+from pgiostat.render.report import as_json, device_lines
 from tests.readings import Unsynced, at, reading, server
 
 WHOSE = server_id(server())
@@ -163,3 +166,18 @@ def test_frames_and_exports_tell_units_and_leave_the_unknown_empty(tmp_path: Pat
         '1,"2026-11-23T10:00:03.000000Z",1,"prod","diskstats","sda",4,32768,0,0,0.009,,,',
     ]
     assert "| read_time_ms | ms | time that reads took" in (out / "README.md").read_text()
+
+
+def test_a_report_says_what_the_device_did(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    write(root, [[second(n * 60.0, 300)] for n in range(3)])
+    history = History.open(root)
+    seen = history.seen(Window(at(0), at(180)))
+    (line,) = device_lines(seen)
+    told, _, known = line.rpartition(", ")
+    assert told == "device sda by diskstats: 300 reads/s, 2.34 MiB/s, 0 writes/s, r_await 0.03 µs"
+    assert known == "of 1.67 % of the time"
+    devices = json.loads(as_json(seen, rank_counted([])))["devices"]
+    assert [(each["name"], each["reads"], each["reads_per_s"]) for each in devices] == [
+        ("sda", 900, 300.0)
+    ]

@@ -88,7 +88,7 @@ def watch(
             metavar="VOLUME",
         ),
     ] = "",
-    balance: options.StartBalance = 100.0,
+    balance: options.StartBalance = None,
     writes: options.Writes = 0.0,
     output: Annotated[str, options.format_option("text", "csv", "json")] = "text",
     rules: options.RulesFile = None,
@@ -124,7 +124,7 @@ def watch(
         top=top if top is not None or form is not Form.TEXT else options.TOP_ON_SCREEN,
         form=form,
         label=label,
-        gauge=options.gauge(volume, "", balance) if volume else None,
+        gauge=options.gauge(volume, "", 100.0 if balance is None else balance) if volume else None,
         writes=writes,
     )
     _watch(dsn, asked, rules)

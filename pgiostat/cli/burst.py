@@ -1,6 +1,7 @@
 """pgiostat burst: what a time did to a volume's burst balance."""
 
 import sys
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -9,6 +10,9 @@ from pgiostat.cli import options
 from pgiostat.cli.options import Form
 
 __all__ = ["VOLUME", "burst"]
+
+MINUTE = timedelta(minutes=1)
+"""What CloudWatch tells of."""
 
 VOLUME = (
     "gp2:GIB, gp3:GIB[:IOPS[:MIB_PER_S]], io1:GIB:IOPS, io2:GIB:IOPS, st1:GIB, sc1:GIB,"
@@ -22,7 +26,7 @@ def burst(
         str,
         typer.Option("--instance", help="Its instance type, as db.m5.large.", metavar="TYPE"),
     ] = "",
-    balance: options.StartBalance = 100.0,
+    balance: options.StartBalance = None,
     writes: options.Writes = 0.0,
     history: options.History = None,
     label: options.Label = "",
@@ -39,6 +43,7 @@ def burst(
     """
     from pgiostat.burning import burning
     from pgiostat.cli.history import window_of
+    from pgiostat.device.interval import Origin
     from pgiostat.history.reader import History
     from pgiostat.history.sides import step_for
     from pgiostat.history.steps import series
@@ -48,7 +53,7 @@ def burst(
 
     form = options.choice("format", output, Form)
     options.within("writes", writes, 0)
-    gauge = options.gauge(volume, instance, balance)
+    options.gauge(volume, instance, 100.0 if balance is None else balance)
     with options.working("reading the history"), options.describing(rules) as describe:
         opened = History.open(options.history_root(history), skip_bad=skip_bad)
         window = window_of(opened, label, since, until, last)
@@ -60,13 +65,19 @@ def burst(
             )
         names = opened.names(describe)
         parts = [(part, names.get(whose, Names())) for whose, part in seen.counted.items()]
+        devices = [each for those in opened.device(window).values() for each in those]
         step = step_for(seen)
+        if any(each.source is Origin.CLOUDWATCH for each in devices):
+            step = max(step, MINUTE)
+        told = [each.burst_balance for each in devices if each.burst_balance is not None]
+        start = balance if balance is not None else told[0] if told else 100.0
         steps = series(opened, seen, names, rank_counted(parts), step)
         found = burning(
             [(each.since, each.ranking) for each in steps],
             step,
-            gauge,
+            options.gauge(volume, instance, start),
             writes,
+            devices,
         )
     if form is Form.TEXT:
         console = options.console()

@@ -140,7 +140,13 @@ Top = Annotated[
     ),
 ]
 StartBalance = Annotated[
-    float, typer.Option("--balance", help="Per cent in the bucket at the start.", metavar="PCT")
+    float | None,
+    typer.Option(
+        "--balance",
+        help="Per cent in the bucket at the start; CloudWatch's if it was collected, else 100.",
+        metavar="PCT",
+        show_default=False,
+    ),
 ]
 Writes = Annotated[
     float,

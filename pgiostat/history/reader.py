@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pgiostat.device.interval import MEASURED, DeviceInterval, Origin
+from pgiostat.device.interval import MEASURED, DeviceInterval, Origin, totals
 from pgiostat.engine import DuckDB, Engine, Source, UnreadableError, text_of
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.files import Listing
@@ -148,6 +148,11 @@ class History:
             counted=counts,
             sampled=together(list(sampled.values())),
             widened=window != asked,
+            devices=tuple(
+                total
+                for those in self.device(window).values()
+                for total in totals(those, window.since, window.until)
+            ),
             left_out=tuple(sorted(self.left_out)),
         )
 

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from pgiostat.cost import FIELDS
+from pgiostat.device.interval import DeviceTotal
 from pgiostat.history.windows import Watched, Window
 from pgiostat.ledger import MEASURED, ServerReads, coverage
 from pgiostat.rank import Counted
@@ -81,7 +82,7 @@ class Seen:
     """What was counted in a window, by server, and how good the count is.
 
     widened: whether the window was made of whole hours, for want of single intervals.
-    left_out: files that could not be read.
+    left_out: files that could not be read.  devices: what the devices of the servers did.
     """
 
     window: Window
@@ -89,6 +90,7 @@ class Seen:
     counted: Mapping[int, Counted]
     sampled: Sampled
     widened: bool = False
+    devices: tuple[DeviceTotal, ...] = ()
     left_out: tuple[Path, ...] = ()
 
 

@@ -60,6 +60,12 @@ def _sentences(burning: Burning) -> Iterator[str]:
             yield f"{above}: without {names[0]} the fall would stop"
         else:
             yield f"{above}: {', '.join(names[:-1])} and {names[-1]} must go to stop the fall"
+    if burning.error is not None:
+        told, model = burning.told[-1]
+        yield (
+            f"CloudWatch says {format_share(told)} at the end, the model {format_share(model)};"
+            f" it is off by {format_share(burning.error)} on average"
+        )
     if burning.over:
         yield (
             f"up to {format_count(burning.over)} {volume.unit}/s more than the volume can give were"
@@ -143,6 +149,8 @@ def as_json(seen: Seen, burning: Burning) -> str:
         "balance": last.low,
         "balance_high": last.high,
         "lowest": burning.lowest.balance.low,
+        "cloudwatch_balance": burning.told[-1][0] if burning.told else None,
+        "model_error": burning.error,
         "forecast": {
             "seconds": forecast.seconds, "demand_per_s": forecast.rate,
             "to_empty_s": forecast.to_empty, "to_refill_s": forecast.to_refill,

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from pgiostat.device.interval import DeviceTotal
 from pgiostat.history.seen import Seen
 from pgiostat.rank import Ranking, RankRow
 from pgiostat.render.columns import KEYS, Metric, Value, printable
@@ -15,7 +16,14 @@ from pgiostat.render.columns import shown as metrics_shown
 from pgiostat.render.csvform import heading, records
 from pgiostat.render.ledger import NAMES, ledger
 from pgiostat.render.text import fitted, summary, table
-from pgiostat.units import format_count, format_duration, format_share, per_second
+from pgiostat.units import (
+    format_bytes,
+    format_count,
+    format_duration,
+    format_ms,
+    format_share,
+    per_second,
+)
 
 __all__ = [
     "as_csv_heading",
@@ -97,7 +105,24 @@ def as_text(seen: Seen, ranking: Ranking, *, width: int) -> RenderableType:
     """Return a window as watch shows an interval."""
     notes = warnings(seen)
     head = summary(ranking, seen.sampled.coverage, width)
-    return Group(title(seen, width), head, *notes, table(ranking, width=width))
+    below = [Text(line, "dim") for line in device_lines(seen)]
+    return Group(title(seen, width), head, *below, *notes, table(ranking, width=width))
+
+
+def device_lines(seen: Seen) -> Iterator[str]:
+    """Yield what each device did in a line."""
+    for each in seen.devices:
+        told = [
+            f"{format_count(each.reads.per_second)} reads/s",
+            f"{format_bytes(each.read_bytes.per_second)}/s",
+            f"{format_count(each.writes.per_second)} writes/s",
+            f"r_await {format_ms(each.read_await_ms)}",
+        ]
+        if each.burst_balance is not None:
+            told.append(f"BurstBalance {format_share(each.burst_balance / 100)}")
+        if each.known < SAME_LENGTH:
+            told.append(f"of {format_share(each.known)} of the time")
+        yield f"device {printable(each.name)} by {each.source}: {', '.join(told)}"
 
 
 def as_csv_heading(seen: Seen, ranking: Ranking) -> dict[str, Value]:
@@ -125,6 +150,7 @@ def as_json(seen: Seen, ranking: Ranking) -> str:
         "samples": seen.sampled.samples,
         "qualities": dict(seen.sampled.qualities),
         "remarks": list(remarks(seen)),
+        "devices": [_device(each) for each in seen.devices],
         "server_blocks_read": ranking.server_blocks,
         "statement_blocks_read": ranking.explained.blocks,
         "unattributed_blocks_read": ranking.unattributed,
@@ -132,6 +158,21 @@ def as_json(seen: Seen, ranking: Ranking) -> str:
         "rows": rows,
     }
     return json.dumps(whole, ensure_ascii=False)
+
+
+def _device(each: DeviceTotal) -> dict[str, Any]:
+    return {
+        "source": str(each.source),
+        "name": each.name,
+        "known": each.known,
+        "reads": each.reads.total,
+        "reads_per_s": each.reads.per_second,
+        "read_bytes_per_s": each.read_bytes.per_second,
+        "writes_per_s": each.writes.per_second,
+        "write_bytes_per_s": each.write_bytes.per_second,
+        "read_await_ms": each.read_await_ms,
+        "burst_balance_percent": each.burst_balance,
+    }
 
 
 def as_markdown(seen: Seen, ranking: Ranking) -> str:
@@ -150,9 +191,9 @@ def _markdown(seen: Seen, ranking: Ranking) -> Iterator[str]:
         f" {format_count(sampled.samples)} intervals, coverage {format_share(sampled.coverage)}."
     )
     yield ""
-    for line in remarks(seen):
+    for line in (*device_lines(seen), *remarks(seen)):
         yield f"- {line}"
-    if any(True for _ in remarks(seen)):
+    if seen.devices or any(True for _ in remarks(seen)):
         yield ""
     names = [*(key.name for key in keys), "share", *(metric.heading for metric in shown)]
     yield f"| {' | '.join(names)} |"
