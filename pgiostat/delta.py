@@ -330,7 +330,8 @@ def _renewed(older: Snapshot, newer: Snapshot, place: Places) -> bool:
     # Server 13, or an extension before 1.9: there is no mark.
     if older.masked != newer.masked:
         return False  # a privilege came or went: what vanished has another name now
-    if _own_calls(newer) > _own_calls(older) > 0:
+    was_called, is_called = _own_calls(older), _own_calls(newer)
+    if is_called > was_called > 0:
         return False  # a reset drops our own reading, which is counted only when it has ended
     # After a reset all entries are new: at least a third of them shows it (34 to 100 % were
     # measured), and none goes on, but for quick statements whose extremes happen to be the same,
@@ -340,6 +341,8 @@ def _renewed(older: Snapshot, newer: Snapshot, place: Places) -> bool:
     in_both = int((place >= 0).sum())
     if not in_both:
         return len(before) > 0
+    if is_called < was_called and not goes_on.any():
+        return True  # ours began anew, and nothing shows that another went on
     shown = int(made.sum())
     return shown * LEAST_SHOWN >= in_both and shown > CHANCE_OF_EQUAL_EXTREMES * int(goes_on.sum())
 

@@ -456,3 +456,19 @@ def test_a_database_that_gets_its_reset_time_late_has_lost_nothing() -> None:
     newer = reading(9, databases=[{"datid": 5, "blks_read": 20, "stats_reset": at(3)}])
     delta = diff(older, newer)
     assert (delta.qualities, reads_of(delta).blocks) == ((Quality.OK,), 20)
+
+
+def test_our_own_reading_shows_a_reset_that_no_extreme_does() -> None:
+    ours = {"queryid": 9, "userid": 11, "calls": 3, "min_exec_time": 1.0, "max_exec_time": 2.0}
+    theirs = {"queryid": 1, "calls": 5, "min_exec_time": 0.1, "max_exec_time": 0.5}
+    older = reading(0, [ours, theirs], table=WITHOUT_TOPLEVEL, own_queryid=9)
+    grown = theirs | {"calls": 7, "min_exec_time": 0.05, "max_exec_time": 0.6}
+    newer = reading(10, [grown], table=WITHOUT_TOPLEVEL, own_queryid=9)
+    delta = diff(older, newer)
+    assert delta.qualities == (Quality.RESET,)
+    assert outcome(delta) == [(1, 7, 0, Basis.RESET)]
+    # Where another entry surely went on, ours alone was evicted.
+    same = theirs | {"queryid": 2}
+    kept = reading(0, [ours, theirs, same], table=WITHOUT_TOPLEVEL, own_queryid=9)
+    going = reading(10, [grown, same | {"calls": 6}], table=WITHOUT_TOPLEVEL, own_queryid=9)
+    assert Quality.RESET not in diff(kept, going).qualities
