@@ -1,6 +1,8 @@
 """What answers the questions asked of a history: DuckDB, on the files as they are."""
 
 import re
+import secrets
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -44,6 +46,9 @@ class Engine(Protocol):
     def ends(self) -> str:
         """Return an expression: when the interval of `ts` and `dur_us` ends."""
 
+    def close(self) -> None:
+        """Forget what was read, and remove what was spilled; nothing can be asked any more."""
+
 
 def text_of(name: str) -> str:
     """Return an SQL text of sql/history."""
@@ -55,7 +60,14 @@ class DuckDB:
 
     def __init__(self, memory_limit: str = MEMORY_LIMIT) -> None:
         self._connection = duckdb.connect(":memory:")
-        for statement in ("SET TimeZone = 'UTC'", f"SET memory_limit = '{memory_limit}'"):
+        # Made when something is spilled, and removed when closed. Its own choice is below the
+        # current directory, which may be anybody's.
+        spill = Path(tempfile.gettempdir()) / f"pgiostat-{secrets.token_hex(8)}"
+        for statement in (
+            "SET TimeZone = 'UTC'",
+            f"SET memory_limit = '{memory_limit}'",
+            f"SET temp_directory = '{_quoted(spill)}'",
+        ):
             self._connection.execute(statement)
         # Where a notebook could not draw a bar it cannot be turned off either.
         with suppress(duckdb.InvalidInputException):
@@ -72,6 +84,10 @@ class DuckDB:
     def ends(self) -> str:
         """Return start plus duration."""
         return "ts + to_microseconds(dur_us)"
+
+    def close(self) -> None:
+        """Forget what was read, and remove what was spilled."""
+        self._connection.close()
 
     def query(self, sql: str, sources: Mapping[str, Source]) -> pa.Table:
         """Return the rows of a query.

@@ -235,7 +235,7 @@ def main() -> NoReturn:
         print(_unwritable(error).report(), file=sys.stderr)  # noqa: T201 - the same
         status = ExitStatus.ERROR
         _forget_output()
-    sys.exit(status)
+    options.leave(status)
 
 
 def _unwritable(error: OSError) -> PgiostatError:

@@ -1,6 +1,7 @@
 """pgiostat burst: what a time did to a volume's burst balance."""
 
 import sys
+from contextlib import closing
 from datetime import timedelta
 from typing import Annotated
 
@@ -54,8 +55,11 @@ def burst(
     form = options.choice("format", output, Form)
     options.within("writes", writes, 0)
     options.gauge(volume, instance, 100.0 if balance is None else balance)
-    with options.working("reading the history"), options.describing(rules) as describe:
-        opened = History.open(options.history_root(history), skip_bad=skip_bad)
+    with (
+        options.reading("reading the history"),
+        options.describing(rules) as describe,
+        closing(History.open(options.history_root(history), skip_bad=skip_bad)) as opened,
+    ):
         window = window_of(opened, label, since, until, last)
         seen = opened.seen(window)
         if len(seen.counted) > 1:

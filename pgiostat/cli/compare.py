@@ -1,6 +1,7 @@
 """pgiostat compare: two windows, labels or histories."""
 
 import sys
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Annotated
 
@@ -43,15 +44,17 @@ def compare(
     form = options.choice("format", output, options.Form)
     if top is not None:
         options.within("top", top, 1)
-    with options.working("comparing"), options.describing(rules) as describe:
+    with (
+        options.reading("comparing"),
+        options.describing(rules) as describe,
+        ExitStack() as opened,
+    ):
         root = options.history_root(history)
         now = datetime.now().astimezone()
-        sides = compared(
-            chosen(a, root, now, skip_bad=skip_bad),
-            chosen(b, root, now, skip_bad=skip_bad),
-            describe,
-            per,
-        )
+        before, after = (chosen(side, root, now, skip_bad=skip_bad) for side in (a, b))
+        for side in (before, after):
+            opened.callback(side.history.close)
+        sides = compared(before, after, describe, per)
     if form is options.Form.TEXT:
         console = options.console()
         shown = options.TOP_ON_SCREEN if top is None else top

@@ -1,6 +1,7 @@
 """pgiostat history: what a history holds."""
 
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -20,8 +21,10 @@ def contents(
     from pgiostat.render import contents as render
 
     form = options.choice("format", output, options.Form, *options.TABLES_ONLY)
-    with options.working("reading the history"):
-        opened = History.open(options.history_root(history), skip_bad=skip_bad)
+    with (
+        options.reading("reading the history"),
+        closing(History.open(options.history_root(history), skip_bad=skip_bad)) as opened,
+    ):
         held = found(opened, datetime.now(UTC))
     if form is options.Form.JSON:
         sys.stdout.write(render.as_json(held) + "\n")

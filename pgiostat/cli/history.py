@@ -1,6 +1,7 @@
 """pgiostat report and export: what was counted in a time of a history."""
 
 import sys
+from contextlib import closing
 from datetime import datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -54,11 +55,11 @@ def report(
         options.within("top", top, 1)
     step = None if series is None else _step(series, ranked)
     with (
-        options.working("reading the history"),
+        options.reading("reading the history"),
         options.describing(rules) as describe,
+        closing(History.open(options.history_root(history), skip_bad=skip_bad)) as opened,
         ThreadPoolExecutor(1) as beside,
     ):
-        opened = History.open(options.history_root(history), skip_bad=skip_bad)
         # DuckDB reads without Python: a quarter of a week's report is what is done meanwhile.
         beside.submit(import_module, "pgiostat.render.report")
         window = window_of(opened, label, since, until, last)

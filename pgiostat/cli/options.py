@@ -1,6 +1,8 @@
 """Options that several commands have, each told once; what they allow, and the console."""
 
+import gc
 import math
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -43,7 +45,9 @@ __all__ = [
     "describing",
     "format_option",
     "history_root",
+    "leave",
     "progress",
+    "reading",
     "refuse",
     "rules_of",
     "within",
@@ -281,6 +285,32 @@ def working(what: str) -> Iterator[None]:
         start.cancel()
         start.join()
         progress.stop()
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Say that a history is read, as working does; the process is to do nothing else.
+
+    A question makes no circles worth looking for: with that and with taking everything apart at
+    the end Python spends a fifth of the time of a week's report.
+    """
+    global _reads_only  # noqa: PLW0603 - it is the process that does nothing else
+    _reads_only = True
+    gc.disable()
+    with working(what):
+        yield
+
+
+def leave(status: int) -> NoReturn:
+    """End the process; what only read leaves its memory to the system as it is."""
+    if _reads_only:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
+
+
+_reads_only = False
 
 
 @contextmanager

@@ -52,6 +52,10 @@ class History:
         """Return a history. Raises PgiostatError as layout.check does."""
         return cls(check(root), skip_bad=skip_bad)
 
+    def close(self) -> None:
+        """Give back what questions took; nothing can be asked any more."""
+        self.engine.close()
+
     # what is there
 
     def servers(self) -> list[Watched]:

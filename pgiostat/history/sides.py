@@ -70,7 +70,10 @@ def _compared(a: Chosen, b: Chosen, describe: Describe, per: str) -> Sides:
     seen = [each.history.seen(each.window) for each in chosen]
     if a.history.layout.root.resolve() == b.history.layout.root.resolve():
         _apart(*seen)
-    names = [each.history.names(describe) for each in chosen]
+        # What was told after A was seen describes what B has of it.
+        names = [b.history.names(describe)] * 2
+    else:
+        names = [each.history.names(describe) for each in chosen]
     known: dict[str, int] = {}
     told: list[dict[int, tuple[str, str, int]]] = [{}, {}]
     groups: list[dict[int, list[int]]] = []
