@@ -17,7 +17,7 @@ from pgiostat.counters import DATABASES, IO, RELATIONS, STATEMENTS, Table
 from pgiostat.delta import Basis, Delta, diff
 from pgiostat.describe import describer
 from pgiostat.history.encode import server_id, sids
-from pgiostat.history.schema import FACTS, SCHEMAS, TIMED
+from pgiostat.history.schema import FACTS, READS, SCHEMAS, TIMED
 from pgiostat.names import Names
 from pgiostat.rows import Array, Counts, Rows, to_pg_time
 from pgiostat.snapshot import Markers, Server, Settings, Snapshot
@@ -249,10 +249,11 @@ class World:
         values["basis"] = np.full(len(thing), Basis.PREVIOUS, dtype=np.int8)
         if name == "stmt":
             values["sid"] = self.sids[thing]
-            # All times are believable here.
+            # All times are believable here, and nothing looks below PostgreSQL.
             read = counters["shared_blk_read_time"]
-            blocks = counters["shared_blks_read"]
-            values |= dict(zip(TIMED, (read, np.where(read > 0, blocks, 0)), strict=True))
+            blocks = np.where(read > 0, counters["shared_blks_read"], 0)
+            nothing = np.zeros_like(read)
+            values |= dict(zip(TIMED, (read, blocks, nothing, nothing), strict=True))
         return _arrow(values, schema, len(thing))
 
     def _when(self, when: Ticks, at: Array) -> dict[str, Array]:
@@ -286,6 +287,9 @@ class World:
             "extension_version": self.server.extension_version,
         }
         values = self._when(when, every)
+        # What a ledger is made of changes from one interval to the next, as it would.
+        rng = np.random.default_rng(len(when))
+        values |= {name: rng.integers(0, 1000, len(when)) for name in READS.values()}
         values |= {name: np.full(len(when), value) for name, value in same.items()}
         values["statement_blocks"] = np.bincount(at, weights=blocks, minlength=len(when))
         values["server_blocks"] = np.bincount(during, weights=whole, minlength=len(when))
