@@ -1,0 +1,275 @@
+"""A ranking whose parts add up to the server's own total."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from pgiostat.cost import FIELDS, ReadCost
+from pgiostat.delta import Delta
+from pgiostat.ledger import Line, ServerReads, settle
+from pgiostat.names import OWN, Names
+from pgiostat.rank.counted import Counted
+from pgiostat.rank.groups import By, Groups, Key, Place, add_relations, add_statements, hour_of
+
+__all__ = ["RankRow", "Ranking", "Sort", "rank", "rank_counted"]
+
+
+class Sort(StrEnum):
+    """By what it is ranked, the greatest first."""
+
+    READS = "reads"
+    TIME = "time"
+    TEMP = "temp"
+    CALLS = "calls"
+    PER_CALL = "per-call"
+
+
+_MEASURE: dict[Sort, Callable[[ReadCost], float | None]] = {
+    Sort.READS: lambda cost: cost.blocks,
+    Sort.TIME: lambda cost: cost.read_ms,
+    Sort.TEMP: lambda cost: cost.temp_blks_read,
+    Sort.CALLS: lambda cost: cost.calls,
+    Sort.PER_CALL: lambda cost: cost.blocks_per_call,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RankRow:
+    """One place of a ranking.
+
+    key: what tells it from the others.  share: of the whole, None if nothing was read.
+    text: normalized statement, if it is one.  server: its label, where several are ranked and the
+    row is of one.  uncertain: part of the numbers was counted since a
+    reset or is a lower bound.
+    """
+
+    key: tuple[str, ...]
+    name: str
+    cost: ReadCost
+    share: float | None
+    category: str = ""
+    text: str = ""
+    queryid: int | None = None
+    fingerprint: str = ""
+    server: str = ""
+    database: str = ""
+    user: str = ""
+    parts: tuple[tuple[str, int], ...] = ()
+    members: int = 1
+    uncertain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A ranking whose parts add up.
+
+    rows: the top.  rest: all further rows as one.  own: our own cost.
+    server_blocks: the server's own count, or the connected database's when relations are
+    ranked; None if it was discontinuous.  lines: who read what of it no row explains, exactly.
+    absurd_times: rows whose read time was not believed.  untexted: rows without a text.
+    nested, nested_blocks: rows left out of all totals, because they are in their callers' rows.
+    """
+
+    by: By
+    sort: Sort
+    seconds: float
+    rows: tuple[RankRow, ...]
+    rest: RankRow | None
+    own: RankRow | None
+    explained: ReadCost
+    server_blocks: int | None
+    lines: tuple[Line, ...]
+    absurd_times: int
+    untexted: int
+    nested: int
+    nested_blocks: int
+
+    @property
+    def unattributed(self) -> int | None:
+        """What of the server's count nothing explains, None if it was lost.
+
+        Negative when the server has not yet counted what its statements have.
+        """
+        return self.lines[-1].blocks if self.lines else None
+
+    @property
+    def whole(self) -> int:
+        """What shares are taken of."""
+        return max(self.server_blocks or 0, self.explained.blocks)
+
+    def share(self, blocks: int | None) -> float | None:
+        """Return blocks as a share of the whole."""
+        return blocks / self.whole if blocks is not None and self.whole else None
+
+
+def rank(
+    deltas: Sequence[Delta],
+    names: Names,
+    *,
+    by: By = By.CATEGORY,
+    sort: Sort = Sort.READS,
+    top: int | None = None,
+) -> Ranking:
+    """Return who read what over these intervals of one server.
+
+    Differences were taken on the full key before anything is merged, so a statement of two
+    users, databases or versions adds up.  Intervals without a length (the first) hold nothing.
+    top: keep so many rows and no idle ones, the others together as the rest.
+    """
+    counted = [(Counted.of(delta), names) for delta in deltas if delta.seconds is not None]
+    return rank_counted(counted, by=by, sort=sort, top=top)
+
+
+def rank_counted(
+    parts: Sequence[tuple[Counted, Names]],
+    *,
+    by: By = By.CATEGORY,
+    sort: Sort = Sort.READS,
+    top: int | None = None,
+) -> Ranking:
+    """Return who read what over all that was counted; as rank, from wherever it comes.
+
+    parts: what was counted, with what its ids mean.  Ids of several servers are kept apart, texts
+    and categories are not.
+    """
+    counted = [each for each, _ in parts]
+    seconds = _seconds(counted)
+    groups, untexted = _grouped(parts, by)
+    reads = _reads(counted)
+    none = ReadCost(seconds, counted[-1].block_size if counted else 8192, per_block=reads.per_block)
+    if by is By.RELATION:
+        none = replace(none, calls=None, rows=None, total_exec_us=None)
+        # Relations of all kinds are in the ranking: there is nothing to settle.
+        reads = ServerReads(blocks=_database_total(counted))
+    costs = _costs(groups, none, _lasted(counted, by))
+    explained = sum(costs.values(), none)
+    whole = max(reads.blocks or 0, explained.blocks)
+    kept, cut = _chosen(groups, costs, by, sort, top)
+    ours = [key for key, place in groups.places.items() if place.own]
+    of_statements = by is not By.RELATION
+    return Ranking(
+        by=by,
+        sort=sort,
+        seconds=seconds,
+        rows=tuple(_row(key, groups.places[key], costs[key], whole) for key in kept),
+        rest=_together(f"({len(cut)} more)", [costs[k] for k in cut], none, whole) if cut else None,
+        own=_together(OWN, [costs[key] for key in ours], none, whole) if ours else None,
+        explained=explained,
+        server_blocks=reads.blocks,
+        lines=settle(explained.blocks, reads),
+        absurd_times=sum(each.absurd_times for each in counted) if of_statements else 0,
+        untexted=untexted,
+        nested=sum(each.nested for each in counted) if of_statements else 0,
+        nested_blocks=sum(each.nested_blocks for each in counted) if of_statements else 0,
+    )
+
+
+def _grouped(parts: Sequence[tuple[Counted, Names]], by: By) -> tuple[Groups, int]:
+    """Return what was counted by group, and how many statements have no text."""
+    several = len({each.whose for each, _ in parts}) > 1
+    groups = Groups()
+    untexted = 0
+    for each, names in parts:
+        where = f"{each.server}/" if several else ""
+        if by is By.RELATION:
+            add_relations(groups, each, names, where)
+        else:
+            untexted += add_statements(groups, each, names, by, where)
+    return groups, untexted
+
+
+def _costs(groups: Groups, none: ReadCost, lasted: Mapping[str, float]) -> dict[Key, ReadCost]:
+    """Return what each group cost; what none leaves unknown stays unknown.
+
+    lasted: the seconds of a group, by the first part of its key, if they are not those of none.
+    """
+    there = [name for name in FIELDS if getattr(none, name) is not None]
+    costs: dict[Key, ReadCost] = {}
+    for key, amounts in groups.amounts.items():
+        of_name = dict(zip(FIELDS, amounts, strict=True))
+        known = {name: of_name[name] for name in there}
+        seconds = lasted.get(key[0], none.seconds)
+        costs[key] = replace(none, seconds=seconds, **known)  # type: ignore[arg-type] # of FIELDS
+    return costs
+
+
+def _chosen(
+    groups: Groups, costs: Mapping[Key, ReadCost], by: By, sort: Sort, top: int | None
+) -> tuple[list[Key], list[Key]]:
+    """Return the groups that are shown, in order, and those that are shown as one."""
+    measure = _MEASURE[sort]
+
+    def order(key: Key) -> tuple[float, int, Key]:
+        value = measure(costs[key])
+        return (-1.0 if value is None else value) * -1, -costs[key].blocks, key
+
+    kept = sorted((key for key, place in groups.places.items() if not place.own), key=order)
+    cut: list[Key] = []
+    if top is not None:
+        # Of few categories each is news, and that it read nothing too.
+        active = [key for key in kept if by is By.CATEGORY or measure(costs[key])][:top]
+        shown = set(active)
+        kept, cut = active, [key for key in kept if key not in shown]
+    return (sorted(kept) if by is By.HOUR else kept), cut
+
+
+def _row(key: Key, place: Place, cost: ReadCost, whole: int) -> RankRow:
+    return RankRow(
+        key=key,
+        name=place.name,
+        cost=cost,
+        share=cost.blocks / whole if whole else None,
+        category=place.category,
+        text=place.text,
+        queryid=place.queryid,
+        fingerprint=place.fingerprint,
+        server=place.server,
+        database=place.database,
+        user=place.user,
+        parts=tuple(sorted(place.parts.items())),
+        members=len(place.members),
+        uncertain=place.uncertain,
+    )
+
+
+def _seconds(counted: Sequence[Counted]) -> float:
+    """Return how long was counted: servers that are watched at once share their time."""
+    of_server: Counter[int] = Counter()
+    for each in counted:
+        of_server[each.whose] += each.seconds  # type: ignore[assignment] # seconds are no integers
+    return max(of_server.values(), default=0)
+
+
+def _lasted(counted: Sequence[Counted], by: By) -> dict[str, float]:
+    """Return the length of each part of the time, where that is what is ranked.
+
+    Servers share the time of the one that was watched longest: only so their rates add up.
+    """
+    if by is not By.HOUR:
+        return {}
+    parts: dict[str, list[Counted]] = {}
+    for each in counted:
+        parts.setdefault(hour_of(each), []).append(each)
+    return {key: _seconds(part) for key, part in parts.items()}
+
+
+def _together(name: str, costs: Iterable[ReadCost], none: ReadCost, whole: int) -> RankRow:
+    listed = list(costs)
+    total = sum(listed, none)
+    share = total.blocks / whole if whole else None
+    return RankRow(key=(name,), name=name, cost=total, share=share, members=len(listed))
+
+
+def _reads(counted: Sequence[Counted]) -> ServerReads:
+    of_server: dict[int, list[ServerReads]] = {}
+    for each in counted:
+        of_server.setdefault(each.whose, []).append(each.reads)
+    return ServerReads.of_servers(map(ServerReads.total, of_server.values()))
+
+
+def _database_total(counted: Sequence[Counted]) -> int | None:
+    """Return the connected databases' own count, or None if any part of it was lost."""
+    found = [each.database_blocks for each in counted]
+    known = [blocks for blocks in found if blocks is not None]
+    return sum(known) if known and len(known) == len(found) else None
