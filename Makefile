@@ -54,7 +54,7 @@ docs-check: $(VENV)/dev.installed ## fail if those pages are not what the code s
 	$(BIN)/python -m tests.generated_docs --check
 
 matrix: $(VENV)/dev.installed ## server tests on PostgreSQL 13 to 18 (needs npm)
-	$(BIN)/python -m pytest -m server --servers npm
+	$(BIN)/python -m pytest -m server --servers npm $(MATRIX)
 
 docker: $(VENV)/dev.installed ## server tests in a container (needs a Docker daemon)
 	$(BIN)/python -m pytest -m server --servers docker

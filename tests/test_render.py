@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -100,6 +101,15 @@ def test_nothing_in_a_query_text_acts_on_the_terminal(width: int) -> None:
     if width == 200:
         assert "␛[31mred␛]0;title␇" in shown
         assert "[red]markup[/red]" in shown
+
+
+def test_what_nested_statements_read_is_told_below_the_sum() -> None:
+    ranking = replace(sample(By.CATEGORY), nested=2, nested_blocks=30)
+    shown = [line.rstrip() for line in drawn(ranking, 100)]
+    assert shown[-2:] == [
+        "server         100 %                  12",
+        "of it nested  25.0 %                   3",
+    ]
 
 
 def test_a_notice_has_its_hint_on_a_line_to_copy() -> None:

@@ -53,6 +53,7 @@ class JsonWriter:
             "statement_blocks_read": ranking.explained.blocks,
             "unattributed_blocks_read": ranking.unattributed,
             "ledger": ledger(ranking),
+            "nested_blocks_read": ranking.nested_blocks,
             "burst": None if balance is None else asdict(balance),
             "in_flight": [asdict(each) for each in running],
             "missing": {

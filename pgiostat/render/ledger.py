@@ -5,7 +5,7 @@ from typing import Any
 from pgiostat.ledger import Account
 from pgiostat.rank import Ranking
 
-__all__ = ["NAMES", "ledger"]
+__all__ = ["NAMES", "NESTED", "ledger"]
 
 NAMES = {
     Account.AUTOVACUUM: "autovacuum",
@@ -16,6 +16,8 @@ NAMES = {
     Account.UNATTRIBUTED: "unattributed",
 }
 """What a line is called on a screen."""
+NESTED = "of it nested"
+"""What is called so is no line: nested statements are in the rows of those that called them."""
 
 
 def ledger(ranking: Ranking) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from pgiostat.rank import Ranking, RankRow
 from pgiostat.render.columns import KEYS, Metric, Value, printable
 from pgiostat.render.columns import shown as metrics_shown
 from pgiostat.render.csvform import heading, records
-from pgiostat.render.ledger import NAMES, ledger
+from pgiostat.render.ledger import NAMES, NESTED, ledger
 from pgiostat.render.text import fitted, summary, table
 from pgiostat.units import (
     format_bytes,
@@ -155,6 +155,7 @@ def as_json(seen: Seen, ranking: Ranking) -> str:
         "statement_blocks_read": ranking.explained.blocks,
         "unattributed_blocks_read": ranking.unattributed,
         "ledger": ledger(ranking),
+        "nested_blocks_read": ranking.nested_blocks,
         "rows": rows,
     }
     return json.dumps(whole, ensure_ascii=False)
@@ -205,8 +206,10 @@ def _markdown(seen: Seen, ranking: Ranking) -> Iterator[str]:
             cells[0] = row.name
         yield f"| {' | '.join([*cells, format_share(row.share), *_numbers(row, shown)])} |"
     blanks = [""] * (len(keys) - 1)
-    whole = (("server", ranking.server_blocks),)
-    for name, blocks in (*((NAMES[line.account], line.blocks) for line in ranking.lines), *whole):
+    told = [(NAMES[line.account], line.blocks) for line in ranking.lines]
+    whole = [("server", ranking.server_blocks)]
+    nested = [(NESTED, ranking.nested_blocks)] if ranking.nested else []
+    for name, blocks in (*told, *whole, *nested):
         rate = format_count(None if blocks is None else per_second(blocks, ranking.seconds))
         rest = [format_share(ranking.share(blocks)), rate, *[""] * (len(shown) - 1)]
         yield f"| {' | '.join([name, *blanks, *rest])} |"

@@ -16,7 +16,7 @@ from pgiostat.notices import Notice
 from pgiostat.rank import By, Ranking, RankRow
 from pgiostat.render.columns import Metric, printable
 from pgiostat.render.columns import shown as metrics_shown
-from pgiostat.render.ledger import NAMES
+from pgiostat.render.ledger import NAMES, NESTED
 from pgiostat.units import (
     format_bytes,
     format_count,
@@ -217,6 +217,9 @@ def table(ranking: Ranking, *, width: int) -> Table:
         grid.add_row(*layout.plain(ranking, NAMES[Account.UNATTRIBUTED], None), style="dim")
     whole = "database" if ranking.by is By.RELATION else "server"
     grid.add_row(*layout.plain(ranking, whole, ranking.server_blocks), style="dim")
+    if ranking.nested:
+        # Below the sum, because it is no part of it: it is in its callers' rows.
+        grid.add_row(*layout.plain(ranking, NESTED, ranking.nested_blocks), style="dim")
     return grid
 
 
