@@ -4,12 +4,12 @@ import re
 import secrets
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -20,6 +20,8 @@ __all__ = ["DuckDB", "Engine", "Source", "UnreadableError", "text_of"]
 
 MEMORY_LIMIT = "800MB"
 BATCH_ROWS = 50_000
+
+_T = TypeVar("_T")
 
 Source: TypeAlias = tuple[Sequence[Path], pa.Schema] | pa.Table
 """The files of a table, perhaps none, with the columns that it has all the same; or its rows."""
@@ -59,6 +61,7 @@ class DuckDB:
     """DuckDB in this process, in memory; what does not fit is spilled to disk."""
 
     def __init__(self, memory_limit: str = MEMORY_LIMIT) -> None:
+        self._alike = True  # until a file is seen that has not all columns
         self._connection = duckdb.connect(":memory:")
         # Made when something is spilled, and removed when closed. Its own choice is below the
         # current directory, which may be anybody's.
@@ -95,18 +98,39 @@ class DuckDB:
         Raises PgiostatError history-unreadable for a damaged file, and history-changed if one
         went while it was read: then list the files anew.
         """
-        with self._said(sources):
-            result = self._connection.execute(self._told(sql, sources))
+
+        def rows(text: str) -> pa.Table:
+            result = self._connection.execute(text)
             with warnings.catch_warnings():
                 # A relation would copy no rows, and look into each file once more.
                 warnings.simplefilter("ignore", UserWarning)
                 return result.to_arrow_table()
 
+        return self._answered(sql, sources, rows)
+
     def stream(self, sql: str, sources: Mapping[str, Source]) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a query that orders them; raises as query does."""
+
+        def first(text: str) -> tuple[pa.RecordBatch, Iterator[pa.RecordBatch]]:
+            batches = iter(self._connection.sql(text).to_arrow_reader(BATCH_ROWS))
+            return next(batches, None), batches
+
+        batch, batches = self._answered(sql, sources, first)
+        if batch is not None:
+            yield batch
         with self._said(sources):
-            relation = self._connection.sql(self._told(sql, sources))
-            yield from relation.to_arrow_reader(BATCH_ROWS)
+            yield from batches
+
+    def _answered(self, sql: str, sources: Mapping[str, Source], ask: Callable[[str], _T]) -> _T:
+        """Return an answer from files that have the same columns, as most do, or from any."""
+        with self._said(sources):
+            if self._alike:
+                try:
+                    return ask(self._told(sql, sources))
+                except (duckdb.BinderException, duckdb.InvalidInputException):
+                    # Looking into all files for their columns first takes a fifth longer.
+                    self._alike = False
+            return ask(self._told(sql, sources))
 
     def _told(self, sql: str, sources: Mapping[str, Source]) -> str:
         """Return a text with its sources told before it: a view would be bound once more."""
@@ -118,11 +142,15 @@ class DuckDB:
             self._connection.register(f"arrow_{name}", source)
             return f"SELECT * FROM arrow_{name}"  # noqa: S608 - a name of our own
         paths, schema = source
-        columns = (f"CAST(NULL AS {_SQL_TYPES[f.type]}) AS {f.name}" for f in schema)
-        nothing = f"SELECT {', '.join(columns)} WHERE false"
+        typed = (f"CAST(NULL AS {_SQL_TYPES[f.type]}) AS {f.name}" for f in schema)
+        nothing = f"SELECT {', '.join(typed)} WHERE false"
         if not paths:
             return nothing
-        listed = ", ".join(f"'{_quoted(path)}'" for path in paths)
+        # Columns are those of the first file: the newest has all, if any has.
+        listed = ", ".join(f"'{_quoted(path)}'" for path in reversed(paths))
+        if self._alike:
+            columns = ", ".join(schema.names)
+            return f"SELECT {columns} FROM read_parquet([{listed}], hive_partitioning = false)"  # noqa: S608 - names of our own
         # A column that came later is missing from older files, perhaps from all of them.
         return (
             f"{nothing} UNION ALL BY NAME SELECT * FROM read_parquet([{listed}],"  # noqa: S608 - file names of our own

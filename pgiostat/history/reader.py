@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pgiostat.device.interval import MEASURED, DeviceInterval, Origin, totals
 from pgiostat.engine import DuckDB, Engine, Source, UnreadableError, text_of
@@ -316,6 +315,9 @@ class History:
         yield from rest
 
     def _told(self, table: str) -> list[dict[str, Any]]:
+        # Asked while DuckDB reads without Python, and only then is time for this import.
+        import pyarrow.parquet as pq  # noqa: PLC0415
+
         def read(listing: Listing) -> list[dict[str, Any]]:
             rows: list[dict[str, Any]] = []
             for path in listing.told(table):
