@@ -1,0 +1,99 @@
+"""A standby: it counts what it reads itself, and the ledger of it is its own."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pgiostat.delta import Quality, diff
+from pgiostat.lab.cluster import Cluster
+from pgiostat.names import Names
+from pgiostat.rank import rank
+from tests.conftest import MakeServer
+from tests.servers import SETTINGS, ClusterServer
+from tests.test_errors import pgiostat, watch_once
+from tests.test_reconciliation import quiet, settled
+from tests.workloads import client, collecting, fill
+
+ROWS = 60_000
+LEAST = ROWS // 16 - 2048
+"""What a scan reads at least: all blocks but those that shared_buffers hold."""
+
+
+@pytest.fixture
+def standby(make_server: MakeServer, binaries: Path, tmp_path: Path) -> Iterator[ClusterServer]:
+    """Yield a hot standby of a server with a table `big`, far larger than its buffers."""
+    primary = make_server()
+    assert isinstance(primary, ClusterServer)
+    with client(primary.dsn()) as setup:
+        setup.execute("CREATE EXTENSION pg_stat_statements")
+        fill(setup, "big", ROWS)
+    primary.stop()
+    password = primary.cluster.passfile.read_text("utf-8").strip().rsplit(":", 1)[-1]
+    address = f"host=127.0.0.1 port={primary.cluster.port} user=postgres password={password}"
+    copy = Cluster(
+        binaries, tmp_path / "standby", settings=SETTINGS | {"primary_conninfo": address}
+    )
+    copy.initialise(copy_of=primary.cluster)
+    signal = copy.data / "standby.signal"
+    signal.touch()
+    owner = copy.data.stat()
+    os.chown(signal, owner.st_uid, owner.st_gid)
+    primary.start()
+    with copy:
+        yield ClusterServer(copy)
+    copy.destroy()
+
+
+@pytest.mark.once
+def test_a_standby_is_watched_examined_and_its_ledger_adds_up(standby: ClusterServer) -> None:
+    with client(standby.dsn()) as reader:
+        told = json.loads(pgiostat("doctor", standby.dsn(), "--format", "json").stdout)
+        role = next(each for each in told["findings"] if each["aspect"] == "role")
+        assert (role["state"], role["reason"]) == (
+            "note", "a standby: it counts its own reads, not its primary's",
+        )  # fmt: skip
+        assert [each["aspect"] for each in told["findings"] if each["state"] == "error"] == []
+        reader.execute("SELECT sum(client_id) FROM big")
+    done = watch_once(standby.dsn(), "--format", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    interval = json.loads(done.stdout.splitlines()[-1])
+    assert interval["server"]["in_recovery"] is True
+
+
+def test_a_scan_on_a_standby_is_its_own_and_goes_on_when_it_is_promoted(
+    standby: ClusterServer,
+) -> None:
+    def scan() -> None:
+        # A session that ends hands over what it counted.
+        with client(standby.dsn()) as reader:
+            reader.execute("SELECT sum(client_id) FROM big")
+
+    with collecting(standby.dsn()) as collector:
+        older = quiet(collector)
+        scan()
+        scanned = settled(collector, older, LEAST)
+        ranking = rank([scanned], Names())
+        assert ranking.explained.blocks >= LEAST
+        assert ranking.server_blocks == ranking.explained.blocks + sum(
+            line.blocks for line in ranking.lines
+        )
+        assert scanned.newer.markers.in_recovery
+
+        with client(standby.dsn()) as other:
+            assert other.execute("SELECT pg_promote()").fetchone() == (True,)
+        before = collector.take()
+        scan()
+        promoted = settled(collector, before, LEAST)
+        assert not promoted.newer.markers.in_recovery
+        assert rank([promoted], Names()).explained.blocks >= LEAST
+        # Nothing was counted anew: a promotion is no restart.
+        whole = diff(older, promoted.newer)
+        assert whole.qualities == (Quality.OK,)
+        assert whole.statement_blocks == (
+            scanned.statement_blocks
+            + diff(scanned.newer, before).statement_blocks
+            + promoted.statement_blocks
+        )
