@@ -95,7 +95,7 @@ def kcached(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         "shared_buffers": "16MB", "autovacuum": False, "fsync": False,
         "max_parallel_workers_per_gather": 0,
     }  # fmt: skip
-    cluster = Cluster(debian.binaries(), where / "cluster", settings=settings)
+    cluster = Cluster(debian.kcache_binaries(), where / "cluster", settings=settings)
     cluster.initialise()
     with cluster:
         with client(cluster.dsn()) as setup:
