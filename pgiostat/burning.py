@@ -193,16 +193,17 @@ def burning(
         (since, *demanded(ranking, writes, _of_device(devices, since, ranking.seconds)))
         for since, ranking in steps
     ]
-    moments = tuple(_moments(asked, step, gauge))
+    stood = list(_moments(asked, step, gauge))
+    moments = tuple(moment for moment, _ in stood)
     loads = [load for _, load, _, _ in asked]
     recent = _recent(loads)
     volume = gauge.volume
-    last = replayed(gauge, moments)
+    last = stood[-1][1]
     return Burning(
         volume=volume,
         provenance=_usual(asked),
         moments=moments,
-        parts=tuple(_parts([(load, parts) for _, load, parts, _ in asked], recent, volume)),
+        parts=tuple(_parts(asked, moments, recent, volume)),
         forecast=_forecast(loads[-recent:], [parts for _, _, parts, _ in asked[-recent:]], last),
         gauge=last,
         told=_told(devices, moments),
@@ -252,37 +253,34 @@ def _recent(loads: Sequence[Load]) -> int:
     return count
 
 
-def replayed(gauge: Gauge, moments: Sequence[Moment]) -> Gauge:
-    """Return the gauge as it stands at the end of moments."""
-    balance = moments[-1].balance
-    return Gauge(gauge.volume, balance.low, balance.high)
-
-
-def _moments(asked: Sequence[Asked], step: timedelta, gauge: Gauge) -> Iterator[Moment]:
-    """Yield the steps, with what nobody watched between them."""
+def _moments(
+    asked: Sequence[Asked], step: timedelta, gauge: Gauge
+) -> Iterator[tuple[Moment, Gauge]]:
+    """Yield the steps, with what nobody watched between them, and the gauge after each."""
     end: datetime | None = None
     for since, load, operations, _ in asked:
         missing = 0.0 if end is None else (since - end).total_seconds()
         if end is not None and missing > SHORTEST_GAP * step.total_seconds():
             gauge, balance = gauge.advance(Load(missing, None, None))
-            yield Moment(end, missing, balance, {})
+            yield Moment(end, missing, balance, {}), gauge
         gauge, balance = gauge.advance(load)
-        yield Moment(since, load.seconds, balance, operations)
+        yield Moment(since, load.seconds, balance, operations), gauge
         end = since + timedelta(seconds=load.seconds)
 
 
 def _parts(
-    asked: Sequence[tuple[Load, Mapping[str, float]]], recent: int, volume: Volume
+    asked: Sequence[Asked], moments: Sequence[Moment], recent: int, volume: Volume
 ) -> Iterator[Part]:
     """Yield what each part asked for; what is burned in a step is shared as the demand is."""
-    seconds = sum(load.seconds for load, _ in asked)
-    lately = sum(load.seconds for load, _ in asked[-recent:])
+    seconds = sum(load.seconds for _, load, _, _ in asked)
+    lately = sum(load.seconds for _, load, _, _ in asked[-recent:])
+    given = {moment.since: moment.balance.given for moment in moments}
     totals: dict[str, float] = {}
     latest: dict[str, float] = {}
     burned: dict[str, float] = {}
-    for number, (load, parts) in enumerate(asked):
-        demand, whole = load.rate(volume) or 0.0, sum(parts.values())
-        above = max(min(demand, volume.ceiling) - volume.baseline, 0.0) * load.seconds
+    for number, (since, load, parts, _) in enumerate(asked):
+        whole = sum(parts.values())
+        above = max((given[since] or 0.0) - volume.baseline, 0.0) * load.seconds
         for name, operations in parts.items():
             totals[name] = totals.get(name, 0.0) + operations
             burned[name] = burned.get(name, 0.0) + (above * operations / whole if whole else 0.0)
@@ -315,7 +313,8 @@ def _forecast(
         for name, count in each.items():
             operations[name] = operations.get(name, 0.0) + count
     whole = sum(operations.values()) or 1.0
-    excess = max(rate - volume.baseline, 0.0)
+    # Where the instance keeps demand below the baseline nothing has to go.
+    excess = max(rate - volume.baseline, 0.0) if volume.ceiling > volume.baseline else 0.0
     # Shares of the demand: on an HDD it is not operations that count.
     rates = {name: rate * count / whole for name, count in operations.items()}
     return Forecast(

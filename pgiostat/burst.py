@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from pgiostat.volumes import Volume
 
@@ -28,50 +29,86 @@ class Balance:
     """What is left of a bucket after a time, as shares of a full one.
 
     low, high: equal unless demand was unknown for a time: then it may have been anything.
-    rate: demand a second, None if unknown.  over: part of it above the ceiling, which the volume
-    cannot have given.
+    rate: demand a second, None if unknown.  given: what the volume gave of it.  over: part of it
+    above the ceiling, which the volume cannot have given.
     """
 
     low: float
     high: float
     rate: float | None
+    given: float | None = None
     over: float = 0.0
+
+
+_Phases: TypeAlias = Sequence[tuple[float, float]]
+"""What is given a second, and for how many, one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """A bucket that is watched: advance it load by load."""
+    """A bucket that is watched: advance it load by load.
+
+    sprint: what is left of what its instance lets through for a time, as a share.
+    """
 
     volume: Volume
     low: float = 1.0
     high: float = 1.0
+    sprint: float = 1.0
 
     def advance(self, load: Load) -> tuple["Gauge", Balance]:
         """Return the gauge after a load, and the balance then."""
         rate = load.rate(self.volume)
         # Unknown: anything between nothing and all that the volume gives.
-        low = self._after(self.low, self.volume.ceiling if rate is None else rate, load.seconds)
-        high = self._after(self.high, 0.0 if rate is None else rate, load.seconds)
-        over = max((rate or 0.0) - self.volume.ceiling, 0.0)
-        return replace(self, low=low, high=high), Balance(low, high, rate, over)
+        least, _ = self._given(0.0 if rate is None else rate, load.seconds)
+        most, sprint = self._given(self.volume.ceiling if rate is None else rate, load.seconds)
+        low, high = self._after(self.low, most), self._after(self.high, least)
+        after = replace(self, low=low, high=high, sprint=sprint)
+        if rate is None:
+            return after, Balance(low, high, None)
+        given = sum(each * seconds for each, seconds in most) / load.seconds
+        return after, Balance(low, high, rate, given, max(rate - self.volume.ceiling, 0.0))
 
-    def _after(self, share: float, rate: float, seconds: float) -> float:
-        full = self.volume.credits
-        if full is None:
-            return share
-        gained = (self.volume.baseline - min(rate, self.volume.ceiling)) * seconds
-        return min(max(share + gained / full, 0.0), 1.0)
+    def _given(self, rate: float, seconds: float) -> tuple[_Phases, float]:
+        """Return what is given of a demand and for how long, and what is left to sprint then."""
+        volume, rate = self.volume, min(rate, self.volume.ceiling)
+        if volume.lasting is None:
+            return [(rate, seconds)], self.sprint
+        left, above = self.sprint * volume.sprint, rate - volume.lasting
+        if above * seconds <= left:
+            return [(rate, seconds)], min((left - above * seconds) / volume.sprint, 1.0)
+        return [(rate, left / above), (volume.lasting, seconds - left / above)], 0.0
+
+    def _after(self, share: float, phases: _Phases) -> float:
+        if self.volume.credits is not None:
+            for given, seconds in phases:
+                gained = (self.volume.baseline - given) * seconds / self.volume.credits
+                share = min(max(share + gained, 0.0), 1.0)
+        return share
 
     def to_empty(self, rate: float) -> float | None:
         """Return after how many seconds at that rate the bucket is empty; None if never."""
-        full = self.volume.credits
-        burned = min(rate, self.volume.ceiling) - self.volume.baseline
-        return None if full is None or burned <= 0 else self.low * full / burned
+        volume = self.volume
+        if volume.credits is None:
+            return None
+        left = self.low * volume.credits
+        rate = min(rate, volume.ceiling)
+        sprinted = 0.0
+        if volume.lasting is not None and rate > volume.lasting:
+            # First as the instance sprints, then as it lasts.
+            sprinted = self.sprint * volume.sprint / (rate - volume.lasting)
+            burned = (rate - volume.baseline) * sprinted
+            if burned < left:
+                left, rate = left - burned, volume.lasting
+            else:
+                sprinted = 0.0
+        falls = rate - volume.baseline
+        return None if falls <= 0 else sprinted + left / falls
 
     def to_refill(self, rate: float) -> float | None:
         """Return after how many seconds at that rate it is full again; None if never."""
         full = self.volume.credits
-        gained = self.volume.baseline - rate
+        gained = self.volume.baseline - min(rate, self.volume.ceiling)
         return None if full is None or gained <= 0 else (1.0 - self.low) * full / gained
 
 

@@ -7,7 +7,7 @@ Guide, "Amazon EBS-optimized instance types" (limits of instances).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from pgiostat.errors import ExitStatus, PgiostatError
@@ -31,6 +31,9 @@ RDS_STRIPED_GIB = 400
 """From this size on RDS for PostgreSQL stripes over four volumes."""
 RDS_STRIPES = 4
 
+SPRINT_SECONDS = 1_800
+"""For so long an instance bursts, at least once in 24 hours."""
+
 
 @dataclass(frozen=True, slots=True)
 class Volume:
@@ -39,6 +42,8 @@ class Volume:
     baseline: for ever, and what the bucket is filled with.  ceiling: while there are credits.
     credits: what a full bucket holds, None where there is no bucket.  throughput: bytes a second
     at most.  counts_bytes: an HDD, whose credits are MiB.
+    lasting: what its instance lets through for ever, None if that is no less than the ceiling.
+    sprint: what the instance lets through beyond that, once it has rested.
     """
 
     name: str
@@ -47,6 +52,8 @@ class Volume:
     credits: float | None
     throughput: float
     counts_bytes: bool = False
+    lasting: float | None = None
+    sprint: float = 0.0
 
     @property
     def unit(self) -> str:
@@ -66,17 +73,22 @@ class Volume:
         return max(operations, read_bytes / SSD_OPERATION)
 
     def limited(self, instance: "Instance") -> "Volume":
-        """Return what is left of it on an instance.
+        """Return what is left of it on an instance; its bucket is filled all the same.
 
-        An instance that bursts does so for half an hour a day: what lasts is its baseline.
+        An instance that bursts does so for half an hour at least once a day.  As of a volume, it
+        is taken for a bucket: what is not used of its baseline fills it.
         """
         name = f"{self.name} on {instance.name}"
+        throughput = min(self.throughput, instance.throughput)
         if self.counts_bytes:
-            most = instance.throughput / MIB
-            return Volume(name, min(self.baseline, most), min(self.ceiling, most), self.credits,
-                          min(self.throughput, instance.throughput), counts_bytes=True)  # fmt: skip
-        return Volume(name, min(self.baseline, instance.iops), min(self.ceiling, instance.iops),
-                      self.credits, min(self.throughput, instance.throughput))  # fmt: skip
+            most = min(self.ceiling, instance.throughput / MIB)
+            return replace(self, name=name, ceiling=most, throughput=throughput)
+        most = min(self.ceiling, instance.burst_iops)
+        limited = replace(self, name=name, ceiling=most, throughput=throughput)
+        if instance.iops >= most:
+            return limited
+        sprint = (instance.burst_iops - instance.iops) * SPRINT_SECONDS
+        return replace(limited, lasting=instance.iops, sprint=sprint)
 
 
 def _gp2(name: str, gib: float, *_: float) -> Volume:

@@ -25,7 +25,15 @@ from tests.test_cli import pgiostat
 SAMPLE = Path(__file__).parent.parent / "sample_data" / "history"
 BURSTING = ("gp2:100", "gp2:500", "rds-gp2:400", "st1:500", "sc1:1024")
 
-volumes = st.sampled_from(BURSTING).map(volume_of)
+on_instances = [
+    volume_of(text).limited(instance_of(f"db.{name}"))
+    for text, name in (
+        ("gp2:500", "t3.medium"),
+        ("gp2:500", "t3.micro"),
+        ("rds-gp2:400", "m5.large"),
+    )
+]
+volumes = st.sampled_from(BURSTING).map(volume_of) | st.sampled_from(on_instances)
 shares = st.floats(0, 1)
 loads = st.builds(
     Load, st.floats(0.001, 1e5), st.none() | st.floats(0, 1e9), st.none() | st.floats(0, 1e13)
@@ -93,9 +101,38 @@ def test_an_hdd_counts_bytes_and_each_random_operation_as_a_mib() -> None:
     assert Load(1.0, 100.0, 8192.0 * 100).rate(volume) == 100
 
 
-def test_an_instance_may_give_less_than_the_volume() -> None:
+def test_an_instance_lets_through_what_it_can_for_half_an_hour_and_then_what_lasts() -> None:
+    volume = volume_of("gp2:500").limited(instance_of("db.t3.medium"))
+    assert volume.name == "gp2:500 on t3.medium"
+    told = [volume.baseline, volume.ceiling, volume.lasting, volume.sprint]
+    assert told == [1500, 3000, 2000, 9800 * 1800]
+    # 1,000 above its 2,000 leave its sprint in 17,640 s: the volume is empty long before.
+    assert Gauge(volume).to_empty(5000) == 3600
+    tired = Gauge(volume, sprint=0.05)
+    # 882 s at 3,000 burn 1,323,000, then 500 a second go.
+    assert tired.to_empty(5000) == pytest.approx(882 + (5_400_000 - 882 * 1500) / 500)
+    gauge, balance = tired.advance(Load(1764, 1764 * 5000.0, 0.0))
+    assert balance.low == pytest.approx(1 - (882 * 1500 + 882 * 500) / 5_400_000)
+    assert (balance.given, balance.over, gauge.sprint) == (2500, 2000, 0)
+    gauge, _ = gauge.advance(Load(882, 0.0, 0.0))
+    assert gauge.sprint == pytest.approx(0.1)
+
+
+def test_behind_a_small_instance_a_bucket_never_empties() -> None:
     volume = volume_of("gp2:500").limited(instance_of("db.t3.micro"))
-    assert (volume.name, volume.baseline, volume.ceiling) == ("gp2:500 on t3.micro", 500, 500)
+    rested, tired = Gauge(volume), Gauge(volume, sprint=0.0)
+    assert (volume.baseline, volume.lasting) == (1500, 500)
+    assert (rested.to_empty(5000), tired.to_empty(5000)) == (3600, None)
+    gauge, balance = tired.advance(Load(60, 60 * 5000.0, 0.0))
+    assert (gauge.low, balance.given) == (1.0, 500)
+
+
+def test_an_instance_without_a_volume_is_an_error() -> None:
+    done = pgiostat("watch", "--instance", "db.t3.micro")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "pgiostat: error: --instance is of a volume\nHINT:  Name it too, as --volume gp2:500.\n",
+    )
 
 
 # what must always hold
@@ -226,7 +263,9 @@ def test_without_operations_blocks_are_an_upper_bound_and_writes_burn_too() -> N
     steps = [(at(0), ranking(10, None, version=19_990))]
     found = burning(steps, timedelta(seconds=10), Gauge(volume_of("gp2:500")), 500)
     assert found.provenance is Provenance.BLOCKS
-    assert found.moments[0].balance == Balance(1 - 10_000 / 5_400_000, 1 - 10_000 / 5_400_000, 2500)
+    assert found.moments[0].balance == Balance(
+        1 - 10_000 / 5_400_000, 1 - 10_000 / 5_400_000, 2500, 2500
+    )
     assert {part.name: part.per_s for part in found.parts} == {
         "version": 1999, "writes": 500, "autovacuum": 1, "unattributed": 0,
     }  # fmt: skip

@@ -88,6 +88,7 @@ def watch(
             metavar="VOLUME",
         ),
     ] = "",
+    instance: options.Instance = "",
     balance: options.StartBalance = None,
     writes: options.Writes = 0.0,
     output: Annotated[str, options.format_option("text", "csv", "json")] = "text",
@@ -115,6 +116,9 @@ def watch(
     if top is not None:
         options.within("top", top, 1)
     options.within("writes", writes, 0)
+    if instance and not volume:
+        options.refuse("--instance is of a volume", hint="Name it too, as --volume gp2:500.")
+    start = 100.0 if balance is None else balance
     form = options.choice("format", output, Form)
     asked = Options(
         interval=interval,
@@ -124,7 +128,7 @@ def watch(
         top=top if top is not None or form is not Form.TEXT else options.TOP_ON_SCREEN,
         form=form,
         label=label,
-        gauge=options.gauge(volume, "", 100.0 if balance is None else balance) if volume else None,
+        gauge=options.gauge(volume, instance, start) if volume else None,
         writes=writes,
     )
     _watch(dsn, asked, rules)

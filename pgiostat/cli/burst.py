@@ -23,10 +23,7 @@ VOLUME = (
 
 def burst(
     volume: Annotated[str, typer.Option("--volume", help=f"{VOLUME}", metavar="VOLUME")],
-    instance: Annotated[
-        str,
-        typer.Option("--instance", help="Its instance type, as db.m5.large.", metavar="TYPE"),
-    ] = "",
+    instance: options.Instance = "",
     balance: options.StartBalance = None,
     writes: options.Writes = 0.0,
     history: options.History = None,

@@ -30,6 +30,7 @@ __all__ = [
     "TOP_ON_SCREEN",
     "Form",
     "History",
+    "Instance",
     "Label",
     "Last",
     "RulesFile",
@@ -142,6 +143,9 @@ Top = Annotated[
         metavar="N",
         show_default=False,
     ),
+]
+Instance = Annotated[
+    str, typer.Option("--instance", help="Its instance type, as db.m5.large.", metavar="TYPE")
 ]
 StartBalance = Annotated[
     float | None,
