@@ -11,7 +11,7 @@ from pgiostat.history.layout import check
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
-CHARTS = {"explore.ipynb": 5}
+CHARTS = {"explore.ipynb": 6}
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the kernel's own start

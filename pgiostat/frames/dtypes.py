@@ -32,6 +32,10 @@ _UNITS = {
     "share": "ratio",
     "hit_ratio": "ratio",
     "coverage": "ratio",
+    "balance": "ratio",
+    "balance_high": "ratio",
+    "operations": "operations",
+    "operations_per_s": "operations/s",
     "change": "ratio",
     "change_low": "ratio",
     "change_high": "ratio",
@@ -49,6 +53,7 @@ _WHOLE |= {name for name in FIELDS if name.endswith(("_hit", "_read", "_us", "_b
 _WHOLE |= {"statement_blocks", "server_blocks", "unknown", "version_num"}
 _WORDS = {key.name for keys in KEYS.values() for key in keys if not key.name.endswith("_read")}
 _WORDS |= {"server", "part", "key", "category_a", "category_b", "per", "verdict", "quality"}
+_WORDS |= {"volume", "provenance"}
 _WORDS -= {"queryid"}
 
 

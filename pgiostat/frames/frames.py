@@ -13,11 +13,13 @@ from pgiostat.delta import Basis
 from pgiostat.describe import describer
 from pgiostat.device.interval import MEASURED
 from pgiostat.errors import choice
+from pgiostat.frames.burst import burst_frame
 from pgiostat.frames.dtypes import mapper, shown_in, typed, units
 from pgiostat.frames.given import plainly, step_for, step_of, wrong
 from pgiostat.frames.statements import identity, long
 from pgiostat.frames.told import told_of
 from pgiostat.history.asked import chosen, window
+from pgiostat.history.burns import burned
 from pgiostat.history.reader import WHOLE, History
 from pgiostat.history.schema import FACTS, columns_of
 from pgiostat.history.seen import Sampled, Seen, counted, together
@@ -31,6 +33,7 @@ from pgiostat.render.comparison import COLUMNS, rows_of, side_of
 from pgiostat.render.csvform import records
 from pgiostat.rules import load
 from pgiostat.times import Instant, Length
+from pgiostat.volumes import instance_of, volume_of
 
 __all__ = ["Frames", "open_history"]
 
@@ -205,6 +208,27 @@ class Frames:
         frame = told_of(long(steps, told, seen.window.since), seen.window, seen)
         frame.attrs["step_seconds"] = step.total_seconds()
         return frame
+
+    def burst(
+        self, volume: str, *, instance: str = "", balance: float | None = None,
+        writes: float = 0.0, label: str = "", since: Instant | None = None,
+        until: Instant | None = None, last: Length | None = None,
+    ) -> pd.DataFrame:  # fmt: skip
+        """Return a volume's burst balance, and who burned it: the rows of `pgiostat burst`.
+
+        volume: as gp2:500.  instance: as db.t3.medium.  balance: what was in the bucket at first,
+        in per cent; CloudWatch's if it was collected, else 100.  writes: operations a second.
+        attrs tell the volume, and what follows if it goes on so: to_empty_s, to_refill_s, to_go.
+        """
+        model = volume_of(volume)
+        if instance:
+            model = model.limited(instance_of(instance))
+        if balance is not None and not 0 <= balance <= 100:  # noqa: PLR2004 - per cent
+            raise wrong(f"invalid value for balance: {balance}", "It must be from 0 to 100.")
+        seen = self._seen(label, since, until, last)
+        start = None if balance is None else balance / 100
+        found = burned(self.history, seen, self._known(), model, balance=start, writes=writes)
+        return burst_frame(seen, found)
 
     def compare(self, a: str, b: str, *, per: str = "second") -> pd.DataFrame:
         """Return what changed from A to B: the rows of `pgiostat compare --format csv`.

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pgiostat.burning import MEANINGS, Burning, Forecast, Moment
+from pgiostat.burning import MEANINGS, Burning, Forecast
 from pgiostat.history.seen import Seen
 from pgiostat.render.columns import printable
 from pgiostat.render.csvform import cell, timestamp
@@ -20,7 +20,7 @@ from pgiostat.render.series import sparkline
 from pgiostat.render.text import bar
 from pgiostat.units import format_count, format_duration, format_share
 
-__all__ = ["HEADER", "as_json", "as_markdown", "as_text", "write_csv"]
+__all__ = ["HEADER", "as_json", "as_markdown", "as_text", "records", "write_csv"]
 
 NAME_WIDTH = 24
 HEADER = (
@@ -171,19 +171,20 @@ def write_csv(seen: Seen, burning: Burning, out: TextIO) -> None:
     """Write a row for each step and part; the part that is empty is the volume as a whole."""
     writer = csv.writer(out)
     writer.writerow(HEADER)
+    for row in records(seen, burning):
+        writer.writerow([cell(value) for value in row])
+
+
+def records(seen: Seen, burning: Burning) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of steps and parts, in the order of HEADER; None is unknown."""
     for moment in burning.moments:
-        for row in _records(seen, burning, moment):
-            writer.writerow([cell(value) for value in row])
-
-
-def _records(seen: Seen, burning: Burning, moment: Moment) -> Iterator[tuple[Any, ...]]:
-    balance, seconds = moment.balance, moment.seconds
-    end = moment.since + timedelta(seconds=seconds)
-    same = (timestamp(moment.since), timestamp(end), seconds, labels(seen),
-            burning.volume.name, str(burning.provenance))  # fmt: skip
-    whole = sum(moment.operations.values()) if moment.operations else None
-    each = None if whole is None or not seconds else whole / seconds
-    yield (*same, "", whole, each, balance.rate, balance.over, balance.low, balance.high)
-    for name, operations in moment.operations.items():
-        rate = operations / seconds if seconds else None
-        yield (*same, name, operations, rate, None, None, None, None)
+        balance, seconds = moment.balance, moment.seconds
+        end = moment.since + timedelta(seconds=seconds)
+        same = (timestamp(moment.since), timestamp(end), seconds, labels(seen),
+                burning.volume.name, str(burning.provenance))  # fmt: skip
+        whole = sum(moment.operations.values()) if moment.operations else None
+        each = None if whole is None or not seconds else whole / seconds
+        yield (*same, "", whole, each, balance.rate, balance.over, balance.low, balance.high)
+        for name, operations in moment.operations.items():
+            rate = operations / seconds if seconds else None
+            yield (*same, name, operations, rate, None, None, None, None)
