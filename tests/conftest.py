@@ -69,6 +69,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         out_of_place += [item for item in items if "binaries" in _fixtures(item)]
     if config.getoption("--servers") != "embedded":
         out_of_place += [item for item in items if item.get_closest_marker("once")]
+    if config.getoption("--servers") != "docker":
+        out_of_place += [item for item in items if item.get_closest_marker("container")]
     if out_of_place:
         config.hook.pytest_deselected(items=out_of_place)
         items[:] = [item for item in items if item not in out_of_place]

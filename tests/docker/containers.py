@@ -74,6 +74,12 @@ class ContainerServer(Server):
             assert time.monotonic() < deadline, self._container.logs().decode()
             threading.Event().wait(0.05)
 
+    def run(self, *command: str) -> str:
+        """Run a program as the server's user, where its processes and files are."""
+        done = self._container.exec_run(list(command), user="postgres")
+        assert done.exit_code == 0, done.output
+        return str(done.output.decode())
+
     def destroy(self) -> None:
         self.container.stop()
 
