@@ -15,7 +15,7 @@ from pgiostat.render.columns import KEYS, Metric, Value, printable
 from pgiostat.render.columns import shown as metrics_shown
 from pgiostat.render.csvform import heading, records
 from pgiostat.render.ledger import NAMES, NESTED, ledger
-from pgiostat.render.text import fitted, summary, table
+from pgiostat.render.text import drawn, fitted, summary, table
 from pgiostat.units import (
     format_bytes,
     format_count,
@@ -106,7 +106,7 @@ def as_text(seen: Seen, ranking: Ranking, *, width: int) -> RenderableType:
     notes = warnings(seen)
     head = summary(ranking, seen.sampled.coverage, width)
     below = [Text(line, "dim") for line in device_lines(seen)]
-    return Group(title(seen, width), head, *below, *notes, table(ranking, width=width))
+    return Group(title(seen, width), head, *below, *notes, *drawn(table(ranking, width=width)))
 
 
 def device_lines(seen: Seen) -> Iterator[str]:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from pgiostat.delta import Delta, Quality
@@ -16,6 +15,7 @@ from pgiostat.notices import Notice
 from pgiostat.rank import By, Ranking, RankRow
 from pgiostat.render.columns import Metric, printable
 from pgiostat.render.columns import shown as metrics_shown
+from pgiostat.render.grid import Cell, Column, Line, lay
 from pgiostat.render.ledger import NAMES, NESTED
 from pgiostat.units import (
     format_bytes,
@@ -28,7 +28,7 @@ from pgiostat.units import (
 if TYPE_CHECKING:
     from pgiostat.inflight import Running
 
-__all__ = ["Piece", "failure", "fitted", "headline", "interval", "said", "table"]
+__all__ = ["Piece", "drawn", "failure", "fitted", "headline", "interval", "said", "table"]
 
 BAR_WIDTH = 10
 NARROW = 70
@@ -151,76 +151,75 @@ class _Layout:
     def worded(self) -> bool:
         return self.by in _WORDED
 
-    def grid(self) -> Table:
-        grid = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
-        if not self.worded:
-            name = min(self.name_width - 1, LONGEST_NAME)
-            grid.add_column(self.by.value, no_wrap=True, max_width=name, overflow="ellipsis")
-        grid.add_column("share", justify="right", no_wrap=True, min_width=SHARE_WIDTH - 1)
+    def columns(self) -> list[Column]:
+        """Return the columns of the table."""
+        # Numbers are never cut: what gives way is the text at the end.
+        columns = [Column("share", right=True, least=SHARE_WIDTH - 1)]
         if self.with_bar:
-            grid.add_column("", no_wrap=True, min_width=BAR_WIDTH)
-        for metric in self.metrics:
-            # Numbers are never cut: what gives way is the text at the end.
+            columns.append(Column("", least=BAR_WIDTH))
+        for place, metric in enumerate(self.metrics):
             room = max(len(metric.heading), NUMBER_WIDTH)
-            grid.add_column(metric.heading, justify="right", no_wrap=True, min_width=room)
-        if self.worded:
-            grid.add_column("category", no_wrap=True, width=CATEGORY_WIDTH - 1, overflow="ellipsis")
-            query = self.name_width - CATEGORY_WIDTH
-            if self.with_place:
-                query -= PLACE_WIDTH
-                grid.add_column(
-                    "user@database", no_wrap=True, width=PLACE_WIDTH - 1, overflow="ellipsis"
-                )
-            grid.add_column("query", no_wrap=True, overflow="ellipsis", max_width=max(query, 8))
-        return grid
+            columns.append(Column(metric.heading, right=True, least=room, optional=place > 0))
+        if not self.worded:
+            most = min(self.name_width - 1, LONGEST_NAME)
+            return [Column(self.by.value, most=most), *columns]
+        columns.append(Column("category", least=CATEGORY_WIDTH - 1, most=CATEGORY_WIDTH - 1))
+        query = self.name_width - CATEGORY_WIDTH
+        if self.with_place:
+            query -= PLACE_WIDTH
+            columns.append(Column("user@database", least=PLACE_WIDTH - 1, most=PLACE_WIDTH - 1))
+        return [*columns, Column("query", most=max(query, 8))]
 
-    def cells(self, row: RankRow) -> list[Text]:
+    def cells(self, row: RankRow) -> list[Cell]:
         """Return the cells of a row; ~ marks what was counted since a reset, or is a bound."""
-        share = Text(("~" if row.uncertain else "") + format_share(row.share))
-        numbers = [Text(metric.shown(metric.value(row.cost))) for metric in self.metrics]
-        drawn = Text(bar(row.share), _COLOURS.get(row.category, "cyan"))
+        share = ("~" if row.uncertain else "") + format_share(row.share)
+        numbers = [metric.shown(metric.value(row.cost)) for metric in self.metrics]
+        drawn = (bar(row.share), _COLOURS.get(row.category, "cyan"))
         place = f"{row.user}@{row.database}" if row.user or row.database else ""
         if row.server:
             place = f"{row.server}: {place}"
         return self._ordered(row.name, (row.category, place), share, drawn, numbers)
 
-    def plain(self, ranking: Ranking, name: str, blocks: int | None) -> list[Text]:
+    def plain(self, ranking: Ranking, name: str, blocks: int | None) -> list[Cell]:
         """Return the cells of what is known by its blocks alone."""
         rate = None if blocks is None else per_second(blocks, ranking.seconds)
-        numbers = [Text(format_count(rate)), *[Text("")] * (len(self.metrics) - 1)]
-        share = Text(format_share(ranking.share(blocks)))
-        return self._ordered(name, ("", ""), share, Text(""), numbers)
+        numbers = [format_count(rate), *[""] * (len(self.metrics) - 1)]
+        share = format_share(ranking.share(blocks))
+        return self._ordered(name, ("", ""), share, ("", ""), numbers)
 
     def _ordered(
-        self, name: str, kind: tuple[str, str], share: Text, drawn: Text, numbers: list[Text]
-    ) -> list[Text]:
-        cells = [share, *([drawn] if self.with_bar else []), *numbers]
-        shown = Text(one_line(name, LONGEST_TEXT))
+        self, name: str, kind: tuple[str, str], share: str, drawn: Cell, numbers: list[str]
+    ) -> list[Cell]:
+        cells = [(share, ""), *([drawn] if self.with_bar else []), *((n, "") for n in numbers)]
+        shown = (one_line(name, LONGEST_TEXT), "")
         if not self.worded:
             return [shown, *cells]
-        told = [Text(printable(each)) for each in kind[: 1 + self.with_place]]
+        told = [(printable(each), "") for each in kind[: 1 + self.with_place]]
         return [*cells, *told, shown]
 
 
-def table(ranking: Ranking, *, width: int) -> Table:
+def table(ranking: Ranking, *, width: int) -> list[Line]:
     """Return the ranking with all its parts, and the server's own count below them."""
     layout = _Layout.fitting(ranking, width)
-    grid = layout.grid()
-    for row in ranking.rows:
-        grid.add_row(*layout.cells(row))
-    for extra in (ranking.rest, ranking.own):
-        if extra is not None:
-            grid.add_row(*layout.cells(extra), style="dim")
-    for line in ranking.lines:
-        grid.add_row(*layout.plain(ranking, NAMES[line.account], line.blocks), style="dim")
+    rows = [layout.cells(row) for row in ranking.rows]
+    below = [layout.cells(extra) for extra in (ranking.rest, ranking.own) if extra is not None]
+    below += [layout.plain(ranking, NAMES[line.account], line.blocks) for line in ranking.lines]
     if not ranking.lines:
-        grid.add_row(*layout.plain(ranking, NAMES[Account.UNATTRIBUTED], None), style="dim")
+        below.append(layout.plain(ranking, NAMES[Account.UNATTRIBUTED], None))
     whole = "database" if ranking.by is By.RELATION else "server"
-    grid.add_row(*layout.plain(ranking, whole, ranking.server_blocks), style="dim")
+    below.append(layout.plain(ranking, whole, ranking.server_blocks))
     if ranking.nested:
         # Below the sum, because it is no part of it: it is in its callers' rows.
-        grid.add_row(*layout.plain(ranking, NESTED, ranking.nested_blocks), style="dim")
-    return grid
+        below.append(layout.plain(ranking, NESTED, ranking.nested_blocks))
+    rows += [[(text, style or "dim") for text, style in cells] for cells in below]
+    headings, *lines = lay(layout.columns(), rows, width)
+    return [[(text, "bold") for text, _ in headings], *lines]
+
+
+def drawn(lines: Iterable[Line]) -> Iterator[Text]:
+    """Yield lines for a console."""
+    for line in lines:
+        yield Text.assemble(*line, no_wrap=True, overflow="crop")
 
 
 def one_line(text: str, cells: int) -> str:
@@ -258,7 +257,7 @@ def interval(
         summary(ranking, coverage, width),
         *([Text(burst, "bold", no_wrap=True, overflow="ellipsis")] if burst else []),
         *said(notices),
-        table(ranking, width=width),
+        *drawn(table(ranking, width=width)),
         *in_flight(running, width),
     )
 
