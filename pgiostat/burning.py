@@ -97,13 +97,14 @@ def _blocks(ranking: Ranking) -> dict[str, int]:
     return blocks
 
 
-def load_of(delta: Delta, writes: float = 0.0) -> Load:
+def load_of(delta: Delta, writes: float = 0.0) -> tuple[Load, Provenance]:
     """Return what all reads of an interval ask of a volume, and so many writes a second."""
     reads, seconds = reads_of(delta), delta.seconds or 0.0
     blocks = max(reads.blocks or 0, delta.statement_blocks)
     each = reads.per_block.shared
     operations = blocks * (1.0 if each is None else each) + writes * seconds
-    return Load(seconds, operations, float(blocks_to_bytes(blocks, delta.settings.block_size)))
+    load = Load(seconds, operations, float(blocks_to_bytes(blocks, delta.settings.block_size)))
+    return load, Provenance.BLOCKS if each is None else Provenance.PG_STAT_IO
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +132,15 @@ class Part:
 class Forecast:
     """What follows if it goes on as lately.
 
-    rate: demand a second, in units of the volume.  to_empty, to_refill: seconds, None if never.
+    rate: demand a second, in units of the volume.  use: as a share of what it gives at most, in
+    operations or in bytes.  to_empty, to_refill: seconds, None if never.
     excess: what is asked above the baseline.  to_go: the fewest parts that make it up, None if all
     together do not.
     """
 
     seconds: float
     rate: float
+    use: float
     to_empty: float | None
     to_refill: float | None
     excess: float
@@ -317,11 +320,13 @@ def _forecast(
     excess = max(rate - volume.baseline, 0.0) if volume.ceiling > volume.baseline else 0.0
     # Shares of the demand: on an HDD it is not operations that count.
     rates = {name: rate * count / whole for name, count in operations.items()}
+    most = together.most(volume)
     return Forecast(
         seconds=seconds,
         rate=rate,
-        to_empty=gauge.to_empty(rate),
-        to_refill=gauge.to_refill(rate) if gauge.low < 1.0 else None,
+        use=rate / most if most else 0.0,
+        to_empty=gauge.to_empty(min(rate, most)),
+        to_refill=gauge.to_refill(min(rate, most)) if gauge.low < 1.0 else None,
         excess=excess,
         to_go=to_go(excess, rates),
     )

@@ -23,6 +23,12 @@ class Load:
             return None
         return volume.demand(self.operations, self.read_bytes) / self.seconds
 
+    def most(self, volume: Volume) -> float:
+        """Return what of it the volume gives a second, by operations or by bytes."""
+        if self.operations is None or self.read_bytes is None or self.seconds <= 0:
+            return volume.ceiling
+        return volume.most(self.operations, self.read_bytes, self.seconds)
+
 
 @dataclass(frozen=True, slots=True)
 class Balance:
@@ -30,7 +36,7 @@ class Balance:
 
     low, high: equal unless demand was unknown for a time: then it may have been anything.
     rate: demand a second, None if unknown.  given: what the volume gave of it.  over: part of it
-    above the ceiling, which the volume cannot have given.
+    above the ceiling, which the volume cannot have given.  use: demand as a share of that.
     """
 
     low: float
@@ -38,6 +44,7 @@ class Balance:
     rate: float | None
     given: float | None = None
     over: float = 0.0
+    use: float | None = None
 
 
 _Phases: TypeAlias = Sequence[tuple[float, float]]
@@ -60,18 +67,19 @@ class Gauge:
         """Return the gauge after a load, and the balance then."""
         rate = load.rate(self.volume)
         # Unknown: anything between nothing and all that the volume gives.
-        least, _ = self._given(0.0 if rate is None else rate, load.seconds)
-        most, sprint = self._given(self.volume.ceiling if rate is None else rate, load.seconds)
+        ceiling = load.most(self.volume)
+        least, _ = self._given(0.0 if rate is None else min(rate, ceiling), load.seconds)
+        most, sprint = self._given(ceiling if rate is None else min(rate, ceiling), load.seconds)
         low, high = self._after(self.low, most), self._after(self.high, least)
         after = replace(self, low=low, high=high, sprint=sprint)
         if rate is None:
             return after, Balance(low, high, None)
         given = sum(each * seconds for each, seconds in most) / load.seconds
-        return after, Balance(low, high, rate, given, max(rate - self.volume.ceiling, 0.0))
+        return after, Balance(low, high, rate, given, max(rate - ceiling, 0.0), rate / ceiling)
 
     def _given(self, rate: float, seconds: float) -> tuple[_Phases, float]:
         """Return what is given of a demand and for how long, and what is left to sprint then."""
-        volume, rate = self.volume, min(rate, self.volume.ceiling)
+        volume = self.volume
         if volume.lasting is None:
             return [(rate, seconds)], self.sprint
         left, above = self.sprint * volume.sprint, rate - volume.lasting

@@ -27,6 +27,8 @@ GP2_BURST = 3_000
 GP2_PER_GIB = 3
 GP2_LEAST, GP2_MOST = 100, 16_000
 GP2_SLOW_GIB = 170
+GP3_PER_GIB = 500
+GP3_MIB_PER_OPERATION = 0.25
 RDS_STRIPED_GIB = 400
 """From this size on RDS for PostgreSQL stripes over four volumes."""
 RDS_STRIPES = 4
@@ -72,6 +74,18 @@ class Volume:
             return max(operations * HDD_OPERATION, read_bytes) / MIB
         return max(operations, read_bytes / SSD_OPERATION)
 
+    def most(self, operations: float, read_bytes: float, seconds: float) -> float:
+        """Return what it gives a second, at most, of operations of so many bytes together.
+
+        >>> round(volume_of("gp3:500:6000:125").most(6000, 6000 * 131072, 1.0))
+        1000
+        """
+        wanted = read_bytes / seconds
+        if self.counts_bytes or wanted <= self.throughput:
+            return self.ceiling
+        return min(self.ceiling, self.demand(operations, read_bytes) / seconds
+                   * self.throughput / wanted)  # fmt: skip
+
     def limited(self, instance: "Instance") -> "Volume":
         """Return what is left of it on an instance; its bucket is filled all the same.
 
@@ -110,25 +124,46 @@ def _rds_gp2(name: str, gib: float, *_: float) -> Volume:
                   one.throughput * RDS_STRIPES)  # fmt: skip
 
 
-def _gp3(name: str, _: float, iops: float = 3000, mib: float = 125) -> Volume:
+def _gp3(name: str, gib: float, iops: float = 3000, mib: float = 125) -> Volume:
     """Return a gp3 volume: what was provisioned, 3,000 and 125 MiB/s if nothing was."""
+    _bounds(name, "IOPS", iops, 3000, min(max(GP3_PER_GIB * gib, 3000), 80_000))
+    _bounds(name, "MiB/s", mib, 125, min(max(iops * GP3_MIB_PER_OPERATION, 125), 2000))
     return Volume(name, iops, iops, None, mib * MIB)
 
 
 def _rds_gp3(name: str, gib: float, iops: float = 0, mib: float = 0) -> Volume:
-    """Return gp3 storage of RDS: 12,000 and 500 MiB/s are included from 400 GiB on."""
-    included = (12_000, 500) if gib >= RDS_STRIPED_GIB else (3_000, 125)
-    return _gp3(name, gib, max(iops, included[0]), max(mib, included[1]))
+    """Return gp3 storage of RDS: 12,000 and 500 MiB/s are included from 400 GiB on.
+
+    Below that nothing can be provisioned.
+    """
+    striped = gib >= RDS_STRIPED_GIB
+    included, most = ((12_000, 500), (64_000, 4_000)) if striped else ((3_000, 125), (3_000, 125))
+    iops, mib = iops or included[0], mib or included[1]
+    _bounds(name, "IOPS", iops, included[0], most[0])
+    _bounds(name, "MiB/s", mib, included[1], most[1])
+    return Volume(name, iops, iops, None, mib * MIB)
 
 
-def _io1(name: str, _: float, iops: float = 0) -> Volume:
-    """Return an io1 volume: 256 KiB for each provisioned operation, at most 1,000 MiB/s."""
-    return Volume(name, iops, iops, None, min(max(iops * SSD_OPERATION, 500 * MIB), 1000 * MIB))
+def _io1(name: str, gib: float, iops: float = 0) -> Volume:
+    """Return an io1 volume: 50 IOPS for each GiB at most.
+
+    256 KiB for each operation, but up to 32,000 IOPS no more than 500 MiB/s; above, 16 KiB for each.
+    """
+    _bounds(name, "IOPS", iops, 100, min(max(50 * gib, 100), 64_000))
+    throughput = max(min(iops * SSD_OPERATION, 500 * MIB), iops * 16 * KIB)
+    return Volume(name, iops, iops, None, throughput)
 
 
-def _io2(name: str, _: float, iops: float = 0) -> Volume:
+def _io2(name: str, gib: float, iops: float = 0) -> Volume:
     """Return an io2 Block Express volume: 256 KiB for each operation, at most 4,000 MiB/s."""
+    _bounds(name, "IOPS", iops, 100, min(max(1000 * gib, 100), 256_000))
     return Volume(name, iops, iops, None, min(iops * SSD_OPERATION, 4000 * MIB))
+
+
+def _bounds(name: str, what: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        allowed = f"{least:,g}" if least == most else f"{least:,g} to {most:,g}"
+        raise _wrong(f'no volume is like "{name}"', f"Of its size it has {allowed} {what}.")
 
 
 def _hdd(per_tib: float, burst_per_tib: float, most: float, most_burst: float) -> "_Make":

@@ -101,6 +101,50 @@ def test_an_hdd_counts_bytes_and_each_random_operation_as_a_mib() -> None:
     assert Load(1.0, 100.0, 8192.0 * 100).rate(volume) == 100
 
 
+def test_bytes_limit_a_volume_too() -> None:
+    # 1,000 operations of 250 KiB a second are 244 MiB: more than 125, which are 512 of them.
+    load = Load(10.0, 10_000.0, 10_000 * 250 * 1024.0)
+    volume = volume_of("gp3:500")
+    assert load.most(volume) == pytest.approx(512)
+    _, balance = Gauge(volume).advance(load)
+    told = (balance.rate, balance.given, balance.over, balance.use)
+    assert told == pytest.approx((1000, 512, 488, 1000 / 512))
+    assert load.most(volume_of("gp3:500:3000:500")) == 3000
+    # What a small gp2 cannot give does not burn its credits.
+    gauge, balance = Gauge(volume_of("gp2:100")).advance(
+        Load(60, 60 * 1000.0, 60 * 1000 * 262144.0)
+    )
+    assert (balance.given, gauge.low) == pytest.approx((512, 1 - 212 * 60 / 5_400_000))
+
+
+@pytest.mark.parametrize(
+    ("text", "throughput"),
+    [("io1:1000:1000", 250), ("io1:1000:4000", 500), ("io1:1000:32000", 500),
+     ("io1:2000:64000", 1000), ("io2:100:20000", 4000), ("io2:100:400", 100),
+     ("gp2:100", 128), ("gp2:500", 250), ("gp3:8", 125), ("rds-gp3:400", 500)],
+)  # fmt: skip
+def test_throughput_is_as_documented(text: str, throughput: float) -> None:
+    assert volume_of(text).throughput == throughput * MIB
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("io1:100:6000", "Of its size it has 100 to 5,000 IOPS."),
+        ("io2:4:5000", "Of its size it has 100 to 4,000 IOPS."),
+        ("io2:1000:300000", "Of its size it has 100 to 256,000 IOPS."),
+        ("gp3:8:16000", "Of its size it has 3,000 to 4,000 IOPS."),
+        ("gp3:500:2000", "Of its size it has 3,000 to 80,000 IOPS."),
+        ("gp3:500:3000:1000", "Of its size it has 125 to 750 MiB/s."),
+        ("rds-gp3:200:6000", "Of its size it has 3,000 IOPS."),
+    ],
+)
+def test_volumes_that_nobody_can_have_are_refused(text: str, hint: str) -> None:
+    with pytest.raises(PgiostatError) as raised:
+        volume_of(text)
+    assert (raised.value.message, raised.value.hint) == (f'no volume is like "{text}"', hint)
+
+
 def test_an_instance_lets_through_what_it_can_for_half_an_hour_and_then_what_lasts() -> None:
     volume = volume_of("gp2:500").limited(instance_of("db.t3.medium"))
     assert volume.name == "gp2:500 on t3.medium"
@@ -205,9 +249,8 @@ def test_a_gauge_in_a_line() -> None:
     assert gauge_line(gauge, 0) == "gp2:500: burst balance 50.0 %, full in 30 min 0 s"
     assert gauge_line(gauge, 1500) == "gp2:500: burst balance 50.0 %"
     assert gauge_line(Gauge(gauge.volume, 0, 0), 2000) == "gp2:500: burst balance 0 %, empty"
-    assert (
-        gauge_line(Gauge(volume_of("gp3:500")), 750) == "gp3:500: no bucket, 25.0 % of its ceiling"
-    )
+    told = gauge_line(Gauge(volume_of("gp3:500")), 750, 0.25)
+    assert told == "gp3:500: no bucket, 25.0 % of what it gives"
 
 
 # rankings
@@ -264,7 +307,7 @@ def test_without_operations_blocks_are_an_upper_bound_and_writes_burn_too() -> N
     found = burning(steps, timedelta(seconds=10), Gauge(volume_of("gp2:500")), 500)
     assert found.provenance is Provenance.BLOCKS
     assert found.moments[0].balance == Balance(
-        1 - 10_000 / 5_400_000, 1 - 10_000 / 5_400_000, 2500, 2500
+        1 - 10_000 / 5_400_000, 1 - 10_000 / 5_400_000, 2500, 2500, 0.0, 2500 / 3000
     )
     assert {part.name: part.per_s for part in found.parts} == {
         "version": 1999, "writes": 500, "autovacuum": 1, "unattributed": 0,

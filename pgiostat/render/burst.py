@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pgiostat.burning import MEANINGS, Burning, Forecast
+from pgiostat.burning import MEANINGS, Burning, Forecast, Provenance
 from pgiostat.history.seen import Seen
 from pgiostat.render.columns import printable
 from pgiostat.render.csvform import cell, timestamp
@@ -52,14 +52,7 @@ def _sentences(burning: Burning) -> Iterator[str]:
         )
     yield _going(burning, forecast)
     if forecast.excess > 0:
-        above = f"{format_count(forecast.excess)} {volume.unit}/s above the baseline"
-        names = forecast.to_go
-        if names is None:
-            yield f"{above}: no part alone, nor all together, make that up"
-        elif len(names) == 1:
-            yield f"{above}: without {names[0]} the fall would stop"
-        else:
-            yield f"{above}: {', '.join(names[:-1])} and {names[-1]} must go to stop the fall"
+        yield _excess(burning)
     if burning.error is not None:
         told, model = burning.told[-1]
         yield (
@@ -67,18 +60,31 @@ def _sentences(burning: Burning) -> Iterator[str]:
             f" it is off by {format_share(burning.error)} on average"
         )
     if burning.over:
-        yield (
-            f"up to {format_count(burning.over)} {volume.unit}/s more than the volume can give were"
-            " counted: the system's cache answered these, or it is another volume"
-        )
+        above = f"up to {format_count(burning.over)} {volume.unit}/s more than the volume can give"
+        if burning.provenance in {Provenance.DISKSTATS, Provenance.CLOUDWATCH}:
+            yield f"{above} were measured: it is another volume"
+        else:
+            yield f"{above} were counted: the system's cache answered these, or it is another"
+
+
+def _excess(burning: Burning) -> str:
+    """Return what has to go."""
+    volume, forecast = burning.volume, burning.forecast
+    told = f"{format_count(forecast.excess)} {volume.unit}/s above the baseline"
+    end = "to stop the fall" if volume.credits is not None else "to stay below it"
+    names = forecast.to_go
+    if names is None:
+        return f"{told}: no part alone, nor all together, make that up"
+    if len(names) == 1:
+        return f"{told}: {names[0]} must go {end}"
+    return f"{told}: {', '.join(names[:-1])} and {names[-1]} must go {end}"
 
 
 def _going(burning: Burning, forecast: Forecast) -> str:
     lately = f"the last {format_duration(forecast.seconds)}"
     rate = f"{format_count(forecast.rate)} {burning.volume.unit}/s in {lately}"
     if burning.volume.credits is None:
-        share = forecast.rate / burning.volume.ceiling if burning.volume.ceiling else None
-        return f"{rate}: {format_share(share)} of the ceiling"
+        return f"{rate}: {format_share(forecast.use)} of what the volume gives"
     if forecast.to_empty is not None:
         if not forecast.to_empty:
             return f"{rate}: the bucket is empty, the volume is held to its baseline"

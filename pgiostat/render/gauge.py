@@ -8,12 +8,14 @@ __all__ = ["gauge_line", "left"]
 SHOWN_DIFFERENCE = 0.0005
 
 
-def gauge_line(gauge: Gauge, rate: float | None) -> str:
-    """Return a gauge in a line: what is left, and where that leads at this rate."""
+def gauge_line(gauge: Gauge, rate: float | None, use: float | None = None) -> str:
+    """Return a gauge in a line: what is left, and where that leads at this rate.
+
+    use: the rate as a share of what the volume gives.
+    """
     volume = gauge.volume
     if volume.credits is None:
-        share = None if rate is None or not volume.ceiling else rate / volume.ceiling
-        return f"{volume.name}: no bucket, {format_share(share)} of its ceiling"
+        return f"{volume.name}: no bucket, {format_share(use)} of what it gives"
     told = f"{volume.name}: burst balance {left(gauge.low, gauge.high)}"
     if rate is None:
         return told

@@ -12,7 +12,7 @@ from typing import Protocol, TextIO
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
-from pgiostat.burning import load_of
+from pgiostat.burning import Provenance, load_of
 from pgiostat.burst import Balance, Gauge
 from pgiostat.collect import Sampler, Tick
 from pgiostat.delta import Delta
@@ -73,6 +73,7 @@ class Watch:
     keep: bool = False
     gauge: Gauge | None = None
     balance: Balance | None = None
+    provenance: Provenance = Provenance.BLOCKS
 
     def __post_init__(self) -> None:
         self.gauge = self.options.gauge
@@ -86,7 +87,8 @@ class Watch:
         """Take one more interval in and rank it."""
         if delta.seconds is not None:
             if self.gauge is not None:
-                self.gauge, self.balance = self.gauge.advance(load_of(delta, self.options.writes))
+                load, self.provenance = load_of(delta, self.options.writes)
+                self.gauge, self.balance = self.gauge.advance(load)
             self.shown += 1
             self._seconds += delta.seconds
             if self.keep:
@@ -182,7 +184,10 @@ class _Screen:
 
     def _burst(self) -> str:
         gauge, balance = self.watch.gauge, self.watch.balance
-        return "" if gauge is None or balance is None else gauge_line(gauge, balance.rate)
+        if gauge is None or balance is None:
+            return ""
+        line = gauge_line(gauge, balance.rate, balance.use)
+        return f"{line}  (by {self.watch.provenance})"
 
     def _draw(self, picture: RenderableType) -> None:
         if self.live is None:
