@@ -86,7 +86,12 @@ class ReadCost:
 
     @property
     def operations(self) -> float | None:
-        """Read operations that these blocks took, if each took as many as the average block."""
+        """Read operations that these blocks took, if each took as many as the average block.
+
+        None where the server does not count them.
+        """
+        if not self.per_block.counted:
+            return None
         shared = _scaled(self.shared_blks_read, self.per_block.shared)
         local = _scaled(self.local_blks_read, self.per_block.local)
         return None if shared is None or local is None else shared + local

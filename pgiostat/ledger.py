@@ -45,10 +45,14 @@ _BUFFERED = ("relation", "temp relation")
 
 @dataclass(frozen=True, slots=True)
 class PerBlock:
-    """Read operations for each block of tables, of temporary tables apart; None: not counted."""
+    """Read operations for each block of tables, of temporary tables apart.
+
+    None: not counted, or none was read.  counted: whether the server counts operations at all.
+    """
 
     shared: float | None = None
     local: float | None = None
+    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ class ServerReads:
         return PerBlock(
             _ratio(self.operations, self.operation_blocks),
             _ratio(self.local_operations, self.local_operation_blocks),
+            counted=self.operations is not None,
         )
 
     @classmethod

@@ -147,7 +147,7 @@ def _rds_gp3(name: str, gib: float, iops: float = 0, mib: float = 0) -> Volume:
 def _io1(name: str, gib: float, iops: float = 0) -> Volume:
     """Return an io1 volume: 50 IOPS for each GiB at most.
 
-    256 KiB for each operation, but up to 32,000 IOPS no more than 500 MiB/s; above, 16 KiB for each.
+    256 KiB for each operation, but up to 32,000 IOPS at most 500 MiB/s; above, 16 KiB for each.
     """
     _bounds(name, "IOPS", iops, 100, min(max(50 * gib, 100), 64_000))
     throughput = max(min(iops * SSD_OPERATION, 500 * MIB), iops * 16 * KIB)

@@ -258,7 +258,7 @@ def test_a_gauge_in_a_line() -> None:
 
 def ranking(seconds: float, each: float | None, **blocks: int) -> Ranking:
     """Return a ranking of categories that read so many blocks, ten of which are autovacuum's."""
-    per_block = PerBlock(each, each)
+    per_block = PerBlock(each, each, counted=each is not None)
     costs = {
         name: ReadCost(seconds, 8192, shared_blks_read=n, per_block=per_block)
         for name, n in blocks.items()

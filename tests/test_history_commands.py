@@ -39,8 +39,8 @@ reads 1.67 blocks/s  13.3 KiB/s  hit 0 %  sessions reading –  coverage 90.9 %
 category       share            blocks/s volume/s rd_await blocks/call
 version       60.6 % ██████         1.11 8.89 KiB        –         667
 manifest      30.3 % ███            0.56 4.44 KiB        –         333
-unattributed  9.09 %                0.17
-server         100 %                1.83
+unattributed  9.09 %                0.17 1.33 KiB
+server         100 %                1.83 14.7 KiB
 """
 
 

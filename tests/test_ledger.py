@@ -130,7 +130,7 @@ def test_each_kind_of_process_has_its_reads_and_clients_their_operations() -> No
         local_operations=3,
         local_operation_blocks=6,
     )
-    assert reads.per_block == PerBlock(25 / 68, 3 / 6)
+    assert reads.per_block == PerBlock(25 / 68, 3 / 6, counted=True)
     assert coverage_of(interval()) == 40 / 88
 
 

@@ -77,8 +77,8 @@ def test_an_interval_is_two_header_lines_and_a_table_with_all_parts() -> None:
         "reads 10 blocks/s  80.0 KiB/s  hit 16.7 %  sessions reading –  coverage 99.96 %",
         "category       share            blocks/s volume/s rd_await blocks/call  calls/s      hit",
         "other         83.3 % ████████▍        10 80.0 KiB        –        12.5     0.80   16.7 %",
-        "unattributed  16.7 %                   2",
-        "server         100 %                  12",
+        "unattributed  16.7 %                   2 16.0 KiB",
+        "server         100 %                  12 96.0 KiB",
     ]
 
 
@@ -107,8 +107,8 @@ def test_what_nested_statements_read_is_told_below_the_sum() -> None:
     ranking = replace(sample(By.CATEGORY), nested=2, nested_blocks=30)
     shown = [line.rstrip() for line in drawn(ranking, 100)]
     assert shown[-2:] == [
-        "server         100 %                  12",
-        "of it nested  25.0 %                   3",
+        "server         100 %                  12 96.0 KiB",
+        "of it nested  25.0 %                   3 24.0 KiB",
     ]
 
 

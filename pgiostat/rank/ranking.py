@@ -98,6 +98,12 @@ class Ranking:
         """What shares are taken of."""
         return max(self.server_blocks or 0, self.explained.blocks)
 
+    def cost_of(self, blocks: int) -> ReadCost:
+        """Return what is known of blocks that no statement read: no calls, no times and no hits."""
+        none = replace(self.explained, calls=None, rows=None, total_exec_us=None)
+        known = {name: 0 for name in FIELDS if getattr(none, name) is not None}
+        return replace(none, **(known | {"shared_blks_read": blocks}))  # type: ignore[arg-type]
+
     def share(self, blocks: int | None) -> float | None:
         """Return blocks as a share of the whole."""
         return blocks / self.whole if blocks is not None and self.whole else None

@@ -14,7 +14,7 @@ from pgiostat.units import (
     format_share,
 )
 
-__all__ = ["KEYS", "METRICS", "Key", "Metric", "printable", "shown"]
+__all__ = ["KEYS", "METRICS", "Key", "Metric", "of_blocks", "printable", "shown"]
 
 Value = int | float | str | None
 
@@ -24,7 +24,8 @@ class Metric:
     """A number of a ranking's row.
 
     name: CSV header, its unit in it.  heading: on a screen, empty if not shown there.  called: of
-    what is called.  rare: not all servers tell it; not shown on a screen without a value.
+    what is called.  told: whether this server tells it; what it does not is not on a screen.
+    of_blocks: known where nothing but blocks is.
     """
 
     name: str
@@ -33,7 +34,8 @@ class Metric:
     heading: str = ""
     shown: Callable[[float | None], str] = format_count
     called: bool = False
-    rare: bool = False
+    told: Callable[[ReadCost], bool] = lambda _: True
+    of_blocks: bool = False
 
 
 def _counter(name: str, *, called: bool = False) -> Metric:
@@ -43,12 +45,13 @@ def _counter(name: str, *, called: bool = False) -> Metric:
 
 
 METRICS = (
-    Metric("blocks_read", "shared and local blocks read", lambda c: c.blocks),
+    Metric("blocks_read", "shared and local blocks read", lambda c: c.blocks, of_blocks=True),
     Metric(
         "blocks_read_per_s",
         "the same a second",
         lambda c: c.blocks_per_s,
         "blocks/s",
+        of_blocks=True,
     ),
     Metric(
         "read_operations_per_s",
@@ -56,7 +59,8 @@ METRICS = (
         " for each block; empty before PostgreSQL 18",
         lambda c: c.operations_per_s,
         "reads/s",
-        rare=True,
+        told=lambda c: c.per_block.counted,
+        of_blocks=True,
     ),
     Metric(
         "bytes_read_per_s",
@@ -64,6 +68,7 @@ METRICS = (
         lambda c: c.bytes_per_s,
         "volume/s",
         format_bytes,
+        of_blocks=True,
     ),
     Metric(
         "read_time_ms",
@@ -83,7 +88,7 @@ METRICS = (
         lambda c: c.physical_bytes_per_s,
         "physical/s",
         format_bytes,
-        rare=True,
+        told=lambda c: c.traced_blocks > 0,
     ),
     Metric(
         "physical_share",
@@ -128,8 +133,18 @@ def shown(ranking: Ranking) -> tuple[Metric, ...]:
         for metric in METRICS
         if metric.heading
         and not (metric.called and ranking.by is By.RELATION)
-        and not (metric.rare and metric.value(ranking.explained) is None)
+        and metric.told(ranking.explained)
     )
+
+
+def of_blocks(ranking: Ranking, blocks: int | None) -> dict[str, int | float | None]:
+    """Return the metrics, by name, that are known of blocks that no statement read."""
+    cost = None if blocks is None else ranking.cost_of(blocks)
+    return {
+        metric.name: None if cost is None else metric.value(cost)
+        for metric in METRICS
+        if metric.of_blocks
+    }
 
 
 @dataclass(frozen=True, slots=True)

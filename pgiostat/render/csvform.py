@@ -9,7 +9,7 @@ from typing import TextIO
 from pgiostat.delta import Delta
 from pgiostat.ledger import coverage_of
 from pgiostat.rank import By, Ranking, RankRow
-from pgiostat.render.columns import KEYS, METRICS, Value, printable
+from pgiostat.render.columns import KEYS, METRICS, Value, of_blocks, printable
 
 __all__ = ["CsvWriter", "cell", "header", "heading", "heading_of", "records", "timestamp"]
 
@@ -88,7 +88,7 @@ def records(interval: Mapping[str, Value], ranking: Ranking) -> Iterator[dict[st
             "part": line.account.value,
             name: line.account.value,
             "share": ranking.share(line.blocks),
-            "blocks_read": line.blocks,
+            **of_blocks(ranking, line.blocks),
         }
 
 

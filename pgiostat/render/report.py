@@ -11,7 +11,7 @@ from rich.text import Text
 from pgiostat.device.interval import DeviceTotal
 from pgiostat.history.seen import Seen
 from pgiostat.rank import Ranking, RankRow
-from pgiostat.render.columns import KEYS, Metric, Value, printable
+from pgiostat.render.columns import KEYS, Metric, Value, of_blocks, printable
 from pgiostat.render.columns import shown as metrics_shown
 from pgiostat.render.csvform import heading, records
 from pgiostat.render.ledger import NAMES, NESTED, ledger
@@ -22,7 +22,6 @@ from pgiostat.units import (
     format_duration,
     format_ms,
     format_share,
-    per_second,
 )
 
 __all__ = [
@@ -206,12 +205,13 @@ def _markdown(seen: Seen, ranking: Ranking) -> Iterator[str]:
             cells[0] = row.name
         yield f"| {' | '.join([*cells, format_share(row.share), *_numbers(row, shown)])} |"
     blanks = [""] * (len(keys) - 1)
-    told = [(NAMES[line.account], line.blocks) for line in ranking.lines]
+    ledger_lines = [(NAMES[line.account], line.blocks) for line in ranking.lines]
     whole = [("server", ranking.server_blocks)]
     nested = [(NESTED, ranking.nested_blocks)] if ranking.nested else []
-    for name, blocks in (*told, *whole, *nested):
-        rate = format_count(None if blocks is None else per_second(blocks, ranking.seconds))
-        rest = [format_share(ranking.share(blocks)), rate, *[""] * (len(shown) - 1)]
+    for name, blocks in (*ledger_lines, *whole, *nested):
+        known = of_blocks(ranking, blocks)
+        told = [each.shown(known[each.name]) if each.name in known else "" for each in shown]
+        rest = [format_share(ranking.share(blocks)), *told]
         yield f"| {' | '.join([name, *blanks, *rest])} |"
 
 

@@ -13,7 +13,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.ledger import Account
 from pgiostat.notices import Notice
 from pgiostat.rank import By, Ranking, RankRow
-from pgiostat.render.columns import Metric, printable
+from pgiostat.render.columns import Metric, of_blocks, printable
 from pgiostat.render.columns import shown as metrics_shown
 from pgiostat.render.grid import Cell, Column, Line, lay
 from pgiostat.render.ledger import NAMES, NESTED
@@ -22,7 +22,6 @@ from pgiostat.units import (
     format_count,
     format_duration,
     format_share,
-    per_second,
 )
 
 if TYPE_CHECKING:
@@ -182,8 +181,11 @@ class _Layout:
 
     def plain(self, ranking: Ranking, name: str, blocks: int | None) -> list[Cell]:
         """Return the cells of what is known by its blocks alone."""
-        rate = None if blocks is None else per_second(blocks, ranking.seconds)
-        numbers = [format_count(rate), *[""] * (len(self.metrics) - 1)]
+        known = of_blocks(ranking, blocks)
+        numbers = [
+            metric.shown(known[metric.name]) if metric.name in known else ""
+            for metric in self.metrics
+        ]
         share = format_share(ranking.share(blocks))
         return self._ordered(name, ("", ""), share, ("", ""), numbers)
 
