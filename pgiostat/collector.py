@@ -36,6 +36,7 @@ SETTINGS = (
     "shared_buffers",
     "max_connections",
     "max_parallel_workers",
+    "track_counts",
     "track_io_timing",
     "compute_query_id",
     "io_method",

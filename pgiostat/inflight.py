@@ -33,8 +33,8 @@ class Running:
     """A statement in flight.
 
     seconds: for how long.  waits_for: type and name of its wait event, empty if it computes.
-    read_bytes: what it has read in transactions that it has ended itself, as a procedure or VACUUM
-    does; None where that is not told.  All other reads are told when it ends, not before.
+    read_bytes: what its backend has handed over of its reads, as VACUUM does after each table; None
+    where that is not told.  All other reads are told when it ends, not before.
     """
 
     pid: int

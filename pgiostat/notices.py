@@ -14,6 +14,7 @@ __all__ = ["Notice", "notices", "uncounted"]
 
 LOW_COVERAGE = 0.9
 SHOWN_LAG = 0.05
+SHOWN_LEAD = 0.2
 SHOWN_UNCOUNTED = 0.02
 
 
@@ -44,7 +45,7 @@ def notices(
         found.append(
             Notice(
                 "coverage-low",
-                f"Statements explain only {format_share(coverage)} of the server's reads.",
+                f"So far statements explain only {format_share(coverage)} of the server's reads.",
                 "Cancelled and failed statements, autovacuum, planning and statements still "
                 "running are not in pg_stat_statements.",
             )
@@ -59,6 +60,15 @@ def notices(
                 "The server has not yet counted all that its statements have: unattributed is "
                 "negative.",
                 "Sessions hand their counts over up to ten seconds later; longer windows close.",
+            )
+        )
+    if coverage is not None and coverage >= LOW_COVERAGE and lag is not None and lag > SHOWN_LEAD:
+        found.append(
+            Notice(
+                "server-leads",
+                f"{format_share(lag)} of these reads the server has counted for statements that"
+                " were told in another interval, or still run.",
+                "Over several intervals that evens out.",
             )
         )
     if delta.unknown:
@@ -137,6 +147,13 @@ def _settings(delta: Delta, ranking: Ranking) -> Iterable[Notice]:
             "io-timing-off",
             "track_io_timing is off: read times are unknown, the ranking is by blocks.",
             "ALTER SYSTEM SET track_io_timing = on; SELECT pg_reload_conf();",
+        )
+    if settings.values.get("track_counts") == "off":
+        yield Notice(
+            "track-counts-off",
+            "track_counts is off: the server's own counters stand still, nothing can be held"
+            " against them.",
+            "ALTER SYSTEM SET track_counts = on; SELECT pg_reload_conf();",
         )
     if settings.track == "none":
         yield Notice(

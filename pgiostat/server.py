@@ -340,6 +340,13 @@ def find_extension(conn: psycopg.Connection[Any], dsn: str = "") -> Extension:
     row = conn.execute(text_of("extension"), {}).fetchone()
     if row is not None:
         schema, version, columns, has_info = row
+        if has_info is None:
+            user = conn.info.user
+            raise PgiostatError(
+                f'{user} may not use schema "{schema}", where pg_stat_statements is',
+                hint=f'GRANT USAGE ON SCHEMA "{schema}" TO "{user}";',
+                slug="schema-forbidden",
+            )
         return Extension(schema, version, frozenset(columns or ()), has_info)
     here = conn.info.dbname
     elsewhere = with_extension(conn, dsn)

@@ -18,7 +18,7 @@ from pgiostat.errors import ExitStatus
 from pgiostat.ledger import MEANINGS
 from pgiostat.rank import By
 from pgiostat.render.columns import KEYS, METRICS
-from pgiostat.render.csvform import header
+from pgiostat.render.csvform import BALANCE, header
 from pgiostat.render.ledger import NAMES
 from pgiostat.units import Unit
 
@@ -88,6 +88,12 @@ def output() -> Iterator[str]:
     yield "|---|---|---|"
     for account, meaning in MEANINGS.items():
         yield f"| {account.value} | {NAMES[account]} | {meaning} |"
+    yield "\n## Burst balance\n"
+    yield "At the end of each row of `pgiostat watch --volume`:\n"
+    yield "| column | meaning |"
+    yield "|---|---|"
+    for name, meaning in BALANCE.items():
+        yield f"| {name} | {meaning} |"
     yield "\n## Header of --by category\n"
     yield f"```text\n{','.join(header(By.CATEGORY))}\n```"
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from pgiostat.doctor import Facts, Finding, State, Statements, examine, findings, verdict
+from pgiostat.doctor import Facts, Finding, Override, State, Statements, examine, findings, verdict
 from pgiostat.render import doctor as render
 from tests.conftest import MakeServer
 from tests.readings import at
@@ -20,6 +20,7 @@ SETTINGS = {
     "pg_stat_statements.track_utility": "on",
     "pg_stat_statements.track_planning": "off",
     "compute_query_id": "auto",
+    "track_counts": "on",
     "track_io_timing": "on",
     "io_method": "sync",
 }
@@ -85,8 +86,24 @@ FAULTS = [
      "ALTER SYSTEM SET track_io_timing = on; SELECT pg_reload_conf();"),
     (replace(GOOD, clock_ns=1200.0), "clock", "warning",
      "see pg_test_timing and the kernel's clock source"),
-    (replace(GOOD, statements=replace(there(), dealloc=500)), "evictions", "warning",
+    (replace(GOOD, statements=replace(there(), dealloc=500, entries=4700)), "evictions", "warning",
      "ALTER SYSTEM SET pg_stat_statements.max = 10000; -- then restart the server"),
+    (replace(GOOD, refused="pg_stat_statements is not preloaded on this server", statements=None,
+             settings=SETTINGS | {"shared_preload_libraries": None}, remedy="Add it."),
+     ["preloaded", "extension"], "error", "Add it."),
+    (replace(setting(shared_preload_libraries=""), pending=frozenset({"shared_preload_libraries"})),
+     "preloaded", "error", "restart the server: it is set, and waits for that"),
+    (setting(track_counts="off"), "track_counts", "error",
+     "ALTER SYSTEM SET track_counts = on; SELECT pg_reload_conf();"),
+    (replace(setting(track_io_timing="off"),
+             overrides=(Override("app", "", "track_io_timing", "off"),)),
+     "track_io_timing", "warning", 'ALTER DATABASE "app" RESET track_io_timing;'),
+    (replace(GOOD, overrides=(Override("shop", "", "pg_stat_statements.track", "none"),
+                              Override("shop", "", "work_mem", "1GB"))),
+     "overridden", "warning", 'ALTER DATABASE "shop" RESET pg_stat_statements.track;'),
+    (replace(GOOD, overrides=(Override("app", 'a"b', "track_io_timing", "off"),)),
+     "overridden", "warning",
+     'ALTER ROLE "a""b" IN DATABASE "app" RESET track_io_timing;'),
     (replace(GOOD, statements=replace(there(), text_bytes=2**30)), "texts", "warning", ""),
     (replace(GOOD, statements=replace(there(), text_bytes=None)), "texts", "unknown", ""),
     (replace(GOOD, reads_all_stats=False, statements=replace(there(), hidden=790)),
@@ -104,10 +121,28 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("facts", "aspect", "state", "mend"), FAULTS)
-def test_each_fault_is_found_and_no_other(facts: Facts, aspect: str, state: str, mend: str) -> None:
+def test_each_fault_is_found_and_no_other(
+    facts: Facts, aspect: str | list[str], state: str, mend: str
+) -> None:
     found = graver(facts)
-    assert list(found) == [aspect]
-    assert (found[aspect][0], found[aspect][2]) == (state, mend)
+    aspects = [aspect] if isinstance(aspect, str) else aspect
+    assert list(found) == aspects
+    assert (found[aspects[0]][0], found[aspects[0]][2]) == (state, mend)
+
+
+def test_evictions_are_told_by_the_hour_and_not_of_a_maximum_that_is_not_full() -> None:
+    full = replace(GOOD, statements=replace(there(), dealloc=432, entries=4800))
+    assert graver(full)["evictions"][1] == (
+        "2 rounds an hour: 432 rounds in 216 h 0 min since the last reset, each of a twentieth of"
+        " the entries: what evicted statements read is lost; read more often, or"
+    )
+    spare = replace(GOOD, statements=replace(there(), dealloc=432, entries=400))
+    assert graver(spare) == {}
+
+
+def test_a_clock_too_quick_to_be_measured_is_no_figure() -> None:
+    told = {each.aspect: each.reason for each in findings(replace(GOOD, clock_ns=0.0))}
+    assert told["clock"] == "timing costs less than 10 ns a read"
 
 
 def test_several_faults_are_all_found() -> None:
@@ -186,7 +221,7 @@ def test_faults_of_a_server(make_server: MakeServer) -> None:
     with client(server.dsn()) as other:
         other.execute("CREATE SCHEMA away")
         other.execute("CREATE EXTENSION pg_stat_statements SCHEMA away")
-    found = {each.aspect: each for each in findings(examine(server.dsn()))}
+    found = {each.aspect: each for each in examined(server.dsn())}
     assert found["extension"].state is State.OK
     assert found["extension"].reason.endswith('in schema "away"')
     assert found["track"].state is State.ERROR
@@ -198,8 +233,12 @@ def test_faults_of_a_server(make_server: MakeServer) -> None:
     assert '"postgres"' in other_database.reason
 
 
+def examined(dsn: str) -> tuple[Finding, ...]:
+    return findings(examine(dsn, wait=lambda _: None))
+
+
 def findings_of(dsn: str, aspect: str) -> list[Finding]:
-    return [each for each in findings(examine(dsn)) if each.aspect == aspect]
+    return [each for each in examined(dsn) if each.aspect == aspect]
 
 
 def test_a_server_that_did_not_preload_it(make_server: MakeServer) -> None:
@@ -211,6 +250,35 @@ def test_a_server_that_did_not_preload_it(make_server: MakeServer) -> None:
     (extension,) = findings_of(server.dsn(), "extension")
     assert extension.state is State.ERROR
     assert extension.reason == "pg_stat_statements is not preloaded on this server"
+    with client(server.dsn()) as other:
+        other.execute("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'")
+        other.execute("SELECT pg_reload_conf()")
+    (loaded,) = findings_of(server.dsn(), "preloaded")
+    assert loaded.mend == "restart the server: it is set, and waits for that"
+
+
+def test_settings_of_others_and_a_schema_that_is_closed(make_server: MakeServer) -> None:
+    server = make_server()
+    with client(server.dsn()) as other:
+        other.execute("CREATE SCHEMA closed")
+        other.execute("CREATE EXTENSION pg_stat_statements SCHEMA closed")
+        other.execute("CREATE DATABASE shop")
+        other.execute("ALTER DATABASE shop SET pg_stat_statements.track = 'none'")
+        other.execute("ALTER ROLE postgres IN DATABASE postgres SET track_io_timing = off")
+        other.execute("CREATE ROLE plain LOGIN PASSWORD 'plain'")
+    found = {each.aspect: each for each in examined(server.dsn())}
+    assert found["overridden"].mend == 'ALTER DATABASE "shop" RESET pg_stat_statements.track;'
+    assert found["track_io_timing"].mend == (
+        'ALTER ROLE "postgres" IN DATABASE "postgres" RESET track_io_timing;'
+    )
+    assert found["clock"].state is not State.UNKNOWN
+    as_plain = make_conninfo(server.dsn(), user="plain", password="plain", passfile="/nowhere")
+    (extension,) = findings_of(as_plain, "extension")
+    assert (extension.state, extension.reason, extension.mend) == (
+        State.ERROR,
+        'plain may not use schema "closed", where pg_stat_statements is',
+        'GRANT USAGE ON SCHEMA "closed" TO "plain";',
+    )
 
 
 @pytest.mark.pg(">=14")

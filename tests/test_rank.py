@@ -377,3 +377,12 @@ def test_a_rule_about_a_fetch_stands_before_its_cursors_query() -> None:
     names.learn((10, 5, 1), Statement("declare ? cursor for …", "1:aa", "manifest", opens="c"))
     names.learn((10, 5, 2), Statement("fetch ? from ?", "1:bb", "report", moves="c"))
     assert names.statement((10, 5, 2)) == Statement("fetch ? from ?", "1:bb", "report", moves="c")
+
+
+def test_what_the_server_counts_ahead_of_statements_is_said_if_all_else_adds_up() -> None:
+    delta = happened([ran(1, 50)], server_blocks=500)
+    ranking = rank([delta], NAMES)
+    assert [n.slug for n in notices(delta, ranking, coverage=0.99)] == ["server-leads"]
+    # A single interval says nothing, and if coverage is low that is what is said.
+    assert notices(delta, ranking) == []
+    assert [n.slug for n in notices(delta, ranking, coverage=0.5)] == ["coverage-low"]

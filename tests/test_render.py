@@ -11,12 +11,15 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from pgiostat.delta import diff
+from pgiostat.history.seen import Sampled, Seen
+from pgiostat.history.windows import Window
 from pgiostat.names import Names, Statement
 from pgiostat.notices import Notice
 from pgiostat.rank import By, Ranking, rank
 from pgiostat.render import text
 from pgiostat.render.csvform import CsvWriter, header, heading_of
 from pgiostat.render.jsonform import JsonWriter
+from pgiostat.render.report import remarks
 from tests.readings import at, reading
 
 HOSTILE = {
@@ -168,3 +171,27 @@ def test_json_is_one_object_a_line_with_null_for_unknown() -> None:
     assert (told["qualities"], told["coverage"]) == (["ok"], 100 / 120)
     assert told["rows"][0]["read_time_ms"] is None
     assert told["rows"][0]["blocks_read"] == 100
+
+
+@pytest.mark.parametrize(
+    ("statements", "server", "version", "expected"),
+    [
+        (100_000, 100_000, 130023, []),
+        (104_000, 100_000, 130023, []),  # a little: what its sessions have not handed over
+        (150_000, 100_000, 180004, ["statements count 50.0 % more than the server does"]),
+        (200_000, 100_000, 130023, [
+            ("statements count 100 % more than the server does: before PostgreSQL 14 nested ones are"
+            " counted twice if pg_stat_statements.track is all"),
+        ]),
+        (50_000, 0, 180004, ["the server's own counters stood still: is track_counts off?"]),
+    ],
+)  # fmt: skip
+def test_what_statements_count_more_than_the_server_over_a_window_is_said(
+    statements: int, server: int, version: int, expected: list[str]
+) -> None:
+    sampled = Sampled(
+        samples=60, seconds=600.0, statement_blocks=statements, server_blocks=server,
+        version_num=version,
+    )  # fmt: skip
+    window = Window(at(0), at(600), "")
+    assert list(remarks(Seen(window=window, servers=(), counted={}, sampled=sampled))) == expected

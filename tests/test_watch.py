@@ -10,11 +10,14 @@ from threading import Event, Thread
 import pandas as pd
 import pytest
 
+from pgiostat.burst import Gauge
 from pgiostat.collect import Sampler
 from pgiostat.describe import describer
 from pgiostat.fingerprint import is_own
 from pgiostat.names import OWN
 from pgiostat.rank import By
+from pgiostat.render.csvform import BALANCE
+from pgiostat.volumes import volume_of
 from pgiostat.watch import batch
 from tests.conftest import MakeServer
 from tests.servers import Server
@@ -85,9 +88,28 @@ def test_two_intervals_of_csv_are_read_by_pandas_without_options(database: str) 
     assert summed["version"] > summed["manifest"] > summed["upload"]
     ends = pd.to_datetime(frame["interval_end"])
     assert str(ends.dt.tz) == "UTC"
+    assert "burst_balance" not in frame
     # All parts of an interval add up to what the server counted: shares to 1, but for rounding.
     shares = frame.groupby("interval_end")["share"].sum()
     assert ((shares <= 1.0001) & (shares > 0.5)).all()
+
+
+@pytest.mark.once
+def test_where_a_volume_is_named_each_row_has_its_balance_and_each_part_its_operations(
+    database: str,
+) -> None:
+    gauge = Gauge(volume_of("gp2:100"), 0.5, 0.5)
+    with syncing(database):
+        out, _ = watch(database, count=2, form=batch.Form.CSV, gauge=gauge)
+    frame = pd.read_csv(io.StringIO(out))
+    assert list(frame.columns[-3:]) == list(BALANCE)
+    by_interval = frame.groupby("interval_end")[list(BALANCE)].nunique()
+    assert by_interval.to_numpy().tolist() == [[1, 1, 1]] * 2
+    assert frame["burst_balance"].between(0.4, 0.6).all()
+    last = frame[frame["interval_end"] == frame["interval_end"].max()]
+    # What was asked of the volume is what all parts together asked.
+    demand = last["read_operations_per_s"].clip(lower=0).sum()
+    assert demand == pytest.approx(last["burst_demand_per_s"].iloc[0], rel=0.02)
 
 
 @pytest.mark.once

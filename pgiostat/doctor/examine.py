@@ -5,20 +5,25 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from threading import Event
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg import sql
 
 from pgiostat.collector import SETTINGS, Collector
-from pgiostat.doctor.facts import Facts, Statements
+from pgiostat.doctor.facts import Facts, Override, Statements
 from pgiostat.errors import PgiostatError
 from pgiostat.server import connect, explain, is_pooled, reach, text_of, with_extension
 
 __all__ = ["examine"]
 
 READINGS = 3
-CLOCK_CALLS = 100_000
+CLOCK_ROWS, CLOCK_ROUNDS = 200_000, 5
+CLOCK_QUERY = "EXPLAIN (ANALYZE, FORMAT JSON, TIMING {}) SELECT /* pgiostat */ 1 FROM {}"
+FRESH_SECONDS = 0.6
+"""Before 15 a file of statistics is written when one is asked for that is older than 0.5 s."""
+_PG_15 = 150000
 TEXTS_FILE = "pg_stat_tmp/pgss_query_texts.stat"
 _RESETS = {
     "pg_stat_database": "SELECT max(stats_reset) FROM pg_catalog.pg_stat_database",
@@ -31,9 +36,14 @@ _T = TypeVar("_T")
 Connection = psycopg.Connection[Any]
 
 
-def examine(dsn: str, clock: Callable[[], float] = time.perf_counter) -> Facts:
+def examine(
+    dsn: str,
+    clock: Callable[[], float] = time.perf_counter,
+    wait: Callable[[float], object] | None = None,
+) -> Facts:
     """Return what can be known of a server.
 
+    clock: seconds.  wait: how to.
     Raises PgiostatError as server.connect does for a server that cannot be reached at all.
     """
     conn = reach(dsn)
@@ -43,7 +53,7 @@ def examine(dsn: str, clock: Callable[[], float] = time.perf_counter) -> Facts:
             facts = replace(
                 facts,
                 resets=_resets(conn),
-                clock_ns=_tried(lambda: _clock_ns(conn, clock)),
+                clock_ns=_tried(lambda: _clock_ns(conn)),
                 pooled=is_pooled(conn),
             )
             if not facts.extensions.get("pg_stat_statements", ("", ""))[1]:
@@ -51,9 +61,10 @@ def examine(dsn: str, clock: Callable[[], float] = time.perf_counter) -> Facts:
     finally:
         conn.close()
     try:
-        return replace(facts, statements=_statements(dsn, clock))
+        return replace(facts, statements=_statements(dsn, clock, wait or Event().wait))
     except PgiostatError as error:
-        return replace(facts, refused=error.message)
+        detail = f" ({error.detail})" if error.detail and error.slug == "query-failed" else ""
+        return replace(facts, refused=error.message + detail, remedy=error.hint or "")
 
 
 def _first(conn: Connection) -> Facts:
@@ -62,10 +73,13 @@ def _first(conn: Connection) -> Facts:
                 " THEN current_setting({name}, true) END").format(name=sql.Literal(name))
         for name in _ASKED
     )  # fmt: skip
-    row = conn.execute(sql.SQL(text_of("doctor")).format(settings=settings)).fetchone()
+    names = sql.SQL(", ").join(map(sql.Literal, _ASKED))
+    asked = sql.SQL(text_of("doctor")).format(settings=settings, names=names)
+    row = conn.execute(asked).fetchone()
     if row is None:
         raise PgiostatError("the server sent no row", slug="query-failed")
-    user, is_superuser, reads_all, in_recovery, pid, started, now, extensions, values = row
+    user, is_superuser, reads_all, in_recovery, pid, started, now, extensions, *rest = row
+    overrides, pending, values = rest
     info = conn.info
     return Facts(
         host=f"{info.host or 'local'}:{info.port}",
@@ -83,6 +97,8 @@ def _first(conn: Connection) -> Facts:
         },
         settings=dict(zip(_ASKED, values, strict=True)),
         other_pid=pid != info.backend_pid,
+        overrides=tuple(Override(*each) for each in overrides or ()),
+        pending=frozenset(pending or ()),
     )
 
 
@@ -103,33 +119,36 @@ def _resets(conn: Connection) -> dict[str, datetime]:
     return found
 
 
-def _clock_ns(conn: Connection, clock: Callable[[], float]) -> float:
-    """Return what it takes to ask the server's clock, in ns: with a call of a function, so at most.
+def _clock_ns(conn: Connection) -> float:
+    """Return what it takes to ask the server's clock once, in ns.
 
-    The idea is pg_test_timing's.
+    The idea is pg_test_timing's.  EXPLAIN asks twice for each row if it is to tell times, and the
+    server itself says how long that took; noise is as often too much as too little.
     """
 
-    def took(what: sql.SQL) -> float:
-        asked = sql.SQL(
-            "SELECT /* pgiostat */ count({what}) FROM generate_series(1, {calls}) AS n"
-        ).format(what=what, calls=CLOCK_CALLS)
-        times = []
-        for _ in range(READINGS):
-            began = clock()
-            conn.execute(asked)
-            times.append(clock() - began)
-        return min(times)
+    def took(timing: str) -> float:
+        asked = CLOCK_QUERY.format(timing, f"generate_series(1, {CLOCK_ROWS})")
+        row = conn.execute(asked.encode()).fetchone()
+        if row is None:
+            raise PgiostatError("the server sent no row", slug="query-failed")
+        return float(row[0][0]["Execution Time"])
 
-    return max(took(sql.SQL("clock_timestamp()")) - took(sql.SQL("n")), 0.0) / CLOCK_CALLS * 1e9
+    took("ON")  # the first one plans
+    differences = [took("ON") - took("OFF") for _ in range(CLOCK_ROUNDS)]
+    return max(statistics.median(differences) * 1e6 / (2 * CLOCK_ROWS), 0.0)
 
 
-def _statements(dsn: str, clock: Callable[[], float]) -> Statements:
+def _statements(
+    dsn: str, clock: Callable[[], float], wait: Callable[[float], object]
+) -> Statements:
     session = connect(dsn)
     try:
         collector = Collector(session)
         collector.take()  # the first prepares
         times = []
         for _ in range(READINGS):
+            if session.conn.info.server_version < _PG_15:
+                wait(FRESH_SECONDS)
             began = clock()
             reading = collector.take()
             times.append((clock() - began) * 1000)

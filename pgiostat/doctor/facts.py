@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-__all__ = ["Facts", "Statements"]
+__all__ = ["Facts", "Override", "Statements"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,24 @@ class Statements:
 
 
 @dataclass(frozen=True, slots=True)
+class Override:
+    """A setting that holds for a database, a role, or a role in a database; "" for any."""
+
+    database: str
+    role: str
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """A server and our connection to it.
 
     extensions: (version that could be installed, that is installed or "") by name, of those there
     are.  elsewhere: databases that have pg_stat_statements, if this one has not.  statements: None
-    if it cannot be read, because of `refused`.  clock_ns: to ask the server's clock once, at most.
+    if it cannot be read, because of `refused`, which `remedy` mends.  clock_ns: to ask the server's
+    clock once.  overrides: settings of single databases and roles.  pending: settings that were
+    changed and wait for a restart.
     resets: when views were last reset, by name.  other_pid: our server process is not the one we
     connected to.  pooled: our settings were not taken.
     """
@@ -51,6 +63,9 @@ class Facts:
     settings: Mapping[str, str | None]
     statements: Statements | None = None
     refused: str = ""
+    remedy: str = ""
+    overrides: tuple[Override, ...] = ()
+    pending: frozenset[str] = frozenset()
     elsewhere: tuple[str, ...] = ()
     clock_ns: float | None = None
     resets: Mapping[str, datetime] | None = None

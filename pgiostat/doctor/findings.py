@@ -1,20 +1,23 @@
 """Findings of a doctor: what is as it should be, what is not, and what mends it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from pgiostat.capabilities import grant
 from pgiostat.doctor.facts import Facts, Statements
+from pgiostat.doctor.finding import Finding, State
+from pgiostat.doctor.settings import EXTENSION, counting, overridden, setting, timing, tracking
 from pgiostat.units import format_bytes, format_count, format_duration, format_ms, format_share
 
-__all__ = ["Finding", "State", "findings", "verdict"]
+__all__ = ["findings", "verdict"]
 
-EXTENSION = "pg_stat_statements"
+NOT_PRELOADED = f"{EXTENSION} is not preloaded on this server"
 FULL = 0.95
+SPARE = 0.8
 EVICTIONS_PER_HOUR = 1.0
 LARGE_TEXTS = 256 * 1024 * 1024
+LEAST_CLOCK_NS = 10.0
+"""Less is too little to be measured from afar."""
 SLOW_CLOCK_NS, WORST_CLOCK_NS = 100.0, 1000.0
 CLOCK_PER_READ = 2
 """A read is timed by asking the clock before and after."""
@@ -22,27 +25,7 @@ USUAL_INTERVAL_MS = 10_000.0
 CHEAP_SHARE, DEAR_SHARE = 0.01, 0.05
 LATELY = timedelta(days=1)
 AT_START = timedelta(minutes=1)
-_PG_14, _PG_18 = 140000, 180000
-
-
-class State(StrEnum):
-    """How grave a finding is; the gravest last but for what is not known."""
-
-    OK = "ok"
-    NOTE = "note"
-    WARNING = "warning"
-    ERROR = "error"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One aspect of a server.  mend: a statement to run, or what to do; empty if nothing."""
-
-    aspect: str
-    state: State
-    reason: str
-    mend: str = ""
+_PG_18 = 180000
 
 
 def findings(facts: Facts) -> tuple[Finding, ...]:
@@ -63,8 +46,10 @@ def verdict(found: Sequence[Finding]) -> str:
 
 def _findings(facts: Facts) -> Iterator[Finding]:
     yield from _installed(facts)
-    yield from _tracking(facts)
-    yield _timing(facts)
+    yield from tracking(facts)
+    yield from counting(facts)
+    yield from overridden(facts)
+    yield timing(facts)
     yield _clock(facts)
     if facts.statements is not None:
         yield from _room(facts, facts.statements)
@@ -76,11 +61,6 @@ def _findings(facts: Facts) -> Iterator[Finding]:
         yield _cost(facts.statements)
 
 
-def _set(name: str, value: str, *, restart: bool = False) -> str:
-    apply = "-- then restart the server" if restart else "SELECT pg_reload_conf();"
-    return f"ALTER SYSTEM SET {name} = {value}; {apply}"
-
-
 def _installed(facts: Facts) -> Iterator[Finding]:
     libraries = facts.settings.get("shared_preload_libraries")
     if libraries is None:
@@ -89,6 +69,8 @@ def _installed(facts: Facts) -> Iterator[Finding]:
         )
         if facts.statements is not None:
             loaded = Finding("preloaded", State.OK, f"{EXTENSION} answers")
+        elif facts.refused.startswith(NOT_PRELOADED):
+            loaded = Finding("preloaded", State.ERROR, NOT_PRELOADED, facts.remedy)
     elif EXTENSION in [name.strip().strip('"') for name in libraries.split(",")]:
         loaded = Finding("preloaded", State.OK, f"{EXTENSION} is in shared_preload_libraries")
     else:
@@ -97,7 +79,7 @@ def _installed(facts: Facts) -> Iterator[Finding]:
             "preloaded",
             State.ERROR,
             f"{EXTENSION} is not in shared_preload_libraries (on RDS: the parameter group)",
-            _set("shared_preload_libraries", f"'{value}'", restart=True),
+            setting(facts, "shared_preload_libraries", f"'{value}'", restart=True),
         )
     yield loaded
     default, installed = facts.extensions.get(EXTENSION, ("", ""))
@@ -113,7 +95,10 @@ def _installed(facts: Facts) -> Iterator[Finding]:
             reason += f"; it is in {there}: connect there, one shows the statements of all"
         yield Finding("extension", State.ERROR, reason, f"CREATE EXTENSION {EXTENSION};")
     elif facts.statements is None:
-        yield Finding("extension", State.ERROR, facts.refused or f"{EXTENSION} cannot be read")
+        reason = facts.refused or f"{EXTENSION} cannot be read"
+        # What mends it is told once.
+        remedy = "" if reason.startswith(NOT_PRELOADED) else facts.remedy
+        yield Finding("extension", State.ERROR, reason, remedy)
     elif installed != default:
         yield Finding(
             "extension",
@@ -126,60 +111,13 @@ def _installed(facts: Facts) -> Iterator[Finding]:
         yield Finding("extension", State.OK, where)
 
 
-def _tracking(facts: Facts) -> Iterator[Finding]:
-    settings = facts.settings
-    track = settings.get(f"{EXTENSION}.track")
-    name = f"{EXTENSION}.track"
-    nested = facts.statements is None or facts.statements.dealloc is not None
-    if track == "none":
-        yield Finding("track", State.ERROR, "nothing is counted", _set(name, "top"))
-    elif track == "all" and not nested:
-        yield Finding(
-            "track", State.WARNING,
-            "all: nested statements cannot be told before 1.9, their reads are counted twice",
-            _set(name, "top"),
-        )  # fmt: skip
-    elif track is not None:
-        meaning = "all: nested statements too, apart" if track == "all" else f"{track}"
-        yield Finding("track", State.OK, meaning)
-    if settings.get(f"{EXTENSION}.track_utility") == "off":
-        yield Finding(
-            "track_utility", State.WARNING,
-            "off: what COPY, CREATE INDEX, VACUUM and FETCH read is in no statement",
-            _set(f"{EXTENSION}.track_utility", "on"),
-        )  # fmt: skip
-    elif track is not None:
-        yield Finding("track_utility", State.OK, "on")
-    planning = settings.get(f"{EXTENSION}.track_planning")
-    if planning is not None:
-        told = "off: what planning reads is on the line of catalogs"
-        yield Finding("track_planning", State.OK, told if planning == "off" else "on")
-    if facts.version_num >= _PG_14:
-        queryid = settings.get("compute_query_id")
-        if queryid == "off":
-            yield Finding(
-                "compute_query_id", State.ERROR, "off: no statement is counted",
-                _set("compute_query_id", "auto"),
-            )  # fmt: skip
-        elif queryid is not None:
-            yield Finding("compute_query_id", State.OK, queryid)
-
-
-def _timing(facts: Facts) -> Finding:
-    if facts.settings.get("track_io_timing") == "on":
-        return Finding("track_io_timing", State.OK, "on: reads are timed")
-    return Finding(
-        "track_io_timing", State.WARNING,
-        "off: how long reads take is not known, nor which came from the system's cache",
-        _set("track_io_timing", "on"),
-    )  # fmt: skip
-
-
 def _clock(facts: Facts) -> Finding:
     if facts.clock_ns is None:
         return Finding("clock", State.UNKNOWN, "what timing costs here could not be measured")
     each = CLOCK_PER_READ * facts.clock_ns
-    told = f"timing costs at most {format_count(each)} ns a read: {format_share(each / 1e9 * 1e5)}"
+    if each < LEAST_CLOCK_NS:
+        return Finding("clock", State.OK, f"timing costs less than {LEAST_CLOCK_NS:g} ns a read")
+    told = f"timing costs about {format_count(each)} ns a read: {format_share(each / 1e9 * 1e5)}"
     told += " of a core at 100,000 reads a second"
     if facts.clock_ns >= WORST_CLOCK_NS:
         mend = "see pg_test_timing and the kernel's clock source"
@@ -192,7 +130,7 @@ def _room(facts: Facts, there: Statements) -> Iterator[Finding]:
     if most is None or not most.isdigit():
         yield Finding("entries", State.UNKNOWN, f"{EXTENSION}.max cannot be seen")
         return
-    larger = _set(f"{EXTENSION}.max", str(int(most) * 2), restart=True)
+    larger = setting(facts, f"{EXTENSION}.max", str(int(most) * 2), restart=True)
     told = f"{format_count(there.entries)} of {format_count(int(most))}"
     full = there.entries >= FULL * int(most)
     yield Finding("entries", State.NOTE if full else State.OK, told)
@@ -202,8 +140,15 @@ def _room(facts: Facts, there: Statements) -> Iterator[Finding]:
         hours = max((facts.now - there.stats_reset).total_seconds() / 3600, 1e-9)
         rate = there.dealloc / max(hours, 1.0)
         since = f"in {format_duration(hours * 3600)} since the last reset"
-        told = f"{format_count(there.dealloc)} {since}"
-        if rate >= EVICTIONS_PER_HOUR:
+        told = f"{format_count(there.dealloc)} rounds {since}, each of a twentieth of the entries"
+        if hours >= 1:
+            told = f"{format_count(rate)} rounds an hour: {told}"
+        if there.entries < SPARE * int(most):
+            # After a round 95 % are left: there has been none under this maximum.
+            yield Finding(
+                "evictions", State.OK, f"none lately; {told}" if there.dealloc else "none"
+            )
+        elif rate >= EVICTIONS_PER_HOUR:
             reason = f"{told}: what evicted statements read is lost; read more often, or"
             yield Finding("evictions", State.WARNING, reason, larger)
         else:

@@ -6,12 +6,23 @@ from datetime import UTC, datetime
 from io import StringIO
 from typing import TextIO
 
+from pgiostat.burst import Balance
 from pgiostat.delta import Delta
 from pgiostat.ledger import coverage_of
 from pgiostat.rank import By, Ranking, RankRow
 from pgiostat.render.columns import KEYS, METRICS, Value, of_blocks, printable
 
-__all__ = ["CsvWriter", "cell", "header", "heading", "heading_of", "records", "timestamp"]
+__all__ = [
+    "BALANCE",
+    "CsvWriter",
+    "balance_of",
+    "cell",
+    "header",
+    "heading",
+    "heading_of",
+    "records",
+    "timestamp",
+]
 
 _INTERVAL = ("interval_start", "interval_end", "seconds", "server", "quality", "coverage")
 DECIMALS = 6
@@ -66,6 +77,20 @@ def heading_of(delta: Delta, ranking: Ranking) -> dict[str, Value]:
     )
 
 
+BALANCE = {
+    "burst_balance": "what is left in the volume's bucket at the end, a share, at least",
+    "burst_balance_high": "at most: it differs after a time in which nothing was read",
+    "burst_demand_per_s": "what was asked of the volume a second, in its units",
+}
+"""What an interval has besides where a volume is named, and what it means."""
+
+
+def balance_of(balance: Balance | None) -> dict[str, Value]:
+    """Return the columns of BALANCE; unknown before the first interval."""
+    told = (None,) * 3 if balance is None else (balance.low, balance.high, balance.rate)
+    return dict(zip(BALANCE, told, strict=True))
+
+
 def records(interval: Mapping[str, Value], ranking: Ranking) -> Iterator[dict[str, Value]]:
     """Yield the rows of one interval, by column name; None is unknown."""
 
@@ -93,18 +118,20 @@ def records(interval: Mapping[str, Value], ranking: Ranking) -> Iterator[dict[st
 
 
 class CsvWriter:
-    """Writes intervals to a stream; the header once, at once."""
+    """Writes intervals to a stream; the header once, at once.
 
-    def __init__(self, out: TextIO, by: By) -> None:
+    more: columns at the end, which intervals have besides.
+    """
+
+    def __init__(self, out: TextIO, by: By, more: Sequence[str] = ()) -> None:
         self._out = out
-        self._by = by
-        self._write([header(by)])
+        self._names = [*header(by), *more]
+        self._write([self._names])
 
     def write(self, interval: Mapping[str, Value], ranking: Ranking) -> None:
         """Write the rows of one interval and flush them."""
-        names = header(self._by)
         found = records(interval, ranking)
-        self._write([[cell(record[name]) for name in names] for record in found])
+        self._write([[cell(record[name]) for name in self._names] for record in found])
 
     def _write(self, rows: Sequence[Sequence[Value]]) -> None:
         # Whole rows at once: who reads along never sees half a row.

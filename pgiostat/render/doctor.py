@@ -44,7 +44,8 @@ def as_text(facts: Facts, found: Sequence[Finding]) -> RenderableType:
         parts.append(row)
         if finding.mend:
             # Never cut: it is there to be copied.
-            parts.append(Text(" " * MEND_INDENT + printable(finding.mend), "bold", overflow="fold"))
+            mend = " " * MEND_INDENT + printable(finding.mend)
+            parts.append(Text(mend, "bold", no_wrap=True, overflow="ignore"))
     parts.append(Text(verdict(found), "bold"))
     return Group(*parts)
 

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from pgiostat.device.interval import DeviceTotal
-from pgiostat.history.seen import Seen
+from pgiostat.history.seen import Sampled, Seen
 from pgiostat.rank import Ranking, RankRow
 from pgiostat.render.columns import KEYS, Metric, Value, of_blocks, printable
 from pgiostat.render.columns import shown as metrics_shown
@@ -35,6 +35,11 @@ __all__ = [
     "title",
 ]
 
+LONGEST_LAG_SECONDS = 60.0
+MOST_COVERAGE = 1.05
+LEAST_BLOCKS = 1000
+TELLS_NESTED = 140000
+"""pg_stat_statements 1.9."""
 SAME_LENGTH = 0.95
 _QUALITIES = {
     "restart": "the server was restarted",
@@ -57,6 +62,7 @@ def remarks(seen: Seen) -> Iterator[str]:
     if sampled.reads.evictions:
         times = format_count(sampled.reads.evictions)
         yield f"entries were evicted {times} times, several at each"
+    yield from _contradictions(sampled)
     if sampled.unknown:
         yield f"{format_count(sampled.unknown)} rows could not be assigned to an interval"
     for server, counted in seen.counted.items():
@@ -74,6 +80,21 @@ def remarks(seen: Seen) -> Iterator[str]:
         yield "of part of this time whole hours are all that is kept: it was widened to them"
     for path in seen.left_out:
         yield f'left out, because it could not be read: "{path}"'
+
+
+def _contradictions(sampled: Sampled) -> Iterator[str]:
+    """Yield why statements count more than the server did, where lag cannot be it."""
+    blocks, server = sampled.statement_blocks, sampled.server_blocks
+    if sampled.seconds < LONGEST_LAG_SECONDS or blocks <= server * MOST_COVERAGE + LEAST_BLOCKS:
+        return
+    if not server:
+        yield "the server's own counters stood still: is track_counts off?"
+        return
+    told = f"statements count {format_share(blocks / server - 1)} more than the server does"
+    if 0 < sampled.version_num < TELLS_NESTED:
+        told += ": before PostgreSQL 14 nested ones are counted twice if"
+        told += " pg_stat_statements.track is all"
+    yield told
 
 
 def labels(seen: Seen) -> str:

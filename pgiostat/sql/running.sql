@@ -1,5 +1,5 @@
 -- Statements in flight, the longest first.  Their reads are in no counter before they end, but for
--- what their backend read in transactions that have ended since: a procedure's, or VACUUM's.
+-- what their backend has handed over of its reads: VACUUM and ANALYZE do after each table.
 SELECT /* pgiostat */
     a.pid,
     a.usesysid::int8,

@@ -21,7 +21,7 @@ from pgiostat.names import Describe
 from pgiostat.notices import Notice, notices
 from pgiostat.rank import By, Ranking, Sort, rank
 from pgiostat.render import text
-from pgiostat.render.csvform import CsvWriter, heading_of
+from pgiostat.render.csvform import BALANCE, CsvWriter, balance_of, heading_of
 from pgiostat.render.gauge import gauge_line
 from pgiostat.render.jsonform import JsonWriter
 
@@ -147,7 +147,8 @@ class _Records:
         if self.json is not None:
             self.json.write(tick.delta, ranking, said, tick.running, self.watch.balance)
         if self.csv is not None:
-            self.csv.write(heading_of(tick.delta, ranking), ranking)
+            more = {} if self.watch.gauge is None else balance_of(self.watch.balance)
+            self.csv.write(heading_of(tick.delta, ranking) | more, ranking)
             # JSON carries them; beside CSV each kind is said once.
             for line in text.said([n for n in said if n.slug not in self.said_before]):
                 self.aside.print(line)
@@ -202,8 +203,9 @@ def _shown(watch: Watch, out: TextIO, err: TextIO) -> Iterator[_Shown]:
     """Yield what shows ticks in the form asked for."""
     options = watch.options
     if options.form is not Form.TEXT:
+        more = () if options.gauge is None else tuple(BALANCE)
         yield _Records(
-            csv=CsvWriter(out, options.by) if options.form is Form.CSV else None,
+            csv=CsvWriter(out, options.by, more) if options.form is Form.CSV else None,
             json=JsonWriter(out) if options.form is Form.JSON else None,
             watch=watch,
             aside=Console(file=err, soft_wrap=True, highlight=False, markup=False),
