@@ -180,8 +180,8 @@ def test_json_is_one_object_a_line_with_null_for_unknown() -> None:
         (104_000, 100_000, 130023, []),  # a little: what its sessions have not handed over
         (150_000, 100_000, 180004, ["statements count 50.0 % more than the server does"]),
         (200_000, 100_000, 130023, [
-            ("statements count 100 % more than the server does: before PostgreSQL 14 nested ones are"
-            " counted twice if pg_stat_statements.track is all"),
+            ("statements count 100 % more than the server does: before PostgreSQL 14 nested ones"
+             " are counted twice if pg_stat_statements.track is all"),
         ]),
         (50_000, 0, 180004, ["the server's own counters stood still: is track_counts off?"]),
     ],

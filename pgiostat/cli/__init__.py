@@ -93,6 +93,15 @@ def watch(
     writes: options.Writes = 0.0,
     output: Annotated[str, options.format_option("text", "csv", "json")] = "text",
     rules: options.RulesFile = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            "--record",
+            help="Write the sitting into a history, too; on a terminal.",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
     label: Annotated[
         str,
         typer.Option(help="The server's name in the output.", metavar="NAME", show_default=False),
@@ -131,7 +140,12 @@ def watch(
         gauge=options.gauge(volume, instance, start) if volume else None,
         writes=writes,
     )
-    _watch(dsn, asked, rules)
+    if form is Form.TEXT and asked.count is None and sys.stdin.isatty() and sys.stdout.isatty():
+        from pgiostat.cli.screen import on_screen
+
+        on_screen(dsn, asked, rules, record)
+    else:
+        _watch(dsn, asked, rules)
 
 
 def _watch(dsn: str, asked: "Options", rules: Path | None) -> None:

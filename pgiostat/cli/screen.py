@@ -1,0 +1,70 @@
+"""watch on a terminal: the application, until it is left."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from pgiostat.cli import options
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from pgiostat.rank import RankRow
+    from pgiostat.watch.app import WatchApp
+    from pgiostat.watch.batch import Options
+    from pgiostat.watch.detail import Judge
+
+__all__ = ["on_screen"]
+
+
+def on_screen(dsn: str, asked: "Options", rules: Path | None, record: Path | None) -> None:
+    """Watch a server on this terminal; raises PgiostatError for what ends it."""
+    from pgiostat.watch.app import WatchApp
+    from pgiostat.watch.feeds import Live
+    from pgiostat.watch.state import State, View
+
+    feed = Live(
+        dsn,
+        options.describe(rules),
+        asked.interval,
+        label=asked.label,
+        gauge=asked.gauge,
+        writes=asked.writes,
+        record=record,
+    )
+    state = State(view=View(asked.by.value), sort=_SORTS[asked.sort.value])
+    _run(WatchApp(feed, state, judge=_judge(rules)))
+
+
+_SORTS = {
+    "reads": "", "time": "read_time_ms", "temp": "temp_blks_read", "calls": "calls",
+    "per-call": "blocks_read_per_call",
+}  # fmt: skip
+"""The column of each order."""
+
+
+def _run(app: "WatchApp") -> None:
+    app.run()
+    if app.error is not None:
+        raise app.error
+    if app.return_code:
+        raise typer.Exit(app.return_code)
+
+
+def _judge(rules: Path | None) -> "Judge":
+    """Return what says why a statement is of its category; nothing is loaded before it is asked."""
+
+    def judge(row: "RankRow") -> "RenderableType":
+        from pgiostat.render import rules as render
+        from pgiostat.rules import Classifier, Subject
+
+        known = options.rules_of(rules)
+        found = Classifier(known).classify(row.text, user=row.user, database=row.database)
+        normalized = found.normalized
+        subject = Subject(
+            found.features, normalized.fingerprint, normalized.text, row.user, row.database
+        )
+        return render.judged(found, subject, known.verdicts(subject))
+
+    return judge

@@ -1,0 +1,426 @@
+"""The terminal application: keys change what is shown, and never what is read."""
+
+import asyncio
+import csv
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+from threading import Event, current_thread, main_thread
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events, on
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+from textual.widgets import Footer, Input
+
+from pgiostat.errors import PgiostatError
+from pgiostat.rank import Counted
+from pgiostat.render.csvform import cell
+from pgiostat.units import format_duration
+from pgiostat.watch.detail import Detail, Judge
+from pgiostat.watch.help import Help
+from pgiostat.watch.moment import IoRow, Moment
+from pgiostat.watch.picture import Picture, picture
+from pgiostat.watch.rows import Shown, Table, table_of
+from pgiostat.watch.sitting import Sitting
+from pgiostat.watch.state import Action, Drill, State, View, after, into, seen
+
+if TYPE_CHECKING:
+    from pgiostat.render.grid import Line
+
+__all__ = ["Feed", "WatchApp"]
+
+VIEWS = (View.CATEGORY, View.STATEMENT, View.RELATION, View.DATABASE, View.USER, View.IO)
+INTERVALS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+PAGE = 10
+
+
+_Seen: TypeAlias = tuple[Counted | None, Sequence[IoRow] | None]
+
+
+class Feed(Protocol):
+    """Where moments come from; it runs in a thread of its own, whatever is shown."""
+
+    sitting: Sitting
+    interval: float
+
+    def moments(self, stop: Event) -> Iterator[Moment]:
+        """Yield what is shown, until told to stop."""
+
+
+class Canvas(Widget, can_focus=True):
+    """The lines of a picture; only those that changed are drawn again."""
+
+    DEFAULT_CSS = "Canvas { height: 1fr; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.picture = Picture((), (), 0, ())
+        self._styles: dict[str, Style] = {}
+
+    def show(self, picture: Picture) -> None:
+        """Draw another picture."""
+        before, self.picture = self.picture.lines, picture
+        lines = picture.lines
+        width = self.size.width
+        regions = [
+            Region(0, y, width, 1)
+            for y in range(max(len(before), len(lines)))
+            if (before[y] if y < len(before) else None) != (lines[y] if y < len(lines) else None)
+        ]
+        if regions:
+            self.refresh(*regions)
+
+    def render_line(self, y: int) -> Strip:
+        """Return a line as textual draws it."""
+        lines = self.picture.lines
+        line: Line = lines[y] if y < len(lines) else []
+        strip = Strip([Segment(text, self._style(style)) for text, style in line if text])
+        return strip.adjust_cell_length(self.size.width, self.rich_style).apply_style(
+            self.rich_style
+        )
+
+    class Clicked(Message):
+        """A line was clicked."""
+
+        def __init__(self, x: int, y: int, times: int) -> None:
+            super().__init__()
+            self.x, self.y, self.times = x, y, times
+
+    def on_click(self, event: events.Click) -> None:
+        """Say where."""
+        self.post_message(self.Clicked(event.x, event.y, event.chain))
+
+    def _style(self, name: str) -> Style:
+        if name not in self._styles:
+            self._styles[name] = Style.parse(name)
+        return self._styles[name]
+
+
+class WatchApp(App[None]):
+    """watch on a terminal.
+
+    feed: where moments come from.  state: what to begin with.  judge: says why a statement is of
+    its category.  out: where exports are put.
+    """
+
+    TITLE = "pgiostat"
+    CSS = """
+    #filter { dock: bottom; display: none; height: 1; border: none; padding: 0 1; }
+    #filter.open { display: block; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "quit", "quit"),
+        Binding("ctrl+c", "quit", show=False, priority=True),
+        Binding("question_mark,h,f1", "help", "help", key_display="?"),
+        Binding("space,p", "do('pause')", "pause", key_display="␣"),
+        *(
+            Binding(str(number), f"view('{view.name}')", view.value, show=False)
+            for number, view in enumerate(VIEWS, 1)
+        ),
+        Binding("enter", "enter", "into"),
+        Binding("escape", "leave", "back"),
+        Binding("slash", "filter", "filter", key_display="/"),
+        Binding("less_than_sign", "do('sort_left')", show=False),
+        Binding("greater_than_sign", "do('sort_right')", "sort", key_display="<>"),
+        Binding("r", "do('reverse')", "reverse", show=False),
+        Binding("left_square_bracket", "do('columns_left')", show=False),
+        Binding("right_square_bracket", "do('columns_right')", "columns", key_display="[]"),
+        Binding("a", "do('whole')", "all"),
+        Binding("z", "baseline", "baseline", show=False),
+        Binding("plus,equals_sign", "interval(1)", show=False),
+        Binding("minus", "interval(-1)", show=False),
+        Binding("y", "copy", show=False),
+        Binding("e", "export", "export"),
+        Binding("up,k", "move(-1)", show=False),
+        Binding("down,j", "move(1)", show=False),
+        Binding("pageup", f"move(-{PAGE})", show=False),
+        Binding("pagedown", f"move({PAGE})", show=False),
+        Binding("home", "move(-1000000)", show=False),
+        Binding("end", "move(1000000)", show=False),
+    ]
+
+    class Arrived(Message):
+        """A moment has come."""
+
+        def __init__(self, moment: Moment) -> None:
+            super().__init__()
+            self.moment = moment
+
+    class Ended(Message):
+        """There are no more moments, perhaps because of an error."""
+
+        def __init__(self, error: PgiostatError | None) -> None:
+            super().__init__()
+            self.error = error
+
+    def __init__(
+        self,
+        feed: Feed,
+        state: State | None = None,
+        *,
+        judge: Judge | None = None,
+        out: Path | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        super().__init__()
+        self.feed = feed
+        self.state = state or State()
+        self.error: PgiostatError | None = None
+        self._judge = judge
+        self._out = out or Path.cwd()
+        self._clock = clock
+        self._stop = Event()
+        self._canvas = Canvas()
+        self._table = Table(View.CATEGORY, (), (), ())
+        self._frozen: tuple[_Seen, _Seen] | None = None
+
+    @property
+    def sitting(self) -> Sitting:
+        """What was seen so far."""
+        return self.feed.sitting
+
+    @property
+    def table(self) -> Table:
+        """What is shown now."""
+        return self._table
+
+    @property
+    def picture(self) -> Picture:
+        """What is on the screen."""
+        return self._canvas.picture
+
+    def compose(self) -> ComposeResult:
+        """Make the screen."""
+        yield self._canvas
+        yield Input(placeholder="filter: text, category, user, database", id="filter", compact=True)
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        """Begin to read."""
+        self._canvas.focus()
+        # Whoever ends us gets his terminal back.
+        if current_thread() is main_thread():
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                asyncio.get_running_loop().add_signal_handler(number, self._signalled, number)
+        self.run_worker(self._read, thread=True, exclusive=True, name="feed")
+
+    def on_unmount(self) -> None:
+        """Stop reading."""
+        self._stop.set()
+
+    def _signalled(self, number: signal.Signals) -> None:
+        self.exit(return_code=128 + number)
+
+    def _read(self) -> None:
+        error = None
+        try:
+            for moment in self.feed.moments(self._stop):
+                self.post_message(self.Arrived(moment))
+        except PgiostatError as raised:
+            error = raised
+        self.post_message(self.Ended(error))
+
+    @on(Arrived)
+    def _arrived(self, message: Arrived) -> None:
+        self.sitting.absorb(message.moment)
+        if not self.state.is_paused:
+            self._frozen = None
+            self.draw()
+
+    @on(Ended)
+    def _ended(self, message: Ended) -> None:
+        self.error = message.error
+        if message.error is not None:
+            self.exit(return_code=message.error.status)
+
+    # drawing
+
+    def draw(self) -> None:
+        """Draw what the state shows."""
+        width, height = self._canvas.size
+        if not width or not height:
+            return
+        state = self.state
+        counted, io = self._counted()
+        self._table = table_of(state, counted, io, self.sitting.names)
+        last = max(len(self._table.rows) - 1, 0)
+        if state.row > last:
+            self.state = state = replace(state, row=last)
+        self._canvas.show(picture(state, self.sitting, self._table, width, height))
+
+    def _counted(self) -> _Seen:
+        """Return what the state shows: while it is paused, what it showed when that began."""
+        if self._frozen is None or not self.state.is_paused:
+            sitting = self.sitting
+            last, whole = (
+                (sitting.counted(whole=each), sitting.io(whole=each)) for each in (False, True)
+            )
+            self._frozen = last, whole
+        return self._frozen[self.state.whole]
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Draw for another size."""
+        self.call_after_refresh(self.draw)
+
+    # keys
+
+    def action_do(self, action: str) -> None:
+        """Change what is shown."""
+        names = [measure.name for measure in self._table.measures]
+        self.state = after(self.state, Action(action), names)
+        self.draw()
+
+    def action_view(self, name: str) -> None:
+        """Show another view."""
+        self.state = seen(self.state, View[name])
+        self.draw()
+
+    def action_move(self, rows: int) -> None:
+        """Choose another row."""
+        last = max(len(self._table.rows) - 1, 0)
+        self.state = replace(self.state, row=min(max(self.state.row + rows, 0), last))
+        self.draw()
+
+    def action_leave(self) -> None:
+        """Undo the filter, or go back where the row was gone into."""
+        self.action_do(Action.BACK.value)
+
+    def action_enter(self) -> None:
+        """Go into the row that is chosen."""
+        row = self._chosen()
+        if row is None or row.of is None or self.state.view in {View.RELATION, View.IO}:
+            return
+        if self.state.view is View.STATEMENT:
+            self.push_screen(Detail(self.sitting, row.of, self._judge))
+            return
+        drill = Drill(self.state.view, row.of.key, row.name, self.state.row)
+        self.state = into(self.state, drill)
+        self.draw()
+        if self.state.view is View.STATEMENT and len(self._table.rows) == 1:
+            self.action_enter()
+
+    def action_filter(self) -> None:
+        """Ask what to show alone."""
+        field = self.query_one("#filter", Input)
+        field.value = self.state.filter
+        field.add_class("open")
+        field.focus()
+
+    @on(Input.Changed, "#filter")
+    def _filtered(self, event: Input.Changed) -> None:
+        self.state = replace(self.state, filter=event.value, row=0)
+        self.draw()
+
+    @on(Input.Submitted, "#filter")
+    def _filter_done(self) -> None:
+        self.query_one("#filter", Input).remove_class("open")
+        self._canvas.focus()
+
+    def on_key(self, event: events.Key) -> None:
+        """Let Esc end the filter."""
+        field = self.query_one("#filter", Input)
+        if event.key == "escape" and field.has_focus:
+            event.stop()
+            event.prevent_default()
+            field.value = ""
+            self._filter_done()
+
+    def action_baseline(self) -> None:
+        """Count from here; nothing on the server is reset."""
+        self.sitting.begin()
+        self.notify("counting from here; nothing on the server was reset")
+        self.draw()
+
+    def action_interval(self, step: int) -> None:
+        """Read more or less often."""
+        there = sorted({*INTERVALS, self.feed.interval})
+        at = there.index(self.feed.interval) + step
+        self.feed.interval = there[min(max(at, 0), len(there) - 1)]
+        self.notify(f"every {format_duration(self.feed.interval)}")
+
+    def action_help(self) -> None:
+        """Say what keys and columns are."""
+        self.push_screen(Help(self._table))
+
+    # out
+
+    def action_copy(self) -> None:
+        """Copy the row that is chosen: the text of a statement, or its name."""
+        row = self._chosen()
+        if row is None:
+            return
+        self.copy_to_clipboard(row.of.text if row.of is not None and row.of.text else row.name)
+        self.notify("copied")
+
+    def action_export(self) -> None:
+        """Write what is shown as CSV."""
+        name = f"pgiostat-{self.state.view.name.lower()}-{self._clock():%Y%m%dT%H%M%SZ}.csv"
+        path = self._out / name
+        try:
+            with path.open("x", encoding="utf-8", newline="") as file:
+                file.write(self.as_csv())
+        except OSError as error:
+            self.notify(f"could not write {path}: {error.strerror}", severity="error")
+            return
+        self.notify(f"written: {path}")
+
+    def as_csv(self) -> str:
+        """Return what is shown: rows as they are filtered and sorted, then what is below them."""
+        state, table = self.state, self._table
+        text = StringIO()
+        writer = csv.writer(text)
+        names = [measure.name for measure in table.measures]
+        writer.writerow(["view", "filter", "sort", "part", "name", "category", "share", *names])
+        sort = state.sort or "blocks_read"
+        told = [
+            state.view.value,
+            state.filter,
+            f"{sort} {'ascending' if state.is_reversed else 'descending'}",
+        ]
+        for row in (*table.rows, *table.below):
+            part = "part" if row.is_part else "row"
+            values = [row.values.get(name) for name in names]
+            record = [*told, part, row.name, row.category, row.share, *values]
+            writer.writerow([cell(value) for value in record])
+        return text.getvalue()
+
+    # mouse
+
+    @on(Canvas.Clicked)
+    def _clicked(self, event: Canvas.Clicked) -> None:
+        """Choose the row that is clicked, go into it at the second click; sort by a heading."""
+        shown = self.picture
+        if event.y == shown.headings:
+            found = next((n for n, a, b in shown.measures if a <= event.x < b), "")
+            self.state = replace(self.state, sort=found)
+            self.draw()
+            return
+        row = shown.rows[event.y] if event.y < len(shown.rows) else None
+        if row is None:
+            return
+        self.state = replace(self.state, row=row)
+        self.draw()
+        if event.times > 1:
+            self.action_enter()
+
+    def on_mouse_scroll_down(self, _event: events.MouseScrollDown) -> None:
+        """Choose the next row."""
+        self.action_move(1)
+
+    def on_mouse_scroll_up(self, _event: events.MouseScrollUp) -> None:
+        """Choose the row before."""
+        self.action_move(-1)
+
+    def _chosen(self) -> Shown | None:
+        rows = self._table.rows
+        return rows[self.state.row] if self.state.row < len(rows) else None

@@ -1,0 +1,114 @@
+"""Where moments come from: a server that is read, perhaps recorded; or a history, replayed."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+
+from pgiostat.burst import Gauge
+from pgiostat.collect import Sampler
+from pgiostat.collector import monotonic
+from pgiostat.delta import Delta
+from pgiostat.errors import PgiostatError
+from pgiostat.history.writer import Writer
+from pgiostat.names import Describe, Names
+from pgiostat.notices import Notice
+from pgiostat.sealing import Sealing
+from pgiostat.watch.moment import Moment, moment_of
+from pgiostat.watch.sitting import Sitting
+
+__all__ = ["Live"]
+
+RECORDED = "watch"
+"""What a server is called in a history if nothing else is said."""
+COVERAGE_AFTER_SECONDS = 10.0
+"""The server's own counters lag so much behind its statements."""
+
+
+class Live:
+    """A server that is read at an interval, in a thread of its own.
+
+    record: a history that the intervals are written to.  writes: operations a second that are
+    known to be written.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        describe: Describe,
+        interval: float,
+        *,
+        label: str = "",
+        gauge: Gauge | None = None,
+        writes: float = 0.0,
+        record: Path | None = None,
+    ) -> None:
+        self.sitting = Sitting(Names(), gauge)
+        self._interval = interval
+        self._dsn, self._describe, self._label = dsn, describe, label
+        self._writes, self._record = writes, record
+        self._sampler: Sampler | None = None
+        self._writer: Writer | None = None
+        self._sealing: Sealing | None = None
+        self._refused: PgiostatError | None = None
+
+    @property
+    def interval(self) -> float:
+        """Seconds between readings; a change holds from the next one on."""
+        return self._interval
+
+    @interval.setter
+    def interval(self, seconds: float) -> None:
+        self._interval = seconds
+        if self._sampler is not None:
+            self._sampler.interval = seconds
+
+    def moments(self, stop: Event) -> Iterator[Moment]:
+        """Yield what happens; raises PgiostatError as Sampler.ticks and Writer.open do."""
+        if self._record is not None:
+            label = self._label or RECORDED
+            self._writer = Writer.open(self._record, label)
+            self._sealing = Sealing(self._record, label, monotonic)
+        self._sampler = Sampler(
+            self._dsn,
+            self._interval,
+            self._describe,
+            stop.wait,
+            label=self._label,
+            names=self.sitting.names,
+            accept=self._accept if self._writer is not None else None,
+            running=True,
+        )
+        try:
+            for tick in self._sampler.ticks():
+                sitting = self.sitting
+                known = sitting.coverage if sitting.seconds >= COVERAGE_AFTER_SECONDS else None
+                moment = moment_of(tick, self._sampler.names, self._writes, known)
+                yield moment if self._refused is None else _refused(moment, self._refused)
+                if self._sealing is not None:
+                    self._sealing.turn()
+        finally:
+            if self._writer is not None:
+                self._writer.close()
+            if self._sealing is not None:
+                self._sealing.finish()
+
+    def _accept(self, delta: Delta) -> bool:
+        """Write an interval down; one that could not be is part of the next."""
+        if delta.seconds is None or delta.since is None or self._writer is None:
+            return True
+        try:
+            self._writer.append(delta, self.sitting.names)
+        except PgiostatError as error:
+            self._refused = error
+            return False
+        self._refused = None
+        if self._sealing is not None:
+            self._sealing.add(delta.since, len(delta.statements))
+        return True
+
+
+def _refused(moment: Moment, error: PgiostatError) -> Moment:
+    """Return a moment that says what is not recorded."""
+    said = Notice(error.slug, f"Not recorded: {error.message}.", error.detail or "")
+    return replace(moment, notices=(said, *moment.notices))

@@ -1,0 +1,128 @@
+"""What is shown of one interval, wherever it is from: a server, or a history that is replayed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from pgiostat.burning import Provenance, load_of
+from pgiostat.burst import Load
+from pgiostat.collect import Tick
+from pgiostat.delta import Delta, Quality
+from pgiostat.errors import PgiostatError
+from pgiostat.inflight import Running
+from pgiostat.names import Names
+from pgiostat.notices import Notice, notices
+from pgiostat.rank import Counted, rank
+from pgiostat.units import blocks_to_bytes
+
+__all__ = ["IoRow", "Moment", "Who", "moment_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """A server and who asks it."""
+
+    label: str
+    dbname: str = ""
+    user: str = ""
+    version: str = ""
+    in_recovery: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IoRow:
+    """A row of pg_stat_io: what processes of a kind did to objects of a kind."""
+
+    backend_type: str
+    object: str
+    context: str
+    reads: int
+    read_bytes: int
+    read_us: int | None
+    hits: int | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moment:
+    """An interval, or why there is none.
+
+    counted: None for a first reading or after an error.  coverage: blocks of statements and of the
+    server, both in full.  io: None where there is no pg_stat_io.  load: what it asked of a volume.
+    """
+
+    who: Who | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    qualities: tuple[Quality, ...] = ()
+    counted: Counted | None = None
+    statement_blocks: int = 0
+    server_blocks: int | None = None
+    io: tuple[IoRow, ...] | None = None
+    notices: tuple[Notice, ...] = ()
+    running: tuple[Running, ...] = ()
+    load: Load | None = None
+    provenance: Provenance = Provenance.BLOCKS
+    error: PgiostatError | None = None
+    retry_seconds: float | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it was."""
+        return None if self.counted is None else self.counted.seconds
+
+
+def moment_of(
+    tick: Tick, names: Names, writes: float = 0.0, coverage: float | None = None
+) -> Moment:
+    """Return what is shown of a turn of the loop.
+
+    writes: operations a second that are known to be written.  coverage: of all intervals so far.
+    """
+    delta = tick.delta
+    if delta is None:
+        return Moment(error=tick.error, retry_seconds=tick.retry_seconds)
+    server = delta.newer.server
+    who = Who(
+        server.label, server.dbname, server.user, server.version, delta.newer.markers.in_recovery
+    )
+    if delta.seconds is None:
+        return Moment(who, until=delta.until)
+    counted = Counted.of(delta)
+    ranking = rank([delta], names)
+    load, provenance = load_of(delta, writes)
+    return Moment(
+        who,
+        delta.since,
+        delta.until,
+        delta.qualities,
+        counted,
+        statement_blocks=delta.statement_blocks,
+        server_blocks=counted.reads.blocks,
+        io=_io(delta),
+        notices=tuple(notices(delta, ranking, coverage=coverage, texts_error=tick.texts_error)),
+        running=tick.running,
+        load=load,
+        provenance=provenance,
+    )
+
+
+def _io(delta: Delta) -> tuple[IoRow, ...] | None:
+    """Return the rows of pg_stat_io that did anything."""
+    if delta.io is None:
+        return None
+    rows = delta.io.rows
+    size = delta.settings.block_size
+    read_bytes = rows.get("read_bytes")
+    if read_bytes is None:
+        op_bytes = rows.get("op_bytes")
+        read_bytes = rows["reads"] * (blocks_to_bytes(1, size) if op_bytes is None else op_bytes)
+    columns = [
+        *(np.char.decode(rows[name]).tolist() for name in ("backend_type", "object", "context")),
+        rows["reads"].tolist(),
+        read_bytes.tolist(),
+        rows["read_time"].tolist(),
+        rows["hits"].tolist(),
+    ]
+    found = (IoRow(*row) for row in zip(*columns, strict=True))
+    return tuple(row for row in found if row.reads or row.hits)

@@ -1,0 +1,174 @@
+"""Rows and numbers of a view: rankings and pg_stat_io alike, for whoever draws them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pgiostat.names import Names
+from pgiostat.rank import By, Counted, Ranking, RankRow, rank_counted
+from pgiostat.render.columns import METRICS, of_blocks
+from pgiostat.render.ledger import NAMES, NESTED
+from pgiostat.units import format_bytes, format_count, format_ms, per_second, us_to_milliseconds
+from pgiostat.watch.moment import IoRow
+from pgiostat.watch.state import State, View
+
+__all__ = ["Measure", "Shown", "Table", "table_of"]
+
+Value = float | int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A column of numbers: its name, its heading, what it means, and how a value is shown."""
+
+    name: str
+    heading: str
+    meaning: str
+    shown: Callable[[float | None], str] = format_count
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A row: what it is, its share of all reads, and its numbers by name.
+
+    of: the row of a ranking, if it is one.  is_part: it is below, and no row of the ranking.
+    """
+
+    name: str
+    share: float | None
+    values: dict[str, Value]
+    category: str = ""
+    place: str = ""
+    is_uncertain: bool = False
+    of: RankRow | None = None
+    is_part: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a view shows: rows in order, and what is below them, which adds up with them.
+
+    hidden: how many rows a filter or a path leaves out.  ranking: None for pg_stat_io.
+    """
+
+    view: View
+    measures: tuple[Measure, ...]
+    rows: tuple[Shown, ...]
+    below: tuple[Shown, ...]
+    hidden: int = 0
+    ranking: Ranking | None = None
+
+
+_IO: tuple[tuple[Measure, Callable[[IoRow, float], Value]], ...] = (
+    (Measure("blocks_read_per_s", "read/s", "bytes read a second", format_bytes),
+     lambda r, s: per_second(r.read_bytes, s)),
+    (Measure("reads_per_s", "reads/s", "read operations a second; blocks before 18"),
+     lambda r, s: per_second(r.reads, s)),
+    (Measure("read_time", "rd_await", "time of a read", format_ms),
+     lambda r, _: us_to_milliseconds(r.read_us) / r.reads if r.reads and r.read_us else None),
+    (Measure("hits_per_s", "hits/s", "found in buffers, a second"),
+     lambda r, s: None if r.hits is None else per_second(r.hits, s)),
+)  # fmt: skip
+
+
+def table_of(
+    state: State, counted: Counted | None, io: Sequence[IoRow] | None, names: Names
+) -> Table:
+    """Return what is to be shown of what was counted."""
+    if state.view is View.IO:
+        return _io_table(state, io or (), 0.0 if counted is None else counted.seconds)
+    by = state.view.by or By.CATEGORY
+    ranking = rank_counted([] if counted is None else [(counted, names)], by=by)
+    measures = tuple(
+        Measure(m.name, m.heading or m.name, m.meaning, m.shown)
+        for m in sorted(METRICS, key=lambda metric: not metric.heading)
+        if m.told(ranking.explained) and not (m.called and by is By.RELATION)
+    )
+    rows = [_shown(row) for row in ranking.rows]
+    kept = [row for row in rows if _belongs(row, state) and _matches(row, state.filter)]
+    return Table(
+        state.view,
+        measures,
+        _ordered(kept, state),
+        tuple(_below(ranking)),
+        len(rows) - len(kept),
+        ranking,
+    )
+
+
+def _shown(row: RankRow) -> Shown:
+    return Shown(
+        row.name,
+        row.share,
+        {metric.name: metric.value(row.cost) for metric in METRICS},
+        row.category,
+        f"{row.user}@{row.database}" if row.user or row.database else "",
+        row.uncertain,
+        row,
+    )
+
+
+def _below(ranking: Ranking) -> list[Shown]:
+    """Return the parts that no row explains, and the whole."""
+    found = [] if ranking.own is None else [replace(_shown(ranking.own), is_part=True)]
+    parts = [(NAMES[line.account], line.blocks) for line in ranking.lines]
+    whole = "database" if ranking.by is By.RELATION else "server"
+    parts.append((whole, ranking.server_blocks))  # type: ignore[arg-type] # unknown is None
+    if ranking.nested:
+        parts.append((NESTED, ranking.nested_blocks))
+    for name, blocks in parts:
+        values: dict[str, Any] = of_blocks(ranking, blocks)
+        found.append(Shown(name, ranking.share(blocks), values, is_part=True))
+    return found
+
+
+def _belongs(row: Shown, state: State) -> bool:
+    """Return whether a row is of what was gone into."""
+    if row.of is None:
+        return True
+    for drill in state.path:
+        if drill.view is View.CATEGORY and row.of.category != drill.key[0]:
+            return False
+        if drill.view is View.FINGERPRINT and _fingerprint(row.of) != drill.key[0]:
+            return False
+        if drill.view is View.DATABASE and row.of.database != drill.name:
+            return False
+        if drill.view is View.USER and row.of.user != drill.name:
+            return False
+    return True
+
+
+def _fingerprint(row: RankRow) -> str:
+    return row.fingerprint or (f"queryid {row.queryid}" if row.queryid is not None else row.key[0])
+
+
+def _matches(row: Shown, wanted: str) -> bool:
+    if not wanted:
+        return True
+    text = f"{row.name} {row.category} {row.place} {row.of.text if row.of else ''}"
+    return wanted.casefold() in text.casefold()
+
+
+def _ordered(rows: list[Shown], state: State) -> tuple[Shown, ...]:
+    """Return rows by the column chosen, the greatest first; unknown ones are last either way."""
+    if not state.sort:
+        return tuple(reversed(rows)) if state.is_reversed else tuple(rows)
+    known = [row for row in rows if row.values.get(state.sort) is not None]
+    unknown = [row for row in rows if row.values.get(state.sort) is None]
+    known.sort(key=lambda row: row.values[state.sort] or 0, reverse=not state.is_reversed)
+    return (*known, *unknown)
+
+
+def _io_table(state: State, io: Sequence[IoRow], seconds: float) -> Table:
+    whole = sum(row.read_bytes for row in io)
+    rows = [
+        Shown(
+            f"{row.backend_type}, {row.object}, {row.context}",
+            row.read_bytes / whole if whole else None,
+            {measure.name: value(row, seconds) for measure, value in _IO},
+        )
+        for row in sorted(io, key=lambda row: -row.read_bytes)
+    ]
+    kept = [row for row in rows if _matches(row, state.filter)]
+    measures = tuple(measure for measure, _ in _IO)
+    return Table(state.view, measures, _ordered(kept, state), (), len(rows) - len(kept))

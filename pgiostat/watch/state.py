@@ -1,0 +1,115 @@
+"""What a person has chosen to see: changed by one pure function, and by nothing else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from pgiostat.rank import By
+
+__all__ = ["Action", "Drill", "State", "View", "after", "into", "seen"]
+
+
+class View(StrEnum):
+    """What the table has a row for."""
+
+    CATEGORY = "category"
+    FINGERPRINT = "fingerprint"
+    STATEMENT = "statement"
+    RELATION = "relation"
+    DATABASE = "database"
+    USER = "user"
+    IO = "server io"
+
+    @property
+    def by(self) -> By | None:
+        """What is ranked; None for pg_stat_io."""
+        return None if self is View.IO else By(self.value)
+
+
+class Action(StrEnum):
+    """What a key asks for."""
+
+    PAUSE = "pause"
+    WHOLE = "whole"
+    REVERSE = "reverse"
+    SORT_LEFT = "sort_left"
+    SORT_RIGHT = "sort_right"
+    COLUMNS_LEFT = "columns_left"
+    COLUMNS_RIGHT = "columns_right"
+    BACK = "back"
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """A row that was gone into: only what belongs to it is shown.
+
+    view: where it was, and to which one comes back.
+    """
+
+    view: View
+    key: tuple[str, ...]
+    name: str
+    row: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is shown.
+
+    sort: name of the column, "" for what costs most.  first: of the columns of numbers.  whole:
+    since the baseline, not the last interval.
+    """
+
+    view: View = View.CATEGORY
+    sort: str = ""
+    is_reversed: bool = False
+    filter: str = ""
+    is_paused: bool = False
+    whole: bool = False
+    first: int = 0
+    row: int = 0
+    path: tuple[Drill, ...] = ()
+
+
+def after(state: State, action: Action, columns: Sequence[str]) -> State:
+    """Return the state after a key.  columns: names of the numbers that the view has, in order."""
+    last = max(len(columns) - 1, 0)
+    changed: State = {
+        Action.PAUSE: lambda: replace(state, is_paused=not state.is_paused),
+        Action.WHOLE: lambda: replace(state, whole=not state.whole),
+        Action.REVERSE: lambda: replace(state, is_reversed=not state.is_reversed),
+        Action.SORT_LEFT: lambda: replace(state, sort=_next(state.sort, columns, -1)),
+        Action.SORT_RIGHT: lambda: replace(state, sort=_next(state.sort, columns, 1)),
+        Action.COLUMNS_LEFT: lambda: replace(state, first=max(state.first - 1, 0)),
+        Action.COLUMNS_RIGHT: lambda: replace(state, first=min(state.first + 1, last)),
+        Action.BACK: lambda: _back(state),
+    }[action]()
+    return changed
+
+
+def _next(sort: str, columns: Sequence[str], step: int) -> str:
+    """Return the column beside the one that is sorted by; what costs most is left of them all."""
+    there = ["", *columns]
+    at = there.index(sort) if sort in there else 0
+    return there[min(max(at + step, 0), len(there) - 1)]
+
+
+def _back(state: State) -> State:
+    """Return what Esc leads to: first the filter goes, then one step of the path."""
+    if state.filter:
+        return replace(state, filter="", row=0)
+    if not state.path:
+        return state
+    last = state.path[-1]
+    return replace(state, view=last.view, path=state.path[:-1], row=last.row)
+
+
+def seen(state: State, view: View) -> State:
+    """Return the state in which another view is shown, from its beginning."""
+    return replace(state, view=view, path=(), row=0, filter="", first=0, sort="")
+
+
+def into(state: State, drill: Drill) -> State:
+    """Return the state in which what belongs to a row is shown."""
+    deeper = View.FINGERPRINT if drill.view is View.CATEGORY else View.STATEMENT
+    return replace(state, view=deeper, path=(*state.path, drill), row=0, filter="")

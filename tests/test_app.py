@@ -1,0 +1,384 @@
+"""The terminal application: every key, at every size, and nothing that acts in a text."""
+
+import asyncio
+import csv
+import io
+import itertools
+from collections.abc import Callable, Coroutine, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from pgiostat.collect import Tick
+from pgiostat.delta import diff
+from pgiostat.errors import PgiostatError
+from pgiostat.names import Names, Statement
+from pgiostat.snapshot import Snapshot
+from pgiostat.watch.app import WatchApp
+from pgiostat.watch.detail import Detail
+from pgiostat.watch.help import Help
+from pgiostat.watch.moment import Moment, moment_of
+from pgiostat.watch.sitting import Sitting
+from pgiostat.watch.state import State, View
+from tests.readings import at, reading
+
+HOSTILE = "select '\x1b[2J[red]数据库\u202e' from 🐘"
+RELID = 20_000
+NAMES = Names(
+    statements={
+        (10, 5, 1): Statement("select max(v) from t", "1:01", "version"),
+        (10, 5, 2): Statement("select id from t where c = ?", "1:02", "manifest"),
+        (20, 5, 2): Statement("select id from t where c = ?", "1:02", "manifest"),
+        (10, 5, 3): Statement(HOSTILE, "1:03", "other"),
+    },
+    databases={5: "app"},
+    roles={10: "api", 20: "batch"},
+    relations={RELID: (RELID, "public", "t", "heap")},
+)
+INTERVALS = 3
+NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+
+
+def snapshots(count: int) -> list[Snapshot]:
+    """Return readings ten seconds apart, in each of which three statements read."""
+    found = []
+    for number in range(count):
+        rows: list[dict[str, Any]] = [
+            {"queryid": 1, "calls": 10 * number, "shared_blks_read": 1000 * number},
+            {"queryid": 2, "calls": 30 * number, "shared_blks_read": 400 * number},
+            {"queryid": 2, "userid": 20, "calls": number, "shared_blks_read": 100 * number},
+            {"queryid": 3, "calls": number, "shared_blks_read": 50 * number},
+        ]
+        for row in rows:
+            row["stats_since"] = at(-100)
+        found.append(
+            reading(
+                10 * number,
+                rows,
+                databases=[{"datid": 5, "blks_read": 1600 * number}],
+                relations=[{"relid": RELID, "blks_read": 1500 * number}],
+            )
+        )
+    return found
+
+
+class Told:
+    """A feed of what was read before; it waits to be told before each further moment."""
+
+    def __init__(self, count: int = 4, error: PgiostatError | None = None) -> None:
+        self.sitting = Sitting(NAMES)
+        self.interval = 2.0
+        self.error = error
+        read = snapshots(count)
+        deltas = [diff(None, read[0]), *(diff(a, b) for a, b in itertools.pairwise(read))]
+        self._moments = [moment_of(Tick(delta), NAMES) for delta in deltas]
+        self.go = Event()
+        self.further: list[Moment] = []
+
+    def moments(self, stop: Event) -> Iterator[Moment]:
+        yield from self._moments
+        while not stop.wait(0.01):
+            if self.go.is_set():
+                self.go.clear()
+                yield from self.further
+                if self.error is not None:
+                    raise self.error
+
+
+def shown(app: WatchApp) -> list[str]:
+    """Return the lines of the screen."""
+    return ["".join(text for text, _ in line).rstrip() for line in app.picture.lines]
+
+
+Script = Callable[[WatchApp, Pilot[None]], Coroutine[Any, Any, None]]
+
+
+def play(
+    script: Script, size: tuple[int, int] = (80, 24), feed: Told | None = None, **options: Any
+) -> WatchApp:
+    """Run a sitting on a terminal of a size, from the third interval on."""
+    app = WatchApp(feed or Told(), clock=lambda: NOW, **options)
+
+    async def sit() -> None:
+        async with app.run_test(size=size) as pilot:
+            for _ in range(500):
+                if app.sitting.shown >= INTERVALS:
+                    break
+                await pilot.pause(0.01)
+            await pilot.pause()
+            await script(app, pilot)
+
+    asyncio.run(sit())
+    return app
+
+
+def names(app: WatchApp) -> list[str]:
+    """Return the rows of the table, in order."""
+    return [row.name for row in app.table.rows]
+
+
+FIRST = [
+    "pgiostat  pgiostat@prod/app  PostgreSQL 18.4 primary  10:00:30Z  10.0 s  ok",
+    "reads 155 blocks/s ███ 1.21 MiB/s  hit 0 %  coverage 96.9 %",
+    "category         share             blocks/s  volume/s  rd_await  blocks/call",
+    "version         62.5 % ██████▎          100   800 KiB         –          100",
+    "manifest        31.2 % ███▏              50   400 KiB         –         16.1",
+    "other           3.12 % ▎                  5  40.0 KiB         –           50",
+    "unattributed    3.12 %                    5  40.0 KiB",
+    "server           100 %                  160  1.25 MiB",
+]
+
+
+def test_the_first_screen_says_who_reads_and_all_of_it_adds_up() -> None:
+    async def script(app: WatchApp, _: Pilot[None]) -> None:
+        assert shown(app)[: len(FIRST)] == FIRST
+        assert app.picture.rows[3:6] == (0, 1, 2)
+
+    play(script)
+
+
+@pytest.mark.parametrize("size", [(40, 10), (80, 24), (200, 60)])
+@pytest.mark.parametrize("view", list(View))
+def test_no_line_is_wider_than_the_screen_and_rank_and_cost_stay(
+    size: tuple[int, int], view: View
+) -> None:
+    async def script(app: WatchApp, _: Pilot[None]) -> None:
+        lines = shown(app)
+        assert all(cell_len(line) <= size[0] for line in lines)
+        assert len(lines) <= size[1]
+        assert "%" in lines[3]
+
+    if view is not View.IO:
+        play(script, size, state=State(view=view))
+
+
+def test_keys_choose_views_and_rows() -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        found = {}
+        for key in "123456":
+            await pilot.press(key)
+            found[key] = (app.state.view, len(app.table.rows))
+        assert found == {
+            "1": (View.CATEGORY, 3), "2": (View.STATEMENT, 4), "3": (View.RELATION, 1),
+            "4": (View.DATABASE, 1), "5": (View.USER, 2), "6": (View.IO, 0),
+        }  # fmt: skip
+        await pilot.press("2", "down", "down", "up", "j")
+        assert app.state.row == 2
+        await pilot.press("end", "pagedown")
+        assert app.state.row == 3
+        await pilot.press("home", "k", "pageup")
+        assert app.state.row == 0
+
+    play(script)
+
+
+def test_columns_are_sorted_by_reversed_and_scrolled() -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        assert names(app) == ["version", "manifest", "other"]
+        for _ in range(4):
+            await pilot.press(">")
+        assert app.state.sort == "blocks_read_per_call"
+        assert "blocks/call▾" in shown(app)[2]
+        assert names(app) == ["version", "other", "manifest"]
+        await pilot.press("r")
+        assert names(app) == ["manifest", "other", "version"]
+        assert "blocks/call▴" in shown(app)[2]
+        await pilot.press("r", "<", "<", "<", "<", "<")
+        assert app.state.sort == ""
+        await pilot.press("]", "]")
+        assert shown(app)[2].split()[:3] == ["category", "share", "rd_await"]
+        await pilot.press("[", "[", "[")
+        assert shown(app)[: len(FIRST)] == FIRST
+
+    play(script)
+
+
+def test_a_row_is_gone_into_down_to_the_statement_and_back() -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("down", "enter")
+        assert (app.state.view, names(app)) == (View.FINGERPRINT, ["select id from t where c = ?"])
+        assert shown(app)[2] == "manifest  1 of 3 rows"
+        await pilot.press("enter")
+        assert (app.state.view, len(app.table.rows)) == (View.STATEMENT, 2)
+        assert [row.place for row in app.table.rows] == ["api@app", "batch@app"]
+        await pilot.press("enter")
+        assert isinstance(app.screen, Detail)
+        assert str(app.screen.query_one("#text", Static).render()) == "select id from t where c = ?"
+        await pilot.press("escape")
+        assert app.state.view is View.STATEMENT
+        await pilot.press("escape", "escape")
+        assert (app.state.view, app.state.row, app.state.path) == (View.CATEGORY, 1, ())
+
+    play(script)
+
+
+def test_a_filter_shows_what_matches_and_totals_stay() -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("2", "slash", *"MANIF", "enter")
+        assert [row.category for row in app.table.rows] == ["manifest", "manifest"]
+        assert shown(app)[2] == "filter “MANIF” 2 of 4 rows"
+        server = next(line for line in shown(app) if line.startswith("server"))
+        assert server.split()[1:4] == ["100", "%", "160"]
+        await pilot.press("escape")
+        assert (app.state.filter, len(app.table.rows)) == ("", 4)
+        await pilot.press("slash", "x", "escape")
+        assert (app.state.filter, len(app.table.rows)) == ("", 4)
+
+    play(script)
+
+
+def test_pause_keeps_the_screen_and_reading_goes_on() -> None:
+    feed = Told()
+    feed.further = [moment_of(Tick(diff(*snapshots(5)[3:])), NAMES)]
+
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("space")
+        before = shown(app)
+        assert "PAUSED" in before[0]
+        feed.go.set()
+        for _ in range(200):
+            if app.sitting.shown > INTERVALS:
+                break
+            await pilot.pause(0.01)
+        await pilot.press("down", "up")
+        assert app.sitting.shown == INTERVALS + 1
+        assert shown(app)[3:] == before[3:]
+        await pilot.press("p")
+        assert "10:00:40Z" in shown(app)[0]
+
+    play(script, feed=feed)
+
+
+def test_since_start_and_the_baseline_are_ours() -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("a")
+        assert "30.0 s since start" in shown(app)[0]
+        assert [row.values["calls"] for row in app.table.rows] == [30, 93, 3]
+        await pilot.press("z")
+        assert names(app) == []
+        await pilot.press("a")
+        assert shown(app)[3:8] == FIRST[3:8]
+
+    play(script)
+
+
+def test_the_interval_is_changed_by_plus_and_minus() -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("plus", "plus")
+        assert app.feed.interval == 10.0
+        await pilot.press("minus", "minus", "minus", "minus", "minus", "minus")
+        assert app.feed.interval == 0.5
+
+    play(script)
+
+
+def test_what_is_shown_is_exported_and_copied(tmp_path: Path) -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("2", "slash", *"from", "enter", ">", "e", "y")
+        assert app.clipboard == "select max(v) from t"
+        await pilot.press("e")  # the same second: nothing is overwritten
+
+    play(script, out=tmp_path)
+    (path,) = tmp_path.iterdir()
+    assert path.name == "pgiostat-statement-20261123T100000Z.csv"
+    rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8"))))
+    assert [row["part"] for row in rows] == ["row"] * 4 + ["part"] * 2
+    assert {(row["view"], row["filter"], row["sort"]) for row in rows} == {
+        ("statement", "from", "blocks_read_per_s descending")
+    }
+    assert [row["blocks_read_per_s"] for row in rows] == [
+        "100.0",
+        "40.0",
+        "10.0",
+        "5.0",
+        "5.0",
+        "160.0",
+    ]
+    assert not any("\x1b" in row["name"] or "\u202e" in row["name"] for row in rows)
+
+
+def test_nothing_in_a_text_acts_and_wide_characters_have_their_width() -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        lines = shown(app)
+        (line,) = [line for line in lines if "数据库" in line]
+        assert line.startswith("select '␛[2J[red]数据库\N{REPLACEMENT CHARACTER}' from 🐘")
+        assert cell_len(line[: line.index("3.12 %")]) == cell_len(
+            lines[3][: lines[3].index(" 62.5 %") + 1]
+        )
+        assert not any("\x1b" in each for each in lines)
+        await pilot.press("end", "enter")
+        text = str(app.screen.query_one("#text", Static).render())
+        assert text == "select '␛[2J[red]数据库\N{REPLACEMENT CHARACTER}' from 🐘"
+
+    play(script, (120, 24), state=State(view=View.STATEMENT))
+
+
+def test_help_explains_each_key_and_column() -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        for key in ("question_mark", "h", "f1"):
+            await pilot.press(key)
+            assert isinstance(app.screen, Help)
+            await pilot.press("escape")
+            assert not isinstance(app.screen, Help)
+
+    play(script)
+
+
+def test_the_mouse_chooses_goes_into_and_sorts() -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.click(offset=(3, 4))
+        assert app.state.row == 1
+        name, begin, _ = app.picture.measures[-1]
+        await pilot.click(offset=(begin + 2, 2))
+        assert app.state.sort == name
+        await pilot.click(offset=(3, 3), times=2)
+        assert app.state.view is View.FINGERPRINT
+
+    play(script)
+
+
+def test_a_server_that_is_gone_leaves_its_last_numbers_and_says_so() -> None:
+    feed = Told()
+    lost = PgiostatError("connection to the server was lost", slug="connection-lost")
+    feed.further = [Moment(error=lost, retry_seconds=2.0)]
+
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        feed.go.set()
+        for _ in range(200):
+            if app.sitting.trouble is not None:
+                break
+            await pilot.pause(0.01)
+        await pilot.pause()
+        lines = shown(app)
+        assert lines[2] == "! connection to the server was lost  trying again in 2.0 s"
+        assert lines[4:9] == FIRST[3:8]
+
+    play(script, feed=feed)
+
+
+def test_what_nothing_mends_ends_it_and_is_told() -> None:
+    error = PgiostatError("the password is wrong", slug="password-wrong")
+    feed = Told(error=error)
+
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        feed.go.set()
+        for _ in range(200):
+            if app.error is not None:
+                break
+            await pilot.pause(0.01)
+
+    app = play(script, feed=feed)
+    assert (app.error, app.return_code) == (error, 1)
+
+
+def test_q_quits() -> None:
+    async def script(_: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("q")
+
+    assert play(script).return_code == 0
