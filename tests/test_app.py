@@ -20,7 +20,7 @@ from pgiostat.delta import diff
 from pgiostat.errors import PgiostatError
 from pgiostat.names import Names, Statement
 from pgiostat.snapshot import Snapshot
-from pgiostat.watch.app import WatchApp
+from pgiostat.watch.app import Feed, WatchApp
 from pgiostat.watch.detail import Detail
 from pgiostat.watch.help import Help
 from pgiostat.watch.moment import Moment, moment_of
@@ -100,7 +100,7 @@ Script = Callable[[WatchApp, Pilot[None]], Coroutine[Any, Any, None]]
 
 
 def play(
-    script: Script, size: tuple[int, int] = (80, 24), feed: Told | None = None, **options: Any
+    script: Script, size: tuple[int, int] = (80, 24), feed: Feed | None = None, **options: Any
 ) -> WatchApp:
     """Run a sitting on a terminal of a size, from the third interval on."""
     app = WatchApp(feed or Told(), clock=lambda: NOW, **options)

@@ -102,6 +102,19 @@ def test_a_window_is_ranked_as_its_intervals_would_be(tmp_path: Path) -> None:
     assert seen.sampled.coverage == 10 * 900 / (11 * 900 + 30)
 
 
+def test_what_nested_statements_read_is_told_apart(tmp_path: Path) -> None:
+    rows = [
+        {"queryid": 1, "calls": 1, "shared_blks_read": 50, "stats_since": at(1)},
+        {"queryid": 2, "calls": 1, "shared_blks_read": 30, "stats_since": at(1),
+         "toplevel": False},
+    ]  # fmt: skip
+    root = tmp_path / "history"
+    write(root, [diff(reading(0), reading(MINUTE, rows))])
+    (counted,) = History.open(root).seen(Window(at(0), at(MINUTE)), By.STATEMENT).counted.values()
+    told = rank_counted([(counted, KNOWN)], by=By.STATEMENT)
+    assert (told.explained.blocks, told.nested, told.nested_blocks) == (50, 1, 30)
+
+
 @pytest.mark.parametrize("sealed", [False, True])
 def test_whole_hours_and_edges_give_what_the_rows_give(tmp_path: Path, sealed: bool) -> None:  # noqa: FBT001
     root = tmp_path / "history"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LIVE",
+    "LONGEST_INTERVAL_SECONDS",
     "SHORTEST_INTERVAL_SECONDS",
     "TABLES_ONLY",
     "TOP_ON_SCREEN",
@@ -44,6 +45,7 @@ __all__ = [
     "console",
     "describe",
     "describing",
+    "forget_output",
     "format_option",
     "history_root",
     "leave",
@@ -56,6 +58,7 @@ __all__ = [
 ]
 
 SHORTEST_INTERVAL_SECONDS = 0.1
+LONGEST_INTERVAL_SECONDS = 86_400
 TOP_ON_SCREEN = 20
 
 
@@ -330,3 +333,8 @@ def progress(what: str) -> Iterator[Callable[[str, float], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=1.0)
         yield lambda part, share: bar.update(task, description=f"{what} {part}", completed=share)
+
+
+def forget_output() -> None:
+    """Python must not flush standard output once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,5 +1,8 @@
 """watch on a terminal: the application, until it is left."""
 
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,15 +17,15 @@ if TYPE_CHECKING:
     from pgiostat.watch.app import WatchApp
     from pgiostat.watch.batch import Options
     from pgiostat.watch.detail import Judge
+    from pgiostat.watch.state import State
 
-__all__ = ["on_screen"]
+__all__ = ["on_screen", "replayed"]
 
 
 def on_screen(dsn: str, asked: "Options", rules: Path | None, record: Path | None) -> None:
     """Watch a server on this terminal; raises PgiostatError for what ends it."""
     from pgiostat.watch.app import WatchApp
     from pgiostat.watch.feeds import Live
-    from pgiostat.watch.state import State, View
 
     feed = Live(
         dsn,
@@ -33,8 +36,30 @@ def on_screen(dsn: str, asked: "Options", rules: Path | None, record: Path | Non
         writes=asked.writes,
         record=record,
     )
-    state = State(view=View(asked.by.value), sort=_SORTS[asked.sort.value])
-    _run(WatchApp(feed, state, judge=_judge(rules)))
+    _run(WatchApp(feed, _state(asked), judge=_judge(rules)))
+
+
+def replayed(
+    place: Path, asked: "Options", rules: Path | None, words: Sequence[str | None]
+) -> None:
+    """Replay a history on this terminal; words: since, until and last."""
+    from pgiostat.history.asked import window
+    from pgiostat.history.reader import History
+    from pgiostat.watch.app import WatchApp
+    from pgiostat.watch.replay import Replay
+
+    with closing(History.open(place)) as opened, options.describing(rules) as describe:
+        since, until, last = words
+        now = datetime.now().astimezone()
+        span = window(opened, now, label=asked.label, since=since, until=until, last=last)
+        feed = Replay(opened, describe, span, interval=asked.interval, gauge=asked.gauge)
+        _run(WatchApp(feed, _state(asked), judge=_judge(rules)))
+
+
+def _state(asked: "Options") -> "State":
+    from pgiostat.watch.state import State, View
+
+    return State(view=View(asked.by.value), sort=_SORTS[asked.sort.value])
 
 
 _SORTS = {

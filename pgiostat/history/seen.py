@@ -22,6 +22,9 @@ _KNOWN = {"blocks": "known_blocks"}
 """Where the server's own count was lost, what statements read is all that is known."""
 
 
+_BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read")]
+
+
 @dataclass(frozen=True, slots=True)
 class Sampled:
     """Intervals of one server, added up: all of a time, or those of one bucket of it.
@@ -152,6 +155,7 @@ def counted(
             statement_amounts=matrix(sent),
             statement_uncertain=[bool(flag) for flag in sent["uncertain"].to_pylist()],
             nested=len(statements) - len(sent),
+            nested_blocks=int(matrix(statements.slice(len(sent)))[_BLOCKS].sum()),
         )
     if relations is not None and databases is not None:
         blocks = np.zeros((len(FIELDS), len(relations)), dtype=np.int64)

@@ -30,6 +30,7 @@ from pgiostat.watch.detail import Detail, Judge
 from pgiostat.watch.help import Help
 from pgiostat.watch.moment import IoRow, Moment
 from pgiostat.watch.picture import Picture, picture
+from pgiostat.watch.replay import Replay
 from pgiostat.watch.rows import Shown, Table, table_of
 from pgiostat.watch.sitting import Sitting
 from pgiostat.watch.state import Action, Drill, State, View, after, into, seen
@@ -115,8 +116,8 @@ class WatchApp(App[None]):
 
     TITLE = "pgiostat"
     CSS = """
-    #filter { dock: bottom; display: none; height: 1; border: none; padding: 0 1; }
-    #filter.open { display: block; }
+    Input { dock: bottom; display: none; height: 1; border: none; padding: 0 1; }
+    Input.open { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "quit"),
@@ -141,6 +142,11 @@ class WatchApp(App[None]):
         Binding("minus", "interval(-1)", show=False),
         Binding("y", "copy", show=False),
         Binding("e", "export", "export"),
+        Binding("left", "seek(-1)", show=False),
+        Binding("right", "seek(1)", "seek", key_display="←→"),
+        Binding("shift+left", "seek(-60)", show=False),
+        Binding("shift+right", "seek(60)", show=False),
+        Binding("g", "jump", "go to"),
         Binding("up,k", "move(-1)", show=False),
         Binding("down,j", "move(1)", show=False),
         Binding("pageup", f"move(-{PAGE})", show=False),
@@ -203,6 +209,7 @@ class WatchApp(App[None]):
         """Make the screen."""
         yield self._canvas
         yield Input(placeholder="filter: text, category, user, database", id="filter", compact=True)
+        yield Input(placeholder="time: 10:30, -2h, 2026-11-23T10:00Z", id="jump", compact=True)
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
@@ -233,7 +240,8 @@ class WatchApp(App[None]):
     @on(Arrived)
     def _arrived(self, message: Arrived) -> None:
         self.sitting.absorb(message.moment)
-        if not self.state.is_paused:
+        # What is replayed stands still by itself; what is sought is shown all the same.
+        if not self.state.is_paused or self.replay is not None:
             self._frozen = None
             self.draw()
 
@@ -260,7 +268,7 @@ class WatchApp(App[None]):
 
     def _counted(self) -> _Seen:
         """Return what the state shows: while it is paused, what it showed when that began."""
-        if self._frozen is None or not self.state.is_paused:
+        if self._frozen is None or not self.state.is_paused or self.replay is not None:
             sitting = self.sitting
             last, whole = (
                 (sitting.counted(whole=each), sitting.io(whole=each)) for each in (False, True)
@@ -274,10 +282,44 @@ class WatchApp(App[None]):
 
     # keys
 
+    def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
+        """Tell whether there is such a key now: time goes back only where it is replayed."""
+        return self.replay is not None or action not in {"seek", "jump"}
+
+    @property
+    def replay(self) -> "Replay | None":
+        """The history that is replayed, if one is."""
+        return self.feed if isinstance(self.feed, Replay) else None
+
+    def action_seek(self, steps: int) -> None:
+        """Show an interval before or after."""
+        if self.replay is not None:
+            self.replay.seek(steps)
+
+    def action_jump(self) -> None:
+        """Ask for a time."""
+        field = self.query_one("#jump", Input)
+        field.value = ""
+        field.add_class("open")
+        field.focus()
+
+    @on(Input.Submitted, "#jump")
+    def _jump_done(self, event: Input.Submitted) -> None:
+        event.input.remove_class("open")
+        self._canvas.focus()
+        if self.replay is None or not event.value:
+            return
+        try:
+            self.replay.jump(event.value, self._clock())
+        except PgiostatError as error:
+            self.notify(error.report(), severity="error")
+
     def action_do(self, action: str) -> None:
         """Change what is shown."""
         names = [measure.name for measure in self._table.measures]
         self.state = after(self.state, Action(action), names)
+        if self.replay is not None and action == Action.PAUSE:
+            self.replay.play(playing=not self.state.is_paused)
         self.draw()
 
     def action_view(self, name: str) -> None:
@@ -327,13 +369,14 @@ class WatchApp(App[None]):
         self._canvas.focus()
 
     def on_key(self, event: events.Key) -> None:
-        """Let Esc end the filter."""
-        field = self.query_one("#filter", Input)
-        if event.key == "escape" and field.has_focus:
-            event.stop()
-            event.prevent_default()
-            field.value = ""
-            self._filter_done()
+        """Let Esc end what is typed."""
+        if event.key != "escape" or not isinstance(self.focused, Input):
+            return
+        event.stop()
+        event.prevent_default()
+        self.focused.value = ""
+        self.focused.remove_class("open")
+        self._canvas.focus()
 
     def action_baseline(self) -> None:
         """Count from here; nothing on the server is reset."""

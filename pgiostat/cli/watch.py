@@ -1,0 +1,173 @@
+"""pgiostat watch: on a terminal an application, elsewhere text, CSV or JSON."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pgiostat.cli import options
+
+if TYPE_CHECKING:
+    from pgiostat.watch.batch import Options
+
+__all__ = ["watch"]
+
+
+def watch(
+    dsn: Annotated[
+        str,
+        typer.Argument(
+            help="URI or keywords, as for psql; PG* variables, service file and .pgpass hold.",
+            metavar="DSN",
+            show_default=False,
+        ),
+    ] = "",
+    interval: Annotated[
+        float, typer.Option("--interval", "-i", help="Seconds between readings.", metavar="S")
+    ] = 2.0,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            "--count",
+            "-n",
+            help="Show so many intervals, then end.",
+            metavar="N",
+            show_default=False,
+        ),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Show one interval, then end.")] = False,
+    by: Annotated[str, options.by_option(*options.LIVE)] = "category",
+    sort: options.Sorted = "reads",
+    top: options.Top = None,
+    volume: Annotated[
+        str,
+        typer.Option(
+            "--volume",
+            help="Show the burst balance of gp2:500, or another; see burst --help.",
+            metavar="VOLUME",
+        ),
+    ] = "",
+    instance: options.Instance = "",
+    balance: options.StartBalance = None,
+    writes: options.Writes = 0.0,
+    output: Annotated[str, options.format_option("text", "csv", "json")] = "text",
+    rules: options.RulesFile = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            "--record",
+            help="Write the sitting into a history, too; on a terminal.",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(
+            "--replay",
+            help="Show a history on the same screen; --since, --until, --last say which time.",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
+    since: options.Since = None,
+    until: options.Until = None,
+    last: options.Last = None,
+    label: Annotated[
+        str,
+        typer.Option(help="The server's name in the output.", metavar="NAME", show_default=False),
+    ] = "",
+) -> None:
+    """Show live which kinds of query read, how much, and how sure that is.
+
+    On a terminal the table refreshes; in a pipe intervals are appended. Nothing is written to
+    the server, and nothing on it is reset.
+    """
+    from pgiostat.rank import By, Sort
+    from pgiostat.watch.batch import Form, Options
+
+    options.within(
+        "interval", interval, options.SHORTEST_INTERVAL_SECONDS, options.LONGEST_INTERVAL_SECONDS
+    )
+    if once and count not in (None, 1):
+        options.refuse("--once and --count cannot be used together")
+    if count is not None:
+        options.within("count", count, 1)
+    if top is not None:
+        options.within("top", top, 1)
+    options.within("writes", writes, 0)
+    if instance and not volume:
+        options.refuse("--instance is of a volume", hint="Name it too, as --volume gp2:500.")
+    start = 100.0 if balance is None else balance
+    form = options.choice("format", output, Form)
+    asked = Options(
+        interval=interval,
+        count=1 if once else count,
+        by=options.choice("by", by, By, By.SERVER, By.HOUR),
+        sort=options.choice("sort", sort, Sort),
+        top=top if top is not None or form is not Form.TEXT else options.TOP_ON_SCREEN,
+        form=form,
+        label=label,
+        gauge=options.gauge(volume, instance, start) if volume else None,
+        writes=writes,
+    )
+    _refuse_together(asked, record=record, replay=replay, dsn=dsn, times=(since, until, last))
+    if replay is not None:
+        from pgiostat.cli.screen import replayed
+
+        replayed(replay, asked, rules, (since, until, last))
+    elif _is_on_terminal(asked):
+        from pgiostat.cli.screen import on_screen
+
+        on_screen(dsn, asked, rules, record)
+    else:
+        _watch(dsn, asked, rules)
+
+
+def _is_on_terminal(asked: "Options") -> bool:
+    """Return whether there is a person to press keys."""
+    is_text = asked.form.value == "text" and asked.count is None
+    return is_text and sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _refuse_together(
+    asked: "Options",
+    *,
+    record: Path | None,
+    replay: Path | None,
+    dsn: str,
+    times: tuple[str | None, ...],
+) -> None:
+    """End with what cannot be used together."""
+    for name, given in (("--replay", replay), ("--record", record)):
+        if given is not None and not _is_on_terminal(asked):
+            options.refuse(f"{name} is for a sitting on a terminal")
+    if replay is not None and (dsn or record is not None):
+        options.refuse("--replay shows a history, no server", hint="Leave DSN and --record out.")
+    if replay is None and any(times):
+        options.refuse("--since, --until and --last say which time of --replay is shown")
+
+
+def _watch(dsn: str, asked: "Options", rules: Path | None) -> None:
+    from threading import Event
+
+    from pgiostat.signals import stopping
+    from pgiostat.watch import batch
+
+    stop = Event()
+    with stopping(stop) as happened, _until_nobody_reads():
+        batch.run(dsn, asked, options.describe(rules), stop=stop)
+    if happened:
+        raise typer.Exit(happened[0])
+
+
+@contextmanager
+def _until_nobody_reads() -> Iterator[None]:
+    """End in peace when who reads us has gone, as `| head` does."""
+    try:
+        yield
+    except BrokenPipeError:
+        options.forget_output()

@@ -1,0 +1,103 @@
+"""A history on the screen of watch: the same lines, played, paused and sought."""
+
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from pgiostat.describe import describer
+from pgiostat.errors import PgiostatError
+from pgiostat.history.reader import History
+from pgiostat.history.windows import Window
+from pgiostat.rank import By, rank_counted
+from pgiostat.watch.app import WatchApp
+from pgiostat.watch.replay import Replay
+from tests.test_app import play, shown
+from tests.test_cli import pgiostat
+
+SAMPLE = Path(__file__).parent.parent / "sample_data" / "history"
+
+
+def history() -> History:
+    return History.open(SAMPLE)
+
+
+def replay(minutes: float = 60.0) -> Replay:
+    """Return the first minutes of the sample, played as fast as it can be."""
+    opened = history()
+    (server,) = opened.servers()
+    until = min(server.since + timedelta(minutes=minutes), server.until)
+    return Replay(opened, describer(), Window(server.since, until, ""), interval=0.01)
+
+
+def test_all_intervals_are_shown_once_and_add_up_to_the_report() -> None:
+    feed = replay(2)
+    stop = Event()
+    for moment in feed.moments(stop):
+        feed.sitting.absorb(moment)
+        if feed.position[0] == feed.position[1]:
+            stop.set()
+    whole = feed.sitting.counted(whole=True)
+    assert whole is not None
+    opened = history()
+    (server,) = opened.servers()
+    seen = opened.seen(Window(server.since, server.since + timedelta(minutes=2)), By.STATEMENT)
+    (expected,) = seen.counted.values()
+    found, told = (
+        rank_counted([(each, feed.sitting.names)], by=By.STATEMENT) for each in (whole, expected)
+    )
+    assert [(row.key, row.cost) for row in found.rows] == [(row.key, row.cost) for row in told.rows]
+    assert found.server_blocks == told.server_blocks
+    assert found.seconds == pytest.approx(told.seconds)
+    assert found.lines == told.lines
+
+
+def test_time_goes_back_and_to_where_it_is_told() -> None:
+    feed = replay()
+
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("space")
+        await pilot.pause(0.3)
+        assert "PAUSED" in shown(app)[0]
+        place = feed.position[0]
+        await pilot.pause(0.3)
+        assert feed.position[0] == place
+        await pilot.press("right")
+        await pilot.pause(0.5)
+        assert feed.position[0] == place + 1
+        await pilot.press("left")
+        await pilot.pause(0.5)
+        assert feed.position[0] == place
+        later = feed.started(0) + timedelta(minutes=40)
+        await pilot.press("g", *f"{later:%H:%M}", "enter")
+        await pilot.pause(0.5)
+        moment = app.sitting.latest
+        assert moment is not None
+        assert moment.since is not None
+        assert abs((moment.since - later).total_seconds()) < 60
+        await pilot.press("g", *"never", "enter")
+        assert feed.started(feed.position[0] - 1) == moment.since
+        await pilot.press("g", "escape")
+        assert not app.query_one("#jump", Input).has_class("open")
+
+    play(script, (100, 20), feed)
+
+
+def test_what_cannot_be_replayed_is_said(tmp_path: Path) -> None:
+    opened = history()
+    (server,) = opened.servers()
+    early = Window(server.since - timedelta(days=2), server.since - timedelta(days=1))
+    with pytest.raises(PgiostatError) as raised:
+        Replay(opened, describer(), early)
+    assert raised.value.slug == "window-empty"
+    done = pgiostat("watch", "--replay", str(tmp_path))
+    assert (done.returncode, done.stderr) == (
+        2, "pgiostat: error: --replay is for a sitting on a terminal\n",
+    )  # fmt: skip
+    done = pgiostat("watch", "dbname=x", "--last", "1h", "--once")
+    assert (done.returncode, done.stderr) == (
+        2, "pgiostat: error: --since, --until and --last say which time of --replay is shown\n",
+    )  # fmt: skip
