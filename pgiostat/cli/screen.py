@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pgiostat.watch.detail import Judge
     from pgiostat.watch.state import State
 
-__all__ = ["on_screen", "replayed"]
+__all__ = ["judge_by", "on_screen", "replayed"]
 
 
 def on_screen(dsn: str, asked: "Options", rules: Path | None, record: Path | None) -> None:
@@ -36,7 +36,7 @@ def on_screen(dsn: str, asked: "Options", rules: Path | None, record: Path | Non
         writes=asked.writes,
         record=record,
     )
-    _run(WatchApp(feed, _state(asked), judge=_judge(rules)))
+    _run(WatchApp(feed, _state(asked), judge=judge_by(rules)))
 
 
 def replayed(
@@ -53,7 +53,7 @@ def replayed(
         now = datetime.now().astimezone()
         span = window(opened, now, label=asked.label, since=since, until=until, last=last)
         feed = Replay(opened, describe, span, interval=asked.interval, gauge=asked.gauge)
-        _run(WatchApp(feed, _state(asked), judge=_judge(rules)))
+        _run(WatchApp(feed, _state(asked), judge=judge_by(rules)))
 
 
 def _state(asked: "Options") -> "State":
@@ -77,7 +77,7 @@ def _run(app: "WatchApp") -> None:
         raise typer.Exit(app.return_code)
 
 
-def _judge(rules: Path | None) -> "Judge":
+def judge_by(rules: Path | None) -> "Judge":
     """Return what says why a statement is of its category; nothing is loaded before it is asked."""
 
     def judge(row: "RankRow") -> "RenderableType":

@@ -17,7 +17,7 @@ __all__ = ["Span", "laid"]
 SHARE_WIDTH = 7
 NUMBER_WIDTH = 8
 BAR_WIDTH = 10
-BARRED, WORDED_BARRED, PLACED = 70, 100, 110
+BARRED, WORDED_BARRED, PLACED = 70, 100, 130
 """Screens that are so wide have bars, and say whose a statement is."""
 LEAST_NAME, MOST_NAME, LEAST_QUERY = 14, 44, 20
 CATEGORY_WIDTH = 9

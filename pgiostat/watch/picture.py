@@ -28,6 +28,7 @@ NARROW = 70
 LEAST_ROWS, ROOMY = 3, 12
 SPARKS = "▁▂▃▄▅▆▇█"
 SPARK_WIDTH = 12
+BARS = "█▉▊▋▌▍▎▏"
 MOST_NOTICES = 3
 
 
@@ -216,4 +217,9 @@ def _running(moment: Moment | None, width: int) -> list[Line]:
 def _marked(line: Line, width: int) -> Line:
     """Return the chosen row."""
     filling = " " * max(width - sum(cell_len(text) for text, _ in line), 0)
-    return [*((text, f"{style} reverse".strip()) for text, style in line), (filling, "reverse")]
+    # A bar says by its colour what it is of, and by its length how much.
+    told = [
+        (text, style if set(text) & set(BARS) else f"{style} reverse".strip())
+        for text, style in line
+    ]
+    return [*told, (filling, "reverse")]

@@ -1,0 +1,50 @@
+"""Draw the screenshots of docs/watch.md: a replay of sample_data/history, key by key.
+
+python docs/screens.py
+"""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+from pgiostat.cli.screen import judge_by
+from pgiostat.describe import describer
+from pgiostat.history.reader import History
+from pgiostat.history.windows import Window
+from pgiostat.watch.app import WatchApp
+from pgiostat.watch.replay import Replay
+
+HERE = Path(__file__).parent
+SAMPLE = HERE.parent / "sample_data" / "history"
+SHOTS = {
+    "category": ((90, 18), []),
+    "statement": ((130, 24), ["2"]),
+    "detail": ((110, 44), ["enter", "enter"]),
+}
+SHOWN = 30
+
+
+async def shot(name: str, size: tuple[int, int], keys: list[str]) -> None:
+    """Draw one."""
+    history = History.open(SAMPLE)
+    (server,) = history.servers()
+    window = Window(server.since, server.since + timedelta(seconds=SHOWN * 10))
+    feed = Replay(history, describer(), window, interval=0.0)
+    app = WatchApp(feed, judge=judge_by(None))
+    async with app.run_test(size=size) as pilot:
+        while feed.position[0] < feed.position[1]:
+            await pilot.pause(0.05)
+        await pilot.pause(0.3)
+        await pilot.press(*keys)
+        await pilot.pause(0.5)
+        (HERE / f"watch-{name}.svg").write_text(app.export_screenshot(title="pgiostat watch"))
+
+
+def main() -> None:
+    """Draw them all."""
+    for name, (size, keys) in SHOTS.items():
+        asyncio.run(shot(name, size, keys))
+
+
+if __name__ == "__main__":
+    main()
