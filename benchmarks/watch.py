@@ -56,8 +56,12 @@ def serving(count: int) -> Iterator[str]:
     """Yield the connection string of a server on which a fifth of the statements run."""
     place = Path(tempfile.mkdtemp(prefix="pgiostat-bench-"))
     place.chmod(0o711)
-    settings: dict[str, Setting] = {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.max": 10_000,
-                "fsync": False, "autovacuum": False}  # fmt: skip
+    settings: dict[str, Setting] = {
+        "shared_preload_libraries": "pg_stat_statements",
+        "pg_stat_statements.max": 10_000,
+        "fsync": False,
+        "autovacuum": False,
+    }
     cluster = Cluster(embedded_binaries(), place / "server", settings=settings)
     cluster.initialise()
     stop = threading.Event()
