@@ -17,6 +17,7 @@ from threading import Event, Thread
 from rich.console import Console
 
 from pgiostat.describe import unsorted
+from pgiostat.device.choose import Asked
 from pgiostat.history.layout import Layout
 from pgiostat.history.seal import seal
 from pgiostat.history.writer import BASELINE
@@ -52,6 +53,8 @@ def main() -> None:
             recorder = Recorder(
                 demo.reader_dsn(cluster), LABEL, asked.to, unsorted, stop, say,
                 interval=asked.interval,
+                # What the volume of the recording machine did is nobody's story.
+                asked=Asked(device="none", cloudwatch="none"),
             )  # fmt: skip
             collecting = Thread(target=recorder.run)
             for half, mix in enumerate((BEFORE, AFTER)):

@@ -327,7 +327,7 @@ def test_forms_say_the_same() -> None:
     status, out, _ = burst("--volume", "gp2:500", "--format", "json")
     told = json.loads(out)
     assert status == 0
-    assert told["provenance"] == "blocks"
+    assert told["provenance"] == "pg_stat_io"
     assert (told["balance"], told["lowest"], told["forecast"]["to_go"]) == (
         0,
         0,

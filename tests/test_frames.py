@@ -162,7 +162,7 @@ def test_rules_may_be_given_and_errors_are_ours(tmp_path: Path) -> None:
         ("ranking", ["statement"]),
         ("categories", []),
         ("statements", []),
-        ("compare", ["@..2026-11-23T11:12Z", "@2026-11-23T11:12Z.."]),
+        ("compare", ["@..2026-11-23T18:48Z", "@2026-11-23T18:48Z.."]),
     ],
 )
 def test_each_frame_goes_into_parquet_and_back_with_all_that_it_tells(
