@@ -64,8 +64,8 @@ def _sentences(burning: Burning) -> Iterator[str]:
         if burning.provenance in {Provenance.DISKSTATS, Provenance.CLOUDWATCH}:
             yield f"{above} were measured: it is another volume"
         else:
-            told = "the system's cache answered these, or it is another volume"
-            yield f"{above} were counted: {told}"
+            why = "the system's cache answered these, or it is another volume"
+            yield f"{above} were counted: {why}"
 
 
 def _excess(burning: Burning) -> str:
