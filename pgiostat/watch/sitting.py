@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
+import numpy.typing as npt
 
 from pgiostat.burst import Balance, Gauge
 from pgiostat.cost import FIELDS
@@ -17,7 +18,7 @@ from pgiostat.watch.moment import IoRow, Moment
 
 __all__ = ["Past", "Sitting"]
 
-KEPT = 600
+KEPT = 300
 """Intervals of which the plots know."""
 _BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read")]
 _CALLS = FIELDS.index("calls")
@@ -61,11 +62,12 @@ class Past:
 
 @dataclass(slots=True)
 class _Kept:
+    """Rates of an interval by number of the statement: small, for there are hundreds of these."""
+
     until: datetime
-    seconds: float
-    places: Counts
-    blocks: Counts
-    calls: Counts
+    places: npt.NDArray[np.int32]
+    blocks: npt.NDArray[np.float32]
+    calls: npt.NDArray[np.float32]
 
 
 @dataclass(slots=True)
@@ -163,15 +165,15 @@ class Sitting:
             for ids, number in self._numbers.items()
             if by is None or group_of(by, ids, self.names) == key
         }
-        wanted = np.fromiter(chosen, dtype=np.int64, count=len(chosen))
+        wanted = np.fromiter(chosen, dtype=np.int32, count=len(chosen))
         found: list[tuple[datetime, float, float]] = []
         for each in self._kept:
             there = np.isin(each.places, wanted)
             found.append(
                 (
                     each.until,
-                    int(each.blocks[there].sum()) / each.seconds,
-                    int(each.calls[there].sum()) / each.seconds,
+                    float(each.blocks[there].sum()),
+                    float(each.calls[there].sum()),
                 )
             )
         ends, blocks, calls = zip(*found, strict=True) if found else ((), (), ())
@@ -186,10 +188,9 @@ class Sitting:
         self._kept.append(
             _Kept(
                 moment.until,
-                counted.seconds,
-                np.array(places, dtype=np.int64),
-                amounts[_BLOCKS].sum(axis=0),
-                amounts[_CALLS].copy(),
+                np.array(places, dtype=np.int32),
+                (amounts[_BLOCKS].sum(axis=0) / counted.seconds).astype(np.float32),
+                (amounts[_CALLS] / counted.seconds).astype(np.float32),
             )
         )
 
