@@ -17,8 +17,8 @@ __all__ = ["Span", "laid"]
 SHARE_WIDTH = 7
 NUMBER_WIDTH = 8
 BAR_WIDTH = 10
-BARRED, WORDED_BARRED, PLACED = 70, 100, 130
-"""Screens that are so wide have bars, and say whose a statement is."""
+CATEGORISED, BARRED, WORDED_BARRED, PLACED = 60, 70, 100, 130
+"""Screens that are so wide say of which kind a statement is, have bars, and say whose it is."""
 LEAST_NAME, MOST_NAME, LEAST_QUERY = 14, 44, 20
 CATEGORY_WIDTH = 9
 PLACE_WIDTH = 21
@@ -37,11 +37,8 @@ class _Layout:
     measures: tuple[Measure, ...]
     name: int
     with_bar: bool
+    with_category: bool
     with_place: bool
-
-    @property
-    def worded(self) -> bool:
-        return self.state.view in _WORDED
 
     @classmethod
     def fitting(cls, state: State, table: Table, rows: Sequence[Shown], width: int) -> "_Layout":
@@ -50,7 +47,8 @@ class _Layout:
         with_bar = width >= (WORDED_BARRED if view in _WORDED else BARRED)
         with_place = view is View.STATEMENT and width >= PLACED
         taken = SHARE_WIDTH + 1 + with_bar * (BAR_WIDTH + 1)
-        taken += (view in _WORDED) * (CATEGORY_WIDTH + 1) + with_place * (PLACE_WIDTH + 1)
+        with_category = view in _WORDED and width >= CATEGORISED
+        taken += with_category * (CATEGORY_WIDTH + 1) + with_place * (PLACE_WIDTH + 1)
         longest = max([LEAST_NAME, len(view.value), *(cell_len(row.name) for row in rows)])
         most = max(width * 2 // 5, LEAST_QUERY) if view in _WORDED else MOST_NAME
         room = width - taken - min(longest, most)
@@ -65,7 +63,8 @@ class _Layout:
             # What is sorted by is always there.
             chosen[-1:] = [m for m in table.measures if m.name == state.sort] or chosen[-1:]
         name = min(longest, most) + max(room, 0) if view in _WORDED else min(longest, most)
-        return cls(state, tuple(chosen), max(name + min(room, 0), 8), with_bar, with_place)
+        width = max(name + min(room, 0), 8)
+        return cls(state, tuple(chosen), width, with_bar, with_category, with_place)
 
     def columns(self) -> Iterator[Column]:
         yield Column(self.state.view.value, least=self.name, most=self.name)
@@ -74,7 +73,7 @@ class _Layout:
             yield Column("", least=BAR_WIDTH, most=BAR_WIDTH)
         for measure in self.measures:
             yield Column(self._heading(measure), right=True, least=_room(measure), optional=True)
-        if self.worded:
+        if self.with_category:
             yield Column("category", least=CATEGORY_WIDTH, most=CATEGORY_WIDTH)
         if self.with_place:
             yield Column("user@database", least=PLACE_WIDTH, most=PLACE_WIDTH)
@@ -94,7 +93,7 @@ class _Layout:
         for measure in self.measures:
             there = measure.name in row.values
             yield (measure.shown(row.values[measure.name]) if there else ""), style
-        if self.worded:
+        if self.with_category:
             yield "" if row.is_part else printable(row.category), style
         if self.with_place:
             yield printable(row.place), style

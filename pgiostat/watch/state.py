@@ -106,7 +106,7 @@ def _back(state: State) -> State:
 
 def seen(state: State, view: View) -> State:
     """Return the state in which another view is shown, from its beginning."""
-    return replace(state, view=view, path=(), row=0, filter="", first=0, sort="")
+    return replace(state, view=view, path=(), row=0, filter="", first=0, sort="", is_reversed=False)
 
 
 def into(state: State, drill: Drill) -> State:
