@@ -277,6 +277,24 @@ def test_a_wake_may_be_set_where_it_is_waited_for() -> None:
     assert not wake.wait(0)
 
 
+def test_a_wake_hears_a_signal_that_came_before_it_waits() -> None:
+    wake, told = Wake(), list[int]()
+    before = signal.signal(signal.SIGHUP, lambda number, _frame: told.append(number))
+    try:
+        with wake.by_signals():
+            os.kill(os.getpid(), signal.SIGHUP)
+            for _ in range(100_000):  # more words than there is room for
+                wake.set()
+            assert wake.wait(30)
+        assert told == [signal.SIGHUP]
+        while wake.wait(0):
+            pass
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert not wake.wait(0)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_a_log_whose_disk_is_full_goes_on_when_there_is_room() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full")

@@ -38,19 +38,18 @@ def run(
     pa.set_memory_pool(pa.system_memory_pool())
     wake = Wake()
     fleet = Fleet(root, log, wake, ends)
-    stop, hung_up = Event(), Event()
+    stop, hung_up = Event(), list[bool]()
 
     def heard() -> None:
-        hung_up.set()
-        wake.set()
+        hung_up.append(True)
 
-    with stopping(stop, wake), hanging_up(heard), log.status(fleet.status):
+    with wake.by_signals(), stopping(stop), hanging_up(heard), log.status(fleet.status):
         log.say(OURSELVES, f"collecting {servers(len(plan.targets))} into {root}")
         fleet.follow(plan)
         notify("READY=1")
         while not stop.is_set():
             wake.wait(STATUS_SECONDS if is_asked() else None)
-            if hung_up.is_set():
+            if hung_up:
                 hung_up.clear()
                 plan = _reread(plan, reread, fleet, log)
             fleet.tend()

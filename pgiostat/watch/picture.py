@@ -160,7 +160,7 @@ def sparks(values: Sequence[float], width: int = SPARK_WIDTH) -> str:
     """Return the last values as bars, from nothing to the highest.
 
     >>> sparks([0, 1, 2, 4], 3), sparks([], 3), sparks([0, 0], 3)
-    ('▃▄█', '', '▁▁')
+    ('▃▅█', '', '▁▁')
     """
     last = values[-width:]
     highest = max(last, default=0.0)
