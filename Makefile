@@ -1,6 +1,6 @@
 # Everything runs from here. Needed: Python 3.11 or later, and make.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test check lint types contracts docs docs-check matrix docker bench fuzz kill lock clean
+.PHONY: help demo demo-clean lab test check lint types contracts docs docs-check matrix docker bench fuzz kill lock clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -31,6 +31,9 @@ demo: $(VENV)/demo.installed ## the main job on an embedded PostgreSQL: data, sy
 
 demo-clean: $(VENV)/demo.installed ## remove the demo's server and data
 	@$(BIN)/pgiostat demo --clean
+
+lab: $(VENV)/demo.installed ## the whole investigation: nine experiments, told as one table
+	@$(BIN)/pgiostat lab run --quick --out lab
 
 test: $(VENV)/dev.installed ## all tests, on the embedded PostgreSQL 18
 	$(BIN)/python -m pytest

@@ -186,14 +186,20 @@ def burning(
     gauge: Gauge,
     writes: float = 0.0,
     devices: Sequence[DeviceInterval] = (),
+    *,
+    reads: float = 1.0,
 ) -> Burning:
     """Return what steps of a time did to a bucket.
 
     steps: when each begins, and its ranking by category, in the order of the whole time's.
-    devices: what the device of the server did, if that is known.
+    devices: what the device of the server did, if that is known.  reads: as if so many times as
+    much had been read.
     """
     asked = [
-        (since, *demanded(ranking, writes, _of_device(devices, since, ranking.seconds)))
+        (
+            since,
+            *_times(reads, *demanded(ranking, writes, _of_device(devices, since, ranking.seconds))),
+        )
         for since, ranking in steps
     ]
     stood = list(_moments(asked, step, gauge))
@@ -211,6 +217,20 @@ def burning(
         gauge=last,
         told=_told(devices, moments),
     )
+
+
+def _times(
+    factor: float, load: Load, parts: Mapping[str, float], provenance: Provenance
+) -> tuple[Load, Mapping[str, float], Provenance]:
+    """Return what is asked of a volume if reads are multiplied, and writes are not."""
+    if factor == 1.0:
+        return load, parts, provenance
+    scaled = {name: n * (1.0 if name == WRITES else factor) for name, n in parts.items()}
+    operations = sum(scaled.values())
+    whole = sum(parts.values())
+    # What is written is counted in bytes too, where it is known: of operations of the same size.
+    volume = (load.read_bytes or 0.0) * (operations / whole if whole else 1.0)
+    return Load(load.seconds, operations, volume), scaled, provenance
 
 
 def _of_device(

@@ -9,13 +9,14 @@ from typing import Annotated, NoReturn
 import typer
 
 from pgiostat import __version__
-from pgiostat.cli import history, options, rules
+from pgiostat.cli import history, lab, options, rules
 from pgiostat.cli.burst import burst
 from pgiostat.cli.collect import collect
 from pgiostat.cli.compare import compare
 from pgiostat.cli.contents import contents
 from pgiostat.cli.doctor import doctor
 from pgiostat.cli.watch import watch
+from pgiostat.cli.whatif import whatif
 from pgiostat.errors import ExitStatus, PgiostatError
 
 __all__ = ["app", "main"]
@@ -84,8 +85,10 @@ app.command()(history.export)
 app.command("history")(contents)
 app.command()(compare)
 app.command()(burst)
+app.command()(whatif)
 app.command()(doctor)
 app.add_typer(rules.app, name="rules")
+app.add_typer(lab.app, name="lab")
 
 # The base of what typer raises at a wrong option; its home differs with typer's version.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]

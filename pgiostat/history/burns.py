@@ -29,11 +29,13 @@ def burned(
     *,
     balance: float | None = None,
     writes: float = 0.0,
+    reads: float = 1.0,
 ) -> Burning:
     """Return who emptied a volume's bucket, step by step.
 
     balance: what was in it at first, a share; CloudWatch's word if None, or full.  writes:
-    operations a second that are known to be written.
+    operations a second that are known to be written.  reads: as if so many times as much had been
+    read.
     Raises PgiostatError option-invalid if several servers were seen: they share no volume.
     """
     if len(seen.counted) > 1:
@@ -59,4 +61,5 @@ def burned(
         Gauge(volume, balance, balance),
         writes,
         devices,
+        reads=reads,
     )

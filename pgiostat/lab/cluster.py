@@ -130,6 +130,7 @@ class Cluster:
         self._process: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
         self._owner = os.getpid()
+        self._outlives = False
 
     def __enter__(self) -> Self:
         if not self.is_initialised():
@@ -272,10 +273,14 @@ class Cluster:
             )
         self._unfinished.rename(self.data)
 
-    def start(self) -> None:
-        """Start the server and return when it accepts connections; nothing if we did already."""
+    def start(self, *, outlives: bool = False) -> None:
+        """Start the server and return when it accepts connections; nothing if we did already.
+
+        outlives: it goes on when we end, until it is stopped.
+        """
         if self._process and self.is_running():
             return
+        self._outlives = outlives
         if not self.is_initialised():
             raise PgiostatError(
                 f'there is no cluster in "{self.directory}"', slug="cluster-missing"
@@ -294,8 +299,19 @@ class Cluster:
         except BaseException:
             self._stop_at_exit()
             raise
+        if outlives:
+            atexit.unregister(self._stop_at_exit)
         # A restart keeps it: connection strings have been given out.
         self._port_is_free_to_choose = False
+
+    def attach(self) -> bool:
+        """Find out how to reach a server that another process has started; tell whether it runs."""
+        if not self.is_running():
+            return False
+        lines = (self.data / "postmaster.pid").read_text("utf-8").splitlines()
+        # The fourth and fifth line are the port and the directory of the socket.
+        self.port, self._socket_directory = int(lines[3]), Path(lines[4])
+        return True
 
     def stop(self, mode: ShutdownMode = "fast", *, timeout: float = _PATIENCE) -> None:
         """Stop the server, whoever started it; nothing if it does not run."""
@@ -388,10 +404,11 @@ class Cluster:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
         with os.fdopen(os.open(self.log, flags, 0o600), "ab") as log:
             self._process = self._popen([self.binaries / "postgres", "-D", self.data], output=log)
-        self._watchdog = self._popen(
-            ["/bin/sh", "-c", _WATCHDOG, self.binaries / "pg_ctl", self.data],
-            stdin=subprocess.PIPE,
-        )
+        if not self._outlives:
+            self._watchdog = self._popen(
+                ["/bin/sh", "-c", _WATCHDOG, self.binaries / "pg_ctl", self.data],
+                stdin=subprocess.PIPE,
+            )
         while self._process.poll() is None:
             if self._status() == "ready":
                 return None

@@ -7,6 +7,7 @@ in that key: each row costs a heap block of its own.  That is the story's expens
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psycopg
@@ -14,6 +15,7 @@ from psycopg import sql
 
 __all__ = [
     "DEMO",
+    "FETCH",
     "MANIFEST",
     "READER",
     "UPLOAD",
@@ -32,16 +34,22 @@ READER = "pgiostat"
 
 TABLES = ("customer", "product", "price", "invoice", "invoice_line", "visit")
 
-VERSION = "SELECT max(row_version) FROM {table} WHERE client_id = %s"
+VERSION = "SELECT max(row_version) FROM {table} WHERE client_id = %s /* sync:version */"
 """The newest version that a client's table has on the server."""
 MANIFEST = (
     "SELECT id, row_version FROM {table} WHERE client_id = %s AND id >= %s AND id < %s ORDER BY id"
+    " /* sync:manifest */"
 )
 """Keys and versions of a range, for the differencing engine."""
+FETCH = (
+    "SELECT id, row_version, payload FROM {table}"
+    " WHERE client_id = %s AND id >= %s AND id < %s ORDER BY id /* sync:fetch */"
+)
+"""Rows that changed elsewhere."""
 UPLOAD = (
     "INSERT INTO {table} (client_id, id, row_version, payload) VALUES (%s, %s, %s, %s)"
     " ON CONFLICT (client_id, id) DO UPDATE"
-    " SET row_version = excluded.row_version, payload = excluded.payload"
+    " SET row_version = excluded.row_version, payload = excluded.payload /* sync:upload */"
 )
 """A changed row."""
 
@@ -95,21 +103,30 @@ def is_loaded(dsn: str, size: Size = DEMO) -> bool:
         return row == (repr(size),)
 
 
-def load(dsn: str, size: Size = DEMO, *, progress: Progress | None = None) -> None:
-    """Make the tables and their rows, the same ones each time; the marker comes last."""
+def load(
+    dsn: str, size: Size = DEMO, *, progress: Progress | None = None, grantee: str = WRITER
+) -> None:
+    """Make the tables and their rows, the same ones each time; the marker comes last.
+
+    grantee: the role that may use them, if it is not the owner.
+    """
     told = progress or (lambda _rows: None)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("DROP TABLE IF EXISTS demo_loaded")
     # One after the other on one processor, two at once on two.
     with ThreadPoolExecutor(max_workers=2) as pool:
-        for done in [pool.submit(_load_table, dsn, table, size, told) for table in size.tables]:
+        loading = [
+            pool.submit(_load_table, dsn, table, size, told, grantee) for table in size.tables
+        ]
+        for done in loading:
             done.result()
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("CREATE TABLE demo_loaded AS SELECT %s::text AS size", [repr(size)])
-        connection.execute("CHECKPOINT")
+        with suppress(psycopg.errors.InsufficientPrivilege):
+            connection.execute("CHECKPOINT")
 
 
-def _load_table(dsn: str, table: str, size: Size, told: Progress) -> None:
+def _load_table(dsn: str, table: str, size: Size, told: Progress, grantee: str) -> None:
     name = sql.Identifier(table)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
@@ -133,7 +150,10 @@ def _load_table(dsn: str, table: str, size: Size, told: Progress) -> None:
             )
             told(last - first)
         connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY (client_id, id)").format(name))
-        connection.execute(
-            sql.SQL("GRANT SELECT, INSERT, UPDATE ON {} TO {}").format(name, sql.Identifier(WRITER))
-        )
+        if grantee:
+            connection.execute(
+                sql.SQL("GRANT SELECT, INSERT, UPDATE ON {} TO {}").format(
+                    name, sql.Identifier(grantee)
+                )
+            )
         connection.execute(sql.SQL("VACUUM (FREEZE, ANALYZE) {}").format(name))

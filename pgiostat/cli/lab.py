@@ -1,0 +1,337 @@
+"""pgiostat lab: the whole investigation on a PostgreSQL of its own."""
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pgiostat.cli import options
+from pgiostat.cli.options import Form
+from pgiostat.errors import PgiostatError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pgiostat.lab.environment import Environment
+    from pgiostat.lab.sync import Progress
+
+__all__ = ["app"]
+
+VOLUME = "gp2:80"
+QUICK = (240.0, 3)
+FULL = (900.0, 5)
+"""Seconds of traffic, and repetitions."""
+
+app = typer.Typer(help="The whole investigation, reproduced on a PostgreSQL of its own.")
+
+Name = Annotated[str, typer.Argument(help="Of the environment.", metavar="NAME")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="Directory of the experiments; in the user's data directory if not given.",
+        metavar="DIR",
+        show_default=False,
+    ),
+]
+Volume = Annotated[
+    str, typer.Option("--volume", help="That the traffic would burn.", metavar="VOLUME")
+]
+Seed = Annotated[int, typer.Option(help="Of what chance decides.", metavar="N")]
+Dsn = Annotated[
+    str,
+    typer.Option(
+        help="Somebody else's server; all is in a schema pgiostat_lab of its own.",
+        metavar="DSN",
+        show_default=False,
+    ),
+]
+
+
+@app.command()
+def up(name: Name = "prod", dsn: Dsn = "") -> None:
+    """Make an environment with the sync system's data, or start it."""
+    from pgiostat.lab.environment import SIZE, Lab
+
+    with _loading(SIZE.total) as told:
+        made = Lab().up(name, SIZE, dsn, told)
+    _say(f"{made.name} is up.")
+    for what, each in zip(("sync API", "watch"), made.dsns(), strict=True):
+        _say(f"  {what}: {_shown(each)}")
+
+
+@app.command()
+def down(
+    name: Annotated[
+        str, typer.Argument(help="All if not given.", metavar="NAME", show_default=False)
+    ] = "",
+    remove: Annotated[bool, typer.Option("--remove", help="Remove its data as well.")] = False,
+) -> None:
+    """Stop environments."""
+    from pgiostat.lab.environment import Lab
+
+    lab = Lab()
+    for each in [lab.get(name)] if name else lab.environments():
+        lab.down(each.name, remove=remove)
+        _say(f"{each.name} is {'removed' if remove else 'down'}.")
+
+
+@app.command()
+def status() -> None:
+    """Say which environments there are."""
+    from pgiostat.lab.environment import Lab
+
+    there = Lab().environments()
+    if not there:
+        _say("There is no environment. Make one with: pgiostat lab up")
+        return
+    console = options.console()
+    from pgiostat.render.grid import Column, lay
+    from pgiostat.render.text import drawn
+
+    rows = [
+        [
+            (each.name, "bold"),
+            ("up", "green") if (runs := each.is_running()) else ("down", ""),
+            (f"{each.size.total:,}", ""),
+            (each.origin, ""),
+            (_shown(each.dsns()[1]) if runs else str(each.dsn and _shown(each.dsn)), "dim"),
+        ]
+        for each in there
+    ]
+    columns = [Column("name"), Column("is"), Column("rows", right=True), Column("clone of"),
+               Column("to watch it", optional=True)]  # fmt: skip
+    console.print(*drawn(lay(columns, rows, console.width)), sep="\n")
+
+
+@app.command()
+def clone(
+    names: Annotated[
+        list[str], typer.Argument(help="SOURCE as TARGET, or SOURCE TARGET.", metavar="NAMES")
+    ],
+) -> None:
+    """Make an environment from the files of another one: pgiostat lab clone prod as perf.
+
+    The other one is stopped meanwhile, so that both begin with the same pages and counters.
+    """
+    from pgiostat.lab.environment import Lab
+
+    given = [name for n, name in enumerate(names) if not (n == 1 and name == "as")]
+    if len(given) != 2:  # noqa: PLR2004 - from one to the other
+        options.refuse("two names are needed", hint="Try: pgiostat lab clone prod as perf")
+    made = Lab().clone(*given)
+    _say(f"{made.name} is up, as {made.origin} was; nothing of it is cached.")
+    _say(f"  watch: {_shown(made.dsns()[1])}")
+
+
+@app.command()
+def trace(
+    out: Annotated[Path, typer.Argument(help="File to write.", metavar="FILE")],
+    seconds: Annotated[float, typer.Option(help="How long it lasts.", metavar="S")] = 240.0,
+    seed: Seed = 1,
+) -> None:
+    """Write the traffic of a time as JSON lines; the same seed gives the same file."""
+    from pgiostat.lab.environment import SIZE
+    from pgiostat.lab.trace import generate, write
+
+    options.within("seconds", seconds, 1, 1e7)
+    made = generate(SIZE, seconds, seed)
+    write(made, out)
+    _say(f"{out}: {len(made.events):,} events in {seconds:g} s")
+
+
+@app.command()
+def replay(
+    path: Annotated[Path, typer.Argument(help="Of a trace.", metavar="TRACE", readable=False)],
+    to: Annotated[list[str], typer.Option(help="Environment; may be given again.", metavar="NAME")],
+    speed: Annotated[
+        float, typer.Option(help="Times the trace's pace; 0 as fast as it goes.", metavar="N")
+    ] = 1.0,
+    off: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Requests that are not sent: version, manifest, fetch or upload.", metavar="CLASS"
+        ),
+    ] = None,
+    cache: Annotated[
+        str, typer.Option(help="Cache versions: update or invalidate.", metavar="DESIGN")
+    ] = "",
+    fixed: Annotated[bool, typer.Option("--fixed", help="Skip tables that are identical.")] = False,
+    capture: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write what the first environment was asked as a trace.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Send a trace to environments, to all at once and in the same order."""
+    from dataclasses import replace
+
+    from pgiostat.errors import choice
+    from pgiostat.lab.api import ASKED
+    from pgiostat.lab.client import Skipping
+    from pgiostat.lab.environment import Lab
+    from pgiostat.lab.replay import Setup, Target
+    from pgiostat.lab.replay import replay as send
+    from pgiostat.lab.sync import TABLES
+    from pgiostat.lab.trace import read, write
+    from pgiostat.lab.versions import Design
+    from pgiostat.signals import stopping
+
+    options.within("speed", speed, 0)
+    setup = Setup(
+        TABLES,
+        frozenset(choice("--off", each, ASKED) for each in off or ()),
+        choice("--cache", cache, Design) if cache else None,
+        Skipping(bug=not fixed),
+    )
+    traffic, lab = read(path), Lab()
+    targets = [Target(name, _fitting(lab.get(name), traffic.size), setup) for name in to]
+    stop = Event()
+    with stopping(stop) as happened, options.progress("replaying") as told:
+        count = max(len(traffic.events), 1)
+        sent = send(
+            traffic, targets, speed=speed, stop=stop,
+            done=lambda events: told(f"{events:,} of {count:,} events", events / count),
+        )  # fmt: skip
+    for each in sent:
+        asked = ", ".join(f"{n:,} {name}" for name, n in sorted(each.requests.items()))
+        late = sorted(each.late)
+        behind = f"; late by {late[len(late) // 2]:.3f} s, at most {late[-1]:.3f} s" if late else ""
+        _say(f"{each.name}: {each.events:,} events in {each.seconds:.1f} s{behind}")
+        _say(f"  {asked or 'nothing was asked'}")
+    if capture is not None:
+        write(replace(traffic, events=tuple(sent[0].captured)), capture)
+    if happened:
+        raise typer.Exit(happened[0])
+
+
+def _fitting(environment: "Environment", size: object) -> str:
+    """Return where traffic goes, if it is about that environment's data."""
+    if environment.size != size:
+        raise PgiostatError(
+            f'the trace was made for other data than environment "{environment.name}" has',
+            detail=f"It was made for {size}, and there is {environment.size}.",
+            hint="Make one with: pgiostat lab trace",
+            slug="trace-invalid",
+        )
+    return environment.dsns()[0]
+
+
+@app.command()
+def run(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Four minutes of traffic, three times.")
+    ] = False,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="Of traffic in each run; 900 if not given.", metavar="S", show_default=False
+        ),
+    ] = None,
+    repeats: Annotated[
+        int | None,
+        typer.Option(
+            help="Of each experiment, from other seeds; 5 if not given.", metavar="N",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Seed = 1,
+    out: Out = None,
+    volume: Volume = VOLUME,
+    dsn: Dsn = "",
+    output: Annotated[str, options.format_option(*Form)] = "text",
+) -> None:  # fmt: skip
+    """Run all experiments, measure them into a history, and say what came of them."""
+    from pgiostat.lab.environment import SIZE, lab_directory
+    from pgiostat.lab.experiments import Stage, run_all
+    from pgiostat.signals import stopping
+    from pgiostat.volumes import volume_of
+
+    options.choice("format", output, Form)
+    volume_of(volume)
+    preset = QUICK if quick else FULL
+    lasts, times = seconds or preset[0], repeats or preset[1]
+    options.within("seconds", lasts, 40, 86_400)
+    options.within("repeats", times, 1, 100)
+    place = _experiments(out)
+    stage = Stage(lab_directory() / "experiments", SIZE, dsn)
+    stop = Event()
+    with stopping(stop):
+        with _loading(SIZE.total) as loaded:
+            stage.prepare(loaded)
+        with options.progress("experiments") as told:
+            run_all(stage, place, seconds=lasts, repeats=times, seed=seed, told=told, stop=stop)
+    _show(place, volume, output)
+    _say(f"Measured into {place}; its history: --history {place / 'history'}", error=True)
+
+
+@app.command()
+def report(
+    out: Out = None,
+    volume: Volume = VOLUME,
+    output: Annotated[str, options.format_option(*Form)] = "text",
+) -> None:
+    """Say what came of experiments that were run before."""
+    options.choice("format", output, Form)
+    with options.reading("reading the history"):
+        _show(_experiments(out), volume, output)
+
+
+def _experiments(given: Path | None) -> Path:
+    if given is not None:
+        return given
+    import platformdirs
+
+    return platformdirs.user_data_path("pgiostat") / "lab"
+
+
+def _show(place: Path, volume: str, output: str) -> None:
+    from pgiostat.lab import told
+    from pgiostat.lab.results import outcomes
+    from pgiostat.volumes import volume_of
+
+    model = volume_of(volume)
+    found, form = outcomes(place, model), options.choice("format", output, Form)
+    if form is Form.TEXT:
+        console = options.console()
+        console.print(told.as_text(found, model, width=console.width))
+    elif form is Form.CSV:
+        told.write_csv(found, model, sys.stdout)
+    else:
+        as_told = (
+            told.as_json(found, model) if form is Form.JSON else told.as_markdown(found, model)
+        )
+        sys.stdout.write(as_told + "\n")
+
+
+@contextmanager
+def _loading(rows: int) -> "Iterator[Progress]":
+    """Yield what is told of rows as they come."""
+    with options.progress("loading") as told:
+        came = 0
+
+        def some(count: int) -> None:
+            nonlocal came
+            came += count
+            told(f"{came:,} of {rows:,} rows", came / rows)
+
+        yield some
+
+
+def _shown(dsn: str) -> str:
+    """Return a connection string without its password."""
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+    given = conninfo_to_dict(dsn)
+    if given.get("password"):
+        given["password"] = "********"  # noqa: S105 - that is its purpose
+    return make_conninfo(**given)  # type: ignore[arg-type] # as libpq gave them
+
+
+def _say(line: str, *, error: bool = False) -> None:
+    typer.echo(line, err=error)

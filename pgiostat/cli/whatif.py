@@ -1,0 +1,94 @@
+"""pgiostat whatif: what would be read if a class of queries were gone or cheaper."""
+
+import sys
+from contextlib import closing
+from typing import Annotated
+
+import typer
+
+from pgiostat.cli import options
+from pgiostat.cli.burst import VOLUME
+from pgiostat.cli.options import Form
+
+__all__ = ["whatif"]
+
+
+def whatif(
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(help="Without this category. May be given again.", metavar="CATEGORY"),
+    ] = None,
+    calls: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="So many times as many calls: manifest=0.3. May be given again.",
+            metavar="CATEGORY=FACTOR",
+        ),
+    ] = None,
+    reads: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="So many times as many blocks read: version=0. May be given again.",
+            metavar="CATEGORY=FACTOR",
+        ),
+    ] = None,
+    volume: Annotated[
+        str,
+        typer.Option(
+            "--volume", help=f"Say it also of a volume: {VOLUME}", metavar="VOLUME",
+            show_default=False,
+        ),
+    ] = "",
+    instance: options.Instance = "",
+    balance: options.StartBalance = None,
+    writes: options.Writes = 0.0,
+    history: options.History = None,
+    label: options.Label = "",
+    since: options.Since = None,
+    until: options.Until = None,
+    last: options.Last = None,
+    output: Annotated[str, options.format_option(*Form)] = "text",
+    rules: options.RulesFile = None,
+    skip_bad: options.SkipBad = False,
+) -> None:  # fmt: skip
+    """Say what a time would have read without a category, or with fewer calls or reads of it.
+
+    It is a range, because queries share a cache: at least a category's own reads less what others
+    would then read first, at most all of them. `pgiostat compare` measures it on a clone.
+    """
+    from pgiostat.cli.history import window_of
+    from pgiostat.history.imagined import foreseen
+    from pgiostat.history.reader import History
+    from pgiostat.render import whatif as render
+    from pgiostat.whatif import parse
+
+    form = options.choice("format", output, Form)
+    options.within("writes", writes, 0)
+    supposed = parse(drop or (), calls or (), reads or ())
+    if not volume and (instance or balance is not None or writes):
+        options.refuse(
+            "--instance, --balance and --writes are of a volume", hint="Name it with --volume."
+        )
+    model = None
+    if volume:
+        model = options.gauge(volume, instance, 100.0 if balance is None else balance).volume
+    with (
+        options.reading("reading the history"),
+        options.describing(rules) as describe,
+        closing(History.open(options.history_root(history), skip_bad=skip_bad)) as opened,
+    ):
+        seen = opened.seen(window_of(opened, label, since, until, last))
+        start = None if balance is None else balance / 100
+        found = foreseen(
+            opened, seen, opened.names(describe), supposed,
+            volume=model, balance=start, writes=writes,
+        )  # fmt: skip
+    if form is Form.TEXT:
+        console = options.console()
+        console.print(render.as_text(seen, found, width=console.width))
+    elif form is Form.CSV:
+        render.write_csv(seen, found, sys.stdout)
+    elif form is Form.JSON:
+        sys.stdout.write(render.as_json(seen, found) + "\n")
+    else:
+        sys.stdout.write(render.as_markdown(seen, found) + "\n")

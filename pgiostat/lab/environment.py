@@ -1,0 +1,363 @@
+"""Environments of the lab: servers with the sync system's data, each with a name of its own.
+
+One is a PostgreSQL from a package, in a directory of the lab's; or a schema of its own in a
+database that somebody else runs.  It stays up until it is taken down.
+
+A clone is a copy of the files of the other one, which is stopped meanwhile: so both begin with
+the same pages, statistics and counters, down to the byte.  (CREATE DATABASE ... TEMPLATE would
+leave the clone within the same server, with one cache for both; a base backup would have WAL to
+replay.) What was copied is dropped from the operating system's cache: a restored volume is cold.
+"""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.lab import sync, versions
+from pgiostat.lab.api import SCHEMA, connected
+from pgiostat.lab.cluster import Cluster, Setting, embedded_binaries
+from pgiostat.lab.sync import Size
+
+__all__ = ["SETTINGS", "SIZE", "Environment", "Lab", "cold", "furnish", "lab_directory", "trouble"]
+
+DBNAME = "sync"
+NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
+MARK = "pgiostat's lab; made and dropped by it"
+
+SIZE = Size(clients=40, rows=1_000, tables=(*sync.TABLES, "note"), payload=190)
+"""The last table is the one that an experiment adds."""
+
+SETTINGS: dict[str, Setting] = {
+    "shared_preload_libraries": "pg_stat_statements",
+    "track_io_timing": True,
+    "shared_buffers": "24MB",  # less than half of the data
+    "max_connections": 20,
+    "max_parallel_workers_per_gather": 0,
+    "maintenance_work_mem": "64MB",
+    "max_wal_size": "2GB",
+    "checkpoint_timeout": "1d",
+    "wal_level": "minimal",
+    "max_wal_senders": 0,
+    "fsync": False,  # a lab's data can be made again
+    "full_page_writes": False,
+    # What comes by on its own would read at another moment in each run.
+    "autovacuum": False,
+    "jit": False,
+}
+
+
+def lab_directory() -> Path:
+    """Return where environments are, below the user's cache."""
+    return platformdirs.user_cache_path("pgiostat") / "lab"
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A server with the data.  dsn: somebody else's server; origin: of which it is a clone."""
+
+    name: str
+    place: Path
+    size: Size
+    dsn: str = ""
+    origin: str = ""
+
+    @property
+    def cluster(self) -> Cluster:
+        """The server, if it is ours."""
+        return Cluster(embedded_binaries(), self.place, settings=SETTINGS)
+
+    def is_running(self) -> bool:
+        """Tell whether it answers, or its postmaster is there."""
+        if not self.dsn:
+            return self.cluster.is_running()
+        try:
+            with psycopg.connect(self.dsn, connect_timeout=5):
+                return True
+        except psycopg.OperationalError:
+            return False
+
+    def dsns(self) -> tuple[str, str]:
+        """Return the connection strings of the sync API and of who watches.
+
+        Raises PgiostatError server-not-running.
+        """
+        if self.dsn:
+            return self.dsn, self.dsn
+        cluster = self.cluster
+        if not cluster.attach():
+            raise PgiostatError(
+                f'environment "{self.name}" is not running',
+                hint=f"Start it with: pgiostat lab up {self.name}",
+                slug="server-not-running",
+            )
+        return cluster.dsn(DBNAME, sync.WRITER), cluster.dsn(DBNAME, sync.READER)
+
+
+class Lab:
+    """The environments below a directory."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or lab_directory()
+
+    def environments(self) -> list[Environment]:
+        """Return all, by name."""
+        return [self._read(path) for path in sorted(self.root.glob("*.json"))]
+
+    def get(self, name: str) -> Environment:
+        """Return one.  Raises PgiostatError environment-unknown, with those that there are."""
+        path = self._told(name)
+        if not path.exists():
+            there = ", ".join(each.name for each in self.environments())
+            raise PgiostatError(
+                f'there is no environment "{name}"',
+                hint=f"There are: {there}." if there else "Make one with: pgiostat lab up",
+                slug="environment-unknown",
+                status=ExitStatus.USAGE,
+            )
+        return self._read(path)
+
+    def up(
+        self, name: str, size: Size, dsn: str = "", progress: sync.Progress | None = None
+    ) -> Environment:
+        """Make an environment, or start the one that there is.
+
+        Raises PgiostatError: environment-invalid, lab-schema-foreign, lab-forbidden, disk-full, and
+        the cluster's.
+        """
+        if self._told(name).exists():
+            there = self.get(name)
+            if dsn and dsn != there.dsn:
+                raise _invalid(f'there is an environment "{name}" already', "Choose another name.")
+            if not there.dsn and not there.cluster.is_running():
+                there.cluster.start(outlives=True)
+            return there
+        made = Environment(name, self.root / name, size, dsn)
+        if dsn:
+            with trouble():
+                furnish(dsn, size, progress)
+        else:
+            self._build(made, progress)
+        self._write(made)
+        return made
+
+    def _build(self, made: Environment, progress: sync.Progress | None) -> None:
+        need(made.size.total, made.place)
+        cluster = made.cluster
+        cluster.destroy()  # what is left of one whose making was cut short
+        try:
+            with trouble(cluster), cluster:
+                settle(cluster)
+                furnish(cluster.dsn(DBNAME, sync.WRITER), made.size, progress)
+                cluster.stop()
+        except BaseException:
+            cluster.destroy()
+            raise
+        cluster.start(outlives=True)
+
+    def clone(self, source: str, target: str) -> Environment:
+        """Make an environment with the files of another one, which is stopped meanwhile.
+
+        Raises PgiostatError: environment-unknown, environment-invalid, disk-full.
+        """
+        origin = self.get(source)
+        if origin.dsn:
+            raise _invalid(
+                f'environment "{source}" cannot be cloned',
+                "Its server is not the lab's: its files are nobody's to copy.",
+            )
+        if self._told(target).exists():
+            raise _invalid(f'there is an environment "{target}" already', "Choose another name.")
+        made = Environment(target, self.root / target, origin.size, origin=source)
+        server, copy = origin.cluster, made.cluster
+        runs = server.is_running()
+        server.stop()
+        try:
+            with trouble(copy):
+                copy.destroy()
+                copy.initialise(copy_of=server)
+                cold(copy.data)
+        finally:
+            if runs:
+                server.start(outlives=True)
+        copy.start(outlives=True)
+        self._write(made)
+        return made
+
+    def down(self, name: str, *, remove: bool = False) -> Environment:
+        """Stop an environment; remove: its data too, and in somebody else's database the schema."""
+        there = self.get(name)
+        if not there.dsn:
+            there.cluster.stop()
+            if remove:
+                there.cluster.destroy()
+        elif remove:
+            with trouble():
+                unfurnish(there.dsn)
+        if remove:
+            self._told(name).unlink()
+        return there
+
+    def _told(self, name: str) -> Path:
+        if not NAME.fullmatch(name):
+            raise _invalid(
+                f'"{name}" is no name for an environment',
+                "It is made of small letters, digits and _, and begins with a letter.",
+            )
+        return self.root / f"{name}.json"
+
+    def _write(self, made: Environment) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        told = {"size": asdict(made.size), "dsn": made.dsn, "origin": made.origin}
+        path = self._told(made.name)
+        path.touch(0o600)  # a connection string may hold a password
+        path.write_text(json.dumps(told) + "\n", "utf-8")
+
+    def _read(self, path: Path) -> Environment:
+        told: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        size = Size(**(told["size"] | {"tables": tuple(told["size"]["tables"])}))
+        return Environment(path.stem, self.root / path.stem, size, told["dsn"], told["origin"])
+
+
+def settle(cluster: Cluster) -> None:
+    """Make the database, the roles and their entries in the password file, where missing."""
+    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [DBNAME])
+        if found.fetchone() is None:
+            connection.execute(f'CREATE DATABASE "{DBNAME}"'.encode())
+    if f":{sync.READER}:" in cluster.passfile.read_text("utf-8"):
+        return
+    password = secrets.token_urlsafe(24)
+    sync.create(cluster.dsn(DBNAME), password)
+    with psycopg.connect(cluster.dsn(DBNAME), autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(
+                sql.Identifier(DBNAME), sql.Identifier(sync.WRITER)
+            )
+        )
+    with cluster.passfile.open("a", encoding="utf-8") as entries:
+        for role in (sync.WRITER, sync.READER):
+            entries.write(f"*:*:*:{role}:{password}\n")
+
+
+def furnish(dsn: str, size: Size, progress: sync.Progress | None = None) -> None:
+    """Make the schema with all tables, rows and the cache anew; nothing else is touched.
+
+    Raises PgiostatError lab-schema-foreign if there is a schema of that name that is not the lab's.
+    """
+    unfurnish(dsn)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(SCHEMA)))
+        connection.execute(
+            sql.SQL("COMMENT ON SCHEMA {} IS {}").format(sql.Identifier(SCHEMA), sql.Literal(MARK))
+        )
+    inside = make_conninfo(dsn, options=f"-c search_path={SCHEMA}")
+    sync.load(inside, size, progress=progress, grantee="")
+    with connected(dsn) as connection:
+        versions.create(connection)
+        versions.fill(connection, size.tables)
+        connection.execute(f"VACUUM (FREEZE, ANALYZE) {versions.CACHE_TABLE}".encode())
+
+
+def unfurnish(dsn: str) -> None:
+    """Drop the schema, if it is the lab's."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        row = connection.execute(
+            "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = %s",
+            [SCHEMA],
+        ).fetchone()
+        if row is None:
+            return
+        if row[0] != MARK:
+            raise PgiostatError(
+                f'schema "{SCHEMA}" is not the lab\'s',
+                detail="Its comment is not the one that the lab gives to what it makes.",
+                hint="Use another database, or drop that schema yourself.",
+                slug="lab-schema-foreign",
+            )
+        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(SCHEMA)))
+
+
+BYTES_PER_ROW = 420
+"""With its entry in the index, the copy that a run is made on, and WAL."""
+LEAST_BYTES = 400_000_000
+
+
+def need(rows: int, place: Path) -> None:
+    """Raise PgiostatError disk-full if there is not enough room."""
+    there = next(parent for parent in (place, *place.parents) if parent.exists())
+    free, needed = shutil.disk_usage(there).free, LEAST_BYTES + rows * BYTES_PER_ROW
+    if free < needed:
+        raise _full(f"{there} has {free // 10**6} MB left; {needed // 10**6} MB are needed.")
+
+
+@contextlib.contextmanager
+def trouble(cluster: Cluster | None = None) -> Iterator[None]:
+    """Tell what keeps the lab from its work as what to do about it."""
+    try:
+        yield
+    except psycopg.errors.DiskFull as error:
+        raise _full(str(error).split("\n", 1)[0]) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise PgiostatError(
+            f"the lab may not do what it needs: {str(error).splitlines()[0]}",
+            detail=f'It makes a schema "{SCHEMA}" of its own, and touches nothing else.',
+            hint="GRANT CREATE ON DATABASE … TO the user of the connection string.",
+            slug="lab-forbidden",
+        ) from error
+    except psycopg.OperationalError as error:
+        if cluster is not None and not cluster.is_running():
+            raise PgiostatError(
+                "the lab's server has ended",
+                detail=str(error).strip().split("\n", 1)[0],
+                hint=f'Its log is "{cluster.log}".',
+                slug="server-not-running",
+            ) from error
+        raise PgiostatError(
+            "the lab cannot reach its server",
+            detail=str(error).strip().split("\n", 1)[0],
+            slug="connection-failed",
+        ) from error
+    except OSError as error:
+        if error.errno == 28:  # noqa: PLR2004 - ENOSPC
+            raise _full(f"{error.filename}: {error.strerror}") from error
+        raise
+
+
+def cold(directory: Path) -> None:
+    """Drop the files of a directory from the operating system's cache, where it can be asked to."""
+    if not hasattr(os, "posix_fadvise"):
+        return
+    for path in directory.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            file = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(file)
+                os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+            finally:
+                os.close(file)
+
+
+def _full(detail: str) -> PgiostatError:
+    return PgiostatError(
+        "there is not enough room for the lab's data",
+        detail=detail,
+        hint="Make room, or set XDG_CACHE_HOME to a directory that has it.",
+        slug="disk-full",
+    )
+
+
+def _invalid(message: str, hint: str) -> PgiostatError:
+    return PgiostatError(message, hint=hint, slug="environment-invalid", status=ExitStatus.USAGE)

@@ -1,0 +1,349 @@
+"""The investigation as experiments: each from the same pages, with the same traffic.
+
+A run begins with a copy of one and the same stopped server, cold as a restored volume.  A
+quarter of the trace warms it up; the rest is measured into a history, under the experiment's
+name.  A repetition is another trace, made from the next seed: what differs between repetitions
+is what chance does, and experiments are compared within each.
+
+Traffic is sent as fast as it is answered, and the history has the trace's clock instead of the
+server's: an interval is as long as its traffic takes at its own pace.  Rates are those that the
+volume would see, and a repetition has the same times under all labels.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Event as Flag
+
+from pgiostat.collect import Sampler
+from pgiostat.delta import Delta
+from pgiostat.describe import unsorted
+from pgiostat.errors import PgiostatError
+from pgiostat.history.layout import Layout
+from pgiostat.history.seal import seal
+from pgiostat.history.writer import Writer
+from pgiostat.lab import sync, versions
+from pgiostat.lab.api import connected, tell
+from pgiostat.lab.client import Skipping
+from pgiostat.lab.cluster import Cluster, embedded_binaries
+from pgiostat.lab.environment import DBNAME, SETTINGS, cold, furnish, need, settle, trouble
+from pgiostat.lab.replay import Sender, Setup, Target
+from pgiostat.lab.sync import TABLES, Size
+from pgiostat.lab.trace import Operation, Pace, Trace, generate
+from pgiostat.whatif import How, Supposed
+
+__all__ = ["EXPERIMENTS", "Experiment", "Run", "read_runs", "run_all", "trace_of"]
+
+WARM_UP = 0.25
+"""Of the time that is measured."""
+STEPS = 40
+"""Intervals that a run is measured in."""
+LONGEST_STEP_SECONDS = 3_600.0
+MAY_WAIT = ("visit",)
+ALL_READS = frozenset({Operation.VERSION, Operation.MANIFEST, Operation.FETCH})
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """What is tried.
+
+    name: also the label in the history.  supposed: what `whatif` would be asked, with factors that
+    are how often something was asked for, against the baseline.
+    """
+
+    name: str
+    what: str
+    setup: Setup
+    classes: tuple[str, ...] = ()
+
+
+def _setup(
+    *off: Operation,
+    tables: tuple[str, ...] = TABLES,
+    cache: versions.Design | None = None,
+    bug: bool = True,
+) -> Setup:
+    return Setup(tables, frozenset(off), cache, Skipping(may_wait=MAY_WAIT, bug=bug))
+
+
+BASELINE = "baseline"
+EXPERIMENTS: tuple[Experiment, ...] = (
+    Experiment(BASELINE, "as it was found", _setup()),
+    Experiment("table_added", "one table more", _setup(tables=(*TABLES, "note"))),
+    Experiment("version_off", "without version queries", _setup(Operation.VERSION), ("version",)),
+    Experiment(
+        "manifest_off", "without manifest queries", _setup(Operation.MANIFEST), ("manifest",)
+    ),
+    Experiment(
+        "uploads_alone", "uploads alone", _setup(*sorted(ALL_READS)),
+        ("version", "manifest", "other"),
+    ),
+    Experiment("skip_fixed", "identical tables are skipped", _setup(bug=False), ("manifest",)),
+    Experiment(
+        "cache_update", "versions cached, updated by uploads",
+        _setup(cache=versions.Design.UPDATE), ("version",),
+    ),
+    Experiment(
+        "cache_invalidate", "versions cached, invalidated by uploads",
+        _setup(cache=versions.Design.INVALIDATE), ("version",),
+    ),
+    Experiment(
+        "both", "cache updated, and identical tables skipped",
+        _setup(cache=versions.Design.UPDATE, bug=False), ("version", "manifest"),
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An experiment that was run once.
+
+    since, until: of its time in the history.  requests: that were made.  looked: versions for which
+    all rows were read.
+    """
+
+    experiment: str
+    repeat: int
+    seed: int
+    since: datetime
+    until: datetime
+    syncs: int
+    requests: dict[str, int]
+    looked: int
+
+
+def supposed(experiment: Experiment, run: Run, baseline: Run) -> list[Supposed]:
+    """Return what was changed, as `whatif` is told it."""
+    found = []
+    for name in experiment.classes or tuple(run.requests):
+        if name in (*experiment.setup.off, "other") and experiment.classes:
+            found.append(Supposed(name, How.DROP))
+        elif name == Operation.VERSION and experiment.setup.cache is not None:
+            found.append(Supposed(name, How.READS, _ratio(run.looked, baseline.looked)))
+        elif name in (Operation.VERSION, Operation.MANIFEST, Operation.UPLOAD):
+            factor = _ratio(run.requests.get(name, 0), baseline.requests.get(name, 0))
+            found.append(Supposed(name, How.CALLS, factor))
+    return found
+
+
+def _ratio(part: int, whole: int) -> float:
+    return round(part / whole, 4) if whole else 0.0
+
+
+def trace_of(seed: int, seconds: float, size: Size) -> Trace:
+    """Return the traffic of a repetition, with what warms up before it."""
+    return generate(size, seconds * (1 + WARM_UP), seed, Pace())
+
+
+class Stage:
+    """Where runs take place: copies of a server of our own, or a schema in somebody else's."""
+
+    def __init__(self, root: Path, size: Size, dsn: str = "") -> None:
+        self.size = size
+        self._dsn = dsn
+        self._made = Cluster(embedded_binaries(), root / "made", settings=SETTINGS)
+        self._run = Cluster(embedded_binaries(), root / "run", settings=SETTINGS)
+
+    def prepare(self, progress: sync.Progress | None = None) -> None:
+        """Make the data that all runs begin with, if they are not there."""
+        if self._dsn:
+            return
+        self._run.destroy()
+        if self._made.is_initialised():
+            with trouble(self._made), self._made:
+                settle(self._made)
+                if sync.is_loaded(_inside(self._made), self.size):
+                    return
+                furnish(self._made.dsn(DBNAME, sync.WRITER), self.size, progress)
+            return
+        need(self.size.total, self._made.directory)
+        with trouble(self._made), self._made:
+            settle(self._made)
+            furnish(self._made.dsn(DBNAME, sync.WRITER), self.size, progress)
+
+    @contextmanager
+    def fresh(self) -> Iterator[tuple[str, str]]:
+        """Yield connection strings, of who works and of who watches, of a server as it was made."""
+        if self._dsn:
+            with trouble():
+                furnish(self._dsn, self.size)
+            yield self._dsn, self._dsn
+            return
+        self._run.destroy()
+        with trouble(self._run):
+            self._run.initialise(copy_of=self._made)
+            cold(self._run.data)
+        try:
+            with trouble(self._run), self._run:
+                yield self._run.dsn(DBNAME, sync.WRITER), self._run.dsn(DBNAME, sync.READER)
+        finally:
+            self._run.destroy()
+
+
+def _inside(cluster: Cluster) -> str:
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415
+
+    from pgiostat.lab.api import SCHEMA  # noqa: PLC0415
+
+    return make_conninfo(cluster.dsn(DBNAME, sync.WRITER), options=f"-c search_path={SCHEMA}")
+
+
+Told = Callable[[str, float], None]
+"""Told what is being done, and the share of all that is done."""
+
+
+def run_all(
+    stage: Stage,
+    out: Path,
+    *,
+    seconds: float,
+    repeats: int,
+    seed: int = 1,
+    experiments: Sequence[Experiment] = EXPERIMENTS,
+    told: Told | None = None,
+    stop: Flag | None = None,
+) -> list[Run]:
+    """Run all experiments, repetition by repetition, into a history below a directory.
+
+    Raises PgiostatError: lab-exists if there is one, lab-stopped when it is interrupted, disk-full.
+    """
+    told, ending = told or (lambda _what, _share: None), stop or Flag()
+    if (out / RUNS).exists():
+        raise PgiostatError(
+            f'there are experiments in "{out}" already',
+            hint="Show them with pgiostat lab report, or name another directory by --out.",
+            slug="lab-exists",
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    runs: list[Run] = []
+    lasts = timedelta(seconds=seconds)
+    # Nothing of it is to be in the future.
+    first = datetime.now(UTC).replace(microsecond=0) - repeats * lasts
+    whole = repeats * len(experiments)
+    for repeat in range(repeats):
+        trace = trace_of(seed + repeat, seconds, stage.size)
+        for experiment in experiments:
+            done = len(runs)
+
+            def part(share: float, done: int = done, name: str = experiment.name) -> None:
+                told(name, (done + share) / whole)
+
+            with stage.fresh() as dsns:
+                began = first + repeat * lasts
+                run = _measured(
+                    experiment, trace, dsns, out, repeat=repeat, began=began, told=part, stop=ending
+                )
+            runs.append(run)
+            with (out / RUNS).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(_told(run)) + "\n")
+    for experiment in experiments:
+        seal(Layout(out / HISTORY), experiment.name)
+    return runs
+
+
+RUNS = "runs.jsonl"
+HISTORY = "history"
+
+
+def _measured(
+    experiment: Experiment,
+    trace: Trace,
+    dsns: tuple[str, str],
+    out: Path,
+    *,
+    repeat: int,
+    began: datetime,
+    told: Callable[[float], None],
+    stop: Flag,
+) -> Run:
+    """Run an experiment once: warm up, then send the trace in steps with a reading after each."""
+    api, reader = dsns
+    seconds = trace.lasts / (1 + WARM_UP)
+    warm_up, measured = trace.split(seconds * WARM_UP)
+    step = timedelta(seconds=seconds / STEPS)
+    sampler = Sampler(
+        reader, LONGEST_STEP_SECONDS, unsorted, lambda _seconds: False, label=experiment.name
+    )
+    with ExitStack() as stack:
+        writer = stack.enter_context(closing(Writer.open(out / HISTORY, experiment.name)))
+        ticks = stack.enter_context(closing(sampler.ticks()))  # type: ignore[type-var] # a generator
+
+        def reading(number: int) -> None:
+            tick = next(ticks)
+            if tick.delta is None:
+                raise tick.error or AssertionError
+            if number:
+                until = began + number * step
+                writer.append(_at(tick.delta, until - step, until), sampler.names)
+
+        with connected(api) as connection:
+            sender = Sender(Target(experiment.name, api, experiment.setup), trace, connection)
+            for event in warm_up.events:
+                sender.send(event)
+            sender.forget()
+            tell(connection)
+            reading(0)
+            left = measured
+            for number in range(1, STEPS + 1):
+                now, left = left.split(seconds * (WARM_UP + number / STEPS))
+                for event in now.events:
+                    if stop.is_set():
+                        raise _stopped(out)
+                    sender.send(event)
+                tell(connection)
+                reading(number)
+                told(number / STEPS)
+    syncs = sum(event.operation is Operation.SYNC for event in measured.events)
+    return Run(
+        experiment.name, repeat, trace.seed or 0, began, began + STEPS * step, syncs,
+        {str(name): count for name, count in sorted(sender.sent.requests.items())},
+        sender.sent.looked,
+    )  # fmt: skip
+
+
+def _at(delta: Delta, since: datetime, until: datetime) -> Delta:
+    """Return an interval at the trace's time."""
+    older = delta.older and replace(delta.older, started_at=since, taken_at=since)
+    newer = replace(delta.newer, started_at=until, taken_at=until)
+    return replace(delta, older=older, newer=newer, seconds=(until - since).total_seconds())
+
+
+def _stopped(out: Path) -> PgiostatError:
+    return PgiostatError(
+        "the experiments were stopped",
+        detail=f'What was measured until then is in "{out}".',
+        slug="lab-stopped",
+    )
+
+
+def _told(run: Run) -> dict[str, object]:
+    return {
+        name: value.isoformat() if isinstance(value := getattr(run, name), datetime) else value
+        for name in Run.__slots__
+    }
+
+
+def read_runs(out: Path) -> list[Run]:
+    """Return the runs that were measured into a directory.
+
+    Raises PgiostatError lab-empty if there are none.
+    """
+    try:
+        lines = (out / RUNS).read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        lines = []
+    if not lines:
+        raise PgiostatError(
+            f'there are no experiments in "{out}"',
+            hint="Make them with: pgiostat lab run",
+            slug="lab-empty",
+        )
+    runs = []
+    for line in lines:
+        told = json.loads(line)
+        times = {name: datetime.fromisoformat(told[name]) for name in ("since", "until")}
+        runs.append(Run(**(told | times)))
+    return runs

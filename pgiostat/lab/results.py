@@ -1,0 +1,78 @@
+"""Experiments out of the history that they were measured into."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TypedDict
+
+from pgiostat.burning import demanded
+from pgiostat.describe import describer
+from pgiostat.history.imagined import had_of
+from pgiostat.history.reader import History
+from pgiostat.history.windows import Window
+from pgiostat.lab.experiments import (
+    BASELINE,
+    EXPERIMENTS,
+    HISTORY,
+    Experiment,
+    Run,
+    read_runs,
+    supposed,
+)
+from pgiostat.lab.outcome import Measured, Outcome, outcome
+from pgiostat.names import Names
+from pgiostat.rank import rank_counted
+from pgiostat.volumes import Volume
+from pgiostat.whatif import Supposed
+
+__all__ = ["outcomes"]
+
+
+def outcomes(out: Path, volume: Volume) -> list[Outcome]:
+    """Return what came of the experiments in a directory, as they were run, the baseline first.
+
+    Only repetitions that all experiments were run in count.
+    Raises PgiostatError: lab-empty, and the history's.
+    """
+    runs = read_runs(out)
+    by_name = {each.name: each for each in EXPERIMENTS}
+    names = list(dict.fromkeys(run.experiment for run in runs))
+    whole = min(sum(run.experiment == name for run in runs) for name in names)
+    of = {name: [run for run in runs if run.experiment == name][:whole] for name in names}
+    with closing(History.open(out / HISTORY)) as history:
+        known = history.names(describer())
+        measured = {
+            name: [_measured(history, known, run) for run in those] for name, those in of.items()
+        }
+    baseline = measured[BASELINE]
+    return [
+        outcome(
+            name, measured[name], baseline, volume,
+            **_told(by_name[name], of[name], of[BASELINE]),
+        )
+        for name in names
+    ]  # fmt: skip
+
+
+class _Told(TypedDict):
+    targets: tuple[str, ...]
+    supposed: list[list[Supposed]]
+
+
+def _told(experiment: Experiment, runs: Sequence[Run], before: Sequence[Run]) -> _Told:
+    """Return what was changed, and what whatif is told of it."""
+    if experiment.name == BASELINE:
+        return {"targets": (), "supposed": []}
+    told = [supposed(experiment, run, first) for run, first in zip(runs, before, strict=True)]
+    targets = dict.fromkeys(each.category for some in told for each in some)
+    return {"targets": tuple(targets), "supposed": told}
+
+
+def _measured(history: History, names: Mapping[int, Names], run: Run) -> Measured:
+    seen = history.seen(Window(run.since, run.until, run.experiment))
+    parts = [(part, names.get(whose, Names())) for whose, part in seen.counted.items()]
+    ranking = rank_counted(parts)
+    # The more is read, the more intervals we read as well: our own is no part of the traffic.
+    ranking = replace(ranking, own=None)
+    return Measured(ranking.seconds, had_of(ranking), demanded(ranking)[0])
