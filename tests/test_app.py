@@ -5,13 +5,17 @@ import csv
 import io
 import itertools
 from collections.abc import Callable, Coroutine, Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import pytest
 from rich.cells import cell_len
+from rich.console import Console
+from rich.syntax import Syntax
+from textual.command import CommandPalette
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -21,10 +25,10 @@ from pgiostat.errors import PgiostatError
 from pgiostat.names import Names, Statement
 from pgiostat.snapshot import Snapshot
 from pgiostat.watch.app import Feed, WatchApp
-from pgiostat.watch.detail import Detail
+from pgiostat.watch.detail import Detail, _stretches
 from pgiostat.watch.help import Help
 from pgiostat.watch.moment import Moment, moment_of
-from pgiostat.watch.sitting import Sitting
+from pgiostat.watch.sitting import Past, Sitting
 from pgiostat.watch.state import State, View
 from tests.readings import at, reading
 
@@ -94,6 +98,21 @@ class Told:
 def shown(app: WatchApp) -> list[str]:
     """Return the lines of the screen."""
     return ["".join(text for text, _ in line).rstrip() for line in app.picture.lines]
+
+
+def text_of(app: WatchApp) -> str:
+    """Return the text on the page of a statement."""
+    content = app.screen.query_one("#text", Static).content
+    return content.code.rstrip() if isinstance(content, Syntax) else str(content)
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    for _ in range(1000):
+        if holds():
+            return
+        await pilot.pause(0.01)
+    pytest.fail("it never came")
 
 
 Script = Callable[[WatchApp, Pilot[None]], Coroutine[Any, Any, None]]
@@ -209,7 +228,7 @@ def test_a_row_is_gone_into_down_to_the_statement_and_back() -> None:
         assert [row.place for row in app.table.rows] == ["api@app", "batch@app"]
         await pilot.press("enter")
         assert isinstance(app.screen, Detail)
-        assert str(app.screen.query_one("#text", Static).render()) == "select id from t where c = ?"
+        assert text_of(app) == "SELECT id\nFROM t\nWHERE c = ?"
         await pilot.press("escape")
         assert app.state.view is View.STATEMENT
         await pilot.press("escape", "escape")
@@ -258,7 +277,7 @@ def test_pause_keeps_the_screen_and_reading_goes_on() -> None:
 def test_since_start_and_the_baseline_are_ours() -> None:
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         await pilot.press("a")
-        assert "30.0 s since start" in shown(app)[0]
+        assert "30.0 s since 10:00:00" in shown(app)[0]
         assert [row.values["calls"] for row in app.table.rows] == [30, 93, 3]
         await pilot.press("z")
         assert names(app) == []
@@ -313,8 +332,7 @@ def test_nothing_in_a_text_acts_and_wide_characters_have_their_width() -> None:
         )
         assert not any("\x1b" in each for each in lines)
         await pilot.press("end", "enter")
-        text = str(app.screen.query_one("#text", Static).render())
-        assert text == "select '␛[2J[red]数据库\N{REPLACEMENT CHARACTER}' from 🐘"
+        assert text_of(app) == "SELECT '␛[2J[red]数据库\N{REPLACEMENT CHARACTER}'\nFROM 🐘"
 
     play(script, (120, 24), state=State(view=View.STATEMENT))
 
@@ -350,16 +368,87 @@ def test_a_server_that_is_gone_leaves_its_last_numbers_and_says_so() -> None:
 
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         feed.go.set()
-        for _ in range(200):
-            if app.sitting.trouble is not None:
-                break
-            await pilot.pause(0.01)
+        await until(pilot, lambda: app.sitting.trouble is not None)
         await pilot.pause()
         lines = shown(app)
+        assert lines[0].endswith("not read now")
         assert lines[2] == "! connection to the server was lost  trying again in 2.0 s"
         assert lines[4:9] == FIRST[3:8]
 
     play(script, feed=feed)
+
+
+def numbers(app: WatchApp) -> dict[str, str]:
+    """Return what the page of a statement says of it."""
+    group = app.screen.query_one("#numbers", Static).content
+    console = Console(width=200, color_system=None)
+    with console.capture() as captured:
+        console.print(group)
+    words = captured.get().split()
+    return dict(itertools.pairwise(words))
+
+
+def test_the_page_of_a_statement_goes_on_with_what_is_read() -> None:
+    feed = Told(count=5)
+    *before, last = feed._moments
+    feed._moments = before
+    lost = PgiostatError("connection to the server was lost", slug="connection-lost")
+
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("2", "enter")
+        assert numbers(app)["blocks/s"] == "100"
+        counted = last.counted
+        assert counted is not None
+        feed.further = [replace(last, counted=replace(counted, seconds=5.0))]
+        feed.go.set()
+        await until(pilot, lambda: numbers(app)["blocks/s"] == "200")
+        feed.further = [
+            replace(
+                last,
+                counted=replace(
+                    counted,
+                    statements=[],
+                    statement_amounts=counted.statement_amounts[:, :0],
+                    statement_uncertain=[],
+                ),
+            )
+        ]
+        feed.go.set()
+        await until(pilot, lambda: "blocks/s" not in numbers(app))
+        assert numbers(app)["not"] == "called"
+        feed.further = [Moment(error=lost, retry_seconds=2.0)]
+        feed.go.set()
+        head = app.screen.query_one("#head", Static)
+        await until(pilot, lambda: app.sitting.trouble is not None)
+        await pilot.pause()
+        console = Console(width=100, color_system=None)
+        with console.capture() as captured:
+            console.print(head.content)
+        assert captured.get().splitlines()[1].rstrip() == (
+            "! connection to the server was lost  trying again in 2.0 s"
+        )
+
+    play(script, (100, 40), feed)
+
+
+def test_nothing_is_drawn_where_nothing_was_read() -> None:
+    ends = [NOW + timedelta(seconds=each) for each in (10, 20, 50, 60)]
+    begins = tuple(end - timedelta(seconds=10) for end in ends)
+    assert _stretches(Past(begins, tuple(ends), (1, 2, 3, 4), (1, 1, 1, 1))) == [(0, 2), (2, 4)]
+    assert _stretches(Past((), (), (), ())) == []
+
+
+def test_the_palette_has_all_keys_and_escape_closes_it() -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(app.screen, CommandPalette))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, CommandPalette))
+        titles = [each.title for each in app.get_system_commands(app.screen)]
+        assert {"export", "pause", "baseline", "filter", "Theme"} <= set(titles)
+        assert "go to" not in titles
+
+    play(script)
 
 
 def test_what_nothing_mends_ends_it_and_is_told() -> None:

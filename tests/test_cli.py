@@ -9,14 +9,14 @@ import pytest
 from pgiostat import __version__
 
 
-def pgiostat(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the program without a terminal."""
+def pgiostat(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the program without a terminal; variables: of the environment."""
     return subprocess.run(
         [sys.executable, "-m", "pgiostat", *arguments],
         capture_output=True,
         text=True,
         timeout=60,
-        env={**os.environ, "COLUMNS": "80"},
+        env={**os.environ, "COLUMNS": "80", **variables},
         stdin=subprocess.DEVNULL,
         check=False,
     )

@@ -15,7 +15,8 @@ from pgiostat.history.windows import Window
 from pgiostat.rank import By, rank_counted
 from pgiostat.watch.app import WatchApp
 from pgiostat.watch.replay import Replay
-from tests.test_app import play, shown
+from pgiostat.watch.sitting import Sitting
+from tests.test_app import play, shown, until
 from tests.test_cli import pgiostat
 
 SAMPLE = Path(__file__).parent.parent / "sample_data" / "history"
@@ -66,14 +67,13 @@ def test_time_goes_back_and_to_where_it_is_told() -> None:
         await pilot.pause(0.3)
         assert feed.position[0] == place
         await pilot.press("right")
-        await pilot.pause(0.5)
-        assert feed.position[0] == place + 1
+        await until(pilot, lambda: feed.position[0] == place + 1)
         await pilot.press("left")
-        await pilot.pause(0.5)
-        assert feed.position[0] == place
+        await until(pilot, lambda: feed.position[0] == place)
         later = feed.started(0) + timedelta(minutes=40)
         await pilot.press("g", *f"{later:%H:%M}", "enter")
-        await pilot.pause(0.5)
+        await until(pilot, lambda: feed.position[0] > place + 1)
+        await pilot.pause(0.1)
         moment = app.sitting.latest
         assert moment is not None
         assert moment.since is not None
@@ -84,6 +84,37 @@ def test_time_goes_back_and_to_where_it_is_told() -> None:
         assert not app.query_one("#jump", Input).has_class("open")
 
     play(script, (100, 20), feed)
+
+
+def absorbed(feed: Replay, *places: int) -> Sitting:
+    """Show intervals, wherever they are, and return what is known then."""
+    for place in places:
+        stop = Event()
+        feed.seek(place + 1 - feed.position[0])
+        for moment in feed.moments(stop):
+            feed.sitting.absorb(moment)
+            stop.set()
+    return feed.sitting
+
+
+def told(sitting: Sitting) -> tuple[object, ...]:
+    """Return what depends on what was before."""
+    whole = sitting.counted(whole=True)
+    assert whole is not None
+    ranking = rank_counted([(whole, sitting.names)], by=By.STATEMENT)
+    past = sitting.past()
+    return (
+        sitting.coverage, sitting.seconds, sitting.began, sitting.qualities,
+        [(row.key, row.cost) for row in ranking.rows], ranking.lines, ranking.server_blocks,
+        past.begins, past.ends, [round(each) for each in past.blocks_per_s],
+    )  # fmt: skip
+
+
+def test_what_is_shown_does_not_depend_on_how_one_came_there() -> None:
+    straight = told(absorbed(replay(), *range(30)))
+    assert told(absorbed(replay(), 0, 1, 29)) == straight
+    assert told(absorbed(replay(), *range(40), 5, 29)) == straight
+    assert told(absorbed(replay(), *range(31), 29)) == straight
 
 
 def test_what_cannot_be_replayed_is_said(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_sitting_on_a_terminal_is_left_clean_and_recorded(
         assert shown.ended() == 0
     assert LEFT in shown.output
     (watched,) = History.open(place).servers()
-    assert watched.label.startswith("127.0.0.1:")
+    assert watched.label.startswith("127.0.0.1_")
     assert watched.samples > 0
 
 

@@ -83,8 +83,8 @@ def watch(
 ) -> None:
     """Show live which kinds of query read, how much, and how sure that is.
 
-    On a terminal the table refreshes; in a pipe intervals are appended. Nothing is written to
-    the server, and nothing on it is reset.
+    On a terminal it is an application, with keys that ? explains; in a pipe intervals are appended.
+    Nothing is written to the server, and nothing on it is reset.
     """
     from pgiostat.rank import By, Sort
     from pgiostat.watch.batch import Form, Options

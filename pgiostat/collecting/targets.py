@@ -1,7 +1,5 @@
 """Which servers are collected, how often, and for how long it is kept."""
 
-import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,13 +8,12 @@ from pgiostat.device.choose import AUTOMATIC, Asked
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.layout import check_collector
 from pgiostat.history.retain import Keep
+from pgiostat.record import label_of
 from pgiostat.server import check_dsn
 from pgiostat.times import duration
 
 __all__ = ["INTERVAL_SECONDS", "SHORTEST_INTERVAL_SECONDS", "Plan", "Target", "interval", "targets"]
 
-DEFAULT_PORT = "5432"
-LONGEST_LABEL = 60
 SHORTEST_INTERVAL_SECONDS = 0.1
 INTERVAL_SECONDS = 10.0
 
@@ -79,7 +76,7 @@ def targets(
         )
     for dsn in dsns:
         check_dsn(dsn)
-    given = list(labels) or [_label(dsn) for dsn in dsns]
+    given = list(labels) or [label_of(dsn) for dsn in dsns]
     for label in given:
         check_collector(label)
     twice = next((label for label in given if given.count(label) > 1), None)
@@ -90,15 +87,6 @@ def targets(
         )
     seconds = interval(every)
     return [Target(dsn, label, seconds, device) for dsn, label in zip(dsns, given, strict=True)]
-
-
-def _label(dsn: str) -> str:
-    """Return a name made of a server's address, of letters that a file name may have."""
-    given = check_dsn(dsn)
-    host = str(given.get("host") or os.environ.get("PGHOST") or "local").strip("/")
-    port = str(given.get("port") or os.environ.get("PGPORT") or DEFAULT_PORT)
-    name = host if port == DEFAULT_PORT else f"{host}_{port}"
-    return re.sub(r"[^A-Za-z0-9_.]", "_", name)[:LONGEST_LABEL].strip("_.") or "server"
 
 
 def _wrong(message: str, hint: str) -> PgiostatError:

@@ -300,7 +300,7 @@ class Cluster:
             self._stop_at_exit()
             raise
         if outlives:
-            atexit.unregister(self._stop_at_exit)
+            self._let_go()
         # A restart keeps it: connection strings have been given out.
         self._port_is_free_to_choose = False
 
@@ -311,6 +311,7 @@ class Cluster:
         lines = (self.data / "postmaster.pid").read_text("utf-8").splitlines()
         # The fourth and fifth line are the port and the directory of the socket.
         self.port, self._socket_directory = int(lines[3]), Path(lines[4])
+        self._port_is_free_to_choose = False  # connection strings have been given out
         return True
 
     def stop(self, mode: ShutdownMode = "fast", *, timeout: float = _PATIENCE) -> None:
@@ -457,6 +458,13 @@ class Cluster:
             self.stop(timeout=20)
         except PgiostatError:
             self.stop("immediate", timeout=10)
+
+    def _let_go(self) -> None:
+        """Leave a server to itself; from now on it is found by its data directory."""
+        atexit.unregister(self._stop_at_exit)
+        if self._process is not None:
+            self._process.returncode = 0  # nobody waits for it: it is no child that was forgotten
+        self._process = None
 
     def _release(self) -> None:
         """Let go of a server that has ended."""

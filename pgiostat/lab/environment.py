@@ -182,7 +182,7 @@ class Lab:
             raise _invalid(f'there is an environment "{target}" already', "Choose another name.")
         made = Environment(target, self.root / target, origin.size, origin=source)
         server, copy = origin.cluster, made.cluster
-        runs = server.is_running()
+        runs = server.attach()
         server.stop()
         try:
             with trouble(copy):

@@ -11,7 +11,7 @@ volume would see, and a repetition has the same times under all labels.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -28,14 +28,26 @@ from pgiostat.history.writer import Writer
 from pgiostat.lab import sync, versions
 from pgiostat.lab.api import connected, tell
 from pgiostat.lab.client import Skipping
-from pgiostat.lab.cluster import Cluster, embedded_binaries
+from pgiostat.lab.cluster import Cluster, Setting, embedded_binaries
 from pgiostat.lab.environment import DBNAME, SETTINGS, cold, furnish, need, settle, trouble
 from pgiostat.lab.replay import Sender, Setup, Target
 from pgiostat.lab.sync import TABLES, Size
 from pgiostat.lab.trace import Operation, Pace, Trace, generate
 from pgiostat.whatif import How, Supposed
 
-__all__ = ["EXPERIMENTS", "Experiment", "Run", "read_runs", "run_all", "trace_of"]
+__all__ = [
+    "BASELINE",
+    "EXPERIMENTS",
+    "HISTORY",
+    "Experiment",
+    "Run",
+    "Stage",
+    "measure",
+    "read_runs",
+    "run_all",
+    "supposed",
+    "trace_of",
+]
 
 WARM_UP = 0.25
 """Of the time that is measured."""
@@ -50,8 +62,7 @@ ALL_READS = frozenset({Operation.VERSION, Operation.MANIFEST, Operation.FETCH})
 class Experiment:
     """What is tried.
 
-    name: also the label in the history.  supposed: what `whatif` would be asked, with factors that
-    are how often something was asked for, against the baseline.
+    name: also the label in the history.  classes: whose queries are changed; all if none is named.
     """
 
     name: str
@@ -141,11 +152,23 @@ def trace_of(seed: int, seconds: float, size: Size) -> Trace:
 class Stage:
     """Where runs take place: copies of a server of our own, or a schema in somebody else's."""
 
-    def __init__(self, root: Path, size: Size, dsn: str = "") -> None:
+    def __init__(
+        self,
+        root: Path,
+        size: Size,
+        dsn: str = "",
+        settings: Mapping[str, Setting] | None = None,
+    ) -> None:
         self.size = size
         self._dsn = dsn
-        self._made = Cluster(embedded_binaries(), root / "made", settings=SETTINGS)
-        self._run = Cluster(embedded_binaries(), root / "run", settings=SETTINGS)
+        asked = SETTINGS | dict(settings or {})
+        self._made = Cluster(embedded_binaries(), root / "made", settings=asked)
+        self._run = Cluster(embedded_binaries(), root / "run", settings=asked)
+
+    @property
+    def log(self) -> Path:
+        """What the server of a run says."""
+        return self._run.log
 
     def prepare(self, progress: sync.Progress | None = None) -> None:
         """Make the data that all runs begin with, if they are not there."""
@@ -233,7 +256,7 @@ def run_all(
 
             with stage.fresh() as dsns:
                 began = first + repeat * lasts
-                run = _measured(
+                run = measure(
                     experiment, trace, dsns, out, repeat=repeat, began=began, told=part, stop=ending
                 )
             runs.append(run)
@@ -248,7 +271,7 @@ RUNS = "runs.jsonl"
 HISTORY = "history"
 
 
-def _measured(
+def measure(
     experiment: Experiment,
     trace: Trace,
     dsns: tuple[str, str],
@@ -258,11 +281,17 @@ def _measured(
     began: datetime,
     told: Callable[[float], None],
     stop: Flag,
+    warm_up: float = WARM_UP,
 ) -> Run:
-    """Run an experiment once: warm up, then send the trace in steps with a reading after each."""
+    """Run an experiment once: warm up, then send the trace in steps with a reading after each.
+
+    dsns: of the sync API, and of who watches.  out: the history is below it.  began: when the run
+    begins by the history's clock.  warm_up: what of the trace comes before, as a share of the rest.
+    Raises PgiostatError lab-stopped, and what a server that is lost raises.
+    """
     api, reader = dsns
-    seconds = trace.lasts / (1 + WARM_UP)
-    warm_up, measured = trace.split(seconds * WARM_UP)
+    seconds = trace.lasts / (1 + warm_up)
+    before, measured = trace.split(seconds * warm_up)
     step = timedelta(seconds=seconds / STEPS)
     sampler = Sampler(
         reader, LONGEST_STEP_SECONDS, unsorted, lambda _seconds: False, label=experiment.name
@@ -281,14 +310,14 @@ def _measured(
 
         with connected(api) as connection:
             sender = Sender(Target(experiment.name, api, experiment.setup), trace, connection)
-            for event in warm_up.events:
+            for event in before.events:
                 sender.send(event)
             sender.forget()
             tell(connection)
             reading(0)
             left = measured
             for number in range(1, STEPS + 1):
-                now, left = left.split(seconds * (WARM_UP + number / STEPS))
+                now, left = left.split(seconds * (warm_up + number / STEPS))
                 for event in now.events:
                     if stop.is_set():
                         raise _stopped(out)

@@ -3,43 +3,50 @@
 import asyncio
 import csv
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from io import StringIO
+from os import environ
 from pathlib import Path
 from threading import Event, current_thread, main_thread
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events, on
-from textual.app import App, ComposeResult
+from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.geometry import Region
 from textual.message import Message
+from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Footer, Input
 
 from pgiostat.errors import PgiostatError
-from pgiostat.rank import Counted
-from pgiostat.render.csvform import cell
+from pgiostat.rank import By, Counted, rank_counted
+from pgiostat.render.csvform import cell, timestamp
 from pgiostat.units import format_duration
-from pgiostat.watch.detail import Detail, Judge
 from pgiostat.watch.help import Help
 from pgiostat.watch.moment import IoRow, Moment
-from pgiostat.watch.picture import Picture, picture
-from pgiostat.watch.replay import Replay
+from pgiostat.watch.picture import Picture, heading, picture
 from pgiostat.watch.rows import Shown, Table, table_of
 from pgiostat.watch.sitting import Sitting
 from pgiostat.watch.state import Action, Drill, State, View, after, into, seen
 
 if TYPE_CHECKING:
+    from pgiostat.rank import RankRow
     from pgiostat.render.grid import Line
+    from pgiostat.watch.detail import Detail, Judge
 
 __all__ = ["Feed", "WatchApp"]
 
+EXPORTED = (
+    "interval_start", "interval_end", "seconds", "server", "view", "path", "filter", "sort", "part",
+    "name", "category", "fingerprint", "queryid", "user", "database", "share",
+)  # fmt: skip
 VIEWS = (View.CATEGORY, View.STATEMENT, View.RELATION, View.DATABASE, View.USER, View.IO)
 INTERVALS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 PAGE = 10
@@ -56,6 +63,20 @@ class Feed(Protocol):
 
     def moments(self, stop: Event) -> Iterator[Moment]:
         """Yield what is shown, until told to stop."""
+
+
+@runtime_checkable
+class Player(Protocol):
+    """A feed of what was before: it plays, stands still, and goes to any time."""
+
+    def play(self, *, playing: bool) -> None:
+        """Go on, or stand still."""
+
+    def seek(self, steps: int) -> None:
+        """Show an interval so many before or after the one that is shown."""
+
+    def jump(self, words: str, now: datetime) -> None:
+        """Show the interval of an instant. Raises PgiostatError."""
 
 
 class Canvas(Widget, can_focus=True):
@@ -131,21 +152,21 @@ class WatchApp(App[None]):
         Binding("enter", "enter", "into"),
         Binding("escape", "leave", "back"),
         Binding("slash", "filter", "filter", key_display="/"),
-        Binding("less_than_sign", "do('sort_left')", show=False),
+        Binding("less_than_sign", "do('sort_left')", "sort by the column before", show=False),
         Binding("greater_than_sign", "do('sort_right')", "sort", key_display="<>"),
         Binding("r", "do('reverse')", "reverse", show=False),
-        Binding("left_square_bracket", "do('columns_left')", show=False),
+        Binding("left_square_bracket", "do('columns_left')", "columns before", show=False),
         Binding("right_square_bracket", "do('columns_right')", "columns", key_display="[]"),
         Binding("a", "do('whole')", "all"),
         Binding("z", "baseline", "baseline", show=False),
-        Binding("plus,equals_sign", "interval(1)", show=False),
-        Binding("minus", "interval(-1)", show=False),
-        Binding("y", "copy", show=False),
+        Binding("plus,equals_sign", "interval(1)", "read less often", show=False),
+        Binding("minus", "interval(-1)", "read more often", show=False),
+        Binding("y", "copy", "copy the row", show=False),
         Binding("e", "export", "export"),
-        Binding("left", "seek(-1)", show=False),
+        Binding("left", "seek(-1)", "an interval back", show=False),
         Binding("right", "seek(1)", "seek", key_display="←→"),
-        Binding("shift+left", "seek(-60)", show=False),
-        Binding("shift+right", "seek(60)", show=False),
+        Binding("shift+left", "seek(-60)", "60 intervals back", show=False),
+        Binding("shift+right", "seek(60)", "60 intervals on", show=False),
         Binding("g", "jump", "go to"),
         Binding("up,k", "move(-1)", show=False),
         Binding("down,j", "move(1)", show=False),
@@ -174,14 +195,16 @@ class WatchApp(App[None]):
         feed: Feed,
         state: State | None = None,
         *,
-        judge: Judge | None = None,
+        judge: "Judge | None" = None,
         out: Path | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        super().__init__()
+        # Without colours the terminal's own background stays, light or dark.
+        super().__init__(ansi_color=True if "NO_COLOR" in environ else None)
         self.feed = feed
         self.state = state or State()
         self.error: PgiostatError | None = None
+        self._player = feed if isinstance(feed, Player) else None
         self._judge = judge
         self._out = out or Path.cwd()
         self._clock = clock
@@ -189,6 +212,7 @@ class WatchApp(App[None]):
         self._canvas = Canvas()
         self._table = Table(View.CATEGORY, (), (), ())
         self._frozen: tuple[_Seen, _Seen] | None = None
+        self._page: Detail | None = None
 
     @property
     def sitting(self) -> Sitting:
@@ -244,6 +268,8 @@ class WatchApp(App[None]):
         if not self.state.is_paused or self.replay is not None:
             self._frozen = None
             self.draw()
+            if self._page is not None and self._page is self.screen:
+                self._page.draw()
 
     @on(Ended)
     def _ended(self, message: Ended) -> None:
@@ -287,9 +313,9 @@ class WatchApp(App[None]):
         return self.replay is not None or action not in {"seek", "jump"}
 
     @property
-    def replay(self) -> "Replay | None":
+    def replay(self) -> Player | None:
         """The history that is replayed, if one is."""
-        return self.feed if isinstance(self.feed, Replay) else None
+        return self._player
 
     def action_seek(self, steps: int) -> None:
         """Show an interval before or after."""
@@ -343,13 +369,25 @@ class WatchApp(App[None]):
         if row is None or row.of is None or self.state.view in {View.RELATION, View.IO}:
             return
         if self.state.view is View.STATEMENT:
-            self.push_screen(Detail(self.sitting, row.of, self._judge))
+            # It draws plots, and most sittings need none.
+            from pgiostat.watch.detail import Detail  # noqa: PLC0415
+
+            self._page = Detail(self.sitting, row.of, self._now, self._judge)
+            self.push_screen(self._page)
             return
         drill = Drill(self.state.view, row.of.key, row.name, self.state.row)
         self.state = into(self.state, drill)
         self.draw()
         if self.state.view is View.STATEMENT and len(self._table.rows) == 1:
             self.action_enter()
+
+    def _now(self, key: tuple[str, ...], width: int) -> "tuple[list[Line], RankRow | None]":
+        """Return the heading, and what a statement does, for its page."""
+        counted, _ = self._counted()
+        parts = [] if counted is None else [(counted, self.sitting.names)]
+        rows = rank_counted(parts, by=By.STATEMENT).rows
+        row = next((row for row in rows if row.key == key), None)
+        return heading(self.state, self.sitting, width), row
 
     def action_filter(self) -> None:
         """Ask what to show alone."""
@@ -370,18 +408,19 @@ class WatchApp(App[None]):
 
     def on_key(self, event: events.Key) -> None:
         """Let Esc end what is typed."""
-        if event.key != "escape" or not isinstance(self.focused, Input):
+        field = next((each for each in self.query(Input) if each is self.focused), None)
+        if event.key != "escape" or field is None:
             return
         event.stop()
         event.prevent_default()
-        self.focused.value = ""
-        self.focused.remove_class("open")
+        field.value = ""
+        field.remove_class("open")
         self._canvas.focus()
 
     def action_baseline(self) -> None:
         """Count from here; nothing on the server is reset."""
         self.sitting.begin()
-        self.notify("counting from here; nothing on the server was reset")
+        self._say("counting from here; nothing on the server was reset")
         self.draw()
 
     def action_interval(self, step: int) -> None:
@@ -389,11 +428,29 @@ class WatchApp(App[None]):
         there = sorted({*INTERVALS, self.feed.interval})
         at = there.index(self.feed.interval) + step
         self.feed.interval = there[min(max(at, 0), len(there) - 1)]
-        self.notify(f"every {format_duration(self.feed.interval)}")
+        self._say(f"every {format_duration(self.feed.interval)}")
 
     def action_help(self) -> None:
         """Say what keys and columns are."""
-        self.push_screen(Help(self._table))
+        notices = self.sitting.latest.notices if self.sitting.latest is not None else ()
+        self.push_screen(Help(self._table, notices, is_replay=self.replay is not None))
+
+    def _say(self, words: str) -> None:
+        """Say it in place of what was said before."""
+        self.clear_notifications()
+        self.notify(words)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Yield what the palette offers: all keys, and how it looks."""
+        for binding in self._bindings.key_to_bindings.values():
+            for each in binding:
+                if each.description and self.check_action(each.action.partition("(")[0], ()):
+                    yield SystemCommand(
+                        each.description, f"key {each.key}", partial(self.run_action, each.action)
+                    )
+        for command in super().get_system_commands(screen):
+            if command.title in {"Theme", "Screenshot"}:
+                yield command
 
     # out
 
@@ -403,7 +460,7 @@ class WatchApp(App[None]):
         if row is None:
             return
         self.copy_to_clipboard(row.of.text if row.of is not None and row.of.text else row.name)
-        self.notify("copied")
+        self._say("copied")
 
     def action_export(self) -> None:
         """Write what is shown as CSV."""
@@ -415,7 +472,7 @@ class WatchApp(App[None]):
         except OSError as error:
             self.notify(f"could not write {path}: {error.strerror}", severity="error")
             return
-        self.notify(f"written: {path}")
+        self._say(f"written: {path}")
 
     def as_csv(self) -> str:
         """Return what is shown: rows as they are filtered and sorted, then what is below them."""
@@ -423,17 +480,26 @@ class WatchApp(App[None]):
         text = StringIO()
         writer = csv.writer(text)
         names = [measure.name for measure in table.measures]
-        writer.writerow(["view", "filter", "sort", "part", "name", "category", "share", *names])
+        writer.writerow([*EXPORTED, *names])
         sort = state.sort or "blocks_read"
+        sitting = self.sitting
+        latest = sitting.latest or Moment()
         told = [
+            timestamp(sitting.began if state.whole else latest.since),
+            timestamp(latest.until),
+            sitting.seconds if state.whole else latest.seconds,
+            latest.who.label if latest.who is not None else "",
             state.view.value,
+            " > ".join(drill.name for drill in state.path),
             state.filter,
             f"{sort} {'ascending' if state.is_reversed else 'descending'}",
         ]
         for row in (*table.rows, *table.below):
             part = "part" if row.is_part else "row"
             values = [row.values.get(name) for name in names]
-            record = [*told, part, row.name, row.category, row.share, *values]
+            of = row.of
+            ids = (of.fingerprint, of.queryid, of.user, of.database) if of else ("", None, "", "")
+            record = [*told, part, row.name, row.category, *ids, row.share, *values]
             writer.writerow([cell(value) for value in record])
         return text.getvalue()
 

@@ -1,6 +1,7 @@
 """A statement: its text, why it is of its category, and how it went over the last minutes."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import ClassVar
 
 from rich.console import Group, RenderableType
@@ -15,21 +16,28 @@ from textual_plotext import PlotextPlot
 
 from pgiostat.rank import By, RankRow
 from pgiostat.render.columns import METRICS, printable
-from pgiostat.units import UNKNOWN, format_share
+from pgiostat.render.grid import Line
+from pgiostat.render.sql import statement
+from pgiostat.render.text import drawn
+from pgiostat.units import UNKNOWN, format_count, format_share
 from pgiostat.watch.sitting import Past, Sitting
 
 __all__ = ["Detail", "Judge"]
 
 Judge = Callable[[RankRow], RenderableType]
 """Says what a statement is, and by which rule."""
-EVERY_SECONDS = 1.0
-PLOT_HEIGHT = 10
+Now = Callable[[tuple[str, ...], int], tuple[list[Line], RankRow | None]]
+"""Returns the heading in so many cells, and what a row's statement does now; None if nothing."""
+NARROW = 70
+LEAST_GAP_SECONDS = 0.5
+SHORT_SECONDS = 8.0
 
 
 class Detail(Screen[None]):
     """All that is known of a statement."""
 
     CSS = """
+    Detail #head { height: auto; }
     Detail #plots { height: 11; }
     Detail PlotextPlot { width: 1fr; }
     Detail #text { max-height: 8; }
@@ -39,29 +47,42 @@ class Detail(Screen[None]):
         Binding("y", "copy", "copy"),
     ]
 
-    def __init__(self, sitting: Sitting, row: RankRow, judge: Judge | None = None) -> None:
+    def __init__(
+        self, sitting: Sitting, row: RankRow, now: Now, judge: Judge | None = None
+    ) -> None:
         super().__init__()
         self._sitting = sitting
         self._row = row
+        self._now = now
         self._judge = judge
         self._plots = (PlotextPlot(), PlotextPlot())
+        self._head, self._counts = Static(id="head"), Static(id="numbers")
 
     def compose(self) -> ComposeResult:
         """Make the page."""
+        yield self._head
         with VerticalScroll():
-            yield Static(Text(printable(self._row.text or self._row.name), "bold"), id="text")
+            yield Static(statement(self._row.text or self._row.name), id="text")
             with Horizontal(id="plots"):
                 yield from self._plots
-            yield Static(self._numbers(), id="numbers")
+            yield self._counts
             yield Static(self._why(), id="why")
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
-        """Draw the plots, and go on drawing them."""
-        self.set_interval(EVERY_SECONDS, self._draw)
-        self._draw()
+        """Draw what is known now."""
+        self.draw()
 
-    def _draw(self) -> None:
+    def on_resize(self) -> None:
+        """Draw for another size."""
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw what is known now: the heading, the numbers, the plots."""
+        width = self.app.size.width
+        heading, row = self._now(self._row.key, width)
+        self._head.update(Group(*drawn(heading)))
+        self._counts.update(self._numbers(row, width))
         past = self._sitting.past(By.STATEMENT, self._row.key)
         for plot, values, title in zip(
             self._plots,
@@ -76,24 +97,29 @@ class Detail(Screen[None]):
         self.app.copy_to_clipboard(self._row.text or self._row.name)
         self.notify("copied")
 
-    def _numbers(self) -> RenderableType:
-        row = self._row
+    def _numbers(self, now: RankRow | None, width: int) -> RenderableType:
+        row = now or self._row
         grid = Grid(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
-        for style in ("dim", "bold", "dim", "bold"):
+        columns = 2 if width < NARROW else 4
+        for style in ("dim", "bold", "dim", "bold")[:columns]:
             grid.add_column(style=style, no_wrap=style == "dim", overflow="fold")
         told = [
             ("category", row.category),
             ("queryid", UNKNOWN if row.queryid is None else str(row.queryid)),
             ("user", row.user), ("database", row.database),
-            ("fingerprint", row.fingerprint or UNKNOWN), ("share", format_share(row.share)),
-            *((m.heading or m.name, m.shown(m.value(row.cost))) for m in METRICS),
+            ("fingerprint", row.fingerprint or UNKNOWN),
         ]  # fmt: skip
+        if now is not None:
+            told.append(("share", format_share(now.share)))
+            told += [(m.heading or m.name, m.shown(m.value(now.cost))) for m in METRICS]
         cells = [cell for name, value in told for cell in (Text(name), Text(printable(value)))]
-        if len(cells) % 4:
+        if len(cells) % columns:
             cells += [Text(""), Text("")]
-        for begin in range(0, len(cells), 4):
-            grid.add_row(*cells[begin : begin + 4])
+        for begin in range(0, len(cells), columns):
+            grid.add_row(*cells[begin : begin + columns])
         parts: list[RenderableType] = [grid]
+        if now is None:
+            parts.append(Text("not called in this interval", "dim"))
         if row.uncertain:
             parts.append(Text("~ counted since a reset in part, or a lower bound", "yellow"))
         return Group(*parts)
@@ -109,8 +135,28 @@ def _plotted(plot: PlotextPlot, past: Past, values: tuple[float, ...], title: st
     plt = plot.plt
     plt.clear_data()
     plt.title(title)
+    plt.xlabel("seconds ago")
+    highest = max(values, default=0.0)
+    for first, last in _stretches(past):
+        ago = [(past.ends[-1] - end).total_seconds() for end in past.ends[first:last]]
+        plt.plot([-each for each in ago], list(values[first:last]), marker="braille")
     if past.ends:
-        ago = [(end - past.ends[-1]).total_seconds() for end in past.ends]
-        plt.plot(ago, list(values), marker="braille")
-        plt.ylim(0, max(*values, 1e-9) if len(values) > 1 else max(values[0], 1e-9))
+        length = (past.ends[-1] - past.ends[0]).total_seconds()
+        ticks = [-length * part / 4 for part in range(5)] if length else [0.0]
+        digits = 0 if length >= SHORT_SECONDS else 1
+        plt.xticks(ticks, [f"{-tick:.{digits}f}" for tick in ticks])
+        plt.ylim(0, highest or 1.0)
+        heights = [highest * part / 4 for part in range(5)] if highest else [0.0]
+        plt.yticks(heights, [format_count(height) for height in heights])
     plot.refresh()
+
+
+def _stretches(past: Past) -> list[tuple[int, int]]:
+    """Return the places of intervals that follow each other: nothing is known between them."""
+    gaps = [
+        place
+        for place in range(1, len(past.ends))
+        if (past.begins[place] - past.ends[place - 1]).total_seconds() > LEAST_GAP_SECONDS
+    ]
+    edges = [0, *gaps, len(past.ends)]
+    return list(pairwise(edges)) if past.ends else []

@@ -4,23 +4,24 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
+from typing import TYPE_CHECKING
 
 from pgiostat.burst import Gauge
 from pgiostat.collect import Sampler
 from pgiostat.collector import monotonic
 from pgiostat.delta import Delta
 from pgiostat.errors import PgiostatError
-from pgiostat.history.writer import Writer
 from pgiostat.names import Describe, Names
 from pgiostat.notices import Notice
-from pgiostat.sealing import Sealing
 from pgiostat.watch.moment import Moment, moment_of
 from pgiostat.watch.sitting import Sitting
 
+if TYPE_CHECKING:
+    from pgiostat.history.writer import Writer
+    from pgiostat.sealing import Sealing
+
 __all__ = ["Live"]
 
-RECORDED = "watch"
-"""What a server is called in a history if nothing else is said."""
 COVERAGE_AFTER_SECONDS = 10.0
 """The server's own counters lag so much behind its statements."""
 
@@ -66,9 +67,15 @@ class Live:
     def moments(self, stop: Event) -> Iterator[Moment]:
         """Yield what happens; raises PgiostatError as Sampler.ticks and Writer.open do."""
         if self._record is not None:
-            label = self._label or RECORDED
-            self._writer = Writer.open(self._record, label)
-            self._sealing = Sealing(self._record, label, monotonic)
+            # A history takes half of the memory of a sitting, and most are not recorded.
+            from pgiostat.history.writer import Writer  # noqa: PLC0415
+            from pgiostat.record import label_of  # noqa: PLC0415
+            from pgiostat.sealing import Sealing  # noqa: PLC0415
+
+            # One name for the server and for who writes, as where it is collected.
+            self._label = self._label or label_of(self._dsn)
+            self._writer = Writer.open(self._record, self._label)
+            self._sealing = Sealing(self._record, self._label, monotonic)
         self._sampler = Sampler(
             self._dsn,
             self._interval,

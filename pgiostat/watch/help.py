@@ -1,5 +1,6 @@
 """What keys do, and what each column means."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.table import Table as Grid
@@ -10,6 +11,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from pgiostat.notices import Notice
 from pgiostat.watch.rows import Table
 
 __all__ = ["KEYS", "Help"]
@@ -39,6 +41,26 @@ PARTS = (
 )  # fmt: skip
 
 
+REPLAYED = (
+    ("space p", "play, or stand still"),
+    ("← →", "an interval back or on; with Shift 60"),
+    ("g", "go to a time: 10:30, -10m (before the time shown), 2026-11-23T10:00Z"),
+    ("+ -", "show each interval for longer or shorter"),
+)
+"""In place of those of the same keys."""
+MORE = (
+    ("share", "of all blocks that the server read"),
+    ("category", "what kind of query it is, by the rules; Enter on a statement says which"),
+    ("user@database", "who ran it, and where"),
+    ("itself", "what our own reading costs the server: ms of its time a second"),
+    ("pgiostat itself", "blocks that our own statements read"),
+    ("catalogs", "blocks of the server's own tables, read to plan statements and to look up names"),
+    ("PAUSED", "what is shown stands still; reading goes on"),
+    ("reset, restart, gap", "why an interval is not what it seems; docs/output.md has all"),
+    ("last interval:", "notices are of the last interval, also where all since a time is shown"),
+)
+
+
 class Help(ModalScreen[None]):
     """A page of help over what is shown."""
 
@@ -51,17 +73,26 @@ class Help(ModalScreen[None]):
         Binding("escape,question_mark,h,f1,q,enter", "dismiss", "close"),
     ]
 
-    def __init__(self, table: Table) -> None:
+    def __init__(
+        self, table: Table, notices: Sequence[Notice] = (), *, is_replay: bool = False
+    ) -> None:
         super().__init__()
         self._table = table
+        self._notices = notices
+        self._keys: tuple[tuple[str, str], ...] = KEYS
+        if is_replay:
+            others = {key for key, _ in REPLAYED}
+            self._keys = (*(each for each in KEYS if each[0] not in others), *REPLAYED)
 
     def compose(self) -> ComposeResult:
         """Make the page."""
         with VerticalScroll():
-            yield Static(_grid("Keys", KEYS))
+            for notice in self._notices:
+                yield Static(Text.assemble(("! ", "bold yellow"), notice.text, " ", notice.hint))
+            yield Static(_grid("Keys", self._keys))
             columns = [(measure.heading, measure.meaning) for measure in self._table.measures]
             yield Static(_grid("\nColumns", columns))
-            yield Static(_grid("\nMarks", PARTS))
+            yield Static(_grid("\nMarks and words", (*PARTS, *MORE)))
 
 
 def _grid(title: str, rows: tuple[tuple[str, str], ...] | list[tuple[str, str]]) -> Grid:

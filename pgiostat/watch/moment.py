@@ -16,7 +16,7 @@ from pgiostat.notices import Notice, notices
 from pgiostat.rank import Counted, rank
 from pgiostat.units import blocks_to_bytes
 
-__all__ = ["IoRow", "Moment", "Who", "moment_of"]
+__all__ = ["Before", "IoRow", "Moment", "Who", "moment_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,25 @@ class IoRow:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Before:
+    """What was before an interval that is not shown after the one before it.
+
+    since: the baseline.  whole: all from then on as one, None if nothing.  past: the last
+    intervals, with what plots need.
+    """
+
+    since: datetime
+    whole: "Moment | None"
+    past: tuple["Moment", ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Moment:
     """An interval, or why there is none.
 
     counted: None for a first reading or after an error.  coverage: blocks of statements and of the
     server, both in full.  io: None where there is no pg_stat_io.  load: what it asked of a volume.
+    before: what to be known first, where it is sought in a history.
     """
 
     who: Who | None = None
@@ -65,6 +79,7 @@ class Moment:
     provenance: Provenance = Provenance.BLOCKS
     error: PgiostatError | None = None
     retry_seconds: float | None = None
+    before: Before | None = None
 
     @property
     def seconds(self) -> float | None:

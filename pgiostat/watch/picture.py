@@ -22,7 +22,7 @@ from pgiostat.watch.rows import Table
 from pgiostat.watch.sitting import Sitting
 from pgiostat.watch.state import State
 
-__all__ = ["Picture", "picture"]
+__all__ = ["Picture", "heading", "picture"]
 
 NARROW = 70
 LEAST_ROWS, ROOMY = 3, 12
@@ -50,7 +50,7 @@ def picture(state: State, sitting: Sitting, table: Table, width: int, height: in
     """Return the screen: two lines of heading, what is to be known, and the table."""
     moment = sitting.latest
     top: list[Line] = [_first(state, sitting, moment, width), _second(sitting, table, width)]
-    top += _told(sitting, moment, width)
+    top += _told(state, sitting, moment, width)
     if state.path or state.filter:
         top.append(_where(state, table, width))
     running = _running(moment, width) if height - len(top) > ROOMY else []
@@ -101,8 +101,12 @@ def _first(state: State, sitting: Sitting, moment: Moment | None, width: int) ->
         return [("pgiostat  connecting …", "bold")]
     who = moment.who
     seconds = sitting.seconds if state.whole else moment.seconds
-    good = moment.qualities in {(), (Quality.OK,)}
-    quality = "+".join(moment.qualities) or "baseline taken"
+    qualities = sitting.qualities if state.whole else moment.qualities
+    flaws = [each for each in qualities if each is not Quality.OK]
+    quality = "+".join(flaws or qualities) or "baseline taken"
+    good = not flaws
+    if sitting.trouble is not None:
+        quality, good = "not read now", False
     role = "standby" if who.in_recovery else "primary"
     mode = "PAUSED " if state.is_paused else ""
     return _fitted(
@@ -114,7 +118,11 @@ def _first(state: State, sitting: Sitting, moment: Moment | None, width: int) ->
             (f" {role}", "dim", 3),
             (f"  {moment.until:%H:%M:%SZ}" if moment.until else "", "", 2),
             (f"  {format_duration(seconds)}" if seconds else "", "", 0),
-            (" since start" if state.whole else "", "bold cyan", 1),
+            (
+                f" since {sitting.began:%H:%M:%S}" if state.whole and sitting.began else "",
+                "bold cyan",
+                1,
+            ),
             ("  ", "", 0),
             (mode, "bold reverse", 0),
             (quality, "green" if good else "bold yellow", 0),
@@ -169,9 +177,16 @@ def sparks(values: Sequence[float], width: int = SPARK_WIDTH) -> str:
     return "".join(SPARKS[min(int(value / highest * 8), 7)] for value in last)
 
 
-def _told(sitting: Sitting, moment: Moment | None, width: int) -> list[Line]:
+def heading(state: State, sitting: Sitting, width: int) -> list[Line]:
+    """Return who is watched, how good that is, and what is wrong."""
+    moment = sitting.latest
+    return [_first(state, sitting, moment, width), *_told(state, sitting, moment, width)]
+
+
+def _told(state: State, sitting: Sitting, moment: Moment | None, width: int) -> list[Line]:
     """Return what is wrong, and what to do."""
     lines: list[Line] = []
+    which = "last interval: " if state.whole else ""
     trouble = sitting.trouble
     if trouble is not None and trouble.error is not None:
         words = trouble.error.message
@@ -183,7 +198,8 @@ def _told(sitting: Sitting, moment: Moment | None, width: int) -> list[Line]:
         words = cut(printable(words), width - 2 - len(again))
         lines.append([("! ", "bold red"), (words, "bold red"), (again, "dim")])
     for notice in (moment.notices if moment else ())[:MOST_NOTICES]:
-        lines.append([("! ", "bold yellow"), (cut(printable(notice.text), width - 2), "")])
+        words = cut(which + printable(notice.text), width - 2)
+        lines.append([("! ", "bold yellow"), (words, "")])
         if notice.hint and width >= NARROW:
             lines.append([(f"  {cut(printable(notice.hint), width - 2)}", "dim")])
     return lines

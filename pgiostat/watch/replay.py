@@ -6,21 +6,27 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Condition, Event
 
+import numpy as np
+import pyarrow as pa
+
 from pgiostat.burning import Provenance
 from pgiostat.burst import Gauge, Load
+from pgiostat.cost import FIELDS
 from pgiostat.delta import Quality
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.reader import History, instants
 from pgiostat.history.windows import Window
 from pgiostat.names import Describe
 from pgiostat.rank import By, Counted
+from pgiostat.rows import Counts
 from pgiostat.times import instant
 from pgiostat.units import blocks_to_bytes, format_version
-from pgiostat.watch.moment import IoRow, Moment, Who
-from pgiostat.watch.sitting import Sitting
+from pgiostat.watch.moment import Before, IoRow, Moment, Who
+from pgiostat.watch.sitting import KEPT, Sitting
 
 __all__ = ["Replay"]
 
+_PLOTTED = ("calls", "shared_blks_read", "local_blks_read")
 _JUST = timedelta(microseconds=1)
 
 
@@ -106,14 +112,13 @@ class Replay:
         while not stop.is_set():
             with self._changed:
                 asked, self._asked = self._asked, None
-                if asked is not None and asked != self._at:
-                    self._at = asked
-                    self.sitting.begin()
                 due = asked is not None or self.is_playing
-                due = due and self._at < len(self._starts)
-            if due:
-                moment = self._moment(self._at)
-                self._at += 1
+                place = self._at if asked is None else asked
+            if due and place < len(self._starts):
+                moment = self._moment(place)
+                if place != self._at:
+                    moment = replace(moment, before=self._before(place))
+                self._at = place + 1
                 yield moment
             with self._changed:
                 # Told to stop by the event, which tells no condition.
@@ -121,6 +126,59 @@ class Replay:
                 while not self._is_asked() and waited < self.interval and not stop.is_set():
                     self._changed.wait(min(0.1, self.interval - waited))
                     waited += 0.1
+
+    def _before(self, place: int) -> Before:
+        """Return what a sitting knows that has come here interval by interval from its baseline."""
+        began = self.sitting.began
+        base = 0 if began is None else bisect_right(self._starts, began) - 1
+        base = min(max(base, 0), place)
+        first = max(place - KEPT, 0)
+        return Before(
+            self._starts[base],
+            self._between(base, place) if base < place else None,
+            tuple(self._past(first, place)) if first < place else (),
+        )
+
+    def _between(self, first: int, last: int) -> Moment:
+        """Return all intervals from one to the one before another as one."""
+        window = Window(self._starts[first], self._starts[last], self._label)
+        rows = self._rows.slice(first, last - first).to_pylist()
+        counted = self._counted(window, self._whose[last])
+        words = [word for row in rows for word in row["qualities"].split(", ") if word]
+        known = [row for row in rows if row["server_blocks"] is not None]
+        return Moment(
+            since=window.since,
+            until=window.until,
+            qualities=tuple(Quality(word) for word in dict.fromkeys(words)),
+            counted=counted,
+            statement_blocks=sum(row["statement_blocks"] for row in known),
+            server_blocks=sum(row["server_blocks"] for row in known) if known else None,
+            io=self._io(window, self._whose[last], counted.block_size),
+        )
+
+    def _past(self, first: int, last: int) -> Iterator[Moment]:
+        """Yield what statements did in each of some intervals, as plots need it."""
+        window = Window(self._starts[first], self._starts[last], self._label)
+        rows = self._history.facts("stmt", window, sorted(set(self._whose)))
+        # What nested statements read is in their callers' rows.
+        rows = rows.filter(rows["toplevel"])
+        times = {begin: place for place, begin in enumerate(self._starts[first:last], first)}
+        by_place: dict[int, list[int]] = {}
+        for number, begin in enumerate(instants(rows["ts"])):
+            if begin in times:
+                by_place.setdefault(times[begin], []).append(number)
+        for place in range(first, last):
+            those = rows.take(by_place.get(place, []))
+            seconds = self._rows["dur_us"][place].as_py() / 1e6
+            begin = self._starts[place]
+            ids = [those[name].to_pylist() for name in ("userid", "dbid", "queryid")]
+            counted = Counted(
+                seconds=seconds,
+                block_size=0,
+                statements=list(zip(*ids, strict=True)),
+                statement_amounts=_rates_of(those),
+            )
+            yield Moment(since=begin, until=begin + timedelta(seconds=seconds), counted=counted)
 
     def _moment(self, place: int) -> Moment:
         begin = self._starts[place]
@@ -179,3 +237,11 @@ class Replay:
                 )
             )
         return tuple(found) or None
+
+
+def _rates_of(rows: pa.Table) -> Counts:
+    """Return what plots need of rows of statements, as a matrix of FIELDS; the rest is nothing."""
+    counts = np.zeros((len(FIELDS), len(rows)), dtype=np.int64)
+    for name in _PLOTTED:
+        counts[FIELDS.index(name)] = rows[name].fill_null(0).to_numpy()
+    return counts

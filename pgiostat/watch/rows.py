@@ -1,9 +1,12 @@
 """Rows and numbers of a view: rankings and pg_stat_io alike, for whoever draws them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from typing import Any
 
+from pgiostat.cost import ReadCost
 from pgiostat.names import Names
 from pgiostat.rank import By, Counted, Ranking, RankRow, rank_counted
 from pgiostat.render.columns import METRICS, of_blocks
@@ -36,12 +39,33 @@ class Shown:
 
     name: str
     share: float | None
-    values: dict[str, Value]
+    values: Mapping[str, Value]
     category: str = ""
     place: str = ""
     is_uncertain: bool = False
     of: RankRow | None = None
     is_part: bool = False
+
+
+class _Values(Mapping[str, Value]):
+    """The numbers of a row, each worked out when it is asked for: of thousands few are seen."""
+
+    __slots__ = ("_cost",)
+
+    def __init__(self, cost: ReadCost) -> None:
+        self._cost = cost
+
+    def __getitem__(self, name: str) -> Value:
+        return _METRICS[name].value(self._cost)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_METRICS)
+
+    def __len__(self) -> int:
+        return len(_METRICS)
+
+
+_METRICS = {metric.name: metric for metric in METRICS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +84,12 @@ class Table:
 
 
 _IO: tuple[tuple[Measure, Callable[[IoRow, float], Value]], ...] = (
-    (Measure("blocks_read_per_s", "read/s", "bytes read a second", format_bytes),
+    (Measure("bytes_read_per_s", "read/s", "bytes read a second", format_bytes),
      lambda r, s: per_second(r.read_bytes, s)),
     (Measure("reads_per_s", "reads/s", "read operations a second; blocks before 18"),
      lambda r, s: per_second(r.reads, s)),
-    (Measure("read_time", "rd_await", "time of a read", format_ms),
+    (Measure("read_time_ms_per_read", "ms/read", "time of a read operation, of however many blocks",
+             format_ms),
      lambda r, _: us_to_milliseconds(r.read_us) / r.reads if r.reads and r.read_us else None),
     (Measure("hits_per_s", "hits/s", "found in buffers, a second"),
      lambda r, s: None if r.hits is None else per_second(r.hits, s)),
@@ -85,12 +110,16 @@ def table_of(
         if m.told(ranking.explained) and not (m.called and by is By.RELATION)
     )
     rows = [_shown(row) for row in ranking.rows]
-    kept = [row for row in rows if _belongs(row, state) and _matches(row, state.filter)]
+    kept: list[Shown] = []
+    others: list[Shown] = []
+    for row in rows:
+        is_shown = _belongs(row, state) and _matches(row, state.filter)
+        (kept if is_shown else others).append(row)
     return Table(
         state.view,
         measures,
         _ordered(kept, state),
-        tuple(_below(ranking)),
+        (*_others(ranking, others), *_below(ranking)),
         len(rows) - len(kept),
         ranking,
     )
@@ -100,12 +129,22 @@ def _shown(row: RankRow) -> Shown:
     return Shown(
         row.name,
         row.share,
-        {metric.name: metric.value(row.cost) for metric in METRICS},
+        _Values(row.cost),
         row.category,
         f"{row.user}@{row.database}" if row.user or row.database else "",
         row.uncertain,
         row,
     )
+
+
+def _others(ranking: Ranking, hidden: Sequence[Shown]) -> list[Shown]:
+    """Return the rows that a filter or a path leaves out, as one that adds up with those shown."""
+    costs = [row.of.cost for row in hidden if row.of is not None]
+    if not costs:
+        return []
+    cost = reduce(add, costs)
+    name = f"({len(costs)} not shown)"
+    return [Shown(name, ranking.share(cost.blocks), _Values(cost), is_part=True)]
 
 
 def _below(ranking: Ranking) -> list[Shown]:

@@ -10,13 +10,14 @@ import numpy.typing as npt
 
 from pgiostat.burst import Balance, Gauge
 from pgiostat.cost import FIELDS
+from pgiostat.delta import Quality
 from pgiostat.ledger import ServerReads
 from pgiostat.names import Names
 from pgiostat.rank import By, Counted, group_of
 from pgiostat.rows import Counts
-from pgiostat.watch.moment import IoRow, Moment
+from pgiostat.watch.moment import Before, IoRow, Moment
 
-__all__ = ["Past", "Sitting"]
+__all__ = ["KEPT", "Past", "Sitting"]
 
 KEPT = 300
 """Intervals of which the plots know."""
@@ -53,8 +54,9 @@ class _Sums:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """The last intervals of something: when each ended, and rates in it."""
+    """The last intervals of something: when each began and ended, and rates in it."""
 
+    begins: tuple[datetime, ...]
     ends: tuple[datetime, ...]
     blocks_per_s: tuple[float, ...]
     calls_per_s: tuple[float, ...]
@@ -64,6 +66,7 @@ class Past:
 class _Kept:
     """Rates of an interval by number of the statement: small, for there are hundreds of these."""
 
+    since: datetime
     until: datetime
     places: npt.NDArray[np.int32]
     blocks: npt.NDArray[np.float32]
@@ -74,7 +77,8 @@ class _Kept:
 class Sitting:
     """What was seen since the baseline; `begin` sets a new one, ours alone.
 
-    names: what ids mean.  gauge: a volume's bucket, if one is watched.
+    names: what ids mean.  gauge: a volume's bucket, if one is watched.  qualities: of all intervals
+    since the baseline, in the order in which they were met.
     """
 
     names: Names
@@ -84,6 +88,7 @@ class Sitting:
     balance: Balance | None = None
     shown: int = 0
     began: datetime | None = None
+    qualities: tuple[Quality, ...] = ()
     _statements: _Sums = field(default_factory=_Sums)
     _relations: _Sums = field(default_factory=_Sums)
     _io: dict[tuple[str, str, str], IoRow] = field(default_factory=dict)
@@ -107,6 +112,7 @@ class Sitting:
         """Count from here: the baseline is ours, nothing on the server is reset."""
         self._statements, self._relations, self._io = _Sums(), _Sums(), {}
         self._whole, self._statement_blocks, self._server_blocks = None, 0, 0
+        self.qualities = ()
         self.began = None if self.latest is None else self.latest.until
 
     def absorb(self, moment: Moment) -> None:
@@ -114,12 +120,34 @@ class Sitting:
         if moment.error is not None:
             self.trouble = moment
             return
+        if moment.before is not None:
+            self._go_on_from(moment.before)
         self.trouble, self.latest = None, moment
-        counted = moment.counted
-        if counted is None:
+        if moment.counted is None:
             return
         self.shown += 1
+        self._add(moment, moment.counted)
+        if self.gauge is not None and moment.load is not None:
+            self.gauge, self.balance = self.gauge.advance(moment.load)
+        self._keep(moment, moment.counted)
+
+    def _go_on_from(self, before: Before) -> None:
+        """Be as if all had been taken in that was before: a history is sought in any order."""
+        self.begin()
+        self.began = before.since
+        self._kept.clear()
+        if before.whole is not None and before.whole.counted is not None:
+            self._add(before.whole, before.whole.counted)
+        for moment in before.past:
+            if moment.counted is not None:
+                self._keep(moment, moment.counted)
+        if self.gauge is not None:
+            # What a bucket holds depends on all that was before, and that is not gone through.
+            self.gauge, self.balance = replace(self.gauge, low=0.0, high=1.0), None
+
+    def _add(self, moment: Moment, counted: Counted) -> None:
         self.began = self.began or moment.since
+        self.qualities = tuple(dict.fromkeys((*self.qualities, *moment.qualities)))
         self._statements.add(
             counted.statements, counted.statement_amounts, counted.statement_uncertain
         )
@@ -131,9 +159,6 @@ class Sitting:
         for row in moment.io or ():
             key = (row.backend_type, row.object, row.context)
             self._io[key] = _added(self._io.get(key), row)
-        if self.gauge is not None and moment.load is not None:
-            self.gauge, self.balance = self.gauge.advance(moment.load)
-        self._keep(moment, counted)
 
     def counted(self, *, whole: bool) -> Counted | None:
         """Return what the last interval counted, or all since the baseline."""
@@ -166,27 +191,29 @@ class Sitting:
             if by is None or group_of(by, ids, self.names) == key
         }
         wanted = np.fromiter(chosen, dtype=np.int32, count=len(chosen))
-        found: list[tuple[datetime, float, float]] = []
+        found: list[tuple[datetime, datetime, float, float]] = []
         for each in self._kept:
             there = np.isin(each.places, wanted)
             found.append(
                 (
+                    each.since,
                     each.until,
                     float(each.blocks[there].sum()),
                     float(each.calls[there].sum()),
                 )
             )
-        ends, blocks, calls = zip(*found, strict=True) if found else ((), (), ())
-        return Past(ends, blocks, calls)
+        begins, ends, blocks, calls = zip(*found, strict=True) if found else ((), (), (), ())
+        return Past(begins, ends, blocks, calls)
 
     def _keep(self, moment: Moment, counted: Counted) -> None:
-        if moment.until is None or not counted.seconds:
+        if moment.since is None or moment.until is None or not counted.seconds:
             return
         numbers = self._numbers
         places = [numbers.setdefault(ids, len(numbers)) for ids in counted.statements]
         amounts = counted.statement_amounts
         self._kept.append(
             _Kept(
+                moment.since,
                 moment.until,
                 np.array(places, dtype=np.int32),
                 (amounts[_BLOCKS].sum(axis=0) / counted.seconds).astype(np.float32),
