@@ -1,6 +1,8 @@
 """What reading cost: blocks, bytes and time of one row, and all that is derived from them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -180,10 +182,14 @@ class ReadCost:
 
     def __add__(self, other: "ReadCost") -> "ReadCost":
         """Return both together: a total cannot disagree with its rows."""
+        return self.with_all([other])
+
+    def with_all(self, others: Sequence["ReadCost"]) -> "ReadCost":
+        """Return this and others together; what one of them does not know is not known."""
         summed: dict[str, Any] = {}
         for name in FIELDS:
-            mine, others = getattr(self, name), getattr(other, name)
-            summed[name] = None if mine is None or others is None else mine + others
+            amounts = [getattr(self, name), *map(attrgetter(name), others)]
+            summed[name] = None if None in amounts else sum(amounts)
         return replace(self, **summed)
 
 

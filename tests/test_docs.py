@@ -137,6 +137,13 @@ def test_the_comparison_on_its_page_is_a_real_one() -> None:
     assert ran(command) == shown.splitlines()
 
 
+def test_the_range_on_its_page_is_a_real_one() -> None:
+    page = (ROOT / "docs" / "whatif.md").read_text("utf-8")
+    command, shown = re.findall(r"```sh\n(pgiostat whatif.*?)\n```\n\n```text\n(.*?)```", page,
+                                re.DOTALL)[0]  # fmt: skip
+    assert ran(command) == shown.splitlines()
+
+
 def test_the_burst_on_its_page_is_a_real_one() -> None:
     page = (ROOT / "docs" / "burst.md").read_text("utf-8")
     command, shown = re.findall(r"```sh\n(pgiostat burst.*?)\n```\n\n```text\n(.*?)```", page,

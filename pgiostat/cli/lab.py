@@ -264,8 +264,12 @@ def run(
     with stopping(stop):
         with _loading(SIZE.total) as loaded:
             stage.prepare(loaded)
-        with options.progress("experiments") as told:
-            run_all(stage, place, seconds=lasts, repeats=times, seed=seed, told=told, stop=stop)
+        try:
+            with options.progress("experiments") as told:
+                run_all(stage, place, seconds=lasts, repeats=times, seed=seed, told=told, stop=stop)
+        finally:
+            if dsn:
+                stage.remove()
     _show(place, volume, output)
     _say(f"Measured into {place}; its history: --history {place / 'history'}", error=True)
 

@@ -1,6 +1,6 @@
 """The questions that a history answers with a frame."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from pgiostat.frames.statements import identity, long
 from pgiostat.frames.told import told_of
 from pgiostat.history.asked import chosen, window
 from pgiostat.history.burns import burned
+from pgiostat.history.imagined import foreseen
 from pgiostat.history.reader import WHOLE, History
 from pgiostat.history.schema import FACTS, columns_of
 from pgiostat.history.seen import Sampled, Seen, counted, together
@@ -31,9 +32,11 @@ from pgiostat.rank import By, Ranking, Sort, rank_counted
 from pgiostat.render.columns import KEYS, METRICS, printable
 from pgiostat.render.comparison import COLUMNS, rows_of, side_of
 from pgiostat.render.csvform import records
+from pgiostat.render.whatif import records as range_of
 from pgiostat.rules import load
 from pgiostat.times import Instant, Length
 from pgiostat.volumes import instance_of, volume_of
+from pgiostat.whatif import parse
 
 __all__ = ["Frames", "open_history"]
 
@@ -229,6 +232,29 @@ class Frames:
         start = None if balance is None else balance / 100
         found = burned(self.history, seen, self._known(), model, balance=start, writes=writes)
         return burst_frame(seen, found)
+
+    def whatif(
+        self, *, drop: Sequence[str] = (), calls: Mapping[str, float] | None = None,
+        reads: Mapping[str, float] | None = None, volume: str = "", label: str = "",
+        since: Instant | None = None, until: Instant | None = None, last: Length | None = None,
+    ) -> pd.DataFrame:  # fmt: skip
+        """Return the range of what would have been read: the rows of `pgiostat whatif`.
+
+        drop: categories that are gone.  calls, reads: factors by category.  volume: as gp2:500.
+        Columns: measure, unit, now, at_least, at_most; unknown, or never, is NaN.
+        Raises PgiostatError option-invalid, and category-unknown with those that there are.
+        """
+        supposed = parse(
+            drop,
+            [f"{name}={factor}" for name, factor in (calls or {}).items()],
+            [f"{name}={factor}" for name, factor in (reads or {}).items()],
+        )
+        model = volume_of(volume) if volume else None
+        seen = self._seen(label, since, until, last)
+        found = foreseen(self.history, seen, self._known(), supposed, volume=model)
+        rows = list(range_of(found))
+        frame = pd.DataFrame(rows, columns=["measure", "unit", "now", "at_least", "at_most"])
+        return told_of(typed(frame), seen.window, seen)
 
     def compare(self, a: str, b: str, *, per: str = "second") -> pd.DataFrame:
         """Return what changed from A to B: the rows of `pgiostat compare --format csv`.

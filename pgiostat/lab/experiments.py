@@ -29,7 +29,16 @@ from pgiostat.lab import sync, versions
 from pgiostat.lab.api import connected, tell
 from pgiostat.lab.client import Skipping
 from pgiostat.lab.cluster import Cluster, Setting, embedded_binaries
-from pgiostat.lab.environment import DBNAME, SETTINGS, cold, furnish, need, settle, trouble
+from pgiostat.lab.environment import (
+    DBNAME,
+    SETTINGS,
+    cold,
+    furnish,
+    need,
+    settle,
+    trouble,
+    unfurnish,
+)
 from pgiostat.lab.replay import Sender, Setup, Target
 from pgiostat.lab.sync import TABLES, Size
 from pgiostat.lab.trace import Operation, Pace, Trace, generate
@@ -186,6 +195,15 @@ class Stage:
         with trouble(self._made), self._made:
             settle(self._made)
             furnish(self._made.dsn(DBNAME, sync.WRITER), self.size, progress)
+
+    def remove(self) -> None:
+        """Stop what runs, and remove all that was made."""
+        if self._dsn:
+            with trouble():
+                unfurnish(self._dsn)
+            return
+        self._run.destroy()
+        self._made.destroy()
 
     @contextmanager
     def fresh(self) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from pgiostat.cost import FIELDS, ReadCost
 from pgiostat.delta import Delta
@@ -149,7 +150,7 @@ def rank_counted(
         # Relations of all kinds are in the ranking: there is nothing to settle.
         reads = ServerReads(blocks=_database_total(counted))
     costs = _costs(groups, none, _lasted(counted, by))
-    explained = sum(costs.values(), none)
+    explained = none.with_all(list(costs.values()))
     whole = max(reads.blocks or 0, explained.blocks)
     kept, cut = _chosen(groups, costs, by, sort, top)
     ours = [key for key, place in groups.places.items() if place.own]
@@ -191,12 +192,15 @@ def _costs(groups: Groups, none: ReadCost, lasted: Mapping[str, float]) -> dict[
     lasted: the seconds of a group, by the first part of its key, if they are not those of none.
     """
     there = [name for name in FIELDS if getattr(none, name) is not None]
+    unknown: dict[str, Any] = {name: None for name in FIELDS if name not in there}
     costs: dict[Key, ReadCost] = {}
     for key, amounts in groups.amounts.items():
         of_name = dict(zip(FIELDS, amounts, strict=True))
         known = {name: of_name[name] for name in there}
         seconds = lasted.get(key[0], none.seconds)
-        costs[key] = replace(none, seconds=seconds, **known)  # type: ignore[arg-type] # of FIELDS
+        costs[key] = ReadCost(
+            seconds, none.block_size, **(unknown | known), per_block=none.per_block
+        )
     return costs
 
 
@@ -262,7 +266,7 @@ def _lasted(counted: Sequence[Counted], by: By) -> dict[str, float]:
 
 def _together(name: str, costs: Iterable[ReadCost], none: ReadCost, whole: int) -> RankRow:
     listed = list(costs)
-    total = sum(listed, none)
+    total = none.with_all(listed)
     share = total.blocks / whole if whole else None
     return RankRow(key=(name,), name=name, cost=total, share=share, members=len(listed))
 

@@ -146,7 +146,7 @@ def _parts(foreseen: Foreseen) -> Iterator[list[tuple[str, str]]]:
 
 def _shown(unit: str, value: float | None) -> str:
     if unit == "seconds":
-        return "never" if value is None else format_duration(value)
+        return "never" if value is None else format_duration(value) if value else "empty"
     return format_share(value) if unit == "share" else format_count(value)
 
 
