@@ -33,7 +33,7 @@ demo-clean: $(VENV)/demo.installed ## remove the demo's server and data
 	@$(BIN)/pgiostat demo --clean
 
 lab: $(VENV)/demo.installed ## the whole investigation: nine experiments, told as one table
-	@$(BIN)/pgiostat lab run --quick --out lab
+	@$(BIN)/pgiostat lab run --quick --again --out build/lab
 
 test: $(VENV)/dev.installed ## all tests, on the embedded PostgreSQL 18
 	$(BIN)/python -m pytest
@@ -60,7 +60,7 @@ matrix: $(VENV)/dev.installed ## server tests on PostgreSQL 13 to 18 (needs npm)
 	$(BIN)/python -m pytest -m server --servers npm $(MATRIX)
 
 docker: $(VENV)/dev.installed ## server tests in a container (needs a Docker daemon)
-	$(BIN)/python -m pytest -m server --servers docker
+	$(BIN)/python -m pytest -m server --servers docker $(DOCKER)
 
 bench: $(VENV)/dev.installed ## measure, side by side in one run
 	$(BIN)/python benchmarks/snapshot.py --quick

@@ -89,11 +89,11 @@ def page(found: list[Outcome], runs: int, traffic: str) -> str:
     conclusions, _, tables = table.partition("\n\n")
     return f"""# The investigation
 
-An API that keeps copies of tables on devices in step with a server ran its database volume out of burst
-balance. Nobody knew which queries read so much. What was found then, over days, on a clone with
-mirrored traffic, `pgiostat lab run` finds again on a PostgreSQL of its own; every figure below is
-measured ({traffic}), and this page is made from the measurement by `docs/investigation.py`.
-[The lab](lab.md) says how.
+An API that keeps copies of tables on devices in step with a server ran its database volume out of
+burst balance. Nobody knew which queries read so much. What was found then, over days, on a clone
+with mirrored traffic, `pgiostat lab run` finds again on a PostgreSQL of its own. Every figure below
+is measured ({traffic}), and this page is made from the
+measurement by `docs/investigation.py`. [The lab](lab.md) says how.
 
 ## Who reads
 
@@ -102,9 +102,9 @@ At the traffic's own pace the server reads {format_count(first.blocks_per_s)} bl
 (240 operations a second for ever) empties its bucket in {empty}.
 
 **Version** queries, which ask for the newest version in a client's table, are
-{share("version")} of it; **manifest** queries, keys and versions of a range, {share("manifest")}; uploads
-{share("upload")}. The ranking is the answer to the first question, and not yet to the second: what is to
-be done?
+{share("version")} of it; **manifest** queries, keys and versions of a range, {share("manifest")};
+uploads {share("upload")}. The ranking is the answer to the first question, and not yet to the
+second: what is to be done?
 
 ![Blocks read a second, by class](investigation-reads.svg)
 
@@ -115,7 +115,8 @@ be done?
   {manifests("version_off")}. The first toucher pays.
 - Without manifest queries: {change("manifest_off")}. Version queries come first anyway; almost all
   that manifests read is saved.
-- With both off uploads alone are left: {change("uploads_alone")}. So it is those two, and nothing else.
+- With both off uploads alone are left: {change("uploads_alone")}. So it is those two, and nothing
+  else.
 
 ## A table more
 
@@ -127,11 +128,12 @@ sixth more would be in proportion: less of everything fits into the cache.
 - A table of table versions, updated by each upload in its transaction: {change("cache_update")}. It
   takes all version reads away, and does not end the trouble, because manifests pay:
   {manifests("cache_update")}.
-- The same, invalidated by uploads and filled on demand: {change("cache_invalidate")}. Each upload makes
-  the next question an expensive one.
+- The same, invalidated by uploads and filled on demand: {change("cache_invalidate")}. Each upload
+  makes the next question an expensive one.
 - The skip fix alone, so that the differencing engine stays away from tables that are identical:
   {change("skip_fixed")}.
-- Both together: {change("both")}. The volume's bucket stays full.
+- Both together: {change("both")}. After a day of it the bucket holds
+  {format_share(of["both"].balance.low)}; without, it is empty.
 
 ## What was measured
 
@@ -151,10 +153,8 @@ In short:
 """
 
 
-def main() -> None:
-    """Write the page and its plots."""
-    alt.data_transformers.disable_max_rows()
-    place = Path(sys.argv[1]) if len(sys.argv) > 1 else MEASURED
+def made(place: Path = MEASURED) -> tuple[str, list[Outcome]]:
+    """Return the page, and what came of the experiments."""
     found = outcomes(place, volume_of(VOLUME))
     runs = read_runs(place)
     times = max(run.repeat for run in runs) + 1
@@ -162,7 +162,13 @@ def main() -> None:
     traffic = (
         f"{len(EXPERIMENTS)} experiments, {times} times {format_duration(seconds)} of traffic each"
     )
-    (HERE / "investigation.md").write_text(page(found, times, traffic), "utf-8")
+    return page(found, times, traffic), found
+
+
+def main() -> None:
+    """Write the page and its plots."""
+    text, found = made(Path(sys.argv[1]) if len(sys.argv) > 1 else MEASURED)
+    (HERE / "investigation.md").write_text(text, "utf-8")
     for name, chart in charts(found).items():
         chart.save(HERE / f"investigation-{name}.svg")
 

@@ -18,9 +18,7 @@ from rich.console import Console
 
 from pgiostat.describe import unsorted
 from pgiostat.device.choose import Asked
-from pgiostat.history.layout import Layout
-from pgiostat.history.seal import seal
-from pgiostat.history.writer import BASELINE
+from pgiostat.history.writer import conclude
 from pgiostat.lab import demo
 from pgiostat.record import Recorder
 
@@ -69,13 +67,7 @@ def main() -> None:
         demo.remove(place / "server")
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    layout = Layout(asked.to)
-    seal(layout, LABEL)
-    # Nobody goes on from here: the last reading, with the address of its server, is not needed.
-    for sample in layout.hot_samples():
-        (sample.directory / BASELINE).unlink()
-    for left in (layout.lock(LABEL).parent, layout.tmp):
-        shutil.rmtree(left)
+    conclude(asked.to, [LABEL])
     size = sum(path.stat().st_size for path in asked.to.rglob("*") if path.is_file())
     console.print(f"{asked.to}: {recorder.samples} samples, {size / 1e6:.1f} MB")
 

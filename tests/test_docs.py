@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -142,6 +143,13 @@ def test_the_range_on_its_page_is_a_real_one() -> None:
     command, shown = re.findall(r"```sh\n(pgiostat whatif.*?)\n```\n\n```text\n(.*?)```", page,
                                 re.DOTALL)[0]  # fmt: skip
     assert ran(command) == shown.splitlines()
+
+
+def test_the_investigation_on_its_page_was_measured() -> None:
+    text, _ = runpy.run_path(str(ROOT / "docs" / "investigation.py"))["made"]()
+    assert (ROOT / "docs" / "investigation.md").read_text("utf-8") == text
+    for name in ("reads", "whatif"):
+        assert (ROOT / "docs" / f"investigation-{name}.svg").read_text("utf-8").startswith("<svg")
 
 
 def test_the_burst_on_its_page_is_a_real_one() -> None:

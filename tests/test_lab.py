@@ -88,7 +88,7 @@ def test_what_cannot_be_made_is_said(lab: Lab) -> None:
     assert lab.environments() == []
     with pytest.raises(PgiostatError) as raised:
         lab.up("prod", SIZE, "host=/nowhere")
-    assert raised.value.slug == "connection-failed"
+    assert raised.value.slug == "server-unreachable"
 
 
 def test_a_server_that_was_killed_comes_up_again(lab: Lab) -> None:
@@ -224,7 +224,7 @@ def test_a_server_that_goes_ends_all_and_is_told(furnished: str, lab: Lab) -> No
 
     with pytest.raises(PgiostatError) as raised:
         replay(trace, targets, speed=0, done=kill)
-    assert raised.value.slug == "connection-failed"
+    assert raised.value.slug == "server-unreachable"
 
 
 @pytest.mark.once

@@ -23,6 +23,7 @@ from pgiostat.lab.experiments import (
     HISTORY,
     Run,
     Stage,
+    forget,
     measure,
     read_runs,
     run_all,
@@ -244,3 +245,14 @@ def test_a_server_of_others_is_measured_within_a_schema(database: str, tmp_path:
     run_all(stage, tmp_path / "out", seconds=40.0, repeats=1, experiments=EXPERIMENTS[:2])
     found = outcomes(tmp_path / "out", volume_of("gp2:80"))
     assert [each.name for each in found] == ["baseline", "table_added"]
+
+
+def test_only_what_was_measured_is_forgotten(tmp_path: Path) -> None:
+    (tmp_path / "mine").touch()
+    forget(tmp_path)
+    (tmp_path / HISTORY).mkdir()
+    (tmp_path / HISTORY / "notes").touch()
+    with pytest.raises(PgiostatError) as raised:
+        forget(tmp_path)
+    assert raised.value.slug == "not-a-history"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [HISTORY, "mine"]

@@ -11,7 +11,7 @@ from pgiostat.history.layout import check
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
-CHARTS = {"explore.ipynb": 6}
+CHARTS = {"explore.ipynb": 6, "investigation.ipynb": 4}
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the kernel's own start
@@ -40,8 +40,9 @@ def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
     assert not any(cell.get("outputs") for cell in notebook.cells)
 
 
-def test_the_sample_history_names_no_machine() -> None:
-    root = ROOT / "sample_data" / "history"
+@pytest.mark.parametrize("place", ["history", "investigation/history"])
+def test_a_sample_history_names_no_machine(place: str) -> None:
+    root = ROOT / "sample_data" / place
     layout = check(root)
     assert not any(layout.root.glob("hot/*/*/baseline"))
     size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pgiostat import open_history
 from pgiostat.errors import PgiostatError
 from pgiostat.whatif import Had, How, Imagined, Supposed, imagine, parse
 from tests.test_cli import pgiostat
@@ -107,3 +108,12 @@ def test_all_forms_say_the_same() -> None:
     assert "with no version queries: -" in text
     assert "gp2:500 with the fewest reads: " in text
     assert pgiostat(*asked, "--format", "markdown").stdout.startswith("**demo**, no version")
+
+
+def test_a_frame_has_the_same_rows() -> None:
+    asked = ("whatif", "--history", SAMPLE, "--calls", "manifest=0.3", "--volume", "gp3:100")
+    record = json.loads(pgiostat(*asked, "--format", "json").stdout)
+    frame = open_history(SAMPLE).whatif(calls={"manifest": 0.3}, volume="gp3:100")
+    assert frame["measure"].tolist() == ["reads", "operations", "use of gp3:100"]
+    assert frame.to_dict("records") == record["measures"]
+    assert [str(kind) for kind in frame.dtypes] == ["string", "string", *["float64"] * 3]

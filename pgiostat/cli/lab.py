@@ -242,13 +242,16 @@ def run(
     ] = None,
     seed: Seed = 1,
     out: Out = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="In place of what was measured there before.")
+    ] = False,
     volume: Volume = VOLUME,
     dsn: Dsn = "",
     output: Annotated[str, options.format_option(*Form)] = "text",
 ) -> None:  # fmt: skip
     """Run all experiments, measure them into a history, and say what came of them."""
     from pgiostat.lab.environment import SIZE, lab_directory
-    from pgiostat.lab.experiments import Stage, run_all
+    from pgiostat.lab.experiments import Stage, forget, run_all
     from pgiostat.signals import stopping
     from pgiostat.volumes import volume_of
 
@@ -259,6 +262,8 @@ def run(
     options.within("seconds", lasts, 40, 86_400)
     options.within("repeats", times, 1, 100)
     place = _experiments(out)
+    if again:
+        forget(place)
     stage = Stage(lab_directory() / "experiments", SIZE, dsn)
     stop = Event()
     with stopping(stop):

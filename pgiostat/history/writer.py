@@ -10,7 +10,8 @@ import contextlib
 import fcntl
 import io
 import os
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
@@ -28,10 +29,11 @@ from pgiostat.history.disk import Disk
 from pgiostat.history.encode import devices, encode, named, texts
 from pgiostat.history.files import LATE, files
 from pgiostat.history.layout import Layout, check_collector, create
+from pgiostat.history.seal import seal
 from pgiostat.names import Names, StatementKey
 from pgiostat.snapshot import Snapshot
 
-__all__ = ["BASELINE", "Writer", "check_free", "parquet"]
+__all__ = ["BASELINE", "Writer", "check_free", "conclude", "parquet"]
 
 BASELINE = "baseline"
 """The file of the reading that a sample ends with, beside its tables."""
@@ -185,6 +187,21 @@ class Writer:
         disk.sync(draft)
         disk.sync(self.layout.tmp)
         disk.rename(draft, self.layout.sample(self.collector, number))
+
+
+def conclude(root: Path, collectors: Iterable[str]) -> None:
+    """Seal what collectors have written, and let nobody go on from there: a history that is over.
+
+    What a reading holds beside its counts, such as a server's address, goes.
+    Raises OSError.
+    """
+    layout = Layout(root)
+    for collector in collectors:
+        seal(layout, collector)
+    for sample in layout.hot_samples():
+        (sample.directory / BASELINE).unlink(missing_ok=True)
+    for left in (layout.lock("x").parent, layout.tmp):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _listed(directory: Path) -> list[Path]:

@@ -328,7 +328,7 @@ def trouble(cluster: Cluster | None = None) -> Iterator[None]:
         raise PgiostatError(
             "the lab cannot reach its server",
             detail=str(error).strip().split("\n", 1)[0],
-            slug="connection-failed",
+            slug="server-unreachable",
         ) from error
     except OSError as error:
         if error.errno == 28:  # noqa: PLR2004 - ENOSPC

@@ -11,6 +11,7 @@ volume would see, and a repetition has the same times under all labels.
 """
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
@@ -22,9 +23,8 @@ from pgiostat.collect import Sampler
 from pgiostat.delta import Delta
 from pgiostat.describe import unsorted
 from pgiostat.errors import PgiostatError
-from pgiostat.history.layout import Layout
-from pgiostat.history.seal import seal
-from pgiostat.history.writer import Writer
+from pgiostat.history.layout import check
+from pgiostat.history.writer import Writer, conclude
 from pgiostat.lab import sync, versions
 from pgiostat.lab.api import connected, tell
 from pgiostat.lab.client import Skipping
@@ -51,6 +51,7 @@ __all__ = [
     "Experiment",
     "Run",
     "Stage",
+    "forget",
     "measure",
     "read_runs",
     "run_all",
@@ -255,7 +256,8 @@ def run_all(
     if (out / RUNS).exists():
         raise PgiostatError(
             f'there are experiments in "{out}" already',
-            hint="Show them with pgiostat lab report, or name another directory by --out.",
+            hint="Show them with pgiostat lab report, measure --again in their place, or name"
+            " another directory by --out.",
             slug="lab-exists",
         )
     out.mkdir(parents=True, exist_ok=True)
@@ -280,8 +282,7 @@ def run_all(
             runs.append(run)
             with (out / RUNS).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(_told(run)) + "\n")
-    for experiment in experiments:
-        seal(Layout(out / HISTORY), experiment.name)
+    conclude(out / HISTORY, [experiment.name for experiment in experiments])
     return runs
 
 
@@ -371,6 +372,14 @@ def _told(run: Run) -> dict[str, object]:
         name: value.isoformat() if isinstance(value := getattr(run, name), datetime) else value
         for name in Run.__slots__
     }
+
+
+def forget(out: Path) -> None:
+    """Remove experiments from a directory, and nothing else that is in it."""
+    (out / RUNS).unlink(missing_ok=True)
+    if (out / HISTORY).exists():
+        check(out / HISTORY)  # a history, and nothing that only has its name
+        shutil.rmtree(out / HISTORY)
 
 
 def read_runs(out: Path) -> list[Run]:
