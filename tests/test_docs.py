@@ -106,7 +106,7 @@ def test_pandas_reads_what_is_sealed_as_the_page_says(capsys: pytest.CaptureFixt
 def test_frames_are_asked_for_as_the_page_says() -> None:
     calls = re.findall(r"history\.(\w+)\(([^)]*)\)", blocks("python")[2])
     frames = pgiostat.open_history(SAMPLE)
-    assert len(calls) == 8
+    assert len(calls) == 9
     for name, arguments in calls:
         if name not in {"compare", "device"}:  # no device was measured in the sample
             assert len(eval(f"frames.{name}({arguments})", {"frames": frames}))  # noqa: S307 - our own page

@@ -19,6 +19,7 @@ from pgiostat.rank import By
 from pgiostat.render.csvform import BALANCE
 from pgiostat.volumes import volume_of
 from pgiostat.watch import batch
+from pgiostat.watch.asked import Form, Options
 from tests.conftest import MakeServer
 from tests.servers import Server
 from tests.workloads import client, collecting, run
@@ -71,14 +72,14 @@ def watch(dsn: str, **options: object) -> tuple[str, str]:
     out, err = io.StringIO(), io.StringIO()
     # A session hands its counts to the server once a second, or at a statement after that.
     given = {"interval": 2.5, "count": 1} | options
-    batch.run(dsn, batch.Options(**given), describer(), out=out, err=err)  # type: ignore[arg-type]
+    batch.run(dsn, Options(**given), describer(), out=out, err=err)  # type: ignore[arg-type]
     return out.getvalue(), err.getvalue()
 
 
 @pytest.mark.once
 def test_two_intervals_of_csv_are_read_by_pandas_without_options(database: str) -> None:
     with syncing(database):
-        out, _ = watch(database, count=2, form=batch.Form.CSV)
+        out, _ = watch(database, count=2, form=Form.CSV)
     frame = pd.read_csv(io.StringIO(out))
     ranked = frame[frame["part"] == "row"]
     assert frame["interval_end"].nunique() == 2
@@ -100,7 +101,7 @@ def test_where_a_volume_is_named_each_row_has_its_balance_and_each_part_its_oper
 ) -> None:
     gauge = Gauge(volume_of("gp2:100"), 0.5, 0.5)
     with syncing(database):
-        out, _ = watch(database, count=2, form=batch.Form.CSV, gauge=gauge)
+        out, _ = watch(database, count=2, form=Form.CSV, gauge=gauge)
     frame = pd.read_csv(io.StringIO(out))
     assert list(frame.columns[-3:]) == list(BALANCE)
     by_interval = frame.groupby("interval_end")[list(BALANCE)].nunique()
@@ -131,7 +132,7 @@ def test_the_ranking_is_printed_as_text_with_its_two_header_lines(
 
 
 def test_every_ranking_of_one_sitting_adds_up_to_the_servers_own_count(database: str) -> None:
-    options = batch.Options(interval=2.5, count=1)
+    options = Options(interval=2.5, count=1)
     with syncing(database):
         sitting = batch.run(database, options, describer(), out=io.StringIO(), keep=True)
     for by in By:
@@ -178,7 +179,7 @@ def test_texts_that_the_database_cannot_show_cost_no_count(make_server: MakeServ
         # A wide text in another statement is enough: the server refuses them all.
         other.execute('CREATE TABLE "商品" (id int)')
     with syncing(server.dsn("utf")):
-        out, _ = watch(server.dsn("latin"), form=batch.Form.JSON)
+        out, _ = watch(server.dsn("latin"), form=Form.JSON)
     told = json.loads(out)
     slugs = [notice["slug"] for notice in told["notices"]]
     assert "texts-unreadable" in slugs

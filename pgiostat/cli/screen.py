@@ -1,5 +1,6 @@
 """watch on a terminal: the application, until it is left."""
 
+import gc
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime
@@ -13,13 +14,19 @@ from pgiostat.cli import options
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from pgiostat.names import Describe
     from pgiostat.rank import RankRow
+    from pgiostat.rules import Rules
     from pgiostat.watch.app import WatchApp
-    from pgiostat.watch.batch import Options
+    from pgiostat.watch.asked import Options
     from pgiostat.watch.detail import Judge
     from pgiostat.watch.state import State
 
 __all__ = ["judge_by", "on_screen", "replayed"]
+
+
+GARBAGE_AFTER = 50_000
+"""Objects made and not gone again before circles are looked for; Python's own is 700."""
 
 
 def on_screen(dsn: str, asked: "Options", rules: Path | None, record: Path | None) -> None:
@@ -27,9 +34,16 @@ def on_screen(dsn: str, asked: "Options", rules: Path | None, record: Path | Non
     from pgiostat.watch.app import WatchApp
     from pgiostat.watch.feeds import Live
 
+    def describer(known: "Rules | None") -> "Describe":
+        from pgiostat.describe import describer
+
+        return describer(known)
+
+    # A mistake in rules is told at once; what they are made into comes after the first screen.
+    known = None if rules is None else options.rules_of(rules)
     feed = Live(
         dsn,
-        options.describe(rules),
+        lambda: describer(known),
         asked.interval,
         label=asked.label,
         gauge=asked.gauge,
@@ -70,6 +84,10 @@ _SORTS = {
 
 
 def _run(app: "WatchApp") -> None:
+    # An update makes thousands of rows that go again by themselves: to look for circles among
+    # them, and among all that was imported, takes as long as to make them.
+    gc.freeze()
+    gc.set_threshold(GARBAGE_AFTER, 20, 100)
     app.run()
     if app.error is not None:
         raise app.error

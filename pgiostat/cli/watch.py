@@ -11,7 +11,7 @@ import typer
 from pgiostat.cli import options
 
 if TYPE_CHECKING:
-    from pgiostat.watch.batch import Options
+    from pgiostat.watch.asked import Options
 
 __all__ = ["watch"]
 
@@ -87,7 +87,7 @@ def watch(
     Nothing is written to the server, and nothing on it is reset.
     """
     from pgiostat.rank import By, Sort
-    from pgiostat.watch.batch import Form, Options
+    from pgiostat.watch.asked import Form, Options
 
     options.within(
         "interval", interval, options.SHORTEST_INTERVAL_SECONDS, options.LONGEST_INTERVAL_SECONDS

@@ -23,6 +23,7 @@ from pgiostat.render import text
 from pgiostat.render.csvform import CsvWriter, heading_of
 from pgiostat.signals import stopping
 from pgiostat.watch import batch
+from pgiostat.watch.asked import Options
 
 __all__ = ["directory", "reader_dsn", "remove", "run", "serving", "working"]
 
@@ -202,7 +203,7 @@ def working(cluster: Cluster, *mix: int) -> Iterator[None]:
 def _watch(cluster: Cluster, stop: Event, console: Console) -> None:
     console.print("A sync workload is running on it. Ctrl-C ends both.")
     with working(cluster):
-        options = batch.Options(interval=INTERVAL_SECONDS)
+        options = Options(interval=INTERVAL_SECONDS)
         batch.run(reader_dsn(cluster), options, describer(), stop=stop)
 
 
@@ -215,7 +216,7 @@ def _report(cluster: Cluster, stop: Event, seconds: float, out_dir: Path, consol
     count = max(1, round(seconds / INTERVAL_SECONDS))
     console.print(f"A sync workload is running on it. Reading every {INTERVAL_SECONDS:g} s …")
     sampler = Sampler(reader_dsn(cluster), INTERVAL_SECONDS, describer(), stop.wait, label="demo")
-    watch = batch.Watch(sampler, batch.Options(interval=INTERVAL_SECONDS), keep=True)
+    watch = batch.Watch(sampler, Options(interval=INTERVAL_SECONDS), keep=True)
     with ExitStack() as work:
         for tick in sampler.ticks():
             if tick.delta is None:

@@ -243,7 +243,10 @@ class WatchApp(App[None]):
         if current_thread() is main_thread():
             for number in (signal.SIGTERM, signal.SIGHUP):
                 asyncio.get_running_loop().add_signal_handler(number, self._signalled, number)
-        self.run_worker(self._read, thread=True, exclusive=True, name="feed")
+        # The first screen comes before what reading needs is imported.
+        self.call_after_refresh(
+            self.run_worker, self._read, thread=True, exclusive=True, name="feed"
+        )
 
     def on_unmount(self) -> None:
         """Stop reading."""

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from threading import Event
 from typing import Protocol, TextIO
 
@@ -19,44 +18,17 @@ from pgiostat.delta import Delta
 from pgiostat.ledger import reads_of
 from pgiostat.names import Describe
 from pgiostat.notices import Notice, notices
-from pgiostat.rank import By, Ranking, Sort, rank
+from pgiostat.rank import By, Ranking, rank
 from pgiostat.render import text
 from pgiostat.render.csvform import BALANCE, CsvWriter, balance_of, heading_of
 from pgiostat.render.gauge import gauge_line
 from pgiostat.render.jsonform import JsonWriter
+from pgiostat.watch.asked import Form, Options
 
-__all__ = ["Form", "Options", "Watch", "run"]
+__all__ = ["Watch", "run"]
 
 PIPE_WIDTH = 120
 COVERAGE_AFTER_SECONDS = 10.0
-
-
-class Form(StrEnum):
-    """What is printed."""
-
-    TEXT = "text"
-    CSV = "csv"
-    JSON = "json"
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What to watch and how to show it.
-
-    count: intervals to show, None until interrupted.  top: rows of the ranking; None is all of
-    them.  label: the server's name in the output.  gauge, writes: the volume's bucket as it is at
-    the start, and operations a second that are written.
-    """
-
-    interval: float = 2.0
-    count: int | None = None
-    by: By = By.CATEGORY
-    sort: Sort = Sort.READS
-    top: int | None = None
-    form: Form = Form.TEXT
-    label: str = ""
-    gauge: Gauge | None = None
-    writes: float = 0.0
 
 
 @dataclass(slots=True)

@@ -1,14 +1,12 @@
 """Where moments come from: a server that is read, perhaps recorded; or a history, replayed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
 from pgiostat.burst import Gauge
-from pgiostat.collect import Sampler
-from pgiostat.collector import monotonic
 from pgiostat.delta import Delta
 from pgiostat.errors import PgiostatError
 from pgiostat.names import Describe, Names
@@ -17,6 +15,7 @@ from pgiostat.watch.moment import Moment, moment_of
 from pgiostat.watch.sitting import Sitting
 
 if TYPE_CHECKING:
+    from pgiostat.collect import Sampler
     from pgiostat.history.writer import Writer
     from pgiostat.sealing import Sealing
 
@@ -29,14 +28,14 @@ COVERAGE_AFTER_SECONDS = 10.0
 class Live:
     """A server that is read at an interval, in a thread of its own.
 
-    record: a history that the intervals are written to.  writes: operations a second that are
-    known to be written.
+    describer: makes what describes statements, there.  record: a history that the intervals are
+    written to.  writes: operations a second that are known to be written.
     """
 
     def __init__(
         self,
         dsn: str,
-        describe: Describe,
+        describer: Callable[[], Describe],
         interval: float,
         *,
         label: str = "",
@@ -46,7 +45,7 @@ class Live:
     ) -> None:
         self.sitting = Sitting(Names(), gauge)
         self._interval = interval
-        self._dsn, self._describe, self._label = dsn, describe, label
+        self._dsn, self._describer, self._label = dsn, describer, label
         self._writes, self._record = writes, record
         self._sampler: Sampler | None = None
         self._writer: Writer | None = None
@@ -66,6 +65,10 @@ class Live:
 
     def moments(self, stop: Event) -> Iterator[Moment]:
         """Yield what happens; raises PgiostatError as Sampler.ticks and Writer.open do."""
+        # The first screen is there while psycopg is imported.
+        from pgiostat.collect import Sampler  # noqa: PLC0415
+        from pgiostat.collector import monotonic  # noqa: PLC0415
+
         if self._record is not None:
             # A history takes half of the memory of a sitting, and most are not recorded.
             from pgiostat.history.writer import Writer  # noqa: PLC0415
@@ -79,7 +82,7 @@ class Live:
         self._sampler = Sampler(
             self._dsn,
             self._interval,
-            self._describe,
+            self._describer(),
             stop.wait,
             label=self._label,
             names=self.sitting.names,

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pgiostat.burning import Provenance, load_of
 from pgiostat.burst import Load
-from pgiostat.collect import Tick
 from pgiostat.delta import Delta, Quality
 from pgiostat.errors import PgiostatError
 from pgiostat.inflight import Running
@@ -15,6 +15,9 @@ from pgiostat.names import Names
 from pgiostat.notices import Notice, notices
 from pgiostat.rank import Counted, rank
 from pgiostat.units import blocks_to_bytes
+
+if TYPE_CHECKING:
+    from pgiostat.collect import Tick
 
 __all__ = ["Before", "IoRow", "Moment", "Who", "moment_of"]
 
@@ -88,7 +91,7 @@ class Moment:
 
 
 def moment_of(
-    tick: Tick, names: Names, writes: float = 0.0, coverage: float | None = None
+    tick: "Tick", names: Names, writes: float = 0.0, coverage: float | None = None
 ) -> Moment:
     """Return what is shown of a turn of the loop.
 
