@@ -1,8 +1,6 @@
 """A disk that fills up and is freed costs resolution: nothing else, whoever was writing."""
 
-import os
 import re
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,11 +14,12 @@ from pgiostat.describe import unsorted
 from pgiostat.history.layout import Layout
 from pgiostat.record import Recorder
 from tests.conftest import MakeServer
+from tests.disks import small_disk
 from tests.readings import said_to
 from tests.traffic import Totals, Traffic, difference, intervals, kept, userid_of
 from tests.workloads import Connection, client
 
-SIZE = "4m"
+MEGABYTES = 4
 FULL = 'could not write to the history in "{}": No space left on device'
 SAID_WHEN_FULL = (
     'could not write to the history in "{}": No space left on device; trying again.'
@@ -33,18 +32,8 @@ SAID_WHEN_FREED = "mended after"
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """Yield a file system of a few megabytes."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a small file system")
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(place)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
-    try:
+    with small_disk(tmp_path / "disk", MEGABYTES) as place:
         yield place
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 @dataclass

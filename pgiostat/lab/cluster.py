@@ -39,6 +39,7 @@ from typing import IO, Literal, Self
 from psycopg.conninfo import make_conninfo
 
 from pgiostat.errors import PgiostatError
+from pgiostat.lab.room import ran_out
 
 __all__ = ["Cluster", "Setting", "ShutdownMode", "embedded_binaries", "free_port"]
 
@@ -131,6 +132,7 @@ class Cluster:
         self._watchdog: subprocess.Popen[bytes] | None = None
         self._owner = os.getpid()
         self._outlives = False
+        self._said_before = 0  # how long the log was when the server was started
 
     def __enter__(self) -> Self:
         if not self.is_initialised():
@@ -144,7 +146,9 @@ class Cluster:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.stop()
+        # After an error nobody waits for a checkpoint, which may be what cannot be done: what is
+        # committed is in the WAL.
+        self.stop("immediate" if isinstance(error, Exception) else "fast")
 
     def __repr__(self) -> str:
         return f"Cluster({self.version!r}, {str(self.directory)!r}, port={self.port})"
@@ -265,8 +269,9 @@ class Cluster:
             shutil.rmtree(self.directory)
             raise
         if done.returncode:
+            full = ran_out(done.stdout, self.directory)
             shutil.rmtree(self.directory)
-            raise PgiostatError(
+            raise full or PgiostatError(
                 f'could not make a PostgreSQL cluster in "{self.directory}"',
                 slug="initdb-failed",
                 detail=_tail(done.stdout) or f"{done.args[0]} ended with {done.returncode}.",
@@ -382,7 +387,7 @@ class Cluster:
             # The processes of a server that was killed may take a moment to notice.
             transient = port_was_taken or "is still in use" in said
             if not transient or time.monotonic() > deadline:
-                raise PgiostatError(
+                raise ran_out(said, self.directory) or PgiostatError(
                     f"PostgreSQL {self.version} did not start",
                     slug="server-did-not-start",
                     detail=_tail(said),
@@ -401,7 +406,7 @@ class Cluster:
         # PostgreSQL itself cannot tell, and would refuse.
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         self._write_settings()
-        said_before = self._log_size()
+        self._said_before = self._log_size()
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
         with os.fdopen(os.open(self.log, flags, 0o600), "ab") as log:
             self._process = self._popen([self.binaries / "postgres", "-D", self.data], output=log)
@@ -418,7 +423,7 @@ class Cluster:
                 break
             _pause(0.01)
         self._release()
-        return self._said(said_before)
+        return self.last_words()
 
     def _status(self) -> str:
         """Return what the postmaster wrote about itself for pg_ctl to read."""
@@ -518,6 +523,10 @@ class Cluster:
         }
         text = "".join(f"{name} = {_quoted(name, value)}\n" for name, value in settings.items())
         self._write(self.data / "pgiostat.conf", text)
+
+    def last_words(self) -> str:
+        """Return what the server said since it was started."""
+        return self._said(self._said_before)
 
     def _log_size(self) -> int:
         return self.log.stat().st_size if self.log.exists() else 0

@@ -1,6 +1,5 @@
 """The main job on a PostgreSQL of its own: data, a sync workload in another process, and watch."""
 
-import secrets
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from pgiostat.describe import describer
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.lab import sync
 from pgiostat.lab.cluster import Cluster, embedded_binaries
+from pgiostat.lab.environment import DBNAME, settle, trouble
+from pgiostat.lab.room import need
 from pgiostat.rank import By
 from pgiostat.render import text
 from pgiostat.render.csvform import CsvWriter, heading_of
@@ -40,7 +41,6 @@ SETTINGS: dict[str, str | int | bool] = {
     "fsync": False,  # a demo's data can be made again
     "full_page_writes": False,
 }
-DBNAME = "sync"
 NEEDED_BYTES = 1_500_000_000
 INTERVAL_SECONDS = 2.0
 TOP = 10
@@ -111,10 +111,10 @@ def serving(place: Path, console: Console) -> Iterator[Cluster]:
         console.print(note)
     fresh = not cluster.is_initialised()
     if fresh:
-        _check_space(place)
+        need(NEEDED_BYTES, place)
         console.print(f"Making a PostgreSQL {cluster.version} in {cluster.directory} …")
-    with cluster:
-        _prepare(cluster)
+    with trouble(cluster), cluster:
+        settle(cluster)
         dsn = cluster.dsn(DBNAME)
         if not sync.is_loaded(dsn):
             with _progress(console) as told:
@@ -122,38 +122,9 @@ def serving(place: Path, console: Console) -> Iterator[Cluster]:
         yield cluster
 
 
-def _prepare(cluster: Cluster) -> None:
-    """Make the database, the roles and their entries in the password file, where missing."""
-    import psycopg  # noqa: PLC0415 - the demo's own server is set up by hand
-
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
-        found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [DBNAME])
-        if found.fetchone() is None:
-            connection.execute(f'CREATE DATABASE "{DBNAME}"'.encode())
-    known = cluster.passfile.read_text("utf-8")
-    if f":{sync.READER}:" not in known:
-        password = secrets.token_urlsafe(24)
-        sync.create(cluster.dsn(DBNAME), password)
-        with cluster.passfile.open("a", encoding="utf-8") as entries:
-            for role in (sync.WRITER, sync.READER):
-                entries.write(f"*:*:*:{role}:{password}\n")
-
-
 def reader_dsn(cluster: Cluster) -> str:
     """Return the connection string of who watches."""
     return cluster.dsn(DBNAME, sync.READER)
-
-
-def _check_space(place: Path) -> None:
-    there = next(parent for parent in (place, *place.parents) if parent.exists())
-    free = shutil.disk_usage(there).free
-    if free < NEEDED_BYTES:
-        raise PgiostatError(
-            "there is not enough room for the demo's data",
-            detail=f"{there} has {free // 10**6} MB left; {NEEDED_BYTES // 10**6} MB are needed.",
-            hint="Make room, or set XDG_CACHE_HOME to a directory that has it.",
-            slug="disk-full",
-        )
 
 
 @contextmanager

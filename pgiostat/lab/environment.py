@@ -10,11 +10,11 @@ replay.) What was copied is dropped from the operating system's cache: a restore
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
 import secrets
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.lab import sync, versions
+from pgiostat.lab import room, sync, versions
 from pgiostat.lab.api import SCHEMA, connected
 from pgiostat.lab.cluster import Cluster, Setting, embedded_binaries
 from pgiostat.lab.sync import Size
@@ -154,7 +154,7 @@ class Lab:
         return made
 
     def _build(self, made: Environment, progress: sync.Progress | None) -> None:
-        need(made.size.total, made.place)
+        room.need(bytes_of(made.size), made.place)
         cluster = made.cluster
         cluster.destroy()  # what is left of one whose making was cut short
         try:
@@ -162,10 +162,11 @@ class Lab:
                 settle(cluster)
                 furnish(cluster.dsn(DBNAME, sync.WRITER), made.size, progress)
                 cluster.stop()
+            with trouble(cluster):
+                cluster.start(outlives=True)
         except BaseException:
             cluster.destroy()
             raise
-        cluster.start(outlives=True)
 
     def clone(self, source: str, target: str) -> Environment:
         """Make an environment with the files of another one, which is stopped meanwhile.
@@ -192,7 +193,12 @@ class Lab:
         finally:
             if runs:
                 server.start(outlives=True)
-        copy.start(outlives=True)
+        try:
+            with trouble(copy):
+                copy.start(outlives=True)
+        except BaseException:
+            copy.destroy()
+            raise
         self._write(made)
         return made
 
@@ -295,12 +301,9 @@ BYTES_PER_ROW = 420
 LEAST_BYTES = 400_000_000
 
 
-def need(rows: int, place: Path) -> None:
-    """Raise PgiostatError disk-full if there is not enough room."""
-    there = next(parent for parent in (place, *place.parents) if parent.exists())
-    free, needed = shutil.disk_usage(there).free, LEAST_BYTES + rows * BYTES_PER_ROW
-    if free < needed:
-        raise _full(f"{there} has {free // 10**6} MB left; {needed // 10**6} MB are needed.")
+def bytes_of(size: Size) -> int:
+    """Return how much room an environment takes at most."""
+    return LEAST_BYTES + size.total * BYTES_PER_ROW
 
 
 @contextlib.contextmanager
@@ -309,7 +312,7 @@ def trouble(cluster: Cluster | None = None) -> Iterator[None]:
     try:
         yield
     except psycopg.errors.DiskFull as error:
-        raise _full(str(error).split("\n", 1)[0]) from error
+        raise room.full(str(error).split("\n", 1)[0]) from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise PgiostatError(
             f"the lab may not do what it needs: {str(error).splitlines()[0]}",
@@ -318,6 +321,9 @@ def trouble(cluster: Cluster | None = None) -> Iterator[None]:
             slug="lab-forbidden",
         ) from error
     except psycopg.OperationalError as error:
+        # One that ran out of room may be up again, or about to be, when it is looked after.
+        if cluster is not None and (full := room.ran_out(cluster.last_words(), cluster.directory)):
+            raise full from error
         if cluster is not None and not cluster.is_running():
             raise PgiostatError(
                 "the lab's server has ended",
@@ -331,8 +337,8 @@ def trouble(cluster: Cluster | None = None) -> Iterator[None]:
             slug="server-unreachable",
         ) from error
     except OSError as error:
-        if error.errno == 28:  # noqa: PLR2004 - ENOSPC
-            raise _full(f"{error.filename}: {error.strerror}") from error
+        if error.errno == errno.ENOSPC:
+            raise room.full(f"{error.filename}: {error.strerror}") from error
         raise
 
 
@@ -348,15 +354,6 @@ def cold(directory: Path) -> None:
                 os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
             finally:
                 os.close(file)
-
-
-def _full(detail: str) -> PgiostatError:
-    return PgiostatError(
-        "there is not enough room for the lab's data",
-        detail=detail,
-        hint="Make room, or set XDG_CACHE_HOME to a directory that has it.",
-        slug="disk-full",
-    )
 
 
 def _invalid(message: str, hint: str) -> PgiostatError:

@@ -19,6 +19,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event as Flag
 
+from psycopg.conninfo import make_conninfo
+
 from pgiostat.collect import Sampler
 from pgiostat.delta import Delta
 from pgiostat.describe import unsorted
@@ -26,20 +28,21 @@ from pgiostat.errors import PgiostatError
 from pgiostat.history.layout import check
 from pgiostat.history.writer import Writer, conclude
 from pgiostat.lab import sync, versions
-from pgiostat.lab.api import connected, tell
+from pgiostat.lab.api import SCHEMA, connected, tell
 from pgiostat.lab.client import Skipping
 from pgiostat.lab.cluster import Cluster, Setting, embedded_binaries
 from pgiostat.lab.environment import (
     DBNAME,
     SETTINGS,
+    bytes_of,
     cold,
     furnish,
-    need,
     settle,
     trouble,
     unfurnish,
 )
 from pgiostat.lab.replay import Sender, Setup, Target
+from pgiostat.lab.room import need
 from pgiostat.lab.sync import TABLES, Size
 from pgiostat.lab.trace import Operation, Pace, Trace, generate
 from pgiostat.whatif import How, Supposed
@@ -192,7 +195,7 @@ class Stage:
                     return
                 furnish(self._made.dsn(DBNAME, sync.WRITER), self.size, progress)
             return
-        need(self.size.total, self._made.directory)
+        need(bytes_of(self.size), self._made.directory)
         with trouble(self._made), self._made:
             settle(self._made)
             furnish(self._made.dsn(DBNAME, sync.WRITER), self.size, progress)
@@ -226,10 +229,6 @@ class Stage:
 
 
 def _inside(cluster: Cluster) -> str:
-    from psycopg.conninfo import make_conninfo  # noqa: PLC0415
-
-    from pgiostat.lab.api import SCHEMA  # noqa: PLC0415
-
     return make_conninfo(cluster.dsn(DBNAME, sync.WRITER), options=f"-c search_path={SCHEMA}")
 
 
@@ -250,7 +249,8 @@ def run_all(
 ) -> list[Run]:
     """Run all experiments, repetition by repetition, into a history below a directory.
 
-    Raises PgiostatError: lab-exists if there is one, lab-stopped when it is interrupted, disk-full.
+    Raises PgiostatError: lab-exists if there is one, lab-stopped when it is interrupted, disk-full,
+    and what a history that cannot be written raises.
     """
     told, ending = told or (lambda _what, _share: None), stop or Flag()
     if (out / RUNS).exists():
@@ -260,6 +260,7 @@ def run_all(
             " another directory by --out.",
             slug="lab-exists",
         )
+    forget(out)  # a run that was cut short left samples, whose time may be that of a run of now
     out.mkdir(parents=True, exist_ok=True)
     runs: list[Run] = []
     lasts = timedelta(seconds=seconds)
@@ -280,7 +281,7 @@ def run_all(
                     experiment, trace, dsns, out, repeat=repeat, began=began, told=part, stop=ending
                 )
             runs.append(run)
-            with (out / RUNS).open("a", encoding="utf-8") as file:
+            with trouble(), (out / RUNS).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(_told(run)) + "\n")
     conclude(out / HISTORY, [experiment.name for experiment in experiments])
     return runs
