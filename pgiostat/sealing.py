@@ -3,13 +3,13 @@
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from threading import BoundedSemaphore
 
-from pgiostat.history.due import is_due
+from pgiostat.history.due import MOST_SAMPLES, MOST_TOGETHER, is_due
 from pgiostat.history.retain import Keep
 
 __all__ = ["Sealing"]
@@ -25,16 +25,18 @@ _turns = BoundedSemaphore(MOST_AT_ONCE)
 
 @dataclass(slots=True)
 class Sealing:
-    """Seals what one collector has committed.
+    """Seals what one collector has committed, or several together.
 
-    keep: for how long; may change.  trouble: why the last attempt failed, empty if it did not.
+    name: whose files it makes.  together: the collectors that share them, if it is not one.  keep:
+    for how long; may change.  trouble: why the last attempt failed, empty if it did not.
     """
 
     root: Path
-    label: str
+    name: str
     clock: Callable[[], float]
     keep: Keep = field(default_factory=Keep)
     trouble: str = ""
+    together: Callable[[], Sequence[str]] | None = None
     _unsealed: deque[tuple[datetime, int]] = field(default_factory=deque)
     _taken: int = 0
     _process: subprocess.Popen[str] | None = None
@@ -71,17 +73,19 @@ class Sealing:
                 self._ended(self._process)
 
     def _is_due(self) -> bool:
-        if len(self._unsealed) < 2:  # noqa: PLR2004 - the newest stays
+        unsealed = [*self._unsealed]  # others may take note of more meanwhile
+        if len(unsealed) < 2:  # noqa: PLR2004 - the newest stays
             return False
-        rows = sum(count for _, count in self._unsealed)
-        oldest, newest = self._unsealed[0][0], self._unsealed[-1][0]
-        return is_due(len(self._unsealed), rows, oldest, newest)
+        rows = sum(count for _, count in unsealed)
+        most = MOST_SAMPLES if self.together is None else MOST_TOGETHER
+        return is_due(len(unsealed), rows, unsealed[0][0], unsealed[-1][0], most)
 
     def _start(self) -> None:
         spans = (self.keep.rows, self.keep.hours)
         command = [
-            sys.executable, "-m", "pgiostat.history", str(self.root), self.label,
+            sys.executable, "-m", "pgiostat.history", str(self.root), self.name,
             *("-" if span is None else str(span.total_seconds()) for span in spans),
+            *(() if self.together is None else self.together()),
         ]  # fmt: skip
         try:
             # A session of its own: Ctrl-C is for us to hear.

@@ -1,4 +1,4 @@
-"""A CloudWatch of our own, over HTTP: moto's, with somebody before it who refuses, or is slow."""
+"""A cloud of our own, over HTTP: moto's, with somebody before it who refuses, or is slow."""
 
 import io
 import json
@@ -10,6 +10,7 @@ from datetime import datetime
 from threading import Event, Thread
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 from boto3.session import Session
@@ -90,11 +91,9 @@ def _refused(status: int, code: str, start: Start) -> list[bytes]:
 
 
 @contextmanager
-def cloud() -> Iterator[Cloud]:
-    """Yield a CloudWatch that this process and those it starts talk to."""
-    made = Cloud(DomainDispatcherApplication(create_backend_app))
-    made.heard.set()
-    server = make_server("127.0.0.1", 0, made, threaded=True, request_handler=_Silent)
+def _served(app: Any) -> Iterator[str]:
+    """Yield the address of what answers, to this process and those it starts."""
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Silent)
     url = f"http://127.0.0.1:{server.server_port}"
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -110,9 +109,52 @@ def cloud() -> Iterator[Cloud]:
         with patch.dict(os.environ, environment):
             reset = Request(f"{url}/moto-api/reset", method="POST")  # noqa: S310 - our own
             urlopen(reset).close()  # noqa: S310
-            yield made
+            yield url
     finally:
-        made.heard.set()
         server.shutdown()
         server.server_close()
         thread.join(10)
+
+
+@contextmanager
+def cloud() -> Iterator[Cloud]:
+    """Yield a CloudWatch that this process and those it starts talk to."""
+    made = Cloud(DomainDispatcherApplication(create_backend_app))
+    made.heard.set()
+    with _served(made):
+        try:
+            yield made
+        finally:
+            made.heard.set()
+
+
+@dataclass
+class Store:
+    """An object store.  down: it refuses all that is asked."""
+
+    app: Any
+    url: str = ""
+    down: bool = False
+
+    def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+        if self.down:
+            start("403 Forbidden", [("Content-Type", "text/plain")])
+            return [b"no"]
+        answer: Iterable[bytes] = self.app(environ, start)
+        return answer
+
+    def uri(self, path: str) -> str:
+        """Return where a path of it is, bucket first."""
+        address = quote(self.url.removeprefix("http://"), safe="")
+        return f"s3://{path}?scheme=http&region={REGION}&endpoint_override={address}"
+
+
+@contextmanager
+def store(bucket: str) -> Iterator[Store]:
+    """Yield an object store over HTTP with a bucket in it."""
+    made = Store(DomainDispatcherApplication(create_backend_app))
+    with _served(made) as made.url:
+        Session().client("s3", region_name=REGION, endpoint_url=made.url).create_bucket(
+            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+        yield made

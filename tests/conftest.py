@@ -71,6 +71,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         out_of_place += [item for item in items if item.get_closest_marker("once")]
     if config.getoption("--servers") != "docker":
         out_of_place += [item for item in items if item.get_closest_marker("container")]
+    for name in ("engines", "fleet"):  # what they need is installed for them alone
+        if name not in config.getoption("-m"):
+            out_of_place += [item for item in items if item.get_closest_marker(name)]
     if out_of_place:
         config.hook.pytest_deselected(items=out_of_place)
         items[:] = [item for item in items if item not in out_of_place]

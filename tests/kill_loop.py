@@ -1,7 +1,7 @@
 """Collectors and seals that are killed again and again, and a reader beside them.
 
-python -m tests.kill_loop ROOT KILLS.  A program of its own, and every use of Arrow in a child of
-it: threads do not survive a fork.  What was acknowledged is noted outside the history.
+python -m tests.kill_loop ROOT KILLS [together].  A program of its own, and every use of Arrow in a
+child of it: threads do not survive a fork.  What was acknowledged is noted outside the history.
 """
 
 import os
@@ -25,7 +25,7 @@ from pgiostat.delta import diff
 from pgiostat.device.interval import DeviceInterval, Origin
 from pgiostat.history.files import files
 from pgiostat.history.layout import Layout
-from pgiostat.history.seal import seal
+from pgiostat.history.seal import seal, seal_together
 from pgiostat.history.writer import Writer
 from pgiostat.names import Names, Statement
 from pgiostat.snapshot import Snapshot
@@ -44,6 +44,8 @@ RETOLD = 5
 ATTEMPTS = 10
 PAUSE_SECONDS = 0.02
 PATIENCE_SECONDS = 60.0
+TOGETHER = "together" in sys.argv
+"""Whether files are those of a fleet."""
 
 Note = Callable[[int], object]
 Row = tuple[datetime, int, int]
@@ -90,7 +92,10 @@ def minutes(number: int) -> list[DeviceInterval]:
 def turn(root: Path, note: Note) -> None:
     """Seal once."""
     note(BEGINS)
-    seal(Layout(root), "prod")
+    if TOGETHER:
+        seal_together(Layout(root), "+fleet", ["prod"])
+    else:
+        seal(Layout(root), "prod")
     note(ENDS)
 
 

@@ -25,9 +25,12 @@ SERVER_KILLS = KILLS * 2 // 5
 ROOT = Path(__file__).parent.parent
 
 
-def test_no_kill_loses_or_doubles_what_was_acknowledged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("together", [(), ("together",)], ids=["alone", "together"])
+def test_no_kill_loses_or_doubles_what_was_acknowledged(
+    tmp_path: Path, together: tuple[str, ...]
+) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.kill_loop", str(tmp_path / "history"), str(KILLS)],
+        [sys.executable, "-m", "tests.kill_loop", str(tmp_path / "history"), str(KILLS), *together],
         capture_output=True,
         text=True,
         cwd=ROOT,

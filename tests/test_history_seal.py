@@ -1,8 +1,10 @@
 """Sealing changes where rows are, never what a reader sees."""
 
+import contextlib
 import errno
 import os
 from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,15 +18,15 @@ from pgiostat.delta import Delta, diff
 from pgiostat.device.interval import DeviceInterval, Origin
 from pgiostat.history import seal as sealing
 from pgiostat.history.disk import Disk
-from pgiostat.history.due import is_due
+from pgiostat.history.due import MOST_TOGETHER, is_due
 from pgiostat.history.encode import encode
 from pgiostat.history.files import Listing, files
-from pgiostat.history.layout import Layout, Sealed
+from pgiostat.history.layout import Cover, Layout, Sealed
 from pgiostat.history.schema import ROLLUP, SCHEMAS, SUMMED, TOLD_ONCE
-from pgiostat.history.seal import hourly, seal
+from pgiostat.history.seal import hourly, seal, seal_together
 from pgiostat.history.writer import Writer
 from pgiostat.names import Names, Statement
-from tests.readings import WITHOUT_TOPLEVEL, at, reading
+from tests.readings import WITHOUT_TOPLEVEL, Unsynced, at, reading, server
 
 TEXTS = Names(
     {(10, 5, n): Statement(f"select {n}", f"1:{n}", "version") for n in (1, 2, 3)},
@@ -55,7 +57,7 @@ def intervals(count: int, seconds: float, **more: Any) -> list[Delta]:
 
 def write(root: Path, deltas: list[Delta], collector: str = "prod") -> None:
     """Append intervals."""
-    writer = Writer.open(root, collector)
+    writer = Writer.open(root, collector, Unsynced())
     for delta in deltas:
         writer.append(delta, TEXTS, [measured(delta)])
     writer.close()
@@ -145,7 +147,7 @@ class Interrupted(BaseException):
     """The process ends here."""
 
 
-class Dying(Disk):
+class Dying(Unsynced):
     """A disk that its process sees the last of after so many operations."""
 
     def __init__(self, operations: int) -> None:
@@ -181,27 +183,60 @@ def by_hour(root: Path) -> dict[Any, int]:
     return dict(sums)
 
 
-def test_a_seal_that_was_interrupted_anywhere_is_gone_on_with(tmp_path: Path) -> None:
+def alone(root: Path, disk: Disk | None = None) -> int:
+    """Seal each collector's samples in files of its own."""
+    return sum(seal(Layout(root), collector, disk) for collector in ("prod", "test"))
+
+
+def shared(root: Path, disk: Disk | None = None) -> int:
+    """Seal them in files that they share."""
+    return seal_together(Layout(root), "+fleet", ["prod", "test"], disk)
+
+
+def shared_after_alone(root: Path, disk: Disk | None = None) -> int:
+    """Seal them in shared files, once a turn of one alone has been cut short."""
+    with contextlib.suppress(Interrupted):
+        seal(Layout(root), "prod", Dying(6))
+    return shared(root, disk)
+
+
+def alone_after_shared(root: Path, disk: Disk | None = None) -> int:
+    """Seal each alone, once a turn of both, under another name, has been cut short."""
+    with contextlib.suppress(Interrupted):
+        seal_together(Layout(root), "+gone", ["prod", "test"], Dying(9))
+    return alone(root, disk)
+
+
+@pytest.mark.parametrize("sealed", [alone, shared, shared_after_alone, alone_after_shared])
+def test_a_seal_that_was_interrupted_anywhere_is_gone_on_with(
+    tmp_path: Path, sealed: Callable[..., int]
+) -> None:
     root = tmp_path / "history"
     whole = intervals(5, 60)
-    write(root / "whole", whole)
+    others = intervals(2, 60, server=server(label="test"))
+    for collector, deltas in (("prod", whole), ("test", others)):
+        write(root / "whole", deltas, collector)
     after, said = seen(root / "whole"), texts(root / "whole")
     operations = 0
     while True:
         operations += 1
         here = root / str(operations)
         write(here, whole[:4])
+        write(here, others, "test")
         before = seen(here)
         try:
-            seal(Layout(here), "prod", Dying(operations))
+            sealed(here, Dying(operations))
         except Interrupted:
             assert (seen(here), texts(here)) == (before, said)
             write(here, whole[4:])
-            seal(Layout(here), "prod")
+            sealed(here, Unsynced())
             assert (seen(here), texts(here)) == (after, said)
-            assert by_hour(here) == {at(0): 6 * len(whole) ** 2}
-            assert len(Layout(here).hot_samples()) == 1
+            assert by_hour(here) == {at(0): 6 * len(whole) ** 2 + 6 * len(others) ** 2}
+            assert Counter(s.collector for s in Layout(here).hot_samples()) == {
+                "prod": 1, "test": 1,
+            }  # fmt: skip
             assert list(Layout(here).tmp.iterdir()) == []
+            assert Layout(here).covers() == {}
         else:
             break
     assert operations > 20
@@ -222,18 +257,19 @@ class Full(Disk):
 
 
 @pytest.mark.parametrize("writes", range(8))
+@pytest.mark.parametrize("sealed", [alone, shared])
 def test_a_seal_without_room_leaves_nothing_half_and_is_gone_on_with(
-    tmp_path: Path, writes: int
+    tmp_path: Path, writes: int, sealed: Callable[..., int]
 ) -> None:
     root = tmp_path / "history"
     whole = intervals(6, 60)
     write(root, whole)
     before, said = seen(root), texts(root)
     with pytest.raises(OSError, match="No space left"):
-        seal(Layout(root), "prod", Full(writes))
+        sealed(root, Full(writes))
     assert list((root / "tmp").iterdir()) == []
     assert (seen(root), texts(root)) == (before, said)
-    seal(Layout(root), "prod")
+    sealed(root)
     assert (seen(root), texts(root)) == (before, said)
     assert by_hour(root) == {at(0): 6 * 6**2}
 
@@ -252,22 +288,47 @@ class Overtaken(Layout):
 
     def sealed_files(self, table: str) -> list[Sealed]:
         found = super().sealed_files(table)
-        seal(Layout(self.root), "prod")
+        alone(self.root)
         return found
 
     def told_files(self, table: str) -> list[Path]:
         found = super().told_files(table)
-        seal(Layout(self.root), "prod")
+        alone(self.root)
         return found
 
 
+class OvertakenTogether(Layout):
+    """The same, sealed together; and where covers are listed, too."""
+
+    def sealed_files(self, table: str) -> list[Sealed]:
+        found = super().sealed_files(table)
+        shared(self.root)
+        return found
+
+    def covers(self) -> dict[tuple[str, int], Cover]:
+        found = super().covers()
+        shared(self.root)
+        return found
+
+
+class Begun(OvertakenTogether):
+    """The same, of a turn that was cut short, and ends when files are listed."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        with pytest.raises(Interrupted):
+            shared(root, Dying(14))
+        assert self.cover("+fleet", 1).exists()
+
+
 @pytest.mark.parametrize("table", SCHEMAS)
+@pytest.mark.parametrize("layout", [Overtaken, OvertakenTogether, Begun])
 def test_what_is_sealed_while_a_reader_lists_files_is_not_missed(
-    tmp_path: Path, table: str
+    tmp_path: Path, table: str, layout: Callable[[Path], Layout]
 ) -> None:
     root = tmp_path / "history"
     write(root, intervals(6, 60))
-    listing = Listing(Overtaken(root))
+    listing = Listing(layout(root))
     paths = listing.told(table) if table in TOLD_ONCE else listing.files(table).paths
     rows = sum(len(pq.read_table(path, partitioning=None)) for path in paths)
     assert rows == {"sample": 6, "stmt": 18, "io": 0, "statement": 3, "name": 3}.get(table, 6)
@@ -298,6 +359,49 @@ def test_a_batch_is_cut_where_it_would_be_too_large(
     ]  # fmt: skip
 
 
+def test_files_are_shared_by_collectors_until_there_is_too_much_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "history"
+    write(root, intervals(5, 60))
+    write(root, intervals(4, 60, server=server(label="test")), "test")
+    before = seen(root)
+    monkeypatch.setattr(sealing, "MOST_TOGETHER", 5)
+    assert shared(root) == 7
+    assert seen(root) == before
+    names = sorted(path.name for path in root.glob("stmt/*/*.parquet"))
+    assert names == [
+        "000000000001-000000000001-+fleet.parquet", "000000000002-000000000002-+fleet.parquet",
+    ]  # fmt: skip
+    assert len(list(root.glob("dim/*/*.parquet"))) == 2
+    write(root, intervals(7, 60)[5:])
+    shared(root)
+    assert len(list(root.glob("stmt/*/*.parquet"))) == 3
+
+
+def test_a_collector_that_is_being_sealed_alone_is_left_to_another_turn(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    for label in ("prod", "test"):
+        write(root, intervals(4, 60, server=server(label=label)), label)
+    with sealing._turn(Layout(root), "test"):
+        assert shared(root) == 3
+    assert shared(root) == 3
+    with sealing._turn(Layout(root), "+fleet"):
+        assert shared(root) == 0
+
+
+def test_what_another_seals_together_is_left_to_it(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    for label in ("prod", "test"):
+        write(root, intervals(4, 60, server=server(label=label)), label)
+    with pytest.raises(Interrupted):
+        shared(root, Dying(9))
+    with sealing._turn(Layout(root), "+fleet"):
+        assert seal_together(Layout(root), "+other", ["prod", "test"]) == 0
+        assert alone(root) == 0
+    assert alone(root) == 6
+
+
 def test_numbers_go_on_after_all_was_sealed_and_the_process_ended(tmp_path: Path) -> None:
     root = tmp_path / "history"
     write(root, intervals(3, 60))
@@ -322,6 +426,7 @@ def test_it_is_time_to_seal_when_the_hour_is_over_or_there_is_much() -> None:
     assert is_due(3, 10, at(0), at(HOUR))
     assert is_due(720, 10, at(0), at(1))
     assert is_due(3, 500_000, at(0), at(1))
+    assert not is_due(720, 10, at(0), at(1), MOST_TOGETHER)
 
 
 def test_sealed_files_are_read_with_a_plain_glob(tmp_path: Path) -> None:

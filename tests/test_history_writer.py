@@ -25,7 +25,7 @@ from pgiostat.history.disk import Disk
 from pgiostat.history.encode import server_id, sids
 from pgiostat.history.files import files
 from pgiostat.history.layout import Layout, check
-from pgiostat.history.seal import seal
+from pgiostat.history.seal import seal, seal_together
 from pgiostat.history.writer import Writer
 from pgiostat.names import OWN, Names, Statement
 from pgiostat.snapshot import Snapshot
@@ -282,6 +282,15 @@ class SealedMeanwhile(Recorded):
             seal(Layout(self.root), "prod", self)
 
 
+class SealedTogetherMeanwhile(Recorded):
+    """The same, where several collectors share files."""
+
+    def rename(self, source: Path, target: Path) -> None:
+        super().rename(source, target)
+        if target.parent == Layout(self.root).hot("prod") and int(target.name) == 3:
+            seal_together(Layout(self.root), "+fleet", ["other", "prod"], self)
+
+
 def bad_states(
     tmp_path: Path,
     forgets: frozenset[str] = frozenset(),
@@ -349,8 +358,11 @@ def test_no_loss_of_power_loses_or_doubles_what_was_acknowledged(tmp_path: Path)
     assert (bad, states > 150) == (0, True)
 
 
-def test_no_loss_of_power_during_a_seal_loses_or_doubles_anything(tmp_path: Path) -> None:
-    bad, states = bad_states(tmp_path, kind=SealedMeanwhile, guesses=1)
+@pytest.mark.parametrize("kind", [SealedMeanwhile, SealedTogetherMeanwhile])
+def test_no_loss_of_power_during_a_seal_loses_or_doubles_anything(
+    tmp_path: Path, kind: type[Recorded]
+) -> None:
+    bad, states = bad_states(tmp_path, kind=kind, guesses=1)
     assert (bad, states > 150) == (0, True)
 
 

@@ -2,7 +2,6 @@
 
 import re
 import sys
-from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -15,9 +14,11 @@ from pgiostat.cli.collect import collect
 from pgiostat.cli.compare import compare
 from pgiostat.cli.contents import contents
 from pgiostat.cli.doctor import doctor
+from pgiostat.cli.ship import ship
 from pgiostat.cli.watch import watch
 from pgiostat.cli.whatif import whatif
 from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.frameless import frameless
 
 __all__ = ["app", "main"]
 
@@ -82,6 +83,7 @@ app.command()(watch)
 app.command()(collect)
 app.command()(history.report)
 app.command()(history.export)
+app.command()(ship)
 app.command("history")(contents)
 app.command()(compare)
 app.command()(burst)
@@ -107,21 +109,9 @@ def _usage(error: Exception) -> PgiostatError:
     )
 
 
-class _Frameless(MetaPathFinder):
-    """Finds no pandas.
-
-    Arrow and DuckDB import it to look whether a value is a frame of it, which takes a third of a
-    second, and no command makes one; without it they take no value for a frame.
-    """
-
-    def find_spec(self, fullname: str, _path: object = None, _target: object = None) -> None:
-        if fullname == "pandas":
-            raise ModuleNotFoundError(name=fullname)
-
-
 def main() -> NoReturn:
     """Run a command; errors go to standard error and into the exit status."""
-    sys.meta_path.insert(0, _Frameless())
+    frameless()
     try:
         status = _run()
     except PgiostatError as error:

@@ -46,7 +46,7 @@ def collect(
             "--for", help="Collect so long, then end.", metavar="TIME", show_default=False
         ),
     ] = None,
-    history: options.History = None,
+    history: options.Written = None,
     label: Annotated[
         list[str] | None,
         typer.Option(
@@ -93,6 +93,32 @@ def collect(
             show_default=False,
         ),
     ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            help="Serve a page for Prometheus there.",
+            metavar="[HOST:]PORT",
+            show_default=False,
+        ),
+    ] = None,
+    rules: Annotated[
+        Path | None,
+        typer.Option(
+            "--rules",
+            help="Rules file for the categories of that page; a history has none.",
+            metavar="FILE",
+            readable=False,
+            show_default=False,
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            help="Of all servers those of one of several processes, as 2/8.",
+            metavar="N/M",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say trouble alone.")] = False,
     check: Annotated[
         bool,
@@ -110,6 +136,8 @@ def collect(
     from pgiostat.collecting import targets
     from pgiostat.collecting.check import check as tried
     from pgiostat.collecting.log import stderr
+    from pgiostat.collecting.metrics import address_of
+    from pgiostat.describe import describer
     from pgiostat.device.choose import asked
     from pgiostat.history.retain import Keep
     from pgiostat.times import duration
@@ -125,6 +153,12 @@ def collect(
             hint="Write them into the table of their server.",
         )
     measured = asked(device, cloudwatch)
+    page = None if metrics is None else address_of(metrics)
+    if rules is not None and page is None:
+        options.refuse(
+            "--rules is for the page of --metrics",
+            hint="A history has no categories: give the rules to report.",
+        )
 
     def plan() -> "Plan":
         if config is None:
@@ -132,8 +166,11 @@ def collect(
             return targets.Plan(tuple(there), history, Keep.of(keep, keep_hours))
         return file.read(config, history=history, every=interval, keep=keep, keep_hours=keep_hours)
 
-    first = plan()
-    root = options.history_root(first.history)
+    def ours() -> "Plan":
+        return targets.share(plan(), shard)
+
+    first = ours()
+    root = options.local_root(first.history)
     if check:
         status = ExitStatus.DONE
         for line, went in tried(first, root):
@@ -145,6 +182,8 @@ def collect(
         root,
         stderr(quiet=quiet),
         ends=None if ends is None else duration(ends),
-        reread=None if config is None else plan,
+        page=page,
+        describe=None if page is None else describer(options.rules_of(rules)),
+        reread=None if config is None else ours,
     )
     raise typer.Exit(status)

@@ -29,6 +29,7 @@ def compare(
     output: Annotated[str, options.format_option(*options.Form)] = "text",
     rules: options.RulesFile = None,
     skip_bad: options.SkipBad = False,
+    engine: options.Engine = "duckdb",
 ) -> None:
     """Say what reads more or less in B than in A, and how sure that is.
 
@@ -51,7 +52,9 @@ def compare(
     ):
         root = options.history_root(history)
         now = datetime.now().astimezone()
-        before, after = (chosen(side, root, now, skip_bad=skip_bad) for side in (a, b))
+        before, after = (
+            chosen(side, root, now, skip_bad=skip_bad, engine=engine) for side in (a, b)
+        )
         for side in (before, after):
             opened.callback(side.history.close)
         sides = compared(before, after, describe, per)

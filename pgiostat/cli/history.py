@@ -38,6 +38,7 @@ def report(
     ] = None,
     rules: options.RulesFile = None,
     skip_bad: options.SkipBad = False,
+    engine: options.Engine = "duckdb",
 ) -> None:
     """Say who read what in a time of a history, and how sure that is.
 
@@ -57,7 +58,9 @@ def report(
     with (
         options.reading("reading the history"),
         options.describing(rules) as describe,
-        closing(History.open(options.history_root(history), skip_bad=skip_bad)) as opened,
+        closing(
+            History.open(options.history_root(history), skip_bad=skip_bad, engine=engine)
+        ) as opened,
         ThreadPoolExecutor(1) as beside,
     ):
         # DuckDB reads without Python: a quarter of a week's report is what is done meanwhile.
@@ -156,6 +159,7 @@ def export(
     last: options.Last = None,
     rules: options.RulesFile = None,
     skip_bad: options.SkipBad = False,
+    engine: options.Engine = "duckdb",
 ) -> None:
     """Write all tables of a time of a history as CSV files, with a data dictionary.
 
@@ -166,7 +170,7 @@ def export(
     from pgiostat.history.reader import History
 
     with options.describing(rules) as describe, options.progress("exporting") as told:
-        opened = History.open(options.history_root(history), skip_bad=skip_bad)
+        opened = History.open(options.history_root(history), skip_bad=skip_bad, engine=engine)
         window = window_of(opened, label, since, until, last)
         written = write(opened, window, describe, out, told)
     for path in written:

@@ -3,6 +3,7 @@
 import gc
 import math
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ __all__ = [
     "SHORTEST_INTERVAL_SECONDS",
     "TABLES_ONLY",
     "TOP_ON_SCREEN",
+    "Engine",
     "Form",
     "History",
     "Instance",
@@ -40,6 +42,7 @@ __all__ = [
     "Sorted",
     "Top",
     "Until",
+    "Written",
     "by_option",
     "choice",
     "console",
@@ -49,6 +52,7 @@ __all__ = [
     "format_option",
     "history_root",
     "leave",
+    "local_root",
     "progress",
     "reading",
     "refuse",
@@ -79,6 +83,15 @@ LIVE = ("category", "fingerprint", "statement", "relation", "database", "user")
 """What can be ranked while it happens."""
 
 History = Annotated[
+    str | None,
+    typer.Option(
+        "--history",
+        help="Directory of the history, or s3://…; the user's data directory if not given.",
+        metavar="DIR",
+        show_default=False,
+    ),
+]
+Written = Annotated[
     Path | None,
     typer.Option(
         "--history",
@@ -86,6 +99,14 @@ History = Annotated[
         metavar="DIR",
         readable=False,  # what cannot be read is told by who reads it
         show_default=False,
+    ),
+]
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        help="Who reads: duckdb, spark://HOST:PORT, sc://HOST:PORT or local[N].",
+        metavar="NAME",
     ),
 ]
 RulesFile = Annotated[
@@ -217,9 +238,22 @@ def gauge(volume: str, instance: str, balance: float) -> "Gauge":
     return Gauge(model, balance / 100, balance / 100)
 
 
-def history_root(given: Path | None) -> Path:
-    """Return where the history is."""
+def history_root(given: str | None) -> Path | str:
+    """Return where the history is that is read: a directory, or a URI."""
+    if given is not None and "://" in given:
+        return given
+    return local_root(None if given is None else Path(given))
+
+
+def local_root(given: Path | None) -> Path:
+    """Return where the history is that is written. Raises PgiostatError for an object store."""
     if given is not None:
+        if re.match(r"[a-z][a-z0-9+.-]*:/", str(given)):  # a path keeps one slash of two
+            refuse(
+                f'"{given}" is not a directory',
+                hint="Intervals are collected into a directory, and brought to an object store by"
+                " pgiostat ship.",
+            )
         return given
     import platformdirs
 

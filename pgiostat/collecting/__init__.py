@@ -6,17 +6,17 @@ from threading import Event
 
 import pyarrow as pa
 
-from pgiostat.collecting.fleet import Fleet, servers
+from pgiostat.collecting.fleet import OURSELVES, Fleet, servers
 from pgiostat.collecting.log import Level, Log, told
-from pgiostat.collecting.notify import is_asked, notify
+from pgiostat.collecting.metrics import Address, Page
+from pgiostat.collecting.notify import notify
 from pgiostat.collecting.targets import Plan
 from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.names import Describe
 from pgiostat.signals import Wake, hanging_up, stopping
 
 __all__ = ["run"]
 
-OURSELVES = "pgiostat"
-"""Whose lines are those of no server."""
 STATUS_SECONDS = 10.0
 
 
@@ -26,18 +26,22 @@ def run(
     log: Log,
     *,
     ends: float | None = None,
+    page: Address | None = None,
+    describe: Describe | None = None,
     reread: Callable[[], Plan] | None = None,
 ) -> ExitStatus:
     """Collect from all servers until the time is over or a signal comes.
 
-    reread: what SIGHUP asks for.  Returns ERROR if it was not a signal that ended it, and a server
-    could not be collected to the end; its trouble is said, and all that trying again can mend is
-    tried again.
+    page: where metrics are served, and describe: what tells categories for them.  reread: what
+    SIGHUP asks for.  Returns ERROR if it was not a signal that ended it, and a server could not be
+    collected to the end; its trouble is said, and all that trying again can mend is tried again.
+    Raises PgiostatError as Page.serve does.
     """
     # Arrow's own pool keeps what it once had: with a thread for each server that adds up.
     pa.set_memory_pool(pa.system_memory_pool())
     wake = Wake()
-    fleet = Fleet(root, log, wake, ends)
+    fleet = Fleet(root, log, wake, ends, describe if page else None)
+    end_page = Page(fleet.metrics).serve(page) if page else None
     stop, hung_up = Event(), list[bool]()
 
     def heard() -> None:
@@ -45,10 +49,12 @@ def run(
 
     with wake.by_signals(), stopping(stop), hanging_up(heard), log.status(fleet.status):
         log.say(OURSELVES, f"collecting {servers(len(plan.targets))} into {root}")
+        if page:
+            log.say(OURSELVES, f"metrics on http://{page.host}:{page.port}/metrics")
         fleet.follow(plan)
         notify("READY=1")
         while not stop.is_set():
-            wake.wait(STATUS_SECONDS if is_asked() else None)
+            wake.wait(STATUS_SECONDS)
             if hung_up:
                 hung_up.clear()
                 plan = _reread(plan, reread, fleet, log)
@@ -60,6 +66,8 @@ def run(
         if stop.is_set():
             log.say(OURSELVES, "ending after one more reading of each server")
         fleet.end()
+        if end_page:
+            end_page()
     return ExitStatus.ERROR if fleet.failed and not stop.is_set() else ExitStatus.DONE
 
 

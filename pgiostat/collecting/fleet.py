@@ -1,5 +1,6 @@
 """The servers that are collected now, each in a thread of its own."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -8,19 +9,27 @@ from pathlib import Path
 from threading import Event, Thread
 
 from pgiostat.collecting.log import Level, Log, told
+from pgiostat.collecting.metrics import Metrics
 from pgiostat.collecting.targets import Plan, Target
 from pgiostat.collector import monotonic
 from pgiostat.describe import unsorted
 from pgiostat.errors import PgiostatError
+from pgiostat.history.layout import together
+from pgiostat.names import Describe
 from pgiostat.record import Recorder
+from pgiostat.sealing import Sealing
 from pgiostat.signals import Wake
+from pgiostat.trouble import Trouble
 from pgiostat.units import format_count, format_duration
 
-__all__ = ["Fleet", "servers"]
+__all__ = ["OURSELVES", "Fleet", "servers"]
 
+OURSELVES = "pgiostat"
+"""Whose lines are those of no server."""
 PATIENCE_SECONDS = 30.0
 """How long a server may take to end: a connection that is being made, and one more reading."""
 SEALING_SECONDS = 60.0
+GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 @dataclass(slots=True)
@@ -29,6 +38,7 @@ class _Collected:
 
     target: Target
     recorder: Recorder
+    metrics: Metrics
     stop: Event
     thread: Thread
     over: bool = False
@@ -40,19 +50,28 @@ class Fleet:
     """Collects what a plan says.
 
     wake: set when a server's collecting has ended.  ends: after how many seconds all of it is over.
-    failed: labels of servers that were not collected to the end.
+    failed: labels of servers that were not collected to the end.  Samples of several servers are
+    sealed together, in files named after the first that there was.  describe: what tells
+    categories, for metrics; a history has none.
     """
 
     root: Path
     log: Log
     wake: Wake
     ends: float | None = None
+    describe: Describe | None = None
     failed: set[str] = field(default_factory=set)
     _plan: Plan = field(default_factory=lambda: Plan(()))
     _wanted: dict[str, Target] = field(default_factory=dict)
     _there: dict[str, _Collected] = field(default_factory=dict)
     _ended: int = 0
+    _begun: int = 0
     _began: float = field(default_factory=monotonic)
+    _sealing: Sealing | None = None
+    _trouble: Trouble = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._trouble = Trouble(partial(self._say, OURSELVES), monotonic)
 
     def changes(self, plan: Plan) -> Iterator[str]:
         """Say how a plan differs from what is done, in a few words each."""
@@ -109,6 +128,36 @@ class Fleet:
         for label, target in self._wanted.items():
             if label not in self._there:
                 self._begin(target)
+        self._seal()
+
+    def _seal(self) -> None:
+        """Look after what several servers seal together."""
+        if self._sealing is None:
+            return
+        self._sealing.keep = self._plan.keep
+        self._sealing.turn()
+        if self._sealing.trouble:
+            self._trouble.begin("sealing", self._sealing.trouble)
+        elif not self._sealing.is_running:
+            self._trouble.end("sealing")
+
+    def _delay(self, interval: float) -> float:
+        """Return how long a server waits, so that readings are spread over an interval.
+
+        Each next one falls into the largest gap that is left, however many come.
+        """
+        turn = 0.0 if len(self._plan.targets) == 1 else self._begun * GOLDEN % 1.0
+        self._begun += 1
+        return turn * interval
+
+    def _shared(self) -> Sealing | None:
+        """Return what seals for several, None if there is one server alone."""
+        if self._sealing is None and len(self._plan.targets) > 1:
+            first = min(self._wanted)
+            self._sealing = Sealing(
+                self.root, together(first), monotonic, together=lambda: [*self._there]
+            )
+        return self._sealing
 
     @property
     def _left(self) -> float | None:
@@ -116,21 +165,26 @@ class Fleet:
 
     def _begin(self, target: Target) -> None:
         stop = Event()
+        metrics = Metrics(target.label, target.interval)
         recorder = Recorder(
             target.dsn,
             target.label,
             self.root,
-            unsorted,
+            self.describe or unsorted,
             stop,
             partial(self._say, target.label),
             interval=target.interval,
             asked=target.device,
             ends=self._left,
             keep=self._plan.keep,
+            shared=self._shared(),
+            delay=self._delay(target.interval),
+            watcher=metrics if self.describe else None,
         )
+        metrics.is_up = lambda: recorder.is_collecting and not self._there[target.label].over
         # A second signal ends us without waiting: what is committed is safe.
         thread = Thread(target=self._collect, args=(recorder,), name=target.label, daemon=True)
-        self._there[target.label] = _Collected(target, recorder, stop, thread)
+        self._there[target.label] = _Collected(target, recorder, metrics, stop, thread)
         thread.start()
 
     def _say(self, label: str, line: str, *, trouble: bool = False) -> None:
@@ -154,6 +208,10 @@ class Fleet:
         there.over = True
         self.wake.set()
 
+    def metrics(self) -> list[Metrics]:
+        """Return what is told of each server that is collected now."""
+        return [there.metrics for there in list(self._there.values()) if not there.leaves]
+
     def end(self) -> None:
         """End all, each after the sample in flight and one more reading.
 
@@ -168,6 +226,8 @@ class Fleet:
                 there.thread.join(SEALING_SECONDS)
             if there.thread.is_alive():
                 self.log.say(label, "does not answer; not waiting for it", Level.WARNING)
+        if self._sealing is not None:
+            self._sealing.finish()
 
     @property
     def is_over(self) -> bool:
@@ -188,7 +248,8 @@ class Fleet:
         ages = [recorder.age for recorder in there if recorder.age is not None]
         if ages:
             parts.append(f"newest {format_duration(min(ages))} ago")
-        if any(recorder.is_sealing for recorder in there):
+        shared = self._sealing is not None and self._sealing.is_running
+        if shared or any(recorder.is_sealing for recorder in there):
             parts.append("sealing")
         elif samples:
             parts.append(f"next seal {datetime.now(UTC) + timedelta(hours=1):%H}:00Z")

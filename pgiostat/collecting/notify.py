@@ -4,19 +4,12 @@ import contextlib
 import os
 import socket
 
-__all__ = ["is_asked", "notify"]
-
-_SOCKET = "NOTIFY_SOCKET"
-
-
-def is_asked() -> bool:
-    """Whether somebody wants to know."""
-    return _SOCKET in os.environ
+__all__ = ["notify"]
 
 
 def notify(state: str) -> None:
     """Tell a state, as READY=1; nobody is told if nobody asked."""
-    address = os.environ.get(_SOCKET, "")
+    address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
     # An abstract socket's name begins with a zero byte.

@@ -1,7 +1,9 @@
 """Which servers are collected, how often, and for how long it is kept."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from pathlib import Path
 
 from pgiostat.device.choose import AUTOMATIC, Asked
@@ -12,7 +14,18 @@ from pgiostat.record import label_of
 from pgiostat.server import check_dsn
 from pgiostat.times import duration
 
-__all__ = ["INTERVAL_SECONDS", "SHORTEST_INTERVAL_SECONDS", "Plan", "Target", "interval", "targets"]
+__all__ = [
+    "INTERVAL_SECONDS",
+    "SHORTEST_INTERVAL_SECONDS",
+    "Plan",
+    "Target",
+    "interval",
+    "shard_of",
+    "share",
+    "targets",
+]
+
+_SHARD = re.compile(r"(\d{1,4})/(\d{1,4})")
 
 SHORTEST_INTERVAL_SECONDS = 0.1
 INTERVAL_SECONDS = 10.0
@@ -51,6 +64,39 @@ def interval(text: str) -> float:
             f'invalid interval: "{text}"', f"It must be at least {SHORTEST_INTERVAL_SECONDS:g}s."
         )
     return seconds
+
+
+def share(plan: Plan, shard: str | None) -> Plan:
+    """Return a plan with the servers of one shard, as 2/8: the second of eight.
+
+    Each server is in exactly one of them, by its label alone; with a ninth shard an eighth or so of
+    the servers moves, all of it there.  Raises PgiostatError option-invalid.
+    """
+    if shard is None:
+        return plan
+    found = _SHARD.fullmatch(shard)
+    number, count = map(int, found.groups()) if found else (0, 0)
+    if not 1 <= number <= count:
+        raise _wrong(f'invalid shard: "{shard}"', "Write it like 2/8: the second of eight.")
+    ours = tuple(each for each in plan.targets if shard_of(each.label, count) == number)
+    if not ours:
+        raise _wrong(
+            f"none of {len(plan.targets)} servers is in shard {shard}",
+            "There may be more shards than servers.",
+        )
+    return replace(plan, targets=ours)
+
+
+def shard_of(label: str, count: int) -> int:
+    """Return in which of so many shards a server is, from 1: that which wants its label most.
+
+    >>> [shard_of("prod", count) for count in (1, 2, 3, 4)]
+    [1, 1, 1, 1]
+    """
+    return max(
+        range(1, count + 1),
+        key=lambda number: blake2b(f"{number}/{label}".encode(), digest_size=8).digest(),
+    )
 
 
 def targets(

@@ -40,7 +40,7 @@ class Exported:
     table: str = ""
     text: str = "export"
     joins: str = ""
-    order: str = "1"
+    order: str = "f.dur_us"
 
 
 _FIRST = (

@@ -12,6 +12,7 @@ from pgiostat.compare import Per
 from pgiostat.delta import Basis
 from pgiostat.describe import describer
 from pgiostat.device.interval import MEASURED
+from pgiostat.engine import DUCKDB
 from pgiostat.errors import choice
 from pgiostat.frames.burst import burst_frame
 from pgiostat.frames.dtypes import mapper, shown_in, typed, units
@@ -44,14 +45,20 @@ _RATES = {Per.SECOND: "blocks/s", Per.CALL: "blocks/call", Per.ANCHOR: "blocks/a
 
 
 def open_history(
-    path: str | Path, *, rules: str | Path | None = None, skip_bad: bool = False
+    path: str | Path,
+    *,
+    rules: str | Path | None = None,
+    skip_bad: bool = False,
+    engine: str = DUCKDB,
 ) -> "Frames":
     """Return a history as pandas frames; a collector may go on writing to it.
 
-    rules: a rules file, before the built-in rules.  Raises PgiostatError as History.open does.
+    path: a directory, or the URI of a history that was shipped: s3://bucket/path.  rules: a rules
+    file, before the built-in rules.  engine: who reads, "duckdb", or Spark under "spark://host:port",
+    "sc://host:port" or "local[2]".  Raises PgiostatError as History.open does.
     """
     describe = describer(None if rules is None else load(Path(rules)))
-    return Frames(History.open(Path(path), skip_bad=skip_bad), describe)
+    return Frames(History.open(path, skip_bad=skip_bad, engine=engine), describe)
 
 
 @dataclass(slots=True, repr=False)
@@ -264,10 +271,10 @@ class Frames:
         is, and the rate's unit.
         """
         root, now = self.history.layout.root, datetime.now().astimezone()
-        skip_bad = self.history.skip_bad
+        skip_bad, engine = self.history.skip_bad, self.history.engine.name
         sides = compared(
-            chosen(a, root, now, skip_bad=skip_bad),
-            chosen(b, root, now, skip_bad=skip_bad),
+            chosen(a, root, now, skip_bad=skip_bad, engine=engine),
+            chosen(b, root, now, skip_bad=skip_bad, engine=engine),
             self.describe,
             per,
         )

@@ -1,30 +1,49 @@
-"""Seal a collector's samples: python -m pgiostat.history ROOT COLLECTOR [ROWS HOURS].
+"""Seal samples: python -m pgiostat.history ROOT COLLECTOR [ROWS HOURS [COLLECTOR ...]].
 
-ROWS, HOURS: how many seconds these are kept, - for ever; what is older is removed.
+ROWS, HOURS: how many seconds these are kept, - for ever; what is older is removed.  Collectors that
+come after them seal together, under the name that is given first.
 """
 
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 
 from pgiostat.errors import PgiostatError
-from pgiostat.history.layout import check
+from pgiostat.history.layout import Layout, Sealed, check
 from pgiostat.history.retain import Keep, retain
-from pgiostat.history.seal import seal
+from pgiostat.history.seal import seal, seal_together
+
+
+def shipped(layout: Layout) -> Callable[[Sealed], bool]:
+    """Return what tells whether a file may be removed: in a history that is shipped, if it was."""
+    if not (layout.root / "ship").is_dir():
+        return lambda _: True
+    from pgiostat.history.shipped import Removable  # noqa: PLC0415 - Arrow's file systems take time
+
+    return Removable.of(layout)
 
 
 def main() -> int:
     """Seal and remove, and return the exit status; the last line says what is wrong."""
-    root, collector, *spans = sys.argv[1:]
+    root, name, *more = sys.argv[1:]
+    spans, together = more[:2], more[2:]
     keep = Keep(*(None if span == "-" else timedelta(seconds=float(span)) for span in spans))
     work = "seal"
     try:
         layout = check(Path(root))
-        seal(layout, collector)
+        if together:
+            seal_together(layout, name, together)
+        else:
+            seal(layout, name)
         work = "remove what is too old"
-        retain(layout, collector, keep, clock=datetime.now(UTC))
+        # Of those that share files now, some may have had their own before.
+        sealed = {file.collector for file in layout.sealed_files("sample")}
+        may = shipped(layout)
+        for collector in sealed & {name, *together}:
+            retain(layout, collector, keep, clock=datetime.now(UTC), may=may)
     except (PgiostatError, OSError, pa.ArrowException) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         print(f"could not {work}: {reason}", file=sys.stderr)  # noqa: T201 - for who started us

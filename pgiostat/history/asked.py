@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from pgiostat.engine import DUCKDB
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.reader import History, nothing_between
 from pgiostat.history.windows import Window
@@ -61,14 +62,22 @@ def window(
     return Window(begin, end, label)
 
 
-def chosen(text: str, root: Path, now: datetime, *, skip_bad: bool = False) -> Chosen:
+def chosen(
+    text: str, root: Path | str, now: datetime, *, skip_bad: bool = False, engine: str = DUCKDB
+) -> Chosen:
     """Return the window that words name: [DIR | DIR:]label@from..to, each part of it optional.
 
+    DIR: a directory, or the URI of a history in an object store.
     Raises PgiostatError option-invalid, and as window and History.open do.
     """
     where, at, span = text.partition("@")
     directory, colon, label = where.rpartition(":")
-    if colon:
+    place: Path | str
+    if "://" in where and "/" in label:
+        place, label = where, ""  # its only colon is the scheme's
+    elif "://" in where:
+        place = directory
+    elif colon:
         place = Path(directory)
     elif "/" in where or (Path(where) / "format.json").is_file():
         place, label = Path(where), ""
@@ -83,6 +92,6 @@ def chosen(text: str, root: Path, now: datetime, *, skip_bad: bool = False) -> C
             status=ExitStatus.USAGE,
         )
     since, until = (words.strip() or None for words in found.groups())
-    opened = History.open(place, skip_bad=skip_bad)
+    opened = History.open(place, skip_bad=skip_bad, engine=engine)
     found_window = window(opened, now, label=label, since=since, until=until)
     return Chosen(opened, found_window, whole=since is None and until is None)

@@ -1,25 +1,19 @@
 """What a history holds: for each label its time and how good it is, for each table its size."""
 
-import os
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from pgiostat.engine import UnreadableError
 from pgiostat.history.files import Listing
+from pgiostat.history.layout import is_shared
 from pgiostat.history.reader import WHOLE, History
+from pgiostat.history.schema import SCHEMAS
 from pgiostat.history.seen import Sampled, together
 from pgiostat.history.windows import Watched, Window
 
 __all__ = ["Contents", "Kept", "Size", "contents"]
 
-_BLOCK = 512
-"""Bytes of what stat(2) counts as a block, whatever the file system's own are."""
 _MICROSECOND = 1e-6
 
 
@@ -63,7 +57,7 @@ class Contents:
     tables: by the name of the directory: tables, dim (texts and names), hot (not sealed yet).
     """
 
-    root: Path
+    root: Path | str
     kept: tuple[Kept, ...]
     tables: dict[str, Size]
 
@@ -86,14 +80,22 @@ def contents(history: History, now: datetime) -> Contents:
     rows = _rows(history)
     unsealed = Counter(path.parent.parent.name for path in listing.files("sample").hot)
     thin: dict[str, list[date]] = {}
-    for label, day in sorted(listing.thin()):
-        thin.setdefault(label, []).append(day)
+    for collector, day in sorted(listing.thin()):
+        # Files that servers share go together.
+        for label in servers if is_shared(collector) else [collector]:
+            thin.setdefault(label, []).append(day)
     kept = tuple(
-        _kept(history, those, now, rows=rows[label], unsealed=unsealed[label],
-              thin=thin.get(label, []))
+        _kept(
+            history,
+            those,
+            now,
+            rows=sum(rows[server.server_id] for server in those),
+            unsealed=unsealed[label],
+            thin=thin.get(label, []),
+        )
         for label, those in servers.items()
-    )  # fmt: skip
-    return Contents(history.layout.root, kept, _sizes(history.layout.root))
+    )
+    return Contents(history.layout.root, kept, _sizes(history))
 
 
 def _kept(
@@ -123,40 +125,20 @@ def _kept(
     )
 
 
-def _rows(history: History) -> Counter[str]:
-    """Return how many rows of statements each label has, by what files say of themselves."""
-    there = Listing(history.layout, history.left_out).files("stmt")
-    paths = [(file.collector, file.path) for file in there.sealed]
-    paths += [(path.parent.parent.name, path) for path in there.hot]
-    rows: Counter[str] = Counter()
-    for label, path in paths:
-        try:
-            rows[label] += pq.read_metadata(path).num_rows
-        except FileNotFoundError:
-            continue  # sealed or removed at this moment
-        except (OSError, pa.ArrowInvalid) as error:
-            if not history.skip_bad:
-                raise UnreadableError(path, str(error)) from None
-            history.left_out.add(path)
-    return rows
+def _rows(history: History) -> Counter[int]:
+    """Return how many rows of statements each server has."""
+    rows = history.ask(
+        "rows",
+        lambda listing: {"facts": (listing.files("stmt").paths, SCHEMAS["stmt"])},
+        {},
+    )
+    return Counter(dict(zip(rows["server_id"].to_pylist(), rows["rows"].to_pylist(), strict=True)))
 
 
-def _sizes(root: Path) -> dict[str, Size]:
+def _sizes(history: History) -> dict[str, Size]:
     files: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
-    for table, path in _files(root):
-        try:
-            sizes[table] += path.stat().st_blocks * _BLOCK
-        except FileNotFoundError:
-            continue
+    for table, size in history.layout.sizes():
+        sizes[table] += size
         files[table] += 1
     return {table: Size(files[table], sizes[table]) for table in sorted(files)}
-
-
-def _files(root: Path) -> Iterator[tuple[str, Path]]:
-    """Yield files with the directory of the history that they are in."""
-    for directory, _, names in os.walk(root):
-        inner = Path(directory).relative_to(root).parts
-        if inner:
-            for name in names:
-                yield inner[0], Path(directory, name)

@@ -24,6 +24,22 @@ class Disk:
             file.flush()
             os.fsync(file.fileno())
 
+    def append(self, path: Path, content: bytes) -> None:
+        """Write to the end of a file and wait until it is on the medium."""
+        with path.open("ab") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def settle(self, path: Path) -> None:
+        """Wait until a file that another has written is on the medium, with its name."""
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        self.sync(path.parent)
+
     def sync(self, directory: Path) -> None:
         """Wait until the names in a directory are on the medium."""
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from pgiostat.history.layout import HotSample, Layout, Sealed
+from pgiostat.history.layout import HotSample, Readable, Sealed
 
 __all__ = ["LATE", "Files", "Listing", "files"]
 
@@ -54,7 +54,7 @@ class Listing:
     without its seconds would be as wrong as seconds without their count.
     """
 
-    layout: Layout
+    layout: Readable
     without: Collection[Path] = ()
     _samples: list[HotSample] = field(default_factory=list)
 
@@ -63,19 +63,47 @@ class Listing:
 
     def files(self, table: str, *, hot: str = "") -> Files:
         """Return the files of a table; hot: what samples call it, if that is another name."""
+        # Of what was shipped samples come last: what is there without them is not whole yet.
+        whole = None if self._samples or table == "sample" else self._sampled()
         while True:
             sealed = self.layout.sealed_files(table)
-            left = _left(self._samples, sealed, hot or table)
+            left = self._left(sealed, hot or table)
             there = [path for path in left if path.exists()]
             # What is not there was never written, or was sealed and removed just now.
             if len(there) == len(left) or sealed == self.layout.sealed_files(table):
                 break
+        if whole is not None:
+            sealed = [file for file in sealed if _samples_of(file.path) in whole]
         lost = {_samples_of(path) for path in self.without}
         return Files(
             tuple(file for file in sealed if _samples_of(file.path) not in lost),
             tuple(path for path in there if _samples_of(path) not in lost),
             LATE.get(table, timedelta(0)),
         )
+
+    def _sampled(self) -> set[tuple[str, str]]:
+        return {_samples_of(file.path) for file in self.layout.sealed_files("sample")}
+
+    def _left(self, sealed: list[Sealed], table: str) -> list[Path]:
+        """Return where rows of samples are that no file covers; one without rows has no such file.
+
+        A cover is asked for last: what one told of that has gone is not there any more.
+        """
+        covers = self.layout.covers()
+        own: dict[str, list[Sealed]] = {}
+        shared: list[Sealed] = []
+        for file in sealed:
+            if not file.is_shared:
+                own.setdefault(file.collector, []).append(file)
+            elif (file.collector, file.first) in covers:
+                shared.append(file)
+        return [
+            sample.directory / f"{table}.parquet"
+            for sample in self._samples
+            if not any(
+                file.covers(sample, covers) for file in (*own.get(sample.collector, ()), *shared)
+            )
+        ]
 
     def told(self, table: str) -> list[Path]:
         """Return the files of what was told once; samples that are not sealed come last."""
@@ -108,15 +136,6 @@ def _samples_of(path: Path) -> tuple[str, str]:
     return path.parent.parent.name, path.parent.name
 
 
-def files(layout: Layout, table: str, *, hot: str = "") -> Files:
+def files(layout: Readable, table: str, *, hot: str = "") -> Files:
     """Return the files of a table now."""
     return Listing(layout).files(table, hot=hot)
-
-
-def _left(samples: list[HotSample], sealed: list[Sealed], table: str) -> list[Path]:
-    """Return where rows of samples are that no file covers; one without rows has no such file."""
-    return [
-        sample.directory / f"{table}.parquet"
-        for sample in samples
-        if not any(file.covers(sample) for file in sealed)
-    ]

@@ -1,35 +1,49 @@
 """Where the files of a history are, and how their names tell what they cover."""
 
+import contextlib
 import json
 import os
 import re
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.disk import Disk
+from pgiostat.stored import HERE, Stored
 
 __all__ = [
     "FORMAT",
+    "Cover",
     "HotSample",
     "Layout",
+    "Readable",
     "Sealed",
     "check",
     "check_collector",
+    "checked",
     "create",
     "day_of",
     "is_free",
+    "is_shared",
+    "not_a_history",
+    "sealed_of",
+    "together",
 ]
 
 FORMAT = 1
 """Rises when an older reader would misread what is written."""
 
 _COLLECTOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]{0,62}")
-_SEALED = re.compile(r"(\d+)-(\d+)-([A-Za-z0-9_.]+)\.parquet")
+_SEALED = re.compile(r"(\d+)-(\d+)-(\+?[A-Za-z0-9_.]+)\.parquet")
+_TOGETHER = "+"
+"""Begins the name of what several collectors sealed together: no collector's begins so."""
 _DIGITS = 12
+_BLOCK = 512
+"""Bytes of what stat(2) counts as a block, whatever the file system's own are."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,9 +55,17 @@ class HotSample:
     directory: Path
 
 
+Cover: TypeAlias = Mapping[str, tuple[int, int]]
+"""Of each collector the first and the last sample that are sealed together."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A sealed file, with the samples it covers: first and last are part of it."""
+    """A sealed file, with the samples it covers: first and last are part of it.
+
+    Of several collectors that seal together, collector is their common name, and first and last are
+    the number of the turn: its cover tells the samples, until they are removed.
+    """
 
     collector: str
     first: int
@@ -55,16 +77,55 @@ class Sealed:
         """When its day begins, by UTC: that of its rows, but for those of files.LATE."""
         return day_of(self.path.parent)
 
-    def covers(self, sample: HotSample) -> bool:
-        """Tell whether a sample is in the file."""
-        return sample.collector == self.collector and self.first <= sample.number <= self.last
+    @property
+    def is_shared(self) -> bool:
+        """Whether several collectors sealed it together."""
+        return is_shared(self.collector)
+
+    def covers(self, sample: HotSample, covers: Mapping[tuple[str, int], Cover]) -> bool:
+        """Tell whether a sample is in the file; covers: of turns that are not over."""
+        if not self.is_shared:
+            return sample.collector == self.collector and self.first <= sample.number <= self.last
+        span = covers.get((self.collector, self.first), {}).get(sample.collector)
+        return span is not None and span[0] <= sample.number <= span[1]
+
+
+class Readable(Protocol):
+    """What readers ask of a history, wherever it is."""
+
+    @property
+    def root(self) -> Path | str:
+        """Where it is, as it is told."""
+
+    @property
+    def stored(self) -> Stored:
+        """What its paths lead to."""
+
+    def hot_samples(self) -> list[HotSample]:
+        """List committed samples, by collector and number."""
+
+    def sealed_files(self, table: str) -> list[Sealed]:
+        """List the sealed files of a table, by path."""
+
+    def told_files(self, table: str) -> list[Path]:
+        """List the files of what was told once."""
+
+    def covers(self) -> Mapping[tuple[str, int], Cover]:
+        """Return what is being sealed together, by name and turn; asked after sealed_files."""
+
+    def sizes(self) -> list[tuple[str, int]]:
+        """Return the bytes that each file takes, with the directory of the history it is in."""
+
+    def forget(self) -> None:
+        """List anew what is asked for next."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The paths of a history."""
+    """The paths of a history in a directory."""
 
     root: Path
+    stored: Stored = HERE
 
     @property
     def format(self) -> Path:
@@ -101,6 +162,22 @@ class Layout:
         """Return the file of what a collector told once: texts of statements, names."""
         return self.root / "dim" / table / f"{collector}.parquet"
 
+    def cover(self, together: str, turn: int) -> Path:
+        """Return the file that tells which samples are sealed together, while they are."""
+        return self.root / "cover" / f"{turn:0{_DIGITS}}-{together}.json"
+
+    def covers(self) -> dict[tuple[str, int], Cover]:
+        """Return what is being sealed together, by name and turn."""
+        found: dict[tuple[str, int], Cover] = {}
+        for path in _children(self.root / "cover"):
+            turn, dash, together = path.stem.partition("-")
+            # One that is gone by now has no samples left either.
+            with contextlib.suppress(FileNotFoundError):
+                if dash and turn.isdigit():
+                    told = json.loads(path.read_bytes())["samples"]
+                    found[together, int(turn)] = {who: (a, b) for who, (a, b) in told.items()}
+        return found
+
     def told_files(self, table: str) -> list[Path]:
         """List the files of what was told once."""
         return _children(self.root / "dim" / table)
@@ -116,14 +193,49 @@ class Layout:
 
     def sealed_files(self, table: str) -> list[Sealed]:
         """List the sealed files of a table, by path."""
-        found: list[Sealed] = []
-        for date in _children(self.root / table):
-            for path in _children(date):
-                match = _SEALED.fullmatch(path.name)
-                if match:
-                    first, last, collector = match.groups()
-                    found.append(Sealed(collector, int(first), int(last), path))
+        return [
+            sealed
+            for date in _children(self.root / table)
+            for path in _children(date)
+            if (sealed := sealed_of(path)) is not None
+        ]
+
+    def sizes(self) -> list[tuple[str, int]]:
+        """Return the bytes that each file takes on disk, with the directory that it is in."""
+        found = []
+        for directory, _, names in os.walk(self.root):
+            inner = Path(directory).relative_to(self.root).parts
+            for name in names if inner else ():
+                # One that is sealed or removed at this moment is not there any more.
+                with contextlib.suppress(FileNotFoundError):
+                    found.append((inner[0], Path(directory, name).stat().st_blocks * _BLOCK))
         return found
+
+    def forget(self) -> None:
+        """Do nothing: a directory is listed whenever it is asked for."""
+
+
+def sealed_of(path: Path) -> Sealed | None:
+    """Return a sealed file by its path; None if it is none."""
+    match = _SEALED.fullmatch(path.name)
+    if match is None:
+        return None
+    first, last, collector = match.groups()
+    return Sealed(collector, int(first), int(last), path)
+
+
+def together(name: str) -> str:
+    """Return the name under which collectors seal together.
+
+    >>> together("fleet")
+    '+fleet'
+    """
+    return _TOGETHER + name
+
+
+def is_shared(name: str) -> bool:
+    """Tell whether several collectors seal under a name."""
+    return name.startswith(_TOGETHER)
 
 
 def day_of(directory: Path) -> datetime:
@@ -180,9 +292,7 @@ def create(root: Path, collector: str, disk: Disk, *, version: str) -> Layout:
     if layout.format.exists():
         return check(root)
     if not free:
-        raise _not_a_history(
-            root, f'There is no "{layout.format.name}", but there are other files.'
-        )
+        raise not_a_history(root, f'There is no "{layout.format.name}", but there are other files.')
     try:
         disk.make(layout.tmp)
         who = f"{collector}-{os.getpid()}-{threading.get_ident()}"
@@ -213,13 +323,22 @@ def check(root: Path) -> Layout:
                 slug="history-missing",
             )
         told: Any = json.loads(layout.format.read_text("utf-8"))
-        found = told["format"]
+        checked(root, told)
     except FileNotFoundError:
-        raise _not_a_history(root, f'There is no "{layout.format.name}".') from None
+        raise not_a_history(root, f'There is no "{layout.format.name}".') from None
     except PermissionError:
         raise _forbidden(root) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _not_a_history(root, f'"{layout.format.name}" cannot be read: {error}.') from None
+        raise not_a_history(root, f'"{layout.format.name}" cannot be read: {error}.') from None
+    return layout
+
+
+def checked(root: Path | str, told: Any) -> None:
+    """Look at what format.json tells.
+
+    Raises PgiostatError history-newer, and KeyError or TypeError if it tells no format.
+    """
+    found = told["format"]
     if found != FORMAT:
         raise PgiostatError(
             f'the history in "{root}" has format {found}, and this version reads {FORMAT}',
@@ -227,8 +346,8 @@ def check(root: Path) -> Layout:
             hint="Use a newer pgiostat.",
             slug="history-newer",
         )
-    return layout
 
 
-def _not_a_history(root: Path, detail: str) -> PgiostatError:
+def not_a_history(root: Path | str, detail: str) -> PgiostatError:
+    """Return the error that something else is there."""
     return PgiostatError(f'"{root}" is not a history', detail=detail, slug="not-a-history")

@@ -10,10 +10,18 @@ import numpy as np
 import pyarrow as pa
 
 from pgiostat.device.interval import MEASURED, DeviceInterval, Origin, totals
-from pgiostat.engine import DuckDB, Engine, Source, UnreadableError, text_of
+from pgiostat.engine import (
+    DUCKDB,
+    DuckDB,
+    Engine,
+    Source,
+    UnreadableError,
+    engine_of,
+    text_of,
+)
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.files import Listing
-from pgiostat.history.layout import Layout, check
+from pgiostat.history.layout import Readable, check
 from pgiostat.history.recall import recall
 from pgiostat.history.schema import READS, ROLLUP, SCHEMAS
 from pgiostat.history.seen import Sampled, Seen, counted, together
@@ -40,16 +48,20 @@ class History:
     skip_bad: leave files out that cannot be read, and note them in left_out.
     """
 
-    layout: Layout
+    layout: Readable
     engine: Engine = field(default_factory=DuckDB)
     skip_bad: bool = False
     left_out: set[Path] = field(default_factory=set)
     _known: tuple[list[Path], list[Watched]] = field(default_factory=lambda: ([], []))
 
     @classmethod
-    def open(cls, root: Path, *, skip_bad: bool = False) -> "History":
-        """Return a history. Raises PgiostatError as layout.check does."""
-        return cls(check(root), skip_bad=skip_bad)
+    def open(cls, root: Path | str, *, skip_bad: bool = False, engine: str = DUCKDB) -> "History":
+        """Return a history; root: a directory, or the URI of one in an object store.
+
+        Raises PgiostatError as check, Far.open and engine_of do.
+        """
+        layout = _find(root)
+        return cls(layout, engine_of(engine, layout.stored), skip_bad=skip_bad)
 
     def close(self) -> None:
         """Give back what questions took; nothing can be asked any more."""
@@ -179,8 +191,10 @@ class History:
 
     def facts(self, table: str, window: Window, ids: Sequence[int]) -> pa.Table:
         """Return the rows of a table of SCHEMAS in a window, by time."""
-        columns = ", ".join(f"f.{name}" for name in SCHEMAS[table].names)
-        return self._plain("facts", table, window, ids, columns=columns)
+        columns = [f"f.{name}" for name in SCHEMAS[table].names]
+        # Engines differ in where an unknown goes if it is not said.
+        order = ", ".join(f"{column} NULLS FIRST" for column in columns)
+        return self._plain("facts", table, window, ids, columns=", ".join(columns), order=order)
 
     def device(self, window: Window) -> dict[int, list[DeviceInterval]]:
         """Return what the devices of servers did, by server: what began in a window, by time.
@@ -318,18 +332,21 @@ class History:
         # Asked while DuckDB reads without Python, and only then is time for this import.
         import pyarrow.parquet as pq  # noqa: PLC0415
 
+        stored = self.layout.stored
+
         def read(listing: Listing) -> list[dict[str, Any]]:
             rows: list[dict[str, Any]] = []
             for path in listing.told(table):
                 try:
                     columns = [name for name in SCHEMAS[table].names if name != "first_seen"]
-                    with pq.ParquetFile(path) as told:
+                    with pq.ParquetFile(str(path), filesystem=stored.filesystem) as told:
                         values = [column.to_pylist() for column in told.read(columns).columns]
                     rows += [
                         dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)
                     ]
                 except (OSError, pa.ArrowInvalid) as error:
-                    raise UnreadableError(path, str(error)) from None
+                    gone = stored.lacks(path)
+                    raise UnreadableError(path, str(error), gone=gone) from None
             return rows
 
         return self._reading(read)
@@ -343,10 +360,20 @@ class History:
             except UnreadableError as error:
                 if error.slug == "history-changed" and gone < ATTEMPTS:
                     gone += 1
+                    self.layout.forget()
                 elif self.skip_bad and error.path and error.path not in self.left_out:
                     self.left_out.add(error.path)
                 else:
                     raise
+
+
+def _find(root: Path | str) -> Readable:
+    words = str(root)
+    if "://" in words and not words.startswith("file://"):
+        from pgiostat.history.far import Far  # noqa: PLC0415 - Arrow's file systems take time
+
+        return Far.open(words)
+    return check(Path(words.removeprefix("file://")))
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,12 +1,13 @@
 """What is kept for how long: whole days go, rows before hours, so that nothing looks empty."""
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.disk import Disk
-from pgiostat.history.layout import Layout, day_of
+from pgiostat.history.layout import Layout, Sealed, day_of
 from pgiostat.history.schema import SEALED
 from pgiostat.times import duration
 
@@ -60,15 +61,21 @@ def _wrong(message: str, hint: str) -> PgiostatError:
 
 
 def retain(
-    layout: Layout, collector: str, keep: Keep, disk: Disk | None = None, *, clock: datetime
+    layout: Layout,
+    collector: str,
+    keep: Keep,
+    disk: Disk | None = None,
+    *,
+    clock: datetime,
+    may: Callable[[Sealed], bool] = lambda _: True,
 ) -> int:
     """Remove what a collector sealed of days that are over for long enough; return how many files.
 
     The span ends with the day of its newest sealed sample, as it began: a collector that was
     stopped for a month has lost nothing when it goes on.  It ends today by our clock at the latest:
     a server whose clock is set a year ahead must not cost a year.  Samples go before what was
-    counted in them, so that an interval that is there has its hours, or its rows.  Raises OSError;
-    the next turn goes on.
+    counted in them, so that an interval that is there has its hours, or its rows.  may: tells of
+    each file whether it may go.  Raises OSError; the next turn goes on.
     """
     disk = disk or Disk()
     days = [file.day for file in layout.sealed_files("sample") if file.collector == collector]
@@ -86,7 +93,7 @@ def retain(
             continue
         over = [file for file in layout.sealed_files(table) if _ended(file.day, today - span)]
         for file in over:
-            if file.collector == collector:
+            if file.collector == collector and may(file):
                 disk.remove(file.path)
                 removed += 1
         for directory in (layout.root / table).glob("date=*"):

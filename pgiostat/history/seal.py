@@ -8,7 +8,8 @@ one process seals at a time: a collector that is started anew may find its prede
 
 import contextlib
 import fcntl
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -19,29 +20,45 @@ import pyarrow.parquet as pq
 
 from pgiostat.delta import Basis
 from pgiostat.history.disk import Disk
-from pgiostat.history.due import MOST_ROWS, MOST_SAMPLES
-from pgiostat.history.layout import HotSample, Layout
+from pgiostat.history.due import MOST_ROWS, MOST_SAMPLES, MOST_TOGETHER
+from pgiostat.history.layout import HotSample, Layout, day_of
 from pgiostat.history.schema import ROLLUP, SCHEMAS, SEALED, SORTED_BY, SUMMED, TOLD_ONCE
 
-__all__ = ["Batch", "hourly", "seal"]
+__all__ = ["Batch", "hourly", "seal", "seal_together"]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Samples of one collector and one day that are sealed together."""
+    """Samples of one day that are sealed together.
 
+    name: in the names of their files, a collector's or that of several together.  first, last: the
+    numbers of its first and last sample, or twice that of the turn.
+    """
+
+    name: str
     date: str
+    first: int
+    last: int
     samples: tuple[HotSample, ...]
 
-    @property
-    def first(self) -> int:
-        """The number of its first sample."""
-        return self.samples[0].number
+    @classmethod
+    def of(cls, date: str, samples: Sequence[HotSample]) -> "Batch":
+        """Return samples of one collector as a batch."""
+        return cls(samples[0].collector, date, samples[0].number, samples[-1].number, (*samples,))
+
+    @classmethod
+    def shared(cls, name: str, date: str, turn: int, samples: Sequence[HotSample]) -> "Batch":
+        """Return samples of several collectors as a batch."""
+        return cls(name, date, turn, turn, (*samples,))
 
     @property
-    def last(self) -> int:
-        """The number of its last sample."""
-        return self.samples[-1].number
+    def spans(self) -> dict[str, tuple[int, int]]:
+        """Of each collector the first and the last sample."""
+        found: dict[str, tuple[int, int]] = {}
+        for sample in self.samples:
+            first, _ = found.get(sample.collector, (sample.number, 0))
+            found[sample.collector] = first, sample.number
+        return found
 
 
 def seal(layout: Layout, collector: str, disk: Disk | None = None) -> int:
@@ -53,6 +70,23 @@ def seal(layout: Layout, collector: str, disk: Disk | None = None) -> int:
     disk = disk or Disk()
     with _turn(layout, collector) as ours:
         return _seal(layout, collector, disk) if ours else 0
+
+
+def seal_together(
+    layout: Layout, name: str, collectors: Sequence[str], disk: Disk | None = None
+) -> int:
+    """Seal all samples of several collectors but the newest of each; return how many.
+
+    Their rows share files, so that thousands of servers do not make millions of files. What a file
+    covers is told by a cover, which is there before the file and until the samples have gone.
+    name: as of layout.together.  Raises OSError as seal does.
+    """
+    disk = disk or Disk()
+    with contextlib.ExitStack() as turns:
+        if not turns.enter_context(_turn(layout, name)):
+            return 0
+        ours = [each for each in collectors if turns.enter_context(_turn(layout, each))]
+        return _seal_together(layout, name, ours, disk)
 
 
 @contextlib.contextmanager
@@ -70,70 +104,163 @@ def _turn(layout: Layout, collector: str) -> Iterator[bool]:
 
 
 def _seal(layout: Layout, collector: str, disk: Disk) -> int:
-    for left in layout.tmp.glob(f"*-{collector}.parquet"):
-        disk.remove(left)  # of a turn that was cut short
-    done = 0
-    for batch in _batches(layout, collector):
-        for table in SEALED:
-            _seal_table(layout, collector, batch, table, disk)
-        for table in TOLD_ONCE:
-            _keep_told(layout, collector, batch, table, disk)
-        for sample in batch.samples:
-            disk.remove(sample.directory)
-        disk.sync(layout.hot(collector))
+    _tidy(layout, collector, disk)
+    done, busy = _finish_shared(layout, {collector}, disk)
+    if busy:
+        return done
+    begun, left = _begun(layout, {collector})
+    fresh = (
+        Batch.of(date, samples)
+        for date, of_day in groupby(left, key=_date)
+        for samples in _cut(of_day, MOST_SAMPLES)
+    )
+    for batch in (*begun, *fresh):
+        _seal_batch(layout, batch, disk)
         done += len(batch.samples)
     return done
 
 
-def _batches(layout: Layout, collector: str) -> Iterator[Batch]:
-    """Yield what is to be sealed; a batch that was begun keeps its samples."""
-    samples = [s for s in layout.hot_samples() if s.collector == collector][:-1]
-    begun: dict[tuple[int, int], str] = {}
+def _seal_together(layout: Layout, name: str, collectors: Sequence[str], disk: Disk) -> int:
+    _tidy(layout, name, disk)
+    done, busy = _finish_shared(layout, set(collectors), disk, name)
+    begun, left = _begun(layout, set(collectors) - busy)
+    for batch in begun:
+        _seal_batch(layout, batch, disk)
+        done += len(batch.samples)
+    turns = (file.last for file in layout.sealed_files("sample") if file.collector == name)
+    turn = max(turns, default=0)
+    days: dict[str, list[HotSample]] = {}
+    for sample in left:
+        days.setdefault(_date(sample), []).append(sample)
+    for date, of_day in sorted(days.items()):
+        for samples in _cut(of_day, MOST_TOGETHER):
+            turn += 1
+            batch = Batch.shared(name, date, turn, samples)
+            path = layout.cover(name, turn)
+            told = json.dumps({"date": date, "samples": batch.spans}).encode()
+            _put(layout, memoryview(told), path, disk, f"cover-{turn}-{name}")
+            _seal_batch(layout, batch, disk)
+            _uncover(path, disk)
+            done += len(samples)
+    return done
+
+
+def _finish_shared(
+    layout: Layout, collectors: Collection[str], disk: Disk, ours: str = ""
+) -> tuple[int, set[str]]:
+    """Go on with turns of several that were cut short, whoever's they were.
+
+    Return how many samples are sealed by that, and collectors of which another is sealing now: what
+    is covered already must not be sealed once more.
+    """
+    done, busy = 0, set[str]()
+    for (whose, turn), cover in sorted(layout.covers().items()):
+        if whose != ours and not cover.keys() & set(collectors):
+            continue
+        with contextlib.ExitStack() as turns:
+            if whose != ours and not turns.enter_context(_turn(layout, whose)):
+                busy |= cover.keys()
+                continue
+            path = layout.cover(whose, turn)
+            try:
+                date = json.loads(path.read_bytes())["date"]
+            except FileNotFoundError:
+                continue  # another has ended it meanwhile
+            # Some of its samples may have been removed already.
+            samples = [
+                sample
+                for sample in layout.hot_samples()
+                if sample.collector in cover
+                and cover[sample.collector][0] <= sample.number <= cover[sample.collector][1]
+            ]
+            _seal_batch(layout, Batch.shared(whose, date, turn, samples), disk)
+            _uncover(path, disk)
+            done += len(samples)
+    return done, busy
+
+
+def _tidy(layout: Layout, name: str, disk: Disk) -> None:
+    """Remove drafts of a turn that was cut short."""
+    for left in (*layout.tmp.glob(f"+*-{name}.parquet"), *layout.tmp.glob(f"+cover-*-{name}")):
+        disk.remove(left)
+
+
+def _uncover(path: Path, disk: Disk) -> None:
+    """End a turn, whose samples have gone for good."""
+    disk.remove(path)
+    disk.sync(path.parent)
+
+
+def _seal_batch(layout: Layout, batch: Batch, disk: Disk) -> None:
+    for table in SEALED:
+        _seal_table(layout, batch, table, disk)
+    for table in TOLD_ONCE:
+        _keep_told(layout, batch, table, disk)
+    for sample in batch.samples:
+        disk.remove(sample.directory)
+    for collector in batch.spans:
+        disk.sync(layout.hot(collector))
+
+
+def _begun(layout: Layout, collectors: Collection[str]) -> tuple[list[Batch], list[HotSample]]:
+    """Return batches of collectors that were begun, and keep their samples; and all else.
+
+    The newest sample of each is in neither.
+    """
+    begun: dict[tuple[str, int, int], str] = {}
     for table in ("stmt_1h", *SEALED):
         for file in layout.sealed_files(table):
-            if file.collector == collector:
-                begun[file.first, file.last] = file.path.parent.name.removeprefix("date=")
-    left = []
-    finished: dict[tuple[int, int], list[HotSample]] = {}
-    for sample in samples:
-        span = next((s for s in begun if s[0] <= sample.number <= s[1]), None)
-        if span is None:
-            left.append(sample)
-        else:
-            finished.setdefault(span, []).append(sample)
-    for span, covered in finished.items():
-        # Some of its samples may have been removed already.
-        yield Batch(begun[span], tuple(covered))
-    for date, of_day in groupby(left, key=_date):
-        yield from _cut(date, list(of_day))
+            if file.collector in collectors:
+                begun[file.collector, file.first, file.last] = day_of(file.path.parent).strftime(
+                    "%Y-%m-%d"
+                )
+    spans: dict[str, list[tuple[str, int, int]]] = {}
+    for span in begun:
+        spans.setdefault(span[0], []).append(span)
+    finished: dict[tuple[str, int, int], list[HotSample]] = {}
+    left: list[HotSample] = []
+    there = (sample for sample in layout.hot_samples() if sample.collector in collectors)
+    for collector, samples in groupby(there, key=lambda sample: sample.collector):
+        for sample in [*samples][:-1]:
+            known = [s for s in spans.get(collector, ()) if s[1] <= sample.number <= s[2]]
+            if known:
+                # Some of its samples may have been removed already.
+                finished.setdefault(known[0], []).append(sample)
+            else:
+                left.append(sample)
+    batches = [
+        Batch(collector, begun[collector, first, last], first, last, tuple(covered))
+        for (collector, first, last), covered in finished.items()
+    ]
+    return batches, left
 
 
 def _date(sample: HotSample) -> str:
-    table = pq.read_table(sample.directory / "sample.parquet", columns=["ts"], partitioning=None)
-    start = table["ts"][0].as_py()
+    with pq.ParquetFile(sample.directory / "sample.parquet") as file:
+        start = file.read(["ts"])["ts"][0].as_py()
     return f"{start:%Y-%m-%d}"
 
 
-def _cut(date: str, samples: Sequence[HotSample]) -> Iterator[Batch]:
-    """Yield batches of a day that are not too large to be sorted in memory."""
+def _cut(samples: Iterable[HotSample], most: int) -> Iterator[list[HotSample]]:
+    """Yield samples of a day in parts that are not too large to be sorted in memory."""
     batch: list[HotSample] = []
     rows = 0
     for sample in samples:
         path = sample.directory / "stmt.parquet"
         more = pq.read_metadata(path).num_rows if path.exists() else 0
-        if batch and (len(batch) >= MOST_SAMPLES or rows + more > MOST_ROWS):
-            yield Batch(date, tuple(batch))
+        if batch and (len(batch) >= most or rows + more > MOST_ROWS):
+            yield batch
             batch, rows = [], 0
         batch.append(sample)
         rows += more
     if batch:
-        yield Batch(date, tuple(batch))
+        yield batch
 
 
-def _seal_table(layout: Layout, collector: str, batch: Batch, table: str, disk: Disk) -> None:
-    target = layout.sealed(table, batch.date, collector, batch.first, batch.last)
+def _seal_table(layout: Layout, batch: Batch, table: str, disk: Disk) -> None:
+    target = layout.sealed(table, batch.date, batch.name, batch.first, batch.last)
     if any(
-        file.collector == collector and file.first <= batch.first and batch.last <= file.last
+        file.collector == batch.name and file.first <= batch.first and batch.last <= file.last
         for file in layout.sealed_files(table)
     ):
         return
@@ -142,26 +269,33 @@ def _seal_table(layout: Layout, collector: str, batch: Batch, table: str, disk: 
         return  # most servers have none that can be measured
     if table == "stmt":
         # First, so that an hour is never in the sealed rows alone.
-        rollup = layout.sealed("stmt_1h", batch.date, collector, batch.first, batch.last)
-        _put(layout, hourly(rows), rollup, disk)
-    _put(layout, rows, target, disk)
+        rollup = layout.sealed("stmt_1h", batch.date, batch.name, batch.first, batch.last)
+        _write(layout, hourly(rows), rollup, disk)
+    _write(layout, rows, target, disk)
 
 
 def _read(samples: Iterable[HotSample], table: str) -> pa.Table:
-    paths = [sample.directory / f"{table}.parquet" for sample in samples]
-    parts = [pq.read_table(path, partitioning=None) for path in paths if path.exists()]
-    empty = SCHEMAS[table].empty_table()
-    return pa.concat_tables([empty, *parts]).combine_chunks()
+    parts = [SCHEMAS[table].empty_table()]
+    for sample in samples:
+        path = sample.directory / f"{table}.parquet"
+        if path.exists():
+            with pq.ParquetFile(path) as file:
+                parts.append(file.read())
+    return pa.concat_tables(parts).combine_chunks()
 
 
-def _put(layout: Layout, rows: pa.Table, target: Path, disk: Disk) -> None:
+def _write(layout: Layout, rows: pa.Table, target: Path, disk: Disk) -> None:
     """Write a table whole, by way of tmp/."""
-    # No label begins so: a collector that begins removes drafts under its own.
-    draft = layout.tmp / f"+{target.parts[-3]}-{target.name}"
     sink = pa.BufferOutputStream()
     pq.write_table(rows, sink, compression="zstd", row_group_size=131_072)
+    _put(layout, memoryview(sink.getvalue()), target, disk, f"{target.parts[-3]}-{target.name}")
+
+
+def _put(layout: Layout, content: memoryview, target: Path, disk: Disk, draft_name: str) -> None:
+    # No label begins so: a collector that begins removes drafts under its own.
+    draft = layout.tmp / f"+{draft_name}"
     try:
-        disk.write(draft, memoryview(sink.getvalue()))
+        disk.write(draft, content)
         disk.sync(layout.tmp)
         disk.make(target.parent)
         disk.sync(target.parent.parent)
@@ -198,16 +332,16 @@ def hourly(rows: pa.Table) -> pa.Table:
     return ordered.sort_by([(name, "ascending") for name in ("server_id", "sid", "ts")])
 
 
-def _keep_told(layout: Layout, collector: str, batch: Batch, table: str, disk: Disk) -> None:
+def _keep_told(layout: Layout, batch: Batch, table: str, disk: Disk) -> None:
     """Add what a batch tells to what its collector told before; of one key the newest stays."""
     told = _read(batch.samples, table)
     if not len(told):
         return
-    target = layout.told(table, collector)
+    target = layout.told(table, batch.name)
     if target.exists():
         told = pa.concat_tables([pq.read_table(target, partitioning=None), told])
     keys = list(TOLD_ONCE[table])
     place = told.append_column("place", pa.array(range(len(told)), pa.int64()))
     newest = place.group_by(keys, use_threads=False).aggregate([("place", "max")])["place_max"]
     kept = told.take(newest.combine_chunks())
-    _put(layout, kept.sort_by([(name, "ascending") for name in keys]), target, disk)
+    _write(layout, kept.sort_by([(name, "ascending") for name in keys]), target, disk)

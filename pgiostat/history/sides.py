@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 
@@ -62,13 +63,19 @@ def compared(a: Chosen, b: Chosen, describe: Describe, per: str = "second") -> S
     )
 
 
+def _place(side: Chosen) -> Path | str:
+    """Return where a side's history is, however it was written."""
+    root = side.history.layout.root
+    return root.rstrip("/") if isinstance(root, str) else root.resolve()
+
+
 def _compared(a: Chosen, b: Chosen, describe: Describe, per: str) -> Sides:
     side_by_side = _shared(a, b)
     if side_by_side and a.whole and b.whole:
         a, b = (replace(each, window=_within(each.window, side_by_side)) for each in (a, b))
     chosen = (a, b)
     seen = [each.history.seen(each.window) for each in chosen]
-    if a.history.layout.root.resolve() == b.history.layout.root.resolve():
+    if _place(a) == _place(b):
         _apart(*seen)
         # What was told after A was seen describes what B has of it.
         names = [b.history.names(describe)] * 2

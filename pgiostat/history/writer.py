@@ -100,24 +100,21 @@ class Writer:
 
     def _told_of_devices(self) -> set[_Point]:
         """Return what was written lately and may be told again."""
-        found = files(self.layout, "device")
-        ours = [file for file in found.sealed if file.collector == self.collector]
-        newest = max((file.day for file in ours), default=None)
-        paths = [
-            *(file.path for file in ours if newest and file.day >= newest - LATE["device"]),
-            *(path for path in found.hot if path.parent.parent.name == self.collector),
-        ]
-        points: set[_Point] = set()
-        for path in paths:
-            # One that is damaged is read by nobody.
-            with contextlib.suppress(OSError, pa.ArrowInvalid):
-                columns = pq.ParquetFile(path).read(["source", "name", "ts"]).to_pydict()
-                points.update(
-                    (name, began)
-                    for source, name, began in zip(*columns.values(), strict=True)
-                    if source == Origin.CLOUDWATCH
-                )
-        return points
+        while True:
+            found = files(self.layout, "device")
+            # In what is shared others' points are told too: they have other names.
+            ours = [
+                file for file in found.sealed if file.is_shared or file.collector == self.collector
+            ]
+            newest = max((file.day for file in ours), default=None)
+            paths = [
+                *(file.path for file in ours if newest and file.day >= newest - LATE["device"]),
+                *(path for path in found.hot if path.parent.parent.name == self.collector),
+            ]
+            try:
+                return {point for path in paths for point in _points(path)}
+            except FileNotFoundError:
+                continue  # sealed meanwhile, by who was started before us: it is elsewhere now
 
     def close(self) -> None:
         """Let go of the collector's id."""
@@ -187,6 +184,24 @@ class Writer:
         disk.sync(draft)
         disk.sync(self.layout.tmp)
         disk.rename(draft, self.layout.sample(self.collector, number))
+
+
+def _points(path: Path) -> list[_Point]:
+    """Return what CloudWatch told of in a file; nothing of one that is damaged: nobody reads it.
+
+    Raises FileNotFoundError.
+    """
+    try:
+        columns = pq.ParquetFile(path).read(["source", "name", "ts"]).to_pydict()
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowInvalid):
+        return []
+    return [
+        (name, began)
+        for source, name, began in zip(*columns.values(), strict=True)
+        if source == Origin.CLOUDWATCH
+    ]
 
 
 def conclude(root: Path, collectors: Iterable[str]) -> None:

@@ -2,4 +2,4 @@
 SELECT {columns}
 FROM facts AS f
 WHERE f.ts >= {since} AND f.ts < {until} AND {whose}
-ORDER BY f.ts, {columns}
+ORDER BY f.ts, {order}

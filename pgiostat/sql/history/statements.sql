@@ -30,4 +30,4 @@ ORDER BY
     f.dbid,
     f.queryid,
     f.masked,
-    f.toplevel
+    f.toplevel NULLS FIRST

@@ -1,4 +1,4 @@
-"""What answers the questions asked of a history: DuckDB, on the files as they are."""
+"""DuckDB in this process, on the files as they are."""
 
 import re
 import secrets
@@ -7,60 +7,30 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
-from typing import Protocol, TypeAlias, TypeVar
+from typing import TypeVar
 
 import duckdb
 import pyarrow as pa
 
-from pgiostat.errors import PgiostatError
+from pgiostat.engine.asked import Source, UnreadableError
+from pgiostat.stored import HERE, Stored
 
-__all__ = ["DuckDB", "Engine", "Source", "UnreadableError", "text_of"]
+__all__ = ["DuckDB"]
 
 MEMORY_LIMIT = "800MB"
 BATCH_ROWS = 50_000
 
 _T = TypeVar("_T")
 
-Source: TypeAlias = tuple[Sequence[Path], pa.Schema] | pa.Table
-"""The files of a table, perhaps none, with the columns that it has all the same; or its rows."""
-
-
-class Engine(Protocol):
-    """Runs the SQL texts of sql/history, which keep to what all engines understand."""
-
-    def query(self, sql: str, sources: Mapping[str, Source]) -> pa.Table:
-        """Return the rows of a query over tables that are files."""
-
-    def stream(self, sql: str, sources: Mapping[str, Source]) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a query that orders them, in batches of bounded size.
-
-        All files have been read when the first batch is there.
-        """
-
-    def instant(self, when: datetime) -> str:
-        """Return an instant as the engine writes it."""
-
-    def bucket(self, step_us: int) -> str:
-        """Return an expression: how many such steps `ts` is after 1970."""
-
-    def ends(self) -> str:
-        """Return an expression: when the interval of `ts` and `dur_us` ends."""
-
-    def close(self) -> None:
-        """Forget what was read, and remove what was spilled; nothing can be asked any more."""
-
-
-def text_of(name: str) -> str:
-    """Return an SQL text of sql/history."""
-    return files("pgiostat").joinpath("sql", "history", f"{name}.sql").read_text("utf-8")
-
 
 class DuckDB:
     """DuckDB in this process, in memory; what does not fit is spilled to disk."""
 
-    def __init__(self, memory_limit: str = MEMORY_LIMIT) -> None:
+    name = "duckdb"
+
+    def __init__(self, memory_limit: str = MEMORY_LIMIT, stored: Stored = HERE) -> None:
+        self._stored = stored
         self._alike = True  # until a file is seen that has not all columns
         self._connection = duckdb.connect(":memory:")
         # Made when something is spilled, and removed when closed. Its own choice is below the
@@ -146,6 +116,8 @@ class DuckDB:
         nothing = f"SELECT {', '.join(typed)} WHERE false"
         if not paths:
             return nothing
+        if self._stored.is_far:
+            return self._far(name, paths, schema)
         # Columns are those of the first file: the newest has all, if any has.
         listed = ", ".join(f"'{_quoted(path)}'" for path in reversed(paths))
         if self._alike:
@@ -157,6 +129,21 @@ class DuckDB:
             " union_by_name = true, hive_partitioning = false)"
         )
 
+    def _far(self, name: str, paths: Sequence[Path], schema: pa.Schema) -> str:
+        """Return files of an object store, read by Arrow: only the columns and rows asked for."""
+        from pyarrow.dataset import dataset  # noqa: PLC0415 - only for these
+
+        self._connection.register(
+            f"arrow_{name}",
+            dataset(
+                [str(path) for path in paths],
+                schema=schema,
+                format="parquet",
+                filesystem=self._stored.filesystem,
+            ),
+        )
+        return f"SELECT * FROM arrow_{name}"  # noqa: S608 - a name of our own
+
     @contextmanager
     def _said(self, sources: Mapping[str, Source]) -> Iterator[None]:
         """Say in our words which file cannot be read."""
@@ -165,17 +152,20 @@ class DuckDB:
         except _OURS:
             raise
         except duckdb.Error as error:
-            found = _NAMED.search(str(error))
+            found = None if self._stored.is_far else _NAMED.search(str(error))
             path = Path(found[1]) if found else self._culprit(sources)
-            raise UnreadableError(path, str(error).splitlines()[0]) from None
+            detail = str(error).splitlines()[0]
+            raise UnreadableError(path, detail, gone=self._stored.lacks(path)) from None
 
     def _culprit(self, sources: Mapping[str, Source]) -> Path | None:
         """Return the first file that cannot be read to its end: not every error names one."""
         for source in sources.values():
             if isinstance(source, pa.Table):
                 continue
-            for path in source[0]:
-                whole = f"SELECT bit_xor(hash(f)) FROM read_parquet('{_quoted(path)}') AS f"  # noqa: S608
+            paths, schema = source
+            for path in paths:
+                one = self._table("suspect", ([path], schema))
+                whole = f"SELECT bit_xor(hash(f)) FROM ({one}) AS f"  # noqa: S608 - our own text
                 try:
                     self._connection.execute(whole).fetchall()
                 except duckdb.Error:
@@ -202,21 +192,3 @@ def _quoted(path: Path) -> str:
 
 
 _NAMED = re.compile(r"['\"]([^'\"]+\.parquet)['\"]")
-
-
-class UnreadableError(PgiostatError):
-    """A file of the history could not be read; path: which, where the engine says so."""
-
-    def __init__(self, path: Path | None, detail: str) -> None:
-        self.path = path
-        what = f'"{path}"' if path else "a file"
-        if path is not None and not path.exists():
-            message = f"{what} of the history went while it was read"
-            super().__init__(message, slug="history-changed")
-        else:
-            super().__init__(
-                f"could not read {what} of the history",
-                detail=detail,
-                hint="--skip-bad leaves it out, and says so.",
-                slug="history-unreadable",
-            )

@@ -1,0 +1,28 @@
+"""Doing without pandas, which other libraries import to look whether a value is a frame of it."""
+
+import sys
+from importlib.abc import MetaPathFinder
+
+__all__ = ["frameless", "with_frames"]
+
+
+class _Frameless(MetaPathFinder):
+    """Finds no pandas.
+
+    Arrow and DuckDB import it, which takes a third of a second, and no command makes a frame;
+    without it they take no value for one.
+    """
+
+    def find_spec(self, fullname: str, _path: object = None, _target: object = None) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError(name=fullname)
+
+
+def frameless() -> None:
+    """Do without pandas from now on; the process is to make no frame."""
+    sys.meta_path.insert(0, _Frameless())
+
+
+def with_frames() -> None:
+    """Let it be imported again, by who cannot do without."""
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Frameless)]

@@ -1,0 +1,158 @@
+"""A place in an object store, or a directory, to which files are brought whole."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from urllib.parse import parse_qsl, urlsplit
+
+import pyarrow as pa
+from pyarrow import fs
+
+from pgiostat.errors import PgiostatError
+from pgiostat.history.disk import Disk
+
+__all__ = ["Digest", "Place", "digest_of", "reaching"]
+
+CONNECT_SECONDS, REQUEST_SECONDS = 5, 60
+ATTEMPTS = 3
+_S3_PARAMETERS = ("endpoint_override", "region", "scheme")
+_FLAT = ("s3", "gcs", "abfs", "subtree-s3")
+"""Stores without directories: to make one would leave an object of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What a file is: its bytes, and their SHA-256."""
+
+    size: int
+    sha256: str
+
+
+def digest_of(content: bytes | memoryview) -> Digest:
+    """Return what some bytes are.
+
+    >>> digest_of(b"")
+    Digest(size=0, sha256='e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855')
+    """
+    return Digest(len(content), sha256(content).hexdigest())
+
+
+@contextlib.contextmanager
+def reaching(uri: str) -> Iterator[None]:
+    """Say in our words that a store does not answer, or refuses."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:
+        lines = str(error).splitlines()
+        raise PgiostatError(
+            f'could not reach "{uri.partition("?")[0]}"',
+            detail=lines[0] if lines else type(error).__name__,
+            hint="Is it written as s3://bucket/path, gs:// or abfs://, and are there credentials?",
+            slug="store-unreachable",
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A directory below a URI. All operations raise PgiostatError store-unreachable.
+
+    uri: as it is shown, without parameters.  base: what its file system calls it.
+    """
+
+    uri: str
+    filesystem: fs.FileSystem
+    base: PurePosixPath
+
+    @classmethod
+    def of(cls, uri: str) -> "Place":
+        """Return the place of a URI."""
+        with reaching(uri):
+            if uri.startswith("s3://"):
+                filesystem, base = _s3(uri)
+            else:
+                filesystem, base = fs.FileSystem.from_uri(uri)
+        return cls(uri.partition("?")[0].rstrip("/"), filesystem, PurePosixPath(base))
+
+    @property
+    def directory(self) -> Path | None:
+        """Where it is on this machine; None if it is not."""
+        return Path(self.base) if isinstance(self.filesystem, fs.LocalFileSystem) else None
+
+    def sizes(self, directory: str = "") -> dict[str, int]:
+        """Return the size of each file below a directory of it, by its path from here."""
+        selector = fs.FileSelector(str(self.base / directory), recursive=True, allow_not_found=True)
+        with reaching(self.uri):
+            infos = self.filesystem.get_file_info(selector)
+        return {
+            str(PurePosixPath(info.path).relative_to(self.base)): info.size
+            for info in infos
+            if info.type == fs.FileType.File
+        }
+
+    def read(self, path: str) -> bytes | None:
+        """Return the content of a file; None if there is none."""
+        with reaching(self.uri):
+            try:
+                with self.filesystem.open_input_stream(str(self.base / path)) as file:
+                    content: bytes = file.read()
+                    return content
+            except FileNotFoundError:
+                return None
+
+    def bring(self, content: bytes, path: str, draft: str) -> None:
+        """Write a file whole, by way of a draft; raises OSError if what arrived is not the same.
+
+        In place nobody could cut it short safely: a stream that is closed because of an error
+        completes an upload, and half a file would be one.
+        """
+        with reaching(self.uri):
+            self._make(draft)
+            with self.filesystem.open_output_stream(str(self.base / draft)) as file:
+                file.write(content)
+            if self.read(draft) != content:
+                raise OSError(f"what arrived as {draft} is not what was sent")
+            self._sync(draft)
+            self._make(path)
+            self.filesystem.move(str(self.base / draft), str(self.base / path))
+            self._sync(path)
+
+    def remove(self, path: str) -> None:
+        """Remove a file, if it is there."""
+        with reaching(self.uri), contextlib.suppress(FileNotFoundError):
+            self.filesystem.delete_file(str(self.base / path))
+
+    def _make(self, path: str) -> None:
+        if self.filesystem.type_name not in _FLAT:
+            self.filesystem.create_dir(str((self.base / path).parent), recursive=True)
+
+    def _sync(self, path: str) -> None:
+        """Wait until a file of this machine's is on the medium; a store has it when it says so."""
+        if self.directory is not None:
+            Disk().settle(self.directory / path)
+
+
+def _s3(uri: str) -> tuple[fs.FileSystem, str]:
+    """Return what reads an s3:// URI, and its path; Arrow's own is silent for minutes."""
+    parts = urlsplit(uri)
+    given = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
+    if strange := given.keys() - set(_S3_PARAMETERS):
+        allowed = ", ".join(_S3_PARAMETERS)
+        raise ValueError(f"there is no parameter {min(strange)}; there are {allowed}")
+    if "region" not in given and "endpoint_override" not in given and not _region_told():
+        given["region"] = fs.resolve_s3_region(parts.netloc)
+    filesystem = fs.S3FileSystem(
+        **given,
+        connect_timeout=CONNECT_SECONDS,
+        request_timeout=REQUEST_SECONDS,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+    )
+    return filesystem, f"{parts.netloc}{parts.path}".rstrip("/")
+
+
+def _region_told() -> bool:
+    return bool(os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"))
