@@ -12,6 +12,7 @@ import typer.main
 from typer.testing import CliRunner
 
 from pgiostat import cli
+from pgiostat.collecting.metrics import METRICS as PROMETHEUS
 from pgiostat.counters import TABLES, Column
 from pgiostat.device.interval import MEASURED
 from pgiostat.errors import ExitStatus
@@ -106,6 +107,14 @@ def device() -> Iterator[str]:
         yield f"| {name} | {'µs' if unit is Unit.MILLISECONDS else unit.value} | {meaning} |"
 
 
+def metrics() -> Iterator[str]:
+    """Yield what the page for Prometheus has."""
+    yield "\n| name | labels | meaning |"
+    yield "|---|---|---|"
+    for metric in PROMETHEUS:
+        yield f"| {metric.name} | {', '.join(metric.labels)} | {metric.meaning} |"
+
+
 def errors() -> Iterator[str]:
     """Yield the exit statuses."""
     yield "\n| exit status | meaning |"
@@ -120,6 +129,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "output.md": output,
     "errors.md": errors,
     "device.md": device,
+    "metrics.md": metrics,
 }
 
 
