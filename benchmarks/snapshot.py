@@ -438,12 +438,12 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 
 @contextmanager
-def server() -> Iterator[tuple[str, Path]]:
-    """Start a server; yield its connection string and a directory that goes with it."""
+def server(**more: str) -> Iterator[tuple[str, Path]]:
+    """Start a server with more settings; yield its connection string and a directory for it."""
     with tempfile.TemporaryDirectory(prefix="pgiostat-bench-") as name:
         directory = Path(name)
         directory.chmod(0o711)  # a server started by root runs as somebody else
-        cluster = Cluster(embedded_binaries(), directory / "server", settings=SETTINGS)
+        cluster = Cluster(embedded_binaries(), directory / "server", settings={**SETTINGS, **more})
         try:
             with cluster:
                 dsn = cluster.dsn()
