@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from urllib.parse import quote
 from urllib.request import urlopen
 
@@ -19,12 +19,14 @@ import pytest
 
 from pgiostat.collecting.metrics import METRICS, Address, Metrics, Page, address_of
 from pgiostat.describe import describer
+from pgiostat.device.choose import NONE, Asked
 from pgiostat.device.interval import DeviceInterval, Origin
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.reader import History
 from pgiostat.history.windows import Window
 from pgiostat.names import OWN
 from pgiostat.rank import rank_counted
+from pgiostat.record import Recorder
 from tests.conftest import MakeServer
 from tests.readings import at
 from tests.test_history_reader import KNOWN, intervals
@@ -216,30 +218,44 @@ def arranged(make_server: MakeServer) -> str:
 
 @pytest.mark.once
 def test_the_page_says_what_the_history_holds(make_server: MakeServer, tmp_path: Path) -> None:
-    dsn, root, port = arranged(make_server), tmp_path / "history", free_port()
-    url = f"http://127.0.0.1:{port}/metrics"
-    describe = describer()
-    with collecting(root, port, dsn), client(dsn) as connection:
-        for _ in range(200):
+    dsn, root, describe = arranged(make_server), tmp_path / "history", describer()
+    metrics, stop, said = Metrics("db0", 0.1, lambda: True), Event(), list[str]()
+
+    def say(line: str, *, trouble: bool = False) -> None:  # noqa: ARG001 - a Recorder's own
+        said.append(line)
+
+    recorder = Recorder(
+        dsn,
+        "db0",
+        root,
+        describe,
+        stop,
+        say,
+        interval=0.1,
+        asked=Asked(NONE, NONE),
+        watcher=metrics,
+    )
+    collector = Thread(target=recorder.run)
+    collector.start()
+    with client(dsn) as connection:
+        while recorder.samples <= 5 and collector.is_alive():
             connection.execute(VERSION)
-            samples = committed(root)
-            found = series(fetched(url)) if samples > 5 else {}
-            # Nothing was committed between the two looks.
-            whose = (("server", "db0"),)
-            counted = sum(v for (n, _), v in found.items() if n == "pgiostat_intervals_total")
-            if found and samples == counted == committed(root):
-                break
-            Event().wait(0.02)
-        else:
-            pytest.fail("the page never had what the history has")
-        with closing(History.open(root)) as history:
-            (server,) = history.servers()
-            window = Window(server.since, server.until + timedelta(hours=1))
-            seen, names = history.seen(window), history.names(describe)
-            if seen.sampled.samples != samples:
-                pytest.skip("an interval came in between")
-    assert seen.sampled.coverage is not None
+    stop.set()
+    collector.join()
+    assert recorder.samples > 5, said
+    port = free_port()
+    end_page = Page(lambda: [metrics]).serve(Address("127.0.0.1", port))
+    found = series(fetched(f"http://127.0.0.1:{port}/metrics"))
+    end_page()
+    with closing(History.open(root)) as history:
+        (server,) = history.servers()
+        seen = history.seen(Window(server.since, server.until + timedelta(hours=1)))
+        names = history.names(describe)
+    whose = (("server", "db0"),)
+    counted = sum(v for (n, _), v in found.items() if n == "pgiostat_intervals_total")
+    assert counted == seen.sampled.samples == recorder.samples
     ranking = rank_counted([(part, names[who]) for who, part in seen.counted.items()])
+    assert "version" in {row.name for row in ranking.rows}
     for row in ranking.rows:
         labels = (("category", row.name), *whose)
         assert found["pgiostat_category_calls_total", labels] == row.cost.calls
@@ -247,11 +263,6 @@ def test_the_page_says_what_the_history_holds(make_server: MakeServer, tmp_path:
     assert found["pgiostat_up", whose] == 1
     assert found["pgiostat_server_blocks_read_total", whose] == seen.sampled.server_blocks
     assert found["pgiostat_statement_blocks_read_total", whose] == seen.sampled.statement_blocks
-
-
-def committed(root: Path) -> int:
-    """Return how many samples there are."""
-    return len([*root.glob("hot/*/*/sample.parquet")])
 
 
 # --- Prometheus ---------------------------------------------------------------------------
