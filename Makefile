@@ -37,7 +37,7 @@ demo-clean: $(VENV)/demo.installed ## remove the demo's server and data
 	@$(BIN)/pgiostat demo --clean
 
 lab: $(VENV)/demo.installed ## the whole investigation: nine experiments, told as one table
-	@$(BIN)/pgiostat lab run --quick --again --out build/lab
+	@$(BIN)/pgiostat lab run --quick --again --check --out build/lab
 
 test: $(VENV)/dev.installed ## all tests, on the embedded PostgreSQL 18
 	$(BIN)/python -m pytest

@@ -87,6 +87,9 @@ def test_what_cannot_be_made_is_said(lab: Lab) -> None:
     assert raised.value.slug == "disk-full"
     assert lab.environments() == []
     with pytest.raises(PgiostatError) as raised:
+        lab.up("prod", SIZE, "nonsense")
+    assert raised.value.slug == "dsn-invalid"
+    with pytest.raises(PgiostatError) as raised:
         lab.up("prod", SIZE, "host=/nowhere")
     assert raised.value.slug == "server-unreachable"
 
@@ -117,6 +120,31 @@ def test_who_makes_an_environment_may_be_killed_and_leaves_nothing_running(lab: 
     assert len(rows(lab.up("prod", SIZE).dsns()[0], "visit")) == 1_200
 
 
+def test_one_that_somebody_works_with_is_not_cloned(lab: Lab) -> None:
+    prod = lab.up("prod", SIZE)
+    with connected(prod.dsns()[0]), pytest.raises(PgiostatError) as raised:
+        lab.clone("prod", "perf")
+    assert (raised.value.slug, raised.value.detail) == (
+        "environment-busy", "Connected are: sync_api.",
+    )  # fmt: skip
+    assert prod.is_running()
+    assert lab.clone("prod", "perf").is_running()
+
+
+def test_what_is_kept_of_an_environment_may_be_damaged(lab: Lab) -> None:
+    damaged = lab.root / "prod.json"
+    damaged.touch()
+    try:
+        with pytest.raises(PgiostatError) as raised:
+            lab.environments()
+    finally:
+        damaged.unlink()
+    assert (raised.value.slug, raised.value.message) == (
+        "environment-unreadable",
+        f'"{damaged}" does not tell what environment "prod" is',
+    )
+
+
 # In somebody else's database
 
 
@@ -135,6 +163,20 @@ def test_in_a_database_of_others_one_schema_is_ours_alone(lab: Lab, database: st
         assert connection.execute("TABLE customer").fetchall() == [(1,)]
         found = connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [SCHEMA])
         assert found.fetchall() == []
+
+
+@pytest.mark.once
+def test_data_that_have_gone_are_said_and_made_anew(lab: Lab, database: str) -> None:
+    made = lab.up("theirs", SIZE, database)
+    unfurnish(database)
+    with pytest.raises(PgiostatError) as raised:
+        replay(generate(SIZE, 10.0, 1), [Target("theirs", made.dsn, Setup(SIZE.tables))], speed=0)
+    assert (raised.value.slug, raised.value.hint) == (
+        "lab-data-missing", "Make them anew with: pgiostat lab up",
+    )  # fmt: skip
+    lab.up("theirs", SIZE)
+    assert len(rows(database, "visit")) == 1_200
+    lab.down("theirs", remove=True)
 
 
 @pytest.mark.once
@@ -238,7 +280,94 @@ def test_what_is_off_is_not_sent(furnished: str) -> None:
     assert rows(furnished, "customer") == before
 
 
+def newest(dsn: str) -> dict[tuple[int, str], int]:
+    """Return what all rows tell of the newest versions, by client and table."""
+    found = {}
+    with connected(dsn) as connection:
+        for table in SIZE.tables:
+            statement = f"SELECT client_id, max(row_version) FROM {table} GROUP BY 1"
+            for client, version in connection.execute(statement.encode()):
+                assert isinstance(client, int)
+                assert isinstance(version, int)
+                found[client, table] = version
+    return found
+
+
+@pytest.mark.once
+def test_traffic_goes_on_where_earlier_traffic_has_left_the_data(furnished: str, lab: Lab) -> None:
+    there = [Target("theirs", furnished, Setup(SIZE.tables))]
+    loaded = newest(furnished)
+    for seed in (1, 1, 2):
+        before = newest(furnished)
+        (sent,) = replay(generate(SIZE, 40.0, seed), there, speed=0)
+        assert sent.requests[Operation.VERSION] > 0  # each was answered as it must be
+        after = newest(furnished)
+        changed = [place for place in before if after[place] != before[place]]
+        assert changed
+        assert all(after[place] > max(before.values()) for place in changed)
+    assert loaded != newest(furnished)
+    # A clone has what its origin has.
+    prod = lab.up("prod", SIZE)
+    replay(generate(SIZE, 40.0, 1), [Target("prod", prod.dsns()[0], Setup(SIZE.tables))], speed=0)
+    perf = lab.clone("prod", "perf")
+    both = [Target(each.name, each.dsns()[0], Setup(SIZE.tables)) for each in (prod, perf)]
+    first, second = replay(generate(SIZE, 40.0, 3), both, speed=0)
+    assert first.captured == second.captured
+    assert newest(prod.dsns()[0]) == newest(perf.dsns()[0])
+
+
+@pytest.mark.once
+def test_a_target_that_others_changed_is_named(furnished: str, lab: Lab) -> None:
+    prod = lab.up("prod", SIZE)
+    with connected(furnished) as connection:
+        connection.execute("UPDATE customer SET row_version = 5000000")
+    targets = [
+        Target("prod", prod.dsns()[0], Setup(SIZE.tables)),
+        Target("theirs", furnished, Setup(SIZE.tables)),
+    ]
+    with pytest.raises(PgiostatError) as raised:
+        replay(generate(SIZE, 40.0, 1), targets, speed=0)
+    assert raised.value.slug == "lab-inconsistent"
+    assert raised.value.message.startswith('environment "theirs": the lab')
+
+
+@pytest.mark.once
+def test_one_that_cannot_begin_keeps_the_others_from_beginning(furnished: str, lab: Lab) -> None:
+    prod = lab.up("prod", SIZE)
+    targets = [
+        Target("prod", prod.dsns()[0], Setup(SIZE.tables)),
+        Target("gone", make_conninfo(furnished, port="1"), Setup(SIZE.tables)),
+    ]
+    before = newest(prod.dsns()[0])
+    with pytest.raises(PgiostatError) as raised:
+        replay(generate(SIZE, 4_000.0, 1), targets, speed=1)
+    assert (raised.value.slug, raised.value.message) == (
+        "server-unreachable", 'environment "gone": the lab cannot reach its server',
+    )  # fmt: skip
+    assert newest(prod.dsns()[0]) == before
+
+
 # The cache of versions
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("design", list(versions.Design))
+def test_traffic_without_the_cache_does_not_leave_it_behind(
+    furnished: str, design: versions.Design
+) -> None:
+    without = Target("a", furnished, Setup(SIZE.tables))
+    replay(generate(SIZE, 40.0, 1), [without], speed=0)
+    with connected(furnished) as connection:
+        assert versions.known(connection) == {}
+    cached = Target("a", furnished, Setup(SIZE.tables, cache=design))
+    replay(generate(SIZE, 40.0, 2), [cached], speed=0)
+    with connected(furnished) as connection:
+        told = versions.known(connection)
+        rows_tell = newest(furnished)
+        assert told == {place: rows_tell[place] for place in told}
+        assert told or design is versions.Design.INVALIDATE  # it may have emptied all
+        api = Api(connection, SIZE, cache=design)
+        assert {place: api.version(*place) for place in rows_tell} == rows_tell
 
 
 @pytest.mark.once
@@ -340,6 +469,7 @@ def test_the_commands_of_the_lab(lab: Lab, tmp_path: Path) -> None:
         told = command("status", cache=cache).stdout.splitlines()
         assert [re.split(r"\s+", line)[:3] for line in told] == [
             ["name", "is", "rows"], ["perf", "up", "280,000"], ["prod", "up", "280,000"],
+            ["", "watch", "perf:"], ["", "watch", "prod:"],
         ]  # fmt: skip
         path = tmp_path / "trace"
         done = command("trace", str(path), "--seconds", "20", cache=cache)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -14,13 +15,14 @@ from threading import Event
 import pytest
 
 from pgiostat.describe import unsorted
-from pgiostat.errors import PgiostatError
+from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.reader import History
 from pgiostat.history.windows import Window
 from pgiostat.lab.environment import SIZE
 from pgiostat.lab.experiments import (
     EXPERIMENTS,
     HISTORY,
+    RUNS,
     Run,
     Stage,
     forget,
@@ -31,6 +33,7 @@ from pgiostat.lab.experiments import (
 )
 from pgiostat.lab.outcome import Outcome
 from pgiostat.lab.results import outcomes
+from pgiostat.lab.story import story
 from pgiostat.rank import By, rank_counted
 from pgiostat.volumes import volume_of
 from tests.test_cli import pgiostat
@@ -189,6 +192,25 @@ def test_the_story_comes_out_as_it_was(found: dict[str, Outcome]) -> None:
     assert displaced > 0.3 * baseline.by_category["version"]
 
 
+def test_points_of_the_story_that_do_not_hold_are_told(found: dict[str, Outcome]) -> None:
+    assert [point.holds for point in story([*found.values()])] == [True] * 6
+    turned = {
+        name: replace(
+            each,
+            change=None
+            if each.change is None
+            else {"both": 0.2, "cache_update": -0.05}.get(name, 0.1),
+            by_category={"manifest": 5.0, "version": 3.0, "upload": 4.0},
+        )
+        for name, each in found.items()
+    }
+    missed = [point for point in story([*turned.values()]) if not point.holds]
+    assert len(missed) == 6
+    assert missed[0].told == "version queries cost most, and manifest queries next"
+    # What was not run is not judged.
+    assert len(story([found["baseline"], found["skip_fixed"]])) == 2
+
+
 def test_whatif_holds_what_was_measured(found: dict[str, Outcome]) -> None:
     held = {name: each.held for name, each in found.items()}
     assert held == {name: None if name == "baseline" else True for name in held}
@@ -202,8 +224,15 @@ def test_the_table_is_made_again_from_the_history(investigated: Path) -> None:
     lines = text.splitlines()
     assert lines[0].startswith("most costly: version ")
     assert "whatif's range held what was measured in 8 of 8 experiments" in lines
+    assert "the story holds in 6 of 6 points" in lines
     headings = next(line for line in lines if line.startswith("experiment"))
     assert "gp2:80, a day" in headings
+    narrow = pgiostat("lab", "report", "--out", str(investigated), COLUMNS="80").stdout
+    assert max(map(len, narrow.splitlines())) <= 80
+    words, all_words = (set(each.replace(";", "").split()) for each in (narrow, text))
+    assert all_words <= words
+    judged = pgiostat("lab", "report", "--out", str(investigated), "--check")
+    assert (judged.returncode, judged.stderr) == (0, "")
     told = pgiostat("lab", "report", "--out", str(investigated), "--format", "json").stdout
     rows = [json.loads(line) for line in told.splitlines()]
     assert [row["experiment"] for row in rows] == [each.name for each in EXPERIMENTS]
@@ -213,6 +242,60 @@ def test_the_table_is_made_again_from_the_history(investigated: Path) -> None:
         told = pgiostat("lab", "report", "--out", str(investigated), "--format", form).stdout
         assert told.startswith(first)
     assert len(read_runs(investigated)) == len(EXPERIMENTS)
+
+
+def test_what_was_written_of_runs_may_be_cut_short_or_damaged(
+    investigated: Path, tmp_path: Path
+) -> None:
+    whole = (investigated / RUNS).read_text("utf-8")
+    (tmp_path / RUNS).write_text(whole[:-20], "utf-8")
+    assert read_runs(tmp_path) == read_runs(investigated)[:-1]
+    first, _, rest = whole.partition("\n")
+    for content, slug in ((f"{first[:-9]}\n{rest}", "lab-unreadable"), (rest, "lab-empty")):
+        (tmp_path / RUNS).write_text(content, "utf-8")
+        with pytest.raises(PgiostatError) as raised:
+            read_runs(tmp_path)
+        assert raised.value.slug == slug
+
+
+def test_what_was_measured_stays_until_it_can_be_measured_again(
+    investigated: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(investigated, out)
+    before = read_runs(out)
+    asked = ("lab", "run", "--again", "--out", str(out))
+    for dsn, slug in (("host=/nowhere", "could not connect"), ("nonsense", "invalid connection")):
+        done = pgiostat(*asked, "--dsn", dsn, XDG_CACHE_HOME=str(tmp_path))
+        assert done.returncode in {ExitStatus.ERROR, ExitStatus.USAGE}
+        assert slug in done.stderr.splitlines()[0]
+        assert read_runs(out) == before
+    for words in (("--repeats", "0"), ("--seconds", "0")):
+        done = pgiostat(*asked, *words, XDG_CACHE_HOME=str(tmp_path))
+        assert done.returncode == ExitStatus.USAGE
+        assert done.stderr.startswith(f"pgiostat: error: invalid value for {words[0]}: 0\n")
+
+
+def test_two_do_not_take_place_at_once(stage: Stage, place: Path) -> None:
+    with (
+        stage.alone(),
+        pytest.raises(PgiostatError) as raised,
+        Stage(place / "stage", SIZE).alone(),
+    ):
+        pass
+    assert raised.value.slug == "lab-running"
+    with stage.alone():
+        pass
+
+
+@pytest.mark.once
+def test_two_do_not_take_place_in_one_database(database: str, tmp_path: Path) -> None:
+    first, second = (Stage(tmp_path, SIZE, database) for _ in range(2))
+    with first.alone(), pytest.raises(PgiostatError) as raised, second.alone():
+        pass
+    assert raised.value.slug == "lab-running"
+    with second.alone():
+        pass
 
 
 def test_what_was_measured_is_not_measured_over(stage: Stage, investigated: Path) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pgiostat.lab.environment import Environment
+    from pgiostat.lab.outcome import Outcome
     from pgiostat.lab.sync import Progress
 
 __all__ = ["app"]
@@ -40,6 +41,10 @@ Volume = Annotated[
     str, typer.Option("--volume", help="That the traffic would burn.", metavar="VOLUME")
 ]
 Seed = Annotated[int, typer.Option(help="Of what chance decides.", metavar="N")]
+Check = Annotated[
+    bool,
+    typer.Option("--check", help="End with status 1 if the story, or whatif, does not hold."),
+]
 Dsn = Annotated[
     str,
     typer.Option(
@@ -75,7 +80,13 @@ def down(
     lab = Lab()
     for each in [lab.get(name)] if name else lab.environments():
         lab.down(each.name, remove=remove)
-        _say(f"{each.name} is {'removed' if remove else 'down'}.")
+        if each.dsn and not remove:
+            _say(
+                f"{each.name} goes on: its server is not the lab's. --remove drops the lab's schema"
+                " there."
+            )
+        else:
+            _say(f"{each.name} is {'removed' if remove else 'down'}.")
 
 
 @app.command()
@@ -94,16 +105,18 @@ def status() -> None:
     rows = [
         [
             (each.name, "bold"),
-            ("up", "green") if (runs := each.is_running()) else ("down", ""),
+            ("up", "green") if each.is_running() else ("down", ""),
             (f"{each.size.total:,}", ""),
             (each.origin, ""),
-            (_shown(each.dsns()[1]) if runs else str(each.dsn and _shown(each.dsn)), "dim"),
         ]
         for each in there
     ]
-    columns = [Column("name"), Column("is"), Column("rows", right=True), Column("clone of"),
-               Column("to watch it", optional=True)]  # fmt: skip
+    columns = [Column("name"), Column("is"), Column("rows", right=True), Column("clone of")]
     console.print(*drawn(lay(columns, rows, console.width)), sep="\n")
+    # Whole, however narrow the screen: they are there to be copied.
+    for each in there:
+        if each.dsn or each.is_running():
+            _say(f"  watch {each.name}: {_shown(each.dsns()[1])}")
 
 
 @app.command()
@@ -183,6 +196,9 @@ def replay(
     from pgiostat.signals import stopping
 
     options.within("speed", speed, 0)
+    twice = next((name for name in to if to.count(name) > 1), None)
+    if twice is not None:
+        options.refuse(f'environment "{twice}" is named twice', hint="Each is sent the trace once.")
     setup = Setup(
         TABLES,
         frozenset(choice("--off", each, ASKED) for each in off or ()),
@@ -199,7 +215,10 @@ def replay(
             done=lambda events: told(f"{events:,} of {count:,} events", events / count),
         )  # fmt: skip
     for each in sent:
-        asked = ", ".join(f"{n:,} {name}" for name, n in sorted(each.requests.items()))
+        asked = ", ".join(
+            f"{n:,} {name}{' not sent' * (name in setup.off)}"
+            for name, n in sorted(each.requests.items())
+        )
         late = sorted(each.late)
         behind = f"; late by {late[len(late) // 2]:.3f} s, at most {late[-1]:.3f} s" if late else ""
         _say(f"{each.name}: {each.events:,} events in {each.seconds:.1f} s{behind}")
@@ -248,35 +267,43 @@ def run(
     volume: Volume = VOLUME,
     dsn: Dsn = "",
     output: Annotated[str, options.format_option(*Form)] = "text",
+    check: Check = False,
 ) -> None:  # fmt: skip
     """Run all experiments, measure them into a history, and say what came of them."""
     from pgiostat.lab.environment import SIZE, lab_directory
-    from pgiostat.lab.experiments import Stage, forget, run_all
+    from pgiostat.lab.experiments import Stage, check_free, run_all
     from pgiostat.signals import stopping
     from pgiostat.volumes import volume_of
 
     options.choice("format", output, Form)
     volume_of(volume)
     preset = QUICK if quick else FULL
-    lasts, times = seconds or preset[0], repeats or preset[1]
+    lasts = preset[0] if seconds is None else seconds
+    times = preset[1] if repeats is None else repeats
     options.within("seconds", lasts, 40, 86_400)
     options.within("repeats", times, 1, 100)
     place = _experiments(out)
-    if again:
-        forget(place)
+    if not again:
+        check_free(place)
     stage = Stage(lab_directory() / "experiments", SIZE, dsn)
     stop = Event()
-    with stopping(stop):
+    with stopping(stop), stage.alone():
         with _loading(SIZE.total) as loaded:
             stage.prepare(loaded)
         try:
             with options.progress("experiments") as told:
-                run_all(stage, place, seconds=lasts, repeats=times, seed=seed, told=told, stop=stop)
+                run_all(
+                    stage, place,
+                    seconds=lasts, repeats=times, seed=seed, again=again, told=told, stop=stop,
+                )  # fmt: skip
         finally:
             if dsn:
                 stage.remove()
-    _show(place, volume, output)
+    found = _outcomes(place, volume)
+    _show(found, volume, output)
     _say(f"Measured into {place}; its history: --history {place / 'history'}", error=True)
+    if check:
+        _judge(found)
 
 
 @app.command()
@@ -284,11 +311,15 @@ def report(
     out: Out = None,
     volume: Volume = VOLUME,
     output: Annotated[str, options.format_option(*Form)] = "text",
+    check: Check = False,
 ) -> None:
     """Say what came of experiments that were run before."""
     options.choice("format", output, Form)
     with options.reading("reading the history"):
-        _show(_experiments(out), volume, output)
+        found = _outcomes(_experiments(out), volume)
+    _show(found, volume, output)
+    if check:
+        _judge(found)
 
 
 def _experiments(given: Path | None) -> Path:
@@ -299,13 +330,18 @@ def _experiments(given: Path | None) -> Path:
     return platformdirs.user_data_path("pgiostat") / "lab"
 
 
-def _show(place: Path, volume: str, output: str) -> None:
-    from pgiostat.lab import told
+def _outcomes(place: Path, volume: str) -> "list[Outcome]":
     from pgiostat.lab.results import outcomes
     from pgiostat.volumes import volume_of
 
-    model = volume_of(volume)
-    found, form = outcomes(place, model), options.choice("format", output, Form)
+    return outcomes(place, volume_of(volume))
+
+
+def _show(found: "list[Outcome]", volume: str, output: str) -> None:
+    from pgiostat.lab import told
+    from pgiostat.volumes import volume_of
+
+    model, form = volume_of(volume), options.choice("format", output, Form)
     if form is Form.TEXT:
         console = options.console()
         console.print(told.as_text(found, model, width=console.width))
@@ -316,6 +352,21 @@ def _show(place: Path, volume: str, output: str) -> None:
             told.as_json(found, model) if form is Form.JSON else told.as_markdown(found, model)
         )
         sys.stdout.write(as_told + "\n")
+
+
+def _judge(found: "list[Outcome]") -> None:
+    """Raise PgiostatError lab-story if what was measured is not what the story tells."""
+    from pgiostat.lab.story import story
+
+    wrong = [f"not that {point.told}" for point in story(found) if not point.holds]
+    wrong += [f"not whatif's range of {each.name}" for each in found if each.held is False]
+    if wrong:
+        raise PgiostatError(
+            "what was measured is not what the story tells",
+            detail=f"It bears out: {'; '.join(wrong)}.",
+            hint="Runs of less than some minutes leave much to chance.",
+            slug="lab-story",
+        )
 
 
 @contextmanager

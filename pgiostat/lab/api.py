@@ -119,6 +119,6 @@ def inconsistent(what: str) -> PgiostatError:
     return PgiostatError(
         "the lab's server does not answer what the sync system has written",
         detail=what,
-        hint="Its data was changed by somebody else: make the environment anew.",
+        hint="Somebody else has changed its data meanwhile: make the environment anew.",
         slug="lab-inconsistent",
     )

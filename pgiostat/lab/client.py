@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pgiostat.lab.api import Api, Rows, inconsistent
+from pgiostat.lab.state import Newest
 from pgiostat.lab.sync import Size
 from pgiostat.lab.trace import Event, Operation
 
@@ -55,14 +56,25 @@ class _Copy:
 
 
 class Clients:
-    """All clients, and what they ask for as events happen."""
+    """All clients, and what they ask for as events happen.
 
-    def __init__(self, api: Api, tables: Sequence[str], skipping: Skipping | None = None) -> None:
+    newest: versions that are there, where they are not those that were loaded; clients have them.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        tables: Sequence[str],
+        skipping: Skipping | None = None,
+        newest: Newest | None = None,
+    ) -> None:
         self.api = api
         self.tables = tuple(tables)
         self.skipping = skipping or Skipping()
         self._copies: dict[tuple[int, str], _Copy] = {}
-        self._version = api.size.clients * api.size.rows  # all rows have smaller ones
+        self._newest = newest or {}
+        # All rows have smaller ones, or the one that was given last.
+        self._version = max([api.size.clients * api.size.rows, *self._newest.values()])
 
     def happens(self, event: Event) -> None:
         """Do what an event asks for.
@@ -95,7 +107,7 @@ class Clients:
     def _copy(self, client: int, table: str) -> _Copy:
         key = client, table
         if key not in self._copies:
-            newest = newest_loaded(self.api.size, client)
+            newest = self._newest.get(key, newest_loaded(self.api.size, client))
             self._copies[key] = _Copy(newest, newest)
         return self._copies[key]
 

@@ -30,6 +30,7 @@ from pgiostat.lab import room, sync, versions
 from pgiostat.lab.api import SCHEMA, connected
 from pgiostat.lab.cluster import Cluster, Setting, embedded_binaries
 from pgiostat.lab.sync import Size
+from pgiostat.server import check_dsn
 
 __all__ = ["SETTINGS", "SIZE", "Environment", "Lab", "cold", "furnish", "lab_directory", "trouble"]
 
@@ -134,8 +135,8 @@ class Lab:
     ) -> Environment:
         """Make an environment, or start the one that there is.
 
-        Raises PgiostatError: environment-invalid, lab-schema-foreign, lab-forbidden, disk-full, and
-        the cluster's.
+        Raises PgiostatError: environment-invalid, dsn-invalid, lab-schema-foreign, lab-forbidden,
+        disk-full, and the cluster's.
         """
         if self._told(name).exists():
             there = self.get(name)
@@ -143,7 +144,12 @@ class Lab:
                 raise _invalid(f'there is an environment "{name}" already', "Choose another name.")
             if not there.dsn and not there.cluster.is_running():
                 there.cluster.start(outlives=True)
+            with trouble():
+                if there.dsn and not sync.is_loaded(inside(there.dsn), there.size):
+                    furnish(there.dsn, there.size, progress)
             return there
+        if dsn:
+            check_dsn(dsn)
         made = Environment(name, self.root / name, size, dsn)
         if dsn:
             with trouble():
@@ -171,7 +177,7 @@ class Lab:
     def clone(self, source: str, target: str) -> Environment:
         """Make an environment with the files of another one, which is stopped meanwhile.
 
-        Raises PgiostatError: environment-unknown, environment-invalid, disk-full.
+        Raises PgiostatError: environment-unknown, environment-invalid, environment-busy, disk-full.
         """
         origin = self.get(source)
         if origin.dsn:
@@ -184,6 +190,9 @@ class Lab:
         made = Environment(target, self.root / target, origin.size, origin=source)
         server, copy = origin.cluster, made.cluster
         runs = server.attach()
+        if runs:
+            with trouble(server):
+                _alone(source, server)
         server.stop()
         try:
             with trouble(copy):
@@ -228,13 +237,23 @@ class Lab:
         self.root.mkdir(parents=True, exist_ok=True)
         told = {"size": asdict(made.size), "dsn": made.dsn, "origin": made.origin}
         path = self._told(made.name)
-        path.touch(0o600)  # a connection string may hold a password
-        path.write_text(json.dumps(told) + "\n", "utf-8")
+        draft = path.with_suffix(".draft")
+        draft.touch(0o600)  # a connection string may hold a password
+        draft.write_text(json.dumps(told) + "\n", "utf-8")
+        draft.rename(path)
 
     def _read(self, path: Path) -> Environment:
-        told: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        size = Size(**(told["size"] | {"tables": tuple(told["size"]["tables"])}))
-        return Environment(path.stem, self.root / path.stem, size, told["dsn"], told["origin"])
+        try:
+            told: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            size = Size(**(told["size"] | {"tables": tuple(told["size"]["tables"])}))
+            return Environment(path.stem, self.root / path.stem, size, told["dsn"], told["origin"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise PgiostatError(
+                f'"{path}" does not tell what environment "{path.stem}" is',
+                detail=f"{type(error).__name__}: {error}.",
+                hint="Remove it, and the directory beside it, and make the environment anew.",
+                slug="environment-unreadable",
+            ) from None
 
 
 def settle(cluster: Cluster) -> None:
@@ -258,6 +277,27 @@ def settle(cluster: Cluster) -> None:
             entries.write(f"*:*:*:{role}:{password}\n")
 
 
+def inside(dsn: str) -> str:
+    """Return a connection string whose sessions see the lab's schema alone."""
+    return make_conninfo(dsn, options=f"-c search_path={SCHEMA}")
+
+
+def _alone(name: str, server: Cluster) -> None:
+    """Raise PgiostatError environment-busy if somebody works with a server."""
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        found = connection.execute(
+            "SELECT DISTINCT coalesce(nullif(application_name, ''), usename) FROM pg_stat_activity"
+            " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY 1"
+        ).fetchall()
+    if found:
+        raise PgiostatError(
+            f'environment "{name}" is in use',
+            detail=f"Connected are: {', '.join(str(who) for (who,) in found)}.",
+            hint="It would be stopped while it is copied: end these first.",
+            slug="environment-busy",
+        )
+
+
 def furnish(dsn: str, size: Size, progress: sync.Progress | None = None) -> None:
     """Make the schema with all tables, rows and the cache anew; nothing else is touched.
 
@@ -269,8 +309,7 @@ def furnish(dsn: str, size: Size, progress: sync.Progress | None = None) -> None
         connection.execute(
             sql.SQL("COMMENT ON SCHEMA {} IS {}").format(sql.Identifier(SCHEMA), sql.Literal(MARK))
         )
-    inside = make_conninfo(dsn, options=f"-c search_path={SCHEMA}")
-    sync.load(inside, size, progress=progress, grantee="")
+    sync.load(inside(dsn), size, progress=progress, grantee="")
     with connected(dsn) as connection:
         versions.create(connection)
         versions.fill(connection, size.tables)
@@ -314,10 +353,13 @@ def trouble(cluster: Cluster | None = None) -> Iterator[None]:
     except psycopg.errors.DiskFull as error:
         raise room.full(str(error).split("\n", 1)[0]) from error
     except psycopg.errors.InsufficientPrivilege as error:
+        said = str(error).splitlines()[0]
         raise PgiostatError(
-            f"the lab may not do what it needs: {str(error).splitlines()[0]}",
+            f"the lab may not do what it needs: {said}",
             detail=f'It makes a schema "{SCHEMA}" of its own, and touches nothing else.',
-            hint="GRANT CREATE ON DATABASE … TO the user of the connection string.",
+            hint="Another user's lab is in this database: use another one."
+            if SCHEMA in said
+            else "GRANT CREATE ON DATABASE … TO the user of the connection string.",
             slug="lab-forbidden",
         ) from error
     except psycopg.OperationalError as error:
@@ -325,21 +367,36 @@ def trouble(cluster: Cluster | None = None) -> Iterator[None]:
         if cluster is not None and (full := room.ran_out(cluster.last_words(), cluster.directory)):
             raise full from error
         if cluster is not None and not cluster.is_running():
+            last = cluster.last_words().strip().rpartition("\n")[2]
             raise PgiostatError(
                 "the lab's server has ended",
-                detail=str(error).strip().split("\n", 1)[0],
-                hint=f'Its log is "{cluster.log}".',
+                detail=f"{_first_line(error)}{f'; it said last: {last}' if last else ''}",
                 slug="server-not-running",
             ) from error
         raise PgiostatError(
-            "the lab cannot reach its server",
-            detail=str(error).strip().split("\n", 1)[0],
-            slug="server-unreachable",
+            "the lab cannot reach its server", detail=_first_line(error), slug="server-unreachable"
+        ) from error
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+        raise PgiostatError(
+            "the lab's data are not there any more",
+            detail=_first_line(error),
+            hint="Make them anew with: pgiostat lab up",
+            slug="lab-data-missing",
+        ) from error
+    except psycopg.Error as error:
+        raise PgiostatError(
+            "the lab's server does not do what it is asked to",
+            detail=_first_line(error),
+            slug="lab-failed",
         ) from error
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise room.full(f"{error.filename}: {error.strerror}") from error
         raise
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def cold(directory: Path) -> None:

@@ -10,6 +10,7 @@ server's: an interval is as long as its traffic takes at its own pace.  Rates ar
 volume would see, and a repetition has the same times under all labels.
 """
 
+import fcntl
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,12 +20,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event as Flag
 
-from psycopg.conninfo import make_conninfo
-
 from pgiostat.collect import Sampler
 from pgiostat.delta import Delta
 from pgiostat.describe import unsorted
-from pgiostat.errors import PgiostatError
+from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.layout import check
 from pgiostat.history.writer import Writer, conclude
 from pgiostat.lab import sync, versions
@@ -37,6 +36,7 @@ from pgiostat.lab.environment import (
     bytes_of,
     cold,
     furnish,
+    inside,
     settle,
     trouble,
     unfurnish,
@@ -45,15 +45,18 @@ from pgiostat.lab.replay import Sender, Setup, Target
 from pgiostat.lab.room import need
 from pgiostat.lab.sync import TABLES, Size
 from pgiostat.lab.trace import Operation, Pace, Trace, generate
+from pgiostat.server import check_dsn, connect
 from pgiostat.whatif import How, Supposed
 
 __all__ = [
     "BASELINE",
     "EXPERIMENTS",
     "HISTORY",
+    "RUNS",
     "Experiment",
     "Run",
     "Stage",
+    "check_free",
     "forget",
     "measure",
     "read_runs",
@@ -62,6 +65,8 @@ __all__ = [
     "trace_of",
 ]
 
+RUNS = "runs.jsonl"
+HISTORY = "history"
 WARM_UP = 0.25
 """Of the time that is measured."""
 STEPS = 40
@@ -149,7 +154,8 @@ def supposed(experiment: Experiment, run: Run, baseline: Run) -> list[Supposed]:
             found.append(Supposed(name, How.READS, _ratio(run.looked, baseline.looked)))
         elif name in (Operation.VERSION, Operation.MANIFEST, Operation.UPLOAD):
             factor = _ratio(run.requests.get(name, 0), baseline.requests.get(name, 0))
-            found.append(Supposed(name, How.CALLS, factor))
+            if factor != 1.0:  # else nothing is changed
+                found.append(Supposed(name, How.CALLS, factor))
     return found
 
 
@@ -163,7 +169,10 @@ def trace_of(seed: int, seconds: float, size: Size) -> Trace:
 
 
 class Stage:
-    """Where runs take place: copies of a server of our own, or a schema in somebody else's."""
+    """Where runs take place: copies of a server of our own, or a schema in somebody else's.
+
+    Raises PgiostatError dsn-invalid.
+    """
 
     def __init__(
         self,
@@ -172,8 +181,10 @@ class Stage:
         dsn: str = "",
         settings: Mapping[str, Setting] | None = None,
     ) -> None:
+        if dsn:
+            check_dsn(dsn)
         self.size = size
-        self._dsn = dsn
+        self._root, self._dsn = root, dsn
         asked = SETTINGS | dict(settings or {})
         self._made = Cluster(embedded_binaries(), root / "made", settings=asked)
         self._run = Cluster(embedded_binaries(), root / "run", settings=asked)
@@ -183,6 +194,29 @@ class Stage:
         """What the server of a run says."""
         return self._run.log
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let no other experiments take place here meanwhile: they would take it all away.
+
+        Raises PgiostatError lab-running, and as pgiostat.server.connect does.
+        """
+        with ExitStack() as held:
+            if self._dsn:
+                # Who cannot be watched is told so before anything is made.
+                held.enter_context(closing(connect(self._dsn).conn))
+                guard = held.enter_context(connected(self._dsn))
+                free = guard.execute("SELECT pg_try_advisory_lock(hashtext(%s))", [SCHEMA])
+                if free.fetchone() != (True,):
+                    raise _running(f'database "{guard.info.dbname}"')
+            else:
+                self._root.mkdir(parents=True, exist_ok=True)
+                file = held.enter_context((self._root / "lock").open("ab"))
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise _running(f'"{self._root}"') from None
+            yield
+
     def prepare(self, progress: sync.Progress | None = None) -> None:
         """Make the data that all runs begin with, if they are not there."""
         if self._dsn:
@@ -191,7 +225,7 @@ class Stage:
         if self._made.is_initialised():
             with trouble(self._made), self._made:
                 settle(self._made)
-                if sync.is_loaded(_inside(self._made), self.size):
+                if sync.is_loaded(inside(self._made.dsn(DBNAME, sync.WRITER)), self.size):
                     return
                 furnish(self._made.dsn(DBNAME, sync.WRITER), self.size, progress)
             return
@@ -228,8 +262,12 @@ class Stage:
             self._run.destroy()
 
 
-def _inside(cluster: Cluster) -> str:
-    return make_conninfo(cluster.dsn(DBNAME, sync.WRITER), options=f"-c search_path={SCHEMA}")
+def _running(where: str) -> PgiostatError:
+    return PgiostatError(
+        f"other experiments are at work in {where}",
+        hint="Wait until they have ended, or end them.",
+        slug="lab-running",
+    )
 
 
 Told = Callable[[str, float], None]
@@ -244,24 +282,19 @@ def run_all(
     repeats: int,
     seed: int = 1,
     experiments: Sequence[Experiment] = EXPERIMENTS,
+    again: bool = False,
     told: Told | None = None,
     stop: Flag | None = None,
 ) -> list[Run]:
     """Run all experiments, repetition by repetition, into a history below a directory.
 
+    again: in place of what was measured there, which goes when the first server is up.
     Raises PgiostatError: lab-exists if there is one, lab-stopped when it is interrupted, disk-full,
     and what a history that cannot be written raises.
     """
     told, ending = told or (lambda _what, _share: None), stop or Flag()
-    if (out / RUNS).exists():
-        raise PgiostatError(
-            f'there are experiments in "{out}" already',
-            hint="Show them with pgiostat lab report, measure --again in their place, or name"
-            " another directory by --out.",
-            slug="lab-exists",
-        )
-    forget(out)  # a run that was cut short left samples, whose time may be that of a run of now
-    out.mkdir(parents=True, exist_ok=True)
+    if not again:
+        check_free(out)
     runs: list[Run] = []
     lasts = timedelta(seconds=seconds)
     # Nothing of it is to be in the future.
@@ -276,6 +309,10 @@ def run_all(
                 told(name, (done + share) / whole)
 
             with stage.fresh() as dsns:
+                if not runs:
+                    # One that was cut short left samples, whose time may be that of a run of now.
+                    forget(out)
+                    out.mkdir(parents=True, exist_ok=True)
                 began = first + repeat * lasts
                 run = measure(
                     experiment, trace, dsns, out, repeat=repeat, began=began, told=part, stop=ending
@@ -287,8 +324,15 @@ def run_all(
     return runs
 
 
-RUNS = "runs.jsonl"
-HISTORY = "history"
+def check_free(out: Path) -> None:
+    """Raise PgiostatError lab-exists if there are experiments in a directory."""
+    if (out / RUNS).exists():
+        raise PgiostatError(
+            f'there are experiments in "{out}" already',
+            hint="Show them with pgiostat lab report, measure --again in their place, or name"
+            " another directory by --out.",
+            slug="lab-exists",
+        )
 
 
 def measure(
@@ -365,6 +409,7 @@ def _stopped(out: Path) -> PgiostatError:
         "the experiments were stopped",
         detail=f'What was measured until then is in "{out}".',
         slug="lab-stopped",
+        status=ExitStatus.INTERRUPTED,
     )
 
 
@@ -386,21 +431,31 @@ def forget(out: Path) -> None:
 def read_runs(out: Path) -> list[Run]:
     """Return the runs that were measured into a directory.
 
-    Raises PgiostatError lab-empty if there are none.
+    Raises PgiostatError lab-empty if there are none, and lab-unreadable.
     """
     try:
-        lines = (out / RUNS).read_text("utf-8").splitlines()
+        content = (out / RUNS).read_text("utf-8")
     except FileNotFoundError:
-        lines = []
-    if not lines:
+        content = ""
+    runs = []
+    # What was cut short while it was written has no end of a line.
+    for number, line in enumerate(content.split("\n")[:-1], 1):
+        try:
+            told = json.loads(line)
+            times = {name: datetime.fromisoformat(told[name]) for name in ("since", "until")}
+            runs.append(Run(**(told | times)))
+        except (ValueError, KeyError, TypeError) as error:
+            raise PgiostatError(
+                f'could not read line {number} of "{out / RUNS}"',
+                detail=f"{type(error).__name__}: {error}.",
+                hint="Restore it, or measure anew with: pgiostat lab run --again",
+                slug="lab-unreadable",
+            ) from None
+    if not any(run.experiment == BASELINE for run in runs):
         raise PgiostatError(
             f'there are no experiments in "{out}"',
+            detail="All are told against a baseline, and that was not run." if runs else None,
             hint="Make them with: pgiostat lab run",
             slug="lab-empty",
         )
-    runs = []
-    for line in lines:
-        told = json.loads(line)
-        times = {name: datetime.fromisoformat(told[name]) for name in ("since", "until")}
-        runs.append(Run(**(told | times)))
     return runs

@@ -43,8 +43,9 @@ class Outcome:
     blocks a second.  change: of blocks, -0.5 is half as many; low and high: with what chance does,
     None from a single repetition or for the baseline.  displaced: blocks a second by which classes
     that nothing was done to read more; None for the baseline.  balance: of the volume after a day
-    of such traffic; to_empty: seconds.  supposed: what whatif was told for the first repetition;
-    imagined: what it said, for each; held: whether what was measured lies within, in all of them.
+    of such traffic; to_empty: seconds.  supposed: what whatif was told for the first repetition
+    that was any different; imagined: what it said, for each of these; held: whether what was
+    measured lies within, in all of them.
     """
 
     name: str
@@ -102,9 +103,12 @@ def outcome(
         sum(run.load.read_bytes or 0.0 for run in runs),
     )
     balance, to_empty = _day(load, volume)
-    imagined = tuple(
-        imagine(before.had, told) for before, told in zip(baseline, supposed, strict=False)
-    )
+    # Where a repetition's traffic was the same all the same, there is nothing to foretell.
+    foretold = [
+        (run, imagine(before.had, told))
+        for run, before, told in zip(runs, baseline, supposed, strict=False)
+        if told
+    ]
     return Outcome(
         name=name,
         blocks_per_s=sum(run.blocks for run in runs) / seconds,
@@ -116,11 +120,9 @@ def outcome(
         displaced=None if is_baseline else _displaced(found, baseline, targets),
         balance=balance,
         to_empty=to_empty,
-        supposed=tuple(supposed[0]) if supposed else (),
-        imagined=imagined,
-        held=all(run.blocks in each for run, each in zip(runs, imagined, strict=True))
-        if imagined
-        else None,
+        supposed=tuple(next((told for told in supposed if told), ())),
+        imagined=tuple(each for _, each in foretold),
+        held=all(run.blocks in each for run, each in foretold) if foretold else None,
     )
 
 

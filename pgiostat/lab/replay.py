@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Barrier, BrokenBarrierError
 from threading import Event as Flag
 from time import monotonic
 
@@ -12,6 +13,7 @@ from pgiostat.lab import versions
 from pgiostat.lab.api import Api, Rows, connected
 from pgiostat.lab.client import Clients, Skipping
 from pgiostat.lab.environment import trouble
+from pgiostat.lab.state import Newest, resume
 from pgiostat.lab.trace import Event, Operation, Trace
 
 __all__ = ["Sent", "Setup", "Target", "replay"]
@@ -61,13 +63,20 @@ class Sent:
 
 
 class Sender:
-    """Sends events to one target, one after the other."""
+    """Sends events to one target, one after the other; newest: as of Clients."""
 
-    def __init__(self, target: Target, trace: Trace, connection: versions.Connection) -> None:
+    def __init__(
+        self,
+        target: Target,
+        trace: Trace,
+        connection: versions.Connection,
+        newest: Newest | None = None,
+    ) -> None:
         self.sent = Sent(target.name)
         self._at = 0.0
         self._api = Api(connection, trace.size, target.setup.off, target.setup.cache, self._heard)
-        self._clients = Clients(self._api, target.setup.tables, target.setup.skipping)
+        setup = target.setup
+        self._clients = Clients(self._api, setup.tables, setup.skipping, newest)
 
     def _heard(self, operation: Operation, client: int, table: str, rows: Rows) -> None:
         self.sent.requests[operation] += 1
@@ -99,13 +108,12 @@ def replay(
     speed: how many times faster than the trace tells; 0 for as fast as each target answers.
     Raises PgiostatError when a target cannot be reached or is lost; the others end as well.
     """
-    ending = stop or Flag()
-    began = monotonic()
+    ending, ready = stop or Flag(), Barrier(len(targets))
     with ThreadPoolExecutor(max_workers=len(targets)) as pool:
         sending = [
             pool.submit(
                 _replay, trace, target,
-                speed=speed, began=began, stop=ending, done=None if n else done,
+                speed=speed, ready=ready, stop=ending, done=None if n else done,
             )
             for n, target in enumerate(targets)
         ]  # fmt: skip
@@ -122,11 +130,14 @@ def replay(
 
 
 def _replay(
-    trace: Trace, target: Target, *, speed: float, began: float, stop: Flag, done: Done | None
+    trace: Trace, target: Target, *, speed: float, ready: Barrier, stop: Flag, done: Done | None
 ) -> Sent:
     try:
         with trouble(), connected(target.dsn) as connection:
-            sender = Sender(target, trace, connection)
+            newest = resume(connection, trace.size.tables, target.setup.cache)
+            sender = Sender(target, trace, connection, newest)
+            ready.wait()
+            began = monotonic()
             for event in trace.events:
                 if speed:
                     due = began + event.at / speed
@@ -139,6 +150,11 @@ def _replay(
                     done(sender.sent.events)
             sender.sent.seconds = monotonic() - began
             return sender.sent
-    except BaseException:
+    except BrokenBarrierError:
+        return Sent(target.name)  # another cannot begin, and says why
+    except BaseException as error:
         stop.set()
+        ready.abort()
+        if isinstance(error, PgiostatError):
+            error.message = f'environment "{target.name}": {error.message}'
         raise

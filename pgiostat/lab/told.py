@@ -10,8 +10,9 @@ from rich.text import Text
 
 from pgiostat.lab.experiments import EXPERIMENTS
 from pgiostat.lab.outcome import Outcome
+from pgiostat.lab.story import story
 from pgiostat.render.gauge import left
-from pgiostat.render.grid import Cell, Column, lay
+from pgiostat.render.grid import Cell, Column, fold, width_of
 from pgiostat.render.text import drawn
 from pgiostat.units import format_change, format_count, format_duration, format_share
 from pgiostat.volumes import Volume
@@ -43,6 +44,12 @@ def conclusions(outcomes: Sequence[Outcome]) -> Iterator[str]:
     told = [f"{each.name} {format_change(each.change)}" for each in helps]
     if told:
         yield f"reads against {first.name}: {', '.join(told)}"
+    points = story(outcomes)
+    missed = [point.told for point in points if not point.holds]
+    yield (
+        f"the story holds in {len(points) - len(missed)} of {len(points)} points"
+        f"{': not that ' + ', nor that '.join(missed) if missed else ''}"
+    )
     judged = [each for each in outcomes if each.held is not None]
     wrong = [each.name for each in judged if not each.held]
     if judged:
@@ -97,48 +104,36 @@ FORETOLD = ("whatif", "said", "measured", "width", "range")
 """Of the mean over repetitions; the range is over all of them."""
 
 
-_FORETOLD = (
-    Column("experiment"),
-    Column(FORETOLD[0], most=60),
-    *(Column(each, right=True) for each in FORETOLD[1:]),
-)  # fmt: skip
-
-
 def as_text(outcomes: Sequence[Outcome], volume: Volume, *, width: int) -> RenderableType:
-    """Return a line for each experiment, and what follows."""
-    headings = _headings(volume)
-    # What gives way first on a narrow screen is last; the columns keep their place.
+    """Return a line for each experiment, and what follows; on a narrow screen two, and more."""
     columns = [
-        Column("experiment"),
-        *(
-            Column(heading, right=True, optional=n not in {0, 4})
-            for n, heading in enumerate(headings)
-        ),
-    ]
+        Column("experiment"), *(Column(each, right=True) for each in _headings(volume)),
+    ]  # fmt: skip
     rows: list[list[Cell]] = []
     for each in outcomes:
         style = "" if each.change is None else "green" if each.change < 0 else "red"
         cells = [(text, style if n == 4 else "") for n, text in enumerate(_cells(each))]  # noqa: PLR2004
         rows.append([(each.name, "bold"), *cells])
-    legend = [f"{each.name}: {_WHAT.get(each.name, '')}" for each in outcomes]
+    said = [Column("experiment"), Column(FORETOLD[0]),
+            *(Column(each, right=True) for each in FORETOLD[1:])]  # fmt: skip
+    foretold: list[list[Cell]] = [
+        [(each.name, "bold"), *((text, "") for text in _foretold(each))]
+        for each in outcomes
+        if each.imagined
+    ]
+    legend = {each.name: _WHAT.get(each.name, "") for each in outcomes}
+    if width_of(said, foretold) > width:
+        # What was asked is long: it goes where lines may be of any length.
+        for (name, _), (asked, _), *_ in foretold:
+            legend[name] += f"; whatif {asked}"
+        said, foretold = [said[0], *said[2:]], [[row[0], *row[2:]] for row in foretold]
     return Group(
         *(Text(line) for line in conclusions(outcomes)),
         Text(""),
-        *drawn(lay(columns, rows, width)),
+        *drawn(fold(columns, rows, width)),
+        *((Text(""), *drawn(fold(said, foretold, width))) if foretold else ()),
         Text(""),
-        *drawn(
-            lay(
-                _FORETOLD,
-                [
-                    [(each.name, "bold"), *((text, "") for text in _foretold(each))]
-                    for each in outcomes
-                    if each.imagined
-                ],
-                width,
-            )
-        ),
-        Text(""),
-        *(Text(line, "dim") for line in legend),
+        *(Text(f"{name}: {what}", "dim") for name, what in legend.items()),
     )
 
 

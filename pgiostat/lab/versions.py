@@ -24,7 +24,7 @@ import psycopg
 
 from pgiostat.lab.sync import VERSION
 
-__all__ = ["CACHE_TABLE", "Design", "create", "fill", "uploaded", "version"]
+__all__ = ["CACHE_TABLE", "Design", "clear", "create", "fill", "known", "uploaded", "version"]
 
 Connection: TypeAlias = psycopg.Connection[tuple[object, ...]]
 
@@ -73,9 +73,23 @@ def create(connection: Connection) -> None:
     )
 
 
+def clear(connection: Connection) -> None:
+    """Let the cache tell nothing: whoever uploads without telling it must do so before."""
+    connection.execute(f"TRUNCATE {CACHE_TABLE}".encode())
+
+
+def known(connection: Connection) -> dict[tuple[int, str], int]:
+    """Return what the cache tells, by client and table."""
+    found = connection.execute(
+        f"SELECT client_id, table_name, row_version FROM {CACHE_TABLE}"  # noqa: S608 - our own
+        " WHERE row_version IS NOT NULL".encode()
+    )
+    return {(client, table): version for client, table, version in found}  # type: ignore[misc]
+
+
 def fill(connection: Connection, tables: Sequence[str]) -> None:
     """Let the cache tell of the rows that there are; while nobody uploads."""
-    connection.execute(f"TRUNCATE {CACHE_TABLE}".encode())
+    clear(connection)
     for table in tables:
         connection.execute(
             f"INSERT INTO {CACHE_TABLE} (client_id, table_name, row_version)"  # noqa: S608

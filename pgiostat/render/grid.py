@@ -3,13 +3,13 @@
 A line is a list of spans, text with its style; whoever draws decides what draws them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from rich.cells import cell_len, set_cell_size
 
-__all__ = ["Cell", "Column", "Line", "cut", "lay"]
+__all__ = ["Cell", "Column", "Line", "cut", "fold", "lay", "width_of"]
 
 Cell: TypeAlias = tuple[str, str]
 """Text that is printable, and its style; empty for none."""
@@ -49,16 +49,9 @@ def lay(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], width: int) -
     >>> lay([Column("name"), Column("n", right=True, least=4)], [[("a", ""), ("12", "red")]], 20)
     [[('name ', ''), ('   n', '')], [('a    ', ''), ('  12', 'red')]]
     """
-    widths = [
-        max([column.least, cell_len(column.heading), *(cell_len(row[n][0]) for row in rows)])
-        for n, column in enumerate(columns)
-    ]
-    widths = [
-        each if column.most is None else min(each, column.most)
-        for each, column in zip(widths, columns, strict=True)
-    ]
+    widths = _widths(columns, rows)
     shown = list(range(len(columns)))
-    while sum(widths[n] + len(GAP) for n in shown) - len(GAP) > width:
+    while _total(widths[n] for n in shown) > width:
         last = next((n for n in reversed(shown) if columns[n].optional), None)
         if last is None:
             break
@@ -68,6 +61,47 @@ def lay(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], width: int) -
         [_cell(row[n], columns[n], widths[n], last=n == shown[-1]) for n in shown]
         for row in (headings, *rows)
     ]
+
+
+def fold(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], width: int) -> list[Line]:
+    """Return lines as lay does, with all columns: what has no room comes below, named anew.
+
+    >>> fold([Column("name"), Column("one"), Column("two")], [[("a", ""), ("1", ""), ("2", "")]], 9)
+    ... # doctest: +NORMALIZE_WHITESPACE
+    [[('name ', ''), ('one', '')], [('a    ', ''), ('1  ', '')], [],
+     [('name ', ''), ('two', '')], [('a    ', ''), ('2  ', '')]]
+    """
+    widths = _widths(columns, rows)
+    lines: list[Line] = []
+    left = list(range(1, len(columns)))
+    while left:
+        count = 1
+        while count < len(left) and _total(widths[n] for n in (0, *left[: count + 1])) <= width:
+            count += 1
+        shown, left = (0, *left[:count]), left[count:]
+        lines += [[]] * bool(lines)
+        lines += lay([columns[n] for n in shown], [[row[n] for n in shown] for row in rows], width)
+    return lines
+
+
+def width_of(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> int:
+    """Return how wide a table is that has all the room that it needs."""
+    return _total(_widths(columns, rows))
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> list[int]:
+    widths = (
+        max([column.least, cell_len(column.heading), *(cell_len(row[n][0]) for row in rows)])
+        for n, column in enumerate(columns)
+    )
+    return [
+        each if column.most is None else min(each, column.most)
+        for each, column in zip(widths, columns, strict=True)
+    ]
+
+
+def _total(widths: Iterable[int]) -> int:
+    return sum(each + len(GAP) for each in widths) - len(GAP)
 
 
 def _cell(cell: Cell, column: Column, width: int, *, last: bool) -> Cell:
