@@ -96,7 +96,7 @@ class Day:
 
     def _put(self, name: str, rows: pa.Table, hour: int, first: int) -> None:
         date = f"{BEGIN + timedelta(hours=hour):%Y-%m-%d}"
-        whose = together(f"s{first}")
+        whose = together(f"s{first}", self.root)
         target = Layout(self.root).sealed(name, date, whose, hour + 1, hour + 1)
         target.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(rows, target, compression="zstd", row_group_size=131_072)
@@ -111,7 +111,7 @@ class Day:
         }
         for name, table in tables.items():
             for first in range(0, self.servers, SHARING):
-                target = Layout(self.root).told(name, together(f"s{first}"))
+                target = Layout(self.root).told(name, together(f"s{first}", self.root))
                 target.parent.mkdir(parents=True, exist_ok=True)
                 rows = pa.concat_tables(
                     _of(table, which) for which in range(first, min(first + SHARING, self.servers))

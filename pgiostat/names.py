@@ -1,6 +1,8 @@
 """What ids mean: statements by their texts, databases, roles and relations by their oids."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Protocol
 
 __all__ = ["HIDDEN", "OTHER", "OWN", "Describe", "Names", "Statement", "StatementKey"]
@@ -37,6 +39,12 @@ class Describe(Protocol):
         """Return the normalized text, its fingerprint and its category."""
 
 
+@lru_cache(maxsize=1024)
+def _short(category: str, opens: str, moves: str) -> Statement:
+    """Return what is left of a statement without its text; most are the same one."""
+    return Statement("", "", category, opens, moves)
+
+
 @dataclass(slots=True)
 class Names:
     """What ids mean: statements by (userid, dbid, queryid), the rest by oid.
@@ -57,6 +65,12 @@ class Names:
             userid, dbid, _ = key
             opened = self.cursors.setdefault((userid, dbid, statement.opens), set())
             opened.add(statement.category)
+
+    def shorten(self, keys: Iterable[StatementKey]) -> None:
+        """Keep of statements the category and cursor alone: somebody else has their texts."""
+        for key in keys:
+            if known := self.statements.get(key):
+                self.statements[key] = _short(known.category, known.opens, known.moves)
 
     def statement(self, key: tuple[int, int, int]) -> Statement | None:
         """Return what is known of a statement.

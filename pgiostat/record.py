@@ -251,7 +251,7 @@ class Recorder:
         if delta.seconds is None or self._writer is None or self._sampler is None:
             return True
         try:
-            self._writer.append(delta, self._sampler.names, devices)
+            written = self._writer.append(delta, self._sampler.names, devices)
         except PgiostatError as error:
             self._say_trouble("history", error)
             if self.watcher is not None:
@@ -268,6 +268,8 @@ class Recorder:
         self._sealing.add(began, len(delta.statements))
         if self.watcher is not None:
             self.watcher.committed(delta, self._sampler.names, devices)
+        # The history has them: a fleet need not hold all texts of all its servers.
+        self._sampler.names.shorten(written)
         return True
 
     def _measured(self, delta: Delta) -> list[DeviceInterval]:

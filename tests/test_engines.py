@@ -15,11 +15,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow.fs import LocalFileSystem
 
 from pgiostat import open_history
 from pgiostat.delta import diff
 from pgiostat.describe import describer
-from pgiostat.engine import Engine, UnreadableError, text_of
+from pgiostat.engine import DuckDB, Engine, UnreadableError, text_of
 from pgiostat.engine import spark as spark_module
 from pgiostat.engine.spark import Spark
 from pgiostat.errors import ExitStatus, PgiostatError
@@ -28,11 +29,14 @@ from pgiostat.history.asked import Chosen
 from pgiostat.history.contents import contents
 from pgiostat.history.layout import Layout, check
 from pgiostat.history.reader import PLACES, History
+from pgiostat.history.schema import SCHEMAS
 from pgiostat.history.seal import seal
 from pgiostat.history.sides import compared
 from pgiostat.history.steps import by_hour
 from pgiostat.history.windows import Window
 from pgiostat.rank import By
+from pgiostat.stored import Stored
+from tests.disks import small_disk
 from tests.engines import Both, ClickHouse, spark_cluster
 from tests.readings import at, reading, server
 from tests.test_history_reader import MINUTE, intervals, write
@@ -205,10 +209,73 @@ def pgiostat(*command: str, cwd: Path | None = None) -> "subprocess.CompletedPro
     )
 
 
+@pytest.mark.engines
+def test_why_spark_could_not_answer_is_what_java_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # There is no S3A file system here: Spark does not bring it.
+    stored = Stored(LocalFileSystem(), "s3")
+    asked = Spark("local[1]", stored)
+    with closing(asked), pytest.raises(PgiostatError) as caught:
+        asked.query("SELECT * FROM facts", {"facts": ([Path("bucket/a.parquet")], SCHEMAS["stmt"])})
+    assert (caught.value.slug, caught.value.hint) == (
+        "engine-failed",
+        "Spark reads object stores by packages of its own: see docs/fleet.md.",
+    )
+    assert caught.value.detail is not None
+    assert "S3AFileSystem" in caught.value.detail
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\necho no such JVM >&2\nexit 1\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    done = pgiostat("report", "--history", str(SAMPLE), "--engine", "local[1]")
+    assert done.stderr.startswith("pgiostat: error: Java did not start\nDETAIL:  ")
+    assert "no such JVM" in done.stderr
+
+
 # what needs no Spark
 
 
-@pytest.mark.parametrize("words", ["mysql", "spark://", "spark://host", "local[]", "sc://", ""])
+def test_a_question_that_there_is_no_memory_for_is_said(history: Path) -> None:
+    window = Window(at(0), at(5 * HOUR))
+    with closing(History(check(history), DuckDB("1MB"), skip_bad=True)) as opened:
+        with pytest.raises(PgiostatError) as caught:
+            opened.seen(window, By.STATEMENT)
+        assert (caught.value.slug, opened.left_out) == ("memory-short", set())
+
+
+NUMBERS = pa.table({"n": pa.array(range(1_000_000), pa.int64())})
+EACH = "SELECT n, CAST(SUM(n) AS BIGINT) AS sum FROM facts GROUP BY n ORDER BY n"
+"""A million groups, more than fit into the memory that is given here."""
+
+
+def test_what_does_not_fit_into_memory_is_spilled_and_one_answer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with closing(DuckDB("40MB")) as small:
+        found = small.query(EACH, {"facts": NUMBERS})
+        assert [path.name[:9] for path in tmp_path.iterdir()] == ["pgiostat-"]
+    assert found["sum"].equals(NUMBERS["n"])
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_full_disk_below_what_is_spilled_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk", 2) as place:
+        monkeypatch.setattr("tempfile.tempdir", str(place))
+        with closing(DuckDB("40MB")) as small, pytest.raises(PgiostatError) as caught:
+            small.query(EACH, {"facts": NUMBERS})
+    assert caught.value.slug in {"memory-short", "spill-failed"}
+    assert caught.value.hint is not None
+    assert "TMPDIR" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "words", ["mysql", "spark://", "spark://host", "local[]", "local[0]", "sc://", ""]
+)
 def test_an_engine_that_there_is_not(words: str) -> None:
     with pytest.raises(PgiostatError) as caught:
         History.open(SAMPLE, engine=words)
@@ -244,10 +311,17 @@ def test_spark_that_is_not_installed(
 
 
 def test_spark_without_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))  # Spark looks no further, whatever is in PATH
     error = refused(monkeypatch, "local[2]", "pyspark")
-    assert (error.slug, error.message) == ("java-missing", "Spark needs Java, and there is none")
+    assert (error.slug, error.message, error.detail) == (
+        "java-missing",
+        "Spark needs Java, and there is none",
+        f'JAVA_HOME is "{tmp_path}", and there is no bin/java.',
+    )
+    monkeypatch.delenv("JAVA_HOME")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    error = refused(monkeypatch, "local[2]", "pyspark")
+    assert error.detail == "Neither JAVA_HOME nor PATH leads to a program java."
 
 
 @pytest.mark.parametrize("engine", ["spark://127.0.0.1:1", "sc://127.0.0.1:1/;token=x"])

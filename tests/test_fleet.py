@@ -26,6 +26,7 @@ from pgiostat.history.reader import History
 from pgiostat.history.seal import seal_together
 from pgiostat.history.windows import Watched
 from tests.conftest import MakeServer
+from tests.disks import small_disk
 from tests.workloads import client, fill
 
 INTERVAL = 0.3
@@ -203,6 +204,38 @@ def test_a_fleet_that_is_killed_while_it_seals_goes_on(
             assert after == pytest.approx(began + seconds, abs=2e-6)
     names = {path.name.partition("-+")[2] for path in root.glob("sample/*/*.parquet")}
     assert names == {"db0.parquet"}
+
+
+@pytest.mark.once
+def test_a_full_disk_costs_each_server_resolution_and_no_count(
+    make_server: MakeServer, tmp_path: Path
+) -> None:
+    dsn = arranged(make_server)
+    targets = {f"db{n}": dsn for n in range(3)}
+    with small_disk(tmp_path / "history", 4) as root:
+        filler, log = root / "filler", tmp_path / "log"
+        with collecting(root, targets) as process:
+            wait_for(root, dict.fromkeys(targets, 3))
+            with filler.open("wb", buffering=0) as file, suppress(OSError):
+                while file.write(bytes(4_096)):
+                    pass
+            for _ in range(300):
+                if all(f"{label}: could not write" in log.read_text() for label in targets):
+                    break
+                Event().wait(0.1)
+            filler.unlink()
+            before = Counter(sample.collector for sample in Layout(root).hot_samples())
+            wait_for(root, {label: before[label] + 3 for label in targets})
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+        text = log.read_text()
+        for label in targets:
+            assert f"{label}: could not write to the history" in text
+            spans = starts(root, label)
+            for (began, seconds), (after, _) in pairwise(spans):
+                assert after == pytest.approx(began + seconds, abs=2e-6)
+            # What the disk had no room for is in one interval.
+            assert max(seconds for _, seconds in spans) > 1.5 * INTERVAL
 
 
 def plan(count: int) -> Plan:

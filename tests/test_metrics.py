@@ -168,6 +168,15 @@ def test_a_port_that_is_taken_is_said() -> None:
     assert caught.value.message.endswith(": Address already in use")
 
 
+def test_a_host_that_there_is_not_is_said() -> None:
+    with pytest.raises(PgiostatError) as caught:
+        Page(list).serve(Address("nowhere.invalid", 9187))
+    assert caught.value.slug == "metrics-address"
+    assert re.fullmatch(
+        r"could not serve metrics on nowhere.invalid:9187: [A-Z][a-z ]+", caught.value.message
+    )
+
+
 def test_the_package_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pgiostat.collecting.metrics.find_spec", lambda _: None)
     with pytest.raises(PgiostatError) as caught:

@@ -24,11 +24,12 @@ from pyarrow import BufferReader
 
 from pgiostat import open_history
 from pgiostat.delta import diff
-from pgiostat.describe import describer
+from pgiostat.describe import describer, unsorted
 from pgiostat.engine import UnreadableError
 from pgiostat.errors import PgiostatError
 from pgiostat.history import __main__ as sealer
 from pgiostat.history.contents import contents
+from pgiostat.history.disk import Disk
 from pgiostat.history.far import FRESH_SECONDS
 from pgiostat.history.layout import Layout
 from pgiostat.history.place import Place
@@ -37,10 +38,12 @@ from pgiostat.history.retain import Keep, retain
 from pgiostat.history.seal import seal
 from pgiostat.history.ship import Outcome, ship
 from pgiostat.history.windows import Window
+from pgiostat.history.writer import Writer
+from pgiostat.names import Names
 from pgiostat.rank import By
 from tests.clouds import Store, store
 from tests.readings import at, reading, server
-from tests.test_history_reader import MINUTE, intervals, write
+from tests.test_history_reader import KNOWN, MINUTE, intervals, write
 
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
@@ -94,9 +97,12 @@ def local(root: Path) -> dict[str, bytes]:
 
 
 def there(to: str) -> dict[str, bytes]:
-    """Return what is in a target."""
+    """Return what is in a target, by the names that it has in its history."""
     place = Place.of(to)
-    return {name: place.read(name) or b"" for name in place.sizes()}
+    return {
+        re.sub("^(dim/.*)-[0-9a-f]{16}[.]", r"\1.", name): place.read(name) or b""
+        for name in place.sizes()
+    }
 
 
 def test_what_is_sealed_is_there_byte_by_byte_and_is_not_brought_again(
@@ -150,15 +156,59 @@ def test_several_histories_go_to_one_place(root: Path, tmp_path: Path, directory
     strange = tmp_path / "strange"
     write(strange, intervals(3, MINUTE, server=server(label="more")), "more")
     seal(Layout(strange), "more")
-    before = there(directory)
+    before = contents_of(directory)
     outcome = sent(strange, directory)
     assert sorted(name.partition("/")[0] for name in outcome.strange) == [
         "database", "relation", "sample", "stmt", "stmt_1h",
     ]  # fmt: skip
-    after = there(directory)
-    assert {name for name in after if after[name] != before.get(name)} <= {
+    after = contents_of(directory)
+    assert {name: after[name] for name in before} == before
+    assert {re.sub("-[0-9a-f]{16}", "", name) for name in after.keys() - before.keys()} == {
         "dim/name/more.parquet", "dim/statement/more.parquet",
     }  # fmt: skip
+
+
+def contents_of(to: str) -> dict[str, bytes]:
+    """Return what is in a target, by the names that it has there."""
+    place = Place.of(to)
+    return {name: place.read(name) or b"" for name in place.sizes()}
+
+
+def test_texts_of_a_collector_that_began_anew_leave_those_of_before(
+    tmp_path: Path, directory: str
+) -> None:
+    """As on a new disk, under the same label: it has told only what ran since."""
+    known = list(KNOWN.statements.items())
+    for disk, some in (("old", known), ("new", known[:1])):
+        writer = Writer.open(tmp_path / disk, "prod")
+        for delta in intervals(3, HOUR):
+            writer.append(delta, Names(dict(some), KNOWN.databases, KNOWN.roles, KNOWN.relations))
+        writer.close()
+        seal(Layout(tmp_path / disk), "prod")
+        sent(tmp_path / disk, directory)
+    with closing(History.open(Path(directory.removeprefix("file://")))) as far:
+        (names,) = far.names(unsorted).values()
+        assert {key: told.text for key, told in names.statements.items()} == {
+            key: told.text for key, told in known
+        }
+
+
+def test_whoever_copies_while_samples_are_sealed_has_texts_for_all_that_he_has(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+    whole_write = Disk.rename
+
+    def told(disk: Disk, source: Path, target: Path) -> None:
+        whole_write(disk, source, target)
+        there = Layout(root).told("statement", "late").exists()
+        seen.append(there or not any(root.glob("*/*/*-late.parquet")))
+
+    write(root, intervals(3, HOUR, server=server(label="late")), "late")
+    monkeypatch.setattr(Disk, "rename", told)
+    seal(Layout(root), "late")
+    assert len(seen) > 6
+    assert all(seen)
 
 
 def days_of(names: dict[str, bytes]) -> set[str]:
@@ -272,8 +322,13 @@ def test_a_history_is_not_shipped_into_itself(root: Path, within: str) -> None:
     assert local(root) == before
 
 
-def test_what_does_not_answer_is_said(root: Path, bucket: Store) -> None:
+def test_what_does_not_answer_is_said(
+    root: Path, bucket: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pgiostat.history.place.GCS_SECONDS", 1)
     for to in ("s3://metrics/x?scheme=http&endpoint_override=127.0.0.1%3A1&region=eu-west-1",
+               "gs://anonymous@metrics/x?scheme=http&endpoint_override=127.0.0.1%3A1",
+               "gs://metrics/x?strange=1",
                "ftp://somewhere/x", bucket.uri("nobodys/x")):  # fmt: skip
         error = refused(root, to)
         assert (error.slug, error.message) == (

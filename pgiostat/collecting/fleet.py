@@ -155,7 +155,7 @@ class Fleet:
         if self._sealing is None and len(self._plan.targets) > 1:
             first = min(self._wanted)
             self._sealing = Sealing(
-                self.root, together(first), monotonic, together=lambda: [*self._there]
+                self.root, together(first, self.root), monotonic, together=lambda: [*self._there]
             )
         return self._sealing
 

@@ -270,7 +270,9 @@ class Page:
 
 def _address(address: Address, error: OSError) -> PgiostatError:
     taken = error.errno == errno.EADDRINUSE
-    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+    # Of a name that leads nowhere the number is not the system's.
+    told = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+    reason = told or str(error)
     return PgiostatError(
         f"could not serve metrics on {address.host}:{address.port}: {reason}",
         hint="Another collector may be there: give each its own port." if taken else None,

@@ -19,7 +19,7 @@ __all__ = [
 
 DUCKDB = "duckdb"
 """The engine if no other is asked for."""
-_SPARK = re.compile(r"spark://[^/\s]+:\d+|sc://[^/\s]+(/\S*)?|local(\[(\d+|\*)\])?")
+_SPARK = re.compile(r"spark://[^/\s]+:\d+|sc://[^/\s]+(/\S*)?|local(\[([1-9]\d*|\*)\])?")
 
 
 def engine_of(words: str, stored: Stored) -> Engine:

@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from pgiostat.engine.asked import Source, UnreadableError
+from pgiostat.errors import PgiostatError
 from pgiostat.stored import HERE, Stored
 
 __all__ = ["DuckDB"]
@@ -35,11 +36,11 @@ class DuckDB:
         self._connection = duckdb.connect(":memory:")
         # Made when something is spilled, and removed when closed. Its own choice is below the
         # current directory, which may be anybody's.
-        spill = Path(tempfile.gettempdir()) / f"pgiostat-{secrets.token_hex(8)}"
+        self._spill = Path(tempfile.gettempdir()) / f"pgiostat-{secrets.token_hex(8)}"
         for statement in (
             "SET TimeZone = 'UTC'",
             f"SET memory_limit = '{memory_limit}'",
-            f"SET temp_directory = '{_quoted(spill)}'",
+            f"SET temp_directory = '{_quoted(self._spill)}'",
         ):
             self._connection.execute(statement)
         # Where a notebook could not draw a bar it cannot be turned off either.
@@ -65,8 +66,8 @@ class DuckDB:
     def query(self, sql: str, sources: Mapping[str, Source]) -> pa.Table:
         """Return the rows of a query.
 
-        Raises PgiostatError history-unreadable for a damaged file, and history-changed if one
-        went while it was read: then list the files anew.
+        Raises PgiostatError history-unreadable for a damaged file, history-changed if one went
+        while it was read: then list the files anew; memory-short and spill-failed.
         """
 
         def rows(text: str) -> pa.Table:
@@ -151,7 +152,22 @@ class DuckDB:
             yield
         except _OURS:
             raise
+        except duckdb.OutOfMemoryException as error:
+            raise PgiostatError(
+                "there is not enough memory, or room to spill to, for that question",
+                detail=str(error).splitlines()[0],
+                hint=f"A shorter time or one server (--label) takes less. What does not fit into"
+                f" memory goes to {self._spill.parent}; TMPDIR names another directory.",
+                slug="memory-short",
+            ) from None
         except duckdb.Error as error:
+            if str(self._spill) in str(error):
+                raise PgiostatError(
+                    f'could not spill to "{self._spill.parent}" what does not fit into memory',
+                    detail=str(error).splitlines()[0],
+                    hint="Make room there, or name another directory by TMPDIR.",
+                    slug="spill-failed",
+                ) from None
             found = None if self._stored.is_far else _NAMED.search(str(error))
             path = Path(found[1]) if found else self._culprit(sources)
             detail = str(error).splitlines()[0]

@@ -158,13 +158,8 @@ class Spark:
                 hint="pip install 'pgiostat[spark]'",
                 slug="spark-missing",
             )
-        if not connects and _java() is None:
-            raise PgiostatError(
-                "Spark needs Java, and there is none",
-                detail="Neither JAVA_HOME nor PATH leads to a program java.",
-                hint="Install a Java runtime, version 17 or 21; sc:// needs none here.",
-                slug="java-missing",
-            )
+        if not connects and (why := _no_java()):
+            raise _java_missing("Spark needs Java, and there is none", why)
         self._reach()
         with_frames()
         from pyspark.sql import SparkSession
@@ -182,8 +177,11 @@ class Spark:
             try:
                 spark: SparkSession = builder.getOrCreate()
             except Exception as error:  # noqa: BLE001 - whatever it is, there is no Spark
+                if "JAVA_GATEWAY_EXITED" in str(error):
+                    why = _last(said) or "It said nothing."
+                    raise _java_missing("Java did not start", why) from None
                 raise _unreachable(
-                    _shown(self._address), _last(said) or _first_line(error)
+                    _shown(self._address), _complaint(said) or _first_line(error)
                 ) from None
         return spark
 
@@ -230,8 +228,11 @@ class Spark:
             if named is not None or _ANSWER.search(text):
                 raise UnreadableError(named, _first_line(error), gone=False) from None
             raise PgiostatError(
-                f"Spark at {self._address} could not answer",
+                f"Spark at {_shown(self._address)} could not answer",
                 detail=_first_line(error),
+                hint="Spark reads object stores by packages of its own: see docs/fleet.md."
+                if self._stored.is_far
+                else None,
                 slug="engine-failed",
             ) from None
 
@@ -245,11 +246,22 @@ def _shown(address: str) -> str:
     return address.partition("/;")[0]
 
 
-def _java() -> str | None:
+def _no_java() -> str:
+    """Return why there is no Java, empty if there is; Spark itself looks no further either."""
     home = os.environ.get("JAVA_HOME")
-    if home and (Path(home) / "bin" / "java").exists():
-        return home
-    return shutil.which("java")
+    if home:
+        there = (Path(home) / "bin" / "java").exists()
+        return "" if there else f'JAVA_HOME is "{home}", and there is no bin/java.'
+    return "" if shutil.which("java") else "Neither JAVA_HOME nor PATH leads to a program java."
+
+
+def _java_missing(message: str, why: str) -> PgiostatError:
+    return PgiostatError(
+        message,
+        detail=why,
+        hint="Install a Java runtime, version 17 or 21; sc:// needs none here.",
+        slug="java-missing",
+    )
 
 
 @contextlib.contextmanager
@@ -268,17 +280,28 @@ def _elsewhere() -> Iterator[BinaryIO]:
         yield said
 
 
-def _last(said: BinaryIO) -> str:
-    """Return the last complaint of what was said."""
+def _lines(said: BinaryIO) -> list[str]:
     said.seek(0)
     lines = said.read().decode("utf-8", "replace").splitlines()
-    worth = [line for line in lines if " ERROR " in line or "Exception" in line]
-    return worth[-1].strip() if worth else ""
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _complaint(said: BinaryIO) -> str:
+    """Return the last complaint of what was said."""
+    worth = [line for line in _lines(said) if " ERROR " in line or "Exception" in line]
+    return worth[-1] if worth else ""
+
+
+def _last(said: BinaryIO) -> str:
+    """Return the last complaint, or all else failing the last line."""
+    return _complaint(said) or next(iter(_lines(said)[-1:]), "")
 
 
 def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    """Return what went wrong; of an error of Java its first line, not that of who called it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = next((line[2:] for line in lines if line.startswith(": ")), "")
+    return told or (lines[0] if lines else type(error).__name__)
 
 
 def _unreachable(address: str, detail: str) -> PgiostatError:

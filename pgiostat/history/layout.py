@@ -4,10 +4,12 @@ import contextlib
 import json
 import os
 import re
+import socket
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -27,6 +29,7 @@ __all__ = [
     "checked",
     "create",
     "day_of",
+    "history_of",
     "is_free",
     "is_shared",
     "not_a_history",
@@ -224,13 +227,21 @@ def sealed_of(path: Path) -> Sealed | None:
     return Sealed(collector, int(first), int(last), path)
 
 
-def together(name: str) -> str:
-    """Return the name under which collectors seal together.
+def together(name: str, root: Path) -> str:
+    """Return the name under which collectors of this machine seal together in a directory.
 
-    >>> together("fleet")
-    '+fleet'
+    One label may be the first of two fleets, one after the other: what both seal may come together
+    in an object store.
+
+    >>> re.sub("[0-9a-f]{8}$", "…", together("db0", Path("/var/lib/pgiostat")))
+    '+db0.…'
     """
-    return _TOGETHER + name
+    return f"{_TOGETHER}{name}.{history_of(root)[:8]}"
+
+
+def history_of(root: Path) -> str:
+    """Return which history it is of all that there are: of this machine, in this directory."""
+    return sha256(f"{socket.gethostname()}\0{root.resolve()}".encode()).hexdigest()[:16]
 
 
 def is_shared(name: str) -> bool:

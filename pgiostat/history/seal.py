@@ -192,10 +192,11 @@ def _uncover(path: Path, disk: Disk) -> None:
 
 
 def _seal_batch(layout: Layout, batch: Batch, disk: Disk) -> None:
-    for table in SEALED:
-        _seal_table(layout, batch, table, disk)
+    # First, so that who copies files never has counts whose statements nobody knows.
     for table in TOLD_ONCE:
         _keep_told(layout, batch, table, disk)
+    for table in SEALED:
+        _seal_table(layout, batch, table, disk)
     for sample in batch.samples:
         disk.remove(sample.directory)
     for collector in batch.spans:

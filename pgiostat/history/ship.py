@@ -1,22 +1,23 @@
 """Sealed files are brought to an object store, where others read them: whole, verified, and once.
 
 The target is laid out as the history is. Texts and names go first and samples last: an interval is
-there when its sample is, and then so is all else of it. Several histories may go to one target, for
-names of files hold their collectors'.
+there when its sample is, and then so is all else of it. Several histories may go to one target:
+names of sealed files hold their collectors', and texts and names, which grow, are in files of each
+history's own.
 """
 
 import fcntl
 import json
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
 from pgiostat.errors import PgiostatError
-from pgiostat.history.layout import Layout, checked, not_a_history
+from pgiostat.history.layout import Layout, checked, history_of, not_a_history
 from pgiostat.history.place import Place, digest_of
 from pgiostat.history.retain import Keep, retain
 from pgiostat.history.schema import TOLD_ONCE
@@ -89,27 +90,38 @@ def _only(layout: Layout, place: Place) -> Iterator[None]:
         yield
 
 
-@dataclass(slots=True)
+@dataclass
 class _Turn:
     layout: Layout
     place: Place
     record: Record
     told: Told
 
+    @cached_property
+    def _history(self) -> str:
+        """Which history is shipped, of all that are shipped there."""
+        return history_of(self.layout.root)
+
     @property
     def _ours(self) -> str:
         """What our drafts' names begin with: after a crash they are known by it."""
-        who = f"{socket.gethostname()}\0{self.layout.root.resolve()}"
-        return f"tmp/{sha256(who.encode()).hexdigest()[:16]}-"
+        return f"tmp/{self._history}-"
+
+    def _name(self, path: Path) -> str:
+        """Return what a file is called there, from its root."""
+        name = path.relative_to(self.layout.root)
+        if name.parts[0] != "dim":
+            return str(name)
+        return str(name.with_name(f"{name.stem}-{self._history}{name.suffix}"))
 
     def done(self, keep: timedelta | None, clock: datetime) -> Outcome:
         there = self.place.sizes()
         self._prepare(there)
         outcome = Outcome()
         strange: list[str] = []
-        files = [*self._files()]
+        files = self._files()
         for number, path in enumerate(files):
-            name = str(path.relative_to(self.layout.root))
+            name = self._name(path)
             self.told(name, number / len(files))
             try:
                 content = path.read_bytes()
@@ -129,11 +141,10 @@ class _Turn:
             outcome.removed = self._remove(keep, there, clock)
         return outcome
 
-    def _files(self) -> Iterator[Path]:
-        for table in TOLD_ONCE:
-            yield from self.layout.told_files(table)
-        for table in tables():
-            yield from (file.path for file in self.layout.sealed_files(table))
+    def _files(self) -> list[Path]:
+        """List what there is, texts and names first; they are older than what is sealed by then."""
+        sealed = [file.path for table in tables() for file in self.layout.sealed_files(table)]
+        return [*(path for table in TOLD_ONCE for path in self.layout.told_files(table)), *sealed]
 
     def _prepare(self, there: dict[str, int]) -> None:
         """See that the target is a history, or is to become one; remove what we left half done."""
@@ -168,7 +179,7 @@ class _Turn:
                 self.record.note(name, digest)
                 return False
             if other is not None and not name.startswith("dim/"):
-                return None
+                return None  # a file of texts and names is ours, as it was before it grew
         self._bring(name, content)
         self.record.note(name, digest)
         return True

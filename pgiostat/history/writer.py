@@ -128,10 +128,13 @@ class Writer:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def append(self, delta: Delta, names: Names, measured: Sequence[DeviceInterval] = ()) -> None:
+    def append(
+        self, delta: Delta, names: Names, measured: Sequence[DeviceInterval] = ()
+    ) -> list[StatementKey]:
         """Commit an interval, with the texts and names in it that were not written before.
 
         measured: what the device did, in times of its own; what was written before is not again.
+        Returns the statements whose texts are written now, and are not asked for any more.
         Raises PgiostatError history-unwritable; then nothing of it is there, and the next
         interval must begin where this one did.
         """
@@ -156,9 +159,11 @@ class Writer:
             hint = "Nothing is lost: the next sample covers this interval too."
             raise _unwritable(self.layout, error, hint) from None
         last, self.number = self.number, number
+        new_texts: list[StatementKey] = []
         if told is not None:
             ids = (told[name].to_pylist() for name in ("userid", "dbid", "queryid"))
-            self._written.update(zip(*ids, strict=True))
+            new_texts = list(zip(*ids, strict=True))
+            self._written.update(new_texts)
         if also is not None:
             columns = (also[name].to_pylist() for name in ("kind", "oid", "name"))
             self._named.update(zip(*columns, strict=True))
@@ -172,6 +177,7 @@ class Writer:
         except OSError:
             # It is committed: readers see it. To write it again would count it twice.
             self.failures += 1
+        return new_texts
 
     def _commit(
         self, draft: Path, number: int, tables: Mapping[str, pa.Table], newer: Snapshot
