@@ -18,7 +18,7 @@ from rich.console import Console
 
 from pgiostat.describe import unsorted
 from pgiostat.device.choose import Asked
-from pgiostat.history.writer import conclude
+from pgiostat.history.conclude import conclude
 from pgiostat.lab import demo
 from pgiostat.record import Recorder
 

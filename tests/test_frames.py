@@ -252,3 +252,13 @@ def test_a_history_says_what_it_is_in_a_line(frames: Frames, tmp_path: Path) -> 
     assert repr(frames) == (
         f'<history "{tmp_path / "history"}": prod, 2026-11-23 10:00:00 – 2026-11-23 12:00:00 UTC>'
     )
+
+
+def test_ids_of_64_bits_are_what_they_are_beside_rows_that_have_none() -> None:
+    history = pgiostat.open_history(SAMPLE)
+    ranked = history.ranking(by="statement")
+    assert ranked["queryid"].isna().any()
+    there = set(history.statements()["queryid"].dropna().tolist())
+    found = set(ranked["queryid"].dropna().tolist())
+    assert found <= there
+    assert max(map(abs, found)) > 2**53

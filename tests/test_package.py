@@ -8,7 +8,6 @@ import pytest
 
 import pgiostat
 
-QUICK = "import sys, pgiostat.cli; print([m for m in {heavy!r} if m in sys.modules])"
 HEAVY = ("numpy", "pandas", "psycopg", "rich", "sqlparse", "platformdirs")
 
 
@@ -26,11 +25,18 @@ def test_the_version_is_that_of_the_distribution() -> None:
     assert pgiostat.__version__ == version("pgiostat")
 
 
-def test_the_command_line_imports_nothing_heavy() -> None:
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("pgiostat.cli", HEAVY),
+        # Each of these would be some of a collector's memory, and it never asks for them.
+        ("pgiostat.collecting", ("pandas", "duckdb", "pyarrow.compute", "rich", "sqlparse")),
+    ],
+)
+def test_nothing_is_imported_that_is_not_needed(module: str, heavy: tuple[str, ...]) -> None:
+    asked = f"import sys, {module}; print([m for m in {heavy!r} if m in sys.modules])"
+    with_none = f"from pgiostat.frameless import frameless; frameless(); {asked}"
     shown = subprocess.run(
-        [sys.executable, "-c", QUICK.format(heavy=HEAVY)],
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-c", with_none], capture_output=True, text=True, check=True
     )
     assert shown.stdout.strip() == "[]"

@@ -1,6 +1,8 @@
 """Many servers, a thread each: one's trouble never delays another's."""
 
+import ctypes
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
@@ -18,6 +20,8 @@ from pgiostat.signals import Wake, hanging_up, stopping
 __all__ = ["run"]
 
 STATUS_SECONDS = 10.0
+_M_ARENA_MAX = -8
+"""mallopt(3), of glibc."""
 
 
 def run(
@@ -37,8 +41,7 @@ def run(
     collected to the end; its trouble is said, and all that trying again can mend is tried again.
     Raises PgiostatError as Page.serve does.
     """
-    # Arrow's own pool keeps what it once had: with a thread for each server that adds up.
-    pa.set_memory_pool(pa.system_memory_pool())
+    _keep_little()
     wake = Wake()
     fleet = Fleet(root, log, wake, ends, describe if page else None)
     end_page = Page(fleet.metrics).serve(page) if page else None
@@ -69,6 +72,14 @@ def run(
         if end_page:
             end_page()
     return ExitStatus.ERROR if fleet.failed and not stop.is_set() else ExitStatus.DONE
+
+
+def _keep_little() -> None:
+    """Let neither Arrow nor malloc keep for each thread what it once had."""
+    pa.set_memory_pool(pa.system_memory_pool())
+    # All threads share one arena, where the C library is one that can be told so.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def _reread(plan: Plan, reread: Callable[[], Plan] | None, fleet: Fleet, log: Log) -> Plan:

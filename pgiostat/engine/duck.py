@@ -32,7 +32,6 @@ class DuckDB:
 
     def __init__(self, memory_limit: str = MEMORY_LIMIT, stored: Stored = HERE) -> None:
         self._stored = stored
-        self._alike = True  # until a file is seen that has not all columns
         self._connection = duckdb.connect(":memory:")
         # Made when something is spilled, and removed when closed. Its own choice is below the
         # current directory, which may be anybody's.
@@ -93,14 +92,8 @@ class DuckDB:
             yield from batches
 
     def _answered(self, sql: str, sources: Mapping[str, Source], ask: Callable[[str], _T]) -> _T:
-        """Return an answer from files that have the same columns, as most do, or from any."""
+        """Return what is answered to a text with its sources, or say which cannot be read."""
         with self._said(sources):
-            if self._alike:
-                try:
-                    return ask(self._told(sql, sources))
-                except (duckdb.BinderException, duckdb.InvalidInputException):
-                    # Looking into all files for their columns first takes a fifth longer.
-                    self._alike = False
             return ask(self._told(sql, sources))
 
     def _told(self, sql: str, sources: Mapping[str, Source]) -> str:
@@ -121,10 +114,8 @@ class DuckDB:
             return self._far(name, paths, schema)
         # Columns are those of the first file: the newest has all, if any has.
         listed = ", ".join(f"'{_quoted(path)}'" for path in reversed(paths))
-        if self._alike:
-            columns = ", ".join(schema.names)
-            return f"SELECT {columns} FROM read_parquet([{listed}], hive_partitioning = false)"  # noqa: S608 - names of our own
-        # A column that came later is missing from older files, perhaps from all of them.
+        # A column that came later is missing from older files, perhaps from all of them.  Where all
+        # have the same, to say so by leaving the union out would take four times the memory.
         return (
             f"{nothing} UNION ALL BY NAME SELECT * FROM read_parquet([{listed}],"  # noqa: S608 - file names of our own
             " union_by_name = true, hive_partitioning = false)"

@@ -16,7 +16,7 @@ def burst_frame(seen: Seen, found: Burning) -> pd.DataFrame:
 
     part is missing in the row of a step as a whole.  attrs tell the volume and what follows.
     """
-    frame = pd.DataFrame(list(records(seen, found)), columns=list(HEADER))
+    frame = pd.DataFrame(list(records(seen, found)), columns=list(HEADER), dtype=object)
     frame = frame.drop(columns="interval_end").rename(columns={"interval_start": "step"})
     frame["step"] = pd.to_datetime(frame["step"], utc=True, format="ISO8601")
     frame = typed(frame.replace({"": None})).set_index("step")

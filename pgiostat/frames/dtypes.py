@@ -1,6 +1,6 @@
 """The dtypes and units of frames: the same whatever the values are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,7 +11,7 @@ from pgiostat.counters import STATEMENTS
 from pgiostat.render.columns import KEYS
 from pgiostat.units import Unit
 
-__all__ = ["mapper", "shown_in", "typed", "units"]
+__all__ = ["framed", "mapper", "shown_in", "typed", "units"]
 
 _UNITS = {
     "blocks_read": "blocks",
@@ -67,6 +67,16 @@ def mapper(kind: Any) -> Any:
     }.get(kind)
 
 
+def framed(rows: Sequence[Any], columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return rows as a frame in which each column has its stated dtype.
+
+    As objects first: one unknown would make floats of all whole numbers of a column, and an id of
+    64 bits would be another one from then on.
+    """
+    named = None if columns is None else list(columns)
+    return typed(pd.DataFrame(rows, columns=named, dtype=object))
+
+
 def typed(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame in which each column has its stated dtype, whatever its values are."""
     kinds = {}
@@ -78,7 +88,7 @@ def typed(frame: pd.DataFrame) -> pd.DataFrame:
             kinds[name] = "Int64"
         elif name in _WORDS:
             kinds[name] = "string"
-        elif values.dtype == bool:
+        elif pd.api.types.infer_dtype(values, skipna=False) == "boolean":
             kinds[name] = "boolean"
         else:
             kinds[name] = "float64"

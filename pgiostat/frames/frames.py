@@ -11,11 +11,11 @@ import pandas as pd
 from pgiostat.compare import Per
 from pgiostat.delta import Basis
 from pgiostat.describe import describer
-from pgiostat.device.interval import MEASURED
+from pgiostat.device.interval import MEASURED as DEVICE
 from pgiostat.engine import DUCKDB
 from pgiostat.errors import choice
 from pgiostat.frames.burst import burst_frame
-from pgiostat.frames.dtypes import mapper, shown_in, typed, units
+from pgiostat.frames.dtypes import framed, mapper, shown_in, units
 from pgiostat.frames.given import plainly, step_for, step_of, wrong
 from pgiostat.frames.statements import identity, long
 from pgiostat.frames.told import told_of
@@ -23,11 +23,12 @@ from pgiostat.history.asked import chosen, window
 from pgiostat.history.burns import burned
 from pgiostat.history.imagined import foreseen
 from pgiostat.history.reader import WHOLE, History
-from pgiostat.history.schema import FACTS, columns_of
+from pgiostat.history.schema import FACTS, READS, columns_of
 from pgiostat.history.seen import Sampled, Seen, counted, together
 from pgiostat.history.sides import compared
 from pgiostat.history.steps import by_hour, cut, series
 from pgiostat.history.windows import Window
+from pgiostat.ledger import MEASURED
 from pgiostat.names import Describe, Names
 from pgiostat.rank import By, Ranking, Sort, rank_counted
 from pgiostat.render.columns import KEYS, METRICS, printable
@@ -93,8 +94,8 @@ class Frames:
             {"server": s.label, "since": s.since, "until": s.until, "samples": s.samples}
             for s in self.history.servers()
         ]
-        frame = typed(pd.DataFrame(rows, columns=["server", "since", "until", "samples"]))
-        return frame.set_index("server")
+        columns = ["server", "since", "until", "samples"]
+        return framed(rows, columns).set_index("server")
 
     def samples(
         self, *, label: str = "", since: Instant | None = None, until: Instant | None = None,
@@ -112,7 +113,12 @@ class Frames:
         blocks = blocks.where(blocks["server_blocks"] > 0)
         frame["coverage"] = blocks["statement_blocks"] / blocks["server_blocks"]
         frame = frame.drop(columns=["server_id", "label"])
-        return told_of(frame.rename(columns={"qualities": "quality"}), span, self._watched(span))
+        told = told_of(frame.rename(columns={"qualities": "quality"}), span, self._watched(span))
+        told.attrs["units"] |= {
+            READS[name]: unit.value for name, (unit, _) in MEASURED.items() if unit.value
+        }
+        told.attrs["units"] |= {"block_size": "bytes"}
+        return told
 
     def io(
         self, *, label: str = "", since: Instant | None = None, until: Instant | None = None,
@@ -142,7 +148,7 @@ class Frames:
         """
         span = self._window(label, since, until, last)
         frame = self._plain("device", span).rename(columns={"name": "device"})
-        found = shown_in(frame, {name: unit for name, (unit, _) in MEASURED.items()})
+        found = shown_in(frame, {name: unit for name, (unit, _) in DEVICE.items()})
         told = told_of(frame.drop(columns=["server_id"]), span, self._watched(span))
         told.attrs["units"] |= found
         return told
@@ -167,7 +173,7 @@ class Frames:
         else:
             parts = [(each, names.get(whose, Names())) for whose, each in seen.counted.items()]
         ranking = rank_counted(parts, by=ranked, sort=sorting, top=top)
-        return told_of(typed(pd.DataFrame(_records(ranking))), seen.window, seen)
+        return told_of(framed(_records(ranking)), seen.window, seen)
 
     def categories(
         self, every: Length | None = None, *, label: str = "",
@@ -189,7 +195,7 @@ class Frames:
                 told = {"step": each.since, "seconds": each.sampled.seconds,
                         "coverage": each.sampled.coverage, "server": server}  # fmt: skip
                 rows += [told | record for record in _records(each.ranking)]
-        frame = typed(pd.DataFrame(rows)).sort_values("step", kind="stable").set_index("step")
+        frame = framed(rows).sort_values("step", kind="stable").set_index("step")
         told_frame = told_of(frame, seen.window, seen)
         told_frame.attrs["step_seconds"] = step.total_seconds()
         return told_frame
@@ -259,9 +265,8 @@ class Frames:
         model = volume_of(volume) if volume else None
         seen = self._seen(label, since, until, last)
         found = foreseen(self.history, seen, self._known(), supposed, volume=model)
-        rows = list(range_of(found))
-        frame = pd.DataFrame(rows, columns=["measure", "unit", "now", "at_least", "at_most"])
-        return told_of(typed(frame), seen.window, seen)
+        columns = ["measure", "unit", "now", "at_least", "at_most"]
+        return told_of(framed(list(range_of(found)), columns), seen.window, seen)
 
     def compare(self, a: str, b: str, *, per: str = "second") -> pd.DataFrame:
         """Return what changed from A to B: the rows of `pgiostat compare --format csv`.
@@ -278,8 +283,11 @@ class Frames:
             self.describe,
             per,
         )
-        frame = pd.DataFrame(list(rows_of(sides.comparison)), columns=list(COLUMNS))
-        frame = typed(frame.replace({"": None}))
+        rows = [
+            {name: None if value == "" else value for name, value in row.items()}
+            for row in rows_of(sides.comparison)
+        ]
+        frame = framed(rows, COLUMNS)
         frame.attrs = {
             "judged": not sides.comparison.reasons,
             "reasons": list(sides.comparison.reasons),

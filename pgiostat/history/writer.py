@@ -10,8 +10,7 @@ import contextlib
 import fcntl
 import io
 import os
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
@@ -29,11 +28,10 @@ from pgiostat.history.disk import Disk
 from pgiostat.history.encode import devices, encode, named, texts
 from pgiostat.history.files import LATE, files
 from pgiostat.history.layout import Layout, check_collector, create
-from pgiostat.history.seal import seal
 from pgiostat.names import Names, StatementKey
 from pgiostat.snapshot import Snapshot
 
-__all__ = ["BASELINE", "Writer", "check_free", "conclude", "parquet"]
+__all__ = ["BASELINE", "Writer", "check_free", "parquet"]
 
 BASELINE = "baseline"
 """The file of the reading that a sample ends with, beside its tables."""
@@ -44,9 +42,13 @@ _Point = tuple[str, datetime]
 
 
 def parquet(table: pa.Table) -> memoryview:
-    """Return a table as the bytes of a Parquet file."""
+    """Return a table as the bytes of a Parquet file.
+
+    Without dictionaries: of so few rows they take more time and memory than they save, and sealing
+    makes them.
+    """
     sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd", write_statistics=True)
+    pq.write_table(table, sink, compression="zstd", write_statistics=True, use_dictionary=False)
     return sink.getbuffer()
 
 
@@ -208,21 +210,6 @@ def _points(path: Path) -> list[_Point]:
         for source, name, began in zip(*columns.values(), strict=True)
         if source == Origin.CLOUDWATCH
     ]
-
-
-def conclude(root: Path, collectors: Iterable[str]) -> None:
-    """Seal what collectors have written, and let nobody go on from there: a history that is over.
-
-    What a reading holds beside its counts, such as a server's address, goes.
-    Raises OSError.
-    """
-    layout = Layout(root)
-    for collector in collectors:
-        seal(layout, collector)
-    for sample in layout.hot_samples():
-        (sample.directory / BASELINE).unlink(missing_ok=True)
-    for left in (layout.lock("x").parent, layout.tmp):
-        shutil.rmtree(left, ignore_errors=True)
 
 
 def _listed(directory: Path) -> list[Path]:

@@ -24,8 +24,9 @@ from pgiostat.collect import Sampler
 from pgiostat.delta import Delta
 from pgiostat.describe import unsorted
 from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.history.conclude import conclude
 from pgiostat.history.layout import check
-from pgiostat.history.writer import Writer, conclude
+from pgiostat.history.writer import Writer
 from pgiostat.lab import sync, versions
 from pgiostat.lab.api import SCHEMA, connected, tell
 from pgiostat.lab.client import Skipping

@@ -1,0 +1,26 @@
+"""A history that is over: nobody goes on from where it ended."""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from pgiostat.history.layout import Layout
+from pgiostat.history.seal import seal
+from pgiostat.history.writer import BASELINE
+
+__all__ = ["conclude"]
+
+
+def conclude(root: Path, collectors: Iterable[str]) -> None:
+    """Seal what collectors have written, and let nobody go on from there: a history that is over.
+
+    What a reading holds beside its counts, such as a server's address, goes.
+    Raises OSError.
+    """
+    layout = Layout(root)
+    for collector in collectors:
+        seal(layout, collector)
+    for sample in layout.hot_samples():
+        (sample.directory / BASELINE).unlink(missing_ok=True)
+    for left in (layout.lock("x").parent, layout.tmp):
+        shutil.rmtree(left, ignore_errors=True)
