@@ -43,6 +43,10 @@ class PgiostatError(Exception):
         self.hint = hint
         self.slug = slug
         self.status = status
+        # What a traceback in a notebook shows below the message.
+        for told in (detail and f"DETAIL:  {detail}", hint and f"HINT:  {hint}"):
+            if told:
+                self.add_note(told)
 
     def report(self) -> str:
         """Return the lines for standard error."""

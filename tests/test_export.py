@@ -118,6 +118,21 @@ def test_nothing_that_is_there_is_overwritten(tmp_path: Path) -> None:
     assert raised.value.slug == "output-unwritable"
 
 
+def test_an_export_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    root, out = tmp_path / "history", tmp_path / "out"
+    write(root, intervals(2, MINUTE))
+    bad = Layout(root).sample("prod", 2) / "relation.parquet"
+    bad.write_bytes(bad.read_bytes()[:100])
+    for made in (False, True):
+        with pytest.raises(PgiostatError) as raised:
+            export(History.open(root), WHOLE, describer(), out)
+        assert raised.value.slug == "history-unreadable"
+        assert out.exists() == made
+        out.mkdir(exist_ok=True)
+    export(History.open(root, skip_bad=True), WHOLE, describer(), out)
+    assert sorted(path.name for path in out.iterdir()) == sorted(FILES)
+
+
 def test_the_command_says_what_it_wrote(tmp_path: Path) -> None:
     root, out = tmp_path / "history", tmp_path / "new" / "out"
     write(root, intervals(3, MINUTE))

@@ -169,7 +169,7 @@ def test_labels_come_from_addresses_or_are_given() -> None:
     assert [target.label for target in made] == ["db.example.com", "h_6543", "run_pg"]
     for dsns, labels, told in [
         (["host=a", "host=a dbname=b"], [], 'two servers would have the label "a"'),
-        (["host=a", "host=b"], ["x"], "2 servers and 1 labels were given"),
+        (["host=a", "host=b"], ["x"], "the number of labels, 1, is not that of servers, 2"),
     ]:
         with pytest.raises(PgiostatError, match=told):
             targets(dsns, labels)
@@ -214,6 +214,39 @@ def test_what_was_evicted_reset_and_missed_is_said(tmp_path: Path) -> None:
         "entries were evicted 7 times, several at each",
         "nothing was collected for 1 h 29 min of the window",
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--since", ""], 'invalid time: ""'),
+        (["--until", ""], 'invalid time: ""'),
+        (["--last", "0s"], 'invalid length of time: "0s"'),
+        (["--since", "2999-01-01T00:00Z"],
+         "the time begins in the future, 2999-01-01 00:00:00 UTC"),
+    ],
+)  # fmt: skip
+def test_times_that_hold_nothing_by_themselves_are_refused(
+    tmp_path: Path, words: list[str], message: str
+) -> None:
+    root = tmp_path / "history"
+    write(root, intervals(3, 600))
+    done = report(root, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[0] == f"pgiostat: error: {message}"
+
+
+def test_texts_in_steps_are_told_apart_by_numbers(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    write(root, intervals(3, 600))
+    lines = report(root, "--series", "10m", "--by", "fingerprint", "--top", "2").stdout.splitlines()
+    assert [line for line in lines if line.startswith("#")] == [
+        next(line for line in lines if line.startswith("#1 ") and "█" in line),
+        next(line for line in lines if line.startswith("#2 ") and "█" in line),
+        "#1 fetch ? from ?",
+        "#2 select id, rev from t where id between ? and ?",
+    ]
+    assert lines[-4].split() == ["from", "(UTC)", "server/s", "coverage", "#1", "#2", "(1", "more)"]
 
 
 def test_a_time_after_the_last_sample_holds_nothing(tmp_path: Path) -> None:

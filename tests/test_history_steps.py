@@ -208,6 +208,15 @@ def test_a_bad_file_is_left_out_when_asked_for_and_named(tmp_path: Path) -> None
     assert raised.value.hint == "--skip-bad leaves it out, and says so."
     seen = History.open(root, skip_bad=True).seen(window)
     assert seen.left_out == (bad,)
+    assert list(remarks(seen)) == [
+        "nothing was collected, or none of it could be read, for 10 min 0 s of the window",
+        f'left out, because it could not be read: "{bad}"',
+    ]
+    with pytest.raises(PgiostatError) as raised:
+        History.open(root, skip_bad=True).seen(Window(at(20 * MINUTE), at(30 * MINUTE)))
+    assert (raised.value.slug, raised.value.detail) == (
+        "window-empty", f'Left out, because it could not be read: "{bad}"',
+    )  # fmt: skip
     # The interval is left out as a whole: seconds without a count would be as wrong.
     assert ranked(seen).explained.blocks == 10 * (36 - 5)
     assert (seen.sampled.samples, seen.sampled.seconds) == (5, 5 * 10 * MINUTE)

@@ -238,7 +238,8 @@ class Fleet:
         """Return how it goes, in a line; what matters most comes first, for lines are cut."""
         there = [each.recorder for each in list(self._there.values())]
         samples = self._ended + sum(recorder.samples for recorder in there)
-        parts = [servers(len(there))]
+        # Those that have yet to begin are to be collected, too.
+        parts = [servers(max(len(there), len(self._wanted)))]
         troubled = [recorder.label for recorder in there if recorder.trouble]
         troubled += sorted(set(self.failed) - set(troubled))
         if troubled:

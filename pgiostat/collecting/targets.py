@@ -117,7 +117,7 @@ def targets(
         )
     if labels and len(labels) != len(dsns):
         raise _wrong(
-            f"{len(dsns)} servers and {len(labels)} labels were given",
+            f"the number of labels, {len(labels)}, is not that of servers, {len(dsns)}",
             "Give --label once for each server, in their order.",
         )
     for dsn in dsns:

@@ -120,7 +120,8 @@ class Amount:
 class DeviceTotal:
     """What a device did in a window, by one source.
 
-    known: the share of the window in which reads are known.  read_time: microseconds, of
+    server: whose it is, where several are told of.  known: the share of the window in which reads
+    are known.  read_time: microseconds, of
     timed_reads: those of intervals that tell both.  burst_balance, io_balance, byte_balance: per
     cent, the newest that is told; lowest_burst_balance: the lowest.
     """
@@ -138,6 +139,7 @@ class DeviceTotal:
     lowest_burst_balance: float | None
     io_balance: float | None
     byte_balance: float | None
+    server: str = ""
 
     @property
     def read_await_ms(self) -> float | None:

@@ -55,7 +55,27 @@ def export(
     Raises PgiostatError export-exists, output-unwritable, and as History.choose does.
     """
     servers = history.choose(window.label)
-    _prepare(out)
+    made = _prepare(out)
+    try:
+        return _write(history, window, servers, describe, out=out, told=told)
+    except BaseException:
+        # Half of an export would look like a whole one, and keep the next from its directory.
+        for path in out.iterdir():
+            path.unlink()
+        if made:
+            out.rmdir()
+        raise
+
+
+def _write(
+    history: History,
+    window: Window,
+    servers: Sequence[Watched],
+    describe: Describe,
+    *,
+    out: Path,
+    told: Told | None,
+) -> list[Path]:
     names = history.names(describe)
     sources = _sources(servers, names)
     hours = list(_hours(window))
@@ -87,7 +107,9 @@ def export(
     return [*written, readme]
 
 
-def _prepare(out: Path) -> None:
+def _prepare(out: Path) -> bool:
+    """See that there is an empty directory; tell whether it was made."""
+    made = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
         there = any(out.iterdir())
@@ -101,6 +123,7 @@ def _prepare(out: Path) -> None:
             hint="Name a new one: nothing that is there is overwritten.",
             slug="export-exists",
         )
+    return made
 
 
 def _hours(window: Window) -> Iterator[Window]:

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pgiostat.engine import DUCKDB
@@ -45,13 +45,29 @@ def window(
             status=ExitStatus.USAGE,
         )
     servers = history.choose(label)
-    end = instant(until, now) if until else max(server.until for server in servers)
+    end = max(server.until for server in servers) if until is None else instant(until, now)
     if last is not None:
-        begin = end - timedelta(seconds=duration(last))
+        seconds = duration(last)
+        if seconds <= 0:
+            raise PgiostatError(
+                f'invalid length of time: "{last}"',
+                hint="It must be longer than nothing.",
+                slug="time-invalid",
+                status=ExitStatus.USAGE,
+            )
+        begin = end - timedelta(seconds=seconds)
+    elif since is not None:
+        begin = instant(since, now)
     else:
-        begin = instant(since, now) if since else min(server.since for server in servers)
+        begin = min(server.since for server in servers)
+    if begin > now and until is None:
+        raise PgiostatError(
+            f"the time begins in the future, {begin.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
+            slug="time-invalid",
+            status=ExitStatus.USAGE,
+        )
     if begin >= end and until is None:
-        raise nothing_between(begin, max(end, now), servers)
+        raise nothing_between(begin, max(end, now), servers, history.left_out)
     if begin >= end:
         raise PgiostatError(
             "the time ends before it begins",

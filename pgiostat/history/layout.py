@@ -305,6 +305,10 @@ def create(root: Path, collector: str, disk: Disk, *, version: str) -> Layout:
     if not free:
         raise not_a_history(root, f'There is no "{layout.format.name}", but there are other files.')
     try:
+        if not root.exists():
+            # Texts of statements are nobody else's; who may read them is for its owner to widen.
+            root.parent.mkdir(parents=True, exist_ok=True)
+            root.mkdir(mode=0o700, exist_ok=True)
         disk.make(layout.tmp)
         who = f"{collector}-{os.getpid()}-{threading.get_ident()}"
         draft = layout.tmp / f"{who}-{layout.format.name}"

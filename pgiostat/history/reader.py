@@ -1,7 +1,7 @@
 """Questions asked of a history: what was counted in a time, and how sure that is."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -136,7 +136,7 @@ class History:
             for server, buckets in self.samples(window, servers).items()
         }
         if not sampled:
-            raise nothing_between(asked.since, asked.until, servers)
+            raise nothing_between(asked.since, asked.until, servers, self.left_out)
         ids = list(sampled)
         of_id = {server.server_id: server for server in servers}
         statements: dict[int, pa.Table] = {}
@@ -164,8 +164,8 @@ class History:
             sampled=together(list(sampled.values())),
             widened=window != asked,
             devices=tuple(
-                total
-                for those in self.device(window).values()
+                replace(total, server=of_id[server].label)
+                for server, those in self.device(window).items()
                 for total in totals(those, window.since, window.until)
             ),
             left_out=tuple(sorted(self.left_out)),
@@ -385,13 +385,19 @@ def instants(column: pa.ChunkedArray) -> list[datetime]:
     return [_EPOCH + timedelta(microseconds=each) for each in microseconds]
 
 
-def nothing_between(since: datetime, until: datetime, servers: Sequence[Watched]) -> PgiostatError:
-    """Return the error that a time holds nothing of servers."""
+def nothing_between(
+    since: datetime, until: datetime, servers: Sequence[Watched], left_out: Collection[Path] = ()
+) -> PgiostatError:
+    """Return the error that a time holds nothing of servers; left_out: what could not be read."""
     first = min(server.since for server in servers)
     last = max(server.until for server in servers)
     return PgiostatError(
         f"there is nothing between {since.astimezone(UTC):%Y-%m-%d %H:%M:%S} and"
         f" {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        detail="; ".join(
+            f'Left out, because it could not be read: "{path}"' for path in sorted(left_out)
+        )
+        or None,
         hint=f"The history goes from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC.",
         slug="window-empty",
         status=ExitStatus.NOTHING_TO_REPORT,

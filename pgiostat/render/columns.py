@@ -14,7 +14,7 @@ from pgiostat.units import (
     format_share,
 )
 
-__all__ = ["KEYS", "METRICS", "Key", "Metric", "of_blocks", "printable", "shown"]
+__all__ = ["KEYS", "METRICS", "Key", "Metric", "of_blocks", "printable", "shown", "whole_of"]
 
 Value = int | float | str | None
 
@@ -124,6 +124,11 @@ METRICS = (
     Metric("total_exec_time_ms", "time spent executing", lambda c: c.exec_ms, called=True),
     Metric("mean_exec_time_ms", "mean time of a call", lambda c: c.mean_exec_ms, called=True),
 )
+
+
+def whole_of(by: By) -> str:
+    """Return what all rows together are of: relations are told of one database alone."""
+    return "database" if by is By.RELATION else "server"
 
 
 def shown(ranking: Ranking) -> tuple[Metric, ...]:

@@ -84,10 +84,11 @@ def _side_line(name: str, seen: Seen) -> list[Piece]:
     """Return who, when and how good, in the order in which it gives way to a narrow screen."""
     since, until = (moment.astimezone(UTC) for moment in (seen.window.since, seen.window.until))
     sampled = seen.sampled
+    length = max(each.seconds for each in seen.counted.values())
     ends = f"{until:%H:%M:%S}" if since.date() == until.date() else f"{until:%Y-%m-%d %H:%M:%S}"
     return [
         (f"{name}  {printable(labels(seen))}  {since:%Y-%m-%d %H:%M:%S} – {ends} UTC", "", 0),
-        (f"  {format_duration(sampled.seconds)}", "", 2),
+        (f"  {format_duration(length)}", "", 2),
         (f"  coverage {format_share(sampled.coverage)}", "", 1),
         (f"  PostgreSQL {format_version(sampled.version_num)}", "", 3),
     ]

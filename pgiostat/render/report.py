@@ -11,7 +11,7 @@ from rich.text import Text
 from pgiostat.device.interval import DeviceTotal
 from pgiostat.history.seen import Sampled, Seen
 from pgiostat.rank import Ranking, RankRow
-from pgiostat.render.columns import KEYS, Metric, Value, of_blocks, printable
+from pgiostat.render.columns import KEYS, Metric, Value, of_blocks, printable, whole_of
 from pgiostat.render.columns import shown as metrics_shown
 from pgiostat.render.csvform import heading, records
 from pgiostat.render.ledger import NAMES, NESTED, ledger
@@ -75,7 +75,12 @@ def remarks(seen: Seen) -> Iterator[str]:
             )
     missing = seen.window.seconds * len(seen.counted) - sampled.seconds
     if missing > max(60.0, 0.01 * sampled.seconds):
-        yield f"nothing was collected for {format_duration(missing)} of the window"
+        why = (
+            "nothing was collected"
+            if not seen.left_out
+            else ("nothing was collected, or none of it could be read,")
+        )
+        yield f"{why} for {format_duration(missing)} of the window"
     if seen.widened:
         yield "of part of this time whole hours are all that is kept: it was widened to them"
     for path in seen.left_out:
@@ -131,6 +136,7 @@ def as_text(seen: Seen, ranking: Ranking, *, width: int) -> RenderableType:
 
 def device_lines(seen: Seen) -> Iterator[str]:
     """Yield what each device did in a line."""
+    several = len({each.server for each in seen.devices}) > 1
     for each in seen.devices:
         told = [
             f"{format_count(each.reads.per_second)} reads/s",
@@ -142,7 +148,8 @@ def device_lines(seen: Seen) -> Iterator[str]:
             told.append(f"BurstBalance {format_share(each.burst_balance / 100)}")
         if each.known < SAME_LENGTH:
             told.append(f"of {format_share(each.known)} of the time")
-        yield f"device {printable(each.name)} by {each.source}: {', '.join(told)}"
+        whose = f"{printable(each.server)}: " if several else ""
+        yield f"{whose}device {printable(each.name)} by {each.source}: {', '.join(told)}"
 
 
 def as_csv_heading(seen: Seen, ranking: Ranking) -> dict[str, Value]:
@@ -183,6 +190,7 @@ def as_json(seen: Seen, ranking: Ranking) -> str:
 
 def _device(each: DeviceTotal) -> dict[str, Any]:
     return {
+        "server": each.server,
         "source": str(each.source),
         "name": each.name,
         "known": each.known,
@@ -227,7 +235,7 @@ def _markdown(seen: Seen, ranking: Ranking) -> Iterator[str]:
         yield f"| {' | '.join([*cells, format_share(row.share), *_numbers(row, shown)])} |"
     blanks = [""] * (len(keys) - 1)
     ledger_lines = [(NAMES[line.account], line.blocks) for line in ranking.lines]
-    whole = [("server", ranking.server_blocks)]
+    whole = [(whole_of(ranking.by), ranking.server_blocks)]
     nested = [(NESTED, ranking.nested_blocks)] if ranking.nested else []
     for name, blocks in (*ledger_lines, *whole, *nested):
         known = of_blocks(ranking, blocks)

@@ -14,9 +14,10 @@ from rich.text import Text
 
 from pgiostat.history.seen import Seen
 from pgiostat.history.steps import Step
-from pgiostat.rank import Ranking, RankRow
+from pgiostat.rank import By, Ranking, RankRow
 from pgiostat.render.columns import Value, printable
 from pgiostat.render.csvform import CsvWriter, heading, records
+from pgiostat.render.grid import cut
 from pgiostat.render.report import escaped, labels, remarks, title, warnings
 from pgiostat.render.text import one_line
 from pgiostat.units import format_count, format_share, per_second
@@ -78,7 +79,7 @@ def curves(seen: Seen, steps: Sequence[Step], ranking: Ranking, *, width: int) -
         grid.add_column(name, justify="right", no_wrap=True, min_width=7)
     grid.add_column("blocks read, from zero to max", no_wrap=True)
     room = max(width - NAME_WIDTH - 18, 8)
-    long = _long(steps)
+    long, numbers = _long(steps), [number for number, _ in _numbered(ranking)]
     for number, row in enumerate(_rows(ranking)):
         rates = _spaced(
             steps,
@@ -87,12 +88,35 @@ def curves(seen: Seen, steps: Sequence[Step], ranking: Ranking, *, width: int) -
                 for step, is_long in zip(steps, long, strict=True)
             ],
         )
-        grid.add_row(*_curve(row.name, row.cost.blocks_per_s, rates, room))
+        name = row.name if number >= len(numbers) else f"{numbers[number]} {row.name}"
+        grid.add_row(*_curve(name, row.cost.blocks_per_s, rates, room))
     whole = [_server_rate(s) if is_long else None for s, is_long in zip(steps, long, strict=True)]
     rates = _spaced(steps, whole)
     mean = per_second(ranking.server_blocks, ranking.seconds)
     grid.add_row(*_curve("server", mean, rates, room), style="dim")
-    return Group(title(seen, width), *warnings(seen), grid)
+    legend = [
+        Text(cut(f"{number} {one_line(row.name, width)}", width), "dim")
+        for number, row in _numbered(ranking)
+    ]
+    return Group(title(seen, width), *warnings(seen), grid, *legend)
+
+
+def _is_long(ranking: Ranking) -> bool:
+    """Tell whether names are texts, whose beginnings may all be the same."""
+    return ranking.by in {By.FINGERPRINT, By.STATEMENT}
+
+
+def _numbered(ranking: Ranking) -> Iterator[tuple[str, RankRow]]:
+    """Yield the rows that are shown by a number, with it."""
+    if _is_long(ranking):
+        for number, row in enumerate(ranking.rows, 1):
+            yield f"#{number}", row
+
+
+def _names(ranking: Ranking) -> list[str]:
+    """Return what rows are called where there is little room."""
+    numbers = [number for number, _ in _numbered(ranking)]
+    return [*numbers, *(row.name for row in _rows(ranking)[len(numbers) :])]
 
 
 def _curve(name: str, mean: float | None, rates: Sequence[float | None], room: int) -> list[Text]:
@@ -119,7 +143,7 @@ def lines(steps: Sequence[Step], ranking: Ranking, *, width: int) -> Iterator[st
     """Yield the steps one by one, as lines of a table: there may be thousands."""
     room = width - TIME_WIDTH - 2 * NUMBER_WIDTH
     shown = max(1, room // NUMBER_WIDTH)
-    names = [one_line(row.name, NUMBER_WIDTH - 2) for row in _rows(ranking)[:shown]]
+    names = [one_line(name, NUMBER_WIDTH - 2) for name in _names(ranking)[:shown]]
     headings = ("server/s", "coverage", *names)
     seconds = any(step.since.second or step.since.microsecond for step in steps[1:])
     when = TIME_WIDTH + 3 * seconds

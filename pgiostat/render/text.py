@@ -13,7 +13,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.ledger import Account
 from pgiostat.notices import Notice
 from pgiostat.rank import By, Ranking, RankRow
-from pgiostat.render.columns import Metric, of_blocks, printable
+from pgiostat.render.columns import Metric, of_blocks, printable, whole_of
 from pgiostat.render.columns import shown as metrics_shown
 from pgiostat.render.grid import Cell, Column, Line, lay
 from pgiostat.render.ledger import NAMES, NESTED
@@ -208,7 +208,7 @@ def table(ranking: Ranking, *, width: int) -> list[Line]:
     below += [layout.plain(ranking, NAMES[line.account], line.blocks) for line in ranking.lines]
     if not ranking.lines:
         below.append(layout.plain(ranking, NAMES[Account.UNATTRIBUTED], None))
-    whole = "database" if ranking.by is By.RELATION else "server"
+    whole = whole_of(ranking.by)
     below.append(layout.plain(ranking, whole, ranking.server_blocks))
     if ranking.nested:
         # Below the sum, because it is no part of it: it is in its callers' rows.
