@@ -283,7 +283,8 @@ def _elsewhere() -> Iterator[BinaryIO]:
 def _lines(said: BinaryIO) -> list[str]:
     said.seek(0)
     lines = said.read().decode("utf-8", "replace").splitlines()
-    return [line.strip() for line in lines if line.strip()]
+    # Spark's own script stumbles over what Java did not answer.
+    return [line.strip() for line in lines if line.strip() and "/spark-class: line " not in line]
 
 
 def _complaint(said: BinaryIO) -> str:
