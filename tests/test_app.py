@@ -100,6 +100,26 @@ def shown(app: WatchApp) -> list[str]:
     return ["".join(text for text, _ in line).rstrip() for line in app.picture.lines]
 
 
+def screen(app: WatchApp) -> list[str]:
+    """Return all lines that a person sees: the page, the line typed in, what is said, the keys."""
+    compositor = app.screen._compositor
+    pages = [page._compositor for page in app.screen_stack if page.is_attached]
+    lines = [strip.text.rstrip() for strip in compositor.render_strips()]
+    if app.screen.is_modal:
+        below = [strip.text.rstrip() for strip in pages[0].render_strips()]
+        lines = [line or under for line, under in zip(lines, below, strict=True)]
+    return lines
+
+
+def keys(app: WatchApp) -> list[str]:
+    """Return what the line of keys offers."""
+    return [
+        f"{app.get_key_display(each.binding)} {each.binding.description}"
+        for each in app.screen.active_bindings.values()
+        if each.binding.show
+    ]
+
+
 def text_of(app: WatchApp) -> str:
     """Return the text on the page of a statement."""
     content = app.screen.query_one("#text", Static).content
@@ -376,6 +396,59 @@ def test_a_server_that_is_gone_leaves_its_last_numbers_and_says_so() -> None:
         assert lines[4:9] == FIRST[3:8]
 
     play(script, feed=feed)
+
+
+def test_what_is_asked_is_typed_in_a_line_that_is_seen() -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        assert "/ filter" in keys(app)
+        before = screen(app)
+        await pilot.press("slash", *"mani")
+        await pilot.pause()
+        assert screen(app)[-2:] == ["mani", "⏎ done esc leave it"]
+        await pilot.press("enter")
+        await pilot.pause()
+        assert screen(app)[-1] == before[-1]
+        await pilot.press("slash", "escape")
+        await pilot.pause()
+        assert screen(app) == before
+
+    play(script)
+
+
+def test_nothing_that_is_said_acts_and_it_covers_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "[/x]"
+    place.mkdir(parents=True)
+
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        lines = screen(app)
+        await pilot.press("e")
+        await pilot.pause()
+        assert screen(app)[:-3] == lines[:-3]
+        told = "".join(line.strip() for line in screen(app)[-3:])
+        assert told.endswith("[/x]/pgiostat-category-20261123T100000Z.csv".replace(" ", ""))
+        await pilot.press("e")
+        await pilot.pause()
+        assert "".join(line.strip() for line in screen(app)[-3:]).startswith("! could not write")
+
+    play(script, (100, 24), out=place)
+
+
+def test_a_page_offers_its_own_keys_and_no_key_changes_the_table_below() -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("2", "enter")
+        await pilot.pause()
+        assert keys(app)[0] == "esc back"
+        assert not {"/ filter", "<> sort", "e export"} & set(keys(app))
+        before = app.state
+        await pilot.press("slash", *"r3e", ">", "]", "down")
+        assert app.state == before
+        await pilot.press("escape", "question_mark")
+        await pilot.pause()
+        assert screen(app)[-1] == "esc close"
+        await pilot.press("escape", "q")
+        assert not app.is_running or app.return_code == 0
+
+    play(script)
 
 
 def numbers(app: WatchApp) -> dict[str, str]:

@@ -16,7 +16,7 @@ from pgiostat.rank import By, rank_counted
 from pgiostat.watch.app import WatchApp
 from pgiostat.watch.replay import Replay
 from pgiostat.watch.sitting import Sitting
-from tests.test_app import play, shown, until
+from tests.test_app import play, screen, shown, until
 from tests.test_cli import pgiostat
 
 SAMPLE = Path(__file__).parent.parent / "sample_data" / "history"
@@ -79,8 +79,12 @@ def test_time_goes_back_and_to_where_it_is_told() -> None:
         assert moment.since is not None
         assert abs((moment.since - later).total_seconds()) < 60
         await pilot.press("g", *"never", "enter")
+        await pilot.press(*["backspace"] * 5, *"[/b]", "enter")
+        await pilot.pause()
         assert feed.started(feed.position[0] - 1) == moment.since
-        await pilot.press("g", "escape")
+        assert app.query_one("#jump", Input).value == "[/b]"
+        assert "[/b]" in screen(app)[-2]
+        await pilot.press("escape")
         assert not app.query_one("#jump", Input).has_class("open")
 
     play(script, (100, 20), feed)

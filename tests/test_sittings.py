@@ -1,7 +1,8 @@
 """Whole sittings, as text: keys that are pressed, and the screen after them.
 
 A file of tests/sittings begins with the size; each line after "> " is a key or several, and what
-follows is the screen, without empty lines at its end.  WRITE_SITTINGS=1 writes the screens anew,
+follows is the whole screen, with the line that is typed in, what is said, and the keys of the
+moment; without empty lines at its end.  WRITE_SITTINGS=1 writes the screens anew,
 to be looked at before they are committed.
 """
 
@@ -13,22 +14,22 @@ import pytest
 from textual.pilot import Pilot
 
 from pgiostat.watch.app import WatchApp
-from tests.test_app import Told, play, shown
+from tests.test_app import Told, play, screen
 
 SITTINGS = sorted((Path(__file__).parent / "sittings").glob("*.txt"))
 
 
 def steps(text: str) -> Iterator[tuple[str, list[str]]]:
     """Yield keys and the screen that is expected after them."""
-    keys, screen = "", list[str]()
+    keys, lines = "", list[str]()
     for line in text.splitlines()[1:]:
         if line.startswith("> "):
             if keys:
-                yield keys, screen
-            keys, screen = line.removeprefix("> "), []
+                yield keys, lines
+            keys, lines = line.removeprefix("> "), []
         else:
-            screen.append(line)
-    yield keys, screen
+            lines.append(line)
+    yield keys, lines
 
 
 @pytest.mark.parametrize("path", SITTINGS, ids=lambda path: path.stem)
@@ -44,10 +45,10 @@ def test_a_sitting_shows_what_is_written(path: Path) -> None:
                 await pilot.press(*keys.split())
             await pilot.pause()
             found.append(f"> {keys}")
-            screen = shown(app)
-            while screen and not screen[-1]:
-                screen.pop()
-            found.extend(screen)
+            lines = screen(app)
+            while lines and not lines[-1]:
+                lines.pop()
+            found.extend(lines)
 
     play(script, (columns, lines), Told())
     if os.environ.get("WRITE_SITTINGS"):

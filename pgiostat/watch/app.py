@@ -18,17 +18,20 @@ from rich.style import Style
 from textual import events, on
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.command import CommandPalette
 from textual.geometry import Region
 from textual.message import Message
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from pgiostat.errors import PgiostatError
 from pgiostat.rank import By, Counted, rank_counted
 from pgiostat.render.csvform import cell, timestamp
 from pgiostat.units import format_duration
+from pgiostat.watch.foot import Field, Foot
 from pgiostat.watch.help import Help
 from pgiostat.watch.moment import IoRow, Moment
 from pgiostat.watch.picture import Picture, heading, picture
@@ -50,6 +53,11 @@ EXPORTED = (
 VIEWS = (View.CATEGORY, View.STATEMENT, View.RELATION, View.DATABASE, View.USER, View.IO)
 INTERVALS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 PAGE = 10
+TYPING = {"quit", "move"}
+"""What keys do beside a line that is typed in."""
+OF_TABLE = {"do", "view", "move", "enter", "leave", "filter", "jump", "copy", "export"}
+OF_PAGES = {(Action.PAUSE.value,), (Action.WHOLE.value,)}
+"""What `do` does on every page."""
 
 
 _Seen: TypeAlias = tuple[Counted | None, Sequence[IoRow] | None]
@@ -136,10 +144,6 @@ class WatchApp(App[None]):
     """
 
     TITLE = "pgiostat"
-    CSS = """
-    Input { dock: bottom; display: none; height: 1; border: none; padding: 0 1; }
-    Input.open { display: block; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "quit"),
         Binding("ctrl+c", "quit", show=False, priority=True),
@@ -210,6 +214,8 @@ class WatchApp(App[None]):
         self._clock = clock
         self._stop = Event()
         self._canvas = Canvas()
+        self._filter = Field("filter: text, category, user, database", "filter", self._unfiltered)
+        self._jump = Field("time: 10:30, -2h, 2026-11-23T10:00Z", "jump", self._unasked)
         self._table = Table(View.CATEGORY, (), (), ())
         self._frozen: tuple[_Seen, _Seen] | None = None
         self._page: Detail | None = None
@@ -232,9 +238,7 @@ class WatchApp(App[None]):
     def compose(self) -> ComposeResult:
         """Make the screen."""
         yield self._canvas
-        yield Input(placeholder="filter: text, category, user, database", id="filter", compact=True)
-        yield Input(placeholder="time: 10:30, -2h, 2026-11-23T10:00Z", id="jump", compact=True)
-        yield Footer(show_command_palette=False, compact=True)
+        yield Foot(self._filter, self._jump)
 
     def on_mount(self) -> None:
         """Begin to read."""
@@ -311,9 +315,20 @@ class WatchApp(App[None]):
 
     # keys
 
-    def check_action(self, action: str, _parameters: tuple[object, ...]) -> bool | None:
-        """Tell whether there is such a key now: time goes back only where it is replayed."""
-        return self.replay is not None or action not in {"seek", "jump"}
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Tell whether there is such a key now.
+
+        Time goes back only where it is replayed; a page over the table has no key that changes it.
+        """
+        if action in {"seek", "jump"} and self.replay is None:
+            return False
+        if self._filter.is_open or self._jump.is_open:
+            return action in TYPING
+        return not self._is_covered() or action not in OF_TABLE or parameters in OF_PAGES
+
+    def _is_covered(self) -> bool:
+        pages = [each for each in self.screen_stack if not isinstance(each, CommandPalette)]
+        return len(pages) > 1
 
     @property
     def replay(self) -> Player | None:
@@ -327,21 +342,23 @@ class WatchApp(App[None]):
 
     def action_jump(self) -> None:
         """Ask for a time."""
-        field = self.query_one("#jump", Input)
-        field.value = ""
-        field.add_class("open")
-        field.focus()
+        self._jump.open()
 
     @on(Input.Submitted, "#jump")
     def _jump_done(self, event: Input.Submitted) -> None:
-        event.input.remove_class("open")
+        if self.replay is not None and event.value:
+            try:
+                self.replay.jump(event.value, self._clock())
+            except PgiostatError as error:
+                # What was typed stays, to be mended.
+                self.notify(" ".join(filter(None, (f"{error.message}.", error.hint))),
+                            severity="error")  # fmt: skip
+                return
+        self._jump.close()
+        self._unasked()
+
+    def _unasked(self) -> None:
         self._canvas.focus()
-        if self.replay is None or not event.value:
-            return
-        try:
-            self.replay.jump(event.value, self._clock())
-        except PgiostatError as error:
-            self.notify(error.report(), severity="error")
 
     def action_do(self, action: str) -> None:
         """Change what is shown."""
@@ -394,36 +411,28 @@ class WatchApp(App[None]):
 
     def action_filter(self) -> None:
         """Ask what to show alone."""
-        field = self.query_one("#filter", Input)
-        field.value = self.state.filter
-        field.add_class("open")
-        field.focus()
+        self._filter.open(self.state.filter)
 
     @on(Input.Changed, "#filter")
     def _filtered(self, event: Input.Changed) -> None:
-        self.state = replace(self.state, filter=event.value, row=0)
-        self.draw()
+        if self._filter.is_open:
+            self.state = replace(self.state, filter=event.value, row=0)
+            self.draw()
 
     @on(Input.Submitted, "#filter")
     def _filter_done(self) -> None:
-        self.query_one("#filter", Input).remove_class("open")
-        self._canvas.focus()
+        self._filter.close()
+        self._unasked()
 
-    def on_key(self, event: events.Key) -> None:
-        """Let Esc end what is typed."""
-        field = next((each for each in self.query(Input) if each is self.focused), None)
-        if event.key != "escape" or field is None:
-            return
-        event.stop()
-        event.prevent_default()
-        field.value = ""
-        field.remove_class("open")
-        self._canvas.focus()
+    def _unfiltered(self) -> None:
+        self.state = replace(self.state, filter="", row=0)
+        self._unasked()
+        self.draw()
 
     def action_baseline(self) -> None:
         """Count from here; nothing on the server is reset."""
         self.sitting.begin()
-        self._say("counting from here; nothing on the server was reset")
+        self.notify("counting from here; nothing on the server was reset")
         self.draw()
 
     def action_interval(self, step: int) -> None:
@@ -431,17 +440,28 @@ class WatchApp(App[None]):
         there = sorted({*INTERVALS, self.feed.interval})
         at = there.index(self.feed.interval) + step
         self.feed.interval = there[min(max(at, 0), len(there) - 1)]
-        self._say(f"every {format_duration(self.feed.interval)}")
+        self.notify(f"every {format_duration(self.feed.interval)}")
 
     def action_help(self) -> None:
         """Say what keys and columns are."""
         notices = self.sitting.latest.notices if self.sitting.latest is not None else ()
         self.push_screen(Help(self._table, notices, is_replay=self.replay is not None))
 
-    def _say(self, words: str) -> None:
-        """Say it in place of what was said before."""
-        self.clear_notifications()
-        self.notify(words)
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,  # noqa: ARG002 - as all that is said
+        markup: bool = True,  # noqa: ARG002 - whatever is in a name or a path, none of it acts
+    ) -> None:
+        """Say something below the page that is shown."""
+        words = f"{title}: {message}" if title else message
+        for screen in reversed(self.screen_stack):
+            for foot in screen.query(Foot):
+                foot.say(words, is_wrong=severity == "error")
+                return
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Yield what the palette offers: all keys, and how it looks."""
@@ -463,7 +483,7 @@ class WatchApp(App[None]):
         if row is None:
             return
         self.copy_to_clipboard(row.of.text if row.of is not None and row.of.text else row.name)
-        self._say("copied")
+        self.notify("copied")
 
     def action_export(self) -> None:
         """Write what is shown as CSV."""
@@ -475,7 +495,7 @@ class WatchApp(App[None]):
         except OSError as error:
             self.notify(f"could not write {path}: {error.strerror}", severity="error")
             return
-        self._say(f"written: {path}")
+        self.notify(f"written: {path}")
 
     def as_csv(self) -> str:
         """Return what is shown: rows as they are filtered and sorted, then what is below them."""

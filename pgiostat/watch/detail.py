@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 from textual_plotext import PlotextPlot
 
 from pgiostat.rank import By, RankRow
@@ -20,6 +20,7 @@ from pgiostat.render.grid import Line
 from pgiostat.render.sql import statement
 from pgiostat.render.text import drawn
 from pgiostat.units import UNKNOWN, format_count, format_share
+from pgiostat.watch.foot import Foot
 from pgiostat.watch.sitting import Past, Sitting
 
 __all__ = ["Detail", "Judge"]
@@ -67,7 +68,7 @@ class Detail(Screen[None]):
                 yield from self._plots
             yield self._counts
             yield Static(self._why(), id="why")
-        yield Footer(show_command_palette=False, compact=True)
+        yield Foot()
 
     def on_mount(self) -> None:
         """Draw what is known now."""
@@ -95,7 +96,7 @@ class Detail(Screen[None]):
     def action_copy(self) -> None:
         """Copy the text."""
         self.app.copy_to_clipboard(self._row.text or self._row.name)
-        self.notify("copied")
+        self.app.notify("copied")
 
     def _numbers(self, now: RankRow | None, width: int) -> RenderableType:
         row = now or self._row

@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from pgiostat.notices import Notice
+from pgiostat.watch.foot import Foot
 from pgiostat.watch.rows import Table
 
 __all__ = ["KEYS", "Help"]
@@ -93,6 +94,7 @@ class Help(ModalScreen[None]):
             columns = [(measure.heading, measure.meaning) for measure in self._table.measures]
             yield Static(_grid("\nColumns", columns))
             yield Static(_grid("\nMarks and words", (*PARTS, *MORE)))
+        yield Foot()
 
 
 def _grid(title: str, rows: tuple[tuple[str, str], ...] | list[tuple[str, str]]) -> Grid:

@@ -1,0 +1,94 @@
+"""What is below each page: what was just said, a line to type in, and the keys of the moment."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widgets import Footer, Input, Static
+
+from pgiostat.render.columns import printable
+
+if TYPE_CHECKING:
+    from textual.timer import Timer
+
+__all__ = ["Field", "Foot"]
+
+SAID_SECONDS = 6.0
+
+
+class Field(Input):
+    """A line to type in; it is there while something is asked.
+
+    leave: what Esc does when the line is gone.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "done"),
+        Binding("escape", "leave", "leave it"),
+    ]
+
+    def __init__(self, placeholder: str, id: str, leave: Callable[[], None]) -> None:  # noqa: A002 - as textual calls it
+        super().__init__(placeholder=placeholder, id=id, compact=True)
+        self._leave = leave
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is asked now."""
+        return self.has_class("open")
+
+    def open(self, value: str = "") -> None:
+        """Ask."""
+        self.value = value
+        self.add_class("open")
+        self.focus()
+
+    def close(self) -> None:
+        """Ask no more."""
+        self.remove_class("open")
+
+    def action_leave(self) -> None:
+        """End what is typed."""
+        self.close()
+        self._leave()
+
+
+class Foot(Vertical):
+    """The lines below a page. What is said stands in place of the keys, and covers nothing."""
+
+    DEFAULT_CSS = """
+    Foot { dock: bottom; height: auto; }
+    Foot Footer { dock: none; }
+    Foot #said { display: none; height: auto; max-height: 3; background: $panel; padding: 0 1; }
+    Foot.saying #said { display: block; }
+    Foot.saying Footer { display: none; }
+    Foot Field { display: none; height: 1; border: none; padding: 0 1; }
+    Foot Field.open { display: block; }
+    """
+
+    def __init__(self, *fields: Field) -> None:
+        super().__init__()
+        self._fields = fields
+        self._said = Static(id="said", markup=False)
+        self._until: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        """Make the lines."""
+        yield from self._fields
+        yield self._said
+        yield Footer(show_command_palette=False, compact=True)
+
+    def say(self, words: str, *, is_wrong: bool = False) -> None:
+        """Say something for a few seconds, in place of what was said before."""
+        mark = Text("! " if is_wrong else "", "bold red")
+        self._said.update(mark.append(printable(words), "not bold default"))
+        self.add_class("saying")
+        if self._until is not None:
+            self._until.stop()
+        self._until = self.set_timer(SAID_SECONDS, self.hush)
+
+    def hush(self) -> None:
+        """Show the keys again."""
+        self.remove_class("saying")
