@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -25,6 +26,7 @@ from tests.workloads import client
 pytestmark = pytest.mark.once
 
 PATIENCE_SECONDS = 30.0
+SAMPLE = Path(__file__).parent.parent / "sample_data" / "history"
 LEFT = b"\x1b[?1049l"
 """What gives back the screen as it was."""
 _ESCAPES = re.compile(rb"\x1b(?:\[[0-9;?<>=]*[ -/]*[@-~]|[@-_])")
@@ -33,14 +35,17 @@ _ESCAPES = re.compile(rb"\x1b(?:\[[0-9;?<>=]*[ -/]*[@-~]|[@-_])")
 class Terminal:
     """A program on a terminal of its own."""
 
-    def __init__(self, *arguments: str, columns: int = 100, lines: int = 24) -> None:
+    def __init__(
+        self, *arguments: str, columns: int = 100, lines: int = 24, errors: IO[bytes] | None = None
+    ) -> None:
         self._mine, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "", "LINES": ""}
         environment.pop("COLUMNS"), environment.pop("LINES")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "pgiostat", *arguments],
-            stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True,
+            stdin=theirs, stdout=theirs, stderr=theirs if errors is None else errors,
+            env=environment, start_new_session=True,
         )  # fmt: skip
         os.close(theirs)
         self.output = b""
@@ -86,9 +91,9 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*arguments: str) -> Iterator[Terminal]:
-    """Yield a program on a terminal."""
-    found = Terminal(*arguments)
+def terminal(*arguments: str, errors: IO[bytes] | None = None) -> Iterator[Terminal]:
+    """Yield a program on a terminal; errors: where its standard error goes, if not there."""
+    found = Terminal(*arguments, errors=errors)
     try:
         yield found
     finally:
@@ -136,3 +141,16 @@ def test_an_error_is_told_on_the_terminal_that_was_left() -> None:
     told = _ESCAPES.sub(b"", shown.output.rpartition(LEFT)[2])
     assert b"pgiostat: error: could not connect" in told
     assert b"Traceback" not in shown.output
+
+
+def test_a_replay_is_drawn_on_standard_output_and_leaves_nothing_on_standard_error(
+    tmp_path: Path,
+) -> None:
+    errors = tmp_path / "errors"
+    with errors.open("wb") as file:
+        with terminal("watch", "--replay", str(SAMPLE), errors=file) as shown:
+            shown.read(b"unattributed")
+            shown.press("q")
+            assert shown.ended() == 0
+        assert LEFT in shown.output
+    assert errors.read_bytes() == b""

@@ -88,7 +88,11 @@ def _run(app: "WatchApp") -> None:
     # them, and among all that was imported, takes as long as to make them.
     gc.freeze()
     gc.set_threshold(GARBAGE_AFTER, 20, 100)
-    app.run()
+    try:
+        app.run()
+    finally:
+        # What is frozen is not taken apart at the end, and libraries that count on it complain.
+        gc.unfreeze()
     if app.error is not None:
         raise app.error
     if app.return_code:

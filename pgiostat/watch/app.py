@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -40,6 +41,8 @@ from pgiostat.watch.sitting import Sitting
 from pgiostat.watch.state import Action, Drill, State, View, after, into, seen
 
 if TYPE_CHECKING:
+    from textual.driver import Driver
+
     from pgiostat.rank import RankRow
     from pgiostat.render.grid import Line
     from pgiostat.watch.detail import Detail, Judge
@@ -234,6 +237,14 @@ class WatchApp(App[None]):
     def picture(self) -> Picture:
         """What is on the screen."""
         return self._canvas.picture
+
+    def get_driver_class(self) -> "type[Driver]":
+        """Return what draws."""
+        if sys.platform == "win32" or environ.get("TEXTUAL_DRIVER"):
+            return super().get_driver_class()
+        from pgiostat.watch.terminal import OutputDriver  # noqa: PLC0415 - not for Windows
+
+        return OutputDriver
 
     def compose(self) -> ComposeResult:
         """Make the screen."""
