@@ -120,6 +120,14 @@ def keys(app: WatchApp) -> list[str]:
     ]
 
 
+def head(app: WatchApp) -> list[str]:
+    """Return the heading on the page of a statement."""
+    console = Console(width=app.size.width, color_system=None)
+    with console.capture() as captured:
+        console.print(app.screen.query_one("#head", Static).content)
+    return [line.rstrip() for line in captured.get().splitlines()]
+
+
 def text_of(app: WatchApp) -> str:
     """Return the text on the page of a statement."""
     content = app.screen.query_one("#text", Static).content
@@ -287,11 +295,90 @@ def test_pause_keeps_the_screen_and_reading_goes_on() -> None:
             await pilot.pause(0.01)
         await pilot.press("down", "up")
         assert app.sitting.shown == INTERVALS + 1
-        assert shown(app)[3:] == before[3:]
+        assert shown(app) == before
+        (row, *_) = csv.DictReader(io.StringIO(app.as_csv()))
+        assert (row["interval_start"], row["interval_end"]) == (
+            "2026-11-23T10:00:20.000000Z", "2026-11-23T10:00:30.000000Z",
+        )  # fmt: skip
+        await pilot.press("a")
+        assert "30.0 s since" in shown(app)[0]
+        assert [row.values["calls"] for row in app.table.rows] == [30, 93, 3]
+        await pilot.press("a", "2", "enter")
+        assert head(app)[0] == before[0]
+        assert app.sight.past().ends[-1] == NOW + timedelta(seconds=30)
         await pilot.press("p")
-        assert "10:00:40Z" in shown(app)[0]
+        assert "10:00:40Z" in head(app)[0]
+        assert app.sight.past().ends[-1] == NOW + timedelta(seconds=40)
 
     play(script, feed=feed)
+
+
+def test_the_cursor_follows_the_row_it_was_put_on_and_acts_on_no_other() -> None:
+    feed = Told()
+    before, changed = snapshots(5)[3:]
+    rows = changed.statements
+    rows["shared_blks_read"][rows["queryid"] == 3] += 100_000
+    last = moment_of(Tick(diff(before, changed)), NAMES)
+    assert last.counted is not None
+    kept = [place for place, ids in enumerate(last.counted.statements) if ids[2] != 1]
+    without = replace(
+        last.counted,
+        statements=[last.counted.statements[place] for place in kept],
+        statement_amounts=last.counted.statement_amounts[:, kept],
+        statement_uncertain=[False] * len(kept),
+    )
+
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("2", "down", "up")
+        assert app.state.row == 0
+        feed.further = [last]
+        feed.go.set()
+        await until(pilot, lambda: names(app)[0] == HOSTILE)
+        assert (app.state.row, names(app)[1]) == (1, "select max(v) from t")
+        await pilot.press("y")
+        assert app.clipboard == "select max(v) from t"
+        feed.further = [replace(last, counted=without)]
+        feed.go.set()
+        await until(pilot, lambda: len(app.table.rows) == 3)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert not isinstance(app.screen, Detail)
+        assert screen(app)[-1].strip() == "the row that was chosen did nothing in this interval"
+        feed.further = [last]
+        feed.go.set()
+        await until(pilot, lambda: len(app.table.rows) == 4)
+        await pilot.press("enter")
+        assert text_of(app) == "SELECT max(v)\nFROM t"
+
+    play(script, feed=feed)
+
+
+def test_another_size_is_drawn_at_once() -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        narrow = screen(app)
+        await pilot.resize_terminal(200, 60)
+        await pilot.pause()
+        wide = screen(app)
+        assert (len(wide), "user@database" in wide[2]) == (60, True)
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert screen(app) == narrow
+        await pilot.resize_terminal(40, 10)
+        await pilot.pause()
+        assert all(cell_len(line) <= 40 for line in shown(app))
+
+    play(script, state=State(view=View.STATEMENT))
+
+
+def test_where_nothing_is_below_a_row_enter_says_so() -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("3", "enter")
+        await pilot.pause()
+        assert screen(app)[-1].strip() == (
+            "nothing is counted below a relation; 2 shows the statements"
+        )
+
+    play(script)
 
 
 def test_since_start_and_the_baseline_are_ours() -> None:
@@ -491,15 +578,9 @@ def test_the_page_of_a_statement_goes_on_with_what_is_read() -> None:
         assert numbers(app)["not"] == "called"
         feed.further = [Moment(error=lost, retry_seconds=2.0)]
         feed.go.set()
-        head = app.screen.query_one("#head", Static)
         await until(pilot, lambda: app.sitting.trouble is not None)
         await pilot.pause()
-        console = Console(width=100, color_system=None)
-        with console.capture() as captured:
-            console.print(head.content)
-        assert captured.get().splitlines()[1].rstrip() == (
-            "! connection to the server was lost  trying again in 2.0 s"
-        )
+        assert head(app)[1] == "! connection to the server was lost  trying again in 2.0 s"
 
     play(script, (100, 40), feed)
 

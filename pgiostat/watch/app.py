@@ -4,7 +4,7 @@ import asyncio
 import csv
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -12,7 +12,7 @@ from io import StringIO
 from os import environ
 from pathlib import Path
 from threading import Event, current_thread, main_thread
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from rich.segment import Segment
 from rich.style import Style
@@ -29,16 +29,17 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from pgiostat.errors import PgiostatError
-from pgiostat.rank import By, Counted, rank_counted
+from pgiostat.rank import By, rank_counted
 from pgiostat.render.csvform import cell, timestamp
 from pgiostat.units import format_duration
 from pgiostat.watch.foot import Field, Foot
 from pgiostat.watch.help import Help
-from pgiostat.watch.moment import IoRow, Moment
+from pgiostat.watch.moment import Moment
 from pgiostat.watch.picture import Picture, heading, picture
 from pgiostat.watch.rows import Shown, Table, table_of
-from pgiostat.watch.sitting import Sitting
-from pgiostat.watch.state import Action, Drill, State, View, after, into, seen
+from pgiostat.watch.sitting import Past, Sitting
+from pgiostat.watch.state import Action, Drill, Key, State, View, after, found, into, moved, seen
+from pgiostat.watch.still import Sight, Still
 
 if TYPE_CHECKING:
     from textual.driver import Driver
@@ -61,9 +62,6 @@ TYPING = {"quit", "move"}
 OF_TABLE = {"do", "view", "move", "enter", "leave", "filter", "jump", "copy", "export"}
 OF_PAGES = {(Action.PAUSE.value,), (Action.WHOLE.value,)}
 """What `do` does on every page."""
-
-
-_Seen: TypeAlias = tuple[Counted | None, Sequence[IoRow] | None]
 
 
 class Feed(Protocol):
@@ -121,6 +119,13 @@ class Canvas(Widget, can_focus=True):
         return strip.adjust_cell_length(self.size.width, self.rich_style).apply_style(
             self.rich_style
         )
+
+    class Resized(Message):
+        """There is another size to draw for."""
+
+    def on_resize(self) -> None:
+        """Say so, now that the size is ours."""
+        self.post_message(self.Resized())
 
     class Clicked(Message):
         """A line was clicked."""
@@ -220,13 +225,18 @@ class WatchApp(App[None]):
         self._filter = Field("filter: text, category, user, database", "filter", self._unfiltered)
         self._jump = Field("time: 10:30, -2h, 2026-11-23T10:00Z", "jump", self._unasked)
         self._table = Table(View.CATEGORY, (), (), ())
-        self._frozen: tuple[_Seen, _Seen] | None = None
+        self._still: Still | None = None
         self._page: Detail | None = None
 
     @property
     def sitting(self) -> Sitting:
         """What was seen so far."""
         return self.feed.sitting
+
+    @property
+    def sight(self) -> Sight:
+        """What is shown of it: while it is paused, how it was when that began."""
+        return self._still or self.sitting
 
     @property
     def table(self) -> Table:
@@ -282,12 +292,8 @@ class WatchApp(App[None]):
     @on(Arrived)
     def _arrived(self, message: Arrived) -> None:
         self.sitting.absorb(message.moment)
-        # What is replayed stands still by itself; what is sought is shown all the same.
-        if not self.state.is_paused or self.replay is not None:
-            self._frozen = None
+        if self._still is None:
             self.draw()
-            if self._page is not None and self._page is self.screen:
-                self._page.draw()
 
     @on(Ended)
     def _ended(self, message: Ended) -> None:
@@ -302,27 +308,18 @@ class WatchApp(App[None]):
         width, height = self._canvas.size
         if not width or not height:
             return
-        state = self.state
-        counted, io = self._counted()
-        self._table = table_of(state, counted, io, self.sitting.names)
-        last = max(len(self._table.rows) - 1, 0)
-        if state.row > last:
-            self.state = state = replace(state, row=last)
-        self._canvas.show(picture(state, self.sitting, self._table, width, height))
+        sight, whole = self.sight, self.state.whole
+        counted, io = sight.counted(whole=whole), sight.io(whole=whole)
+        self._table = table_of(self.state, counted, io, sight.names)
+        self.state = found(self.state, self._table.keys)
+        self._canvas.show(picture(self.state, sight, self._table, width, height))
+        if self._page is not None and self._page is self.screen:
+            self._page.draw()
 
-    def _counted(self) -> _Seen:
-        """Return what the state shows: while it is paused, what it showed when that began."""
-        if self._frozen is None or not self.state.is_paused or self.replay is not None:
-            sitting = self.sitting
-            last, whole = (
-                (sitting.counted(whole=each), sitting.io(whole=each)) for each in (False, True)
-            )
-            self._frozen = last, whole
-        return self._frozen[self.state.whole]
-
-    def on_resize(self, _event: events.Resize) -> None:
+    @on(Canvas.Resized)
+    def _resized(self) -> None:
         """Draw for another size."""
-        self.call_after_refresh(self.draw)
+        self.draw()
 
     # keys
 
@@ -375,9 +372,17 @@ class WatchApp(App[None]):
         """Change what is shown."""
         names = [measure.name for measure in self._table.measures]
         self.state = after(self.state, Action(action), names)
-        if self.replay is not None and action == Action.PAUSE:
-            self.replay.play(playing=not self.state.is_paused)
+        if action == Action.PAUSE:
+            self._pause()
         self.draw()
+
+    def _pause(self) -> None:
+        """Show what stands still, or what goes on."""
+        if self.replay is not None:
+            # It stands still by itself; what is sought in it is shown all the same.
+            self.replay.play(playing=not self.state.is_paused)
+        else:
+            self._still = Still.of(self.sitting) if self.state.is_paused else None
 
     def action_view(self, name: str) -> None:
         """Show another view."""
@@ -386,8 +391,7 @@ class WatchApp(App[None]):
 
     def action_move(self, rows: int) -> None:
         """Choose another row."""
-        last = max(len(self._table.rows) - 1, 0)
-        self.state = replace(self.state, row=min(max(self.state.row + rows, 0), last))
+        self.state = moved(self.state, self._table.keys, rows)
         self.draw()
 
     def action_leave(self) -> None:
@@ -397,13 +401,17 @@ class WatchApp(App[None]):
     def action_enter(self) -> None:
         """Go into the row that is chosen."""
         row = self._chosen()
-        if row is None or row.of is None or self.state.view in {View.RELATION, View.IO}:
+        if row is None:
+            return
+        if row.of is None or self.state.view in {View.RELATION, View.IO}:
+            what = "a relation" if self.state.view is View.RELATION else "a row of pg_stat_io"
+            self.notify(f"nothing is counted below {what}; 2 shows the statements")
             return
         if self.state.view is View.STATEMENT:
             # It draws plots, and most sittings need none.
             from pgiostat.watch.detail import Detail  # noqa: PLC0415
 
-            self._page = Detail(self.sitting, row.of, self._now, self._judge)
+            self._page = Detail(row.of, self._now, self._judge)
             self.push_screen(self._page)
             return
         drill = Drill(self.state.view, row.of.key, row.name, self.state.row)
@@ -412,13 +420,14 @@ class WatchApp(App[None]):
         if self.state.view is View.STATEMENT and len(self._table.rows) == 1:
             self.action_enter()
 
-    def _now(self, key: tuple[str, ...], width: int) -> "tuple[list[Line], RankRow | None]":
-        """Return the heading, and what a statement does, for its page."""
-        counted, _ = self._counted()
-        parts = [] if counted is None else [(counted, self.sitting.names)]
+    def _now(self, key: Key, width: int) -> "tuple[list[Line], RankRow | None, Past]":
+        """Return the heading, what a statement does, and did before, for its page."""
+        sight = self.sight
+        counted = sight.counted(whole=self.state.whole)
+        parts = [] if counted is None else [(counted, sight.names)]
         rows = rank_counted(parts, by=By.STATEMENT).rows
         row = next((row for row in rows if row.key == key), None)
-        return heading(self.state, self.sitting, width), row
+        return heading(self.state, sight, width), row, sight.past(By.STATEMENT, key)
 
     def action_filter(self) -> None:
         """Ask what to show alone."""
@@ -427,7 +436,7 @@ class WatchApp(App[None]):
     @on(Input.Changed, "#filter")
     def _filtered(self, event: Input.Changed) -> None:
         if self._filter.is_open:
-            self.state = replace(self.state, filter=event.value, row=0)
+            self.state = replace(self.state, filter=event.value, row=0, chosen=())
             self.draw()
 
     @on(Input.Submitted, "#filter")
@@ -436,7 +445,7 @@ class WatchApp(App[None]):
         self._unasked()
 
     def _unfiltered(self) -> None:
-        self.state = replace(self.state, filter="", row=0)
+        self.state = replace(self.state, filter="")
         self._unasked()
         self.draw()
 
@@ -455,7 +464,7 @@ class WatchApp(App[None]):
 
     def action_help(self) -> None:
         """Say what keys and columns are."""
-        notices = self.sitting.latest.notices if self.sitting.latest is not None else ()
+        notices = self.sight.latest.notices if self.sight.latest is not None else ()
         self.push_screen(Help(self._table, notices, is_replay=self.replay is not None))
 
     def notify(
@@ -516,12 +525,12 @@ class WatchApp(App[None]):
         names = [measure.name for measure in table.measures]
         writer.writerow([*EXPORTED, *names])
         sort = state.sort or "blocks_read"
-        sitting = self.sitting
-        latest = sitting.latest or Moment()
+        sight = self.sight
+        latest = sight.latest or Moment()
         told = [
-            timestamp(sitting.began if state.whole else latest.since),
+            timestamp(sight.began if state.whole else latest.since),
             timestamp(latest.until),
-            sitting.seconds if state.whole else latest.seconds,
+            sight.seconds if state.whole else latest.seconds,
             latest.who.label if latest.who is not None else "",
             state.view.value,
             " > ".join(drill.name for drill in state.path),
@@ -551,7 +560,7 @@ class WatchApp(App[None]):
         row = shown.rows[event.y] if event.y < len(shown.rows) else None
         if row is None:
             return
-        self.state = replace(self.state, row=row)
+        self.state = moved(self.state, self._table.keys, row - self.state.row)
         self.draw()
         if event.times > 1:
             self.action_enter()
@@ -565,5 +574,10 @@ class WatchApp(App[None]):
         self.action_move(-1)
 
     def _chosen(self) -> Shown | None:
-        rows = self._table.rows
-        return rows[self.state.row] if self.state.row < len(rows) else None
+        """Return the row under the cursor; if it is not there now say so, and take no other."""
+        rows, state = self._table.rows, self.state
+        row = rows[state.row] if state.row < len(rows) else None
+        if row is None or state.chosen in {(), row.key}:
+            return row
+        self.notify("the row that was chosen did nothing in this interval")
+        return None

@@ -14,21 +14,25 @@ from textual.screen import Screen
 from textual.widgets import Static
 from textual_plotext import PlotextPlot
 
-from pgiostat.rank import By, RankRow
+from pgiostat.rank import RankRow
 from pgiostat.render.columns import METRICS, printable
 from pgiostat.render.grid import Line
 from pgiostat.render.sql import statement
 from pgiostat.render.text import drawn
 from pgiostat.units import UNKNOWN, format_count, format_share
 from pgiostat.watch.foot import Foot
-from pgiostat.watch.sitting import Past, Sitting
+from pgiostat.watch.sitting import Past
+from pgiostat.watch.state import Key
 
 __all__ = ["Detail", "Judge"]
 
 Judge = Callable[[RankRow], RenderableType]
 """Says what a statement is, and by which rule."""
-Now = Callable[[tuple[str, ...], int], tuple[list[Line], RankRow | None]]
-"""Returns the heading in so many cells, and what a row's statement does now; None if nothing."""
+Now = Callable[[Key, int], tuple[list[Line], RankRow | None, Past]]
+"""Returns the heading in so many cells, what a row's statement does now, and did before.
+
+None if it does nothing.
+"""
 NARROW = 70
 LEAST_GAP_SECONDS = 0.5
 SHORT_SECONDS = 8.0
@@ -48,11 +52,8 @@ class Detail(Screen[None]):
         Binding("y", "copy", "copy"),
     ]
 
-    def __init__(
-        self, sitting: Sitting, row: RankRow, now: Now, judge: Judge | None = None
-    ) -> None:
+    def __init__(self, row: RankRow, now: Now, judge: Judge | None = None) -> None:
         super().__init__()
-        self._sitting = sitting
         self._row = row
         self._now = now
         self._judge = judge
@@ -81,10 +82,9 @@ class Detail(Screen[None]):
     def draw(self) -> None:
         """Draw what is known now: the heading, the numbers, the plots."""
         width = self.app.size.width
-        heading, row = self._now(self._row.key, width)
+        heading, row, past = self._now(self._row.key, width)
         self._head.update(Group(*drawn(heading)))
         self._counts.update(self._numbers(row, width))
-        past = self._sitting.past(By.STATEMENT, self._row.key)
         for plot, values, title in zip(
             self._plots,
             (past.blocks_per_s, past.calls_per_s),

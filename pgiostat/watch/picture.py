@@ -19,8 +19,8 @@ from pgiostat.units import (
 from pgiostat.watch.layout import laid
 from pgiostat.watch.moment import Moment
 from pgiostat.watch.rows import Table
-from pgiostat.watch.sitting import Sitting
 from pgiostat.watch.state import State
+from pgiostat.watch.still import Sight
 
 __all__ = ["Picture", "heading", "picture"]
 
@@ -46,7 +46,7 @@ class Picture:
     measures: tuple[tuple[str, int, int], ...]
 
 
-def picture(state: State, sitting: Sitting, table: Table, width: int, height: int) -> Picture:
+def picture(state: State, sitting: Sight, table: Table, width: int, height: int) -> Picture:
     """Return the screen: two lines of heading, what is to be known, and the table."""
     moment = sitting.latest
     top: list[Line] = [_first(state, sitting, moment, width), _second(sitting, table, width)]
@@ -66,7 +66,7 @@ def picture(state: State, sitting: Sitting, table: Table, width: int, height: in
     lines, measures = laid(state, table, [*rows, *below], width)
     headings, *drawn = lines
     chosen = state.row - begin
-    if 0 <= chosen < len(rows):
+    if 0 <= chosen < len(rows) and state.chosen in {(), rows[chosen].key}:
         drawn[chosen] = _marked(drawn[chosen], width)
     blank: list[Line] = [[] for _ in range(room - len(rows))]
     every = [*top, headings, *drawn, *blank, *running][:height]
@@ -95,7 +95,7 @@ def _fitted(pieces: Sequence[tuple[str, str, int]], width: int) -> Line:
     return line
 
 
-def _first(state: State, sitting: Sitting, moment: Moment | None, width: int) -> Line:
+def _first(state: State, sitting: Sight, moment: Moment | None, width: int) -> Line:
     """Return who, where, version, role, interval and quality."""
     if moment is None or moment.who is None:
         return [("pgiostat  connecting …", "bold")]
@@ -131,7 +131,7 @@ def _first(state: State, sitting: Sitting, moment: Moment | None, width: int) ->
     )
 
 
-def _second(sitting: Sitting, table: Table, width: int) -> Line:
+def _second(sitting: Sight, table: Table, width: int) -> Line:
     """Return reads of all statements, hit ratio, coverage and balance, with their last minutes."""
     if table.ranking is None:
         return [("pg_stat_io: all processes, all databases", "dim")]
@@ -177,13 +177,13 @@ def sparks(values: Sequence[float], width: int = SPARK_WIDTH) -> str:
     return "".join(SPARKS[min(int(value / highest * 8), 7)] for value in last)
 
 
-def heading(state: State, sitting: Sitting, width: int) -> list[Line]:
+def heading(state: State, sitting: Sight, width: int) -> list[Line]:
     """Return who is watched, how good that is, and what is wrong."""
     moment = sitting.latest
     return [_first(state, sitting, moment, width), *_told(state, sitting, moment, width)]
 
 
-def _told(state: State, sitting: Sitting, moment: Moment | None, width: int) -> list[Line]:
+def _told(state: State, sitting: Sight, moment: Moment | None, width: int) -> list[Line]:
     """Return what is wrong, and what to do."""
     lines: list[Line] = []
     which = "last interval: " if state.whole else ""

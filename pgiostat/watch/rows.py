@@ -13,7 +13,7 @@ from pgiostat.render.columns import METRICS, of_blocks
 from pgiostat.render.ledger import NAMES, NESTED
 from pgiostat.units import format_bytes, format_count, format_ms, per_second, us_to_milliseconds
 from pgiostat.watch.moment import IoRow
-from pgiostat.watch.state import State, View
+from pgiostat.watch.state import Key, State, View
 
 __all__ = ["Measure", "Shown", "Table", "table_of"]
 
@@ -45,6 +45,11 @@ class Shown:
     is_uncertain: bool = False
     of: RankRow | None = None
     is_part: bool = False
+
+    @property
+    def key(self) -> Key:
+        """What tells it from other rows."""
+        return (self.name,) if self.of is None else self.of.key
 
 
 class _Values(Mapping[str, Value]):
@@ -81,6 +86,11 @@ class Table:
     below: tuple[Shown, ...]
     hidden: int = 0
     ranking: Ranking | None = None
+
+    @property
+    def keys(self) -> list[Key]:
+        """What tells each row from the others."""
+        return [row.key for row in self.rows]
 
 
 _IO: tuple[tuple[Measure, Callable[[IoRow, float], Value]], ...] = (

@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TypeAlias
 
 from pgiostat.rank import By
 
-__all__ = ["Action", "Drill", "State", "View", "after", "into", "seen"]
+__all__ = ["Action", "Drill", "Key", "State", "View", "after", "found", "into", "moved", "seen"]
+
+Key: TypeAlias = tuple[str, ...]
+"""What tells a row of a table from the others."""
 
 
 class View(StrEnum):
@@ -47,7 +51,7 @@ class Drill:
     """
 
     view: View
-    key: tuple[str, ...]
+    key: Key
     name: str
     row: int = 0
 
@@ -57,7 +61,8 @@ class State:
     """What is shown.
 
     sort: name of the column, "" for what costs most.  first: of the columns of numbers.  whole:
-    since the baseline, not the last interval.
+    since the baseline, not the last interval.  row: where the cursor is.  chosen: the row it was
+    put on, which it follows; empty before that.
     """
 
     view: View = View.CATEGORY
@@ -68,6 +73,7 @@ class State:
     whole: bool = False
     first: int = 0
     row: int = 0
+    chosen: Key = ()
     path: tuple[Drill, ...] = ()
 
 
@@ -97,19 +103,37 @@ def _next(sort: str, columns: Sequence[str], step: int) -> str:
 def _back(state: State) -> State:
     """Return what Esc leads to: first the filter goes, then one step of the path."""
     if state.filter:
-        return replace(state, filter="", row=0)
+        return replace(state, filter="")
     if not state.path:
         return state
     last = state.path[-1]
-    return replace(state, view=last.view, path=state.path[:-1], row=last.row)
+    return replace(state, view=last.view, path=state.path[:-1], row=last.row, chosen=last.key)
 
 
 def seen(state: State, view: View) -> State:
     """Return the state in which another view is shown, from its beginning."""
-    return replace(state, view=view, path=(), row=0, filter="", first=0, sort="", is_reversed=False)
+    return State(view, is_paused=state.is_paused, whole=state.whole)
 
 
 def into(state: State, drill: Drill) -> State:
     """Return the state in which what belongs to a row is shown."""
     deeper = View.FINGERPRINT if drill.view is View.CATEGORY else View.STATEMENT
-    return replace(state, view=deeper, path=(*state.path, drill), row=0, filter="")
+    return replace(state, view=deeper, path=(*state.path, drill), row=0, chosen=(), filter="")
+
+
+def found(state: State, rows: Sequence[Key]) -> State:
+    """Return the state with the cursor on the row that was chosen, wherever it is now.
+
+    Where it is not, the cursor waits at its place and is on no row.
+    """
+    if state.chosen in rows:
+        return replace(state, row=rows.index(state.chosen))
+    return replace(state, row=min(state.row, max(len(rows) - 1, 0)))
+
+
+def moved(state: State, rows: Sequence[Key], steps: int) -> State:
+    """Return the state with another row chosen."""
+    if not rows:
+        return state
+    row = min(max(state.row + steps, 0), len(rows) - 1)
+    return replace(state, row=row, chosen=rows[row])
