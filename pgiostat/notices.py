@@ -1,7 +1,8 @@
 """What a person must know beside the numbers: what is wrong with them, and what to do."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from pgiostat.capabilities import grant, hidden_from
 from pgiostat.delta import Delta, Quality
@@ -10,12 +11,20 @@ from pgiostat.names import HIDDEN
 from pgiostat.rank import Ranking
 from pgiostat.units import format_count, format_duration, format_share
 
-__all__ = ["Notice", "notices", "uncounted"]
+__all__ = ["Kind", "Notice", "happened", "notices", "uncounted"]
 
 LOW_COVERAGE = 0.9
 SHOWN_LAG = 0.05
 SHOWN_LEAD = 0.2
 SHOWN_UNCOUNTED = 0.02
+
+
+class Kind(StrEnum):
+    """Of what a notice is: what happened once, what holds until it is mended, what evens out."""
+
+    HAPPENED = "happened"
+    HOLDS = "holds"
+    PASSING = "passing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +34,7 @@ class Notice:
     slug: str
     text: str
     hint: str = ""
+    kind: Kind = Kind.HOLDS
 
 
 def notices(
@@ -38,7 +48,7 @@ def notices(
 
     coverage: over all intervals so far, since that of a single one is uncertain by itself.
     """
-    found = [*_interval(delta), *_settings(delta, ranking)]
+    found = [*happened(delta.qualities, delta.seconds, delta.evicted), *_settings(delta, ranking)]
     if delta.newer.masked:
         found.append(_privilege(delta, ranking))
     if coverage is not None and coverage < LOW_COVERAGE and Quality.EVICTING not in delta.qualities:
@@ -51,15 +61,16 @@ def notices(
             )
         )
     if (said := uncounted(ranking)) is not None:
-        found.append(Notice("reads-uncounted", said))
+        found.append(Notice("reads-uncounted", said, kind=Kind.PASSING))
     lag = ranking.share(ranking.unattributed)
     if lag is not None and lag < -SHOWN_LAG:
         found.append(
             Notice(
                 "server-lags",
-                "The server has not yet counted all that its statements have: unattributed is "
-                "negative.",
-                "Sessions hand their counts over up to ten seconds later; longer windows close.",
+                "Unattributed is negative: the server counts up to ten seconds later than its "
+                "statements do.",
+                "Over several intervals that evens out.",
+                Kind.PASSING,
             )
         )
     if coverage is not None and coverage >= LOW_COVERAGE and lag is not None and lag > SHOWN_LEAD:
@@ -69,6 +80,7 @@ def notices(
                 f"{format_share(lag)} of these reads the server has counted for statements that"
                 " were told in another interval, or still run.",
                 "Over several intervals that evens out.",
+                Kind.PASSING,
             )
         )
     if delta.unknown:
@@ -109,35 +121,38 @@ def _sentence(error: PgiostatError) -> str:
     return f"{error.message[0].upper()}{error.message[1:]}."
 
 
-def _interval(delta: Delta) -> Iterable[Notice]:
-    length = format_duration(delta.seconds)
-    evicted = "Some" if delta.evicted is None else f"About {format_count(delta.evicted)}"
+def happened(
+    qualities: Sequence[Quality], seconds: float | None, evicted: int | None = None
+) -> list[Notice]:
+    """Return what happened in an interval that is not as it should be."""
+    length = format_duration(seconds)
+    many = "Some" if evicted is None else f"About {format_count(evicted)}"
     said = {
-        Quality.OTHER_SERVER: Notice(
-            "other-server", "Another server answers now; this reading is its baseline."
-        ),
-        Quality.RESTART: Notice(
-            "restart", "The server restarted in this interval: what ran before that is partly lost."
-        ),
-        Quality.RESET: Notice(
-            "reset",
+        Quality.OTHER_SERVER: "Another server answers now; this reading is its baseline.",
+        Quality.RESTART:
+            "The server restarted in this interval: what ran before that is partly lost.",
+        Quality.RESET:
             "Statistics were reset in this interval: what was counted before that is lost.",
-        ),
-        Quality.CLOCK_JUMP: Notice(
-            "clock-jump",
+        Quality.CLOCK_JUMP:
             "The server's clock was set; the interval's length is from our own clock.",
-        ),
-        Quality.GAP: Notice(
-            "gap", f"Readings were missed: this interval is {length} long; rates are means over it."
-        ),
-        Quality.EVICTING: Notice(
-            "evicting",
-            f"{evicted} statements were evicted from pg_stat_statements in this interval; "
-            "their reads are in unattributed.",
-            "Raise pg_stat_statements.max, or choose a shorter interval.",
-        ),
-    }
-    return [said[quality] for quality in delta.qualities if quality in said]
+        Quality.GAP:
+            f"Readings were missed: this interval is {length} long; rates are means over it.",
+    }  # fmt: skip
+    found = [
+        Notice(quality.value.replace(" ", "-"), said[quality], kind=Kind.HAPPENED)
+        for quality in qualities
+        if quality in said
+    ]
+    if Quality.EVICTING in qualities:
+        found.append(
+            Notice(
+                "evicting",
+                f"{many} statements were evicted from pg_stat_statements in this interval; "
+                "their reads are in unattributed.",
+                "Raise pg_stat_statements.max, or choose a shorter interval.",
+            )
+        )
+    return found
 
 
 def _settings(delta: Delta, ranking: Ranking) -> Iterable[Notice]:

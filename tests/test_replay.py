@@ -62,8 +62,14 @@ def test_time_goes_back_and_to_where_it_is_told() -> None:
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         await pilot.press("space")
         await pilot.pause(0.3)
-        assert "PAUSED" in shown(app)[0]
         place = feed.position[0]
+        count = feed.position[1]
+        assert shown(app)[0] == "pgiostat  demo  PostgreSQL 18.6 primary  10.0 s  ok"
+        until_ = feed.started(place - 1) + timedelta(seconds=10)
+        assert shown(app)[1] == (
+            f"REPLAY PAUSED {until_:%Y-%m-%d %H:%M:%SZ}  interval {place}/{count}"
+            "  each shown for 0.01 s"
+        )
         await pilot.pause(0.3)
         assert feed.position[0] == place
         await pilot.press("right")
@@ -84,7 +90,19 @@ def test_time_goes_back_and_to_where_it_is_told() -> None:
         assert feed.started(feed.position[0] - 1) == moment.since
         assert app.query_one("#jump", Input).value == "[/b]"
         assert "[/b]" in screen(app)[-2]
-        await pilot.press("escape")
+        await pilot.press("escape", "g", *"2020-01-01", "enter")
+        await until(pilot, lambda: feed.position[0] == 1)
+        await pilot.pause()
+        assert screen(app)[-1].strip() == (
+            f"nothing is played before {feed.started(0):%Y-%m-%d %H:%M:%SZ}: this is where it"
+            " begins"
+        )
+        await pilot.press("g", *"2030-01-01", "enter")
+        await until(pilot, lambda: feed.position[0] == count)
+        await pilot.pause()
+        assert screen(app)[-1].strip().endswith("this is where it ends")
+        assert shown(app)[1].startswith("REPLAY END 2026-11-23 ")
+        await pilot.press("g", "escape")
         assert not app.query_one("#jump", Input).has_class("open")
 
     play(script, (100, 20), feed)

@@ -94,6 +94,7 @@ METRICS = (
         "physical_share",
         "share of the traced blocks that storage gave, not the operating system's cache",
         lambda c: c.physical_share,
+        told=lambda c: c.traced_blocks > 0,
     ),
     Metric(
         "reading_sessions",

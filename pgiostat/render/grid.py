@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from rich.cells import cell_len, set_cell_size
 
-__all__ = ["Cell", "Column", "Line", "cut", "fold", "lay", "width_of"]
+__all__ = ["Cell", "Column", "Line", "cut", "fold", "lay", "width_of", "wrapped"]
 
 Cell: TypeAlias = tuple[str, str]
 """Text that is printable, and its style; empty for none."""
@@ -41,6 +41,23 @@ def cut(text: str, cells: int) -> str:
     if cell_len(text) <= cells:
         return text
     return set_cell_size(text, max(cells - 1, 0)).rstrip() + "…" if cells > 0 else ""
+
+
+def wrapped(text: str, cells: int) -> list[str]:
+    """Return a text in lines of so many cells, broken between words.
+
+    >>> wrapped("statistics were reset", 12), wrapped("数据库 was reset", 9)
+    (['statistics', 'were reset'], ['数据库', 'was reset'])
+    >>> wrapped("pg_stat_statements.max", 10)
+    ['pg_stat_s…']
+    """
+    lines: list[str] = []
+    for word in text.split():
+        if lines and cell_len(lines[-1]) + 1 + cell_len(word) <= cells:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(cut(word, cells))
+    return lines
 
 
 def lay(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], width: int) -> list[Line]:

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from io import StringIO
 from os import environ
@@ -32,6 +32,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.rank import By, rank_counted
 from pgiostat.render.csvform import cell, timestamp
 from pgiostat.units import format_duration
+from pgiostat.watch.board import Beside, Board, Played
 from pgiostat.watch.foot import Field, Foot
 from pgiostat.watch.help import Help
 from pgiostat.watch.moment import Moment
@@ -43,6 +44,7 @@ from pgiostat.watch.still import Sight, Still
 
 if TYPE_CHECKING:
     from textual.driver import Driver
+    from textual.timer import Timer
 
     from pgiostat.rank import RankRow
     from pgiostat.render.grid import Line
@@ -78,14 +80,24 @@ class Feed(Protocol):
 class Player(Protocol):
     """A feed of what was before: it plays, stands still, and goes to any time."""
 
+    interval: float
+    is_playing: bool
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Which interval is shown, of how many."""
+
     def play(self, *, playing: bool) -> None:
         """Go on, or stand still."""
 
     def seek(self, steps: int) -> None:
         """Show an interval so many before or after the one that is shown."""
 
-    def jump(self, words: str, now: datetime) -> None:
-        """Show the interval of an instant. Raises PgiostatError."""
+    def jump(self, words: str, now: datetime) -> str:
+        """Show the interval of an instant, and return what is to be said of it.
+
+        Raises PgiostatError.
+        """
 
 
 class Canvas(Widget, can_focus=True):
@@ -226,6 +238,9 @@ class WatchApp(App[None]):
         self._jump = Field("time: 10:30, -2h, 2026-11-23T10:00Z", "jump", self._unasked)
         self._table = Table(View.CATEGORY, (), (), ())
         self._still: Still | None = None
+        self._board = Board()
+        self._retry_at: datetime | None = None
+        self._countdown: Timer | None = None
         self._page: Detail | None = None
 
     @property
@@ -291,9 +306,25 @@ class WatchApp(App[None]):
 
     @on(Arrived)
     def _arrived(self, message: Arrived) -> None:
-        self.sitting.absorb(message.moment)
+        moment, sitting = message.moment, self.sitting
+        sitting.absorb(moment)
+        self._board = self._board.after(
+            moment, None if sitting.gauge is None else sitting.gauge.low
+        )
+        self._retry_at = None
+        if moment.retry_seconds is not None:
+            self._retry_at = self._clock() + timedelta(seconds=moment.retry_seconds)
         if self._still is None:
             self.draw()
+        self._count_down()
+
+    def _count_down(self) -> None:
+        """Draw each second how long it is until a server that is gone is tried again."""
+        if self._countdown is not None:
+            self._countdown.stop()
+            self._countdown = None
+        if self._retry_at is not None and self._still is None:
+            self._countdown = self.set_interval(1.0, self.draw)
 
     @on(Ended)
     def _ended(self, message: Ended) -> None:
@@ -305,16 +336,28 @@ class WatchApp(App[None]):
 
     def draw(self) -> None:
         """Draw what the state shows."""
-        width, height = self._canvas.size
-        if not width or not height:
+        if not self._canvas.size:
             return
         sight, whole = self.sight, self.state.whole
         counted, io = sight.counted(whole=whole), sight.io(whole=whole)
         self._table = table_of(self.state, counted, io, sight.names)
         self.state = found(self.state, self._table.keys)
-        self._canvas.show(picture(self.state, sight, self._table, width, height))
+        self._canvas.show(
+            picture(self.state, sight, self._table, self._canvas.size, self._beside())
+        )
         if self._page is not None and self._page is self.screen:
             self._page.draw()
+
+    def _beside(self) -> Beside:
+        if self._still is not None:
+            return self._still.beside
+        wait = None
+        if self._retry_at is not None:
+            wait = (self._retry_at - self._clock()).total_seconds()
+        played = None
+        if self.replay is not None:
+            played = Played(*self.replay.position, self.replay.interval, self.replay.is_playing)
+        return Beside(self._board, wait, played)
 
     @on(Canvas.Resized)
     def _resized(self) -> None:
@@ -356,7 +399,8 @@ class WatchApp(App[None]):
     def _jump_done(self, event: Input.Submitted) -> None:
         if self.replay is not None and event.value:
             try:
-                self.replay.jump(event.value, self._clock())
+                if said := self.replay.jump(event.value, self._clock()):
+                    self.notify(said)
             except PgiostatError as error:
                 # What was typed stays, to be mended.
                 self.notify(" ".join(filter(None, (f"{error.message}.", error.hint))),
@@ -382,7 +426,8 @@ class WatchApp(App[None]):
             # It stands still by itself; what is sought in it is shown all the same.
             self.replay.play(playing=not self.state.is_paused)
         else:
-            self._still = Still.of(self.sitting) if self.state.is_paused else None
+            self._still = Still.of(self.sitting, self._beside()) if self.state.is_paused else None
+            self._count_down()
 
     def action_view(self, name: str) -> None:
         """Show another view."""
@@ -420,14 +465,15 @@ class WatchApp(App[None]):
         if self.state.view is View.STATEMENT and len(self._table.rows) == 1:
             self.action_enter()
 
-    def _now(self, key: Key, width: int) -> "tuple[list[Line], RankRow | None, Past]":
+    def _now(self, key: Key, size: tuple[int, int]) -> "tuple[list[Line], RankRow | None, Past]":
         """Return the heading, what a statement does, and did before, for its page."""
         sight = self.sight
         counted = sight.counted(whole=self.state.whole)
         parts = [] if counted is None else [(counted, sight.names)]
         rows = rank_counted(parts, by=By.STATEMENT).rows
         row = next((row for row in rows if row.key == key), None)
-        return heading(self.state, sight, width), row, sight.past(By.STATEMENT, key)
+        top = heading(self.state, sight, size, self._beside())
+        return top, row, sight.past(By.STATEMENT, key)
 
     def action_filter(self) -> None:
         """Ask what to show alone."""
@@ -460,11 +506,12 @@ class WatchApp(App[None]):
         there = sorted({*INTERVALS, self.feed.interval})
         at = there.index(self.feed.interval) + step
         self.feed.interval = there[min(max(at, 0), len(there) - 1)]
+        self.draw()
         self.notify(f"every {format_duration(self.feed.interval)}")
 
     def action_help(self) -> None:
         """Say what keys and columns are."""
-        notices = self.sight.latest.notices if self.sight.latest is not None else ()
+        notices = [posted.notice for posted in self._beside().board.posted]
         self.push_screen(Help(self._table, notices, is_replay=self.replay is not None))
 
     def notify(

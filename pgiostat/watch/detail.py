@@ -28,8 +28,8 @@ __all__ = ["Detail", "Judge"]
 
 Judge = Callable[[RankRow], RenderableType]
 """Says what a statement is, and by which rule."""
-Now = Callable[[Key, int], tuple[list[Line], RankRow | None, Past]]
-"""Returns the heading in so many cells, what a row's statement does now, and did before.
+Now = Callable[[Key, tuple[int, int]], tuple[list[Line], RankRow | None, Past]]
+"""Returns the heading for so many cells and lines, what a row's statement does now, and did before.
 
 None if it does nothing.
 """
@@ -81,8 +81,8 @@ class Detail(Screen[None]):
 
     def draw(self) -> None:
         """Draw what is known now: the heading, the numbers, the plots."""
-        width = self.app.size.width
-        heading, row, past = self._now(self._row.key, width)
+        width, _ = self.app.size
+        heading, row, past = self._now(self._row.key, self.app.size)
         self._head.update(Group(*drawn(heading)))
         self._counts.update(self._numbers(row, width))
         for plot, values, title in zip(

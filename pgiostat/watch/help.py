@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from pgiostat.notices import Notice
+from pgiostat.render.columns import printable
 from pgiostat.watch.foot import Foot
 from pgiostat.watch.rows import Table
 
@@ -58,7 +59,7 @@ MORE = (
     ("catalogs", "blocks of the server's own tables, read to plan statements and to look up names"),
     ("PAUSED", "what is shown stands still; reading goes on"),
     ("reset, restart, gap", "why an interval is not what it seems; docs/output.md has all"),
-    ("last interval:", "notices are of the last interval, also where all since a time is shown"),
+    ("!", "what is so now, or happened of late; · what was so until a while ago"),
 )
 
 
@@ -89,7 +90,9 @@ class Help(ModalScreen[None]):
         """Make the page."""
         with VerticalScroll():
             for notice in self._notices:
-                yield Static(Text.assemble(("! ", "bold yellow"), notice.text, " ", notice.hint))
+                yield Static(
+                    Text.assemble(("! ", "bold yellow"), printable(f"{notice.text} {notice.hint}"))
+                )
             yield Static(_grid("Keys", self._keys))
             columns = [(measure.heading, measure.meaning) for measure in self._table.measures]
             yield Static(_grid("\nColumns", columns))

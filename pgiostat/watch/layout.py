@@ -1,25 +1,25 @@
 """Which columns of a table fit a screen, and its lines."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
 
 from pgiostat.render.columns import printable
-from pgiostat.render.grid import Cell, Column, Line, lay
+from pgiostat.render.grid import Cell, Column, Line, cut, lay
 from pgiostat.render.text import bar, one_line
-from pgiostat.units import format_share
+from pgiostat.units import format_bytes, format_count, format_ms, format_share
 from pgiostat.watch.rows import Measure, Shown, Table
 from pgiostat.watch.state import State, View
 
 __all__ = ["Span", "laid"]
 
 SHARE_WIDTH = 7
-NUMBER_WIDTH = 8
-BAR_WIDTH = 10
+LEAST_BAR, MOST_BAR = 3, 10
 CATEGORISED, BARRED, WORDED_BARRED, PLACED = 60, 70, 100, 130
 """Screens that are so wide say of which kind a statement is, have bars, and say whose it is."""
 LEAST_NAME, MOST_NAME, LEAST_QUERY = 14, 44, 20
+LONGEST_NARROW = 10
 CATEGORY_WIDTH = 9
 PLACE_WIDTH = 21
 LONGEST_TEXT = 400
@@ -35,8 +35,9 @@ Span = tuple[str, int, int]
 class _Layout:
     state: State
     measures: tuple[Measure, ...]
+    width: int
     name: int
-    with_bar: bool
+    bar: int
     with_category: bool
     with_place: bool
 
@@ -44,35 +45,33 @@ class _Layout:
     def fitting(cls, state: State, table: Table, rows: Sequence[Shown], width: int) -> "_Layout":
         """Return what fits: the name stays, and numbers give way from the right."""
         view = state.view
-        with_bar = width >= (WORDED_BARRED if view in _WORDED else BARRED)
+        drawn = MOST_BAR * (width >= WORDED_BARRED)
+        if view not in _WORDED:
+            # It gives way to numbers.
+            drawn = LEAST_BAR * (width >= BARRED)
         with_place = view is View.STATEMENT and width >= PLACED
-        taken = SHARE_WIDTH + 1 + with_bar * (BAR_WIDTH + 1)
+        taken = SHARE_WIDTH + 1 + drawn + (drawn > 0)
         with_category = view in _WORDED and width >= CATEGORISED
         taken += with_category * (CATEGORY_WIDTH + 1) + with_place * (PLACE_WIDTH + 1)
         longest = max([LEAST_NAME, len(view.value), *(cell_len(row.name) for row in rows)])
         most = max(width * 2 // 5, LEAST_QUERY) if view in _WORDED else MOST_NAME
         room = width - taken - min(longest, most)
-        chosen: list[Measure] = []
-        for measure in table.measures[state.first :] or table.measures[-1:]:
-            needed = _room(measure) + 1
-            if needed > room and chosen:
-                break
-            room -= needed
-            chosen.append(measure)
-        if state.sort not in {"", *(measure.name for measure in chosen)}:
-            # What is sorted by is always there.
-            chosen[-1:] = [m for m in table.measures if m.name == state.sort] or chosen[-1:]
+        chosen, room = _chosen(state, table, room, width)
         name = min(longest, most) + max(room, 0) if view in _WORDED else min(longest, most)
-        width = max(name + min(room, 0), 8)
-        return cls(state, tuple(chosen), width, with_bar, with_category, with_place)
+        name = max(name + min(room, 0), 8)
+        if drawn and view not in _WORDED:
+            drawn = min(drawn + max(room, 0), MOST_BAR)
+        return cls(state, tuple(chosen), width, name, drawn, with_category, with_place)
 
     def columns(self) -> Iterator[Column]:
         yield Column(self.state.view.value, least=self.name, most=self.name)
         yield Column("share", right=True, least=SHARE_WIDTH)
-        if self.with_bar:
-            yield Column("", least=BAR_WIDTH, most=BAR_WIDTH)
+        if self.bar:
+            yield Column("", least=self.bar, most=self.bar)
         for measure in self.measures:
-            yield Column(self._heading(measure), right=True, least=_room(measure), optional=True)
+            room = _room(self.state, measure, self.width)
+            heading = cut(self._heading(measure), room)
+            yield Column(heading, right=True, least=room, optional=True)
         if self.with_category:
             yield Column("category", least=CATEGORY_WIDTH, most=CATEGORY_WIDTH)
         if self.with_place:
@@ -87,8 +86,8 @@ class _Layout:
         style = "dim" if row.is_part else ""
         yield one_line(row.name, LONGEST_TEXT), style
         yield ("~" if row.is_uncertain else "") + format_share(row.share), style
-        if self.with_bar:
-            drawn = "" if row.is_part else bar(row.share, BAR_WIDTH)
+        if self.bar:
+            drawn = "" if row.is_part else bar(row.share, self.bar)
             yield drawn, COLOURS.get(row.category, "cyan")
         for measure in self.measures:
             there = measure.name in row.values
@@ -101,7 +100,7 @@ class _Layout:
     def spans(self, headings: Line) -> Iterator[Span]:
         """Yield where the numbers are."""
         begin = 0
-        names = ["", "", *([""] * self.with_bar), *(measure.name for measure in self.measures)]
+        names = ["", "", *([""] * (self.bar > 0)), *(measure.name for measure in self.measures)]
         for name, (text, _) in zip(names, headings, strict=False):
             end = begin + cell_len(text)
             if name:
@@ -109,9 +108,48 @@ class _Layout:
             begin = end
 
 
-def _room(measure: Measure) -> int:
-    """Return the width of a column, with a place for the mark of what it is sorted by."""
-    return max(cell_len(measure.heading) + 1, NUMBER_WIDTH)
+def _chosen(state: State, table: Table, room: int, width: int) -> tuple[list[Measure], int]:
+    """Return the columns of numbers that fit, and what they leave; at least one is there.
+
+    What is sorted by is always there, at its place, and with it another one to scroll through.
+    """
+    shown = table.measures[state.first :] or table.measures[-1:]
+    by = next((measure for measure in table.measures if measure.name == state.sort), None)
+    chosen = _fitting(state, shown, room, width)
+    if by is not None and by not in chosen:
+        left = room - _room(state, by, width) - 1
+        others = _fitting(state, [each for each in shown if each is not by], left, width)
+        if not state.first and left < sum(_room(state, each, width) + 1 for each in others):
+            others = []
+        chosen = sorted([*others, by], key=table.measures.index)
+    return chosen, room - sum(_room(state, each, width) + 1 for each in chosen)
+
+
+def _fitting(state: State, measures: Sequence[Measure], room: int, width: int) -> list[Measure]:
+    """Return the first columns that fit, one in any case."""
+    found: list[Measure] = []
+    for measure in measures:
+        room -= _room(state, measure, width) + 1
+        if room < 0 and found:
+            break
+        found.append(measure)
+    return found
+
+
+def _room(state: State, measure: Measure, width: int) -> int:
+    """Return the width of a column, with a place for the mark if it is what is sorted by."""
+    heading = cell_len(measure.heading)
+    if measure.name == state.sort:
+        heading += 1
+    elif width < CATEGORISED:
+        heading = min(heading, LONGEST_NARROW)
+    return max(heading, _WIDTHS[measure.shown])
+
+
+_WIDTHS: dict[Callable[[float | None], str], int] = {
+    format_count: 7, format_bytes: 9, format_ms: 8, format_share: 6,
+}  # fmt: skip
+"""What the longest values need, by how they are shown: columns stand still whatever is in them."""
 
 
 def laid(

@@ -89,6 +89,11 @@ class Moment:
         """How long it was."""
         return None if self.counted is None else self.counted.seconds
 
+    @property
+    def coverage(self) -> float | None:
+        """Share of the server's reads in it that statements explain; more than all if they lead."""
+        return self.statement_blocks / self.server_blocks if self.server_blocks else None
+
 
 def moment_of(
     tick: "Tick", names: Names, writes: float = 0.0, coverage: float | None = None

@@ -1,14 +1,15 @@
 """What a state shows, as lines: drawn from what was counted, and from nothing else."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from rich.cells import cell_len
 
 from pgiostat.delta import Quality
+from pgiostat.notices import Kind
 from pgiostat.render.columns import printable
 from pgiostat.render.gauge import gauge_line
-from pgiostat.render.grid import Line, cut
+from pgiostat.render.grid import Line, cut, wrapped
 from pgiostat.render.text import one_line
 from pgiostat.units import (
     format_bytes,
@@ -16,20 +17,21 @@ from pgiostat.units import (
     format_duration,
     format_share,
 )
+from pgiostat.watch.board import Beside, Played, Posted
 from pgiostat.watch.layout import laid
 from pgiostat.watch.moment import Moment
-from pgiostat.watch.rows import Table
+from pgiostat.watch.pieces import Piece, fitted
+from pgiostat.watch.rows import Table, cost_of
 from pgiostat.watch.state import State
 from pgiostat.watch.still import Sight
 
 __all__ = ["Picture", "heading", "picture"]
 
-NARROW = 70
 LEAST_ROWS, ROOMY = 3, 12
-SPARKS = "▁▂▃▄▅▆▇█"
-SPARK_WIDTH = 12
 BARS = "█▉▊▋▌▍▎▏"
-MOST_NOTICES = 3
+LEAST_TOLD, TOLD_PART = 3, 4
+"""Lines of notices above the table: at least so many, at most such a part of the screen."""
+MOST_REMARKS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +48,18 @@ class Picture:
     measures: tuple[tuple[str, int, int], ...]
 
 
-def picture(state: State, sitting: Sight, table: Table, width: int, height: int) -> Picture:
-    """Return the screen: two lines of heading, what is to be known, and the table."""
+def picture(
+    state: State, sitting: Sight, table: Table, size: tuple[int, int], beside: Beside
+) -> Picture:
+    """Return the screen: the heading, what is to be known, and the table."""
+    width, height = size
     moment = sitting.latest
-    top: list[Line] = [_first(state, sitting, moment, width), _second(sitting, table, width)]
-    top += _told(state, sitting, moment, width)
+    top = [*_who(state, sitting, beside, width), _second(state, sitting, table, beside, width)]
+    top += _told(sitting, beside, width, max(height // TOLD_PART, LEAST_TOLD))
     if state.path or state.filter:
         top.append(_where(state, table, width))
-    running = _running(moment, width) if height - len(top) > ROOMY else []
+    is_roomy = height - len(top) > ROOMY
+    running = [*_remarks(state, beside, width), *_running(moment, width)] if is_roomy else []
     below = list(table.below)
     room = height - len(top) - 1 - len(below) - len(running)
     if room < min(len(table.rows), LEAST_ROWS):
@@ -77,26 +83,15 @@ def picture(state: State, sitting: Sight, table: Table, width: int, height: int)
     return Picture(tuple(every), tuple(places), len(top), measures)
 
 
-def _fitted(pieces: Sequence[tuple[str, str, int]], width: int) -> Line:
-    """Return pieces in a line; those with the highest numbers give way until it fits."""
-    left = [piece for piece in pieces if piece[0]]
-    while sum(cell_len(text) for text, _, _ in left) > width:
-        last = max(left, key=lambda piece: piece[2])
-        if not last[2]:
-            break
-        left.remove(last)
-    line: Line = []
-    room = width
-    for text, style, _ in left:
-        line.append((cut(text, room), style))
-        room -= cell_len(text)
-        if room <= 0:
-            break
-    return line
+def _who(state: State, sitting: Sight, beside: Beside, width: int) -> list[Line]:
+    """Return the first line, and where a replay is."""
+    first = _first(state, sitting, beside, width)
+    return [first] if beside.played is None else [first, _replayed(sitting, beside.played, width)]
 
 
-def _first(state: State, sitting: Sight, moment: Moment | None, width: int) -> Line:
+def _first(state: State, sitting: Sight, beside: Beside, width: int) -> Line:
     """Return who, where, version, role, interval and quality."""
+    moment = sitting.latest
     if moment is None or moment.who is None:
         return [("pgiostat  connecting …", "bold")]
     who = moment.who
@@ -108,53 +103,84 @@ def _first(state: State, sitting: Sight, moment: Moment | None, width: int) -> L
     if sitting.trouble is not None:
         quality, good = "not read now", False
     role = "standby" if who.in_recovery else "primary"
-    mode = "PAUSED " if state.is_paused else ""
-    return _fitted(
+    is_live = beside.played is None
+    since = ""
+    if state.whole and sitting.began is not None:
+        since = f" since {sitting.began:%H:%M:%S}"
+    return fitted(
         [
-            ("pgiostat  ", "bold", 6),
-            (f"{printable(who.user)}@" if who.user else "", "", 5),
-            (printable(f"{who.label}/{who.dbname}" if who.dbname else who.label), "bold", 0),
-            (f"  PostgreSQL {who.version}" if who.version else "", "dim", 4),
-            (f" {role}", "dim", 3),
-            (f"  {moment.until:%H:%M:%SZ}" if moment.until else "", "", 2),
-            (f"  {format_duration(seconds)}" if seconds else "", "", 0),
-            (
-                f" since {sitting.began:%H:%M:%S}" if state.whole and sitting.began else "",
-                "bold cyan",
-                1,
-            ),
-            ("  ", "", 0),
-            (mode, "bold reverse", 0),
-            (quality, "green" if good else "bold yellow", 0),
+            Piece("pgiostat  ", "bold", 6),
+            Piece(f"{printable(who.user)}@" if who.user else "", "", 5),
+            Piece(printable(f"{who.label}/{who.dbname}" if who.dbname else who.label), "bold"),
+            Piece(f"  PostgreSQL {who.version}" if who.version else "", "dim", 4),
+            Piece(f" {role}", "dim", 3),
+            Piece(f"  {moment.until:%H:%M:%SZ}" if moment.until and is_live else "", "", 2),
+            Piece(f"  {format_duration(seconds)}" if seconds else ""),
+            Piece(since, "bold cyan", 1),
+            Piece("  "),
+            Piece("PAUSED " if state.is_paused and is_live else "", "bold reverse"),
+            Piece(quality, "green" if good else "bold yellow"),
         ],
         width,
     )
 
 
-def _second(sitting: Sight, table: Table, width: int) -> Line:
-    """Return reads of all statements, hit ratio, coverage and balance, with their last minutes."""
-    if table.ranking is None:
-        return [("pg_stat_io: all processes, all databases", "dim")]
-    cost = table.ranking.explained
-    past = sitting.past()
+def _replayed(sitting: Sight, played: Played, width: int) -> Line:
+    """Return that it is no server, which time is shown, how far that is, and how it goes on."""
+    until = sitting.latest.until if sitting.latest is not None else None
+    is_over = played.place == played.count
+    mode = "END" if is_over else "▶" if played.is_playing else "PAUSED"
+    speed = f"  each shown for {format_duration(played.interval)}"
+    return fitted(
+        [
+            Piece("REPLAY", "bold reverse"),
+            Piece(f" {mode}", "bold yellow" if is_over or not played.is_playing else "bold green"),
+            Piece(" "),
+            Piece(f"{until:%Y-}" if until else "", "bold", 1),
+            Piece(f"{until:%m-%d %H:%M:%SZ}" if until else "", "bold"),
+            Piece("  interval", "dim", 3),
+            Piece(f" {played.place}/{played.count}"),
+            Piece(speed, "dim", 2),
+            Piece("  ←→ seek, g goes to a time", "dim", 4),
+        ],
+        width,
+    )
+
+
+def _second(state: State, sitting: Sight, table: Table, beside: Beside, width: int) -> Line:
+    """Return reads of all statements, hit ratio, coverage and balance, with their last intervals.
+
+    They are the same in every view.
+    """
+    cost = cost_of(sitting.counted(whole=state.whole))
     coverage = None if sitting.coverage is None else min(sitting.coverage, 1.0)
     operations = cost.operations_per_s
     gauge, balance = sitting.gauge, sitting.balance
     burst = ""
     if gauge is not None and balance is not None:
         burst = f"  {gauge_line(gauge, balance.rate, balance.use)}"
-    own = table.ranking.own
-    return _fitted(
+    own = None if table.ranking is None else table.ranking.own
+    pulses = beside.board.pulses
+
+    def last(name: str) -> list[float | None]:
+        values = [getattr(pulse, name) for pulse in pulses]
+        return values if any(value is not None for value in values) else []
+
+    return fitted(
         [
-            ("reads ", "dim", 5),
-            (f"{format_count(cost.blocks_per_s)} blocks/s ", "bold", 0),
-            (sparks(past.blocks_per_s), "cyan", 6),
-            (f" {format_bytes(cost.bytes_per_s)}/s", "", 2),
-            ("" if operations is None else f"  {format_count(operations)} reads/s", "", 3),
-            (f"  hit {format_share(cost.hit_ratio)}", "", 4),
-            (f"  coverage {format_share(coverage)}", "", 1),
-            (burst, "bold magenta", 0),
-            (
+            Piece("reads ", "dim", 6),
+            Piece(f"{format_count(cost.blocks_per_s)} blocks/s", "bold"),
+            Piece("", "cyan", 5, last("blocks_per_s")),
+            Piece(f"  {format_bytes(cost.bytes_per_s)}/s", "", 2),
+            Piece("" if operations is None else f"  {format_count(operations)} reads/s", "", 3),
+            Piece("", "cyan", 10, last("operations_per_s") if operations is not None else ()),
+            Piece(f"  hit {format_share(cost.hit_ratio)}", "", 4),
+            Piece("", "cyan", 9, last("hit_ratio")),
+            Piece(f"  coverage {format_share(coverage)}", "", 1),
+            Piece("", "cyan", 8, last("coverage")),
+            Piece(burst, "bold magenta"),
+            Piece("", "magenta", 11, last("balance") if burst else ()),
+            Piece(
                 "" if own is None else f"  itself {format_count(own.cost.exec_ms_per_s)} ms/s",
                 "dim",
                 7,
@@ -164,56 +190,112 @@ def _second(sitting: Sight, table: Table, width: int) -> Line:
     )
 
 
-def sparks(values: Sequence[float], width: int = SPARK_WIDTH) -> str:
-    """Return the last values as bars, from nothing to the highest.
-
-    >>> sparks([0, 1, 2, 4], 3), sparks([], 3), sparks([0, 0], 3)
-    ('▃▅█', '', '▁▁')
-    """
-    last = values[-width:]
-    highest = max(last, default=0.0)
-    if not highest:
-        return SPARKS[0] * len(last)
-    return "".join(SPARKS[min(int(value / highest * 8), 7)] for value in last)
-
-
-def heading(state: State, sitting: Sight, width: int) -> list[Line]:
+def heading(state: State, sitting: Sight, size: tuple[int, int], beside: Beside) -> list[Line]:
     """Return who is watched, how good that is, and what is wrong."""
-    moment = sitting.latest
-    return [_first(state, sitting, moment, width), *_told(state, sitting, moment, width)]
+    width, height = size
+    room = max(height // TOLD_PART, LEAST_TOLD)
+    return [*_who(state, sitting, beside, width), *_told(sitting, beside, width, room)]
 
 
-def _told(state: State, sitting: Sight, moment: Moment | None, width: int) -> list[Line]:
-    """Return what is wrong, and what to do."""
+def _told(sitting: Sight, beside: Beside, width: int, room: int) -> list[Line]:
+    """Return what is wrong and what to do, in whole sentences as far as there is room."""
+    told = [_trouble(sitting, beside.wait, width)]
+    told += [_posted(each, width) for each in beside.board.posted if each.notice.kind in _ABOVE]
+    told = [lines for lines in told if lines]
+    shown, others = told[:room], told[room:]
     lines: list[Line] = []
-    which = "last interval: " if state.whole else ""
-    trouble = sitting.trouble
-    if trouble is not None and trouble.error is not None:
-        words = trouble.error.message
-        if trouble.error.detail:
-            words += f": {trouble.error.detail}"
-        again = ""
-        if trouble.retry_seconds is not None:
-            again = f"  trying again in {format_duration(trouble.retry_seconds)}"
-        words = cut(printable(words), width - 2 - len(again))
-        lines.append([("! ", "bold red"), (words, "bold red"), (again, "dim")])
-    for notice in (moment.notices if moment else ())[:MOST_NOTICES]:
-        words = cut(which + printable(notice.text), width - 2)
-        lines.append([("! ", "bold yellow"), (words, "")])
-        if notice.hint and width >= NARROW:
-            lines.append([(f"  {cut(printable(notice.hint), width - 2)}", "dim")])
+    spare = room - len(shown)
+    for each in shown:
+        kept = each[: 1 + spare]
+        spare -= len(kept) - 1
+        if len(kept) < len(each) or (others and each is shown[-1]):
+            kept[-1] = _unfinished(kept[-1], width)
+        lines += kept
     return lines
+
+
+_ABOVE = (Kind.HAPPENED, Kind.HOLDS)
+_MORE = " ?"
+
+
+def _unfinished(line: Line, width: int) -> Line:
+    """Return a line that says that there is more, and which key tells it."""
+    (mark, marked), (text, style) = line
+    text = cut(f"{text} …", width - len(mark) - len(_MORE))
+    return [(mark, marked), (text, style), (_MORE, "bold")]
+
+
+def _trouble(sitting: Sight, wait: float | None, width: int) -> list[Line]:
+    """Return why nothing is read now."""
+    trouble = sitting.trouble
+    if trouble is None or trouble.error is None:
+        return []
+    words = trouble.error.message
+    if wait is not None:
+        words += f", trying again in {ceil(wait)} s" if wait > 0 else ", trying again now"
+    if trouble.error.detail:
+        words += f": {trouble.error.detail}"
+    return _paragraph("! ", "bold red", words, "bold red", width)
+
+
+def _posted(posted: Posted, width: int) -> list[Line]:
+    """Return a notice, with its time if it is past."""
+    notice = posted.notice
+    text = notice.text
+    if notice.kind is Kind.HAPPENED:
+        text += f" ({posted.at:%H:%M:%SZ})"
+    elif not posted.is_now:
+        text += f" (until {posted.at:%H:%M:%SZ})"
+    mark, style = ("! ", "") if posted.is_now else ("· ", "dim")
+    lines = _paragraph(mark, "bold yellow", text, style, width)
+    return lines + _paragraph("  ", "", notice.hint, "dim", width)
+
+
+def _paragraph(mark: str, marked: str, text: str, style: str, width: int) -> list[Line]:
+    lines = wrapped(printable(text), width - len(mark))
+    return [
+        [(" " * len(mark) if number else mark, marked), (line, style)]
+        for number, line in enumerate(lines)
+    ]
+
+
+def _remarks(state: State, beside: Beside, width: int) -> list[Line]:
+    """Return what is to be known of the numbers of the last interval, below them.
+
+    It comes and goes with them, and moves no row.
+    """
+    passing = [each for each in beside.board.posted if each.notice.kind is Kind.PASSING]
+    if state.whole:
+        return []
+    return [line for each in passing[:MOST_REMARKS] for line in _posted(each, width)]
 
 
 def _where(state: State, table: Table, width: int) -> Line:
     """Return what was gone into, and what is filtered."""
-    steps = " > ".join(one_line(drill.name, 40) for drill in state.path)
     kept = len(table.rows)
-    pieces = [(steps, "bold cyan", 1), ("  " if steps else "", "", 1)]
-    if state.filter:
-        pieces.append((f"filter “{printable(state.filter)}” ", "bold yellow", 0))
-    pieces.append((f"{format_count(kept)} of {format_count(kept + table.hidden)} rows", "dim", 2))
-    return _fitted(pieces, width)
+    rows = f"{format_count(kept)} of {format_count(kept + table.hidden)} rows"
+    wanted = f"filter “{printable(state.filter)}” " if state.filter else ""
+    room = width - cell_len(wanted) - cell_len(rows) - 2
+    steps = _steps(state, room)
+    return fitted(
+        [
+            Piece(f"{steps}  " if steps else "", "bold cyan"),
+            Piece(wanted, "bold yellow"),
+            Piece(rows, "dim", 1),
+        ],
+        width,
+    )
+
+
+def _steps(state: State, room: int) -> str:
+    """Return the path: each step is cut to its part of the room; short ones leave it to others."""
+    names = [one_line(drill.name, 2 * max(room, 1)) for drill in state.path]
+    free = room - len(" > ") * (len(names) - 1)
+    shortest = sorted(range(len(names)), key=lambda number: cell_len(names[number]))
+    for before, number in enumerate(shortest):
+        names[number] = cut(names[number], max(free // (len(names) - before), 2))
+        free -= cell_len(names[number])
+    return " > ".join(names)
 
 
 def _running(moment: Moment | None, width: int) -> list[Line]:

@@ -17,6 +17,7 @@ from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.reader import History, instants
 from pgiostat.history.windows import Window
 from pgiostat.names import Describe
+from pgiostat.notices import happened
 from pgiostat.rank import By, Counted
 from pgiostat.rows import Counts
 from pgiostat.times import instant
@@ -26,7 +27,7 @@ from pgiostat.watch.sitting import KEPT, Sitting
 
 __all__ = ["Replay"]
 
-_PLOTTED = ("calls", "shared_blks_read", "local_blks_read")
+_PLOTTED = ("calls", "shared_blks_hit", "shared_blks_read", "local_blks_read")
 _JUST = timedelta(microseconds=1)
 
 
@@ -92,12 +93,22 @@ class Replay:
         """Show an interval so many before or after the one that is shown."""
         self._go(self._at - 1 + steps)
 
-    def jump(self, words: str, now: datetime) -> None:
-        """Show the interval of an instant: words as for --since. Raises PgiostatError."""
+    def jump(self, words: str, now: datetime) -> str:
+        """Show the interval of an instant: words as for --since. Raises PgiostatError.
+
+        Return what is shown instead if there is nothing then, else nothing.
+        """
         # A time of day is that of the day that is shown.
         day = self._starts[max(min(self._at - 1, len(self._starts) - 1), 0)]
         there = instant(words, day.astimezone(now.tzinfo))
         self._go(max(bisect_right(self._starts, there) - 1, 0))
+        first, last = self._starts[0], self._starts[-1]
+        if there < first:
+            return f"nothing is played before {first:%Y-%m-%d %H:%M:%SZ}: this is where it begins"
+        end = last + timedelta(microseconds=self._rows["dur_us"][-1].as_py())
+        if there > end:
+            return f"nothing is played after {end:%Y-%m-%d %H:%M:%SZ}: this is where it ends"
+        return ""
 
     def _is_asked(self) -> bool:
         return self._asked is not None
@@ -178,7 +189,13 @@ class Replay:
                 statements=list(zip(*ids, strict=True)),
                 statement_amounts=_rates_of(those),
             )
-            yield Moment(since=begin, until=begin + timedelta(seconds=seconds), counted=counted)
+            yield Moment(
+                since=begin,
+                until=begin + timedelta(seconds=seconds),
+                counted=counted,
+                statement_blocks=self._rows["statement_blocks"][place].as_py(),
+                server_blocks=self._rows["server_blocks"][place].as_py(),
+            )
 
     def _moment(self, place: int) -> Moment:
         begin = self._starts[place]
@@ -200,6 +217,7 @@ class Replay:
             statement_blocks=row["statement_blocks"],
             server_blocks=row["server_blocks"],
             io=self._io(window, self._whose[place], counted.block_size),
+            notices=tuple(happened(qualities, seconds)),
             load=Load(
                 seconds,
                 blocks * (1.0 if each is None else each),

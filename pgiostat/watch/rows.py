@@ -6,7 +6,7 @@ from functools import reduce
 from operator import add
 from typing import Any
 
-from pgiostat.cost import ReadCost
+from pgiostat.cost import FIELDS, ReadCost
 from pgiostat.names import Names
 from pgiostat.rank import By, Counted, Ranking, RankRow, rank_counted
 from pgiostat.render.columns import METRICS, of_blocks
@@ -15,7 +15,7 @@ from pgiostat.units import format_bytes, format_count, format_ms, per_second, us
 from pgiostat.watch.moment import IoRow
 from pgiostat.watch.state import Key, State, View
 
-__all__ = ["Measure", "Shown", "Table", "table_of"]
+__all__ = ["Measure", "Shown", "Table", "cost_of", "table_of"]
 
 Value = float | int | None
 
@@ -104,6 +104,16 @@ _IO: tuple[tuple[Measure, Callable[[IoRow, float], Value]], ...] = (
     (Measure("hits_per_s", "hits/s", "found in buffers, a second"),
      lambda r, s: None if r.hits is None else per_second(r.hits, s)),
 )  # fmt: skip
+
+
+def cost_of(counted: Counted | None) -> ReadCost:
+    """Return what all statements cost together, whatever the view: as a ranking of them has it."""
+    if counted is None:
+        return ReadCost(0.0, 0)
+    summed = dict(zip(FIELDS, counted.statement_amounts.sum(axis=1).tolist(), strict=True))
+    return ReadCost(
+        counted.seconds, counted.block_size, **summed, per_block=counted.reads.per_block
+    )
 
 
 def table_of(

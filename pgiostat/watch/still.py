@@ -9,6 +9,7 @@ from pgiostat.burst import Balance, Gauge
 from pgiostat.delta import Quality
 from pgiostat.names import Names
 from pgiostat.rank import By, Counted
+from pgiostat.watch.board import Beside
 from pgiostat.watch.moment import IoRow, Moment
 from pgiostat.watch.sitting import Past, Sitting
 
@@ -31,13 +32,14 @@ class Still:
     qualities: tuple[Quality, ...]
     coverage: float | None
     seconds: float
+    beside: Beside
     _counted: tuple[Counted | None, Counted | None]
     _io: tuple[tuple[IoRow, ...] | None, tuple[IoRow, ...] | None]
     _sitting: Sitting
 
     @classmethod
-    def of(cls, sitting: Sitting) -> "Still":
-        """Return a sitting as it is now."""
+    def of(cls, sitting: Sitting, beside: Beside) -> "Still":
+        """Return a sitting as it is now, with what is shown beside its numbers."""
         whole = sitting.counted(whole=True)
         return cls(
             sitting.names,
@@ -49,6 +51,7 @@ class Still:
             sitting.qualities,
             sitting.coverage,
             sitting.seconds,
+            beside,
             (sitting.counted(whole=False), None if whole is None else _copied(whole)),
             (sitting.io(whole=False), sitting.io(whole=True)),
             sitting,
