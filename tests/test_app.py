@@ -20,16 +20,18 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from pgiostat.collect import Tick
-from pgiostat.delta import diff
+from pgiostat.delta import Basis, Quality, diff
 from pgiostat.errors import PgiostatError
 from pgiostat.names import Names, Statement
 from pgiostat.snapshot import Snapshot
 from pgiostat.watch.app import Feed, WatchApp
 from pgiostat.watch.detail import Detail, _stretches
 from pgiostat.watch.help import Help
+from pgiostat.watch.layout import told_apart
 from pgiostat.watch.moment import Moment, moment_of
 from pgiostat.watch.sitting import Past, Sitting
 from pgiostat.watch.state import State, View
+from pgiostat.watch.themes import Themes
 from tests.readings import at, reading
 
 HOSTILE = "select '\x1b[2J[red]数据库\u202e' from 🐘"
@@ -540,7 +542,7 @@ def test_what_is_asked_is_typed_in_a_line_that_is_seen() -> None:
         assert screen(app)[-2:] == ["mani", "⏎ done esc leave it"]
         await pilot.press("enter")
         await pilot.pause()
-        assert screen(app)[-1] == before[-1]
+        assert screen(app)[-1].startswith("q quit ? help")
         await pilot.press("slash", "escape")
         await pilot.pause()
         assert screen(app) == before
@@ -645,10 +647,118 @@ def test_the_palette_has_all_keys_and_escape_closes_it() -> None:
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, CommandPalette))
         titles = [each.title for each in app.get_system_commands(app.screen)]
-        assert {"export", "pause", "baseline", "filter", "Theme"} <= set(titles)
-        assert "go to" not in titles
+        assert len(titles) == len(set(titles))
+        assert titles == [
+            "quit", "help: every key, column and word",
+            *(f"view by {view}" for view in
+              ("category", "statement", "relation", "database", "user", "server io")),
+            "go into the row", "filter by text, category, user or database",
+            "sort by the next column to the right", "sort by the next column to the left",
+            "show further columns to the right", "show further columns to the left",
+            "pause what is shown, or go on",
+            "show all since the baseline, or the last interval",
+            "reverse the order", "export what is shown as CSV, here", "copy the row's text",
+            "set the baseline to now; nothing on the server is reset",
+            "slower: read less often, show intervals longer",
+            "quicker: read more often, show intervals shorter", "Theme", "Screenshot",
+        ]  # fmt: skip
 
     play(script)
+
+
+def test_the_keys_that_there_are_are_told_below() -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        assert screen(app)[-1] == (
+            "q quit ? help 1-6 view ⏎ into / filter <> sort [] columns ␣ pause a total ^p all"
+            " r reverse e export y copy z baseline + slower - quicker"
+        )
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "esc back" in screen(app)[-1]
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "esc back" not in screen(app)[-1]
+
+    play(script, (160, 24))
+
+
+def test_the_top_alone_is_shown_if_asked_for_and_all_of_it_adds_up() -> None:
+    async def script(app: WatchApp, _: Pilot[None]) -> None:
+        assert [(row.name, row.values["blocks_read"]) for row in app.table.rows] == [
+            ("version", 1000), ("manifest", 500),
+        ]  # fmt: skip
+        assert [(row.name, row.values["blocks_read"]) for row in app.table.below] == [
+            ("(1 not shown)", 50), ("unattributed", 50), ("server", 1600),
+        ]  # fmt: skip
+
+    play(script, state=State(top=2))
+
+
+def test_a_theme_is_asked_for_or_kept_from_the_last_time(tmp_path: Path) -> None:
+    themes = Themes(tmp_path / "state" / "theme")
+
+    async def choose(app: WatchApp, pilot: Pilot[None]) -> None:
+        assert app.theme == "textual-dark"
+        app.theme = "nord"
+        await pilot.pause()
+
+    play(choose, themes=themes)
+    assert WatchApp(Told(), themes=themes).theme == "nord"
+    assert WatchApp(Told(), themes=replace(themes, asked="gruvbox")).theme == "gruvbox"
+    assert WatchApp(Told()).theme == "textual-dark"
+    (tmp_path / "state" / "theme").write_text("no longer there")
+    assert WatchApp(Told(), themes=themes).theme == "textual-dark"
+    with pytest.raises(PgiostatError, match='there is no theme "x"') as raised:
+        WatchApp(Told(), themes=Themes(asked="x"))
+    assert raised.value.hint is not None
+    assert "textual-light" in raised.value.hint
+
+
+def test_the_page_of_a_statement_says_how_its_numbers_came_about() -> None:
+    feed = Told()
+    last = feed._moments[-1]
+    others = replace(
+        last, bases={(10, 5, 1): Basis.REINSERTED}, qualities=(Quality.EVICTING, Quality.GAP)
+    )
+
+    def quality(app: WatchApp) -> list[str]:
+        console = Console(width=200, color_system=None)
+        with console.capture() as captured:
+            console.print(app.screen.query_one("#numbers", Static).content)
+        lines = [" ".join(line.split()) for line in captured.get().splitlines()]
+        return lines[-4:]
+
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("2", "enter")
+        assert quality(app) == [
+            "counted against the reading before: subtracted from this one",
+            "quality ok over 10.0 s",
+            "coverage 96.9 % of the server's reads since the baseline",
+            "read time of none of its blocks: track_io_timing is off where it runs",
+        ]
+        feed.further = [others]
+        feed.go.set()
+        await until(pilot, lambda: app.sitting.latest is others)
+        await pilot.pause()
+        assert quality(app)[:2] == [
+            "counted against none: it was evicted and came back, and what came before that is lost",
+            "quality evicting+gap over 10.0 s",
+        ]
+        await pilot.press("a")
+        assert quality(app)[:2] == [
+            "counted against each reading before: differences added up",
+            "quality ok+evicting+gap over 40.0 s",
+        ]
+
+    play(script, (100, 40), feed)
+
+
+def test_statements_that_begin_alike_are_told_apart() -> None:
+    texts = [f'select max(row_version) from "h_{n}" where client_id = $1' for n in ("a", "b")]
+    assert told_apart(texts, 30) == [
+        f'select max(r…"h_{n}" where client_id = $1' for n in ("a", "b")
+    ]
+    assert told_apart([*texts, "delete"], 80) == [*texts, "delete"]
 
 
 def test_what_nothing_mends_ends_it_and_is_told() -> None:

@@ -8,12 +8,15 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from pgiostat.cli.screen import judge_by
+from pgiostat.delta import Basis
 from pgiostat.describe import describer
 from pgiostat.errors import PgiostatError
 from pgiostat.history.reader import History
 from pgiostat.history.windows import Window
 from pgiostat.rank import By, rank_counted
 from pgiostat.watch.app import WatchApp
+from pgiostat.watch.detail import Detail
 from pgiostat.watch.replay import Replay
 from pgiostat.watch.sitting import Sitting
 from tests.test_app import play, screen, shown, until
@@ -137,6 +140,36 @@ def test_what_is_shown_does_not_depend_on_how_one_came_there() -> None:
     assert told(absorbed(replay(), 0, 1, 29)) == straight
     assert told(absorbed(replay(), *range(40), 5, 29)) == straight
     assert told(absorbed(replay(), *range(31), 29)) == straight
+
+
+def test_the_basis_of_a_statement_is_that_of_the_history() -> None:
+    feed = replay()
+    stop = Event()
+    moment = next(iter(feed.moments(stop)))
+    opened = history()
+    (server,) = opened.servers()
+    window = Window(server.since, server.since + timedelta(seconds=1))
+    rows = opened.facts("stmt", window, [server.server_id]).to_pylist()
+    assert moment.bases == {
+        (row["userid"], row["dbid"], row["queryid"]): Basis(row["basis"])
+        for row in rows
+        if row["basis"]
+    }
+    assert Basis.NEW in moment.bases.values()
+
+
+def test_a_statement_is_printed_once_on_its_page() -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("space", "1", "enter", "enter")
+        await until(pilot, lambda: isinstance(app.screen, Detail))
+        await pilot.pause()
+        assert sum(line.startswith("SELECT max(row_version)") for line in screen(app)) == 1
+        # A number is never cut or broken.
+        queryid = str(app.screen._row.queryid)  # type: ignore[attr-defined] # it is a Detail
+        assert any(line.endswith(queryid) for line in screen(app))
+        assert any("-newest (built-in" in line for line in screen(app))
+
+    play(script, (80, 60), replay(1), judge=judge_by(None))
 
 
 def test_what_cannot_be_replayed_is_said(tmp_path: Path) -> None:

@@ -29,10 +29,13 @@ GARBAGE_AFTER = 50_000
 """Objects made and not gone again before circles are looked for; Python's own is 700."""
 
 
-def on_screen(dsn: str, asked: "Options", rules: Path | None, record: Path | None) -> None:
+def on_screen(
+    dsn: str, asked: "Options", rules: Path | None, record: Path | None, theme: str = ""
+) -> None:
     """Watch a server on this terminal; raises PgiostatError for what ends it."""
     from pgiostat.watch.app import WatchApp
     from pgiostat.watch.feeds import Live
+    from pgiostat.watch.themes import Themes
 
     def describer(known: "Rules | None") -> "Describe":
         from pgiostat.describe import describer
@@ -50,30 +53,42 @@ def on_screen(dsn: str, asked: "Options", rules: Path | None, record: Path | Non
         writes=asked.writes,
         record=record,
     )
-    _run(WatchApp(feed, _state(asked), judge=judge_by(rules)))
+    _run(WatchApp(feed, _state(asked), judge=judge_by(rules), themes=Themes(_kept(), theme)))
 
 
 def replayed(
-    place: Path, asked: "Options", rules: Path | None, words: Sequence[str | None]
+    place: Path,
+    asked: "Options",
+    rules: Path | None,
+    words: Sequence[str | None],
+    theme: str = "",
 ) -> None:
     """Replay a history on this terminal; words: since, until and last."""
     from pgiostat.history.asked import window
     from pgiostat.history.reader import History
     from pgiostat.watch.app import WatchApp
     from pgiostat.watch.replay import Replay
+    from pgiostat.watch.themes import Themes
 
     with closing(History.open(place)) as opened, options.describing(rules) as describe:
         since, until, last = words
         now = datetime.now().astimezone()
         span = window(opened, now, label=asked.label, since=since, until=until, last=last)
         feed = Replay(opened, describe, span, interval=asked.interval, gauge=asked.gauge)
-        _run(WatchApp(feed, _state(asked), judge=judge_by(rules)))
+        _run(WatchApp(feed, _state(asked), judge=judge_by(rules), themes=Themes(_kept(), theme)))
+
+
+def _kept() -> Path:
+    """Return where a theme that was chosen is kept."""
+    import platformdirs
+
+    return platformdirs.user_state_path("pgiostat") / "theme"
 
 
 def _state(asked: "Options") -> "State":
     from pgiostat.watch.state import State, View
 
-    return State(view=View(asked.by.value), sort=_SORTS[asked.sort.value])
+    return State(view=View(asked.by.value), sort=_SORTS[asked.sort.value], top=asked.top)
 
 
 _SORTS = {
@@ -112,6 +127,6 @@ def judge_by(rules: Path | None) -> "Judge":
         subject = Subject(
             found.features, normalized.fingerprint, normalized.text, row.user, row.database
         )
-        return render.judged(found, subject, known.verdicts(subject))
+        return render.judged(found, subject, known.verdicts(subject), with_text=False)
 
     return judge

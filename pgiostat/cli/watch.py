@@ -76,6 +76,15 @@ def watch(
     since: options.Since = None,
     until: options.Until = None,
     last: options.Last = None,
+    theme: Annotated[
+        str,
+        typer.Option(
+            "--theme",
+            help="Colours on a terminal; Ctrl-P shows them all, and what is chosen there is kept.",
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = "",
     label: Annotated[
         str,
         typer.Option(help="The server's name in the output.", metavar="NAME", show_default=False),
@@ -86,6 +95,8 @@ def watch(
     On a terminal it is an application, with keys that ? explains; in a pipe intervals are appended.
     Nothing is written to the server, and nothing on it is reset.
     """
+    from dataclasses import replace
+
     from pgiostat.rank import By, Sort
     from pgiostat.watch.asked import Form, Options
 
@@ -108,7 +119,7 @@ def watch(
         count=1 if once else count,
         by=options.choice("by", by, By, By.SERVER, By.HOUR),
         sort=options.choice("sort", sort, Sort),
-        top=top if top is not None or form is not Form.TEXT else options.TOP_ON_SCREEN,
+        top=top,
         form=form,
         label=label,
         gauge=options.gauge(volume, instance, start) if volume else None,
@@ -118,12 +129,14 @@ def watch(
     if replay is not None:
         from pgiostat.cli.screen import replayed
 
-        replayed(replay, asked, rules, (since, until, last))
+        replayed(replay, asked, rules, (since, until, last), theme)
     elif _is_on_terminal(asked):
         from pgiostat.cli.screen import on_screen
 
-        on_screen(dsn, asked, rules, record)
+        on_screen(dsn, asked, rules, record, theme)
     else:
+        if top is None and form is Form.TEXT:
+            asked = replace(asked, top=options.TOP_ON_SCREEN)
         _watch(dsn, asked, rules)
 
 

@@ -124,8 +124,13 @@ def one_list(rules: Rules, name: str) -> RenderableType | None:
 # --- rules test SQL ----------------------------------------------------------------------
 
 
-def judged(found: Classified, subject: Subject, verdicts: Sequence[Verdict]) -> RenderableType:
-    """Return where a statement falls, by which rule, what is seen of it, and who else ran."""
+def judged(
+    found: Classified, subject: Subject, verdicts: Sequence[Verdict], *, with_text: bool = True
+) -> RenderableType:
+    """Return where a statement falls, by which rule, what is seen of it, and who else ran.
+
+    with_text: with the statement itself, if it is not shown already.
+    """
     winner = next((verdict for verdict in verdicts if not verdict.failed), None)
     headline = Text(printable(found.category), "bold")
     if winner is None:
@@ -133,7 +138,9 @@ def judged(found: Classified, subject: Subject, verdicts: Sequence[Verdict]) -> 
     else:
         headline.append(f"  by {_told(winner, verdicts)}", "not bold")
     headline.append(f"  {found.normalized.fingerprint}", "not bold dim")
-    parts: list[RenderableType] = [headline, "", statement(found.normalized.text), ""]
+    parts: list[RenderableType] = [headline, ""]
+    if with_text:
+        parts += [statement(found.normalized.text), ""]
     if found.normalized.truncated:
         parts.append(Text("The text ends before its statement does: its tail is unknown.\n"))
     return Group(*parts, _features(subject), "", _runners_up(verdicts, winner))

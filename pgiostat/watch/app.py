@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 from rich.segment import Segment
 from rich.style import Style
 from textual import events, on
+from textual.actions import parse
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
@@ -28,6 +29,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Input
 
+from pgiostat.delta import Basis
 from pgiostat.errors import PgiostatError
 from pgiostat.rank import By, rank_counted
 from pgiostat.render.csvform import cell, timestamp
@@ -38,9 +40,10 @@ from pgiostat.watch.help import Help
 from pgiostat.watch.moment import Moment
 from pgiostat.watch.picture import Picture, heading, picture
 from pgiostat.watch.rows import Shown, Table, table_of
-from pgiostat.watch.sitting import Past, Sitting
+from pgiostat.watch.sitting import Sitting
 from pgiostat.watch.state import Action, Drill, Key, State, View, after, found, into, moved, seen
 from pgiostat.watch.still import Sight, Still
+from pgiostat.watch.themes import Themes
 
 if TYPE_CHECKING:
     from textual.driver import Driver
@@ -48,7 +51,7 @@ if TYPE_CHECKING:
 
     from pgiostat.rank import RankRow
     from pgiostat.render.grid import Line
-    from pgiostat.watch.detail import Detail, Judge
+    from pgiostat.watch.detail import Detail, Judge, Known
 
 __all__ = ["Feed", "WatchApp"]
 
@@ -59,6 +62,7 @@ EXPORTED = (
 VIEWS = (View.CATEGORY, View.STATEMENT, View.RELATION, View.DATABASE, View.USER, View.IO)
 INTERVALS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 PAGE = 10
+NO_THEMES = Themes()
 TYPING = {"quit", "move"}
 """What keys do beside a line that is typed in."""
 OF_TABLE = {"do", "view", "move", "enter", "leave", "filter", "jump", "copy", "export"}
@@ -160,45 +164,59 @@ class WatchApp(App[None]):
     """watch on a terminal.
 
     feed: where moments come from.  state: what to begin with.  judge: says why a statement is of
-    its category.  out: where exports are put.
+    its category.  out: where exports are put.  Raises PgiostatError for a theme that is not there.
     """
 
     TITLE = "pgiostat"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "quit"),
         Binding("ctrl+c", "quit", show=False, priority=True),
-        Binding("question_mark,h,f1", "help", "help", key_display="?"),
-        Binding("space,p", "do('pause')", "pause", key_display="␣"),
+        Binding("question_mark,h,f1", "help", "help", key_display="?",
+                tooltip="help: every key, column and word"),
+        Binding("left", "seek(-1)", show=False, tooltip="an interval back"),
+        Binding("right", "seek(1)", "seek", key_display="←→", tooltip="an interval on"),
+        Binding("shift+left", "seek(-60)", show=False, tooltip="sixty intervals back"),
+        Binding("shift+right", "seek(60)", show=False, tooltip="sixty intervals on"),
+        Binding("g", "jump", "go to", tooltip="go to a time"),
         *(
-            Binding(str(number), f"view('{view.name}')", view.value, show=False)
+            Binding(str(number), f"view('{view.name}')", "view" if number == 1 else "",
+                    show=number == 1, key_display=f"1-{len(VIEWS)}",
+                    tooltip=f"view by {view.value}")
             for number, view in enumerate(VIEWS, 1)
         ),
-        Binding("enter", "enter", "into"),
-        Binding("escape", "leave", "back"),
-        Binding("slash", "filter", "filter", key_display="/"),
-        Binding("less_than_sign", "do('sort_left')", "sort by the column before", show=False),
-        Binding("greater_than_sign", "do('sort_right')", "sort", key_display="<>"),
-        Binding("r", "do('reverse')", "reverse", show=False),
-        Binding("left_square_bracket", "do('columns_left')", "columns before", show=False),
-        Binding("right_square_bracket", "do('columns_right')", "columns", key_display="[]"),
-        Binding("a", "do('whole')", "all"),
-        Binding("z", "baseline", "baseline", show=False),
-        Binding("plus,equals_sign", "interval(1)", "read less often", show=False),
-        Binding("minus", "interval(-1)", "read more often", show=False),
-        Binding("y", "copy", "copy the row", show=False),
-        Binding("e", "export", "export"),
-        Binding("left", "seek(-1)", "an interval back", show=False),
-        Binding("right", "seek(1)", "seek", key_display="←→"),
-        Binding("shift+left", "seek(-60)", "60 intervals back", show=False),
-        Binding("shift+right", "seek(60)", "60 intervals on", show=False),
-        Binding("g", "jump", "go to"),
+        Binding("enter", "enter", "into", tooltip="go into the row"),
+        Binding("escape", "leave", "back", tooltip="back, or without filter"),
+        Binding("slash", "filter", "filter", key_display="/",
+                tooltip="filter by text, category, user or database"),
+        Binding("greater_than_sign", "do('sort_right')", "sort", key_display="<>",
+                tooltip="sort by the next column to the right"),
+        Binding("less_than_sign", "do('sort_left')", show=False,
+                tooltip="sort by the next column to the left"),
+        Binding("right_square_bracket", "do('columns_right')", "columns", key_display="[]",
+                tooltip="show further columns to the right"),
+        Binding("left_square_bracket", "do('columns_left')", show=False,
+                tooltip="show further columns to the left"),
+        Binding("space,p", "do('pause')", "pause", key_display="␣",
+                tooltip="pause what is shown, or go on"),
+        Binding("a", "do('whole')", "total",
+                tooltip="show all since the baseline, or the last interval"),
+        Binding("ctrl+p", "command_palette", "all", key_display="^p", priority=True),
+        Binding("r", "do('reverse')", "reverse", tooltip="reverse the order"),
+        Binding("e", "export", "export", tooltip="export what is shown as CSV, here"),
+        Binding("y", "copy", "copy", tooltip="copy the row's text"),
+        Binding("z", "baseline", "baseline",
+                tooltip="set the baseline to now; nothing on the server is reset"),
+        Binding("plus,equals_sign", "interval(1)", "slower", key_display="+",
+                tooltip="slower: read less often, show intervals longer"),
+        Binding("minus", "interval(-1)", "quicker", key_display="-",
+                tooltip="quicker: read more often, show intervals shorter"),
         Binding("up,k", "move(-1)", show=False),
         Binding("down,j", "move(1)", show=False),
         Binding("pageup", f"move(-{PAGE})", show=False),
         Binding("pagedown", f"move({PAGE})", show=False),
         Binding("home", "move(-1000000)", show=False),
         Binding("end", "move(1000000)", show=False),
-    ]
+    ]  # fmt: skip
 
     class Arrived(Message):
         """A moment has come."""
@@ -221,10 +239,14 @@ class WatchApp(App[None]):
         *,
         judge: "Judge | None" = None,
         out: Path | None = None,
+        themes: Themes = NO_THEMES,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         # Without colours the terminal's own background stays, light or dark.
         super().__init__(ansi_color=True if "NO_COLOR" in environ else None)
+        self._themes = themes
+        there = self.available_themes
+        self.theme = themes.chosen(there, ", ".join(sorted(there))) or self.theme
         self.feed = feed
         self.state = state or State()
         self.error: PgiostatError | None = None
@@ -234,6 +256,7 @@ class WatchApp(App[None]):
         self._clock = clock
         self._stop = Event()
         self._canvas = Canvas()
+        self._goes_back = False
         self._filter = Field("filter: text, category, user, database", "filter", self._unfiltered)
         self._jump = Field("time: 10:30, -2h, 2026-11-23T10:00Z", "jump", self._unasked)
         self._table = Table(View.CATEGORY, (), (), ())
@@ -279,6 +302,7 @@ class WatchApp(App[None]):
     def on_mount(self) -> None:
         """Begin to read."""
         self._canvas.focus()
+        self.theme_changed_signal.subscribe(self, lambda theme: self._themes.keep(theme.name))
         # Whoever ends us gets his terminal back.
         if current_thread() is main_thread():
             for number in (signal.SIGTERM, signal.SIGHUP):
@@ -342,6 +366,9 @@ class WatchApp(App[None]):
         counted, io = sight.counted(whole=whole), sight.io(whole=whole)
         self._table = table_of(self.state, counted, io, sight.names)
         self.state = found(self.state, self._table.keys)
+        if self._goes_back != bool(self.state.path or self.state.filter):
+            self._goes_back = not self._goes_back
+            self.refresh_bindings()
         self._canvas.show(
             picture(self.state, sight, self._table, self._canvas.size, self._beside())
         )
@@ -372,6 +399,8 @@ class WatchApp(App[None]):
         Time goes back only where it is replayed; a page over the table has no key that changes it.
         """
         if action in {"seek", "jump"} and self.replay is None:
+            return False
+        if action == "leave" and not (self.state.path or self.state.filter):
             return False
         if self._filter.is_open or self._jump.is_open:
             return action in TYPING
@@ -465,15 +494,25 @@ class WatchApp(App[None]):
         if self.state.view is View.STATEMENT and len(self._table.rows) == 1:
             self.action_enter()
 
-    def _now(self, key: Key, size: tuple[int, int]) -> "tuple[list[Line], RankRow | None, Past]":
-        """Return the heading, what a statement does, and did before, for its page."""
-        sight = self.sight
-        counted = sight.counted(whole=self.state.whole)
+    def _now(self, key: Key, size: tuple[int, int]) -> "Known":
+        """Return what is known of a statement, for its page."""
+        from pgiostat.watch.detail import Known  # noqa: PLC0415 - as the page
+
+        sight, whole = self.sight, self.state.whole
+        latest = sight.latest or Moment()
+        counted = sight.counted(whole=whole)
         parts = [] if counted is None else [(counted, sight.names)]
         rows = rank_counted(parts, by=By.STATEMENT).rows
         row = next((row for row in rows if row.key == key), None)
-        top = heading(self.state, sight, size, self._beside())
-        return top, row, sight.past(By.STATEMENT, key)
+        return Known(
+            heading(self.state, sight, size, self._beside()),
+            row,
+            sight.past(By.STATEMENT, key),
+            None if whole or row is None or row.queryid is None else _basis(latest, row),
+            sight.seconds if whole else latest.seconds,
+            sight.qualities if whole else latest.qualities,
+            sight.coverage,
+        )
 
     def action_filter(self) -> None:
         """Ask what to show alone."""
@@ -532,12 +571,15 @@ class WatchApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Yield what the palette offers: all keys, and how it looks."""
-        for binding in self._bindings.key_to_bindings.values():
-            for each in binding:
-                if each.description and self.check_action(each.action.partition("(")[0], ()):
-                    yield SystemCommand(
-                        each.description, f"key {each.key}", partial(self.run_action, each.action)
-                    )
+        seen: set[str] = set()
+        for binding in Binding.make_bindings(self.BINDINGS):
+            title = binding.tooltip or binding.description
+            _, name, parameters = parse(binding.action)
+            is_there = title and name != "command_palette" and self.check_action(name, parameters)
+            if is_there and binding.action not in seen:
+                seen.add(binding.action)
+                key = self.get_key_display(replace(binding, key_display=None))
+                yield SystemCommand(title, f"key {key}", partial(self.run_action, binding.action))
         for command in super().get_system_commands(screen):
             if command.title in {"Theme", "Screenshot"}:
                 yield command
@@ -628,3 +670,9 @@ class WatchApp(App[None]):
             return row
         self.notify("the row that was chosen did nothing in this interval")
         return None
+
+
+def _basis(moment: Moment, row: "RankRow") -> Basis:
+    """Return against what a row of statements was counted."""
+    queryid, dbid, userid = map(int, row.key)
+    return moment.bases.get((userid, dbid, queryid), Basis.PREVIOUS)

@@ -1,6 +1,7 @@
 """A statement: its text, why it is of its category, and how it went over the last minutes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
 
@@ -14,25 +15,50 @@ from textual.screen import Screen
 from textual.widgets import Static
 from textual_plotext import PlotextPlot
 
+from pgiostat.delta import Basis, Quality
 from pgiostat.rank import RankRow
 from pgiostat.render.columns import METRICS, printable
 from pgiostat.render.grid import Line
 from pgiostat.render.sql import statement
 from pgiostat.render.text import drawn
-from pgiostat.units import UNKNOWN, format_count, format_share
+from pgiostat.units import UNKNOWN, format_count, format_duration, format_share
 from pgiostat.watch.foot import Foot
 from pgiostat.watch.sitting import Past
 from pgiostat.watch.state import Key
 
-__all__ = ["Detail", "Judge"]
+__all__ = ["Detail", "Judge", "Known"]
 
 Judge = Callable[[RankRow], RenderableType]
 """Says what a statement is, and by which rule."""
-Now = Callable[[Key, tuple[int, int]], tuple[list[Line], RankRow | None, Past]]
-"""Returns the heading for so many cells and lines, what a row's statement does now, and did before.
 
-None if it does nothing.
-"""
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a statement now.
+
+    head: the heading.  row: None if it did nothing.  basis: against what the row was counted; None
+    for several intervals.  seconds, qualities, coverage: of what is shown.
+    """
+
+    head: list[Line]
+    row: RankRow | None
+    past: Past
+    basis: Basis | None
+    seconds: float | None
+    qualities: tuple[Quality, ...]
+    coverage: float | None
+
+
+Now = Callable[[Key, tuple[int, int]], Known]
+"""Returns what is known of a row's statement now, with a heading for so many cells and lines."""
+BASES = {
+    Basis.PREVIOUS: "the reading before: subtracted from this one",
+    Basis.NEW: "none: it came in this interval, and all it has counted happened in it",
+    Basis.RESET: "none: it was reset in this interval, and what came before that is lost",
+    Basis.REINSERTED: "none: it was evicted and came back, and what came before that is lost",
+    Basis.UNKNOWN: "unknown: these numbers are a lower bound",
+}
+"""Against what a statement was counted."""
 NARROW = 70
 LEAST_GAP_SECONDS = 0.5
 SHORT_SECONDS = 8.0
@@ -82,9 +108,10 @@ class Detail(Screen[None]):
     def draw(self) -> None:
         """Draw what is known now: the heading, the numbers, the plots."""
         width, _ = self.app.size
-        heading, row, past = self._now(self._row.key, self.app.size)
-        self._head.update(Group(*drawn(heading)))
-        self._counts.update(self._numbers(row, width))
+        known = self._now(self._row.key, self.app.size)
+        past = known.past
+        self._head.update(Group(*drawn(known.head)))
+        self._counts.update(self._numbers(known, width))
         for plot, values, title in zip(
             self._plots,
             (past.blocks_per_s, past.calls_per_s),
@@ -98,37 +125,67 @@ class Detail(Screen[None]):
         self.app.copy_to_clipboard(self._row.text or self._row.name)
         self.app.notify("copied")
 
-    def _numbers(self, now: RankRow | None, width: int) -> RenderableType:
+    def _numbers(self, known: Known, width: int) -> RenderableType:
+        now = known.row
         row = now or self._row
-        grid = Grid(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
         columns = 2 if width < NARROW else 4
-        for style in ("dim", "bold", "dim", "bold")[:columns]:
-            grid.add_column(style=style, no_wrap=style == "dim", overflow="fold")
-        told = [
+        what = [
             ("category", row.category),
-            ("queryid", UNKNOWN if row.queryid is None else str(row.queryid)),
-            ("user", row.user), ("database", row.database),
             ("fingerprint", row.fingerprint or UNKNOWN),
-        ]  # fmt: skip
-        if now is not None:
-            told.append(("share", format_share(now.share)))
-            told += [(m.heading or m.name, m.shown(m.value(now.cost))) for m in METRICS]
-        cells = [cell for name, value in told for cell in (Text(name), Text(printable(value)))]
-        if len(cells) % columns:
-            cells += [Text(""), Text("")]
-        for begin in range(0, len(cells), columns):
-            grid.add_row(*cells[begin : begin + columns])
-        parts: list[RenderableType] = [grid]
+            ("user", row.user),
+            ("queryid", UNKNOWN if row.queryid is None else str(row.queryid)),
+            ("database", row.database),
+        ]
+        parts: list[RenderableType] = [_grid(what, columns), ""]
         if now is None:
             parts.append(Text("not called in this interval", "dim"))
-        if row.uncertain:
-            parts.append(Text("~ counted since a reset in part, or a lower bound", "yellow"))
+        else:
+            told = [("share", format_share(now.share))]
+            told += [
+                (m.heading or m.name, m.shown(m.value(now.cost)))
+                for m in METRICS
+                if m.told(now.cost)
+            ]
+            parts += [_grid(told, columns), "", _grid(_quality(known, now), 2)]
         return Group(*parts)
 
     def _why(self) -> RenderableType:
         if self._judge is None or not self._row.text:
             return Text("")
         return Group("", self._judge(self._row))
+
+
+def _quality(known: Known, row: RankRow) -> list[tuple[str, str]]:
+    """Return how these numbers came about, and how good they are."""
+    counted = "each reading before: differences added up"
+    if row.uncertain:
+        counted = "in part since a reset, or unknown: these numbers are a lower bound"
+    if known.basis is not None:
+        counted = BASES[known.basis]
+    quality = f"{'+'.join(known.qualities)} over {format_duration(known.seconds)}"
+    coverage = f"{format_share(known.coverage)} of the server's reads since the baseline"
+    timed = f"{format_share(row.cost.timed_share)} of its blocks"
+    if not row.cost.timed_blocks and row.cost.blocks:
+        timed = "none of its blocks: track_io_timing is off where it runs"
+    return [
+        ("counted against", counted),
+        ("quality", quality),
+        ("coverage", coverage),
+        ("read time of", timed),
+    ]
+
+
+def _grid(told: Sequence[tuple[str, str]], columns: int) -> Grid:
+    """Return names and values, side by side."""
+    grid = Grid(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
+    for style in ("dim", "bold", "dim", "bold")[:columns]:
+        grid.add_column(style=style, no_wrap=style == "dim", overflow="fold")
+    cells = [cell for name, value in told for cell in (Text(name), Text(printable(value)))]
+    if len(cells) % columns:
+        cells += [Text(""), Text("")]
+    for begin in range(0, len(cells), columns):
+        grid.add_row(*cells[begin : begin + columns])
+    return grid
 
 
 def _plotted(plot: PlotextPlot, past: Past, values: tuple[float, ...], title: str) -> None:

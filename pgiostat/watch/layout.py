@@ -1,7 +1,8 @@
 """Which columns of a table fit a screen, and its lines."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from rich.cells import cell_len
 
@@ -12,7 +13,7 @@ from pgiostat.units import format_bytes, format_count, format_ms, format_share
 from pgiostat.watch.rows import Measure, Shown, Table
 from pgiostat.watch.state import State, View
 
-__all__ = ["Span", "laid"]
+__all__ = ["Span", "laid", "told_apart"]
 
 SHARE_WIDTH = 7
 LEAST_BAR, MOST_BAR = 3, 10
@@ -82,9 +83,9 @@ class _Layout:
             return measure.heading
         return measure.heading + (ASCENDING if self.state.is_reversed else DESCENDING)
 
-    def cells(self, row: Shown) -> Iterator[Cell]:
+    def cells(self, row: Shown, name: str) -> Iterator[Cell]:
         style = "dim" if row.is_part else ""
-        yield one_line(row.name, LONGEST_TEXT), style
+        yield name, style
         yield ("~" if row.is_uncertain else "") + format_share(row.share), style
         if self.bar:
             drawn = "" if row.is_part else bar(row.share, self.bar)
@@ -152,11 +153,53 @@ _WIDTHS: dict[Callable[[float | None], str], int] = {
 """What the longest values need, by how they are shown: columns stand still whatever is in them."""
 
 
+def told_apart(texts: Sequence[str], width: int) -> list[str]:
+    """Return texts for a column; those that would be cut alike leave out what they share.
+
+    >>> told_apart(["select a from one", "select a from two", "drop"], 14)
+    ['selec…one', 'selec…two', 'drop']
+    >>> told_apart(["select 1", "select 1"], 6)
+    ['select 1', 'select 1']
+    """
+    shown: dict[str, str] = {}
+    for alike in _cut_alike({text: text for text in texts}, width):
+        shown |= _apart(alike, width)
+    return [shown[text] for text in texts]
+
+
+def _apart(alike: Sequence[str], width: int) -> dict[str, str]:
+    """Return what to show of each of some texts that are cut alike."""
+    if len(alike) == 1:
+        return {alike[0]: alike[0]}
+    first, last = min(alike), max(alike)
+    alike_so_far = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    shared = sum(1 for _ in alike_so_far)
+    # From the beginning of the word in which they differ, if that is near.
+    near = alike[0].rfind(" ", max(shared - width // 3, 0), shared) + 1
+    begin, head = near or shared, width * 2 // 5
+    if begin <= head + 1:
+        return {text: text for text in alike}
+    shown = {text: f"{text[:head]}…{text[begin:]}" for text in alike}
+    for group in _cut_alike(shown, width):
+        if 1 < len(group) < len(alike):
+            shown |= _apart(group, width)
+    return shown
+
+
+def _cut_alike(shown: Mapping[str, str], width: int) -> list[list[str]]:
+    groups: dict[str, list[str]] = {}
+    for text, each in shown.items():
+        groups.setdefault(cut(each, width), []).append(text)
+    return list(groups.values())
+
+
 def laid(
     state: State, table: Table, rows: Sequence[Shown], width: int
 ) -> tuple[list[Line], tuple[Span, ...]]:
     """Return a line for the headings and for each row, and where the numbers are."""
     layout = _Layout.fitting(state, table, rows, width)
-    lines = lay(list(layout.columns()), [list(layout.cells(row)) for row in rows], width)
+    names = told_apart([one_line(row.name, LONGEST_TEXT) for row in rows], layout.name)
+    cells = [list(layout.cells(row, name)) for row, name in zip(rows, names, strict=True)]
+    lines = lay(list(layout.columns()), cells, width)
     headings = [(text, "bold") for text, _ in lines[0]]
     return [headings, *lines[1:]], tuple(layout.spans(headings))

@@ -1,6 +1,7 @@
 """What is shown of one interval, wherever it is from: a server, or a history that is replayed."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from pgiostat.burning import Provenance, load_of
 from pgiostat.burst import Load
-from pgiostat.delta import Delta, Quality
+from pgiostat.delta import Basis, Delta, Quality
 from pgiostat.errors import PgiostatError
 from pgiostat.inflight import Running
 from pgiostat.names import Names
@@ -65,7 +66,8 @@ class Moment:
 
     counted: None for a first reading or after an error.  coverage: blocks of statements and of the
     server, both in full.  io: None where there is no pg_stat_io.  load: what it asked of a volume.
-    before: what to be known first, where it is sought in a history.
+    before: what to be known first, where it is sought in a history.  bases: against what statements
+    (userid, dbid, queryid) were counted, where that is not the reading before.
     """
 
     who: Who | None = None
@@ -83,6 +85,7 @@ class Moment:
     error: PgiostatError | None = None
     retry_seconds: float | None = None
     before: Before | None = None
+    bases: Mapping[tuple[int, int, int], Basis] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float | None:
@@ -127,7 +130,17 @@ def moment_of(
         running=tick.running,
         load=load,
         provenance=provenance,
+        bases=_bases(delta),
     )
+
+
+def _bases(delta: Delta) -> dict[tuple[int, int, int], Basis]:
+    """Return the basis of each statement that was not there before, or not the same."""
+    statements = delta.statements
+    chosen = np.flatnonzero((statements.basis != Basis.PREVIOUS) & delta.toplevel)
+    rows = statements.rows.take(chosen)
+    ids = zip(*(rows[name].tolist() for name in ("userid", "dbid", "queryid")), strict=True)
+    return dict(zip(ids, map(Basis, statements.basis[chosen].tolist()), strict=True))
 
 
 def _io(delta: Delta) -> tuple[IoRow, ...] | None:

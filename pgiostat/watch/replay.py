@@ -12,7 +12,7 @@ import pyarrow as pa
 from pgiostat.burning import Provenance
 from pgiostat.burst import Gauge, Load
 from pgiostat.cost import FIELDS
-from pgiostat.delta import Quality
+from pgiostat.delta import Basis, Quality
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.reader import History, instants
 from pgiostat.history.windows import Window
@@ -224,7 +224,19 @@ class Replay:
                 float(blocks_to_bytes(blocks, counted.block_size)),
             ),
             provenance=Provenance.BLOCKS if each is None else Provenance.PG_STAT_IO,
+            bases=self._bases(window, self._whose[place]),
         )
+
+    def _bases(self, window: Window, server: int) -> dict[tuple[int, int, int], Basis]:
+        rows = self._history.facts("stmt", window, [server])
+        names = ("userid", "dbid", "queryid", "toplevel", "basis")
+        told = zip(*(rows[name].to_pylist() for name in names), strict=True)
+        # Unknown on old servers: then all of them are.
+        return {
+            (userid, dbid, queryid): Basis(basis)
+            for userid, dbid, queryid, toplevel, basis in told
+            if basis != Basis.PREVIOUS and toplevel is not False
+        }
 
     def _counted(self, window: Window, server: int) -> Counted:
         of_statements = self._history.seen(window, By.STATEMENT).counted[server]

@@ -135,14 +135,11 @@ def table_of(
     for row in rows:
         is_shown = _belongs(row, state) and _matches(row, state.filter)
         (kept if is_shown else others).append(row)
-    return Table(
-        state.view,
-        measures,
-        _ordered(kept, state),
-        (*_others(ranking, others), *_below(ranking)),
-        len(rows) - len(kept),
-        ranking,
-    )
+    ordered = _ordered(kept, state)
+    top = ordered[: state.top]
+    others += ordered[len(top) :]
+    below = (*_others(ranking, others), *_below(ranking))
+    return Table(state.view, measures, top, below, len(others), ranking)
 
 
 def _shown(row: RankRow) -> Shown:
@@ -228,6 +225,6 @@ def _io_table(state: State, io: Sequence[IoRow], seconds: float) -> Table:
         )
         for row in sorted(io, key=lambda row: -row.read_bytes)
     ]
-    kept = [row for row in rows if _matches(row, state.filter)]
+    kept = _ordered([row for row in rows if _matches(row, state.filter)], state)[: state.top]
     measures = tuple(measure for measure, _ in _IO)
-    return Table(state.view, measures, _ordered(kept, state), (), len(rows) - len(kept))
+    return Table(state.view, measures, kept, (), len(rows) - len(kept))

@@ -62,7 +62,7 @@ class State:
 
     sort: name of the column, "" for what costs most.  first: of the columns of numbers.  whole:
     since the baseline, not the last interval.  row: where the cursor is.  chosen: the row it was
-    put on, which it follows; empty before that.
+    put on, which it follows; empty before that.  top: rows that are shown; None is all.
     """
 
     view: View = View.CATEGORY
@@ -75,6 +75,7 @@ class State:
     row: int = 0
     chosen: Key = ()
     path: tuple[Drill, ...] = ()
+    top: int | None = None
 
 
 def after(state: State, action: Action, columns: Sequence[str]) -> State:
@@ -112,7 +113,7 @@ def _back(state: State) -> State:
 
 def seen(state: State, view: View) -> State:
     """Return the state in which another view is shown, from its beginning."""
-    return State(view, is_paused=state.is_paused, whole=state.whole)
+    return State(view, is_paused=state.is_paused, whole=state.whole, top=state.top)
 
 
 def into(state: State, drill: Drill) -> State:

@@ -1,0 +1,47 @@
+"""The theme: what was asked for, or else what was chosen last."""
+
+from collections.abc import Container
+from contextlib import suppress
+from dataclasses import dataclass
+from os import environ
+from pathlib import Path
+
+from pgiostat.errors import ExitStatus, PgiostatError
+
+__all__ = ["Themes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Themes:
+    """What to choose from: a name that was asked for, if any was; a file with the last choice."""
+
+    kept: Path | None = None
+    asked: str = ""
+
+    def chosen(self, known: Container[str], names: str) -> str:
+        """Return a theme, empty for the usual one.
+
+        known: themes there are; names: the same in words.  Raises PgiostatError for another.
+        """
+        if self.asked and self.asked not in known:
+            raise PgiostatError(
+                f'there is no theme "{self.asked}"',
+                hint=f"There are: {names}.",
+                slug="option-invalid",
+                status=ExitStatus.USAGE,
+            )
+        if self.asked or self.kept is None or "TEXTUAL_THEME" in environ:
+            return self.asked
+        try:
+            last = self.kept.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
+        return last if last in known else ""
+
+    def keep(self, name: str) -> None:
+        """Remember a choice; where that is not to be had it holds until the end."""
+        if self.kept is None:
+            return
+        with suppress(OSError):
+            self.kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.kept.write_text(f"{name}\n", "utf-8")
