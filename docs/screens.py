@@ -4,6 +4,7 @@ python docs/screens.py
 """
 
 import asyncio
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,28 +23,29 @@ SHOTS = {
     "detail": ((110, 44), ["enter", "enter"]),
 }
 SHOWN = 30
+SETTLED = 5
 
 
-async def shot(name: str, size: tuple[int, int], keys: list[str]) -> None:
-    """Draw one."""
-    history = History.open(SAMPLE)
-    (server,) = history.servers()
-    window = Window(server.since, server.since + timedelta(seconds=SHOWN * 10))
-    feed = Replay(history, describer(), window, interval=0.0)
-    app = WatchApp(feed, judge=judge_by(None))
-    async with app.run_test(size=size) as pilot:
-        while feed.position[0] < feed.position[1]:
-            await pilot.pause(0.05)
-        await pilot.pause(0.3)
-        await pilot.press(*keys)
-        await pilot.pause(0.5)
-        (HERE / f"watch-{name}.svg").write_text(app.export_screenshot(title="pgiostat watch"))
+async def shot(size: tuple[int, int], keys: list[str]) -> str:
+    """Return the picture of a screen after keys."""
+    with closing(History.open(SAMPLE)) as history:
+        (server,) = history.servers()
+        window = Window(server.since, server.since + timedelta(seconds=SHOWN * 10))
+        feed = Replay(history, describer(), window, interval=0.0)
+        app = WatchApp(feed, judge=judge_by(None))
+        async with app.run_test(size=size) as pilot:
+            while app.sitting.shown < feed.position[1]:
+                await pilot.pause(0.05)
+            await pilot.press(*keys)
+            for _ in range(SETTLED):
+                await pilot.pause()
+            return app.export_screenshot(title="pgiostat watch")
 
 
 def main() -> None:
     """Draw them all."""
     for name, (size, keys) in SHOTS.items():
-        asyncio.run(shot(name, size, keys))
+        (HERE / f"watch-{name}.svg").write_text(asyncio.run(shot(size, keys)), "utf-8")
 
 
 if __name__ == "__main__":

@@ -67,8 +67,7 @@ def notices(
         found.append(
             Notice(
                 "server-lags",
-                "Unattributed is negative: the server counts up to ten seconds later than its "
-                "statements do.",
+                "Unattributed is negative: the server counts reads up to ten seconds later.",
                 "Over several intervals that evens out.",
                 Kind.PASSING,
             )
@@ -130,13 +129,13 @@ def happened(
     said = {
         Quality.OTHER_SERVER: "Another server answers now; this reading is its baseline.",
         Quality.RESTART:
-            "The server restarted in this interval: what ran before that is partly lost.",
+            "The server restarted: what ran before that is partly lost.",
         Quality.RESET:
-            "Statistics were reset in this interval: what was counted before that is lost.",
+            "Statistics were reset: what was counted before that is lost.",
         Quality.CLOCK_JUMP:
-            "The server's clock was set; the interval's length is from our own clock.",
+            "The server's clock was set: the interval's length is from our own clock.",
         Quality.GAP:
-            f"Readings were missed: this interval is {length} long; rates are means over it.",
+            f"Readings were missed: the interval is {length} long, rates are means over it.",
     }  # fmt: skip
     found = [
         Notice(quality.value.replace(" ", "-"), said[quality], kind=Kind.HAPPENED)

@@ -16,7 +16,7 @@ from pgiostat.watch.state import State, View
 from tests.readings import at
 from tests.test_app import NOW, Told, play, shown, until
 
-RESET = Notice("reset", "Statistics were reset in this interval: what was before that is lost.",
+RESET = Notice("reset", "Statistics were reset: what was counted before that is lost.",
                kind=Kind.HAPPENED)  # fmt: skip
 OFF = Notice(
     "io-timing-off",
@@ -84,11 +84,11 @@ def test_what_passes_is_told_below_the_table_which_stays_where_it_is() -> None:
 @pytest.mark.parametrize(
     ("size", "told"),
     [
-        ((40, 10), ["! Statistics were reset in this", "  interval: what was before that is … ?",
+        ((40, 10), ["! 10:00:30Z Statistics were reset: what",
+                    "  was counted before that is lost.",
                     "! track_io_timing is off: read times… ?"]),
         ((80, 24), [
-            "! Statistics were reset in this interval: what was before that is lost.",
-            "  (10:00:30Z)",
+            "! 10:00:30Z Statistics were reset: what was counted before that is lost.",
             "! track_io_timing is off: read times are unknown, the ranking is by blocks.",
             "  ALTER SYSTEM SET track_io_timing = on; SELECT pg_reload_conf();",
         ]),

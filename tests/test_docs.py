@@ -1,5 +1,6 @@
 """Pages that speak of the code are true."""
 
+import asyncio
 import os
 import re
 import runpy
@@ -157,3 +158,10 @@ def test_the_burst_on_its_page_is_a_real_one() -> None:
     command, shown = re.findall(r"```sh\n(pgiostat burst.*?)\n```\n\n```text\n(.*?)```", page,
                                 re.DOTALL)[0]  # fmt: skip
     assert ran(command) == shown.splitlines()
+
+
+@pytest.mark.parametrize("name", ["category", "statement", "detail"])
+def test_the_screens_of_watch_are_what_it_draws(name: str) -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "screens.py"))
+    drawn = asyncio.run(made["shot"](*made["SHOTS"][name]))
+    assert (ROOT / "docs" / f"watch-{name}.svg").read_text("utf-8") == drawn

@@ -17,6 +17,7 @@ from pgiostat.names import Names, Statement
 from pgiostat.notices import Notice
 from pgiostat.rank import By, Ranking, rank
 from pgiostat.render import text
+from pgiostat.render.columns import printable
 from pgiostat.render.csvform import CsvWriter, header, heading_of
 from pgiostat.render.jsonform import JsonWriter
 from pgiostat.render.report import remarks
@@ -195,3 +196,11 @@ def test_what_statements_count_more_than_the_server_over_a_window_is_said(
     )  # fmt: skip
     window = Window(at(0), at(600), "")
     assert list(remarks(Seen(window=window, servers=(), counted={}, sampled=sampled))) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["👩\u200d👩\u200d👧 👍🏽 ❤\ufe0f\u200d🔥", "数据库 नमस्ते a\u200cb"]
+)
+def test_what_is_drawn_is_as_wide_wherever_it_is_drawn(text: str) -> None:
+    shown = printable(text)
+    assert cell_len(shown) == sum(map(cell_len, shown))

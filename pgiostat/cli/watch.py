@@ -125,7 +125,9 @@ def watch(
         gauge=options.gauge(volume, instance, start) if volume else None,
         writes=writes,
     )
-    _refuse_together(asked, record=record, replay=replay, dsn=dsn, times=(since, until, last))
+    _refuse_together(
+        asked, record=record, replay=replay, theme=theme, dsn=dsn, times=(since, until, last)
+    )
     if replay is not None:
         from pgiostat.cli.screen import replayed
 
@@ -151,11 +153,12 @@ def _refuse_together(
     *,
     record: Path | None,
     replay: Path | None,
+    theme: str,
     dsn: str,
     times: tuple[str | None, ...],
 ) -> None:
     """End with what cannot be used together."""
-    for name, given in (("--replay", replay), ("--record", record)):
+    for name, given in (("--replay", replay), ("--record", record), ("--theme", theme or None)):
         if given is not None and not _is_on_terminal(asked):
             options.refuse(f"{name} is for a sitting on a terminal")
     if replay is not None and (dsn or record is not None):

@@ -1,5 +1,6 @@
 """The columns of a ranking, each once: CSV header, heading on a screen, value and its format."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
@@ -217,10 +218,20 @@ _SHOWN_CONTROLS |= dict.fromkeys(
 _SHOWN_CONTROLS |= dict.fromkeys(range(0xD800, 0xE000), "\N{REPLACEMENT CHARACTER}")
 
 
+# Terminals do not agree on whether these join with the picture before them, and so on its width.
+_JOINING = re.compile("(?<=[\u2600-\u27bf\U0001f000-\U0001faff])[\u200d\U0001f3fb-\U0001f3ff]")
+_AS_PICTURE = "\N{VARIATION SELECTOR-16}"
+
+
 def printable(text: str) -> str:
     r"""Return text in which nothing acts on a terminal: controls are shown as symbols.
 
-    >>> printable("select '\x1b[2J'")
-    "select '␛[2J'"
+    So is what joins pictures to one: each has its own width, wherever it is drawn.
+
+    >>> printable("select '\x1b[2J'"), printable("👩\u200d👧")
+    ("select '␛[2J'", '👩�👧')
     """
-    return text.translate(_SHOWN_CONTROLS)
+    shown = text.translate(_SHOWN_CONTROLS)
+    if shown.isascii():
+        return shown
+    return _JOINING.sub("\N{REPLACEMENT CHARACTER}", shown.replace(_AS_PICTURE, ""))

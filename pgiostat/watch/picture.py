@@ -200,7 +200,11 @@ def heading(state: State, sitting: Sight, size: tuple[int, int], beside: Beside)
 def _told(sitting: Sight, beside: Beside, width: int, room: int) -> list[Line]:
     """Return what is wrong and what to do, in whole sentences as far as there is room."""
     told = [_trouble(sitting, beside.wait, width)]
-    told += [_posted(each, width) for each in beside.board.posted if each.notice.kind in _ABOVE]
+    told += [
+        _posted(each, width) + _paragraph("  ", "", each.notice.hint, "dim", width)
+        for each in beside.board.posted
+        if each.notice.kind in _ABOVE
+    ]
     told = [lines for lines in told if lines]
     shown, others = told[:room], told[room:]
     lines: list[Line] = []
@@ -239,16 +243,15 @@ def _trouble(sitting: Sight, wait: float | None, width: int) -> list[Line]:
 
 
 def _posted(posted: Posted, width: int) -> list[Line]:
-    """Return a notice, with its time if it is past."""
+    """Return a notice: when it happened, or until when it held."""
     notice = posted.notice
     text = notice.text
     if notice.kind is Kind.HAPPENED:
-        text += f" ({posted.at:%H:%M:%SZ})"
-    elif not posted.is_now:
+        text = f"{posted.at:%H:%M:%SZ} {text}"
+    elif notice.kind is Kind.HOLDS and not posted.is_now:
         text += f" (until {posted.at:%H:%M:%SZ})"
     mark, style = ("! ", "") if posted.is_now else ("· ", "dim")
-    lines = _paragraph(mark, "bold yellow", text, style, width)
-    return lines + _paragraph("  ", "", notice.hint, "dim", width)
+    return _paragraph(mark, "bold yellow", text, style, width)
 
 
 def _paragraph(mark: str, marked: str, text: str, style: str, width: int) -> list[Line]:
