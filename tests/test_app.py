@@ -425,6 +425,9 @@ def test_where_nothing_is_below_a_row_enter_says_so() -> None:
         assert screen(app)[-1].strip() == (
             "nothing is counted below a relation; 2 shows the statements"
         )
+        await pilot.press("slash")
+        await pilot.pause()
+        assert screen(app)[-1] == "⏎ done esc leave it"
 
     play(script)
 

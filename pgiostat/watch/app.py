@@ -511,7 +511,7 @@ class WatchApp(App[None]):
             None if whole or row is None or row.queryid is None else _basis(latest, row),
             sight.seconds if whole else latest.seconds,
             sight.qualities if whole else latest.qualities,
-            sight.coverage,
+            None if sight.coverage is None else min(sight.coverage, 1.0),
         )
 
     def action_filter(self) -> None:

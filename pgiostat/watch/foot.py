@@ -40,7 +40,9 @@ class Field(Input):
         return self.has_class("open")
 
     def open(self, value: str = "") -> None:
-        """Ask."""
+        """Ask; what was said before is over."""
+        if isinstance(self.parent, Foot):
+            self.parent.hush()
         self.value = value
         self.add_class("open")
         self.focus()
