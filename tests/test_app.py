@@ -23,12 +23,14 @@ from pgiostat.collect import Tick
 from pgiostat.delta import Basis, Quality, diff
 from pgiostat.errors import PgiostatError
 from pgiostat.names import Names, Statement
+from pgiostat.rank import By, rank_counted
 from pgiostat.snapshot import Snapshot
 from pgiostat.watch.app import Feed, WatchApp
 from pgiostat.watch.detail import Detail, _stretches
 from pgiostat.watch.help import Help
 from pgiostat.watch.layout import told_apart
 from pgiostat.watch.moment import Moment, moment_of
+from pgiostat.watch.rows import cost_of
 from pgiostat.watch.sitting import Past, Sitting
 from pgiostat.watch.state import State, View
 from pgiostat.watch.themes import Themes
@@ -478,6 +480,31 @@ def test_what_is_shown_is_exported_and_copied(tmp_path: Path) -> None:
         "160.0",
     ]
     assert not any("\x1b" in row["name"] or "\u202e" in row["name"] for row in rows)
+
+
+def test_a_screenshot_is_put_beside_exports(tmp_path: Path) -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(app.screen, CommandPalette))
+        await pilot.press(*"screenshot")
+        await until(pilot, lambda: "Write what is shown as SVG" in "".join(screen(app)))
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: bool(list(tmp_path.iterdir())))
+        await pilot.pause()
+        assert "written:" in "".join(screen(app)[-3:])
+
+    play(script, (100, 24), out=tmp_path)
+    (path,) = tmp_path.iterdir()
+    assert path.name == "pgiostat-category-20261123T100000Z.svg"
+    assert "unattributed" in path.read_text("utf-8")
+    assert "Search for commands" not in path.read_text("utf-8")
+
+
+def test_what_all_statements_cost_is_what_ranking_them_says() -> None:
+    counted = Told()._moments[-1].counted
+    assert counted is not None
+    for by in (By.CATEGORY, By.STATEMENT, By.USER):
+        assert cost_of(counted) == rank_counted([(counted, NAMES)], by=by).explained
 
 
 def test_nothing_in_a_text_acts_and_wide_characters_have_their_width() -> None:

@@ -581,8 +581,14 @@ class WatchApp(App[None]):
                 key = self.get_key_display(replace(binding, key_display=None))
                 yield SystemCommand(title, f"key {key}", partial(self.run_action, binding.action))
         for command in super().get_system_commands(screen):
-            if command.title in {"Theme", "Screenshot"}:
+            if command.title == "Theme":
                 yield command
+        # Once the palette is gone.
+        yield SystemCommand(
+            "Screenshot",
+            "Write what is shown as SVG, here",
+            partial(self.call_after_refresh, self.action_picture),
+        )
 
     # out
 
@@ -596,11 +602,18 @@ class WatchApp(App[None]):
 
     def action_export(self) -> None:
         """Write what is shown as CSV."""
-        name = f"pgiostat-{self.state.view.name.lower()}-{self._clock():%Y%m%dT%H%M%SZ}.csv"
+        self._write("csv", self.as_csv())
+
+    def action_picture(self) -> None:
+        """Write what is shown as a picture."""
+        self._write("svg", self.export_screenshot(title=self.TITLE))
+
+    def _write(self, form: str, text: str) -> None:
+        name = f"pgiostat-{self.state.view.name.lower()}-{self._clock():%Y%m%dT%H%M%SZ}.{form}"
         path = self._out / name
         try:
             with path.open("x", encoding="utf-8", newline="") as file:
-                file.write(self.as_csv())
+                file.write(text)
         except OSError as error:
             self.notify(f"could not write {path}: {error.strerror}", severity="error")
             return
