@@ -86,16 +86,10 @@ def _kept() -> Path:
 
 
 def _state(asked: "Options") -> "State":
+    from pgiostat.render.columns import SORTED_BY
     from pgiostat.watch.state import State, View
 
-    return State(view=View(asked.by.value), sort=_SORTS[asked.sort.value], top=asked.top)
-
-
-_SORTS = {
-    "reads": "", "time": "read_time_ms", "temp": "temp_blks_read", "calls": "calls",
-    "per-call": "blocks_read_per_call",
-}  # fmt: skip
-"""The column of each order."""
+    return State(view=View(asked.by.value), sort=SORTED_BY[asked.sort], top=asked.top)
 
 
 def _run(app: "WatchApp") -> None:

@@ -7,7 +7,7 @@ from operator import attrgetter
 
 from pgiostat.cost import ReadCost
 from pgiostat.counters import STATEMENTS
-from pgiostat.rank import By, Ranking, RankRow
+from pgiostat.rank import By, Ranking, RankRow, Sort
 from pgiostat.units import (
     format_bytes,
     format_count,
@@ -15,7 +15,17 @@ from pgiostat.units import (
     format_share,
 )
 
-__all__ = ["KEYS", "METRICS", "Key", "Metric", "of_blocks", "printable", "shown", "whole_of"]
+__all__ = [
+    "KEYS",
+    "METRICS",
+    "SORTED_BY",
+    "Key",
+    "Metric",
+    "of_blocks",
+    "printable",
+    "shown",
+    "whole_of",
+]
 
 Value = int | float | str | None
 
@@ -37,6 +47,11 @@ class Metric:
     called: bool = False
     told: Callable[[ReadCost], bool] = lambda _: True
     of_blocks: bool = False
+
+    @property
+    def title(self) -> str:
+        """What it is called above its column, wherever it has one."""
+        return self.heading or self.name
 
 
 def _counter(name: str, *, called: bool = False) -> Metric:
@@ -128,20 +143,31 @@ METRICS = (
 )
 
 
+SORTED_BY = {
+    Sort.READS: "", Sort.TIME: "read_time_ms", Sort.TEMP: "temp_blks_read", Sort.CALLS: "calls",
+    Sort.PER_CALL: "blocks_read_per_call",
+}  # fmt: skip
+"""The metric of each order; by reads is the usual one."""
+
+
 def whole_of(by: By) -> str:
     """Return what all rows together are of: relations are told of one database alone."""
     return "database" if by is By.RELATION else "server"
 
 
 def shown(ranking: Ranking) -> tuple[Metric, ...]:
-    """Return the metrics that a screen has room for, of what is known of a ranking."""
-    return tuple(
+    """Return the metrics for a screen, of what is known of a ranking.
+
+    The last give way where there is no room; what a ranking is sorted by comes second.
+    """
+    first, *others = (
         metric
         for metric in METRICS
-        if metric.heading
+        if (metric.heading or metric.name == SORTED_BY[ranking.sort])
         and not (metric.called and ranking.by is By.RELATION)
         and metric.told(ranking.explained)
     )
+    return (first, *sorted(others, key=lambda metric: metric.name != SORTED_BY[ranking.sort]))
 
 
 def of_blocks(ranking: Ranking, blocks: int | None) -> dict[str, int | float | None]:

@@ -224,7 +224,7 @@ def _markdown(seen: Seen, ranking: Ranking) -> Iterator[str]:
         yield f"- {line}"
     if seen.devices or any(True for _ in remarks(seen)):
         yield ""
-    names = [*(key.name for key in keys), "share", *(metric.heading for metric in shown)]
+    names = [*(key.name for key in keys), "share", *(metric.title for metric in shown)]
     yield f"| {' | '.join(names)} |"
     yield f"|{'---|' * len(keys)}{'---:|' * (len(shown) + 1)}"
     extras = [row for row in (ranking.rest, ranking.own) if row is not None]

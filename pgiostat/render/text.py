@@ -13,7 +13,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.ledger import Account
 from pgiostat.notices import Notice
 from pgiostat.rank import By, Ranking, RankRow
-from pgiostat.render.columns import Metric, of_blocks, printable, whole_of
+from pgiostat.render.columns import SORTED_BY, Metric, of_blocks, printable, whole_of
 from pgiostat.render.columns import shown as metrics_shown
 from pgiostat.render.grid import Cell, Column, Line, lay
 from pgiostat.render.ledger import NAMES, NESTED
@@ -116,10 +116,14 @@ def summary(ranking: Ranking, coverage: float | None, width: int) -> Text:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Which columns fit: what is left out goes from the right, never the name or the share."""
+    """Which columns fit: what is left out goes from the right, never the name or the share.
+
+    kept: how many metrics are never left out.
+    """
 
     by: By
     metrics: tuple[Metric, ...]
+    kept: int
     with_bar: bool
     with_place: bool
     name_width: int
@@ -138,13 +142,15 @@ class _Layout:
         if with_bar:
             room -= BAR_WIDTH + 1
         shown: list[Metric] = []
+        kept = 2 if SORTED_BY[ranking.sort] else 1  # what it is sorted by is always there
         for metric in metrics:
-            needed = max(len(metric.heading), NUMBER_WIDTH) + 1
-            if needed > room and shown:
+            needed = max(len(metric.title), NUMBER_WIDTH) + 1
+            if needed > room and len(shown) >= kept:
                 break
             room -= needed
             shown.append(metric)
-        return cls(by, tuple(shown), with_bar, with_place, max(room, 0) + named)
+        name_width = max(room + named, LEAST_NAME + CATEGORY_WIDTH * (by in _WORDED))
+        return cls(by, tuple(shown), kept, with_bar, with_place, name_width)
 
     @property
     def worded(self) -> bool:
@@ -157,8 +163,10 @@ class _Layout:
         if self.with_bar:
             columns.append(Column("", least=BAR_WIDTH))
         for place, metric in enumerate(self.metrics):
-            room = max(len(metric.heading), NUMBER_WIDTH)
-            columns.append(Column(metric.heading, right=True, least=room, optional=place > 0))
+            room = max(len(metric.title), NUMBER_WIDTH)
+            columns.append(
+                Column(metric.title, right=True, least=room, optional=place >= self.kept)
+            )
         if not self.worded:
             most = min(self.name_width - 1, LONGEST_NAME)
             return [Column(self.by.value, most=most), *columns]

@@ -142,7 +142,7 @@ class Detail(Screen[None]):
         else:
             told = [("share", format_share(now.share))]
             told += [
-                (m.heading or m.name, m.shown(m.value(now.cost)))
+                (m.title, m.shown(m.value(now.cost)))
                 for m in METRICS
                 if m.told(now.cost)
             ]

@@ -125,7 +125,7 @@ def table_of(
     by = state.view.by or By.CATEGORY
     ranking = rank_counted([] if counted is None else [(counted, names)], by=by)
     measures = tuple(
-        Measure(m.name, m.heading or m.name, m.meaning, m.shown)
+        Measure(m.name, m.title, m.meaning, m.shown)
         for m in sorted(METRICS, key=lambda metric: not metric.heading)
         if m.told(ranking.explained) and not (m.called and by is By.RELATION)
     )
