@@ -5,13 +5,14 @@ Everything that takes time or may fail goes through here, so that nothing else h
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pgiostat.collector import Collector, monotonic
 from pgiostat.delta import Delta, diff
 from pgiostat.device.processes import Whereabouts
 from pgiostat.errors import PgiostatError
 from pgiostat.inflight import InFlight, Running
+from pgiostat.ledger import Ahead
 from pgiostat.names import Describe, Names, StatementKey
 from pgiostat.server import Session, connect
 from pgiostat.snapshot import Snapshot
@@ -90,6 +91,7 @@ class Sampler:
     _texts_due: float = 0.0
     _texts_error: PgiostatError | None = None
     _own_asked: int = 0
+    _ahead: Ahead = field(default_factory=Ahead)
 
     def ticks(self) -> Iterator[Tick]:
         """Yield one tick an interval, the first as soon as it can be had.
@@ -170,9 +172,11 @@ class Sampler:
 
     def _interval(self, newer: Snapshot) -> Delta:
         delta = diff(self.older, newer, expected_seconds=self.interval)
+        delta = replace(delta, ahead=self._ahead.blocks)
         self._learn(delta)
         if self.accept is None or self.accept(delta):
             self.older = newer
+            self._ahead.note(delta)
         return delta
 
     def _back_off(self, attempts: int) -> float:

@@ -88,7 +88,8 @@ class Delta:
     statements, databases, io, relations: only rows in which anything happened.
     appeared, vanished: entries of pg_stat_statements.  dealloc: how often entries were evicted;
     None where that is not told (before extension 1.9).  unknown: rows with numbers that cannot be
-    assigned to the interval and are not counted.
+    assigned to the interval and are not counted.  ahead: blocks that statements had counted when it
+    began and the server had not; known to who reads interval after interval.
     """
 
     older: Snapshot | None
@@ -103,6 +104,7 @@ class Delta:
     vanished: int
     dealloc: int | None
     unknown: int
+    ahead: int = 0
 
     @property
     def quality(self) -> Quality:

@@ -5,8 +5,9 @@ from the statistics of the catalogs, and from what went wrong meanwhile.  The la
 nothing explains.
 """
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -19,6 +20,7 @@ __all__ = [
     "MEANINGS",
     "MEASURED",
     "Account",
+    "Ahead",
     "Line",
     "PerBlock",
     "ServerReads",
@@ -39,6 +41,9 @@ _PROCESSES = {
     "walsender": "walsender_blocks",
 }
 """Where else what a process read is noted; of all others it is process_blocks."""
+LONGEST_SECONDS = 60.0
+"""For how long what statements counted may stay uncounted by the server: transactions of a minute
+are rare, and idle sessions hand over what they have within ten seconds (pgstat.c)."""
 _BUFFERED = ("relation", "temp relation")
 """Objects of pg_stat_io that are read in blocks through buffers; reads of WAL are none."""
 
@@ -230,7 +235,8 @@ MEANINGS = {
     Account.WALSENDER: "walsenders, by pg_stat_io",
     Account.PROCESSES: "checkpointer, startup and other processes, by pg_stat_io",
     Account.CATALOGS: "the catalogs, for connecting, parsing and planning",
-    Account.UNCOUNTED: "statements that pg_stat_statements did not count",
+    Account.UNCOUNTED: "in no statement's count, while there were statements that"
+    " pg_stat_statements does not count: failed, cancelled, evicted, untracked",
     Account.UNATTRIBUTED: "what nothing explains; negative when statements were counted ahead of"
     " the server's own counters",
 }
@@ -246,13 +252,14 @@ class Line:
     causes: tuple[str, ...] = ()
 
 
-def settle(explained: int, reads: ServerReads) -> tuple[Line, ...]:
+def settle(explained: int, reads: ServerReads, ahead: int = 0) -> tuple[Line, ...]:
     """Return who read the blocks of a server that statements do not explain; exactly all of them.
 
-    explained: blocks of statements, ours among them.  Catalogs are also read by statements, so
-    that their line is at most what is left.  What is left after it was read by statements that
-    were not counted, if there is a reason for such; else nothing is known of it.  No lines if the
-    server's own count was lost.
+    explained: blocks of statements, ours among them.  ahead: what statements had counted before,
+    and the server had not: that it counts it now explains nothing.  Catalogs are also read by
+    statements, so that their line is at most what is left.  What is left after it was read by
+    statements that were not counted, if there is a reason for such; else nothing is known of it.
+    No lines if the server's own count was lost.
     """
     if reads.blocks is None:
         return ()
@@ -270,11 +277,51 @@ def settle(explained: int, reads: ServerReads) -> tuple[Line, ...]:
     if catalogs:
         lines.append(Line(Account.CATALOGS, catalogs))
         left -= catalogs
-    causes = _causes(reads)
-    if left > 0 and causes:
-        lines.append(Line(Account.UNCOUNTED, left, causes))
-        left = 0
+    causes, late = _causes(reads), min(left, ahead)
+    if left > late and causes:
+        lines.append(Line(Account.UNCOUNTED, left - late, causes))
+        left = late
     return (*lines, Line(Account.UNATTRIBUTED, left))
+
+
+@dataclass(slots=True)
+class Ahead:
+    """What statements of one server counted before the server did, of the last intervals.
+
+    A statement counts its reads when it ends, the server when its session hands them over: at the
+    end of the transaction, or up to ten seconds after it.  What is not made up for within
+    LONGEST_SECONDS was none of that.
+    """
+
+    _owed: deque[tuple[float, int]] = field(default_factory=deque)
+    _now: float = 0.0
+
+    @property
+    def blocks(self) -> int:
+        """How much it is now."""
+        return sum(blocks for _, blocks in self._owed)
+
+    def note(self, delta: Delta) -> None:
+        """Take note of an interval, which begins where the last one ended."""
+        if not delta.is_complete or delta.seconds is None:
+            self._owed.clear()
+            return
+        self._now += delta.seconds
+        lines = settle(delta.statement_blocks, reads_of(delta))
+        left = sum(
+            line.blocks
+            for line in lines
+            if line.account in {Account.UNCOUNTED, Account.UNATTRIBUTED}
+        )
+        if left < 0:
+            self._owed.append((self._now, -left))
+        while left > 0 and self._owed:
+            since, blocks = self._owed.popleft()
+            if blocks > left:
+                self._owed.appendleft((since, blocks - left))
+            left -= blocks
+        while self._owed and self._now - self._owed[0][0] > LONGEST_SECONDS:
+            self._owed.popleft()
 
 
 def _causes(reads: ServerReads) -> tuple[str, ...]:

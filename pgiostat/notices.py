@@ -110,8 +110,8 @@ def uncounted(ranking: Ranking) -> str | None:
         if line.causes and share is not None and share > SHOWN_UNCOUNTED:
             why = " or ".join(line.causes)
             return (
-                f"{format_share(share)} of the reads are of statements that pg_stat_statements did"
-                f" not count: {why}."
+                f"{format_share(share)} of the reads are in no statement's count, and there were"
+                f" statements that are not counted: {why}."
             )
     return None
 

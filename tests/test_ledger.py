@@ -12,6 +12,7 @@ from pgiostat.ledger import (
     MEANINGS,
     MEASURED,
     Account,
+    Ahead,
     Line,
     PerBlock,
     ServerReads,
@@ -61,6 +62,38 @@ def test_what_was_not_counted_has_a_cause() -> None:
     )
     without = ServerReads(blocks=100, catalog_blocks=10, rollbacks=0, evictions=None)
     assert settle(40, without) == (Line(Account.CATALOGS, 10), Line(Account.UNATTRIBUTED, 50))
+
+
+def test_what_was_counted_ahead_is_no_statement_that_was_not_counted() -> None:
+    reads = ServerReads(blocks=100, rollbacks=2)
+    assert settle(40, reads, 50) == (
+        Line(Account.UNCOUNTED, 10, ("failed or cancelled",)),
+        Line(Account.UNATTRIBUTED, 50),
+    )
+    assert settle(40, reads, 60) == settle(40, reads, 70) == (Line(Account.UNATTRIBUTED, 60),)
+    assert settle(120, reads, 50) == (Line(Account.UNATTRIBUTED, -20),)
+
+
+def test_what_statements_count_ahead_is_known_until_the_server_counts_it() -> None:
+    """A transaction is open for three intervals: its scan is counted in the first."""
+    ahead, owed = Ahead(), []
+    counts = [(2272, 0), (0, 0), (0, 2000), (0, 300), (10, 0), *[(0, 0)] * 7]
+    read = told = 0
+    before = reading(0, [{"queryid": 1, "calls": 1}], databases=[{"datid": 5}])
+    for n, (statements, server) in enumerate(counts, 1):
+        read, told = read + statements, told + server
+        after = reading(
+            10.0 * n,
+            [{"queryid": 1, "calls": 1 + n, "shared_blks_read": read}],
+            databases=[{"datid": 5, "blks_read": told, "xact_rollback": n}],
+        )
+        owed.append(ahead.blocks)
+        ahead.note(diff(before, after))
+        before = after
+    # Ten blocks that nobody ever makes up for are forgotten after a minute.
+    assert owed == [0, 2272, 2272, 272, 0, *[10] * 6, 10]
+    ahead.note(diff(before, reading(200, [], databases=[{"datid": 5, "blks_read": told}])))
+    assert ahead.blocks == 0
 
 
 def test_all_accounts_and_counts_are_explained() -> None:

@@ -28,13 +28,14 @@ class Counted:
     statements: (userid, dbid, queryid or None if hidden) of those that clients sent.  relations:
     their oids.  Amounts are matrices of FIELDS with a column for each; uncertain: masks.
     reads: the server's own count, database_blocks that of the connected database; None
-    if part of it was lost.  server, whose: its label and number.  hour: which one it was, if by
-    hour.
+    if part of it was lost.  ahead: as of Delta.  server, whose: its label and number.  hour: which
+    one it was, if by hour.
     """
 
     seconds: float
     block_size: int
     reads: ServerReads = field(default_factory=ServerReads)
+    ahead: int = 0
     database_blocks: int | None = None
     statements: Sequence[tuple[int, int, int | None]] = ()
     statement_amounts: Counts = field(default_factory=_nothing)
@@ -75,6 +76,7 @@ class Counted:
             relation_amounts=relation_amounts(delta.relations),
             relation_uncertain=_uncertain(delta.relations.basis),
             reads=reads,
+            ahead=delta.ahead,
             database_blocks=_database_blocks(delta),
             absurd_times=absurd,
             nested=nested.shape[1],

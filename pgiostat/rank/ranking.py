@@ -164,12 +164,20 @@ def rank_counted(
         own=_together(OWN, [costs[key] for key in ours], none, whole) if ours else None,
         explained=explained,
         server_blocks=reads.blocks,
-        lines=settle(explained.blocks, reads),
+        lines=settle(explained.blocks, reads, _ahead(counted)),
         absurd_times=sum(each.absurd_times for each in counted) if of_statements else 0,
         untexted=untexted,
         nested=sum(each.nested for each in counted) if of_statements else 0,
         nested_blocks=sum(each.nested_blocks for each in counted) if of_statements else 0,
     )
+
+
+def _ahead(counted: Sequence[Counted]) -> int:
+    """Return what statements of each server had counted ahead of it when the first part began."""
+    first: dict[int, int] = {}
+    for each in counted:
+        first.setdefault(each.whose, each.ahead)
+    return sum(first.values())
 
 
 def _grouped(parts: Sequence[tuple[Counted, Names]], by: By) -> tuple[Groups, int]:

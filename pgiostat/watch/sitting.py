@@ -229,6 +229,7 @@ def _together(a: Counted, b: Counted) -> Counted:
         b,
         seconds=a.seconds + b.seconds,
         reads=ServerReads.total((a.reads, b.reads)),
+        ahead=a.ahead,
         database_blocks=blocks,
         absurd_times=a.absurd_times + b.absurd_times,
         nested=a.nested + b.nested,
