@@ -6,11 +6,13 @@ to the server's own total: rows + rest + pgiostat itself + the lines of the ledg
 
 from pgiostat.rank.counted import Counted
 from pgiostat.rank.groups import By, group_of
+from pgiostat.rank.lazily import Lazily
 from pgiostat.rank.ranking import Ranking, RankRow, Sort, rank, rank_counted
 
 __all__ = [
     "By",
     "Counted",
+    "Lazily",
     "RankRow",
     "Ranking",
     "Sort",

@@ -1,8 +1,9 @@
 """By what is ranked, and to which row of a ranking something counted belongs."""
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -13,11 +14,26 @@ from pgiostat.names import HIDDEN, OTHER, OWN, Names, Statement
 from pgiostat.rank.counted import Counted
 from pgiostat.rows import Counts
 
-__all__ = ["By", "Groups", "Key", "Place", "add_relations", "add_statements", "group_of", "hour_of"]
+__all__ = [
+    "OWN_KEY",
+    "By",
+    "Groups",
+    "Key",
+    "Place",
+    "add_relations",
+    "add_statements",
+    "group_of",
+    "hour_of",
+]
 
 
 Key: TypeAlias = tuple[str, ...]
 """What tells the row of a ranking from the others."""
+
+_BLKS_READ = counters.RELATIONS.column("blks_read").name
+
+OWN_KEY: Key = ("", OWN)
+"""Of our own cost, by whatever is ranked."""
 
 
 class By(StrEnum):
@@ -33,9 +49,9 @@ class By(StrEnum):
     HOUR = "hour"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Place:
-    """What a group of rows is, before it is ranked."""
+    """What a group of rows is, apart from its numbers."""
 
     name: str
     category: str = ""
@@ -45,50 +61,95 @@ class Place:
     server: str = ""
     database: str = ""
     user: str = ""
-    members: set[Hashable] = field(default_factory=set)
-    parts: dict[str, int] = field(default_factory=dict)
-    uncertain: bool = False
-    own: bool = False
 
 
 class Groups:
-    """Amounts added up by group."""
+    """Amounts added up by group, each a column; what a group is, is told when it is asked for."""
 
     def __init__(self) -> None:
-        self.places: dict[Key, Place] = {}
-        self.amounts: dict[Key, list[int]] = {}
+        self._numbers: dict[Key, int] = {}
+        self._tell: list[Callable[[], Place]] = []
+        self._members: set[tuple[int, int, object]] = set()
+        self._sizes: list[int] = []
+        self._parts: dict[int, dict[str, int]] = {}
+        self._amounts: Counts = np.zeros((len(FIELDS), 0), dtype=np.int64)
+        self._uncertain = np.zeros(0, dtype=bool)
 
-    def add(self, keys: Sequence[Key], amounts: Counts) -> None:
-        """Add the columns of a matrix of FIELDS to the groups named by keys."""
-        index: dict[Key, int] = {}
-        group = np.array([index.setdefault(key, len(index)) for key in keys], dtype=np.intp)
-        summed = np.zeros((len(FIELDS), len(index)), dtype=np.int64)
-        for i, values in enumerate(amounts):
-            np.add.at(summed[i], group, values)
-        for key, place in index.items():
-            before = self.amounts.get(key, [0] * len(FIELDS))
-            self.amounts[key] = [
-                a + b for a, b in zip(before, summed[:, place].tolist(), strict=True)
-            ]
+    @property
+    def keys(self) -> list[Key]:
+        """The groups, in the order in which they were met."""
+        return list(self._numbers)
+
+    @property
+    def amounts(self) -> Counts:
+        """A matrix of FIELDS with a column for each."""
+        return self._amounts
+
+    def place(self, number: int) -> Place:
+        """Return what a group is: what the first of its members said."""
+        return self._tell[number]()
+
+    def parts(self, number: int) -> tuple[tuple[str, int], ...]:
+        """Return what of it was read of which parts of a relation."""
+        return tuple(sorted(self._parts.get(number, {}).items()))
+
+    def members(self, number: int) -> int:
+        """Return of how many it is made."""
+        return self._sizes[number]
+
+    def is_uncertain(self, number: int) -> bool:
+        """Return whether any of its numbers is."""
+        return bool(self._uncertain[number])
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._numbers
+
+    def open(self, key: Key, tell: Callable[[], Place]) -> None:
+        """Begin a group; tell says what it is."""
+        self._numbers[key] = len(self._tell)
+        self._tell.append(tell)
+        self._sizes.append(0)
+
+    def join(self, key: Key, whose: int, member: object) -> int:
+        """Return the number of a group, which has this member now."""
+        number = self._numbers[key]
+        before = len(self._members)
+        self._members.add((number, whose, member))
+        self._sizes[number] += len(self._members) - before
+        return number
+
+    def add_part(self, number: int, part: str, blocks: int) -> None:
+        """Add to a part of a relation."""
+        parts = self._parts.setdefault(number, {})
+        parts[part] = parts.get(part, 0) + blocks
+
+    def add(self, numbers: Sequence[int], amounts: Counts, uncertain: Sequence[bool]) -> None:
+        """Add the columns of a matrix of FIELDS to the groups of these numbers."""
+        missing = len(self._sizes) - self._amounts.shape[1]
+        self._amounts = np.pad(self._amounts, ((0, 0), (0, missing)))
+        self._uncertain = np.pad(self._uncertain, (0, missing))
+        at = np.array(numbers, dtype=np.intp)
+        for sums, values in zip(self._amounts, amounts, strict=True):
+            np.add.at(sums, at, values)
+        self._uncertain[at[np.array(uncertain, dtype=bool)]] = True
 
 
 def add_statements(groups: Groups, counted: Counted, names: Names, by: By, where: str) -> int:
     """Group statement rows; return how many have no text."""
     untexted = 0
-    keys = []
-    for ids, uncertain in zip(counted.statements, counted.statement_uncertain, strict=True):
+    numbers = []
+    part = {By.SERVER: (counted.server,), By.HOUR: (hour_of(counted),)}.get(by)
+    for ids in counted.statements:
         userid, dbid, queryid = ids
         known = None if queryid is None else names.statement((userid, dbid, queryid))
         untexted += known is None and queryid is not None
-        if by in {By.SERVER, By.HOUR}:
-            key, place = _part_place(by, counted, known)
-        else:
-            key, place = _statement_place(by, ids, known, names, where)
-        kept = groups.places.setdefault(key, place)
-        kept.members.add((counted.whose, *ids))
-        kept.uncertain |= uncertain
-        keys.append(key)
-    groups.add(keys, counted.statement_amounts)
+        key = _key(by, ids, known, where) if part is None or _is_own(known) else part
+        if key not in groups:
+            # What is known of it now: a text that comes later is of another ranking.
+            tell = partial(_statement_place, by, ids, known, names, where)
+            groups.open(key, tell if key is not part else partial(Place, name=part[0]))
+        numbers.append(groups.join(key, counted.whose, ids))
+    groups.add(numbers, counted.statement_amounts, counted.statement_uncertain)
     return untexted
 
 
@@ -99,67 +160,70 @@ def group_of(by: By, ids: tuple[int, int, int | None], names: Names, where: str 
     """
     userid, dbid, queryid = ids
     known = None if queryid is None else names.statement((userid, dbid, queryid))
-    key, _ = _statement_place(by, ids, known, names, where)
-    return key
+    return _key(by, ids, known, where)
 
 
-def _part_place(by: By, counted: Counted, known: Statement | None) -> tuple[Key, Place]:
-    """Return the server or hour of a statement."""
-    if known and known.category == OWN:
-        return ("", OWN), Place(name=OWN, category=OWN, own=True)
-    name = counted.server if by is By.SERVER else hour_of(counted)
-    return (name,), Place(name=name)
+def _is_own(known: Statement | None) -> bool:
+    return known is not None and known.category == OWN
+
+
+def _category(queryid: int | None, known: Statement | None) -> str:
+    return HIDDEN if queryid is None else known.category if known else OTHER
+
+
+def _key(by: By, ids: tuple[int, int, int | None], known: Statement | None, where: str) -> Key:
+    """Return the key of the group of a statement (userid, dbid, queryid)."""
+    userid, dbid, queryid = ids
+    if _is_own(known):
+        return OWN_KEY
+    if by is By.CATEGORY:
+        return (_category(queryid, known),)
+    if by is By.DATABASE:
+        return (f"{where}{dbid}",)
+    if by is By.USER:
+        return (f"{where}{userid}",)
+    if by is By.FINGERPRINT and queryid is not None:
+        return ((known.fingerprint if known else "") or f"queryid {queryid}",)
+    return (HIDDEN if queryid is None else str(queryid), f"{where}{dbid}", str(userid))
 
 
 def _statement_place(
     by: By, ids: tuple[int, int, int | None], known: Statement | None, names: Names, where: str
-) -> tuple[Key, Place]:
-    """Return the group of a statement (userid, dbid, queryid) and what that group is."""
+) -> Place:
+    """Return what the group of a statement (userid, dbid, queryid) is."""
     userid, dbid, queryid = ids
-    hidden = queryid is None
-    category = HIDDEN if hidden else known.category if known else OTHER
-    if category == OWN:
-        return ("", OWN), Place(name=OWN, category=OWN, own=True)
-    if by is By.CATEGORY:
-        return (category,), Place(name=category, category=category)
+    category = _category(queryid, known)
+    if _is_own(known) or by is By.CATEGORY:
+        return Place(name=category, category=category)
     database, user, server = names.database(dbid), names.role(userid), where.removesuffix("/")
     if by is By.DATABASE:
-        place = Place(name=where + database, server=server, database=database)
-        return (f"{where}{dbid}",), place
+        return Place(name=where + database, server=server, database=database)
     if by is By.USER:
-        return (f"{where}{userid}",), Place(name=where + user, user=user, server=server)
+        return Place(name=where + user, user=user, server=server)
     text, fingerprint = (known.text, known.fingerprint) if known else ("", "")
-    place = Place(
-        name=text or f"(no text: queryid {queryid})",
-        category=category,
-        text=text,
-        fingerprint=fingerprint,
-    )
-    if hidden:
-        place.name = f"(statements of {user}, hidden: no privilege)"
-    if by is By.FINGERPRINT and not hidden:
-        return (fingerprint or f"queryid {queryid}",), place
-    place.queryid, place.server, place.database, place.user = queryid, server, database, user
-    return (HIDDEN if hidden else str(queryid), f"{where}{dbid}", str(userid)), place
+    name = text or f"(no text: queryid {queryid})"
+    if queryid is None:
+        name = f"(statements of {user}, hidden: no privilege)"
+    place = Place(name=name, category=category, text=text, fingerprint=fingerprint)
+    if by is By.FINGERPRINT and queryid is not None:
+        return place
+    return replace(place, queryid=queryid, server=server, database=database, user=user)
 
 
 def add_relations(groups: Groups, counted: Counted, names: Names, where: str) -> None:
     """Group the relations, each with its indexes and its TOAST table."""
-    keys = []
+    numbers = []
     blocks_read = counted.relation_amounts[FIELDS.index("shared_blks_read")].tolist()
-    for relid, blocks, uncertain in zip(
-        counted.relations, blocks_read, counted.relation_uncertain, strict=True
-    ):
+    for relid, blocks in zip(counted.relations, blocks_read, strict=True):
         owner, schema, name, part = names.relations.get(relid, (relid, "", f"oid {relid}", "heap"))
-        key = (f"{where}{owner}",)
         label = where + (f"{schema}.{name}" if schema else name)
-        place = groups.places.setdefault(key, Place(name=label))
-        place.members.add((counted.whose, relid))
-        column = f"{part}_{counters.RELATIONS.column('blks_read').name}"
-        place.parts[column] = place.parts.get(column, 0) + blocks
-        place.uncertain |= uncertain
-        keys.append(key)
-    groups.add(keys, counted.relation_amounts)
+        key = (f"{where}{owner}",)
+        if key not in groups:
+            groups.open(key, partial(Place, name=label))
+        number = groups.join(key, counted.whose, relid)
+        groups.add_part(number, f"{part}_{_BLKS_READ}", blocks)
+        numbers.append(number)
+    groups.add(numbers, counted.relation_amounts, counted.relation_uncertain)
 
 
 def hour_of(counted: Counted) -> str:

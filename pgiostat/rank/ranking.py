@@ -1,7 +1,7 @@
 """A ranking whose parts add up to the server's own total."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -11,7 +11,9 @@ from pgiostat.delta import Delta
 from pgiostat.ledger import Line, ServerReads, settle
 from pgiostat.names import OWN, Names
 from pgiostat.rank.counted import Counted
-from pgiostat.rank.groups import By, Groups, Key, Place, add_relations, add_statements, hour_of
+from pgiostat.rank.groups import OWN_KEY, By, Groups, Key, add_relations, add_statements, hour_of
+from pgiostat.rank.lazily import Lazily
+from pgiostat.rows import Counts
 
 __all__ = ["RankRow", "Ranking", "Sort", "rank", "rank_counted"]
 
@@ -33,6 +35,10 @@ _MEASURE: dict[Sort, Callable[[ReadCost], float | None]] = {
     Sort.CALLS: lambda cost: cost.calls,
     Sort.PER_CALL: lambda cost: cost.blocks_per_call,
 }
+
+
+_BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read")]
+"""What ReadCost.blocks is the sum of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,8 @@ class RankRow:
 class Ranking:
     """A ranking whose parts add up.
 
-    rows: the top.  rest: all further rows as one.  own: our own cost.
+    rows: the top, each made when it is looked at.  rest: all further rows as one.  own: our own
+    cost.
     server_blocks: the server's own count, or the connected database's when relations are
     ranked; None if it was discontinuous.  lines: who read what of it no row explains, exactly.
     absurd_times: rows whose read time was not believed.  untexted: rows without a text.
@@ -75,7 +82,7 @@ class Ranking:
     by: By
     sort: Sort
     seconds: float
-    rows: tuple[RankRow, ...]
+    rows: Sequence[RankRow]
     rest: RankRow | None
     own: RankRow | None
     explained: ReadCost
@@ -149,19 +156,19 @@ def rank_counted(
         none = replace(none, calls=None, rows=None, total_exec_us=None)
         # Relations of all kinds are in the ranking: there is nothing to settle.
         reads = ServerReads(blocks=_database_total(counted))
-    costs = _costs(groups, none, _lasted(counted, by))
-    explained = none.with_all(list(costs.values()))
+    costs = _Costs(groups, none, _lasted(counted, by))
+    explained = costs.total(slice(None))
     whole = max(reads.blocks or 0, explained.blocks)
-    kept, cut = _chosen(groups, costs, by, sort, top)
-    ours = [key for key, place in groups.places.items() if place.own]
+    kept, cut = _chosen(costs, by, sort, top)
+    ours = [number for number, key in enumerate(costs.keys) if key == OWN_KEY]
     of_statements = by is not By.RELATION
     return Ranking(
         by=by,
         sort=sort,
         seconds=seconds,
-        rows=tuple(_row(key, groups.places[key], costs[key], whole) for key in kept),
-        rest=_together(f"({len(cut)} more)", [costs[k] for k in cut], none, whole) if cut else None,
-        own=_together(OWN, [costs[key] for key in ours], none, whole) if ours else None,
+        rows=Lazily(len(kept), lambda place: _row(groups, costs, kept[place], whole)),
+        rest=_together(f"({len(cut)} more)", costs, cut, whole) if cut else None,
+        own=_together(OWN, costs, ours, whole) if ours else None,
         explained=explained,
         server_blocks=reads.blocks,
         lines=settle(explained.blocks, reads, _ahead(counted)),
@@ -194,47 +201,66 @@ def _grouped(parts: Sequence[tuple[Counted, Names]], by: By) -> tuple[Groups, in
     return groups, untexted
 
 
-def _costs(groups: Groups, none: ReadCost, lasted: Mapping[str, float]) -> dict[Key, ReadCost]:
-    """Return what each group cost; what none leaves unknown stays unknown.
+class _Costs:
+    """What each group cost; what none leaves unknown stays unknown.
 
     lasted: the seconds of a group, by the first part of its key, if they are not those of none.
     """
-    there = [name for name in FIELDS if getattr(none, name) is not None]
-    unknown: dict[str, Any] = {name: None for name in FIELDS if name not in there}
-    costs: dict[Key, ReadCost] = {}
-    for key, amounts in groups.amounts.items():
-        of_name = dict(zip(FIELDS, amounts, strict=True))
-        known = {name: of_name[name] for name in there}
-        seconds = lasted.get(key[0], none.seconds)
-        costs[key] = ReadCost(
-            seconds, none.block_size, **(unknown | known), per_block=none.per_block
-        )
-    return costs
+
+    def __init__(self, groups: Groups, none: ReadCost, lasted: Mapping[str, float]) -> None:
+        self.keys = groups.keys
+        self._amounts = groups.amounts
+        self._none, self._lasted = none, lasted
+        self._unknown = {name: None for name in FIELDS if getattr(none, name) is None}
+        self._made: dict[int, ReadCost] = {}
+
+    def __getitem__(self, number: int) -> ReadCost:
+        if number not in self._made:
+            seconds = self._lasted.get(self.keys[number][0], self._none.seconds)
+            self._made[number] = self._of(seconds, self._amounts[:, number])
+        return self._made[number]
+
+    def total(self, chosen: Sequence[int] | slice) -> ReadCost:
+        """Return what some groups cost together."""
+        return self._of(self._none.seconds, self._amounts[:, chosen].sum(axis=1))
+
+    def blocks(self) -> list[int]:
+        """Return the blocks of each group, as its ReadCost tells them."""
+        blocks: list[int] = self._amounts[_BLOCKS].sum(axis=0).tolist()
+        return blocks
+
+    def _of(self, seconds: float, amounts: Counts) -> ReadCost:
+        none = self._none
+        known: dict[str, Any] = dict(zip(FIELDS, amounts.tolist(), strict=True))
+        known |= self._unknown
+        return ReadCost(seconds, none.block_size, **known, per_block=none.per_block)
 
 
-def _chosen(
-    groups: Groups, costs: Mapping[Key, ReadCost], by: By, sort: Sort, top: int | None
-) -> tuple[list[Key], list[Key]]:
+def _chosen(costs: _Costs, by: By, sort: Sort, top: int | None) -> tuple[list[int], list[int]]:
     """Return the groups that are shown, in order, and those that are shown as one."""
-    measure = _MEASURE[sort]
+    keys, blocks = costs.keys, costs.blocks()
+    measured: Sequence[float | None] = blocks
+    if sort is not Sort.READS:
+        measured = [_MEASURE[sort](costs[number]) for number in range(len(keys))]
 
-    def order(key: Key) -> tuple[float, int, Key]:
-        value = measure(costs[key])
-        return (-1.0 if value is None else value) * -1, -costs[key].blocks, key
+    def order(number: int) -> tuple[float, int, Key]:
+        value = measured[number]
+        return 1.0 if value is None else -value, -blocks[number], keys[number]
 
-    kept = sorted((key for key, place in groups.places.items() if not place.own), key=order)
-    cut: list[Key] = []
+    kept = sorted((number for number, key in enumerate(keys) if key != OWN_KEY), key=order)
+    cut: list[int] = []
     if top is not None:
         # Of few categories each is news, and that it read nothing too.
-        active = [key for key in kept if by is By.CATEGORY or measure(costs[key])][:top]
+        active = [number for number in kept if by is By.CATEGORY or measured[number]][:top]
         shown = set(active)
-        kept, cut = active, [key for key in kept if key not in shown]
-    return (sorted(kept) if by is By.HOUR else kept), cut
+        kept, cut = active, [number for number in kept if number not in shown]
+    return (sorted(kept, key=keys.__getitem__) if by is By.HOUR else kept), cut
 
 
-def _row(key: Key, place: Place, cost: ReadCost, whole: int) -> RankRow:
+def _row(groups: Groups, costs: _Costs, number: int, whole: int) -> RankRow:
+    cost, place = costs[number], groups.place(number)
     return RankRow(
-        key=key,
+        key=costs.keys[number],
         name=place.name,
         cost=cost,
         share=cost.blocks / whole if whole else None,
@@ -245,9 +271,9 @@ def _row(key: Key, place: Place, cost: ReadCost, whole: int) -> RankRow:
         server=place.server,
         database=place.database,
         user=place.user,
-        parts=tuple(sorted(place.parts.items())),
-        members=len(place.members),
-        uncertain=place.uncertain,
+        parts=groups.parts(number),
+        members=groups.members(number),
+        uncertain=groups.is_uncertain(number),
     )
 
 
@@ -272,11 +298,10 @@ def _lasted(counted: Sequence[Counted], by: By) -> dict[str, float]:
     return {key: _seconds(part) for key, part in parts.items()}
 
 
-def _together(name: str, costs: Iterable[ReadCost], none: ReadCost, whole: int) -> RankRow:
-    listed = list(costs)
-    total = none.with_all(listed)
+def _together(name: str, costs: _Costs, chosen: Sequence[int], whole: int) -> RankRow:
+    total = costs.total(chosen)
     share = total.blocks / whole if whole else None
-    return RankRow(key=(name,), name=name, cost=total, share=share, members=len(listed))
+    return RankRow(key=(name,), name=name, cost=total, share=share, members=len(chosen))
 
 
 def _reads(counted: Sequence[Counted]) -> ServerReads:

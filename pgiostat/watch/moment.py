@@ -14,7 +14,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.inflight import Running
 from pgiostat.names import Names
 from pgiostat.notices import Notice, notices
-from pgiostat.rank import Counted, rank
+from pgiostat.rank import Counted, rank_counted
 from pgiostat.units import blocks_to_bytes
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def moment_of(
     if delta.seconds is None:
         return Moment(who, until=delta.until)
     counted = Counted.of(delta)
-    ranking = rank([delta], names)
+    ranking = rank_counted([(counted, names)])
     load, provenance = load_of(delta, writes)
     return Moment(
         who,

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import add
+from operator import itemgetter
 from typing import Any
 
 from pgiostat.cost import FIELDS, ReadCost
 from pgiostat.names import Names
-from pgiostat.rank import By, Counted, Ranking, RankRow, rank_counted
+from pgiostat.rank import By, Counted, Lazily, Ranking, RankRow, rank_counted
 from pgiostat.render.columns import METRICS, of_blocks
 from pgiostat.render.ledger import NAMES, NESTED
 from pgiostat.units import format_bytes, format_count, format_ms, per_second, us_to_milliseconds
@@ -82,15 +81,15 @@ class Table:
 
     view: View
     measures: tuple[Measure, ...]
-    rows: tuple[Shown, ...]
+    rows: Sequence[Shown]
     below: tuple[Shown, ...]
     hidden: int = 0
     ranking: Ranking | None = None
 
     @property
-    def keys(self) -> list[Key]:
+    def keys(self) -> Sequence[Key]:
         """What tells each row from the others."""
-        return [row.key for row in self.rows]
+        return Lazily(len(self.rows), lambda n: self.rows[n].key)
 
 
 _IO: tuple[tuple[Measure, Callable[[IoRow, float], Value]], ...] = (
@@ -129,17 +128,20 @@ def table_of(
         for m in sorted(METRICS, key=lambda metric: not metric.heading)
         if m.told(ranking.explained) and not (m.called and by is By.RELATION)
     )
-    rows = [_shown(row) for row in ranking.rows]
-    kept: list[Shown] = []
+    rows: Sequence[Shown] = Lazily(len(ranking.rows), lambda n: _shown(ranking.rows[n]))
     others: list[Shown] = []
-    for row in rows:
-        is_shown = _belongs(row, state) and _matches(row, state.filter)
-        (kept if is_shown else others).append(row)
-    ordered = _ordered(kept, state)
-    top = ordered[: state.top]
-    others += ordered[len(top) :]
+    if state.path or state.filter:
+        kept: list[Shown] = []
+        for row in rows:
+            is_shown = _belongs(row, state) and _matches(row, state.filter)
+            (kept if is_shown else others).append(row)
+        rows = kept
+    rows = _ordered(rows, state)
+    if state.top is not None:
+        others += rows[state.top :]
+        rows = rows[: state.top]
     below = (*_others(ranking, others), *_below(ranking))
-    return Table(state.view, measures, top, below, len(others), ranking)
+    return Table(state.view, measures, rows, below, len(others), ranking)
 
 
 def _shown(row: RankRow) -> Shown:
@@ -159,7 +161,7 @@ def _others(ranking: Ranking, hidden: Sequence[Shown]) -> list[Shown]:
     costs = [row.of.cost for row in hidden if row.of is not None]
     if not costs:
         return []
-    cost = reduce(add, costs)
+    cost = costs[0].with_all(costs[1:])
     name = f"({len(costs)} not shown)"
     return [Shown(name, ranking.share(cost.blocks), _Values(cost), is_part=True)]
 
@@ -205,14 +207,15 @@ def _matches(row: Shown, wanted: str) -> bool:
     return wanted.casefold() in text.casefold()
 
 
-def _ordered(rows: list[Shown], state: State) -> tuple[Shown, ...]:
+def _ordered(rows: Sequence[Shown], state: State) -> Sequence[Shown]:
     """Return rows by the column chosen, the greatest first; unknown ones are last either way."""
     if not state.sort:
-        return tuple(reversed(rows)) if state.is_reversed else tuple(rows)
-    known = [row for row in rows if row.values.get(state.sort) is not None]
-    unknown = [row for row in rows if row.values.get(state.sort) is None]
-    known.sort(key=lambda row: row.values[state.sort] or 0, reverse=not state.is_reversed)
-    return (*known, *unknown)
+        last = len(rows) - 1
+        return Lazily(len(rows), lambda n: rows[last - n]) if state.is_reversed else rows
+    values = [(row.values.get(state.sort), row) for row in rows]
+    known = [(value, row) for value, row in values if value is not None]
+    known.sort(key=itemgetter(0), reverse=not state.is_reversed)
+    return (*(row for _, row in known), *(row for value, row in values if value is None))
 
 
 def _io_table(state: State, io: Sequence[IoRow], seconds: float) -> Table:

@@ -127,7 +127,7 @@ def found(state: State, rows: Sequence[Key]) -> State:
 
     Where it is not, the cursor waits at its place and is on no row.
     """
-    if state.chosen in rows:
+    if state.chosen and state.chosen in rows:
         return replace(state, row=rows.index(state.chosen))
     return replace(state, row=min(state.row, max(len(rows) - 1, 0)))
 
