@@ -4,7 +4,7 @@ Everything that takes time or may fail goes through here, so that nothing else h
 """
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from pgiostat.collector import Collector, monotonic
@@ -32,12 +32,16 @@ TEXTS_ASKED_FOR = 3
 OWN_ASKED_FOR = 5
 """How often new statements of our own role are reason to ask at once: ours are few and soon known,
 and who works under the same role must not make us ask at every turn."""
-KEPT_STATEMENTS = 50_000
+SPARE_NAMES = 50_000
+"""So many may be known of what is not there any more, before they are forgotten."""
 LONGEST_UNSAID_SECONDS = 10.0
 """What runs for longer is told as in flight, however long the interval is."""
 
 Wait = Callable[[float], bool]
 """Wait some seconds; True if the loop shall end.  An Event's wait is one."""
+
+Needed = Callable[[], tuple[Collection[StatementKey], Collection[int]]]
+"""Tell of which statements and relations the names are needed though they may have gone."""
 
 
 def learn(names: Names, describe: Describe, texts: Mapping[StatementKey, str | bytes]) -> None:
@@ -71,6 +75,7 @@ class Sampler:
     older: a reading to go on from, of an earlier process.  accept: takes each interval in, and
     tells whether the next one begins where it ends; if not, the next covers both.  final: end
     with one more reading, and the texts that are missing.  running: tell also what is in flight.
+    spare, needed: how many names are kept of what has gone, and which in any case.
     """
 
     dsn: str
@@ -84,6 +89,9 @@ class Sampler:
     accept: Callable[[Delta], bool] | None = None
     final: bool = False
     running: bool = False
+    spare: int = SPARE_NAMES
+    needed: Needed = lambda: ((), ())
+    _room: int = 0
     _in_flight: InFlight | None = None
     _session: Session | None = None
     _collector: Collector | None = None
@@ -200,6 +208,7 @@ class Sampler:
         if unseen:
             self.names.relations |= collector.relations(unseen)
         self._learn_texts(collector, delta)
+        self._forget(delta.newer)
 
     def _learn_texts(self, collector: Collector, delta: Delta) -> None:
         """Ask for texts of unseen statements: at once if they read much, else now and then.
@@ -244,7 +253,6 @@ class Sampler:
             return
         self._texts_error = None
         self._texts_due = now + TEXTS_EVERY_SECONDS
-        self._forget(delta.newer)
         learn(self.names, self.describe, texts)
         # What did not come did not fit into the batch, or has been evicted: asked for again, but
         # not for ever.
@@ -255,17 +263,12 @@ class Sampler:
         }
 
     def _forget(self, newer: Snapshot) -> None:
-        """Keep names of living entries only, when there are very many."""
-        if len(self.names.statements) <= KEPT_STATEMENTS:
+        """Keep names of what is there or needed, when there are many others."""
+        names, pending = self.names, self._pending
+        if len(names.statements) + len(names.relations) + len(pending) <= self._room + self.spare:
             return
-        rows = newer.statements
-        living = set(
-            zip(
-                rows["userid"].tolist(),
-                rows["dbid"].tolist(),
-                rows["queryid"].tolist(),
-                strict=True,
-            )
-        )
-        statements = self.names.statements
-        self.names.statements = {key: statements[key] for key in living & statements.keys()}
+        living = newer.living
+        statements, relations = self.needed()
+        names.forget(living.union(statements), {*newer.relations["relid"].tolist(), *relations})
+        self._pending = {key: asked for key, asked in pending.items() if key in living}
+        self._room = len(names.statements) + len(names.relations) + len(self._pending)

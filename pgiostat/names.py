@@ -1,6 +1,6 @@
 """What ids mean: statements by their texts, databases, roles and relations by their oids."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Protocol
@@ -71,6 +71,17 @@ class Names:
         for key in keys:
             if known := self.statements.get(key):
                 self.statements[key] = _short(known.category, known.opens, known.moves)
+
+    def forget(self, statements: Collection[StatementKey], relations: Collection[int]) -> None:
+        """Keep what is known of these, and of the cursors that they name."""
+        # Who reads meanwhile sees either what was there before or what is kept.
+        self.statements = {k: v for k, v in self.statements.items() if k in statements}
+        self.relations = {k: v for k, v in self.relations.items() if k in relations}
+        named = {
+            (userid, dbid, known.opens or known.moves)
+            for (userid, dbid, _), known in self.statements.items()
+        }
+        self.cursors = {k: v for k, v in self.cursors.items() if k in named}
 
     def statement(self, key: tuple[int, int, int]) -> Statement | None:
         """Return what is known of a statement.

@@ -124,6 +124,13 @@ class Snapshot:
         """Whether statements of others are hidden from our role."""
         return bool(self.statements["masked"].any())
 
+    @property
+    def living(self) -> set[tuple[int, int, int]]:
+        """The statements that have an entry: (userid, dbid, queryid)."""
+        rows = self.statements
+        ids = (rows[name].tolist() for name in ("userid", "dbid", "queryid"))
+        return set(zip(*ids, strict=True))
+
     @cached_property
     def keyed(self) -> Keyed:
         """The statements by their key, worked out once: a reading is compared twice."""

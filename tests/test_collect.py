@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -87,9 +88,11 @@ def describe(text: str | bytes, *, user: str, database: str, queryid: int) -> St
     return Statement(str(text), f"1:{queryid}", "other")
 
 
-def ticks(world: World, count: int, interval: float = 2.0) -> tuple[Sampler, list[Tick]]:
+def ticks(
+    world: World, count: int, interval: float = 2.0, **options: Any
+) -> tuple[Sampler, list[Tick]]:
     """Return the first ticks of a loop."""
-    sampler = Sampler("", interval, describe, world.wait, clock=world.clock)
+    sampler = Sampler("", interval, describe, world.wait, clock=world.clock, **options)
     found = []
     for tick in sampler.ticks():
         found.append(tick)
@@ -194,11 +197,8 @@ def test_a_failure_of_texts_costs_no_count_and_is_not_repeated_at_once(world: Wo
     ]
 
 
-def test_names_of_what_has_gone_are_forgotten_when_there_are_very_many(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(collect, "KEPT_STATEMENTS", 2)
+def test_names_of_what_has_gone_are_forgotten_when_there_are_many_more(world: World) -> None:
     world.statements = lambda turn: statements({turn * 10 + i: 50 for i in range(2)})
-    sampler, _ = ticks(world, 5)
+    sampler, _ = ticks(world, 5, spare=5, needed=lambda: ([(10, 5, 21)], []))
     kept = {queryid for _, _, queryid in sampler.names.statements}
-    assert kept == {40, 41, 50, 51}
+    assert kept == {21, 40, 41, 50, 51}

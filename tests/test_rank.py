@@ -3,16 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pgiostat.capabilities import capabilities
+from pgiostat.cost import FIELDS
 from pgiostat.delta import Delta, diff
 from pgiostat.errors import PgiostatError
 from pgiostat.names import HIDDEN, OTHER, OWN, Names, Statement
 from pgiostat.notices import notices
-from pgiostat.rank import By, Ranking, Sort, rank
+from pgiostat.rank import By, Counted, Gone, Ranking, Sort, rank, rank_counted
 from tests.readings import WITHOUT_TOPLEVEL, at, reading, server, settings
 
 Record = Mapping[str, Any]
@@ -35,6 +37,8 @@ NAMES = Names(
         200: (200, "public", "u", "heap"),
     },
 )
+
+TABLE = NAMES.relations[100]
 
 
 def happened(
@@ -386,3 +390,62 @@ def test_what_the_server_counts_ahead_of_statements_is_said_if_all_else_adds_up(
     # A single interval says nothing, and if coverage is low that is what is said.
     assert notices(delta, ranking) == []
     assert [n.slug for n in notices(delta, ranking, coverage=0.5)] == ["coverage-low"]
+
+
+def test_what_has_gone_is_in_all_sums_though_not_told_apart() -> None:
+    amounts = np.zeros((len(FIELDS), 3), dtype=np.int64)
+    amounts[FIELDS.index("shared_blks_read")] = [30, 5, 1]
+    gone = Gone(
+        statements=[(10, 5, "version"), (10, 6, "version"), (10, 5, OWN)], sizes=[7, 2, 1],
+        statement_amounts=amounts, statement_uncertain=[False, True, False],
+        relations=[(100, "idx"), (None, "heap")], relation_amounts=amounts[:, :2],
+        relation_uncertain=[False, False],
+    )  # fmt: skip
+    names = Names(databases={5: "app", 6: "old"}, roles={10: "api"}, relations={100: TABLE})
+    parts = [(Counted(1.0, 8192, gone=gone), names)]
+
+    def rows(by: By) -> list[tuple[str, int, int, bool]]:
+        found = rank_counted(parts, by=by).rows
+        return [(row.name, row.cost.blocks, row.members, row.uncertain) for row in found]
+
+    assert rows(By.CATEGORY) == [("version", 35, 9, True)]
+    assert rows(By.DATABASE) == [("app", 30, 7, False), ("old", 5, 2, True)]
+    assert rows(By.USER) == [("api", 35, 9, True)]
+    kept = "(statements that have gone: version)"
+    assert rows(By.FINGERPRINT) == [(kept, 35, 9, True)]
+    assert rows(By.STATEMENT) == [(kept, 30, 7, False), (kept, 5, 2, True)]
+    assert rows(By.RELATION) == [
+        ("public.t", 30, 1, False), ("(relations that have gone)", 5, 1, False),
+    ]  # fmt: skip
+    own = rank_counted(parts).own
+    assert own is not None
+    assert own.cost.blocks == 1
+
+
+def test_a_row_is_what_was_known_when_it_was_ranked() -> None:
+    names = Names()
+    amounts = np.ones((len(FIELDS), 1), dtype=np.int64)
+    counted = Counted(
+        1.0, 8192, statements=[(10, 5, 1)], statement_amounts=amounts, statement_uncertain=[False]
+    )
+    before = rank_counted([(counted, names)], by=By.STATEMENT).rows
+    names.learn((10, 5, 1), Statement("select ?", "1:01", "version"))
+    assert [row.category for row in before] == ["other"]
+    assert [row.category for row in rank_counted([(counted, names)], by=By.STATEMENT).rows] == [
+        "version"
+    ]
+
+
+def test_names_that_are_not_needed_are_forgotten_and_so_are_their_cursors() -> None:
+    names = Names(relations={100: TABLE, 101: TABLE})
+    for queryid, cursor in ((1, "a"), (2, "b"), (3, "b")):
+        opens, moves = ("", cursor) if queryid == 3 else (cursor, "")
+        names.learn(
+            (10, 5, queryid), Statement("…", "", "version" if opens else "other", opens, moves)
+        )
+    names.forget({(10, 5, 3)}, {101})
+    assert (set(names.statements), set(names.relations)) == ({(10, 5, 3)}, {101})
+    assert set(names.cursors) == {(10, 5, "b")}
+    fetch = names.statement((10, 5, 3))
+    assert fetch is not None
+    assert fetch.category == "version"

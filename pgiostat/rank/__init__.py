@@ -4,7 +4,7 @@ The same ranking serves screen, CSV and notebook, so that they cannot disagree. 
 to the server's own total: rows + rest + pgiostat itself + the lines of the ledger.
 """
 
-from pgiostat.rank.counted import Counted
+from pgiostat.rank.counted import Counted, Gone
 from pgiostat.rank.groups import By, group_of
 from pgiostat.rank.lazily import Lazily
 from pgiostat.rank.ranking import Ranking, RankRow, Sort, rank, rank_counted
@@ -12,6 +12,7 @@ from pgiostat.rank.ranking import Ranking, RankRow, Sort, rank, rank_counted
 __all__ = [
     "By",
     "Counted",
+    "Gone",
     "Lazily",
     "RankRow",
     "Ranking",

@@ -12,7 +12,7 @@ from pgiostat.delta import Basis, Delta
 from pgiostat.ledger import ServerReads, reads_of
 from pgiostat.rows import Counts
 
-__all__ = ["Counted"]
+__all__ = ["Counted", "Gone"]
 
 _BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read")]
 
@@ -22,14 +22,31 @@ def _nothing() -> Counts:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Gone:
+    """What is not told apart any more, because it has gone from the server.
+
+    statements: (userid, dbid, category) of each kind, sizes: of how many statements it is.
+    relations: (relid of the table if that is still there, part) of each kind.
+    """
+
+    statements: Sequence[tuple[int, int, str]] = ()
+    sizes: Sequence[int] = ()
+    statement_amounts: Counts = field(default_factory=_nothing)
+    statement_uncertain: Sequence[bool] = ()
+    relations: Sequence[tuple[int | None, str]] = ()
+    relation_amounts: Counts = field(default_factory=_nothing)
+    relation_uncertain: Sequence[bool] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Counted:
     """What was counted over a time, of one server: all that a ranking is made of.
 
     statements: (userid, dbid, queryid or None if hidden) of those that clients sent.  relations:
     their oids.  Amounts are matrices of FIELDS with a column for each; uncertain: masks.
     reads: the server's own count, database_blocks that of the connected database; None
-    if part of it was lost.  ahead: as of Delta.  server, whose: its label and number.  hour: which
-    one it was, if by hour.
+    if part of it was lost.  ahead: as of Delta.  gone: what of it is not told apart.  server,
+    whose: its label and number.  hour: which one it was, if by hour.
     """
 
     seconds: float
@@ -46,6 +63,7 @@ class Counted:
     absurd_times: int = 0
     nested: int = 0
     nested_blocks: int = 0
+    gone: Gone = field(default_factory=Gone)
     server: str = ""
     whose: int = 0
     hour: datetime | None = None

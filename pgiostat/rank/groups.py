@@ -11,7 +11,7 @@ import numpy as np
 from pgiostat import counters
 from pgiostat.cost import FIELDS
 from pgiostat.names import HIDDEN, OTHER, OWN, Names, Statement
-from pgiostat.rank.counted import Counted
+from pgiostat.rank.counted import Counted, Gone
 from pgiostat.rows import Counts
 
 __all__ = [
@@ -31,6 +31,9 @@ Key: TypeAlias = tuple[str, ...]
 """What tells the row of a ranking from the others."""
 
 _BLKS_READ = counters.RELATIONS.column("blks_read").name
+
+GONE = -1
+"""Whose members are not told apart: no server's number."""
 
 OWN_KEY: Key = ("", OWN)
 """Of our own cost, by whatever is ranked."""
@@ -118,6 +121,10 @@ class Groups:
         self._sizes[number] += len(self._members) - before
         return number
 
+    def grow(self, number: int, members: int) -> None:
+        """Tell of further members, which are not told apart."""
+        self._sizes[number] += members
+
     def add_part(self, number: int, part: str, blocks: int) -> None:
         """Add to a part of a relation."""
         parts = self._parts.setdefault(number, {})
@@ -150,7 +157,31 @@ def add_statements(groups: Groups, counted: Counted, names: Names, by: By, where
             groups.open(key, tell if key is not part else partial(Place, name=part[0]))
         numbers.append(groups.join(key, counted.whose, ids))
     groups.add(numbers, counted.statement_amounts, counted.statement_uncertain)
+    _add_gone(groups, counted.gone, names, by, where)
     return untexted
+
+
+def _add_gone(groups: Groups, gone: Gone, names: Names, by: By, where: str) -> None:
+    """Group statements that have gone: what they were is known, and which they were is not."""
+    numbers = []
+    for (userid, dbid, category), size in zip(gone.statements, gone.sizes, strict=True):
+        ids, known = (userid, dbid, 0), Statement("", "", category)
+        tell = partial(_statement_place, by, ids, known, names, where)
+        key = _key(by, ids, known, where)
+        if by in {By.FINGERPRINT, By.STATEMENT} and key != OWN_KEY:
+            key = (f"gone {category}", *key[1:])
+            tell = partial(_gone_place, tell)
+        if key not in groups:
+            groups.open(key, tell)
+        number = groups.join(key, GONE, (userid, dbid, category))
+        groups.grow(number, size - 1)
+        numbers.append(number)
+    groups.add(numbers, gone.statement_amounts, gone.statement_uncertain)
+
+
+def _gone_place(tell: Callable[[], Place]) -> Place:
+    place = tell()
+    return replace(place, name=f"(statements that have gone: {place.category})", queryid=None)
 
 
 def group_of(by: By, ids: tuple[int, int, int | None], names: Names, where: str = "") -> Key:
@@ -215,15 +246,36 @@ def add_relations(groups: Groups, counted: Counted, names: Names, where: str) ->
     numbers = []
     blocks_read = counted.relation_amounts[FIELDS.index("shared_blks_read")].tolist()
     for relid, blocks in zip(counted.relations, blocks_read, strict=True):
-        owner, schema, name, part = names.relations.get(relid, (relid, "", f"oid {relid}", "heap"))
-        label = where + (f"{schema}.{name}" if schema else name)
+        owner, _, _, part = names.relations.get(relid, (relid, "", "", "heap"))
         key = (f"{where}{owner}",)
         if key not in groups:
-            groups.open(key, partial(Place, name=label))
+            groups.open(key, partial(Place, name=where + _relation(names, relid)))
         number = groups.join(key, counted.whose, relid)
         groups.add_part(number, f"{part}_{_BLKS_READ}", blocks)
         numbers.append(number)
     groups.add(numbers, counted.relation_amounts, counted.relation_uncertain)
+    _add_gone_relations(groups, counted.gone, names, where)
+
+
+def _add_gone_relations(groups: Groups, gone: Gone, names: Names, where: str) -> None:
+    """Group relations that have gone: with their table, if that is still there."""
+    numbers = []
+    blocks_read = gone.relation_amounts[FIELDS.index("shared_blks_read")].tolist()
+    for (owner, part), blocks in zip(gone.relations, blocks_read, strict=True):
+        key, label = ("gone",), "(relations that have gone)"
+        if owner is not None:
+            key, label = (f"{where}{owner}",), where + _relation(names, owner)
+        if key not in groups:
+            groups.open(key, partial(Place, name=label))
+        number = groups.join(key, GONE, (owner, part))
+        groups.add_part(number, f"{part}_{_BLKS_READ}", blocks)
+        numbers.append(number)
+    groups.add(numbers, gone.relation_amounts, gone.relation_uncertain)
+
+
+def _relation(names: Names, relid: int) -> str:
+    _, schema, name, _ = names.relations.get(relid, (relid, "", f"oid {relid}", "heap"))
+    return f"{schema}.{name}" if schema else name
 
 
 def hour_of(counted: Counted) -> str:

@@ -13,6 +13,7 @@ from pgiostat.names import Describe, Names
 from pgiostat.notices import Notice
 from pgiostat.watch.moment import Moment, moment_of
 from pgiostat.watch.sitting import Sitting
+from pgiostat.watch.sums import SPARE
 
 if TYPE_CHECKING:
     from pgiostat.collect import Sampler
@@ -29,7 +30,8 @@ class Live:
     """A server that is read at an interval, in a thread of its own.
 
     describer: makes what describes statements, there.  record: a history that the intervals are
-    written to.  writes: operations a second that are known to be written.
+    written to.  writes: operations a second that are known to be written.  clock: in place of the
+    one that nobody sets.
     """
 
     def __init__(
@@ -42,11 +44,12 @@ class Live:
         gauge: Gauge | None = None,
         writes: float = 0.0,
         record: Path | None = None,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self.sitting = Sitting(Names(), gauge)
         self._interval = interval
         self._dsn, self._describer, self._label = dsn, describer, label
-        self._writes, self._record = writes, record
+        self._writes, self._record, self._clock = writes, record, clock
         self._sampler: Sampler | None = None
         self._writer: Writer | None = None
         self._sealing: Sealing | None = None
@@ -85,9 +88,12 @@ class Live:
             self._describer(),
             stop.wait,
             label=self._label,
+            clock=self._clock or monotonic,
             names=self.sitting.names,
             accept=self._accept if self._writer is not None else None,
             running=True,
+            spare=SPARE,
+            needed=self.sitting.needed,
         )
         try:
             for tick in self._sampler.ticks():

@@ -15,6 +15,7 @@ from pgiostat.inflight import Running
 from pgiostat.names import Names
 from pgiostat.notices import Notice, notices
 from pgiostat.rank import Counted, rank_counted
+from pgiostat.snapshot import Snapshot
 from pgiostat.units import blocks_to_bytes
 
 if TYPE_CHECKING:
@@ -66,8 +67,9 @@ class Moment:
 
     counted: None for a first reading or after an error.  coverage: blocks of statements and of the
     server, both in full.  io: None where there is no pg_stat_io.  load: what it asked of a volume.
-    before: what to be known first, where it is sought in a history.  bases: against what statements
-    (userid, dbid, queryid) were counted, where that is not the reading before.
+    reading: at its end, None where it is replayed.  before: what to be known first, where it is
+    sought in a history.  bases: against what statements (userid, dbid, queryid) were counted, where
+    that is not the reading before.
     """
 
     who: Who | None = None
@@ -84,6 +86,7 @@ class Moment:
     provenance: Provenance = Provenance.BLOCKS
     error: PgiostatError | None = None
     retry_seconds: float | None = None
+    reading: Snapshot | None = None
     before: Before | None = None
     bases: Mapping[tuple[int, int, int], Basis] = field(default_factory=dict)
 
@@ -130,6 +133,7 @@ def moment_of(
         running=tick.running,
         load=load,
         provenance=provenance,
+        reading=delta.newer,
         bases=_bases(delta),
     )
 

@@ -109,7 +109,9 @@ def cost_of(counted: Counted | None) -> ReadCost:
     """Return what all statements cost together, whatever the view: as a ranking of them has it."""
     if counted is None:
         return ReadCost(0.0, 0)
-    summed = dict(zip(FIELDS, counted.statement_amounts.sum(axis=1).tolist(), strict=True))
+    parts = (counted.statement_amounts, counted.gone.statement_amounts)
+    amounts = sum(part.sum(axis=1) for part in parts)
+    summed = dict(zip(FIELDS, amounts.tolist(), strict=True))
     return ReadCost(
         counted.seconds, counted.block_size, **summed, per_block=counted.reads.per_block
     )

@@ -1,9 +1,10 @@
 """A sitting: what was counted since its beginning, and how that went over the last minutes."""
 
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,11 @@ from pgiostat.burst import Balance, Gauge
 from pgiostat.cost import FIELDS
 from pgiostat.delta import Quality
 from pgiostat.ledger import ServerReads
-from pgiostat.names import Names
-from pgiostat.rank import By, Counted, group_of
-from pgiostat.rows import Counts
+from pgiostat.names import OTHER, Names, StatementKey
+from pgiostat.rank import By, Counted, Gone, group_of
+from pgiostat.snapshot import Snapshot
 from pgiostat.watch.moment import Before, IoRow, Moment
+from pgiostat.watch.sums import SPARE, Sums
 
 __all__ = ["KEPT", "Past", "Sitting"]
 
@@ -25,31 +27,6 @@ _BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read"
 _CALLS = FIELDS.index("calls")
 
 Key = tuple[int, int, int | None]
-
-
-@dataclass(slots=True)
-class _Sums:
-    """Amounts by what they are of, added up: as large as there are different ones."""
-
-    places: dict[object, int] = field(default_factory=dict)
-    amounts: Counts = field(default_factory=lambda: np.zeros((len(FIELDS), 0), dtype=np.int64))
-    uncertain: list[bool] = field(default_factory=list)
-
-    def add(self, keys: Sequence[object], amounts: Counts, uncertain: Sequence[bool]) -> None:
-        """Add columns; a key may be in them more than once, as hidden statements are."""
-        before = len(self.places)
-        at = np.array(
-            [self.places.setdefault(key, len(self.places)) for key in keys], dtype=np.intp
-        )
-        missing = len(self.places) - self.amounts.shape[1]
-        if missing > 0:
-            room = max(missing, self.amounts.shape[1])
-            self.amounts = np.pad(self.amounts, ((0, 0), (0, room)))
-        self.uncertain += [False] * (len(self.places) - before)
-        for sums, values in zip(self.amounts, amounts, strict=True):
-            np.add.at(sums, at, values)
-        for place, doubted in zip(at.tolist(), uncertain, strict=True):
-            self.uncertain[place] |= doubted
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +49,11 @@ class _Kept:
     blocks: npt.NDArray[np.float32]
     calls: npt.NDArray[np.float32]
 
+    def rates(self, wanted: npt.NDArray[np.int32] | None) -> tuple[float, float]:
+        """Return blocks and calls a second of some, or of all."""
+        there = slice(None) if wanted is None else np.isin(self.places, wanted)
+        return float(self.blocks[there].sum()), float(self.calls[there].sum())
+
 
 @dataclass(slots=True)
 class Sitting:
@@ -89,13 +71,19 @@ class Sitting:
     shown: int = 0
     began: datetime | None = None
     qualities: tuple[Quality, ...] = ()
-    _statements: _Sums = field(default_factory=_Sums)
-    _relations: _Sums = field(default_factory=_Sums)
+    _statements: Sums[Key] = field(default_factory=Sums)
+    _relations: Sums[int] = field(default_factory=Sums)
+    _gone: Sums[tuple[int, int, str]] = field(default_factory=Sums)
+    _gone_sizes: Counter[tuple[int, int, str]] = field(default_factory=Counter)
+    _gone_relations: Sums[tuple[int | None, str]] = field(default_factory=Sums)
     _io: dict[tuple[str, str, str], IoRow] = field(default_factory=dict)
     _whole: Counted | None = None
     _statement_blocks: int = 0
     _server_blocks: int = 0
+    _asked: dict[bool, Counted] = field(default_factory=dict)
     _numbers: dict[Key, int] = field(default_factory=dict)
+    _numbered: int = 0
+    _numbers_room: int = 0
     _kept: deque[_Kept] = field(default_factory=lambda: deque(maxlen=KEPT))
 
     @property
@@ -110,7 +98,8 @@ class Sitting:
 
     def begin(self) -> None:
         """Count from here: the baseline is ours, nothing on the server is reset."""
-        self._statements, self._relations, self._io = _Sums(), _Sums(), {}
+        self._statements, self._relations, self._io = Sums(), Sums(), {}
+        self._gone, self._gone_sizes, self._gone_relations = Sums(), Counter(), Sums()
         self._whole, self._statement_blocks, self._server_blocks = None, 0, 0
         self.qualities = ()
         self.began = None if self.latest is None else self.latest.until
@@ -130,6 +119,8 @@ class Sitting:
         if self.gauge is not None and moment.load is not None:
             self.gauge, self.balance = self.gauge.advance(moment.load)
         self._keep(moment, moment.counted)
+        if moment.reading is not None:
+            self._forget(moment.reading)
 
     def _go_on_from(self, before: Before) -> None:
         """Be as if all had been taken in that was before: a history is sought in any order."""
@@ -162,20 +153,69 @@ class Sitting:
 
     def counted(self, *, whole: bool) -> Counted | None:
         """Return what the last interval counted, or all since the baseline."""
-        if not whole:
-            return None if self.latest is None else self.latest.counted
+        last = None if self.latest is None else self.latest.counted
+        counted = self._since_baseline() if whole else last
+        if counted is not None:
+            self._asked[whole] = counted
+        return counted
+
+    def _since_baseline(self) -> Counted | None:
         if self._whole is None:
             return None
         statements, relations = self._statements, self._relations
+        gone, gone_relations = self._gone, self._gone_relations
         return replace(
             self._whole,
-            statements=list(statements.places),  # type: ignore[arg-type] # keys of statements
-            statement_amounts=statements.amounts[:, : len(statements.places)],
+            statements=statements.keys,
+            statement_amounts=statements.amounts,
             statement_uncertain=statements.uncertain,
-            relations=list(relations.places),  # type: ignore[arg-type] # oids
-            relation_amounts=relations.amounts[:, : len(relations.places)],
+            relations=relations.keys,
+            relation_amounts=relations.amounts,
             relation_uncertain=relations.uncertain,
+            gone=Gone(
+                gone.keys,
+                [self._gone_sizes[kind] for kind in gone.keys],
+                gone.amounts,
+                gone.uncertain,
+                gone_relations.keys,
+                gone_relations.amounts,
+                gone_relations.uncertain,
+            ),
         )
+
+    def needed(self) -> tuple[set[StatementKey], set[int]]:
+        """Return of what names are shown, or may be: another thread asks.
+
+        What was asked for last is still on the screen while that is paused.
+        """
+        asked = [*self._asked.values()]
+        if self.latest is not None and self.latest.counted is not None:
+            asked.append(self.latest.counted)
+        ids = chain(self._statements.keys, *(each.statements for each in asked))
+        relids = chain(self._relations.keys, *(each.relations for each in asked))
+        tables = (owner for owner, _ in self._gone_relations.keys if owner is not None)
+        statements = {(userid, dbid, qid) for userid, dbid, qid in ids if qid is not None}
+        return statements, {*relids, *tables}
+
+    def _forget(self, reading: Snapshot) -> None:
+        """Tell most of what has gone from the server apart no more, but by what shares are of."""
+        names = self.names
+        if self._statements.is_full:
+            living = reading.living
+            hidden = {ids for ids in self._statements.keys if ids[2] is None}
+            keys, amounts, uncertain = self._statements.forget({*living, *hidden})
+            kinds = []
+            for userid, dbid, queryid in keys:
+                known = None if queryid is None else names.statement((userid, dbid, queryid))
+                kinds.append((userid, dbid, known.category if known else OTHER))
+            self._gone.add(kinds, amounts, uncertain)
+            self._gone_sizes.update(kinds)
+        if self._relations.is_full:
+            there = set(reading.relations["relid"].tolist())
+            relids, amounts, uncertain = self._relations.forget(there)
+            owners = [names.relations.get(relid, (relid, "", "", "heap")) for relid in relids]
+            parts = [(owner if owner in there else None, part) for owner, _, _, part in owners]
+            self._gone_relations.add(parts, amounts, uncertain)
 
     def io(self, *, whole: bool) -> tuple[IoRow, ...] | None:
         """Return rows of pg_stat_io, None where there are none."""
@@ -185,31 +225,19 @@ class Sitting:
 
     def past(self, by: By | None = None, key: tuple[str, ...] = ()) -> Past:
         """Return the last intervals: of all statements, or of a row of a ranking."""
-        chosen = {
-            number
-            for ids, number in self._numbers.items()
-            if by is None or group_of(by, ids, self.names) == key
-        }
-        wanted = np.fromiter(chosen, dtype=np.int32, count=len(chosen))
-        found: list[tuple[datetime, datetime, float, float]] = []
-        for each in self._kept:
-            there = np.isin(each.places, wanted)
-            found.append(
-                (
-                    each.since,
-                    each.until,
-                    float(each.blocks[there].sum()),
-                    float(each.calls[there].sum()),
-                )
-            )
+        wanted = None
+        if by is not None:
+            ids = self._numbers.items()
+            chosen = [number for each, number in ids if group_of(by, each, self.names) == key]
+            wanted = np.array(chosen, dtype=np.int32)
+        found = [(each.since, each.until, *each.rates(wanted)) for each in self._kept]
         begins, ends, blocks, calls = zip(*found, strict=True) if found else ((), (), (), ())
         return Past(begins, ends, blocks, calls)
 
     def _keep(self, moment: Moment, counted: Counted) -> None:
         if moment.since is None or moment.until is None or not counted.seconds:
             return
-        numbers = self._numbers
-        places = [numbers.setdefault(ids, len(numbers)) for ids in counted.statements]
+        places = [self._number(ids) for ids in counted.statements]
         amounts = counted.statement_amounts
         self._kept.append(
             _Kept(
@@ -220,6 +248,16 @@ class Sitting:
                 (amounts[_CALLS] / counted.seconds).astype(np.float32),
             )
         )
+        if len(self._numbers) > self._numbers_room + SPARE:
+            plotted = set(np.unique(np.concatenate([each.places for each in self._kept])).tolist())
+            self._numbers = {ids: n for ids, n in self._numbers.items() if n in plotted}
+            self._numbers_room = len(self._numbers)
+
+    def _number(self, ids: Key) -> int:
+        """Return by what a statement is known in the plots: no number is given twice."""
+        number = self._numbers.setdefault(ids, self._numbered)
+        self._numbered += number == self._numbered
+        return number
 
 
 def _together(a: Counted, b: Counted) -> Counted:

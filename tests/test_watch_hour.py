@@ -1,0 +1,78 @@
+"""Watching for hours: the whole application on a server whose statements come and go."""
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from threading import Event
+
+import pytest
+
+from benchmarks.watch_load import CATEGORIES, World, watching
+from pgiostat.cost import FIELDS
+from pgiostat.rank import By, rank_counted
+from pgiostat.watch.app import WatchApp
+from pgiostat.watch.feeds import Live
+from pgiostat.watch.moment import Moment
+from pgiostat.watch.state import State, View
+
+TICKS, STEADY = 700, 450
+"""By then the plots are full, and most of what came has gone."""
+READ = FIELDS.index("shared_blks_read")
+
+
+@pytest.fixture
+def blocks() -> list[int]:
+    """Return how many blocks of memory there are at each turn."""
+    return []
+
+
+@pytest.fixture
+def feed(blocks: list[int]) -> Iterator[Live]:
+    world = World(TICKS, begin=lambda _: blocks.append(sys.getallocatedblocks()))
+    with watching(world) as made:
+        yield made
+
+
+def test_what_goes_is_forgotten_and_the_sums_since_the_beginning_stay_right(
+    feed: Live, blocks: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_category: Counter[str] = Counter()
+    of_relations = 0
+    read = feed.moments
+
+    def counting(stop: Event) -> Iterator[Moment]:
+        nonlocal of_relations
+        for moment in read(stop):
+            if moment.counted is not None:
+                amounts = moment.counted.statement_amounts[READ].tolist()
+                for (_, _, queryid), each in zip(moment.counted.statements, amounts, strict=True):
+                    by_category[CATEGORIES[(queryid or 0) % len(CATEGORIES)]] += each
+                of_relations += int(moment.counted.relation_amounts[READ].sum())
+            yield moment
+
+    monkeypatch.setattr(feed, "moments", counting)
+    app = WatchApp(feed, State(view=View.STATEMENT))
+
+    async def sit() -> None:
+        async with app.run_test(size=(80, 24)) as pilot:
+            while app.sitting.shown < TICKS:
+                await pilot.pause(0.05)
+            await pilot.press("1", "a")
+            shown = {row.name: row.values["blocks_read"] for row in app.table.rows}
+            assert shown == by_category
+
+    asyncio.run(sit())
+
+    whole = app.sitting.counted(whole=True)
+    assert whole is not None
+    parts = [(whole, app.sitting.names)]
+    for by in (By.FINGERPRINT, By.STATEMENT, By.DATABASE, By.USER):
+        rows = rank_counted(parts, by=by).rows
+        assert sum(row.cost.blocks for row in rows) == by_category.total(), by
+    rows = rank_counted(parts, by=By.RELATION).rows
+    assert sum(row.cost.blocks for row in rows) == of_relations
+    assert (len(whole.statements), len(app.sitting.names.statements)) < (5_000, 8_000)
+    half = (STEADY + TICKS) // 2
+    grown = max(blocks[half:]) - max(blocks[STEADY:half])
+    assert grown < 10_000
