@@ -75,7 +75,9 @@ class Sampler:
     older: a reading to go on from, of an earlier process.  accept: takes each interval in, and
     tells whether the next one begins where it ends; if not, the next covers both.  final: end
     with one more reading, and the texts that are missing.  running: tell also what is in flight.
-    spare, needed: how many names are kept of what has gone, and which in any case.
+    soon: seconds from a baseline to the next reading, if the interval is longer: so there is
+    something to see.  spare, needed: how many names are kept of what has gone, and which in any
+    case.
     """
 
     dsn: str
@@ -89,6 +91,7 @@ class Sampler:
     accept: Callable[[Delta], bool] | None = None
     final: bool = False
     running: bool = False
+    soon: float | None = None
     spare: int = SPARE_NAMES
     needed: Needed = lambda: ((), ())
     _room: int = 0
@@ -117,8 +120,8 @@ class Sampler:
                 if tick.retry_seconds is None:
                     attempts = 0
                     # A turn that took too long costs turns, never a burst of them.
-                    now = self.clock()
-                    due += self.interval * max(1, -int((due - now) // self.interval))
+                    now, length = self.clock(), self._length(tick)
+                    due += length * max(1, -int((due - now) // length))
                     pause = max(0.0, due - self.clock())
                 else:
                     attempts += 1
@@ -130,6 +133,13 @@ class Sampler:
                 yield self._turn(attempts)
         finally:
             self._disconnect()
+
+    def _length(self, tick: Tick) -> float:
+        """Return in how many seconds the reading after this one is due."""
+        is_baseline = tick.delta is not None and tick.delta.seconds is None
+        if is_baseline and self.soon is not None:
+            return min(self.soon, self.interval)
+        return self.interval
 
     def whereabouts(self) -> Whereabouts | None:
         """Return where the server says that it is; None if it does not.

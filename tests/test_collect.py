@@ -112,6 +112,15 @@ def test_readings_keep_to_the_schedule_however_long_they_take(world: World) -> N
     assert world.waits == [1.5, 1.5, 1.5]
 
 
+def test_the_reading_after_a_baseline_may_come_soon_and_the_schedule_goes_on_from_it(
+    world: World,
+) -> None:
+    world.reading_takes = 0.25
+    _, found = ticks(world, 4, soon=0.5)
+    assert lengths(found) == [None, 0.5, 2.0, 2.0]
+    assert world.waits == [0.25, 1.75, 1.75]
+
+
 def test_a_reading_that_took_too_long_costs_turns_and_no_burst(world: World) -> None:
     world.reading_takes = 5.0
     _, found = ticks(world, 3)

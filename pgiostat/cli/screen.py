@@ -33,6 +33,7 @@ def on_screen(
     dsn: str, asked: "Options", rules: Path | None, record: Path | None, theme: str = ""
 ) -> None:
     """Watch a server on this terminal; raises PgiostatError for what ends it."""
+    _collect_rarely()
     from pgiostat.watch.app import WatchApp
     from pgiostat.watch.feeds import Live
     from pgiostat.watch.themes import Themes
@@ -64,6 +65,7 @@ def replayed(
     theme: str = "",
 ) -> None:
     """Replay a history on this terminal; words: since, until and last."""
+    _collect_rarely()
     from pgiostat.history.asked import window
     from pgiostat.history.reader import History
     from pgiostat.watch.app import WatchApp
@@ -92,11 +94,14 @@ def _state(asked: "Options") -> "State":
     return State(view=View(asked.by.value), sort=SORTED_BY[asked.sort], top=asked.top)
 
 
-def _run(app: "WatchApp") -> None:
-    # An update makes thousands of rows that go again by themselves: to look for circles among
-    # them, and among all that was imported, takes as long as to make them.
-    gc.freeze()
+def _collect_rarely() -> None:
+    # What an import makes stays, and the rows of an update go again by themselves: to look for
+    # circles among them takes a tenth of the time to the first screen, and as long as to make them.
     gc.set_threshold(GARBAGE_AFTER, 20, 100)
+
+
+def _run(app: "WatchApp") -> None:
+    gc.freeze()
     try:
         app.run()
     finally:

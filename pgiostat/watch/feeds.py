@@ -25,6 +25,9 @@ __all__ = ["Live"]
 COVERAGE_AFTER_SECONDS = 10.0
 """The server's own counters lag so much behind its statements."""
 
+FIRST_INTERVAL_SECONDS = 0.5
+"""Rates are of measured time: those of so little of it are right, and soon there."""
+
 
 class Live:
     """A server that is read at an interval, in a thread of its own.
@@ -92,6 +95,7 @@ class Live:
             names=self.sitting.names,
             accept=self._accept if self._writer is not None else None,
             running=True,
+            soon=FIRST_INTERVAL_SECONDS,
             spare=SPARE,
             needed=self.sitting.needed,
         )
