@@ -1,14 +1,21 @@
-"""What watching costs: client CPU an update, memory, time to the first screen, beside pg_activity.
+"""What watching costs: CPU of client and server, memory, time to the first screen and numbers.
 
-    python benchmarks/watch.py [--seconds 60] [--statements 5000] [--json] [--strict]
+    python benchmarks/watch.py [--quick] [--json] [--strict] [--seconds 60] [--statements 5000]
 
 It starts a PostgreSQL of its own with so many statements, a fifth of which run, and then each
-program in a pseudo-terminal of fixed size, one after the other, at an interval of one second.
-pg_activity is taken where `pg_activity` is on the PATH or --pg-activity says; it knows no
-statements, so that it reads less.
+program in a pseudo-terminal of fixed size, one after the other, at an interval of one second;
+before that each is started some times, in turns. pg_activity is taken where `pg_activity` is on the
+PATH or --pg-activity says; it knows no statements, so that it reads less. At last an hour of
+seconds is played through the application, with a clock of its own, on a made-up server where fifty
+statements come and go in each.
+
+server: the server's processes but the one that runs the statements. drawn: when anything is on the
+screen. first: when the server is, as read from it. numbers: when rates are. --quick is within 3
+minutes: fewer starts, less time, and a quarter of the hour.
 """
 
 import argparse
+import asyncio
 import fcntl
 import json
 import math
@@ -19,6 +26,7 @@ import re
 import select
 import shutil
 import signal
+import statistics
 import struct
 import subprocess
 import sys
@@ -26,10 +34,12 @@ import tempfile
 import termios
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 import psutil
 import psycopg
@@ -41,7 +51,19 @@ COLUMNS = 13
 SIZES = ((80, 24), (200, 60))
 GOALS = {(80, 24): 25.0, (200, 60): 60.0}
 RSS_GOAL_MB = 110.0
+FIRST_GOAL = 2.0
+"""Times as long as pg_activity's."""
+GROWTH_GOAL_MB = 5.0
 WARM_UP_SECONDS = 5.0
+HOUR, STEADY = 3600, 600
+"""Seconds that are played, and those of them in which what is kept fills."""
+OURS = (b"pgiostat", b"baseline taken", b"unattributed")
+"""What is on the screen when anything is, when the server is, and when numbers are."""
+THEIRS = (b"PostgreSQL", b"PostgreSQL", b"PID")
+
+
+Program: TypeAlias = tuple[str, Sequence[str], Sequence[bytes]]
+"""Its name, its command, and what it shows."""
 
 
 def statements(count: int) -> list[str]:
@@ -53,9 +75,29 @@ def statements(count: int) -> list[str]:
     ]
 
 
+@dataclass(frozen=True)
+class Served:
+    """A server: how to connect to it, its first process, and that which runs the statements."""
+
+    dsn: str
+    postmaster: int
+    loaded: int
+
+    def cpu(self) -> float:
+        """Return the CPU seconds of all its processes but that one."""
+        first = psutil.Process(self.postmaster)
+        spent = 0.0
+        for each in (first, *first.children(recursive=True)):
+            try:
+                spent += sum(each.cpu_times()[:2]) if each.pid != self.loaded else 0.0
+            except psutil.NoSuchProcess:
+                continue
+        return spent
+
+
 @contextmanager
-def serving(count: int) -> Iterator[str]:
-    """Yield the connection string of a server on which a fifth of the statements run."""
+def serving(count: int) -> Iterator[Served]:
+    """Yield a server on which a fifth of the statements run."""
     place = Path(tempfile.mkdtemp(prefix="pgiostat-bench-"))
     place.chmod(0o711)
     settings: dict[str, Setting] = {
@@ -69,13 +111,12 @@ def serving(count: int) -> Iterator[str]:
     stop = threading.Event()
     asked = statements(count)
 
-    def work() -> None:
-        with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
-            while not stop.is_set():
-                for text in asked[::5]:
-                    if stop.wait(0.0008):
-                        return
-                    connection.execute(text.encode())
+    def work(connection: psycopg.Connection) -> None:
+        while not stop.is_set():
+            for text in asked[::5]:
+                if stop.wait(0.0008):
+                    return
+                connection.execute(text.encode())
 
     try:
         with cluster:
@@ -85,13 +126,15 @@ def serving(count: int) -> Iterator[str]:
                 connection.execute(f"CREATE TABLE wide ({listed})".encode())
                 for text in asked:
                     connection.execute(text.encode())
-            worker = threading.Thread(target=work)
-            worker.start()
-            try:
-                yield cluster.dsn()
-            finally:
-                stop.set()
-                worker.join()
+            with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+                worker = threading.Thread(target=work, args=(connection,))
+                worker.start()
+                try:
+                    loaded = connection.info.backend_pid
+                    yield Served(cluster.dsn(), psutil.Process(loaded).ppid(), loaded)
+                finally:
+                    stop.set()
+                    worker.join()
         cluster.destroy()
     finally:
         shutil.rmtree(place, ignore_errors=True)
@@ -105,10 +148,29 @@ QUESTIONS = {
 }
 
 
-def measure(
-    command: list[str], size: tuple[int, int], seconds: float, signs: tuple[bytes, bytes]
-) -> dict[str, float]:
-    """Return what a program on a terminal costs; signs: of its first screen, and of its numbers."""
+@dataclass(frozen=True)
+class Start:
+    """Seconds until anything is drawn, until the server is on the screen, and until numbers are."""
+
+    drawn_s: float
+    first_s: float
+    numbers_s: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a program takes: CPU milliseconds of an update, in the client and in the server."""
+
+    ms_an_update: float
+    server_ms_an_update: float
+    rss_mb: float
+
+
+@contextmanager
+def running(
+    command: Sequence[str], size: tuple[int, int], signs: Sequence[bytes]
+) -> Iterator[tuple[psutil.Process, int, Start]]:
+    """Yield a program on a terminal, and when it showed its signs."""
     mine, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color"}
@@ -125,23 +187,81 @@ def measure(
                 break
             while len(came) < len(signs) and signs[len(came)] in seen:
                 came.append(time.perf_counter() - began)
-        _drain(mine, WARM_UP_SECONDS)
-        watched = psutil.Process(process.pid)
-        before = sum(watched.cpu_times()[:2])
-        _drain(mine, seconds)
-        spent = sum(watched.cpu_times()[:2]) - before
-        memory = watched.memory_info().rss / 1e6
-        process.send_signal(signal.SIGTERM)
-        _drain(mine, 1.0)
-        process.kill()
+        try:
+            yield psutil.Process(process.pid), mine, Start(*[*came, *[math.nan] * 3][:3])
+        finally:
+            process.send_signal(signal.SIGTERM)
+            _drain(mine, 1.0, process)
+            process.kill()
     os.close(mine)
-    first, numbers = [*came, math.nan, math.nan][:2]
+
+
+def started(commands: Sequence[Program], size: tuple[int, int], times: int) -> dict[str, Start]:
+    """Return the median start of each program, all of them started in turns."""
+    found: dict[str, list[Start]] = {}
+    for _ in range(times):
+        for name, command, signs in commands:
+            with running(command, size, signs) as (_, _, start):
+                found.setdefault(name, []).append(start)
     return {
-        "ms_an_update": spent * 1000 / seconds,
-        "rss_mb": memory,
-        "first_s": first,
-        "numbers_s": numbers,
+        name: Start(*(statistics.median(each) for each in zip(*map(astuple, starts), strict=True)))
+        for name, starts in found.items()
     }
+
+
+def cost(
+    command: Sequence[str],
+    size: tuple[int, int],
+    seconds: float,
+    signs: Sequence[bytes],
+    served: Served,
+) -> Cost:
+    """Return what a program takes while it is open, an update a second."""
+    with running(command, size, signs) as (process, terminal, _):
+        _drain(terminal, WARM_UP_SECONDS)
+        before = sum(process.cpu_times()[:2]), served.cpu()
+        _drain(terminal, seconds)
+        client, server = sum(process.cpu_times()[:2]) - before[0], served.cpu() - before[1]
+        memory = process.memory_info().rss / 1e6
+    return Cost(client * 1000 / seconds, server * 1000 / seconds, memory)
+
+
+def played(seconds: int) -> tuple[float, float]:
+    """Return how far memory grew in an hour that was played, from its steady state on, and to what.
+
+    In MB, by the highest of a tenth of the time: what is forgotten is so from time to time.
+    """
+    code = f"from benchmarks.watch import play; play({seconds})"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+    )
+    sizes = json.loads(done.stdout.splitlines()[-1])
+    steady = sizes[STEADY:]
+    part = len(steady) // 10
+    return (max(steady[-part:]) - max(steady[:part])) / 1e6, max(steady) / 1e6
+
+
+def play(seconds: int) -> None:
+    """Play so many seconds through the application, and print the memory at the end of each."""
+    # Who only measures programs needs none of this.
+    from benchmarks.watch_load import World, watching  # noqa: PLC0415
+    from pgiostat.watch.app import WatchApp  # noqa: PLC0415
+    from pgiostat.watch.state import State, View  # noqa: PLC0415
+
+    process = psutil.Process()
+    sizes: list[int] = []
+    world = World(seconds, begin=lambda _: sizes.append(process.memory_info().rss))
+    with watching(world) as feed:
+        app = WatchApp(feed, State(view=View.STATEMENT))
+
+        async def sit() -> None:
+            async with app.run_test(size=SIZES[0]) as pilot:
+                while app.sitting.shown < seconds:
+                    await pilot.pause(0.1)
+
+        asyncio.run(sit())
+    print(json.dumps(sizes))
 
 
 def _read(descriptor: int) -> bytes:
@@ -156,53 +276,93 @@ def _read(descriptor: int) -> bytes:
     return said
 
 
-def _drain(descriptor: int, seconds: float) -> None:
+def _drain(descriptor: int, seconds: float, process: subprocess.Popen[bytes] | None = None) -> None:
     ends = time.perf_counter() + seconds
-    while time.perf_counter() < ends:
+    while time.perf_counter() < ends and (process is None or process.poll() is None):
         _read(descriptor)
 
 
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--quick", action="store_true", help="within 3 minutes")
+    parser.add_argument("--seconds", type=float, help="of each program, 60 by default")
     parser.add_argument("--statements", type=int, default=5000)
     parser.add_argument("--pg-activity", default=shutil.which("pg_activity"), metavar="PATH")
     parser.add_argument("--json", action="store_true", help="end with all figures as one object")
     parser.add_argument("--strict", action="store_true", help="fail if a goal is missed")
     asked = parser.parse_args()
-    print(f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()},"
-          f" {asked.statements:,} statements, interval 1 s, {asked.seconds:g} s each")  # fmt: skip
-    print(f"\n{'':34}{'CPU ms':>10}{'RSS MB':>10}{'first s':>10}{'numbers':>10}")
-    found: dict[str, dict[str, float]] = {}
-    missed = []
-    with serving(asked.statements) as dsn:
-        watch = [sys.executable, "-m", "pgiostat", "watch", dsn, "-i", "1"]
+    seconds = asked.seconds or (10.0 if asked.quick else 60.0)
+    times = 3 if asked.quick else 7
+    print(
+        f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, {os.cpu_count()}"
+        f" processors, load {os.getloadavg()[0]:.1f}; {asked.statements:,} statements,"
+        f" interval 1 s, {seconds:g} s each, started {times} times"
+    )
+    judge = _Judge()
+    with serving(asked.statements) as served:
         for size in SIZES:
-            at = f"{size[0]}×{size[1]}"
-            for view in ("category", "statement"):
-                name = f"pgiostat, by {view}, {at}"
-                found[name] = measure(
-                    [*watch, "--by", view], size, asked.seconds, (b"pgiostat", b"unattributed")
-                )
-                met = found[name]["ms_an_update"] <= GOALS[size]
-                met = met and found[name]["rss_mb"] <= RSS_GOAL_MB
-                _tell(name, found[name], f"goal ≤ {GOALS[size]:g} ms: {'met' if met else 'MISSED'}")
-                missed += [] if met else [name]
-            if asked.pg_activity:
-                name = f"pg_activity, {at}"
-                other = [asked.pg_activity, "--refresh", "1", dsn]
-                found[name] = measure(other, size, asked.seconds, (b"PostgreSQL", b"PID"))
-                _tell(name, found[name])
+            _compare(judge, served, size, asked.pg_activity, seconds=seconds, times=times)
+    played_seconds = HOUR // 4 if asked.quick else HOUR
+    growth, most = played(played_seconds)
+    judge.found["hour"] = {"seconds": played_seconds, "growth_mb": growth, "rss_mb": most}
+    print(f"\n{played_seconds:,} seconds played, fifty statements come and go in each")
+    judge.tell("  grown after the first ten minutes", growth, GROWTH_GOAL_MB, "MB")
     if asked.json:
-        print(json.dumps(found))
-    if asked.strict and missed:
-        raise SystemExit(f"missed: {', '.join(missed)}")
+        print(json.dumps(judge.found))
+    if asked.strict and judge.missed:
+        raise SystemExit(f"missed: {', '.join(judge.missed)}")
 
 
-def _tell(name: str, figures: dict[str, float], more: str = "") -> None:
-    numbers = "".join(f"{value:>10.2f}" for value in figures.values())
-    print(f"  {name:<32}{numbers}  {more}".rstrip(), flush=True)
+class _Judge:
+    """What was found, and what of it is not as it should be."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, dict[str, float]] = {}
+        self.missed: list[str] = []
+
+    def tell(self, what: str, value: float, goal: float, unit: str) -> None:
+        """Print a figure beside its goal."""
+        met = value <= goal
+        print(f"{what:<44}{value:>8.2f} {unit:<4} goal ≤ {goal:g}: {'met' if met else 'MISSED'}")
+        if not met:
+            self.missed.append(what.strip())
+
+
+def _compare(
+    judge: _Judge,
+    served: Served,
+    size: tuple[int, int],
+    pg_activity: str | None,
+    *,
+    seconds: float,
+    times: int,
+) -> None:
+    """Measure the programs on a terminal of a size."""
+    at = f"{size[0]}×{size[1]}"
+    watch = (sys.executable, "-m", "pgiostat", "watch", served.dsn, "-i", "1", "--by")
+    programs: list[Program] = [
+        (f"pgiostat, by {view}", (*watch, view), OURS) for view in ("category", "statement")
+    ]
+    if pg_activity:
+        programs.append(("pg_activity", (pg_activity, "--refresh", "1", served.dsn), THEIRS))
+    starts = started(programs, size, times)
+    heads = ("CPU ms", "server ms", "RSS MB", "drawn s", "first s", "numbers s")
+    print(f"\n{at:<26}" + "".join(f"{head:>11}" for head in heads))
+    costs: dict[str, Cost] = {}
+    for name, command, signs in programs:
+        costs[name] = cost(command, size, seconds, signs, served)
+        figures = {**asdict(costs[name]), **asdict(starts[name])}
+        judge.found[f"{name}, {at}"] = figures
+        print(
+            f"  {name:<24}" + "".join(f"{value:>11.2f}" for value in figures.values()), flush=True
+        )
+    for name in [name for name, _, signs in programs if signs is OURS]:
+        judge.tell(f"  {name}, client CPU", costs[name].ms_an_update, GOALS[size], "ms")
+        judge.tell(f"  {name}, memory", costs[name].rss_mb, RSS_GOAL_MB, "MB")
+        if "pg_activity" in starts:
+            ratio = starts[name].first_s / starts["pg_activity"].first_s
+            judge.tell(f"  {name}, first screen by pg_activity's", ratio, FIRST_GOAL, "×")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pgiostat.burst import Gauge
 from pgiostat.delta import Delta
 from pgiostat.errors import PgiostatError
-from pgiostat.names import Describe, Names
+from pgiostat.names import Describe, Names, Statement
 from pgiostat.notices import Notice
 from pgiostat.watch.moment import Moment, moment_of
 from pgiostat.watch.sitting import Sitting
@@ -57,6 +57,7 @@ class Live:
         self._writer: Writer | None = None
         self._sealing: Sealing | None = None
         self._refused: PgiostatError | None = None
+        self._known: Describe | None = None
 
     @property
     def interval(self) -> float:
@@ -88,7 +89,7 @@ class Live:
         self._sampler = Sampler(
             self._dsn,
             self._interval,
-            self._describer(),
+            self._describe,
             stop.wait,
             label=self._label,
             clock=self._clock or monotonic,
@@ -105,6 +106,7 @@ class Live:
                 known = sitting.coverage if sitting.seconds >= COVERAGE_AFTER_SECONDS else None
                 moment = moment_of(tick, self._sampler.names, self._writes, known)
                 yield moment if self._refused is None else _refused(moment, self._refused)
+                self._made_describe()
                 if self._sealing is not None:
                     self._sealing.turn()
         finally:
@@ -112,6 +114,15 @@ class Live:
                 self._writer.close()
             if self._sealing is not None:
                 self._sealing.finish()
+
+    def _made_describe(self) -> Describe:
+        if self._known is None:
+            self._known = self._describer()
+        return self._known
+
+    def _describe(self, text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
+        """Say what a statement is; rules are made ready when the first reading is on the screen."""
+        return self._made_describe()(text, user=user, database=database, queryid=queryid)
 
     def _accept(self, delta: Delta) -> bool:
         """Write an interval down; one that could not be is part of the next."""
