@@ -1,5 +1,6 @@
 """The command line: parse, call one function, print, exit."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -112,6 +113,9 @@ def _usage(error: Exception) -> PgiostatError:
 def main() -> NoReturn:
     """Run a command; errors go to standard error and into the exit status."""
     frameless()
+    # No command multiplies matrices: numpy's library for that would start a thread for each
+    # processor, which takes half of the time to import it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         status = _run()
     except PgiostatError as error:
