@@ -1,6 +1,6 @@
 """By what is ranked, and to which row of a ranking something counted belongs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -31,9 +31,6 @@ Key: TypeAlias = tuple[str, ...]
 """What tells the row of a ranking from the others."""
 
 _BLKS_READ = counters.RELATIONS.column("blks_read").name
-
-GONE = -1
-"""Whose members are not told apart: no server's number."""
 
 OWN_KEY: Key = ("", OWN)
 """Of our own cost, by whatever is ranked."""
@@ -72,8 +69,9 @@ class Groups:
     def __init__(self) -> None:
         self._numbers: dict[Key, int] = {}
         self._tell: list[Callable[[], Place]] = []
-        self._members: set[tuple[int, int, object]] = set()
-        self._sizes: list[int] = []
+        self._members: list[tuple[Sequence[int], int, Sequence[Hashable]]] = []
+        self._sizes: list[int] | None = None
+        self._more: dict[int, int] = {}
         self._parts: dict[int, dict[str, int]] = {}
         self._amounts: Counts = np.zeros((len(FIELDS), 0), dtype=np.int64)
         self._uncertain = np.zeros(0, dtype=bool)
@@ -97,42 +95,49 @@ class Groups:
         return tuple(sorted(self._parts.get(number, {}).items()))
 
     def members(self, number: int) -> int:
-        """Return of how many it is made."""
+        """Return of how many it is made; counted when it is first asked, for few rankings are."""
+        if self._sizes is None:
+            self._sizes = [self._more.get(each, 0) for each in range(len(self._tell))]
+            seen = {
+                (each, whose, member)
+                for numbers, whose, members in self._members
+                for each, member in zip(numbers, members, strict=True)
+            }
+            for each, _, _ in seen:
+                self._sizes[each] += 1
         return self._sizes[number]
 
     def is_uncertain(self, number: int) -> bool:
         """Return whether any of its numbers is."""
         return bool(self._uncertain[number])
 
-    def __contains__(self, key: Key) -> bool:
-        return key in self._numbers
+    def number(self, key: Key) -> int | None:
+        """Return the number of a group, None if there is none yet."""
+        return self._numbers.get(key)
 
-    def open(self, key: Key, tell: Callable[[], Place]) -> None:
+    def open(self, key: Key, tell: Callable[[], Place]) -> int:
         """Begin a group; tell says what it is."""
-        self._numbers[key] = len(self._tell)
+        number = self._numbers[key] = len(self._tell)
         self._tell.append(tell)
-        self._sizes.append(0)
-
-    def join(self, key: Key, whose: int, member: object) -> int:
-        """Return the number of a group, which has this member now."""
-        number = self._numbers[key]
-        before = len(self._members)
-        self._members.add((number, whose, member))
-        self._sizes[number] += len(self._members) - before
         return number
 
     def grow(self, number: int, members: int) -> None:
-        """Tell of further members, which are not told apart."""
-        self._sizes[number] += members
+        """Tell of members that are not told apart."""
+        self._more[number] = self._more.get(number, 0) + members
 
     def add_part(self, number: int, part: str, blocks: int) -> None:
         """Add to a part of a relation."""
         parts = self._parts.setdefault(number, {})
         parts[part] = parts.get(part, 0) + blocks
 
+    def join(self, numbers: Sequence[int], whose: int, members: Sequence[Hashable]) -> None:
+        """Tell which members the groups of these numbers have."""
+        self._members.append((numbers, whose, members))
+        self._sizes = None
+
     def add(self, numbers: Sequence[int], amounts: Counts, uncertain: Sequence[bool]) -> None:
         """Add the columns of a matrix of FIELDS to the groups of these numbers."""
-        missing = len(self._sizes) - self._amounts.shape[1]
+        missing = len(self._tell) - self._amounts.shape[1]
         self._amounts = np.pad(self._amounts, ((0, 0), (0, missing)))
         self._uncertain = np.pad(self._uncertain, (0, missing))
         at = np.array(numbers, dtype=np.intp)
@@ -151,11 +156,13 @@ def add_statements(groups: Groups, counted: Counted, names: Names, by: By, where
         known = None if queryid is None else names.statement((userid, dbid, queryid))
         untexted += known is None and queryid is not None
         key = _key(by, ids, known, where) if part is None or _is_own(known) else part
-        if key not in groups:
+        number = groups.number(key)
+        if number is None:
             # What is known of it now: a text that comes later is of another ranking.
             tell = partial(_statement_place, by, ids, known, names, where)
-            groups.open(key, tell if key is not part else partial(Place, name=part[0]))
-        numbers.append(groups.join(key, counted.whose, ids))
+            number = groups.open(key, tell if key is not part else partial(Place, name=part[0]))
+        numbers.append(number)
+    groups.join(numbers, counted.whose, counted.statements)
     groups.add(numbers, counted.statement_amounts, counted.statement_uncertain)
     _add_gone(groups, counted.gone, names, by, where)
     return untexted
@@ -171,10 +178,10 @@ def _add_gone(groups: Groups, gone: Gone, names: Names, by: By, where: str) -> N
         if by in {By.FINGERPRINT, By.STATEMENT} and key != OWN_KEY:
             key = (f"gone {category}", *key[1:])
             tell = partial(_gone_place, tell)
-        if key not in groups:
-            groups.open(key, tell)
-        number = groups.join(key, GONE, (userid, dbid, category))
-        groups.grow(number, size - 1)
+        number = groups.number(key)
+        if number is None:
+            number = groups.open(key, tell)
+        groups.grow(number, size)
         numbers.append(number)
     groups.add(numbers, gone.statement_amounts, gone.statement_uncertain)
 
@@ -248,11 +255,12 @@ def add_relations(groups: Groups, counted: Counted, names: Names, where: str) ->
     for relid, blocks in zip(counted.relations, blocks_read, strict=True):
         owner, _, _, part = names.relations.get(relid, (relid, "", "", "heap"))
         key = (f"{where}{owner}",)
-        if key not in groups:
-            groups.open(key, partial(Place, name=where + _relation(names, relid)))
-        number = groups.join(key, counted.whose, relid)
+        number = groups.number(key)
+        if number is None:
+            number = groups.open(key, partial(Place, name=where + _relation(names, relid)))
         groups.add_part(number, f"{part}_{_BLKS_READ}", blocks)
         numbers.append(number)
+    groups.join(numbers, counted.whose, counted.relations)
     groups.add(numbers, counted.relation_amounts, counted.relation_uncertain)
     _add_gone_relations(groups, counted.gone, names, where)
 
@@ -265,9 +273,10 @@ def _add_gone_relations(groups: Groups, gone: Gone, names: Names, where: str) ->
         key, label = ("gone",), "(relations that have gone)"
         if owner is not None:
             key, label = (f"{where}{owner}",), where + _relation(names, owner)
-        if key not in groups:
-            groups.open(key, partial(Place, name=label))
-        number = groups.join(key, GONE, (owner, part))
+        number = groups.number(key)
+        if number is None:
+            number = groups.open(key, partial(Place, name=label))
+        groups.grow(number, 1)  # how many they were is not kept
         groups.add_part(number, f"{part}_{_BLKS_READ}", blocks)
         numbers.append(number)
     groups.add(numbers, gone.relation_amounts, gone.relation_uncertain)
