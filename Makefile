@@ -75,6 +75,7 @@ fleet: $(VENV)/dev.installed ## many servers: metrics scraped by Prometheus (nee
 bench: $(VENV)/dev.installed ## measure, side by side in one run
 	$(BIN)/python benchmarks/snapshot.py --quick
 	$(BIN)/python benchmarks/history.py --quick
+	$(BIN)/python benchmarks/watch.py --quick
 
 fuzz: $(VENV)/dev.installed ## read many texts that nobody would send
 	FUZZ_EXAMPLES=50000 $(BIN)/pytest -q -p no:randomly tests/test_scanner.py tests/test_fingerprint.py tests/test_features.py
