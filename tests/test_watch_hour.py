@@ -14,6 +14,7 @@ from pgiostat.rank import By, rank_counted
 from pgiostat.watch.app import WatchApp
 from pgiostat.watch.feeds import Live
 from pgiostat.watch.moment import Moment
+from pgiostat.watch.rows import cost_of
 from pgiostat.watch.state import State, View
 
 TICKS, STEADY = 700, 450
@@ -66,6 +67,7 @@ def test_what_goes_is_forgotten_and_the_sums_since_the_beginning_stay_right(
 
     whole = app.sitting.counted(whole=True)
     assert whole is not None
+    assert cost_of(whole).blocks == by_category.total()
     parts = [(whole, app.sitting.names)]
     for by in (By.FINGERPRINT, By.STATEMENT, By.DATABASE, By.USER):
         rows = rank_counted(parts, by=by).rows
