@@ -1,40 +1,34 @@
 """The terminal application: keys change what is shown, and never what is read."""
 
 import asyncio
-import csv
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from io import StringIO
 from os import environ
 from pathlib import Path
 from threading import Event, current_thread, main_thread
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
-from rich.segment import Segment
-from rich.style import Style
 from textual import events, on
 from textual.actions import parse
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
-from textual.geometry import Region
 from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
-from textual.strip import Strip
-from textual.widget import Widget
 from textual.widgets import Input
 
 from pgiostat.delta import Basis
 from pgiostat.errors import PgiostatError
 from pgiostat.rank import By, rank_counted
-from pgiostat.render.csvform import cell, timestamp
 from pgiostat.units import format_duration
 from pgiostat.watch.board import Beside, Board, Played
+from pgiostat.watch.canvas import Canvas
+from pgiostat.watch.exported import exported
 from pgiostat.watch.foot import Field, Foot
 from pgiostat.watch.help import Help
 from pgiostat.watch.moment import Moment
@@ -50,15 +44,10 @@ if TYPE_CHECKING:
     from textual.timer import Timer
 
     from pgiostat.rank import RankRow
-    from pgiostat.render.grid import Line
     from pgiostat.watch.detail import Detail, Judge, Known
 
 __all__ = ["Feed", "WatchApp"]
 
-EXPORTED = (
-    "interval_start", "interval_end", "seconds", "server", "view", "path", "filter", "sort", "part",
-    "name", "category", "fingerprint", "queryid", "user", "database", "share",
-)  # fmt: skip
 VIEWS = (View.CATEGORY, View.STATEMENT, View.RELATION, View.DATABASE, View.USER, View.IO)
 INTERVALS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 PAGE = 10
@@ -102,62 +91,6 @@ class Player(Protocol):
 
         Raises PgiostatError.
         """
-
-
-class Canvas(Widget, can_focus=True):
-    """The lines of a picture; only those that changed are drawn again."""
-
-    DEFAULT_CSS = "Canvas { height: 1fr; }"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.picture = Picture((), (), 0, ())
-        self._styles: dict[str, Style] = {}
-
-    def show(self, picture: Picture) -> None:
-        """Draw another picture."""
-        before, self.picture = self.picture.lines, picture
-        lines = picture.lines
-        width = self.size.width
-        regions = [
-            Region(0, y, width, 1)
-            for y in range(max(len(before), len(lines)))
-            if (before[y] if y < len(before) else None) != (lines[y] if y < len(lines) else None)
-        ]
-        if regions:
-            self.refresh(*regions)
-
-    def render_line(self, y: int) -> Strip:
-        """Return a line as textual draws it."""
-        lines = self.picture.lines
-        line: Line = lines[y] if y < len(lines) else []
-        strip = Strip([Segment(text, self._style(style)) for text, style in line if text])
-        return strip.adjust_cell_length(self.size.width, self.rich_style).apply_style(
-            self.rich_style
-        )
-
-    class Resized(Message):
-        """There is another size to draw for."""
-
-    def on_resize(self) -> None:
-        """Say so, now that the size is ours."""
-        self.post_message(self.Resized())
-
-    class Clicked(Message):
-        """A line was clicked."""
-
-        def __init__(self, x: int, y: int, times: int) -> None:
-            super().__init__()
-            self.x, self.y, self.times = x, y, times
-
-    def on_click(self, event: events.Click) -> None:
-        """Say where."""
-        self.post_message(self.Clicked(event.x, event.y, event.chain))
-
-    def _style(self, name: str) -> Style:
-        if name not in self._styles:
-            self._styles[name] = Style.parse(name)
-        return self._styles[name]
 
 
 class WatchApp(App[None]):
@@ -621,32 +554,7 @@ class WatchApp(App[None]):
 
     def as_csv(self) -> str:
         """Return what is shown: rows as they are filtered and sorted, then what is below them."""
-        state, table = self.state, self._table
-        text = StringIO()
-        writer = csv.writer(text)
-        names = [measure.name for measure in table.measures]
-        writer.writerow([*EXPORTED, *names])
-        sort = state.sort or "blocks_read"
-        sight = self.sight
-        latest = sight.latest or Moment()
-        told = [
-            timestamp(sight.began if state.whole else latest.since),
-            timestamp(latest.until),
-            sight.seconds if state.whole else latest.seconds,
-            latest.who.label if latest.who is not None else "",
-            state.view.value,
-            " > ".join(drill.name for drill in state.path),
-            state.filter,
-            f"{sort} {'ascending' if state.is_reversed else 'descending'}",
-        ]
-        for row in (*table.rows, *table.below):
-            part = "part" if row.is_part else "row"
-            values = [row.values.get(name) for name in names]
-            of = row.of
-            ids = (of.fingerprint, of.queryid, of.user, of.database) if of else ("", None, "", "")
-            record = [*told, part, row.name, row.category, *ids, row.share, *values]
-            writer.writerow([cell(value) for value in record])
-        return text.getvalue()
+        return exported(self.state, self._table, self.sight)
 
     # mouse
 
