@@ -11,8 +11,8 @@ statements come and go in each.
 
 server ms: the server's processes but the one that runs the statements. drawn: when the first screen
 is there. server s: when what was read from the server is on it. numbers: when rates are. start CPU:
-seconds of CPU until the server is, which a busy machine does not change. --quick is within 3 minutes: fewer starts,
-less time, and a quarter of the hour.
+seconds of CPU until the server is, which a busy machine does not change. --quick is within 3
+minutes: fewer starts, less time, and a quarter of the hour.
 """
 
 import argparse
