@@ -5,6 +5,7 @@ import json
 import os
 import random
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -534,3 +535,13 @@ def test_what_is_kept_of_a_statement_is_what_is_known_of_it(text: str | bytes) -
     kept = unsorted(text, user="", database="", queryid=1)
     assert replace(known, category="") == replace(kept, category="")
     assert (known.category == OWN) == (kept.category == OWN)
+
+
+def test_a_new_history_is_its_owners_alone_and_another_directory_stays_as_open_as_it_is(
+    tmp_path: Path,
+) -> None:
+    given = tmp_path / "given"
+    given.mkdir(mode=0o755)
+    for root, mode in ((tmp_path / "new" / "history", 0o700), (given, 0o755)):
+        Writer.open(root, "prod").close()
+        assert stat.S_IMODE(root.stat().st_mode) == mode

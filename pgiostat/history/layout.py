@@ -305,11 +305,11 @@ def create(root: Path, collector: str, disk: Disk, *, version: str) -> Layout:
     if not free:
         raise not_a_history(root, f'There is no "{layout.format.name}", but there are other files.')
     try:
-        if not root.exists():
-            # Texts of statements are nobody else's; who may read them is for its owner to widen.
-            root.parent.mkdir(parents=True, exist_ok=True)
-            root.mkdir(mode=0o700, exist_ok=True)
+        is_new = not root.exists()
         disk.make(layout.tmp)
+        if is_new:
+            # Texts of statements are nobody else's; who may read them is for its owner to widen.
+            root.chmod(0o700)
         who = f"{collector}-{os.getpid()}-{threading.get_ident()}"
         draft = layout.tmp / f"{who}-{layout.format.name}"
         disk.write(draft, json.dumps({"format": FORMAT, "pgiostat": version}).encode())
