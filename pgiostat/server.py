@@ -344,7 +344,9 @@ def find_extension(conn: psycopg.Connection[Any], dsn: str = "") -> Extension:
             user = conn.info.user
             raise PgiostatError(
                 f'{user} may not use schema "{schema}", where pg_stat_statements is',
-                hint=f'GRANT USAGE ON SCHEMA "{schema}" TO "{user}";',
+                hint=sql.SQL("GRANT USAGE ON SCHEMA {} TO {};")
+                .format(sql.Identifier(schema), sql.Identifier(user))
+                .as_string(conn),
                 slug="schema-forbidden",
             )
         return Extension(schema, version, frozenset(columns or ()), has_info)

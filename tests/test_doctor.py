@@ -2,25 +2,30 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
+from threading import Event
 
 import pytest
 from psycopg.conninfo import make_conninfo
 
 from pgiostat.doctor import Facts, Finding, Override, State, Statements, examine, findings, verdict
+from pgiostat.lab.cluster import Setting
 from pgiostat.render import doctor as render
 from tests.conftest import MakeServer
 from tests.readings import at
+from tests.servers import Server
 from tests.test_cli import pgiostat
 from tests.workloads import client
 
 SETTINGS = {
-    "shared_preload_libraries": "auto_explain, pg_stat_statements",
+    "shared_preload_libraries": "auto_explain, pg_stat_statements, pg_stat_kcache",
     "pg_stat_statements.max": "5000",
     "pg_stat_statements.track": "top",
     "pg_stat_statements.track_utility": "on",
     "pg_stat_statements.track_planning": "off",
     "compute_query_id": "auto",
     "track_counts": "on",
+    "track_activities": "on",
     "track_io_timing": "on",
     "io_method": "sync",
 }
@@ -62,13 +67,27 @@ def test_a_perfect_server_is_ready() -> None:
     assert verdict(findings(GOOD)) == "ready"
 
 
+PRELOADED = ["preloaded", "pg_stat_kcache"]
+PERHAPS = (
+    "if it does not name pg_stat_statements, add that and restart the server (on RDS: the"
+    " parameter group); a superuser or a member of pg_monitor sees it"
+)
+WAITS = "restart the server: it is set, and waits for that"
+
+
+def waiting(value: str | None) -> Facts:
+    """Return a server that does not preload it yet, with what waits for a restart."""
+    without = setting(shared_preload_libraries="")
+    return replace(without, pending={"shared_preload_libraries": value})
+
+
 FAULTS = [
     (
-        setting(shared_preload_libraries="auto_explain"),
+        setting(shared_preload_libraries='pg_stat_kcache,"it\'s, ""so"""'),
         "preloaded", "error",
-        f"{PRELOAD}'auto_explain, pg_stat_statements'; {RESTART}",
+        f"""{PRELOAD}'pg_stat_kcache', 'it''s, "so"', 'pg_stat_statements'; {RESTART}""",
     ),
-    (setting(shared_preload_libraries=""), "preloaded", "error",
+    (setting(shared_preload_libraries=""), PRELOADED, "error",
      f"{PRELOAD}'pg_stat_statements'; {RESTART}"),
     (replace(GOOD, extensions=BOTH | {STATEMENTS: ("1.12", "")}, statements=None),
      "extension", "error", "CREATE EXTENSION pg_stat_statements;"),
@@ -81,7 +100,7 @@ FAULTS = [
     (setting(pg_stat_statements__track_utility="off"), "track_utility", "warning",
      "ALTER SYSTEM SET pg_stat_statements.track_utility = on; SELECT pg_reload_conf();"),
     (setting(compute_query_id="off"), "compute_query_id", "error",
-     "ALTER SYSTEM SET compute_query_id = auto; SELECT pg_reload_conf();"),
+     "ALTER SYSTEM SET compute_query_id = on; SELECT pg_reload_conf();"),
     (setting(track_io_timing="off"), "track_io_timing", "warning",
      "ALTER SYSTEM SET track_io_timing = on; SELECT pg_reload_conf();"),
     (replace(GOOD, clock_ns=1200.0), "clock", "warning",
@@ -91,13 +110,37 @@ FAULTS = [
     (replace(GOOD, refused="pg_stat_statements is not preloaded on this server", statements=None,
              settings=SETTINGS | {"shared_preload_libraries": None}, remedy="Add it."),
      ["preloaded", "extension"], "error", "Add it."),
-    (replace(setting(shared_preload_libraries=""), pending=frozenset({"shared_preload_libraries"})),
-     "preloaded", "error", "restart the server: it is set, and waits for that"),
+    (replace(GOOD, extensions=BOTH | {STATEMENTS: ("1.12", "")}, statements=None,
+             settings=SETTINGS | {"shared_preload_libraries": None}),
+     ["preloaded", "extension"], "unknown",
+     PERHAPS),
+    (waiting(None), PRELOADED, "error", WAITS),
+    (waiting("auto_explain,pg_stat_statements"), PRELOADED, "error", WAITS),
+    (waiting("auto_explain"), PRELOADED, "error",
+     f"{PRELOAD}'auto_explain', 'pg_stat_statements'; {RESTART}"),
+    (replace(setting(shared_preload_libraries=""),
+             sources={"shared_preload_libraries": "command line"}), PRELOADED, "error",
+     ("start the server with shared_preload_libraries = 'pg_stat_statements': its command line sets"
+      " it now")),
+    (replace(setting(track_io_timing="off"), sources={"track_io_timing": "client"}),
+     "track_io_timing", "warning",
+     "leave track_io_timing out of the options of the connection (options=, PGOPTIONS)"),
+    (setting(track_activities="off"), "track_activities", "warning",
+     "ALTER SYSTEM SET track_activities = on; SELECT pg_reload_conf();"),
+    (replace(GOOD, identifies=False), "compute_query_id", "error",
+     "ALTER SYSTEM SET compute_query_id = on; SELECT pg_reload_conf();"),
     (setting(track_counts="off"), "track_counts", "error",
      "ALTER SYSTEM SET track_counts = on; SELECT pg_reload_conf();"),
     (replace(setting(track_io_timing="off"),
              overrides=(Override("app", "", "track_io_timing", "off"),)),
      "track_io_timing", "warning", 'ALTER DATABASE "app" RESET track_io_timing;'),
+    (replace(setting(track_io_timing="off"),
+             overrides=(Override("app", "", "track_io_timing", "off"),
+                        Override("", "pgiostat", "track_io_timing", "false"),
+                        Override("app", "pgiostat", "work_mem", "1GB"))),
+     "track_io_timing", "warning",
+     ('ALTER DATABASE "app" RESET track_io_timing;'
+      ' ALTER ROLE "pgiostat" RESET track_io_timing;')),
     (replace(GOOD, overrides=(Override("shop", "", "pg_stat_statements.track", "none"),
                               Override("shop", "", "work_mem", "1GB"))),
      "overridden", "warning", 'ALTER DATABASE "shop" RESET pg_stat_statements.track;'),
@@ -116,6 +159,8 @@ FAULTS = [
     (setting(io_method="worker"), "io_method", "note", ""),
     (replace(GOOD, extensions=BOTH | {KCACHE: ("2.3", "")}),
      "pg_stat_kcache", "note", "CREATE EXTENSION pg_stat_kcache;"),
+    (setting(shared_preload_libraries="pg_stat_statements"), "pg_stat_kcache", "note",
+     f"{PRELOAD}'pg_stat_statements', 'pg_stat_kcache'; {RESTART}"),
     (replace(GOOD, statements=replace(there(), read_ms=900.0)), "reading", "warning", ""),
 ]  # fmt: skip
 
@@ -143,6 +188,23 @@ def test_evictions_are_told_by_the_hour_and_not_of_a_maximum_that_is_not_full() 
 def test_a_clock_too_quick_to_be_measured_is_no_figure() -> None:
     told = {each.aspect: each.reason for each in findings(replace(GOOD, clock_ns=0.0))}
     assert told["clock"] == "timing costs less than 10 ns a read"
+
+
+@pytest.mark.parametrize(
+    ("facts", "aspect", "mend"),
+    [
+        (replace(GOOD, reads_all_stats=False), "privileges",
+         'GRANT pg_read_all_stats TO "pgiostat"; -- on the primary'),
+        (replace(GOOD, extensions=BOTH | {STATEMENTS: ("1.12", "1.10")}), "extension",
+         "ALTER EXTENSION pg_stat_statements UPDATE; -- on the primary"),
+        (replace(GOOD, overrides=(Override("shop", "", "track_io_timing", "off"),)), "overridden",
+         'ALTER DATABASE "shop" RESET track_io_timing; -- on the primary'),
+        (setting(track_io_timing="off"), "track_io_timing",
+         "ALTER SYSTEM SET track_io_timing = on; SELECT pg_reload_conf();"),
+    ],
+)  # fmt: skip
+def test_on_a_standby_what_writes_is_for_the_primary(facts: Facts, aspect: str, mend: str) -> None:
+    assert graver(replace(facts, in_recovery=True))[aspect][2] == mend
 
 
 def test_several_faults_are_all_found() -> None:
@@ -245,16 +307,16 @@ def test_a_server_that_did_not_preload_it(make_server: MakeServer) -> None:
     server = make_server(shared_preload_libraries="auto_explain")
     with client(server.dsn()) as other:
         other.execute("CREATE EXTENSION pg_stat_statements")
-    (loaded,) = findings_of(server.dsn(), "preloaded")
-    assert loaded.mend == f"{PRELOAD}'auto_explain, pg_stat_statements'; {RESTART}"
+    (found,) = findings_of(server.dsn(), "preloaded")
+    assert found.mend == f"{PRELOAD}'auto_explain', 'pg_stat_statements'; {RESTART}"
     (extension,) = findings_of(server.dsn(), "extension")
     assert extension.state is State.ERROR
     assert extension.reason == "pg_stat_statements is not preloaded on this server"
     with client(server.dsn()) as other:
         other.execute("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'")
         other.execute("SELECT pg_reload_conf()")
-    (loaded,) = findings_of(server.dsn(), "preloaded")
-    assert loaded.mend == "restart the server: it is set, and waits for that"
+    (found,) = findings_of(server.dsn(), "preloaded")
+    assert found.mend == "restart the server: it is set, and waits for that"
 
 
 def test_settings_of_others_and_a_schema_that_is_closed(make_server: MakeServer) -> None:
@@ -281,18 +343,6 @@ def test_settings_of_others_and_a_schema_that_is_closed(make_server: MakeServer)
     )
 
 
-@pytest.mark.pg(">=14")
-def test_evictions_and_a_reset(make_server: MakeServer) -> None:
-    server = make_server(**{"pg_stat_statements.max": 100})
-    with client(server.dsn()) as other:
-        other.execute("CREATE EXTENSION pg_stat_statements")
-        for i in range(400):
-            other.execute(f"SELECT {', '.join(['1'] * (i % 200 + 1))} AS a{i}".encode())
-    (found,) = findings_of(server.dsn(), "evictions")
-    assert found.state is State.WARNING
-    assert "pg_stat_statements.max = 200;" in found.mend
-
-
 @pytest.mark.once
 def test_strict_takes_warnings_for_errors_and_no_server_is_told(make_server: MakeServer) -> None:
     server = make_server(track_io_timing=False)
@@ -305,3 +355,174 @@ def test_strict_takes_warnings_for_errors_and_no_server_is_told(make_server: Mak
     away = pgiostat("doctor", "host=127.0.0.1 port=1 dbname=x")
     assert (away.returncode, away.stdout) == (1, "")
     assert away.stderr.startswith("pgiostat: error: could not connect")
+
+
+# What mends it, run as it is printed: it works, and what was found is gone.
+
+
+def mended(server: Server, aspect: str, *, by: str = "", asks: str = "") -> Finding:
+    """Run what mends a finding, as a person would; return what is found afterwards.
+
+    by, asks: connection strings of who mends and of who asks, if not the server's own.
+    """
+    (before,) = findings_of(asks or server.dsn(), aspect)
+    assert before.state in {State.WARNING, State.ERROR, State.NOTE}
+    carried_out(server, before.mend, by=by)
+    found = findings_of(asks or server.dsn(), aspect)
+    return found[0] if found else Finding(aspect, State.OK, "no longer found")
+
+
+def carried_out(server: Server, mend: str, *, by: str = "") -> None:
+    """Run statements one by one, as psql does with a line of them, and heed the comment."""
+    statements, _, comment = mend.partition("--")
+    before = loaded(server)
+    with client(by or server.dsn()) as other:
+        for statement in filter(None, map(str.strip, statements.split(";"))):
+            other.execute(statement.encode())
+    if "restart" in comment:
+        server.stop()
+        server.start()
+    elif "pg_reload_conf" in statements:
+        while loaded(server) == before:  # the server is told by a signal
+            Event().wait(0.02)
+
+
+def loaded(server: Server) -> object:
+    """Return when the server last read its configuration."""
+    with client(server.dsn()) as other:
+        return other.execute("SELECT pg_conf_load_time()").fetchone()
+
+
+@pytest.mark.parametrize("there", ["", "auto_explain", '"auto_explain" , $libdir/auto_explain'])
+def test_what_preloads_it_leaves_a_server_that_starts_with_all_libraries(
+    make_server: MakeServer, there: str
+) -> None:
+    server = make_server(shared_preload_libraries=there)
+    assert mended(server, "preloaded").state is State.OK
+    assert mended(server, "extension").state is State.OK
+    with client(server.dsn()) as other:
+        if there:
+            other.execute("SHOW auto_explain.log_min_duration")
+        other.execute("SELECT count(*) FROM pg_stat_statements")
+    assert verdict(examined(server.dsn())) == "ready"
+
+
+def test_a_library_that_waits_for_a_restart_is_not_lost_by_another(
+    make_server: MakeServer,
+) -> None:
+    server = make_server(shared_preload_libraries="")
+    with client(server.dsn()) as other:
+        other.execute("ALTER SYSTEM SET shared_preload_libraries = 'auto_explain'")
+    carried_out(server, "SELECT pg_reload_conf();")
+    (found,) = findings_of(server.dsn(), "preloaded")
+    assert found.mend == f"{PRELOAD}'auto_explain', 'pg_stat_statements'; {RESTART}"
+    assert mended(server, "preloaded").state is State.OK
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "aspect"),
+    [
+        ("pg_stat_statements.track", "none", "track"),
+        ("pg_stat_statements.track_utility", False, "track_utility"),
+        ("track_io_timing", False, "track_io_timing"),
+        ("track_counts", False, "track_counts"),
+        ("track_activities", False, "track_activities"),
+    ],
+)
+def test_what_sets_a_setting_sets_it(
+    make_server: MakeServer, name: str, value: Setting, aspect: str
+) -> None:
+    server = make_server(**{name: value})
+    with client(server.dsn()) as other:
+        other.execute("CREATE EXTENSION pg_stat_statements")
+    assert mended(server, aspect).state is State.OK
+
+
+@pytest.mark.pg(">=14")
+def test_identifiers_are_computed_after_what_mends_that_they_are_not(
+    make_server: MakeServer,
+) -> None:
+    server = make_server(compute_query_id=False)
+    with client(server.dsn()) as other:
+        other.execute("CREATE EXTENSION pg_stat_statements")
+        # By itself auto is not enough: the library asks for identifiers when it is loaded.
+        other.execute("ALTER SYSTEM SET compute_query_id = auto")
+    carried_out(server, "SELECT pg_reload_conf();")
+    (found,) = findings_of(server.dsn(), "compute_query_id")
+    assert found.reason == "auto, but the server was started with it off: no statement is counted"
+    carried_out(server, "ALTER SYSTEM SET compute_query_id = off; SELECT pg_reload_conf();")
+    assert mended(server, "compute_query_id").state is State.OK
+    with client(server.dsn()) as other:
+        other.execute("SELECT 1 AS counted")
+        counted = "SELECT count(*) FROM pg_stat_statements WHERE query LIKE '%AS counted'"
+        assert other.execute(counted).fetchone() == (1,)
+
+
+def test_settings_of_databases_and_roles_end(make_server: MakeServer) -> None:
+    server = make_server()
+    with client(server.dsn()) as other:
+        other.execute("CREATE EXTENSION pg_stat_statements")
+        other.execute('CREATE DATABASE "a ""shop"""')
+        other.execute('ALTER DATABASE "a ""shop""" SET pg_stat_statements.track = none')
+        other.execute("ALTER DATABASE postgres SET track_io_timing = off")
+        other.execute("ALTER ROLE postgres SET track_io_timing = off")
+        other.execute("ALTER ROLE postgres IN DATABASE postgres SET track_io_timing = off")
+    assert mended(server, "track_io_timing").state is State.OK
+    assert mended(server, "overridden").reason == "no longer found"
+
+
+def test_an_old_version_of_the_extension_is_updated(make_server: MakeServer) -> None:
+    server = make_server()
+    with client(server.dsn()) as other:
+        other.execute("CREATE EXTENSION pg_stat_statements VERSION '1.6'")
+    assert mended(server, "extension").state is State.OK
+
+
+def test_rights_are_granted_to_names_that_need_quoting(make_server: MakeServer) -> None:
+    server = make_server()
+    with client(server.dsn()) as other:
+        other.execute('CREATE SCHEMA "a ""closed"" one"')
+        other.execute('CREATE EXTENSION pg_stat_statements SCHEMA "a ""closed"" one"')
+        other.execute("""CREATE ROLE "It's a ""role\""" LOGIN PASSWORD 'x'""")
+    asks = make_conninfo(server.dsn(), user='It\'s a "role"', password="x", passfile="/nowhere")
+    assert mended(server, "extension", asks=asks).state is State.OK
+    assert mended(server, "privileges", asks=asks).state is State.OK
+
+
+@pytest.mark.pg(">=14")
+def test_a_larger_maximum_ends_evictions(make_server: MakeServer) -> None:
+    server = make_server(**{"pg_stat_statements.max": 100})
+    with client(server.dsn()) as other:
+        other.execute("CREATE EXTENSION pg_stat_statements")
+        for i in range(400):
+            other.execute(f"SELECT {', '.join(['1'] * (i % 200 + 1))} AS a{i}".encode())
+    (found,) = findings_of(server.dsn(), "evictions")
+    assert (found.state, found.mend) == (
+        State.WARNING, f"ALTER SYSTEM SET pg_stat_statements.max = 200; {RESTART}",
+    )  # fmt: skip
+    assert mended(server, "evictions").state is State.OK
+
+
+def test_a_plain_user_of_a_bare_server_is_told_both_steps(make_server: MakeServer) -> None:
+    server = make_server(shared_preload_libraries="")
+    with client(server.dsn()) as other:
+        other.execute("CREATE ROLE plain LOGIN PASSWORD 'x'")
+    asks = make_conninfo(server.dsn(), user="plain", password="x", passfile="/nowhere")
+    found = {each.aspect: each for each in examined(asks)}
+    assert (found["preloaded"].state, found["preloaded"].mend) == (
+        State.UNKNOWN, PERHAPS,
+    )  # fmt: skip
+    assert (found["extension"].state, found["extension"].mend) == (
+        State.ERROR, "CREATE EXTENSION pg_stat_statements;",
+    )  # fmt: skip
+
+
+@pytest.mark.once
+def test_the_statements_of_the_readme_make_a_bare_server_ready(make_server: MakeServer) -> None:
+    server = make_server(shared_preload_libraries="", track_io_timing=False)
+    readme = Path(__file__).parent.parent.joinpath("README.md").read_text("utf-8")
+    wanted = readme.split("## What is needed on the server")[1].split("```")[1]
+    for line in wanted.removeprefix("sql\n").splitlines():
+        carried_out(server, line)
+    asks = make_conninfo(server.dsn(), user="pgiostat", password="…", passfile="/nowhere")
+    assert verdict(examined(asks)) == "ready"

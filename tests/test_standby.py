@@ -4,18 +4,21 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from pgiostat.delta import Quality, diff
+from pgiostat.doctor import State, examine, findings, verdict
 from pgiostat.lab.cluster import Cluster
 from pgiostat.names import Names
 from pgiostat.rank import rank
 from tests.conftest import MakeServer
 from tests.servers import SETTINGS, ClusterServer
+from tests.test_doctor import carried_out, mended
 from tests.test_errors import pgiostat, watch_once
 from tests.test_reconciliation import quiet, settled
-from tests.workloads import client, collecting, fill
+from tests.workloads import Connection, client, collecting, fill
 
 ROWS = 60_000
 LEAST = ROWS // 16 - 2048
@@ -97,3 +100,40 @@ def test_a_scan_on_a_standby_is_its_own_and_goes_on_when_it_is_promoted(
             + diff(scanned.newer, before).statement_blocks
             + promoted.statement_blocks
         )
+
+
+@pytest.mark.once
+def test_what_writes_is_to_be_run_on_the_primary_and_mends_the_standby(
+    standby: ClusterServer,
+) -> None:
+    primary = str(standby.cluster.settings["primary_conninfo"]) + " dbname=postgres"
+    with client(primary) as writer:
+        writer.execute("ALTER ROLE postgres SET track_io_timing = off")
+        writer.execute("DROP EXTENSION pg_stat_statements")
+        replayed(standby, writer)
+        mends = {each.aspect: each.mend for each in findings(examine(standby.dsn())) if each.mend}
+        assert mends == {
+            "extension": "CREATE EXTENSION pg_stat_statements; -- on the primary",
+            "track_io_timing": 'ALTER ROLE "postgres" RESET track_io_timing; -- on the primary',
+        }
+        for mend in mends.values():
+            writer.execute(mend.encode())
+        replayed(standby, writer)
+    assert verdict(findings(examine(standby.dsn()))) == "ready"
+
+
+def replayed(standby: ClusterServer, writer: Connection) -> None:
+    """Wait until a standby has what its primary has written."""
+    there = writer.execute("SELECT pg_current_wal_lsn()").fetchone()
+    asked = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
+    with client(standby.dsn()) as reader:
+        while reader.execute(asked, there).fetchone() != (True,):
+            Event().wait(0.02)
+
+
+@pytest.mark.once
+def test_settings_are_a_standbys_own(standby: ClusterServer) -> None:
+    with client(standby.dsn()) as other:
+        other.execute("ALTER SYSTEM SET track_io_timing = off")
+    carried_out(standby, "SELECT pg_reload_conf();")
+    assert mended(standby, "track_io_timing").state is State.OK

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from threading import Event
@@ -23,13 +23,17 @@ CLOCK_ROWS, CLOCK_ROUNDS = 200_000, 5
 CLOCK_QUERY = "EXPLAIN (ANALYZE, FORMAT JSON, TIMING {}) SELECT /* pgiostat */ 1 FROM {}"
 FRESH_SECONDS = 0.6
 """Before 15 a file of statistics is written when one is asked for that is older than 0.5 s."""
-_PG_15 = 150000
+_PG_14, _PG_15 = 140000, 150000
 TEXTS_FILE = "pg_stat_tmp/pgss_query_texts.stat"
 _RESETS = {
     "pg_stat_database": "SELECT max(stats_reset) FROM pg_catalog.pg_stat_database",
     "pg_stat_bgwriter": "SELECT stats_reset FROM pg_catalog.pg_stat_bgwriter",
     "pg_stat_io": "SELECT max(stats_reset) FROM pg_catalog.pg_stat_io",
 }
+_IN_FILES = """SELECT /* pgiostat */ DISTINCT ON (f.name) f.name, f.setting
+    FROM pg_catalog.pg_file_settings AS f WHERE f.name = ANY(%s) ORDER BY f.name, f.seqno DESC"""
+_IDENTIFIED = """SELECT /* pgiostat */ a.query_id IS NOT NULL
+    FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = pg_backend_pid()"""
 _ASKED = (*SETTINGS, "shared_preload_libraries", "track_activities", "io_workers")
 
 _T = TypeVar("_T")
@@ -54,6 +58,7 @@ def examine(
                 facts,
                 resets=_resets(conn),
                 clock_ns=_tried(lambda: _clock_ns(conn)),
+                identifies=_identifies(conn, facts),
                 pooled=is_pooled(conn),
             )
             if not facts.extensions.get("pg_stat_statements", ("", ""))[1]:
@@ -79,7 +84,7 @@ def _first(conn: Connection) -> Facts:
     if row is None:
         raise PgiostatError("the server sent no row", slug="query-failed")
     user, is_superuser, reads_all, in_recovery, pid, started, now, extensions, *rest = row
-    overrides, pending, values = rest
+    overrides, pending, sources, values = rest
     info = conn.info
     return Facts(
         host=f"{info.host or 'local'}:{info.port}",
@@ -98,7 +103,8 @@ def _first(conn: Connection) -> Facts:
         settings=dict(zip(_ASKED, values, strict=True)),
         other_pid=pid != info.backend_pid,
         overrides=tuple(Override(*each) for each in overrides or ()),
-        pending=frozenset(pending or ()),
+        pending=_waiting(conn, pending or ()),
+        sources=dict(sources or ()),
     )
 
 
@@ -108,6 +114,20 @@ def _tried(ask: Callable[[], _T]) -> _T | None:
         return ask()
     except (psycopg.ProgrammingError, psycopg.errors.InsufficientPrivilege):
         return None
+
+
+def _waiting(conn: Connection, names: Sequence[str]) -> dict[str, str | None]:
+    """Return the values that wait for a restart; only superusers see them."""
+    found = _tried(lambda: conn.execute(_IN_FILES, (list(names),)).fetchall()) if names else None
+    return dict.fromkeys(names) | dict(found or ())
+
+
+def _identifies(conn: Connection, facts: Facts) -> bool | None:
+    """Return whether our own question has an identifier."""
+    if facts.version_num < _PG_14 or facts.settings.get("track_activities") != "on":
+        return None
+    row = _tried(lambda: conn.execute(_IDENTIFIED).fetchone())
+    return None if row is None else bool(row[0])
 
 
 def _resets(conn: Connection) -> dict[str, datetime]:

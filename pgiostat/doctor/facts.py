@@ -1,7 +1,7 @@
 """What a doctor knows of a server; None is what could not be told."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 __all__ = ["Facts", "Override", "Statements"]
@@ -44,7 +44,10 @@ class Facts:
     are.  elsewhere: databases that have pg_stat_statements, if this one has not.  statements: None
     if it cannot be read, because of `refused`, which `remedy` mends.  clock_ns: to ask the server's
     clock once.  overrides: settings of single databases and roles.  pending: settings that were
-    changed and wait for a restart.
+    changed and wait for a restart, with the value that waits, None if we may not see it.  sources:
+    where settings are from, "command line" or "client" (our own connection), of those that are.
+    identifies: whether the server computes identifiers of statements, None before PostgreSQL 14 and
+    where it does not show ours.
     resets: when views were last reset, by name.  other_pid: our server process is not the one we
     connected to.  pooled: our settings were not taken.
     """
@@ -65,7 +68,9 @@ class Facts:
     refused: str = ""
     remedy: str = ""
     overrides: tuple[Override, ...] = ()
-    pending: frozenset[str] = frozenset()
+    pending: Mapping[str, str | None] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+    identifies: bool | None = None
     elsewhere: tuple[str, ...] = ()
     clock_ns: float | None = None
     resets: Mapping[str, datetime] | None = None

@@ -1,17 +1,24 @@
 """Findings of a doctor: what is as it should be, what is not, and what mends it."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pgiostat.capabilities import grant
 from pgiostat.doctor.facts import Facts, Statements
 from pgiostat.doctor.finding import Finding, State
-from pgiostat.doctor.settings import EXTENSION, counting, overridden, setting, timing, tracking
+from pgiostat.doctor.mends import EXTENSION, is_preloaded, placed, preload, setting
+from pgiostat.doctor.settings import counting, overridden, timing, tracking
 from pgiostat.units import format_bytes, format_count, format_duration, format_ms, format_share
 
 __all__ = ["findings", "verdict"]
 
+KCACHE = "pg_stat_kcache"
 NOT_PRELOADED = f"{EXTENSION} is not preloaded on this server"
+PERHAPS_PRELOAD = (
+    f"if it does not name {EXTENSION}, add that and restart the server (on RDS: the parameter"
+    " group); a superuser or a member of pg_monitor sees it"
+)
 FULL = 0.95
 SPARE = 0.8
 EVICTIONS_PER_HOUR = 1.0
@@ -30,7 +37,7 @@ _PG_18 = 180000
 
 def findings(facts: Facts) -> tuple[Finding, ...]:
     """Return what there is to say of a server, in the order in which it is to be mended."""
-    return tuple(_findings(facts))
+    return tuple(replace(each, mend=placed(facts, each.mend)) for each in _findings(facts))
 
 
 def verdict(found: Sequence[Finding]) -> str:
@@ -71,15 +78,16 @@ def _installed(facts: Facts) -> Iterator[Finding]:
             loaded = Finding("preloaded", State.OK, f"{EXTENSION} answers")
         elif facts.refused.startswith(NOT_PRELOADED):
             loaded = Finding("preloaded", State.ERROR, NOT_PRELOADED, facts.remedy)
-    elif EXTENSION in [name.strip().strip('"') for name in libraries.split(",")]:
+        else:
+            loaded = replace(loaded, mend=PERHAPS_PRELOAD)
+    elif is_preloaded(EXTENSION, libraries):
         loaded = Finding("preloaded", State.OK, f"{EXTENSION} is in shared_preload_libraries")
     else:
-        value = ", ".join([*filter(None, [libraries]), EXTENSION])
         loaded = Finding(
             "preloaded",
             State.ERROR,
             f"{EXTENSION} is not in shared_preload_libraries (on RDS: the parameter group)",
-            setting(facts, "shared_preload_libraries", f"'{value}'", restart=True),
+            preload(facts, EXTENSION),
         )
     yield loaded
     default, installed = facts.extensions.get(EXTENSION, ("", ""))
@@ -130,7 +138,10 @@ def _room(facts: Facts, there: Statements) -> Iterator[Finding]:
     if most is None or not most.isdigit():
         yield Finding("entries", State.UNKNOWN, f"{EXTENSION}.max cannot be seen")
         return
-    larger = setting(facts, f"{EXTENSION}.max", str(int(most) * 2), restart=True)
+    larger = setting(
+        facts, f"{EXTENSION}.max", str(int(most) * 2), restart=True,
+        mends=lambda waiting: waiting.isdigit() and int(waiting) > int(most),
+    )  # fmt: skip
     told = f"{format_count(there.entries)} of {format_count(int(most))}"
     full = there.entries >= FULL * int(most)
     yield Finding("entries", State.NOTE if full else State.OK, told)
@@ -222,12 +233,23 @@ def _optional(facts: Facts) -> Iterator[Finding]:
         if method == "worker":
             told += ", and pg_stat_kcache sees none of them"
         yield Finding("io_method", State.OK if method == "sync" else State.NOTE, told)
-    default, installed = facts.extensions.get("pg_stat_kcache", ("", ""))
-    told = f"version {installed}" if installed else "not installed: physical reads are not told"
-    if default and not installed:
-        yield Finding("pg_stat_kcache", State.NOTE, told, "CREATE EXTENSION pg_stat_kcache;")
-    else:
-        yield Finding("pg_stat_kcache", State.OK if installed else State.NOTE, told)
+    yield _kcache(facts)
+
+
+def _kcache(facts: Facts) -> Finding:
+    """Return whether physical reads are told."""
+    default, installed = facts.extensions.get(KCACHE, ("", ""))
+    libraries = facts.settings.get("shared_preload_libraries")
+    is_loaded = libraries is None or is_preloaded(KCACHE, libraries)
+    if installed and is_loaded:
+        return Finding(KCACHE, State.OK, f"version {installed}")
+    if default and not is_loaded:
+        # First of all: it can be installed only where it is loaded, and after the one that it
+        # counts for.
+        mend = preload(facts, EXTENSION, KCACHE)
+        return Finding(KCACHE, State.NOTE, "not preloaded: physical reads are not told", mend)
+    mend = f"CREATE EXTENSION {KCACHE};" if default else ""
+    return Finding(KCACHE, State.NOTE, "not installed: physical reads are not told", mend)
 
 
 def _cost(there: Statements) -> Finding:

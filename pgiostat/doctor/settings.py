@@ -2,66 +2,26 @@
 
 from collections.abc import Iterator
 
-from pgiostat.doctor.facts import Facts, Override
+from pgiostat.doctor.facts import Facts
 from pgiostat.doctor.finding import Finding, State
+from pgiostat.doctor.mends import EXTENSION, SPOILS, is_ours, reset, setting
 
-__all__ = ["EXTENSION", "counting", "overridden", "setting", "timing", "tracking"]
+__all__ = ["counting", "overridden", "timing", "tracking"]
 
-EXTENSION = "pg_stat_statements"
 _PG_14 = 140000
-
-
-def setting(facts: Facts, name: str, value: str, *, restart: bool = False) -> str:
-    """Return what sets a setting, for our session too."""
-    for each in facts.overrides:
-        if each.name == name and _is_ours(facts, each):
-            return _reset(each)
-    if name in facts.pending:
-        return "restart the server: it is set, and waits for that"
-    apply = "-- then restart the server" if restart else "SELECT pg_reload_conf();"
-    return f"ALTER SYSTEM SET {name} = {value}; {apply}"
-
-
-def _is_ours(facts: Facts, override: Override) -> bool:
-    """Return whether our own session has it, so that it is seen in our settings."""
-    return override.database in {"", facts.dbname} and override.role in {"", facts.user}
-
-
-def _reset(override: Override) -> str:
-    """Return what ends a setting of a database or role."""
-    database, role = (f'"{name.replace(chr(34), chr(34) * 2)}"'
-                      for name in (override.database, override.role))  # fmt: skip
-    if not override.role:
-        return f"ALTER DATABASE {database} RESET {override.name};"
-    where = f" IN DATABASE {database}" if override.database else ""
-    return f"ALTER ROLE {role}{where} RESET {override.name};"
-
-
-OFF = frozenset({"off", "false", "0", "no"})
-SPOILS = {
-    f"{EXTENSION}.track": (frozenset({"none"}), "nothing is counted"),
-    f"{EXTENSION}.track_utility": (
-        {"off", "false", "0", "no"},
-        "utility statements are not counted",
-    ),
-    "compute_query_id": (OFF, "nothing is counted"),
-    "track_io_timing": (OFF, "reads are not timed"),
-    "track_counts": (OFF, "the server's own counters stand still"),
-}
-"""Values of settings that spoil the numbers, and how."""
 
 
 def overridden(facts: Facts) -> Iterator[Finding]:
     """Yield what is set for others than our session: we would not see it in our settings."""
     for each in facts.overrides:
         values, meaning = SPOILS.get(each.name, (frozenset(), ""))
-        if each.value.lower() not in values or _is_ours(facts, each):
+        if each.value.lower() not in values or is_ours(facts, each):
             continue
         whose = [f'role "{each.role}"'] if each.role else []
         whose += [f'database "{each.database}"'] if each.database else []
         yield Finding(
             "overridden", State.WARNING,
-            f"{' in '.join(whose)}: {each.name} is {each.value}: {meaning}", _reset(each),
+            f"{' in '.join(whose)}: {each.name} is {each.value}: {meaning}", reset(each),
         )  # fmt: skip
 
 
@@ -95,23 +55,39 @@ def tracking(facts: Facts) -> Iterator[Finding]:
         told = "off: what planning reads is on the line of catalogs"
         yield Finding("track_planning", State.OK, told if planning == "off" else "on")
     if facts.version_num >= _PG_14:
-        queryid = settings.get("compute_query_id")
-        if queryid == "off":
-            yield Finding(
-                "compute_query_id", State.ERROR, "off: no statement is counted",
-                setting(facts, "compute_query_id", "auto"),
-            )  # fmt: skip
-        elif queryid is not None:
-            yield Finding("compute_query_id", State.OK, queryid)
+        yield from _identifying(facts)
+
+
+def _identifying(facts: Facts) -> Iterator[Finding]:
+    """Yield whether statements have the identifier by which they are counted."""
+    name = "compute_query_id"
+    queryid = facts.settings.get(name)
+    if queryid == "off":
+        # Not auto: a server that was started with it off takes auto for off until a restart.
+        yield Finding(name, State.ERROR, "off: no statement is counted", setting(facts, name, "on"))
+    elif queryid == "auto" and facts.identifies is False and facts.statements is not None:
+        yield Finding(
+            name, State.ERROR,
+            "auto, but the server was started with it off: no statement is counted",
+            setting(facts, name, "on"),
+        )  # fmt: skip
+    elif queryid is not None:
+        yield Finding(name, State.OK, queryid)
 
 
 def counting(facts: Facts) -> Iterator[Finding]:
-    """Yield that the server's own counters stand still, if they do."""
+    """Yield that the server's own counters stand still, or that it hides what runs, if so."""
     if facts.settings.get("track_counts") == "off":
         yield Finding(
             "track_counts", State.ERROR,
             "off: the server's own counters stand still, and nothing can be held against them",
             setting(facts, "track_counts", "on"),
+        )  # fmt: skip
+    if facts.settings.get("track_activities") == "off":
+        yield Finding(
+            "track_activities", State.WARNING,
+            "off: statements that run now are not seen: what they read comes as a surprise",
+            setting(facts, "track_activities", "on"),
         )  # fmt: skip
 
 

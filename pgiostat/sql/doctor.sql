@@ -18,4 +18,6 @@ SELECT /* pgiostat */
        CROSS JOIN unnest(s.setconfig) AS c(line)
       WHERE split_part(c.line, '=', 1) = ANY(ARRAY[{names}])),
     (SELECT array_agg(p.name) FROM pg_catalog.pg_settings AS p WHERE p.pending_restart),
+    (SELECT array_agg(ARRAY[p.name, p.source]) FROM pg_catalog.pg_settings AS p
+      WHERE p.source IN ('command line', 'client') AND p.name = ANY(ARRAY[{names}])),
     ARRAY[{settings}]
