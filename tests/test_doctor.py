@@ -1,12 +1,21 @@
 """The doctor: each fault on its own, several at once, and real servers."""
 
+import contextlib
+import io
 import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import termios
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
 import pytest
 from psycopg.conninfo import make_conninfo
+from rich.console import Console
 
 from pgiostat.doctor import Facts, Finding, Override, State, Statements, examine, findings, verdict
 from pgiostat.lab.cluster import Setting
@@ -244,6 +253,45 @@ def test_forms() -> None:
     assert page.startswith("**pgiostat@db:5432/app  PostgreSQL 18.4**: ready, with 1 warning.")
 
 
+LONG = f"{PRELOAD}'auto_explain', 'pg_cron', 'pgaudit', 'timescaledb', 'pg_stat_statements'"
+
+
+@pytest.mark.parametrize("width", [40, 80])
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_nothing_is_cut_from_what_mends_and_no_line_ends_in_blanks(
+    width: int, *, is_terminal: bool
+) -> None:
+    facts = setting(
+        shared_preload_libraries="auto_explain, pg_cron, pgaudit, timescaledb",
+        track_utility="off",
+    )
+    out = io.StringIO()
+    console = Console(file=out, width=width, force_terminal=is_terminal, no_color=True)
+    for line in render.as_text(facts, findings(facts), width=width):
+        console.print(line, soft_wrap=True, highlight=False, markup=False, style="not bold")
+    lines = re.sub(r"\x1b\[[\d;]*m", "", out.getvalue()).splitlines()
+    assert f"    {LONG}; {RESTART}" in lines
+    assert [line for line in lines if line != line.rstrip()] == []
+    longer = [line for line in lines if len(line) > width]
+    assert [line for line in longer if not line.startswith(("    ALTER", "pgiostat"))] == []
+
+
+def test_findings_as_text() -> None:
+    facts = setting(track_io_timing="off")
+    found = [each for each in findings(facts) if each.aspect in {"track", "track_io_timing"}]
+    assert [line.plain for line in render.as_text(facts, found, width=60)] == [
+        "pgiostat doctor  pgiostat@db:5432/app  PostgreSQL 18.4",
+        "track           ok      top",
+        "track_io_timing warning off: how long reads take is not",
+        "                        known, nor which came from the",
+        "                        system's cache",
+        "    ALTER SYSTEM SET track_io_timing = on; SELECT pg_reload_conf();",
+        "ready, with 1 warning",
+    ]
+    narrow = [line.plain for line in render.as_text(facts, found, width=30)]
+    assert narrow[3:5] == ["track_io_timing warning", "  off: how long reads take is"]
+
+
 # real servers
 
 
@@ -341,6 +389,39 @@ def test_settings_of_others_and_a_schema_that_is_closed(make_server: MakeServer)
         'plain may not use schema "closed", where pg_stat_statements is',
         'GRANT USAGE ON SCHEMA "closed" TO "plain";',
     )
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_statement_is_whole_on_a_terminal_and_in_a_pipe(
+    make_server: MakeServer, width: int
+) -> None:
+    server = make_server(shared_preload_libraries="auto_explain")
+    told = f"    {PRELOAD}'auto_explain', 'pg_stat_statements'; {RESTART}"
+    piped = pgiostat("doctor", server.dsn(), COLUMNS=str(width)).stdout
+    for shown in (piped, on_terminal("doctor", server.dsn(), width=width)):
+        assert told in shown.splitlines()
+        assert [line for line in shown.splitlines() if line != line.rstrip()] == []
+
+
+def on_terminal(*arguments: str, width: int) -> str:
+    """Return what the program draws on a terminal, without its colours."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, width))
+    with subprocess.Popen(
+        [sys.executable, "-m", "pgiostat", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        env={name: value for name, value in os.environ.items() if name != "COLUMNS"},
+    ):
+        os.close(theirs)
+        drawn = b""
+        with contextlib.suppress(OSError):  # its other end was closed
+            while some := os.read(ours, 65536):
+                drawn += some
+    os.close(ours)
+    return re.sub(r"\x1b\[[\d;]*m", "", drawn.decode())
 
 
 @pytest.mark.once

@@ -37,7 +37,9 @@ def doctor(
         facts = examine(dsn)
     found = findings(facts)
     if form is options.Form.TEXT:
-        options.console().print(render.as_text(facts, found))
+        console = options.console()
+        for line in render.as_text(facts, found, width=console.width):
+            console.print(line, soft_wrap=True)
     elif form is options.Form.JSON:
         sys.stdout.write(render.as_json(facts, found) + "\n")
     else:

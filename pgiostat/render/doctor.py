@@ -1,11 +1,10 @@
 """A doctor's findings, for people and programs."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
 from pgiostat.doctor import Facts, Finding, State, verdict
@@ -22,32 +21,46 @@ _STYLES = {
     State.UNKNOWN: "dim",
 }
 MEND_INDENT = 4
+REASON_INDENT, LEAST_REASON = 2, 24
+"""Where there is less room beside its aspect a reason is below it."""
 
 
 def _who(facts: Facts) -> str:
     return f"{facts.user}@{facts.host}/{facts.dbname}  PostgreSQL {facts.version}"
 
 
-def as_text(facts: Facts, found: Sequence[Finding]) -> RenderableType:
-    """Return findings as a table, what mends each below it on a line of its own, and a sentence."""
-    parts: list[RenderableType] = [
-        Text("pgiostat doctor  ", "bold").append(printable(_who(facts)), "not bold")
-    ]
-    widths = [max(len(finding.aspect) for finding in found), max(len(state) for state in State)]
+def as_text(facts: Facts, found: Sequence[Finding], *, width: int) -> Iterator[Text]:
+    """Yield lines: findings, what mends each below it, and a sentence.
+
+    What mends is longer than a screen at times: it is there to be copied, so a terminal may break
+    the line, but nothing is cut from it and nothing comes between.
+    """
+    yield Text("pgiostat doctor  ", "bold").append(printable(_who(facts)), "not bold")
+    aspects = max(len(finding.aspect) for finding in found) + 1
+    states = max(len(state) for state in State) + 1
     for finding in found:
-        row = Table(box=None, padding=(0, 1, 0, 0), show_header=False, pad_edge=False)
-        for width in widths:
-            row.add_column(width=width, no_wrap=True)
-        row.add_column(overflow="fold")
-        state = Text(finding.state.value, _STYLES[finding.state])
-        row.add_row(Text(finding.aspect), state, Text(printable(finding.reason)))
-        parts.append(row)
+        head = Text(f"{finding.aspect:{aspects}}")
+        head.append(f"{finding.state.value:{states}}", _STYLES[finding.state])
+        indent = aspects + states
+        if width - indent < LEAST_REASON:
+            head.rstrip()
+            yield head
+            head, indent = Text(" " * REASON_INDENT), REASON_INDENT
+        first, *others = folded(printable(finding.reason), max(width - indent, 1))
+        yield head.append(first)
+        yield from (Text(" " * indent + line) for line in others)
         if finding.mend:
-            # Never cut: it is there to be copied.
-            mend = " " * MEND_INDENT + printable(finding.mend)
-            parts.append(Text(mend, "bold", no_wrap=True, overflow="ignore"))
-    parts.append(Text(verdict(found), "bold"))
-    return Group(*parts)
+            yield Text(" " * MEND_INDENT + printable(finding.mend), "bold")
+    yield Text(verdict(found), "bold")
+
+
+def folded(text: str, cells: int) -> list[str]:
+    """Return a text in lines of so many cells: between words, but nothing is lost of a long one.
+
+    >>> folded("is not in shared_preload_libraries yet", 12)
+    ['is not in', 'shared_prelo', 'ad_libraries', 'yet']
+    """
+    return [line.plain.rstrip() for line in Text(text).wrap(Console(), cells)] or [""]
 
 
 def as_json(facts: Facts, found: Sequence[Finding]) -> str:
