@@ -19,12 +19,14 @@ from textual.command import CommandPalette
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from pgiostat.burst import Gauge
 from pgiostat.collect import Tick
 from pgiostat.delta import Basis, Quality, diff
 from pgiostat.errors import PgiostatError
 from pgiostat.names import Names, Statement
 from pgiostat.rank import By, rank_counted
 from pgiostat.snapshot import Snapshot
+from pgiostat.volumes import volume_of
 from pgiostat.watch.app import Feed, WatchApp
 from pgiostat.watch.detail import Detail, _stretches
 from pgiostat.watch.help import Help
@@ -138,6 +140,15 @@ def text_of(app: WatchApp) -> str:
     return content.code.rstrip() if isinstance(content, Syntax) else str(content)
 
 
+def quality(app: WatchApp) -> list[str]:
+    """Return how good the numbers of a statement are, on its page."""
+    console = Console(width=200, color_system=None)
+    with console.capture() as captured:
+        console.print(app.screen.query_one("#numbers", Static).content)
+    lines = [" ".join(line.split()) for line in captured.get().splitlines()]
+    return lines[-4:]
+
+
 async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
     """Wait until something holds."""
     for _ in range(1000):
@@ -207,6 +218,45 @@ def test_no_line_is_wider_than_the_screen_and_rank_and_cost_stay(
 
     if view is not View.IO:
         play(script, size, state=State(view=view))
+
+
+def test_coverage_is_of_the_time_that_is_shown() -> None:
+    feed = Told()
+    last = feed._moments[-1]
+    feed._moments[-1] = replace(last, statement_blocks=800, server_blocks=1600)
+
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        assert "coverage 50.0 %" in shown(app)[1]
+        await pilot.press("a")
+        # Of 4,800 blocks statements explain 1,550 twice, and 800.
+        assert "coverage 81.2 %" in shown(app)[1]
+        await pilot.press("2", "enter")
+        assert quality(app)[2] == "coverage 81.2 % of the server's reads since the baseline"
+
+    play(script, feed=feed)
+
+
+@pytest.mark.parametrize(
+    ("volume", "low", "told"),
+    [
+        ("gp2:500", 0.5, ("155 blocks/s  1.21 MiB/s  coverage 96.9 %"
+         "  gp2:500: 50.7 %, full in 33 min 5 s")),
+        ("gp2:500", 0.42, ("155 blocks/s  coverage 96.9 %"
+         "  gp2:500: 42.7 % to 50.7 %, full in 38 min 27 s")),
+        ("gp3:500:6000", 0.5, ("155 blocks/s  coverage 96.9 %"
+         "  gp3:500:6000: no bucket, 2.67 % of what it gives")),
+    ],
+)  # fmt: skip
+def test_coverage_stays_on_a_small_screen_beside_a_volume(
+    volume: str, low: float, told: str
+) -> None:
+    feed = Told()
+    feed.sitting.gauge = Gauge(volume_of(volume), low, 0.5)
+
+    async def script(app: WatchApp, _: Pilot[None]) -> None:
+        assert shown(app)[1] == told
+
+    play(script, feed=feed)
 
 
 def test_keys_choose_views_and_rows() -> None:
@@ -751,19 +801,12 @@ def test_the_page_of_a_statement_says_how_its_numbers_came_about() -> None:
         last, bases={(10, 5, 1): Basis.REINSERTED}, qualities=(Quality.EVICTING, Quality.GAP)
     )
 
-    def quality(app: WatchApp) -> list[str]:
-        console = Console(width=200, color_system=None)
-        with console.capture() as captured:
-            console.print(app.screen.query_one("#numbers", Static).content)
-        lines = [" ".join(line.split()) for line in captured.get().splitlines()]
-        return lines[-4:]
-
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         await pilot.press("2", "enter")
         assert quality(app) == [
             "counted against the reading before: subtracted from this one",
             "quality ok over 10.0 s",
-            "coverage 96.9 % of the server's reads since the baseline",
+            "coverage 96.9 % of the server's reads in this interval",
             "read time of none of its blocks: track_io_timing is off where it runs",
         ]
         feed.further = [others]

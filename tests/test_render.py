@@ -63,14 +63,19 @@ DELTA = diff(
 )
 
 
-def drawn(ranking: Ranking, width: int, notices: list[Notice] | None = None) -> list[str]:
+def drawn(
+    ranking: Ranking,
+    width: int,
+    notices: list[Notice] | None = None,
+    since_start: float | None = None,
+) -> list[str]:
     """Return an interval's lines on a terminal without colour."""
     out = io.StringIO()
     console = Console(
         file=out, width=width, markup=False, highlight=False, emoji=False, no_color=True
     )
     console.print(
-        text.interval(DELTA, ranking, notices or [], coverage=0.9996, width=console.width)
+        text.interval(DELTA, ranking, notices or [], width=console.width, since_start=since_start)
     )
     return out.getvalue().splitlines()
 
@@ -78,12 +83,27 @@ def drawn(ranking: Ranking, width: int, notices: list[Notice] | None = None) -> 
 def test_an_interval_is_two_header_lines_and_a_table_with_all_parts() -> None:
     assert [line.rstrip() for line in drawn(sample(By.CATEGORY), 100)] == [
         "pgiostat  pgiostat@prod/app  PostgreSQL 18.4 primary  10:00:10Z  10.0 s  ok",
-        "reads 10 blocks/s  80.0 KiB/s  hit 16.7 %  sessions reading –  coverage 99.96 %",
+        "reads 10 blocks/s  80.0 KiB/s  hit 16.7 %  sessions reading –  coverage 83.3 %",
         "category       share            blocks/s volume/s rd_await blocks/call  calls/s      hit",
         "other         83.3 % ████████▍        10 80.0 KiB        –        12.5     0.80   16.7 %",
         "unattributed  16.7 %                   2 16.0 KiB",
         "server         100 %                  12 96.0 KiB",
     ]
+
+
+def test_coverage_is_of_the_interval_and_since_the_start_where_it_says_so() -> None:
+    ranking = sample(By.CATEGORY)
+    for width, told in (
+        (120, "coverage 83.3 %, 99.96 % since the start"),
+        (80, "coverage 83.3 %"),
+    ):
+        assert drawn(ranking, width, since_start=0.9996)[1].rstrip().endswith(told)
+    out = io.StringIO()
+    JsonWriter(out).write(DELTA, ranking, [], since_start=0.9996)
+    one = json.loads(out.getvalue())
+    (row, _) = csv.DictReader(io.StringIO(written(By.CATEGORY), newline=""))
+    assert (one["coverage"], one["coverage_since_start"]) == (100 / 120, 0.9996)
+    assert float(row["coverage"]) == round(one["coverage"], 6)
 
 
 @pytest.mark.parametrize("width", [40, 80, 120, 200])

@@ -3,7 +3,7 @@
 from pgiostat.burst import Gauge
 from pgiostat.units import format_duration, format_share
 
-__all__ = ["gauge_line", "left"]
+__all__ = ["gauge_line", "gauge_pieces", "left"]
 
 SHOWN_DIFFERENCE = 0.0005
 
@@ -13,18 +13,25 @@ def gauge_line(gauge: Gauge, rate: float | None, use: float | None = None) -> st
 
     use: the rate as a share of what the volume gives.
     """
-    volume = gauge.volume
-    if volume.credits is None:
-        return f"{volume.name}: no bucket, {format_share(use)} of what it gives"
-    told = f"{volume.name}: burst balance {left(gauge.low, gauge.high)}"
+    return "".join(gauge_pieces(gauge, rate, use))
+
+
+def gauge_pieces(
+    gauge: Gauge, rate: float | None, use: float | None = None
+) -> tuple[str, str, str]:
+    """Return a gauge's line as the volume, words that may give way, and what is told of it."""
+    volume = f"{gauge.volume.name}: "
+    if gauge.volume.credits is None:
+        return volume, "", f"no bucket, {format_share(use)} of what it gives"
+    words, told = "burst balance ", left(gauge.low, gauge.high)
     if rate is None:
-        return told
+        return volume, words, told
     empty, refill = gauge.to_empty(rate), gauge.to_refill(rate)
     if empty is not None:
-        return f"{told}, empty in {format_duration(empty)}" if empty else f"{told}, empty"
-    if refill and gauge.low < 1.0:
-        return f"{told}, full in {format_duration(refill)}"
-    return told
+        told += f", empty in {format_duration(empty)}" if empty else ", empty"
+    elif refill and gauge.low < 1.0:
+        told += f", full in {format_duration(refill)}"
+    return volume, words, told
 
 
 def left(low: float, high: float) -> str:

@@ -29,10 +29,12 @@ class JsonWriter:
         delta: Delta,
         ranking: Ranking,
         notices: list[Notice],
+        *,
         running: Sequence[Running] = (),
         balance: Balance | None = None,
+        since_start: float | None = None,
     ) -> None:
-        """Write one interval and flush it."""
+        """Write one interval and flush it; since_start: coverage of all intervals so far."""
         server = delta.newer.server
         interval = {
             "interval_start": timestamp(delta.since),
@@ -47,6 +49,7 @@ class JsonWriter:
             },
             "qualities": [str(quality) for quality in delta.qualities],
             "coverage": coverage_of(delta),
+            "coverage_since_start": since_start,
             "by": str(ranking.by),
             "sort": str(ranking.sort),
             "server_blocks_read": ranking.server_blocks,

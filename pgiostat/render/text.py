@@ -10,7 +10,7 @@ from rich.text import Text
 
 from pgiostat.delta import Delta, Quality
 from pgiostat.errors import PgiostatError
-from pgiostat.ledger import Account
+from pgiostat.ledger import Account, coverage_of
 from pgiostat.notices import Notice
 from pgiostat.rank import By, Ranking, RankRow
 from pgiostat.render.columns import SORTED_BY, Metric, of_blocks, printable, whole_of
@@ -27,7 +27,18 @@ from pgiostat.units import (
 if TYPE_CHECKING:
     from pgiostat.inflight import Running
 
-__all__ = ["Piece", "drawn", "failure", "fitted", "headline", "interval", "said", "table"]
+__all__ = [
+    "Piece",
+    "at_most_all",
+    "drawn",
+    "failure",
+    "fitted",
+    "headline",
+    "interval",
+    "said",
+    "summary",
+    "table",
+]
 
 BAR_WIDTH = 10
 NARROW = 70
@@ -95,23 +106,35 @@ def headline(delta: Delta, seconds: float | None, width: int) -> Text:
     )
 
 
-def summary(ranking: Ranking, coverage: float | None, width: int) -> Text:
-    """Return the reads of all statements in a line, and our own time."""
+def summary(
+    ranking: Ranking, coverage: float | None, width: int, *, since_start: float | None = None
+) -> Text:
+    """Return the reads of all statements in a line, and our own time.
+
+    coverage: of the time that is ranked, as the table below has it.  since_start: of all intervals
+    so far, if there were others.
+    """
     cost = ranking.explained
-    covered = None if coverage is None else min(coverage, 1.0)
     pieces: list[Piece] = [
         ("reads ", "dim", 1),
         (f"{format_count(cost.blocks_per_s)} blocks/s", "bold", 0),
         (f"  {format_bytes(cost.bytes_per_s)}/s", "", 3),
         (f"  hit {format_share(cost.hit_ratio)}", "", 4),
-        (f"  coverage {format_share(covered)}", "", 2),
+        (f"  coverage {format_share(at_most_all(coverage))}", "", 2),
     ]
+    if since_start is not None:
+        pieces.append((f", {format_share(at_most_all(since_start))} since the start", "dim", 7))
     if ranking.own is not None:
         ours = format_count(ranking.own.cost.exec_ms_per_s)
         pieces.append((f"  pgiostat itself {ours} ms/s", "dim", 6))
     if ranking.by is not By.RELATION:
         pieces.insert(4, (f"  sessions reading {format_count(cost.reading_sessions)}", "", 5))
     return fitted(pieces, width)
+
+
+def at_most_all(coverage: float | None) -> float | None:
+    """Return a coverage as it is shown: statements that lead the server's counters are all."""
+    return None if coverage is None else min(coverage, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,19 +275,19 @@ def interval(
     ranking: Ranking,
     notices: Sequence[Notice],
     *,
-    coverage: float | None,
     width: int,
+    since_start: float | None = None,
     running: Sequence["Running"] = (),
     burst: str = "",
 ) -> RenderableType:
-    """Return one interval as it is shown."""
+    """Return one interval as it is shown; since_start: coverage of all intervals so far."""
     if delta.seconds is None:
         return Group(
             headline(delta, None, width), Text("baseline taken; the first interval follows", "dim")
         )
     return Group(
         headline(delta, ranking.seconds, width),
-        summary(ranking, coverage, width),
+        summary(ranking, coverage_of(delta), width, since_start=since_start),
         *([Text(burst, "bold", no_wrap=True, overflow="ellipsis")] if burst else []),
         *said(notices),
         *drawn(table(ranking, width=width)),

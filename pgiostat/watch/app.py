@@ -25,6 +25,7 @@ from textual.widgets import Input
 from pgiostat.delta import Basis
 from pgiostat.errors import PgiostatError
 from pgiostat.rank import By, rank_counted
+from pgiostat.render.text import at_most_all
 from pgiostat.units import format_duration
 from pgiostat.watch.board import Beside, Board, Played
 from pgiostat.watch.canvas import Canvas
@@ -36,7 +37,7 @@ from pgiostat.watch.picture import Picture, heading, picture
 from pgiostat.watch.rows import Shown, Table, table_of
 from pgiostat.watch.sitting import Sitting
 from pgiostat.watch.state import Action, Drill, Key, State, View, after, found, into, moved, seen
-from pgiostat.watch.still import Sight, Still
+from pgiostat.watch.still import Sight, Still, coverage_of
 from pgiostat.watch.themes import Themes
 
 if TYPE_CHECKING:
@@ -444,7 +445,8 @@ class WatchApp(App[None]):
             None if whole or row is None or row.queryid is None else _basis(latest, row),
             sight.seconds if whole else latest.seconds,
             sight.qualities if whole else latest.qualities,
-            None if sight.coverage is None else min(sight.coverage, 1.0),
+            at_most_all(coverage_of(sight, whole=whole)),
+            whole,
         )
 
     def action_filter(self) -> None:

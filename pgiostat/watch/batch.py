@@ -117,7 +117,14 @@ class _Records:
         if tick.delta is None or ranking is None or tick.delta.seconds is None:
             return
         if self.json is not None:
-            self.json.write(tick.delta, ranking, said, tick.running, self.watch.balance)
+            self.json.write(
+                tick.delta,
+                ranking,
+                said,
+                running=tick.running,
+                balance=self.watch.balance,
+                since_start=self.watch.coverage,
+            )
         if self.csv is not None:
             more = {} if self.watch.gauge is None else balance_of(self.watch.balance)
             self.csv.write(heading_of(tick.delta, ranking) | more, ranking)
@@ -148,7 +155,7 @@ class _Screen:
                 tick.delta,
                 ranking,
                 said,
-                coverage=self.watch.coverage,
+                since_start=self.watch.coverage if self.watch.shown > 1 else None,
                 width=self.console.width,
                 running=tick.running,
                 burst=self._burst(),

@@ -37,7 +37,8 @@ class Known:
     """What is known of a statement now.
 
     head: the heading.  row: None if it did nothing.  basis: against what the row was counted; None
-    for several intervals.  seconds, qualities, coverage: of what is shown.
+    for several intervals.  seconds, qualities, coverage: of what is shown, which is all since the
+    baseline if is_whole.
     """
 
     head: list[Line]
@@ -47,6 +48,7 @@ class Known:
     seconds: float | None
     qualities: tuple[Quality, ...]
     coverage: float | None
+    is_whole: bool = False
 
 
 Now = Callable[[Key, tuple[int, int]], Known]
@@ -159,7 +161,8 @@ def _quality(known: Known, row: RankRow) -> list[tuple[str, str]]:
     if known.basis is not None:
         counted = BASES[known.basis]
     quality = f"{'+'.join(known.qualities)} over {format_duration(known.seconds)}"
-    coverage = f"{format_share(known.coverage)} of the server's reads since the baseline"
+    when = "since the baseline" if known.is_whole else "in this interval"
+    coverage = f"{format_share(known.coverage)} of the server's reads {when}"
     timed = f"{format_share(row.cost.timed_share)} of its blocks"
     if not row.cost.timed_blocks and row.cost.blocks:
         timed = "none of its blocks: track_io_timing is off where it runs"

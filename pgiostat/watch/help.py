@@ -39,7 +39,8 @@ PARTS = (
     ("–", "unknown, which is not zero"),
     ("unattributed", ("what the server read and nothing explains; negative if statements were"
      " counted first")),
-    ("coverage", "share of the server's reads that statements explain, since the baseline"),
+    ("coverage", ("share of the server's reads that statements explain, of the time shown: the"
+     " interval, or all since the baseline")),
 )  # fmt: skip
 
 

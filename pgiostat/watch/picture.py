@@ -8,9 +8,9 @@ from rich.cells import cell_len
 from pgiostat.delta import Quality
 from pgiostat.notices import Kind
 from pgiostat.render.columns import printable
-from pgiostat.render.gauge import gauge_line
+from pgiostat.render.gauge import gauge_pieces
 from pgiostat.render.grid import Line, cut, wrapped
-from pgiostat.render.text import one_line
+from pgiostat.render.text import at_most_all, one_line
 from pgiostat.units import (
     format_bytes,
     format_count,
@@ -23,7 +23,7 @@ from pgiostat.watch.moment import Moment
 from pgiostat.watch.pieces import Piece, fitted
 from pgiostat.watch.rows import Table, cost_of
 from pgiostat.watch.state import State
-from pgiostat.watch.still import Sight
+from pgiostat.watch.still import Sight, coverage_of
 
 __all__ = ["Picture", "heading", "picture"]
 
@@ -153,12 +153,13 @@ def _second(state: State, sitting: Sight, table: Table, beside: Beside, width: i
     They are the same in every view.
     """
     cost = cost_of(sitting.counted(whole=state.whole))
-    coverage = None if sitting.coverage is None else min(sitting.coverage, 1.0)
+    coverage = at_most_all(coverage_of(sitting, whole=state.whole))
     operations = cost.operations_per_s
     gauge, balance = sitting.gauge, sitting.balance
-    burst = ""
+    volume = words = burst = ""
     if gauge is not None and balance is not None:
-        burst = f"  {gauge_line(gauge, balance.rate, balance.use)}"
+        volume, words, burst = gauge_pieces(gauge, balance.rate, balance.use)
+        volume = f"  {volume}"
     own = None if table.ranking is None else table.ranking.own
     pulses = beside.board.pulses
 
@@ -178,6 +179,8 @@ def _second(state: State, sitting: Sight, table: Table, beside: Beside, width: i
             Piece("", "cyan", 9, last("hit_ratio")),
             Piece(f"  coverage {format_share(coverage)}", "", 1),
             Piece("", "cyan", 8, last("coverage")),
+            Piece(volume, "bold magenta"),
+            Piece(words, "bold magenta", 6),
             Piece(burst, "bold magenta"),
             Piece("", "magenta", 11, last("balance") if burst else ()),
             Piece(

@@ -13,7 +13,7 @@ from pgiostat.watch.board import Beside
 from pgiostat.watch.moment import IoRow, Moment
 from pgiostat.watch.sitting import Past, Sitting
 
-__all__ = ["Sight", "Still"]
+__all__ = ["Sight", "Still", "coverage_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +89,10 @@ def _copied(whole: Counted) -> Counted:
 
 Sight: TypeAlias = Sitting | Still
 """What is drawn from."""
+
+
+def coverage_of(sight: Sight, *, whole: bool) -> float | None:
+    """Return what share of the server's reads statements explain, of the time that is shown."""
+    if whole:
+        return sight.coverage
+    return None if sight.latest is None else sight.latest.coverage
