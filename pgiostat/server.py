@@ -68,7 +68,7 @@ PATIENCE = {
 }
 """Of libpq, in seconds and the last in milliseconds: a machine that has gone without a word is
 noticed in half a minute, and not in the two hours of the system's defaults."""
-DEFAULT_PORT = 5432
+DEFAULT_PORT, MOST_PORT, LONGEST_PORT = 5432, 65535, 10
 
 _NO_OPTIONS = re.compile(r"startup parameter|command-line options", re.IGNORECASE)
 """PgBouncer's and RDS Proxy's words for options that they do not pass on."""
@@ -174,9 +174,35 @@ def check_dsn(dsn: str) -> dict[str, Any]:
     except psycopg.ProgrammingError as error:
         raise _malformed(str(error), bare="=" not in dsn and "://" not in dsn) from None
     port = str(given.get("port") or "")
-    if not all(part.isdigit() for part in port.split(",") if part):
-        raise _malformed(f'invalid port number: "{port}"')
+    if not all(_is_port(part) for part in port.split(",") if part):
+        raise _malformed(f'invalid port number: "{port}"', is_safe=_is_certain(dsn, port))
     return given
+
+
+def _is_port(text: str) -> bool:
+    return (
+        text.isascii()
+        and text.isdigit()
+        and len(text) < LONGEST_PORT
+        and 0 < int(text) <= MOST_PORT
+    )
+
+
+def _is_certain(dsn: str, port: str) -> bool:
+    """Return whether what stands for a port cannot be part of a password.
+
+    In a URI a password with "/" in it is read as host and port: then its "@" comes after that.
+
+    >>> _is_certain("postgresql://app:s3cret@db:54320/app", "54320")
+    True
+    >>> _is_certain("postgresql://app:54320/s3cret@db/app", "54320")
+    False
+    >>> _is_certain("host=db port=54x", "54x"), _is_certain("password=it is port=54x", "54x")
+    (True, False)
+    """
+    if "://" in dsn:
+        return port in dsn.rpartition("@")[2]
+    return "password" not in dsn.lower() or all(part.isdigit() for part in port.split(","))
 
 
 def reach(dsn: str, **keywords: str | int) -> psycopg.Connection[Any]:
@@ -203,10 +229,14 @@ def _connect(given: Mapping[str, Any]) -> psycopg.Connection[Any]:
     return psycopg.connect(**given, autocommit=True)
 
 
-def _malformed(text: str, *, bare: bool = False) -> PgiostatError:
-    """Return why a connection string cannot be read; bare: there is no "=" in it."""
+def _malformed(text: str, *, bare: bool = False, is_safe: bool = False) -> PgiostatError:
+    """Return why a connection string cannot be read.
+
+    bare: there is no "=" in it.  is_safe: no word of the text can be part of a password.
+    """
     # Where a string cannot be read, any word of it may be part of the password.
-    told = text if _NOT_ALLOWED.search(text) else _QUOTED.sub(_masked, redacted(text))
+    is_safe = is_safe or bool(_NOT_ALLOWED.search(text))
+    told = text if is_safe else _QUOTED.sub(_masked, redacted(text))
     like = (
         'Use a URI ("postgresql://user@host:5432/dbname") or keywords '
         '("host=db dbname=app user=pgiostat").'
@@ -231,7 +261,9 @@ def _refusal(given: Mapping[str, Any], text: str) -> PgiostatError:
     in any other language the general case remains, with the server's words as DETAIL.
     """
     if re.search(r"invalid .* (?:connection option|value|number)", text) and "FATAL" not in text:
-        return _malformed(text)
+        # A port that was not given was checked by nobody: it is of PGPORT or a service file.
+        is_safe = "port" in text and not given.get("port")
+        return _malformed(text.removeprefix("connection is bad: "), is_safe=is_safe)
     host = given.get("host") or given.get("hostaddr") or os.environ.get("PGHOST") or "local socket"
     port = given.get("port") or os.environ.get("PGPORT") or DEFAULT_PORT
     where = f'"{host}:{port}"'

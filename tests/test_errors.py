@@ -210,3 +210,27 @@ def test_no_word_of_a_string_that_cannot_be_read_is_shown(dsn: str) -> None:
     assert done.stderr.startswith("pgiostat: error: invalid connection string\n")
     assert "sec" not in done.stderr
     assert "ret" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("dsn", "port", "shown"),
+    [
+        ("host=127.0.0.1 port=124111", "", "124111"),
+        ("host=127.0.0.1 port=54e3 user=app", "", "54e3"),
+        ("host=127.0.0.1 port=0,65536", "", "0,65536"),
+        ("postgresql://app:s3cr3t@127.0.0.1:124111/app", "", "124111"),
+        ("host=127.0.0.1", "124111", "124111"),
+        ("postgresql://app:124111/s3cr3t@127.0.0.1/app", "", "***"),
+        ("host=127.0.0.1 password=my port=s3cr3t", "", "***"),
+    ],
+)
+def test_a_wrong_port_is_shown_unless_it_may_be_part_of_a_password(
+    dsn: str, port: str, shown: str
+) -> None:
+    done = pgiostat("doctor", dsn, **({"PGPORT": port} if port else {}))
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[:2] == [
+        "pgiostat: error: invalid connection string",
+        f'DETAIL:  Invalid port number: "{shown}".',
+    ]
+    assert "s3cr3t" not in done.stderr

@@ -91,6 +91,26 @@ def test_an_interval_is_two_header_lines_and_a_table_with_all_parts() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("label", "width", "told"),
+    [
+        ("prod", 80, "pgiostat  pgiostat@prod/app  PostgreSQL 18.4 primary  10:00:10Z  10.0 s  ok"),
+        ("prod", 70, "pgiostat  pgiostat@prod/app  PostgreSQL 18.4  10:00:10Z  10.0 s  ok"),
+        ("localhost:12411", 80,
+         "pgiostat  pgiostat@localhost:12411/app  PostgreSQL 18.4  10:00:10Z  10.0 s  ok"),
+        ("db.eu-west-1.example:5432", 80,
+         "pgiostat@db.eu-west-1.example:5432/app  PostgreSQL 18.4  10:00:10Z  10.0 s  ok"),
+        ("db.eu-west-1.example:5432", 60,
+         "pgiostat@db.eu-west-1.example:5432/app  10.0 s  ok"),
+        ("prod", 30, "pgiostat@prod/app  10.0 s  ok"),
+    ],
+)  # fmt: skip
+def test_who_and_where_are_the_last_to_give_way(label: str, width: int, told: str) -> None:
+    newer = replace(DELTA.newer, server=replace(DELTA.newer.server, label=label))
+    line = text.headline(replace(DELTA, newer=newer), 10.0, width)
+    assert line.plain == told
+
+
 def test_coverage_is_of_the_interval_and_since_the_start_where_it_says_so() -> None:
     ranking = sample(By.CATEGORY)
     for width, told in (

@@ -89,16 +89,17 @@ def fitted(pieces: Sequence[Piece], width: int) -> Text:
 def headline(delta: Delta, seconds: float | None, width: int) -> Text:
     """Return who, where, version, role, interval and quality; seconds: of what is shown."""
     server = delta.newer.server
-    role = "standby" if delta.newer.markers.in_recovery else "primary"
+    is_standby = delta.newer.markers.in_recovery
+    role = "standby" if is_standby else "primary"
     good = delta.qualities == (Quality.OK,)
     return fitted(
         [
-            ("pgiostat  ", "bold", 5),
-            (f"{printable(server.user)}@", "", 4),
+            ("pgiostat  ", "bold", 4),
+            (f"{printable(server.user)}@", "", 1),
             (f"{printable(server.label)}/{printable(server.dbname)}", "", 0),
             (f"  PostgreSQL {server.version}", "dim", 3),
-            (f" {role}", "dim", 2),
-            (f"  {delta.until:%H:%M:%SZ}", "", 1),
+            (f" {role}", "dim", 2 if is_standby else 5),
+            (f"  {delta.until:%H:%M:%SZ}", "", 2),
             (f"  {format_duration(seconds)}  ", "", 0),
             ("+".join(delta.qualities), "green" if good else "bold yellow", 0),
         ],
