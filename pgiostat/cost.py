@@ -16,7 +16,7 @@ from pgiostat.units import blocks_to_bytes, per_second, us_to_milliseconds
 if TYPE_CHECKING:
     from pgiostat.delta import Delta, RowDeltas
 
-__all__ = ["FIELDS", "ReadCost", "relation_amounts", "statement_amounts"]
+__all__ = ["FIELDS", "ReadCost", "Spent", "relation_amounts", "statement_amounts"]
 
 FIELDS = (
     "calls",
@@ -33,10 +33,21 @@ FIELDS = (
 )
 """What a ReadCost holds, in the order of the matrices that are added up to it."""
 
+OPERATIONS_BY = "pg_stat_io"
 IMPOSSIBLE_SLACK_US = 1000
 _UNCOUNTED = PerBlock()
 
 Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What our own statements cost a server, of an interval: time is in ms."""
+
+    calls: float
+    exec_ms: float
+    blocks_read: float
+    temp_blks_read: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,11 @@ class ReadCost:
         shared = _scaled(self.shared_blks_read, self.per_block.shared)
         local = _scaled(self.local_blks_read, self.per_block.local)
         return None if shared is None or local is None else shared + local
+
+    @property
+    def operations_by(self) -> str | None:
+        """What these operations are known by, None where they are not."""
+        return OPERATIONS_BY if self.per_block.counted else None
 
     @property
     def operations_per_s(self) -> float | None:
@@ -179,6 +195,16 @@ class ReadCost:
         if self.total_exec_us is None or not self.calls:
             return None
         return us_to_milliseconds(self.total_exec_us) / self.calls
+
+    def spent(self, intervals: int = 1) -> Spent:
+        """Return what each of so many intervals cost, on average."""
+        each = max(intervals, 1)
+        return Spent(
+            (self.calls or 0) / each,
+            (self.exec_ms or 0.0) / each,
+            self.blocks / each,
+            self.temp_blks_read / each,
+        )
 
     def __add__(self, other: "ReadCost") -> "ReadCost":
         """Return both together: a total cannot disagree with its rows."""

@@ -23,7 +23,7 @@ from pgiostat.burst import Gauge
 from pgiostat.collect import Tick
 from pgiostat.delta import Basis, Quality, diff
 from pgiostat.errors import PgiostatError
-from pgiostat.names import Names, Statement
+from pgiostat.names import OWN, Names, Statement
 from pgiostat.rank import By, rank_counted
 from pgiostat.snapshot import Snapshot
 from pgiostat.volumes import volume_of
@@ -218,6 +218,22 @@ def test_no_line_is_wider_than_the_screen_and_rank_and_cost_stay(
 
     if view is not View.IO:
         play(script, size, state=State(view=view))
+
+
+def test_what_reading_costs_the_server_is_told_below_the_table() -> None:
+    known = {**NAMES.statements, (10, 5, 3): Statement("/* pgiostat */ select 1", "1:0", OWN)}
+    feed = Told()
+    feed.sitting = Sitting(replace(NAMES, statements=known))
+
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        told = "pgiostat itself: 1 calls, 0 ms, 50 blocks, 0 temporary blocks"
+        assert shown(app)[-1] == told
+        await pilot.press("a")
+        assert shown(app)[-1] == told.replace("1 calls", "3 calls").replace("50", "150")
+        await pilot.press("6")
+        assert not any(line.startswith("pgiostat itself") for line in shown(app)[1:])
+
+    play(script, feed=feed)
 
 
 def test_coverage_is_of_the_time_that_is_shown() -> None:

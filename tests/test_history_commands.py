@@ -16,7 +16,7 @@ from pgiostat.collecting.targets import targets
 from pgiostat.delta import diff
 from pgiostat.errors import PgiostatError
 from pgiostat.history.writer import Writer
-from pgiostat.names import Names, Statement
+from pgiostat.names import OWN, Names, Statement
 from pgiostat.render.report import _QUALITIES
 from pgiostat.times import duration, instant
 from tests.readings import at, reading
@@ -102,6 +102,32 @@ def test_forms_of_a_report_say_the_same(tmp_path: Path) -> None:
         "| unattributed",
         "| server",
     ]
+
+
+def test_what_an_interval_of_a_report_cost_the_server_itself(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    names = Names({(10, 5, 1): Statement("/* pgiostat */ select 1", "1:0", OWN)})
+    counted = {"calls": 7, "shared_blks_read": 40, "temp_blks_read": 3, "total_exec_time": 5.5}
+    readings = [
+        reading(
+            600.0 * n,
+            [{"queryid": 1, **{name: value * n for name, value in counted.items()}}],
+            databases=[{"datid": 5, "blks_read": 40 * n}],
+        )
+        for n in range(4)
+    ]
+    writer = Writer.open(root, "prod")
+    for older, newer in pairwise(readings):
+        writer.append(diff(older, newer), names)
+    writer.close()
+    line = "an interval: 7 calls, 5.50 ms, 40 blocks, 3 temporary blocks"
+    assert report(root).stdout.splitlines()[-1] == f"pgiostat itself, {line}"
+    assert f"- pgiostat itself, {line}" in report(root, "--format", "markdown").stdout
+    told = json.loads(report(root, "--format", "json").stdout)
+    assert told["own_per_interval"] == {
+        "calls": 7, "exec_ms": 5.5, "blocks_read": 40, "temp_blks_read": 3,
+    }  # fmt: skip
+    assert told["operations_by"] is None
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from pgiostat.delta import diff
+from pgiostat.delta import Delta, diff
 from pgiostat.history.seen import Sampled, Seen
 from pgiostat.history.windows import Window
-from pgiostat.names import Names, Statement
+from pgiostat.ledger import coverage_of
+from pgiostat.names import OWN, Names, Statement
 from pgiostat.notices import Notice
 from pgiostat.rank import By, Ranking, rank
 from pgiostat.render import text
@@ -75,7 +76,14 @@ def drawn(
         file=out, width=width, markup=False, highlight=False, emoji=False, no_color=True
     )
     console.print(
-        text.interval(DELTA, ranking, notices or [], width=console.width, since_start=since_start)
+        text.interval(
+            DELTA,
+            ranking,
+            notices or [],
+            coverage=coverage_of(DELTA),
+            width=console.width,
+            since_start=since_start,
+        )
     )
     return out.getvalue().splitlines()
 
@@ -89,6 +97,59 @@ def test_an_interval_is_two_header_lines_and_a_table_with_all_parts() -> None:
         "unattributed  16.7 %                   2 16.0 KiB",
         "server         100 %                  12 96.0 KiB",
     ]
+
+
+READING = {"calls": 7, "shared_blks_read": 40, "temp_blks_read": 3, "total_exec_time": 5.5}
+OWN_NAMES = Names({(10, 5, 1): Statement("/* pgiostat */ select 1", "1:0", OWN)})
+
+
+def ours() -> Delta:
+    """Return an interval in which only we read, on a server that counts operations."""
+    io = {"backend_type": "client backend", "object": "relation", "context": "normal"}
+    return diff(
+        reading(0, databases=[{"datid": 5}], io=[io]),
+        reading(
+            10,
+            [{"queryid": 1, "stats_since": at(1), **READING}],
+            databases=[{"datid": 5, "blks_read": 40}],
+            io=[io | {"reads": 20, "read_bytes": 40 * 8192}],
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("width", "told"),
+    [
+        (80, "pgiostat itself: 7 calls, 5.50 ms, 40 blocks, 3 temporary blocks"),
+        (60, "itself: 7 calls, 5.50 ms, 40 blocks, 3 temporary blocks"),
+    ],
+)
+def test_what_an_interval_cost_the_server_itself_is_a_line_of_its_own(
+    width: int, told: str
+) -> None:
+    ranking = rank([ours()], OWN_NAMES)
+    assert drawn(ranking, width)[-1].rstrip() == told
+
+
+def test_what_operations_are_known_by_is_told_in_every_form() -> None:
+    delta = ours()
+    ranking = rank([delta], OWN_NAMES)
+    assert drawn(ranking, 120)[1].rstrip() == (
+        "reads 4 blocks/s  32.0 KiB/s  2 reads/s by pg_stat_io  hit 0 %  sessions reading –"
+        "  coverage 83.3 %"
+    )
+    out = io.StringIO(newline="")
+    CsvWriter(out, By.CATEGORY).write(heading_of(delta, ranking), ranking)
+    rows = list(csv.DictReader(io.StringIO(out.getvalue(), newline="")))
+    assert [(row["part"], row["operations_by"], row["read_operations_per_s"]) for row in rows] == [
+        ("own", "pg_stat_io", "2.0"), ("unattributed", "pg_stat_io", "0.0"),
+    ]  # fmt: skip
+    out = io.StringIO()
+    JsonWriter(out).write(delta, ranking, [])
+    JsonWriter(out).write(DELTA, sample(), [])
+    known, unknown = map(json.loads, out.getvalue().splitlines())
+    assert (known["operations_by"], unknown["operations_by"]) == ("pg_stat_io", None)
+    assert {row["operations_by"] for row in csv.DictReader(io.StringIO(written(By.USER)))} == {""}
 
 
 @pytest.mark.parametrize(

@@ -5,22 +5,28 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from threading import Event, Thread
+from types import SimpleNamespace
+from typing import cast
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from pgiostat.burst import Gauge
-from pgiostat.collect import Sampler
+from pgiostat.collect import Sampler, Tick
+from pgiostat.delta import diff
 from pgiostat.describe import describer
 from pgiostat.fingerprint import is_own
-from pgiostat.names import OWN
+from pgiostat.names import OWN, Names
 from pgiostat.rank import By
 from pgiostat.render.csvform import BALANCE
 from pgiostat.volumes import volume_of
 from pgiostat.watch import batch
 from pgiostat.watch.asked import Form, Options
 from tests.conftest import MakeServer
+from tests.readings import at, reading
 from tests.servers import Server
 from tests.workloads import client, collecting, run
 
@@ -128,7 +134,11 @@ def test_the_ranking_is_printed_as_text_with_its_two_header_lines(
     assert re.split(r" {2,}", lines[2])[0] == "category"
     assert lines[3].startswith("version ")
     assert lines[4].startswith("manifest ")
-    assert [line.split("  ")[0] for line in lines if line][-2:] == ["unattributed", "server"]
+    *table, ours = [line for line in lines if line and not line.startswith("in flight")]
+    assert [line.split("  ")[0] for line in table][-2:] == ["unattributed", "server"]
+    assert re.fullmatch(
+        r"pgiostat itself: \d+ calls, [\d.]+ ms, \d+ blocks, \d+ temporary blocks", ours.rstrip()
+    )
 
 
 def test_every_ranking_of_one_sitting_adds_up_to_the_servers_own_count(database: str) -> None:
@@ -185,3 +195,27 @@ def test_texts_that_the_database_cannot_show_cost_no_count(make_server: MakeServ
     assert "texts-unreadable" in slugs
     assert told["rows"][0]["category"] == "other"
     assert told["rows"][0]["blocks_read"] > 100
+
+
+def test_the_header_of_an_interval_has_the_coverage_of_its_table() -> None:
+    sampler = cast("Sampler", SimpleNamespace(names=Names()))
+    sitting = batch.Watch(sampler, Options())
+    out = io.StringIO()
+    console = Console(file=out, width=120, highlight=False, markup=False)
+    screen = batch._Screen(sitting, console, None)
+    readings = [
+        reading(
+            10.0 * n,
+            [{"queryid": 1, "stats_since": at(-1), "shared_blks_read": blocks}],
+            databases=[{"datid": 5, "blks_read": 100 * n}],
+        )
+        for n, blocks in enumerate((0, 100, 150))
+    ]
+    for older, newer in pairwise(readings):
+        delta = diff(older, newer)
+        screen(Tick(delta), sitting.absorb(delta), [])
+    headers = [line for line in out.getvalue().splitlines() if line.startswith("reads ")]
+    assert [header.rstrip().split("  ")[-1] for header in headers] == [
+        "coverage 100 %",
+        "coverage 50.0 %, 75.0 % since the start",
+    ]

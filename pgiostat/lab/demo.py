@@ -210,7 +210,7 @@ def _print(watch: batch.Watch) -> None:
     for by in (By.CATEGORY, By.STATEMENT):
         ranking = watch.rank(watch.deltas, by=by, top=TOP)
         last = watch.deltas[-1]
-        out.print(text.interval(last, ranking, [], width=out.width))
+        out.print(text.interval(last, ranking, [], coverage=watch.coverage, width=out.width))
         out.print()
 
 

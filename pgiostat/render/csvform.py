@@ -24,7 +24,9 @@ __all__ = [
     "timestamp",
 ]
 
-_INTERVAL = ("interval_start", "interval_end", "seconds", "server", "quality", "coverage")
+_INTERVAL = (
+    "interval_start", "interval_end", "seconds", "server", "quality", "coverage", "operations_by",
+)  # fmt: skip
 DECIMALS = 6
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -59,9 +61,12 @@ def heading(
     server: str,
     quality: str,
     coverage: float | None,
+    operations_by: str | None,
 ) -> dict[str, Value]:
     """Return what is the same for all rows of an interval."""
-    told = (timestamp(since), timestamp(until), seconds, server, quality, coverage)
+    told = (
+        timestamp(since), timestamp(until), seconds, server, quality, coverage, operations_by,
+    )  # fmt: skip
     return dict(zip(_INTERVAL, told, strict=True))
 
 
@@ -74,6 +79,7 @@ def heading_of(delta: Delta, ranking: Ranking) -> dict[str, Value]:
         server=delta.newer.server.label,
         quality="+".join(delta.qualities),
         coverage=coverage_of(delta),
+        operations_by=ranking.explained.operations_by,
     )
 
 

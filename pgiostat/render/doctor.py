@@ -60,7 +60,7 @@ def folded(text: str, cells: int) -> list[str]:
     >>> folded("is not in shared_preload_libraries yet", 12)
     ['is not in', 'shared_prelo', 'ad_libraries', 'yet']
     """
-    return [line.plain.rstrip() for line in Text(text).wrap(Console(), cells)] or [""]
+    return [line.plain.strip() for line in Text(text).wrap(Console(), cells)] or [""]
 
 
 def as_json(facts: Facts, found: Sequence[Finding]) -> str:

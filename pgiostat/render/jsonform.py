@@ -50,6 +50,7 @@ class JsonWriter:
             "qualities": [str(quality) for quality in delta.qualities],
             "coverage": coverage_of(delta),
             "coverage_since_start": since_start,
+            "operations_by": ranking.explained.operations_by,
             "by": str(ranking.by),
             "sort": str(ranking.sort),
             "server_blocks_read": ranking.server_blocks,

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from pgiostat.cost import Spent
 from pgiostat.ledger import Account
 from pgiostat.rank import Ranking
+from pgiostat.units import format_count, format_ms
 
-__all__ = ["NAMES", "NESTED", "ledger"]
+__all__ = ["NAMES", "NESTED", "ledger", "own_cost"]
 
 NAMES = {
     Account.AUTOVACUUM: "autovacuum",
@@ -26,3 +28,14 @@ def ledger(ranking: Ranking) -> list[dict[str, Any]]:
         {"account": str(line.account), "blocks_read": line.blocks, "causes": list(line.causes)}
         for line in ranking.lines
     ]
+
+
+def own_cost(spent: Spent) -> str:
+    """Return what our own statements cost.
+
+    >>> own_cost(Spent(7, 5.5, 40, 0))
+    '7 calls, 5.50 ms, 40 blocks, 0 temporary blocks'
+    """
+    calls, blocks, temp = map(format_count, (spent.calls, spent.blocks_read, spent.temp_blks_read))
+    time = format_ms(spent.exec_ms)
+    return f"{calls} calls, {time}, {blocks} blocks, {temp} temporary blocks"

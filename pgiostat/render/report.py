@@ -2,20 +2,23 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from pgiostat.cost import Spent
 from pgiostat.device.interval import DeviceTotal
 from pgiostat.history.seen import Sampled, Seen
+from pgiostat.names import OWN
 from pgiostat.rank import Ranking, RankRow
 from pgiostat.render.columns import KEYS, Metric, Value, of_blocks, printable, whole_of
 from pgiostat.render.columns import shown as metrics_shown
 from pgiostat.render.csvform import heading, records
-from pgiostat.render.ledger import NAMES, NESTED, ledger
-from pgiostat.render.text import drawn, fitted, summary, table
+from pgiostat.render.ledger import NAMES, NESTED, ledger, own_cost
+from pgiostat.render.text import drawn, fitted, own, summary, table
 from pgiostat.units import (
     format_bytes,
     format_count,
@@ -131,7 +134,14 @@ def as_text(seen: Seen, ranking: Ranking, *, width: int) -> RenderableType:
     notes = warnings(seen)
     head = summary(ranking, seen.sampled.coverage, width)
     below = [Text(line, "dim") for line in device_lines(seen)]
-    return Group(title(seen, width), head, *below, *notes, *drawn(table(ranking, width=width)))
+    ours = [] if ranking.own is None else [own(_spent(seen, ranking.own), width, "an interval")]
+    lines = drawn(table(ranking, width=width))
+    return Group(title(seen, width), head, *below, *notes, *lines, *ours)
+
+
+def _spent(seen: Seen, row: RankRow) -> Spent:
+    """Return what an interval of the window cost the server, on average."""
+    return row.cost.spent(seen.sampled.samples)
 
 
 def device_lines(seen: Seen) -> Iterator[str]:
@@ -161,6 +171,7 @@ def as_csv_heading(seen: Seen, ranking: Ranking) -> dict[str, Value]:
         server=labels(seen),
         quality="+".join(sorted(seen.sampled.qualities)),
         coverage=seen.sampled.coverage,
+        operations_by=ranking.explained.operations_by,
     )
 
 
@@ -183,6 +194,7 @@ def as_json(seen: Seen, ranking: Ranking) -> str:
         "unattributed_blocks_read": ranking.unattributed,
         "ledger": ledger(ranking),
         "nested_blocks_read": ranking.nested_blocks,
+        "own_per_interval": None if ranking.own is None else asdict(_spent(seen, ranking.own)),
         "rows": rows,
     }
     return json.dumps(whole, ensure_ascii=False)
@@ -220,9 +232,12 @@ def _markdown(seen: Seen, ranking: Ranking) -> Iterator[str]:
         f" {format_count(sampled.samples)} intervals, coverage {format_share(sampled.coverage)}."
     )
     yield ""
-    for line in (*device_lines(seen), *remarks(seen)):
+    told = [*device_lines(seen), *remarks(seen)]
+    if ranking.own is not None:
+        told.append(f"{OWN}, an interval: {own_cost(_spent(seen, ranking.own))}")
+    for line in told:
         yield f"- {line}"
-    if seen.devices or any(True for _ in remarks(seen)):
+    if told:
         yield ""
     names = [*(key.name for key in keys), "share", *(metric.title for metric in shown)]
     yield f"| {' | '.join(names)} |"

@@ -192,6 +192,7 @@ def _heading(seen: Seen, step: Step) -> dict[str, Value]:
         server=labels(seen),
         quality="+".join(sorted(step.sampled.qualities)),
         coverage=step.sampled.coverage,
+        operations_by=step.ranking.explained.operations_by,
     )
 
 

@@ -8,15 +8,17 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from pgiostat.cost import Spent
 from pgiostat.delta import Delta, Quality
 from pgiostat.errors import PgiostatError
-from pgiostat.ledger import Account, coverage_of
+from pgiostat.ledger import Account
+from pgiostat.names import OWN
 from pgiostat.notices import Notice
 from pgiostat.rank import By, Ranking, RankRow
 from pgiostat.render.columns import SORTED_BY, Metric, of_blocks, printable, whole_of
 from pgiostat.render.columns import shown as metrics_shown
 from pgiostat.render.grid import Cell, Column, Line, lay
-from pgiostat.render.ledger import NAMES, NESTED
+from pgiostat.render.ledger import NAMES, NESTED, own_cost
 from pgiostat.units import (
     format_bytes,
     format_count,
@@ -35,6 +37,7 @@ __all__ = [
     "fitted",
     "headline",
     "interval",
+    "own",
     "said",
     "summary",
     "table",
@@ -110,7 +113,7 @@ def headline(delta: Delta, seconds: float | None, width: int) -> Text:
 def summary(
     ranking: Ranking, coverage: float | None, width: int, *, since_start: float | None = None
 ) -> Text:
-    """Return the reads of all statements in a line, and our own time.
+    """Return the reads of all statements in a line.
 
     coverage: of the time that is ranked, as the table below has it.  since_start: of all intervals
     so far, if there were others.
@@ -125,11 +128,11 @@ def summary(
     ]
     if since_start is not None:
         pieces.append((f", {format_share(at_most_all(since_start))} since the start", "dim", 7))
-    if ranking.own is not None:
-        ours = format_count(ranking.own.cost.exec_ms_per_s)
-        pieces.append((f"  pgiostat itself {ours} ms/s", "dim", 6))
     if ranking.by is not By.RELATION:
         pieces.insert(4, (f"  sessions reading {format_count(cost.reading_sessions)}", "", 5))
+    if cost.operations_by is not None:
+        operations = f"  {format_count(cost.operations_per_s)} reads/s"
+        pieces[3:3] = [(operations, "", 6), (f" by {cost.operations_by}", "dim", 8)]
     return fitted(pieces, width)
 
 
@@ -276,24 +279,37 @@ def interval(
     ranking: Ranking,
     notices: Sequence[Notice],
     *,
+    coverage: float | None,
     width: int,
     since_start: float | None = None,
     running: Sequence["Running"] = (),
     burst: str = "",
 ) -> RenderableType:
-    """Return one interval as it is shown; since_start: coverage of all intervals so far."""
+    """Return one interval as it is shown.
+
+    coverage: of the time that is ranked.  since_start: of all intervals so far, if of others too.
+    """
     if delta.seconds is None:
         return Group(
             headline(delta, None, width), Text("baseline taken; the first interval follows", "dim")
         )
     return Group(
         headline(delta, ranking.seconds, width),
-        summary(ranking, coverage_of(delta), width, since_start=since_start),
+        summary(ranking, coverage, width, since_start=since_start),
         *([Text(burst, "bold", no_wrap=True, overflow="ellipsis")] if burst else []),
         *said(notices),
         *drawn(table(ranking, width=width)),
+        *([] if ranking.own is None else [own(ranking.own.cost.spent(), width)]),
         *in_flight(running, width),
     )
+
+
+def own(spent: Spent, width: int, of: str = "") -> Text:
+    """Return what our own statements cost the server, in a line; of: what of, if not all shown."""
+    told = own_cost(spent)
+    named = f"{OWN}, {of}: {told}" if of else f"{OWN}: {told}"
+    line = named if len(named) <= width else f"itself: {told}"
+    return Text(line, "dim", no_wrap=True, overflow="ellipsis")
 
 
 def in_flight(running: Sequence["Running"], width: int) -> Iterator[Text]:

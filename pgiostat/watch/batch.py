@@ -15,7 +15,7 @@ from pgiostat.burning import Provenance, load_of
 from pgiostat.burst import Balance, Gauge
 from pgiostat.collect import Sampler, Tick
 from pgiostat.delta import Delta
-from pgiostat.ledger import reads_of
+from pgiostat.ledger import coverage_of, reads_of
 from pgiostat.names import Describe
 from pgiostat.notices import Notice, notices
 from pgiostat.rank import By, Ranking, rank
@@ -155,6 +155,7 @@ class _Screen:
                 tick.delta,
                 ranking,
                 said,
+                coverage=coverage_of(tick.delta),
                 since_start=self.watch.coverage if self.watch.shown > 1 else None,
                 width=self.console.width,
                 running=tick.running,

@@ -6,10 +6,12 @@ from math import ceil
 from rich.cells import cell_len
 
 from pgiostat.delta import Quality
+from pgiostat.names import OWN
 from pgiostat.notices import Kind
 from pgiostat.render.columns import printable
 from pgiostat.render.gauge import gauge_pieces
 from pgiostat.render.grid import Line, cut, wrapped
+from pgiostat.render.ledger import own_cost
 from pgiostat.render.text import at_most_all, one_line
 from pgiostat.units import (
     format_bytes,
@@ -60,6 +62,7 @@ def picture(
         top.append(_where(state, table, width))
     is_roomy = height - len(top) > ROOMY
     running = [*_remarks(state, beside, width), *_running(moment, width)] if is_roomy else []
+    running += _own(table, width) if is_roomy else []
     below = list(table.below)
     room = height - len(top) - 1 - len(below) - len(running)
     if room < min(len(table.rows), LEAST_ROWS):
@@ -316,6 +319,14 @@ def _running(moment: Moment | None, width: int) -> list[Line]:
             [(cut(head, width), "dim"), (one_line(each.text, max(width - len(head), 1)), "")]
         )
     return lines
+
+
+def _own(table: Table, width: int) -> list[Line]:
+    """Return what our own statements cost the server in the time that is shown."""
+    ours = None if table.ranking is None else table.ranking.own
+    if ours is None:
+        return []
+    return [[(cut(f"{OWN}: {own_cost(ours.cost.spent())}", width), "dim")]]
 
 
 def _marked(line: Line, width: int) -> Line:
