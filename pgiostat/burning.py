@@ -2,109 +2,39 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from pgiostat.burst import Balance, Gauge, Load, to_go
-from pgiostat.delta import Delta
+from pgiostat.demand import Provenance, divided, load_of, shares
 from pgiostat.device.interval import DeviceInterval, DeviceTotal, Origin, totals
-from pgiostat.ledger import Account, reads_of
+from pgiostat.ledger import ServerReads
 from pgiostat.rank import Ranking
-from pgiostat.units import blocks_to_bytes
 from pgiostat.volumes import Volume
 
-__all__ = [
-    "MEANINGS",
-    "Burning",
-    "Forecast",
-    "Moment",
-    "Part",
-    "Provenance",
-    "burning",
-    "demanded",
-    "load_of",
-]
+__all__ = ["Burning", "Forecast", "Moment", "Part", "Step", "burning"]
 
 RECENT_SHARE = 0.1
 """What a forecast goes by is the last tenth of the time."""
-SHORTEST_GAP = 0.5
+SHORTEST_GAP = 0.05
+"""Seconds: a time that is shorter is the clock's, and no gap in what was watched."""
 WRITES = "writes"
 LEAST_KNOWN = 0.8
 """A device is believed for a step of which it tells so much."""
 
 
-class Provenance(StrEnum):
-    """Where the number of operations is from."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """A step of a time: its readings, what was ranked between them, and the server's own count.
 
-    DISKSTATS = "diskstats"
-    CLOUDWATCH = "cloudwatch"
-    PG_STAT_IO = "pg_stat_io"
-    BLOCKS = "blocks"
-
-
-MEANINGS = {
-    Provenance.DISKSTATS: "reads and writes of the device by /proc/diskstats, shared as blocks are",
-    Provenance.CLOUDWATCH: "reads and writes of the volume by CloudWatch, shared as blocks are",
-    Provenance.PG_STAT_IO: "blocks read, times the operations for each block by pg_stat_io",
-    Provenance.BLOCKS: "blocks read, an upper bound: one operation may fetch several, and the"
-    " operating system's cache answers some",
-}
-
-
-def demanded(
-    ranking: Ranking, writes: float = 0.0, device: DeviceTotal | None = None
-) -> tuple[Load, Mapping[str, float], Provenance]:
-    """Return what a ranking's reads ask of a volume, by part of the ranking, and how we know.
-
-    writes: operations a second that are known to be written, a part of their own.  device: what it
-    did meanwhile, reads and writes: then nothing is estimated but whose reads they were.
+    since, until: of the first and of the last reading.  seconds: how much of that was watched.
     """
-    blocks = _blocks(ranking)
-    if device is not None and device.reads.per_second is not None:
-        return _measured(ranking.seconds, blocks, device)
-    each = ranking.explained.per_block.shared
-    provenance = Provenance.BLOCKS if each is None else Provenance.PG_STAT_IO
-    operations = {name: n * (1.0 if each is None else each) for name, n in blocks.items()}
-    if writes:
-        operations[WRITES] = writes * ranking.seconds
-    read = blocks_to_bytes(ranking.whole, ranking.explained.block_size)
-    return Load(ranking.seconds, sum(operations.values()), float(read)), operations, provenance
 
-
-def _measured(
-    seconds: float, blocks: Mapping[str, int], device: DeviceTotal
-) -> tuple[Load, Mapping[str, float], Provenance]:
-    reads, writes, *volumes = (
-        (amount.per_second or 0.0) * seconds
-        for amount in (device.reads, device.writes, device.read_bytes, device.write_bytes)
-    )
-    whole = sum(blocks.values())
-    operations = {name: reads * n / whole for name, n in blocks.items()} if whole else {}
-    if not whole:
-        operations[Account.UNATTRIBUTED.value] = reads
-    operations[WRITES] = writes
-    return Load(seconds, reads + writes, sum(volumes)), operations, Provenance(device.source.value)
-
-
-def _blocks(ranking: Ranking) -> dict[str, int]:
-    """Return the blocks of each part of a ranking."""
-    rows = [*ranking.rows, ranking.rest, ranking.own]
-    blocks = {row.name: row.cost.blocks for row in rows if row is not None}
-    for line in ranking.lines:
-        # What the server counts later than its statements is no demand less than nothing.
-        blocks[line.account.value] = max(line.blocks, 0)
-    return blocks
-
-
-def load_of(delta: Delta, writes: float = 0.0) -> tuple[Load, Provenance]:
-    """Return what all reads of an interval ask of a volume, and so many writes a second."""
-    reads, seconds = reads_of(delta), delta.seconds or 0.0
-    blocks = max(reads.blocks or 0, delta.statement_blocks)
-    each = reads.per_block.shared
-    operations = blocks * (1.0 if each is None else each) + writes * seconds
-    load = Load(seconds, operations, float(blocks_to_bytes(blocks, delta.settings.block_size)))
-    return load, Provenance.BLOCKS if each is None else Provenance.PG_STAT_IO
+    since: datetime
+    until: datetime
+    seconds: float
+    ranking: Ranking
+    reads: ServerReads
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +42,7 @@ class Moment:
     """A step of the time: its balance at the end, and operations by part; none in a gap."""
 
     since: datetime
+    until: datetime
     seconds: float
     balance: Balance
     operations: Mapping[str, float]
@@ -177,12 +108,18 @@ class Burning:
         return max(moment.balance.over for moment in self.moments)
 
 
-Asked = tuple[datetime, Load, Mapping[str, float], Provenance]
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """What a step asked of a volume, by part, and how we know."""
+
+    step: Step
+    load: Load
+    parts: Mapping[str, float]
+    provenance: Provenance
 
 
 def burning(
-    steps: Sequence[tuple[datetime, Ranking]],
-    step: timedelta,
+    steps: Sequence[Step],
     gauge: Gauge,
     writes: float = 0.0,
     devices: Sequence[DeviceInterval] = (),
@@ -191,20 +128,14 @@ def burning(
 ) -> Burning:
     """Return what steps of a time did to a bucket.
 
-    steps: when each begins, and its ranking by category, in the order of the whole time's.
-    devices: what the device of the server did, if that is known.  reads: as if so many times as
-    much had been read.
+    steps: with their rankings by category, in the order of the whole time's.  writes: operations a
+    second that are known to be written.  devices: what the device of the server did, if that is
+    known.  reads: as if so many times as much had been read.
     """
-    asked = [
-        (
-            since,
-            *_times(reads, *demanded(ranking, writes, _of_device(devices, since, ranking.seconds))),
-        )
-        for since, ranking in steps
-    ]
-    stood = list(_moments(asked, step, gauge))
+    asked = [_times(reads, each) for each in _asked(steps, writes, devices)]
+    stood = list(_moments(asked, gauge))
     moments = tuple(moment for moment, _ in stood)
-    loads = [load for _, load, _, _ in asked]
+    loads = [each.load for each in asked]
     recent = _recent(loads)
     volume = gauge.volume
     last = stood[-1][1]
@@ -213,31 +144,57 @@ def burning(
         provenance=_usual(asked),
         moments=moments,
         parts=tuple(_parts(asked, moments, recent, volume)),
-        forecast=_forecast(loads[-recent:], [parts for _, _, parts, _ in asked[-recent:]], last),
+        forecast=_forecast(loads[-recent:], [each.parts for each in asked[-recent:]], last),
         gauge=last,
         told=_told(devices, moments),
     )
 
 
-def _times(
-    factor: float, load: Load, parts: Mapping[str, float], provenance: Provenance
-) -> tuple[Load, Mapping[str, float], Provenance]:
+def _asked(
+    steps: Sequence[Step], writes: float, devices: Sequence[DeviceInterval]
+) -> Iterator[_Asked]:
+    """Yield what each step asked of a volume."""
+    each = ServerReads.total(step.reads for step in steps).per_block.shared
+    blocks = shares(step.ranking for step in steps)
+    for step, by_part in zip(steps, blocks, strict=True):
+        device = _of_device(devices, step)
+        if device is not None and device.reads.per_second is not None:
+            yield _measured(step, by_part, device)
+            continue
+        load, provenance = load_of(
+            step.reads, step.seconds, step.ranking.explained.block_size, each, writes
+        )
+        written = writes * step.seconds
+        parts = divided((load.operations or 0.0) - written, by_part)
+        yield _Asked(step, load, parts | ({WRITES: written} if written else {}), provenance)
+
+
+def _measured(step: Step, blocks: Mapping[str, float], device: DeviceTotal) -> _Asked:
+    """Return what a device did in a step: nothing is estimated but whose reads they were."""
+    seconds = step.seconds
+    reads, writes, *volumes = (
+        (amount.per_second or 0.0) * seconds
+        for amount in (device.reads, device.writes, device.read_bytes, device.write_bytes)
+    )
+    parts = divided(reads, blocks) | {WRITES: writes}
+    load = Load(seconds, reads + writes, sum(volumes))
+    return _Asked(step, load, parts, Provenance(device.source.value))
+
+
+def _times(factor: float, asked: _Asked) -> _Asked:
     """Return what is asked of a volume if reads are multiplied, and writes are not."""
     if factor == 1.0:
-        return load, parts, provenance
-    scaled = {name: n * (1.0 if name == WRITES else factor) for name, n in parts.items()}
-    operations = sum(scaled.values())
-    whole = sum(parts.values())
+        return asked
+    scaled = {name: n * (1.0 if name == WRITES else factor) for name, n in asked.parts.items()}
+    operations, whole = sum(scaled.values()), sum(asked.parts.values())
     # What is written is counted in bytes too, where it is known: of operations of the same size.
-    volume = (load.read_bytes or 0.0) * (operations / whole if whole else 1.0)
-    return Load(load.seconds, operations, volume), scaled, provenance
+    volume = (asked.load.read_bytes or 0.0) * (operations / whole if whole else 1.0)
+    return replace(asked, load=Load(asked.load.seconds, operations, volume), parts=scaled)
 
 
-def _of_device(
-    devices: Sequence[DeviceInterval], since: datetime, seconds: float
-) -> DeviceTotal | None:
+def _of_device(devices: Sequence[DeviceInterval], step: Step) -> DeviceTotal | None:
     """Return what the device did in a step: the kernel's word before CloudWatch's."""
-    found = totals(devices, since, since + timedelta(seconds=seconds)) if seconds > 0 else []
+    found = totals(devices, step.since, step.until) if step.seconds > 0 else []
     known = [each for each in found if each.known >= LEAST_KNOWN and each.writes.total is not None]
     return min(known, key=lambda each: list(Origin).index(each.source), default=None)
 
@@ -253,16 +210,16 @@ def _told(
         (balance, moment.balance.low)
         for begin, balance in told
         for moment in moments
-        if moment.since <= begin < moment.since + timedelta(seconds=moment.seconds)
+        if moment.since <= begin < moment.until
     )
 
 
-def _usual(asked: Sequence[Asked]) -> Provenance:
+def _usual(asked: Sequence[_Asked]) -> Provenance:
     """Return where the numbers of most of the time are from."""
     seconds: Counter[Provenance] = Counter()
-    for _, load, _, provenance in asked:
-        seconds[provenance] += load.seconds  # type: ignore[assignment] # seconds are no integers
-    return max(seconds, key=lambda each: seconds[each])
+    for each in asked:
+        seconds[each.provenance] += each.load.seconds  # type: ignore[assignment] # no integers
+    return max(seconds, key=lambda source: seconds[source])
 
 
 def _recent(loads: Sequence[Load]) -> int:
@@ -276,35 +233,39 @@ def _recent(loads: Sequence[Load]) -> int:
     return count
 
 
-def _moments(
-    asked: Sequence[Asked], step: timedelta, gauge: Gauge
-) -> Iterator[tuple[Moment, Gauge]]:
+def _moments(asked: Sequence[_Asked], gauge: Gauge) -> Iterator[tuple[Moment, Gauge]]:
     """Yield the steps, with what nobody watched between them, and the gauge after each."""
     end: datetime | None = None
-    for since, load, operations, _ in asked:
-        missing = 0.0 if end is None else (since - end).total_seconds()
-        if end is not None and missing > SHORTEST_GAP * step.total_seconds():
+    for each in asked:
+        step = each.step
+        missing = 0.0 if end is None else (step.since - end).total_seconds()
+        if end is not None and missing > SHORTEST_GAP:
             gauge, balance = gauge.advance(Load(missing, None, None))
-            yield Moment(end, missing, balance, {}), gauge
-        gauge, balance = gauge.advance(load)
-        yield Moment(since, load.seconds, balance, operations), gauge
-        end = since + timedelta(seconds=load.seconds)
+            yield Moment(end, step.since, missing, balance, {}), gauge
+        gauge, balance = gauge.advance(each.load)
+        missed = (step.until - step.since).total_seconds() - step.seconds
+        if missed > SHORTEST_GAP:
+            # Not watched all the time: what was asked meanwhile may have been anything.
+            gauge, unknown = gauge.advance(Load(missed, None, None))
+            balance = replace(balance, low=unknown.low, high=unknown.high)
+        yield Moment(step.since, step.until, step.seconds, balance, each.parts), gauge
+        end = step.until
 
 
 def _parts(
-    asked: Sequence[Asked], moments: Sequence[Moment], recent: int, volume: Volume
+    asked: Sequence[_Asked], moments: Sequence[Moment], recent: int, volume: Volume
 ) -> Iterator[Part]:
     """Yield what each part asked for; what is burned in a step is shared as the demand is."""
-    seconds = sum(load.seconds for _, load, _, _ in asked)
-    lately = sum(load.seconds for _, load, _, _ in asked[-recent:])
+    seconds = sum(each.load.seconds for each in asked)
+    lately = sum(each.load.seconds for each in asked[-recent:])
     given = {moment.since: moment.balance.given for moment in moments}
     totals: dict[str, float] = {}
     latest: dict[str, float] = {}
     burned: dict[str, float] = {}
-    for number, (since, load, parts, _) in enumerate(asked):
-        whole = sum(parts.values())
-        above = max((given[since] or 0.0) - volume.baseline, 0.0) * load.seconds
-        for name, operations in parts.items():
+    for number, each in enumerate(asked):
+        whole = sum(each.parts.values())
+        above = max((given[each.step.since] or 0.0) - volume.baseline, 0.0) * each.load.seconds
+        for name, operations in each.parts.items():
             totals[name] = totals.get(name, 0.0) + operations
             burned[name] = burned.get(name, 0.0) + (above * operations / whole if whole else 0.0)
             if number >= len(asked) - recent:

@@ -2,24 +2,28 @@
 
 import csv
 import json
-from datetime import timedelta
+from dataclasses import replace
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgiostat.burning import Provenance, burning
+from pgiostat.burning import Step, burning
 from pgiostat.burst import Balance, Gauge, Load, replay, to_go
 from pgiostat.cost import ReadCost
+from pgiostat.delta import diff
+from pgiostat.demand import Demand, Provenance, operations_of
 from pgiostat.device.interval import DeviceInterval, Origin
 from pgiostat.errors import PgiostatError
-from pgiostat.ledger import Account, Line, PerBlock
+from pgiostat.ledger import ServerReads, settle
 from pgiostat.rank import By, Ranking, RankRow, Sort
 from pgiostat.render.gauge import gauge_line
+from pgiostat.snapshot import Snapshot
 from pgiostat.volumes import KINDS, MIB, Volume, instance_of, volume_of
-from tests.readings import at
+from tests.readings import at, reading
 from tests.test_cli import pgiostat
 
 SAMPLE = Path(__file__).parent.parent / "sample_data" / "history"
@@ -256,33 +260,44 @@ def test_a_gauge_in_a_line() -> None:
 # rankings
 
 
-def ranking(seconds: float, each: float | None, **blocks: int) -> Ranking:
-    """Return a ranking of categories that read so many blocks, ten of which are autovacuum's."""
-    per_block = PerBlock(each, each, counted=each is not None)
+def step(begin: float, seconds: float, reads: ServerReads, **blocks: int) -> Step:
+    """Return a step in which the server counted what it did, and categories read so many blocks."""
+    per_block = reads.per_block
     costs = {
         name: ReadCost(seconds, 8192, shared_blks_read=n, per_block=per_block)
         for name, n in blocks.items()
     }
-    none = ReadCost(seconds, 8192, per_block=per_block)
-    whole = sum(blocks.values()) + 10
-    rows = [RankRow((name,), name, cost, cost.blocks / whole) for name, cost in costs.items()]
-    return Ranking(
+    explained = sum(costs.values(), ReadCost(seconds, 8192, per_block=per_block))
+    whole = max(reads.blocks or 0, explained.blocks)
+    ranking = Ranking(
         by=By.CATEGORY, sort=Sort.READS, seconds=seconds,
-        rows=tuple(rows),
-        rest=None, own=None, explained=sum(costs.values(), none), server_blocks=whole,
-        lines=(Line(Account.AUTOVACUUM, 10), Line(Account.UNATTRIBUTED, 0)),
+        rows=tuple(
+            RankRow((name,), name, cost, cost.blocks / whole if whole else None)
+            for name, cost in costs.items()
+        ),
+        rest=None, own=None, explained=explained, server_blocks=reads.blocks,
+        lines=settle(explained.blocks, reads),
         absurd_times=0, untexted=0, nested=0, nested_blocks=0,
     )  # fmt: skip
+    return Step(at(begin), at(begin + seconds), seconds, ranking, reads)
+
+
+def usual(begin: float, seconds: float, each: float | None, **blocks: int) -> Step:
+    """Return a step of categories that read so many blocks, and autovacuum ten of its own."""
+    of_clients = sum(blocks.values())
+    reads = ServerReads(blocks=of_clients + 10, autovacuum_blocks=10)
+    if each is not None:
+        reads = replace(reads, operations=int(of_clients * each), operation_blocks=of_clients)
+    return step(begin, seconds, reads, **blocks)
 
 
 def test_who_burned_what_adds_up_and_a_gap_is_unknown() -> None:
-    minute = timedelta(minutes=1)
     steps = [
-        (at(0), ranking(60, 0.5, version=300_000, upload=59_990)),  # 3,000 a second
-        (at(60), ranking(60, 0.5, version=100_000, upload=19_990)),  # 1,000
-        (at(300), ranking(60, 0.5, version=240_000, upload=119_990)),  # 3,000 after a gap
+        usual(0, 60, 0.5, version=300_000, upload=59_990),  # 3,000 a second
+        usual(60, 60, 0.5, version=100_000, upload=19_990),  # 1,000
+        usual(300, 60, 0.5, version=240_000, upload=119_990),  # 3,000 after a gap
     ]
-    found = burning(steps, minute, Gauge(volume_of("gp2:500"), 0.5, 0.5))
+    found = burning(steps, Gauge(volume_of("gp2:500"), 0.5, 0.5))
     assert found.provenance is Provenance.PG_STAT_IO
     assert [(m.seconds, m.balance.rate) for m in found.moments] == [
         (60, 3000), (60, 1000), (180, None), (60, 3000),
@@ -303,8 +318,8 @@ def test_who_burned_what_adds_up_and_a_gap_is_unknown() -> None:
 
 
 def test_without_operations_blocks_are_an_upper_bound_and_writes_burn_too() -> None:
-    steps = [(at(0), ranking(10, None, version=19_990))]
-    found = burning(steps, timedelta(seconds=10), Gauge(volume_of("gp2:500")), 500)
+    steps = [usual(0, 10, None, version=19_990)]
+    found = burning(steps, Gauge(volume_of("gp2:500")), 500)
     assert found.provenance is Provenance.BLOCKS
     assert found.moments[0].balance == Balance(
         1 - 10_000 / 5_400_000, 1 - 10_000 / 5_400_000, 2500, 2500, 0.0, 2500 / 3000
@@ -312,6 +327,90 @@ def test_without_operations_blocks_are_an_upper_bound_and_writes_burn_too() -> N
     assert {part.name: part.per_s for part in found.parts} == {
         "version": 1999, "writes": 500, "autovacuum": 1, "unattributed": 0,
     }  # fmt: skip
+
+
+@given(
+    st.lists(
+        st.tuples(*[st.integers(0, 10_000)] * 5, st.booleans()).map(
+            lambda n: (
+                ServerReads(
+                    blocks=n[0] + n[1] + n[2], autovacuum_blocks=n[2], operation_blocks=n[0] + n[1],
+                    operations=n[0], rollbacks=int(n[5]),
+                ),
+                {"version": n[3], "upload": n[4]},
+            )
+        ),
+        min_size=1, max_size=12,
+    )
+)  # fmt: skip
+def test_what_steps_ask_adds_up_to_what_the_server_counted_whenever_statements_were(
+    counted: list[tuple[ServerReads, dict[str, int]]],
+) -> None:
+    steps = [
+        step(10.0 * number, 10, reads, **blocks) for number, (reads, blocks) in enumerate(counted)
+    ]
+    found = burning(steps, Gauge(volume_of("gp2:500")))
+    whole = ServerReads.total(reads for reads, _ in counted)
+    operations = operations_of(whole, whole.per_block.shared)
+    by_step = [sum(moment.operations.values()) for moment in found.moments]
+    assert sum(by_step) == pytest.approx(operations)
+    assert sum(part.per_s for part in found.parts) * 10 * len(steps) == pytest.approx(operations)
+    each = whole.per_block.shared
+    assert by_step == pytest.approx([operations_of(reads, each) for reads, _ in counted])
+    assert all(n >= 0 for moment in found.moments for n in moment.operations.values())
+
+
+def test_reads_that_are_counted_twice_burn_once_and_are_of_who_read_them() -> None:
+    # A transaction: its scan is counted when it ends, by the server when the transaction does.
+    scan = {"version": 4000, "upload": 1000}
+    steps = [
+        step(0, 2, ServerReads(blocks=0, operations=0, operation_blocks=0), **scan),
+        step(2, 2, ServerReads(blocks=5000, operations=350, operation_blocks=5000), version=0),
+    ]
+    found = burning(steps, Gauge(volume_of("gp2:500")))
+    assert [moment.operations for moment in found.moments] == [
+        {"version": 0, "upload": 0, "unattributed": 0},
+        {"version": 280, "upload": 70, "unattributed": 0},
+    ]
+    assert found.provenance is Provenance.PG_STAT_IO
+    assert {part.name: part.per_s for part in found.parts} == pytest.approx(
+        {"version": 70, "upload": 17.5, "unattributed": 0}
+    )
+
+
+def test_what_is_counted_as_blocks_alone_takes_as_many_operations_as_elsewhere() -> None:
+    busy = ServerReads(blocks=1000, operations=100, operation_blocks=1000)
+    vacuumed = ServerReads(blocks=500, autovacuum_blocks=500, operations=0, operation_blocks=0)
+    steps = [step(0, 10, busy, version=1000), step(10, 10, vacuumed)]
+    found = burning(steps, Gauge(volume_of("gp2:500")))
+    assert found.moments[1].operations == {"version": 0, "autovacuum": 50, "unattributed": 0}
+
+
+def test_a_live_gauge_goes_by_what_the_server_counted_of_operations() -> None:
+    def tick(seconds: float, read: int, clients: tuple[int, int], vacuumed: int) -> Snapshot:
+        io = [
+            {"backend_type": kind, "object": "relation", "context": "normal",
+             "reads": operations, "read_bytes": blocks * 8192}
+            for kind, operations, blocks in (
+                ("client backend", *clients), ("autovacuum worker", vacuumed, vacuumed),
+            )
+        ]  # fmt: skip
+        statements = [{"queryid": 1, "shared_blks_read": read}]
+        return reading(seconds, statements, databases=[{"datid": 5}], io=io)
+
+    ticks = [
+        tick(0, 0, (0, 0), 0),
+        tick(10, 5000, (0, 0), 0),  # a scan ends, in a transaction that goes on
+        tick(20, 5000, (350, 5000), 0),  # and that ends
+        tick(30, 5000, (350, 5000), 1000),
+    ]
+    demand = Demand(writes=10)
+    found = [demand.of(diff(older, newer)) for older, newer in pairwise(ticks)]
+    assert found == [
+        (Load(10, 100, 0), Provenance.PG_STAT_IO),
+        (Load(10, 450, 5000 * 8192), Provenance.PG_STAT_IO),
+        (Load(10, 170, 1000 * 8192), Provenance.PG_STAT_IO),
+    ]
 
 
 # the command
@@ -343,7 +442,7 @@ def test_forms_say_the_same() -> None:
         parts[row["part"]] = parts.get(row["part"], 0) + float(row["operations"] or 0)
     assert parts.pop("") == pytest.approx(sum(parts.values()))
     _, out, _ = burst("--volume", "gp2:500", "--format", "markdown")
-    assert "| version | 65.7 % |" in out
+    assert "| version | 65.8 % | 13,537 |" in out  # as report has it
 
 
 @pytest.mark.parametrize(
@@ -380,10 +479,9 @@ def test_a_volume_that_is_no_number_raises() -> None:
 
 
 def test_what_the_device_did_goes_before_estimates_and_a_told_balance_is_held_against_it() -> None:
-    minute = timedelta(minutes=1)
     steps = [
-        (at(0), ranking(60, 0.5, version=100_000, upload=19_990)),
-        (at(60), ranking(60, 0.5, version=100_000, upload=19_990)),
+        usual(0, 60, 0.5, version=100_000, upload=19_990),
+        usual(60, 60, 0.5, version=100_000, upload=19_990),
     ]
     devices = [
         DeviceInterval(
@@ -393,7 +491,7 @@ def test_what_the_device_did_goes_before_estimates_and_a_told_balance_is_held_ag
         # Half of the second minute only: not enough to go by.
         DeviceInterval(at(60), 30.0, Origin.CLOUDWATCH, "db-1", reads=9, writes=9),
     ]  # fmt: skip
-    found = burning(steps, minute, Gauge(volume_of("gp2:500")), 0.0, devices)
+    found = burning(steps, Gauge(volume_of("gp2:500")), 0.0, devices)
     assert [round(m.balance.rate or 0) for m in found.moments] == [2000, 1000]
     assert found.provenance is Provenance.CLOUDWATCH  # as most of the time is
     assert found.moments[0].operations == {
@@ -404,5 +502,5 @@ def test_what_the_device_did_goes_before_estimates_and_a_told_balance_is_held_ag
     model = 1 - 500 * 60 / 5_400_000
     assert found.told == ((0.99, model),)
     assert found.error == model - 0.99
-    one = burning(steps[:1], minute, Gauge(volume_of("gp2:500")), 0.0, devices)
+    one = burning(steps[:1], Gauge(volume_of("gp2:500")), 0.0, devices)
     assert one.provenance is Provenance.CLOUDWATCH

@@ -36,8 +36,8 @@ def burst(
 
     The time is replayed against a model of the volume.
     """
-    from pgiostat.burning import Provenance
     from pgiostat.cli.history import window_of
+    from pgiostat.demand import Provenance
     from pgiostat.history.burns import burned
     from pgiostat.history.reader import History
     from pgiostat.render import burst as render

@@ -1,15 +1,19 @@
 """What a time of a history did to a volume."""
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from pgiostat.burning import Burning, burning
+import pyarrow as pa
+
+from pgiostat.burning import Burning, Step, burning
 from pgiostat.burst import Gauge
 from pgiostat.device.interval import Origin
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.history.reader import History
+from pgiostat.history.reader import History, instants
 from pgiostat.history.seen import Seen
 from pgiostat.history.sides import step_for
+from pgiostat.history.steps import Step as Cut
 from pgiostat.history.steps import series
 from pgiostat.names import Names
 from pgiostat.rank import rank_counted
@@ -55,11 +59,26 @@ def burned(
     if balance is None:
         balance = told[0] / 100 if told else 1.0
     steps = series(history, seen, names, rank_counted(parts), step)
+    samples = history.facts("sample", seen.window, [server.server_id for server in seen.servers])
     return burning(
-        [(each.since, each.ranking) for each in steps],
-        step,
+        list(_read(steps, samples)),
         Gauge(volume, balance, balance),
         writes,
         devices,
         reads=reads,
     )
+
+
+def _read(steps: Sequence[Cut], samples: pa.Table) -> Iterator[Step]:
+    """Yield steps from their first reading to their last, whatever the clock's steps are.
+
+    Of hours of which intervals are not kept there are no readings: these are as the clock has them.
+    """
+    begins = instants(samples["ts"])
+    lasted = [timedelta(microseconds=us) for us in samples["dur_us"].to_pylist()]
+    for step in steps:
+        first, last = (bisect_left(begins, instant) for instant in (step.since, step.until))
+        since, until = step.since, step.since + timedelta(seconds=step.sampled.seconds)
+        if first < last:
+            since, until = begins[first], begins[last - 1] + lasted[last - 1]
+        yield Step(since, until, step.sampled.seconds, step.ranking, step.sampled.reads)

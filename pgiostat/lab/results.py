@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
-from pgiostat.burning import demanded
+from pgiostat.demand import divided, load_of, shares
 from pgiostat.describe import describer
 from pgiostat.history.imagined import had_of
 from pgiostat.history.reader import History
@@ -21,7 +21,8 @@ from pgiostat.lab.experiments import (
     supposed,
 )
 from pgiostat.lab.outcome import Measured, Outcome, outcome
-from pgiostat.names import Names
+from pgiostat.ledger import ServerReads
+from pgiostat.names import OWN, Names
 from pgiostat.rank import rank_counted
 from pgiostat.volumes import Volume
 from pgiostat.whatif import Supposed
@@ -73,6 +74,13 @@ def _measured(history: History, names: Mapping[int, Names], run: Run) -> Measure
     seen = history.seen(Window(run.since, run.until, run.experiment))
     parts = [(part, names.get(whose, Names())) for whose, part in seen.counted.items()]
     ranking = rank_counted(parts)
+    reads = ServerReads.of_servers(part.reads for part, _ in parts)
+    each = reads.per_block.shared
+    load, _ = load_of(reads, ranking.seconds, ranking.explained.block_size, each)
     # The more is read, the more intervals we read as well: our own is no part of the traffic.
-    ranking = replace(ranking, own=None)
-    return Measured(ranking.seconds, had_of(ranking), demanded(ranking)[0])
+    [by_part] = shares([ranking])
+    whole = load.operations or 0.0
+    ours = divided(whole, by_part).get(OWN, 0.0)
+    return Measured(
+        ranking.seconds, had_of(replace(ranking, own=None)), replace(load, operations=whole - ours)
+    )

@@ -3,14 +3,15 @@
 import csv
 import json
 from collections.abc import Iterator
-from datetime import UTC, timedelta
+from datetime import UTC
 from typing import Any, TextIO
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pgiostat.burning import MEANINGS, Burning, Forecast, Provenance
+from pgiostat.burning import Burning, Forecast
+from pgiostat.demand import MEANINGS, Provenance
 from pgiostat.history.seen import Seen
 from pgiostat.render.columns import printable
 from pgiostat.render.csvform import cell, timestamp
@@ -45,10 +46,10 @@ def _sentences(burning: Burning) -> Iterator[str]:
     volume, forecast = burning.volume, burning.forecast
     if volume.credits is not None:
         last, lowest = burning.moments[-1].balance, burning.lowest
-        when = lowest.since + timedelta(seconds=lowest.seconds)
+        when = f"{lowest.until.astimezone(UTC):%H:%M:%S} UTC"
         yield (
             f"balance {left(last.low, last.high)} at the end,"
-            f" lowest {format_share(lowest.balance.low)} at {when.astimezone(UTC):%H:%M:%S} UTC"
+            f" lowest {format_share(lowest.balance.low)} at {when}"
         )
     yield _going(burning, forecast)
     if forecast.excess > 0:
@@ -186,8 +187,7 @@ def records(seen: Seen, burning: Burning) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of steps and parts, in the order of HEADER; None is unknown."""
     for moment in burning.moments:
         balance, seconds = moment.balance, moment.seconds
-        end = moment.since + timedelta(seconds=seconds)
-        same = (timestamp(moment.since), timestamp(end), seconds, labels(seen),
+        same = (timestamp(moment.since), timestamp(moment.until), seconds, labels(seen),
                 burning.volume.name, str(burning.provenance))  # fmt: skip
         whole = sum(moment.operations.values()) if moment.operations else None
         each = None if whole is None or not seconds else whole / seconds

@@ -11,10 +11,10 @@ from typing import Protocol, TextIO
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
-from pgiostat.burning import Provenance, load_of
 from pgiostat.burst import Balance, Gauge
 from pgiostat.collect import Sampler, Tick
 from pgiostat.delta import Delta
+from pgiostat.demand import Demand, Provenance
 from pgiostat.ledger import coverage_of, reads_of
 from pgiostat.names import Describe
 from pgiostat.notices import Notice, notices
@@ -46,9 +46,11 @@ class Watch:
     gauge: Gauge | None = None
     balance: Balance | None = None
     provenance: Provenance = Provenance.BLOCKS
+    _demand: Demand = field(default_factory=Demand)
 
     def __post_init__(self) -> None:
         self.gauge = self.options.gauge
+        self._demand.writes = self.options.writes
 
     @property
     def coverage(self) -> float | None:
@@ -59,7 +61,7 @@ class Watch:
         """Take one more interval in and rank it."""
         if delta.seconds is not None:
             if self.gauge is not None:
-                load, self.provenance = load_of(delta, self.options.writes)
+                load, self.provenance = self._demand.of(delta)
                 self.gauge, self.balance = self.gauge.advance(load)
             self.shown += 1
             self._seconds += delta.seconds

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pgiostat.burst import Gauge
 from pgiostat.delta import Delta
+from pgiostat.demand import Demand
 from pgiostat.errors import PgiostatError
 from pgiostat.names import Describe, Names, Statement
 from pgiostat.notices import Notice
@@ -52,7 +53,7 @@ class Live:
         self.sitting = Sitting(Names(), gauge)
         self._interval = interval
         self._dsn, self._describer, self._label = dsn, describer, label
-        self._writes, self._record, self._clock = writes, record, clock
+        self._demand, self._record, self._clock = Demand(writes), record, clock
         self._sampler: Sampler | None = None
         self._writer: Writer | None = None
         self._sealing: Sealing | None = None
@@ -104,7 +105,7 @@ class Live:
             for tick in self._sampler.ticks():
                 sitting = self.sitting
                 known = sitting.coverage if sitting.seconds >= COVERAGE_AFTER_SECONDS else None
-                moment = moment_of(tick, self._sampler.names, self._writes, known)
+                moment = moment_of(tick, self._sampler.names, self._demand, known)
                 yield moment if self._refused is None else _refused(moment, self._refused)
                 self._made_describe()
                 if self._sealing is not None:

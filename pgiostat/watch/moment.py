@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pgiostat.burning import Provenance, load_of
 from pgiostat.burst import Load
 from pgiostat.delta import Basis, Delta, Quality
+from pgiostat.demand import Demand, Provenance
 from pgiostat.errors import PgiostatError
 from pgiostat.inflight import Running
 from pgiostat.names import Names
@@ -102,11 +102,11 @@ class Moment:
 
 
 def moment_of(
-    tick: "Tick", names: Names, writes: float = 0.0, coverage: float | None = None
+    tick: "Tick", names: Names, demand: Demand | None = None, coverage: float | None = None
 ) -> Moment:
     """Return what is shown of a turn of the loop.
 
-    writes: operations a second that are known to be written.  coverage: of all intervals so far.
+    demand: of all intervals so far.  coverage: of them too.
     """
     delta = tick.delta
     if delta is None:
@@ -119,7 +119,7 @@ def moment_of(
         return Moment(who, until=delta.until)
     counted = Counted.of(delta)
     ranking = rank_counted([(counted, names)])
-    load, provenance = load_of(delta, writes)
+    load, provenance = (demand or Demand()).of(delta)
     return Moment(
         who,
         delta.since,

@@ -9,10 +9,10 @@ from threading import Condition, Event
 import numpy as np
 import pyarrow as pa
 
-from pgiostat.burning import Provenance
-from pgiostat.burst import Gauge, Load
+from pgiostat.burst import Gauge
 from pgiostat.cost import FIELDS
 from pgiostat.delta import Basis, Quality
+from pgiostat.demand import load_of
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.reader import History, instants
 from pgiostat.history.windows import Window
@@ -21,7 +21,7 @@ from pgiostat.notices import happened
 from pgiostat.rank import By, Counted
 from pgiostat.rows import Counts
 from pgiostat.times import instant
-from pgiostat.units import blocks_to_bytes, format_version
+from pgiostat.units import format_version
 from pgiostat.watch.moment import Before, IoRow, Moment, Who
 from pgiostat.watch.sitting import KEPT, Sitting
 
@@ -59,7 +59,8 @@ class Replay:
                 status=ExitStatus.USAGE,
             )
         self._label = servers[0].label
-        history.seen(window)  # raises where there is nothing
+        seen = history.seen(window)  # raises where there is nothing
+        self._each = seen.sampled.reads.per_block.shared
         rows = history.facts("sample", window, [server.server_id for server in servers])
         self._starts = instants(rows["ts"])
         self._rows = rows
@@ -205,9 +206,7 @@ class Replay:
         self.sitting.names = self._names[self._whose[place]]
         seconds = row["dur_us"] / 1e6
         qualities = tuple(Quality(word) for word in row["qualities"].split(", ") if word)
-        read = counted.reads.blocks
-        blocks = max(read or 0, row["statement_blocks"])
-        each = counted.reads.per_block.shared
+        load, provenance = load_of(counted.reads, seconds, counted.block_size, self._each)
         return Moment(
             Who(self._label, version=format_version(row["version_num"])),
             begin,
@@ -218,12 +217,8 @@ class Replay:
             server_blocks=row["server_blocks"],
             io=self._io(window, self._whose[place], counted.block_size),
             notices=tuple(happened(qualities, seconds)),
-            load=Load(
-                seconds,
-                blocks * (1.0 if each is None else each),
-                float(blocks_to_bytes(blocks, counted.block_size)),
-            ),
-            provenance=Provenance.BLOCKS if each is None else Provenance.PG_STAT_IO,
+            load=load,
+            provenance=provenance,
             bases=self._bases(window, self._whose[place]),
         )
 
