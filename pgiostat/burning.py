@@ -1,13 +1,13 @@
 """Who emptied the bucket: a time of rankings against a volume."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pgiostat.burst import Balance, Gauge, Load, to_go
 from pgiostat.demand import Provenance, divided, load_of, shares
-from pgiostat.device.interval import DeviceInterval, DeviceTotal, Origin, totals
+from pgiostat.device.interval import DeviceInterval
+from pgiostat.device.spread import Overlap, spread
 from pgiostat.ledger import ServerReads
 from pgiostat.rank import Ranking
 from pgiostat.volumes import Volume
@@ -19,8 +19,6 @@ RECENT_SHARE = 0.1
 SHORTEST_GAP = 0.05
 """Seconds: a time that is shorter is the clock's, and no gap in what was watched."""
 WRITES = "writes"
-LEAST_KNOWN = 0.8
-"""A device is believed for a step of which it tells so much."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,13 +37,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A step of the time: its balance at the end, and operations by part; none in a gap."""
+    """A step of the time: its balance at the end, operations by part, and how these are known.
+
+    Of a gap that no device tells of there are none, and provenance is None.
+    """
 
     since: datetime
     until: datetime
     seconds: float
     balance: Balance
     operations: Mapping[str, float]
+    provenance: Provenance | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class Part:
 class Forecast:
     """What follows if it goes on as lately.
 
+    seconds: how long that is; where a device was measured of what it told alone, which may be a
+    while ago: is_behind.
     rate: demand a second, in units of the volume.  use: as a share of what it gives at most, in
     operations or in bytes.  to_empty, to_refill: seconds, None if never.
     excess: what is asked above the baseline.  to_go: the fewest parts that make it up, None if all
@@ -76,19 +80,34 @@ class Forecast:
     to_refill: float | None
     excess: float
     to_go: Sequence[str] | None
+    is_behind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Burning:
-    """A time against a volume.  told: CloudWatch's BurstBalance, and the model's beside it."""
+    """A time against a volume.
+
+    sources: how operations are known, and of how many seconds.  told: CloudWatch's BurstBalance,
+    and the model's at the same time.
+    """
 
     volume: Volume
-    provenance: Provenance
+    sources: Mapping[Provenance, float]
     moments: tuple[Moment, ...]
     parts: tuple[Part, ...]
     forecast: Forecast
     gauge: Gauge
     told: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where the numbers of most of the time are from."""
+        return max(self.sources, key=lambda each: self.sources[each])
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the device was measured, if only for part of the time."""
+        return any(source.is_measured for source in self.sources)
 
     @property
     def error(self) -> float | None:
@@ -104,18 +123,28 @@ class Burning:
 
     @property
     def over(self) -> float:
-        """The most that was asked above what the volume can give, a second."""
-        return max(moment.balance.over for moment in self.moments)
+        """The most above what the volume can give, a second: by the device, if it was measured."""
+        believed = (
+            each
+            for each in self.moments
+            if not self.is_measured or (each.provenance is not None and each.provenance.is_measured)
+        )
+        return max(each.balance.over for each in believed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Asked:
-    """What a step asked of a volume, by part, and how we know."""
+    """What a step asked of a volume, by part, and how we know; None of a gap.
 
-    step: Step
+    missed: seconds of it that nobody watched, in which it may have been anything.
+    """
+
+    since: datetime
+    until: datetime
     load: Load
     parts: Mapping[str, float]
-    provenance: Provenance
+    provenance: Provenance | None
+    missed: float = 0.0
 
 
 def burning(
@@ -135,55 +164,135 @@ def burning(
     asked = [_times(reads, each) for each in _asked(steps, writes, devices)]
     stood = list(_moments(asked, gauge))
     moments = tuple(moment for moment, _ in stood)
-    loads = [each.load for each in asked]
-    recent = _recent(loads)
+    known = [each for each in asked if each.provenance is not None]
+    measured = [each for each in known if each.provenance and each.provenance.is_measured]
+    recent = _recent(measured or known)
     volume = gauge.volume
     last = stood[-1][1]
     return Burning(
         volume=volume,
-        provenance=_usual(asked),
+        sources=_sources(known),
         moments=moments,
-        parts=tuple(_parts(asked, moments, recent, volume)),
-        forecast=_forecast(loads[-recent:], [each.parts for each in asked[-recent:]], last),
+        parts=tuple(_parts(known, moments, recent, volume)),
+        forecast=replace(
+            _forecast([each.load for each in recent], [each.parts for each in recent], last),
+            is_behind=recent[-1] is not known[-1],
+        ),
         gauge=last,
-        told=_told(devices, moments),
+        told=_told(devices, moments, gauge),
     )
 
 
 def _asked(
     steps: Sequence[Step], writes: float, devices: Sequence[DeviceInterval]
 ) -> Iterator[_Asked]:
-    """Yield what each step asked of a volume."""
+    """Yield what each step asked of a volume, and what each time between them did."""
     each = ServerReads.total(step.reads for step in steps).per_block.shared
+    times = list(_times_of(steps))
+    told = spread(devices, [(since, until) for since, until, _ in times])
     blocks = shares(step.ranking for step in steps)
-    for step, by_part in zip(steps, blocks, strict=True):
-        device = _of_device(devices, step)
-        if device is not None and device.reads.per_second is not None:
-            yield _measured(step, by_part, device)
-            continue
-        load, provenance = load_of(
-            step.reads, step.seconds, step.ranking.explained.block_size, each, writes
-        )
-        written = writes * step.seconds
-        parts = divided((load.operations or 0.0) - written, by_part)
-        yield _Asked(step, load, parts | ({WRITES: written} if written else {}), provenance)
+    counted = [
+        None
+        if step is None
+        else load_of(step.reads, step.seconds, step.ranking.explained.block_size, each)
+        for _, _, step in times
+    ]
+    rates = _Rates.of(told, [0.0 if of is None else of[0].operations or 0.0 for of in counted])
+    for (since, until, step), device, of_step in zip(times, told, counted, strict=True):
+        extent = (until - since).total_seconds()
+        by_part = {} if step is None else next(blocks)
+        if device is not None and device.is_enough:
+            yield _measured(since, until, device, by_part)
+        elif step is None or of_step is None:
+            yield _Asked(since, until, Load(extent, None, None), {}, None)
+        elif rates is not None:
+            yield rates.filled(since, until, device, of_step[0].operations or 0.0, by_part)
+        else:
+            load, provenance = of_step
+            parts = divided(load.operations or 0.0, by_part)
+            if writes:
+                parts[WRITES] = writes * step.seconds
+                load = replace(load, operations=sum(parts.values()))
+            yield _Asked(since, until, load, parts, provenance, extent - step.seconds)
 
 
-def _measured(step: Step, blocks: Mapping[str, float], device: DeviceTotal) -> _Asked:
+def _times_of(steps: Sequence[Step]) -> Iterator[tuple[datetime, datetime, Step | None]]:
+    """Yield steps with their times, and the gaps between them."""
+    end: datetime | None = None
+    for step in steps:
+        if end is not None and (step.since - end).total_seconds() > SHORTEST_GAP:
+            yield end, step.since, None
+        yield step.since, step.until, step
+        end = step.until
+
+
+def _measured(
+    since: datetime, until: datetime, device: Overlap, blocks: Mapping[str, float]
+) -> _Asked:
     """Return what a device did in a step: nothing is estimated but whose reads they were."""
-    seconds = step.seconds
     reads, writes, *volumes = (
-        (amount.per_second or 0.0) * seconds
+        amount / device.share
         for amount in (device.reads, device.writes, device.read_bytes, device.write_bytes)
     )
     parts = divided(reads, blocks) | {WRITES: writes}
-    load = Load(seconds, reads + writes, sum(volumes))
-    return _Asked(step, load, parts, Provenance(device.source.value))
+    load = Load((until - since).total_seconds(), reads + writes, sum(volumes))
+    return _Asked(since, until, load, parts, Provenance(device.source.value))
+
+
+@dataclass(frozen=True, slots=True)
+class _Rates:
+    """What a device did where it tells, for steps of which it does not.
+
+    each: its reads for each that the server counted meanwhile.  reads, writes: a second.  size:
+    bytes of each.
+    """
+
+    each: float | None
+    reads: float
+    writes: float
+    size: float
+
+    @classmethod
+    def of(cls, told: Sequence[Overlap | None], counted: Sequence[float]) -> "_Rates | None":
+        """Return what is told as rates; None if no step is told well enough."""
+        there = [(each, n) for each, n in zip(told, counted, strict=True) if each is not None]
+        if not any(each.is_enough for each, _ in there):
+            return None
+        reads = sum(each.reads for each, _ in there)
+        writes = sum(each.writes for each, _ in there)
+        volume = sum(each.read_bytes + each.write_bytes for each, _ in there)
+        seconds = sum(each.seconds for each, _ in there)
+        asked = sum(n * each.share for each, n in there)
+        return cls(
+            each=reads / asked if asked else None,
+            reads=reads / seconds,
+            writes=writes / seconds,
+            size=volume / (reads + writes) if reads + writes else 0.0,
+        )
+
+    def filled(
+        self,
+        since: datetime,
+        until: datetime,
+        device: Overlap | None,
+        counted: float,
+        blocks: Mapping[str, float],
+    ) -> _Asked:
+        """Return what is told of a step, and for the rest of it what is usual."""
+        seconds = (until - since).total_seconds()
+        share = 1.0 if device is None else 1.0 - device.share
+        reads = (self.reads * seconds if self.each is None else self.each * counted) * share
+        writes = self.writes * seconds * share
+        if device is not None:
+            reads, writes = reads + device.reads, writes + device.writes
+        parts = divided(reads, blocks) | {WRITES: writes}
+        load = Load(seconds, reads + writes, (reads + writes) * self.size)
+        return _Asked(since, until, load, parts, Provenance.ESTIMATED)
 
 
 def _times(factor: float, asked: _Asked) -> _Asked:
     """Return what is asked of a volume if reads are multiplied, and writes are not."""
-    if factor == 1.0:
+    if factor == 1.0 or asked.provenance is None:
         return asked
     scaled = {name: n * (1.0 if name == WRITES else factor) for name, n in asked.parts.items()}
     operations, whole = sum(scaled.values()), sum(asked.parts.values())
@@ -192,84 +301,83 @@ def _times(factor: float, asked: _Asked) -> _Asked:
     return replace(asked, load=Load(asked.load.seconds, operations, volume), parts=scaled)
 
 
-def _of_device(devices: Sequence[DeviceInterval], step: Step) -> DeviceTotal | None:
-    """Return what the device did in a step: the kernel's word before CloudWatch's."""
-    found = totals(devices, step.since, step.until) if step.seconds > 0 else []
-    known = [each for each in found if each.known >= LEAST_KNOWN and each.writes.total is not None]
-    return min(known, key=lambda each: list(Origin).index(each.source), default=None)
-
-
 def _told(
-    devices: Sequence[DeviceInterval], moments: Sequence[Moment]
+    devices: Sequence[DeviceInterval], moments: Sequence[Moment], gauge: Gauge
 ) -> tuple[tuple[float, float], ...]:
-    """Return balances that CloudWatch told and the model's at the same time, as shares."""
+    """Return balances that CloudWatch told and the model's at the same time, as shares.
+
+    Nothing without a model.  What it tells is the mean of its interval: the balance of its middle.
+    """
+    if gauge.volume.credits is None:
+        return ()
     told = sorted(
-        (each.begin, each.burst_balance / 100) for each in devices if each.burst_balance is not None
+        (each.begin + timedelta(seconds=each.seconds / 2), each.burst_balance / 100)
+        for each in devices
+        if each.burst_balance is not None
     )
+    before = [gauge.low, *(moment.balance.low for moment in moments)]
     return tuple(
-        (balance, moment.balance.low)
-        for begin, balance in told
-        for moment in moments
-        if moment.since <= begin < moment.until
-    )
+        (balance, low + (moment.balance.low - low) * ((middle - moment.since)
+                                                      / (moment.until - moment.since)))
+        for middle, balance in told
+        for low, moment in zip(before, moments, strict=False)
+        if moment.since <= middle < moment.until
+    )  # fmt: skip
 
 
-def _usual(asked: Sequence[_Asked]) -> Provenance:
-    """Return where the numbers of most of the time are from."""
-    seconds: Counter[Provenance] = Counter()
+def _sources(asked: Sequence[_Asked]) -> dict[Provenance, float]:
+    """Return how operations are known, and of how many seconds, most of the time first."""
+    seconds: dict[Provenance, float] = {}
     for each in asked:
-        seconds[each.provenance] += each.load.seconds  # type: ignore[assignment] # no integers
-    return max(seconds, key=lambda source: seconds[source])
+        if each.provenance is not None:
+            seconds[each.provenance] = seconds.get(each.provenance, 0.0) + each.load.seconds
+    return dict(sorted(seconds.items(), key=lambda item: -item[1]))
 
 
-def _recent(loads: Sequence[Load]) -> int:
-    """Return how many steps at the end make up a tenth of the time."""
-    wanted = RECENT_SHARE * sum(load.seconds for load in loads)
+def _recent(asked: Sequence[_Asked]) -> Sequence[_Asked]:
+    """Return the steps at the end that make up a tenth of the time."""
+    wanted = RECENT_SHARE * sum(each.load.seconds for each in asked)
     count, seconds = 0, 0.0
-    for load in reversed(loads):
+    for each in reversed(asked):
         if count and seconds >= wanted:
             break
-        count, seconds = count + 1, seconds + load.seconds
-    return count
+        count, seconds = count + 1, seconds + each.load.seconds
+    return asked[-count:]
 
 
 def _moments(asked: Sequence[_Asked], gauge: Gauge) -> Iterator[tuple[Moment, Gauge]]:
     """Yield the steps, with what nobody watched between them, and the gauge after each."""
-    end: datetime | None = None
     for each in asked:
-        step = each.step
-        missing = 0.0 if end is None else (step.since - end).total_seconds()
-        if end is not None and missing > SHORTEST_GAP:
-            gauge, balance = gauge.advance(Load(missing, None, None))
-            yield Moment(end, step.since, missing, balance, {}), gauge
         gauge, balance = gauge.advance(each.load)
-        missed = (step.until - step.since).total_seconds() - step.seconds
-        if missed > SHORTEST_GAP:
+        if each.missed > SHORTEST_GAP:
             # Not watched all the time: what was asked meanwhile may have been anything.
-            gauge, unknown = gauge.advance(Load(missed, None, None))
+            gauge, unknown = gauge.advance(Load(each.missed, None, None))
             balance = replace(balance, low=unknown.low, high=unknown.high)
-        yield Moment(step.since, step.until, step.seconds, balance, each.parts), gauge
-        end = step.until
+        yield (
+            Moment(each.since, each.until, each.load.seconds, balance, each.parts, each.provenance),
+            gauge,
+        )
 
 
 def _parts(
-    asked: Sequence[_Asked], moments: Sequence[Moment], recent: int, volume: Volume
+    asked: Sequence[_Asked], moments: Sequence[Moment], recent: Sequence[_Asked], volume: Volume
 ) -> Iterator[Part]:
     """Yield what each part asked for; what is burned in a step is shared as the demand is."""
     seconds = sum(each.load.seconds for each in asked)
-    lately = sum(each.load.seconds for each in asked[-recent:])
+    lately = sum(each.load.seconds for each in recent)
     given = {moment.since: moment.balance.given for moment in moments}
     totals: dict[str, float] = {}
     latest: dict[str, float] = {}
     burned: dict[str, float] = {}
-    for number, each in enumerate(asked):
+    for each in asked:
         whole = sum(each.parts.values())
-        above = max((given[each.step.since] or 0.0) - volume.baseline, 0.0) * each.load.seconds
+        above = max((given[each.since] or 0.0) - volume.baseline, 0.0) * each.load.seconds
         for name, operations in each.parts.items():
             totals[name] = totals.get(name, 0.0) + operations
             burned[name] = burned.get(name, 0.0) + (above * operations / whole if whole else 0.0)
-            if number >= len(asked) - recent:
-                latest[name] = latest.get(name, 0.0) + operations
+    for each in recent:
+        for name, operations in each.parts.items():
+            latest[name] = latest.get(name, 0.0) + operations
     whole = sum(totals.values())
     for name, operations in sorted(totals.items(), key=lambda item: -item[1]):
         yield Part(

@@ -29,6 +29,12 @@ class Provenance(StrEnum):
     CLOUDWATCH = "cloudwatch"
     PG_STAT_IO = "pg_stat_io"
     BLOCKS = "blocks"
+    ESTIMATED = "estimated"
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the device itself was measured."""
+        return self in {Provenance.DISKSTATS, Provenance.CLOUDWATCH}
 
 
 MEANINGS = {
@@ -37,6 +43,8 @@ MEANINGS = {
     Provenance.PG_STAT_IO: "reads by pg_stat_io, shared as blocks are",
     Provenance.BLOCKS: "blocks read, an upper bound: one operation may fetch several, and the"
     " operating system's cache answers some",
+    Provenance.ESTIMATED: "not told by the device: as many for what the server read as in the rest"
+    " of the time",
 }
 
 _UNEXPLAINED = (Account.UNATTRIBUTED, Account.UNCOUNTED, Account.CATALOGS)

@@ -15,11 +15,15 @@ from pgiostat.burning import Step, burning
 from pgiostat.burst import Balance, Gauge, Load, replay, to_go
 from pgiostat.cost import ReadCost
 from pgiostat.delta import diff
-from pgiostat.demand import Demand, Provenance, operations_of
+from pgiostat.demand import MEANINGS, Demand, Provenance, operations_of
 from pgiostat.device.interval import DeviceInterval, Origin
+from pgiostat.device.spread import spread
 from pgiostat.errors import PgiostatError
+from pgiostat.history.seen import Sampled, Seen
+from pgiostat.history.windows import Window
 from pgiostat.ledger import ServerReads, settle
 from pgiostat.rank import By, Ranking, RankRow, Sort
+from pgiostat.render.burst import as_markdown, write_csv
 from pgiostat.render.gauge import gauge_line
 from pgiostat.snapshot import Snapshot
 from pgiostat.volumes import KINDS, MIB, Volume, instance_of, volume_of
@@ -488,19 +492,139 @@ def test_what_the_device_did_goes_before_estimates_and_a_told_balance_is_held_ag
             at(0), 60.0, Origin.CLOUDWATCH, "db-1", reads=60_000, writes=60_000,
             read_bytes=60_000 * 8192, write_bytes=0, burst_balance=99.0,
         ),
-        # Half of the second minute only: not enough to go by.
+        # Half of the second minute only: the rest of it is estimated.
         DeviceInterval(at(60), 30.0, Origin.CLOUDWATCH, "db-1", reads=9, writes=9),
     ]  # fmt: skip
     found = burning(steps, Gauge(volume_of("gp2:500")), 0.0, devices)
-    assert [round(m.balance.rate or 0) for m in found.moments] == [2000, 1000]
-    assert found.provenance is Provenance.CLOUDWATCH  # as most of the time is
+    # Reads for each that the server counted: in 60 s of the first minute, and half of the second.
+    each = 60_009 / (60_000 * 1.5)
+    reads, writes = 9 + each * 30_000, 9 + 60_009 / 90 * 30
+    assert [m.balance.rate for m in found.moments] == pytest.approx([2000, (reads + writes) / 60])
+    assert [m.provenance for m in found.moments] == ["cloudwatch", "estimated"]
+    assert found.sources == {Provenance.CLOUDWATCH: 60, Provenance.ESTIMATED: 60}
     assert found.moments[0].operations == {
         "version": pytest.approx(60_000 * 100_000 / 120_000),
         "upload": pytest.approx(60_000 * 19_990 / 120_000),
         "autovacuum": pytest.approx(60_000 * 10 / 120_000), "unattributed": 0.0, "writes": 60_000,
     }  # fmt: skip
-    model = 1 - 500 * 60 / 5_400_000
-    assert found.told == ((0.99, model),)
-    assert found.error == model - 0.99
+    # CloudWatch's balance is that of the middle of its minute.
+    model = 1 - 500 * 30 / 5_400_000
+    [told] = found.told
+    assert told == pytest.approx((0.99, model))
+    assert found.error == pytest.approx(model - 0.99)
     one = burning(steps[:1], Gauge(volume_of("gp2:500")), 0.0, devices)
     assert one.provenance is Provenance.CLOUDWATCH
+    assert burning(steps, Gauge(volume_of("gp2:1000")), 0.0, devices).error is None
+
+
+# what a device did
+
+
+@given(
+    st.floats(0, 10),
+    st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 5000)), min_size=8, max_size=30),
+    st.sampled_from([2.0, 3.0, 7.0, 10.0, 60.0]),
+)
+def test_what_a_device_did_is_spread_over_steps_whatever_the_clock(
+    phase: float, amounts: list[tuple[int, int]], length: float
+) -> None:
+    devices = [
+        DeviceInterval(at(phase + 10 * number), 10.0, Origin.DISKSTATS, "sda", reads, None, writes)
+        for number, (reads, writes) in enumerate(amounts)
+    ]
+    count = int((phase + 10 * len(amounts)) // length) + 1
+    times = [(at(length * number), at(length * (number + 1))) for number in range(count)]
+    found = [each for each in spread(devices, times) if each is not None]
+    told = [sum(each) for each in zip(*((one.reads, one.writes) for one in found), strict=True)]
+    assert told == pytest.approx([sum(each) for each in zip(*amounts, strict=True)])
+    assert sum(each.seconds for each in found) == pytest.approx(10 * len(amounts))
+
+
+@pytest.mark.parametrize("phase", [0.1, 1.9, 2.1, 5, 9])
+def test_each_step_has_what_the_device_did_in_it(phase: float) -> None:
+    steps = [usual(phase + 10 * number, 10, 1.0, version=99_990) for number in range(6)]
+    devices = [
+        DeviceInterval(at(phase + 0.02 + 10 * n), 10.0, Origin.DISKSTATS, "sda", 600, 0, 400, 0)
+        for n in range(6)
+    ]
+    found = burning(steps, Gauge(volume_of("gp2:1")), 0.0, devices)
+    assert [moment.provenance for moment in found.moments] == ["diskstats"] * 6
+    rates = [moment.balance.rate for moment in found.moments]
+    assert rates == pytest.approx([100] * 6)
+    assert found.over == 0
+
+
+def test_in_a_gap_that_the_device_was_watched_in_nothing_is_unknown() -> None:
+    steps = [usual(0, 60, 1.0, version=990), usual(180, 60, 1.0, version=990)]
+    devices = [
+        DeviceInterval(at(60 * n), 60.0, Origin.CLOUDWATCH, "db-1", 30_000, 0, 6000, 0)
+        for n in range(4)
+    ]
+    found = burning(steps, Gauge(volume_of("gp2:100")), 0.0, devices)
+    assert [(m.seconds, m.balance.rate, m.provenance) for m in found.moments] == [
+        (60, 600, "cloudwatch"), (120, 600, "cloudwatch"), (60, 600, "cloudwatch"),
+    ]  # fmt: skip
+    assert found.moments[1].operations == {"unattributed": 60_000, "writes": 12_000}
+    assert found.gauge.low == found.gauge.high == pytest.approx(1 - 300 * 240 / 5_400_000)
+
+
+def test_what_cloudwatch_has_not_told_yet_is_filled_and_forecasts_go_by_what_it_told() -> None:
+    # As many blocks as a scan reads of the system's cache, and 500 + 100 operations of the volume.
+    steps = [usual(60 * n, 60, None, version=300_000 + n * 60_000 - 10) for n in range(7)]
+    devices = [
+        DeviceInterval(
+            at(60 * n), 60.0, Origin.CLOUDWATCH, "db-1", 30_000, 30_000 * 8192, 6000, 6000 * 8192,
+            burst_balance=80 - 0.333 * n,
+        )
+        for n in range(4)
+    ]  # fmt: skip
+    found = burning(steps, Gauge(volume_of("gp2:100"), 0.8, 0.8), 0.0, devices)
+    assert [m.provenance for m in found.moments] == ["cloudwatch"] * 4 + ["estimated"] * 3
+    each = 120_000 / sum(step.reads.blocks or 0 for step in steps[:4])
+    filled = [(step.reads.blocks or 0) * each + 6000 for step in steps[4:]]
+    assert [sum(m.operations.values()) for m in found.moments] == pytest.approx(
+        [36_000] * 4 + filled
+    )
+    forecast = found.forecast
+    assert (forecast.rate, forecast.seconds, forecast.is_behind) == (600, 60, True)
+    assert forecast.to_empty == pytest.approx(found.gauge.low * 5_400_000 / 300)
+    assert {part.name: part.recent_per_s for part in found.parts}["writes"] == 100
+    # The steps that are estimated judge no volume.
+    assert found.over == 0
+
+
+def test_the_screen_says_which_part_of_the_time_was_told() -> None:
+    steps = [usual(60 * n, 60, None, version=300_000) for n in range(4)]
+    devices = [
+        DeviceInterval(
+            at(60 * n), 60.0, Origin.CLOUDWATCH, "db-1", 30_000, 0, 6000, 0, burst_balance=75.0
+        )
+        for n in range(3)
+    ]  # fmt: skip
+    found = burning(steps, Gauge(volume_of("gp2:100"), 0.8, 0.8), 0.0, devices)
+    seen = Seen(Window(at(0), at(240)), (), {}, Sampled())
+    lines = as_markdown(seen, found).splitlines()
+    assert lines[2:7] == [
+        "- operations: reads and writes of the volume by CloudWatch, shared as blocks are",
+        f"- in 1 min 0 s of 4 min 0 s: {MEANINGS[Provenance.ESTIMATED]}",
+        "- balance 78.7 % at the end, lowest 78.7 % at 10:04:00 UTC",
+        "- 600 operations/s in the last 1 min 0 s that the device told: empty in 3 h 56 min",
+        "- 300 operations/s above the baseline: version must go to stop the fall",
+    ]
+    assert lines[7] == (
+        "- the model is off CloudWatch's BurstBalance by 4.50 % on average, by 4.17 % where it was"
+        " told last"
+    )
+    out = StringIO()
+    write_csv(seen, found, out)
+    whole = [row for row in csv.DictReader(StringIO(out.getvalue())) if not row["part"]]
+    assert [row["provenance"] for row in whole] == ["cloudwatch"] * 3 + ["estimated"]
+
+
+def test_steps_do_not_overlap_and_bear_the_times_of_their_readings() -> None:
+    _, out, _ = burst("--volume", "gp2:500", "--format", "csv")
+    whole = [row for row in csv.DictReader(StringIO(out)) if not row["part"]]
+    assert whole[0]["interval_start"] == "2026-11-23T18:18:35.451713Z"
+    ends = [row["interval_end"] for row in whole]
+    assert [row["interval_start"] for row in whole[1:]] == ends[:-1]
+    assert ends[-1] == "2026-11-23T19:18:35.595935Z"

@@ -37,7 +37,6 @@ def burst(
     The time is replayed against a model of the volume.
     """
     from pgiostat.cli.history import window_of
-    from pgiostat.demand import Provenance
     from pgiostat.history.burns import burned
     from pgiostat.history.reader import History
     from pgiostat.render import burst as render
@@ -53,7 +52,7 @@ def burst(
         seen = opened.seen(window_of(opened, label, since, until, last))
         start = None if balance is None else balance / 100
         found = burned(opened, seen, opened.names(describe), model, balance=start, writes=writes)
-    if writes and found.provenance in {Provenance.DISKSTATS, Provenance.CLOUDWATCH}:
+    if writes and found.is_measured:
         sys.stderr.write("pgiostat: --writes is not used: what was written has been measured\n")
     if form is Form.TEXT:
         console = options.console()

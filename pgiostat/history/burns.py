@@ -1,7 +1,8 @@
 """What a time of a history did to a volume."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pyarrow as pa
@@ -23,6 +24,8 @@ __all__ = ["burned"]
 
 MINUTE = timedelta(minutes=1)
 """CloudWatch tells no more often."""
+LONGEST = timedelta(minutes=5)
+"""No interval of a device is longer, but for an outage."""
 
 
 def burned(
@@ -51,22 +54,40 @@ def burned(
             status=ExitStatus.USAGE,
         )
     parts = [(part, names.get(whose, Names())) for whose, part in seen.counted.items()]
-    devices = [each for those in history.device(seen.window).values() for each in those]
+    # The first may have begun before the time does.
+    window = replace(seen.window, since=seen.window.since - LONGEST)
+    devices = [
+        each
+        for those in history.device(window).values()
+        for each in those
+        if each.end > seen.window.since
+    ]
     step = step_for(seen)
     if any(each.source is Origin.CLOUDWATCH for each in devices):
         step = max(step, MINUTE)
-    told = [each.burst_balance for each in devices if each.burst_balance is not None]
-    if balance is None:
-        balance = told[0] / 100 if told else 1.0
     steps = series(history, seen, names, rank_counted(parts), step)
     samples = history.facts("sample", seen.window, [server.server_id for server in seen.servers])
-    return burning(
-        list(_read(steps, samples)),
-        Gauge(volume, balance, balance),
-        writes,
-        devices,
-        reads=reads,
-    )
+    read = list(_read(steps, samples))
+
+    def replayed(start: float, factor: float) -> Burning:
+        return burning(read, Gauge(volume, start, start), writes, devices, reads=factor)
+
+    if balance is None:
+        balance = _start([each.burst_balance for each in devices], lambda at: replayed(at, 1.0))
+    return replayed(balance, reads)
+
+
+def _start(told: Sequence[float | None], replayed: Callable[[float], Burning]) -> float:
+    """Return the balance at the start of a time by what CloudWatch told first; full if nothing.
+
+    It tells the balance of the middle of its minute: the model begins so as to have it then.
+    """
+    known = [balance / 100 for balance in told if balance is not None]
+    if not known:
+        return 1.0
+    against = replayed(known[0]).told
+    off = against[0][0] - against[0][1] if against else 0.0
+    return min(max(known[0] + off, 0.0), 1.0)
 
 
 def _read(steps: Sequence[Cut], samples: pa.Table) -> Iterator[Step]:

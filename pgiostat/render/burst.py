@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pgiostat.burning import Burning, Forecast
-from pgiostat.demand import MEANINGS, Provenance
+from pgiostat.demand import MEANINGS
 from pgiostat.history.seen import Seen
 from pgiostat.render.columns import printable
 from pgiostat.render.csvform import cell, timestamp
@@ -57,16 +57,25 @@ def _sentences(burning: Burning) -> Iterator[str]:
     if burning.error is not None:
         told, model = burning.told[-1]
         yield (
-            f"CloudWatch says {format_share(told)} at the end, the model {format_share(model)};"
-            f" it is off by {format_share(burning.error)} on average"
+            f"the model is off CloudWatch's BurstBalance by {format_share(burning.error)} on"
+            f" average, by {format_share(abs(told - model))} where it was told last"
         )
     if burning.over:
         above = f"up to {format_count(burning.over)} {volume.unit}/s more than the volume can give"
-        if burning.provenance in {Provenance.DISKSTATS, Provenance.CLOUDWATCH}:
+        if burning.is_measured:
             yield f"{above} were measured: it is another volume"
         else:
             why = "the system's cache answered these, or it is another volume"
             yield f"{above} were counted: {why}"
+
+
+def _known(burning: Burning) -> Iterator[str]:
+    """Yield how operations are known; of which part of the time, if not all."""
+    first, *others = burning.sources
+    yield f"operations: {MEANINGS[first]}"
+    whole = format_duration(sum(burning.sources.values()))
+    for other in others:
+        yield f"in {format_duration(burning.sources[other])} of {whole}: {MEANINGS[other]}"
 
 
 def _excess(burning: Burning) -> str:
@@ -84,6 +93,8 @@ def _excess(burning: Burning) -> str:
 
 def _going(burning: Burning, forecast: Forecast) -> str:
     lately = f"the last {format_duration(forecast.seconds)}"
+    if forecast.is_behind:
+        lately += " that the device told"
     rate = f"{format_count(forecast.rate)} {burning.volume.unit}/s in {lately}"
     if burning.volume.credits is None:
         return f"{rate}: {format_share(forecast.use)} of what the volume gives"
@@ -101,7 +112,7 @@ def as_text(seen: Seen, burning: Burning, *, width: int) -> RenderableType:
     notes = [Text(line) for line in _sentences(burning)]
     known = [
         Text(_volume(burning), "dim"),
-        Text(f"operations: {MEANINGS[burning.provenance]}", "dim"),
+        *(Text(line, "dim") for line in _known(burning)),
     ]
     curve: list[RenderableType] = []
     if burning.volume.credits is not None:
@@ -129,7 +140,8 @@ def _table(burning: Burning) -> Table:
 def as_markdown(seen: Seen, burning: Burning) -> str:
     """Return the same for a page or an issue."""
     lines = [f"**{escaped(labels(seen))}**, {escaped(_volume(burning))}.", ""]
-    lines += [f"- {escaped(line)}" for line in (*_sentences(burning), *remarks(seen))]
+    told = (*_known(burning), *_sentences(burning), *remarks(seen))
+    lines += [f"- {escaped(line)}" for line in told]
     lines += ["", "| who | share | ops/s | lately | burned |", "|---|---:|---:|---:|---:|"]
     for part in burning.parts:
         burned = None if burning.volume.credits is None else part.burned / burning.volume.credits
@@ -154,6 +166,7 @@ def as_json(seen: Seen, burning: Burning) -> str:
             "ceiling_per_s": volume.ceiling, "credits": volume.credits,
         },
         "provenance": str(burning.provenance),
+        "seconds_by_provenance": {str(each): n for each, n in burning.sources.items()},
         "balance": last.low,
         "balance_high": last.high,
         "lowest": burning.lowest.balance.low,
@@ -188,7 +201,7 @@ def records(seen: Seen, burning: Burning) -> Iterator[tuple[Any, ...]]:
     for moment in burning.moments:
         balance, seconds = moment.balance, moment.seconds
         same = (timestamp(moment.since), timestamp(moment.until), seconds, labels(seen),
-                burning.volume.name, str(burning.provenance))  # fmt: skip
+                burning.volume.name, moment.provenance and str(moment.provenance))  # fmt: skip
         whole = sum(moment.operations.values()) if moment.operations else None
         each = None if whole is None or not seconds else whole / seconds
         yield (*same, "", whole, each, balance.rate, balance.over, balance.low, balance.high)
