@@ -69,8 +69,9 @@ class Forecast:
     while ago: is_behind.
     rate: demand a second, in units of the volume.  use: as a share of what it gives at most, in
     operations or in bytes.  to_empty, to_refill: seconds, None if never.
-    excess: what is asked above the baseline.  to_go: the fewest parts that make it up, None if all
-    together do not.
+    to_tire: seconds until the burst of the instance ends, and what it lets through then; None if
+    never.  excess: what is asked above the baseline.  to_go: the fewest parts that make it up, None
+    if all together do not.
     """
 
     seconds: float
@@ -78,6 +79,7 @@ class Forecast:
     use: float
     to_empty: float | None
     to_refill: float | None
+    to_tire: tuple[float, float] | None
     excess: float
     to_go: Sequence[str] | None
     is_behind: bool = False
@@ -409,13 +411,17 @@ def _forecast(
     excess = max(rate - volume.baseline, 0.0) if volume.ceiling > volume.baseline else 0.0
     # Shares of the demand: on an HDD it is not operations that count.
     rates = {name: rate * count / whole for name, count in operations.items()}
-    most = together.most(volume)
+    most, size = together.most(volume), together.size(volume)
+    to_empty = gauge.to_empty(min(rate, most), size)
+    # Of an empty bucket the volume gives its baseline, and that alone tires the instance.
+    given = min(rate, most, volume.baseline) if to_empty == 0 else min(rate, most)
     return Forecast(
         seconds=seconds,
         rate=rate,
         use=rate / most if most else 0.0,
-        to_empty=gauge.to_empty(min(rate, most)),
+        to_empty=to_empty,
         to_refill=gauge.to_refill(min(rate, most)) if gauge.low < 1.0 else None,
+        to_tire=gauge.to_tire(given, size),
         excess=excess,
         to_go=to_go(excess, rates),
     )

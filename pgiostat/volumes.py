@@ -3,7 +3,8 @@
 Sources: Amazon EBS User Guide, "Amazon EBS volume types" (General Purpose SSD, Provisioned IOPS
 SSD, Throughput Optimized HDD and Cold HDD volumes; "I/O characteristics" for the size of an
 operation); Amazon RDS User Guide, "Amazon RDS DB instance storage" (striping); Amazon EC2 User
-Guide, "Amazon EBS-optimized instance types" (limits of instances).
+Guide, "Amazon EBS-optimized instance types" (bursts of instances), and what EC2 itself answers to
+DescribeInstanceTypes (EbsOptimizedInfo: limits of instances).
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from difflib import get_close_matches
 
 from pgiostat.errors import ExitStatus, PgiostatError
 
-__all__ = ["INSTANCES", "KINDS", "Instance", "Volume", "instance_of", "volume_of"]
+__all__ = ["INSTANCES", "KINDS", "LIMITS", "Instance", "Volume", "instance_of", "volume_of"]
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -45,7 +46,8 @@ class Volume:
     credits: what a full bucket holds, None where there is no bucket.  throughput: bytes a second
     at most.  counts_bytes: an HDD, whose credits are MiB.
     lasting: what its instance lets through for ever, None if that is no less than the ceiling.
-    sprint: what the instance lets through beyond that, once it has rested.
+    sprint: what the instance lets through beyond that, once it has rested.  lasting_throughput,
+    byte_sprint: the same in bytes.
     """
 
     name: str
@@ -56,6 +58,14 @@ class Volume:
     counts_bytes: bool = False
     lasting: float | None = None
     sprint: float = 0.0
+    lasting_throughput: float | None = None
+    byte_sprint: float = 0.0
+
+    @property
+    def for_ever(self) -> float:
+        """What is given for ever: no more than the instance lets through."""
+        lasting = self.ceiling if self.lasting is None else self.lasting
+        return min(self.baseline, self.ceiling, lasting)
 
     @property
     def unit(self) -> str:
@@ -93,13 +103,17 @@ class Volume:
         is taken for a bucket: what is not used of its baseline fills it.
         """
         name = f"{self.name} on {instance.name}"
-        throughput = min(self.throughput, instance.throughput)
+        throughput = min(self.throughput, instance.burst_throughput)
+        limited = replace(self, name=name, throughput=throughput)
+        if instance.throughput < throughput:
+            bytes_more = (instance.burst_throughput - instance.throughput) * SPRINT_SECONDS
+            limited = replace(
+                limited, lasting_throughput=instance.throughput, byte_sprint=bytes_more
+            )
         if self.counts_bytes:
-            most = min(self.ceiling, instance.throughput / MIB)
-            return replace(self, name=name, ceiling=most, throughput=throughput)
-        most = min(self.ceiling, instance.burst_iops)
-        limited = replace(self, name=name, ceiling=most, throughput=throughput)
-        if instance.iops >= most:
+            return replace(limited, ceiling=min(self.ceiling, throughput / MIB))
+        limited = replace(limited, ceiling=min(self.ceiling, instance.burst_iops))
+        if instance.iops >= limited.ceiling:
             return limited
         sprint = (instance.burst_iops - instance.iops) * SPRINT_SECONDS
         return replace(limited, lasting=instance.iops, sprint=sprint)
@@ -201,6 +215,7 @@ def volume_of(text: str) -> Volume:
 
     Raises PgiostatError option-invalid.
     """
+    text = text.lower()
     kind, *words = text.split(":")
     if kind not in KINDS:
         raise _wrong(f'there is no volume type "{kind}"', f"There are: {', '.join(KINDS)}.")
@@ -225,53 +240,122 @@ def _wrong(message: str, hint: str) -> PgiostatError:
 class Instance:
     """What an instance can do with its volumes: for ever, and for half an hour a day.
 
-    iops, throughput (bytes a second): baseline.  burst_iops: at most.
+    iops, throughput (bytes a second): baseline.  burst_iops, burst_throughput: at most.
     """
 
     name: str
     iops: float
     throughput: float
     burst_iops: float
+    burst_throughput: float
 
 
 _MEGABIT = 1_000_000 / 8
-_SIZES: Mapping[str, tuple[tuple[str, int, int, int], ...]] = {
-    # size: baseline Mbps, baseline IOPS, most IOPS
+_MEGABYTE = 1_000_000
+_LARGE = (
+    ("8xlarge", 10_000, 40_000, 10_000, 40_000), ("12xlarge", 15_000, 60_000, 15_000, 60_000),
+    ("16xlarge", 20_000, 80_000, 20_000, 80_000),
+)  # fmt: skip
+_SMALL = (
+    ("xlarge", 1_250, 6_000, 10_000, 40_000), ("2xlarge", 2_500, 12_000, 10_000, 40_000),
+    ("4xlarge", 5_000, 20_000, 10_000, 40_000),
+)  # fmt: skip
+_INTEL = (("large", 650, 3_600, 10_000, 40_000), *_SMALL, *_LARGE)
+_GRAVITON = (
+    ("medium", 315, 2_500, 10_000, 40_000), ("large", 630, 3_600, 10_000, 40_000), *_SMALL, *_LARGE,
+)  # fmt: skip
+_LARGEST = (
+    ("24xlarge", 30_000, 120_000, 30_000, 120_000), ("48xlarge", 40_000, 240_000, 40_000, 240_000),
+)  # fmt: skip
+_SIZES: Mapping[str, tuple[tuple[str, int, int, int, int], ...]] = {
+    # size: baseline Mbps, baseline IOPS, most Mbps, most IOPS
     "t3 t4g": (
-        ("micro", 87, 500, 11_800), ("small", 174, 1_000, 11_800), ("medium", 347, 2_000, 11_800),
-        ("large", 695, 4_000, 15_700), ("xlarge", 695, 4_000, 15_700),
-        ("2xlarge", 695, 4_000, 15_700),
+        ("micro", 87, 500, 2_085, 11_800), ("small", 174, 1_000, 2_085, 11_800),
+        ("medium", 347, 2_000, 2_085, 11_800), ("large", 695, 4_000, 2_780, 15_700),
+        ("xlarge", 695, 4_000, 2_780, 15_700), ("2xlarge", 695, 4_000, 2_780, 15_700),
     ),
-    "m5 r5": (
-        ("large", 650, 3_600, 18_750), ("xlarge", 1_150, 6_000, 18_750),
-        ("2xlarge", 2_300, 12_000, 18_750), ("4xlarge", 4_750, 18_750, 18_750),
-        ("8xlarge", 6_800, 30_000, 30_000), ("12xlarge", 9_500, 40_000, 40_000),
-        ("16xlarge", 13_600, 60_000, 60_000), ("24xlarge", 19_000, 80_000, 80_000),
+    "m4": (
+        ("large", 450, 3_600, 450, 3_600), ("xlarge", 750, 6_000, 750, 6_000),
+        ("2xlarge", 1_000, 8_000, 1_000, 8_000), ("4xlarge", 2_000, 16_000, 2_000, 16_000),
+        ("10xlarge", 4_000, 32_000, 4_000, 32_000), ("16xlarge", 10_000, 65_000, 10_000, 65_000),
     ),
-    "m6g r6g": (
-        ("large", 630, 3_600, 20_000), ("xlarge", 1_188, 6_000, 20_000),
-        ("2xlarge", 2_375, 12_000, 20_000), ("4xlarge", 4_750, 20_000, 20_000),
-        ("8xlarge", 9_500, 40_000, 40_000), ("12xlarge", 14_250, 50_000, 50_000),
-        ("16xlarge", 19_000, 80_000, 80_000),
+    "r4": (
+        ("large", 425, 3_000, 425, 3_000), ("xlarge", 850, 6_000, 850, 6_000),
+        ("2xlarge", 1_700, 12_000, 1_700, 12_000), ("4xlarge", 3_500, 18_750, 3_500, 18_750),
+        ("8xlarge", 7_000, 37_500, 7_000, 37_500), ("16xlarge", 14_000, 75_000, 14_000, 75_000),
     ),
+    "m5 r5 m5d": (
+        ("large", 650, 3_600, 4_750, 18_750), ("xlarge", 1_150, 6_000, 4_750, 18_750),
+        ("2xlarge", 2_300, 12_000, 4_750, 18_750), ("4xlarge", 4_750, 18_750, 4_750, 18_750),
+        ("8xlarge", 6_800, 30_000, 6_800, 30_000), ("12xlarge", 9_500, 40_000, 9_500, 40_000),
+        ("16xlarge", 13_600, 60_000, 13_600, 60_000),
+        ("24xlarge", 19_000, 80_000, 19_000, 80_000),
+    ),
+    "m6g r6g m6gd r6gd": (
+        ("medium", 315, 2_500, 4_750, 20_000), ("large", 630, 3_600, 4_750, 20_000),
+        ("xlarge", 1_188, 6_000, 4_750, 20_000), ("2xlarge", 2_375, 12_000, 4_750, 20_000),
+        ("4xlarge", 4_750, 20_000, 4_750, 20_000), ("8xlarge", 9_500, 40_000, 9_500, 40_000),
+        ("12xlarge", 14_250, 50_000, 14_250, 50_000),
+        ("16xlarge", 19_000, 80_000, 19_000, 80_000),
+    ),
+    "m6i r6i m6id r6id": (
+        *_INTEL,
+        ("24xlarge", 30_000, 120_000, 30_000, 120_000),
+        ("32xlarge", 40_000, 160_000, 40_000, 160_000),
+    ),
+    "m7i r7i": (*_INTEL, *_LARGEST),
+    "m7g r7g m7gd r7gd": _GRAVITON,
+    "m8g r8g": (*_GRAVITON, *_LARGEST),
 }  # fmt: skip
 INSTANCES: Mapping[str, Instance] = {
-    f"{family}.{size}": Instance(f"{family}.{size}", iops, mbps * _MEGABIT, most)
+    f"{family}.{size}": Instance(
+        f"{family}.{size}", iops, mbps * _MEGABIT, most, most_mbps * _MEGABIT
+    )
     for families, sizes in _SIZES.items()
     for family in families.split()
-    for size, mbps, iops, most in sizes
+    for size, mbps, iops, most_mbps, most in sizes
 }
+LIMITS = "IOPS:MB_PER_S[:MOST_IOPS:MOST_MB_PER_S]"
+"""How limits of an instance are given by hand: those for ever, and those of its burst."""
+_LIMITS = 4
 
 
-def instance_of(name: str) -> Instance:
-    """Return an instance type, by its name with or without RDS's "db.".
+def instance_of(text: str) -> Instance:
+    """Return an instance by its type, with or without RDS's "db.", or by its limits as in LIMITS.
 
     Raises PgiostatError option-invalid.
+
+    >>> instance_of("db.m5.large") == replace(
+    ...     instance_of("3600:81.25:18750:593.75"), name="m5.large"
+    ... )
+    True
     """
-    bare = name.removeprefix("db.")
-    if bare not in INSTANCES:
-        near = get_close_matches(bare, INSTANCES, n=5) or list(INSTANCES)[:5]
+    bare = text.lower().removeprefix("db.")
+    if bare in INSTANCES:
+        return INSTANCES[bare]
+    if ":" in bare:
+        return _by_hand(text)
+    near = get_close_matches(bare, INSTANCES, n=5) or list(INSTANCES)[:5]
+    raise _wrong(
+        f'the limits of instance type "{text}" are not known',
+        f"Near to it: {', '.join(near)}. Or give its limits as {LIMITS}.",
+    )
+
+
+def _by_hand(text: str) -> Instance:
+    """Return an instance by its limits."""
+    try:
+        numbers = [float(word) for word in text.split(":")]
+    except ValueError:
+        numbers = []
+    if len(numbers) == _LIMITS // 2:
+        numbers *= 2  # no burst
+    if len(numbers) != _LIMITS or not all(0 < n < _MOST for n in numbers):
+        raise _wrong(f'invalid limits of an instance: "{text}"', f"Write them like {LIMITS}.")
+    iops, megabytes, most, most_megabytes = numbers
+    if most < iops or most_megabytes < megabytes:
         raise _wrong(
-            f'the limits of instance type "{name}" are not known', f"Near to it: {', '.join(near)}."
+            f'invalid limits of an instance: "{text}"',
+            "What is given at most is less than for ever.",
         )
-    return INSTANCES[bare]
+    return Instance(text, iops, megabytes * _MEGABYTE, most, most_megabytes * _MEGABYTE)

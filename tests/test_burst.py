@@ -1,8 +1,10 @@
 """Volumes and their buckets: the documentation's own examples, and what must always hold."""
 
 import csv
+import gzip
 import json
 from dataclasses import replace
+from importlib.resources import files
 from io import StringIO
 from itertools import pairwise
 from pathlib import Path
@@ -26,7 +28,16 @@ from pgiostat.rank import By, Ranking, RankRow, Sort
 from pgiostat.render.burst import as_markdown, write_csv
 from pgiostat.render.gauge import gauge_line
 from pgiostat.snapshot import Snapshot
-from pgiostat.volumes import KINDS, MIB, Volume, instance_of, volume_of
+from pgiostat.volumes import (
+    INSTANCES,
+    KINDS,
+    LIMITS,
+    MIB,
+    Instance,
+    Volume,
+    instance_of,
+    volume_of,
+)
 from tests.readings import at, reading
 from tests.test_cli import pgiostat
 
@@ -179,6 +190,96 @@ def test_behind_a_small_instance_a_bucket_never_empties() -> None:
     assert (gauge.low, balance.given) == (1.0, 500)
 
 
+def test_an_instance_sprints_in_bytes_too() -> None:
+    # 4,750 Mbps for half an hour, 650 for ever: 512.5 MB/s beyond that.
+    volume = volume_of("gp3:500:6000").limited(instance_of("m5.large"))
+    told = [volume.ceiling, volume.lasting, volume.throughput, volume.lasting_throughput]
+    assert told == [6000, 3600, 125 * MIB, 81_250_000]
+    assert (volume.sprint, volume.byte_sprint) == (15_150 * 1800, 512_500_000 * 1800)
+    # 500 operations of 256 KiB a second are all that the volume gives of bytes.
+    size = 256 * 1024
+    tires, lasting = Gauge(volume).to_tire(500, size) or (0, 0)
+    assert (tires, lasting) == pytest.approx(
+        (512_500_000 * 1800 / (125 * MIB - 81_250_000), 81_250_000 / size)
+    )
+    gauge, balance = Gauge(volume).advance(Load(2 * tires, 1000 * tires, 1000.0 * tires * size))
+    assert balance.given == pytest.approx((500 + 81_250_000 / size) / 2)
+    assert (gauge.sprint, gauge.byte_sprint) == (1, 0)
+    # Of small ones it is operations that tire it.
+    assert Gauge(volume).to_tire(6000, 8192) == (15_150 * 1800 / 2400, 3600)
+    assert Gauge(volume).to_tire(3600, 8192) is None
+
+
+def test_both_sprints_of_an_instance_end_each_in_its_time() -> None:
+    volume = volume_of("gp3:500:6000").limited(instance_of("2000:40:6000:100"))
+    # 4,000 of 16 KiB: 2,000 operations and 25.5 MB a second too many, of 7,200,000 and 108 GB.
+    gauge = Gauge(volume)
+    tires, lasting = gauge.to_tire(4000, 16_384) or (0, 0)
+    assert (tires, lasting) == (3600, 2000)
+    after, balance = gauge.advance(Load(7200, 4000 * 7200.0, 4000 * 7200.0 * 16_384))
+    assert balance.given == 3000
+    # In the second hour bytes are less than what lasts: they fill their bucket.
+    used = 3600 * (4000 * 16_384 - 40e6)
+    filled = 3600 * (40e6 - 2000 * 16_384)
+    assert after.byte_sprint == pytest.approx(1 - (used - filled) / (60e6 * 1800))
+
+
+def test_the_limits_of_instances_are_what_ec2_says() -> None:
+    resources = files("moto").joinpath("ec2", "resources", "instance_types.json.gz")
+    told = json.loads(gzip.decompress(resources.read_bytes()))
+    for name, instance in INSTANCES.items():
+        of_ebs = told[name]["EbsInfo"]["EbsOptimizedInfo"]
+        assert instance == Instance(
+            name,
+            of_ebs["BaselineIops"],
+            of_ebs["BaselineBandwidthInMbps"] * 125_000,
+            of_ebs["MaximumIops"],
+            of_ebs["MaximumBandwidthInMbps"] * 125_000,
+        )
+    assert {name.split(".")[0] for name in INSTANCES} >= {"m6i", "r6i", "m7g", "r7g", "r8g", "m4"}
+
+
+def test_limits_are_given_by_hand_too() -> None:
+    assert instance_of("4000:100") == Instance("4000:100", 4000, 100e6, 4000, 100e6)
+    volume = volume_of("gp2:500").limited(instance_of("2000:100"))
+    assert (volume.name, volume.ceiling, volume.lasting) == ("gp2:500 on 2000:100", 2000, None)
+
+
+def test_names_may_be_written_in_capitals() -> None:
+    assert volume_of("GP2:500") == volume_of("gp2:500")
+    assert instance_of("DB.M5.Large") == instance_of("m5.large")
+
+
+@pytest.mark.parametrize(
+    ("volume", "instance", "lines"),
+    [
+        ("gp3:500:6000", "db.m5.large", [
+            "gp3:500:6000 on m5.large: 3,600 operations/s for ever, no bucket",
+            "its instance lets through 3,600 operations/s for ever and 6,000 for 3 h 9 min;",
+            "77.5 MiB/s for ever and 125 MiB/s for 5 h 8 min, once it has rested",
+        ]),
+        ("gp2:500", "db.t3.micro", [
+            "gp2:500 on t3.micro: 500 operations/s for ever, 3,000 while a bucket of 5.40 M",
+            "lasts",
+            "its instance lets through 500 operations/s for ever and 3,000 for 2 h 15 min;",
+            "10.4 MiB/s for ever and 249 MiB/s for 30 min 0 s, once it has rested",
+        ]),
+        ("gp2:500", "9000:600", [
+            "gp2:500 on 9000:600: 1,500 operations/s for ever, 3,000 while a bucket of 5.40 M",
+            "lasts",
+        ]),
+    ],
+)  # fmt: skip
+def test_what_lasts_and_what_bursts_are_both_shown(
+    volume: str, instance: str, lines: list[str]
+) -> None:
+    status, out, _ = burst("--volume", volume, "--instance", instance)
+    shown = out.splitlines()
+    assert (status, shown[1 : 1 + len(lines)]) == (0, lines)
+    assert shown[1 + len(lines)].startswith("operations: ")
+    assert [line for line in shown if line != line.rstrip()] == []
+
+
 def test_an_instance_without_a_volume_is_an_error() -> None:
     done = pgiostat("watch", "--instance", "db.t3.micro")
     assert (done.returncode, done.stderr) == (
@@ -257,6 +358,12 @@ def test_a_gauge_in_a_line() -> None:
     assert gauge_line(gauge, 0) == "gp2:500: burst balance 50.0 %, full in 30 min 0 s"
     assert gauge_line(gauge, 1500) == "gp2:500: burst balance 50.0 %"
     assert gauge_line(Gauge(gauge.volume, 0, 0), 2000) == "gp2:500: burst balance 0 %, empty"
+    small = volume_of("gp3:500").limited(instance_of("2000:100:4000:200"))
+    told = gauge_line(Gauge(small), 3000, 1.0)
+    assert told.endswith(
+        ": no bucket, 100 % of what it gives, burst of its instance ends in 1 h 0 min"
+    )
+    assert gauge_line(Gauge(small, sprint=0.0), 3000, 1.0).endswith("instance has ended")
     told = gauge_line(Gauge(volume_of("gp3:500")), 750, 0.25)
     assert told == "gp3:500: no bucket, 25.0 % of what it gives"
 
@@ -422,7 +529,7 @@ def test_a_live_gauge_goes_by_what_the_server_counted_of_operations() -> None:
 
 def burst(*arguments: str) -> tuple[int, str, str]:
     """Run the command on the sample history."""
-    ended = pgiostat("burst", *arguments, "--history", str(SAMPLE))
+    ended = pgiostat("burst", *arguments, "--history", str(SAMPLE), COLUMNS="80")
     return ended.returncode, ended.stdout, ended.stderr
 
 
@@ -465,7 +572,14 @@ def test_forms_say_the_same() -> None:
          "It must be at least 0."),
         (["--volume", "gp2:8", "--instance", "m5.small"],
          'the limits of instance type "m5.small" are not known',
-         "Near to it: t3.small, t4g.small."),
+         f"Near to it: t3.small, t4g.small. Or give its limits as {LIMITS}."),
+        (["--volume", "gp2:8", "--instance", "3600:x"],
+         'invalid limits of an instance: "3600:x"', f"Write them like {LIMITS}."),
+        (["--volume", "gp2:8", "--instance", "3600:80:6000"],
+         'invalid limits of an instance: "3600:80:6000"', f"Write them like {LIMITS}."),
+        (["--volume", "gp2:8", "--instance", "3600:80:3000:90"],
+         'invalid limits of an instance: "3600:80:3000:90"',
+         "What is given at most is less than for ever."),
     ],
 )  # fmt: skip
 def test_wrong_input_is_told_in_our_manner(

@@ -153,11 +153,12 @@ def test_the_investigation_on_its_page_was_measured() -> None:
         assert (ROOT / "docs" / f"investigation-{name}.svg").read_text("utf-8").startswith("<svg")
 
 
-def test_the_burst_on_its_page_is_a_real_one() -> None:
+def test_the_bursts_on_their_page_are_real_ones() -> None:
     page = (ROOT / "docs" / "burst.md").read_text("utf-8")
-    command, shown = re.findall(r"```sh\n(pgiostat burst.*?)\n```\n\n```text\n(.*?)```", page,
-                                re.DOTALL)[0]  # fmt: skip
-    assert ran(command) == shown.splitlines()
+    found = re.findall(r"```sh\n(pgiostat burst.*?)\n```\n\n```text\n(.*?)```", page, re.DOTALL)
+    assert len(found) == page.count("```text")
+    for command, shown in found:
+        assert ran(command) == shown.splitlines()
 
 
 @pytest.mark.parametrize("name", ["category", "statement", "detail"])

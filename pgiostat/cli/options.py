@@ -169,7 +169,12 @@ Top = Annotated[
     ),
 ]
 Instance = Annotated[
-    str, typer.Option("--instance", help="Its instance type, as db.m5.large.", metavar="TYPE")
+    str,
+    typer.Option(
+        "--instance",
+        help="Its instance type, as db.m5.large, or its limits, as 3600:81.25:18750:593.75.",
+        metavar="TYPE",
+    ),
 ]
 StartBalance = Annotated[
     float | None,

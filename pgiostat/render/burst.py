@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Iterator
 from datetime import UTC
+from textwrap import wrap
 from typing import Any, TextIO
 
 from rich.console import Group, RenderableType
@@ -19,7 +20,8 @@ from pgiostat.render.gauge import left
 from pgiostat.render.report import escaped, labels, remarks, title, warnings
 from pgiostat.render.series import sparkline
 from pgiostat.render.text import bar
-from pgiostat.units import format_count, format_duration, format_share
+from pgiostat.units import format_bytes, format_count, format_duration, format_share
+from pgiostat.volumes import Volume
 
 __all__ = ["HEADER", "as_json", "as_markdown", "as_text", "records", "write_csv"]
 
@@ -32,13 +34,43 @@ HEADER = (
 
 def _volume(burning: Burning) -> str:
     volume = burning.volume
-    told = f"{volume.name}: {format_count(volume.baseline)} {volume.unit}/s for ever"
+    told = f"{volume.name}: {format_count(volume.for_ever)} {volume.unit}/s for ever"
     if volume.credits is None:
         return f"{told}, no bucket"
     return (
         f"{told}, {format_count(volume.ceiling)} while a bucket of"
         f" {format_count(volume.credits)} lasts"
     )
+
+
+def _instance(volume: Volume) -> str:
+    """Return what an instance lets through for ever, and for a time; nothing if it is no limit."""
+    told = []
+    if volume.lasting is not None:
+        seconds = volume.sprint / (volume.ceiling - volume.lasting)
+        told.append(
+            f"{format_count(volume.lasting)} {volume.unit}/s for ever and"
+            f" {format_count(volume.ceiling)} for {format_duration(seconds)}"
+        )
+    if volume.lasting_throughput is not None:
+        seconds = volume.byte_sprint / (volume.throughput - volume.lasting_throughput)
+        told.append(
+            f"{format_bytes(volume.lasting_throughput)}/s for ever and"
+            f" {format_bytes(volume.throughput)}/s for {format_duration(seconds)}"
+        )
+    return f"its instance lets through {'; '.join(told)}, once it has rested" if told else ""
+
+
+def _about(burning: Burning) -> Iterator[str]:
+    """Yield what the volume is, and how operations are known; of which part of the time."""
+    yield _volume(burning)
+    if instance := _instance(burning.volume):
+        yield instance
+    first, *others = burning.sources
+    yield f"operations: {MEANINGS[first]}"
+    whole = format_duration(sum(burning.sources.values()))
+    for other in others:
+        yield f"in {format_duration(burning.sources[other])} of {whole}: {MEANINGS[other]}"
 
 
 def _sentences(burning: Burning) -> Iterator[str]:
@@ -52,6 +84,19 @@ def _sentences(burning: Burning) -> Iterator[str]:
             f" lowest {format_share(lowest.balance.low)} at {when}"
         )
     yield _going(burning, forecast)
+    if forecast.to_tire is not None:
+        seconds, lasting = forecast.to_tire
+        yield (
+            (
+                f"the burst of its instance ends in {format_duration(seconds)}, what lasts are"
+                f" {format_count(lasting)} {volume.unit}/s"
+            )
+            if seconds
+            else (
+                f"the burst of its instance has ended: it lets through {format_count(lasting)}"
+                f" {volume.unit}/s"
+            )
+        )
     if forecast.excess > 0:
         yield _excess(burning)
     if burning.error is not None:
@@ -67,15 +112,6 @@ def _sentences(burning: Burning) -> Iterator[str]:
         else:
             why = "the system's cache answered these, or it is another volume"
             yield f"{above} were counted: {why}"
-
-
-def _known(burning: Burning) -> Iterator[str]:
-    """Yield how operations are known; of which part of the time, if not all."""
-    first, *others = burning.sources
-    yield f"operations: {MEANINGS[first]}"
-    whole = format_duration(sum(burning.sources.values()))
-    for other in others:
-        yield f"in {format_duration(burning.sources[other])} of {whole}: {MEANINGS[other]}"
 
 
 def _excess(burning: Burning) -> str:
@@ -109,16 +145,18 @@ def _going(burning: Burning, forecast: Forecast) -> str:
 
 def as_text(seen: Seen, burning: Burning, *, width: int) -> RenderableType:
     """Return the story of a volume: balance, forecast, and who burned it."""
-    notes = [Text(line) for line in _sentences(burning)]
-    known = [
-        Text(_volume(burning), "dim"),
-        *(Text(line, "dim") for line in _known(burning)),
-    ]
+    notes = [Text(_wrapped(line, width)) for line in _sentences(burning)]
+    known = [Text(_wrapped(line, width), "dim") for line in _about(burning)]
     curve: list[RenderableType] = []
     if burning.volume.credits is not None:
         lows = [moment.balance.low for moment in burning.moments]
         curve = [Text(sparkline([*lows, 1.0], max(width - 10, 8))[:-1], "cyan")]
     return Group(title(seen, width), *known, *warnings(seen), *notes, *curve, _table(burning))
+
+
+def _wrapped(line: str, width: int) -> str:
+    """Return a line in lines of the screen, none of which ends in a blank."""
+    return "\n".join(wrap(line, width, break_on_hyphens=False))
 
 
 def _table(burning: Burning) -> Table:
@@ -139,8 +177,9 @@ def _table(burning: Burning) -> Table:
 
 def as_markdown(seen: Seen, burning: Burning) -> str:
     """Return the same for a page or an issue."""
-    lines = [f"**{escaped(labels(seen))}**, {escaped(_volume(burning))}.", ""]
-    told = (*_known(burning), *_sentences(burning), *remarks(seen))
+    volume, *known = _about(burning)
+    lines = [f"**{escaped(labels(seen))}**, {escaped(volume)}.", ""]
+    told = (*known, *_sentences(burning), *remarks(seen))
     lines += [f"- {escaped(line)}" for line in told]
     lines += ["", "| who | share | ops/s | lately | burned |", "|---|---:|---:|---:|---:|"]
     for part in burning.parts:
@@ -164,6 +203,8 @@ def as_json(seen: Seen, burning: Burning) -> str:
         "volume": {
             "name": volume.name, "unit": volume.unit, "baseline_per_s": volume.baseline,
             "ceiling_per_s": volume.ceiling, "credits": volume.credits,
+            "lasting_per_s": volume.lasting, "throughput_bytes_per_s": volume.throughput,
+            "lasting_throughput_bytes_per_s": volume.lasting_throughput,
         },
         "provenance": str(burning.provenance),
         "seconds_by_provenance": {str(each): n for each, n in burning.sources.items()},
@@ -175,6 +216,7 @@ def as_json(seen: Seen, burning: Burning) -> str:
         "forecast": {
             "seconds": forecast.seconds, "demand_per_s": forecast.rate,
             "to_empty_s": forecast.to_empty, "to_refill_s": forecast.to_refill,
+            "to_tire_s": None if forecast.to_tire is None else forecast.to_tire[0],
             "excess_per_s": forecast.excess,
             "to_go": None if forecast.to_go is None else list(forecast.to_go),
         },

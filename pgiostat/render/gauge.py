@@ -22,7 +22,12 @@ def gauge_pieces(
     """Return a gauge's line as the volume, words that may give way, and what is told of it."""
     volume = f"{gauge.volume.name}: "
     if gauge.volume.credits is None:
-        return volume, "", f"no bucket, {format_share(use)} of what it gives"
+        told = f"no bucket, {format_share(use)} of what it gives"
+        tires = None if rate is None else gauge.to_tire(rate)
+        if tires is not None:
+            ends = f"ends in {format_duration(tires[0])}" if tires[0] else "has ended"
+            told += f", burst of its instance {ends}"
+        return volume, "", told
     words, told = "burst balance ", left(gauge.low, gauge.high)
     if rate is None:
         return volume, words, told
