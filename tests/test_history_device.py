@@ -15,6 +15,7 @@ from pgiostat.describe import describer
 from pgiostat.device.interval import DeviceInterval, Origin
 from pgiostat.export import export
 from pgiostat.frames import open_history
+from pgiostat.history.burns import burned
 from pgiostat.history.encode import server_id
 from pgiostat.history.layout import Layout
 from pgiostat.history.reader import History
@@ -25,6 +26,7 @@ from pgiostat.history.writer import Writer
 from pgiostat.names import Names
 from pgiostat.rank import rank_counted
 from pgiostat.render.report import as_json, device_lines
+from pgiostat.volumes import volume_of
 from tests.readings import Unsynced, at, reading, server
 
 WHOSE = server_id(server())
@@ -181,3 +183,26 @@ def test_a_report_says_what_the_device_did(tmp_path: Path) -> None:
     assert [(each["name"], each["reads"], each["reads_per_s"]) for each in devices] == [
         ("sda", 900, 300.0)
     ]
+
+
+def test_a_burst_begins_with_what_cloudwatch_told_of_the_middle_of_its_minute(
+    tmp_path: Path,
+) -> None:
+    # 500 + 100 operations a second of gp2:100, whose bucket so loses 300: its balance at 30 s.
+    def told(number: int) -> DeviceInterval:
+        balance = 80 - 100 * 300 * (60 * number + 45) / 5_400_000
+        return minute(60.0 * number - 15, 30_000, writes=6000, burst_balance=balance)
+
+    write(tmp_path, [[told(n)] for n in range(5)])
+    history = History.open(tmp_path)
+    seen = history.seen(Window(at(0), at(300)))
+    found = burned(history, seen, {}, volume_of("gp2:100"))
+    # The first minute began before the time does, and of the last a quarter is not told.
+    assert [moment.provenance for moment in found.moments] == ["cloudwatch"] * 4 + ["estimated"]
+    rates = [moment.balance.rate for moment in found.moments]
+    assert rates == pytest.approx([600] * 5)
+    assert found.error == pytest.approx(0, abs=1e-9)
+    assert found.gauge.low == pytest.approx(0.8 - 300 * 330 / 5_400_000)
+    # What would be read is no reason for another balance at the start.
+    half = burned(history, seen, {}, volume_of("gp2:100"), reads=0.5)
+    assert half.gauge.low == pytest.approx(0.8 - 300 * 30 / 5_400_000 - 50 * 300 / 5_400_000)
