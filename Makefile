@@ -40,7 +40,7 @@ lab: $(VENV)/demo.installed ## the whole investigation: nine experiments, told a
 	@$(BIN)/pgiostat lab run --quick --again --check --out build/lab
 
 test: $(VENV)/dev.installed ## all tests, on the embedded PostgreSQL 18
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TEST)
 
 check: lint types contracts docs-check test ## what a commit must pass
 
