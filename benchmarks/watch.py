@@ -375,7 +375,7 @@ def _compare(
             ratio = ours.drawn_s / theirs.drawn_s
             judge.tell(f"  {name}, first screen by pg_activity's", ratio, FIRST_GOAL, "×")
             later = f"{ours.server_s / theirs.server_s:>8.2f} ×"
-            print(f"  {name + ', the server on it':<42}{later}    no goal: it is reached meanwhile")
+            print(f"  {name + ', the server on it':<42}{later}    (no goal)")
 
 
 if __name__ == "__main__":
