@@ -82,7 +82,7 @@ fuzz: $(VENV)/dev.installed ## read many texts that nobody would send
 
 kill: $(VENV)/dev.installed ## kill a collector 200 times and a shipper 50, and look what is left
 	KILLS=200 $(BIN)/pytest -q tests/test_history_kill.py
-	KILLS=50 $(BIN)/pytest -q tests/test_ship.py -k killed
+	$(BIN)/pytest -q tests/test_ship.py -k killed
 
 lock: $(VENV)/dev.installed ## make requirements/ anew from pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) --extra demo -o requirements/demo.txt pyproject.toml

@@ -48,7 +48,7 @@ from tests.test_history_reader import KNOWN, MINUTE, intervals, write
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 NOW = at(40 * DAY)
-KILLS = int(os.environ.get("KILLS", "15"))
+KILLS = int(os.environ.get("KILLS", "50"))
 
 
 @pytest.fixture(scope="module")
