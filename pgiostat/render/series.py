@@ -101,14 +101,9 @@ def curves(seen: Seen, steps: Sequence[Step], ranking: Ranking, *, width: int) -
     return Group(title(seen, width), *warnings(seen), grid, *legend)
 
 
-def _is_long(ranking: Ranking) -> bool:
-    """Tell whether names are texts, whose beginnings may all be the same."""
-    return ranking.by in {By.FINGERPRINT, By.STATEMENT}
-
-
 def _numbered(ranking: Ranking) -> Iterator[tuple[str, RankRow]]:
-    """Yield the rows that are shown by a number, with it."""
-    if _is_long(ranking):
+    """Yield the rows that are shown by a number, with it: texts, which may all begin alike."""
+    if ranking.by in {By.FINGERPRINT, By.STATEMENT}:
         for number, row in enumerate(ranking.rows, 1):
             yield f"#{number}", row
 
