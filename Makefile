@@ -1,6 +1,6 @@
 # Everything runs from here. Needed: Python 3.11 or later, and make.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean lab test check lint types contracts docs docs-check matrix docker engines fleet bench fuzz kill lock clean
+.PHONY: help demo demo-clean lab test check lint types contracts docs docs-check matrix docker engines fleet bench fuzz kill attack lock clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -79,6 +79,9 @@ bench: $(VENV)/dev.installed ## measure, side by side in one run
 
 fuzz: $(VENV)/dev.installed ## read many texts that nobody would send
 	FUZZ_EXAMPLES=50000 $(BIN)/pytest -q -p no:randomly tests/test_scanner.py tests/test_fingerprint.py tests/test_features.py
+
+attack: $(VENV)/dev.installed ## attack pgiostat from outside; ATTACK='--quick', '--write' or names of attacks (needs npm)
+	$(BIN)/python -m tests.attack $(ATTACK)
 
 kill: $(VENV)/dev.installed ## kill a collector 200 times and a shipper 50, and look what is left
 	KILLS=200 $(BIN)/pytest -q tests/test_history_kill.py
