@@ -280,7 +280,7 @@ def ranked(collector: Collector, delta: Delta) -> Ranking:
     rows = delta.statements.rows
     keys = zip(*(rows[name].tolist() for name in ("userid", "dbid", "queryid")), strict=True)
     names = Names(databases=collector.databases(), roles=collector.roles())
-    learn(names, describer(), collector.texts(list(keys)))
+    learn(names, describer(), collector.texts(list(keys)), collector.own)
     return rank([delta], names)
 
 

@@ -12,7 +12,6 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from pgiostat.collector import SETTINGS
 from pgiostat.counters import DATABASES, IO, RELATIONS, STATEMENTS, Table
 from pgiostat.delta import Basis, Delta, diff
 from pgiostat.describe import describer
@@ -20,6 +19,7 @@ from pgiostat.history.encode import server_id, sids
 from pgiostat.history.schema import FACTS, READS, SCHEMAS, TIMED
 from pgiostat.names import Names
 from pgiostat.rows import Array, Counts, Rows, to_pg_time
+from pgiostat.sent_sql import SETTINGS
 from pgiostat.snapshot import Markers, Server, Settings, Snapshot
 
 __all__ = ["END", "LABEL", "Ticks", "World", "ticks"]

@@ -13,7 +13,8 @@ from pgiostat.device.processes import Whereabouts
 from pgiostat.errors import PgiostatError
 from pgiostat.inflight import InFlight, Running
 from pgiostat.ledger import Ahead
-from pgiostat.names import Describe, Names, StatementKey
+from pgiostat.names import OWN, Describe, Names, StatementKey
+from pgiostat.sent_sql import Own
 from pgiostat.server import Session, connect
 from pgiostat.snapshot import Snapshot
 
@@ -44,12 +45,17 @@ Needed = Callable[[], tuple[Collection[StatementKey], Collection[int]]]
 """Tell of which statements and relations the names are needed though they may have gone."""
 
 
-def learn(names: Names, describe: Describe, texts: Mapping[StatementKey, str | bytes]) -> None:
-    """Describe statements by their texts and remember what they are."""
+def learn(
+    names: Names, describe: Describe, texts: Mapping[StatementKey, str | bytes], own: Own
+) -> None:
+    """Describe statements by their texts and remember what they are, our own as such."""
     for key, text in texts.items():
         userid, dbid, queryid = key
         user, database = names.role(userid), names.database(dbid)
-        names.learn(key, describe(text, user=user, database=database, queryid=queryid))
+        statement = describe(text, user=user, database=database, queryid=queryid)
+        if own.includes(userid, dbid, text):
+            statement = replace(statement, category=OWN)
+        names.learn(key, statement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +181,7 @@ class Sampler:
             self.names.databases = self._connected().databases()
         if not {each.userid for each in seen} <= self.names.roles.keys():
             self.names.roles = self._connected().roles()
-        return self._in_flight.look(seen, self.names)
+        return self._in_flight.look(seen, self.names, self._connected().own.includes)
 
     def _connected(self) -> Collector:
         if self._collector is None:
@@ -263,7 +269,7 @@ class Sampler:
             return
         self._texts_error = None
         self._texts_due = now + TEXTS_EVERY_SECONDS
-        learn(self.names, self.describe, texts)
+        learn(self.names, self.describe, texts, collector.own)
         # What did not come did not fit into the batch, or has been evicted: asked for again, but
         # not for ever.
         self._pending = {

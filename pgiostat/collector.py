@@ -19,46 +19,22 @@ from pgiostat.inflight import Backend
 from pgiostat.kcache import beside
 from pgiostat.names import StatementKey
 from pgiostat.rows import Rows
+from pgiostat.sent_sql import SETTINGS, Own, text_of
 from pgiostat.server import (
     STATEMENT_TIMEOUT,
     Session,
     explain,
     find_extension,
     find_kcache,
-    text_of,
 )
 from pgiostat.snapshot import Markers, Settings, Snapshot
 
-__all__ = ["SETTINGS", "Collector", "Relation", "monotonic"]
-
-SETTINGS = (
-    "block_size",
-    "shared_buffers",
-    "max_connections",
-    "max_parallel_workers",
-    "track_counts",
-    "track_io_timing",
-    "compute_query_id",
-    "io_method",
-    "pg_stat_statements.max",
-    "pg_stat_statements.track",
-    "pg_stat_statements.track_planning",
-    "pg_stat_statements.track_utility",
-    "pg_stat_statements.save",
-)
-"""Settings that decide what the numbers mean; any user may ask for them."""
+__all__ = ["Collector", "Relation", "monotonic"]
 
 TEXT_TIMEOUT = "5s"
 TEXT_BYTES = 16 * 1024 * 1024
 TEXT_CHARACTERS = 100_000
 
-_IO_SINCE = 160000
-_IO_BYTES_SINCE = 180000
-_QUERY_ID_SINCE = 140000
-_BACKEND_READ = (
-    "(SELECT sum(b.read_bytes)::int8 FROM pg_stat_get_backend_io(a.pid) AS b"
-    " WHERE b.object <> 'wal')"
-)
 SHOWN_RUNNING = 20
 _COUNT_BYTES = 8
 
@@ -104,65 +80,16 @@ class Collector:
 
     def _arrange(self) -> None:
         """Make the statements for the columns that this extension and this server have."""
-        extension = self._session.extension
-        version_num = self._session.server.version_num
-        schema = sql.Identifier(extension.schema)
-        reset: sql.Composable = sql.SQL("NULL::timestamptz")
-        dealloc: sql.Composable = sql.SQL("NULL::int8")
-        if extension.has_info:
-            info = "(SELECT i.{column} FROM {schema}.pg_stat_statements_info AS i)"
-            reset, dealloc = (
-                sql.SQL(info).format(column=sql.Identifier(name), schema=schema)
-                for name in ("stats_reset", "dealloc")
-            )
-        self._statements = counters.STATEMENTS.reading(extension.columns)
-        self._views: list[tuple[Reading, str | sql.Composed]] = [
-            (counters.DATABASES.reading(), "FROM pg_catalog.pg_stat_database AS s"),
-            # Only what was read at all: a relation that is missing has read nothing yet.
-            (
-                counters.RELATIONS.reading(),
-                (
-                    "FROM pg_catalog.pg_class AS s WHERE s.relkind IN ('r', 'm', 'i', 't')"
-                    " AND pg_stat_get_blocks_fetched(s.oid) > 0"
-                ),
-            ),
-        ]
-        if version_num >= _IO_SINCE:
-            newer = version_num >= _IO_BYTES_SINCE
-            missing = {"op_bytes"} if newer else {"read_bytes"}
-            names = {column.name for column in counters.IO.columns} - missing
-            self._views.append(
-                (counters.IO.reading(names), "FROM pg_catalog.pg_stat_io AS s"),
-            )
-        kcache = self._session.kcache
-        if not kcache.missing:
-            reading = counters.KCACHE.reading(kcache.columns)
-            source = sql.SQL("FROM {}.pg_stat_kcache() AS s").format(sql.Identifier(kcache.schema))
-            self._views.append((reading, source))
-        parts = {
-            "reset": reset,
-            "dealloc": dealloc,
-            "settings": sql.SQL(", ").join(
-                sql.SQL("current_setting({}, true)").format(sql.Literal(name)) for name in SETTINGS
-            ),
-            "tables": sql.SQL(", ").join(
-                _packed(reading, sql.SQL(source) if isinstance(source, str) else source)
-                for reading, source in self._views
-            ),
-        }
-        statements = sql.SQL("FROM {}.pg_stat_statements(false) AS s").format(schema)
-        whole, rest = _packed(self._statements, statements), sql.SQL("NULL::bytea")
-        self._reading_sql = sql.SQL(text_of("reading")).format(statements=whole, **parts)
-        self._rest_sql = sql.SQL(text_of("reading")).format(statements=rest, **parts)
-        self._rows_sql = sql.SQL(text_of("statements_rows")).format(
-            listed=sql.SQL(self._statements.listed), schema=schema
-        )
-        self._running_sql = sql.SQL(text_of("running")).format(
-            queryid=sql.SQL("a.query_id" if version_num >= _QUERY_ID_SINCE else "NULL::int8"),
-            read_bytes=sql.SQL(_BACKEND_READ if version_num >= _IO_BYTES_SINCE else "NULL::int8"),
-        )
-        self._texts_sql = sql.SQL(text_of("texts")).format(schema=schema)
-        self._own_sql = sql.SQL(text_of("own")).format(schema=schema)
+        self._sql = self._session.sent_sql()
+        self._own: Own | None = None
+
+    @property
+    def own(self) -> Own:
+        """What recognises our own statements among the others."""
+        if self._own is None:
+            server = self._session.server
+            self._own = Own.of(server.userid, server.dbid, self._sql)
+        return self._own
 
     def take(self) -> Snapshot:
         """Return one reading.
@@ -208,7 +135,7 @@ class Collector:
             self._own_queryid = self._find_own()
         tables = {
             reading.table.name: _unpack(reading, packed)
-            for (reading, _), packed in zip(self._views, row[10:], strict=True)
+            for reading, packed in zip(self._sql.views, row[10:], strict=True)
         }
         kcache = tables.get(counters.KCACHE.name)
         if kcache is not None:
@@ -234,7 +161,7 @@ class Collector:
         server = self._session.server
         whose = {"userid": server.userid, "dbid": server.dbid}
         try:
-            found = self._session.conn.execute(self._own_sql, whose).fetchone()
+            found = self._session.conn.execute(self._sql.own, whose).fetchone()
         except (psycopg.errors.UntranslatableCharacter, psycopg.errors.CharacterNotInRepertoire):
             return None
         return found[0] if found else None
@@ -243,22 +170,22 @@ class Collector:
         """Return all statements, and the row that came with them."""
         if self._packed:
             try:
-                row = self._one(self._reading_sql)
-                return _unpack(self._statements, row[2]), row
+                row = self._one(self._sql.reading)
+                return _unpack(self._sql.statements, row[2]), row
             except (ValueError, psycopg.errors.UndefinedFunction, psycopg.errors.SyntaxError):
                 if not self._reads_rows():
                     raise
                 self._packed = False
-        began = self._one(self._rest_sql)
-        records = self._session.conn.execute(self._rows_sql).fetchall()
-        rest = self._one(self._rest_sql)
+        began = self._one(self._sql.reading_without_statements)
+        records = self._session.conn.execute(self._sql.statement_rows).fetchall()
+        rest = self._one(self._sql.reading_without_statements)
         # What began before the statements were read is the earlier one's to tell.
-        return Rows.from_records(self._statements, records), (*began[:2], None, *rest[3:])
+        return Rows.from_records(self._sql.statements, records), (*began[:2], None, *rest[3:])
 
     def _reads_rows(self) -> bool:
         """Return whether statements can be read row by row; if not, packing is not to blame."""
         try:
-            self._session.conn.execute(self._rows_sql).fetchone()
+            self._session.conn.execute(self._sql.statement_rows).fetchone()
         except psycopg.errors.UndefinedFunction:
             return False
         return True
@@ -289,7 +216,7 @@ class Collector:
         with explain(conn):
             self._limit(TEXT_TIMEOUT)
             try:
-                rows = conn.execute(self._texts_sql, parameters).fetchall()
+                rows = conn.execute(self._sql.texts, parameters).fetchall()
             except (
                 psycopg.errors.UntranslatableCharacter,  # 22P05
                 psycopg.errors.CharacterNotInRepertoire,  # 22021
@@ -323,7 +250,7 @@ class Collector:
             "seconds": seconds, "characters": TEXT_CHARACTERS, "most": SHOWN_RUNNING,
         }  # fmt: skip
         with explain(self._session.conn):
-            rows = self._session.conn.execute(self._running_sql, parameters).fetchall()
+            rows = self._session.conn.execute(self._sql.running, parameters).fetchall()
         return [Backend(*row) for row in rows]
 
     def databases(self) -> dict[int, str]:
@@ -356,14 +283,6 @@ class Collector:
                 text_of("relations"), {"relids": list(relids)}
             ).fetchall()
         return {relid: (owner, schema, name, part) for relid, owner, schema, name, part in rows}
-
-
-def _packed(reading: Reading, source: sql.Composable) -> sql.Composed:
-    """Return a subquery for all rows of a table as one value."""
-    packed = sql.SQL(reading.packed)
-    return sql.SQL(
-        "(SELECT int8send(count(*)) || coalesce(string_agg({}, ''::bytea), ''::bytea) {})"
-    ).format(packed, source)
 
 
 def _unpack(reading: Reading, packed: bytes) -> Rows:

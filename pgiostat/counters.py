@@ -41,21 +41,21 @@ class Kind(Enum):
     only grows).
     """
 
-    OID = ("oidsend({})", ">u4", "i8", False)
-    ID = ("int8send({})", ">i8", "i8", False)
-    FLAG = ("boolsend({})", "?", "?", False)
+    OID = ("pg_catalog.oidsend({})", ">u4", "i8", False)
+    ID = ("pg_catalog.int8send({})", ">i8", "i8", False)
+    FLAG = ("pg_catalog.boolsend({})", "?", "?", False)
     NAME = (
-        f"convert_to(rpad({{}}, {NAME_BYTES}), 'UTF8')",
+        f"pg_catalog.convert_to(pg_catalog.rpad({{}}, {NAME_BYTES}), 'UTF8')",
         f"S{NAME_BYTES}",
         f"S{NAME_BYTES}",
         False,
     )
-    COUNT = ("int8send(({})::int8)", ">i8", "i8", True)
-    GAUGE = ("int8send(({})::int8)", ">i8", "i8", False)
+    COUNT = ("pg_catalog.int8send(({})::pg_catalog.int8)", ">i8", "i8", True)
+    GAUGE = ("pg_catalog.int8send(({})::pg_catalog.int8)", ">i8", "i8", False)
     # Kept as whole microseconds: integer sums do not depend on the order of their terms.
-    TIME = ("float8send({})", ">f8", "i8", True)
-    EXTREME = ("float8send({})", ">f8", "f8", False)
-    INSTANT = ("timestamptz_send({})", ">i8", "i8", False)
+    TIME = ("pg_catalog.float8send({})", ">f8", "i8", True)
+    EXTREME = ("pg_catalog.float8send({})", ">f8", "f8", False)
+    INSTANT = ("pg_catalog.timestamptz_send({})", ">i8", "i8", False)
 
     @property
     def send(self) -> str:
@@ -144,7 +144,7 @@ class Reading:
     @property
     def packed(self) -> str:
         """SQL for one row as bytes of fixed width."""
-        return "||".join(
+        return " OPERATOR(pg_catalog.||) ".join(
             column.kind.send.format(f"coalesce({sql}, {column.null})" if column.null else sql)
             for column, sql in self.picked
         )
@@ -152,7 +152,8 @@ class Reading:
     @property
     def listed(self) -> str:
         """SQL for one row as ordinary columns, for servers that cannot pack them."""
-        casts = {Kind.COUNT: "::int8", Kind.GAUGE: "::int8", Kind.NAME: "::text"}
+        count = "::pg_catalog.int8"
+        casts = {Kind.COUNT: count, Kind.GAUGE: count, Kind.NAME: "::pg_catalog.text"}
         return ", ".join(
             f"({sql}){casts.get(column.kind, '')} AS {column.name}" for column, sql in self.picked
         )
@@ -346,14 +347,15 @@ RELATIONS = Table(
             Kind.COUNT,
             Unit.BLOCKS,
             f"blocks read; added up by table as heap, idx, toast and tidx: {_READS_NOTE}",
-            expression="pg_stat_get_blocks_fetched(s.oid) - pg_stat_get_blocks_hit(s.oid)",
+            expression="pg_catalog.pg_stat_get_blocks_fetched(s.oid)"
+            " OPERATOR(pg_catalog.-) pg_catalog.pg_stat_get_blocks_hit(s.oid)",
         ),
         Column(
             "blks_hit",
             Kind.COUNT,
             Unit.BLOCKS,
             "blocks found in shared_buffers",
-            expression="pg_stat_get_blocks_hit(s.oid)",
+            expression="pg_catalog.pg_stat_get_blocks_hit(s.oid)",
         ),
     ),
 )

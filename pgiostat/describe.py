@@ -1,8 +1,8 @@
-"""What a statement is, from its text: normalized, fingerprinted, categorised; or our own."""
+"""What a statement is, from its text: normalized, fingerprinted, categorised."""
 
 from pgiostat import fingerprint
 from pgiostat.features.said import cursor
-from pgiostat.names import OTHER, OWN, Describe, Statement
+from pgiostat.names import OTHER, Describe, Statement
 from pgiostat.rules import Classifier, Rules, builtin
 
 __all__ = ["describer", "unsorted"]
@@ -14,13 +14,12 @@ def describer(rules: Rules | None = None) -> Describe:
 
     def describe(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
         found = classifier.classify(text, user=user, database=database, queryid=queryid)
-        own = fingerprint.is_own(text)
         cursor = found.features.cursor
         opens = found.features.statement == "declare"
         return Statement(
             text=found.normalized.text,
             fingerprint=found.normalized.fingerprint,
-            category=OWN if own else found.category,
+            category=found.category,
             opens=cursor if opens else "",
             moves=cursor if not opens else "",
         )
@@ -41,7 +40,7 @@ def unsorted(text: str | bytes, *, user: str, database: str, queryid: int) -> St
     return Statement(
         text=normalized.text,
         fingerprint=normalized.fingerprint,
-        category=OWN if fingerprint.is_own(text) else OTHER,
+        category=OTHER,
         opens=name if verb == "declare" else "",
         moves=name if verb != "declare" else "",
     )

@@ -1,12 +1,16 @@
 """Statements in flight: what is running now, and will be counted when it ends."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from pgiostat.names import OTHER, OWN, Describe, Names
 
 __all__ = ["Backend", "InFlight", "Running"]
+
+
+IsOwn = Callable[[int, int, str], bool]
+"""Whether the statement of a role (userid) in a database (dbid) with this text is our own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class InFlight:
     describe: Describe
     _before: dict[tuple[int, datetime], int] = field(default_factory=dict)
 
-    def look(self, seen: Iterable[Backend], names: Names) -> tuple[Running, ...]:
+    def look(self, seen: Iterable[Backend], names: Names, is_own: IsOwn) -> tuple[Running, ...]:
         """Return statements in flight, the longest first, without our own."""
         found = []
         began: dict[tuple[int, datetime], int] = {}
@@ -63,7 +67,7 @@ class InFlight:
             if each.read_bytes is not None:
                 began[key] = self._before.get(key, each.read_bytes)
             running = self._running(each, began.get(key), names)
-            if running.category != OWN:
+            if running.category != OWN and not is_own(each.userid, each.dbid, each.text):
                 found.append(running)
         self._before = began
         return tuple(found)

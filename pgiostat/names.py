@@ -13,7 +13,7 @@ StatementKey = tuple[int, int, int]
 OTHER = "other"
 """Category of what no rule knows."""
 OWN = "pgiostat itself"
-"""Category of our own statements, whoever runs them."""
+"""Category of our own statements: those that our role sends in our database."""
 HIDDEN = "hidden"
 """Category of statements that our role may not see."""
 

@@ -5,18 +5,16 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib.resources import files
-from typing import Any, LiteralString, cast
+from typing import Any, cast
 
 import psycopg
 from psycopg import conninfo, sql
 
 from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.sent_sql import SentSql, quoted_schema, text_of
 from pgiostat.snapshot import Server
 
 __all__ = [
-    "SQL_MARK",
     "Extension",
     "Kcache",
     "Session",
@@ -28,12 +26,8 @@ __all__ = [
     "is_pooled",
     "reach",
     "redacted",
-    "text_of",
     "with_extension",
 ]
-
-SQL_MARK = "/* pgiostat */"
-"""In every statement that we send, where PostgreSQL 18 does not strip it."""
 
 APPLICATION_NAME = "pgiostat"
 STATEMENT_TIMEOUT = "10s"
@@ -51,6 +45,8 @@ SESSION_OPTIONS = " ".join(
         "jit": "off",
         "max_parallel_workers_per_gather": "0",
         "plan_cache_mode": "force_generic_plan",
+        # What we send is qualified, for poolers drop these options. This is the second lock.
+        "search_path": "pg_catalog,pg_temp",
         "timezone": "UTC",
     }.items()
 )
@@ -85,14 +81,6 @@ _PASSWORD_KEYWORD = re.compile(
 )
 
 
-@cache
-def text_of(name: str) -> LiteralString:
-    """Return a statement of pgiostat/sql, without the comment lines that explain it to us."""
-    text = files("pgiostat").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
-    return "\n".join(lines).strip()
-
-
 def redacted(text: str) -> str:
     """Return a connection string or an error message without its password.
 
@@ -106,12 +94,23 @@ def redacted(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """Where pg_stat_statements lives in the connected database, and which columns it has."""
+    """Where pg_stat_statements lives in the connected database, and what its function returns.
+
+    Attributes:
+        columns: Names of the arguments and columns of pg_stat_statements(boolean).
+        has_info: Whether pg_stat_statements_info() is a member (extension 1.9).
+        owner: The role that may replace its objects, empty if that role is not there any more.
+        is_owner_superuser: Whether that role is a superuser.
+        is_schema_open: Whether every role may create objects in its schema.
+    """
 
     schema: str
     version: str
     columns: frozenset[str]
     has_info: bool
+    owner: str = ""
+    is_owner_superuser: bool = True
+    is_schema_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +135,18 @@ class Session:
     extension: Extension
     pooled: bool = False
     kcache: Kcache = Kcache(missing="pg_stat_kcache is not installed")
+
+    def sent_sql(self) -> SentSql:
+        """Return the statements for the columns that this server has."""
+        extension, kcache = self.extension, self.kcache
+        return SentSql(
+            version_num=self.server.version_num,
+            schema=extension.schema,
+            columns=extension.columns,
+            has_info=extension.has_info,
+            kcache_schema="" if kcache.missing else kcache.schema,
+            kcache_columns=kcache.columns,
+        )
 
     def close(self) -> None:
         """End the connection; a broken one too."""
@@ -367,12 +378,13 @@ def _not_preloaded(error: psycopg.Error | None = None) -> PgiostatError:
 def find_extension(conn: psycopg.Connection[Any], dsn: str = "") -> Extension:
     """Find pg_stat_statements in the connected database.
 
-    Raises PgiostatError extension-missing; its DETAIL names the databases that have it.
+    Raises PgiostatError extension-missing, whose DETAIL names the databases that have it;
+    schema-forbidden; extension-replaced.
     """
-    row = conn.execute(text_of("extension"), {}).fetchone()
+    row = conn.execute(text_of("extension")).fetchone()
     if row is not None:
-        schema, version, columns, has_info = row
-        if has_info is None:
+        schema, version, is_usable, columns, has_info, *whose = row
+        if not is_usable:
             user = conn.info.user
             raise PgiostatError(
                 f'{user} may not use schema "{schema}", where pg_stat_statements is',
@@ -381,7 +393,18 @@ def find_extension(conn: psycopg.Connection[Any], dsn: str = "") -> Extension:
                 .as_string(conn),
                 slug="schema-forbidden",
             )
-        return Extension(schema, version, frozenset(columns or ()), has_info)
+        if columns is None:
+            raise _replaced("pg_stat_statements(boolean)", schema)
+        owner, is_owner_superuser, is_schema_open = whose
+        return Extension(
+            schema,
+            version,
+            frozenset(columns),
+            has_info,
+            owner=owner or "",
+            is_owner_superuser=bool(is_owner_superuser),
+            is_schema_open=is_schema_open,
+        )
     here = conn.info.dbname
     elsewhere = with_extension(conn, dsn)
     create = f'run CREATE EXTENSION pg_stat_statements in "{here}".'
@@ -401,17 +424,28 @@ def find_extension(conn: psycopg.Connection[Any], dsn: str = "") -> Extension:
     )
 
 
+def _replaced(function: str, schema: str) -> PgiostatError:
+    """Return why a function of the extension is not called."""
+    return PgiostatError(
+        f'{function} in schema "{schema}" is not the function that the extension installs',
+        detail="It is no member of the extension, or it is not written in C. "
+        "pgiostat does not run it.",
+        hint="Look at it with \\df+. A superuser can drop the extension and create it again.",
+        slug="extension-replaced",
+    )
+
+
 def find_kcache(conn: psycopg.Connection[Any]) -> Kcache:
     """Find pg_stat_kcache in the connected database; it is no error that it is missing."""
-    row = conn.execute(text_of("kcache"), {}).fetchone()
+    row = conn.execute(text_of("kcache")).fetchone()
     if row is None:
         return Kcache(missing="pg_stat_kcache is not installed")
-    method = conn.execute("SELECT /* pgiostat */ current_setting('io_method', true)").fetchone()
+    method = conn.execute(text_of("io_method")).fetchone()
     if method is not None and method[0] == "worker":
         return Kcache(missing="io_method is worker: processes of its own read for statements")
     schema, columns = row
     try:
-        conn.execute(sql.SQL(text_of("kcache_probe")).format(schema=sql.Identifier(schema)))
+        conn.execute(sql.SQL(text_of("kcache_probe")).format(schema=quoted_schema(schema)))
     except psycopg.Error as error:
         return Kcache(missing=f"pg_stat_kcache does not answer: {str(error).splitlines()[0]}")
     return Kcache(schema, frozenset(columns))
@@ -428,7 +462,7 @@ def with_extension(conn: psycopg.Connection[Any], dsn: str) -> list[str]:
         except PgiostatError:
             continue  # no right to connect there: it cannot be named
         with other:
-            if other.execute(text_of("extension"), {}).fetchone() is not None:
+            if other.execute(text_of("extension")).fetchone() is not None:
                 found.append(name)
     return found
 
@@ -455,5 +489,5 @@ def _identify(conn: psycopg.Connection[Any], label: str, extension: Extension) -
 
 
 def _check_preloaded(conn: psycopg.Connection[Any], extension: Extension) -> None:
-    schema = sql.Identifier(extension.schema)
+    schema = quoted_schema(extension.schema)
     conn.execute(sql.SQL(text_of("probe")).format(schema=schema))

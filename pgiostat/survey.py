@@ -54,5 +54,5 @@ def _learn(collector: Collector, delta: Delta, names: Names, describe: Describe)
     }
     # A batch carries so many bytes; what does not come at all was evicted meanwhile.
     while missing and (texts := collector.texts(missing)):
-        learn(names, describe, texts)
+        learn(names, describe, texts, collector.own)
         missing -= texts.keys()

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from glob import escape
 
 from pgiostat.rules import Rules, builtin
-from pgiostat.server import Session, explain, text_of
+from pgiostat.sent_sql import text_of
+from pgiostat.server import Session, explain
 from pgiostat.units import format_count
 
 __all__ = ["CatalogTable", "Vocabulary", "catalog", "rules_file", "suggest"]

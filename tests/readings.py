@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from pgiostat import counters
-from pgiostat.collector import SETTINGS
 from pgiostat.counters import Kind, Reading
 from pgiostat.history.disk import Disk
 from pgiostat.rows import Rows, to_pg_time
+from pgiostat.sent_sql import SETTINGS
 from pgiostat.snapshot import Markers, Server, Settings, Snapshot
 from pgiostat.trouble import Said
 

@@ -17,7 +17,17 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from rich.console import Console
 
-from pgiostat.doctor import Facts, Finding, Override, State, Statements, examine, findings, verdict
+from pgiostat.doctor import (
+    Facts,
+    Finding,
+    ForeignObject,
+    Override,
+    State,
+    Statements,
+    examine,
+    findings,
+    verdict,
+)
 from pgiostat.lab.cluster import Setting
 from pgiostat.render import doctor as render
 from tests.conftest import MakeServer
@@ -160,7 +170,17 @@ FAULTS = [
     (replace(GOOD, statements=replace(there(), text_bytes=None)), "texts", "unknown", ""),
     (replace(GOOD, reads_all_stats=False, statements=replace(there(), hidden=790)),
      "privileges", "warning", 'GRANT pg_read_all_stats TO "pgiostat";'),
-    (replace(GOOD, is_superuser=True), "privileges", "note", ""),
+    (replace(GOOD, is_superuser=True), "privileges", "warning",
+     ("CREATE ROLE pgiostat LOGIN; GRANT pg_read_all_stats TO pgiostat; -- then \\password"
+      " pgiostat")),
+    (replace(GOOD, statements=replace(there(), schema='a "b"', is_schema_open=True)),
+     "schema", "note", 'REVOKE CREATE ON SCHEMA "a ""b""" FROM PUBLIC;'),
+    (replace(GOOD, statements=replace(there(), owner="bob", is_owner_superuser=False)),
+     "owner", "note", ""),
+    (replace(GOOD, foreign_objects=(
+        ForeignObject("view", "public", "pg_stat_statements_info", "", "mallory"),)),
+     "look-alike", "warning",
+     'if nobody needs it: DROP VIEW "public"."pg_stat_statements_info";'),
     (replace(GOOD, resets={"pg_stat_io": at(-3600)}), "resets", "warning", ""),
     (replace(GOOD, pooled=True), "pooler", "warning", "connect to the server itself"),
     (replace(GOOD, other_pid=True), "pooler", "warning", "connect to the server itself"),
@@ -308,13 +328,14 @@ def test_a_good_server_and_who_asks(make_server: MakeServer) -> None:
         theirs = make_conninfo(server.dsn(), user=role, password="x")
         asked = server.dsn() if role == "postgres" else theirs
         states[role] = {each.aspect: each.state.value for each in findings(examine(asked))}
-    for role, privileges in (("postgres", "note"), ("watcher", "ok"), ("plain", "warning")):
+    for role, privileges in (("postgres", "warning"), ("watcher", "ok"), ("plain", "warning")):
         assert states[role].pop("privileges") == privileges
         assert states[role].pop("clock") in {"ok", "note"}  # this machine's
         assert states[role].pop("texts") == ("ok" if role == "postgres" else "unknown")
         assert states[role].pop("evictions") == ("ok" if major > 13 else "unknown")
         assert states[role].pop("pg_stat_kcache") == "note"
         assert states[role].pop("io_method", "note") == "note"
+        assert states[role].pop("schema", "note") == "note"  # before 15 public is open to all
         assert set(states[role].values()) == {"ok"}, states[role]
 
 
@@ -338,9 +359,17 @@ def test_faults_of_a_server(make_server: MakeServer) -> None:
     assert found["track_utility"].state is State.WARNING
     assert found["track_io_timing"].state is State.WARNING
     ended = pgiostat("doctor", server.dsn())
-    assert ended.stdout.splitlines()[-1] == "not ready: 1 error, 2 warnings"
+    assert ended.stdout.splitlines()[-1] == "not ready: 1 error, 3 warnings"
     (other_database,) = findings_of(server.dsn("template1"), "extension")
     assert '"postgres"' in other_database.reason
+
+
+def watcher(server: Server) -> str:
+    """Return how a role connects that may read statistics and nothing else."""
+    with client(server.dsn()) as other:
+        other.execute("CREATE ROLE watcher LOGIN PASSWORD 'x'")
+        other.execute("GRANT pg_monitor TO watcher")
+    return make_conninfo(server.dsn(), user="watcher", password="x", passfile="/nowhere")
 
 
 def examined(dsn: str) -> tuple[Finding, ...]:
@@ -429,9 +458,10 @@ def test_strict_takes_warnings_for_errors_and_no_server_is_told(make_server: Mak
     server = make_server(track_io_timing=False)
     with client(server.dsn()) as other:
         other.execute("CREATE EXTENSION pg_stat_statements")
-    assert pgiostat("doctor", server.dsn()).returncode == 0
-    assert pgiostat("doctor", server.dsn(), "--strict").returncode == 1
-    told = json.loads(pgiostat("doctor", server.dsn(), "--format", "json").stdout)
+    dsn = watcher(server)
+    assert pgiostat("doctor", dsn).returncode == 0
+    assert pgiostat("doctor", dsn, "--strict").returncode == 1
+    told = json.loads(pgiostat("doctor", dsn, "--format", "json").stdout)
     assert told["verdict"].startswith("ready, with 1 warning")
     away = pgiostat("doctor", "host=127.0.0.1 port=1 dbname=x")
     assert (away.returncode, away.stdout) == (1, "")
@@ -485,7 +515,7 @@ def test_what_preloads_it_leaves_a_server_that_starts_with_all_libraries(
         if there:
             other.execute("SHOW auto_explain.log_min_duration")
         other.execute("SELECT count(*) FROM pg_stat_statements")
-    assert verdict(examined(server.dsn())) == "ready"
+    assert verdict(examined(watcher(server))) == "ready"
 
 
 def test_a_library_that_waits_for_a_restart_is_not_lost_by_another(
@@ -596,6 +626,90 @@ def test_a_plain_user_of_a_bare_server_is_told_both_steps(make_server: MakeServe
     assert (found["extension"].state, found["extension"].mend) == (
         State.ERROR, "CREATE EXTENSION pg_stat_statements;",
     )  # fmt: skip
+
+
+def test_what_has_the_names_of_the_extension_is_found_and_goes(make_server: MakeServer) -> None:
+    server = make_server()
+    with client(server.dsn()) as other:
+        other.execute("CREATE EXTENSION pg_stat_statements VERSION '1.8'")
+        other.execute("CREATE ROLE mallory LOGIN PASSWORD 'x'")
+        other.execute("GRANT CREATE ON SCHEMA public TO mallory")
+    theirs = make_conninfo(server.dsn(), user="mallory", password="x", passfile="/nowhere")
+    with client(theirs) as other:
+        other.execute("CREATE VIEW public.pg_stat_statements_info AS SELECT 0::int8 AS dealloc")
+        other.execute(
+            "CREATE FUNCTION public.pg_stat_statements(a int, b text) RETURNS int LANGUAGE sql"
+            " AS 'SELECT 1'"
+        )
+    found = findings_of(server.dsn(), "look-alike")
+    assert [each.reason.partition(" is no member")[0] for each in found] == [
+        'function "public"."pg_stat_statements"(a integer, b text) of mallory',
+        'view "public"."pg_stat_statements_info" of mallory',
+    ]
+    for each in found:
+        carried_out(server, each.mend.removeprefix("if nobody needs it: "), by=theirs)
+    assert findings_of(server.dsn(), "look-alike") == []
+
+
+def test_a_superuser_gets_a_role_that_is_enough(make_server: MakeServer) -> None:
+    server = make_server()
+    with client(server.dsn()) as other:
+        other.execute("CREATE EXTENSION pg_stat_statements")
+    (found,) = findings_of(server.dsn(), "privileges")
+    assert found.state is State.WARNING
+    carried_out(server, found.mend)
+    with client(server.dsn()) as other:
+        other.execute("ALTER ROLE pgiostat PASSWORD 'x'")
+    asks = make_conninfo(server.dsn(), user="pgiostat", password="x", passfile="/nowhere")
+    assert findings_of(asks, "privileges") == [
+        Finding("privileges", State.OK, "pgiostat has pg_read_all_stats")
+    ]
+
+
+def test_a_schema_that_is_open_to_all_is_closed(make_server: MakeServer) -> None:
+    server = make_server()
+    with client(server.dsn()) as other:
+        other.execute("CREATE SCHEMA stats")
+        other.execute("GRANT CREATE, USAGE ON SCHEMA stats TO PUBLIC")
+        other.execute("CREATE EXTENSION pg_stat_statements SCHEMA stats")
+    assert mended(server, "schema") == Finding("schema", State.OK, "no longer found")
+
+
+def test_functions_that_were_replaced_are_not_run(make_server: MakeServer) -> None:
+    server = make_server()
+    with client(server.dsn()) as other:
+        other.execute("CREATE EXTENSION pg_stat_statements VERSION '1.8'")
+        other.execute("CREATE TABLE ran (who text)")
+        names = other.execute(
+            "SELECT pg_get_function_result(oid) FROM pg_proc WHERE proname = 'pg_stat_statements'"
+        ).fetchone()
+        assert names is not None
+        other.execute("ALTER EXTENSION pg_stat_statements DROP VIEW pg_stat_statements")
+        other.execute("DROP VIEW pg_stat_statements")
+        definition = other.execute(
+            "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'pg_stat_statements'"
+        ).fetchone()
+        assert definition is not None
+        head = definition[0].partition(" LANGUAGE c")[0]
+        body = "BEGIN RAISE LOG 'sprung'; RETURN; END"
+        other.execute(f"{head} LANGUAGE plpgsql AS $x$ {body} $x$".encode())
+    (extension,) = findings_of(server.dsn(), "extension")
+    assert (extension.state, extension.reason) == (
+        State.ERROR,
+        (
+            'pg_stat_statements(boolean) in schema "public" is not the function that the extension'
+            " installs"
+        ),
+    )
+    done = pgiostat("watch", server.dsn(), "--once")
+    assert done.returncode == 1
+    assert done.stderr == (
+        'pgiostat: error: pg_stat_statements(boolean) in schema "public" is not the function that'
+        " the extension installs\n"
+        "DETAIL:  It is no member of the extension, or it is not written in C. pgiostat does not"
+        " run it.\n"
+        "HINT:  Look at it with \\df+. A superuser can drop the extension and create it again.\n"
+    )
 
 
 @pytest.mark.once

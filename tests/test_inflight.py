@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 
 from pgiostat.describe import describer
+from pgiostat.fingerprint import fingerprint
 from pgiostat.inflight import Backend, InFlight, Running
 from pgiostat.names import Names, Statement
 from pgiostat.render.text import in_flight
+from pgiostat.sent_sql import Own, text_of
 from tests.conftest import MakeServer
 from tests.readings import at
 from tests.workloads import client, collecting, fill
@@ -19,26 +21,33 @@ NAMES = Names(
 BACKEND = Backend(41, 10, 5, 7, at(0), 12.5, "IO:DataFileRead", "select max(rev) from t", 8192)
 
 
+def nobody(userid: int, dbid: int, text: str) -> bool:  # noqa: ARG001 - an IsOwn
+    return False
+
+
 def test_a_statement_is_named_as_its_entry_is_and_what_it_hands_over_is_its_own() -> None:
     look = InFlight(describer())
-    first = look.look([BACKEND], NAMES)
+    first = look.look([BACKEND], NAMES, nobody)
     shown = Running(
         41, "api", "app", 12.5, "IO:DataFileRead", "version", "select max(rev) from t", None
     )
     assert first == (shown,)
     later = replace(BACKEND, seconds=14.5, read_bytes=3 * 8192)
-    assert look.look([later], NAMES) == (replace(shown, seconds=14.5, read_bytes=2 * 8192),)
+    assert look.look([later], NAMES, nobody) == (replace(shown, seconds=14.5, read_bytes=2 * 8192),)
     # The backend's next statement begins anew.
     other = replace(later, query_start=at(20), seconds=1.0, read_bytes=9 * 8192)
-    assert look.look([other], NAMES) == (replace(shown, seconds=1.0),)
+    assert look.look([other], NAMES, nobody) == (replace(shown, seconds=1.0),)
 
 
 def test_a_text_that_is_not_known_is_normalized_and_our_own_is_left_out() -> None:
     seen = [
         replace(BACKEND, queryid=None, text="delete from t where secret = 'x'", read_bytes=None),
-        replace(BACKEND, queryid=None, text="SELECT /* pgiostat */ 1"),
+        replace(BACKEND, queryid=None, text=text_of("roles")),
+        replace(BACKEND, userid=11, queryid=None, text=text_of("roles")),
     ]
-    (found,) = InFlight(describer()).look(seen, Names())
+    own = Own(10, 5, frozenset({fingerprint(text_of("roles"))}))
+    found, other = InFlight(describer()).look(seen, Names(), own.includes)
+    assert (other.user, other.category) == ("oid 11", "other")  # the mark alone proves nothing
     assert (found.text, found.user, found.read_bytes) == (
         "delete from t where secret = ?",
         "oid 10",
@@ -47,7 +56,7 @@ def test_a_text_that_is_not_known_is_normalized_and_our_own_is_left_out() -> Non
 
 
 def test_the_longest_are_shown_and_the_others_counted() -> None:
-    running = InFlight(describer()).look([replace(BACKEND, pid=n) for n in range(5)], NAMES)
+    running = InFlight(describer()).look([replace(BACKEND, pid=n) for n in range(5)], NAMES, nobody)
     lines = [line.plain for line in in_flight(running, 60)]
     assert lines == [
         *["in flight  12.5 s  version  IO:DataFileRead  select max(rev)…"] * 3,

@@ -173,7 +173,8 @@ def test_all_that_we_send_bears_our_mark_and_is_pgiostat_itself(database: str) -
     words = ("pg_stat_statements(", "pg_stat_database", "pg_roles", "pg_class")
     strangers = [t for t in texts if t not in ours and any(word in t for word in words)]
     assert strangers == []
-    assert OWN in {statement.category for statement in sampler.names.statements.values()}
+    found = [known for known in sampler.names.statements.values() if known.category == OWN]
+    assert len(found) >= 5
 
 
 def test_texts_that_the_database_cannot_show_cost_no_count(make_server: MakeServer) -> None:

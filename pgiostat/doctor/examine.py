@@ -9,33 +9,29 @@ from threading import Event
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import sql
 
-from pgiostat.collector import SETTINGS, Collector
-from pgiostat.doctor.facts import Facts, Override, Statements
+from pgiostat.collector import Collector
+from pgiostat.doctor.facts import Facts, ForeignObject, Override, Statements
 from pgiostat.errors import PgiostatError
-from pgiostat.server import connect, explain, is_pooled, reach, text_of, with_extension
+from pgiostat.sent_sql import (
+    CLOCK_ROWS,
+    DOCTOR_SETTINGS,
+    RESET_VIEWS,
+    clock_query,
+    doctor_query,
+    resets_query,
+    text_of,
+)
+from pgiostat.server import connect, explain, is_pooled, reach, with_extension
 
 __all__ = ["examine"]
 
 READINGS = 3
-CLOCK_ROWS, CLOCK_ROUNDS = 200_000, 5
-CLOCK_QUERY = "EXPLAIN (ANALYZE, FORMAT JSON, TIMING {}) SELECT /* pgiostat */ 1 FROM {}"
+CLOCK_ROUNDS = 5
 FRESH_SECONDS = 0.6
 """Before 15 a file of statistics is written when one is asked for that is older than 0.5 s."""
 _PG_14, _PG_15 = 140000, 150000
 TEXTS_FILE = "pg_stat_tmp/pgss_query_texts.stat"
-_RESETS = {
-    "pg_stat_database": "SELECT max(stats_reset) FROM pg_catalog.pg_stat_database",
-    "pg_stat_bgwriter": "SELECT stats_reset FROM pg_catalog.pg_stat_bgwriter",
-    "pg_stat_io": "SELECT max(stats_reset) FROM pg_catalog.pg_stat_io",
-}
-_IN_FILES = """SELECT /* pgiostat */ DISTINCT ON (f.name) f.name, f.setting
-    FROM pg_catalog.pg_file_settings AS f WHERE f.name = ANY(%s) ORDER BY f.name, f.seqno DESC"""
-_IDENTIFIED = """SELECT /* pgiostat */ a.query_id IS NOT NULL
-    FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = pg_backend_pid()"""
-_ASKED = (*SETTINGS, "shared_preload_libraries", "track_activities", "io_workers")
-
 _T = TypeVar("_T")
 Connection = psycopg.Connection[Any]
 
@@ -60,6 +56,7 @@ def examine(
                 clock_ns=_tried(lambda: _clock_ns(conn)),
                 identifies=_identifies(conn, facts),
                 pooled=is_pooled(conn),
+                foreign_objects=_foreign_objects(conn),
             )
             if not facts.extensions.get("pg_stat_statements", ("", ""))[1]:
                 return replace(facts, elsewhere=tuple(with_extension(conn, dsn)))
@@ -73,14 +70,7 @@ def examine(
 
 
 def _first(conn: Connection) -> Facts:
-    settings = sql.SQL(", ").join(
-        sql.SQL("CASE WHEN {name} IN (SELECT s.name FROM pg_catalog.pg_settings AS s)"
-                " THEN current_setting({name}, true) END").format(name=sql.Literal(name))
-        for name in _ASKED
-    )  # fmt: skip
-    names = sql.SQL(", ").join(map(sql.Literal, _ASKED))
-    asked = sql.SQL(text_of("doctor")).format(settings=settings, names=names)
-    row = conn.execute(asked).fetchone()
+    row = conn.execute(doctor_query()).fetchone()
     if row is None:
         raise PgiostatError("the server sent no row", slug="query-failed")
     user, is_superuser, reads_all, in_recovery, pid, started, now, extensions, *rest = row
@@ -100,7 +90,7 @@ def _first(conn: Connection) -> Facts:
         extensions={
             name: (default, installed or "") for name, default, installed in extensions or ()
         },
-        settings=dict(zip(_ASKED, values, strict=True)),
+        settings=dict(zip(DOCTOR_SETTINGS, values, strict=True)),
         other_pid=pid != info.backend_pid,
         overrides=tuple(Override(*each) for each in overrides or ()),
         pending=_waiting(conn, pending or ()),
@@ -118,7 +108,9 @@ def _tried(ask: Callable[[], _T]) -> _T | None:
 
 def _waiting(conn: Connection, names: Sequence[str]) -> dict[str, str | None]:
     """Return the values that wait for a restart; only superusers see them."""
-    found = _tried(lambda: conn.execute(_IN_FILES, (list(names),)).fetchall()) if names else None
+    found = _tried(lambda: conn.execute(
+        text_of("doctor_pending"), {"names": list(names)}
+    ).fetchall()) if names else None  # fmt: skip
     return dict.fromkeys(names) | dict(found or ())
 
 
@@ -126,14 +118,20 @@ def _identifies(conn: Connection, facts: Facts) -> bool | None:
     """Return whether our own question has an identifier."""
     if facts.version_num < _PG_14 or facts.settings.get("track_activities") != "on":
         return None
-    row = _tried(lambda: conn.execute(_IDENTIFIED).fetchone())
+    row = _tried(lambda: conn.execute(text_of("doctor_identified")).fetchone())
     return None if row is None else bool(row[0])
+
+
+def _foreign_objects(conn: Connection) -> tuple[ForeignObject, ...]:
+    """Return what has the name of one of the extension's objects, and is none of them."""
+    return tuple(ForeignObject(*row) for row in conn.execute(text_of("doctor_objects")).fetchall())
 
 
 def _resets(conn: Connection) -> dict[str, datetime]:
     found = {}
-    for view, question in _RESETS.items():
-        row = _tried(lambda asked=question: conn.execute(asked.encode()).fetchone())  # type: ignore[misc]
+    for view in RESET_VIEWS:
+        query = resets_query(view)
+        row = _tried(lambda query=query: conn.execute(query).fetchone())  # type: ignore[misc]
         if row is not None and row[0] is not None:
             found[view] = row[0]
     return found
@@ -146,15 +144,14 @@ def _clock_ns(conn: Connection) -> float:
     server itself says how long that took; noise is as often too much as too little.
     """
 
-    def took(timing: str) -> float:
-        asked = CLOCK_QUERY.format(timing, f"generate_series(1, {CLOCK_ROWS})")
-        row = conn.execute(asked.encode()).fetchone()
+    def took(*, timing: bool) -> float:
+        row = conn.execute(clock_query(timing=timing)).fetchone()
         if row is None:
             raise PgiostatError("the server sent no row", slug="query-failed")
         return float(row[0][0]["Execution Time"])
 
-    took("ON")  # the first one plans
-    differences = [took("ON") - took("OFF") for _ in range(CLOCK_ROUNDS)]
+    took(timing=True)  # the first one plans
+    differences = [took(timing=True) - took(timing=False) for _ in range(CLOCK_ROUNDS)]
     return max(statistics.median(differences) * 1e6 / (2 * CLOCK_ROWS), 0.0)
 
 
@@ -173,7 +170,7 @@ def _statements(
             reading = collector.take()
             times.append((clock() - began) * 1000)
         size = _tried(lambda: session.conn.execute(
-            "SELECT size FROM pg_stat_file(%s, true)", (TEXTS_FILE,)
+            text_of("doctor_texts"), {"path": TEXTS_FILE}
         ).fetchone())  # fmt: skip
         return Statements(
             schema=session.extension.schema,
@@ -184,6 +181,9 @@ def _statements(
             stats_reset=reading.markers.statements_reset,
             text_bytes=size[0] if size else None,
             read_ms=statistics.median(times),
+            owner=session.extension.owner,
+            is_owner_superuser=session.extension.is_owner_superuser,
+            is_schema_open=session.extension.is_schema_open,
         )
     finally:
         session.close()

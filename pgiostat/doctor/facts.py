@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-__all__ = ["Facts", "Override", "Statements"]
+__all__ = ["Facts", "ForeignObject", "Override", "Statements"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,8 @@ class Statements:
 
     hidden: entries of others that our role may not see.  dealloc, stats_reset: None before 1.9.
     text_bytes: of the file of texts, None without the right to see it.  read_ms: of one reading,
-    by our own clock.
+    by our own clock.  owner: the role that may replace the extension's objects.  is_schema_open:
+    whether every role may create objects in the extension's schema.
     """
 
     schema: str
@@ -24,6 +25,24 @@ class Statements:
     stats_reset: datetime | None
     text_bytes: int | None
     read_ms: float
+    owner: str = ""
+    is_owner_superuser: bool = True
+    is_schema_open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignObject:
+    """An object with the name of one of the extension's that is not a member of it.
+
+    kind: as DROP names it, in lower case.  arguments: those of a function as SQL, in parentheses;
+    empty for others.  owner: None if the role is not there any more.
+    """
+
+    kind: str
+    schema: str
+    name: str
+    arguments: str
+    owner: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +95,4 @@ class Facts:
     resets: Mapping[str, datetime] | None = None
     other_pid: bool = False
     pooled: bool = False
+    foreign_objects: tuple[ForeignObject, ...] = ()

@@ -7,7 +7,15 @@ from datetime import datetime, timedelta
 from pgiostat.capabilities import grant
 from pgiostat.doctor.facts import Facts, Statements
 from pgiostat.doctor.finding import Finding, State
-from pgiostat.doctor.mends import EXTENSION, is_preloaded, placed, preload, setting
+from pgiostat.doctor.mends import (
+    EXTENSION,
+    MONITORING_ROLE,
+    is_preloaded,
+    placed,
+    preload,
+    quoted,
+    setting,
+)
 from pgiostat.doctor.settings import counting, overridden, timing, tracking
 from pgiostat.units import format_bytes, format_count, format_duration, format_ms, format_share
 
@@ -53,6 +61,7 @@ def verdict(found: Sequence[Finding]) -> str:
 
 def _findings(facts: Facts) -> Iterator[Finding]:
     yield from _installed(facts)
+    yield from _genuine(facts)
     yield from tracking(facts)
     yield from counting(facts)
     yield from overridden(facts)
@@ -119,6 +128,35 @@ def _installed(facts: Facts) -> Iterator[Finding]:
         yield Finding("extension", State.OK, where)
 
 
+def _genuine(facts: Facts) -> Iterator[Finding]:
+    """Yield what others could put, or have put, in the place of the extension's objects."""
+    for each in facts.foreign_objects:
+        name = f"{quoted(each.schema)}.{quoted(each.name)}{each.arguments}"
+        owner = f" of {each.owner}" if each.owner else ""
+        yield Finding(
+            "look-alike", State.WARNING,
+            f"{each.kind} {name}{owner} is no member of the extension; pgiostat does not use it,"
+            " other tools and people may",
+            f"if nobody needs it: DROP {each.kind.upper()} {name};",
+        )  # fmt: skip
+    there = facts.statements
+    if there is None:
+        return
+    if there.is_schema_open:
+        yield Finding(
+            "schema", State.NOTE,
+            f'every role may create objects in schema "{there.schema}", beside the extension\'s;'
+            " pgiostat calls the extension's alone",
+            f"REVOKE CREATE ON SCHEMA {quoted(there.schema)} FROM PUBLIC;",
+        )  # fmt: skip
+    if not there.is_owner_superuser:
+        owner = there.owner or "a role that is gone"
+        yield Finding(
+            "owner", State.NOTE,
+            f"{EXTENSION} belongs to {owner}, no superuser, who may replace its functions",
+        )  # fmt: skip
+
+
 def _clock(facts: Facts) -> Finding:
     if facts.clock_ns is None:
         return Finding("clock", State.UNKNOWN, "what timing costs here could not be measured")
@@ -178,8 +216,11 @@ def _room(facts: Facts, there: Statements) -> Iterator[Finding]:
 def _privileges(facts: Facts) -> Finding:
     if facts.is_superuser:
         return Finding(
-            "privileges", State.NOTE, f"{facts.user} is a superuser: pg_monitor is enough"
-        )
+            "privileges", State.WARNING,
+            f"{facts.user} is a superuser: whoever gets at pgiostat's password or takes over its"
+            " session owns the server; pg_read_all_stats is enough",
+            MONITORING_ROLE,
+        )  # fmt: skip
     if facts.reads_all_stats:
         return Finding("privileges", State.OK, f"{facts.user} has pg_read_all_stats")
     hidden = facts.statements.hidden if facts.statements else 0

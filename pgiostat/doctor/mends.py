@@ -7,6 +7,7 @@ from pgiostat.doctor.facts import Facts, Override
 
 __all__ = [
     "EXTENSION",
+    "MONITORING_ROLE",
     "RESTART",
     "SPOILS",
     "is_ours",
@@ -14,11 +15,16 @@ __all__ = [
     "placed",
     "preload",
     "preloaded",
+    "quoted",
     "reset",
     "setting",
 ]
 
 EXTENSION = "pg_stat_statements"
+MONITORING_ROLE = (
+    "CREATE ROLE pgiostat LOGIN; GRANT pg_read_all_stats TO pgiostat; -- then \\password pgiostat"
+)
+"""README's role, without a password that somebody might take over as it stands."""
 RESTART = "restart the server: it is set, and waits for that"
 OFF = frozenset({"off", "false", "0", "no"})
 SPOILS = {
@@ -77,10 +83,18 @@ def _decides(facts: Facts, override: Override, name: str) -> bool:
     return override.value.lower() in {*spoiling, facts.settings.get(name)}
 
 
+def quoted(name: str) -> str:
+    """Return a name as SQL's quoted identifier.
+
+    >>> quoted('my "own" table')
+    '"my ""own"" table"'
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
 def reset(override: Override) -> str:
     """Return what ends a setting of a database or role."""
-    database, role = (f'"{name.replace(chr(34), chr(34) * 2)}"'
-                      for name in (override.database, override.role))  # fmt: skip
+    database, role = quoted(override.database), quoted(override.role)
     if not override.role:
         return f"ALTER DATABASE {database} RESET {override.name};"
     where = f" IN DATABASE {database}" if override.database else ""

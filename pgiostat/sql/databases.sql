@@ -1,3 +1,3 @@
-SELECT /* pgiostat */ d.oid::int8, d.datname::text, d.datallowconn
+SELECT /* pgiostat */ d.oid::pg_catalog.int8, d.datname::pg_catalog.text, d.datallowconn
 FROM pg_catalog.pg_database AS d
 ORDER BY d.datname

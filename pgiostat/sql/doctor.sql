@@ -1,23 +1,29 @@
--- What a doctor asks first; nothing here needs more than the right to connect.
+-- What doctor reads first; nothing here needs more than the right to connect.
 SELECT /* pgiostat */
-    current_user::text,
-    (SELECT r.rolsuper FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user),
-    pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'),
-    pg_is_in_recovery(),
-    pg_backend_pid(),
-    pg_postmaster_start_time(),
-    clock_timestamp(),
-    (SELECT array_agg(ARRAY[a.name, a.default_version, a.installed_version])
+    current_user::pg_catalog.text,
+    (SELECT r.rolsuper FROM pg_catalog.pg_roles AS r
+      WHERE r.rolname OPERATOR(pg_catalog.=) current_user),
+    pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'),
+    pg_catalog.pg_is_in_recovery(),
+    pg_catalog.pg_backend_pid(),
+    pg_catalog.pg_postmaster_start_time(),
+    pg_catalog.clock_timestamp(),
+    (SELECT pg_catalog.array_agg(ARRAY[a.name, a.default_version, a.installed_version])
        FROM pg_catalog.pg_available_extensions AS a
-      WHERE a.name IN ('pg_stat_statements', 'pg_stat_kcache')),
-    (SELECT array_agg(ARRAY[coalesce(d.datname::text, ''), coalesce(r.rolname::text, ''),
-                            split_part(c.line, '=', 1), substr(c.line, strpos(c.line, '=') + 1)])
+      WHERE a.name OPERATOR(pg_catalog.=)
+            ANY ('{{pg_stat_statements,pg_stat_kcache}}'::pg_catalog.name[])),
+    (SELECT pg_catalog.array_agg(ARRAY[
+                coalesce(d.datname::pg_catalog.text, ''), coalesce(r.rolname::pg_catalog.text, ''),
+                pg_catalog.split_part(c.line, '=', 1),
+                pg_catalog.substr(
+                    c.line, pg_catalog.strpos(c.line, '=') OPERATOR(pg_catalog.+) 1)])
        FROM pg_catalog.pg_db_role_setting AS s
-       LEFT JOIN pg_catalog.pg_database AS d ON d.oid = s.setdatabase
-       LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = s.setrole
-       CROSS JOIN unnest(s.setconfig) AS c(line)
-      WHERE split_part(c.line, '=', 1) = ANY(ARRAY[{names}])),
-    (SELECT array_agg(p.name) FROM pg_catalog.pg_settings AS p WHERE p.pending_restart),
-    (SELECT array_agg(ARRAY[p.name, p.source]) FROM pg_catalog.pg_settings AS p
-      WHERE p.source IN ('command line', 'client') AND p.name = ANY(ARRAY[{names}])),
+       LEFT JOIN pg_catalog.pg_database AS d ON d.oid OPERATOR(pg_catalog.=) s.setdatabase
+       LEFT JOIN pg_catalog.pg_roles AS r ON r.oid OPERATOR(pg_catalog.=) s.setrole
+       CROSS JOIN pg_catalog.unnest(s.setconfig) AS c(line)
+      WHERE pg_catalog.split_part(c.line, '=', 1) OPERATOR(pg_catalog.=) ANY (ARRAY[{names}])),
+    (SELECT pg_catalog.array_agg(p.name) FROM pg_catalog.pg_settings AS p WHERE p.pending_restart),
+    (SELECT pg_catalog.array_agg(ARRAY[p.name, p.source]) FROM pg_catalog.pg_settings AS p
+      WHERE p.source OPERATOR(pg_catalog.=) ANY ('{{"command line",client}}'::pg_catalog.text[])
+        AND p.name OPERATOR(pg_catalog.=) ANY (ARRAY[{names}])),
     ARRAY[{settings}]

@@ -1,6 +1,18 @@
 -- Where pg_stat_kcache is, and which columns its function has: they follow its own version.
-SELECT /* pgiostat */ n.nspname, p.proargnames
+-- A member of the extension that is written in C, as for pg_stat_statements.
+SELECT /* pgiostat */ n.nspname, p.proargnames::pg_catalog.text[]
 FROM pg_catalog.pg_extension AS e
-JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace
-JOIN pg_catalog.pg_proc AS p ON p.pronamespace = n.oid AND p.proname = 'pg_stat_kcache'
-WHERE e.extname = 'pg_stat_kcache'
+JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
+JOIN pg_catalog.pg_depend AS d
+  ON d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
+ AND d.refobjid OPERATOR(pg_catalog.=) e.oid
+ AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
+ AND d.deptype OPERATOR(pg_catalog.=) 'e'
+JOIN pg_catalog.pg_proc AS p
+  ON p.oid OPERATOR(pg_catalog.=) d.objid
+ AND p.pronamespace OPERATOR(pg_catalog.=) n.oid
+ AND p.proname OPERATOR(pg_catalog.=) 'pg_stat_kcache'
+ AND p.pronargs OPERATOR(pg_catalog.=) 0
+JOIN pg_catalog.pg_language AS l
+  ON l.oid OPERATOR(pg_catalog.=) p.prolang AND l.lanname OPERATOR(pg_catalog.=) 'c'
+WHERE e.extname OPERATOR(pg_catalog.=) 'pg_stat_kcache'

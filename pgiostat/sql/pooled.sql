@@ -1,2 +1,2 @@
 -- Whether the settings that we connected with are not in force.
-SELECT /* pgiostat */ current_setting('work_mem') <> %(work_mem)s
+SELECT /* pgiostat */ pg_catalog.current_setting('work_mem') OPERATOR(pg_catalog.<>) %(work_mem)s

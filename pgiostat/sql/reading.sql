@@ -4,14 +4,14 @@
 -- would read its whole file of texts for them.
 -- The reset time stands there twice: one that moved in between makes the reading worthless.
 SELECT /* pgiostat */
-    statement_timestamp(),
+    pg_catalog.statement_timestamp(),
     {reset},
     {statements},
-    clock_timestamp(),
+    pg_catalog.clock_timestamp(),
     {reset},
     {dealloc},
-    pg_postmaster_start_time(),
-    pg_is_in_recovery(),
+    pg_catalog.pg_postmaster_start_time(),
+    pg_catalog.pg_is_in_recovery(),
     (SELECT b.stats_reset FROM pg_catalog.pg_stat_bgwriter AS b),
     ARRAY[{settings}],
     {tables}

@@ -1,12 +1,14 @@
 -- Who answers.  pg_control_system() is refused on some managed services: then 0.
 SELECT /* pgiostat */
-    current_setting('server_version') AS version,
-    current_setting('server_version_num')::int AS version_num,
-    current_database() AS dbname,
-    (SELECT d.oid::int8 FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()) AS dbid,
-    current_user::text AS "user",
-    (SELECT r.oid::int8 FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user) AS userid,
-    coalesce(host(inet_server_addr()), '') AS address,
-    CASE WHEN has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
+    pg_catalog.current_setting('server_version') AS version,
+    pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS version_num,
+    pg_catalog.current_database() AS dbname,
+    (SELECT d.oid::pg_catalog.int8 FROM pg_catalog.pg_database AS d
+      WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) AS dbid,
+    current_user::pg_catalog.text AS "user",
+    (SELECT r.oid::pg_catalog.int8 FROM pg_catalog.pg_roles AS r
+      WHERE r.rolname OPERATOR(pg_catalog.=) current_user) AS userid,
+    coalesce(pg_catalog.host(pg_catalog.inet_server_addr()), '') AS address,
+    CASE WHEN pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
          THEN (SELECT c.system_identifier FROM pg_catalog.pg_control_system() AS c)
          ELSE 0 END AS system_identifier

@@ -1,1 +1,2 @@
-SELECT /* pgiostat */ set_config('statement_timeout', %(statement_timeout)s, false)
+SELECT /* pgiostat */
+    pg_catalog.set_config('statement_timeout', %(statement_timeout)s, false)

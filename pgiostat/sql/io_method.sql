@@ -1,0 +1,1 @@
+SELECT /* pgiostat */ pg_catalog.current_setting('io_method', true)
