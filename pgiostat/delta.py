@@ -60,6 +60,9 @@ CLOCK_TOLERANCE_SHARE = 0.05
 LEAST_SHOWN = 4
 CHANCE_OF_EQUAL_EXTREMES = 10
 
+FULL_SHARE = 0.9
+"""An eviction leaves 95 % of the entries; a reset leaves none."""
+
 EVICTED_SHARE = 20
 EVICTED_AT_LEAST = 10
 """One eviction drops max(10, 5 % of pg_stat_statements.max) entries (pg_stat_statements.c)."""
@@ -169,8 +172,10 @@ def diff(
     if older.has_toplevel != newer.has_toplevel:
         # ALTER EXTENSION UPDATE: what was one row may now be two.
         return _baseline(newer, Quality.FIRST)
-    seconds, jumped = _elapsed(older, newer)
     place = newer.keyed.places_in(older.keyed)
+    if _is_other_server(older, newer, place):
+        return _baseline(newer, Quality.OTHER_SERVER)
+    seconds, jumped = _elapsed(older, newer)
     vanished = len(older.keyed.rows) - int((place >= 0).sum())
     discarded = _discarded(older, newer)
     renewed = _renewed(older, newer, place)
@@ -254,6 +259,31 @@ def _baseline(newer: Snapshot, quality: Quality) -> Delta:
     )
 
 
+def _is_other_server(older: Snapshot, newer: Snapshot, place: Places) -> bool:
+    """Return whether another server answered behind the same address, as after a failover.
+
+    A standby and a clone have the system identifier of their primary, and some managed services
+    refuse it. But what started or was reset between two readings did so after the older one. A
+    mark that moved to an earlier instant belongs to another server, and so does an entry that both
+    readings have and that was made earlier, at another instant.
+    """
+    old, new = older.markers, newer.markers
+    for was, now in (
+        (old.start_time, new.start_time),
+        (old.bgwriter_reset, new.bgwriter_reset),
+        (old.statements_reset, new.statements_reset),
+    ):
+        if was is not None and now is not None and was != now and now <= older.started_at:
+            return True
+    since_old = older.keyed.rows.get("stats_since")
+    since_new = newer.keyed.rows.get("stats_since")
+    if since_old is None or since_new is None:
+        return False
+    hit = place >= 0
+    moved = since_new[hit] != since_old[place[hit]]
+    return bool((moved & (since_new[hit] <= to_pg_time(older.started_at))).any())
+
+
 def _elapsed(older: Snapshot, newer: Snapshot) -> tuple[float, bool]:
     """Return the measured seconds, and whether the server's clock was set meanwhile."""
     server = (newer.taken_at - older.taken_at).total_seconds()
@@ -329,12 +359,19 @@ def _renewed(older: Snapshot, newer: Snapshot, place: Places) -> bool:
     old, new = older.markers.statements_reset, newer.markers.statements_reset
     if old is not None and new is not None:
         return old != new
-    # Server 13, or an extension before 1.9: there is no mark.
+    return _renewed_without_mark(older, newer, place)
+
+
+def _renewed_without_mark(older: Snapshot, newer: Snapshot, place: Places) -> bool:
+    """Return the same for server 13 and extensions before 1.9, which do not say it."""
     if older.masked != newer.masked:
         return False  # a privilege came or went: what vanished has another name now
     was_called, is_called = _own_calls(older), _own_calls(newer)
-    if is_called > was_called > 0:
-        return False  # a reset drops our own reading, which is counted only when it has ended
+    # A reset drops our own reading, which is counted only when it has ended. Evictions drop it too,
+    # but they leave the table full: an entry that they created again shows it by itself, and
+    # counting all the others whole would count their past again.
+    if is_called > was_called > 0 or _is_full(newer):
+        return False
     # After a reset all entries are new: at least a third of them shows it (34 to 100 % were
     # measured), and none goes on, but for quick statements whose extremes happen to be the same,
     # about one in a thousand.
@@ -347,6 +384,12 @@ def _renewed(older: Snapshot, newer: Snapshot, place: Places) -> bool:
         return True  # ours began anew, and nothing shows that another went on
     shown = int(made.sum())
     return shown * LEAST_SHOWN >= in_both and shown > CHANCE_OF_EQUAL_EXTREMES * int(goes_on.sum())
+
+
+def _is_full(snapshot: Snapshot) -> bool:
+    """Return whether pg_stat_statements has about as many entries as it may have."""
+    most = snapshot.settings.max_statements
+    return most is not None and len(snapshot.statements) >= FULL_SHARE * most
 
 
 def _own_calls(snapshot: Snapshot) -> int:

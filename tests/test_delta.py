@@ -21,6 +21,7 @@ from tests.readings import (
     at,
     reading,
     server,
+    settings,
     shown,
 )
 
@@ -472,3 +473,73 @@ def test_our_own_reading_shows_a_reset_that_no_extreme_does() -> None:
     kept = reading(0, [ours, theirs, same], table=WITHOUT_TOPLEVEL, own_queryid=9)
     going = reading(10, [grown, same | {"calls": 6}], table=WITHOUT_TOPLEVEL, own_queryid=9)
     assert Quality.RESET not in diff(kept, going).qualities
+
+
+EARLIER = at(-3600)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"start_time": EARLIER},  # the standby started before our last look at the primary
+        {"start_time": at(0)},
+        {"bgwriter_reset": EARLIER},
+        {"statements_reset": EARLIER},
+    ],
+    ids=lambda other: "-".join(f"{name} {when:%H:%M}" for name, when in other.items()),
+)
+@pytest.mark.parametrize("identifier", [1, 0], ids=["identified", "refused"])
+def test_a_mark_that_moved_to_an_earlier_instant_is_of_another_server(
+    other: dict[str, Any], identifier: int
+) -> None:
+    who: Any = {"server": server(system_identifier=identifier)}
+    older = reading(0, [entry(1, 100, 10000)], **who)
+    newer = reading(10, [entry(1, 2300, 230000)], **other, **who)
+    delta = diff(older, newer)
+    assert (delta.qualities, delta.seconds, len(delta.statements)) == (
+        (Quality.OTHER_SERVER,), None, 0,
+    )  # fmt: skip
+    # And back again.
+    assert diff(newer, reading(20, [entry(1, 120, 12000)], **who)).qualities == (
+        Quality.OTHER_SERVER,
+    )
+
+
+def test_a_server_that_started_after_the_older_reading_is_the_same_one() -> None:
+    older = reading(0, [entry(1, 100, 10000)])
+    newer = reading(10, [entry(1, 105, 10500)], start_time=at(1))
+    assert diff(older, newer).qualities == (Quality.RESTART,)
+
+
+def test_an_entry_made_at_another_earlier_instant_is_of_another_server() -> None:
+    older = reading(0, [entry(1, 100, 10000, stats_since=at(-500))])
+    newer = reading(10, [entry(1, 2300, 230000, stats_since=at(-400))])
+    assert diff(older, newer).qualities == (Quality.OTHER_SERVER,)
+    again = reading(10, [entry(1, 3, 300, stats_since=at(2))])
+    assert diff(older, again).qualities == (Quality.RESET,)
+
+
+def test_on_13_evictions_of_a_full_table_are_no_reset() -> None:
+    """Our own reading is evicted as well, and extremes move: nothing shows that entries go on."""
+    full = settings(pg_stat_statements__max="100")
+    churn = [entry(1000 + i, 1, 0) for i in range(99)]
+    others = [entry(2000 + i, 1, 0) for i in range(99)]
+    ours = entry(9, 7, 0, userid=11)
+    busy = dict(entry(1, 40, 4000, max_exec_time=3.0))
+    more = busy | {
+        "calls": 60,
+        "shared_blks_read": 6000,
+        "min_exec_time": 0.5,
+        "max_exec_time": 4.0,
+    }
+    who: Any = {"table": WITHOUT_TOPLEVEL, "own_queryid": 9, "settings": full}
+    delta = diff(reading(0, [busy, ours, *churn], **who), reading(10, [more, *others], **who))
+    rows = delta.statements.rows
+    found = dict(zip(rows["queryid"].tolist(), rows["calls"].tolist(), strict=True))
+    assert (found[1], delta.qualities) == (20, (Quality.EVICTING,))
+    # An entry that was evicted and came back shows it, and is counted since then.
+    back = busy | {"calls": 3, "shared_blks_read": 300, "min_exec_time": 2.0, "max_exec_time": 2.5}
+    delta = diff(reading(0, [busy, ours, *churn], **who), reading(10, [back, *others], **who))
+    rows = delta.statements.rows
+    found = dict(zip(rows["queryid"].tolist(), rows["calls"].tolist(), strict=True))
+    assert found[1] == 3
