@@ -64,6 +64,7 @@ _STATIC = (
     "extension",
     "io_method",
     "kcache",
+    "limits",
     "pooled",
     "relations",
     "roles",
@@ -193,7 +194,8 @@ class SentSql:
         )
         nothing = sql.SQL("NULL::pg_catalog.bytea")
         text = sql.SQL(text_of("reading"))
-        self.reading = text.format(statements=whole, **parts)
+        # Put together once: it is sent at every reading.
+        self.reading = sql.SQL(text.format(statements=whole, **parts).as_string())
         self.reading_without_statements = text.format(statements=nothing, **parts)
         self.statement_rows = sql.SQL(text_of("statements_rows")).format(
             listed=sql.SQL(self.statements.listed), schema=plain

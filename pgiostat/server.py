@@ -5,10 +5,13 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import psycopg
 from psycopg import conninfo, sql
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
+from psycopg.pq import Format
 
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.sent_sql import SentSql, quoted_schema, text_of
@@ -20,6 +23,7 @@ __all__ = [
     "Session",
     "check_dsn",
     "connect",
+    "dbname_of",
     "explain",
     "find_extension",
     "find_kcache",
@@ -35,7 +39,7 @@ WORK_MEM = "64MB"
 """pg_stat_statements() needs some 30 MB at 50,000 entries, or it spills to disk at each call."""
 
 SESSION_OPTIONS = " ".join(
-    f"-c {name}={value}"
+    "-c " + f"{name}={value}".replace("\\", "\\\\").replace(" ", "\\ ")
     for name, value in {
         "default_transaction_read_only": "on",
         "statement_timeout": STATEMENT_TIMEOUT,
@@ -48,6 +52,14 @@ SESSION_OPTIONS = " ".join(
         # What we send is qualified, for poolers drop these options. This is the second lock.
         "search_path": "pg_catalog,pg_temp",
         "timezone": "UTC",
+        "datestyle": "ISO",
+        "intervalstyle": "postgres",
+        "standard_conforming_strings": "on",
+        # A hot standby refuses serializable transactions.
+        "default_transaction_isolation": "read committed",
+        "default_transaction_deferrable": "off",
+        # A database's owner can set a role for everybody who connects to it.
+        "role": "none",
     }.items()
 )
 """Settings of our own session: read only by construction, and bounded.
@@ -55,6 +67,8 @@ SESSION_OPTIONS = " ".join(
 They are asked for when connecting, never by SET: a pooler would hand a connection on to others
 with our SET still in force, and their writes would fail.
 """
+NO_ENCODING = "SQL_ASCII"
+"""What initdb gives a database where there is no locale."""
 PATIENCE = {
     "connect_timeout": 10,
     "keepalives_idle": 15,
@@ -69,6 +83,7 @@ DEFAULT_PORT, MOST_PORT, LONGEST_PORT = 5432, 65535, 10
 _NO_OPTIONS = re.compile(r"startup parameter|command-line options", re.IGNORECASE)
 """PgBouncer's and RDS Proxy's words for options that they do not pass on."""
 
+_SETS_ROLE = re.compile(r"\brole\s*=")
 _NOT_ALLOWED = re.compile(r"invalid (?:connection option|URI query parameter|\w+ value)")
 _QUOTED = re.compile(r'("="|"\]")|".*"', re.DOTALL)
 """libpq's own signs, or from a quotation mark to the last: a password may have some in it."""
@@ -163,6 +178,8 @@ def connect(dsn: str = "", *, label: str = "") -> Session:
     try:
         with explain(conn):
             pooled = is_pooled(conn)
+            if not pooled:
+                _end_limits(conn)
             extension = find_extension(conn, dsn)
             kcache = find_kcache(conn)
             server = replace(_identify(conn, label, extension), kcache_missing=kcache.missing)
@@ -171,6 +188,25 @@ def connect(dsn: str = "", *, label: str = "") -> Session:
         conn.close()
         raise
     return Session(conn, server, extension, pooled, kcache)
+
+
+def _end_limits(conn: psycopg.Connection[Any]) -> None:
+    """End limits of a whole session, which a role or a database may have.
+
+    They cannot be start-up options: older servers refuse names that they do not know.
+    """
+    with conn.cursor() as cursor:
+        cursor.execute(text_of("limits"))
+
+
+def dbname_of(conn: psycopg.Connection[Any]) -> str:
+    """Return the name of the connected database, whatever its encoding is."""
+    return (conn.pgconn.db or b"").decode("utf-8", "replace")
+
+
+def user_of(conn: psycopg.Connection[Any]) -> str:
+    """Return the name of the role that connected."""
+    return (conn.pgconn.user or b"").decode("utf-8", "replace")
 
 
 def is_pooled(conn: psycopg.Connection[Any]) -> bool:
@@ -224,10 +260,15 @@ def reach(dsn: str, **keywords: str | int) -> psycopg.Connection[Any]:
     # Read by poolers and pg_stat_activity; a name of the user's own wins.
     given.setdefault("fallback_application_name", APPLICATION_NAME)
     given.update(keywords)
+    # Not a matter of the environment, the role or the database: names and texts are decoded here.
+    given["client_encoding"] = "UTF8"
     theirs = given.get("options") or os.environ.get("PGOPTIONS") or ""
+    ours = SESSION_OPTIONS
+    if _SETS_ROLE.search(str(theirs)):
+        ours = ours.replace(" -c role=none", "")
     try:
         try:
-            return _connect(given | {"options": f"{theirs} {SESSION_OPTIONS}".strip()})
+            return _connect(given | {"options": f"{theirs} {ours}".strip()})
         except psycopg.OperationalError as error:
             if not _NO_OPTIONS.search(str(error)):
                 raise
@@ -236,8 +277,45 @@ def reach(dsn: str, **keywords: str | int) -> psycopg.Connection[Any]:
         raise _refusal(given, redacted(str(error))) from None
 
 
+class _Cursor(psycopg.Cursor[Any]):
+    """Sends UTF-8 and asks for binary results.
+
+    How the session writes dates and numbers does not matter then, nor that psycopg takes a
+    database without an encoding for ASCII.
+    """
+
+    def __init__(self, connection: psycopg.Connection[Any], **keywords: Any) -> None:
+        super().__init__(connection, **keywords)
+        self.format = Format.BINARY
+
+    def execute(self, query: Any, *arguments: Any, **keywords: Any) -> Self:
+        text = query.as_string() if isinstance(query, sql.Composable) else query
+        sent = text.encode() if isinstance(text, str) else text
+        return super().execute(sent, *arguments, **keywords)
+
+
+class _LenientText(Loader):
+    """Decodes a name or a text, whatever its bytes are.
+
+    Names in shared catalogs and texts of statements are bytes in the encoding of the session that
+    wrote them. What is no UTF-8 becomes U+FFFD.
+    """
+
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> str:
+        return bytes(data).decode("utf-8", "replace")
+
+
 def _connect(given: Mapping[str, Any]) -> psycopg.Connection[Any]:
-    return psycopg.connect(**given, autocommit=True)
+    conn = psycopg.connect(**given, autocommit=True, cursor_factory=_Cursor)
+    if conn.info.parameter_status("server_encoding") == NO_ENCODING != given["client_encoding"]:
+        # Such a server converts nothing, and refuses to send as UTF-8 what is none.
+        conn.close()
+        return _connect({**given, "client_encoding": NO_ENCODING})
+    for name in ("text", "name", "varchar", "bpchar"):
+        conn.adapters.register_loader(name, _LenientText)
+    return conn
 
 
 def _malformed(text: str, *, bare: bool = False, is_safe: bool = False) -> PgiostatError:
@@ -385,7 +463,7 @@ def find_extension(conn: psycopg.Connection[Any], dsn: str = "") -> Extension:
     if row is not None:
         schema, version, is_usable, columns, has_info, *whose = row
         if not is_usable:
-            user = conn.info.user
+            user = user_of(conn)
             raise PgiostatError(
                 f'{user} may not use schema "{schema}", where pg_stat_statements is',
                 hint=sql.SQL("GRANT USAGE ON SCHEMA {} TO {};")
@@ -405,7 +483,7 @@ def find_extension(conn: psycopg.Connection[Any], dsn: str = "") -> Extension:
             is_owner_superuser=bool(is_owner_superuser),
             is_schema_open=is_schema_open,
         )
-    here = conn.info.dbname
+    here = dbname_of(conn)
     elsewhere = with_extension(conn, dsn)
     create = f'run CREATE EXTENSION pg_stat_statements in "{here}".'
     if elsewhere:
@@ -455,7 +533,7 @@ def with_extension(conn: psycopg.Connection[Any], dsn: str) -> list[str]:
     """Return other databases that have pg_stat_statements, as far as we may connect to them."""
     found = []
     for _, name, allowed in conn.execute(text_of("databases")).fetchall():
-        if not allowed or name == conn.info.dbname:
+        if not allowed or name == dbname_of(conn):
             continue
         try:
             other = reach(dsn, dbname=name, connect_timeout=2)

@@ -69,6 +69,7 @@ def test_every_statement_is_qualified() -> None:
         "io_method",
         "kcache",
         "kcache_probe",
+        "limits",
         "own",
         "pooled",
         "probe",

@@ -22,7 +22,7 @@ from pgiostat.sent_sql import (
     resets_query,
     text_of,
 )
-from pgiostat.server import connect, explain, is_pooled, reach, with_extension
+from pgiostat.server import connect, dbname_of, explain, is_pooled, reach, with_extension
 
 __all__ = ["examine"]
 
@@ -78,7 +78,7 @@ def _first(conn: Connection) -> Facts:
     info = conn.info
     return Facts(
         host=f"{info.host or 'local'}:{info.port}",
-        dbname=info.dbname,
+        dbname=dbname_of(conn),
         version=(info.parameter_status("server_version") or "?").split(" ")[0],
         version_num=info.server_version,
         user=user,
