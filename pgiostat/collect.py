@@ -86,7 +86,7 @@ class Sampler:
     case.
     """
 
-    dsn: str
+    dsn: str = field(repr=False)
     interval: float
     describe: Describe
     wait: Wait

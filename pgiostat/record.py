@@ -1,9 +1,7 @@
 """Collecting: a server's intervals into a history, until told to stop."""
 
 import math
-import os
 import random
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +16,7 @@ from pgiostat.collector import monotonic
 from pgiostat.delta import Delta, Quality
 from pgiostat.device.choose import AUTOMATIC, ELSEWHERE, Asked, choose
 from pgiostat.device.interval import DeviceInterval
+from pgiostat.dsn import label_of
 from pgiostat.errors import PgiostatError
 from pgiostat.history.retain import Keep
 from pgiostat.history.writer import Writer
@@ -25,15 +24,12 @@ from pgiostat.ledger import reads_of
 from pgiostat.measuring import Measuring
 from pgiostat.names import Describe, Names
 from pgiostat.sealing import Sealing
-from pgiostat.server import check_dsn
 from pgiostat.snapshot import RESUMED
 from pgiostat.trouble import Said, Trouble
 from pgiostat.units import format_count, format_duration, format_share
 
 __all__ = ["Recorder", "Watcher", "label_of"]
 
-DEFAULT_PORT = "5432"
-LONGEST_LABEL = 60
 SHORTEST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 60.0
 SUMMARY_SECONDS = 3600.0
@@ -42,19 +38,6 @@ HOPELESS = "dsn-invalid"
 EVICTING_HINT = "what they did since is lost: raise pg_stat_statements.max, or read more often"
 _COLLECTING = ("server", "history")
 """Kinds of trouble with which nothing is collected."""
-
-
-def label_of(dsn: str) -> str:
-    """Return a name made of a server's address, of letters that a file name may have.
-
-    >>> label_of("host=db-1.example.org port=6432")
-    'db_1.example.org_6432'
-    """
-    given = check_dsn(dsn)
-    host = str(given.get("host") or os.environ.get("PGHOST") or "local").strip("/")
-    port = str(given.get("port") or os.environ.get("PGPORT") or DEFAULT_PORT)
-    name = host if port == DEFAULT_PORT else f"{host}_{port}"
-    return re.sub(r"[^A-Za-z0-9_.]", "_", name)[:LONGEST_LABEL].strip("_.") or "server"
 
 
 class Watcher(Protocol):
@@ -81,7 +64,7 @@ class Recorder:
     watcher: is told of all that is done.
     """
 
-    dsn: str
+    dsn: str = field(repr=False)
     label: str
     root: Path
     describe: Describe

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Self, cast
 
 import psycopg
-from psycopg import conninfo, sql
+from psycopg import sql
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.pq import Format
 
-from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.dsn import check_dsn, redacted, refused_value, where
+from pgiostat.errors import PgiostatError
 from pgiostat.sent_sql import SentSql, quoted_schema, text_of
 from pgiostat.snapshot import Server
 
@@ -78,33 +79,16 @@ PATIENCE = {
 }
 """Of libpq, in seconds and the last in milliseconds: a machine that has gone without a word is
 noticed in half a minute, and not in the two hours of the system's defaults."""
-DEFAULT_PORT, MOST_PORT, LONGEST_PORT = 5432, 65535, 10
 
 _NO_OPTIONS = re.compile(r"startup parameter|command-line options", re.IGNORECASE)
 """PgBouncer's and RDS Proxy's words for options that they do not pass on."""
 
 _SETS_ROLE = re.compile(r"\brole\s*=")
-_NOT_ALLOWED = re.compile(r"invalid (?:connection option|URI query parameter|\w+ value)")
-_QUOTED = re.compile(r'("="|"\]")|".*"', re.DOTALL)
-"""libpq's own signs, or from a quotation mark to the last: a password may have some in it."""
 _FAILED = re.compile(r"connection to server (?:at|on socket) .*? failed: ([^\n]+)")
+_REFUSED = re.compile(r"invalid .*(?:connection option|value|number)|may not be used")
+_ANSWERED = re.compile(r"FATAL|connection to server")
 _ADVICE = re.compile(r"\s*Is the server running.*?\?", re.DOTALL)
 """libpq's own hint, which ours says too."""
-_PASSWORD_IN_URI = re.compile(r"(://[^:/@\s]*:)[^@\s]*@")
-_PASSWORD_KEYWORD = re.compile(
-    r"((?:ssl)?password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&\"]+)", re.IGNORECASE
-)
-
-
-def redacted(text: str) -> str:
-    """Return a connection string or an error message without its password.
-
-    >>> redacted("postgresql://app:s3cret@db/app")
-    'postgresql://app:***@db/app'
-    >>> redacted("host=db password='s3 cret' user=app")
-    'host=db password=*** user=app'
-    """
-    return _PASSWORD_KEYWORD.sub(r"\1***", _PASSWORD_IN_URI.sub(r"\1***@", text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,44 +198,6 @@ def is_pooled(conn: psycopg.Connection[Any]) -> bool:
     return conn.execute(text_of("pooled"), {"work_mem": WORK_MEM}).fetchone() == (True,)
 
 
-def check_dsn(dsn: str) -> dict[str, Any]:
-    """Return the keywords of a connection string; raises PgiostatError dsn-invalid."""
-    try:
-        given = conninfo.conninfo_to_dict(dsn)
-    except psycopg.ProgrammingError as error:
-        raise _malformed(str(error), bare="=" not in dsn and "://" not in dsn) from None
-    port = str(given.get("port") or "")
-    if not all(_is_port(part) for part in port.split(",") if part):
-        raise _malformed(f'invalid port number: "{port}"', is_safe=_is_certain(dsn, port))
-    return given
-
-
-def _is_port(text: str) -> bool:
-    return (
-        text.isascii()
-        and text.isdigit()
-        and len(text) < LONGEST_PORT
-        and 0 < int(text) <= MOST_PORT
-    )
-
-
-def _is_certain(dsn: str, port: str) -> bool:
-    """Return whether what stands for a port cannot be part of a password.
-
-    In a URI a password with "/" in it is read as host and port: then its "@" comes after that.
-
-    >>> _is_certain("postgresql://app:s3cret@db:54320/app", "54320")
-    True
-    >>> _is_certain("postgresql://app:54320/s3cret@db/app", "54320")
-    False
-    >>> _is_certain("host=db port=54x", "54x"), _is_certain("password=it is port=54x", "54x")
-    (True, False)
-    """
-    if "://" in dsn:
-        return port in dsn.rpartition("@")[2]
-    return "password" not in dsn.lower() or all(part.isdigit() for part in port.split(","))
-
-
 def reach(dsn: str, **keywords: str | int) -> psycopg.Connection[Any]:
     """Connect, read only, whatever the server has; raises PgiostatError as connect does."""
     given = check_dsn(dsn)
@@ -318,49 +264,21 @@ def _connect(given: Mapping[str, Any]) -> psycopg.Connection[Any]:
     return conn
 
 
-def _malformed(text: str, *, bare: bool = False, is_safe: bool = False) -> PgiostatError:
-    """Return why a connection string cannot be read.
-
-    bare: there is no "=" in it.  is_safe: no word of the text can be part of a password.
-    """
-    # Where a string cannot be read, any word of it may be part of the password.
-    is_safe = is_safe or bool(_NOT_ALLOWED.search(text))
-    told = text if is_safe else _QUOTED.sub(_masked, redacted(text))
-    like = (
-        'Use a URI ("postgresql://user@host:5432/dbname") or keywords '
-        '("host=db dbname=app user=pgiostat").'
-    )
-    return PgiostatError(
-        "invalid connection string",
-        detail=_sentence(told),
-        hint=f'{like} A database alone is "dbname=…".' if bare else like,
-        slug="dsn-invalid",
-        status=ExitStatus.USAGE,
-    )
-
-
-def _masked(quoted: re.Match[str]) -> str:
-    return quoted[1] or '"***"'
-
-
 def _refusal(given: Mapping[str, Any], text: str) -> PgiostatError:
     """Return what a failed connection means.
 
     libpq hands on the server's words without their SQLSTATE, so the English words are matched;
     in any other language the general case remains, with the server's words as DETAIL.
     """
-    if re.search(r"invalid .* (?:connection option|value|number)", text) and "FATAL" not in text:
-        # A port that was not given was checked by nobody: it is of PGPORT or a service file.
-        is_safe = "port" in text and not given.get("port")
-        return _malformed(text.removeprefix("connection is bad: "), is_safe=is_safe)
-    host = given.get("host") or given.get("hostaddr") or os.environ.get("PGHOST") or "local socket"
-    port = given.get("port") or os.environ.get("PGPORT") or DEFAULT_PORT
-    where = f'"{host}:{port}"'
+    if _REFUSED.search(text) and not _ANSWERED.search(text):
+        return refused_value(text)
+    host, port = where(given)
+    server = f'"{host or "local socket"}:{port}"'
     reason = text.splitlines()[-1].rpartition("FATAL:")[2].strip() if text else ""
     detail = _sentence(reason or text)
     if "password" in text and ("authentication failed" in text or "no password supplied" in text):
         return PgiostatError(
-            f"server {where} refused the password",
+            f"server {server} refused the password",
             detail=detail,
             hint="Put the password in ~/.pgpass (mode 0600) or PGPASSWORD, and check the user.",
             slug="password-wrong",
@@ -374,19 +292,19 @@ def _refusal(given: Mapping[str, Any], text: str) -> PgiostatError:
         )
     if re.search(r'role ".*" does not exist', text):
         return PgiostatError(
-            f"server {where} does not know the role",
+            f"server {server} does not know the role",
             detail=detail,
             hint="Give the role with user= or PGUSER.",
             slug="role-missing",
         )
     if "FATAL" in text:
         return PgiostatError(
-            f"server {where} refused the connection",
+            f"server {server} refused the connection",
             detail=detail,
             slug="connection-refused-by-server",
         )
     return PgiostatError(
-        f"could not connect to server {where}",
+        f"could not connect to server {server}",
         detail=_sentence(_reasons(text)),
         hint="Is the server running, and does it accept connections there?",
         slug="server-unreachable",

@@ -25,7 +25,6 @@ from pgiostat.collecting.targets import Plan
 from pgiostat.errors import PgiostatError
 from pgiostat.history.reader import History
 from pgiostat.history.writer import Writer
-from pgiostat.server import check_dsn
 from tests.test_cli import pgiostat
 from tests.test_history_reader import intervals, write
 from tests.workloads import client
@@ -414,29 +413,6 @@ def test_a_log_that_nobody_reads_any_more_ends_no_collecting(database: str, tmp_
     assert [child.wait(PATIENCE) for child in (at_terminal, piped)] == [0, 0]
     for name in ("terminal", "pipe"):
         assert sum(samples(tmp_path / name).values()) > 5
-
-
-AFTER = 'Missing "=" after "***" in connection info string.'
-BRACKET = 'End of string reached when looking for matching "]" in IPv6 host address in URI: "***".'
-
-
-@pytest.mark.parametrize(
-    ("dsn", "detail"),
-    [
-        ("blah", AFTER),
-        ("host=x blah", AFTER),
-        ('host=x bl"ah', AFTER),
-        ("postgresql://u:blah@[h/db", BRACKET),
-    ],
-)
-def test_what_is_wrong_in_a_connection_string_is_said_without_its_words(
-    dsn: str, detail: str
-) -> None:
-    with pytest.raises(PgiostatError) as raised:
-        check_dsn(dsn)
-    error = raised.value
-    assert (error.detail, error.slug, error.status) == (detail, "dsn-invalid", 2)
-    assert ("A database alone" in (error.hint or "")) == (dsn == "blah")
 
 
 def test_labels_that_no_file_can_have_are_a_usage_error(tmp_path: Path) -> None:

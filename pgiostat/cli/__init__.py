@@ -97,14 +97,31 @@ app.add_typer(lab.app, name="lab")
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
+QUOTE_DSN = "A connection string is one argument, after a command: put it into quotation marks."
+
+
+def _is_dsn(message: str) -> bool:
+    """Return whether a message quotes what is meant as a connection string."""
+    # Not above: it imports psycopg, which --help does without.
+    from pgiostat.dsn import is_dsn
+
+    return any(is_dsn(quoted) for quoted in re.findall(r"['\"](.*?)['\"]", message, re.DOTALL))
+
+
 def _usage(error: Exception) -> PgiostatError:
     """Return a wrong command line as an error of ours."""
     context = getattr(error, "ctx", None)
     command = getattr(context, "command_path", None) or "pgiostat"
     message: str = error.format_message().rstrip(".")  # type: ignore[attr-defined] # of the base
+    hint = f"Try: {command} --help"
+    # What is left over may be a part of a password: a connection string without quotation marks.
+    if message.startswith("Got unexpected extra argument"):
+        message, hint = "got more arguments than there are", f"{QUOTE_DSN} {hint}"
+    elif message.startswith("No such command") and _is_dsn(message):
+        message, hint = "no such command", f"{QUOTE_DSN} {hint}"
     return PgiostatError(
         message[:1].lower() + message[1:],
-        hint=f"Try: {command} --help",
+        hint=hint,
         slug="usage",
         status=ExitStatus.USAGE,
     )

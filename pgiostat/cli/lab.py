@@ -58,13 +58,14 @@ Dsn = Annotated[
 @app.command()
 def up(name: Name = "prod", dsn: Dsn = "") -> None:
     """Make an environment with the sync system's data, or start it."""
+    from pgiostat.dsn import shown
     from pgiostat.lab.environment import SIZE, Lab
 
     with _loading(SIZE.total) as told:
         made = Lab().up(name, SIZE, dsn, told)
     _say(f"{made.name} is up.")
     for what, each in zip(("sync API", "watch"), made.dsns(), strict=True):
-        _say(f"  {what}: {_shown(each)}")
+        _say(f"  {what}: {shown(each)}")
 
 
 @app.command()
@@ -92,6 +93,7 @@ def down(
 @app.command()
 def status() -> None:
     """Say which environments there are."""
+    from pgiostat.dsn import shown
     from pgiostat.lab.environment import Lab
 
     there = Lab().environments()
@@ -116,7 +118,7 @@ def status() -> None:
     # Whole, however narrow the screen: they are there to be copied.
     for each in there:
         if each.dsn or each.is_running():
-            _say(f"  watch {each.name}: {_shown(each.dsns()[1])}")
+            _say(f"  watch {each.name}: {shown(each.dsns()[1])}")
 
 
 @app.command()
@@ -129,6 +131,7 @@ def clone(
 
     The other one is stopped meanwhile, so that both begin with the same pages and counters.
     """
+    from pgiostat.dsn import shown
     from pgiostat.lab.environment import Lab
 
     given = [name for n, name in enumerate(names) if not (n == 1 and name == "as")]
@@ -136,7 +139,7 @@ def clone(
         options.refuse("two names are needed", hint="Try: pgiostat lab clone prod as perf")
     made = Lab().clone(*given)
     _say(f"{made.name} is up, as {made.origin} was; nothing of it is cached.")
-    _say(f"  watch: {_shown(made.dsns()[1])}")
+    _say(f"  watch: {shown(made.dsns()[1])}")
 
 
 @app.command()
@@ -381,16 +384,6 @@ def _loading(rows: int) -> "Iterator[Progress]":
             told(f"{came:,} of {rows:,} rows", came / rows)
 
         yield some
-
-
-def _shown(dsn: str) -> str:
-    """Return a connection string without its password."""
-    from psycopg.conninfo import conninfo_to_dict, make_conninfo
-
-    given = conninfo_to_dict(dsn)
-    if given.get("password"):
-        given["password"] = "********"  # noqa: S105 - that is its purpose
-    return make_conninfo(**given)  # type: ignore[arg-type] # as libpq gave them
 
 
 def _say(line: str, *, error: bool = False) -> None:

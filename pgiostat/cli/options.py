@@ -16,6 +16,7 @@ import typer
 
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.errors import choice as one_of
+from pgiostat.uris import shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -253,9 +254,9 @@ def history_root(given: str | None) -> Path | str:
 def local_root(given: Path | None) -> Path:
     """Return where the history is that is written. Raises PgiostatError for an object store."""
     if given is not None:
-        if re.match(r"[a-z][a-z0-9+.-]*:/", str(given)):  # a path keeps one slash of two
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", str(given)):  # a path keeps one slash of two
             refuse(
-                f'"{given}" is not a directory',
+                f'"{shown(str(given))}" is not a directory',
                 hint="Intervals are collected into a directory, and brought to an object store by"
                 " pgiostat ship.",
             )

@@ -1,6 +1,5 @@
 """pgiostat rules: write a rules file, show the rules in force, and try them."""
 
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -116,9 +115,6 @@ def show(
     options.console().print(found, soft_wrap=True)
 
 
-_IS_DSN = re.compile(r"postgres(ql)?://|\s*\w+\s*=")
-
-
 @app.command("test")
 def try_(
     subject: Annotated[
@@ -155,10 +151,12 @@ def try_(
             "a statement, a DSN or -f FILE is needed" if file is None else "both SQL and -f given",
             hint="Try: pgiostat rules test 'SELECT max(version) FROM customer'",
         )
+    from pgiostat.dsn import is_dsn
+
     ruled = options.rules_of(rules)
     if file is not None:
         _test_texts(ruled, _statements(_read(file)))
-    elif subject is not None and (not subject.strip() or _IS_DSN.match(subject)):
+    elif subject is not None and (not subject.strip() or is_dsn(subject)):
         _test_server(ruled, subject, top)
     elif subject is not None:
         _test_texts(ruled, _statements(subject))

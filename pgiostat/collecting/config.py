@@ -9,14 +9,17 @@ from typing import Any, TypeVar
 
 from pgiostat.collecting.targets import INTERVAL_SECONDS, Plan, Target, interval
 from pgiostat.device.choose import Asked, asked
+from pgiostat.dsn import check_dsn, is_dsn
 from pgiostat.errors import PgiostatError
 from pgiostat.history.layout import check_collector
 from pgiostat.history.retain import Keep
-from pgiostat.server import check_dsn
 
 __all__ = ["read"]
 
 _AT = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
+_QUOTED = re.compile(r"\(.+\)|'[^']{3,}'|\"[^\"]{3,}\"")
+"""What tomllib quotes of a file, but for single characters: it may be a part of a password."""
+_PLAIN_KEY = re.compile(r"[\w.-]+")
 _FILE_KEYS = ("history", "interval", "keep", "keep_hours", "servers")
 _KEYS = ("keep", "keep_hours")
 _SERVER_KEYS = ("dsn", "interval", "device", "cloudwatch")
@@ -52,11 +55,15 @@ def read(
     except tomllib.TOMLDecodeError as error:
         place = _AT.search(str(error))
         line = (place and place[1]) or text.rstrip("\n").count("\n") + 1
-        told = _AT.sub("", str(error)).strip()
+        told = _QUOTED.sub("…", _AT.sub("", str(error)).strip())
         raise PgiostatError(f"{path}, line {line}: {told}", slug="config-invalid") from None
     file = _File(path, text, tables)
     file.allow(tables, _FILE_KEYS, "this file")
     there = file.word("history")
+    if there is not None and "://" in there:
+        raise file.wrong(
+            "history must be a directory", "history", "pgiostat ship brings it to an object store."
+        )
     root = history or (None if there is None else path.parent / Path(there).expanduser())
     return Plan(file.targets(every), root, file.keep(keep, keep_hours))
 
@@ -72,7 +79,7 @@ class _File:
     def targets(self, every: str | None) -> tuple[Target, ...]:
         servers = self.tables.get("servers")
         if not isinstance(servers, dict) or not servers:
-            raise self._wrong("there is no server in it", "servers", "Add a table: [servers.prod]")
+            raise self.wrong("there is no server in it", "servers", "Add a table: [servers.prod]")
         if every is not None:
             interval(every)
         common = self.word("interval") or f"{INTERVAL_SECONDS:g}s"
@@ -81,13 +88,19 @@ class _File:
 
     def _target(self, label: str, common: str, every: str | None) -> Target:
         server = self.tables["servers"][label]
+        if is_dsn(label):
+            raise self.wrong(
+                "the name of a server is a connection string",
+                "servers",
+                'Write [servers.prod], and the connection string as dsn = "…".',
+            )
         self._checked(lambda: check_collector(label), label)
         if not isinstance(server, dict):
-            raise self._wrong(f'"{label}" must be a table', label, f"Write [servers.{label}].")
+            raise self.wrong(f'"{label}" must be a table', label, f"Write [servers.{label}].")
         self.allow(server, _SERVER_KEYS, f"[servers.{label}]", label)
         dsn = self.word("dsn", label)
         if dsn is None:
-            raise self._wrong(
+            raise self.wrong(
                 f'[servers.{label}] has no "dsn"', label, f'Write dsn = "{_LIKE["dsn"]}".'
             )
         self._checked(lambda: check_dsn(dsn), "dsn", label)
@@ -120,14 +133,14 @@ class _File:
         for key in table:
             if key not in keys:
                 allowed = f"Allowed are {', '.join(keys)}."
-                raise self._wrong(f'"{key}" is not a key of {what}', key, allowed, label)
+                raise self.wrong(f"{_told(key)} is not a key of {what}", key, allowed, label)
 
     def word(self, key: str, label: str = "") -> str | None:
         table = self.tables["servers"][label] if label else self.tables
         value = table.get(key)
         if value is not None and not isinstance(value, str):
             hint = f'Write {key} = "{_LIKE[key]}", with the quotation marks.'
-            raise self._wrong(f'"{key}" must be a string', key, hint, label)
+            raise self.wrong(f'"{key}" must be a string', key, hint, label)
         return value
 
     def _checked(self, make: Callable[[], Made], key: str, label: str = "") -> Made:
@@ -135,9 +148,9 @@ class _File:
         try:
             return make()
         except PgiostatError as error:
-            raise self._wrong(error.message, key, error.hint, label, error.detail) from None
+            raise self.wrong(error.message, key, error.hint, label, error.detail) from None
 
-    def _wrong(
+    def wrong(
         self, message: str, key: str, hint: str | None, label: str = "", detail: str | None = None
     ) -> PgiostatError:
         """Return a mistake with the line of its key, in the table of a label if one is given."""
@@ -159,3 +172,8 @@ class _File:
             hint=hint,
             slug="config-invalid",
         )
+
+
+def _told(key: str) -> str:
+    """Return a key as an error tells it: one that is no word may be part of something else."""
+    return f'"{key}"' if _PLAIN_KEY.fullmatch(key) else "an entry"

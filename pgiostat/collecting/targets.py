@@ -7,11 +7,10 @@ from hashlib import blake2b
 from pathlib import Path
 
 from pgiostat.device.choose import AUTOMATIC, Asked
+from pgiostat.dsn import check_dsn, is_dsn, label_of
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.layout import check_collector
 from pgiostat.history.retain import Keep
-from pgiostat.record import label_of
-from pgiostat.server import check_dsn
 from pgiostat.times import duration
 
 __all__ = [
@@ -38,7 +37,7 @@ class Target:
     interval: seconds between readings.  device: what is measured beside it.
     """
 
-    dsn: str
+    dsn: str = field(repr=False)
     label: str
     interval: float = INTERVAL_SECONDS
     device: Asked = AUTOMATIC
@@ -124,6 +123,8 @@ def targets(
         check_dsn(dsn)
     given = list(labels) or [label_of(dsn) for dsn in dsns]
     for label in given:
+        if is_dsn(label):
+            raise _wrong("a label is a connection string", "Give it as a server, before --label.")
         check_collector(label)
     twice = next((label for label in given if given.count(label) > 1), None)
     if twice is not None:

@@ -6,6 +6,7 @@ from pgiostat.engine.asked import Engine, Source, UnreadableError, text_of
 from pgiostat.engine.duck import DuckDB
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.stored import Stored
+from pgiostat.uris import shown
 
 __all__ = [
     "DUCKDB",
@@ -31,7 +32,7 @@ def engine_of(words: str, stored: Stored) -> Engine:
         return DuckDB(stored=stored)
     if not _SPARK.fullmatch(words):
         raise PgiostatError(
-            f'invalid value for --engine: "{words}"',
+            f'invalid value for --engine: "{shown(words)}"',
             hint="It must be duckdb, spark://host:port, sc://host:port or local[N].",
             slug="option-invalid",
             status=ExitStatus.USAGE,

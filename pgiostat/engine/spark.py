@@ -26,6 +26,7 @@ from pgiostat.engine.asked import Source, UnreadableError
 from pgiostat.errors import PgiostatError
 from pgiostat.frameless import with_frames
 from pgiostat.stored import HERE, Stored
+from pgiostat.uris import shown, without
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -154,7 +155,7 @@ class Spark:
         if not all(map(find_spec, needed)):
             raise PgiostatError(
                 "Spark is not installed",
-                detail=f"--engine {self._address} needs the Python package pyspark.",
+                detail=f"--engine {shown(self._address)} needs the Python package pyspark.",
                 hint="pip install 'pgiostat[spark]'",
                 slug="spark-missing",
             )
@@ -179,9 +180,9 @@ class Spark:
             except Exception as error:  # noqa: BLE001 - whatever it is, there is no Spark
                 if "JAVA_GATEWAY_EXITED" in str(error):
                     why = _last(said) or "It said nothing."
-                    raise _java_missing("Java did not start", why) from None
+                    raise _java_missing("Java did not start", self._reason(why)) from None
                 raise _unreachable(
-                    _shown(self._address), _complaint(said) or _first_line(error)
+                    shown(self._address), self._reason(_complaint(said) or _first_line(error))
                 ) from None
         return spark
 
@@ -195,7 +196,11 @@ class Spark:
             socket.create_connection((host, port), CONNECT_SECONDS).close()
         except OSError as error:
             told = f"{host}:{port}: {error.strerror or error}."
-            raise _unreachable(_shown(self._address), told) from None
+            raise _unreachable(shown(self._address), self._reason(told)) from None
+
+    def _reason(self, said: str) -> str:
+        """Return why something failed, without what is secret of the address."""
+        return without(said, self._address)
 
     @contextlib.contextmanager
     def _said(self, sources: Mapping[str, Source]) -> Iterator[None]:
@@ -216,20 +221,22 @@ class Spark:
             missing = "FileNotFound" in text or "NOT_EXIST" in text or "does not exist" in text
             if named is not None and missing:
                 if self._stored.lacks(named):
-                    raise UnreadableError(named, _first_line(error), gone=True) from None
+                    raise UnreadableError(
+                        named, self._reason(_first_line(error)), gone=True
+                    ) from None
                 raise PgiostatError(
                     f'Spark does not see "{named}"',
                     detail=f"It is there for this process, and not for what runs at"
-                    f" {self._address}.",
+                    f" {shown(self._address)}.",
                     hint="Every worker must have the history under the same path: on a shared file"
                     " system, or in an object store.",
                     slug="engine-blind",
                 ) from None
             if named is not None or _ANSWER.search(text):
-                raise UnreadableError(named, _first_line(error), gone=False) from None
+                raise UnreadableError(named, self._reason(_first_line(error)), gone=False) from None
             raise PgiostatError(
-                f"Spark at {_shown(self._address)} could not answer",
-                detail=_first_line(error),
+                f"Spark at {shown(self._address)} could not answer",
+                detail=self._reason(_first_line(error)),
                 hint="Spark reads object stores by packages of its own: see docs/fleet.md."
                 if self._stored.is_far
                 else None,
@@ -239,11 +246,6 @@ class Spark:
 
 def _connects(address: str) -> bool:
     return address.startswith("sc://")
-
-
-def _shown(address: str) -> str:
-    """Return an address without its parameters, of which one is a token."""
-    return address.partition("/;")[0]
 
 
 def _no_java() -> str:

@@ -10,6 +10,7 @@ from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.reader import History, nothing_between
 from pgiostat.history.windows import Window
 from pgiostat.times import Instant, Length, duration, instant
+from pgiostat.uris import shown
 
 __all__ = ["Chosen", "chosen", "window"]
 
@@ -102,7 +103,7 @@ def chosen(
     found = _SPAN.fullmatch(span if at else "..")
     if found is None:
         raise PgiostatError(
-            f'invalid window: "{text}"',
+            f'invalid window: "{shown(text)}"',
             hint="Write it like prod@-2h..-1h or prod@09:00..10:00.",
             slug="option-invalid",
             status=ExitStatus.USAGE,

@@ -12,8 +12,9 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
-from pgiostat.errors import PgiostatError
+from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.disk import Disk
+from pgiostat.uris import has_password, shown, without
 
 __all__ = ["Digest", "Place", "digest_of", "reaching"]
 
@@ -53,8 +54,8 @@ def reaching(uri: str) -> Iterator[None]:
     except (pa.ArrowException, OSError, ValueError) as error:
         lines = str(error).splitlines()
         raise PgiostatError(
-            f'could not reach "{uri.partition("?")[0]}"',
-            detail=lines[0] if lines else type(error).__name__,
+            f'could not reach "{shown(uri)}"',
+            detail=without(lines[0], uri) if lines else type(error).__name__,
             hint="Is it written as s3://bucket/path, gs:// or abfs://, and are there credentials?",
             slug="store-unreachable",
         ) from None
@@ -73,7 +74,19 @@ class Place:
 
     @classmethod
     def of(cls, uri: str) -> "Place":
-        """Return the place of a URI."""
+        """Return the place of a URI.
+
+        Raises PgiostatError option-invalid for one that has a password: it would be shown to all
+        who see the processes of this machine.
+        """
+        if has_password(uri):
+            raise PgiostatError(
+                f'there is a password in the URI "{shown(uri)}"',
+                hint="Give credentials as the store's own tools take them, by the environment"
+                " or a file.",
+                slug="option-invalid",
+                status=ExitStatus.USAGE,
+            )
         with reaching(uri):
             if uri.startswith("s3://"):
                 filesystem, base = _s3(uri)
@@ -81,7 +94,7 @@ class Place:
                 filesystem, base = _gcs(uri)
             else:
                 filesystem, base = fs.FileSystem.from_uri(uri)
-        return cls(uri.partition("?")[0].rstrip("/"), filesystem, PurePosixPath(base))
+        return cls(shown(uri).rstrip("/"), filesystem, PurePosixPath(base))
 
     @property
     def directory(self) -> Path | None:
@@ -144,10 +157,14 @@ class Place:
 def _given(uri: str, allowed: Sequence[str]) -> tuple[SplitResult, dict[str, str]]:
     """Return the parts of a URI, and its parameters.  Raises ValueError for one there is not."""
     parts = urlsplit(uri)
-    given = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
-    if strange := given.keys() - set(allowed):
-        there = ", ".join(allowed)
-        raise ValueError(f"there is no parameter {min(strange)}; there are {there}")
+    given = dict(parse_qsl(parts.query, keep_blank_values=True))
+    # What is not allowed is not told: of a signed URI any part of it may be secret.
+    if given.keys() - set(allowed):
+        raise ValueError(
+            f"there is a parameter that is not allowed; there are {', '.join(allowed)}"
+        )
+    if "@" in given.get("endpoint_override", ""):
+        raise ValueError("there is a user or a password in endpoint_override")
     return parts, given
 
 

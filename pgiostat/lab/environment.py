@@ -16,7 +16,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,12 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from pgiostat.dsn import check_dsn
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.lab import room, sync, versions
 from pgiostat.lab.api import SCHEMA, connected
 from pgiostat.lab.cluster import Cluster, Setting, embedded_binaries
 from pgiostat.lab.sync import Size
-from pgiostat.server import check_dsn
 
 __all__ = ["SETTINGS", "SIZE", "Environment", "Lab", "cold", "furnish", "lab_directory", "trouble"]
 
@@ -72,7 +72,7 @@ class Environment:
     name: str
     place: Path
     size: Size
-    dsn: str = ""
+    dsn: str = field(default="", repr=False)
     origin: str = ""
 
     @property

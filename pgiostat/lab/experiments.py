@@ -23,6 +23,7 @@ from threading import Event as Flag
 from pgiostat.collect import Sampler
 from pgiostat.delta import Delta
 from pgiostat.describe import unsorted
+from pgiostat.dsn import check_dsn
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.conclude import conclude
 from pgiostat.history.layout import check
@@ -46,7 +47,7 @@ from pgiostat.lab.replay import Sender, Setup, Target
 from pgiostat.lab.room import need
 from pgiostat.lab.sync import TABLES, Size
 from pgiostat.lab.trace import Operation, Pace, Trace, generate
-from pgiostat.server import check_dsn, connect
+from pgiostat.server import connect
 from pgiostat.whatif import How, Supposed
 
 __all__ = [

@@ -40,7 +40,7 @@ class Target:
     """Where traffic is sent to."""
 
     name: str
-    dsn: str
+    dsn: str = field(repr=False)
     setup: Setup
 
 

@@ -79,8 +79,8 @@ class Live:
 
         if self._record is not None:
             # A history takes half of the memory of a sitting, and most are not recorded.
+            from pgiostat.dsn import label_of  # noqa: PLC0415
             from pgiostat.history.writer import Writer  # noqa: PLC0415
-            from pgiostat.record import label_of  # noqa: PLC0415
             from pgiostat.sealing import Sealing  # noqa: PLC0415
 
             # One name for the server and for who writes, as where it is collected.
