@@ -227,6 +227,8 @@ def check_dsn(dsn: str) -> dict[str, Any]:
         given = conninfo.conninfo_to_dict(dsn)
     except psycopg.ProgrammingError as error:
         raise _refused(dsn, str(error)) from None
+    except UnicodeDecodeError:  # bytes that "%" and digits stand for
+        raise invalid(PERCENT) from None
     if mistake := _uri_mistake(dsn) if _URI.match(dsn) else _keywords_mistake(dsn):
         raise invalid(mistake)
     _check_in_effect(given)
