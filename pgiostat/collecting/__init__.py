@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pgiostat.collecting.fleet import OURSELVES, Fleet, servers
 from pgiostat.collecting.log import Level, Log, told
-from pgiostat.collecting.metrics import Address, Page
+from pgiostat.collecting.metrics import PATH, Address, Page
 from pgiostat.collecting.notify import notify
 from pgiostat.collecting.targets import Plan
 from pgiostat.errors import ExitStatus, PgiostatError
@@ -20,6 +20,7 @@ from pgiostat.signals import Wake, hanging_up, stopping
 __all__ = ["run"]
 
 STATUS_SECONDS = 10.0
+OPEN_PAGE = "the page of metrics asks for no password: other machines can read it"
 _M_ARENA_MAX = -8
 """mallopt(3), of glibc."""
 
@@ -53,7 +54,9 @@ def run(
     with wake.by_signals(), stopping(stop), hanging_up(heard), log.status(fleet.status):
         log.say(OURSELVES, f"collecting {servers(len(plan.targets))} into {root}")
         if page:
-            log.say(OURSELVES, f"metrics on http://{page.host}:{page.port}/metrics")
+            log.say(OURSELVES, f"metrics on http://{page}{PATH}")
+            if page.is_open:
+                log.say(OURSELVES, OPEN_PAGE, Level.WARNING)
         fleet.follow(plan)
         notify("READY=1")
         while not stop.is_set():

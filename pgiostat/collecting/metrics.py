@@ -5,15 +5,21 @@ never for a statement: rules bound their number. What is not known is not there.
 """
 
 import errno
+import gzip
+import ipaddress
+import math
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from importlib.metadata import version
 from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from pgiostat.collecting.listener import Answer, Limits, Listener, Request
 from pgiostat.cost import ReadCost
 from pgiostat.delta import Delta
 from pgiostat.device.interval import DeviceInterval
@@ -28,7 +34,16 @@ if TYPE_CHECKING:
 __all__ = ["METRICS", "Address", "Metric", "Metrics", "Page", "address_of"]
 
 HOST = "127.0.0.1"
-_ADDRESS = re.compile(r"(?:(?P<host>\[[0-9A-Fa-f:]+\]|[^\s:]+):)?(?P<port>\d{1,5})")
+_ADDRESS = re.compile(
+    r"(?:(?:\[(?P<six>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<host>[\w.-]+)):)?(?P<port>[0-9]{1,5})"
+)
+PATH = "/metrics"
+FRESH_SECONDS = 1.0
+"""How old a page may be: to make one takes time of the readings."""
+GZIP_LEVEL = 1
+OPENMETRICS = "application/openmetrics-text"
+_METHODS = ("GET", "HEAD")
+_PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +124,17 @@ class Address:
     host: str
     port: int
 
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether others than this machine may reach it."""
+        try:
+            return not ipaddress.ip_address(self.host.partition("%")[0]).is_loopback
+        except ValueError:
+            return self.host != "localhost"
+
 
 def address_of(words: str) -> Address:
     """Return an address written as [HOST:]PORT.
@@ -121,12 +147,12 @@ def address_of(words: str) -> Address:
     found = _ADDRESS.fullmatch(words.strip())
     if found is None or int(found["port"]) > 65535:  # noqa: PLR2004 - the largest there is
         raise PgiostatError(
-            f'invalid address for metrics: "{words}"',
-            hint="Write it like 9187 or 0.0.0.0:9187.",
+            "invalid address for metrics",
+            hint="Write it like 9187, for this machine alone, or 0.0.0.0:9187 or [::1]:9187.",
             slug="option-invalid",
             status=ExitStatus.USAGE,
         )
-    return Address((found["host"] or HOST).strip("[]"), int(found["port"]))
+    return Address(found["six"] or found["host"] or HOST, int(found["port"]))
 
 
 @dataclass(slots=True)
@@ -213,14 +239,17 @@ class Metrics:
 class Page:
     """The page, of all servers that are collected now.
 
-    servers: what is asked for them, at each scrape.
+    servers: what is asked for them.  clock: seconds that only grow.  The page is made at most once
+    a second, however often it is asked for.
     """
 
     servers: Callable[[], Sequence[Metrics]]
+    clock: Callable[[], float] = time.monotonic
+    _made: dict[tuple[str, bool], tuple[float, Answer]] = field(default_factory=dict)
 
     def collect(self) -> Iterator["Family"]:
         """Yield families of series, as prometheus_client asks for them."""
-        from prometheus_client.metrics_core import (  # noqa: PLC0415 - few ask for a page
+        from prometheus_client.metrics_core import (  # noqa: PLC0415 - the same
             CounterMetricFamily,
             GaugeMetricFamily,
         )
@@ -239,8 +268,34 @@ class Page:
                 family.add_metric(labels, value)
             yield family
 
-    def serve(self, address: Address) -> Callable[[], None]:
-        """Serve the page from threads of its own; return what ends that.
+    def answer(self, request: Request) -> Answer:
+        """Return the page, or why there is none; nothing of a request is repeated."""
+        if request.method not in _METHODS:
+            return Answer(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(_METHODS)})
+        if request.path != PATH:
+            return Answer(HTTPStatus.NOT_FOUND, f"The page is {PATH}.\n".encode(), _PLAIN)
+        accepted = OPENMETRICS if OPENMETRICS in request.headers.get("accept", "") else ""
+        kind = accepted, "gzip" in request.headers.get("accept-encoding", "")
+        when, answer = self._made.get(kind, (-math.inf, None))
+        if answer is None or self.clock() - when >= FRESH_SECONDS:
+            answer = self._make(*kind)
+            self._made[kind] = self.clock(), answer
+        return answer
+
+    def _make(self, accepted: str, is_short: bool) -> Answer:  # noqa: FBT001 - one of a pair
+        from prometheus_client import CollectorRegistry  # noqa: PLC0415 - few ask for a page
+        from prometheus_client.exposition import choose_encoder  # noqa: PLC0415 - the same
+
+        registry = CollectorRegistry()
+        registry.register(self)
+        encoder, content_type = choose_encoder(accepted)
+        body, headers = encoder(registry), {"Content-Type": content_type}
+        if is_short:
+            body, headers["Content-Encoding"] = gzip.compress(body, GZIP_LEVEL), "gzip"
+        return Answer(HTTPStatus.OK, body, headers)
+
+    def serve(self, address: Address, limits: Limits | None = None) -> Callable[[], None]:
+        """Serve the page from a thread of its own; return what ends that.
 
         Raises PgiostatError metrics-missing, metrics-address.
         """
@@ -251,30 +306,22 @@ class Page:
                 hint="pip install 'pgiostat[metrics]'",
                 slug="metrics-missing",
             )
-        from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415
-
-        registry = CollectorRegistry()
-        registry.register(self)
         try:
-            server, thread = start_http_server(address.port, address.host, registry)
-        except OSError as error:
+            listener = Listener(address.host, address.port, self.answer, limits)
+        except (OSError, UnicodeError) as error:
             raise _address(address, error) from None
-
-        def end() -> None:
-            server.shutdown()
-            server.server_close()
-            thread.join()
-
-        return end
+        listener.start()
+        return listener.end
 
 
-def _address(address: Address, error: OSError) -> PgiostatError:
-    taken = error.errno == errno.EADDRINUSE
+def _address(address: Address, error: OSError | UnicodeError) -> PgiostatError:
+    number = getattr(error, "errno", None)
+    taken = number == errno.EADDRINUSE
     # Of a name that leads nowhere the number is not the system's.
-    told = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-    reason = told or str(error)
+    told = os.strerror(number) if number and number > 0 else getattr(error, "strerror", None)
+    reason = told or "it is no name of a host"
     return PgiostatError(
-        f"could not serve metrics on {address.host}:{address.port}: {reason}",
+        f"could not serve metrics on {address}: {reason}",
         hint="Another collector may be there: give each its own port." if taken else None,
         slug="metrics-address",
     )
