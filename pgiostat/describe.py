@@ -1,7 +1,10 @@
-"""What a statement is, from its text: normalized, fingerprinted, categorised."""
+"""What a statement is, from its text: normalized, fingerprinted, categorised.
+
+What is returned is shown and kept: it has no constant, no comment and no name of a cursor.
+"""
 
 from pgiostat import fingerprint
-from pgiostat.features.said import cursor
+from pgiostat.features.said import cursor, pseudonym
 from pgiostat.names import OTHER, Describe, Statement
 from pgiostat.rules import Classifier, Rules, builtin
 
@@ -14,14 +17,14 @@ def describer(rules: Rules | None = None) -> Describe:
 
     def describe(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
         found = classifier.classify(text, user=user, database=database, queryid=queryid)
-        cursor = found.features.cursor
+        name = pseudonym(found.features.cursor)
         opens = found.features.statement == "declare"
         return Statement(
             text=found.normalized.text,
             fingerprint=found.normalized.fingerprint,
             category=found.category,
-            opens=cursor if opens else "",
-            moves=cursor if not opens else "",
+            opens=name if opens else "",
+            moves=name if not opens else "",
         )
 
     return describe
@@ -36,7 +39,7 @@ def unsorted(text: str | bytes, *, user: str, database: str, queryid: int) -> St
     normalized = fingerprint.normalize(text)
     verb = normalized.text.partition(" ")[0]
     string = text if isinstance(text, str) else text.decode("utf-8", "replace")
-    name = cursor(verb, string)
+    name = pseudonym(cursor(verb, string))
     return Statement(
         text=normalized.text,
         fingerprint=normalized.fingerprint,

@@ -22,7 +22,7 @@ HIDDEN = "hidden"
 class Statement:
     """What is known of a statement apart from its numbers.
 
-    text: normalized.  opens, moves: the cursor that it declares, or fetches from.
+    text: normalized.  opens, moves: the pseudonym of the cursor that it declares, or fetches from.
     """
 
     text: str

@@ -13,6 +13,7 @@ from pgiostat.fingerprint.words import KEYWORDS, NEEDS_QUOTES
 
 __all__ = [
     "PLACEHOLDER",
+    "WHOLE_STRING",
     "Kind",
     "Token",
     "comments",
@@ -66,11 +67,22 @@ _WORD = rf"""
 _OTHER_WORD = rf"""
     (?: [bBeEnNxX](?!') | [uU](?!&['"]) ){_REST}
 """
-_STRING = r"""
-    '(?:[^']++|'')*+'?+
-  | [eE]'(?:[^'\\]++|\\(?:.|\Z)|'')*+'?+
-  | (?:[bBnNxX]|[uU]&)'(?:[^']++|'')*+'?+
-"""
+# What a string holds. Whether a backslash escapes in '...' is for standard_conforming_strings to
+# say, and no text tells how that was set. Where the two readings would end a string at different
+# places (a backslash that is not itself escaped stands before a quote), all the rest is the string.
+_EITHER = r"(?:[^'\\]++|''|\\[^'])*+"
+_ESCAPED = r"(?:[^'\\]++|''|\\(?:.|\Z))*+"
+_DOUBLED = r"(?:[^']++|'')*+"
+_DIGIT_STRING = r"[^']*+"
+# Between two parts of a string: only here does the second one keep the prefix of the first.
+_GAP = r"(?:[\x20\t\f\v]|--[^\n\r]*+)*+[\n\r](?:[\x20\t\n\r\f\v]++|--[^\n\r]*+[\n\r])*+"
+_PREFIXED = "|".join(
+    rf"{prefix}'{body}(?:'{_GAP}'{body})*+"
+    for prefix, body in (("[eE]", _ESCAPED), ("[bBxX]", _DIGIT_STRING), ("[uU]&", _DOUBLED))
+)
+_STRING = rf"[nN]?+'{_EITHER}(?:'|\\.*+)?+ | (?:{_PREFIXED})'?+"
+WHOLE_STRING = rf"[nN]?+'{_DOUBLED}' | (?:{_PREFIXED})'"
+"""A string that ends, as standard_conforming_strings = on reads it."""
 _QUOTED = r'(?:[uU]&)?+"(?:[^"]++|"")*+"?+'
 _DIGITS = r"[0-9](?:_?[0-9])*+"
 _NUMBER = rf"""
@@ -110,7 +122,9 @@ _HAS_DOLLAR_QUOTE = re.compile(rf"\${_TAG}\$")
 
 # A megabyte of VALUES (...), (...) or IN (...) is mostly constants: such a list is taken as one
 # token, from which equal rows are removed before it is cut further.
-_LIST_PART = r"""[^()\[\]'"$/;-]++ | \$[0-9]++ | (?<![A-Za-z&$])'(?:[^']++|'')*+' | -(?!-)"""
+_LIST_PART = rf"""
+    [^()\[\]'"$/;-]++ | \$[0-9]++ | (?<![A-Za-z&$])'{_EITHER}' | -(?!-)
+"""
 _ROW = rf"\((?:{_LIST_PART}|\(\x20*+\))*+\)"
 _LIST = rf"""
     [vV][aA][lL][uU][eE][sS]{_BLANK}{_ROW}(?:{_BLANK},{_BLANK}{_ROW})++
@@ -228,7 +242,7 @@ def _unquote(raw: str) -> str:
         return "U" + _CONTROL.sub("\ufffd", raw[1:] if raw.endswith('"') else raw[1:] + '"')
     inner = raw[1:-1] if len(raw) > 1 and raw.endswith('"') else raw[1:]
     inner = _CONTROL.sub("\ufffd", inner)
-    if _BARE.fullmatch(inner) and inner not in NEEDS_QUOTES:
+    if _BARE.fullmatch(inner) and inner not in NEEDS_QUOTES and not _NATIONAL.fullmatch(inner):
         return inner
     return f'"{inner}"'
 

@@ -13,7 +13,10 @@ _EXTRACT = ["extract", "("]
 
 
 def fold(tokens: Iterable[Plain]) -> tuple[list[Kind], list[str]]:  # noqa: C901, PLR0912 - one loop: each call costs a token as much again
-    """Return kinds and texts without semicolons and literals: each becomes a ?, its sign goes."""
+    """Return kinds and texts without literals: each becomes a ?, its sign goes.
+
+    Semicolons stay between two statements only.
+    """
     kinds: list[Kind] = []
     texts: list[str] = []
     string, name, keyword, punctuation = Kind.STRING, Kind.NAME, Kind.KEYWORD, Kind.PUNCTUATION
@@ -24,7 +27,7 @@ def fold(tokens: Iterable[Plain]) -> tuple[list[Kind], list[str]]:  # noqa: C901
         if kind is name:
             pass
         elif kind is punctuation:
-            if text == ";":
+            if text == ";" and (not texts or texts[-1] == ";"):
                 continue
         elif kind is keyword:
             if before == ".":  # any word may name a column there
@@ -52,6 +55,9 @@ def fold(tokens: Iterable[Plain]) -> tuple[list[Kind], list[str]]:  # noqa: C901
         kinds.append(kind)
         texts.append(text)
         before = text
+    if texts and texts[-1] == ";":
+        kinds.pop()
+        texts.pop()
     return kinds, texts
 
 

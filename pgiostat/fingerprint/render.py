@@ -10,7 +10,7 @@ _APART = frozenset({PLACEHOLDER, ")", ",", "]"})
 _SPACED = KEYWORDS | words("conflict exists explain filter materialized options over reset within")
 _SPACED -= frozenset({"any", "cast", "left", "right", "row", "some"})
 _BEFORE_COLUMNS = frozenset({"copy", "into", "references", "table"})
-_NO_SPACE_BEFORE = frozenset({",", ")", "]", ".", "::", "["})
+_NO_SPACE_BEFORE = frozenset({",", ")", "]", ".", "::", "[", ";"})
 _ALONE = frozenset({":", "::", ":=", ".", ".."})  # two of these would be another one
 _NO_SPACE_AFTER = frozenset({"(", "[", ".", "::", ""})
 

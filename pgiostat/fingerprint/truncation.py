@@ -2,7 +2,7 @@
 
 import re
 
-from pgiostat.fingerprint.lexer import Kind, token
+from pgiostat.fingerprint.lexer import WHOLE_STRING, Kind, token
 from pgiostat.fingerprint.words import words
 
 __all__ = ["is_truncated"]
@@ -14,9 +14,7 @@ _GOES_ON = words(
     union using values when where with ,"""
 )
 _WHOLE_STRING = re.compile(
-    r"""[eE]'(?:[^'\\]++|\\.|'')*+' | (?:[bBnNxX]|[uU]&)?+'(?:[^']++|'')*+'
-    | \$(?P<tag>[^$]*)\$.*\$(?P=tag)\$""",
-    re.VERBOSE | re.DOTALL,
+    rf"{WHOLE_STRING} | \$(?P<tag>[^$]*)\$.*\$(?P=tag)\$", re.VERBOSE | re.DOTALL
 )
 _WHOLE_QUOTED = re.compile(r'(?:[uU]&)?+"(?:[^"]++|"")*+"')
 

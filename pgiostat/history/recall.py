@@ -37,7 +37,10 @@ def recall(names: Iterable[Row], statements: Iterable[Row], describe: Describe) 
 
 
 def recalled(row: Row, describe: Describe, names: Names) -> Statement:
-    """Return a statement from what is kept of it: its normalized text, and its cursor's name."""
+    """Return a statement from what is kept of it: its normalized text and its cursor.
+
+    Of a cursor the pseudonym is kept; older histories have its name.
+    """
     text, cursor = row["text"], row["cursor"]
     found = _CURSOR.match(text) if cursor else None
     if found is not None:

@@ -53,6 +53,18 @@ def seen(value: Any) -> str:
     return json.dumps(value) if isinstance(value, bool | int) else str(value)
 
 
+def seen_of(key: str, value: Any) -> str:
+    """Return what a statement shows of a key; ? for a cursor's name and comments.
+
+    >>> seen_of("tag", frozenset({"job=export"})), seen_of("tag", frozenset())
+    ('?', 'none')
+    """
+    return "?" if value and key in _HIDDEN else seen(value)
+
+
+_HIDDEN = frozenset({"cursor", "tag"})
+
+
 def when(rule: Rule) -> str:
     """Return the conditions of a rule."""
     return toml({condition.key: condition.value for condition in rule.conditions})
@@ -158,7 +170,7 @@ def _features(subject: Subject) -> Table:
     grid.add_column(overflow="fold")
     for key, value in observed(subject).items():
         if key not in _SHOWN_ABOVE:
-            grid.add_row(key, Text(printable(seen(value))))
+            grid.add_row(key, Text(printable(seen_of(key, value))))
     for block in subject.features.blocks:
         grid.add_row("block", Text(block.verb))
         for key, value in observed(block).items():
@@ -190,7 +202,7 @@ def _reason(condition: Condition, value: Any) -> str:
         return f"excluded by not = {toml(condition.value)}"
     if condition.key == "block":
         return "there is no query block"
-    return f"{condition.key} is {seen(value)}, not {toml(condition.value)}"
+    return f"{condition.key} is {seen_of(condition.key, value)}, not {toml(condition.value)}"
 
 
 # --- rules test DSN ----------------------------------------------------------------------
