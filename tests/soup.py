@@ -5,6 +5,9 @@ fuzz_one_input, which a coverage-guided fuzzer such as atheris can call with byt
 """
 
 import os
+import re
+from collections.abc import Iterable
+from itertools import count
 
 from hypothesis import strategies as st
 
@@ -22,6 +25,32 @@ WORDS = """
 
 SOUP = st.lists(st.sampled_from(WORDS.split()), max_size=25).map(" ".join)
 """What looks like SQL."""
+
+FRAGMENTS = (
+    *"'S' E'a\\'S' E'S\\\\' $$S$$ $a$S$b$S$a$ U&'S' N'S' B'101' X'S' /*S*/ /*/*S*/S*/ /*S 'S $$S".split(),
+    *"$1$S$1$ a$b$S$b$ 1$b$S$b$ date'S' \"q\"'S' \"S'S\" xE'S' _E'S' é'S' é$t$S$t$ $é$S$é$".split(),
+    *"U&\"S\" 'a\\'S' '\\\\'S' 'S\\\\' '\\\\\\'S' 'S\\ \\'S' N'a\\'S' E'\\ S".split(),
+    *"; ( ) [ ] + - * / /* */ -- ' '' \" \\ $$ $ ? @1 @ :: : .. . , % ^ 0x1F 1_000 1e 1e+ .5 5. $1".split(),
+    *"n$1 password set = to execute prepare declare in( array[ values( case end begin with".split(),
+    *"select from as null true extract( uescape listen fetch copy create alter function".split(),
+    "'a\\'', 'S'", "U&'S' UESCAPE '!'", "-- S\n", "--S\r", "'a'\n'S'", "'a' -- c\n'S'",
+    "E'a'\n'b\\'S'", "E'a' -- it's S\n  'b\\'S'", "B'1'\n'S'", "U&'a'\n'S'", "X'1'\n'a\\'S'",
+    "\x0b", "\x0c", "\u2028", "\u200b", "\n", " ", "\t",
+)  # fmt: skip
+"""What constants, comments and names are made of; S is a secret."""
+
+
+def joined(parts: Iterable[str]) -> str:
+    """Return fragments as one text, each of its secrets with a number of its own."""
+    numbers = count()
+    return re.sub(r"\bS\b", lambda _: f"Zk7Q{next(numbers)}q", "".join(parts))
+
+
+SECRETS = st.lists(st.sampled_from(FRAGMENTS) | st.sampled_from(["", " ", "\n"]), max_size=25).map(
+    joined
+)
+"""Texts with secrets, of which joined() knows how they look: SECRET_MARK."""
+SECRET_MARK = re.compile("Zk7Q[0-9]+q")
 
 TEXTS = st.text() | st.text(alphabet="'\"$/*-+<?@#aeEU&1_.:=(), \n\\")
 """Any text, and texts of the characters that mean something."""

@@ -230,7 +230,7 @@ class Reader:
 
     def command(self, position: int) -> None:
         """TABLE name, where a query may stand."""
-        if self.state is State.IDLE:
+        if self.state is State.IDLE and self.texts[position - 1] != "create":
             self._start("select", position, State.WANT)
             self.place = Place("from", self.block)
 

@@ -27,7 +27,7 @@ def render(texts: list[str]) -> str:
             )
             columns = False
         else:
-            columns = columns or text in _BEFORE_COLUMNS
+            columns = (columns and text != ";") or text in _BEFORE_COLUMNS
             glued = text in _NO_SPACE_BEFORE or before in _NO_SPACE_AFTER
             glued = glued and not (before in _ALONE and (text in _ALONE or ":" in {text, before}))
         pieces.append(text if glued else " " + text)

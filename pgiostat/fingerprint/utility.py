@@ -213,11 +213,7 @@ def _create(command: Command) -> Spans:
         yield from _one(command, name + 2)  # ON event
     elif kind in _VALUES:
         yield from _after(command, name + 1, _VALUES[kind])
-    for position, text in enumerate(command.texts):
-        if text == "execute":
-            yield from _executed(command, position)
-        elif text == "notify" and command.text(position - 1) in {"do", "also", "instead", "("}:
-            yield from _one(command, position + 1)
+    yield from _actions(command)
 
 
 def _alter(command: Command) -> Spans:
@@ -283,18 +279,29 @@ def _database(command: Command, start: int) -> Spans:
         position += 1
 
 
-def _executed(command: Command, position: int) -> Spans:
-    """Yield what EXECUTE names: a prepared statement, or the arguments of a trigger's function."""
-    after = position + 1
-    if command.text(after) not in {"function", "procedure"}:
-        if command.text(position - 1) == "as":
-            yield from _one(command, after)
-        return
-    opening = command.name_end(after + 1)
-    if command.text(opening) == "(":
-        for argument in range(opening + 1, command.closings[opening]):
-            if command.texts[argument] != ",":
-                yield Span(argument, argument + 1)
+def _actions(command: Command) -> Spans:
+    """Yield what an object does: AS EXECUTE name, a trigger's function, NOTIFY of a rule."""
+    end = command.at
+    for position, text in enumerate(command.texts):
+        if position < end:
+            continue
+        before = command.text(position - 1)
+        if text == "execute" and command.text(position + 1) in {"function", "procedure"}:
+            opening = command.name_end(position + 2)
+            end = command.closings.get(opening, opening)
+            yield from _arguments(command, opening + 1, end)
+        elif (text == "execute" and before == "as") or (text == "notify" and before in _DOES):
+            yield from _one(command, position + 1)
+
+
+_DOES = frozenset({"do", "also", "instead", "("})
+
+
+def _arguments(command: Command, start: int, end: int) -> Spans:
+    """Yield the arguments of a trigger's function: whatever they are, they are strings."""
+    for position in range(start, end):
+        if command.texts[position] != ",":
+            yield Span(position, position + 1)
 
 
 def _copy(command: Command) -> Spans:
