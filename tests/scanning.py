@@ -13,6 +13,7 @@ Stretch = tuple[int, int, str]
 """Start and end of a constant or comment, and which of the two it is."""
 
 _WORD = re.compile(r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*")
+_OPENING = re.compile("([bBeEnNxX]|[uU]&|)'")
 _DOLLAR = re.compile(r"\$([A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*)?\$")
 _NUMBER = re.compile(
     r"0[xX](_?[0-9A-Fa-f])+|0[oO](_?[0-7])+|0[bB](_?[01])+"
@@ -74,24 +75,18 @@ def _comment_end(text: str, position: int) -> int:
 
 def _string_end(text: str, position: int, *, conforming: bool) -> int:
     """Return where the string that starts here ends; 0 if none does."""
-    two = text[position : position + 2].lower()
     if dollar := _DOLLAR.match(text, position):
         end = text.find(dollar[0], dollar.end())
         return len(text) if end < 0 else end + len(dollar[0])
-    if two[:1] == "'":
-        return _quoted_end(text, position + 1, escapes=not conforming)
-    if two == "n'":
-        return _quoted_end(text, position + 2, escapes=not conforming)
-    if two == "e'":
-        return _quoted_end(text, position + 2, escapes=True)
-    if two in {"b'", "x'"}:
-        return _quoted_end(text, position + 2, escapes=False, doubles=False)
-    if text[position : position + 3].lower() == "u&'":
-        return _quoted_end(text, position + 3, escapes=False)
-    return 0
+    opening = _OPENING.match(text, position)
+    if opening is None:
+        return 0
+    prefix = opening[1].lower()
+    escapes = prefix == "e" or (prefix in {"", "n"} and not conforming)
+    return _quoted_end(text, opening.end(), escapes=escapes, doubles=prefix not in {"b", "x"})
 
 
-def _quoted_end(text: str, position: int, *, escapes: bool, doubles: bool = True) -> int:
+def _quoted_end(text: str, position: int, *, escapes: bool, doubles: bool) -> int:
     while position < len(text):
         if text[position] == "\\" and escapes:
             position += 2

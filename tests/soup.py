@@ -26,17 +26,20 @@ WORDS = """
 SOUP = st.lists(st.sampled_from(WORDS.split()), max_size=25).map(" ".join)
 """What looks like SQL."""
 
+PIECES = r"""
+    'S' E'a\'S' E'S\\' $$S$$ $a$S$b$S$a$ U&'S' N'S' B'101' X'S' /*S*/ /*/*S*/S*/ /*S 'S $$S $1$S$1$
+    a$b$S$b$ 1$b$S$b$ date'S' "q"'S' "S'S" xE'S' _E'S' é'S' é$t$S$t$ $é$S$é$ U&"S" 'a\'S' '\\'S'
+    'S\\' '\\\'S' 'S\ \'S' N'a\'S' E'\ S ; ( ) [ ] + - * / /* */ -- ' '' " \ $$ $ ? @1 @ :: : .. . ,
+    % ^ 0x1F 1_000 1e 1e+ .5 5. $1 n$1 password set = to execute prepare declare in( array[ values(
+    case end begin with select from as null true extract( uescape listen fetch copy create alter
+    function
+"""
 FRAGMENTS = (
-    *"'S' E'a\\'S' E'S\\\\' $$S$$ $a$S$b$S$a$ U&'S' N'S' B'101' X'S' /*S*/ /*/*S*/S*/ /*S 'S $$S".split(),
-    *"$1$S$1$ a$b$S$b$ 1$b$S$b$ date'S' \"q\"'S' \"S'S\" xE'S' _E'S' é'S' é$t$S$t$ $é$S$é$".split(),
-    *"U&\"S\" 'a\\'S' '\\\\'S' 'S\\\\' '\\\\\\'S' 'S\\ \\'S' N'a\\'S' E'\\ S".split(),
-    *"; ( ) [ ] + - * / /* */ -- ' '' \" \\ $$ $ ? @1 @ :: : .. . , % ^ 0x1F 1_000 1e 1e+ .5 5. $1".split(),
-    *"n$1 password set = to execute prepare declare in( array[ values( case end begin with".split(),
-    *"select from as null true extract( uescape listen fetch copy create alter function".split(),
-    "'a\\'', 'S'", "U&'S' UESCAPE '!'", "-- S\n", "--S\r", "'a'\n'S'", "'a' -- c\n'S'",
-    "E'a'\n'b\\'S'", "E'a' -- it's S\n  'b\\'S'", "B'1'\n'S'", "U&'a'\n'S'", "X'1'\n'a\\'S'",
-    "\x0b", "\x0c", "\u2028", "\u200b", "\n", " ", "\t",
-)  # fmt: skip
+    *PIECES.split(),
+    *("'a\\'', 'S'", "U&'S' UESCAPE '!'", "-- S\n", "--S\r", "'a'\n'S'", "'a' -- c\n'S'"),
+    *("E'a'\n'b\\'S'", "E'a' -- it's S\n  'b\\'S'", "B'1'\n'S'", "U&'a'\n'S'", "X'1'\n'a\\'S'"),
+    *("\x0b", "\x0c", "\u2028", "\u200b", "\n", " ", "\t"),
+)
 """What constants, comments and names are made of; S is a secret."""
 
 

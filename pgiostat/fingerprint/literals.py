@@ -44,7 +44,7 @@ def fold(tokens: Iterable[Plain]) -> tuple[list[Kind], list[str]]:  # noqa: C901
                 _drop_signs(kinds, texts)
             kind, text = parameter, PLACEHOLDER  # noqa: PLW2901
         elif kind is string:
-            if before == "uescape":  # part of the literal before
+            if before == "uescape" and _is_escaped(texts, after_string):  # part of what is before
                 kinds.pop()
                 texts.pop()
             elif after_string != len(texts):
@@ -59,6 +59,11 @@ def fold(tokens: Iterable[Plain]) -> tuple[list[Kind], list[str]]:  # noqa: C901
         kinds.pop()
         texts.pop()
     return kinds, texts
+
+
+def _is_escaped(texts: list[str], after_string: int) -> bool:
+    """Tell whether the word at the end is UESCAPE: after a string, or an identifier U&"…"."""
+    return after_string == len(texts) - 1 or "".join(texts[-2:-1]).startswith('U&"')
 
 
 def _literal(kinds: list[Kind], texts: list[str]) -> None:
