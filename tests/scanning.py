@@ -20,7 +20,7 @@ _NUMBER = re.compile(
     r"|([0-9](_?[0-9])*(\.(?!\.)([0-9](_?[0-9])*)?)?|\.[0-9](_?[0-9])*)([eE][+-]?[0-9](_?[0-9])*)?"
 )
 _PARAMETER = re.compile(r"\$[0-9]+")
-_ONE = (_WORD, _NUMBER, _PARAMETER)
+_ONE = (_WORD, re.compile(r"\.\."), _NUMBER, _PARAMETER)
 _CONTINUED = re.compile(r"(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*'")
 
 

@@ -149,9 +149,9 @@ def _commit(command: Command) -> Spans:
 def _fetch(command: Command) -> Spans:
     """FETCH [direction] [FROM] cursor; after the words of FETCH no sign is dropped as such."""
     last = len(command.texts) - 1
-    for position in range(command.at + 1, min(command.at + 3, last - 1)):
-        if command.texts[position] in SIGNS:
-            yield Span(position, position + 2)
+    sign = command.at + 1 + command.is_word(command.at + 1)
+    if command.text(sign) in SIGNS and command.text(sign + 1) == PLACEHOLDER and sign + 1 < last:
+        yield Span(sign, sign + 2)
     if last > command.at:
         yield Span(last, last + 1)
 
