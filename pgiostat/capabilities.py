@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from pgiostat.escape import identifier
 from pgiostat.snapshot import Snapshot
 
 __all__ = ["Capability", "capabilities", "grant", "hidden_from"]
@@ -72,5 +73,4 @@ def hidden_from(user: str) -> str:
 
 def grant(user: str) -> str:
     """Return the statement that lets a role see all statements."""
-    quoted = user.replace('"', '""')
-    return f'GRANT pg_read_all_stats TO "{quoted}";'
+    return f"GRANT pg_read_all_stats TO {identifier(user)};"

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from enum import IntEnum, StrEnum
 from typing import TypeVar
 
+from pgiostat.escape import line
+
 __all__ = ["ExitStatus", "PgiostatError", "choice"]
 
 
@@ -21,7 +23,8 @@ class PgiostatError(Exception):
     """What went wrong, in the manner of PostgreSQL's message style.
 
     message: lower case, no full stop.  detail, hint: sentences.  slug: a stable name for
-    programs and for docs/errors.md.  status: how a command that meets it ends.
+    programs and for docs/errors.md.  status: how a command that meets it ends.  Names in them are
+    as they are: whoever shows them decides how, as `report` does.
 
     >>> print(PgiostatError("no such thing", hint="Make one.", slug="no-such-thing").report())
     pgiostat: error: no such thing
@@ -37,25 +40,25 @@ class PgiostatError(Exception):
         hint: str | None = None,
         status: ExitStatus = ExitStatus.ERROR,
     ) -> None:
-        super().__init__(message)
+        # A traceback shows it as it is here.
+        super().__init__(line(message))
         self.message = message
         self.detail = detail
         self.hint = hint
         self.slug = slug
         self.status = status
         # What a traceback in a notebook shows below the message.
-        for told in (detail and f"DETAIL:  {detail}", hint and f"HINT:  {hint}"):
-            if told:
-                self.add_note(told)
+        for note in self._notes():
+            self.add_note(note)
 
     def report(self) -> str:
-        """Return the lines for standard error."""
-        lines = [f"pgiostat: error: {self.message}"]
-        if self.detail:
-            lines.append(f"DETAIL:  {self.detail}")
-        if self.hint:
-            lines.append(f"HINT:  {self.hint}")
-        return "\n".join(lines)
+        """Return the lines for standard error; nothing in them acts on a terminal."""
+        return "\n".join([f"pgiostat: error: {line(self.message)}", *self._notes()])
+
+    def _notes(self) -> list[str]:
+        """Return DETAIL and HINT, as far as there are any, each in a line."""
+        named = (("DETAIL", self.detail), ("HINT", self.hint))
+        return [f"{name}:  {line(text)}" for name, text in named if text]
 
 
 Choice = TypeVar("Choice", bound=StrEnum)

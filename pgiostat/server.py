@@ -15,6 +15,7 @@ from psycopg.pq import Format
 
 from pgiostat.dsn import check_dsn, redacted, refused_value, where
 from pgiostat.errors import PgiostatError
+from pgiostat.escape import identifier
 from pgiostat.sent_sql import SentSql, quoted_schema, text_of
 from pgiostat.snapshot import Server
 
@@ -384,9 +385,7 @@ def find_extension(conn: psycopg.Connection[Any], dsn: str = "") -> Extension:
             user = user_of(conn)
             raise PgiostatError(
                 f'{user} may not use schema "{schema}", where pg_stat_statements is',
-                hint=sql.SQL("GRANT USAGE ON SCHEMA {} TO {};")
-                .format(sql.Identifier(schema), sql.Identifier(user))
-                .as_string(conn),
+                hint=f"GRANT USAGE ON SCHEMA {identifier(schema)} TO {identifier(user)};",
                 slug="schema-forbidden",
             )
         if columns is None:

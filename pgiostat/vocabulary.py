@@ -1,16 +1,16 @@
 """A rules file to begin with: what the catalog tells of keys, versions and version caches."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from glob import escape
 
+from pgiostat.escape import terminal, toml
 from pgiostat.rules import Rules, builtin
 from pgiostat.sent_sql import text_of
 from pgiostat.server import Session, explain
 from pgiostat.units import format_count
 
-__all__ = ["CatalogTable", "Vocabulary", "catalog", "rules_file", "suggest"]
+__all__ = ["CatalogTable", "Vocabulary", "catalog", "glob_of", "rules_file", "suggest"]
 
 FEW_ROWS = 100_000
 """A table that keeps the versions of others has a row for each of them, or for each client's."""
@@ -173,6 +173,17 @@ _EXAMPLES = """
 """
 
 
+def glob_of(name: str) -> str:
+    """Return the glob of a rules file that matches one name.
+
+    >>> [glob_of(name) for name in ("invoice", "a*b", "@synced", "!x")]
+    ['invoice', 'a[*]b', '[@]synced', '[]!]x']
+    """
+    # Before a glob @ names a list and ! takes out; no class of a glob has ! alone, so ] is with it.
+    first = {"@": "[@]", "!": "[]!]"}.get(name[:1])
+    return escape(name) if first is None else first + escape(name[1:])
+
+
 def rules_file(found: Vocabulary | None, *, path: str, whose: str = "") -> str:
     """Return the text of a rules file; found: what the catalog tells, None without one.
 
@@ -182,21 +193,22 @@ def rules_file(found: Vocabulary | None, *, path: str, whose: str = "") -> str:
 
 
 def _lines(found: Vocabulary | None, path: str, whose: str) -> Iterator[str]:
-    yield _HEAD.format(path=path, whose=f" on {whose}" if whose else "")
+    # A comment ends with its line: a name in it must not.
+    yield _HEAD.format(path=terminal(path), whose=f" on {terminal(whose)}" if whose else "")
     for name, (meaning, example) in _LISTS.items():
         yield f"\n# {meaning}\n"
         listed: dict[str, str] = getattr(found, name) if found is not None else {}
         if not listed:
             if found is not None:
                 yield "# The catalog tells none.\n"
-            yield f"# {name} = {json.dumps(example)}\n"
+            yield f"# {name} = [{', '.join(map(toml, example))}]\n"
             continue
         yield f"{name} = [\n"
-        written = [json.dumps(escape(item), ensure_ascii=False) + "," for item in listed]
+        written = [f"{toml(glob_of(item))}," for item in listed]
         if name == "versions" and "xmin" not in listed:
             written.append('"xmin",')
         width = max(map(len, written))
         for item, why in zip(written, [*listed.values(), "the system column"], strict=False):
-            yield f"    {item:<{width}}  # {why}\n"
+            yield f"    {item:<{width}}  # {terminal(why)}\n"
         yield "]\n"
     yield _EXAMPLES

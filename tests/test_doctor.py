@@ -270,7 +270,7 @@ def test_forms() -> None:
     assert told["verdict"] == "ready, with 1 warning"
     assert [each["aspect"] for each in told["findings"]] == [each.aspect for each in found]
     page = render.as_markdown(GOOD, found)
-    assert page.startswith("**pgiostat@db:5432/app  PostgreSQL 18.4**: ready, with 1 warning.")
+    assert page.startswith("**`pgiostat@db:5432/app  PostgreSQL 18.4`**: ready, with 1 warning.")
 
 
 LONG = f"{PRELOAD}'auto_explain', 'pg_cron', 'pgaudit', 'timescaledb', 'pg_stat_statements'"

@@ -85,7 +85,7 @@ def test_texts_do_not_act_in_a_spreadsheet_or_a_terminal(tmp_path: Path) -> None
     writer.append(intervals(1, MINUTE)[0], evil)
     writer.close()
     found = exported(root, tmp_path / "out")
-    assert found["texts"]["query"].tolist() == ["'=cmd()|'/c calc'!a1 ␛[2J"]
+    assert found["texts"]["query"].tolist() == ["'=cmd()|'/c calc'!a1 \\u001b[2J"]
     assert set(found["statements"]["database"]) == {"'@app"}
 
 

@@ -97,8 +97,8 @@ def test_forms_of_a_report_say_the_same(tmp_path: Path) -> None:
     assert [line.split(" | ")[0] for line in lines if line.startswith("|")] == [
         "| fingerprint",
         "|---|---|---|---:|---:|---:|---:|---:|---:|---:|",
-        "| 1:aaaaaaaaaaaaaaaa",
-        "| 1:bbbbbbbbbbbbbbbb",
+        "| `1:aaaaaaaaaaaaaaaa`",
+        "| `1:bbbbbbbbbbbbbbbb`",
         "| unattributed",
         "| server",
     ]

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from pgiostat.delta import Delta, diff
+from pgiostat.escape import terminal
 from pgiostat.history.seen import Sampled, Seen
 from pgiostat.history.windows import Window
 from pgiostat.ledger import coverage_of
@@ -18,7 +19,6 @@ from pgiostat.names import OWN, Names, Statement
 from pgiostat.notices import Notice
 from pgiostat.rank import By, Ranking, rank
 from pgiostat.render import text
-from pgiostat.render.columns import printable
 from pgiostat.render.csvform import CsvWriter, header, heading_of
 from pgiostat.render.jsonform import JsonWriter
 from pgiostat.render.report import remarks
@@ -204,7 +204,7 @@ def test_nothing_in_a_query_text_acts_on_the_terminal(width: int) -> None:
     assert "\u202e" not in shown
     shown.encode("utf-8")
     if width == 200:
-        assert "␛[31mred␛]0;title␇" in shown
+        assert "\\u001b[31mred\\u001b]0;title\\u0007" in shown
         assert "[red]markup[/red]" in shown
 
 
@@ -233,10 +233,10 @@ def written(by: By) -> str:
 def test_csv_survives_newlines_quotes_and_emoji_and_disarms_formulas() -> None:
     rows = list(csv.DictReader(io.StringIO(written(By.STATEMENT), newline="")))
     assert [row["query"] for row in rows] == [
-        "'-1 select \N{REPLACEMENT CHARACTER} from t",
-        '\'=HYPERLINK(1) select, "quoted",␊newline 商品 🐘 \N{REPLACEMENT CHARACTER} from t',
+        "'-1 select \\ud800 from t",
+        '\'=HYPERLINK(1) select, "quoted",\\u000anewline 商品 🐘 \\u202e from t',
         "select '[red]markup[/red]' from t",
-        "select '␛[31mred␛]0;title␇' from t",
+        "select '\\u001b[31mred\\u001b]0;title\\u0007' from t",
         "unattributed",
     ]
     assert {row["user"] for row in rows} == {"'@role", ""}
@@ -303,5 +303,5 @@ def test_what_statements_count_more_than_the_server_over_a_window_is_said(
     "text", ["👩\u200d👩\u200d👧 👍🏽 ❤\ufe0f\u200d🔥", "数据库 नमस्ते a\u200cb"]
 )
 def test_what_is_drawn_is_as_wide_wherever_it_is_drawn(text: str) -> None:
-    shown = printable(text)
+    shown = terminal(text)
     assert cell_len(shown) == sum(map(cell_len, shown))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from pgiostat.cli import options
+from pgiostat.escape import terminal
 
 __all__ = ["contents"]
 
@@ -32,4 +33,6 @@ def contents(
         console = options.console()
         console.print(render.as_text(held, width=console.width))
     for bad in sorted(opened.left_out):
-        sys.stderr.write(f'pgiostat: left out, because it could not be read: "{bad}"\n')
+        sys.stderr.write(
+            f'pgiostat: left out, because it could not be read: "{terminal(str(bad))}"\n'
+        )

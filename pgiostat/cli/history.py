@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pgiostat import escape
 from pgiostat.cli import options
 from pgiostat.cli.options import Form
 
@@ -145,7 +146,7 @@ def _warn(seen: "Seen", form: Form) -> None:
         from pgiostat.render.report import remarks
 
         for line in remarks(seen):
-            sys.stderr.write(f"pgiostat: {line}\n")
+            sys.stderr.write(f"pgiostat: {escape.line(line)}\n")
 
 
 def export(
@@ -174,11 +175,13 @@ def export(
         window = window_of(opened, label, since, until, last)
         written = write(opened, window, describe, out, told)
     for path in written:
-        sys.stdout.write(f"{path}\n")
+        sys.stdout.write(f"{escape.terminal(str(path))}\n")
     if opened.answerable(window) != window:
         sys.stderr.write("pgiostat: of part of this time only reports by the hour are left\n")
     for bad in sorted(opened.left_out):
-        sys.stderr.write(f'pgiostat: left out, because it could not be read: "{bad}"\n')
+        sys.stderr.write(
+            f'pgiostat: left out, because it could not be read: "{escape.terminal(str(bad))}"\n'
+        )
 
 
 def window_of(

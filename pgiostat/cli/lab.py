@@ -11,6 +11,7 @@ import typer
 from pgiostat.cli import options
 from pgiostat.cli.options import Form
 from pgiostat.errors import PgiostatError
+from pgiostat.escape import terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,10 +107,10 @@ def status() -> None:
 
     rows = [
         [
-            (each.name, "bold"),
+            (terminal(each.name), "bold"),
             ("up", "green") if each.is_running() else ("down", ""),
             (f"{each.size.total:,}", ""),
-            (each.origin, ""),
+            (terminal(each.origin), ""),
         ]
         for each in there
     ]
@@ -387,4 +388,4 @@ def _loading(rows: int) -> "Iterator[Progress]":
 
 
 def _say(line: str, *, error: bool = False) -> None:
-    typer.echo(line, err=error)
+    typer.echo(terminal(line), err=error)

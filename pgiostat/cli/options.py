@@ -318,9 +318,9 @@ def working(what: str) -> Iterator[None]:
 
     progress = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=Console(stderr=True, markup=False, emoji=False),
         transient=True,
     )
     progress.add_task(what)
@@ -369,10 +369,17 @@ def progress(what: str) -> Iterator[Callable[[str, float], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    from pgiostat.escape import terminal
+
+    columns = (
+        TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    plain = Console(stderr=True, markup=False, emoji=False)
+    with Progress(*columns, console=plain, transient=True) as bar:
         task = bar.add_task(what, total=1.0)
-        yield lambda part, share: bar.update(task, description=f"{what} {part}", completed=share)
+        yield lambda part, share: bar.update(
+            task, description=f"{what} {terminal(part)}", completed=share
+        )
 
 
 def forget_output() -> None:

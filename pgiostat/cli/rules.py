@@ -8,6 +8,7 @@ import typer
 
 from pgiostat.cli import options
 from pgiostat.errors import PgiostatError
+from pgiostat.escape import terminal
 
 if TYPE_CHECKING:
     from pgiostat.rules import Rules
@@ -65,8 +66,8 @@ def init(
             f": {len(found.synced)} synced tables, {len(found.versions) + len(found.changed)}"
             f" version columns, {len(found.caches)} tables of versions"
         )
-    print(f"wrote {out}{told}")  # noqa: T201 - what was done
-    print(f"next: pgiostat rules test --rules {out} DSN")  # noqa: T201 - how to go on
+    print(f"wrote {terminal(str(out))}{told}")  # noqa: T201 - what was done
+    print(f"next: pgiostat rules test --rules {terminal(str(out))} DSN")  # noqa: T201 - how to go on
 
 
 def _write(path: Path, text: str) -> None:

@@ -11,6 +11,7 @@ from pgiostat.collector import Collector, monotonic
 from pgiostat.device.choose import choose
 from pgiostat.device.processes import Whereabouts
 from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.escape import line, terminal
 from pgiostat.history.disk import Disk
 from pgiostat.history.layout import Layout, is_free
 from pgiostat.history.layout import check as check_layout
@@ -53,14 +54,14 @@ def _server(target: Target) -> list[tuple[str, ExitStatus]]:
     server = reading.server
     hidden = ""
     if reading.masked:
-        whose, mend = hidden_from(server.user), grant(server.user)
+        whose, mend = terminal(hidden_from(server.user)), grant(server.user)
         hidden = f"\n{target.label}: warning: {whose} and counted together\nHINT:  {mend}"
-    line = (
-        f"{target.label}: PostgreSQL {server.version}, pg_stat_statements"
+    told_of = (
+        f"{target.label}: PostgreSQL {terminal(server.version)}, pg_stat_statements"
         f" {server.extension_version}, {len(reading.statements)} statements,"
         f" read in {reading.own_seconds * 1000:.0f} ms{hidden}"
     )
-    return [(line, ExitStatus.DONE), device]
+    return [(told_of, ExitStatus.DONE), device]
 
 
 def _device(target: Target, there: Whereabouts | None) -> tuple[str, ExitStatus]:
@@ -73,10 +74,10 @@ def _device(target: Target, there: Whereabouts | None) -> tuple[str, ExitStatus]
     except PgiostatError as error:
         if target.device.by_name:
             return _failed(what, error), ExitStatus.ERROR
-        return f"{what}: unknown: {told(error)}", ExitStatus.DONE
+        return f"{what}: unknown: {line(told(error))}", ExitStatus.DONE
     if source is None:
         return f"{what}: none, as asked for", ExitStatus.DONE
-    return f"{what}: {source.says}", ExitStatus.DONE
+    return f"{what}: {terminal(source.says)}", ExitStatus.DONE
 
 
 def _history(root: Path) -> tuple[str, ExitStatus]:
@@ -101,7 +102,7 @@ def _history(root: Path) -> tuple[str, ExitStatus]:
             slug="history-unwritable",
         )
         return _failed("history", wrong), ExitStatus.ERROR
-    return f"history: {root}{', which will be made' if new else ''}", ExitStatus.DONE
+    return f"history: {terminal(str(root))}{', which will be made' if new else ''}", ExitStatus.DONE
 
 
 def _failed(what: str, error: PgiostatError) -> str:

@@ -12,7 +12,7 @@ from threading import Lock
 from typing import TextIO
 
 from pgiostat.errors import PgiostatError
-from pgiostat.render.columns import printable
+from pgiostat.escape import line as one_line
 
 __all__ = ["Level", "Log", "is_journal", "stderr", "told"]
 
@@ -50,11 +50,12 @@ class Log:
         """
         if self.quiet and level is Level.INFO:
             return
-        words = printable(" ".join(line.split()))
+        # One record is one line: what journald reads as a priority is ours at each beginning.
+        text = one_line(f"{label}: {line}")
         if self.journal:
-            text = f"<{level.value}>{label}: {words}"
+            text = f"<{level.value}>{text}"
         else:
-            text = f"{self.clock():%Y-%m-%dT%H:%M:%SZ} {label}: {words}"
+            text = f"{self.clock():%Y-%m-%dT%H:%M:%SZ} {text}"
         with self._lock, self._unread():
             if self._above is not None:
                 self._above(text, level)
@@ -82,10 +83,10 @@ class Log:
         from rich.live import Live  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
-        console = Console(file=self.out, highlight=False, markup=False, soft_wrap=True)
+        console = Console(file=self.out, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
         def drawn() -> Text:
-            return Text(line(), "dim", no_wrap=True, overflow="ellipsis")
+            return Text(one_line(line()), "dim", no_wrap=True, overflow="ellipsis")
 
         def above(text: str, level: Level) -> None:
             console.print(Text(text, "" if level is Level.INFO else "yellow"))

@@ -24,6 +24,7 @@ from pgiostat.cost import ReadCost
 from pgiostat.delta import Delta
 from pgiostat.device.interval import DeviceInterval
 from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.escape import terminal
 from pgiostat.ledger import coverage, reads_of
 from pgiostat.names import OWN, Names
 from pgiostat.rank import By, rank
@@ -265,7 +266,7 @@ class Page:
             kind = CounterMetricFamily if metric.is_counter else GaugeMetricFamily
             family = kind(metric.name, f"{metric.meaning}.", labels=metric.labels)
             for labels, value in sorted(found.get(metric.name, ())):
-                family.add_metric(labels, value)
+                family.add_metric([*map(terminal, labels)], value)
             yield family
 
     def answer(self, request: Request) -> Answer:

@@ -13,10 +13,10 @@ from pgiostat.doctor.mends import (
     is_preloaded,
     placed,
     preload,
-    quoted,
     setting,
 )
 from pgiostat.doctor.settings import counting, overridden, timing, tracking
+from pgiostat.escape import identifier
 from pgiostat.units import format_bytes, format_count, format_duration, format_ms, format_share
 
 __all__ = ["findings", "verdict"]
@@ -131,7 +131,7 @@ def _installed(facts: Facts) -> Iterator[Finding]:
 def _genuine(facts: Facts) -> Iterator[Finding]:
     """Yield what others could put, or have put, in the place of the extension's objects."""
     for each in facts.foreign_objects:
-        name = f"{quoted(each.schema)}.{quoted(each.name)}{each.arguments}"
+        name = f"{identifier(each.schema)}.{identifier(each.name)}{each.arguments}"
         owner = f" of {each.owner}" if each.owner else ""
         yield Finding(
             "look-alike", State.WARNING,
@@ -147,7 +147,7 @@ def _genuine(facts: Facts) -> Iterator[Finding]:
             "schema", State.NOTE,
             f'every role may create objects in schema "{there.schema}", beside the extension\'s;'
             " pgiostat calls the extension's alone",
-            f"REVOKE CREATE ON SCHEMA {quoted(there.schema)} FROM PUBLIC;",
+            f"REVOKE CREATE ON SCHEMA {identifier(there.schema)} FROM PUBLIC;",
         )  # fmt: skip
     if not there.is_owner_superuser:
         owner = there.owner or "a role that is gone"

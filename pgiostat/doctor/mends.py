@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 
 from pgiostat.doctor.facts import Facts, Override
+from pgiostat.escape import identifier, literal
 
 __all__ = [
     "EXTENSION",
@@ -15,7 +16,6 @@ __all__ = [
     "placed",
     "preload",
     "preloaded",
-    "quoted",
     "reset",
     "setting",
 ]
@@ -83,18 +83,9 @@ def _decides(facts: Facts, override: Override, name: str) -> bool:
     return override.value.lower() in {*spoiling, facts.settings.get(name)}
 
 
-def quoted(name: str) -> str:
-    """Return a name as SQL's quoted identifier.
-
-    >>> quoted('my "own" table')
-    '"my ""own"" table"'
-    """
-    return '"' + name.replace('"', '""') + '"'
-
-
 def reset(override: Override) -> str:
     """Return what ends a setting of a database or role."""
-    database, role = quoted(override.database), quoted(override.role)
+    database, role = identifier(override.database), identifier(override.role)
     if not override.role:
         return f"ALTER DATABASE {database} RESET {override.name};"
     where = f" IN DATABASE {database}" if override.database else ""
@@ -134,7 +125,7 @@ def preload(facts: Facts, *libraries: str) -> str:
     name = "shared_preload_libraries"
     there = facts.pending.get(name) or facts.settings.get(name) or ""
     missing = [each for each in libraries if not is_preloaded(each, there)]
-    each = [f"'{library.replace(chr(39), chr(39) * 2)}'" for library in preloaded(there) + missing]
+    each = [literal(library) for library in preloaded(there) + missing]
     return setting(facts, name, ", ".join(each), restart=True, mends=lambda _: not missing)
 
 

@@ -21,7 +21,7 @@ from pgiostat.history.reader import History
 from pgiostat.history.schema import SCHEMAS
 from pgiostat.history.windows import HOUR, Watched, Window, floor_hour
 from pgiostat.names import Describe, Names
-from pgiostat.render.csvform import cell
+from pgiostat.render.csvform import text_cell
 
 __all__ = ["export"]
 
@@ -90,7 +90,8 @@ def _write(
             )
             with path.open("wb") as file:
                 writer = None
-                for share, rows in batches:
+                for share, each in batches:
+                    rows = _harmless(each)
                     writer = writer or pc_csv.CSVWriter(file, rows.schema)
                     writer.write(rows)
                     if told is not None:
@@ -136,7 +137,7 @@ def _hours(window: Window) -> Iterator[Window]:
 
 
 def _sources(servers: Sequence[Watched], names: Mapping[int, Names]) -> dict[str, Source]:
-    """Return small tables for the engine: labels, names and texts that do not act anywhere."""
+    """Return small tables for the engine: labels, names and texts."""
     texts = [
         (server, *key, statement.fingerprint, statement.category, statement.text)
         for server, known in names.items()
@@ -145,11 +146,11 @@ def _sources(servers: Sequence[Watched], names: Mapping[int, Names]) -> dict[str
     ]
     named: list[tuple[int, str, int, str, str]] = []
     for server, known in names.items():
-        named += [(server, "database", oid, _safe(known.database(oid)), "") for oid in
+        named += [(server, "database", oid, known.database(oid), "") for oid in
                   {0, *known.databases}]  # fmt: skip
-        named += [(server, "role", oid, _safe(name), "") for oid, name in known.roles.items()]
+        named += [(server, "role", oid, name, "") for oid, name in known.roles.items()]
         named += [
-            (server, "relation", oid, _safe(f"{schema}.{name}"), part)
+            (server, "relation", oid, f"{schema}.{name}", part)
             for oid, (_, schema, name, part) in known.relations.items()
         ]
     labels = list(dict.fromkeys((server.server_id, server.label) for server in servers))
@@ -160,9 +161,21 @@ def _sources(servers: Sequence[Watched], names: Mapping[int, Names]) -> dict[str
     }
 
 
-def _safe(text: str) -> str:
-    """Return text in which nothing acts on a terminal or in a spreadsheet."""
-    return str(cell(text))
+def _harmless(rows: pa.Table) -> pa.Table:
+    """Return rows whose texts act neither on a terminal nor in a spreadsheet."""
+    is_text = (pa.types.is_string, pa.types.is_large_string)
+    columns = [
+        _in_cells(values) if any(test(values.type) for test in is_text) else values
+        for values in rows.columns
+    ]
+    return pa.table(columns, names=rows.column_names)
+
+
+def _in_cells(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return texts as cells of CSV have them; most are there many times, and are written once."""
+    found = texts.combine_chunks().dictionary_encode()
+    written = pa.array(map(text_cell, found.dictionary.to_pylist()), pa.string())
+    return pa.chunked_array([written.take(found.indices)])
 
 
 def _rows(rows: Sequence[Sequence[Any]], schema: pa.Schema) -> pa.Table:
@@ -219,8 +232,8 @@ def _converted(exported: Exported, rows: pa.RecordBatch | pa.Table) -> pa.Table:
 def _texts(servers: Sequence[Watched], names: Mapping[int, Names]) -> pa.Table:
     rows = [
         (
-            SCHEMA_VERSION, server.label, _safe(known.database(dbid)), _safe(known.role(userid)),
-            queryid, statement.fingerprint, statement.category, _safe(statement.text),
+            SCHEMA_VERSION, server.label, known.database(dbid), known.role(userid),
+            queryid, statement.fingerprint, statement.category, statement.text,
         )
         for server in servers
         for known in [names.get(server.server_id, Names())]

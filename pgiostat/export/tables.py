@@ -243,7 +243,9 @@ _INTRODUCTION = """# What these files hold
 Made by pgiostat; `schema_version` {version}. CSV as of RFC 4180, UTF-8, one header line. Times are
 ISO 8601 in UTC. Counters are differences: what happened in the interval. An empty cell is unknown,
 or not counted by that version of PostgreSQL; it is not zero. A text that a spreadsheet would take
-for a formula is preceded by `'`."""
+for a formula, and one that begins with `'`, is preceded by `'`. Characters that are not visible are
+written as their codes, `\\u202e`; a backslash before such a code, or before another backslash, is
+doubled. docs/output.md of pgiostat has a function that returns the texts as they were."""
 
 
 def dictionary() -> str:

@@ -14,6 +14,7 @@ from pgiostat.describe import describer
 from pgiostat.device.interval import MEASURED as DEVICE
 from pgiostat.engine import DUCKDB
 from pgiostat.errors import choice
+from pgiostat.escape import terminal
 from pgiostat.frames.burst import burst_frame
 from pgiostat.frames.dtypes import framed, mapper, shown_in, units
 from pgiostat.frames.given import plainly, step_for, step_of, wrong
@@ -31,7 +32,7 @@ from pgiostat.history.windows import Window
 from pgiostat.ledger import MEASURED
 from pgiostat.names import Describe, Names
 from pgiostat.rank import By, Ranking, Sort, rank_counted
-from pgiostat.render.columns import KEYS, METRICS, printable
+from pgiostat.render.columns import KEYS, METRICS
 from pgiostat.render.comparison import COLUMNS, rows_of, side_of
 from pgiostat.render.csvform import records
 from pgiostat.render.whatif import records as range_of
@@ -84,9 +85,9 @@ class Frames:
         if there:
             since = min(server.since for server in there).astimezone(UTC)
             until = max(server.until for server in there).astimezone(UTC)
-            named = printable(", ".join(dict.fromkeys(server.label for server in there)))
+            named = terminal(", ".join(dict.fromkeys(server.label for server in there)))
             told = f"{named}, {since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC"
-        return f'<history "{self.history.layout.root}": {told}>'
+        return f'<history "{terminal(str(self.history.layout.root))}": {told}>'
 
     def servers(self) -> pd.DataFrame:
         """Return the servers: label, since, until, samples."""

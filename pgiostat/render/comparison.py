@@ -1,7 +1,6 @@
 """A comparison for programs: CSV, JSON."""
 
 import csv
-import json
 from collections.abc import Callable, Iterator
 from io import StringIO
 from typing import Any, TextIO
@@ -13,6 +12,7 @@ from pgiostat.names import OWN
 from pgiostat.render.columns import Value
 from pgiostat.render.compare import conclusion
 from pgiostat.render.csvform import cell, timestamp
+from pgiostat.render.jsonform import dumps
 from pgiostat.render.report import labels, remarks
 from pgiostat.side import CERTAINTY
 
@@ -90,7 +90,7 @@ def side_of(seen: Seen) -> dict[str, Any]:
 def as_json(sides: Sides, *, top: int | None) -> str:
     """Return a comparison as one JSON object, null where a number is unknown."""
     comparison = sides.comparison
-    return json.dumps(
+    return dumps(
         {
             "a": side_of(sides.a),
             "b": side_of(sides.b),
@@ -108,6 +108,5 @@ def as_json(sides: Sides, *, top: int | None) -> str:
                 {name: None if value == "" else value for name, value in record.items()}
                 for record in rows_of(comparison, top)
             ],
-        },
-        ensure_ascii=False,
+        }
     )

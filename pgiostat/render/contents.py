@@ -1,6 +1,5 @@
 """What a history holds, for people and programs: text, JSON."""
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, date
 from itertools import pairwise
@@ -10,9 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pgiostat.escape import terminal
 from pgiostat.history.contents import Contents, Kept
-from pgiostat.render.columns import printable
 from pgiostat.render.csvform import timestamp
+from pgiostat.render.jsonform import dumps
 from pgiostat.render.text import fitted
 from pgiostat.units import format_bytes, format_count, format_duration, format_share
 
@@ -36,7 +36,7 @@ MEANING = {
 def as_text(contents: Contents, *, width: int) -> RenderableType:
     """Return each label in a few lines, and what its tables take."""
     head = Text("history  ", "bold", overflow="fold")
-    parts: list[RenderableType] = [head.append(printable(str(contents.root)), "not bold")]
+    parts: list[RenderableType] = [head.append(terminal(str(contents.root)), "not bold")]
     for kept in contents.kept:
         parts += [Text(""), *_lines(kept, width)]
     return Group(*parts, Text(""), _table(contents))
@@ -47,7 +47,7 @@ def _lines(kept: Kept, width: int) -> Iterator[Text]:
     ends = f"{until:%H:%M:%S}" if since.date() == until.date() else f"{until:%Y-%m-%d %H:%M:%S}"
     yield fitted(
         [
-            (printable(kept.label), "bold", 0),
+            (terminal(kept.label), "bold", 0),
             (f"  {since:%Y-%m-%d %H:%M:%S} – {ends} UTC", "", 0),
             (f"  newest {_long(kept.age_seconds)} ago", "", 1),
             (f"  {_counted(kept.servers, 'server')}" if kept.servers > 1 else "", "", 2),
@@ -110,7 +110,7 @@ def _table(contents: Contents) -> Table:
     for name, size in by_size:
         if size.bytes or name in MEANING:
             cells = (format_count(size.files), format_bytes(size.bytes), MEANING.get(name, ""))
-            grid.add_row(printable(name), *cells)
+            grid.add_row(Text(terminal(name)), *cells)
     grid.add_row("all", format_count(contents.size.files), format_bytes(contents.size.bytes), "")
     return grid
 
@@ -128,7 +128,7 @@ def as_json(contents: Contents) -> str:
             for name, size in contents.tables.items()
         },
     }
-    return json.dumps(told, ensure_ascii=False)
+    return dumps(told)
 
 
 def _told(kept: Kept) -> dict[str, Any]:

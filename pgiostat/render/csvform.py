@@ -1,6 +1,7 @@
 """Rankings as CSV (RFC 4180): one row for each key and interval, units in the names."""
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from io import StringIO
@@ -8,19 +9,22 @@ from typing import TextIO
 
 from pgiostat.burst import Balance
 from pgiostat.delta import Delta
+from pgiostat.escape import code_of, terminal
 from pgiostat.ledger import coverage_of
 from pgiostat.rank import By, Ranking, RankRow
-from pgiostat.render.columns import KEYS, METRICS, Value, of_blocks, printable
+from pgiostat.render.columns import KEYS, METRICS, Value, of_blocks
 
 __all__ = [
     "BALANCE",
     "CsvWriter",
     "balance_of",
     "cell",
+    "exact",
     "header",
     "heading",
     "heading_of",
     "records",
+    "text_cell",
     "timestamp",
 ]
 
@@ -28,7 +32,15 @@ _INTERVAL = (
     "interval_start", "interval_end", "seconds", "server", "quality", "coverage", "operations_by",
 )  # fmt: skip
 DECIMALS = 6
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = (
+    "=+\\-@\u207a\u207b\u207c\u208a\u208b\u208c\u2212\u2a75\u2a76\ufb29"
+    "\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20"
+)
+"""What a spreadsheet may take for the beginning of a formula: also what is like = + - and @."""
+_BEFORE = " \"'`\u1fef\uff02\uff07\uff40"
+"""What it may overlook before one."""
+_IS_FORMULA = re.compile(f"'|[{_BEFORE}]*[{FORMULA}]")
+_AFTER_SEPARATOR = re.compile(f"(;[{_BEFORE}]*)([{FORMULA}])")
 
 
 def timestamp(instant: datetime | None) -> str | None:
@@ -148,8 +160,24 @@ class CsvWriter:
 
 
 def cell(value: Value) -> Value:
-    """Return a cell: text that a spreadsheet would take for a formula is quoted for it."""
-    if isinstance(value, str):
-        value = printable(value)
-        return f"'{value}" if value.startswith(_FORMULA) else value
-    return round(value, DECIMALS) if isinstance(value, float) else value
+    """Return a cell: a number of so many decimals, or a text as text_cell has it."""
+    return round(value, DECIMALS) if isinstance(value, float) else exact(value)
+
+
+def exact(value: Value) -> Value:
+    """Return a cell with all digits of a number."""
+    return text_cell(value) if isinstance(value, str) else value
+
+
+def text_cell(text: str) -> str:
+    r"""Return a text for a cell of CSV, which no spreadsheet takes for a formula.
+
+    Where one would, an apostrophe comes first; so it does where the text itself begins with one.
+    Spreadsheets of half of Europe divide cells at semicolons: behind one the first character of a
+    formula is shown by its code. `original` returns the text, less one apostrophe at its beginning.
+
+    >>> print(text_cell("=1+1"), text_cell("'=1"), text_cell("a;=1"), text_cell("a = b"))
+    '=1+1 ''=1 a;\u003d1 a = b
+    """
+    shown = _AFTER_SEPARATOR.sub(lambda found: found[1] + code_of(ord(found[2])), terminal(text))
+    return f"'{shown}" if _IS_FORMULA.match(shown) else shown

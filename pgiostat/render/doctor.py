@@ -1,6 +1,5 @@
 """A doctor's findings, for people and programs."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
@@ -8,8 +7,9 @@ from rich.console import Console
 from rich.text import Text
 
 from pgiostat.doctor import Facts, Finding, State, verdict
-from pgiostat.render.columns import printable
-from pgiostat.render.report import escaped
+from pgiostat.escape import terminal
+from pgiostat.render import markdown
+from pgiostat.render.jsonform import dumps
 
 __all__ = ["as_json", "as_markdown", "as_text"]
 
@@ -35,7 +35,7 @@ def as_text(facts: Facts, found: Sequence[Finding], *, width: int) -> Iterator[T
     What mends is longer than a screen at times: it is there to be copied, so a terminal may break
     the line, but nothing is cut from it and nothing comes between.
     """
-    yield Text("pgiostat doctor  ", "bold").append(printable(_who(facts)), "not bold")
+    yield Text("pgiostat doctor  ", "bold").append(terminal(_who(facts)), "not bold")
     aspects = max(len(finding.aspect) for finding in found) + 1
     states = max(len(state) for state in State) + 1
     for finding in found:
@@ -46,11 +46,11 @@ def as_text(facts: Facts, found: Sequence[Finding], *, width: int) -> Iterator[T
             head.rstrip()
             yield head
             head, indent = Text(" " * REASON_INDENT), REASON_INDENT
-        first, *others = folded(printable(finding.reason), max(width - indent, 1))
+        first, *others = folded(terminal(finding.reason), max(width - indent, 1))
         yield head.append(first)
         yield from (Text(" " * indent + line) for line in others)
         if finding.mend:
-            yield Text(" " * MEND_INDENT + printable(finding.mend), "bold")
+            yield Text(" " * MEND_INDENT + terminal(finding.mend), "bold")
     yield Text(verdict(found), "bold")
 
 
@@ -60,7 +60,9 @@ def folded(text: str, cells: int) -> list[str]:
     >>> folded("is not in shared_preload_libraries yet", 12)
     ['is not in', 'shared_prelo', 'ad_libraries', 'yet']
     """
-    return [line.plain.strip() for line in Text(text).wrap(Console(), cells)] or [""]
+    return [
+        line.plain.strip() for line in Text(text).wrap(Console(markup=False, emoji=False), cells)
+    ] or [""]
 
 
 def as_json(facts: Facts, found: Sequence[Finding]) -> str:
@@ -72,14 +74,15 @@ def as_json(facts: Facts, found: Sequence[Finding]) -> str:
     told = {
         "server": server, "verdict": verdict(found), "findings": [asdict(each) for each in found],
     }  # fmt: skip
-    return json.dumps(told, ensure_ascii=False)
+    return dumps(told)
 
 
 def as_markdown(facts: Facts, found: Sequence[Finding]) -> str:
     """Return findings for a page or an issue."""
-    lines = [f"**{escaped(_who(facts))}**: {verdict(found)}.", ""]
+    lines = [f"**{markdown.name(_who(facts))}**: {verdict(found)}.", ""]
     lines += ["| aspect | state | reason | what mends it |", "|---|---|---|---|"]
     for each in found:
-        mend = f"`{each.mend}`" if each.mend else ""
-        lines.append(f"| {each.aspect} | {each.state} | {escaped(each.reason)} | {mend} |")
+        mend = markdown.code(each.mend, cell=True) if each.mend else ""
+        reason = markdown.sentence(each.reason, cell=True)
+        lines.append(f"| {each.aspect} | {each.state} | {reason} | {mend} |")
     return "\n".join(lines)

@@ -1,13 +1,15 @@
 """Rankings as JSON: one object a line for each interval."""
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict
-from typing import TextIO
+from typing import Any, TextIO
 
 from pgiostat.burst import Balance
 from pgiostat.capabilities import capabilities
 from pgiostat.delta import Delta
+from pgiostat.escape import json_text
 from pgiostat.inflight import Running
 from pgiostat.ledger import coverage_of
 from pgiostat.notices import Notice
@@ -15,7 +17,45 @@ from pgiostat.rank import Ranking
 from pgiostat.render.csvform import heading_of, records, timestamp
 from pgiostat.render.ledger import ledger
 
-__all__ = ["JsonWriter"]
+__all__ = ["JsonWriter", "dumps", "row_of"]
+
+IDS = frozenset({"queryid"})
+"""Columns with ids of 64 bits: as doubles, which JavaScript and jq have, they are others."""
+
+
+def dumps(value: Any) -> str:
+    r"""Return a value as JSON in one line: visible characters stay, all others are escaped.
+
+    JSON has no infinite numbers; one of them is null, as what is unknown.
+
+    >>> print(dumps({"user": "C\u202egnp 商", "rate": math.inf}))
+    {"user": "C\u202egnp 商", "rate": null}
+    """
+    try:
+        written = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        written = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
+    return json_text(written)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def row_of(record: Mapping[str, Any], skipped: Container[str] = ()) -> dict[str, Any]:
+    """Return a row of a ranking as JSON has it, without the columns that are told elsewhere.
+
+    Ids are strings: they name something, and nobody adds them up.
+    """
+    return {
+        name: str(value) if name in IDS and value is not None else value
+        for name, value in record.items()
+        if name not in skipped
+    }
 
 
 class JsonWriter:
@@ -71,9 +111,6 @@ class JsonWriter:
             ],
         }
         skipped = interval.keys() | {"quality"}
-        rows = [
-            {name: value for name, value in record.items() if name not in skipped}
-            for record in records(heading_of(delta, ranking), ranking)
-        ]
-        self._out.write(json.dumps({**interval, "rows": rows}, ensure_ascii=False) + "\n")
+        rows = [row_of(record, skipped) for record in records(heading_of(delta, ranking), ranking)]
+        self._out.write(dumps({**interval, "rows": rows}) + "\n")
         self._out.flush()

@@ -1,6 +1,5 @@
 """A window of a history for people and programs: text, Markdown, CSV, JSON."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC
@@ -11,12 +10,15 @@ from rich.text import Text
 
 from pgiostat.cost import Spent
 from pgiostat.device.interval import DeviceTotal
+from pgiostat.escape import terminal
 from pgiostat.history.seen import Sampled, Seen
 from pgiostat.names import OWN
 from pgiostat.rank import Ranking, RankRow
-from pgiostat.render.columns import KEYS, Metric, Value, of_blocks, printable, whole_of
+from pgiostat.render import markdown
+from pgiostat.render.columns import KEYS, Metric, Value, of_blocks, whole_of
 from pgiostat.render.columns import shown as metrics_shown
 from pgiostat.render.csvform import heading, records
+from pgiostat.render.jsonform import dumps, row_of
 from pgiostat.render.ledger import NAMES, NESTED, ledger, own_cost
 from pgiostat.render.text import drawn, fitted, own, summary, table
 from pgiostat.units import (
@@ -32,7 +34,6 @@ __all__ = [
     "as_json",
     "as_markdown",
     "as_text",
-    "escaped",
     "labels",
     "remarks",
     "title",
@@ -116,7 +117,7 @@ def title(seen: Seen, width: int) -> Text:
     return fitted(
         [
             ("pgiostat  ", "bold", 2),
-            (printable(labels(seen)), "", 0),
+            (terminal(labels(seen)), "", 0),
             (f"  {since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC", "", 0),
             (f"  {format_count(seen.sampled.samples)} intervals", "dim", 1),
         ],
@@ -126,14 +127,14 @@ def title(seen: Seen, width: int) -> Text:
 
 def warnings(seen: Seen) -> list[Text]:
     """Return what is to be known as lines of a screen."""
-    return [Text(f"! {line}", "yellow") for line in remarks(seen)]
+    return [Text(f"! {terminal(line)}", "yellow") for line in remarks(seen)]
 
 
 def as_text(seen: Seen, ranking: Ranking, *, width: int) -> RenderableType:
     """Return a window as watch shows an interval."""
     notes = warnings(seen)
     head = summary(ranking, seen.sampled.coverage, width)
-    below = [Text(line, "dim") for line in device_lines(seen)]
+    below = [Text(terminal(line), "dim") for line in device_lines(seen)]
     ours = [] if ranking.own is None else [own(_spent(seen, ranking.own), width, "an interval")]
     lines = drawn(table(ranking, width=width))
     return Group(title(seen, width), head, *below, *notes, *lines, *ours)
@@ -158,8 +159,8 @@ def device_lines(seen: Seen) -> Iterator[str]:
             told.append(f"BurstBalance {format_share(each.burst_balance / 100)}")
         if each.known < SAME_LENGTH:
             told.append(f"of {format_share(each.known)} of the time")
-        whose = f"{printable(each.server)}: " if several else ""
-        yield f"{whose}device {printable(each.name)} by {each.source}: {', '.join(told)}"
+        whose = f"{each.server}: " if several else ""
+        yield f"{whose}device {each.name} by {each.source}: {', '.join(told)}"
 
 
 def as_csv_heading(seen: Seen, ranking: Ranking) -> dict[str, Value]:
@@ -180,7 +181,7 @@ def as_json(seen: Seen, ranking: Ranking) -> str:
     told: dict[str, Any] = as_csv_heading(seen, ranking)
     skipped = told.keys()
     found = records(told, ranking)
-    rows = [{k: v for k, v in record.items() if k not in skipped} for record in found]
+    rows = [row_of(record, skipped) for record in found]
     whole = {
         **told,
         "by": str(ranking.by),
@@ -197,7 +198,7 @@ def as_json(seen: Seen, ranking: Ranking) -> str:
         "own_per_interval": None if ranking.own is None else asdict(_spent(seen, ranking.own)),
         "rows": rows,
     }
-    return json.dumps(whole, ensure_ascii=False)
+    return dumps(whole)
 
 
 def _device(each: DeviceTotal) -> dict[str, Any]:
@@ -228,7 +229,8 @@ def _markdown(seen: Seen, ranking: Ranking) -> Iterator[str]:
     since, until = (moment.astimezone(UTC) for moment in (window.since, window.until))
     sampled = seen.sampled
     yield (
-        f"**{escaped(labels(seen))}**, {since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC,"
+        f"**{markdown.name(labels(seen))}**,"
+        f" {since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC,"
         f" {format_count(sampled.samples)} intervals, coverage {format_share(sampled.coverage)}."
     )
     yield ""
@@ -236,18 +238,18 @@ def _markdown(seen: Seen, ranking: Ranking) -> Iterator[str]:
     if ranking.own is not None:
         told.append(f"{OWN}, an interval: {own_cost(_spent(seen, ranking.own))}")
     for line in told:
-        yield f"- {line}"
+        yield f"- {markdown.sentence(line)}"
     if told:
         yield ""
     names = [*(key.name for key in keys), "share", *(metric.title for metric in shown)]
     yield f"| {' | '.join(names)} |"
     yield f"|{'---|' * len(keys)}{'---:|' * (len(shown) + 1)}"
     extras = [row for row in (ranking.rest, ranking.own) if row is not None]
-    for row in (*ranking.rows, *extras):
-        cells = [escaped(str(key.value(row) or "")) for key in keys]
-        if row in extras:
-            cells[0] = row.name
-        yield f"| {' | '.join([*cells, format_share(row.share), *_numbers(row, shown)])} |"
+    for each in (*ranking.rows, *extras):
+        cells = [markdown.name(str(key.value(each) or ""), cell=True) for key in keys]
+        if each in extras:
+            cells[0] = each.name
+        yield f"| {' | '.join([*cells, format_share(each.share), *_numbers(each, shown)])} |"
     blanks = [""] * (len(keys) - 1)
     ledger_lines = [(NAMES[line.account], line.blocks) for line in ranking.lines]
     whole = [(whole_of(ranking.by), ranking.server_blocks)]
@@ -261,8 +263,3 @@ def _markdown(seen: Seen, ranking: Ranking) -> Iterator[str]:
 
 def _numbers(row: RankRow, shown: Sequence[Metric]) -> list[str]:
     return [metric.shown(metric.value(row.cost)) for metric in shown]
-
-
-def escaped(text: str) -> str:
-    """Return text that is no Markdown and no HTML."""
-    return printable(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

@@ -1,6 +1,5 @@
 """Rules for people: those in force, and why a statement fell where it did."""
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -8,8 +7,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pgiostat.escape import terminal
+from pgiostat.escape import toml as toml_text
 from pgiostat.rank import Ranking, RankRow
-from pgiostat.render.columns import printable
 from pgiostat.render.sql import statement
 from pgiostat.render.text import bar, one_line
 from pgiostat.rules import Classified, Condition, Rule, Rules, Subject, Verdict, observed
@@ -36,7 +36,7 @@ def toml(value: object) -> str:
         return f"{{ {', '.join(f'{key} = {toml(item)}' for key, item in value.items())} }}"
     if isinstance(value, list):
         return f"[{', '.join(map(toml, value))}]"
-    return json.dumps(value, ensure_ascii=False)
+    return toml_text(value) if isinstance(value, str) else str(value).lower()
 
 
 def seen(value: Any) -> str:
@@ -50,7 +50,7 @@ def seen(value: Any) -> str:
     if isinstance(value, frozenset | tuple | set):
         names = sorted(value) if not isinstance(value, tuple) else value
         return ", ".join(names) or "none"
-    return json.dumps(value) if isinstance(value, bool | int) else str(value)
+    return str(value).lower() if isinstance(value, bool | int) else str(value)
 
 
 def seen_of(key: str, value: Any) -> str:
@@ -81,18 +81,19 @@ def listed(rules: Rules) -> RenderableType:
     grid.add_column("category", no_wrap=True)
     grid.add_column("when")
     for place, rule in enumerate(rules.rules, 1):
-        grid.add_row(str(place), _name(rule), rule.category, printable(when(rule)))
+        cells = (Text(terminal(rule.category)), Text(when(rule)))
+        grid.add_row(str(place), _name(rule), *cells)
     lists = ", ".join(f"@{name}" for name in sorted(rules.vocabulary.lists))
     return Group(
         grid,
         Text('\nThe first that matches wins; what none matches is "other".'),
-        Text(f"Lists: {printable(lists)}", "dim"),
+        Text(f"Lists: {terminal(lists)}", "dim"),
         Text("pgiostat rules show NAME, or '@LIST', shows one of them in full.", "dim"),
     )
 
 
 def _name(rule: Rule) -> Text:
-    return Text(printable(rule.name), "" if _is_builtin(rule) else "bold")
+    return Text(terminal(rule.name), "" if _is_builtin(rule) else "bold")
 
 
 def _is_builtin(rule: Rule) -> bool:
@@ -105,13 +106,13 @@ def one_rule(rules: Rules, name: str) -> RenderableType | None:
     for place, rule in enumerate(rules.rules, 1):
         if rule.name == name:
             lines = [
-                f"# {place} of {len(rules.rules)}, {rule.source}",
+                f"# {place} of {len(rules.rules)}, {terminal(rule.source)}",
                 "[[rule]]",
                 f"name = {toml(rule.name)}",
                 f"category = {toml(rule.category)}",
                 *_when_lines(rule),
             ]
-            found.append(Text("\n".join(map(printable, lines))))
+            found.append(Text("\n".join(lines)))
     return Group(*found) if found else None
 
 
@@ -130,7 +131,7 @@ def _when_lines(rule: Rule) -> Iterator[str]:
 def one_list(rules: Rules, name: str) -> RenderableType | None:
     """Return a list of the vocabulary as a file has it; None if there is none."""
     values = rules.vocabulary.lists.get(name)
-    return None if values is None else Text(printable(f"{name} = {toml(values)}"))
+    return None if values is None else Text(f"{terminal(name)} = {toml(values)}")
 
 
 # --- rules test SQL ----------------------------------------------------------------------
@@ -144,7 +145,7 @@ def judged(
     with_text: with the statement itself, if it is not shown already.
     """
     winner = next((verdict for verdict in verdicts if not verdict.failed), None)
-    headline = Text(printable(found.category), "bold")
+    headline = Text(terminal(found.category), "bold")
     if winner is None:
         headline.append("  no rule matches", "not bold")
     else:
@@ -160,7 +161,7 @@ def judged(
 
 def _told(verdict: Verdict, verdicts: Sequence[Verdict]) -> str:
     rule = verdict.rule
-    return printable(f"{rule.name} ({rule.source}, {verdict.place} of {len(verdicts)})")
+    return terminal(f"{rule.name} ({rule.source}, {verdict.place} of {len(verdicts)})")
 
 
 def _features(subject: Subject) -> Table:
@@ -170,11 +171,11 @@ def _features(subject: Subject) -> Table:
     grid.add_column(overflow="fold")
     for key, value in observed(subject).items():
         if key not in _SHOWN_ABOVE:
-            grid.add_row(key, Text(printable(seen_of(key, value))))
+            grid.add_row(key, Text(terminal(seen_of(key, value))))
     for block in subject.features.blocks:
         grid.add_row("block", Text(block.verb))
         for key, value in observed(block).items():
-            grid.add_row(f"  {key}", Text(printable(seen(value))))
+            grid.add_row(f"  {key}", Text(terminal(seen(value))))
     return grid
 
 
@@ -191,7 +192,8 @@ def _runners_up(verdicts: Sequence[Verdict], winner: Verdict | None) -> Renderab
     for verdict in nearest[:NEAREST]:
         reasons = [_reason(condition, value) for condition, value in verdict.failed]
         why = "; ".join(reasons) or "it matches too, but comes later"
-        grid.add_row(_name(verdict.rule), verdict.rule.category, Text(printable(why)))
+        category = Text(terminal(verdict.rule.category))
+        grid.add_row(_name(verdict.rule), category, Text(why))
     rest = len(losing) - NEAREST
     more = f"{rest} more rules are further away." if rest > 0 else ""
     return Group(grid, Text(more, "dim"))
@@ -202,7 +204,9 @@ def _reason(condition: Condition, value: Any) -> str:
         return f"excluded by not = {toml(condition.value)}"
     if condition.key == "block":
         return "there is no query block"
-    return f"{condition.key} is {seen_of(condition.key, value)}, not {toml(condition.value)}"
+    return (
+        f"{condition.key} is {terminal(seen_of(condition.key, value))}, not {toml(condition.value)}"
+    )
 
 
 # --- rules test DSN ----------------------------------------------------------------------
@@ -213,10 +217,10 @@ def surveyed(
 ) -> RenderableType:
     """Return how a server's statements fall into categories, then the biggest of no rule's."""
     server, since = reading.server, reading.markers.statements_reset
-    told = f"PostgreSQL {server.version}  {len(reading.statements)} statements"
+    told = f"PostgreSQL {terminal(server.version)}  {len(reading.statements)} statements"
     if since is not None:
         told += f"  since {since:%Y-%m-%d %H:%M:%S %Z}"
-    headline = Text(printable(server.label), "bold").append(f"  {told}", "not bold")
+    headline = Text(terminal(server.label), "bold").append(f"  {told}", "not bold")
     parts: list[RenderableType] = [headline, _categories(categories, width)]
     if not others:
         return Group(*parts)
@@ -242,7 +246,7 @@ def _categories(ranking: Ranking, width: int) -> Table:
         share, drawn, blocks, calls = _numbers(row)
         more = [format_count(row.members)] if wide else []
         grid.add_row(
-            printable(row.name), share, *[Text(drawn, "cyan")] * wide, blocks, calls, *more
+            Text(terminal(row.name)), share, *[Text(drawn, "cyan")] * wide, blocks, calls, *more
         )
     return grid
 
@@ -262,7 +266,7 @@ def _unknown(others: Sequence[RankRow], width: int) -> Table:
     grid.add_column('of category "other"', width=room, no_wrap=True)
     for row in others:
         share, _, blocks, calls = _numbers(row)
-        text = one_line(row.name, room - 1)
+        text = Text(one_line(row.name, room - 1))
         grid.add_row(share, blocks, *[calls] * wide, row.fingerprint, text)
     return grid
 

@@ -1,6 +1,5 @@
 """A window in steps, for people and programs: text, Markdown, CSV, JSON lines."""
 
-import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC
 from itertools import pairwise
@@ -12,13 +11,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pgiostat.escape import terminal
 from pgiostat.history.seen import Seen
 from pgiostat.history.steps import Step
 from pgiostat.rank import By, Ranking, RankRow
-from pgiostat.render.columns import Value, printable
+from pgiostat.render import markdown
+from pgiostat.render.columns import Value
 from pgiostat.render.csvform import CsvWriter, heading, records
 from pgiostat.render.grid import cut
-from pgiostat.render.report import escaped, labels, remarks, title, warnings
+from pgiostat.render.jsonform import dumps, row_of
+from pgiostat.render.report import labels, remarks, title, warnings
 from pgiostat.render.text import one_line
 from pgiostat.units import format_count, format_share, per_second
 
@@ -116,7 +118,7 @@ def _names(ranking: Ranking) -> list[str]:
 
 def _curve(name: str, mean: float | None, rates: Sequence[float | None], room: int) -> list[Text]:
     greatest = max((rate for rate in rates if rate is not None), default=None)
-    shown = Text(printable(" ".join(name.split())))
+    shown = Text(terminal(name))
     numbers = [Text(format_count(value)) for value in (mean, greatest)]
     return [shown, *numbers, Text(sparkline(rates, room), "cyan")]
 
@@ -158,11 +160,11 @@ def _right(heading: str) -> str:
 
 def as_markdown(seen: Seen, steps: Sequence[Step], ranking: Ranking) -> str:
     """Return the steps as a table of blocks read a second."""
-    names = [escaped(" ".join(row.name.split())) for row in _rows(ranking)]
+    names = [markdown.name(each.name, cell=True) for each in _rows(ranking)]
     table = [
-        f"**{escaped(labels(seen))}**, blocks read a second by {ranking.by}.",
+        f"**{markdown.name(labels(seen))}**, blocks read a second by {ranking.by}.",
         "",
-        *(f"- {line}" for line in remarks(seen)),
+        *(f"- {markdown.sentence(line)}" for line in remarks(seen)),
         "",
         f"| {' | '.join(['from (UTC)', 'server', 'coverage', *names])} |",
         f"|---|{'---:|' * (2 + len(names))}",
@@ -206,14 +208,11 @@ def write_json(seen: Seen, steps: Sequence[Step], out: TextIO) -> None:
 def _lines(seen: Seen, steps: Sequence[Step]) -> Iterator[str]:
     for step in steps:
         told = _heading(seen, step)
-        rows = [
-            {name: value for name, value in record.items() if name not in told}
-            for record in records(told, step.ranking)
-        ]
+        rows = [row_of(record, told) for record in records(told, step.ranking)]
         whole = {
             **told,
             "by": str(step.ranking.by),
             "server_blocks_read": step.ranking.server_blocks,
             "rows": rows,
         }
-        yield json.dumps(whole, ensure_ascii=False)
+        yield dumps(whole)

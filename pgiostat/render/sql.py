@@ -5,7 +5,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 from sqlparse.exceptions import SQLParseError
 
-from pgiostat.render.columns import printable
+from pgiostat.escape import terminal
 
 __all__ = ["laid_out", "statement"]
 
@@ -26,15 +26,17 @@ def laid_out(text: str) -> str:
     FROM t @1
     WHERE @1.b = ?
     """
-    if len(text) > LONGEST or _STAND_IN in text:
-        return printable(text)
+    # Before it is laid out: a break within a name would make a line of its own.
+    shown = terminal(text)
+    if len(shown) > LONGEST or _STAND_IN in shown:
+        return shown
     try:
-        lines = sqlparse.format(
-            text.replace("@", _STAND_IN), reindent=True, keyword_case="upper"
-        ).splitlines()
+        laid: str = sqlparse.format(
+            shown.replace("@", _STAND_IN), reindent=True, keyword_case="upper"
+        )
     except (SQLParseError, RecursionError):
-        return printable(text)
-    return "\n".join(printable(line) for line in lines).replace(_STAND_IN, "@")
+        return shown
+    return laid.replace(_STAND_IN, "@")
 
 
 def statement(text: str) -> Syntax | Text:

@@ -4,20 +4,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from pgiostat.cost import Spent
 from pgiostat.delta import Delta, Quality
 from pgiostat.errors import PgiostatError
+from pgiostat.escape import line as message_line
+from pgiostat.escape import terminal
 from pgiostat.ledger import Account
 from pgiostat.names import OWN
 from pgiostat.notices import Notice
 from pgiostat.rank import By, Ranking, RankRow
-from pgiostat.render.columns import SORTED_BY, Metric, of_blocks, printable, whole_of
+from pgiostat.render.columns import SORTED_BY, Metric, of_blocks, whole_of
 from pgiostat.render.columns import shown as metrics_shown
-from pgiostat.render.grid import Cell, Column, Line, lay
+from pgiostat.render.grid import Cell, Column, Line, cut, lay
 from pgiostat.render.ledger import NAMES, NESTED, own_cost
 from pgiostat.units import (
     format_bytes,
@@ -98,9 +100,9 @@ def headline(delta: Delta, seconds: float | None, width: int) -> Text:
     return fitted(
         [
             ("pgiostat  ", "bold", 4),
-            (f"{printable(server.user)}@", "", 1),
-            (f"{printable(server.label)}/{printable(server.dbname)}", "", 0),
-            (f"  PostgreSQL {server.version}", "dim", 3),
+            (f"{terminal(server.user)}@", "", 1),
+            (f"{terminal(server.label)}/{terminal(server.dbname)}", "", 0),
+            (f"  PostgreSQL {terminal(server.version)}", "dim", 3),
             (f" {role}", "dim", 2 if is_standby else 5),
             (f"  {delta.until:%H:%M:%SZ}", "", 2),
             (f"  {format_duration(seconds)}  ", "", 0),
@@ -231,7 +233,7 @@ class _Layout:
         shown = (one_line(name, LONGEST_TEXT), "")
         if not self.worded:
             return [shown, *cells]
-        told = [(printable(each), "") for each in kind[: 1 + self.with_place]]
+        told = [(terminal(each), "") for each in kind[: 1 + self.with_place]]
         return [*cells, *told, shown]
 
 
@@ -261,17 +263,16 @@ def drawn(lines: Iterable[Line]) -> Iterator[Text]:
 
 def one_line(text: str, cells: int) -> str:
     """Return a statement in one line of at most so many cells, nothing in it acting."""
-    line = printable(" ".join(text.split()))
-    return line if len(line) <= cells else set_cell_size(line, cells).rstrip() + "…"
+    return cut(terminal(text), cells)
 
 
 def said(notices: Sequence[Notice]) -> Iterable[Text]:
     """Yield a line for each notice."""
     for notice in notices:
-        yield Text("! ", "bold yellow").append(printable(notice.text), "not bold default")
+        yield Text("! ", "bold yellow").append(message_line(notice.text), "not bold default")
         if notice.hint:
             # On a line of its own: it may be a statement to copy.
-            yield Text(f"  {printable(notice.hint)}", "dim")
+            yield Text(f"  {message_line(notice.hint)}", "dim")
 
 
 def interval(
@@ -317,11 +318,11 @@ def in_flight(running: Sequence["Running"], width: int) -> Iterator[Text]:
     for each in running[:SHOWN_RUNNING]:
         read = f"  {format_bytes(each.read_bytes)} so far" if each.read_bytes else ""
         head = (
-            f"in flight  {format_duration(each.seconds)}  {each.category}"
-            f"  {each.waits_for or 'computing'}{read}  "
+            f"in flight  {format_duration(each.seconds)}  {terminal(each.category)}"
+            f"  {terminal(each.waits_for) or 'computing'}{read}  "
         )
         line = Text(head, "dim", no_wrap=True, overflow="ellipsis")
-        yield line.append(one_line(each.text, max(width - len(head), 1)), "not dim")
+        yield line.append(one_line(each.text, max(width - cell_len(head), 1)), "not dim")
     if len(running) > SHOWN_RUNNING:
         yield Text(f"in flight  {len(running) - SHOWN_RUNNING} more", "dim")
 
@@ -329,9 +330,9 @@ def in_flight(running: Sequence["Running"], width: int) -> Iterator[Text]:
 def failure(error: PgiostatError, retry_seconds: float | None) -> Text:
     """Return why there is nothing new, and when it is tried again."""
     line = Text("! ", "bold red")
-    line.append(printable(error.message))
+    line.append(message_line(error.message))
     if error.detail:
-        line.append(f": {printable(error.detail)}")
+        line.append(f": {message_line(error.detail)}")
     if retry_seconds is not None:
         line.append(f"  trying again in {format_duration(retry_seconds)}", "dim")
     return line

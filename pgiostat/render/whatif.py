@@ -1,7 +1,6 @@
 """What would be read if a class of queries were gone or cheaper, for people and programs."""
 
 import csv
-import json
 from collections.abc import Iterator
 from typing import Any, TextIO
 
@@ -9,13 +8,15 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from pgiostat.burning import Burning
+from pgiostat.escape import terminal
 from pgiostat.history.imagined import Foreseen
 from pgiostat.history.seen import Seen
-from pgiostat.render.columns import printable
-from pgiostat.render.csvform import timestamp
+from pgiostat.render import markdown
+from pgiostat.render.csvform import exact, timestamp
 from pgiostat.render.gauge import left
 from pgiostat.render.grid import Column, lay
-from pgiostat.render.report import escaped, labels, remarks, title, warnings
+from pgiostat.render.jsonform import dumps
+from pgiostat.render.report import labels, remarks, title, warnings
 from pgiostat.render.text import drawn
 from pgiostat.units import format_change, format_count, format_duration, format_share
 from pgiostat.whatif import How
@@ -39,8 +40,7 @@ def _words(foreseen: Foreseen) -> str:
         How.READS: "{1} times the reads of {0}",
     }
     return " and ".join(
-        told[each.how].format(printable(each.category), f"{each.factor:g}")
-        for each in foreseen.supposed
+        told[each.how].format(each.category, f"{each.factor:g}") for each in foreseen.supposed
     )
 
 
@@ -114,7 +114,7 @@ def as_text(seen: Seen, foreseen: Foreseen, *, width: int) -> RenderableType:
         Column("at least", right=True), Column("at most", right=True),
     ]  # fmt: skip
     rows = [
-        [(name, ""), (unit, "dim"), *((_shown(unit, value), "") for value in values)]
+        [(terminal(name), ""), (unit, "dim"), *((_shown(unit, value), "") for value in values)]
         for name, unit, *values in records(foreseen)
     ]
     had = [Column("category", most=24), Column("blocks/s", right=True), Column("hit", right=True),
@@ -122,7 +122,7 @@ def as_text(seen: Seen, foreseen: Foreseen, *, width: int) -> RenderableType:
     return Group(
         title(seen, width),
         *warnings(seen),
-        *(Text(line) for line in lines),
+        *(Text(terminal(line)) for line in lines),
         Text(""),
         *drawn(lay(columns, rows, width)),
         Text(""),
@@ -137,10 +137,10 @@ def _parts(foreseen: Foreseen) -> Iterator[list[tuple[str, str]]]:
     for name, had in foreseen.had.items():
         share = had.hits / had.touched if had.touched else None
         yield [
-            (printable(name), ""),
+            (terminal(name), ""),
             (format_count(had.reads / seconds if seconds else None), ""),
             (format_share(share), ""),
-            (printable(told.get(name, "")), "cyan"),
+            (terminal(told.get(name, "")), "cyan"),
         ]
 
 
@@ -152,12 +152,12 @@ def _shown(unit: str, value: float | None) -> str:
 
 def as_markdown(seen: Seen, foreseen: Foreseen) -> str:
     """Return the same for a page or an issue."""
-    lines = [f"**{escaped(labels(seen))}**, {escaped(_words(foreseen))}.", ""]
+    lines = [f"**{markdown.name(labels(seen))}**, {markdown.sentence(_words(foreseen))}.", ""]
     told = (*_sentences(foreseen), *_volume(foreseen), *remarks(seen))
-    lines += [f"- {escaped(line)}" for line in told]
+    lines += [f"- {markdown.sentence(line)}" for line in told]
     lines += ["", "|  | unit | now | at least | at most |", "|---|---|---:|---:|---:|"]
     for name, unit, *values in records(foreseen):
-        cells = (escaped(name), unit, *(_shown(unit, value) for value in values))
+        cells = (markdown.name(name, cell=True), unit, *(_shown(unit, value) for value in values))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -171,7 +171,7 @@ def write_csv(seen: Seen, foreseen: Foreseen, out: TextIO) -> None:
         labels(seen), " ".join(str(each) for each in foreseen.supposed),
     )  # fmt: skip
     for row in records(foreseen):
-        writer.writerow([*about, *("" if value is None else value for value in row)])
+        writer.writerow([exact(value) for value in (*about, *row)])
 
 
 def as_json(seen: Seen, foreseen: Foreseen) -> str:
@@ -190,4 +190,4 @@ def as_json(seen: Seen, foreseen: Foreseen) -> str:
             for row in records(foreseen)
         ],
     }
-    return json.dumps(told, ensure_ascii=False)
+    return dumps(told)

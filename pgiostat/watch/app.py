@@ -24,6 +24,7 @@ from textual.widgets import Input
 
 from pgiostat.delta import Basis
 from pgiostat.errors import PgiostatError
+from pgiostat.escape import pasted
 from pgiostat.rank import By, rank_counted
 from pgiostat.render.text import at_most_all
 from pgiostat.units import format_duration
@@ -532,7 +533,8 @@ class WatchApp(App[None]):
         row = self._chosen()
         if row is None:
             return
-        self.copy_to_clipboard(row.of.text if row.of is not None and row.of.text else row.name)
+        text = row.of.text if row.of is not None and row.of.text else row.name
+        self.copy_to_clipboard(pasted(text))
         self.notify("copied")
 
     def action_export(self) -> None:

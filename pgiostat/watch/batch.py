@@ -190,7 +190,7 @@ def _shown(watch: Watch, out: TextIO, err: TextIO) -> Iterator[_Shown]:
             csv=CsvWriter(out, options.by, more) if options.form is Form.CSV else None,
             json=JsonWriter(out) if options.form is Form.JSON else None,
             watch=watch,
-            aside=Console(file=err, soft_wrap=True, highlight=False, markup=False),
+            aside=Console(file=err, soft_wrap=True, highlight=False, markup=False, emoji=False),
         )
         return
     console = Console(file=out, highlight=False, markup=False, emoji=False)

@@ -10,12 +10,21 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from pgiostat.escape import terminal
 from pgiostat.watch.picture import Picture
 
 if TYPE_CHECKING:
     from pgiostat.render.grid import Line
 
 __all__ = ["Canvas"]
+
+
+def _shown(text: str) -> str:
+    """Return a text that was made visible before: should one not be, it does not act all the same.
+
+    A segment goes to the terminal as it is.
+    """
+    return text if text.isprintable() else terminal(text)
 
 
 class Canvas(Widget, can_focus=True):
@@ -45,7 +54,7 @@ class Canvas(Widget, can_focus=True):
         """Return a line as textual draws it."""
         lines = self.picture.lines
         line: Line = lines[y] if y < len(lines) else []
-        strip = Strip([Segment(text, self._style(style)) for text, style in line if text])
+        strip = Strip([Segment(_shown(text), self._style(style)) for text, style in line if text])
         return strip.adjust_cell_length(self.size.width, self.rich_style).apply_style(
             self.rich_style
         )

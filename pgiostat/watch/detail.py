@@ -16,8 +16,9 @@ from textual.widgets import Static
 from textual_plotext import PlotextPlot
 
 from pgiostat.delta import Basis, Quality
+from pgiostat.escape import pasted, terminal
 from pgiostat.rank import RankRow
-from pgiostat.render.columns import METRICS, printable
+from pgiostat.render.columns import METRICS
 from pgiostat.render.grid import Line
 from pgiostat.render.sql import statement
 from pgiostat.render.text import drawn
@@ -124,7 +125,7 @@ class Detail(Screen[None]):
 
     def action_copy(self) -> None:
         """Copy the text."""
-        self.app.copy_to_clipboard(self._row.text or self._row.name)
+        self.app.copy_to_clipboard(pasted(self._row.text or self._row.name))
         self.app.notify("copied")
 
     def _numbers(self, known: Known, width: int) -> RenderableType:
@@ -179,7 +180,7 @@ def _grid(told: Sequence[tuple[str, str]], columns: int) -> Grid:
     grid = Grid(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
     for style in ("dim", "bold", "dim", "bold")[:columns]:
         grid.add_column(style=style, no_wrap=style == "dim", overflow="fold")
-    cells = [cell for name, value in told for cell in (Text(name), Text(printable(value)))]
+    cells = [cell for name, value in told for cell in (Text(name), Text(terminal(value)))]
     if len(cells) % columns:
         cells += [Text(""), Text("")]
     for begin in range(0, len(cells), columns):

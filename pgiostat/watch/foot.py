@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Footer, Input, Static
 
-from pgiostat.render.columns import printable
+from pgiostat.escape import line
 
 if TYPE_CHECKING:
     from textual.timer import Timer
@@ -85,7 +85,7 @@ class Foot(Vertical):
     def say(self, words: str, *, is_wrong: bool = False) -> None:
         """Say something for a few seconds, in place of what was said before."""
         mark = Text("! " if is_wrong else "", "bold red")
-        self._said.update(mark.append(printable(words), "not bold default"))
+        self._said.update(mark.append(line(words), "not bold default"))
         self.add_class("saying")
         if self._until is not None:
             self._until.stop()

@@ -11,8 +11,8 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from pgiostat.escape import line
 from pgiostat.notices import Notice
-from pgiostat.render.columns import printable
 from pgiostat.watch.foot import Foot
 from pgiostat.watch.rows import Table
 
@@ -93,7 +93,7 @@ class Help(ModalScreen[None]):
         with VerticalScroll():
             for notice in self._notices:
                 yield Static(
-                    Text.assemble(("! ", "bold yellow"), printable(f"{notice.text} {notice.hint}"))
+                    Text.assemble(("! ", "bold yellow"), line(f"{notice.text} {notice.hint}"))
                 )
             yield Static(_grid("Keys", self._keys))
             columns = [(measure.heading, measure.meaning) for measure in self._table.measures]

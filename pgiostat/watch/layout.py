@@ -6,7 +6,7 @@ from itertools import takewhile
 
 from rich.cells import cell_len
 
-from pgiostat.render.columns import printable
+from pgiostat.escape import terminal
 from pgiostat.render.grid import Cell, Column, Line, cut, lay
 from pgiostat.render.text import bar, one_line
 from pgiostat.units import format_bytes, format_count, format_ms, format_share
@@ -54,7 +54,9 @@ class _Layout:
         taken = SHARE_WIDTH + 1 + drawn + (drawn > 0)
         with_category = view in _WORDED and width >= CATEGORISED
         taken += with_category * (CATEGORY_WIDTH + 1) + with_place * (PLACE_WIDTH + 1)
-        longest = max([LEAST_NAME, len(view.value), *(cell_len(row.name) for row in rows)])
+        longest = max(
+            [LEAST_NAME, len(view.value), *(cell_len(terminal(row.name)) for row in rows)]
+        )
         most = max(width * 2 // 5, LEAST_QUERY) if view in _WORDED else MOST_NAME
         room = width - taken - min(longest, most)
         chosen, room = _chosen(state, table, room, width)
@@ -94,9 +96,9 @@ class _Layout:
             there = measure.name in row.values
             yield (measure.shown(row.values[measure.name]) if there else ""), style
         if self.with_category:
-            yield "" if row.is_part else printable(row.category), style
+            yield "" if row.is_part else terminal(row.category), style
         if self.with_place:
-            yield printable(row.place), style
+            yield terminal(row.place), style
 
     def spans(self, headings: Line) -> Iterator[Span]:
         """Yield where the numbers are."""

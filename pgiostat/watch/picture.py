@@ -6,9 +6,10 @@ from math import ceil
 from rich.cells import cell_len
 
 from pgiostat.delta import Quality
+from pgiostat.escape import line as message_line
+from pgiostat.escape import terminal
 from pgiostat.names import OWN
 from pgiostat.notices import Kind
-from pgiostat.render.columns import printable
 from pgiostat.render.gauge import gauge_pieces
 from pgiostat.render.grid import Line, cut, wrapped
 from pgiostat.render.ledger import own_cost
@@ -113,9 +114,9 @@ def _first(state: State, sitting: Sight, beside: Beside, width: int) -> Line:
     return fitted(
         [
             Piece("pgiostat  ", "bold", 6),
-            Piece(f"{printable(who.user)}@" if who.user else "", "", 5),
-            Piece(printable(f"{who.label}/{who.dbname}" if who.dbname else who.label), "bold"),
-            Piece(f"  PostgreSQL {who.version}" if who.version else "", "dim", 4),
+            Piece(f"{terminal(who.user)}@" if who.user else "", "", 5),
+            Piece(terminal(f"{who.label}/{who.dbname}" if who.dbname else who.label), "bold"),
+            Piece(f"  PostgreSQL {terminal(who.version)}" if who.version else "", "dim", 4),
             Piece(f" {role}", "dim", 3),
             Piece(f"  {moment.until:%H:%M:%SZ}" if moment.until and is_live else "", "", 2),
             Piece(f"  {format_duration(seconds)}" if seconds else ""),
@@ -261,7 +262,7 @@ def _posted(posted: Posted, width: int) -> list[Line]:
 
 
 def _paragraph(mark: str, marked: str, text: str, style: str, width: int) -> list[Line]:
-    lines = wrapped(printable(text), width - len(mark))
+    lines = wrapped(message_line(text), width - len(mark))
     return [
         [(" " * len(mark) if number else mark, marked), (line, style)]
         for number, line in enumerate(lines)
@@ -283,7 +284,7 @@ def _where(state: State, table: Table, width: int) -> Line:
     """Return what was gone into, and what is filtered."""
     kept = len(table.rows)
     rows = f"{format_count(kept)} of {format_count(kept + table.hidden)} rows"
-    wanted = f"filter “{printable(state.filter)}” " if state.filter else ""
+    wanted = f"filter “{terminal(state.filter)}” " if state.filter else ""
     room = width - cell_len(wanted) - cell_len(rows) - 2
     steps = _steps(state, room)
     return fitted(
@@ -312,12 +313,11 @@ def _running(moment: Moment | None, width: int) -> list[Line]:
     lines: list[Line] = []
     for each in (moment.running if moment else ())[:2]:
         head = (
-            f"in flight  {format_duration(each.seconds)}  {each.category}"
-            f"  {each.waits_for or 'computing'}  "
+            f"in flight  {format_duration(each.seconds)}  {terminal(each.category)}"
+            f"  {terminal(each.waits_for) or 'computing'}  "
         )
-        lines.append(
-            [(cut(head, width), "dim"), (one_line(each.text, max(width - len(head), 1)), "")]
-        )
+        room = max(width - cell_len(head), 1)
+        lines.append([(cut(head, width), "dim"), (one_line(each.text, room), "")])
     return lines
 
 

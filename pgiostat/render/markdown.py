@@ -1,0 +1,77 @@
+"""Names, statements and sentences in Markdown, written so that nothing in them acts."""
+
+import re
+from itertools import groupby
+
+from pgiostat.escape import terminal
+
+__all__ = ["code", "name", "sentence"]
+
+_PLAIN_WORD = re.compile(
+    r"""
+    [("“]{0,2}
+    (?: [+−-]? \d+ (?:[.,:]\d+)* [^\W\d_]{0,3} | [^\W_]+ (?:[-_/'][^\W_]+)* )
+    %? [)"”]{0,2} [,;:.?!…]?
+    | [–…·→×%] [)]? [,;:.]?
+    """,
+    re.VERBOSE,
+)
+_REFERENCE = re.compile(r"\W*(?:gh-\d+|(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,40})\W*", re.IGNORECASE)
+_NUMBERED = re.compile(r"\d+[.)]")
+_TICKS = re.compile("`+")
+
+
+def _is_plain(word: str) -> bool:
+    """Tell whether a word is no syntax anywhere, nor what web sites make a link or a picture of."""
+    return _PLAIN_WORD.fullmatch(word) is not None and _REFERENCE.fullmatch(word) is None
+
+
+def name(text: str, *, cell: bool = False) -> str:
+    r"""Return a name or a statement for Markdown: plain words stay, all else becomes code.
+
+    Code is the one thing in which neither Markdown nor a web site that shows it looks for links,
+    mentions or emoji. cell: it stands in a table.
+
+    >>> print(name("invoice rows"), name("[l](http://e/)"), name("a|`b", cell=True))
+    invoice rows `[l](http://e/)` ``a\|`b``
+    """
+    shown = terminal(text)
+    words = shown.split(" ")
+    if not shown or (all(map(_is_plain, words)) and not _NUMBERED.fullmatch(words[0])):
+        return shown
+    return _code(shown, cell=cell)
+
+
+def sentence(text: str, *, cell: bool = False) -> str:
+    """Return a sentence with names in it: words that are not plain become code.
+
+    >>> print(sentence("raise pg_stat_statements.max on **prod**, soon"))
+    raise `pg_stat_statements.max` on `**prod**,` soon
+    """
+    words = terminal(text.strip()).split(" ")
+    starts_list = bool(_NUMBERED.fullmatch(words[0]))
+    marked = [(_is_plain(word) and not (starts_list and n == 0), word)
+              for n, word in enumerate(words)]  # fmt: skip
+    parts = []
+    for is_plain, group in groupby(marked, key=lambda each: each[0]):
+        run = " ".join(word for _, word in group)
+        parts.append(run if is_plain or not run.strip() else _code(run, cell=cell))
+    return " ".join(parts)
+
+
+def code(text: str, *, cell: bool = False) -> str:
+    """Return a text as code, whatever it is: between fences that it has not."""
+    return _code(terminal(text), cell=cell)
+
+
+def _code(shown: str, *, cell: bool) -> str:
+    if not shown:
+        return ""
+    if cell:
+        # Parsers disagree about a backslash before the one that keeps a bar from ending the cell.
+        shown = re.sub(r"\\(?=\|)", r"\\u005c", shown).replace("|", "\\|")
+    there = {len(ticks) for ticks in _TICKS.findall(shown)}
+    fence = "`" * next(n for n in range(1, len(there) + 2) if n not in there)
+    is_padded = "`" in {shown[0], shown[-1]} or (shown[0] == shown[-1] == " " and shown.strip())
+    pad = " " if is_padded else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
