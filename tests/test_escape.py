@@ -8,7 +8,6 @@ import math
 import re
 import sys
 import tomllib
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +16,6 @@ import pandas as pd
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from rich.cells import cell_len
 
@@ -41,6 +39,7 @@ from pgiostat.render.grid import Column, cut, lay
 from pgiostat.render.jsonform import dumps, row_of
 from pgiostat.rules.names import Globs
 from pgiostat.vocabulary import CatalogTable, Vocabulary, glob_of, rules_file, suggest
+from tests.attack._judges import PAGE, acts_in_a_spreadsheet, acts_on_a_page, is_visible
 from tests.servers import Server
 
 ROOT = Path(__file__).parent.parent
@@ -63,12 +62,6 @@ NAMES = (
 TEXTS = st.text(st.characters(exclude_categories=[])) | st.text(
     "\\uU0a;='\" `|*\u0300\u202e", max_size=12
 )
-
-
-def is_visible(character: str) -> bool:
-    """Judge by the categories of Unicode, not by what is tested."""
-    category = unicodedata.category(character)
-    return character == " " or category not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"}
 
 
 # --- terminals ---------------------------------------------------------------------------
@@ -235,18 +228,6 @@ def chunks(codes: Sequence[int], between: str) -> Iterator[str]:
 
 # --- CSV ---------------------------------------------------------------------------------
 
-SIGNS = ("=", "+", "-", "@", "\u2212")
-
-
-def acts_in_a_spreadsheet(cell: str) -> bool:
-    """Judge a cell as the most lenient of spreadsheets: of any width, behind blanks and quotes."""
-    for part in cell.split(";"):
-        told = unicodedata.normalize("NFKC", part)
-        shown = "".join(each for each in told if is_visible(each))
-        if shown.lstrip(' "`').startswith(SIGNS) or part[:1] in {"\t", "\r", "\n"}:
-            return True
-    return not all(map(is_visible, cell))
-
 
 def as_documented() -> Callable[[str], str]:
     """Return what docs/output.md reads a text of CSV with."""
@@ -353,19 +334,11 @@ def test_a_server_reads_names_and_literals_as_they_were(server: Server) -> None:
 
 # --- Markdown ----------------------------------------------------------------------------
 
-PAGE = MarkdownIt("gfm-like", {"linkify": True, "html": True, "breaks": True})
-INERT = {"text", "code_inline", "text_special"}
-ON_A_SITE = re.compile(r"@\w|#\d|GH-\d|:\w+:|\$|\b[0-9a-f]{7,40}\b|www\.|://|\S@\S", re.IGNORECASE)
-"""What sites look for in the text of a page, but not in code."""
-
 
 def shown_by(inline: Token) -> str:
     """Return what a page shows of a cell or line, in which nothing may act."""
-    parts = inline.children or []
-    assert {part.type for part in parts} <= INERT, inline.content
-    plain = "".join(part.content for part in parts if part.type != "code_inline")
-    assert not ON_A_SITE.search(plain), plain
-    return "".join(part.content for part in parts)
+    assert acts_on_a_page(inline) == "", inline.content
+    return "".join(part.content for part in inline.children or [])
 
 
 def cells_of(texts: Sequence[str], write: Callable[..., str]) -> list[list[str]]:
@@ -415,11 +388,7 @@ def test_nothing_acts_in_a_sentence(words: list[str]) -> None:
     text = " ".join(words)
     tokens = PAGE.parse(f"- {markdown.sentence(text)}\n\n**{markdown.sentence(text)}**")
     inline = [token for token in tokens if token.type == "inline"]
-    for token in inline:
-        children = [each for each in token.children or [] if not each.type.startswith("strong")]
-        plain = "".join(each.content for each in children if each.type != "code_inline")
-        assert {each.type for each in children} <= INERT
-        assert not ON_A_SITE.search(plain)
+    assert [acts_on_a_page(token) for token in inline] == ["", ""]
     blocks = [token.type for token in tokens]
     assert set(blocks) <= {
         "bullet_list_open", "bullet_list_close", "list_item_open", "list_item_close",

@@ -46,6 +46,7 @@ ON_A_SITE = re.compile(
     re.IGNORECASE,
 )
 """What sites look for in the text of a page, but not in code."""
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 FORGED = re.compile(r"2026-01-01T|<\d>|forged|schema = 9|\[\[?rule|HINT:  forged")
 """How lines begin that no output has: names of the attack go on so behind a line break."""
 
@@ -103,13 +104,12 @@ def _csv(output: str) -> Iterator[Unit]:
 def _json(output: str) -> Iterator[Unit]:
     for line in output.splitlines():
         told = json.loads(line, parse_constant=_refused)
-        wrong = hidden(line)
-        yield "", wrong
+        yield "", hidden(_STRING.sub("", line))
+        for written in _STRING.findall(line):
+            yield json.loads(written), hidden(written)
         for path, value in _leaves("", told):
             if path.endswith("queryid") and not isinstance(value, str | None):
                 yield str(value), "an id that is a number"
-            if isinstance(value, str):
-                yield value, ""
 
 
 def _refused(constant: str) -> Any:

@@ -3,6 +3,7 @@
 They go through every command and form; what reads the output says what acts in it.
 """
 
+import asyncio
 import gc
 import io
 import json
@@ -16,24 +17,31 @@ import time
 import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
+from xml.etree import ElementTree as ET
 
 import psycopg
 from psycopg.conninfo import make_conninfo
+from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from pgiostat import cli
 from pgiostat.describe import describer
 from pgiostat.errors import PgiostatError
+from pgiostat.history.reader import History
+from pgiostat.history.windows import Window
 from pgiostat.lab.cluster import embedded_binaries
 from pgiostat.rank import By
 from pgiostat.watch import batch
+from pgiostat.watch.app import WatchApp
 from pgiostat.watch.asked import Form, Options
+from pgiostat.watch.replay import Replay
+from pgiostat.watch.state import Action, View, moved
 from tests.attack import Outcome, Scale
-from tests.attack._judges import JUDGES, hidden
+from tests.attack._judges import JUDGES, hidden, is_visible
 from tests.servers import SETTINGS, ClusterSource, Server, npm_binaries
 
 __all__ = ["attack"]
@@ -196,7 +204,8 @@ def _on(server: Server, found: _Found, place: Path, *, quick: bool) -> None:
     history = place / "history"
     _watched(server, found, history, rules, databases)
     _reported(found, history, rules, categories[0], place)
-    _examined(server, found, databases, place)
+    _sat(found, history)
+    _examined(server, found, databases, place, quick=quick)
 
 
 def _few() -> list[str]:
@@ -386,7 +395,46 @@ def _reported(found: _Found, history: Path, rules: Path, category: str, place: P
     _told(found, "text", "rules", "show", "--rules", str(rules))
 
 
-def _examined(server: Server, found: _Found, databases: Sequence[str], place: Path) -> None:
+def _sat(found: _Found, history: Path) -> None:
+    """Look at the history on the screen of watch: lines, exports, pictures and the clipboard."""
+    with closing(History.open(history)) as opened:
+        (server,) = opened.servers()
+        window = Window(server.since, server.until, "")
+        app = WatchApp(Replay(opened, describer(), window, interval=0.01))
+
+        async def sit() -> None:
+            async with app.run_test(size=(int(WIDTH), 3 * len(NAMES))) as pilot:
+                while app.replay is None or app.replay.position[0] < app.replay.position[1]:
+                    await pilot.pause(0.05)
+                await pilot.pause()
+                app.action_do(Action.WHOLE.value)
+                for view in (View.STATEMENT, View.RELATION, View.DATABASE, View.USER):
+                    app.action_view(view.name)
+                    await pilot.pause()
+                    _seen_on(app, found, f"screen by {view.value}")
+
+        asyncio.run(sit())
+
+
+def _seen_on(app: WatchApp, found: _Found, where: str) -> None:
+    lines = ["".join(text for text, _ in line) for line in app.picture.lines]
+    found.judge("text", "\n".join(lines), where)
+    if any(cell_len(line) > int(WIDTH) for line in lines):
+        found.failures.append(f"{where}: a line is wider than the screen")
+    drawn = "".join(ET.fromstring(app.export_screenshot()).itertext())  # noqa: S314 - our own picture
+    # Blanks of a picture do not break, and its style has lines.
+    found.judge("text", drawn.replace("\xa0", " "), f"{where}, picture")
+    found.judge("CSV", app.as_csv(), f"{where}, export")
+    for _ in app.table.rows:
+        app.action_copy()
+        if not all(map(is_visible, app.clipboard)):
+            found.failures.append(f"{where}: copied: {app.clipboard!a}")
+        app.state = moved(app.state, app.table.keys, 1)
+
+
+def _examined(
+    server: Server, found: _Found, databases: Sequence[str], place: Path, *, quick: bool
+) -> None:
     """Ask the server itself: the doctor, rules, and errors."""
     out = place / "found.toml"
     _told(found, "text", "rules", "init", server.dsn(), "--out", str(out))
@@ -399,14 +447,13 @@ def _examined(server: Server, found: _Found, databases: Sequence[str], place: Pa
         _told(found, "log, errors", "report", "--history", str(place / name.replace("/", "_")))
         _told(found, "log, errors", "collect", server.dsn(), "--label", name, "--history", "x")
     _told(found, "log, errors", "watch", make_conninfo(server.dsn(), dbname="noext"), "--once")
-    mends: list[str] = []
-    for name in databases:
+    for number, name in enumerate(databases):
         dsn = make_conninfo(server.dsn(), dbname=name, user=name, password=PASSWORD)
-        for form in ("text", "markdown"):
+        forms = ("text", "markdown", "json")
+        for form in forms[number % 3 : number % 3 + 1] if quick else forms:
             _told(found, FORMS[form], "doctor", dsn, "--format", form)
-        told = json.loads(_told(found, "JSON", "doctor", dsn, "--format", "json"))
-        mends += [each["mend"] for each in told["findings"]]
-    _mended(server, found, mends)
+    told = json.loads(_told(found, "JSON", "doctor", server.dsn(), "--format", "json"))
+    _mended(server, found, [each["mend"] for each in told["findings"]])
 
 
 def _mended(server: Server, found: _Found, mends: Sequence[str]) -> None:
