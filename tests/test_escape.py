@@ -352,18 +352,16 @@ def cells_of(texts: Sequence[str], write: Callable[..., str]) -> list[list[str]]
     return [inlines[n : n + 3] for n in range(3, len(inlines), 3)]
 
 
-def as_shown(text: str) -> str:
-    """Return what is to be seen of a text in a cell of a table."""
-    return re.sub(r"\\(?=\|)", r"\\u005c", terminal(text))
-
-
 @pytest.mark.parametrize("write", [markdown.name, markdown.code])
 def test_nothing_acts_in_a_cell_of_a_table(write: Callable[..., str]) -> None:
     ascii_only = [chr(code) for code in range(0x20, 0x7F)]
     texts = [name for name in NAMES if name.strip()]
     texts += [f"{a}{b}" for a in ascii_only for b in ascii_only if a + b != "  "]
     texts += [f"{a}x{a}" for a in ascii_only] + [chr(code) for code in range(0x80, 0x3000)]
-    assert cells_of(texts, write) == [["1", as_shown(text), "2"] for text in texts]
+    found = cells_of(texts, write)
+    assert [[a, original(shown), b] for a, shown, b in found] == [
+        ["1", text, "2"] for text in texts
+    ]
 
 
 def test_beyond_ascii_letters_and_digits_stay_and_all_else_is_code() -> None:
@@ -380,7 +378,7 @@ def test_beyond_ascii_letters_and_digits_stay_and_all_else_is_code() -> None:
 def test_nothing_acts_in_any_cell(text: str) -> None:
     ((_, cell, _),) = cells_of([text], markdown.code)
     # A parser may take blanks away from the ends of a cell, never anything else.
-    assert cell.strip() == as_shown(text).strip()
+    assert original(cell).strip() == text.strip()
 
 
 @given(st.lists(st.sampled_from([*NAMES, "raise", "pg_stat_statements.max", "5.0 %"]), min_size=1))
@@ -388,7 +386,7 @@ def test_nothing_acts_in_a_sentence(words: list[str]) -> None:
     text = " ".join(words)
     tokens = PAGE.parse(f"- {markdown.sentence(text)}\n\n**{markdown.sentence(text)}**")
     inline = [token for token in tokens if token.type == "inline"]
-    assert [acts_on_a_page(token) for token in inline] == ["", ""]
+    assert {acts_on_a_page(token) for token in inline} <= {""}
     blocks = [token.type for token in tokens]
     assert set(blocks) <= {
         "bullet_list_open", "bullet_list_close", "list_item_open", "list_item_close",

@@ -3,7 +3,7 @@
 import re
 from itertools import groupby
 
-from pgiostat.escape import terminal
+from pgiostat.escape import code_of, terminal
 
 __all__ = ["code", "name", "sentence"]
 
@@ -18,7 +18,12 @@ _PLAIN_WORD = re.compile(
 )
 _REFERENCE = re.compile(r"\W*(?:gh-\d+|(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,40})\W*", re.IGNORECASE)
 _NUMBERED = re.compile(r"\d+[.)]")
-_TICKS = re.compile("`+")
+_SYNTAX = re.compile(
+    r"\\?(?:`|!(?=\[)|(?<=\])[(\[:]|:(?=//)|(?<=www)\.|<(?=[a-z/!?])|&(?=\#?\w+;)|\*(?=\*)|~(?=~))",
+    re.IGNORECASE,
+)
+"""What begins a link, a picture, a tag or the like: shown by its code within code too, so that it
+is none either for a parser that ends the code elsewhere."""
 
 
 def _is_plain(word: str) -> bool:
@@ -33,7 +38,7 @@ def name(text: str, *, cell: bool = False) -> str:
     mentions or emoji. cell: it stands in a table.
 
     >>> print(name("invoice rows"), name("[l](http://e/)"), name("a|`b", cell=True))
-    invoice rows `[l](http://e/)` ``a\|`b``
+    invoice rows `[l]\u0028http\u003a//e/)` `a\|\u0060b`
     """
     shown = terminal(text)
     words = shown.split(" ")
@@ -43,10 +48,10 @@ def name(text: str, *, cell: bool = False) -> str:
 
 
 def sentence(text: str, *, cell: bool = False) -> str:
-    """Return a sentence with names in it: words that are not plain become code.
+    r"""Return a sentence with names in it: words that are not plain become code.
 
     >>> print(sentence("raise pg_stat_statements.max on **prod**, soon"))
-    raise `pg_stat_statements.max` on `**prod**,` soon
+    raise `pg_stat_statements.max` on `\u002a*prod\u002a*,` soon
     """
     words = terminal(text.strip()).split(" ")
     starts_list = bool(_NUMBERED.fullmatch(words[0]))
@@ -60,18 +65,17 @@ def sentence(text: str, *, cell: bool = False) -> str:
 
 
 def code(text: str, *, cell: bool = False) -> str:
-    """Return a text as code, whatever it is: between fences that it has not."""
+    """Return a text as code, whatever it is."""
     return _code(terminal(text), cell=cell)
 
 
 def _code(shown: str, *, cell: bool) -> str:
     if not shown:
         return ""
+    shown = _SYNTAX.sub(lambda found: "".join(code_of(ord(each)) for each in found[0]), shown)
     if cell:
         # Parsers disagree about a backslash before the one that keeps a bar from ending the cell.
         shown = re.sub(r"\\(?=\|)", r"\\u005c", shown).replace("|", "\\|")
-    there = {len(ticks) for ticks in _TICKS.findall(shown)}
-    fence = "`" * next(n for n in range(1, len(there) + 2) if n not in there)
-    is_padded = "`" in {shown[0], shown[-1]} or (shown[0] == shown[-1] == " " and shown.strip())
-    pad = " " if is_padded else ""
-    return f"{fence}{pad}{shown}{pad}{fence}"
+    # A parser takes one blank away from both ends, if there is anything else.
+    pad = " " if shown[0] == shown[-1] == " " and shown.strip() else ""
+    return f"`{pad}{shown}{pad}`"
