@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote_plus
 
-__all__ = ["has_password", "shown", "without"]
+from pgiostat.errors import ExitStatus, PgiostatError
+
+__all__ = ["check", "has_password", "shown", "without"]
 
 HIDDEN = "***"
 UNSAID = "The reason is not shown: it quotes a part of the URI that may be secret."
@@ -18,6 +20,8 @@ SHORTEST_SECRET = 4
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/{1,2}")
 _HOST = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::\d*)?")
+_SECRET_NAME = re.compile(r"sig|secret|token|key|passw|x-(?:amz|goog)-", re.IGNORECASE)
+"""What names of parameters have in them whose values sign or open something."""
 _NAMED_USERS = frozenset({"gs", "gcs", "abfs", "abfss", "hdfs"})
 """Schemes whose user is a name: a container of Azure's, or anonymous."""
 
@@ -52,6 +56,23 @@ def has_password(uri: str) -> bool:
     return HIDDEN in shown(uri)
 
 
+def check(uri: str) -> None:
+    """Raise PgiostatError option-invalid for a URI of a store that has a secret in it.
+
+    All who may list processes could read it, and what reads stores quotes it in errors.
+    """
+    _, parameters = _parted(uri)
+    names = (part.partition("=")[0] for part in re.split(r"[&;#]", parameters))
+    if has_password(uri) or any(_SECRET_NAME.search(name) for name in names):
+        raise PgiostatError(
+            f'there is a password, a key or a signature in the URI "{shown(uri)}"',
+            hint="Give credentials as the store's own tools take them: by the environment or a"
+            " file.",
+            slug="option-invalid",
+            status=ExitStatus.USAGE,
+        )
+
+
 def without(reason: str, uri: str) -> str:
     """Return why something failed, if it quotes no part of a URI that may be secret.
 
@@ -71,15 +92,11 @@ def _parted(uri: str) -> tuple[str, str]:
 
 
 def _secrets(uri: str) -> Iterator[str]:
-    """Yield parts of a URI that may be secret, as they are written and as they are meant."""
+    """Yield words of a URI that may be secret; another may write what is between them otherwise."""
     place, parameters = _parted(uri)
-    parts = [pair for pair in re.split(r"[&;#]", parameters) if pair]
-    values = [
-        value or name for name, _, value in (p.partition("=") for p in parts) if name not in PLAIN
-    ]
+    parts = (part.partition("=") for part in re.split(r"[&;#]", parameters))
+    values = [value or name for name, _, value in parts if name not in PLAIN]
     if has_password(uri):
-        values += re.split(r"[/:@]+", place)[1:] + re.split(r"[/:@?&=;#]+", parameters)
+        values += [place.partition(":")[2], parameters]
     for value in values:
-        if len(value) >= SHORTEST_SECRET:
-            yield value
-            yield unquote_plus(value)
+        yield from re.findall(rf"\w{{{SHORTEST_SECRET},}}", unquote_plus(value))

@@ -97,15 +97,9 @@ app.add_typer(lab.app, name="lab")
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
+_NAMES_COMMAND = re.compile(r"No such command ['\"][A-Za-z][\w-]*['\"].*", re.DOTALL)
+"""Said of a word, and not of what may be a connection string."""
 QUOTE_DSN = "A connection string is one argument, after a command: put it into quotation marks."
-
-
-def _is_dsn(message: str) -> bool:
-    """Return whether a message quotes what is meant as a connection string."""
-    # Not above: it imports psycopg, which --help does without.
-    from pgiostat.dsn import is_dsn
-
-    return any(is_dsn(quoted) for quoted in re.findall(r"['\"](.*?)['\"]", message, re.DOTALL))
 
 
 def _usage(error: Exception) -> PgiostatError:
@@ -117,7 +111,7 @@ def _usage(error: Exception) -> PgiostatError:
     # What is left over may be a part of a password: a connection string without quotation marks.
     if message.startswith("Got unexpected extra argument"):
         message, hint = "got more arguments than there are", f"{QUOTE_DSN} {hint}"
-    elif message.startswith("No such command") and _is_dsn(message):
+    elif message.startswith("No such command") and not _NAMES_COMMAND.fullmatch(message):
         message, hint = "no such command", f"{QUOTE_DSN} {hint}"
     return PgiostatError(
         message[:1].lower() + message[1:],

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pgiostat.collecting.targets import INTERVAL_SECONDS, Plan, Target, interval
+from pgiostat.collecting.targets import INTERVAL_SECONDS, Plan, Target, interval, may_be_label
 from pgiostat.device.choose import Asked, asked
-from pgiostat.dsn import check_dsn, is_dsn
+from pgiostat.dsn import check_dsn
 from pgiostat.errors import PgiostatError
 from pgiostat.history.layout import check_collector
 from pgiostat.history.retain import Keep
@@ -88,7 +88,7 @@ class _File:
 
     def _target(self, label: str, common: str, every: str | None) -> Target:
         server = self.tables["servers"][label]
-        if is_dsn(label):
+        if not may_be_label(label):
             raise self.wrong(
                 "the name of a server is a connection string",
                 "servers",

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from pgiostat.device.choose import AUTOMATIC, Asked
-from pgiostat.dsn import check_dsn, is_dsn, label_of
+from pgiostat.dsn import check_dsn, label_of
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.layout import check_collector
 from pgiostat.history.retain import Keep
@@ -19,6 +19,7 @@ __all__ = [
     "Plan",
     "Target",
     "interval",
+    "may_be_label",
     "shard_of",
     "share",
     "targets",
@@ -123,8 +124,8 @@ def targets(
         check_dsn(dsn)
     given = list(labels) or [label_of(dsn) for dsn in dsns]
     for label in given:
-        if is_dsn(label):
-            raise _wrong("a label is a connection string", "Give it as a server, before --label.")
+        if not may_be_label(label):
+            raise _wrong("a label is a connection string", "Give it as a server, without --label.")
         check_collector(label)
     twice = next((label for label in given if given.count(label) > 1), None)
     if twice is not None:
@@ -134,6 +135,15 @@ def targets(
         )
     seconds = interval(every)
     return [Target(dsn, label, seconds, device) for dsn, label in zip(dsns, given, strict=True)]
+
+
+def may_be_label(text: str) -> bool:
+    """Return whether a text, right or wrong, is no part of a connection string.
+
+    >>> may_be_label("a b"), may_be_label("host=db"), may_be_label("db:5432:app:me:s3cret")
+    (True, False, False)
+    """
+    return re.search("[:=;@]", text) is None
 
 
 def _wrong(message: str, hint: str) -> PgiostatError:

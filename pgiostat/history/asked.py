@@ -10,7 +10,7 @@ from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.reader import History, nothing_between
 from pgiostat.history.windows import Window
 from pgiostat.times import Instant, Length, duration, instant
-from pgiostat.uris import shown
+from pgiostat.uris import check
 
 __all__ = ["Chosen", "chosen", "window"]
 
@@ -79,6 +79,17 @@ def window(
     return Window(begin, end, label)
 
 
+def _parted(text: str) -> tuple[str, str, str]:
+    """Return where a window is and its time; a URI may have an "@" of its own."""
+    if "://" not in text:
+        return text.partition("@")
+    where, at, span = text.rpartition("@")
+    parts = (where, at, span) if ".." in span else (text, "", "")
+    if "@" in parts[0]:
+        check(parts[0])
+    return parts
+
+
 def chosen(
     text: str, root: Path | str, now: datetime, *, skip_bad: bool = False, engine: str = DUCKDB
 ) -> Chosen:
@@ -87,7 +98,7 @@ def chosen(
     DIR: a directory, or the URI of a history in an object store.
     Raises PgiostatError option-invalid, and as window and History.open do.
     """
-    where, at, span = text.partition("@")
+    where, at, span = _parted(text)
     directory, colon, label = where.rpartition(":")
     place: Path | str
     if "://" in where and "/" in label:
@@ -103,7 +114,7 @@ def chosen(
     found = _SPAN.fullmatch(span if at else "..")
     if found is None:
         raise PgiostatError(
-            f'invalid window: "{shown(text)}"',
+            "invalid window" if "://" in text else f'invalid window: "{text}"',
             hint="Write it like prod@-2h..-1h or prod@09:00..10:00.",
             slug="option-invalid",
             status=ExitStatus.USAGE,

@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -12,9 +12,9 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
-from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.errors import PgiostatError
 from pgiostat.history.disk import Disk
-from pgiostat.uris import has_password, shown, without
+from pgiostat.uris import check, shown, without
 
 __all__ = ["Digest", "Place", "digest_of", "reaching"]
 
@@ -65,28 +65,19 @@ def reaching(uri: str) -> Iterator[None]:
 class Place:
     """A directory below a URI. All operations raise PgiostatError store-unreachable.
 
-    uri: as it is shown, without parameters.  base: what its file system calls it.
+    uri: as it is shown, without parameters.  base: what its file system calls it.  given: the
+    whole URI.
     """
 
     uri: str
     filesystem: fs.FileSystem
     base: PurePosixPath
+    given: str = field(repr=False)
 
     @classmethod
     def of(cls, uri: str) -> "Place":
-        """Return the place of a URI.
-
-        Raises PgiostatError option-invalid for one that has a password: it would be shown to all
-        who see the processes of this machine.
-        """
-        if has_password(uri):
-            raise PgiostatError(
-                f'there is a password in the URI "{shown(uri)}"',
-                hint="Give credentials as the store's own tools take them, by the environment"
-                " or a file.",
-                slug="option-invalid",
-                status=ExitStatus.USAGE,
-            )
+        """Return the place of a URI; raises PgiostatError option-invalid as uris.check does."""
+        check(uri)
         with reaching(uri):
             if uri.startswith("s3://"):
                 filesystem, base = _s3(uri)
@@ -94,7 +85,7 @@ class Place:
                 filesystem, base = _gcs(uri)
             else:
                 filesystem, base = fs.FileSystem.from_uri(uri)
-        return cls(shown(uri).rstrip("/"), filesystem, PurePosixPath(base))
+        return cls(shown(uri).rstrip("/"), filesystem, PurePosixPath(base), uri)
 
     @property
     def directory(self) -> Path | None:
@@ -104,7 +95,7 @@ class Place:
     def sizes(self, directory: str = "") -> dict[str, int]:
         """Return the size of each file below a directory of it, by its path from here."""
         selector = fs.FileSelector(str(self.base / directory), recursive=True, allow_not_found=True)
-        with reaching(self.uri):
+        with reaching(self.given):
             infos = self.filesystem.get_file_info(selector)
         return {
             str(PurePosixPath(info.path).relative_to(self.base)): info.size
@@ -114,7 +105,7 @@ class Place:
 
     def read(self, path: str) -> bytes | None:
         """Return the content of a file; None if there is none."""
-        with reaching(self.uri):
+        with reaching(self.given):
             try:
                 with self.filesystem.open_input_stream(str(self.base / path)) as file:
                     content: bytes = file.read()
@@ -128,7 +119,7 @@ class Place:
         In place nobody could cut it short safely: a stream that is closed because of an error
         completes an upload, and half a file would be one.
         """
-        with reaching(self.uri):
+        with reaching(self.given):
             self._make(draft)
             with self.filesystem.open_output_stream(str(self.base / draft)) as file:
                 file.write(content)
@@ -141,7 +132,7 @@ class Place:
 
     def remove(self, path: str) -> None:
         """Remove a file, if it is there."""
-        with reaching(self.uri), contextlib.suppress(FileNotFoundError):
+        with reaching(self.given), contextlib.suppress(FileNotFoundError):
             self.filesystem.delete_file(str(self.base / path))
 
     def _make(self, path: str) -> None:
