@@ -96,7 +96,7 @@ def collect(
     metrics: Annotated[
         str | None,
         typer.Option(
-            help="Serve a page for Prometheus there.",
+            help="Serve a page for Prometheus there; for this machine alone if no host is given.",
             metavar="[HOST:]PORT",
             show_default=False,
         ),
