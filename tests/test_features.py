@@ -1,5 +1,6 @@
 """Features: what a statement reads, writes, calls and compares."""
 
+import time
 from typing import Any
 
 import pytest
@@ -231,6 +232,31 @@ def test_a_normalized_text_has_the_features_of_its_text() -> None:
 )
 def test_a_huge_statement_still_has_its_kind(text: str) -> None:
     assert extract(text).statement == "select"
+
+
+MANY = {
+    "blocks": "(SELECT " * 12_000,
+    "statements": "SELECT 1;" * 11_000,
+    "tables": f"SELECT {', '.join(f'x{n}.a' for n in range(4_000))} FROM "
+    + ", ".join(f"t{n} x{n}" for n in range(4_000)),
+    "derived tables": f"SELECT {'a, ' * 4_000}b FROM "
+    + ", ".join(f"(SELECT 1) x{n}" for n in range(5_000)),
+}
+
+
+@pytest.mark.parametrize("what", MANY)
+def test_time_is_linear_in_the_text(what: str) -> None:
+    whole = MANY[what]
+    short, long = (
+        min(_seconds(text) for _ in range(2)) for text in (whole[: len(whole) // 4], whole)
+    )
+    assert long < 10 * short + 0.1
+
+
+def _seconds(text: str) -> float:
+    began = time.process_time()
+    extract(text)
+    return time.process_time() - began
 
 
 @settings(deadline=None, max_examples=EXAMPLES)

@@ -55,7 +55,7 @@ def note_newest(walk: Walk, draft: Draft) -> None:
     start = draft.block.start
     excluded = walk.texts[max(start - 3, 0) : start] == ["not", "exists", "("]
     taker = walk.drafts.get(id(draft.block.parent)) if excluded else draft
-    if taker is not None and (excluded or _ANTI_JOIN.issubset(walk.texts)):
+    if taker is not None and (excluded or walk.words >= _ANTI_JOIN):
         for name in draft.get("compared"):
             taker.add("newest", name)
 

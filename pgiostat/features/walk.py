@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from pgiostat.features.model import Names
 from pgiostat.fingerprint import Block, Kind, Outline, Table
@@ -13,6 +14,9 @@ MAX_TOKENS = 20_000
 
 MAX_ROW = 64
 """So many tokens back the start of a row (a, b) IN … is looked for."""
+
+MAX_DERIVED = 64
+"""In so many derived tables of a block the column behind a name is looked for."""
 
 # What an aggregate keeps: one value of all rows, or something of each.
 REDUCERS = frozenset(
@@ -83,7 +87,9 @@ class Walk:
         self.found = found
         self.drafts = {id(block): Draft(block) for block in found.blocks}
         self.starts = {block.start: block for block in found.blocks}
+        self.words = frozenset(found.texts)
         self.ctes = self._find_ctes()
+        self._derived: dict[int, list[Draft]] = {}
         for start, block in self.starts.items():
             self.drafts[id(block)].star = self.texts[start] == "table"
         places = found.places[:MAX_TOKENS]
@@ -139,9 +145,12 @@ class Walk:
 
     def original(self, draft: Draft, name: str) -> str:
         """Return the column behind a name that a subquery gave it."""
-        for table in draft.block.tables:
-            inner = self.query(table)
-            if inner is not None and name in inner.outputs:
+        derived = self._derived.get(id(draft.block))
+        if derived is None:
+            found = filter(None, map(self.query, draft.block.tables))
+            derived = self._derived[id(draft.block)] = list(islice(found, MAX_DERIVED))
+        for inner in derived:
+            if name in inner.outputs:
                 return inner.outputs[name]
         return name
 
