@@ -3,14 +3,16 @@
 The rules, fingerprint version 1:
 
 1. The text is cut into tokens as src/backend/parser/scan.l does; what is unterminated runs to
-   the end of the text, and nothing is an error.
-2. White space, comments and semicolons go.
+   the end of the text, and nothing is an error. So does a string that ends elsewhere when a
+   backslash escapes in it (standard_conforming_strings = off).
+2. White space and comments go, semicolons stay between statements.
 3. Unquoted words are folded (ASCII only, as downcase_identifier does for UTF-8), quoted
    identifiers that need no quotes lose them, != becomes <>.
 4. Every literal and parameter becomes a ?, with its sign.
 5. Lists of constants in IN (...) and ARRAY[...], and equal rows of VALUES, become one.
-6. Names of cursors, savepoints and prepared statements, counts of FETCH, and values of SET
-   become ? as well.
+6. In statements that are no queries the words that the grammar takes for values become ? as
+   well: names of cursors, savepoints, prepared statements and channels, counts of FETCH, values
+   of SET, of options and of definitions.
 7. Table aliases become @1, @2 in order of definition. Column aliases go, unless an outer
    query, ORDER BY or GROUP BY refers to them: there they tell statements apart.
 8. The fingerprint is a 64-bit hash of the remaining tokens, preceded by the version.
@@ -62,7 +64,10 @@ __all__ = [
 ]
 
 VERSION = 1
-"""Part of every fingerprint. It rises when an equal text would get another fingerprint."""
+"""Part of every fingerprint. It rises when an equal query would get another fingerprint.
+
+What else a server runs may get another one when more of it has to be hidden.
+"""
 
 
 @dataclass(frozen=True, slots=True)
