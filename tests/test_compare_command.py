@@ -150,7 +150,7 @@ def test_forms_say_the_same(tmp_path: Path) -> None:
     assert lines[3].startswith("**B reads more than A (+1")
     assert [line.split(" | ")[0] for line in lines if line.startswith("| ")] == [
         "| category", "| total", "| version", "| manifest", "| other", "| query",
-        "| select max(rev) from t", "| 2 others",
+        "| `select max(rev) from t`", "| 2 others",
     ]  # fmt: skip
 
 
