@@ -367,7 +367,7 @@ def test_nothing_acts_in_a_cell_of_a_table(write: Callable[..., str]) -> None:
     ("text", "shown"),
     [
         ("a|b", "`a\\|b`"),
-        # Some parsers take the first two of \\\\| for a pair, others its last two.
+        # Some parsers take the two backslashes for a pair, others the last one and the bar.
         ("a\\|b", "`a\\u005c\\|b`"),
         ("a\\", "`a\\`"),
         ("`", "`\\u0060`"),

@@ -230,6 +230,9 @@ def _make(server: Server, databases: Sequence[str]) -> None:
             connection.execute(f"CREATE DATABASE {name}")
             connection.execute(f"ALTER DATABASE {name} SET track_io_timing = off")
             connection.execute(f"ALTER ROLE {name} SET track_io_timing = off")
+    for name in databases:
+        with psycopg.connect(make_conninfo(server.dsn(), dbname=name)) as connection:
+            connection.execute("CREATE EXTENSION pg_stat_statements")
 
 
 def _rules(categories: Sequence[str]) -> str:
@@ -299,7 +302,7 @@ def _watched(
 def _collector(server: Server, history: Path, rules: Path, port: int) -> "subprocess.Popen[bytes]":
     targets = {"good": server.dsn()}
     for number, name in enumerate(NAMES):
-        nowhere = f"{name[:20]}{_mark(name)}"
+        nowhere = f"{name[:20]}{_mark(name)} too"
         targets[f"bad{number}"] = make_conninfo(server.dsn(), dbname=nowhere)
     labels = [word for label in targets for word in ("--label", label)]
     options = [
@@ -447,7 +450,11 @@ def _examined(
         _told(found, "log, errors", "report", "--history", str(place / name.replace("/", "_")))
         _told(found, "log, errors", "collect", server.dsn(), "--label", name, "--history", "x")
     _told(found, "log, errors", "watch", make_conninfo(server.dsn(), dbname="noext"), "--once")
-    for number, name in enumerate(databases):
+    # Without the extension it looks for it in all databases, and names those that have it.
+    for form in ("text", "markdown", "json"):
+        nowhere = make_conninfo(server.dsn(), dbname="noext")
+        _told(found, FORMS[form], "doctor", nowhere, "--format", form)
+    for number, name in enumerate(_few()):
         dsn = make_conninfo(server.dsn(), dbname=name, user=name, password=PASSWORD)
         forms = ("text", "markdown", "json")
         for form in forms[number % 3 : number % 3 + 1] if quick else forms:
