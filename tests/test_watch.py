@@ -165,6 +165,7 @@ def test_all_that_we_send_bears_our_mark_and_is_pgiostat_itself(database: str) -
             assert tick.error is None
     with collecting(database) as collector:
         rows = collector.take().statements
+        rows = rows.take(rows["dbid"] == collector.session.server.dbid)
         keys = zip(*(rows[n].tolist() for n in ("userid", "dbid", "queryid")), strict=True)
         texts = [str(text) for text in collector.texts(list(keys)).values()]
     ours = [text for text in texts if "/* pgiostat */" in text]
