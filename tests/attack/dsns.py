@@ -28,7 +28,7 @@ PASSWORDS = (
     f"pa&x={MARK}", f"pa;{MARK}", f"pa,{MARK}", f"pa[{MARK}]", f"@{MARK}@", f"é{MARK}€",
     f"pa@h/{MARK}@", f"a@b?c={MARK}@d", f"pa,host={MARK}", f"x=y {MARK}=z", f"$({MARK})", "Zk7Q",
 )  # fmt: skip
-QUICK_PASSWORDS = (1, 3)
+QUICK_PASSWORDS = (1, 3, 11)
 FORMS: dict[str, tuple[str, ...]] = {
     "a password in a URI, as it is": (
         "postgresql://app:{}@127.0.0.1:1/app",
