@@ -141,6 +141,13 @@ def test_nor_is_it_in_many_texts() -> None:
         assert (exposed(text), text) == (set(), text)
 
 
+@pytest.mark.parametrize(
+    "text", ["fetch (listen@ ] ", "fetch+prepare+\nE'\\a. 'b", "+uescape 'a' n$1"]
+)
+def test_what_no_server_accepts_is_normalized_once_too(text: str) -> None:
+    assert exposed(text) == set()
+
+
 OFF = [
     r"SELECT 'a\'b' AS x, E'c\'d' AS y, 'e\\' AS z, $$f\$$ AS u, B'1' AS v",
     "SELECT 'a'\n'b\\'c' AS x, E'd'\n'e\\'f' AS y, 'g' -- h'i\n'\\'j' AS z",

@@ -18,6 +18,7 @@ QUERIES = words("select insert update delete merge with values table (")
 """What a query starts with."""
 _HAS_OPTIONS = frozenset({"alter", "create", "import"})
 _DEFINES = frozenset({"alter", "create"})
+_NO_OPTIONS = frozenset({"copy", "fetch", "move"})
 _ALTERED = frozenset({"set", "reset", "skip"})
 # After these an expression comes, or a query.
 _EXPRESSIONS = words("as check default generated on return using when where")
@@ -76,7 +77,7 @@ def _is_introduced(command: Command, position: int) -> bool:
         return command.head == "alter"
     if position not in {1, command.at + 1}:
         return False
-    return before != "copy" and before not in QUERIES and command.text(position + 1) not in QUERIES
+    return not {before, command.text(position + 1)} & QUERIES and before not in _NO_OPTIONS
 
 
 def _is_definition(command: Command, position: int, *, inner: bool) -> bool:
