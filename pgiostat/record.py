@@ -18,6 +18,7 @@ from pgiostat.device.choose import AUTOMATIC, ELSEWHERE, Asked, choose
 from pgiostat.device.interval import DeviceInterval
 from pgiostat.dsn import label_of
 from pgiostat.errors import PgiostatError
+from pgiostat.history.disk import open_to_others
 from pgiostat.history.retain import Keep
 from pgiostat.history.writer import Writer
 from pgiostat.ledger import reads_of
@@ -128,6 +129,8 @@ class Recorder:
         connection string that cannot be read; other trouble is said and tried again.
         """
         self._writer = Writer.open(self.root, self.label)
+        if why := open_to_others(self.root):
+            self.say(f'others can change the history in "{self.root}": {why}', trouble=True)
         self._began = self.clock()
         try:
             self._collect(self._writer)

@@ -12,11 +12,12 @@ from pgiostat.device.choose import choose
 from pgiostat.device.processes import Whereabouts
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.escape import line, terminal
-from pgiostat.history.disk import Disk
+from pgiostat.history.disk import Disk, open_to_others
 from pgiostat.history.layout import Layout, is_free
 from pgiostat.history.layout import check as check_layout
 from pgiostat.history.writer import check_free
 from pgiostat.server import connect
+from pgiostat.stored import listed
 
 __all__ = ["check"]
 
@@ -88,7 +89,9 @@ def _history(root: Path) -> tuple[str, ExitStatus]:
         there = next(place for place in (root, *root.absolute().parents) if place.exists())
         probe = there / PROBE
         if not new:
-            check_layout(root)
+            layout = check_layout(root)
+            for directory in (layout.tmp, layout.lock("x").parent, layout.hot("x").parent):
+                listed(directory, root)
         try:
             disk.write(probe, bytes(PROBE_BYTES))
         finally:
@@ -102,6 +105,11 @@ def _history(root: Path) -> tuple[str, ExitStatus]:
             slug="history-unwritable",
         )
         return _failed("history", wrong), ExitStatus.ERROR
+    if why := open_to_others(root):
+        return (
+            f"history: {terminal(str(root))}; others can change it: {terminal(why)}",
+            ExitStatus.DONE,
+        )
     return f"history: {terminal(str(root))}{', which will be made' if new else ''}", ExitStatus.DONE
 
 

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 
 import pyarrow as pa
 
-from pgiostat.errors import PgiostatError
+from pgiostat.stored import UnreadableError
 
 __all__ = ["Engine", "Source", "UnreadableError", "text_of"]
 
@@ -51,24 +51,3 @@ class Engine(Protocol):
 def text_of(name: str) -> str:
     """Return an SQL text of sql/history."""
     return files("pgiostat").joinpath("sql", "history", f"{name}.sql").read_text("utf-8")
-
-
-class UnreadableError(PgiostatError):
-    """A file of the history could not be read; path: which, where the engine says so.
-
-    gone: it is not there any more, as when a collector sealed or removed it meanwhile.
-    """
-
-    def __init__(self, path: Path | None, detail: str, *, gone: bool) -> None:
-        self.path = path
-        what = f'"{path}"' if path else "a file"
-        if gone:
-            message = f"{what} of the history went while it was read"
-            super().__init__(message, slug="history-changed")
-        else:
-            super().__init__(
-                f"could not read {what} of the history",
-                detail=detail,
-                hint="--skip-bad leaves it out, and says so.",
-                slug="history-unreadable",
-            )

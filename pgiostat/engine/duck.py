@@ -40,11 +40,13 @@ class DuckDB:
             "SET TimeZone = 'UTC'",
             f"SET memory_limit = '{memory_limit}'",
             f"SET temp_directory = '{_quoted(self._spill)}'",
+            *_CLOSED,
         ):
             self._connection.execute(statement)
         # Where a notebook could not draw a bar it cannot be turned off either.
         with suppress(duckdb.InvalidInputException):
             self._connection.execute("SET enable_progress_bar = false")
+        self._connection.execute("SET lock_configuration = true")
 
     def instant(self, when: datetime) -> str:
         """Return a timestamp with time zone."""
@@ -113,7 +115,7 @@ class DuckDB:
         if self._stored.is_far:
             return self._far(name, paths, schema)
         # Columns are those of the first file: the newest has all, if any has.
-        listed = ", ".join(f"'{_quoted(path)}'" for path in reversed(paths))
+        listed = ", ".join(f"'{_literal(path)}'" for path in reversed(paths))
         # A column that came later is missing from older files, perhaps from all of them.  Where all
         # have the same, to say so by leaving the union out would take four times the memory.
         return (
@@ -151,7 +153,7 @@ class DuckDB:
                 f" memory goes to {self._spill.parent}; TMPDIR names another directory.",
                 slug="memory-short",
             ) from None
-        except duckdb.Error as error:
+        except (duckdb.Error, RuntimeError) as error:
             if str(self._spill) in str(error):
                 raise PgiostatError(
                     f'could not spill to "{self._spill.parent}" what does not fit into memory',
@@ -160,7 +162,8 @@ class DuckDB:
                     slug="spill-failed",
                 ) from None
             found = None if self._stored.is_far else _NAMED.search(str(error))
-            path = Path(found[1]) if found else self._culprit(sources)
+            named = Path(found[1]) if found else None
+            path = named if named in _paths(sources) else self._culprit(sources)
             detail = str(error).splitlines()[0]
             raise UnreadableError(path, detail, gone=self._stored.lacks(path)) from None
 
@@ -175,10 +178,19 @@ class DuckDB:
                 whole = f"SELECT bit_xor(hash(f)) FROM ({one}) AS f"  # noqa: S608 - our own text
                 try:
                     self._connection.execute(whole).fetchall()
-                except duckdb.Error:
+                except (duckdb.Error, RuntimeError):
                     return path
         return None
 
+
+_CLOSED = (
+    "SET autoinstall_known_extensions = false",
+    "SET autoload_known_extensions = false",
+    "SET allow_community_extensions = false",
+    "SET allow_persistent_secrets = false",
+    "SET python_enable_replacements = false",
+)
+"""No code is fetched or loaded, no secret is read, and no variable of ours is a table."""
 
 _OURS = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException,
          duckdb.InterruptException)  # fmt: skip
@@ -196,6 +208,19 @@ _SQL_TYPES = {
 
 def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
+
+
+def _literal(path: Path) -> str:
+    """Return a path that DuckDB would read as a pattern.
+
+    >>> print(_literal(Path("/srv/[eu]/it's *.parquet")))
+    /srv/[[]eu]/it''s [*].parquet
+    """
+    return re.sub(r"([*?\[])", r"[\1]", _quoted(path))
+
+
+def _paths(sources: Mapping[str, Source]) -> set[Path]:
+    return {p for each in sources.values() if not isinstance(each, pa.Table) for p in each[0]}
 
 
 _NAMED = re.compile(r"['\"]([^'\"]+\.parquet)['\"]")

@@ -19,7 +19,7 @@ from pgiostat.history.seal import seal, seal_together
 
 def shipped(layout: Layout) -> Callable[[Sealed], bool]:
     """Return what tells whether a file may be removed: in a history that is shipped, if it was."""
-    if not (layout.root / "ship").is_dir():
+    if not layout.records():
         return lambda _: True
     from pgiostat.history.shipped import Removable  # noqa: PLC0415 - Arrow's file systems take time
 
@@ -45,7 +45,8 @@ def main() -> int:
         for collector in sealed & {name, *together}:
             retain(layout, collector, keep, clock=datetime.now(UTC), may=may)
     except (PgiostatError, OSError, pa.ArrowException) as error:
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        said = getattr(error, "strerror", None) or error
+        reason = " ".join(f"{said} {getattr(error, 'detail', None) or ''}".split())
         print(f"could not {work}: {reason}", file=sys.stderr)  # noqa: T201 - for who started us
         return 1
     return 0

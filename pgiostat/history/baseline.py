@@ -2,22 +2,39 @@
 
 import io
 import json
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 import numpy as np
 import pyarrow as pa
 
-from pgiostat.counters import TABLES
-from pgiostat.rows import Rows
+from pgiostat.counters import DATABASES, IO, RELATIONS, STATEMENTS, TABLES, Table
+from pgiostat.rows import Array, Rows
 from pgiostat.snapshot import RESUMED, Markers, Server, Settings, Snapshot
+from pgiostat.stored import parse_json
 
-__all__ = ["dump", "load"]
+__all__ = ["MOST_BYTES", "dump", "load"]
 
 _TABLES = {table.name: table for table in TABLES}
-_PARTS = ("statements", "databases", "io", "relations")
+_TABLE_OF = {"statements": STATEMENTS, "databases": DATABASES, "io": IO, "relations": RELATIONS}
+_PARTS = tuple(_TABLE_OF)
 _CODEC = "zstd"
+_SIZE_BYTES = 8
+MOST_BYTES = 1 << 30
+"""Of a reading, compressed or not: that of a million statements has a quarter of it."""
+FREE_BYTES, BYTES_PER_BYTE = 64 << 20, 200
+"""Bytes that any reading may have, and how many more for each byte that is compressed."""
+_NO_READING = (
+    ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, NotImplementedError,
+    OSError, RuntimeError, TypeError, ValueError, pa.ArrowException, struct.error,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What readers of archives, arrays and JSON raise for bytes that are none."""
 
 
 def dump(snapshot: Snapshot) -> bytes:
@@ -52,36 +69,113 @@ def dump(snapshot: Snapshot) -> bytes:
 
 
 def load(content: bytes) -> Snapshot:
-    """Return a reading from its bytes; raises ValueError or OSError if these are no reading."""
-    size = int.from_bytes(content[:8], "big")
-    unpacked = pa.decompress(content[8:], decompressed_size=size, codec=_CODEC, asbytes=True)
-    with np.load(io.BytesIO(unpacked), allow_pickle=False) as archive:
-        arrays = dict(archive)
-    header = json.loads(arrays.pop("header").tobytes())
+    """Return a reading from its bytes.
+
+    They may be damaged, or somebody else's: nothing is believed that a reading cannot be.
+
+    Raises:
+        ValueError: These bytes are no reading.
+    """
+    try:
+        return _snapshot(_arrays(content))
+    except _NO_READING as error:
+        raise ValueError(f"these bytes are no reading: {error}") from None
+
+
+def _arrays(content: bytes) -> dict[str, Array]:
+    """Return the arrays of an archive, which has no more bytes than it says."""
+    size = int.from_bytes(content[:_SIZE_BYTES], "big")
+    if size > min(MOST_BYTES, FREE_BYTES + BYTES_PER_BYTE * len(content)):
+        raise ValueError(f"{len(content):,} bytes would become {size:,}")
+    packed = content[_SIZE_BYTES:]
+    unpacked = pa.decompress(packed, decompressed_size=size, codec=_CODEC, asbytes=True)
+    with zipfile.ZipFile(io.BytesIO(unpacked)) as archive:
+        entries = archive.infolist()
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise ValueError("an array is compressed once more")
+    with np.load(io.BytesIO(unpacked), allow_pickle=False) as found:
+        return dict(found)
+
+
+def _snapshot(arrays: dict[str, Array]) -> Snapshot:
+    header = parse_json(arrays.pop("header").tobytes())
     markers = header["markers"] | {
         name: None if header["markers"][name] is None else _instant(header["markers"][name])
         for name in ("start_time", "bgwriter_reset", "statements_reset")
     }
     parts: dict[str, Rows | None] = dict.fromkeys(_PARTS)
     for part, told in header["tables"].items():
-        attributes = {
-            name.removeprefix(f"{part}/"): array
-            for name, array in arrays.items()
-            if name.startswith(f"{part}/") and name != f"{part}/"
-        }
-        parts[part] = Rows(_TABLES[told["table"]], attributes, told["counters"], arrays[f"{part}/"])
+        parts[part] = _rows(part, told, arrays)
+    if any(parts[part] is None for part in _PARTS if part != "io"):
+        raise ValueError("a table is missing")
     return Snapshot(
-        server=Server(**header["server"]),
+        server=_typed(Server(**header["server"])),
         session=RESUMED,
         started_at=_instant(header["started_at"]),
         taken_at=_instant(header["taken_at"]),
-        clock=header["clock"],
-        settings=Settings(header["settings"]),
-        markers=Markers(**markers),
-        own_queryid=header["own_queryid"],
+        clock=float(header["clock"]),
+        settings=Settings(_settings(header["settings"])),
+        markers=_typed(Markers(**markers)),
+        own_queryid=_number(header["own_queryid"]),
         **parts,  # type: ignore[arg-type]
     )
 
 
+def _rows(part: str, told: Mapping[str, Any], arrays: Mapping[str, Array]) -> Rows:
+    table, names = _TABLES[told["table"]], told["counters"]
+    if table is not _TABLE_OF[part]:
+        raise ValueError(f"{part} are not of {table.name}")
+    counters = arrays[f"{part}/"]
+    attributes = {
+        name.removeprefix(f"{part}/"): array
+        for name, array in arrays.items()
+        if name.startswith(f"{part}/") and name != f"{part}/"
+    }
+    kinds = {column.name: np.dtype(column.kind.kept).kind for column in table.columns}
+    n = counters.shape[-1]
+    if (
+        counters.dtype != np.int64
+        or counters.shape != (len(names), n)
+        or any(type(name) is not str for name in names)
+        or any(array.shape != (n,) for array in attributes.values())
+        or any(array.dtype.kind != kinds.get(name, "b") for name, array in attributes.items())
+        or not _needed(table) <= {*attributes, *names}
+    ):
+        raise ValueError(f"{part} are not rows of {table.name}")
+    return Rows(table, attributes, names, counters)
+
+
+def _needed(table: Table) -> set[str]:
+    """Return the columns of a table that every server has; 18 has no op_bytes."""
+    return {column.name for column in table.columns if not column.since} - {"op_bytes"}
+
+
+_Data = TypeVar("_Data", Server, Markers)
+
+
+def _typed(data: _Data) -> _Data:
+    """Return data of which every value is of its field's type."""
+    for name, wanted in get_type_hints(type(data)).items():
+        value = getattr(data, name)
+        if type(value) not in (get_args(wanted) or (wanted,)):
+            raise ValueError(f"{name} is of type {type(value).__name__}")
+    return data
+
+
+def _settings(told: Any) -> dict[str, str | None]:
+    if not isinstance(told, dict) or any(type(v) not in {str, type(None)} for v in told.values()):
+        raise ValueError("settings are not text")
+    return told
+
+
+def _number(told: Any) -> int | None:
+    if type(told) not in {int, type(None)}:
+        raise ValueError("a queryid is a number")
+    return cast("int | None", told)
+
+
 def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError("an instant has no zone")
+    return found

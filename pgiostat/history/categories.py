@@ -7,6 +7,7 @@ name under which it is kept: what is found here is what would be found anew.
 import contextlib
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -15,12 +16,15 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from pgiostat.history.disk import Disk
 from pgiostat.names import Describe, Statement
+from pgiostat.stored import listed, parse_json, read_small
 
 __all__ = ["digest", "remembered"]
 
 MOST_FILES = 4
 MOST_CATEGORIES = 100_000
+MOST_BYTES = 64 << 20
 _CODE = ("fingerprint", "features", "rules", "describe.py", "names.py")
 
 
@@ -73,17 +77,22 @@ def remembered(make: Callable[[], Describe], directory: Path, whose: str) -> Ite
 
 def _load(path: Path) -> dict[str, str]:
     try:
-        known = json.loads(path.read_bytes())
+        known = parse_json(read_small(path, MOST_BYTES))
     except (OSError, ValueError):
         return {}
-    return known if isinstance(known, dict) and len(known) <= MOST_CATEGORIES else {}
+    if not isinstance(known, dict) or len(known) > MOST_CATEGORIES:
+        return {}
+    return known if all(type(value) is str for value in known.values()) else {}
 
 
 def _save(path: Path, categories: dict[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    disk = Disk().below(path.parent)
+    disk.make(path.parent)
     draft = path.with_suffix(f".{os.getpid()}")
-    draft.write_text(json.dumps(categories), "utf-8")
-    draft.rename(path)
-    by_age = sorted(path.parent.glob("*.json"), key=lambda file: file.stat().st_mtime)
+    disk.write(draft, json.dumps(categories).encode())
+    disk.rename(draft, path)
+    there = [path.parent / name for name, kind in listed(path.parent) if kind == stat.S_IFREG]
+    kept = (file for file in there if file.suffix == path.suffix)
+    by_age = sorted(kept, key=lambda file: file.lstat().st_mtime)
     for old in by_age[:-MOST_FILES]:
-        old.unlink(missing_ok=True)
+        disk.remove(old)

@@ -1,9 +1,10 @@
 """A history that is over: nobody goes on from where it ended."""
 
-import shutil
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from pgiostat.history.disk import Disk
 from pgiostat.history.layout import Layout
 from pgiostat.history.seal import seal
 from pgiostat.history.writer import BASELINE
@@ -17,10 +18,11 @@ def conclude(root: Path, collectors: Iterable[str]) -> None:
     What a reading holds beside its counts, such as a server's address, goes.
     Raises OSError.
     """
-    layout = Layout(root)
+    layout, disk = Layout(root), Disk().below(root)
     for collector in collectors:
         seal(layout, collector)
     for sample in layout.hot_samples():
-        (sample.directory / BASELINE).unlink(missing_ok=True)
+        disk.remove(sample.directory / BASELINE)
     for left in (layout.lock("x").parent, layout.tmp):
-        shutil.rmtree(left, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            disk.remove(left)

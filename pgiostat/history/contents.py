@@ -73,14 +73,16 @@ def contents(history: History, now: datetime) -> Contents:
 
     Raises PgiostatError history-empty, history-unreadable.
     """
-    listing = Listing(history.layout, history.left_out)
     servers: dict[str, list[Watched]] = {}
     for server in history.choose(""):
         servers.setdefault(server.label, []).append(server)
     rows = _rows(history)
-    unsealed = Counter(path.parent.parent.name for path in listing.files("sample").hot)
+    unsealed = Counter(
+        path.parent.parent.name
+        for path in history.reading(lambda listing: listing.files("sample").hot)
+    )
     thin: dict[str, list[date]] = {}
-    for collector, day in sorted(listing.thin()):
+    for collector, day in sorted(history.reading(Listing.thin)):
         # Files that servers share go together.
         for label in servers if is_shared(collector) else [collector]:
             thin.setdefault(label, []).append(day)

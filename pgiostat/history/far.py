@@ -1,6 +1,5 @@
 """A history in an object store: what `pgiostat ship` brought there, read through Arrow."""
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from pathlib import Path
 from pgiostat.errors import PgiostatError
 from pgiostat.history.layout import Cover, HotSample, Sealed, checked, not_a_history, sealed_of
 from pgiostat.history.place import Place
-from pgiostat.stored import Stored
+from pgiostat.stored import SMALL, Stored, UnreadableError, parse_json
 
 __all__ = ["Far"]
 
@@ -27,13 +26,14 @@ class Far:
     place: Place
     stored: Stored
     clock: Callable[[], float] = time.monotonic
+    without: set[Path] = field(default_factory=set)
     _listed: dict[str, tuple[float, dict[str, int]]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, uri: str) -> "Far":
         """Return it. Raises PgiostatError as layout.check does, and store-unreachable."""
         place = Place.of(uri)
-        content = place.read("format.json")
+        content = place.read("format.json", SMALL)
         if content is None and not place.sizes():
             raise PgiostatError(
                 f'there is no history in "{place.uri}"',
@@ -43,7 +43,7 @@ class Far:
         if content is None:
             raise not_a_history(place.uri, 'There is no "format.json".')
         try:
-            checked(place.uri, json.loads(content))
+            checked(place.uri, parse_json(content))
         except (ValueError, KeyError, TypeError) as error:
             raise not_a_history(place.uri, f'"format.json" cannot be read: {error}.') from None
         return cls(place, Stored(place.filesystem, uri.partition("://")[0]))
@@ -63,13 +63,24 @@ class Far:
 
     def sealed_files(self, table: str) -> list[Sealed]:
         """List the sealed files of a table, by path."""
-        found = (sealed_of(Path(self.place.base / name)) for name in sorted(self._sizes(table)))
-        return [file for file in found if file is not None]
+        found: list[Sealed] = []
+        for path in self._paths(table):
+            sealed = sealed_of(path)
+            # table/day/file: a key may hold anything else, also a way back.
+            if sealed is None or path.parent.parent != Path(self.place.base / table):
+                raise UnreadableError(path, "Its name is none of a sealed file.")
+            found.append(sealed)
+        return found
 
     def told_files(self, table: str) -> list[Path]:
         """List the files of what was told once."""
-        paths = (Path(self.place.base / name) for name in sorted(self._sizes("dim")))
-        return [path for path in paths if path.parent.name == table]
+        there = Path(self.place.base / "dim" / table)
+        return [path for path in self._paths("dim") if path.parent == there]
+
+    def _paths(self, directory: str) -> list[Path]:
+        """List what is meant to be a table's file, and is not left out."""
+        paths = (Path(self.place.base / name) for name in sorted(self._sizes(directory)))
+        return [path for path in paths if path.suffix == ".parquet" and path not in self.without]
 
     def sizes(self) -> list[tuple[str, int]]:
         """Return the bytes of each file, with the directory that it is in."""

@@ -1,11 +1,13 @@
 """Which files hold a table's rows, each row once, while a collector goes on writing."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from pgiostat.history.layout import HotSample, Readable, Sealed
+from pgiostat.history.layout import Cover, HotSample, Readable, Sealed, turn_of
+from pgiostat.history.schema import SEALED
+from pgiostat.stored import UnreadableError, exists, shown
 
 __all__ = ["LATE", "Files", "Listing", "files"]
 
@@ -68,20 +70,29 @@ class Listing:
         while True:
             sealed = self.layout.sealed_files(table)
             left = self._left(sealed, hot or table)
-            there = [path for path in left if path.exists()]
+            there = [path for path in left if exists(path)]
             # What is not there was never written, or was sealed and removed just now.
             if len(there) == len(left) or sealed == self.layout.sealed_files(table):
                 break
         if whole is not None:
             sealed = [file for file in sealed if _samples_of(file.path) in whole]
-        lost = {_samples_of(path) for path in self.without}
+        lost = self._lost()
         return Files(
-            tuple(file for file in sealed if _samples_of(file.path) not in lost),
-            tuple(path for path in there if _samples_of(path) not in lost),
+            tuple(file for file in _apart(sealed) if not lost & _parts_of(file.path)),
+            tuple(path for path in there if not lost & _parts_of(path)),
             LATE.get(table, timedelta(0)),
         )
 
-    def _sampled(self) -> set[tuple[str, str]]:
+    def _lost(self) -> set[tuple[str, ...]]:
+        """Return what is left out of every table, as of _parts_of."""
+        return {
+            part
+            for path in self.without
+            for part in (_samples_of(path), _day_of(path), _table_of(path, self.layout.root))
+            if part
+        }
+
+    def _sampled(self) -> set[tuple[str, ...]]:
         return {_samples_of(file.path) for file in self.layout.sealed_files("sample")}
 
     def _left(self, sealed: list[Sealed], table: str) -> list[Path]:
@@ -89,7 +100,7 @@ class Listing:
 
         A cover is asked for last: what one told of that has gone is not there any more.
         """
-        covers = self.layout.covers()
+        covers = {**self.layout.covers(), **self._unknown_covers(sealed)}
         own: dict[str, list[Sealed]] = {}
         shared: list[Sealed] = []
         for file in sealed:
@@ -104,6 +115,21 @@ class Listing:
                 file.covers(sample, covers) for file in (*own.get(sample.collector, ()), *shared)
             )
         ]
+
+    def _unknown_covers(self, sealed: Iterable[Sealed]) -> dict[tuple[str, int], Cover]:
+        """Return covers for those that are left out: as if they covered every sample.
+
+        Nobody knows what such a file covers. A sample that is missing is told, with the name of
+        the cover; one that is counted twice is not.
+        """
+        spans: dict[str, tuple[int, int]] = {}
+        for sample in self._samples:
+            first, _ = spans.get(sample.collector, (sample.number, 0))
+            spans[sample.collector] = first, sample.number
+        turns = [turn_of(path) for path in self.without if path.parent.name == "cover"]
+        if any(path.name == "cover" for path in self.without):
+            turns += [(file.collector, file.first) for file in sealed if file.is_shared]
+        return dict.fromkeys(turns, spans)
 
     def told(self, table: str) -> list[Path]:
         """Return the files of what was told once; samples that are not sealed come last."""
@@ -129,11 +155,51 @@ class Listing:
         return {(collector, day) for collector, day, _ in samples - rows}
 
 
-def _samples_of(path: Path) -> tuple[str, str]:
+_SEALED_TABLES = frozenset({"stmt_1h", *SEALED})
+
+
+def _parts_of(path: Path) -> set[tuple[str, ...]]:
+    """Return what a file is left out with: its samples; its day, and all that is sealed."""
+    day = _day_of(path.parent)
+    return {_samples_of(path), day, ("sealed",)} if day else {_samples_of(path)}
+
+
+def _samples_of(path: Path) -> tuple[str, ...]:
     """Return what files of the same samples have in common, sealed or not, whatever the table."""
     if path.parent.name.startswith("date="):
         return path.parent.name, path.name
     return path.parent.parent.name, path.parent.name
+
+
+def _day_of(directory: Path) -> tuple[str, ...]:
+    """Return the day of a directory: what was counted on it is left out as a whole."""
+    return (directory.name,) if directory.name.startswith("date=") else ()
+
+
+def _table_of(directory: Path, root: Path | str) -> tuple[str, ...]:
+    """Return what a directory below the root has a part of: all that is sealed, or all that is not.
+
+    A table whose directory is bad takes the others with it, as a file takes those of its samples.
+    """
+    if directory.parent != Path(root):
+        return ()
+    return ("sealed",) if directory.name in _SEALED_TABLES else ()
+
+
+def _apart(files: Iterable[Sealed]) -> list[Sealed]:
+    """Return sealed files of a table, none of which holds samples that another holds.
+
+    Raises:
+        UnreadableError: Two files of a collector and a day cover the same samples.
+    """
+    found = list(files)
+    ends: dict[tuple[Path, str], Sealed] = {}
+    for file in sorted(found, key=lambda file: (file.path.parent, file.collector, file.first)):
+        before = ends.get((file.path.parent, file.collector))
+        if before is not None and file.first <= before.last:
+            raise UnreadableError(file.path, f'It covers samples of "{shown(before.path.name)}".')
+        ends[file.path.parent, file.collector] = file
+    return found
 
 
 def files(layout: Readable, table: str, *, hot: str = "") -> Files:

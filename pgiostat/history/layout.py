@@ -5,9 +5,10 @@ import json
 import os
 import re
 import socket
+import stat
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +16,18 @@ from typing import Any, Protocol, TypeAlias
 
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.disk import Disk
-from pgiostat.stored import HERE, Stored
+from pgiostat.stored import (
+    HERE,
+    Stored,
+    UnreadableError,
+    UnsafeFileError,
+    exists,
+    kind_of,
+    listed,
+    parse_json,
+    read_small,
+    shown,
+)
 
 __all__ = [
     "FORMAT",
@@ -27,6 +39,7 @@ __all__ = [
     "check",
     "check_collector",
     "checked",
+    "cover_of",
     "create",
     "day_of",
     "history_of",
@@ -35,13 +48,24 @@ __all__ = [
     "not_a_history",
     "sealed_of",
     "together",
+    "turn_of",
 ]
 
 FORMAT = 1
 """Rises when an older reader would misread what is written."""
 
 _COLLECTOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]{0,62}")
-_SEALED = re.compile(r"(\d+)-(\d+)-(\+?[A-Za-z0-9_.]+)\.parquet")
+_SEALED = re.compile(r"([0-9]{12,18})-([0-9]{12,18})-(\+?[A-Za-z0-9_.]+)\.parquet")
+_COVER = re.compile(r"([0-9]{12,18})-(\+.+)\.json", re.DOTALL)
+_DAY = re.compile(r"date=([0-9]{4}-[0-9]{2}-[0-9]{2})")
+_YEARS = range(1970, 9999)
+"""Of days: a span from the last day that Python knows would end after it."""
+_NUMBER = re.compile(r"[0-9]+")
+_WHOLE_NUMBER = re.compile(r"[0-9]{12,18}")
+_ANY_DAY, _ANY_TABLE, _ANY_COVER, _ANY = (
+    re.compile(words, re.DOTALL) for words in ("date=.*", r".*\.parquet", r".*\.json", r"[^.].*")
+)
+"""Names that are meant to be ours: what is under them is ours, or is told to be bad."""
 _TOGETHER = "+"
 """Begins the name of what several collectors sealed together: no collector's begins so."""
 _DIGITS = 12
@@ -122,13 +146,27 @@ class Readable(Protocol):
     def forget(self) -> None:
         """List anew what is asked for next."""
 
+    @property
+    def without(self) -> set[Path]:
+        """Files and directories that are left out of all lists, because they are bad."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The paths of a history in a directory."""
+    """The paths of a history in a directory.
+
+    Lists raise UnreadableError for a name that is meant to be the history's, where something else
+    is under it: a symbolic link, a FIFO, a day that no calendar has.
+
+    Attributes:
+        root: The directory; it may be a symbolic link.
+        stored: Where its files are.
+        without: Files and directories that are left out of all lists, because they are bad.
+    """
 
     root: Path
     stored: Stored = HERE
+    without: set[Path] = field(default_factory=set, compare=False)
 
     @property
     def format(self) -> Path:
@@ -172,47 +210,108 @@ class Layout:
     def covers(self) -> dict[tuple[str, int], Cover]:
         """Return what is being sealed together, by name and turn."""
         found: dict[tuple[str, int], Cover] = {}
-        for path in _children(self.root / "cover"):
-            turn, dash, together = path.stem.partition("-")
+        names = self._entries(self.root / "cover", _ANY_COVER, stat.S_IFREG, _no_cover)
+        for path in names:
             # One that is gone by now has no samples left either.
             with contextlib.suppress(FileNotFoundError):
-                if dash and turn.isdigit():
-                    told = json.loads(path.read_bytes())["samples"]
-                    found[together, int(turn)] = {who: (a, b) for who, (a, b) in told.items()}
+                found[turn_of(path)] = self.cover_in(path)[1]
         return found
+
+    def cover_in(self, path: Path) -> tuple[str, Cover]:
+        """Return the day of a cover, and what it covers.
+
+        Raises:
+            UnreadableError: It is no cover.
+            FileNotFoundError: It is not there any more.
+        """
+        try:
+            return cover_of(read_small(path, root=self.root))
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError) as error:
+            raise UnreadableError(path, _why(error)) from None
 
     def told_files(self, table: str) -> list[Path]:
         """List the files of what was told once."""
-        return _children(self.root / "dim" / table)
+        return list(self._entries(self.root / "dim" / table, _ANY_TABLE, stat.S_IFREG))
 
     def hot_samples(self) -> list[HotSample]:
         """List committed samples, by collector and number."""
         return sorted(
             HotSample(directory.name, int(sample.name), sample)
-            for directory in _children(self.root / "hot")
-            for sample in _children(directory)
-            if sample.name.isdigit()
+            for directory in self._entries(self.root / "hot", _ANY, stat.S_IFDIR)
+            for sample in self._entries(directory, _NUMBER, stat.S_IFDIR, _no_number)
         )
 
     def sealed_files(self, table: str) -> list[Sealed]:
         """List the sealed files of a table, by path."""
         return [
             sealed
-            for date in _children(self.root / table)
-            for path in _children(date)
+            for day in self.days(table)
+            for path in self._entries(day, _ANY_TABLE, stat.S_IFREG, _no_sealed)
             if (sealed := sealed_of(path)) is not None
         ]
 
+    def days(self, table: str) -> list[Path]:
+        """List the directories of a table's days."""
+        return list(self._entries(self.root / table, _ANY_DAY, stat.S_IFDIR, _no_day))
+
+    def drafts(self) -> list[Path]:
+        """List what is being written, or was when a process ended."""
+        try:
+            return [self.tmp / name for name, _ in listed(self.tmp, self.root)]
+        except UnsafeFileError as error:
+            raise UnreadableError(error.path, error.sentence) from None
+
+    def records(self) -> list[Path]:
+        """List the records of what was shipped, one for each target."""
+        return list(self._entries(self.root / "ship", re.compile(r".*\.jsonl"), stat.S_IFREG))
+
+    def _entries(
+        self,
+        directory: Path,
+        meant: re.Pattern[str],
+        kind: int,
+        wrong: Callable[[str], str] = lambda _: "",
+    ) -> Iterator[Path]:
+        """Yield what is in a directory under names that are meant to be ours.
+
+        Args:
+            directory: It is below the root; there may be none.
+            meant: What such a name looks like.
+            kind: What all of them must be, as of stat.S_IFMT.
+            wrong: Tells of a name why it is none of ours; empty if it is.
+        """
+        if directory in self.without:
+            return
+        for name, found in self._listed(directory):
+            path = directory / name
+            if not meant.fullmatch(name) or path in self.without:
+                continue
+            if found != kind:
+                raise UnreadableError(path, f"It is {kind_of(found)}, not {kind_of(kind)}.")
+            if why := wrong(name):
+                raise UnreadableError(path, why)
+            yield path
+
+    def _listed(self, directory: Path) -> list[tuple[str, int]]:
+        try:
+            return listed(directory, self.root)
+        except UnsafeFileError as error:
+            if error.path in self.without:
+                return []
+            raise UnreadableError(error.path, error.sentence) from None
+        except PermissionError:
+            raise _forbidden(directory) from None
+
     def sizes(self) -> list[tuple[str, int]]:
         """Return the bytes that each file takes on disk, with the directory that it is in."""
-        found = []
-        for directory, _, names in os.walk(self.root):
-            inner = Path(directory).relative_to(self.root).parts
-            for name in names if inner else ():
-                # One that is sealed or removed at this moment is not there any more.
-                with contextlib.suppress(FileNotFoundError):
-                    found.append((inner[0], Path(directory, name).stat().st_blocks * _BLOCK))
-        return found
+        return [
+            (shown(top), blocks * _BLOCK)
+            for top, kind in listed(self.root)
+            if kind == stat.S_IFDIR
+            for blocks in _blocks(self.root / top, self.root, _DEEPEST)
+        ]
 
     def forget(self) -> None:
         """Do nothing: a directory is listed whenever it is asked for."""
@@ -221,10 +320,82 @@ class Layout:
 def sealed_of(path: Path) -> Sealed | None:
     """Return a sealed file by its path; None if it is none."""
     match = _SEALED.fullmatch(path.name)
-    if match is None:
+    if match is None or _no_day(path.parent.name):
         return None
     first, last, collector = match.groups()
-    return Sealed(collector, int(first), int(last), path)
+    return Sealed(collector, int(first), int(last), path) if int(first) <= int(last) else None
+
+
+def _no_sealed(name: str) -> str:
+    known = sealed_of(Path("date=2000-01-01") / name) is not None
+    return "" if known else "Its name is none of a sealed file."
+
+
+def _no_day(name: str) -> str:
+    found = _DAY.fullmatch(name)
+    with contextlib.suppress(ValueError):
+        if found and datetime.fromisoformat(found[1]).year in _YEARS:
+            return ""
+    return "Its name is none of a day."
+
+
+def _no_number(name: str) -> str:
+    return "" if _WHOLE_NUMBER.fullmatch(name) else "Its name is no number of a sample."
+
+
+def _no_cover(name: str) -> str:
+    return "" if _COVER.fullmatch(name) else "Its name is none of a cover."
+
+
+def _why(error: Exception) -> str:
+    """Return what an error says, as a sentence."""
+    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"{words}."
+
+
+def turn_of(path: Path) -> tuple[str, int]:
+    """Return the name and the turn of a cover; ("", 0) if it is none."""
+    found = _COVER.fullmatch(path.name)
+    return (found[2], int(found[1])) if found else ("", 0)
+
+
+def cover_of(content: bytes) -> tuple[str, Cover]:
+    """Return the day of a cover, and of each collector the first and the last sample.
+
+    Raises:
+        ValueError: These bytes are no cover.
+
+    >>> cover_of(b'{"date": "2026-11-23", "samples": {"db0": [1, 5]}}')
+    ('2026-11-23', {'db0': (1, 5)})
+    """
+    match parse_json(content):
+        case {"date": str(date), "samples": dict(samples)} if not _no_day(f"date={date}"):
+            return date, {who: _span(span) for who, span in samples.items()}
+    raise ValueError("it tells no day, or no samples")
+
+
+def _span(told: Any) -> tuple[int, int]:
+    if isinstance(told, list) and list(map(type, told)) == [int, int]:
+        first, last = told
+        if 0 <= first <= last:
+            return first, last
+    raise ValueError("what it covers is no span of samples")
+
+
+_DEEPEST = 4
+"""Levels of directories below those of the root: a history has three."""
+
+
+def _blocks(directory: Path, root: Path, depth: int) -> Iterator[int]:
+    """Yield the blocks of each file below a directory."""
+    # What is sealed or removed at this moment is not there any more; what is bad is not ours.
+    with contextlib.suppress(FileNotFoundError, PermissionError, UnsafeFileError):
+        for name, kind in listed(directory, root):
+            if kind != stat.S_IFDIR:
+                with contextlib.suppress(FileNotFoundError):
+                    yield os.lstat(directory / name).st_blocks
+            elif depth:
+                yield from _blocks(directory / name, root, depth - 1)
 
 
 def together(name: str, root: Path) -> str:
@@ -261,21 +432,18 @@ def day_of(directory: Path) -> datetime:
 def is_free(root: Path) -> bool:
     """Tell whether a history can be made in a directory: nothing is there but its beginning."""
     # Another collector may be making it at this moment: that is not somebody else's directory.
-    return not {child.name for child in _children(root)} - {Layout(root).tmp.name, "lock"}
-
-
-def _children(directory: Path) -> list[Path]:
     try:
-        return sorted(directory.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+        there = {name for name, _ in listed(root)}
+    except NotADirectoryError:
+        return True
     except PermissionError:
-        raise _forbidden(directory) from None
+        raise _forbidden(root) from None
+    return not there - {Layout(root).tmp.name, "lock"}
 
 
 def _forbidden(place: Path) -> PgiostatError:
     return PgiostatError(
-        f'could not read the history in "{place}": Permission denied',
+        f'could not read the history in "{shown(place)}": Permission denied',
         hint="Read it as the user who collects, or as one of a group that may.",
         slug="history-unreadable",
     )
@@ -300,16 +468,13 @@ def create(root: Path, collector: str, disk: Disk, *, version: str) -> Layout:
     layout = Layout(root)
     # Asked first: what another collector has finished meanwhile is no longer free.
     free = is_free(root)
-    if layout.format.exists():
+    disk.below(root)
+    if exists(layout.format):
         return check(root)
     if not free:
         raise not_a_history(root, f'There is no "{layout.format.name}", but there are other files.')
     try:
-        is_new = not root.exists()
         disk.make(layout.tmp)
-        if is_new:
-            # Texts of statements are nobody else's; who may read them is for its owner to widen.
-            root.chmod(0o700)
         who = f"{collector}-{os.getpid()}-{threading.get_ident()}"
         draft = layout.tmp / f"{who}-{layout.format.name}"
         disk.write(draft, json.dumps({"format": FORMAT, "pgiostat": version}).encode())
@@ -333,18 +498,18 @@ def check(root: Path) -> Layout:
     try:
         if not root.exists():
             raise PgiostatError(
-                f'there is no history in "{root}"',
+                f'there is no history in "{shown(root)}"',
                 hint="pgiostat collect makes one.",
                 slug="history-missing",
             )
-        told: Any = json.loads(layout.format.read_text("utf-8"))
-        checked(root, told)
+        checked(root, parse_json(read_small(layout.format, root=root)))
     except FileNotFoundError:
         raise not_a_history(root, f'There is no "{layout.format.name}".') from None
     except PermissionError:
         raise _forbidden(root) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise not_a_history(root, f'"{layout.format.name}" cannot be read: {error}.') from None
+        why = _why(error)
+        raise not_a_history(root, f'"{layout.format.name}" cannot be read: {why}') from None
     return layout
 
 
@@ -356,13 +521,26 @@ def checked(root: Path | str, told: Any) -> None:
     found = told["format"]
     if found != FORMAT:
         raise PgiostatError(
-            f'the history in "{root}" has format {found}, and this version reads {FORMAT}',
-            detail=f"It was written by pgiostat {told.get('pgiostat', 'of an unknown version')}.",
+            f'the history in "{shown(root)}" has format {_brief(found)}, and this version reads'
+            f" {FORMAT}",
+            detail="It was written by pgiostat"
+            f" {_brief(told.get('pgiostat', 'of an unknown version'))}.",
             hint="Use a newer pgiostat.",
             slug="history-newer",
         )
 
 
+def _brief(value: Any) -> str:
+    """Return what somebody else wrote so short that it fits into a line."""
+    words = shown(str(value))
+    return words if len(words) <= _LONGEST_WORDS else f"{words[:_LONGEST_WORDS]}…"
+
+
+_LONGEST_WORDS = 40
+
+
 def not_a_history(root: Path | str, detail: str) -> PgiostatError:
     """Return the error that something else is there."""
-    return PgiostatError(f'"{root}" is not a history', detail=detail, slug="not-a-history")
+    return PgiostatError(
+        f'"{shown(root)}" is not a history', detail=shown(detail), slug="not-a-history"
+    )

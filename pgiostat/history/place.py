@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,6 +15,7 @@ from pyarrow import fs
 
 from pgiostat.errors import PgiostatError
 from pgiostat.history.disk import Disk
+from pgiostat.stored import listed, read_small
 from pgiostat.uris import check, shown, without
 
 __all__ = ["Digest", "Place", "digest_of", "reaching"]
@@ -93,7 +95,13 @@ class Place:
         return Path(self.base) if isinstance(self.filesystem, fs.LocalFileSystem) else None
 
     def sizes(self, directory: str = "") -> dict[str, int]:
-        """Return the size of each file below a directory of it, by its path from here."""
+        """Return the size of each file below a directory of it, by its path from here.
+
+        What is not a regular file is left out: nobody follows a symbolic link there.
+        """
+        if self.directory is not None:
+            with reaching(self.given):
+                return dict(_sizes(self.directory, PurePosixPath(directory)))
         selector = fs.FileSelector(str(self.base / directory), recursive=True, allow_not_found=True)
         with reaching(self.given):
             infos = self.filesystem.get_file_info(selector)
@@ -103,15 +111,19 @@ class Place:
             if info.type == fs.FileType.File
         }
 
-    def read(self, path: str) -> bytes | None:
-        """Return the content of a file; None if there is none."""
+    def read(self, path: str, limit: int) -> bytes | None:
+        """Return the content of a file of at most so many bytes; None if there is none."""
         with reaching(self.given):
             try:
+                if self.directory is not None:
+                    return read_small(self.directory / path, limit, root=self.directory)
                 with self.filesystem.open_input_stream(str(self.base / path)) as file:
-                    content: bytes = file.read()
-                    return content
+                    content: bytes = file.read(limit + 1)
             except FileNotFoundError:
                 return None
+            if len(content) > limit:
+                raise ValueError(f"{path} has more than {limit:,} bytes")
+            return content
 
     def bring(self, content: bytes, path: str, draft: str) -> None:
         """Write a file whole, by way of a draft; raises OSError if what arrived is not the same.
@@ -120,29 +132,52 @@ class Place:
         completes an upload, and half a file would be one.
         """
         with reaching(self.given):
+            if self.directory is not None:
+                self._bring_here(self.directory, content, path, draft)
+                return
             self._make(draft)
             with self.filesystem.open_output_stream(str(self.base / draft)) as file:
                 file.write(content)
-            if self.read(draft) != content:
-                raise OSError(f"what arrived as {draft} is not what was sent")
-            self._sync(draft)
+            self._verify(draft, content)
             self._make(path)
             self.filesystem.move(str(self.base / draft), str(self.base / path))
-            self._sync(path)
+
+    def _bring_here(self, directory: Path, content: bytes, path: str, draft: str) -> None:
+        """Write a file of this machine, and wait until it is on the medium with its name."""
+        disk = Disk().below(directory)
+        for name in (draft, path):
+            disk.make((directory / name).parent)
+        disk.write(directory / draft, content)
+        self._verify(draft, content)
+        disk.rename(directory / draft, directory / path)
+        disk.sync((directory / path).parent)
+        disk.sync((directory / draft).parent)
+
+    def _verify(self, draft: str, content: bytes) -> None:
+        if self.read(draft, len(content)) != content:
+            raise OSError(f"what arrived as {draft} is not what was sent")
 
     def remove(self, path: str) -> None:
         """Remove a file, if it is there."""
         with reaching(self.given), contextlib.suppress(FileNotFoundError):
-            self.filesystem.delete_file(str(self.base / path))
+            if self.directory is not None:
+                Disk().below(self.directory).remove(self.directory / path)
+            else:
+                self.filesystem.delete_file(str(self.base / path))
 
     def _make(self, path: str) -> None:
         if self.filesystem.type_name not in _FLAT:
             self.filesystem.create_dir(str((self.base / path).parent), recursive=True)
 
-    def _sync(self, path: str) -> None:
-        """Wait until a file of this machine's is on the medium; a store has it when it says so."""
-        if self.directory is not None:
-            Disk().settle(self.directory / path)
+
+def _sizes(root: Path, inner: PurePosixPath, depth: int = 4) -> Iterator[tuple[str, int]]:
+    """Yield regular files below a directory, with their sizes."""
+    for name, kind in listed(root / inner, root):
+        if kind == stat.S_IFREG:
+            with contextlib.suppress(FileNotFoundError):
+                yield str(inner / name), os.lstat(root / inner / name).st_size
+        elif kind == stat.S_IFDIR and depth:
+            yield from _sizes(root, inner / name, depth - 1)
 
 
 def _given(uri: str, allowed: Sequence[str]) -> tuple[SplitResult, dict[str, str]]:

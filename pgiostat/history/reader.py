@@ -25,9 +25,11 @@ from pgiostat.history.layout import Readable, check
 from pgiostat.history.recall import recall
 from pgiostat.history.schema import READS, ROLLUP, SCHEMAS
 from pgiostat.history.seen import Sampled, Seen, counted, together
+from pgiostat.history.sound import Sound
 from pgiostat.history.windows import HOUR, Watched, Window, whole_hours
 from pgiostat.names import Describe, Names
 from pgiostat.rank import By
+from pgiostat.stored import shown
 
 __all__ = ["PLACES", "WHOLE", "History", "nothing_between"]
 
@@ -53,6 +55,13 @@ class History:
     skip_bad: bool = False
     left_out: set[Path] = field(default_factory=set)
     _known: tuple[list[Path], list[Watched]] = field(default_factory=lambda: ([], []))
+    _sound: Sound = field(init=False)
+
+    def __post_init__(self) -> None:
+        # One set: what is left out is in no list of the layout's either.
+        self.layout.without.update(self.left_out)
+        self.left_out = self.layout.without
+        self._sound = Sound(self.layout.stored)
 
     @classmethod
     def open(cls, root: Path | str, *, skip_bad: bool = False, engine: str = DUCKDB) -> "History":
@@ -71,7 +80,7 @@ class History:
 
     def servers(self) -> list[Watched]:
         """Return the servers of the history, by label and time."""
-        there = Listing(self.layout, self.left_out).files("sample").paths
+        there = self.reading(lambda listing: listing.files("sample").paths)
         if there != self._known[0]:
             rows = self.ask(
                 "servers",
@@ -180,14 +189,14 @@ class History:
 
     def answerable(self, window: Window) -> Window:
         """Return a window, made of whole hours if nothing smaller is kept of its edges."""
-        listing = Listing(self.layout)
         since, until = whole_hours(window)
         edges = [
             edge
             for edge, whole in ((window.since, since), (window.until, until))
             if edge != whole or since == until
         ]
-        return window.widened() if any(map(listing.is_thin, edges)) else window
+        is_thin = self.reading(lambda listing: any(map(listing.is_thin, edges)))
+        return window.widened() if is_thin else window
 
     def facts(self, table: str, window: Window, ids: Sequence[int]) -> pa.Table:
         """Return the rows of a table of SCHEMAS in a window, by time."""
@@ -315,43 +324,40 @@ class History:
 
     def rows(self, sql: str, sources: Sources) -> pa.Table:
         """Return the rows of a query."""
-        return self._reading(lambda listing: self.engine.query(sql, sources(listing)))
+        return self.reading(lambda listing: self.engine.query(sql, self._sources(listing, sources)))
+
+    def _sources(self, listing: Listing, sources: Sources) -> Mapping[str, Source]:
+        """Return sources, of which every file is sound."""
+        found = sources(listing)
+        for source in found.values():
+            if not isinstance(source, pa.Table):
+                self._sound.check(*source)
+        return found
 
     def stream(self, sql: str, sources: Sources) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a query that orders them, in batches; at least one, perhaps empty."""
 
         def begin(listing: Listing) -> tuple[pa.RecordBatch, Iterator[pa.RecordBatch]]:
-            batches = iter(self.engine.stream(sql, sources(listing)))
+            batches = iter(self.engine.stream(sql, self._sources(listing, sources)))
             return next(batches, None), batches
 
-        first, rest = self._reading(begin)
+        first, rest = self.reading(begin)
         yield first if first is not None else self.rows(sql, sources)
         yield from rest
 
     def _told(self, table: str) -> list[dict[str, Any]]:
-        # Asked while DuckDB reads without Python, and only then is time for this import.
-        import pyarrow.parquet as pq  # noqa: PLC0415
-
-        stored = self.layout.stored
+        columns = [name for name in SCHEMAS[table].names if name != "first_seen"]
 
         def read(listing: Listing) -> list[dict[str, Any]]:
             rows: list[dict[str, Any]] = []
             for path in listing.told(table):
-                try:
-                    columns = [name for name in SCHEMAS[table].names if name != "first_seen"]
-                    with pq.ParquetFile(str(path), filesystem=stored.filesystem) as told:
-                        values = [column.to_pylist() for column in told.read(columns).columns]
-                    rows += [
-                        dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)
-                    ]
-                except (OSError, pa.ArrowInvalid) as error:
-                    gone = stored.lacks(path)
-                    raise UnreadableError(path, str(error), gone=gone) from None
+                values = self._sound.columns(path, SCHEMAS[table], columns)
+                rows += [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
             return rows
 
-        return self._reading(read)
+        return self.reading(read)
 
-    def _reading(self, read: Callable[[Listing], _T]) -> _T:
+    def reading(self, read: Callable[[Listing], _T]) -> _T:
         """Return what is read, from files listed anew if one went meanwhile."""
         gone = 0
         while True:
@@ -395,7 +401,7 @@ def nothing_between(
         f"there is nothing between {since.astimezone(UTC):%Y-%m-%d %H:%M:%S} and"
         f" {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
         detail="; ".join(
-            f'Left out, because it could not be read: "{path}"' for path in sorted(left_out)
+            f'Left out, because it could not be read: "{shown(path)}"' for path in sorted(left_out)
         )
         or None,
         hint=f"The history goes from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC.",

@@ -77,7 +77,7 @@ def retain(
     counted in them, so that an interval that is there has its hours, or its rows.  may: tells of
     each file whether it may go.  Raises OSError; the next turn goes on.
     """
-    disk = disk or Disk()
+    disk = (disk or Disk()).below(layout.root)
     days = [file.day for file in layout.sealed_files("sample") if file.collector == collector]
     if not days:
         return 0
@@ -96,11 +96,11 @@ def retain(
             if file.collector == collector and may(file):
                 disk.remove(file.path)
                 removed += 1
-        for directory in (layout.root / table).glob("date=*"):
-            # Not empty: another collector's day.  No day: not ours.
-            with contextlib.suppress(OSError, ValueError):
+        for directory in layout.days(table):
+            # Not empty: another collector's day.
+            with contextlib.suppress(OSError):
                 if _ended(day_of(directory), today - span):
-                    directory.rmdir()
+                    disk.remove_empty(directory)
     return removed
 
 

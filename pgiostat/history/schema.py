@@ -13,6 +13,7 @@ from pgiostat.units import Unit
 
 __all__ = [
     "FACTS",
+    "LATER",
     "NAMES",
     "READS",
     "ROLLUP",
@@ -72,6 +73,11 @@ READS: Final = {
     name: {"blocks": "server_blocks", "evictions": "dealloc"}.get(name, name) for name in MEASURED
 }
 """Columns of what the server counted, by the name in ServerReads; the first two are older."""
+
+LATER: Final = {"physical_bytes", "traced_blks"} | (
+    set(READS.values()) - {READS["blocks"], READS["evictions"]}
+)
+"""Columns that files of earlier versions lack; every other one is in every file of its table."""
 
 _SAMPLE = pa.schema(
     [

@@ -23,6 +23,8 @@ from pgiostat.history.disk import Disk
 from pgiostat.history.due import MOST_ROWS, MOST_SAMPLES, MOST_TOGETHER
 from pgiostat.history.layout import HotSample, Layout, day_of
 from pgiostat.history.schema import ROLLUP, SCHEMAS, SEALED, SORTED_BY, SUMMED, TOLD_ONCE
+from pgiostat.history.sound import Sound
+from pgiostat.stored import UnreadableError, exists
 
 __all__ = ["Batch", "hourly", "seal", "seal_together"]
 
@@ -67,8 +69,8 @@ def seal(layout: Layout, collector: str, disk: Disk | None = None) -> int:
     None if another process seals them now. Raises OSError; nothing is lost then, and the next turn
     goes on.
     """
-    disk = disk or Disk()
-    with _turn(layout, collector) as ours:
+    disk = (disk or Disk()).below(layout.root)
+    with _turn(layout, collector, disk) as ours:
         return _seal(layout, collector, disk) if ours else 0
 
 
@@ -81,20 +83,19 @@ def seal_together(
     covers is told by a cover, which is there before the file and until the samples have gone.
     name: as of layout.together.  Raises OSError as seal does.
     """
-    disk = disk or Disk()
+    disk = (disk or Disk()).below(layout.root)
     with contextlib.ExitStack() as turns:
-        if not turns.enter_context(_turn(layout, name)):
+        if not turns.enter_context(_turn(layout, name, disk)):
             return 0
-        ours = [each for each in collectors if turns.enter_context(_turn(layout, each))]
+        ours = [each for each in collectors if turns.enter_context(_turn(layout, each, disk))]
         return _seal_together(layout, name, ours, disk)
 
 
 @contextlib.contextmanager
-def _turn(layout: Layout, collector: str) -> Iterator[bool]:
+def _turn(layout: Layout, collector: str, disk: Disk | None = None) -> Iterator[bool]:
     """Tell whether nobody else seals; the system ends a turn with its process, however."""
-    path = layout.sealing(collector)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
+    disk = disk or Disk().below(layout.root)
+    with disk.hold(layout.sealing(collector)) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -158,12 +159,12 @@ def _finish_shared(
         if whose != ours and not cover.keys() & set(collectors):
             continue
         with contextlib.ExitStack() as turns:
-            if whose != ours and not turns.enter_context(_turn(layout, whose)):
+            if whose != ours and not turns.enter_context(_turn(layout, whose, disk)):
                 busy |= cover.keys()
                 continue
             path = layout.cover(whose, turn)
             try:
-                date = json.loads(path.read_bytes())["date"]
+                date, _ = layout.cover_in(path)
             except FileNotFoundError:
                 continue  # another has ended it meanwhile
             # Some of its samples may have been removed already.
@@ -181,8 +182,10 @@ def _finish_shared(
 
 def _tidy(layout: Layout, name: str, disk: Disk) -> None:
     """Remove drafts of a turn that was cut short."""
-    for left in (*layout.tmp.glob(f"+*-{name}.parquet"), *layout.tmp.glob(f"+cover-*-{name}")):
-        disk.remove(left)
+    for left in layout.drafts():
+        # No label begins so: a collector that begins removes drafts under its own.
+        if left.name.startswith("+") and left.name.endswith((f"-{name}.parquet", f"-{name}")):
+            disk.remove(left)
 
 
 def _uncover(path: Path, disk: Disk) -> None:
@@ -237,9 +240,11 @@ def _begun(layout: Layout, collectors: Collection[str]) -> tuple[list[Batch], li
 
 
 def _date(sample: HotSample) -> str:
-    with pq.ParquetFile(sample.directory / "sample.parquet") as file:
-        start = file.read(["ts"])["ts"][0].as_py()
-    return f"{start:%Y-%m-%d}"
+    path = sample.directory / "sample.parquet"
+    starts, *_ = Sound().columns(path, SCHEMAS["sample"], ["ts"])
+    if not starts:
+        raise UnreadableError(path, "It holds no sample.")
+    return f"{starts[0]:%Y-%m-%d}"
 
 
 def _cut(samples: Iterable[HotSample], most: int) -> Iterator[list[HotSample]]:
@@ -248,7 +253,7 @@ def _cut(samples: Iterable[HotSample], most: int) -> Iterator[list[HotSample]]:
     rows = 0
     for sample in samples:
         path = sample.directory / "stmt.parquet"
-        more = pq.read_metadata(path).num_rows if path.exists() else 0
+        more = Sound().rows(path, SCHEMAS["stmt"]) if exists(path) else 0
         if batch and (len(batch) >= most or rows + more > MOST_ROWS):
             yield batch
             batch, rows = [], 0
@@ -279,9 +284,8 @@ def _read(samples: Iterable[HotSample], table: str) -> pa.Table:
     parts = [SCHEMAS[table].empty_table()]
     for sample in samples:
         path = sample.directory / f"{table}.parquet"
-        if path.exists():
-            with pq.ParquetFile(path) as file:
-                parts.append(file.read())
+        if exists(path):
+            parts.append(Sound().table(path, SCHEMAS[table]))
     return pa.concat_tables(parts).combine_chunks()
 
 
@@ -293,7 +297,6 @@ def _write(layout: Layout, rows: pa.Table, target: Path, disk: Disk) -> None:
 
 
 def _put(layout: Layout, content: memoryview, target: Path, disk: Disk, draft_name: str) -> None:
-    # No label begins so: a collector that begins removes drafts under its own.
     draft = layout.tmp / f"+{draft_name}"
     try:
         disk.write(draft, content)
@@ -339,8 +342,8 @@ def _keep_told(layout: Layout, batch: Batch, table: str, disk: Disk) -> None:
     if not len(told):
         return
     target = layout.told(table, batch.name)
-    if target.exists():
-        told = pa.concat_tables([pq.read_table(target, partitioning=None), told])
+    if exists(target):
+        told = pa.concat_tables([Sound().table(target, SCHEMAS[table]), told])
     keys = list(TOLD_ONCE[table])
     place = told.append_column("place", pa.array(range(len(told)), pa.int64()))
     newest = place.group_by(keys, use_threads=False).aggregate([("place", "max")])["place_max"]

@@ -7,25 +7,36 @@ history's own.
 """
 
 import fcntl
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
 from pgiostat.errors import PgiostatError
+from pgiostat.history.disk import Disk
 from pgiostat.history.layout import Layout, checked, history_of, not_a_history
 from pgiostat.history.place import Place, digest_of
 from pgiostat.history.retain import Keep, retain
-from pgiostat.history.schema import TOLD_ONCE
+from pgiostat.history.schema import ROLLUP, SCHEMAS, TOLD_ONCE
 from pgiostat.history.shipped import Record, Removable, tables
+from pgiostat.history.sound import Sound
+from pgiostat.stored import (
+    SMALL,
+    UnreadableError,
+    UnsafeFileError,
+    parse_json,
+    read_small,
+    shown,
+)
 
 __all__ = ["Outcome", "ship"]
 
 Told = Callable[[str, float], None]
+MOST_BYTES = 2 << 30
+"""Of a file that is shipped: it is held in memory, and none that was sealed is half as large."""
 
 
 @dataclass(slots=True)
@@ -67,9 +78,12 @@ def ship(
     try:
         with _only(layout, place):
             return _Turn(layout, place, Record.of(layout, place.uri), told).done(keep, clock)
+    except UnreadableError as error:
+        raise error.for_writers() from None
     except OSError as error:
         raise PgiostatError(
-            f'could not keep the record of what was shipped in "{layout.root}": {error.strerror}',
+            f'could not keep the record of what was shipped in "{shown(layout.root)}":'
+            f" {error.strerror}",
             slug="history-unwritable",
         ) from None
 
@@ -79,8 +93,7 @@ def _only(layout: Layout, place: Place) -> Iterator[None]:
     """Let no other process ship the same to the same; the system ends it with the process."""
     name = sha256(place.uri.encode()).hexdigest()[:16]
     path = layout.root / "lock" / f"{name}.ship"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
+    with Disk().below(layout.root).hold(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -96,6 +109,7 @@ class _Turn:
     place: Place
     record: Record
     told: Told
+    sound: Sound = field(default_factory=Sound)
 
     @cached_property
     def _history(self) -> str:
@@ -123,9 +137,8 @@ class _Turn:
         for number, path in enumerate(files):
             name = self._name(path)
             self.told(name, number / len(files))
-            try:
-                content = path.read_bytes()
-            except FileNotFoundError:
+            content = self._content(path)
+            if content is None:
                 continue  # removed at this moment
             found = self._put(name, content, there.get(name))
             if found is None:
@@ -141,6 +154,25 @@ class _Turn:
             outcome.removed = self._remove(keep, there, clock)
         return outcome
 
+    def _content(self, path: Path) -> bytes | None:
+        """Return the content of a file of the history; None if it is not there any more.
+
+        Raises:
+            UnreadableError: It is no file of its table: nobody could read it there.
+        """
+        table = path.parent.name if path.parent.parent.name == "dim" else path.parent.parent.name
+        try:
+            self.sound.check([path], ROLLUP if table == "stmt_1h" else SCHEMAS[table])
+            return read_small(path, MOST_BYTES, root=self.layout.root)
+        except FileNotFoundError:
+            return None
+        except UnsafeFileError as error:
+            raise UnreadableError(path, error.sentence) from None
+        except UnreadableError as error:
+            if error.slug == "history-changed":
+                return None
+            raise
+
     def _files(self) -> list[Path]:
         """List what there is, texts and names first; they are older than what is sealed by then."""
         sealed = [file.path for table in tables() for file in self.layout.sealed_files(table)]
@@ -149,10 +181,10 @@ class _Turn:
     def _prepare(self, there: dict[str, int]) -> None:
         """See that the target is a history, or is to become one; remove what we left half done."""
         path = self.layout.format.name
-        content = self.place.read(path)
+        content = self.place.read(path, SMALL)
         if content is not None:
             try:
-                checked(self.place.uri, json.loads(content))
+                checked(self.place.uri, parse_json(content))
             except (ValueError, KeyError, TypeError) as error:
                 raise not_a_history(self.place.uri, f'"{path}" cannot be read: {error}.') from None
         elif any(not name.startswith("tmp/") for name in there):
@@ -161,7 +193,7 @@ class _Turn:
             if name.startswith(self._ours):
                 self.place.remove(name)
         if content is None:
-            self._bring(path, self.layout.format.read_bytes())
+            self._bring(path, read_small(self.layout.format, root=self.layout.root))
 
     def _bring(self, name: str, content: bytes) -> None:
         self.place.bring(content, name, f"{self._ours}{name.replace('/', '+')}")
@@ -174,7 +206,7 @@ class _Turn:
             return False
         if size is not None and known is None:
             # The record was lost, or somebody else's is there.
-            other = self.place.read(name)
+            other = self.place.read(name, digest.size) if size == digest.size else b""
             if other is not None and digest_of(other) == digest:
                 self.record.note(name, digest)
                 return False

@@ -14,8 +14,12 @@ from pgiostat.history.disk import Disk
 from pgiostat.history.layout import Layout, Sealed
 from pgiostat.history.place import Digest
 from pgiostat.history.schema import SEALED
+from pgiostat.stored import exists, parse_json, read_small
 
 __all__ = ["Record", "Removable", "tables"]
+
+MOST_BYTES = 1 << 30
+"""Of a record: five million files."""
 
 
 def tables() -> tuple[str, ...]:
@@ -41,15 +45,16 @@ class Record:
         """Return the record of a target, perhaps empty."""
         name = sha256(target.encode()).hexdigest()[:16]
         record = cls(layout.root / "ship" / f"{name}.jsonl", target)
-        record.files = dict(_lines(record.path))
+        if record.path in layout.records():
+            record.files = dict(_lines(record.path, layout.root))
         return record
 
     def note(self, path: str, digest: Digest) -> None:
         """Take note of a file that is there for good."""
         if self.files.get(path) == digest:
             return
-        disk = Disk()
-        if not self.path.exists():
+        disk = Disk().below(self.path.parent.parent)
+        if not exists(self.path):
             disk.make(self.path.parent)
             disk.write(self.path, json.dumps({"to": self.target}).encode() + b"\n")
             disk.sync(self.path.parent)
@@ -60,17 +65,14 @@ class Record:
         self.files[path] = digest
 
 
-def _lines(path: Path) -> Iterator[tuple[str, Digest]]:
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return
-    for line in lines:
+def _lines(path: Path, root: Path) -> Iterator[tuple[str, Digest]]:
+    for line in read_small(path, MOST_BYTES, root=root).splitlines():
         try:
-            told = json.loads(line)
-            yield told["path"], Digest(int(told["size"]), str(told["sha256"]))
-        except (ValueError, KeyError, TypeError):
-            continue  # the first, an empty one, or one that was cut short
+            match parse_json(line):
+                case {"path": str(name), "size": int(size), "sha256": str(digest)}:
+                    yield name, Digest(size, digest)
+        except ValueError:
+            continue  # an empty one, or one that was cut short
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Removable:
     def of(cls, layout: Layout, *records: Record) -> "Removable":
         """Return it from records; without any from all that the history has."""
         found = [record.files for record in records] or [
-            dict(_lines(path)) for path in sorted((layout.root / "ship").glob("*.jsonl"))
+            dict(_lines(path, layout.root)) for path in layout.records()
         ]
         kept = {
             (file.collector, file.path.parent.name)

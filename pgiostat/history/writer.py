@@ -28,8 +28,11 @@ from pgiostat.history.disk import Disk
 from pgiostat.history.encode import devices, encode, named, texts
 from pgiostat.history.files import LATE, files
 from pgiostat.history.layout import Layout, check_collector, create
+from pgiostat.history.schema import SCHEMAS
+from pgiostat.history.sound import Sound
 from pgiostat.names import Names, StatementKey
 from pgiostat.snapshot import Snapshot
+from pgiostat.stored import UnreadableError, UnsafeFileError, open_regular, read_small, shown
 
 __all__ = ["BASELINE", "Writer", "check_free", "parquet"]
 
@@ -74,19 +77,23 @@ class Writer:
         and collector-running if another process writes under this id.
         """
         check_collector(collector)
-        disk = disk or Disk()
+        disk = (disk or Disk()).below(root)
         layout = create(root, collector, disk, version=version("pgiostat"))
-        writer = cls(layout, collector, disk, _lock(layout, collector))
+        writer = cls(layout, collector, disk, _lock(layout, collector, disk))
         try:
             writer._begin()
-        except OSError as error:
+        except BaseException as error:
             writer.close()
-            raise _unwritable(layout, error) from None
+            if isinstance(error, UnreadableError):
+                raise error.for_writers() from None
+            if isinstance(error, OSError):
+                raise _unwritable(layout, error) from None
+            raise
         return writer
 
     def _begin(self) -> None:
         """Remove what was being written when the collector ended, and find the last number."""
-        for left in _listed(self.layout.tmp):
+        for left in self.layout.drafts():
             if left.name.startswith(f"{self.collector}-"):
                 self.disk.remove(left)
         self.disk.make(self.layout.hot(self.collector))
@@ -113,10 +120,15 @@ class Writer:
                 *(file.path for file in ours if newest and file.day >= newest - LATE["device"]),
                 *(path for path in found.hot if path.parent.parent.name == self.collector),
             ]
-            try:
-                return {point for path in paths for point in _points(path)}
-            except FileNotFoundError:
-                continue  # sealed meanwhile, by who was started before us: it is elsewhere now
+            points, gone = set[_Point](), False
+            for path in paths:
+                try:
+                    points.update(_points(path))
+                except UnreadableError as error:
+                    # Nobody reads a damaged file; what was sealed meanwhile is elsewhere now.
+                    gone = gone or error.slug == "history-changed"
+            if not gone:
+                return points
 
     def close(self) -> None:
         """Let go of the collector's id."""
@@ -126,8 +138,8 @@ class Writer:
         """Return the reading that the last sample ended with; None if there is none to be had."""
         path = self.layout.sample(self.collector, self.number) / BASELINE
         try:
-            return baseline.load(path.read_bytes())
-        except (OSError, ValueError, KeyError, TypeError):
+            return baseline.load(read_small(path, baseline.MOST_BYTES, root=self.layout.root))
+        except (OSError, ValueError):
             return None
 
     def append(
@@ -195,39 +207,28 @@ class Writer:
 
 
 def _points(path: Path) -> list[_Point]:
-    """Return what CloudWatch told of in a file; nothing of one that is damaged: nobody reads it.
-
-    Raises FileNotFoundError.
-    """
-    try:
-        columns = pq.ParquetFile(path).read(["source", "name", "ts"]).to_pydict()
-    except FileNotFoundError:
-        raise
-    except (OSError, pa.ArrowInvalid):
-        return []
+    """Return what CloudWatch told of in a file; raises UnreadableError."""
+    columns = Sound().columns(path, SCHEMAS["device"], ("source", "name", "ts"))
     return [
         (name, began)
-        for source, name, began in zip(*columns.values(), strict=True)
+        for source, name, began in zip(*columns, strict=True)
         if source == Origin.CLOUDWATCH
     ]
 
 
-def _listed(directory: Path) -> list[Path]:
-    return sorted(directory.iterdir()) if directory.is_dir() else []
-
-
-def _lock(layout: Layout, collector: str) -> BinaryIO:
+def _lock(layout: Layout, collector: str, disk: Disk) -> BinaryIO:
     """Take the id of a collector; the system lets go of it when the process ends, however."""
-    path = layout.lock(collector)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+b")
+        file = disk.hold(layout.lock(collector))
     except OSError as error:
         raise _unwritable(layout, error) from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         raise _running(layout, collector, file) from None
+    except OSError as error:
+        file.close()
+        raise _unwritable(layout, error) from None
     with contextlib.suppress(OSError):  # a full disk: nobody is told who holds it
         os.ftruncate(file.fileno(), 0)
         os.write(file.fileno(), str(os.getpid()).encode())
@@ -240,7 +241,9 @@ def check_free(layout: Layout, collector: str) -> None:
     The id is shared for an instant, and never taken: one that writes keeps it.
     """
     try:
-        file = layout.lock(collector).open("rb")
+        file = open_regular(layout.lock(collector), layout.root)
+    except UnsafeFileError as error:
+        raise _unwritable(layout, error) from None
     except OSError:
         return  # never held, or not ours to see: to write is what will fail then
     try:
@@ -264,7 +267,8 @@ def _running(layout: Layout, collector: str, file: BinaryIO) -> PgiostatError:
 
 def _unwritable(layout: Layout, error: OSError, hint: str | None = None) -> PgiostatError:
     return PgiostatError(
-        f'could not write to the history in "{layout.root}": {error.strerror}',
+        f'could not write to the history in "{shown(layout.root)}":'
+        f" {error.strerror or type(error).__name__}",
         hint=hint,
         slug="history-unwritable",
     )

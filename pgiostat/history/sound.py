@@ -1,0 +1,179 @@
+"""Whether a Parquet file may be what its place in a history says, found before its rows are read.
+
+A file may come from somebody else. A few kilobytes can say that they hold a billion rows, or a
+text of gigabytes; a column that is missing would be read as NULL, and a sum as zero.
+"""
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import pyarrow as pa
+
+from pgiostat.history.schema import LATER
+from pgiostat.stored import HERE, Stored, UnreadableError, UnsafeFileError, open_regular, shown
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+__all__ = ["Sound"]
+
+MOST_COLUMNS = 1_000
+MOST_FOOTER = 16 << 20
+FREE_ROWS, ROWS_PER_BYTE = 100_000, 8
+"""Rows that any file may have, and how many more for each of its bytes."""
+FREE_BYTES, BYTES_PER_BYTE = 64 << 20, 200
+"""The same of the bytes that its columns take when they are not compressed."""
+_BEGIN = _END = b"PAR1"
+_TAIL = 8
+"""Bytes at the end of a Parquet file: the length of its footer, and its mark."""
+
+Status = tuple[int, int, int, int]
+
+
+@dataclass(slots=True)
+class Sound:
+    """Checks the files of a history, each once.
+
+    Files of an object store are checked where they are read as a whole: to look into all others
+    would be a request for each.
+
+    Attributes:
+        stored: Where the files are.
+    """
+
+    stored: Stored = HERE
+    _known: dict[Path, Status] = field(default_factory=dict)
+    _alike: dict[int, "pq.ParquetSchema"] = field(default_factory=dict)
+
+    def check(self, paths: Collection[Path], schema: pa.Schema) -> None:
+        """See that files can be files of a table.
+
+        Raises:
+            UnreadableError: One cannot, or is not there any more.
+        """
+        if self.stored.is_far:
+            return
+        for path in paths:
+            with _telling(path), open_regular(path) as file:
+                there = os.fstat(file.fileno())
+                status = (there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns)
+                if self._known.get(path) != status:
+                    self._metadata(file, schema)
+                    self._known[path] = status
+
+    def columns(self, path: Path, schema: pa.Schema, names: Sequence[str]) -> list[list[Any]]:
+        """Return columns of a file as lists.
+
+        Raises:
+            UnreadableError: It is no file of the table, or is not there any more.
+        """
+        with _telling(path), self._opened(path) as file:
+            metadata = self._metadata(file, schema)
+            return [c.to_pylist() for c in _read(file, metadata, names).columns]
+
+    def table(self, path: Path, schema: pa.Schema) -> pa.Table:
+        """Return the rows of a file; raises as columns does."""
+        with _telling(path), self._opened(path) as file:
+            return _read(file, self._metadata(file, schema))
+
+    def rows(self, path: Path, schema: pa.Schema) -> int:
+        """Return how many rows a file has; raises as columns does."""
+        with _telling(path), self._opened(path) as file:
+            return int(self._metadata(file, schema).num_rows)
+
+    def _opened(self, path: Path) -> BinaryIO:
+        if self.stored.filesystem is None:
+            return open_regular(path)
+        found: BinaryIO = self.stored.filesystem.open_input_file(str(path))
+        return found
+
+    def _metadata(self, file: BinaryIO, schema: pa.Schema) -> "pq.FileMetaData":
+        """Return what a file says of itself, as far as that can be true.
+
+        Raises:
+            ValueError: It cannot.
+        """
+        # Asked while DuckDB reads without Python, and only then is time for this import.
+        import pyarrow.parquet as pq  # noqa: PLC0415
+
+        size = _framed(file)
+        metadata = pq.read_metadata(file)
+        _bounded(metadata, size)
+        alike = self._alike.get(id(schema))
+        if alike is None or not metadata.schema.equals(alike):
+            _typed(metadata.schema.to_arrow_schema(), schema)
+            self._alike[id(schema)] = metadata.schema
+        return metadata
+
+
+def _read(
+    file: BinaryIO, metadata: "pq.FileMetaData", names: Sequence[str] | None = None
+) -> pa.Table:
+    import pyarrow.parquet as pq  # noqa: PLC0415 - as above
+
+    with pq.ParquetFile(file, metadata=metadata) as found:
+        return found.read(None if names is None else list(names))
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Say of which file something is wrong."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise UnreadableError(path, "", gone=True) from None
+    except UnsafeFileError as error:
+        raise UnreadableError(error.path, error.sentence) from None
+    except (OSError, ValueError, OverflowError, pa.ArrowException) as error:
+        lines = str(error).splitlines()
+        raise UnreadableError(path, lines[0] if lines else type(error).__name__) from None
+
+
+def _framed(file: BinaryIO) -> int:
+    """Return the size of a file that begins and ends as Parquet does."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    begin = file.read(len(_BEGIN))
+    file.seek(max(size - _TAIL, 0))
+    tail = file.read(_TAIL)
+    if begin != _BEGIN or tail[-len(_END) :] != _END:
+        raise ValueError("It is no Parquet file.")
+    footer = int.from_bytes(tail[: -len(_END)], "little")
+    if footer > MOST_FOOTER:
+        raise ValueError(f"Its footer would have {footer:,} bytes.")
+    file.seek(0)
+    return size
+
+
+def _bounded(metadata: "pq.FileMetaData", size: int) -> None:
+    """See that a file has no more rows and bytes than one of its size can have."""
+    if metadata.num_columns > MOST_COLUMNS:
+        raise ValueError(f"It has {metadata.num_columns:,} columns.")
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    for rows in (metadata.num_rows, sum(group.num_rows for group in groups)):
+        if not 0 <= rows <= FREE_ROWS + ROWS_PER_BYTE * size:
+            raise ValueError(f"It says that it holds {rows:,} rows in {size:,} bytes.")
+    whole = sum(group.total_byte_size for group in groups)
+    if not 0 <= whole <= FREE_BYTES + BYTES_PER_BYTE * size:
+        raise ValueError(f"It says that it holds {whole:,} bytes in {size:,}.")
+
+
+def _typed(found: pa.Schema, schema: pa.Schema) -> None:
+    """See that a file has the columns of a table: more may have come since, or may be missing."""
+    fields = {each.name: each for each in found}
+    if len(fields) < len(found.names):
+        raise ValueError("It has a column twice.")
+    for wanted in schema:
+        there = fields.get(wanted.name)
+        if there is None:
+            if wanted.name not in LATER:
+                raise ValueError(f"It has no column {wanted.name}.")
+        elif there.type != wanted.type:
+            kind = shown(str(there.type))[:80]
+            raise ValueError(f"Its column {wanted.name} is of type {kind}, not {wanted.type}.")
+        elif there.nullable and not wanted.nullable:
+            raise ValueError(f"Its column {wanted.name} may be NULL.")
