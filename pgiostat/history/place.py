@@ -18,11 +18,13 @@ from pgiostat.history.disk import Disk
 from pgiostat.stored import listed, read_small
 from pgiostat.uris import check, shown, without
 
-__all__ = ["Digest", "Place", "digest_of", "reaching"]
+__all__ = ["MOST_BYTES", "Digest", "Place", "digest_of", "reaching"]
 
 CONNECT_SECONDS, REQUEST_SECONDS = 5, 60
 ATTEMPTS = 3
 GCS_SECONDS = 15
+MOST_BYTES = 2 << 30
+"""Of a file that is shipped: it is held in memory, and none that was sealed is half as large."""
 _S3_PARAMETERS = ("endpoint_override", "region", "scheme")
 _GCS_PARAMETERS = ("endpoint_override", "scheme")
 _FLAT = ("s3", "gcs", "abfs", "subtree-s3")
@@ -111,7 +113,7 @@ class Place:
             if info.type == fs.FileType.File
         }
 
-    def read(self, path: str, limit: int) -> bytes | None:
+    def read(self, path: str, limit: int = MOST_BYTES) -> bytes | None:
         """Return the content of a file of at most so many bytes; None if there is none."""
         with reaching(self.given):
             try:
