@@ -209,8 +209,10 @@ def read_small(path: Path, limit: int = SMALL, *, root: Path | None = None) -> b
         OSError: It cannot be read.
     """
     with open_regular(path, root) as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:
+        # It may grow while it is read.
+        is_small = os.fstat(file.fileno()).st_size <= limit
+        content = file.read(limit + 1) if is_small else b""
+    if not is_small or len(content) > limit:
         raise UnsafeFileError(path, f"has more than {limit:,} bytes")
     return content
 

@@ -90,12 +90,12 @@ class DuckDB:
         batch, batches = self._answered(sql, sources, first)
         if batch is not None:
             yield batch
-        with self._said(sources):
+        with self._said(sources, sql):
             yield from batches
 
     def _answered(self, sql: str, sources: Mapping[str, Source], ask: Callable[[str], _T]) -> _T:
         """Return what is answered to a text with its sources, or say which cannot be read."""
-        with self._said(sources):
+        with self._said(sources, sql):
             return ask(self._told(sql, sources))
 
     def _told(self, sql: str, sources: Mapping[str, Source]) -> str:
@@ -139,7 +139,7 @@ class DuckDB:
         return f"SELECT * FROM arrow_{name}"  # noqa: S608 - a name of our own
 
     @contextmanager
-    def _said(self, sources: Mapping[str, Source]) -> Iterator[None]:
+    def _said(self, sources: Mapping[str, Source], sql: str) -> Iterator[None]:
         """Say in our words which file cannot be read."""
         try:
             yield
@@ -163,24 +163,37 @@ class DuckDB:
                 ) from None
             found = None if self._stored.is_far else _NAMED.search(str(error))
             named = Path(found[1]) if found else None
-            path = named if named in _paths(sources) else self._culprit(sources)
+            path = named if named in _paths(sources) else self._culprit(sources, sql)
             detail = str(error).splitlines()[0]
             raise UnreadableError(path, detail, gone=self._stored.lacks(path)) from None
 
-    def _culprit(self, sources: Mapping[str, Source]) -> Path | None:
-        """Return the first file that cannot be read to its end: not every error names one."""
-        for source in sources.values():
-            if isinstance(source, pa.Table):
-                continue
-            paths, schema = source
-            for path in paths:
-                one = self._table("suspect", ([path], schema))
-                whole = f"SELECT bit_xor(hash(f)) FROM ({one}) AS f"  # noqa: S608 - our own text
-                try:
-                    self._connection.execute(whole).fetchall()
-                except (duckdb.Error, RuntimeError):
-                    return path
+    def _culprit(self, sources: Mapping[str, Source], sql: str) -> Path | None:
+        """Return the first file that is to blame: not every error names one.
+
+        It cannot be read to its end, or alone makes the query fail, as by a sum that overflows.
+        """
+        files = [
+            (name, path, source[1])
+            for name, source in sources.items()
+            if not isinstance(source, pa.Table)
+            for path in source[0]
+        ]
+        none = {n: s if isinstance(s, pa.Table) else ((), s[1]) for n, s in sources.items()}
+        for _, path, schema in files:
+            one = self._table("suspect", ([path], schema))
+            if self._fails(f"SELECT bit_xor(hash(f)) FROM ({one}) AS f"):  # noqa: S608 - our own text
+                return path
+        for name, path, schema in files:
+            if self._fails(self._told(sql, {**none, name: ([path], schema)})):
+                return path
         return None
+
+    def _fails(self, sql: str) -> bool:
+        try:
+            self._connection.execute(sql).fetchall()
+        except (duckdb.Error, RuntimeError):
+            return True
+        return False
 
 
 _CLOSED = (

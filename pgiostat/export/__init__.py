@@ -88,7 +88,7 @@ def _write(
                 if exported.table
                 else iter([(1.0, _texts(servers, names))])
             )
-            with path.open("wb") as file:
+            with path.open("xb") as file:
                 writer = None
                 for share, each in batches:
                     rows = _harmless(each)
@@ -100,7 +100,8 @@ def _write(
                     writer.close()
             written.append(path)
         readme = out / "README.md"
-        readme.write_text(dictionary(), "utf-8")
+        with readme.open("x", encoding="utf-8") as file_of_words:
+            file_of_words.write(dictionary())
     except OSError as error:
         raise PgiostatError(
             f'could not write the export to "{out}": {error.strerror}', slug="output-unwritable"
@@ -219,11 +220,13 @@ def _converted(exported: Exported, rows: pa.RecordBatch | pa.Table) -> pa.Table:
     for field, values in zip(exported.fields, rows.columns, strict=True):
         if field.microseconds_as:
             factor = _MICROSECONDS_OF[field.microseconds_as]
-            columns.append(pc.divide(pc.cast(values, pa.float64()), factor))
+            columns.append(pc.divide(pc.cast(values, pa.float64(), safe=False), factor))
         elif pa.types.is_timestamp(values.type):
             columns.append(pc.strftime(values, format="%Y-%m-%dT%H:%M:%SZ"))
         elif field is BASIS:
-            columns.append(pc.take(_BASES, values))
+            # What is not known here, as of a later version, is as good as unknown.
+            known = pc.less(pc.cast(values, pa.uint8(), safe=False), len(_BASES))
+            columns.append(pc.take(_BASES, pc.if_else(known, values, int(Basis.UNKNOWN))))
         else:
             columns.append(values)
     return pa.table(columns, names=[field.name for field in exported.fields])

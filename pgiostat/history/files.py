@@ -1,12 +1,13 @@
 """Which files hold a table's rows, each row once, while a collector goes on writing."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from pgiostat.history.layout import Cover, HotSample, Readable, Sealed, turn_of
-from pgiostat.history.schema import SEALED
+from pgiostat.history.schema import SCHEMAS, SEALED
+from pgiostat.history.sound import Sound
 from pgiostat.stored import UnreadableError, exists, shown
 
 __all__ = ["LATE", "Files", "Listing", "files"]
@@ -108,13 +109,19 @@ class Listing:
                 own.setdefault(file.collector, []).append(file)
             elif (file.collector, file.first) in covers:
                 shared.append(file)
-        return [
-            sample.directory / f"{table}.parquet"
-            for sample in self._samples
-            if not any(
-                file.covers(sample, covers) for file in (*own.get(sample.collector, ()), *shared)
-            )
-        ]
+        left: list[Path] = []
+        covered: dict[Sealed, list[HotSample]] = {}
+        for sample in self._samples:
+            those = (*own.get(sample.collector, ()), *shared)
+            by = next((file for file in those if file.covers(sample, covers)), None)
+            if by is None:
+                left.append(sample.directory / f"{table}.parquet")
+            else:
+                covered.setdefault(by, []).append(sample)
+        if table == "sample":
+            for file, samples in covered.items():
+                _verify(file, samples)
+        return left
 
     def _unknown_covers(self, sealed: Iterable[Sealed]) -> dict[tuple[str, int], Cover]:
         """Return covers for those that are left out: as if they covered every sample.
@@ -184,6 +191,20 @@ def _table_of(directory: Path, root: Path | str) -> tuple[str, ...]:
     if directory.parent != Path(root):
         return ()
     return ("sealed",) if directory.name in _SEALED_TABLES else ()
+
+
+def _verify(file: Sealed, samples: Sequence[HotSample]) -> None:
+    """See that a sealed file holds the samples that it covers: the first and the last of them.
+
+    Raises:
+        UnreadableError: It does not, and would hide them.
+    """
+    sound, schema, key = Sound(), SCHEMAS["sample"], ("server_id", "ts")
+    sealed = set(zip(*sound.columns(file.path, schema, key), strict=True))
+    for sample in {samples[0], samples[-1]}:
+        path = sample.directory / "sample.parquet"
+        if not set(zip(*sound.columns(path, schema, key), strict=True)) <= sealed:
+            raise UnreadableError(file.path, f'It does not hold the sample "{shown(path)}".')
 
 
 def _apart(files: Iterable[Sealed]) -> list[Sealed]:

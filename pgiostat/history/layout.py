@@ -519,6 +519,8 @@ def checked(root: Path | str, told: Any) -> None:
     Raises PgiostatError history-newer, and KeyError or TypeError if it tells no format.
     """
     found = told["format"]
+    if type(found) is not int:
+        raise TypeError("it tells no format")
     if found != FORMAT:
         raise PgiostatError(
             f'the history in "{shown(root)}" has format {_brief(found)}, and this version reads'

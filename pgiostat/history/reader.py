@@ -39,6 +39,8 @@ WHOLE = 0
 """The step that makes one bucket of a whole time."""
 PLACES = pa.schema([pa.field("sid", pa.int64()), pa.field("place", pa.int64())])
 
+_ORIGINS = frozenset(origin.value for origin in Origin)
+
 _T = TypeVar("_T")
 Sources = Callable[[Listing], Mapping[str, Source]]
 
@@ -82,11 +84,7 @@ class History:
         """Return the servers of the history, by label and time."""
         there = self.reading(lambda listing: listing.files("sample").paths)
         if there != self._known[0]:
-            rows = self.ask(
-                "servers",
-                lambda listing: {"facts": (listing.files("sample").paths, SCHEMAS["sample"])},
-                {"ends": self.engine.ends()},
-            )
+            rows = self.reading(self._watched)
             columns = [
                 rows["server_id"].to_pylist(), rows["label"].to_pylist(), instants(rows["since"]),
                 instants(rows["until"]), rows["samples"].to_pylist(),
@@ -94,6 +92,23 @@ class History:
             found = [Watched(*row) for row in zip(*columns, strict=True)]
             self._known = there, found
         return self._known[1]
+
+    def _watched(self, listing: Listing) -> pa.Table:
+        """Return rows of the text servers; raises UnreadableError for samples that cannot be."""
+        instant = self.engine.instant
+        sound = _SOUND.format(since=instant(_EPOCH), until=instant(_NO_LATER))
+        sql = text_of("servers").format(ends=self.engine.ends(), sound=sound)
+
+        def rows(paths: Sequence[Path]) -> pa.Table:
+            facts = {"facts": (paths, SCHEMAS["sample"])}
+            return self.engine.query(sql, self._sources(listing, lambda _: facts))
+
+        paths = listing.files("sample").paths
+        found = rows(paths)
+        if any(found["odd"].to_pylist()):
+            odd = next((path for path in paths if any(rows([path])["odd"].to_pylist())), None)
+            raise UnreadableError(odd, "Its numbers are none that a sample has.")
+        return found
 
     def choose(self, label: str) -> list[Watched]:
         """Return the servers of a label, all for an empty one.
@@ -213,6 +228,8 @@ class History:
         ids = [server.server_id for server in self.choose(window.label)]
         found: dict[int, list[DeviceInterval]] = {}
         for row in self.facts("device", window, ids).to_pylist():
+            if row["source"] not in _ORIGINS:
+                raise UnreadableError(None, "A device has a source that is not known here.")
             told = DeviceInterval(
                 begin=row["ts"],
                 seconds=row["dur_us"] / 1e6,
@@ -383,6 +400,14 @@ def _find(root: Path | str) -> Readable:
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_LATER = datetime(9000, 1, 1, tzinfo=UTC)
+_SOUND = (
+    "ts >= {since} AND ts < {until} AND dur_us BETWEEN 0 AND 3155760000000000"  # a hundred years
+    " AND block_size BETWEEN 1 AND 1048576 AND version_num BETWEEN 0 AND 100000000"
+    f" AND statement_blocks BETWEEN 0 AND {1 << 56} AND unknown BETWEEN 0 AND {1 << 56}"
+    f" AND own_us BETWEEN 0 AND {1 << 56}"
+)
+"""Of a sample: what can be reckoned with. All else is somebody's invention."""
 
 
 def instants(column: pa.ChunkedArray) -> list[datetime]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
 
-from pgiostat.history.schema import LATER
+from pgiostat.history.schema import LATER, NAMES, STATEMENT_TEXTS
 from pgiostat.stored import HERE, Stored, UnreadableError, UnsafeFileError, open_regular, shown
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ FREE_ROWS, ROWS_PER_BYTE = 100_000, 8
 """Rows that any file may have, and how many more for each of its bytes."""
 FREE_BYTES, BYTES_PER_BYTE = 64 << 20, 200
 """The same of the bytes that its columns take when they are not compressed."""
+FREE_TEXT, TEXT_PER_ROW = 1 << 20, 200
+"""The same of labels, of names of PostgreSQL's and of qualities."""
 _BEGIN = _END = b"PAR1"
 _TAIL = 8
 """Bytes at the end of a Parquet file: the length of its footer, and its mark."""
@@ -73,12 +75,15 @@ class Sound:
         """
         with _telling(path), self._opened(path) as file:
             metadata = self._metadata(file, schema)
-            return [c.to_pylist() for c in _read(file, metadata, names).columns]
+            return [_listed(column) for column in _read(file, metadata, schema, names).columns]
 
     def table(self, path: Path, schema: pa.Schema) -> pa.Table:
         """Return the rows of a file; raises as columns does."""
         with _telling(path), self._opened(path) as file:
-            return _read(file, self._metadata(file, schema))
+            found = _read(file, self._metadata(file, schema), schema)
+            return pa.table([_decoded(c) for c in found.columns], names=found.column_names).cast(
+                pa.schema([_field(found, schema, name) for name in found.column_names])
+            )
 
     def rows(self, path: Path, schema: pa.Schema) -> int:
         """Return how many rows a file has; raises as columns does."""
@@ -103,6 +108,8 @@ class Sound:
         size = _framed(file)
         metadata = pq.read_metadata(file)
         _bounded(metadata, size)
+        if schema not in (STATEMENT_TEXTS, NAMES):
+            _brief(metadata, schema)
         alike = self._alike.get(id(schema))
         if alike is None or not metadata.schema.equals(alike):
             _typed(metadata.schema.to_arrow_schema(), schema)
@@ -111,12 +118,59 @@ class Sound:
 
 
 def _read(
-    file: BinaryIO, metadata: "pq.FileMetaData", names: Sequence[str] | None = None
+    file: BinaryIO,
+    metadata: "pq.FileMetaData",
+    schema: pa.Schema,
+    names: Sequence[str] | None = None,
 ) -> pa.Table:
+    """Return columns of a file; texts as numbers in a dictionary, of which one may be long.
+
+    Raises:
+        ValueError: The texts would be too long, were each of them written out.
+    """
     import pyarrow.parquet as pq  # noqa: PLC0415 - as above
 
-    with pq.ParquetFile(file, metadata=metadata) as found:
-        return found.read(None if names is None else list(names))
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    texts = [field.name for field in schema if field.type == pa.string()]
+    with pq.ParquetFile(file, metadata=metadata, read_dictionary=texts) as found:
+        rows = found.read(None if names is None else list(names))
+    whole = sum(_length(chunk) for column in rows.columns for chunk in column.chunks)
+    if whole > FREE_BYTES + BYTES_PER_BYTE * size:
+        raise ValueError(f"Its texts would have {whole:,} characters.")
+    return rows
+
+
+def _length(chunk: pa.Array) -> int:
+    """Return how many characters the texts of a chunk have."""
+    if not pa.types.is_dictionary(chunk.type):
+        return 0
+    lengths = [len(text or "") for text in chunk.dictionary.to_pylist()]
+    return sum(lengths[place] for place in chunk.indices.to_pylist() if place is not None)
+
+
+def _listed(column: pa.ChunkedArray) -> list[Any]:
+    """Return values; of equal texts in a chunk there is one."""
+    found: list[Any] = []
+    for chunk in column.chunks:
+        if pa.types.is_dictionary(chunk.type):
+            texts = chunk.dictionary.to_pylist()
+            places = chunk.indices.to_pylist()
+            found += [None if place is None else texts[place] for place in places]
+        else:
+            found += chunk.to_pylist()
+    return found
+
+
+def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not pa.types.is_dictionary(column.type):
+        return column
+    return pa.chunked_array([chunk.dictionary_decode() for chunk in column.chunks], pa.string())
+
+
+def _field(found: pa.Table, schema: pa.Schema, name: str) -> pa.Field:
+    place = schema.get_field_index(name)
+    return found.schema.field(name) if place < 0 else schema.field(place)
 
 
 @contextmanager
@@ -160,6 +214,20 @@ def _bounded(metadata: "pq.FileMetaData", size: int) -> None:
     whole = sum(group.total_byte_size for group in groups)
     if not 0 <= whole <= FREE_BYTES + BYTES_PER_BYTE * size:
         raise ValueError(f"It says that it holds {whole:,} bytes in {size:,}.")
+
+
+def _brief(metadata: "pq.FileMetaData", schema: pa.Schema) -> None:
+    """See that no text of a table is long that has none but labels and names of PostgreSQL's."""
+    texts = {field.name for field in schema if field.type == pa.string()}
+    if not texts:
+        return
+    columns = [n for n in range(metadata.num_columns) if metadata.schema.column(n).path in texts]
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        most = FREE_TEXT + TEXT_PER_ROW * group.num_rows
+        for place in columns:
+            if (size := group.column(place).total_uncompressed_size) > most:
+                raise ValueError(f"Its texts have {size:,} bytes in {group.num_rows:,} rows.")
 
 
 def _typed(found: pa.Schema, schema: pa.Schema) -> None:

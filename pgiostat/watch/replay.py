@@ -1,7 +1,7 @@
 """A history, shown as it was: interval by interval, on the same screen."""
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Condition, Event
@@ -29,6 +29,8 @@ __all__ = ["Replay"]
 
 _PLOTTED = ("calls", "shared_blks_hit", "shared_blks_read", "local_blks_read")
 _JUST = timedelta(microseconds=1)
+_QUALITIES = frozenset(quality.value for quality in Quality)
+_BASES = frozenset(basis.value for basis in Basis)
 
 
 class Replay:
@@ -156,12 +158,12 @@ class Replay:
         window = Window(self._starts[first], self._starts[last], self._label)
         rows = self._rows.slice(first, last - first).to_pylist()
         counted = self._counted(window, self._whose[last])
-        words = [word for row in rows for word in row["qualities"].split(", ") if word]
+        words = [word for row in rows for word in row["qualities"].split(", ")]
         known = [row for row in rows if row["server_blocks"] is not None]
         return Moment(
             since=window.since,
             until=window.until,
-            qualities=tuple(Quality(word) for word in dict.fromkeys(words)),
+            qualities=_known(words),
             counted=counted,
             statement_blocks=sum(row["statement_blocks"] for row in known),
             server_blocks=sum(row["server_blocks"] for row in known) if known else None,
@@ -180,7 +182,7 @@ class Replay:
             if begin in times:
                 by_place.setdefault(times[begin], []).append(number)
         for place in range(first, last):
-            those = rows.take(by_place.get(place, []))
+            those = rows.take(pa.array(by_place.get(place, []), pa.int64()))
             seconds = self._rows["dur_us"][place].as_py() / 1e6
             begin = self._starts[place]
             ids = [those[name].to_pylist() for name in ("userid", "dbid", "queryid")]
@@ -205,7 +207,7 @@ class Replay:
         counted = self._counted(window, self._whose[place])
         self.sitting.names = self._names[self._whose[place]]
         seconds = row["dur_us"] / 1e6
-        qualities = tuple(Quality(word) for word in row["qualities"].split(", ") if word)
+        qualities = _known(row["qualities"].split(", "))
         load, provenance = load_of(counted.reads, seconds, counted.block_size, self._each)
         return Moment(
             Who(self._label, version=format_version(row["version_num"])),
@@ -228,7 +230,7 @@ class Replay:
         told = zip(*(rows[name].to_pylist() for name in names), strict=True)
         # Unknown on old servers: then all of them are.
         return {
-            (userid, dbid, queryid): Basis(basis)
+            (userid, dbid, queryid): Basis(basis) if basis in _BASES else Basis.UNKNOWN
             for userid, dbid, queryid, toplevel, basis in told
             if basis != Basis.PREVIOUS and toplevel is not False
         }
@@ -262,6 +264,11 @@ class Replay:
                 )
             )
         return tuple(found) or None
+
+
+def _known(words: Iterable[str]) -> tuple[Quality, ...]:
+    """Return the qualities that words name, each once; a later version may know more."""
+    return tuple(Quality(word) for word in dict.fromkeys(words) if word in _QUALITIES)
 
 
 def _rates_of(rows: pa.Table) -> Counts:

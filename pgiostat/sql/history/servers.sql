@@ -3,8 +3,9 @@ SELECT
     server_id,
     label,
     MIN(ts) AS since,
-    MAX({ends}) AS until,
-    CAST(COUNT(*) AS BIGINT) AS samples
+    MAX(CASE WHEN {sound} THEN {ends} ELSE ts END) AS until,
+    CAST(COUNT(*) AS BIGINT) AS samples,
+    CAST(SUM(CASE WHEN {sound} THEN 0 ELSE 1 END) AS BIGINT) AS odd
 FROM facts AS f
 GROUP BY server_id, label
 ORDER BY label, since, server_id
