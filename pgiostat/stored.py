@@ -68,6 +68,10 @@ class UnsafeFileError(OSError):
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(errno.EINVAL, f'"{shown(path)}" {why}', os.fspath(path))
 
+    def __str__(self) -> str:
+        """Return the text without the number of the error."""
+        return str(self.strerror)
+
     @property
     def path(self) -> Path:
         """Which it is."""
