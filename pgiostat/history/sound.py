@@ -182,7 +182,7 @@ def _telling(path: Path) -> Iterator[None]:
         raise UnreadableError(path, "", gone=True) from None
     except UnsafeFileError as error:
         raise UnreadableError(error.path, error.sentence) from None
-    except (OSError, ValueError, OverflowError, pa.ArrowException) as error:
+    except (OSError, ValueError, OverflowError, RuntimeError, pa.ArrowException) as error:
         lines = str(error).splitlines()
         raise UnreadableError(path, lines[0] if lines else type(error).__name__) from None
 
