@@ -35,7 +35,6 @@ __all__ = [
     "parent_of",
     "parse_json",
     "read_small",
-    "shown",
 ]
 
 SMALL = 1 << 20
@@ -53,20 +52,11 @@ _KINDS = {
 }
 
 
-def shown(path: Path | str) -> str:
-    r"""Return a path as text in which nothing acts on a terminal, and that any encoding can hold.
-
-    >>> print(shown("stmt/date=\x1b[31m\udcff"))
-    stmt/date=\x1b[31m\udcff
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(path))
-
-
 class UnsafeFileError(OSError):
     """A file or directory is not what the history has there; strerror names it and says why."""
 
     def __init__(self, path: Path, why: str) -> None:
-        super().__init__(errno.EINVAL, f'"{shown(path)}" {why}', os.fspath(path))
+        super().__init__(errno.EINVAL, f'"{path}" {why}', os.fspath(path))
 
     def __str__(self) -> str:
         """Return the text without the number of the error."""
@@ -92,14 +82,14 @@ class UnreadableError(PgiostatError):
 
     def __init__(self, path: Path | None, detail: str, *, gone: bool = False) -> None:
         self.path = path
-        what = f'"{shown(path)}"' if path else "a file"
+        what = f'"{path}"' if path else "a file"
         if gone:
             message = f"{what} of the history went while it was read"
             super().__init__(message, slug="history-changed")
         else:
             super().__init__(
                 f"could not read {what} of the history",
-                detail=shown(detail),
+                detail=detail,
                 hint="--skip-bad leaves it out, and says so.",
                 slug="history-unreadable",
             )

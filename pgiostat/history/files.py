@@ -8,7 +8,7 @@ from pathlib import Path
 from pgiostat.history.layout import Cover, HotSample, Readable, Sealed, turn_of
 from pgiostat.history.schema import SCHEMAS, SEALED
 from pgiostat.history.sound import Sound
-from pgiostat.stored import UnreadableError, exists, shown
+from pgiostat.stored import UnreadableError, exists
 
 __all__ = ["LATE", "Files", "Listing", "files"]
 
@@ -204,7 +204,7 @@ def _verify(file: Sealed, samples: Sequence[HotSample]) -> None:
         path = sample.directory / "sample.parquet"
         there = _intervals(path)
         if sealed is not None and there is not None and not there <= sealed:
-            raise UnreadableError(file.path, f'It does not hold the sample "{shown(path)}".')
+            raise UnreadableError(file.path, f'It does not hold the sample "{path}".')
 
 
 def _intervals(path: Path) -> set[tuple[int, datetime]] | None:
@@ -229,7 +229,7 @@ def _apart(files: Iterable[Sealed]) -> list[Sealed]:
     for file in sorted(found, key=lambda file: (file.path.parent, file.collector, file.first)):
         before = ends.get((file.path.parent, file.collector))
         if before is not None and file.first <= before.last:
-            raise UnreadableError(file.path, f'It covers samples of "{shown(before.path.name)}".')
+            raise UnreadableError(file.path, f'It covers samples of "{before.path.name}".')
         ends[file.path.parent, file.collector] = file
     return found
 

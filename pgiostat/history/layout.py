@@ -26,7 +26,6 @@ from pgiostat.stored import (
     listed,
     parse_json,
     read_small,
-    shown,
 )
 
 __all__ = [
@@ -307,7 +306,7 @@ class Layout:
     def sizes(self) -> list[tuple[str, int]]:
         """Return the bytes that each file takes on disk, with the directory that it is in."""
         return [
-            (shown(top), blocks * _BLOCK)
+            (str(top), blocks * _BLOCK)
             for top, kind in listed(self.root)
             if kind == stat.S_IFDIR
             for blocks in _blocks(self.root / top, self.root, _DEEPEST)
@@ -443,7 +442,7 @@ def is_free(root: Path) -> bool:
 
 def _forbidden(place: Path) -> PgiostatError:
     return PgiostatError(
-        f'could not read the history in "{shown(place)}": Permission denied',
+        f'could not read the history in "{place}": Permission denied',
         hint="Read it as the user who collects, or as one of a group that may.",
         slug="history-unreadable",
     )
@@ -498,7 +497,7 @@ def check(root: Path) -> Layout:
     try:
         if not root.exists():
             raise PgiostatError(
-                f'there is no history in "{shown(root)}"',
+                f'there is no history in "{root}"',
                 hint="pgiostat collect makes one.",
                 slug="history-missing",
             )
@@ -523,8 +522,7 @@ def checked(root: Path | str, told: Any) -> None:
         raise TypeError("it tells no format")
     if found != FORMAT:
         raise PgiostatError(
-            f'the history in "{shown(root)}" has format {_brief(found)}, and this version reads'
-            f" {FORMAT}",
+            f'the history in "{root}" has format {_brief(found)}, and this version reads {FORMAT}',
             detail="It was written by pgiostat"
             f" {_brief(told.get('pgiostat', 'of an unknown version'))}.",
             hint="Use a newer pgiostat.",
@@ -534,7 +532,7 @@ def checked(root: Path | str, told: Any) -> None:
 
 def _brief(value: Any) -> str:
     """Return what somebody else wrote so short that it fits into a line."""
-    words = shown(str(value))
+    words = str(value)
     return words if len(words) <= _LONGEST_WORDS else f"{words[:_LONGEST_WORDS]}…"
 
 
@@ -543,6 +541,4 @@ _LONGEST_WORDS = 40
 
 def not_a_history(root: Path | str, detail: str) -> PgiostatError:
     """Return the error that something else is there."""
-    return PgiostatError(
-        f'"{shown(root)}" is not a history', detail=shown(detail), slug="not-a-history"
-    )
+    return PgiostatError(f'"{root}" is not a history', detail=detail, slug="not-a-history")

@@ -29,7 +29,6 @@ from pgiostat.history.sound import Sound
 from pgiostat.history.windows import HOUR, Watched, Window, whole_hours
 from pgiostat.names import Describe, Names
 from pgiostat.rank import By
-from pgiostat.stored import shown
 
 __all__ = ["PLACES", "WHOLE", "History", "nothing_between"]
 
@@ -426,7 +425,7 @@ def nothing_between(
         f"there is nothing between {since.astimezone(UTC):%Y-%m-%d %H:%M:%S} and"
         f" {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
         detail="; ".join(
-            f'Left out, because it could not be read: "{shown(path)}"' for path in sorted(left_out)
+            f'Left out, because it could not be read: "{path}"' for path in sorted(left_out)
         )
         or None,
         hint=f"The history goes from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC.",

@@ -28,7 +28,6 @@ from pgiostat.stored import (
     UnsafeFileError,
     parse_json,
     read_small,
-    shown,
 )
 
 __all__ = ["Outcome", "ship"]
@@ -79,8 +78,7 @@ def ship(
         raise error.for_writers() from None
     except OSError as error:
         raise PgiostatError(
-            f'could not keep the record of what was shipped in "{shown(layout.root)}":'
-            f" {error.strerror}",
+            f'could not keep the record of what was shipped in "{layout.root}": {error.strerror}',
             slug="history-unwritable",
         ) from None
 

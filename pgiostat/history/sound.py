@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import pyarrow as pa
 
 from pgiostat.history.schema import LATER, NAMES, STATEMENT_TEXTS
-from pgiostat.stored import HERE, Stored, UnreadableError, UnsafeFileError, open_regular, shown
+from pgiostat.stored import HERE, Stored, UnreadableError, UnsafeFileError, open_regular
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -241,7 +241,7 @@ def _typed(found: pa.Schema, schema: pa.Schema) -> None:
             if wanted.name not in LATER:
                 raise ValueError(f"It has no column {wanted.name}.")
         elif there.type != wanted.type:
-            kind = shown(str(there.type))[:80]
+            kind = str(there.type)[:80]
             raise ValueError(f"Its column {wanted.name} is of type {kind}, not {wanted.type}.")
         elif there.nullable and not wanted.nullable:
             raise ValueError(f"Its column {wanted.name} may be NULL.")

@@ -32,7 +32,7 @@ from pgiostat.history.schema import SCHEMAS
 from pgiostat.history.sound import Sound
 from pgiostat.names import Names, StatementKey
 from pgiostat.snapshot import Snapshot
-from pgiostat.stored import UnreadableError, UnsafeFileError, open_regular, read_small, shown
+from pgiostat.stored import UnreadableError, UnsafeFileError, open_regular, read_small
 
 __all__ = ["BASELINE", "Writer", "check_free", "parquet"]
 
@@ -267,7 +267,7 @@ def _running(layout: Layout, collector: str, file: BinaryIO) -> PgiostatError:
 
 def _unwritable(layout: Layout, error: OSError, hint: str | None = None) -> PgiostatError:
     return PgiostatError(
-        f'could not write to the history in "{shown(layout.root)}":'
+        f'could not write to the history in "{layout.root}":'
         f" {error.strerror or type(error).__name__}",
         hint=hint,
         slug="history-unwritable",

@@ -21,7 +21,6 @@ from pgiostat.render.csvform import heading, records
 from pgiostat.render.jsonform import dumps, row_of
 from pgiostat.render.ledger import NAMES, NESTED, ledger, own_cost
 from pgiostat.render.text import drawn, fitted, own, summary, table
-from pgiostat.stored import shown
 from pgiostat.units import (
     format_bytes,
     format_count,
@@ -89,7 +88,7 @@ def remarks(seen: Seen) -> Iterator[str]:
     if seen.widened:
         yield "of part of this time whole hours are all that is kept: it was widened to them"
     for path in seen.left_out:
-        yield f'left out, because it could not be read: "{shown(path)}"'
+        yield f'left out, because it could not be read: "{path}"'
 
 
 def _contradictions(sampled: Sampled) -> Iterator[str]:
