@@ -8,7 +8,7 @@ TYPE, COLLATION and TEXT SEARCH have. Conditions, columns and arguments look ali
 from collections.abc import Iterator
 
 from pgiostat.fingerprint.command import Command, Span, Spans
-from pgiostat.fingerprint.lexer import Kind
+from pgiostat.fingerprint.lexer import PLACEHOLDER, Kind
 from pgiostat.fingerprint.literals import ends_operand
 from pgiostat.fingerprint.words import words
 
@@ -22,6 +22,7 @@ _NO_OPTIONS = frozenset({"copy", "fetch", "move"})
 _ALTERED = frozenset({"set", "reset", "skip"})
 # After these an expression comes, or a query.
 _EXPRESSIONS = words("as check default generated on return using when where")
+_NAMED = (Kind.NAME, Kind.OPERATOR)
 _PREFIXES = frozenset({"add", "drop", "set"})
 
 
@@ -90,7 +91,7 @@ def _is_definition(command: Command, position: int, *, inner: bool) -> bool:
     before = position - 1
     kind, text = command.kinds[before], command.texts[before]
     if not inner:
-        return kind in {Kind.NAME, Kind.OPERATOR} or text == ")"
+        return text == ")" or (kind in _NAMED and text != PLACEHOLDER)
     while command.text(before - 1) == ".":
         before -= 2
     operand = ends_operand(command.kinds[before - 1], command.texts[before - 1])
