@@ -1,6 +1,6 @@
 # Everything runs from here. Needed: Python 3.11 or later, and make.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean lab test check lint types contracts docs docs-check matrix docker engines fleet bench fuzz kill attack lock clean
+.PHONY: help demo demo-clean lab test check lint types contracts docs docs-check matrix docker engines fleet bench fuzz kill attack lock instances clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -86,6 +86,9 @@ attack: $(VENV)/dev.installed ## attack pgiostat from outside; ATTACK='--quick',
 kill: $(VENV)/dev.installed ## kill a collector 200 times and a shipper 50, and look what is left
 	KILLS=200 $(BIN)/pytest -q tests/test_history_kill.py
 	$(BIN)/pytest -q tests/test_ship.py -k killed
+
+instances: $(VENV)/dev.installed ## write the limits of EC2's instance types, as moto carries them
+	$(BIN)/python -m tests.instance_types
 
 lock: $(VENV)/dev.installed ## make requirements/ anew from pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) --extra demo -o requirements/demo.txt pyproject.toml

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pgiostat.escape import line
 
-__all__ = ["ExitStatus", "PgiostatError", "choice"]
+__all__ = ["ExitStatus", "PgiostatError", "choice", "invalid_option"]
 
 
 class ExitStatus(IntEnum):
@@ -61,6 +61,15 @@ class PgiostatError(Exception):
         return [f"{name}:  {line(text)}" for name, text in named if text]
 
 
+def invalid_option(
+    message: str, *, hint: str | None = None, detail: str | None = None
+) -> PgiostatError:
+    """Return the error for an option's value that cannot be used, to be raised."""
+    return PgiostatError(
+        message, hint=hint, detail=detail, slug="option-invalid", status=ExitStatus.USAGE
+    )
+
+
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
@@ -71,10 +80,7 @@ def choice(what: str, value: str, allowed: Iterable[Choice]) -> Choice:
     """
     there = {str(each): each for each in allowed}
     if value not in there:
-        raise PgiostatError(
-            f'invalid value for {what}: "{value}"',
-            hint=f"Allowed are {', '.join(there)}.",
-            slug="option-invalid",
-            status=ExitStatus.USAGE,
+        raise invalid_option(
+            f'invalid value for {what}: "{value}"', hint=f"Allowed are {', '.join(there)}."
         )
     return there[value]

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.errors import invalid_option
 
 __all__ = ["Had", "How", "Imagined", "Supposed", "imagine", "parse"]
 
@@ -151,11 +151,13 @@ def parse(drop: Sequence[str], calls: Sequence[str], reads: Sequence[str]) -> li
     names = [each.category for each in found]
     for name in names:
         if names.count(name) > 1:
-            raise _wrong(f'category "{name}" is named twice', "Say one thing of each category.")
+            raise invalid_option(
+                f'category "{name}" is named twice', hint="Say one thing of each category."
+            )
     if not found:
-        raise _wrong(
+        raise invalid_option(
             "nothing is supposed",
-            "Say what changes: --drop version, --calls manifest=0.3 or --reads version=0.",
+            hint="Say what changes: --drop version, --calls manifest=0.3 or --reads version=0.",
         )
     return found
 
@@ -167,14 +169,10 @@ def _factor(how: How, text: str) -> Supposed:
     except ValueError:
         factor = -1.0
     if not sign or not name or not 0 <= factor < 1e6:  # noqa: PLR2004 - also refuses nan and inf
-        raise _wrong(
+        raise invalid_option(
             f'invalid value for --{how}: "{text}"',
-            f"It is a category and a factor: --{how} manifest=0.3 for three calls of ten"
+            hint=f"It is a category and a factor: --{how} manifest=0.3 for three calls of ten"
             if how is How.CALLS
             else f"It is a category and a factor: --{how} version=0 for none of its reads",
         )
     return Supposed(name, how, factor)
-
-
-def _wrong(message: str, hint: str) -> PgiostatError:
-    return PgiostatError(message, hint=hint, slug="option-invalid", status=ExitStatus.USAGE)

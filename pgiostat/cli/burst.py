@@ -14,7 +14,7 @@ __all__ = ["VOLUME", "burst"]
 
 VOLUME = (
     "gp2:GIB, gp3:GIB[:IOPS[:MIB_PER_S]], io1:GIB:IOPS, io2:GIB:IOPS, st1:GIB, sc1:GIB,"
-    " rds-gp2:GIB, rds-gp3:GIB[:IOPS[:MIB_PER_S]]."
+    " rds-gp2:GIB, rds-gp3:GIB[:IOPS[:MIB_PER_S]], rds-io1:GIB:IOPS, rds-io2:GIB:IOPS."
 )
 
 

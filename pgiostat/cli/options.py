@@ -235,7 +235,8 @@ def within(name: str, value: float, low: float, high: float = math.inf) -> None:
 def gauge(volume: str, instance: str, balance: float) -> "Gauge":
     """Return a volume's bucket as it is at the start."""
     from pgiostat.burst import Gauge
-    from pgiostat.volumes import instance_of, volume_of
+    from pgiostat.instances import instance_of
+    from pgiostat.volumes import volume_of
 
     within("balance", balance, 0, 100)
     model = volume_of(volume)

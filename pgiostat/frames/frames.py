@@ -29,6 +29,7 @@ from pgiostat.history.seen import Sampled, Seen, counted, together
 from pgiostat.history.sides import compared
 from pgiostat.history.steps import by_hour, cut, series
 from pgiostat.history.windows import Window
+from pgiostat.instances import instance_of
 from pgiostat.ledger import MEASURED
 from pgiostat.names import Describe, Names
 from pgiostat.rank import By, Ranking, Sort, rank_counted
@@ -38,7 +39,7 @@ from pgiostat.render.csvform import records
 from pgiostat.render.whatif import records as range_of
 from pgiostat.rules import load
 from pgiostat.times import Instant, Length
-from pgiostat.volumes import instance_of, volume_of
+from pgiostat.volumes import volume_of
 from pgiostat.whatif import parse
 
 __all__ = ["Frames", "open_history"]
