@@ -53,8 +53,9 @@ def whatif(
 ) -> None:  # fmt: skip
     """Say what a time would have read without a category, or with fewer calls or reads of it.
 
-    It is a range, because queries share a cache: at least a category's own reads less what others
-    would then read first, at most all of them. `pgiostat compare` measures it on a clone.
+    It is a range, because queries share a cache: others read less in the space that a category
+    leaves, and more where it read blocks for them or kept them warm. `pgiostat compare` measures it
+    on a clone.
     """
     from pgiostat.cli.history import window_of
     from pgiostat.history.imagined import foreseen

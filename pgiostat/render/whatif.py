@@ -80,8 +80,8 @@ def _sentences(foreseen: Foreseen) -> Iterator[str]:
     )
     if found.width is not None and found.width > WIDE:
         yield (
-            f"the range is {format_share(found.width)} wide: what other queries find in the cache"
-            " because these have read it is not counted anywhere; measure it on a clone"
+            f"the range is {format_share(found.width)} wide: what queries find in the cache because"
+            " of each other is not counted anywhere; measure it on a clone"
         )
 
 
