@@ -12,7 +12,7 @@ What lives here: texts, from pgiostat/sql. Nothing is sent from here.
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import LiteralString
 
@@ -266,6 +266,12 @@ def _packed(reading: Reading, source: sql.Composable) -> sql.Composed:
     return sql.SQL(text_of("view_packed")).format(packed=sql.SQL(reading.packed), source=source)
 
 
+@lru_cache(maxsize=256)  # servers of one version are sent the same
+def _fingerprint(sent: str) -> str:
+    """Return the fingerprint of a statement as the server gets it: with numbered parameters."""
+    return fingerprint(_PARAMETER.sub("$1", sent).replace("%%", "%"))
+
+
 @dataclass(frozen=True, slots=True)
 class Own:
     """Which entries of pg_stat_statements are ours.
@@ -286,8 +292,7 @@ class Own:
     @classmethod
     def of(cls, userid: int, dbid: int, sent: SentSql) -> "Own":
         """Return what recognises the statements of one session."""
-        texts = (_PARAMETER.sub("$1", text).replace("%%", "%") for _, text in sent.by_name())
-        return cls(userid, dbid, frozenset(map(fingerprint, texts)))
+        return cls(userid, dbid, frozenset(_fingerprint(text) for _, text in sent.by_name()))
 
     def includes(self, userid: int, dbid: int, text: str | bytes) -> bool:
         """Return whether an entry of this role and database with this text is ours."""
