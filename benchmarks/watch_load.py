@@ -15,6 +15,7 @@ from pgiostat.counters import Kind, Reading
 from pgiostat.inflight import Backend
 from pgiostat.names import Describe, Statement
 from pgiostat.rows import Rows, to_pg_time
+from pgiostat.sent_sql import Own
 from pgiostat.snapshot import Markers, Server, Settings, Snapshot
 from pgiostat.watch.feeds import Live
 from pgiostat.watch.moment import Moment
@@ -69,6 +70,7 @@ class World:
     shown: Callable[[], int] = lambda: 0
     begin: Callable[[int], None] = lambda _turn: None
     now: int = 0
+    own: Own = Own(11, 5)
     _statements: Reading = field(default_factory=counters.STATEMENTS.reading)
     _relations: Reading = field(default_factory=counters.RELATIONS.reading)
 

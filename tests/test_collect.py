@@ -11,6 +11,7 @@ from pgiostat.collect import Sampler, Tick
 from pgiostat.delta import Quality
 from pgiostat.errors import PgiostatError
 from pgiostat.names import Statement
+from pgiostat.sent_sql import Own
 from pgiostat.snapshot import Snapshot
 from tests.readings import at, reading
 
@@ -46,6 +47,8 @@ class World:
         pass
 
     # as a collector
+
+    own = Own(11, 5)
 
     def take(self) -> Snapshot:
         self.turns += 1
