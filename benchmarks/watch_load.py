@@ -70,7 +70,7 @@ class World:
     shown: Callable[[], int] = lambda: 0
     begin: Callable[[int], None] = lambda _turn: None
     now: int = 0
-    own: Own = Own(11, 5)
+    own: Own = field(default_factory=lambda: Own(11, 5))
     _statements: Reading = field(default_factory=counters.STATEMENTS.reading)
     _relations: Reading = field(default_factory=counters.RELATIONS.reading)
 
