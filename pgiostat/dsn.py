@@ -141,11 +141,12 @@ _URI = re.compile(r"postgres(?:ql)?://")
 _OTHER_SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.:-]*:/")
 _NO_SCHEME = re.compile(r"\s*[^\s=:/?]*:[^\s=]*@")
 _IS_DSN = re.compile(
-    r"\s*(?:[A-Za-z][A-Za-z0-9+.:-]*:/|[^\s:=]*:\S*@"
+    r"\s*(?:[A-Za-z][A-Za-z0-9+.:-]*:/|[^\s:=]*:\S*@|[^\s:'\"();]*(?::[^\s:]*){3}"
     r"|(?:(?:user|data|initial|integrated|application)\s+)?\w+\s*=)",
     re.IGNORECASE,
 )
-"""A URI, with its scheme or without, or a keyword of any driver; no statement begins so."""
+"""A URI, with its scheme or without, a line of .pgpass, or a keyword of any driver; no statement
+begins so."""
 _SEPARATED = re.compile(r"[;,&]\s*\w[\w ]*=")
 _SECRET_WITHIN = re.compile(
     r"(?<!\w)(?:(?:ssl)?password|passwd|passphrase|pass|pwd|secret|token)\s*=", re.IGNORECASE
@@ -210,8 +211,8 @@ def is_dsn(text: str) -> bool:
 
     >>> [is_dsn(text) for text in ("host=db", "User Id=a;Pwd=b", "jdbc:postgresql://h", "u:p@h")]
     [True, True, True, True]
-    >>> is_dsn("SELECT a = 1"), is_dsn("UPDATE t SET a = 1")
-    (False, False)
+    >>> is_dsn("db:5432:app:app:s3cret"), is_dsn("SELECT a = 1"), is_dsn("SELECT(a)::int::text::x")
+    (True, False, False)
     """
     return _IS_DSN.match(text) is not None
 

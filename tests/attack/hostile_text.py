@@ -124,7 +124,7 @@ class _Found:
 
 def attack(scale: Scale) -> Outcome:
     """Try all names on servers, in all forms."""
-    majors = scale.versions[-1:] if scale.quick else scale.versions
+    majors = scale.versions[-1:] if scale.quick else (scale.versions[0], scale.versions[-1])
     found = _Found()
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = WIDTH
