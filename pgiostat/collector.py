@@ -23,6 +23,7 @@ from pgiostat.sent_sql import SETTINGS, Own, text_of
 from pgiostat.server import (
     STATEMENT_TIMEOUT,
     Session,
+    are_in_place,
     explain,
     find_extension,
     find_kcache,
@@ -98,6 +99,7 @@ class Collector:
         extension-not-preloaded, query-failed.
         """
         with explain(self._session.conn):
+            self._guard()
             try:
                 return self._take()
             except (
@@ -116,10 +118,23 @@ class Collector:
                 psycopg.errors.InternalError_,
             ):
                 # The extension was dropped, moved, or is of another version now.
-                self._session.extension = find_extension(self._session.conn)
-                self._session.kcache = find_kcache(self._session.conn)
-                self._arrange()
+                self._find_again()
                 return self._take()
+
+    def _guard(self) -> None:
+        """Make sure that the next statement calls the extension's functions and no others.
+
+        An extension may be moved or created again elsewhere, and somebody may have a function of
+        its old name waiting.
+        """
+        session = self._session
+        if not are_in_place(session.conn, session.extension.functions | session.kcache.functions):
+            self._find_again()
+
+    def _find_again(self) -> None:
+        self._session.extension = find_extension(self._session.conn)
+        self._session.kcache = find_kcache(self._session.conn)
+        self._arrange()
 
     def _take(self) -> Snapshot:
         began = time.perf_counter()
@@ -214,6 +229,7 @@ class Collector:
             "bytes": TEXT_BYTES,
         }
         with explain(conn):
+            self._guard()
             self._limit(TEXT_TIMEOUT)
             try:
                 rows = conn.execute(self._sql.texts, parameters).fetchall()

@@ -23,6 +23,7 @@ __all__ = [
     "Extension",
     "Kcache",
     "Session",
+    "are_in_place",
     "check_dsn",
     "connect",
     "dbname_of",
@@ -81,8 +82,12 @@ PATIENCE = {
 """Of libpq, in seconds and the last in milliseconds: a machine that has gone without a word is
 noticed in half a minute, and not in the two hours of the system's defaults."""
 
-_NO_OPTIONS = re.compile(r"startup parameter|command-line options", re.IGNORECASE)
-"""PgBouncer's and RDS Proxy's words for options that they do not pass on."""
+_NO_OPTIONS = re.compile(
+    r"(?:FATAL|ERROR):\s+(?:unsupported startup parameter"
+    r"|Feature not supported: RDS Proxy currently doesn.t support command-line options)"
+)
+"""PgBouncer's and RDS Proxy's words for options that they do not pass on: from the beginning of a
+message, for names that others chose stand within messages."""
 
 _SETS_ROLE = re.compile(r"\brole\s*=")
 _FAILED = re.compile(r"connection to server (?:at|on socket) .*? failed: ([^\n]+)")
@@ -92,6 +97,10 @@ _ADVICE = re.compile(r"\s*Is the server running.*?\?", re.DOTALL)
 """libpq's own hint, which ours says too."""
 
 
+Function = tuple[int, str, str]
+"""A function that we call: oid, schema and name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Extension:
     """Where pg_stat_statements lives in the connected database, and what its function returns.
@@ -99,8 +108,9 @@ class Extension:
     Attributes:
         columns: Names of the arguments and columns of pg_stat_statements(boolean).
         has_info: Whether pg_stat_statements_info() is a member (extension 1.9).
-        owner: The role that may replace its objects, empty if that role is not there any more.
-        is_owner_superuser: Whether that role is a superuser.
+        functions: The functions that we call.
+        untrusted: Roles that are no superusers and can put other functions in their place: owners
+            of the extension, its functions, its schema, or of a database that owns the schema.
         is_schema_open: Whether every role may create objects in its schema.
     """
 
@@ -108,8 +118,8 @@ class Extension:
     version: str
     columns: frozenset[str]
     has_info: bool
-    owner: str = ""
-    is_owner_superuser: bool = True
+    functions: frozenset[Function] = frozenset()
+    untrusted: tuple[str, ...] = ()
     is_schema_open: bool = False
 
 
@@ -120,6 +130,7 @@ class Kcache:
     schema: str = ""
     columns: frozenset[str] = frozenset()
     missing: str = ""
+    functions: frozenset[Function] = frozenset()
 
 
 @dataclass(slots=True)
@@ -376,11 +387,11 @@ def find_extension(conn: psycopg.Connection[Any], dsn: str = "") -> Extension:
     """Find pg_stat_statements in the connected database.
 
     Raises PgiostatError extension-missing, whose DETAIL names the databases that have it;
-    schema-forbidden; extension-replaced.
+    schema-forbidden; extension-replaced; superuser-unsafe.
     """
     row = conn.execute(text_of("extension")).fetchone()
     if row is not None:
-        schema, version, is_usable, columns, has_info, *whose = row
+        schema, version, is_usable, statements, columns, info, untrusted, is_schema_open = row
         if not is_usable:
             user = user_of(conn)
             raise PgiostatError(
@@ -388,18 +399,22 @@ def find_extension(conn: psycopg.Connection[Any], dsn: str = "") -> Extension:
                 hint=f"GRANT USAGE ON SCHEMA {identifier(schema)} TO {identifier(user)};",
                 slug="schema-forbidden",
             )
-        if columns is None:
+        if statements is None:
             raise _replaced("pg_stat_statements(boolean)", schema)
-        owner, is_owner_superuser, is_schema_open = whose
-        return Extension(
+        functions = {(statements, schema, "pg_stat_statements")}
+        if info is not None:
+            functions.add((info, schema, "pg_stat_statements_info"))
+        extension = Extension(
             schema,
             version,
-            frozenset(columns),
-            has_info,
-            owner=owner or "",
-            is_owner_superuser=bool(is_owner_superuser),
+            frozenset(columns or ()),
+            info is not None,
+            functions=frozenset(functions),
+            untrusted=tuple(untrusted or ()),
             is_schema_open=is_schema_open,
         )
+        _check_trusted(conn, extension)
+        return extension
     here = dbname_of(conn)
     elsewhere = with_extension(conn, dsn)
     create = f'run CREATE EXTENSION pg_stat_statements in "{here}".'
@@ -417,6 +432,32 @@ def find_extension(conn: psycopg.Connection[Any], dsn: str = "") -> Extension:
         hint=hint,
         slug="extension-missing",
     )
+
+
+def _check_trusted(conn: psycopg.Connection[Any], extension: Extension) -> None:
+    """Refuse, as a superuser, to call what somebody who is none can replace.
+
+    Names are looked up when a statement arrives, after any check of ours. Whoever owns the schema
+    can rename it at that moment and have a function of the same name run with our rights.
+    """
+    row = conn.execute(text_of("is_superuser")).fetchone()
+    if row != (True,) or not extension.untrusted:
+        return
+    names = " and ".join(f'"{name}"' for name in extension.untrusted)
+    raise PgiostatError(
+        f'as a superuser, pg_stat_statements in schema "{extension.schema}" is not safe to call',
+        detail=f"{names} can put another function in its place, which would run with a superuser's"
+        " rights: the owner of the extension, of its schema or of the database.",
+        hint="Connect as a role with pg_read_all_stats (CREATE ROLE pgiostat LOGIN; GRANT"
+        " pg_read_all_stats TO pgiostat;), or to a database that a superuser owns.",
+        slug="superuser-unsafe",
+    )
+
+
+def are_in_place(conn: psycopg.Connection[Any], functions: frozenset[Function]) -> bool:
+    """Return whether the functions that we call still have their names and schemas."""
+    oids = sorted(oid for oid, _, _ in functions)
+    return set(conn.execute(text_of("guard"), {"oids": oids}).fetchall()) == functions
 
 
 def _replaced(function: str, schema: str) -> PgiostatError:
@@ -438,12 +479,14 @@ def find_kcache(conn: psycopg.Connection[Any]) -> Kcache:
     method = conn.execute(text_of("io_method")).fetchone()
     if method is not None and method[0] == "worker":
         return Kcache(missing="io_method is worker: processes of its own read for statements")
-    schema, columns = row
+    schema, function, columns = row
     try:
         conn.execute(sql.SQL(text_of("kcache_probe")).format(schema=quoted_schema(schema)))
     except psycopg.Error as error:
         return Kcache(missing=f"pg_stat_kcache does not answer: {str(error).splitlines()[0]}")
-    return Kcache(schema, frozenset(columns))
+    return Kcache(
+        schema, frozenset(columns), functions=frozenset({(function, schema, "pg_stat_kcache")})
+    )
 
 
 def with_extension(conn: psycopg.Connection[Any], dsn: str) -> list[str]:

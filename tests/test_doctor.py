@@ -175,8 +175,9 @@ FAULTS = [
       " pgiostat")),
     (replace(GOOD, statements=replace(there(), schema='a "b"', is_schema_open=True)),
      "schema", "note", 'REVOKE CREATE ON SCHEMA "a ""b""" FROM PUBLIC;'),
-    (replace(GOOD, statements=replace(there(), owner="bob", is_owner_superuser=False)),
-     "owner", "note", ""),
+    (replace(GOOD, statements=replace(there(), untrusted=("bob",))),
+     "owner", "warning",
+     "install the extension in a database that a superuser owns, and connect there"),
     (replace(GOOD, foreign_objects=(
         ForeignObject("view", "public", "pg_stat_statements_info", "", "mallory"),)),
      "look-alike", "warning",

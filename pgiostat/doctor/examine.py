@@ -181,8 +181,7 @@ def _statements(
             stats_reset=reading.markers.statements_reset,
             text_bytes=size[0] if size else None,
             read_ms=statistics.median(times),
-            owner=session.extension.owner,
-            is_owner_superuser=session.extension.is_owner_superuser,
+            untrusted=session.extension.untrusted,
             is_schema_open=session.extension.is_schema_open,
         )
     finally:

@@ -25,8 +25,7 @@ class Statements:
     stats_reset: datetime | None
     text_bytes: int | None
     read_ms: float
-    owner: str = ""
-    is_owner_superuser: bool = True
+    untrusted: tuple[str, ...] = ()
     is_schema_open: bool = False
 
 

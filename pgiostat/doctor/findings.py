@@ -135,8 +135,8 @@ def _genuine(facts: Facts) -> Iterator[Finding]:
         owner = f" of {each.owner}" if each.owner else ""
         yield Finding(
             "look-alike", State.WARNING,
-            f"{each.kind} {name}{owner} is no member of the extension; pgiostat does not use it,"
-            " other tools and people may",
+            f"{each.kind} {name}{owner} is no member of the extension; pgiostat does not call"
+            " it, other tools and people may",
             f"if nobody needs it: DROP {each.kind.upper()} {name};",
         )  # fmt: skip
     there = facts.statements
@@ -149,11 +149,13 @@ def _genuine(facts: Facts) -> Iterator[Finding]:
             " pgiostat calls the extension's alone",
             f"REVOKE CREATE ON SCHEMA {identifier(there.schema)} FROM PUBLIC;",
         )  # fmt: skip
-    if not there.is_owner_superuser:
-        owner = there.owner or "a role that is gone"
+    if there.untrusted:
+        names = " and ".join(identifier(name) for name in there.untrusted)
         yield Finding(
-            "owner", State.NOTE,
-            f"{EXTENSION} belongs to {owner}, no superuser, who may replace its functions",
+            "owner", State.WARNING,
+            f"{names} can replace {EXTENSION}'s functions: a role that is no superuser owns the"
+            f' extension, its schema "{there.schema}" or the database',
+            "install the extension in a database that a superuser owns, and connect there",
         )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 -- Where pg_stat_kcache is, and which columns its function has: they follow its own version.
 -- A member of the extension that is written in C, as for pg_stat_statements.
-SELECT /* pgiostat */ n.nspname, p.proargnames::pg_catalog.text[]
+SELECT /* pgiostat */ n.nspname, p.oid::pg_catalog.int8, p.proargnames::pg_catalog.text[]
 FROM pg_catalog.pg_extension AS e
 JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
 JOIN pg_catalog.pg_depend AS d
