@@ -181,7 +181,7 @@ class Sampler:
             self.names.databases = self._connected().databases()
         if not {each.userid for each in seen} <= self.names.roles.keys():
             self.names.roles = self._connected().roles()
-        return self._in_flight.look(seen, self.names, self._connected().own.includes)
+        return self._in_flight.look(seen, self.names, self._connected().own.is_running)
 
     def _connected(self) -> Collector:
         if self._collector is None:

@@ -76,6 +76,9 @@ _STATIC = (
 )
 """Statements without gaps: equal on every server."""
 
+LEAST_SHOWN = 99
+"""Bytes of a statement that pg_stat_activity shows at least (track_activity_query_size - 1)."""
+
 RESET_VIEWS = ("pg_stat_database", "pg_stat_bgwriter", "pg_stat_io")
 CLOCK_ROWS = 200_000
 
@@ -268,10 +271,21 @@ def _packed(reading: Reading, source: sql.Composable) -> sql.Composed:
     return sql.SQL(text_of("view_packed")).format(packed=sql.SQL(reading.packed), source=source)
 
 
-@lru_cache(maxsize=256)  # servers of one version are sent the same
-def _fingerprint(sent: str) -> str:
-    """Return the fingerprint of a statement as the server gets it: with numbered parameters."""
-    return fingerprint(_PARAMETER.sub("$1", sent).replace("%%", "%"))
+_fingerprint = lru_cache(maxsize=256)(fingerprint)
+"""Servers of one version are sent the same statements."""
+
+
+def _as_sent(text: str) -> str:
+    """Return a statement as psycopg sends it: each parameter has a number, by its first place.
+
+    >>> _as_sent("a %(x)s b %(y)s c %(x)s d %%")
+    'a $1 b $2 c $1 d %'
+    """
+    numbers: dict[str, int] = {}
+    numbered = _PARAMETER.sub(
+        lambda found: f"${numbers.setdefault(found[0], len(numbers) + 1)}", text
+    )
+    return numbered.replace("%%", "%") if numbers else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,16 +299,19 @@ class Own:
         userid: Our role.
         dbid: The database that we are connected to.
         fingerprints: Those of all statements that we send to this server.
+        texts: These statements as the server gets them.
     """
 
     userid: int
     dbid: int
     fingerprints: frozenset[str] = frozenset()
+    texts: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, userid: int, dbid: int, sent: SentSql) -> "Own":
         """Return what recognises the statements of one session."""
-        return cls(userid, dbid, frozenset(_fingerprint(text) for _, text in sent.by_name()))
+        texts = frozenset(_as_sent(text) for _, text in sent.by_name())
+        return cls(userid, dbid, frozenset(map(_fingerprint, texts)), texts)
 
     def includes(self, userid: int, dbid: int, text: str | bytes) -> bool:
         """Return whether an entry of this role and database with this text is ours."""
@@ -303,4 +320,19 @@ class Own:
             and dbid == self.dbid
             and is_own(text)
             and fingerprint(text) in self.fingerprints
+        )
+
+    def is_running(self, userid: int, dbid: int, text: str) -> bool:
+        """Return whether a statement in flight is ours.
+
+        pg_stat_activity shows it as it was sent, constants and all, and cuts it off: a text that
+        is only alike is somebody else's.
+        """
+        return (
+            userid == self.userid
+            and dbid == self.dbid
+            and any(
+                sent == text or (len(text) >= LEAST_SHOWN and sent.startswith(text))
+                for sent in self.texts
+            )
         )

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from pgiostat.describe import describer
-from pgiostat.fingerprint import fingerprint
 from pgiostat.inflight import Backend, InFlight, Running
 from pgiostat.names import Names, Statement
 from pgiostat.render.text import in_flight
@@ -45,8 +44,8 @@ def test_a_text_that_is_not_known_is_normalized_and_our_own_is_left_out() -> Non
         replace(BACKEND, queryid=None, text=text_of("roles")),
         replace(BACKEND, userid=11, queryid=None, text=text_of("roles")),
     ]
-    own = Own(10, 5, frozenset({fingerprint(text_of("roles"))}))
-    found, other = InFlight(describer()).look(seen, Names(), own.includes)
+    own = Own(10, 5, texts=frozenset({text_of("roles")}))
+    found, other = InFlight(describer()).look(seen, Names(), own.is_running)
     assert (other.user, other.category) == ("oid 11", "other")  # the mark alone proves nothing
     assert (found.text, found.user, found.read_bytes) == (
         "delete from t where secret = ?",

@@ -1,17 +1,26 @@
 """All SQL that we send: each name in it is qualified, and our own entries are known by it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from importlib.resources import files
+from typing import Any
 
+import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from pgiostat import counters
 from pgiostat.collect import learn
+from pgiostat.delta import Quality, diff
 from pgiostat.describe import describer
+from pgiostat.doctor import examine, findings
+from pgiostat.errors import PgiostatError
 from pgiostat.names import OWN, Names
 from pgiostat.sent_sql import Own, SentSql, quoted_schema, text_of
+from pgiostat.server import connect, reach
+from tests.conftest import MakeServer
 from tests.sql_names import unqualified
 from tests.workloads import client, collecting
 
@@ -168,6 +177,18 @@ def test_the_mark_of_others_hides_nothing() -> None:
         assert own.includes(userid, dbid, text) is is_ours, (userid, dbid, text)
 
 
+def test_in_flight_only_what_we_sent_is_ours() -> None:
+    own = Own.of(10, 5, next(iter(servers()))[1])
+    ours = text_of("limits")
+    assert own.is_running(10, 5, ours)
+    assert own.is_running(10, 5, ours[:120])  # cut off by track_activity_query_size
+    assert own.is_running(10, 5, text_of("pooled").replace("%(work_mem)s", "$1"))
+    assert not own.is_running(10, 5, ours[:50])
+    assert not own.is_running(11, 5, ours)
+    hidden = ours.rpartition("'0'")[0] + r"'\' AND (SELECT pg_sleep(6) IS NULL) --'"
+    assert not own.is_running(10, 5, hidden)
+
+
 def test_an_application_under_our_role_with_our_mark_is_ranked(database: str) -> None:
     marked = "SELECT /* pgiostat */ count(*) FROM pg_class WHERE relname > 'a'"
     with client(database) as other, collecting(database) as collector:
@@ -183,3 +204,106 @@ def test_an_application_under_our_role_with_our_mark_is_ranked(database: str) ->
     assert texts["select count(*) from pg_class where relname > ?"] != OWN
     reading = [category for text, category in texts.items() if "pg_stat_get_blocks_fetched" in text]
     assert set(reading) == {OWN}
+
+
+PLANTED = """
+CREATE FUNCTION public.pg_stat_statements({arguments}) RETURNS SETOF record LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'sprung'; END $$
+"""
+
+
+@pytest.fixture
+def theirs(make_server: MakeServer) -> tuple[str, str, str]:
+    """Return how to connect to somebody's database: as superuser, its owner, and for monitoring."""
+    server = make_server()
+    with client(server.dsn()) as conn:
+        for role in ("owner", "mon"):
+            conn.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'".encode())
+        conn.execute("GRANT pg_read_all_stats TO mon")
+        conn.execute("CREATE DATABASE app OWNER owner")
+    with client(server.dsn("app")) as conn:
+        conn.execute("CREATE EXTENSION pg_stat_statements")
+        if server.major < 15:  # where the owner of a database owns public from then on
+            conn.execute("ALTER SCHEMA public OWNER TO owner")
+    as_role = partial(make_conninfo, server.dsn("app"), password="x", passfile="/nowhere")
+    return server.dsn("app"), as_role(user="owner"), as_role(user="mon")
+
+
+def test_a_superuser_does_not_call_what_a_databases_owner_can_replace(
+    theirs: tuple[str, str, str],
+) -> None:
+    superuser, _, mon = theirs
+    with pytest.raises(PgiostatError) as refused:
+        connect(superuser)
+    assert refused.value.report() == (
+        'pgiostat: error: as a superuser, pg_stat_statements in schema "public" is not safe to'
+        " call\n"
+        'DETAIL:  "owner" can put another function in its place, which would run with a'
+        " superuser's rights: the owner of the extension, of its schema or of the database.\n"
+        "HINT:  Connect as a role with pg_read_all_stats (CREATE ROLE pgiostat LOGIN; GRANT"
+        " pg_read_all_stats TO pgiostat;), or to a database that a superuser owns."
+    )
+    with collecting(mon) as collector:
+        assert len(collector.take().statements) > 0
+    found = {each.aspect: each for each in findings(examine(mon, wait=lambda _: None))}
+    assert found["owner"].reason.startswith('"owner" can replace pg_stat_statements\'s functions')
+
+
+def test_a_schema_that_is_renamed_under_a_session_is_followed(
+    theirs: tuple[str, str, str],
+) -> None:
+    _, owner, mon = theirs
+    with collecting(mon) as collector, client(owner) as conn:
+        older = collector.take()
+        conn.execute("ALTER SCHEMA public RENAME TO away")
+        conn.execute("CREATE SCHEMA public")
+        conn.execute(PLANTED.format(arguments="showtext boolean").encode())
+        delta = diff(older, collector.take())
+        rows = delta.newer.statements
+        keys = zip(*(rows[n].tolist() for n in ("userid", "dbid", "queryid")), strict=True)
+        assert collector.texts(list(keys))
+        assert (collector.session.extension.schema, delta.qualities) == ("away", (Quality.OK,))
+
+
+@pytest.mark.parametrize("how", ["ALTER EXTENSION pg_stat_statements SET SCHEMA other", "again"])
+def test_a_function_that_waits_for_the_extension_to_move_does_not_run(
+    make_server: MakeServer, how: str
+) -> None:
+    """Any role that may create functions there can plant one of the same name beforehand."""
+    server = make_server()
+    with client(server.dsn()) as conn:
+        conn.execute("CREATE EXTENSION pg_stat_statements")
+        conn.execute("CREATE SCHEMA other")
+        conn.execute(PLANTED.format(arguments="anyelement").encode())
+        with collecting(server.dsn()) as collector:
+            collector.take()
+            if how == "again":
+                conn.execute("DROP EXTENSION pg_stat_statements")
+                conn.execute("CREATE EXTENSION pg_stat_statements SCHEMA other")
+            else:
+                conn.execute(how.encode())
+            assert len(collector.take().statements) > 0
+            assert collector.session.extension.schema == "other"
+
+
+@pytest.mark.once
+def test_the_name_of_a_database_does_not_end_our_options(make_server: MakeServer) -> None:
+    server = make_server()
+    with client(server.dsn()) as conn:
+        conn.execute("CREATE ROLE mon LOGIN PASSWORD 'x'")
+        conn.execute('CREATE DATABASE "unsupported startup parameter" CONNECTION LIMIT 0')
+    dsn = make_conninfo(
+        server.dsn("unsupported startup parameter"), user="mon", password="x", passfile="/nowhere"
+    )
+    tried: list[Mapping[str, Any]] = []
+    connecting = psycopg.connect
+    with pytest.MonkeyPatch.context() as patch:
+
+        def noted(**given: Any) -> Any:
+            tried.append(given)
+            return connecting(**given)
+
+        patch.setattr("pgiostat.server.psycopg.connect", noted)
+        with pytest.raises(PgiostatError, match="refused the connection"):
+            reach(dsn)
+    assert ["search_path" in each["options"] for each in tried] == [True]

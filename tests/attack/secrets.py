@@ -293,7 +293,7 @@ def _fly(server: Server, tried: Sequence[Form], found: Found) -> None:
                 form.mark for form in batch if any(form.mark in text for text in texts)
             }
             with collecting(server.dsn()) as collector:
-                running = look.look(collector.running(0.0), Names(), collector.own.includes)
+                running = look.look(collector.running(0.0), Names(), collector.own.is_running)
             found.outputs["in flight"] += [json.dumps(asdict(each)).lower() for each in running]
             for each in running:
                 found.outputs["in flight"] += [
