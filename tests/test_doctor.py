@@ -173,6 +173,10 @@ FAULTS = [
     (replace(GOOD, is_superuser=True), "privileges", "warning",
      ("CREATE ROLE pgiostat LOGIN; GRANT pg_read_all_stats TO pgiostat; -- then \\password"
       " pgiostat")),
+    (replace(GOOD, is_superuser=True, has_monitoring_role=True), "privileges", "warning",
+     "connect as pgiostat"),
+    (replace(GOOD, extensions=BOTH | {STATEMENTS: ("1.12", "")}, statements=None,
+             elsewhere=("shop",)), "extension", "error", 'connect to "shop"'),
     (replace(GOOD, statements=replace(there(), schema='a "b"', is_schema_open=True)),
      "schema", "note", 'REVOKE CREATE ON SCHEMA "a ""b""" FROM PUBLIC;'),
     (replace(GOOD, statements=replace(there(), untrusted=("bob",))),

@@ -73,7 +73,7 @@ def _first(conn: Connection) -> Facts:
     row = conn.execute(doctor_query()).fetchone()
     if row is None:
         raise PgiostatError("the server sent no row", slug="query-failed")
-    user, is_superuser, reads_all, in_recovery, pid, started, now, extensions, *rest = row
+    user, is_superuser, reads_all, has_role, in_recovery, pid, started, now, extensions, *rest = row
     overrides, pending, sources, values = rest
     info = conn.info
     return Facts(
@@ -84,6 +84,7 @@ def _first(conn: Connection) -> Facts:
         user=user,
         is_superuser=bool(is_superuser),
         reads_all_stats=bool(reads_all),
+        has_monitoring_role=has_role,
         in_recovery=in_recovery,
         started=started,
         now=now,

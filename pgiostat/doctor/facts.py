@@ -66,6 +66,7 @@ class Facts:
     where settings are from, "command line" or "client" (our own connection), of those that are.
     identifies: whether the server computes identifiers of statements, None before PostgreSQL 14 and
     where it does not show ours.
+    has_monitoring_role: whether there is a role with the name of README's.
     resets: when views were last reset, by name.  other_pid: our server process is not the one we
     connected to.  pooled: our settings were not taken.
     """
@@ -95,3 +96,4 @@ class Facts:
     other_pid: bool = False
     pooled: bool = False
     foreign_objects: tuple[ForeignObject, ...] = ()
+    has_monitoring_role: bool = False

@@ -110,7 +110,8 @@ def _installed(facts: Facts) -> Iterator[Finding]:
         reason = f'{EXTENSION} is not installed in database "{facts.dbname}"'
         if there:
             reason += f"; it is in {there}: connect there, one shows the statements of all"
-        yield Finding("extension", State.ERROR, reason, f"CREATE EXTENSION {EXTENSION};")
+        mend = f"connect to {there}" if there else f"CREATE EXTENSION {EXTENSION};"
+        yield Finding("extension", State.ERROR, reason, mend)
     elif facts.statements is None:
         reason = facts.refused or f"{EXTENSION} cannot be read"
         # What mends it is told once.
@@ -221,7 +222,7 @@ def _privileges(facts: Facts) -> Finding:
             "privileges", State.WARNING,
             f"{facts.user} is a superuser: whoever gets at pgiostat's password or takes over its"
             " session owns the server; pg_read_all_stats is enough",
-            MONITORING_ROLE,
+            "connect as pgiostat" if facts.has_monitoring_role else MONITORING_ROLE,
         )  # fmt: skip
     if facts.reads_all_stats:
         return Finding("privileges", State.OK, f"{facts.user} has pg_read_all_stats")

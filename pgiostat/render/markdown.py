@@ -16,7 +16,8 @@ _PLAIN_WORD = re.compile(
     """,
     re.VERBOSE,
 )
-_REFERENCE = re.compile(r"\W*(?:gh-\d+|(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,40})\W*", re.IGNORECASE)
+_REFERENCE = re.compile(r"\W*(?:[a-z][a-z0-9_]*-\d+|[0-9a-f]{7,40})\W*", re.IGNORECASE)
+"""What sites make a link to an issue (GH-1, GL-1, PROJ-1) or to a commit of."""
 _NUMBERED = re.compile(r"\d+[.)]")
 _SYNTAX = re.compile(
     r"\\?(?:`|!(?=\[)|(?<=\])[(\[:]|:(?=//)|(?<=www)\.|<(?=[a-z/!?])|&(?=\#?\w+;)|\*(?=\*)|~(?=~))",

@@ -4,6 +4,7 @@ SELECT /* pgiostat */
     (SELECT r.rolsuper FROM pg_catalog.pg_roles AS r
       WHERE r.rolname OPERATOR(pg_catalog.=) current_user),
     pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'),
+    EXISTS (SELECT 1 FROM pg_catalog.pg_roles AS r WHERE r.rolname OPERATOR(pg_catalog.=) 'pgiostat'),
     pg_catalog.pg_is_in_recovery(),
     pg_catalog.pg_backend_pid(),
     pg_catalog.pg_postmaster_start_time(),
