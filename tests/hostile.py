@@ -309,7 +309,7 @@ def _names() -> Iterator[Damage]:
         "date=9999-12-31", "date=0001-01-01": "date=0001-01-01", "date=20261123": "date=20261123",
         "date=2026-W48-1": "date=2026-W48-1", "date=": "date=", "date=2026-11-23 ":
         "date=2026-11-23 ", "date=\u0662\u0660\u0662\u0666-11-23":
-        "date=\u0662\u0660\u0662\u0666-11-23", "date=\x1b[31m\n": r"date=\x1b[31m\n",
+        "date=\u0662\u0660\u0662\u0666-11-23", "date=\x1b[31m\n": r"date=\u001b[31m",
         "date=\udcff": r"date=\udcff",
     }  # fmt: skip
     for day, told in days.items():
