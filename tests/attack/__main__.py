@@ -10,6 +10,7 @@ import re
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 import tests.attack
@@ -36,9 +37,13 @@ def main() -> int:
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="pgiostat-attack-") as scratch:
             Path(scratch).chmod(0o755)
-            outcome = importlib.import_module(f"tests.attack.{name}").attack(
-                Scale(given.quick, versions, Path(scratch))
-            )
+            attack = importlib.import_module(f"tests.attack.{name}").attack
+            try:
+                outcome = attack(Scale(given.quick, versions, Path(scratch)))
+            except Exception:  # noqa: BLE001 - the others are still to be tried
+                failed = True
+                sys.stdout.write(f"FAILED {name}: {traceback.format_exc()}\n")
+                continue
         lines = ["", table(outcome), f"({name}: {time.monotonic() - began:.0f} s)"]
         lines += [f"FAILED {name}: {failure}" for failure in outcome.failures]
         sys.stdout.write("\n".join(lines) + "\n")
