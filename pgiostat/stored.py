@@ -90,7 +90,7 @@ class UnreadableError(PgiostatError):
             super().__init__(
                 f"could not read {what} of the history",
                 detail=detail,
-                hint="--skip-bad leaves it out, and says so.",
+                hint="--skip-bad leaves it out, and says so." if path else None,
                 slug="history-unreadable",
             )
 

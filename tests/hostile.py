@@ -216,6 +216,57 @@ def long_text(root: Path, _: Path) -> None:
     pq.write_table(pa.concat_tables([text] * 3), path, compression="zstd", row_group_size=len(rows))
 
 
+def repeated(path: str, name: str, size: int, **options: Any) -> Act:
+    """Write a long text in all of many rows, which takes little room."""
+
+    def act(root: Path, _: Path) -> None:
+        rows = pq.read_table(root / path, partitioning=None).slice(0, 1)
+        rows = rows.take(pa.array(np.zeros(1_000_000, np.int32)))
+        place = rows.schema.get_field_index(name)
+        text = pa.DictionaryArray.from_arrays(
+            np.zeros(len(rows), np.int32), pa.array(["x" * size], pa.string())
+        )
+        field = pa.field(name, text.type, nullable=False)
+        rows = rows.append_column(field, text) if place < 0 else rows.set_column(place, field, text)
+        pq.write_table(rows, root / path, compression="zstd", store_schema=False,
+                       dictionary_pagesize_limit=1 << 30, **options)  # fmt: skip
+
+    return act
+
+
+def delta(path: str, name: str) -> Act:
+    """Write texts that each say only that they begin as the one before."""
+    encoded = {"use_dictionary": False, "column_encoding": {name: "DELTA_BYTE_ARRAY"}}
+    return rewritten(path, column(name, all_of("x" * 900, pa.string())), **encoded)
+
+
+TEXTS_OF = {
+    "io": ("backend_type", "object", "context"),
+    "sample": ("label", "qualities", "extension_version"),
+}
+"""The text columns of tables with a time; the sample history has no devices."""
+
+
+def a_device(source: str) -> Act:
+    """Add a device to each sample's time, of a source."""
+
+    def act(root: Path, _: Path) -> None:
+        rows = pq.read_table(root / "sample" / DAY / f"{FIRST}.parquet", partitioning=None)
+        columns = {
+            field.name: rows[field.name]
+            if field.name in ("server_id", "ts", "dur_us")
+            else pa.array(
+                [{"source": source, "name": "sda"}.get(field.name)] * len(rows), field.type
+            )
+            for field in SCHEMAS["device"]
+        }
+        path = root / "device" / DAY / f"{FIRST}.parquet"
+        path.parent.mkdir(parents=True)
+        pq.write_table(pa.table(columns, schema=SCHEMAS["device"]), path)
+
+    return act
+
+
 def many_columns(root: Path, _: Path) -> None:
     path = root / "stmt" / DAY / f"{FIRST}.parquet"
     rows = pq.read_table(path, partitioning=None).slice(0, 1)
@@ -387,6 +438,18 @@ def _broken() -> Iterator[Damage]:
     yield Damage(kind, "3 million hours", bomb(ROLLUP, 3_000_000), FIRST)
     yield Damage(kind, "long texts", long_text, TEXTS)
     yield Damage(kind, "20,000 columns", many_columns, FIRST)
+    for table, names in TEXTS_OF.items():
+        for name in names:
+            path = f"{table}/{DAY}/{FIRST}.parquet"
+            long = repeated(path, name, 900_000)
+            yield Damage(kind, f"long text {table}.{name}", long, path)
+    path = f"sample/{DAY}/{FIRST}.parquet"
+    yield Damage(kind, "long text in one more column", repeated(path, "more", 900_000), path)
+    yield Damage(kind, "many short texts", repeated(path, "label", 1_000), path)
+    yield Damage(kind, "delta texts", delta(path, "label"), path)
+    for name, source in (("long source", "x" * 2_000), ("unknown source", "\x1b[31mlater")):
+        path = f"device/{DAY}/{FIRST}.parquet" if len(source) > 1_000 else ""
+        yield Damage("devices", name, a_device(source), path)
 
 
 def _columns() -> Iterator[Damage]:

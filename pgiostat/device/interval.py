@@ -18,6 +18,7 @@ __all__ = [
     "DeviceTotal",
     "Origin",
     "Source",
+    "origin",
     "totals",
 ]
 
@@ -27,6 +28,20 @@ class Origin(StrEnum):
 
     DISKSTATS = "diskstats"
     CLOUDWATCH = "cloudwatch"
+
+
+def origin(word: str) -> Origin | str:
+    """Return the origin of that name; the word itself if this version does not know it.
+
+    A later version may have written it: it is shown, and no calculation uses it.
+
+    >>> origin("cloudwatch"), origin("azure")
+    (<Origin.CLOUDWATCH: 'cloudwatch'>, 'azure')
+    """
+    try:
+        return Origin(word)
+    except ValueError:
+        return word
 
 
 MEASURED: Mapping[str, tuple[Unit, str]] = {
@@ -67,7 +82,7 @@ class DeviceInterval:
 
     begin: datetime
     seconds: float
-    source: Origin
+    source: Origin | str
     name: str
     reads: int | None = None
     read_bytes: int | None = None
@@ -126,7 +141,7 @@ class DeviceTotal:
     cent, the newest that is told; lowest_burst_balance: the lowest.
     """
 
-    source: Origin
+    source: Origin | str
     name: str
     known: float
     reads: Amount
@@ -167,7 +182,11 @@ def totals(
 
 
 def _total(
-    source: Origin, name: str, those: Sequence[DeviceInterval], since: datetime, until: datetime
+    source: Origin | str,
+    name: str,
+    those: Sequence[DeviceInterval],
+    since: datetime,
+    until: datetime,
 ) -> DeviceTotal:
     window = (until - since).total_seconds()
     within = sum(

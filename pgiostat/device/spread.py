@@ -41,11 +41,16 @@ def spread(
 
     An interval's amounts are divided between the times that it overlaps, and what is before or
     after all of them is nobody's: nothing is lost, and nothing counted twice.  Of several sources
-    the kernel goes before CloudWatch, and who tells enough before who tells less.
+    the kernel goes before CloudWatch, and who tells enough before who tells less.  A source that
+    this version does not know is not used.
     times: in order, and apart.
     """
     whose = attrgetter("source", "name")
-    told = (each for each in intervals if each.reads is not None and each.writes is not None)
+    told = (
+        each
+        for each in intervals
+        if isinstance(each.source, Origin) and each.reads is not None and each.writes is not None
+    )
     found: list[list[Overlap]] = [[] for _ in times]
     for (source, _), those in groupby(
         sorted(told, key=attrgetter("source", "name", "begin")), whose
@@ -56,7 +61,7 @@ def spread(
         for place, (seconds, *amounts) in sums.items():
             since, until = times[place]
             share = min(seconds / (until - since).total_seconds(), 1.0)
-            found[place].append(Overlap(source, seconds, share, *amounts))
+            found[place].append(Overlap(Origin(source), seconds, share, *amounts))
     return [min(there, key=_order, default=None) for there in found]
 
 

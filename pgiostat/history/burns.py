@@ -60,7 +60,7 @@ def burned(
         each
         for those in history.device(window).values()
         for each in those
-        if each.end > seen.window.since
+        if isinstance(each.source, Origin) and each.end > seen.window.since
     ]
     step = step_for(seen)
     if any(each.source is Origin.CLOUDWATCH for each in devices):

@@ -177,7 +177,7 @@ def devices(server: Server, intervals: Sequence[DeviceInterval]) -> pa.Table:
             "server_id": whose,
             "ts": each.begin,
             "dur_us": round(each.seconds * 1_000_000),
-            "source": each.source.value,
+            "source": str(each.source),
             "name": each.name,
             **{name: getattr(each, name) for name in MEASURED},
         }

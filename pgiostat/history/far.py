@@ -44,7 +44,7 @@ class Far:
             raise not_a_history(place.uri, 'There is no "format.json".')
         try:
             checked(place.uri, parse_json(content))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, TypeError) as error:
             raise not_a_history(place.uri, f'"format.json" cannot be read: {error}.') from None
         return cls(place, Stored(place.filesystem, uri.partition("://")[0]))
 

@@ -506,7 +506,7 @@ def check(root: Path) -> Layout:
         raise not_a_history(root, f'There is no "{layout.format.name}".') from None
     except PermissionError:
         raise _forbidden(root) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         why = _why(error)
         raise not_a_history(root, f'"{layout.format.name}" cannot be read: {why}') from None
     return layout
@@ -515,11 +515,13 @@ def check(root: Path) -> Layout:
 def checked(root: Path | str, told: Any) -> None:
     """Look at what format.json tells.
 
-    Raises PgiostatError history-newer, and KeyError or TypeError if it tells no format.
+    Raises PgiostatError history-newer, and TypeError if it has no format.
     """
+    if not isinstance(told, dict) or "format" not in told:
+        raise TypeError('the key "format" is missing')
     found = told["format"]
     if type(found) is not int:
-        raise TypeError("it tells no format")
+        raise TypeError('the value of "format" is not an integer')
     if found != FORMAT:
         raise PgiostatError(
             f'the history in "{root}" has format {_brief(found)}, and this version reads {FORMAT}',

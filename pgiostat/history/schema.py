@@ -14,6 +14,7 @@ from pgiostat.units import Unit
 __all__ = [
     "FACTS",
     "LATER",
+    "LONG",
     "NAMES",
     "READS",
     "ROLLUP",
@@ -78,6 +79,9 @@ LATER: Final = {"physical_bytes", "traced_blks"} | (
     set(READS.values()) - {READS["blocks"], READS["evictions"]}
 )
 """Columns that files of earlier versions lack; every other one is in every file of its table."""
+
+LONG: Final = {"text"}
+"""Columns that may hold long texts: statements. Every other text is a name, a label or a word."""
 
 _SAMPLE = pa.schema(
     [

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
 
-from pgiostat.history.schema import LATER, NAMES, STATEMENT_TEXTS
+from pgiostat.history.schema import LATER, LONG, NAMES, STATEMENT_TEXTS
 from pgiostat.stored import HERE, Stored, UnreadableError, UnsafeFileError, open_regular
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Sound"]
 
-MOST_COLUMNS = 1_000
+MOST_COLUMNS = 200
 MOST_FOOTER = 16 << 20
 FREE_ROWS, ROWS_PER_BYTE = 100_000, 8
 """Rows that any file may have, and how many more for each of its bytes."""
@@ -29,6 +30,10 @@ FREE_BYTES, BYTES_PER_BYTE = 64 << 20, 200
 """The same of the bytes that its columns take when they are not compressed."""
 FREE_TEXT, TEXT_PER_ROW = 1 << 20, 200
 """The same of labels, of names of PostgreSQL's and of qualities."""
+MOST_NAME = 1 << 10
+"""Bytes of one text in a column that is not in LONG: PostgreSQL's names have 63."""
+TEXT_ENCODINGS = frozenset({"PLAIN", "RLE", "RLE_DICTIONARY", "PLAIN_DICTIONARY", "BIT_PACKED"})
+"""In these a text is written out once; DELTA_BYTE_ARRAY repeats a long one for one byte."""
 _BEGIN = _END = b"PAR1"
 _TAIL = 8
 """Bytes at the end of a Parquet file: the length of its footer, and its mark."""
@@ -64,7 +69,9 @@ class Sound:
                 there = os.fstat(file.fileno())
                 status = (there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns)
                 if self._known.get(path) != status:
-                    self._metadata(file, schema)
+                    metadata = self._metadata(file, schema)
+                    if texts := _texts(metadata):
+                        _read(file, metadata, texts)
                     self._known[path] = status
 
     def columns(self, path: Path, schema: pa.Schema, names: Sequence[str]) -> list[list[Any]]:
@@ -75,12 +82,12 @@ class Sound:
         """
         with _telling(path), self._opened(path) as file:
             metadata = self._metadata(file, schema)
-            return [_listed(column) for column in _read(file, metadata, schema, names).columns]
+            return [_listed(column) for column in _read(file, metadata, names).columns]
 
     def table(self, path: Path, schema: pa.Schema) -> pa.Table:
         """Return the rows of a file; raises as columns does."""
         with _telling(path), self._opened(path) as file:
-            found = _read(file, self._metadata(file, schema), schema)
+            found = _read(file, self._metadata(file, schema))
             return pa.table([_decoded(c) for c in found.columns], names=found.column_names).cast(
                 pa.schema([_field(found, schema, name) for name in found.column_names])
             )
@@ -114,39 +121,65 @@ class Sound:
         if alike is None or not metadata.schema.equals(alike):
             _typed(metadata.schema.to_arrow_schema(), schema)
             self._alike[id(schema)] = metadata.schema
+        _encoded(metadata)
         return metadata
 
 
+def _texts(metadata: "pq.FileMetaData") -> list[str]:
+    """Return the text columns of a file, also those that are not in the schema of its table."""
+    columns = (metadata.schema.column(number) for number in range(metadata.num_columns))
+    return [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
+
+
 def _read(
-    file: BinaryIO,
-    metadata: "pq.FileMetaData",
-    schema: pa.Schema,
-    names: Sequence[str] | None = None,
+    file: BinaryIO, metadata: "pq.FileMetaData", names: Sequence[str] | None = None
 ) -> pa.Table:
     """Return columns of a file; texts as numbers in a dictionary, of which one may be long.
 
     Raises:
-        ValueError: The texts would be too long, were each of them written out.
+        ValueError: A text is too long, or all would be too long, were each of them written out.
     """
     import pyarrow.parquet as pq  # noqa: PLC0415 - as above
 
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    texts = [field.name for field in schema if field.type == pa.string()]
-    with pq.ParquetFile(file, metadata=metadata, read_dictionary=texts) as found:
+    with pq.ParquetFile(file, metadata=metadata, read_dictionary=_texts(metadata)) as found:
         rows = found.read(None if names is None else list(names))
-    whole = sum(_length(chunk) for column in rows.columns for chunk in column.chunks)
+    whole = sum(
+        _length(name, chunk)
+        for name, column in zip(rows.column_names, rows.columns, strict=True)
+        for chunk in column.chunks
+    )
     if whole > FREE_BYTES + BYTES_PER_BYTE * size:
-        raise ValueError(f"Its texts would have {whole:,} characters.")
+        raise ValueError(f"Its texts would have {whole:,} bytes.")
     return rows
 
 
-def _length(chunk: pa.Array) -> int:
-    """Return how many characters the texts of a chunk have."""
+def _length(name: str, chunk: pa.Array) -> int:
+    """Return how many bytes the texts of a chunk have.
+
+    Raises:
+        ValueError: One is longer than a text of its column can be.
+    """
     if not pa.types.is_dictionary(chunk.type):
         return 0
-    lengths = [len(text or "") for text in chunk.dictionary.to_pylist()]
-    return sum(lengths[place] for place in chunk.indices.to_pylist() if place is not None)
+    lengths = _lengths(chunk.dictionary)
+    longest = int(lengths.max(initial=0))
+    if name not in LONG and longest > MOST_NAME:
+        raise ValueError(f"Its column {name[:80]} has a text of {longest:,} bytes.")
+    indices = chunk.indices.drop_null().to_numpy()
+    return int(np.bincount(indices, minlength=len(lengths)) @ lengths)
+
+
+def _lengths(texts: pa.Array) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """Return the bytes of each text, without a copy of any."""
+    if texts.type not in (pa.string(), pa.binary()):
+        raise ValueError(f"Its texts are of type {texts.type}.")
+    offsets = texts.buffers()[1]
+    if not len(texts) or offsets is None:
+        return np.zeros(0, np.int64)
+    bounds = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    return bounds[1:].astype(np.int64) - bounds[:-1]
 
 
 def _listed(column: pa.ChunkedArray) -> list[Any]:
@@ -230,6 +263,19 @@ def _brief(metadata: "pq.FileMetaData", schema: pa.Schema) -> None:
                 raise ValueError(f"Its texts have {size:,} bytes in {group.num_rows:,} rows.")
 
 
+def _encoded(metadata: "pq.FileMetaData") -> None:
+    """See that no text column of a file says that it is in an encoding that repeats long texts."""
+    texts = set(_texts(metadata))
+    places = [n for n in range(metadata.num_columns) if metadata.schema.column(n).path in texts]
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        for place in places:
+            column = group.column(place)
+            if odd := set(column.encodings) - TEXT_ENCODINGS:
+                name = column.path_in_schema[:80]
+                raise ValueError(f"Its column {name} is encoded as {min(odd)}.")
+
+
 def _typed(found: pa.Schema, schema: pa.Schema) -> None:
     """See that a file has the columns of a table: more may have come since, or may be missing."""
     fields = {each.name: each for each in found}
@@ -245,3 +291,7 @@ def _typed(found: pa.Schema, schema: pa.Schema) -> None:
             raise ValueError(f"Its column {wanted.name} is of type {kind}, not {wanted.type}.")
         elif there.nullable and not wanted.nullable:
             raise ValueError(f"Its column {wanted.name} may be NULL.")
+    for name in fields.keys() - set(schema.names):
+        kind = fields[name].type
+        if not pa.types.is_primitive(kind) and kind != pa.string():
+            raise ValueError(f"Its column {name[:80]} is of type {str(kind)[:80]}.")
