@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from pgiostat.history.schema import ROLLUP, SCHEMAS, TIMESTAMP
 
-__all__ = ["DAMAGES", "Damage", "copied", "state_of", "victims"]
+__all__ = ["DAMAGES", "TEXTS_OF", "Damage", "copied", "state_of", "victims"]
 
 SAMPLE = Path(__file__).parent.parent / "sample_data" / "history"
 DAY = "date=2026-11-23"
@@ -221,7 +221,7 @@ def repeated(path: str, name: str, size: int, **options: Any) -> Act:
 
     def act(root: Path, _: Path) -> None:
         rows = pq.read_table(root / path, partitioning=None).slice(0, 1)
-        rows = rows.take(pa.array(np.zeros(1_000_000, np.int32)))
+        rows = rows.take(pa.array(np.zeros(300_000, np.int32)))
         place = rows.schema.get_field_index(name)
         text = pa.DictionaryArray.from_arrays(
             np.zeros(len(rows), np.int32), pa.array(["x" * size], pa.string())

@@ -13,6 +13,7 @@ import pytest
 from pgiostat.delta import diff
 from pgiostat.describe import describer
 from pgiostat.device.interval import DeviceInterval, Origin
+from pgiostat.device.spread import spread
 from pgiostat.export import export
 from pgiostat.frames import open_history
 from pgiostat.history.burns import burned
@@ -206,3 +207,33 @@ def test_a_burst_begins_with_what_cloudwatch_told_of_the_middle_of_its_minute(
     # What would be read is no reason for another balance at the start.
     half = burned(history, seen, {}, volume_of("gp2:100"), reads=0.5)
     assert half.gauge.low == pytest.approx(0.8 - 300 * 30 / 5_400_000 - 50 * 300 / 5_400_000)
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_source_of_a_later_version_is_shown_and_not_used(
+    tmp_path: Path,
+    sealed: bool,  # noqa: FBT001
+) -> None:
+    told = [minute(60.0 * n, 600, writes=0) for n in range(3)]
+    later = [
+        DeviceInterval(at(60.0 * n), 60.0, "later", "db-1", 9**9, writes=9**9, burst_balance=1.0)
+        for n in range(3)
+    ]
+    root, known = tmp_path / "both", tmp_path / "known"
+    write(root, [[a, b] for a, b in zip(told, later, strict=True)])
+    write(known, [[each] for each in told])
+    if sealed:
+        seal(Layout(root), "prod", Unsynced())
+    assert kept(root) == [each for pair in zip(told, later, strict=True) for each in pair]
+    window = Window(at(0), at(180))
+    history, plain = History.open(root), History.open(known)
+    seen, alone = history.seen(window), plain.seen(window)
+    assert [(each.source, each.reads.total) for each in seen.devices] == [
+        ("cloudwatch", 1800), ("later", 3 * 9**9)
+    ]  # fmt: skip
+    assert [line.partition(":")[0] for line in device_lines(seen)] == [
+        "device db-1 by cloudwatch", "device db-1 by later"
+    ]  # fmt: skip
+    volume = volume_of("gp2:100")
+    assert burned(history, seen, {}, volume) == burned(plain, alone, {}, volume)
+    assert spread(later, [(at(0), at(180))]) == [None]

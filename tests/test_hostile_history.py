@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -28,7 +29,7 @@ from pgiostat.history.disk import Disk, open_to_others
 from pgiostat.history.layout import Layout, cover_of
 from pgiostat.history.reader import History
 from pgiostat.history.retain import Keep, retain
-from pgiostat.history.schema import LATER, SCHEMAS
+from pgiostat.history.schema import LATER, LONG, SCHEMAS
 from pgiostat.history.seal import seal
 from pgiostat.history.ship import ship
 from pgiostat.history.windows import Window
@@ -43,7 +44,7 @@ from pgiostat.stored import (
     parse_json,
     read_small,
 )
-from tests.hostile import DAMAGES, DAY, FIRST, Damage, copied, state_of, victims
+from tests.hostile import DAMAGES, DAY, FIRST, TEXTS_OF, Damage, copied, state_of, victims
 from tests.readings import at
 from tests.test_history_reader import MINUTE, intervals, write
 
@@ -139,6 +140,78 @@ def test_what_is_bad_is_left_out_by_its_name(tmp_path: Path, outside: Path, name
     opened.servers()
     opened.seen(whole(opened))
     assert {str(path.relative_to(root)) for path in opened.left_out} == {REFUSED[name][0]}
+
+
+SAMPLES, DEVICES = (f"{table}/{DAY}/{FIRST}.parquet" for table in ("sample", "device"))
+TOO_LONG = {
+    **{
+        f"long text {table}.{name}": (
+            table,
+            f"{table}/{DAY}/{FIRST}.parquet",
+            f"Its column {name} has a text of 900,000 bytes.",
+        )
+        for table, names in TEXTS_OF.items() for name in names
+    },
+    "long text in one more column": (
+        "sample", SAMPLES, "Its column more has a text of 900,000 bytes."
+    ),
+    "many short texts": ("sample", SAMPLES, "Its texts would have 301,800,000 bytes."),
+    "delta texts": ("sample", SAMPLES, "Its column label is encoded as DELTA_BYTE_ARRAY."),
+    "long source": ("device", DEVICES, "Its column source has a text of 2,000 bytes."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TOO_LONG)
+def test_a_text_that_is_too_long_is_refused_before_rows_are_read(
+    tmp_path: Path, outside: Path, name: str
+) -> None:
+    root = damaged(tmp_path, outside, name)
+    table, path, why = TOO_LONG[name]
+    schema = SCHEMAS[table]
+    for read in (
+        lambda: sound.Sound().check([root / path], schema),
+        lambda: sound.Sound().table(root / path, schema),
+    ):
+        with pytest.raises(UnreadableError) as caught:
+            read()
+        assert (caught.value.path, caught.value.detail) == (root / path, why)
+
+
+def test_all_text_columns_have_a_limit() -> None:
+    there = {
+        (table, field.name)
+        for table, schema in SCHEMAS.items()
+        for field in schema
+        if field.type == pa.string() and table not in ("statement", "name")
+    }
+    tried = {(table, name) for table, names in TEXTS_OF.items() for name in names}
+    assert there - tried == {("device", "source"), ("device", "name")}
+    assert {"text"} == LONG
+
+
+@pytest.mark.parametrize("name", ["long text sample.label", "long source"])
+def test_a_long_text_is_refused_soon_and_left_out_by_its_name(
+    tmp_path: Path, outside: Path, name: str
+) -> None:
+    root = damaged(tmp_path, outside, name)
+    _, path, why = TOO_LONG[name]
+    assert said("report", "--history", root, root=root) == (1, unreadable(path, why))
+    opened = History.open(root, skip_bad=True)
+    opened.seen(whole(opened))
+    assert opened.left_out == {root / path}
+
+
+def test_a_format_without_its_key_is_told_as_such(tmp_path: Path, outside: Path) -> None:
+    root = damaged(tmp_path, outside, "no format")
+    with pytest.raises(PgiostatError) as caught:
+        History.open(root)
+    why = '"format.json" cannot be read: the key "format" is missing.'
+    assert (caught.value.message, caught.value.detail) == (f'"{root}" is not a history', why)
+
+
+def test_a_hint_names_skip_bad_only_where_a_file_is_known() -> None:
+    assert UnreadableError(None, "It overflows.").hint is None
+    assert UnreadableError(Path("x"), "y").hint == "--skip-bad leaves it out, and says so."
 
 
 def whole(history: History) -> Window:
