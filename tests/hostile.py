@@ -221,7 +221,7 @@ def repeated(path: str, name: str, size: int, **options: Any) -> Act:
 
     def act(root: Path, _: Path) -> None:
         rows = pq.read_table(root / path, partitioning=None).slice(0, 1)
-        rows = rows.take(pa.array(np.zeros(300_000, np.int32)))
+        rows = rows.take(pa.array(np.zeros(90_000, np.int32)))
         place = rows.schema.get_field_index(name)
         text = pa.DictionaryArray.from_arrays(
             np.zeros(len(rows), np.int32), pa.array(["x" * size], pa.string())

@@ -155,7 +155,7 @@ TOO_LONG = {
     "long text in one more column": (
         "sample", SAMPLES, "Its column more has a text of 900,000 bytes."
     ),
-    "many short texts": ("sample", SAMPLES, "Its texts would have 301,800,000 bytes."),
+    "many short texts": ("sample", SAMPLES, "Its texts would have 90,540,000 bytes."),
     "delta texts": ("sample", SAMPLES, "Its column label is encoded as DELTA_BYTE_ARRAY."),
     "long source": ("device", DEVICES, "Its column source has a text of 2,000 bytes."),
 }  # fmt: skip
