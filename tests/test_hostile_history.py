@@ -21,8 +21,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import pgiostat
+from pgiostat.collecting.check import _history as check_history
 from pgiostat.engine import DuckDB
-from pgiostat.errors import PgiostatError
+from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history import baseline, sound
 from pgiostat.history.categories import remembered
 from pgiostat.history.disk import Disk, open_to_others
@@ -44,7 +45,7 @@ from pgiostat.stored import (
     parse_json,
     read_small,
 )
-from tests.hostile import DAMAGES, DAY, FIRST, TEXTS_OF, Damage, copied, state_of, victims
+from tests.hostile import DAMAGES, DAY, FIRST, SAMPLE, TEXTS_OF, Damage, copied, state_of, victims
 from tests.readings import at
 from tests.test_history_reader import MINUTE, intervals, write
 
@@ -638,3 +639,17 @@ def test_every_damage_does_something(tmp_path: Path) -> None:
         damage.act(root, outside)
         kinds = {str(p.relative_to(root)): p.lstat().st_mode for p in root.rglob("*")}
         assert "10 GB" in damage.name or kinds.keys() != whole.keys() or state_of(root) != whole
+
+
+def test_a_check_finds_what_would_stop_compaction(tmp_path: Path) -> None:
+    root = tmp_path / "h"
+    shutil.copytree(SAMPLE, root)
+    (root / "stmt").chmod(0o700)
+    (root / "stmt" / "date=xx").mkdir()
+    told, status = check_history(root)
+    assert status is ExitStatus.ERROR
+    assert told.splitlines() == [
+        f'history: error: could not read "{root}/stmt/date=xx" of the history',
+        "DETAIL:  Its name is none of a day.",
+        "HINT:  Move it away: compaction and retention stop at it.",
+    ]

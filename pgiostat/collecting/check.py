@@ -15,9 +15,10 @@ from pgiostat.escape import line, terminal
 from pgiostat.history.disk import Disk, open_to_others
 from pgiostat.history.layout import Layout, is_free
 from pgiostat.history.layout import check as check_layout
+from pgiostat.history.schema import SEALED
 from pgiostat.history.writer import check_free
 from pgiostat.server import connect
-from pgiostat.stored import listed
+from pgiostat.stored import UnreadableError, listed
 
 __all__ = ["check"]
 
@@ -92,10 +93,18 @@ def _history(root: Path) -> tuple[str, ExitStatus]:
             layout = check_layout(root)
             for directory in (layout.tmp, layout.lock("x").parent, layout.hot("x").parent):
                 listed(directory, root)
+            # What stands there and is none of the history's would stop compaction and retention.
+            layout.hot_samples()
+            layout.covers()
+            for table in ("stmt_1h", *SEALED):
+                layout.sealed_files(table)
         try:
             disk.write(probe, bytes(PROBE_BYTES))
         finally:
             disk.remove(probe)
+    except UnreadableError as error:
+        error.hint = "Move it away: compaction and retention stop at it."
+        return _failed("history", error), ExitStatus.ERROR
     except PgiostatError as error:
         return _failed("history", error), ExitStatus.ERROR
     except OSError as error:
