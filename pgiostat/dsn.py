@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
+from urllib.parse import unquote
 
 import psycopg
 from psycopg import conninfo, pq
@@ -30,6 +31,8 @@ __all__ = [
 
 DEFAULT_PORT, MOST_PORT, LONGEST_NUMBER = "5432", 65535, 9
 LONGEST_LABEL = 60
+LONGEST_HOST_PART = 63
+"""Letters between two dots of a host name, by RFC 1035."""
 HIDDEN = "********"
 
 SECRETS = frozenset(
@@ -114,10 +117,23 @@ USER = (
     'The name of a user has ":" or "/" in it: a password has a keyword of its own; a name that has'
     " one needs quotation marks."
 )
+URI_USER = (
+    'The name of a user has ":" or "/" in it, as it is or encoded: the ":" between a user and a'
+    " password is not encoded. A user whose name has one is given between keywords, in quotation"
+    " marks."
+)
 HOST = (
     "The host has a character that no host name, IP address or directory of a socket has. If it is"
     ' part of a password: "@" in a password of a URI is written %40, and a value with spaces needs'
     " quotation marks."
+)
+HOST_PART = (
+    "A part of the host between dots is empty, or has more than 63 letters: no host name has one."
+)
+DATABASE = (
+    'The name of a database has ":", "/" or "@" in it: a host, a port and a password have keywords'
+    " of their own; a name that has such a sign needs quotation marks, and in a URI"
+    " %3A, %2F or %40."
 )
 HOST_PORT = "The host has a port in it: between keywords it is given as port=."
 ADDRESS = "The value of hostaddr is not an IP address."
@@ -318,8 +334,15 @@ def _uri_mistake(uri: str) -> str:
     there, _, query = rest[ahead.end() if ahead else 0 :].partition("?")
     if any(letter in user + there for letter in ";&=?"):
         return URI_WORD
-    values = (pair.partition("=") for pair in query.split("&"))
-    if any(";" in value for name, _, value in values if name not in SECRETS | _FREE):
+    values = [
+        (name, value) for name, _, value in (part.partition("=") for part in query.split("&"))
+    ]
+    names = [("user", user), ("dbname", there.partition("/")[2]), *values]
+    if any(name == "user" and _name_mistake(name, unquote(value)) for name, value in names):
+        return URI_USER
+    if any(name == "dbname" and _name_mistake(name, value) for name, value in names):
+        return DATABASE
+    if any(";" in value for name, value in values if name not in SECRETS | _FREE):
         return SEPARATOR
     return ""
 
@@ -340,16 +363,29 @@ def _keywords_mistake(dsn: str) -> str:
             return URI_IN_KEYWORD
         if re.search(r"[;=]", value) or value.endswith(","):
             return SEPARATOR
-        if name == "user" and re.search("[:/]", value):
-            return USER
+        if mistake := _name_mistake(name, value):
+            return mistake
     return ""
+
+
+def _name_mistake(name: str, value: str) -> str:
+    """Return what stands in the name of a user or a database that is hardly meant to.
+
+    The server quotes these names when it refuses a connection.
+    """
+    if name == "user":
+        return USER if re.search("[:/]", value) else ""
+    return DATABASE if name == "dbname" and re.search("[:/@]", value) else ""
 
 
 def _check_in_effect(given: Mapping[str, Any]) -> None:
     """Check the values that libpq would use, wherever they come from."""
     found = _in_effect(given)
     for name, value in found.items():
-        if mistake := _value_mistake(name, value):
+        # libpq takes the user's name for the database's if there is no other.
+        is_elsewhere = given.get(name) is None and value != given.get("user")
+        elsewhere = _name_mistake(name, value) if is_elsewhere else ""
+        if mistake := _value_mistake(name, value) or elsewhere:
             raise _of(name, mistake, given)
     hosts = max(found.get(name, "").count(",") for name in ("host", "hostaddr")) + 1
     said = _said(given, hostaddr=",".join("-" * hosts))
@@ -370,10 +406,16 @@ def _value_mistake(name: str, value: str) -> str:
 
 
 def _host_mistake(host: str) -> str:
-    if _HOST_NAME.fullmatch(host) or _is_address(host) or _SOCKET.fullmatch(host):
+    if _is_address(host) or _SOCKET.fullmatch(host):
         return ""
+    if _HOST_NAME.fullmatch(host):
+        return "" if all(map(_is_part, host.removesuffix(".").split("."))) else HOST_PART
     name, colon, port = host.rpartition(":")
     return HOST_PORT if colon and _HOST_NAME.fullmatch(name) and _is_port(port) else HOST
+
+
+def _is_part(part: str) -> bool:
+    return 0 < len(part) <= LONGEST_HOST_PART
 
 
 def _is_address(text: str) -> bool:

@@ -13,7 +13,7 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.pq import Format
 
-from pgiostat.dsn import check_dsn, redacted, refused_value, where
+from pgiostat.dsn import HOST, check_dsn, invalid, redacted, refused_value, where
 from pgiostat.errors import PgiostatError
 from pgiostat.escape import identifier
 from pgiostat.sent_sql import SentSql, quoted_schema, text_of
@@ -233,6 +233,8 @@ def reach(dsn: str, **keywords: str | int) -> psycopg.Connection[Any]:
             return _connect(given)
     except psycopg.OperationalError as error:
         raise _refusal(given, redacted(str(error))) from None
+    except UnicodeError:  # psycopg resolves names itself, by a codec that refuses some
+        raise invalid(HOST) from None
 
 
 class _Cursor(psycopg.Cursor[Any]):

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from urllib.parse import unquote_plus
 
 from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.hidden import HIDDEN, has_credentials, may_hold_secret
 
 __all__ = ["check", "has_password", "shown", "without"]
 
-HIDDEN = "***"
 UNSAID = "The reason is not shown: it quotes a part of the URI that may be secret."
 PLAIN = frozenset({"endpoint_override", "region", "scheme"})
 """Parameters that are no secrets."""
@@ -29,24 +29,28 @@ _NAMED_USERS = frozenset({"gs", "gcs", "abfs", "abfss", "hdfs"})
 def shown(uri: str) -> str:
     """Return a URI without password, parameters and fragment; a path of this machine as it is.
 
+    What may be a URI with a mistake and with a password is not shown.
+
     >>> shown("s3://metrics/pgiostat?region=eu-west-1"), shown("/var/lib/pgiostat")
     ('s3://metrics/pgiostat', '/var/lib/pgiostat')
     >>> shown("s3://AKIA:s3cret@metrics/pgiostat"), shown("s3://AKIA:s3/cret@metrics/pgiostat")
     ('s3://***@metrics/pgiostat', 's3://***')
     >>> shown("sc://spark:15002/;token=s3cret"), shown("abfs://c@account.dfs.core.windows.net/p")
     ('sc://spark:15002', 'abfs://c@account.dfs.core.windows.net/p')
+    >>> shown("AKIA:s3cret@metrics"), shown("s3:///AKIA:s3cret@metrics")
+    ('***', 's3://***')
     """
     scheme = _SCHEME.match(uri)
     if scheme is None:
-        return uri
+        return HIDDEN if may_hold_secret(uri) else uri
     place, parameters = _parted(uri)
     authority, slash, path = place.removeprefix(scheme[0]).partition("/")
     user, at, host = authority.rpartition("@")
     # A password that is not encoded ends the authority too early.
     is_cut = ":" in authority and "@" in path + parameters
-    if is_cut or not _HOST.fullmatch(host):
+    if is_cut or not _HOST.fullmatch(host) or has_credentials(f"{host}{slash}{path}".lstrip("/")):
         return f"{scheme[0]}{HIDDEN}"
-    if at and (":" in user or scheme[1] not in _NAMED_USERS):
+    if at and (":" in user or scheme[1].lower() not in _NAMED_USERS):
         user = HIDDEN
     return f"{scheme[0]}{user}{at}{host}{slash}{path}"
 
@@ -86,7 +90,7 @@ def without(reason: str, uri: str) -> str:
 
 def _parted(uri: str) -> tuple[str, str]:
     """Return what comes before the parameters, and the parameters; Spark Connect's follow ";"."""
-    ends = r"/?;|[?#]" if uri.startswith("sc:") else r"[?#]"
+    ends = r"/?;|[?#]" if uri.lower().startswith("sc:") else r"[?#]"
     found = re.search(ends, uri)
     return (uri[: found.start()], uri[found.end() :]) if found else (uri, "")
 

@@ -20,6 +20,7 @@ from pgiostat.cli.watch import watch
 from pgiostat.cli.whatif import whatif
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.frameless import frameless
+from pgiostat.hidden import hidden
 
 __all__ = ["app", "main"]
 
@@ -60,6 +61,7 @@ def demo(
     out: Annotated[
         Path | None,
         typer.Option(
+            callback=options.no_secret,
             help="Directory for the CSV files; without a terminal only.",
             metavar="DIR",
             show_default=False,
@@ -130,15 +132,30 @@ def main() -> NoReturn:
     try:
         status = _run()
     except PgiostatError as error:
-        print(error.report(), file=sys.stderr)  # noqa: T201 - the one place where errors end
+        _print(error)
         status = error.status
     except KeyboardInterrupt:
         status = ExitStatus.INTERRUPTED
     except OSError as error:
-        print(_unwritable(error).report(), file=sys.stderr)  # noqa: T201 - the same
+        _print(_unwritable(error))
         status = ExitStatus.ERROR
         options.forget_output()
     options.leave(status)
+
+
+def _print(error: PgiostatError) -> None:
+    """Print an error: the one place where errors end.
+
+    An argument that may hold a secret is not quoted, whatever option it was given to.
+    """
+    given = sys.argv[1:]
+    safe = PgiostatError(
+        hidden(error.message, given),
+        detail=error.detail and hidden(error.detail, given),
+        hint=error.hint and hidden(error.hint, given),
+        slug=error.slug,
+    )
+    print(safe.report(), file=sys.stderr)  # noqa: T201 - errors are printed
 
 
 def _unwritable(error: OSError) -> PgiostatError:

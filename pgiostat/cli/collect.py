@@ -24,6 +24,7 @@ def collect(
         Path | None,
         typer.Option(
             "--config",
+            callback=options.no_secret,
             help="File with a table for each server; read again at SIGHUP.",
             metavar="FILE",
             readable=False,  # what cannot be read is told by who reads it
@@ -105,6 +106,7 @@ def collect(
         Path | None,
         typer.Option(
             "--rules",
+            callback=options.no_secret,
             help="Rules file for the categories of that page; a history has none.",
             metavar="FILE",
             readable=False,

@@ -151,7 +151,13 @@ def _warn(seen: "Seen", form: Form) -> None:
 
 def export(
     out: Annotated[
-        Path, typer.Option("--out", help="Directory for the files, new or empty.", metavar="DIR")
+        Path,
+        typer.Option(
+            "--out",
+            callback=options.no_secret,
+            help="Directory for the files, new or empty.",
+            metavar="DIR",
+        ),
     ],
     history: options.History = None,
     label: options.Label = "",

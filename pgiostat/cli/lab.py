@@ -33,6 +33,7 @@ Name = Annotated[str, typer.Argument(help="Of the environment.", metavar="NAME")
 Out = Annotated[
     Path | None,
     typer.Option(
+        callback=options.no_secret,
         help="Directory of the experiments; in the user's data directory if not given.",
         metavar="DIR",
         show_default=False,
@@ -145,7 +146,10 @@ def clone(
 
 @app.command()
 def trace(
-    out: Annotated[Path, typer.Argument(help="File to write.", metavar="FILE")],
+    out: Annotated[
+        Path,
+        typer.Argument(callback=options.no_secret, help="File to write.", metavar="FILE"),
+    ],
     seconds: Annotated[float, typer.Option(help="How long it lasts.", metavar="S")] = 240.0,
     seed: Seed = 1,
 ) -> None:
@@ -161,7 +165,12 @@ def trace(
 
 @app.command()
 def replay(
-    path: Annotated[Path, typer.Argument(help="Of a trace.", metavar="TRACE", readable=False)],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            callback=options.no_secret, help="Of a trace.", metavar="TRACE", readable=False
+        ),
+    ],
     to: Annotated[list[str], typer.Option(help="Environment; may be given again.", metavar="NAME")],
     speed: Annotated[
         float, typer.Option(help="Times the trace's pace; 0 as fast as it goes.", metavar="N")
@@ -179,6 +188,7 @@ def replay(
     capture: Annotated[
         Path | None,
         typer.Option(
+            callback=options.no_secret,
             help="Write what the first environment was asked as a trace.",
             metavar="FILE",
             show_default=False,

@@ -16,6 +16,7 @@ import typer
 
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.errors import choice as one_of
+from pgiostat.hidden import may_hold_secret
 from pgiostat.uris import shown
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ __all__ = [
     "history_root",
     "leave",
     "local_root",
+    "no_secret",
     "progress",
     "reading",
     "refuse",
@@ -83,10 +85,31 @@ PATIENCE_SECONDS = 1.0
 LIVE = ("category", "fingerprint", "statement", "relation", "database", "user")
 """What can be ranked while it happens."""
 
+Given = TypeVar("Given", bound=str | Path | None)
+
+
+def no_secret(parameter: typer.CallbackParam, value: Given) -> Given:
+    """Return the name of a file or a directory; refuse one that may hold a secret.
+
+    It would become a name on the disk, and be part of lines of the log.
+    """
+    if value is not None and may_hold_secret(str(value)):
+        long = (each for each in parameter.opts if each.startswith("--"))
+        refuse(
+            f"invalid value for {next(long, parameter.human_readable_name)}: it may hold a password"
+            " or a key",
+            detail="It looks like a connection string, or like a URI with a password or a key.",
+            hint="Give the name of a file or a directory. A connection string is an argument of its"
+            " own, and credentials of a store come from the environment.",
+        )
+    return value
+
+
 History = Annotated[
     str | None,
     typer.Option(
         "--history",
+        callback=no_secret,
         help="Directory of the history, or s3://…; the user's data directory if not given.",
         metavar="DIR",
         show_default=False,
@@ -96,6 +119,7 @@ Written = Annotated[
     Path | None,
     typer.Option(
         "--history",
+        callback=no_secret,
         help="Directory of the history; the user's data directory if not given.",
         metavar="DIR",
         readable=False,  # what cannot be read is told by who reads it
@@ -114,6 +138,7 @@ RulesFile = Annotated[
     Path | None,
     typer.Option(
         "--rules",
+        callback=no_secret,
         help="Rules file, before the built-in rules.",
         metavar="FILE",
         readable=False,

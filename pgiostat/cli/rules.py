@@ -1,5 +1,6 @@
 """pgiostat rules: write a rules file, show the rules in force, and try them."""
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +23,17 @@ app = typer.Typer(
 )
 
 TOP_OTHERS = 10
+COMMANDS = frozenset({
+    "ABORT", "ALTER", "ANALYSE", "ANALYZE", "BEGIN", "CALL", "CHECKPOINT", "CLOSE", "CLUSTER",
+    "COMMENT", "COMMIT", "COPY", "CREATE", "DEALLOCATE", "DECLARE", "DELETE", "DISCARD", "DO",
+    "DROP", "END", "EXECUTE", "EXPLAIN", "FETCH", "GRANT", "IMPORT", "INSERT", "LISTEN", "LOAD",
+    "LOCK", "MERGE", "MOVE", "NOTIFY", "PREPARE", "REASSIGN", "REFRESH", "REINDEX", "RELEASE",
+    "RESET", "REVOKE", "ROLLBACK", "SAVEPOINT", "SECURITY", "SELECT", "SET", "SHOW", "START",
+    "TABLE", "TRUNCATE", "UNLISTEN", "UPDATE", "VACUUM", "VALUES", "WITH",
+})  # fmt: skip
+"""The words that begin a statement of PostgreSQL."""
+_LEAD = re.compile(r"(?:[\s(]+|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
+"""What may stand before the first word: comments and parentheses."""
 
 
 @app.command()
@@ -35,7 +47,13 @@ def init(
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", help="File to write; - is standard output.", metavar="FILE")
+        Path,
+        typer.Option(
+            "--out",
+            callback=options.no_secret,
+            help="File to write; - is standard output.",
+            metavar="FILE",
+        ),
     ] = Path("rules.toml"),
 ) -> None:
     """Write a commented rules file to begin with.
@@ -131,6 +149,7 @@ def try_(
         typer.Option(
             "--file",
             "-f",
+            callback=options.no_secret,
             help="Statements of a file, ended by semicolons; - is standard input.",
             metavar="FILE",
             show_default=False,
@@ -179,7 +198,25 @@ def _statements(text: str) -> list[str]:
     found = split(text)
     if not found:
         raise PgiostatError("there is no statement in it", slug="no-statement")
+    for number, each in enumerate(found, 1):
+        if not _begins(each):
+            raise PgiostatError(
+                f"statement {number} of {len(found)} begins with no command of SQL",
+                detail="It is not quoted: it may be a connection string or a part of one.",
+                hint="Give SQL, or a connection string alone.",
+                slug="no-statement",
+            )
     return found
+
+
+def _begins(text: str) -> bool:
+    """Return whether a text begins as a statement of PostgreSQL does, after comments.
+
+    >>> _begins("/* a */ (SELECT 1)"), _begins("psql postgresql://u:s3cret@h"), _begins("{}")
+    (True, False, False)
+    """
+    word = re.match(r"[A-Za-z]+(?![\w=])", _LEAD.sub("", text, count=1))
+    return word is not None and word[0].upper() in COMMANDS
 
 
 def _test_texts(rules: "Rules", texts: list[str]) -> None:

@@ -59,6 +59,7 @@ def watch(
         Path | None,
         typer.Option(
             "--record",
+            callback=options.no_secret,
             help="Write the sitting into a history, too; on a terminal.",
             metavar="DIR",
             show_default=False,
@@ -68,6 +69,7 @@ def watch(
         Path | None,
         typer.Option(
             "--replay",
+            callback=options.no_secret,
             help="Show a history on the same screen; --since, --until, --last say which time.",
             metavar="DIR",
             show_default=False,

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ from pgiostat.collecting.targets import INTERVAL_SECONDS, Plan, Target, interval
 from pgiostat.device.choose import Asked, asked
 from pgiostat.dsn import check_dsn
 from pgiostat.errors import PgiostatError
+from pgiostat.hidden import has_credentials, hidden, may_hold_secret
 from pgiostat.history.layout import check_collector
 from pgiostat.history.retain import Keep
 
@@ -63,6 +64,12 @@ def read(
     if there is not None and "://" in there:
         raise file.wrong(
             "history must be a directory", "history", "pgiostat ship brings it to an object store."
+        )
+    if there is not None and may_hold_secret(there):
+        raise file.wrong(
+            "history may hold a password or a key",
+            "history",
+            "Give the name of a directory. A connection string is the value of dsn.",
         )
     root = history or (None if there is None else path.parent / Path(there).expanduser())
     return Plan(file.targets(every), root, file.keep(keep, keep_hours))
@@ -166,14 +173,29 @@ class _File:
             if wanted.search(line) and not line.lstrip().startswith("#")
         )
         number = next(found, first + 1)
+        given = tuple(_texts(self.tables))
         return PgiostatError(
-            f"{self.path}, line {number}: {message}",
-            detail=detail,
-            hint=hint,
+            f"{self.path}, line {number}: {hidden(message, given)}",
+            detail=detail and hidden(detail, given),
+            hint=hint and hidden(hint, given),
             slug="config-invalid",
         )
 
 
 def _told(key: str) -> str:
     """Return a key as an error tells it: one that is no word may be part of something else."""
-    return f'"{key}"' if _PLAIN_KEY.fullmatch(key) else "an entry"
+    is_plain = _PLAIN_KEY.fullmatch(key) and not has_credentials(f"{key}=")
+    return f'"{key}"' if is_plain else "an entry"
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield all texts of a file: keys and values."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            yield key
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
