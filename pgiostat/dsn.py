@@ -383,7 +383,8 @@ def _check_in_effect(given: Mapping[str, Any]) -> None:
     found = _in_effect(given)
     for name, value in found.items():
         # libpq takes the user's name for the database's if there is no other.
-        is_elsewhere = given.get(name) is None and value != given.get("user")
+        is_default = name == "dbname" and value == found.get("user")
+        is_elsewhere = given.get(name) is None and not is_default
         elsewhere = _name_mistake(name, value) if is_elsewhere else ""
         if mistake := _value_mistake(name, value) or elsewhere:
             raise _of(name, mistake, given)

@@ -34,7 +34,7 @@ _CONNECTION = re.compile(
 """The beginning of a connection string of libpq or of another driver."""
 _PASSWORD_FILE = re.compile(r"\s*(?!\d{4}-\d\d-)[^\s:@/]*:(?:\d+|\*):[^\s:]*:[^\s:]*:\S")
 """A line of .pgpass; no window of time."""
-_BEFORE_HOST = re.compile(r"[^\s/:@]*:(?!//)\S*@")
+_BEFORE_HOST = re.compile(r":(?!//)[^@]*@")
 """user:password@"""
 _SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*:/+")
 _WINDOW = re.compile(r":[^:/@\s]*@[^@]*\.\.[^@]*$")
@@ -42,7 +42,7 @@ _WINDOW = re.compile(r":[^:/@\s]*@[^@]*\.\.[^@]*$")
 _DIRECTORY = re.compile(r"/|\.{1,2}/|~")
 _VALUE = re.compile(
     r"""[\w-]*(?:pass|pwd|pasw|secret|token|sig|signature|key|credentials?)\w*["']?\s*[=:]"""
-    r"""\s*(?:'(?:[^'\\]|\\.)*'|"[^"]*"|[^\s&;,"']+)|[^\s/:@]*:[^\s/]*@""",
+    r"""\s*(?:'(?:[^'\\]|\\.)*'|"[^"]*"|[^\s&;,"']+)|[^\s/:@]*:(?!//)[^@]*@""",
     re.IGNORECASE,
 )
 """A secret, with the name before it or the sign after it: what is cut out of a text has these."""

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from contextlib import chdir
+from pathlib import Path
 
 import pytest
 
@@ -107,3 +109,72 @@ def test_output_that_cannot_be_written_is_an_error_without_a_traceback() -> None
         )
     told = "pgiostat: error: could not write the output: No space left on device\n"
     assert (done.returncode, done.stderr) == (1, told)
+
+
+@pytest.mark.parametrize("option", ["--history", "--config", "--rules"])
+@pytest.mark.parametrize(
+    "value",
+    ["host=127.0.0.1 port=1 password=Zk7Q", "postgresql://u:Zk7Q@h/d", "s3:AKIA:Zk7Q@b"],
+)
+def test_a_name_of_a_file_that_may_hold_a_secret_is_refused(
+    tmp_path: Path, option: str, value: str
+) -> None:
+    with chdir(tmp_path):
+        done = pgiostat(
+            "collect", option, value, "--for", "100ms", PYTHONPATH=str(Path(__file__).parents[1])
+        )
+    assert (done.returncode, done.stdout, done.stderr.splitlines()[0], [*tmp_path.iterdir()]) == (
+        2,
+        "",
+        f"pgiostat: error: invalid value for {option}: it may hold a password or a key",
+        [],
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["watch", "--by", "{}"], 'invalid value for --by: "***"'),
+        (["watch", "--top", "{}"], "invalid value for '--top': '***' is not a valid int"),
+        (["doctor", "--format", "{}"], 'invalid value for --format: "***"'),
+        (["rules", "show", "{}"], 'there is no rule "***"'),
+    ],
+)
+@pytest.mark.parametrize(
+    "value", ["host=db password=Zk7Q", "postgresql://u:Zk7Q@h/d", "db:5432:app:app:Zk7Q"]
+)
+def test_an_error_does_not_quote_an_argument_that_may_hold_a_secret(
+    arguments: list[str], told: str, value: str
+) -> None:
+    done = pgiostat(*(each.format(value) for each in arguments))
+    first = done.stderr.splitlines()[0]
+    assert (first.startswith(f"pgiostat: error: {told}"), "Zk7Q" in done.stderr) == (True, False)
+
+
+def test_an_ordinary_error_is_quoted_as_it_is() -> None:
+    done = pgiostat("watch", "--once", "postgresql://u:refused@127.0.0.1:1/d")
+    assert done.stderr.splitlines()[:2] == [
+        'pgiostat: error: could not connect to server "127.0.0.1:1"',
+        "DETAIL:  Connection refused.",
+    ]
+    assert pgiostat("report", "--history", "/no/such").stderr.splitlines()[0] == (
+        'pgiostat: error: there is no history in "/no/such"'
+    )
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "psql postgresql://u:Zk7Q@h/d",
+        'psql "host=h password=Zk7Q"',
+        '{"host":"h","password":"Zk7Q"}',
+        "-h h -U u password=Zk7Q",
+    ],
+)
+def test_what_is_no_statement_is_not_quoted(subject: str) -> None:
+    done = pgiostat("rules", "test", "--", subject)
+    assert (done.returncode, done.stdout, done.stderr.splitlines()[0]) == (
+        1,
+        "",
+        "pgiostat: error: statement 1 of 1 begins with no command of SQL",
+    )

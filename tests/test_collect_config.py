@@ -20,6 +20,16 @@ HOW_TO_CONNECT = (
     '("host=db dbname=app user=pgiostat").'
 )
 MISTAKES = [
+    (
+        'history = "host=h password=Zk7Q"\n[servers.a]\ndsn = ""\n',
+        "1: history may hold a password or a key",
+        "Give the name of a directory. A connection string is the value of dsn.",
+    ),
+    (
+        '[servers.a]\ndsn = ""\npasswordZk7Q = 3\n',
+        "3: an entry is not a key of [servers.a]",
+        "Allowed are dsn, interval, device, cloudwatch.",
+    ),
     ("", "1: there is no server in it", "Add a table: [servers.prod]"),
     ("servers = 3\n", "1: there is no server in it", "Add a table: [servers.prod]"),
     ("[servers]\na = 1\n", '2: "a" must be a table', "Write [servers.a]."),
@@ -145,3 +155,16 @@ def test_the_example_is_a_file_that_can_be_read() -> None:
     assert plan.keep == Keep(timedelta(days=30), timedelta(days=400))
     shown = (ROOT / "docs" / "collect.md").read_text("utf-8").split("```toml\n")[1].split("```")[0]
     assert tomllib.loads(shown)["servers"].keys() == {"prod", "perf"}
+
+
+@pytest.mark.parametrize("key", ["interval", "device", "cloudwatch"])
+@pytest.mark.parametrize("value", ["postgresql://u:Zk7Q@h/d", "host=h password=Zk7Q"])
+def test_a_secret_as_the_value_of_another_key_is_not_quoted(
+    tmp_path: Path, key: str, value: str
+) -> None:
+    path = tmp_path / "pgiostat.toml"
+    path.write_text(f'[servers.a]\ndsn = ""\n{key} = "{value}"\n')
+    with pytest.raises(PgiostatError) as raised:
+        read(path)
+    assert (raised.value.slug, "Zk7Q" in raised.value.report()) == ("config-invalid", False)
+    assert raised.value.message.startswith(f"{path}, line 3: ")

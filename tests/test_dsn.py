@@ -155,6 +155,15 @@ INVALID = [
     ("host='Zk7Q h'", module.HOST),
     ("host=[::1]", module.HOST),
     ("host=h:5432", module.HOST_PORT),
+    ("host=a..Zk7Q", module.HOST_PART),
+    ("host=127.0.0.1,a..Zk7Q", module.HOST_PART),
+    (f"host=Zk7Q{'a' * 60}", module.HOST_PART),
+    ("postgresql://u%3AZk7Q@h/d", module.URI_USER),
+    ("postgresql:///d?user=u:Zk7Q", module.URI_USER),
+    ("postgresql:///d?user=u%3AZk7Q", module.URI_USER),
+    ("postgresql://h/d/Zk7Q", module.DATABASE),
+    ("postgresql://h?dbname=d/Zk7Q", module.DATABASE),
+    ("dbname=Zk7Q@h:5432", module.DATABASE),
     ("hostaddr=Zk7Q", module.ADDRESS),
     ("host=postgresql://u:Zk7Q@h", module.URI_IN_KEYWORD),
     ("dbname='postgresql://u:Zk7Q@h'", module.URI_IN_KEYWORD),
@@ -190,6 +199,11 @@ def test_a_mistake_is_named_and_nothing_is_quoted(dsn: str, mistake: str) -> Non
     )
 
 
+def test_a_user_of_a_variable_may_have_an_at_sign(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGUSER", "a@tenant.example")
+    assert check_dsn("host=db") == {"host": "db"}
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "mistake"),
     [
@@ -197,6 +211,9 @@ def test_a_mistake_is_named_and_nothing_is_quoted(dsn: str, mistake: str) -> Non
         ("PGHOST", "postgresql://u:Zk7Q@h/db", module.HOST),
         ("PGDATABASE", "postgresql://u:Zk7Q@h/db", module.URI_IN_KEYWORD),
         ("PGUSER", "a;password=Zk7Q", module.SEPARATOR),
+        ("PGUSER", "u:Zk7Q", module.USER),
+        ("PGDATABASE", "Zk7Q@h", module.DATABASE),
+        ("PGHOST", "a..Zk7Q", module.HOST_PART),
         ("PGPORT", "1;password=Zk7Q", module.PORT),
         ("PGHOSTADDR", "Zk7Q", module.ADDRESS),
         ("PGCONNECT_TIMEOUT", "Zk7Q", "The value of connect_timeout is not a number."),

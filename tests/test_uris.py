@@ -141,3 +141,34 @@ def test_a_window_of_a_uri_may_have_an_at_sign_of_its_own(
     text: str, parts: tuple[str, str, str]
 ) -> None:
     assert asked._parted(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("s3:AKIA:Zk7Q@b", "***"),
+        ("s3//AKIA:Zk7Q@b", "***"),
+        ("AKIA:Zk7Q@b/p", "***"),
+        ("AKIA:pa Zk7Q@b/p", "***"),
+        ("DefaultEndpointsProtocol=https;AccountKey=Zk7Q", "***"),
+        ("sc//h;token=Zk7Q", "***"),
+        ("s3:///AKIA:Zk7Q@b", "s3://***"),
+        ("s3://b/p;secret_key=Zk7Q", "s3://***"),
+        ("s3://b;secret_key=Zk7Q", "s3://***"),
+        ("s3://b/p%3Fsecret_key=Zk7Q", "s3://***"),
+        ("s3://b/AKIA:Zk7Q@x", "s3://***"),
+        ("file://u:Zk7Q@h/x", "file://***@h/x"),
+        ("sc://h:1/token=Zk7Q", "sc://***"),
+    ],
+)
+def test_a_malformed_uri_with_a_key_is_refused_and_not_shown(uri: str, told: str) -> None:
+    with pytest.raises(PgiostatError) as raised:
+        check(uri)
+    assert (shown(uri), raised.value.message) == (
+        told,
+        f'there is a password, a key or a signature in the URI "{told}"',
+    )
+
+
+def test_a_scheme_may_have_capital_letters() -> None:
+    assert shown("SC://h/;token=Zk7Q") == "SC://h"

@@ -29,6 +29,7 @@ PASSWORDS = (
     f"pa@h/{MARK}@", f"a@b?c={MARK}@d", f"pa,host={MARK}", f"x=y {MARK}=z", f"$({MARK})", "Zk7Q",
 )  # fmt: skip
 QUICK_PASSWORDS = (1, 3, 11)
+QUICK_STEP = 11
 FORMS: dict[str, tuple[str, ...]] = {
     "a password in a URI, as it is": (
         "postgresql://app:{}@127.0.0.1:1/app",
@@ -75,6 +76,11 @@ FORMS: dict[str, tuple[str, ...]] = {
         "host=127.0.0.1 port=1 user=app:{}",
         "host=127.0.0.1 port=1 sslmode={}",
         "host=127.0.0.1 port=1 connect_timeout={}",
+        "postgresql://app%3A{}@127.0.0.1:1/app",
+        "postgresql://127.0.0.1:1/app?user=app:{}",
+        "postgresql://127.0.0.1:1/app/{}",
+        "host=127.0.0.1 port=1 dbname={}@h:5432",
+        "host=127.0.0.1..{}",
         "dbname='postgresql://app:{}@127.0.0.1:1/app' host=127.0.0.1 port=1",
     ),
 }
@@ -89,9 +95,95 @@ URIS = (
     "ftp://user:{}@127.0.0.1/path",
 )
 ENGINES = ("sc://127.0.0.1:1/;token={}", "sc://127.0.0.1:1;token={}", "spark://user:{}@127.0.0.1:1")
+WRONG_URIS = (
+    "s3:AKIA:{}@bucket",
+    "s3//AKIA:{}@bucket",
+    "AKIA:{}@bucket/path",
+    "DefaultEndpointsProtocol=https;AccountKey={}",
+    "s3:///AKIA:{}@bucket",
+    "s3://bucket/path;secret_key={}",
+    "s3://bucket;secret_key={}",
+    "s3://bucket/path%3Fsecret_key={}",
+    "s3://bucket/AKIA:{}@x",
+    "S3://AKIA:{}@bucket",
+    "file://user:{}@127.0.0.1/path",
+)
+WRONG_ENGINES = (
+    "SC://127.0.0.1:1/;token={}",
+    "sc//127.0.0.1:1;token={}",
+    "sc:127.0.0.1:1;token={}",
+    "sc://127.0.0.1:1/token={}",
+    "user:{}@127.0.0.1:1",
+)
+ELSEWHERE = (
+    "host=127.0.0.1 port=1 password={}",
+    "postgresql://user:{}@127.0.0.1:1/app",
+    "127.0.0.1:1:app:app:{}",
+    "AKIA:{}@bucket/path",
+    "AccountKey={}",
+)
+"""What somebody puts where something else belongs."""
+OPTIONS: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("watch", "--once", "host=127.0.0.1 port=1"): (
+        "--rules", "--sort", "--by", "--top", "--interval", "--format", "--count", "--record",
+        "--volume", "--instance", "--balance", "--theme", "--device", "--cloudwatch", "--bogus",
+    ),
+    ("watch",): ("--replay",),
+    ("collect", "--for", "100ms", "host=127.0.0.1 port=1"): (
+        "--history", "--config", "--interval", "--keep", "--keep-hours", "--shard", "--device",
+        "--cloudwatch", "--metrics", "--rules", "--label", "--for",
+    ),
+    ("report", "--history", "shipped"): (
+        "--history", "--series", "--format", "--since", "--until", "--last", "--label", "--by",
+        "--sort", "--top", "--rules", "--engine",
+    ),
+    ("export", "--history", "shipped"): ("--out",),
+    ("history",): ("--history",),
+    ("compare", "a", "b"): ("--history", "--rules", "--per", "--format"),
+    ("compare", "a", "--history", "shipped"): ("",),
+    ("burst", "--history", "shipped"): ("--volume", "--instance", "--balance", "--writes"),
+    ("whatif", "--history", "shipped"): ("--volume", "--instance", "--rules", "--drop"),
+    ("doctor", "host=127.0.0.1 port=1"): ("--format",),
+    ("rules", "test"): ("-f", "--file"),
+    ("rules", "test", "SELECT 1"): ("--rules", "--top"),
+    ("rules", "show"): ("--rules", ""),
+    ("rules", "init"): ("--out",),
+    ("lab", "run"): ("--out", "--volume", "--seed"),
+    ("lab", "trace"): ("", "--seconds"),
+    ("lab", "replay", "--to", "none"): ("",),
+    ("lab", "down"): ("",),
+    ("lab", "up"): ("",),
+    ("ship", "--to", "file:///dev/null/x"): ("--history", "--every", "--keep"),
+    ("demo",): ("--out", "--seconds"),
+}  # fmt: skip
+"""Commands, and their options; the empty one is an argument."""
+FILES = (
+    'history = "{}"\n[servers.a]\ndsn = "host=127.0.0.1 port=1"\n',
+    'interval = "{}"\n[servers.a]\ndsn = "host=127.0.0.1 port=1"\n',
+    'keep = "{}"\n[servers.a]\ndsn = "host=127.0.0.1 port=1"\n',
+    '[servers.a]\ninterval = "{}"\ndsn = "host=127.0.0.1 port=1"\n',
+    '[servers.a]\ncloudwatch = "{}"\ndsn = "host=127.0.0.1 port=1"\n',
+    '[servers.a]\ndevice = "{}"\ndsn = "host=127.0.0.1 port=1"\n',
+    '[servers.a]\n"{}" = 3\ndsn = "host=127.0.0.1 port=1"\n',
+    '"{}" = 3\n[servers.a]\ndsn = "host=127.0.0.1 port=1"\n',
+    '[servers."{}"]\ndsn = "host=127.0.0.1 port=1"\n',
+)
+STATEMENTS = (
+    "psql postgresql://user:{}@127.0.0.1/app",
+    'psql "host=127.0.0.1 password={}"',
+    '{{"host":"127.0.0.1","password":"{}"}}',
+    "-h 127.0.0.1 -U user password={}",
+    "SELECT 1; psql postgresql://user:{}@127.0.0.1/app",
+    "/* a */ psql postgresql://user:{}@127.0.0.1/app",
+)
 VARIABLES = ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGHOSTADDR", "PGSERVICE", "PGSSLMODE")
 DATABASE = "a connection string or a URI in an environment variable"
 STORE, ENGINE = "a secret in the URI of an object store", "a secret in the address of an engine"
+MISPLACED = "a connection string or a key as the value of another option"
+PLACED = "a connection string or a key as the value or the key of a file"
+STATEMENT = "a connection string in the place of a statement"
+WRONG_STORE = "a malformed URI of an object store, with a key"
+WRONG_ENGINE = "a malformed address of an engine, with a token"
 SPLIT = "no quotation marks in the shell"
 
 Run = Callable[[list[str], dict[str, str], Path], str]
@@ -193,9 +285,56 @@ def _cases(passwords: list[str]) -> dict[str, list[Case]]:
             ["ship", "--history", "shipped", "--to", uri],
         )
     ]
+    cases[WRONG_STORE] = [
+        (command, {})
+        for form in WRONG_URIS
+        for password in passwords
+        for uri in (form.format(password),)
+        for command in (
+            ["report", "--history", uri],
+            ["collect", "--history", uri, "--for", "100ms", "host=127.0.0.1 port=1"],
+            ["ship", "--history", "shipped", "--to", uri],
+        )
+    ]
+    cases |= _elsewhere([MARK, *passwords])
+    if len(passwords) < len(PASSWORDS):
+        # No multiple of the number of forms or of passwords: each of them meets each option's turn.
+        cases[MISPLACED] = cases[MISPLACED][::QUICK_STEP]
     engines = [form.format(password) for form in ENGINES for password in passwords]
     cases[ENGINE] = [(["report", "--history", "shipped", "--engine", each], {}) for each in engines]
     return cases
+
+
+def _elsewhere(passwords: list[str]) -> dict[str, list[Case]]:
+    """Return commands that are given a secret where something else belongs."""
+    values = [form.format(password) for form in ELSEWHERE for password in passwords]
+    return {
+        MISPLACED: [
+            ([*command, *([option] if option else []), value], {})
+            for command, options in OPTIONS.items()
+            for option in options
+            for value in values
+        ],
+        PLACED: [
+            (["collect", "--check", "--config", "given.toml", form.format(value)], {})
+            for form in FILES
+            for value in values
+        ]
+        + [
+            (["collect", "--check", "--config", "given.toml", f"password{password} = 3"], {})
+            for password in passwords
+        ],
+        STATEMENT: [
+            (["rules", "test", "--", form.format(password)], {})
+            for form in STATEMENTS
+            for password in passwords
+        ],
+        WRONG_ENGINE: [
+            (["report", "--history", "shipped", "--engine", form.format(password)], {})
+            for form in WRONG_ENGINES
+            for password in passwords
+        ],
+    }
 
 
 def _commands(dsn: str) -> Iterator[list[str]]:
@@ -226,7 +365,7 @@ def _try(
     if "shipped" in arguments:
         copytree(_history(scratch / "made"), place / "shipped")
     arguments = [*arguments]
-    if "--config" in arguments:
+    if "--config" in arguments and arguments[arguments.index("--config") + 1].endswith(".toml"):
         # The last argument is what goes into the file.
         name, value = arguments[arguments.index("--config") + 1], arguments.pop()
         _configure(place, name, value)
@@ -257,6 +396,9 @@ def _history(root: Path) -> Path:
 
 def _configure(place: Path, name: str, value: str) -> None:
     """Write a file in which a value stands as somebody pastes it: between quotation marks."""
+    if name == "given.toml":
+        (place / name).write_text(value, "utf-8")
+        return
     quote = "'" if '"' in value and "'" not in value else '"'
     server = f"[servers.a]\ndsn = {quote}{value}{quote}\n"
     if name == "history.toml":
