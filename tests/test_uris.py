@@ -155,6 +155,7 @@ def test_a_window_of_a_uri_may_have_an_at_sign_of_its_own(
         ("s3:///AKIA:Zk7Q@b", "s3://***"),
         ("s3://b/p;secret_key=Zk7Q", "s3://***"),
         ("s3://b;secret_key=Zk7Q", "s3://***"),
+        ("s3://b;secret_key=pa@Zk7Q", "s3://***"),
         ("s3://b/p%3Fsecret_key=Zk7Q", "s3://***"),
         ("s3://b/AKIA:Zk7Q@x", "s3://***"),
         ("file://u:Zk7Q@h/x", "file://***@h/x"),

@@ -13,6 +13,7 @@ from pgiostat.device.interval import Source
 from pgiostat.device.mounts import NAME_IT, Host, holding, unknown
 from pgiostat.device.processes import Process, Whereabouts, find
 from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.hidden import may_hold_secret
 
 __all__ = ["AUTOMATIC", "ELSEWHERE", "NONE", "Asked", "asked", "choose"]
 
@@ -41,7 +42,9 @@ AUTOMATIC = Asked()
 def asked(device: str | None, cloudwatch: str | None) -> Asked:
     """Return what was asked for in words.  Raises PgiostatError option-invalid."""
     device, cloudwatch = device or "", cloudwatch or ""
-    if len(device) > _LONGEST_NAME or any(not letter.isprintable() for letter in device):
+    # The log quotes the name of a device that is not there.
+    is_strange = len(device) > _LONGEST_NAME or any(not each.isprintable() for each in device)
+    if is_strange or may_hold_secret(device):
         raise _wrong("invalid name of a device", 'Write it like "nvme0n1", or "none".')
     if cloudwatch not in {"", NONE}:
         rds.named(cloudwatch)

@@ -298,7 +298,7 @@ def _cases(passwords: list[str]) -> dict[str, list[Case]]:
     ]
     cases |= _elsewhere([MARK, *passwords])
     if len(passwords) < len(PASSWORDS):
-        # No multiple of the number of forms or of passwords: each of them meets each option's turn.
+        # Coprime to the numbers of forms and passwords: each option meets another of them.
         cases[MISPLACED] = cases[MISPLACED][::QUICK_STEP]
     engines = [form.format(password) for form in ENGINES for password in passwords]
     cases[ENGINE] = [(["report", "--history", "shipped", "--engine", each], {}) for each in engines]
@@ -308,6 +308,8 @@ def _cases(passwords: list[str]) -> dict[str, list[Case]]:
 def _elsewhere(passwords: list[str]) -> dict[str, list[Case]]:
     """Return commands that are given a secret where something else belongs."""
     values = [form.format(password) for form in ELSEWHERE for password in passwords]
+    texts = [form.format(value) for form in FILES for value in values]
+    texts += [f"password{password} = 3" for password in passwords]
     return {
         MISPLACED: [
             ([*command, *([option] if option else []), value], {})
@@ -315,15 +317,7 @@ def _elsewhere(passwords: list[str]) -> dict[str, list[Case]]:
             for option in options
             for value in values
         ],
-        PLACED: [
-            (["collect", "--check", "--config", "given.toml", form.format(value)], {})
-            for form in FILES
-            for value in values
-        ]
-        + [
-            (["collect", "--check", "--config", "given.toml", f"password{password} = 3"], {})
-            for password in passwords
-        ],
+        PLACED: [(["collect", "--check", "--config", "given.toml", text], {}) for text in texts],
         STATEMENT: [
             (["rules", "test", "--", form.format(password)], {})
             for form in STATEMENTS
