@@ -117,7 +117,12 @@ def exposed(text: str) -> set[str]:
     again = normalize(shown.text)
     assert (again.text, again.fingerprint) == (shown.text, shown.fingerprint)
     assert CONTROL.search(shown.text) is None
-    marks = [mark for mark in SECRET_MARK.finditer(text) if mark[0].lower() in shown.text.lower()]
+    return leaked(text, shown.text)
+
+
+def leaked(text: str, shown: str) -> set[str]:
+    """Return the secrets of a text that are shown, and stand in a constant or comment of it."""
+    marks = [mark for mark in SECRET_MARK.finditer(text) if mark[0].lower() in shown.lower()]
     return {
         mark[0]
         for conforming in ((True, False) if marks else ())
