@@ -70,7 +70,17 @@ def test_a_setting_of_our_role_changes_nothing(
         assert collector.running(0.0) == []
         assert collector.whereabouts() is not None
         assert "settled" in collector.roles().values()
-    done = pgiostat("doctor", dsn, "--format", "json")
+
+
+@pytest.mark.once
+def test_doctor_is_told_the_same_whatever_our_role_has_set(
+    server: Server, role: str, database: str
+) -> None:
+    dbname = psycopg.conninfo.conninfo_to_dict(database)["dbname"]
+    with client(server.dsn()) as conn:
+        for name, value in SETTINGS:
+            conn.execute(f"ALTER ROLE settled IN DATABASE {dbname} SET {name} = {value}".encode())
+    done = pgiostat("doctor", make_conninfo(role, dbname=str(dbname)), "--format", "json")
     told = json.loads(done.stdout)
     assert (done.returncode, told["server"]["user"]) == (0, "settled")
 
