@@ -48,7 +48,7 @@ def shown(uri: str) -> str:
     user, at, host = authority.rpartition("@")
     # A password that is not encoded ends the authority too early.
     is_cut = ":" in authority and "@" in path + parameters
-    places = user, f"{host}{slash}{path}".lstrip("/")
+    places = user.replace("@", ""), f"{host}{slash}{path}".lstrip("/")
     if is_cut or not _HOST.fullmatch(host) or any(map(has_credentials, places)):
         return f"{scheme[0]}{HIDDEN}"
     if at and (":" in user or scheme[1].lower() not in _NAMED_USERS):

@@ -178,3 +178,20 @@ def test_what_is_no_statement_is_not_quoted(subject: str) -> None:
         "",
         "pgiostat: error: statement 1 of 1 begins with no command of SQL",
     )
+
+
+@pytest.mark.parametrize("command", [["demo"], ["lab", "run"], ["rules", "init"], ["export"]])
+def test_no_directory_is_made_of_a_connection_string(tmp_path: Path, command: list[str]) -> None:
+    with chdir(tmp_path):
+        done = pgiostat(
+            *command,
+            "--out",
+            "postgresql://u:Zk7Q@127.0.0.1:1/d",
+            PYTHONPATH=str(Path(__file__).parents[1]),
+        )
+    assert (done.returncode, done.stdout, done.stderr.splitlines()[0], [*tmp_path.iterdir()]) == (
+        2,
+        "",
+        "pgiostat: error: invalid value for --out: it may hold a password or a key",
+        [],
+    )

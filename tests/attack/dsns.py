@@ -148,15 +148,18 @@ OPTIONS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("rules", "test", "SELECT 1"): ("--rules", "--top"),
     ("rules", "show"): ("--rules", ""),
     ("rules", "init"): ("--out",),
-    ("lab", "run"): ("--out", "--volume", "--seed"),
+    ("lab", "run"): ("--volume", "--seed"),
     ("lab", "trace"): ("", "--seconds"),
     ("lab", "replay", "--to", "none"): ("",),
     ("lab", "down"): ("",),
     ("lab", "up"): ("",),
     ("ship", "--to", "file:///dev/null/x"): ("--history", "--every", "--keep"),
-    ("demo",): ("--out", "--seconds"),
+    ("demo",): ("--seconds",),
 }  # fmt: skip
-"""Commands, and their options; the empty one is an argument."""
+"""Commands, and their options; the empty one is an argument.
+
+demo and lab run start servers if they take --out: tests/test_cli.py tries them.
+"""
 FILES = (
     'history = "{}"\n[servers.a]\ndsn = "host=127.0.0.1 port=1"\n',
     'interval = "{}"\n[servers.a]\ndsn = "host=127.0.0.1 port=1"\n',
