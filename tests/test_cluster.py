@@ -264,7 +264,7 @@ def test_a_server_that_does_not_start_shows_the_end_of_its_log(cluster: Cluster)
     assert error.value.slug == "server-did-not-start"
     assert error.value.report() == (
         f"pgiostat: error: PostgreSQL {cluster.version} did not start\n"
-        'DETAIL:  FATAL:  could not access file "no_such": No such file or directory\n'
+        'DETAIL:  FATAL:  could not access file "no_such": No such file or directory '
         "LOG:  database system is shut down\n"
         f'HINT:  Its log is "{cluster.log}".'
     )

@@ -242,7 +242,9 @@ def test_a_seal_that_fails_says_why_and_waits_ever_longer(
         step()
         running.append(made.is_running)
     assert running == [True, False, False]
-    assert made.trouble == f'could not seal: "{tmp_path}" is not a history'
+    assert made.trouble == (
+        f'could not seal: "{tmp_path}" is not a history: There is no "format.json".'
+    )
     monkeypatch.setattr(subprocess, "Popen", no_process)
     for wait in (60, 120, 240):
         clock.now += wait - 1

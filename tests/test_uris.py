@@ -37,7 +37,7 @@ def test_a_uri_without_a_password_is_shown_without_its_parameters(uri: str, told
     ("uri", "told"),
     [
         ("s3://AKIA:Zk7Q@metrics/p", "s3://***@metrics/p"),
-        ("s3://AKIA:a@Zk7Q@metrics/p", "s3://***"),
+        ("s3://AKIA:a@Zk7Q@metrics/p", "s3://***@metrics/p"),
         ("s3://AKIA:a/Zk7Q@metrics/p", "s3://***"),
         ("s3://AKIA:1/Zk7Q@metrics/p", "s3://***"),
         ("s3://AKIA:a?Zk7Q@metrics/p", "s3://***"),

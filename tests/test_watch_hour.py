@@ -1,6 +1,7 @@
 """Watching for hours: the whole application on a server whose statements come and go."""
 
 import asyncio
+import gc
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from pgiostat.watch.moment import Moment
 from pgiostat.watch.rows import cost_of
 from pgiostat.watch.state import State, View
 
-TICKS, STEADY = 700, 450
+TICKS, STEADY, COLLECT_EVERY = 700, 450, 10
 """By then the plots are full, and most of what came has gone."""
 READ = FIELDS.index("shared_blks_read")
 
@@ -30,7 +31,13 @@ def blocks() -> list[int]:
 
 @pytest.fixture
 def feed(blocks: list[int]) -> Iterator[Live]:
-    world = World(TICKS, begin=lambda _: blocks.append(sys.getallocatedblocks()))
+    def begin(turn: int) -> None:
+        # After many other tests the garbage collector seldom looks at everything by itself.
+        if turn % COLLECT_EVERY == 0:
+            gc.collect()
+        blocks.append(sys.getallocatedblocks())
+
+    world = World(TICKS, begin=begin)
     with watching(world) as made:
         yield made
 

@@ -46,7 +46,8 @@ def main() -> int:
             retain(layout, collector, keep, clock=datetime.now(UTC), may=may)
     except (PgiostatError, OSError, pa.ArrowException) as error:
         said = getattr(error, "strerror", None) or error
-        reason = " ".join(f"{said} {getattr(error, 'detail', None) or ''}".split())
+        detail = getattr(error, "detail", None)
+        reason = " ".join((f"{said}: {detail}" if detail else str(said)).split())
         print(f"could not {work}: {reason}", file=sys.stderr)  # noqa: T201 - for who started us
         return 1
     return 0
