@@ -208,7 +208,7 @@ def candidates(dsn: str, stack: ExitStack) -> dict[str, Candidate]:
     session = connect(dsn)
     stack.callback(session.close)
     reading = STATEMENTS.reading(session.extension.columns)
-    source = "FROM pg_stat_statements(false) AS s"
+    source = "FROM public.pg_stat_statements(false) AS s"
     listed = ", ".join(f"{picked} AS c{i}" for i, (_, picked) in enumerate(reading.picked))
 
     def opened(options: str = SESSION_OPTIONS) -> psycopg.Connection[Any]:
@@ -233,7 +233,7 @@ def candidates(dsn: str, stack: ExitStack) -> dict[str, Candidate]:
     def everything() -> Candidate:
         connection = opened(options="")
         return Candidate(
-            connection, lambda: connection.execute("SELECT * FROM pg_stat_statements").fetchall()
+            connection, lambda: connection.execute("SELECT * FROM public.pg_stat_statements").fetchall()
         )
 
     return {

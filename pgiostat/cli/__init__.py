@@ -20,7 +20,6 @@ from pgiostat.cli.watch import watch
 from pgiostat.cli.whatif import whatif
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.frameless import frameless
-from pgiostat.hidden import hidden
 
 __all__ = ["app", "main"]
 
@@ -148,6 +147,8 @@ def _print(error: PgiostatError) -> None:
 
     An argument that may hold a secret is not quoted, whatever option it was given to.
     """
+    from pgiostat.hidden import hidden  # only errors need it, and --help is quick
+
     given = sys.argv[1:]
     safe = PgiostatError(
         hidden(error.message, given),

@@ -16,7 +16,6 @@ import typer
 
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.errors import choice as one_of
-from pgiostat.hidden import may_hold_secret
 from pgiostat.uris import shown
 
 if TYPE_CHECKING:
@@ -93,6 +92,8 @@ def no_secret(parameter: typer.CallbackParam, value: Given) -> Given:
 
     It would become a name on the disk, and be part of lines of the log.
     """
+    from pgiostat.hidden import may_hold_secret
+
     if value is not None and may_hold_secret(str(value)):
         long = (each for each in parameter.opts if each.startswith("--"))
         refuse(
