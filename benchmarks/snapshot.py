@@ -233,7 +233,7 @@ def candidates(dsn: str, stack: ExitStack) -> dict[str, Candidate]:
     def everything() -> Candidate:
         connection = opened(options="")
         return Candidate(
-            connection, lambda: connection.execute("SELECT * FROM public.pg_stat_statements").fetchall()
+            connection, lambda: connection.execute("SELECT * FROM pg_stat_statements").fetchall()
         )
 
     return {
