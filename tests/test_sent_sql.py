@@ -243,6 +243,10 @@ def test_a_superuser_does_not_call_what_a_databases_owner_can_replace(
         "HINT:  Connect as a role with pg_read_all_stats (CREATE ROLE pgiostat LOGIN; GRANT"
         " pg_read_all_stats TO pgiostat;), or to a database that a superuser owns."
     )
+    with client(superuser) as conn:
+        conn.execute("GRANT postgres TO mon")  # whoever takes a superuser's role has its rights
+    with pytest.raises(PgiostatError, match="as a superuser"):
+        connect(f"{mon} options='-c role=postgres'")
     with collecting(mon) as collector:
         assert len(collector.take().statements) > 0
     found = {each.aspect: each for each in findings(examine(mon, wait=lambda _: None))}

@@ -16,7 +16,6 @@ import typer
 
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.errors import choice as one_of
-from pgiostat.uris import shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -282,6 +281,8 @@ def local_root(given: Path | None) -> Path:
     """Return where the history is that is written. Raises PgiostatError for an object store."""
     if given is not None:
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", str(given)):  # a path keeps one slash of two
+            from pgiostat.uris import shown
+
             refuse(
                 f'"{shown(str(given))}" is not a directory',
                 hint="Intervals are collected into a directory, and brought to an object store by"

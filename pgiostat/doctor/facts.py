@@ -13,8 +13,8 @@ class Statements:
 
     hidden: entries of others that our role may not see.  dealloc, stats_reset: None before 1.9.
     text_bytes: of the file of texts, None without the right to see it.  read_ms: of one reading,
-    by our own clock.  owner: the role that may replace the extension's objects.  is_schema_open:
-    whether every role may create objects in the extension's schema.
+    by our own clock.  untrusted: roles that are no superusers and can replace the extension's
+    functions.  is_schema_open: whether every role may create objects in the extension's schema.
     """
 
     schema: str
