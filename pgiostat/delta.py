@@ -383,6 +383,9 @@ def _renewed_without_mark(older: Snapshot, newer: Snapshot, place: Places) -> bo
     if is_called < was_called and not goes_on.any():
         return True  # ours began anew, and nothing shows that another went on
     shown = int(made.sum())
+    if older.markers.start_time != newer.markers.start_time:
+        # A restart keeps all entries or none, and after it few may have run twice.
+        return shown > int(goes_on.sum())
     return shown * LEAST_SHOWN >= in_both and shown > CHANCE_OF_EQUAL_EXTREMES * int(goes_on.sum())
 
 

@@ -154,6 +154,31 @@ def test_on_13_one_entry_made_anew_among_others_that_go_on_is_no_full_reset() ->
     assert outcome(diff(older, newer)) == [(1, 2, 5, Basis.RESET), (2, 3, 3, Basis.PREVIOUS)]
 
 
+def test_on_13_one_entry_made_anew_shows_that_a_restart_lost_all() -> None:
+    """Most show nothing: under load the first run after a restart has wider extremes."""
+    others = range(2, 12)
+    older = reading(0, [entry(i, 10, 100) for i in (1, *others)], table=WITHOUT_TOPLEVEL)
+    rows = [entry(1, 3, 0, min_exec_time=1.5, max_exec_time=1.5)]
+    rows += [entry(i, 10, 100, min_exec_time=0.9, max_exec_time=2.1) for i in others]
+    newer = reading(10, rows, table=WITHOUT_TOPLEVEL, start_time=at(3), session=2)
+    delta = diff(older, newer)
+    assert outcome(delta) == [
+        (1, 3, 0, Basis.RESET),
+        *((i, 10, 100, Basis.RESET) for i in others),
+    ]
+    assert delta.qualities == (Quality.RESTART, Quality.GAP)
+
+
+def test_on_13_an_entry_reset_by_hand_before_a_restart_that_kept_all_is_alone() -> None:
+    older = reading(0, [entry(i, 10, 100) for i in (1, 2, 3)], table=WITHOUT_TOPLEVEL)
+    rows = [entry(1, 3, 5), entry(2, 12, 102), entry(3, 10, 100)]
+    newer = reading(10, rows, table=WITHOUT_TOPLEVEL, start_time=at(3), session=2)
+    assert outcome(diff(older, newer)) == [
+        (1, 3, 5, Basis.RESET),
+        (2, 2, 2, Basis.PREVIOUS),
+    ]
+
+
 def test_a_restart_that_kept_the_statistics_is_subtracted() -> None:
     older = reading(0, [entry(1, 10, 400)])
     newer = reading(10, [entry(1, 12, 410)], start_time=at(3), session=2)
