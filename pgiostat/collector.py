@@ -23,7 +23,6 @@ from pgiostat.sent_sql import SETTINGS, Own, text_of
 from pgiostat.server import (
     STATEMENT_TIMEOUT,
     Session,
-    are_in_place,
     explain,
     find_extension,
     find_kcache,
@@ -99,8 +98,8 @@ class Collector:
         extension-not-preloaded, query-failed.
         """
         with explain(self._session.conn):
-            self._guard()
             try:
+                self._guard()
                 return self._take()
             except (
                 psycopg.errors.InvalidSqlStatementName,
@@ -108,6 +107,7 @@ class Collector:
             ):
                 # A pooler handed us another server connection: prepare no more.
                 self._prepare = False
+                self._guard()
                 return self._take()
             except (
                 psycopg.errors.UndefinedTable,
@@ -127,8 +127,7 @@ class Collector:
         An extension may be moved or created again elsewhere, and somebody may have a function of
         its old name waiting.
         """
-        session = self._session
-        if not are_in_place(session.conn, session.extension.functions | session.kcache.functions):
+        if self._one(self._sql.guard) != (True,):
             self._find_again()
 
     def _find_again(self) -> None:
@@ -303,7 +302,7 @@ class Collector:
 
 def _unpack(reading: Reading, packed: bytes) -> Rows:
     """Return the rows of a packed value, or ValueError if any is missing."""
-    rows = Rows.unpack(reading, packed[_COUNT_BYTES:])
+    rows = Rows.unpack(reading, memoryview(packed)[_COUNT_BYTES:])
     counted = int.from_bytes(packed[:_COUNT_BYTES], "big")
     if len(rows) != counted:
         msg = f"{len(rows)} rows of {reading.table.name} came, {counted} were counted"

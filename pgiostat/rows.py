@@ -50,7 +50,7 @@ class Rows:
         self._index = {name: i for i, name in enumerate(self.counter_names)}
 
     @classmethod
-    def unpack(cls, reading: Reading, packed: bytes) -> "Rows":
+    def unpack(cls, reading: Reading, packed: bytes | memoryview) -> "Rows":
         """Make rows from their packed bytes; ValueError if these are not whole rows."""
         wire = np.dtype(reading.wire)
         if len(packed) % wire.itemsize:

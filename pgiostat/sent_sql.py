@@ -25,6 +25,7 @@ from pgiostat.fingerprint import fingerprint, is_own
 __all__ = [
     "DOCTOR_SETTINGS",
     "SETTINGS",
+    "Function",
     "Own",
     "SentSql",
     "clock_query",
@@ -54,6 +55,9 @@ SETTINGS = (
 
 DOCTOR_SETTINGS = (*SETTINGS, "shared_preload_libraries", "track_activities", "io_workers")
 
+Function = tuple[int, str, str]
+"""Oid, schema and name of a function that we call."""
+
 _STATIC = (
     "catalog",
     "databases",
@@ -62,7 +66,6 @@ _STATIC = (
     "doctor_pending",
     "doctor_texts",
     "extension",
-    "guard",
     "io_method",
     "is_superuser",
     "kcache",
@@ -149,6 +152,7 @@ class SentSql:
     Attributes:
         statements: The columns of pg_stat_statements, in the order in which they are read.
         views: The columns of each further view of a reading, in order.
+        guard: Whether the functions that a reading calls are still the extensions'.
         reading: One reading as one row.
         reading_without_statements: The same, where statements are read row by row.
         statement_rows: Statements row by row.
@@ -161,6 +165,7 @@ class SentSql:
         schema: str,
         columns: Collection[str],
         has_info: bool,
+        functions: Collection[Function] = (),
         kcache_schema: str = "",
         kcache_columns: Collection[str] = (),
     ) -> None:
@@ -205,6 +210,7 @@ class SentSql:
         self.statement_rows = sql.SQL(text_of("statements_rows")).format(
             listed=sql.SQL(self.statements.listed), schema=plain
         )
+        self.guard = _guard(functions)
         self.running = sql.SQL(text_of("running")).format(
             queryid=sql.SQL(
                 "a.query_id" if version_num >= _QUERY_ID_SINCE else "NULL::pg_catalog.int8"
@@ -256,6 +262,7 @@ class SentSql:
             "reading": self.reading,
             "reading_without_statements": self.reading_without_statements,
             "statement_rows": self.statement_rows,
+            "guard": self.guard,
             "running": self.running,
             "texts": self.texts,
             "own": self.own,
@@ -264,6 +271,22 @@ class SentSql:
         }
         yield from ((name, text.as_string()) for name, text in composed.items() if text is not None)
         yield from static_statements()
+
+
+def _guard(functions: Collection[Function]) -> sql.SQL:
+    """Return the statement that finds out whether functions have kept their names and schemas."""
+    one = sql.SQL(
+        "p.oid OPERATOR(pg_catalog.=) {}::pg_catalog.oid AND n.nspname OPERATOR(pg_catalog.=) {}"
+        " AND p.proname OPERATOR(pg_catalog.=) {}"
+    )
+    each: list[sql.Composable] = [
+        one.format(*map(sql.Literal, function)) for function in sorted(functions)
+    ]
+    text = sql.SQL(text_of("guard")).format(
+        number=sql.Literal(len(each)),
+        is_one_of_them=sql.SQL(" OR ").join(each or [sql.SQL("false")]),
+    )
+    return sql.SQL(text.as_string())
 
 
 def _packed(reading: Reading, source: sql.Composable) -> sql.Composed:

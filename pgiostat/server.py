@@ -16,14 +16,13 @@ from psycopg.pq import Format
 from pgiostat.dsn import HOST, check_dsn, invalid, redacted, refused_value, where
 from pgiostat.errors import PgiostatError
 from pgiostat.escape import identifier
-from pgiostat.sent_sql import SentSql, quoted_schema, text_of
+from pgiostat.sent_sql import Function, SentSql, quoted_schema, text_of
 from pgiostat.snapshot import Server
 
 __all__ = [
     "Extension",
     "Kcache",
     "Session",
-    "are_in_place",
     "check_dsn",
     "connect",
     "dbname_of",
@@ -97,10 +96,6 @@ _ADVICE = re.compile(r"\s*Is the server running.*?\?", re.DOTALL)
 """libpq's own hint, which ours says too."""
 
 
-Function = tuple[int, str, str]
-"""A function that we call: oid, schema and name."""
-
-
 @dataclass(frozen=True, slots=True)
 class Extension:
     """Where pg_stat_statements lives in the connected database, and what its function returns.
@@ -155,6 +150,7 @@ class Session:
             schema=extension.schema,
             columns=extension.columns,
             has_info=extension.has_info,
+            functions=extension.functions | kcache.functions,
             kcache_schema="" if kcache.missing else kcache.schema,
             kcache_columns=kcache.columns,
         )
@@ -454,12 +450,6 @@ def _check_trusted(conn: psycopg.Connection[Any], extension: Extension) -> None:
         " pg_read_all_stats TO pgiostat;), or to a database that a superuser owns.",
         slug="superuser-unsafe",
     )
-
-
-def are_in_place(conn: psycopg.Connection[Any], functions: frozenset[Function]) -> bool:
-    """Return whether the functions that we call still have their names and schemas."""
-    oids = sorted(oid for oid, _, _ in functions)
-    return set(conn.execute(text_of("guard"), {"oids": oids}).fetchall()) == functions
 
 
 def _replaced(function: str, schema: str) -> PgiostatError:

@@ -47,6 +47,7 @@ def servers() -> Iterator[tuple[str, SentSql]]:
                         schema='we"ird %s schema',
                         columns=columns,
                         has_info=version == "newest",
+                        functions=[(16400, 'we"ird %s schema', "pg_stat_statements")],
                         kcache_schema=kcache,
                         kcache_columns=KCACHE,
                     ),
