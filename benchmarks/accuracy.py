@@ -14,17 +14,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from threading import Event
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from pgiostat.collect import learn
 from pgiostat.collector import Collector
+from pgiostat.corrections import client_rollbacks, without_repeats
 from pgiostat.delta import Delta, diff
 from pgiostat.describe import describer
-from pgiostat.ledger import Account, reads_of
+from pgiostat.ledger import Account, Failures, reads_of
 from pgiostat.names import Names
 from pgiostat.rank import Ranking, rank
 from pgiostat.server import connect
@@ -41,7 +43,10 @@ SLACK_SHARE = 0.01
 SETTLING_SECONDS = 0.6
 SETTLED_AFTER = 2
 LONGEST_SECONDS = 60.0
+_PG_14 = 140000
 _PG_16 = 160000
+_PG_18 = 180000
+TRACK_ALL = "SET pg_stat_statements.track = 'all'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,34 @@ def cursor(connection: Connection) -> None:
         connection.execute("CLOSE c")
 
 
+def named(connection: Connection) -> None:
+    """Read half of a table by a cursor of psycopg's, and leave it open at COMMIT."""
+    with connection.transaction():
+        rows = connection.cursor("named")
+        rows.itersize = 2_000
+        rows.execute("SELECT * FROM big")
+        for number, _ in enumerate(rows):
+            if number > ROWS // 2:
+                break
+
+
+def elsewhere(connection: Connection) -> None:
+    """Run a statement as another role, and one in another database."""
+    connection.execute("SET ROLE pgiostat_accuracy_other")
+    connection.execute("SELECT sum(client_id) FROM big WHERE pad > 'a'")
+    connection.execute("RESET ROLE")
+    there = make_conninfo(
+        connection.info.dsn,
+        dbname="pgiostat_accuracy_other",
+        password=connection.info.password,
+    )
+    with psycopg.connect(there, autocommit=True) as other:
+        other.execute(
+            "CREATE TABLE there AS SELECT i, repeat('x', 480) FROM generate_series(1, 9000) AS i"
+        )
+        other.execute("SELECT count(*) FROM there WHERE i < 0")
+
+
 def copied(connection: Connection) -> None:
     """Read a table by COPY."""
     with connection.cursor() as rows, rows.copy("COPY big TO STDOUT") as copy:
@@ -123,7 +156,34 @@ def _extended(version: int) -> str:
 
 
 def _held(_: int) -> str:
-    return "a cursor WITH HOLD is filled at COMMIT, and no statement is charged"
+    return "a cursor WITH HOLD is filled at COMMIT, and no statement counts that"
+
+
+def _held_before_18(version: int) -> str:
+    return "" if version >= _PG_18 else _held(version)
+
+
+def _repeated(_: int) -> str:
+    return (
+        "under track = all the query of a function's cursor that is open at COMMIT is counted"
+        " twice: as itself, and by FETCH"
+    )
+
+
+def _nested_before_14(version: int) -> str:
+    return "" if version >= _PG_14 else "before 14 nested statements are counted twice"
+
+
+def _forgotten(version: int) -> str:
+    return "" if version >= _PG_16 else "13 to 15 forget the reads of relations that are dropped"
+
+
+def _of_others(version: int) -> str:
+    return _extended(version) or "reads of another database's catalogs are counted for nobody"
+
+
+def _failed(_: int) -> str:
+    return "failed or cancelled statements"
 
 
 WORKS = (
@@ -147,8 +207,9 @@ WORKS = (
     Work(
         "cancelled",
         failing("SET statement_timeout = 60", "SELECT sum(length(pad)), pg_sleep(9) FROM big"),
+        _failed,
     ),
-    Work("failing", failing("SELECT sum(1 / (id - 50000)) FROM big")),
+    Work("failing", failing("SELECT sum(1 / (id - 50000)) FROM big"), _failed),
     Work("function, nested", statements("SELECT looked_up(300)")),
     Work(
         "update",
@@ -166,7 +227,41 @@ WORKS = (
     Work("create table as", statements("CREATE TABLE again AS SELECT * FROM big"), _extended),
     Work("cursor", cursor),
     Work(
-        "cursor with hold",
+        "cursor open at COMMIT",
+        statements(
+            "BEGIN", "DECLARE o CURSOR FOR SELECT * FROM big", "FETCH 20000 FROM o", "COMMIT"
+        ),
+    ),
+    Work(
+        "cursor open at COMMIT, track = all",
+        statements(
+            TRACK_ALL,
+            "BEGIN",
+            "DECLARE a CURSOR FOR SELECT id, pad FROM big",
+            "FETCH 20000 FROM a",
+            "COMMIT",
+        ),
+    ),
+    Work(
+        "a function's cursor, track = all",
+        statements(TRACK_ALL, "BEGIN", "SELECT opened()", "FETCH 20000 FROM f", "COMMIT"),
+        _repeated,
+    ),
+    Work("psycopg's named cursor", named),
+    Work(
+        "cursor WITH HOLD, track = all",
+        statements(
+            TRACK_ALL,
+            "BEGIN",
+            "DECLARE w CURSOR WITH HOLD FOR SELECT client_id, pad FROM big",
+            "COMMIT",
+            "FETCH ALL FROM w",
+            "CLOSE w",
+        ),
+        _held_before_18,
+    ),
+    Work(
+        "cursor WITH HOLD",
         statements(
             "BEGIN", "DECLARE h CURSOR WITH HOLD FOR SELECT * FROM big", "COMMIT", "CLOSE h"
         ),
@@ -183,6 +278,57 @@ WORKS = (
     ),
     Work("planning of 64 partitions", statements("SELECT * FROM parted WHERE id = {i}", times=3)),
     Work("do block", statements("DO $$ BEGIN PERFORM sum(length(pad)) FROM big; END $$")),
+    Work("procedure that commits", statements("CALL read_twice()")),
+    Work("nested, track = all", statements(TRACK_ALL, "SELECT looked_up(300)"), _nested_before_14),
+    Work(
+        "foreign key and trigger",
+        statements("INSERT INTO child SELECT i, i * 5 FROM generate_series(1, 2000) AS i"),
+        _extended,
+    ),
+    Work(
+        "PREPARE and EXECUTE",
+        statements(
+            "PREPARE p AS SELECT sum(length(pad)) FROM big WHERE client_id = $1",
+            *(f"EXECUTE p({i})" for i in (3, 41, 77)),
+        ),
+    ),
+    Work(
+        "several statements in one message",
+        statements("SELECT max(pad) FROM big; SELECT min(pad) FROM big; SELECT 1"),
+    ),
+    Work("partitions", statements("SELECT sum(length(pad)) FROM parts")),
+    Work("two roles and two databases", elsewhere, _of_others),
+    Work(
+        "read only, ended by ROLLBACK",
+        statements("BEGIN READ ONLY", "SELECT avg(length(pad)) FROM big", "ROLLBACK", times=2),
+    ),
+    Work(
+        "temporary table, session ends at once",
+        statements(
+            "SET temp_buffers = '1MB'",
+            "CREATE TEMP TABLE short AS SELECT * FROM big WHERE id < 20000",
+            "SELECT sum(length(pad)) FROM short",
+        ),
+        lambda version: _extended(version) and _forgotten(version),
+    ),
+    Work(
+        "table made, read and dropped",
+        statements(
+            "BEGIN",
+            "CREATE TABLE brief AS SELECT * FROM big",
+            "SELECT sum(length(pad)) FROM brief",
+            "DROP TABLE brief",
+            "COMMIT",
+        ),
+        lambda version: _extended(version) and _forgotten(version),
+    ),
+    Work(
+        "CREATE DATABASE",
+        statements(
+            "CREATE DATABASE pgiostat_accuracy_made", "DROP DATABASE pgiostat_accuracy_made"
+        ),
+        _forgotten,
+    ),
     Work("explain analyze", statements("EXPLAIN ANALYZE SELECT sum(length(pad)) FROM big")),
     Work("sessions, 20", lambda _: None, sessions=20),
 )
@@ -216,6 +362,7 @@ def made(connection: Connection, rows: int) -> None:
     for text in (
         f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE",
         f"CREATE SCHEMA {SCHEMA}",
+        f"GRANT USAGE ON SCHEMA {SCHEMA} TO PUBLIC",
         f"SET search_path = {SCHEMA}, public",
         f"""CREATE TABLE big AS SELECT i AS id, i % 100 AS client_id, repeat('x', 480) AS pad
             FROM generate_series(1, {rows}) AS i""",
@@ -224,6 +371,27 @@ def made(connection: Connection, rows: int) -> None:
         "CREATE TABLE grown (LIKE big)",
         "ALTER TABLE big SET (autovacuum_enabled = off)",
         "CREATE TABLE parted (id int) PARTITION BY RANGE (id)",
+        "CREATE TABLE parts (id int, pad text) PARTITION BY HASH (id)",
+        *(
+            f"CREATE TABLE parts_{i} PARTITION OF parts FOR VALUES WITH (MODULUS 4, REMAINDER {i})"
+            for i in range(4)
+        ),
+        "INSERT INTO parts SELECT id, pad FROM big WHERE id % 3 = 0",
+        "CREATE TABLE parent AS SELECT * FROM big",
+        "ALTER TABLE parent ADD PRIMARY KEY (id)",
+        "CREATE TABLE child (id int, parent int REFERENCES parent)",
+        """CREATE FUNCTION triggered() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN PERFORM pad FROM big WHERE id = NEW.id * 7; RETURN NEW; END $$""",
+        "CREATE TRIGGER t AFTER INSERT ON child FOR EACH ROW EXECUTE FUNCTION triggered()",
+        """CREATE FUNCTION opened() RETURNS refcursor LANGUAGE plpgsql AS $$
+            DECLARE f refcursor := 'f';
+            BEGIN OPEN f FOR SELECT pad FROM big; RETURN f; END $$""",
+        """CREATE PROCEDURE read_twice() LANGUAGE plpgsql AS $$
+            BEGIN
+                PERFORM sum(length(pad)) FROM big;
+                COMMIT;
+                PERFORM sum(length(pad)) FROM big;
+            END $$""",
         "VACUUM (FREEZE, ANALYZE) big",
     ):
         connection.execute(text.encode())
@@ -281,7 +449,9 @@ def ranked(collector: Collector, delta: Delta) -> Ranking:
     keys = zip(*(rows[name].tolist() for name in ("userid", "dbid", "queryid")), strict=True)
     names = Names(databases=collector.databases(), roles=collector.roles())
     learn(names, describer(), collector.texts(list(keys)), collector.own)
-    return rank([delta], names)
+    corrected = without_repeats(delta, names)
+    failures = Failures().note(corrected, client_rollbacks(corrected, names))
+    return rank([replace(corrected, failures=failures)], names)
 
 
 def measured(dsn: str, collector: Collector, work: Work, rows: int) -> Found:
@@ -305,20 +475,51 @@ def measured(dsn: str, collector: Collector, work: Work, rows: int) -> Found:
     )
 
 
+@contextmanager
+def others(dsn: str) -> Iterator[None]:
+    """Have another role and another database for as long as this lasts."""
+    gone = (
+        f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE",
+        "DROP DATABASE IF EXISTS pgiostat_accuracy_other",
+        "DROP ROLE IF EXISTS pgiostat_accuracy_other",
+    )
+
+    def run(*texts: str) -> None:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            for text in texts:
+                connection.execute(text.encode())
+
+    run(
+        *gone,
+        "CREATE ROLE pgiostat_accuracy_other IN ROLE pg_read_all_data"
+        if _version(dsn) >= _PG_14
+        else "CREATE ROLE pgiostat_accuracy_other SUPERUSER",
+        "CREATE DATABASE pgiostat_accuracy_other",
+    )
+    try:
+        yield
+    finally:
+        run(*gone)
+
+
+def _version(dsn: str) -> int:
+    with psycopg.connect(dsn) as connection:
+        return connection.info.server_version
+
+
 def judged(dsn: str, rows: int = ROWS, works: Sequence[Work] = WORKS) -> Iterator[Found]:
     """Do all work on a server, one after the other, and yield the ledger of each."""
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        made(connection, rows)
-    session = connect(dsn)
-    try:
-        collector = Collector(session)
-        collector.take()
-        for work in works:
-            yield measured(dsn, collector, work, rows)
-    finally:
-        session.close()
+    with others(dsn):
         with psycopg.connect(dsn, autocommit=True) as connection:
-            connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE".encode())
+            made(connection, rows)
+        session = connect(dsn)
+        try:
+            collector = Collector(session)
+            collector.take()
+            for work in works:
+                yield measured(dsn, collector, work, rows)
+        finally:
+            session.close()
 
 
 COLUMNS = ("server", "statements", "pgiostat", *(account.value for account in Account))

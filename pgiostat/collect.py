@@ -5,14 +5,16 @@ Everything that takes time or may fail goes through here, so that nothing else h
 
 import random
 from collections.abc import Callable, Collection, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
 from pgiostat.collector import Collector, monotonic
+from pgiostat.corrections import client_rollbacks, without_repeats
 from pgiostat.delta import Delta, diff
 from pgiostat.device.processes import Whereabouts
 from pgiostat.errors import PgiostatError
 from pgiostat.inflight import InFlight, Running
-from pgiostat.ledger import Ahead
+from pgiostat.ledger import Ahead, Failures
 from pgiostat.names import OWN, Describe, Names, StatementKey
 from pgiostat.sent_sql import Own
 from pgiostat.server import Session, connect
@@ -109,6 +111,7 @@ class Sampler:
     _texts_error: PgiostatError | None = None
     _own_asked: int = 0
     _ahead: Ahead = field(default_factory=Ahead)
+    _failures: Failures = field(default_factory=Failures)
 
     def ticks(self) -> Iterator[Tick]:
         """Yield one tick an interval, the first as soon as it can be had.
@@ -196,11 +199,15 @@ class Sampler:
 
     def _interval(self, newer: Snapshot) -> Delta:
         delta = diff(self.older, newer, expected_seconds=self.interval)
-        delta = replace(delta, ahead=self._ahead.blocks)
         self._learn(delta)
+        delta = without_repeats(delta, self.names)
+        failures = deepcopy(self._failures)
+        failed = failures.note(delta, client_rollbacks(delta, self.names))
+        delta = replace(delta, ahead=self._ahead.blocks, failures=failed)
         if self.accept is None or self.accept(delta):
             self.older = newer
             self._ahead.note(delta)
+            self._failures = failures
         return delta
 
     def _back_off(self, attempts: int) -> float:

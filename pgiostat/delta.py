@@ -92,7 +92,8 @@ class Delta:
     appeared, vanished: entries of pg_stat_statements.  dealloc: how often entries were evicted;
     None where that is not told (before extension 1.9).  unknown: rows with numbers that cannot be
     assigned to the interval and are not counted.  ahead: blocks that statements had counted when it
-    began and the server had not; known to who reads interval after interval.
+    began and the server had not.  failures: transactions that failed or were cancelled; None if not
+    known.  Only a reader of one interval after the other knows these two.
     """
 
     older: Snapshot | None
@@ -108,6 +109,7 @@ class Delta:
     dealloc: int | None
     unknown: int
     ahead: int = 0
+    failures: int | None = None
 
     @property
     def quality(self) -> Quality:

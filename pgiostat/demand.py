@@ -47,7 +47,7 @@ MEANINGS = {
     " of the time",
 }
 
-_UNEXPLAINED = (Account.UNATTRIBUTED, Account.UNCOUNTED, Account.CATALOGS)
+_UNEXPLAINED = (Account.UNATTRIBUTED, Account.CATALOGS)
 """Lines of a ledger that are what is left, in the order in which they are made up."""
 
 

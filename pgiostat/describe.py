@@ -3,12 +3,18 @@
 What is returned is shown and kept: it has no constant, no comment and no name of a cursor.
 """
 
+import re
+
 from pgiostat import fingerprint
 from pgiostat.features.said import cursor, pseudonym
 from pgiostat.names import OTHER, Describe, Statement
 from pgiostat.rules import Classifier, Rules, builtin
 
 __all__ = ["describer", "unsorted"]
+
+_HOLDS = re.compile(r"declare \S+ (?:\w+ )*?cursor with hold ")
+_ROLLS_BACK = re.compile(r"(?:rollback|abort)\b(?!(?: work| transaction)? to )")
+"""Of a normalized text: a ROLLBACK TO SAVEPOINT ends no transaction."""
 
 
 def describer(rules: Rules | None = None) -> Describe:
@@ -25,6 +31,7 @@ def describer(rules: Rules | None = None) -> Describe:
             category=found.category,
             opens=name if opens else "",
             moves=name if not opens else "",
+            **_of_transactions(found.normalized.text),
         )
 
     return describe
@@ -46,4 +53,13 @@ def unsorted(text: str | bytes, *, user: str, database: str, queryid: int) -> St
         category=OTHER,
         opens=name if verb == "declare" else "",
         moves=name if verb != "declare" else "",
+        **_of_transactions(normalized.text),
     )
+
+
+def _of_transactions(text: str) -> dict[str, bool]:
+    """Return how a normalized statement outlives its transaction, or ends it."""
+    return {
+        "holds": _HOLDS.match(text) is not None,
+        "rolls_back": _ROLLS_BACK.match(text) is not None,
+    }

@@ -21,6 +21,7 @@ __all__ = [
     "MEASURED",
     "Account",
     "Ahead",
+    "Failures",
     "Line",
     "PerBlock",
     "ServerReads",
@@ -44,6 +45,10 @@ _PROCESSES = {
 LONGEST_SECONDS = 60.0
 """For how long what statements counted may stay uncounted by the server: transactions of a minute
 are rare, and idle sessions hand over what they have within ten seconds (pgstat.c)."""
+LATEST_SECONDS = 12.0
+"""After so long a server has counted what its sessions did: an idle one hands over what it has
+within ten seconds (pgstat.c)."""
+FORGOTTEN = "reads of temporary and dropped tables, which pg_stat_database forgets"
 _BUFFERED = ("relation", "temp relation")
 """Objects of pg_stat_io that are read in blocks through buffers; reads of WAL are none."""
 
@@ -73,6 +78,7 @@ class ServerReads:
     process_blocks: int | None = None
     catalog_blocks: int | None = None
     rollbacks: int | None = None
+    failures: int | None = None
     evictions: int | None = None
     utility_untracked: int | None = None
     operations: int | None = None
@@ -129,6 +135,10 @@ MEASURED: Mapping[str, tuple[Unit, str]] = {
         "of them of catalogs of the connected database, by whomever",
     ),
     "rollbacks": (Unit.TRANSACTIONS, "that failed, were cancelled or rolled back"),
+    "failures": (
+        Unit.TRANSACTIONS,
+        "of them that no client rolled back: surely failed or cancelled; empty if not known",
+    ),
     "evictions": (Unit.NONE, "how often entries were evicted, several at each"),
     "utility_untracked": (Unit.NONE, "1 if pg_stat_statements.track_utility was off"),
     "operations": (
@@ -160,6 +170,7 @@ def reads_of(delta: Delta) -> ServerReads:
         blocks=delta.databases.total("blks_read") if delta.is_complete else None,
         catalog_blocks=int(catalogs.sum()),
         rollbacks=delta.databases.total("xact_rollback"),
+        failures=delta.failures,
         evictions=delta.dealloc,
         utility_untracked=int(
             delta.settings.values.get("pg_stat_statements.track_utility") == "off"
@@ -226,7 +237,6 @@ class Account(StrEnum):
     WALSENDER = "walsender"
     PROCESSES = "processes"
     CATALOGS = "catalogs"
-    UNCOUNTED = "uncounted"
     UNATTRIBUTED = "unattributed"
 
 
@@ -235,17 +245,19 @@ MEANINGS = {
     Account.WALSENDER: "walsenders, by pg_stat_io",
     Account.PROCESSES: "checkpointer, startup and other processes, by pg_stat_io",
     Account.CATALOGS: "the catalogs, for connecting, parsing and planning",
-    Account.UNCOUNTED: "in no statement's count, while there were statements that"
-    " pg_stat_statements does not count: failed, cancelled, evicted, untracked",
-    Account.UNATTRIBUTED: "what nothing explains; negative when statements were counted ahead of"
-    " the server's own counters",
+    Account.UNATTRIBUTED: "what nothing explains, with possible causes; negative when statements"
+    " were counted ahead of the server's own counters",
 }
 """What each line holds, for documentation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Blocks of an account.  causes: what kept pg_stat_statements from counting, if uncounted."""
+    """Blocks of an account.
+
+    causes: of what is unattributed: what happened meanwhile that can be a reason for it. How much
+    of it each explains is not known.
+    """
 
     account: Account
     blocks: int
@@ -257,9 +269,8 @@ def settle(explained: int, reads: ServerReads, ahead: int = 0) -> tuple[Line, ..
 
     explained: blocks of statements, ours among them.  ahead: what statements had counted before,
     and the server had not: that it counts it now explains nothing.  Catalogs are also read by
-    statements, so that their line is at most what is left.  What is left after it was read by
-    statements that were not counted, if there is a reason for such; else nothing is known of it.
-    No lines if the server's own count was lost.
+    statements, so that their line is at most what is left.  What is left after it is unattributed,
+    with all that can be a cause.  No lines if the server's own count was lost.
     """
     if reads.blocks is None:
         return ()
@@ -277,11 +288,7 @@ def settle(explained: int, reads: ServerReads, ahead: int = 0) -> tuple[Line, ..
     if catalogs:
         lines.append(Line(Account.CATALOGS, catalogs))
         left -= catalogs
-    causes, late = _causes(reads), min(left, ahead)
-    if left > late and causes:
-        lines.append(Line(Account.UNCOUNTED, left - late, causes))
-        left = late
-    return (*lines, Line(Account.UNATTRIBUTED, left))
+    return (*lines, Line(Account.UNATTRIBUTED, left, _causes(reads, left, ahead)))
 
 
 @dataclass(slots=True)
@@ -308,11 +315,7 @@ class Ahead:
             return
         self._now += delta.seconds
         lines = settle(delta.statement_blocks, reads_of(delta))
-        left = sum(
-            line.blocks
-            for line in lines
-            if line.account in {Account.UNCOUNTED, Account.UNATTRIBUTED}
-        )
+        left = lines[-1].blocks if lines else 0
         if left < 0:
             self._owed.append((self._now, -left))
         while left > 0 and self._owed:
@@ -324,11 +327,60 @@ class Ahead:
             self._owed.popleft()
 
 
-def _causes(reads: ServerReads) -> tuple[str, ...]:
-    """Return what kept statements from being counted."""
+@dataclass(slots=True)
+class Failures:
+    """How many transactions of one server failed or were cancelled, of one interval after another.
+
+    The server counts them together with those that clients rolled back. pg_stat_statements counts
+    each ROLLBACK when it ends, the server up to LATEST_SECONDS later. So while clients roll back,
+    the difference of both is a number of failures only as far as it lasts, and is more than what
+    they roll back in a second.
+    """
+
+    _now: float = 0.0
+    _difference: int = 0
+    _certain: int = 0
+    _lately: deque[tuple[float, int, int]] = field(default_factory=deque)
+
+    def note(self, delta: Delta, client_rollbacks: int | None) -> int | None:
+        """Return how many failures became certain in an interval, which follows the last one.
+
+        client_rollbacks: how many transactions clients rolled back themselves; None if not known.
+        """
+        if not delta.is_complete or delta.seconds is None or client_rollbacks is None:
+            self._now, self._difference, self._certain = 0.0, 0, 0
+            self._lately.clear()
+            return None
+        self._now += delta.seconds
+        self._difference += delta.databases.total("xact_rollback") - client_rollbacks
+        self._lately.append((self._now, self._difference, client_rollbacks))
+        while self._lately[0][0] < self._now - LATEST_SECONDS:
+            self._lately.popleft()
+        calls = sum(rollbacks for _, _, rollbacks in self._lately)
+        if calls and self._now <= LATEST_SECONDS:
+            # The server may not have counted any of these yet, and counts what was before we began.
+            bound = self._difference + calls
+            self._certain = bound if len(self._lately) == 1 else min(self._certain, bound)
+            return None
+        lasting = min(difference for _, difference, _ in self._lately)
+        found = (lasting if calls else self._difference) - self._certain
+        if found <= int(calls / LATEST_SECONDS):
+            return 0
+        self._certain += found
+        return found
+
+
+def _causes(reads: ServerReads, left: int, ahead: int) -> tuple[str, ...]:
+    """Return what can be a reason for what is unattributed."""
+    if left < 0:
+        # pg_stat_database counts by relation, and forgets a relation that is dropped.
+        by_relation = reads.blocks is not None and reads.autovacuum_blocks is None
+        return (FORGOTTEN,) if by_relation and -left > ahead else ()
+    if left <= ahead:
+        return ()
     found: Sequence[tuple[int | None, str]] = (
-        (reads.rollbacks, "failed or cancelled"),
-        (reads.evictions, "evicted"),
+        (reads.failures, "failed or cancelled statements"),
+        (reads.evictions, "evicted statements"),
         (reads.utility_untracked, "utility statements, which are not tracked"),
     )
     return tuple(cause for count, cause in found if count)

@@ -23,6 +23,7 @@ class Statement:
     """What is known of a statement apart from its numbers.
 
     text: normalized.  opens, moves: the pseudonym of the cursor that it declares, or fetches from.
+    holds: it declares a cursor WITH HOLD.  rolls_back: it is a ROLLBACK of a whole transaction.
     """
 
     text: str
@@ -30,6 +31,8 @@ class Statement:
     category: str
     opens: str = ""
     moves: str = ""
+    holds: bool = False
+    rolls_back: bool = False
 
 
 class Describe(Protocol):
@@ -40,9 +43,9 @@ class Describe(Protocol):
 
 
 @lru_cache(maxsize=1024)
-def _short(category: str, opens: str, moves: str) -> Statement:
-    """Return what is left of a statement without its text; most are the same one."""
-    return Statement("", "", category, opens, moves)
+def _same(statement: Statement) -> Statement:
+    """Return an equal statement; without their texts most are the same one."""
+    return statement
 
 
 @dataclass(slots=True)
@@ -70,7 +73,7 @@ class Names:
         """Keep of statements the category and cursor alone: somebody else has their texts."""
         for key in keys:
             if known := self.statements.get(key):
-                self.statements[key] = _short(known.category, known.opens, known.moves)
+                self.statements[key] = _same(replace(known, text="", fingerprint=""))
 
     def forget(self, statements: Collection[StatementKey], relations: Collection[int]) -> None:
         """Keep what is known of these, and of the cursors that they name."""

@@ -11,12 +11,12 @@ from pgiostat.names import HIDDEN
 from pgiostat.rank import Ranking
 from pgiostat.units import format_count, format_duration, format_share
 
-__all__ = ["Kind", "Notice", "happened", "notices", "uncounted"]
+__all__ = ["Kind", "Notice", "happened", "notices", "unexplained"]
 
 LOW_COVERAGE = 0.9
 SHOWN_LAG = 0.05
 SHOWN_LEAD = 0.2
-SHOWN_UNCOUNTED = 0.02
+SHOWN_UNEXPLAINED = 0.02
 
 
 class Kind(StrEnum):
@@ -60,9 +60,9 @@ def notices(
                 "running are not in pg_stat_statements.",
             )
         )
-    if (said := uncounted(ranking)) is not None:
-        found.append(Notice("reads-uncounted", said, kind=Kind.PASSING))
     lag = ranking.share(ranking.unattributed)
+    if lag is not None and lag > 0 and (causes := unexplained(ranking)) is not None:
+        found.append(Notice("reads-unexplained", causes, kind=Kind.PASSING))
     if lag is not None and lag < -SHOWN_LAG:
         found.append(
             Notice(
@@ -103,16 +103,13 @@ def notices(
     return found
 
 
-def uncounted(ranking: Ranking) -> str | None:
-    """Return why statements that read much were not counted, None if few or none were."""
+def unexplained(ranking: Ranking) -> str | None:
+    """Return what may have caused unattributed reads, None if these are few or nothing is known."""
     for line in ranking.lines:
         share = ranking.share(line.blocks)
-        if line.causes and share is not None and share > SHOWN_UNCOUNTED:
-            why = " or ".join(line.causes)
-            return (
-                f"{format_share(share)} of the reads are in no statement's count, and there were"
-                f" statements that are not counted: {why}."
-            )
+        if line.causes and share is not None and abs(share) > SHOWN_UNEXPLAINED:
+            causes = " or ".join(line.causes)
+            return f"{format_share(share)} of the reads are unattributed; possible cause: {causes}."
     return None
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pgiostat.collect import learn
 from pgiostat.collector import Collector
+from pgiostat.corrections import without_repeats
 from pgiostat.delta import Delta, since_reset
 from pgiostat.errors import PgiostatError
 from pgiostat.names import Describe, Names, StatementKey
@@ -35,6 +36,7 @@ def survey(dsn: str, describe: Describe) -> Survey:
         error: PgiostatError | None = None
         try:
             _learn(collector, delta, names, describe)
+            delta = without_repeats(delta, names)
         except PgiostatError as raised:
             if raised.slug == "connection-lost":
                 raise

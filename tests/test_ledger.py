@@ -3,16 +3,19 @@
 from dataclasses import fields
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pgiostat import counters
 from pgiostat.delta import Delta, diff
 from pgiostat.ledger import (
+    FORGOTTEN,
     MEANINGS,
     MEASURED,
     Account,
     Ahead,
+    Failures,
     Line,
     PerBlock,
     ServerReads,
@@ -40,7 +43,7 @@ def test_the_lines_add_up_to_what_statements_leave(explained: int, reads: Server
     )
     assert lines[-1].account is Account.UNATTRIBUTED
     assert all(line.blocks > 0 for line in lines[:-1])
-    assert all(bool(line.causes) == (line.account is Account.UNCOUNTED) for line in lines)
+    assert not any(line.causes for line in lines[:-1])
 
 
 def test_catalogs_take_what_is_left_at_most() -> None:
@@ -53,25 +56,38 @@ def test_catalogs_take_what_is_left_at_most() -> None:
     assert settle(80, reads) == (Line(Account.AUTOVACUUM, 30), Line(Account.UNATTRIBUTED, -10))
 
 
-def test_what_was_not_counted_has_a_cause() -> None:
-    reads = ServerReads(blocks=100, catalog_blocks=10, rollbacks=2, evictions=0)
+FAILED = "failed or cancelled statements"
+
+
+def test_what_is_unattributed_has_possible_causes_and_is_not_hidden_by_them() -> None:
+    reads = ServerReads(
+        blocks=100, catalog_blocks=10, rollbacks=9, failures=2, evictions=1, utility_untracked=1
+    )
+    causes = (FAILED, "evicted statements", "utility statements, which are not tracked")
     assert settle(40, reads) == (
         Line(Account.CATALOGS, 10),
-        Line(Account.UNCOUNTED, 50, ("failed or cancelled",)),
-        Line(Account.UNATTRIBUTED, 0),
+        Line(Account.UNATTRIBUTED, 50, causes),
     )
-    without = ServerReads(blocks=100, catalog_blocks=10, rollbacks=0, evictions=None)
-    assert settle(40, without) == (Line(Account.CATALOGS, 10), Line(Account.UNATTRIBUTED, 50))
 
 
-def test_what_was_counted_ahead_is_no_statement_that_was_not_counted() -> None:
-    reads = ServerReads(blocks=100, rollbacks=2)
-    assert settle(40, reads, 50) == (
-        Line(Account.UNCOUNTED, 10, ("failed or cancelled",)),
-        Line(Account.UNATTRIBUTED, 50),
-    )
+@pytest.mark.parametrize("failures", [0, None])
+def test_a_rollback_alone_is_no_cause(failures: int | None) -> None:
+    reads = ServerReads(blocks=100, rollbacks=9, failures=failures, evictions=None)
+    assert settle(40, reads) == (Line(Account.UNATTRIBUTED, 60),)
+
+
+def test_what_was_counted_ahead_needs_no_cause() -> None:
+    reads = ServerReads(blocks=100, failures=2, autovacuum_blocks=0)
+    assert settle(40, reads, 50) == (Line(Account.UNATTRIBUTED, 60, (FAILED,)),)
     assert settle(40, reads, 60) == settle(40, reads, 70) == (Line(Account.UNATTRIBUTED, 60),)
     assert settle(120, reads, 50) == (Line(Account.UNATTRIBUTED, -20),)
+
+
+def test_a_server_that_counts_by_relation_forgets_those_that_were_dropped() -> None:
+    by_relation = ServerReads(blocks=100)
+    assert settle(150, by_relation) == (Line(Account.UNATTRIBUTED, -50, (FORGOTTEN,)),)
+    by_process = ServerReads(blocks=100, autovacuum_blocks=0)
+    assert settle(150, by_process) == (Line(Account.UNATTRIBUTED, -50),)
 
 
 def test_what_statements_count_ahead_is_known_until_the_server_counts_it() -> None:
@@ -94,6 +110,40 @@ def test_what_statements_count_ahead_is_known_until_the_server_counts_it() -> No
     assert owed == [0, 2272, 2272, 272, 0, *[10] * 6, 10]
     ahead.note(diff(before, reading(200, [], databases=[{"datid": 5, "blks_read": told}])))
     assert ahead.blocks == 0
+
+
+@pytest.mark.parametrize(
+    ("each", "expected"),
+    [
+        # (ROLLBACKs of clients, rollbacks that the server counted) in intervals of five seconds.
+        ([(0, 3), (0, 0), (0, 1)], [3, 0, 1]),
+        ([(9, 0), (9, 5), (9, 9), (9, 20), (0, 2), (0, 0), (0, 0)],
+         [None, None, 0, 0, 0, 0, 0]),
+        # What clients rolled back before we began is no failure.
+        ([(9, 12), (9, 9), (9, 9), (9, 9), (9, 9)], [None, None, 0, 0, 0]),
+        # Thirteen failures among ROLLBACKs that the server counts late. Nine of them may be
+        # ROLLBACKs of the time before; the others are certain when they last.
+        ([(9, 9), (9, 9), (9, 22), (9, 9), (9, 9), (9, 9)], [None, None, 0, 0, 4, 0]),
+        ([(9, 9), (9, 9), (9, 13), (9, 5), (9, 9), (9, 9)], [None, None, 0, 0, 0, 0]),
+        # Fewer than clients roll back in a second are not certain.
+        ([(60, 60), (60, 60), (60, 70), *[(60, 60)] * 4], [None, None, 0, 0, 0, 0, 0]),
+        ([(60, 60), (60, 60), (60, 160), *[(60, 60)] * 4], [None, None, 0, 0, 40, 0, 0]),
+        # A ROLLBACK without a transaction is counted by its statement alone.
+        ([(9, 9), (9, 9), (12, 9), (9, 9), (9, 9), (9, 9)], [None, None, 0, 0, 0, 0]),
+        ([(0, 3), (None, 7), (0, 2)], [3, None, 2]),
+    ],
+)  # fmt: skip
+def test_failures_are_rollbacks_that_no_client_asked_for(
+    each: list[tuple[int | None, int]], expected: list[int | None]
+) -> None:
+    failures, found, total = Failures(), [], 0
+    before = reading(0, [], databases=[{"datid": 5}])
+    for n, (calls, rollbacks) in enumerate(each, 1):
+        total += rollbacks
+        after = reading(5.0 * n, [], databases=[{"datid": 5, "xact_rollback": total}])
+        found.append(failures.note(diff(before, after), calls))
+        before = after
+    assert found == expected
 
 
 def test_all_accounts_and_counts_are_explained() -> None:

@@ -14,7 +14,6 @@ NAMES = {
     Account.WALSENDER: "walsender",
     Account.PROCESSES: "other processes",
     Account.CATALOGS: "catalogs",
-    Account.UNCOUNTED: "not counted",
     Account.UNATTRIBUTED: "unattributed",
 }
 """What a line is called on a screen."""

@@ -1,6 +1,6 @@
 """A window of a history for people and programs: text, Markdown, CSV, JSON."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC
 from typing import Any
@@ -13,6 +13,7 @@ from pgiostat.device.interval import DeviceTotal
 from pgiostat.escape import terminal
 from pgiostat.history.seen import Sampled, Seen
 from pgiostat.names import OWN
+from pgiostat.notices import unexplained
 from pgiostat.rank import Ranking, RankRow
 from pgiostat.render import markdown
 from pgiostat.render.columns import KEYS, Metric, Value, of_blocks, whole_of
@@ -91,6 +92,15 @@ def remarks(seen: Seen) -> Iterator[str]:
         yield f'left out, because it could not be read: "{path}"'
 
 
+def _of_ranking(seen: Seen, ranking: Ranking) -> Iterator[str]:
+    """Yield what a reader must know of a window's numbers and of its ranking."""
+    yield from remarks(seen)
+    # Within a minute the server may just be late.
+    is_late = (ranking.unattributed or 0) < 0 and seen.sampled.seconds < LONGEST_LAG_SECONDS
+    if not is_late and (causes := unexplained(ranking)) is not None:
+        yield causes.removesuffix(".")
+
+
 def _contradictions(sampled: Sampled) -> Iterator[str]:
     """Yield why statements count more than the server did, where lag cannot be it."""
     blocks, server = sampled.statement_blocks, sampled.server_blocks
@@ -127,12 +137,16 @@ def title(seen: Seen, width: int) -> Text:
 
 def warnings(seen: Seen) -> list[Text]:
     """Return what is to be known as lines of a screen."""
-    return [Text(f"! {terminal(line)}", "yellow") for line in remarks(seen)]
+    return _warnings(remarks(seen))
+
+
+def _warnings(lines: Iterable[str]) -> list[Text]:
+    return [Text(f"! {terminal(line)}", "yellow") for line in lines]
 
 
 def as_text(seen: Seen, ranking: Ranking, *, width: int) -> RenderableType:
     """Return a window as watch shows an interval."""
-    notes = warnings(seen)
+    notes = _warnings(_of_ranking(seen, ranking))
     head = summary(ranking, seen.sampled.coverage, width)
     below = [Text(terminal(line), "dim") for line in device_lines(seen)]
     ours = [] if ranking.own is None else [own(_spent(seen, ranking.own), width, "an interval")]
@@ -188,7 +202,7 @@ def as_json(seen: Seen, ranking: Ranking) -> str:
         "sort": str(ranking.sort),
         "samples": seen.sampled.samples,
         "qualities": dict(seen.sampled.qualities),
-        "remarks": list(remarks(seen)),
+        "remarks": list(_of_ranking(seen, ranking)),
         "devices": [_device(each) for each in seen.devices],
         "server_blocks_read": ranking.server_blocks,
         "statement_blocks_read": ranking.explained.blocks,
@@ -234,7 +248,7 @@ def _markdown(seen: Seen, ranking: Ranking) -> Iterator[str]:
         f" {format_count(sampled.samples)} intervals, coverage {format_share(sampled.coverage)}."
     )
     yield ""
-    told = [*device_lines(seen), *remarks(seen)]
+    told = [*device_lines(seen), *_of_ranking(seen, ranking)]
     if ranking.own is not None:
         told.append(f"{OWN}, an interval: {own_cost(_spent(seen, ranking.own))}")
     for line in told:
