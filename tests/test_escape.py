@@ -8,6 +8,7 @@ import math
 import re
 import sys
 import tomllib
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,7 +44,25 @@ from tests.attack._judges import PAGE, acts_in_a_spreadsheet, acts_on_a_page, is
 from tests.servers import Server
 
 ROOT = Path(__file__).parent.parent
-UNICODE = range(sys.maxunicode + 1)
+
+
+def _unicode() -> list[int]:
+    """Return all characters, and of those that nobody assigned one in 97 and the edges.
+
+    All of these have one category, by which they are escaped. They are four fifths of all.
+    """
+    alike = {"Cn", "Co"}
+    category = list(map(unicodedata.category, map(chr, range(sys.maxunicode + 1))))
+    return [
+        code
+        for code, (before, this, after) in enumerate(
+            zip([None, *category[:-1]], category, [*category[1:], None], strict=True)
+        )
+        if this not in alike or not before == this == after or not code % 97
+    ]
+
+
+UNICODE = _unicode()
 BLANK = (
     0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x2800, 0x3164,
     *range(0xFE00, 0xFE10), 0xFFA0, 0x16FE4, 0x1D159, *range(0x1F1E6, 0x1F200),
@@ -390,7 +409,7 @@ def test_nothing_acts_for_a_parser_that_knows_no_tables() -> None:
 
 
 def test_beyond_ascii_letters_and_digits_stay_and_all_else_is_code() -> None:
-    for code in range(0x80, sys.maxunicode + 1):
+    for code in UNICODE[0x80:]:
         text = f"x{chr(code)}"
         shown = terminal(text)
         is_plain = shown.isalnum() or shown[1:] in {"”", "…"}
