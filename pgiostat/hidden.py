@@ -37,8 +37,9 @@ _PASSWORD_FILE = re.compile(r"\s*(?!\d{4}-\d\d-)[^\s:@/]*:(?:\d+|\*):[^\s:]*:[^\
 _BEFORE_HOST = re.compile(r":(?!//)[^@]*@")
 """user:password@"""
 _SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*:/+")
-_WINDOW = re.compile(r":[^:/@\s]*@[^@]*\.\.[^@]*$")
-"""The label and the time of a window, after the URI or the directory of a history."""
+_TIME = r"(?:now|today|yesterday|[\dTZhmsdwin:+. -])*"
+_WINDOW = re.compile(rf":[^:/@\s]*@{_TIME}\.\.{_TIME}$")
+"""The label and the times of a window, after the URI or the directory of a history."""
 _DIRECTORY = re.compile(r"/|\.{1,2}/|~")
 _VALUE = re.compile(
     r"""[\w-]*(?:pass|pwd|pasw|secret|token|sig|signature|key|credentials?)\w*["']?\s*[=:]"""
@@ -73,6 +74,8 @@ def has_credentials(text: str) -> bool:
 def hidden(message: str, given: Iterable[str]) -> str:
     """Return a message in which *** stands for each given text that may hold a secret.
 
+    Upper and lower case are alike: some messages quote what a parser made of a text.
+
     >>> hidden('invalid value for --by: "host=db password=s3cret"', ["host=db password=s3cret"])
     'invalid value for --by: "***"'
     >>> hidden('no instance "password=s3cret"', ["host=db password=s3cret"])
@@ -80,7 +83,7 @@ def hidden(message: str, given: Iterable[str]) -> str:
     """
     quoted = {each for text in given if may_hold_secret(text) for each in _quoted(text)}
     for each in sorted(quoted, key=len, reverse=True):
-        message = message.replace(each, HIDDEN)
+        message = re.sub(re.escape(each), HIDDEN, message, flags=re.IGNORECASE)
     return message
 
 

@@ -261,11 +261,11 @@ def volume_of(text: str) -> Volume:
 
     Raises PgiostatError option-invalid.
     """
-    text = text.lower()
-    kind, *words = text.split(":")
+    kind, *words = text.lower().split(":")
     if kind not in KINDS:
         raise invalid_option(
-            f'there is no volume type "{kind}"', hint=f"There are: {', '.join(KINDS)}."
+            f'there is no volume type "{text.partition(":")[0]}"',
+            hint=f"There are: {', '.join(KINDS)}.",
         )
     make, form, (least, most), more = KINDS[kind]
     try:
@@ -277,4 +277,4 @@ def volume_of(text: str) -> Volume:
         raise invalid_option(f'invalid volume: "{text}"', hint=f"Write it like {form}.")
     if not least <= gib <= most:
         raise invalid_option(f"a {kind} volume has {least:,g} to {most:,g} GiB, not {gib:,g}")
-    return make(text, gib, *numbers)
+    return make(text.lower(), gib, *numbers)

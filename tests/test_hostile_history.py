@@ -247,7 +247,10 @@ def test_a_bad_cover_hides_samples_by_name_and_counts_none_twice(
             "lock/demo.json",
             'could not write to the history in "ROOT": "ROOT/lock/demo.json" is not a regular file',
         ),
-        ("hot", 'could not write to the history in "ROOT": "ROOT/hot" is not a directory'),
+        (
+            "hot",
+            'could not write to the history in "ROOT": "ROOT/hot" is a symbolic link, not a directory',
+        ),
         ("tmp", 'could not read "ROOT/tmp" of the history'),
         ("format.json", '"ROOT" is not a history'),
     ],
@@ -305,7 +308,7 @@ def test_a_target_that_is_a_directory_is_not_left_by_a_link(tmp_path: Path, outs
     before = state_of(outside)
     with pytest.raises(PgiostatError) as caught:
         ship(Layout(root), f"file://{there}", clock=at(0))
-    assert caught.value.detail == f'"{there}/stmt" is not a directory'
+    assert caught.value.detail == f'"{there}/stmt" is a symbolic link, not a directory'
     assert state_of(outside) == before
 
 

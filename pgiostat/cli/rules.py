@@ -203,7 +203,8 @@ def _statements(text: str) -> list[str]:
             raise PgiostatError(
                 f"statement {number} of {len(found)} begins with no command of SQL",
                 detail="It is not quoted: it may be a connection string or a part of one.",
-                hint="Give SQL, or a connection string alone.",
+                hint="Give SQL, or a connection string alone. The rows of COPY ... FROM stdin are"
+                " no SQL.",
                 slug="no-statement",
             )
     return found

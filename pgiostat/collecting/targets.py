@@ -125,7 +125,11 @@ def targets(
     given = list(labels) or [label_of(dsn) for dsn in dsns]
     for label in given:
         if not may_be_label(label):
-            raise _wrong("a label is a connection string", "Give it as a server, without --label.")
+            raise _wrong(
+                'a label has a ":", "=", ";" or "@" in it',
+                "Letters, digits, _ and . only. A connection string is given as a server,"
+                " without --label.",
+            )
         check_collector(label)
     twice = next((label for label in given if given.count(label) > 1), None)
     if twice is not None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from pgiostat.stored import UnsafeFileError, open_regular, parent_of
+from pgiostat.stored import UnsafeFileError, kind_of, open_regular, parent_of
 
 __all__ = ["Disk", "open_to_others"]
 
@@ -65,7 +65,8 @@ class Disk:
                 except FileExistsError:
                     there = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
                     if not stat.S_ISDIR(there):
-                        raise UnsafeFileError(made, "is not a directory") from None
+                        kind = kind_of(there)
+                        raise UnsafeFileError(made, f"is {kind}, not a directory") from None
 
     def write(self, path: Path, content: bytes | memoryview) -> None:
         """Write a new file and wait until its content is on the medium.
