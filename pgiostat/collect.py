@@ -15,10 +15,11 @@ from pgiostat.device.processes import Whereabouts
 from pgiostat.errors import PgiostatError
 from pgiostat.inflight import InFlight, Running
 from pgiostat.ledger import Ahead, Failures
-from pgiostat.names import OWN, Describe, Names, StatementKey
+from pgiostat.names import OTHER, OWN, Describe, Names, Statement, StatementKey
 from pgiostat.sent_sql import Own
 from pgiostat.server import Session, connect
 from pgiostat.snapshot import Snapshot
+from pgiostat.unexpected import as_error
 
 __all__ = ["Sampler", "Tick", "Wait", "learn"]
 
@@ -28,6 +29,8 @@ PERMANENT = frozenset(
 """Errors that trying again does not mend."""
 
 LONGEST_WAIT_SECONDS = 30.0
+DIFFERENCES_TRIED = 3
+"""After so many failures to subtract one reading, the next interval begins anew without it."""
 TEXTS_EVERY_SECONDS = 10.0
 TEXTS_AFTER_FAILURE_SECONDS = 60.0
 TEXTS_AT_ONCE_SHARE = 0.005
@@ -49,15 +52,25 @@ Needed = Callable[[], tuple[Collection[StatementKey], Collection[int]]]
 
 def learn(
     names: Names, describe: Describe, texts: Mapping[StatementKey, str | bytes], own: Own
-) -> None:
-    """Describe statements by their texts and remember what they are, our own as such."""
+) -> PgiostatError | None:
+    """Describe statements by their texts and remember what they are, our own as such.
+
+    Returns:
+        The error of a text that could not be described: it costs that text alone.
+    """
+    failed = None
     for key, text in texts.items():
         userid, dbid, queryid = key
         user, database = names.role(userid), names.database(dbid)
-        statement = describe(text, user=user, database=database, queryid=queryid)
+        try:
+            statement = describe(text, user=user, database=database, queryid=queryid)
+        except Exception as error:  # noqa: BLE001 - one text must not cost all readings
+            statement = Statement("", "", OTHER)
+            failed = as_error(error)
         if own.includes(userid, dbid, text):
             statement = replace(statement, category=OWN)
         names.learn(key, statement)
+    return failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +125,7 @@ class Sampler:
     _own_asked: int = 0
     _ahead: Ahead = field(default_factory=Ahead)
     _failures: Failures = field(default_factory=Failures)
+    _not_subtracted: int = 0
 
     def ticks(self) -> Iterator[Tick]:
         """Yield one tick an interval, the first as soon as it can be had.
@@ -119,7 +133,10 @@ class Sampler:
         Ends when `wait` says so.  Raises PgiostatError when the first connection fails, or later
         one that no further attempt can mend.
         """
-        self._connected()
+        try:
+            self._connected()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is named
+            raise as_error(error) from None
         attempts = 0
         due = self.clock()
         try:
@@ -164,11 +181,14 @@ class Sampler:
 
     def _turn(self, attempts: int) -> Tick:
         try:
-            delta = self._interval(self._connected().take())
+            newer = self._connected().take()
+            # Before the interval is accepted: what fails here must not cost one.
             running = self._running()
-        except PgiostatError as error:
+            delta = self._interval(newer)
+        except Exception as raised:  # noqa: BLE001 - whatever it is, it is tried again
+            error = as_error(raised)
             if error.slug in PERMANENT:
-                raise
+                raise error from None
             self._disconnect()
             return Tick(None, error, self._back_off(attempts + 1))
         return Tick(delta, texts_error=self._texts_error, running=running)
@@ -193,12 +213,12 @@ class Sampler:
         return self._collector
 
     def _disconnect(self) -> None:
-        if self._session is not None:
-            self._session.close()
-        self._session = self._collector = None
+        session, self._session, self._collector = self._session, None, None
+        if session is not None:
+            session.close()
 
     def _interval(self, newer: Snapshot) -> Delta:
-        delta = diff(self.older, newer, expected_seconds=self.interval)
+        delta = self._subtracted(newer)
         self._learn(delta)
         delta = without_repeats(delta, self.names)
         failures = deepcopy(self._failures)
@@ -208,6 +228,21 @@ class Sampler:
             self.older = newer
             self._ahead.note(delta)
             self._failures = failures
+        return delta
+
+    def _subtracted(self, newer: Snapshot) -> Delta:
+        """Return what happened since the older reading.
+
+        One that cannot be subtracted again and again is damaged, and would end all intervals.
+        """
+        try:
+            delta = diff(self.older, newer, expected_seconds=self.interval)
+        except Exception:
+            self._not_subtracted += 1
+            if self._not_subtracted >= DIFFERENCES_TRIED:
+                self.older, self._not_subtracted = None, 0
+            raise
+        self._not_subtracted = 0
         return delta
 
     def _back_off(self, attempts: int) -> float:
@@ -274,9 +309,8 @@ class Sampler:
             self._texts_error = error
             self._texts_due = now + TEXTS_AFTER_FAILURE_SECONDS
             return
-        self._texts_error = None
         self._texts_due = now + TEXTS_EVERY_SECONDS
-        learn(self.names, self.describe, texts, collector.own)
+        self._texts_error = learn(self.names, self.describe, texts, collector.own)
         # What did not come did not fit into the batch, or has been evicted: asked for again, but
         # not for ever.
         self._pending = {

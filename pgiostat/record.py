@@ -3,7 +3,8 @@
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,13 +24,14 @@ from pgiostat.history.retain import Keep
 from pgiostat.history.writer import Writer
 from pgiostat.ledger import reads_of
 from pgiostat.measuring import Measuring
-from pgiostat.names import Describe, Names
+from pgiostat.names import Describe, Names, StatementKey
 from pgiostat.sealing import Sealing
-from pgiostat.snapshot import RESUMED
+from pgiostat.snapshot import RESUMED, Snapshot
 from pgiostat.trouble import Said, Trouble
+from pgiostat.unexpected import UNEXPECTED, as_error
 from pgiostat.units import format_count, format_duration, format_share
 
-__all__ = ["Recorder", "Watcher", "label_of"]
+__all__ = ["HOPELESS", "Recorder", "Watcher", "label_of"]
 
 SHORTEST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 60.0
@@ -37,6 +39,8 @@ SUMMARY_SECONDS = 3600.0
 HOPELESS = "dsn-invalid"
 """Nobody else can mend it; a password or a role can be set right on the server."""
 EVICTING_HINT = "what they did since is lost: raise pg_stat_statements.max, or read more often"
+_LOGGED_ONCE = frozenset({UNEXPECTED, "reply-unreadable"})
+"""Errors that are logged once, and then counted: each has a reference."""
 _COLLECTING = ("server", "history")
 """Kinds of trouble with which nothing is collected."""
 
@@ -48,7 +52,7 @@ class Watcher(Protocol):
         """Take note of a reading."""
 
     def failed(self, error: PgiostatError) -> None:
-        """Take note of an interval that could not be committed."""
+        """Take note of an interval that could not be committed, or of a failure beside it."""
 
     def committed(self, delta: Delta, names: Names, devices: Sequence[DeviceInterval]) -> None:
         """Take note of an interval that was."""
@@ -89,7 +93,9 @@ class Recorder:
     _session: int = RESUMED
     _device_said: str = ""
     _pause: float = SHORTEST_RETRY_SECONDS
-    _began: float = 0.0
+    _began: float | None = None
+    _logged: set[str] = field(default_factory=set)
+    _again: Counter[str] = field(default_factory=Counter)
     _qualities: set[Quality] = field(default_factory=set)
     _explained: bool = True
     _hour: "_Hour | None" = None
@@ -126,28 +132,72 @@ class Recorder:
         """Collect until the time is over or the event is set.
 
         Raises PgiostatError for a history that cannot be written to from the start, and for a
-        connection string that cannot be read; other trouble is said and tried again.
+        connection string that cannot be read. All else, unexpected errors too, is logged and tried
+        again.
         """
         self._writer = Writer.open(self.root, self.label)
-        if why := open_to_others(self.root):
-            self.say(f'others can change the history in "{self.root}": {why}', trouble=True)
-        self._began = self.clock()
+        if self._began is None:
+            self._began = self.clock()
         try:
+            with self._beside("rights"):
+                if why := open_to_others(self.root):
+                    self.say(f'others can change the history in "{self.root}": {why}', trouble=True)
             self._collect(self._writer)
         finally:
-            self._summarise(ended=True)
-            self._measuring.end()
-            self._writer.close()
-            if self.shared is None:
-                self._sealing.finish()
-                self._tell_sealing()
+            for step in (partial(self._summarise, ended=True), self._measuring.end,
+                         self._writer.close, self._end_sealing):  # fmt: skip
+                with self._beside("end"):
+                    step()
+
+    def _end_sealing(self) -> None:
+        if self.shared is None:
+            self._sealing.finish()
+            self._tell_sealing()
+
+    def failed(self, error: PgiostatError, kind: str = "server") -> None:
+        """Take note of an error that ended an attempt to collect, which is made again."""
+        if self.watcher is not None:
+            self.watcher.tried(error)
+        self._say_trouble(kind, error)
+
+    @contextmanager
+    def _beside(self, what: str) -> Iterator[None]:
+        """Let a failure of something beside the intervals end nothing but itself."""
+        kind = f"beside: {what}"
+        try:
+            yield
+        except Exception as raised:  # noqa: BLE001 - intervals go on without it
+            error = as_error(raised)
+            if self.watcher is not None:
+                self.watcher.failed(error)
+            self._say_trouble(kind, error)
+        else:
+            self._trouble.end(kind)
+
+    def _resumed(self, writer: Writer) -> Snapshot | None:
+        """Return the reading to go on from, None if there is none."""
+        older = None
+        with self._beside("baseline"):
+            older = writer.resume()
+        if older is not None:
+            self.say(f"going on from the sample of {older.taken_at:%Y-%m-%d %H:%M:%S %Z}")
+        return older
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further attempt is to be made."""
+        return self.stop.is_set() or self._left <= 0
+
+    def pause(self) -> None:
+        """Wait until the next attempt, each time longer; not all of a fleet at once."""
+        jittered = self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - nothing secret
+        self.stop.wait(max(0.0, min(jittered, self._left)))
+        self._pause = min(self._pause * 2, LONGEST_RETRY_SECONDS)
 
     def _collect(self, writer: Writer) -> None:
         self.stop.wait(min(self.delay, self._left))
-        older = writer.resume()
-        if older is not None:
-            self.say(f"going on from the sample of {older.taken_at:%Y-%m-%d %H:%M:%S %Z}")
-        while not self.stop.is_set() and self._left > 0:
+        older = self._resumed(writer)
+        while not self.is_over:
             self._sampler = Sampler(
                 self.dsn,
                 self.interval,
@@ -160,32 +210,33 @@ class Recorder:
             )
             try:
                 self._ticks(self._sampler)
-            except PgiostatError as error:
-                if self.watcher is not None:
-                    self.watcher.tried(error)
+            except Exception as raised:  # noqa: BLE001 - whatever it is, it is tried again
+                error = as_error(raised)
                 if error.slug == HOPELESS:
-                    raise
-                self._say_trouble("server", error)
+                    if self.watcher is not None:
+                        self.watcher.tried(error)
+                    raise error from None
+                self.failed(error)
             else:
                 return
             older = self._sampler.older
-            # Not all of a fleet at once.
-            jittered = self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - nothing secret
-            self.stop.wait(max(0.0, min(jittered, self._left)))
-            self._pause = min(self._pause * 2, LONGEST_RETRY_SECONDS)
+            self.pause()
 
     @property
     def _left(self) -> float:
         """How many seconds are left to collect."""
-        return math.inf if self.ends is None else self.ends - (self.clock() - self._began)
+        if self.ends is None:
+            return math.inf
+        return self.ends if self._began is None else self.ends - (self.clock() - self._began)
 
     def _ticks(self, sampler: Sampler) -> None:
         for tick in sampler.ticks():
             self._told(tick)
             if self.shared is None:
-                self._sealing.keep = self.keep
-                self._sealing.turn()
-                self._tell_sealing()
+                with self._beside("sealing"):
+                    self._sealing.keep = self.keep
+                    self._sealing.turn()
+                    self._tell_sealing()
             if self._left <= 0:
                 self.stop.set()  # after one more reading
 
@@ -204,7 +255,14 @@ class Recorder:
             self._summarise()
 
     def _say_trouble(self, kind: str, error: PgiostatError, what: str = "") -> None:
-        self._trouble.begin(kind, f"{what}{error.message}", error.detail, error.hint)
+        message, is_new = f"{what}{error.message}", True
+        if error.slug in _LOGGED_ONCE:
+            # Met at each reading it would fill the log, also where readings between go well.
+            named = f"{message}: {(error.detail or '').rstrip('.')}"
+            is_new = named not in self._logged
+            self._logged.add(named)
+            self._again[named] += not is_new
+        self._trouble.begin(kind, message, error.detail, error.hint, logged=is_new)
 
     def _judge(self, delta: Delta) -> None:
         """Say what is to be known of an interval, once an hour: the hour's line counts them."""
@@ -226,6 +284,10 @@ class Recorder:
         """Say what was collected since it was said last; ended: no more will be."""
         hour, self._hour = self._hour, None
         self._qualities.clear()
+        for named, count in self._again.items():
+            if count:
+                self.say(f"{named}: {count} more time{'s' * (count != 1)}", trouble=True)
+        self._again.clear()
         if hour is not None:
             self.is_told = ended and hour.samples == self.samples
             self.say(hour.told(committed=self.is_told))
@@ -238,14 +300,26 @@ class Recorder:
             return True
         try:
             written = self._writer.append(delta, self._sampler.names, devices)
-        except PgiostatError as error:
+        except Exception as raised:  # noqa: BLE001 - the next interval covers this one
+            error = as_error(raised)
             self._say_trouble("history", error)
             if self.watcher is not None:
                 self.watcher.failed(error)
             return False
+        self.samples += 1
+        # From here on nothing may say that it was not committed: it would be counted twice.
+        with self._beside("interval"):
+            self._committed(delta, written, devices)
+        return True
+
+    def _committed(
+        self, delta: Delta, written: Collection[StatementKey], devices: Sequence[DeviceInterval]
+    ) -> None:
+        """Take note of an interval that is in the history."""
+        if self._sampler is None:
+            return
         self._measuring.written(len(devices))
         self._explained |= self._trouble.end("history")
-        self.samples += 1
         self._newest = self.clock()
         self._hour = self._hour or _Hour(self.clock())
         self._hour.add(delta)
@@ -256,15 +330,18 @@ class Recorder:
             self.watcher.committed(delta, self._sampler.names, devices)
         # The history has them: a fleet need not hold all texts of all its servers.
         self._sampler.names.shorten(written)
-        return True
 
     def _measured(self, delta: Delta) -> list[DeviceInterval]:
         """Return what the device did, as far as it is told by now."""
         if delta.newer.session != self._session and self._sampler is not None:
-            self._measuring.follow(self._sampler.whereabouts())
+            there = self._sampler.whereabouts()
+            with self._beside("device"):
+                self._measuring.follow(there)
             self._session = delta.newer.session
-        devices = self._measuring.turn()
-        self._tell_device()
+        devices: list[DeviceInterval] = []
+        with self._beside("device"):
+            devices = self._measuring.turn()
+            self._tell_device()
         return devices
 
     def _tell_device(self) -> None:

@@ -85,9 +85,11 @@ class Rows:
         scratch = np.empty(n)
         for i, column in enumerate(counted):
             if column.kind is Kind.TIME:
-                np.multiply(values(column), US_PER_MS, out=scratch)
-                np.rint(scratch, out=scratch)
-                counters[i] = scratch
+                # No server counts a time that is no number: it was damaged on its way.
+                with np.errstate(over="raise", invalid="raise"):
+                    np.multiply(values(column), US_PER_MS, out=scratch)
+                    np.rint(scratch, out=scratch)
+                    counters[i] = scratch
             else:
                 counters[i] = values(column)
         attributes = {}
@@ -95,7 +97,10 @@ class Rows:
             if column.kind.is_counter:
                 continue
             array = values(column).astype(column.kind.kept)
-            attributes[column.name] = np.char.rstrip(array) if column.kind is Kind.NAME else array
+            if column.kind is Kind.NAME:
+                array = np.char.rstrip(array)
+                np.char.decode(array, "utf-8")  # damaged ones are found here, and not later
+            attributes[column.name] = array
         return cls(reading.table, attributes, [column.name for column in counted], counters)
 
     def __len__(self) -> int:

@@ -59,7 +59,11 @@ class Sealing:
                 return
             self._ended(self._process)
         if self._is_due() and self.clock() >= self._after and _turns.acquire(blocking=False):
-            self._start()
+            try:
+                self._start()
+            except BaseException:
+                _turns.release()
+                raise
 
     def finish(self) -> None:
         """Wait some time for a process at work; what it leaves undone is done another time."""

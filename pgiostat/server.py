@@ -2,22 +2,24 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Self, cast
+from functools import cache
+from time import monotonic
+from typing import Any, Self, TypeVar, cast
 
 import psycopg
 from psycopg import sql
-from psycopg.abc import Buffer
-from psycopg.adapt import Loader
 from psycopg.pq import Format
 
 from pgiostat.dsn import HOST, check_dsn, invalid, redacted, refused_value, where
 from pgiostat.errors import PgiostatError
 from pgiostat.escape import identifier
+from pgiostat.loaders import checked_adapters
 from pgiostat.sent_sql import Function, SentSql, quoted_schema, text_of
 from pgiostat.snapshot import Server
+from pgiostat.unexpected import unreadable_reply
 
 __all__ = [
     "Extension",
@@ -37,6 +39,12 @@ __all__ = [
 
 APPLICATION_NAME = "pgiostat"
 STATEMENT_TIMEOUT = "10s"
+SILENCE_SECONDS = 30.0
+"""After so long without a byte an answer will not come: the server's own limit is much shorter.
+
+A network or a proxy that swallows an answer, or one that a damaged length makes longer than it is,
+would keep us waiting for good. TCP does not notice: it has nothing to send.
+"""
 WORK_MEM = "64MB"
 """pg_stat_statements() needs some 30 MB at 50,000 entries, or it spills to disk at each call."""
 
@@ -250,27 +258,47 @@ class _Cursor(psycopg.Cursor[Any]):
         return super().execute(sent, *arguments, **keywords)
 
 
-class _LenientText(Loader):
-    """Decodes a name or a text, whatever its bytes are.
+_Answer = TypeVar("_Answer")
 
-    Names in shared catalogs and texts of statements are bytes in the encoding of the session that
-    wrote them. What is no UTF-8 becomes U+FFFD.
-    """
 
-    format = Format.BINARY
+class _Connection(psycopg.Connection[Any]):
+    """A connection that is given up when the server is silent for too long."""
 
-    def load(self, data: Buffer) -> str:
-        return bytes(data).decode("utf-8", "replace")
+    def wait(self, gen: Generator[Any, Any, _Answer], *arguments: Any, **keywords: Any) -> _Answer:
+        return super().wait(self._unless_silent(gen), *arguments, **keywords)
+
+    def _unless_silent(self, gen: Generator[Any, Any, _Answer]) -> Generator[Any, Any, _Answer]:
+        """Pass a generator of psycopg's on; it is sent 0 where nothing came meanwhile."""
+        heard = monotonic()
+        try:
+            state = next(gen)
+            while True:
+                ready = yield state
+                now = monotonic()
+                if ready:
+                    heard = now
+                elif now - heard > SILENCE_SECONDS:
+                    self.close()
+                    told = f"the server has been silent for {SILENCE_SECONDS:g} s"
+                    raise psycopg.OperationalError(told)
+                state = gen.send(ready)
+        except StopIteration as ended:
+            return cast("_Answer", ended.value)
+
+
+@cache
+def _adapters() -> psycopg.adapt.AdaptersMap:
+    return checked_adapters()
 
 
 def _connect(given: Mapping[str, Any]) -> psycopg.Connection[Any]:
-    conn = psycopg.connect(**given, autocommit=True, cursor_factory=_Cursor)
+    conn = _Connection.connect(
+        **given, autocommit=True, cursor_factory=_Cursor, context=_adapters()
+    )
     if conn.info.parameter_status("server_encoding") == NO_ENCODING != given["client_encoding"]:
         # Such a server converts nothing, and refuses to send as UTF-8 what is none.
         conn.close()
         return _connect({**given, "client_encoding": NO_ENCODING})
-    for name in ("text", "name", "varchar", "bpchar"):
-        conn.adapters.register_loader(name, _LenientText)
     return conn
 
 
@@ -337,7 +365,10 @@ def _sentence(text: str) -> str:
 
 @contextmanager
 def explain(conn: psycopg.Connection[Any] | None = None) -> Iterator[None]:
-    """Turn psycopg's errors into ours: connection-lost, extension-…, query-failed."""
+    """Turn psycopg's errors into ours: connection-lost, extension-…, query-failed.
+
+    Whatever else is raised where an answer is unpacked is reply-unreadable.
+    """
     try:
         yield
     except psycopg.errors.ObjectNotInPrerequisiteState as error:  # 55000
@@ -359,6 +390,8 @@ def explain(conn: psycopg.Connection[Any] | None = None) -> Iterator[None]:
         raise _failed(error) from None
     except psycopg.Error as error:
         raise _failed(error) from None
+    except Exception as error:  # noqa: BLE001 - damaged bytes fail anywhere
+        raise unreadable_reply(error) from None
 
 
 def _failed(error: psycopg.Error) -> PgiostatError:

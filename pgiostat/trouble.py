@@ -34,23 +34,41 @@ class Trouble:
     _spells: dict[str, _Spell] = field(default_factory=dict)
 
     def begin(
-        self, kind: str, what: str, reason: str | None = None, hint: str | None = None
+        self,
+        kind: str,
+        what: str,
+        reason: str | None = None,
+        hint: str | None = None,
+        *,
+        logged: bool = True,
     ) -> None:
-        """Say what is wrong and what mends it, unless it was said since this trouble began."""
+        """Say what is wrong and what mends it, unless it was said since this trouble began.
+
+        Args:
+            kind: What is affected; it ends as a whole.
+            what: What happened.
+            reason: Why.
+            hint: What mends it.
+            logged: False where a line of the log would only repeat an earlier one.
+        """
         spell = self._spells.setdefault(kind, _Spell(self.clock(), what))
         spell.last = what
-        if what not in spell.said:
+        if logged and what not in spell.said:
             spell.said.add(what)
             why = f": {reason.rstrip('.')}" if reason else ""
             mend = f". {hint}" if hint else ""
             self.say(f"{what}{why}; trying again{mend}", trouble=True)
 
     def end(self, kind: str) -> bool:
-        """Say that it is over and how long it lasted; False if there was none."""
+        """Say that it is over and how long it lasted; False if there was none.
+
+        What began without a line ends without one.
+        """
         spell = self._spells.pop(kind, None)
         if spell is None:
             return False
-        self.say(f"mended after {format_duration(self.clock() - spell.began)}: {spell.last}")
+        if spell.said:
+            self.say(f"mended after {format_duration(self.clock() - spell.began)}: {spell.last}")
         return True
 
     def now(self, *kinds: str) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import itertools
+import re
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ from pgiostat.names import OWN, Names, Statement
 from pgiostat.rank import By, rank_counted
 from pgiostat.snapshot import Snapshot
 from pgiostat.volumes import volume_of
+from pgiostat.watch import app as watch_app
 from pgiostat.watch.app import Feed, WatchApp
 from pgiostat.watch.detail import Detail, _stretches
 from pgiostat.watch.help import Help
@@ -85,6 +87,7 @@ class Told:
         self.sitting = Sitting(NAMES)
         self.interval = 2.0
         self.error = error
+        self.fails = False
         read = snapshots(count)
         deltas = [diff(None, read[0]), *(diff(a, b) for a, b in itertools.pairwise(read))]
         self._moments = [moment_of(Tick(delta), NAMES) for delta in deltas]
@@ -863,6 +866,92 @@ def test_what_nothing_mends_ends_it_and_is_told() -> None:
 
     app = play(script, feed=feed)
     assert (app.error, app.return_code) == (error, 1)
+
+
+def test_an_unexpected_error_is_shown_and_reading_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch_app, "RETRY_SECONDS", 0.5)
+
+    class Failing(Told):
+        left = 2
+
+        def moments(self, stop: Event) -> Iterator[Moment]:
+            yield self._moments.pop(0) if self.left else self._moments[-1]
+            if self.left:
+                self.left -= 1
+                raise KeyError("password=s3cret")
+            yield from self._moments
+            stop.wait(30)
+
+    feed, seen = Failing(), list[str]()
+
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: app.sitting.shown >= INTERVALS)
+
+    class Seeing(WatchApp):
+        def draw(self) -> None:
+            super().draw()
+            seen.extend(line for line in shown(self) if "unexpected error" in line)
+
+    app = Seeing(feed, clock=lambda: NOW)
+
+    async def sit() -> None:
+        async with app.run_test(size=(200, 24)) as pilot:
+            await script(app, pilot)
+
+    asyncio.run(sit())
+    assert app.error is None
+    named = re.sub(r"in [0-9.]+ (?:s|ms)", "in 0.5 s", seen[0])
+    assert re.sub(r"[0-9a-f]{8}|:\d+ ", "…", named).startswith(
+        "! unexpected error …, trying again in 0.5 s: KeyError in pgiostat/watch/app.py…(_read),"
+        " at tests/test_app.py…(moments)."
+    )
+    assert "s3cret" not in "".join(seen)
+
+
+def test_a_moment_that_cannot_be_shown_is_said_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed, absorb = Told(5), Sitting.absorb
+
+    def failing(sitting: Sitting, moment: Moment) -> None:
+        if feed.fails:
+            raise KeyError("password=s3cret")
+        absorb(sitting, moment)
+
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        monkeypatch.setattr(Sitting, "absorb", failing)
+        feed.fails, feed.further = True, [feed._moments[-1]]
+        feed.go.set()
+        await until(pilot, lambda: any("unexpected error" in line for line in screen(app)))
+        feed.fails = False
+        before = app.sitting.shown
+        feed.go.set()
+        await until(pilot, lambda: app.sitting.shown > before)
+
+    assert play(script, feed=feed).error is None
+
+
+def test_a_fault_of_the_screen_ends_with_an_error_and_no_value_is_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def failing(_app: WatchApp) -> None:
+        raise KeyError("password=s3cret")
+
+    async def script(_: WatchApp, pilot: Pilot[None]) -> None:
+        monkeypatch.setattr(WatchApp, "action_help", failing)
+        await pilot.press("question_mark")
+
+    app = WatchApp(Told(), clock=lambda: NOW)
+
+    async def sit() -> None:
+        async with app.run_test(size=(80, 24)) as pilot:
+            await script(app, pilot)
+
+    with pytest.raises(KeyError):  # handed on to tests alone
+        asyncio.run(sit())
+    assert app.error is not None
+    assert (app.error.slug, app.return_code) == ("unexpected-error", 1)
+    assert app._exit_renderables == []
 
 
 def test_q_quits() -> None:

@@ -1,6 +1,7 @@
 """Collecting many servers, seen from within: who waits for whom, what is said, and how often."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from types import FrameType
 
 import pytest
 
-from pgiostat import sealing
+from pgiostat import record, sealing
 from pgiostat.collect import Tick
 from pgiostat.collecting import fleet as fleets
 from pgiostat.collecting.fleet import Fleet
@@ -33,6 +34,7 @@ from pgiostat.trouble import Trouble
 from tests.readings import at, reading, said_to
 
 NOWHERE = "host=/nowhere"
+REPORT = "It is a fault of pgiostat. Report it with this reference; docs/errors.md says how."
 
 
 class Here:
@@ -97,28 +99,61 @@ def test_a_server_that_never_answers_delays_no_other_no_change_and_no_end(
     assert not there.thread.is_alive()
 
 
-def test_an_error_that_nobody_expected_ends_one_server_and_is_heard(
+def test_an_unexpected_error_is_logged_once_and_collecting_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    runs: list[str] = []
+
     def run(recorder: Recorder) -> None:
-        if recorder.label == "bad":
-            raise KeyError("relid")
+        runs.append(recorder.label)
+        if recorder.label == "bad" and runs.count("bad") <= 3:
+            raise KeyError("password=s3cret")
         recorder.stop.wait(30)
 
     monkeypatch.setattr(Recorder, "run", run)
+    monkeypatch.setattr(record, "SHORTEST_RETRY_SECONDS", 0.01)
     with fleet(tmp_path) as here:
+        here.fleet.describe = unsorted
         here.fleet.follow(plan(bad=NOWHERE, good=NOWHERE))
-        assert here.wake.wait(30)
-        assert here.said() == ["bad: ended: KeyError: 'relid'"]
-        assert (here.fleet.failed, here.fleet.is_over) == ({"bad"}, False)
+        recorder = here.fleet._there["bad"].recorder
+        recorder._pause = 0.01
+        here.until(lambda: runs.count("bad") == 4)
+        line = re.sub(r"error [0-9a-f]{8}", "error REF", here.said()[0])
+        assert re.sub(r":\d+ ", ":LINE ", line) == (
+            "bad: unexpected error REF: KeyError in pgiostat/collecting/fleet.py:LINE (_supervise),"
+            f" at tests/test_collecting.py:LINE (run); trying again. {REPORT}"
+        )
+        assert here.said()[1:] == []
+        assert (here.fleet.failed, here.fleet.is_over) == (set(), False)
         assert here.fleet.status() == "2 servers · 1 in trouble: bad · 0 samples"
-        assert list(here.fleet.changes(plan(bad=NOWHERE, new=NOWHERE))) == [
-            "new: new",
-            "gone: good",
-            "tried again: bad",
-        ]
+        counted = {name: value for name, labels, value in here.fleet.metrics()[0].samples()
+                   if name.endswith("_total") or labels == ("bad",)}  # fmt: skip
+        assert counted["pgiostat_errors_total"] == 3.0
+        assert counted["pgiostat_up"] == 0.0
     assert here.fleet.is_over
-    assert here.said()[1:] == ["good: 0 samples committed"]
+    # It was in trouble when it ended.
+    assert here.fleet.failed == {"bad"}
+
+
+def test_what_cannot_be_collected_from_the_start_ends_and_what_fails_later_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = PgiostatError("no room", slug="history-unwritable")
+    raised: dict[str, list[Exception]] = {"start": [full], "later": [KeyError("x"), full]}
+
+    def run(recorder: Recorder) -> None:
+        if raised[recorder.label]:
+            raise raised[recorder.label].pop(0)
+
+    monkeypatch.setattr(Recorder, "run", run)
+    monkeypatch.setattr(Recorder, "pause", lambda _: None)
+    with fleet(tmp_path) as here:
+        here.fleet.follow(plan(start=NOWHERE, later=NOWHERE))
+        here.until(lambda: here.fleet.is_over)
+    assert here.fleet.failed == {"start", "later"}
+    assert raised == {"start": [], "later": []}
+    assert "start: no room." in here.said()
+    assert "later: no room; trying again" in here.said()
 
 
 @pytest.mark.once

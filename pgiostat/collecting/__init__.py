@@ -13,9 +13,10 @@ from pgiostat.collecting.log import Level, Log, told
 from pgiostat.collecting.metrics import PATH, Address, Page
 from pgiostat.collecting.notify import notify
 from pgiostat.collecting.targets import Plan
-from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.errors import ExitStatus
 from pgiostat.names import Describe
 from pgiostat.signals import Wake, hanging_up, stopping
+from pgiostat.unexpected import as_error
 
 __all__ = ["run"]
 
@@ -92,7 +93,8 @@ def _reread(plan: Plan, reread: Callable[[], Plan] | None, fleet: Fleet, log: Lo
         return plan
     try:
         new = reread()
-    except PgiostatError as error:
+    except Exception as raised:  # noqa: BLE001 - servers go on as before
+        error = as_error(raised)
         log.say(OURSELVES, f"SIGHUP: nothing is changed: {told(error)}", Level.WARNING)
         return plan
     changes = [*fleet.changes(new)]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,10 +17,11 @@ from pgiostat.describe import unsorted
 from pgiostat.errors import PgiostatError
 from pgiostat.history.layout import together
 from pgiostat.names import Describe
-from pgiostat.record import Recorder
+from pgiostat.record import HOPELESS, Recorder
 from pgiostat.sealing import Sealing
 from pgiostat.signals import Wake
 from pgiostat.trouble import Trouble
+from pgiostat.unexpected import as_error
 from pgiostat.units import format_count, format_duration
 
 __all__ = ["OURSELVES", "Fleet", "servers"]
@@ -125,10 +127,22 @@ class Fleet:
                 self.failed.discard(label)
                 if label not in self._wanted:
                     self.log.say(label, "is not collected any more")
-        for label, target in self._wanted.items():
-            if label not in self._there:
-                self._begin(target)
-        self._seal()
+        with self._beside():
+            for label, target in self._wanted.items():
+                if label not in self._there:
+                    self._begin(target)
+            self._seal()
+
+    @contextmanager
+    def _beside(self) -> Iterator[None]:
+        """Let a failure of what is done for all servers end none of them: it is tried again."""
+        try:
+            yield
+        except Exception as raised:  # noqa: BLE001 - the servers go on
+            error = as_error(raised)
+            self._trouble.begin("fleet", error.message, error.detail, error.hint)
+        else:
+            self._trouble.end("fleet")
 
     def _seal(self) -> None:
         """Look after what several servers seal together."""
@@ -185,7 +199,11 @@ class Fleet:
         # A second signal ends us without waiting: what is committed is safe.
         thread = Thread(target=self._collect, args=(recorder,), name=target.label, daemon=True)
         self._there[target.label] = _Collected(target, recorder, metrics, stop, thread)
-        thread.start()
+        try:
+            thread.start()
+        except BaseException:  # the system has no room for a thread
+            del self._there[target.label]
+            raise
 
     def _say(self, label: str, line: str, *, trouble: bool = False) -> None:
         self.log.say(label, line, Level.WARNING if trouble else Level.INFO)
@@ -193,13 +211,10 @@ class Fleet:
     def _collect(self, recorder: Recorder) -> None:
         label, there = recorder.label, self._there[recorder.label]
         try:
-            recorder.run()
+            self._supervise(recorder)
         except PgiostatError as error:
             self.failed.add(label)
             self.log.say(label, told(error), Level.ERROR)
-        except Exception as error:  # noqa: BLE001 - the others go on, and this one does not end unheard
-            self.failed.add(label)
-            self.log.say(label, f"ended: {type(error).__name__}: {error}", Level.ERROR)
         else:
             if not recorder.is_collecting:
                 self.failed.add(label)
@@ -207,6 +222,30 @@ class Fleet:
                 self.log.say(label, f"{_counted(recorder.samples, 'sample')} committed")
         there.over = True
         self.wake.set()
+
+    @staticmethod
+    def _supervise(recorder: Recorder) -> None:
+        """Collect one server, again after whatever ends that unexpectedly.
+
+        Raises PgiostatError for what cannot be collected from the start, and for a connection
+        string that cannot be read.
+        """
+        is_first = True
+        while True:
+            try:
+                recorder.run()
+            except PgiostatError as error:
+                if is_first or error.slug == HOPELESS:
+                    raise
+                recorder.failed(error)
+            except Exception as raised:  # noqa: BLE001 - one fault must not end a server for good
+                recorder.failed(as_error(raised))
+            else:
+                return
+            is_first = False
+            recorder.pause()
+            if recorder.is_over:
+                return
 
     def metrics(self) -> list[Metrics]:
         """Return what is told of each server that is collected now."""
@@ -232,7 +271,8 @@ class Fleet:
     @property
     def is_over(self) -> bool:
         """Whether nothing is collected any more."""
-        return all(there.over for there in self._there.values())
+        is_begun = self._left == 0 or self._wanted.keys() <= self._there.keys()
+        return is_begun and all(there.over for there in self._there.values())
 
     def status(self) -> str:
         """Return how it goes, in a line; what matters most comes first, for lines are cut."""

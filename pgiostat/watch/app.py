@@ -27,6 +27,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.escape import pasted
 from pgiostat.rank import By, rank_counted
 from pgiostat.render.text import at_most_all
+from pgiostat.unexpected import PASSING, as_error
 from pgiostat.units import format_duration
 from pgiostat.watch.board import Beside, Board, Played
 from pgiostat.watch.canvas import Canvas
@@ -53,6 +54,8 @@ __all__ = ["Feed", "WatchApp"]
 VIEWS = (View.CATEGORY, View.STATEMENT, View.RELATION, View.DATABASE, View.USER, View.IO)
 INTERVALS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 PAGE = 10
+RETRY_SECONDS = 1.0
+LONGEST_RETRY_SECONDS = 30.0
 NO_THEMES = Themes()
 TYPING = {"quit", "move"}
 """What keys do beside a line that is typed in."""
@@ -255,17 +258,43 @@ class WatchApp(App[None]):
         self.exit(return_code=128 + number)
 
     def _read(self) -> None:
-        error = None
-        try:
-            for moment in self.feed.moments(self._stop):
-                self.post_message(self.Arrived(moment))
-        except PgiostatError as raised:
-            error = raised
+        seconds, is_first = RETRY_SECONDS, True
+        while True:
+            error = None
+            try:
+                for moment in self.feed.moments(self._stop):
+                    self.post_message(self.Arrived(moment))
+                    seconds, is_first = RETRY_SECONDS, False
+            except Exception as raised:  # noqa: BLE001 - what is shown stays, and it is tried again
+                error = as_error(raised)
+            if error is None or is_first or error.slug not in PASSING:
+                break
+            self.post_message(self.Arrived(Moment(error=error, retry_seconds=seconds)))
+            if self._stop.wait(seconds):
+                break
+            seconds = min(seconds * 2, LONGEST_RETRY_SECONDS)
         self.post_message(self.Ended(error))
+
+    def _handle_exception(self, error: Exception) -> None:
+        """End with an error of ours."""
+        self.error = as_error(error)
+        super()._handle_exception(error)
+
+    def _fatal_error(self) -> None:
+        """End without textual's own traceback, which shows the values of variables."""
+        self._close_messages_no_wait()
 
     @on(Arrived)
     def _arrived(self, message: Arrived) -> None:
-        moment, sitting = message.moment, self.sitting
+        """Take a moment in; one that cannot be shown is said below, and the next one comes."""
+        try:
+            self._absorb(message.moment)
+        except Exception as raised:  # noqa: BLE001 - the sitting goes on
+            error = as_error(raised)
+            self.notify(f"{error.message}: {error.detail}", severity="error")
+
+    def _absorb(self, moment: Moment) -> None:
+        sitting = self.sitting
         sitting.absorb(moment)
         self._board = self._board.after(
             moment, None if sitting.gauge is None else sitting.gauge.low

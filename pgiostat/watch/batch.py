@@ -23,6 +23,7 @@ from pgiostat.render import text
 from pgiostat.render.csvform import BALANCE, CsvWriter, balance_of, heading_of
 from pgiostat.render.gauge import gauge_line
 from pgiostat.render.jsonform import JsonWriter
+from pgiostat.unexpected import as_error
 from pgiostat.watch.asked import Form, Options
 
 __all__ = ["Watch", "run"]
@@ -90,6 +91,20 @@ class Watch:
         # The server's own counters lag up to ten seconds behind its statements.
         coverage = self.coverage if self._seconds >= COVERAGE_AFTER_SECONDS else None
         return notices(tick.delta, ranking, coverage=coverage, texts_error=tick.texts_error)
+
+    def ranked(self, tick: Tick) -> tuple[Tick, Ranking | None, list[Notice]]:
+        """Return what is shown of a tick; one that cannot be ranked is an error, and not the end.
+
+        Args:
+            tick: As the loop yields it.
+        """
+        if tick.delta is None:
+            return tick, None, []
+        try:
+            ranking = self.absorb(tick.delta)
+            return tick, ranking, self.notices(tick, ranking)
+        except Exception as raised:  # noqa: BLE001 - the next interval may be ranked
+            return Tick(None, as_error(raised)), None, []
 
     def is_done(self) -> bool:
         """Whether as many intervals as asked for were shown."""
@@ -227,9 +242,7 @@ def run(
     with ExitStack() as stack:
         show = stack.enter_context(_shown(watch, out, err))
         for tick in sampler.ticks():
-            ranking = None if tick.delta is None else watch.absorb(tick.delta)
-            said = [] if ranking is None else watch.notices(tick, ranking)
-            show(tick, ranking, said)
+            show(*watch.ranked(tick))
             if watch.is_done():
                 break
     return watch

@@ -93,6 +93,8 @@ class Live:
             self._describe,
             stop.wait,
             label=self._label,
+            # After an unexpected error the next interval begins where the last one ended.
+            older=None if self._sampler is None else self._sampler.older,
             clock=self._clock or monotonic,
             names=self.sitting.names,
             accept=self._accept if self._writer is not None else None,

@@ -1,0 +1,137 @@
+"""Errors that no code foresaw: named by their type and place, never by their words.
+
+The words of an exception may quote anything: a connection string, a statement, a row. A type and
+a line of source code hold no secret, and they are what whoever mends the fault needs.
+"""
+
+import errno
+import os
+import traceback
+from hashlib import blake2b
+from pathlib import Path
+
+from pgiostat.errors import PgiostatError
+
+__all__ = [
+    "PASSING",
+    "UNEXPECTED",
+    "as_error",
+    "has_descriptors",
+    "too_many_files",
+    "unreadable_reply",
+]
+
+UNEXPECTED = "unexpected-error"
+PASSING = frozenset({UNEXPECTED, "too-many-files", "out-of-memory"})
+"""Errors after which what was done is tried again: they may be gone by then."""
+_NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
+_PACKAGE = Path(__file__).parent
+_REPORT = "Report it with this reference; docs/errors.md says how."
+
+
+def as_error(error: Exception) -> PgiostatError:
+    """Return any exception as an error of ours.
+
+    Args:
+        error: What was raised. A PgiostatError is returned as it is.
+
+    Returns:
+        too-many-files, out-of-memory, or unexpected-error with a reference: the same fault at the
+        same place has the same reference everywhere.
+    """
+    if isinstance(error, PgiostatError):
+        return error
+    if isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR:
+        return too_many_files()
+    # Without a descriptor an import fails as if the module were not there.
+    if isinstance(error, ImportError) and not has_descriptors():
+        return too_many_files()
+    if isinstance(error, MemoryError):
+        return PgiostatError(
+            "out of memory",
+            detail=f"It happened in {_place(error)}.",
+            slug="out-of-memory",
+        )
+    return PgiostatError(
+        f"unexpected error {_reference(error)}",
+        detail=f"{_type(error)} in {_place(error)}.",
+        hint=f"It is a fault of pgiostat. {_REPORT}",
+        slug="unexpected-error",
+    )
+
+
+def unreadable_reply(error: Exception) -> PgiostatError:
+    """Return the error of an answer of the server that is not as it must be.
+
+    Args:
+        error: What was raised where the answer was unpacked.
+    """
+    if isinstance(error, PgiostatError) or (
+        isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR
+    ):
+        return as_error(error)
+    return PgiostatError(
+        "the server's answer could not be read",
+        detail=f"{_type(error)} in {_place(error)}, reference {_reference(error)}.",
+        hint="The answer was damaged on its way, or pgiostat does not understand this server."
+        f" If it stays: {_REPORT[0].lower()}{_REPORT[1:]}",
+        slug="reply-unreadable",
+    )
+
+
+def too_many_files() -> PgiostatError:
+    """Return the error of a process that has as many files open as it may."""
+    return PgiostatError(
+        "too many open files",
+        detail="This process, or the whole system, has no file descriptor left.",
+        hint="Raise the limit: ulimit -n in a shell, LimitNOFILE= in a unit of systemd.",
+        slug="too-many-files",
+    )
+
+
+def has_descriptors() -> bool:
+    """Return whether this process can open one more file."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno not in _NO_DESCRIPTOR
+    return True
+
+
+def _type(error: Exception) -> str:
+    """Return the type of an exception; of the system's errors with their name."""
+    kind = type(error)
+    name = kind.__qualname__
+    if kind.__module__ != "builtins":
+        name = f"{kind.__module__}.{name}"
+    number = error.errno if isinstance(error, OSError) else None
+    code = "" if number is None else errno.errorcode.get(number, "")
+    return f"{name} {code}".rstrip()
+
+
+def _place(error: Exception) -> str:
+    """Return the innermost line of ours, and the line of a library below it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [n for n, frame in enumerate(frames) if _is_ours(frame)]
+    if not frames:
+        return "an unknown place"
+    if not ours:
+        return _line(frames[-1])
+    place = _line(frames[ours[-1]])
+    return place if ours[-1] == len(frames) - 1 else f"{place}, at {_line(frames[-1])}"
+
+
+def _reference(error: Exception) -> str:
+    lines = [_line(f) for f in traceback.extract_tb(error.__traceback__) if _is_ours(f)]
+    return blake2b("\n".join([_type(error), *lines[-3:]]).encode(), digest_size=4).hexdigest()
+
+
+def _is_ours(frame: traceback.FrameSummary) -> bool:
+    return Path(frame.filename).is_relative_to(_PACKAGE)
+
+
+def _line(frame: traceback.FrameSummary) -> str:
+    """Return a line of source code, without the directory in which somebody installed it."""
+    path = Path(frame.filename)
+    short = path.relative_to(_PACKAGE.parent) if _is_ours(frame) else Path(*path.parts[-2:])
+    return f"{short.as_posix()}:{frame.lineno} ({frame.name})"
