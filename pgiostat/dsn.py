@@ -20,6 +20,7 @@ from pgiostat.errors import ExitStatus, PgiostatError
 
 __all__ = [
     "check_dsn",
+    "in_effect",
     "invalid",
     "is_dsn",
     "label_of",
@@ -268,7 +269,7 @@ def label_of(dsn: str) -> str:
 
 def where(given: Mapping[str, Any]) -> tuple[str, str]:
     """Return host and port that libpq would connect to; no host is the socket of this machine."""
-    found = _in_effect(given)
+    found = in_effect(given)
     host = found.get("host") or found.get("hostaddr") or ""
     return host, found.get("port") or DEFAULT_PORT
 
@@ -380,7 +381,7 @@ def _name_mistake(name: str, value: str) -> str:
 
 def _check_in_effect(given: Mapping[str, Any]) -> None:
     """Check the values that libpq would use, wherever they come from."""
-    found = _in_effect(given)
+    found = in_effect(given)
     for name, value in found.items():
         # libpq takes the user's name for the database's if there is no other.
         is_default = name == "dbname" and value == found.get("user")
@@ -446,7 +447,7 @@ _LISTS: dict[str, Callable[[str], str]] = {
 """Keywords that take a list, separated by commas, and what is wrong with one of its values."""
 
 
-def _in_effect(given: Mapping[str, Any]) -> dict[str, str]:
+def in_effect(given: Mapping[str, Any]) -> dict[str, str]:
     """Return what libpq would use: a string's keywords, then the service's, then PG* variables.
 
     libpq itself says so: it reads all of them, and then refuses this sslmode before it connects.

@@ -74,6 +74,7 @@ _STATIC = (
     "relations",
     "roles",
     "server",
+    "session",
     "timeout",
     "whereabouts",
 )

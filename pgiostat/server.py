@@ -1,5 +1,6 @@
 """Connect as libpq does, find pg_stat_statements, and say what this server can tell and why not."""
 
+import json
 import os
 import re
 from collections.abc import Generator, Iterator, Mapping
@@ -11,15 +12,16 @@ from typing import Any, Self, TypeVar, cast
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Format
 
-from pgiostat.dsn import HOST, check_dsn, invalid, redacted, refused_value, where
+from pgiostat.dsn import HOST, check_dsn, in_effect, invalid, redacted, refused_value, where
 from pgiostat.errors import PgiostatError
 from pgiostat.escape import identifier
 from pgiostat.loaders import checked_adapters
 from pgiostat.sent_sql import Function, SentSql, quoted_schema, text_of
 from pgiostat.snapshot import Server
-from pgiostat.unexpected import unreadable_reply
+from pgiostat.unexpected import as_error, has_descriptors, too_many_files, unreadable_reply
 
 __all__ = [
     "Extension",
@@ -27,6 +29,7 @@ __all__ = [
     "Session",
     "check_dsn",
     "connect",
+    "database_beside",
     "dbname_of",
     "explain",
     "find_extension",
@@ -34,6 +37,7 @@ __all__ = [
     "is_pooled",
     "reach",
     "redacted",
+    "session_on",
     "with_extension",
 ]
 
@@ -48,37 +52,50 @@ would keep us waiting for good. TCP does not notice: it has nothing to send.
 WORK_MEM = "64MB"
 """pg_stat_statements() needs some 30 MB at 50,000 entries, or it spills to disk at each call."""
 
-SESSION_OPTIONS = " ".join(
-    "-c " + f"{name}={value}".replace("\\", "\\\\").replace(" ", "\\ ")
-    for name, value in {
-        "default_transaction_read_only": "on",
-        "statement_timeout": STATEMENT_TIMEOUT,
-        "lock_timeout": "1s",
-        "idle_in_transaction_session_timeout": "10s",
-        "work_mem": WORK_MEM,
-        "jit": "off",
-        "max_parallel_workers_per_gather": "0",
-        "plan_cache_mode": "force_generic_plan",
-        # What we send is qualified, for poolers drop these options. This is the second lock.
-        "search_path": "pg_catalog,pg_temp",
-        "timezone": "UTC",
-        "datestyle": "ISO",
-        "intervalstyle": "postgres",
-        "standard_conforming_strings": "on",
-        # A hot standby refuses serializable transactions.
-        "default_transaction_isolation": "read committed",
-        "default_transaction_deferrable": "off",
-        # A database's owner can set a role for everybody who connects to it.
-        "role": "none",
-    }.items()
-)
+READ_ONLY = "default_transaction_read_only"
+SESSION_SETTINGS = {
+    READ_ONLY: "on",
+    "statement_timeout": STATEMENT_TIMEOUT,
+    "lock_timeout": "1s",
+    "idle_in_transaction_session_timeout": "10s",
+    "work_mem": WORK_MEM,
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
+    "plan_cache_mode": "force_generic_plan",
+    # What we send is qualified, for poolers drop these options. This is the second lock.
+    "search_path": "pg_catalog,pg_temp",
+    "timezone": "UTC",
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "standard_conforming_strings": "on",
+    # A hot standby refuses serializable transactions.
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    # A database's owner can set a role for everybody who connects to it.
+    "role": "none",
+}
 """Settings of our own session: read only by construction, and bounded.
 
-They are asked for when connecting, never by SET: a pooler would hand a connection on to others
-with our SET still in force, and their writes would fail.
+They are asked for when connecting, not by SET: a pooler would hand a connection on to others with
+our SET still in force, and their writes would fail. Two exceptions connect as psql does with the
+same string, and set them afterwards: target_session_attrs, for which libpq looks at
+default_transaction_read_only, and a login event trigger that fails with our settings.
 """
+
+
+def _as_options(settings: Mapping[str, str]) -> str:
+    """Return settings as the start-up option that libpq calls options."""
+    return " ".join(
+        "-c " + f"{name}={value}".replace("\\", "\\\\").replace(" ", "\\ ")
+        for name, value in settings.items()
+    )
+
+
+SESSION_OPTIONS = _as_options(SESSION_SETTINGS)
 NO_ENCODING = "SQL_ASCII"
 """What initdb gives a database where there is no locale."""
+_ADDRESS = ("host", "hostaddr", "port", "target_session_attrs")
+"""Keywords that say which server, of perhaps several."""
 PATIENCE = {
     "connect_timeout": 10,
     "keepalives_idle": 15,
@@ -98,6 +115,14 @@ message, for names that others chose stand within messages."""
 
 _SETS_ROLE = re.compile(r"\brole\s*=")
 _FAILED = re.compile(r"connection to server (?:at|on socket) .*? failed: ([^\n]+)")
+_SEVERITY = re.compile(r"[^\W\d_]+:  (.*)")
+"""How the server's own words begin, in any language: FATAL and two spaces."""
+_CONTEXT = "\nCONTEXT:  "
+"""libpq's word, in English where no locale of messages is set: the server was in a function."""
+_OTHER_MODE = re.compile(r"session is (?:not )?read-only|server is (?:not )?in hot standby mode")
+_NO_DESCRIPTOR = re.compile(r"Too many open files")
+_ABSTRACT = "/\1"
+"""Before the name of an abstract socket: psycopg takes only what begins with "/" for a socket."""
 _REFUSED = re.compile(r"invalid .*(?:connection option|value|number)|may not be used")
 _ANSWERED = re.compile(r"FATAL|connection to server")
 _ADVICE = re.compile(r"\s*Is the server running.*?\?", re.DOTALL)
@@ -176,17 +201,27 @@ def connect(dsn: str = "", *, label: str = "") -> Session:
     """
     conn = reach(dsn)
     try:
-        with explain(conn):
-            pooled = is_pooled(conn)
-            if not pooled:
-                _end_limits(conn)
-            extension = find_extension(conn, dsn)
-            kcache = find_kcache(conn)
-            server = replace(_identify(conn, label, extension), kcache_missing=kcache.missing)
-            _check_preloaded(conn, extension)
+        return session_on(conn, label=label)
     except BaseException:
         conn.close()
         raise
+
+
+def session_on(conn: psycopg.Connection[Any], *, label: str = "") -> Session:
+    """Return a session on a connection of `reach`; raises PgiostatError as connect does.
+
+    Args:
+        conn: Stays open if there is an error.
+        label: The server's name in output; made of host and port if empty.
+    """
+    with explain(conn):
+        pooled = is_pooled(conn)
+        if not pooled:
+            _end_limits(conn)
+        extension = find_extension(conn)
+        kcache = find_kcache(conn)
+        server = replace(_identify(conn, label, extension), kcache_missing=kcache.missing)
+        _check_preloaded(conn, extension)
     return Session(conn, server, extension, pooled, kcache)
 
 
@@ -217,6 +252,12 @@ def is_pooled(conn: psycopg.Connection[Any]) -> bool:
 def reach(dsn: str, **keywords: str | int) -> psycopg.Connection[Any]:
     """Connect, read only, whatever the server has; raises PgiostatError as connect does."""
     given = check_dsn(dsn)
+    found = in_effect(given)
+    for name in _ADDRESS:
+        # Of a service psycopg knows nothing: it would neither try one host after the other, nor
+        # give each its time.
+        if name in found:
+            given.setdefault(name, found[name])
     for name, value in PATIENCE.items():
         given.setdefault(name, value)
     # Read by poolers and pg_stat_activity; a name of the user's own wins.
@@ -224,21 +265,79 @@ def reach(dsn: str, **keywords: str | int) -> psycopg.Connection[Any]:
     given.update(keywords)
     # Not a matter of the environment, the role or the database: names and texts are decoded here.
     given["client_encoding"] = "UTF8"
-    theirs = given.get("options") or os.environ.get("PGOPTIONS") or ""
-    ours = SESSION_OPTIONS
-    if _SETS_ROLE.search(str(theirs)):
-        ours = ours.replace(" -c role=none", "")
+    return _reached(given)
+
+
+def database_beside(
+    conn: psycopg.Connection[Any], name: str, **keywords: str | int
+) -> psycopg.Connection[Any]:
+    """Connect to another database of the server that a connection leads to.
+
+    All else is as for that connection: its string, service, password file and environment. Of
+    several hosts it is the one that was connected to.
+
+    Args:
+        conn: A connection of `reach`.
+        name: The database.
+        keywords: Further keywords of libpq, in place of those of the connection.
+
+    Raises:
+        PgiostatError: As for `reach`.
+    """
+    if not isinstance(conn, _Connection):
+        msg = "not a connection of reach()"
+        raise TypeError(msg)
+    here = {"host": conn.info.host, "hostaddr": conn.info.hostaddr, "port": conn.info.port}
+    there = {name: value for name, value in here.items() if value}
+    kept = {name: value for name, value in conn.given.items() if name not in _ADDRESS}
+    # This server was chosen already.
+    return _reached({**kept, **there, "target_session_attrs": "any", "dbname": name, **keywords})
+
+
+def _reached(given: Mapping[str, Any]) -> psycopg.Connection[Any]:
+    theirs = str(given.get("options") or os.environ.get("PGOPTIONS") or "")
     try:
         try:
-            return _connect(given | {"options": f"{theirs} {ours}".strip()})
+            return _with_settings(given, theirs)
         except psycopg.OperationalError as error:
-            if not _NO_OPTIONS.search(str(error)):
-                raise
-            return _connect(given)
-    except psycopg.OperationalError as error:
-        raise _refusal(given, redacted(str(error))) from None
+            if not has_descriptors() or _NO_DESCRIPTOR.search(str(error)):
+                raise too_many_files() from None
+            raise _refusal(given, redacted(str(error))) from None
     except UnicodeError:  # psycopg resolves names itself, by a codec that refuses some
         raise invalid(HOST) from None
+    except OSError as error:
+        raise as_error(error) from None
+
+
+def _with_settings(given: Mapping[str, Any], theirs: str) -> psycopg.Connection[Any]:
+    """Connect with our settings, by options or, where these change what happens, afterwards."""
+    at_start, later = dict(SESSION_SETTINGS), dict[str, str]()
+    if _SETS_ROLE.search(theirs):
+        del at_start["role"]
+    if given.get("target_session_attrs", "any") != "any":
+        later[READ_ONLY] = at_start.pop(READ_ONLY)
+    try:
+        conn = _connect({**given, "options": f"{theirs} {_as_options(at_start)}".strip()})
+    except psycopg.OperationalError as error:
+        if _NO_OPTIONS.search(str(error)):
+            return _connect(given)
+        if _CONTEXT not in str(error):
+            raise
+        # Nothing but a login event trigger fails in a function; perhaps because of our settings.
+        conn = _connect(given)
+        _set(conn, at_start | later)
+        return conn
+    if later and not is_pooled(conn):
+        _set(conn, later)
+    return conn
+
+
+def _set(conn: psycopg.Connection[Any], settings: Mapping[str, str]) -> None:
+    try:
+        conn.execute(text_of("session"), {"settings": json.dumps(settings)})
+    except BaseException:
+        conn.close()
+        raise
 
 
 class _Cursor(psycopg.Cursor[Any]):
@@ -262,7 +361,22 @@ _Answer = TypeVar("_Answer")
 
 
 class _Connection(psycopg.Connection[Any]):
-    """A connection that is given up when the server is silent for too long."""
+    """A connection that is given up when the server is silent for too long.
+
+    Attributes:
+        given: The keywords that it was made with, secrets among them: never shown.
+    """
+
+    given: Mapping[str, Any]
+
+    @classmethod
+    def _connect_gen(cls, conninfo: str = "", *arguments: Any, **keywords: Any) -> Any:
+        """Connect once; an abstract socket has its own name again."""
+        if _ABSTRACT in conninfo:
+            told = conninfo_to_dict(conninfo)
+            told["host"] = str(told["host"]).removeprefix(_ABSTRACT)
+            conninfo = make_conninfo("", **told)
+        return super()._connect_gen(conninfo, *arguments, **keywords)
 
     def wait(self, gen: Generator[Any, Any, _Answer], *arguments: Any, **keywords: Any) -> _Answer:
         return super().wait(self._unless_silent(gen), *arguments, **keywords)
@@ -292,9 +406,14 @@ def _adapters() -> psycopg.adapt.AdaptersMap:
 
 
 def _connect(given: Mapping[str, Any]) -> psycopg.Connection[Any]:
-    conn = _Connection.connect(
-        **given, autocommit=True, cursor_factory=_Cursor, context=_adapters()
-    )
+    hosts = str(given.get("host") or os.environ.get("PGHOST") or "")
+    if "@" in hosts:
+        marked = [f"{_ABSTRACT}{h}" if h.startswith("@") else h for h in hosts.split(",")]
+        made = {**given, "host": ",".join(marked)}
+    else:
+        made = dict(given)
+    conn = _Connection.connect(**made, autocommit=True, cursor_factory=_Cursor, context=_adapters())
+    conn.given = given
     if conn.info.parameter_status("server_encoding") == NO_ENCODING != given["client_encoding"]:
         # Such a server converts nothing, and refuses to send as UTF-8 what is none.
         conn.close()
@@ -312,8 +431,26 @@ def _refusal(given: Mapping[str, Any], text: str) -> PgiostatError:
         return refused_value(text)
     host, port = where(given)
     server = f'"{host or "local socket"}:{port}"'
-    reason = text.splitlines()[-1].rpartition("FATAL:")[2].strip() if text else ""
-    detail = _sentence(reason or text)
+    if _OTHER_MODE.search(text):
+        return PgiostatError(
+            f"no server is as target_session_attrs asks: {server}",
+            detail=_sentence(_reasons(text)),
+            hint="psql with the same connection string would not connect either.",
+            slug="server-unreachable",
+        )
+    if "FATAL" in text or "no password supplied" in text:
+        return _said_no(given, server, text)
+    return PgiostatError(
+        f"could not connect to server {server}",
+        detail=_sentence(_reasons(text)),
+        hint="Is the server running, and does it accept connections there?",
+        slug="server-unreachable",
+    )
+
+
+def _said_no(given: Mapping[str, Any], server: str, text: str) -> PgiostatError:
+    """Return what it means that a server answered and let nobody in."""
+    detail = _sentence(_reason(text))
     if "password" in text and ("authentication failed" in text or "no password supplied" in text):
         return PgiostatError(
             f"server {server} refused the password",
@@ -335,18 +472,20 @@ def _refusal(given: Mapping[str, Any], text: str) -> PgiostatError:
             hint="Give the role with user= or PGUSER.",
             slug="role-missing",
         )
-    if "FATAL" in text:
-        return PgiostatError(
-            f"server {server} refused the connection",
-            detail=detail,
-            slug="connection-refused-by-server",
-        )
     return PgiostatError(
-        f"could not connect to server {server}",
-        detail=_sentence(_reasons(text)),
-        hint="Is the server running, and does it accept connections there?",
-        slug="server-unreachable",
+        f"server {server} refused the connection",
+        detail=detail,
+        slug="connection-refused-by-server",
     )
+
+
+def _reason(text: str) -> str:
+    """Return the server's own words, without the lines of context that may follow them."""
+    found = [reason.strip() for reason in _FAILED.findall(text)]
+    told = [words[1] for reason in found if (words := _SEVERITY.match(reason))]
+    if told or found:
+        return (told or found)[-1]
+    return text.partition("\n")[0].rpartition("FATAL:")[2].strip()
 
 
 def _reasons(text: str) -> str:
@@ -371,9 +510,17 @@ def explain(conn: psycopg.Connection[Any] | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except psycopg.errors.ObjectNotInPrerequisiteState as error:  # 55000
-        raise _not_preloaded(error) from None
+    except psycopg.errors.ObjectNotInPrerequisiteState as error:  # 55000, of many things
+        raise (_not_preloaded(error) if _is_not_preloaded(error) else _failed(error)) from None
+    except psycopg.errors.InsufficientPrivilege as error:  # 42501
+        raise _denied(error) from None
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        if error.sqlstate == "57014" and "user request" in str(error):
+            raise PgiostatError(
+                "a reading was canceled on the server",
+                detail=_sentence(str(error).splitlines()[0]),
+                slug="reading-canceled",
+            ) from None
         if error.sqlstate == "57014":  # query_canceled: our statement_timeout
             raise PgiostatError(
                 "reading the statistics took too long",
@@ -399,8 +546,24 @@ def _failed(error: psycopg.Error) -> PgiostatError:
     return PgiostatError(
         "the server could not answer a reading",
         detail=f"{error.sqlstate or 'No SQLSTATE'}: {_sentence(words[0]) if words else ''}",
+        hint=_sentence(error.diag.message_hint or "") or None,
         slug="query-failed",
     )
+
+
+def _denied(error: psycopg.Error) -> PgiostatError:
+    return PgiostatError(
+        "the server denied a reading",
+        detail=_sentence(str(error).splitlines()[0]),
+        hint="A role needs pg_read_all_stats, EXECUTE on the extension's functions, and USAGE on"
+        " their schema.",
+        slug="privilege-missing",
+    )
+
+
+def _is_not_preloaded(error: psycopg.Error) -> bool:
+    """Return whether the extension's library says so: both names are the same in any language."""
+    return all(name in str(error) for name in ("pg_stat_statements", "shared_preload_libraries"))
 
 
 def _not_preloaded(error: psycopg.Error | None = None) -> PgiostatError:
@@ -414,7 +577,7 @@ def _not_preloaded(error: psycopg.Error | None = None) -> PgiostatError:
     )
 
 
-def find_extension(conn: psycopg.Connection[Any], dsn: str = "") -> Extension:
+def find_extension(conn: psycopg.Connection[Any]) -> Extension:
     """Find pg_stat_statements in the connected database.
 
     Raises PgiostatError extension-missing, whose DETAIL names the databases that have it;
@@ -447,7 +610,7 @@ def find_extension(conn: psycopg.Connection[Any], dsn: str = "") -> Extension:
         _check_trusted(conn, extension)
         return extension
     here = dbname_of(conn)
-    elsewhere = with_extension(conn, dsn)
+    elsewhere = with_extension(conn)
     create = f'run CREATE EXTENSION pg_stat_statements in "{here}".'
     if elsewhere:
         names = ", ".join(f'"{name}"' for name in elsewhere)
@@ -514,14 +677,14 @@ def find_kcache(conn: psycopg.Connection[Any]) -> Kcache:
     )
 
 
-def with_extension(conn: psycopg.Connection[Any], dsn: str) -> list[str]:
+def with_extension(conn: psycopg.Connection[Any]) -> list[str]:
     """Return other databases that have pg_stat_statements, as far as we may connect to them."""
     found = []
     for _, name, allowed in conn.execute(text_of("databases")).fetchall():
         if not allowed or name == dbname_of(conn):
             continue
         try:
-            other = reach(dsn, dbname=name, connect_timeout=2)
+            other = database_beside(conn, name, connect_timeout=2)
         except PgiostatError:
             continue  # no right to connect there: it cannot be named
         with other:
@@ -536,7 +699,7 @@ def _identify(conn: psycopg.Connection[Any], label: str, extension: Extension) -
     )
     host = conn.info.host or "local"
     return Server(
-        label=label or f"{'local' if host.startswith('/') else host}:{conn.info.port}",
+        label=label or f"{'local' if host.startswith(('/', '@')) else host}:{conn.info.port}",
         host=host,
         port=conn.info.port,
         dbname=dbname,

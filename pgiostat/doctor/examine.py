@@ -22,7 +22,7 @@ from pgiostat.sent_sql import (
     resets_query,
     text_of,
 )
-from pgiostat.server import connect, dbname_of, explain, is_pooled, reach, with_extension
+from pgiostat.server import dbname_of, explain, is_pooled, reach, session_on, with_extension
 
 __all__ = ["examine"]
 
@@ -32,6 +32,7 @@ FRESH_SECONDS = 0.6
 """Before 15 a file of statistics is written when one is asked for that is older than 0.5 s."""
 _PG_14, _PG_15 = 140000, 150000
 TEXTS_FILE = "pg_stat_tmp/pgss_query_texts.stat"
+_TOLD_BY_THE_SERVER = ("query-failed", "privilege-missing")
 _T = TypeVar("_T")
 Connection = psycopg.Connection[Any]
 
@@ -59,14 +60,15 @@ def examine(
                 foreign_objects=_foreign_objects(conn),
             )
             if not facts.extensions.get("pg_stat_statements", ("", ""))[1]:
-                return replace(facts, elsewhere=tuple(with_extension(conn, dsn)))
+                return replace(facts, elsewhere=tuple(with_extension(conn)))
+        try:
+            return replace(facts, statements=_statements(conn, clock, wait or Event().wait))
+        except PgiostatError as error:
+            told = error.detail and error.slug in _TOLD_BY_THE_SERVER
+            detail = f" ({error.detail})" if told else ""
+            return replace(facts, refused=error.message + detail, remedy=error.hint or "")
     finally:
         conn.close()
-    try:
-        return replace(facts, statements=_statements(dsn, clock, wait or Event().wait))
-    except PgiostatError as error:
-        detail = f" ({error.detail})" if error.detail and error.slug == "query-failed" else ""
-        return replace(facts, refused=error.message + detail, remedy=error.hint or "")
 
 
 def _first(conn: Connection) -> Facts:
@@ -157,33 +159,28 @@ def _clock_ns(conn: Connection) -> float:
 
 
 def _statements(
-    dsn: str, clock: Callable[[], float], wait: Callable[[float], object]
+    conn: Connection, clock: Callable[[], float], wait: Callable[[float], object]
 ) -> Statements:
-    session = connect(dsn)
-    try:
-        collector = Collector(session)
-        collector.take()  # the first prepares
-        times = []
-        for _ in range(READINGS):
-            if session.conn.info.server_version < _PG_15:
-                wait(FRESH_SECONDS)
-            began = clock()
-            reading = collector.take()
-            times.append((clock() - began) * 1000)
-        size = _tried(lambda: session.conn.execute(
-            text_of("doctor_texts"), {"path": TEXTS_FILE}
-        ).fetchone())  # fmt: skip
-        return Statements(
-            schema=session.extension.schema,
-            version=session.extension.version,
-            entries=len(reading.statements),
-            hidden=int(reading.statements["masked"].sum()),
-            dealloc=reading.markers.dealloc,
-            stats_reset=reading.markers.statements_reset,
-            text_bytes=size[0] if size else None,
-            read_ms=statistics.median(times),
-            untrusted=session.extension.untrusted,
-            is_schema_open=session.extension.is_schema_open,
-        )
-    finally:
-        session.close()
+    session = session_on(conn)
+    collector = Collector(session)
+    collector.take()  # the first prepares
+    times = []
+    for _ in range(READINGS):
+        if conn.info.server_version < _PG_15:
+            wait(FRESH_SECONDS)
+        began = clock()
+        reading = collector.take()
+        times.append((clock() - began) * 1000)
+    size = _tried(lambda: conn.execute(text_of("doctor_texts"), {"path": TEXTS_FILE}).fetchone())
+    return Statements(
+        schema=session.extension.schema,
+        version=session.extension.version,
+        entries=len(reading.statements),
+        hidden=int(reading.statements["masked"].sum()),
+        dealloc=reading.markers.dealloc,
+        stats_reset=reading.markers.statements_reset,
+        text_bytes=size[0] if size else None,
+        read_ms=statistics.median(times),
+        untrusted=session.extension.untrusted,
+        is_schema_open=session.extension.is_schema_open,
+    )
