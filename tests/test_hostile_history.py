@@ -249,7 +249,10 @@ def test_a_bad_cover_hides_samples_by_name_and_counts_none_twice(
         ),
         (
             "hot",
-            'could not write to the history in "ROOT": "ROOT/hot" is a symbolic link, not a directory',
+            (
+                'could not write to the history in "ROOT":'
+                ' "ROOT/hot" is a symbolic link, not a directory'
+            ),
         ),
         ("tmp", 'could not read "ROOT/tmp" of the history'),
         ("format.json", '"ROOT" is not a history'),
