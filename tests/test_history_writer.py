@@ -1,5 +1,6 @@
 """What is acknowledged is there once, whatever happens to the process, the disk or the power."""
 
+import contextlib
 import errno
 import json
 import os
@@ -206,6 +207,104 @@ def test_a_full_disk_costs_resolution_but_no_count(tmp_path: Path, operations: i
     assert sum(read_blocks(root)) == 10
     assert len(read_blocks(root)) in {3, 4}
     writer.close()
+
+
+class DoneButError(Disk):
+    """A disk of which the nth operation is done, and reports an error all the same."""
+
+    def __init__(self, *, can_look: bool = True) -> None:
+        self.left: float = float("inf")
+        self.can_look = can_look
+
+    def make(self, directory: Path) -> None:
+        super().make(directory)
+        self._report(directory)
+
+    def write(self, path: Path, content: bytes | memoryview) -> None:
+        super().write(path, content)
+        self._report(path)
+
+    def sync(self, directory: Path) -> None:
+        super().sync(directory)
+        self._report(directory)
+
+    def rename(self, source: Path, target: Path) -> None:
+        super().rename(source, target)
+        self._report(target)
+
+    def remove(self, path: Path) -> None:
+        super().remove(path)
+        self._report(path)
+
+    def _has_moved(self, before: os.stat_result, draft: Path, target: Path) -> bool:
+        return self.can_look and super()._has_moved(before, draft, target)
+
+    def _report(self, path: Path) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+
+@pytest.mark.parametrize("can_look", [True, False])
+@pytest.mark.parametrize("operation", range(1, 19))
+def test_an_operation_that_was_done_but_reported_an_error_loses_and_doubles_nothing(
+    tmp_path: Path, operation: int, can_look: bool
+) -> None:
+    disk = DoneButError(can_look=can_look)
+    root = tmp_path / "history"
+    writer = Writer.open(root, "prod", disk)
+    older, outcomes = counted(0, 0), []
+    for n in range(1, 6):
+        newer = counted(10 * n, 10 * n)
+        if n == 2:
+            disk.left = operation
+        outcomes.append(committed(writer, diff(older, newer)))
+        older = newer if outcomes[-1] else older
+        # Of an interval whose commit reported an error nobody may know whether it is there.
+        there = {10 * n} if outcomes[-1] else {10 * (n - 1), *([] if can_look else [10 * n])}
+        assert sum(read_blocks(root)) in there
+    assert outcomes.count(False) <= 1
+    assert sum(read_blocks(root)) == 50
+    writer.close()
+    again = Writer.open(root, "prod")
+    assert committed(again, diff(again.resume(), counted(60, 60)))
+    assert sum(read_blocks(root)) == 60
+    again.close()
+
+
+@pytest.mark.parametrize("operation", range(1, 12))
+def test_a_new_history_is_made_although_an_operation_reported_an_error(
+    tmp_path: Path, operation: int
+) -> None:
+    disk, root = DoneButError(), tmp_path / "history"
+    disk.left = operation
+    opened = None
+    with contextlib.suppress(PgiostatError):
+        opened = Writer.open(root, "prod", disk)
+    if opened is not None:
+        opened.close()
+    writer = Writer.open(root, "prod")
+    assert committed(writer, diff(counted(0, 0), counted(7, 10)))
+    writer.close()
+    assert read_blocks(root) == [7]
+
+
+@pytest.mark.parametrize("operation", range(1, 60))
+def test_compaction_goes_on_after_an_operation_that_reported_an_error(
+    tmp_path: Path, operation: int
+) -> None:
+    disk, root = DoneButError(), tmp_path / "history"
+    writer = Writer.open(root, "prod")
+    for delta in intervals(4):
+        writer.append(delta, TEXTS)
+    writer.close()
+    disk.left = operation
+    with contextlib.suppress(OSError):
+        seal(Layout(root), "prod", disk)
+    assert read_blocks(root) == [1, 2, 3, 4]
+    seal(Layout(root), "prod")
+    assert read_blocks(root) == [1, 2, 3, 4]
+    assert [path.name for path in Layout(root).hot("prod").iterdir()] == ["000000000004"]
 
 
 # --- power loss --------------------------------------------------------------------------

@@ -90,7 +90,7 @@ def _save(path: Path, categories: dict[str, str]) -> None:
     disk.make(path.parent)
     draft = path.with_suffix(f".{os.getpid()}")
     disk.write(draft, json.dumps(categories).encode())
-    disk.rename(draft, path)
+    disk.publish(draft, path)
     there = [path.parent / name for name, kind in listed(path.parent) if kind == stat.S_IFREG]
     kept = (file for file in there if file.suffix == path.suffix)
     by_age = sorted(kept, key=lambda file: file.lstat().st_mtime)

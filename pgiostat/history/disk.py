@@ -121,6 +121,45 @@ class Disk:
         with self._in(source) as before, self._in(target) as after:
             os.rename(source.name, target.name, src_dir_fd=before, dst_dir_fd=after)
 
+    def publish(self, draft: Path, target: Path) -> None:
+        """Rename a draft to its final name; a rename that was done but reported an error counts.
+
+        A network file system may repeat a request whose answer was lost, and then report an error
+        for what the first request did.
+
+        Args:
+            draft: What to rename.
+            target: Its new name.
+
+        Raises:
+            OSError: The draft does not have its new name, or that cannot be found out.
+        """
+        with self._in(draft) as parent:
+            before = os.stat(draft.name, dir_fd=parent, follow_symlinks=False)
+        try:
+            self.rename(draft, target)
+        except OSError:
+            if not self._has_moved(before, draft, target):
+                raise
+
+    def _has_moved(self, before: os.stat_result, draft: Path, target: Path) -> bool:
+        """Return whether what the draft was is under its new name now, and there alone."""
+        try:
+            with self._in(target) as parent:
+                after = os.stat(target.name, dir_fd=parent, follow_symlinks=False)
+        except OSError:
+            return False
+        if (after.st_dev, after.st_ino) != (before.st_dev, before.st_ino):
+            return False
+        try:
+            with self._in(draft) as parent:
+                os.stat(draft.name, dir_fd=parent, follow_symlinks=False)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return False
+
     def remove(self, path: Path) -> None:
         """Remove a file or a directory with all that is in it, if it is there.
 

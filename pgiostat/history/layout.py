@@ -478,7 +478,7 @@ def create(root: Path, collector: str, disk: Disk, *, version: str) -> Layout:
         draft = layout.tmp / f"{who}-{layout.format.name}"
         disk.write(draft, json.dumps({"format": FORMAT, "pgiostat": version}).encode())
         disk.sync(layout.tmp)
-        disk.rename(draft, layout.format)
+        disk.publish(draft, layout.format)
         disk.sync(root)
         disk.sync(root.parent)
     except OSError as error:

@@ -151,7 +151,7 @@ class Place:
             disk.make((directory / name).parent)
         disk.write(directory / draft, content)
         self._verify(draft, content)
-        disk.rename(directory / draft, directory / path)
+        disk.publish(directory / draft, directory / path)
         disk.sync((directory / path).parent)
         disk.sync((directory / draft).parent)
 

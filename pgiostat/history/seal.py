@@ -304,7 +304,7 @@ def _put(layout: Layout, content: memoryview, target: Path, disk: Disk, draft_na
         disk.make(target.parent)
         disk.sync(target.parent.parent)
         disk.sync(layout.root)
-        disk.rename(draft, target)
+        disk.publish(draft, target)
     except OSError:
         # A full disk has no room for half a file.
         with contextlib.suppress(OSError):

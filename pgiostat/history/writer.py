@@ -32,7 +32,7 @@ from pgiostat.history.schema import SCHEMAS
 from pgiostat.history.sound import Sound
 from pgiostat.names import Names, StatementKey
 from pgiostat.snapshot import Snapshot
-from pgiostat.stored import UnreadableError, UnsafeFileError, open_regular, read_small
+from pgiostat.stored import UnreadableError, UnsafeFileError, exists, open_regular, read_small
 
 __all__ = ["BASELINE", "Writer", "check_free", "parquet"]
 
@@ -165,6 +165,7 @@ class Writer:
         number = self.number + 1
         draft = self.layout.tmp / f"{self.collector}-{number}"
         try:
+            self._withdraw(number)
             self._commit(draft, number, tables, delta.newer)
         except OSError as error:
             self.failures += 1
@@ -193,6 +194,21 @@ class Writer:
             self.failures += 1
         return new_texts
 
+    def _withdraw(self, number: int) -> None:
+        """Remove a sample that was committed although its commit reported an error.
+
+        Its interval is part of the one that is committed now: with both it would count twice.
+        Nobody has compacted it, for it is the newest sample.
+        """
+        target = self.layout.sample(self.collector, number)
+        if not exists(target):
+            return
+        # A reader never finds half of it.
+        withdrawn = self.layout.tmp / f"{self.collector}-{number}-withdrawn"
+        self.disk.publish(target, withdrawn)
+        self.disk.sync(target.parent)
+        self.disk.remove(withdrawn)
+
     def _commit(
         self, draft: Path, number: int, tables: Mapping[str, pa.Table], newer: Snapshot
     ) -> None:
@@ -203,7 +219,7 @@ class Writer:
         disk.write(draft / BASELINE, baseline.dump(newer))
         disk.sync(draft)
         disk.sync(self.layout.tmp)
-        disk.rename(draft, self.layout.sample(self.collector, number))
+        disk.publish(draft, self.layout.sample(self.collector, number))
 
 
 def _points(path: Path) -> list[_Point]:
