@@ -16,9 +16,9 @@ import numpy.typing as npt
 from pgiostat.kcache import PHYSICAL
 from pgiostat.keys import Keyed, Places
 from pgiostat.rows import Counts, Rows, to_pg_time
-from pgiostat.snapshot import RESUMED, Settings, Snapshot
+from pgiostat.snapshot import RESUMED, Server, Settings, Snapshot
 
-__all__ = ["Basis", "Delta", "Quality", "RowDeltas", "diff", "since_reset"]
+__all__ = ["LOST", "Basis", "Delta", "Lost", "Quality", "RowDeltas", "diff", "since_reset"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -44,12 +44,23 @@ class Quality(StrEnum):
     OK = "ok"
     FIRST = "first"
     OTHER_SERVER = "other server"
+    BASELINE_LOST = "baseline lost"
+    EXTENSION_CHANGED = "extension changed"
+    PRIVILEGES_CHANGED = "privileges changed"
     RESTART = "restart"
     RESET = "reset"
     CLOCK_JUMP = "clock jump"
     GAP = "gap"
     EVICTING = "evicting"
 
+
+LOST = (
+    Quality.OTHER_SERVER,
+    Quality.BASELINE_LOST,
+    Quality.EXTENSION_CHANGED,
+    Quality.PRIVILEGES_CHANGED,
+)
+"""Why the reads of statements in an interval are lost."""
 
 GAP_FACTOR = 2.0
 """An interval this many times as long as was asked for is a gap."""
@@ -83,6 +94,21 @@ class RowDeltas:
         return self.rows.total(name)
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A time whose statements cannot be counted.
+
+    Attributes:
+        since: When it began, by the server's clock.
+        seconds: Its length, as far as it is known.
+        server: The server whose reads are lost.
+    """
+
+    since: datetime
+    seconds: float
+    server: Server
+
+
 @dataclass(frozen=True, eq=False)
 class Delta:
     """What happened between two readings.
@@ -93,7 +119,8 @@ class Delta:
     None where that is not told (before extension 1.9).  unknown: rows with numbers that cannot be
     assigned to the interval and are not counted.  ahead: blocks that statements had counted when it
     began and the server had not.  failures: transactions that failed or were cancelled; None if not
-    known.  Only a reader of one interval after the other knows these two.
+    known.  Only a reader of one interval after the other knows these two.  lost: the time whose
+    statements are not counted; the qualities say why.
     """
 
     older: Snapshot | None
@@ -110,6 +137,7 @@ class Delta:
     unknown: int
     ahead: int = 0
     failures: int | None = None
+    lost: Lost | None = None
 
     @property
     def quality(self) -> Quality:
@@ -141,7 +169,7 @@ class Delta:
 
     @property
     def is_complete(self) -> bool:
-        """Whether both sides of a reconciliation were counted from end to end."""
+        """Whether the server's own counters were counted from end to end."""
         lost = {Quality.FIRST, Quality.OTHER_SERVER, Quality.RESTART, Quality.RESET}
         return not lost.intersection(self.qualities)
 
@@ -165,31 +193,33 @@ def diff(
     """Return what happened between two readings of one server.
 
     expected_seconds: the interval asked for; one much longer is a gap.  Without an older reading,
-    or with one of another server or another shape, the newer is only a baseline.
+    or with one of another server, the newer is only a baseline.  Where the statements of both
+    cannot be compared, only the server's own counters are subtracted.
     """
     if older is None:
         return _baseline(newer, Quality.FIRST)
     if older.server.identity != newer.server.identity:
-        return _baseline(newer, Quality.OTHER_SERVER)
-    if older.has_toplevel != newer.has_toplevel:
-        # ALTER EXTENSION UPDATE: what was one row may now be two.
-        return _baseline(newer, Quality.FIRST)
-    place = newer.keyed.places_in(older.keyed)
-    if _is_other_server(older, newer, place):
-        return _baseline(newer, Quality.OTHER_SERVER)
+        return _of_other_server(older, newer)
+    pair = _pair_of(older, newer)
+    if _is_other_server(older, newer, pair):
+        return _of_other_server(older, newer)
     seconds, jumped = _elapsed(older, newer)
-    vanished = len(older.keyed.rows) - int((place >= 0).sum())
     discarded = _discarded(older, newer)
-    renewed = _renewed(older, newer, place)
+    renewed = _renewed(older, newer, pair)
+    # What was counted since a reset needs no older reading.
+    cause = None if renewed else pair.cause
+    vanished = 0 if cause else pair.vanished
     dealloc = _dealloc(older, newer, renewed=renewed)
     evicting = not renewed and (vanished > 0 if dealloc is None else dealloc > 0)
-    statements, unknown = _statements(older, newer, place, renewed=renewed, evicting=evicting)
+    statements, unknown = _none_of(newer.statements), 0
+    if cause is None:
+        statements, unknown = _statements(pair, renewed=renewed, evicting=evicting)
     databases = _view(older.keyed_databases, newer.keyed_databases, discarded=discarded)
     io = None
     if older.keyed_io is not None and newer.keyed_io is not None:
         io = _view(older.keyed_io, newer.keyed_io, discarded=discarded)
     # Without evictions an entry vanishes by pg_stat_statements_reset(userid, dbid, queryid).
-    dropped = vanished > 0 and not evicting and older.masked == newer.masked
+    dropped = vanished > 0 and not evicting
     gap = older.session != newer.session or (
         expected_seconds is not None and seconds > GAP_FACTOR * expected_seconds
     )
@@ -200,6 +230,7 @@ def diff(
     anew = np.concatenate([statements.basis, databases.basis]) == Basis.RESET
     reset = renewed or discarded or dropped or bool(anew.any())
     found = {
+        **{each: each is cause for each in LOST},
         Quality.RESTART: restarted,
         Quality.RESET: reset and not restarted,
         Quality.CLOCK_JUMP: jumped,
@@ -216,10 +247,11 @@ def diff(
         databases=databases,
         io=io,
         relations=_view(older.keyed_relations, newer.keyed_relations, discarded=discarded),
-        appeared=int((place < 0).sum()),
+        appeared=0 if cause else int((pair.place < 0).sum()),
         vanished=vanished,
         dealloc=dealloc,
         unknown=unknown,
+        lost=None if cause is None else Lost(older.taken_at, seconds, newer.server),
     )
 
 
@@ -238,22 +270,31 @@ def since_reset(reading: Snapshot) -> Delta:
     return replace(baseline, seconds=seconds, statements=RowDeltas(rows, basis))
 
 
+def _of_other_server(older: Snapshot, newer: Snapshot) -> Delta:
+    """Return the baseline of another server; what its predecessor did since is lost."""
+    if older.session == RESUMED:
+        seconds = (newer.taken_at - older.taken_at).total_seconds()
+    else:
+        seconds = newer.clock - older.clock
+    lost = Lost(older.taken_at, max(seconds, 0.0), older.server)
+    return replace(_baseline(newer, Quality.OTHER_SERVER), lost=lost)
+
+
+def _none_of(rows: Rows) -> RowDeltas:
+    """Return no rows."""
+    return RowDeltas(rows.take(np.zeros(0, dtype=np.intp)), np.zeros(0, dtype=np.uint8))
+
+
 def _baseline(newer: Snapshot, quality: Quality) -> Delta:
-    none = np.zeros(0, dtype=np.intp)
-    basis = np.zeros(0, dtype=np.uint8)
-
-    def empty(rows: Rows) -> RowDeltas:
-        return RowDeltas(rows.take(none), basis)
-
     return Delta(
         older=None,
         newer=newer,
         seconds=None,
         qualities=(quality,),
-        statements=empty(newer.statements),
-        databases=empty(newer.databases),
-        io=None if newer.io is None else empty(newer.io),
-        relations=empty(newer.relations),
+        statements=_none_of(newer.statements),
+        databases=_none_of(newer.databases),
+        io=None if newer.io is None else _none_of(newer.io),
+        relations=_none_of(newer.relations),
         appeared=0,
         vanished=0,
         dealloc=None,
@@ -261,7 +302,60 @@ def _baseline(newer: Snapshot, quality: Quality) -> Delta:
     )
 
 
-def _is_other_server(older: Snapshot, newer: Snapshot, place: Places) -> bool:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pair:
+    """The statements of two readings under the same kind of key.
+
+    Attributes:
+        before: Those of the older reading.
+        after: Those of the newer one.
+        place: Of each newer one its place among the older ones, or -1.
+        cause: Why the statements cannot be compared.
+    """
+
+    before: Keyed
+    after: Keyed
+    place: Places
+    cause: Quality | None = None
+
+    @property
+    def vanished(self) -> int:
+        """How many of the older ones are gone."""
+        return len(self.before.rows) - int((self.place >= 0).sum())
+
+
+_SINCE = "stats_since"
+
+
+def _pair_of(older: Snapshot, newer: Snapshot) -> _Pair:
+    """Return the statements of two readings by keys that both of them have."""
+    before, after, cause = older.keyed, newer.keyed, None
+    has_since = [_SINCE in each.statements for each in (older, newer)]
+    if older.has_toplevel != newer.has_toplevel:
+        cause = Quality.EXTENSION_CHANGED  # what was one row may be two now
+    elif (older.masked or newer.masked) and _privileges_changed(older, newer):
+        if all(has_since):
+            before, after = Keyed.by_birth(older.statements), Keyed.by_birth(newer.statements)
+        else:
+            cause = Quality.PRIVILEGES_CHANGED  # hidden statements have no key of their own
+    elif older.masked and newer.masked and has_since[0] != has_since[1]:
+        cause = Quality.EXTENSION_CHANGED  # hidden statements were one row, and are many now
+    return _Pair(before, after, after.places_in(before), cause)
+
+
+def _privileges_changed(older: Snapshot, newer: Snapshot) -> bool:
+    """Return whether statements of a role are hidden in one reading and not in the other."""
+    hidden, shown = [], []
+    for rows in (older.statements, newer.statements):
+        hidden.append(np.unique(rows["userid"][rows["masked"]]))
+        shown.append(np.unique(rows["userid"][~rows["masked"]]))
+    return any(
+        len(np.intersect1d(one, other, assume_unique=True))
+        for one, other in ((hidden[0], shown[1]), (shown[0], hidden[1]))
+    )
+
+
+def _is_other_server(older: Snapshot, newer: Snapshot, pair: _Pair) -> bool:
     """Return whether another server answered behind the same address, as after a failover.
 
     A standby and a clone have the system identifier of their primary, and some managed services
@@ -277,10 +371,10 @@ def _is_other_server(older: Snapshot, newer: Snapshot, place: Places) -> bool:
     ):
         if was is not None and now is not None and was != now and now <= older.started_at:
             return True
-    since_old = older.keyed.rows.get("stats_since")
-    since_new = newer.keyed.rows.get("stats_since")
+    since_old, since_new = pair.before.rows.get(_SINCE), pair.after.rows.get(_SINCE)
     if since_old is None or since_new is None:
         return False
+    place = pair.place
     hit = place >= 0
     moved = since_new[hit] != since_old[place[hit]]
     return bool((moved & (since_new[hit] <= to_pg_time(older.started_at))).any())
@@ -356,18 +450,16 @@ def _recreated(before: Rows, after: Rows, place: Places) -> tuple[Mask, Mask]:
     return made, goes_on
 
 
-def _renewed(older: Snapshot, newer: Snapshot, place: Places) -> bool:
+def _renewed(older: Snapshot, newer: Snapshot, pair: _Pair) -> bool:
     """Return whether all of pg_stat_statements began anew."""
     old, new = older.markers.statements_reset, newer.markers.statements_reset
     if old is not None and new is not None:
         return old != new
-    return _renewed_without_mark(older, newer, place)
+    return pair.cause is None and _renewed_without_mark(older, newer, pair)
 
 
-def _renewed_without_mark(older: Snapshot, newer: Snapshot, place: Places) -> bool:
+def _renewed_without_mark(older: Snapshot, newer: Snapshot, pair: _Pair) -> bool:
     """Return the same for server 13 and extensions before 1.9, which do not say it."""
-    if older.masked != newer.masked:
-        return False  # a privilege came or went: what vanished has another name now
     was_called, is_called = _own_calls(older), _own_calls(newer)
     # A reset drops our own reading, which is counted only when it has ended. Evictions drop it too,
     # but they leave the table full: an entry that they created again shows it by itself, and
@@ -377,7 +469,7 @@ def _renewed_without_mark(older: Snapshot, newer: Snapshot, place: Places) -> bo
     # After a reset all entries are new: at least a third of them shows it (34 to 100 % were
     # measured), and none goes on, but for quick statements whose extremes happen to be the same,
     # about one in a thousand.
-    before, after = older.keyed.rows, newer.keyed.rows
+    before, after, place = pair.before.rows, pair.after.rows, pair.place
     made, goes_on = _recreated(before, after, place)
     in_both = int((place >= 0).sum())
     if not in_both:
@@ -414,32 +506,25 @@ def _dealloc(older: Snapshot, newer: Snapshot, *, renewed: bool) -> int | None:
     return now if renewed or now < then else now - then
 
 
-def _statements(
-    older: Snapshot, newer: Snapshot, place: Places, *, renewed: bool, evicting: bool
-) -> tuple[RowDeltas, int]:
+def _statements(pair: _Pair, *, renewed: bool, evicting: bool) -> tuple[RowDeltas, int]:
     """Return what each statement did, and how many rows could not be assigned."""
-    before, after = older.keyed.rows, newer.keyed.rows
+    before, after, place = pair.before.rows, pair.after.rows, pair.place
     hit = place >= 0
     basis = np.full(len(after), Basis.NEW, dtype=np.uint8)
     anew = Basis.REINSERTED if evicting and not renewed else Basis.RESET
-    since_old, since_new = before.get("stats_since"), after.get("stats_since")
-    # A privilege that came or went gives old entries new names.  Otherwise an entry that was not
-    # there has begun to count since: one that is older waited for the end of its first call.
-    renamed = older.masked != newer.masked and int(hit.sum()) < len(before)
+    since_old, since_new = before.get(_SINCE), after.get(_SINCE)
+    # An entry that was not there has begun to count since: one that is older waited for the end of
+    # its first call.
     if since_old is not None and since_new is not None:
         # Extension 1.11 and later: the entry itself says when it was made.
         same = since_old[place[hit]] == since_new[hit]
         basis[hit] = np.where(same, np.uint8(Basis.PREVIOUS), np.uint8(anew))
-        if renamed:
-            basis[~hit & (since_new < to_pg_time(older.started_at))] = Basis.UNKNOWN
     elif renewed:
         basis[hit] = Basis.RESET
     else:
         made, _ = _recreated(before, after, place)
         basis[hit] = Basis.PREVIOUS
         basis[made] = anew
-        if renamed:
-            basis[~hit] = Basis.UNKNOWN
     names = _common(before, after)
     current = _matrix(after, names)
     whole = np.flatnonzero(basis != Basis.PREVIOUS)
@@ -455,10 +540,8 @@ def _statements(
     if fell.any():
         basis[fell] = Basis.UNKNOWN
         np.maximum(amounts, 0, out=amounts)
-    unassigned = np.flatnonzero(~hit & (basis == Basis.UNKNOWN))
-    amounts[:, unassigned] = 0
     rows, changed = _changed(after, names, amounts)
-    return RowDeltas(rows, basis[changed]), len(unassigned) + int(fell.sum())
+    return RowDeltas(rows, basis[changed]), int(fell.sum())
 
 
 def _changed(rows: Rows, names: tuple[str, ...], amounts: Counts) -> tuple[Rows, Places]:

@@ -310,7 +310,7 @@ class Ahead:
 
     def note(self, delta: Delta) -> None:
         """Take note of an interval, which begins where the last one ended."""
-        if not delta.is_complete or delta.seconds is None:
+        if not delta.is_complete or delta.seconds is None or delta.lost is not None:
             self._owed.clear()
             return
         self._now += delta.seconds

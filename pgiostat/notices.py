@@ -11,7 +11,7 @@ from pgiostat.names import HIDDEN
 from pgiostat.rank import Ranking
 from pgiostat.units import format_count, format_duration, format_share
 
-__all__ = ["Kind", "Notice", "happened", "notices", "unexplained"]
+__all__ = ["Kind", "Notice", "happened", "lost", "notices", "unexplained"]
 
 LOW_COVERAGE = 0.9
 SHOWN_LAG = 0.05
@@ -103,6 +103,11 @@ def notices(
     return found
 
 
+def lost(delta: Delta) -> list[Notice]:
+    """Return what to say about a baseline that another server's interval was lost for."""
+    return [] if delta.lost is None else happened(delta.qualities, delta.lost.seconds)
+
+
 def unexplained(ranking: Ranking) -> str | None:
     """Return what may have caused unattributed reads, None if these are few or nothing is known."""
     for line in ranking.lines:
@@ -120,11 +125,22 @@ def _sentence(error: PgiostatError) -> str:
 def happened(
     qualities: Sequence[Quality], seconds: float | None, evicted: int | None = None
 ) -> list[Notice]:
-    """Return what happened in an interval that is not as it should be."""
+    """Return what happened in an interval that is not as it should be.
+
+    seconds: its length, or that of the time that is lost.
+    """
     length = format_duration(seconds)
     many = "Some" if evicted is None else f"About {format_count(evicted)}"
+    lost = f"what statements read in {length} is lost."
     said = {
-        Quality.OTHER_SERVER: "Another server answers now; this reading is its baseline.",
+        Quality.OTHER_SERVER:
+            f"Another server answers now: {lost}",
+        Quality.BASELINE_LOST:
+            f"The reading to go on from was damaged: {lost}",
+        Quality.EXTENSION_CHANGED:
+            f"pg_stat_statements was updated or created again: {lost}",
+        Quality.PRIVILEGES_CHANGED:
+            f"pg_read_all_stats was granted or revoked: {lost}",
         Quality.RESTART:
             "The server restarted: what ran before that is partly lost.",
         Quality.RESET:

@@ -5,7 +5,8 @@ import random
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -14,7 +15,7 @@ from typing import Protocol
 from pgiostat.capabilities import grant, hidden_from
 from pgiostat.collect import Sampler, Tick
 from pgiostat.collector import monotonic
-from pgiostat.delta import Delta, Quality
+from pgiostat.delta import Delta, Lost, Quality
 from pgiostat.device.choose import AUTOMATIC, ELSEWHERE, Asked, choose
 from pgiostat.device.interval import DeviceInterval
 from pgiostat.dsn import label_of
@@ -101,6 +102,7 @@ class Recorder:
     _hour: "_Hour | None" = None
     _newest: float | None = None
     _hidden_said: bool = False
+    _broken_off: datetime | None = None
 
     def __post_init__(self) -> None:
         self._trouble = Trouble(self.say, self.clock)
@@ -181,6 +183,13 @@ class Recorder:
             older = writer.resume()
         if older is not None:
             self.say(f"going on from the sample of {older.taken_at:%Y-%m-%d %H:%M:%S %Z}")
+        elif writer.ends is not None:
+            self._broken_off = writer.ends
+            self.say(
+                f"the reading of {writer.ends:%Y-%m-%d %H:%M:%S %Z} to go on from cannot be read:"
+                " what statements read since then is lost",
+                trouble=True,
+            )
         return older
 
     @property
@@ -273,6 +282,8 @@ class Recorder:
             self._qualities.add(quality)
             evicting = quality is Quality.EVICTING
             told = f" {_entries(delta.evicted)}; {EVICTING_HINT}" if evicting else ""
+            if delta.lost is not None:
+                told = f": what statements read in {format_duration(delta.lost.seconds)} is lost"
             self.say(f"interval of {delta.until:%H:%M:%S}: {quality.value}{told}", trouble=True)
         if delta.newer.masked and not self._hidden_said:
             self._hidden_said = True
@@ -296,7 +307,10 @@ class Recorder:
         """Commit an interval; tell whether the next one begins where it ends."""
         self._explained |= self._trouble.end("server")
         devices = self._measured(delta)
-        if delta.seconds is None or self._writer is None or self._sampler is None:
+        delta = self._with_lost(delta)
+        if self._writer is None or self._sampler is None:
+            return True
+        if delta.seconds is None and delta.lost is None:
             return True
         try:
             written = self._writer.append(delta, self._sampler.names, devices)
@@ -316,6 +330,7 @@ class Recorder:
         self, delta: Delta, written: Collection[StatementKey], devices: Sequence[DeviceInterval]
     ) -> None:
         """Take note of an interval that is in the history."""
+        self._broken_off = None
         if self._sampler is None:
             return
         self._measuring.written(len(devices))
@@ -324,12 +339,20 @@ class Recorder:
         self._hour = self._hour or _Hour(self.clock())
         self._hour.add(delta)
         self._judge(delta)
-        began = delta.older.taken_at if delta.older else delta.until
-        self._sealing.add(began, len(delta.statements))
+        self._sealing.add(len(delta.statements))
         if self.watcher is not None:
             self.watcher.committed(delta, self._sampler.names, devices)
         # The history has them: a fleet need not hold all texts of all its servers.
         self._sampler.names.shorten(written)
+
+    def _with_lost(self, delta: Delta) -> Delta:
+        """Return a first reading with the time that is lost for want of one to go on from."""
+        since = self._broken_off
+        if since is None or delta.seconds is not None or delta.lost is not None:
+            return delta
+        seconds = max(0.0, (delta.until - since).total_seconds())
+        lost = Lost(since, seconds, delta.newer.server)
+        return replace(delta, qualities=(Quality.BASELINE_LOST,), lost=lost)
 
     def _measured(self, delta: Delta) -> list[DeviceInterval]:
         """Return what the device did, as far as it is told by now."""

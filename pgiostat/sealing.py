@@ -5,7 +5,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import BoundedSemaphore
 
@@ -37,6 +37,7 @@ class Sealing:
     keep: Keep = field(default_factory=Keep)
     trouble: str = ""
     together: Callable[[], Sequence[str]] | None = None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _unsealed: deque[tuple[datetime, int]] = field(default_factory=deque)
     _taken: int = 0
     _process: subprocess.Popen[str] | None = None
@@ -48,9 +49,13 @@ class Sealing:
         """Whether samples are being sealed."""
         return self._process is not None
 
-    def add(self, began: datetime, rows: int) -> None:
-        """Take note of a sample that was committed."""
-        self._unsealed.append((began, rows))
+    def add(self, rows: int) -> None:
+        """Take note of a sample that was committed now.
+
+        When compaction is due is decided by our own clock: servers' clocks differ, and would make
+        it due again and again.
+        """
+        self._unsealed.append((self.now(), rows))
 
     def turn(self) -> None:
         """Look after a process at work, or start one if it is time."""

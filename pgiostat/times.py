@@ -1,7 +1,7 @@
 """Times and lengths of time as people write them."""
 
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from pgiostat.errors import ExitStatus, PgiostatError
 
@@ -15,6 +15,10 @@ _UNITS = {
 }  # fmt: skip
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|min|s|m|h|d|w)")
 _DAYS = {"today": 0, "yesterday": 1}
+LONGEST_SECONDS = 100 * 365.25 * 86_400
+"""A hundred years: no history is as long, and no clock of the system counts as far as 300 years."""
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+"""Between them an instant has a name in every time zone and in every engine."""
 
 
 def duration(text: Length) -> float:
@@ -25,8 +29,13 @@ def duration(text: Length) -> float:
     >>> duration("10"), duration("1h30m"), duration("7d"), duration("500ms")
     (10.0, 5400.0, 604800.0, 0.5)
     """
-    if isinstance(text, timedelta):
-        return text.total_seconds()
+    seconds = text.total_seconds() if isinstance(text, timedelta) else _seconds(text)
+    if abs(seconds) > LONGEST_SECONDS:
+        raise _out_of_range("length of time", text, "The longest is 100 years, 36525d.")
+    return seconds
+
+
+def _seconds(text: str) -> float:
     bare = text.strip().lower()
     if re.fullmatch(r"\d+(\.\d+)?", bare):
         return float(bare)
@@ -50,6 +59,18 @@ def instant(text: Instant, now: datetime) -> datetime:
     2026-11-23 10:30:00+00:00
     2026-11-20 06:00:00+00:00
     """
+    found = _instant(text, now)
+    try:
+        is_within = EARLIEST <= found.astimezone(UTC) < LATEST
+    except OverflowError:
+        is_within = False
+    if not is_within:
+        span = f"from {EARLIEST:%Y-%m-%d} to {LATEST - timedelta(days=1):%Y-%m-%d}"
+        raise _out_of_range("time", text, f"Times are {span}.")
+    return found
+
+
+def _instant(text: Instant, now: datetime) -> datetime:
     if isinstance(text, date):
         known = text if isinstance(text, datetime) else datetime.combine(text, time())
         return known if known.tzinfo else known.replace(tzinfo=now.tzinfo)
@@ -71,6 +92,17 @@ def instant(text: Instant, now: datetime) -> datetime:
         examples = "-2h, yesterday 14:00, 10:30, 2026-11-23, 2026-11-23T10:00Z"
         raise _invalid("time", text, examples) from None
     return found if found.tzinfo else found.replace(tzinfo=now.tzinfo)
+
+
+def _out_of_range(what: str, given: Instant | Length, hint: str) -> PgiostatError:
+    shown = str(given)
+    shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
+    return PgiostatError(
+        f'{what} out of range: "{shown}"', hint=hint, slug="time-invalid", status=ExitStatus.USAGE
+    )
+
+
+_LONGEST_SHOWN = 40
 
 
 def _invalid(what: str, text: str, examples: str) -> PgiostatError:

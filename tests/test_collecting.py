@@ -269,9 +269,10 @@ def test_a_seal_that_fails_says_why_and_waits_ever_longer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    made = Sealing(tmp_path, "prod", clock)
-    for minute in range(3):
-        made.add(at(3600 * minute), 1)
+    hours = iter([at(0), at(3600), at(7200)])
+    made = Sealing(tmp_path, "prod", clock, now=lambda: next(hours))
+    for _ in range(3):
+        made.add(1)
     running = []
     for step in (made.turn, made.finish, made.turn):
         step()

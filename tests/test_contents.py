@@ -98,8 +98,8 @@ def test_a_history_is_told_in_lines_and_as_json(tmp_path: Path) -> None:
     assert label == {
         "label": "prod", "since": "2026-11-23T10:00:00.000000Z",
         "until": "2026-11-23T10:03:00.000000Z", "servers": 1, "intervals": 3, "unsealed": 3,
-        "gaps": 0, "seconds": 180.0, "missing_seconds": 0.0, "coverage": 90 / 102,
-        "rows": 12, "thin_days": [],
+        "gaps": 0, "seconds": 180.0, "lost_seconds": 0.0, "missing_seconds": 0.0,
+        "coverage": 90 / 102, "rows": 12, "thin_days": [],
     }  # fmt: skip
     assert told["bytes"] == sum(size["bytes"] for size in told["tables"].values())
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from itertools import pairwise
+from itertools import pairwise, permutations
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgiostat.delta import Basis, Delta, Quality, diff
+from pgiostat.delta import Basis, Delta, Lost, Quality, diff
 from pgiostat.ledger import coverage_of, reads_of
 from pgiostat.rows import Rows
 from tests.readings import (
@@ -280,23 +280,90 @@ def test_hidden_statements_that_fell_together_are_a_lower_bound_and_said() -> No
     assert (outcome(delta), delta.unknown) == ([(0, 1, 0, Basis.UNKNOWN)], 1)
 
 
-def test_entries_that_only_got_their_names_back_are_not_counted_anew() -> None:
-    older = reading(0, [entry(0, 9, 90, masked=True), entry(3, 1, 1)])
-    newer = reading(9, [entry(8, 10, 95), entry(3, 2, 2)])
+OURS = {"userid": 11}
+"""A statement of our own role is never hidden from us."""
+
+
+@pytest.mark.parametrize("granted", [True, False], ids=["GRANT", "REVOKE"])
+def test_hidden_and_shown_entries_are_matched_by_when_they_were_made(granted: bool) -> None:  # noqa: FBT001
+    born = [{"stats_since": at(-50)}, {"stats_since": at(-40)}, {"stats_since": at(-30)}]
+    before = [entry(8, 9, 90, **born[0]), entry(9, 5, 50, **born[1]), entry(3, 1, 1, **OURS)]
+    after = [entry(8, 10, 95, **born[0]), entry(9, 5, 50, **born[1]), entry(3, 2, 2, **OURS),
+             entry(7, 2, 20, stats_since=at(4))]  # fmt: skip
+    hide = {"queryid": 0, "masked": True}
+    shown_rows = before if granted else after
+    hidden = [row if "userid" in row else {**row, **hide} for row in shown_rows]
+    older = reading(0, hidden if granted else before)
+    newer = reading(9, after if granted else hidden)
     delta = diff(older, newer)
-    assert (outcome(delta), delta.unknown) == ([(3, 1, 1, Basis.PREVIOUS)], 1)
+    seen = [(0, 1, 5, Basis.PREVIOUS), (0, 2, 20, Basis.NEW), (3, 1, 1, Basis.PREVIOUS)]
+    named = [(3, 1, 1, Basis.PREVIOUS), (7, 2, 20, Basis.NEW), (8, 1, 5, Basis.PREVIOUS)]
+    assert outcome(delta) == (named if granted else seen)
+    assert (delta.qualities, delta.unknown, delta.lost) == ((Quality.OK,), 0, None)
+
+
+@pytest.mark.parametrize("table", [WITHOUT_SINCE, WITHOUT_TOPLEVEL])
+@pytest.mark.parametrize("granted", [True, False], ids=["GRANT", "REVOKE"])
+def test_without_stats_since_what_statements_did_while_privileges_changed_is_lost(
+    granted: bool,  # noqa: FBT001
+    table: Any,
+) -> None:
+    one, other = [entry(0, 9, 90, masked=True), entry(3, 1, 1, **OURS)], [
+        entry(8, 9, 90), entry(3, 1, 1, **OURS),
+    ]  # fmt: skip
+    blocks = [{"datid": 5, "blks_read": 7}], [{"datid": 5, "blks_read": 20}]
+    older = reading(0, one if granted else other, table=table, databases=blocks[0])
+    newer = reading(9, other if granted else one, table=table, databases=blocks[1])
+    delta = diff(older, newer)
+    assert (delta.qualities, delta.seconds) == ((Quality.PRIVILEGES_CHANGED,), 9.0)
+    assert (outcome(delta), delta.unknown, delta.vanished, delta.appeared) == ([], 0, 0, 0)
+    assert delta.lost == Lost(at(0), 9.0, server())
+    assert (delta.databases.total("blks_read"), coverage_of(delta)) == (13, 0.0)
+
+
+def test_a_reset_that_leaves_our_own_statements_alone_is_no_change_of_privileges() -> None:
+    hidden, ours = entry(0, 9, 90, masked=True), entry(3, 5, 5, **OURS)
+    older = reading(0, [hidden, ours], table=WITHOUT_SINCE)
+    newer = reading(9, [{**ours, "calls": 1}], table=WITHOUT_SINCE, statements_reset=at(4))
+    assert diff(older, newer).qualities == (Quality.RESET,)
+
+
+def test_hidden_statements_that_got_keys_of_their_own_are_lost_and_not_counted_whole() -> None:
+    hidden = [entry(0, 9, 90, masked=True), entry(0, 5, 50, masked=True)]
+    delta = diff(reading(0, hidden, table=WITHOUT_SINCE), reading(9, hidden, table=MODERN))
+    assert (delta.qualities, outcome(delta)) == ((Quality.EXTENSION_CHANGED,), [])
+    assert delta.lost == Lost(at(0), 9.0, server())
 
 
 def test_another_server_is_a_new_baseline() -> None:
     clone = server(address="10.0.0.2")
     delta = diff(reading(0, [entry(1, 1, 1)]), reading(9, [entry(1, 2, 2)], server=clone))
     assert (delta.qualities, outcome(delta)) == ((Quality.OTHER_SERVER,), [])
+    assert (delta.seconds, delta.lost) == (None, Lost(at(0), 9.0, server()))
 
 
-def test_an_updated_extension_that_tells_nested_statements_is_a_new_baseline() -> None:
-    older = reading(0, [entry(1, 9, 9)], table=WITHOUT_TOPLEVEL)
-    delta = diff(older, reading(9, [entry(1, 10, 10)], table=MODERN))
-    assert (delta.qualities, outcome(delta)) == ((Quality.FIRST,), [])
+def test_the_length_of_what_is_lost_is_by_our_own_clock() -> None:
+    clone = server(address="10.0.0.2")
+    behind = reading(-5000, server=clone, clock=7.5)
+    assert diff(reading(0), behind).lost == Lost(at(0), 7.5, server())
+    # Of an earlier process only the servers' clocks are known.
+    assert diff(reading(0, session=0), behind).lost == Lost(at(0), 0.0, server())
+    ahead = reading(60, server=clone, clock=7.5)
+    assert diff(reading(0, session=0), ahead).lost == Lost(at(0), 60.0, server())
+
+
+@pytest.mark.parametrize("tables", list(permutations([WITHOUT_TOPLEVEL, WITHOUT_SINCE, MODERN], 2)))
+def test_an_interval_in_which_nested_statements_came_apart_is_lost(tables: Any) -> None:
+    databases = [[{"datid": 5, "blks_read": read}] for read in (7, 20)]
+    older = reading(0, [entry(1, 9, 9)], table=tables[0], databases=databases[0])
+    delta = diff(older, reading(9, [entry(1, 10, 12)], table=tables[1], databases=databases[1]))
+    if WITHOUT_TOPLEVEL in tables:
+        assert (delta.qualities, outcome(delta)) == ((Quality.EXTENSION_CHANGED,), [])
+        assert delta.lost == Lost(at(0), 9.0, server())
+    else:
+        assert (delta.qualities, delta.lost) == ((Quality.OK,), None)
+        assert outcome(delta) == [(1, 1, 3, Basis.PREVIOUS)]
+    assert (delta.seconds, delta.databases.total("blks_read")) == (9.0, 13)
 
 
 def test_columns_that_came_with_an_update_are_not_subtracted_from_nothing() -> None:
@@ -444,13 +511,6 @@ def test_a_day_of_readings_closes() -> None:
         total == diff(readings[0], readings[-1]).statements.total("shared_blks_read") == 49**2 - 1
     )
     assert readings[-1].taken_at - readings[0].taken_at == timedelta(seconds=480)
-
-
-def test_on_13_entries_that_got_their_names_back_are_no_reset() -> None:
-    older = reading(0, [entry(0, 9, 90, masked=True)], table=WITHOUT_TOPLEVEL)
-    newer = reading(9, [entry(8, 10, 95)], table=WITHOUT_TOPLEVEL)
-    delta = diff(older, newer)
-    assert (outcome(delta), delta.unknown) == ([], 1)
 
 
 def test_a_delta_knows_when_it_began_and_ended() -> None:

@@ -31,7 +31,15 @@ from pgiostat.history.seal import seal, seal_together
 from pgiostat.history.writer import Writer
 from pgiostat.names import OWN, Names, Statement
 from pgiostat.snapshot import Snapshot
-from tests.readings import MODERN, WITHOUT_SINCE, WITHOUT_TOPLEVEL, at, reading, server
+from tests.readings import (
+    MODERN,
+    WITHOUT_SINCE,
+    WITHOUT_TOPLEVEL,
+    Unsynced,
+    at,
+    reading,
+    server,
+)
 
 TEXTS = Names({(10, 5, 1): Statement("select a", "1:aa", "version")}, {5: "app"}, {10: "api"})
 
@@ -209,7 +217,7 @@ def test_a_full_disk_costs_resolution_but_no_count(tmp_path: Path, operations: i
     writer.close()
 
 
-class DoneButError(Disk):
+class DoneButError(Unsynced):
     """A disk of which the nth operation is done, and reports an error all the same."""
 
     def __init__(self, *, can_look: bool = True) -> None:
@@ -248,7 +256,7 @@ class DoneButError(Disk):
 @pytest.mark.parametrize("can_look", [True, False])
 @pytest.mark.parametrize("operation", range(1, 19))
 def test_an_operation_that_was_done_but_reported_an_error_loses_and_doubles_nothing(
-    tmp_path: Path, operation: int, can_look: bool
+    tmp_path: Path, operation: int, *, can_look: bool
 ) -> None:
     disk = DoneButError(can_look=can_look)
     root = tmp_path / "history"
@@ -266,7 +274,7 @@ def test_an_operation_that_was_done_but_reported_an_error_loses_and_doubles_noth
     assert outcomes.count(False) <= 1
     assert sum(read_blocks(root)) == 50
     writer.close()
-    again = Writer.open(root, "prod")
+    again = Writer.open(root, "prod", Unsynced())
     assert committed(again, diff(again.resume(), counted(60, 60)))
     assert sum(read_blocks(root)) == 60
     again.close()
@@ -283,7 +291,7 @@ def test_a_new_history_is_made_although_an_operation_reported_an_error(
         opened = Writer.open(root, "prod", disk)
     if opened is not None:
         opened.close()
-    writer = Writer.open(root, "prod")
+    writer = Writer.open(root, "prod", Unsynced())
     assert committed(writer, diff(counted(0, 0), counted(7, 10)))
     writer.close()
     assert read_blocks(root) == [7]
@@ -294,7 +302,7 @@ def test_compaction_goes_on_after_an_operation_that_reported_an_error(
     tmp_path: Path, operation: int
 ) -> None:
     disk, root = DoneButError(), tmp_path / "history"
-    writer = Writer.open(root, "prod")
+    writer = Writer.open(root, "prod", Unsynced())
     for delta in intervals(4):
         writer.append(delta, TEXTS)
     writer.close()
@@ -302,7 +310,7 @@ def test_compaction_goes_on_after_an_operation_that_reported_an_error(
     with contextlib.suppress(OSError):
         seal(Layout(root), "prod", disk)
     assert read_blocks(root) == [1, 2, 3, 4]
-    seal(Layout(root), "prod")
+    seal(Layout(root), "prod", Unsynced())
     assert read_blocks(root) == [1, 2, 3, 4]
     assert [path.name for path in Layout(root).hot("prod").iterdir()] == ["000000000004"]
 

@@ -125,6 +125,14 @@ TABLES: tuple[Exported, ...] = (
         (
             *_FIRST,
             Field("quality", "f.qualities", "", "ok, or what is to be known of the interval"),
+            Field(
+                "lost_seconds",
+                "f.lost_us",
+                "s",
+                "time whose statements were not counted, for the cause in quality; where not even"
+                " the server was counted, seconds is 0",
+                "s",
+            ),
             Field("statement_blocks", "f.statement_blocks", "blocks", "read by statements"),
             *(
                 Field(READS[name], f"f.{READS[name]}", unit.value, meaning)

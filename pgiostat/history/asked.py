@@ -47,6 +47,8 @@ def window(
         )
     servers = history.choose(label)
     end = max(server.until for server in servers) if until is None else instant(until, now)
+    if last is not None and until is None:
+        end = history.newest(servers, now)
     if last is not None:
         seconds = duration(last)
         if seconds <= 0:
@@ -61,7 +63,8 @@ def window(
         begin = instant(since, now)
     else:
         begin = min(server.since for server in servers)
-    if begin > now and until is None:
+    # By the clock of a server that is ahead of ours there are intervals in our future.
+    if begin > now and begin >= end and until is None:
         raise PgiostatError(
             f"the time begins in the future, {begin.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
             slug="time-invalid",

@@ -22,7 +22,8 @@ class Kept:
     """What is kept under a label.
 
     servers: how many answered under it.  intervals: of which unsealed ones are not sealed yet, and
-    gaps are longer than asked for.  seconds: of all intervals; missing_seconds: of the time from
+    gaps are longer than asked for.  seconds: of all intervals; lost_seconds: in which statements
+    were not counted, for whatever cause; missing_seconds: of the time from
     since to until that is in none.  rows: of statements.  thin_days: of which whole hours are left
     alone.  age_seconds: of the newest interval's end.
     """
@@ -35,6 +36,7 @@ class Kept:
     unsealed: int
     gaps: int
     seconds: float
+    lost_seconds: float
     missing_seconds: float
     coverage: float | None
     rows: int
@@ -109,7 +111,8 @@ def _kept(
     until = max(server.until for server in servers)
     found = history.samples(Window(since, until, label), servers)
     sampled = together([Sampled.of(buckets[WHOLE]) for buckets in found.values()])
-    missing = (until - since).total_seconds() - sampled.seconds
+    known = sampled.seconds + sampled.unwatched_seconds
+    missing = (until - since).total_seconds() - known
     return Kept(
         label=label,
         since=since,
@@ -119,11 +122,12 @@ def _kept(
         unsealed=unsealed,
         gaps=sampled.qualities.get("gap", 0),
         seconds=sampled.seconds,
+        lost_seconds=sum(sampled.lost.values(), start=0.0),
         missing_seconds=max(0.0, missing if missing > _MICROSECOND else 0.0),
         coverage=sampled.coverage,
         rows=rows,
         thin_days=tuple(thin),
-        age_seconds=max(0.0, (now - until).total_seconds()),
+        age_seconds=max(0.0, (now - history.newest(servers, now)).total_seconds()),
     )
 
 

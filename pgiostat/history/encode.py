@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from pgiostat.cost import FIELDS, statement_amounts
-from pgiostat.delta import Delta, RowDeltas
+from pgiostat.delta import Delta, Quality, RowDeltas
 from pgiostat.device.interval import MEASURED, DeviceInterval
 from pgiostat.history.schema import FACTS, READS, SCHEMAS, TIMED, columns_of
-from pgiostat.ledger import reads_of
+from pgiostat.ledger import ServerReads, reads_of
 from pgiostat.names import OWN, Names, StatementKey
 from pgiostat.rows import Array, Rows
 from pgiostat.snapshot import Server
@@ -96,17 +96,25 @@ class _Interval:
         }
 
 
-def encode(delta: Delta) -> dict[str, pa.Table]:
+def encode(delta: Delta, start: datetime | None = None) -> dict[str, pa.Table]:
     """Return an interval as tables by name: facts and one row of sample.
 
-    Only rows in which anything happened; what this server does not count is NULL. ts is the
-    start of the interval, by the server's clock. Raises ValueError for one without an older
-    reading.
+    Only rows in which anything happened; what this server does not count is NULL.  An interval of
+    which nothing is known is a row of sample alone, whose length is 0 and whose lost_us is not.
+
+    Args:
+        delta: The interval.
+        start: When it begins in the history; without it when it does by the server's clock.
+
+    Raises:
+        ValueError: It is a first reading, and nothing is lost.
     """
-    if delta.older is None or delta.seconds is None or delta.since is None:
+    began = delta.since if delta.lost is None else delta.lost.since
+    start = start or began
+    if start is None:
         raise ValueError("a first reading is no interval")
-    server = server_id(delta.newer.server)
-    interval = _Interval(server, delta.since, round(delta.seconds * 1_000_000))
+    server = server_id(_server_of(delta))
+    interval = _Interval(server, start, round((delta.seconds or 0.0) * 1_000_000))
     counted: Mapping[str, RowDeltas | None] = {
         "stmt": delta.statements,
         "database": delta.databases,
@@ -143,16 +151,26 @@ def _facts(name: str, deltas: RowDeltas, interval: _Interval, delta: Delta) -> p
     return pa.table([columns[field.name] for field in SCHEMAS[name]], schema=SCHEMAS[name])
 
 
+def _server_of(delta: Delta) -> Server:
+    """Return the server of an interval; after a failover that is not the one that answers now."""
+    is_counted = delta.seconds is not None or delta.lost is None
+    return delta.newer.server if is_counted or delta.lost is None else delta.lost.server
+
+
 def _sample(delta: Delta, interval: _Interval) -> pa.Table:
-    settings, newer = delta.settings, delta.newer
-    reads = reads_of(delta)
+    settings, newer, server = delta.settings, delta.newer, _server_of(delta)
+    reads = ServerReads() if delta.seconds is None else reads_of(delta)
+    qualities = list(delta.qualities)
+    if delta.lost is None and interval.start != delta.since:
+        qualities = [each for each in qualities if each is not Quality.OK]
+        qualities += [] if Quality.CLOCK_JUMP in qualities else [Quality.CLOCK_JUMP]
     row = {
         "server_id": interval.server,
         "ts": interval.start,
         "dur_us": interval.dur_us,
-        "label": newer.server.label,
-        "dbid": newer.server.dbid,
-        "qualities": ", ".join(quality.value for quality in delta.qualities),
+        "label": server.label,
+        "dbid": server.dbid,
+        "qualities": ", ".join(quality.value for quality in qualities),
         "statement_blocks": delta.statement_blocks,
         **{column: getattr(reads, name) for name, column in READS.items()},
         "statements": len(newer.statements),
@@ -163,8 +181,9 @@ def _sample(delta: Delta, interval: _Interval) -> pa.Table:
         "block_size": settings.block_size,
         "max_statements": settings.max_statements,
         "track_io_timing": settings.track_io_timing,
-        "version_num": newer.server.version_num,
-        "extension_version": newer.server.extension_version,
+        "version_num": server.version_num,
+        "extension_version": server.extension_version,
+        "lost_us": 0 if delta.lost is None else round(delta.lost.seconds * 1_000_000),
     }
     return pa.Table.from_pylist([row], SCHEMAS["sample"])
 
@@ -186,11 +205,18 @@ def devices(server: Server, intervals: Sequence[DeviceInterval]) -> pa.Table:
     return pa.Table.from_pylist(rows, SCHEMAS["device"])
 
 
-def texts(delta: Delta, names: Names, written: AbstractSet[StatementKey]) -> pa.Table | None:
+def texts(
+    delta: Delta,
+    names: Names,
+    written: AbstractSet[StatementKey],
+    start: datetime | None = None,
+) -> pa.Table | None:
     """Return the statements that are known by now and not yet written, in whichever interval.
 
-    A text may be learned long after its statement ran.
+    A text may be learned long after its statement ran.  start: as for encode.
     """
+    if delta.seconds is None:
+        return None  # of another server than the one that the names are of
     server = server_id(delta.newer.server)
     found = [
         {
@@ -202,7 +228,7 @@ def texts(delta: Delta, names: Names, written: AbstractSet[StatementKey]) -> pa.
             "fingerprint": statement.fingerprint,
             "cursor": statement.opens or statement.moves,
             "own": statement.category == OWN,
-            "first_seen": delta.since,
+            "first_seen": start or delta.since,
         }
         for (userid, dbid, queryid) in sorted(names.statements.keys() - written)
         if (statement := names.statements.get((userid, dbid, queryid))) is not None

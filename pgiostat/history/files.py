@@ -138,6 +138,20 @@ class Listing:
             turns += [(file.collector, file.first) for file in sealed if file.is_shared]
         return dict.fromkeys(turns, spans)
 
+    def newest_samples(self) -> list[Path]:
+        """Return the files that hold the newest interval of each collector.
+
+        Numbers tell the order in which intervals were committed, whatever a server's clock says.
+        Of intervals that are compacted together the file may hold others as well.
+        """
+        there = self.files("sample")
+        hot = {path.parent.parent.name: path for path in sorted(there.hot)}
+        compacted: dict[str, Sealed] = {}
+        for file in sorted(there.sealed, key=lambda file: file.last):
+            if file.collector not in hot and not (hot and file.is_shared):
+                compacted[file.collector] = file
+        return [*hot.values(), *(file.path for file in compacted.values())]
+
     def told(self, table: str) -> list[Path]:
         """Return the files of what was told once; samples that are not sealed come last."""
         hot = self.files(table).hot

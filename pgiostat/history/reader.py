@@ -26,7 +26,7 @@ from pgiostat.history.recall import recall
 from pgiostat.history.schema import READS, ROLLUP, SCHEMAS
 from pgiostat.history.seen import Sampled, Seen, counted, together
 from pgiostat.history.sound import Sound
-from pgiostat.history.windows import HOUR, Watched, Window, whole_hours
+from pgiostat.history.windows import FAR_AHEAD, HOUR, Watched, Window, whole_hours
 from pgiostat.names import Describe, Names
 from pgiostat.rank import By
 
@@ -81,16 +81,22 @@ class History:
         """Return the servers of the history, by label and time."""
         there = self.reading(lambda listing: listing.files("sample").paths)
         if there != self._known[0]:
-            rows = self.reading(self._watched)
-            columns = [
-                rows["server_id"].to_pylist(), rows["label"].to_pylist(), instants(rows["since"]),
-                instants(rows["until"]), rows["samples"].to_pylist(),
-            ]  # fmt: skip
-            found = [Watched(*row) for row in zip(*columns, strict=True)]
+            found = self.reading(
+                lambda listing: self._servers_in(listing, listing.files("sample").paths)
+            )
             self._known = there, found
         return self._known[1]
 
-    def _watched(self, listing: Listing) -> pa.Table:
+    def _servers_in(self, listing: Listing, paths: Sequence[Path]) -> list[Watched]:
+        """Return the servers of some files of samples."""
+        rows = self._watched(listing, paths)
+        columns = [
+            rows["server_id"].to_pylist(), rows["label"].to_pylist(), instants(rows["since"]),
+            instants(rows["until"]), rows["samples"].to_pylist(),
+        ]  # fmt: skip
+        return [Watched(*row) for row in zip(*columns, strict=True)]
+
+    def _watched(self, listing: Listing, paths: Sequence[Path]) -> pa.Table:
         """Return rows of the text servers; raises UnreadableError for samples that cannot be."""
         instant = self.engine.instant
         sound = _SOUND.format(since=instant(_EPOCH), until=instant(_NO_LATER))
@@ -100,12 +106,30 @@ class History:
             facts = {"facts": (paths, SCHEMAS["sample"])}
             return self.engine.query(sql, self._sources(listing, lambda _: facts))
 
-        paths = listing.files("sample").paths
         found = rows(paths)
         if any(found["odd"].to_pylist()):
             odd = next((path for path in paths if any(rows([path])["odd"].to_pylist())), None)
             raise UnreadableError(odd, "Its numbers are none that a sample has.")
         return found
+
+    def newest(self, servers: Sequence[Watched], now: datetime) -> datetime:
+        """Return when the newest interval of servers ends, by the order of their commits.
+
+        It is the latest end, unless a server's clock was ahead for some time.
+
+        Args:
+            servers: At least one server of the history.
+            now: The current time by our own clock.
+        """
+        latest = max(server.until for server in servers)
+        if latest <= now:
+            return latest
+        ids = {server.server_id for server in servers}
+        found = self.reading(lambda listing: self._servers_in(listing, listing.newest_samples()))
+        ends = [server.until for server in found if server.server_id in ids]
+        return max(
+            (end for end in ends if end <= now + FAR_AHEAD), default=max(ends, default=latest)
+        )
 
     def choose(self, label: str) -> list[Watched]:
         """Return the servers of a label, all for an empty one.
@@ -401,6 +425,7 @@ _SOUND = (
     " AND block_size BETWEEN 1 AND 1048576 AND version_num BETWEEN 0 AND 100000000"
     f" AND statement_blocks BETWEEN 0 AND {1 << 56} AND unknown BETWEEN 0 AND {1 << 56}"
     f" AND own_us BETWEEN 0 AND {1 << 56}"
+    " AND COALESCE(lost_us, 0) BETWEEN 0 AND 3155760000000000"
 )
 """Of a sample: what can be reckoned with. All else is somebody's invention."""
 

@@ -75,8 +75,10 @@ READS: Final = {
 }
 """Columns of what the server counted, by the name in ServerReads; the first two are older."""
 
-LATER: Final = {"physical_bytes", "traced_blks"} | (
-    set(READS.values()) - {READS["blocks"], READS["evictions"]}
+LATER: Final = (
+    {"physical_bytes", "traced_blks"}
+    | (set(READS.values()) - {READS["blocks"], READS["evictions"]})
+    | {"lost_us"}
 )
 """Columns that files of earlier versions lack; every other one is in every file of its table."""
 
@@ -101,6 +103,7 @@ _SAMPLE = pa.schema(
         pa.field("track_io_timing", pa.bool_(), nullable=False),
         pa.field("version_num", pa.int64(), nullable=False),
         pa.field("extension_version", pa.string(), nullable=False),
+        pa.field("lost_us", pa.int64()),  # of it, or instead of it: statements were not counted
     ]
 )
 

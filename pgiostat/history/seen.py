@@ -1,6 +1,6 @@
 """What is seen of a window: intervals added up, and what each server counted."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from pgiostat.cost import FIELDS
+from pgiostat.delta import LOST, Quality
 from pgiostat.device.interval import DeviceTotal
 from pgiostat.history.windows import Watched, Window
 from pgiostat.ledger import MEASURED, ServerReads, coverage
@@ -18,6 +19,7 @@ from pgiostat.rows import Counts
 
 __all__ = ["Sampled", "Seen", "counted", "matrix", "together"]
 
+_UNWATCHED = (Quality.OTHER_SERVER, Quality.BASELINE_LOST)
 _KNOWN = {"blocks": "known_blocks"}
 """Where the server's own count was lost, what statements read is all that is known."""
 
@@ -31,7 +33,7 @@ class Sampled:
 
     statement_blocks, server_blocks: of intervals in which the server's own count was whole.
     reads: what the server counted; its blocks are that count, and what statements read where it
-    was lost.  unknown: rows.
+    was lost.  unknown: rows.  lost: seconds in which statements were not counted, by cause.
     """
 
     samples: int = 0
@@ -45,6 +47,12 @@ class Sampled:
     dbid: int = 0
     version_num: int = 0
     qualities: Mapping[str, int] = field(default_factory=dict)
+    lost: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def unwatched_seconds(self) -> float:
+        """How much of the lost time is not part of seconds: not even the server was counted."""
+        return sum(self.lost.get(cause, 0.0) for cause in _UNWATCHED)
 
     @property
     def coverage(self) -> float | None:
@@ -55,9 +63,14 @@ class Sampled:
     def of(cls, rows: Sequence[Mapping[str, Any]]) -> "Sampled":
         """Return rows of the text samples as one."""
         qualities: Counter[str] = Counter()
+        lost: dict[str, float] = defaultdict(float)
         for row in rows:
             for part in row["qualities"].split(", "):
                 qualities[part] += row["samples"]
+
+            if row["lost_us"]:
+                cause = next((word for word in LOST if word in row["qualities"].split(", ")), "")
+                lost[cause] += row["lost_us"] / 1e6
 
         def total(name: str) -> int:
             return sum(row[name] for row in rows)
@@ -77,6 +90,7 @@ class Sampled:
             dbid=max((row["dbid"] for row in rows), default=0),
             version_num=max((row["version_num"] for row in rows), default=0),
             qualities=dict(qualities),
+            lost=dict(lost),
         )
 
 
@@ -100,8 +114,11 @@ class Seen:
 def together(parts: Sequence[Sampled]) -> Sampled:
     """Return the intervals of several servers as one."""
     qualities: Counter[str] = Counter()
+    lost: dict[str, float] = defaultdict(float)
     for part in parts:
         qualities.update(part.qualities)
+        for cause, seconds in part.lost.items():
+            lost[cause] += seconds
     added = {
         name: sum(getattr(part, name) for part in parts)
         for name in (
@@ -109,7 +126,7 @@ def together(parts: Sequence[Sampled]) -> Sampled:
         )
     }  # fmt: skip
     reads = ServerReads.of_servers(part.reads for part in parts)
-    return replace(parts[-1], **added, reads=reads, qualities=dict(qualities))
+    return replace(parts[-1], **added, reads=reads, qualities=dict(qualities), lost=dict(lost))
 
 
 def matrix(rows: pa.Table) -> Counts:

@@ -63,12 +63,20 @@ def cut(
             status=ExitStatus.USAGE,
         )
     samples = history.samples(window, seen.servers, step_us)
-    buckets = sorted({bucket for rows in samples.values() for bucket in rows})
+    # Of a time of which nothing is known there is no step.
+    buckets = sorted(
+        {
+            bucket
+            for rows in samples.values()
+            for bucket, those in rows.items()
+            if any(row["dur_us"] or not row["lost_us"] for row in those)
+        }
+    )
     index = {bucket: number for number, bucket in enumerate(buckets)}
     sampled: list[list[Sampled]] = [[] for _ in buckets]
     for rows in samples.values():
-        for bucket, of_bucket in rows.items():
-            sampled[index[bucket]].append(Sampled.of(of_bucket))
+        for bucket in rows.keys() & index.keys():
+            sampled[index[bucket]].append(Sampled.of(rows[bucket]))
     rows = history.places(window, seen.servers, _places(seen, groups), step_us)
     amounts = np.zeros((len(FIELDS), count, len(buckets)), dtype=np.int64)
     # A sample may have come since the others were asked for.

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["HOUR", "Watched", "Window", "floor_hour", "whole_hours"]
+__all__ = ["FAR_AHEAD", "HOUR", "Watched", "Window", "floor_hour", "whole_hours"]
 
 HOUR = timedelta(hours=1)
+FAR_AHEAD = timedelta(days=1)
+"""A clock that differs by more is wrong; by less it may have another time zone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ import contextlib
 import fcntl
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -30,6 +30,7 @@ from pgiostat.history.files import LATE, files
 from pgiostat.history.layout import Layout, check_collector, create
 from pgiostat.history.schema import SCHEMAS
 from pgiostat.history.sound import Sound
+from pgiostat.history.windows import FAR_AHEAD
 from pgiostat.names import Names, StatementKey
 from pgiostat.snapshot import Snapshot
 from pgiostat.stored import UnreadableError, UnsafeFileError, exists, open_regular, read_small
@@ -55,22 +56,45 @@ def parquet(table: pa.Table) -> memoryview:
     return sink.getbuffer()
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass(slots=True)
 class Writer:
-    """Appends the samples of one collector; made by `open`, given back by `close`."""
+    """Appends the samples of one collector; made by `open`, given back by `close`.
+
+    Attributes:
+        layout: The history.
+        collector: The name of the collector.
+        disk: What writes.
+        now: The current time by our own clock.
+        number: The number of the newest sample.
+        ends: When the newest sample ends; None if there is none, or it cannot be read.
+        failures: How many operations failed.
+    """
 
     layout: Layout
     collector: str
     disk: Disk
     _held: BinaryIO
+    now: Callable[[], datetime] = _now
     number: int = 0
+    ends: datetime | None = None
     failures: int = 0
     _written: set[StatementKey] = field(default_factory=set)
     _named: set[tuple[str, int, str]] = field(default_factory=set)
     _measured: set[_Point] = field(default_factory=set)
 
     @classmethod
-    def open(cls, root: Path, collector: str, disk: Disk | None = None) -> Self:
+    def open(
+        cls,
+        root: Path,
+        collector: str,
+        disk: Disk | None = None,
+        *,
+        now: Callable[[], datetime] = _now,
+    ) -> Self:
         """Return a writer; make the history if there is none.
 
         Raises PgiostatError option-invalid, not-a-history, history-newer, history-unwritable,
@@ -79,7 +103,7 @@ class Writer:
         check_collector(collector)
         disk = (disk or Disk()).below(root)
         layout = create(root, collector, disk, version=version("pgiostat"))
-        writer = cls(layout, collector, disk, _lock(layout, collector, disk))
+        writer = cls(layout, collector, disk, _lock(layout, collector, disk), now=now)
         try:
             writer._begin()
         except BaseException as error:
@@ -105,7 +129,40 @@ class Writer:
             s.last for s in self.layout.sealed_files("sample") if s.collector == self.collector
         ]
         self.number = max([0, *numbers, *sealed])
+        self.ends = self._end_of_newest()
         self._measured = self._told_of_devices()
+
+    def _end_of_newest(self) -> datetime | None:
+        """Return when the newest sample ends; None if it cannot be read."""
+        path = self.layout.sample(self.collector, self.number) / "sample.parquet"
+        try:
+            rows = Sound().table(path, SCHEMAS["sample"]).to_pylist()
+            # Files of earlier versions have no lost_us.
+            lengths = [row["dur_us"] or row.get("lost_us") or 0 for row in rows]
+            ends = [
+                row["ts"] + timedelta(microseconds=length)
+                for row, length in zip(rows, lengths, strict=True)
+            ]
+        except (UnreadableError, OverflowError):
+            return None
+        # A history of an earlier version may have a time of a clock that was wrong.
+        return next((end for end in ends if end <= self.now() + FAR_AHEAD), None)
+
+    def _start_of(self, delta: Delta) -> datetime:
+        """Return when an interval begins in the history.
+
+        By the server's clock, unless that is far ahead of ours or was set far back: then where the
+        last interval ended.  A clock that is wrong for a time must not put intervals where no
+        window looks for them, or where they count as old enough to be removed.
+        """
+        since = delta.until if delta.since is None else delta.since
+        since = since if delta.lost is None else delta.lost.since
+        latest = self.now() + FAR_AHEAD
+        if since <= latest and (self.ends is None or since >= self.ends - FAR_AHEAD):
+            return since
+        return (
+            self.now() - timedelta(seconds=delta.seconds or 0.0) if self.ends is None else self.ends
+        )
 
     def _told_of_devices(self) -> set[_Point]:
         """Return what was written lately and may be told again."""
@@ -152,8 +209,9 @@ class Writer:
         Raises PgiostatError history-unwritable; then nothing of it is there, and the next
         interval must begin where this one did.
         """
-        tables = encode(delta)
-        told = texts(delta, names, self._written)
+        start = self._start_of(delta)
+        tables = encode(delta, start)
+        told = texts(delta, names, self._written, start)
         if told is not None:
             tables["statement"] = told
         also = named(delta, names, self._named)
@@ -174,6 +232,7 @@ class Writer:
             hint = "Nothing is lost: the next sample covers this interval too."
             raise _unwritable(self.layout, error, hint) from None
         last, self.number = self.number, number
+        self.ends = start + timedelta(seconds=delta.seconds or _lost_seconds(delta))
         new_texts: list[StatementKey] = []
         if told is not None:
             ids = (told[name].to_pylist() for name in ("userid", "dbid", "queryid"))
@@ -220,6 +279,10 @@ class Writer:
         disk.sync(draft)
         disk.sync(self.layout.tmp)
         disk.publish(draft, self.layout.sample(self.collector, number))
+
+
+def _lost_seconds(delta: Delta) -> float:
+    return 0.0 if delta.lost is None else delta.lost.seconds
 
 
 def _points(path: Path) -> list[_Point]:

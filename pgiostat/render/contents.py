@@ -65,6 +65,8 @@ def _lines(kept: Kept, width: int) -> Iterator[Text]:
         ],
         width,
     )
+    if kept.lost_seconds:
+        yield Text(f"  what statements read in {_long(kept.lost_seconds)} is lost", "yellow")
     if kept.missing_seconds >= 1:
         yield Text(f"  nothing was collected for {_long(kept.missing_seconds)}", "yellow")
     if kept.thin_days:
@@ -141,6 +143,7 @@ def _told(kept: Kept) -> dict[str, Any]:
         "unsealed": kept.unsealed,
         "gaps": kept.gaps,
         "seconds": kept.seconds,
+        "lost_seconds": kept.lost_seconds,
         "missing_seconds": kept.missing_seconds,
         "coverage": kept.coverage,
         "rows": kept.rows,

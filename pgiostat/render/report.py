@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from pgiostat.cost import Spent
+from pgiostat.delta import Quality
 from pgiostat.device.interval import DeviceTotal
 from pgiostat.escape import terminal
 from pgiostat.history.seen import Sampled, Seen
@@ -36,6 +37,7 @@ __all__ = [
     "as_markdown",
     "as_text",
     "labels",
+    "lost_of",
     "remarks",
     "title",
 ]
@@ -53,17 +55,19 @@ _QUALITIES = {
     "evicting": "statements were evicted, and what they did since is lost: raise"
     " pg_stat_statements.max",
     "clock jump": "the server's clock was set",
-    "other server": "another server answered at that address",
+}
+_CAUSES = {
+    Quality.OTHER_SERVER: "another server answered at that address",
+    Quality.BASELINE_LOST: "the reading that they were to be subtracted from was damaged",
+    Quality.EXTENSION_CHANGED: "pg_stat_statements was updated or created again",
+    Quality.PRIVILEGES_CHANGED: "pg_read_all_stats was granted or revoked",
 }
 
 
 def remarks(seen: Seen) -> Iterator[str]:
     """Yield what is to be known of a window's numbers."""
     sampled = seen.sampled
-    for quality, meaning in _QUALITIES.items():
-        count = sampled.qualities.get(quality, 0)
-        if count:
-            yield f"{format_count(count)} of {format_count(sampled.samples)} intervals: {meaning}"
+    yield from _happened(sampled)
     if sampled.reads.evictions:
         times = format_count(sampled.reads.evictions)
         yield f"entries were evicted {times} times, several at each"
@@ -78,7 +82,8 @@ def remarks(seen: Seen) -> Iterator[str]:
                 f"{label} was watched for {format_duration(counted.seconds)} of"
                 f" {format_duration(longest)}: its rates are means over all of it"
             )
-    missing = seen.window.seconds * len(seen.counted) - sampled.seconds
+    known = sampled.seconds + sampled.unwatched_seconds
+    missing = seen.window.seconds * len(seen.counted) - known
     if missing > max(60.0, 0.01 * sampled.seconds):
         why = (
             "nothing was collected"
@@ -101,6 +106,17 @@ def _of_ranking(seen: Seen, ranking: Ranking) -> Iterator[str]:
         yield causes.removesuffix(".")
 
 
+def _happened(sampled: Sampled) -> Iterator[str]:
+    """Yield what happened in some intervals, beginning with what is lost."""
+    for cause, meaning in _CAUSES.items():
+        if seconds := sampled.lost.get(cause, 0.0):
+            yield f"what statements read in {format_duration(seconds)} is lost: {meaning}"
+    for quality, meaning in _QUALITIES.items():
+        count = sampled.qualities.get(quality, 0)
+        if count:
+            yield f"{format_count(count)} of {format_count(sampled.samples)} intervals: {meaning}"
+
+
 def _contradictions(sampled: Sampled) -> Iterator[str]:
     """Yield why statements count more than the server did, where lag cannot be it."""
     blocks, server = sampled.statement_blocks, sampled.server_blocks
@@ -114,6 +130,11 @@ def _contradictions(sampled: Sampled) -> Iterator[str]:
         told += ": before PostgreSQL 14 nested ones are counted twice if"
         told += " pg_stat_statements.track is all"
     yield told
+
+
+def lost_of(sampled: Sampled) -> dict[str, float]:
+    """Return for how many seconds statements were not counted, by cause."""
+    return {str(cause): seconds for cause, seconds in sampled.lost.items()}
 
 
 def labels(seen: Seen) -> str:
@@ -130,9 +151,14 @@ def title(seen: Seen, width: int) -> Text:
             (terminal(labels(seen)), "", 0),
             (f"  {since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC", "", 0),
             (f"  {format_count(seen.sampled.samples)} intervals", "dim", 1),
+            (f"  {_lost(seen)}", "yellow", 0) if seen.sampled.lost else ("", "", 3),
         ],
         width,
     )
+
+
+def _lost(seen: Seen) -> str:
+    return f"{format_duration(sum(seen.sampled.lost.values()))} lost" if seen.sampled.lost else ""
 
 
 def warnings(seen: Seen) -> list[Text]:
@@ -202,6 +228,7 @@ def as_json(seen: Seen, ranking: Ranking) -> str:
         "sort": str(ranking.sort),
         "samples": seen.sampled.samples,
         "qualities": dict(seen.sampled.qualities),
+        "lost_seconds": lost_of(seen.sampled),
         "remarks": list(_of_ranking(seen, ranking)),
         "devices": [_device(each) for each in seen.devices],
         "server_blocks_read": ranking.server_blocks,
@@ -245,7 +272,8 @@ def _markdown(seen: Seen, ranking: Ranking) -> Iterator[str]:
     yield (
         f"**{markdown.name(labels(seen))}**,"
         f" {since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC,"
-        f" {format_count(sampled.samples)} intervals, coverage {format_share(sampled.coverage)}."
+        f" {format_count(sampled.samples)} intervals, coverage {format_share(sampled.coverage)}"
+        f"{', ' if sampled.lost else ''}{_lost(seen)}."
     )
     yield ""
     told = [*device_lines(seen), *_of_ranking(seen, ranking)]

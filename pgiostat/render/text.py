@@ -292,7 +292,9 @@ def interval(
     """
     if delta.seconds is None:
         return Group(
-            headline(delta, None, width), Text("baseline taken; the first interval follows", "dim")
+            headline(delta, None, width),
+            *said(notices),
+            Text("baseline taken; the first interval follows", "dim"),
         )
     return Group(
         headline(delta, ranking.seconds, width),

@@ -17,7 +17,7 @@ from pgiostat.delta import Delta
 from pgiostat.demand import Demand, Provenance
 from pgiostat.ledger import coverage_of, reads_of
 from pgiostat.names import Describe
-from pgiostat.notices import Notice, notices
+from pgiostat.notices import Notice, lost, notices
 from pgiostat.rank import By, Ranking, rank
 from pgiostat.render import text
 from pgiostat.render.csvform import BALANCE, CsvWriter, balance_of, heading_of
@@ -86,8 +86,10 @@ class Watch:
 
     def notices(self, tick: Tick, ranking: Ranking) -> list[Notice]:
         """Return what to say beside a tick's numbers."""
-        if tick.delta is None or tick.delta.seconds is None:
+        if tick.delta is None:
             return []
+        if tick.delta.seconds is None:
+            return lost(tick.delta)
         # The server's own counters lag up to ten seconds behind its statements.
         coverage = self.coverage if self._seconds >= COVERAGE_AFTER_SECONDS else None
         return notices(tick.delta, ranking, coverage=coverage, texts_error=tick.texts_error)
@@ -131,7 +133,11 @@ class _Records:
     def __call__(self, tick: Tick, ranking: Ranking | None, said: list[Notice]) -> None:
         if tick.error is not None:
             self.aside.print(text.failure(tick.error, tick.retry_seconds))
-        if tick.delta is None or ranking is None or tick.delta.seconds is None:
+        if tick.delta is None or ranking is None:
+            return
+        if tick.delta.seconds is None:
+            for line in text.said(said):
+                self.aside.print(line)
             return
         if self.json is not None:
             self.json.write(
@@ -167,6 +173,8 @@ class _Screen:
             self._draw(Group(failure, self.last) if self.live else failure)
         elif tick.delta is not None and ranking is not None:
             if self.live is None and tick.delta.seconds is None:
+                for line in text.said(said):
+                    self.console.print(line)
                 return
             self.last = text.interval(
                 tick.delta,

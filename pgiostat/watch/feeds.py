@@ -129,7 +129,7 @@ class Live:
 
     def _accept(self, delta: Delta) -> bool:
         """Write an interval down; one that could not be is part of the next."""
-        if delta.seconds is None or delta.since is None or self._writer is None:
+        if self._writer is None or (delta.seconds is None and delta.lost is None):
             return True
         try:
             self._writer.append(delta, self.sitting.names)
@@ -138,7 +138,7 @@ class Live:
             return False
         self._refused = None
         if self._sealing is not None:
-            self._sealing.add(delta.since, len(delta.statements))
+            self._sealing.add(len(delta.statements))
         return True
 
 

@@ -13,7 +13,7 @@ from pgiostat.demand import Demand, Provenance
 from pgiostat.errors import PgiostatError
 from pgiostat.inflight import Running
 from pgiostat.names import Names
-from pgiostat.notices import Notice, notices
+from pgiostat.notices import Notice, lost, notices
 from pgiostat.rank import Counted, rank_counted
 from pgiostat.snapshot import Snapshot
 from pgiostat.units import blocks_to_bytes
@@ -116,7 +116,7 @@ def moment_of(
         server.label, server.dbname, server.user, server.version, delta.newer.markers.in_recovery
     )
     if delta.seconds is None:
-        return Moment(who, until=delta.until)
+        return Moment(who, until=delta.until, notices=tuple(lost(delta)))
     counted = Counted.of(delta)
     ranking = rank_counted([(counted, names)])
     load, provenance = (demand or Demand()).of(delta)

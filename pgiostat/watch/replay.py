@@ -218,7 +218,7 @@ class Replay:
             statement_blocks=row["statement_blocks"],
             server_blocks=row["server_blocks"],
             io=self._io(window, self._whose[place], counted.block_size),
-            notices=tuple(happened(qualities, seconds)),
+            notices=tuple(happened(qualities, seconds or (row["lost_us"] or 0) / 1e6)),
             load=load,
             provenance=provenance,
             bases=self._bases(window, self._whose[place]),

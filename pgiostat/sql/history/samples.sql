@@ -12,6 +12,7 @@ SELECT
     {reads},
     CAST(SUM(f.unknown) AS BIGINT) AS unknown,
     CAST(SUM(f.own_us) AS BIGINT) AS own_us,
+    CAST(SUM(COALESCE(f.lost_us, 0)) AS BIGINT) AS lost_us,
     MAX(f.block_size) AS block_size,
     MAX(f.dbid) AS dbid,
     MAX(f.version_num) AS version_num
