@@ -39,6 +39,7 @@ from benchmarks.history_collector import Plan, show, watched, working
 from benchmarks.history_load import END, World, ticks
 from benchmarks.history_report import PROGRAM, Figures, kept, measured
 from benchmarks.snapshot import fill, server
+from pgiostat.history.checksum import to_parquet
 from pgiostat.history.disk import Disk
 from pgiostat.history.encode import named, texts
 from pgiostat.history.layout import Layout, create, together
@@ -99,7 +100,11 @@ class Day:
         whose = together(f"s{first}", self.root)
         target = Layout(self.root).sealed(name, date, whose, hour + 1, hour + 1)
         target.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(rows, target, compression="zstd", row_group_size=131_072)
+        target.write_bytes(
+            to_parquet(
+                rows, target.relative_to(self.root), compression="zstd", row_group_size=131_072
+            )
+        )
 
     def tell(self) -> None:
         """Write texts and names."""
@@ -116,7 +121,9 @@ class Day:
                 rows = pa.concat_tables(
                     _of(table, which) for which in range(first, min(first + SHARING, self.servers))
                 ).sort_by([(key, "ascending") for key in TOLD_ONCE[name]])
-                pq.write_table(rows, target, compression="zstd")
+                target.write_bytes(
+                    to_parquet(rows, target.relative_to(self.root), compression="zstd")
+                )
 
     def make(self) -> float:
         """Make it, on all processors; return how many seconds that took."""

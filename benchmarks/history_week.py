@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from benchmarks import history_sqlite
 from benchmarks.history_load import END, LABEL, Ticks, World, ticks
 from benchmarks.history_report import PROGRAM, Figures, Runs, kept, measured
+from pgiostat.history.checksum import to_parquet
 from pgiostat.history.disk import Disk
 from pgiostat.history.encode import named, texts
 from pgiostat.history.layout import Layout, create
@@ -107,7 +108,11 @@ def write_hour(made: Week, hour: int) -> None:
         date = f"{BEGIN + hour * HOUR:%Y-%m-%d}"
         target = made.layout.sealed(name, date, LABEL, first, last)
         target.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, target, compression="zstd", row_group_size=131_072)
+        target.write_bytes(
+            to_parquet(
+                table, target.relative_to(made.root), compression="zstd", row_group_size=131_072
+            )
+        )
 
 
 def write_told(made: Week) -> None:
@@ -122,7 +127,9 @@ def write_told(made: Week) -> None:
             target = made.layout.told(name, LABEL)
             target.parent.mkdir(parents=True, exist_ok=True)
             ordered = table.sort_by([(key, "ascending") for key in TOLD_ONCE[name]])
-            pq.write_table(ordered, target, compression="zstd")
+            target.write_bytes(
+                to_parquet(ordered, target.relative_to(made.root), compression="zstd")
+            )
 
 
 def write_hot(made: Week) -> None:

@@ -151,9 +151,14 @@ def also(path: str, name: str) -> Act:
     return act
 
 
+def rows_of(path: Path) -> pa.Table:
+    """Return the rows of a file, to be written by a program that knows of no checksum."""
+    return pq.read_table(path, partitioning=None).replace_schema_metadata(None)
+
+
 def rewritten(path: str, change: Callable[[pa.Table], pa.Table], **options: Any) -> Act:
     def act(root: Path, _: Path) -> None:
-        rows = change(pq.read_table(root / path, partitioning=None))
+        rows = change(rows_of(root / path))
         pq.write_table(rows, root / path, **options)
 
     return act
@@ -211,7 +216,7 @@ def bomb(schema: pa.Schema, rows: int) -> Act:
 
 def long_text(root: Path, _: Path) -> None:
     path = root / "dim" / "statement" / "demo.parquet"
-    rows = pq.read_table(path, partitioning=None)
+    rows = rows_of(path)
     text = column("text", all_of("x" * (8 << 20), pa.string()))(rows)
     pq.write_table(pa.concat_tables([text] * 3), path, compression="zstd", row_group_size=len(rows))
 
@@ -220,7 +225,7 @@ def repeated(path: str, name: str, size: int, **options: Any) -> Act:
     """Write a long text in all of many rows, which takes little room."""
 
     def act(root: Path, _: Path) -> None:
-        rows = pq.read_table(root / path, partitioning=None).slice(0, 1)
+        rows = rows_of(root / path).slice(0, 1)
         rows = rows.take(pa.array(np.zeros(90_000, np.int32)))
         place = rows.schema.get_field_index(name)
         text = pa.DictionaryArray.from_arrays(
@@ -251,7 +256,7 @@ def a_device(source: str) -> Act:
     """Add a device to each sample's time, of a source."""
 
     def act(root: Path, _: Path) -> None:
-        rows = pq.read_table(root / "sample" / DAY / f"{FIRST}.parquet", partitioning=None)
+        rows = rows_of(root / "sample" / DAY / f"{FIRST}.parquet")
         columns = {
             field.name: rows[field.name]
             if field.name in ("server_id", "ts", "dur_us")
@@ -269,7 +274,7 @@ def a_device(source: str) -> Act:
 
 def many_columns(root: Path, _: Path) -> None:
     path = root / "stmt" / DAY / f"{FIRST}.parquet"
-    rows = pq.read_table(path, partitioning=None).slice(0, 1)
+    rows = rows_of(path).slice(0, 1)
     more = pa.table({f"c{number}": pa.array([0]) for number in range(20_000)})
     pq.write_table(
         pa.table([*rows.columns, *more.columns], [*rows.column_names, *more.column_names]), path
@@ -292,7 +297,7 @@ def a_turn(cover: bytes, name: str = "000000000009-+demo.12345678.json") -> Act:
     def act(root: Path, _: Path) -> None:
         for table in ("stmt", "sample", "io", "relation", "database"):
             target = root / table / DAY / "000000000009-000000000009-+demo.12345678.parquet"
-            shutil.copy(root / HOT / f"{table}.parquet", target)
+            pq.write_table(rows_of(root / HOT / f"{table}.parquet"), target)
         (root / "cover").mkdir()
         (root / "cover" / name).write_bytes(cover)
 

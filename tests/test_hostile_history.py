@@ -45,7 +45,19 @@ from pgiostat.stored import (
     parse_json,
     read_small,
 )
-from tests.hostile import DAMAGES, DAY, FIRST, SAMPLE, TEXTS_OF, Damage, copied, state_of, victims
+from tests.hostile import (
+    DAMAGES,
+    DAY,
+    FIRST,
+    LAST,
+    SAMPLE,
+    TEXTS_OF,
+    Damage,
+    copied,
+    rows_of,
+    state_of,
+    victims,
+)
 from tests.readings import at
 from tests.test_history_reader import MINUTE, intervals, write
 
@@ -105,7 +117,7 @@ REFUSED = {
     ),
     "a name": (
         f"sample/{DAY}/000000000250-000000000999-demo.parquet",
-        'It does not hold the sample "ROOT/hot/demo/000000000361/sample.parquet".',
+        f'It is a copy of "sample/{DAY}/{LAST}.parquet".',
     ),
     "reversed": (
         "cover/000000000009-+demo.12345678.json",
@@ -567,6 +579,8 @@ def test_a_path_is_no_pattern(tmp_path: Path) -> None:
         copied(root)
     assert reads(odd) == reads(plain) > 0
     (odd / "hot" / "demo").rename(odd / "hot" / "*")
+    for path in (odd / "hot" / "*").rglob("*.parquet"):
+        pq.write_table(rows_of(path), path)  # for no place of its own
     shutil.copytree(odd / "hot" / "*", odd / "hot" / "other")
     both = reads(odd)
     shutil.rmtree(odd / "hot" / "*")

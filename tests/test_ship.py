@@ -42,6 +42,7 @@ from pgiostat.history.writer import Writer
 from pgiostat.names import Names
 from pgiostat.rank import By
 from tests.clouds import Store, store
+from tests.disks import small_disk
 from tests.readings import at, reading, server
 from tests.test_history_reader import KNOWN, MINUTE, intervals, write
 
@@ -573,3 +574,49 @@ def test_it_goes_on_until_it_is_stopped(root: Path, bucket: Store) -> None:
             Event().wait(0.1)
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
+
+
+def test_a_full_target_is_told_as_such_and_holds_whole_files_alone(
+    root: Path, tmp_path: Path
+) -> None:
+    files = local(root)
+    with small_disk(tmp_path / "disk", 1) as disk:
+        to, filler = f"file://{disk}/there", disk / "filler"
+        filled = 0
+        for room in (0, 40_000, 120_000):
+            filler.unlink(missing_ok=True)
+            left = os.statvfs(disk)
+            filler.write_bytes(bytes(max(left.f_bavail * left.f_bsize - room, 0)))
+            with pytest.raises(PgiostatError) as raised:
+                sent(root, to)
+            error = raised.value
+            assert (error.slug, error.message) == (
+                "store-unwritable", f'could not write to "{to}": No space left on device',
+            )  # fmt: skip
+            arrived = there(to)
+            assert arrived.items() <= files.items()
+            assert not [name for name in arrived if name.startswith("tmp/")]
+            assert len(arrived) >= filled
+            filled = len(arrived)
+        assert filled > 0
+        filler.unlink()
+        sent(root, to)
+        assert there(to) == files
+        # What did not arrive is not recorded as shipped either.
+        (record,) = (root / "ship").glob("*.jsonl")
+        noted = [json.loads(line) for line in record.read_text().splitlines() if '"path"' in line]
+        assert len({line["path"] for line in noted}) == len(files) - 1
+
+
+def test_what_is_damaged_here_is_not_shipped(root: Path, directory: str) -> None:
+    path = min((root / "stmt").rglob("*.parquet"))
+    content = path.read_bytes()
+    path.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
+    with pytest.raises(PgiostatError) as raised:
+        sent(root, directory)
+    assert raised.value.slug == "history-unreadable"
+    assert raised.value.message == f'could not read "{path}" of the history'
+    assert str(path.relative_to(root)) not in there(directory)
+    path.write_bytes(content)
+    sent(root, directory)
+    assert there(directory) == local(root)

@@ -125,14 +125,19 @@ class DuckDB:
 
     def _far(self, name: str, paths: Sequence[Path], schema: pa.Schema) -> str:
         """Return files of an object store, read by Arrow: only the columns and rows asked for."""
-        from pyarrow.dataset import dataset  # noqa: PLC0415 - only for these
+        from pyarrow.dataset import (  # noqa: PLC0415 - only for these
+            ParquetFileFormat,
+            ParquetFragmentScanOptions,
+            dataset,
+        )  # fmt: skip
 
+        checked = ParquetFragmentScanOptions(page_checksum_verification=True)
         self._connection.register(
             f"arrow_{name}",
             dataset(
                 [str(path) for path in paths],
                 schema=schema,
-                format="parquet",
+                format=ParquetFileFormat(default_fragment_scan_options=checked),
                 filesystem=self._stored.filesystem,
             ),
         )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, TypeVar, cast, get_args, get_type_hints
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +25,8 @@ _TABLES = {table.name: table for table in TABLES}
 _TABLE_OF = {"statements": STATEMENTS, "databases": DATABASES, "io": IO, "relations": RELATIONS}
 _PARTS = tuple(_TABLE_OF)
 _CODEC = "zstd"
-_SIZE_BYTES = 8
+_SIZE_BYTES, _CRC_BYTES = 8, 4
+_MARK = b"pgiostat"
 MOST_BYTES = 1 << 30
 """Of a reading, compressed or not: that of a million statements has a quarter of it."""
 FREE_BYTES, BYTES_PER_BYTE = 64 << 20, 200
@@ -65,7 +67,8 @@ def dump(snapshot: Snapshot) -> bytes:
     np.savez(buffer, header=np.frombuffer(json.dumps(header).encode(), dtype=np.uint8), **arrays)
     content = buffer.getvalue()
     packed: bytes = pa.compress(content, codec=_CODEC, asbytes=True)
-    return len(content).to_bytes(8, "big") + packed
+    sized = len(content).to_bytes(_SIZE_BYTES, "big") + packed
+    return _MARK + crc32(sized).to_bytes(_CRC_BYTES, "big") + sized
 
 
 def load(content: bytes) -> Snapshot:
@@ -77,9 +80,22 @@ def load(content: bytes) -> Snapshot:
         ValueError: These bytes are no reading.
     """
     try:
-        return _snapshot(_arrays(content))
+        return _snapshot(_arrays(_checked(content)))
     except _NO_READING as error:
         raise ValueError(f"these bytes are no reading: {error}") from None
+
+
+def _checked(content: bytes) -> bytes:
+    """Return what follows a checksum.
+
+    Readings of earlier versions have none: they begin with a size, and that with a zero.
+    """
+    begin = len(_MARK) + _CRC_BYTES
+    if not content.startswith(_MARK):
+        return content
+    if crc32(content[begin:]) != int.from_bytes(content[len(_MARK) : begin], "big"):
+        raise ValueError("their checksum does not match")
+    return content[begin:]
 
 
 def _arrays(content: bytes) -> dict[str, Array]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.history.checksum import json_checksum
 from pgiostat.history.disk import Disk
 from pgiostat.stored import (
     HERE,
@@ -38,6 +39,7 @@ __all__ = [
     "check",
     "check_collector",
     "checked",
+    "cover_bytes",
     "cover_of",
     "create",
     "day_of",
@@ -368,9 +370,19 @@ def cover_of(content: bytes) -> tuple[str, Cover]:
     ('2026-11-23', {'db0': (1, 5)})
     """
     match parse_json(content):
-        case {"date": str(date), "samples": dict(samples)} if not _no_day(f"date={date}"):
-            return date, {who: _span(span) for who, span in samples.items()}
+        case {"date": str(date), "samples": dict(samples), **more} if not _no_day(f"date={date}"):
+            cover = {who: _span(span) for who, span in samples.items()}
+            # A cover of an earlier version has no checksum, and nothing else has another name.
+            if more and content != cover_bytes(date, cover):
+                raise ValueError("its checksum does not match its content")
+            return date, cover
     raise ValueError("it tells no day, or no samples")
+
+
+def cover_bytes(date: str, samples: Cover) -> bytes:
+    """Return the content of a cover, with a checksum."""
+    told: dict[str, Any] = {"date": date, "samples": {who: [*of] for who, of in samples.items()}}
+    return json.dumps(told | {"crc32": json_checksum(json.dumps(told).encode())}).encode()
 
 
 def _span(told: Any) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from pyarrow import fs
 
 from pgiostat.errors import PgiostatError
 from pgiostat.history.disk import Disk
-from pgiostat.stored import listed, read_small
+from pgiostat.stored import UnsafeFileError, listed, read_small
 from pgiostat.uris import check, shown, without
 
 __all__ = ["MOST_BYTES", "Digest", "Place", "digest_of", "reaching"]
@@ -145,15 +145,31 @@ class Place:
             self.filesystem.move(str(self.base / draft), str(self.base / path))
 
     def _bring_here(self, directory: Path, content: bytes, path: str, draft: str) -> None:
-        """Write a file of this machine, and wait until it is on the medium with its name."""
+        """Write a file of this machine, and wait until it is on the medium with its name.
+
+        Raises:
+            PgiostatError: store-unwritable; nothing of the draft is left.
+        """
         disk = Disk().below(directory)
-        for name in (draft, path):
-            disk.make((directory / name).parent)
-        disk.write(directory / draft, content)
-        self._verify(draft, content)
-        disk.publish(directory / draft, directory / path)
-        disk.sync((directory / path).parent)
-        disk.sync((directory / draft).parent)
+        try:
+            for name in (draft, path):
+                disk.make((directory / name).parent)
+            disk.write(directory / draft, content)
+            self._verify(draft, content)
+            disk.publish(directory / draft, directory / path)
+            disk.sync((directory / path).parent)
+            disk.sync((directory / draft).parent)
+        except UnsafeFileError:
+            raise  # somebody else's
+        except OSError as error:
+            # A full disk has no room for half a file.
+            with contextlib.suppress(OSError):
+                disk.remove(directory / draft)
+            raise PgiostatError(
+                f'could not write to "{self.uri}": {error.strerror or error}',
+                hint="What arrived until now stays there; the next run goes on.",
+                slug="store-unwritable",
+            ) from None
 
     def _verify(self, draft: str, content: bytes) -> None:
         if self.read(draft, len(content)) != content:

@@ -8,7 +8,6 @@ one process seals at a time: a collector that is started anew may find its prede
 
 import contextlib
 import fcntl
-import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,12 +15,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pgiostat.delta import Basis
+from pgiostat.history.checksum import to_parquet
 from pgiostat.history.disk import Disk
 from pgiostat.history.due import MOST_ROWS, MOST_SAMPLES, MOST_TOGETHER
-from pgiostat.history.layout import HotSample, Layout, day_of
+from pgiostat.history.layout import HotSample, Layout, cover_bytes, day_of
 from pgiostat.history.schema import ROLLUP, SCHEMAS, SEALED, SORTED_BY, SUMMED, TOLD_ONCE
 from pgiostat.history.sound import Sound
 from pgiostat.stored import UnreadableError, exists
@@ -138,7 +137,7 @@ def _seal_together(layout: Layout, name: str, collectors: Sequence[str], disk: D
             turn += 1
             batch = Batch.shared(name, date, turn, samples)
             path = layout.cover(name, turn)
-            told = json.dumps({"date": date, "samples": batch.spans}).encode()
+            told = cover_bytes(date, batch.spans)
             _put(layout, memoryview(told), path, disk, f"cover-{turn}-{name}")
             _seal_batch(layout, batch, disk)
             _uncover(path, disk)
@@ -291,9 +290,9 @@ def _read(samples: Iterable[HotSample], table: str) -> pa.Table:
 
 def _write(layout: Layout, rows: pa.Table, target: Path, disk: Disk) -> None:
     """Write a table whole, by way of tmp/."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(rows, sink, compression="zstd", row_group_size=131_072)
-    _put(layout, memoryview(sink.getvalue()), target, disk, f"{target.parts[-3]}-{target.name}")
+    place = target.relative_to(layout.root)
+    content = to_parquet(rows, place, compression="zstd", row_group_size=131_072)
+    _put(layout, content, target, disk, f"{target.parts[-3]}-{target.name}")
 
 
 def _put(layout: Layout, content: memoryview, target: Path, disk: Disk, draft_name: str) -> None:

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 
 from pgiostat.errors import PgiostatError
+from pgiostat.history.checksum import check_content
 from pgiostat.history.disk import Disk
 from pgiostat.history.layout import Layout, checked, history_of, not_a_history
 from pgiostat.history.place import MOST_BYTES, Place, digest_of
@@ -61,7 +63,7 @@ def ship(
     """Bring what is sealed to a target; remove what is older than keep and is there.
 
     told: is told the file at work, and the share that is done.  Raises PgiostatError
-    store-unreachable, not-a-history, history-newer, ship-within, ship-running,
+    store-unreachable, store-unwritable, not-a-history, history-newer, ship-within, ship-running,
     history-unwritable; what was shipped until then stays, and the next turn goes on.
     """
     place = Place.of(to)
@@ -152,14 +154,19 @@ class _Turn:
         """Return the content of a file of the history; None if it is not there any more.
 
         Raises:
-            UnreadableError: It is too large, or not a regular file.
+            UnreadableError: It is too large, damaged, or not a regular file.
         """
         try:
-            return read_small(path, MOST_BYTES, root=self.layout.root)
+            content = read_small(path, MOST_BYTES, root=self.layout.root)
+            # A damaged file must not become the only copy.
+            check_content(BytesIO(content))
         except FileNotFoundError:
             return None
         except UnsafeFileError as error:
             raise UnreadableError(error.path, error.sentence) from None
+        except ValueError as error:
+            raise UnreadableError(path, str(error)) from None
+        return content
 
     def _files(self) -> list[Path]:
         """List what there is, texts and names first; they are older than what is sealed by then."""

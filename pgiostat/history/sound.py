@@ -1,4 +1,4 @@
-"""Whether a Parquet file may be what its place in a history says, found before its rows are read.
+"""Whether a Parquet file is what its place in a history says, found before its rows are read.
 
 A file may come from somebody else. A few kilobytes can say that they hold a billion rows, or a
 text of gigabytes; a column that is missing would be read as NULL, and a sum as zero.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import pyarrow as pa
 
+from pgiostat.history.checksum import check_content, check_place
 from pgiostat.history.schema import LATER, LONG, NAMES, STATEMENT_TEXTS
 from pgiostat.stored import HERE, Stored, UnreadableError, UnsafeFileError, open_regular
 
@@ -69,7 +70,7 @@ class Sound:
                 there = os.fstat(file.fileno())
                 status = (there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns)
                 if self._known.get(path) != status:
-                    metadata = self._metadata(file, schema)
+                    metadata = self._metadata(file, path, schema)
                     if texts := _texts(metadata):
                         _read(file, metadata, texts)
                     self._known[path] = status
@@ -81,13 +82,13 @@ class Sound:
             UnreadableError: It is no file of the table, or is not there any more.
         """
         with _telling(path), self._opened(path) as file:
-            metadata = self._metadata(file, schema)
+            metadata = self._metadata(file, path, schema)
             return [_listed(column) for column in _read(file, metadata, names).columns]
 
     def table(self, path: Path, schema: pa.Schema) -> pa.Table:
         """Return the rows of a file; raises as columns does."""
         with _telling(path), self._opened(path) as file:
-            found = _read(file, self._metadata(file, schema))
+            found = _read(file, self._metadata(file, path, schema))
             return pa.table([_decoded(c) for c in found.columns], names=found.column_names).cast(
                 pa.schema([_field(found, schema, name) for name in found.column_names])
             )
@@ -95,7 +96,7 @@ class Sound:
     def rows(self, path: Path, schema: pa.Schema) -> int:
         """Return how many rows a file has; raises as columns does."""
         with _telling(path), self._opened(path) as file:
-            return int(self._metadata(file, schema).num_rows)
+            return int(self._metadata(file, path, schema).num_rows)
 
     def _opened(self, path: Path) -> BinaryIO:
         if self.stored.filesystem is None:
@@ -103,7 +104,7 @@ class Sound:
         found: BinaryIO = self.stored.filesystem.open_input_file(str(path))
         return found
 
-    def _metadata(self, file: BinaryIO, schema: pa.Schema) -> "pq.FileMetaData":
+    def _metadata(self, file: BinaryIO, path: Path, schema: pa.Schema) -> "pq.FileMetaData":
         """Return what a file says of itself, as far as that can be true.
 
         Raises:
@@ -113,6 +114,8 @@ class Sound:
         import pyarrow.parquet as pq  # noqa: PLC0415
 
         size = _framed(file)
+        has_checksum = check_content(file)
+        file.seek(0)
         metadata = pq.read_metadata(file)
         _bounded(metadata, size)
         if schema not in (STATEMENT_TEXTS, NAMES):
@@ -122,6 +125,7 @@ class Sound:
             _typed(metadata.schema.to_arrow_schema(), schema)
             self._alike[id(schema)] = metadata.schema
         _encoded(metadata)
+        check_place(path, metadata.metadata, has_checksum=has_checksum)
         return metadata
 
 

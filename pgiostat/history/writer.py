@@ -8,22 +8,21 @@ sample, so that a restart goes on from there.
 
 import contextlib
 import fcntl
-import io
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Self
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pgiostat.delta import Delta
 from pgiostat.device.interval import DeviceInterval, Origin
 from pgiostat.errors import PgiostatError
 from pgiostat.history import baseline
+from pgiostat.history.checksum import to_parquet
 from pgiostat.history.disk import Disk
 from pgiostat.history.encode import devices, encode, named, texts
 from pgiostat.history.files import LATE, files
@@ -45,15 +44,13 @@ _Point = tuple[str, datetime]
 """What CloudWatch told of, and when that began: after a restart it tells it again."""
 
 
-def parquet(table: pa.Table) -> memoryview:
-    """Return a table as the bytes of a Parquet file.
+def parquet(table: pa.Table, place: PurePosixPath | Path) -> memoryview:
+    """Return a table as the bytes of a Parquet file, which is for a place below the root.
 
-    Without dictionaries: of so few rows they take more time and memory than they save, and sealing
-    makes them.
+    Without dictionaries: of so few rows they take more time and memory than they save, and
+    compaction makes them.
     """
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd", write_statistics=True, use_dictionary=False)
-    return sink.getbuffer()
+    return to_parquet(table, place, compression="zstd", use_dictionary=False)
 
 
 def _now() -> datetime:
@@ -272,13 +269,16 @@ class Writer:
         self, draft: Path, number: int, tables: Mapping[str, pa.Table], newer: Snapshot
     ) -> None:
         disk = self.disk
+        target = self.layout.sample(self.collector, number)
+        place = target.relative_to(self.layout.root)
         disk.make(draft)
         for name, table in tables.items():
-            disk.write(draft / f"{name}.parquet", parquet(table))
+            file = f"{name}.parquet"
+            disk.write(draft / file, parquet(table, place / file))
         disk.write(draft / BASELINE, baseline.dump(newer))
         disk.sync(draft)
         disk.sync(self.layout.tmp)
-        disk.publish(draft, self.layout.sample(self.collector, number))
+        disk.publish(draft, target)
 
 
 def _lost_seconds(delta: Delta) -> float:
