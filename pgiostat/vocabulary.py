@@ -161,7 +161,7 @@ _EXAMPLES = """
 # [[rule]]
 # name = "that-one"
 # category = "legacy"
-# when = { fingerprint = ["1:5f0839ecfbcb918f"] }
+# when = { fingerprint = ["2:5f0839ecfbcb918f"] }
 #
 # Statements with a comment at their end, /* job='nightly' */. Leading comments are dropped by
 # PostgreSQL 18.

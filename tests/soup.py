@@ -21,6 +21,8 @@ WORDS = """
     returning conflict declare cursor for fetch close savepoint release rollback to prepare
     execute deallocate create alter role password table view copy local explain /* */ -- é
     tablesample lateral rows ordinality operator <> != = < => filter max id version N'n' N$1
+    by 1 2 1_0 0x2 all on first between value escape overriding system rollup sets n$1 n$2 $2 date$1
+    "date$1" temp unlogged into data
 """
 
 SOUP = st.lists(st.sampled_from(WORDS.split()), max_size=25).map(" ".join)

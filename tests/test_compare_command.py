@@ -26,7 +26,7 @@ from tests.test_cli import pgiostat
 
 TEXTS = {1: "select max(rev) from t", 2: "select id, rev from t where id > ?", 3: "select 1"}
 KNOWN = Names(
-    {(10, 5, q): Statement(text, f"1:{q:016x}", "") for q, text in TEXTS.items()},
+    {(10, 5, q): Statement(text, f"2:{q:016x}", "") for q, text in TEXTS.items()},
     {5: "app"},
     {10: "api"},
 )
@@ -140,9 +140,9 @@ def test_forms_say_the_same(tmp_path: Path) -> None:
         ("category", "version", "worse"),
         ("category", "manifest", "no change"),
         ("category", "other", "not judged"),
-        ("fingerprint", "1:0000000000000001", "worse"),
-        ("fingerprint", "1:0000000000000002", "no change"),
-        ("fingerprint", "1:0000000000000003", "not judged"),
+        ("fingerprint", "2:0000000000000001", "worse"),
+        ("fingerprint", "2:0000000000000002", "no change"),
+        ("fingerprint", "2:0000000000000003", "not judged"),
     ]
     assert 1.8 < float(rows[1]["change"]) < 2.2
     assert float(rows[1]["a"]) == float(rows[1]["blocks_read_per_s_a"])

@@ -3,7 +3,16 @@
 import pytest
 from hypothesis import given, settings
 
-from pgiostat.fingerprint import Kind, comments, fingerprint, is_own, lex, lexer, normalize
+from pgiostat.fingerprint import (
+    Kind,
+    comments,
+    fingerprint,
+    is_own,
+    lex,
+    lexer,
+    normalize,
+    renewed,
+)
 from tests.soup import BYTES, EXAMPLES, SOUP, TEXTS
 
 # ruff: noqa: E501 - a text and what becomes of it are read best on one line
@@ -124,6 +133,10 @@ def test_texts_of_one_statement_have_one_fingerprint(one: str, other: str) -> No
 
 
 DIFFERENT = [
+    ("SELECT a, b FROM t ORDER BY 1", "SELECT a, b FROM t ORDER BY 2"),
+    ("SELECT a, b FROM t GROUP BY 1, 3", "SELECT a, b FROM t GROUP BY 3, 1"),
+    ("SELECT DISTINCT ON (1) a FROM t", "SELECT DISTINCT ON (2) a FROM t"),
+    ("SELECT a FROM t UNION SELECT b FROM u ORDER BY 1", "SELECT a FROM t UNION SELECT b FROM u"),
     ("SELECT a FROM t", "SELECT b FROM t"),
     ("SELECT a, b FROM t", "SELECT b, a FROM t"),
     ("SELECT a FROM t", "SELECT a FROM s.t"),
@@ -154,7 +167,14 @@ def test_different_statements_keep_different_fingerprints(one: str, other: str) 
 
 
 def test_a_fingerprint_carries_its_version() -> None:
-    assert normalize("SELECT a FROM t WHERE b = 1").fingerprint == "1:091231dbaea81927"
+    assert normalize("SELECT a FROM t WHERE b = 1").fingerprint == "2:091231dbaea81927"
+
+
+def test_a_stored_fingerprint_of_an_earlier_version_is_made_again_from_the_text() -> None:
+    text = "select a from t where b = ?"
+    assert renewed("1:091231dbaea81927", text) == "2:091231dbaea81927"
+    assert renewed("2:0000000000000001", text) == "2:0000000000000001"
+    assert renewed("", "") == ""
 
 
 SECRETS = [
@@ -281,6 +301,10 @@ HUGE = {
     "minus signs": "SELECT " + "- " * 40_000 + "1",
     "plus signs": "+" * 20_000,
     "subqueries": "SELECT * FROM " + "(SELECT * FROM t, " * 5_000,
+    "places": "SELECT a FROM t GROUP BY " + "1, " * 20_000 + "1",
+    "places in parentheses": "SELECT a FROM t ORDER BY " + "(" * 20_000 + "1" + ")" * 20_000,
+    "signs after DISTINCT ON": "SELECT DISTINCT ON (1) " + "- " * 40_000 + "1",
+    "glued parameters": "SELECT " + " ".join(f"date${n % 999 + 1}" for n in range(20_000)),
 }
 
 

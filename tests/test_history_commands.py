@@ -26,8 +26,8 @@ from tests.workloads import client, fill, run
 
 KNOWN = Names(
     {
-        (10, 5, 1): Statement("select max(rev) from t", "1:aaaaaaaaaaaaaaaa", ""),
-        (10, 5, 2): Statement("select id, rev from t where id > ?", "1:bbbbbbbbbbbbbbbb", ""),
+        (10, 5, 1): Statement("select max(rev) from t", "2:aaaaaaaaaaaaaaaa", ""),
+        (10, 5, 2): Statement("select id, rev from t where id > ?", "2:bbbbbbbbbbbbbbbb", ""),
     },
     {5: "app"},
     {10: "api"},
@@ -97,8 +97,8 @@ def test_forms_of_a_report_say_the_same(tmp_path: Path) -> None:
     assert [line.split(" | ")[0] for line in lines if line.startswith("|")] == [
         "| fingerprint",
         "|---|---|---|---:|---:|---:|---:|---:|---:|---:|",
-        "| `1:aaaaaaaaaaaaaaaa`",
-        "| `1:bbbbbbbbbbbbbbbb`",
+        "| `2:aaaaaaaaaaaaaaaa`",
+        "| `2:bbbbbbbbbbbbbbbb`",
         "| unattributed",
         "| server",
     ]

@@ -26,7 +26,7 @@ from tests.workloads import client, fill, run
 MANIFEST = "SELECT c.id, c.rev FROM parcel c WHERE c.id BETWEEN 1 AND 9 ORDER BY c.id"
 
 JUDGED = """\
-manifest  by manifest (built-in, 12 of 21)  1:c1f0f3d3f0c7d1d6
+manifest  by manifest (built-in, 12 of 21)  2:c1f0f3d3f0c7d1d6
 
 SELECT @1.id,
        @1.rev
@@ -81,7 +81,7 @@ def test_a_statement_is_told_its_category_its_features_and_the_runners_up() -> N
     done = pgiostat("test", MANIFEST)
     assert (done.returncode, done.stderr) == (0, "")
     told = lines(done.stdout)[: len(JUDGED.splitlines())]
-    told[0] = re.sub("1:[0-9a-f]{16}", "1:c1f0f3d3f0c7d1d6", told[0])
+    told[0] = re.sub("2:[0-9a-f]{16}", "2:c1f0f3d3f0c7d1d6", told[0])
     assert told == JUDGED.splitlines()
 
 
@@ -258,7 +258,7 @@ def test_a_whole_server_is_told_by_category_the_biggest_unknown_first(
     shown = told[begins + 1 : told.index("", begins)]
     known = rank([found.delta], found.names, by=By.FINGERPRINT).rows
     expected = [row.fingerprint for row in known if row.category == "other" and row.cost.blocks]
-    assert [re.findall("1:[0-9a-f]{16}", line)[0] for line in shown] == expected
+    assert [re.findall("2:[0-9a-f]{16}", line)[0] for line in shown] == expected
 
 
 def test_what_is_read_through_a_cursor_is_of_its_querys_category(database: str) -> None:

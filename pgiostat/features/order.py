@@ -13,7 +13,7 @@ def note_order(walk: Walk, draft: Draft) -> None:
     groups = draft.clauses.get("group", [])
     for column, _, _ in walk.references(draft, groups):
         draft.add("group_by", column.name)
-    if "?" in (walk.texts[position] for position in groups):  # GROUP BY 1
+    if any(_is_ordinal(walk.texts[position]) for position in groups):
         for name in draft.get("projects"):
             draft.add("group_by", name)
     for column, _, position in walk.references(draft, draft.clauses.get("window", [])):
@@ -23,11 +23,16 @@ def note_order(walk: Walk, draft: Draft) -> None:
         if column.name not in {"first", "last", "nulls"}:
             draft.order_by.append(draft.outputs.get(column.name, column.name))
     words = [walk.texts[position] for position in positions]
-    if words[2:3] == ["?"] and draft.only:  # ORDER BY 1, of one item
+    if draft.only and any(map(_is_ordinal, words[2:3])):
         draft.order_by.insert(0, draft.only)
     if words:
         item = words[2 : words.index(",") if "," in words else None]
         draft.order_dir = "desc" if "desc" in item or ">" in item else "asc"
+
+
+def _is_ordinal(text: str) -> bool:
+    """Tell whether a token stands for a column of the select list; older histories have a ?."""
+    return text == "?" or text.isdecimal()
 
 
 def note_newest(walk: Walk, draft: Draft) -> None:

@@ -1,6 +1,6 @@
 """What makes two texts the same statement: PostgreSQL's lexer, normalized text, fingerprint.
 
-The rules, fingerprint version 1:
+The rules, fingerprint version 2:
 
 1. The text is cut into tokens as src/backend/parser/scan.l does; what is unterminated runs to
    the end of the text, and nothing is an error. So does a string that ends elsewhere when a
@@ -8,7 +8,8 @@ The rules, fingerprint version 1:
 2. White space and comments go, semicolons stay between statements.
 3. Unquoted words are folded (ASCII only, as downcase_identifier does for UTF-8), quoted
    identifiers that need no quotes lose them, != becomes <>.
-4. Every literal and parameter becomes a ?, with its sign.
+4. Every literal and parameter becomes a ?, with its sign. Integers that name a column of the select
+   list stay (ORDER BY 2, GROUP BY 1, DISTINCT ON (1)): they are no constants.
 5. Lists of constants in IN (...) and ARRAY[...], and equal rows of VALUES, become one.
 6. In statements that are no queries the words that the grammar takes for values become ? as
    well: names of cursors, savepoints, prepared statements and channels, counts of FETCH, values
@@ -57,16 +58,20 @@ __all__ = [
     "comments",
     "fingerprint",
     "is_own",
+    "known_as",
     "lex",
     "normalize",
     "outline",
+    "renewed",
     "split",
 ]
 
-VERSION = 1
+VERSION = 2
 """Part of every fingerprint. It rises when an equal query would get another fingerprint.
 
-What else a server runs may get another one when more of it has to be hidden.
+What else a server runs may get another one when more of it has to be hidden.  Version 2 keeps
+ordinals, and the signs of more constants go.  Where both versions have the same tokens, their
+fingerprints differ in the version alone.
 """
 
 
@@ -113,6 +118,22 @@ def fingerprint(text: str | bytes) -> str:
     True
     """
     return _hash(_canonical(significant(decode(text))[0]))
+
+
+def known_as(shown: str) -> tuple[str, ...]:
+    """Return a fingerprint, and what earlier versions called a statement of the same tokens.
+
+    >>> known_as("2:5f0839ecfbcb918f")
+    ('2:5f0839ecfbcb918f', '2:5f0839ecfbcb918f')
+    """
+    version, _, digest = shown.partition(":")
+    earlier = range(1, VERSION) if version == str(VERSION) else ()
+    return (shown, *(f"{each}:{digest}" for each in earlier))
+
+
+def renewed(stored: str, text: str) -> str:
+    """Return the fingerprint of a normalized text that was stored with one of any version."""
+    return stored if stored.startswith(f"{VERSION}:") or not text else fingerprint(text)
 
 
 def split(text: str | bytes) -> list[str]:

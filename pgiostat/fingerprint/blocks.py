@@ -97,6 +97,8 @@ class Reader:
     def _name(self, position: int) -> None:
         before = self.texts[position - 1] if position else ""
         if self.state is State.WANT:
+            if self._is_kind_of_table(position):
+                return
             self._table([self.texts[position]])
             self.table_names.add(position)
         elif self.state is not State.TABLE or self.block is None or not self.block.tables:
@@ -106,6 +108,17 @@ class Reader:
             self.table_names.add(position)
         else:
             self._table_alias(self.block, position)
+
+    def _is_kind_of_table(self, position: int) -> bool:
+        """Tell whether a word is TEMP or UNLOGGED of SELECT ... INTO, before the table's name."""
+        if self.texts[position] not in _KINDS_OF_TABLE or self.place.clause != "into":
+            return False
+        if self.block is None or self.block.verb != "select":
+            return False
+        after = position + 1
+        return after < len(self.kinds) and (
+            self.kinds[after] is Kind.NAME or self.texts[after] == "table"
+        )
 
     def _table(self, parts: list[str]) -> None:
         self.state = State.TABLE
@@ -285,8 +298,9 @@ class Reader:
             self.block = None
             self.state = State.IDLE
 
-    def sample(self, _position: int) -> None:
-        if self.state is State.TABLE:
+    def named_(self, position: int) -> None:
+        """TABLESAMPLE, OVERRIDING, WITH, but not WITH ORDINALITY: no alias comes any more."""
+        if self.state is State.TABLE and self.texts[position + 1] != "ordinality":
             self.state = State.NAMED
 
     def returning(self, _position: int) -> None:
@@ -305,6 +319,7 @@ class Reader:
 
 
 _WORDS = (Kind.NAME, Kind.ALIAS)
+_KINDS_OF_TABLE = words("global local temp temporary unlogged")
 # Tuples: an enum is compared at once, but hashed in Python.
 _IN_FROM = (State.WANT, State.TABLE, State.NAMED, State.JOINED)
 _LISTS_TABLES = frozenset({"from", "on"})
@@ -328,7 +343,9 @@ _READ = {
     "from": Reader.from_,
     "using": Reader.using,
     "join": Reader.join,
-    "tablesample": Reader.sample,
+    "tablesample": Reader.named_,
+    "overriding": Reader.named_,
+    "with": Reader.named_,
     "on": Reader.on,
     "union": Reader.unite,
     "intersect": Reader.unite,

@@ -5,11 +5,12 @@ text: quantifiers are possessive, and alternatives differ in their first charact
 """
 
 import re
+from collections.abc import Collection, Iterator
 from enum import IntEnum
 from functools import cache
 from typing import NamedTuple
 
-from pgiostat.fingerprint.words import KEYWORDS, NEEDS_QUOTES
+from pgiostat.fingerprint.words import GLUED, KEYWORDS, NEEDS_QUOTES
 
 __all__ = [
     "PLACEHOLDER",
@@ -143,7 +144,10 @@ _LIST_CONSTANT = re.compile(
 _BETWEEN_ROWS = re.compile(r"\)\s*,\s*\(")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_NATIONAL = re.compile(r"n\$[0-9]+")  # what pg_stat_statements makes of N'text'
+# What pg_stat_statements makes of a string without a blank before it: of N'text' N$1, of
+# date'2026-11-30' date$1. To PostgreSQL's lexer that is an identifier.
+_MAY_BE_GLUED = re.compile(r"[A-Za-z_]\$[0-9]")
+_GLUED = re.compile(r"([A-Za-z_]++)\$([1-9][0-9]{0,4}+)")
 _BARE = re.compile(r"[a-z_\x80-\U0010ffff][a-z0-9_$\x80-\U0010ffff]*")
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
@@ -221,8 +225,6 @@ def _classify(raw: str) -> Plain:
 
 def _classify_word(raw: str) -> Plain:
     word = raw.lower() if raw.isascii() else raw.translate(_ASCII_LOWER)
-    if _NATIONAL.fullmatch(word):
-        return (Kind.PARAMETER, raw)
     return (Kind.KEYWORD if word in KEYWORDS else Kind.NAME, _CONTROL.sub("\ufffd", word))
 
 
@@ -242,8 +244,10 @@ def _unquote(raw: str) -> str:
         return "U" + _CONTROL.sub("\ufffd", raw[1:] if raw.endswith('"') else raw[1:] + '"')
     inner = raw[1:-1] if len(raw) > 1 and raw.endswith('"') else raw[1:]
     inner = _CONTROL.sub("\ufffd", inner)
-    if _BARE.fullmatch(inner) and inner not in NEEDS_QUOTES and not _NATIONAL.fullmatch(inner):
-        return inner
+    if _BARE.fullmatch(inner) and inner not in NEEDS_QUOTES:
+        glued = _GLUED.fullmatch(inner)
+        if glued is None or glued[1] not in GLUED:
+            return inner
     return f'"{inner}"'
 
 
@@ -279,6 +283,13 @@ def significant(text: str) -> tuple[list[str], bool]:
     Also tell whether the text ends within a comment.
     """
     text = text.rstrip(_BLANKS)
+    found, is_open = _significant(text)
+    if "$" in text and _MAY_BE_GLUED.search(text):
+        found = list(_apart(found))
+    return found, is_open
+
+
+def _significant(text: str) -> tuple[list[str], bool]:
     lists = len(text) >= _LONG
     found = _find(text, _SKIPPED if _may_comment(text) else _NONE, lists=lists)
     if "/*" in found:
@@ -288,6 +299,40 @@ def significant(text: str) -> tuple[list[str], bool]:
     if lists:
         found = [part for raw in found for part in (_cut(raw) if _is_list(raw) else (raw,))]
     return found, False
+
+
+def _apart(found: list[str]) -> Iterator[str]:
+    """Yield tokens, of which a word and the parameter after it are two."""
+    numbers = {raw[1:] for raw in found if raw[0] == "$"}
+    before, last = "", 0
+    for raw in found:
+        glued = _GLUED.fullmatch(raw) if "$" in raw and raw[0] != "$" else None
+        if glued is None:
+            parts = [raw]
+        elif before != "." and _is_parameter(glued[1], glued[2], numbers, last):
+            parts = [f"${glued[2]}"] if glued[1] in {"n", "N"} else [glued[1], f"${glued[2]}"]
+        else:  # an identifier: quoted if it looks like two tokens
+            parts = [f'"{raw.lower()}"' if glued[1].lower() in GLUED else raw]
+        yield from parts
+        before = parts[-1]
+        if before[0] == "$" and before[1:].isdecimal() and len(before) <= _LONGEST_PARAMETER:
+            last = max(last, int(before[1:]))
+
+
+def _is_parameter(word: str, number: str, numbers: Collection[str], last: int) -> bool:
+    """Tell whether a parameter follows a word, and the two are no identifier.
+
+    The server numbers each constant once and in order. Few write n'text', and identifiers are
+    seldom in capitals: N$1 is a constant, and n$2 is one if it fills the place after $1.
+    """
+    if number in numbers:
+        return False
+    if word == "n":
+        return last > 0 and int(number) == last + 1
+    return word.lower() in GLUED
+
+
+_LONGEST_PARAMETER = 6
 
 
 def _may_comment(text: str) -> bool:

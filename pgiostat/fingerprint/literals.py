@@ -3,7 +3,14 @@
 from collections.abc import Iterable
 
 from pgiostat.fingerprint.lexer import PLACEHOLDER, Kind, Plain
-from pgiostat.fingerprint.words import CONSTANTS, EXPECTS, KEEPS_CONSTANT, STARTS_OPERAND
+from pgiostat.fingerprint.ordinals import BEFORE_ORDINAL, restore
+from pgiostat.fingerprint.words import (
+    CONSTANTS,
+    EXPECTS,
+    EXPECTS_AFTER_OPERAND,
+    KEEPS_CONSTANT,
+    STARTS_OPERAND,
+)
 
 __all__ = ["SIGNS", "fold", "placeholders"]
 
@@ -22,6 +29,7 @@ def fold(tokens: Iterable[Plain]) -> tuple[list[Kind], list[str]]:  # noqa: C901
     string, name, keyword, punctuation = Kind.STRING, Kind.NAME, Kind.KEYWORD, Kind.PUNCTUATION
     number, parameter = Kind.NUMBER, Kind.PARAMETER
     before = ""
+    written: dict[int, str] = {}
     after_string = -1  # the position after the last string: adjacent ones are one
     for kind, text in tokens:
         if kind is name:
@@ -36,12 +44,16 @@ def fold(tokens: Iterable[Plain]) -> tuple[list[Kind], list[str]]:  # noqa: C901
                 _literal(kinds, texts)
                 before = PLACEHOLDER
                 continue
+            elif text == "all" and before == "limit":  # the server takes it for LIMIT NULL
+                kind, text = parameter, PLACEHOLDER  # noqa: PLW2901
             elif text == "from" and texts[-3:-1] == _EXTRACT:
                 kinds[-1] = Kind.PARAMETER
                 texts[-1] = PLACEHOLDER
         elif kind is parameter or kind is number:
             if before in SIGNS:
                 _drop_signs(kinds, texts)
+            elif before in BEFORE_ORDINAL and kind is number:
+                written[len(texts)] = text
             kind, text = parameter, PLACEHOLDER  # noqa: PLW2901
         elif kind is string:
             if before == "uescape" and _is_escaped(texts, after_string):  # part of what is before
@@ -58,6 +70,8 @@ def fold(tokens: Iterable[Plain]) -> tuple[list[Kind], list[str]]:  # noqa: C901
     if texts and texts[-1] == ";":
         kinds.pop()
         texts.pop()
+    if (written and "by" in texts) or "distinct" in texts:
+        restore(kinds, texts, written)
     return kinds, texts
 
 
@@ -78,9 +92,37 @@ def _drop_signs(kinds: list[Kind], texts: list[str]) -> None:
     start = len(texts)
     while start and texts[start - 1] in SIGNS:
         start -= 1
-    if start and ends_operand(kinds[start - 1], texts[start - 1]):
+    if start and not _expects_operand(kinds, texts, start - 1):
         start += 1  # the first one is between two operands
     del kinds[start:], texts[start:]
+
+
+def _expects_operand(kinds: list[Kind], texts: list[str], position: int) -> bool:
+    """Tell whether an operand must come after a token, by what is before it too."""
+    text = texts[position]
+    if text == ")":
+        return _names_operator(kinds, texts, position)
+    if kinds[position] is Kind.NAME and text in EXPECTS_AFTER_OPERAND and position:
+        # x BETWEEN -1: after an operand this is no column of that name.
+        before = texts[position - 1]
+        return before in {"fetch", "not", "set"} or (
+            before != "." and ends_operand(kinds[position - 1], before)
+        )
+    return not ends_operand(kinds[position], text)
+
+
+def _names_operator(kinds: list[Kind], texts: list[str], closing: int) -> bool:
+    """Tell whether parentheses are those of OPERATOR(schema.name)."""
+    position = closing - 1
+    if position < 0 or kinds[position] is not Kind.OPERATOR:
+        return False
+    while position > 1 and texts[position - 1] == "." and closing - position < _LONGEST_OPERATOR:
+        position -= 2
+    return texts[max(position - 2, 0) : position] == ["operator", "("]
+
+
+_LONGEST_OPERATOR = 8
+"""Tokens of a qualified operator's name."""
 
 
 def ends_operand(kind: Kind, text: str) -> bool:

@@ -1,8 +1,9 @@
 """The words of SQL, by what they are to the rules of normalizing."""
 
 __all__ = [
-    "AFTER_OPERAND", "CONSTANTS", "ENDS_ITEM", "EXPECTS", "KEEPS_CONSTANT", "KEYWORDS",
-    "NEEDS_QUOTES", "NEVER_BARE", "OPERAND_KEYWORDS", "STARTS_OPERAND", "words",
+    "AFTER_OPERAND", "CONSTANTS", "ENDS_ITEM", "EXPECTS", "EXPECTS_AFTER_OPERAND",
+    "GLUED", "KEEPS_CONSTANT", "KEYWORDS", "NEEDS_QUOTES", "NEVER_BARE", "OPERAND_KEYWORDS",
+    "STARTS_OPERAND", "words",
 ]  # fmt: skip
 
 
@@ -45,7 +46,13 @@ EXPECTS = words(
     ilike in intersect into is join leading like limit not offset on only or placing
     returning select set similar some symmetric asymmetric then to trailing union using values
     variadic when where with"""
-) | {"between", "interval", "return"}
+)
+# Words that may name a column, but not after an operand: there an operand follows them. INTERVAL
+# is none of them, for a number never follows it: interval - 1 is a column less one.
+EXPECTS_AFTER_OPERAND = words(
+    """between cache cost escape first increment maxvalue minvalue next restart return start
+    statistics value"""
+)
 # Keywords that are, or end, an operand.
 OPERAND_KEYWORDS = words(
     """current_catalog current_date current_role current_schema current_time current_timestamp
@@ -64,6 +71,16 @@ NEVER_BARE = words(
 )
 # These connect what precedes with a name that is no alias: OVER w, AT TIME ZONE column.
 AFTER_OPERAND = frozenset({"at", "over", "zone"})
+# Words that a string may follow without a blank: of date'2026-11-30' the server makes date$1, of
+# n'text' n$1.
+GLUED = (
+    KEYWORDS
+    | _COLUMN_NAMES
+    | words(
+        """box bytea cidr date inet json jsonb line lseg money n path point polygon regclass
+        regtype text timestamptz timetz tsquery tsvector uuid xml"""
+    )
+)
 # What may follow an item of a select list.
 ENDS_ITEM = words(
     """, ) from into where group having order limit offset fetch for window union intersect

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from pgiostat.fingerprint import renewed
 from pgiostat.names import OWN, Describe, Names, Statement
 
 __all__ = ["recall", "recalled"]
@@ -51,6 +52,6 @@ def recalled(row: Row, describe: Describe, names: Names) -> Statement:
     return replace(
         statement,
         text=row["text"],
-        fingerprint=row["fingerprint"],
+        fingerprint=renewed(row["fingerprint"], row["text"]),
         category=OWN if row["own"] else statement.category,
     )

@@ -225,7 +225,7 @@ def surveyed(
     if not others:
         return Group(*parts)
     how = Text(
-        '\nTo name one: a rule of your own, or when = { fingerprint = ["1:…"] };'
+        '\nTo name one: a rule of your own, or when = { fingerprint = ["2:…"] };'
         "\nto see why it is other: pgiostat rules test 'SQL'",
         "dim",
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pgiostat.features import BlockFeatures, Features
+from pgiostat.fingerprint import known_as
 from pgiostat.rules.mistakes import Mistake
 from pgiostat.rules.names import Vocabulary
 
@@ -167,6 +168,11 @@ def _known(value: str | None) -> tuple[str, ...]:
     return (value,) if value else ()
 
 
+def _fingerprints(subject: "Subject") -> tuple[str, ...]:
+    """Return a fingerprint as this and earlier versions have it: rules may name either."""
+    return known_as(subject.fingerprint) if subject.fingerprint else ()
+
+
 def _shown(get: Callable[[BlockFeatures], Any]) -> Callable[[BlockFeatures], Any]:
     """Return what is selected; None when a * hides it."""
     return lambda block: None if block.star else get(block)
@@ -211,7 +217,7 @@ STATEMENT_KEYS: dict[str, Key] = {
     "tag": Key(lambda subject: subject.features.tags, _any_of),
     "user": Key(lambda subject: _known(subject.user), _any_of),
     "database": Key(lambda subject: _known(subject.database), _any_of),
-    "fingerprint": Key(lambda subject: _known(subject.fingerprint), _any_of),
+    "fingerprint": Key(_fingerprints, _any_of),
     "queryid": Key(lambda subject: subject.queryid, _one_of),
     "text_regex": Key(lambda subject: subject.normalized_text or "", _regex),
 }
