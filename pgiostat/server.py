@@ -71,8 +71,10 @@ SESSION_SETTINGS = {
     # A hot standby refuses serializable transactions.
     "default_transaction_isolation": "read committed",
     "default_transaction_deferrable": "off",
-    # A database's owner can set a role for everybody who connects to it.
+    # A database's owner can set these for everybody who connects to it.
     "role": "none",
+    "exit_on_error": "off",
+    "local_preload_libraries": "",
 }
 """Settings of our own session: read only by construction, and bounded.
 
@@ -541,12 +543,21 @@ def explain(conn: psycopg.Connection[Any] | None = None) -> Iterator[None]:
         raise unreadable_reply(error) from None
 
 
+_LOOK_ALIKE = (
+    "A function of the same name stands beside the extension's; pgiostat doctor names it."
+)
+
+
 def _failed(error: psycopg.Error) -> PgiostatError:
     words = str(error).splitlines()
+    if isinstance(error, psycopg.errors.AmbiguousFunction):
+        hint = _LOOK_ALIKE
+    else:
+        hint = _sentence(error.diag.message_hint or "")
     return PgiostatError(
         "the server could not answer a reading",
         detail=f"{error.sqlstate or 'No SQLSTATE'}: {_sentence(words[0]) if words else ''}",
-        hint=_sentence(error.diag.message_hint or "") or None,
+        hint=hint or None,
         slug="query-failed",
     )
 

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -126,7 +127,9 @@ def test_a_login_trigger_that_writes_is_passed_and_the_session_is_ours_all_the_s
         done = watch_once(database, "--format", "json")
         assert (done.returncode, done.stderr) == (0, "")
         assert pgiostat("doctor", database).stdout.splitlines()[-1].startswith("ready")
-        assert other.execute("SELECT count(*) FROM logins").fetchone() >= (3,)
+        logins = other.execute("SELECT count(*) FROM logins").fetchone()
+        assert logins is not None
+        assert logins[0] >= 3
 
 
 @pytest.mark.pg(">= 17")
@@ -229,7 +232,7 @@ def test_other_databases_are_looked_at_on_the_server_that_is_connected_to(
         nobodys.accept()
 
 
-def _password(given: dict[str, object]) -> str:
+def _password(given: Mapping[str, object]) -> str:
     line = Path(str(given["passfile"])).read_text("utf-8").strip()
     return line.rsplit(":", 1)[-1]
 
@@ -304,3 +307,27 @@ def test_what_the_server_answers_is_told_apart(database: str) -> None:
         assert slug_of(conn, denied) == "privilege-missing"
         other.execute("SELECT pg_terminate_backend(%s)", [conn.info.backend_pid])
         assert slug_of(conn, "SELECT 1") == "connection-lost"
+
+
+def test_functions_of_the_same_name_stop_a_reading_and_doctor_names_them(
+    make_server: MakeServer,
+) -> None:
+    dsn = make_server().dsn()
+    planted = ("x bool, y int DEFAULT 1", "VARIADIC bool[]", "text")
+    with client(dsn) as other:
+        other.execute("CREATE EXTENSION pg_stat_statements")
+        for each in planted:
+            other.execute(
+                f"CREATE FUNCTION public.pg_stat_statements({each}) RETURNS int"
+                " LANGUAGE sql AS 'SELECT 1'".encode()
+            )
+    with pytest.raises(PgiostatError) as caught, closing(connect(dsn)) as session:
+        Collector(session).take()
+    error = caught.value
+    assert (error.slug, str(error.detail).partition(":")[0], error.hint) == (
+        "query-failed",
+        "42725",
+        "A function of the same name stands beside the extension's; pgiostat doctor names it.",
+    )
+    shown = pgiostat("doctor", dsn).stdout
+    assert shown.count('function "public"."pg_stat_statements"(') == len(planted)

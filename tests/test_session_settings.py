@@ -36,6 +36,8 @@ SETTINGS = [
     ("statement_timeout", "'1ms'"),
     ("lock_timeout", "'1ms'"),
     ("client_min_messages", "'debug5'"),
+    ("exit_on_error", "on"),
+    ("local_preload_libraries", "'nosuch'"),
 ]
 
 
