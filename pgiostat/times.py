@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from pgiostat.errors import ExitStatus, PgiostatError
 
-__all__ = ["Instant", "Length", "duration", "instant"]
+__all__ = ["EARLIEST", "Instant", "Length", "duration", "instant"]
 
 Instant = str | date
 Length = str | timedelta

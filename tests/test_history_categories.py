@@ -55,11 +55,24 @@ def test_cursors_are_always_looked_for(tmp_path: Path) -> None:
         assert counting.made == 1
 
 
+def test_a_category_in_a_damaged_file_is_looked_for_again(tmp_path: Path) -> None:
+    assert categories(tmp_path, Counting(), ("select 1", "api")) == ["of api"]
+    path = tmp_path / "rules.json"
+    good = path.read_bytes()
+    assert good.count(b"of api") == 1
+    for bad in (good.replace(b"of api", b"of apj"), good.replace(b"\n", b"")):
+        path.write_bytes(bad)
+        again = Counting()
+        assert categories(tmp_path, again, ("select 1", "api")) == ["of api"]
+        assert again.asked == ["select 1"]
+
+
 @pytest.mark.parametrize("content", ["", "no json", "[1, 2]"])
 def test_a_damaged_file_is_no_error(tmp_path: Path, content: str) -> None:
     (tmp_path / "rules.json").write_text(content)
     assert categories(tmp_path, Counting(), ("select 1", "api")) == ["of api"]
-    assert list(json.loads((tmp_path / "rules.json").read_text()).values()) == ["of api"]
+    _, told = (tmp_path / "rules.json").read_text().splitlines()
+    assert list(json.loads(told).values()) == ["of api"]
 
 
 def test_where_nothing_can_be_kept_nothing_is(tmp_path: Path) -> None:

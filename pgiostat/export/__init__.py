@@ -4,7 +4,9 @@ What is counted is written hour by hour and batch by batch, so that a history of
 no more memory than the engine may have.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,13 @@ from pgiostat.delta import Basis
 from pgiostat.engine import Source, text_of
 from pgiostat.errors import PgiostatError
 from pgiostat.export.tables import BASIS, SCHEMA_VERSION, TABLES, Exported, dictionary
-from pgiostat.history.files import Listing
+from pgiostat.history.files import LATE, Listing
 from pgiostat.history.reader import History
 from pgiostat.history.schema import SCHEMAS
 from pgiostat.history.windows import HOUR, Watched, Window, floor_hour
 from pgiostat.names import Describe, Names
 from pgiostat.render.csvform import text_cell
+from pgiostat.times import EARLIEST
 
 __all__ = ["export"]
 
@@ -78,13 +81,19 @@ def _write(
 ) -> list[Path]:
     names = history.names(describe)
     sources = _sources(servers, names)
-    hours = list(_hours(window))
+    begins = _begins(history, window, servers)
     written: list[Path] = []
     try:
         for number, exported in enumerate(TABLES):
             path = out / f"{exported.name}.csv"
             batches = (
-                _counted(history, exported, servers, hours, sources)
+                _counted(
+                    history,
+                    exported,
+                    servers,
+                    _hours(begins, window, LATE.get(exported.table, timedelta(0))),
+                    sources,
+                )
                 if exported.table
                 else iter([(1.0, _texts(servers, names))])
             )
@@ -128,13 +137,32 @@ def _prepare(out: Path) -> bool:
     return made
 
 
-def _hours(window: Window) -> Iterator[Window]:
-    """Yield the window hour by hour."""
-    since = window.since
-    while since < window.until:
-        until = min(floor_hour(since) + HOUR, window.until)
-        yield Window(since, until, window.label)
-        since = until
+def _hours(begins: Iterable[datetime], window: Window, late: timedelta) -> list[Window]:
+    """Return the hours of a window that may hold rows of a table; at least one.
+
+    A window may be years longer than what there is in it.
+
+    Args:
+        begins: When the hours begin that hold intervals.
+        window: The window; its first and last hour may be cut.
+        late: How far a row may be from its interval.
+    """
+    around = range(-(late // HOUR), late // HOUR + 1)
+    hours = {begin + number * HOUR for begin in begins for number in around}
+    found = [
+        Window(max(hour, window.since), min(hour + HOUR, window.until), window.label)
+        for hour in sorted(hours)
+        if hour < window.until and hour + HOUR > window.since
+    ]
+    return found or [replace(window, until=min(floor_hour(window.since) + HOUR, window.until))]
+
+
+def _begins(history: History, window: Window, servers: Sequence[Watched]) -> set[datetime]:
+    """Return when the hours begin in which an interval begins, in a window and near it."""
+    late = max(LATE.values())
+    near = Window(window.since - late, window.until + late, window.label)
+    samples = history.samples(near, servers, HOUR // timedelta(microseconds=1))
+    return {EARLIEST + bucket * HOUR for buckets in samples.values() for bucket in buckets}
 
 
 def _sources(servers: Sequence[Watched], names: Mapping[int, Names]) -> dict[str, Source]:

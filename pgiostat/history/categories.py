@@ -16,6 +16,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from pgiostat.history.checksum import json_checksum
 from pgiostat.history.disk import Disk
 from pgiostat.names import Describe, Statement
 from pgiostat.stored import listed, parse_json, read_small
@@ -76,8 +77,10 @@ def remembered(make: Callable[[], Describe], directory: Path, whose: str) -> Ite
 
 
 def _load(path: Path) -> dict[str, str]:
+    """Return the categories in a file; none of them if it is damaged."""
     try:
-        known = parse_json(read_small(path, MOST_BYTES))
+        crc, _, told = read_small(path, MOST_BYTES).partition(b"\n")
+        known = parse_json(told) if crc == json_checksum(told).encode() else None
     except (OSError, ValueError):
         return {}
     if not isinstance(known, dict) or len(known) > MOST_CATEGORIES:
@@ -89,7 +92,8 @@ def _save(path: Path, categories: dict[str, str]) -> None:
     disk = Disk().below(path.parent)
     disk.make(path.parent)
     draft = path.with_suffix(f".{os.getpid()}")
-    disk.write(draft, json.dumps(categories).encode())
+    told = json.dumps(categories).encode()
+    disk.write(draft, json_checksum(told).encode() + b"\n" + told)
     disk.publish(draft, path)
     there = [path.parent / name for name, kind in listed(path.parent) if kind == stat.S_IFREG]
     kept = (file for file in there if file.suffix == path.suffix)

@@ -51,7 +51,8 @@ def cut(
     """Return what groups of statements did in each step of a window that was seen.
 
     groups: for each server the number of the group, below count, of each of its statements.
-    Raises PgiostatError step-too-short if rows of so short a time are not kept any more.
+    Raises PgiostatError step-too-short if rows of so short a time are not kept any more, and
+    window-empty if all of it is lost.
     """
     step_us = step // _MICROSECOND
     window = seen.window
@@ -72,6 +73,12 @@ def cut(
             if any(row["dur_us"] or not row["lost_us"] for row in those)
         }
     )
+    if not buckets:
+        raise PgiostatError(
+            "nothing is known of that time: what statements read in it is lost",
+            slug="window-empty",
+            status=ExitStatus.NOTHING_TO_REPORT,
+        )
     index = {bucket: number for number, bucket in enumerate(buckets)}
     sampled: list[list[Sampled]] = [[] for _ in buckets]
     for rows in samples.values():
