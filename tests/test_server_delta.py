@@ -1,17 +1,19 @@
 """What happened between two readings, on real servers of every version."""
 
+from itertools import pairwise
+
 import psycopg
 import pytest
 from psycopg import sql
 
 from pgiostat.capabilities import capabilities
 from pgiostat.collector import Collector
-from pgiostat.delta import Basis, Quality, diff
+from pgiostat.delta import Basis, Lost, Quality, diff
 from pgiostat.errors import PgiostatError
 from pgiostat.ledger import coverage_of, reads_of
 from tests.conftest import MakeServer
 from tests.servers import Server
-from tests.workloads import by_text, client, collecting, fill, run
+from tests.workloads import Connection, by_text, client, collecting, fill, run
 
 RESET = "SELECT pg_stat_statements_reset()"
 
@@ -378,3 +380,90 @@ def test_relations_add_up_to_pg_statio_all_tables(database: str) -> None:
             for relid in expected
         }
         assert got == expected
+
+
+def available(connection: Connection, *wanted: str) -> list[str]:
+    """Return those versions of the extension that the server can create."""
+    found = connection.execute(
+        "SELECT version FROM pg_available_extension_versions WHERE name = 'pg_stat_statements'"
+    ).fetchall()
+    return [version for version in wanted if (version,) in found]
+
+
+@pytest.mark.parametrize("begin", ["1.7", "1.8", "1.9", "1.10", "1.11"])
+@pytest.mark.parametrize("end", ["1.8", "1.9", "1.10", "1.11", "1.12"])
+def test_an_interval_with_an_update_of_the_extension_is_exact_or_lost(
+    database: str, begin: str, end: str
+) -> None:
+    first, last = (int(version.split(".")[1]) for version in (begin, end))
+    with client(database) as other:
+        other.execute("DROP EXTENSION pg_stat_statements")
+        if first >= last or len(available(other, begin, end)) < 2:
+            return
+        other.execute(f"CREATE EXTENSION pg_stat_statements VERSION '{begin}'")
+        fill(other, "t", 100)
+        statement = "SELECT count(pad) FROM t"
+        run(other, statement, 5)
+        with collecting(database) as collector:
+            older = collector.take()
+            run(other, statement, 2)
+            other.execute(f"ALTER EXTENSION pg_stat_statements UPDATE TO '{end}'")
+            run(other, statement, 3)
+            newer = collector.take()
+            run(other, statement, 4)
+            delta, after = diff(older, newer), diff(newer, collector.take())
+            assert by_text(collector, after, statement) == {statement: (4, 0, Basis.PREVIOUS)}
+            found = by_text(collector, delta, statement)
+        if first < 9 <= last:
+            assert (found, delta.qualities) == ({}, (Quality.EXTENSION_CHANGED,))
+            assert delta.seconds is not None
+            assert delta.lost == Lost(older.taken_at, delta.seconds, newer.server)
+        else:
+            assert found == {statement: (5, 0, Basis.PREVIOUS)}
+            assert (delta.qualities, delta.lost) == ((Quality.OK,), None)
+
+
+@pytest.mark.parametrize("version", ["1.8", "1.9", "1.10", "1.11", "1.12"])
+def test_an_interval_in_which_privileges_change_is_exact_or_lost(
+    database: str, version: str
+) -> None:
+    with client(database) as other:
+        other.execute("DROP EXTENSION pg_stat_statements")
+        if not available(other, version):
+            return
+        other.execute(f"CREATE EXTENSION pg_stat_statements VERSION '{version}'")
+        fill(other, "t", 100)
+        other.execute("CREATE ROLE plain LOGIN PASSWORD 'plain'")
+        other.execute("GRANT pg_read_all_stats TO plain")
+        try:
+            dsn = psycopg.conninfo.make_conninfo(database, user="plain", password="plain")
+            run(other, "SELECT count(*), 7 FROM t", 5)
+            with collecting(dsn) as collector:
+                took = [collector.take()]
+                grant = "GRANT pg_read_all_stats TO plain"
+                revoke = "REVOKE pg_read_all_stats FROM plain"
+                for times, change in ((6, revoke), (2, ""), (7, grant), (3, "")):
+                    run(other, "SELECT count(*), 7 FROM t", times)
+                    if change:
+                        other.execute(change)
+                    took.append(collector.take())
+                assert [each.masked for each in took] == [False, True, True, False, False]
+                deltas = [diff(one, two) for one, two in pairwise(took)]
+                theirs = [
+                    delta.statements.rows.take(
+                        delta.statements.rows["userid"] != collector.session.server.userid
+                    )
+                    for delta in deltas
+                ]
+            calls = [sum(n for n in rows["calls"].tolist() if n > 1) for rows in theirs]
+            lost = [None if delta.lost is None else delta.quality for delta in deltas]
+            # REVOKE and GRANT themselves are called once each.
+            if version in {"1.11", "1.12"}:
+                assert (calls, lost) == ([6, 2, 7, 3], [None] * 4)
+            else:
+                changed = Quality.PRIVILEGES_CHANGED
+                assert lost == [changed, None, changed, None]
+                assert [calls[0], calls[2], calls[3]] == [0, 0, 3]
+            assert [delta.unknown for delta in deltas] == [0] * 4
+        finally:
+            other.execute("DROP OWNED BY plain; DROP ROLE plain")
