@@ -17,6 +17,7 @@ __all__ = [
     "UNEXPECTED",
     "as_error",
     "has_descriptors",
+    "is_out_of_descriptors",
     "too_many_files",
     "unreadable_reply",
 ]
@@ -25,6 +26,8 @@ UNEXPECTED = "unexpected-error"
 PASSING = frozenset({UNEXPECTED, "too-many-files", "out-of-memory"})
 """Errors after which what was done is tried again: they may be gone by then."""
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
+_NO_DESCRIPTOR_SAID = os.strerror(errno.EMFILE)
+"""Libraries hand on the system's words without its number."""
 _PACKAGE = Path(__file__).parent
 _REPORT = "Report it with this reference; docs/errors.md says how."
 
@@ -33,18 +36,18 @@ def as_error(error: Exception) -> PgiostatError:
     """Return any exception as an error of ours.
 
     Args:
-        error: What was raised. A PgiostatError is returned as it is.
+        error: What was raised. A PgiostatError that does not tell of descriptors stays as it is.
 
     Returns:
         too-many-files, out-of-memory, or unexpected-error with a reference: the same fault at the
         same place has the same reference everywhere.
     """
     if isinstance(error, PgiostatError):
-        return error
-    if isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR:
-        return too_many_files()
+        words = f"{error.message} {error.detail}"
+        return too_many_files(words) if _NO_DESCRIPTOR_SAID in words else error
     # Without a descriptor an import fails as if the module were not there.
-    if isinstance(error, ImportError) and not has_descriptors():
+    lacks = isinstance(error, ImportError) and not has_descriptors()
+    if lacks or is_out_of_descriptors(error):
         return too_many_files()
     if isinstance(error, MemoryError):
         return PgiostatError(
@@ -66,9 +69,7 @@ def unreadable_reply(error: Exception) -> PgiostatError:
     Args:
         error: What was raised where the answer was unpacked.
     """
-    if isinstance(error, PgiostatError) or (
-        isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR
-    ):
+    if isinstance(error, PgiostatError | MemoryError) or is_out_of_descriptors(error):
         return as_error(error)
     return PgiostatError(
         "the server's answer could not be read",
@@ -79,14 +80,25 @@ def unreadable_reply(error: Exception) -> PgiostatError:
     )
 
 
-def too_many_files() -> PgiostatError:
-    """Return the error of a process that has as many files open as it may."""
+def too_many_files(words: str = "") -> PgiostatError:
+    """Return the error of a process that has as many files open as it may.
+
+    Args:
+        words: What could not be done for that reason.
+    """
     return PgiostatError(
         "too many open files",
-        detail="This process, or the whole system, has no file descriptor left.",
+        detail=f"{words[:1].upper()}{words[1:]}"
+        if words
+        else "This process, or the whole system, has no file descriptor left.",
         hint="Raise the limit: ulimit -n in a shell, LimitNOFILE= in a unit of systemd.",
         slug="too-many-files",
     )
+
+
+def is_out_of_descriptors(error: Exception) -> bool:
+    """Return whether an exception says that no file descriptor is left."""
+    return isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR
 
 
 def has_descriptors() -> bool:

@@ -127,9 +127,7 @@ def test_a_login_trigger_that_writes_is_passed_and_the_session_is_ours_all_the_s
         done = watch_once(database, "--format", "json")
         assert (done.returncode, done.stderr) == (0, "")
         assert pgiostat("doctor", database).stdout.splitlines()[-1].startswith("ready")
-        logins = other.execute("SELECT count(*) FROM logins").fetchone()
-        assert logins is not None
-        assert logins[0] >= 3
+        assert other.execute("SELECT count(*) >= 3 FROM logins").fetchone() == (True,)
 
 
 @pytest.mark.pg(">= 17")

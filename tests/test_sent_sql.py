@@ -6,7 +6,6 @@ from functools import partial
 from importlib.resources import files
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
@@ -19,7 +18,7 @@ from pgiostat.doctor import examine, findings
 from pgiostat.errors import PgiostatError
 from pgiostat.names import OWN, Names
 from pgiostat.sent_sql import Own, SentSql, quoted_schema, text_of
-from pgiostat.server import connect, reach
+from pgiostat.server import _Connection, connect, reach
 from tests.conftest import MakeServer
 from tests.sql_names import unqualified
 from tests.workloads import client, collecting
@@ -91,6 +90,7 @@ def test_every_statement_is_qualified() -> None:
         "roles",
         "running",
         "server",
+        "session",
         "statement_rows",
         "texts",
         "timeout",
@@ -301,14 +301,14 @@ def test_the_name_of_a_database_does_not_end_our_options(make_server: MakeServer
         server.dsn("unsupported startup parameter"), user="mon", password="x", passfile="/nowhere"
     )
     tried: list[Mapping[str, Any]] = []
-    connecting = psycopg.connect
+    connecting = _Connection.connect
     with pytest.MonkeyPatch.context() as patch:
 
         def noted(**given: Any) -> Any:
             tried.append(given)
             return connecting(**given)
 
-        patch.setattr("pgiostat.server.psycopg.connect", noted)
+        patch.setattr(_Connection, "connect", noted)
         with pytest.raises(PgiostatError, match="refused the connection"):
             reach(dsn)
     assert ["search_path" in each["options"] for each in tried] == [True]

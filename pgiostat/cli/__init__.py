@@ -3,13 +3,14 @@
 import os
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
 from pgiostat import __version__
-from pgiostat.cli import history, lab, options, rules
+from pgiostat.cli import history, lab, options, rules, streams
 from pgiostat.cli.burst import burst
 from pgiostat.cli.collect import collect
 from pgiostat.cli.compare import compare
@@ -20,6 +21,7 @@ from pgiostat.cli.watch import watch
 from pgiostat.cli.whatif import whatif
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.frameless import frameless
+from pgiostat.unexpected import as_error, is_out_of_descriptors
 
 __all__ = ["app", "main"]
 
@@ -124,22 +126,28 @@ def _usage(error: Exception) -> PgiostatError:
 
 def main() -> NoReturn:
     """Run a command; errors go to standard error and into the exit status."""
+    streams.prepare()
     frameless()
     # No command multiplies matrices: numpy's library for that would start a thread for each
     # processor, which takes half of the time to import it.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         status = _run()
-    except PgiostatError as error:
-        _print(error)
-        status = error.status
     except KeyboardInterrupt:
         status = ExitStatus.INTERRUPTED
-    except OSError as error:
-        _print(_unwritable(error))
-        status = ExitStatus.ERROR
-        options.forget_output()
+    except Exception as raised:  # noqa: BLE001 - the one place where errors end
+        error = _named(raised)
+        _print(error)
+        status = error.status
     options.leave(status)
+
+
+def _named(error: Exception) -> PgiostatError:
+    """Return any exception as an error that is printed."""
+    if isinstance(error, OSError) and not is_out_of_descriptors(error):
+        streams.forget(sys.stdout)
+        return _unwritable(error)
+    return as_error(error)
 
 
 def _print(error: PgiostatError) -> None:
@@ -156,7 +164,8 @@ def _print(error: PgiostatError) -> None:
         hint=error.hint and hidden(error.hint, given),
         slug=error.slug,
     )
-    print(safe.report(), file=sys.stderr)  # noqa: T201 - errors are printed
+    with suppress(OSError):  # nobody is there to be told
+        print(safe.report(), file=sys.stderr)  # noqa: T201 - errors are printed
 
 
 def _unwritable(error: OSError) -> PgiostatError:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO, TypeVar
 
 import typer
 
+from pgiostat.cli import streams
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.errors import choice as one_of
 
@@ -247,7 +248,10 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 def choice(name: str, value: str, allowed: type[Choice], *without: Choice) -> Choice:
     """Return a value that is one of a few, or end with what is allowed."""
-    return one_of(f"--{name}", value, (entry for entry in allowed if entry not in without))
+    found = one_of(f"--{name}", value, (entry for entry in allowed if entry not in without))
+    if name == "format" and found == Form.JSON.value:
+        streams.escape_as_json()
+    return found
 
 
 def within(name: str, value: float, low: float, high: float = math.inf) -> None:
@@ -378,9 +382,9 @@ def reading(what: str) -> Iterator[None]:
 
 def leave(status: int) -> NoReturn:
     """End the process; what only read leaves its memory to the system as it is."""
+    streams.flush(sys.stdout)
+    streams.flush(sys.stderr)
     if _reads_only:
-        sys.stdout.flush()
-        sys.stderr.flush()
         os._exit(status)
     sys.exit(status)
 
@@ -412,4 +416,4 @@ def progress(what: str) -> Iterator[Callable[[str, float], None]]:
 
 def forget_output() -> None:
     """Python must not flush standard output once more at the end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    streams.forget(sys.stdout)

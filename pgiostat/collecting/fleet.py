@@ -21,7 +21,7 @@ from pgiostat.record import HOPELESS, Recorder
 from pgiostat.sealing import Sealing
 from pgiostat.signals import Wake
 from pgiostat.trouble import Trouble
-from pgiostat.unexpected import as_error
+from pgiostat.unexpected import PASSING, as_error
 from pgiostat.units import format_count, format_duration
 
 __all__ = ["OURSELVES", "Fleet", "servers"]
@@ -234,12 +234,11 @@ class Fleet:
         while True:
             try:
                 recorder.run()
-            except PgiostatError as error:
-                if is_first or error.slug == HOPELESS:
-                    raise
-                recorder.failed(error)
             except Exception as raised:  # noqa: BLE001 - one fault must not end a server for good
-                recorder.failed(as_error(raised))
+                error = as_error(raised)
+                if error.slug == HOPELESS or (is_first and error.slug not in PASSING):
+                    raise error from None
+                recorder.failed(error)
             else:
                 return
             is_first = False

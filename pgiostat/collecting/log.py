@@ -16,8 +16,8 @@ from pgiostat.escape import line as one_line
 
 __all__ = ["Level", "Log", "is_journal", "stderr", "told"]
 
-_GONE = (errno.EPIPE, errno.EIO)
-"""Nobody will ever read: a pipe that was closed, a terminal that hung up."""
+_GONE = (errno.EPIPE, errno.EIO, errno.EBADF)
+"""Nobody will ever read: a pipe or a descriptor that was closed, a terminal that hung up."""
 
 
 class Level(IntEnum):

@@ -28,6 +28,7 @@ __all__ = [
 _SHARD = re.compile(r"(\d{1,4})/(\d{1,4})")
 
 SHORTEST_INTERVAL_SECONDS = 0.1
+LONGEST_INTERVAL_SECONDS = 86_400.0
 INTERVAL_SECONDS = 10.0
 
 
@@ -56,12 +57,14 @@ class Plan:
 def interval(text: str) -> float:
     """Return seconds between readings.
 
-    Raises PgiostatError time-invalid, and option-invalid for one that is too short.
+    Raises PgiostatError time-invalid, and option-invalid for one that is too short or too long.
     """
     seconds = duration(text)
-    if seconds < SHORTEST_INTERVAL_SECONDS:
+    if not SHORTEST_INTERVAL_SECONDS <= seconds <= LONGEST_INTERVAL_SECONDS:
         raise _wrong(
-            f'invalid interval: "{text}"', f"It must be at least {SHORTEST_INTERVAL_SECONDS:g}s."
+            f'invalid interval: "{text}"',
+            f"It must be from {SHORTEST_INTERVAL_SECONDS:g}s to"
+            f" {LONGEST_INTERVAL_SECONDS / 86_400:g}d.",
         )
     return seconds
 
