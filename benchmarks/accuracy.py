@@ -448,7 +448,7 @@ def ranked(collector: Collector, delta: Delta) -> Ranking:
     rows = delta.statements.rows
     keys = zip(*(rows[name].tolist() for name in ("userid", "dbid", "queryid")), strict=True)
     names = Names(databases=collector.databases(), roles=collector.roles())
-    learn(names, describer(), collector.texts(list(keys)), collector.own)
+    learn(names, describer(), collector.texts(list(keys)).texts, collector.own)
     corrected = without_repeats(delta, names)
     failures = Failures().note(corrected, client_rollbacks(corrected, names))
     return rank([replace(corrected, failures=failures)], names)

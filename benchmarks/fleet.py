@@ -41,7 +41,7 @@ from benchmarks.history_report import PROGRAM, Figures, kept, measured
 from benchmarks.snapshot import fill, server
 from pgiostat.history.checksum import to_parquet
 from pgiostat.history.disk import Disk
-from pgiostat.history.encode import named, texts
+from pgiostat.history.encode import name_table, named, texts
 from pgiostat.history.layout import Layout, create, together
 from pgiostat.history.schema import SORTED_BY, TOLD_ONCE
 from pgiostat.history.seal import hourly
@@ -112,7 +112,7 @@ class Day:
         all_of_one = world().everything(when)
         tables = {
             "statement": texts(all_of_one, world().names, set()),
-            "name": named(all_of_one, world().names, set()),
+            "name": name_table(all_of_one, named(all_of_one, world().names, {})),
         }
         for name, table in tables.items():
             for first in range(0, self.servers, SHARING):

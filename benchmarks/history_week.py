@@ -23,7 +23,7 @@ from benchmarks.history_load import END, LABEL, Ticks, World, ticks
 from benchmarks.history_report import PROGRAM, Figures, Runs, kept, measured
 from pgiostat.history.checksum import to_parquet
 from pgiostat.history.disk import Disk
-from pgiostat.history.encode import named, texts
+from pgiostat.history.encode import name_table, named, texts
 from pgiostat.history.layout import Layout, create
 from pgiostat.history.schema import TOLD_ONCE
 from pgiostat.history.seal import hourly
@@ -120,7 +120,7 @@ def write_told(made: Week) -> None:
     everything = world().everything(made.part(1, 2))
     told = {
         "statement": texts(everything, world().names, set()),
-        "name": named(everything, world().names, set()),
+        "name": name_table(everything, named(everything, world().names, {})),
     }
     for name, table in told.items():
         if table is not None:

@@ -35,6 +35,9 @@ TEXTS_EVERY_SECONDS = 10.0
 TEXTS_AFTER_FAILURE_SECONDS = 60.0
 TEXTS_AT_ONCE_SHARE = 0.005
 TEXTS_ASKED_FOR = 3
+NAMES_EVERY_SECONDS = 60.0
+"""How old names of databases, roles and relations may be: somebody may have renamed them."""
+EVICTED = "its entry was evicted before its text was read"
 OWN_ASKED_FOR = 5
 """How often new statements of our own role are reason to ask at once: ours are few and soon known,
 and who works under the same role must not make us ask at every turn."""
@@ -69,8 +72,16 @@ def learn(
             failed = as_error(error)
         if own.includes(userid, dbid, text):
             statement = replace(statement, category=OWN)
+        before = names.statements.get(key)
         names.learn(key, statement)
+        if before is not None and not before.text:
+            names.shorten([key])  # somebody else has the text
     return failed
+
+
+def _renamed(before: Mapping[int, str], after: Mapping[int, str]) -> set[int]:
+    """Return the oids that had another name before."""
+    return {oid for oid, name in after.items() if before.get(oid, name) != name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +131,7 @@ class Sampler:
     _session: Session | None = None
     _collector: Collector | None = None
     _pending: dict[StatementKey, int] = field(default_factory=dict)
+    _names_due: float = 0.0
     _texts_due: float = 0.0
     _texts_error: PgiostatError | None = None
     _own_asked: int = 0
@@ -201,9 +213,9 @@ class Sampler:
             self._in_flight = InFlight(self.describe)
         seen = self._connected().running(max(1.0, min(self.interval, LONGEST_UNSAID_SECONDS)))
         if not {each.dbid for each in seen} <= self.names.databases.keys():
-            self.names.databases = self._connected().databases()
+            self._read_databases(self._connected())
         if not {each.userid for each in seen} <= self.names.roles.keys():
-            self.names.roles = self._connected().roles()
+            self._read_roles(self._connected())
         return self._in_flight.look(seen, self.names, self._connected().own.is_running)
 
     def _connected(self) -> Collector:
@@ -251,22 +263,51 @@ class Sampler:
         return longest * random.uniform(0.5, 1.0)  # noqa: S311 - nothing secret
 
     def _learn(self, delta: Delta) -> None:
-        """Ask for the names of what did something and was not seen before."""
+        """Ask for the names of what did something, and of which they are unknown or old."""
         collector = self._collector
         if collector is None or delta.seconds is None:
             return
         rows = delta.statements.rows
         dbids, userids = set(rows["dbid"].tolist()), set(rows["userid"].tolist())
-        if not dbids <= self.names.databases.keys():
-            self.names.databases = collector.databases()
-        if not userids <= self.names.roles.keys():
-            self.names.roles = collector.roles()
-        relids = delta.relations.rows["relid"].tolist()
-        unseen = [relid for relid in relids if relid not in self.names.relations]
-        if unseen:
-            self.names.relations |= collector.relations(unseen)
+        relids = set(delta.relations.rows["relid"].tolist())
+        # The next look must come before a name may be older.
+        is_due = self.clock() + self.interval > self._names_due
+        if is_due:
+            self._names_due = self.clock() + NAMES_EVERY_SECONDS
+        names = self.names
+        if is_due or not dbids <= names.databases.keys():
+            self._read_databases(collector)
+        if is_due or not userids <= names.roles.keys():
+            self._read_roles(collector)
+        asked = relids if is_due else relids - names.relations.keys()
+        if is_due:
+            asked |= set(self.needed()[1])
+        if asked:
+            names.relations = names.relations | collector.relations(sorted(asked))
         self._learn_texts(collector, delta)
         self._forget(delta.newer)
+
+    def _read_databases(self, collector: Collector) -> None:
+        found = collector.databases()
+        self._describe_again(_renamed(self.names.databases, found), place=1)
+        self.names.databases = self.names.databases | found  # what was dropped keeps its name
+
+    def _read_roles(self, collector: Collector) -> None:
+        found = collector.roles()
+        self._describe_again(_renamed(self.names.roles, found), place=0)
+        self.names.roles = self.names.roles | found
+
+    def _describe_again(self, oids: Collection[int], place: int) -> None:
+        """Ask for texts again whose role or database has another name: rules may ask for it.
+
+        Args:
+            oids: What was renamed.
+            place: Where such an oid stands in the key of a statement.
+        """
+        if oids:
+            again = [key for key in self.names.statements if key[place] in oids]
+            self._pending.update(dict.fromkeys(again, 0))
+            self._texts_due = 0.0
 
     def _learn_texts(self, collector: Collector, delta: Delta) -> None:
         """Ask for texts of unseen statements: at once if they read much, else now and then.
@@ -289,8 +330,10 @@ class Sampler:
             if not masked and key not in self.names.statements:
                 # Remembered: when it is asked for, it may not be running any more.
                 self._pending.setdefault(key, 0)
-                unread += read
-                ours |= userid == delta.newer.server.userid
+                # What could not be read is asked for again, but no sooner for what it reads.
+                if key not in self.names.unreadable:
+                    unread += read
+                    ours |= userid == delta.newer.server.userid
         now = self.clock()
         matters = unread > TEXTS_AT_ONCE_SHARE * sum(blocks)
         if ours and self._own_asked < OWN_ASKED_FOR:
@@ -301,23 +344,33 @@ class Sampler:
         ):
             return
         try:
-            texts = collector.texts(self._pending)
+            batch = collector.texts(self._pending)
         except PgiostatError as error:
             if error.slug == "connection-lost":
                 raise
             # The counters are safe; only names are missing.
+            if error.slug == "texts-unreadable":
+                self._note_unreadable(dict.fromkeys(self._pending, error.detail or error.message))
             self._texts_error = error
             self._texts_due = now + TEXTS_AFTER_FAILURE_SECONDS
             return
-        self._texts_due = now + TEXTS_EVERY_SECONDS
-        self._texts_error = learn(self.names, self.describe, texts, collector.own)
+        not_described = learn(self.names, self.describe, batch.texts, collector.own)
+        self._texts_error = batch.error or not_described
+        self._note_unreadable(batch.unreadable)
+        failed = batch.error is not None or (bool(batch.unreadable) and not batch.texts)
+        self._texts_due = now + (TEXTS_AFTER_FAILURE_SECONDS if failed else TEXTS_EVERY_SECONDS)
         # What did not come did not fit into the batch, or has been evicted: asked for again, but
-        # not for ever.
-        self._pending = {
-            key: asked + 1
-            for key, asked in self._pending.items()
-            if key not in texts and asked + 1 < TEXTS_ASKED_FOR
-        }
+        # only a few times, unless it runs again.
+        left = {key: asked + 1 for key, asked in self._pending.items() if key not in batch.texts}
+        self._pending = {key: asked for key, asked in left.items() if asked < TEXTS_ASKED_FOR}
+        self._note_unreadable(dict.fromkeys(left.keys() - self._pending.keys(), EVICTED))
+
+    def _note_unreadable(self, reasons: Mapping[StatementKey, str]) -> None:
+        """Keep why texts of statements could not be read; one that was read before is known."""
+        known, unreadable = self.names.statements, self.names.unreadable
+        for key, reason in reasons.items():
+            if key not in known:
+                unreadable.setdefault(key, reason)
 
     def _forget(self, newer: Snapshot) -> None:
         """Keep names of what is there or needed, when there are many others."""

@@ -20,20 +20,11 @@ from pgiostat.kcache import beside
 from pgiostat.names import StatementKey
 from pgiostat.rows import Rows
 from pgiostat.sent_sql import SETTINGS, Own, text_of
-from pgiostat.server import (
-    STATEMENT_TIMEOUT,
-    Session,
-    explain,
-    find_extension,
-    find_kcache,
-)
+from pgiostat.server import Session, explain, find_extension, find_kcache
 from pgiostat.snapshot import Markers, Settings, Snapshot
+from pgiostat.texts import TEXT_CHARACTERS, UNCONVERTIBLE, TextBatch, TextReader
 
 __all__ = ["Collector", "Relation", "monotonic"]
-
-TEXT_TIMEOUT = "5s"
-TEXT_BYTES = 16 * 1024 * 1024
-TEXT_CHARACTERS = 100_000
 
 SHOWN_RUNNING = 20
 _COUNT_BYTES = 8
@@ -66,6 +57,7 @@ class Collector:
         self._packed = packed
         self._prepare = not session.pooled
         self._own_queryid: int | None = None
+        self._texts = TextReader(session)
         self._arrange()
 
     @property
@@ -176,7 +168,7 @@ class Collector:
         whose = {"userid": server.userid, "dbid": server.dbid}
         try:
             found = self._session.conn.execute(self._sql.own, whose).fetchone()
-        except (psycopg.errors.UntranslatableCharacter, psycopg.errors.CharacterNotInRepertoire):
+        except UNCONVERTIBLE:
             return None
         return found[0] if found else None
 
@@ -211,50 +203,18 @@ class Collector:
             raise PgiostatError("the server sent no row", slug="query-failed")
         return tuple(row)
 
-    def texts(self, keys: Collection[StatementKey]) -> dict[StatementKey, str | bytes]:
+    def texts(self, keys: Collection[StatementKey]) -> TextBatch:
         """Return the texts of these statements, as many as one batch carries.
 
-        Those whose entries have gone are missing.  Bytes come from a SQL_ASCII database.  One
-        text that the connected database cannot show makes the server refuse them all: then
-        PgiostatError texts-unreadable, and no counter is lost.
-        """
-        conn = self._session.conn
-        wanted = set(keys)
-        if not wanted:
-            return {}
-        parameters = {
-            "queryids": sorted({queryid for _, _, queryid in wanted}),
-            "characters": TEXT_CHARACTERS,
-            "bytes": TEXT_BYTES,
-        }
-        with explain(conn):
-            self._guard()
-            self._limit(TEXT_TIMEOUT)
-            try:
-                rows = conn.execute(self._sql.texts, parameters).fetchall()
-            except (
-                psycopg.errors.UntranslatableCharacter,  # 22P05
-                psycopg.errors.CharacterNotInRepertoire,  # 22021
-            ) as error:
-                raise PgiostatError(
-                    "the texts of statements cannot be shown in this database's encoding",
-                    detail=str(error).splitlines()[0],
-                    hint="Connect to a database with encoding UTF8.",
-                    slug="texts-unreadable",
-                ) from None
-            finally:
-                if not conn.closed:
-                    self._limit(STATEMENT_TIMEOUT)
-        return {
-            (userid, dbid, queryid): text
-            for userid, dbid, queryid, text in rows
-            if text is not None and (userid, dbid, queryid) in wanted
-        }
+        Those whose entries have gone are missing.  One text that the server cannot convert costs
+        that text alone, as far as it lets us read around it.
 
-    def _limit(self, timeout: str) -> None:
-        """Set our statement_timeout, unless the connection is not ours alone."""
-        if not self._session.pooled:
-            self._session.conn.execute(text_of("timeout"), {"statement_timeout": timeout})
+        Raises:
+            PgiostatError: texts-unreadable if none can be read; no counter is lost then.
+        """
+        with explain(self._session.conn):
+            self._guard()
+        return self._texts.read(keys)
 
     def running(self, seconds: float) -> list[Backend]:
         """Return statements that have been running for so long, the longest first.
@@ -272,7 +232,7 @@ class Collector:
         """Return names of databases by oid."""
         with explain(self._session.conn):
             rows = self._session.conn.execute(text_of("databases")).fetchall()
-        return {oid: name for oid, name, _ in rows}
+        return {oid: name for oid, name, *_ in rows}
 
     def roles(self) -> dict[int, str]:
         """Return names of roles by oid."""

@@ -1,11 +1,23 @@
 """What ids mean: statements by their texts, databases, roles and relations by their oids."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import lru_cache
 from typing import Protocol
 
-__all__ = ["HIDDEN", "OTHER", "OWN", "Describe", "Names", "Statement", "StatementKey"]
+__all__ = [
+    "HIDDEN",
+    "OTHER",
+    "OWN",
+    "UNREAD",
+    "UNREADABLE",
+    "Describe",
+    "Names",
+    "Renamed",
+    "Statement",
+    "StatementKey",
+]
 
 StatementKey = tuple[int, int, int]
 """(userid, dbid, queryid)"""
@@ -16,6 +28,10 @@ OWN = "pgiostat itself"
 """Category of our own statements: those that our role sends in our database."""
 HIDDEN = "hidden"
 """Category of statements that our role may not see."""
+UNREAD = "no text yet"
+"""Category of statements whose texts have not been read; it is corrected when they are."""
+UNREADABLE = "not readable"
+"""Category of statements whose texts cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +51,23 @@ class Statement:
     rolls_back: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """A name that changed within the time that is shown.
+
+    Attributes:
+        kind: database, role or relation.
+        before: What it was called.
+        after: What it was called last in that time.
+        since: When the new name was first seen.
+    """
+
+    kind: str
+    before: str
+    after: str
+    since: datetime
+
+
 class Describe(Protocol):
     """Says what a statement is from its text."""
 
@@ -52,7 +85,9 @@ def _same(statement: Statement) -> Statement:
 class Names:
     """What ids mean: statements by (userid, dbid, queryid), the rest by oid.
 
-    relations: (relid of the table, schemaname, relname, part).
+    What was dropped keeps its name.  relations: (relid of the table, schemaname, relname, part).
+    unreadable: why the text of a statement cannot be read.  renamed: names that changed within the
+    time that they are for, the newest of which are used.
     """
 
     statements: dict[tuple[int, int, int], Statement] = field(default_factory=dict)
@@ -60,13 +95,28 @@ class Names:
     roles: dict[int, str] = field(default_factory=dict)
     relations: dict[int, tuple[int, str, str, str]] = field(default_factory=dict)
     cursors: dict[tuple[int, int, str], set[str]] = field(default_factory=dict)
+    unreadable: dict[StatementKey, str] = field(default_factory=dict)
+    renamed: tuple[Renamed, ...] = ()
+    _repeated: dict[int, tuple[Mapping[int, object], int, frozenset[str]]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def learn(self, key: tuple[int, int, int], statement: Statement) -> None:
         """Keep what is known of a statement; a cursor's categories outlive its DECLARE."""
+        before = self.statements.get(key)
         self.statements[key] = statement
+        self.unreadable.pop(key, None)
         if statement.opens:
             userid, dbid, _ = key
             opened = self.cursors.setdefault((userid, dbid, statement.opens), set())
+            if before is not None and before.category != statement.category:
+                # Its role or database has another name now, and a rule asks for it.
+                opened.clear()
+                opened.update(
+                    other.category
+                    for (of_user, of_database, _), other in self.statements.items()
+                    if (of_user, of_database, other.opens) == (userid, dbid, statement.opens)
+                )
             opened.add(statement.category)
 
     def shorten(self, keys: Iterable[StatementKey]) -> None:
@@ -85,6 +135,7 @@ class Names:
             for (userid, dbid, _), known in self.statements.items()
         }
         self.cursors = {k: v for k, v in self.cursors.items() if k in named}
+        self.unreadable = {k: v for k, v in self.unreadable.items() if k in statements}
 
     def statement(self, key: tuple[int, int, int]) -> Statement | None:
         """Return what is known of a statement.
@@ -100,6 +151,19 @@ class Names:
         opened = self.cursors.get((userid, dbid, known.moves), set())
         return replace(known, category=next(iter(opened))) if len(opened) == 1 else known
 
+    def described(self, key: StatementKey) -> Statement:
+        """Return what is known of a statement; without its text that is a category alone."""
+        known = self.statement(key)
+        if known is not None:
+            return known
+        return _same(Statement("", "", UNREADABLE if key in self.unreadable else UNREAD))
+
+    def placeholder(self, key: StatementKey) -> str:
+        """Return what is shown in place of a text, with the reason."""
+        if key in self.unreadable:
+            return f"({UNREADABLE}: {self.unreadable[key]}; queryid {key[2]})"
+        return f"({UNREAD}: queryid {key[2]})"
+
     def database(self, oid: int) -> str:
         """Return a database's name, or what its oid says."""
         return self.databases.get(oid, "(shared catalogs)" if oid == 0 else f"oid {oid}")
@@ -107,3 +171,49 @@ class Names:
     def role(self, oid: int) -> str:
         """Return a role's name, or its oid."""
         return self.roles.get(oid, f"oid {oid}")
+
+    def shown_database(self, oid: int) -> str:
+        """Return a database's name as it is shown: with its oid if another one has that name."""
+        pairs = self.databases.items()
+        return self._apart(self.database(oid), oid, self.databases, lambda: pairs)
+
+    def shown_role(self, oid: int) -> str:
+        """Return a role's name as it is shown."""
+        pairs = self.roles.items()
+        return self._apart(self.role(oid), oid, self.roles, lambda: pairs)
+
+    def shown_relation(self, relid: int) -> str:
+        """Return the name of a relation's table, with the schema, as it is shown."""
+        owner, *named, _ = self.relations.get(relid, (relid, "", f"oid {relid}", "heap"))
+        pairs = ((each[0], _dotted(*each[1:3])) for each in self.relations.values())
+        return self._apart(_dotted(*map(str, named)), owner, self.relations, lambda: pairs)
+
+    def _apart(
+        self,
+        name: str,
+        oid: int,
+        source: Mapping[int, object],
+        pairs: Callable[[], Iterable[tuple[int, str]]],
+    ) -> str:
+        """Return a name, with its oid if something else has it: one was dropped, one is new.
+
+        Args:
+            name: What it is called.
+            oid: Of what.
+            source: Where names are; it is replaced, or grows, when they change.
+            pairs: Oids and names of all.
+        """
+        known = self._repeated.get(id(source))
+        if known is None or known[0] is not source or known[1] != len(source):
+            known = self._repeated[id(source)] = (source, len(source), _repeated(pairs()))
+        return f"{name} (oid {oid})" if name in known[2] else name
+
+
+def _dotted(schema: str, name: str) -> str:
+    return f"{schema}.{name}" if schema else name
+
+
+def _repeated(pairs: Iterable[tuple[int, str]]) -> frozenset[str]:
+    """Return the names that several oids have."""
+    first: dict[str, int] = {}
+    return frozenset(name for oid, name in pairs if first.setdefault(name, oid) != oid)

@@ -1,17 +1,26 @@
 """What a person must know beside the numbers: what is wrong with them, and what to do."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from pgiostat.capabilities import grant, hidden_from
 from pgiostat.delta import Delta, Quality
 from pgiostat.errors import PgiostatError
-from pgiostat.names import HIDDEN
+from pgiostat.names import HIDDEN, UNREAD, UNREADABLE
 from pgiostat.rank import Ranking
 from pgiostat.units import format_count, format_duration, format_share
 
-__all__ = ["Kind", "Notice", "happened", "lost", "notices", "unexplained"]
+__all__ = [
+    "Kind",
+    "Notice",
+    "happened",
+    "lost",
+    "notices",
+    "renamed",
+    "unexplained",
+    "unread",
+]
 
 LOW_COVERAGE = 0.9
 SHOWN_LAG = 0.05
@@ -98,6 +107,7 @@ def notices(
                 "elapsed; they are left out.",
             )
         )
+    found += _without_text(ranking)
     if texts_error is not None:
         found.append(Notice(texts_error.slug, _sentence(texts_error), texts_error.hint or ""))
     return found
@@ -106,6 +116,41 @@ def notices(
 def lost(delta: Delta) -> list[Notice]:
     """Return what to say about a baseline that another server's interval was lost for."""
     return [] if delta.lost is None else happened(delta.qualities, delta.lost.seconds)
+
+
+def unread(ranking: Ranking) -> Iterator[tuple[str, str]]:
+    """Yield the category of statements without a text, and a sentence about what they read."""
+    for each in sorted(ranking.unread, key=lambda each: -each.blocks):
+        if not each.blocks:
+            continue
+        share = format_share(ranking.share(each.blocks))
+        plural = "s" * (each.statements != 1)
+        whose = f"{share} of the reads are of {each.statements} statement{plural}"
+        if each.category == UNREAD:
+            yield UNREAD, f"{whose} whose text has not been read yet."
+        else:
+            yield UNREADABLE, f"{whose} whose text cannot be read: {each.reason.rstrip('.')}."
+
+
+def renamed(ranking: Ranking) -> Iterator[str]:
+    """Yield which names changed in the time of a ranking."""
+    for each in ranking.renamed:
+        when = f"{each.since:%Y-%m-%d %H:%M:%SZ}"
+        yield (
+            f"{each.kind} {each.before} is {each.after} since {when}: names and categories are"
+            " those of the end of this time"
+        )
+
+
+def _without_text(ranking: Ranking) -> Iterator[Notice]:
+    for category, sentence in unread(ranking):
+        passing = category == UNREAD
+        yield Notice(
+            "text-missing" if passing else "text-unreadable",
+            sentence,
+            "Their category is corrected when it has been." if passing else "",
+            Kind.PASSING if passing else Kind.HOLDS,
+        )
 
 
 def unexplained(ranking: Ranking) -> str | None:

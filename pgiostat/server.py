@@ -24,6 +24,8 @@ from pgiostat.snapshot import Server
 from pgiostat.unexpected import as_error, has_descriptors, too_many_files, unreadable_reply
 
 __all__ = [
+    "NO_ENCODING",
+    "STATEMENT_TIMEOUT",
     "Extension",
     "Kcache",
     "Session",
@@ -543,9 +545,7 @@ def explain(conn: psycopg.Connection[Any] | None = None) -> Iterator[None]:
         raise unreadable_reply(error) from None
 
 
-_LOOK_ALIKE = (
-    "A function of the same name stands beside the extension's; pgiostat doctor names it."
-)
+_LOOK_ALIKE = "A function of the same name stands beside the extension's; pgiostat doctor names it."
 
 
 def _failed(error: psycopg.Error) -> PgiostatError:
@@ -691,7 +691,7 @@ def find_kcache(conn: psycopg.Connection[Any]) -> Kcache:
 def with_extension(conn: psycopg.Connection[Any]) -> list[str]:
     """Return other databases that have pg_stat_statements, as far as we may connect to them."""
     found = []
-    for _, name, allowed in conn.execute(text_of("databases")).fetchall():
+    for _, name, allowed, _ in conn.execute(text_of("databases")).fetchall():
         if not allowed or name == dbname_of(conn):
             continue
         try:

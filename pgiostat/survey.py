@@ -35,7 +35,7 @@ def survey(dsn: str, describe: Describe) -> Survey:
         names = Names(databases=collector.databases(), roles=collector.roles())
         error: PgiostatError | None = None
         try:
-            _learn(collector, delta, names, describe)
+            error = _learn(collector, delta, names, describe)
             delta = without_repeats(delta, names)
         except PgiostatError as raised:
             if raised.slug == "connection-lost":
@@ -46,7 +46,10 @@ def survey(dsn: str, describe: Describe) -> Survey:
     return Survey(delta, names, error)
 
 
-def _learn(collector: Collector, delta: Delta, names: Names, describe: Describe) -> None:
+def _learn(
+    collector: Collector, delta: Delta, names: Names, describe: Describe
+) -> PgiostatError | None:
+    """Learn what all statements are; return why some texts could not be read."""
     rows = delta.statements.rows
     columns = (rows[name].tolist() for name in ("userid", "dbid", "queryid", "masked"))
     missing: set[StatementKey] = {
@@ -55,6 +58,10 @@ def _learn(collector: Collector, delta: Delta, names: Names, describe: Describe)
         if not masked
     }
     # A batch carries so many bytes; what does not come at all was evicted meanwhile.
-    while missing and (texts := collector.texts(missing)):
-        learn(names, describe, texts, collector.own)
-        missing -= texts.keys()
+    while missing and (batch := collector.texts(missing)).texts:
+        learn(names, describe, batch.texts, collector.own)
+        names.unreadable.update(batch.unreadable)
+        missing -= batch.texts.keys() | batch.unreadable.keys()
+        if batch.error is not None:
+            return batch.error
+    return None

@@ -428,7 +428,7 @@ def step(begin: float, seconds: float, reads: ServerReads, **blocks: int) -> Ste
         ),
         rest=None, own=None, explained=explained, server_blocks=reads.blocks,
         lines=settle(explained.blocks, reads),
-        absurd_times=0, untexted=0, nested=0, nested_blocks=0,
+        absurd_times=0, nested=0, nested_blocks=0,
     )  # fmt: skip
     return Step(at(begin), at(begin + seconds), seconds, ranking, reads)
 

@@ -13,6 +13,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.names import Statement
 from pgiostat.sent_sql import Own
 from pgiostat.snapshot import Snapshot
+from pgiostat.texts import TextBatch
 from tests.readings import at, reading
 
 
@@ -57,11 +58,11 @@ class World:
         self.now += self.reading_takes
         return reading(self.now, self.statements(self.turns), session=self.connects)
 
-    def texts(self, keys: Collection[tuple[int, int, int]]) -> dict[tuple[int, int, int], str]:
+    def texts(self, keys: Collection[tuple[int, int, int]]) -> TextBatch:
         self.asked.append(sorted(queryid for _, _, queryid in keys))
         if self.texts_error:
             raise self.texts_error
-        return {key: f"select {key[2]}" for key in keys}
+        return TextBatch({key: f"select {key[2]}" for key in keys})
 
     def databases(self) -> dict[int, str]:
         return {5: "app"}
@@ -214,3 +215,86 @@ def test_names_of_what_has_gone_are_forgotten_when_there_are_many_more(world: Wo
     sampler, _ = ticks(world, 5, spare=5, needed=lambda: ([(10, 5, 21)], []))
     kept = {queryid for _, _, queryid in sampler.names.statements}
     assert kept == {21, 40, 41, 50, 51}
+
+
+def test_names_are_looked_at_again_within_a_minute(world: World, monkeypatch: Any) -> None:
+    asked: list[float] = []
+    called = {5: "app"}
+
+    def databases(self: World) -> dict[int, str]:
+        asked.append(self.now)
+        return dict(called)
+
+    monkeypatch.setattr(World, "databases", databases)
+    world.statements = lambda turn: statements({1: 10 * turn})
+    sampler = Sampler("", 2.0, any_name, world.wait, clock=world.clock)
+    for tick in sampler.ticks():
+        assert tick.error is None
+        if world.now == 40:
+            called[5] = "shop"
+        if world.now >= 130:
+            break
+    assert asked == [2, 62, 122]
+    assert sampler.names.databases == {5: "shop"}
+
+
+def any_name(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
+    return Statement(str(text), f"1:{queryid}", f"{user}@{database}")
+
+
+def test_a_statement_is_described_again_when_its_role_or_database_has_another_name(
+    world: World, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(World, "roles", lambda self: {10: "api" if self.now < 61 else "web"})
+    world.statements = lambda turn: statements({1: 10 * turn})
+    sampler = Sampler("", 2.0, any_name, world.wait, clock=world.clock)
+    found = {}
+    for _ in sampler.ticks():
+        found[world.now] = sampler.names.described((10, 5, 1)).category
+        if world.now >= 62:
+            break
+    assert (found[60], found[62]) == ("api@app", "web@app")
+    assert world.asked == [[1], [1]]
+
+
+def test_what_was_dropped_keeps_its_name_and_is_told_from_what_has_it_now(
+    world: World, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(World, "databases", lambda self: {5 if self.now < 60 else 6: "app"})
+    world.statements = lambda turn: statements({1: 10 * turn})
+    sampler, _ = ticks(world, 40)
+    assert sampler.names.databases == {5: "app", 6: "app"}
+    assert [sampler.names.shown_database(oid) for oid in (5, 6)] == ["app (oid 5)", "app (oid 6)"]
+
+
+def test_texts_that_cannot_be_read_have_a_reason_until_they_can(world: World) -> None:
+    world.texts_error = PgiostatError(
+        "unreadable", slug="texts-unreadable", detail="Invalid byte sequence."
+    )
+    world.statements = lambda turn: statements({1: 10 * turn} if turn > 1 else {})
+    sampler = Sampler("", 2.0, describe, world.wait, clock=world.clock)
+    shown = {}
+    for _ in sampler.ticks():
+        names = sampler.names
+        shown[world.now] = (names.described((10, 5, 1)).category, names.placeholder((10, 5, 1)))
+        if world.now == 30:
+            world.texts_error = None
+        if world.now >= 64:
+            break
+    assert shown[0] == ("no text yet", "(no text yet: queryid 1)")
+    assert shown[2] == ("not readable", "(not readable: Invalid byte sequence.; queryid 1)")
+    assert shown[60][0] == "not readable"
+    assert shown[62][0] == "other"
+    assert world.asked == [[1], [1]]
+    assert sampler.names.unreadable == {}
+
+
+def test_one_text_that_cannot_be_read_costs_no_other(world: World, monkeypatch: Any) -> None:
+    error = PgiostatError("unreadable", slug="texts-unreadable")
+    batch = TextBatch({(10, 5, 1): "select 1"}, {(10, 5, 2): "Damaged."}, error)
+    monkeypatch.setattr(World, "texts", lambda _self, _keys: batch)
+    world.statements = lambda turn: statements({1: 10 * turn, 2: 10 * turn} if turn > 1 else {})
+    sampler, found = ticks(world, 3)
+    categories = [sampler.names.described((10, 5, queryid)).category for queryid in (1, 2, 3)]
+    assert categories == ["other", "not readable", "no text yet"]
+    assert [tick.texts_error for tick in found] == [None, error, error]

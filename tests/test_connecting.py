@@ -277,7 +277,7 @@ def test_the_extension_may_be_in_any_schema(server: Server, database: str, schem
             rows = newer.statements
             keys = list(zip(rows["userid"].tolist(), rows["dbid"].tolist(),
                             rows["queryid"].tolist(), strict=True))  # fmt: skip
-            assert "SELECT count(*) FROM t" in collector.texts(keys).values()
+            assert "SELECT count(*) FROM t" in collector.texts(keys).texts.values()
             assert (newer.own_queryid is None) == session.extension.has_info
     doctor = pgiostat("doctor", database)
     assert (doctor.returncode, doctor.stderr) == (0, "")

@@ -204,6 +204,6 @@ def without_learned_repeats(collector: Collector, delta: Delta) -> Delta:
     """Return an interval corrected with all its texts."""
     columns = (delta.statements.rows[name].tolist() for name in ("userid", "dbid", "queryid"))
     known = Names()
-    for key, text in collector.texts(set(zip(*columns, strict=True))).items():
+    for key, text in collector.texts(set(zip(*columns, strict=True))).texts.items():
         known.learn(key, unsorted(text, user="", database="", queryid=key[2]))
     return without_repeats(delta, known)

@@ -105,6 +105,7 @@ def test_an_interval_is_kept_as_it_was_counted(tmp_path: Path) -> None:
             "cursor": "",
             "own": False,
             "first_seen": at(0),
+            "unread": None,
         }
     ]
     sample = pq.read_table(directory / "sample.parquet").to_pylist()[0]

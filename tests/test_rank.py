@@ -12,7 +12,7 @@ from pgiostat.capabilities import capabilities
 from pgiostat.cost import FIELDS
 from pgiostat.delta import Delta, diff
 from pgiostat.errors import PgiostatError
-from pgiostat.names import HIDDEN, OTHER, OWN, Names, Statement
+from pgiostat.names import HIDDEN, OTHER, OWN, UNREAD, Names, Statement
 from pgiostat.notices import notices
 from pgiostat.rank import By, Counted, Gone, Ranking, Sort, rank, rank_counted
 from tests.readings import WITHOUT_TOPLEVEL, at, reading, server, settings
@@ -144,11 +144,11 @@ def test_hidden_statements_are_one_row_by_user_and_database() -> None:
     ]
 
 
-def test_a_statement_without_a_text_is_other_and_keeps_its_queryid() -> None:
+def test_a_statement_without_a_text_has_a_category_of_its_own_and_keeps_its_queryid() -> None:
     delta = happened([ran(77, 9)])
-    assert places(rank([delta], NAMES)) == [(OTHER, 9)]
+    assert places(rank([delta], NAMES)) == [(UNREAD, 9)]
     ranking = rank([delta], NAMES, by=By.FINGERPRINT)
-    assert (places(ranking), ranking.untexted) == ([("(no text: queryid 77)", 9)], 1)
+    assert (places(ranking), ranking.untexted) == ([("(no text yet: queryid 77)", 9)], 1)
 
 
 def test_below_the_top_all_is_one_row() -> None:
@@ -430,7 +430,7 @@ def test_a_row_is_what_was_known_when_it_was_ranked() -> None:
     )
     before = rank_counted([(counted, names)], by=By.STATEMENT).rows
     names.learn((10, 5, 1), Statement("select ?", "1:01", "version"))
-    assert [row.category for row in before] == ["other"]
+    assert [row.category for row in before] == [UNREAD]
     assert [row.category for row in rank_counted([(counted, names)], by=By.STATEMENT).rows] == [
         "version"
     ]

@@ -62,6 +62,7 @@ def test_every_statement_is_qualified() -> None:
             assert unqualified(sendable) == [], f"{name} for {server}: {sendable}"
             names.add(name)
     assert sorted(names) == [
+        "as_role",
         "catalog",
         "databases",
         "doctor",
@@ -200,7 +201,7 @@ def test_an_application_under_our_role_with_our_mark_is_ranked(database: str) ->
         rows = rows.take(rows["dbid"] == collector.session.server.dbid)
         keys = zip(*(rows[n].tolist() for n in ("userid", "dbid", "queryid")), strict=True)
         names = Names()
-        learn(names, describer(), collector.texts(list(keys)), collector.own)
+        learn(names, describer(), collector.texts(list(keys)).texts, collector.own)
     texts = {known.text: known.category for known in names.statements.values()}
     assert texts["select count(*) from pg_class where relname > ?"] != OWN
     reading = [category for text, category in texts.items() if "pg_stat_get_blocks_fetched" in text]
@@ -266,7 +267,7 @@ def test_a_schema_that_is_renamed_under_a_session_is_followed(
         delta = diff(older, collector.take())
         rows = delta.newer.statements
         keys = zip(*(rows[n].tolist() for n in ("userid", "dbid", "queryid")), strict=True)
-        assert collector.texts(list(keys))
+        assert collector.texts(list(keys)).texts
         assert (collector.session.extension.schema, delta.qualities) == ("away", (Quality.OK,))
 
 

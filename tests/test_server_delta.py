@@ -238,7 +238,7 @@ def test_one_queryid_of_two_users_stays_two_rows(database: str) -> None:
         delta = diff(older, collector.take())
         rows = delta.statements.rows
         keys = list(zip(*(rows[n].tolist() for n in ("userid", "dbid", "queryid")), strict=True))
-        texts = collector.texts(keys)
+        texts = collector.texts(keys).texts
         calls = [
             (key[2], count)
             for key, count in zip(keys, rows["calls"].tolist(), strict=True)

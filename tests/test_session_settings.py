@@ -159,7 +159,7 @@ def test_a_database_without_an_encoding_is_read_like_any_other(make_server: Make
             conn.execute(b'SELECT count(*) FROM "caf\xe9"')
         rows = collector.take().statements
         keys = zip(*(rows[n].tolist() for n in ("userid", "dbid", "queryid")), strict=True)
-        texts = collector.texts(list(keys)).values()
+        texts = collector.texts(list(keys)).texts.values()
         assert 'SELECT count(*) FROM "caf\N{REPLACEMENT CHARACTER}"' in texts
     for command in (["doctor"], ["rules", "test"]):
         done = pgiostat(*command, dsn)

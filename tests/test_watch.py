@@ -167,7 +167,7 @@ def test_all_that_we_send_bears_our_mark_and_is_pgiostat_itself(database: str) -
         rows = collector.take().statements
         rows = rows.take(rows["dbid"] == collector.session.server.dbid)
         keys = zip(*(rows[n].tolist() for n in ("userid", "dbid", "queryid")), strict=True)
-        texts = [str(text) for text in collector.texts(list(keys)).values()]
+        texts = [str(text) for text in collector.texts(list(keys)).texts.values()]
     ours = [text for text in texts if "/* pgiostat */" in text]
     assert len(ours) >= 7
     assert all(is_own(text) for text in ours)

@@ -58,7 +58,7 @@ def by_text(collector: Collector, delta: Delta, part: str) -> dict[str, tuple[in
     keys = list(
         zip(rows["userid"].tolist(), rows["dbid"].tolist(), rows["queryid"].tolist(), strict=True)
     )
-    texts = collector.texts(keys)
+    texts = collector.texts(keys).texts
     found: dict[str, tuple[int, int, Basis]] = {}
     for key, calls, reads, basis in zip(
         keys,

@@ -51,7 +51,9 @@ def burst(
     ):
         seen = opened.seen(window_of(opened, label, since, until, last))
         start = None if balance is None else balance / 100
-        found = burned(opened, seen, opened.names(describe), model, balance=start, writes=writes)
+        found = burned(
+            opened, seen, opened.names(describe, seen.window), model, balance=start, writes=writes
+        )
     if writes and found.is_measured:
         sys.stderr.write("pgiostat: --writes is not used: what was written has been measured\n")
     if form is Form.TEXT:

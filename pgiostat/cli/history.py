@@ -67,7 +67,7 @@ def report(
         # DuckDB reads without Python: a quarter of a week's report is what is done meanwhile.
         beside.submit(import_module, "pgiostat.render.report")
         window = window_of(opened, label, since, until, last)
-        told = beside.submit(opened.names, describe)
+        told = beside.submit(opened.names, describe, window)
         in_full = form in {Form.CSV, Form.JSON}
         shown = top if top is not None or in_full else options.TOP_ON_SCREEN
 

@@ -81,7 +81,7 @@ def whatif(
         seen = opened.seen(window_of(opened, label, since, until, last))
         start = None if balance is None else balance / 100
         found = foreseen(
-            opened, seen, opened.names(describe), supposed,
+            opened, seen, opened.names(describe, seen.window), supposed,
             volume=model, balance=start, writes=writes,
         )  # fmt: skip
     if form is Form.TEXT:

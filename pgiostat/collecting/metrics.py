@@ -12,12 +12,14 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from importlib.metadata import version
 from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from pgiostat.collecting.listener import Answer, Limits, Listener, Request
 from pgiostat.cost import ReadCost
@@ -26,8 +28,9 @@ from pgiostat.device.interval import DeviceInterval
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.escape import terminal
 from pgiostat.ledger import coverage, reads_of
-from pgiostat.names import OWN, Names
-from pgiostat.rank import By, rank
+from pgiostat.names import OWN, UNREAD, Names, StatementKey
+from pgiostat.rank import Counted, rank_counted
+from pgiostat.rows import Counts
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric as Family
@@ -116,6 +119,10 @@ _COUNTED = {
 }
 
 Key = tuple[str, tuple[str, ...]]
+Column = Counts
+"""What one statement counted: a matrix of FIELDS with one column."""
+MOST_WAITING = 10_000
+"""Statements whose texts are waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +173,7 @@ class Metrics:
     _lock: Lock = field(default_factory=Lock)
     _values: dict[Key, float] = field(default_factory=dict)
     _counts: dict[Key, float] = field(default_factory=dict)
+    _waiting: dict[StatementKey, "Column"] = field(default_factory=dict)
 
     def tried(self, error: PgiostatError | None) -> None:
         """Take note of a reading."""
@@ -181,7 +189,7 @@ class Metrics:
 
     def committed(self, delta: Delta, names: Names, devices: Sequence[DeviceInterval]) -> None:
         """Take note of an interval that was committed."""
-        ranking = rank([delta], names, by=By.CATEGORY)
+        ranking = rank_counted([(self._with_texts(Counted.of(delta), names), names)])
         reads, seconds = reads_of(delta), delta.seconds or 0.0
         with self._lock:
             for row in (*ranking.rows, *filter(None, (ranking.rest, ranking.own))):
@@ -204,6 +212,35 @@ class Metrics:
                 for column, name in _GAUGED.items():
                     if (percent := getattr(device, column)) is not None:
                         self._set(name, percent / 100, device.name)
+
+    def _with_texts(self, counted: Counted, names: Names) -> Counted:
+        """Return what statements with a category counted; the rest waits for its texts.
+
+        A counter cannot go down, so what was added to one category cannot move to another.
+        """
+        waits = [
+            ids[2] is not None and names.described((ids[0], ids[1], ids[2])).category == UNREAD
+            for ids in counted.statements
+        ]
+        come = [key for key in self._waiting if names.described(key).category != UNREAD]
+        columns = [self._waiting.pop(key) for key in come]
+        for place in np.flatnonzero(waits).tolist():
+            userid, dbid, queryid = counted.statements[place]
+            key = (userid, dbid, queryid or 0)
+            column = counted.statement_amounts[:, [place]]
+            if key in self._waiting:
+                self._waiting[key] = self._waiting[key] + column
+            elif len(self._waiting) < MOST_WAITING:
+                self._waiting[key] = column
+            else:
+                waits[place] = False  # of the category of what has no text
+        there = np.flatnonzero(~np.array(waits, dtype=bool))
+        return replace(
+            counted,
+            statements=[*(counted.statements[place] for place in there.tolist()), *come],
+            statement_amounts=np.hstack([counted.statement_amounts[:, there], *columns]),
+            statement_uncertain=[False] * (len(there) + len(come)),
+        )
 
     def samples(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
         """Yield name, values of its labels, and number, of all that is known now."""

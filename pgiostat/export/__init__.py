@@ -4,6 +4,7 @@ What is counted is written hour by hour and batch by batch, so that a history of
 no more memory than the engine may have.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.export.tables import BASIS, SCHEMA_VERSION, TABLES, Exported, dictionary
 from pgiostat.history.files import LATE, Listing
 from pgiostat.history.reader import History
+from pgiostat.history.recall import BEGIN, END, Span
 from pgiostat.history.schema import SCHEMAS
 from pgiostat.history.windows import HOUR, Watched, Window, floor_hour
 from pgiostat.names import Describe, Names
@@ -36,6 +38,7 @@ _TEXT_ROWS = pa.schema(
         *((name, pa.string()) for name in ("fingerprint", "category", "query")),
     ]
 )
+_INSTANT = pa.timestamp("us", tz="UTC")
 _NAME_ROWS = pa.schema(
     [
         ("server_id", pa.int64()),
@@ -43,6 +46,8 @@ _NAME_ROWS = pa.schema(
         ("oid", pa.int64()),
         ("name", pa.string()),
         ("part", pa.string()),
+        ("since", _INSTANT),
+        ("until", _INSTANT),
     ]
 )
 
@@ -79,8 +84,8 @@ def _write(
     out: Path,
     told: Told | None,
 ) -> list[Path]:
-    names = history.names(describe)
-    sources = _sources(servers, names)
+    names = history.names(describe, window)
+    sources = _sources(servers, names, history.named())
     begins = _begins(history, window, servers)
     written: list[Path] = []
     try:
@@ -165,29 +170,49 @@ def _begins(history: History, window: Window, servers: Sequence[Watched]) -> set
     return {EARLIEST + bucket * HOUR for buckets in samples.values() for bucket in buckets}
 
 
-def _sources(servers: Sequence[Watched], names: Mapping[int, Names]) -> dict[str, Source]:
-    """Return small tables for the engine: labels, names and texts."""
+def _sources(
+    servers: Sequence[Watched],
+    names: Mapping[int, Names],
+    named: Mapping[tuple[int, str, int], Sequence[Span]],
+) -> dict[str, Source]:
+    """Return small tables for the engine: labels, texts, and names with their time."""
     texts = [
-        (server, *key, statement.fingerprint, statement.category, statement.text)
+        (server, *key, statement.fingerprint or None, statement.category, statement.text)
         for server, known in names.items()
-        for key in known.statements
-        if (statement := known.statement(key)) is not None
+        for key in {**known.statements, **known.unreadable}
+        for statement in [known.described(key)]
     ]
-    named: list[tuple[int, str, int, str, str]] = []
-    for server, known in names.items():
-        named += [(server, "database", oid, known.database(oid), "") for oid in
-                  {0, *known.databases}]  # fmt: skip
-        named += [(server, "role", oid, name, "") for oid, name in known.roles.items()]
-        named += [
-            (server, "relation", oid, f"{schema}.{name}", part)
-            for oid, (_, schema, name, part) in known.relations.items()
-        ]
+    alike = Counter((server, kind, _shown(row)) for (server, kind, _), row in _last(named))
+    rows: list[tuple[object, ...]] = [
+        (server, "database", 0, known.database(0), "", BEGIN, END)
+        for server, known in names.items()
+    ]
+    for (server, kind, oid), told in named.items():
+        for since, until, row in told:
+            shown = _shown(row)
+            if alike[server, kind, shown] > 1 and row["part"] in {"", "heap"}:
+                shown = f"{shown} (oid {oid})"  # what was dropped had the same name
+            rows.append((server, kind, oid, shown, row["part"], since, until))
     labels = list(dict.fromkeys((server.server_id, server.label) for server in servers))
     return {
         "texts": _rows(texts, _TEXT_ROWS),
-        "names": _rows(named, _NAME_ROWS),
+        "names": _rows(rows, _NAME_ROWS),
         "servers": _rows(labels, pa.schema([("server_id", pa.int64()), ("label", pa.string())])),
     }
+
+
+def _last(
+    named: Mapping[tuple[int, str, int], Sequence[Span]],
+) -> Iterator[tuple[tuple[int, str, int], Mapping[str, Any]]]:
+    """Yield what each oid was called last; indexes and TOAST tables are called as their table."""
+    for key, told in named.items():
+        *_, row = told[-1]
+        if row["part"] in {"", "heap"}:
+            yield key, row
+
+
+def _shown(row: Mapping[str, Any]) -> str:
+    return f"{row['schema']}.{row['name']}" if row["schema"] else str(row["name"])
 
 
 def _harmless(rows: pa.Table) -> pa.Table:
@@ -263,7 +288,7 @@ def _converted(exported: Exported, rows: pa.RecordBatch | pa.Table) -> pa.Table:
 def _texts(servers: Sequence[Watched], names: Mapping[int, Names]) -> pa.Table:
     rows = [
         (
-            SCHEMA_VERSION, server.label, known.database(dbid), known.role(userid),
+            SCHEMA_VERSION, server.label, known.shown_database(dbid), known.shown_role(userid),
             queryid, statement.fingerprint, statement.category, statement.text,
         )
         for server in servers

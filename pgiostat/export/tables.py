@@ -7,7 +7,7 @@ from pgiostat.counters import Column, Kind
 from pgiostat.device.interval import MEASURED as DEVICE
 from pgiostat.history.schema import FACTS, READS, TIMED, columns_of
 from pgiostat.ledger import MEASURED
-from pgiostat.names import HIDDEN
+from pgiostat.names import HIDDEN, UNREAD
 from pgiostat.units import Unit
 
 __all__ = ["BASIS", "SCHEMA_VERSION", "TABLES", "Exported", "Field", "dictionary"]
@@ -68,6 +68,7 @@ def _named(alias: str, kind: str, column: str) -> str:
     return (
         f"LEFT JOIN names AS {alias} ON {alias}.server_id = f.server_id"
         f" AND {alias}.kind = '{kind}' AND {alias}.oid = f.{column}"
+        f" AND f.ts >= {alias}.since AND f.ts < {alias}.until"
     )
 
 
@@ -168,7 +169,7 @@ TABLES: tuple[Exported, ...] = (
             _FINGERPRINT,
             Field(
                 "category",
-                f"CASE WHEN f.masked THEN '{HIDDEN}' ELSE COALESCE(t.category, 'other') END",
+                f"CASE WHEN f.masked THEN '{HIDDEN}' ELSE COALESCE(t.category, '{UNREAD}') END",
                 "",
                 _CATEGORY.meaning,
             ),

@@ -78,6 +78,7 @@ class Frames:
     history: History
     describe: Describe
     _names: dict[int, Names] = field(default_factory=dict)
+    _shown: Window | None = None
 
     def __repr__(self) -> str:
         """Return where it is, whose it is, and from when to when."""
@@ -304,7 +305,7 @@ class Frames:
 
     def _known(self) -> Mapping[int, Names]:
         if not self._names:
-            self._names = self.history.names(self.describe)
+            self._names = self.history.names(self.describe, self._shown)
         return self._names
 
     def _window(
@@ -312,10 +313,11 @@ class Frames:
     ) -> Window:
         now = datetime.now().astimezone()
         self._names = {}
-        return window(
+        self._shown = window(
             self.history, now, label=label, since=plainly(since), until=plainly(until),
             last=plainly(last),
         )  # fmt: skip
+        return self._shown
 
     def _seen(
         self, label: str, since: Instant | None, until: Instant | None, last: Length | None,

@@ -24,7 +24,7 @@ def identity(
     known = None if queryid is None else names.statement((userid, dbid, queryid))
     category = group_of(By.CATEGORY, ids, names)[-1]
     fingerprint, text = (known.fingerprint, known.text) if known else ("", "")
-    named = names.database(dbid), names.role(userid)
+    named = names.shown_database(dbid), names.shown_role(userid)
     return server, *named, queryid, fingerprint, category, text
 
 

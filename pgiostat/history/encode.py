@@ -14,7 +14,7 @@ from pgiostat.delta import Delta, Quality, RowDeltas
 from pgiostat.device.interval import MEASURED, DeviceInterval
 from pgiostat.history.schema import FACTS, READS, SCHEMAS, TIMED, columns_of
 from pgiostat.ledger import ServerReads, reads_of
-from pgiostat.names import OWN, Names, StatementKey
+from pgiostat.names import OWN, Names, Statement, StatementKey
 from pgiostat.rows import Array, Rows
 from pgiostat.snapshot import Server
 
@@ -23,6 +23,7 @@ __all__ = [
     "SENT",
     "devices",
     "encode",
+    "name_table",
     "named",
     "numbered",
     "server_id",
@@ -209,17 +210,21 @@ def texts(
     delta: Delta,
     names: Names,
     written: AbstractSet[StatementKey],
+    excused: AbstractSet[StatementKey] = frozenset(),
     start: datetime | None = None,
 ) -> pa.Table | None:
     """Return the statements that are known by now and not yet written, in whichever interval.
 
-    A text may be learned long after its statement ran.  start: as for encode.
+    A text may be learned long after its statement ran.  Of one that cannot be read the reason is
+    kept, unless it was before.  start: as for encode.
     """
     if delta.seconds is None:
         return None  # of another server than the one that the names are of
     server = server_id(delta.newer.server)
-    found = [
-        {
+
+    def row(key: StatementKey, statement: Statement, unread: str | None) -> dict[str, object]:
+        userid, dbid, queryid = key
+        return {
             "server_id": server,
             "userid": userid,
             "dbid": dbid,
@@ -229,41 +234,59 @@ def texts(
             "cursor": statement.opens or statement.moves,
             "own": statement.category == OWN,
             "first_seen": start or delta.since,
+            "unread": unread,
         }
-        for (userid, dbid, queryid) in sorted(names.statements.keys() - written)
-        if (statement := names.statements.get((userid, dbid, queryid))) is not None
+
+    found = [
+        row(key, statement, None)
+        for key in sorted(names.statements.keys() - written)
+        if (statement := names.statements.get(key)) is not None
+    ]
+    found += [
+        row(key, Statement("", "", ""), names.unreadable[key][:MOST_REASON])
+        for key in sorted(names.unreadable.keys() - written - excused - names.statements.keys())
     ]
     return pa.Table.from_pylist(found, SCHEMAS["statement"]) if found else None
 
 
-def named(delta: Delta, names: Names, written: set[tuple[str, int, str]]) -> pa.Table | None:
+MOST_REASON = 200
+"""Characters of a reason that are kept."""
+
+Named = dict[tuple[str, int], tuple[str, str, int, str]]
+"""Name, schema, owner and part, by kind and oid."""
+
+
+def named(delta: Delta, names: Names, written: Mapping[tuple[str, int], object]) -> Named:
     """Return names of databases, roles and relations of an interval that are not yet written.
 
-    written: (kind, oid, name); what was renamed is written again.
+    What was renamed is written again, with its time: a history knows what it was called before.
     """
-    rows, server = delta.statements.rows, server_id(delta.newer.server)
-    found: list[dict[str, object]] = []
-
-    def add(kind: str, oid: int, name: str, more: tuple[str, int, str] = ("", 0, "")) -> None:
-        if (kind, oid, name) not in written:
-            schema, owner, part = more
-            found.append(
-                {
-                    "server_id": server,
-                    "kind": kind,
-                    "oid": oid,
-                    "name": name,
-                    "schema": schema,
-                    "owner": owner,
-                    "part": part,
-                }
-            )
-
+    rows = delta.statements.rows
+    found: Named = {}
     for oid in set(rows["dbid"].tolist()) & names.databases.keys():
-        add("database", oid, names.databases[oid])
+        found["database", oid] = (names.databases[oid], "", 0, "")
     for oid in set(rows["userid"].tolist()) & names.roles.keys():
-        add("role", oid, names.roles[oid])
+        found["role", oid] = (names.roles[oid], "", 0, "")
     for oid in set(delta.relations.rows["relid"].tolist()) & names.relations.keys():
         owner, schema, name, part = names.relations[oid]
-        add("relation", oid, name, (schema, owner, part))
-    return pa.Table.from_pylist(found, SCHEMAS["name"]) if found else None
+        found["relation", oid] = (name, schema, owner, part)
+    return {key: told for key, told in found.items() if written.get(key) != told}
+
+
+def name_table(delta: Delta, found: Named) -> pa.Table:
+    """Return names as rows of a table."""
+    server = server_id(delta.newer.server)
+    rows = [
+        {
+            "server_id": server,
+            "kind": kind,
+            "oid": oid,
+            "name": name,
+            "schema": schema,
+            "owner": owner,
+            "part": part,
+            "since": delta.since,
+        }
+        for (kind, oid), (name, schema, owner, part) in found.items()
+    ]
+    return pa.Table.from_pylist(rows, SCHEMAS["name"])

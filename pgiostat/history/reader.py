@@ -22,7 +22,7 @@ from pgiostat.engine import (
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.files import Listing
 from pgiostat.history.layout import Readable, check
-from pgiostat.history.recall import recall
+from pgiostat.history.recall import Span, recall, spans
 from pgiostat.history.schema import READS, ROLLUP, SCHEMAS
 from pgiostat.history.seen import Sampled, Seen, counted, together
 from pgiostat.history.sound import Sound
@@ -216,12 +216,17 @@ class History:
             left_out=tuple(sorted(self.left_out)),
         )
 
-    def names(self, describe: Describe) -> dict[int, Names]:
-        """Return what ids mean on each server, each statement described anew.
+    def names(self, describe: Describe, window: Window | None = None) -> dict[int, Names]:
+        """Return what ids mean on each server in a window, each statement described again.
 
-        A better rule corrects the past.
+        A better rule corrects the past.  Without a window names are the newest ones.
         """
-        return recall(self._told("name"), self._told("statement"), describe)
+        time = {} if window is None else {"since": window.since, "until": window.until}
+        return recall(self._told("name"), self._told("statement"), describe, **time)
+
+    def named(self) -> dict[tuple[int, str, int], list[Span]]:
+        """Return what each (server_id, kind, oid) was called, and from when to when."""
+        return spans(self._told("name"))
 
     def answerable(self, window: Window) -> Window:
         """Return a window, made of whole hours if nothing smaller is kept of its edges."""

@@ -76,7 +76,7 @@ READS: Final = {
 """Columns of what the server counted, by the name in ServerReads; the first two are older."""
 
 LATER: Final = (
-    {"physical_bytes", "traced_blks"}
+    {"physical_bytes", "traced_blks", "since", "unread"}
     | (set(READS.values()) - {READS["blocks"], READS["evictions"]})
     | {"lost_us"}
 )
@@ -130,6 +130,7 @@ STATEMENT_TEXTS = pa.schema(
         pa.field("cursor", pa.string(), nullable=False),
         pa.field("own", pa.bool_(), nullable=False),
         pa.field("first_seen", TIMESTAMP, nullable=False),
+        pa.field("unread", pa.string()),  # why there is no text
     ]
 )
 
@@ -142,6 +143,7 @@ NAMES = pa.schema(
         pa.field("schema", pa.string(), nullable=False),
         pa.field("owner", pa.int64(), nullable=False),  # the table of an index or TOAST table
         pa.field("part", pa.string(), nullable=False),  # heap, idx, toast or tidx
+        pa.field("since", TIMESTAMP),  # when the interval began in which the name was first seen
     ]
 )
 
@@ -191,7 +193,7 @@ ROLLUP: Final = pa.schema(
 
 TOLD_ONCE: Mapping[str, Sequence[str]] = {
     "statement": ("server_id", "userid", "dbid", "queryid"),
-    "name": ("server_id", "kind", "oid"),
+    "name": ("server_id", "kind", "oid", "since"),
 }
 """Tables that describe: the key by which a row is told once by each collector."""
 

@@ -285,7 +285,7 @@ def _read(samples: Iterable[HotSample], table: str) -> pa.Table:
         path = sample.directory / f"{table}.parquet"
         if exists(path):
             parts.append(Sound().table(path, SCHEMAS[table]))
-    return pa.concat_tables(parts).combine_chunks()
+    return pa.concat_tables(parts, promote_options="default").combine_chunks()
 
 
 def _write(layout: Layout, rows: pa.Table, target: Path, disk: Disk) -> None:
@@ -342,9 +342,37 @@ def _keep_told(layout: Layout, batch: Batch, table: str, disk: Disk) -> None:
         return
     target = layout.told(table, batch.name)
     if exists(target):
-        told = pa.concat_tables([Sound().table(target, SCHEMAS[table]), told])
+        before = Sound().table(target, SCHEMAS[table])
+        told = pa.concat_tables([before, told], promote_options="default")
+    told = told.select(SCHEMAS[table].names)
+    if table == "statement":
+        # A text that was read once is known, whatever happens when it is read again.
+        is_known = told["unread"].is_null()
+        told = pa.concat_tables([told.filter(pc.invert(is_known)), told.filter(is_known)])
     keys = list(TOLD_ONCE[table])
     place = told.append_column("place", pa.array(range(len(told)), pa.int64()))
     newest = place.group_by(keys, use_threads=False).aggregate([("place", "max")])["place_max"]
     kept = told.take(newest.combine_chunks())
-    _write(layout, kept.sort_by([(name, "ascending") for name in keys]), target, disk)
+    ordered = kept.sort_by([(name, "ascending") for name in keys])
+    _write(layout, _changes(ordered) if table == "name" else ordered, target, disk)
+
+
+def _changes(names: pa.Table) -> pa.Table:
+    """Return names in order of time without those that only repeat the one before.
+
+    A collector that starts writes all names again. One of an older file has no time: it is the
+    first of its oid.
+    """
+    names = names.sort_by([("since", "ascending")])
+    first = names.filter(names["since"].is_null())
+    timed = names.filter(names["since"].is_valid())
+    kept: list[int] = []
+    last: dict[tuple[object, ...], tuple[object, ...]] = {}
+    rows = pa.concat_tables([first, timed])
+    columns = (rows[name].to_pylist() for name in rows.column_names if name != "since")
+    for place, (server, kind, oid, *told) in enumerate(zip(*columns, strict=True)):
+        if last.get((server, kind, oid)) != tuple(told):
+            last[server, kind, oid] = tuple(told)
+            kept.append(place)
+    keys = [(name, "ascending") for name in ("server_id", "kind", "oid", "since")]
+    return rows.take(pa.array(kept, pa.int64())).sort_by(keys)

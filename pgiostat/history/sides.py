@@ -11,10 +11,11 @@ from pgiostat.compare import Comparison, Group, Per, compare
 from pgiostat.cost import FIELDS
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.asked import Chosen
+from pgiostat.history.reader import History
 from pgiostat.history.seen import Seen
 from pgiostat.history.steps import Steps, cut
 from pgiostat.history.windows import Window
-from pgiostat.names import HIDDEN, OTHER, OWN, Describe, Names, Statement
+from pgiostat.names import HIDDEN, OWN, Describe, Names
 from pgiostat.rank import By, group_of
 from pgiostat.side import Side
 
@@ -69,6 +70,15 @@ def _place(side: Chosen) -> Path | str:
     return root.rstrip("/") if isinstance(root, str) else root.resolve()
 
 
+def _names_of_both(
+    history: History, describe: Describe, windows: Sequence[Window]
+) -> list[dict[int, Names]]:
+    """Return what ids mean in two windows of a history: in most nothing was ever renamed."""
+    if any(len(told) > 1 for told in history.named().values()):
+        return [history.names(describe, window) for window in windows]
+    return [history.names(describe)] * 2
+
+
 def _compared(a: Chosen, b: Chosen, describe: Describe, per: str) -> Sides:
     side_by_side = _shared(a, b)
     if side_by_side and a.whole and b.whole:
@@ -78,9 +88,9 @@ def _compared(a: Chosen, b: Chosen, describe: Describe, per: str) -> Sides:
     if _place(a) == _place(b):
         _apart(*seen)
         # What was told after A was seen describes what B has of it.
-        names = [b.history.names(describe)] * 2
+        names = _names_of_both(b.history, describe, [each.window for each in chosen])
     else:
-        names = [each.history.names(describe) for each in chosen]
+        names = [each.history.names(describe, each.window) for each in chosen]
     known: dict[str, int] = {}
     told: list[dict[int, tuple[str, str, int]]] = [{}, {}]
     groups: list[dict[int, list[int]]] = []
@@ -186,11 +196,11 @@ def _what(ids: tuple[int, int, int | None], names: Names) -> tuple[str, str, str
     userid, dbid, queryid = ids
     if queryid is None:
         return HIDDEN, "(hidden: no privilege)", HIDDEN
-    known = names.statement((userid, dbid, queryid)) or Statement("", "", OTHER)
+    known = names.described((userid, dbid, queryid))
     if known.category == OWN:
         return OWN, OWN, OWN
     key = group_of(By.FINGERPRINT, ids, names)[0]
-    return known.category, known.text or f"(no text: queryid {queryid})", key
+    return known.category, known.text or names.placeholder((userid, dbid, queryid)), key
 
 
 def _listed(

@@ -76,14 +76,16 @@ class Sound:
                     self._known[path] = status
 
     def columns(self, path: Path, schema: pa.Schema, names: Sequence[str]) -> list[list[Any]]:
-        """Return columns of a file as lists.
+        """Return columns of a file as lists; one that an older file lacks is unknown.
 
         Raises:
             UnreadableError: It is no file of the table, or is not there any more.
         """
         with _telling(path), self._opened(path) as file:
-            metadata = self._metadata(file, path, schema)
-            return [_listed(column) for column in _read(file, metadata, names).columns]
+            found = _read(file, self._metadata(file, path, schema), names)
+            there = set(found.column_names)
+            unknown: list[Any] = [None] * found.num_rows
+            return [_listed(found[name]) if name in there else unknown for name in names]
 
     def table(self, path: Path, schema: pa.Schema) -> pa.Table:
         """Return the rows of a file; raises as columns does."""

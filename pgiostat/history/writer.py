@@ -24,7 +24,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.history import baseline
 from pgiostat.history.checksum import to_parquet
 from pgiostat.history.disk import Disk
-from pgiostat.history.encode import devices, encode, named, texts
+from pgiostat.history.encode import devices, encode, name_table, named, texts
 from pgiostat.history.files import LATE, files
 from pgiostat.history.layout import Layout, check_collector, create
 from pgiostat.history.schema import SCHEMAS
@@ -80,7 +80,8 @@ class Writer:
     ends: datetime | None = None
     failures: int = 0
     _written: set[StatementKey] = field(default_factory=set)
-    _named: set[tuple[str, int, str]] = field(default_factory=set)
+    _excused: set[StatementKey] = field(default_factory=set)
+    _named: dict[tuple[str, int], tuple[str, str, int, str]] = field(default_factory=dict)
     _measured: set[_Point] = field(default_factory=set)
 
     @classmethod
@@ -208,12 +209,12 @@ class Writer:
         """
         start = self._start_of(delta)
         tables = encode(delta, start)
-        told = texts(delta, names, self._written, start)
+        told = texts(delta, names, self._written, self._excused, start)
         if told is not None:
             tables["statement"] = told
         also = named(delta, names, self._named)
-        if also is not None:
-            tables["name"] = also
+        if also:
+            tables["name"] = name_table(delta, also)
         new = [each for each in measured if (each.name, each.begin) not in self._measured]
         if new:
             tables["device"] = devices(delta.newer.server, new)
@@ -233,11 +234,12 @@ class Writer:
         new_texts: list[StatementKey] = []
         if told is not None:
             ids = (told[name].to_pylist() for name in ("userid", "dbid", "queryid"))
-            new_texts = list(zip(*ids, strict=True))
+            keys = list(zip(*ids, strict=True))
+            unread = told["unread"].is_valid().to_pylist()
+            new_texts = [key for key, is_unread in zip(keys, unread, strict=True) if not is_unread]
             self._written.update(new_texts)
-        if also is not None:
-            columns = (also[name].to_pylist() for name in ("kind", "oid", "name"))
-            self._named.update(zip(*columns, strict=True))
+            self._excused.update(keys)
+        self._named.update(also)
         self._measured.update(
             (each.name, each.begin) for each in new if each.source is Origin.CLOUDWATCH
         )

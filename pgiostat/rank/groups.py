@@ -10,7 +10,7 @@ import numpy as np
 
 from pgiostat import counters
 from pgiostat.cost import FIELDS
-from pgiostat.names import HIDDEN, OTHER, OWN, Names, Statement
+from pgiostat.names import HIDDEN, OWN, UNREAD, UNREADABLE, Names, Statement
 from pgiostat.rank.counted import Counted, Gone
 from pgiostat.rows import Counts
 
@@ -20,6 +20,7 @@ __all__ = [
     "Groups",
     "Key",
     "Place",
+    "Unread",
     "add_relations",
     "add_statements",
     "group_of",
@@ -30,6 +31,8 @@ __all__ = [
 Key: TypeAlias = tuple[str, ...]
 """What tells the row of a ranking from the others."""
 
+_WITHOUT_TEXT = frozenset({UNREAD, UNREADABLE})
+_BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read")]
 _BLKS_READ = counters.RELATIONS.column("blks_read").name
 
 OWN_KEY: Key = ("", OWN)
@@ -146,15 +149,36 @@ class Groups:
         self._uncertain[at[np.array(uncertain, dtype=bool)]] = True
 
 
-def add_statements(groups: Groups, counted: Counted, names: Names, by: By, where: str) -> int:
-    """Group statement rows; return how many have no text."""
-    untexted = 0
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Statements without a text.
+
+    Attributes:
+        category: UNREAD or UNREADABLE.
+        reason: Why the texts cannot be read; empty if they have not been read yet.
+        statements: How many they are.
+        blocks: What they read.
+    """
+
+    category: str
+    reason: str
+    statements: int
+    blocks: int
+
+
+def add_statements(
+    groups: Groups, counted: Counted, names: Names, by: By, where: str
+) -> list[Unread]:
+    """Group statement rows; return those that have no text."""
+    unread: dict[tuple[str, str], list[int]] = {}
     numbers = []
+    blocks = counted.statement_amounts[_BLOCKS].sum(axis=0).tolist()
     part = {By.SERVER: (counted.server,), By.HOUR: (hour_of(counted),)}.get(by)
-    for ids in counted.statements:
-        userid, dbid, queryid = ids
-        known = None if queryid is None else names.statement((userid, dbid, queryid))
-        untexted += known is None and queryid is not None
+    for ids, read in zip(counted.statements, blocks, strict=True):
+        known = _known(ids, names)
+        if known is not None and known.category in _WITHOUT_TEXT:
+            reason = names.unreadable.get((ids[0], ids[1], ids[2] or 0), "")
+            unread.setdefault((known.category, reason), []).append(read)
         key = _key(by, ids, known, where) if part is None or _is_own(known) else part
         number = groups.number(key)
         if number is None:
@@ -165,7 +189,7 @@ def add_statements(groups: Groups, counted: Counted, names: Names, by: By, where
     groups.join(numbers, counted.whose, counted.statements)
     groups.add(numbers, counted.statement_amounts, counted.statement_uncertain)
     _add_gone(groups, counted.gone, names, by, where)
-    return untexted
+    return [Unread(*kind, len(reads), sum(reads)) for kind, reads in unread.items()]
 
 
 def _add_gone(groups: Groups, gone: Gone, names: Names, by: By, where: str) -> None:
@@ -196,17 +220,21 @@ def group_of(by: By, ids: tuple[int, int, int | None], names: Names, where: str 
 
     where: as the key of a ranking over several servers has it, "label/".
     """
+    return _key(by, ids, _known(ids, names), where)
+
+
+def _known(ids: tuple[int, int, int | None], names: Names) -> Statement | None:
+    """Return what is known of a statement, None if it is hidden."""
     userid, dbid, queryid = ids
-    known = None if queryid is None else names.statement((userid, dbid, queryid))
-    return _key(by, ids, known, where)
+    return None if queryid is None else names.described((userid, dbid, queryid))
 
 
 def _is_own(known: Statement | None) -> bool:
     return known is not None and known.category == OWN
 
 
-def _category(queryid: int | None, known: Statement | None) -> str:
-    return HIDDEN if queryid is None else known.category if known else OTHER
+def _category(known: Statement | None) -> str:
+    return HIDDEN if known is None else known.category
 
 
 def _key(by: By, ids: tuple[int, int, int | None], known: Statement | None, where: str) -> Key:
@@ -215,7 +243,7 @@ def _key(by: By, ids: tuple[int, int, int | None], known: Statement | None, wher
     if _is_own(known):
         return OWN_KEY
     if by is By.CATEGORY:
-        return (_category(queryid, known),)
+        return (_category(known),)
     if by is By.DATABASE:
         return (f"{where}{dbid}",)
     if by is By.USER:
@@ -230,18 +258,20 @@ def _statement_place(
 ) -> Place:
     """Return what the group of a statement (userid, dbid, queryid) is."""
     userid, dbid, queryid = ids
-    category = _category(queryid, known)
+    category = _category(known)
     if _is_own(known) or by is By.CATEGORY:
         return Place(name=category, category=category)
-    database, user, server = names.database(dbid), names.role(userid), where.removesuffix("/")
+    database, user = names.shown_database(dbid), names.shown_role(userid)
+    server = where.removesuffix("/")
     if by is By.DATABASE:
         return Place(name=where + database, server=server, database=database)
     if by is By.USER:
         return Place(name=where + user, user=user, server=server)
     text, fingerprint = (known.text, known.fingerprint) if known else ("", "")
-    name = text or f"(no text: queryid {queryid})"
     if queryid is None:
         name = f"(statements of {user}, hidden: no privilege)"
+    else:
+        name = text or names.placeholder((userid, dbid, queryid))
     place = Place(name=name, category=category, text=text, fingerprint=fingerprint)
     if by is By.FINGERPRINT and queryid is not None:
         return place
@@ -257,7 +287,7 @@ def add_relations(groups: Groups, counted: Counted, names: Names, where: str) ->
         key = (f"{where}{owner}",)
         number = groups.number(key)
         if number is None:
-            number = groups.open(key, partial(Place, name=where + _relation(names, relid)))
+            number = groups.open(key, partial(Place, name=where + names.shown_relation(relid)))
         groups.add_part(number, f"{part}_{_BLKS_READ}", blocks)
         numbers.append(number)
     groups.join(numbers, counted.whose, counted.relations)
@@ -272,7 +302,7 @@ def _add_gone_relations(groups: Groups, gone: Gone, names: Names, where: str) ->
     for (owner, part), blocks in zip(gone.relations, blocks_read, strict=True):
         key, label = ("gone",), "(relations that have gone)"
         if owner is not None:
-            key, label = (f"{where}{owner}",), where + _relation(names, owner)
+            key, label = (f"{where}{owner}",), where + names.shown_relation(owner)
         number = groups.number(key)
         if number is None:
             number = groups.open(key, partial(Place, name=label))
@@ -280,11 +310,6 @@ def _add_gone_relations(groups: Groups, gone: Gone, names: Names, where: str) ->
         groups.add_part(number, f"{part}_{_BLKS_READ}", blocks)
         numbers.append(number)
     groups.add(numbers, gone.relation_amounts, gone.relation_uncertain)
-
-
-def _relation(names: Names, relid: int) -> str:
-    _, schema, name, _ = names.relations.get(relid, (relid, "", f"oid {relid}", "heap"))
-    return f"{schema}.{name}" if schema else name
 
 
 def hour_of(counted: Counted) -> str:

@@ -9,9 +9,18 @@ from typing import Any
 from pgiostat.cost import FIELDS, ReadCost
 from pgiostat.delta import Delta
 from pgiostat.ledger import Line, ServerReads, settle
-from pgiostat.names import OWN, Names
+from pgiostat.names import OWN, Names, Renamed
 from pgiostat.rank.counted import Counted
-from pgiostat.rank.groups import OWN_KEY, By, Groups, Key, add_relations, add_statements, hour_of
+from pgiostat.rank.groups import (
+    OWN_KEY,
+    By,
+    Groups,
+    Key,
+    Unread,
+    add_relations,
+    add_statements,
+    hour_of,
+)
 from pgiostat.rank.lazily import Lazily
 from pgiostat.rows import Counts
 
@@ -75,7 +84,8 @@ class Ranking:
     cost.
     server_blocks: the server's own count, or the connected database's when relations are
     ranked; None if it was discontinuous.  lines: who read what of it no row explains, exactly.
-    absurd_times: rows whose read time was not believed.  untexted: rows without a text.
+    absurd_times: rows whose read time was not believed.  unread: statements without a text.
+    renamed: names that changed within the time.
     nested, nested_blocks: rows left out of all totals, because they are in their callers' rows.
     """
 
@@ -89,9 +99,15 @@ class Ranking:
     server_blocks: int | None
     lines: tuple[Line, ...]
     absurd_times: int
-    untexted: int
     nested: int
     nested_blocks: int
+    unread: tuple[Unread, ...] = ()
+    renamed: tuple[Renamed, ...] = ()
+
+    @property
+    def untexted(self) -> int:
+        """How many statements have no text."""
+        return sum(each.statements for each in self.unread)
 
     @property
     def unattributed(self) -> int | None:
@@ -149,7 +165,7 @@ def rank_counted(
     """
     counted = [each for each, _ in parts]
     seconds = _seconds(counted)
-    groups, untexted = _grouped(parts, by)
+    groups, unread = _grouped(parts, by)
     reads = _reads(counted)
     none = ReadCost(seconds, counted[-1].block_size if counted else 8192, per_block=reads.per_block)
     if by is By.RELATION:
@@ -173,7 +189,8 @@ def rank_counted(
         server_blocks=reads.blocks,
         lines=settle(explained.blocks, reads, _ahead(counted)),
         absurd_times=sum(each.absurd_times for each in counted) if of_statements else 0,
-        untexted=untexted,
+        unread=unread,
+        renamed=tuple(dict.fromkeys(each for _, names in parts for each in names.renamed)),
         nested=sum(each.nested for each in counted) if of_statements else 0,
         nested_blocks=sum(each.nested_blocks for each in counted) if of_statements else 0,
     )
@@ -187,18 +204,25 @@ def _ahead(counted: Sequence[Counted]) -> int:
     return sum(first.values())
 
 
-def _grouped(parts: Sequence[tuple[Counted, Names]], by: By) -> tuple[Groups, int]:
-    """Return what was counted by group, and how many statements have no text."""
+def _grouped(parts: Sequence[tuple[Counted, Names]], by: By) -> tuple[Groups, tuple[Unread, ...]]:
+    """Return what was counted by group, and the statements that have no text, by reason."""
     several = len({each.whose for each, _ in parts}) > 1
     groups = Groups()
-    untexted = 0
+    unread: dict[tuple[str, str], Unread] = {}
     for each, names in parts:
         where = f"{each.server}/" if several else ""
         if by is By.RELATION:
             add_relations(groups, each, names, where)
-        else:
-            untexted += add_statements(groups, each, names, by, where)
-    return groups, untexted
+            continue
+        for found in add_statements(groups, each, names, by, where):
+            key = (found.category, found.reason)
+            before = unread.get(key, replace(found, statements=0, blocks=0))
+            unread[key] = replace(
+                found,
+                statements=before.statements + found.statements,
+                blocks=before.blocks + found.blocks,
+            )
+    return groups, tuple(unread.values())
 
 
 class _Costs:

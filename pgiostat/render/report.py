@@ -14,7 +14,7 @@ from pgiostat.device.interval import DeviceTotal
 from pgiostat.escape import terminal
 from pgiostat.history.seen import Sampled, Seen
 from pgiostat.names import OWN
-from pgiostat.notices import unexplained
+from pgiostat.notices import renamed, unexplained, unread
 from pgiostat.rank import Ranking, RankRow
 from pgiostat.render import markdown
 from pgiostat.render.columns import KEYS, Metric, Value, of_blocks, whole_of
@@ -100,6 +100,9 @@ def remarks(seen: Seen) -> Iterator[str]:
 def _of_ranking(seen: Seen, ranking: Ranking) -> Iterator[str]:
     """Yield what a reader must know of a window's numbers and of its ranking."""
     yield from remarks(seen)
+    yield from renamed(ranking)
+    for _, sentence in unread(ranking):
+        yield sentence.removesuffix(".")
     # Within a minute the server may just be late.
     is_late = (ranking.unattributed or 0) < 0 and seen.sampled.seconds < LONGEST_LAG_SECONDS
     if not is_late and (causes := unexplained(ranking)) is not None:

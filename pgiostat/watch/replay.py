@@ -16,7 +16,7 @@ from pgiostat.demand import load_of
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.reader import History, instants
 from pgiostat.history.windows import Window
-from pgiostat.names import Describe
+from pgiostat.names import Describe, Names
 from pgiostat.notices import happened
 from pgiostat.rank import By, Counted
 from pgiostat.rows import Counts
@@ -66,11 +66,14 @@ class Replay:
         rows = history.facts("sample", window, [server.server_id for server in servers])
         self._starts = instants(rows["ts"])
         self._rows = rows
-        names = history.names(describe)
+        self._describe = describe
+        self._changes = sorted(
+            {since for told in history.named().values() for since, _, _ in told[1:]}
+        )
         # A server that answered under one label after another has names of its own.
-        self._names = names
+        self._names: dict[int, dict[int, Names]] = {}
         self._whose = rows["server_id"].to_pylist()
-        self.sitting = Sitting(names[self._whose[0]], gauge)
+        self.sitting = Sitting(self._names_at(0), gauge)
         self.interval = interval
         self.is_playing = True
         self._at = 0
@@ -205,7 +208,7 @@ class Replay:
         row = self._rows.slice(place, 1).to_pylist()[0]
         window = Window(begin, begin + _JUST, self._label)
         counted = self._counted(window, self._whose[place])
-        self.sitting.names = self._names[self._whose[place]]
+        self.sitting.names = self._names_at(place)
         seconds = row["dur_us"] / 1e6
         qualities = _known(row["qualities"].split(", "))
         load, provenance = load_of(counted.reads, seconds, counted.block_size, self._each)
@@ -223,6 +226,15 @@ class Replay:
             provenance=provenance,
             bases=self._bases(window, self._whose[place]),
         )
+
+    def _names_at(self, place: int) -> Names:
+        """Return what ids meant in an interval: between two renames they are the same."""
+        begin = self._starts[place]
+        number = bisect_right(self._changes, begin)
+        if number not in self._names:
+            then = Window(begin, begin + _JUST, self._label)
+            self._names[number] = self._history.names(self._describe, then)
+        return self._names[number].get(self._whose[place], Names())
 
     def _bases(self, window: Window, server: int) -> dict[tuple[int, int, int], Basis]:
         rows = self._history.facts("stmt", window, [server])

@@ -13,7 +13,7 @@ from pgiostat.burst import Balance, Gauge
 from pgiostat.cost import FIELDS
 from pgiostat.delta import Quality
 from pgiostat.ledger import ServerReads
-from pgiostat.names import OTHER, Names, StatementKey
+from pgiostat.names import HIDDEN, UNREAD, UNREADABLE, Names, StatementKey
 from pgiostat.rank import By, Counted, Gone, group_of
 from pgiostat.snapshot import Snapshot
 from pgiostat.watch.moment import Before, IoRow, Moment
@@ -206,8 +206,7 @@ class Sitting:
             keys, amounts, uncertain = self._statements.forget({*living, *hidden})
             kinds = []
             for userid, dbid, queryid in keys:
-                known = None if queryid is None else names.statement((userid, dbid, queryid))
-                kinds.append((userid, dbid, known.category if known else OTHER))
+                kinds.append((userid, dbid, _category_of(names, userid, dbid, queryid)))
             self._gone.add(kinds, amounts, uncertain)
             self._gone_sizes.update(kinds)
         if self._relations.is_full:
@@ -258,6 +257,14 @@ class Sitting:
         number = self._numbers.setdefault(ids, self._numbered)
         self._numbered += number == self._numbered
         return number
+
+
+def _category_of(names: Names, userid: int, dbid: int, queryid: int | None) -> str:
+    """Return the category of a statement that has gone: its text will not come any more."""
+    if queryid is None:
+        return HIDDEN
+    category = names.described((userid, dbid, queryid)).category
+    return UNREADABLE if category == UNREAD else category
 
 
 def _together(a: Counted, b: Counted) -> Counted:

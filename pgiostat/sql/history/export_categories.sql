@@ -4,7 +4,7 @@ SELECT
     f.ts,
     f.dur_us,
     v.label AS server,
-    CASE WHEN f.masked THEN 'hidden' ELSE COALESCE(t.category, 'other') END AS category,
+    CASE WHEN f.masked THEN 'hidden' ELSE COALESCE(t.category, 'no text yet') END AS category,
     CAST(SUM(f.calls) AS BIGINT) AS calls,
     CAST(SUM(f.rows) AS BIGINT) AS rows,
     CAST(SUM(f.shared_blks_hit) AS BIGINT) AS shared_blks_hit,
