@@ -161,7 +161,7 @@ class Names:
     def placeholder(self, key: StatementKey) -> str:
         """Return what is shown in place of a text, with the reason."""
         if key in self.unreadable:
-            return f"({UNREADABLE}: {self.unreadable[key]}; queryid {key[2]})"
+            return f"({UNREADABLE}: {self.unreadable[key].rstrip('.')}; queryid {key[2]})"
         return f"({UNREAD}: queryid {key[2]})"
 
     def database(self, oid: int) -> str:

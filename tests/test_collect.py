@@ -282,7 +282,7 @@ def test_texts_that_cannot_be_read_have_a_reason_until_they_can(world: World) ->
         if world.now >= 64:
             break
     assert shown[0] == ("no text yet", "(no text yet: queryid 1)")
-    assert shown[2] == ("not readable", "(not readable: Invalid byte sequence.; queryid 1)")
+    assert shown[2] == ("not readable", "(not readable: Invalid byte sequence; queryid 1)")
     assert shown[60][0] == "not readable"
     assert shown[62][0] == "other"
     assert world.asked == [[1], [1]]

@@ -1,4 +1,4 @@
-"""What a history knows of names: what was called how and when, and which texts are not readable."""
+"""What a history knows of names: what was called how and when, and why texts were not read."""
 
 import csv
 import json
@@ -205,7 +205,7 @@ def test_why_a_text_could_not_be_read_is_kept_until_it_can(tmp_path: Path, *, se
     if sealed:
         seal(Layout(root), "prod", Unsynced())
     assert shown(root, 0, 40, By.CATEGORY) == ["not readable"]
-    assert shown(root, 0, 40, By.STATEMENT) == ["(not readable: Invalid byte sequence.; queryid 1)"]
+    assert shown(root, 0, 40, By.STATEMENT) == ["(not readable: Invalid byte sequence; queryid 1)"]
     write(root, [OLD, UNREAD, UNREAD], first=4)
     if sealed:
         seal(Layout(root), "prod", Unsynced())

@@ -1,6 +1,7 @@
 """Who reads, and that it adds up."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ from pgiostat.capabilities import capabilities
 from pgiostat.cost import FIELDS
 from pgiostat.delta import Delta, diff
 from pgiostat.errors import PgiostatError
-from pgiostat.names import HIDDEN, OTHER, OWN, UNREAD, Names, Statement
+from pgiostat.names import HIDDEN, OTHER, OWN, UNREAD, UNREADABLE, Names, Statement
 from pgiostat.notices import notices
 from pgiostat.rank import By, Counted, Gone, Ranking, Sort, rank, rank_counted
+from pgiostat.rank.groups import Unread
 from tests.readings import WITHOUT_TOPLEVEL, at, reading, server, settings
 
 Record = Mapping[str, Any]
@@ -449,3 +451,26 @@ def test_names_that_are_not_needed_are_forgotten_and_so_are_their_cursors() -> N
     fetch = names.statement((10, 5, 3))
     assert fetch is not None
     assert fetch.category == "version"
+
+
+def test_a_table_that_was_made_again_is_told_from_the_one_that_was_dropped() -> None:
+    index = (200, "public", "t", "idx")
+    names = Names(relations={100: (100, "public", "t", "heap"), 200: (200, "public", "t", "heap"),
+                             201: index, 300: (300, "public", "u", "heap")})  # fmt: skip
+    assert [names.shown_relation(oid) for oid in (100, 200, 201, 300, 400)] == [
+        "public.t (oid 100)", "public.t (oid 200)", "public.t (oid 200)", "public.u", "oid 400",
+    ]  # fmt: skip
+    # Names that are looked at again are in another mapping.
+    names.relations = names.relations | {100: (100, "public", "old", "heap")}
+    assert [names.shown_relation(oid) for oid in (100, 200)] == ["public.old", "public.t"]
+
+
+def test_statements_without_a_text_are_counted_by_their_reason() -> None:
+    names = replace(NAMES, unreadable={(10, 5, 78): "Damaged."})
+    ranking = rank([happened([ran(77, 9), ran(78, 5), ran(1, 3)])], names)
+    assert ranking.unread == (Unread(UNREAD, "", 1, 9), Unread(UNREADABLE, "Damaged.", 1, 5))
+    assert {row.name: row.cost.blocks for row in ranking.rows} == {
+        UNREAD: 9, UNREADABLE: 5, "version": 3,
+    }  # fmt: skip
+    shown = [row.name for row in rank([happened([ran(78, 5)])], names, by=By.FINGERPRINT).rows]
+    assert shown == ["(not readable: Damaged; queryid 78)"]
