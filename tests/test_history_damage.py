@@ -3,7 +3,7 @@
 import random
 import shutil
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -299,6 +299,50 @@ def test_a_clock_that_was_wrong_for_a_time_puts_no_interval_elsewhere(
     ]  # fmt: skip
     assert {row["qualities"] for row in rows} == {"ok", "clock jump"}
     assert sum(row["statement_blocks"] for row in rows) == 3 * 19
+
+
+@pytest.mark.parametrize("set_while", ["stopped", "running"])
+@pytest.mark.parametrize("off", [YEARS, -YEARS, -5])
+def test_after_a_restart_a_clock_that_was_set_gives_our_own_length(
+    tmp_path: Path, off: int, set_while: str
+) -> None:
+    now = {"at": at(20)}
+
+    def clock() -> datetime:
+        return now["at"]
+
+    root = tmp_path / "history"
+    writer = Writer.open(root, "prod", Unsynced(), now=clock)
+    before = off if set_while == "running" else 0
+    after = off if set_while == "stopped" else 0
+    writer.append(diff(counted(0, 0), counted(5, 10)), TEXTS)
+    writer.append(diff(counted(5, 10), counted(6, 20 + before, clock=20.0)), TEXTS)
+    writer.close()
+    now["at"] = at(50)
+    writer = Writer.open(root, "prod", Unsynced(), now=clock)
+    writer.append(diff(writer.resume(), counted(9, 50 + after)), TEXTS)
+    writer.close()
+    rows = sampled(root)
+    assert [row["statement_blocks"] for row in rows] == [15, 3, 9]
+    ends = [row["ts"] + timedelta(microseconds=row["dur_us"]) for row in rows]
+    # A clock that was set by seconds cannot be told from the time that passed.
+    assert at(15) <= rows[-1]["ts"] <= at(20)
+    assert at(45) <= ends[-1] <= at(50)
+
+
+def test_the_length_of_lost_time_is_bounded_by_our_own_clock(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    writer = Writer.open(root, "prod", Unsynced(), now=lambda: at(60))
+    writer.append(diff(counted(0, 0), counted(5, 10)), TEXTS)
+    clone = server(system_identifier=2)
+    other = diff(counted(5, 10, session=0), counted(900, YEARS, server=clone))
+    assert other.lost is not None
+    assert other.lost.seconds == YEARS - 10
+    writer.append(other, TEXTS)
+    writer.close()
+    assert [(row["ts"], row["dur_us"], row["lost_us"]) for row in sampled(root)] == [
+        (at(0), 10_000_000, 0), (at(10), 0, 50_000_000),
+    ]  # fmt: skip
 
 
 def test_a_server_whose_clock_is_years_ahead_is_recorded_by_ours(tmp_path: Path) -> None:

@@ -87,6 +87,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("pgiostat_intervals_total",
            "intervals committed to the history, by the gravest thing to be known of them",
            ("server", "quality")),
+    Metric("pgiostat_lost_seconds_total",
+           "time whose statements could not be counted, by the cause", ("server", "quality")),
     Metric("pgiostat_interval_seconds", "measured length of the newest interval"),
     Metric("pgiostat_interval_asked_seconds", "length that was asked for"),
     Metric("pgiostat_lag_seconds",
@@ -201,6 +203,8 @@ class Metrics:
             if delta.evicted is not None:
                 self._count("pgiostat_evictions_total", delta.evicted)
             self._count("pgiostat_intervals_total", 1, delta.quality.value)
+            if delta.lost is not None:
+                self._count("pgiostat_lost_seconds_total", delta.lost.seconds, delta.quality.value)
             self._count("pgiostat_own_seconds_total", delta.newer.own_seconds)
             self._set("pgiostat_interval_seconds", seconds)
             self._set("pgiostat_lag_seconds", max(0.0, seconds - self.interval))

@@ -10,7 +10,7 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
@@ -18,7 +18,7 @@ from typing import BinaryIO, Self
 
 import pyarrow as pa
 
-from pgiostat.delta import Delta
+from pgiostat.delta import Delta, Quality
 from pgiostat.device.interval import DeviceInterval, Origin
 from pgiostat.errors import PgiostatError
 from pgiostat.history import baseline
@@ -31,7 +31,7 @@ from pgiostat.history.schema import SCHEMAS
 from pgiostat.history.sound import Sound
 from pgiostat.history.windows import FAR_AHEAD
 from pgiostat.names import Names, StatementKey
-from pgiostat.snapshot import Snapshot
+from pgiostat.snapshot import RESUMED, Snapshot
 from pgiostat.stored import UnreadableError, UnsafeFileError, exists, open_regular, read_small
 
 __all__ = ["BASELINE", "Writer", "check_free", "parquet"]
@@ -162,6 +162,28 @@ class Writer:
             self.now() - timedelta(seconds=delta.seconds or 0.0) if self.ends is None else self.ends
         )
 
+    def _bounded(self, delta: Delta, start: datetime) -> Delta:
+        """Return an interval with a length that can be true.
+
+        After a restart only the server's clock tells how long an interval was. Where that was set
+        meanwhile, or would let the interval end far in our future, our own clock does.
+        """
+        now = self.now()
+        longest = (now + FAR_AHEAD - start).total_seconds()
+        by_our_clock = max((now - start).total_seconds(), 0.0)
+        resumed = delta.older is not None and delta.older.session == RESUMED
+        if delta.seconds is not None and (
+            delta.seconds > longest or (resumed and Quality.CLOCK_JUMP in delta.qualities)
+        ):
+            qualities = [each for each in delta.qualities if each is not Quality.OK]
+            if Quality.CLOCK_JUMP not in qualities:
+                qualities.append(Quality.CLOCK_JUMP)
+            delta = replace(delta, seconds=by_our_clock, qualities=tuple(qualities))
+        if delta.lost is not None and (delta.seconds is not None or delta.lost.seconds > longest):
+            length = by_our_clock if delta.seconds is None else delta.seconds
+            delta = replace(delta, lost=replace(delta.lost, seconds=length))
+        return delta
+
     def _told_of_devices(self) -> set[_Point]:
         """Return what was written lately and may be told again."""
         while True:
@@ -208,6 +230,7 @@ class Writer:
         interval must begin where this one did.
         """
         start = self._start_of(delta)
+        delta = self._bounded(delta, start)
         tables = encode(delta, start)
         told = texts(delta, names, self._written, self._excused, start)
         if told is not None:
