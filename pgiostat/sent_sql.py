@@ -65,6 +65,7 @@ _STATIC = (
     "doctor_identified",
     "doctor_objects",
     "doctor_pending",
+    "doctor_stat_file",
     "doctor_texts",
     "extension",
     "io_method",
@@ -76,6 +77,7 @@ _STATIC = (
     "roles",
     "server",
     "session",
+    "system_identifier",
     "timeout",
     "whereabouts",
 )

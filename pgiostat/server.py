@@ -37,9 +37,11 @@ __all__ = [
     "find_extension",
     "find_kcache",
     "is_pooled",
+    "not_preloaded",
     "reach",
     "redacted",
     "session_on",
+    "who",
     "with_extension",
 ]
 
@@ -515,7 +517,7 @@ def explain(conn: psycopg.Connection[Any] | None = None) -> Iterator[None]:
     try:
         yield
     except psycopg.errors.ObjectNotInPrerequisiteState as error:  # 55000, of many things
-        raise (_not_preloaded(error) if _is_not_preloaded(error) else _failed(error)) from None
+        raise (not_preloaded(error) if _is_not_preloaded(error) else _failed(error)) from None
     except psycopg.errors.InsufficientPrivilege as error:  # 42501
         raise _denied(error) from None
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
@@ -577,7 +579,8 @@ def _is_not_preloaded(error: psycopg.Error) -> bool:
     return all(name in str(error) for name in ("pg_stat_statements", "shared_preload_libraries"))
 
 
-def _not_preloaded(error: psycopg.Error | None = None) -> PgiostatError:
+def not_preloaded(error: psycopg.Error | None = None) -> PgiostatError:
+    """Return the error of a server that has the extension and did not load its library."""
     words = str(error).splitlines()[0] if error else ""
     return PgiostatError(
         "pg_stat_statements is not preloaded on this server",
@@ -596,7 +599,8 @@ def find_extension(conn: psycopg.Connection[Any]) -> Extension:
     """
     row = conn.execute(text_of("extension")).fetchone()
     if row is not None:
-        schema, version, is_usable, statements, columns, info, untrusted, is_schema_open = row
+        schema, version, is_usable, statements, columns, info, untrusted, *rights = row
+        is_schema_open, is_executable = rights
         if not is_usable:
             user = user_of(conn)
             raise PgiostatError(
@@ -606,6 +610,8 @@ def find_extension(conn: psycopg.Connection[Any]) -> Extension:
             )
         if statements is None:
             raise _replaced("pg_stat_statements(boolean)", schema)
+        if not is_executable:
+            raise _not_executable(user_of(conn), schema)
         functions = {(statements, schema, "pg_stat_statements")}
         if info is not None:
             functions.add((info, schema, "pg_stat_statements_info"))
@@ -670,6 +676,15 @@ def _replaced(function: str, schema: str) -> PgiostatError:
     )
 
 
+def _not_executable(user: str, schema: str) -> PgiostatError:
+    return PgiostatError(
+        f'{user} may not call the functions of pg_stat_statements in schema "{schema}"',
+        hint=f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {identifier(schema)}"
+        f" TO {identifier(user)};",
+        slug="privilege-missing",
+    )
+
+
 def find_kcache(conn: psycopg.Connection[Any]) -> Kcache:
     """Find pg_stat_kcache in the connected database; it is no error that it is missing."""
     row = conn.execute(text_of("kcache")).fetchone()
@@ -678,7 +693,11 @@ def find_kcache(conn: psycopg.Connection[Any]) -> Kcache:
     method = conn.execute(text_of("io_method")).fetchone()
     if method is not None and method[0] == "worker":
         return Kcache(missing="io_method is worker: processes of its own read for statements")
-    schema, function, columns = row
+    schema, function, columns, is_preloaded, is_executable = row
+    if not is_preloaded:
+        return Kcache(missing="pg_stat_kcache is not preloaded")
+    if not is_executable:
+        return Kcache(missing=f"{user_of(conn)} may not call pg_stat_kcache")
     try:
         conn.execute(sql.SQL(text_of("kcache_probe")).format(schema=quoted_schema(schema)))
     except psycopg.Error as error:
@@ -704,10 +723,15 @@ def with_extension(conn: psycopg.Connection[Any]) -> list[str]:
     return found
 
 
+def who(conn: psycopg.Connection[Any]) -> tuple[Any, ...]:
+    """Return what sql/server.sql asks for; last the system identifier, 0 where it is refused."""
+    *found, is_identified = cast("tuple[Any, ...]", conn.execute(text_of("server")).fetchone())
+    row = conn.execute(text_of("system_identifier")).fetchone() if is_identified else None
+    return (*found, row[0] if row else 0)
+
+
 def _identify(conn: psycopg.Connection[Any], label: str, extension: Extension) -> Server:
-    version, version_num, dbname, dbid, user, userid, address, system_identifier = cast(
-        "tuple[Any, ...]", conn.execute(text_of("server")).fetchone()
-    )
+    version, version_num, dbname, dbid, user, userid, address, system_identifier = who(conn)
     host = conn.info.host or "local"
     return Server(
         label=label or f"{'local' if host.startswith(('/', '@')) else host}:{conn.info.port}",

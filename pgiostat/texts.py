@@ -29,6 +29,7 @@ from pgiostat.server import (
     dbname_of,
     explain,
     find_extension,
+    who,
 )
 
 __all__ = ["TEXT_CHARACTERS", "UNCONVERTIBLE", "TextBatch", "TextReader"]
@@ -251,8 +252,7 @@ _RENAMED = {NO_ENCODING: "utf-8", "KOI8R": "koi8-r", "KOI8U": "koi8-u"}
 
 def _whose(conn: psycopg.Connection[Any]) -> tuple[Any, ...]:
     """Return what tells the server of a connection from others."""
-    row = conn.execute(text_of("server")).fetchone()
-    return (conn.info.port, *(row or ())[-2:])
+    return (conn.info.port, *who(conn)[-2:])
 
 
 def _unreadable(error: psycopg.Error) -> PgiostatError:

@@ -43,7 +43,7 @@ def as_error(error: Exception) -> PgiostatError:
         same place has the same reference everywhere.
     """
     if isinstance(error, PgiostatError):
-        words = f"{error.message} {error.detail}"
+        words = " ".join(filter(None, (error.message, error.detail)))
         return too_many_files(words) if _NO_DESCRIPTOR_SAID in words else error
     # Without a descriptor an import fails as if the module were not there.
     lacks = isinstance(error, ImportError) and not has_descriptors()

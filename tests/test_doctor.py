@@ -169,7 +169,22 @@ FAULTS = [
     (replace(GOOD, statements=replace(there(), text_bytes=2**30)), "texts", "warning", ""),
     (replace(GOOD, statements=replace(there(), text_bytes=None)), "texts", "unknown", ""),
     (replace(GOOD, reads_all_stats=False, statements=replace(there(), hidden=790)),
-     "privileges", "warning", 'GRANT pg_read_all_stats TO "pgiostat";'),
+     "privileges", "error", 'GRANT pg_read_all_stats TO "pgiostat";'),
+    (replace(GOOD, statements=replace(there(), unread_texts=700, unreadable="no")),
+     "readable", "error", "connect to a database with encoding SQL_ASCII or UTF8"),
+    (replace(GOOD, statements=replace(there(), unread_texts=7, unreadable="no")),
+     "readable", "warning", "connect to a database with encoding SQL_ASCII or UTF8"),
+    (replace(GOOD, statements=replace(there(), unreadable="permission denied for view pg_roles")),
+     "readable", "error", ""),
+    (replace(setting(compute_query_id="off"), sources={"compute_query_id": "client"}),
+     "compute_query_id", "warning",
+     "leave compute_query_id out of the options of the connection (options=, PGOPTIONS)"),
+    (replace(setting(compute_query_id="off"), user="reader", session_user="mon",
+             overrides=(Override("", "mon", "compute_query_id", "off"),)),
+     "compute_query_id", "warning", 'ALTER ROLE "mon" RESET compute_query_id;'),
+    (replace(setting(pg_stat_statements__track="none"),
+             overrides=(Override("app", "", "pg_stat_statements.track", "none"),)),
+     "track", "warning", 'ALTER DATABASE "app" RESET pg_stat_statements.track;'),
     (replace(GOOD, is_superuser=True), "privileges", "warning",
      ("CREATE ROLE pgiostat LOGIN; GRANT pg_read_all_stats TO pgiostat; -- then \\password"
       " pgiostat")),
@@ -333,7 +348,7 @@ def test_a_good_server_and_who_asks(make_server: MakeServer) -> None:
         theirs = make_conninfo(server.dsn(), user=role, password="x")
         asked = server.dsn() if role == "postgres" else theirs
         states[role] = {each.aspect: each.state.value for each in findings(examine(asked))}
-    for role, privileges in (("postgres", "warning"), ("watcher", "ok"), ("plain", "warning")):
+    for role, privileges in (("postgres", "warning"), ("watcher", "ok"), ("plain", "error")):
         assert states[role].pop("privileges") == privileges
         assert states[role].pop("clock") in {"ok", "note"}  # this machine's
         assert states[role].pop("texts") == ("ok" if role == "postgres" else "unknown")

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from pgiostat.cli.watch import DOCTOR
 from pgiostat.lab.cluster import free_port
 from pgiostat.server import connect
 from tests.conftest import MakeServer
@@ -93,7 +94,8 @@ def test_an_extension_in_another_database_is_found_there(server: Server, databas
         assert f'"{there}"' in lines[1]
         assert lines[2] == (
             "HINT:  Connect there (one database shows the statements of all), "
-            'or run CREATE EXTENSION pg_stat_statements in "bare".'
+            'or run CREATE EXTENSION pg_stat_statements in "bare". '
+            f"{DOCTOR}"
         )
     finally:
         with server.connect() as setup:
@@ -106,7 +108,7 @@ def test_an_extension_that_is_nowhere_is_said_to_be_nowhere(make_server: MakeSer
     assert done.stderr.splitlines() == [
         'pgiostat: error: pg_stat_statements is not installed in database "postgres"',
         "DETAIL:  It is in no database of this server that we may connect to.",
-        'HINT:  Run CREATE EXTENSION pg_stat_statements in "postgres".',
+        f'HINT:  Run CREATE EXTENSION pg_stat_statements in "postgres". {DOCTOR}',
     ]
 
 
@@ -123,7 +125,7 @@ def test_an_extension_that_is_not_preloaded_is_told_with_the_setting(
     assert "shared_preload_libraries" in lines[1]
     assert lines[2] == (
         "HINT:  Add pg_stat_statements to shared_preload_libraries and restart the server "
-        "(on RDS: in the parameter group)."
+        f"(on RDS: in the parameter group). {DOCTOR}"
     )
 
 

@@ -9,11 +9,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgiostat.cli import options
+from pgiostat.errors import PgiostatError
 
 if TYPE_CHECKING:
     from pgiostat.watch.asked import Options
 
 __all__ = ["watch"]
+
+NOT_READY = frozenset(
+    {
+        "extension-missing",
+        "extension-not-preloaded",
+        "extension-replaced",
+        "privilege-missing",
+        "schema-forbidden",
+        "superuser-unsafe",
+    }
+)
+"""Errors of a server on which something is to be done first."""
+DOCTOR = "pgiostat doctor, with the same connection string, lists all that is missing."
 
 
 def watch(
@@ -137,11 +151,33 @@ def watch(
     elif _is_on_terminal(asked):
         from pgiostat.cli.screen import on_screen
 
-        on_screen(dsn, asked, rules, record, theme)
+        with _pointing_to_doctor():
+            on_screen(dsn, asked, rules, record, theme)
     else:
         if top is None and form is Form.TEXT:
             asked = replace(asked, top=options.TOP_ON_SCREEN)
-        _watch(dsn, asked, rules)
+        with _pointing_to_doctor():
+            _watch(dsn, asked, rules)
+
+
+@contextmanager
+def _pointing_to_doctor() -> Iterator[None]:
+    """Let the error of a server that is not ready name the command that finds all that is missing.
+
+    One step after the other is told otherwise: the extension, then its library, then a right.
+    """
+    try:
+        yield
+    except PgiostatError as error:
+        if error.slug not in NOT_READY:
+            raise
+        raise PgiostatError(
+            error.message,
+            detail=error.detail,
+            hint=" ".join(filter(None, (error.hint, DOCTOR))),
+            slug=error.slug,
+            status=error.status,
+        ) from None
 
 
 def _is_on_terminal(asked: "Options") -> bool:

@@ -8,6 +8,7 @@ from datetime import datetime
 from threading import Event
 from typing import Any, TypeVar
 
+import numpy as np
 import psycopg
 
 from pgiostat.collector import Collector
@@ -22,15 +23,25 @@ from pgiostat.sent_sql import (
     resets_query,
     text_of,
 )
-from pgiostat.server import dbname_of, explain, is_pooled, reach, session_on, with_extension
+from pgiostat.server import (
+    dbname_of,
+    explain,
+    is_pooled,
+    not_preloaded,
+    reach,
+    session_on,
+    with_extension,
+)
+from pgiostat.snapshot import Snapshot
 
 __all__ = ["examine"]
 
 READINGS = 3
+TEXTS_TRIED = 5_000
 CLOCK_ROUNDS = 5
 FRESH_SECONDS = 0.6
 """Before 15 a file of statistics is written when one is asked for that is older than 0.5 s."""
-_PG_14, _PG_15 = 140000, 150000
+_PG_14, _PG_15, _PG_16 = 140000, 150000, 160000
 TEXTS_FILE = "pg_stat_tmp/pgss_query_texts.stat"
 _TOLD_BY_THE_SERVER = ("query-failed", "privilege-missing")
 _T = TypeVar("_T")
@@ -62,6 +73,9 @@ def examine(
             if not facts.extensions.get("pg_stat_statements", ("", ""))[1]:
                 return replace(facts, elsewhere=tuple(with_extension(conn)))
         try:
+            # It would answer with an ERROR, which its log keeps.
+            if facts.settings.get("pg_stat_statements.max") is None:
+                raise not_preloaded()
             return replace(facts, statements=_statements(conn, clock, wait or Event().wait))
         except PgiostatError as error:
             told = error.detail and error.slug in _TOLD_BY_THE_SERVER
@@ -75,8 +89,8 @@ def _first(conn: Connection) -> Facts:
     row = conn.execute(doctor_query()).fetchone()
     if row is None:
         raise PgiostatError("the server sent no row", slug="query-failed")
-    user, is_superuser, reads_all, has_role, in_recovery, pid, started, now, extensions, *rest = row
-    overrides, pending, sources, values = rest
+    user, is_superuser, reads_all, has_role, session_user, sees_files, *rest = row
+    in_recovery, pid, started, now, extensions, overrides, pending, sources, values = rest
     info = conn.info
     return Facts(
         host=f"{info.host or 'local'}:{info.port}",
@@ -87,6 +101,7 @@ def _first(conn: Connection) -> Facts:
         is_superuser=bool(is_superuser),
         reads_all_stats=bool(reads_all),
         has_monitoring_role=has_role,
+        session_user=session_user,
         in_recovery=in_recovery,
         started=started,
         now=now,
@@ -96,7 +111,7 @@ def _first(conn: Connection) -> Facts:
         settings=dict(zip(DOCTOR_SETTINGS, values, strict=True)),
         other_pid=pid != info.backend_pid,
         overrides=tuple(Override(*each) for each in overrides or ()),
-        pending=_waiting(conn, pending or ()),
+        pending=_waiting(conn, pending or (), is_visible=bool(sees_files)),
         sources=dict(sources or ()),
     )
 
@@ -109,11 +124,11 @@ def _tried(ask: Callable[[], _T]) -> _T | None:
         return None
 
 
-def _waiting(conn: Connection, names: Sequence[str]) -> dict[str, str | None]:
-    """Return the values that wait for a restart; only superusers see them."""
+def _waiting(conn: Connection, names: Sequence[str], *, is_visible: bool) -> dict[str, str | None]:
+    """Return the values that wait for a restart; few may see them."""
     found = _tried(lambda: conn.execute(
         text_of("doctor_pending"), {"names": list(names)}
-    ).fetchall()) if names else None  # fmt: skip
+    ).fetchall()) if names and is_visible else None  # fmt: skip
     return dict.fromkeys(names) | dict(found or ())
 
 
@@ -122,7 +137,7 @@ def _identifies(conn: Connection, facts: Facts) -> bool | None:
     if facts.version_num < _PG_14 or facts.settings.get("track_activities") != "on":
         return None
     row = _tried(lambda: conn.execute(text_of("doctor_identified")).fetchone())
-    return None if row is None else bool(row[0])
+    return None if row is None else row[0]
 
 
 def _foreign_objects(conn: Connection) -> tuple[ForeignObject, ...]:
@@ -133,6 +148,8 @@ def _foreign_objects(conn: Connection) -> tuple[ForeignObject, ...]:
 def _resets(conn: Connection) -> dict[str, datetime]:
     found = {}
     for view in RESET_VIEWS:
+        if view == "pg_stat_io" and conn.info.server_version < _PG_16:
+            continue
         query = resets_query(view)
         row = _tried(lambda query=query: conn.execute(query).fetchone())  # type: ignore[misc]
         if row is not None and row[0] is not None:
@@ -171,7 +188,7 @@ def _statements(
         began = clock()
         reading = collector.take()
         times.append((clock() - began) * 1000)
-    size = _tried(lambda: conn.execute(text_of("doctor_texts"), {"path": TEXTS_FILE}).fetchone())
+    unread, why = _unreadable(collector, reading)
     return Statements(
         schema=session.extension.schema,
         version=session.extension.version,
@@ -179,8 +196,34 @@ def _statements(
         hidden=int(reading.statements["masked"].sum()),
         dealloc=reading.markers.dealloc,
         stats_reset=reading.markers.statements_reset,
-        text_bytes=size[0] if size else None,
+        text_bytes=_text_bytes(conn),
         read_ms=statistics.median(times),
         untrusted=session.extension.untrusted,
         is_schema_open=session.extension.is_schema_open,
+        unread_texts=unread,
+        unreadable=why,
     )
+
+
+def _text_bytes(conn: Connection) -> int | None:
+    """Return the size of the file of texts, None where our role may not ask."""
+    if conn.execute(text_of("doctor_stat_file")).fetchone() != (True,):
+        return None
+    size = _tried(lambda: conn.execute(text_of("doctor_texts"), {"path": TEXTS_FILE}).fetchone())
+    return size[0] if size else None
+
+
+def _unreadable(collector: Collector, reading: Snapshot) -> tuple[int, str]:
+    """Return how many texts could not be read, and why they or names could not."""
+    rows = reading.statements
+    seen = np.flatnonzero(~rows["masked"])[:TEXTS_TRIED]
+    keys = list(zip(*(rows[name][seen].tolist() for name in ("userid", "dbid", "queryid")),
+                    strict=True))  # fmt: skip
+    try:
+        collector.databases()
+        collector.roles()
+        lost = collector.texts(keys).unreadable
+    except PgiostatError as error:
+        told = f"{error.message}: {error.detail}" if error.detail else error.message
+        return len(keys) if error.slug == "texts-unreadable" else 0, told.rstrip(".")
+    return len(lost), next(iter(lost.values()), "").rstrip(".")

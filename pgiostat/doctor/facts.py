@@ -15,6 +15,8 @@ class Statements:
     text_bytes: of the file of texts, None without the right to see it.  read_ms: of one reading,
     by our own clock.  untrusted: roles that are no superusers and can replace the extension's
     functions.  is_schema_open: whether every role may create objects in the extension's schema.
+    unread_texts: of entries that are not hidden; how many texts could not be read.  unreadable: why
+    these, or names of databases and roles, could not be read; empty if all could.
     """
 
     schema: str
@@ -27,6 +29,8 @@ class Statements:
     read_ms: float
     untrusted: tuple[str, ...] = ()
     is_schema_open: bool = False
+    unread_texts: int = 0
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Facts:
     identifies: whether the server computes identifiers of statements, None before PostgreSQL 14 and
     where it does not show ours.
     has_monitoring_role: whether there is a role with the name of README's.
+    session_user: the role that connected, where that is not `user`: settings of roles are its own.
     resets: when views were last reset, by name.  other_pid: our server process is not the one we
     connected to.  pooled: our settings were not taken.
     """
@@ -97,3 +102,4 @@ class Facts:
     pooled: bool = False
     foreign_objects: tuple[ForeignObject, ...] = ()
     has_monitoring_role: bool = False
+    session_user: str = ""

@@ -29,6 +29,8 @@ PERHAPS_PRELOAD = (
 )
 FULL = 0.95
 SPARE = 0.8
+FEW_TEXTS = 0.05
+"""A smaller share of texts that cannot be read leaves the rest to be told apart."""
 EVICTIONS_PER_HOUR = 1.0
 LARGE_TEXTS = 256 * 1024 * 1024
 LEAST_CLOCK_NS = 10.0
@@ -70,6 +72,8 @@ def _findings(facts: Facts) -> Iterator[Finding]:
     if facts.statements is not None:
         yield from _room(facts, facts.statements)
     yield _privileges(facts)
+    if facts.statements is not None:
+        yield from _readable(facts.statements)
     yield from _resets(facts)
     yield from _connection(facts)
     yield from _optional(facts)
@@ -230,7 +234,22 @@ def _privileges(facts: Facts) -> Finding:
     told = f"statements of others are hidden from {facts.user}"
     if hidden:
         told += f": {format_count(hidden)} entries"
-    return Finding("privileges", State.WARNING, told, grant(facts.user))
+    # What is hidden now cannot be told apart, however well all else is set.
+    return Finding("privileges", State.ERROR if hidden else State.WARNING, told, grant(facts.user))
+
+
+def _readable(there: Statements) -> Iterator[Finding]:
+    """Yield that texts or names cannot be read, if so: without them nothing can be told apart."""
+    if there.unread_texts:
+        few = there.unread_texts < FEW_TEXTS * there.entries
+        yield Finding(
+            "readable", State.WARNING if few else State.ERROR,
+            f"{format_count(there.unread_texts)} texts of {format_count(there.entries)} entries"
+            f" cannot be read: {there.unreadable}",
+            "connect to a database with encoding SQL_ASCII or UTF8",
+        )  # fmt: skip
+    elif there.unreadable:
+        yield Finding("readable", State.ERROR, there.unreadable)
 
 
 def _resets(facts: Facts) -> Iterator[Finding]:

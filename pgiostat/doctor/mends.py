@@ -17,7 +17,9 @@ __all__ = [
     "preload",
     "preloaded",
     "reset",
+    "set_for",
     "setting",
+    "whose",
 ]
 
 EXTENSION = "pg_stat_statements"
@@ -72,7 +74,25 @@ def setting(
 
 def is_ours(facts: Facts, override: Override) -> bool:
     """Return whether our own session has it, so that it is seen in our settings."""
-    return override.database in {"", facts.dbname} and override.role in {"", facts.user}
+    role = facts.session_user or facts.user
+    return override.database in {"", facts.dbname} and override.role in {"", role}
+
+
+def set_for(facts: Facts, name: str) -> str:
+    """Return for whom a setting has the value that our session sees, if not for all.
+
+    What the server itself has is not known then.
+    """
+    if facts.sources.get(name) == "client":
+        return "our own connection"
+    return " and ".join(whose(each) for each in facts.overrides if _decides(facts, each, name))
+
+
+def whose(override: Override) -> str:
+    """Return whom a setting of a database or role is for."""
+    named = [f'role "{override.role}"'] if override.role else []
+    named += [f'database "{override.database}"'] if override.database else []
+    return " in ".join(named)
 
 
 def _decides(facts: Facts, override: Override, name: str) -> bool:

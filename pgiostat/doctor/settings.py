@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pgiostat.doctor.facts import Facts
 from pgiostat.doctor.finding import Finding, State
-from pgiostat.doctor.mends import EXTENSION, SPOILS, is_ours, reset, setting
+from pgiostat.doctor.mends import EXTENSION, SPOILS, is_ours, reset, set_for, setting, whose
 
 __all__ = ["counting", "overridden", "timing", "tracking"]
 
@@ -17,12 +17,26 @@ def overridden(facts: Facts) -> Iterator[Finding]:
         values, meaning = SPOILS.get(each.name, (frozenset(), ""))
         if each.value.lower() not in values or is_ours(facts, each):
             continue
-        whose = [f'role "{each.role}"'] if each.role else []
-        whose += [f'database "{each.database}"'] if each.database else []
         yield Finding(
             "overridden", State.WARNING,
-            f"{' in '.join(whose)}: {each.name} is {each.value}: {meaning}", reset(each),
+            f"{whose(each)}: {each.name} is {each.value}: {meaning}", reset(each),
         )  # fmt: skip
+
+
+def _wrong(facts: Facts, name: str, value: str, state: State, reason: str) -> Finding:
+    """Return what is wrong with a setting; of one that is set for a few nothing follows for all.
+
+    Args:
+        facts: The server.
+        name: The setting.
+        value: What it should be.
+        state: How grave it is where the server itself has it so.
+        reason: What follows from it.
+    """
+    if few := set_for(facts, name):
+        reason = f"{reason}; that is set for {few}, others may have another value"
+        state = State.WARNING
+    return Finding(name.rpartition(".")[2], state, reason, setting(facts, name, value))
 
 
 def tracking(facts: Facts) -> Iterator[Finding]:
@@ -32,7 +46,7 @@ def tracking(facts: Facts) -> Iterator[Finding]:
     name = f"{EXTENSION}.track"
     nested = facts.statements is None or facts.statements.dealloc is not None
     if track == "none":
-        yield Finding("track", State.ERROR, "nothing is counted", setting(facts, name, "top"))
+        yield _wrong(facts, name, "top", State.ERROR, "nothing is counted")
     elif track == "all" and not nested:
         yield Finding(
             "track", State.WARNING,
@@ -43,11 +57,13 @@ def tracking(facts: Facts) -> Iterator[Finding]:
         meaning = "all: nested statements too, apart" if track == "all" else f"{track}"
         yield Finding("track", State.OK, meaning)
     if settings.get(f"{EXTENSION}.track_utility") == "off":
-        yield Finding(
-            "track_utility", State.WARNING,
+        yield _wrong(
+            facts,
+            f"{EXTENSION}.track_utility",
+            "on",
+            State.WARNING,
             "off: what COPY, CREATE INDEX, VACUUM and FETCH read is in no statement",
-            setting(facts, f"{EXTENSION}.track_utility", "on"),
-        )  # fmt: skip
+        )
     elif track is not None:
         yield Finding("track_utility", State.OK, "on")
     planning = settings.get(f"{EXTENSION}.track_planning")
@@ -64,7 +80,7 @@ def _identifying(facts: Facts) -> Iterator[Finding]:
     queryid = facts.settings.get(name)
     if queryid == "off":
         # Not auto: a server that was started with it off takes auto for off until a restart.
-        yield Finding(name, State.ERROR, "off: no statement is counted", setting(facts, name, "on"))
+        yield _wrong(facts, name, "on", State.ERROR, "off: no statement is counted")
     elif queryid == "auto" and facts.identifies is False and facts.statements is not None:
         yield Finding(
             name, State.ERROR,
@@ -78,25 +94,31 @@ def _identifying(facts: Facts) -> Iterator[Finding]:
 def counting(facts: Facts) -> Iterator[Finding]:
     """Yield that the server's own counters stand still, or that it hides what runs, if so."""
     if facts.settings.get("track_counts") == "off":
-        yield Finding(
-            "track_counts", State.ERROR,
+        yield _wrong(
+            facts,
+            "track_counts",
+            "on",
+            State.ERROR,
             "off: the server's own counters stand still, and nothing can be held against them",
-            setting(facts, "track_counts", "on"),
-        )  # fmt: skip
+        )
     if facts.settings.get("track_activities") == "off":
-        yield Finding(
-            "track_activities", State.WARNING,
+        yield _wrong(
+            facts,
+            "track_activities",
+            "on",
+            State.WARNING,
             "off: statements that run now are not seen: what they read comes as a surprise",
-            setting(facts, "track_activities", "on"),
-        )  # fmt: skip
+        )
 
 
 def timing(facts: Facts) -> Finding:
     """Return whether reads are timed."""
     if facts.settings.get("track_io_timing") == "on":
         return Finding("track_io_timing", State.OK, "on: reads are timed")
-    return Finding(
-        "track_io_timing", State.WARNING,
+    return _wrong(
+        facts,
+        "track_io_timing",
+        "on",
+        State.WARNING,
         "off: how long reads take is not known, nor which came from the system's cache",
-        setting(facts, "track_io_timing", "on"),
-    )  # fmt: skip
+    )

@@ -24,7 +24,9 @@ SELECT /* pgiostat */
        FROM pg_catalog.aclexplode(
                 coalesce(n.nspacl, pg_catalog.acldefault('n', n.nspowner))) AS a
       WHERE a.grantee OPERATOR(pg_catalog.=) 0::pg_catalog.oid
-        AND a.privilege_type OPERATOR(pg_catalog.=) 'CREATE') AS is_schema_open
+        AND a.privilege_type OPERATOR(pg_catalog.=) 'CREATE') AS is_schema_open,
+    pg_catalog.has_function_privilege(statements.oid, 'EXECUTE')
+        AND coalesce(pg_catalog.has_function_privilege(info.oid, 'EXECUTE'), true) AS is_executable
 FROM pg_catalog.pg_extension AS e
 JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
 JOIN pg_catalog.pg_database AS d

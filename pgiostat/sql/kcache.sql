@@ -1,6 +1,14 @@
 -- Where pg_stat_kcache is, and which columns its function has: they follow its own version.
 -- A member of the extension that is written in C, as for pg_stat_statements.
-SELECT /* pgiostat */ n.nspname, p.oid::pg_catalog.int8, p.proargnames::pg_catalog.text[]
+-- Its settings are there only where it was preloaded.
+SELECT /* pgiostat */
+    n.nspname,
+    p.oid::pg_catalog.int8,
+    p.proargnames::pg_catalog.text[],
+    EXISTS (SELECT 1 FROM pg_catalog.pg_settings AS s
+             WHERE pg_catalog.starts_with(s.name, 'pg_stat_kcache.')),
+    pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+        AND pg_catalog.has_function_privilege(p.oid, 'EXECUTE')
 FROM pg_catalog.pg_extension AS e
 JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
 JOIN pg_catalog.pg_depend AS d
