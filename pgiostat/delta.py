@@ -6,7 +6,7 @@ interval how good it is (its quality), and what could not be told is counted, no
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from functools import cached_property
 
@@ -73,6 +73,10 @@ CHANCE_OF_EQUAL_EXTREMES = 10
 
 FULL_SHARE = 0.9
 """An eviction leaves 95 % of the entries; a reset leaves none."""
+
+STATISTICS_LAG = timedelta(seconds=15)
+"""How old the cumulative statistics of 13 and 14 may be: half a second by rule, and ten seconds where
+the statistics collector does not keep up (pgstat.c)."""
 
 EVICTED_SHARE = 20
 EVICTED_AT_LEAST = 10
@@ -364,12 +368,13 @@ def _is_other_server(older: Snapshot, newer: Snapshot, pair: _Pair) -> bool:
     readings have and that was made earlier, at another instant.
     """
     old, new = older.markers, newer.markers
-    for was, now in (
-        (old.start_time, new.start_time),
-        (old.bgwriter_reset, new.bgwriter_reset),
-        (old.statements_reset, new.statements_reset),
+    at = older.started_at
+    for was, now, known_by in (
+        (old.start_time, new.start_time, at),
+        (old.bgwriter_reset, new.bgwriter_reset, at - STATISTICS_LAG),
+        (old.statements_reset, new.statements_reset, at),
     ):
-        if was is not None and now is not None and was != now and now <= older.started_at:
+        if was is not None and now is not None and was != now and now <= known_by:
             return True
     since_old, since_new = pair.before.rows.get(_SINCE), pair.after.rows.get(_SINCE)
     if since_old is None or since_new is None:

@@ -596,6 +596,15 @@ def test_a_server_that_started_after_the_older_reading_is_the_same_one() -> None
     assert diff(older, newer).qualities == (Quality.RESTART,)
 
 
+def test_statistics_that_lag_show_a_reset_late_and_are_of_the_same_server() -> None:
+    """13 and 14 hand out files half a second old: a reading may not show a reset before it."""
+    older = reading(0, [entry(1, 100, 10000)])
+    newer = reading(10, [entry(1, 105, 10500)], bgwriter_reset=at(-0.4))
+    assert (diff(older, newer).qualities, outcome(diff(older, newer))) == (
+        (Quality.OK,), [(1, 5, 500, Basis.PREVIOUS)],
+    )  # fmt: skip
+
+
 def test_an_entry_made_at_another_earlier_instant_is_of_another_server() -> None:
     older = reading(0, [entry(1, 100, 10000, stats_since=at(-500))])
     newer = reading(10, [entry(1, 2300, 230000, stats_since=at(-400))])
