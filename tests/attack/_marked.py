@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
@@ -53,7 +54,12 @@ _SESSION = (
     "SET client_min_messages = log",
     "SET max_parallel_workers_per_gather = 0",
 )
-_LOSES = frozenset({"first", "other server", "restart", "reset", "evicting"})
+_LOSES = frozenset(
+    {
+        "first", "other server", "baseline lost", "extension changed", "privileges changed",
+        "restart", "reset", "evicting",
+    }
+)  # fmt: skip
 """Qualities of an interval of which a part may be lost."""
 
 Ids = frozenset[str]
@@ -265,9 +271,7 @@ class Reader(ABC):
     def __init__(self, place: Path, environment: Mapping[str, str] | None = None) -> None:
         self.place = place
         self.place.mkdir(exist_ok=True)
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-        root = Path(__file__).parent.parent.parent
-        self.environment = {**clean, "PYTHONPATH": str(root), **(environment or {})}
+        self.environment = {**_environment(), **(environment or {})}
         self.process = self._started()
 
     @property
@@ -355,15 +359,24 @@ class Watch(Reader):
         intervals: dict[tuple[str, str], list[dict[str, str]]] = {}
         for row in self._rows():
             intervals.setdefault((row["interval_start"], row["interval_end"]), []).append(row)
-        return Figures(
-            [
-                _interval(
-                    begin, end, rows[0]["quality"], [row for row in rows if row["queryid"] in ids],
-                    hidden=any("hidden" in row["category"] for row in rows),
-                )
-                for (begin, end), rows in intervals.items()
-            ]
-        )  # fmt: skip
+        found = [
+            _interval(
+                begin, end, rows[0]["quality"], [row for row in rows if row["queryid"] in ids],
+                hidden=any("hidden" in row["category"] for row in rows),
+            )
+            for (begin, end), rows in intervals.items()
+        ]  # fmt: skip
+        return Figures(found, self._lost(found))
+
+    def _lost(self, intervals: Sequence[Interval]) -> list[tuple[datetime, datetime]]:
+        """Return the holes between intervals, if each of them was reported."""
+        holes = [
+            (one.until, other.since)
+            for one, other in pairwise(intervals)
+            if one.until < other.since
+        ]
+        said = self.err.read_text("utf-8", "replace").count("Another server answers now: what")
+        return holes if said >= len(holes) else []
 
     def _rows(self) -> list[dict[str, str]]:
         whole, _, _ = self.out.read_text("utf-8").rpartition("\n")
@@ -416,7 +429,7 @@ class Collect(Reader):
                     hidden=any(row["masked"] == "true" for row in rows),
                 )
             )  # fmt: skip
-        figures = Figures(intervals, _lost(exported / "lost.csv"))
+        figures = Figures(intervals, _lost(exported / "samples.csv"))
         self._check_report(figures, ids)
         return figures
 
@@ -434,11 +447,16 @@ class Collect(Reader):
             [
                 sys.executable, "-m", "pgiostat", command, "--history", str(self.history), *words,
             ],
-            capture_output=True, text=True, timeout=60, env=self.environment, cwd=self.place,
+            capture_output=True, text=True, timeout=60, env=_environment(), cwd=self.place,
             check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{command} ended with {done.returncode}: {done.stderr}"
         return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    return {**clean, "PYTHONPATH": str(Path(__file__).parent.parent.parent)}
 
 
 def _interval(
@@ -464,10 +482,9 @@ def _csv(path: Path) -> list[dict[str, str]]:
 
 def _lost(path: Path) -> list[tuple[datetime, datetime]]:
     """Return the times that an export says are lost."""
-    if not path.exists():
-        return []
     found = []
     for row in _csv(path):
-        begin = datetime.fromisoformat(row["interval_start"])
-        found.append((begin, begin + timedelta(seconds=float(row["seconds"]))))
+        if seconds := float(row.get("lost_seconds") or 0):
+            begin = datetime.fromisoformat(row["interval_start"])
+            found.append((begin, begin + timedelta(seconds=seconds)))
     return found

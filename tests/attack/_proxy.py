@@ -5,6 +5,7 @@ import random
 import socket
 from collections.abc import Callable
 from enum import Enum, auto
+from pathlib import Path
 from threading import Event, Lock, Thread
 
 __all__ = ["FaultyProxy", "Network"]
@@ -26,17 +27,18 @@ class Network(Enum):
 
 
 class FaultyProxy:
-    """Passes connections on to a server; `network` and `port` may change at any time.
+    """Passes connections on to a server; `network` and `target` may change at any time.
 
     Attributes:
         network: What is done to connections, also to those that there are.
-        port: The server's, for connections that come from now on.
+        target: The server's socket, for connections that come from now on. Through a socket a
+            server has no address and no port, so that one looks like the other.
         damaged: How many replies were cut, dripped or changed.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, target: Path) -> None:
         self.network = Network.WORKS
-        self.port = port
+        self.target = target
         self.damaged = 0
         self._random = random.Random(17)  # noqa: S311 - nothing secret
         self._ended = Event()
@@ -71,13 +73,14 @@ class FaultyProxy:
         if self.network is Network.REFUSES:
             client.close()
             return
+        server = socket.socket(socket.AF_UNIX)
         try:
-            server = socket.create_connection(("127.0.0.1", self.port))
+            server.connect(str(self.target))
         except OSError:
             client.close()
+            server.close()
             return
-        for each in (client, server):
-            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._lock:
             self._open |= {client, server}
         for source, target, sends in (

@@ -29,7 +29,7 @@ from tests.attack._marked import (
 from tests.attack._proxy import FaultyProxy
 from tests.servers import INITDB_OPTIONS, SETTINGS, ClusterServer
 
-__all__ = ["Needs", "Stand", "Trial", "stand"]
+__all__ = ["FEW", "Needs", "Stand", "Trial", "socket_of", "stand"]
 
 PATIENCE_SECONDS = 75.0
 """How long a reader may take to go on after a fault: it waits up to 30 s between attempts."""
@@ -175,6 +175,11 @@ class Stand:
         return self._copies[name]
 
 
+def socket_of(server: ClusterServer) -> Path:
+    """Return the socket that a server listens on."""
+    return server.cluster.socket_directory / f".s.PGSQL.{server.cluster.port}"
+
+
 @contextmanager
 def stand(major: int, scratch: Path) -> Iterator[Stand]:
     """Yield the servers of a version."""
@@ -226,8 +231,7 @@ class Trial:
         made.callback(self._forget_settings)
         self.proxy: FaultyProxy | None = None
         if needs.proxy:
-            assert self.server.cluster.port is not None
-            self.proxy = FaultyProxy(self.server.cluster.port)
+            self.proxy = FaultyProxy(socket_of(self.server))
             made.callback(self.proxy.close)
         self.application = Application(self.dsn("app", proxied=needs.proxy == "both"))
         made.callback(self.application.stop)

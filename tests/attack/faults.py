@@ -23,7 +23,8 @@ from psycopg.conninfo import make_conninfo
 from tests.attack import Outcome, Scale
 from tests.attack._marked import Verdict
 from tests.attack._proxy import Network
-from tests.attack._stand import FEW, Needs, Stand, Trial, stand
+from tests.attack._stand import FEW, Needs, Stand, Trial, socket_of, stand
+from tests.servers import ClusterServer
 
 __all__ = ["FAULTS", "attack"]
 
@@ -319,17 +320,16 @@ def _network(network: Network, seconds: float = SHORT_SECONDS) -> Callable[[Tria
 # several servers behind one address
 
 
-def _switch(trial: Trial, port: int | None) -> None:
+def _switch(trial: Trial, server: ClusterServer) -> None:
     assert trial.proxy is not None
-    assert port is not None
     with trial.application.still(reconnect=True):
-        trial.proxy.port = port
+        trial.proxy.target = socket_of(server)
         trial.proxy.cut()
 
 
 def _fail_over_and_back(trial: Trial) -> None:
     for server in (trial.stand.other(), trial.server):
-        _switch(trial, server.cluster.port)
+        _switch(trial, server)
         trial.wait(SHORT_SECONDS)
 
 
@@ -337,7 +337,7 @@ def _fail_over_to_started(trial: Trial) -> None:
     """Switch to a server that has just been started, and keeps the statistics of its past."""
     other = trial.stand.other()
     other.restart()
-    _switch(trial, other.cluster.port)
+    _switch(trial, other)
     trial.wait(SHORT_SECONDS)
 
 
@@ -416,7 +416,7 @@ FAULTS = (
     Fault("network stalls", _network(Network.STALLS, 4.0), needs=PROXIED),
     Fault("network cuts replies in the middle", _network(Network.CUTS), needs=PROXIED, quick=True),
     Fault("network passes one byte at a time", _network(Network.DRIPS), needs=PROXIED),
-    Fault("network flips bits of replies", _network(Network.FLIPS), needs=PROXIED),
+    Fault("network flips bits of replies", _network(Network.FLIPS), loses=True, needs=PROXIED),
     Fault("disk of the history full", _fill_disk, needs=Needs(small_disk=True)),
     Fault("another server behind the address, and back", _fail_over_and_back, loses=True,
           needs=BEHIND),
