@@ -43,6 +43,8 @@ STOOD: dict[str, Setting] = SETTINGS | {
 }
 FEW: dict[str, Setting] = {"pg_stat_statements.max": 100}
 """Settings under which entries are evicted."""
+PAST = 300
+"""How often the marked statement ran on a server that nobody read."""
 COMMON = "common"
 """A database that the other server and the standby have, too."""
 ROLES = (
@@ -60,7 +62,8 @@ class Needs:
         settings: Of the server, besides the usual.
         extension: Version of pg_stat_statements to begin with, the newest if empty.
         proxy: Whether the readers come through a proxy; "both" if the application does, too.
-        common: Whether it runs in the database that several servers have.
+        beside: What else there is with the same databases and a past of its own, "other" or
+            "standby".
         standby: Whether it runs on a standby.
         skewed: Whether the readers go by a clock of their own.
         small_disk: Megabytes of the disk of the history, if it is to have one of its own.
@@ -69,7 +72,7 @@ class Needs:
     settings: dict[str, Setting] = field(default_factory=dict)
     extension: str = ""
     proxy: str = ""
-    common: bool = False
+    beside: str = ""
     standby: bool = False
     skewed: bool = False
     small_disk: bool = False
@@ -138,14 +141,9 @@ class Stand:
             self.server.start()
 
     def other(self) -> ClusterServer:
-        """Return another server with the same identifier and databases, and a past of its own."""
+        """Return another server with the same identifier and databases."""
         if "other" not in self._copies:
-            copy = self._copied("other", {})
-            with copy.connect(COMMON) as connection:
-                for _ in range(300):
-                    connection.execute(MARKED)
-            # What follows is not what this server did before the trial began.
-            Event().wait(3 * INTERVAL_SECONDS)
+            self._copied("other", {})
         return self._copies["other"]
 
     def standby(self) -> ClusterServer:
@@ -220,10 +218,9 @@ class Trial:
         number = where.number()
         self.place = where.scratch / f"trial-{number}"
         self.place.mkdir()
-        if needs.common or needs.standby:
+        if needs.beside or needs.standby:
             self.database = COMMON
-            if needs.common:
-                where.other()
+            self.beside = self._with_a_past() if needs.beside else self.server
         else:
             self.database = f"trial_{number}"
             where.make_database(self.database, needs.extension)
@@ -245,6 +242,16 @@ class Trial:
         self.watch = Watch(dsn, self.place, environment)
         for each in self.readers:
             made.callback(each.kill)
+
+    def _with_a_past(self) -> ClusterServer:
+        """Return the other server, which has done much before the trial begins."""
+        make = self.stand.other if self.needs.beside == "other" else self.stand.standby
+        server = make()
+        with server.connect(COMMON) as connection:
+            for _ in range(PAST):
+                connection.execute(MARKED)
+        Event().wait(3 * INTERVAL_SECONDS)
+        return server
 
     @property
     def readers(self) -> tuple[Reader, ...]:

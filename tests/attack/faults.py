@@ -328,16 +328,25 @@ def _switch(trial: Trial, server: ClusterServer) -> None:
 
 
 def _fail_over_and_back(trial: Trial) -> None:
-    for server in (trial.stand.other(), trial.server):
+    for server in (trial.beside, trial.server):
         _switch(trial, server)
         trial.wait(SHORT_SECONDS)
 
 
 def _fail_over_to_started(trial: Trial) -> None:
     """Switch to a server that has just been started, and keeps the statistics of its past."""
-    other = trial.stand.other()
-    other.restart()
-    _switch(trial, other)
+    trial.beside.restart()
+    _switch(trial, trial.beside)
+    trial.wait(SHORT_SECONDS)
+
+
+def _fail_over_to_standby(trial: Trial) -> None:
+    """Let the server die, and promote the standby."""
+    with trial.application.still():
+        trial.server.crash()
+        with trial.beside.connect() as connection:
+            connection.execute("SELECT pg_promote()")
+    _switch(trial, trial.beside)
     trial.wait(SHORT_SECONDS)
 
 
@@ -373,7 +382,7 @@ def _fill_disk(trial: Trial) -> None:
 
 
 PROXIED = Needs(proxy="readers")
-BEHIND = Needs(proxy="both", common=True)
+BEHIND = Needs(proxy="both", beside="other")
 EVICTING = Needs(settings=FEW)
 
 FAULTS = (
@@ -422,6 +431,8 @@ FAULTS = (
           needs=BEHIND),
     Fault("another server, just started, behind the address", _fail_over_to_started, loses=True,
           needs=BEHIND),
+    Fault("server killed, its standby promoted behind the address", _fail_over_to_standby,
+          loses=True, needs=Needs(proxy="both", beside="standby")),
     Fault("standby promoted", _promote, needs=Needs(standby=True)),
     Fault("clock of the readers an hour ahead, then behind", _clock(3_600, -3_600, readers=True),
           needs=Needs(skewed=True)),
