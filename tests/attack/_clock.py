@@ -86,7 +86,7 @@ class SkewedClock:
 
 def clock_library(scratch: Path) -> Path | None:
     """Return the library, None where there is no C compiler."""
-    compiler = shutil.which("cc")
+    compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         return None
     source, library = scratch / "clock.c", scratch / "clock.so"

@@ -304,24 +304,25 @@ class Trial:
         self.identify()
         self.wait(AROUND_SECONDS)
 
-    def identify(self) -> None:
+    def identify(self, database: str = "") -> None:
         """Learn the queryid of the marked statement, which differs from database to database."""
+        until(lambda: bool(self._found(database or self.database)), 20)
 
-        def found() -> bool:
-            with suppress(psycopg.Error):
-                schema = self.sql(
-                    "SELECT extnamespace::regnamespace::text FROM pg_extension"
-                    " WHERE extname = 'pg_stat_statements'"
-                )[0][0]
-                rows = self.sql(
-                    f"SELECT queryid::text FROM {schema}.pg_stat_statements"
-                    " WHERE query LIKE 'SELECT count(pad) AS marked%'"
-                )
-                self.ids |= {row[0] for row in rows}
-                return bool(rows)
-            return False
-
-        until(found, 20)
+    def _found(self, database: str) -> set[str]:
+        with suppress(psycopg.Error):
+            schema = self.sql(
+                "SELECT extnamespace::regnamespace::text FROM pg_extension"
+                " WHERE extname = 'pg_stat_statements'", database=database,
+            )[0][0]  # fmt: skip
+            rows = self.sql(
+                f"SELECT queryid::text FROM {schema}.pg_stat_statements AS s"
+                " JOIN pg_database AS d ON d.oid = s.dbid AND d.datname = current_database()"
+                " WHERE query LIKE 'SELECT count(pad) AS marked%'", database=database,
+            )  # fmt: skip
+            found = {row[0] for row in rows}
+            self.ids |= found
+            return found
+        return set()
 
     def end(self, *, loses: bool) -> dict[str, Verdict]:
         """End all; return the verdict on each reader."""

@@ -213,18 +213,10 @@ def _remake_database(trial: Trial) -> None:
         with trial.application.still(reconnect=True):
             trial.application.dsn = trial.dsn("app", database=name)
         trial.wait(SHORT_SECONDS / 2)
-        trial.ids |= _ids_in(trial, name)
+        trial.identify(name)
         with trial.application.still(reconnect=True):
             trial.application.dsn = home
             trial.sql(f"DROP DATABASE {name}")
-
-
-def _ids_in(trial: Trial, database: str) -> set[str]:
-    rows = trial.sql(
-        "SELECT queryid::text FROM pg_stat_statements"
-        " WHERE query LIKE 'SELECT count(pad) AS marked%'", database=database,
-    )  # fmt: skip
-    return {queryid for (queryid,) in rows}
 
 
 def _rename_our_database(trial: Trial) -> None:
@@ -346,7 +338,8 @@ def _fail_over_to_standby(trial: Trial) -> None:
         trial.server.crash()
         with trial.beside.connect() as connection:
             connection.execute("SELECT pg_promote()")
-    _switch(trial, trial.beside)
+    trial.server = trial.beside
+    _switch(trial, trial.server)
     trial.wait(SHORT_SECONDS)
 
 
