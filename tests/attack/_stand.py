@@ -248,6 +248,8 @@ class Trial:
         make = self.stand.other if self.needs.beside == "other" else self.stand.standby
         server = make()
         with server.connect(COMMON) as connection:
+            # A copy has the statements of what it is a copy of; a standby has its own.
+            connection.execute("SELECT pg_stat_statements_reset()")
             for _ in range(PAST):
                 connection.execute(MARKED)
         Event().wait(3 * INTERVAL_SECONDS)
