@@ -376,6 +376,8 @@ def _is_other_server(older: Snapshot, newer: Snapshot, pair: _Pair) -> bool:
     ):
         if was is not None and now is not None and was != now and now <= known_by:
             return True
+    if _came_back_as_another(older, newer, pair):
+        return True
     since_old, since_new = pair.before.rows.get(_SINCE), pair.after.rows.get(_SINCE)
     if since_old is None or since_new is None:
         return False
@@ -383,6 +385,20 @@ def _is_other_server(older: Snapshot, newer: Snapshot, pair: _Pair) -> bool:
     hit = place >= 0
     moved = since_new[hit] != since_old[place[hit]]
     return bool((moved & (since_new[hit] <= to_pg_time(older.started_at))).any())
+
+
+def _came_back_as_another(older: Snapshot, newer: Snapshot, pair: _Pair) -> bool:
+    """Return whether a server that has no mark started since, with statements of another one.
+
+    A clean restart keeps all entries. A crash loses them all, and moves the reset time of
+    pg_stat_bgwriter too: where that stayed, entries that were made again are another server's.
+    """
+    old, new = older.markers, newer.markers
+    if old.start_time == new.start_time or _marker_moved(older, newer) or pair.cause is not None:
+        return False
+    if old.statements_reset is not None and new.statements_reset is not None:
+        return False
+    return _renewed_without_mark(older, newer, pair)
 
 
 def _elapsed(older: Snapshot, newer: Snapshot) -> tuple[float, bool]:

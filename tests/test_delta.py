@@ -160,13 +160,16 @@ def test_on_13_one_entry_made_anew_shows_that_a_restart_lost_all() -> None:
     older = reading(0, [entry(i, 10, 100) for i in (1, *others)], table=WITHOUT_TOPLEVEL)
     rows = [entry(1, 3, 0, min_exec_time=1.5, max_exec_time=1.5)]
     rows += [entry(i, 10, 100, min_exec_time=0.9, max_exec_time=2.1) for i in others]
-    newer = reading(10, rows, table=WITHOUT_TOPLEVEL, start_time=at(3), session=2)
-    delta = diff(older, newer)
+    who: Any = {"table": WITHOUT_TOPLEVEL, "start_time": at(3), "session": 2}
+    delta = diff(older, reading(10, rows, bgwriter_reset=at(3), **who))
     assert outcome(delta) == [
         (1, 3, 0, Basis.RESET),
         *((i, 10, 100, Basis.RESET) for i in others),
     ]
     assert delta.qualities == (Quality.RESTART, Quality.GAP)
+    # Without a crash a restart loses none: another server has started.
+    delta = diff(older, reading(10, rows, **who))
+    assert (delta.qualities, outcome(delta)) == ((Quality.OTHER_SERVER,), [])
 
 
 def test_on_13_an_entry_reset_by_hand_before_a_restart_that_kept_all_is_alone() -> None:
