@@ -26,7 +26,11 @@ __all__ = ["Sampler", "Tick", "Wait", "learn"]
 PERMANENT = frozenset(
     {"dsn-invalid", "password-wrong", "role-missing", "database-missing", "no-privilege"}
 )
-"""Errors that trying again does not mend."""
+"""Errors that end the loop before the first reading.
+
+Later they are tried again as others are: a role or a database that was there may be renamed,
+dropped or locked for a time.
+"""
 
 LONGEST_WAIT_SECONDS = 30.0
 DIFFERENCES_TRIED = 3
@@ -138,12 +142,13 @@ class Sampler:
     _ahead: Ahead = field(default_factory=Ahead)
     _failures: Failures = field(default_factory=Failures)
     _not_subtracted: int = 0
+    _has_read: bool = False
 
     def ticks(self) -> Iterator[Tick]:
         """Yield one tick an interval, the first as soon as it can be had.
 
-        Ends when `wait` says so.  Raises PgiostatError when the first connection fails, or later
-        one that no further attempt can mend.
+        Ends when `wait` says so.  Raises PgiostatError when the first connection fails, or the
+        first reading for one of the PERMANENT reasons.
         """
         try:
             self._connected()
@@ -199,10 +204,11 @@ class Sampler:
             delta = self._interval(newer)
         except Exception as raised:  # noqa: BLE001 - whatever it is, it is tried again
             error = as_error(raised)
-            if error.slug in PERMANENT:
+            if error.slug in PERMANENT and not self._has_read:
                 raise error from None
             self._disconnect()
             return Tick(None, error, self._back_off(attempts + 1))
+        self._has_read = True
         return Tick(delta, texts_error=self._texts_error, running=running)
 
     def _running(self) -> tuple[Running, ...]:

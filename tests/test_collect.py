@@ -158,11 +158,27 @@ def test_the_way_back_grows_longer_up_to_a_limit(world: World) -> None:
     assert all(most / 2 <= pause <= most for pause, most in zip(pauses, longest, strict=True))
 
 
-def test_an_error_that_trying_again_does_not_mend_ends_the_loop(world: World) -> None:
-    world.lost_at = [2]
-    world.connect_error = PgiostatError("refused", slug="password-wrong")
+REFUSED = PgiostatError("refused", slug="password-wrong")
+
+
+def test_a_role_that_is_refused_before_the_first_reading_ends_the_loop(world: World) -> None:
+    world.lost_at = [1]
+    world.connect_error = REFUSED
     with pytest.raises(PgiostatError, match="refused"):
         ticks(world, 5)
+
+
+def test_a_role_that_is_refused_for_a_time_costs_that_time_alone(world: World) -> None:
+    """It may be renamed, dropped and made again, or its database may."""
+    world.lost_at = [3]
+    sampler = Sampler("", 2.0, describe, world.wait, clock=world.clock)
+    found = []
+    for tick in sampler.ticks():
+        found.append(tick.error.slug if tick.error else "")
+        world.connect_error = REFUSED if len(found) in {3, 4} else None
+        if len(found) == 7:
+            break
+    assert found == ["", "", "connection-lost", "password-wrong", "password-wrong", "", ""]
 
 
 def test_a_wait_that_is_told_to_stop_ends_the_loop(world: World) -> None:
