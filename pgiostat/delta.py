@@ -75,8 +75,8 @@ FULL_SHARE = 0.9
 """An eviction leaves 95 % of the entries; a reset leaves none."""
 
 STATISTICS_LAG = timedelta(seconds=15)
-"""How old the cumulative statistics of 13 and 14 may be: half a second by rule, and ten seconds where
-the statistics collector does not keep up (pgstat.c)."""
+"""How old the cumulative statistics of 13 and 14 may be: half a second by rule, and ten seconds
+where the statistics collector does not keep up (pgstat.c)."""
 
 EVICTED_SHARE = 20
 EVICTED_AT_LEAST = 10
