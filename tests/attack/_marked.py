@@ -35,6 +35,8 @@ PAUSE_SECONDS = 0.02
 BLOCKS = 600
 MARGIN = timedelta(seconds=0.25)
 """A statement is counted when it has ended, and a reading takes its time."""
+TICK = timedelta(milliseconds=5)
+"""By how much an interval may miss the end of the one before it: lengths are rounded."""
 
 TABLE = (
     "CREATE TABLE marked (pad text)",
@@ -198,16 +200,6 @@ class Figures:
     lost: Sequence[tuple[datetime, datetime]] = ()
 
     @property
-    def calls(self) -> int:
-        """Executions."""
-        return sum(each.calls for each in self.intervals)
-
-    @property
-    def blocks(self) -> int:
-        """Blocks read."""
-        return sum(each.blocks for each in self.intervals)
-
-    @property
     def is_lossy(self) -> bool:
         """Whether it reports that anything may be lost."""
         return bool(self.lost) or any(each.loses for each in self.intervals)
@@ -235,22 +227,47 @@ def judged(figures: Figures, executions: Sequence[Execution], *, loses: bool) ->
         loses: Whether the fault may cost something at all.
     """
     certain = [each for each in executions if each.certain]
-    kept = [each for each in certain if not figures.may_lack(each)]
-    said = (figures.calls, figures.blocks)
-    least, exact, most = (_sums(each) for each in (kept, certain, executions))
-    difference = f"{said[0] - exact[0]:+,} calls, {said[1] - exact[1]:+,} blocks of {exact}"
+    said, exact, most = _said(figures.intervals), _sums(certain), _sums(executions)
     if _within(exact, said, most):
         # Whether a statement ran just before a reset is chance.
         return Verdict("reported" if loses and figures.is_lossy else "exact")
+    difference = f"{said[0] - exact[0]:+,} calls, {said[1] - exact[1]:+,} blocks of {exact}"
+    least = _sums([each for each in certain if not figures.may_lack(each)])
     if not _within(least, said, most):
-        said_of = ", ".join(
-            f"{each.since:%S.%f}-{each.until:%S.%f}{' loses' * each.loses} {each.calls}"
-            for each in figures.intervals
-        )
-        ran = f"{executions[0].at:%S.%f}-{executions[-1].at:%S.%f}"
-        why = f"{difference}; at least {least} are not reported as lost; ran {ran}; {said_of}"
-        return Verdict("wrong", why)
+        return Verdict("wrong", f"{difference}; {least} are not reported as lost")
+    for run in _runs(figures.intervals):
+        if not _fits(run, executions):
+            when = f"{run[0].since:%H:%M:%S.%f} to {run[-1].until:%H:%M:%S.%f}"
+            return Verdict("wrong", f"{difference}; {_said(run)} from {when} cannot be")
     return Verdict("reported", "" if loses else f"{difference}, though nothing need be lost")
+
+
+def _runs(intervals: Sequence[Interval]) -> Iterator[Sequence[Interval]]:
+    """Yield intervals that follow on each other and lose nothing; each other one by itself."""
+    run: list[Interval] = []
+    for each in intervals:
+        if run and (each.loses or run[-1].loses or abs(each.since - run[-1].until) > TICK):
+            yield run
+            run = []
+        run.append(each)
+    if run:
+        yield run
+
+
+def _fits(run: Sequence[Interval], executions: Sequence[Execution]) -> bool:
+    """Return whether what a reader said of a time can be what ran in it."""
+    since, until = run[0].since, run[-1].until
+    near = [each for each in executions if since - MARGIN <= each.at <= until + MARGIN]
+    inside = [
+        each
+        for each in near
+        if each.certain and since + MARGIN < each.at < until - MARGIN and not run[0].loses
+    ]
+    return _within(_sums(inside), _said(run), _sums(near))
+
+
+def _said(intervals: Sequence[Interval]) -> tuple[int, int]:
+    return sum(each.calls for each in intervals), sum(each.blocks for each in intervals)
 
 
 def _sums(executions: Sequence[Execution]) -> tuple[int, int]:
@@ -373,7 +390,7 @@ class Watch(Reader):
         holes = [
             (one.until, other.since)
             for one, other in pairwise(intervals)
-            if one.until < other.since
+            if other.since - one.until > TICK
         ]
         said = self.err.read_text("utf-8", "replace").count("Another server answers now: what")
         return holes if said >= len(holes) else []
@@ -440,7 +457,7 @@ class Collect(Reader):
         )
         found = [row for row in rows if row["queryid"] in ids]
         said = (_sum(found, "calls"), _sum(found, "shared_blks_read"))
-        assert said == (figures.calls, figures.blocks), f"report says {said}, not {figures}"
+        assert said == _said(figures.intervals), f"report says {said}, not {figures}"
 
     def _asked(self, command: str, *words: str) -> str:
         done = subprocess.run(
