@@ -69,6 +69,13 @@ def _reset_one(trial: Trial) -> None:
         trial.sql(f"SELECT pg_stat_statements_reset(0, 0, {queryid})")
 
 
+def _reset_database_of_statements(trial: Trial) -> None:
+    trial.sql(
+        "SELECT pg_stat_statements_reset(0, oid, 0) FROM pg_database"
+        " WHERE datname = current_database()"
+    )
+
+
 def _reset_extremes(trial: Trial) -> None:
     trial.sql("SELECT pg_stat_statements_reset(0, 0, 0, true)")
 
@@ -128,6 +135,16 @@ def _kill_server(trial: Trial) -> None:
         trial.server.start()
 
 
+def _without_preloading(trial: Trial) -> None:
+    settings = trial.server.cluster.settings
+    for now in ({**settings, "shared_preload_libraries": "auto_explain"}, settings):
+        with trial.application.still(reconnect=True):
+            trial.server.cluster.settings = now
+            trial.server.restart()
+            trial.application.is_counted = now is settings
+        trial.wait(SHORT_SECONDS)
+
+
 # the extension
 
 
@@ -160,6 +177,13 @@ def _revoke(trial: Trial) -> None:
     trial.sql("REVOKE pg_monitor FROM mon")
     trial.wait(SHORT_SECONDS)
     trial.sql("GRANT pg_monitor TO mon")
+
+
+def _revoke_execution(trial: Trial) -> None:
+    function = "FUNCTION pg_stat_statements(boolean)"
+    trial.sql(f"REVOKE EXECUTE ON {function} FROM PUBLIC")
+    trial.wait(SHORT_SECONDS)
+    trial.sql(f"GRANT EXECUTE ON {function} TO PUBLIC")
 
 
 def _rename_role(trial: Trial) -> None:
@@ -252,6 +276,23 @@ def _track(value: str) -> Callable[[Trial], None]:
     return act
 
 
+def _setting(name: str, value: str, *, counts: bool = True) -> Callable[[Trial], None]:
+    """Return what sets a setting for a time; counts: whether statements are counted meanwhile."""
+
+    def act(trial: Trial) -> None:
+        with trial.application.still(reconnect=True):
+            trial.sql(f"ALTER SYSTEM SET {name} = '{value}'", "SELECT pg_reload_conf()")
+            trial.wait(0.3)
+            trial.application.is_counted = counts
+        trial.wait(SHORT_SECONDS)
+        with trial.application.still(reconnect=True):
+            trial.sql(f"ALTER SYSTEM RESET {name}", "SELECT pg_reload_conf()")
+            trial.wait(0.3)
+            trial.application.is_counted = True
+
+    return act
+
+
 # our session
 
 
@@ -274,6 +315,22 @@ def _too_many(trial: Trial) -> None:
             while True:
                 dsn = make_conninfo(trial.dsn("mon"), application_name="crowd")
                 held.enter_context(contextlib.closing(psycopg.connect(dsn)))
+        trial.wait(SHORT_SECONDS)
+
+
+def _limit_our_role(trial: Trial) -> None:
+    trial.sql("ALTER ROLE mon CONNECTION LIMIT 0")
+    trial.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {OURS}")
+    trial.wait(SHORT_SECONDS)
+    trial.sql("ALTER ROLE mon CONNECTION LIMIT -1")
+
+
+def _lock_catalogs(trial: Trial) -> None:
+    with trial.server.connect(trial.database) as connection, connection.transaction():
+        connection.execute(
+            "LOCK TABLE pg_catalog.pg_database, pg_catalog.pg_extension, pg_catalog.pg_depend"
+            " IN ACCESS EXCLUSIVE MODE"
+        )
         trial.wait(SHORT_SECONDS)
 
 
@@ -381,6 +438,7 @@ EVICTING = Needs(settings=FEW)
 FAULTS = (
     Fault("reset of all statements", _reset_all, loses=True, quick=True),
     Fault("reset of one statement", _reset_one, loses=True),
+    Fault("reset of a database's statements", _reset_database_of_statements, loses=True),
     Fault("reset of minima and maxima", _reset_extremes, since=17),
     Fault("pg_stat_reset()", _reset_database),
     Fault("pg_stat_reset_shared('bgwriter')", _reset_shared("bgwriter")),
@@ -389,6 +447,9 @@ FAULTS = (
     Fault("immediate restart", _restart_immediately, loses=True),
     Fault("kill -9 of a backend", _kill_backend, loses=True, quick=True),
     Fault("kill -9 of the server", _kill_server, loses=True),
+    Fault("clean restart that keeps no statements", _restart, loses=True,
+          needs=Needs(settings={"pg_stat_statements.save": False})),
+    Fault("restarts without the library and with it", _without_preloading),
     Fault("extension dropped and created", _recreate),
     Fault("extension dropped for a time", _drop_for_a_time),
     Fault("extension moved to another schema", _move),
@@ -400,6 +461,7 @@ FAULTS = (
         )
     ),
     Fault("privilege revoked and granted", _revoke, loses=True),
+    Fault("execution revoked and granted", _revoke_execution),
     Fault("role of the statements renamed", _rename_role),
     Fault("role of the statements dropped and made", _remake_role),
     Fault("our role renamed for a time", _rename_our_role),
@@ -409,9 +471,15 @@ FAULTS = (
     Fault("our database renamed for a time", _rename_our_database),
     Fault("pg_stat_statements.track none for a time", _track("none")),
     Fault("pg_stat_statements.track all for a time", _track("all")),
+    Fault("compute_query_id off for a time", _setting("compute_query_id", "off", counts=False),
+          since=14),
+    Fault("idle_session_timeout shorter than the interval",
+          _setting("idle_session_timeout", "200ms"), since=14),
     Fault("our sessions terminated, three times", _terminate),
     Fault("our statements cancelled again and again", _cancel),
     Fault("too many connections", _too_many),
+    Fault("no connection allowed for our role", _limit_our_role),
+    Fault("catalogs locked", _lock_catalogs),
     Fault("our backends stopped", _stop_our_backends),
     Fault("collect killed -9 and started, twice", _kill_collector),
     Fault("network refuses", _network(Network.REFUSES), needs=PROXIED),
