@@ -363,7 +363,7 @@ class Sampler:
         not_described = learn(self.names, self.describe, batch.texts, collector.own)
         self._texts_error = batch.error or not_described
         self._note_unreadable(batch.unreadable)
-        failed = batch.error is not None or (bool(batch.unreadable) and not batch.texts)
+        failed = bool(batch.unreadable) and not batch.texts
         self._texts_due = now + (TEXTS_AFTER_FAILURE_SECONDS if failed else TEXTS_EVERY_SECONDS)
         # What did not come did not fit into the batch, or has been evicted: asked for again, but
         # only a few times, unless it runs again.

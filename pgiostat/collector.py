@@ -57,7 +57,7 @@ class Collector:
         self._packed = packed
         self._prepare = not session.pooled
         self._own_queryid: int | None = None
-        self._texts = TextReader(session)
+        self._texts = TextReader(session, clock)
         self._arrange()
 
     @property

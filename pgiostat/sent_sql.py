@@ -59,6 +59,7 @@ Function = tuple[int, str, str]
 """Oid, schema and name of a function that we call."""
 
 _STATIC = (
+    "activity_texts",
     "as_role",
     "catalog",
     "databases",

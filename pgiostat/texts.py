@@ -4,13 +4,16 @@ The server converts every text to the encoding of the database that we are conne
 call, and refuses them all if it cannot convert one. Then they are read through another database of
 the server: SQL_ASCII takes every byte. Where there is none, and where a text is damaged, they are
 read role by role, as far as we may work under other roles: the server converts what a role may see.
+What still has no text gets that of a session that runs it, or ran it last.
+
 None of this costs anything while all texts can be converted.
 """
 
 import codecs
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -19,6 +22,7 @@ from psycopg.adapt import Loader
 from psycopg.pq import Format
 
 from pgiostat.errors import PgiostatError
+from pgiostat.fingerprint import normalize, split
 from pgiostat.names import StatementKey
 from pgiostat.sent_sql import quoted_schema, text_of
 from pgiostat.server import (
@@ -37,6 +41,7 @@ __all__ = ["TEXT_CHARACTERS", "UNCONVERTIBLE", "TextBatch", "TextReader"]
 TEXT_TIMEOUT = "5s"
 TEXT_BYTES = 16 * 1024 * 1024
 TEXT_CHARACTERS = 100_000
+OTHERS_EVERY_SECONDS = 60.0
 MOST_DATABASES = 20
 MOST_ROLES = 50
 """How many databases and roles are tried when texts cannot be read."""
@@ -82,7 +87,9 @@ class TextReader:
     """Reads texts over a session, and around what it cannot convert."""
 
     session: Session
-    _through: str = ""
+    clock: Callable[[], float] = time.monotonic
+    _last: str = ""
+    _others_due: float = 0.0
 
     def read(self, keys: Collection[StatementKey]) -> TextBatch:
         """Return the texts of statements; those whose entries have gone are missing.
@@ -100,9 +107,42 @@ class TextReader:
                 return self._batch(conn, self._here(wanted), wanted)
             except UNCONVERTIBLE as error:
                 refused = _unreadable(error)
-        found = self._through_another(wanted) or self._by_role(wanted, refused)
-        if found is None:
+        found = self._through_another(wanted)
+        if found is not None:
+            return found
+        read = self._by_role(wanted)
+        texts = dict(read.texts)
+        texts |= self._running(wanted - texts.keys())
+        if not texts:
             raise refused
+        why = refused.detail or refused.message
+        unreadable = {key: read.unreadable.get(key, why) for key in wanted - texts.keys()}
+        return TextBatch(texts, unreadable, refused if unreadable else None)
+
+    def _running(self, wanted: set[StatementKey]) -> dict[StatementKey, str]:
+        """Return texts of what sessions run now, or ran last: each costs itself alone.
+
+        They have their constants, and the same fingerprints. A text of several statements is none
+        of one entry, and EXECUTE is shown for the statement that it runs.
+        """
+        if self.session.server.version_num < _QUERY_ID_SINCE:
+            return {}
+        conn = self.session.conn
+        parameters = {"queryids": sorted({queryid for _, _, queryid in wanted})}
+        with explain(conn):
+            try:
+                rows = _fetch(conn, text_of("activity_texts"), parameters)
+            except UNCONVERTIBLE:
+                return {}
+            # They are bytes of the sessions' databases, which the server takes for its own.
+            is_raw = conn.info.parameter_status("server_encoding") in {NO_ENCODING, "UTF8"}
+            encodings = _encodings(conn) if rows and is_raw else {}
+        found: dict[StatementKey, str] = {}
+        for userid, dbid, queryid, text in rows:
+            key, shown = (userid, dbid, queryid), text or b""
+            decoded = shown.decode(encodings.get(dbid, "utf-8"), "replace")
+            if key in wanted and _is_of_one(decoded):
+                found[key] = decoded
         return found
 
     def _here(self, wanted: set[StatementKey]) -> list[_Row]:
@@ -137,25 +177,34 @@ class TextReader:
     # around what cannot be converted
 
     def _through_another(self, wanted: set[StatementKey]) -> TextBatch | None:
-        """Return the texts by way of another database; None if none can convert them all."""
+        """Return the texts by way of another database; None if none can convert them all.
+
+        That takes connections: where there is no such database, one is looked for now and then.
+        """
+        if self.clock() < self._others_due:
+            return None
         for name in self._others():
-            try:
-                other = database_beside(self.session.conn, name, connect_timeout=2)
-            except PgiostatError:
-                continue  # no right to connect there
-            try:
-                if _whose(other) != _whose(self.session.conn):
-                    continue  # several hosts, or a balancer: it is another server
-                schema = find_extension(other).schema
-                found = self._batch(other, _rows(other, schema, wanted), wanted)
-            except (psycopg.Error, PgiostatError):
-                continue
-            finally:
-                other.close()
-            self._through = name
-            return found
-        self._through = ""
+            found = self._through(name, wanted)
+            if found is not None:
+                self._last = name
+                return found
+        self._others_due = self.clock() + OTHERS_EVERY_SECONDS
         return None
+
+    def _through(self, name: str, wanted: set[StatementKey]) -> TextBatch | None:
+        """Return the texts by way of a database; None if it cannot be used."""
+        try:
+            other = database_beside(self.session.conn, name, connect_timeout=2)
+        except PgiostatError:
+            return None  # no right to connect there
+        try:
+            if _whose(other) != _whose(self.session.conn):
+                return None  # several hosts, or a balancer: it is another server
+            return self._batch(other, _rows(other, find_extension(other).schema, wanted), wanted)
+        except (psycopg.Error, PgiostatError):
+            return None
+        finally:
+            other.close()
 
     def _others(self) -> list[str]:
         """Return names of other databases, those first that convert most."""
@@ -164,28 +213,24 @@ class TextReader:
             rows = conn.execute(text_of("databases")).fetchall()
         here = dbname_of(conn)
         there = [
-            (name != self._through, _PREFERRED.get(encoding, 2), name)
+            (name != self._last, _PREFERRED.get(encoding, 2), name)
             for _, name, allowed, encoding in rows
             if allowed and name != here
         ]
         return [name for _, _, name in sorted(there)][:MOST_DATABASES]
 
-    def _by_role(self, wanted: set[StatementKey], refused: PgiostatError) -> TextBatch | None:
-        """Return what can be read under each role by itself; None if that is nothing.
+    def _by_role(self, wanted: set[StatementKey]) -> TextBatch:
+        """Return what can be read under each role by itself.
 
         A superuser may take any role, others those that they are members of.
         """
         if self.session.pooled:
-            return None
+            return TextBatch()
         roles = sorted({userid for userid, _, _ in wanted})[:MOST_ROLES]
         read = [found for userid in roles if (found := self._under(userid, wanted)) is not None]
         texts = {key: text for found in read for key, text in found.texts.items()}
-        if not texts:
-            return None
         lost = {key: why for found in read for key, why in found.unreadable.items()}
-        why = refused.detail or refused.message
-        unreadable = {key: lost.get(key, why) for key in wanted - texts.keys()}
-        return TextBatch(texts, unreadable, refused if unreadable else None)
+        return TextBatch(texts, lost)
 
     def _under(self, userid: int, wanted: set[StatementKey]) -> TextBatch | None:
         """Return the texts of one role, read under it; None if that fails too."""
@@ -204,6 +249,9 @@ class TextReader:
         return self._batch(conn, rows, ours)
 
 
+_QUERY_ID_SINCE = 140000
+_OF_OTHERS = frozenset({"execute", "fetch", "move"})
+"""Statements that run others: the number beside them may be that of the other."""
 _PREFERRED = {NO_ENCODING: 0, "UTF8": 1}
 """Encodings of databases: SQL_ASCII takes all bytes, UTF8 has all characters."""
 
@@ -218,9 +266,21 @@ def _rows(
         "characters": TEXT_CHARACTERS,
         "bytes": TEXT_BYTES,
     }
+    return _fetch(conn, query, parameters)
+
+
+def _fetch(
+    conn: psycopg.Connection[Any], query: sql.Composed | LiteralString, parameters: dict[str, Any]
+) -> list[_Row]:
+    """Return rows whose texts are bytes."""
     with conn.cursor() as cursor:
         cursor.adapters.register_loader("text", _Bytes)
         return cursor.execute(query, parameters).fetchall()
+
+
+def _is_of_one(text: str) -> bool:
+    """Return whether a text that a session runs is that of one entry."""
+    return len(split(text)) == 1 and normalize(text).text.partition(" ")[0] not in _OF_OTHERS
 
 
 def _sends_bytes(conn: psycopg.Connection[Any]) -> bool:

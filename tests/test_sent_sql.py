@@ -62,6 +62,7 @@ def test_every_statement_is_qualified() -> None:
             assert unqualified(sendable) == [], f"{name} for {server}: {sendable}"
             names.add(name)
     assert sorted(names) == [
+        "activity_texts",
         "as_role",
         "catalog",
         "databases",

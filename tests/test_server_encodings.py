@@ -124,6 +124,34 @@ def test_where_no_database_can_the_texts_of_other_roles_are_read(make_server: Ma
         assert len(collector.take().statements)
 
 
+@pytest.mark.pg(">= 14")
+def test_where_nothing_else_can_a_sessions_own_text_is_taken(make_server: MakeServer) -> None:
+    server = make_server()
+    make_databases(server)
+    with server.connect() as setup:
+        setup.execute("CREATE DATABASE bytes ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+        setup.execute("CREATE ROLE reader LOGIN PASSWORD 'x'; GRANT pg_read_all_stats TO reader")
+    send(server, "bytes", b"SELECT 1 AS gr\xf6\xdfe", "SQL_ASCII")
+    sent = ("SELECT 12345 AS größe, 2", "SELECT 1; SELECT 2, 3", f"SELECT 1, 2, 3, '{'x' * 2_000}'")
+    others = [psycopg.connect(server.dsn(), autocommit=True) for _ in sent]
+    try:
+        for connection, text in zip(others, sent, strict=True):
+            assert connection.pgconn.exec_(text.encode()).error_message == b""
+        with collecting(server.dsn() + " user=reader password=x") as collector:
+            rows = collector.take().statements
+            columns = (rows[name].tolist() for name in ("userid", "dbid", "queryid"))
+            batch = collector.texts(list(zip(*columns, strict=True)))
+    finally:
+        for connection in others:
+            connection.close()
+    texts = set(batch.texts.values())
+    assert sent[0] in texts
+    # Of several statements, and of what was cut off, nobody knows what an entry is of.
+    assert not {text for text in texts if ";" in text or "xxx" in text}
+    assert batch.error is not None
+    assert batch.unreadable
+
+
 def damage(server: Server, old: bytes, new: bytes) -> None:
     """Change bytes of the file of texts."""
     assert isinstance(server, ClusterServer)

@@ -195,7 +195,7 @@ def test_texts_that_the_database_cannot_show_cost_no_count(make_server: MakeServ
     told = json.loads(out)
     slugs = [notice["slug"] for notice in told["notices"]]
     assert "texts-unreadable" in slugs
-    assert told["rows"][0]["category"] == "other"
+    assert "not readable" in {row["category"] for row in told["rows"]}
     assert told["rows"][0]["blocks_read"] > 100
 
 
