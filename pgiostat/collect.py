@@ -381,10 +381,16 @@ class Sampler:
     def _forget(self, newer: Snapshot) -> None:
         """Keep names of what is there or needed, when there are many others."""
         names, pending = self.names, self._pending
-        if len(names.statements) + len(names.relations) + len(pending) <= self._room + self.spare:
+        if self._known() <= self._room + self.spare:
             return
         living = newer.living
         statements, relations = self.needed()
         names.forget(living.union(statements), {*newer.relations["relid"].tolist(), *relations})
         self._pending = {key: asked for key, asked in pending.items() if key in living}
-        self._room = len(names.statements) + len(names.relations) + len(self._pending)
+        self._room = self._known()
+
+    def _known(self) -> int:
+        """Return how many names are kept, and reasons why there is none."""
+        names = self.names
+        statements = len(names.statements) + len(names.unreadable) + len(self._pending)
+        return statements + len(names.relations)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Event, Thread
@@ -24,7 +25,7 @@ from pgiostat.device.interval import DeviceInterval, Origin
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.reader import History
 from pgiostat.history.windows import Window
-from pgiostat.names import OWN
+from pgiostat.names import OWN, UNREADABLE
 from pgiostat.rank import rank_counted
 from pgiostat.record import Recorder
 from tests.conftest import MakeServer
@@ -86,6 +87,39 @@ def test_intervals_add_up_by_category_and_nothing_unknown_is_there() -> None:
         ("pgiostat_interval_asked_seconds",): 10.0,
         ("pgiostat_up",): 1.0,
     }
+
+
+def test_what_has_no_text_yet_waits_for_its_category() -> None:
+    metrics = Metrics("prod", 10.0)
+    first, second, third, last = intervals(4, 10.0)
+    names = replace(KNOWN, statements={}, unreadable={})
+    metrics.committed(first, names, [])
+    assert not [key for key in told(metrics) if "category" in key[0]]
+    # One text comes, one cannot be read, and the others are waited for.
+    (one, *others) = sorted(KNOWN.statements)
+    names.learn(one, KNOWN.statements[one])
+    names.unreadable[others[0]] = "Damaged."
+    metrics.committed(second, names, [])
+    found = {key[1] for key in told(metrics) if key[0] == "pgiostat_category_calls_total"}
+    assert found == {KNOWN.statements[one].category, UNREADABLE}
+    names.unreadable.clear()
+    for key in others:
+        names.learn(key, KNOWN.statements[key])
+    metrics.committed(third, names, [])
+    metrics.committed(last, names, [])
+    # All is counted, each block once; what could not be read stays where it was.
+    whole = Metrics("prod", 10.0)
+    for delta in (first, second, third, last):
+        whole.committed(delta, KNOWN, [])
+    blocks = [
+        sum(
+            value
+            for key, value in told(each).items()
+            if key[0].endswith("category_blocks_read_total")
+        )
+        for each in (metrics, whole)
+    ]
+    assert blocks[0] == blocks[1] > 0
 
 
 def test_a_device_is_told_as_far_as_it_is_known() -> None:
