@@ -103,8 +103,9 @@ def _of_ranking(seen: Seen, ranking: Ranking) -> Iterator[str]:
     yield from renamed(ranking)
     for _, sentence in unread(ranking):
         yield sentence.removesuffix(".")
-    # Within a minute the server may just be late.
-    is_late = (ranking.unattributed or 0) < 0 and seen.sampled.seconds < LONGEST_LAG_SECONDS
+    # Within a minute the server may just be late, and a few blocks tell nothing.
+    left, seconds = ranking.unattributed or 0, seen.sampled.seconds
+    is_late = left < 0 and (seconds < LONGEST_LAG_SECONDS or -left < LEAST_BLOCKS)
     if not is_late and (causes := unexplained(ranking)) is not None:
         yield causes.removesuffix(".")
 
