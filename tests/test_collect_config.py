@@ -56,7 +56,7 @@ MISTAKES = [
     (f'interval = "x"\n{ONE}', '1: invalid length of time: "x"',
      "Write it like 30s, 10m, 1h30m, 7d."),
     (f'{ONE}[servers.b]\ndsn = ""\ninterval = "1ms"\n', '5: invalid interval: "1ms"',
-     "It must be at least 0.1s."),
+     "It must be from 0.1s to 1d."),
     (f'keep = "1d"\n{ONE}', "1: history would be kept for less than 2 days",
      "keep must be 2d or more: whole days go."),
     (f"history = 5\n{ONE}", '1: "history" must be a string',

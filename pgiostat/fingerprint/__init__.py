@@ -124,7 +124,7 @@ def known_as(shown: str) -> tuple[str, ...]:
     """Return a fingerprint, and what earlier versions called a statement of the same tokens.
 
     >>> known_as("2:5f0839ecfbcb918f")
-    ('2:5f0839ecfbcb918f', '2:5f0839ecfbcb918f')
+    ('2:5f0839ecfbcb918f', '1:5f0839ecfbcb918f')
     """
     version, _, digest = shown.partition(":")
     earlier = range(1, VERSION) if version == str(VERSION) else ()
