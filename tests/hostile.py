@@ -298,6 +298,8 @@ def a_turn(cover: bytes, name: str = "000000000009-+demo.12345678.json") -> Act:
         for table in ("stmt", "sample", "io", "relation", "database"):
             target = root / table / DAY / "000000000009-000000000009-+demo.12345678.parquet"
             pq.write_table(rows_of(root / HOT / f"{table}.parquet"), target)
+        rollup = root / "stmt_1h" / DAY / "000000000009-000000000009-+demo.12345678.parquet"
+        pq.write_table(ROLLUP.empty_table(), rollup)
         (root / "cover").mkdir()
         (root / "cover" / name).write_bytes(cover)
 

@@ -61,6 +61,24 @@ def test_damage_anywhere_is_exact_or_reported_by_the_name_of_the_file(
     assert answered(root) == whole
 
 
+@pytest.mark.parametrize(
+    "table", ["stmt_1h", "database", "io", "relation", "hot/stmt", "hot/database", "hot/relation"]
+)
+def test_a_file_that_is_missing_is_reported_by_its_name(tmp_path: Path, table: str) -> None:
+    root = made(tmp_path / "history", step=1_000)
+    whole = answered(root)
+    pattern = f"hot/prod/*7/{table[4:]}.parquet" if table.startswith("hot/") else f"{table}/*/*"
+    path = min(root.glob(pattern))
+    path.rename(tmp_path / "aside")
+    assert answered(root) == (
+        f'could not read "{path}" of the history'
+        " It is missing, and other files of the history say that it is there."
+    )
+    assert answered(root, skip_bad=True) == {path}
+    (tmp_path / "aside").rename(path)
+    assert answered(root) == whole
+
+
 def test_a_flipped_bit_of_the_baseline_is_the_same_reading_or_none() -> None:
     rng = random.Random("flips")  # noqa: S311 - nothing secret
     good = baseline.dump(counted(123, 10.0))

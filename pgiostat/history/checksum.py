@@ -8,7 +8,7 @@ that fetch a part of a file from an object store.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from io import SEEK_END, BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -16,9 +16,11 @@ from zlib import crc32
 
 import pyarrow as pa
 
-__all__ = ["check_content", "check_place", "json_checksum", "to_parquet"]
+__all__ = ["check_content", "check_place", "json_checksum", "tables_beside", "to_parquet"]
 
 PLACE = b"pgiostat.place"
+BESIDE = b"pgiostat.tables"
+"""Of a sample: the tables that have a file beside it."""
 _MARK = b"pgiostat checksum"
 _CRC_BYTES = 4
 _TRAILER = len(_MARK) + _CRC_BYTES
@@ -28,18 +30,23 @@ _CHUNK = 1 << 20
 _DAMAGED = "Its checksum does not match its content: it is damaged."
 
 
-def to_parquet(table: pa.Table, place: PurePosixPath | Path, **options: Any) -> memoryview:
+def to_parquet(
+    table: pa.Table, place: PurePosixPath | Path, beside: Iterable[str] = (), **options: Any
+) -> memoryview:
     """Return a table as the bytes of a Parquet file with a checksum.
 
     Args:
         table: The rows.
         place: The path of the file from the root of the history.
+        beside: The tables that have a file in the same directory.
         options: Those of pyarrow.parquet.write_table.
     """
     import pyarrow.parquet as pq  # noqa: PLC0415 - readers need no writer
 
     sink = BytesIO()
-    named = table.replace_schema_metadata({PLACE: place.as_posix()})
+    named = table.replace_schema_metadata(
+        {PLACE: place.as_posix(), **({BESIDE: " ".join(sorted(beside))} if beside else {})}
+    )
     pq.write_table(named, sink, write_page_checksum=True, **options)
     content = sink.getbuffer()
     footer = int.from_bytes(content[-_TAIL:-4], "little") + _TAIL
@@ -102,6 +109,11 @@ def check_place(path: Path, metadata: Mapping[bytes, bytes] | None, *, has_check
     wanted = PurePosixPath(place.decode("utf-8", "replace"))
     if not _is_at(path, wanted):
         raise ValueError(f'It is a copy of "{os.fspath(wanted)[:200]}".')
+
+
+def tables_beside(metadata: Mapping[bytes, bytes] | None) -> list[str]:
+    """Return the tables that have a file beside a Parquet file, as far as it says so."""
+    return (metadata or {}).get(BESIDE, b"").decode("utf-8", "replace").split()
 
 
 def _is_at(path: Path, wanted: PurePosixPath) -> bool:

@@ -13,6 +13,9 @@ from pgiostat.stored import UnreadableError, exists
 __all__ = ["LATE", "Files", "Listing", "files"]
 
 _DAY = timedelta(days=1)
+BESIDE = ("stmt_1h", "database", "io", "relation")
+"""Tables of which compacted samples have a file each, be it empty; rows of statements may be kept
+for a shorter time, and few servers have devices."""
 LATE: Mapping[str, timedelta] = {"device": _DAY}
 """How far a row may be from the day of its file: CloudWatch tells of a minute when it is over,
 by a clock that is not the server's."""
@@ -83,6 +86,23 @@ class Listing:
             tuple(path for path in there if not lost & _parts_of(path)),
             LATE.get(table, timedelta(0)),
         )
+
+    def check_beside(self) -> None:
+        """Check that what other tables hold of compacted samples is there.
+
+        Samples are the last that compaction writes, and the first that are removed.
+
+        Raises:
+            UnreadableError: A file is missing.
+        """
+        samples = self.files("sample").sealed
+        for table in BESIDE:
+            there = {_samples_of(file.path) for file in self.layout.sealed_files(table)}
+            for file in samples:
+                if _samples_of(file.path) not in there:
+                    day = file.path.parent
+                    missing = day.parent.parent / table / day.name / file.path.name
+                    raise UnreadableError(missing, "", gone=True)
 
     def _lost(self) -> set[tuple[str, ...]]:
         """Return what is left out of every table, as of _parts_of."""

@@ -81,6 +81,7 @@ class History:
         """Return the servers of the history, by label and time."""
         there = self.reading(lambda listing: listing.files("sample").paths)
         if there != self._known[0]:
+            self.reading(Listing.check_beside)
             found = self.reading(
                 lambda listing: self._servers_in(listing, listing.files("sample").paths)
             )
@@ -410,6 +411,9 @@ class History:
                     self.layout.forget()
                 elif self.skip_bad and error.path and error.path not in self.left_out:
                     self.left_out.add(error.path)
+                elif error.slug == "history-changed" and error.path is not None:
+                    why = "It is missing, and other files of the history say that it is there."
+                    raise UnreadableError(error.path, why) from None
                 else:
                     raise
 

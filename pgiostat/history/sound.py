@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import pyarrow as pa
 
-from pgiostat.history.checksum import check_content, check_place
+from pgiostat.history.checksum import check_content, check_place, tables_beside
 from pgiostat.history.schema import LATER, LONG, NAMES, STATEMENT_TEXTS
-from pgiostat.stored import HERE, Stored, UnreadableError, UnsafeFileError, open_regular
+from pgiostat.stored import HERE, Stored, UnreadableError, UnsafeFileError, exists, open_regular
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -73,6 +73,10 @@ class Sound:
                     metadata = self._metadata(file, path, schema)
                     if texts := _texts(metadata):
                         _read(file, metadata, texts)
+                    for table in tables_beside(metadata.metadata):
+                        beside = path.with_name(f"{table}.parquet")
+                        if not exists(beside):
+                            raise UnreadableError(beside, "", gone=True)
                     self._known[path] = status
 
     def columns(self, path: Path, schema: pa.Schema, names: Sequence[str]) -> list[list[Any]]:

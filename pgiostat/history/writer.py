@@ -9,7 +9,7 @@ sample, so that a restart goes on from there.
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -44,13 +44,13 @@ _Point = tuple[str, datetime]
 """What CloudWatch told of, and when that began: after a restart it tells it again."""
 
 
-def parquet(table: pa.Table, place: PurePosixPath | Path) -> memoryview:
+def parquet(table: pa.Table, place: PurePosixPath | Path, beside: Iterable[str] = ()) -> memoryview:
     """Return a table as the bytes of a Parquet file, which is for a place below the root.
 
     Without dictionaries: of so few rows they take more time and memory than they save, and
     compaction makes them.
     """
-    return to_parquet(table, place, compression="zstd", use_dictionary=False)
+    return to_parquet(table, place, beside, compression="zstd", use_dictionary=False)
 
 
 def _now() -> datetime:
@@ -299,7 +299,8 @@ class Writer:
         disk.make(draft)
         for name, table in tables.items():
             file = f"{name}.parquet"
-            disk.write(draft / file, parquet(table, place / file))
+            beside = tables.keys() - {name} if name == "sample" else ()
+            disk.write(draft / file, parquet(table, place / file, beside))
         disk.write(draft / BASELINE, baseline.dump(newer))
         disk.sync(draft)
         disk.sync(self.layout.tmp)
