@@ -4,7 +4,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -158,8 +158,9 @@ class Recorder:
 
     def failed(self, error: PgiostatError, kind: str = "server") -> None:
         """Take note of an error that ended an attempt to collect, which is made again."""
-        if self.watcher is not None:
-            self.watcher.tried(error)
+        with suppress(Exception):  # whoever cannot be told must not end the attempts
+            if self.watcher is not None:
+                self.watcher.tried(error)
         self._say_trouble(kind, error)
 
     @contextmanager
@@ -348,6 +349,8 @@ class Recorder:
     def _with_lost(self, delta: Delta) -> Delta:
         """Return a first reading with the time that is lost for want of one to go on from."""
         since = self._broken_off
+        if since is None and self.samples and self._writer is not None:
+            since = self._writer.ends  # the reading before could not be subtracted
         if since is None or delta.seconds is not None or delta.lost is not None:
             return delta
         seconds = max(0.0, (delta.until - since).total_seconds())

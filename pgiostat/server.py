@@ -100,7 +100,7 @@ def _as_options(settings: Mapping[str, str]) -> str:
 SESSION_OPTIONS = _as_options(SESSION_SETTINGS)
 NO_ENCODING = "SQL_ASCII"
 """What initdb gives a database where there is no locale."""
-_ADDRESS = ("host", "hostaddr", "port", "target_session_attrs")
+_ADDRESS = ("host", "hostaddr", "port", "target_session_attrs", "load_balance_hosts")
 """Keywords that say which server, of perhaps several."""
 PATIENCE = {
     "connect_timeout": 10,

@@ -6,9 +6,11 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from threading import Event, Thread
 
+import pyarrow.parquet as pq
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -17,6 +19,8 @@ from pgiostat.collect import Sampler, Tick
 from pgiostat.collecting.metrics import Metrics
 from pgiostat.describe import describer, unsorted
 from pgiostat.errors import PgiostatError
+from pgiostat.history.files import files
+from pgiostat.history.layout import Layout
 from pgiostat.history.writer import Writer
 from pgiostat.measuring import Measuring
 from pgiostat.names import Statement
@@ -297,6 +301,48 @@ def test_a_reading_that_cannot_be_subtracted_is_given_up(
     kinds = ["error" if t.error else "interval" if t.delta and t.delta.seconds else "baseline"
              for t in found]  # fmt: skip
     assert kinds == ["baseline", "error", "error", "error", "baseline", "interval", "interval"]
+
+
+@pytest.mark.once
+def test_a_reading_that_is_given_up_is_recorded_as_lost_time(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up = list[object]()
+    root, stop, lines = tmp_path / "h", Event(), list[str]()
+
+    def say(line: str, *, trouble: bool = False) -> None:  # noqa: ARG001 - a Said
+        lines.append(line)
+
+    recorder = Recorder(database, "a", root, unsorted, stop, say, interval=0.2)
+
+    def diff(older: object, newer: object, **keywords: object) -> object:
+        if recorder.samples == 3 and older is not None:
+            given_up.append(older)
+            raise ValueError("damaged")
+        return delta.diff(older, newer, **keywords)  # type: ignore[arg-type] # passed on
+
+    monkeypatch.setattr(collect, "diff", diff)
+    thread = Thread(target=recorder.run)
+    thread.start()
+    pause = Event()
+    while recorder.samples < 6 and thread.is_alive():
+        pause.wait(0.05)
+    stop.set()
+    thread.join(60)
+    assert len(given_up) == collect.DIFFERENCES_TRIED
+    rows = [
+        row
+        for path in files(Layout(root), "sample").paths
+        for row in pq.ParquetFile(path).read(["ts", "dur_us", "lost_us"]).to_pylist()
+    ]
+    rows.sort(key=lambda row: row["ts"])
+    lost = [number for number, row in enumerate(rows) if row["lost_us"]]
+    assert lost == [3]
+    # Nothing between the first and the last reading is without a record.
+    for row, after in pairwise(rows):
+        seconds = ((row["dur_us"] or 0) + (row["lost_us"] or 0)) / 1e6
+        assert after["ts"].timestamp() == pytest.approx(row["ts"].timestamp() + seconds, abs=2e-6)
+    assert sum(line.startswith("unexpected error") for line in lines) <= 2
 
 
 def raised(error: Exception) -> Exception:

@@ -19,6 +19,7 @@ from pgiostat.history.schema import SEALED
 from pgiostat.history.writer import check_free
 from pgiostat.server import connect
 from pgiostat.stored import UnreadableError, listed
+from pgiostat.unexpected import as_error
 
 __all__ = ["check"]
 
@@ -51,8 +52,8 @@ def _server(target: Target) -> list[tuple[str, ExitStatus]]:
             device = _device(target, collector.whereabouts())
         finally:
             session.close()
-    except PgiostatError as error:
-        return [(_failed(target.label, error), ExitStatus.ERROR)]
+    except Exception as raised:  # noqa: BLE001 - the others are tried all the same
+        return [(_failed(target.label, as_error(raised)), ExitStatus.ERROR)]
     server = reading.server
     hidden = ""
     if reading.masked:

@@ -14,7 +14,6 @@ from pgiostat.collecting.metrics import Metrics
 from pgiostat.collecting.targets import Plan, Target
 from pgiostat.collector import monotonic
 from pgiostat.describe import unsorted
-from pgiostat.errors import PgiostatError
 from pgiostat.history.layout import together
 from pgiostat.names import Describe
 from pgiostat.record import HOPELESS, Recorder
@@ -212,9 +211,9 @@ class Fleet:
         label, there = recorder.label, self._there[recorder.label]
         try:
             self._supervise(recorder)
-        except PgiostatError as error:
+        except Exception as raised:  # noqa: BLE001 - a thread that ends does not end unheard
             self.failed.add(label)
-            self.log.say(label, told(error), Level.ERROR)
+            self.log.say(label, told(as_error(raised)), Level.ERROR)
         else:
             if not recorder.is_collecting:
                 self.failed.add(label)

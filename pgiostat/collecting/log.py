@@ -67,6 +67,8 @@ class Log:
         """Go on when nobody reads: a closed pipe, a terminal that has gone, a full disk."""
         try:
             yield
+        except ValueError:  # it was closed
+            return
         except OSError as error:
             if error.errno in _GONE:
                 # For good: what is left in buffers must not fail once more when they are flushed.
