@@ -5,7 +5,9 @@ Nothing is subtracted here, and nothing is written there.
 
 import itertools
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime
+from types import NoneType
 from typing import Any
 
 import psycopg
@@ -137,6 +139,10 @@ class Collector:
             if reset_before == reset_after:
                 break
         dealloc, start_time, in_recovery, bgwriter_reset, settings = row[5:10]
+        _check_times((started_at, taken_at, start_time), (reset_after, bgwriter_reset))
+        if not (isinstance(in_recovery, bool) and isinstance(dealloc, int | NoneType)):
+            msg = "a mark of another type"
+            raise TypeError(msg)
         if not self._session.extension.has_info and self._own_queryid is None:
             self._own_queryid = self._find_own()
         tables = {
@@ -258,6 +264,14 @@ class Collector:
                 text_of("relations"), {"relids": list(relids)}
             ).fetchall()
         return {relid: (owner, schema, name, part) for relid, owner, schema, name, part in rows}
+
+
+def _check_times(known: Iterable[object], perhaps: Iterable[object]) -> None:
+    """Raise TypeError for what is no instant: a type that was damaged on its way."""
+    found = (*known, *(each for each in perhaps if each is not None))
+    if not all(isinstance(each, datetime) and each.tzinfo is not None for each in found):
+        msg = "a time of another type"
+        raise TypeError(msg)
 
 
 def _unpack(reading: Reading, packed: bytes) -> Rows:

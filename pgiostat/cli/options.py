@@ -256,7 +256,7 @@ def choice(name: str, value: str, allowed: type[Choice], *without: Choice) -> Ch
 
 def within(name: str, value: float, low: float, high: float = math.inf) -> None:
     """End with what is allowed if a number is out of bounds."""
-    if not low <= value <= high:
+    if not low <= value <= high or not math.isfinite(value):
         allowed = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
         refuse(f"invalid value for --{name}: {value:g}", hint=f"It must be {allowed}.")
 
