@@ -17,6 +17,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from rich.console import Console
 
+from pgiostat.cli.watch import DOCTOR
 from pgiostat.doctor import (
     Facts,
     Finding,
@@ -728,7 +729,8 @@ def test_functions_that_were_replaced_are_not_run(make_server: MakeServer) -> No
         " the extension installs\n"
         "DETAIL:  It is no member of the extension, or it is not written in C. pgiostat does not"
         " run it.\n"
-        "HINT:  Look at it with \\df+. A superuser can drop the extension and create it again.\n"
+        "HINT:  Look at it with \\df+. A superuser can drop the extension and create it again."
+        f" {DOCTOR}\n"
     )
 
 
