@@ -434,6 +434,9 @@ def _fill_disk(trial: Trial) -> None:
 PROXIED = Needs(proxy="readers")
 BEHIND = Needs(proxy="both", beside="other")
 EVICTING = Needs(settings=FEW)
+OLD = Needs(extension="1.8")
+"""The newest extension that says neither when it was reset nor how often it evicted; it can be kept
+on each later version."""
 
 FAULTS = (
     Fault("reset of all statements", _reset_all, loses=True, quick=True),
@@ -500,6 +503,19 @@ FAULTS = (
     Fault("clock of the server an hour ahead and back", _clock(3_600, 0)),
     Fault("clock of the server an hour behind and back", _clock(-3_600, 0)),
     Fault("clock of the server ten years ahead and back", _clock(3_653 * DAY, 0)),
+    *(
+        Fault(f"{name}, extension 1.8", act, loses=loses, needs=needs, since=14)
+        for name, act, loses, needs in (
+            ("reset of all statements", _reset_all, True, OLD),
+            ("reset of one statement", _reset_one, True, OLD),
+            ("clean restart", _restart, False, OLD),
+            ("immediate restart", _restart_immediately, True, OLD),
+            ("kill -9 of a backend", _kill_backend, True, OLD),
+            ("kill -9 of the server", _kill_server, True, OLD),
+            ("evictions, once", _evict_once, True, Needs(settings=FEW, extension="1.8")),
+            ("evictions without end", _evict_always, True, Needs(settings=FEW, extension="1.8")),
+        )
+    ),
     Fault("evictions, once", _evict_once, loses=True, needs=EVICTING),
     Fault("evictions without end", _evict_always, loses=True, needs=EVICTING, quick=True),
 )  # fmt: skip
