@@ -152,7 +152,7 @@ class Collector:
         kcache = tables.get(counters.KCACHE.name)
         if kcache is not None:
             statements = beside(statements, kcache)
-        return Snapshot(
+        snapshot = Snapshot(
             server=self._session.server,
             session=self._number,
             started_at=started_at,
@@ -167,6 +167,8 @@ class Collector:
             own_queryid=self._own_queryid,
             own_seconds=time.perf_counter() - began,
         )
+        snapshot.check()
+        return snapshot
 
     def _find_own(self) -> int | None:
         """Return the queryid of our reading, or None if its text cannot be had."""

@@ -90,6 +90,11 @@ class Markers:
     dealloc: int | None
 
 
+MOST_COUNTED = 1 << 53
+"""No counter comes to this: microseconds of 285 years, or blocks of 64 exabytes."""
+_BLOCK_SIZES = tuple(1 << power for power in range(10, 16))
+
+
 @dataclass(frozen=True, eq=False)
 class Snapshot:
     """One reading.
@@ -113,6 +118,20 @@ class Snapshot:
     relations: Rows
     own_queryid: int | None = None
     own_seconds: float = 0.0
+
+    def check(self) -> None:
+        """See that a server can have sent this: one damaged answer would spoil a history.
+
+        Raises:
+            ValueError: It cannot.
+        """
+        if self.settings.block_size not in _BLOCK_SIZES:
+            raise ValueError("blocks of no size that a server has")
+        for rows in (self.statements, self.databases, self.io, self.relations):
+            if rows is None or not rows.counters.size:
+                continue
+            if rows.counters.max() >= MOST_COUNTED or rows.counters.min() <= -MOST_COUNTED:
+                raise ValueError(f"a counter of {rows.table.name} that no server comes to")
 
     @cached_property
     def has_toplevel(self) -> bool:

@@ -25,8 +25,10 @@ from pgiostat.history.writer import Writer
 from pgiostat.measuring import Measuring
 from pgiostat.names import Statement
 from pgiostat.record import Recorder
+from pgiostat.snapshot import Snapshot
 from pgiostat.unexpected import as_error, unreadable_reply
 from tests.conftest import MakeServer
+from tests.readings import reading, settings
 from tests.traffic import Traffic, difference, intervals, kept, userid_of
 from tests.workloads import Connection, client
 
@@ -175,6 +177,26 @@ def test_a_damaged_answer_costs_one_reading_and_no_count(
     assert wrong == [3, 6]
     # The last one runs after the last reading.
     assert calls_of(found, queryid) == 8
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        reading(0, [{"queryid": 1, "calls": 1 << 53}]),
+        reading(0, [{"queryid": 1, "shared_blks_read": 4 - (1 << 63)}]),
+        reading(0, databases=[{"datid": 5, "blks_read": 1 << 60}]),
+        reading(0, settings=settings(block_size="8182")),
+        reading(0, settings=settings(block_size="81924")),
+    ],
+)
+def test_a_reading_that_no_server_can_send_is_refused(found: Snapshot) -> None:
+    """It would be committed, and what cannot be is refused in a history."""
+    with pytest.raises(ValueError, match=r"no server comes to|no size that a server has"):
+        found.check()
+
+
+def test_a_reading_as_servers_send_it_is_not_refused() -> None:
+    reading(0, [{"queryid": 1, "calls": (1 << 53) - 1}], databases=[{"datid": 5}]).check()
 
 
 @pytest.mark.once
