@@ -439,7 +439,7 @@ OLD = Needs(extension="1.8")
 on each later version."""
 
 FAULTS = (
-    Fault("reset of all statements", _reset_all, loses=True, quick=True),
+    Fault("reset of all statements", _reset_all, loses=True),
     Fault("reset of one statement", _reset_one, loses=True),
     Fault("reset of a database's statements", _reset_database_of_statements, loses=True),
     Fault("reset of minima and maxima", _reset_extremes, since=17),
