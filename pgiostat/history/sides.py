@@ -9,6 +9,7 @@ import numpy as np
 
 from pgiostat.compare import Comparison, Group, Per, compare
 from pgiostat.cost import FIELDS
+from pgiostat.delta import LOST, Quality
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.asked import Chosen
 from pgiostat.history.reader import History
@@ -32,7 +33,7 @@ other with a while in common."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NICE = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 21_600,
          43_200, 86_400)  # fmt: skip
-_LOST = ("reset", "restart", "evicting", "other server")
+_LOST = (Quality.RESET, Quality.RESTART, Quality.EVICTING, *LOST)
 """Qualities of intervals of which part was lost."""
 
 
