@@ -17,6 +17,7 @@ from pgiostat.names import Describe, Statement
 from pgiostat.rows import Rows, to_pg_time
 from pgiostat.sent_sql import Own
 from pgiostat.snapshot import Markers, Server, Settings, Snapshot
+from pgiostat.texts import TextBatch
 from pgiostat.watch.feeds import Live
 from pgiostat.watch.moment import Moment
 
@@ -109,9 +110,11 @@ class World:
             Markers(STARTED, False, STARTED, STARTED, now), statements, databases, None, relations,
         )  # fmt: skip
 
-    def texts(self, keys: Collection[Key]) -> dict[Key, str]:
+    def texts(self, keys: Collection[Key]) -> TextBatch:
         """Return texts, each of its own."""
-        return {key: f"select {key[2]} from a_table_with_quite_a_long_name" for key in keys}
+        return TextBatch(
+            {key: f"select {key[2]} from a_table_with_quite_a_long_name" for key in keys}
+        )
 
     def databases(self) -> dict[int, str]:
         """Return their names."""

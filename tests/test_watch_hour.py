@@ -20,6 +20,8 @@ from pgiostat.watch.state import State, View
 
 TICKS, STEADY, COLLECT_EVERY = 700, 450, 10
 """By then the plots are full, and most of what came has gone."""
+PATIENCE_SECONDS = 300
+"""A reading that fails again and again is tried again for as long."""
 READ = FIELDS.index("shared_blks_read")
 
 
@@ -63,7 +65,7 @@ def test_what_goes_is_forgotten_and_the_sums_since_the_beginning_stay_right(
     app = WatchApp(feed, State(view=View.STATEMENT))
 
     async def sit() -> None:
-        async with app.run_test(size=(80, 24)) as pilot:
+        async with asyncio.timeout(PATIENCE_SECONDS), app.run_test(size=(80, 24)) as pilot:
             while app.sitting.shown < TICKS:
                 await pilot.pause(0.05)
             await pilot.press("1", "a")
