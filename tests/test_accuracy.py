@@ -7,7 +7,8 @@ from pgiostat.ledger import Account
 from tests.conftest import MakeServer
 
 TRIED = (
-    "parallel scan", "cancelled", "function, nested", "cursor with hold", "temporary table",
+    "parallel scan", "cancelled", "function, nested", "cursor open at COMMIT, track = all",
+    "cursor WITH HOLD", "temporary table",
     "planning of 64 partitions",
 )  # fmt: skip
 ROWS = 40_000
@@ -31,5 +32,5 @@ def test_each_ledger_adds_up_and_leaves_nothing_that_could_be_known(
     cancelled = found["cancelled"]
     assert cancelled.lines[Account.UNATTRIBUTED.value] > 100, shown
     assert cancelled.because == "failed or cancelled statements", shown
-    held = found["cursor with hold"]
+    held = found["cursor WITH HOLD"]
     assert (held.statements < 100, held.lines[Account.UNATTRIBUTED.value] > 1000) == (True, True)
