@@ -51,6 +51,7 @@ def port_of(dsn: str) -> str | None:
     return str(found[0])
 
 
+@pytest.mark.once  # libpq decides
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("given", ["string", "environment", "service"])
 def test_the_server_is_the_one_that_psql_chooses(

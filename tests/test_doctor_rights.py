@@ -74,7 +74,9 @@ def no_identifier(other: Connection) -> None:
     "arrange",
     [bare, installed, elsewhere, waiting, not_executable, not_usable, no_identifier],
 )
-@pytest.mark.parametrize("libraries", ["pg_stat_statements", ""])
+@pytest.mark.parametrize(
+    "libraries", ["pg_stat_statements", pytest.param("", marks=pytest.mark.once)]
+)
 def test_doctor_leaves_no_error_in_the_servers_log(
     make_server: MakeServer, arrange: Callable[[Connection], None], libraries: str
 ) -> None:

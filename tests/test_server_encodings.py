@@ -20,6 +20,10 @@ from tests.servers import ClusterServer, Server
 from tests.workloads import client, collecting, fill, run
 
 ENCODINGS = {"u8": "UTF8", "l1": "LATIN1", "jp": "EUC_JP", "ascii": "SQL_ASCII"}
+THROUGH = [
+    "l1",
+    *(pytest.param(name, marks=pytest.mark.once) for name in ("postgres", "u8", "jp", "ascii")),
+]
 
 
 def make_databases(server: Server, *names: str) -> None:
@@ -68,7 +72,7 @@ def server(make_server: MakeServer) -> Server:
 ALL = {"SELECT $1 AS größe", "SELECT $1 AS 名前", "SELECT $1 AS 表", "SELECT $1 AS ascii, $2"}
 
 
-@pytest.mark.parametrize("through", ["postgres", *ENCODINGS])
+@pytest.mark.parametrize("through", THROUGH)
 def test_texts_of_all_encodings_are_read_through_any_database(server: Server, through: str) -> None:
     send(server, "l1", "SELECT 1 AS größe".encode())
     send(server, "u8", "SELECT 1 AS 名前".encode())
@@ -79,7 +83,7 @@ def test_texts_of_all_encodings_are_read_through_any_database(server: Server, th
     assert (found, batch.unreadable, batch.error) == (ALL, {}, None)
 
 
-@pytest.mark.parametrize("through", ["postgres", *ENCODINGS])
+@pytest.mark.parametrize("through", THROUGH)
 def test_bytes_of_a_database_without_an_encoding_cost_no_other_text(
     server: Server, through: str
 ) -> None:
