@@ -37,6 +37,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "string of an existing server (default: %(default)s)",
     )
 
+    parser.addoption(
+        "--short",
+        action="store_true",
+        help="run what is marked as `ends` on the oldest and the newest of these servers alone",
+    )
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SOURCE] = open_source(config.getoption("--servers"))
@@ -69,6 +75,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         out_of_place += [item for item in items if "binaries" in _fixtures(item)]
     if config.getoption("--servers") != "embedded":
         out_of_place += [item for item in items if item.get_closest_marker("once")]
+    if config.getoption("--short"):
+        majors = config.stash[_SOURCE].versions()
+        between = set(majors) - {min(majors), max(majors)}
+        out_of_place += [
+            item
+            for item in items
+            if item.get_closest_marker("ends") and _param(item, "major") in between
+        ]
     if config.getoption("--servers") != "docker":
         out_of_place += [item for item in items if item.get_closest_marker("container")]
     for name in ("engines", "fleet"):  # what they need is installed for them alone
@@ -79,13 +93,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in out_of_place]
 
 
+def _param(item: pytest.Item, name: str) -> object:
+    return item.callspec.params.get(name) if hasattr(item, "callspec") else None
+
+
 def _fixtures(item: pytest.Item) -> list[str]:
     return item.fixturenames if isinstance(item, pytest.Function) else []
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("pg"):
-        major = item.callspec.params.get("major") if hasattr(item, "callspec") else None
+        major = _param(item, "major")
         if not isinstance(major, int):
             raise pytest.UsageError(f"{item.nodeid} has a pg mark but asks for no server")
         if not meets(mark.args[0], major):

@@ -23,6 +23,8 @@ from tests.test_errors import pgiostat, watch_once
 from tests.test_standby import standby  # noqa: F401 - a fixture
 from tests.workloads import client
 
+pytestmark = pytest.mark.ends
+
 MODES = ["any", "read-write", "read-only", "primary", "standby", "prefer-standby"]
 
 

@@ -37,6 +37,8 @@ from tests.servers import Server
 from tests.test_cli import pgiostat
 from tests.workloads import client
 
+pytestmark = pytest.mark.ends
+
 SETTINGS = {
     "shared_preload_libraries": "auto_explain, pg_stat_statements, pg_stat_kcache",
     "pg_stat_statements.max": "5000",

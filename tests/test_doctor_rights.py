@@ -17,6 +17,8 @@ from tests.servers import ClusterServer, Server
 from tests.test_errors import pgiostat, watch_once
 from tests.workloads import Connection, client
 
+pytestmark = pytest.mark.ends
+
 HINT = "pgiostat doctor, with the same connection string, lists all that is missing."
 WRONG = re.compile(r"\b(?:ERROR|FATAL|PANIC):")
 

@@ -18,6 +18,8 @@ from tests.conftest import MakeServer
 from tests.servers import Server
 from tests.workloads import client, run
 
+pytestmark = pytest.mark.ends
+
 
 def pgiostat(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the program as a person would, without a terminal."""

@@ -19,6 +19,8 @@ from tests.conftest import MakeServer
 from tests.servers import ClusterServer, Server
 from tests.workloads import client, collecting, fill, run
 
+pytestmark = pytest.mark.ends
+
 ENCODINGS = {"u8": "UTF8", "l1": "LATIN1", "jp": "EUC_JP", "ascii": "SQL_ASCII"}
 THROUGH = [
     "l1",

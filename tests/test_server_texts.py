@@ -9,6 +9,8 @@ from pgiostat.fingerprint import fingerprint, normalize
 from tests.conftest import MakeServer
 from tests.servers import Connection
 
+pytestmark = pytest.mark.ends
+
 TABLES = """
 CREATE TABLE t (a int, b int, d date);
 CREATE TABLE i (id int GENERATED ALWAYS AS IDENTITY, v int);

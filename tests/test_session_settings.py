@@ -15,6 +15,8 @@ from tests.servers import Server
 from tests.test_errors import pgiostat, watch_once
 from tests.workloads import client, collecting
 
+pytestmark = pytest.mark.ends
+
 SETTINGS = [
     ("datestyle", "'German'"),
     ("datestyle", "'SQL, DMY'"),
