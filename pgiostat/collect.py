@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from pgiostat.collector import Collector, monotonic
 from pgiostat.corrections import client_rollbacks, without_repeats
-from pgiostat.delta import Delta, diff
+from pgiostat.delta import Delta, Quality, diff
 from pgiostat.device.processes import Whereabouts
 from pgiostat.errors import PgiostatError
 from pgiostat.inflight import InFlight, Running
@@ -237,6 +237,8 @@ class Sampler:
 
     def _interval(self, newer: Snapshot) -> Delta:
         delta = self._subtracted(newer)
+        if Quality.OTHER_SERVER in delta.qualities:
+            self._turn_to_another(newer)
         self._learn(delta)
         delta = without_repeats(delta, self.names)
         failures = deepcopy(self._failures)
@@ -247,6 +249,17 @@ class Sampler:
             self._ahead.note(delta)
             self._failures = failures
         return delta
+
+    def _turn_to_another(self, newer: Snapshot) -> None:
+        """Look at all names again: ids may mean something else on the server that answers now.
+
+        A statement whose text a history has is forgotten: the text belongs to the other server.
+        """
+        names = self.names
+        names.statements = {key: each for key, each in names.statements.items() if each.text}
+        names.unreadable = {}
+        self._pending = dict.fromkeys(names.statements.keys() & newer.living, 0)
+        self._texts_due = self._names_due = 0.0
 
     def _subtracted(self, newer: Snapshot) -> Delta:
         """Return what happened since the older reading.

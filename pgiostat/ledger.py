@@ -48,6 +48,7 @@ are rare, and idle sessions hand over what they have within ten seconds (pgstat.
 LATEST_SECONDS = 12.0
 """After so long a server has counted what its sessions did: an idle one hands over what it has
 within ten seconds (pgstat.c)."""
+LATE = "sessions that have not handed over yet what they read"
 FORGOTTEN = "reads of temporary and dropped tables, which pg_stat_database forgets"
 _BUFFERED = ("relation", "temp relation")
 """Objects of pg_stat_io that are read in blocks through buffers; reads of WAL are none."""
@@ -140,7 +141,10 @@ MEASURED: Mapping[str, tuple[Unit, str]] = {
         "of them that no client rolled back: surely failed or cancelled; empty if not known",
     ),
     "evictions": (Unit.NONE, "how often entries were evicted, several at each"),
-    "utility_untracked": (Unit.NONE, "1 if pg_stat_statements.track_utility was off"),
+    "utility_untracked": (
+        Unit.NONE,
+        "1 if pg_stat_statements.track_utility was off, or pg_stat_statements.track none",
+    ),
     "operations": (
         Unit.OPERATIONS,
         f"reads of tables by clients and background workers; {_BY_OPERATION}",
@@ -172,13 +176,21 @@ def reads_of(delta: Delta) -> ServerReads:
         rollbacks=delta.databases.total("xact_rollback"),
         failures=delta.failures,
         evictions=delta.dealloc,
-        utility_untracked=int(
-            delta.settings.values.get("pg_stat_statements.track_utility") == "off"
-        ),
+        utility_untracked=int(_is_untracked(delta)),
     )
     if delta.io is None or not delta.is_complete or _was_reset(delta):
         return found
     return replace(found, **_of_processes(delta.io, delta.settings.block_size))
+
+
+def _is_untracked(delta: Delta) -> bool:
+    """Return whether some statements were not tracked, at the begin or the end of an interval."""
+    readings = [reading for reading in (delta.older, delta.newer) if reading is not None]
+    return any(
+        reading.settings.values.get("pg_stat_statements.track") == "none"
+        or reading.settings.values.get("pg_stat_statements.track_utility") == "off"
+        for reading in readings
+    )
 
 
 def _was_reset(delta: Delta) -> bool:
@@ -375,12 +387,14 @@ def _causes(reads: ServerReads, left: int, ahead: int) -> tuple[str, ...]:
     if left < 0:
         # pg_stat_database counts by relation, and forgets a relation that is dropped.
         by_relation = reads.blocks is not None and reads.autovacuum_blocks is None
-        return (FORGOTTEN,) if by_relation and -left > ahead else ()
+        if -left <= ahead:
+            return ()
+        return (LATE, FORGOTTEN) if by_relation else (LATE,)
     if left <= ahead:
         return ()
     found: Sequence[tuple[int | None, str]] = (
         (reads.failures, "failed or cancelled statements"),
         (reads.evictions, "evicted statements"),
-        (reads.utility_untracked, "utility statements, which are not tracked"),
+        (reads.utility_untracked, "statements that are not tracked"),
     )
     return tuple(cause for count, cause in found if count)

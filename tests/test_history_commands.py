@@ -234,7 +234,7 @@ def test_what_was_evicted_reset_and_missed_is_said(tmp_path: Path) -> None:
     writer.close()
     told = json.loads(report(root, "--format", "json", "--until", "2026-11-23T12:00Z").stdout)
     assert told["remarks"] == [
-        "1 of 3 intervals: statistics were reset",
+        f"1 of 3 intervals: {_QUALITIES['reset']}",
         "1 of 3 intervals: longer than asked for: what happened in them is known, when is not",
         f"1 of 3 intervals: {_QUALITIES['evicting']}",
         "entries were evicted 7 times, several at each",

@@ -21,6 +21,7 @@ from pgiostat.history.writer import Writer
 from pgiostat.names import OWN, Names, Statement
 from pgiostat.rank import By, Counted, rank, rank_counted
 from pgiostat.record import Recorder
+from pgiostat.render.report import remarks
 from tests.conftest import MakeServer
 from tests.readings import Unsynced, at, reading, said_to, server
 from tests.workloads import client, fill, run
@@ -61,9 +62,13 @@ def intervals(count: int, seconds: float, **more: Any) -> list[Delta]:
     return [diff(a, b) for a, b in pairwise(readings)]
 
 
+DAY_SECONDS = 86_400
+
+
 def write(root: Path, deltas: list[Delta], label: str = "prod") -> None:
     """Append intervals."""
-    writer = Writer.open(root, label, Unsynced())
+    # All of them have been: a server whose clock is ahead of ours is not believed.
+    writer = Writer.open(root, label, Unsynced(), now=lambda: at(400 * DAY_SECONDS))
     for delta in deltas:
         writer.append(delta, KNOWN)
     writer.close()
@@ -234,3 +239,20 @@ def test_what_a_collector_keeps_adds_up_to_the_servers_own_counts(
     assert seen.sampled.qualities["gap"] == 1
     told = [line for line in said if not re.search(" samples committed in |^device: ", line)]
     assert [line.split(" of ")[0] for line in told] == ["going on from the sample"]
+
+
+def test_servers_that_follow_one_another_under_a_label_share_no_second(tmp_path: Path) -> None:
+    """After a failover behind one address ids mean something else, and rates are of the sum."""
+    root = tmp_path / "history"
+    first = intervals(4, 10.0)
+    second = intervals(8, 10.0, server=server(system_identifier=2, address="10.0.0.2"))[4:]
+    write(root, [*first, *second])
+    history = History.open(root)
+    window = Window(at(0), at(80))
+    seen = history.seen(window)
+    assert (len(seen.counted), dict(seen.seconds_by_label)) == (2, {"prod": 80.0})
+    names = history.names(describer())
+    assert [len(each.statements) for each in names.values()] == [4, 4]
+    parts = [(counted, names[whose]) for whose, counted in seen.counted.items()]
+    assert rank_counted(parts).seconds == 80.0
+    assert not [line for line in remarks(seen) if "watched" in line or "nothing was" in line]

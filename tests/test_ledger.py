@@ -11,6 +11,7 @@ from pgiostat import counters
 from pgiostat.delta import Delta, diff
 from pgiostat.ledger import (
     FORGOTTEN,
+    LATE,
     MEANINGS,
     MEASURED,
     Account,
@@ -53,7 +54,10 @@ def test_catalogs_take_what_is_left_at_most() -> None:
         Line(Account.CATALOGS, 20),
         Line(Account.UNATTRIBUTED, 0),
     )
-    assert settle(80, reads) == (Line(Account.AUTOVACUUM, 30), Line(Account.UNATTRIBUTED, -10))
+    assert settle(80, reads) == (
+        Line(Account.AUTOVACUUM, 30),
+        Line(Account.UNATTRIBUTED, -10, (LATE,)),
+    )
 
 
 FAILED = "failed or cancelled statements"
@@ -63,7 +67,7 @@ def test_what_is_unattributed_has_possible_causes_and_is_not_hidden_by_them() ->
     reads = ServerReads(
         blocks=100, catalog_blocks=10, rollbacks=9, failures=2, evictions=1, utility_untracked=1
     )
-    causes = (FAILED, "evicted statements", "utility statements, which are not tracked")
+    causes = (FAILED, "evicted statements", "statements that are not tracked")
     assert settle(40, reads) == (
         Line(Account.CATALOGS, 10),
         Line(Account.UNATTRIBUTED, 50, causes),
@@ -85,9 +89,10 @@ def test_what_was_counted_ahead_needs_no_cause() -> None:
 
 def test_a_server_that_counts_by_relation_forgets_those_that_were_dropped() -> None:
     by_relation = ServerReads(blocks=100)
-    assert settle(150, by_relation) == (Line(Account.UNATTRIBUTED, -50, (FORGOTTEN,)),)
+    assert settle(150, by_relation) == (Line(Account.UNATTRIBUTED, -50, (LATE, FORGOTTEN)),)
     by_process = ServerReads(blocks=100, autovacuum_blocks=0)
-    assert settle(150, by_process) == (Line(Account.UNATTRIBUTED, -50),)
+    assert settle(150, by_process) == (Line(Account.UNATTRIBUTED, -50, (LATE,)),)
+    assert settle(150, by_process, 50) == (Line(Account.UNATTRIBUTED, -50),)
 
 
 def test_what_statements_count_ahead_is_known_until_the_server_counts_it() -> None:

@@ -45,8 +45,8 @@ def burned(
     read.
     Raises PgiostatError option-invalid if several servers were seen: they share no volume.
     """
-    if len(seen.counted) > 1:
-        there = ", ".join(dict.fromkeys(server.label for server in seen.servers))
+    if len(seen.seconds_by_label) > 1:
+        there = ", ".join(seen.seconds_by_label)
         raise PgiostatError(
             "several servers do not share a volume",
             hint=f"Choose one by --label: {there}.",

@@ -110,6 +110,15 @@ class Seen:
     devices: tuple[DeviceTotal, ...] = ()
     left_out: tuple[Path, ...] = ()
 
+    @property
+    def seconds_by_label(self) -> Mapping[str, float]:
+        """How long each label was watched: its servers, if several, one after the other."""
+        found: dict[str, float] = {}
+        for server in self.servers:
+            if (counted := self.counted.get(server.server_id)) is not None:
+                found[server.label] = found.get(server.label, 0.0) + counted.seconds
+        return found
+
 
 def together(parts: Sequence[Sampled]) -> Sampled:
     """Return the intervals of several servers as one."""

@@ -80,10 +80,12 @@ def cut(
             status=ExitStatus.NOTHING_TO_REPORT,
         )
     index = {bucket: number for number, bucket in enumerate(buckets)}
-    sampled: list[list[Sampled]] = [[] for _ in buckets]
-    for rows in samples.values():
+    sampled: list[dict[str, list[Sampled]]] = [{} for _ in buckets]
+    labels = {server.server_id: server.label for server in seen.servers}
+    for server, rows in samples.items():
         for bucket in rows.keys() & index.keys():
-            sampled[index[bucket]].append(Sampled.of(rows[bucket]))
+            of_label = sampled[index[bucket]].setdefault(labels[server], [])
+            of_label.append(Sampled.of(rows[bucket]))
     rows = history.places(window, seen.servers, _places(seen, groups), step_us)
     amounts = np.zeros((len(FIELDS), count, len(buckets)), dtype=np.int64)
     # A sample may have come since the others were asked for.
@@ -95,12 +97,16 @@ def cut(
     return Steps(
         step=step,
         starts=tuple(_EPOCH + bucket * step for bucket in buckets),
-        sampled=tuple(
-            replace(together(of_servers), seconds=max(each.seconds for each in of_servers))
-            for of_servers in sampled
-        ),
+        sampled=tuple(map(_side_by_side, sampled)),
         amounts=amounts,
     )
+
+
+def _side_by_side(by_label: Mapping[str, Sequence[Sampled]]) -> Sampled:
+    """Return a step of several labels as one; those of one label follow one another."""
+    whole = together([each for parts in by_label.values() for each in parts])
+    seconds = [sum(each.seconds for each in parts) for parts in by_label.values()]
+    return replace(whole, seconds=max(seconds))
 
 
 def _days(window: Window) -> Iterator[datetime]:

@@ -24,7 +24,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.history import baseline
 from pgiostat.history.checksum import to_parquet
 from pgiostat.history.disk import Disk
-from pgiostat.history.encode import devices, encode, name_table, named, texts
+from pgiostat.history.encode import devices, encode, name_table, named, server_id, texts
 from pgiostat.history.files import LATE, files
 from pgiostat.history.layout import Layout, check_collector, create
 from pgiostat.history.schema import SCHEMAS
@@ -83,6 +83,7 @@ class Writer:
     _excused: set[StatementKey] = field(default_factory=set)
     _named: dict[tuple[str, int], tuple[str, str, int, str]] = field(default_factory=dict)
     _measured: set[_Point] = field(default_factory=set)
+    _server: int | None = None
 
     @classmethod
     def open(
@@ -207,6 +208,14 @@ class Writer:
             if not gone:
                 return points
 
+    def _turn_to(self, server: int) -> None:
+        """Take note of which server the next interval is of: another's ids mean something else."""
+        if server != self._server:
+            self._written.clear()
+            self._excused.clear()
+            self._named.clear()
+            self._server = server
+
     def close(self) -> None:
         """Let go of the collector's id."""
         self._held.close()
@@ -229,6 +238,7 @@ class Writer:
         Raises PgiostatError history-unwritable; then nothing of it is there, and the next
         interval must begin where this one did.
         """
+        self._turn_to(server_id(delta.newer.server))
         start = self._start_of(delta)
         delta = self._bounded(delta, start)
         tables = encode(delta, start)

@@ -1,6 +1,5 @@
 """A ranking whose parts add up to the server's own total."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -302,11 +301,15 @@ def _row(groups: Groups, costs: _Costs, number: int, whole: int) -> RankRow:
 
 
 def _seconds(counted: Sequence[Counted]) -> float:
-    """Return how long was counted: servers that are watched at once share their time."""
-    of_server: Counter[int] = Counter()
+    """Return how long was counted: labels that are watched at once share their time.
+
+    Several servers under one label, as after a failover, were watched one after the other.
+    """
+    of_label: dict[str | int, float] = {}
     for each in counted:
-        of_server[each.whose] += each.seconds  # type: ignore[assignment] # seconds are no integers
-    return max(of_server.values(), default=0)
+        label = each.server or each.whose
+        of_label[label] = of_label.get(label, 0.0) + each.seconds
+    return max(of_label.values(), default=0)
 
 
 def _lasted(counted: Sequence[Counted], by: By) -> dict[str, float]:

@@ -85,7 +85,7 @@ def _side_line(name: str, seen: Seen) -> list[Piece]:
     """Return who, when and how good, in the order in which it gives way to a narrow screen."""
     since, until = (moment.astimezone(UTC) for moment in (seen.window.since, seen.window.until))
     sampled = seen.sampled
-    length = max(each.seconds for each in seen.counted.values())
+    length = max(seen.seconds_by_label.values())
     ends = f"{until:%H:%M:%S}" if since.date() == until.date() else f"{until:%Y-%m-%d %H:%M:%S}"
     return [
         (f"{name}  {labels(seen)}  {since:%Y-%m-%d %H:%M:%S} – {ends} UTC", "", 0),

@@ -49,8 +49,8 @@ TELLS_NESTED = 140000
 """pg_stat_statements 1.9."""
 SAME_LENGTH = 0.95
 _QUALITIES = {
-    "restart": "the server was restarted",
-    "reset": "statistics were reset",
+    "restart": "the server was restarted, and what statements did in them before may be lost",
+    "reset": "statistics were reset, and what statements did in them before is lost",
     "gap": "longer than asked for: what happened in them is known, when is not",
     "evicting": "statements were evicted, and what they did since is lost: raise"
     " pg_stat_statements.max",
@@ -74,16 +74,16 @@ def remarks(seen: Seen) -> Iterator[str]:
     yield from _contradictions(sampled)
     if sampled.unknown:
         yield f"{format_count(sampled.unknown)} rows could not be assigned to an interval"
-    for server, counted in seen.counted.items():
-        longest = max(each.seconds for each in seen.counted.values())
-        if counted.seconds < longest * SAME_LENGTH:
-            label = next(each.label for each in seen.servers if each.server_id == server)
+    watched = seen.seconds_by_label
+    longest = max(watched.values(), default=0.0)
+    for label, seconds in watched.items():
+        if seconds < longest * SAME_LENGTH:
             yield (
-                f"{label} was watched for {format_duration(counted.seconds)} of"
+                f"{label} was watched for {format_duration(seconds)} of"
                 f" {format_duration(longest)}: its rates are means over all of it"
             )
     known = sampled.seconds + sampled.unwatched_seconds
-    missing = seen.window.seconds * len(seen.counted) - known
+    missing = seen.window.seconds * len(watched) - known
     if missing > max(60.0, 0.01 * sampled.seconds):
         why = (
             "nothing was collected"
