@@ -318,12 +318,15 @@ def test_the_name_of_a_database_does_not_end_our_options(make_server: MakeServer
     assert ["search_path" in each["options"] for each in tried] == [True]
 
 
+NAMED = r"has_function_privilege\(\s*'([^'(]+)\(([^')]*)\)'"
+
+
 def test_a_function_that_is_named_in_a_string_has_qualified_types() -> None:
     """The server reads such a string as a name, by the search path like any other."""
     found = []
     for server, sent in servers():
         for name, text in sent.by_name():
-            for function, types in re.findall(r"'([\w.]+)\(([^')]*)\)'", text):
+            for function, types in re.findall(IN_A_STRING, text):
                 each = [function, *filter(None, types.split(","))]
                 found += [(server, name, one) for one in each if not one.startswith("pg_catalog.")]
-    assert found == []
+    assert (found, named > 0) == ([], True)
