@@ -390,10 +390,13 @@ def _is_other_server(older: Snapshot, newer: Snapshot, pair: _Pair) -> bool:
 def _came_back_as_another(older: Snapshot, newer: Snapshot, pair: _Pair) -> bool:
     """Return whether a server that has no mark started since, with statements of another one.
 
-    A clean restart keeps all entries. A crash loses them all, and moves the reset time of
-    pg_stat_bgwriter too: where that stayed, entries that were made again are another server's.
+    A clean restart keeps all entries, unless pg_stat_statements.save is off. A crash loses them
+    all, and moves the reset time of pg_stat_bgwriter too: where that stayed, entries that were made
+    again are another server's.
     """
     old, new = older.markers, newer.markers
+    if "off" in (each.settings.values.get("pg_stat_statements.save") for each in (older, newer)):
+        return False
     if old.start_time == new.start_time or _marker_moved(older, newer) or pair.cause is not None:
         return False
     if old.statements_reset is not None and new.statements_reset is not None:

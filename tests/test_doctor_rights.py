@@ -72,6 +72,7 @@ def no_identifier(other: Connection) -> None:
     other.execute("REVOKE EXECUTE ON FUNCTION pg_catalog.pg_control_system() FROM PUBLIC")
 
 
+@pytest.mark.usefixtures("binaries")  # the log is a file of a server of our own
 @pytest.mark.parametrize(
     "arrange",
     [bare, installed, elsewhere, waiting, not_executable, not_usable, no_identifier],

@@ -310,6 +310,8 @@ def _collector(
     targets = {"good": server.dsn()}
     for number, name in enumerate(NAMES):
         nowhere = f"{name[:20]}{_mark(name)} too"
+        if "\n" in nowhere:  # of the server's reason one line is shown
+            found.refused.add(_mark(name))
         dsn = make_conninfo(server.dsn(), dbname=nowhere)
         try:
             check_dsn(dsn)
