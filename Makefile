@@ -78,7 +78,7 @@ bench: $(VENV)/dev.installed ## measure, side by side in one run
 	$(BIN)/python benchmarks/watch.py --quick
 
 fuzz: $(VENV)/dev.installed ## read many texts that nobody would send
-	FUZZ_EXAMPLES=50000 FUZZ_TEXTS=1000000 $(BIN)/pytest -q -p no:randomly tests/test_scanner.py tests/test_fingerprint.py tests/test_features.py tests/test_secrets.py
+	FUZZ_EXAMPLES=50000 FUZZ_TEXTS=1000000 $(BIN)/pytest -q -p no:randomly tests/test_scanner.py tests/test_fingerprint.py tests/test_features.py tests/test_secrets.py tests/test_escape.py
 
 attack: $(VENV)/dev.installed ## attack pgiostat from outside; ATTACK='--quick', '--write' or names of attacks (needs npm)
 	$(BIN)/python -m tests.attack $(ATTACK)
