@@ -502,8 +502,9 @@ def _renewed_without_mark(older: Snapshot, newer: Snapshot, pair: _Pair) -> bool
         return True  # ours began anew, and nothing shows that another went on
     shown = int(made.sum())
     if older.markers.start_time != newer.markers.start_time:
-        # A restart keeps all entries or none, and after it few may have run twice.
-        return shown > int(goes_on.sum())
+        # A restart keeps all entries or none. If it kept them, most go on; if not, only quick ones
+        # have the same extremes by chance.
+        return shown > 0 and 2 * int(goes_on.sum()) < in_both
     return shown * LEAST_SHOWN >= in_both and shown > CHANCE_OF_EQUAL_EXTREMES * int(goes_on.sum())
 
 
