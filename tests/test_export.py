@@ -133,6 +133,19 @@ def test_an_export_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert sorted(path.name for path in out.iterdir()) == sorted(FILES)
 
 
+def test_an_export_that_fails_removes_nothing_that_it_did_not_write(tmp_path: Path) -> None:
+    root, out = tmp_path / "history", tmp_path / "out"
+    write(root, intervals(2, MINUTE))
+
+    def told(_name: str, _share: float) -> None:
+        (out / "theirs").write_text("kept", "utf-8")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(History.open(root), WHOLE, describer(), out, told)
+    assert {path.name: path.read_text("utf-8") for path in out.iterdir()} == {"theirs": "kept"}
+
+
 def test_the_command_says_what_it_wrote(tmp_path: Path) -> None:
     root, out = tmp_path / "history", tmp_path / "new" / "out"
     write(root, intervals(3, MINUTE))

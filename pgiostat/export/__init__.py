@@ -6,6 +6,7 @@ no more memory than the engine may have.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -68,10 +69,12 @@ def export(
         return _write(history, window, servers, describe, out=out, told=told)
     except BaseException:
         # Half of an export would look like a whole one, and keep the next from its directory.
-        for path in out.iterdir():
-            path.unlink()
+        # What somebody else put there meanwhile stays.
+        for name in (*(f"{exported.name}.csv" for exported in TABLES), "README.md"):
+            (out / name).unlink(missing_ok=True)
         if made:
-            out.rmdir()
+            with suppress(OSError):
+                out.rmdir()
         raise
 
 
