@@ -21,16 +21,16 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from pgiostat.collect import learn
-from pgiostat.collector import Collector
-from pgiostat.corrections import client_rollbacks, without_repeats
-from pgiostat.delta import Delta, diff
-from pgiostat.describe import describer
-from pgiostat.ledger import Account, Failures, reads_of
-from pgiostat.names import Names
-from pgiostat.rank import Ranking, rank
-from pgiostat.server import connect
-from pgiostat.snapshot import Snapshot
+from pgiostat.analysis.corrections import client_rollbacks, without_repeats
+from pgiostat.analysis.ledger import Account, Failures, reads_of
+from pgiostat.analysis.rank import Ranking, rank
+from pgiostat.postgres.connection import connect
+from pgiostat.postgres.sampler import learn
+from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.queries.describe import describer
+from pgiostat.statistics.delta import Delta, diff
+from pgiostat.statistics.names import Names
+from pgiostat.statistics.snapshot import Snapshot
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 

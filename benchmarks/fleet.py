@@ -39,12 +39,13 @@ from benchmarks.history_collector import Plan, show, watched, working
 from benchmarks.history_load import END, World, ticks
 from benchmarks.history_report import PROGRAM, Figures, kept, measured
 from benchmarks.snapshot import fill, server
-from pgiostat.history.checksum import to_parquet
-from pgiostat.history.disk import Disk
-from pgiostat.history.encode import name_table, named, texts
-from pgiostat.history.layout import Layout, create, together
-from pgiostat.history.schema import SORTED_BY, TOLD_ONCE
-from pgiostat.history.seal import hourly
+from pgiostat.history.format.checksum import to_parquet
+from pgiostat.history.format.durable_io import Disk
+from pgiostat.history.format.encode import name_table, named, texts
+from pgiostat.history.format.layout import Layout, create
+from pgiostat.history.format.schema import SORTED_BY, TOLD_ONCE
+from pgiostat.history.format.sealed import together
+from pgiostat.history.write.compaction import hourly
 
 STATEMENTS, SECONDS, HOURS = 200, 60, 24
 SHARING = 100

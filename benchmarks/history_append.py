@@ -16,11 +16,11 @@ import pyarrow as pa
 from benchmarks.history_load import END, LABEL, World, ticks
 from benchmarks.history_report import Figures, run
 from benchmarks.snapshot import percentile, without_garbage
-from pgiostat.delta import Delta
-from pgiostat.history.disk import Disk
-from pgiostat.history.encode import encode
-from pgiostat.history.layout import Layout
-from pgiostat.history.writer import Writer
+from pgiostat.history.format.durable_io import Disk
+from pgiostat.history.format.encode import encode
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.write.writer import Writer
+from pgiostat.statistics.delta import Delta
 
 __all__ = ["append"]
 

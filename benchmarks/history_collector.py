@@ -20,9 +20,9 @@ from psycopg.sql import SQL, Identifier
 
 from benchmarks.history_report import PROGRAM, Figures, environment
 from benchmarks.snapshot import execute, fill, server
-from pgiostat.history.disk import Disk
-from pgiostat.history.files import files
-from pgiostat.history.layout import Layout, create
+from pgiostat.history.format.durable_io import Disk
+from pgiostat.history.format.file_index import files
+from pgiostat.history.format.layout import Layout, create
 
 __all__ = ["collector"]
 

@@ -12,15 +12,15 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from pgiostat.counters import DATABASES, IO, RELATIONS, STATEMENTS, Table
-from pgiostat.delta import Basis, Delta, diff
-from pgiostat.describe import describer
-from pgiostat.history.encode import server_id, sids
-from pgiostat.history.schema import FACTS, READS, SCHEMAS, TIMED
-from pgiostat.names import Names
-from pgiostat.rows import Array, Counts, Rows, to_pg_time
-from pgiostat.sent_sql import SETTINGS
-from pgiostat.snapshot import Markers, Server, Settings, Snapshot
+from pgiostat.history.format.encode import server_id, sids
+from pgiostat.history.format.schema import FACTS, READS, SCHEMAS, TIMED
+from pgiostat.postgres.sent_sql import SETTINGS
+from pgiostat.queries.describe import describer
+from pgiostat.statistics.columnar import Array, Counts, Rows, to_pg_time
+from pgiostat.statistics.counters import DATABASES, IO, RELATIONS, STATEMENTS, Table
+from pgiostat.statistics.delta import Basis, Delta, diff
+from pgiostat.statistics.names import Names
+from pgiostat.statistics.snapshot import Markers, Server, Settings, Snapshot
 
 __all__ = ["END", "LABEL", "Ticks", "World", "ticks"]
 

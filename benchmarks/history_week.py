@@ -21,14 +21,14 @@ import pyarrow.parquet as pq
 from benchmarks import history_sqlite
 from benchmarks.history_load import END, LABEL, Ticks, World, ticks
 from benchmarks.history_report import PROGRAM, Figures, Runs, kept, measured
-from pgiostat.history.checksum import to_parquet
-from pgiostat.history.disk import Disk
-from pgiostat.history.encode import name_table, named, texts
-from pgiostat.history.layout import Layout, create
-from pgiostat.history.schema import TOLD_ONCE
-from pgiostat.history.seal import hourly
-from pgiostat.history.writer import Writer
-from pgiostat.names import Names
+from pgiostat.history.format.checksum import to_parquet
+from pgiostat.history.format.durable_io import Disk
+from pgiostat.history.format.encode import name_table, named, texts
+from pgiostat.history.format.layout import Layout, create
+from pgiostat.history.format.schema import TOLD_ONCE
+from pgiostat.history.write.compaction import hourly
+from pgiostat.history.write.writer import Writer
+from pgiostat.statistics.names import Names
 
 __all__ = ["week"]
 

@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from pgiostat.collector import Collector
 from pgiostat.errors import PgiostatError
-from pgiostat.server import Kcache, connect
+from pgiostat.postgres.connection import Kcache, connect
+from pgiostat.postgres.snapshot_reader import Collector
 
 WARM_UP = 3
 COLUMNS = 14

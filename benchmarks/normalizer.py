@@ -21,8 +21,8 @@ from statistics import median
 
 from sqlparse.lexer import tokenize
 
-from pgiostat.fingerprint import fingerprint, normalize
-from pgiostat.rules import Classifier, builtin, load
+from pgiostat.queries.fingerprint import fingerprint, normalize
+from pgiostat.queries.rules import Classifier, builtin, load
 
 try:
     import postgast

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import postgast
 
-from pgiostat.fingerprint import lexer
+from pgiostat.queries.fingerprint import lexer
 
 
 def theirs(text: str) -> list[str] | None:

@@ -40,12 +40,12 @@ from typing import Any, LiteralString
 import numpy as np
 import psycopg
 
-from pgiostat.collector import Collector
-from pgiostat.counters import STATEMENTS
-from pgiostat.delta import diff
-from pgiostat.lab.cluster import Cluster, Setting, embedded_binaries
-from pgiostat.server import SESSION_OPTIONS, connect
-from pgiostat.snapshot import Snapshot
+from pgiostat.lab.postgres.cluster import Cluster, Setting, embedded_binaries
+from pgiostat.postgres.connection import SESSION_OPTIONS, connect
+from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.statistics.counters import STATEMENTS
+from pgiostat.statistics.delta import diff
+from pgiostat.statistics.snapshot import Snapshot
 
 ENTRIES = 60_000
 SETTINGS: dict[str, Setting] = {

@@ -45,7 +45,7 @@ from typing import TypeAlias
 import psutil
 import psycopg
 
-from pgiostat.lab.cluster import Cluster, Setting, embedded_binaries
+from pgiostat.lab.postgres.cluster import Cluster, Setting, embedded_binaries
 
 COLUMNS = 13
 """Each is there or not: 8,192 statements of different queryid."""

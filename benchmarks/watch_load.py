@@ -10,16 +10,16 @@ from unittest.mock import patch
 
 import numpy as np
 
-from pgiostat import counters
-from pgiostat.counters import Kind, Reading
-from pgiostat.inflight import Backend
-from pgiostat.names import Describe, Statement
-from pgiostat.rows import Rows, to_pg_time
-from pgiostat.sent_sql import Own
-from pgiostat.snapshot import Markers, Server, Settings, Snapshot
-from pgiostat.texts import TextBatch
-from pgiostat.watch.feeds import Live
-from pgiostat.watch.moment import Moment
+from pgiostat.postgres.activity import Backend
+from pgiostat.postgres.sent_sql import Own
+from pgiostat.postgres.texts import TextBatch
+from pgiostat.statistics import counters
+from pgiostat.statistics.columnar import Rows, to_pg_time
+from pgiostat.statistics.counters import Kind, Reading
+from pgiostat.statistics.names import Describe, Statement
+from pgiostat.statistics.snapshot import Markers, Server, Settings, Snapshot
+from pgiostat.watch.model.interval import Moment
+from pgiostat.watch.sources.live import Live
 
 __all__ = ["CATEGORIES", "World", "describe", "watching"]
 
@@ -167,7 +167,7 @@ class _Feed(Live):
 def watching(world: World) -> Iterator[Live]:
     """Yield a feed of the made-up server: all else is as it is when a real one is watched."""
     with patch.multiple(
-        "pgiostat.collect",
+        "pgiostat.postgres.sampler",
         connect=lambda _dsn, **_more: world,
         Collector=lambda session, **_more: session,
     ):

@@ -19,7 +19,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from pgiostat.whatif import Had, How, Imagined, Supposed, imagine
+from pgiostat.analysis.whatif import Had, How, Imagined, Supposed, imagine
 
 __all__ = ["KINDS", "POLICIES", "Case", "Dropped", "case", "clock", "drops", "lru", "range_of_0_1"]
 

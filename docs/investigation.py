@@ -9,12 +9,12 @@ from pathlib import Path
 import altair as alt
 import pandas as pd
 
-from pgiostat.lab import told
-from pgiostat.lab.experiments import EXPERIMENTS, read_runs
-from pgiostat.lab.outcome import Outcome
-from pgiostat.lab.results import outcomes
+from pgiostat.lab.experiments import render
+from pgiostat.lab.experiments.outcome import Outcome
+from pgiostat.lab.experiments.results import outcomes
+from pgiostat.lab.experiments.run import EXPERIMENTS, read_runs
 from pgiostat.units import format_change, format_count, format_duration, format_share
-from pgiostat.volumes import volume_of
+from pgiostat.volume.models import volume_of
 
 HERE = Path(__file__).parent
 MEASURED = HERE.parent / "sample_data" / "investigation"
@@ -85,7 +85,7 @@ def page(found: list[Outcome], runs: int, traffic: str) -> str:
         return f"{format_count(before)} → {format_count(there)} blocks/s"
 
     empty = format_duration(first.to_empty)
-    table = told.as_markdown(found, volume_of(VOLUME))
+    table = render.as_markdown(found, volume_of(VOLUME))
     conclusions, _, tables = table.partition("\n\n")
     return f"""# The investigation
 

@@ -8,12 +8,12 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-from pgiostat.cli.screen import judge_by
-from pgiostat.describe import describer
-from pgiostat.history.reader import History
-from pgiostat.history.windows import Window
+from pgiostat.cli.watch_screen import judge_by
+from pgiostat.history.read.history import History
+from pgiostat.history.read.windows import Window
+from pgiostat.queries.describe import describer
 from pgiostat.watch.app import WatchApp
-from pgiostat.watch.replay import Replay
+from pgiostat.watch.sources.replay import Replay
 
 HERE = Path(__file__).parent
 SAMPLE = HERE.parent / "sample_data" / "history"

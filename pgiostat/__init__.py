@@ -15,18 +15,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pgiostat.capabilities import Capability
-    from pgiostat.collect import Sampler, Tick
-    from pgiostat.collector import Collector
-    from pgiostat.cost import ReadCost
-    from pgiostat.delta import Basis, Delta, Quality, diff
-    from pgiostat.describe import describer
+    from pgiostat.analysis.cost import ReadCost
+    from pgiostat.analysis.rank import By, Ranking, Sort
+    from pgiostat.dataframes import Frames, open_history
     from pgiostat.errors import PgiostatError
-    from pgiostat.frames import Frames, open_history
-    from pgiostat.names import Names
-    from pgiostat.rank import By, Ranking, Sort
-    from pgiostat.server import connect
-    from pgiostat.snapshot import Snapshot
+    from pgiostat.postgres.connection import connect
+    from pgiostat.postgres.sampler import Sampler, Tick
+    from pgiostat.postgres.snapshot_reader import Collector
+    from pgiostat.queries.describe import describer
+    from pgiostat.statistics.capabilities import Capability
+    from pgiostat.statistics.delta import Basis, Delta, Quality, diff
+    from pgiostat.statistics.names import Names
+    from pgiostat.statistics.snapshot import Snapshot
 
 __version__ = "0.1.0"
 
@@ -53,25 +53,25 @@ __all__ = [
 ]
 
 _HOME = {
-    "Basis": "delta",
-    "By": "rank",
-    "Capability": "capabilities",
-    "Collector": "collector",
-    "Delta": "delta",
-    "Frames": "frames",
-    "Names": "names",
+    "Basis": "statistics.delta",
+    "By": "analysis.rank",
+    "Capability": "statistics.capabilities",
+    "Collector": "postgres.snapshot_reader",
+    "Delta": "statistics.delta",
+    "Frames": "dataframes",
+    "Names": "statistics.names",
     "PgiostatError": "errors",
-    "Quality": "delta",
-    "Ranking": "rank",
-    "ReadCost": "cost",
-    "Sampler": "collect",
-    "Snapshot": "snapshot",
-    "Sort": "rank",
-    "Tick": "collect",
-    "connect": "server",
-    "describer": "describe",
-    "diff": "delta",
-    "open_history": "frames",
+    "Quality": "statistics.delta",
+    "Ranking": "analysis.rank",
+    "ReadCost": "analysis.cost",
+    "Sampler": "postgres.sampler",
+    "Snapshot": "statistics.snapshot",
+    "Sort": "analysis.rank",
+    "Tick": "postgres.sampler",
+    "connect": "postgres.connection",
+    "describer": "queries.describe",
+    "diff": "statistics.delta",
+    "open_history": "dataframes",
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote_plus
 
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.hidden import HIDDEN, has_credentials, may_hold_secret
+from pgiostat.redaction import HIDDEN, has_credentials, may_hold_secret
 
 __all__ = ["check", "has_password", "shown", "without"]
 

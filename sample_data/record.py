@@ -16,11 +16,11 @@ from threading import Event, Thread
 
 from rich.console import Console
 
-from pgiostat.describe import unsorted
-from pgiostat.device.choose import Asked
-from pgiostat.history.conclude import conclude
+from pgiostat.collector.recorder import Recorder
+from pgiostat.history.write.finalize import conclude
 from pgiostat.lab import demo
-from pgiostat.record import Recorder
+from pgiostat.queries.describe import unsorted
+from pgiostat.volume.device.discover import Asked
 
 HERE = Path(__file__).parent
 LABEL = "demo"

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pytest
 
-from pgiostat.lab.cluster import Setting
+from pgiostat.lab.postgres.cluster import Setting
 from tests.servers import (
     SETTINGS,
     ClusterSource,

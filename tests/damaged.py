@@ -4,17 +4,17 @@ import random
 from pathlib import Path
 from typing import Any
 
-from pgiostat.delta import diff
-from pgiostat.describe import unsorted
 from pgiostat.errors import PgiostatError
-from pgiostat.history.layout import Layout
-from pgiostat.history.reader import History
-from pgiostat.history.schema import SEALED
-from pgiostat.history.seal import seal
-from pgiostat.history.windows import Window
-from pgiostat.history.writer import Writer
-from pgiostat.names import Names, Statement
-from pgiostat.snapshot import Snapshot
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.format.schema import SEALED
+from pgiostat.history.read.history import History
+from pgiostat.history.read.windows import Window
+from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.writer import Writer
+from pgiostat.queries.describe import unsorted
+from pgiostat.statistics.delta import diff
+from pgiostat.statistics.names import Names, Statement
+from pgiostat.statistics.snapshot import Snapshot
 from tests.readings import Unsynced, reading
 
 __all__ = ["KINDS", "TEXTS", "answer", "answered", "counted", "damaged", "flipped", "made"]

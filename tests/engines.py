@@ -15,7 +15,7 @@ from threading import Event
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pgiostat.engine import DuckDB, Engine, Source
+from pgiostat.history.engines import DuckDB, Engine, Source
 
 WAIT_SECONDS = 60.0
 

@@ -12,16 +12,16 @@ import typer.main
 from typer.testing import CliRunner
 
 from pgiostat import cli
-from pgiostat.collecting.metrics import METRICS as PROMETHEUS
-from pgiostat.counters import TABLES, Column
-from pgiostat.device.interval import MEASURED
+from pgiostat.analysis.ledger import MEANINGS
+from pgiostat.analysis.rank import By
+from pgiostat.collector.metrics import METRICS as PROMETHEUS
 from pgiostat.errors import ExitStatus
-from pgiostat.ledger import MEANINGS
-from pgiostat.rank import By
 from pgiostat.render.columns import KEYS, METRICS
-from pgiostat.render.csvform import BALANCE, header
+from pgiostat.render.csv import BALANCE, header
 from pgiostat.render.ledger import NAMES
+from pgiostat.statistics.counters import TABLES, Column
 from pgiostat.units import Unit
+from pgiostat.volume.device.interval import MEASURED
 
 DOCS = Path(__file__).parent.parent / "docs"
 MARK = "<!-- made from the code -->"

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pgiostat.history.schema import ROLLUP, SCHEMAS, TIMESTAMP
+from pgiostat.history.format.schema import ROLLUP, SCHEMAS, TIMESTAMP
 
 __all__ = ["DAMAGES", "TEXTS_OF", "Damage", "copied", "state_of", "victims"]
 

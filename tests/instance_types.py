@@ -1,4 +1,4 @@
-"""Write pgiostat/instances.csv: the limits that EC2 publishes of its instance types.
+"""Write pgiostat/volume/instances.csv: the limits that EC2 publishes of its instance types.
 
 `make instances` writes it from what DescribeInstanceTypes answers, which moto carries a copy of.
 Without an EbsOptimizedInfo in the answer a type has its name alone: nothing is known of its limits.
@@ -15,9 +15,9 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from pgiostat.instances import COLUMNS
+from pgiostat.volume.instances import COLUMNS
 
-TABLE = Path(__file__).parent.parent / "pgiostat" / "instances.csv"
+TABLE = Path(__file__).parent.parent / "pgiostat" / "volume" / "instances.csv"
 
 
 def answered() -> Mapping[str, Any]:

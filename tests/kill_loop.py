@@ -21,14 +21,14 @@ from threading import Event
 import pandas as pd  # noqa: F401 - or Arrow would import it in each child
 import pyarrow.parquet as pq
 
-from pgiostat.delta import diff
-from pgiostat.device.interval import DeviceInterval, Origin
-from pgiostat.history.files import files
-from pgiostat.history.layout import Layout
-from pgiostat.history.seal import seal, seal_together
-from pgiostat.history.writer import Writer
-from pgiostat.names import Names, Statement
-from pgiostat.snapshot import Snapshot
+from pgiostat.history.format.file_index import files
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.write.compaction import seal, seal_together
+from pgiostat.history.write.writer import Writer
+from pgiostat.statistics.delta import diff
+from pgiostat.statistics.names import Names, Statement
+from pgiostat.statistics.snapshot import Snapshot
+from pgiostat.volume.device.interval import DeviceInterval, Origin
 from tests.readings import at, reading
 
 KNOWN = Names({(10, 5, 1): Statement("select 1", "1:aa", "other")}, {5: "app"}, {10: "api"})

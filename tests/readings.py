@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from pgiostat import counters
-from pgiostat.counters import Kind, Reading
-from pgiostat.history.disk import Disk
-from pgiostat.rows import Rows, to_pg_time
-from pgiostat.sent_sql import SETTINGS
-from pgiostat.snapshot import Markers, Server, Settings, Snapshot
-from pgiostat.trouble import Said
+from pgiostat.collector.incidents import Said
+from pgiostat.history.format.durable_io import Disk
+from pgiostat.postgres.sent_sql import SETTINGS
+from pgiostat.statistics import counters
+from pgiostat.statistics.columnar import Rows, to_pg_time
+from pgiostat.statistics.counters import Kind, Reading
+from pgiostat.statistics.snapshot import Markers, Server, Settings, Snapshot
 
 BEGINNING = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 STARTED = BEGINNING - timedelta(days=3)

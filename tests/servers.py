@@ -29,7 +29,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgiostat.errors import PgiostatError
-from pgiostat.lab.cluster import Cluster, Setting, ShutdownMode, embedded_binaries
+from pgiostat.lab.postgres.cluster import Cluster, Setting, ShutdownMode, embedded_binaries
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -162,7 +162,7 @@ class Source(ABC):
 
 
 class ClusterServer(Server):
-    """A server of pgiostat.lab.cluster."""
+    """A server of pgiostat.lab.postgres.cluster."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster

@@ -3,7 +3,7 @@
 import psycopg
 
 from benchmarks.accuracy import WORKS, judged, told
-from pgiostat.ledger import Account
+from pgiostat.analysis.ledger import Account
 from tests.conftest import MakeServer
 
 TRIED = (

@@ -20,24 +20,25 @@ from textual.command import CommandPalette
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from pgiostat.burst import Gauge
-from pgiostat.collect import Tick
-from pgiostat.delta import Basis, Quality, diff
+from pgiostat.analysis.rank import By, rank_counted
 from pgiostat.errors import PgiostatError
-from pgiostat.names import OWN, Names, Statement
-from pgiostat.rank import By, rank_counted
-from pgiostat.snapshot import Snapshot
-from pgiostat.volumes import volume_of
+from pgiostat.postgres.sampler import Tick
+from pgiostat.statistics.delta import Basis, Quality, diff
+from pgiostat.statistics.names import OWN, Names, Statement
+from pgiostat.statistics.snapshot import Snapshot
+from pgiostat.volume.bucket import Gauge
+from pgiostat.volume.models import volume_of
 from pgiostat.watch import app as watch_app
-from pgiostat.watch.app import Feed, WatchApp
-from pgiostat.watch.detail import Detail, _stretches
-from pgiostat.watch.help import Help
-from pgiostat.watch.layout import told_apart
-from pgiostat.watch.moment import Moment, moment_of
-from pgiostat.watch.rows import cost_of
-from pgiostat.watch.sitting import Past, Sitting
+from pgiostat.watch.app import WatchApp
+from pgiostat.watch.model.interval import Moment, moment_of
+from pgiostat.watch.model.session import Past, Sitting
+from pgiostat.watch.screen.columns import told_apart
+from pgiostat.watch.screen.help import Help
+from pgiostat.watch.screen.statement_page import Detail, _stretches
+from pgiostat.watch.screen.table import cost_of
+from pgiostat.watch.screen.themes import Themes
+from pgiostat.watch.sources.source import Feed
 from pgiostat.watch.state import State, View
-from pgiostat.watch.themes import Themes
 from tests.readings import at, reading
 
 HOSTILE = "select '\x1b[2J[red]数据库\u202e' from 🐘"

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 from benchmarks.history_load import World, ticks
-from pgiostat.history.encode import encode
-from pgiostat.history.schema import READS
+from pgiostat.history.format.encode import encode
+from pgiostat.history.format.schema import READS
 
 BEGIN = datetime(2026, 11, 16, tzinfo=UTC)
 MADE_UP = {*READS.values(), "statements", "appeared", "vanished", "unknown", "own_us"}

@@ -7,11 +7,11 @@ import pytest
 from rich.cells import cell_len
 from textual.pilot import Pilot
 
+from pgiostat.analysis.notices import Kind, Notice
 from pgiostat.errors import PgiostatError
-from pgiostat.notices import Kind, Notice
 from pgiostat.watch.app import WatchApp
-from pgiostat.watch.board import Board, Posted
-from pgiostat.watch.moment import Moment
+from pgiostat.watch.model.interval import Moment
+from pgiostat.watch.screen.notices import Board, Posted
 from pgiostat.watch.state import State, View
 from tests.readings import at
 from tests.test_app import NOW, Told, play, shown, until

@@ -11,24 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgiostat.burning import Step, burning
-from pgiostat.burst import Balance, Gauge, Load, replay, to_go
+from pgiostat.analysis.cost import ReadCost
+from pgiostat.analysis.ledger import ServerReads, settle
+from pgiostat.analysis.rank import By, Ranking, RankRow, Sort
 from pgiostat.cli.burst import VOLUME
-from pgiostat.cost import ReadCost
-from pgiostat.delta import diff
-from pgiostat.demand import MEANINGS, Demand, Provenance, operations_of
-from pgiostat.device.interval import DeviceInterval, Origin
-from pgiostat.device.spread import spread
 from pgiostat.errors import PgiostatError
-from pgiostat.history.seen import Sampled, Seen
-from pgiostat.history.windows import Window
-from pgiostat.instances import LIMITS, Instance, instance_of
-from pgiostat.ledger import ServerReads, settle
-from pgiostat.rank import By, Ranking, RankRow, Sort
+from pgiostat.history.read.window_totals import Sampled, Seen
+from pgiostat.history.read.windows import Window
+from pgiostat.render.balance import gauge_line
 from pgiostat.render.burst import as_markdown, write_csv
-from pgiostat.render.gauge import gauge_line
-from pgiostat.snapshot import Snapshot
-from pgiostat.volumes import KINDS, MIB, Volume, volume_of
+from pgiostat.statistics.delta import diff
+from pgiostat.statistics.snapshot import Snapshot
+from pgiostat.volume.bucket import Balance, Gauge, Load, replay, to_go
+from pgiostat.volume.burst import Step, burning
+from pgiostat.volume.demand import MEANINGS, Demand, Provenance, operations_of
+from pgiostat.volume.device.align import spread
+from pgiostat.volume.device.interval import DeviceInterval, Origin
+from pgiostat.volume.instances import LIMITS, Instance, instance_of
+from pgiostat.volume.models import KINDS, MIB, Volume, volume_of
 from tests.readings import at, reading
 from tests.test_cli import pgiostat
 

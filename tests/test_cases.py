@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pgiostat.fingerprint import fingerprint, normalize
-from pgiostat.rules import Classifier, builtin
+from pgiostat.queries.fingerprint import fingerprint, normalize
+from pgiostat.queries.rules import Classifier, builtin
 
 CASES = Path(__file__).parent / "cases"
 

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pgiostat.device import cloudwatch
-from pgiostat.device.cloudwatch import CloudWatch, Metric, Series, complete
-from pgiostat.device.interval import DeviceInterval, Origin
-from pgiostat.device.rds import Place
 from pgiostat.errors import PgiostatError
+from pgiostat.volume.device import cloudwatch
+from pgiostat.volume.device.cloudwatch import CloudWatch, Metric, Series, complete
+from pgiostat.volume.device.interval import DeviceInterval, Origin
+from pgiostat.volume.device.rds import Place
 from tests.clouds import REGION, Cloud, cloud
 from tests.readings import at
 

@@ -17,8 +17,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgiostat.errors import PgiostatError
-from pgiostat.lab import cluster as cluster_module
-from pgiostat.lab.cluster import Cluster, Setting, embedded_binaries, free_port
+from pgiostat.lab.postgres import cluster as cluster_module
+from pgiostat.lab.postgres.cluster import Cluster, Setting, embedded_binaries, free_port
 from tests.servers import INITDB_OPTIONS
 
 # Servers of all versions are clusters: that these start and end is tested by every other test.
@@ -30,7 +30,7 @@ QUICK: dict[str, Setting] = {"fsync": False, "shared_buffers": "1MB"}
 OWNER = """
 import os, signal, sys
 from pathlib import Path
-from pgiostat.lab.cluster import Cluster
+from pgiostat.lab.postgres.cluster import Cluster
 binaries, directory, end = sys.argv[1:]
 cluster = Cluster(Path(binaries), Path(directory))
 cluster.start()

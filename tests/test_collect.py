@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from pgiostat import collect
-from pgiostat.collect import Sampler, Tick
-from pgiostat.delta import Quality
 from pgiostat.errors import PgiostatError
-from pgiostat.names import Statement
-from pgiostat.sent_sql import Own
-from pgiostat.snapshot import Snapshot
-from pgiostat.texts import TextBatch
+from pgiostat.postgres import sampler as collect
+from pgiostat.postgres.sampler import Sampler, Tick
+from pgiostat.postgres.sent_sql import Own
+from pgiostat.postgres.texts import TextBatch
+from pgiostat.statistics.delta import Quality
+from pgiostat.statistics.names import Statement
+from pgiostat.statistics.snapshot import Snapshot
 from tests.readings import at, reading
 
 

@@ -19,12 +19,12 @@ from threading import Event
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from pgiostat.collecting.check import check
-from pgiostat.collecting.log import is_journal
-from pgiostat.collecting.targets import Plan
+from pgiostat.collector.log import is_journal
+from pgiostat.collector.preflight import check
+from pgiostat.collector.targets import Plan
 from pgiostat.errors import PgiostatError
-from pgiostat.history.reader import History
-from pgiostat.history.writer import Writer
+from pgiostat.history.read.history import History
+from pgiostat.history.write.writer import Writer
 from tests.test_cli import pgiostat
 from tests.test_history_reader import intervals, write
 from tests.workloads import client
@@ -257,10 +257,10 @@ def as_nobody(root: Path, *lines: str) -> str:
             directory.chmod(directory.stat().st_mode | 0o011)
     before = (
         "import os, sys; from pathlib import Path; from threading import Event",
-        "from pgiostat import collecting",
-        "from pgiostat.collecting.check import check",
-        "from pgiostat.collecting.log import Log",
-        "from pgiostat.collecting.targets import Plan, Target",
+        "from pgiostat.collector import service as collecting",
+        "from pgiostat.collector.preflight import check",
+        "from pgiostat.collector.log import Log",
+        "from pgiostat.collector.targets import Plan, Target",
         "os.setgid(65534); os.setuid(65534)",
         "root = Path(sys.argv[1])",
     )
@@ -286,7 +286,7 @@ def test_a_directory_that_cannot_be_written_to_is_an_error(tmp_path: Path) -> No
         told.splitlines()[0] == f'history: error: could not write to "{place}": Permission denied'
     )
     opening = (
-        "from pgiostat.errors import PgiostatError; from pgiostat.history import layout",
+        "from pgiostat.errors import PgiostatError; from pgiostat.history.format import layout",
         "try: layout.check(root)",
         "except PgiostatError as error: print(error.report())",
     )

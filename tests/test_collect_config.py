@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pgiostat.collecting.config import read
-from pgiostat.collecting.targets import Plan, Target
-from pgiostat.device.choose import AUTOMATIC, Asked
+from pgiostat.collector.config import read
+from pgiostat.collector.targets import Plan, Target
 from pgiostat.errors import PgiostatError
-from pgiostat.history.retain import Keep
+from pgiostat.history.write.retention import Keep
+from pgiostat.volume.device.discover import AUTOMATIC, Asked
 
 ROOT = Path(__file__).parent.parent
 ONE = '[servers.a]\ndsn = ""\n'

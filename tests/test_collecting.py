@@ -15,22 +15,23 @@ from types import FrameType
 
 import pytest
 
-from pgiostat import record, sealing
-from pgiostat.collect import Tick
-from pgiostat.collecting import fleet as fleets
-from pgiostat.collecting.fleet import Fleet
-from pgiostat.collecting.log import Log
-from pgiostat.collecting.notify import notify
-from pgiostat.collecting.targets import Plan, Target
-from pgiostat.delta import diff
-from pgiostat.describe import unsorted
-from pgiostat.device.choose import Asked
+from pgiostat.collector import fleet as fleets
+from pgiostat.collector import recorder as record
+from pgiostat.collector.fleet import Fleet
+from pgiostat.collector.incidents import Trouble
+from pgiostat.collector.log import Log
+from pgiostat.collector.recorder import EVICTING_HINT, Recorder, _Hour
+from pgiostat.collector.systemd import notify
+from pgiostat.collector.targets import Plan, Target
 from pgiostat.errors import PgiostatError
-from pgiostat.history.retain import Keep
-from pgiostat.record import EVICTING_HINT, Recorder, _Hour
-from pgiostat.sealing import Sealing
+from pgiostat.history.write import background
+from pgiostat.history.write.background import Sealing
+from pgiostat.history.write.retention import Keep
+from pgiostat.postgres.sampler import Tick
+from pgiostat.queries.describe import unsorted
 from pgiostat.signals import Wake
-from pgiostat.trouble import Trouble
+from pgiostat.statistics.delta import diff
+from pgiostat.volume.device.discover import Asked
 from tests.readings import at, reading, said_to
 
 NOWHERE = "host=/nowhere"
@@ -120,7 +121,7 @@ def test_an_unexpected_error_is_logged_once_and_collecting_is_tried_again(
         here.until(lambda: runs.count("bad") == 4)
         line = re.sub(r"error [0-9a-f]{8}", "error REF", here.said()[0])
         assert re.sub(r":\d+ ", ":LINE ", line) == (
-            "bad: unexpected error REF: KeyError in pgiostat/collecting/fleet.py:LINE (_supervise),"
+            "bad: unexpected error REF: KeyError in pgiostat/collector/fleet.py:LINE (_supervise),"
             f" at tests/test_collecting.py:LINE (run); trying again. {REPORT}"
         )
         assert here.said()[1:] == []
@@ -289,9 +290,9 @@ def test_a_seal_that_fails_says_why_and_waits_ever_longer(
         clock.now += 1
         made.turn()
         assert made.trouble == "could not start sealing: Cannot allocate memory"
-    turns = [sealing._turns.acquire(blocking=False) for _ in range(sealing.MOST_AT_ONCE)]
+    turns = [background._turns.acquire(blocking=False) for _ in range(background.MOST_AT_ONCE)]
     for _ in turns:
-        sealing._turns.release()
+        background._turns.release()
     assert turns == [True, True]
 
 

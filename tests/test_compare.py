@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pgiostat.change import Verdict, change_of, quantity, student
-from pgiostat.compare import Comparison, Group, Per, compare, shown
-from pgiostat.cost import FIELDS
-from pgiostat.side import LEAST_STEPS, Side
+from pgiostat.analysis.compare.comparability import LEAST_STEPS, Side
+from pgiostat.analysis.compare.compare import Comparison, Group, Per, compare, shown
+from pgiostat.analysis.compare.significance import Verdict, change_of, quantity, student
+from pgiostat.analysis.cost import FIELDS
 
 WORK = {"version": (120, 2000.0), "manifest": (90, 760.0), "upload": (450, 30.0), "rare": (1, 4.0)}
 """Calls in a step, and blocks that each of them reads."""

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from pgiostat.delta import diff
-from pgiostat.describe import describer
 from pgiostat.errors import PgiostatError
-from pgiostat.history.asked import chosen
-from pgiostat.history.layout import Layout
-from pgiostat.history.seal import seal
-from pgiostat.history.sides import compared, step_for
-from pgiostat.history.writer import Writer
-from pgiostat.names import Names, Statement
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.read.window_spec import chosen
+from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.writer import Writer
+from pgiostat.queries.describe import describer
+from pgiostat.reports.compare import compared, step_for
+from pgiostat.statistics.delta import diff
+from pgiostat.statistics.names import Names, Statement
 from tests.readings import Unsynced, at, reading, server
 from tests.test_cli import pgiostat
 

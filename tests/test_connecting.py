@@ -12,11 +12,11 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from pgiostat import server as connecting
-from pgiostat.collector import Collector
 from pgiostat.errors import PgiostatError
-from pgiostat.lab.cluster import embedded_binaries, free_port
-from pgiostat.server import connect, database_beside, explain, find_extension, reach
+from pgiostat.lab.postgres.cluster import embedded_binaries, free_port
+from pgiostat.postgres import connection as connecting
+from pgiostat.postgres.connection import connect, database_beside, explain, find_extension, reach
+from pgiostat.postgres.snapshot_reader import Collector
 from tests.conftest import MakeServer
 from tests.servers import ClusterServer, Server
 from tests.test_errors import pgiostat, watch_once

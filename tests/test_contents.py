@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from pgiostat.delta import diff
 from pgiostat.errors import PgiostatError
-from pgiostat.history.contents import Contents, Size, contents
-from pgiostat.history.layout import Layout
-from pgiostat.history.reader import History
-from pgiostat.history.seal import seal
-from pgiostat.history.writer import Writer
-from pgiostat.names import Names
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.read.history import History
+from pgiostat.history.read.inventory import Contents, Size, contents
+from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.writer import Writer
+from pgiostat.statistics.delta import diff
+from pgiostat.statistics.names import Names
 from tests.readings import Unsynced, at, reading
 from tests.test_cli import pgiostat
 from tests.test_compare_command import record

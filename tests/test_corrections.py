@@ -5,12 +5,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from pgiostat.collector import Collector
-from pgiostat.corrections import client_rollbacks, without_repeats
-from pgiostat.delta import Delta, diff
-from pgiostat.describe import describer, unsorted
-from pgiostat.ledger import FIRST_USER_OID
-from pgiostat.names import Names
+from pgiostat.analysis.corrections import client_rollbacks, without_repeats
+from pgiostat.analysis.ledger import FIRST_USER_OID
+from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.queries.describe import describer, unsorted
+from pgiostat.statistics.delta import Delta, diff
+from pgiostat.statistics.names import Names
 from tests.conftest import MakeServer
 from tests.readings import reading, server, settings
 from tests.workloads import client, collecting, fill

@@ -5,9 +5,9 @@ import struct
 import numpy as np
 import pytest
 
-from pgiostat import counters
-from pgiostat.counters import IO, STATEMENTS, TABLES, Kind
-from pgiostat.rows import Rows
+from pgiostat.statistics import counters
+from pgiostat.statistics.columnar import Rows
+from pgiostat.statistics.counters import IO, STATEMENTS, TABLES, Kind
 from tests.readings import at, rows, since
 
 _OF_1_4 = """userid dbid queryid query calls total_time min_time max_time mean_time stddev_time rows

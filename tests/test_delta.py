@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgiostat.delta import Basis, Delta, Lost, Quality, diff
-from pgiostat.ledger import coverage_of, reads_of
-from pgiostat.rows import Rows
+from pgiostat.analysis.ledger import coverage_of, reads_of
+from pgiostat.statistics.columnar import Rows
+from pgiostat.statistics.delta import Basis, Delta, Lost, Quality, diff
 from tests.readings import (
     MODERN,
     STARTED,

@@ -12,20 +12,21 @@ import pandas as pd
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from pgiostat.lab import sync, workload
+from pgiostat.lab.workload import load as workload
+from pgiostat.lab.workload import schema
 from tests.conftest import MakeServer
 from tests.workloads import client
 
 pytestmark = pytest.mark.once  # it brings its own server
-SMALL = sync.Size(clients=40, rows=100, tables=("customer", "visit"))
+SMALL = schema.Size(clients=40, rows=100, tables=("customer", "visit"))
 
 
 @pytest.fixture
 def loaded(make_server: MakeServer) -> str:
     """Return a database with a small load."""
     dsn = make_server().dsn()
-    sync.create(dsn, "secret")
-    sync.load(dsn, SMALL)
+    schema.create(dsn, "secret")
+    schema.load(dsn, SMALL)
     return dsn
 
 
@@ -42,10 +43,10 @@ def test_the_load_is_the_same_each_time_and_told_to_be_done(loaded: str) -> None
     digest = "SELECT md5(string_agg(c::text, ',' ORDER BY client_id, id)) FROM customer AS c"
     with client(loaded) as connection:
         first = connection.execute(digest).fetchone()
-        assert sync.is_loaded(loaded, SMALL)
-        assert not sync.is_loaded(loaded, sync.Size())
+        assert schema.is_loaded(loaded, SMALL)
+        assert not schema.is_loaded(loaded, schema.Size())
         told: list[int] = []
-        sync.load(loaded, SMALL, progress=told.append)
+        schema.load(loaded, SMALL, progress=told.append)
         assert connection.execute(digest).fetchone() == first
     assert sum(told) == SMALL.total == 8000
 
@@ -53,14 +54,14 @@ def test_the_load_is_the_same_each_time_and_told_to_be_done(loaded: str) -> None
 def test_a_load_that_was_cut_short_is_not_taken_for_done(loaded: str) -> None:
     with client(loaded) as connection:
         connection.execute("DROP TABLE demo_loaded, visit")
-    assert not sync.is_loaded(loaded, SMALL)
-    sync.load(loaded, SMALL)
-    assert sync.is_loaded(loaded, SMALL)
+    assert not schema.is_loaded(loaded, SMALL)
+    schema.load(loaded, SMALL)
+    assert schema.is_loaded(loaded, SMALL)
 
 
 def test_the_workload_ends_when_its_parent_lets_go(loaded: str) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "pgiostat.lab.workload", loaded],
+        [sys.executable, "-m", "pgiostat.lab.workload.load", loaded],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -86,7 +87,7 @@ class After(Event):
 
 
 def test_the_workload_needs_no_superuser_and_writes_what_it_should(loaded: str) -> None:
-    given = conninfo_to_dict(loaded) | {"user": sync.WRITER, "password": "secret"}
+    given = conninfo_to_dict(loaded) | {"user": schema.WRITER, "password": "secret"}
     dsn = make_conninfo("", **given)
     mix = workload.Mix(versions=200, manifests=100, uploads=100, manifest_rows=30)
     assert workload.run(dsn, After(400), mix=mix, size=SMALL) == 400

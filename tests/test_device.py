@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgiostat.device.choose import AUTOMATIC, Asked, asked, choose
-from pgiostat.device.diskstats import Counters, Diskstats, difference, parse
-from pgiostat.device.interval import Amount, DeviceInterval, DeviceTotal, Origin, totals
-from pgiostat.device.mounts import Host, holding, mounts
-from pgiostat.device.processes import Whereabouts
-from pgiostat.device.rds import Place, by_host, named
 from pgiostat.errors import PgiostatError
+from pgiostat.volume.device.backend_process import Whereabouts
+from pgiostat.volume.device.discover import AUTOMATIC, Asked, asked, choose
+from pgiostat.volume.device.diskstats import Counters, Diskstats, difference, parse
+from pgiostat.volume.device.interval import Amount, DeviceInterval, DeviceTotal, Origin, totals
+from pgiostat.volume.device.mounts import Host, holding, mounts
+from pgiostat.volume.device.rds import Place, by_host, named
 from tests.readings import at
 
 LINUX_2_6_18 = """\

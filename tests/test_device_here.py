@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from pgiostat.collector import Collector, monotonic
-from pgiostat.device.choose import AUTOMATIC, choose
-from pgiostat.device.diskstats import Diskstats, parse
-from pgiostat.device.mounts import Host, holding
-from pgiostat.device.processes import Process, find
+from pgiostat.clock import monotonic
 from pgiostat.errors import PgiostatError
-from pgiostat.server import connect
+from pgiostat.postgres.connection import connect
+from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.volume.device.backend_process import Process, find
+from pgiostat.volume.device.discover import AUTOMATIC, choose
+from pgiostat.volume.device.diskstats import Diskstats, parse
+from pgiostat.volume.device.mounts import Host, holding
 
 
 @pytest.mark.once

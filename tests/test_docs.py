@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import pgiostat
-from pgiostat.rules import load
-from pgiostat.rules.conditions import BLOCK_KEYS, STATEMENT_KEYS
+from pgiostat.queries.rules import load
+from pgiostat.queries.rules.conditions import BLOCK_KEYS, STATEMENT_KEYS
 
 ROOT = Path(__file__).parent.parent
 CODE = [path for path in (ROOT / "pgiostat").rglob("*.py") if path.name != "errors.py"]

@@ -18,7 +18,8 @@ from psycopg.conninfo import make_conninfo
 from rich.console import Console
 
 from pgiostat.cli.watch import DOCTOR
-from pgiostat.doctor import (
+from pgiostat.lab.postgres.cluster import Setting
+from pgiostat.postgres.doctor import (
     Facts,
     Finding,
     ForeignObject,
@@ -29,7 +30,6 @@ from pgiostat.doctor import (
     findings,
     verdict,
 )
-from pgiostat.lab.cluster import Setting
 from pgiostat.render import doctor as render
 from tests.conftest import MakeServer
 from tests.readings import at

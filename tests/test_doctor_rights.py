@@ -8,10 +8,10 @@ from contextlib import closing
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from pgiostat.collector import Collector
-from pgiostat.doctor import Finding, State, examine, findings, verdict
 from pgiostat.errors import PgiostatError
-from pgiostat.server import connect
+from pgiostat.postgres.connection import connect
+from pgiostat.postgres.doctor import Finding, State, examine, findings, verdict
+from pgiostat.postgres.snapshot_reader import Collector
 from tests.conftest import MakeServer
 from tests.servers import ClusterServer, Server
 from tests.test_errors import pgiostat, watch_once

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgiostat import dsn as module
-from pgiostat.collecting.config import read
-from pgiostat.collecting.log import Log, told
-from pgiostat.collecting.targets import targets
-from pgiostat.dsn import check_dsn, is_dsn, label_of, where
-from pgiostat.dsn import shown as shown_dsn
+from pgiostat.collector.config import read
+from pgiostat.collector.log import Log, told
+from pgiostat.collector.targets import targets
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.server import reach
+from pgiostat.postgres import dsn as module
+from pgiostat.postgres.connection import reach
+from pgiostat.postgres.dsn import check_dsn, is_dsn, label_of, where
+from pgiostat.postgres.dsn import shown as shown_dsn
 
 FORM = (
     'Use a URI ("postgresql://user@host:5432/dbname") or keywords '

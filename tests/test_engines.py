@@ -18,24 +18,24 @@ import pytest
 from pyarrow.fs import LocalFileSystem
 
 from pgiostat import open_history
-from pgiostat.delta import diff
-from pgiostat.describe import describer
-from pgiostat.engine import DuckDB, Engine, UnreadableError, text_of
-from pgiostat.engine import spark as spark_module
-from pgiostat.engine.spark import Spark
+from pgiostat.analysis.rank import By
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.export import export
-from pgiostat.history.asked import Chosen
-from pgiostat.history.contents import contents
-from pgiostat.history.layout import Layout, check
-from pgiostat.history.reader import PLACES, History
-from pgiostat.history.schema import SCHEMAS
-from pgiostat.history.seal import seal
-from pgiostat.history.sides import compared
-from pgiostat.history.steps import by_hour
-from pgiostat.history.windows import Window
-from pgiostat.rank import By
-from pgiostat.stored import Stored
+from pgiostat.history.engines import DuckDB, Engine, UnreadableError, text_of
+from pgiostat.history.engines import spark as spark_module
+from pgiostat.history.engines.spark import Spark
+from pgiostat.history.format.filesystem import Stored
+from pgiostat.history.format.layout import Layout, check
+from pgiostat.history.format.schema import SCHEMAS
+from pgiostat.history.read.history import PLACES, History
+from pgiostat.history.read.inventory import contents
+from pgiostat.history.read.window_spec import Chosen
+from pgiostat.history.read.windows import Window
+from pgiostat.history.write.compaction import seal
+from pgiostat.queries.describe import describer
+from pgiostat.reports.compare import compared
+from pgiostat.reports.series import by_hour
+from pgiostat.statistics.delta import diff
 from tests.disks import small_disk
 from tests.engines import Both, ClickHouse, spark_cluster
 from tests.readings import at, reading, server
@@ -107,14 +107,14 @@ def texts_asked(engine: Both) -> set[str]:
     """Return the names of the texts that were asked, by their first lines."""
     first = {
         path.name.removesuffix(".sql"): text_of(path.name.removesuffix(".sql")).splitlines()[0]
-        for path in files("pgiostat").joinpath("sql", "history").iterdir()
+        for path in files("pgiostat.history").joinpath("sql").iterdir()
     }
     whole = "\n".join(engine.asked)
     return {name for name, line in first.items() if line in whole}
 
 
 ALL_TEXTS = {path.name.removesuffix(".sql")
-             for path in files("pgiostat").joinpath("sql", "history").iterdir()}  # fmt: skip
+             for path in files("pgiostat.history").joinpath("sql").iterdir()}  # fmt: skip
 
 
 @pytest.mark.engines

@@ -12,8 +12,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgiostat.cli.watch import DOCTOR
-from pgiostat.lab.cluster import free_port
-from pgiostat.server import connect
+from pgiostat.lab.postgres.cluster import free_port
+from pgiostat.postgres.connection import connect
 from tests.conftest import MakeServer
 from tests.servers import Server
 from tests.workloads import client, run

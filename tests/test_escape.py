@@ -22,7 +22,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from rich.cells import cell_len
 
-from pgiostat.collecting.log import Level, Log
+from pgiostat.collector.log import Level, Log
 from pgiostat.errors import PgiostatError
 from pgiostat.escape import (
     code_of,
@@ -34,13 +34,13 @@ from pgiostat.escape import (
     terminal,
     toml,
 )
-from pgiostat.history.layout import _COLLECTOR, check_collector
+from pgiostat.history.format.layout import _COLLECTOR, check_collector
+from pgiostat.queries.rules.names import Globs
+from pgiostat.queries.rules.suggest import CatalogTable, Vocabulary, glob_of, rules_file, suggest
 from pgiostat.render import markdown
-from pgiostat.render.csvform import text_cell
-from pgiostat.render.grid import Column, cut, lay
-from pgiostat.render.jsonform import dumps, row_of
-from pgiostat.rules.names import Globs
-from pgiostat.vocabulary import CatalogTable, Vocabulary, glob_of, rules_file, suggest
+from pgiostat.render.csv import text_cell
+from pgiostat.render.json import dumps, row_of
+from pgiostat.render.table import Column, cut, lay
 from tests.attack._judges import PAGE, acts_in_a_spreadsheet, acts_on_a_page, is_visible
 from tests.servers import Server
 
@@ -477,7 +477,7 @@ def test_a_label_is_a_name_of_a_file_everywhere() -> None:
 
 # --- nothing goes past them --------------------------------------------------------------
 
-WRITE_STATE = {"history", "lab/trace.py", "lab/environment.py", "lab/experiments.py"}
+WRITE_STATE = {"history", "lab/workload/trace.py", "lab/environment.py", "lab/experiments/run.py"}
 """Where files are written that pgiostat alone reads."""
 
 
@@ -492,7 +492,10 @@ def calls(name: str) -> Iterator[tuple[str, ast.Call]]:
 def test_json_is_written_in_one_place() -> None:
     there = {path for path, _ in calls("json.dumps")}
     others = {path for path in there if not {path, path.split("/")[0]} & WRITE_STATE}
-    assert others == {"render/jsonform.py", "server.py"}  # settings, as the server reads them
+    assert others == {
+        "render/json.py",
+        "postgres/connection.py",
+    }  # settings, as the server reads them
 
 
 def test_no_console_reads_markup_or_emoji() -> None:

@@ -5,16 +5,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pgiostat.describe import describer
 from pgiostat.errors import PgiostatError
 from pgiostat.export import export
 from pgiostat.export.tables import TABLES
-from pgiostat.history.layout import Layout
-from pgiostat.history.reader import History
-from pgiostat.history.seal import seal
-from pgiostat.history.windows import Window
-from pgiostat.history.writer import Writer
-from pgiostat.names import Names, Statement
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.read.history import History
+from pgiostat.history.read.windows import Window
+from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.writer import Writer
+from pgiostat.queries.describe import describer
+from pgiostat.statistics.names import Names, Statement
 from tests.readings import at, server
 from tests.test_cli import pgiostat
 from tests.test_history_reader import MINUTE, intervals, write

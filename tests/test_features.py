@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from pgiostat.features import BlockFeatures, Features, extract
+from pgiostat.queries.features import BlockFeatures, Features, extract
 from tests.soup import BYTES, EXAMPLES, SOUP, TEXTS
 
 

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings
 
-from pgiostat.fingerprint import (
+from pgiostat.queries.fingerprint import (
     Kind,
     comments,
     fingerprint,

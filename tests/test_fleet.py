@@ -18,13 +18,13 @@ import pyarrow.parquet as pq
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from pgiostat.collecting.targets import Plan, Target, shard_of, share
+from pgiostat.collector.targets import Plan, Target, shard_of, share
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.history.files import files
-from pgiostat.history.layout import Layout
-from pgiostat.history.reader import History
-from pgiostat.history.seal import seal_together
-from pgiostat.history.windows import Watched
+from pgiostat.history.format.file_index import files
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.read.history import History
+from pgiostat.history.read.windows import Watched
+from pgiostat.history.write.compaction import seal_together
 from tests.conftest import MakeServer
 from tests.disks import small_disk
 from tests.workloads import client, fill

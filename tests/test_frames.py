@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 import pgiostat
+from pgiostat.dataframes import Frames
 from pgiostat.errors import PgiostatError
-from pgiostat.frames import Frames
 from tests.test_compare_command import HALVES, record
 from tests.test_history_reader import MINUTE, intervals, write
 

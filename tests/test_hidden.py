@@ -2,7 +2,7 @@
 
 import pytest
 
-from pgiostat.hidden import hidden, may_hold_secret
+from pgiostat.redaction import hidden, may_hold_secret
 from tests.test_errors import pgiostat
 
 

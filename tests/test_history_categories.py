@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pgiostat.history.categories import MOST_FILES, digest, remembered
-from pgiostat.names import Describe, Statement
+from pgiostat.history.read.category_cache import MOST_FILES, digest, remembered
+from pgiostat.statistics.names import Describe, Statement
 from tests.test_history_reader import MINUTE, intervals, write
 
 

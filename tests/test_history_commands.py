@@ -12,13 +12,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pgiostat.collecting.targets import targets
-from pgiostat.delta import diff
+from pgiostat.collector.targets import targets
 from pgiostat.errors import PgiostatError
-from pgiostat.history.writer import Writer
-from pgiostat.names import OWN, Names, Statement
+from pgiostat.history.write.writer import Writer
 from pgiostat.render.report import _QUALITIES
-from pgiostat.times import duration, instant
+from pgiostat.statistics.delta import diff
+from pgiostat.statistics.names import OWN, Names, Statement
+from pgiostat.timespec import duration, instant
 from tests.readings import at, reading
 from tests.test_cli import pgiostat
 from tests.test_history_reader import intervals, write

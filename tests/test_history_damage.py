@@ -12,20 +12,20 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pgiostat.delta import Quality, diff
-from pgiostat.describe import unsorted
+from pgiostat.collector.recorder import Recorder
 from pgiostat.errors import PgiostatError
-from pgiostat.history import baseline
-from pgiostat.history.checksum import check_content
-from pgiostat.history.layout import Layout, cover_bytes, cover_of
-from pgiostat.history.reader import History
-from pgiostat.history.schema import SCHEMAS
-from pgiostat.history.seal import seal
-from pgiostat.history.sound import Sound
-from pgiostat.history.windows import Window
-from pgiostat.history.writer import Writer
-from pgiostat.record import Recorder
-from pgiostat.stored import UnreadableError
+from pgiostat.history.format import checkpoint
+from pgiostat.history.format.checksum import check_content
+from pgiostat.history.format.filesystem import UnreadableError
+from pgiostat.history.format.layout import Layout, cover_bytes, cover_of
+from pgiostat.history.format.schema import SCHEMAS
+from pgiostat.history.format.validation import Sound
+from pgiostat.history.read.history import History
+from pgiostat.history.read.windows import Window
+from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.writer import Writer
+from pgiostat.queries.describe import unsorted
+from pgiostat.statistics.delta import Quality, diff
 from tests.damaged import KINDS, TEXTS, answer, answered, counted, damaged, flipped, made
 from tests.readings import Unsynced, at, said_to, server
 
@@ -81,20 +81,20 @@ def test_a_file_that_is_missing_is_reported_by_its_name(tmp_path: Path, table: s
 
 def test_a_flipped_bit_of_the_baseline_is_the_same_reading_or_none() -> None:
     rng = random.Random("flips")  # noqa: S311 - nothing secret
-    good = baseline.dump(counted(123, 10.0))
+    good = checkpoint.dump(counted(123, 10.0))
     for _ in range(FLIPS):
         with pytest.raises(ValueError, match="no reading"):
-            baseline.load(flipped(good, rng.randrange(len(good)), rng.randrange(8)))
+            checkpoint.load(flipped(good, rng.randrange(len(good)), rng.randrange(8)))
     for _ in range(FLIPS // 10):
         bad = damaged(rng, rng.choice((*KINDS, "flip", "flip")), good)
         if bad != good:
             with pytest.raises(ValueError, match="no reading"):
-                baseline.load(bad)
+                checkpoint.load(bad)
 
 
 def test_a_baseline_of_an_earlier_version_is_read() -> None:
-    content = baseline.dump(counted(123, 10.0))
-    loaded = baseline.load(content[len(b"pgiostat") + 4 :])
+    content = checkpoint.dump(counted(123, 10.0))
+    loaded = checkpoint.load(content[len(b"pgiostat") + 4 :])
     assert loaded.statements["shared_blks_read"].tolist() == [123, 246]
 
 
@@ -301,7 +301,7 @@ def test_last_counts_from_the_interval_that_was_committed_last(tmp_path: Path) -
 
 
 def test_a_server_that_is_an_hour_ahead_has_a_last_minute(tmp_path: Path) -> None:
-    from pgiostat.history.asked import window  # noqa: PLC0415 - beside what it is about
+    from pgiostat.history.read.window_spec import window  # noqa: PLC0415 - beside what it is about
 
     root = made(tmp_path / "history")
     history = History.open(root)

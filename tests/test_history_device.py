@@ -10,24 +10,24 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pgiostat.delta import diff
-from pgiostat.describe import describer
-from pgiostat.device.interval import DeviceInterval, Origin
-from pgiostat.device.spread import spread
+from pgiostat.analysis.rank import rank_counted
+from pgiostat.dataframes import open_history
 from pgiostat.export import export
-from pgiostat.frames import open_history
-from pgiostat.history.burns import burned
-from pgiostat.history.encode import server_id
-from pgiostat.history.layout import Layout
-from pgiostat.history.reader import History
-from pgiostat.history.retain import Keep, retain
-from pgiostat.history.seal import seal
-from pgiostat.history.windows import Window
-from pgiostat.history.writer import Writer
-from pgiostat.names import Names
-from pgiostat.rank import rank_counted
+from pgiostat.history.format.encode import server_id
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.read.history import History
+from pgiostat.history.read.windows import Window
+from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.retention import Keep, retain
+from pgiostat.history.write.writer import Writer
+from pgiostat.queries.describe import describer
 from pgiostat.render.report import as_json, device_lines
-from pgiostat.volumes import volume_of
+from pgiostat.reports.burst import burned
+from pgiostat.statistics.delta import diff
+from pgiostat.statistics.names import Names
+from pgiostat.volume.device.align import spread
+from pgiostat.volume.device.interval import DeviceInterval, Origin
+from pgiostat.volume.models import volume_of
 from tests.readings import Unsynced, at, reading, server
 
 WHOSE = server_id(server())

@@ -10,9 +10,9 @@ from threading import Event, Thread
 
 import pytest
 
-from pgiostat.describe import unsorted
-from pgiostat.history.layout import Layout
-from pgiostat.record import Recorder
+from pgiostat.collector.recorder import Recorder
+from pgiostat.history.format.layout import Layout
+from pgiostat.queries.describe import unsorted
 from tests.conftest import MakeServer
 from tests.disks import small_disk
 from tests.readings import said_to
@@ -171,8 +171,8 @@ def test_a_seal_without_room_is_done_when_there_is_some(
     make_server: MakeServer, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     due = Event()
-    monkeypatch.setattr("pgiostat.sealing.is_due", lambda *_: due.is_set())
-    monkeypatch.setattr("pgiostat.sealing.RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("pgiostat.history.write.background.is_due", lambda *_: due.is_set())
+    monkeypatch.setattr("pgiostat.history.write.background.RETRY_SECONDS", 0.2)
     with running(make_server, disk) as run:
         layout = Layout(run.root)
         run.more(3)

@@ -12,10 +12,10 @@ from threading import Event
 
 import pytest
 
-from pgiostat.history.layout import Layout
-from pgiostat.history.reader import History
-from pgiostat.history.seal import seal
-from pgiostat.history.windows import Window
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.read.history import History
+from pgiostat.history.read.windows import Window
+from pgiostat.history.write.compaction import seal
 from tests.conftest import MakeServer
 from tests.traffic import Traffic, difference, intervals, kept, userid_of
 from tests.workloads import client

@@ -9,18 +9,18 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pgiostat.delta import Delta, diff
-from pgiostat.describe import describer
+from pgiostat.analysis.rank import By, rank_counted
 from pgiostat.export import export
-from pgiostat.history.layout import Layout
-from pgiostat.history.reader import History
-from pgiostat.history.seal import seal
-from pgiostat.history.windows import Window
-from pgiostat.history.writer import Writer
-from pgiostat.names import Names, Renamed, Statement
-from pgiostat.rank import By, rank_counted
-from pgiostat.rules import load
-from pgiostat.watch.replay import Replay
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.read.history import History
+from pgiostat.history.read.windows import Window
+from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.writer import Writer
+from pgiostat.queries.describe import describer
+from pgiostat.queries.rules import load
+from pgiostat.statistics.delta import Delta, diff
+from pgiostat.statistics.names import Names, Renamed, Statement
+from pgiostat.watch.sources.replay import Replay
 from tests.readings import Unsynced, at, reading
 
 SELECT = Statement("select a from t", "2:00000000000000aa", "")

@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from pgiostat.delta import Delta, diff
-from pgiostat.describe import describer, unsorted
+from pgiostat.analysis.rank import By, Counted, rank, rank_counted
+from pgiostat.collector.recorder import Recorder
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.history.layout import Layout
-from pgiostat.history.reader import History
-from pgiostat.history.seal import seal
-from pgiostat.history.windows import Window, whole_hours
-from pgiostat.history.writer import Writer
-from pgiostat.names import OWN, Names, Statement
-from pgiostat.rank import By, Counted, rank, rank_counted
-from pgiostat.record import Recorder
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.read.history import History
+from pgiostat.history.read.windows import Window, whole_hours
+from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.writer import Writer
+from pgiostat.queries.describe import describer, unsorted
 from pgiostat.render.report import remarks
+from pgiostat.statistics.delta import Delta, diff
+from pgiostat.statistics.names import OWN, Names, Statement
 from tests.conftest import MakeServer
 from tests.readings import Unsynced, at, reading, said_to, server
 from tests.workloads import client, fill, run

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pgiostat.errors import PgiostatError
-from pgiostat.history.layout import Layout
-from pgiostat.history.retain import Keep, retain
-from pgiostat.history.seal import seal
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.retention import Keep, retain
 from tests.readings import Unsynced, at
 from tests.test_history_reader import MINUTE, intervals, write
 

@@ -14,18 +14,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pgiostat.delta import Delta, diff
-from pgiostat.device.interval import DeviceInterval, Origin
-from pgiostat.history import seal as sealing
-from pgiostat.history.disk import Disk
-from pgiostat.history.due import MOST_TOGETHER, is_due
-from pgiostat.history.encode import encode
-from pgiostat.history.files import Listing, files
-from pgiostat.history.layout import Cover, Layout, Sealed
-from pgiostat.history.schema import ROLLUP, SCHEMAS, SUMMED, TOLD_ONCE
-from pgiostat.history.seal import hourly, seal, seal_together
-from pgiostat.history.writer import Writer
-from pgiostat.names import Names, Statement
+from pgiostat.history.format.durable_io import Disk
+from pgiostat.history.format.encode import encode
+from pgiostat.history.format.file_index import Listing, files
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.format.schema import ROLLUP, SCHEMAS, SUMMED, TOLD_ONCE
+from pgiostat.history.format.sealed import Cover, Sealed
+from pgiostat.history.write import compaction as sealing
+from pgiostat.history.write.compaction import hourly, seal, seal_together
+from pgiostat.history.write.compaction_policy import MOST_TOGETHER, is_due
+from pgiostat.history.write.writer import Writer
+from pgiostat.statistics.delta import Delta, diff
+from pgiostat.statistics.names import Names, Statement
+from pgiostat.volume.device.interval import DeviceInterval, Origin
 from tests.readings import WITHOUT_TOPLEVEL, Unsynced, at, reading, server
 
 TEXTS = Names(

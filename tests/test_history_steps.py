@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from pgiostat.delta import diff
+from pgiostat.analysis.rank import By, Ranking, rank_counted
 from pgiostat.errors import PgiostatError
-from pgiostat.history.layout import Layout
-from pgiostat.history.reader import History
-from pgiostat.history.seal import seal
-from pgiostat.history.seen import Seen
-from pgiostat.history.steps import Step, by_hour, series
-from pgiostat.history.windows import Window
-from pgiostat.history.writer import Writer
-from pgiostat.names import OWN, Names
-from pgiostat.rank import By, Ranking, rank_counted
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.read.history import History
+from pgiostat.history.read.window_totals import Seen
+from pgiostat.history.read.windows import Window
+from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.writer import Writer
 from pgiostat.render.report import remarks
+from pgiostat.reports.series import Step, by_hour, series
+from pgiostat.statistics.delta import diff
+from pgiostat.statistics.names import OWN, Names
 from tests.readings import at, reading, server
 from tests.test_history_reader import KNOWN, MINUTE, intervals, write
 

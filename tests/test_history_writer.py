@@ -19,18 +19,18 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pgiostat.delta import Basis, Delta, Quality, diff
-from pgiostat.describe import describer, unsorted
 from pgiostat.errors import PgiostatError
-from pgiostat.history import baseline
-from pgiostat.history.disk import Disk
-from pgiostat.history.encode import server_id, sids
-from pgiostat.history.files import files
-from pgiostat.history.layout import Layout, check
-from pgiostat.history.seal import seal, seal_together
-from pgiostat.history.writer import Writer
-from pgiostat.names import OWN, Names, Statement
-from pgiostat.snapshot import Snapshot
+from pgiostat.history.format import checkpoint
+from pgiostat.history.format.durable_io import Disk
+from pgiostat.history.format.encode import server_id, sids
+from pgiostat.history.format.file_index import files
+from pgiostat.history.format.layout import Layout, check
+from pgiostat.history.write.compaction import seal, seal_together
+from pgiostat.history.write.writer import Writer
+from pgiostat.queries.describe import describer, unsorted
+from pgiostat.statistics.delta import Basis, Delta, Quality, diff
+from pgiostat.statistics.names import OWN, Names, Statement
+from pgiostat.statistics.snapshot import Snapshot
 from tests.readings import (
     MODERN,
     WITHOUT_SINCE,
@@ -137,7 +137,7 @@ def test_a_text_is_written_once(tmp_path: Path) -> None:
 def test_a_reading_comes_back_from_disk_as_it_was(table: object) -> None:
     before = counted(5, 0, table=table, io=[{"backend_type": "client backend", "reads": 3}])
     after = counted(9, 10, table=table, io=[{"backend_type": "client backend", "reads": 4}])
-    loaded = baseline.load(baseline.dump(before))
+    loaded = checkpoint.load(checkpoint.dump(before))
     assert (loaded.server, loaded.markers, loaded.settings) == (
         before.server, before.markers, before.settings,
     )  # fmt: skip
@@ -490,7 +490,7 @@ def test_one_collector_at_a_time_writes_under_an_id(tmp_path: Path) -> None:
     root = tmp_path / "history"
     held = Writer.open(root, "prod")
     script = (
-        "import sys; from pathlib import Path; from pgiostat.history.writer import Writer\n"
+        "import sys; from pathlib import Path; from pgiostat.history.write.writer import Writer\n"
         "from pgiostat.errors import PgiostatError\n"
         "try: Writer.open(Path(sys.argv[1]), 'prod')\n"
         "except PgiostatError as error: print(error.report())\n"

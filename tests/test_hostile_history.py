@@ -21,22 +21,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import pgiostat
-from pgiostat.collecting.check import _history as check_history
-from pgiostat.engine import DuckDB
+from pgiostat.collector.preflight import _history as check_history
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.history import baseline, sound
-from pgiostat.history.categories import remembered
-from pgiostat.history.disk import Disk, open_to_others
-from pgiostat.history.layout import Layout, cover_of
-from pgiostat.history.reader import History
-from pgiostat.history.retain import Keep, retain
-from pgiostat.history.schema import LATER, LONG, SCHEMAS
-from pgiostat.history.seal import seal
-from pgiostat.history.ship import ship
-from pgiostat.history.windows import Window
-from pgiostat.history.writer import Writer, check_free
-from pgiostat.names import Names, Statement
-from pgiostat.stored import (
+from pgiostat.history.engines import DuckDB
+from pgiostat.history.format import checkpoint, validation
+from pgiostat.history.format.durable_io import Disk, open_to_others
+from pgiostat.history.format.filesystem import (
     UnreadableError,
     UnsafeFileError,
     listed,
@@ -45,6 +35,16 @@ from pgiostat.stored import (
     parse_json,
     read_small,
 )
+from pgiostat.history.format.layout import Layout, cover_of
+from pgiostat.history.format.schema import LATER, LONG, SCHEMAS
+from pgiostat.history.read.category_cache import remembered
+from pgiostat.history.read.history import History
+from pgiostat.history.read.windows import Window
+from pgiostat.history.remote.shipping import ship
+from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.retention import Keep, retain
+from pgiostat.history.write.writer import Writer, check_free
+from pgiostat.statistics.names import Names, Statement
 from tests.hostile import (
     DAMAGES,
     DAY,
@@ -182,8 +182,8 @@ def test_a_text_that_is_too_long_is_refused_before_rows_are_read(
     table, path, why = TOO_LONG[name]
     schema = SCHEMAS[table]
     for read in (
-        lambda: sound.Sound().check([root / path], schema),
-        lambda: sound.Sound().table(root / path, schema),
+        lambda: validation.Sound().check([root / path], schema),
+        lambda: validation.Sound().table(root / path, schema),
     ):
         with pytest.raises(UnreadableError) as caught:
             read()
@@ -487,27 +487,27 @@ def test_who_else_can_change_a_history_is_told(tmp_path: Path) -> None:
 
 
 def test_a_reading_that_is_damaged_is_no_reading() -> None:
-    content = baseline.dump(intervals(1, MINUTE)[0].newer)
-    assert baseline.dump(baseline.load(content)) == content
+    content = checkpoint.dump(intervals(1, MINUTE)[0].newer)
+    assert checkpoint.dump(checkpoint.load(content)) == content
     chance, loaded = random.Random(6), 0  # noqa: S311 - nothing secret
     for _ in range(400):
         spoiled = bytearray(content)
         spoiled[chance.randrange(len(spoiled))] ^= 1 << chance.randrange(8)
         try:
-            baseline.load(bytes(spoiled))
+            checkpoint.load(bytes(spoiled))
             loaded += 1
         except ValueError:
             continue
     assert loaded < 100
     for size in range(0, len(content), 37):
         with pytest.raises(ValueError, match="these bytes are no reading"):
-            baseline.load(content[:size])
+            checkpoint.load(content[:size])
 
 
 def test_a_reading_takes_no_more_memory_than_its_bytes_can_need() -> None:
-    content = baseline.dump(intervals(1, MINUTE)[0].newer)
+    content = checkpoint.dump(intervals(1, MINUTE)[0].newer)
     with pytest.raises(ValueError, match="bytes would become 9,223,372,036,854,775,807"):
-        baseline.load((2**63 - 1).to_bytes(8, "big") + content[8:])
+        checkpoint.load((2**63 - 1).to_bytes(8, "big") + content[8:])
 
 
 def test_a_reading_of_another_shape_is_no_reading() -> None:
@@ -521,7 +521,7 @@ def test_a_reading_of_another_shape_is_no_reading() -> None:
     ]
     for each in wrong:
         with pytest.raises(ValueError, match="these bytes are no reading"):
-            baseline.load(baseline.dump(each))
+            checkpoint.load(checkpoint.dump(each))
 
 
 def test_a_cover_tells_spans_of_samples() -> None:
@@ -539,7 +539,7 @@ def test_the_densest_file_of_the_sample_is_far_from_the_bounds() -> None:
     assert len(files) == 19
     for path in files:
         metadata, size = pq.read_metadata(path), path.stat().st_size
-        assert metadata.num_rows < (sound.FREE_ROWS + sound.ROWS_PER_BYTE * size) / 10
+        assert metadata.num_rows < (validation.FREE_ROWS + validation.ROWS_PER_BYTE * size) / 10
 
 
 def test_every_later_column_is_one_of_a_table() -> None:
@@ -605,25 +605,27 @@ TOUCHES = {
     "mkdir", "exists", "is_dir", "is_file", "stat", "lstat", "read_table", "read_metadata",
     "ParquetFile",
 }  # fmt: skip
-OWNERS = {"history/disk.py", "stored.py"}
+OWNERS = {"history/format/durable_io.py", "history/format/filesystem.py"}
 ALLOWED = {
     # Modules and SQL of the package itself.
-    "history/categories.py": {"at.is_file", "at.read_bytes", "at.iterdir", "file.lstat"},
-    "engine/asked.py": {"files('pgiostat').joinpath('sql', 'history', f'{name}.sql').read_text"},
+    "history/read/category_cache.py": {"at.is_file", "at.read_bytes", "at.iterdir", "file.lstat"},
+    "history/engines/engine.py": {
+        "files('pgiostat.history').joinpath('sql', f'{name}.sql').read_text"
+    },
     # The root, which is the user's choice.
-    "history/layout.py": {"root.exists", "os.lstat"},
-    "history/place.py": {"os.lstat"},
+    "history/format/layout.py": {"root.exists", "os.lstat"},
+    "history/remote/object_store.py": {"os.lstat"},
     # What words on the command line mean.
-    "history/asked.py": {"Path(where) / 'format.json'.is_file"},
+    "history/read/window_spec.py": {"Path(where) / 'format.json'.is_file"},
     # From files that are open already.
-    "history/sound.py": {"pq.read_metadata", "pq.ParquetFile"},
+    "history/format/validation.py": {"pq.read_metadata", "pq.ParquetFile"},
     # Where Java is.
-    "engine/spark.py": {"Path(home) / 'bin' / 'java'.exists"},
+    "history/engines/spark.py": {"Path(home) / 'bin' / 'java'.exists"},
 }
 
 
 def test_one_module_opens_what_is_in_a_history() -> None:
-    sources = [*SOURCE.glob("history/*.py"), *SOURCE.glob("engine/*.py"), SOURCE / "sealing.py"]
+    sources = [*SOURCE.glob("history/**/*.py")]
     assert len(sources) > 25
     found = {
         name: there

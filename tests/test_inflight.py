@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from pgiostat.describe import describer
-from pgiostat.inflight import Backend, InFlight, Running
-from pgiostat.names import Names, Statement
+from pgiostat.postgres.activity import Backend, InFlight, Running
+from pgiostat.postgres.sent_sql import Own, text_of
+from pgiostat.queries.describe import describer
 from pgiostat.render.text import in_flight
-from pgiostat.sent_sql import Own, text_of
+from pgiostat.statistics.names import Names, Statement
 from tests.conftest import MakeServer
 from tests.readings import at
 from tests.workloads import client, collecting, fill

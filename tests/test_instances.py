@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from pgiostat.errors import PgiostatError
-from pgiostat.instances import LIMITS, Instance, instance_of, published
+from pgiostat.volume.instances import LIMITS, Instance, instance_of, published
 from tests.instance_types import TABLE, answered, table
 
 BY_HAND = f"Give its limits as {LIMITS}."
@@ -142,7 +142,7 @@ def test_what_is_not_known_is_no_number(
 
 def test_the_table_is_read_when_it_is_needed() -> None:
     program = (
-        "import pgiostat.cli.options, pgiostat.volumes, pgiostat.instances as i;"
+        "import pgiostat.cli.options, pgiostat.volume.models, pgiostat.volume.instances as i;"
         "print(i.published.cache_info().currsize)"
     )
     done = subprocess.run(

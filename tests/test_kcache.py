@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pgiostat import counters
-from pgiostat.capabilities import capabilities
-from pgiostat.cost import FIELDS, ReadCost, statement_amounts
-from pgiostat.delta import Basis, diff
-from pgiostat.kcache import PHYSICAL, TRACED, beside
-from pgiostat.lab.cluster import Cluster
-from pgiostat.names import Names
-from pgiostat.rank import By, rank
-from pgiostat.snapshot import Snapshot
+from pgiostat.analysis.cost import FIELDS, ReadCost, statement_amounts
+from pgiostat.analysis.rank import By, rank
+from pgiostat.lab.postgres.cluster import Cluster
+from pgiostat.statistics import counters
+from pgiostat.statistics.capabilities import capabilities
+from pgiostat.statistics.delta import Basis, diff
+from pgiostat.statistics.kcache import PHYSICAL, TRACED, beside
+from pgiostat.statistics.names import Names
+from pgiostat.statistics.snapshot import Snapshot
 from tests import debian
 from tests.conftest import MakeServer
 from tests.readings import reading, rows

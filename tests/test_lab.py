@@ -19,13 +19,13 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from pgiostat.errors import PgiostatError
-from pgiostat.lab import versions
-from pgiostat.lab.api import SCHEMA, Api, connected
-from pgiostat.lab.cluster import Cluster, embedded_binaries
 from pgiostat.lab.environment import Lab, furnish, unfurnish
+from pgiostat.lab.postgres.cluster import Cluster, embedded_binaries
 from pgiostat.lab.replay import Setup, Target, replay
-from pgiostat.lab.sync import Size
-from pgiostat.lab.trace import Operation, Trace, generate, write
+from pgiostat.lab.workload import version_cache
+from pgiostat.lab.workload.api import SCHEMA, Api, connected
+from pgiostat.lab.workload.schema import Size
+from pgiostat.lab.workload.trace import Operation, Trace, generate, write
 from tests.test_cli import pgiostat
 
 SIZE = Size(clients=4, rows=300, tables=("customer", "visit"))
@@ -351,29 +351,29 @@ def test_one_that_cannot_begin_keeps_the_others_from_beginning(furnished: str, l
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("design", list(versions.Design))
+@pytest.mark.parametrize("design", list(version_cache.Design))
 def test_traffic_without_the_cache_does_not_leave_it_behind(
-    furnished: str, design: versions.Design
+    furnished: str, design: version_cache.Design
 ) -> None:
     without = Target("a", furnished, Setup(SIZE.tables))
     replay(generate(SIZE, 40.0, 1), [without], speed=0)
     with connected(furnished) as connection:
-        assert versions.known(connection) == {}
+        assert version_cache.known(connection) == {}
     cached = Target("a", furnished, Setup(SIZE.tables, cache=design))
     replay(generate(SIZE, 40.0, 2), [cached], speed=0)
     with connected(furnished) as connection:
-        told = versions.known(connection)
+        told = version_cache.known(connection)
         rows_tell = newest(furnished)
         assert told == {place: rows_tell[place] for place in told}
-        assert told or design is versions.Design.INVALIDATE  # it may have emptied all
+        assert told or design is version_cache.Design.INVALIDATE  # it may have emptied all
         api = Api(connection, SIZE, cache=design)
         assert {place: api.version(*place) for place in rows_tell} == rows_tell
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("design", list(versions.Design))
+@pytest.mark.parametrize("design", list(version_cache.Design))
 def test_the_cache_never_tells_an_old_version_nor_one_that_is_not(
-    furnished: str, design: versions.Design
+    furnished: str, design: version_cache.Design
 ) -> None:
     """Uploads and questions at once: an answer lies between what was committed and what began."""
     newest = Lock()
@@ -433,18 +433,18 @@ def test_the_cache_never_tells_an_old_version_nor_one_that_is_not(
 @pytest.mark.once
 def test_a_refill_that_an_upload_overtakes_is_not_kept(furnished: str) -> None:
     """Who fills the cache has looked before an upload commits: what he found is old."""
-    design = versions.Design.INVALIDATE
+    design = version_cache.Design.INVALIDATE
     with connected(furnished) as asking, connected(furnished) as writing:
         Api(writing, SIZE, cache=design).upload(1, "customer", (0, 1), 10_000)
         _, generation = asking.execute(
-            versions.ASK_GENERATION.encode(), [1, "customer"]
+            version_cache.ASK_GENERATION.encode(), [1, "customer"]
         ).fetchone() or (None, None)
         Api(writing, SIZE, cache=design).upload(1, "customer", (0, 1), 10_001)
-        done = asking.execute(versions.REFILL.encode(), [10_000, 1, "customer", generation])
+        done = asking.execute(version_cache.REFILL.encode(), [10_000, 1, "customer", generation])
         assert done.rowcount == 0
-        assert versions.version(asking, design, 1, "customer") == (10_001, True)
-        assert versions.version(asking, design, 1, "customer") == (10_001, False)
-        assert versions.version(asking, design, 9, "customer") == (None, False)
+        assert version_cache.version(asking, design, 1, "customer") == (10_001, True)
+        assert version_cache.version(asking, design, 1, "customer") == (10_001, False)
+        assert version_cache.version(asking, design, 9, "customer") == (None, False)
 
 
 # The command line

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from pgiostat.errors import PgiostatError
-from pgiostat.lab.api import Api, Rows
-from pgiostat.lab.client import Clients, Skipping
-from pgiostat.lab.sync import Size
-from pgiostat.lab.trace import Event, Operation
+from pgiostat.lab.workload.api import Api, Rows
+from pgiostat.lab.workload.client import Clients, Skipping
+from pgiostat.lab.workload.schema import Size
+from pgiostat.lab.workload.trace import Event, Operation
 
 SIZE = Size(clients=2, rows=300, tables=("customer", "visit"))
 LOADED = 599  # version of client 1's last row: 299 * 2 + 1

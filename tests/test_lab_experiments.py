@@ -14,12 +14,15 @@ from threading import Event
 
 import pytest
 
-from pgiostat.describe import unsorted
+from pgiostat.analysis.rank import By, rank_counted
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.history.reader import History
-from pgiostat.history.windows import Window
+from pgiostat.history.read.history import History
+from pgiostat.history.read.windows import Window
 from pgiostat.lab.environment import SIZE
-from pgiostat.lab.experiments import (
+from pgiostat.lab.experiments.hypotheses import story
+from pgiostat.lab.experiments.outcome import Outcome
+from pgiostat.lab.experiments.results import outcomes
+from pgiostat.lab.experiments.run import (
     EXPERIMENTS,
     HISTORY,
     RUNS,
@@ -31,11 +34,8 @@ from pgiostat.lab.experiments import (
     run_all,
     trace_of,
 )
-from pgiostat.lab.outcome import Outcome
-from pgiostat.lab.results import outcomes
-from pgiostat.lab.story import story
-from pgiostat.rank import By, rank_counted
-from pgiostat.volumes import volume_of
+from pgiostat.queries.describe import unsorted
+from pgiostat.volume.models import volume_of
 from tests.test_cli import pgiostat
 
 SECONDS = 80.0

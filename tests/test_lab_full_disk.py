@@ -11,11 +11,12 @@ from threading import Event
 import pytest
 
 from pgiostat.errors import PgiostatError
-from pgiostat.history.reader import History
-from pgiostat.lab import experiments, room
+from pgiostat.history.read.history import History
 from pgiostat.lab.environment import Lab
-from pgiostat.lab.experiments import EXPERIMENTS, HISTORY, Run, Stage, run_all
-from pgiostat.lab.sync import TABLES, Size
+from pgiostat.lab.experiments import run as experiments
+from pgiostat.lab.experiments.run import EXPERIMENTS, HISTORY, Run, Stage, run_all
+from pgiostat.lab.postgres import disk_space
+from pgiostat.lab.workload.schema import TABLES, Size
 from tests.disks import small_disk
 
 SMALL = Size(clients=4, rows=300, tables=("customer", "visit"))
@@ -26,7 +27,7 @@ LARGE = Size(clients=40, rows=1_000, payload=190)
 @pytest.fixture
 def unasked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the lab begin without asking how much room there is: others may take it meanwhile."""
-    for module in (room, experiments):
+    for module in (disk_space, experiments):
         monkeypatch.setattr(module, "need", lambda *_: None)
 
 
@@ -147,16 +148,16 @@ def test_experiments_end_when_there_is_no_room_and_begin_anew_when_there_is() ->
 
 def test_what_was_said_of_a_full_disk_is_found(tmp_path: Path) -> None:
     said = "ready\nPANIC:  could not write: No space left on device\nended\n"
-    found = room.ran_out(said, tmp_path)
+    found = disk_space.ran_out(said, tmp_path)
     assert found is not None
     assert found.detail == "PANIC:  could not write: No space left on device"
-    assert room.ran_out("LOG:  ended", tmp_path) is None
+    assert disk_space.ran_out("LOG:  ended", tmp_path) is None
 
 
 def test_a_log_that_had_no_room_to_say_so_is_not_needed() -> None:
     with disk_of(20) as place:
-        assert room.ran_out("LOG:  ended", place) is None
+        assert disk_space.ran_out("LOG:  ended", place) is None
         fill(place)
-        found = room.ran_out("LOG:  ended", place)
+        found = disk_space.ran_out("LOG:  ended", place)
     assert found is not None
     assert (found.slug, found.detail) == ("disk-full", f"{place}: No space left on device")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pgiostat.errors import PgiostatError
-from pgiostat.lab.sync import Size
-from pgiostat.lab.trace import Event, Operation, Trace, generate, read, write
+from pgiostat.lab.workload.schema import Size
+from pgiostat.lab.workload.trace import Event, Operation, Trace, generate, read, write
 
 SIZE = Size(clients=3, rows=50, tables=("customer", "visit"))
 

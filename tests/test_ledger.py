@@ -7,9 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgiostat import counters
-from pgiostat.delta import Delta, diff
-from pgiostat.ledger import (
+from pgiostat.analysis.ledger import (
     FORGOTTEN,
     LATE,
     MEANINGS,
@@ -24,7 +22,9 @@ from pgiostat.ledger import (
     reads_of,
     settle,
 )
-from pgiostat.snapshot import Snapshot
+from pgiostat.statistics import counters
+from pgiostat.statistics.delta import Delta, diff
+from pgiostat.statistics.snapshot import Snapshot
 from tests.readings import IO_IN_BLOCKS, at, reading, settings
 
 COUNTS = st.one_of(st.none(), st.integers(0, 10**12))

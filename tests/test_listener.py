@@ -12,8 +12,8 @@ from threading import Event
 
 import pytest
 
-from pgiostat.collecting.listener import Answer, Limits, Listener, Request
-from pgiostat.collecting.metrics import Address, Metrics, Page, address_of
+from pgiostat.collector.listener import Answer, Limits, Listener, Request
+from pgiostat.collector.metrics import Address, Metrics, Page, address_of
 
 BODY = b"x 1\n"
 QUICK = Limits(clients=4, request_bytes=512, request_seconds=0.4, answer_seconds=0.4)

@@ -12,22 +12,22 @@ from typing import Any
 import pytest
 
 from pgiostat import open_history
-from pgiostat.cost import FIELDS
-from pgiostat.delta import Delta, diff
-from pgiostat.describe import describer, unsorted
+from pgiostat.analysis.cost import FIELDS
+from pgiostat.analysis.notices import lost as lost_notices
 from pgiostat.errors import PgiostatError
 from pgiostat.export import export
-from pgiostat.history.contents import contents
-from pgiostat.history.layout import Layout
-from pgiostat.history.reader import History
-from pgiostat.history.seal import seal
-from pgiostat.history.windows import Window
-from pgiostat.history.writer import Writer
-from pgiostat.names import Names
-from pgiostat.notices import lost as lost_notices
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.read.history import History
+from pgiostat.history.read.inventory import contents
+from pgiostat.history.read.windows import Window
+from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.writer import Writer
+from pgiostat.queries.describe import describer, unsorted
 from pgiostat.render.report import remarks
-from pgiostat.snapshot import Snapshot
-from pgiostat.times import duration, instant
+from pgiostat.statistics.delta import Delta, diff
+from pgiostat.statistics.names import Names
+from pgiostat.statistics.snapshot import Snapshot
+from pgiostat.timespec import duration, instant
 from tests.readings import MODERN, WITHOUT_SINCE, WITHOUT_TOPLEVEL, Unsynced, at, reading, server
 
 CLONE = server(system_identifier=2)

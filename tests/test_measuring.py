@@ -10,15 +10,15 @@ from threading import Event, Thread
 
 import pytest
 
-from pgiostat import record
-from pgiostat.describe import unsorted
-from pgiostat.device.choose import AUTOMATIC, Asked
-from pgiostat.device.interval import DeviceInterval, Origin, Source
+from pgiostat.collector import recorder as record
+from pgiostat.collector.device_sampler import Measuring
+from pgiostat.collector.recorder import Recorder
 from pgiostat.errors import PgiostatError
-from pgiostat.history.reader import History
-from pgiostat.history.windows import Window
-from pgiostat.measuring import Measuring
-from pgiostat.record import Recorder
+from pgiostat.history.read.history import History
+from pgiostat.history.read.windows import Window
+from pgiostat.queries.describe import unsorted
+from pgiostat.volume.device.discover import AUTOMATIC, Asked
+from pgiostat.volume.device.interval import DeviceInterval, Origin, Source
 from tests.clouds import REGION, cloud
 from tests.readings import at, said_to
 from tests.test_collect_command import collecting

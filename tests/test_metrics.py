@@ -18,16 +18,16 @@ from urllib.request import urlopen
 
 import pytest
 
-from pgiostat.collecting.metrics import METRICS, Address, Metrics, Page, address_of
-from pgiostat.describe import describer
-from pgiostat.device.choose import NONE, Asked
-from pgiostat.device.interval import DeviceInterval, Origin
+from pgiostat.analysis.rank import rank_counted
+from pgiostat.collector.metrics import METRICS, Address, Metrics, Page, address_of
+from pgiostat.collector.recorder import Recorder
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.history.reader import History
-from pgiostat.history.windows import Window
-from pgiostat.names import OWN, UNREADABLE
-from pgiostat.rank import rank_counted
-from pgiostat.record import Recorder
+from pgiostat.history.read.history import History
+from pgiostat.history.read.windows import Window
+from pgiostat.queries.describe import describer
+from pgiostat.statistics.names import OWN, UNREADABLE
+from pgiostat.volume.device.discover import NONE, Asked
+from pgiostat.volume.device.interval import DeviceInterval, Origin
 from tests.conftest import MakeServer
 from tests.readings import at
 from tests.test_history_reader import KNOWN, intervals
@@ -212,7 +212,7 @@ def test_a_host_that_there_is_not_is_said() -> None:
 
 
 def test_the_package_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pgiostat.collecting.metrics.find_spec", lambda _: None)
+    monkeypatch.setattr("pgiostat.collector.metrics.find_spec", lambda _: None)
     with pytest.raises(PgiostatError) as caught:
         Page(list).serve(Address("127.0.0.1", 1))
     assert (caught.value.slug, caught.value.hint) == (

@@ -30,12 +30,12 @@ def test_the_version_is_that_of_the_distribution() -> None:
     [
         ("pgiostat.cli", HEAVY),
         # Each of these would be some of a collector's memory, and it never asks for them.
-        ("pgiostat.collecting", ("pandas", "duckdb", "pyarrow.compute", "rich", "sqlparse")),
+        ("pgiostat.collector.service", ("pandas", "duckdb", "pyarrow.compute", "rich", "sqlparse")),
     ],
 )
 def test_nothing_is_imported_that_is_not_needed(module: str, heavy: tuple[str, ...]) -> None:
     asked = f"import sys, {module}; print([m for m in {heavy!r} if m in sys.modules])"
-    with_none = f"from pgiostat.frameless import frameless; frameless(); {asked}"
+    with_none = f"from pgiostat.history.without_pandas import frameless; frameless(); {asked}"
     shown = subprocess.run(
         [sys.executable, "-c", with_none], capture_output=True, text=True, check=True
     )

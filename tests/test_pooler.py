@@ -13,10 +13,10 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from pgiostat.delta import Quality, diff
-from pgiostat.lab.cluster import free_port
-from pgiostat.names import Names
-from pgiostat.rank import rank
+from pgiostat.analysis.rank import rank
+from pgiostat.lab.postgres.cluster import free_port
+from pgiostat.statistics.delta import Quality, diff
+from pgiostat.statistics.names import Names
 from tests import debian
 from tests.conftest import MakeServer
 from tests.servers import ClusterServer

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgiostat.capabilities import capabilities
-from pgiostat.cost import FIELDS
-from pgiostat.delta import Delta, diff
+from pgiostat.analysis.cost import FIELDS
+from pgiostat.analysis.notices import notices
+from pgiostat.analysis.rank import By, Counted, Gone, Ranking, Sort, rank, rank_counted
+from pgiostat.analysis.rank.groups import Unread
 from pgiostat.errors import PgiostatError
-from pgiostat.names import HIDDEN, OTHER, OWN, UNREAD, UNREADABLE, Names, Statement
-from pgiostat.notices import notices
-from pgiostat.rank import By, Counted, Gone, Ranking, Sort, rank, rank_counted
-from pgiostat.rank.groups import Unread
+from pgiostat.statistics.capabilities import capabilities
+from pgiostat.statistics.delta import Delta, diff
+from pgiostat.statistics.names import HIDDEN, OTHER, OWN, UNREAD, UNREADABLE, Names, Statement
 from tests.readings import WITHOUT_TOPLEVEL, at, reading, server, settings
 
 Record = Mapping[str, Any]

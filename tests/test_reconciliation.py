@@ -7,10 +7,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from pgiostat.collector import Collector
-from pgiostat.delta import Basis, Delta, diff
-from pgiostat.ledger import reads_of
-from pgiostat.snapshot import Snapshot
+from pgiostat.analysis.ledger import reads_of
+from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.statistics.delta import Basis, Delta, diff
+from pgiostat.statistics.snapshot import Snapshot
 from tests.conftest import MakeServer
 from tests.workloads import by_text, client, collecting, fill
 

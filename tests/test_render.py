@@ -10,18 +10,18 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from pgiostat.delta import Delta, diff
+from pgiostat.analysis.ledger import coverage_of
+from pgiostat.analysis.notices import Notice
+from pgiostat.analysis.rank import By, Ranking, rank
 from pgiostat.escape import terminal
-from pgiostat.history.seen import Sampled, Seen
-from pgiostat.history.windows import Window
-from pgiostat.ledger import coverage_of
-from pgiostat.names import OWN, Names, Statement
-from pgiostat.notices import Notice
-from pgiostat.rank import By, Ranking, rank
+from pgiostat.history.read.window_totals import Sampled, Seen
+from pgiostat.history.read.windows import Window
 from pgiostat.render import text
-from pgiostat.render.csvform import CsvWriter, header, heading_of
-from pgiostat.render.jsonform import JsonWriter
+from pgiostat.render.csv import CsvWriter, header, heading_of
+from pgiostat.render.json import JsonWriter
 from pgiostat.render.report import remarks
+from pgiostat.statistics.delta import Delta, diff
+from pgiostat.statistics.names import OWN, Names, Statement
 from tests.readings import at, reading
 
 HOSTILE = {

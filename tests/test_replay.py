@@ -8,17 +8,17 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from pgiostat.cli.screen import judge_by
-from pgiostat.delta import Basis
-from pgiostat.describe import describer
+from pgiostat.analysis.rank import By, rank_counted
+from pgiostat.cli.watch_screen import judge_by
 from pgiostat.errors import PgiostatError
-from pgiostat.history.reader import History
-from pgiostat.history.windows import Window
-from pgiostat.rank import By, rank_counted
+from pgiostat.history.read.history import History
+from pgiostat.history.read.windows import Window
+from pgiostat.queries.describe import describer
+from pgiostat.statistics.delta import Basis
 from pgiostat.watch.app import WatchApp
-from pgiostat.watch.detail import Detail
-from pgiostat.watch.replay import Replay
-from pgiostat.watch.sitting import Sitting
+from pgiostat.watch.model.session import Sitting
+from pgiostat.watch.screen.statement_page import Detail
+from pgiostat.watch.sources.replay import Replay
 from tests.test_app import play, screen, shown, until
 from tests.test_cli import pgiostat
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from pgiostat.errors import PgiostatError
-from pgiostat.features import extract
-from pgiostat.fingerprint import Normalized
-from pgiostat.rules import OTHER, Classifier, Match, Rules, Subject, builtin, load
+from pgiostat.queries.features import extract
+from pgiostat.queries.fingerprint import Normalized
+from pgiostat.queries.rules import OTHER, Classifier, Match, Rules, Subject, builtin, load
 
 SHAPES = [
     # the highest version of a table
@@ -280,7 +280,7 @@ def test_a_file_that_cannot_be_read_is_told_by_its_name(tmp_path: Path) -> None:
 
 def test_a_classifier_reads_each_text_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str | bytes] = []
-    monkeypatch.setattr("pgiostat.rules.classifier.CACHED", 2)
+    monkeypatch.setattr("pgiostat.queries.rules.classifier.CACHED", 2)
     classifier = Classifier(builtin())
     real = classifier.classify("SELECT 0").normalized
 
@@ -288,7 +288,7 @@ def test_a_classifier_reads_each_text_once(monkeypatch: pytest.MonkeyPatch) -> N
         asked.append(text)
         return real
 
-    monkeypatch.setattr("pgiostat.rules.classifier.normalize", normalize)
+    monkeypatch.setattr("pgiostat.queries.rules.classifier.normalize", normalize)
     for text in ("SELECT 1", "SELECT 1", b"SELECT 1", "x" * 5000, "x" * 5000, "SELECT 1"):
         classifier.classify(text)
     assert asked == ["SELECT 1", b"SELECT 1", "x" * 5000, "SELECT 1"]

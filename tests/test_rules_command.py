@@ -11,15 +11,16 @@ from threading import Event
 
 import pytest
 
-from pgiostat.collect import Sampler
-from pgiostat.delta import Basis
-from pgiostat.describe import describer
-from pgiostat.rank import By, rank
+from pgiostat.analysis.rank import By, rank
+from pgiostat.postgres.catalog import catalog
+from pgiostat.postgres.connection import connect
+from pgiostat.postgres.sampler import Sampler
+from pgiostat.postgres.since_reset import survey
+from pgiostat.queries.describe import describer
+from pgiostat.queries.rules import load
+from pgiostat.queries.rules.suggest import CatalogTable, rules_file, suggest
 from pgiostat.render.sql import laid_out
-from pgiostat.rules import load
-from pgiostat.server import connect
-from pgiostat.survey import survey
-from pgiostat.vocabulary import CatalogTable, catalog, rules_file, suggest
+from pgiostat.statistics.delta import Basis
 from tests.conftest import MakeServer
 from tests.workloads import client, fill, run
 

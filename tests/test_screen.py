@@ -18,7 +18,7 @@ from typing import IO
 
 import pytest
 
-from pgiostat.history.reader import History
+from pgiostat.history.read.history import History
 from tests.conftest import MakeServer
 from tests.test_watch import syncing
 from tests.workloads import client

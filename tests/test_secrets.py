@@ -11,9 +11,9 @@ import postgast
 import pytest
 from hypothesis import assume, given, settings
 
-from pgiostat.describe import describer, unsorted
-from pgiostat.features.said import pseudonym
-from pgiostat.fingerprint import normalize
+from pgiostat.queries.describe import describer, unsorted
+from pgiostat.queries.features.comments_and_cursors import pseudonym
+from pgiostat.queries.fingerprint import normalize
 from tests.scanning import constants_and_comments
 from tests.secret_texts import KEPT, LITERALS, PLACES, SECRET, in_places, spelled
 from tests.soup import EXAMPLES, FRAGMENTS, SECRET_MARK, SECRETS, joined

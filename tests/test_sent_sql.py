@@ -10,15 +10,15 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from pgiostat import counters
-from pgiostat.collect import learn
-from pgiostat.delta import Quality, diff
-from pgiostat.describe import describer
-from pgiostat.doctor import examine, findings
 from pgiostat.errors import PgiostatError
-from pgiostat.names import OWN, Names
-from pgiostat.sent_sql import Own, SentSql, quoted_schema, text_of
-from pgiostat.server import _Connection, connect, reach
+from pgiostat.postgres.connection import _Connection, connect, reach
+from pgiostat.postgres.doctor import examine, findings
+from pgiostat.postgres.sampler import learn
+from pgiostat.postgres.sent_sql import Own, SentSql, quoted_schema, text_of
+from pgiostat.queries.describe import describer
+from pgiostat.statistics import counters
+from pgiostat.statistics.delta import Quality, diff
+from pgiostat.statistics.names import OWN, Names
 from tests.conftest import MakeServer
 from tests.sql_names import unqualified
 from tests.workloads import client, collecting
@@ -108,7 +108,7 @@ def test_each_text_in_the_directory_is_one_of_them() -> None:
     parts = {"doctor_setting", "running_read", "view_packed", "statements_rows"}
     stored = {
         each.name.removesuffix(".sql")
-        for each in files("pgiostat").joinpath("sql").iterdir()
+        for each in files("pgiostat.postgres").joinpath("sql").iterdir()
         if each.name.endswith(".sql")
     }
     assert stored - parts == known - {"reading_without_statements", "statement_rows"}

@@ -6,11 +6,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from pgiostat.capabilities import capabilities
-from pgiostat.collector import Collector
-from pgiostat.delta import Basis, Lost, Quality, diff
+from pgiostat.analysis.ledger import coverage_of, reads_of
 from pgiostat.errors import PgiostatError
-from pgiostat.ledger import coverage_of, reads_of
+from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.statistics.capabilities import capabilities
+from pgiostat.statistics.delta import Basis, Lost, Quality, diff
 from tests.conftest import MakeServer
 from tests.servers import Server
 from tests.workloads import Connection, by_text, client, collecting, fill, run

@@ -7,14 +7,14 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from pgiostat.collect import Sampler
-from pgiostat.collector import Collector
-from pgiostat.describe import describer
+from pgiostat.analysis.rank import By, rank
 from pgiostat.errors import PgiostatError
-from pgiostat.names import UNREADABLE, Names
-from pgiostat.rank import By, rank
-from pgiostat.rules import load
-from pgiostat.texts import TextBatch
+from pgiostat.postgres.sampler import Sampler
+from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.postgres.texts import TextBatch
+from pgiostat.queries.describe import describer
+from pgiostat.queries.rules import load
+from pgiostat.statistics.names import UNREADABLE, Names
 from tests.conftest import MakeServer
 from tests.servers import ClusterServer, Server
 from tests.workloads import client, collecting, fill, run

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from pgiostat.fingerprint import fingerprint, normalize
+from pgiostat.queries.fingerprint import fingerprint, normalize
 from tests.conftest import MakeServer
 from tests.servers import Connection
 

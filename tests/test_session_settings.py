@@ -7,9 +7,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from pgiostat.collect import Sampler
-from pgiostat.describe import describer
-from pgiostat.server import connect, reach
+from pgiostat.postgres.connection import connect, reach
+from pgiostat.postgres.sampler import Sampler
+from pgiostat.queries.describe import describer
 from tests.conftest import MakeServer
 from tests.servers import Server
 from tests.test_errors import pgiostat, watch_once

@@ -23,24 +23,24 @@ import pytest
 from pyarrow import BufferReader
 
 from pgiostat import open_history
-from pgiostat.delta import diff
-from pgiostat.describe import describer, unsorted
-from pgiostat.engine import UnreadableError
+from pgiostat.analysis.rank import By
 from pgiostat.errors import PgiostatError
 from pgiostat.history import __main__ as sealer
-from pgiostat.history.contents import contents
-from pgiostat.history.disk import Disk
-from pgiostat.history.far import FRESH_SECONDS
-from pgiostat.history.layout import Layout
-from pgiostat.history.place import Place
-from pgiostat.history.reader import History
-from pgiostat.history.retain import Keep, retain
-from pgiostat.history.seal import seal
-from pgiostat.history.ship import Outcome, ship
-from pgiostat.history.windows import Window
-from pgiostat.history.writer import Writer
-from pgiostat.names import Names
-from pgiostat.rank import By
+from pgiostat.history.engines import UnreadableError
+from pgiostat.history.format.durable_io import Disk
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.read.history import History
+from pgiostat.history.read.inventory import contents
+from pgiostat.history.read.windows import Window
+from pgiostat.history.remote.object_store import Place
+from pgiostat.history.remote.remote_layout import FRESH_SECONDS
+from pgiostat.history.remote.shipping import Outcome, ship
+from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.retention import Keep, retain
+from pgiostat.history.write.writer import Writer
+from pgiostat.queries.describe import describer, unsorted
+from pgiostat.statistics.delta import diff
+from pgiostat.statistics.names import Names
 from tests.clouds import Store, store
 from tests.disks import small_disk
 from tests.readings import at, reading, server
@@ -326,7 +326,7 @@ def test_a_history_is_not_shipped_into_itself(root: Path, within: str) -> None:
 def test_what_does_not_answer_is_said(
     root: Path, bucket: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pgiostat.history.place.GCS_SECONDS", 1)
+    monkeypatch.setattr("pgiostat.history.remote.object_store.GCS_SECONDS", 1)
     for to in ("s3://metrics/x?scheme=http&endpoint_override=127.0.0.1%3A1&region=eu-west-1",
                "gs://anonymous@metrics/x?scheme=http&endpoint_override=127.0.0.1%3A1",
                "gs://metrics/x?strange=1",
@@ -349,8 +349,8 @@ KILLED = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from pgiostat.history.layout import Layout
-from pgiostat.history.ship import ship
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.remote.shipping import ship
 print(flush=True)
 ship(Layout(Path(sys.argv[1])), sys.argv[2], clock=datetime.now(UTC))
 print("shipped", flush=True)

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import numpy as np
 
-from pgiostat.cost import FIELDS
-from pgiostat.ledger import ServerReads
-from pgiostat.names import Names
-from pgiostat.rank import By, Counted, rank_counted
-from pgiostat.watch.moment import Moment, Who
-from pgiostat.watch.sitting import KEPT, Sitting
+from pgiostat.analysis.cost import FIELDS
+from pgiostat.analysis.ledger import ServerReads
+from pgiostat.analysis.rank import By, Counted, rank_counted
+from pgiostat.statistics.names import Names
+from pgiostat.watch.model.interval import Moment, Who
+from pgiostat.watch.model.session import KEPT, Sitting
 from tests.readings import at
 
 STATEMENTS = 200

@@ -8,11 +8,11 @@ from threading import Event
 
 import pytest
 
-from pgiostat.delta import Quality, diff
-from pgiostat.doctor import State, examine, findings, verdict
-from pgiostat.lab.cluster import Cluster
-from pgiostat.names import Names
-from pgiostat.rank import rank
+from pgiostat.analysis.rank import rank
+from pgiostat.lab.postgres.cluster import Cluster
+from pgiostat.postgres.doctor import State, examine, findings, verdict
+from pgiostat.statistics.delta import Quality, diff
+from pgiostat.statistics.names import Names
 from tests.conftest import MakeServer
 from tests.servers import SETTINGS, ClusterServer
 from tests.test_doctor import carried_out, mended

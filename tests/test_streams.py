@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pgiostat.cli import streams
-from pgiostat.history.reader import History
+from pgiostat.history.read.history import History
 from tests.conftest import MakeServer
 from tests.workloads import client
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from pgiostat.cost import FIELDS
-from pgiostat.watch.sums import KEPT_GONE, SPARE, Sums
+from pgiostat.analysis.cost import FIELDS
+from pgiostat.watch.model.running_totals import KEPT_GONE, SPARE, Sums
 
 READ = FIELDS.index("shared_blks_read")
 

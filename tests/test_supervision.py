@@ -14,18 +14,21 @@ import pyarrow.parquet as pq
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from pgiostat import collect, delta, server, unexpected
-from pgiostat.collect import Sampler, Tick
-from pgiostat.collecting.metrics import Metrics
-from pgiostat.describe import describer, unsorted
+from pgiostat import unexpected
+from pgiostat.collector.device_sampler import Measuring
+from pgiostat.collector.metrics import Metrics
+from pgiostat.collector.recorder import Recorder
 from pgiostat.errors import PgiostatError
-from pgiostat.history.files import files
-from pgiostat.history.layout import Layout
-from pgiostat.history.writer import Writer
-from pgiostat.measuring import Measuring
-from pgiostat.names import Statement
-from pgiostat.record import Recorder
-from pgiostat.snapshot import Snapshot
+from pgiostat.history.format.file_index import files
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.write.writer import Writer
+from pgiostat.postgres import connection as server
+from pgiostat.postgres import sampler as collect
+from pgiostat.postgres.sampler import Sampler, Tick
+from pgiostat.queries.describe import describer, unsorted
+from pgiostat.statistics import delta
+from pgiostat.statistics.names import Statement
+from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.unexpected import as_error, unreadable_reply
 from tests.conftest import MakeServer
 from tests.readings import reading, settings

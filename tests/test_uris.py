@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.history import asked
-from pgiostat.history.place import Place, reaching
+from pgiostat.history.read import window_spec
+from pgiostat.history.remote.object_store import Place, reaching
 from pgiostat.uris import UNSAID, check, has_password, shown, without
 
 
@@ -121,7 +121,7 @@ def test_a_strange_parameter_is_not_quoted() -> None:
 )
 def test_a_window_of_a_uri_with_a_password_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(PgiostatError) as raised:
-        asked.chosen(text, tmp_path, datetime.now(UTC))
+        window_spec.chosen(text, tmp_path, datetime.now(UTC))
     assert raised.value.slug == "option-invalid"
     assert "Zk7Q" not in raised.value.report()
 
@@ -140,7 +140,7 @@ def test_a_window_of_a_uri_with_a_password_is_refused(text: str, tmp_path: Path)
 def test_a_window_of_a_uri_may_have_an_at_sign_of_its_own(
     text: str, parts: tuple[str, str, str]
 ) -> None:
-    assert asked._parted(text) == parts
+    assert window_spec._parted(text) == parts
 
 
 @pytest.mark.parametrize(

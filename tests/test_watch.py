@@ -14,17 +14,17 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from pgiostat.burst import Gauge
-from pgiostat.collect import Sampler, Tick
-from pgiostat.delta import diff
-from pgiostat.describe import describer
-from pgiostat.fingerprint import is_own
-from pgiostat.names import OWN, Names
-from pgiostat.rank import By
-from pgiostat.render.csvform import BALANCE
-from pgiostat.volumes import volume_of
-from pgiostat.watch import batch
-from pgiostat.watch.asked import Form, Options
+from pgiostat.analysis.rank import By
+from pgiostat.postgres.sampler import Sampler, Tick
+from pgiostat.queries.describe import describer
+from pgiostat.queries.fingerprint import is_own
+from pgiostat.render.csv import BALANCE
+from pgiostat.statistics.delta import diff
+from pgiostat.statistics.names import OWN, Names
+from pgiostat.volume.bucket import Gauge
+from pgiostat.volume.models import volume_of
+from pgiostat.watch import stream
+from pgiostat.watch.options import Form, Options
 from tests.conftest import MakeServer
 from tests.readings import at, reading
 from tests.servers import Server
@@ -78,7 +78,7 @@ def watch(dsn: str, **options: object) -> tuple[str, str]:
     out, err = io.StringIO(), io.StringIO()
     # A session hands its counts to the server once a second, or at a statement after that.
     given = {"interval": 2.5, "count": 1} | options
-    batch.run(dsn, Options(**given), describer(), out=out, err=err)  # type: ignore[arg-type]
+    stream.run(dsn, Options(**given), describer(), out=out, err=err)  # type: ignore[arg-type]
     return out.getvalue(), err.getvalue()
 
 
@@ -144,7 +144,7 @@ def test_the_ranking_is_printed_as_text_with_its_two_header_lines(
 def test_every_ranking_of_one_sitting_adds_up_to_the_servers_own_count(database: str) -> None:
     options = Options(interval=2.5, count=1)
     with syncing(database):
-        sitting = batch.run(database, options, describer(), out=io.StringIO(), keep=True)
+        sitting = stream.run(database, options, describer(), out=io.StringIO(), keep=True)
     for by in By:
         ranking = sitting.rank(sitting.deltas, by=by)
         parts = [*ranking.rows, *(part for part in (ranking.rest, ranking.own) if part)]
@@ -201,10 +201,10 @@ def test_texts_that_the_database_cannot_show_cost_no_count(make_server: MakeServ
 
 def test_the_header_of_an_interval_has_the_coverage_of_its_table() -> None:
     sampler = cast("Sampler", SimpleNamespace(names=Names()))
-    sitting = batch.Watch(sampler, Options())
+    sitting = stream.Watch(sampler, Options())
     out = io.StringIO()
     console = Console(file=out, width=120, highlight=False, markup=False)
-    screen = batch._Screen(sitting, console, None)
+    screen = stream._Screen(sitting, console, None)
     readings = [
         reading(
             10.0 * n,

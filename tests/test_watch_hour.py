@@ -10,12 +10,12 @@ from threading import Event
 import pytest
 
 from benchmarks.watch_load import CATEGORIES, World, watching
-from pgiostat.cost import FIELDS
-from pgiostat.rank import By, rank_counted
+from pgiostat.analysis.cost import FIELDS
+from pgiostat.analysis.rank import By, rank_counted
 from pgiostat.watch.app import WatchApp
-from pgiostat.watch.feeds import Live
-from pgiostat.watch.moment import Moment
-from pgiostat.watch.rows import cost_of
+from pgiostat.watch.model.interval import Moment
+from pgiostat.watch.screen.table import cost_of
+from pgiostat.watch.sources.live import Live
 from pgiostat.watch.state import State, View
 
 TICKS, STEADY, COLLECT_EVERY = 700, 450, 10

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from benchmarks.whatif import POLICIES, case, drops, range_of_0_1
 from pgiostat import open_history
+from pgiostat.analysis.whatif import Had, How, Imagined, Supposed, imagine, parse
 from pgiostat.errors import PgiostatError
-from pgiostat.whatif import Had, How, Imagined, Supposed, imagine, parse
 from tests.test_cli import pgiostat
 
 SAMPLE = str(Path(__file__).parent.parent / "sample_data" / "history")

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from psycopg.conninfo import make_conninfo
 
-from pgiostat.history.files import files
-from pgiostat.history.layout import Layout
+from pgiostat.history.format.file_index import files
+from pgiostat.history.format.layout import Layout
 from tests.workloads import Connection, client, fill
 
 ROWS = 3_000

@@ -6,9 +6,9 @@ from typing import Any
 
 import psycopg
 
-from pgiostat.collector import Collector
-from pgiostat.delta import Basis, Delta
-from pgiostat.server import connect
+from pgiostat.postgres.connection import connect
+from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.statistics.delta import Basis, Delta
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 

@@ -1,4 +1,7 @@
-"""The command line: parse, call one function, print, exit."""
+"""The command line: parse, call one function, print, exit.
+
+May import everything; only `__main__` imports it.
+"""
 
 import os
 import re
@@ -14,13 +17,13 @@ from pgiostat.cli import history, lab, options, rules, streams
 from pgiostat.cli.burst import burst
 from pgiostat.cli.collect import collect
 from pgiostat.cli.compare import compare
-from pgiostat.cli.contents import contents
 from pgiostat.cli.doctor import doctor
+from pgiostat.cli.inventory import contents
 from pgiostat.cli.ship import ship
 from pgiostat.cli.watch import watch
 from pgiostat.cli.whatif import whatif
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.frameless import frameless
+from pgiostat.history.without_pandas import frameless
 from pgiostat.unexpected import as_error, is_out_of_descriptors
 
 __all__ = ["app", "main"]
@@ -155,7 +158,7 @@ def _print(error: PgiostatError) -> None:
 
     An argument that may hold a secret is not quoted, whatever option it was given to.
     """
-    from pgiostat.hidden import hidden  # only errors need it, and --help is quick
+    from pgiostat.redaction import hidden  # only errors need it, and --help is quick
 
     given = sys.argv[1:]
     safe = PgiostatError(

@@ -37,9 +37,9 @@ def burst(
     The time is replayed against a model of the volume.
     """
     from pgiostat.cli.history import window_of
-    from pgiostat.history.burns import burned
-    from pgiostat.history.reader import History
+    from pgiostat.history.read.history import History
     from pgiostat.render import burst as render
+    from pgiostat.reports.burst import burned
 
     form = options.choice("format", output, Form)
     options.within("writes", writes, 0)

@@ -10,7 +10,7 @@ from pgiostat.cli import options
 from pgiostat.errors import ExitStatus
 
 if TYPE_CHECKING:
-    from pgiostat.collecting.targets import Plan
+    from pgiostat.collector.targets import Plan
 
 __all__ = ["collect"]
 
@@ -133,16 +133,15 @@ def collect(
     that is started anew goes on where it ended. SIGTERM ends after one more reading. Nothing is
     written to a server, and nothing on it is reset.
     """
-    from pgiostat import collecting
-    from pgiostat.collecting import config as file
-    from pgiostat.collecting import targets
-    from pgiostat.collecting.check import check as tried
-    from pgiostat.collecting.log import stderr
-    from pgiostat.collecting.metrics import address_of
-    from pgiostat.describe import describer
-    from pgiostat.device.choose import asked
-    from pgiostat.history.retain import Keep
-    from pgiostat.times import duration
+    from pgiostat.collector import config as file
+    from pgiostat.collector import service, targets
+    from pgiostat.collector.log import stderr
+    from pgiostat.collector.metrics import address_of
+    from pgiostat.collector.preflight import check as tried
+    from pgiostat.history.write.retention import Keep
+    from pgiostat.queries.describe import describer
+    from pgiostat.timespec import duration
+    from pgiostat.volume.device.discover import asked
 
     if config is not None and (dsn or label):
         options.refuse(
@@ -179,7 +178,7 @@ def collect(
             sys.stdout.write(f"{line}\n")
             status = max(status, went)
         raise typer.Exit(status)
-    status = collecting.run(
+    status = service.run(
         first,
         root,
         stderr(quiet=quiet),

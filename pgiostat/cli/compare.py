@@ -37,10 +37,10 @@ def compare(
     judged if the windows are too short, of bad quality, or still warming up; the numbers are
     shown all the same, with the reason.
     """
-    from pgiostat.history.asked import chosen
-    from pgiostat.history.sides import compared
+    from pgiostat.history.read.window_spec import chosen
     from pgiostat.render import compare as render
-    from pgiostat.render import comparison
+    from pgiostat.render import compare_data
+    from pgiostat.reports.compare import compared
 
     form = options.choice("format", output, options.Form)
     if top is not None:
@@ -63,9 +63,9 @@ def compare(
         shown = options.TOP_ON_SCREEN if top is None else top
         console.print(render.as_text(sides, top=shown, width=console.width))
     elif form is options.Form.CSV:
-        comparison.write_csv(sides, sys.stdout, top=top)
+        compare_data.write_csv(sides, sys.stdout, top=top)
     elif form is options.Form.JSON:
-        sys.stdout.write(comparison.as_json(sides, top=top) + "\n")
+        sys.stdout.write(compare_data.as_json(sides, top=top) + "\n")
     else:
         shown = options.TOP_ON_SCREEN if top is None else top
         sys.stdout.write(render.as_markdown(sides, top=shown) + "\n")

@@ -28,8 +28,8 @@ def doctor(
 
     Nothing is changed. Ends with status 1 if anything is an error.
     """
-    from pgiostat.doctor import State, examine, findings
     from pgiostat.errors import ExitStatus
+    from pgiostat.postgres.doctor import State, examine, findings
     from pgiostat.render import doctor as render
 
     form = options.choice("format", output, options.Form, options.Form.CSV)

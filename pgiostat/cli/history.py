@@ -14,11 +14,11 @@ from pgiostat.cli import options
 from pgiostat.cli.options import Form
 
 if TYPE_CHECKING:
-    from pgiostat.history.reader import History
-    from pgiostat.history.seen import Seen
-    from pgiostat.history.steps import Step
-    from pgiostat.history.windows import Window
-    from pgiostat.rank import By, Ranking
+    from pgiostat.analysis.rank import By, Ranking
+    from pgiostat.history.read.history import History
+    from pgiostat.history.read.window_totals import Seen
+    from pgiostat.history.read.windows import Window
+    from pgiostat.reports.series import Step
 
 __all__ = ["export", "report", "window_of"]
 
@@ -47,9 +47,9 @@ def report(
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from pgiostat.history.reader import History
-    from pgiostat.names import Names
-    from pgiostat.rank import By, Sort, rank_counted
+    from pgiostat.analysis.rank import By, Sort, rank_counted
+    from pgiostat.history.read.history import History
+    from pgiostat.statistics.names import Names
 
     form = options.choice("format", output, Form)
     ranked, sorting = options.choice("by", by, By), options.choice("sort", sort, Sort)
@@ -76,13 +76,13 @@ def report(
             names = told.result()
             parts = [(part, names.get(whose, Names())) for whose, part in seen.counted.items()]
             if ranked is By.HOUR:
-                from pgiostat.history.steps import by_hour
+                from pgiostat.reports.series import by_hour
 
                 parts = by_hour(opened, seen, names)
             ranking = rank_counted(parts, by=ranked, sort=sorting, top=shown)
             if step is None:
                 return seen, ranking, []
-            from pgiostat.history.steps import series as series_of
+            from pgiostat.reports.series import series as series_of
 
             return seen, ranking, series_of(opened, seen, names, ranking, step)
 
@@ -94,8 +94,8 @@ def report(
 
 
 def _step(series: str, by: "By") -> timedelta:
-    from pgiostat.rank import By
-    from pgiostat.times import duration
+    from pgiostat.analysis.rank import By
+    from pgiostat.timespec import duration
 
     seconds = duration(series)
     if seconds < 1:
@@ -110,7 +110,7 @@ def _step(series: str, by: "By") -> timedelta:
 
 def _print(seen: "Seen", ranking: "Ranking", form: Form) -> None:
     from pgiostat.render import report as render
-    from pgiostat.render.csvform import CsvWriter
+    from pgiostat.render.csv import CsvWriter
 
     if form is Form.CSV:
         CsvWriter(sys.stdout, ranking.by).write(render.as_csv_heading(seen, ranking), ranking)
@@ -174,7 +174,7 @@ def export(
     blocks or calls.
     """
     from pgiostat.export import export as write
-    from pgiostat.history.reader import History
+    from pgiostat.history.read.history import History
 
     with options.describing(rules) as describe, options.progress("exporting") as told:
         opened = History.open(options.history_root(history), skip_bad=skip_bad, engine=engine)
@@ -194,7 +194,7 @@ def window_of(
     opened: "History", label: str, since: str | None, until: str | None, last: str | None
 ) -> "Window":
     """Return the time that options ask for."""
-    from pgiostat.history.asked import window
+    from pgiostat.history.read.window_spec import window
 
     now = datetime.now().astimezone()
     return window(opened, now, label=label, since=since, until=until, last=last)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pgiostat.lab.environment import Environment
-    from pgiostat.lab.outcome import Outcome
-    from pgiostat.lab.sync import Progress
+    from pgiostat.lab.experiments.outcome import Outcome
+    from pgiostat.lab.workload.schema import Progress
 
 __all__ = ["app"]
 
@@ -60,8 +60,8 @@ Dsn = Annotated[
 @app.command()
 def up(name: Name = "prod", dsn: Dsn = "") -> None:
     """Make an environment with the sync system's data, or start it."""
-    from pgiostat.dsn import shown
     from pgiostat.lab.environment import SIZE, Lab
+    from pgiostat.postgres.dsn import shown
 
     with _loading(SIZE.total) as told:
         made = Lab().up(name, SIZE, dsn, told)
@@ -95,15 +95,15 @@ def down(
 @app.command()
 def status() -> None:
     """Say which environments there are."""
-    from pgiostat.dsn import shown
     from pgiostat.lab.environment import Lab
+    from pgiostat.postgres.dsn import shown
 
     there = Lab().environments()
     if not there:
         _say("There is no environment. Make one with: pgiostat lab up")
         return
     console = options.console()
-    from pgiostat.render.grid import Column, lay
+    from pgiostat.render.table import Column, lay
     from pgiostat.render.text import drawn
 
     rows = [
@@ -133,8 +133,8 @@ def clone(
 
     The other one is stopped meanwhile, so that both begin with the same pages and counters.
     """
-    from pgiostat.dsn import shown
     from pgiostat.lab.environment import Lab
+    from pgiostat.postgres.dsn import shown
 
     given = [name for n, name in enumerate(names) if not (n == 1 and name == "as")]
     if len(given) != 2:  # noqa: PLR2004 - from one to the other
@@ -155,7 +155,7 @@ def trace(
 ) -> None:
     """Write the traffic of a time as JSON lines; the same seed gives the same file."""
     from pgiostat.lab.environment import SIZE
-    from pgiostat.lab.trace import generate, write
+    from pgiostat.lab.workload.trace import generate, write
 
     options.within("seconds", seconds, 1, 1e7)
     made = generate(SIZE, seconds, seed)
@@ -199,14 +199,14 @@ def replay(
     from dataclasses import replace
 
     from pgiostat.errors import choice
-    from pgiostat.lab.api import ASKED
-    from pgiostat.lab.client import Skipping
     from pgiostat.lab.environment import Lab
     from pgiostat.lab.replay import Setup, Target
     from pgiostat.lab.replay import replay as send
-    from pgiostat.lab.sync import TABLES
-    from pgiostat.lab.trace import read, write
-    from pgiostat.lab.versions import Design
+    from pgiostat.lab.workload.api import ASKED
+    from pgiostat.lab.workload.client import Skipping
+    from pgiostat.lab.workload.schema import TABLES
+    from pgiostat.lab.workload.trace import read, write
+    from pgiostat.lab.workload.version_cache import Design
     from pgiostat.signals import stopping
 
     options.within("speed", speed, 0)
@@ -285,9 +285,9 @@ def run(
 ) -> None:  # fmt: skip
     """Run all experiments, measure them into a history, and say what came of them."""
     from pgiostat.lab.environment import SIZE, lab_directory
-    from pgiostat.lab.experiments import Stage, check_free, run_all
+    from pgiostat.lab.experiments.run import Stage, check_free, run_all
     from pgiostat.signals import stopping
-    from pgiostat.volumes import volume_of
+    from pgiostat.volume.models import volume_of
 
     options.choice("format", output, Form)
     volume_of(volume)
@@ -345,15 +345,15 @@ def _experiments(given: Path | None) -> Path:
 
 
 def _outcomes(place: Path, volume: str) -> "list[Outcome]":
-    from pgiostat.lab.results import outcomes
-    from pgiostat.volumes import volume_of
+    from pgiostat.lab.experiments.results import outcomes
+    from pgiostat.volume.models import volume_of
 
     return outcomes(place, volume_of(volume))
 
 
 def _show(found: "list[Outcome]", volume: str, output: str) -> None:
-    from pgiostat.lab import told
-    from pgiostat.volumes import volume_of
+    from pgiostat.lab.experiments import render as told
+    from pgiostat.volume.models import volume_of
 
     model, form = volume_of(volume), options.choice("format", output, Form)
     if form is Form.TEXT:
@@ -370,7 +370,7 @@ def _show(found: "list[Outcome]", volume: str, output: str) -> None:
 
 def _judge(found: "list[Outcome]") -> None:
     """Raise PgiostatError lab-story if what was measured is not what the story tells."""
-    from pgiostat.lab.story import story
+    from pgiostat.lab.experiments.hypotheses import story
 
     wrong = [f"not that {point.told}" for point in story(found) if not point.holds]
     wrong += [f"not whatif's range of {each.name}" for each in found if each.held is False]

@@ -21,9 +21,9 @@ from pgiostat.errors import choice as one_of
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pgiostat.burst import Gauge
-    from pgiostat.names import Describe
-    from pgiostat.rules import Rules
+    from pgiostat.queries.rules import Rules
+    from pgiostat.statistics.names import Describe
+    from pgiostat.volume.bucket import Gauge
 
 __all__ = [
     "LIVE",
@@ -92,7 +92,7 @@ def no_secret(parameter: typer.CallbackParam, value: Given) -> Given:
 
     It would become a name on the disk, and be part of lines of the log.
     """
-    from pgiostat.hidden import may_hold_secret
+    from pgiostat.redaction import may_hold_secret
 
     if value is not None and may_hold_secret(str(value)):
         long = (each for each in parameter.opts if each.startswith("--"))
@@ -263,9 +263,9 @@ def within(name: str, value: float, low: float, high: float = math.inf) -> None:
 
 def gauge(volume: str, instance: str, balance: float) -> "Gauge":
     """Return a volume's bucket as it is at the start."""
-    from pgiostat.burst import Gauge
-    from pgiostat.instances import instance_of
-    from pgiostat.volumes import volume_of
+    from pgiostat.volume.bucket import Gauge
+    from pgiostat.volume.instances import instance_of
+    from pgiostat.volume.models import volume_of
 
     within("balance", balance, 0, 100)
     model = volume_of(volume)
@@ -300,14 +300,14 @@ def local_root(given: Path | None) -> Path:
 
 def rules_of(path: Path | None) -> "Rules":
     """Return the rules in force."""
-    from pgiostat.rules import builtin, load
+    from pgiostat.queries.rules import builtin, load
 
     return builtin() if path is None else load(path)
 
 
 def describe(path: Path | None) -> "Describe":
     """Return what describes statements by the rules in force."""
-    from pgiostat.describe import describer
+    from pgiostat.queries.describe import describer
 
     return describer(None if path is None else rules_of(path))
 
@@ -317,7 +317,7 @@ def describing(path: Path | None) -> Iterator["Describe"]:
     """Yield what describes statements of a history, with categories that were found before."""
     import platformdirs
 
-    from pgiostat.history.categories import digest, remembered
+    from pgiostat.history.read.category_cache import digest, remembered
 
     # A mistake in rules is told even where nothing is left to be found with them.
     ruled = None if path is None else describe(path)

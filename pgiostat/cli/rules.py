@@ -12,7 +12,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.escape import terminal
 
 if TYPE_CHECKING:
-    from pgiostat.rules import Rules
+    from pgiostat.queries.rules import Rules
 
 __all__ = ["app"]
 
@@ -61,11 +61,12 @@ def init(
     With a DSN its vocabulary comes from the catalog: primary keys, columns that look like
     versions, tables that have both, and small tables that look like caches of versions.
     """
-    from pgiostat.vocabulary import catalog, rules_file, suggest
+    from pgiostat.postgres.catalog import catalog
+    from pgiostat.queries.rules.suggest import rules_file, suggest
 
     found, whose = None, ""
     if dsn is not None:
-        from pgiostat.server import connect
+        from pgiostat.postgres.connection import connect
 
         session = connect(dsn)
         try:
@@ -171,7 +172,7 @@ def try_(
             "a statement, a DSN or -f FILE is needed" if file is None else "both SQL and -f given",
             hint="Try: pgiostat rules test 'SELECT max(version) FROM customer'",
         )
-    from pgiostat.dsn import is_dsn
+    from pgiostat.postgres.dsn import is_dsn
 
     ruled = options.rules_of(rules)
     if file is not None:
@@ -193,7 +194,7 @@ def _read(path: Path) -> str:
 
 
 def _statements(text: str) -> list[str]:
-    from pgiostat.fingerprint import split
+    from pgiostat.queries.fingerprint import split
 
     found = split(text)
     if not found:
@@ -221,8 +222,8 @@ def _begins(text: str) -> bool:
 
 
 def _test_texts(rules: "Rules", texts: list[str]) -> None:
+    from pgiostat.queries.rules import Classifier, Subject
     from pgiostat.render import rules as render
-    from pgiostat.rules import Classifier, Subject
 
     console = options.console()
     classifier = Classifier(rules)
@@ -236,11 +237,11 @@ def _test_texts(rules: "Rules", texts: list[str]) -> None:
 
 
 def _test_server(rules: "Rules", dsn: str, top: int) -> None:
-    from pgiostat.describe import describer
-    from pgiostat.names import OTHER
-    from pgiostat.rank import By, rank
+    from pgiostat.analysis.rank import By, rank
+    from pgiostat.postgres.since_reset import survey
+    from pgiostat.queries.describe import describer
     from pgiostat.render import rules as render
-    from pgiostat.survey import survey
+    from pgiostat.statistics.names import OTHER
 
     found = survey(dsn, describer(rules))
     categories = rank([found.delta], found.names)

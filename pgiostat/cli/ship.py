@@ -10,8 +10,8 @@ from pgiostat.cli import options
 from pgiostat.errors import ExitStatus, PgiostatError
 
 if TYPE_CHECKING:
-    from pgiostat.history.layout import Layout
-    from pgiostat.history.ship import Outcome
+    from pgiostat.history.format.layout import Layout
+    from pgiostat.history.remote.shipping import Outcome
 
 __all__ = ["ship"]
 
@@ -45,10 +45,10 @@ def ship(
     What is there is not brought again, and nothing is removed here that is not there. Reports read
     it as --history URI. Several histories may go to one place.
     """
-    from pgiostat.history.layout import check
-    from pgiostat.history.retain import Keep
-    from pgiostat.history.ship import ship as shipped
-    from pgiostat.times import duration
+    from pgiostat.history.format.layout import check
+    from pgiostat.history.remote.shipping import ship as shipped
+    from pgiostat.history.write.retention import Keep
+    from pgiostat.timespec import duration
 
     layout = check(options.local_root(history))
     kept = Keep.of(keep, None).rows
@@ -67,11 +67,11 @@ def _again(
 ) -> ExitStatus:
     from threading import Event
 
-    from pgiostat.collecting.log import Level, stderr
-    from pgiostat.collector import monotonic
-    from pgiostat.history.ship import ship as shipped
+    from pgiostat.clock import monotonic
+    from pgiostat.collector.incidents import Trouble
+    from pgiostat.collector.log import Level, stderr
+    from pgiostat.history.remote.shipping import ship as shipped
     from pgiostat.signals import Wake, stopping
-    from pgiostat.trouble import Trouble
 
     log, wake, stop = stderr(quiet=quiet), Wake(), Event()
 

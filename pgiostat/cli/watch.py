@@ -12,7 +12,7 @@ from pgiostat.cli import options
 from pgiostat.errors import PgiostatError
 
 if TYPE_CHECKING:
-    from pgiostat.watch.asked import Options
+    from pgiostat.watch.options import Options
 
 __all__ = ["watch"]
 
@@ -113,8 +113,8 @@ def watch(
     """
     from dataclasses import replace
 
-    from pgiostat.rank import By, Sort
-    from pgiostat.watch.asked import Form, Options
+    from pgiostat.analysis.rank import By, Sort
+    from pgiostat.watch.options import Form, Options
 
     options.within(
         "interval", interval, options.SHORTEST_INTERVAL_SECONDS, options.LONGEST_INTERVAL_SECONDS
@@ -145,11 +145,11 @@ def watch(
         asked, record=record, replay=replay, theme=theme, dsn=dsn, times=(since, until, last)
     )
     if replay is not None:
-        from pgiostat.cli.screen import replayed
+        from pgiostat.cli.watch_screen import replayed
 
         replayed(replay, asked, rules, (since, until, last), theme)
     elif _is_on_terminal(asked):
-        from pgiostat.cli.screen import on_screen
+        from pgiostat.cli.watch_screen import on_screen
 
         with _pointing_to_doctor():
             on_screen(dsn, asked, rules, record, theme)
@@ -209,11 +209,11 @@ def _watch(dsn: str, asked: "Options", rules: Path | None) -> None:
     from threading import Event
 
     from pgiostat.signals import stopping
-    from pgiostat.watch import batch
+    from pgiostat.watch import stream
 
     stop = Event()
     with stopping(stop) as happened, _until_nobody_reads():
-        batch.run(dsn, asked, options.describe(rules), stop=stop)
+        stream.run(dsn, asked, options.describe(rules), stop=stop)
     if happened:
         raise typer.Exit(happened[0])
 

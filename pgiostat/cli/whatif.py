@@ -57,11 +57,11 @@ def whatif(
     leaves, and more where it read blocks for them or kept them warm. `pgiostat compare` measures it
     on a clone.
     """
+    from pgiostat.analysis.whatif import parse
     from pgiostat.cli.history import window_of
-    from pgiostat.history.imagined import foreseen
-    from pgiostat.history.reader import History
+    from pgiostat.history.read.history import History
     from pgiostat.render import whatif as render
-    from pgiostat.whatif import parse
+    from pgiostat.reports.whatif import foreseen
 
     form = options.choice("format", output, Form)
     options.within("writes", writes, 0)

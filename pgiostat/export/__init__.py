@@ -2,6 +2,8 @@
 
 What is counted is written hour by hour and batch by batch, so that a history of any length needs
 no more memory than the engine may have.
+
+May import `render` and all below it. Must not import `watch`, `collector` or `dataframes`.
 """
 
 from collections import Counter
@@ -16,18 +18,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pc_csv
 
-from pgiostat.delta import Basis
-from pgiostat.engine import Source, text_of
 from pgiostat.errors import PgiostatError
 from pgiostat.export.tables import BASIS, SCHEMA_VERSION, TABLES, Exported, dictionary
-from pgiostat.history.files import LATE, Listing
-from pgiostat.history.reader import History
-from pgiostat.history.recall import BEGIN, END, Span
-from pgiostat.history.schema import SCHEMAS
-from pgiostat.history.windows import HOUR, Watched, Window, floor_hour
-from pgiostat.names import Describe, Names
-from pgiostat.render.csvform import text_cell
-from pgiostat.times import EARLIEST
+from pgiostat.history.engines import Source, text_of
+from pgiostat.history.format.file_index import LATE, Listing
+from pgiostat.history.format.schema import SCHEMAS
+from pgiostat.history.read.history import History
+from pgiostat.history.read.names import BEGIN, END, Span
+from pgiostat.history.read.windows import HOUR, Watched, Window, floor_hour
+from pgiostat.render.csv import text_cell
+from pgiostat.statistics.delta import Basis
+from pgiostat.statistics.names import Describe, Names
+from pgiostat.timespec import EARLIEST
 
 __all__ = ["export"]
 

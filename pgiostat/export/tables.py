@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, replace
 
-from pgiostat import counters
-from pgiostat.counters import Column, Kind
-from pgiostat.device.interval import MEASURED as DEVICE
-from pgiostat.history.schema import FACTS, READS, TIMED, columns_of
-from pgiostat.ledger import MEASURED
-from pgiostat.names import HIDDEN, UNREAD
+from pgiostat.analysis.ledger import MEASURED
+from pgiostat.history.format.schema import FACTS, READS, TIMED, columns_of
+from pgiostat.statistics import counters
+from pgiostat.statistics.counters import Column, Kind
+from pgiostat.statistics.names import HIDDEN, UNREAD
 from pgiostat.units import Unit
+from pgiostat.volume.device.interval import MEASURED as DEVICE
 
 __all__ = ["BASIS", "SCHEMA_VERSION", "TABLES", "Exported", "Field", "dictionary"]
 

@@ -1,1 +1,7 @@
-"""Weeks of intervals on disk: written by one collector each, read by anybody, at any time."""
+"""Weeks of intervals on disk: written by one collector each, read by anybody, at any time.
+
+`format` defines the files; `write` writes, compacts and removes them; `remote` uploads them to an
+object store and finds them there; `engines` run SQL over them; `read` answers questions through an
+engine. Queries are in `sql`. May import `volume`, `analysis`, `statistics` and all below them. Must
+not import `postgres` or `queries`: a history is read without a server.
+"""

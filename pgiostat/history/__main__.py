@@ -12,16 +12,17 @@ from pathlib import Path
 import pyarrow as pa
 
 from pgiostat.errors import PgiostatError
-from pgiostat.history.layout import Layout, Sealed, check
-from pgiostat.history.retain import Keep, retain
-from pgiostat.history.seal import seal, seal_together
+from pgiostat.history.format.layout import Layout, check
+from pgiostat.history.format.sealed import Sealed
+from pgiostat.history.write.compaction import seal, seal_together
+from pgiostat.history.write.retention import Keep, retain
 
 
 def shipped(layout: Layout) -> Callable[[Sealed], bool]:
     """Return what tells whether a file may be removed: in a history that is shipped, if it was."""
     if not layout.records():
         return lambda _: True
-    from pgiostat.history.shipped import Removable  # noqa: PLC0415 - Arrow's file systems take time
+    from pgiostat.history.remote.manifest import Removable  # noqa: PLC0415 - Arrow's file systems take time
 
     return Removable.of(layout)
 

@@ -12,19 +12,19 @@ import platformdirs
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pgiostat.collect import Sampler
-from pgiostat.describe import describer
+from pgiostat.analysis.rank import By
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.lab import sync
-from pgiostat.lab.cluster import Cluster, embedded_binaries
 from pgiostat.lab.environment import DBNAME, settle, trouble
-from pgiostat.lab.room import need
-from pgiostat.rank import By
+from pgiostat.lab.postgres.cluster import Cluster, embedded_binaries
+from pgiostat.lab.postgres.disk_space import need
+from pgiostat.lab.workload import schema
+from pgiostat.postgres.sampler import Sampler
+from pgiostat.queries.describe import describer
 from pgiostat.render import text
-from pgiostat.render.csvform import CsvWriter, heading_of
+from pgiostat.render.csv import CsvWriter, heading_of
 from pgiostat.signals import stopping
-from pgiostat.watch import batch
-from pgiostat.watch.asked import Options
+from pgiostat.watch import stream
+from pgiostat.watch.options import Options
 
 __all__ = ["directory", "reader_dsn", "remove", "run", "serving", "working"]
 
@@ -116,22 +116,22 @@ def serving(place: Path, console: Console) -> Iterator[Cluster]:
     with trouble(cluster), cluster:
         settle(cluster)
         dsn = cluster.dsn(DBNAME)
-        if not sync.is_loaded(dsn):
+        if not schema.is_loaded(dsn):
             with _progress(console) as told:
-                sync.load(dsn, progress=told)
+                schema.load(dsn, progress=told)
         yield cluster
 
 
 def reader_dsn(cluster: Cluster) -> str:
     """Return the connection string of who watches."""
-    return cluster.dsn(DBNAME, sync.READER)
+    return cluster.dsn(DBNAME, schema.READER)
 
 
 @contextmanager
-def _progress(console: Console) -> Iterator[sync.Progress]:
+def _progress(console: Console) -> Iterator[schema.Progress]:
     """Yield what shows how the load goes: a bar on a terminal, a line elsewhere."""
     if not console.is_terminal:
-        console.print(f"Loading {sync.DEMO.total:,} rows …")
+        console.print(f"Loading {schema.DEMO.total:,} rows …")
         yield lambda _rows: None
         return
     with Progress(
@@ -142,7 +142,7 @@ def _progress(console: Console) -> Iterator[sync.Progress]:
         console=console,
         transient=True,
     ) as progress:
-        task = progress.add_task("load", total=sync.DEMO.total)
+        task = progress.add_task("load", total=schema.DEMO.total)
         yield lambda rows: progress.advance(task, rows)
 
 
@@ -152,9 +152,9 @@ def working(cluster: Cluster, *mix: int) -> Iterator[None]:
 
     mix: how many versions, manifests and uploads are asked for in a second.
     """
-    dsn = cluster.dsn(DBNAME, sync.WRITER)
+    dsn = cluster.dsn(DBNAME, schema.WRITER)
     worker = subprocess.Popen(  # noqa: S603 - our own module, with our own connection string
-        [sys.executable, "-m", "pgiostat.lab.workload", dsn, *map(str, mix)],
+        [sys.executable, "-m", "pgiostat.lab.workload.load", dsn, *map(str, mix)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C is ours to hear
@@ -175,7 +175,7 @@ def _watch(cluster: Cluster, stop: Event, console: Console) -> None:
     console.print("A sync workload is running on it. Ctrl-C ends both.")
     with working(cluster):
         options = Options(interval=INTERVAL_SECONDS)
-        batch.run(reader_dsn(cluster), options, describer(), stop=stop)
+        stream.run(reader_dsn(cluster), options, describer(), stop=stop)
 
 
 def _report(cluster: Cluster, stop: Event, seconds: float, out_dir: Path, console: Console) -> None:
@@ -187,7 +187,7 @@ def _report(cluster: Cluster, stop: Event, seconds: float, out_dir: Path, consol
     count = max(1, round(seconds / INTERVAL_SECONDS))
     console.print(f"A sync workload is running on it. Reading every {INTERVAL_SECONDS:g} s …")
     sampler = Sampler(reader_dsn(cluster), INTERVAL_SECONDS, describer(), stop.wait, label="demo")
-    watch = batch.Watch(sampler, Options(interval=INTERVAL_SECONDS), keep=True)
+    watch = stream.Watch(sampler, Options(interval=INTERVAL_SECONDS), keep=True)
     with ExitStack() as work:
         for tick in sampler.ticks():
             if tick.delta is None:
@@ -204,9 +204,9 @@ def _report(cluster: Cluster, stop: Event, seconds: float, out_dir: Path, consol
         _write(watch, out_dir)
 
 
-def _print(watch: batch.Watch) -> None:
+def _print(watch: stream.Watch) -> None:
     out = Console(highlight=False, markup=False, emoji=False)
-    out.width = out.width if out.is_terminal else batch.PIPE_WIDTH
+    out.width = out.width if out.is_terminal else stream.PIPE_WIDTH
     for by in (By.CATEGORY, By.STATEMENT):
         ranking = watch.rank(watch.deltas, by=by, top=TOP)
         last = watch.deltas[-1]
@@ -214,7 +214,7 @@ def _print(watch: batch.Watch) -> None:
         out.print()
 
 
-def _write(watch: batch.Watch, out_dir: Path) -> None:
+def _write(watch: stream.Watch, out_dir: Path) -> None:
     out_dir.mkdir(parents=True, exist_ok=True)
     for by in FILES:
         with (out_dir / f"{by.value}.csv").open("w", encoding="utf-8", newline="") as file:

@@ -25,12 +25,13 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from pgiostat.dsn import check_dsn
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.lab import room, sync, versions
-from pgiostat.lab.api import SCHEMA, connected
-from pgiostat.lab.cluster import Cluster, Setting, embedded_binaries
-from pgiostat.lab.sync import Size
+from pgiostat.lab.postgres import disk_space
+from pgiostat.lab.postgres.cluster import Cluster, Setting, embedded_binaries
+from pgiostat.lab.workload import schema, version_cache
+from pgiostat.lab.workload.api import SCHEMA, connected
+from pgiostat.lab.workload.schema import Size
+from pgiostat.postgres.dsn import check_dsn
 
 __all__ = ["SETTINGS", "SIZE", "Environment", "Lab", "cold", "furnish", "lab_directory", "trouble"]
 
@@ -38,7 +39,7 @@ DBNAME = "sync"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 MARK = "pgiostat's lab; made and dropped by it"
 
-SIZE = Size(clients=40, rows=1_000, tables=(*sync.TABLES, "note"), payload=190)
+SIZE = Size(clients=40, rows=1_000, tables=(*schema.TABLES, "note"), payload=190)
 """The last table is the one that an experiment adds."""
 
 SETTINGS: dict[str, Setting] = {
@@ -104,7 +105,7 @@ class Environment:
                 hint=f"Start it with: pgiostat lab up {self.name}",
                 slug="server-not-running",
             )
-        return cluster.dsn(DBNAME, sync.WRITER), cluster.dsn(DBNAME, sync.READER)
+        return cluster.dsn(DBNAME, schema.WRITER), cluster.dsn(DBNAME, schema.READER)
 
 
 class Lab:
@@ -131,7 +132,7 @@ class Lab:
         return self._read(path)
 
     def up(
-        self, name: str, size: Size, dsn: str = "", progress: sync.Progress | None = None
+        self, name: str, size: Size, dsn: str = "", progress: schema.Progress | None = None
     ) -> Environment:
         """Make an environment, or start the one that there is.
 
@@ -145,7 +146,7 @@ class Lab:
             if not there.dsn and not there.cluster.is_running():
                 there.cluster.start(outlives=True)
             with trouble():
-                if there.dsn and not sync.is_loaded(inside(there.dsn), there.size):
+                if there.dsn and not schema.is_loaded(inside(there.dsn), there.size):
                     furnish(there.dsn, there.size, progress)
             return there
         if dsn:
@@ -159,14 +160,14 @@ class Lab:
         self._write(made)
         return made
 
-    def _build(self, made: Environment, progress: sync.Progress | None) -> None:
-        room.need(bytes_of(made.size), made.place)
+    def _build(self, made: Environment, progress: schema.Progress | None) -> None:
+        disk_space.need(bytes_of(made.size), made.place)
         cluster = made.cluster
         cluster.destroy()  # what is left of one whose making was cut short
         try:
             with trouble(cluster), cluster:
                 settle(cluster)
-                furnish(cluster.dsn(DBNAME, sync.WRITER), made.size, progress)
+                furnish(cluster.dsn(DBNAME, schema.WRITER), made.size, progress)
                 cluster.stop()
             with trouble(cluster):
                 cluster.start(outlives=True)
@@ -262,18 +263,18 @@ def settle(cluster: Cluster) -> None:
         found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [DBNAME])
         if found.fetchone() is None:
             connection.execute(f'CREATE DATABASE "{DBNAME}"'.encode())
-    if f":{sync.READER}:" in cluster.passfile.read_text("utf-8"):
+    if f":{schema.READER}:" in cluster.passfile.read_text("utf-8"):
         return
     password = secrets.token_urlsafe(24)
-    sync.create(cluster.dsn(DBNAME), password)
+    schema.create(cluster.dsn(DBNAME), password)
     with psycopg.connect(cluster.dsn(DBNAME), autocommit=True) as connection:
         connection.execute(
             sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(
-                sql.Identifier(DBNAME), sql.Identifier(sync.WRITER)
+                sql.Identifier(DBNAME), sql.Identifier(schema.WRITER)
             )
         )
     with cluster.passfile.open("a", encoding="utf-8") as entries:
-        for role in (sync.WRITER, sync.READER):
+        for role in (schema.WRITER, schema.READER):
             entries.write(f"*:*:*:{role}:{password}\n")
 
 
@@ -298,7 +299,7 @@ def _alone(name: str, server: Cluster) -> None:
         )
 
 
-def furnish(dsn: str, size: Size, progress: sync.Progress | None = None) -> None:
+def furnish(dsn: str, size: Size, progress: schema.Progress | None = None) -> None:
     """Make the schema with all tables, rows and the cache anew; nothing else is touched.
 
     Raises PgiostatError lab-schema-foreign if there is a schema of that name that is not the lab's.
@@ -309,11 +310,11 @@ def furnish(dsn: str, size: Size, progress: sync.Progress | None = None) -> None
         connection.execute(
             sql.SQL("COMMENT ON SCHEMA {} IS {}").format(sql.Identifier(SCHEMA), sql.Literal(MARK))
         )
-    sync.load(inside(dsn), size, progress=progress, grantee="")
+    schema.load(inside(dsn), size, progress=progress, grantee="")
     with connected(dsn) as connection:
-        versions.create(connection)
-        versions.fill(connection, size.tables)
-        connection.execute(f"VACUUM (FREEZE, ANALYZE) {versions.CACHE_TABLE}".encode())
+        version_cache.create(connection)
+        version_cache.fill(connection, size.tables)
+        connection.execute(f"VACUUM (FREEZE, ANALYZE) {version_cache.CACHE_TABLE}".encode())
 
 
 def unfurnish(dsn: str) -> None:
@@ -351,7 +352,7 @@ def trouble(cluster: Cluster | None = None) -> Iterator[None]:
     try:
         yield
     except psycopg.errors.DiskFull as error:
-        raise room.full(str(error).split("\n", 1)[0]) from error
+        raise disk_space.full(str(error).split("\n", 1)[0]) from error
     except psycopg.errors.InsufficientPrivilege as error:
         said = str(error).splitlines()[0]
         raise PgiostatError(
@@ -364,7 +365,9 @@ def trouble(cluster: Cluster | None = None) -> Iterator[None]:
         ) from error
     except psycopg.OperationalError as error:
         # One that ran out of room may be up again, or about to be, when it is looked after.
-        if cluster is not None and (full := room.ran_out(cluster.last_words(), cluster.directory)):
+        if cluster is not None and (
+            full := disk_space.ran_out(cluster.last_words(), cluster.directory)
+        ):
             raise full from error
         if cluster is not None and not cluster.is_running():
             last = cluster.last_words().strip().rpartition("\n")[2]
@@ -391,7 +394,7 @@ def trouble(cluster: Cluster | None = None) -> Iterator[None]:
         ) from error
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise room.full(f"{error.filename}: {error.strerror}") from error
+            raise disk_space.full(f"{error.filename}: {error.strerror}") from error
         raise
 
 

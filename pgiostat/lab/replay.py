@@ -9,12 +9,12 @@ from threading import Event as Flag
 from time import monotonic
 
 from pgiostat.errors import PgiostatError
-from pgiostat.lab import versions
-from pgiostat.lab.api import Api, Rows, connected
-from pgiostat.lab.client import Clients, Skipping
 from pgiostat.lab.environment import trouble
-from pgiostat.lab.state import Newest, resume
-from pgiostat.lab.trace import Event, Operation, Trace
+from pgiostat.lab.workload import version_cache
+from pgiostat.lab.workload.api import Api, Rows, connected
+from pgiostat.lab.workload.client import Clients, Skipping
+from pgiostat.lab.workload.resume import Newest, resume
+from pgiostat.lab.workload.trace import Event, Operation, Trace
 
 __all__ = ["Sent", "Setup", "Target", "replay"]
 
@@ -31,7 +31,7 @@ class Setup:
 
     tables: tuple[str, ...]
     off: frozenset[Operation] = frozenset()
-    cache: versions.Design | None = None
+    cache: version_cache.Design | None = None
     skipping: Skipping = field(default_factory=Skipping)
 
 
@@ -69,7 +69,7 @@ class Sender:
         self,
         target: Target,
         trace: Trace,
-        connection: versions.Connection,
+        connection: version_cache.Connection,
         newest: Newest | None = None,
     ) -> None:
         self.sent = Sent(target.name)

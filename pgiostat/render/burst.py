@@ -10,19 +10,19 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pgiostat.burning import Burning, Forecast
-from pgiostat.demand import MEANINGS
 from pgiostat.escape import terminal
-from pgiostat.history.seen import Seen
+from pgiostat.history.read.window_totals import Seen
 from pgiostat.render import markdown
-from pgiostat.render.csvform import cell, timestamp
-from pgiostat.render.gauge import left
-from pgiostat.render.jsonform import dumps
+from pgiostat.render.balance import left
+from pgiostat.render.csv import cell, timestamp
+from pgiostat.render.json import dumps
 from pgiostat.render.report import labels, remarks, title, warnings
 from pgiostat.render.series import sparkline
 from pgiostat.render.text import bar
 from pgiostat.units import format_bytes, format_count, format_duration, format_share
-from pgiostat.volumes import Volume
+from pgiostat.volume.burst import Burning, Forecast
+from pgiostat.volume.demand import MEANINGS
+from pgiostat.volume.models import Volume
 
 __all__ = ["HEADER", "as_json", "as_markdown", "as_text", "records", "write_csv"]
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
 
-from pgiostat.cost import ReadCost
-from pgiostat.counters import STATEMENTS
-from pgiostat.rank import By, Ranking, RankRow, Sort
+from pgiostat.analysis.cost import ReadCost
+from pgiostat.analysis.rank import By, Ranking, RankRow, Sort
+from pgiostat.statistics.counters import STATEMENTS
 from pgiostat.units import (
     format_bytes,
     format_count,

@@ -8,16 +8,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pgiostat.change import Verdict
-from pgiostat.compare import REST, Compared, Comparison, Per, shown
+from pgiostat.analysis.compare.comparability import CERTAINTY
+from pgiostat.analysis.compare.compare import REST, Compared, Comparison, Per, shown
+from pgiostat.analysis.compare.significance import Verdict
 from pgiostat.escape import terminal
-from pgiostat.history.seen import Seen
-from pgiostat.history.sides import Sides
-from pgiostat.names import OWN
+from pgiostat.history.read.window_totals import Seen
 from pgiostat.render import markdown
 from pgiostat.render.report import labels, remarks
 from pgiostat.render.text import Piece, fitted
-from pgiostat.side import CERTAINTY
+from pgiostat.reports.compare import Sides
+from pgiostat.statistics.names import OWN
 from pgiostat.units import (
     format_change,
     format_count,

@@ -6,10 +6,10 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.text import Text
 
-from pgiostat.doctor import Facts, Finding, State, verdict
 from pgiostat.escape import terminal
+from pgiostat.postgres.doctor import Facts, Finding, State, verdict
 from pgiostat.render import markdown
-from pgiostat.render.jsonform import dumps
+from pgiostat.render.json import dumps
 
 __all__ = ["as_json", "as_markdown", "as_text"]
 

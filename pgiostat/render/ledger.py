@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from pgiostat.cost import Spent
-from pgiostat.ledger import Account
-from pgiostat.rank import Ranking
+from pgiostat.analysis.cost import Spent
+from pgiostat.analysis.ledger import Account
+from pgiostat.analysis.rank import Ranking
 from pgiostat.units import format_count, format_ms
 
 __all__ = ["NAMES", "NESTED", "ledger", "own_cost"]

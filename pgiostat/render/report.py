@@ -8,21 +8,20 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pgiostat.cost import Spent
-from pgiostat.delta import Quality
-from pgiostat.device.interval import DeviceTotal
+from pgiostat.analysis.cost import Spent
+from pgiostat.analysis.notices import renamed, unexplained, unread
+from pgiostat.analysis.rank import Ranking, RankRow
 from pgiostat.escape import terminal
-from pgiostat.history.seen import Sampled, Seen
-from pgiostat.names import OWN
-from pgiostat.notices import renamed, unexplained, unread
-from pgiostat.rank import Ranking, RankRow
+from pgiostat.history.read.window_totals import Sampled, Seen
 from pgiostat.render import markdown
 from pgiostat.render.columns import KEYS, Metric, Value, of_blocks, whole_of
 from pgiostat.render.columns import shown as metrics_shown
-from pgiostat.render.csvform import heading, records
-from pgiostat.render.jsonform import dumps, row_of
+from pgiostat.render.csv import heading, records
+from pgiostat.render.json import dumps, row_of
 from pgiostat.render.ledger import NAMES, NESTED, ledger, own_cost
 from pgiostat.render.text import drawn, fitted, own, summary, table
+from pgiostat.statistics.delta import Quality
+from pgiostat.statistics.names import OWN
 from pgiostat.units import (
     format_bytes,
     format_count,
@@ -30,6 +29,7 @@ from pgiostat.units import (
     format_ms,
     format_share,
 )
+from pgiostat.volume.device.interval import DeviceTotal
 
 __all__ = [
     "as_csv_heading",

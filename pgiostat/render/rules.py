@@ -7,13 +7,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pgiostat.analysis.rank import Ranking, RankRow
 from pgiostat.escape import terminal
 from pgiostat.escape import toml as toml_text
-from pgiostat.rank import Ranking, RankRow
+from pgiostat.queries.rules import Classified, Condition, Rule, Rules, Subject, Verdict, observed
 from pgiostat.render.sql import statement
 from pgiostat.render.text import bar, one_line
-from pgiostat.rules import Classified, Condition, Rule, Rules, Subject, Verdict, observed
-from pgiostat.snapshot import Snapshot
+from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.units import format_count, format_share
 
 __all__ = ["judged", "listed", "one_list", "one_rule", "surveyed"]

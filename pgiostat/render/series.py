@@ -11,17 +11,17 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pgiostat.analysis.rank import By, Ranking, RankRow
 from pgiostat.escape import terminal
-from pgiostat.history.seen import Seen
-from pgiostat.history.steps import Step
-from pgiostat.rank import By, Ranking, RankRow
+from pgiostat.history.read.window_totals import Seen
 from pgiostat.render import markdown
 from pgiostat.render.columns import Value
-from pgiostat.render.csvform import CsvWriter, heading, records
-from pgiostat.render.grid import cut
-from pgiostat.render.jsonform import dumps, row_of
+from pgiostat.render.csv import CsvWriter, heading, records
+from pgiostat.render.json import dumps, row_of
 from pgiostat.render.report import labels, remarks, title, warnings
+from pgiostat.render.table import cut
 from pgiostat.render.text import one_line
+from pgiostat.reports.series import Step
 from pgiostat.units import format_count, format_share, per_second
 
 __all__ = ["as_markdown", "curves", "lines", "sparkline", "write_csv", "write_json"]

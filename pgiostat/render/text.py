@@ -8,19 +8,19 @@ from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pgiostat.cost import Spent
-from pgiostat.delta import Delta, Quality
+from pgiostat.analysis.cost import Spent
+from pgiostat.analysis.ledger import Account
+from pgiostat.analysis.notices import Notice
+from pgiostat.analysis.rank import By, Ranking, RankRow
 from pgiostat.errors import PgiostatError
 from pgiostat.escape import line as message_line
 from pgiostat.escape import terminal
-from pgiostat.ledger import Account
-from pgiostat.names import OWN
-from pgiostat.notices import Notice
-from pgiostat.rank import By, Ranking, RankRow
 from pgiostat.render.columns import SORTED_BY, Metric, of_blocks, whole_of
 from pgiostat.render.columns import shown as metrics_shown
-from pgiostat.render.grid import Cell, Column, Line, cut, lay
 from pgiostat.render.ledger import NAMES, NESTED, own_cost
+from pgiostat.render.table import Cell, Column, Line, cut, lay
+from pgiostat.statistics.delta import Delta, Quality
+from pgiostat.statistics.names import OWN
 from pgiostat.units import (
     format_bytes,
     format_count,
@@ -29,7 +29,7 @@ from pgiostat.units import (
 )
 
 if TYPE_CHECKING:
-    from pgiostat.inflight import Running
+    from pgiostat.postgres.activity import Running
 
 __all__ = [
     "Piece",

@@ -7,19 +7,19 @@ from typing import Any, TextIO
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pgiostat.burning import Burning
+from pgiostat.analysis.whatif import How
 from pgiostat.escape import terminal
-from pgiostat.history.imagined import Foreseen
-from pgiostat.history.seen import Seen
+from pgiostat.history.read.window_totals import Seen
 from pgiostat.render import markdown
-from pgiostat.render.csvform import exact, timestamp
-from pgiostat.render.gauge import left
-from pgiostat.render.grid import Column, lay
-from pgiostat.render.jsonform import dumps
+from pgiostat.render.balance import left
+from pgiostat.render.csv import exact, timestamp
+from pgiostat.render.json import dumps
 from pgiostat.render.report import labels, remarks, title, warnings
+from pgiostat.render.table import Column, lay
 from pgiostat.render.text import drawn
+from pgiostat.reports.whatif import Foreseen
 from pgiostat.units import format_change, format_count, format_duration, format_share
-from pgiostat.whatif import How
+from pgiostat.volume.burst import Burning
 
 __all__ = ["HEADER", "as_json", "as_markdown", "as_text", "records", "write_csv"]
 

@@ -1,1 +1,5 @@
-"""Watch a server live: what reads, now."""
+"""Live and replayed screens: what reads, now.
+
+`sources` yield intervals, `model` adds them up, `screen` draws them, `app` connects these to keys.
+May import `render` and all below it. Must not import `collector`, `dataframes` or `export`.
+"""

@@ -3,14 +3,14 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from os import environ
 from pathlib import Path
 from threading import Event, current_thread, main_thread
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
 from textual.actions import parse
@@ -22,34 +22,35 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.widgets import Input
 
-from pgiostat.delta import Basis
+from pgiostat.analysis.rank import By, rank_counted
 from pgiostat.errors import PgiostatError
 from pgiostat.escape import pasted
-from pgiostat.rank import By, rank_counted
 from pgiostat.render.text import at_most_all
+from pgiostat.statistics.delta import Basis
 from pgiostat.unexpected import PASSING, as_error
 from pgiostat.units import format_duration
-from pgiostat.watch.board import Beside, Board, Played
-from pgiostat.watch.canvas import Canvas
-from pgiostat.watch.exported import exported
-from pgiostat.watch.foot import Field, Foot
-from pgiostat.watch.help import Help
-from pgiostat.watch.moment import Moment
-from pgiostat.watch.picture import Picture, heading, picture
-from pgiostat.watch.rows import Shown, Table, table_of
-from pgiostat.watch.sitting import Sitting
+from pgiostat.watch.model.interval import Moment
+from pgiostat.watch.model.session import Sitting
+from pgiostat.watch.screen.canvas import Canvas
+from pgiostat.watch.screen.csv_export import exported
+from pgiostat.watch.screen.footer import Field, Foot
+from pgiostat.watch.screen.frozen import Sight, Still, coverage_of
+from pgiostat.watch.screen.help import Help
+from pgiostat.watch.screen.notices import Beside, Board, Played
+from pgiostat.watch.screen.overview import Picture, heading, picture
+from pgiostat.watch.screen.table import Shown, Table, table_of
+from pgiostat.watch.screen.themes import Themes
+from pgiostat.watch.sources.source import Feed, Player
 from pgiostat.watch.state import Action, Drill, Key, State, View, after, found, into, moved, seen
-from pgiostat.watch.still import Sight, Still, coverage_of
-from pgiostat.watch.themes import Themes
 
 if TYPE_CHECKING:
     from textual.driver import Driver
     from textual.timer import Timer
 
-    from pgiostat.rank import RankRow
-    from pgiostat.watch.detail import Detail, Judge, Known
+    from pgiostat.analysis.rank import RankRow
+    from pgiostat.watch.screen.statement_page import Detail, Judge, Known
 
-__all__ = ["Feed", "WatchApp"]
+__all__ = ["WatchApp"]
 
 VIEWS = (View.CATEGORY, View.STATEMENT, View.RELATION, View.DATABASE, View.USER, View.IO)
 INTERVALS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
@@ -62,40 +63,6 @@ TYPING = {"quit", "move"}
 OF_TABLE = {"do", "view", "move", "enter", "leave", "filter", "jump", "copy", "export"}
 OF_PAGES = {(Action.PAUSE.value,), (Action.WHOLE.value,)}
 """What `do` does on every page."""
-
-
-class Feed(Protocol):
-    """Where moments come from; it runs in a thread of its own, whatever is shown."""
-
-    sitting: Sitting
-    interval: float
-
-    def moments(self, stop: Event) -> Iterator[Moment]:
-        """Yield what is shown, until told to stop."""
-
-
-@runtime_checkable
-class Player(Protocol):
-    """A feed of what was before: it plays, stands still, and goes to any time."""
-
-    interval: float
-    is_playing: bool
-
-    @property
-    def position(self) -> tuple[int, int]:
-        """Which interval is shown, of how many."""
-
-    def play(self, *, playing: bool) -> None:
-        """Go on, or stand still."""
-
-    def seek(self, steps: int) -> None:
-        """Show an interval so many before or after the one that is shown."""
-
-    def jump(self, words: str, now: datetime) -> str:
-        """Show the interval of an instant, and return what is to be said of it.
-
-        Raises PgiostatError.
-        """
 
 
 class WatchApp(App[None]):
@@ -228,7 +195,7 @@ class WatchApp(App[None]):
         """Return what draws."""
         if sys.platform == "win32" or environ.get("TEXTUAL_DRIVER"):
             return super().get_driver_class()
-        from pgiostat.watch.terminal import OutputDriver  # noqa: PLC0415 - not for Windows
+        from pgiostat.watch.screen.driver import OutputDriver  # noqa: PLC0415 - not for Windows
 
         return OutputDriver
 
@@ -447,7 +414,7 @@ class WatchApp(App[None]):
             return
         if self.state.view is View.STATEMENT:
             # It draws plots, and most sittings need none.
-            from pgiostat.watch.detail import Detail  # noqa: PLC0415
+            from pgiostat.watch.screen.statement_page import Detail  # noqa: PLC0415
 
             self._page = Detail(row.of, self._now, self._judge)
             self.push_screen(self._page)
@@ -460,7 +427,7 @@ class WatchApp(App[None]):
 
     def _now(self, key: Key, size: tuple[int, int]) -> "Known":
         """Return what is known of a statement, for its page."""
-        from pgiostat.watch.detail import Known  # noqa: PLC0415 - as the page
+        from pgiostat.watch.screen.statement_page import Known  # noqa: PLC0415 - as the page
 
         sight, whole = self.sight, self.state.whole
         latest = sight.latest or Moment()

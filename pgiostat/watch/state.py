@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
-from pgiostat.rank import By
+from pgiostat.analysis.rank import By
 
 __all__ = ["Action", "Drill", "Key", "State", "View", "after", "found", "into", "moved", "seen"]
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from pgiostat.lab.cluster import Cluster, Setting
+from pgiostat.lab.postgres.cluster import Cluster, Setting
 from tests.attack._clock import SkewedClock, binaries_of, clock_library, with_clock
 from tests.attack._marked import (
     INTERVAL_SECONDS,

@@ -15,10 +15,10 @@ from pathlib import Path
 import pgiostat
 from benchmarks.history_load import World, ticks
 from pgiostat.errors import PgiostatError
-from pgiostat.history import baseline
-from pgiostat.history.layout import Layout
-from pgiostat.history.seal import seal
-from pgiostat.history.writer import Writer
+from pgiostat.history.format import checkpoint
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.writer import Writer
 from tests.attack import Outcome, Scale
 
 __all__ = ["attack"]
@@ -183,4 +183,4 @@ def _resumed(root: Path, truth: bytes) -> str:
         writer.close()
     if reading is None:
         return AFRESH
-    return SAME if baseline.dump(reading) == baseline.dump(baseline.load(truth)) else SILENT
+    return SAME if checkpoint.dump(reading) == checkpoint.dump(checkpoint.load(truth)) else SILENT

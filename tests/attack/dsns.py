@@ -11,7 +11,7 @@ from pathlib import Path
 from shutil import copytree, rmtree
 from unittest import mock
 
-from pgiostat.history.writer import Writer
+from pgiostat.history.write.writer import Writer
 from tests.attack import Outcome, Scale
 from tests.test_history_reader import KNOWN, intervals
 

@@ -175,17 +175,19 @@ _SERVER = """
 import json, os, resource, sys, time
 from pathlib import Path
 import duckdb, pyarrow.parquet, pgiostat.cli, pgiostat.cli.history, pgiostat.cli.collect
-import pgiostat.history.reader, pgiostat.history.__main__, pgiostat.history.ship, pgiostat.export
-import pgiostat.watch.replay, pgiostat.render.report, pgiostat.collecting, pgiostat.compare
+import pgiostat.history.read.history, pgiostat.history.__main__
+import pgiostat.history.remote.shipping, pgiostat.export
+import pgiostat.watch.sources.replay, pgiostat.render.report
+import pgiostat.collector.service, pgiostat.analysis.compare.compare
 
 def replay(root):
     from contextlib import closing
     from threading import Event
-    from pgiostat.describe import unsorted
+    from pgiostat.queries.describe import unsorted
     from pgiostat.errors import PgiostatError
-    from pgiostat.history.asked import window
-    from pgiostat.history.reader import History
-    from pgiostat.watch.replay import Replay
+    from pgiostat.history.read.window_spec import window
+    from pgiostat.history.read.history import History
+    from pgiostat.watch.sources.replay import Replay
     from datetime import datetime
     try:
         with closing(History.open(Path(root))) as opened:

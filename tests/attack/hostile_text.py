@@ -29,17 +29,17 @@ from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from pgiostat import cli
-from pgiostat.describe import describer
-from pgiostat.dsn import check_dsn
+from pgiostat.analysis.rank import By
 from pgiostat.errors import PgiostatError
-from pgiostat.history.reader import History
-from pgiostat.history.windows import Window
-from pgiostat.lab.cluster import embedded_binaries
-from pgiostat.rank import By
-from pgiostat.watch import batch
+from pgiostat.history.read.history import History
+from pgiostat.history.read.windows import Window
+from pgiostat.lab.postgres.cluster import embedded_binaries
+from pgiostat.postgres.dsn import check_dsn
+from pgiostat.queries.describe import describer
+from pgiostat.watch import stream
 from pgiostat.watch.app import WatchApp
-from pgiostat.watch.asked import Form, Options
-from pgiostat.watch.replay import Replay
+from pgiostat.watch.options import Form, Options
+from pgiostat.watch.sources.replay import Replay
 from pgiostat.watch.state import Action, View, moved
 from tests.attack import Outcome, Scale
 from tests.attack._judges import JUDGES, hidden, is_visible
@@ -341,7 +341,7 @@ class _Watch(Thread):
         self._dsn, self._stopped = dsn, stop
 
     def run(self) -> None:
-        batch.run(
+        stream.run(
             self._dsn, self.options, describer(), out=self.out, err=self.err, stop=self._stopped
         )
 

@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 
-from pgiostat.fingerprint import normalize
+from pgiostat.queries.fingerprint import normalize
 from tests.attack import Outcome, Scale
 from tests.soup import FRAGMENTS, joined
 from tests.test_secrets import CONTROL, leaked

@@ -23,11 +23,11 @@ from threading import Event
 import psycopg
 import pyarrow.parquet as pq
 
-from pgiostat.describe import describer
-from pgiostat.inflight import InFlight
-from pgiostat.lab.cluster import embedded_binaries
-from pgiostat.names import Names
+from pgiostat.lab.postgres.cluster import embedded_binaries
+from pgiostat.postgres.activity import InFlight
+from pgiostat.queries.describe import describer
 from pgiostat.render.text import in_flight
+from pgiostat.statistics.names import Names
 from tests.attack import Outcome, Scale
 from tests.servers import SETTINGS, ClusterSource, Server, npm_binaries
 from tests.workloads import collecting

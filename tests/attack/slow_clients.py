@@ -13,7 +13,7 @@ from threading import Event, Thread
 
 import psycopg
 
-from pgiostat.lab.cluster import Cluster, embedded_binaries
+from pgiostat.lab.postgres.cluster import Cluster, embedded_binaries
 from tests.attack import Outcome, Scale
 from tests.servers import INITDB_OPTIONS, SETTINGS
 

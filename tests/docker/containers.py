@@ -18,7 +18,7 @@ from psycopg.conninfo import make_conninfo
 from testcontainers.community.postgres import PostgresContainer
 from testcontainers.core.docker_client import DockerClient
 
-from pgiostat.lab.cluster import Setting, ShutdownMode, free_port
+from pgiostat.lab.postgres.cluster import Setting, ShutdownMode, free_port
 from tests.servers import SETTINGS, Server, Source
 
 MAJORS = range(13, 19)

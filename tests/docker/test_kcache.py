@@ -5,11 +5,11 @@ import re
 import numpy as np
 import pytest
 
-from pgiostat.capabilities import capabilities
-from pgiostat.delta import Delta, diff
-from pgiostat.kcache import PHYSICAL, TRACED
-from pgiostat.names import Names
-from pgiostat.rank import By, rank
+from pgiostat.analysis.rank import By, rank
+from pgiostat.statistics.capabilities import capabilities
+from pgiostat.statistics.delta import Delta, diff
+from pgiostat.statistics.kcache import PHYSICAL, TRACED
+from pgiostat.statistics.names import Names
 from tests.conftest import MakeServer
 from tests.docker.containers import ContainerServer
 from tests.workloads import Connection, client, collecting, fill

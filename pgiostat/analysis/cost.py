@@ -1,0 +1,270 @@
+"""What reading cost: blocks, bytes and time of one row, and all that is derived from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pgiostat.analysis.ledger import PerBlock
+from pgiostat.statistics.columnar import Counts
+from pgiostat.statistics.kcache import PHYSICAL, TRACED
+from pgiostat.units import blocks_to_bytes, per_second, us_to_milliseconds
+
+if TYPE_CHECKING:
+    from pgiostat.statistics.delta import Delta, RowDeltas
+
+__all__ = ["FIELDS", "ReadCost", "Spent", "relation_amounts", "statement_amounts"]
+
+FIELDS = (
+    "calls",
+    "rows",
+    "shared_blks_hit",
+    "shared_blks_read",
+    "local_blks_read",
+    "temp_blks_read",
+    "total_exec_us",
+    "read_us",
+    "timed_blocks",
+    "physical_bytes",
+    "traced_blocks",
+)
+"""What a ReadCost holds, in the order of the matrices that are added up to it."""
+
+OPERATIONS_BY = "pg_stat_io"
+IMPOSSIBLE_SLACK_US = 1000
+_UNCOUNTED = PerBlock()
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What our own statements cost a server, of an interval: time is in ms."""
+
+    calls: float
+    exec_ms: float
+    blocks_read: float
+    temp_blks_read: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCost:
+    """Counts over an interval; everything else is derived from them, here and nowhere else.
+
+    shared, local and temp blocks are kept apart.  read_us: microseconds spent reading
+    timed_blocks, the blocks of statements that were timed.  physical_bytes: read from storage for
+    traced_blocks, the blocks of statements that pg_stat_kcache traced.  seconds: measured length.
+    calls and rows are None where what is ranked is not called (a relation).
+    per_block: read operations of the server's clients for each block, as pg_stat_io counted them
+    meanwhile.
+    """
+
+    seconds: float
+    block_size: int
+    calls: int | None = 0
+    rows: int | None = 0
+    shared_blks_hit: int = 0
+    shared_blks_read: int = 0
+    local_blks_read: int = 0
+    temp_blks_read: int = 0
+    total_exec_us: int | None = 0
+    read_us: int = 0
+    timed_blocks: int = 0
+    physical_bytes: int = 0
+    traced_blocks: int = 0
+    per_block: PerBlock = _UNCOUNTED
+
+    @property
+    def blocks(self) -> int:
+        """Blocks not found in shared_buffers: what pg_stat_database counts as blks_read."""
+        return self.shared_blks_read + self.local_blks_read
+
+    @property
+    def bytes(self) -> int:
+        """The same in bytes."""
+        return blocks_to_bytes(self.blocks, self.block_size)
+
+    @property
+    def blocks_per_s(self) -> float | None:
+        """Blocks read a second of measured time."""
+        return per_second(self.blocks, self.seconds)
+
+    @property
+    def bytes_per_s(self) -> float | None:
+        """Bytes read a second."""
+        return per_second(self.bytes, self.seconds)
+
+    @property
+    def operations(self) -> float | None:
+        """Read operations that these blocks took, if each took as many as the average block.
+
+        None where the server does not count them.
+        """
+        if not self.per_block.counted:
+            return None
+        shared = _scaled(self.shared_blks_read, self.per_block.shared)
+        local = _scaled(self.local_blks_read, self.per_block.local)
+        return None if shared is None or local is None else shared + local
+
+    @property
+    def operations_by(self) -> str | None:
+        """What these operations are known by, None where they are not."""
+        return OPERATIONS_BY if self.per_block.counted else None
+
+    @property
+    def operations_per_s(self) -> float | None:
+        """Read operations a second."""
+        return per_second(self.operations, self.seconds)
+
+    @property
+    def physical_bytes_per_s(self) -> float | None:
+        """Bytes read from storage a second; None if blocks were read and none of them traced."""
+        if self.blocks and not self.traced_blocks:
+            return None
+        return per_second(self.physical_bytes, self.seconds) if self.traced_blocks else None
+
+    @property
+    def physical_share(self) -> float | None:
+        """Share of the traced blocks that storage gave, and not the operating system's cache.
+
+        Read-ahead of the operating system may make it more than all.
+        """
+        traced = blocks_to_bytes(self.traced_blocks, self.block_size)
+        return self.physical_bytes / traced if traced else None
+
+    @property
+    def temp_blocks_per_s(self) -> float | None:
+        """Blocks of spill files read a second."""
+        return per_second(self.temp_blks_read, self.seconds)
+
+    @property
+    def calls_per_s(self) -> float | None:
+        """Calls a second; None if not called."""
+        return per_second(self.calls, self.seconds)
+
+    @property
+    def blocks_per_call(self) -> float | None:
+        """Blocks read by a call; None without calls."""
+        return self.blocks / self.calls if self.calls else None
+
+    @property
+    def hit_ratio(self) -> float | None:
+        """Share of block accesses that shared_buffers answered; None without accesses."""
+        accesses = self.shared_blks_hit + self.shared_blks_read
+        return self.shared_blks_hit / accesses if accesses else None
+
+    @property
+    def timed_share(self) -> float | None:
+        """Share of the blocks whose reading was timed; None if nothing was read."""
+        return self.timed_blocks / self.blocks if self.blocks else None
+
+    @property
+    def read_ms(self) -> float | None:
+        """Time spent reading; None if blocks were read and none of them timed."""
+        if self.blocks and not self.timed_blocks:
+            return None
+        return us_to_milliseconds(self.read_us)
+
+    @property
+    def reading_sessions(self) -> float | None:
+        """How many sessions were reading on average."""
+        read_ms = self.read_ms
+        return None if read_ms is None else per_second(read_ms / 1000, self.seconds)
+
+    @property
+    def rd_await_ms(self) -> float | None:
+        """Time to read one block, over timed blocks alone; None if there were none."""
+        return us_to_milliseconds(self.read_us) / self.timed_blocks if self.timed_blocks else None
+
+    @property
+    def exec_ms(self) -> float | None:
+        """Time spent executing; None if not called."""
+        return None if self.total_exec_us is None else us_to_milliseconds(self.total_exec_us)
+
+    @property
+    def exec_ms_per_s(self) -> float | None:
+        """Milliseconds of execution a second."""
+        return per_second(self.exec_ms, self.seconds)
+
+    @property
+    def mean_exec_ms(self) -> float | None:
+        """Mean time of a call."""
+        if self.total_exec_us is None or not self.calls:
+            return None
+        return us_to_milliseconds(self.total_exec_us) / self.calls
+
+    def spent(self, intervals: int = 1) -> Spent:
+        """Return what each of so many intervals cost, on average."""
+        each = max(intervals, 1)
+        return Spent(
+            (self.calls or 0) / each,
+            (self.exec_ms or 0.0) / each,
+            self.blocks / each,
+            self.temp_blks_read / each,
+        )
+
+    def __add__(self, other: "ReadCost") -> "ReadCost":
+        """Return both together: a total cannot disagree with its rows."""
+        return self.with_all([other])
+
+    def with_all(self, others: Sequence["ReadCost"]) -> "ReadCost":
+        """Return this and others together; what one of them does not know is not known."""
+        summed: dict[str, Any] = {}
+        for name in FIELDS:
+            amounts = [getattr(self, name), *map(attrgetter(name), others)]
+            summed[name] = None if None in amounts else sum(amounts)
+        return replace(self, **summed)
+
+
+def _scaled(blocks: int, each: float | None) -> float | None:
+    return 0.0 if not blocks else None if each is None else blocks * each
+
+
+def statement_amounts(delta: "Delta") -> tuple[Counts, int]:
+    """Return a matrix of FIELDS for each statement row, and how many rows had absurd times.
+
+    A row that read and spent no time was not timed: track_io_timing is set by session, role and
+    database.  A row that read for longer than its executions with all their parallel workers can
+    have lasted has no believable time.
+    """
+    rows = delta.statements.rows
+
+    def column(name: str) -> Ints:
+        values = rows.get(name)
+        return np.zeros(len(rows), dtype=np.int64) if values is None else values
+
+    blocks = column("shared_blks_read") + column("local_blks_read")
+    read_us = column("shared_blk_read_time") + column("local_blk_read_time")
+    exec_us = column("total_exec_time")
+    absurd = np.zeros(len(rows), dtype=bool)
+    if not delta.settings.is_on("pg_stat_statements.track_planning"):
+        workers = delta.settings.integer("max_parallel_workers") or 0
+        absurd = read_us > exec_us * (1 + workers) + IMPOSSIBLE_SLACK_US
+    timed = (read_us > 0) & ~absurd
+    marks = rows.get(TRACED)
+    traced = np.zeros(len(rows), dtype=bool) if marks is None or PHYSICAL not in rows else marks
+    amounts = {
+        "calls": column("calls"),
+        "rows": column("rows"),
+        "shared_blks_hit": column("shared_blks_hit"),
+        "shared_blks_read": column("shared_blks_read"),
+        "local_blks_read": column("local_blks_read"),
+        "temp_blks_read": column("temp_blks_read"),
+        "total_exec_us": exec_us,
+        "read_us": np.where(timed, read_us, 0),
+        "timed_blocks": np.where(timed, blocks, 0),
+        "physical_bytes": np.where(traced, column(PHYSICAL), 0),
+        "traced_blocks": np.where(traced, blocks, 0),
+    }
+    return np.stack([amounts[name] for name in FIELDS]), int(absurd.sum())
+
+
+def relation_amounts(relations: "RowDeltas") -> Counts:
+    """Return a matrix of FIELDS for each relation: it has hits and reads, no calls, no times."""
+    amounts = np.zeros((len(FIELDS), len(relations)), dtype=np.int64)
+    amounts[FIELDS.index("shared_blks_hit")] = relations.rows["blks_hit"]
+    amounts[FIELDS.index("shared_blks_read")] = relations.rows["blks_read"]
+    return amounts

@@ -1,0 +1,400 @@
+"""What a server read and who did: a ledger whose lines add up to the server's own count.
+
+What statements explain comes from pg_stat_statements; what they cannot explain from pg_stat_io,
+from the statistics of the catalogs, and from what went wrong meanwhile.  The last line is what
+nothing explains.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from pgiostat.statistics.delta import Basis, Delta, RowDeltas
+from pgiostat.units import Unit
+
+__all__ = [
+    "MEANINGS",
+    "MEASURED",
+    "Account",
+    "Ahead",
+    "Failures",
+    "Line",
+    "PerBlock",
+    "ServerReads",
+    "coverage",
+    "coverage_of",
+    "reads_of",
+    "settle",
+]
+
+FIRST_USER_OID = 16384
+"""FirstNormalObjectId (access/transam.h): relations below are catalogs, with their indexes."""
+
+CLIENTS = ("client backend", "background worker", "standalone backend")
+"""Kinds of process that run statements, or help one that does: parallel workers are the latter."""
+_PROCESSES = {
+    "autovacuum worker": "autovacuum_blocks",
+    "autovacuum launcher": "autovacuum_blocks",
+    "walsender": "walsender_blocks",
+}
+"""Where else what a process read is noted; of all others it is process_blocks."""
+LONGEST_SECONDS = 60.0
+"""For how long what statements counted may stay uncounted by the server: transactions of a minute
+are rare, and idle sessions hand over what they have within ten seconds (pgstat.c)."""
+LATEST_SECONDS = 12.0
+"""After so long a server has counted what its sessions did: an idle one hands over what it has
+within ten seconds (pgstat.c)."""
+LATE = "sessions that have not handed over yet what they read"
+FORGOTTEN = "reads of temporary and dropped tables, which pg_stat_database forgets"
+_BUFFERED = ("relation", "temp relation")
+"""Objects of pg_stat_io that are read in blocks through buffers; reads of WAL are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class PerBlock:
+    """Read operations for each block of tables, of temporary tables apart.
+
+    None: not counted, or none was read.  counted: whether the server counts operations at all.
+    """
+
+    shared: float | None = None
+    local: float | None = None
+    counted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServerReads:
+    """What a server counted of its reads over a time, apart from pg_stat_statements.
+
+    MEASURED says what each count is; None where it is not told.
+    """
+
+    blocks: int | None = None
+    autovacuum_blocks: int | None = None
+    walsender_blocks: int | None = None
+    process_blocks: int | None = None
+    catalog_blocks: int | None = None
+    rollbacks: int | None = None
+    failures: int | None = None
+    evictions: int | None = None
+    utility_untracked: int | None = None
+    operations: int | None = None
+    operation_blocks: int | None = None
+    local_operations: int | None = None
+    local_operation_blocks: int | None = None
+
+    @property
+    def per_block(self) -> "PerBlock":
+        """How many operations a block took."""
+        return PerBlock(
+            _ratio(self.operations, self.operation_blocks),
+            _ratio(self.local_operations, self.local_operation_blocks),
+            counted=self.operations is not None,
+        )
+
+    @classmethod
+    def total(cls, parts: Iterable["ServerReads"]) -> "ServerReads":
+        """Return several times of a server as one.
+
+        All blocks are lost if any were; of the rest what is known adds up.
+        """
+        listed = list(parts)
+        summed = {name: _known(getattr(part, name) for part in listed) for name in MEASURED}
+        if any(part.blocks is None for part in listed):
+            summed["blocks"] = None
+        return cls(**summed)
+
+    @classmethod
+    def of_servers(cls, parts: Iterable["ServerReads"]) -> "ServerReads":
+        """Return several servers as one, with operations if all of them count these."""
+        listed = list(parts)
+        together = cls.total(listed)
+        if any(part.operations is None for part in listed):
+            together = replace(together, **dict.fromkeys(_OPERATIONS))
+        return together
+
+
+_BY_IO = "empty before PostgreSQL 16"
+_BY_OPERATION = "empty before PostgreSQL 18"
+MEASURED: Mapping[str, tuple[Unit, str]] = {
+    "blocks": (
+        Unit.BLOCKS,
+        "read by the server, by pg_stat_io or pg_stat_database before 16; empty if part was lost",
+    ),
+    "autovacuum_blocks": (Unit.BLOCKS, f"of them by autovacuum; {_BY_IO}"),
+    "walsender_blocks": (Unit.BLOCKS, f"of them by walsenders; {_BY_IO}"),
+    "process_blocks": (
+        Unit.BLOCKS,
+        f"of them by processes other than clients, background workers and these two; {_BY_IO}",
+    ),
+    "catalog_blocks": (
+        Unit.BLOCKS,
+        "of them of catalogs of the connected database, by whomever",
+    ),
+    "rollbacks": (Unit.TRANSACTIONS, "that failed, were cancelled or rolled back"),
+    "failures": (
+        Unit.TRANSACTIONS,
+        "of them that no client rolled back: surely failed or cancelled; empty if not known",
+    ),
+    "evictions": (Unit.NONE, "how often entries were evicted, several at each"),
+    "utility_untracked": (
+        Unit.NONE,
+        "1 if pg_stat_statements.track_utility was off, or pg_stat_statements.track none",
+    ),
+    "operations": (
+        Unit.OPERATIONS,
+        f"reads of tables by clients and background workers; {_BY_OPERATION}",
+    ),
+    "operation_blocks": (Unit.BLOCKS, f"what these operations fetched; {_BY_OPERATION}"),
+    "local_operations": (Unit.OPERATIONS, f"reads of temporary tables; {_BY_OPERATION}"),
+    "local_operation_blocks": (Unit.BLOCKS, f"what these fetched; {_BY_OPERATION}"),
+}
+"""The counts of ServerReads: unit and meaning of each."""
+_OPERATIONS = tuple(name for name in MEASURED if "operation" in name)
+
+
+def _known(values: Iterable[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _ratio(operations: int | None, blocks: int | None) -> float | None:
+    return operations / blocks if operations is not None and blocks else None
+
+
+def reads_of(delta: Delta) -> ServerReads:
+    """Return what the server counted of its reads in an interval."""
+    relids = delta.relations.rows["relid"]
+    catalogs = delta.relations.rows["blks_read"][relids < FIRST_USER_OID]
+    found = ServerReads(
+        blocks=delta.databases.total("blks_read") if delta.is_complete else None,
+        catalog_blocks=int(catalogs.sum()),
+        rollbacks=delta.databases.total("xact_rollback"),
+        failures=delta.failures,
+        evictions=delta.dealloc,
+        utility_untracked=int(_is_untracked(delta)),
+    )
+    if delta.io is None or not delta.is_complete or _was_reset(delta):
+        return found
+    return replace(found, **_of_processes(delta.io, delta.settings.block_size))
+
+
+def _is_untracked(delta: Delta) -> bool:
+    """Return whether some statements were not tracked, at the begin or the end of an interval."""
+    readings = [reading for reading in (delta.older, delta.newer) if reading is not None]
+    return any(
+        reading.settings.values.get("pg_stat_statements.track") == "none"
+        or reading.settings.values.get("pg_stat_statements.track_utility") == "off"
+        for reading in readings
+    )
+
+
+def _was_reset(delta: Delta) -> bool:
+    """Return whether pg_stat_io was reset, all of it or a row: it can be on its own."""
+    views = [reading.io for reading in (delta.older, delta.newer) if reading is not None]
+    resets = [int(io["stats_reset"].max()) for io in views if io is not None and len(io)]
+    basis = np.zeros(0) if delta.io is None else delta.io.basis
+    return len(set(resets)) > 1 or not bool(np.isin(basis, [Basis.PREVIOUS, Basis.NEW]).all())
+
+
+def _of_processes(io: RowDeltas, block_size: int) -> dict[str, int | None]:
+    """Return what pg_stat_io tells of an interval: who read, and in how many operations."""
+    rows = io.rows
+    counts_bytes = "read_bytes" in rows
+    # 16 and 17 count each block as a read of op_bytes.
+    read = rows["read_bytes"] if counts_bytes else rows["reads"] * rows["op_bytes"]
+    blocks = read // block_size
+    backend_type, kind = (np.char.decode(rows[name]) for name in ("backend_type", "object"))
+    buffered = np.isin(kind, _BUFFERED)
+    clients = np.isin(backend_type, CLIENTS)
+
+    def of(values: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]) -> int:
+        return int(values[chosen].sum())
+
+    told: dict[str, int | None] = {"blocks": of(blocks, buffered)}
+    told |= dict.fromkeys([*_PROCESSES.values(), "process_blocks"], 0)
+    for name in set(backend_type[~clients].tolist()):
+        where = _PROCESSES.get(name, "process_blocks")
+        told[where] = (told[where] or 0) + of(blocks, buffered & (backend_type == name))
+    if counts_bytes:
+        for prefix, what in (("", "relation"), ("local_", "temp relation")):
+            chosen = clients & (kind == what)
+            told[f"{prefix}operations"] = of(rows["reads"], chosen)
+            told[f"{prefix}operation_blocks"] = of(blocks, chosen)
+    return told
+
+
+def coverage(statement_blocks: int, reads: ServerReads) -> float | None:
+    """Return what share of the server's block reads statements explain.
+
+    Over a single interval it may pass 1, or fall: statements are counted when they end, the
+    server's own counters up to 10 s later.  Over several intervals that cancels.
+    """
+    return statement_blocks / reads.blocks if reads.blocks else None
+
+
+def coverage_of(delta: Delta) -> float | None:
+    """Return the coverage of an interval."""
+    return coverage(delta.statement_blocks, reads_of(delta))
+
+
+class Account(StrEnum):
+    """A line of a ledger that is no statement's."""
+
+    AUTOVACUUM = "autovacuum"
+    WALSENDER = "walsender"
+    PROCESSES = "processes"
+    CATALOGS = "catalogs"
+    UNATTRIBUTED = "unattributed"
+
+
+MEANINGS = {
+    Account.AUTOVACUUM: "autovacuum, by pg_stat_io",
+    Account.WALSENDER: "walsenders, by pg_stat_io",
+    Account.PROCESSES: "checkpointer, startup and other processes, by pg_stat_io",
+    Account.CATALOGS: "the catalogs, for connecting, parsing and planning",
+    Account.UNATTRIBUTED: "what nothing explains, with possible causes; negative when statements"
+    " were counted ahead of the server's own counters",
+}
+"""What each line holds, for documentation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Blocks of an account.
+
+    causes: of what is unattributed: what happened meanwhile that can be a reason for it. How much
+    of it each explains is not known.
+    """
+
+    account: Account
+    blocks: int
+    causes: tuple[str, ...] = ()
+
+
+def settle(explained: int, reads: ServerReads, ahead: int = 0) -> tuple[Line, ...]:
+    """Return who read the blocks of a server that statements do not explain; exactly all of them.
+
+    explained: blocks of statements, ours among them.  ahead: what statements had counted before,
+    and the server had not: that it counts it now explains nothing.  Catalogs are also read by
+    statements, so that their line is at most what is left.  What is left after it is unattributed,
+    with all that can be a cause.  No lines if the server's own count was lost.
+    """
+    if reads.blocks is None:
+        return ()
+    lines = []
+    left = reads.blocks - explained
+    for account, blocks in (
+        (Account.AUTOVACUUM, reads.autovacuum_blocks),
+        (Account.WALSENDER, reads.walsender_blocks),
+        (Account.PROCESSES, reads.process_blocks),
+    ):
+        if blocks:
+            lines.append(Line(account, blocks))
+            left -= blocks
+    catalogs = min(reads.catalog_blocks or 0, max(left, 0))
+    if catalogs:
+        lines.append(Line(Account.CATALOGS, catalogs))
+        left -= catalogs
+    return (*lines, Line(Account.UNATTRIBUTED, left, _causes(reads, left, ahead)))
+
+
+@dataclass(slots=True)
+class Ahead:
+    """What statements of one server counted before the server did, of the last intervals.
+
+    A statement counts its reads when it ends, the server when its session hands them over: at the
+    end of the transaction, or up to ten seconds after it.  What is not made up for within
+    LONGEST_SECONDS was none of that.
+    """
+
+    _owed: deque[tuple[float, int]] = field(default_factory=deque)
+    _now: float = 0.0
+
+    @property
+    def blocks(self) -> int:
+        """How much it is now."""
+        return sum(blocks for _, blocks in self._owed)
+
+    def note(self, delta: Delta) -> None:
+        """Take note of an interval, which begins where the last one ended."""
+        if not delta.is_complete or delta.seconds is None or delta.lost is not None:
+            self._owed.clear()
+            return
+        self._now += delta.seconds
+        lines = settle(delta.statement_blocks, reads_of(delta))
+        left = lines[-1].blocks if lines else 0
+        if left < 0:
+            self._owed.append((self._now, -left))
+        while left > 0 and self._owed:
+            since, blocks = self._owed.popleft()
+            if blocks > left:
+                self._owed.appendleft((since, blocks - left))
+            left -= blocks
+        while self._owed and self._now - self._owed[0][0] > LONGEST_SECONDS:
+            self._owed.popleft()
+
+
+@dataclass(slots=True)
+class Failures:
+    """How many transactions of one server failed or were cancelled, of one interval after another.
+
+    The server counts them together with those that clients rolled back. pg_stat_statements counts
+    each ROLLBACK when it ends, the server up to LATEST_SECONDS later. So while clients roll back,
+    the difference of both is a number of failures only as far as it lasts, and is more than what
+    they roll back in a second.
+    """
+
+    _now: float = 0.0
+    _difference: int = 0
+    _certain: int = 0
+    _lately: deque[tuple[float, int, int]] = field(default_factory=deque)
+
+    def note(self, delta: Delta, client_rollbacks: int | None) -> int | None:
+        """Return how many failures became certain in an interval, which follows the last one.
+
+        client_rollbacks: how many transactions clients rolled back themselves; None if not known.
+        """
+        if not delta.is_complete or delta.seconds is None or client_rollbacks is None:
+            self._now, self._difference, self._certain = 0.0, 0, 0
+            self._lately.clear()
+            return None
+        self._now += delta.seconds
+        self._difference += delta.databases.total("xact_rollback") - client_rollbacks
+        self._lately.append((self._now, self._difference, client_rollbacks))
+        while self._lately[0][0] < self._now - LATEST_SECONDS:
+            self._lately.popleft()
+        calls = sum(rollbacks for _, _, rollbacks in self._lately)
+        if calls and self._now <= LATEST_SECONDS:
+            # The server may not have counted any of these yet, and counts what was before we began.
+            bound = self._difference + calls
+            self._certain = bound if len(self._lately) == 1 else min(self._certain, bound)
+            return None
+        lasting = min(difference for _, difference, _ in self._lately)
+        found = (lasting if calls else self._difference) - self._certain
+        if found <= int(calls / LATEST_SECONDS):
+            return 0
+        self._certain += found
+        return found
+
+
+def _causes(reads: ServerReads, left: int, ahead: int) -> tuple[str, ...]:
+    """Return what can be a reason for what is unattributed."""
+    if left < 0:
+        # pg_stat_database counts by relation, and forgets a relation that is dropped.
+        by_relation = reads.blocks is not None and reads.autovacuum_blocks is None
+        if -left <= ahead:
+            return ()
+        return (LATE, FORGOTTEN) if by_relation else (LATE,)
+    if left <= ahead:
+        return ()
+    found: Sequence[tuple[int | None, str]] = (
+        (reads.failures, "failed or cancelled statements"),
+        (reads.evictions, "evicted statements"),
+        (reads.utility_untracked, "statements that are not tracked"),
+    )
+    return tuple(cause for count, cause in found if count)

@@ -1,0 +1,254 @@
+"""What a person must know beside the numbers: what is wrong with them, and what to do."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pgiostat.analysis.rank import Ranking
+from pgiostat.errors import PgiostatError
+from pgiostat.statistics.capabilities import grant, hidden_from
+from pgiostat.statistics.delta import Delta, Quality
+from pgiostat.statistics.names import HIDDEN, UNREAD, UNREADABLE
+from pgiostat.units import format_count, format_duration, format_share
+
+__all__ = [
+    "Kind",
+    "Notice",
+    "happened",
+    "lost",
+    "notices",
+    "renamed",
+    "unexplained",
+    "unread",
+]
+
+LOW_COVERAGE = 0.9
+SHOWN_LAG = 0.05
+SHOWN_LEAD = 0.2
+SHOWN_UNEXPLAINED = 0.02
+
+
+class Kind(StrEnum):
+    """Of what a notice is: what happened once, what holds until it is mended, what evens out."""
+
+    HAPPENED = "happened"
+    HOLDS = "holds"
+    PASSING = "passing"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A sentence about the numbers, and what mends it."""
+
+    slug: str
+    text: str
+    hint: str = ""
+    kind: Kind = Kind.HOLDS
+
+
+def notices(
+    delta: Delta,
+    ranking: Ranking,
+    *,
+    coverage: float | None = None,
+    texts_error: PgiostatError | None = None,
+) -> list[Notice]:
+    """Return what to say about an interval and its ranking, gravest first.
+
+    coverage: over all intervals so far, since that of a single one is uncertain by itself.
+    """
+    found = [*happened(delta.qualities, delta.seconds, delta.evicted), *_settings(delta, ranking)]
+    if delta.newer.masked:
+        found.append(_privilege(delta, ranking))
+    if coverage is not None and coverage < LOW_COVERAGE and Quality.EVICTING not in delta.qualities:
+        found.append(
+            Notice(
+                "coverage-low",
+                f"So far statements explain only {format_share(coverage)} of the server's reads.",
+                "Cancelled and failed statements, autovacuum, planning and statements still "
+                "running are not in pg_stat_statements.",
+            )
+        )
+    lag = ranking.share(ranking.unattributed)
+    if lag is not None and lag > 0 and (causes := unexplained(ranking)) is not None:
+        found.append(Notice("reads-unexplained", causes, kind=Kind.PASSING))
+    if lag is not None and lag < -SHOWN_LAG:
+        found.append(
+            Notice(
+                "server-lags",
+                "Unattributed is negative: the server counts reads up to ten seconds later.",
+                "Over several intervals that evens out.",
+                Kind.PASSING,
+            )
+        )
+    if coverage is not None and coverage >= LOW_COVERAGE and lag is not None and lag > SHOWN_LEAD:
+        found.append(
+            Notice(
+                "server-leads",
+                f"{format_share(lag)} of these reads the server has counted for statements that"
+                " were told in another interval, or still run.",
+                "Over several intervals that evens out.",
+                Kind.PASSING,
+            )
+        )
+    if delta.unknown:
+        found.append(
+            Notice(
+                "rows-unknown",
+                f"{delta.unknown} statements could not be assigned to this interval; "
+                "their numbers are lower bounds.",
+            )
+        )
+    if ranking.absurd_times:
+        found.append(
+            Notice(
+                "times-absurd",
+                f"The read times of {ranking.absurd_times} statements exceed what can have "
+                "elapsed; they are left out.",
+            )
+        )
+    found += _without_text(ranking)
+    if texts_error is not None:
+        found.append(Notice(texts_error.slug, _sentence(texts_error), texts_error.hint or ""))
+    return found
+
+
+def lost(delta: Delta) -> list[Notice]:
+    """Return what to say about a baseline that another server's interval was lost for."""
+    return [] if delta.lost is None else happened(delta.qualities, delta.lost.seconds)
+
+
+def unread(ranking: Ranking) -> Iterator[tuple[str, str]]:
+    """Yield the category of statements without a text, and a sentence about what they read."""
+    for each in sorted(ranking.unread, key=lambda each: -each.blocks):
+        if not each.blocks:
+            continue
+        share = format_share(ranking.share(each.blocks))
+        plural = "s" * (each.statements != 1)
+        whose = f"{share} of the reads are of {each.statements} statement{plural}"
+        if each.category == UNREAD:
+            yield UNREAD, f"{whose} whose text has not been read yet."
+        else:
+            yield UNREADABLE, f"{whose} whose text cannot be read: {each.reason.rstrip('.')}."
+
+
+def renamed(ranking: Ranking) -> Iterator[str]:
+    """Yield which names changed in the time of a ranking."""
+    for each in ranking.renamed:
+        when = f"{each.since:%Y-%m-%d %H:%M:%SZ}"
+        yield (
+            f"{each.kind} {each.before} is {each.after} since {when}: names and categories are"
+            " those of the end of this time"
+        )
+
+
+def _without_text(ranking: Ranking) -> Iterator[Notice]:
+    for category, sentence in unread(ranking):
+        passing = category == UNREAD
+        yield Notice(
+            "text-missing" if passing else "text-unreadable",
+            sentence,
+            "Their category is corrected when it has been." if passing else "",
+            Kind.PASSING if passing else Kind.HOLDS,
+        )
+
+
+def unexplained(ranking: Ranking) -> str | None:
+    """Return what may have caused unattributed reads, None if these are few or nothing is known."""
+    for line in ranking.lines:
+        share = ranking.share(line.blocks)
+        if line.causes and share is not None and abs(share) > SHOWN_UNEXPLAINED:
+            causes = " or ".join(line.causes)
+            return f"{format_share(share)} of the reads are unattributed; possible cause: {causes}."
+    return None
+
+
+def _sentence(error: PgiostatError) -> str:
+    return f"{error.message[0].upper()}{error.message[1:]}."
+
+
+def happened(
+    qualities: Sequence[Quality], seconds: float | None, evicted: int | None = None
+) -> list[Notice]:
+    """Return what happened in an interval that is not as it should be.
+
+    seconds: its length, or that of the time that is lost.
+    """
+    length = format_duration(seconds)
+    many = "Some" if evicted is None else f"About {format_count(evicted)}"
+    lost = f"what statements read in {length} is lost."
+    said = {
+        Quality.OTHER_SERVER:
+            f"Another server answers now: {lost}",
+        Quality.BASELINE_LOST:
+            f"The reading to go on from was damaged: {lost}",
+        Quality.EXTENSION_CHANGED:
+            f"pg_stat_statements was updated or created again: {lost}",
+        Quality.PRIVILEGES_CHANGED:
+            f"pg_read_all_stats was granted or revoked: {lost}",
+        Quality.RESTART:
+            "The server restarted: what ran before that is partly lost.",
+        Quality.RESET:
+            "Statistics were reset: what was counted before that is lost.",
+        Quality.CLOCK_JUMP:
+            "The server's clock was set: the interval's length is from our own clock.",
+        Quality.GAP:
+            f"Readings were missed: the interval is {length} long, rates are means over it.",
+    }  # fmt: skip
+    found = [
+        Notice(quality.value.replace(" ", "-"), said[quality], kind=Kind.HAPPENED)
+        for quality in qualities
+        if quality in said
+    ]
+    if Quality.EVICTING in qualities:
+        found.append(
+            Notice(
+                "evicting",
+                f"{many} statements were evicted from pg_stat_statements in this interval; "
+                "their reads are in unattributed.",
+                "Raise pg_stat_statements.max, or choose a shorter interval.",
+            )
+        )
+    return found
+
+
+def _settings(delta: Delta, ranking: Ranking) -> Iterable[Notice]:
+    settings = delta.settings
+    if not settings.track_io_timing and ranking.explained.timed_blocks < ranking.explained.blocks:
+        yield Notice(
+            "io-timing-off",
+            "track_io_timing is off: read times are unknown, the ranking is by blocks.",
+            "ALTER SYSTEM SET track_io_timing = on; SELECT pg_reload_conf();",
+        )
+    if settings.values.get("track_counts") == "off":
+        yield Notice(
+            "track-counts-off",
+            "track_counts is off: the server's own counters stand still, nothing can be held"
+            " against them.",
+            "ALTER SYSTEM SET track_counts = on; SELECT pg_reload_conf();",
+        )
+    if settings.track == "none":
+        yield Notice(
+            "track-none",
+            "pg_stat_statements.track is none: nothing is counted.",
+            "ALTER SYSTEM SET pg_stat_statements.track = top; SELECT pg_reload_conf();",
+        )
+    if settings.track == "all" and not delta.newer.has_toplevel:
+        yield Notice(
+            "nested-twice",
+            "pg_stat_statements.track is all and nested statements cannot be told here: "
+            "reads inside functions are counted twice.",
+            "SET pg_stat_statements.track = top, or update the extension to 1.9 (PostgreSQL 14).",
+        )
+
+
+def _privilege(delta: Delta, ranking: Ranking) -> Notice:
+    user = delta.newer.server.user
+    blocks = sum(row.cost.blocks for row in ranking.rows if row.category == HIDDEN)
+    share = format_share(ranking.share(blocks))
+    shown = f" ({share} of the reads)" if blocks else ""
+    return Notice(
+        "no-privilege",
+        f"{hidden_from(user)}{shown}; they are counted together.",
+        grant(user),
+    )

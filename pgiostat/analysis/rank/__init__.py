@@ -1,0 +1,25 @@
+"""Who costs the reads: rank(deltas, by=...) -> rows, shares, and what remains unattributed.
+
+The same ranking serves screen, CSV and notebook, so that they cannot disagree.  Its parts add up
+to the server's own total: rows + rest + pgiostat itself + the lines of the ledger.
+
+May import `analysis.cost`, `analysis.ledger` and what `analysis` may import.
+"""
+
+from pgiostat.analysis.rank.groups import By, group_of
+from pgiostat.analysis.rank.lazy_sequence import Lazily
+from pgiostat.analysis.rank.ranking import Ranking, RankRow, Sort, rank, rank_counted
+from pgiostat.analysis.rank.totals import Counted, Gone
+
+__all__ = [
+    "By",
+    "Counted",
+    "Gone",
+    "Lazily",
+    "RankRow",
+    "Ranking",
+    "Sort",
+    "group_of",
+    "rank",
+    "rank_counted",
+]

@@ -1,0 +1,117 @@
+"""What was counted over a time, of one server: all that a ranking is made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from pgiostat.analysis.cost import FIELDS, relation_amounts, statement_amounts
+from pgiostat.analysis.ledger import ServerReads, reads_of
+from pgiostat.statistics.columnar import Counts
+from pgiostat.statistics.delta import Basis, Delta
+
+__all__ = ["Counted", "Gone"]
+
+_BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read")]
+
+
+def _nothing() -> Counts:
+    return np.zeros((len(FIELDS), 0), dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gone:
+    """What is not told apart any more, because it has gone from the server.
+
+    statements: (userid, dbid, category) of each kind, sizes: of how many statements it is.
+    relations: (relid of the table if that is still there, part) of each kind.
+    """
+
+    statements: Sequence[tuple[int, int, str]] = ()
+    sizes: Sequence[int] = ()
+    statement_amounts: Counts = field(default_factory=_nothing)
+    statement_uncertain: Sequence[bool] = ()
+    relations: Sequence[tuple[int | None, str]] = ()
+    relation_amounts: Counts = field(default_factory=_nothing)
+    relation_uncertain: Sequence[bool] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Counted:
+    """What was counted over a time, of one server: all that a ranking is made of.
+
+    statements: (userid, dbid, queryid or None if hidden) of those that clients sent.  relations:
+    their oids.  Amounts are matrices of FIELDS with a column for each; uncertain: masks.
+    reads: the server's own count, database_blocks that of the connected database; None
+    if part of it was lost.  ahead: as of Delta.  gone: what of it is not told apart.  server,
+    whose: its label and number.  hour: which one it was, if by hour.
+    """
+
+    seconds: float
+    block_size: int
+    reads: ServerReads = field(default_factory=ServerReads)
+    ahead: int = 0
+    database_blocks: int | None = None
+    statements: Sequence[tuple[int, int, int | None]] = ()
+    statement_amounts: Counts = field(default_factory=_nothing)
+    statement_uncertain: Sequence[bool] = ()
+    relations: Sequence[int] = ()
+    relation_amounts: Counts = field(default_factory=_nothing)
+    relation_uncertain: Sequence[bool] = ()
+    absurd_times: int = 0
+    nested: int = 0
+    nested_blocks: int = 0
+    gone: Gone = field(default_factory=Gone)
+    server: str = ""
+    whose: int = 0
+    hour: datetime | None = None
+
+    @classmethod
+    def of(cls, delta: Delta) -> "Counted":
+        """Return what an interval counted."""
+        amounts, absurd = statement_amounts(delta)
+        top = delta.toplevel
+        rows = delta.statements.rows.take(top)
+        queryids = zip(rows["queryid"].tolist(), rows["masked"].tolist(), strict=True)
+        reads = reads_of(delta)
+        nested = amounts[:, ~top]
+        return cls(
+            seconds=delta.seconds or 0.0,
+            block_size=delta.settings.block_size,
+            statements=list(
+                zip(
+                    rows["userid"].tolist(),
+                    rows["dbid"].tolist(),
+                    [None if masked else queryid for queryid, masked in queryids],
+                    strict=True,
+                )
+            ),
+            statement_amounts=amounts[:, top],
+            statement_uncertain=_uncertain(delta.statements.basis[top]),
+            relations=delta.relations.rows["relid"].tolist(),
+            relation_amounts=relation_amounts(delta.relations),
+            relation_uncertain=_uncertain(delta.relations.basis),
+            reads=reads,
+            ahead=delta.ahead,
+            database_blocks=_database_blocks(delta),
+            absurd_times=absurd,
+            nested=nested.shape[1],
+            nested_blocks=int(nested[_BLOCKS].sum()),
+        )
+
+
+def _uncertain(basis: npt.NDArray[np.uint8]) -> list[bool]:
+    known = np.isin(basis, [Basis.PREVIOUS, Basis.NEW], invert=True)
+    listed: list[bool] = known.tolist()
+    return listed
+
+
+def _database_blocks(delta: Delta) -> int | None:
+    """Return what the connected database counted, or None if part of it was lost."""
+    if not delta.is_complete:
+        return None
+    rows = delta.databases.rows
+    here = np.isin(rows["datid"], [delta.newer.server.dbid])
+    return int(rows["blks_read"][here].sum())

@@ -1,0 +1,38 @@
+"""pgiostat history: what a history holds."""
+
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pgiostat.cli import options
+from pgiostat.escape import terminal
+
+__all__ = ["contents"]
+
+
+def contents(
+    history: options.History = None,
+    output: Annotated[str, options.format_option("text", "json")] = "text",
+    skip_bad: options.SkipBad = False,
+) -> None:
+    """Say what a history holds: labels, their times, gaps and rows, and what it takes on disk."""
+    from pgiostat.history.read.history import History
+    from pgiostat.history.read.inventory import contents as found
+    from pgiostat.render import inventory as render
+
+    form = options.choice("format", output, options.Form, *options.TABLES_ONLY)
+    with (
+        options.reading("reading the history"),
+        closing(History.open(options.history_root(history), skip_bad=skip_bad)) as opened,
+    ):
+        held = found(opened, datetime.now(UTC))
+    if form is options.Form.JSON:
+        sys.stdout.write(render.as_json(held) + "\n")
+    else:
+        console = options.console()
+        console.print(render.as_text(held, width=console.width))
+    for bad in sorted(opened.left_out):
+        sys.stderr.write(
+            f'pgiostat: left out, because it could not be read: "{terminal(str(bad))}"\n'
+        )

@@ -1,0 +1,128 @@
+"""Everything that collecting needs, tried once."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from pgiostat.clock import monotonic
+from pgiostat.collector.log import told
+from pgiostat.collector.targets import Plan, Target
+from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.escape import line, terminal
+from pgiostat.history.format.durable_io import Disk, open_to_others
+from pgiostat.history.format.filesystem import UnreadableError, listed
+from pgiostat.history.format.layout import Layout, is_free
+from pgiostat.history.format.layout import check as check_layout
+from pgiostat.history.format.schema import SEALED
+from pgiostat.history.write.writer import check_free
+from pgiostat.postgres.connection import connect
+from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.statistics.capabilities import grant, hidden_from
+from pgiostat.unexpected import as_error
+from pgiostat.volume.device.backend_process import Whereabouts
+from pgiostat.volume.device.discover import choose
+
+__all__ = ["check"]
+
+AT_ONCE = 8
+PROBE = ".pgiostat-check"
+PROBE_BYTES = 65_536
+"""More than a full disk has room for, which takes empty files still."""
+
+
+def check(plan: Plan, root: Path) -> Iterator[tuple[str, ExitStatus]]:
+    """Yield how it went with the history and with each server, in their order."""
+    yield _history(root)
+    for target in plan.targets:
+        try:
+            check_free(Layout(root), target.label)
+        except PgiostatError as error:
+            yield _failed(target.label, error), ExitStatus.ERROR
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for lines in pool.map(_server, plan.targets):
+            yield from lines
+
+
+def _server(target: Target) -> list[tuple[str, ExitStatus]]:
+    try:
+        session = connect(target.dsn, label=target.label)
+        try:
+            collector = Collector(session)
+            reading = collector.take()
+            # While the process that answers us is there to be found.
+            device = _device(target, collector.whereabouts())
+        finally:
+            session.close()
+    except Exception as raised:  # noqa: BLE001 - the others are tried all the same
+        return [(_failed(target.label, as_error(raised)), ExitStatus.ERROR)]
+    server = reading.server
+    hidden = ""
+    if reading.masked:
+        whose, mend = terminal(hidden_from(server.user)), grant(server.user)
+        hidden = f"\n{target.label}: warning: {whose} and counted together\nHINT:  {mend}"
+    told_of = (
+        f"{target.label}: PostgreSQL {terminal(server.version)}, pg_stat_statements"
+        f" {server.extension_version}, {len(reading.statements)} statements,"
+        f" read in {reading.own_seconds * 1000:.0f} ms{hidden}"
+    )
+    return [(told_of, ExitStatus.DONE), device]
+
+
+def _device(target: Target, there: Whereabouts | None) -> tuple[str, ExitStatus]:
+    """Return whether the device of a server can be measured; a failure only if one was named."""
+    what = f"{target.label}: device"
+    try:
+        source = choose(target.device, there, clock=monotonic)
+        if source is not None:
+            source.look()
+    except PgiostatError as error:
+        if target.device.by_name:
+            return _failed(what, error), ExitStatus.ERROR
+        return f"{what}: unknown: {line(told(error))}", ExitStatus.DONE
+    if source is None:
+        return f"{what}: none, as asked for", ExitStatus.DONE
+    return f"{what}: {terminal(source.says)}", ExitStatus.DONE
+
+
+def _history(root: Path) -> tuple[str, ExitStatus]:
+    """Try to write where the history is, or would be; nothing is left behind."""
+    disk, there = Disk(), root
+    try:
+        new = not Layout(root).format.exists() and is_free(root)
+        there = next(place for place in (root, *root.absolute().parents) if place.exists())
+        probe = there / PROBE
+        if not new:
+            layout = check_layout(root)
+            for directory in (layout.tmp, layout.lock("x").parent, layout.hot("x").parent):
+                listed(directory, root)
+            # What stands there and is none of the history's would stop compaction and retention.
+            layout.hot_samples()
+            layout.covers()
+            for table in ("stmt_1h", *SEALED):
+                layout.sealed_files(table)
+        try:
+            disk.write(probe, bytes(PROBE_BYTES))
+        finally:
+            disk.remove(probe)
+    except UnreadableError as error:
+        error.hint = "Move it away: compaction and retention stop at it."
+        return _failed("history", error), ExitStatus.ERROR
+    except PgiostatError as error:
+        return _failed("history", error), ExitStatus.ERROR
+    except OSError as error:
+        wrong = PgiostatError(
+            f'could not write to "{there}": {error.strerror}',
+            hint="Give the user who collects the right to, and room.",
+            slug="history-unwritable",
+        )
+        return _failed("history", wrong), ExitStatus.ERROR
+    if why := open_to_others(root):
+        return (
+            f"history: {terminal(str(root))}; others can change it: {terminal(why)}",
+            ExitStatus.DONE,
+        )
+    return f"history: {terminal(str(root))}{', which will be made' if new else ''}", ExitStatus.DONE
+
+
+def _failed(what: str, error: PgiostatError) -> str:
+    return f"{what}: {error.report().removeprefix('pgiostat: ')}"

@@ -1,0 +1,109 @@
+"""Many servers, a thread each: one's trouble never delays another's."""
+
+import ctypes
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from threading import Event
+
+import pyarrow as pa
+
+from pgiostat.collector.fleet import OURSELVES, Fleet, servers
+from pgiostat.collector.log import Level, Log, told
+from pgiostat.collector.metrics import PATH, Address, Page
+from pgiostat.collector.systemd import notify
+from pgiostat.collector.targets import Plan
+from pgiostat.errors import ExitStatus
+from pgiostat.signals import Wake, hanging_up, stopping
+from pgiostat.statistics.names import Describe
+from pgiostat.unexpected import as_error
+
+__all__ = ["run"]
+
+STATUS_SECONDS = 10.0
+OPEN_PAGE = "the page of metrics asks for no password: other machines can read it"
+_M_ARENA_MAX = -8
+"""mallopt(3), of glibc."""
+
+
+def run(
+    plan: Plan,
+    root: Path,
+    log: Log,
+    *,
+    ends: float | None = None,
+    page: Address | None = None,
+    describe: Describe | None = None,
+    reread: Callable[[], Plan] | None = None,
+) -> ExitStatus:
+    """Collect from all servers until the time is over or a signal comes.
+
+    page: where metrics are served, and describe: what tells categories for them.  reread: what
+    SIGHUP asks for.  Returns ERROR if it was not a signal that ended it, and a server could not be
+    collected to the end; its trouble is said, and all that trying again can mend is tried again.
+    Raises PgiostatError as Page.serve does.
+    """
+    _keep_little()
+    wake = Wake()
+    fleet = Fleet(root, log, wake, ends, describe if page else None)
+    end_page = Page(fleet.metrics).serve(page) if page else None
+    stop, hung_up = Event(), list[bool]()
+
+    def heard() -> None:
+        hung_up.append(True)
+
+    with wake.by_signals(), stopping(stop), hanging_up(heard), log.status(fleet.status):
+        log.say(OURSELVES, f"collecting {servers(len(plan.targets))} into {root}")
+        if page:
+            log.say(OURSELVES, f"metrics on http://{page}{PATH}")
+            if page.is_open:
+                log.say(OURSELVES, OPEN_PAGE, Level.WARNING)
+        fleet.follow(plan)
+        notify("READY=1")
+        while not stop.is_set():
+            wake.wait(STATUS_SECONDS)
+            if hung_up:
+                hung_up.clear()
+                plan = _reread(plan, reread, fleet, log)
+            fleet.tend()
+            if fleet.is_over:
+                break
+            notify(f"STATUS={fleet.status()}")
+        notify("STOPPING=1")
+        if stop.is_set():
+            log.say(OURSELVES, "ending after one more reading of each server")
+        fleet.end()
+        if end_page:
+            end_page()
+    return ExitStatus.ERROR if fleet.failed and not stop.is_set() else ExitStatus.DONE
+
+
+def _keep_little() -> None:
+    """Let neither Arrow nor malloc keep for each thread what it once had."""
+    pa.set_memory_pool(pa.system_memory_pool())
+    # All threads share one arena, where the C library is one that can be told so.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+
+
+def _reread(plan: Plan, reread: Callable[[], Plan] | None, fleet: Fleet, log: Log) -> Plan:
+    """Follow the file as it is now, and return what it says; the plan of before if it is wrong."""
+    if reread is None:
+        log.say(OURSELVES, "SIGHUP: there is no configuration file to read again")
+        return plan
+    try:
+        new = reread()
+    except Exception as raised:  # noqa: BLE001 - servers go on as before
+        error = as_error(raised)
+        log.say(OURSELVES, f"SIGHUP: nothing is changed: {told(error)}", Level.WARNING)
+        return plan
+    changes = [*fleet.changes(new)]
+    if new.keep != plan.keep:
+        changes.append("another retention")
+    what = "; ".join(changes) or "nothing is changed"
+    log.say(OURSELVES, f"SIGHUP: collecting {servers(len(new.targets))}: {what}")
+    if new.history != plan.history:
+        told_root = new.history or "the default"
+        log.say(OURSELVES, f"the history is {told_root} from the next start on", Level.WARNING)
+    fleet.follow(new)
+    return new

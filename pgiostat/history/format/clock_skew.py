@@ -1,0 +1,9 @@
+"""How far the clocks of a server and of a collector may differ."""
+
+from datetime import timedelta
+
+__all__ = ["FAR_AHEAD"]
+
+
+FAR_AHEAD = timedelta(days=1)
+"""A clock that differs by more is wrong; by less it may have another time zone."""

@@ -1,0 +1,274 @@
+"""Which files hold a table's rows, each row once, while a collector goes on writing."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from pgiostat.history.format.filesystem import UnreadableError, exists
+from pgiostat.history.format.layout import Readable, turn_of
+from pgiostat.history.format.schema import SCHEMAS, SEALED
+from pgiostat.history.format.sealed import Cover, HotSample, Sealed
+from pgiostat.history.format.validation import Sound
+
+__all__ = ["LATE", "Files", "Listing", "files"]
+
+_DAY = timedelta(days=1)
+BESIDE = ("stmt_1h", "database", "io", "relation")
+"""Tables of which compacted samples have a file each, be it empty; rows of statements may be kept
+for a shorter time, and few servers have devices."""
+LATE: Mapping[str, timedelta] = {"device": _DAY}
+"""How far a row may be from the day of its file: CloudWatch tells of a minute when it is over,
+by a clock that is not the server's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files of a table: sealed ones, and committed samples that none of them covers.
+
+    late: how far a row may be from the day of its file.
+    """
+
+    sealed: tuple[Sealed, ...]
+    hot: tuple[Path, ...]
+    late: timedelta = timedelta(0)
+
+    @property
+    def paths(self) -> list[Path]:
+        """All of them, oldest first as far as names tell."""
+        return [*(file.path for file in self.sealed), *self.hot]
+
+    def within(self, *spans: tuple[datetime, datetime]) -> "Files":
+        """Return the files that may hold rows of these times."""
+        touched = [
+            file
+            for file in self.sealed
+            if any(
+                since - self.late < file.day + _DAY and file.day < until + self.late
+                for since, until in spans
+            )
+        ]
+        return Files(tuple(touched), self.hot, self.late)
+
+
+@dataclass(slots=True)
+class Listing:
+    """The files of a history at one instant.
+
+    Samples are listed before sealed files: a sample that is sealed in between is then in both
+    lists, and left out of one; the other way round it would be in neither.  without: files that
+    cannot be read; what other tables hold of the same samples is not read either, for a count
+    without its seconds would be as wrong as seconds without their count.
+    """
+
+    layout: Readable
+    without: Collection[Path] = ()
+    _samples: list[HotSample] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._samples = self.layout.hot_samples()
+
+    def files(self, table: str, *, hot: str = "") -> Files:
+        """Return the files of a table; hot: what samples call it, if that is another name."""
+        # Of what was shipped samples come last: what is there without them is not whole yet.
+        whole = None if self._samples or table == "sample" else self._sampled()
+        while True:
+            sealed = self.layout.sealed_files(table)
+            left = self._left(sealed, hot or table)
+            there = [path for path in left if exists(path)]
+            # What is not there was never written, or was sealed and removed just now.
+            if len(there) == len(left) or sealed == self.layout.sealed_files(table):
+                break
+        if whole is not None:
+            sealed = [file for file in sealed if _samples_of(file.path) in whole]
+        lost = self._lost()
+        return Files(
+            tuple(file for file in _apart(sealed) if not lost & _parts_of(file.path)),
+            tuple(path for path in there if not lost & _parts_of(path)),
+            LATE.get(table, timedelta(0)),
+        )
+
+    def check_beside(self) -> None:
+        """Check that what other tables hold of compacted samples is there.
+
+        Samples are the last that compaction writes, and the first that are removed.
+
+        Raises:
+            UnreadableError: A file is missing.
+        """
+        samples = self.files("sample").sealed
+        for table in BESIDE:
+            there = {_samples_of(file.path) for file in self.layout.sealed_files(table)}
+            for file in samples:
+                if _samples_of(file.path) not in there:
+                    day = file.path.parent
+                    missing = day.parent.parent / table / day.name / file.path.name
+                    raise UnreadableError(missing, "", gone=True)
+
+    def _lost(self) -> set[tuple[str, ...]]:
+        """Return what is left out of every table, as of _parts_of."""
+        return {
+            part
+            for path in self.without
+            for part in (_samples_of(path), _day_of(path), _table_of(path, self.layout.root))
+            if part
+        }
+
+    def _sampled(self) -> set[tuple[str, ...]]:
+        return {_samples_of(file.path) for file in self.layout.sealed_files("sample")}
+
+    def _left(self, sealed: list[Sealed], table: str) -> list[Path]:
+        """Return where rows of samples are that no file covers; one without rows has no such file.
+
+        A cover is asked for last: what one told of that has gone is not there any more.
+        """
+        covers = {**self.layout.covers(), **self._unknown_covers(sealed)}
+        own: dict[str, list[Sealed]] = {}
+        shared: list[Sealed] = []
+        for file in sealed:
+            if not file.is_shared:
+                own.setdefault(file.collector, []).append(file)
+            elif (file.collector, file.first) in covers:
+                shared.append(file)
+        left: list[Path] = []
+        covered: dict[Sealed, list[HotSample]] = {}
+        for sample in self._samples:
+            those = (*own.get(sample.collector, ()), *shared)
+            by = next((file for file in those if file.covers(sample, covers)), None)
+            if by is None:
+                left.append(sample.directory / f"{table}.parquet")
+            else:
+                covered.setdefault(by, []).append(sample)
+        if table == "sample":
+            for file, samples in covered.items():
+                _verify(file, samples)
+        return left
+
+    def _unknown_covers(self, sealed: Iterable[Sealed]) -> dict[tuple[str, int], Cover]:
+        """Return covers for those that are left out: as if they covered every sample.
+
+        Nobody knows what such a file covers. A sample that is missing is told, with the name of
+        the cover; one that is counted twice is not.
+        """
+        spans: dict[str, tuple[int, int]] = {}
+        for sample in self._samples:
+            first, _ = spans.get(sample.collector, (sample.number, 0))
+            spans[sample.collector] = first, sample.number
+        turns = [turn_of(path) for path in self.without if path.parent.name == "cover"]
+        if any(path.name == "cover" for path in self.without):
+            turns += [(file.collector, file.first) for file in sealed if file.is_shared]
+        return dict.fromkeys(turns, spans)
+
+    def newest_samples(self) -> list[Path]:
+        """Return the files that hold the newest interval of each collector.
+
+        Numbers tell the order in which intervals were committed, whatever a server's clock says.
+        Of intervals that are compacted together the file may hold others as well.
+        """
+        there = self.files("sample")
+        hot = {path.parent.parent.name: path for path in sorted(there.hot)}
+        compacted: dict[str, Sealed] = {}
+        for file in sorted(there.sealed, key=lambda file: file.last):
+            if file.collector not in hot and not (hot and file.is_shared):
+                compacted[file.collector] = file
+        return [*hot.values(), *(file.path for file in compacted.values())]
+
+    def told(self, table: str) -> list[Path]:
+        """Return the files of what was told once; samples that are not sealed come last."""
+        hot = self.files(table).hot
+        # What went before it was seen to be there has been told by now.
+        paths = [*self.layout.told_files(table), *hot]
+        return [path for path in paths if path not in self.without]
+
+    def is_thin(self, instant: datetime) -> bool:
+        """Tell whether of a day only whole hours are left: its rows are kept for a shorter time.
+
+        Of what is sealed the samples come last: rows without which they are there have gone.
+        """
+        day = instant.astimezone(UTC).date()
+        return any(thin == day for _, thin in self.thin())
+
+    def thin(self) -> set[tuple[str, date]]:
+        """Return the days of each collector of which only whole hours are left."""
+        samples, rows = (
+            {(file.collector, file.day.date(), file.first) for file in self.layout.sealed_files(t)}
+            for t in ("sample", "stmt")
+        )
+        return {(collector, day) for collector, day, _ in samples - rows}
+
+
+_SEALED_TABLES = frozenset({"stmt_1h", *SEALED})
+
+
+def _parts_of(path: Path) -> set[tuple[str, ...]]:
+    """Return what a file is left out with: its samples; its day, and all that is sealed."""
+    day = _day_of(path.parent)
+    return {_samples_of(path), day, ("sealed",)} if day else {_samples_of(path)}
+
+
+def _samples_of(path: Path) -> tuple[str, ...]:
+    """Return what files of the same samples have in common, sealed or not, whatever the table."""
+    if path.parent.name.startswith("date="):
+        return path.parent.name, path.name
+    return path.parent.parent.name, path.parent.name
+
+
+def _day_of(directory: Path) -> tuple[str, ...]:
+    """Return the day of a directory: what was counted on it is left out as a whole."""
+    return (directory.name,) if directory.name.startswith("date=") else ()
+
+
+def _table_of(directory: Path, root: Path | str) -> tuple[str, ...]:
+    """Return what a directory below the root has a part of: all that is sealed, or all that is not.
+
+    A table whose directory is bad takes the others with it, as a file takes those of its samples.
+    """
+    if directory.parent != Path(root):
+        return ()
+    return ("sealed",) if directory.name in _SEALED_TABLES else ()
+
+
+def _verify(file: Sealed, samples: Sequence[HotSample]) -> None:
+    """See that a sealed file holds the samples that it covers: the first and the last of them.
+
+    Raises:
+        UnreadableError: It does not, and would hide them.
+    """
+    sealed = _intervals(file.path)
+    for sample in {samples[0], samples[-1]}:
+        path = sample.directory / "sample.parquet"
+        there = _intervals(path)
+        if sealed is not None and there is not None and not there <= sealed:
+            raise UnreadableError(file.path, f'It does not hold the sample "{path}".')
+
+
+def _intervals(path: Path) -> set[tuple[int, datetime]] | None:
+    """Return what intervals a file of samples holds; None if it went meanwhile."""
+    try:
+        columns = Sound().columns(path, SCHEMAS["sample"], ("server_id", "ts"))
+    except UnreadableError as error:
+        if error.slug == "history-changed":
+            return None
+        raise
+    return set(zip(*columns, strict=True))
+
+
+def _apart(files: Iterable[Sealed]) -> list[Sealed]:
+    """Return sealed files of a table, none of which holds samples that another holds.
+
+    Raises:
+        UnreadableError: Two files of a collector and a day cover the same samples.
+    """
+    found = list(files)
+    ends: dict[tuple[Path, str], Sealed] = {}
+    for file in sorted(found, key=lambda file: (file.path.parent, file.collector, file.first)):
+        before = ends.get((file.path.parent, file.collector))
+        if before is not None and file.first <= before.last:
+            raise UnreadableError(file.path, f'It covers samples of "{before.path.name}".')
+        ends[file.path.parent, file.collector] = file
+    return found
+
+
+def files(layout: Readable, table: str, *, hot: str = "") -> Files:
+    """Return the files of a table now."""
+    return Listing(layout).files(table, hot=hot)

@@ -1,0 +1,208 @@
+"""What the tables of a history hold, as Arrow schemas made from the table of counters."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import pyarrow as pa
+
+from pgiostat.analysis.ledger import MEASURED
+from pgiostat.statistics import counters
+from pgiostat.statistics.counters import Column, Kind, Table
+from pgiostat.units import Unit
+from pgiostat.volume.device.interval import MEASURED as MEASURED_OF_DEVICE
+
+__all__ = [
+    "FACTS",
+    "LATER",
+    "LONG",
+    "NAMES",
+    "READS",
+    "ROLLUP",
+    "SCHEMAS",
+    "SEALED",
+    "SORTED_BY",
+    "STATEMENT_TEXTS",
+    "SUMMED",
+    "TIMED",
+    "TOLD_ONCE",
+    "columns_of",
+]
+
+TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
+_TYPES: Mapping[Kind, pa.DataType] = {
+    Kind.OID: pa.int64(),
+    Kind.ID: pa.int64(),
+    Kind.FLAG: pa.bool_(),
+    Kind.NAME: pa.string(),
+    Kind.COUNT: pa.int64(),
+    Kind.GAUGE: pa.int64(),
+    Kind.TIME: pa.int64(),
+}
+"""Extremes and instants tell entries apart while they are collected; a history has intervals."""
+
+_INTERVAL = (
+    pa.field("server_id", pa.int64(), nullable=False),
+    pa.field("ts", TIMESTAMP, nullable=False),
+    pa.field("dur_us", pa.int64(), nullable=False),
+)
+
+
+def columns_of(table: Table) -> tuple[Column, ...]:
+    """Return the columns of a view that a history keeps."""
+    return tuple(column for column in table.columns if column.kind in _TYPES)
+
+
+TIMED: Final = ("timed_read_us", "timed_blks", "physical_bytes", "traced_blks")
+"""Of a statement's interval: read time that is believed, and the blocks read in it; bytes that
+storage gave, and the blocks for which that was counted.  Older files lack the last two."""
+
+
+def _fact(table: Table, first: Sequence[str] = (), last: Sequence[str] = ()) -> pa.Schema:
+    kept = [pa.field(column.name, _TYPES[column.kind]) for column in columns_of(table)]
+    return pa.schema(
+        [
+            *(pa.field(name, pa.int64(), nullable=False) for name in first),
+            *_INTERVAL,
+            *kept,
+            *(pa.field(name, pa.int64(), nullable=False) for name in last),
+            pa.field("basis", pa.int8(), nullable=False),
+        ]
+    )
+
+
+READS: Final = {
+    name: {"blocks": "server_blocks", "evictions": "dealloc"}.get(name, name) for name in MEASURED
+}
+"""Columns of what the server counted, by the name in ServerReads; the first two are older."""
+
+LATER: Final = (
+    {"physical_bytes", "traced_blks", "since", "unread"}
+    | (set(READS.values()) - {READS["blocks"], READS["evictions"]})
+    | {"lost_us"}
+)
+"""Columns that files of earlier versions lack; every other one is in every file of its table."""
+
+LONG: Final = {"text"}
+"""Columns that may hold long texts: statements. Every other text is a name, a label or a word."""
+
+_SAMPLE = pa.schema(
+    [
+        *_INTERVAL,
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("dbid", pa.int64(), nullable=False),
+        pa.field("qualities", pa.string(), nullable=False),
+        pa.field("statement_blocks", pa.int64(), nullable=False),
+        *(pa.field(column, pa.int64()) for column in READS.values()),
+        pa.field("statements", pa.int64(), nullable=False),
+        pa.field("appeared", pa.int64(), nullable=False),
+        pa.field("vanished", pa.int64(), nullable=False),
+        pa.field("unknown", pa.int64(), nullable=False),
+        pa.field("own_us", pa.int64(), nullable=False),
+        pa.field("block_size", pa.int64(), nullable=False),
+        pa.field("max_statements", pa.int64()),
+        pa.field("track_io_timing", pa.bool_(), nullable=False),
+        pa.field("version_num", pa.int64(), nullable=False),
+        pa.field("extension_version", pa.string(), nullable=False),
+        pa.field("lost_us", pa.int64()),  # of it, or instead of it: statements were not counted
+    ]
+)
+
+_DEVICE = pa.schema(
+    [
+        *_INTERVAL,
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("name", pa.string(), nullable=False),
+        *(
+            pa.field(name, pa.float64() if unit is Unit.PERCENT else pa.int64())
+            for name, (unit, _) in MEASURED_OF_DEVICE.items()
+        ),
+    ]
+)
+
+STATEMENT_TEXTS = pa.schema(
+    [
+        pa.field("server_id", pa.int64(), nullable=False),
+        pa.field("userid", pa.int64(), nullable=False),
+        pa.field("dbid", pa.int64(), nullable=False),
+        pa.field("queryid", pa.int64(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("fingerprint", pa.string(), nullable=False),
+        pa.field("cursor", pa.string(), nullable=False),
+        pa.field("own", pa.bool_(), nullable=False),
+        pa.field("first_seen", TIMESTAMP, nullable=False),
+        pa.field("unread", pa.string()),  # why there is no text
+    ]
+)
+
+NAMES = pa.schema(
+    [
+        pa.field("server_id", pa.int64(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),  # database, role or relation
+        pa.field("oid", pa.int64(), nullable=False),
+        pa.field("name", pa.string(), nullable=False),
+        pa.field("schema", pa.string(), nullable=False),
+        pa.field("owner", pa.int64(), nullable=False),  # the table of an index or TOAST table
+        pa.field("part", pa.string(), nullable=False),  # heap, idx, toast or tidx
+        pa.field("since", TIMESTAMP),  # when the interval began in which the name was first seen
+    ]
+)
+
+FACTS: Mapping[str, Table] = {
+    "stmt": counters.STATEMENTS,
+    "database": counters.DATABASES,
+    "io": counters.IO,
+    "relation": counters.RELATIONS,
+}
+"""Tables with a row for each thing that counted in an interval, and the views they come from."""
+
+SCHEMAS: Mapping[str, pa.Schema] = {
+    "stmt": _fact(counters.STATEMENTS, ["sid"], TIMED),
+    "database": _fact(counters.DATABASES),
+    "io": _fact(counters.IO),
+    "relation": _fact(counters.RELATIONS),
+    "device": _DEVICE,
+    "sample": _SAMPLE,
+    "statement": STATEMENT_TEXTS,
+    "name": NAMES,
+}
+
+SEALED: Final = (*FACTS, "device", "sample")
+"""Tables with a time: sealed in this order, samples last."""
+
+SUMMED: Final = (
+    "dur_us",
+    *(column.name for column in columns_of(counters.STATEMENTS) if column.kind.is_counter),
+    *TIMED,
+)
+"""What is added up over the intervals of a statement."""
+
+ROLLUP: Final = pa.schema(
+    [
+        *(SCHEMAS["stmt"].field(name) for name in ("sid", "server_id", "ts")),
+        *(
+            SCHEMAS["stmt"].field(column.name)
+            for column in columns_of(counters.STATEMENTS)
+            if not column.kind.is_counter
+        ),
+        *(SCHEMAS["stmt"].field(name) for name in SUMMED),
+        pa.field("uncertain", pa.int64(), nullable=False),
+        pa.field("intervals", pa.int64(), nullable=False),
+    ]
+)
+"""Statements by hour; ts is where the hour begins."""
+
+TOLD_ONCE: Mapping[str, Sequence[str]] = {
+    "statement": ("server_id", "userid", "dbid", "queryid"),
+    "name": ("server_id", "kind", "oid", "since"),
+}
+"""Tables that describe: the key by which a row is told once by each collector."""
+
+SORTED_BY: Mapping[str, Sequence[str]] = {
+    "stmt": ("server_id", "sid", "ts"),
+    "database": ("server_id", "datid", "ts"),
+    "io": ("server_id", "backend_type", "object", "context", "ts"),
+    "relation": ("server_id", "relid", "ts"),
+    "device": ("server_id", "source", "name", "ts"),
+    "sample": ("server_id", "ts"),
+}
+"""Like values beside each other: two thirds of the size of files in order of time."""

@@ -1,0 +1,121 @@
+"""What ids of a history mean: names as they were told, each statement described anew."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+from pgiostat.queries.fingerprint import renewed
+from pgiostat.statistics.names import OWN, Describe, Names, Renamed, Statement
+
+__all__ = ["BEGIN", "END", "Span", "recall", "recalled", "spans"]
+
+BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
+END = datetime(9999, 1, 1, tzinfo=UTC)
+
+_CURSOR = re.compile(r"^(declare) \?|^((?:fetch|move|close)\b.*) \?$")
+
+Row = Mapping[str, Any]
+
+
+Span = tuple[datetime, datetime, Row]
+"""From when to when a name was that of an oid, and its row."""
+
+
+def spans(names: Iterable[Row]) -> dict[tuple[int, str, int], list[Span]]:
+    """Return what each (server_id, kind, oid) was called, in order of time.
+
+    The first name holds for all that was before it, the last one for all that is after it.
+    """
+    rows: dict[tuple[int, str, int], list[Row]] = {}
+    for row in sorted(names, key=lambda row: row["since"] or BEGIN):
+        told = rows.setdefault((row["server_id"], row["kind"], row["oid"]), [])
+        if not told or _told(told[-1]) != _told(row):
+            told.append(row)
+    return {
+        key: [
+            (row["since"] or BEGIN if place else BEGIN, after["since"] or BEGIN, row)
+            for place, (row, after) in enumerate(pairwise([*told, {"since": END}]))
+        ]
+        for key, told in rows.items()
+    }
+
+
+def _told(row: Row) -> tuple[object, ...]:
+    return tuple(row[name] for name in ("name", "schema", "owner", "part"))
+
+
+def recall(
+    names: Iterable[Row],
+    statements: Iterable[Row],
+    describe: Describe,
+    since: datetime = BEGIN,
+    until: datetime = END,
+) -> dict[int, Names]:
+    """Return what ids mean on each server, from rows of the tables name and statement.
+
+    Args:
+        names: Rows of the table name.
+        statements: Rows of the table statement; of one id the last one holds.
+        describe: What finds categories.
+        since: Where the time begins that is shown.
+        until: Where it ends; names are those that were the last ones in it.
+    """
+    found: dict[int, Names] = {}
+    for (server, kind, oid), told in sorted(spans(names).items(), key=_by_time):
+        known = found.setdefault(server, Names())
+        within = [span for span in told if span[0] < until and span[1] > since] or told[:1]
+        began, _, row = within[-1]
+        if kind == "database":
+            known.databases[oid] = row["name"]
+        elif kind == "role":
+            known.roles[oid] = row["name"]
+        else:
+            known.relations[oid] = (row["owner"], row["schema"], row["name"], row["part"])
+        # Indexes and TOAST tables are called as their table is.
+        if (
+            len(within) > 1
+            and since > BEGIN
+            and (before := _shown(within[-2][2])) != _shown(row)
+            and row["part"] in {"", "heap"}
+        ):
+            known.renamed += (Renamed(kind, before, _shown(row), began),)
+    for row in statements:
+        known = found.setdefault(row["server_id"], Names())
+        key = (row["userid"], row["dbid"], row["queryid"])
+        if row["unread"] is None:
+            known.learn(key, recalled(row, describe, known))
+        elif key not in known.statements:
+            known.unreadable[key] = row["unread"]
+    return found
+
+
+def _by_time(entry: tuple[tuple[int, str, int], list[Span]]) -> tuple[object, ...]:
+    (server, kind, oid), told = entry
+    return told[-1][0], kind, server, oid
+
+
+def _shown(row: Row) -> str:
+    return f"{row['schema']}.{row['name']}" if row["schema"] else str(row["name"])
+
+
+def recalled(row: Row, describe: Describe, names: Names) -> Statement:
+    """Return a statement from what is kept of it: its normalized text and its cursor.
+
+    Of a cursor the pseudonym is kept; older histories have its name.
+    """
+    text, cursor = row["text"], row["cursor"]
+    found = _CURSOR.match(text) if cursor else None
+    if found is not None:
+        quoted = '"' + cursor.replace('"', '""') + '"'
+        text = f"{found[1] or found[2]} {quoted}{text[found.end() :]}"
+    user, database = names.role(row["userid"]), names.database(row["dbid"])
+    statement = describe(text, user=user, database=database, queryid=row["queryid"])
+    return replace(
+        statement,
+        text=row["text"],
+        fingerprint=renewed(row["fingerprint"], row["text"]),
+        category=OWN if row["own"] else statement.category,
+    )

@@ -1,0 +1,128 @@
+"""From words to windows: label@from..to, -2h, yesterday 14:00."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.history.engines import DUCKDB
+from pgiostat.history.read.history import History, nothing_between
+from pgiostat.history.read.windows import Window
+from pgiostat.timespec import Instant, Length, duration, instant
+from pgiostat.uris import check
+
+__all__ = ["Chosen", "chosen", "window"]
+
+_SPAN = re.compile(r"(.*?)\.\.(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A window of a history; whole: all that there is, because no time was asked for."""
+
+    history: History
+    window: Window
+    whole: bool = False
+
+
+def window(
+    history: History,
+    now: datetime,
+    *,
+    label: str = "",
+    since: Instant | None = None,
+    until: Instant | None = None,
+    last: Length | None = None,
+) -> Window:
+    """Return the window asked for; of a whole history or label its own span.
+
+    Raises PgiostatError option-invalid, time-invalid, label-unknown, history-empty, window-empty.
+    """
+    if last is not None and since is not None:
+        raise PgiostatError(
+            "--last and --since cannot be used together",
+            slug="option-invalid",
+            status=ExitStatus.USAGE,
+        )
+    servers = history.choose(label)
+    end = max(server.until for server in servers) if until is None else instant(until, now)
+    if last is not None and until is None:
+        end = history.newest(servers, now)
+    if last is not None:
+        seconds = duration(last)
+        if seconds <= 0:
+            raise PgiostatError(
+                f'invalid length of time: "{last}"',
+                hint="It must be longer than nothing.",
+                slug="time-invalid",
+                status=ExitStatus.USAGE,
+            )
+        begin = end - timedelta(seconds=seconds)
+    elif since is not None:
+        begin = instant(since, now)
+    else:
+        begin = min(server.since for server in servers)
+    # By the clock of a server that is ahead of ours there are intervals in our future.
+    if begin > now and begin >= end and until is None:
+        raise PgiostatError(
+            f"the time begins in the future, {begin.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
+            slug="time-invalid",
+            status=ExitStatus.USAGE,
+        )
+    if begin >= end and until is None:
+        raise nothing_between(begin, max(end, now), servers, history.left_out)
+    if begin >= end:
+        raise PgiostatError(
+            "the time ends before it begins",
+            detail=f"It was to go from {begin:%Y-%m-%d %H:%M:%S %Z} to {end:%Y-%m-%d %H:%M:%S %Z}.",
+            slug="time-invalid",
+            status=ExitStatus.USAGE,
+        )
+    return Window(begin, end, label)
+
+
+def _parted(text: str) -> tuple[str, str, str]:
+    """Return where a window is and its time; a URI may have an "@" of its own."""
+    if "://" not in text:
+        return text.partition("@")
+    where, at, span = text.rpartition("@")
+    parts = (where, at, span) if ".." in span else (text, "", "")
+    if "@" in parts[0]:
+        check(parts[0])
+    return parts
+
+
+def chosen(
+    text: str, root: Path | str, now: datetime, *, skip_bad: bool = False, engine: str = DUCKDB
+) -> Chosen:
+    """Return the window that words name: [DIR | DIR:]label@from..to, each part of it optional.
+
+    DIR: a directory, or the URI of a history in an object store.
+    Raises PgiostatError option-invalid, and as window and History.open do.
+    """
+    where, at, span = _parted(text)
+    directory, colon, label = where.rpartition(":")
+    place: Path | str
+    if "://" in where and "/" in label:
+        place, label = where, ""  # its only colon is the scheme's
+    elif "://" in where:
+        place = directory
+    elif colon:
+        place = Path(directory)
+    elif "/" in where or (Path(where) / "format.json").is_file():
+        place, label = Path(where), ""
+    else:
+        place, label = root, where
+    found = _SPAN.fullmatch(span if at else "..")
+    if found is None:
+        raise PgiostatError(
+            "invalid window" if "://" in text else f'invalid window: "{text}"',
+            hint="Write it like prod@-2h..-1h or prod@09:00..10:00.",
+            slug="option-invalid",
+            status=ExitStatus.USAGE,
+        )
+    since, until = (words.strip() or None for words in found.groups())
+    opened = History.open(place, skip_bad=skip_bad, engine=engine)
+    found_window = window(opened, now, label=label, since=since, until=until)
+    return Chosen(opened, found_window, whole=since is None and until is None)

@@ -1,0 +1,200 @@
+"""What is seen of a window: intervals added up, and what each server counted."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pgiostat.analysis.cost import FIELDS
+from pgiostat.analysis.ledger import MEASURED, ServerReads, coverage
+from pgiostat.analysis.rank import Counted
+from pgiostat.history.read.windows import Watched, Window
+from pgiostat.statistics.columnar import Counts
+from pgiostat.statistics.delta import LOST, Quality
+from pgiostat.volume.device.interval import DeviceTotal
+
+__all__ = ["Sampled", "Seen", "counted", "matrix", "together"]
+
+_UNWATCHED = (Quality.OTHER_SERVER, Quality.BASELINE_LOST)
+_KNOWN = {"blocks": "known_blocks"}
+"""Where the server's own count was lost, what statements read is all that is known."""
+
+
+_BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read")]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """Intervals of one server, added up: all of a time, or those of one bucket of it.
+
+    statement_blocks, server_blocks: of intervals in which the server's own count was whole.
+    reads: what the server counted; its blocks are that count, and what statements read where it
+    was lost.  unknown: rows.  lost: seconds in which statements were not counted, by cause.
+    """
+
+    samples: int = 0
+    seconds: float = 0.0
+    statement_blocks: int = 0
+    server_blocks: int = 0
+    reads: ServerReads = field(default_factory=lambda: ServerReads(blocks=0))
+    unknown: int = 0
+    own_seconds: float = 0.0
+    block_size: int = 8192
+    dbid: int = 0
+    version_num: int = 0
+    qualities: Mapping[str, int] = field(default_factory=dict)
+    lost: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def unwatched_seconds(self) -> float:
+        """How much of the lost time is not part of seconds: not even the server was counted."""
+        return sum(self.lost.get(cause, 0.0) for cause in _UNWATCHED)
+
+    @property
+    def coverage(self) -> float | None:
+        """What share of the server's reads statements explain, where both were counted."""
+        return coverage(self.statement_blocks, ServerReads(blocks=self.server_blocks))
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Any]]) -> "Sampled":
+        """Return rows of the text samples as one."""
+        qualities: Counter[str] = Counter()
+        lost: dict[str, float] = defaultdict(float)
+        for row in rows:
+            for part in row["qualities"].split(", "):
+                qualities[part] += row["samples"]
+
+            if row["lost_us"]:
+                cause = next((word for word in LOST if word in row["qualities"].split(", ")), "")
+                lost[cause] += row["lost_us"] / 1e6
+
+        def total(name: str) -> int:
+            return sum(row[name] for row in rows)
+
+        return cls(
+            samples=total("samples"),
+            seconds=total("dur_us") / 1e6,
+            statement_blocks=total("statement_blocks"),
+            server_blocks=total("server_blocks"),
+            reads=ServerReads.total(
+                ServerReads(**{name: row[_KNOWN.get(name, name)] for name in MEASURED})
+                for row in rows
+            ),
+            unknown=total("unknown"),
+            own_seconds=total("own_us") / 1e6,
+            block_size=max((row["block_size"] for row in rows), default=8192),
+            dbid=max((row["dbid"] for row in rows), default=0),
+            version_num=max((row["version_num"] for row in rows), default=0),
+            qualities=dict(qualities),
+            lost=dict(lost),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was counted in a window, by server, and how good the count is.
+
+    widened: whether the window was made of whole hours, for want of single intervals.
+    left_out: files that could not be read.  devices: what the devices of the servers did.
+    """
+
+    window: Window
+    servers: tuple[Watched, ...]
+    counted: Mapping[int, Counted]
+    sampled: Sampled
+    widened: bool = False
+    devices: tuple[DeviceTotal, ...] = ()
+    left_out: tuple[Path, ...] = ()
+
+    @property
+    def seconds_by_label(self) -> Mapping[str, float]:
+        """How long each label was watched: its servers, if several, one after the other."""
+        found: dict[str, float] = {}
+        for server in self.servers:
+            if (counted := self.counted.get(server.server_id)) is not None:
+                found[server.label] = found.get(server.label, 0.0) + counted.seconds
+        return found
+
+
+def together(parts: Sequence[Sampled]) -> Sampled:
+    """Return the intervals of several servers as one."""
+    qualities: Counter[str] = Counter()
+    lost: dict[str, float] = defaultdict(float)
+    for part in parts:
+        qualities.update(part.qualities)
+        for cause, seconds in part.lost.items():
+            lost[cause] += seconds
+    added = {
+        name: sum(getattr(part, name) for part in parts)
+        for name in (
+            "samples", "seconds", "statement_blocks", "server_blocks", "unknown", "own_seconds",
+        )
+    }  # fmt: skip
+    reads = ServerReads.of_servers(part.reads for part in parts)
+    return replace(parts[-1], **added, reads=reads, qualities=dict(qualities), lost=dict(lost))
+
+
+def matrix(rows: pa.Table) -> Counts:
+    """Return the columns of FIELDS as a matrix; what a server does not count adds nothing."""
+    columns = (rows[name] for name in FIELDS)
+    counts = np.zeros((len(FIELDS), len(rows)), dtype=np.int64)
+    for number, column in enumerate(columns):
+        # Arrow's functions are made when the first is asked for, which takes as long as a query:
+        # of columns that are all unknown, as in files of earlier versions, none is.
+        if column.null_count < len(column):
+            known = column.fill_null(0) if column.null_count else column
+            counts[number] = known.to_numpy()
+    return counts
+
+
+def counted(
+    server: Watched,
+    sampled: Sampled,
+    statements: pa.Table | None,
+    relations: pa.Table | None,
+    databases: pa.Table | None,
+) -> Counted:
+    """Return one server's counts of a window as a ranking takes them."""
+    found = Counted(
+        seconds=sampled.seconds,
+        block_size=sampled.block_size,
+        reads=sampled.reads,
+        server=server.label,
+        whose=server.server_id,
+    )
+    if statements is not None:
+        # Nested ones are the last.
+        sent = statements.slice(
+            0, sum(top is not False for top in statements["toplevel"].to_pylist())
+        )
+        columns = (sent[name].to_pylist() for name in ("userid", "dbid", "queryid", "masked"))
+        found = replace(
+            found,
+            statements=[
+                (userid, dbid, None if masked else queryid)
+                for userid, dbid, queryid, masked in zip(*columns, strict=True)
+            ],
+            statement_amounts=matrix(sent),
+            statement_uncertain=[bool(flag) for flag in sent["uncertain"].to_pylist()],
+            nested=len(statements) - len(sent),
+            nested_blocks=int(matrix(statements.slice(len(sent)))[_BLOCKS].sum()),
+        )
+    if relations is not None and databases is not None:
+        blocks = np.zeros((len(FIELDS), len(relations)), dtype=np.int64)
+        blocks[FIELDS.index("shared_blks_hit")] = relations["blks_hit"].to_numpy()
+        blocks[FIELDS.index("shared_blks_read")] = relations["blks_read"].to_numpy()
+        of_database = zip(
+            databases["datid"].to_pylist(), databases["blks_read"].to_pylist(), strict=True
+        )
+        found = replace(
+            found,
+            relations=relations["relid"].to_pylist(),
+            relation_amounts=blocks,
+            relation_uncertain=[bool(flag) for flag in relations["uncertain"].to_pylist()],
+            database_blocks=sum(read for datid, read in of_database if datid == sampled.dbid),
+        )
+    return found

@@ -1,0 +1,100 @@
+"""A history in an object store: what `pgiostat ship` brought there, read through Arrow."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pgiostat.errors import PgiostatError
+from pgiostat.history.format.filesystem import SMALL, Stored, UnreadableError, parse_json
+from pgiostat.history.format.layout import checked, not_a_history
+from pgiostat.history.format.sealed import Cover, HotSample, Sealed, sealed_of
+from pgiostat.history.remote.object_store import Place
+
+__all__ = ["Far"]
+
+FRESH_SECONDS = 10.0
+"""How long a listing is believed: one question after another asks for the same."""
+
+
+@dataclass(slots=True)
+class Far:
+    """A history below a URI; paths are those of its file system, and lead nowhere here.
+
+    There are no samples that are not sealed.
+    """
+
+    place: Place
+    stored: Stored
+    clock: Callable[[], float] = time.monotonic
+    without: set[Path] = field(default_factory=set)
+    _listed: dict[str, tuple[float, dict[str, int]]] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, uri: str) -> "Far":
+        """Return it. Raises PgiostatError as layout.check does, and store-unreachable."""
+        place = Place.of(uri)
+        content = place.read("format.json", SMALL)
+        if content is None and not place.sizes():
+            raise PgiostatError(
+                f'there is no history in "{place.uri}"',
+                hint="pgiostat ship brings one there.",
+                slug="history-missing",
+            )
+        if content is None:
+            raise not_a_history(place.uri, 'There is no "format.json".')
+        try:
+            checked(place.uri, parse_json(content))
+        except (ValueError, TypeError) as error:
+            raise not_a_history(place.uri, f'"format.json" cannot be read: {error}.') from None
+        return cls(place, Stored(place.filesystem, uri.partition("://")[0]))
+
+    @property
+    def root(self) -> str:
+        """Its URI, without parameters."""
+        return self.place.uri
+
+    def hot_samples(self) -> list[HotSample]:
+        """Return none: samples are shipped when they are sealed."""
+        return []
+
+    def covers(self) -> Mapping[tuple[str, int], Cover]:
+        """Return none: no turn is under way."""
+        return {}
+
+    def sealed_files(self, table: str) -> list[Sealed]:
+        """List the sealed files of a table, by path."""
+        found: list[Sealed] = []
+        for path in self._paths(table):
+            sealed = sealed_of(path)
+            # table/day/file: a key may hold anything else, also a way back.
+            if sealed is None or path.parent.parent != Path(self.place.base / table):
+                raise UnreadableError(path, "Its name is none of a sealed file.")
+            found.append(sealed)
+        return found
+
+    def told_files(self, table: str) -> list[Path]:
+        """List the files of what was told once."""
+        there = Path(self.place.base / "dim" / table)
+        return [path for path in self._paths("dim") if path.parent == there]
+
+    def _paths(self, directory: str) -> list[Path]:
+        """List what is meant to be a table's file, and is not left out."""
+        paths = (Path(self.place.base / name) for name in sorted(self._sizes(directory)))
+        return [path for path in paths if path.suffix == ".parquet" and path not in self.without]
+
+    def sizes(self) -> list[tuple[str, int]]:
+        """Return the bytes of each file, with the directory that it is in."""
+        return [
+            (Path(name).parts[0], size) for name, size in self._sizes("").items() if "/" in name
+        ]
+
+    def forget(self) -> None:
+        """List anew what is asked for next."""
+        self._listed.clear()
+
+    def _sizes(self, directory: str) -> dict[str, int]:
+        listed = self._listed.get(directory)
+        if listed is None or self.clock() - listed[0] >= FRESH_SECONDS:
+            listed = self._listed[directory] = self.clock(), self.place.sizes(directory)
+        return listed[1]

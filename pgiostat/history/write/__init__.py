@@ -1,0 +1,4 @@
+"""Writing a history: intervals, compaction, retention.
+
+May import `format`.
+"""

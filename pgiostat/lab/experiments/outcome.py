@@ -1,0 +1,163 @@
+"""What came of experiments: of each against the baseline, repetition by repetition.
+
+The arithmetic of it; where the numbers come from is a history, and how they are shown is
+another's concern.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from pgiostat.analysis.compare.significance import student
+from pgiostat.analysis.whatif import Had, Imagined, Supposed, imagine
+from pgiostat.volume.bucket import Balance, Gauge, Load
+from pgiostat.volume.models import Volume
+
+__all__ = ["DAY_SECONDS", "Measured", "Outcome", "outcome"]
+
+DAY_SECONDS = 86_400
+CHANCE = 0.05
+"""That an interval misses the true change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A run.  had: blocks read and found by category, without our own.  load: on the volume."""
+
+    seconds: float
+    had: Mapping[str, Had]
+    load: Load
+
+    @property
+    def blocks(self) -> float:
+        """Blocks read."""
+        return sum(amounts.reads for amounts in self.had.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An experiment against the baseline.
+
+    blocks_per_s, operations_per_s: mean of the repetitions, at the trace's pace.  by_category:
+    blocks a second.  change: of blocks, -0.5 is half as many; low and high: with what chance does,
+    None from a single repetition or for the baseline.  displaced: blocks a second by which classes
+    that nothing was done to read more; None for the baseline.  balance: of the volume after a day
+    of such traffic; to_empty: seconds.  supposed: what whatif was told for the first repetition
+    that was any different; imagined: what it said, for each of these; held: whether what was
+    measured lies within, in all of them.
+    """
+
+    name: str
+    blocks_per_s: float
+    operations_per_s: float
+    by_category: Mapping[str, float]
+    change: float | None
+    low: float | None
+    high: float | None
+    displaced: float | None
+    balance: Balance
+    to_empty: float | None
+    supposed: tuple[Supposed, ...] = ()
+    imagined: tuple[Imagined, ...] = ()
+    held: bool | None = None
+
+    @property
+    def range(self) -> tuple[float, float] | None:
+        """What whatif said, as changes: of all repetitions together."""
+        if not self.imagined:
+            return None
+        return (
+            min(each.low / each.now for each in self.imagined) - 1,
+            max(each.high / each.now for each in self.imagined) - 1,
+        )
+
+
+def outcome(
+    name: str,
+    runs: Sequence[Measured],
+    baseline: Sequence[Measured],
+    volume: Volume,
+    *,
+    targets: Sequence[str] = (),
+    supposed: Sequence[Sequence[Supposed]] = (),
+) -> Outcome:
+    """Return what came of an experiment; runs and baseline belong together, one by one.
+
+    targets: categories that were changed.  supposed: what whatif is told, for each repetition;
+    empty for the baseline itself.
+    """
+    seconds = sum(run.seconds for run in runs)
+    categories = dict.fromkeys(name for run in runs for name in run.had)
+    found = {each: _per_s(runs, each) for each in categories}
+    is_baseline = runs is baseline
+    logs = [
+        math.log(run.blocks / before.blocks)
+        for run, before in zip(runs, baseline, strict=True)
+        if run.blocks and before.blocks
+    ]
+    low, high = (None, None) if is_baseline else _interval(logs)
+    load = Load(
+        seconds,
+        sum(run.load.operations or 0.0 for run in runs),
+        sum(run.load.read_bytes or 0.0 for run in runs),
+    )
+    balance, to_empty = _day(load, volume)
+    # Where a repetition's traffic was the same all the same, there is nothing to foretell.
+    foretold = [
+        (run, imagine(before.had, told))
+        for run, before, told in zip(runs, baseline, supposed, strict=False)
+        if told
+    ]
+    return Outcome(
+        name=name,
+        blocks_per_s=sum(run.blocks for run in runs) / seconds,
+        operations_per_s=(load.operations or 0.0) / seconds,
+        by_category=found,
+        change=None if is_baseline or not logs else math.expm1(fmean(logs)),
+        low=low,
+        high=high,
+        displaced=None if is_baseline else _displaced(found, baseline, targets),
+        balance=balance,
+        to_empty=to_empty,
+        supposed=tuple(next((told for told in supposed if told), ())),
+        imagined=tuple(each for _, each in foretold),
+        held=all(run.blocks in each for run, each in foretold) if foretold else None,
+    )
+
+
+def _per_s(runs: Sequence[Measured], category: str) -> float:
+    nothing = Had(0.0, 0.0)
+    return sum(run.had.get(category, nothing).reads for run in runs) / sum(
+        run.seconds for run in runs
+    )
+
+
+def _interval(logs: Sequence[float]) -> tuple[float | None, float | None]:
+    """Return where the mean change lies, by Student's t on the logarithms of the ratios.
+
+    >>> low, high = _interval([-0.11, -0.10, -0.09])
+    >>> f"{low:.3f} {high:.3f}"
+    '-0.117 -0.073'
+    """
+    if len(logs) < 2:  # noqa: PLR2004 - one has no spread
+        return None, None
+    reach = student(1 - CHANCE / 2, len(logs) - 1) * stdev(logs) / math.sqrt(len(logs))
+    return math.expm1(fmean(logs) - reach), math.expm1(fmean(logs) + reach)
+
+
+def _displaced(
+    found: Mapping[str, float], baseline: Sequence[Measured], targets: Sequence[str]
+) -> float:
+    return sum(
+        per_s - _per_s(baseline, name) for name, per_s in found.items() if name not in targets
+    )
+
+
+def _day(load: Load, volume: Volume) -> tuple[Balance, float | None]:
+    """Return the balance after a day of such traffic that begins with a full bucket."""
+    full = Gauge(volume, 1.0, 1.0)
+    each = DAY_SECONDS / load.seconds
+    day = Load(DAY_SECONDS, (load.operations or 0.0) * each, (load.read_bytes or 0.0) * each)
+    rate = min(day.rate(volume) or 0.0, day.most(volume))
+    return full.advance(day)[1], full.to_empty(rate)

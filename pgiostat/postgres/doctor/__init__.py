@@ -1,0 +1,21 @@
+"""Is a server ready to say who reads?  Facts are read, findings are made of them.
+
+May import the rest of `postgres`; no other module of `postgres` imports it.
+"""
+
+from pgiostat.postgres.doctor.check import Finding, State
+from pgiostat.postgres.doctor.checks import findings, verdict
+from pgiostat.postgres.doctor.facts import Facts, ForeignObject, Override, Statements
+from pgiostat.postgres.doctor.probe import examine
+
+__all__ = [
+    "Facts",
+    "Finding",
+    "ForeignObject",
+    "Override",
+    "State",
+    "Statements",
+    "examine",
+    "findings",
+    "verdict",
+]

@@ -1,0 +1,325 @@
+"""Findings of a doctor: what is as it should be, what is not, and what mends it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from pgiostat.escape import identifier
+from pgiostat.postgres.doctor.check import Finding, State
+from pgiostat.postgres.doctor.facts import Facts, Statements
+from pgiostat.postgres.doctor.fixes import (
+    EXTENSION,
+    MONITORING_ROLE,
+    is_preloaded,
+    placed,
+    preload,
+    setting,
+)
+from pgiostat.postgres.doctor.settings import counting, overridden, timing, tracking
+from pgiostat.statistics.capabilities import grant
+from pgiostat.units import format_bytes, format_count, format_duration, format_ms, format_share
+
+__all__ = ["findings", "verdict"]
+
+KCACHE = "pg_stat_kcache"
+NOT_PRELOADED = f"{EXTENSION} is not preloaded on this server"
+PERHAPS_PRELOAD = (
+    f"if it does not name {EXTENSION}, add that and restart the server (on RDS: the parameter"
+    " group); a superuser or a member of pg_monitor sees it"
+)
+FULL = 0.95
+SPARE = 0.8
+FEW_TEXTS = 0.05
+"""A smaller share of texts that cannot be read leaves the rest to be told apart."""
+EVICTIONS_PER_HOUR = 1.0
+LARGE_TEXTS = 256 * 1024 * 1024
+LEAST_CLOCK_NS = 10.0
+"""Less is too little to be measured from afar."""
+SLOW_CLOCK_NS, WORST_CLOCK_NS = 100.0, 1000.0
+CLOCK_PER_READ = 2
+"""A read is timed by asking the clock before and after."""
+USUAL_INTERVAL_MS = 10_000.0
+CHEAP_SHARE, DEAR_SHARE = 0.01, 0.05
+LATELY = timedelta(days=1)
+AT_START = timedelta(minutes=1)
+_PG_18 = 180000
+
+
+def findings(facts: Facts) -> tuple[Finding, ...]:
+    """Return what there is to say of a server, in the order in which it is to be mended."""
+    return tuple(replace(each, mend=placed(facts, each.mend)) for each in _findings(facts))
+
+
+def verdict(found: Sequence[Finding]) -> str:
+    """Return a sentence."""
+    errors, warnings = (
+        sum(finding.state is state for finding in found) for state in (State.ERROR, State.WARNING)
+    )
+    told = f"{warnings} warning{'s' * (warnings != 1)}"
+    if errors:
+        return f"not ready: {errors} error{'s' * (errors != 1)}, {told}"
+    return f"ready, with {told}" if warnings else "ready"
+
+
+def _findings(facts: Facts) -> Iterator[Finding]:
+    yield from _installed(facts)
+    yield from _genuine(facts)
+    yield from tracking(facts)
+    yield from counting(facts)
+    yield from overridden(facts)
+    yield timing(facts)
+    yield _clock(facts)
+    if facts.statements is not None:
+        yield from _room(facts, facts.statements)
+    yield _privileges(facts)
+    if facts.statements is not None:
+        yield from _readable(facts.statements)
+    yield from _resets(facts)
+    yield from _connection(facts)
+    yield from _optional(facts)
+    if facts.statements is not None:
+        yield _cost(facts.statements)
+
+
+def _installed(facts: Facts) -> Iterator[Finding]:
+    libraries = facts.settings.get("shared_preload_libraries")
+    if libraries is None:
+        loaded = Finding(
+            "preloaded", State.UNKNOWN, f"{facts.user} may not see shared_preload_libraries"
+        )
+        if facts.statements is not None:
+            loaded = Finding("preloaded", State.OK, f"{EXTENSION} answers")
+        elif facts.refused.startswith(NOT_PRELOADED):
+            loaded = Finding("preloaded", State.ERROR, NOT_PRELOADED, facts.remedy)
+        else:
+            loaded = replace(loaded, mend=PERHAPS_PRELOAD)
+    elif is_preloaded(EXTENSION, libraries):
+        loaded = Finding("preloaded", State.OK, f"{EXTENSION} is in shared_preload_libraries")
+    else:
+        loaded = Finding(
+            "preloaded",
+            State.ERROR,
+            f"{EXTENSION} is not in shared_preload_libraries (on RDS: the parameter group)",
+            preload(facts, EXTENSION),
+        )
+    yield loaded
+    default, installed = facts.extensions.get(EXTENSION, ("", ""))
+    if not default:
+        yield Finding(
+            "extension", State.ERROR, f"the server does not have {EXTENSION}",
+            "install PostgreSQL's contrib modules",
+        )  # fmt: skip
+    elif not installed:
+        there = ", ".join(f'"{name}"' for name in facts.elsewhere)
+        reason = f'{EXTENSION} is not installed in database "{facts.dbname}"'
+        if there:
+            reason += f"; it is in {there}: connect there, one shows the statements of all"
+        mend = f"connect to {there}" if there else f"CREATE EXTENSION {EXTENSION};"
+        yield Finding("extension", State.ERROR, reason, mend)
+    elif facts.statements is None:
+        reason = facts.refused or f"{EXTENSION} cannot be read"
+        # What mends it is told once.
+        remedy = "" if reason.startswith(NOT_PRELOADED) else facts.remedy
+        yield Finding("extension", State.ERROR, reason, remedy)
+    elif installed != default:
+        yield Finding(
+            "extension",
+            State.NOTE if facts.statements.dealloc is not None else State.WARNING,
+            f'version {installed} in schema "{facts.statements.schema}"; {default} tells more',
+            f"ALTER EXTENSION {EXTENSION} UPDATE;",
+        )
+    else:
+        where = f'version {installed}, the newest here, in schema "{facts.statements.schema}"'
+        yield Finding("extension", State.OK, where)
+
+
+def _genuine(facts: Facts) -> Iterator[Finding]:
+    """Yield what others could put, or have put, in the place of the extension's objects."""
+    for each in facts.foreign_objects:
+        name = f"{identifier(each.schema)}.{identifier(each.name)}{each.arguments}"
+        owner = f" of {each.owner}" if each.owner else ""
+        yield Finding(
+            "look-alike", State.WARNING,
+            f"{each.kind} {name}{owner} is no member of the extension; pgiostat does not call"
+            " it, other tools and people may",
+            f"if nobody needs it: DROP {each.kind.upper()} {name};",
+        )  # fmt: skip
+    there = facts.statements
+    if there is None:
+        return
+    if there.is_schema_open:
+        yield Finding(
+            "schema", State.NOTE,
+            f'every role may create objects in schema "{there.schema}", beside the extension\'s;'
+            " pgiostat calls the extension's alone",
+            f"REVOKE CREATE ON SCHEMA {identifier(there.schema)} FROM PUBLIC;",
+        )  # fmt: skip
+    if there.untrusted:
+        names = " and ".join(identifier(name) for name in there.untrusted)
+        yield Finding(
+            "owner", State.WARNING,
+            f"{names} can replace {EXTENSION}'s functions: a role that is no superuser owns the"
+            f' extension, its schema "{there.schema}" or the database',
+            "install the extension in a database that a superuser owns, and connect there",
+        )  # fmt: skip
+
+
+def _clock(facts: Facts) -> Finding:
+    if facts.clock_ns is None:
+        return Finding("clock", State.UNKNOWN, "what timing costs here could not be measured")
+    each = CLOCK_PER_READ * facts.clock_ns
+    if each < LEAST_CLOCK_NS:
+        return Finding("clock", State.OK, f"timing costs less than {LEAST_CLOCK_NS:g} ns a read")
+    told = f"timing costs about {format_count(each)} ns a read: {format_share(each / 1e9 * 1e5)}"
+    told += " of a core at 100,000 reads a second"
+    if facts.clock_ns >= WORST_CLOCK_NS:
+        mend = "see pg_test_timing and the kernel's clock source"
+        return Finding("clock", State.WARNING, told, mend)
+    return Finding("clock", State.OK if facts.clock_ns < SLOW_CLOCK_NS else State.NOTE, told)
+
+
+def _room(facts: Facts, there: Statements) -> Iterator[Finding]:
+    most = facts.settings.get(f"{EXTENSION}.max")
+    if most is None or not most.isdigit():
+        yield Finding("entries", State.UNKNOWN, f"{EXTENSION}.max cannot be seen")
+        return
+    larger = setting(
+        facts, f"{EXTENSION}.max", str(int(most) * 2), restart=True,
+        mends=lambda waiting: waiting.isdigit() and int(waiting) > int(most),
+    )  # fmt: skip
+    told = f"{format_count(there.entries)} of {format_count(int(most))}"
+    full = there.entries >= FULL * int(most)
+    yield Finding("entries", State.NOTE if full else State.OK, told)
+    if there.dealloc is None or there.stats_reset is None:
+        yield Finding("evictions", State.UNKNOWN, f"not told before {EXTENSION} 1.9")
+    else:
+        hours = max((facts.now - there.stats_reset).total_seconds() / 3600, 1e-9)
+        rate = there.dealloc / max(hours, 1.0)
+        since = f"in {format_duration(hours * 3600)} since the last reset"
+        told = f"{format_count(there.dealloc)} rounds {since}, each of a twentieth of the entries"
+        if hours >= 1:
+            told = f"{format_count(rate)} rounds an hour: {told}"
+        if there.entries < SPARE * int(most):
+            # After a round 95 % are left: there has been none under this maximum.
+            yield Finding(
+                "evictions", State.OK, f"none lately; {told}" if there.dealloc else "none"
+            )
+        elif rate >= EVICTIONS_PER_HOUR:
+            reason = f"{told}: what evicted statements read is lost; read more often, or"
+            yield Finding("evictions", State.WARNING, reason, larger)
+        else:
+            yield Finding("evictions", State.OK, told)
+    if there.text_bytes is None:
+        yield Finding("texts", State.UNKNOWN, f"{facts.user} may not see the file of texts")
+    else:
+        large = there.text_bytes >= LARGE_TEXTS
+        yield Finding(
+            "texts", State.WARNING if large else State.OK,
+            f"their file has {format_bytes(there.text_bytes)}"
+            + (": whoever reads texts reads all of it" if large else ""),
+        )  # fmt: skip
+
+
+def _privileges(facts: Facts) -> Finding:
+    if facts.is_superuser:
+        return Finding(
+            "privileges", State.WARNING,
+            f"{facts.user} is a superuser: whoever gets at pgiostat's password or takes over its"
+            " session owns the server; pg_read_all_stats is enough",
+            "connect as pgiostat" if facts.has_monitoring_role else MONITORING_ROLE,
+        )  # fmt: skip
+    if facts.reads_all_stats:
+        return Finding("privileges", State.OK, f"{facts.user} has pg_read_all_stats")
+    hidden = facts.statements.hidden if facts.statements else 0
+    told = f"statements of others are hidden from {facts.user}"
+    if hidden:
+        told += f": {format_count(hidden)} entries"
+    # What is hidden now cannot be told apart, however well all else is set.
+    return Finding("privileges", State.ERROR if hidden else State.WARNING, told, grant(facts.user))
+
+
+def _readable(there: Statements) -> Iterator[Finding]:
+    """Yield that texts or names cannot be read, if so: without them nothing can be told apart."""
+    if there.unread_texts:
+        few = there.unread_texts < FEW_TEXTS * there.entries
+        yield Finding(
+            "readable", State.WARNING if few else State.ERROR,
+            f"{format_count(there.unread_texts)} texts of {format_count(there.entries)} entries"
+            f" cannot be read: {there.unreadable}",
+            "connect to a database with encoding SQL_ASCII or UTF8",
+        )  # fmt: skip
+    elif there.unreadable:
+        yield Finding("readable", State.ERROR, there.unreadable)
+
+
+def _resets(facts: Facts) -> Iterator[Finding]:
+    found: dict[str, datetime] = dict(facts.resets or {})
+    if facts.statements is not None and facts.statements.stats_reset is not None:
+        found[EXTENSION] = facts.statements.stats_reset
+    lately = {
+        view: facts.now - when
+        for view, when in found.items()
+        if facts.now - when < LATELY and when > facts.started + AT_START
+    }
+    if lately:
+        told = ", ".join(
+            f"{view} {format_duration(age.total_seconds())} ago" for view, age in lately.items()
+        )
+        yield Finding(
+            "resets", State.WARNING,
+            f"reset while the server ran: {told}; is there a job that does?",
+        )  # fmt: skip
+    else:
+        up = format_duration((facts.now - facts.started).total_seconds())
+        yield Finding("resets", State.OK, f"none in the last day; the server is up for {up}")
+
+
+def _connection(facts: Facts) -> Iterator[Finding]:
+    if facts.pooled or facts.other_pid:
+        yield Finding(
+            "pooler", State.WARNING,
+            "a pooler is in between: our settings are not taken, a reading may time out late",
+            "connect to the server itself",
+        )  # fmt: skip
+    else:
+        yield Finding("pooler", State.OK, "none in between")
+    if facts.in_recovery:
+        yield Finding("role", State.NOTE, "a standby: it counts its own reads, not its primary's")
+    else:
+        yield Finding("role", State.OK, "a primary")
+
+
+def _optional(facts: Facts) -> Iterator[Finding]:
+    method = facts.settings.get("io_method")
+    if facts.version_num >= _PG_18 and method is not None:
+        told = f"{method}: read time is time spent waiting for reads"
+        if method == "worker":
+            told += ", and pg_stat_kcache sees none of them"
+        yield Finding("io_method", State.OK if method == "sync" else State.NOTE, told)
+    yield _kcache(facts)
+
+
+def _kcache(facts: Facts) -> Finding:
+    """Return whether physical reads are told."""
+    default, installed = facts.extensions.get(KCACHE, ("", ""))
+    libraries = facts.settings.get("shared_preload_libraries")
+    is_loaded = libraries is None or is_preloaded(KCACHE, libraries)
+    if installed and is_loaded:
+        return Finding(KCACHE, State.OK, f"version {installed}")
+    if default and not is_loaded:
+        # First of all: it can be installed only where it is loaded, and after the one that it
+        # counts for.
+        mend = preload(facts, EXTENSION, KCACHE)
+        return Finding(KCACHE, State.NOTE, "not preloaded: physical reads are not told", mend)
+    mend = f"CREATE EXTENSION {KCACHE};" if default else ""
+    return Finding(KCACHE, State.NOTE, "not installed: physical reads are not told", mend)
+
+
+def _cost(there: Statements) -> Finding:
+    share = there.read_ms / USUAL_INTERVAL_MS
+    told = (
+        f"{format_ms(there.read_ms)} for {format_count(there.entries)} entries:"
+        f" {format_share(share)} of an interval of 10 s"
+    )
+    state = State.OK if share < CHEAP_SHARE else State.NOTE
+    return Finding("reading", State.WARNING if share >= DEAR_SHARE else state, told)

@@ -1,0 +1,156 @@
+"""Statements that mend what is found: each can be run as it is printed."""
+
+import re
+from collections.abc import Callable
+
+from pgiostat.escape import identifier, literal
+from pgiostat.postgres.doctor.facts import Facts, Override
+
+__all__ = [
+    "EXTENSION",
+    "MONITORING_ROLE",
+    "RESTART",
+    "SPOILS",
+    "is_ours",
+    "is_preloaded",
+    "placed",
+    "preload",
+    "preloaded",
+    "reset",
+    "set_for",
+    "setting",
+    "whose",
+]
+
+EXTENSION = "pg_stat_statements"
+MONITORING_ROLE = (
+    "CREATE ROLE pgiostat LOGIN; GRANT pg_read_all_stats TO pgiostat; -- then \\password pgiostat"
+)
+"""README's role, without a password that somebody might take over as it stands."""
+RESTART = "restart the server: it is set, and waits for that"
+OFF = frozenset({"off", "false", "0", "no"})
+SPOILS = {
+    f"{EXTENSION}.track": (frozenset({"none"}), "nothing is counted"),
+    f"{EXTENSION}.track_utility": (OFF, "utility statements are not counted"),
+    "compute_query_id": (OFF, "nothing is counted"),
+    "track_io_timing": (OFF, "reads are not timed"),
+    "track_counts": (OFF, "the server's own counters stand still"),
+    "track_activities": (OFF, "statements that run are not seen"),
+}
+"""Values of settings that spoil the numbers, and how."""
+
+_LIBRARY = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",][^,]*?))\s*(?:,|$)')
+_WRITES = ("CREATE ", "GRANT ", "ALTER EXTENSION ", "ALTER ROLE ", "ALTER DATABASE ")
+"""How statements begin that write to catalogs.  ALTER SYSTEM is none: it runs on a standby, whose
+settings are its own."""
+
+
+def setting(
+    facts: Facts,
+    name: str,
+    value: str,
+    *,
+    restart: bool = False,
+    mends: Callable[[str], bool] | None = None,
+) -> str:
+    """Return what sets a setting, for our session too.
+
+    mends: whether a value that is set and waits for a restart is as good as this one.
+    """
+    if facts.sources.get(name) == "client":
+        return f"leave {name} out of the options of the connection (options=, PGOPTIONS)"
+    if resets := [reset(each) for each in facts.overrides if _decides(facts, each, name)]:
+        return " ".join(resets)
+    if facts.sources.get(name) == "command line":
+        # ALTER SYSTEM would set it for nobody: the command line comes before all files.
+        return f"start the server with {name} = {value}: its command line sets it now"
+    if name in facts.pending:
+        waiting = facts.pending[name]
+        if waiting is None or (mends(waiting) if mends else waiting == value):
+            return RESTART
+    apply = "-- then restart the server" if restart else "SELECT pg_reload_conf();"
+    return f"ALTER SYSTEM SET {name} = {value}; {apply}"
+
+
+def is_ours(facts: Facts, override: Override) -> bool:
+    """Return whether our own session has it, so that it is seen in our settings."""
+    role = facts.session_user or facts.user
+    return override.database in {"", facts.dbname} and override.role in {"", role}
+
+
+def set_for(facts: Facts, name: str) -> str:
+    """Return for whom a setting has the value that our session sees, if not for all.
+
+    What the server itself has is not known then.
+    """
+    if facts.sources.get(name) == "client":
+        return "our own connection"
+    return " and ".join(whose(each) for each in facts.overrides if _decides(facts, each, name))
+
+
+def whose(override: Override) -> str:
+    """Return whom a setting of a database or role is for."""
+    named = [f'role "{override.role}"'] if override.role else []
+    named += [f'database "{override.database}"'] if override.database else []
+    return " in ".join(named)
+
+
+def _decides(facts: Facts, override: Override, name: str) -> bool:
+    """Return whether a setting has its value of it, or would have if another one were gone."""
+    if override.name != name or not is_ours(facts, override):
+        return False
+    spoiling, _ = SPOILS.get(name, (frozenset(), ""))
+    return override.value.lower() in {*spoiling, facts.settings.get(name)}
+
+
+def reset(override: Override) -> str:
+    """Return what ends a setting of a database or role."""
+    database, role = identifier(override.database), identifier(override.role)
+    if not override.role:
+        return f"ALTER DATABASE {database} RESET {override.name};"
+    where = f" IN DATABASE {database}" if override.database else ""
+    return f"ALTER ROLE {role}{where} RESET {override.name};"
+
+
+def preloaded(value: str) -> list[str]:
+    """Return the libraries that a value of shared_preload_libraries names.
+
+    >>> preloaded('auto_explain, "my ""own"", one" ,$libdir/pg_stat_statements')
+    ['auto_explain', 'my "own", one', '$libdir/pg_stat_statements']
+    >>> preloaded("")
+    []
+    """
+    return [
+        quoted.replace('""', '"') if quoted else plain
+        for quoted, plain in _LIBRARY.findall(value)
+        if quoted or plain
+    ]
+
+
+def is_preloaded(library: str, value: str) -> bool:
+    """Return whether a value of shared_preload_libraries loads a library, with or without a path.
+
+    >>> is_preloaded("pg_stat_statements", "auto_explain,$libdir/pg_stat_statements.so")
+    True
+    """
+    names = (name.rsplit("/", 1)[-1].removesuffix(".so") for name in preloaded(value))
+    return library in names
+
+
+def preload(facts: Facts, *libraries: str) -> str:
+    """Return what preloads libraries, beside those that are or will be.
+
+    Each is a literal of its own: of one literal for all the server would make one name.
+    """
+    name = "shared_preload_libraries"
+    there = facts.pending.get(name) or facts.settings.get(name) or ""
+    missing = [each for each in libraries if not is_preloaded(each, there)]
+    each = [literal(library) for library in preloaded(there) + missing]
+    return setting(facts, name, ", ".join(each), restart=True, mends=lambda _: not missing)
+
+
+def placed(facts: Facts, mend: str) -> str:
+    """Return a mend that says where it is to be run, if not here: a standby takes no writes."""
+    if facts.in_recovery and mend.startswith(_WRITES):
+        return f"{mend} -- on the primary"
+    return mend

@@ -1,0 +1,132 @@
+"""Settings that decide what is counted: as they should be or not, for us and for others."""
+
+from collections.abc import Iterator
+
+from pgiostat.postgres.doctor.check import Finding, State
+from pgiostat.postgres.doctor.facts import Facts
+from pgiostat.postgres.doctor.fixes import (
+    EXTENSION,
+    SPOILS,
+    is_ours,
+    reset,
+    set_for,
+    setting,
+    whose,
+)
+
+__all__ = ["counting", "overridden", "timing", "tracking"]
+
+_PG_14 = 140000
+
+
+def overridden(facts: Facts) -> Iterator[Finding]:
+    """Yield what is set for others than our session: we would not see it in our settings."""
+    for each in facts.overrides:
+        values, meaning = SPOILS.get(each.name, (frozenset(), ""))
+        if each.value.lower() not in values or is_ours(facts, each):
+            continue
+        yield Finding(
+            "overridden", State.WARNING,
+            f"{whose(each)}: {each.name} is {each.value}: {meaning}", reset(each),
+        )  # fmt: skip
+
+
+def _wrong(facts: Facts, name: str, value: str, state: State, reason: str) -> Finding:
+    """Return what is wrong with a setting; of one that is set for a few nothing follows for all.
+
+    Args:
+        facts: The server.
+        name: The setting.
+        value: What it should be.
+        state: How grave it is where the server itself has it so.
+        reason: What follows from it.
+    """
+    if few := set_for(facts, name):
+        reason = f"{reason}; that is set for {few}, others may have another value"
+        state = State.WARNING
+    return Finding(name.rpartition(".")[2], state, reason, setting(facts, name, value))
+
+
+def tracking(facts: Facts) -> Iterator[Finding]:
+    """Yield what pg_stat_statements tracks."""
+    settings = facts.settings
+    track = settings.get(f"{EXTENSION}.track")
+    name = f"{EXTENSION}.track"
+    nested = facts.statements is None or facts.statements.dealloc is not None
+    if track == "none":
+        yield _wrong(facts, name, "top", State.ERROR, "nothing is counted")
+    elif track == "all" and not nested:
+        yield Finding(
+            "track", State.WARNING,
+            "all: nested statements cannot be told before 1.9, their reads are counted twice",
+            setting(facts, name, "top"),
+        )  # fmt: skip
+    elif track is not None:
+        meaning = "all: nested statements too, apart" if track == "all" else f"{track}"
+        yield Finding("track", State.OK, meaning)
+    if settings.get(f"{EXTENSION}.track_utility") == "off":
+        yield _wrong(
+            facts,
+            f"{EXTENSION}.track_utility",
+            "on",
+            State.WARNING,
+            "off: what COPY, CREATE INDEX, VACUUM and FETCH read is in no statement",
+        )
+    elif track is not None:
+        yield Finding("track_utility", State.OK, "on")
+    planning = settings.get(f"{EXTENSION}.track_planning")
+    if planning is not None:
+        told = "off: what planning reads is on the line of catalogs"
+        yield Finding("track_planning", State.OK, told if planning == "off" else "on")
+    if facts.version_num >= _PG_14:
+        yield from _identifying(facts)
+
+
+def _identifying(facts: Facts) -> Iterator[Finding]:
+    """Yield whether statements have the identifier by which they are counted."""
+    name = "compute_query_id"
+    queryid = facts.settings.get(name)
+    if queryid == "off":
+        # Not auto: a server that was started with it off takes auto for off until a restart.
+        yield _wrong(facts, name, "on", State.ERROR, "off: no statement is counted")
+    elif queryid == "auto" and facts.identifies is False and facts.statements is not None:
+        yield Finding(
+            name, State.ERROR,
+            "auto, but the server was started with it off: no statement is counted",
+            setting(facts, name, "on"),
+        )  # fmt: skip
+    elif queryid is not None:
+        yield Finding(name, State.OK, queryid)
+
+
+def counting(facts: Facts) -> Iterator[Finding]:
+    """Yield that the server's own counters stand still, or that it hides what runs, if so."""
+    if facts.settings.get("track_counts") == "off":
+        yield _wrong(
+            facts,
+            "track_counts",
+            "on",
+            State.ERROR,
+            "off: the server's own counters stand still, and nothing can be held against them",
+        )
+    if facts.settings.get("track_activities") == "off":
+        yield _wrong(
+            facts,
+            "track_activities",
+            "on",
+            State.WARNING,
+            "off: statements that run now are not seen: what they read comes as a surprise",
+        )
+
+
+def timing(facts: Facts) -> Finding:
+    """Return whether reads are timed."""
+    if facts.settings.get("track_io_timing") == "on":
+        return Finding("track_io_timing", State.OK, "on: reads are timed")
+    return _wrong(
+        facts,
+        "track_io_timing",
+        "on",
+        State.WARNING,
+        "off: how long reads take is not known, nor which came from the system's cache",
+    )

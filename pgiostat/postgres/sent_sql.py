@@ -1,0 +1,366 @@
+"""All SQL that pgiostat sends to a monitored server, and how our own statements are recognised.
+
+Whoever may create a function, an operator or a type in a database can give it the name of one of
+PostgreSQL's own. An unqualified name would then run their code with our rights. So every function,
+operator, type and relation below is qualified, and the operators that SQL's own words look up by
+name (IN, LIKE, BETWEEN, simple CASE, NULLIF, IS DISTINCT FROM, USING) are not used.
+tests/test_sent_sql.py parses every statement and fails on a name that is not qualified.
+
+What lives here: texts, from pgiostat/postgres/sql. Nothing is sent from here.
+"""
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import LiteralString
+
+from psycopg import sql
+
+from pgiostat.queries.fingerprint import fingerprint, is_own
+from pgiostat.statistics import counters
+from pgiostat.statistics.counters import Reading
+
+__all__ = [
+    "DOCTOR_SETTINGS",
+    "SETTINGS",
+    "Function",
+    "Own",
+    "SentSql",
+    "clock_query",
+    "doctor_query",
+    "quoted_schema",
+    "resets_query",
+    "static_statements",
+    "text_of",
+]
+
+SETTINGS = (
+    "block_size",
+    "shared_buffers",
+    "max_connections",
+    "max_parallel_workers",
+    "track_counts",
+    "track_io_timing",
+    "compute_query_id",
+    "io_method",
+    "pg_stat_statements.max",
+    "pg_stat_statements.track",
+    "pg_stat_statements.track_planning",
+    "pg_stat_statements.track_utility",
+    "pg_stat_statements.save",
+)
+"""Settings that decide what the numbers mean; any user may read them."""
+
+DOCTOR_SETTINGS = (*SETTINGS, "shared_preload_libraries", "track_activities", "io_workers")
+
+Function = tuple[int, str, str]
+"""Oid, schema and name of a function that we call."""
+
+_STATIC = (
+    "activity_texts",
+    "as_role",
+    "catalog",
+    "databases",
+    "doctor_identified",
+    "doctor_objects",
+    "doctor_pending",
+    "doctor_stat_file",
+    "doctor_texts",
+    "extension",
+    "io_method",
+    "is_superuser",
+    "kcache",
+    "limits",
+    "pooled",
+    "relations",
+    "roles",
+    "server",
+    "session",
+    "system_identifier",
+    "timeout",
+    "whereabouts",
+)
+"""Statements without gaps: equal on every server."""
+
+LEAST_SHOWN = 99
+"""Bytes of a statement that pg_stat_activity shows at least (track_activity_query_size - 1)."""
+
+RESET_VIEWS = ("pg_stat_database", "pg_stat_bgwriter", "pg_stat_io")
+CLOCK_ROWS = 200_000
+
+_IO_SINCE = 160000
+_IO_BYTES_SINCE = 180000
+_QUERY_ID_SINCE = 140000
+_PARAMETER = re.compile(r"%\(\w+\)s|%s")
+
+
+@cache
+def text_of(name: str) -> LiteralString:
+    """Return a statement of postgres/sql, without the comment lines that explain it to us."""
+    text = files("pgiostat.postgres").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
+    return "\n".join(lines).strip()
+
+
+def quoted_schema(name: str, *, has_parameters: bool = False) -> sql.Composable:
+    """Return the name of a schema as an identifier.
+
+    Args:
+        name: As the catalog has it.
+        has_parameters: Whether psycopg looks for placeholders in the statement: then a "%" of the
+            name must be doubled.
+    """
+    if not has_parameters:
+        return sql.Identifier(name)
+    quoted = '"' + name.replace('"', '""') + '"'
+    return sql.SQL(quoted.replace("%", "%%"))
+
+
+def clock_query(*, timing: bool) -> sql.Composed:
+    """Return the statement by which the server measures what reading its clock costs."""
+    return sql.SQL(text_of("doctor_clock")).format(
+        timing=sql.SQL("ON" if timing else "OFF"), rows=sql.Literal(CLOCK_ROWS)
+    )
+
+
+def resets_query(view: str) -> sql.Composed:
+    """Return the statement that reads when a cumulative view was last reset."""
+    return sql.SQL(text_of("doctor_resets")).format(view=sql.Identifier(view))
+
+
+def doctor_query() -> sql.Composed:
+    """Return the first statement of doctor, with the values of DOCTOR_SETTINGS."""
+    setting = sql.SQL(text_of("doctor_setting"))
+    return sql.SQL(text_of("doctor")).format(
+        settings=sql.SQL(", ").join(
+            setting.format(name=sql.Literal(name)) for name in DOCTOR_SETTINGS
+        ),
+        names=sql.SQL(", ").join(map(sql.Literal, DOCTOR_SETTINGS)),
+    )
+
+
+def static_statements() -> Iterator[tuple[str, str]]:
+    """Yield the name and text of each statement that is equal on every server."""
+    yield from ((name, text_of(name)) for name in _STATIC)
+    yield "doctor", doctor_query().as_string()
+    yield "doctor_clock (timing on)", clock_query(timing=True).as_string()
+    yield "doctor_clock (timing off)", clock_query(timing=False).as_string()
+    for view in RESET_VIEWS:
+        yield f"doctor_resets ({view})", resets_query(view).as_string()
+
+
+class SentSql:
+    """The statements for one server, by the columns that its extensions and its version have.
+
+    Attributes:
+        statements: The columns of pg_stat_statements, in the order in which they are read.
+        views: The columns of each further view of a reading, in order.
+        guard: Whether the functions that a reading calls are still the extensions'.
+        reading: One reading as one row.
+        reading_without_statements: The same, where statements are read row by row.
+        statement_rows: Statements row by row.
+    """
+
+    def __init__(
+        self,
+        *,
+        version_num: int,
+        schema: str,
+        columns: Collection[str],
+        has_info: bool,
+        functions: Collection[Function] = (),
+        kcache_schema: str = "",
+        kcache_columns: Collection[str] = (),
+    ) -> None:
+        """Make the statements; kcache_schema is empty where pg_stat_kcache is not read."""
+        plain = quoted_schema(schema)
+        with_parameters = quoted_schema(schema, has_parameters=True)
+        self.statements: Reading = counters.STATEMENTS.reading(columns)
+        self.views: list[Reading] = []
+        sources: list[sql.Composable] = []
+        for reading, source in self._sources(version_num, kcache_schema, kcache_columns):
+            self.views.append(reading)
+            sources.append(source)
+        reset: sql.Composable = sql.SQL("NULL::pg_catalog.timestamptz")
+        dealloc: sql.Composable = sql.SQL("NULL::pg_catalog.int8")
+        if has_info:
+            # The function, not the view upon it: whoever owns the view can replace it.
+            info = "(SELECT i.{column} FROM {schema}.pg_stat_statements_info() AS i)"
+            reset, dealloc = (
+                sql.SQL(info).format(column=sql.Identifier(name), schema=plain)
+                for name in ("stats_reset", "dealloc")
+            )
+        parts = {
+            "reset": reset,
+            "dealloc": dealloc,
+            "settings": sql.SQL(", ").join(
+                sql.SQL("pg_catalog.current_setting({}, true)").format(sql.Literal(name))
+                for name in SETTINGS
+            ),
+            "tables": sql.SQL(", ").join(
+                _packed(reading, source)
+                for reading, source in zip(self.views, sources, strict=True)
+            ),
+        }
+        whole = _packed(
+            self.statements, sql.SQL("FROM {}.pg_stat_statements(false) AS s").format(plain)
+        )
+        nothing = sql.SQL("NULL::pg_catalog.bytea")
+        text = sql.SQL(text_of("reading"))
+        # Put together once: it is sent at every reading.
+        self.reading = sql.SQL(text.format(statements=whole, **parts).as_string())
+        self.reading_without_statements = text.format(statements=nothing, **parts)
+        self.statement_rows = sql.SQL(text_of("statements_rows")).format(
+            listed=sql.SQL(self.statements.listed), schema=plain
+        )
+        self.guard = _guard(functions)
+        self.running = sql.SQL(text_of("running")).format(
+            queryid=sql.SQL(
+                "a.query_id" if version_num >= _QUERY_ID_SINCE else "NULL::pg_catalog.int8"
+            ),
+            read_bytes=sql.SQL(
+                text_of("running_read")
+                if version_num >= _IO_BYTES_SINCE
+                else "NULL::pg_catalog.int8"
+            ),
+        )
+        self.texts = sql.SQL(text_of("texts")).format(schema=with_parameters)
+        self.own = sql.SQL(text_of("own")).format(schema=with_parameters)
+        self.probe = sql.SQL(text_of("probe")).format(schema=plain)
+        self.kcache_probe = (
+            sql.SQL(text_of("kcache_probe")).format(schema=quoted_schema(kcache_schema))
+            if kcache_schema
+            else None
+        )
+
+    @staticmethod
+    def _sources(
+        version_num: int, kcache_schema: str, kcache_columns: Collection[str]
+    ) -> Iterator[tuple[Reading, sql.Composable]]:
+        """Yield each view of a reading beside pg_stat_statements, with its FROM clause."""
+        yield counters.DATABASES.reading(), sql.SQL("FROM pg_catalog.pg_stat_database AS s")
+        # Only what was read at all: a relation that is missing has read nothing yet.
+        yield (
+            counters.RELATIONS.reading(),
+            sql.SQL(
+                "FROM pg_catalog.pg_class AS s"
+                " WHERE s.relkind OPERATOR(pg_catalog.=)"
+                """ ANY ('{{r,m,i,t}}'::pg_catalog."char"[])"""
+                " AND pg_catalog.pg_stat_get_blocks_fetched(s.oid) OPERATOR(pg_catalog.>) 0"
+            ).format(),
+        )
+        if version_num >= _IO_SINCE:
+            missing = {"op_bytes"} if version_num >= _IO_BYTES_SINCE else {"read_bytes"}
+            names = {column.name for column in counters.IO.columns} - missing
+            yield counters.IO.reading(names), sql.SQL("FROM pg_catalog.pg_stat_io AS s")
+        if kcache_schema:
+            yield (
+                counters.KCACHE.reading(kcache_columns),
+                sql.SQL("FROM {}.pg_stat_kcache() AS s").format(quoted_schema(kcache_schema)),
+            )
+
+    def by_name(self) -> Iterator[tuple[str, str]]:
+        """Yield the name and text of each statement, with the static ones."""
+        composed = {
+            "reading": self.reading,
+            "reading_without_statements": self.reading_without_statements,
+            "statement_rows": self.statement_rows,
+            "guard": self.guard,
+            "running": self.running,
+            "texts": self.texts,
+            "own": self.own,
+            "probe": self.probe,
+            "kcache_probe": self.kcache_probe,
+        }
+        yield from ((name, text.as_string()) for name, text in composed.items() if text is not None)
+        yield from static_statements()
+
+
+def _guard(functions: Collection[Function]) -> sql.SQL:
+    """Return the statement that finds out whether functions have kept their names and schemas."""
+    one = sql.SQL(
+        "p.oid OPERATOR(pg_catalog.=) {}::pg_catalog.oid AND n.nspname OPERATOR(pg_catalog.=) {}"
+        " AND p.proname OPERATOR(pg_catalog.=) {}"
+    )
+    each: list[sql.Composable] = [
+        one.format(*map(sql.Literal, function)) for function in sorted(functions)
+    ]
+    text = sql.SQL(text_of("guard")).format(
+        number=sql.Literal(len(each)),
+        is_one_of_them=sql.SQL(" OR ").join(each or [sql.SQL("false")]),
+    )
+    return sql.SQL(text.as_string())
+
+
+def _packed(reading: Reading, source: sql.Composable) -> sql.Composed:
+    """Return a subquery for all rows of a table as one value."""
+    return sql.SQL(text_of("view_packed")).format(packed=sql.SQL(reading.packed), source=source)
+
+
+_fingerprint = lru_cache(maxsize=256)(fingerprint)
+"""Servers of one version are sent the same statements."""
+
+
+def _as_sent(text: str) -> str:
+    """Return a statement as psycopg sends it: each parameter has a number, by its first place.
+
+    >>> _as_sent("a %(x)s b %(y)s c %(x)s d %%")
+    'a $1 b $2 c $1 d %'
+    """
+    numbers: dict[str, int] = {}
+    numbered = _PARAMETER.sub(
+        lambda found: f"${numbers.setdefault(found[0], len(numbers) + 1)}", text
+    )
+    return numbered.replace("%%", "%") if numbers else text
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """Which entries of pg_stat_statements are ours.
+
+    Our mark alone proves nothing: anybody can write it, and would vanish from the ranking. An
+    entry is ours if our role ran it in our database and its text is one that we send.
+
+    Attributes:
+        userid: Our role.
+        dbid: The database that we are connected to.
+        fingerprints: Those of all statements that we send to this server.
+        texts: These statements as the server gets them.
+    """
+
+    userid: int
+    dbid: int
+    fingerprints: frozenset[str] = frozenset()
+    texts: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, userid: int, dbid: int, sent: SentSql) -> "Own":
+        """Return what recognises the statements of one session."""
+        texts = frozenset(_as_sent(text) for _, text in sent.by_name())
+        return cls(userid, dbid, frozenset(map(_fingerprint, texts)), texts)
+
+    def includes(self, userid: int, dbid: int, text: str | bytes) -> bool:
+        """Return whether an entry of this role and database with this text is ours."""
+        return (
+            userid == self.userid
+            and dbid == self.dbid
+            and is_own(text)
+            and fingerprint(text) in self.fingerprints
+        )
+
+    def is_running(self, userid: int, dbid: int, text: str) -> bool:
+        """Return whether a statement in flight is ours.
+
+        pg_stat_activity shows it as it was sent, constants and all, and cuts it off: a text that
+        is only alike is somebody else's.
+        """
+        return (
+            userid == self.userid
+            and dbid == self.dbid
+            and any(
+                sent == text or (len(text) >= LEAST_SHOWN and sent.startswith(text))
+                for sent in self.texts
+            )
+        )

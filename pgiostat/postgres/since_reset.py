@@ -1,0 +1,67 @@
+"""What a server's statements have cost since its statistics were reset: one reading, all texts."""
+
+from dataclasses import dataclass
+
+from pgiostat.analysis.corrections import without_repeats
+from pgiostat.errors import PgiostatError
+from pgiostat.postgres.connection import connect
+from pgiostat.postgres.sampler import learn
+from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.statistics.delta import Delta, since_reset
+from pgiostat.statistics.names import Describe, Names, StatementKey
+
+__all__ = ["Survey", "survey"]
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A whole pg_stat_statements; texts_error: why some statements have no text."""
+
+    delta: Delta
+    names: Names
+    texts_error: PgiostatError | None
+
+
+def survey(dsn: str, describe: Describe) -> Survey:
+    """Read a server once, with the texts of all its statements.
+
+    Raises PgiostatError as connection.connect and Collector.take do; texts that cannot be had are
+    no error.
+    """
+    session = connect(dsn)
+    try:
+        collector = Collector(session)
+        delta = since_reset(collector.take())
+        names = Names(databases=collector.databases(), roles=collector.roles())
+        error: PgiostatError | None = None
+        try:
+            error = _learn(collector, delta, names, describe)
+            delta = without_repeats(delta, names)
+        except PgiostatError as raised:
+            if raised.slug == "connection-lost":
+                raise
+            error = raised
+    finally:
+        session.close()
+    return Survey(delta, names, error)
+
+
+def _learn(
+    collector: Collector, delta: Delta, names: Names, describe: Describe
+) -> PgiostatError | None:
+    """Learn what all statements are; return why some texts could not be read."""
+    rows = delta.statements.rows
+    columns = (rows[name].tolist() for name in ("userid", "dbid", "queryid", "masked"))
+    missing: set[StatementKey] = {
+        (userid, dbid, queryid)
+        for userid, dbid, queryid, masked in zip(*columns, strict=True)
+        if not masked
+    }
+    # A batch carries so many bytes; what does not come at all was evicted meanwhile.
+    while missing and (batch := collector.texts(missing)).texts:
+        learn(names, describe, batch.texts, collector.own)
+        names.unreadable.update(batch.unreadable)
+        missing -= batch.texts.keys() | batch.unreadable.keys()
+        if batch.error is not None:
+            return batch.error
+    return None

@@ -1,0 +1,281 @@
+"""Take a reading: counters of all statements and of the server; texts and names apart.
+
+Nothing is subtracted here, and nothing is written there.
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime
+from types import NoneType
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from pgiostat.clock import monotonic
+from pgiostat.errors import PgiostatError
+from pgiostat.postgres.activity import Backend
+from pgiostat.postgres.connection import Session, explain, find_extension, find_kcache
+from pgiostat.postgres.sent_sql import SETTINGS, Own, text_of
+from pgiostat.postgres.texts import TEXT_CHARACTERS, UNCONVERTIBLE, TextBatch, TextReader
+from pgiostat.statistics import counters
+from pgiostat.statistics.columnar import Rows
+from pgiostat.statistics.counters import Reading
+from pgiostat.statistics.kcache import beside
+from pgiostat.statistics.names import StatementKey
+from pgiostat.statistics.snapshot import Markers, Settings, Snapshot
+from pgiostat.volume.device.backend_process import Whereabouts
+
+__all__ = ["Collector", "Relation"]
+
+SHOWN_RUNNING = 20
+_COUNT_BYTES = 8
+
+Relation = tuple[int, str, str, str]
+"""(relid of the table, schemaname, relname, part: heap, idx, toast or tidx)."""
+
+_sessions = itertools.count(1)
+
+
+class Collector:
+    """Takes snapshots over one connection.
+
+    packed: False reads row by row from the start; it is also what remains when a server or a
+    pooler in between cannot pack.  clock: seconds of the collector's own, for tests.
+    """
+
+    def __init__(
+        self, session: Session, *, packed: bool = True, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._session = session
+        self._clock = clock
+        self._number = next(_sessions)
+        self._packed = packed
+        self._prepare = not session.pooled
+        self._own_queryid: int | None = None
+        self._texts = TextReader(session, clock)
+        self._arrange()
+
+    @property
+    def session(self) -> Session:
+        """The connection and what is known of its server."""
+        return self._session
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether readings travel as one value; if not, row by row."""
+        return self._packed
+
+    def _arrange(self) -> None:
+        """Make the statements for the columns that this extension and this server have."""
+        self._sql = self._session.sent_sql()
+        self._own: Own | None = None
+
+    @property
+    def own(self) -> Own:
+        """What recognises our own statements among the others."""
+        if self._own is None:
+            server = self._session.server
+            self._own = Own.of(server.userid, server.dbid, self._sql)
+        return self._own
+
+    def take(self) -> Snapshot:
+        """Return one reading.
+
+        Raises PgiostatError: connection-lost, reading-timed-out, extension-missing,
+        extension-not-preloaded, query-failed.
+        """
+        with explain(self._session.conn):
+            try:
+                self._guard()
+                return self._take()
+            except (
+                psycopg.errors.InvalidSqlStatementName,
+                psycopg.errors.DuplicatePreparedStatement,
+            ):
+                # A pooler handed us another server connection: prepare no more.
+                self._prepare = False
+                self._guard()
+                return self._take()
+            except (
+                psycopg.errors.UndefinedTable,
+                psycopg.errors.UndefinedColumn,
+                psycopg.errors.UndefinedFunction,
+                psycopg.errors.InvalidSchemaName,
+                psycopg.errors.FeatureNotSupported,  # cached plan must not change result type
+                psycopg.errors.InternalError_,
+            ):
+                # The extension was dropped, moved, or is of another version now.
+                self._find_again()
+                return self._take()
+
+    def _guard(self) -> None:
+        """Make sure that the next statement calls the extension's functions and no others.
+
+        An extension may be moved or created again elsewhere, and somebody may have a function of
+        its old name waiting.
+        """
+        if self._one(self._sql.guard) != (True,):
+            self._find_again()
+
+    def _find_again(self) -> None:
+        self._session.extension = find_extension(self._session.conn)
+        self._session.kcache = find_kcache(self._session.conn)
+        self._arrange()
+
+    def _take(self) -> Snapshot:
+        began = time.perf_counter()
+        for _ in range(3):
+            statements, row = self._read()
+            clock = self._clock()
+            started_at, reset_before, _, taken_at, reset_after = row[:5]
+            # A reset in between would put old rows beside a new mark, or the reverse.
+            if reset_before == reset_after:
+                break
+        dealloc, start_time, in_recovery, bgwriter_reset, settings = row[5:10]
+        _check_times((started_at, taken_at, start_time), (reset_after, bgwriter_reset))
+        if not (isinstance(in_recovery, bool) and isinstance(dealloc, int | NoneType)):
+            msg = "a mark of another type"
+            raise TypeError(msg)
+        if not self._session.extension.has_info and self._own_queryid is None:
+            self._own_queryid = self._find_own()
+        tables = {
+            reading.table.name: _unpack(reading, packed)
+            for reading, packed in zip(self._sql.views, row[10:], strict=True)
+        }
+        kcache = tables.get(counters.KCACHE.name)
+        if kcache is not None:
+            statements = beside(statements, kcache)
+        snapshot = Snapshot(
+            server=self._session.server,
+            session=self._number,
+            started_at=started_at,
+            taken_at=taken_at,
+            clock=clock,
+            settings=Settings(dict(zip(SETTINGS, settings, strict=True))),
+            markers=Markers(start_time, in_recovery, bgwriter_reset, reset_after, dealloc),
+            statements=statements,
+            databases=tables[counters.DATABASES.name],
+            io=tables.get(counters.IO.name),
+            relations=tables[counters.RELATIONS.name],
+            own_queryid=self._own_queryid,
+            own_seconds=time.perf_counter() - began,
+        )
+        snapshot.check()
+        return snapshot
+
+    def _find_own(self) -> int | None:
+        """Return the queryid of our reading, or None if its text cannot be had."""
+        server = self._session.server
+        whose = {"userid": server.userid, "dbid": server.dbid}
+        try:
+            found = self._session.conn.execute(self._sql.own, whose).fetchone()
+        except UNCONVERTIBLE:
+            return None
+        return found[0] if found else None
+
+    def _read(self) -> tuple[Rows, tuple[Any, ...]]:
+        """Return all statements, and the row that came with them."""
+        if self._packed:
+            try:
+                row = self._one(self._sql.reading)
+                return _unpack(self._sql.statements, row[2]), row
+            except (ValueError, psycopg.errors.UndefinedFunction, psycopg.errors.SyntaxError):
+                if not self._reads_rows():
+                    raise
+                self._packed = False
+        began = self._one(self._sql.reading_without_statements)
+        records = self._session.conn.execute(self._sql.statement_rows).fetchall()
+        rest = self._one(self._sql.reading_without_statements)
+        # What began before the statements were read is the earlier one's to tell.
+        return Rows.from_records(self._sql.statements, records), (*began[:2], None, *rest[3:])
+
+    def _reads_rows(self) -> bool:
+        """Return whether statements can be read row by row; if not, packing is not to blame."""
+        try:
+            self._session.conn.execute(self._sql.statement_rows).fetchone()
+        except psycopg.errors.UndefinedFunction:
+            return False
+        return True
+
+    def _one(self, query: sql.Composed | sql.SQL) -> tuple[Any, ...]:
+        with self._session.conn.cursor(binary=True) as cursor:
+            row = cursor.execute(query, prepare=self._prepare).fetchone()
+        if row is None:
+            raise PgiostatError("the server sent no row", slug="query-failed")
+        return tuple(row)
+
+    def texts(self, keys: Collection[StatementKey]) -> TextBatch:
+        """Return the texts of these statements, as many as one batch carries.
+
+        Those whose entries have gone are missing.  One text that the server cannot convert costs
+        that text alone, as far as it lets us read around it.
+
+        Raises:
+            PgiostatError: texts-unreadable if none can be read; no counter is lost then.
+        """
+        with explain(self._session.conn):
+            self._guard()
+        return self._texts.read(keys)
+
+    def running(self, seconds: float) -> list[Backend]:
+        """Return statements that have been running for so long, the longest first.
+
+        Those of others are missing where the role lacks pg_read_all_stats.
+        """
+        parameters = {
+            "seconds": seconds, "characters": TEXT_CHARACTERS, "most": SHOWN_RUNNING,
+        }  # fmt: skip
+        with explain(self._session.conn):
+            rows = self._session.conn.execute(self._sql.running, parameters).fetchall()
+        return [Backend(*row) for row in rows]
+
+    def databases(self) -> dict[int, str]:
+        """Return names of databases by oid."""
+        with explain(self._session.conn):
+            rows = self._session.conn.execute(text_of("databases")).fetchall()
+        return {oid: name for oid, name, *_ in rows}
+
+    def roles(self) -> dict[int, str]:
+        """Return names of roles by oid."""
+        with explain(self._session.conn):
+            return dict(self._session.conn.execute(text_of("roles")).fetchall())
+
+    def whereabouts(self) -> Whereabouts | None:
+        """Return where the server says that it is; None if it does not.
+
+        A session that works under another role is not shown when it began itself.
+        """
+        conn = self._session.conn
+        with explain(conn):
+            row = conn.execute(text_of("whereabouts")).fetchone()
+        if row is None or row[1] is None:
+            return None
+        return Whereabouts(self._session.server.host, *row)
+
+    def relations(self, relids: Sequence[int]) -> dict[int, Relation]:
+        """Return what these tables, indexes and TOAST tables are, by oid."""
+        with explain(self._session.conn):
+            rows = self._session.conn.execute(
+                text_of("relations"), {"relids": list(relids)}
+            ).fetchall()
+        return {relid: (owner, schema, name, part) for relid, owner, schema, name, part in rows}
+
+
+def _check_times(known: Iterable[object], perhaps: Iterable[object]) -> None:
+    """Raise TypeError for what is no instant: a type that was damaged on its way."""
+    found = (*known, *(each for each in perhaps if each is not None))
+    if not all(isinstance(each, datetime) and each.tzinfo is not None for each in found):
+        msg = "a time of another type"
+        raise TypeError(msg)
+
+
+def _unpack(reading: Reading, packed: bytes) -> Rows:
+    """Return the rows of a packed value, or ValueError if any is missing."""
+    rows = Rows.unpack(reading, memoryview(packed)[_COUNT_BYTES:])
+    counted = int.from_bytes(packed[:_COUNT_BYTES], "big")
+    if len(rows) != counted:
+        msg = f"{len(rows)} rows of {reading.table.name} came, {counted} were counted"
+        raise ValueError(msg)
+    return rows

@@ -1,0 +1,166 @@
+"""The features of a statement: those of its blocks, and what they read and write together."""
+
+from pgiostat.queries.features.conditions import note_conditions
+from pgiostat.queries.features.model import NONE, BlockFeatures, Features, Names
+from pgiostat.queries.features.ordering import note_newest, note_order
+from pgiostat.queries.features.select_list import note_outputs, note_selected
+from pgiostat.queries.features.walk import WORDS, Draft, Walk, plain
+
+__all__ = ["features"]
+
+
+def features(walk: Walk) -> Features:
+    """Return the features of a statement, but for what only its own text says."""
+    if not walk.texts:
+        return Features()
+    statement, wrapper = _statement(walk)
+    drafts = list(walk.drafts.values())
+    for draft in drafts:
+        note_outputs(walk, draft)
+    for draft in drafts:
+        _collect(walk, draft)
+    for draft in reversed(drafts):
+        _inherit(walk, draft)
+    blocks = [_finish(draft) for draft in drafts]
+    if statement == "copy_to" and not wrapper:
+        blocks.append(_copied_columns(walk))
+    reads, writes = _tables(walk)
+    texts = walk.texts
+    conflict = ""
+    if "conflict" in texts:
+        conflict = "update" if "update" in texts[texts.index("conflict") :] else "nothing"
+    return Features(
+        statement=statement,
+        wrapper=wrapper,
+        reads=reads,
+        writes=writes,
+        calls=frozenset().union(*(block.calls for block in blocks)) | _called(walk),
+        on_conflict=conflict,
+        returning="returning" in texts,
+        blocks=tuple(blocks),
+    )
+
+
+# the statement
+
+
+def _statement(walk: Walk) -> tuple[str, str]:
+    texts = walk.texts
+    head = texts[0]
+    verb = walk.found.blocks and _main_verb(walk)
+    if head == "explain":
+        analyze = "analyze" in texts[: walk.found.blocks[0].start if verb else 2]
+        return verb or head, "explain_analyze" if analyze else "explain"
+    if head == "prepare":
+        return verb or head, "prepare"
+    if head == "declare":
+        return head, head
+    if head == "copy":
+        query = texts[1:2] == ["("]
+        to = query or "to" in texts[: texts.index("from") if "from" in texts else None]
+        return "copy_to" if to else "copy_from", "copy" if query else ""
+    if head in {"create", "grant"} or not verb:
+        return head, ""
+    return verb, ""
+
+
+def _main_verb(walk: Walk) -> str:
+    """Return the verb of the block that stands in no parentheses; it follows the CTEs."""
+    depth = 0
+    for position, text in enumerate(walk.texts):
+        if text in {"(", "["}:
+            depth += 1
+        elif text in {")", "]"}:
+            depth -= 1
+        elif depth <= 0 and position in walk.starts:
+            return walk.starts[position].verb
+    return walk.found.blocks[0].verb
+
+
+def _tables(walk: Walk) -> tuple[Names, Names]:
+    reads: set[str] = set()
+    writes: set[str] = set()
+    for block in walk.found.blocks:
+        for table in block.tables:
+            name = walk.table_name(table)
+            if name:
+                (reads if table.clause in {"from", "on"} else writes).add(name)
+    if walk.texts[0] == "copy" and walk.texts[1:2] != ["("]:
+        (writes if _statement(walk)[0] == "copy_from" else reads).add(_copied(walk))
+    return frozenset(reads), frozenset(writes)
+
+
+def _copied(walk: Walk) -> str:
+    return _name_at(walk, 1)
+
+
+def _copied_columns(walk: Walk) -> BlockFeatures:
+    """Return COPY t (a, b) TO as the query that it is."""
+    words = walk.texts[: walk.texts.index("to") if "to" in walk.texts else None]
+    start = words.index("(") if "(" in words else len(words)
+    listed = zip(walk.kinds[start : len(words)], words[start:], strict=True)
+    columns = frozenset(plain(text) for kind, text in listed if kind in WORDS)
+    reads = frozenset({_copied(walk)})
+    return BlockFeatures(
+        verb="select", reads=reads, projects=columns, mentions=columns, star=not columns
+    )
+
+
+def _called(walk: Walk) -> Names:
+    return frozenset({_name_at(walk, 1)}) if walk.texts[0] == "call" else NONE
+
+
+def _name_at(walk: Walk, position: int) -> str:
+    """Return the name, perhaps with a schema, that starts at a position."""
+    parts = walk.texts[position : position + 1]
+    while walk.texts[position + 1 : position + 2] == ["."]:
+        position += 2
+        parts += walk.texts[position : position + 1]
+    return ".".join(map(plain, parts))
+
+
+def _collect(walk: Walk, draft: Draft) -> None:
+    for table in draft.block.tables:
+        name = walk.table_name(table)
+        if name and table.clause in {"from", "on"}:
+            draft.add("reads", name)
+        elif table.function:
+            draft.add("calls", ".".join(map(plain, table.parts)))
+    note_selected(walk, draft, draft.clauses.get("select", []))
+    if walk.texts[max(draft.block.start - 2, 0) : draft.block.start] == ["exists", "("]:
+        # What EXISTS selects is never shown: SELECT 1, SELECT * and SELECT id are the same.
+        draft.sets.pop("projects", None)
+        draft.star = False
+    for clause, positions in draft.clauses.items():
+        if clause in {"where", "on", "having"}:
+            note_conditions(walk, draft, positions)
+        if clause not in {"select", "from", "into", "update"}:
+            for column, _, _ in walk.references(draft, positions):
+                draft.add("mentions", column.name)
+    note_order(walk, draft)
+    note_newest(walk, draft)
+
+
+def _inherit(walk: Walk, draft: Draft) -> None:
+    """Take what the subqueries of a block are the newest of, under their names for it."""
+    for table in draft.block.tables:
+        inner = walk.query(table)
+        for name in inner.get("newest") if inner else ():
+            draft.add("newest", name)
+
+
+def _finish(draft: Draft) -> BlockFeatures:
+    return BlockFeatures(
+        verb=draft.block.verb,
+        star=draft.star,
+        order_by=tuple(draft.order_by),
+        order_dir=draft.order_dir,
+        limit=draft.limit,
+        **{name: draft.get(name) for name in _SETS},
+    )
+
+
+_SETS = (
+    "reads", "aggregates", "aggregate_columns", "calls", "projects", "projects_calls", "mentions",
+    "group_by", "distinct_on", "where_eq", "where_range", "where_in", "where_in_negated", "newest",
+)  # fmt: skip

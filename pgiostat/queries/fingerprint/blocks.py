@@ -1,0 +1,382 @@
+"""Query blocks, their clauses, tables and aliases, found in one walk over the tokens."""
+
+from bisect import bisect_right
+
+from pgiostat.queries.fingerprint.lexer import PLACEHOLDER, Kind
+from pgiostat.queries.fingerprint.structure import Block, ColumnAlias, Frame, Place, State, Table
+from pgiostat.queries.fingerprint.words import (
+    AFTER_OPERAND,
+    ENDS_ITEM,
+    NEVER_BARE,
+    OPERAND_KEYWORDS,
+    words,
+)
+
+__all__ = ["Reader", "query_start"]
+
+
+# Looking one up in its class costs as much as the test for it.
+_INSIDE, _LIST, _WANT, _TABLE = State.INSIDE, State.LIST, State.WANT, State.TABLE
+
+
+class Reader:
+    """Finds query blocks, their tables and aliases, in one walk over the tokens."""
+
+    __slots__ = (
+        "block", "blocks", "changes", "columns", "frame", "kinds", "labelled", "named", "opener",
+        "outer", "place", "state", "table_names", "texts",
+    )  # fmt: skip
+
+    def __init__(self, kinds: list[Kind], texts: list[str]) -> None:
+        self.kinds = kinds
+        self.texts = texts
+        self.blocks: list[Block] = []
+        self.columns: list[ColumnAlias] = []
+        self.labelled: list[tuple[int, str]] = []  # where table aliases are defined
+        self.table_names: set[int] = set()
+        self.named: list[int] = []  # where names stand
+        self.place = Place("", None)
+        self.changes = [(0, self.place)]  # where another clause begins
+        self.block: Block | None = None
+        self.state = State.IDLE
+        self.frame = Frame(-1, State.IDLE, self.place, None, None, end=len(texts))
+        # What to return to: another frame, or what was open when an expression's parentheses were.
+        self.outer: list[Frame | tuple[int, State]] = []
+        self.opener = -1  # where the parentheses closed last were opened
+
+    def read(self, start: int) -> None:
+        """Walk over the tokens once, from the first of the query."""
+        texts = self.texts
+        handlers = list(map(_READ.get, texts))
+        texts.append("")  # so that each has one after it
+        place = self.place
+        named = self.named.append
+        name, alias = Kind.NAME, Kind.ALIAS
+        kinds = self.kinds
+        for position in range(start, len(kinds)):
+            kind = kinds[position]
+            if kind is name:
+                named(position)
+                state = self.state
+                if state is _LIST:
+                    if texts[position + 1] in ENDS_ITEM:
+                        self._column_alias(position)
+                elif state is _WANT or state is _TABLE:
+                    self._name(position)
+                continue
+            handle = handlers[position]
+            if handle is not None:
+                handle(self, position)
+                if self.place is not place:
+                    place = self.place
+                    self.changes.append((position, place))
+            elif kind is alias:
+                named(position)
+                if self.state is _TABLE:
+                    self._name(position)
+        texts.pop()
+
+    def places(self) -> list[Place]:
+        """Return the clause that each token stands in."""
+        ends = [position for position, _ in self.changes[1:]]
+        places: list[Place] = []
+        for (start, place), end in zip(self.changes, [*ends, len(self.texts)], strict=True):
+            places += [place] * (end - start)
+        return places
+
+    def block_at(self, position: int) -> Block | None:
+        """Return the block that a token belongs to."""
+        return self.place_at(position).block
+
+    def place_at(self, position: int) -> Place:
+        """Return the clause that a token stands in."""
+        return self.changes[bisect_right(self.changes, position, key=_position) - 1][1]
+
+    # names
+
+    def _name(self, position: int) -> None:
+        before = self.texts[position - 1] if position else ""
+        if self.state is State.WANT:
+            if self._is_kind_of_table(position):
+                return
+            self._table([self.texts[position]])
+            self.table_names.add(position)
+        elif self.state is not State.TABLE or self.block is None or not self.block.tables:
+            return
+        elif before == ".":
+            self.block.tables[-1].parts.append(self.texts[position])
+            self.table_names.add(position)
+        else:
+            self._table_alias(self.block, position)
+
+    def _is_kind_of_table(self, position: int) -> bool:
+        """Tell whether a word is TEMP or UNLOGGED of SELECT ... INTO, before the table's name."""
+        if self.texts[position] not in _KINDS_OF_TABLE or self.place.clause != "into":
+            return False
+        if self.block is None or self.block.verb != "select":
+            return False
+        after = position + 1
+        return after < len(self.kinds) and (
+            self.kinds[after] is Kind.NAME or self.texts[after] == "table"
+        )
+
+    def _table(self, parts: list[str]) -> None:
+        self.state = State.TABLE
+        if self.block is not None:
+            self.block.tables.append(Table(self.place.clause, parts))
+
+    def _table_alias(self, block: Block, position: int) -> None:
+        text = self.texts[position]
+        label = f"@{len(self.labelled) + 1}"
+        block.tables[-1].alias = text
+        block.labels[text] = label
+        self.labelled.append((position, label))
+        self.state = State.NAMED
+
+    def _column_alias(self, position: int) -> None:
+        """Note a name at the end of an item, if it is no part of its expression."""
+        named = position - 1 if self.texts[position - 1] == "as" else -1
+        if not self._ends_operand(position - 1 if named < 0 else named - 1):
+            return
+        if named >= 0 or self.texts[position] not in NEVER_BARE:
+            self.columns.append(ColumnAlias(position, named, self.frame))
+
+    def _ends_operand(self, position: int) -> bool:
+        """Tell whether a column's expression may end here."""
+        text, kind = self.texts[position], self.kinds[position]
+        if kind is Kind.KEYWORD:
+            return text in OPERAND_KEYWORDS
+        if kind is Kind.PUNCTUATION:
+            before = self.texts[max(self.opener - 1, 0)]
+            return text == "]" or (text == ")" and before not in {"operator", "on"})
+        if kind is Kind.ALIAS:
+            return True
+        before = self.texts[position - 1] if position else ""
+        if before == "as" or (text == PLACEHOLDER == before):
+            return False
+        if kind is Kind.NAME and text not in NEVER_BARE and self.follows_operand(position):
+            return False  # two operands in a row are no expression
+        return kind is not Kind.OPERATOR and text not in AFTER_OPERAND
+
+    def follows_operand(self, position: int) -> bool:
+        if not position:
+            return False
+        text, kind = self.texts[position - 1], self.kinds[position - 1]
+        if kind in _WORDS or text == PLACEHOLDER:
+            return True
+        return text in OPERAND_KEYWORDS or text in {"as", ")", "]"}
+
+    # parentheses
+
+    def open_(self, position: int) -> None:
+        state = self.state
+        query = (
+            self.texts[position + 1] in _STARTS_QUERY
+            and self.texts[position] == "("
+            and self.kinds[position + 1] is Kind.KEYWORD
+        )
+        if not query and state is not _TABLE and state is not _WANT:
+            self.outer.append((position, state))
+            self.state = _INSIDE
+            return
+        frame = Frame(position, state, self.place, self.block, self.frame.base)
+        if query:
+            frame.base = self.block or self.frame.base
+            frame.united = True
+            self.block = None
+            self.state = State.IDLE
+        elif self.state is State.TABLE:
+            if self.block is not None and self.block.tables and self.place.clause != "into":
+                self.block.tables[-1].function = True
+            self.state = State.INSIDE
+        # else, where a table must come: a join in parentheses
+        self.outer.append(self.frame)
+        self.frame = frame
+
+    def close(self, position: int) -> None:
+        if not self.outer:
+            return
+        outer = self.outer.pop()
+        if isinstance(outer, tuple):
+            self.opener, self.state = outer
+            return
+        frame = self.frame
+        frame.end = position
+        self.opener = frame.opener
+        self.state, self.place, self.block = frame.state, frame.place, frame.block
+        self.frame = outer
+        if self.state is State.WANT:
+            self._table([])
+            if self.block is not None:
+                self.block.tables[-1].query = frame.first
+
+    def comma(self, _position: int) -> None:
+        if self.state in _IN_FROM and self.place.clause in _LISTS_TABLES:
+            self.state = State.WANT
+
+    # keywords
+
+    def _start(self, verb: str, position: int, state: State) -> None:
+        frame = self.frame
+        parent = frame.base if frame.united or self.block is None else self.block
+        frame.united = False
+        self.block = Block(verb, position, parent)
+        self.blocks.append(self.block)
+        frame.first = frame.first or self.block
+        self._enter(verb, state)
+
+    def _enter(self, clause: str, state: State) -> None:
+        self.place = Place(clause, self.block)
+        self.state = state
+
+    def select(self, position: int) -> None:
+        if self.state is not State.INSIDE:
+            self._start("select", position, State.LIST)
+
+    def values(self, position: int) -> None:
+        if self.state is State.INSIDE:
+            return
+        if self.block is None or self.frame.united:
+            self._start("values", position, State.REST)
+        else:
+            self.clause(position)
+
+    def command(self, position: int) -> None:
+        """TABLE name, where a query may stand."""
+        if self.state is State.IDLE and self.texts[position - 1] != "create":
+            self._start("select", position, State.WANT)
+            self.place = Place("from", self.block)
+
+    def write(self, position: int) -> None:
+        """INSERT INTO, MERGE INTO, DELETE FROM, UPDATE; not FOR UPDATE, THEN INSERT, DO UPDATE."""
+        verb = self.texts[position]
+        before = self.texts[position - 1] if position else ""
+        if self.state is State.INSIDE or before in {"for", "key", "then", "do", "on", "."}:
+            return
+        if verb == "update":
+            self._start(verb, position, State.WANT)
+        elif self.texts[position + 1] in {"into", "from"}:
+            self._start(verb, position, State.REST)
+
+    def into(self, _position: int) -> None:
+        if self.state is not State.INSIDE:
+            self._enter("into", State.WANT)
+
+    def from_(self, position: int) -> None:
+        if self.state is State.INSIDE or self.block is None:
+            return
+        before = self.texts[max(position - 2, 0) : position]
+        if before in (["is", "distinct"], ["not", "distinct"]):
+            return
+        if before[-1:] == ["rows"] and self.state is State.TABLE:  # ROWS FROM (f(), g())
+            self.block.tables.pop()
+        clause = "into" if before[-1:] == ["delete"] else "from"
+        self._enter(clause, State.WANT)
+
+    def using(self, _position: int) -> None:
+        if self.state not in _IN_FROM or self.block is None:
+            return
+        if self.place.clause == "into" and self.block.verb in {"delete", "merge"}:
+            self._enter("from", State.WANT)
+        else:
+            self._enter("on", State.JOINED)
+
+    def join(self, _position: int) -> None:
+        if self.state in _IN_FROM:
+            self._enter("from", State.WANT)
+
+    def on(self, _position: int) -> None:
+        if self.state in _IN_FROM and self.place.clause in _LISTS_TABLES:
+            self._enter("on", State.JOINED)
+        elif self.state not in (_INSIDE, _LIST):
+            self._enter("conflict", State.REST)
+
+    def unite(self, position: int) -> None:
+        if self.state is not State.INSIDE:
+            self.frame.united = True
+            self.clause(position)
+            self.block = None
+            self.state = State.IDLE
+
+    def named_(self, position: int) -> None:
+        """TABLESAMPLE, OVERRIDING, WITH, but not WITH ORDINALITY: no alias comes any more."""
+        if self.state is State.TABLE and self.texts[position + 1] != "ordinality":
+            self.state = State.NAMED
+
+    def returning(self, _position: int) -> None:
+        if self.state is not State.INSIDE:
+            self._enter("returning", State.LIST)
+
+    def clause(self, position: int) -> None:
+        if self.state is not State.INSIDE and self.block is not None:
+            self._enter(self.texts[position], State.REST)
+
+    def tail(self, position: int) -> None:
+        if self.state is not State.INSIDE:
+            if self.frame.tail < 0:
+                self.frame.tail = position
+            self.clause(position)
+
+
+_WORDS = (Kind.NAME, Kind.ALIAS)
+_KINDS_OF_TABLE = words("global local temp temporary unlogged")
+# Tuples: an enum is compared at once, but hashed in Python.
+_IN_FROM = (State.WANT, State.TABLE, State.NAMED, State.JOINED)
+_LISTS_TABLES = frozenset({"from", "on"})
+_STARTS_QUERY = frozenset(
+    {"select", "with", "values", "table", "insert", "update", "delete", "merge"}
+)
+_READ = {
+    "(": Reader.open_,
+    "[": Reader.open_,
+    ")": Reader.close,
+    "]": Reader.close,
+    ",": Reader.comma,
+    "select": Reader.select,
+    "values": Reader.values,
+    "table": Reader.command,
+    "insert": Reader.write,
+    "update": Reader.write,
+    "delete": Reader.write,
+    "merge": Reader.write,
+    "into": Reader.into,
+    "from": Reader.from_,
+    "using": Reader.using,
+    "join": Reader.join,
+    "tablesample": Reader.named_,
+    "overriding": Reader.named_,
+    "with": Reader.named_,
+    "on": Reader.on,
+    "union": Reader.unite,
+    "intersect": Reader.unite,
+    "except": Reader.unite,
+    "returning": Reader.returning,
+    "group": Reader.tail,
+    "order": Reader.tail,
+} | dict.fromkeys(
+    ["where", "having", "limit", "offset", "fetch", "for", "window", "set"],
+    Reader.clause,
+)
+
+
+_QUERIES = words(
+    """select with insert update delete merge values table explain prepare declare ("""
+)
+
+
+def query_start(texts: list[str]) -> int:
+    """Return where the query starts; the number of tokens if there is none."""
+    head = texts[0]
+    if head in _QUERIES or texts[:2] == ["copy", "("]:
+        return 0
+    if head == "create":
+        for position, text in enumerate(texts[:-1]):
+            if text == "as" and (
+                texts[position + 1] in _STARTS_QUERY or texts[position + 1] == "("
+            ):
+                return position + 1
+    return len(texts)
+
+
+def _position(change: tuple[int, Place]) -> int:
+    return change[0]

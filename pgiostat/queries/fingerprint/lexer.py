@@ -1,0 +1,419 @@
+"""PostgreSQL's lexer (src/backend/parser/scan.l), as regular expressions.
+
+What is unterminated runs to the end of the text, and nothing is an error. Time is linear in the
+text: quantifiers are possessive, and alternatives differ in their first characters.
+"""
+
+import re
+from collections.abc import Collection, Iterator
+from enum import IntEnum
+from functools import cache
+from typing import NamedTuple
+
+from pgiostat.queries.fingerprint.words import GLUED, KEYWORDS, NEEDS_QUOTES
+
+__all__ = [
+    "PLACEHOLDER",
+    "WHOLE_STRING",
+    "Kind",
+    "Token",
+    "comments",
+    "decode",
+    "is_own",
+    "lex",
+    "raws",
+    "significant",
+    "token",
+]
+
+OWN_MARK = "/* pgiostat */"
+OWN_WITHIN = 200
+"""How far into a text our mark is looked for; it stands at the start of what we send."""
+
+PLACEHOLDER = "?"
+
+
+class Kind(IntEnum):
+    """What a token is. Literals come first, so that one comparison tells them."""
+
+    STRING = 1
+    NUMBER = 2
+    PARAMETER = 3
+    NAME = 4
+    KEYWORD = 5
+    OPERATOR = 6
+    PUNCTUATION = 7
+    ALIAS = 8  # @1: stands for a table alias in a text that is normalized already
+    COMMENT = 9
+
+
+class Token(NamedTuple):
+    """A token; its text is canonical (folded, unquoted) except for literals and comments."""
+
+    kind: Kind
+    text: str
+
+
+# What is no character of a token; more lenient than scan.l, which knows no \x00.
+_BLANK = r"[\x00-\x20\x7f]*+"
+_BLANKS = "".join(map(chr, [*range(0x21), 0x7F]))
+_COMMENT = r"--[^\n\r]*+ | /\*(?:[^*/]++|\*(?!/)|/(?!\*))*+\*/"
+_SKIP = rf"(?: [\x00-\x20\x7f]++ | {_COMMENT} )*+"
+_START = r"[A-Za-z_\x80-\U0010ffff]"
+_REST = r"[A-Za-z0-9_$\x80-\U0010ffff]*+"
+# A word may start as the prefix of a string does: E'', B'', X'', N'', U&'', U&"".
+_WORD = rf"""
+    [ACDF-MO-TVWYZacdf-mo-tvwyz_\x80-\U0010ffff]{_REST}
+"""
+_OTHER_WORD = rf"""
+    (?: [bBeEnNxX](?!') | [uU](?!&['"]) ){_REST}
+"""
+# What a string holds. Whether a backslash escapes in '...' is for standard_conforming_strings to
+# say, and no text tells how that was set. Where the two readings would end a string at different
+# places (a backslash that is not itself escaped stands before a quote), all the rest is the string.
+_EITHER = r"(?:[^'\\]++|''|\\[^'])*+"
+_ESCAPED = r"(?:[^'\\]++|''|\\(?:.|\Z))*+"
+_DOUBLED = r"(?:[^']++|'')*+"
+_DIGIT_STRING = r"[^']*+"
+# Between two parts of a string: only here does the second one keep the prefix of the first.
+_GAP = r"(?:[\x20\t\f\v]|--[^\n\r]*+)*+[\n\r](?:[\x20\t\n\r\f\v]++|--[^\n\r]*+[\n\r])*+"
+_PREFIXED = "|".join(
+    rf"{prefix}'{body}(?:'{_GAP}'{body})*+"
+    for prefix, body in (("[eE]", _ESCAPED), ("[bBxX]", _DIGIT_STRING), ("[uU]&", _DOUBLED))
+)
+_STRING = rf"[nN]?+'{_EITHER}(?:'|\\.*+)?+ | (?:{_PREFIXED})'?+"
+WHOLE_STRING = rf"[nN]?+'{_DOUBLED}' | (?:{_PREFIXED})'"
+"""A string that ends, as standard_conforming_strings = on reads it."""
+_QUOTED = r'(?:[uU]&)?+"(?:[^"]++|"")*+"?+'
+_DIGITS = r"[0-9](?:_?[0-9])*+"
+_NUMBER = rf"""
+    0[xX](?:_?[0-9A-Fa-f])++ | 0[oO](?:_?[0-7])++ | 0[bB](?:_?[01])++
+  | (?:{_DIGITS}(?:\.(?!\.)(?:{_DIGITS})?+)?+ | \.{_DIGITS})(?:[eE][+-]?+{_DIGITS})?+
+"""
+# The operator rule: a run of these, cut before a comment, that ends in + or - only if it holds
+# one of the first set. The bounds keep a megabyte of plus signs linear.
+_SPECIAL = r"[~!@#^&|`?%]"
+_PLAIN = r"[*<>=+] | -(?!-) | /(?!\*)"
+_OPERATOR = rf"""
+    (?:{_PLAIN}){{0,16}}+{_SPECIAL}(?:{_SPECIAL}|{_PLAIN})*+
+  | (?:(?:\+|-(?!-)){{0,16}}+(?:[*<>=]|/(?!\*)))++
+  | [+-]
+"""
+# The most frequent ones first.
+_TOKEN = rf"""
+    {_WORD}
+  | [,()]
+  | \.(?![0-9.])
+  | {_OTHER_WORD}
+  | \$[0-9]++
+  | =(?![~!@#^&|`?%*<>=+/-])
+  | (?: {_NUMBER} )
+  | (?: {_STRING} )
+  | (?: {_QUOTED} )
+  | /\*
+  | :[:=]
+  | \.\.
+  | @[1-9][0-9]{{0,4}}+(?![0-9A-Za-z_$]|\.[0-9])
+  | (?: {_OPERATOR} )
+  | .
+"""
+_TAG = rf"(?:{_START}[A-Za-z0-9_\x80-\U0010ffff]*+)?+"
+_DOLLAR = rf"\$(?P<tag>{_TAG})\$(?:[^$]++|\$(?!(?P=tag)\$))*+(?:\$(?P=tag)\$)?+"
+_HAS_DOLLAR_QUOTE = re.compile(rf"\${_TAG}\$")
+
+# A megabyte of VALUES (...), (...) or IN (...) is mostly constants: such a list is taken as one
+# token, from which equal rows are removed before it is cut further.
+_LIST_PART = rf"""
+    [^()\[\]'"$/;-]++ | \$[0-9]++ | (?<![A-Za-z&$])'{_EITHER}' | -(?!-)
+"""
+_ROW = rf"\((?:{_LIST_PART}|\(\x20*+\))*+\)"
+_LIST = rf"""
+    [vV][aA][lL][uU][eE][sS]{_BLANK}{_ROW}(?:{_BLANK},{_BLANK}{_ROW})++
+  | [iI][nN]{_BLANK}\((?:{_LIST_PART})*+\)
+  | [aA][rR][rR][aA][yY]{_BLANK}\[(?:{_LIST_PART})*+\]
+"""
+_LONG = 8192
+_LONG_LIST = 256
+_LIST_CONSTANT = re.compile(
+    r"""'(?:[^']++|'')*+'
+    | (?<![A-Za-z0-9_$"\x80-\U0010ffff])
+      (?:\$[0-9]++|\.?[0-9][A-Za-z0-9_.]*+(?:(?<=[eE])[+-][0-9]++)?+)
+    | (?<=[(,\[])\s*+(?i:true|false|null)(?=\s*+[,)\]])""",
+    re.VERBOSE,
+)
+_BETWEEN_ROWS = re.compile(r"\)\s*,\s*\(")
+_COMMENT_EDGE = re.compile(r"/\*|\*/")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# What pg_stat_statements makes of a string without a blank before it: of N'text' N$1, of
+# date'2026-11-30' date$1. To PostgreSQL's lexer that is an identifier.
+_MAY_BE_GLUED = re.compile(r"[A-Za-z_]\$[0-9]")
+_GLUED = re.compile(r"([A-Za-z_]++)\$([1-9][0-9]{0,4}+)")
+_BARE = re.compile(r"[a-z_\x80-\U0010ffff][a-z0-9_$\x80-\U0010ffff]*")
+_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
+# What becomes of comments, if there are any. Those that are nested or unterminated give a /*.
+_NONE, _SKIPPED, _KEPT_TOO = range(3)
+
+
+@cache
+def _lexer(comments: int, dollar: bool, lists: bool) -> re.Pattern[str]:  # noqa: FBT001 - by place: keywords cost as much as a token
+    """Return a pattern whose first group is a token; at the end of the text it is empty.
+
+    What a text does not hold need not be looked for at each of its tokens. A second group, and
+    with it tuples from findall, is there for dollar quotes only.
+    """
+    kept = [_COMMENT] * (comments == _KEPT_TOO)
+    tokens = [*kept, *[_LIST] * lists, *[_DOLLAR] * dollar, _TOKEN, r"\Z"]
+    skip = _SKIP if comments == _SKIPPED else _BLANK
+    return re.compile(rf"{skip}( {'|'.join(tokens)} )", re.VERBOSE | re.DOTALL)
+
+
+def _has_dollar_quote(text: str) -> bool:
+    return "$" in text and _HAS_DOLLAR_QUOTE.search(text) is not None
+
+
+def _find(text: str, comments: int, *, lists: bool = False) -> list[str]:
+    dollar = _has_dollar_quote(text)
+    found = _lexer(comments, dollar, lists).findall(text)
+    if dollar:
+        found = [raw for raw, _ in found]
+    while found and not found[-1]:
+        found.pop()
+    return found
+
+
+# --- tokens of their texts ---------------------------------------------------------------
+
+_MEMO_LIMIT = 20_000
+_LAST_LITERAL = Kind.PARAMETER
+_KEPT_LITERAL = 4
+_KEPT_WORD = 64
+
+
+Plain = tuple[Kind, str]
+"""A token without its name: Python unpacks plain tuples twice as fast."""
+
+
+class _Memo(dict[str, Plain]):
+    """Tokens by their raw text. Words, symbols and small numbers repeat."""
+
+    def __missing__(self, raw: str) -> Plain:
+        found = _classify(raw)
+        # Strings and comments never are, longer numbers seldom twice.
+        if len(raw) <= (_KEPT_LITERAL if found[0] <= _LAST_LITERAL else _KEPT_WORD):
+            if len(self) >= _MEMO_LIMIT:
+                self.clear()
+            self[raw] = found
+        return found
+
+
+def _classify(raw: str) -> Plain:
+    first = raw[0]
+    if first == "'" or (first in "eEbBnNxXuU" and "'" in raw[1:3]):
+        return (Kind.STRING, raw)
+    if first == '"' or raw[:3] in {'u&"', 'U&"'}:
+        return (Kind.NAME, _unquote(raw))
+    if first == "_" or first.isalpha() or first >= "\x80":
+        return _classify_word(raw)
+    if first.isdigit() or (first == "." and raw not in _PUNCTUATION):
+        return (Kind.NUMBER, raw)
+    if first == "$" and raw != "$":
+        return (Kind.PARAMETER if raw[1:].isdigit() else Kind.STRING, raw)
+    return _classify_symbol(raw)
+
+
+def _classify_word(raw: str) -> Plain:
+    word = raw.lower() if raw.isascii() else raw.translate(_ASCII_LOWER)
+    return (Kind.KEYWORD if word in KEYWORDS else Kind.NAME, _CONTROL.sub("\ufffd", word))
+
+
+def _classify_symbol(raw: str) -> Plain:
+    if raw in _PUNCTUATION:
+        return (Kind.PUNCTUATION, raw)
+    if raw.startswith(("--", "/*")):
+        return (Kind.COMMENT, raw)
+    if raw[0] == "@" and raw[1:].isdigit():
+        return (Kind.ALIAS, raw)
+    return (Kind.OPERATOR, "<>" if raw == "!=" else raw)
+
+
+def _unquote(raw: str) -> str:
+    """Return the shortest way to write a quoted identifier on one line."""
+    if raw[0] != '"':  # its escapes are left alone
+        return "U" + _CONTROL.sub("\ufffd", raw[1:] if raw.endswith('"') else raw[1:] + '"')
+    inner = raw[1:-1] if len(raw) > 1 and raw.endswith('"') else raw[1:]
+    inner = _CONTROL.sub("\ufffd", inner)
+    if _BARE.fullmatch(inner) and inner not in NEEDS_QUOTES:
+        glued = _GLUED.fullmatch(inner)
+        if glued is None or glued[1] not in GLUED:
+            return inner
+    return f'"{inner}"'
+
+
+_PUNCTUATION = frozenset({"(", ")", "[", "]", ",", ".", "..", ";", "::"})
+token = _Memo().__getitem__
+"""The token of a raw text."""
+
+
+def lex(text: str) -> list[Token]:
+    """Return the tokens of a text, comments among them, white space not.
+
+    >>> [token.text for token in lex('SELECT "a", "B", $$c$$ /* d */ <> -1')]
+    ['select', 'a', ',', '"B"', ',', '$$c$$', '/* d */', '<>', '-', '1']
+    """
+    return [Token(*token(raw)) for raw in raws(text)]
+
+
+# --- texts of tokens ---------------------------------------------------------------------
+
+
+def raws(text: str) -> list[str]:
+    """Return the tokens of a text as written, comments too."""
+    text = text.rstrip(_BLANKS)
+    if not _may_comment(text):
+        return _find(text, _NONE)
+    found = _find(text, _KEPT_TOO)
+    return _nested(text) if "/*" in found else found
+
+
+def significant(text: str) -> tuple[list[str], bool]:
+    """Return the tokens of a text as written, but no comments, and not every row of a list.
+
+    Also tell whether the text ends within a comment.
+    """
+    text = text.rstrip(_BLANKS)
+    found, is_open = _significant(text)
+    if "$" in text and _MAY_BE_GLUED.search(text):
+        found = list(_apart(found))
+    return found, is_open
+
+
+def _significant(text: str) -> tuple[list[str], bool]:
+    lists = len(text) >= _LONG
+    found = _find(text, _SKIPPED if _may_comment(text) else _NONE, lists=lists)
+    if "/*" in found:
+        found = _nested(text)
+        within = found[-1].startswith("/*") and not _closes(found[-1])
+        return [raw for raw in found if not raw.startswith(("--", "/*"))], within
+    if lists:
+        found = [part for raw in found for part in (_cut(raw) if _is_list(raw) else (raw,))]
+    return found, False
+
+
+def _apart(found: list[str]) -> Iterator[str]:
+    """Yield tokens, of which a word and the parameter after it are two."""
+    numbers = {raw[1:] for raw in found if raw[0] == "$"}
+    before, last = "", 0
+    for raw in found:
+        glued = _GLUED.fullmatch(raw) if "$" in raw and raw[0] != "$" else None
+        if glued is None:
+            parts = [raw]
+        elif before != "." and _is_parameter(glued[1], glued[2], numbers, last):
+            parts = [f"${glued[2]}"] if glued[1] in {"n", "N"} else [glued[1], f"${glued[2]}"]
+        else:  # an identifier: quoted if it looks like two tokens
+            parts = [f'"{raw.lower()}"' if glued[1].lower() in GLUED else raw]
+        yield from parts
+        before = parts[-1]
+        if before[0] == "$" and before[1:].isdecimal() and len(before) <= _LONGEST_PARAMETER:
+            last = max(last, int(before[1:]))
+
+
+def _is_parameter(word: str, number: str, numbers: Collection[str], last: int) -> bool:
+    """Tell whether a parameter follows a word, and the two are no identifier.
+
+    The server numbers each constant once and in order. Few write n'text', and identifiers are
+    seldom in capitals: N$1 is a constant, and n$2 is one if it fills the place after $1.
+    """
+    if number in numbers:
+        return False
+    if word == "n":
+        return last > 0 and int(number) == last + 1
+    return word.lower() in GLUED
+
+
+_LONGEST_PARAMETER = 6
+
+
+def _may_comment(text: str) -> bool:
+    return "--" in text or "/*" in text
+
+
+def _is_list(raw: str) -> bool:
+    """Tell VALUES (...), IN (...) and ARRAY[...] from tokens: none that starts so ends so."""
+    return raw[-1:] in {")", "]"} and raw[0] in "vViIaA"
+
+
+def _cut(raw: str) -> list[str]:
+    return raws(_shorten(raw) if len(raw) > _LONG_LIST else raw)
+
+
+def _shorten(raw: str) -> str:
+    """Return VALUES with each kind of row once, IN or ARRAY with one of all constants."""
+    shape = _LIST_CONSTANT.sub("$1", raw)
+    if raw[0] in "vV":
+        head, _, rows = shape.partition("(")
+        return f"{head}({'), ('.join(dict.fromkeys(_BETWEEN_ROWS.split(rows[:-1])))})"
+    head, opening, items = shape.partition("(" if raw[-1] == ")" else "[")
+    if {item.strip() for item in items[:-1].split(",")} == {"$1"}:
+        return f"{head}{opening}$1{raw[-1]}"
+    return raw
+
+
+def _nested(text: str) -> list[str]:
+    """Cut a text with a comment that is nested or unterminated: no regular expression can."""
+    found: list[str] = []
+    lexer = _lexer(_KEPT_TOO, _has_dollar_quote(text), False)
+    position = 0
+    while position < len(text):
+        end = len(text)
+        for match in lexer.finditer(text, position):
+            raw = match[1]
+            if raw == "/*":
+                end = _comment_end(text, match.end(1))
+                raw = text[match.start(1) : end]
+                found.append(raw)
+                break
+            if raw:
+                found.append(raw)
+        position = end
+    return found
+
+
+def _comment_end(text: str, position: int) -> int:
+    depth = 1
+    for edge in _COMMENT_EDGE.finditer(text, position):
+        depth += 1 if edge[0] == "/*" else -1
+        if not depth:
+            return edge.end()
+    return len(text)
+
+
+def _closes(comment: str) -> bool:
+    edges = _COMMENT_EDGE.findall(comment)
+    return edges.count("*/") >= edges.count("/*")
+
+
+def decode(text: str | bytes) -> str:
+    """Return a text that can be printed: what is not UTF-8 becomes U+FFFD."""
+    if isinstance(text, bytes):
+        return text.decode("utf-8", "replace")
+    if text.isascii():
+        return text
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # lone surrogates
+        return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return text
+
+
+def comments(text: str | bytes) -> list[str]:
+    """Return the comments of a text, as written."""
+    return [found.text for found in lex(decode(text)) if found.kind is Kind.COMMENT]
+
+
+def is_own(text: str | bytes) -> bool:
+    """Tell whether a text is one of ours: it has our mark as a comment near its start."""
+    head = text[:OWN_WITHIN]
+    needle: str | bytes = OWN_MARK if isinstance(head, str) else OWN_MARK.encode()
+    return needle in head and OWN_MARK in comments(head)  # type: ignore[operator]

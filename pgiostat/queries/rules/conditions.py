@@ -1,0 +1,289 @@
+"""What "when" may say: for each key what a statement shows of it, and how that is tested."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from pgiostat.queries.features import BlockFeatures, Features
+from pgiostat.queries.fingerprint import known_as
+from pgiostat.queries.rules.names import Vocabulary
+from pgiostat.queries.rules.rule_errors import Mistake
+
+__all__ = [
+    "BLOCK_KEYS",
+    "STATEMENT_KEYS",
+    "Condition",
+    "Subject",
+    "allow",
+    "conditions",
+    "observed",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A statement, with what is known of it beyond its features."""
+
+    features: Features
+    fingerprint: str | None = None
+    normalized_text: str | None = None
+    user: str | None = None
+    database: str | None = None
+    queryid: int | None = None
+
+
+Test = Callable[[Any], bool]
+WRAPPERS = ("explain", "explain_analyze", "prepare", "declare", "copy")
+
+
+class Key(NamedTuple):
+    """seen: what a statement or block has of it.  test: makes a test of a value in a rules file."""
+
+    seen: Callable[[Any], Any]
+    test: Callable[[str, Any, Vocabulary], Test]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One key of "when" with its value; inner: those of a block or of what must not hold."""
+
+    key: str
+    value: object
+    seen: Callable[[Any], Any]
+    test: Test
+    inner: tuple["Condition", ...] = ()
+
+    def holds(self, subject: object) -> bool:
+        """Tell whether a statement, or a block, meets the condition."""
+        return self.test(self.seen(subject))
+
+    def failed(self, subject: Any) -> Iterator[tuple["Condition", Any]]:
+        """Yield what does not hold, with what was seen; of a block, in the best one."""
+        if self.holds(subject):
+            return
+        if self.key != "block":
+            yield self, self.seen(subject)
+            return
+        blocks = subject.features.blocks
+        worst = [[part for part in self.inner if not part.holds(block)] for block in blocks]
+        if not worst:
+            yield self, frozenset()
+            return
+        best = min(range(len(worst)), key=lambda index: len(worst[index]))
+        for part in worst[best]:
+            yield part, part.seen(blocks[best])
+
+
+# --- tests -------------------------------------------------------------------------------
+
+
+def _any_of(key: str, value: Any, vocabulary: Vocabulary) -> Test:
+    """At least one name is in the list; true and false: there is one at all."""
+    if isinstance(value, bool):
+        return lambda names: bool(names) is value
+    return vocabulary.globs(key, value).any
+
+
+def _all_of(key: str, value: Any, vocabulary: Vocabulary) -> Test:
+    """Each item of the list has a name."""
+    values = value if isinstance(value, list) else [value]
+    each = [vocabulary.globs(key, item) for item in values]
+    return lambda names: all(globs.any(names) for globs in each)
+
+
+def _only(key: str, value: Any, vocabulary: Vocabulary) -> Test:
+    """No name is outside the list, and none is hidden behind a *."""
+    globs = vocabulary.globs(key, value)
+    return lambda names: names is not None and globs.all(names)
+
+
+def _number(key: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Mistake("rules-value", f'"{key}" must be a whole number', key=key)
+    return value
+
+
+def _count(key: str, value: Any) -> int:
+    if _number(key, value) < 0:
+        raise Mistake("rules-value", f'"{key}" must not be negative', key=key)
+    return int(value)
+
+
+def _word(*allowed: str) -> Callable[[str, Any, Vocabulary], Test]:
+    """One of a few words, or a glob that matches one of them."""
+
+    def test(key: str, value: Any, vocabulary: Vocabulary) -> Test:
+        made = _any_of(key, value, vocabulary)
+        if not isinstance(value, bool) and not any(made((word,)) for word in allowed):
+            raise Mistake(
+                "rules-value",
+                f'"{key}" can never be {_listed(value)}',
+                key=key,
+                hint=f"Values of {key}: {', '.join(allowed)}.",
+            )
+        return made
+
+    return test
+
+
+def _listed(value: Any) -> str:
+    return " or ".join(f'"{item}"' for item in (value if isinstance(value, list) else [value]))
+
+
+def _is(key: str, value: Any, _vocabulary: Vocabulary) -> Test:
+    if not isinstance(value, bool):
+        raise Mistake("rules-value", f'"{key}" must be true or false', key=key)
+    return lambda seen: seen is value
+
+
+def _at_most(key: str, value: Any, _vocabulary: Vocabulary) -> Test:
+    most = _count(key, value)
+    return lambda count: count is not None and count <= most
+
+
+def _at_least(key: str, value: Any, _vocabulary: Vocabulary) -> Test:
+    least = _count(key, value)
+    return lambda count: count is None or count >= least
+
+
+def _one_of(key: str, value: Any, _vocabulary: Vocabulary) -> Test:
+    wanted = {_number(key, item) for item in (value if isinstance(value, list) else [value])}
+    return lambda number: number in wanted
+
+
+def _regex(key: str, value: Any, _vocabulary: Vocabulary) -> Test:
+    try:
+        search = re.compile(value).search
+    except (re.error, TypeError) as error:
+        message = f'"{key}" is not a regular expression: {error}'
+        raise Mistake("rules-value", message, key=key) from None
+    return lambda text: bool(search(text))
+
+
+# --- keys --------------------------------------------------------------------------------
+
+
+def _known(value: str | None) -> tuple[str, ...]:
+    return (value,) if value else ()
+
+
+def _fingerprints(subject: "Subject") -> tuple[str, ...]:
+    """Return a fingerprint as this and earlier versions have it: rules may name either."""
+    return known_as(subject.fingerprint) if subject.fingerprint else ()
+
+
+def _shown(get: Callable[[BlockFeatures], Any]) -> Callable[[BlockFeatures], Any]:
+    """Return what is selected; None when a * hides it."""
+    return lambda block: None if block.star else get(block)
+
+
+BLOCK_KEYS: dict[str, Key] = {
+    "reads": Key(lambda block: block.reads, _any_of),
+    "aggregates": Key(lambda block: block.aggregates, _any_of),
+    "aggregate_columns": Key(lambda block: block.aggregate_columns, _any_of),
+    "newest": Key(lambda block: block.newest, _any_of),
+    "calls": Key(lambda block: block.calls, _any_of),
+    "projects": Key(lambda block: block.projects, _any_of),
+    "projects_calls": Key(lambda block: block.projects_calls, _any_of),
+    "projects_all": Key(lambda block: block.projects, _all_of),
+    "projects_only": Key(_shown(lambda block: block.projects), _only),
+    "carries_only": Key(_shown(lambda block: block.carries), _only),
+    "mentions": Key(lambda block: block.mentions, _any_of),
+    "mentions_all": Key(lambda block: block.mentions, _all_of),
+    "star": Key(lambda block: block.star, _is),
+    "order_by": Key(lambda block: block.order_by, _any_of),
+    "order_dir": Key(lambda block: _known(block.order_dir), _word("asc", "desc")),
+    "limit": Key(lambda block: block.limit, _is),
+    "group_by": Key(lambda block: block.group_by, _any_of),
+    "distinct_on": Key(lambda block: block.distinct_on, _any_of),
+    "max_columns": Key(_shown(lambda block: len(block.projects)), _at_most),
+    "min_columns": Key(_shown(lambda block: len(block.projects)), _at_least),
+    "min_varying": Key(_shown(lambda block: len(block.varies)), _at_least),
+    "where_eq": Key(lambda block: block.where_eq, _any_of),
+    "where_range": Key(lambda block: block.where_range, _any_of),
+    "where_in": Key(lambda block: block.where_in, _any_of),
+    "where_in_negated": Key(lambda block: block.where_in_negated, _any_of),
+}
+"""What "block" may say; all of it must hold for one query block."""
+
+STATEMENT_KEYS: dict[str, Key] = {
+    "statement": Key(lambda subject: _known(subject.features.statement), _any_of),
+    "wrapper": Key(lambda subject: _known(subject.features.wrapper), _word(*WRAPPERS)),
+    "writes": Key(lambda subject: subject.features.writes, _any_of),
+    "reads": Key(lambda subject: subject.features.reads, _any_of),
+    "calls": Key(lambda subject: subject.features.calls, _any_of),
+    "cursor": Key(lambda subject: _known(subject.features.cursor), _any_of),
+    "tag": Key(lambda subject: subject.features.tags, _any_of),
+    "user": Key(lambda subject: _known(subject.user), _any_of),
+    "database": Key(lambda subject: _known(subject.database), _any_of),
+    "fingerprint": Key(_fingerprints, _any_of),
+    "queryid": Key(lambda subject: subject.queryid, _one_of),
+    "text_regex": Key(lambda subject: subject.normalized_text or "", _regex),
+}
+"""What "when" may say of a statement, beside "block" and "not"."""
+
+_NESTED = ("block", "not")
+_DERIVED = frozenset(
+    {"projects_all", "projects_only", "mentions_all", "max_columns", "min_columns"}
+)
+
+
+def observed(subject: Subject | BlockFeatures) -> dict[str, Any]:
+    """Return what a statement, or a block, shows of each key; what is empty is left out."""
+    keys = STATEMENT_KEYS if isinstance(subject, Subject) else BLOCK_KEYS
+    found = {key: entry.seen(subject) for key, entry in keys.items() if key not in _DERIVED}
+    return {key: value for key, value in found.items() if value}
+
+
+def conditions(
+    key: str, table: Any, keys: Mapping[str, Key], vocabulary: Vocabulary
+) -> tuple[Condition, ...]:
+    """Return the conditions of a table in a rules file.
+
+    Raises Mistake for a key that is not known and a value that is none for its key.
+    """
+    if not isinstance(table, dict):
+        raise Mistake("rules-value", f'"{key}" must be a table, {key} = {{ … }}', key=key)
+    if not table:
+        raise Mistake(
+            "rules-value", f'"{key}" must not be empty: it would match everything', key=key
+        )
+    allow(table, [*keys, *(_NESTED if keys is STATEMENT_KEYS else ())], f'"{key}"')
+    return tuple(_condition(name, value, keys, vocabulary) for name, value in table.items())
+
+
+def _condition(name: str, value: Any, keys: Mapping[str, Key], vocabulary: Vocabulary) -> Condition:
+    if name in keys:
+        key = keys[name]
+        return Condition(name, value, key.seen, key.test(name, value, vocabulary))
+    if name == "block":
+        inner = conditions(name, value, BLOCK_KEYS, vocabulary)
+        return Condition(
+            name,
+            value,
+            lambda subject: subject.features.blocks,
+            lambda blocks: any(all(part.holds(block) for part in inner) for block in blocks),
+            inner,
+        )
+    inner = conditions(name, value, STATEMENT_KEYS, vocabulary)
+    return Condition(
+        name,
+        value,
+        lambda subject: subject,
+        lambda subject: not all(part.holds(subject) for part in inner),
+        inner,
+    )
+
+
+def allow(table: Mapping[str, Any], allowed: Iterable[str], where: str) -> None:
+    """Raise Mistake for a key that is not allowed."""
+    known = list(allowed)
+    for key in table:
+        if key not in known:
+            raise Mistake(
+                "rules-key",
+                f'"{key}" is not a key of {where}',
+                key=key,
+                hint=f"Keys of {where}: {', '.join(known)}.",
+            )

@@ -1,0 +1,143 @@
+"""Rules files: TOML, schema 1. A mistake is an error that names the file, the line and the key."""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pgiostat.errors import PgiostatError
+from pgiostat.queries.rules.conditions import STATEMENT_KEYS, Condition, allow, conditions
+from pgiostat.queries.rules.names import Vocabulary
+from pgiostat.queries.rules.rule_errors import Mistake
+
+__all__ = ["SCHEMA", "Rule", "RulesFile", "builtin_file", "parse", "read"]
+
+SCHEMA = 1
+
+_AT = re.compile(r"\(at line (\d+), column \d+\)")
+_FILE_KEYS = ("schema", "vocab", "rule")
+_RESERVED = ("pgiostat itself", "hidden")
+_RULE_KEYS = ("name", "category", "when")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule that can be asked; source: the file it stands in."""
+
+    name: str
+    category: str
+    conditions: tuple[Condition, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class RulesFile:
+    """A rules file as read, with its text to find the line of a mistake in."""
+
+    name: str
+    text: str
+    vocab: dict[str, list[str]]
+    rules: list[dict[str, Any]]
+
+    def compile(self, vocabulary: Vocabulary) -> list[Rule]:
+        """Return the rules; raises PgiostatError for one with a mistake."""
+        compiled: list[Rule] = []
+        for index, table in enumerate(self.rules):
+            try:
+                compiled.append(self._rule(table, vocabulary))
+            except Mistake as wrong:
+                raise self.error(wrong, index) from None
+        return compiled
+
+    def _rule(self, table: dict[str, Any], vocabulary: Vocabulary) -> Rule:
+        allow(table, _RULE_KEYS, "a rule")
+        for key in ("name", "category"):
+            if not isinstance(table.get(key), str) or not table[key]:
+                raise Mistake("rules-value", f'a rule needs a "{key}", a text', key=key)
+        if table["category"] in _RESERVED or not table["category"].isprintable():
+            raise Mistake(
+                "rules-value",
+                f'a rule cannot give the category "{table["category"]}"',
+                key="category",
+                hint=f"Reserved are {', '.join(_RESERVED)}.",
+            )
+        when = conditions("when", table.get("when"), STATEMENT_KEYS, vocabulary)
+        return Rule(table["name"], table["category"], when, self.name)
+
+    def error(self, wrong: Mistake, rule: int | None = None) -> PgiostatError:
+        """Return a mistake with its place."""
+        line = _line(self.text, wrong.key, rule)
+        return PgiostatError(
+            f"{self.name}, line {line}: {wrong.message}", slug=wrong.slug, hint=wrong.hint
+        )
+
+
+def _line(text: str, key: str, rule: int | None) -> int:
+    """Return the line of a key, in the rule of an index; the rule's own if the key has none."""
+    lines = text.splitlines()
+    starts = [n for n, line in enumerate(lines) if line.replace(" ", "").startswith("[[rule]]")]
+    first, last = 0, len(lines)
+    if rule is not None and rule < len(starts):
+        first = starts[rule]
+        last = starts[rule + 1] if rule + 1 < len(starts) else last
+    wanted = re.compile(rf"(?<![\w-])[\"']?{re.escape(key)}[\"']?\s*(?:=|\.)")
+    for number, line in enumerate(lines[first:last], first + 1):
+        if key and wanted.search(line):
+            return number
+    return first + 1
+
+
+def read(path: str | Path) -> RulesFile:
+    """Return a rules file.
+
+    Raises PgiostatError rules-file if it cannot be read, and as parse does.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        message = f'could not read rules file "{path}": {reason}'
+        raise PgiostatError(message, slug="rules-file") from None
+    return parse(str(path), text)
+
+
+def builtin_file() -> RulesFile:
+    """Return the rules that know no schema."""
+    return parse("built-in", files(__package__).joinpath("builtin.toml").read_text("utf-8"))
+
+
+def parse(name: str, text: str) -> RulesFile:
+    """Return a rules file from its text; each rule is checked when it is compiled.
+
+    Raises PgiostatError rules-toml, rules-schema, rules-key and rules-value.
+    """
+    file = RulesFile(name, text, {}, [])
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = _AT.search(str(error))
+        where = f"{name}, line {place[1]}" if place else name
+        told = _AT.sub("", str(error)).strip()
+        raise PgiostatError(f"{where}: {told}", slug="rules-toml") from None
+    try:
+        _check(tables)
+    except Mistake as wrong:
+        raise file.error(wrong) from None
+    return RulesFile(name, text, tables.get("vocab", {}), tables.get("rule", []))
+
+
+def _check(tables: dict[str, Any]) -> None:
+    allow(tables, _FILE_KEYS, "a rules file")
+    if tables.get("schema") is not SCHEMA:
+        hint = f"The first line of a rules file is: schema = {SCHEMA}"
+        raise Mistake("rules-schema", f"schema is not {SCHEMA}", key="schema", hint=hint)
+    vocab, rules = tables.get("vocab", {}), tables.get("rule", [])
+    if not isinstance(vocab, dict):
+        raise Mistake("rules-value", '"vocab" must be a table, [vocab]', key="vocab")
+    if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
+        raise Mistake("rules-value", "each rule must be a table, [[rule]]", key="rule")
+    for key, value in vocab.items():
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise Mistake("rules-value", f'"{key}" must be a list of names', key=key)

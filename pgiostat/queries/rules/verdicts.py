@@ -1,0 +1,104 @@
+"""Rules in order: the first one that matches a statement gives its category."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pgiostat.queries.features import Features
+from pgiostat.queries.rules.conditions import Condition, Subject
+from pgiostat.queries.rules.names import Vocabulary
+from pgiostat.queries.rules.rules_file import Rule, builtin_file, read
+
+__all__ = ["OTHER", "Match", "Rules", "Verdict", "builtin", "load"]
+
+OTHER = "other"
+"""The category of what no rule matches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A category, and the rule that gave it; no rule gives OTHER."""
+
+    category: str
+    rule: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a rule says of a statement.
+
+    place: of the rule, from 1.  failed: the conditions that do not hold, each with what was
+    seen; none if the rule matches.
+    """
+
+    place: int
+    rule: Rule
+    failed: tuple[tuple[Condition, Any], ...]
+
+    @property
+    def held(self) -> float:
+        """The share of its conditions that hold; those of a block count one by one."""
+        asked = sum(len(part.inner) if part.key == "block" else 1 for part in self.rule.conditions)
+        return 1 - len(self.failed) / max(asked, 1)
+
+
+class Rules:
+    """Rules in order, and the vocabulary that they are written in."""
+
+    def __init__(self, rules: Iterable[Rule], vocabulary: Vocabulary) -> None:
+        self.rules = tuple(rules)
+        self.vocabulary = vocabulary
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The categories there are, in order of their first rule, OTHER last."""
+        named = dict.fromkeys(rule.category for rule in self.rules if rule.category != OTHER)
+        return (*named, OTHER)
+
+    def classify(
+        self,
+        features: Features,
+        *,
+        fingerprint: str | None = None,
+        normalized_text: str | None = None,
+        user: str | None = None,
+        database: str | None = None,
+        queryid: int | None = None,
+    ) -> Match:
+        """Return the first match, or OTHER."""
+        subject = Subject(features, fingerprint, normalized_text, user, database, queryid)
+        return next(self._matches(subject), Match(OTHER))
+
+    def _matches(self, subject: Subject) -> Iterator[Match]:
+        for rule in self.rules:
+            if all(condition.holds(subject) for condition in rule.conditions):
+                yield Match(rule.category, rule.name)
+
+    def verdicts(self, subject: Subject) -> list[Verdict]:
+        """Return what each rule says, in order: the first without failures is the winner."""
+        return [
+            Verdict(
+                place,
+                rule,
+                tuple(failed for part in rule.conditions for failed in part.failed(subject)),
+            )
+            for place, rule in enumerate(self.rules, 1)
+        ]
+
+
+def builtin() -> Rules:
+    """Return the rules that know no schema."""
+    ours = builtin_file()
+    vocabulary = Vocabulary(ours.vocab)
+    return Rules(ours.compile(vocabulary), vocabulary)
+
+
+def load(path: str | Path) -> Rules:
+    """Return a user's rules, followed by the built-in ones.
+
+    Raises PgiostatError rules-… for a file with a mistake, with its line.
+    """
+    user, ours = read(path), builtin_file()
+    vocabulary = Vocabulary(ours.vocab | user.vocab)
+    return Rules([*user.compile(vocabulary), *ours.compile(vocabulary)], vocabulary)

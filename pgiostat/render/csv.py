@@ -1,0 +1,183 @@
+"""Rankings as CSV (RFC 4180): one row for each key and interval, units in the names."""
+
+import csv
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from io import StringIO
+from typing import TextIO
+
+from pgiostat.analysis.ledger import coverage_of
+from pgiostat.analysis.rank import By, Ranking, RankRow
+from pgiostat.escape import code_of, terminal
+from pgiostat.render.columns import KEYS, METRICS, Value, of_blocks
+from pgiostat.statistics.delta import Delta
+from pgiostat.volume.bucket import Balance
+
+__all__ = [
+    "BALANCE",
+    "CsvWriter",
+    "balance_of",
+    "cell",
+    "exact",
+    "header",
+    "heading",
+    "heading_of",
+    "records",
+    "text_cell",
+    "timestamp",
+]
+
+_INTERVAL = (
+    "interval_start", "interval_end", "seconds", "server", "quality", "coverage", "operations_by",
+)  # fmt: skip
+DECIMALS = 6
+FORMULA = (
+    "=+\\-@\u207a\u207b\u207c\u208a\u208b\u208c\u2212\u2a75\u2a76\ufb29"
+    "\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20"
+)
+"""What a spreadsheet may take for the beginning of a formula: also what is like = + - and @."""
+_BEFORE = " \"'`\u1fef\uff02\uff07\uff40"
+"""What it may overlook before one."""
+_IS_FORMULA = re.compile(f"'|[{_BEFORE}]*[{FORMULA}]")
+_AFTER_SEPARATOR = re.compile(f"(;[{_BEFORE}]*)([{FORMULA}])")
+
+
+def timestamp(instant: datetime | None) -> str | None:
+    """Return ISO-8601 in UTC, to the microsecond.
+
+    >>> timestamp(datetime(2026, 11, 23, 10, 0, tzinfo=UTC))
+    '2026-11-23T10:00:00.000000Z'
+    """
+    if instant is None:
+        return None
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def header(by: By) -> list[str]:
+    """Return the names of the columns.
+
+    part tells rows of the ranking from `rest`, `own` (pgiostat itself) and the lines of the
+    ledger: over an interval blocks_read of all parts adds up to the server's own count.
+    """
+    keys = [key.name for key in KEYS[by]]
+    interval = [name for name in _INTERVAL if name not in keys]
+    return [*interval, "part", "rank", *keys, "share", *(metric.name for metric in METRICS)]
+
+
+def heading(
+    since: datetime | None,
+    until: datetime | None,
+    *,
+    seconds: float,
+    server: str,
+    quality: str,
+    coverage: float | None,
+    operations_by: str | None,
+) -> dict[str, Value]:
+    """Return what is the same for all rows of an interval."""
+    told = (
+        timestamp(since), timestamp(until), seconds, server, quality, coverage, operations_by,
+    )  # fmt: skip
+    return dict(zip(_INTERVAL, told, strict=True))
+
+
+def heading_of(delta: Delta, ranking: Ranking) -> dict[str, Value]:
+    """Return what is the same for all rows of an interval between two readings."""
+    return heading(
+        delta.since,
+        delta.until,
+        seconds=ranking.seconds,
+        server=delta.newer.server.label,
+        quality="+".join(delta.qualities),
+        coverage=coverage_of(delta),
+        operations_by=ranking.explained.operations_by,
+    )
+
+
+BALANCE = {
+    "burst_balance": "what is left in the volume's bucket at the end, a share, at least",
+    "burst_balance_high": "at most: it differs after a time in which nothing was read",
+    "burst_demand_per_s": "what was asked of the volume a second, in its units",
+}
+"""What an interval has besides where a volume is named, and what it means."""
+
+
+def balance_of(balance: Balance | None) -> dict[str, Value]:
+    """Return the columns of BALANCE; unknown before the first interval."""
+    told = (None,) * 3 if balance is None else (balance.low, balance.high, balance.rate)
+    return dict(zip(BALANCE, told, strict=True))
+
+
+def records(interval: Mapping[str, Value], ranking: Ranking) -> Iterator[dict[str, Value]]:
+    """Yield the rows of one interval, by column name; None is unknown."""
+
+    def record(part: str, place: int | None, row: RankRow) -> dict[str, Value]:
+        keys = {key.name: key.value(row) for key in KEYS[ranking.by]}
+        numbers = {metric.name: metric.value(row.cost) for metric in METRICS}
+        told = {**interval, "part": part, "rank": place, **keys, "share": row.share, **numbers}
+        return told | {"server": row.server} if row.server else told
+
+    for place, row in enumerate(ranking.rows, start=1):
+        yield record("row", place, row)
+    for part, extra in (("rest", ranking.rest), ("own", ranking.own)):
+        if extra is not None:
+            yield record(part, None, extra)
+    name = KEYS[ranking.by][0].name if ranking.by is not By.STATEMENT else "query"
+    for line in ranking.lines:
+        yield {
+            **dict.fromkeys(header(ranking.by)),
+            **interval,
+            "part": line.account.value,
+            name: line.account.value,
+            "share": ranking.share(line.blocks),
+            **of_blocks(ranking, line.blocks),
+        }
+
+
+class CsvWriter:
+    """Writes intervals to a stream; the header once, at once.
+
+    more: columns at the end, which intervals have besides.
+    """
+
+    def __init__(self, out: TextIO, by: By, more: Sequence[str] = ()) -> None:
+        self._out = out
+        self._names = [*header(by), *more]
+        self._write([self._names])
+
+    def write(self, interval: Mapping[str, Value], ranking: Ranking) -> None:
+        """Write the rows of one interval and flush them."""
+        found = records(interval, ranking)
+        self._write([[cell(record[name]) for name in self._names] for record in found])
+
+    def _write(self, rows: Sequence[Sequence[Value]]) -> None:
+        # Whole rows at once: who reads along never sees half a row.
+        text = StringIO()
+        csv.writer(text).writerows(rows)
+        self._out.write(text.getvalue())
+        self._out.flush()
+
+
+def cell(value: Value) -> Value:
+    """Return a cell: a number of so many decimals, or a text as text_cell has it."""
+    return round(value, DECIMALS) if isinstance(value, float) else exact(value)
+
+
+def exact(value: Value) -> Value:
+    """Return a cell with all digits of a number."""
+    return text_cell(value) if isinstance(value, str) else value
+
+
+def text_cell(text: str) -> str:
+    r"""Return a text for a cell of CSV, which no spreadsheet takes for a formula.
+
+    Where one would, an apostrophe comes first; so it does where the text itself begins with one.
+    Spreadsheets of half of Europe divide cells at semicolons: behind one the first character of a
+    formula is shown by its code. `original` returns the text, less one apostrophe at its beginning.
+
+    >>> print(text_cell("=1+1"), text_cell("'=1"), text_cell("a;=1"), text_cell("a = b"))
+    '=1+1 ''=1 a;\u003d1 a = b
+    """
+    shown = _AFTER_SEPARATOR.sub(lambda found: found[1] + code_of(ord(found[2])), terminal(text))
+    return f"'{shown}" if _IS_FORMULA.match(shown) else shown

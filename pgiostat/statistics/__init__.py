@@ -1,0 +1,5 @@
+"""What PostgreSQL counted: counters, snapshots, and their differences.
+
+Pure: numpy only. May import `units` and `errors`. Must not know a server, a file, a terminal, or
+what a statement means.
+"""

@@ -1,0 +1,76 @@
+"""What a server can tell, and why not where it cannot."""
+
+from dataclasses import dataclass
+
+from pgiostat.escape import identifier
+from pgiostat.statistics.snapshot import Snapshot
+
+__all__ = ["Capability", "capabilities", "grant", "hidden_from"]
+
+_PG_16 = 160000
+_PG_18 = 180000
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """One thing to know of a server; missing: why it cannot be known, empty if it can."""
+
+    name: str
+    meaning: str
+    missing: str = ""
+
+    @property
+    def available(self) -> bool:
+        """Whether this server tells it."""
+        return not self.missing
+
+
+def capabilities(snapshot: Snapshot) -> tuple[Capability, ...]:
+    """Return what the server of a reading can tell."""
+    server, settings = snapshot.server, snapshot.settings
+
+    def needs(extension: str, *columns: str) -> str:
+        if all(column in snapshot.statements for column in columns):
+            return ""
+        return f"needs pg_stat_statements {extension}, this is {server.extension_version}"
+
+    def postgres(version_num: int) -> str:
+        if server.version_num >= version_num:
+            return ""
+        return f"needs PostgreSQL {version_num // 10000}, this is {server.version}"
+
+    info = "" if snapshot.markers.dealloc is not None else needs("1.9", "stats_info")
+    timing = "" if settings.track_io_timing else "track_io_timing is off"
+    masked = f"{server.user} lacks pg_read_all_stats" if snapshot.masked else ""
+    return (
+        Capability("all_statements", "statements of all users by name", masked),
+        Capability(
+            "toplevel", "nested statements apart from their callers", needs("1.9", "toplevel")
+        ),
+        Capability("evictions", "how often entries were evicted, and when all were reset", info),
+        Capability("stats_since", "entries made anew, without doubt", needs("1.11", "stats_since")),
+        Capability("read_times", "time spent reading", timing),
+        Capability(
+            "local_read_times",
+            "time spent reading temporary tables apart from others",
+            timing or needs("1.11", "local_blk_read_time"),
+        ),
+        Capability(
+            "temp_read_times",
+            "time spent reading spill files",
+            timing or needs("1.10", "temp_blk_read_time"),
+        ),
+        Capability("physical_reads", "reads from storage by statement", server.kcache_missing),
+        Capability("pg_stat_io", "reads by kind of process", postgres(_PG_16)),
+        Capability("read_operations", "operations, which may fetch many blocks", postgres(_PG_18)),
+    )
+
+
+def hidden_from(user: str) -> str:
+    """Say what a role without pg_read_all_stats cannot see."""
+    return f"Statements of other users are hidden from {user}"
+
+
+def grant(user: str) -> str:
+    """Return the statement that lets a role see all statements."""
+    return f"GRANT pg_read_all_stats TO {identifier(user)};"

@@ -1,0 +1,139 @@
+"""Rows of one table of counters, kept by column."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pgiostat.statistics.counters import Column, Kind, Reading, Table
+from pgiostat.units import US_PER_MS
+
+__all__ = ["Array", "Counts", "Rows", "to_pg_time"]
+
+Array = npt.NDArray[Any]
+Counts = npt.NDArray[np.int64]
+
+_PG_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_pg_time(instant: datetime) -> int:
+    """Return microseconds since 2000-01-01 UTC, as timestamptz travels.
+
+    >>> to_pg_time(datetime(2000, 1, 1, 0, 0, 1, tzinfo=UTC))
+    1000000
+    """
+    return (instant - _PG_EPOCH) // _MICROSECOND
+
+
+class Rows:
+    """Rows of one table of counters, kept by column.
+
+    attributes: arrays of length n, by column name: key, marks, extremes.
+    counters: int64 matrix of shape (number of counters, n); times in microseconds.
+    counter_names: the names of its rows.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        attributes: Mapping[str, Array],
+        counter_names: Sequence[str],
+        counters: Counts,
+    ) -> None:
+        self.table = table
+        self.attributes = dict(attributes)
+        self.counter_names = tuple(counter_names)
+        self.counters = counters
+        self._index = {name: i for i, name in enumerate(self.counter_names)}
+
+    @classmethod
+    def unpack(cls, reading: Reading, packed: bytes | memoryview) -> "Rows":
+        """Make rows from their packed bytes; ValueError if these are not whole rows."""
+        wire = np.dtype(reading.wire)
+        if len(packed) % wire.itemsize:
+            msg = f"{len(packed)} bytes are not whole rows of {wire.itemsize}"
+            raise ValueError(msg)
+        table = np.frombuffer(packed, dtype=wire)
+        return cls._build(reading, len(table), lambda column: table[column.name])
+
+    @classmethod
+    def from_records(cls, reading: Reading, records: Sequence[Sequence[Any]]) -> "Rows":
+        """Make rows from ordinary result rows, their columns in the order of the reading."""
+        place = {column.name: i for i, column in enumerate(reading.columns)}
+
+        def values(column: Column) -> Array:
+            cells = [record[place[column.name]] for record in records]
+            if column.kind is Kind.INSTANT:
+                low = np.iinfo(np.int64).min
+                cells = [low if cell is None else to_pg_time(cell) for cell in cells]
+            elif column.kind is Kind.NAME:
+                cells = [cell.ljust(0).encode() for cell in cells]
+            else:
+                cells = [0 if cell is None else cell for cell in cells]
+            layout = np.dtype(column.kind.wire).newbyteorder("=")
+            return np.array(cells, dtype=layout)
+
+        return cls._build(reading, len(records), values)
+
+    @classmethod
+    def _build(cls, reading: Reading, n: int, values: Callable[[Column], Array]) -> "Rows":
+        counted = [column for column in reading.columns if column.kind.is_counter]
+        counters = np.empty((len(counted), n), dtype=np.int64)
+        scratch = np.empty(n)
+        for i, column in enumerate(counted):
+            if column.kind is Kind.TIME:
+                # No server counts a time that is no number: it was damaged on its way.
+                with np.errstate(over="raise", invalid="raise"):
+                    np.multiply(values(column), US_PER_MS, out=scratch)
+                    np.rint(scratch, out=scratch)
+                    counters[i] = scratch
+            else:
+                counters[i] = values(column)
+        attributes = {}
+        for column in reading.columns:
+            if column.kind.is_counter:
+                continue
+            array = values(column).astype(column.kind.kept)
+            if column.kind is Kind.NAME:
+                array = np.char.rstrip(array)
+                np.char.decode(array, "utf-8")  # damaged ones are found here, and not later
+            attributes[column.name] = array
+        return cls(reading.table, attributes, [column.name for column in counted], counters)
+
+    def __len__(self) -> int:
+        return int(self.counters.shape[1])
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._index or name in self.attributes
+
+    def __getitem__(self, name: str) -> Array:
+        """Return a column; KeyError where this server does not have it."""
+        row = self._index.get(name)
+        return self.attributes[name] if row is None else self.counters[row]
+
+    def get(self, name: str) -> Array | None:
+        """Return a column, or None where this server does not have it: n/a is not zero."""
+        row = self._index.get(name)
+        return self.attributes.get(name) if row is None else self.counters[row]
+
+    def beside(self, name: str, counter: Array, marks: Mapping[str, Array]) -> "Rows":
+        """Return the rows with one more counter and more marks."""
+        counters = np.vstack([self.counters, counter[np.newaxis]])
+        attributes = self.attributes | dict(marks)
+        return Rows(self.table, attributes, (*self.counter_names, name), counters)
+
+    def take(self, chosen: Array) -> "Rows":
+        """Return the rows that a mask or index array chooses."""
+        return Rows(
+            self.table,
+            {name: array[chosen] for name, array in self.attributes.items()},
+            self.counter_names,
+            self.counters[:, chosen],
+        )
+
+    def total(self, name: str) -> int:
+        """Return the sum of a counter over all rows."""
+        return int(self[name].sum())

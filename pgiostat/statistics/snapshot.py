@@ -1,0 +1,171 @@
+"""What one reading of a server is: columns of numbers and a few marks; data only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from pgiostat.statistics.columnar import Rows
+from pgiostat.statistics.keyed import Keyed
+
+__all__ = ["RESUMED", "Markers", "Server", "Settings", "Snapshot"]
+
+
+RESUMED = 0
+"""The session of a reading that another process took: its clock is not to be compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Who was asked, as far as it stays the same while a connection lasts.
+
+    A clone has the same system_identifier, and a standby too: the address is part of identity.
+    kcache_missing: why physical reads are not told, empty if they are.
+    """
+
+    label: str
+    host: str
+    port: int
+    dbname: str
+    dbid: int
+    user: str
+    userid: int
+    system_identifier: int
+    address: str
+    version: str
+    version_num: int
+    extension_version: str
+    kcache_missing: str = "pg_stat_kcache is not installed"
+
+    @property
+    def identity(self) -> tuple[int, str, int]:
+        """What makes two readings comparable at all."""
+        return (self.system_identifier, self.address, self.port)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The server's settings that decide what its numbers mean; None where it has none such."""
+
+    values: Mapping[str, str | None]
+
+    def is_on(self, name: str) -> bool:
+        """Whether a boolean setting is on."""
+        return self.values.get(name) == "on"
+
+    def integer(self, name: str) -> int | None:
+        """Return a setting that is a plain number, or None."""
+        value = self.values.get(name)
+        return int(value) if value is not None and value.lstrip("-").isdigit() else None
+
+    @property
+    def block_size(self) -> int:
+        """Bytes of a block; every server has the setting."""
+        return self.integer("block_size") or 8192
+
+    @property
+    def track_io_timing(self) -> bool:
+        """Whether reads are timed, as far as our own session is told."""
+        return self.is_on("track_io_timing")
+
+    @property
+    def track(self) -> str | None:
+        """pg_stat_statements.track: none, top or all."""
+        return self.values.get("pg_stat_statements.track")
+
+    @property
+    def max_statements(self) -> int | None:
+        """pg_stat_statements.max."""
+        return self.integer("pg_stat_statements.max")
+
+
+@dataclass(frozen=True, slots=True)
+class Markers:
+    """Marks that move when counters start anew; None where the server has no such mark."""
+
+    start_time: datetime
+    in_recovery: bool
+    bgwriter_reset: datetime | None
+    statements_reset: datetime | None
+    dealloc: int | None
+
+
+MOST_COUNTED = 1 << 53
+"""No counter comes to this: microseconds of 285 years, or blocks of 64 exabytes."""
+_BLOCK_SIZES = tuple(1 << power for power in range(10, 16))
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """One reading.
+
+    session: a number that changes with the connection.  started_at, taken_at: the server's clock
+    before and after pg_stat_statements was read.  clock: the collector's own clock, in seconds,
+    that nobody sets.  own_queryid: of our reading itself, where a reset leaves no other mark.
+    own_seconds: how long the reading took.
+    """
+
+    server: Server
+    session: int
+    started_at: datetime
+    taken_at: datetime
+    clock: float
+    settings: Settings
+    markers: Markers
+    statements: Rows
+    databases: Rows
+    io: Rows | None
+    relations: Rows
+    own_queryid: int | None = None
+    own_seconds: float = 0.0
+
+    def check(self) -> None:
+        """See that a server can have sent this: one damaged answer would spoil a history.
+
+        Raises:
+            ValueError: It cannot.
+        """
+        if self.settings.block_size not in _BLOCK_SIZES:
+            raise ValueError("blocks of no size that a server has")
+        for rows in (self.statements, self.databases, self.io, self.relations):
+            if rows is None or not rows.counters.size:
+                continue
+            if rows.counters.max() >= MOST_COUNTED or rows.counters.min() <= -MOST_COUNTED:
+                raise ValueError(f"a counter of {rows.table.name} that no server comes to")
+
+    @cached_property
+    def has_toplevel(self) -> bool:
+        """Whether nested statements can be told from those that clients sent."""
+        return "toplevel" in self.statements
+
+    @cached_property
+    def masked(self) -> bool:
+        """Whether statements of others are hidden from our role."""
+        return bool(self.statements["masked"].any())
+
+    @property
+    def living(self) -> set[tuple[int, int, int]]:
+        """The statements that have an entry: (userid, dbid, queryid)."""
+        rows = self.statements
+        ids = (rows[name].tolist() for name in ("userid", "dbid", "queryid"))
+        return set(zip(*ids, strict=True))
+
+    @cached_property
+    def keyed(self) -> Keyed:
+        """The statements by their key, worked out once: a reading is compared twice."""
+        return Keyed.of_statements(self.statements)
+
+    @cached_property
+    def keyed_databases(self) -> Keyed:
+        """The rows of pg_stat_database by their key."""
+        return Keyed.of_view(self.databases)
+
+    @cached_property
+    def keyed_io(self) -> Keyed | None:
+        """The rows of pg_stat_io by their key; None before PostgreSQL 16."""
+        return None if self.io is None else Keyed.of_view(self.io)
+
+    @cached_property
+    def keyed_relations(self) -> Keyed:
+        """The relations by their key."""
+        return Keyed.of_view(self.relations)

@@ -1,0 +1,154 @@
+"""What reads ask of a volume: operations by the server's own count, and whose they were."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from pgiostat.analysis.ledger import Account, ServerReads, reads_of
+from pgiostat.analysis.rank import Ranking
+from pgiostat.statistics.delta import Delta
+from pgiostat.units import blocks_to_bytes
+from pgiostat.volume.bucket import Load
+
+__all__ = [
+    "MEANINGS",
+    "Demand",
+    "Provenance",
+    "divided",
+    "known_by",
+    "load_of",
+    "operations_of",
+    "shares",
+]
+
+
+class Provenance(StrEnum):
+    """Where the number of operations is from."""
+
+    DISKSTATS = "diskstats"
+    CLOUDWATCH = "cloudwatch"
+    PG_STAT_IO = "pg_stat_io"
+    BLOCKS = "blocks"
+    ESTIMATED = "estimated"
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the device itself was measured."""
+        return self in {Provenance.DISKSTATS, Provenance.CLOUDWATCH}
+
+
+MEANINGS = {
+    Provenance.DISKSTATS: "reads and writes of the device by /proc/diskstats, shared as blocks are",
+    Provenance.CLOUDWATCH: "reads and writes of the volume by CloudWatch, shared as blocks are",
+    Provenance.PG_STAT_IO: "reads by pg_stat_io, shared as blocks are",
+    Provenance.BLOCKS: "blocks read, an upper bound: one operation may fetch several, and the"
+    " operating system's cache answers some",
+    Provenance.ESTIMATED: "not told by the device: as many for what the server read as in the rest"
+    " of the time",
+}
+
+_UNEXPLAINED = (Account.UNATTRIBUTED, Account.CATALOGS)
+"""Lines of a ledger that are what is left, in the order in which they are made up."""
+
+
+def operations_of(reads: ServerReads, each: float | None) -> float:
+    """Return the read operations of a time: by the server's own count, and never by statements'.
+
+    Statements are counted at other instants than the server counts, so that of a short time one may
+    have what the other has of the next; over a longer one the server's count is the same.
+    each: operations for each block that was counted as a block alone, of processes that serve no
+    client or on an older server; None if nothing tells: then each is one.
+
+    >>> operations_of(ServerReads(blocks=120, operations=10, operation_blocks=100), 0.1)
+    12.0
+    """
+    counted = (reads.operations or 0) + (reads.local_operations or 0)
+    return counted + _uncounted(reads) * (1.0 if each is None else each)
+
+
+def known_by(reads: ServerReads, each: float | None) -> Provenance:
+    """Return what tells the operations of a time."""
+    if each is not None or (reads.operations is not None and not _uncounted(reads)):
+        return Provenance.PG_STAT_IO
+    return Provenance.BLOCKS
+
+
+def _uncounted(reads: ServerReads) -> int:
+    """Return the blocks of which no operations were counted."""
+    counted = (reads.operation_blocks or 0) + (reads.local_operation_blocks or 0)
+    return max((reads.blocks or 0) - counted, 0)
+
+
+def load_of(
+    reads: ServerReads, seconds: float, block_size: int, each: float | None, writes: float = 0.0
+) -> tuple[Load, Provenance]:
+    """Return what the reads of a time ask of a volume, with so many writes a second.
+
+    each: as in operations_of.
+    """
+    operations = operations_of(reads, each) + writes * seconds
+    read_bytes = float(blocks_to_bytes(reads.blocks or 0, block_size))
+    return Load(seconds, operations, read_bytes), known_by(reads, each)
+
+
+@dataclass(slots=True)
+class Demand:
+    """What a server that is watched asks of a volume, interval by interval.
+
+    writes: operations a second that are known to be written.
+    """
+
+    writes: float = 0.0
+    _reads: ServerReads = field(default_factory=ServerReads)
+
+    def of(self, delta: Delta) -> tuple[Load, Provenance]:
+        """Return what an interval asks: blocks take as many operations as in all so far."""
+        reads = reads_of(delta)
+        if reads.blocks is None:
+            # The server's own count was lost: what statements read is all that is known.
+            reads = replace(reads, blocks=delta.statement_blocks)
+        self._reads = ServerReads.total([self._reads, reads])
+        each = self._reads.per_block.shared
+        return load_of(reads, delta.seconds or 0.0, delta.settings.block_size, each, self.writes)
+
+
+def shares(steps: Iterable[Ranking]) -> Iterator[dict[str, float]]:
+    """Yield the blocks of each part of steps of a time: together what the server counted in each.
+
+    What statements were counted ahead of the server is theirs when the server counts it, and
+    nobody's before.
+    """
+    ahead: dict[str, float] = {}
+    for ranking in steps:
+        lines = {line.account: float(max(line.blocks, 0)) for line in ranking.lines}
+        behind = sum(ahead.values())
+        for account in _UNEXPLAINED:
+            taken = min(lines.get(account, 0.0), behind)
+            if taken:
+                lines[account] -= taken
+                behind -= taken
+        rows = [row for row in (*ranking.rows, ranking.rest, ranking.own) if row is not None]
+        parts = dict(ahead)
+        for row in rows:
+            parts[row.name] = parts.get(row.name, 0.0) + row.cost.blocks
+        wanted = sum(parts.values())
+        whole = ranking.explained.blocks if ranking.server_blocks is None else ranking.server_blocks
+        room = max(whole - sum(lines.values()), 0.0)
+        share = min(room / wanted, 1.0) if wanted else 0.0
+        ahead = {name: blocks * (1.0 - share) for name, blocks in parts.items()}
+        yield {name: blocks * share for name, blocks in parts.items()} | {
+            account.value: blocks for account, blocks in lines.items()
+        }
+
+
+def divided(operations: float, blocks: Mapping[str, float]) -> dict[str, float]:
+    """Return operations by part, as blocks are.
+
+    >>> divided(10, {"version": 30, "upload": 10}), divided(10, {"version": 0})
+    ({'version': 7.5, 'upload': 2.5}, {'version': 0.0, 'unattributed': 10})
+    """
+    whole = sum(blocks.values())
+    if whole:
+        return {name: operations * n / whole for name, n in blocks.items()}
+    nobody = {Account.UNATTRIBUTED.value: operations} if operations else {}
+    return dict.fromkeys(blocks, 0.0) | nobody

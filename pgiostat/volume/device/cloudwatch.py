@@ -1,0 +1,244 @@
+"""What CloudWatch tells of an RDS instance's volume, minute by minute, some minutes late.
+
+The metrics: "Amazon CloudWatch metrics for Amazon RDS" and "… for Amazon Aurora" of Amazon's
+documentation.  Credentials are found as boto3 finds them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pgiostat.errors import PgiostatError
+from pgiostat.volume.device.interval import DeviceInterval, Origin
+from pgiostat.volume.device.rds import Place
+
+__all__ = ["CloudWatch", "Metric", "Series", "complete", "series_of"]
+
+POLL_SECONDS = 300.0
+"""Each metric that is asked for is paid for, however many of its minutes are told."""
+FIRST_LOOK = timedelta(hours=3)
+"""A collector that was stopped for less has no gap."""
+LOOK_BACK = timedelta(minutes=30)
+PATIENCE = timedelta(minutes=10)
+"""When a minute is taken as it is, though a metric that others have is missing from it."""
+CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 10, 2
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+_FAILED = frozenset({"InternalError", "Forbidden"})
+
+Point = tuple[str, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric of AWS/RDS, and what it tells; rate: it is by second, on average."""
+
+    metric: str
+    name: str
+    rate: bool = False
+
+
+_OF_INSTANCE = (
+    Metric("ReadIOPS", "reads", rate=True),
+    Metric("ReadThroughput", "read_bytes", rate=True),
+    Metric("WriteIOPS", "writes", rate=True),
+    Metric("WriteThroughput", "write_bytes", rate=True),
+    Metric("BurstBalance", "burst_balance"),
+    Metric("EBSIOBalance%", "io_balance"),
+    Metric("EBSByteBalance%", "byte_balance"),
+)
+_OF_VOLUME = (Metric("VolumeReadIOPs", "reads"),)
+"""Operations of all instances of a cluster in five minutes, as they are billed."""
+_MINUTE, _FIVE_MINUTES = timedelta(minutes=1), timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Metrics that are told together.  name: whose they are.  period: of a point."""
+
+    name: str
+    dimensions: tuple[tuple[str, str], ...]
+    metrics: tuple[Metric, ...]
+    period: timedelta = _MINUTE
+
+
+def series_of(place: Place) -> list[Series]:
+    """Return what is told of an instance, or of a cluster's volume and its writer."""
+    if place.instance:
+        return [Series(place.instance, (("DBInstanceIdentifier", place.instance),), _OF_INSTANCE)]
+    cluster = (("DBClusterIdentifier", place.cluster),)
+    volume = Series(f"{place.cluster} volume", cluster, _OF_VOLUME, _FIVE_MINUTES)
+    if not place.writer:
+        return [volume]
+    writer = Series(f"{place.cluster} writer", (*cluster, ("Role", "WRITER")), _OF_INSTANCE)
+    return [writer, volume]
+
+
+def complete(
+    series: Series, told: Mapping[str, Mapping[datetime, float]], now: datetime
+) -> Iterator[DeviceInterval]:
+    """Yield the times of which all is told that is ever told, or will not be told any more.
+
+    told: points of each metric by when their time begins.  A metric without any point is one that
+    this volume does not have.
+    """
+    there = [metric for metric in series.metrics if told.get(metric.metric)]
+    for begin in sorted({begin for metric in there for begin in told[metric.metric]}):
+        end = begin + series.period
+        known = [metric for metric in there if begin in told[metric.metric]]
+        if end > now or (len(known) < len(there) and now < end + PATIENCE):
+            continue
+        seconds = series.period.total_seconds()
+        amounts: dict[str, Any] = {
+            metric.name: _amount(metric, told[metric.metric][begin], seconds) for metric in known
+        }
+        yield DeviceInterval(begin, seconds, Origin.CLOUDWATCH, series.name, **amounts)
+
+
+def _amount(metric: Metric, value: float, seconds: float) -> float | int:
+    """Return how much it was in that time; a balance as it is."""
+    if metric.name.endswith("_balance"):
+        return value
+    return round(value * seconds) if metric.rate else round(value)
+
+
+@dataclass(slots=True)
+class CloudWatch:
+    """Asks CloudWatch about one instance or cluster."""
+
+    place: Place
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    every: float | None = POLL_SECONDS
+    _taken: set[Point] = field(default_factory=set)
+    _client: Any = None
+    _asked_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """Raise PgiostatError aws-missing if boto3 is not installed."""
+        self._client = _client(self.place.region)
+
+    @property
+    def says(self) -> str:
+        """Which instance, and who counts."""
+        return f"{self.place}, by CloudWatch"
+
+    def look(self) -> list[DeviceInterval]:
+        """Return what has been told since the last look, each time once.
+
+        Raises PgiostatError cloudwatch-denied, cloudwatch-failed.
+        """
+        now = self.now()
+        back = FIRST_LOOK
+        if self._asked_at is not None:
+            back = min(FIRST_LOOK, now - self._asked_at + LOOK_BACK)
+        listed = series_of(self.place)
+        told = self._ask(listed, _floor(now - back), now)
+        found = [
+            each
+            for series, points in zip(listed, told, strict=True)
+            for each in complete(series, points, now)
+            if (each.name, each.begin) not in self._taken
+        ]
+        self._asked_at = now
+        oldest = now - 2 * FIRST_LOOK
+        self._taken = {point for point in self._taken if point[1] >= oldest}
+        self._taken.update((each.name, each.begin) for each in found)
+        return found
+
+    def _ask(
+        self, listed: Sequence[Series], since: datetime, until: datetime
+    ) -> list[dict[str, dict[datetime, float]]]:
+        """Return what is told of each series: points by metric."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - an extra
+
+        told: list[dict[str, dict[datetime, float]]] = [{} for _ in listed]
+        asked = {
+            f"m{number}_{place}": (number, metric)
+            for number, series in enumerate(listed)
+            for place, metric in enumerate(series.metrics)
+        }
+        queries = [_query(key, listed[number], metric) for key, (number, metric) in asked.items()]
+        try:
+            pages = self._client.get_paginator("get_metric_data").paginate(
+                MetricDataQueries=queries, StartTime=since, EndTime=until,
+                ScanBy="TimestampAscending",
+            )  # fmt: skip
+            for page in pages:
+                for result in page["MetricDataResults"]:
+                    _refuse(result)
+                    number, metric = asked[result["Id"]]
+                    points = told[number].setdefault(metric.metric, {})
+                    times = (time.astimezone(UTC) for time in result["Timestamps"])
+                    points.update(zip(times, result["Values"], strict=True))
+        except ClientError as error:
+            raise _said(error.response.get("Error", {})) from None
+        except BotoCoreError as error:
+            raise _failed(str(error)) from None
+        return told
+
+
+def _client(region: str) -> Any:
+    try:
+        from boto3.session import Session  # noqa: PLC0415 - an extra, and slow to import
+        from botocore.config import Config  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+    except ImportError:
+        raise PgiostatError(
+            "CloudWatch cannot be asked: boto3 is not installed",
+            hint='pip install "pgiostat[aws]"',
+            slug="aws-missing",
+        ) from None
+    patience = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+    )
+    try:
+        return Session().client("cloudwatch", region_name=region, config=patience)
+    except BotoCoreError as error:
+        raise _failed(str(error)) from None
+
+
+def _query(key: str, series: Series, metric: Metric) -> dict[str, Any]:
+    dimensions = [{"Name": name, "Value": value} for name, value in series.dimensions]
+    return {
+        "Id": key,
+        "MetricStat": {
+            "Metric": {
+                "Namespace": "AWS/RDS",
+                "MetricName": metric.metric,
+                "Dimensions": dimensions,
+            },
+            "Period": round(series.period.total_seconds()),
+            "Stat": "Average",
+        },
+    }
+
+
+def _floor(when: datetime) -> datetime:
+    """Return when the five minutes of an instant begin: points are counted from there."""
+    return when.replace(minute=when.minute // 5 * 5, second=0, microsecond=0)
+
+
+def _refuse(result: Mapping[str, Any]) -> None:
+    status = result.get("StatusCode", "Complete")
+    if status in _FAILED:
+        words = "; ".join(message.get("Value", "") for message in result.get("Messages") or [])
+        raise _said({"Code": "AccessDenied" if status == "Forbidden" else status, "Message": words})
+
+
+def _said(error: Mapping[str, str]) -> PgiostatError:
+    """Return an error that CloudWatch answered with."""
+    code, words = error.get("Code", "unknown error"), error.get("Message", "")
+    if code in _DENIED:
+        return PgiostatError(
+            "CloudWatch does not tell us: cloudwatch:GetMetricData is not allowed",
+            detail=words or None,
+            hint="Allow it to the role or user whose credentials boto3 finds.",
+            slug="cloudwatch-denied",
+        )
+    return _failed(f"{code}: {words}" if words else code)
+
+
+def _failed(detail: str) -> PgiostatError:
+    return PgiostatError("CloudWatch cannot be asked", detail=detail, slug="cloudwatch-failed")

@@ -1,0 +1,178 @@
+"""Which device a server's is, and who tells what it does."""
+
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.redaction import may_hold_secret
+from pgiostat.volume.device import rds
+from pgiostat.volume.device.backend_process import Process, Whereabouts, find
+from pgiostat.volume.device.diskstats import Diskstats, parse
+from pgiostat.volume.device.interval import Source
+from pgiostat.volume.device.mounts import NAME_IT, Host, holding, unknown
+
+__all__ = ["AUTOMATIC", "ELSEWHERE", "NONE", "Asked", "asked", "choose"]
+
+NONE = "none"
+"""What is written for a device that is not to be measured."""
+ELSEWHERE = "device-elsewhere"
+_LONGEST_NAME = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for: a device's name, an RDS instance; each empty to be found, or none."""
+
+    device: str = ""
+    cloudwatch: str = ""
+
+    @property
+    def by_name(self) -> bool:
+        """Whether somebody told what is to be measured."""
+        return any(word not in {"", NONE} for word in (self.device, self.cloudwatch))
+
+
+AUTOMATIC = Asked()
+
+
+def asked(device: str | None, cloudwatch: str | None) -> Asked:
+    """Return what was asked for in words.  Raises PgiostatError option-invalid."""
+    device, cloudwatch = device or "", cloudwatch or ""
+    # The log quotes the name of a device that is not there.
+    is_strange = len(device) > _LONGEST_NAME or any(not each.isprintable() for each in device)
+    if is_strange or may_hold_secret(device):
+        raise _wrong("invalid name of a device", 'Write it like "nvme0n1", or "none".')
+    if cloudwatch not in {"", NONE}:
+        rds.named(cloudwatch)
+        if device not in {"", NONE}:
+            raise _wrong(
+                "a device and an instance of CloudWatch were named for one server",
+                "Name one of them: both would count the same reads.",
+            )
+    return Asked(device, cloudwatch)
+
+
+def choose(
+    wanted: Asked,
+    there: Whereabouts | None,
+    *,
+    clock: Callable[[], float],
+    host: Host | None = None,
+) -> Source | None:
+    """Return who tells what the device of a server does; None if nobody shall.
+
+    Raises PgiostatError device-elsewhere if the server is on another machine of which nothing can
+    be told; device-unknown, device-missing and aws-missing if it should be told and cannot.
+    """
+    host = host or Host()
+    if wanted.cloudwatch not in {"", NONE}:
+        return _cloudwatch(rds.named(wanted.cloudwatch))
+    if wanted.device not in {"", NONE}:
+        return _by_name(wanted.device, clock, host)
+    place = rds.by_host(there.host) if there is not None else None
+    if place is not None and wanted.cloudwatch != NONE:
+        return _cloudwatch(place)
+    if NONE in {wanted.device, wanted.cloudwatch} and (place or wanted.device == NONE):
+        return None
+    if there is None:
+        raise unknown("the server does not tell where it is")
+    return _found(there, clock, host)
+
+
+def _cloudwatch(place: rds.Place) -> Source:
+    from pgiostat.volume.device.cloudwatch import CloudWatch  # noqa: PLC0415 - needs boto3
+
+    return CloudWatch(place)
+
+
+def _by_name(name: str, clock: Callable[[], float], host: Host) -> Source:
+    number = host.named(name)
+    if number is None:
+        raise PgiostatError(
+            f'there is no block device "{name}"',
+            hint="lsblk shows those there are.",
+            slug="device-missing",
+        )
+    return _counted(number, "", clock, host)
+
+
+def _found(there: Whereabouts, clock: Callable[[], float], host: Host) -> Source:
+    """Return the counters of the device that holds the data directory of a server of this host."""
+    process = find(there, host.proc)
+    if process is None:
+        if _is_here(there.host):
+            raise unknown("the server's processes are not seen from here")
+        raise _elsewhere()
+    path, device = _directory(there, process, host)
+    return _counted(holding(device, path, host.mounts(process.pid), host), path, clock, host)
+
+
+def _elsewhere() -> PgiostatError:
+    """Return the error for a server of which this machine knows nothing."""
+    return PgiostatError("the server is on another machine", hint=NAME_IT, slug="device-elsewhere")
+
+
+def _directory(there: Whereabouts, process: Process, host: Host) -> tuple[str, int]:
+    """Return the data directory, as its processes see it, and its st_dev.
+
+    A server's processes work in it: ChangeToDataDir (miscinit.c).  Who is neither root nor the
+    server's own user may not look there, and is told by the server, if at all.
+    """
+    work = host.proc / str(process.pid) / "cwd"
+    with suppress(OSError):
+        return str(work.readlink()), host.stat(str(work)).st_dev
+    if process.contained:
+        raise unknown("the server is in a container whose files are not seen from here")
+    path = there.data_directory
+    if path is None:
+        raise unknown(
+            "our role may not ask for data_directory",
+            hint=f"GRANT pg_monitor to it. {NAME_IT}",
+        )
+    try:
+        found, owner = host.stat(path), host.stat(str(work.parent)).st_uid
+    except OSError as error:
+        raise unknown(f"could not look at {path}: {error.strerror}") from None
+    if found.st_uid != owner:
+        raise unknown(f"{path} is not that of the server's processes")
+    return os.path.realpath(path), found.st_dev
+
+
+def _counted(
+    number: tuple[int, int], path: str, clock: Callable[[], float], host: Host
+) -> Diskstats:
+    """Return the counters of a device.  Raises PgiostatError device-missing if it has none."""
+    rows = parse((host.proc / "diskstats").read_text("ascii", "replace"))
+    row = rows.get(number)
+    if row is None:
+        raise PgiostatError(
+            f"device {number[0]}:{number[1]} has no row in /proc/diskstats", slug="device-missing"
+        )
+    mapped = host.mapped(number)
+    name = f"{row.name} ({mapped})" if mapped else row.name
+    what = f"{name} of {path}" if path else name
+    return Diskstats(number, what, clock, path=host.proc / "diskstats")
+
+
+def _is_here(host: str) -> bool:
+    """Whether an address is one of this machine: then something should have been found."""
+    if not host or host.startswith(("/", "@")):
+        return True
+    if host == "localhost":
+        return True
+    try:
+        address = ip_address(host)
+        family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((host, 0))
+    except (ValueError, OSError):
+        return False
+    return True
+
+
+def _wrong(message: str, hint: str) -> PgiostatError:
+    return PgiostatError(message, hint=hint, slug="option-invalid", status=ExitStatus.USAGE)

@@ -1,0 +1,280 @@
+"""What volumes can do: baseline, burst and bucket of each type, as their documentation has it.
+
+Sources: Amazon EBS User Guide, "Amazon EBS volume types" (General Purpose SSD, Provisioned IOPS
+SSD, Throughput Optimized HDD and Cold HDD volumes; "I/O characteristics" for the size of an
+operation); EC2 API, CreateVolume (ranges of size, IOPS and throughput); Amazon RDS User Guide,
+"Amazon RDS DB instance storage" (striping and the ranges of RDS).  docs/burst.md has the figures
+with their dates.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pgiostat.errors import invalid_option
+
+if TYPE_CHECKING:
+    from pgiostat.volume.instances import Instance
+
+__all__ = ["KINDS", "Volume", "volume_of"]
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB_PER_TIB = 1024
+SSD_OPERATION = 256 * KIB
+"""A larger operation of an SSD counts as several of this size."""
+HDD_OPERATION = MIB
+"""Sequential operations of an HDD are merged up to this size; a random one counts as all of it."""
+
+GP2_CREDITS = 5_400_000
+GP2_BURST = 3_000
+GP2_PER_GIB = 3
+GP2_LEAST, GP2_MOST = 100, 16_000
+GP2_SLOW_GIB = 170
+GP3_PER_GIB = 500
+GP3_MIB_PER_OPERATION = 0.25
+"""What a gp3 may have of throughput for each of its IOPS, on EBS and on RDS."""
+IO1_PER_GIB = 50
+IO2_PER_GIB = 1_000
+RDS_STRIPED_GIB = 400
+"""From this size on RDS for PostgreSQL stripes over four volumes."""
+RDS_STRIPES = 4
+RDS_PROVISIONED = (1_000, 256_000)
+"""The IOPS of RDS io1 and io2."""
+RDS_LEAST_PER_GIB = 0.5
+"""RDS io1 and io2 have at least so many IOPS for each GiB."""
+
+SPRINT_SECONDS = 1_800
+"""For so long an instance bursts, at least once in 24 hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """What a volume gives, in operations a second (SSD) or MiB a second (HDD).
+
+    baseline: for ever, and what the bucket is filled with.  ceiling: while there are credits.
+    credits: what a full bucket holds, None where there is no bucket.  throughput: bytes a second
+    at most.  counts_bytes: an HDD, whose credits are MiB.
+    lasting: what its instance lets through for ever, None if that is no less than the ceiling.
+    sprint: what the instance lets through beyond that, once it has rested.  lasting_throughput,
+    byte_sprint: the same in bytes.
+    """
+
+    name: str
+    baseline: float
+    ceiling: float
+    credits: float | None
+    throughput: float
+    counts_bytes: bool = False
+    lasting: float | None = None
+    sprint: float = 0.0
+    lasting_throughput: float | None = None
+    byte_sprint: float = 0.0
+
+    @property
+    def for_ever(self) -> float:
+        """What is given for ever: no more than the instance lets through."""
+        lasting = self.ceiling if self.lasting is None else self.lasting
+        return min(self.baseline, self.ceiling, lasting)
+
+    @property
+    def unit(self) -> str:
+        """What is counted a second."""
+        return "MiB" if self.counts_bytes else "operations"
+
+    def demand(self, operations: float, read_bytes: float) -> float:
+        """Return how much operations of so many bytes together ask of it.
+
+        >>> volume_of("gp2:100").demand(10, 10 * 8192), volume_of("gp2:100").demand(1, 1024 * 1024)
+        (10, 4.0)
+        >>> volume_of("st1:500").demand(3, 8192)
+        3.0
+        """
+        if self.counts_bytes:
+            return max(operations * HDD_OPERATION, read_bytes) / MIB
+        return max(operations, read_bytes / SSD_OPERATION)
+
+    def most(self, operations: float, read_bytes: float, seconds: float) -> float:
+        """Return what it gives a second, at most, of operations of so many bytes together.
+
+        >>> round(volume_of("gp3:500:6000:125").most(6000, 6000 * 131072, 1.0))
+        1000
+        """
+        wanted = read_bytes / seconds
+        if self.counts_bytes or wanted <= self.throughput:
+            return self.ceiling
+        return min(self.ceiling, self.demand(operations, read_bytes) / seconds
+                   * self.throughput / wanted)  # fmt: skip
+
+    def limited(self, instance: "Instance") -> "Volume":
+        """Return what is left of it on an instance; its bucket is filled all the same.
+
+        An instance that bursts does so for half an hour at least once a day.  As of a volume, it
+        is taken for a bucket: what is not used of its baseline fills it.
+        """
+        name = f"{self.name} on {instance.name}"
+        throughput = min(self.throughput, instance.burst_throughput)
+        limited = replace(self, name=name, throughput=throughput)
+        if instance.throughput < throughput:
+            bytes_more = (instance.burst_throughput - instance.throughput) * SPRINT_SECONDS
+            limited = replace(
+                limited, lasting_throughput=instance.throughput, byte_sprint=bytes_more
+            )
+        if self.counts_bytes:
+            return replace(limited, ceiling=min(self.ceiling, throughput / MIB))
+        limited = replace(limited, ceiling=min(self.ceiling, instance.burst_iops))
+        if instance.iops >= limited.ceiling:
+            return limited
+        sprint = (instance.burst_iops - instance.iops) * SPRINT_SECONDS
+        return replace(limited, lasting=instance.iops, sprint=sprint)
+
+
+def _gp2(name: str, gib: float, *_: float) -> Volume:
+    """Return a gp2 volume: 3 IOPS for each GiB, bursts below 1,000 GiB."""
+    baseline = min(max(GP2_PER_GIB * gib, GP2_LEAST), GP2_MOST)
+    bursts = baseline < GP2_BURST
+    throughput = (128 if gib <= GP2_SLOW_GIB else 250) * MIB
+    ceiling = GP2_BURST if bursts else baseline
+    return Volume(name, baseline, ceiling, GP2_CREDITS if bursts else None, throughput)
+
+
+def _striped(make: "_Make", name: str, gib: float, *numbers: float) -> Volume:
+    """Return storage of RDS: from 400 GiB on four volumes, each with a fourth of everything."""
+    if gib < RDS_STRIPED_GIB:
+        return make(name, gib, *numbers)
+    one = make(name, gib / RDS_STRIPES, *(number / RDS_STRIPES for number in numbers))
+    bucket = None if one.credits is None else one.credits * RDS_STRIPES
+    return Volume(name, one.baseline * RDS_STRIPES, one.ceiling * RDS_STRIPES, bucket,
+                  one.throughput * RDS_STRIPES)  # fmt: skip
+
+
+def _rds_gp2(name: str, gib: float, *_: float) -> Volume:
+    return _striped(_gp2, name, gib)
+
+
+def _gp3(name: str, gib: float, iops: float = 3000, mib: float = 125) -> Volume:
+    """Return a gp3 volume: what was provisioned, 3,000 and 125 MiB/s if nothing was."""
+    _iops_within(name, iops, 3000, min(max(GP3_PER_GIB * gib, 3000), 80_000))
+    _mib_within(name, mib, 125, min(iops * GP3_MIB_PER_OPERATION, 2000))
+    return Volume(name, iops, iops, None, mib * MIB)
+
+
+def _rds_gp3(name: str, gib: float, iops: float = 0, mib: float = 0) -> Volume:
+    """Return gp3 storage of RDS: 12,000 and 500 MiB/s are included from 400 GiB on.
+
+    Below that nothing can be provisioned.  RDS allows 500 IOPS for each GiB too, which is more
+    than 64,000 wherever anything can be provisioned.
+    """
+    striped = gib >= RDS_STRIPED_GIB
+    included, most = ((12_000, 500), (64_000, 4_000)) if striped else ((3_000, 125), (3_000, 125))
+    iops, mib = iops or included[0], mib or included[1]
+    _iops_within(name, iops, included[0], most[0])
+    _mib_within(name, mib, included[1], min(iops * GP3_MIB_PER_OPERATION, most[1]))
+    return Volume(name, iops, iops, None, mib * MIB)
+
+
+def _io1(name: str, gib: float, iops: float = 0) -> Volume:
+    """Return an io1 volume: 50 IOPS for each GiB at most.
+
+    256 KiB for each operation, but up to 32,000 IOPS at most 500 MiB/s; above, 16 KiB for each.
+    """
+    _iops_within(name, iops, 100, min(max(IO1_PER_GIB * gib, 100), 64_000))
+    throughput = max(min(iops * SSD_OPERATION, 500 * MIB), iops * 16 * KIB)
+    return Volume(name, iops, iops, None, throughput)
+
+
+def _io2(name: str, gib: float, iops: float = 0) -> Volume:
+    """Return an io2 Block Express volume: 256 KiB for each operation, at most 4,000 MiB/s."""
+    _iops_within(name, iops, 100, min(max(IO2_PER_GIB * gib, 100), 256_000))
+    return Volume(name, iops, iops, None, min(iops * SSD_OPERATION, 4000 * MIB))
+
+
+def _rds_io1(name: str, gib: float, iops: float = 0) -> Volume:
+    _rds_provisioned(name, gib, iops, IO1_PER_GIB)
+    return _striped(_io1, name, gib, iops)
+
+
+def _rds_io2(name: str, gib: float, iops: float = 0) -> Volume:
+    _rds_provisioned(name, gib, iops, IO2_PER_GIB)
+    return _striped(_io2, name, gib, iops)
+
+
+def _rds_provisioned(name: str, gib: float, iops: float, most_per_gib: float) -> None:
+    least, most = RDS_PROVISIONED
+    _iops_within(name, iops, max(least, RDS_LEAST_PER_GIB * gib), min(most_per_gib * gib, most))
+
+
+def _iops_within(name: str, iops: float, least: float, most: float) -> None:
+    if not least <= iops <= most:
+        raise invalid_option(
+            f'the IOPS of volume "{name}" are out of range',
+            hint=f"Its size allows {_allowed(least, most)} IOPS.",
+        )
+
+
+def _mib_within(name: str, mib: float, least: float, most: float) -> None:
+    if not least <= mib <= most:
+        raise invalid_option(
+            f'the throughput of volume "{name}" is out of range',
+            hint=f"Its size and IOPS allow {_allowed(least, most)} MiB/s.",
+        )
+
+
+def _allowed(least: float, most: float) -> str:
+    return f"{least:,g}" if least == most else f"{least:,g} to {most:,g}"
+
+
+def _hdd(per_tib: float, burst_per_tib: float, most: float, most_burst: float) -> "_Make":
+    """Return what makes volumes whose credits are MiB: a bucket holds a TiB for each TiB."""
+
+    def make(name: str, gib: float, *_: float) -> Volume:
+        tib = gib / GIB_PER_TIB
+        baseline, ceiling = min(per_tib * tib, most), min(burst_per_tib * tib, most_burst)
+        bucket = tib * MIB  # MiB in a TiB, as many as bytes in a MiB
+        return Volume(name, baseline, ceiling, bucket, ceiling * MIB, counts_bytes=True)
+
+    return make
+
+
+_Make = Callable[..., Volume]
+
+KINDS: Mapping[str, tuple[_Make, str, tuple[float, float], int]] = {
+    "gp2": (_gp2, "gp2:GIB", (1, 16_384), 0),
+    "gp3": (_gp3, "gp3:GIB[:IOPS[:MIB_PER_S]]", (1, 65_536), 2),
+    "io1": (_io1, "io1:GIB:IOPS", (4, 16_384), 1),
+    "io2": (_io2, "io2:GIB:IOPS", (4, 65_536), 1),
+    "st1": (_hdd(40, 250, 500, 500), "st1:GIB", (125, 16_384), 0),
+    "sc1": (_hdd(12, 80, 192, 250), "sc1:GIB", (125, 16_384), 0),
+    "rds-gp2": (_rds_gp2, "rds-gp2:GIB", (20, 65_536), 0),
+    "rds-gp3": (_rds_gp3, "rds-gp3:GIB[:IOPS[:MIB_PER_S]]", (20, 65_536), 2),
+    "rds-io1": (_rds_io1, "rds-io1:GIB:IOPS", (100, 65_536), 1),
+    "rds-io2": (_rds_io2, "rds-io2:GIB:IOPS", (100, 65_536), 1),
+}
+"""How each type is made, written and how large it may be, and how many numbers may follow."""
+_NEEDS_IOPS = ("io1", "io2", "rds-io1", "rds-io2")
+_MOST = 1_000_000
+"""No volume does as many operations or MiB a second."""
+
+
+def volume_of(text: str) -> Volume:
+    """Return a volume by its description, as gp2:500 or gp3:500:6000:250.
+
+    Raises PgiostatError option-invalid.
+    """
+    kind, *words = text.lower().split(":")
+    if kind not in KINDS:
+        raise invalid_option(
+            f'there is no volume type "{text.partition(":")[0]}"',
+            hint=f"There are: {', '.join(KINDS)}.",
+        )
+    make, form, (least, most), more = KINDS[kind]
+    try:
+        gib, *numbers = (float(word) for word in words)
+    except ValueError:
+        raise invalid_option(f'invalid volume: "{text}"', hint=f"Write it like {form}.") from None
+    missing = kind in _NEEDS_IOPS and not numbers
+    if len(numbers) > more or missing or not all(0 < number < _MOST for number in numbers):
+        raise invalid_option(f'invalid volume: "{text}"', hint=f"Write it like {form}.")
+    if not least <= gib <= most:
+        raise invalid_option(f"a {kind} volume has {least:,g} to {most:,g} GiB, not {gib:,g}")
+    return make(text.lower(), gib, *numbers)

@@ -1,0 +1,168 @@
+"""What is shown of one interval, wherever it is from: a server, or a history that is replayed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pgiostat.analysis.notices import Notice, lost, notices
+from pgiostat.analysis.rank import Counted, rank_counted
+from pgiostat.errors import PgiostatError
+from pgiostat.postgres.activity import Running
+from pgiostat.statistics.delta import Basis, Delta, Quality
+from pgiostat.statistics.names import Names
+from pgiostat.statistics.snapshot import Snapshot
+from pgiostat.units import blocks_to_bytes
+from pgiostat.volume.bucket import Load
+from pgiostat.volume.demand import Demand, Provenance
+
+if TYPE_CHECKING:
+    from pgiostat.postgres.sampler import Tick
+
+__all__ = ["Before", "IoRow", "Moment", "Who", "moment_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """A server and who asks it."""
+
+    label: str
+    dbname: str = ""
+    user: str = ""
+    version: str = ""
+    in_recovery: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IoRow:
+    """A row of pg_stat_io: what processes of a kind did to objects of a kind."""
+
+    backend_type: str
+    object: str
+    context: str
+    reads: int
+    read_bytes: int
+    read_us: int | None
+    hits: int | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Before:
+    """What was before an interval that is not shown after the one before it.
+
+    since: the baseline.  whole: all from then on as one, None if nothing.  past: the last
+    intervals, with what plots need.
+    """
+
+    since: datetime
+    whole: "Moment | None"
+    past: tuple["Moment", ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moment:
+    """An interval, or why there is none.
+
+    counted: None for a first reading or after an error.  coverage: blocks of statements and of the
+    server, both in full.  io: None where there is no pg_stat_io.  load: what it asked of a volume.
+    reading: at its end, None where it is replayed.  before: what to be known first, where it is
+    sought in a history.  bases: against what statements (userid, dbid, queryid) were counted, where
+    that is not the reading before.
+    """
+
+    who: Who | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    qualities: tuple[Quality, ...] = ()
+    counted: Counted | None = None
+    statement_blocks: int = 0
+    server_blocks: int | None = None
+    io: tuple[IoRow, ...] | None = None
+    notices: tuple[Notice, ...] = ()
+    running: tuple[Running, ...] = ()
+    load: Load | None = None
+    provenance: Provenance = Provenance.BLOCKS
+    error: PgiostatError | None = None
+    retry_seconds: float | None = None
+    reading: Snapshot | None = None
+    before: Before | None = None
+    bases: Mapping[tuple[int, int, int], Basis] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it was."""
+        return None if self.counted is None else self.counted.seconds
+
+    @property
+    def coverage(self) -> float | None:
+        """Share of the server's reads in it that statements explain; more than all if they lead."""
+        return self.statement_blocks / self.server_blocks if self.server_blocks else None
+
+
+def moment_of(
+    tick: "Tick", names: Names, demand: Demand | None = None, coverage: float | None = None
+) -> Moment:
+    """Return what is shown of a turn of the loop.
+
+    demand: of all intervals so far.  coverage: of them too.
+    """
+    delta = tick.delta
+    if delta is None:
+        return Moment(error=tick.error, retry_seconds=tick.retry_seconds)
+    server = delta.newer.server
+    who = Who(
+        server.label, server.dbname, server.user, server.version, delta.newer.markers.in_recovery
+    )
+    if delta.seconds is None:
+        return Moment(who, until=delta.until, notices=tuple(lost(delta)))
+    counted = Counted.of(delta)
+    ranking = rank_counted([(counted, names)])
+    load, provenance = (demand or Demand()).of(delta)
+    return Moment(
+        who,
+        delta.since,
+        delta.until,
+        delta.qualities,
+        counted,
+        statement_blocks=delta.statement_blocks,
+        server_blocks=counted.reads.blocks,
+        io=_io(delta),
+        notices=tuple(notices(delta, ranking, coverage=coverage, texts_error=tick.texts_error)),
+        running=tick.running,
+        load=load,
+        provenance=provenance,
+        reading=delta.newer,
+        bases=_bases(delta),
+    )
+
+
+def _bases(delta: Delta) -> dict[tuple[int, int, int], Basis]:
+    """Return the basis of each statement that was not there before, or not the same."""
+    statements = delta.statements
+    chosen = np.flatnonzero((statements.basis != Basis.PREVIOUS) & delta.toplevel)
+    rows = statements.rows.take(chosen)
+    ids = zip(*(rows[name].tolist() for name in ("userid", "dbid", "queryid")), strict=True)
+    return dict(zip(ids, map(Basis, statements.basis[chosen].tolist()), strict=True))
+
+
+def _io(delta: Delta) -> tuple[IoRow, ...] | None:
+    """Return the rows of pg_stat_io that did anything."""
+    if delta.io is None:
+        return None
+    rows = delta.io.rows
+    size = delta.settings.block_size
+    read_bytes = rows.get("read_bytes")
+    if read_bytes is None:
+        op_bytes = rows.get("op_bytes")
+        read_bytes = rows["reads"] * (blocks_to_bytes(1, size) if op_bytes is None else op_bytes)
+    columns = [
+        *(np.char.decode(rows[name]).tolist() for name in ("backend_type", "object", "context")),
+        rows["reads"].tolist(),
+        read_bytes.tolist(),
+        rows["read_time"].tolist(),
+        rows["hits"].tolist(),
+    ]
+    found = (IoRow(*row) for row in zip(*columns, strict=True))
+    return tuple(row for row in found if row.reads or row.hits)

@@ -1,0 +1,299 @@
+"""A sitting: what was counted since its beginning, and how that went over the last minutes."""
+
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+
+from pgiostat.analysis.cost import FIELDS
+from pgiostat.analysis.ledger import ServerReads
+from pgiostat.analysis.rank import By, Counted, Gone, group_of
+from pgiostat.statistics.delta import Quality
+from pgiostat.statistics.names import HIDDEN, UNREAD, UNREADABLE, Names, StatementKey
+from pgiostat.statistics.snapshot import Snapshot
+from pgiostat.volume.bucket import Balance, Gauge
+from pgiostat.watch.model.interval import Before, IoRow, Moment
+from pgiostat.watch.model.running_totals import SPARE, Sums
+
+__all__ = ["KEPT", "Past", "Sitting"]
+
+KEPT = 300
+"""Intervals of which the plots know."""
+_BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read")]
+_CALLS = FIELDS.index("calls")
+
+Key = tuple[int, int, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The last intervals of something: when each began and ended, and rates in it."""
+
+    begins: tuple[datetime, ...]
+    ends: tuple[datetime, ...]
+    blocks_per_s: tuple[float, ...]
+    calls_per_s: tuple[float, ...]
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Rates of an interval by number of the statement: small, for there are hundreds of these."""
+
+    since: datetime
+    until: datetime
+    places: npt.NDArray[np.int32]
+    blocks: npt.NDArray[np.float32]
+    calls: npt.NDArray[np.float32]
+
+    def rates(self, wanted: npt.NDArray[np.int32] | None) -> tuple[float, float]:
+        """Return blocks and calls a second of some, or of all."""
+        there = slice(None) if wanted is None else np.isin(self.places, wanted)
+        return float(self.blocks[there].sum()), float(self.calls[there].sum())
+
+
+@dataclass(slots=True)
+class Sitting:
+    """What was seen since the baseline; `begin` sets a new one, ours alone.
+
+    names: what ids mean.  gauge: a volume's bucket, if one is watched.  qualities: of all intervals
+    since the baseline, in the order in which they were met.
+    """
+
+    names: Names
+    gauge: Gauge | None = None
+    latest: Moment | None = None
+    trouble: Moment | None = None
+    balance: Balance | None = None
+    shown: int = 0
+    began: datetime | None = None
+    qualities: tuple[Quality, ...] = ()
+    _statements: Sums[Key] = field(default_factory=Sums)
+    _relations: Sums[int] = field(default_factory=Sums)
+    _gone: Sums[tuple[int, int, str]] = field(default_factory=Sums)
+    _gone_sizes: Counter[tuple[int, int, str]] = field(default_factory=Counter)
+    _gone_relations: Sums[tuple[int | None, str]] = field(default_factory=Sums)
+    _io: dict[tuple[str, str, str], IoRow] = field(default_factory=dict)
+    _whole: Counted | None = None
+    _statement_blocks: int = 0
+    _server_blocks: int = 0
+    _asked: dict[bool, Counted] = field(default_factory=dict)
+    _numbers: dict[Key, int] = field(default_factory=dict)
+    _numbered: int = 0
+    _numbers_room: int = 0
+    _kept: deque[_Kept] = field(default_factory=lambda: deque(maxlen=KEPT))
+
+    @property
+    def coverage(self) -> float | None:
+        """Share of the server's reads that statements explain, since the baseline."""
+        return self._statement_blocks / self._server_blocks if self._server_blocks else None
+
+    @property
+    def seconds(self) -> float:
+        """How long was counted since the baseline."""
+        return 0.0 if self._whole is None else self._whole.seconds
+
+    def begin(self) -> None:
+        """Count from here: the baseline is ours, nothing on the server is reset."""
+        self._statements, self._relations, self._io = Sums(), Sums(), {}
+        self._gone, self._gone_sizes, self._gone_relations = Sums(), Counter(), Sums()
+        self._whole, self._statement_blocks, self._server_blocks = None, 0, 0
+        self.qualities = ()
+        self.began = None if self.latest is None else self.latest.until
+
+    def absorb(self, moment: Moment) -> None:
+        """Take one more interval in."""
+        if moment.error is not None:
+            self.trouble = moment
+            return
+        if moment.before is not None:
+            self._go_on_from(moment.before)
+        self.trouble, self.latest = None, moment
+        if moment.counted is None:
+            return
+        self.shown += 1
+        self._add(moment, moment.counted)
+        if self.gauge is not None and moment.load is not None:
+            self.gauge, self.balance = self.gauge.advance(moment.load)
+        self._keep(moment, moment.counted)
+        if moment.reading is not None:
+            self._forget(moment.reading)
+
+    def _go_on_from(self, before: Before) -> None:
+        """Be as if all had been taken in that was before: a history is sought in any order."""
+        self.begin()
+        self.began = before.since
+        self._kept.clear()
+        if before.whole is not None and before.whole.counted is not None:
+            self._add(before.whole, before.whole.counted)
+        for moment in before.past:
+            if moment.counted is not None:
+                self._keep(moment, moment.counted)
+        if self.gauge is not None:
+            # What a bucket holds depends on all that was before, and that is not gone through.
+            self.gauge, self.balance = replace(self.gauge, low=0.0, high=1.0), None
+
+    def _add(self, moment: Moment, counted: Counted) -> None:
+        self.began = self.began or moment.since
+        self.qualities = tuple(dict.fromkeys((*self.qualities, *moment.qualities)))
+        self._statements.add(
+            counted.statements, counted.statement_amounts, counted.statement_uncertain
+        )
+        self._relations.add(counted.relations, counted.relation_amounts, counted.relation_uncertain)
+        self._whole = counted if self._whole is None else _together(self._whole, counted)
+        if moment.server_blocks is not None:
+            self._statement_blocks += moment.statement_blocks
+            self._server_blocks += moment.server_blocks
+        for row in moment.io or ():
+            key = (row.backend_type, row.object, row.context)
+            self._io[key] = _added(self._io.get(key), row)
+
+    def counted(self, *, whole: bool) -> Counted | None:
+        """Return what the last interval counted, or all since the baseline."""
+        last = None if self.latest is None else self.latest.counted
+        counted = self._since_baseline() if whole else last
+        if counted is not None:
+            self._asked[whole] = counted
+        return counted
+
+    def _since_baseline(self) -> Counted | None:
+        if self._whole is None:
+            return None
+        statements, relations = self._statements, self._relations
+        gone, gone_relations = self._gone, self._gone_relations
+        return replace(
+            self._whole,
+            statements=statements.keys,
+            statement_amounts=statements.amounts,
+            statement_uncertain=statements.uncertain,
+            relations=relations.keys,
+            relation_amounts=relations.amounts,
+            relation_uncertain=relations.uncertain,
+            gone=Gone(
+                gone.keys,
+                [self._gone_sizes[kind] for kind in gone.keys],
+                gone.amounts,
+                gone.uncertain,
+                gone_relations.keys,
+                gone_relations.amounts,
+                gone_relations.uncertain,
+            ),
+        )
+
+    def needed(self) -> tuple[set[StatementKey], set[int]]:
+        """Return of what names are shown, or may be: another thread asks.
+
+        What was asked for last is still on the screen while that is paused.
+        """
+        asked = [*self._asked.values()]
+        if self.latest is not None and self.latest.counted is not None:
+            asked.append(self.latest.counted)
+        ids = chain(self._statements.keys, *(each.statements for each in asked))
+        relids = chain(self._relations.keys, *(each.relations for each in asked))
+        tables = (owner for owner, _ in self._gone_relations.keys if owner is not None)
+        statements = {(userid, dbid, qid) for userid, dbid, qid in ids if qid is not None}
+        return statements, {*relids, *tables}
+
+    def _forget(self, reading: Snapshot) -> None:
+        """Tell most of what has gone from the server apart no more, but by what shares are of."""
+        names = self.names
+        if self._statements.is_full:
+            living = reading.living
+            hidden = {ids for ids in self._statements.keys if ids[2] is None}
+            keys, amounts, uncertain = self._statements.forget({*living, *hidden})
+            kinds = []
+            for userid, dbid, queryid in keys:
+                kinds.append((userid, dbid, _category_of(names, userid, dbid, queryid)))
+            self._gone.add(kinds, amounts, uncertain)
+            self._gone_sizes.update(kinds)
+        if self._relations.is_full:
+            there = set(reading.relations["relid"].tolist())
+            relids, amounts, uncertain = self._relations.forget(there)
+            owners = [names.relations.get(relid, (relid, "", "", "heap")) for relid in relids]
+            parts = [(owner if owner in there else None, part) for owner, _, _, part in owners]
+            self._gone_relations.add(parts, amounts, uncertain)
+
+    def io(self, *, whole: bool) -> tuple[IoRow, ...] | None:
+        """Return rows of pg_stat_io, None where there are none."""
+        if self.latest is None or self.latest.io is None:
+            return None
+        return tuple(self._io.values()) if whole else self.latest.io
+
+    def past(self, by: By | None = None, key: tuple[str, ...] = ()) -> Past:
+        """Return the last intervals: of all statements, or of a row of a ranking."""
+        wanted = None
+        if by is not None:
+            ids = self._numbers.items()
+            chosen = [number for each, number in ids if group_of(by, each, self.names) == key]
+            wanted = np.array(chosen, dtype=np.int32)
+        found = [(each.since, each.until, *each.rates(wanted)) for each in self._kept]
+        begins, ends, blocks, calls = zip(*found, strict=True) if found else ((), (), (), ())
+        return Past(begins, ends, blocks, calls)
+
+    def _keep(self, moment: Moment, counted: Counted) -> None:
+        if moment.since is None or moment.until is None or not counted.seconds:
+            return
+        places = [self._number(ids) for ids in counted.statements]
+        amounts = counted.statement_amounts
+        self._kept.append(
+            _Kept(
+                moment.since,
+                moment.until,
+                np.array(places, dtype=np.int32),
+                (amounts[_BLOCKS].sum(axis=0) / counted.seconds).astype(np.float32),
+                (amounts[_CALLS] / counted.seconds).astype(np.float32),
+            )
+        )
+        if len(self._numbers) > self._numbers_room + SPARE:
+            plotted = set(np.unique(np.concatenate([each.places for each in self._kept])).tolist())
+            self._numbers = {ids: n for ids, n in self._numbers.items() if n in plotted}
+            self._numbers_room = len(self._numbers)
+
+    def _number(self, ids: Key) -> int:
+        """Return by what a statement is known in the plots: no number is given twice."""
+        number = self._numbers.setdefault(ids, self._numbered)
+        self._numbered += number == self._numbered
+        return number
+
+
+def _category_of(names: Names, userid: int, dbid: int, queryid: int | None) -> str:
+    """Return the category of a statement that has gone: its text will not come any more."""
+    if queryid is None:
+        return HIDDEN
+    category = names.described((userid, dbid, queryid)).category
+    return UNREADABLE if category == UNREAD else category
+
+
+def _together(a: Counted, b: Counted) -> Counted:
+    """Return the whole of two intervals, without what is added up by statement and relation."""
+    blocks = _known((a.database_blocks, b.database_blocks))
+    return replace(
+        b,
+        seconds=a.seconds + b.seconds,
+        reads=ServerReads.total((a.reads, b.reads)),
+        ahead=a.ahead,
+        database_blocks=blocks,
+        absurd_times=a.absurd_times + b.absurd_times,
+        nested=a.nested + b.nested,
+        nested_blocks=a.nested_blocks + b.nested_blocks,
+    )
+
+
+def _known(values: Iterable[int | None]) -> int | None:
+    listed = list(values)
+    return None if any(value is None for value in listed) else sum(v for v in listed if v)
+
+
+def _added(a: IoRow | None, b: IoRow) -> IoRow:
+    if a is None:
+        return b
+    return replace(
+        b,
+        reads=a.reads + b.reads,
+        read_bytes=a.read_bytes + b.read_bytes,
+        read_us=_known((a.read_us, b.read_us)),
+        hits=_known((a.hits, b.hits)),
+    )

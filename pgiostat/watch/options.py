@@ -1,0 +1,37 @@
+"""What is to be watched, and how it is shown."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pgiostat.analysis.rank import By, Sort
+from pgiostat.volume.bucket import Gauge
+
+__all__ = ["Form", "Options"]
+
+
+class Form(StrEnum):
+    """What is printed."""
+
+    TEXT = "text"
+    CSV = "csv"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to watch and how to show it.
+
+    count: intervals to show, None until interrupted.  top: rows of the ranking; None is all of
+    them.  label: the server's name in the output.  gauge, writes: the volume's bucket as it is at
+    the start, and operations a second that are written.
+    """
+
+    interval: float = 2.0
+    count: int | None = None
+    by: By = By.CATEGORY
+    sort: Sort = Sort.READS
+    top: int | None = None
+    form: Form = Form.TEXT
+    label: str = ""
+    gauge: Gauge | None = None
+    writes: float = 0.0

@@ -1,0 +1,207 @@
+"""Which columns of a table fit a screen, and its lines."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+from rich.cells import cell_len
+
+from pgiostat.escape import terminal
+from pgiostat.render.table import Cell, Column, Line, cut, lay
+from pgiostat.render.text import bar, one_line
+from pgiostat.units import format_bytes, format_count, format_ms, format_share
+from pgiostat.watch.screen.table import Measure, Shown, Table
+from pgiostat.watch.state import State, View
+
+__all__ = ["Span", "laid", "told_apart"]
+
+SHARE_WIDTH = 7
+LEAST_BAR, MOST_BAR = 3, 10
+CATEGORISED, BARRED, WORDED_BARRED, PLACED = 60, 70, 100, 130
+"""Screens that are so wide say of which kind a statement is, have bars, and say whose it is."""
+LEAST_NAME, MOST_NAME, LEAST_QUERY = 14, 44, 20
+LONGEST_NARROW = 10
+CATEGORY_WIDTH = 9
+PLACE_WIDTH = 21
+LONGEST_TEXT = 400
+ASCENDING, DESCENDING = "▴", "▾"
+COLOURS = {"version": "red", "manifest": "yellow", "upload": "green", "download": "blue"}
+_WORDED = (View.FINGERPRINT, View.STATEMENT)
+
+Span = tuple[str, int, int]
+"""The name of a column of numbers, and the cells where it begins and ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    state: State
+    measures: tuple[Measure, ...]
+    width: int
+    name: int
+    bar: int
+    with_category: bool
+    with_place: bool
+
+    @classmethod
+    def fitting(cls, state: State, table: Table, rows: Sequence[Shown], width: int) -> "_Layout":
+        """Return what fits: the name stays, and numbers give way from the right."""
+        view = state.view
+        drawn = MOST_BAR * (width >= WORDED_BARRED)
+        if view not in _WORDED:
+            # It gives way to numbers.
+            drawn = LEAST_BAR * (width >= BARRED)
+        with_place = view is View.STATEMENT and width >= PLACED
+        taken = SHARE_WIDTH + 1 + drawn + (drawn > 0)
+        with_category = view in _WORDED and width >= CATEGORISED
+        taken += with_category * (CATEGORY_WIDTH + 1) + with_place * (PLACE_WIDTH + 1)
+        longest = max(
+            [LEAST_NAME, len(view.value), *(cell_len(terminal(row.name)) for row in rows)]
+        )
+        most = max(width * 2 // 5, LEAST_QUERY) if view in _WORDED else MOST_NAME
+        room = width - taken - min(longest, most)
+        chosen, room = _chosen(state, table, room, width)
+        name = min(longest, most) + max(room, 0) if view in _WORDED else min(longest, most)
+        name = max(name + min(room, 0), 8)
+        if drawn and view not in _WORDED:
+            drawn = min(drawn + max(room, 0), MOST_BAR)
+        return cls(state, tuple(chosen), width, name, drawn, with_category, with_place)
+
+    def columns(self) -> Iterator[Column]:
+        yield Column(self.state.view.value, least=self.name, most=self.name)
+        yield Column("share", right=True, least=SHARE_WIDTH)
+        if self.bar:
+            yield Column("", least=self.bar, most=self.bar)
+        for measure in self.measures:
+            room = _room(self.state, measure, self.width)
+            heading = cut(self._heading(measure), room)
+            yield Column(heading, right=True, least=room, optional=True)
+        if self.with_category:
+            yield Column("category", least=CATEGORY_WIDTH, most=CATEGORY_WIDTH)
+        if self.with_place:
+            yield Column("user@database", least=PLACE_WIDTH, most=PLACE_WIDTH)
+
+    def _heading(self, measure: Measure) -> str:
+        if measure.name != self.state.sort:
+            return measure.heading
+        return measure.heading + (ASCENDING if self.state.is_reversed else DESCENDING)
+
+    def cells(self, row: Shown, name: str) -> Iterator[Cell]:
+        style = "dim" if row.is_part else ""
+        yield name, style
+        yield ("~" if row.is_uncertain else "") + format_share(row.share), style
+        if self.bar:
+            drawn = "" if row.is_part else bar(row.share, self.bar)
+            yield drawn, COLOURS.get(row.category, "cyan")
+        for measure in self.measures:
+            there = measure.name in row.values
+            yield (measure.shown(row.values[measure.name]) if there else ""), style
+        if self.with_category:
+            yield "" if row.is_part else terminal(row.category), style
+        if self.with_place:
+            yield terminal(row.place), style
+
+    def spans(self, headings: Line) -> Iterator[Span]:
+        """Yield where the numbers are."""
+        begin = 0
+        names = ["", "", *([""] * (self.bar > 0)), *(measure.name for measure in self.measures)]
+        for name, (text, _) in zip(names, headings, strict=False):
+            end = begin + cell_len(text)
+            if name:
+                yield name, begin, end
+            begin = end
+
+
+def _chosen(state: State, table: Table, room: int, width: int) -> tuple[list[Measure], int]:
+    """Return the columns of numbers that fit, and what they leave; at least one is there.
+
+    What is sorted by is always there, at its place, and with it another one to scroll through.
+    """
+    shown = table.measures[state.first :] or table.measures[-1:]
+    by = next((measure for measure in table.measures if measure.name == state.sort), None)
+    chosen = _fitting(state, shown, room, width)
+    if by is not None and by not in chosen:
+        left = room - _room(state, by, width) - 1
+        others = _fitting(state, [each for each in shown if each is not by], left, width)
+        if not state.first and left < sum(_room(state, each, width) + 1 for each in others):
+            others = []
+        chosen = sorted([*others, by], key=table.measures.index)
+    return chosen, room - sum(_room(state, each, width) + 1 for each in chosen)
+
+
+def _fitting(state: State, measures: Sequence[Measure], room: int, width: int) -> list[Measure]:
+    """Return the first columns that fit, one in any case."""
+    found: list[Measure] = []
+    for measure in measures:
+        room -= _room(state, measure, width) + 1
+        if room < 0 and found:
+            break
+        found.append(measure)
+    return found
+
+
+def _room(state: State, measure: Measure, width: int) -> int:
+    """Return the width of a column, with a place for the mark if it is what is sorted by."""
+    heading = cell_len(measure.heading)
+    if measure.name == state.sort:
+        heading += 1
+    elif width < CATEGORISED:
+        heading = min(heading, LONGEST_NARROW)
+    return max(heading, _WIDTHS[measure.shown])
+
+
+_WIDTHS: dict[Callable[[float | None], str], int] = {
+    format_count: 7, format_bytes: 9, format_ms: 8, format_share: 6,
+}  # fmt: skip
+"""What the longest values need, by how they are shown: columns stand still whatever is in them."""
+
+
+def told_apart(texts: Sequence[str], width: int) -> list[str]:
+    """Return texts for a column; those that would be cut alike leave out what they share.
+
+    >>> told_apart(["select a from one", "select a from two", "drop"], 14)
+    ['selec…one', 'selec…two', 'drop']
+    >>> told_apart(["select 1", "select 1"], 6)
+    ['select 1', 'select 1']
+    """
+    shown: dict[str, str] = {}
+    for alike in _cut_alike({text: text for text in texts}, width):
+        shown |= _apart(alike, width)
+    return [shown[text] for text in texts]
+
+
+def _apart(alike: Sequence[str], width: int) -> dict[str, str]:
+    """Return what to show of each of some texts that are cut alike."""
+    if len(alike) == 1:
+        return {alike[0]: alike[0]}
+    first, last = min(alike), max(alike)
+    alike_so_far = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    shared = sum(1 for _ in alike_so_far)
+    # From the beginning of the word in which they differ, if that is near.
+    near = alike[0].rfind(" ", max(shared - width // 3, 0), shared) + 1
+    begin, head = near or shared, width * 2 // 5
+    if begin <= head + 1:
+        return {text: text for text in alike}
+    shown = {text: f"{text[:head]}…{text[begin:]}" for text in alike}
+    for group in _cut_alike(shown, width):
+        if 1 < len(group) < len(alike):
+            shown |= _apart(group, width)
+    return shown
+
+
+def _cut_alike(shown: Mapping[str, str], width: int) -> list[list[str]]:
+    groups: dict[str, list[str]] = {}
+    for text, each in shown.items():
+        groups.setdefault(cut(each, width), []).append(text)
+    return list(groups.values())
+
+
+def laid(
+    state: State, table: Table, rows: Sequence[Shown], width: int
+) -> tuple[list[Line], tuple[Span, ...]]:
+    """Return a line for the headings and for each row, and where the numbers are."""
+    layout = _Layout.fitting(state, table, rows, width)
+    names = told_apart([one_line(row.name, LONGEST_TEXT) for row in rows], layout.name)
+    cells = [list(layout.cells(row, name)) for row, name in zip(rows, names, strict=True)]
+    lines = lay(list(layout.columns()), cells, width)
+    headings = [(text, "bold") for text, _ in lines[0]]
+    return [headings, *lines[1:]], tuple(layout.spans(headings))

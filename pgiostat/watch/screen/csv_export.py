@@ -1,0 +1,45 @@
+"""What is on the screen as CSV."""
+
+import csv
+from io import StringIO
+
+from pgiostat.render.csv import cell, timestamp
+from pgiostat.watch.model.interval import Moment
+from pgiostat.watch.screen.frozen import Sight
+from pgiostat.watch.screen.table import Table
+from pgiostat.watch.state import State
+
+__all__ = ["exported"]
+
+EXPORTED = (
+    "interval_start", "interval_end", "seconds", "server", "view", "path", "filter", "sort", "part",
+    "name", "category", "fingerprint", "queryid", "user", "database", "share",
+)  # fmt: skip
+
+
+def exported(state: State, table: Table, sight: Sight) -> str:
+    """Return what is shown: rows as they are filtered and sorted, then what is below them."""
+    text = StringIO()
+    writer = csv.writer(text)
+    names = [measure.name for measure in table.measures]
+    writer.writerow([*EXPORTED, *names])
+    sort = state.sort or "blocks_read"
+    latest = sight.latest or Moment()
+    told = [
+        timestamp(sight.began if state.whole else latest.since),
+        timestamp(latest.until),
+        sight.seconds if state.whole else latest.seconds,
+        latest.who.label if latest.who is not None else "",
+        state.view.value,
+        " > ".join(drill.name for drill in state.path),
+        state.filter,
+        f"{sort} {'ascending' if state.is_reversed else 'descending'}",
+    ]
+    for row in (*table.rows, *table.below):
+        part = "part" if row.is_part else "row"
+        values = [row.values.get(name) for name in names]
+        of = row.of
+        ids = (of.fingerprint, of.queryid, of.user, of.database) if of else ("", None, "", "")
+        record = [*told, part, row.name, row.category, *ids, row.share, *values]
+        writer.writerow([cell(value) for value in record])
+    return text.getvalue()

@@ -1,0 +1,98 @@
+"""A sitting as it was at an instant: what is shown while it is paused."""
+
+from bisect import bisect_right
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeAlias
+
+from pgiostat.analysis.rank import By, Counted
+from pgiostat.statistics.delta import Quality
+from pgiostat.statistics.names import Names
+from pgiostat.volume.bucket import Balance, Gauge
+from pgiostat.watch.model.interval import IoRow, Moment
+from pgiostat.watch.model.session import Past, Sitting
+from pgiostat.watch.screen.notices import Beside
+
+__all__ = ["Sight", "Still", "coverage_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """A sitting as it was: heading, numbers and plots are of one interval, whatever is read since.
+
+    _counted, _io: of the last interval, and of all since the baseline.
+    """
+
+    names: Names
+    gauge: Gauge | None
+    balance: Balance | None
+    latest: Moment | None
+    trouble: Moment | None
+    began: datetime | None
+    qualities: tuple[Quality, ...]
+    coverage: float | None
+    seconds: float
+    beside: Beside
+    _counted: tuple[Counted | None, Counted | None]
+    _io: tuple[tuple[IoRow, ...] | None, tuple[IoRow, ...] | None]
+    _sitting: Sitting
+
+    @classmethod
+    def of(cls, sitting: Sitting, beside: Beside) -> "Still":
+        """Return a sitting as it is now, with what is shown beside its numbers."""
+        whole = sitting.counted(whole=True)
+        return cls(
+            sitting.names,
+            sitting.gauge,
+            sitting.balance,
+            sitting.latest,
+            sitting.trouble,
+            sitting.began,
+            sitting.qualities,
+            sitting.coverage,
+            sitting.seconds,
+            beside,
+            (sitting.counted(whole=False), None if whole is None else _copied(whole)),
+            (sitting.io(whole=False), sitting.io(whole=True)),
+            sitting,
+        )
+
+    def counted(self, *, whole: bool) -> Counted | None:
+        """Return what the last interval counted, or all since the baseline."""
+        return self._counted[whole]
+
+    def io(self, *, whole: bool) -> tuple[IoRow, ...] | None:
+        """Return rows of pg_stat_io, None where there are none."""
+        return self._io[whole]
+
+    def past(self, by: By | None = None, key: tuple[str, ...] = ()) -> Past:
+        """Return the last intervals, none of which came later."""
+        past = self._sitting.past(by, key)
+        if self.latest is None or self.latest.until is None:
+            return past
+        end = bisect_right(past.ends, self.latest.until)
+        return Past(
+            past.begins[:end], past.ends[:end], past.blocks_per_s[:end], past.calls_per_s[:end]
+        )
+
+
+def _copied(whole: Counted) -> Counted:
+    """Return sums to which nothing is added any more."""
+    return replace(
+        whole,
+        statement_amounts=whole.statement_amounts.copy(),
+        statement_uncertain=list(whole.statement_uncertain),
+        relation_amounts=whole.relation_amounts.copy(),
+        relation_uncertain=list(whole.relation_uncertain),
+    )
+
+
+Sight: TypeAlias = Sitting | Still
+"""What is drawn from."""
+
+
+def coverage_of(sight: Sight, *, whole: bool) -> float | None:
+    """Return what share of the server's reads statements explain, of the time that is shown."""
+    if whole:
+        return sight.coverage
+    return None if sight.latest is None else sight.latest.coverage

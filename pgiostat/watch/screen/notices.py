@@ -1,0 +1,97 @@
+"""What is shown beside the table: notices, each of which stays for a while, and sparklines."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from pgiostat.analysis.notices import Kind, Notice
+from pgiostat.watch.model.interval import Moment
+from pgiostat.watch.screen.header_line import MOST_SPARKS
+from pgiostat.watch.screen.table import cost_of
+
+__all__ = ["Beside", "Board", "Played", "Posted", "Pulse"]
+
+KEPT_SECONDS = {Kind.HAPPENED: 600.0, Kind.HOLDS: 60.0, Kind.PASSING: 60.0}
+"""How long a notice is to be seen after the last interval that had it."""
+_ORDER = (Kind.HAPPENED, Kind.HOLDS, Kind.PASSING)
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A notice, the end of the last interval that had it, and whether that is the last of all."""
+
+    notice: Notice
+    at: datetime
+    is_now: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """The numbers of the heading in one interval."""
+
+    blocks_per_s: float | None
+    operations_per_s: float | None
+    hit_ratio: float | None
+    coverage: float | None
+    balance: float | None
+
+    @classmethod
+    def of(cls, moment: Moment, balance: float | None = None) -> "Pulse":
+        """Return those of an interval; balance: of the bucket, at its end."""
+        cost = cost_of(moment.counted)
+        return cls(
+            cost.blocks_per_s, cost.operations_per_s, cost.hit_ratio, moment.coverage, balance
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Notices in a stable order: what happened, what holds, what passes; each by its age.
+
+    One of a kind takes the place of the one before it.  pulses: of the last intervals.
+    """
+
+    posted: tuple[Posted, ...] = ()
+    pulses: tuple[Pulse, ...] = ()
+
+    def after(self, moment: Moment, balance: float | None = None) -> "Board":
+        """Return the board after an interval; one that was sought in a history begins it anew."""
+        if moment.until is None:
+            return self
+        before = self.pulses
+        if moment.before is not None:
+            before = tuple(Pulse.of(each) for each in moment.before.past[-MOST_SPARKS:])
+        pulses = before if moment.counted is None else (*before, Pulse.of(moment, balance))
+        new = {notice.slug: Posted(notice, moment.until) for notice in moment.notices}
+        kept = [
+            new.pop(each.notice.slug, replace(each, is_now=False))
+            for each in (() if moment.before is not None else self.posted)
+        ]
+        posted = [each for each in (*kept, *new.values()) if not _is_over(each, moment.until)]
+        posted.sort(key=lambda each: _ORDER.index(each.notice.kind))
+        return Board(tuple(posted), pulses[-MOST_SPARKS:])
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """Where a replay is: the interval shown, of how many, for how long each is, if it goes on."""
+
+    place: int
+    count: int
+    interval: float
+    is_playing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is shown beside numbers.
+
+    wait: seconds until a server that is gone is tried again.  played: if it is a replay.
+    """
+
+    board: Board = Board()
+    wait: float | None = None
+    played: Played | None = None
+
+
+def _is_over(posted: Posted, now: datetime) -> bool:
+    return now - posted.at > timedelta(seconds=KEPT_SECONDS[posted.notice.kind])

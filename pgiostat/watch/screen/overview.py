@@ -1,0 +1,340 @@
+"""What a state shows, as lines: drawn from what was counted, and from nothing else."""
+
+from dataclasses import dataclass
+from math import ceil
+
+from rich.cells import cell_len
+
+from pgiostat.analysis.notices import Kind
+from pgiostat.escape import line as message_line
+from pgiostat.escape import terminal
+from pgiostat.render.balance import gauge_pieces
+from pgiostat.render.ledger import own_cost
+from pgiostat.render.table import Line, cut, wrapped
+from pgiostat.render.text import at_most_all, one_line
+from pgiostat.statistics.delta import Quality
+from pgiostat.statistics.names import OWN
+from pgiostat.units import (
+    format_bytes,
+    format_count,
+    format_duration,
+    format_share,
+)
+from pgiostat.watch.model.interval import Moment
+from pgiostat.watch.screen.columns import laid
+from pgiostat.watch.screen.frozen import Sight, coverage_of
+from pgiostat.watch.screen.header_line import Piece, fitted
+from pgiostat.watch.screen.notices import Beside, Played, Posted
+from pgiostat.watch.screen.table import Table, cost_of
+from pgiostat.watch.state import State
+
+__all__ = ["Picture", "heading", "picture"]
+
+LEAST_ROWS, ROOMY = 3, 12
+BARS = "█▉▊▋▌▍▎▏"
+LEAST_TOLD, TOLD_PART = 3, 4
+"""Lines of notices above the table: at least so many, at most such a part of the screen."""
+MOST_REMARKS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Lines of a screen.
+
+    rows: the place in the table of the row on each line, None for all others.  headings: the line
+    with the headings.  measures: where each column of numbers begins and ends, by its name.
+    """
+
+    lines: tuple[Line, ...]
+    rows: tuple[int | None, ...]
+    headings: int
+    measures: tuple[tuple[str, int, int], ...]
+
+
+def picture(
+    state: State, sitting: Sight, table: Table, size: tuple[int, int], beside: Beside
+) -> Picture:
+    """Return the screen: the heading, what is to be known, and the table."""
+    width, height = size
+    moment = sitting.latest
+    top = [*_who(state, sitting, beside, width), _second(state, sitting, table, beside, width)]
+    top += _told(sitting, beside, width, max(height // TOLD_PART, LEAST_TOLD))
+    if state.path or state.filter:
+        top.append(_where(state, table, width))
+    is_roomy = height - len(top) > ROOMY
+    running = [*_remarks(state, beside, width), *_running(moment, width)] if is_roomy else []
+    running += _own(table, width) if is_roomy else []
+    below = list(table.below)
+    room = height - len(top) - 1 - len(below) - len(running)
+    if room < min(len(table.rows), LEAST_ROWS):
+        # On a small screen what adds up gives way to who reads.
+        below = below[-1:]
+        room = height - len(top) - 1 - len(below) - len(running)
+    room = max(room, 1)
+    begin = min(max(state.row - room + 1, 0), max(len(table.rows) - room, 0))
+    rows = table.rows[begin : begin + room]
+    lines, measures = laid(state, table, [*rows, *below], width)
+    headings, *drawn = lines
+    chosen = state.row - begin
+    if 0 <= chosen < len(rows) and state.chosen in {(), rows[chosen].key}:
+        drawn[chosen] = _marked(drawn[chosen], width)
+    blank: list[Line] = [[] for _ in range(room - len(rows))]
+    every = [*top, headings, *drawn, *blank, *running][:height]
+    places: list[int | None] = [None] * len(every)
+    for number in range(len(rows)):
+        if len(top) + 1 + number < len(every):
+            places[len(top) + 1 + number] = begin + number
+    return Picture(tuple(every), tuple(places), len(top), measures)
+
+
+def _who(state: State, sitting: Sight, beside: Beside, width: int) -> list[Line]:
+    """Return the first line, and where a replay is."""
+    first = _first(state, sitting, beside, width)
+    return [first] if beside.played is None else [first, _replayed(sitting, beside.played, width)]
+
+
+def _first(state: State, sitting: Sight, beside: Beside, width: int) -> Line:
+    """Return who, where, version, role, interval and quality."""
+    moment = sitting.latest
+    if moment is None or moment.who is None:
+        return [("pgiostat  connecting …", "bold")]
+    who = moment.who
+    seconds = sitting.seconds if state.whole else moment.seconds
+    qualities = sitting.qualities if state.whole else moment.qualities
+    flaws = [each for each in qualities if each is not Quality.OK]
+    quality = "+".join(flaws or qualities) or "baseline taken"
+    good = not flaws
+    if sitting.trouble is not None:
+        quality, good = "not read now", False
+    role = "standby" if who.in_recovery else "primary"
+    is_live = beside.played is None
+    since = ""
+    if state.whole and sitting.began is not None:
+        since = f" since {sitting.began:%H:%M:%S}"
+    return fitted(
+        [
+            Piece("pgiostat  ", "bold", 6),
+            Piece(f"{terminal(who.user)}@" if who.user else "", "", 5),
+            Piece(terminal(f"{who.label}/{who.dbname}" if who.dbname else who.label), "bold"),
+            Piece(f"  PostgreSQL {terminal(who.version)}" if who.version else "", "dim", 4),
+            Piece(f" {role}", "dim", 3),
+            Piece(f"  {moment.until:%H:%M:%SZ}" if moment.until and is_live else "", "", 2),
+            Piece(f"  {format_duration(seconds)}" if seconds else ""),
+            Piece(since, "bold cyan", 1),
+            Piece("  "),
+            Piece("PAUSED " if state.is_paused and is_live else "", "bold reverse"),
+            Piece(quality, "green" if good else "bold yellow"),
+        ],
+        width,
+    )
+
+
+def _replayed(sitting: Sight, played: Played, width: int) -> Line:
+    """Return that it is no server, which time is shown, how far that is, and how it goes on."""
+    until = sitting.latest.until if sitting.latest is not None else None
+    is_over = played.place == played.count
+    mode = "END" if is_over else "▶" if played.is_playing else "PAUSED"
+    speed = f"  each shown for {format_duration(played.interval)}"
+    return fitted(
+        [
+            Piece("REPLAY", "bold reverse"),
+            Piece(f" {mode}", "bold yellow" if is_over or not played.is_playing else "bold green"),
+            Piece(" "),
+            Piece(f"{until:%Y-}" if until else "", "bold", 1),
+            Piece(f"{until:%m-%d %H:%M:%SZ}" if until else "", "bold"),
+            Piece("  interval", "dim", 3),
+            Piece(f" {played.place}/{played.count}"),
+            Piece(speed, "dim", 2),
+            Piece("  ←→ seek, g goes to a time", "dim", 4),
+        ],
+        width,
+    )
+
+
+def _second(state: State, sitting: Sight, table: Table, beside: Beside, width: int) -> Line:
+    """Return reads of all statements, hit ratio, coverage and balance, with their last intervals.
+
+    They are the same in every view.
+    """
+    cost = cost_of(sitting.counted(whole=state.whole))
+    coverage = at_most_all(coverage_of(sitting, whole=state.whole))
+    operations = cost.operations_per_s
+    gauge, balance = sitting.gauge, sitting.balance
+    volume = words = burst = ""
+    if gauge is not None and balance is not None:
+        volume, words, burst = gauge_pieces(gauge, balance.rate, balance.use)
+        volume = f"  {volume}"
+    own = None if table.ranking is None else table.ranking.own
+    pulses = beside.board.pulses
+
+    def last(name: str) -> list[float | None]:
+        values = [getattr(pulse, name) for pulse in pulses]
+        return values if any(value is not None for value in values) else []
+
+    return fitted(
+        [
+            Piece("reads ", "dim", 6),
+            Piece(f"{format_count(cost.blocks_per_s)} blocks/s", "bold"),
+            Piece("", "cyan", 5, last("blocks_per_s")),
+            Piece(f"  {format_bytes(cost.bytes_per_s)}/s", "", 2),
+            Piece("" if operations is None else f"  {format_count(operations)} reads/s", "", 3),
+            Piece("", "cyan", 10, last("operations_per_s") if operations is not None else ()),
+            Piece(f"  hit {format_share(cost.hit_ratio)}", "", 4),
+            Piece("", "cyan", 9, last("hit_ratio")),
+            Piece(f"  coverage {format_share(coverage)}", "", 1),
+            Piece("", "cyan", 8, last("coverage")),
+            Piece(volume, "bold magenta"),
+            Piece(words, "bold magenta", 6),
+            Piece(burst, "bold magenta"),
+            Piece("", "magenta", 11, last("balance") if burst else ()),
+            Piece(
+                "" if own is None else f"  itself {format_count(own.cost.exec_ms_per_s)} ms/s",
+                "dim",
+                7,
+            ),
+        ],
+        width,
+    )
+
+
+def heading(state: State, sitting: Sight, size: tuple[int, int], beside: Beside) -> list[Line]:
+    """Return who is watched, how good that is, and what is wrong."""
+    width, height = size
+    room = max(height // TOLD_PART, LEAST_TOLD)
+    return [*_who(state, sitting, beside, width), *_told(sitting, beside, width, room)]
+
+
+def _told(sitting: Sight, beside: Beside, width: int, room: int) -> list[Line]:
+    """Return what is wrong and what to do, in whole sentences as far as there is room."""
+    told = [_trouble(sitting, beside.wait, width)]
+    told += [
+        _posted(each, width) + _paragraph("  ", "", each.notice.hint, "dim", width)
+        for each in beside.board.posted
+        if each.notice.kind in _ABOVE
+    ]
+    told = [lines for lines in told if lines]
+    shown, others = told[:room], told[room:]
+    lines: list[Line] = []
+    spare = room - len(shown)
+    for each in shown:
+        kept = each[: 1 + spare]
+        spare -= len(kept) - 1
+        if len(kept) < len(each) or (others and each is shown[-1]):
+            kept[-1] = _unfinished(kept[-1], width)
+        lines += kept
+    return lines
+
+
+_ABOVE = (Kind.HAPPENED, Kind.HOLDS)
+_MORE = " ?"
+
+
+def _unfinished(line: Line, width: int) -> Line:
+    """Return a line that says that there is more, and which key tells it."""
+    (mark, marked), (text, style) = line
+    text = cut(f"{text} …", width - len(mark) - len(_MORE))
+    return [(mark, marked), (text, style), (_MORE, "bold")]
+
+
+def _trouble(sitting: Sight, wait: float | None, width: int) -> list[Line]:
+    """Return why nothing is read now."""
+    trouble = sitting.trouble
+    if trouble is None or trouble.error is None:
+        return []
+    words = trouble.error.message
+    if wait is not None:
+        words += f", trying again in {ceil(wait)} s" if wait > 0 else ", trying again now"
+    if trouble.error.detail:
+        words += f": {trouble.error.detail}"
+    return _paragraph("! ", "bold red", words, "bold red", width)
+
+
+def _posted(posted: Posted, width: int) -> list[Line]:
+    """Return a notice: when it happened, or until when it held."""
+    notice = posted.notice
+    text = notice.text
+    if notice.kind is Kind.HAPPENED:
+        text = f"{posted.at:%H:%M:%SZ} {text}"
+    elif notice.kind is Kind.HOLDS and not posted.is_now:
+        text += f" (until {posted.at:%H:%M:%SZ})"
+    mark, style = ("! ", "") if posted.is_now else ("· ", "dim")
+    return _paragraph(mark, "bold yellow", text, style, width)
+
+
+def _paragraph(mark: str, marked: str, text: str, style: str, width: int) -> list[Line]:
+    lines = wrapped(message_line(text), width - len(mark))
+    return [
+        [(" " * len(mark) if number else mark, marked), (line, style)]
+        for number, line in enumerate(lines)
+    ]
+
+
+def _remarks(state: State, beside: Beside, width: int) -> list[Line]:
+    """Return what is to be known of the numbers of the last interval, below them.
+
+    It comes and goes with them, and moves no row.
+    """
+    passing = [each for each in beside.board.posted if each.notice.kind is Kind.PASSING]
+    if state.whole:
+        return []
+    return [line for each in passing[:MOST_REMARKS] for line in _posted(each, width)]
+
+
+def _where(state: State, table: Table, width: int) -> Line:
+    """Return what was gone into, and what is filtered."""
+    kept = len(table.rows)
+    rows = f"{format_count(kept)} of {format_count(kept + table.hidden)} rows"
+    wanted = f"filter “{terminal(state.filter)}” " if state.filter else ""
+    room = width - cell_len(wanted) - cell_len(rows) - 2
+    steps = _steps(state, room)
+    return fitted(
+        [
+            Piece(f"{steps}  " if steps else "", "bold cyan"),
+            Piece(wanted, "bold yellow"),
+            Piece(rows, "dim", 1),
+        ],
+        width,
+    )
+
+
+def _steps(state: State, room: int) -> str:
+    """Return the path: each step is cut to its part of the room; short ones leave it to others."""
+    names = [one_line(drill.name, 2 * max(room, 1)) for drill in state.path]
+    free = room - len(" > ") * (len(names) - 1)
+    shortest = sorted(range(len(names)), key=lambda number: cell_len(names[number]))
+    for before, number in enumerate(shortest):
+        names[number] = cut(names[number], max(free // (len(names) - before), 2))
+        free -= cell_len(names[number])
+    return " > ".join(names)
+
+
+def _running(moment: Moment | None, width: int) -> list[Line]:
+    """Return what has been running for longest."""
+    lines: list[Line] = []
+    for each in (moment.running if moment else ())[:2]:
+        head = (
+            f"in flight  {format_duration(each.seconds)}  {terminal(each.category)}"
+            f"  {terminal(each.waits_for) or 'computing'}  "
+        )
+        room = max(width - cell_len(head), 1)
+        lines.append([(cut(head, width), "dim"), (one_line(each.text, room), "")])
+    return lines
+
+
+def _own(table: Table, width: int) -> list[Line]:
+    """Return what our own statements cost the server in the time that is shown."""
+    ours = None if table.ranking is None else table.ranking.own
+    if ours is None:
+        return []
+    return [[(cut(f"{OWN}: {own_cost(ours.cost.spent())}", width), "dim")]]
+
+
+def _marked(line: Line, width: int) -> Line:
+    """Return the chosen row."""
+    filling = " " * max(width - sum(cell_len(text) for text, _ in line), 0)
+    # A bar says by its colour what it is of, and by its length how much.
+    told = [
+        (text, style if set(text) & set(BARS) else f"{style} reverse".strip())
+        for text, style in line
+    ]
+    return [*told, (filling, "reverse")]

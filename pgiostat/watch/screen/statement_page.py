@@ -1,0 +1,220 @@
+"""A statement: its text, why it is of its category, and how it went over the last minutes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+from rich.console import Group, RenderableType
+from rich.table import Table as Grid
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.screen import Screen
+from textual.widgets import Static
+from textual_plotext import PlotextPlot
+
+from pgiostat.analysis.rank import RankRow
+from pgiostat.escape import pasted, terminal
+from pgiostat.render.columns import METRICS
+from pgiostat.render.sql import statement
+from pgiostat.render.table import Line
+from pgiostat.render.text import drawn
+from pgiostat.statistics.delta import Basis, Quality
+from pgiostat.units import UNKNOWN, format_count, format_duration, format_share
+from pgiostat.watch.model.session import Past
+from pgiostat.watch.screen.footer import Foot
+from pgiostat.watch.state import Key
+
+__all__ = ["Detail", "Judge", "Known"]
+
+Judge = Callable[[RankRow], RenderableType]
+"""Says what a statement is, and by which rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a statement now.
+
+    head: the heading.  row: None if it did nothing.  basis: against what the row was counted; None
+    for several intervals.  seconds, qualities, coverage: of what is shown, which is all since the
+    baseline if is_whole.
+    """
+
+    head: list[Line]
+    row: RankRow | None
+    past: Past
+    basis: Basis | None
+    seconds: float | None
+    qualities: tuple[Quality, ...]
+    coverage: float | None
+    is_whole: bool = False
+
+
+Now = Callable[[Key, tuple[int, int]], Known]
+"""Returns what is known of a row's statement now, with a heading for so many cells and lines."""
+BASES = {
+    Basis.PREVIOUS: "the reading before: subtracted from this one",
+    Basis.NEW: "none: it came in this interval, and all it has counted happened in it",
+    Basis.RESET: "none: it was reset in this interval, and what came before that is lost",
+    Basis.REINSERTED: "none: it was evicted and came back, and what came before that is lost",
+    Basis.UNKNOWN: "unknown: these numbers are a lower bound",
+}
+"""Against what a statement was counted."""
+NARROW = 70
+LEAST_GAP_SECONDS = 0.5
+SHORT_SECONDS = 8.0
+
+
+class Detail(Screen[None]):
+    """All that is known of a statement."""
+
+    CSS = """
+    Detail #head { height: auto; }
+    Detail #plots { height: 11; }
+    Detail PlotextPlot { width: 1fr; }
+    Detail #text { max-height: 8; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter,backspace", "dismiss", "back"),
+        Binding("y", "copy", "copy"),
+    ]
+
+    def __init__(self, row: RankRow, now: Now, judge: Judge | None = None) -> None:
+        super().__init__()
+        self._row = row
+        self._now = now
+        self._judge = judge
+        self._plots = (PlotextPlot(), PlotextPlot())
+        self._head, self._counts = Static(id="head"), Static(id="numbers")
+
+    def compose(self) -> ComposeResult:
+        """Make the page."""
+        yield self._head
+        with VerticalScroll():
+            yield Static(statement(self._row.text or self._row.name), id="text")
+            with Horizontal(id="plots"):
+                yield from self._plots
+            yield self._counts
+            yield Static(self._why(), id="why")
+        yield Foot()
+
+    def on_mount(self) -> None:
+        """Draw what is known now."""
+        self.draw()
+
+    def on_resize(self) -> None:
+        """Draw for another size."""
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw what is known now: the heading, the numbers, the plots."""
+        width, _ = self.app.size
+        known = self._now(self._row.key, self.app.size)
+        past = known.past
+        self._head.update(Group(*drawn(known.head)))
+        self._counts.update(self._numbers(known, width))
+        for plot, values, title in zip(
+            self._plots,
+            (past.blocks_per_s, past.calls_per_s),
+            ("blocks read a second", "calls a second"),
+            strict=True,
+        ):
+            _plotted(plot, past, values, title)
+
+    def action_copy(self) -> None:
+        """Copy the text."""
+        self.app.copy_to_clipboard(pasted(self._row.text or self._row.name))
+        self.app.notify("copied")
+
+    def _numbers(self, known: Known, width: int) -> RenderableType:
+        now = known.row
+        row = now or self._row
+        columns = 2 if width < NARROW else 4
+        what = [
+            ("category", row.category),
+            ("fingerprint", row.fingerprint or UNKNOWN),
+            ("user", row.user),
+            ("queryid", UNKNOWN if row.queryid is None else str(row.queryid)),
+            ("database", row.database),
+        ]
+        parts: list[RenderableType] = [_grid(what, columns), ""]
+        if now is None:
+            parts.append(Text("not called in this interval", "dim"))
+        else:
+            told = [("share", format_share(now.share))]
+            told += [(m.title, m.shown(m.value(now.cost))) for m in METRICS if m.told(now.cost)]
+            parts += [_grid(told, columns), "", _grid(_quality(known, now), 2)]
+        return Group(*parts)
+
+    def _why(self) -> RenderableType:
+        if self._judge is None or not self._row.text:
+            return Text("")
+        return Group("", self._judge(self._row))
+
+
+def _quality(known: Known, row: RankRow) -> list[tuple[str, str]]:
+    """Return how these numbers came about, and how good they are."""
+    counted = "each reading before: differences added up"
+    if row.uncertain:
+        counted = "in part since a reset, or unknown: these numbers are a lower bound"
+    if known.basis is not None:
+        counted = BASES[known.basis]
+    quality = f"{'+'.join(known.qualities)} over {format_duration(known.seconds)}"
+    when = "since the baseline" if known.is_whole else "in this interval"
+    coverage = f"{format_share(known.coverage)} of the server's reads {when}"
+    timed = f"{format_share(row.cost.timed_share)} of its blocks"
+    if not row.cost.timed_blocks and row.cost.blocks:
+        timed = "none of its blocks: track_io_timing is off where it runs"
+    return [
+        ("counted against", counted),
+        ("quality", quality),
+        ("coverage", coverage),
+        ("read time of", timed),
+    ]
+
+
+def _grid(told: Sequence[tuple[str, str]], columns: int) -> Grid:
+    """Return names and values, side by side."""
+    grid = Grid(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
+    for style in ("dim", "bold", "dim", "bold")[:columns]:
+        grid.add_column(style=style, no_wrap=style == "dim", overflow="fold")
+    cells = [cell for name, value in told for cell in (Text(name), Text(terminal(value)))]
+    if len(cells) % columns:
+        cells += [Text(""), Text("")]
+    for begin in range(0, len(cells), columns):
+        grid.add_row(*cells[begin : begin + columns])
+    return grid
+
+
+def _plotted(plot: PlotextPlot, past: Past, values: tuple[float, ...], title: str) -> None:
+    """Draw rates over the seconds before now."""
+    plt = plot.plt
+    plt.clear_data()
+    plt.title(title)
+    plt.xlabel("seconds ago")
+    highest = max(values, default=0.0)
+    for first, last in _stretches(past):
+        ago = [(past.ends[-1] - end).total_seconds() for end in past.ends[first:last]]
+        plt.plot([-each for each in ago], list(values[first:last]), marker="braille")
+    if past.ends:
+        length = (past.ends[-1] - past.ends[0]).total_seconds()
+        ticks = [-length * part / 4 for part in range(5)] if length else [0.0]
+        digits = 0 if length >= SHORT_SECONDS else 1
+        plt.xticks(ticks, [f"{-tick:.{digits}f}" for tick in ticks])
+        plt.ylim(0, highest or 1.0)
+        heights = [highest * part / 4 for part in range(5)] if highest else [0.0]
+        plt.yticks(heights, [format_count(height) for height in heights])
+    plot.refresh()
+
+
+def _stretches(past: Past) -> list[tuple[int, int]]:
+    """Return the places of intervals that follow each other: nothing is known between them."""
+    gaps = [
+        place
+        for place in range(1, len(past.ends))
+        if (past.begins[place] - past.ends[place - 1]).total_seconds() > LEAST_GAP_SECONDS
+    ]
+    edges = [0, *gaps, len(past.ends)]
+    return list(pairwise(edges)) if past.ends else []

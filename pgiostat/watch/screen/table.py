@@ -1,0 +1,235 @@
+"""Rows and numbers of a view: rankings and pg_stat_io alike, for whoever draws them."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from typing import Any
+
+from pgiostat.analysis.cost import FIELDS, ReadCost
+from pgiostat.analysis.rank import By, Counted, Lazily, Ranking, RankRow, rank_counted
+from pgiostat.render.columns import METRICS, of_blocks
+from pgiostat.render.ledger import NAMES, NESTED
+from pgiostat.statistics.names import Names
+from pgiostat.units import format_bytes, format_count, format_ms, per_second, us_to_milliseconds
+from pgiostat.watch.model.interval import IoRow
+from pgiostat.watch.state import Key, State, View
+
+__all__ = ["Measure", "Shown", "Table", "cost_of", "table_of"]
+
+Value = float | int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A column of numbers: its name, its heading, what it means, and how a value is shown."""
+
+    name: str
+    heading: str
+    meaning: str
+    shown: Callable[[float | None], str] = format_count
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A row: what it is, its share of all reads, and its numbers by name.
+
+    of: the row of a ranking, if it is one.  is_part: it is below, and no row of the ranking.
+    """
+
+    name: str
+    share: float | None
+    values: Mapping[str, Value]
+    category: str = ""
+    place: str = ""
+    is_uncertain: bool = False
+    of: RankRow | None = None
+    is_part: bool = False
+
+    @property
+    def key(self) -> Key:
+        """What tells it from other rows."""
+        return (self.name,) if self.of is None else self.of.key
+
+
+class _Values(Mapping[str, Value]):
+    """The numbers of a row, each worked out when it is asked for: of thousands few are seen."""
+
+    __slots__ = ("_cost",)
+
+    def __init__(self, cost: ReadCost) -> None:
+        self._cost = cost
+
+    def __getitem__(self, name: str) -> Value:
+        return _METRICS[name].value(self._cost)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_METRICS)
+
+    def __len__(self) -> int:
+        return len(_METRICS)
+
+
+_METRICS = {metric.name: metric for metric in METRICS}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a view shows: rows in order, and what is below them, which adds up with them.
+
+    hidden: how many rows a filter or a path leaves out.  ranking: None for pg_stat_io.
+    """
+
+    view: View
+    measures: tuple[Measure, ...]
+    rows: Sequence[Shown]
+    below: tuple[Shown, ...]
+    hidden: int = 0
+    ranking: Ranking | None = None
+
+    @property
+    def keys(self) -> Sequence[Key]:
+        """What tells each row from the others."""
+        return Lazily(len(self.rows), lambda n: self.rows[n].key)
+
+
+_IO: tuple[tuple[Measure, Callable[[IoRow, float], Value]], ...] = (
+    (Measure("bytes_read_per_s", "read/s", "bytes read a second", format_bytes),
+     lambda r, s: per_second(r.read_bytes, s)),
+    (Measure("reads_per_s", "reads/s", "read operations a second; blocks before 18"),
+     lambda r, s: per_second(r.reads, s)),
+    (Measure("read_time_ms_per_read", "ms/read", "time of a read operation, of however many blocks",
+             format_ms),
+     lambda r, _: us_to_milliseconds(r.read_us) / r.reads if r.reads and r.read_us else None),
+    (Measure("hits_per_s", "hits/s", "found in buffers, a second"),
+     lambda r, s: None if r.hits is None else per_second(r.hits, s)),
+)  # fmt: skip
+
+
+def cost_of(counted: Counted | None) -> ReadCost:
+    """Return what all statements cost together, whatever the view: as a ranking of them has it."""
+    if counted is None:
+        return ReadCost(0.0, 0)
+    parts = (counted.statement_amounts, counted.gone.statement_amounts)
+    amounts = sum(part.sum(axis=1) for part in parts)
+    summed = dict(zip(FIELDS, amounts.tolist(), strict=True))
+    return ReadCost(
+        counted.seconds, counted.block_size, **summed, per_block=counted.reads.per_block
+    )
+
+
+def table_of(
+    state: State, counted: Counted | None, io: Sequence[IoRow] | None, names: Names
+) -> Table:
+    """Return what is to be shown of what was counted."""
+    if state.view is View.IO:
+        return _io_table(state, io or (), 0.0 if counted is None else counted.seconds)
+    by = state.view.by or By.CATEGORY
+    ranking = rank_counted([] if counted is None else [(counted, names)], by=by)
+    measures = tuple(
+        Measure(m.name, m.title, m.meaning, m.shown)
+        for m in sorted(METRICS, key=lambda metric: not metric.heading)
+        if m.told(ranking.explained) and not (m.called and by is By.RELATION)
+    )
+    rows: Sequence[Shown] = Lazily(len(ranking.rows), lambda n: _shown(ranking.rows[n]))
+    others: list[Shown] = []
+    if state.path or state.filter:
+        kept: list[Shown] = []
+        for row in rows:
+            is_shown = _belongs(row, state) and _matches(row, state.filter)
+            (kept if is_shown else others).append(row)
+        rows = kept
+    rows = _ordered(rows, state)
+    if state.top is not None:
+        others += rows[state.top :]
+        rows = rows[: state.top]
+    below = (*_others(ranking, others), *_below(ranking))
+    return Table(state.view, measures, rows, below, len(others), ranking)
+
+
+def _shown(row: RankRow) -> Shown:
+    return Shown(
+        row.name,
+        row.share,
+        _Values(row.cost),
+        row.category,
+        f"{row.user}@{row.database}" if row.user or row.database else "",
+        row.uncertain,
+        row,
+    )
+
+
+def _others(ranking: Ranking, hidden: Sequence[Shown]) -> list[Shown]:
+    """Return the rows that a filter or a path leaves out, as one that adds up with those shown."""
+    costs = [row.of.cost for row in hidden if row.of is not None]
+    if not costs:
+        return []
+    cost = costs[0].with_all(costs[1:])
+    name = f"({len(costs)} not shown)"
+    return [Shown(name, ranking.share(cost.blocks), _Values(cost), is_part=True)]
+
+
+def _below(ranking: Ranking) -> list[Shown]:
+    """Return the parts that no row explains, and the whole."""
+    found = [] if ranking.own is None else [replace(_shown(ranking.own), is_part=True)]
+    parts = [(NAMES[line.account], line.blocks) for line in ranking.lines]
+    whole = "database" if ranking.by is By.RELATION else "server"
+    parts.append((whole, ranking.server_blocks))  # type: ignore[arg-type] # unknown is None
+    if ranking.nested:
+        parts.append((NESTED, ranking.nested_blocks))
+    for name, blocks in parts:
+        values: dict[str, Any] = of_blocks(ranking, blocks)
+        found.append(Shown(name, ranking.share(blocks), values, is_part=True))
+    return found
+
+
+def _belongs(row: Shown, state: State) -> bool:
+    """Return whether a row is of what was gone into."""
+    if row.of is None:
+        return True
+    for drill in state.path:
+        if drill.view is View.CATEGORY and row.of.category != drill.key[0]:
+            return False
+        if drill.view is View.FINGERPRINT and _fingerprint(row.of) != drill.key[0]:
+            return False
+        if drill.view is View.DATABASE and row.of.database != drill.name:
+            return False
+        if drill.view is View.USER and row.of.user != drill.name:
+            return False
+    return True
+
+
+def _fingerprint(row: RankRow) -> str:
+    return row.fingerprint or (f"queryid {row.queryid}" if row.queryid is not None else row.key[0])
+
+
+def _matches(row: Shown, wanted: str) -> bool:
+    if not wanted:
+        return True
+    text = f"{row.name} {row.category} {row.place} {row.of.text if row.of else ''}"
+    return wanted.casefold() in text.casefold()
+
+
+def _ordered(rows: Sequence[Shown], state: State) -> Sequence[Shown]:
+    """Return rows by the column chosen, the greatest first; unknown ones are last either way."""
+    if not state.sort:
+        last = len(rows) - 1
+        return Lazily(len(rows), lambda n: rows[last - n]) if state.is_reversed else rows
+    values = [(row.values.get(state.sort), row) for row in rows]
+    known = [(value, row) for value, row in values if value is not None]
+    known.sort(key=itemgetter(0), reverse=not state.is_reversed)
+    return (*(row for _, row in known), *(row for value, row in values if value is None))
+
+
+def _io_table(state: State, io: Sequence[IoRow], seconds: float) -> Table:
+    whole = sum(row.read_bytes for row in io)
+    rows = [
+        Shown(
+            f"{row.backend_type}, {row.object}, {row.context}",
+            row.read_bytes / whole if whole else None,
+            {measure.name: value(row, seconds) for measure, value in _IO},
+        )
+        for row in sorted(io, key=lambda row: -row.read_bytes)
+    ]
+    kept = _ordered([row for row in rows if _matches(row, state.filter)], state)[: state.top]
+    measures = tuple(measure for measure, _ in _IO)
+    return Table(state.view, measures, kept, (), len(rows) - len(kept))

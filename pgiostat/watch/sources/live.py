@@ -1,0 +1,148 @@
+"""Where moments come from: a server that is read, perhaps recorded; or a history, replayed."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from pgiostat.analysis.notices import Notice
+from pgiostat.errors import PgiostatError
+from pgiostat.statistics.delta import Delta
+from pgiostat.statistics.names import Describe, Names, Statement
+from pgiostat.volume.bucket import Gauge
+from pgiostat.volume.demand import Demand
+from pgiostat.watch.model.interval import Moment, moment_of
+from pgiostat.watch.model.running_totals import SPARE
+from pgiostat.watch.model.session import Sitting
+
+if TYPE_CHECKING:
+    from pgiostat.history.write.background import Sealing
+    from pgiostat.history.write.writer import Writer
+    from pgiostat.postgres.sampler import Sampler
+
+__all__ = ["Live"]
+
+COVERAGE_AFTER_SECONDS = 10.0
+"""The server's own counters lag so much behind its statements."""
+
+FIRST_INTERVAL_SECONDS = 0.5
+"""Rates are of measured time: those of so little of it are right, and soon there."""
+
+
+class Live:
+    """A server that is read at an interval, in a thread of its own.
+
+    describer: makes what describes statements, there.  record: a history that the intervals are
+    written to.  writes: operations a second that are known to be written.  clock: in place of the
+    one that nobody sets.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        describer: Callable[[], Describe],
+        interval: float,
+        *,
+        label: str = "",
+        gauge: Gauge | None = None,
+        writes: float = 0.0,
+        record: Path | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self.sitting = Sitting(Names(), gauge)
+        self._interval = interval
+        self._dsn, self._describer, self._label = dsn, describer, label
+        self._demand, self._record, self._clock = Demand(writes), record, clock
+        self._sampler: Sampler | None = None
+        self._writer: Writer | None = None
+        self._sealing: Sealing | None = None
+        self._refused: PgiostatError | None = None
+        self._known: Describe | None = None
+
+    @property
+    def interval(self) -> float:
+        """Seconds between readings; a change holds from the next one on."""
+        return self._interval
+
+    @interval.setter
+    def interval(self, seconds: float) -> None:
+        self._interval = seconds
+        if self._sampler is not None:
+            self._sampler.interval = seconds
+
+    def moments(self, stop: Event) -> Iterator[Moment]:
+        """Yield what happens; raises PgiostatError as Sampler.ticks and Writer.open do."""
+        # The first screen is there while psycopg is imported.
+        from pgiostat.clock import monotonic  # noqa: PLC0415
+        from pgiostat.postgres.sampler import Sampler  # noqa: PLC0415
+
+        if self._record is not None:
+            # A history takes half of the memory of a sitting, and most are not recorded.
+            from pgiostat.history.write.background import Sealing  # noqa: PLC0415
+            from pgiostat.history.write.writer import Writer  # noqa: PLC0415
+            from pgiostat.postgres.dsn import label_of  # noqa: PLC0415
+
+            # One name for the server and for who writes, as where it is collected.
+            self._label = self._label or label_of(self._dsn)
+            self._writer = Writer.open(self._record, self._label)
+            self._sealing = Sealing(self._record, self._label, monotonic)
+        self._sampler = Sampler(
+            self._dsn,
+            self._interval,
+            self._describe,
+            stop.wait,
+            label=self._label,
+            # After an unexpected error the next interval begins where the last one ended.
+            older=None if self._sampler is None else self._sampler.older,
+            clock=self._clock or monotonic,
+            names=self.sitting.names,
+            accept=self._accept if self._writer is not None else None,
+            running=True,
+            soon=FIRST_INTERVAL_SECONDS,
+            spare=SPARE,
+            needed=self.sitting.needed,
+        )
+        try:
+            for tick in self._sampler.ticks():
+                sitting = self.sitting
+                known = sitting.coverage if sitting.seconds >= COVERAGE_AFTER_SECONDS else None
+                moment = moment_of(tick, self._sampler.names, self._demand, known)
+                yield moment if self._refused is None else _refused(moment, self._refused)
+                self._made_describe()
+                if self._sealing is not None:
+                    self._sealing.turn()
+        finally:
+            if self._writer is not None:
+                self._writer.close()
+            if self._sealing is not None:
+                self._sealing.finish()
+
+    def _made_describe(self) -> Describe:
+        if self._known is None:
+            self._known = self._describer()
+        return self._known
+
+    def _describe(self, text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
+        """Say what a statement is; rules are made ready when the first reading is on the screen."""
+        return self._made_describe()(text, user=user, database=database, queryid=queryid)
+
+    def _accept(self, delta: Delta) -> bool:
+        """Write an interval down; one that could not be is part of the next."""
+        if self._writer is None or (delta.seconds is None and delta.lost is None):
+            return True
+        try:
+            self._writer.append(delta, self.sitting.names)
+        except PgiostatError as error:
+            self._refused = error
+            return False
+        self._refused = None
+        if self._sealing is not None:
+            self._sealing.add(len(delta.statements))
+        return True
+
+
+def _refused(moment: Moment, error: PgiostatError) -> Moment:
+    """Return a moment that says what is not recorded."""
+    said = Notice(error.slug, f"Not recorded: {error.message}.", error.detail or "")
+    return replace(moment, notices=(said, *moment.notices))

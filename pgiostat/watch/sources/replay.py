@@ -1,0 +1,291 @@
+"""A history, shown as it was: interval by interval, on the same screen."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from threading import Condition, Event
+
+import numpy as np
+import pyarrow as pa
+
+from pgiostat.analysis.cost import FIELDS
+from pgiostat.analysis.notices import happened
+from pgiostat.analysis.rank import By, Counted
+from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.history.read.history import History, instants
+from pgiostat.history.read.windows import Window
+from pgiostat.statistics.columnar import Counts
+from pgiostat.statistics.delta import Basis, Quality
+from pgiostat.statistics.names import Describe, Names
+from pgiostat.timespec import instant
+from pgiostat.units import format_version
+from pgiostat.volume.bucket import Gauge
+from pgiostat.volume.demand import load_of
+from pgiostat.watch.model.interval import Before, IoRow, Moment, Who
+from pgiostat.watch.model.session import KEPT, Sitting
+
+__all__ = ["Replay"]
+
+_PLOTTED = ("calls", "shared_blks_hit", "shared_blks_read", "local_blks_read")
+_JUST = timedelta(microseconds=1)
+_QUALITIES = frozenset(quality.value for quality in Quality)
+_BASES = frozenset(basis.value for basis in Basis)
+
+
+class Replay:
+    """The intervals of one server of a history, played at a pace.
+
+    window: what is played; it stops at its end.  interval: seconds that each is shown for.
+    Raises PgiostatError as History.choose, option-invalid for a label of several servers, and
+    window-empty.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        describe: Describe,
+        window: Window,
+        *,
+        interval: float = 1.0,
+        gauge: Gauge | None = None,
+    ) -> None:
+        self._history = history
+        servers = history.choose(window.label)
+        if len({server.label for server in servers}) > 1:
+            there = ", ".join(dict.fromkeys(server.label for server in servers))
+            raise PgiostatError(
+                "one server is replayed at a time",
+                hint=f"Choose one by --label: {there}.",
+                slug="option-invalid",
+                status=ExitStatus.USAGE,
+            )
+        self._label = servers[0].label
+        seen = history.seen(window)  # raises where there is nothing
+        self._each = seen.sampled.reads.per_block.shared
+        rows = history.facts("sample", window, [server.server_id for server in servers])
+        self._starts = instants(rows["ts"])
+        self._rows = rows
+        self._describe = describe
+        self._changes = sorted(
+            {since for told in history.named().values() for since, _, _ in told[1:]}
+        )
+        # A server that answered under one label after another has names of its own.
+        self._names: dict[int, dict[int, Names]] = {}
+        self._whose = rows["server_id"].to_pylist()
+        self.sitting = Sitting(self._names_at(0), gauge)
+        self.interval = interval
+        self.is_playing = True
+        self._at = 0
+        self._asked: int | None = None
+        self._changed = Condition()
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Which interval is shown, of how many."""
+        return min(self._at, len(self._starts)), len(self._starts)
+
+    def started(self, place: int) -> datetime:
+        """Return when an interval began."""
+        return self._starts[place]
+
+    def play(self, *, playing: bool) -> None:
+        """Go on, or stand still."""
+        with self._changed:
+            self.is_playing = playing
+            self._changed.notify()
+
+    def seek(self, steps: int) -> None:
+        """Show an interval so many before or after the one that is shown."""
+        self._go(self._at - 1 + steps)
+
+    def jump(self, words: str, now: datetime) -> str:
+        """Show the interval of an instant: words as for --since. Raises PgiostatError.
+
+        Return what is shown instead if there is nothing then, else nothing.
+        """
+        # A time of day is that of the day that is shown.
+        day = self._starts[max(min(self._at - 1, len(self._starts) - 1), 0)]
+        there = instant(words, day.astimezone(now.tzinfo))
+        self._go(max(bisect_right(self._starts, there) - 1, 0))
+        first, last = self._starts[0], self._starts[-1]
+        if there < first:
+            return f"nothing is played before {first:%Y-%m-%d %H:%M:%SZ}: this is where it begins"
+        end = last + timedelta(microseconds=self._rows["dur_us"][-1].as_py())
+        if there > end:
+            return f"nothing is played after {end:%Y-%m-%d %H:%M:%SZ}: this is where it ends"
+        return ""
+
+    def _is_asked(self) -> bool:
+        return self._asked is not None
+
+    def _go(self, place: int) -> None:
+        with self._changed:
+            self._asked = min(max(place, 0), len(self._starts) - 1)
+            self._changed.notify()
+
+    def moments(self, stop: Event) -> Iterator[Moment]:
+        """Yield interval after interval, until told to stop."""
+        while not stop.is_set():
+            with self._changed:
+                asked, self._asked = self._asked, None
+                due = asked is not None or self.is_playing
+                place = self._at if asked is None else asked
+            if due and place < len(self._starts):
+                moment = self._moment(place)
+                if place != self._at:
+                    moment = replace(moment, before=self._before(place))
+                self._at = place + 1
+                yield moment
+            with self._changed:
+                # Told to stop by the event, which tells no condition.
+                waited = 0.0
+                while not self._is_asked() and waited < self.interval and not stop.is_set():
+                    self._changed.wait(min(0.1, self.interval - waited))
+                    waited += 0.1
+
+    def _before(self, place: int) -> Before:
+        """Return what a sitting knows that has come here interval by interval from its baseline."""
+        began = self.sitting.began
+        base = 0 if began is None else bisect_right(self._starts, began) - 1
+        base = min(max(base, 0), place)
+        first = max(place - KEPT, 0)
+        return Before(
+            self._starts[base],
+            self._between(base, place) if base < place else None,
+            tuple(self._past(first, place)) if first < place else (),
+        )
+
+    def _between(self, first: int, last: int) -> Moment:
+        """Return all intervals from one to the one before another as one."""
+        window = Window(self._starts[first], self._starts[last], self._label)
+        rows = self._rows.slice(first, last - first).to_pylist()
+        counted = self._counted(window, self._whose[last])
+        words = [word for row in rows for word in row["qualities"].split(", ")]
+        known = [row for row in rows if row["server_blocks"] is not None]
+        return Moment(
+            since=window.since,
+            until=window.until,
+            qualities=_known(words),
+            counted=counted,
+            statement_blocks=sum(row["statement_blocks"] for row in known),
+            server_blocks=sum(row["server_blocks"] for row in known) if known else None,
+            io=self._io(window, self._whose[last], counted.block_size),
+        )
+
+    def _past(self, first: int, last: int) -> Iterator[Moment]:
+        """Yield what statements did in each of some intervals, as plots need it."""
+        window = Window(self._starts[first], self._starts[last], self._label)
+        rows = self._history.facts("stmt", window, sorted(set(self._whose)))
+        # What nested statements read is in their callers' rows.
+        rows = rows.filter(rows["toplevel"])
+        times = {begin: place for place, begin in enumerate(self._starts[first:last], first)}
+        by_place: dict[int, list[int]] = {}
+        for number, begin in enumerate(instants(rows["ts"])):
+            if begin in times:
+                by_place.setdefault(times[begin], []).append(number)
+        for place in range(first, last):
+            those = rows.take(pa.array(by_place.get(place, []), pa.int64()))
+            seconds = self._rows["dur_us"][place].as_py() / 1e6
+            begin = self._starts[place]
+            ids = [those[name].to_pylist() for name in ("userid", "dbid", "queryid")]
+            counted = Counted(
+                seconds=seconds,
+                block_size=0,
+                statements=list(zip(*ids, strict=True)),
+                statement_amounts=_rates_of(those),
+            )
+            yield Moment(
+                since=begin,
+                until=begin + timedelta(seconds=seconds),
+                counted=counted,
+                statement_blocks=self._rows["statement_blocks"][place].as_py(),
+                server_blocks=self._rows["server_blocks"][place].as_py(),
+            )
+
+    def _moment(self, place: int) -> Moment:
+        begin = self._starts[place]
+        row = self._rows.slice(place, 1).to_pylist()[0]
+        window = Window(begin, begin + _JUST, self._label)
+        counted = self._counted(window, self._whose[place])
+        self.sitting.names = self._names_at(place)
+        seconds = row["dur_us"] / 1e6
+        qualities = _known(row["qualities"].split(", "))
+        load, provenance = load_of(counted.reads, seconds, counted.block_size, self._each)
+        return Moment(
+            Who(self._label, version=format_version(row["version_num"])),
+            begin,
+            (begin + timedelta(seconds=seconds)).astimezone(UTC),
+            qualities,
+            counted,
+            statement_blocks=row["statement_blocks"],
+            server_blocks=row["server_blocks"],
+            io=self._io(window, self._whose[place], counted.block_size),
+            notices=tuple(happened(qualities, seconds or (row["lost_us"] or 0) / 1e6)),
+            load=load,
+            provenance=provenance,
+            bases=self._bases(window, self._whose[place]),
+        )
+
+    def _names_at(self, place: int) -> Names:
+        """Return what ids meant in an interval: between two renames they are the same."""
+        begin = self._starts[place]
+        number = bisect_right(self._changes, begin)
+        if number not in self._names:
+            then = Window(begin, begin + _JUST, self._label)
+            self._names[number] = self._history.names(self._describe, then)
+        return self._names[number].get(self._whose[place], Names())
+
+    def _bases(self, window: Window, server: int) -> dict[tuple[int, int, int], Basis]:
+        rows = self._history.facts("stmt", window, [server])
+        names = ("userid", "dbid", "queryid", "toplevel", "basis")
+        told = zip(*(rows[name].to_pylist() for name in names), strict=True)
+        # Unknown on old servers: then all of them are.
+        return {
+            (userid, dbid, queryid): Basis(basis) if basis in _BASES else Basis.UNKNOWN
+            for userid, dbid, queryid, toplevel, basis in told
+            if basis != Basis.PREVIOUS and toplevel is not False
+        }
+
+    def _counted(self, window: Window, server: int) -> Counted:
+        of_statements = self._history.seen(window, By.STATEMENT).counted[server]
+        of_relations = self._history.seen(window, By.RELATION).counted[server]
+        return replace(
+            of_statements,
+            relations=of_relations.relations,
+            relation_amounts=of_relations.relation_amounts,
+            relation_uncertain=of_relations.relation_uncertain,
+            database_blocks=of_relations.database_blocks,
+        )
+
+    def _io(self, window: Window, server: int, block_size: int) -> tuple[IoRow, ...] | None:
+        rows = self._history.facts("io", window, [server]).to_pylist()
+        found = []
+        for row in rows:
+            reads = row["reads"] or 0
+            size = row["read_bytes"]
+            found.append(
+                IoRow(
+                    row["backend_type"],
+                    row["object"],
+                    row["context"],
+                    reads,
+                    reads * block_size if size is None else size,
+                    row["read_time"],
+                    row["hits"],
+                )
+            )
+        return tuple(found) or None
+
+
+def _known(words: Iterable[str]) -> tuple[Quality, ...]:
+    """Return the qualities that words name, each once; a later version may know more."""
+    return tuple(Quality(word) for word in dict.fromkeys(words) if word in _QUALITIES)
+
+
+def _rates_of(rows: pa.Table) -> Counts:
+    """Return what plots need of rows of statements, as a matrix of FIELDS; the rest is nothing."""
+    counts = np.zeros((len(FIELDS), len(rows)), dtype=np.int64)
+    for name in _PLOTTED:
+        counts[FIELDS.index(name)] = rows[name].fill_null(0).to_numpy()
+    return counts

@@ -1,0 +1,45 @@
+"""What a source of intervals must do."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from threading import Event
+from typing import Protocol, runtime_checkable
+
+from pgiostat.watch.model.interval import Moment
+from pgiostat.watch.model.session import Sitting
+
+__all__ = ["Feed", "Player"]
+
+
+class Feed(Protocol):
+    """Where moments come from; it runs in a thread of its own, whatever is shown."""
+
+    sitting: Sitting
+    interval: float
+
+    def moments(self, stop: Event) -> Iterator[Moment]:
+        """Yield what is shown, until told to stop."""
+
+
+@runtime_checkable
+class Player(Protocol):
+    """A feed of what was before: it plays, stands still, and goes to any time."""
+
+    interval: float
+    is_playing: bool
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Which interval is shown, of how many."""
+
+    def play(self, *, playing: bool) -> None:
+        """Go on, or stand still."""
+
+    def seek(self, steps: int) -> None:
+        """Show an interval so many before or after the one that is shown."""
+
+    def jump(self, words: str, now: datetime) -> str:
+        """Show the interval of an instant, and return what is to be said of it.
+
+        Raises PgiostatError.
+        """

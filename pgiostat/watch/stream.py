@@ -1,0 +1,256 @@
+"""Watch as text: a table that refreshes on a terminal; plain, appended intervals elsewhere."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Protocol, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+
+from pgiostat.analysis.ledger import coverage_of, reads_of
+from pgiostat.analysis.notices import Notice, lost, notices
+from pgiostat.analysis.rank import By, Ranking, rank
+from pgiostat.postgres.sampler import Sampler, Tick
+from pgiostat.render import text
+from pgiostat.render.balance import gauge_line
+from pgiostat.render.csv import BALANCE, CsvWriter, balance_of, heading_of
+from pgiostat.render.json import JsonWriter
+from pgiostat.statistics.delta import Delta
+from pgiostat.statistics.names import Describe
+from pgiostat.unexpected import as_error
+from pgiostat.volume.bucket import Balance, Gauge
+from pgiostat.volume.demand import Demand, Provenance
+from pgiostat.watch.options import Form, Options
+
+__all__ = ["Watch", "run"]
+
+PIPE_WIDTH = 120
+COVERAGE_AFTER_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class Watch:
+    """The state of a sitting: what was counted since it began."""
+
+    sampler: Sampler
+    options: Options
+    shown: int = 0
+    _seconds: float = 0.0
+    _statement_blocks: int = 0
+    _server_blocks: int = 0
+    deltas: list[Delta] = field(default_factory=list)
+    keep: bool = False
+    gauge: Gauge | None = None
+    balance: Balance | None = None
+    provenance: Provenance = Provenance.BLOCKS
+    _demand: Demand = field(default_factory=Demand)
+
+    def __post_init__(self) -> None:
+        self.gauge = self.options.gauge
+        self._demand.writes = self.options.writes
+
+    @property
+    def coverage(self) -> float | None:
+        """Share of the server's reads that statements explain, over all intervals so far."""
+        return self._statement_blocks / self._server_blocks if self._server_blocks else None
+
+    def absorb(self, delta: Delta) -> Ranking:
+        """Take one more interval in and rank it."""
+        if delta.seconds is not None:
+            if self.gauge is not None:
+                load, self.provenance = self._demand.of(delta)
+                self.gauge, self.balance = self.gauge.advance(load)
+            self.shown += 1
+            self._seconds += delta.seconds
+            if self.keep:
+                self.deltas.append(delta)
+            if (blocks := reads_of(delta).blocks) is not None:
+                self._statement_blocks += delta.statement_blocks
+                self._server_blocks += blocks
+        return self.rank([delta])
+
+    def rank(self, deltas: list[Delta], *, by: By | None = None, top: int | None = None) -> Ranking:
+        """Rank intervals with the names known by now."""
+        options = self.options
+        return rank(
+            deltas,
+            self.sampler.names,
+            by=by or options.by,
+            sort=options.sort,
+            top=top or options.top,
+        )
+
+    def notices(self, tick: Tick, ranking: Ranking) -> list[Notice]:
+        """Return what to say beside a tick's numbers."""
+        if tick.delta is None:
+            return []
+        if tick.delta.seconds is None:
+            return lost(tick.delta)
+        # The server's own counters lag up to ten seconds behind its statements.
+        coverage = self.coverage if self._seconds >= COVERAGE_AFTER_SECONDS else None
+        return notices(tick.delta, ranking, coverage=coverage, texts_error=tick.texts_error)
+
+    def ranked(self, tick: Tick) -> tuple[Tick, Ranking | None, list[Notice]]:
+        """Return what is shown of a tick; one that cannot be ranked is an error, and not the end.
+
+        Args:
+            tick: As the loop yields it.
+        """
+        if tick.delta is None:
+            return tick, None, []
+        try:
+            ranking = self.absorb(tick.delta)
+            return tick, ranking, self.notices(tick, ranking)
+        except Exception as raised:  # noqa: BLE001 - the next interval may be ranked
+            return Tick(None, as_error(raised)), None, []
+
+    def is_done(self) -> bool:
+        """Whether as many intervals as asked for were shown."""
+        return self.options.count is not None and self.shown >= self.options.count
+
+
+class _Shown(Protocol):
+    """Shows one tick after another."""
+
+    def __call__(self, tick: Tick, ranking: Ranking | None, said: list[Notice]) -> None:
+        """Show a tick; ranking is None after an error."""
+
+
+@dataclass(slots=True)
+class _Records:
+    """CSV or JSON on one stream, what is wrong on the other."""
+
+    csv: CsvWriter | None
+    json: JsonWriter | None
+    aside: Console
+    watch: Watch
+    said_before: set[str] = field(default_factory=set)
+
+    def __call__(self, tick: Tick, ranking: Ranking | None, said: list[Notice]) -> None:
+        if tick.error is not None:
+            self.aside.print(text.failure(tick.error, tick.retry_seconds))
+        if tick.delta is None or ranking is None:
+            return
+        if tick.delta.seconds is None:
+            for line in text.said(said):
+                self.aside.print(line)
+            return
+        if self.json is not None:
+            self.json.write(
+                tick.delta,
+                ranking,
+                said,
+                running=tick.running,
+                balance=self.watch.balance,
+                since_start=self.watch.coverage,
+            )
+        if self.csv is not None:
+            more = {} if self.watch.gauge is None else balance_of(self.watch.balance)
+            self.csv.write(heading_of(tick.delta, ranking) | more, ranking)
+            # JSON carries them; beside CSV each kind is said once.
+            for line in text.said([n for n in said if n.slug not in self.said_before]):
+                self.aside.print(line)
+            self.said_before.update(notice.slug for notice in said)
+
+
+@dataclass(slots=True)
+class _Screen:
+    """Text: appended, or drawn over on a terminal."""
+
+    watch: Watch
+    console: Console
+    live: Live | None
+    last: RenderableType = ""
+
+    def __call__(self, tick: Tick, ranking: Ranking | None, said: list[Notice]) -> None:
+        if tick.error is not None:
+            failure = text.failure(tick.error, tick.retry_seconds)
+            # The last numbers stay, with the reason why they are old above them.
+            self._draw(Group(failure, self.last) if self.live else failure)
+        elif tick.delta is not None and ranking is not None:
+            if self.live is None and tick.delta.seconds is None:
+                for line in text.said(said):
+                    self.console.print(line)
+                return
+            self.last = text.interval(
+                tick.delta,
+                ranking,
+                said,
+                coverage=coverage_of(tick.delta),
+                since_start=self.watch.coverage if self.watch.shown > 1 else None,
+                width=self.console.width,
+                running=tick.running,
+                burst=self._burst(),
+            )
+            self._draw(self.last)
+
+    def _burst(self) -> str:
+        gauge, balance = self.watch.gauge, self.watch.balance
+        if gauge is None or balance is None:
+            return ""
+        line = gauge_line(gauge, balance.rate, balance.use)
+        return f"{line}  (by {self.watch.provenance})"
+
+    def _draw(self, picture: RenderableType) -> None:
+        if self.live is None:
+            self.console.print(picture)
+            self.console.print()
+        else:
+            self.live.update(picture, refresh=True)
+
+
+@contextmanager
+def _shown(watch: Watch, out: TextIO, err: TextIO) -> Iterator[_Shown]:
+    """Yield what shows ticks in the form asked for."""
+    options = watch.options
+    if options.form is not Form.TEXT:
+        more = () if options.gauge is None else tuple(BALANCE)
+        yield _Records(
+            csv=CsvWriter(out, options.by, more) if options.form is Form.CSV else None,
+            json=JsonWriter(out) if options.form is Form.JSON else None,
+            watch=watch,
+            aside=Console(file=err, soft_wrap=True, highlight=False, markup=False, emoji=False),
+        )
+        return
+    console = Console(file=out, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        # A pipe has no width of its own.
+        console.width = shutil.get_terminal_size((PIPE_WIDTH, 0)).columns
+    if console.is_terminal and options.count != 1:
+        with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+            yield _Screen(watch, console, live)
+    else:
+        yield _Screen(watch, console, None)
+
+
+def run(
+    dsn: str,
+    options: Options,
+    describe: Describe,
+    *,
+    out: TextIO | None = None,
+    err: TextIO | None = None,
+    stop: Event | None = None,
+    keep: bool = False,
+) -> Watch:
+    """Watch until done, interrupted or told to stop; return the sitting.
+
+    keep: hold all intervals in memory, for who ranks them afterwards.
+    Raises PgiostatError: see sampler.Sampler.ticks.
+    """
+    out = out or sys.stdout
+    err = err or sys.stderr
+    stop = stop or Event()
+    sampler = Sampler(dsn, options.interval, describe, stop.wait, label=options.label, running=True)
+    watch = Watch(sampler, options, keep=keep)
+    with ExitStack() as stack:
+        show = stack.enter_context(_shown(watch, out, err))
+        for tick in sampler.ticks():
+            show(*watch.ranked(tick))
+            if watch.is_done():
+                break
+    return watch
