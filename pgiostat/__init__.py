@@ -1,7 +1,7 @@
 """Say which kinds of query cost a PostgreSQL server its reads, and how sure that is.
 
     session  = connect("postgresql://pgiostat@db/app")      libpq's conventions
-    snapshot = Collector(session).take()                    one reading, nothing subtracted
+    snapshot = SnapshotReader(session).take()                    one reading, nothing subtracted
     delta    = diff(older, newer)                           what happened, its basis and quality
     ranking  = rank.rank([delta], names, by=By.CATEGORY)    who read, adding up to the server's own
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pgiostat.errors import PgiostatError
     from pgiostat.postgres.connection import connect
     from pgiostat.postgres.sampler import Sampler, Tick
-    from pgiostat.postgres.snapshot_reader import Collector
+    from pgiostat.postgres.snapshot_reader import SnapshotReader
     from pgiostat.queries.describe import describer
     from pgiostat.statistics.capabilities import Capability
     from pgiostat.statistics.delta import Basis, Delta, Quality, diff
@@ -34,7 +34,6 @@ __all__ = [
     "Basis",
     "By",
     "Capability",
-    "Collector",
     "Delta",
     "Frames",
     "Names",
@@ -44,6 +43,7 @@ __all__ = [
     "ReadCost",
     "Sampler",
     "Snapshot",
+    "SnapshotReader",
     "Sort",
     "Tick",
     "connect",
@@ -56,7 +56,6 @@ _HOME = {
     "Basis": "statistics.delta",
     "By": "analysis.rank",
     "Capability": "statistics.capabilities",
-    "Collector": "postgres.snapshot_reader",
     "Delta": "statistics.delta",
     "Frames": "dataframes",
     "Names": "statistics.names",
@@ -66,6 +65,7 @@ _HOME = {
     "ReadCost": "analysis.cost",
     "Sampler": "postgres.sampler",
     "Snapshot": "statistics.snapshot",
+    "SnapshotReader": "postgres.snapshot_reader",
     "Sort": "analysis.rank",
     "Tick": "postgres.sampler",
     "connect": "postgres.connection",

@@ -83,7 +83,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         return made
 
     monkeypatch.setattr(collect, "connect", connect)
-    monkeypatch.setattr(collect, "Collector", lambda session, clock: session)  # noqa: ARG005
+    monkeypatch.setattr(collect, "SnapshotReader", lambda session, clock: session)  # noqa: ARG005
     return made
 
 

@@ -16,7 +16,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.lab.postgres.cluster import embedded_binaries, free_port
 from pgiostat.postgres import connection as connecting
 from pgiostat.postgres.connection import connect, database_beside, explain, find_extension, reach
-from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.postgres.snapshot_reader import SnapshotReader
 from tests.conftest import MakeServer
 from tests.servers import ClusterServer, Server
 from tests.test_errors import pgiostat, watch_once
@@ -273,7 +273,7 @@ def test_the_extension_may_be_in_any_schema(server: Server, database: str, schem
         other.execute("CREATE TABLE t AS SELECT generate_series(1, 5000) AS g")
         session = connect(database)
         with closing(session):
-            collector = Collector(session)
+            collector = SnapshotReader(session)
             collector.take()
             other.execute("SELECT count(*) FROM t")
             newer = collector.take()
@@ -323,7 +323,7 @@ def test_functions_of_the_same_name_stop_a_reading_and_doctor_names_them(
                 " LANGUAGE sql AS 'SELECT 1'".encode()
             )
     with pytest.raises(PgiostatError) as caught, closing(connect(dsn)) as session:
-        Collector(session).take()
+        SnapshotReader(session).take()
     error = caught.value
     assert (error.slug, str(error.detail).partition(":")[0], error.hint) == (
         "query-failed",

@@ -7,8 +7,8 @@ import pytest
 
 from pgiostat.analysis.corrections import client_rollbacks, without_repeats
 from pgiostat.analysis.ledger import FIRST_USER_OID
-from pgiostat.postgres.snapshot_reader import Collector
-from pgiostat.queries.describe import describer, unsorted
+from pgiostat.postgres.snapshot_reader import SnapshotReader
+from pgiostat.queries.describe import describer, uncategorized
 from pgiostat.statistics.delta import Delta, diff
 from pgiostat.statistics.names import Names
 from tests.conftest import MakeServer
@@ -35,7 +35,7 @@ def names() -> Names:
     describe = describer()
     for queryid, text in TEXTS.items():
         statement = describe(text, user="app", database="app", queryid=queryid)
-        found.learn((10, 5, queryid), statement)
+        found.add((10, 5, queryid), statement)
     return found
 
 
@@ -116,12 +116,12 @@ def test_how_a_statement_ends_a_transaction_or_outlives_it(
     holds: bool,  # noqa: FBT001 - a case of the table
     rolls_back: bool,  # noqa: FBT001 - another
 ) -> None:
-    for describe in (describer(), unsorted):
+    for describe in (describer(), uncategorized):
         found = describe(text, user="", database="", queryid=1)
         assert (found.holds, found.rolls_back) == (holds, rolls_back)
         names = Names()
-        names.learn((1, 1, 1), found)
-        names.shorten([(1, 1, 1)])
+        names.add((1, 1, 1), found)
+        names.drop_texts([(1, 1, 1)])
         kept = names.statements[1, 1, 1]
         assert (kept.text, kept.holds, kept.rolls_back) == ("", holds, rolls_back)
 
@@ -200,10 +200,10 @@ def ended(connection: psycopg.Connection[Any], pid: int) -> None:
         pass
 
 
-def without_learned_repeats(collector: Collector, delta: Delta) -> Delta:
+def without_learned_repeats(collector: SnapshotReader, delta: Delta) -> Delta:
     """Return an interval corrected with all its texts."""
     columns = (delta.statements.rows[name].tolist() for name in ("userid", "dbid", "queryid"))
     known = Names()
     for key, text in collector.texts(set(zip(*columns, strict=True))).texts.items():
-        known.learn(key, unsorted(text, user="", database="", queryid=key[2]))
+        known.add(key, uncategorized(text, user="", database="", queryid=key[2]))
     return without_repeats(delta, known)

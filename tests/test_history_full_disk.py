@@ -12,7 +12,7 @@ import pytest
 
 from pgiostat.collector.recorder import Recorder
 from pgiostat.history.format.layout import Layout
-from pgiostat.queries.describe import unsorted
+from pgiostat.queries.describe import uncategorized
 from tests.conftest import MakeServer
 from tests.disks import small_disk
 from tests.readings import said_to
@@ -52,7 +52,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.recorder = Recorder(
-            self.dsn, "prod", self.root, unsorted, self.stop, said_to(self.said), interval=0.1
+            self.dsn, "prod", self.root, uncategorized, self.stop, said_to(self.said), interval=0.1
         )
 
     @property

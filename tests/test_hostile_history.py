@@ -37,11 +37,11 @@ from pgiostat.history.format.filesystem import (
 )
 from pgiostat.history.format.layout import Layout, cover_of
 from pgiostat.history.format.schema import LATER, LONG, SCHEMAS
-from pgiostat.history.read.category_cache import remembered
+from pgiostat.history.read.category_cache import cached_categories
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
-from pgiostat.history.remote.shipping import ship
-from pgiostat.history.write.compaction import seal
+from pgiostat.history.remote.shipping import upload
+from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.retention import Keep, retain
 from pgiostat.history.write.writer import Writer, check_free
 from pgiostat.statistics.names import Names, Statement
@@ -151,7 +151,7 @@ def test_what_is_bad_is_left_out_by_its_name(tmp_path: Path, outside: Path, name
     window = pgiostat.open_history(root, skip_bad=True)
     assert len(window.servers()) == 1
     opened.servers()
-    opened.seen(whole(opened))
+    opened.totals(whole(opened))
     assert {str(path.relative_to(root)) for path in opened.left_out} == {REFUSED[name][0]}
 
 
@@ -182,8 +182,8 @@ def test_a_text_that_is_too_long_is_refused_before_rows_are_read(
     table, path, why = TOO_LONG[name]
     schema = SCHEMAS[table]
     for read in (
-        lambda: validation.Sound().check([root / path], schema),
-        lambda: validation.Sound().table(root / path, schema),
+        lambda: validation.Validator().check([root / path], schema),
+        lambda: validation.Validator().table(root / path, schema),
     ):
         with pytest.raises(UnreadableError) as caught:
             read()
@@ -210,7 +210,7 @@ def test_a_long_text_is_refused_soon_and_left_out_by_its_name(
     _, path, why = TOO_LONG[name]
     assert said("report", "--history", root, root=root) == (1, unreadable(path, why))
     opened = History.open(root, skip_bad=True)
-    opened.seen(whole(opened))
+    opened.totals(whole(opened))
     assert opened.left_out == {root / path}
 
 
@@ -236,7 +236,7 @@ def whole(history: History) -> Window:
 def reads(root: Path, *, skip_bad: bool = False) -> int:
     """Return the blocks that all statements of a history read."""
     opened = History.open(root, skip_bad=skip_bad)
-    return opened.seen(whole(opened)).sampled.statement_blocks
+    return opened.totals(whole(opened)).sampled.statement_blocks
 
 
 @pytest.mark.parametrize("name", ["true", "a day", "a table", "not ASCII"])
@@ -303,7 +303,7 @@ def test_whether_a_label_is_free_is_found_without_waiting(tmp_path: Path) -> Non
 def test_days_are_removed_from_the_history_alone(tmp_path: Path, outside: Path) -> None:
     root = tmp_path / "history"
     write(root, intervals(7 * 4, 6 * 60 * MINUTE))
-    seal(Layout(root), "prod")
+    compact(Layout(root), "prod")
     elsewhere = outside / "days"
     (root / "stmt").rename(elsewhere)
     (root / "stmt").symlink_to(elsewhere)
@@ -312,7 +312,7 @@ def test_days_are_removed_from_the_history_alone(tmp_path: Path, outside: Path) 
     with pytest.raises(UnreadableError, match=r'could not read ".*/stmt" of the history'):
         retain(Layout(root), "prod", keep, clock=at(1e9))
     with pytest.raises(UnreadableError, match=r'could not read ".*/stmt" of the history'):
-        seal(Layout(root), "prod")
+        compact(Layout(root), "prod")
     assert state_of(outside) == before
 
 
@@ -322,7 +322,7 @@ def test_a_target_that_is_a_directory_is_not_left_by_a_link(tmp_path: Path, outs
     (there / "stmt").symlink_to(outside / "directory")
     before = state_of(outside)
     with pytest.raises(PgiostatError) as caught:
-        ship(Layout(root), f"file://{there}", clock=at(0))
+        upload(Layout(root), f"file://{there}", clock=at(0))
     assert caught.value.detail == f'"{there}/stmt" is a symbolic link, not a directory'
     assert state_of(outside) == before
 
@@ -450,7 +450,7 @@ def test_others_may_read_as_far_as_they_may_the_root_and_never_write(
         for each in intervals(3, MINUTE):
             writer.append(each, Names())
         writer.close()
-        seal(Layout(root), "prod")
+        compact(Layout(root), "prod")
     finally:
         os.umask(before)
     modes = {(path.is_dir(), path.lstat().st_mode & 0o777) for path in root.rglob("*")}
@@ -553,12 +553,12 @@ def test_categories_in_a_cache_are_not_believed_blindly(tmp_path: Path, outside:
 
     for content in (b"[" * 100_000, b'{"a": ["b"]}', b'{"a": NaN}', b"[]"):
         (tmp_path / "x.json").write_bytes(content)
-        with remembered(lambda: described, tmp_path, "x") as describe:
+        with cached_categories(lambda: described, tmp_path, "x") as describe:
             found = describe("select 1", user="u", database="d", queryid=1)
         assert found.category == "ours"
     (tmp_path / "x.json").unlink()
     (tmp_path / f"x.{os.getpid()}").symlink_to(outside / "file")
-    with remembered(lambda: described, tmp_path, "x") as describe:
+    with cached_categories(lambda: described, tmp_path, "x") as describe:
         describe("select 1", user="u", database="d", queryid=1)
     assert (outside / "file").read_text() == "precious\n"
     _, told = (tmp_path / "x.json").read_bytes().splitlines()

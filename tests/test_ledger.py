@@ -13,14 +13,14 @@ from pgiostat.analysis.ledger import (
     MEANINGS,
     MEASURED,
     Account,
-    Ahead,
     Failures,
+    LagCarry,
     Line,
     PerBlock,
     ServerReads,
     coverage_of,
     reads_of,
-    settle,
+    reconcile,
 )
 from pgiostat.statistics import counters
 from pgiostat.statistics.delta import Delta, diff
@@ -34,7 +34,7 @@ READS = st.builds(ServerReads, **dict.fromkeys(MEASURED, COUNTS))
 
 @given(st.integers(0, 10**12), READS)
 def test_the_lines_add_up_to_what_statements_leave(explained: int, reads: ServerReads) -> None:
-    lines = settle(explained, reads)
+    lines = reconcile(explained, reads)
     if reads.blocks is None:
         assert lines == ()
         return
@@ -49,12 +49,12 @@ def test_the_lines_add_up_to_what_statements_leave(explained: int, reads: Server
 
 def test_catalogs_take_what_is_left_at_most() -> None:
     reads = ServerReads(blocks=100, autovacuum_blocks=30, walsender_blocks=0, catalog_blocks=25)
-    assert settle(50, reads) == (
+    assert reconcile(50, reads) == (
         Line(Account.AUTOVACUUM, 30),
         Line(Account.CATALOGS, 20),
         Line(Account.UNATTRIBUTED, 0),
     )
-    assert settle(80, reads) == (
+    assert reconcile(80, reads) == (
         Line(Account.AUTOVACUUM, 30),
         Line(Account.UNATTRIBUTED, -10, (LATE,)),
     )
@@ -68,7 +68,7 @@ def test_what_is_unattributed_has_possible_causes_and_is_not_hidden_by_them() ->
         blocks=100, catalog_blocks=10, rollbacks=9, failures=2, evictions=1, utility_untracked=1
     )
     causes = (FAILED, "evicted statements", "statements that are not tracked")
-    assert settle(40, reads) == (
+    assert reconcile(40, reads) == (
         Line(Account.CATALOGS, 10),
         Line(Account.UNATTRIBUTED, 50, causes),
     )
@@ -77,27 +77,27 @@ def test_what_is_unattributed_has_possible_causes_and_is_not_hidden_by_them() ->
 @pytest.mark.parametrize("failures", [0, None])
 def test_a_rollback_alone_is_no_cause(failures: int | None) -> None:
     reads = ServerReads(blocks=100, rollbacks=9, failures=failures, evictions=None)
-    assert settle(40, reads) == (Line(Account.UNATTRIBUTED, 60),)
+    assert reconcile(40, reads) == (Line(Account.UNATTRIBUTED, 60),)
 
 
 def test_what_was_counted_ahead_needs_no_cause() -> None:
     reads = ServerReads(blocks=100, failures=2, autovacuum_blocks=0)
-    assert settle(40, reads, 50) == (Line(Account.UNATTRIBUTED, 60, (FAILED,)),)
-    assert settle(40, reads, 60) == settle(40, reads, 70) == (Line(Account.UNATTRIBUTED, 60),)
-    assert settle(120, reads, 50) == (Line(Account.UNATTRIBUTED, -20),)
+    assert reconcile(40, reads, 50) == (Line(Account.UNATTRIBUTED, 60, (FAILED,)),)
+    assert reconcile(40, reads, 60) == reconcile(40, reads, 70) == (Line(Account.UNATTRIBUTED, 60),)
+    assert reconcile(120, reads, 50) == (Line(Account.UNATTRIBUTED, -20),)
 
 
 def test_a_server_that_counts_by_relation_forgets_those_that_were_dropped() -> None:
     by_relation = ServerReads(blocks=100)
-    assert settle(150, by_relation) == (Line(Account.UNATTRIBUTED, -50, (LATE, FORGOTTEN)),)
+    assert reconcile(150, by_relation) == (Line(Account.UNATTRIBUTED, -50, (LATE, FORGOTTEN)),)
     by_process = ServerReads(blocks=100, autovacuum_blocks=0)
-    assert settle(150, by_process) == (Line(Account.UNATTRIBUTED, -50, (LATE,)),)
-    assert settle(150, by_process, 50) == (Line(Account.UNATTRIBUTED, -50),)
+    assert reconcile(150, by_process) == (Line(Account.UNATTRIBUTED, -50, (LATE,)),)
+    assert reconcile(150, by_process, 50) == (Line(Account.UNATTRIBUTED, -50),)
 
 
 def test_what_statements_count_ahead_is_known_until_the_server_counts_it() -> None:
     """A transaction is open for three intervals: its scan is counted in the first."""
-    ahead, owed = Ahead(), []
+    ahead, owed = LagCarry(), []
     counts = [(2272, 0), (0, 0), (0, 2000), (0, 300), (10, 0), *[(0, 0)] * 7]
     read = told = 0
     before = reading(0, [{"queryid": 1, "calls": 1}], databases=[{"datid": 5}])

@@ -18,11 +18,11 @@ from pgiostat.errors import PgiostatError
 from pgiostat.export import export
 from pgiostat.history.format.layout import Layout
 from pgiostat.history.read.history import History
-from pgiostat.history.read.inventory import contents
+from pgiostat.history.read.inventory import inventory
 from pgiostat.history.read.windows import Window
-from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.writer import Writer
-from pgiostat.queries.describe import describer, unsorted
+from pgiostat.queries.describe import describer, uncategorized
 from pgiostat.render.report import remarks
 from pgiostat.statistics.delta import Delta, diff
 from pgiostat.statistics.names import Names
@@ -64,13 +64,13 @@ def root(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
         writer.append(delta, Names())
     writer.close()
     if request.param:
-        seal(Layout(tmp_path / "history"), "prod", Unsynced())
+        compact(Layout(tmp_path / "history"), "prod", Unsynced())
     return tmp_path / "history"
 
 
 def test_a_report_says_what_is_lost_and_counts_all_else(root: Path) -> None:
     history = History.open(root)
-    seen = history.seen(Window(at(0), at(77)))
+    seen = history.totals(Window(at(0), at(77)))
     sampled = seen.sampled
     assert sampled.lost == EXPECTED
     assert (sampled.samples, sampled.seconds) == (7, 65.0)
@@ -86,7 +86,7 @@ def test_a_report_says_what_is_lost_and_counts_all_else(root: Path) -> None:
         "what statements read in 10.0 s is lost: pg_stat_statements was updated or created again",
         "what statements read in 15.0 s is lost: pg_read_all_stats was granted or revoked",
     ]
-    (kept,) = contents(history, at(100)).kept
+    (kept,) = inventory(history, at(100)).kept
     assert (kept.lost_seconds, kept.missing_seconds, kept.seconds) == (37.0, 0.0, 65.0)
     history.close()
 
@@ -177,11 +177,11 @@ def test_an_export_of_a_century_looks_into_hours_that_hold_something(
     root: Path, tmp_path: Path
 ) -> None:
     history = History.open(root)
-    written = export(history, Window(at(0), at(77)), unsorted, tmp_path / "short")
+    written = export(history, Window(at(0), at(77)), uncategorized, tmp_path / "short")
     asked = Counting(history.engine)
     history.engine = asked
     century = Window(datetime(1970, 1, 1, tzinfo=UTC), datetime(2070, 1, 1, tzinfo=UTC))
-    again = export(history, century, unsorted, tmp_path / "long")
+    again = export(history, century, uncategorized, tmp_path / "long")
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in written]
     assert asked.streams < 100
     history.close()

@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.connection import _Connection, connect, reach
 from pgiostat.postgres.doctor import examine, findings
-from pgiostat.postgres.sampler import learn
+from pgiostat.postgres.sampler import add_names
 from pgiostat.postgres.sent_sql import Own, SentSql, quoted_schema, text_of
 from pgiostat.queries.describe import describer
 from pgiostat.statistics import counters
@@ -204,7 +204,7 @@ def test_an_application_under_our_role_with_our_mark_is_ranked(database: str) ->
         rows = rows.take(rows["dbid"] == collector.session.server.dbid)
         keys = zip(*(rows[n].tolist() for n in ("userid", "dbid", "queryid")), strict=True)
         names = Names()
-        learn(names, describer(), collector.texts(list(keys)).texts, collector.own)
+        add_names(names, describer(), collector.texts(list(keys)).texts, collector.own)
     texts = {known.text: known.category for known in names.statements.values()}
     assert texts["select count(*) from pg_class where relname > ?"] != OWN
     reading = [category for text, category in texts.items() if "pg_stat_get_blocks_fetched" in text]

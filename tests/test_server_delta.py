@@ -8,7 +8,7 @@ from psycopg import sql
 
 from pgiostat.analysis.ledger import coverage_of, reads_of
 from pgiostat.errors import PgiostatError
-from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.capabilities import capabilities
 from pgiostat.statistics.delta import Basis, Lost, Quality, diff
 from tests.conftest import MakeServer
@@ -189,7 +189,7 @@ def test_a_killed_backend_empties_the_statistics_and_is_noticed(make_server: Mak
     assert delta.qualities == (Quality.RESTART, Quality.GAP)
 
 
-def take_until_lost(collector: Collector) -> None:
+def take_until_lost(collector: SnapshotReader) -> None:
     """Read until the server hangs up, which it does some milliseconds after the kill."""
     for _ in range(1000):
         collector.take()

@@ -45,7 +45,7 @@ def without_repeats(delta: Delta, names: Names) -> Delta:
     declared = {
         place: statement
         for place, statement in enumerate(known)
-        if statement is not None and statement.opens and top[place]
+        if statement is not None and statement.declares_cursor and top[place]
     }
     if not declared:
         return delta
@@ -101,7 +101,7 @@ def _fetches(rows: Rows, place: int, known: Sequence[Statement | None]) -> list[
         for other, moved in enumerate(known)
         if statement is not None
         and moved is not None
-        and moved.moves == statement.opens
+        and moved.uses_cursor == statement.declares_cursor
         and rows["userid"][other] == rows["userid"][place]
         and rows["dbid"][other] == rows["dbid"][place]
     ]

@@ -20,15 +20,15 @@ __all__ = [
     "MEANINGS",
     "MEASURED",
     "Account",
-    "Ahead",
     "Failures",
+    "LagCarry",
     "Line",
     "PerBlock",
     "ServerReads",
     "coverage",
     "coverage_of",
     "reads_of",
-    "settle",
+    "reconcile",
 ]
 
 FIRST_USER_OID = 16384
@@ -276,7 +276,7 @@ class Line:
     causes: tuple[str, ...] = ()
 
 
-def settle(explained: int, reads: ServerReads, ahead: int = 0) -> tuple[Line, ...]:
+def reconcile(explained: int, reads: ServerReads, ahead: int = 0) -> tuple[Line, ...]:
     """Return who read the blocks of a server that statements do not explain; exactly all of them.
 
     explained: blocks of statements, ours among them.  ahead: what statements had counted before,
@@ -304,7 +304,7 @@ def settle(explained: int, reads: ServerReads, ahead: int = 0) -> tuple[Line, ..
 
 
 @dataclass(slots=True)
-class Ahead:
+class LagCarry:
     """What statements of one server counted before the server did, of the last intervals.
 
     A statement counts its reads when it ends, the server when its session hands them over: at the
@@ -326,7 +326,7 @@ class Ahead:
             self._owed.clear()
             return
         self._now += delta.seconds
-        lines = settle(delta.statement_blocks, reads_of(delta))
+        lines = reconcile(delta.statement_blocks, reads_of(delta))
         left = lines[-1].blocks if lines else 0
         if left < 0:
             self._owed.append((self._now, -left))
@@ -352,7 +352,7 @@ class Failures:
     _now: float = 0.0
     _difference: int = 0
     _certain: int = 0
-    _lately: deque[tuple[float, int, int]] = field(default_factory=deque)
+    _recent: deque[tuple[float, int, int]] = field(default_factory=deque)
 
     def note(self, delta: Delta, client_rollbacks: int | None) -> int | None:
         """Return how many failures became certain in an interval, which follows the last one.
@@ -361,20 +361,20 @@ class Failures:
         """
         if not delta.is_complete or delta.seconds is None or client_rollbacks is None:
             self._now, self._difference, self._certain = 0.0, 0, 0
-            self._lately.clear()
+            self._recent.clear()
             return None
         self._now += delta.seconds
         self._difference += delta.databases.total("xact_rollback") - client_rollbacks
-        self._lately.append((self._now, self._difference, client_rollbacks))
-        while self._lately[0][0] < self._now - LATEST_SECONDS:
-            self._lately.popleft()
-        calls = sum(rollbacks for _, _, rollbacks in self._lately)
+        self._recent.append((self._now, self._difference, client_rollbacks))
+        while self._recent[0][0] < self._now - LATEST_SECONDS:
+            self._recent.popleft()
+        calls = sum(rollbacks for _, _, rollbacks in self._recent)
         if calls and self._now <= LATEST_SECONDS:
             # The server may not have counted any of these yet, and counts what was before we began.
             bound = self._difference + calls
-            self._certain = bound if len(self._lately) == 1 else min(self._certain, bound)
+            self._certain = bound if len(self._recent) == 1 else min(self._certain, bound)
             return None
-        lasting = min(difference for _, difference, _ in self._lately)
+        lasting = min(difference for _, difference, _ in self._recent)
         found = (lasting if calls else self._difference) - self._certain
         if found <= int(calls / LATEST_SECONDS):
             return 0

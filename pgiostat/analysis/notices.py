@@ -12,8 +12,8 @@ from pgiostat.statistics.names import HIDDEN, UNREAD, UNREADABLE
 from pgiostat.units import format_count, format_duration, format_share
 
 __all__ = [
-    "Kind",
     "Notice",
+    "NoticeKind",
     "happened",
     "lost",
     "notices",
@@ -28,7 +28,7 @@ SHOWN_LEAD = 0.2
 SHOWN_UNEXPLAINED = 0.02
 
 
-class Kind(StrEnum):
+class NoticeKind(StrEnum):
     """Of what a notice is: what happened once, what holds until it is mended, what evens out."""
 
     HAPPENED = "happened"
@@ -43,7 +43,7 @@ class Notice:
     slug: str
     text: str
     hint: str = ""
-    kind: Kind = Kind.HOLDS
+    kind: NoticeKind = NoticeKind.HOLDS
 
 
 def notices(
@@ -71,14 +71,14 @@ def notices(
         )
     lag = ranking.share(ranking.unattributed)
     if lag is not None and lag > 0 and (causes := unexplained(ranking)) is not None:
-        found.append(Notice("reads-unexplained", causes, kind=Kind.PASSING))
+        found.append(Notice("reads-unexplained", causes, kind=NoticeKind.PASSING))
     if lag is not None and lag < -SHOWN_LAG:
         found.append(
             Notice(
                 "server-lags",
                 "Unattributed is negative: the server counts reads up to ten seconds later.",
                 "Over several intervals that evens out.",
-                Kind.PASSING,
+                NoticeKind.PASSING,
             )
         )
     if coverage is not None and coverage >= LOW_COVERAGE and lag is not None and lag > SHOWN_LEAD:
@@ -88,7 +88,7 @@ def notices(
                 f"{format_share(lag)} of these reads the server has counted for statements that"
                 " were told in another interval, or still run.",
                 "Over several intervals that evens out.",
-                Kind.PASSING,
+                NoticeKind.PASSING,
             )
         )
     if delta.unknown:
@@ -149,7 +149,7 @@ def _without_text(ranking: Ranking) -> Iterator[Notice]:
             "text-missing" if passing else "text-unreadable",
             sentence,
             "Their category is corrected when it has been." if passing else "",
-            Kind.PASSING if passing else Kind.HOLDS,
+            NoticeKind.PASSING if passing else NoticeKind.HOLDS,
         )
 
 
@@ -196,7 +196,7 @@ def happened(
             f"Readings were missed: the interval is {length} long, rates are means over it.",
     }  # fmt: skip
     found = [
-        Notice(quality.value.replace(" ", "-"), said[quality], kind=Kind.HAPPENED)
+        Notice(quality.value.replace(" ", "-"), said[quality], kind=NoticeKind.HAPPENED)
         for quality in qualities
         if quality in said
     ]

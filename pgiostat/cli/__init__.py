@@ -23,7 +23,7 @@ from pgiostat.cli.ship import ship
 from pgiostat.cli.watch import watch
 from pgiostat.cli.whatif import whatif
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.history.without_pandas import frameless
+from pgiostat.history.without_pandas import block_pandas
 from pgiostat.unexpected import as_error, is_out_of_descriptors
 
 __all__ = ["app", "main"]
@@ -130,7 +130,7 @@ def _usage(error: Exception) -> PgiostatError:
 def main() -> NoReturn:
     """Run a command; errors go to standard error and into the exit status."""
     streams.prepare()
-    frameless()
+    block_pandas()
     # No command multiplies matrices: numpy's library for that would start a thread for each
     # processor, which takes half of the time to import it.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -39,7 +39,7 @@ def burst(
     from pgiostat.cli.history import window_of
     from pgiostat.history.read.history import History
     from pgiostat.render import burst as render
-    from pgiostat.reports.burst import burned
+    from pgiostat.reports.burst import burst_report
 
     form = options.choice("format", output, Form)
     options.within("writes", writes, 0)
@@ -49,9 +49,9 @@ def burst(
         options.describing(rules) as describe,
         closing(History.open(options.history_root(history), skip_bad=skip_bad)) as opened,
     ):
-        seen = opened.seen(window_of(opened, label, since, until, last))
+        seen = opened.totals(window_of(opened, label, since, until, last))
         start = None if balance is None else balance / 100
-        found = burned(
+        found = burst_report(
             opened, seen, opened.names(describe, seen.window), model, balance=start, writes=writes
         )
     if writes and found.is_measured:

@@ -141,7 +141,7 @@ def collect(
     from pgiostat.history.write.retention import Keep
     from pgiostat.queries.describe import describer
     from pgiostat.timespec import duration
-    from pgiostat.volume.device.discover import asked
+    from pgiostat.volume.device.discover import device_option
 
     if config is not None and (dsn or label):
         options.refuse(
@@ -153,7 +153,7 @@ def collect(
             "--config cannot be used together with --device or --cloudwatch",
             hint="Write them into the table of their server.",
         )
-    measured = asked(device, cloudwatch)
+    measured = device_option(device, cloudwatch)
     page = None if metrics is None else address_of(metrics)
     if rules is not None and page is None:
         options.refuse(

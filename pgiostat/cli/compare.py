@@ -37,10 +37,10 @@ def compare(
     judged if the windows are too short, of bad quality, or still warming up; the numbers are
     shown all the same, with the reason.
     """
-    from pgiostat.history.read.window_spec import chosen
+    from pgiostat.history.read.window_spec import parse_window_spec
     from pgiostat.render import compare as render
     from pgiostat.render import compare_data
-    from pgiostat.reports.compare import compared
+    from pgiostat.reports.compare import compare_windows
 
     form = options.choice("format", output, options.Form)
     if top is not None:
@@ -53,11 +53,11 @@ def compare(
         root = options.history_root(history)
         now = datetime.now().astimezone()
         before, after = (
-            chosen(side, root, now, skip_bad=skip_bad, engine=engine) for side in (a, b)
+            parse_window_spec(side, root, now, skip_bad=skip_bad, engine=engine) for side in (a, b)
         )
         for side in (before, after):
             opened.callback(side.history.close)
-        sides = compared(before, after, describe, per)
+        sides = compare_windows(before, after, describe, per)
     if form is options.Form.TEXT:
         console = options.console()
         shown = options.TOP_ON_SCREEN if top is None else top

@@ -16,9 +16,9 @@ from pgiostat.cli.options import Form
 if TYPE_CHECKING:
     from pgiostat.analysis.rank import By, Ranking
     from pgiostat.history.read.history import History
-    from pgiostat.history.read.window_totals import Seen
+    from pgiostat.history.read.window_totals import WindowTotals
     from pgiostat.history.read.windows import Window
-    from pgiostat.reports.series import Step
+    from pgiostat.reports.series import SeriesStep
 
 __all__ = ["export", "report", "window_of"]
 
@@ -47,7 +47,7 @@ def report(
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from pgiostat.analysis.rank import By, Sort, rank_counted
+    from pgiostat.analysis.rank import By, Sort, rank_totals
     from pgiostat.history.read.history import History
     from pgiostat.statistics.names import Names
 
@@ -71,22 +71,22 @@ def report(
         in_full = form in {Form.CSV, Form.JSON}
         shown = top if top is not None or in_full else options.TOP_ON_SCREEN
 
-        def asked() -> "tuple[Seen, Ranking, list[Step]]":
-            seen = opened.seen(window, ranked)
+        def asked() -> "tuple[WindowTotals, Ranking, list[SeriesStep]]":
+            seen = opened.totals(window, ranked)
             names = told.result()
             parts = [(part, names.get(whose, Names())) for whose, part in seen.counted.items()]
             if ranked is By.HOUR:
                 from pgiostat.reports.series import by_hour
 
                 parts = by_hour(opened, seen, names)
-            ranking = rank_counted(parts, by=ranked, sort=sorting, top=shown)
+            ranking = rank_totals(parts, by=ranked, sort=sorting, top=shown)
             if step is None:
                 return seen, ranking, []
             from pgiostat.reports.series import series as series_of
 
             return seen, ranking, series_of(opened, seen, names, ranking, step)
 
-        seen, ranking, cut = opened.steady(asked)
+        seen, ranking, cut = opened.consistent(asked)
     if step is None:
         _print(seen, ranking, form)
     else:
@@ -108,7 +108,7 @@ def _step(series: str, by: "By") -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def _print(seen: "Seen", ranking: "Ranking", form: Form) -> None:
+def _print(seen: "WindowTotals", ranking: "Ranking", form: Form) -> None:
     from pgiostat.render import report as render
     from pgiostat.render.csv import CsvWriter
 
@@ -123,7 +123,9 @@ def _print(seen: "Seen", ranking: "Ranking", form: Form) -> None:
     _warn(seen, form)
 
 
-def _print_series(seen: "Seen", steps: "list[Step]", ranking: "Ranking", form: Form) -> None:
+def _print_series(
+    seen: "WindowTotals", steps: "list[SeriesStep]", ranking: "Ranking", form: Form
+) -> None:
     from pgiostat.render import series as render
 
     if form is Form.CSV:
@@ -140,7 +142,7 @@ def _print_series(seen: "Seen", steps: "list[Step]", ranking: "Ranking", form: F
     _warn(seen, form)
 
 
-def _warn(seen: "Seen", form: Form) -> None:
+def _warn(seen: "WindowTotals", form: Form) -> None:
     """Say on standard error what a form does not carry."""
     if form is Form.CSV:
         from pgiostat.render.report import remarks

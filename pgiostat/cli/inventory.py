@@ -18,7 +18,7 @@ def contents(
 ) -> None:
     """Say what a history holds: labels, their times, gaps and rows, and what it takes on disk."""
     from pgiostat.history.read.history import History
-    from pgiostat.history.read.inventory import contents as found
+    from pgiostat.history.read.inventory import inventory as found
     from pgiostat.render import inventory as render
 
     form = options.choice("format", output, options.Form, *options.TABLES_ONLY)

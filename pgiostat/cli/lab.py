@@ -200,14 +200,14 @@ def replay(
 
     from pgiostat.errors import choice
     from pgiostat.lab.environment import Lab
-    from pgiostat.lab.replay import Setup, Target
+    from pgiostat.lab.replay import ReplayTarget, Setup
     from pgiostat.lab.replay import replay as send
-    from pgiostat.lab.workload.api import ASKED
+    from pgiostat.lab.workload.api import REQUESTED
     from pgiostat.lab.workload.client import Skipping
     from pgiostat.lab.workload.schema import TABLES
     from pgiostat.lab.workload.trace import read, write
     from pgiostat.lab.workload.version_cache import Design
-    from pgiostat.signals import stopping
+    from pgiostat.signals import stop_on_signals
 
     options.within("speed", speed, 0)
     twice = next((name for name in to if to.count(name) > 1), None)
@@ -215,14 +215,14 @@ def replay(
         options.refuse(f'environment "{twice}" is named twice', hint="Each is sent the trace once.")
     setup = Setup(
         TABLES,
-        frozenset(choice("--off", each, ASKED) for each in off or ()),
+        frozenset(choice("--off", each, REQUESTED) for each in off or ()),
         choice("--cache", cache, Design) if cache else None,
         Skipping(bug=not fixed),
     )
     traffic, lab = read(path), Lab()
-    targets = [Target(name, _fitting(lab.get(name), traffic.size), setup) for name in to]
+    targets = [ReplayTarget(name, _fitting(lab.get(name), traffic.size), setup) for name in to]
     stop = Event()
-    with stopping(stop) as happened, options.progress("replaying") as told:
+    with stop_on_signals(stop) as happened, options.progress("replaying") as told:
         count = max(len(traffic.events), 1)
         sent = send(
             traffic, targets, speed=speed, stop=stop,
@@ -286,7 +286,7 @@ def run(
     """Run all experiments, measure them into a history, and say what came of them."""
     from pgiostat.lab.environment import SIZE, lab_directory
     from pgiostat.lab.experiments.run import Stage, check_free, run_all
-    from pgiostat.signals import stopping
+    from pgiostat.signals import stop_on_signals
     from pgiostat.volume.models import volume_of
 
     options.choice("format", output, Form)
@@ -301,7 +301,7 @@ def run(
         check_free(place)
     stage = Stage(lab_directory() / "experiments", SIZE, dsn)
     stop = Event()
-    with stopping(stop), stage.alone():
+    with stop_on_signals(stop), stage.alone():
         with _loading(SIZE.total) as loaded:
             stage.prepare(loaded)
         try:
@@ -372,7 +372,7 @@ def _judge(found: "list[Outcome]") -> None:
     """Raise PgiostatError lab-story if what was measured is not what the story tells."""
     from pgiostat.lab.experiments.hypotheses import story
 
-    wrong = [f"not that {point.told}" for point in story(found) if not point.holds]
+    wrong = [f"not that {point.sentence}" for point in story(found) if not point.holds]
     wrong += [f"not whatif's range of {each.name}" for each in found if each.held is False]
     if wrong:
         raise PgiostatError(

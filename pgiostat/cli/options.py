@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pgiostat.queries.rules import Rules
     from pgiostat.statistics.names import Describe
-    from pgiostat.volume.bucket import Gauge
+    from pgiostat.volume.bucket import CreditBucket
 
 __all__ = [
     "LIVE",
@@ -261,9 +261,9 @@ def within(name: str, value: float, low: float, high: float = math.inf) -> None:
         refuse(f"invalid value for --{name}: {value:g}", hint=f"It must be {allowed}.")
 
 
-def gauge(volume: str, instance: str, balance: float) -> "Gauge":
+def gauge(volume: str, instance: str, balance: float) -> "CreditBucket":
     """Return a volume's bucket as it is at the start."""
-    from pgiostat.volume.bucket import Gauge
+    from pgiostat.volume.bucket import CreditBucket
     from pgiostat.volume.instances import instance_of
     from pgiostat.volume.models import volume_of
 
@@ -271,7 +271,7 @@ def gauge(volume: str, instance: str, balance: float) -> "Gauge":
     model = volume_of(volume)
     if instance:
         model = model.limited(instance_of(instance))
-    return Gauge(model, balance / 100, balance / 100)
+    return CreditBucket(model, balance / 100, balance / 100)
 
 
 def history_root(given: str | None) -> Path | str:
@@ -317,13 +317,13 @@ def describing(path: Path | None) -> Iterator["Describe"]:
     """Yield what describes statements of a history, with categories that were found before."""
     import platformdirs
 
-    from pgiostat.history.read.category_cache import digest, remembered
+    from pgiostat.history.read.category_cache import cached_categories, digest
 
     # A mistake in rules is told even where nothing is left to be found with them.
     ruled = None if path is None else describe(path)
     whose = digest(b"" if path is None else path.read_bytes())
     place = platformdirs.user_cache_path("pgiostat") / "categories"
-    with remembered(lambda: ruled or describe(None), place, whose) as found:
+    with cached_categories(lambda: ruled or describe(None), place, whose) as found:
         yield found
 
 

@@ -11,7 +11,7 @@ from pgiostat.errors import ExitStatus, PgiostatError
 
 if TYPE_CHECKING:
     from pgiostat.history.format.layout import Layout
-    from pgiostat.history.remote.shipping import Outcome
+    from pgiostat.history.remote.shipping import UploadResult
 
 __all__ = ["ship"]
 
@@ -46,7 +46,7 @@ def ship(
     it as --history URI. Several histories may go to one place.
     """
     from pgiostat.history.format.layout import check
-    from pgiostat.history.remote.shipping import ship as shipped
+    from pgiostat.history.remote.shipping import upload as shipped
     from pgiostat.history.write.retention import Keep
     from pgiostat.timespec import duration
 
@@ -68,18 +68,18 @@ def _again(
     from threading import Event
 
     from pgiostat.clock import monotonic
-    from pgiostat.collector.incidents import Trouble
+    from pgiostat.collector.incidents import IncidentLog
     from pgiostat.collector.log import Level, stderr
-    from pgiostat.history.remote.shipping import ship as shipped
-    from pgiostat.signals import Wake, stopping
+    from pgiostat.history.remote.shipping import upload as shipped
+    from pgiostat.signals import Wake, stop_on_signals
 
     log, wake, stop = stderr(quiet=quiet), Wake(), Event()
 
     def say(line: str, *, trouble: bool = False) -> None:
         log.say("ship", line, Level.WARNING if trouble else Level.INFO)
 
-    trouble = Trouble(say, monotonic)
-    with wake.by_signals(), stopping(stop):
+    trouble = IncidentLog(say, monotonic)
+    with wake.by_signals(), stop_on_signals(stop):
         while not stop.is_set():
             try:
                 outcome = shipped(layout, to, keep=keep, clock=datetime.now(UTC))
@@ -96,7 +96,7 @@ def _again(
     return ExitStatus.DONE
 
 
-def _told(outcome: "Outcome") -> str:
+def _told(outcome: "UploadResult") -> str:
     """Return what a turn did, in a line."""
     from pgiostat.units import format_bytes, format_count
 
@@ -109,7 +109,7 @@ def _told(outcome: "Outcome") -> str:
     return "; ".join(parts)
 
 
-def _strange(outcome: "Outcome") -> PgiostatError:
+def _strange(outcome: "UploadResult") -> PgiostatError:
     first, more = outcome.strange[0], len(outcome.strange) - 1
     return PgiostatError(
         f'there is another "{first}" already' + (f", and {more} more like it" if more else ""),

@@ -208,11 +208,11 @@ def _refuse_together(
 def _watch(dsn: str, asked: "Options", rules: Path | None) -> None:
     from threading import Event
 
-    from pgiostat.signals import stopping
+    from pgiostat.signals import stop_on_signals
     from pgiostat.watch import stream
 
     stop = Event()
-    with stopping(stop) as happened, _until_nobody_reads():
+    with stop_on_signals(stop) as happened, _until_nobody_reads():
         stream.run(dsn, asked, options.describe(rules), stop=stop)
     if happened:
         raise typer.Exit(happened[0])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pgiostat.watch.app import WatchApp
     from pgiostat.watch.options import Options
     from pgiostat.watch.screen.statement_page import Judge
-    from pgiostat.watch.state import State
+    from pgiostat.watch.state import ViewState
 
 __all__ = ["judge_by", "on_screen", "replayed"]
 
@@ -36,7 +36,7 @@ def on_screen(
     _collect_rarely()
     from pgiostat.watch.app import WatchApp
     from pgiostat.watch.screen.themes import Themes
-    from pgiostat.watch.sources.live import Live
+    from pgiostat.watch.sources.live import LiveSource
 
     def describer(known: "Rules | None") -> "Describe":
         from pgiostat.queries.describe import describer
@@ -45,7 +45,7 @@ def on_screen(
 
     # A mistake in rules is told at once; what they are made into comes after the first screen.
     known = None if rules is None else options.rules_of(rules)
-    feed = Live(
+    feed = LiveSource(
         dsn,
         lambda: describer(known),
         asked.interval,
@@ -70,13 +70,13 @@ def replayed(
     from pgiostat.history.read.window_spec import window
     from pgiostat.watch.app import WatchApp
     from pgiostat.watch.screen.themes import Themes
-    from pgiostat.watch.sources.replay import Replay
+    from pgiostat.watch.sources.replay import ReplaySource
 
     with closing(History.open(place)) as opened, options.describing(rules) as describe:
         since, until, last = words
         now = datetime.now().astimezone()
         span = window(opened, now, label=asked.label, since=since, until=until, last=last)
-        feed = Replay(opened, describe, span, interval=asked.interval, gauge=asked.gauge)
+        feed = ReplaySource(opened, describe, span, interval=asked.interval, gauge=asked.gauge)
         _run(WatchApp(feed, _state(asked), judge=judge_by(rules), themes=Themes(_kept(), theme)))
 
 
@@ -87,11 +87,11 @@ def _kept() -> Path:
     return platformdirs.user_state_path("pgiostat") / "theme"
 
 
-def _state(asked: "Options") -> "State":
+def _state(asked: "Options") -> "ViewState":
     from pgiostat.render.columns import SORTED_BY
-    from pgiostat.watch.state import State, View
+    from pgiostat.watch.state import View, ViewState
 
-    return State(view=View(asked.by.value), sort=SORTED_BY[asked.sort], top=asked.top)
+    return ViewState(view=View(asked.by.value), sort=SORTED_BY[asked.sort], top=asked.top)
 
 
 def _collect_rarely() -> None:

@@ -61,7 +61,7 @@ def whatif(
     from pgiostat.cli.history import window_of
     from pgiostat.history.read.history import History
     from pgiostat.render import whatif as render
-    from pgiostat.reports.whatif import foreseen
+    from pgiostat.reports.whatif import whatif_report
 
     form = options.choice("format", output, Form)
     options.within("writes", writes, 0)
@@ -78,9 +78,9 @@ def whatif(
         options.describing(rules) as describe,
         closing(History.open(options.history_root(history), skip_bad=skip_bad)) as opened,
     ):
-        seen = opened.seen(window_of(opened, label, since, until, last))
+        seen = opened.totals(window_of(opened, label, since, until, last))
         start = None if balance is None else balance / 100
-        found = foreseen(
+        found = whatif_report(
             opened, seen, opened.names(describe, seen.window), supposed,
             volume=model, balance=start, writes=writes,
         )  # fmt: skip

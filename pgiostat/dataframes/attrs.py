@@ -3,15 +3,15 @@
 import pandas as pd
 
 from pgiostat.dataframes.dtypes import units
-from pgiostat.history.read.window_totals import Seen
+from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.history.read.windows import Window
 from pgiostat.render.csv import timestamp
 from pgiostat.render.report import labels, remarks
 
-__all__ = ["told_of"]
+__all__ = ["with_attrs"]
 
 
-def told_of(frame: pd.DataFrame, span: Window, seen: Seen | None) -> pd.DataFrame:
+def with_attrs(frame: pd.DataFrame, span: Window, seen: WindowTotals | None) -> pd.DataFrame:
     """Return a frame that tells what it is of; seen: None if nothing was."""
     frame.attrs = {
         "servers": [] if seen is None else labels(seen).split(", "),

@@ -2,16 +2,16 @@
 
 import pandas as pd
 
-from pgiostat.dataframes.attrs import told_of
+from pgiostat.dataframes.attrs import with_attrs
 from pgiostat.dataframes.dtypes import typed
-from pgiostat.history.read.window_totals import Seen
+from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.render.burst import HEADER, records
-from pgiostat.volume.burst import Burning
+from pgiostat.volume.burst import BurstReport
 
 __all__ = ["burst_frame"]
 
 
-def burst_frame(seen: Seen, found: Burning) -> pd.DataFrame:
+def burst_frame(seen: WindowTotals, found: BurstReport) -> pd.DataFrame:
     """Return the rows of `pgiostat burst --format csv`, by when the step begins.
 
     part is missing in the row of a step as a whole.  attrs tell the volume and what follows.
@@ -20,7 +20,7 @@ def burst_frame(seen: Seen, found: Burning) -> pd.DataFrame:
     frame = frame.drop(columns="interval_end").rename(columns={"interval_start": "step"})
     frame["step"] = pd.to_datetime(frame["step"], utc=True, format="ISO8601")
     frame = typed(frame.replace({"": None})).set_index("step")
-    told = told_of(frame, seen.window, seen)
+    told = with_attrs(frame, seen.window, seen)
     forecast = found.forecast
     told.attrs["volume"] = {
         "name": found.volume.name,
@@ -32,6 +32,6 @@ def burst_frame(seen: Seen, found: Burning) -> pd.DataFrame:
     told.attrs["units"] |= dict.fromkeys(("demand_per_s", "over_per_s"), f"{found.volume.unit}/s")
     told.attrs["to_empty_s"] = forecast.to_empty
     told.attrs["to_refill_s"] = forecast.to_refill
-    told.attrs["to_go"] = None if forecast.to_go is None else list(forecast.to_go)
+    told.attrs["must_drop"] = None if forecast.must_drop is None else list(forecast.must_drop)
     told.attrs["model_error"] = found.error
     return told

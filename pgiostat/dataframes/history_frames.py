@@ -10,10 +10,10 @@ import pandas as pd
 
 from pgiostat.analysis.compare.compare import Per
 from pgiostat.analysis.ledger import MEASURED
-from pgiostat.analysis.rank import By, Ranking, Sort, rank_counted
+from pgiostat.analysis.rank import By, Ranking, Sort, rank_totals
 from pgiostat.analysis.whatif import parse
-from pgiostat.dataframes.arguments import plainly, step_for, step_of, wrong
-from pgiostat.dataframes.attrs import told_of
+from pgiostat.dataframes.arguments import normalize_time, step_for, step_of, usage_error
+from pgiostat.dataframes.attrs import with_attrs
 from pgiostat.dataframes.burst import burst_frame
 from pgiostat.dataframes.dtypes import framed, mapper, shown_in, units
 from pgiostat.dataframes.statements import identity, long
@@ -22,8 +22,8 @@ from pgiostat.escape import terminal
 from pgiostat.history.engines import DUCKDB
 from pgiostat.history.format.schema import FACTS, READS, columns_of
 from pgiostat.history.read.history import WHOLE, History
-from pgiostat.history.read.window_spec import chosen, window
-from pgiostat.history.read.window_totals import Sampled, Seen, counted, together
+from pgiostat.history.read.window_spec import parse_window_spec, window
+from pgiostat.history.read.window_totals import IntervalStats, WindowTotals, together, totals_of
 from pgiostat.history.read.windows import Window
 from pgiostat.queries.describe import describer
 from pgiostat.queries.rules import load
@@ -31,10 +31,10 @@ from pgiostat.render.columns import KEYS, METRICS
 from pgiostat.render.compare_data import COLUMNS, rows_of, side_of
 from pgiostat.render.csv import records
 from pgiostat.render.whatif import records as range_of
-from pgiostat.reports.burst import burned
-from pgiostat.reports.compare import compared
-from pgiostat.reports.series import by_hour, cut, series
-from pgiostat.reports.whatif import foreseen
+from pgiostat.reports.burst import burst_report
+from pgiostat.reports.compare import compare_windows
+from pgiostat.reports.series import by_hour, resample, series
+from pgiostat.reports.whatif import whatif_report
 from pgiostat.statistics.delta import Basis
 from pgiostat.statistics.names import Describe, Names
 from pgiostat.timespec import Instant, Length
@@ -116,7 +116,7 @@ class Frames:
         blocks = blocks.where(blocks["server_blocks"] > 0)
         frame["coverage"] = blocks["statement_blocks"] / blocks["server_blocks"]
         frame = frame.drop(columns=["server_id", "label"])
-        told = told_of(frame.rename(columns={"qualities": "quality"}), span, self._watched(span))
+        told = with_attrs(frame.rename(columns={"qualities": "quality"}), span, self._watched(span))
         told.attrs["units"] |= {
             READS[name]: unit.value for name, (unit, _) in MEASURED.items() if unit.value
         }
@@ -136,7 +136,7 @@ class Frames:
         found = shown_in(frame, {column.name: column.unit for column in columns_of(FACTS["io"])})
         words = {basis.value: basis.name.lower() for basis in Basis}
         frame["basis"] = frame["basis"].map(words).astype("string")
-        told = told_of(frame.drop(columns=["server_id"]), span, self._watched(span))
+        told = with_attrs(frame.drop(columns=["server_id"]), span, self._watched(span))
         told.attrs["units"] |= found
         return told
 
@@ -152,7 +152,7 @@ class Frames:
         span = self._window(label, since, until, last)
         frame = self._plain("device", span).rename(columns={"name": "device"})
         found = shown_in(frame, {name: unit for name, (unit, _) in DEVICE.items()})
-        told = told_of(frame.drop(columns=["server_id"]), span, self._watched(span))
+        told = with_attrs(frame.drop(columns=["server_id"]), span, self._watched(span))
         told.attrs["units"] |= found
         return told
 
@@ -168,15 +168,15 @@ class Frames:
         """
         ranked, sorting = choice("by", by, By), choice("sort", sort, Sort)
         if top is not None and top < 1:
-            raise wrong(f"invalid value for top: {top}", "It must be at least 1.")
+            raise usage_error(f"invalid value for top: {top}", "It must be at least 1.")
         seen = self._seen(label, since, until, last, ranked)
         names = self._known()
         if ranked is By.HOUR:
             parts = by_hour(self.history, seen, names)
         else:
             parts = [(each, names.get(whose, Names())) for whose, each in seen.counted.items()]
-        ranking = rank_counted(parts, by=ranked, sort=sorting, top=top)
-        return told_of(framed(_records(ranking)), seen.window, seen)
+        ranking = rank_totals(parts, by=ranked, sort=sorting, top=top)
+        return with_attrs(framed(_records(ranking)), seen.window, seen)
 
     def categories(
         self, every: Length | None = None, *, label: str = "",
@@ -194,12 +194,12 @@ class Frames:
         rows: list[dict[str, Any]] = []
         for server, those in _by_label(seen).items():
             parts = [(each, names.get(whose, Names())) for whose, each in those.counted.items()]
-            for each in series(self.history, those, names, rank_counted(parts), step):
+            for each in series(self.history, those, names, rank_totals(parts), step):
                 told = {"step": each.since, "seconds": each.sampled.seconds,
                         "coverage": each.sampled.coverage, "server": server}  # fmt: skip
                 rows += [told | record for record in _records(each.ranking)]
         frame = framed(rows).sort_values("step", kind="stable").set_index("step")
-        told_frame = told_of(frame, seen.window, seen)
+        told_frame = with_attrs(frame, seen.window, seen)
         told_frame.attrs["step_seconds"] = step.total_seconds()
         return told_frame
 
@@ -223,8 +223,8 @@ class Frames:
             told += [
                 identity(ids, there.server, names.get(server, Names())) for ids in there.statements
             ]
-        steps = cut(self.history, seen, groups, count, step)
-        frame = told_of(long(steps, told, seen.window.since), seen.window, seen)
+        steps = resample(self.history, seen, groups, count, step)
+        frame = with_attrs(long(steps, told, seen.window.since), seen.window, seen)
         frame.attrs["step_seconds"] = step.total_seconds()
         return frame
 
@@ -243,10 +243,10 @@ class Frames:
         if instance:
             model = model.limited(instance_of(instance))
         if balance is not None and not 0 <= balance <= 100:  # noqa: PLR2004 - per cent
-            raise wrong(f"invalid value for balance: {balance}", "It must be from 0 to 100.")
+            raise usage_error(f"invalid value for balance: {balance}", "It must be from 0 to 100.")
         seen = self._seen(label, since, until, last)
         start = None if balance is None else balance / 100
-        found = burned(self.history, seen, self._known(), model, balance=start, writes=writes)
+        found = burst_report(self.history, seen, self._known(), model, balance=start, writes=writes)
         return burst_frame(seen, found)
 
     def whatif(
@@ -267,9 +267,9 @@ class Frames:
         )
         model = volume_of(volume) if volume else None
         seen = self._seen(label, since, until, last)
-        found = foreseen(self.history, seen, self._known(), supposed, volume=model)
+        found = whatif_report(self.history, seen, self._known(), supposed, volume=model)
         columns = ["measure", "unit", "now", "at_least", "at_most"]
-        return told_of(framed(list(range_of(found)), columns), seen.window, seen)
+        return with_attrs(framed(list(range_of(found)), columns), seen.window, seen)
 
     def compare(self, a: str, b: str, *, per: str = "second") -> pd.DataFrame:
         """Return what changed from A to B: the rows of `pgiostat compare --format csv`.
@@ -280,9 +280,9 @@ class Frames:
         """
         root, now = self.history.layout.root, datetime.now().astimezone()
         skip_bad, engine = self.history.skip_bad, self.history.engine.name
-        sides = compared(
-            chosen(a, root, now, skip_bad=skip_bad, engine=engine),
-            chosen(b, root, now, skip_bad=skip_bad, engine=engine),
+        sides = compare_windows(
+            parse_window_spec(a, root, now, skip_bad=skip_bad, engine=engine),
+            parse_window_spec(b, root, now, skip_bad=skip_bad, engine=engine),
             self.describe,
             per,
         )
@@ -314,31 +314,35 @@ class Frames:
         now = datetime.now().astimezone()
         self._names = {}
         self._shown = window(
-            self.history, now, label=label, since=plainly(since), until=plainly(until),
-            last=plainly(last),
-        )  # fmt: skip
+            self.history,
+            now,
+            label=label,
+            since=normalize_time(since),
+            until=normalize_time(until),
+            last=normalize_time(last),
+        )
         return self._shown
 
     def _seen(
         self, label: str, since: Instant | None, until: Instant | None, last: Length | None,
         by: By = By.CATEGORY,
-    ) -> Seen:  # fmt: skip
-        return self.history.seen(self._window(label, since, until, last), by)
+    ) -> WindowTotals:  # fmt: skip
+        return self.history.totals(self._window(label, since, until, last), by)
 
-    def _watched(self, span: Window) -> Seen | None:
+    def _watched(self, span: Window) -> WindowTotals | None:
         """Return how good the intervals of a window are, without what was counted in them."""
         servers = {each.server_id: each for each in self.history.choose(span.label)}
         sampled = {
-            server: Sampled.of(buckets[WHOLE])
+            server: IntervalStats.of(buckets[WHOLE])
             for server, buckets in self.history.samples(span, list(servers.values())).items()
         }
         if not sampled:
             return None
-        return Seen(
+        return WindowTotals(
             window=span,
             servers=tuple(each for each in servers.values() if each.server_id in sampled),
             counted={
-                server: counted(servers[server], each, None, None, None)
+                server: totals_of(servers[server], each, None, None, None)
                 for server, each in sampled.items()
             },
             sampled=together(list(sampled.values())),
@@ -355,7 +359,7 @@ class Frames:
         return frame.set_index("ts").rename_axis("interval_start")
 
 
-def _by_label(seen: Seen) -> dict[str, Seen]:
+def _by_label(seen: WindowTotals) -> dict[str, WindowTotals]:
     """Return what was seen of each label; several servers may have answered under one."""
     found = {}
     for label in dict.fromkeys(server.label for server in seen.servers):

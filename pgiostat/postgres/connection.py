@@ -36,7 +36,7 @@ __all__ = [
     "STATEMENT_TIMEOUT",
     "Extension",
     "Kcache",
-    "Session",
+    "ServerSession",
     "check_dsn",
     "connect",
     "database_beside",
@@ -176,7 +176,7 @@ class Kcache:
 
 
 @dataclass(slots=True)
-class Session:
+class ServerSession:
     """One connection for reading, and what is known of its other end.
 
     pooled: our settings were not taken, as by a pooler, whose connections others use too; then
@@ -207,7 +207,7 @@ class Session:
         self.conn.close()
 
 
-def connect(dsn: str = "", *, label: str = "") -> Session:
+def connect(dsn: str = "", *, label: str = "") -> ServerSession:
     """Connect by a URI, keywords, PG* variables, service file and .pgpass, as libpq does.
 
     Raises PgiostatError: dsn-invalid, server-unreachable, password-wrong, role-missing,
@@ -221,7 +221,7 @@ def connect(dsn: str = "", *, label: str = "") -> Session:
         raise
 
 
-def session_on(conn: psycopg.Connection[Any], *, label: str = "") -> Session:
+def session_on(conn: psycopg.Connection[Any], *, label: str = "") -> ServerSession:
     """Return a session on a connection of `reach`; raises PgiostatError as connect does.
 
     Args:
@@ -236,7 +236,7 @@ def session_on(conn: psycopg.Connection[Any], *, label: str = "") -> Session:
         kcache = find_kcache(conn)
         server = replace(_identify(conn, label, extension), kcache_missing=kcache.missing)
         _check_preloaded(conn, extension)
-    return Session(conn, server, extension, pooled, kcache)
+    return ServerSession(conn, server, extension, pooled, kcache)
 
 
 def _end_limits(conn: psycopg.Connection[Any]) -> None:
@@ -453,7 +453,7 @@ def _refusal(given: Mapping[str, Any], text: str) -> PgiostatError:
             slug="server-unreachable",
         )
     if "FATAL" in text or "no password supplied" in text:
-        return _said_no(given, server, text)
+        return _rejection(given, server, text)
     return PgiostatError(
         f"could not connect to server {server}",
         detail=_sentence(_reasons(text)),
@@ -462,7 +462,7 @@ def _refusal(given: Mapping[str, Any], text: str) -> PgiostatError:
     )
 
 
-def _said_no(given: Mapping[str, Any], server: str, text: str) -> PgiostatError:
+def _rejection(given: Mapping[str, Any], server: str, text: str) -> PgiostatError:
     """Return what it means that a server answered and let nobody in."""
     detail = _sentence(_reason(text))
     if "password" in text and ("authentication failed" in text or "no password supplied" in text):

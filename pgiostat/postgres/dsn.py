@@ -173,7 +173,7 @@ _SOCKET = re.compile(r"[/@][^=;@,\x00-\x1f\x7f]*")
 _NUMBER = re.compile(rf"\s*[+-]?[0-9]{{1,{LONGEST_NUMBER}}}\s*", re.ASCII)
 _ZONE = re.compile(r"[A-Za-z0-9_.-]+")
 
-_SAID = (
+_LIBPQ_MESSAGE = (
     ('missing "=" after', SPLIT),
     ("unterminated quoted string", QUOTE),
     ("percent-encoded token", PERCENT),
@@ -287,7 +287,7 @@ def invalid(detail: str, hint: str = "") -> PgiostatError:
 
 def refused_value(said: str) -> PgiostatError:
     """Return the error of a value that libpq refuses; of its words only a keyword is told."""
-    mistake = next((mistake for words, mistake in _SAID if words in said), "")
+    mistake = next((mistake for words, mistake in _LIBPQ_MESSAGE if words in said), "")
     # Values are quoted, and keywords only where there is no value.
     words = re.findall(r"\w+", _VALUE_QUOTED.sub("", said)) or re.findall(r"\w+", said)
     named = next((word for word in words if word in _known()), "")
@@ -390,7 +390,7 @@ def _check_in_effect(given: Mapping[str, Any]) -> None:
         if mistake := _value_mistake(name, value) or elsewhere:
             raise _of(name, mistake, given)
     hosts = max(found.get(name, "").count(",") for name in ("host", "hostaddr")) + 1
-    said = _said(given, hostaddr=",".join("-" * hosts))
+    said = _libpq_message(given, hostaddr=",".join("-" * hosts))
     # An address that is none: libpq has taken all else, and nothing was connected to.
     if "network address" in said:
         return
@@ -456,7 +456,7 @@ def in_effect(given: Mapping[str, Any]) -> dict[str, str]:
     return {name: value for name, value in found.items() if name not in {"sslmode", *SECRETS}}
 
 
-def _said(given: Mapping[str, Any], **instead: str) -> str:
+def _libpq_message(given: Mapping[str, Any], **instead: str) -> str:
     """Return libpq's words on a string that it cannot connect with."""
     conn = _started(given, **instead)
     try:
@@ -508,7 +508,7 @@ def _refused(dsn: str, said: str) -> PgiostatError:
         )
     if not is_uri and "=" not in dsn:
         return invalid(BARE, 'A database alone is "dbname=…".')
-    mistake = next((mistake for words, mistake in _SAID if words in said), UNREADABLE)
+    mistake = next((mistake for words, mistake in _LIBPQ_MESSAGE if words in said), UNREADABLE)
     return invalid(mistake)
 
 

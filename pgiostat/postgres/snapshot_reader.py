@@ -16,7 +16,7 @@ from psycopg import sql
 from pgiostat.clock import monotonic
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.activity import Backend
-from pgiostat.postgres.connection import Session, explain, find_extension, find_kcache
+from pgiostat.postgres.connection import ServerSession, explain, find_extension, find_kcache
 from pgiostat.postgres.sent_sql import SETTINGS, Own, text_of
 from pgiostat.postgres.texts import TEXT_CHARACTERS, UNCONVERTIBLE, TextBatch, TextReader
 from pgiostat.statistics import counters
@@ -27,7 +27,7 @@ from pgiostat.statistics.names import StatementKey
 from pgiostat.statistics.snapshot import Markers, Settings, Snapshot
 from pgiostat.volume.device.backend_process import Whereabouts
 
-__all__ = ["Collector", "Relation"]
+__all__ = ["Relation", "SnapshotReader"]
 
 SHOWN_RUNNING = 20
 _COUNT_BYTES = 8
@@ -38,7 +38,7 @@ Relation = tuple[int, str, str, str]
 _sessions = itertools.count(1)
 
 
-class Collector:
+class SnapshotReader:
     """Takes snapshots over one connection.
 
     packed: False reads row by row from the start; it is also what remains when a server or a
@@ -46,7 +46,7 @@ class Collector:
     """
 
     def __init__(
-        self, session: Session, *, packed: bool = True, clock: Callable[[], float] = monotonic
+        self, session: ServerSession, *, packed: bool = True, clock: Callable[[], float] = monotonic
     ) -> None:
         self._session = session
         self._clock = clock
@@ -58,7 +58,7 @@ class Collector:
         self._arrange()
 
     @property
-    def session(self) -> Session:
+    def session(self) -> ServerSession:
         """The connection and what is known of its server."""
         return self._session
 

@@ -10,7 +10,7 @@ from pgiostat.queries.features.comments_and_cursors import cursor, pseudonym
 from pgiostat.queries.rules import Classifier, Rules, builtin
 from pgiostat.statistics.names import OTHER, Describe, Statement
 
-__all__ = ["describer", "unsorted"]
+__all__ = ["describer", "uncategorized"]
 
 _HOLDS = re.compile(r"declare \S+ (?:\w+ )*?cursor with hold ")
 _ROLLS_BACK = re.compile(r"(?:rollback|abort)\b(?!(?: work| transaction)? to )")
@@ -29,15 +29,15 @@ def describer(rules: Rules | None = None) -> Describe:
             text=found.normalized.text,
             fingerprint=found.normalized.fingerprint,
             category=found.category,
-            opens=name if opens else "",
-            moves=name if not opens else "",
+            declares_cursor=name if opens else "",
+            uses_cursor=name if not opens else "",
             **_of_transactions(found.normalized.text),
         )
 
     return describe
 
 
-def unsorted(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:  # noqa: ARG001 - a Describe
+def uncategorized(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:  # noqa: ARG001 - a Describe
     """Return what a history keeps of a statement: all but its category.
 
     Categories are found when a history is read; to look for them here would take most of the time
@@ -51,8 +51,8 @@ def unsorted(text: str | bytes, *, user: str, database: str, queryid: int) -> St
         text=normalized.text,
         fingerprint=normalized.fingerprint,
         category=OTHER,
-        opens=name if verb == "declare" else "",
-        moves=name if verb != "declare" else "",
+        declares_cursor=name if verb == "declare" else "",
+        uses_cursor=name if verb != "declare" else "",
         **_of_transactions(normalized.text),
     )
 

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pgiostat.analysis.cost import Spent
+from pgiostat.analysis.cost import Overhead
 from pgiostat.analysis.ledger import Account
 from pgiostat.analysis.notices import Notice
 from pgiostat.analysis.rank import By, Ranking, RankRow
@@ -307,7 +307,7 @@ def interval(
     )
 
 
-def own(spent: Spent, width: int, of: str = "") -> Text:
+def own(spent: Overhead, width: int, of: str = "") -> Text:
     """Return what our own statements cost the server, in a line; of: what of, if not all shown."""
     told = own_cost(spent)
     named = f"{OWN}, {of}: {told}" if of else f"{OWN}: {told}"

@@ -7,20 +7,20 @@ from datetime import timedelta
 
 import pyarrow as pa
 
-from pgiostat.analysis.rank import rank_counted
+from pgiostat.analysis.rank import rank_totals
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.read.history import History, instants
-from pgiostat.history.read.window_totals import Seen
+from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.reports.compare import step_for
-from pgiostat.reports.series import Step as Cut
+from pgiostat.reports.series import SeriesStep as Cut
 from pgiostat.reports.series import series
 from pgiostat.statistics.names import Names
-from pgiostat.volume.bucket import Gauge
-from pgiostat.volume.burst import Burning, Step, burning
+from pgiostat.volume.bucket import CreditBucket
+from pgiostat.volume.burst import BurstReport, LoadStep, simulate
 from pgiostat.volume.device.interval import Origin
 from pgiostat.volume.models import Volume
 
-__all__ = ["burned"]
+__all__ = ["burst_report"]
 
 MINUTE = timedelta(minutes=1)
 """CloudWatch tells no more often."""
@@ -28,16 +28,16 @@ LONGEST = timedelta(minutes=5)
 """No interval of a device is longer, but for an outage."""
 
 
-def burned(
+def burst_report(
     history: History,
-    seen: Seen,
+    seen: WindowTotals,
     names: Mapping[int, Names],
     volume: Volume,
     *,
     balance: float | None = None,
     writes: float = 0.0,
     reads: float = 1.0,
-) -> Burning:
+) -> BurstReport:
     """Return who emptied a volume's bucket, step by step.
 
     balance: what was in it at first, a share; CloudWatch's word if None, or full.  writes:
@@ -65,19 +65,19 @@ def burned(
     step = step_for(seen)
     if any(each.source is Origin.CLOUDWATCH for each in devices):
         step = max(step, MINUTE)
-    steps = series(history, seen, names, rank_counted(parts), step)
+    steps = series(history, seen, names, rank_totals(parts), step)
     samples = history.facts("sample", seen.window, [server.server_id for server in seen.servers])
     read = list(_read(steps, samples))
 
-    def replayed(start: float, factor: float) -> Burning:
-        return burning(read, Gauge(volume, start, start), writes, devices, reads=factor)
+    def replayed(start: float, factor: float) -> BurstReport:
+        return simulate(read, CreditBucket(volume, start, start), writes, devices, reads=factor)
 
     if balance is None:
         balance = _start([each.burst_balance for each in devices], lambda at: replayed(at, 1.0))
     return replayed(balance, reads)
 
 
-def _start(told: Sequence[float | None], replayed: Callable[[float], Burning]) -> float:
+def _start(told: Sequence[float | None], replayed: Callable[[float], BurstReport]) -> float:
     """Return the balance at the start of a time by what CloudWatch told first; full if nothing.
 
     It tells the balance of the middle of its minute: the model begins so as to have it then.
@@ -85,12 +85,12 @@ def _start(told: Sequence[float | None], replayed: Callable[[float], Burning]) -
     known = [balance / 100 for balance in told if balance is not None]
     if not known:
         return 1.0
-    against = replayed(known[0]).told
+    against = replayed(known[0]).warning
     off = against[0][0] - against[0][1] if against else 0.0
     return min(max(known[0] + off, 0.0), 1.0)
 
 
-def _read(steps: Sequence[Cut], samples: pa.Table) -> Iterator[Step]:
+def _read(steps: Sequence[Cut], samples: pa.Table) -> Iterator[LoadStep]:
     """Yield steps from their first reading to their last, whatever the clock's steps are.
 
     Of hours of which intervals are not kept there are no readings: these are as the clock has them.
@@ -102,4 +102,4 @@ def _read(steps: Sequence[Cut], samples: pa.Table) -> Iterator[Step]:
         since, until = step.since, step.since + timedelta(seconds=step.sampled.seconds)
         if first < last:
             since, until = begins[first], begins[last - 1] + lasted[last - 1]
-        yield Step(since, until, step.sampled.seconds, step.ranking, step.sampled.reads)
+        yield LoadStep(since, until, step.sampled.seconds, step.ranking, step.sampled.reads)

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
-from pgiostat.analysis.compare.comparability import Side
+from pgiostat.analysis.compare.comparability import SteppedWindow
 from pgiostat.analysis.compare.compare import Comparison, Group, Per, compare
 from pgiostat.analysis.cost import FIELDS
 from pgiostat.analysis.rank import By, group_of
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.read.history import History
-from pgiostat.history.read.window_spec import Chosen
-from pgiostat.history.read.window_totals import Seen
+from pgiostat.history.read.window_spec import WindowSpec
+from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.history.read.windows import Window
-from pgiostat.reports.series import Steps, cut
+from pgiostat.reports.series import Steps, resample
 from pgiostat.statistics.delta import LOST, Quality
 from pgiostat.statistics.names import HIDDEN, OWN, Describe, Names
 
-__all__ = ["Sides", "compared", "step_for"]
+__all__ = ["WindowComparison", "compare_windows", "step_for"]
 
 WISHED_STEPS = 40
 LEAST_STEPS = 20
@@ -38,34 +38,36 @@ _LOST = (Quality.RESET, Quality.RESTART, Quality.EVICTING, *LOST)
 
 
 @dataclass(frozen=True, slots=True)
-class Sides:
+class WindowComparison:
     """Two windows compared, with what was seen in each.  step: how both were cut.
 
     shared: whether two histories were cut to the time in which both servers were watched.
     """
 
-    a: Seen
-    b: Seen
+    a: WindowTotals
+    b: WindowTotals
     step: timedelta
     comparison: Comparison
     shared: bool = False
 
 
-def compared(a: Chosen, b: Chosen, describe: Describe, per: str = "second") -> Sides:
+def compare_windows(
+    a: WindowSpec, b: WindowSpec, describe: Describe, per: str = "second"
+) -> WindowComparison:
     """Return what changed from one window to another, perhaps of another history.
 
     per: second, call, or an anchor as "version:calls": what is called as often by the same
     traffic, a category or a fingerprint.
     Two servers that were watched side by side are compared in the time that both were watched, if
     no time is asked for.
-    Raises PgiostatError windows-overlap, anchor-unknown, and as History.seen does.
+    Raises PgiostatError windows-overlap, anchor-unknown, and as History.totals does.
     """
-    return a.history.steady(
-        lambda: b.history.steady(lambda: _compared(a, b, describe, per)),
+    return a.history.consistent(
+        lambda: b.history.consistent(lambda: _compared(a, b, describe, per)),
     )
 
 
-def _place(side: Chosen) -> Path | str:
+def _place(side: WindowSpec) -> Path | str:
     """Return where a side's history is, however it was written."""
     root = side.history.layout.root
     return root.rstrip("/") if isinstance(root, str) else root.resolve()
@@ -80,12 +82,12 @@ def _names_of_both(
     return [history.names(describe)] * 2
 
 
-def _compared(a: Chosen, b: Chosen, describe: Describe, per: str) -> Sides:
+def _compared(a: WindowSpec, b: WindowSpec, describe: Describe, per: str) -> WindowComparison:
     side_by_side = _shared(a, b)
     if side_by_side and a.whole and b.whole:
         a, b = (replace(each, window=_within(each.window, side_by_side)) for each in (a, b))
     chosen = (a, b)
-    seen = [each.history.seen(each.window) for each in chosen]
+    seen = [each.history.totals(each.window) for each in chosen]
     if _place(a) == _place(b):
         _apart(*seen)
         # What was told after A was seen describes what B has of it.
@@ -99,7 +101,7 @@ def _compared(a: Chosen, b: Chosen, describe: Describe, per: str) -> Sides:
         groups.append(_grouped(of_side, of_names, known, told[side]))
     step = step_for(*seen, several=bool(side_by_side))
     steps = [
-        cut(each.history, of_side, of_groups, len(known), step)
+        resample(each.history, of_side, of_groups, len(known), step)
         for each, of_side, of_groups in zip(chosen, seen, groups, strict=True)
     ]
     listed = list(_listed(known, told))
@@ -111,7 +113,7 @@ def _compared(a: Chosen, b: Chosen, describe: Describe, per: str) -> Sides:
         )
     ]
     found = compare(sides[0], sides[1], listed, kind, anchor)
-    return Sides(
+    return WindowComparison(
         seen[0],
         seen[1],
         step,
@@ -120,7 +122,7 @@ def _compared(a: Chosen, b: Chosen, describe: Describe, per: str) -> Sides:
     )
 
 
-def step_for(*seen: Seen, several: bool = False) -> timedelta:
+def step_for(*seen: WindowTotals, several: bool = False) -> timedelta:
     """Return steps of which the shorter window has about forty, none shorter than its intervals.
 
     several: each of some intervals, if that leaves twenty of them.
@@ -135,7 +137,7 @@ def step_for(*seen: Seen, several: bool = False) -> timedelta:
     return timedelta(seconds=step)
 
 
-def _shared(a: Chosen, b: Chosen) -> tuple[datetime, datetime] | None:
+def _shared(a: WindowSpec, b: WindowSpec) -> tuple[datetime, datetime] | None:
     """Return the time that two windows share; None if a server is in both, or it is short."""
     servers = [
         {server.server_id for server in each.history.choose(each.window.label)} for each in (a, b)
@@ -152,7 +154,7 @@ def _within(window: Window, span: tuple[datetime, datetime]) -> Window:
     return replace(window, since=span[0], until=span[1])
 
 
-def _apart(a: Seen, b: Seen) -> None:
+def _apart(a: WindowTotals, b: WindowTotals) -> None:
     shared = {server.server_id for server in a.servers} & {s.server_id for s in b.servers}
     since, until = max(a.window.since, b.window.since), min(a.window.until, b.window.until)
     if shared and since < until:
@@ -167,7 +169,7 @@ def _apart(a: Seen, b: Seen) -> None:
 
 
 def _grouped(
-    seen: Seen,
+    seen: WindowTotals,
     names: Mapping[int, Names],
     known: dict[str, int],
     told: dict[int, tuple[str, str, int]],
@@ -238,7 +240,7 @@ def _anchor(per: str, groups: Sequence[Group]) -> tuple[Per, list[int]]:
 
 
 def _places(
-    steps: Sequence[Steps], seen: Sequence[Seen], *, together: bool
+    steps: Sequence[Steps], seen: Sequence[WindowTotals], *, together: bool
 ) -> list[tuple[int, ...]]:
     """Return the number of each step of both sides; none if the steps are no pairs.
 
@@ -259,10 +261,10 @@ def _places(
     ]
 
 
-def _side(seen: Seen, steps: Steps, places: tuple[int, ...]) -> Side:
+def _side(seen: WindowTotals, steps: Steps, places: tuple[int, ...]) -> SteppedWindow:
     sampled = seen.sampled
     lost = sum(sampled.qualities.get(quality, 0) for quality in _LOST)
-    return Side(
+    return SteppedWindow(
         seconds=np.array([each.seconds for each in steps.sampled]),
         amounts=steps.amounts,
         block_size=sampled.block_size,

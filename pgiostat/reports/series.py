@@ -9,19 +9,19 @@ import numpy as np
 import pyarrow as pa
 
 from pgiostat.analysis.cost import FIELDS, ReadCost
-from pgiostat.analysis.ledger import settle
-from pgiostat.analysis.rank import By, Counted, Ranking, RankRow, group_of
+from pgiostat.analysis.ledger import reconcile
+from pgiostat.analysis.rank import By, Ranking, RankRow, Totals, group_of
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.format.encode import HIDDEN_SENT, SENT, numbered
 from pgiostat.history.format.file_index import Listing
 from pgiostat.history.read.history import PLACES, History
-from pgiostat.history.read.window_totals import Sampled, Seen, matrix, together
+from pgiostat.history.read.window_totals import IntervalStats, WindowTotals, matrix, together
 from pgiostat.history.read.windows import HOUR, Window
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.names import OTHER, OWN, Names, Statement
 from pgiostat.units import format_duration
 
-__all__ = ["MOST_STEPS", "Step", "Steps", "by_hour", "cut", "series"]
+__all__ = ["MOST_STEPS", "SeriesStep", "Steps", "by_hour", "resample", "series"]
 
 MOST_STEPS = 100_000
 SAME_LENGTH = 0.9
@@ -41,12 +41,16 @@ class Steps:
 
     step: timedelta
     starts: tuple[datetime, ...]
-    sampled: tuple[Sampled, ...]
+    sampled: tuple[IntervalStats, ...]
     amounts: Counts
 
 
-def cut(
-    history: History, seen: Seen, groups: Mapping[int, Sequence[int]], count: int, step: timedelta
+def resample(
+    history: History,
+    seen: WindowTotals,
+    groups: Mapping[int, Sequence[int]],
+    count: int,
+    step: timedelta,
 ) -> Steps:
     """Return what groups of statements did in each step of a window that was seen.
 
@@ -80,12 +84,12 @@ def cut(
             status=ExitStatus.NOTHING_TO_REPORT,
         )
     index = {bucket: number for number, bucket in enumerate(buckets)}
-    sampled: list[dict[str, list[Sampled]]] = [{} for _ in buckets]
+    sampled: list[dict[str, list[IntervalStats]]] = [{} for _ in buckets]
     labels = {server.server_id: server.label for server in seen.servers}
     for server, rows in samples.items():
         for bucket in rows.keys() & index.keys():
             of_label = sampled[index[bucket]].setdefault(labels[server], [])
-            of_label.append(Sampled.of(rows[bucket]))
+            of_label.append(IntervalStats.of(rows[bucket]))
     rows = history.places(window, seen.servers, _places(seen, groups), step_us)
     amounts = np.zeros((len(FIELDS), count, len(buckets)), dtype=np.int64)
     # A sample may have come since the others were asked for.
@@ -102,7 +106,7 @@ def cut(
     )
 
 
-def _side_by_side(by_label: Mapping[str, Sequence[Sampled]]) -> Sampled:
+def _side_by_side(by_label: Mapping[str, Sequence[IntervalStats]]) -> IntervalStats:
     """Return a step of several labels as one; those of one label follow one another."""
     whole = together([each for parts in by_label.values() for each in parts])
     seconds = [sum(each.seconds for each in parts) for parts in by_label.values()]
@@ -117,7 +121,7 @@ def _days(window: Window) -> Iterator[datetime]:
     yield window.until
 
 
-def _places(seen: Seen, groups: Mapping[int, Sequence[int]]) -> pa.Table:
+def _places(seen: WindowTotals, groups: Mapping[int, Sequence[int]]) -> pa.Table:
     """Return the group of each number that a statement may have in the files."""
     sids: list[Counts] = [np.zeros(0, dtype=np.int64)]
     places: list[Counts] = [np.zeros(0, dtype=np.int64)]
@@ -141,8 +145,8 @@ def _places(seen: Seen, groups: Mapping[int, Sequence[int]]) -> pa.Table:
 
 
 def by_hour(
-    history: History, seen: Seen, names: Mapping[int, Names]
-) -> list[tuple[Counted, Names]]:
+    history: History, seen: WindowTotals, names: Mapping[int, Names]
+) -> list[tuple[Totals, Names]]:
     """Return what was counted hour by hour, to be ranked by hour."""
     ours = {
         server: [
@@ -151,11 +155,11 @@ def by_hour(
         ]
         for server, counted in seen.counted.items()
     }
-    steps = cut(history, seen, ours, 2, HOUR)
+    steps = resample(history, seen, ours, 2, HOUR)
     known = Names({(0, 0, 0): Statement("", "", OTHER), (0, 0, 1): Statement("", "", OWN)})
     return [
         (
-            Counted(
+            Totals(
                 seconds=sampled.seconds,
                 block_size=sampled.block_size,
                 reads=sampled.reads,
@@ -171,18 +175,22 @@ def by_hour(
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SeriesStep:
     """One step of a series: its time, its intervals, and its ranking in the order of the whole."""
 
     since: datetime
     until: datetime
-    sampled: Sampled
+    sampled: IntervalStats
     ranking: Ranking
 
 
 def series(
-    history: History, seen: Seen, names: Mapping[int, Names], ranking: Ranking, step: timedelta
-) -> list[Step]:
+    history: History,
+    seen: WindowTotals,
+    names: Mapping[int, Names],
+    ranking: Ranking,
+    step: timedelta,
+) -> list[SeriesStep]:
     """Return the steps of a window, each with the rows that the whole window's ranking has.
 
     Raises PgiostatError step-invalid for steps without end, and step-too-short.
@@ -211,7 +219,7 @@ def series(
         ]
         for server, counted in seen.counted.items()
     }
-    steps = cut(history, seen, groups, len(ranking.rows) + 2, step)
+    steps = resample(history, seen, groups, len(ranking.rows) + 2, step)
     usual = median(each.seconds / max(each.samples, 1) for each in steps.sampled)
     if step.total_seconds() < usual * SAME_LENGTH:
         raise PgiostatError(
@@ -221,7 +229,7 @@ def series(
             status=ExitStatus.USAGE,
         )
     return [
-        Step(
+        SeriesStep(
             since=max(start, seen.window.since),
             until=min(start + step, seen.window.until),
             sampled=sampled,
@@ -235,7 +243,7 @@ def _category(ids: tuple[int, int, int | None], names: Mapping[int, Names], serv
     return group_of(By.CATEGORY, ids, names.get(server, Names()))[-1]
 
 
-def _of_step(ranking: Ranking, sampled: Sampled, amounts: Counts) -> Ranking:
+def _of_step(ranking: Ranking, sampled: IntervalStats, amounts: Counts) -> Ranking:
     """Return the ranking of a step: rows and order of the whole window, its own numbers."""
     none = ReadCost(sampled.seconds, sampled.block_size, per_block=sampled.reads.per_block)
     costs = [
@@ -257,5 +265,5 @@ def _of_step(ranking: Ranking, sampled: Sampled, amounts: Counts) -> Ranking:
         own=told(ranking.own, costs[-1]),
         explained=explained,
         server_blocks=sampled.reads.blocks,
-        lines=settle(explained.blocks, sampled.reads),
+        lines=reconcile(explained.blocks, sampled.reads),
     )

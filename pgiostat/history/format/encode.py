@@ -231,7 +231,7 @@ def texts(
             "queryid": queryid,
             "text": statement.text,
             "fingerprint": statement.fingerprint,
-            "cursor": statement.opens or statement.moves,
+            "cursor": statement.declares_cursor or statement.uses_cursor,
             "own": statement.category == OWN,
             "first_seen": start or delta.since,
             "unread": unread,

@@ -15,8 +15,8 @@ from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.format.checksum import json_checksum
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.filesystem import (
-    HERE,
-    Stored,
+    LOCAL,
+    Filesystem,
     UnreadableError,
     UnsafeFileError,
     exists,
@@ -25,12 +25,18 @@ from pgiostat.history.format.filesystem import (
     parse_json,
     read_small,
 )
-from pgiostat.history.format.sealed import Cover, HotSample, Sealed, _no_day, sealed_of
+from pgiostat.history.format.sealed import (
+    CompactedFile,
+    HotSample,
+    SharedBatch,
+    _no_day,
+    compacted_of,
+)
 
 __all__ = [
     "FORMAT",
+    "HistoryFiles",
     "Layout",
-    "Readable",
     "check",
     "check_collector",
     "checked",
@@ -58,7 +64,7 @@ _BLOCK = 512
 """Bytes of what stat(2) counts as a block, whatever the file system's own are."""
 
 
-class Readable(Protocol):
+class HistoryFiles(Protocol):
     """What readers ask of a history, wherever it is."""
 
     @property
@@ -66,19 +72,19 @@ class Readable(Protocol):
         """Where it is, as it is told."""
 
     @property
-    def stored(self) -> Stored:
+    def stored(self) -> Filesystem:
         """What its paths lead to."""
 
     def hot_samples(self) -> list[HotSample]:
         """List committed samples, by collector and number."""
 
-    def sealed_files(self, table: str) -> list[Sealed]:
+    def compacted_files(self, table: str) -> list[CompactedFile]:
         """List the sealed files of a table, by path."""
 
-    def told_files(self, table: str) -> list[Path]:
+    def dimension_files(self, table: str) -> list[Path]:
         """List the files of what was told once."""
 
-    def covers(self) -> Mapping[tuple[str, int], Cover]:
+    def covers(self) -> Mapping[tuple[str, int], SharedBatch]:
         """Return what is being sealed together, by name and turn; asked after sealed_files."""
 
     def sizes(self) -> list[tuple[str, int]]:
@@ -106,7 +112,7 @@ class Layout:
     """
 
     root: Path
-    stored: Stored = HERE
+    stored: Filesystem = LOCAL
     without: set[Path] = field(default_factory=set, compare=False)
 
     @property
@@ -127,7 +133,7 @@ class Layout:
         """Return the directory of a committed sample."""
         return self.hot(collector) / f"{number:0{_DIGITS}}"
 
-    def sealed(self, table: str, date: str, collector: str, first: int, last: int) -> Path:
+    def compacted(self, table: str, date: str, collector: str, first: int, last: int) -> Path:
         """Return the path of a sealed file."""
         name = f"{first:0{_DIGITS}}-{last:0{_DIGITS}}-{collector}.parquet"
         return self.root / table / f"date={date}" / name
@@ -136,11 +142,11 @@ class Layout:
         """Return the file that a collector holds while it runs."""
         return self.root / "lock" / f"{collector}.json"
 
-    def sealing(self, collector: str) -> Path:
+    def compaction_lock(self, collector: str) -> Path:
         """Return the file that a process holds while it seals a collector's samples."""
         return self.root / "lock" / f"{collector}.seal"
 
-    def told(self, table: str, collector: str) -> Path:
+    def dimension(self, table: str, collector: str) -> Path:
         """Return the file of what a collector told once: texts of statements, names."""
         return self.root / "dim" / table / f"{collector}.parquet"
 
@@ -148,9 +154,9 @@ class Layout:
         """Return the file that tells which samples are sealed together, while they are."""
         return self.root / "cover" / f"{turn:0{_DIGITS}}-{together}.json"
 
-    def covers(self) -> dict[tuple[str, int], Cover]:
+    def covers(self) -> dict[tuple[str, int], SharedBatch]:
         """Return what is being sealed together, by name and turn."""
-        found: dict[tuple[str, int], Cover] = {}
+        found: dict[tuple[str, int], SharedBatch] = {}
         names = self._entries(self.root / "cover", _ANY_COVER, stat.S_IFREG, _no_cover)
         for path in names:
             # One that is gone by now has no samples left either.
@@ -158,7 +164,7 @@ class Layout:
                 found[turn_of(path)] = self.cover_in(path)[1]
         return found
 
-    def cover_in(self, path: Path) -> tuple[str, Cover]:
+    def cover_in(self, path: Path) -> tuple[str, SharedBatch]:
         """Return the day of a cover, and what it covers.
 
         Raises:
@@ -172,7 +178,7 @@ class Layout:
         except (OSError, ValueError) as error:
             raise UnreadableError(path, _why(error)) from None
 
-    def told_files(self, table: str) -> list[Path]:
+    def dimension_files(self, table: str) -> list[Path]:
         """List the files of what was told once."""
         return list(self._entries(self.root / "dim" / table, _ANY_TABLE, stat.S_IFREG))
 
@@ -184,13 +190,13 @@ class Layout:
             for sample in self._entries(directory, _NUMBER, stat.S_IFDIR, _no_number)
         )
 
-    def sealed_files(self, table: str) -> list[Sealed]:
+    def compacted_files(self, table: str) -> list[CompactedFile]:
         """List the sealed files of a table, by path."""
         return [
             sealed
             for day in self.days(table)
             for path in self._entries(day, _ANY_TABLE, stat.S_IFREG, _no_sealed)
-            if (sealed := sealed_of(path)) is not None
+            if (sealed := compacted_of(path)) is not None
         ]
 
     def days(self, table: str) -> list[Path]:
@@ -259,7 +265,7 @@ class Layout:
 
 
 def _no_sealed(name: str) -> str:
-    known = sealed_of(Path("date=2000-01-01") / name) is not None
+    known = compacted_of(Path("date=2000-01-01") / name) is not None
     return "" if known else "Its name is none of a sealed file."
 
 
@@ -283,7 +289,7 @@ def turn_of(path: Path) -> tuple[str, int]:
     return (found[2], int(found[1])) if found else ("", 0)
 
 
-def cover_of(content: bytes) -> tuple[str, Cover]:
+def cover_of(content: bytes) -> tuple[str, SharedBatch]:
     """Return the day of a cover, and of each collector the first and the last sample.
 
     Raises:
@@ -302,7 +308,7 @@ def cover_of(content: bytes) -> tuple[str, Cover]:
     raise ValueError("it tells no day, or no samples")
 
 
-def cover_bytes(date: str, samples: Cover) -> bytes:
+def cover_bytes(date: str, samples: SharedBatch) -> bytes:
     """Return the content of a cover, with a checksum."""
     told: dict[str, Any] = {"date": date, "samples": {who: [*of] for who, of in samples.items()}}
     return json.dumps(told | {"crc32": json_checksum(json.dumps(told).encode())}).encode()

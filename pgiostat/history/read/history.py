@@ -22,12 +22,12 @@ from pgiostat.history.engines import (
 )
 from pgiostat.history.format.clock_skew import FAR_AHEAD
 from pgiostat.history.format.file_index import Listing
-from pgiostat.history.format.layout import Readable, check
+from pgiostat.history.format.layout import HistoryFiles, check
 from pgiostat.history.format.schema import READS, ROLLUP, SCHEMAS
-from pgiostat.history.format.validation import Sound
-from pgiostat.history.read.names import Span, recall, spans
-from pgiostat.history.read.window_totals import Sampled, Seen, counted, together
-from pgiostat.history.read.windows import HOUR, Watched, Window, whole_hours
+from pgiostat.history.format.validation import Validator
+from pgiostat.history.read.names import Span, restore_names, spans
+from pgiostat.history.read.window_totals import IntervalStats, WindowTotals, together, totals_of
+from pgiostat.history.read.windows import HOUR, ServerSpan, Window, whole_hours
 from pgiostat.statistics.names import Describe, Names
 from pgiostat.volume.device.interval import MEASURED, DeviceInterval, origin, totals
 
@@ -50,24 +50,24 @@ class History:
     skip_bad: leave files out that cannot be read, and note them in left_out.
     """
 
-    layout: Readable
+    layout: HistoryFiles
     engine: Engine = field(default_factory=DuckDB)
     skip_bad: bool = False
     left_out: set[Path] = field(default_factory=set)
-    _known: tuple[list[Path], list[Watched]] = field(default_factory=lambda: ([], []))
-    _sound: Sound = field(init=False)
+    _known: tuple[list[Path], list[ServerSpan]] = field(default_factory=lambda: ([], []))
+    _sound: Validator = field(init=False)
 
     def __post_init__(self) -> None:
         # One set: what is left out is in no list of the layout's either.
         self.layout.without.update(self.left_out)
         self.left_out = self.layout.without
-        self._sound = Sound(self.layout.stored)
+        self._sound = Validator(self.layout.stored)
 
     @classmethod
     def open(cls, root: Path | str, *, skip_bad: bool = False, engine: str = DUCKDB) -> "History":
         """Return a history; root: a directory, or the URI of one in an object store.
 
-        Raises PgiostatError as check, Far.open and engine_of do.
+        Raises PgiostatError as check, RemoteLayout.open and engine_of do.
         """
         layout = _find(root)
         return cls(layout, engine_of(engine, layout.stored), skip_bad=skip_bad)
@@ -78,7 +78,7 @@ class History:
 
     # what is there
 
-    def servers(self) -> list[Watched]:
+    def servers(self) -> list[ServerSpan]:
         """Return the servers of the history, by label and time."""
         there = self.reading(lambda listing: listing.files("sample").paths)
         if there != self._known[0]:
@@ -89,14 +89,14 @@ class History:
             self._known = there, found
         return self._known[1]
 
-    def _servers_in(self, listing: Listing, paths: Sequence[Path]) -> list[Watched]:
+    def _servers_in(self, listing: Listing, paths: Sequence[Path]) -> list[ServerSpan]:
         """Return the servers of some files of samples."""
         rows = self._watched(listing, paths)
         columns = [
             rows["server_id"].to_pylist(), rows["label"].to_pylist(), instants(rows["since"]),
             instants(rows["until"]), rows["samples"].to_pylist(),
         ]  # fmt: skip
-        return [Watched(*row) for row in zip(*columns, strict=True)]
+        return [ServerSpan(*row) for row in zip(*columns, strict=True)]
 
     def _watched(self, listing: Listing, paths: Sequence[Path]) -> pa.Table:
         """Return rows of the text servers; raises UnreadableError for samples that cannot be."""
@@ -114,7 +114,7 @@ class History:
             raise UnreadableError(odd, "Its numbers are none that a sample has.")
         return found
 
-    def newest(self, servers: Sequence[Watched], now: datetime) -> datetime:
+    def newest(self, servers: Sequence[ServerSpan], now: datetime) -> datetime:
         """Return when the newest interval of servers ends, by the order of their commits.
 
         It is the latest end, unless a server's clock was ahead for some time.
@@ -133,7 +133,7 @@ class History:
             (end for end in ends if end <= now + FAR_AHEAD), default=max(ends, default=latest)
         )
 
-    def choose(self, label: str) -> list[Watched]:
+    def choose(self, label: str) -> list[ServerSpan]:
         """Return the servers of a label, all for an empty one.
 
         Raises PgiostatError label-unknown, with those there are, and history-empty.
@@ -157,14 +157,14 @@ class History:
 
     # what was counted
 
-    def seen(self, window: Window, by: By = By.CATEGORY) -> Seen:
+    def totals(self, window: Window, by: By = By.CATEGORY) -> WindowTotals:
         """Return what was counted in a window, as far as a ranking by something needs it.
 
         Raises PgiostatError window-empty if no interval began in it, history-unreadable.
         """
-        return self.steady(lambda: self._seen(window, by))
+        return self.consistent(lambda: self._totals(window, by))
 
-    def steady(self, ask: Callable[[], _T]) -> _T:
+    def consistent(self, ask: Callable[[], _T]) -> _T:
         """Return what several questions tell together, asked anew if a file was left out meanwhile.
 
         What the earlier ones told is in it, what the later ones tell is not.
@@ -175,11 +175,11 @@ class History:
             if before == self.left_out:
                 return told
 
-    def _seen(self, window: Window, by: By) -> Seen:
+    def _totals(self, window: Window, by: By) -> WindowTotals:
         servers = self.choose(window.label)
         asked, window = window, self.answerable(window)
         sampled = {
-            server: Sampled.of(buckets[WHOLE])
+            server: IntervalStats.of(buckets[WHOLE])
             for server, buckets in self.samples(window, servers).items()
         }
         if not sampled:
@@ -195,7 +195,7 @@ class History:
         else:
             statements = _by_server(self._statements(window, ids), ids)
         counts = {
-            server: counted(
+            server: totals_of(
                 of_id[server],
                 sampled[server],
                 statements.get(server),
@@ -204,7 +204,7 @@ class History:
             )
             for server in ids
         }
-        return Seen(
+        return WindowTotals(
             window=window,
             servers=tuple(server for server in servers if server.server_id in sampled),
             counted=counts,
@@ -224,11 +224,13 @@ class History:
         A better rule corrects the past.  Without a window names are the newest ones.
         """
         time = {} if window is None else {"since": window.since, "until": window.until}
-        return recall(self._told("name"), self._told("statement"), describe, **time)
+        return restore_names(
+            self._dimension("name"), self._dimension("statement"), describe, **time
+        )
 
     def named(self) -> dict[tuple[int, str, int], list[Span]]:
         """Return what each (server_id, kind, oid) was called, and from when to when."""
-        return spans(self._told("name"))
+        return spans(self._dimension("name"))
 
     def answerable(self, window: Window) -> Window:
         """Return a window, made of whole hours if nothing smaller is kept of its edges."""
@@ -269,7 +271,7 @@ class History:
     # in steps
 
     def samples(
-        self, window: Window, servers: Sequence[Watched], step_us: int = WHOLE
+        self, window: Window, servers: Sequence[ServerSpan], step_us: int = WHOLE
     ) -> dict[int, dict[int, list[dict[str, Any]]]]:
         """Return rows of the text samples, by server and bucket."""
         rows = self._plain(
@@ -290,14 +292,14 @@ class History:
         return found
 
     def places(
-        self, window: Window, servers: Sequence[Watched], places: pa.Table, step_us: int = WHOLE
+        self, window: Window, servers: Sequence[ServerSpan], places: pa.Table, step_us: int = WHOLE
     ) -> pa.Table:
         """Return what groups of statements did, by bucket and server: a row for each.
 
         places: columns of PLACES.  Buckets of whole hours are read from the rollup.
         """
         hours = step_us % (HOUR.total_seconds() * 1_000_000) == 0
-        return self.ask(
+        return self.query(
             "places",
             lambda listing: {
                 **self._intervals(listing, window, hours=hours),
@@ -313,7 +315,7 @@ class History:
     # how
 
     def _statements(self, window: Window, ids: Sequence[int]) -> pa.Table:
-        return self.ask(
+        return self.query(
             "statements", lambda listing: self._intervals(listing, window), self._gaps(window, ids)
         )
 
@@ -355,13 +357,13 @@ class History:
         self, text: str, table: str, window: Window, ids: Sequence[int], **gaps: str
     ) -> pa.Table:
         span = (window.since, window.until)
-        return self.ask(
+        return self.query(
             text,
             lambda listing: {"facts": (listing.files(table).within(span).paths, SCHEMAS[table])},
             self._gaps(window, ids) | gaps,
         )
 
-    def ask(self, text: str, sources: Sources, gaps: Mapping[str, str]) -> pa.Table:
+    def query(self, text: str, sources: Sources, gaps: Mapping[str, str]) -> pa.Table:
         """Return the rows of a text of sql/history; files are listed anew if one went meanwhile."""
         return self.rows(text_of(text).format(**gaps), sources)
 
@@ -388,12 +390,12 @@ class History:
         yield first if first is not None else self.rows(sql, sources)
         yield from rest
 
-    def _told(self, table: str) -> list[dict[str, Any]]:
+    def _dimension(self, table: str) -> list[dict[str, Any]]:
         columns = [name for name in SCHEMAS[table].names if name != "first_seen"]
 
         def read(listing: Listing) -> list[dict[str, Any]]:
             rows: list[dict[str, Any]] = []
-            for path in listing.told(table):
+            for path in listing.dimension_files(table):
                 values = self._sound.columns(path, SCHEMAS[table], columns)
                 rows += [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
             return rows
@@ -419,12 +421,12 @@ class History:
                     raise
 
 
-def _find(root: Path | str) -> Readable:
+def _find(root: Path | str) -> HistoryFiles:
     words = str(root)
     if "://" in words and not words.startswith("file://"):
-        from pgiostat.history.remote.remote_layout import Far  # noqa: PLC0415 - Arrow's file systems take time
+        from pgiostat.history.remote.remote_layout import RemoteLayout  # noqa: PLC0415 - Arrow's file systems take time
 
-        return Far.open(words)
+        return RemoteLayout.open(words)
     return check(Path(words.removeprefix("file://")))
 
 
@@ -447,7 +449,7 @@ def instants(column: pa.ChunkedArray) -> list[datetime]:
 
 
 def nothing_between(
-    since: datetime, until: datetime, servers: Sequence[Watched], left_out: Collection[Path] = ()
+    since: datetime, until: datetime, servers: Sequence[ServerSpan], left_out: Collection[Path] = ()
 ) -> PgiostatError:
     """Return the error that a time holds nothing of servers; left_out: what could not be read."""
     first = min(server.since for server in servers)

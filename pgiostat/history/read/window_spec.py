@@ -12,13 +12,13 @@ from pgiostat.history.read.windows import Window
 from pgiostat.timespec import Instant, Length, duration, instant
 from pgiostat.uris import check
 
-__all__ = ["Chosen", "chosen", "window"]
+__all__ = ["WindowSpec", "parse_window_spec", "window"]
 
 _SPAN = re.compile(r"(.*?)\.\.(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class WindowSpec:
     """A window of a history; whole: all that there is, because no time was asked for."""
 
     history: History
@@ -93,9 +93,9 @@ def _parted(text: str) -> tuple[str, str, str]:
     return parts
 
 
-def chosen(
+def parse_window_spec(
     text: str, root: Path | str, now: datetime, *, skip_bad: bool = False, engine: str = DUCKDB
-) -> Chosen:
+) -> WindowSpec:
     """Return the window that words name: [DIR | DIR:]label@from..to, each part of it optional.
 
     DIR: a directory, or the URI of a history in an object store.
@@ -125,4 +125,4 @@ def chosen(
     since, until = (words.strip() or None for words in found.groups())
     opened = History.open(place, skip_bad=skip_bad, engine=engine)
     found_window = window(opened, now, label=label, since=since, until=until)
-    return Chosen(opened, found_window, whole=since is None and until is None)
+    return WindowSpec(opened, found_window, whole=since is None and until is None)

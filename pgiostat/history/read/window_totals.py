@@ -11,13 +11,13 @@ import pyarrow as pa
 
 from pgiostat.analysis.cost import FIELDS
 from pgiostat.analysis.ledger import MEASURED, ServerReads, coverage
-from pgiostat.analysis.rank import Counted
-from pgiostat.history.read.windows import Watched, Window
+from pgiostat.analysis.rank import Totals
+from pgiostat.history.read.windows import ServerSpan, Window
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.delta import LOST, Quality
 from pgiostat.volume.device.interval import DeviceTotal
 
-__all__ = ["Sampled", "Seen", "counted", "matrix", "together"]
+__all__ = ["IntervalStats", "WindowTotals", "matrix", "together", "totals_of"]
 
 _UNWATCHED = (Quality.OTHER_SERVER, Quality.BASELINE_LOST)
 _KNOWN = {"blocks": "known_blocks"}
@@ -28,7 +28,7 @@ _BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read"
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled:
+class IntervalStats:
     """Intervals of one server, added up: all of a time, or those of one bucket of it.
 
     statement_blocks, server_blocks: of intervals in which the server's own count was whole.
@@ -60,7 +60,7 @@ class Sampled:
         return coverage(self.statement_blocks, ServerReads(blocks=self.server_blocks))
 
     @classmethod
-    def of(cls, rows: Sequence[Mapping[str, Any]]) -> "Sampled":
+    def of(cls, rows: Sequence[Mapping[str, Any]]) -> "IntervalStats":
         """Return rows of the text samples as one."""
         qualities: Counter[str] = Counter()
         lost: dict[str, float] = defaultdict(float)
@@ -95,7 +95,7 @@ class Sampled:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class WindowTotals:
     """What was counted in a window, by server, and how good the count is.
 
     widened: whether the window was made of whole hours, for want of single intervals.
@@ -103,9 +103,9 @@ class Seen:
     """
 
     window: Window
-    servers: tuple[Watched, ...]
-    counted: Mapping[int, Counted]
-    sampled: Sampled
+    servers: tuple[ServerSpan, ...]
+    counted: Mapping[int, Totals]
+    sampled: IntervalStats
     widened: bool = False
     devices: tuple[DeviceTotal, ...] = ()
     left_out: tuple[Path, ...] = ()
@@ -120,7 +120,7 @@ class Seen:
         return found
 
 
-def together(parts: Sequence[Sampled]) -> Sampled:
+def together(parts: Sequence[IntervalStats]) -> IntervalStats:
     """Return the intervals of several servers as one."""
     qualities: Counter[str] = Counter()
     lost: dict[str, float] = defaultdict(float)
@@ -151,20 +151,20 @@ def matrix(rows: pa.Table) -> Counts:
     return counts
 
 
-def counted(
-    server: Watched,
-    sampled: Sampled,
+def totals_of(
+    server: ServerSpan,
+    sampled: IntervalStats,
     statements: pa.Table | None,
     relations: pa.Table | None,
     databases: pa.Table | None,
-) -> Counted:
+) -> Totals:
     """Return one server's counts of a window as a ranking takes them."""
-    found = Counted(
+    found = Totals(
         seconds=sampled.seconds,
         block_size=sampled.block_size,
         reads=sampled.reads,
         server=server.label,
-        whose=server.server_id,
+        server_id=server.server_id,
     )
     if statements is not None:
         # Nested ones are the last.

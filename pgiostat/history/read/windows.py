@@ -3,13 +3,13 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["HOUR", "Watched", "Window", "floor_hour", "whole_hours"]
+__all__ = ["HOUR", "ServerSpan", "Window", "floor_hour", "whole_hours"]
 
 HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class ServerSpan:
     """A server of a history, watched from one instant until another, perhaps with gaps."""
 
     server_id: int

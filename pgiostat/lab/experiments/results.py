@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TypedDict
 
 from pgiostat.analysis.ledger import ServerReads
-from pgiostat.analysis.rank import rank_counted
-from pgiostat.analysis.whatif import Supposed
+from pgiostat.analysis.rank import rank_totals
+from pgiostat.analysis.whatif import Assumption
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
 from pgiostat.lab.experiments.outcome import Measured, Outcome, outcome
@@ -18,13 +18,13 @@ from pgiostat.lab.experiments.run import (
     HISTORY,
     Experiment,
     Run,
+    assumptions,
     read_runs,
-    supposed,
 )
 from pgiostat.queries.describe import describer
-from pgiostat.reports.whatif import had_of
+from pgiostat.reports.whatif import amounts_of
 from pgiostat.statistics.names import OWN, Names
-from pgiostat.volume.demand import divided, load_of, shares
+from pgiostat.volume.demand import attribute_blocks, load_of, split_operations
 from pgiostat.volume.models import Volume
 
 __all__ = ["outcomes"]
@@ -50,37 +50,39 @@ def outcomes(out: Path, volume: Volume) -> list[Outcome]:
     return [
         outcome(
             name, measured[name], baseline, volume,
-            **_told(by_name[name], of[name], of[BASELINE]),
+            **_recorded(by_name[name], of[name], of[BASELINE]),
         )
         for name in names
     ]  # fmt: skip
 
 
-class _Told(TypedDict):
+class _Recorded(TypedDict):
     targets: tuple[str, ...]
-    supposed: list[list[Supposed]]
+    supposed: list[list[Assumption]]
 
 
-def _told(experiment: Experiment, runs: Sequence[Run], before: Sequence[Run]) -> _Told:
+def _recorded(experiment: Experiment, runs: Sequence[Run], before: Sequence[Run]) -> _Recorded:
     """Return what was changed, and what whatif is told of it."""
     if experiment.name == BASELINE:
         return {"targets": (), "supposed": []}
-    told = [supposed(experiment, run, first) for run, first in zip(runs, before, strict=True)]
+    told = [assumptions(experiment, run, first) for run, first in zip(runs, before, strict=True)]
     targets = dict.fromkeys(each.category for some in told for each in some)
     return {"targets": tuple(targets), "supposed": told}
 
 
 def _measured(history: History, names: Mapping[int, Names], run: Run) -> Measured:
-    seen = history.seen(Window(run.since, run.until, run.experiment))
+    seen = history.totals(Window(run.since, run.until, run.experiment))
     parts = [(part, names.get(whose, Names())) for whose, part in seen.counted.items()]
-    ranking = rank_counted(parts)
+    ranking = rank_totals(parts)
     reads = ServerReads.of_servers(part.reads for part, _ in parts)
     each = reads.per_block.shared
     load, _ = load_of(reads, ranking.seconds, ranking.explained.block_size, each)
     # The more is read, the more intervals we read as well: our own is no part of the traffic.
-    [by_part] = shares([ranking])
+    [by_part] = attribute_blocks([ranking])
     whole = load.operations or 0.0
-    ours = divided(whole, by_part).get(OWN, 0.0)
+    ours = split_operations(whole, by_part).get(OWN, 0.0)
     return Measured(
-        ranking.seconds, had_of(replace(ranking, own=None)), replace(load, operations=whole - ours)
+        ranking.seconds,
+        amounts_of(replace(ranking, own=None)),
+        replace(load, operations=whole - ours),
     )
