@@ -21,7 +21,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from pgiostat.analysis.corrections import client_rollbacks, without_repeats
+from pgiostat.analysis.corrections import client_rollbacks, with_known_gaps, without_repeats
 from pgiostat.analysis.ledger import Account, Failures, reads_of
 from pgiostat.analysis.rank import Ranking, rank
 from pgiostat.postgres.connection import connect
@@ -336,7 +336,10 @@ WORKS = (
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The ledger of some work, in blocks.  because: why some is unattributed, if that is known."""
+    """The ledger of some work, in blocks.
+
+    because: why some is unattributed, if that is known beforehand.  causes: what a report names.
+    """
 
     work: str
     server: int
@@ -344,6 +347,7 @@ class Found:
     own: int
     lines: Mapping[str, int]
     because: str
+    causes: tuple[str, ...] = ()
 
     @property
     def adds_up(self) -> bool:
@@ -449,7 +453,7 @@ def ranked(collector: SnapshotReader, delta: Delta) -> Ranking:
     keys = zip(*(rows[name].tolist() for name in ("userid", "dbid", "queryid")), strict=True)
     names = Names(databases=collector.databases(), roles=collector.roles())
     add_names(names, describer(), collector.texts(list(keys)).texts, collector.own)
-    corrected = without_repeats(delta, names)
+    corrected = without_repeats(with_known_gaps(delta, names), names)
     failures = Failures().note(corrected, client_rollbacks(corrected, names))
     return rank([replace(corrected, failures=failures)], names)
 
@@ -472,6 +476,7 @@ def measured(dsn: str, collector: SnapshotReader, work: Work, rows: int) -> Foun
         own,
         {line.account.value: line.blocks for line in ranking.lines},
         work.unavoidable(newer.server.version_num),
+        ranking.lines[-1].causes if ranking.lines else (),
     )
 
 

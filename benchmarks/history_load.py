@@ -280,6 +280,7 @@ class World:
             "dealloc": 0,
             "unknown": 0,
             "lost_us": 0,
+            "evicted": 0,
             "own_us": 15_000,
             "block_size": 8192,
             "max_statements": len(self.sids),

@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -30,7 +31,7 @@ from pgiostat.history.write.retention import Keep
 from pgiostat.postgres.sampler import Tick
 from pgiostat.queries.describe import uncategorized
 from pgiostat.signals import Wake
-from pgiostat.statistics.delta import diff
+from pgiostat.statistics.delta import Quality, diff
 from pgiostat.volume.device.discover import DeviceOption
 from tests.readings import at, reading, said_to
 
@@ -240,6 +241,20 @@ def test_texts_that_are_missing_are_trouble(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("statements", "server", "shown"),
+    [(0, 0, "–"), (50, 100, "50.0 %"), (100, 100, "100 %"), (134, 100, "100 %")],
+)
+def test_the_last_line_tells_no_coverage_above_all(
+    statements: int, server: int, shown: str
+) -> None:
+    hour = _Hour(0.0, 10.0, 3, Counter([Quality.OK]), statements, server)
+    assert hour.summary(committed=True) == f"1 sample committed in 10.0 s, 3 rows, coverage {shown}"
+
+
+HOUR = "6 samples in 3 min 0 s, 0 rows, coverage –, 3 × gap, 2 × evicting (at least 1,500 entries)"
+
+
 def test_how_intervals_are_flawed_is_said_once_an_hour_and_counted(tmp_path: Path) -> None:
     said: list[str] = []
     clock = Clock()
@@ -257,12 +272,12 @@ def test_how_intervals_are_flawed_is_said_once_an_hour_and_counted(tmp_path: Pat
         clock.now += 3600 * (n + 1)
         made._log_tick(Tick(fine))
     assert said == [
-        f"interval of 10:01:00: evicting (about 750 entries); {EVICTING_HINT}",
+        f"interval of 10:01:00: evicting (at least 750 entries); {EVICTING_HINT}",
         "interval of 10:00:50: gap",
-        "6 samples in 3 min 0 s, 0 rows, coverage –, 3 × gap, 2 × evicting (about 1,500 entries)",
+        HOUR,
         "interval of 10:00:50: gap",
-        f"interval of 10:01:00: evicting (about 750 entries); {EVICTING_HINT}",
-        "6 samples in 3 min 0 s, 0 rows, coverage –, 3 × gap, 2 × evicting (about 1,500 entries)",
+        f"interval of 10:01:00: evicting (at least 750 entries); {EVICTING_HINT}",
+        HOUR,
     ]
 
 

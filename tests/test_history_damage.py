@@ -62,8 +62,12 @@ def test_damage_anywhere_is_exact_or_reported_by_the_name_of_the_file(
 
 
 @pytest.mark.parametrize(
-    "table", ["stmt_1h", "database", "io", "relation", "hot/stmt", "hot/database", "hot/relation"]
-)
+    "table",
+    [
+        "stmt_1h", "database", "io", "relation",
+        "hot/stmt", "hot/database", "hot/relation", "hot/sample",
+    ],
+)  # fmt: skip
 def test_a_file_that_is_missing_is_reported_by_its_name(tmp_path: Path, table: str) -> None:
     root = made(tmp_path / "history", step=1_000)
     whole = answered(root)
@@ -77,6 +81,17 @@ def test_a_file_that_is_missing_is_reported_by_its_name(tmp_path: Path, table: s
     assert answered(root, skip_bad=True) == {path}
     (tmp_path / "aside").rename(path)
     assert answered(root) == whole
+
+
+def test_the_newest_sample_without_its_first_file_is_reported_by_name(tmp_path: Path) -> None:
+    root = made(tmp_path / "history", step=1_000)
+    path = max(root.glob("hot/prod/*/sample.parquet"))
+    path.unlink()
+    assert answered(root) == (
+        f'could not read "{path}" of the history'
+        " It is missing, and other files of the history say that it is there."
+    )
+    assert answered(root, skip_bad=True) == {path}
 
 
 def test_a_flipped_bit_of_the_baseline_is_the_same_reading_or_none() -> None:

@@ -512,7 +512,7 @@ def test_one_collector_at_a_time_writes_under_an_id(tmp_path: Path) -> None:
     [
         (lambda _: None, "history-missing"),
         (lambda root: root.mkdir(), "not-a-history"),
-        (lambda root: write(root, "{"), "not-a-history"),
+        (lambda root: write(root, "{"), "history-unreadable"),
         (lambda root: write(root, json.dumps({"format": 2})), "history-newer"),
     ],
     ids=["nothing", "empty", "no JSON", "newer"],

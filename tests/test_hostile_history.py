@@ -27,6 +27,7 @@ from pgiostat.history.engines import DuckDB
 from pgiostat.history.format import checkpoint, validation
 from pgiostat.history.format.durable_io import Disk, open_to_others
 from pgiostat.history.format.filesystem import (
+    SMALL,
     UnreadableError,
     UnsafeFileError,
     listed,
@@ -218,8 +219,38 @@ def test_a_format_without_its_key_is_told_as_such(tmp_path: Path, outside: Path)
     root = damaged(tmp_path, outside, "no format")
     with pytest.raises(PgiostatError) as caught:
         History.open(root)
-    why = '"format.json" cannot be read: the key "format" is missing.'
-    assert (caught.value.message, caught.value.detail) == (f'"{root}" is not a history', why)
+    assert caught.value.report() == (
+        f'pgiostat: error: could not read "{root}/format.json" of the history\n'
+        'DETAIL:  The key "format" is missing.\n'
+        "HINT:  Restore the file, which no option leaves out: a history that this version reads has"
+        ' {"format": 1} in it. If the directory is no history, name another.'
+    )
+    assert caught.value.slug == "history-unreadable"
+
+
+FORMATS = {
+    b"": "Expecting value: line 1 column 1 (char 0).",
+    b'{"format": 1': "Expecting ',' delimiter: line 1 column 13 (char 12).",
+    b"[1]": 'The key "format" is missing.',
+    b'{"format": "1"}': 'The value of "format" is not an integer.',
+    b'{"format": NaN}': "NaN is not a number of JSON.",
+    b'{"format": 1, "format": 2}': "A key is there twice.",
+    bytes(SMALL + 1): f'"ROOT/format.json" has more than {SMALL:,} bytes.',
+}
+
+
+@pytest.mark.parametrize("content", FORMATS, ids=lambda content: str(content[:20]))
+def test_a_damaged_format_is_named_with_what_is_wrong_by_readers_and_writers(
+    tmp_path: Path, content: bytes
+) -> None:
+    root = copied(tmp_path / "history")
+    (root / "format.json").write_bytes(content)
+    for opened in (lambda: History.open(root), lambda: Writer.open(root, "demo")):
+        with pytest.raises(PgiostatError) as caught:
+            opened()
+        assert caught.value.message == f'could not read "{root}/format.json" of the history'
+        assert caught.value.detail == FORMATS[content].replace("ROOT", str(root))
+        assert '{"format": 1}' in (caught.value.hint or "")
 
 
 def test_a_hint_names_skip_bad_only_where_a_file_is_known() -> None:
@@ -267,7 +298,7 @@ def test_a_bad_cover_hides_samples_by_name_and_counts_none_twice(
             ),
         ),
         ("tmp", 'could not read "ROOT/tmp" of the history'),
-        ("format.json", '"ROOT" is not a history'),
+        ("format.json", 'could not read "ROOT/format.json" of the history'),
     ],
 )
 def test_a_collector_refuses_links_and_changes_nothing_else(

@@ -1,6 +1,6 @@
 """The ledger: who read what no statement explains, exactly as much as the server counted."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -8,10 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgiostat.analysis.ledger import (
+    ADDED,
     FORGOTTEN,
+    HELD,
     LATE,
     MEANINGS,
     MEASURED,
+    NESTED_TWICE,
     Account,
     Failures,
     LagCarry,
@@ -25,7 +28,7 @@ from pgiostat.analysis.ledger import (
 from pgiostat.statistics import counters
 from pgiostat.statistics.delta import Delta, diff
 from pgiostat.statistics.snapshot import Snapshot
-from tests.readings import IO_IN_BLOCKS, at, reading, settings
+from tests.readings import IO_IN_BLOCKS, WITHOUT_TOPLEVEL, at, reading, settings
 
 COUNTS = st.one_of(st.none(), st.integers(0, 10**12))
 Record = dict[str, Any]
@@ -213,6 +216,7 @@ def test_each_kind_of_process_has_its_reads_and_clients_their_operations() -> No
         rollbacks=3,
         evictions=1,
         utility_untracked=0,
+        nested_twice=0,
         operations=25,
         operation_blocks=68,
         local_operations=3,
@@ -231,8 +235,87 @@ def test_sixteen_and_seventeen_count_blocks_and_no_operations() -> None:
 def test_before_sixteen_databases_tell_the_whole_and_nobody_the_processes() -> None:
     reads = reads_of(interval(15, pg_stat_statements__track_utility="off"))
     assert reads == ServerReads(
-        blocks=90, catalog_blocks=5, rollbacks=3, evictions=1, utility_untracked=1
+        blocks=90,
+        catalog_blocks=5,
+        rollbacks=3,
+        evictions=1,
+        utility_untracked=1,
+        blocks_added=1,
+        nested_twice=0,
     )
+
+
+@pytest.mark.parametrize(
+    ("columns", "added"),
+    [
+        ({}, 0),
+        ({"shared_blks_read": 9}, 0),
+        ({"shared_blks_dirtied": 1}, 1),
+        ({"local_blks_hit": 1}, 1),
+        ({"local_blks_read": 1}, 1),
+    ],
+)
+def test_before_sixteen_statements_that_change_blocks_may_have_added_some(
+    columns: dict[str, int], added: int
+) -> None:
+    delta = diff(reading(0, []), reading(10, [{"queryid": 1, "calls": 1, **columns}]))
+    assert reads_of(delta).blocks_added == added
+    (line,) = reconcile(9, ServerReads(blocks=20, blocks_added=added))
+    assert line == Line(Account.UNATTRIBUTED, 11, (ADDED,) if added else ())
+
+
+def test_what_no_statement_counts_is_a_cause_of_what_is_left() -> None:
+    reads = ServerReads(blocks=100, held_cursors=2, autovacuum_blocks=0)
+    assert reconcile(40, reads) == (Line(Account.UNATTRIBUTED, 60, (HELD,)),)
+    assert reconcile(40, ServerReads(blocks=100, held_cursors=0)) == (
+        Line(Account.UNATTRIBUTED, 60),
+    )
+
+
+@pytest.mark.parametrize(("before", "after"), [("top", "all"), ("all", "top"), ("all", "all")])
+def test_on_13_nested_statements_are_counted_twice_in_each_interval_with_track_all(
+    before: str, after: str
+) -> None:
+    row = {"queryid": 1, "calls": 1, "shared_blks_read": 150}
+    ends = [
+        reading(n * 10, [row] * n, table=WITHOUT_TOPLEVEL,
+                settings=settings(pg_stat_statements__track=track),
+                databases=[{"datid": 5, "blks_read": 100 * n}])
+        for n, track in enumerate((before, after))
+    ]  # fmt: skip
+    delta = diff(*ends)
+    reads = reads_of(delta)
+    assert reads.nested_twice == 1
+    assert reconcile(delta.statement_blocks, reads) == (
+        Line(Account.UNATTRIBUTED, -50, (NESTED_TWICE, LATE, FORGOTTEN)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "untracked"),
+    [("top", "none", 1), ("none", "top", 1), ("none", "none", 1), ("top", "all", 0),
+     ("all", "top", 0)],
+)  # fmt: skip
+def test_what_ran_while_track_was_none_has_that_as_its_cause(
+    before: str, after: str, untracked: int
+) -> None:
+    older, newer = (
+        reading(n * 10, [], settings=settings(pg_stat_statements__track=track),
+                databases=[{"datid": 5, "blks_read": 100 * n}])
+        for n, track in enumerate((before, after))
+    )  # fmt: skip
+    reads = reads_of(diff(older, newer))
+    assert reads.utility_untracked == untracked
+    cause = ("statements that are not tracked",) if untracked else ()
+    assert reconcile(0, reads) == (Line(Account.UNATTRIBUTED, 100, cause),)
+
+
+def test_tracking_that_was_off_between_two_snapshots_is_a_cause_too() -> None:
+    delta = diff(reading(0), reading(10))
+    assert [
+        reads_of(replace(delta, untracked=untracked)).utility_untracked
+        for untracked in (False, True)
+    ] == [0, 1]
 
 
 def test_where_pg_stat_io_alone_was_reset_databases_tell_the_whole() -> None:

@@ -309,7 +309,7 @@ def test_evictions_are_told_with_their_number_and_what_to_do() -> None:
     newer = reading(10, [ran(1, 5)], dealloc=4)
     delta = diff(older, newer)
     notice = notices(delta, rank([delta], NAMES), coverage=0.1)[0]
-    assert notice.text.startswith("About 750 statements were evicted")
+    assert notice.text.startswith("At least 750 statements were evicted")
     assert notice.hint == "Raise pg_stat_statements.max, or choose a shorter interval."
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pgiostat.analysis.rank import Ranking
 from pgiostat.errors import PgiostatError
 from pgiostat.statistics.capabilities import grant, hidden_from
-from pgiostat.statistics.delta import Delta, Quality
+from pgiostat.statistics.delta import INCOMPARABLE, Delta, Quality
 from pgiostat.statistics.names import HIDDEN, UNREAD, UNREADABLE
 from pgiostat.units import format_count, format_duration, format_share
 
@@ -57,7 +57,10 @@ def notices(
 
     coverage: over all intervals so far, since that of a single one is uncertain by itself.
     """
-    found = [*happened(delta.qualities, delta.seconds, delta.evicted), *_settings(delta, ranking)]
+    found = [
+        *happened(delta.qualities, delta.seconds, delta.evicted, delta.lost_seconds),
+        *_settings(delta, ranking),
+    ]
     if delta.newer.masked:
         found.append(_privilege(delta, ranking))
     if coverage is not None and coverage < LOW_COVERAGE and Quality.EVICTING not in delta.qualities:
@@ -115,7 +118,9 @@ def notices(
 
 def lost(delta: Delta) -> list[Notice]:
     """Return what to say about a baseline that another server's interval was lost for."""
-    return [] if delta.lost is None else happened(delta.qualities, delta.lost.seconds)
+    if delta.lost is None:
+        return []
+    return happened(delta.qualities, None, lost_seconds=delta.lost.seconds)
 
 
 def unread(ranking: Ranking) -> Iterator[tuple[str, str]]:
@@ -168,15 +173,23 @@ def _sentence(error: PgiostatError) -> str:
 
 
 def happened(
-    qualities: Sequence[Quality], seconds: float | None, evicted: int | None = None
+    qualities: Sequence[Quality],
+    seconds: float | None,
+    evicted: int | None = None,
+    lost_seconds: float | None = None,
 ) -> list[Notice]:
     """Return what happened in an interval that is not as it should be.
 
-    seconds: its length, or that of the time that is lost.
+    Args:
+        qualities: Those of the interval.
+        seconds: Its length.
+        evicted: How many entries were evicted, at least.
+        lost_seconds: How long statements were not counted; None if they were all the time.
     """
     length = format_duration(seconds)
-    many = "Some" if evicted is None else f"About {format_count(evicted)}"
-    lost = f"what statements read in {length} is lost."
+    many = "Some" if evicted is None else f"At least {format_count(evicted)}"
+    lost = f"what statements read in {format_duration(lost_seconds)} is lost."
+    counts_all = lost_seconds is None or bool(set(qualities) & set(INCOMPARABLE))
     said = {
         Quality.OTHER_SERVER:
             f"Another server answers now: {lost}",
@@ -187,9 +200,11 @@ def happened(
         Quality.PRIVILEGES_CHANGED:
             f"pg_read_all_stats was granted or revoked: {lost}",
         Quality.RESTART:
-            "The server restarted: what ran before that is partly lost.",
+            "The server restarted: what ran before that is partly lost." if counts_all
+            else f"The server restarted, pg_stat_statements began empty: {lost}",
         Quality.RESET:
-            "Statistics were reset: what was counted before that is lost.",
+            "Statistics were reset: what was counted before that is lost." if counts_all
+            else f"pg_stat_statements was reset: {lost}",
         Quality.CLOCK_JUMP:
             "The server's clock was set: the interval's length is from our own clock.",
         Quality.GAP:

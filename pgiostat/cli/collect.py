@@ -170,6 +170,9 @@ def collect(
     def ours() -> "Plan":
         return targets.share(plan(), shard)
 
+    # What is wrong with an option is wrong with --check, too.
+    seconds = None if ends is None else duration(ends)
+    describe = None if page is None else describer(options.rules_of(rules))
     first = ours()
     root = options.local_root(first.history)
     if check:
@@ -182,9 +185,9 @@ def collect(
         first,
         root,
         stderr(quiet=quiet),
-        ends=None if ends is None else duration(ends),
+        ends=seconds,
         page=page,
-        describe=None if page is None else describer(options.rules_of(rules)),
+        describe=describe,
         reread=None if config is None else ours,
     )
     raise typer.Exit(status)

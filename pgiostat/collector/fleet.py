@@ -218,7 +218,8 @@ class Fleet:
             if not recorder.is_collecting:
                 self.failed.add(label)
             if not recorder.summary_logged:
-                self.log.say(label, f"{_counted(recorder.samples, 'sample')} committed")
+                samples = _counted(recorder.samples, "sample")
+                self.log.say(label, f"{samples} committed{recorder.not_committed}")
         there.over = True
         self.wake.set()
 

@@ -28,7 +28,7 @@ from pgiostat.statistics.delta import Delta, Lost, Quality
 from pgiostat.statistics.names import Describe, Names, StatementKey
 from pgiostat.statistics.snapshot import RESUMED, Snapshot
 from pgiostat.unexpected import UNEXPECTED, as_error
-from pgiostat.units import format_count, format_duration, format_share
+from pgiostat.units import format_count, format_coverage, format_duration
 from pgiostat.volume.device.discover import AUTOMATIC, ELSEWHERE, DeviceOption, choose
 from pgiostat.volume.device.interval import DeviceInterval
 
@@ -129,6 +129,17 @@ class Recorder:
     def is_collecting(self) -> bool:
         """Whether nothing keeps intervals from being read and committed."""
         return not self._incidents.now(*_COLLECTING)
+
+    @property
+    def not_committed(self) -> str:
+        """What the last line adds where the last interval could not be written; else empty."""
+        why = self._incidents.now("history")
+        if not why:
+            return ""
+        ends = None if self._writer is None else self._writer.ends
+        since = "" if ends is None else f" since {ends:%Y-%m-%d %H:%M:%S %Z}"
+        goes_on = "" if ends is None else "; the next run goes on from there"
+        return f"; not committed: what statements did{since} ({why}){goes_on}"
 
     def run(self) -> None:
         """Collect until the time is over or the event is set.
@@ -302,7 +313,9 @@ class Recorder:
         self._again.clear()
         if hour is not None:
             self.summary_logged = ended and hour.samples == self.samples
-            self.say(hour.summary(committed=self.summary_logged))
+            self.say(
+                hour.summary(committed=self.summary_logged) + (self.not_committed if ended else "")
+            )
 
     def _accept(self, delta: Delta) -> bool:
         """Commit an interval; tell whether the next one begins where it ends."""
@@ -428,9 +441,9 @@ class _Hour:
         return (
             f"{samples} sample{'s' * (samples != 1)}{' committed' * committed} in"
             f" {format_duration(self.seconds)},"
-            f" {self.rows:,} rows, coverage {format_share(covered)}{''.join(flawed)}"
+            f" {self.rows:,} rows, coverage {format_coverage(covered)}{''.join(flawed)}"
         )
 
 
 def _entries(evicted: int | None) -> str:
-    return "(some entries)" if evicted is None else f"(about {format_count(evicted)} entries)"
+    return "(some entries)" if evicted is None else f"(at least {format_count(evicted)} entries)"

@@ -134,6 +134,7 @@ TABLES: tuple[Exported, ...] = (
                 " the server was counted, seconds is 0",
                 "s",
             ),
+            Field("evicted", "f.evicted", "", "entries that were evicted, at least"),
             Field("statement_blocks", "f.statement_blocks", "blocks", "read by statements"),
             *(
                 Field(READS[name], f"f.{READS[name]}", unit.value, meaning)

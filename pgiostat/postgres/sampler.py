@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
-from pgiostat.analysis.corrections import client_rollbacks, without_repeats
+from pgiostat.analysis.corrections import client_rollbacks, with_known_gaps, without_repeats
 from pgiostat.analysis.ledger import Failures, LagCarry
 from pgiostat.clock import monotonic
 from pgiostat.errors import PgiostatError
@@ -241,7 +241,7 @@ class Sampler:
         if Quality.OTHER_SERVER in delta.qualities:
             self._turn_to_another(newer)
         self._learn(delta)
-        delta = without_repeats(delta, self.names)
+        delta = without_repeats(with_known_gaps(delta, self.names), self.names)
         failures = deepcopy(self._failures)
         failed = failures.note(delta, client_rollbacks(delta, self.names))
         delta = replace(delta, ahead=self._ahead.blocks, failures=failed)

@@ -31,6 +31,8 @@ __all__ = ["Relation", "SnapshotReader"]
 
 SHOWN_RUNNING = 20
 _COUNT_BYTES = 8
+PACKED_TRIES = 3
+"""After so many packed answers in a row that could not be had, a connection packs no more."""
 
 Relation = tuple[int, str, str, str]
 """(relid of the table, schemaname, relname, part: heap, idx, toast or tidx)."""
@@ -41,8 +43,9 @@ _sessions = itertools.count(1)
 class SnapshotReader:
     """Takes snapshots over one connection.
 
-    packed: False reads row by row from the start; it is also what remains when a server or a
-    pooler in between cannot pack.  clock: seconds of the collector's own, for tests.
+    packed: False reads row by row from the start. One damaged answer costs one snapshot row by row;
+    after PACKED_TRIES in a row the server, or a pooler in between, cannot pack.  clock: seconds of
+    the collector's own, for tests.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class SnapshotReader:
         self._clock = clock
         self._number = next(_sessions)
         self._packed = packed
+        self._not_packed = 0
         self._prepare = not session.pooled
         self._own_queryid: int | None = None
         self._texts = TextReader(session, clock)
@@ -180,11 +184,15 @@ class SnapshotReader:
         if self._packed:
             try:
                 row = self._one(self._sql.reading)
-                return _unpack(self._sql.statements, row[2]), row
+                statements = _unpack(self._sql.statements, row[2])
             except (ValueError, psycopg.errors.UndefinedFunction, psycopg.errors.SyntaxError):
                 if not self._reads_rows():
                     raise
-                self._packed = False
+                self._not_packed += 1
+                self._packed = self._not_packed < PACKED_TRIES
+            else:
+                self._not_packed = 0
+                return statements, row
         began = self._one(self._sql.reading_without_statements)
         records = self._session.conn.execute(self._sql.statement_rows).fetchall()
         rest = self._one(self._sql.reading_without_statements)

@@ -13,6 +13,11 @@ from pgiostat.statistics.names import OTHER, Describe, Statement
 __all__ = ["describer", "uncategorized"]
 
 _HOLDS = re.compile(r"declare \S+ (?:\w+ )*?cursor with hold ")
+_UNTRACKS = re.compile(
+    r"pg_stat_statements\.track(?:_utility)?+\b\"?+\s*+(?:=|to\b)?+\s*+(?!'?+(?:top|all|on)\b)",
+    re.IGNORECASE,
+)
+"""PostgreSQL 18 replaces the value by $1."""
 _ROLLS_BACK = re.compile(r"(?:rollback|abort)\b(?!(?: work| transaction)? to )")
 """Of a normalized text: a ROLLBACK TO SAVEPOINT ends no transaction."""
 
@@ -32,6 +37,7 @@ def describer(rules: Rules | None = None) -> Describe:
             declares_cursor=name if opens else "",
             uses_cursor=name if not opens else "",
             **_of_transactions(found.normalized.text),
+            untracks=_untracks(found.normalized.text, _string(text)),
         )
 
     return describe
@@ -45,7 +51,7 @@ def uncategorized(text: str | bytes, *, user: str, database: str, queryid: int) 
     """
     normalized = fingerprint.normalize(text)
     verb = normalized.text.partition(" ")[0]
-    string = text if isinstance(text, str) else text.decode("utf-8", "replace")
+    string = _string(text)
     name = pseudonym(cursor(verb, string))
     return Statement(
         text=normalized.text,
@@ -54,7 +60,18 @@ def uncategorized(text: str | bytes, *, user: str, database: str, queryid: int) 
         declares_cursor=name if verb == "declare" else "",
         uses_cursor=name if verb != "declare" else "",
         **_of_transactions(normalized.text),
+        untracks=_untracks(normalized.text, string),
     )
+
+
+def _string(text: str | bytes) -> str:
+    return text if isinstance(text, str) else text.decode("utf-8", "replace")
+
+
+def _untracks(normalized: str, text: str) -> bool:
+    """Return whether a statement may turn off what pg_stat_statements counts."""
+    is_setting = normalized.startswith(("set ", "reset ", "alter "))
+    return is_setting and _UNTRACKS.search(text) is not None
 
 
 def _of_transactions(text: str) -> dict[str, bool]:

@@ -21,8 +21,8 @@ from pgiostat.statistics.names import OWN
 from pgiostat.units import (
     format_change,
     format_count,
+    format_coverage,
     format_duration,
-    format_share,
     format_version,
 )
 
@@ -90,7 +90,7 @@ def _side_line(name: str, seen: WindowTotals) -> list[Piece]:
     return [
         (f"{name}  {labels(seen)}  {since:%Y-%m-%d %H:%M:%S} – {ends} UTC", "", 0),
         (f"  {format_duration(length)}", "", 2),
-        (f"  coverage {format_share(sampled.coverage)}", "", 1),
+        (f"  coverage {format_coverage(sampled.coverage)}", "", 1),
         (f"  PostgreSQL {format_version(sampled.version_num)}", "", 3),
     ]
 

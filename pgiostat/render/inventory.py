@@ -14,7 +14,7 @@ from pgiostat.history.read.inventory import Inventory, ServerInventory
 from pgiostat.render.csv import timestamp
 from pgiostat.render.json import dumps
 from pgiostat.render.text import fitted
-from pgiostat.units import format_bytes, format_count, format_duration, format_share
+from pgiostat.units import format_bytes, format_count, format_coverage, format_duration
 
 __all__ = ["as_json", "as_text"]
 
@@ -61,7 +61,7 @@ def _lines(kept: ServerInventory, width: int) -> Iterator[Text]:
             (f", {format_count(kept.unsealed)} not sealed", "", 1),
             (f", {_counted(kept.gaps, 'gap')}", "yellow" if kept.gaps else "", 0),
             (f", {_counted(kept.rows, 'row')} of statements", "", 2),
-            (f", coverage {format_share(kept.coverage)}", "", 2),
+            (f", coverage {format_coverage(kept.coverage)}", "", 2),
         ],
         width,
     )

@@ -25,6 +25,7 @@ from pgiostat.statistics.names import OWN
 from pgiostat.units import (
     format_bytes,
     format_count,
+    format_coverage,
     format_duration,
     format_ms,
     format_share,
@@ -61,6 +62,8 @@ _CAUSES = {
     Quality.BASELINE_LOST: "the reading that they were to be subtracted from was damaged",
     Quality.EXTENSION_CHANGED: "pg_stat_statements was updated or created again",
     Quality.PRIVILEGES_CHANGED: "pg_read_all_stats was granted or revoked",
+    Quality.RESTART: "the server restarted, and pg_stat_statements began empty",
+    Quality.RESET: "pg_stat_statements was reset",
 }
 
 
@@ -68,7 +71,14 @@ def remarks(seen: WindowTotals) -> Iterator[str]:
     """Yield what is to be known of a window's numbers."""
     sampled = seen.sampled
     yield from _happened(sampled)
-    if sampled.reads.evictions:
+    for cause, seconds in seen.lost_earlier.items():
+        yield (
+            f"what statements read in the first {format_duration(seconds)} is lost as well, in a"
+            f" lost time that began before: {_CAUSES.get(Quality(cause), cause)}"
+        )
+    if sampled.evicted:
+        yield f"at least {format_count(sampled.evicted)} entries were evicted"
+    elif sampled.reads.evictions:  # a history of an earlier version
         times = format_count(sampled.reads.evictions)
         yield f"entries were evicted {times} times, several at each"
     yield from _contradictions(sampled)
@@ -82,7 +92,8 @@ def remarks(seen: WindowTotals) -> Iterator[str]:
                 f"{label} was watched for {format_duration(seconds)} of"
                 f" {format_duration(longest)}: its rates are means over all of it"
             )
-    known = sampled.seconds + sampled.unwatched_seconds
+    earlier = sum(seen.lost_earlier.values())
+    known = sampled.seconds + sampled.unwatched_seconds + earlier
     missing = seen.window.seconds * len(watched) - known
     if missing > max(60.0, 0.01 * sampled.seconds):
         why = (
@@ -233,6 +244,8 @@ def as_json(seen: WindowTotals, ranking: Ranking) -> str:
         "samples": seen.sampled.samples,
         "qualities": dict(seen.sampled.qualities),
         "lost_seconds": lost_of(seen.sampled),
+        "lost_seconds_earlier": dict(seen.lost_earlier),
+        "evicted": seen.sampled.evicted,
         "remarks": list(_of_ranking(seen, ranking)),
         "devices": [_device(each) for each in seen.devices],
         "server_blocks_read": ranking.server_blocks,
@@ -276,7 +289,7 @@ def _markdown(seen: WindowTotals, ranking: Ranking) -> Iterator[str]:
     yield (
         f"**{markdown.name(labels(seen))}**,"
         f" {since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC,"
-        f" {format_count(sampled.samples)} intervals, coverage {format_share(sampled.coverage)}"
+        f" {format_count(sampled.samples)} intervals, coverage {format_coverage(sampled.coverage)}"
         f"{', ' if sampled.lost else ''}{_lost(seen)}."
     )
     yield ""

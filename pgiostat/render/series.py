@@ -22,7 +22,7 @@ from pgiostat.render.report import labels, remarks, title, warnings
 from pgiostat.render.table import cut
 from pgiostat.render.text import one_line
 from pgiostat.reports.series import SeriesStep
-from pgiostat.units import format_count, format_share, per_second
+from pgiostat.units import format_count, format_coverage, per_second
 
 __all__ = ["as_markdown", "curves", "lines", "sparkline", "write_csv", "write_json"]
 
@@ -152,7 +152,7 @@ def lines(steps: Sequence[SeriesStep], ranking: Ranking, *, width: int) -> Itera
         rates = [_server_rate(step)]
         rates += [row.cost.blocks_per_s for row in _rows(step.ranking)[:shown]]
         server, *others = (format_count(rate if is_long else None) for rate in rates)
-        cells = (server, format_share(step.sampled.coverage), *others)
+        cells = (server, format_coverage(step.sampled.coverage), *others)
         yield told.ljust(when) + "".join(cell.rjust(NUMBER_WIDTH) for cell in cells)
 
 
@@ -177,7 +177,7 @@ def as_markdown(seen: WindowTotals, steps: Sequence[SeriesStep], ranking: Rankin
         told = [
             f"{step.since.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
             server,
-            format_share(step.sampled.coverage),
+            format_coverage(step.sampled.coverage),
         ]
         table.append(f"| {' | '.join([*told, *numbers])} |")
     return "\n".join(table)

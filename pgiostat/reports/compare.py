@@ -33,7 +33,7 @@ other with a while in common."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NICE = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 21_600,
          43_200, 86_400)  # fmt: skip
-_LOST = (Quality.RESET, Quality.RESTART, Quality.EVICTING, *LOST)
+_LOST = (*LOST, Quality.EVICTING)
 """Qualities of intervals of which part was lost."""
 
 

@@ -40,6 +40,7 @@ class Statement:
 
     text: normalized.  opens, moves: the pseudonym of the cursor that it declares, or fetches from.
     holds: it declares a cursor WITH HOLD.  rolls_back: it is a ROLLBACK of a whole transaction.
+    untracks: it may have changed settings so that pg_stat_statements does not count statements.
     """
 
     text: str
@@ -49,6 +50,7 @@ class Statement:
     uses_cursor: str = ""
     holds: bool = False
     rolls_back: bool = False
+    untracks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

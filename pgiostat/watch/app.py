@@ -25,7 +25,6 @@ from textual.widgets import Input
 from pgiostat.analysis.rank import By, rank_totals
 from pgiostat.errors import PgiostatError
 from pgiostat.escape import pasted
-from pgiostat.render.text import at_most_all
 from pgiostat.statistics.delta import Basis
 from pgiostat.unexpected import PASSING, as_error
 from pgiostat.units import format_duration
@@ -461,7 +460,7 @@ class WatchApp(App[None]):
             None if whole or row is None or row.queryid is None else _basis(latest, row),
             sight.seconds if whole else latest.seconds,
             sight.qualities if whole else latest.qualities,
-            at_most_all(coverage_of(sight, whole=whole)),
+            coverage_of(sight, whole=whole),
             whole,
         )
 

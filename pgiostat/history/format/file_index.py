@@ -79,6 +79,8 @@ class Listing:
             # What is not there was never written, or was sealed and removed just now.
             if len(there) == len(left) or sealed == self.layout.compacted_files(table):
                 break
+        if table == "sample":
+            self._check_samples(set(left).difference(there))
         if whole is not None:
             sealed = [file for file in sealed if _samples_of(file.path) in whole]
         lost = self._lost()
@@ -87,6 +89,18 @@ class Listing:
             tuple(path for path in there if not lost & _parts_of(path)),
             LATE.get(table, timedelta(0)),
         )
+
+    def _check_samples(self, missing: Collection[Path]) -> None:
+        """Check that samples without a file went as a whole, as when they are compacted.
+
+        Each sample has such a file, which tells what else the sample has.
+
+        Raises:
+            UnreadableError: The file alone is missing.
+        """
+        for path in sorted(missing):
+            if path not in self.without and exists(path.parent):
+                raise UnreadableError(path, "", gone=True)
 
     def check_beside(self) -> None:
         """Check that what other tables hold of compacted samples is there.

@@ -37,6 +37,7 @@ __all__ = [
     "FORMAT",
     "HistoryFiles",
     "Layout",
+    "bad_format",
     "check",
     "check_collector",
     "checked",
@@ -401,7 +402,7 @@ def create(root: Path, collector: str, disk: Disk, *, version: str) -> Layout:
 def check(root: Path) -> Layout:
     """Return the layout of a history that is there.
 
-    Raises PgiostatError history-missing, not-a-history, history-newer.
+    Raises PgiostatError history-missing, not-a-history, history-newer, history-unreadable.
     """
     layout = Layout(root)
     try:
@@ -416,9 +417,10 @@ def check(root: Path) -> Layout:
         raise not_a_history(root, f'There is no "{layout.format.name}".') from None
     except PermissionError:
         raise _forbidden(root) from None
+    except NotADirectoryError:
+        raise not_a_history(root, "It is no directory.") from None
     except (OSError, ValueError, TypeError) as error:
-        why = _why(error)
-        raise not_a_history(root, f'"{layout.format.name}" cannot be read: {why}') from None
+        raise bad_format(layout.format, _why(error)) from None
     return layout
 
 
@@ -449,6 +451,22 @@ def _brief(value: Any) -> str:
 
 
 _LONGEST_WORDS = 40
+
+
+def bad_format(path: Path | str, why: str) -> PgiostatError:
+    """Return the error of a format.json that is damaged, or is no file.
+
+    Args:
+        path: Where it is, a path or a URI.
+        why: What is wrong with it, a sentence.
+    """
+    return PgiostatError(
+        f'could not read "{path}" of the history',
+        detail=f"{why[:1].upper()}{why[1:]}",
+        hint="Restore the file, which no option leaves out: a history that this version reads has"
+        f" {json.dumps({'format': FORMAT})} in it. If the directory is no history, name another.",
+        slug="history-unreadable",
+    )
 
 
 def not_a_history(root: Path | str, detail: str) -> PgiostatError:

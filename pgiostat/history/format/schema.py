@@ -78,7 +78,7 @@ READS: Final = {
 LATER: Final = (
     {"physical_bytes", "traced_blks", "since", "unread"}
     | (set(READS.values()) - {READS["blocks"], READS["evictions"]})
-    | {"lost_us"}
+    | {"lost_us", "evicted"}
 )
 """Columns that files of earlier versions lack; every other one is in every file of its table."""
 
@@ -104,6 +104,7 @@ _SAMPLE = pa.schema(
         pa.field("version_num", pa.int64(), nullable=False),
         pa.field("extension_version", pa.string(), nullable=False),
         pa.field("lost_us", pa.int64()),  # of it, or instead of it: statements were not counted
+        pa.field("evicted", pa.int64()),  # entries, at least
     ]
 )
 

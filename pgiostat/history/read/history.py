@@ -26,9 +26,16 @@ from pgiostat.history.format.layout import HistoryFiles, check
 from pgiostat.history.format.schema import READS, ROLLUP, SCHEMAS
 from pgiostat.history.format.validation import Validator
 from pgiostat.history.read.names import Span, restore_names, spans
-from pgiostat.history.read.window_totals import IntervalStats, WindowTotals, together, totals_of
+from pgiostat.history.read.window_totals import (
+    IntervalStats,
+    WindowTotals,
+    cause_of,
+    together,
+    totals_of,
+)
 from pgiostat.history.read.windows import HOUR, ServerSpan, Window, whole_hours
 from pgiostat.statistics.names import Describe, Names
+from pgiostat.units import format_duration
 from pgiostat.volume.device.interval import MEASURED, DeviceInterval, origin, totals
 
 __all__ = ["PLACES", "WHOLE", "History", "nothing_between"]
@@ -95,6 +102,7 @@ class History:
         columns = [
             rows["server_id"].to_pylist(), rows["label"].to_pylist(), instants(rows["since"]),
             instants(rows["until"]), rows["samples"].to_pylist(),
+            [timedelta(microseconds=each) for each in rows["longest_lost_us"].to_pylist()],
         ]  # fmt: skip
         return [ServerSpan(*row) for row in zip(*columns, strict=True)]
 
@@ -182,8 +190,11 @@ class History:
             server: IntervalStats.of(buckets[WHOLE])
             for server, buckets in self.samples(window, servers).items()
         }
+        earlier = self._lost_earlier(window, servers)
         if not sampled:
-            raise nothing_between(asked.since, asked.until, servers, self.left_out)
+            raise nothing_between(
+                asked.since, asked.until, servers, self.left_out, lost=sum(earlier.values())
+            )
         ids = list(sampled)
         of_id = {server.server_id: server for server in servers}
         statements: dict[int, pa.Table] = {}
@@ -209,6 +220,7 @@ class History:
             servers=tuple(server for server in servers if server.server_id in sampled),
             counted=counts,
             sampled=together(list(sampled.values())),
+            lost_earlier=earlier,
             widened=window != asked,
             devices=tuple(
                 replace(total, server=of_id[server].label)
@@ -217,6 +229,23 @@ class History:
             ),
             left_out=tuple(sorted(self.left_out)),
         )
+
+    def _lost_earlier(self, window: Window, servers: Sequence[ServerSpan]) -> dict[str, float]:
+        """Return the seconds of a window that are in lost times which began before it, by cause."""
+        longest = max(server.longest_lost for server in servers)
+        if not longest:
+            return {}
+        before = replace(window, since=max(window.since - longest, _EPOCH), until=window.since)
+        ids = [server.server_id for server in servers]
+        rows = self._plain("lost", "sample", before, ids)
+        found: dict[str, float] = {}
+        columns = (instants(rows["ts"]), rows["qualities"].to_pylist(), rows["lost_us"].to_pylist())
+        for began, qualities, lost_us in zip(*columns, strict=True):
+            end = min(began + timedelta(microseconds=lost_us), window.until)
+            if (within := (end - window.since).total_seconds()) > 0:
+                cause = cause_of(qualities)
+                found[cause] = found.get(cause, 0.0) + within
+        return found
 
     def names(self, describe: Describe, window: Window | None = None) -> dict[int, Names]:
         """Return what ids mean on each server in a window, each statement described again.
@@ -438,6 +467,7 @@ _SOUND = (
     f" AND statement_blocks BETWEEN 0 AND {1 << 56} AND unknown BETWEEN 0 AND {1 << 56}"
     f" AND own_us BETWEEN 0 AND {1 << 56}"
     " AND COALESCE(lost_us, 0) BETWEEN 0 AND 3155760000000000"
+    f" AND COALESCE(evicted, 0) BETWEEN 0 AND {1 << 56}"
 )
 """Of a sample: what can be reckoned with. All else is somebody's invention."""
 
@@ -449,18 +479,30 @@ def instants(column: pa.ChunkedArray) -> list[datetime]:
 
 
 def nothing_between(
-    since: datetime, until: datetime, servers: Sequence[ServerSpan], left_out: Collection[Path] = ()
+    since: datetime,
+    until: datetime,
+    servers: Sequence[ServerSpan],
+    left_out: Collection[Path] = (),
+    *,
+    lost: float = 0.0,
 ) -> PgiostatError:
-    """Return the error that a time holds nothing of servers; left_out: what could not be read."""
+    """Return the error that a time holds nothing of servers.
+
+    Args:
+        since: When the time begins.
+        until: When it ends.
+        servers: The servers that were looked for.
+        left_out: Files that could not be read.
+        lost: Seconds of it that are in a lost time which began before.
+    """
+    reasons = [f"What statements read in {format_duration(lost)} of it is lost."] if lost else []
+    reasons += [f'Left out, because it could not be read: "{path}"' for path in sorted(left_out)]
     first = min(server.since for server in servers)
     last = max(server.until for server in servers)
     return PgiostatError(
         f"there is nothing between {since.astimezone(UTC):%Y-%m-%d %H:%M:%S} and"
         f" {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
-        detail="; ".join(
-            f'Left out, because it could not be read: "{path}"' for path in sorted(left_out)
-        )
-        or None,
+        detail="; ".join(reasons) or None,
         hint=f"The history goes from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC.",
         slug="window-empty",
         status=ExitStatus.NOTHING_TO_REPORT,

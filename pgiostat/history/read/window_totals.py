@@ -10,18 +10,24 @@ import numpy as np
 import pyarrow as pa
 
 from pgiostat.analysis.cost import FIELDS
-from pgiostat.analysis.ledger import MEASURED, ServerReads, coverage
+from pgiostat.analysis.ledger import MEASURED, ServerReads, coverage, known_sum
 from pgiostat.analysis.rank import Totals
 from pgiostat.history.read.windows import ServerSpan, Window
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.delta import LOST, Quality
 from pgiostat.volume.device.interval import DeviceTotal
 
-__all__ = ["IntervalStats", "WindowTotals", "matrix", "together", "totals_of"]
+__all__ = ["IntervalStats", "WindowTotals", "cause_of", "matrix", "together", "totals_of"]
 
 _UNWATCHED = (Quality.OTHER_SERVER, Quality.BASELINE_LOST)
 _KNOWN = {"blocks": "known_blocks"}
 """Where the server's own count was lost, what statements read is all that is known."""
+
+
+def cause_of(qualities: str) -> str:
+    """Return why statements were not counted, of the qualities of a row of sample."""
+    words = qualities.split(", ")
+    return next((word for word in LOST if word in words), "")
 
 
 _BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read")]
@@ -34,6 +40,7 @@ class IntervalStats:
     statement_blocks, server_blocks: of intervals in which the server's own count was whole.
     reads: what the server counted; its blocks are that count, and what statements read where it
     was lost.  unknown: rows.  lost: seconds in which statements were not counted, by cause.
+    evicted: entries, at least; None if not known.
     """
 
     samples: int = 0
@@ -42,6 +49,7 @@ class IntervalStats:
     server_blocks: int = 0
     reads: ServerReads = field(default_factory=lambda: ServerReads(blocks=0))
     unknown: int = 0
+    evicted: int | None = None
     own_seconds: float = 0.0
     block_size: int = 8192
     dbid: int = 0
@@ -67,10 +75,8 @@ class IntervalStats:
         for row in rows:
             for part in row["qualities"].split(", "):
                 qualities[part] += row["samples"]
-
             if row["lost_us"]:
-                cause = next((word for word in LOST if word in row["qualities"].split(", ")), "")
-                lost[cause] += row["lost_us"] / 1e6
+                lost[cause_of(row["qualities"])] += row["lost_us"] / 1e6
 
         def total(name: str) -> int:
             return sum(row[name] for row in rows)
@@ -85,6 +91,7 @@ class IntervalStats:
                 for row in rows
             ),
             unknown=total("unknown"),
+            evicted=known_sum(row["evicted"] for row in rows),
             own_seconds=total("own_us") / 1e6,
             block_size=max((row["block_size"] for row in rows), default=8192),
             dbid=max((row["dbid"] for row in rows), default=0),
@@ -100,6 +107,7 @@ class WindowTotals:
 
     widened: whether the window was made of whole hours, for want of single intervals.
     left_out: files that could not be read.  devices: what the devices of the servers did.
+    lost_earlier: seconds of the window in lost times that began before it, by cause.
     """
 
     window: Window
@@ -109,6 +117,7 @@ class WindowTotals:
     widened: bool = False
     devices: tuple[DeviceTotal, ...] = ()
     left_out: tuple[Path, ...] = ()
+    lost_earlier: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def seconds_by_label(self) -> Mapping[str, float]:
@@ -135,7 +144,14 @@ def together(parts: Sequence[IntervalStats]) -> IntervalStats:
         )
     }  # fmt: skip
     reads = ServerReads.of_servers(part.reads for part in parts)
-    return replace(parts[-1], **added, reads=reads, qualities=dict(qualities), lost=dict(lost))
+    return replace(
+        parts[-1],
+        **added,
+        evicted=known_sum(part.evicted for part in parts),
+        reads=reads,
+        qualities=dict(qualities),
+        lost=dict(lost),
+    )
 
 
 def matrix(rows: pa.Table) -> Counts:

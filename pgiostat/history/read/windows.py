@@ -10,13 +10,17 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class ServerSpan:
-    """A server of a history, watched from one instant until another, perhaps with gaps."""
+    """A server of a history, watched from one instant until another, perhaps with gaps.
+
+    longest_lost: the length of its longest lost time.
+    """
 
     server_id: int
     label: str
     since: datetime
     until: datetime
     samples: int
+    longest_lost: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pgiostat.errors import PgiostatError
 from pgiostat.history.format.filesystem import SMALL, Filesystem, UnreadableError, parse_json
-from pgiostat.history.format.layout import checked, not_a_history
+from pgiostat.history.format.layout import bad_format, checked, not_a_history
 from pgiostat.history.format.sealed import CompactedFile, HotSample, SharedBatch, compacted_of
 from pgiostat.history.remote.object_store import ObjectStore
 
@@ -46,7 +46,7 @@ class RemoteLayout:
         try:
             checked(place.uri, parse_json(content))
         except (ValueError, TypeError) as error:
-            raise not_a_history(place.uri, f'"format.json" cannot be read: {error}.') from None
+            raise bad_format(f"{place.uri}/format.json", f"{error}.") from None
         return cls(place, Filesystem(place.filesystem, uri.partition("://")[0]))
 
     @property

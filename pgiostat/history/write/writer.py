@@ -179,6 +179,7 @@ class Writer:
         longest = (now + FAR_AHEAD - start).total_seconds()
         by_our_clock = max((now - start).total_seconds(), 0.0)
         resumed = delta.older is not None and delta.older.session == RESUMED
+        lost_all = delta.lost is not None and delta.lost.seconds == delta.seconds
         if delta.seconds is not None and (
             delta.seconds > longest or (resumed and Quality.CLOCK_JUMP in delta.qualities)
         ):
@@ -188,6 +189,8 @@ class Writer:
             delta = replace(delta, seconds=by_our_clock, qualities=tuple(qualities))
         if delta.lost is not None and (delta.seconds is not None or delta.lost.seconds > longest):
             length = by_our_clock if delta.seconds is None else delta.seconds
+            if delta.seconds is not None and not lost_all:
+                length = min(length, delta.lost.seconds)
             delta = replace(delta, lost=replace(delta.lost, seconds=length))
         return delta
 

@@ -51,7 +51,7 @@ def findings(facts: Facts) -> tuple[Finding, ...]:
 
 
 def verdict(found: Sequence[Finding]) -> str:
-    """Return a sentence."""
+    """Return a sentence; "ready" alone only where nothing limits it."""
     errors, warnings = (
         sum(finding.state is state for finding in found)
         for state in (CheckState.ERROR, CheckState.WARNING)
@@ -59,7 +59,13 @@ def verdict(found: Sequence[Finding]) -> str:
     told = f"{warnings} warning{'s' * (warnings != 1)}"
     if errors:
         return f"not ready: {errors} error{'s' * (errors != 1)}, {told}"
-    return f"ready, with {told}" if warnings else "ready"
+    names = dict.fromkeys(each.aspect for each in found if each.state is CheckState.WARNING)
+    unknown = [
+        f"{each.aspect} ({each.reason})" for each in found if each.state is CheckState.UNKNOWN
+    ]
+    limits = [f"with {told}: {', '.join(names)}"] if warnings else []
+    limits += [f"not examined: {', '.join(unknown)}"] if unknown else []
+    return f"ready, {'; '.join(limits)}" if limits else "ready"
 
 
 def _findings(facts: Facts) -> Iterator[Finding]:

@@ -11,12 +11,13 @@ from pgiostat.escape import terminal
 from pgiostat.render.balance import gauge_pieces
 from pgiostat.render.ledger import own_cost
 from pgiostat.render.table import Line, cut, wrapped
-from pgiostat.render.text import at_most_all, one_line
+from pgiostat.render.text import one_line
 from pgiostat.statistics.delta import Quality
 from pgiostat.statistics.names import OWN
 from pgiostat.units import (
     format_bytes,
     format_count,
+    format_coverage,
     format_duration,
     format_share,
 )
@@ -163,7 +164,7 @@ def _second(
     They are the same in every view.
     """
     cost = io_cost(sitting.counted(whole=state.whole))
-    coverage = at_most_all(coverage_of(sitting, whole=state.whole))
+    coverage = coverage_of(sitting, whole=state.whole)
     operations = cost.operations_per_s
     gauge, balance = sitting.gauge, sitting.balance
     volume = words = burst = ""
@@ -187,7 +188,7 @@ def _second(
             Piece("", "cyan", 10, last("operations_per_s") if operations is not None else ()),
             Piece(f"  hit {format_share(cost.hit_ratio)}", "", 4),
             Piece("", "cyan", 9, last("hit_ratio")),
-            Piece(f"  coverage {format_share(coverage)}", "", 1),
+            Piece(f"  coverage {format_coverage(coverage)}", "", 1),
             Piece("", "cyan", 8, last("coverage")),
             Piece(volume, "bold magenta"),
             Piece(words, "bold magenta", 6),

@@ -22,7 +22,7 @@ from pgiostat.render.sql import statement
 from pgiostat.render.table import Line
 from pgiostat.render.text import drawn
 from pgiostat.statistics.delta import Basis, Quality
-from pgiostat.units import UNKNOWN, format_count, format_duration, format_share
+from pgiostat.units import UNKNOWN, format_count, format_coverage, format_duration, format_share
 from pgiostat.watch.model.session import RateHistory
 from pgiostat.watch.screen.footer import FooterLine
 from pgiostat.watch.state import RowKey
@@ -163,7 +163,7 @@ def _quality(known: StatementDetails, row: RankRow) -> list[tuple[str, str]]:
         counted = BASES[known.basis]
     quality = f"{'+'.join(known.qualities)} over {format_duration(known.seconds)}"
     when = "since the baseline" if known.is_whole else "in this interval"
-    coverage = f"{format_share(known.coverage)} of the server's reads {when}"
+    coverage = f"{format_coverage(known.coverage)} of the server's reads {when}"
     timed = f"{format_share(row.cost.timed_share)} of its blocks"
     if not row.cost.timed_blocks and row.cost.blocks:
         timed = "none of its blocks: track_io_timing is off where it runs"

@@ -221,7 +221,14 @@ class ReplaySource:
             statement_blocks=row["statement_blocks"],
             server_blocks=row["server_blocks"],
             io=self._io(window, self._whose[place], counted.block_size),
-            notices=tuple(happened(qualities, seconds or (row["lost_us"] or 0) / 1e6)),
+            notices=tuple(
+                happened(
+                    qualities,
+                    seconds,
+                    row["evicted"],
+                    row["lost_us"] / 1e6 if row["lost_us"] else None,
+                )
+            ),
             load=load,
             provenance=provenance,
             bases=self._bases(window, self._whose[place]),
