@@ -69,7 +69,8 @@ def test_time_goes_back_and_to_where_it_is_told() -> None:
         count = feed.position[1]
         assert shown(app)[0] == "pgiostat  demo  PostgreSQL 18.6 primary  10.0 s  ok"
         until_ = feed.started(place - 1) + timedelta(seconds=10)
-        assert shown(app)[1] == (
+        # The keys have room beside an interval with one digit: how far it came by now varies.
+        assert shown(app)[1].removesuffix("  ←→ seek, g goes to a time") == (
             f"REPLAY PAUSED {until_:%Y-%m-%d %H:%M:%SZ}  interval {place}/{count}"
             "  each shown for 0.01 s"
         )
