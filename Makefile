@@ -1,6 +1,6 @@
 # Everything runs from here. Needed: Python 3.11 or later, and make.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean lab test check lint types contracts docs docs-check matrix docker engines fleet bench fuzz kill attack lock instances clean
+.PHONY: help demo demo-clean lab test test-unit check lint types contracts docs docs-check matrix docker engines fleet bench fuzz kill attack lock instances clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -8,6 +8,11 @@ BIN    := $(VENV)/bin
 LOCK   := --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# Tests wait for servers and clocks for half of their time, so there are more workers than two
+# processors. A file is not divided: its fixtures are made once.
+WORKERS  ?= 4
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,8 +44,11 @@ demo-clean: $(VENV)/demo.installed ## remove the demo's server and data
 lab: $(VENV)/demo.installed ## the whole investigation: nine experiments, told as one table
 	@$(BIN)/pgiostat lab run --quick --again --check --out build/lab
 
-test: $(VENV)/dev.installed ## all tests, on the embedded PostgreSQL 18
-	$(BIN)/python -m pytest $(TEST)
+test: $(VENV)/dev.installed ## all tests, on the embedded PostgreSQL 18; WORKERS=0 for one process
+	$(BIN)/python -m pytest $(PARALLEL) $(TEST)
+
+test-unit: $(VENV)/dev.installed ## tests/unit and the examples of docstrings, without a server
+	$(BIN)/python -m pytest $(PARALLEL) -m 'not server and not exhaustive' tests/unit pgiostat $(TEST)
 
 check: lint types contracts docs-check test ## what a commit must pass
 
@@ -61,7 +69,7 @@ docs-check: $(VENV)/dev.installed ## fail if those pages are not what the code s
 	$(BIN)/python -m tests.generated_docs --check
 
 matrix: $(VENV)/dev.installed ## server tests on PostgreSQL 13 to 18 (needs npm)
-	$(BIN)/python -m pytest -m server --servers npm $(MATRIX)
+	$(BIN)/python -m pytest $(PARALLEL) -m server --servers npm $(MATRIX)
 
 docker: $(VENV)/dev.installed ## server tests in a container (needs a Docker daemon)
 	$(BIN)/python -m pytest -m server --servers docker $(DOCKER)
@@ -78,14 +86,14 @@ bench: $(VENV)/dev.installed ## measure, side by side in one run
 	$(BIN)/python benchmarks/watch.py --quick
 
 fuzz: $(VENV)/dev.installed ## read many texts that nobody would send
-	FUZZ_EXAMPLES=50000 FUZZ_TEXTS=1000000 $(BIN)/pytest -q -p no:randomly tests/test_scanner.py tests/test_fingerprint.py tests/test_features.py tests/test_secrets.py tests/test_escape.py
+	FUZZ_EXAMPLES=50000 FUZZ_TEXTS=1000000 $(BIN)/pytest -q -p no:randomly tests/unit/queries/test_scanner.py tests/unit/queries/test_fingerprint.py tests/unit/queries/test_features.py tests/unit/queries/test_secrets.py tests/unit/test_escape.py
 
 attack: $(VENV)/dev.installed ## attack pgiostat from outside; ATTACK='--quick', '--write' or names of attacks (needs npm)
 	$(BIN)/python -m tests.attack $(ATTACK)
 
 kill: $(VENV)/dev.installed ## kill a collector 200 times and a shipper 50, and look what is left
-	KILLS=200 $(BIN)/pytest -q tests/test_history_kill.py
-	$(BIN)/pytest -q tests/test_ship.py -k killed
+	KILLS=200 $(BIN)/pytest -q tests/service/test_kill.py
+	$(BIN)/pytest -q tests/service/test_shipping.py -k killed
 
 instances: $(VENV)/dev.installed ## write the limits of EC2's instance types, as moto carries them
 	$(BIN)/python -m tests.instance_types

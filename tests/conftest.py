@@ -4,12 +4,12 @@ import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
 from pgiostat.lab.postgres.cluster import Setting
-from tests.servers import (
+from tests.support.servers import (
     SETTINGS,
     ClusterSource,
     Server,
@@ -22,6 +22,10 @@ from tests.servers import (
 
 _SOURCE = pytest.StashKey[Source]()
 _NUMBERS = itertools.count(1)
+
+
+class CompareGold(Protocol):
+    def __call__(self, path: Path, text: str) -> None: ...
 
 
 class MakeServer(Protocol):
@@ -38,6 +42,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
     parser.addoption(
+        "--update-gold",
+        action="store_true",
+        help="write the gold files as the code draws them now, to be looked at and committed",
+    )
+
+    parser.addoption(
         "--short",
         action="store_true",
         help="run what is marked as `ends` on the oldest and the newest of these servers alone",
@@ -45,7 +55,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_SOURCE] = open_source(config.getoption("--servers"))
+    workerinput = getattr(config, "workerinput", {})  # of a worker of pytest-xdist
+    directory = Path(workerinput["servers"]) if "servers" in workerinput else None
+    config.stash[_SOURCE] = open_source(config.getoption("--servers"), directory)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Let the workers copy the data directories that the first of them makes."""
+    source = node.config.stash[_SOURCE]
+    if isinstance(source, ClusterSource):
+        node.workerinput["servers"] = str(source.directory)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -88,6 +108,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for name in ("engines", "fleet"):  # what they need is installed for them alone
         if name not in config.getoption("-m"):
             out_of_place += [item for item in items if item.get_closest_marker(name)]
+    # Workers take files in this order: a long one must not be left to the end.
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
     if out_of_place:
         config.hook.pytest_deselected(items=out_of_place)
         items[:] = [item for item in items if item not in out_of_place]
@@ -110,23 +132,42 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(f"needs PostgreSQL {mark.args[0]}, this is {major}")
 
 
+@pytest.fixture
+def compare_gold(request: pytest.FixtureRequest) -> CompareGold:
+    """Return the function that compares a text with a gold file, or writes it (--update-gold)."""
+    update: bool = request.config.getoption("--update-gold")
+
+    def compare(path: Path, text: str) -> None:
+        if update:
+            path.write_text(text, "utf-8")
+        assert text == path.read_text("utf-8")
+
+    return compare
+
+
 @pytest.fixture(scope="session")
-def server(request: pytest.FixtureRequest, major: int) -> Server:
+def source(request: pytest.FixtureRequest) -> Source:
+    """Return where servers come from."""
+    return request.config.stash[_SOURCE]
+
+
+@pytest.fixture(scope="session")
+def server(source: Source, major: int) -> Server:
     """Return the server of that version which all tests share: leave it as it was."""
-    return request.config.stash[_SOURCE].shared(major)
+    return source.shared(major)
 
 
 @pytest.fixture
-def database(request: pytest.FixtureRequest, major: int) -> Iterator[str]:
+def database(source: Source, major: int) -> Iterator[str]:
     """Yield the connection string of a fresh database, with pg_stat_statements in it."""
-    server = request.config.stash[_SOURCE].shared(major)
+    server = source.shared(major)
     name = f"pgiostat_test_{os.getpid()}_{next(_NUMBERS)}"
     yield create_database(server, name)
     drop_database(server, name)
 
 
 @pytest.fixture
-def make_server(request: pytest.FixtureRequest, major: int) -> Iterator[MakeServer]:
+def make_server(source: Source, major: int) -> Iterator[MakeServer]:
     """Yield what makes a private server, with settings of its own, for tests that spoil one.
 
     Servers made so are copies of one cluster: their system identifiers are equal.
@@ -134,7 +175,7 @@ def make_server(request: pytest.FixtureRequest, major: int) -> Iterator[MakeServ
     made: list[Server] = []
 
     def make(**settings: Setting) -> Server:
-        made.append(request.config.stash[_SOURCE].make(major, SETTINGS | settings))
+        made.append(source.make(major, SETTINGS | settings))
         return made[-1]
 
     yield make
@@ -143,8 +184,7 @@ def make_server(request: pytest.FixtureRequest, major: int) -> Iterator[MakeServ
 
 
 @pytest.fixture(scope="session")
-def binaries(request: pytest.FixtureRequest, major: int) -> Path:
+def binaries(source: Source, major: int) -> Path:
     """Return where that version's postgres and initdb are, for clusters of a test's own."""
-    source = request.config.stash[_SOURCE]
     assert isinstance(source, ClusterSource)  # the others' runs leave out what asks for this
     return source.binaries(major)

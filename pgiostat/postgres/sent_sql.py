@@ -4,7 +4,8 @@ Whoever may create a function, an operator or a type in a database can give it t
 PostgreSQL's own. An unqualified name would then run their code with our rights. So every function,
 operator, type and relation below is qualified, and the operators that SQL's own words look up by
 name (IN, LIKE, BETWEEN, simple CASE, NULLIF, IS DISTINCT FROM, USING) are not used.
-tests/test_sent_sql.py parses every statement and fails on a name that is not qualified.
+tests/unit/postgres/test_sent_sql.py parses every statement and fails on a name that is not
+qualified.
 
 What lives here: texts, from pgiostat/postgres/sql. Nothing is sent from here.
 """

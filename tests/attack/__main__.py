@@ -15,7 +15,7 @@ from pathlib import Path
 
 import tests.attack
 from tests.attack import Outcome, Scale
-from tests.servers import NPM_SERVERS
+from tests.support.servers import NPM_SERVERS
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "trust.md"
 

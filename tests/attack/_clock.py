@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from pgiostat.lab.postgres.cluster import embedded_binaries
-from tests.servers import npm_binaries
+from tests.support.servers import npm_binaries
 
 __all__ = ["EMBEDDED_MAJOR", "SkewedClock", "binaries_of", "clock_library", "with_clock"]
 

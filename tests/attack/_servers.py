@@ -15,7 +15,7 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgiostat.lab.postgres.cluster import Cluster, Setting, embedded_binaries
-from tests.servers import INITDB_OPTIONS, SETTINGS, ClusterServer, npm_binaries
+from tests.support.servers import INITDB_OPTIONS, SETTINGS, ClusterServer, npm_binaries
 
 __all__ = ["forgetful_proxy", "log_records", "pgiostat", "running"]
 

@@ -27,7 +27,7 @@ from tests.attack._marked import (
     until,
 )
 from tests.attack._proxy import FaultyProxy
-from tests.servers import INITDB_OPTIONS, SETTINGS, ClusterServer
+from tests.support.servers import INITDB_OPTIONS, SETTINGS, ClusterServer
 
 __all__ = ["FEW", "Needs", "Stand", "Trial", "socket_of", "stand"]
 
@@ -360,7 +360,7 @@ class Trial:
 
 @contextmanager
 def _small_disk(place: Path) -> Iterator[Path]:
-    from tests.disks import small_disk  # noqa: PLC0415 - pytest is not needed for the others
+    from tests.support.disks import small_disk  # noqa: PLC0415 - pytest is not needed for the others
 
     with small_disk(place, 4) as disk:
         yield disk

@@ -13,7 +13,7 @@ from unittest import mock
 
 from pgiostat.history.write.writer import Writer
 from tests.attack import Outcome, Scale
-from tests.test_history_reader import KNOWN, intervals
+from tests.support.histories import KNOWN, intervals
 
 __all__ = ["attack"]
 
@@ -158,7 +158,7 @@ OPTIONS: dict[tuple[str, ...], tuple[str, ...]] = {
 }  # fmt: skip
 """Commands, and their options; the empty one is an argument.
 
-demo and lab run start servers if they take --out: tests/test_cli.py tries them.
+demo and lab run start servers if they take --out: tests/cli/test_usage.py tries them.
 """
 FILES = (
     'history = "{}"\n[servers.a]\ndsn = "host=127.0.0.1 port=1"\n',

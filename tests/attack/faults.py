@@ -24,7 +24,7 @@ from tests.attack import Outcome, Scale
 from tests.attack._marked import Verdict
 from tests.attack._proxy import Network
 from tests.attack._stand import FEW, Needs, Stand, Trial, socket_of, stand
-from tests.servers import ClusterServer
+from tests.support.servers import ClusterServer
 
 __all__ = ["FAULTS", "attack"]
 

@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from typing import TypeAlias
 
 from tests.attack import Outcome, Scale
-from tests.hostile import DAMAGES, Damage, copied, state_of, victims
+from tests.support.hostile import DAMAGES, Damage, copied, state_of, victims
 
 __all__ = ["attack"]
 

@@ -43,7 +43,7 @@ from pgiostat.watch.sources.replay import ReplaySource
 from pgiostat.watch.state import Action, View, moved
 from tests.attack import Outcome, Scale
 from tests.attack._judges import JUDGES, hidden, is_visible
-from tests.servers import SETTINGS, ClusterSource, Server, npm_binaries
+from tests.support.servers import SETTINGS, ClusterSource, Server, npm_binaries
 
 __all__ = ["attack"]
 

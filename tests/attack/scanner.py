@@ -5,8 +5,8 @@ from collections import Counter
 
 from pgiostat.queries.fingerprint import normalize
 from tests.attack import Outcome, Scale
-from tests.soup import FRAGMENTS, joined
-from tests.test_secrets import CONTROL, leaked
+from tests.support.secret_texts import CONTROL, leaked
+from tests.support.soup import FRAGMENTS, joined
 
 TEXTS, QUICK_TEXTS = 1_000_000, 30_000
 LONGEST = 14

@@ -29,8 +29,8 @@ from pgiostat.queries.describe import describer
 from pgiostat.render.text import in_flight
 from pgiostat.statistics.names import Names
 from tests.attack import Outcome, Scale
-from tests.servers import SETTINGS, ClusterSource, Server, npm_binaries
-from tests.workloads import collecting
+from tests.support.servers import SETTINGS, ClusterSource, Server, npm_binaries
+from tests.support.workloads import collecting
 
 __all__ = ["attack"]
 

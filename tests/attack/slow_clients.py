@@ -15,7 +15,7 @@ import psycopg
 
 from pgiostat.lab.postgres.cluster import Cluster, embedded_binaries
 from tests.attack import Outcome, Scale
-from tests.servers import INITDB_OPTIONS, SETTINGS
+from tests.support.servers import INITDB_OPTIONS, SETTINGS
 
 __all__ = ["attack"]
 

@@ -3,7 +3,7 @@
 A server's databases are filled with functions, operators, types and relations that bear the names
 of PostgreSQL's own. Every command runs there as a superuser, the worst case. A trap that is called
 says so in the server's log. The log also holds every statement that was sent: each is parsed, so
-that none is missing from the list that tests/test_sent_sql.py parses.
+that none is missing from the list that tests/unit/postgres/test_sent_sql.py parses.
 """
 
 import re
@@ -15,9 +15,8 @@ import psycopg
 
 from tests.attack import Outcome, Scale
 from tests.attack._servers import forgetful_proxy, log_records, pgiostat, running
-from tests.servers import ClusterServer
-from tests.sql_names import unqualified
-from tests.test_sent_sql import servers
+from tests.support.servers import ClusterServer
+from tests.support.sql_names import servers, unqualified
 
 TRAPS = Path(__file__).with_name("_traps.sql")
 _SENT = re.compile(r"^(?:statement|execute [^:]*): (.*)", re.DOTALL)

@@ -19,7 +19,7 @@ from testcontainers.community.postgres import PostgresContainer
 from testcontainers.core.docker_client import DockerClient
 
 from pgiostat.lab.postgres.cluster import Setting, ShutdownMode, free_port
-from tests.servers import SETTINGS, Server, Source
+from tests.support.servers import SETTINGS, Server, Source
 
 MAJORS = range(13, 19)
 PATIENCE = 60.0

@@ -12,7 +12,7 @@ from pgiostat.statistics.kcache import PHYSICAL, TRACED
 from pgiostat.statistics.names import Names
 from tests.conftest import MakeServer
 from tests.docker.containers import ContainerServer
-from tests.workloads import Connection, client, collecting, fill
+from tests.support.workloads import Connection, client, collecting, fill
 
 pytestmark = pytest.mark.container
 

@@ -1,0 +1,288 @@
+"""pgiostat rules: a file to begin with, the rules in force, and why a statement falls where."""
+
+import os
+import re
+import subprocess
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from pgiostat.analysis.rank import By, rank
+from pgiostat.postgres.catalog import catalog
+from pgiostat.postgres.connection import connect
+from pgiostat.postgres.sampler import Sampler
+from pgiostat.postgres.since_reset import totals_since_reset
+from pgiostat.queries.describe import describer
+from pgiostat.queries.rules import load
+from pgiostat.queries.rules.suggest import CatalogTable, rules_file, suggest
+from pgiostat.render.sql import laid_out
+from pgiostat.statistics.delta import Basis
+from tests.conftest import MakeServer
+from tests.support.program import run_program
+from tests.support.workloads import client, fill, run
+
+MANIFEST = "SELECT c.id, c.rev FROM parcel c WHERE c.id BETWEEN 1 AND 9 ORDER BY c.id"
+
+JUDGED = """\
+manifest  by manifest (built-in, 12 of 21)  2:c1f0f3d3f0c7d1d6
+
+SELECT @1.id,
+       @1.rev
+FROM parcel @1
+WHERE @1.id BETWEEN ? AND ?
+ORDER BY @1.id
+
+statement       select
+reads           parcel
+block           select
+  reads         parcel
+  projects      id, rev
+  carries_only  rev
+  mentions      id, rev
+  order_by      id
+  order_dir     asc
+  min_varying   2
+  where_range   id
+
+runner-up                category  why it lost
+manifest-hashed-ordered  manifest  projects_calls is none, not "@hashes"
+version-newest           version   newest is none, not "@versions"
+version-of-named-table   version   mentions is id, rev, not "@table_names"
+manifest-hashed          manifest  projects_calls is none, not "@hashes"
+version-table            version   reads is parcel, not "@caches"
+15 more rules are further away.
+"""
+
+
+def pgiostat(
+    *arguments: str, given: str | None = None, where: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the program without a terminal."""
+    environment = {**os.environ, "COLUMNS": "120"}
+    return run_program("rules", *arguments, environment=environment, stdin=given or "", cwd=where)
+
+
+def lines(text: str) -> list[str]:
+    """Return lines without the blanks that fill a table."""
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def test_a_statement_is_told_its_category_its_features_and_the_runners_up() -> None:
+    done = pgiostat("test", MANIFEST)
+    assert (done.returncode, done.stderr) == (0, "")
+    told = lines(done.stdout)[: len(JUDGED.splitlines())]
+    told[0] = re.sub("2:[0-9a-f]{16}", "2:c1f0f3d3f0c7d1d6", told[0])
+    assert told == JUDGED.splitlines()
+
+
+def test_statements_of_a_file_or_a_pipe_are_told_one_by_one(tmp_path: Path) -> None:
+    text = "BEGIN; INSERT INTO t VALUES (';');\n-- nothing\n; FETCH 10 FROM parcel_manifest"
+    (tmp_path / "some.sql").write_text(text)
+    by_file = pgiostat("test", "-f", "some.sql", where=tmp_path)
+    by_pipe = pgiostat("test", "-f", "-", given=text)
+    assert by_file.stdout == by_pipe.stdout
+    told = re.findall(r"^(\w+)  (?:by )?(no rule|[\w-]+)", by_pipe.stdout, re.MULTILINE)
+    heads = [found for found in told if found[1] in {"no rule", "upload", "manifest-cursor"}]
+    assert heads == [("other", "no rule"), ("upload", "upload"), ("manifest", "manifest-cursor")]
+
+
+def test_no_constant_of_a_statement_is_shown() -> None:
+    done = pgiostat("test", "ALTER ROLE bob PASSWORD 'hunter2' /* hunter2 */")
+    assert "hunter2" not in done.stdout.replace("tag        hunter2", "")
+    assert "ALTER ROLE bob password ?" in done.stdout
+
+
+def test_the_rules_in_force_are_shown_in_order_ones_own_first(tmp_path: Path) -> None:
+    rule = 'schema = 1\n[[rule]]\nname = "mine"\ncategory = "own"\nwhen = { reads = "x" }\n'
+    path = tmp_path / "rules.toml"
+    path.write_text(rule)
+    told = lines(pgiostat("show", "--rules", str(path)).stdout)
+    assert told[1].split(maxsplit=3) == ["1", "mine", "own", '{ reads = "x" }']
+    assert told[2].split(maxsplit=2)[:2] == ["2", "explain"]
+    one = pgiostat("show", "mine", "--rules", str(path))
+    assert tomllib.loads(one.stdout) == {
+        "rule": [{"name": "mine", "category": "own", "when": {"reads": "x"}}]
+    }
+    assert lines(one.stdout)[0] == f"# 1 of 22, {path}"
+    assert lines(pgiostat("show", "@hashes").stdout) == [
+        'hashes = ["*hash*", "md5", "sha*", "crc*", "digest"]'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (["show", "nothing"], 1, 'there is no rule "nothing"'),
+        (["show", "@nothing"], 1, 'there is no list "@nothing"'),
+        (["test"], 2, "a statement, a DSN or -f FILE is needed"),
+        (["test", "SELECT 1", "-f", "x.sql"], 2, "both SQL and -f given"),
+        (["test", "-f", "/nowhere/x.sql"], 1, 'could not read "/nowhere/x.sql"'),
+        (["test", ";"], 1, "there is no statement in it"),
+        (["test", "SELECT 1", "--rules", "/nowhere"], 1, 'could not read rules file "/nowhere"'),
+        (["test", "host=/nowhere port=1"], 1, "could not connect to server"),
+        (["test", "hots=here"], 2, "invalid connection string"),
+        (["init", "--out", "/nowhere/x.toml"], 1, 'could not write rules file "/nowhere/x.toml"'),
+    ],
+)
+def test_what_cannot_be_done_is_said_without_a_traceback(
+    arguments: list[str], status: int, told: str
+) -> None:
+    done = pgiostat(*arguments)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr.startswith(f"pgiostat: error: {told}")
+
+
+def test_a_rules_file_is_begun_once_and_never_overwritten(tmp_path: Path) -> None:
+    first = pgiostat("init", where=tmp_path)
+    assert lines(first.stdout) == [
+        "wrote rules.toml",
+        "next: pgiostat rules test --rules rules.toml DSN",
+    ]
+    path = tmp_path / "rules.toml"
+    assert len(load(path).rules) == 21
+    path.write_text("mine")
+    second = pgiostat("init", where=tmp_path)
+    assert (second.returncode, path.read_text()) == (1, "mine")
+    assert lines(second.stderr)[0] == 'pgiostat: error: rules file "rules.toml" exists already'
+    printed = pgiostat("init", "--out", "-", where=tmp_path)
+    assert tomllib.loads(printed.stdout) == {"schema": 1, "vocab": {}}
+
+
+def table(
+    name: str, columns: str, keys: str = "id", rows: int | None = 10, *, published: bool = False
+) -> CatalogTable:
+    """Return a table whose columns could all be versions by their types."""
+    listed = tuple(columns.split())
+    return CatalogTable("s", name, rows, tuple(keys.split()), listed, listed, published)
+
+
+def test_a_vocabulary_holds_what_names_and_types_tell() -> None:
+    found = suggest(
+        [
+            table("parcel", "id depot_id rev"),
+            table("Van", 'VanId RowVersion "odd', "VanId"),
+            table("note", "id updated_at"),
+            table("plain", "id weight"),
+            table("shared", "id weight", published=True),
+            table("audit_log", "id version"),
+            table("keyless", "version", ""),
+            table("table_version", "table_name version", "table_name"),
+            table("big_version", "id version", rows=5_000_000),
+        ]
+    )
+    assert {field.name: list(getattr(found, field.name)) for field in fields(found)} == {
+        "synced": ["parcel", "Van", "note", "shared", "big_version"],
+        "keys": ["id", "VanId"],
+        "versions": ["rev", "RowVersion", "version"],
+        "changed": ["updated_at"],
+        "caches": ["table_version"],
+    }
+    assert tomllib.loads(rules_file(found, path="x"))["vocab"] == {
+        "synced": ["parcel", "Van", "note", "shared", "big_version"],
+        "keys": ["id", "VanId"],
+        "versions": ["rev", "RowVersion", "version", "xmin"],
+        "changed": ["updated_at"],
+        "caches": ["table_version"],
+    }
+
+
+def test_names_with_the_signs_of_globs_mean_themselves() -> None:
+    found = suggest([table('odd[1]*"é', "id version")])
+    written = tomllib.loads(rules_file(found, path="x"))["vocab"]["synced"]
+    assert written == ['odd[[]1][*]"é']
+
+
+def test_a_catalog_is_read_but_for_what_is_the_servers_or_an_extensions(database: str) -> None:
+    with client(database) as setup:
+        setup.execute(
+            """CREATE TABLE parcel (id uuid, line int, weight text, rev bigint, born timestamptz,
+                                    PRIMARY KEY (line, id)) PARTITION BY LIST (line)"""
+        )
+        setup.execute("CREATE TABLE parcel_1 PARTITION OF parcel FOR VALUES IN (1)")
+        setup.execute("CREATE TABLE gone (a int, b xid)")
+        setup.execute("ALTER TABLE gone DROP COLUMN a")
+        setup.execute("CREATE PUBLICATION p FOR TABLE gone")
+        setup.execute("CREATE TEMP TABLE mine (id int PRIMARY KEY, version int)")
+        setup.execute("ANALYZE gone")
+    session = connect(database)
+    try:
+        found = catalog(session)
+    finally:
+        session.close()
+    assert [(entry.relname, entry.keys, entry.candidates) for entry in found] == [
+        ("gone", (), ("b",)),
+        ("parcel", ("line", "id"), ("line", "rev", "born")),
+    ]
+    assert (found[0].columns, found[0].published, found[0].reltuples) == (("b",), True, 0)
+    assert not found[1].published
+
+
+def test_a_whole_server_is_told_by_category_the_biggest_unknown_first(
+    make_server: MakeServer,
+) -> None:
+    server = make_server(**{"pg_stat_statements.max": 1000})
+    dsn = server.dsn()
+    with client(dsn) as other:
+        other.execute("CREATE EXTENSION pg_stat_statements")
+        fill(other, "parcel", 2_000)
+        run(other, "SELECT max(id) AS most, count(pad) FROM parcel", 3)
+        run(other, "INSERT INTO parcel (id) VALUES (-1)", 2)
+        asked = "SELECT queryid, calls, shared_blks_read + local_blks_read FROM pg_stat_statements"
+        counted = {queryid: (calls, read) for queryid, calls, read in other.execute(asked)}
+    found = totals_since_reset(dsn, describer())
+    ranking = rank([found.delta], found.names, by=By.STATEMENT)
+    ranked = {row.queryid: (row.cost.calls, row.cost.blocks) for row in ranking.rows}
+    # What ran later (our own statements) was not counted then.
+    assert {queryid: ranked.get(queryid) for queryid in counted if queryid in ranked} == {
+        queryid: counts for queryid, counts in counted.items() if queryid in ranked
+    }
+    assert len(ranked) >= 5
+    assert set(found.delta.statements.basis.tolist()) == {Basis.NEW}
+    assert found.texts_error is None
+    by_category = {row.name: row.cost.calls for row in rank([found.delta], found.names).rows}
+    assert by_category["upload"] == 2
+    told = lines(pgiostat("test", dsn).stdout)
+    assert re.match(rf".+PostgreSQL {server.version.split()[-1]}.*  \d+ statements", told[0])
+    assert told[1].split() == ["category", "share", "blocks", "read", "calls", "statements"]
+    begins = next(i for i, line in enumerate(told) if line.endswith('of category "other"'))
+    shown = told[begins + 1 : told.index("", begins)]
+    known = rank([found.delta], found.names, by=By.FINGERPRINT).rows
+    expected = [row.fingerprint for row in known if row.category == "other" and row.cost.blocks]
+    assert [re.findall("2:[0-9a-f]{16}", line)[0] for line in shown] == expected
+
+
+def test_what_is_read_through_a_cursor_is_of_its_querys_category(database: str) -> None:
+    with client(database) as other:
+        fill(other, "parcel", 3_000)
+        other.execute("ALTER TABLE parcel ADD COLUMN rev bigint")
+    sampler = Sampler(database, 0.1, describer(), Event().wait)
+    ticks = sampler.ticks()
+    assert next(ticks).error is None
+    with client(database) as other:
+        other.execute("BEGIN")
+        other.execute('DECLARE "Page 1" CURSOR FOR SELECT id, rev FROM parcel ORDER BY id')
+        fetched = other.execute('FETCH 1000 FROM "Page 1"').fetchall()
+        other.execute("COMMIT")
+    delta = next(ticks).delta
+    assert delta is not None
+    assert len(fetched) == 1000
+    rows = rank([delta], sampler.names, by=By.STATEMENT).rows
+    told = {row.text.split()[0]: row.category for row in rows if row.database in database}
+    assert {verb: told[verb] for verb in ("declare", "fetch")} == {
+        "declare": "manifest",
+        "fetch": "manifest",
+    }
+    ticks.close()  # type: ignore[attr-defined]
+
+
+def test_a_statement_is_laid_out_or_left_as_it_is() -> None:
+    assert laid_out("select a from t @1 where @1.b = ?") == "SELECT a\nFROM t @1\nWHERE @1.b = ?"
+    deep = f"select {'(' * 300}?{')' * 300}"
+    assert laid_out(deep) == deep
+    long = "select " + "a, " * 10_000 + "b"
+    assert laid_out(long) == long
+    assert "\x1b" not in laid_out('select "\x1b[2J"')
+    assert laid_out('select "À" from "@x"') == 'select "À" from "@x"'

@@ -1,0 +1,184 @@
+"""The command line by itself: what is refused, and how it says so."""
+
+import subprocess
+import sys
+from contextlib import chdir
+from pathlib import Path
+
+import pytest
+
+from pgiostat import __version__
+from tests.support.program import pgiostat
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ["watch", "--bogus"],
+            ["pgiostat: error: no such option: --bogus", "HINT:  Try: pgiostat watch --help"],
+        ),
+        (["nosuch"], ["pgiostat: error: no such command 'nosuch'", "HINT:  Try: pgiostat --help"]),
+        (
+            ["watch", "--once", "--count", "3"],
+            ["pgiostat: error: --once and --count cannot be used together"],
+        ),
+        (
+            ["watch", "--by", "colour"],
+            [
+                'pgiostat: error: invalid value for --by: "colour"',
+                "HINT:  Allowed are category, fingerprint, statement, relation, database, user.",
+            ],
+        ),
+        (
+            ["watch", "--sort", "x"],
+            [
+                'pgiostat: error: invalid value for --sort: "x"',
+                "HINT:  Allowed are reads, time, temp, calls, per-call.",
+            ],
+        ),
+        (
+            ["watch", "--format", "xml"],
+            [
+                'pgiostat: error: invalid value for --format: "xml"',
+                "HINT:  Allowed are text, csv, json.",
+            ],
+        ),
+        (
+            ["watch", "--interval", "0"],
+            [
+                "pgiostat: error: invalid value for --interval: 0",
+                "HINT:  It must be from 0.1 to 86400.",
+            ],
+        ),
+        (
+            ["watch", "--count", "0"],
+            [
+                "pgiostat: error: invalid value for --count: 0",
+                "HINT:  It must be at least 1.",
+            ],
+        ),
+    ],
+)
+def test_a_wrong_command_line_is_a_usage_error_that_says_what_is_right(
+    arguments: list[str], told: list[str]
+) -> None:
+    done = pgiostat(*arguments)
+    assert (done.returncode, done.stdout, done.stderr.splitlines()) == (2, "", told)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_help_lists_the_commands(arguments: list[str]) -> None:
+    done = pgiostat(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\n  watch  " in done.stdout
+    assert "\n  demo   " in done.stdout
+
+
+def test_the_version_is_told() -> None:
+    done = pgiostat("--version")
+    assert (done.returncode, done.stdout) == (0, f"pgiostat {__version__}\n")
+
+
+def test_a_statement_may_begin_with_a_comment() -> None:
+    done = pgiostat("rules", "test", "-- name: Newest :one\nSELECT max(rev) FROM t")
+    assert (done.returncode, done.stdout.split()[0]) == (0, "version")
+
+
+def test_output_that_cannot_be_written_is_an_error_without_a_traceback() -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        done = subprocess.run(
+            [sys.executable, "-m", "pgiostat", "rules", "show"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    told = "pgiostat: error: could not write the output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, told)
+
+
+@pytest.mark.parametrize("option", ["--history", "--config", "--rules"])
+@pytest.mark.parametrize(
+    "value",
+    ["host=127.0.0.1 port=1 password=Zk7Q", "postgresql://u:Zk7Q@h/d", "s3:AKIA:Zk7Q@b"],
+)
+def test_a_name_of_a_file_that_may_hold_a_secret_is_refused(
+    tmp_path: Path, option: str, value: str
+) -> None:
+    with chdir(tmp_path):
+        done = pgiostat(
+            "collect", option, value, "--for", "100ms", PYTHONPATH=str(Path(__file__).parents[2])
+        )
+    assert (done.returncode, done.stdout, done.stderr.splitlines()[0], [*tmp_path.iterdir()]) == (
+        2,
+        "",
+        f"pgiostat: error: invalid value for {option}: it may hold a password or a key",
+        [],
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["watch", "--by", "{}"], 'invalid value for --by: "***"'),
+        (["watch", "--top", "{}"], "invalid value for '--top': '***' is not a valid int"),
+        (["doctor", "--format", "{}"], 'invalid value for --format: "***"'),
+        (["rules", "show", "{}"], 'there is no rule "***"'),
+    ],
+)
+@pytest.mark.parametrize(
+    "value", ["host=db password=Zk7Q", "postgresql://u:Zk7Q@h/d", "db:5432:app:app:Zk7Q"]
+)
+def test_an_error_does_not_quote_an_argument_that_may_hold_a_secret(
+    arguments: list[str], told: str, value: str
+) -> None:
+    done = pgiostat(*(each.format(value) for each in arguments))
+    first = done.stderr.splitlines()[0]
+    assert (first.startswith(f"pgiostat: error: {told}"), "Zk7Q" in done.stderr) == (True, False)
+
+
+def test_an_ordinary_error_is_quoted_as_it_is() -> None:
+    done = pgiostat("watch", "--once", "postgresql://u:refused@127.0.0.1:1/d")
+    assert done.stderr.splitlines()[:2] == [
+        'pgiostat: error: could not connect to server "127.0.0.1:1"',
+        "DETAIL:  Connection refused.",
+    ]
+    assert pgiostat("report", "--history", "/no/such").stderr.splitlines()[0] == (
+        'pgiostat: error: there is no history in "/no/such"'
+    )
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "psql postgresql://u:Zk7Q@h/d",
+        'psql "host=h password=Zk7Q"',
+        '{"host":"h","password":"Zk7Q"}',
+        "-h h -U u password=Zk7Q",
+    ],
+)
+def test_what_is_no_statement_is_not_quoted(subject: str) -> None:
+    done = pgiostat("rules", "test", "--", subject)
+    assert (done.returncode, done.stdout, done.stderr.splitlines()[0]) == (
+        1,
+        "",
+        "pgiostat: error: statement 1 of 1 begins with no command of SQL",
+    )
+
+
+@pytest.mark.parametrize("command", [["demo"], ["lab", "run"], ["rules", "init"], ["export"]])
+def test_no_directory_is_made_of_a_connection_string(tmp_path: Path, command: list[str]) -> None:
+    with chdir(tmp_path):
+        done = pgiostat(
+            *command,
+            "--out",
+            "postgresql://u:Zk7Q@127.0.0.1:1/d",
+            PYTHONPATH=str(Path(__file__).parents[2]),
+        )
+    assert (done.returncode, done.stdout, done.stderr.splitlines()[0], [*tmp_path.iterdir()]) == (
+        2,
+        "",
+        "pgiostat: error: invalid value for --out: it may hold a password or a key",
+        [],
+    )

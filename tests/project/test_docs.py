@@ -1,0 +1,168 @@
+"""Pages that speak of the code are true."""
+
+import asyncio
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+import pgiostat
+from pgiostat.queries.rules import load
+from pgiostat.queries.rules.conditions import BLOCK_KEYS, STATEMENT_KEYS
+
+ROOT = Path(__file__).parents[2]
+CODE = [path for path in (ROOT / "pgiostat").rglob("*.py") if path.name != "errors.py"]
+
+
+def test_every_error_is_on_the_page_of_errors_and_no_other() -> None:
+    code = "\n".join(path.read_text("utf-8") for path in CODE)
+    raised = set(re.findall(r'(?:slug=|Mistake\(\s*)"([a-z-]+)"', code))
+    page = (ROOT / "docs" / "errors.md").read_text("utf-8")
+    documented = set(re.findall(r"^\| ([a-z-]+) \|", page, re.MULTILINE)) - {"name"}
+    assert documented == raised
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in (ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md"))
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8"))
+        if not (page.parent / target).exists()
+    ]
+    assert broken == []
+
+
+def test_the_output_in_the_readme_is_a_real_one() -> None:
+    sample = (ROOT / "sample_data" / "ranking.txt").read_text("utf-8")
+    assert f"```text\n{sample}```" in (ROOT / "README.md").read_text("utf-8")
+
+
+CATEGORIES = (ROOT / "docs" / "categories.md").read_text("utf-8")
+
+
+def test_the_rules_on_the_page_of_categories_are_rules(tmp_path: Path) -> None:
+    found = re.findall(r"```toml\n(.*?)```", CATEGORIES, re.DOTALL)
+    for number, text in enumerate(found):
+        path = tmp_path / f"{number}.toml"
+        path.write_text(text if text.startswith("schema") else f"schema = 1\n{text}", "utf-8")
+        load(path)
+    assert len(found) == 3
+
+
+def test_the_page_of_categories_has_each_key_of_rules_and_no_other() -> None:
+    _, _, keys = CATEGORIES.partition("### Keys of `when`")
+    statement, _, block = keys.partition("### Keys of `block`")
+    assert documented_keys(statement) == {*STATEMENT_KEYS, "block", "not"}
+    assert documented_keys(block) == set(BLOCK_KEYS)
+
+
+def documented_keys(text: str) -> set[str]:
+    """Return the names in the first column of a table."""
+    cells = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+
+
+SAMPLE = ROOT / "sample_data" / "history"
+HISTORY = (ROOT / "docs" / "history.md").read_text("utf-8")
+
+
+def blocks(kind: str, page: str = HISTORY) -> list[str]:
+    """Return the blocks of a language on a page, with the sample history for the one in it."""
+    found = re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)
+    return [block.replace("/var/lib/pgiostat", str(SAMPLE)) for block in found]
+
+
+def sealed_reads() -> int:
+    """Return the blocks that sealed files say were read."""
+    paths = sorted(SAMPLE.glob("stmt/*/*.parquet"))
+    tables = [pq.ParquetFile(path).read(["shared_blks_read"]) for path in paths]
+    return sum(sum(table["shared_blks_read"].to_pylist()) for table in tables)
+
+
+def test_duckdb_alone_reads_what_is_sealed_as_the_page_says() -> None:
+    by_hour, by_text, ddl = blocks("sql")
+    assert "'projection.enabled' = 'true'" in ddl
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        inner = by_hour.strip().removesuffix(";")
+        hours = connection.execute(f"SELECT SUM(blocks) FROM ({inner})").fetchall()
+        texts = connection.execute(by_text).fetchall()
+    assert hours == [(sealed_reads(),)]
+    assert texts[0][0].startswith("select max(row_version) from ")
+    assert sum(blocks for _, blocks, _ in texts) <= sealed_reads()
+
+
+def test_pandas_reads_what_is_sealed_as_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(blocks("python")[0], "docs/history.md", "exec"), {})  # noqa: S102 - our own page
+    shown = capsys.readouterr().out.splitlines()[1:-1]
+    assert sum(int(line.split()[-1]) for line in shown) == sealed_reads()
+
+
+def test_frames_are_asked_for_as_the_page_says() -> None:
+    calls = re.findall(r"history\.(\w+)\(([^)]*)\)", blocks("python")[2])
+    frames = pgiostat.open_history(SAMPLE)
+    assert len(calls) == 9
+    for name, arguments in calls:
+        if name not in {"compare", "device"}:  # no device was measured in the sample
+            assert len(eval(f"frames.{name}({arguments})", {"frames": frames}))  # noqa: S307 - our own page
+
+
+def test_what_a_history_holds_is_on_its_page_as_it_is_told() -> None:
+    shown = re.findall(r"pgiostat history --h.*?\n```\n\n```text\n(.*?)```", HISTORY, re.DOTALL)[0]
+    found = "\n".join(ran("pgiostat history --history sample_data/history"))
+    # How long ago it was, and what a file takes on this disk, are not the page's to say.
+    told, page = (
+        re.sub(r"newest .* ago|[\d.]+ [KM]?i?B\b", "", text).split() for text in (found, shown)
+    )
+    assert sorted(told) == sorted(page)
+
+
+def ran(command: str) -> list[str]:
+    """Run a command of a page; return its lines."""
+    done = subprocess.run(
+        [sys.executable, "-m", *command.split()], capture_output=True, text=True, check=True,
+        cwd=ROOT, env={**os.environ, "COLUMNS": "98"},
+    )  # fmt: skip
+    return [line.rstrip() for line in done.stdout.splitlines()]
+
+
+def test_the_comparison_on_its_page_is_a_real_one() -> None:
+    page = (ROOT / "docs" / "compare.md").read_text("utf-8")
+    command, shown = re.findall(r"```sh\n(pgiostat compare --h.*?)\n```\n\n```text\n(.*?)```", page,
+                                re.DOTALL)[0]  # fmt: skip
+    assert ran(command) == shown.splitlines()
+
+
+def test_the_range_on_its_page_is_a_real_one() -> None:
+    page = (ROOT / "docs" / "whatif.md").read_text("utf-8")
+    command, shown = re.findall(r"```sh\n(pgiostat whatif.*?)\n```\n\n```text\n(.*?)```", page,
+                                re.DOTALL)[0]  # fmt: skip
+    assert ran(command) == shown.splitlines()
+
+
+def test_the_investigation_on_its_page_was_measured() -> None:
+    text, _ = runpy.run_path(str(ROOT / "docs" / "investigation.py"))["made"]()
+    assert (ROOT / "docs" / "investigation.md").read_text("utf-8") == text
+    for name in ("reads", "whatif"):
+        assert (ROOT / "docs" / f"investigation-{name}.svg").read_text("utf-8").startswith("<svg")
+
+
+def test_the_bursts_on_their_page_are_real_ones() -> None:
+    page = (ROOT / "docs" / "burst.md").read_text("utf-8")
+    found = re.findall(r"```sh\n(pgiostat burst.*?)\n```\n\n```text\n(.*?)```", page, re.DOTALL)
+    assert len(found) == page.count("```text")
+    for command, shown in found:
+        assert ran(command) == shown.splitlines()
+
+
+@pytest.mark.parametrize("name", ["category", "statement", "detail"])
+def test_the_screens_of_watch_are_what_it_draws(name: str) -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "screens.py"))
+    drawn = asyncio.run(made["shot"](*made["SHOTS"][name]))
+    assert (ROOT / "docs" / f"watch-{name}.svg").read_text("utf-8") == drawn

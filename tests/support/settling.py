@@ -1,0 +1,41 @@
+"""Snapshots taken when the server has handed over what it counted."""
+
+from threading import Event
+
+import pytest
+
+from pgiostat.analysis.ledger import reads_of
+from pgiostat.postgres.snapshot_reader import SnapshotReader
+from pgiostat.statistics.delta import Delta, diff
+from pgiostat.statistics.snapshot import Snapshot
+
+PER_STATEMENT_SLACK = 100
+"""Blocks of catalogs that connecting, parsing and planning read, for each kind of statement."""
+
+
+def settled(collector: SnapshotReader, older: Snapshot, statement_blocks: int) -> Delta:
+    """Return the difference once the server's own counters have caught up.
+
+    A session that ends hands its counts over; on 13 and 14 another process takes half a second
+    to write them down.
+    """
+    wait = Event().wait
+    for _ in range(100):
+        delta = diff(older, collector.take())
+        if (reads_of(delta).blocks or 0) >= statement_blocks:
+            return delta
+        wait(0.1)
+    pytest.fail("the server's own counters never caught up")
+
+
+def quiet(collector: SnapshotReader) -> Snapshot:
+    """Return a reading after which nothing of what was done before is handed over."""
+    wait = Event().wait
+    older = collector.take()
+    for _ in range(50):
+        wait(0.7)
+        newer = collector.take()
+        if (reads_of(diff(older, newer)).blocks or 0) < PER_STATEMENT_SLACK:
+            return newer
+        older = newer
+    pytest.fail("the server never came to rest")

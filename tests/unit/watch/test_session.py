@@ -1,0 +1,89 @@
+"""What a sitting adds up, and that it does not grow with time."""
+
+import tracemalloc
+from datetime import timedelta
+
+import numpy as np
+
+from pgiostat.analysis.cost import FIELDS
+from pgiostat.analysis.ledger import ServerReads
+from pgiostat.analysis.rank import By, Totals, rank_totals
+from pgiostat.statistics.names import Names
+from pgiostat.watch.model.interval import Interval, Who
+from pgiostat.watch.model.session import KEPT, WatchSession
+from tests.support.readings import at
+
+STATEMENTS = 200
+
+
+def moment(number: int, statements: int = STATEMENTS) -> Interval:
+    """Return a second in which each statement read as many blocks as its number says."""
+    amounts = np.zeros((len(FIELDS), statements), dtype=np.int64)
+    amounts[FIELDS.index("shared_blks_read")] = np.arange(statements)
+    amounts[FIELDS.index("calls")] = 2
+    whole = int(np.arange(statements).sum())
+    counted = Totals(
+        1.0, 8192, ServerReads(blocks=whole + 10),
+        statements=[(10, 5, queryid) for queryid in range(statements)],
+        statement_amounts=amounts, statement_uncertain=[False] * statements,
+    )  # fmt: skip
+    return Interval(
+        Who("prod"), at(number), at(number + 1), (), counted, whole, counted.reads.blocks
+    )
+
+
+def test_intervals_add_up_to_what_ranking_them_together_gives() -> None:
+    sitting, moments = WatchSession(Names()), [moment(n, 4 + n) for n in range(5)]
+    for each in moments:
+        sitting.absorb(each)
+    whole = sitting.counted(whole=True)
+    assert whole is not None
+    parts = [(each.counted, Names()) for each in moments if each.counted]
+    found, told = (rank_totals(those, by=By.STATEMENT) for those in ([(whole, Names())], parts))
+    assert [(row.key, row.cost, row.share) for row in found.rows] == [
+        (row.key, row.cost, row.share) for row in told.rows
+    ]
+    assert (found.server_blocks, found.lines, found.seconds) == (
+        told.server_blocks, told.lines, told.seconds,
+    )  # fmt: skip
+    assert sitting.coverage == sum(m.statement_blocks for m in moments) / whole.reads.blocks  # type: ignore[operator]
+
+
+def test_the_last_intervals_of_a_row_and_of_all() -> None:
+    sitting = WatchSession(Names())
+    for number in range(3):
+        sitting.absorb(moment(number, 4))
+    past = sitting.past(By.STATEMENT, ("3", "5", "10"))
+    assert (past.blocks_per_s, past.calls_per_s) == ((3.0,) * 3, (2.0,) * 3)
+    assert past.ends == tuple(at(n + 1) for n in range(3))
+    assert sitting.past().blocks_per_s == (6.0,) * 3
+
+
+def test_a_baseline_is_ours_and_hidden_statements_are_not_lost() -> None:
+    sitting = WatchSession(Names())
+    sitting.absorb(moment(0, 4))
+    sitting.begin()
+    assert (sitting.counted(whole=True), sitting.coverage, sitting.seconds) == (None, None, 0.0)
+    hidden = moment(1, 3)
+    assert hidden.counted is not None
+    object.__setattr__(hidden.counted, "statements", [(10, 5, None)] * 3)
+    sitting.absorb(hidden)
+    whole = sitting.counted(whole=True)
+    assert whole is not None
+    assert rank_totals([(whole, Names())]).explained.blocks == 3
+
+
+def test_an_hour_of_seconds_takes_no_more_memory_than_its_first_minutes() -> None:
+    sitting = WatchSession(Names())
+    for number in range(KEPT + 10):
+        sitting.absorb(moment(number))
+    tracemalloc.start()
+    try:
+        for number in range(KEPT + 10, 3600):
+            sitting.absorb(moment(number))
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # What is traced has taken the place of what was there before.
+    assert grown < KEPT * STATEMENTS * 12 + 1_000_000
+    assert sitting.seconds == timedelta(hours=1).total_seconds()
