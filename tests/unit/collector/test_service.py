@@ -123,7 +123,7 @@ def test_an_unexpected_error_is_logged_once_and_collecting_is_tried_again(
         line = re.sub(r"error [0-9a-f]{8}", "error REF", here.said()[0])
         assert re.sub(r":\d+ ", ":LINE ", line) == (
             "bad: unexpected error REF: KeyError in pgiostat/collector/fleet.py:LINE (_supervise),"
-            f" at tests/unit/collector/test_service.py:LINE (run); trying again. {REPORT}"
+            f" at collector/test_service.py:LINE (run); trying again. {REPORT}"
         )
         assert here.said()[1:] == []
         assert (here.fleet.failed, here.fleet.is_over) == (set(), False)
