@@ -807,7 +807,7 @@ def test_an_unexpected_error_is_shown_and_reading_goes_on(
     named = re.sub(r"in [0-9.]+ (?:s|ms)", "in 0.5 s", seen[0])
     assert re.sub(r"[0-9a-f]{8}|:\d+ ", "…", named).startswith(
         "! unexpected error …, trying again in 0.5 s: KeyError in pgiostat/watch/app.py…(_read),"
-        " at tests/terminal/test_app.py…(moments)."
+        " at terminal/test_app.py…(moments)."
     )
     assert "s3cret" not in "".join(seen)
 
