@@ -375,11 +375,11 @@ def translate_errors(cluster: Cluster | None = None) -> Iterator[None]:
     except psycopg.OperationalError as error:
         # One that ran out of room may be up again, or about to be, when it is looked after.
         if cluster is not None and (
-            full := disk_space.disk_full_error(cluster.last_words(), cluster.directory)
+            full := disk_space.disk_full_error(cluster.log_since_start(), cluster.directory)
         ):
             raise full from error
         if cluster is not None and not cluster.is_running():
-            last = cluster.last_words().strip().rpartition("\n")[2]
+            last = cluster.log_since_start().strip().rpartition("\n")[2]
             raise PgiostatError(
                 "the lab's server has ended",
                 detail=f"{_first_line(error)}{f'; it said last: {last}' if last else ''}",

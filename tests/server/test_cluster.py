@@ -17,7 +17,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgiostat.errors import PgiostatError
-from pgiostat.lab.postgres import cluster as cluster_module
+from pgiostat.lab.postgres import files, processes
 from pgiostat.lab.postgres.cluster import Cluster, Setting, embedded_binaries, free_port
 from tests.support.servers import INITDB_OPTIONS
 
@@ -81,8 +81,8 @@ def mode(path: Path) -> str:
 
 
 def processes_that_mention(directory: Path) -> list[str]:
-    processes = cluster_module._processes().values()
-    return [process.command for process in processes if str(directory) in process.command]
+    found = processes.processes().values()
+    return [process.command for process in found if str(directory) in process.command]
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
@@ -141,7 +141,7 @@ def test_a_stale_pid_file_that_names_a_living_stranger_does_not_hinder_a_start(
     cluster: Cluster,
 ) -> None:
     # PostgreSQL alone refuses: the stranger is alive and of the same user.
-    stranger = cluster._popen(["sleep", "60"])
+    stranger = cluster._account.popen(["sleep", "60"])
     try:
         pid_file = cluster.data / "postmaster.pid"
         pid_file.write_text(f"{stranger.pid}\n{cluster.data}\n1700000000\n5432\n\n\n\nready\n")
@@ -381,8 +381,7 @@ def test_a_cluster_that_could_not_be_made_leaves_no_directory(
     cluster: Cluster, place: Path
 ) -> None:
     broken = Cluster(cluster.binaries, place / "broken")
-    nowhere = Cluster(cluster.binaries, place / "nowhere")
-    nowhere.directory = place
+    nowhere = Cluster(cluster.binaries, place)
     (place / "passfile").touch()
     with pytest.raises(PgiostatError) as error:
         broken.initialise(copy_of=nowhere)
@@ -469,7 +468,7 @@ def test_what_the_servers_user_cannot_reach_is_placed_where_it_can(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared = place / "shared"
-    monkeypatch.setattr(cluster_module, "_SHARED_PLACE", shared)
+    monkeypatch.setattr(files, "_SHARED_DIRECTORY", shared)
     (tmp_path / "closed").mkdir(mode=0o700)
     # Its libraries lie beside the package: the copy must have them, and in the same relation.
     package = embedded_binaries().parents[1]
@@ -505,7 +504,7 @@ def test_root_uses_no_shared_directory_that_others_can_write_to(
     shared = place / "shared"
     shared.mkdir()
     shared.chmod(0o777)
-    monkeypatch.setattr(cluster_module, "_SHARED_PLACE", shared)
+    monkeypatch.setattr(files, "_SHARED_DIRECTORY", shared)
     tmp_path.chmod(0o700)
     with pytest.raises(PgiostatError) as error:
         Cluster(pattern.binaries, tmp_path / "data")
@@ -539,7 +538,7 @@ def test_an_ordinary_user_needs_no_other(pattern: Cluster, place: Path) -> None:
 def test_both_ways_of_listing_processes_tell_the_same() -> None:
     if not shutil.which("ps"):
         pytest.skip("there is no ps")
-    by_ps = dict(cluster_module._processes_of_ps())[os.getpid()]
-    by_proc = cluster_module._processes()[os.getpid()]
+    by_ps = dict(processes._from_ps())[os.getpid()]
+    by_proc = processes.processes()[os.getpid()]
     assert by_ps.parent == by_proc.parent == os.getppid()
     assert by_ps.command.split() == by_proc.command.split()

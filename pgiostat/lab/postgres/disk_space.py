@@ -1,4 +1,4 @@
-"""Room on disk: asked for before anything is made, and told as what it is when it ran out."""
+"""Disk space: checked before anything is made, and reported as the cause of a failure."""
 
 import errno
 import os
@@ -9,30 +9,40 @@ from pgiostat.errors import PgiostatError
 
 __all__ = ["disk_full_error", "full", "require_space"]
 
-LEAST_LEFT = 16 * 1_048_576
-"""A segment of WAL: a server that cannot have one more ends, and may have no room to say why."""
+WAL_SEGMENT_BYTES = 16 * 1_048_576
+"""Without one more segment a server ends, and its log may have no space for the message."""
 
 
 def require_space(needed: int, place: Path) -> None:
-    """Raise PgiostatError disk-full if there are not so many bytes where a directory will be."""
+    """Check the free space for a directory that may not exist yet.
+
+    Args:
+        needed: in bytes.
+        place: the directory.
+
+    Raises:
+        PgiostatError: disk-full.
+    """
     there = next(parent for parent in (place, *place.parents) if parent.exists())
     free = shutil.disk_usage(there).free
     if free < needed:
         raise full(f"{there} has {free // 10**6} MB left; {needed // 10**6} MB are needed.")
 
 
-def disk_full_error(said: str, place: Path) -> PgiostatError | None:
-    """Return what to raise if a program that writes to a place failed for want of room, or None.
+def disk_full_error(log: str, place: Path) -> PgiostatError | None:
+    """Return the error of a program that failed because the disk is full, None for another cause.
 
-    said: by the program, last of all.  Its log may be where the room has run out: then what is left
-    tells.
+    Args:
+        log: the output of the program.  It may lack the message where the log itself had no space:
+            then the free space decides.
+        place: where the program writes.
     """
-    reason = os.strerror(errno.ENOSPC)
-    found = [line for line in said.splitlines() if reason in line]
+    message = os.strerror(errno.ENOSPC)
+    found = [line for line in log.splitlines() if message in line]
     if found:
         return full(found[-1].strip())
-    if place.exists() and shutil.disk_usage(place).free < LEAST_LEFT:
-        return full(f"{place}: {reason}")
+    if place.exists() and shutil.disk_usage(place).free < WAL_SEGMENT_BYTES:
+        return full(f"{place}: {message}")
     return None
 
 
