@@ -285,7 +285,8 @@ def run(
 ) -> None:  # fmt: skip
     """Run all experiments, measure them into a history, and say what came of them."""
     from pgiostat.lab.environment import SIZE, lab_directory
-    from pgiostat.lab.experiments.run import Stage, check_free, run_all
+    from pgiostat.lab.experiments.run import check_free, run_all
+    from pgiostat.lab.experiments.stage import Stage
     from pgiostat.signals import stop_on_signals
     from pgiostat.volume.models import volume_of
 

@@ -14,9 +14,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pgiostat.analysis.rank import By
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.lab.environment import DBNAME, checkpoint, translate_errors
+from pgiostat.lab.data import DBNAME, SERVER_SETTINGS, create_database
 from pgiostat.lab.postgres.cluster import Cluster, embedded_binaries
 from pgiostat.lab.postgres.disk_space import require_space
+from pgiostat.lab.server_errors import translate_errors
 from pgiostat.lab.workload import schema
 from pgiostat.postgres.sampler import Sampler
 from pgiostat.queries.describe import describer
@@ -28,19 +29,7 @@ from pgiostat.watch.options import Options
 
 __all__ = ["directory", "reader_dsn", "remove", "run", "serving", "working"]
 
-SETTINGS: dict[str, str | int | bool] = {
-    "shared_preload_libraries": "pg_stat_statements",
-    "track_io_timing": True,
-    "shared_buffers": "16MB",  # a twentieth of the data
-    "max_connections": 20,
-    "max_parallel_workers_per_gather": 0,
-    "maintenance_work_mem": "64MB",
-    "max_wal_size": "2GB",
-    "wal_level": "minimal",
-    "max_wal_senders": 0,
-    "fsync": False,  # a demo's data can be made again
-    "full_page_writes": False,
-}
+SETTINGS = SERVER_SETTINGS | {"shared_buffers": "16MB"}  # a twentieth of the data
 NEEDED_BYTES = 1_500_000_000
 INTERVAL_SECONDS = 2.0
 TOP = 10
@@ -114,7 +103,7 @@ def serving(place: Path, console: Console) -> Iterator[Cluster]:
         require_space(NEEDED_BYTES, place)
         console.print(f"Making a PostgreSQL {cluster.version} in {cluster.directory} …")
     with translate_errors(cluster), cluster:
-        checkpoint(cluster)
+        create_database(cluster)
         dsn = cluster.dsn(DBNAME)
         if not schema.is_loaded(dsn):
             with _progress(console) as told:

@@ -1,83 +1,72 @@
-"""Environments of the lab: servers with the sync system's data, each with a name of its own.
+"""Environments of the lab: named servers with the sync system's data.
 
-One is a PostgreSQL from a package, in a directory of the lab's; or a schema of its own in a
-database that somebody else runs.  It stays up until it is taken down.
+An environment is a PostgreSQL from a package, in a directory of the lab's; or a schema in a
+database of another server.  It runs until it is taken down.
 
-A clone is a copy of the files of the other one, which is stopped meanwhile: so both begin with
+A clone is a copy of the files of another environment, which is stopped meanwhile: both begin with
 the same pages, statistics and counters, down to the byte.  (CREATE DATABASE ... TEMPLATE would
 leave the clone within the same server, with one cache for both; a base backup would have WAL to
-replay.) What was copied is dropped from the operating system's cache: a restored volume is cold.
+replay.) The copy is dropped from the operating system's cache: a restored volume is cold.
 """
 
-import contextlib
-import errno
 import json
-import os
 import re
-import secrets
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 import psycopg
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
 from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.lab.data import (
+    DBNAME,
+    SERVER_SETTINGS,
+    create_database,
+    drop_from_page_cache,
+    is_loaded,
+    load_data,
+    required_bytes,
+    unload_data,
+)
 from pgiostat.lab.postgres import disk_space
 from pgiostat.lab.postgres.cluster import Cluster, Setting, embedded_binaries
-from pgiostat.lab.workload import schema, version_cache
-from pgiostat.lab.workload.api import SCHEMA, connected
+from pgiostat.lab.server_errors import translate_errors
+from pgiostat.lab.workload import schema
 from pgiostat.lab.workload.schema import DataSize
 from pgiostat.postgres.dsn import check_dsn
 
-__all__ = [
-    "SETTINGS",
-    "SIZE",
-    "Environment",
-    "Lab",
-    "cold",
-    "lab_directory",
-    "load_data",
-    "translate_errors",
-]
+__all__ = ["SETTINGS", "SIZE", "Environment", "Lab", "lab_directory"]
 
-DBNAME = "sync"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
-MARK = "pgiostat's lab; made and dropped by it"
 
 SIZE = DataSize(clients=40, rows=1_000, tables=(*schema.TABLES, "note"), payload=190)
-"""The last table is the one that an experiment adds."""
+"""An experiment adds the last table."""
 
 SETTINGS: dict[str, Setting] = {
-    "shared_preload_libraries": "pg_stat_statements",
-    "track_io_timing": True,
+    **SERVER_SETTINGS,
     "shared_buffers": "24MB",  # less than half of the data
-    "max_connections": 20,
-    "max_parallel_workers_per_gather": 0,
-    "maintenance_work_mem": "64MB",
-    "max_wal_size": "2GB",
     "checkpoint_timeout": "1d",
-    "wal_level": "minimal",
-    "max_wal_senders": 0,
-    "fsync": False,  # a lab's data can be made again
-    "full_page_writes": False,
-    # What comes by on its own would read at another moment in each run.
+    # Background work would read at another moment in each run.
     "autovacuum": False,
     "jit": False,
 }
 
 
 def lab_directory() -> Path:
-    """Return where environments are, below the user's cache."""
+    """Return the directory of the environments, below the user's cache."""
     return platformdirs.user_cache_path("pgiostat") / "lab"
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A server with the data.  dsn: somebody else's server; origin: of which it is a clone."""
+    """A server with the data.
+
+    Attributes:
+        place: the directory of the lab's own server.
+        dsn: of another server; empty for the lab's own.
+        origin: the environment that this one is a clone of.
+    """
 
     name: str
     place: Path
@@ -87,11 +76,11 @@ class Environment:
 
     @property
     def cluster(self) -> Cluster:
-        """The server, if it is ours."""
+        """The lab's own server."""
         return Cluster(embedded_binaries(), self.place, settings=SETTINGS)
 
     def is_running(self) -> bool:
-        """Tell whether it answers, or its postmaster is there."""
+        """Return whether another server answers, or the postmaster of the lab's own runs."""
         if not self.dsn:
             return self.cluster.is_running()
         try:
@@ -101,9 +90,10 @@ class Environment:
             return False
 
     def dsns(self) -> tuple[str, str]:
-        """Return the connection strings of the sync API and of who watches.
+        """Return the connection strings of the sync API and of the observer.
 
-        Raises PgiostatError server-not-running.
+        Raises:
+            PgiostatError: server-not-running.
         """
         if self.dsn:
             return self.dsn, self.dsn
@@ -124,12 +114,16 @@ class Lab:
         self.root = root or lab_directory()
 
     def environments(self) -> list[Environment]:
-        """Return all, by name."""
+        """Return all environments, by name."""
         return [self._read(path) for path in sorted(self.root.glob("*.json"))]
 
     def get(self, name: str) -> Environment:
-        """Return one.  Raises PgiostatError environment-unknown, with those that there are."""
-        path = self._describe(name)
+        """Return an environment.
+
+        Raises:
+            PgiostatError: environment-unknown, environment-invalid, environment-unreadable.
+        """
+        path = self._record(name)
         if not path.exists():
             there = ", ".join(each.name for each in self.environments())
             raise PgiostatError(
@@ -143,19 +137,26 @@ class Lab:
     def up(
         self, name: str, size: DataSize, dsn: str = "", progress: schema.Progress | None = None
     ) -> Environment:
-        """Make an environment, or start the one that there is.
+        """Make an environment, or start an existing one.
 
-        Raises PgiostatError: environment-invalid, dsn-invalid, lab-schema-foreign, lab-forbidden,
-        disk-full, and the cluster's.
+        Args:
+            name: of the environment.
+            size: of the data of a new environment.
+            dsn: of another server, for a new environment there.
+            progress: called with each number of further rows.
+
+        Raises:
+            PgiostatError: environment-invalid, dsn-invalid, lab-schema-foreign, lab-forbidden,
+                disk-full, and the cluster's.
         """
-        if self._describe(name).exists():
+        if self._record(name).exists():
             there = self.get(name)
             if dsn and dsn != there.dsn:
                 raise _invalid(f'there is an environment "{name}" already', "Choose another name.")
             if not there.dsn and not there.cluster.is_running():
                 there.cluster.start(outlives=True)
             with translate_errors():
-                if there.dsn and not schema.is_loaded(inside(there.dsn), there.size):
+                if there.dsn and not is_loaded(there.dsn, there.size):
                     load_data(there.dsn, there.size, progress)
             return there
         if dsn:
@@ -165,29 +166,15 @@ class Lab:
             with translate_errors():
                 load_data(dsn, size, progress)
         else:
-            self._build(made, progress)
+            _build(made, progress)
         self._write(made)
         return made
-
-    def _build(self, made: Environment, progress: schema.Progress | None) -> None:
-        disk_space.require_space(bytes_of(made.size), made.place)
-        cluster = made.cluster
-        cluster.destroy()  # what is left of one whose making was cut short
-        try:
-            with translate_errors(cluster), cluster:
-                checkpoint(cluster)
-                load_data(cluster.dsn(DBNAME, schema.WRITER), made.size, progress)
-                cluster.stop()
-            with translate_errors(cluster):
-                cluster.start(outlives=True)
-        except BaseException:
-            cluster.destroy()
-            raise
 
     def clone(self, source: str, target: str) -> Environment:
         """Make an environment with the files of another one, which is stopped meanwhile.
 
-        Raises PgiostatError: environment-unknown, environment-invalid, environment-busy, disk-full.
+        Raises:
+            PgiostatError: environment-unknown, environment-invalid, environment-busy, disk-full.
         """
         origin = self.get(source)
         if origin.dsn:
@@ -195,20 +182,20 @@ class Lab:
                 f'environment "{source}" cannot be cloned',
                 "Its server is not the lab's: its files are nobody's to copy.",
             )
-        if self._describe(target).exists():
+        if self._record(target).exists():
             raise _invalid(f'there is an environment "{target}" already', "Choose another name.")
         made = Environment(target, self.root / target, origin.size, origin=source)
         server, copy = origin.cluster, made.cluster
         runs = server.attach()
         if runs:
             with translate_errors(server):
-                _alone(source, server)
+                _refuse_if_in_use(source, server)
         server.stop()
         try:
             with translate_errors(copy):
                 copy.destroy()
                 copy.initialise(copy_of=server)
-                cold(copy.data)
+                drop_from_page_cache(copy.data)
         finally:
             if runs:
                 server.start(outlives=True)
@@ -222,7 +209,12 @@ class Lab:
         return made
 
     def down(self, name: str, *, remove: bool = False) -> Environment:
-        """Stop an environment; remove: its data too, and in somebody else's database the schema."""
+        """Stop an environment.
+
+        Args:
+            name: of the environment.
+            remove: remove its data as well; on another server, the lab's schema.
+        """
         there = self.get(name)
         if not there.dsn:
             there.cluster.stop()
@@ -232,10 +224,10 @@ class Lab:
             with translate_errors():
                 unload_data(there.dsn)
         if remove:
-            self._describe(name).unlink()
+            self._record(name).unlink()
         return there
 
-    def _describe(self, name: str) -> Path:
+    def _record(self, name: str) -> Path:
         if not NAME.fullmatch(name):
             raise _invalid(
                 f'"{name}" is no name for an environment',
@@ -245,18 +237,19 @@ class Lab:
 
     def _write(self, made: Environment) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
-        told = {"size": asdict(made.size), "dsn": made.dsn, "origin": made.origin}
-        path = self._describe(made.name)
+        record = {"size": asdict(made.size), "dsn": made.dsn, "origin": made.origin}
+        path = self._record(made.name)
         draft = path.with_suffix(".draft")
-        draft.touch(0o600)  # a connection string may hold a password
-        draft.write_text(json.dumps(told) + "\n", "utf-8")
+        draft.touch(0o600)  # a connection string may contain a password
+        draft.write_text(json.dumps(record) + "\n", "utf-8")
         draft.rename(path)
 
     def _read(self, path: Path) -> Environment:
         try:
-            told: dict[str, Any] = json.loads(path.read_text("utf-8"))
-            size = DataSize(**(told["size"] | {"tables": tuple(told["size"]["tables"])}))
-            return Environment(path.stem, self.root / path.stem, size, told["dsn"], told["origin"])
+            record: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            size = DataSize.from_record(record["size"])
+            place = self.root / path.stem
+            return Environment(path.stem, place, size, record["dsn"], record["origin"])
         except (ValueError, KeyError, TypeError) as error:
             raise PgiostatError(
                 f'"{path}" does not tell what environment "{path.stem}" is',
@@ -266,34 +259,24 @@ class Lab:
             ) from None
 
 
-def checkpoint(cluster: Cluster) -> None:
-    """Make the database, the roles and their entries in the password file, where missing."""
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
-        found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [DBNAME])
-        if found.fetchone() is None:
-            connection.execute(f'CREATE DATABASE "{DBNAME}"'.encode())
-    if f":{schema.READER}:" in cluster.passfile.read_text("utf-8"):
-        return
-    password = secrets.token_urlsafe(24)
-    schema.create(cluster.dsn(DBNAME), password)
-    with psycopg.connect(cluster.dsn(DBNAME), autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(
-                sql.Identifier(DBNAME), sql.Identifier(schema.WRITER)
-            )
-        )
-    with cluster.passfile.open("a", encoding="utf-8") as entries:
-        for role in (schema.WRITER, schema.READER):
-            entries.write(f"*:*:*:{role}:{password}\n")
+def _build(made: Environment, progress: schema.Progress | None) -> None:
+    disk_space.require_space(required_bytes(made.size), made.place)
+    cluster = made.cluster
+    cluster.destroy()  # the rest of one that was interrupted
+    try:
+        with translate_errors(cluster), cluster:
+            create_database(cluster)
+            load_data(cluster.dsn(DBNAME, schema.WRITER), made.size, progress)
+            cluster.stop()
+        with translate_errors(cluster):
+            cluster.start(outlives=True)
+    except BaseException:
+        cluster.destroy()
+        raise
 
 
-def inside(dsn: str) -> str:
-    """Return a connection string whose sessions see the lab's schema alone."""
-    return make_conninfo(dsn, options=f"-c search_path={SCHEMA}")
-
-
-def _alone(name: str, server: Cluster) -> None:
-    """Raise PgiostatError environment-busy if somebody works with a server."""
+def _refuse_if_in_use(name: str, server: Cluster) -> None:
+    """Raise PgiostatError environment-busy if a client is connected to a server."""
     with psycopg.connect(server.dsn(), autocommit=True) as connection:
         found = connection.execute(
             "SELECT DISTINCT coalesce(nullif(application_name, ''), usename) FROM pg_stat_activity"
@@ -306,123 +289,6 @@ def _alone(name: str, server: Cluster) -> None:
             hint="It would be stopped while it is copied: end these first.",
             slug="environment-busy",
         )
-
-
-def load_data(dsn: str, size: DataSize, progress: schema.Progress | None = None) -> None:
-    """Make the schema with all tables, rows and the cache anew; nothing else is touched.
-
-    Raises PgiostatError lab-schema-foreign if there is a schema of that name that is not the lab's.
-    """
-    unload_data(dsn)
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(SCHEMA)))
-        connection.execute(
-            sql.SQL("COMMENT ON SCHEMA {} IS {}").format(sql.Identifier(SCHEMA), sql.Literal(MARK))
-        )
-    schema.load(inside(dsn), size, progress=progress, grantee="")
-    with connected(dsn) as connection:
-        version_cache.create(connection)
-        version_cache.fill(connection, size.tables)
-        connection.execute(f"VACUUM (FREEZE, ANALYZE) {version_cache.CACHE_TABLE}".encode())
-
-
-def unload_data(dsn: str) -> None:
-    """Drop the schema, if it is the lab's."""
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        row = connection.execute(
-            "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = %s",
-            [SCHEMA],
-        ).fetchone()
-        if row is None:
-            return
-        if row[0] != MARK:
-            raise PgiostatError(
-                f'schema "{SCHEMA}" is not the lab\'s',
-                detail="Its comment is not the one that the lab gives to what it makes.",
-                hint="Use another database, or drop that schema yourself.",
-                slug="lab-schema-foreign",
-            )
-        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(SCHEMA)))
-
-
-BYTES_PER_ROW = 420
-"""With its entry in the index, the copy that a run is made on, and WAL."""
-LEAST_BYTES = 400_000_000
-
-
-def bytes_of(size: DataSize) -> int:
-    """Return how much room an environment takes at most."""
-    return LEAST_BYTES + size.total * BYTES_PER_ROW
-
-
-@contextlib.contextmanager
-def translate_errors(cluster: Cluster | None = None) -> Iterator[None]:
-    """Tell what keeps the lab from its work as what to do about it."""
-    try:
-        yield
-    except psycopg.errors.DiskFull as error:
-        raise disk_space.full(str(error).split("\n", 1)[0]) from error
-    except psycopg.errors.InsufficientPrivilege as error:
-        said = str(error).splitlines()[0]
-        raise PgiostatError(
-            f"the lab may not do what it needs: {said}",
-            detail=f'It makes a schema "{SCHEMA}" of its own, and touches nothing else.',
-            hint="Another user's lab is in this database: use another one."
-            if SCHEMA in said
-            else "GRANT CREATE ON DATABASE … TO the user of the connection string.",
-            slug="lab-forbidden",
-        ) from error
-    except psycopg.OperationalError as error:
-        # One that ran out of room may be up again, or about to be, when it is looked after.
-        if cluster is not None and (
-            full := disk_space.disk_full_error(cluster.log_since_start(), cluster.directory)
-        ):
-            raise full from error
-        if cluster is not None and not cluster.is_running():
-            last = cluster.log_since_start().strip().rpartition("\n")[2]
-            raise PgiostatError(
-                "the lab's server has ended",
-                detail=f"{_first_line(error)}{f'; it said last: {last}' if last else ''}",
-                slug="server-not-running",
-            ) from error
-        raise PgiostatError(
-            "the lab cannot reach its server", detail=_first_line(error), slug="server-unreachable"
-        ) from error
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
-        raise PgiostatError(
-            "the lab's data are not there any more",
-            detail=_first_line(error),
-            hint="Make them anew with: pgiostat lab up",
-            slug="lab-data-missing",
-        ) from error
-    except psycopg.Error as error:
-        raise PgiostatError(
-            "the lab's server does not do what it is asked to",
-            detail=_first_line(error),
-            slug="lab-failed",
-        ) from error
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise disk_space.full(f"{error.filename}: {error.strerror}") from error
-        raise
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
-
-
-def cold(directory: Path) -> None:
-    """Drop the files of a directory from the operating system's cache, where it can be asked to."""
-    if not hasattr(os, "posix_fadvise"):
-        return
-    for path in directory.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            file = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(file)
-                os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
-            finally:
-                os.close(file)
 
 
 def _invalid(message: str, hint: str) -> PgiostatError:

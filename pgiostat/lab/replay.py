@@ -9,7 +9,7 @@ from threading import Event as Flag
 from time import monotonic
 
 from pgiostat.errors import PgiostatError
-from pgiostat.lab.environment import translate_errors
+from pgiostat.lab.server_errors import translate_errors
 from pgiostat.lab.workload import version_cache
 from pgiostat.lab.workload.api import Api, Rows, connected
 from pgiostat.lab.workload.client import Clients, Skipping

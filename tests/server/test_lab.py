@@ -19,7 +19,8 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from pgiostat.errors import PgiostatError
-from pgiostat.lab.environment import Lab, load_data, unload_data
+from pgiostat.lab.data import load_data, unload_data
+from pgiostat.lab.environment import Lab
 from pgiostat.lab.postgres.cluster import Cluster, embedded_binaries
 from pgiostat.lab.replay import ReplayTarget, Setup, replay
 from pgiostat.lab.workload import version_cache

@@ -27,13 +27,13 @@ from pgiostat.lab.experiments.run import (
     HISTORY,
     RUNS,
     Run,
-    Stage,
     forget,
     measure,
     read_runs,
     run_all,
     trace_of,
 )
+from pgiostat.lab.experiments.stage import Stage
 from pgiostat.queries.describe import uncategorized
 from pgiostat.volume.models import volume_of
 from tests.support.program import pgiostat

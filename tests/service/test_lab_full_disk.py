@@ -13,8 +13,8 @@ import pytest
 from pgiostat.errors import PgiostatError
 from pgiostat.history.read.history import History
 from pgiostat.lab.environment import Lab
-from pgiostat.lab.experiments import run as experiments
-from pgiostat.lab.experiments.run import EXPERIMENTS, HISTORY, Run, Stage, run_all
+from pgiostat.lab.experiments.run import EXPERIMENTS, HISTORY, Run, run_all
+from pgiostat.lab.experiments.stage import Stage
 from pgiostat.lab.postgres import disk_space
 from pgiostat.lab.workload.schema import TABLES, DataSize
 from tests.support.disks import small_disk
@@ -27,8 +27,7 @@ LARGE = DataSize(clients=40, rows=1_000, payload=190)
 @pytest.fixture
 def unasked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the lab begin without asking how much room there is: others may take it meanwhile."""
-    for module in (disk_space, experiments):
-        monkeypatch.setattr(module, "require_space", lambda *_: None)
+    monkeypatch.setattr(disk_space, "require_space", lambda *_: None)
 
 
 @contextmanager

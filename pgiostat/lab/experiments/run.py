@@ -10,11 +10,10 @@ server's: an interval is as long as its traffic takes at its own pace.  Rates ar
 volume would see, and a repetition has the same times under all labels.
 """
 
-import fcntl
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,27 +24,14 @@ from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.format.layout import check
 from pgiostat.history.write.finalize import finalize
 from pgiostat.history.write.writer import Writer
-from pgiostat.lab.environment import (
-    DBNAME,
-    SETTINGS,
-    bytes_of,
-    checkpoint,
-    cold,
-    inside,
-    load_data,
-    translate_errors,
-    unload_data,
-)
-from pgiostat.lab.postgres.cluster import Cluster, Setting, embedded_binaries
-from pgiostat.lab.postgres.disk_space import require_space
+from pgiostat.lab.experiments.stage import Stage
 from pgiostat.lab.replay import ReplayTarget, Sender, Setup
-from pgiostat.lab.workload import schema, version_cache
-from pgiostat.lab.workload.api import SCHEMA, connected, flush_statistics
+from pgiostat.lab.server_errors import translate_errors
+from pgiostat.lab.workload import version_cache
+from pgiostat.lab.workload.api import connected, flush_statistics
 from pgiostat.lab.workload.client import Skipping
 from pgiostat.lab.workload.schema import TABLES, DataSize
 from pgiostat.lab.workload.trace import Operation, Pace, Trace, generate
-from pgiostat.postgres.connection import connect
-from pgiostat.postgres.dsn import check_dsn
 from pgiostat.postgres.sampler import Sampler
 from pgiostat.queries.describe import uncategorized
 from pgiostat.statistics.delta import Delta
@@ -57,7 +43,6 @@ __all__ = [
     "RUNS",
     "Experiment",
     "Run",
-    "Stage",
     "assumptions",
     "check_free",
     "forget",
@@ -168,108 +153,6 @@ def _ratio(part: int, whole: int) -> float:
 def trace_of(seed: int, seconds: float, size: DataSize) -> Trace:
     """Return the traffic of a repetition, with what warms up before it."""
     return generate(size, seconds * (1 + WARM_UP), seed, Pace())
-
-
-class Stage:
-    """Where runs take place: copies of a server of our own, or a schema in somebody else's.
-
-    Raises PgiostatError dsn-invalid.
-    """
-
-    def __init__(
-        self,
-        root: Path,
-        size: DataSize,
-        dsn: str = "",
-        settings: Mapping[str, Setting] | None = None,
-    ) -> None:
-        if dsn:
-            check_dsn(dsn)
-        self.size = size
-        self._root, self._dsn = root, dsn
-        asked = SETTINGS | dict(settings or {})
-        self._made = Cluster(embedded_binaries(), root / "made", settings=asked)
-        self._run = Cluster(embedded_binaries(), root / "run", settings=asked)
-
-    @property
-    def log(self) -> Path:
-        """What the server of a run says."""
-        return self._run.log
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Let no other experiments take place here meanwhile: they would take it all away.
-
-        Raises PgiostatError lab-running, and as pgiostat.postgres.connection.connect does.
-        """
-        with ExitStack() as held:
-            if self._dsn:
-                # Who cannot be watched is told so before anything is made.
-                held.enter_context(closing(connect(self._dsn).conn))
-                guard = held.enter_context(connected(self._dsn))
-                free = guard.execute("SELECT pg_try_advisory_lock(hashtext(%s))", [SCHEMA])
-                if free.fetchone() != (True,):
-                    raise _running(f'database "{guard.info.dbname}"')
-            else:
-                self._root.mkdir(parents=True, exist_ok=True)
-                file = held.enter_context((self._root / "lock").open("ab"))
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise _running(f'"{self._root}"') from None
-            yield
-
-    def prepare(self, progress: schema.Progress | None = None) -> None:
-        """Make the data that all runs begin with, if they are not there."""
-        if self._dsn:
-            return
-        self._run.destroy()
-        if self._made.is_initialised():
-            with translate_errors(self._made), self._made:
-                checkpoint(self._made)
-                if schema.is_loaded(inside(self._made.dsn(DBNAME, schema.WRITER)), self.size):
-                    return
-                load_data(self._made.dsn(DBNAME, schema.WRITER), self.size, progress)
-            return
-        require_space(bytes_of(self.size), self._made.directory)
-        with translate_errors(self._made), self._made:
-            checkpoint(self._made)
-            load_data(self._made.dsn(DBNAME, schema.WRITER), self.size, progress)
-
-    def remove(self) -> None:
-        """Stop what runs, and remove all that was made."""
-        if self._dsn:
-            with translate_errors():
-                unload_data(self._dsn)
-            return
-        self._run.destroy()
-        self._made.destroy()
-
-    @contextmanager
-    def fresh(self) -> Iterator[tuple[str, str]]:
-        """Yield connection strings, of who works and of who watches, of a server as it was made."""
-        if self._dsn:
-            with translate_errors():
-                load_data(self._dsn, self.size)
-            yield self._dsn, self._dsn
-            return
-        self._run.destroy()
-        with translate_errors(self._run):
-            self._run.initialise(copy_of=self._made)
-            cold(self._run.data)
-        try:
-            with translate_errors(self._run), self._run:
-                yield self._run.dsn(DBNAME, schema.WRITER), self._run.dsn(DBNAME, schema.READER)
-        finally:
-            self._run.destroy()
-
-
-def _running(where: str) -> PgiostatError:
-    return PgiostatError(
-        f"other experiments are at work in {where}",
-        hint="Wait until they have ended, or end them.",
-        slug="lab-running",
-    )
 
 
 Progress = Callable[[str, float], None]

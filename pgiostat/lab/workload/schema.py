@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any, Self
 
 import psycopg
 from psycopg import sql
@@ -68,6 +69,15 @@ class DataSize:
     rows: int = 2_000
     tables: tuple[str, ...] = TABLES
     payload: int = 190
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Self:
+        """Return the size that a record of JSON describes; `dataclasses.asdict` makes records.
+
+        Raises:
+            KeyError, TypeError: the record has other fields.
+        """
+        return cls(**(record | {"tables": tuple(record["tables"])}))
 
     @property
     def total(self) -> int:

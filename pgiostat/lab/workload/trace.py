@@ -190,7 +190,7 @@ def read(path: Path) -> Trace:
 def _head(path: Path, line: str) -> tuple[DataSize, int | None, float]:
     try:
         head = json.loads(line)
-        size = DataSize(**(head["size"] | {"tables": tuple(head["size"]["tables"])}))
+        size = DataSize.from_record(head["size"])
         version, seed, lasts = head["schema_version"], head["seed"], float(head["lasts"])
     except (ValueError, KeyError, TypeError) as error:
         raise _wrong(path, 1, "It does not say what the trace was made for.") from error
