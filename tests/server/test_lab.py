@@ -365,11 +365,11 @@ def test_traffic_without_the_cache_does_not_leave_it_behind(
     without = ReplayTarget("a", furnished, Setup(SIZE.tables))
     replay(generate(SIZE, 40.0, 1), [without], speed=0)
     with connected(furnished) as connection:
-        assert version_cache.known(connection) == {}
+        assert version_cache.cached_versions(connection) == {}
     cached = ReplayTarget("a", furnished, Setup(SIZE.tables, cache=design))
     replay(generate(SIZE, 40.0, 2), [cached], speed=0)
     with connected(furnished) as connection:
-        told = version_cache.known(connection)
+        told = version_cache.cached_versions(connection)
         rows_tell = newest(furnished)
         assert told == {place: rows_tell[place] for place in told}
         assert told or design is version_cache.Design.INVALIDATE  # it may have emptied all
@@ -444,7 +444,7 @@ def test_a_refill_that_an_upload_overtakes_is_not_kept(furnished: str) -> None:
     with connected(furnished) as asking, connected(furnished) as writing:
         Api(writing, SIZE, cache=design).upload(1, "customer", (0, 1), 10_000)
         _, generation = asking.execute(
-            version_cache.ASK_GENERATION.encode(), [1, "customer"]
+            version_cache.SELECT_GENERATION.encode(), [1, "customer"]
         ).fetchone() or (None, None)
         Api(writing, SIZE, cache=design).upload(1, "customer", (0, 1), 10_001)
         done = asking.execute(version_cache.REFILL.encode(), [10_000, 1, "customer", generation])

@@ -80,7 +80,7 @@ def run(stage: Stage, out: Path, name: str = "baseline", warm_up: float = 0.25) 
     with stage.fresh() as dsns:
         return measure(
             experiment, trace, dsns, out,
-            repeat=0, began=BEGAN, told=lambda _share: None, stop=Event(), warm_up=warm_up,
+            repeat=0, began=BEGAN, progress=lambda _share: None, stop=Event(), warm_up=warm_up,
         )  # fmt: skip
 
 
@@ -119,7 +119,7 @@ def test_blocks_are_those_that_auto_explain_logged(place: Path, tmp_path: Path) 
         with stage.fresh() as dsns:
             told = measure(
                 experiment, trace, dsns, tmp_path,
-                repeat=0, began=BEGAN, told=lambda _share: None, stop=Event(), warm_up=0.0,
+                repeat=0, began=BEGAN, progress=lambda _share: None, stop=Event(), warm_up=0.0,
             )  # fmt: skip
             log = stage.log.read_text("utf-8")
     finally:
@@ -155,7 +155,7 @@ def investigated(stage: Stage, place: Path) -> Path:
     """Return where all experiments were measured."""
     out = place / "out"
     told: list[tuple[str, float]] = []
-    run_all(stage, out, seconds=SECONDS, repeats=1, told=lambda *what: told.append(what))
+    run_all(stage, out, seconds=SECONDS, repeats=1, progress=lambda *what: told.append(what))
     assert [share for _, share in told] == sorted(share for _, share in told)
     assert told[-1] == ("both", 1.0)
     return out
@@ -314,7 +314,7 @@ def test_a_stop_ends_the_experiments_and_their_server(stage: Stage, tmp_path: Pa
             stop.set()
 
     with pytest.raises(PgiostatError) as raised:
-        run_all(stage, tmp_path / "out", seconds=SECONDS, repeats=1, told=told, stop=stop)
+        run_all(stage, tmp_path / "out", seconds=SECONDS, repeats=1, progress=told, stop=stop)
     assert raised.value.slug == "lab-stopped"
     assert not stage.log.exists()
     with pytest.raises(PgiostatError) as raised:

@@ -127,7 +127,7 @@ def test_experiments_end_when_there_is_no_room_and_begin_anew_when_there_is() ->
         def run() -> list[Run]:
             return run_all(
                 stage, place / "out", seconds=20.0, repeats=1, experiments=EXPERIMENTS[:1],
-                told=told, stop=Event(),
+                progress=told, stop=Event(),
             )  # fmt: skip
 
         try:

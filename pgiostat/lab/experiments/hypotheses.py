@@ -1,4 +1,4 @@
-"""What the story tells of the experiments, point by point, and whether it was measured so."""
+"""The points of the story about the experiments, each judged by the measurement."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,22 +11,26 @@ __all__ = ["Point", "story"]
 
 SMALL_FRACTION = 0.1
 MUCH = 0.1
-"""A share of all reads that is worth the building of a cache."""
+"""A fraction of all reads that justifies a cache."""
 LITTLE = 0.25
 RECOVERED = ("skip_fixed", "cache_update", "cache_invalidate", "both")
-"""What switches nothing off."""
+"""Experiments without a switched-off query."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A point of the story, and whether the mean of what was measured bears it out."""
+    """A point of the story, and whether the measured mean confirms it."""
 
     sentence: str
     holds: bool
 
 
 def story(outcomes: Sequence[Outcome]) -> list[Point]:
-    """Return the points whose experiments were run; outcomes: as of results.outcomes."""
+    """Return the points whose experiments were run.
+
+    Args:
+        outcomes: as `results.outcomes` returns them.
+    """
     return list(_points({each.name: each for each in outcomes}))
 
 

@@ -1,8 +1,4 @@
-"""What came of experiments: of each against the baseline, repetition by repetition.
-
-The arithmetic of it; where the numbers come from is a history, and how they are shown is
-another's concern.
-"""
+"""The outcome of experiments: the arithmetic of each against the baseline, by repetition."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,34 +14,45 @@ __all__ = ["DAY_SECONDS", "Measured", "Outcome", "outcome"]
 
 DAY_SECONDS = 86_400
 CHANCE = 0.05
-"""That an interval misses the true change."""
+"""The probability that a confidence interval misses the true change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A run.  had: blocks read and found by category, without our own.  load: on the volume."""
+    """One run.
+
+    Attributes:
+        amounts: blocks read and hit by category, without pgiostat's own queries.
+        load: on the volume.
+    """
 
     seconds: float
-    had: Mapping[str, Amounts]
+    amounts: Mapping[str, Amounts]
     load: Load
 
     @property
     def blocks(self) -> float:
         """Blocks read."""
-        return sum(amounts.reads for amounts in self.had.values())
+        return sum(each.reads for each in self.amounts.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """An experiment against the baseline.
 
-    blocks_per_s, operations_per_s: mean of the repetitions, at the trace's pace.  by_category:
-    blocks a second.  change: of blocks, -0.5 is half as many; low and high: with what chance does,
-    None from a single repetition or for the baseline.  displaced: blocks a second by which classes
-    that nothing was done to read more; None for the baseline.  balance: of the volume after a day
-    of such traffic; to_empty: seconds.  supposed: what whatif was told for the first repetition
-    that was any different; imagined: what it said, for each of these; held: whether what was
-    measured lies within, in all of them.
+    Attributes:
+        blocks_per_s, operations_per_s: means over the repetitions, at the trace's pace.
+        by_category: blocks per second.
+        change: of blocks; -0.5 is half as many.
+        low, high: the change's confidence interval; None from a single repetition or for the
+            baseline.
+        displaced: further blocks per second of the categories without a change of their own; None
+            for the baseline.
+        balance: of the volume after a day of such traffic.
+        to_empty: seconds until the balance is zero.
+        assumed: the input of whatif, for the first repetition with a change.
+        imagined: the estimates of whatif, for each repetition with a change.
+        held: whether all measured changes lie within their estimates.
     """
 
     name: str
@@ -64,7 +71,7 @@ class Outcome:
 
     @property
     def range(self) -> tuple[float, float] | None:
-        """What whatif said, as changes: of all repetitions together."""
+        """The estimates of whatif as changes, over all repetitions."""
         if not self.imagined:
             return None
         return (
@@ -82,13 +89,18 @@ def outcome(
     targets: Sequence[str] = (),
     supposed: Sequence[Sequence[Assumption]] = (),
 ) -> Outcome:
-    """Return what came of an experiment; runs and baseline belong together, one by one.
+    """Return the outcome of an experiment.
 
-    targets: categories that were changed.  supposed: what whatif is told, for each repetition;
-    empty for the baseline itself.
+    Args:
+        name: of the experiment.
+        runs: its repetitions.
+        baseline: the same repetitions without the change; `runs` itself for the baseline.
+        volume: for the balance.
+        targets: the changed categories.
+        supposed: the input of whatif, for each repetition; empty for the baseline.
     """
     seconds = sum(run.seconds for run in runs)
-    categories = dict.fromkeys(name for run in runs for name in run.had)
+    categories = dict.fromkeys(name for run in runs for name in run.amounts)
     found = {each: _per_s(runs, each) for each in categories}
     is_baseline = runs is baseline
     logs = [
@@ -103,11 +115,11 @@ def outcome(
         sum(run.load.read_bytes or 0.0 for run in runs),
     )
     balance, to_empty = _day(load, volume)
-    # Where a repetition's traffic was the same all the same, there is nothing to foretell.
-    foretold = [
-        (run, estimate(before.had, told))
-        for run, before, told in zip(runs, baseline, supposed, strict=False)
-        if told
+    # A repetition may happen to have the same traffic: then there is nothing to estimate.
+    estimates = [
+        (run, estimate(before.amounts, assumptions))
+        for run, before, assumptions in zip(runs, baseline, supposed, strict=False)
+        if assumptions
     ]
     return Outcome(
         name=name,
@@ -120,21 +132,21 @@ def outcome(
         displaced=None if is_baseline else _displaced(found, baseline, targets),
         balance=balance,
         to_empty=to_empty,
-        assumed=tuple(next((told for told in supposed if told), ())),
-        imagined=tuple(each for _, each in foretold),
-        held=all(run.blocks in each for run, each in foretold) if foretold else None,
+        assumed=tuple(next(filter(None, supposed), ())),
+        imagined=tuple(each for _, each in estimates),
+        held=all(run.blocks in each for run, each in estimates) if estimates else None,
     )
 
 
 def _per_s(runs: Sequence[Measured], category: str) -> float:
     nothing = Amounts(0.0, 0.0)
-    return sum(run.had.get(category, nothing).reads for run in runs) / sum(
+    return sum(run.amounts.get(category, nothing).reads for run in runs) / sum(
         run.seconds for run in runs
     )
 
 
 def _interval(logs: Sequence[float]) -> tuple[float | None, float | None]:
-    """Return where the mean change lies, by Student's t on the logarithms of the ratios.
+    """Return the confidence interval of the mean change, by Student's t on logarithms of ratios.
 
     >>> low, high = _interval([-0.11, -0.10, -0.09])
     >>> f"{low:.3f} {high:.3f}"
@@ -155,7 +167,7 @@ def _displaced(
 
 
 def _day(load: Load, volume: Volume) -> tuple[Balance, float | None]:
-    """Return the balance after a day of such traffic that begins with a full bucket."""
+    """Return the balance after a day of such traffic from a full bucket, and seconds to zero."""
     full = CreditBucket(volume, 1.0, 1.0)
     each = DAY_SECONDS / load.seconds
     day = Load(DAY_SECONDS, (load.operations or 0.0) * each, (load.read_bytes or 0.0) * each)

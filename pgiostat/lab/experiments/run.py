@@ -1,12 +1,12 @@
-"""The investigation as experiments: each from the same pages, with the same traffic.
+"""The investigation as experiments: all begin with the same pages and get the same traffic.
 
-A run begins with a copy of one and the same stopped server, cold as a restored volume.  A
-quarter of the trace warms it up; the rest is measured into a history, under the experiment's
-name.  A repetition is another trace, made from the next seed: what differs between repetitions
-is what chance does, and experiments are compared within each.
+A run begins with a copy of one stopped server, cold like a restored volume.  A quarter of the trace
+warms it up; the rest is measured into a history, with the experiment's name as label.  A repetition
+is another trace, from the next seed: repetitions differ by chance, and experiments are compared
+within each repetition.
 
-Traffic is sent as fast as it is answered, and the history has the trace's clock instead of the
-server's: an interval is as long as its traffic takes at its own pace.  Rates are those that the
+Traffic is sent as fast as the server answers, and the history has the trace's clock instead of the
+server's: an interval is as long as its traffic takes at the trace's pace.  Rates are those that a
 volume would see, and a repetition has the same times under all labels.
 """
 
@@ -27,11 +27,11 @@ from pgiostat.history.write.writer import Writer
 from pgiostat.lab.experiments.stage import Stage
 from pgiostat.lab.replay import ReplayTarget, Sender, Setup
 from pgiostat.lab.server_errors import translate_errors
-from pgiostat.lab.workload import version_cache
 from pgiostat.lab.workload.api import connected, flush_statistics
 from pgiostat.lab.workload.client import Skipping
 from pgiostat.lab.workload.schema import TABLES, DataSize
 from pgiostat.lab.workload.trace import Operation, Pace, Trace, generate
+from pgiostat.lab.workload.version_cache import Design
 from pgiostat.postgres.sampler import Sampler
 from pgiostat.queries.describe import uncategorized
 from pgiostat.statistics.delta import Delta
@@ -55,31 +55,34 @@ __all__ = [
 RUNS = "runs.jsonl"
 HISTORY = "history"
 WARM_UP = 0.25
-"""Of the time that is measured."""
+"""As a fraction of the measured time."""
 STEPS = 40
-"""Intervals that a run is measured in."""
-LONGEST_STEP_SECONDS = 3_600.0
+"""Intervals of a run."""
+MAX_STEP_SECONDS = 3_600.0
 MAY_WAIT = ("visit",)
 ALL_READS = frozenset({Operation.VERSION, Operation.MANIFEST, Operation.FETCH})
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """What is tried.
+    """A change to the sync system.
 
-    name: also the label in the history.  classes: whose queries are changed; all if none is named.
+    Attributes:
+        name: also the label in the history.
+        what: the change, in words.
+        categories: of the changed queries; without any, all.
     """
 
     name: str
     what: str
     setup: Setup
-    classes: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
 
 
 def _setup(
     *off: Operation,
     tables: tuple[str, ...] = TABLES,
-    cache: version_cache.Design | None = None,
+    cache: Design | None = None,
     bug: bool = True,
 ) -> Setup:
     return Setup(tables, frozenset(off), cache, Skipping(may_wait=MAY_WAIT, bug=bug))
@@ -94,31 +97,42 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         "manifest_off", "without manifest queries", _setup(Operation.MANIFEST), ("manifest",)
     ),
     Experiment(
-        "uploads_alone", "uploads alone", _setup(*sorted(ALL_READS)),
+        "uploads_alone",
+        "uploads alone",
+        _setup(*sorted(ALL_READS)),
         ("version", "manifest", "other"),
     ),
     Experiment("skip_fixed", "identical tables are skipped", _setup(bug=False), ("manifest",)),
     Experiment(
-        "cache_update", "versions cached, updated by uploads",
-        _setup(cache=version_cache.Design.UPDATE), ("version",),
+        "cache_update",
+        "versions cached, updated by uploads",
+        _setup(cache=Design.UPDATE),
+        ("version",),
     ),
     Experiment(
-        "cache_invalidate", "versions cached, invalidated by uploads",
-        _setup(cache=version_cache.Design.INVALIDATE), ("version",),
+        "cache_invalidate",
+        "versions cached, invalidated by uploads",
+        _setup(cache=Design.INVALIDATE),
+        ("version",),
     ),
     Experiment(
-        "both", "cache updated, and identical tables skipped",
-        _setup(cache=version_cache.Design.UPDATE, bug=False), ("version", "manifest"),
+        "both",
+        "cache updated, and identical tables skipped",
+        _setup(cache=Design.UPDATE, bug=False),
+        ("version", "manifest"),
     ),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """An experiment that was run once.
+    """One run of an experiment, as runs.jsonl records it.
 
-    since, until: of its time in the history.  requests: that were made.  looked: versions for which
-    all rows were read.
+    Attributes:
+        since, until: its time window in the history.
+        syncs: sync processes.
+        requests: by operation.
+        looked: version requests that read all rows of a client's table.
     """
 
     experiment: str
@@ -132,16 +146,22 @@ class Run:
 
 
 def assumptions(experiment: Experiment, run: Run, baseline: Run) -> list[Assumption]:
-    """Return what was changed, as `whatif` is told it."""
+    """Return the change that an experiment makes, in the terms of `whatif`.
+
+    Args:
+        experiment: which.
+        run: one repetition of it.
+        baseline: the same repetition without the change.
+    """
     found = []
-    for name in experiment.classes or tuple(run.requests):
-        if name in (*experiment.setup.off, "other") and experiment.classes:
+    for name in experiment.categories or tuple(run.requests):
+        if name in (*experiment.setup.off, "other") and experiment.categories:
             found.append(Assumption(name, ChangeKind.DROP))
         elif name == Operation.VERSION and experiment.setup.cache is not None:
             found.append(Assumption(name, ChangeKind.READS, _ratio(run.looked, baseline.looked)))
         elif name in (Operation.VERSION, Operation.MANIFEST, Operation.UPLOAD):
             factor = _ratio(run.requests.get(name, 0), baseline.requests.get(name, 0))
-            if factor != 1.0:  # else nothing is changed
+            if factor != 1.0:
                 found.append(Assumption(name, ChangeKind.CALLS, factor))
     return found
 
@@ -151,12 +171,18 @@ def _ratio(part: int, whole: int) -> float:
 
 
 def trace_of(seed: int, seconds: float, size: DataSize) -> Trace:
-    """Return the traffic of a repetition, with what warms up before it."""
+    """Return the traffic of a repetition, after that of its warm-up.
+
+    Args:
+        seed: of the repetition.
+        seconds: of measured traffic.
+        size: of the data.
+    """
     return generate(size, seconds * (1 + WARM_UP), seed, Pace())
 
 
 Progress = Callable[[str, float], None]
-"""Told what is being done, and the share of all that is done."""
+"""Called with the name of the experiment, and the fraction of all work that is done."""
 
 
 def run_all(
@@ -168,39 +194,57 @@ def run_all(
     seed: int = 1,
     experiments: Sequence[Experiment] = EXPERIMENTS,
     again: bool = False,
-    told: Progress | None = None,
+    progress: Progress | None = None,
     stop: Flag | None = None,
 ) -> list[Run]:
     """Run all experiments, repetition by repetition, into a history below a directory.
 
-    again: in place of what was measured there, which goes when the first server is up.
-    Raises PgiostatError: lab-exists if there is one, lab-stopped when it is interrupted, disk-full,
-    and what a history that cannot be written raises.
+    Args:
+        stage: the servers.
+        out: the directory.
+        seconds: of measured traffic in each run.
+        repeats: runs of each experiment.
+        seed: of the first repetition.
+        experiments: which.
+        again: replace earlier experiments there; they are removed when the first server is up.
+        progress: see `Progress`.
+        stop: set to end early.
+
+    Raises:
+        PgiostatError: lab-exists, lab-stopped, disk-full, and the errors of a history that cannot
+            be written.
     """
-    told, ending = told or (lambda _what, _share: None), stop or Flag()
+    progress, stop = progress or (lambda _name, _share: None), stop or Flag()
     if not again:
         check_free(out)
     runs: list[Run] = []
-    lasts = timedelta(seconds=seconds)
-    # Nothing of it is to be in the future.
-    first = datetime.now(UTC).replace(microsecond=0) - repeats * lasts
-    whole = repeats * len(experiments)
+    duration = timedelta(seconds=seconds)
+    # The history must not reach into the future.
+    first = datetime.now(UTC).replace(microsecond=0) - repeats * duration
+    count = repeats * len(experiments)
     for repeat in range(repeats):
         trace = trace_of(seed + repeat, seconds, stage.size)
         for experiment in experiments:
             done = len(runs)
 
-            def part(share: float, done: int = done, name: str = experiment.name) -> None:
-                told(name, (done + share) / whole)
+            def report(share: float, done: int = done, name: str = experiment.name) -> None:
+                progress(name, (done + share) / count)
 
             with stage.fresh() as dsns:
                 if not runs:
-                    # One that was cut short left samples, whose time may be that of a run of now.
+                    # Intervals of an interrupted run may overlap in time with those of this one.
                     forget(out)
                     out.mkdir(parents=True, exist_ok=True)
-                began = first + repeat * lasts
+                began = first + repeat * duration
                 run = measure(
-                    experiment, trace, dsns, out, repeat=repeat, began=began, told=part, stop=ending
+                    experiment,
+                    trace,
+                    dsns,
+                    out,
+                    repeat=repeat,
+                    began=began,
+                    progress=report,
+                    stop=stop,
                 )
             runs.append(run)
             with translate_errors(), (out / RUNS).open("a", encoding="utf-8") as file:
@@ -210,7 +254,11 @@ def run_all(
 
 
 def check_free(out: Path) -> None:
-    """Raise PgiostatError lab-exists if there are experiments in a directory."""
+    """Check that there are no experiments in a directory.
+
+    Raises:
+        PgiostatError: lab-exists.
+    """
     if (out / RUNS).exists():
         raise PgiostatError(
             f'there are experiments in "{out}" already',
@@ -228,28 +276,38 @@ def measure(
     *,
     repeat: int,
     began: datetime,
-    told: Callable[[float], None],
+    progress: Callable[[float], None],
     stop: Flag,
     warm_up: float = WARM_UP,
 ) -> Run:
-    """Run an experiment once: warm up, then send the trace in steps with a reading after each.
+    """Run an experiment once: warm up, then send the trace in steps with a snapshot after each.
 
-    dsns: of the sync API, and of who watches.  out: the history is below it.  began: when the run
-    begins by the history's clock.  warm_up: what of the trace comes before, as a share of the rest.
-    Raises PgiostatError lab-stopped, and what a server that is lost raises.
+    Args:
+        experiment: which.
+        trace: warm-up and measured traffic.
+        dsns: of the sync API and of the observer.
+        out: the directory above the history.
+        repeat: number of the repetition, from 0 on.
+        began: the beginning of the run, by the history's clock.
+        progress: called with the fraction of the trace that was sent.
+        stop: set to end early.
+        warm_up: the warm-up's part of the trace, as a fraction of the rest.
+
+    Raises:
+        PgiostatError: lab-stopped, and the errors of a lost server.
     """
     api, reader = dsns
     seconds = trace.lasts / (1 + warm_up)
     before, measured = trace.split(seconds * warm_up)
     step = timedelta(seconds=seconds / STEPS)
     sampler = Sampler(
-        reader, LONGEST_STEP_SECONDS, uncategorized, lambda _seconds: False, label=experiment.name
+        reader, MAX_STEP_SECONDS, uncategorized, lambda _seconds: False, label=experiment.name
     )
     with ExitStack() as stack:
         writer = stack.enter_context(closing(Writer.open(out / HISTORY, experiment.name)))
         ticks = stack.enter_context(closing(sampler.ticks()))  # type: ignore[type-var] # a generator
 
-        def reading(number: int) -> None:
+        def take_snapshot(number: int) -> None:
             tick = next(ticks)
             if tick.delta is None:
                 raise tick.error or AssertionError
@@ -261,9 +319,9 @@ def measure(
             sender = Sender(ReplayTarget(experiment.name, api, experiment.setup), trace, connection)
             for event in before.events:
                 sender.send(event)
-            sender.forget()
+            sender.reset()
             flush_statistics(connection)
-            reading(0)
+            take_snapshot(0)
             left = measured
             for number in range(1, STEPS + 1):
                 now, left = left.split(seconds * (warm_up + number / STEPS))
@@ -272,18 +330,16 @@ def measure(
                         raise _interrupted(out)
                     sender.send(event)
                 flush_statistics(connection)
-                reading(number)
-                told(number / STEPS)
+                take_snapshot(number)
+                progress(number / STEPS)
     syncs = sum(event.operation is Operation.SYNC for event in measured.events)
-    return Run(
-        experiment.name, repeat, trace.seed or 0, began, began + STEPS * step, syncs,
-        {str(name): count for name, count in sorted(sender.sent.requests.items())},
-        sender.sent.looked,
-    )  # fmt: skip
+    requests = {str(name): count for name, count in sorted(sender.sent.requests.items())}
+    until, seed = began + STEPS * step, trace.seed or 0
+    return Run(experiment.name, repeat, seed, began, until, syncs, requests, sender.sent.looked)
 
 
 def _at(delta: Delta, since: datetime, until: datetime) -> Delta:
-    """Return an interval at the trace's time."""
+    """Return an interval with the times of the trace."""
     older = delta.older and replace(delta.older, started_at=since, taken_at=since)
     newer = replace(delta.newer, started_at=until, taken_at=until)
     return replace(delta, older=older, newer=newer, seconds=(until - since).total_seconds())
@@ -306,29 +362,30 @@ def _as_record(run: Run) -> dict[str, object]:
 
 
 def forget(out: Path) -> None:
-    """Remove experiments from a directory, and nothing else that is in it."""
+    """Remove experiments from a directory, and nothing else."""
     (out / RUNS).unlink(missing_ok=True)
     if (out / HISTORY).exists():
-        check(out / HISTORY)  # a history, and nothing that only has its name
+        check(out / HISTORY)  # another directory of that name is not removed
         shutil.rmtree(out / HISTORY)
 
 
 def read_runs(out: Path) -> list[Run]:
-    """Return the runs that were measured into a directory.
+    """Return the runs that a directory records.
 
-    Raises PgiostatError lab-empty if there are none, and lab-unreadable.
+    Raises:
+        PgiostatError: lab-empty, lab-unreadable.
     """
     try:
         content = (out / RUNS).read_text("utf-8")
     except FileNotFoundError:
         content = ""
     runs = []
-    # What was cut short while it was written has no end of a line.
+    # A line without an end was interrupted while it was written.
     for number, line in enumerate(content.split("\n")[:-1], 1):
         try:
-            told = json.loads(line)
-            times = {name: datetime.fromisoformat(told[name]) for name in ("since", "until")}
-            runs.append(Run(**(told | times)))
+            record = json.loads(line)
+            times = {name: datetime.fromisoformat(record[name]) for name in ("since", "until")}
+            runs.append(Run(**(record | times)))
         except (ValueError, KeyError, TypeError) as error:
             raise PgiostatError(
                 f'could not read line {number} of "{out / RUNS}"',

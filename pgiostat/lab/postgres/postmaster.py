@@ -21,7 +21,7 @@ _SIGNALS: dict[ShutdownMode, signal.Signals] = {
     "fast": signal.SIGINT,
     "immediate": signal.SIGQUIT,
 }
-# It holds the reading end of a pipe and wakes when this process, which holds the writing end, ends
+# It holds the read end of a pipe and wakes when this process, which holds the write end, ends
 # in any way.
 _WATCHDOG = 'read -r _; exec "$0" stop -D "$1" -m fast -W -s'
 

@@ -1,4 +1,4 @@
-"""The sync API: what is asked of the server, a statement or a transaction for each request."""
+"""The sync API: sends a statement or a transaction to the server for each request."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,37 +15,37 @@ from pgiostat.lab.workload.trace import Operation
 __all__ = ["REQUESTED", "SCHEMA", "Api", "Rows", "connected", "flush_statistics"]
 
 SCHEMA = "pgiostat_lab"
-"""All that the lab makes in a database is in it."""
+"""Holds all objects of the lab in a database."""
 REQUESTED = (Operation.VERSION, Operation.MANIFEST, Operation.FETCH, Operation.UPLOAD)
-"""The classes of requests, which can be switched off."""
+"""The requests, which can be switched off."""
 
 Rows = tuple[int, int]
-"""Ids, the last one excluded."""
-Heard = Callable[[Operation, int, str, Rows], object]
+"""A range of ids, the last one excluded."""
+OnRequest = Callable[[Operation, int, str, Rows], object]
 
 
 @contextmanager
 def connected(dsn: str) -> Iterator[version_cache.Connection]:
-    """Yield a connection that sees the lab's schema alone, and commits each statement."""
+    """Yield a connection with the lab's schema alone on its search path, in autocommit mode."""
     with psycopg.connect(
         dsn,
         autocommit=True,
         application_name="sync_api",
-        prepare_threshold=None,  # a plan of its own each time, so that each run has the same
+        prepare_threshold=None,  # each execution is planned, so that all runs have the same plans
         options=f"-c search_path={SCHEMA}",
     ) as connection:
         yield connection
 
 
-FLUSHES = 150_000
-"""From PostgreSQL 15 on a session can be told to hand its counts over."""
+FLUSH_VERSION = 150_000
+"""From PostgreSQL 15 on a session reports its counts on request."""
 FLUSH_SECONDS = 1.1
-"""Before, it does so when it has been idle for a second (PGSTAT_STAT_INTERVAL, pgstat.c)."""
+"""Before, a session reports when it was idle for a second (PGSTAT_STAT_INTERVAL, pgstat.c)."""
 
 
 def flush_statistics(connection: version_cache.Connection) -> None:
-    """Let a session hand over what it has counted: the server's counts lag behind statements'."""
-    if connection.info.server_version >= FLUSHES:
+    """Make a session report its counts, which the server otherwise gets late."""
+    if connection.info.server_version >= FLUSH_VERSION:
         connection.execute("SELECT pg_stat_force_next_flush()")
         return
     for _ in range(2):
@@ -57,21 +57,23 @@ def flush_statistics(connection: version_cache.Connection) -> None:
 class Api:
     """Answers clients from the database.
 
-    off: requests that are not sent; they are answered by None.  cache: how versions are cached, if
-    they are.  heard: told of each request, also of one that is not sent.  looked: versions that all
-    rows of a table were looked at for.
+    Attributes:
+        off: requests that are not sent; their answer is None.
+        cache: how versions are cached, None without a cache.
+        on_request: called for each request, also for one that is not sent.
+        looked: version requests that read all rows of a client's table.
     """
 
     connection: version_cache.Connection
     size: DataSize
     off: frozenset[Operation] = frozenset()
     cache: version_cache.Design | None = None
-    heard: Heard = field(default=lambda *_: None)
+    on_request: OnRequest = field(default=lambda *_: None)
     looked: int = 0
 
     def version(self, client: int, table: str) -> int | None:
         """Return the newest version of a client's table."""
-        self.heard(Operation.VERSION, client, table, (0, 0))
+        self.on_request(Operation.VERSION, client, table, (0, 0))
         if Operation.VERSION in self.off:
             return None
         if self.cache is not None:
@@ -85,15 +87,15 @@ class Api:
 
     def manifest(self, client: int, table: str, rows: Rows) -> dict[int, int] | None:
         """Return the versions of the rows of a range, by id."""
-        self.heard(Operation.MANIFEST, client, table, rows)
+        self.on_request(Operation.MANIFEST, client, table, rows)
         if Operation.MANIFEST in self.off:
             return None
         found = self.connection.execute(MANIFEST.format(table=table).encode(), [client, *rows])
         return {_id: version for _id, version in found}  # type: ignore[misc] # noqa: C416 - ints
 
     def fetch(self, client: int, table: str, rows: Rows) -> int:
-        """Return how many rows came."""
-        self.heard(Operation.FETCH, client, table, rows)
+        """Return the number of rows of a range."""
+        self.on_request(Operation.FETCH, client, table, rows)
         if Operation.FETCH in self.off:
             return 0
         return len(
@@ -101,8 +103,8 @@ class Api:
         )
 
     def upload(self, client: int, table: str, rows: Rows, version: int) -> None:
-        """Write rows, all with one version, and tell the cache in the same transaction."""
-        self.heard(Operation.UPLOAD, client, table, rows)
+        """Write rows, all with one version, and update the cache in the same transaction."""
+        self.on_request(Operation.UPLOAD, client, table, rows)
         if Operation.UPLOAD in self.off:
             return
         payload = f"{version:032d}" * (self.size.payload // 32 + 1)
@@ -111,11 +113,11 @@ class Api:
             for row in range(*rows):
                 self.connection.execute(statement, [client, row, version, payload])
             if self.cache is not None:
-                version_cache.uploaded(self.connection, self.cache, client, table, version)
+                version_cache.record_upload(self.connection, self.cache, client, table, version)
 
 
 def inconsistent(what: str) -> PgiostatError:
-    """Return that the server answered what cannot be."""
+    """Return the error of an answer that contradicts the data that were written."""
     return PgiostatError(
         "the lab's server does not answer what the sync system has written",
         detail=what,

@@ -1,18 +1,17 @@
 """The clients of the sync system: their tables, what they skip, and the differencing engine.
 
-A sync process comes by at a client and looks at each of its tables.  A table that has not
-changed on the device is skipped, at most so many times in a row: something may have changed
-elsewhere.  A table that may wait is skipped even if it has changed.  Of all others the process
-asks the server for the remote version first, then it compares: where local and remote are
-identical there is nothing to do.  Else the differencing engine goes through the manifests of all
-ranges of keys, uploads what has changed here, and fetches what has changed elsewhere.
+A sync process visits a client and checks each of its tables.  It skips a table without changes on
+the device, up to a limit of times in a row: something may have changed elsewhere.  It skips a table
+that may wait even if it has changed.  For all others it requests the remote version first and
+compares: where local and remote are identical there is nothing to do.  Otherwise the differencing
+engine goes through the manifests of all ranges of keys, uploads local changes, and fetches changes
+from elsewhere.
 
-The story's bug is a switch: where the process decides not to skip, the engine runs, even if
-local and remote are identical.
+The story's bug is a switch: where the process does not skip a table, the engine runs, even if local
+and remote are identical.
 
-The model knows what the server holds, because all that is written goes through it.  It answers
-for requests that are switched off, so that the others stay the same, and it checks the server's
-answers.
+The model knows the server's data, because all writes go through it.  It answers requests that are
+switched off, so that the others stay the same, and it checks the server's answers.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,16 +25,18 @@ from pgiostat.lab.workload.trace import Event, Operation
 __all__ = ["Clients", "Skipping"]
 
 RANGE_ROWS = 250
-"""How many keys the differencing engine compares at once."""
+"""Keys that the differencing engine compares at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Skipping:
-    """When a table is left alone.
+    """When the sync process skips a table.
 
-    cap: how many times in a row, when nothing changed on the device.  may_wait: tables that are
-    skipped although they changed.  patience: how many times these are.  bug: the engine also runs
-    where local and remote are identical.
+    Attributes:
+        cap: limit of times in a row, without a change on the device.
+        may_wait: tables that are skipped although they changed.
+        patience: limit of times in a row for these.
+        bug: the engine also runs where local and remote are identical.
     """
 
     cap: int = 4
@@ -46,7 +47,15 @@ class Skipping:
 
 @dataclass(slots=True)
 class _Copy:
-    """A client's table.  known: the version it has.  remote: the server's; rows changed since."""
+    """A client's table.
+
+    Attributes:
+        known: the client's version.
+        remote: the server's version.
+        changed: rows that changed on the device since the last sync.
+        elsewhere: rows that changed on another device since.
+        skips: times in a row that the table was skipped.
+    """
 
     known: int
     remote: int
@@ -56,9 +65,13 @@ class _Copy:
 
 
 class Clients:
-    """All clients, and what they ask for as events happen.
+    """All clients, and their requests as events happen.
 
-    newest: versions that are there, where they are not those that were loaded; clients have them.
+    Args:
+        api: gets the requests.
+        tables: of the sync system.
+        skipping: its rules.
+        newest: versions of the clients' tables that differ from those of the loaded data.
     """
 
     def __init__(
@@ -73,18 +86,19 @@ class Clients:
         self.skipping = skipping or Skipping()
         self._copies: dict[tuple[int, str], _Copy] = {}
         self._newest = newest or {}
-        # All rows have smaller ones, or the one that was given last.
+        # No row has a greater one.
         self._version = max([api.size.clients * api.size.rows, *self._newest.values()])
 
-    def happens(self, event: Event) -> None:
-        """Do what an event asks for.
+    def handle(self, event: Event) -> None:
+        """Send the requests that an event causes.
 
-        Raises PgiostatError lab-inconsistent if the server answers what cannot be.
+        Raises:
+            PgiostatError: lab-inconsistent, if an answer contradicts the data that were written.
         """
         if event.operation is Operation.SYNC:
             self._sync(event.client)
         elif event.table not in self.tables:
-            return  # a table that this system does not have
+            return  # this system does not have the table
         elif event.operation is Operation.CHANGE:
             self._copy(event.client, event.table).changed.update(range(*event.rows))
         elif event.operation is Operation.REMOTE:
@@ -112,15 +126,15 @@ class Clients:
         return self._copies[key]
 
     def _sync(self, client: int) -> None:
-        asked = [table for table in self.tables if not self._skips(client, table)]
-        # All versions first, then the tables one by one: that is what the story's process did.
-        for table in asked:
-            told, copy = self.api.version(client, table), self._copy(client, table)
-            if told is not None and told != copy.remote:
+        due = [table for table in self.tables if not self._skips(client, table)]
+        # All versions first, then the tables one by one, as the story's process did.
+        for table in due:
+            answer, copy = self.api.version(client, table), self._copy(client, table)
+            if answer is not None and answer != copy.remote:
                 raise inconsistent(
-                    f"The version of client {client}'s {table} is {copy.remote}, not {told}."
+                    f"The version of client {client}'s {table} is {copy.remote}, not {answer}."
                 )
-        for table in asked:
+        for table in due:
             copy = self._copy(client, table)
             identical = copy.remote == copy.known and not copy.changed
             if self.skipping.bug or not identical:
@@ -128,21 +142,21 @@ class Clients:
 
     def _skips(self, client: int, table: str) -> bool:
         copy, rule = self._copy(client, table), self.skipping
-        most = rule.patience if table in rule.may_wait else 0 if copy.changed else rule.cap
-        if copy.skips < most:
+        limit = rule.patience if table in rule.may_wait else 0 if copy.changed else rule.cap
+        if copy.skips < limit:
             copy.skips += 1
             return True
         copy.skips = 0
         return False
 
     def _difference(self, client: int, table: str, copy: _Copy) -> None:
-        """Go through all ranges: fetch what is newer there, upload what is newer here."""
+        """Compare all ranges: fetch newer rows of the server, upload newer rows of the device."""
         for first in range(0, self.api.size.rows, RANGE_ROWS):
             rows = first, min(first + RANGE_ROWS, self.api.size.rows)
-            told = self.api.manifest(client, table, rows)
-            if told is not None and len(told) != rows[1] - rows[0]:
+            found = self.api.manifest(client, table, rows)
+            if found is not None and len(found) != rows[1] - rows[0]:
                 raise inconsistent(
-                    f"Client {client}'s {table} has {len(told)} rows from {rows[0]} to {rows[1]}."
+                    f"Client {client}'s {table} has {len(found)} rows from {rows[0]} to {rows[1]}."
                 )
             for some in _runs(row for row in copy.elsewhere if first <= row < rows[1]):
                 self.api.fetch(client, table, some)
@@ -160,7 +174,7 @@ class Clients:
 
 
 def newest_loaded(size: DataSize, client: int) -> int:
-    """Return the newest version of a client's rows as they were loaded; see schema.load.
+    """Return the newest version of a client's loaded rows; see schema.load.
 
     >>> newest_loaded(DataSize(clients=40, rows=100), 7)
     3967

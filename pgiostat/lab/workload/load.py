@@ -1,7 +1,7 @@
 """The sync API's clients: python -m pgiostat.lab.workload.load DSN [VERSIONS MANIFESTS UPLOADS].
 
-Ends on SIGTERM or SIGINT, and when standard input ends: who started it holds the other end, so
-that it never outlives them.
+Ends on SIGTERM or SIGINT, and when standard input ends: its parent process holds the other end, so
+that it never outlives the parent.
 """
 
 import random
@@ -20,10 +20,10 @@ __all__ = ["Mix", "run"]
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """What clients ask for in a second, each request of a client and a table of its own.
+    """Requests per second, each of a random client and table.
 
-    Requests of one client do not follow each other: what its version query has brought into
-    shared_buffers is gone again when its manifest is asked for, as with thousands of clients.
+    Requests of one client do not follow each other: the blocks of its version query have left
+    shared_buffers before its manifest query, as with thousands of clients.
     """
 
     versions: int = 12
@@ -36,22 +36,30 @@ class Mix:
 def run(
     dsn: str, stop: Event, *, mix: Mix | None = None, size: DataSize = DEMO, seed: int = 1
 ) -> int:
-    """Work until told to stop; return how many requests were answered.
+    """Send requests on a schedule; a delay of more than a second is not made up for.
 
-    Requests start on a schedule; a late one is made up for within a second, or never.
+    Args:
+        dsn: of the sync API's role.
+        stop: set to end.
+        mix: of the requests.
+        size: of the data.
+        seed: of the random numbers.
+
+    Returns:
+        The number of answered requests.
     """
     mix = mix or Mix()
     chance = random.Random(seed)  # noqa: S311 - the same work each time, nothing secret
-    kinds = [_version] * mix.versions + [_manifest] * mix.manifests + [_upload] * mix.uploads
+    requests = [_version] * mix.versions + [_manifest] * mix.manifests + [_upload] * mix.uploads
     answered = 0
     due = time.monotonic()
     with psycopg.connect(dsn, autocommit=True, application_name="sync_api") as connection:
         while not stop.is_set():
-            chance.shuffle(kinds)
-            for request in kinds:
+            chance.shuffle(requests)
+            for request in requests:
                 request(connection, chance, mix, size)
                 answered += 1
-                due = max(due + 1 / len(kinds), time.monotonic() - 1)
+                due = max(due + 1 / len(requests), time.monotonic() - 1)
                 if stop.wait(max(0.0, due - time.monotonic())):
                     break
     return answered
@@ -67,7 +75,7 @@ def _execute(
     size: DataSize,
     values: list[object],
 ) -> None:
-    """Run a statement on some table, for some client."""
+    """Run a statement for a random client and table."""
     table = chance.choice(size.tables)
     client = chance.randrange(size.clients)
     connection.execute(statement.format(table=table).encode(), [client, *values])
@@ -92,7 +100,7 @@ def _upload(connection: Connection, chance: random.Random, mix: Mix, size: DataS
 
 
 def main() -> None:
-    """Run until the other end of standard input is closed, or a signal comes."""
+    """Run until the other end of standard input is closed, or a signal arrives."""
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

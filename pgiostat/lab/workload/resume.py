@@ -1,4 +1,4 @@
-"""What an environment's data have become: a replay writes, and the next one has to know what."""
+"""The state of an environment's data after earlier replays, which the next one continues from."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
@@ -12,25 +12,30 @@ __all__ = ["Newest", "resume"]
 Newest: TypeAlias = Mapping[tuple[int, str], int]
 """The newest version of each client's tables."""
 WRITTEN = "replayed"
-"""A table that is there once something was sent; a clone has it too."""
+"""A table that the first replay makes; a clone has it too."""
 
 
 def resume(
     connection: version_cache.Connection, tables: Sequence[str], design: version_cache.Design | None
 ) -> Newest:
-    """Return what is there before more is sent; nothing if it is what was loaded.
+    """Return the newest versions before a replay; nothing if the data are as they were loaded.
 
-    The cache is filled for a design, and else emptied: uploads that do not tell it would leave it
-    behind.  What is there is found by reading all of it, but for the first time.
+    After an earlier replay this reads all rows.
+
+    Args:
+        connection: to the environment.
+        tables: with data.
+        design: of the cache.  It is filled; without a design it is emptied, because uploads would
+            not update it.
     """
     with connection.cursor(row_factory=scalar_row) as cursor:
-        known = cursor.execute("SELECT to_regclass(%s)", [WRITTEN]).fetchone()
+        marker = cursor.execute("SELECT to_regclass(%s)", [WRITTEN]).fetchone()
     newest: dict[tuple[int, str], int] = {}
-    if known is None:
+    if marker is None:
         connection.execute(f"CREATE TABLE {WRITTEN} AS SELECT now() AS since".encode())
     else:
         version_cache.fill(connection, tables)
-        newest = version_cache.known(connection)
+        newest = version_cache.cached_versions(connection)
     if design is None:
         version_cache.clear(connection)
     return newest

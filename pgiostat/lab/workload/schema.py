@@ -1,8 +1,8 @@
-"""A multi-tenant sync system: its tables, their rows, and what its clients ask.
+"""A multi-tenant sync system: its tables, their rows, and its clients' queries.
 
-Rows of all clients arrive interleaved, so that one client's lie scattered over the whole heap.
-A version query looks a client's rows up by the prefix of the primary key, but the version is not
-in that key: each row costs a heap block of its own.  That is the story's expensive query.
+Rows of all clients arrive interleaved, so that one client's rows are scattered over the whole heap.
+A version query finds a client's rows by the prefix of the primary key, but the version is not in
+that key: each row costs a heap block of its own.  That is the story's expensive query.
 """
 
 from collections.abc import Callable
@@ -31,12 +31,12 @@ __all__ = [
 WRITER = "sync_api"
 """The role of the sync API."""
 READER = "pgiostat"
-"""The role that watches, with no more than it needs."""
+"""The observer's role, with the least privileges."""
 
 TABLES = ("customer", "product", "price", "invoice", "invoice_line", "visit")
 
 VERSION = "SELECT max(row_version) FROM {table} WHERE client_id = %s /* sync:version */"
-"""The newest version that a client's table has on the server."""
+"""The newest version of a client's table."""
 MANIFEST = (
     "SELECT id, row_version FROM {table} WHERE client_id = %s AND id >= %s AND id < %s ORDER BY id"
     " /* sync:manifest */"
@@ -58,12 +58,17 @@ BATCH_ROWS = 20_000
 MARKER = "demo_loaded"
 
 Progress = Callable[[int], None]
-"""Told how many rows have come."""
+"""Called with each number of further rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataSize:
-    """How much data: rows of each client in each table."""
+    """The amount of data.
+
+    Attributes:
+        rows: of each client in each table.
+        payload: bytes per row, in steps of 32.
+    """
 
     clients: int = 100
     rows: int = 2_000
@@ -105,7 +110,7 @@ def create(dsn: str, password: str) -> None:
 
 
 def is_loaded(dsn: str, size: DataSize = DEMO) -> bool:
-    """Return whether the data are there, all of them and of this size."""
+    """Return whether all data of this size are loaded."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         if connection.execute("SELECT to_regclass(%s)", [MARKER]).fetchone() == (None,):
             return False
@@ -116,17 +121,21 @@ def is_loaded(dsn: str, size: DataSize = DEMO) -> bool:
 def load(
     dsn: str, size: DataSize = DEMO, *, progress: Progress | None = None, grantee: str = WRITER
 ) -> None:
-    """Make the tables and their rows, the same ones each time; the marker comes last.
+    """Make the tables and their rows, always the same ones; the marker comes last.
 
-    grantee: the role that may use them, if it is not the owner.
+    Args:
+        dsn: of the owner.
+        size: of the data.
+        progress: see `Progress`.
+        grantee: a role with access beside the owner.
     """
-    told = progress or (lambda _rows: None)
+    progress = progress or (lambda _rows: None)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("DROP TABLE IF EXISTS demo_loaded")
     # One after the other on one processor, two at once on two.
     with ThreadPoolExecutor(max_workers=2) as pool:
         loading = [
-            pool.submit(_load_table, dsn, table, size, told, grantee) for table in size.tables
+            pool.submit(_load_table, dsn, table, size, progress, grantee) for table in size.tables
         ]
         for done in loading:
             done.result()
@@ -136,7 +145,7 @@ def load(
             connection.execute("CHECKPOINT")
 
 
-def _load_table(dsn: str, table: str, size: DataSize, told: Progress, grantee: str) -> None:
+def _load_table(dsn: str, table: str, size: DataSize, progress: Progress, grantee: str) -> None:
     name = sql.Identifier(table)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
@@ -149,7 +158,7 @@ def _load_table(dsn: str, table: str, size: DataSize, told: Progress, grantee: s
         rows = size.clients * size.rows
         for first in range(0, rows, BATCH_ROWS):
             last = min(first + BATCH_ROWS, rows)
-            # Row by row another client: that scatters them.
+            # Each row is another client's: that scatters them.
             connection.execute(
                 sql.SQL(
                     "INSERT INTO {} SELECT i %% %s::int, i / %s::int, i,"
@@ -158,7 +167,7 @@ def _load_table(dsn: str, table: str, size: DataSize, told: Progress, grantee: s
                 ).format(name),
                 [size.clients, size.clients, size.payload // 32 + 1, first, last - 1],
             )
-            told(last - first)
+            progress(last - first)
         connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY (client_id, id)").format(name))
         if grantee:
             connection.execute(

@@ -1,14 +1,13 @@
-"""Traffic as a file: what clients of the sync system do, line by line, the same each time.
+"""Traffic as a file: the actions of the sync system's clients, a line each.
 
-The first line says what the trace was made for; each further line is an event:
+The first line describes the data that the trace is for; each further line is an event:
 
     {"at": 3.25, "client": 7, "operation": "change", "table": "invoice", "range": [100, 104]}
 
-``at`` is in seconds since the beginning; ``range`` holds ids, the last one excluded.  Two kinds of
-traffic are told in this form.  What happens at clients: rows that change on a device (change), or
-on another one of the same client (remote), and the sync process that comes by (sync); what is asked
-of the server is then up to that process.  And what is asked of the server, as captured from a run:
-version, manifest, fetch and upload; these are sent as they are.
+``at`` is in seconds since the beginning; ``range`` holds ids, the last one excluded.  There are two
+sorts of events.  Events at clients: rows change on a device (change) or on another one of the same
+client (remote), and the sync process visits a client (sync) and sends requests.  And requests to
+the server, captured from a run: version, manifest, fetch and upload; these are sent unchanged.
 """
 
 import json
@@ -30,7 +29,7 @@ SCHEMA_VERSION = 1
 
 
 class Operation(StrEnum):
-    """What happens; the first three at clients, the others at the server."""
+    """The type of an event; the first three happen at clients, the others are requests."""
 
     CHANGE = "change"
     REMOTE = "remote"
@@ -43,7 +42,7 @@ class Operation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that a client does.  at: seconds.  rows: ids, the last one excluded."""
+    """An action of a client.  at: in seconds; rows: a range of ids, the last one excluded."""
 
     at: float
     client: int
@@ -54,7 +53,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Events in the order of their time, and the data that they are about.  lasts: seconds."""
+    """Events in the order of time, and the size of the data.  lasts: in seconds."""
 
     size: DataSize
     seed: int | None
@@ -62,20 +61,21 @@ class Trace:
     events: tuple[Event, ...]
 
     def split(self, at: float) -> tuple["Trace", "Trace"]:
-        """Return what is before a time, and the rest."""
+        """Return the events before a time in seconds, and the others."""
         first = bisect_left(self.events, at, key=lambda event: event.at)
         return replace(self, events=self.events[:first]), replace(self, events=self.events[first:])
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How clients behave.
+    """The behaviour of clients.
 
-    syncs_per_s: of all clients, at random times of their own (a Poisson process).  changed: how
-    many tables have changed on a device since it synced last, on average, each table as likely as
-    another.  remote: how many have changed on another device.  rows: changed at a place in a table,
-    on average (a geometric distribution).  clients: how much more often the first one syncs than
-    the others (their shares follow Zipf's law with this exponent).
+    Attributes:
+        syncs_per_s: of all clients together (a Poisson process).
+        changed: mean number of tables that changed on a device since its last sync.
+        remote: mean number of tables that changed on another device.
+        rows: mean number of rows of a change (a geometric distribution).
+        clients: exponent of Zipf's law for the clients' shares of the syncs.
     """
 
     syncs_per_s: float = 0.5
@@ -93,9 +93,14 @@ def generate(
     *,
     seldom: Sequence[str] = (),
 ) -> Trace:
-    """Return the traffic of a time; the same seed gives the same events on every machine.
+    """Return random traffic; the same seed gives the same events on every machine.
 
-    seldom: tables that change on a device in one sync of twenty.
+    Args:
+        size: of the data.
+        seconds: of traffic.
+        seed: of the random numbers.
+        pace: of the clients.
+        seldom: tables that change on a device in one sync of twenty.
     """
     pace = pace or Pace()
     chance = _Chance(seed)
@@ -117,7 +122,7 @@ def generate(
 
 
 class _Chance:
-    """Numbers from a seed: of Random's methods random() alone gives the same ones for ever."""
+    """Random numbers; Python guarantees the same sequence for a seed of random() alone."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed).random  # noqa: S311 - the same traffic each time, no secret
@@ -152,26 +157,26 @@ class _Chance:
 def write(trace: Trace, path: Path) -> None:
     """Write a trace as JSON lines."""
     with path.open("w", encoding="utf-8") as file:
-        head = {"schema_version": SCHEMA_VERSION, "seed": trace.seed, "lasts": trace.lasts,
-                "size": asdict(trace.size)}  # fmt: skip
-        file.write(json.dumps(head) + "\n")
+        head = {"schema_version": SCHEMA_VERSION, "seed": trace.seed, "lasts": trace.lasts}
+        file.write(json.dumps(head | {"size": asdict(trace.size)}) + "\n")
         for event in trace.events:
             file.write(json.dumps(_as_record(event)) + "\n")
 
 
 def _as_record(event: Event) -> dict[str, Any]:
-    told: dict[str, Any] = {"at": event.at, "client": event.client, "operation": event.operation}
+    record: dict[str, Any] = {"at": event.at, "client": event.client, "operation": event.operation}
     if event.table:
-        told |= {"table": event.table}
+        record["table"] = event.table
     if event.rows[1]:
-        told |= {"range": list(event.rows)}
-    return told
+        record["range"] = list(event.rows)
+    return record
 
 
 def read(path: Path) -> Trace:
     """Return a trace from a file.
 
-    Raises PgiostatError trace-invalid, with the number of the line.
+    Raises:
+        PgiostatError: trace-invalid, with the number of the line; file-unusable.
     """
     try:
         with path.open(encoding="utf-8") as file:
@@ -183,7 +188,7 @@ def read(path: Path) -> Trace:
             f'could not read the trace "{path}": {error.strerror}', slug="file-unusable"
         ) from error
     except UnicodeDecodeError as error:
-        raise _wrong(path, 1, "It is no text in UTF-8.") from error
+        raise _invalid(path, 1, "It is no text in UTF-8.") from error
     return Trace(size, seed, lasts, events)
 
 
@@ -193,9 +198,9 @@ def _head(path: Path, line: str) -> tuple[DataSize, int | None, float]:
         size = DataSize.from_record(head["size"])
         version, seed, lasts = head["schema_version"], head["seed"], float(head["lasts"])
     except (ValueError, KeyError, TypeError) as error:
-        raise _wrong(path, 1, "It does not say what the trace was made for.") from error
+        raise _invalid(path, 1, "It does not say what the trace was made for.") from error
     if version != SCHEMA_VERSION:
-        raise _wrong(path, 1, f"Its schema_version is {version}, not {SCHEMA_VERSION}.")
+        raise _invalid(path, 1, f"Its schema_version is {version}, not {SCHEMA_VERSION}.")
     return size, seed, lasts
 
 
@@ -203,25 +208,25 @@ def _events(path: Path, lines: Iterator[tuple[int, str]], size: DataSize) -> Ite
     before = 0.0
     for number, line in lines:
         try:
-            told = json.loads(line)
-            first, last = told.get("range", (0, 0))
+            record = json.loads(line)
+            first, last = record.get("range", (0, 0))
             event = Event(
-                float(told["at"]),
-                int(told["client"]),
-                Operation(told["operation"]),
-                told.get("table", ""),
+                float(record["at"]),
+                int(record["client"]),
+                Operation(record["operation"]),
+                record.get("table", ""),
                 (int(first), int(last)),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise _wrong(path, number, f"It is no event: {line.strip()[:80]}") from error
-        if wrong := _mistake(event, size, before):
-            raise _wrong(path, number, wrong)
+            raise _invalid(path, number, f"It is no event: {line.strip()[:80]}") from error
+        if contradiction := _contradiction(event, size, before):
+            raise _invalid(path, number, contradiction)
         before = event.at
         yield event
 
 
-def _mistake(event: Event, size: DataSize, before: float) -> str:
-    """Return what cannot be true of an event, empty if nothing."""
+def _contradiction(event: Event, size: DataSize, before: float) -> str:
+    """Return a sentence on a contradiction between an event and the data, empty without one."""
     whole = {Operation.SYNC, Operation.VERSION}  # of a client, or of a table
     if event.at < before:
         return f"Its time, {event.at:g}, is before that of the line above, {before:g}."
@@ -234,7 +239,7 @@ def _mistake(event: Event, size: DataSize, before: float) -> str:
     return ""
 
 
-def _wrong(path: Path, number: int, detail: str) -> PgiostatError:
+def _invalid(path: Path, number: int, detail: str) -> PgiostatError:
     return PgiostatError(
         f'"{path}" is not a trace that can be replayed',
         detail=f"Line {number}: {detail}",

@@ -1,19 +1,19 @@
-"""The table-version cache: what is the newest version of a client's table, kept by the database.
+"""The version cache: a table with the newest version of each client's tables.
 
-Without it a version query looks at every row that the client has in the table.  The cache has a
-row for each client and table that has rows.  Two designs, and why each is never wrong:
+Without it a version query reads all rows of the client in the table.  The cache has a row for each
+client and non-empty table.  There are two designs; neither ever returns an old version:
 
-update: an upload's transaction raises the row to what it wrote.  The row stays locked until that
-transaction ends: a second upload waits, and takes the greater of both.  Who asks sees the row as
-the last committed upload left it, in the same snapshot as the rows themselves.
+update: an upload's transaction raises the row to the version that it wrote.  The row stays locked
+until that transaction ends: a second upload waits, and takes the greater of both.  A version query
+sees the row of the last committed upload, in the same MVCC snapshot as the client's rows.
 
-invalidate: an upload's transaction empties the row and counts its generation up.  Who asks and
-finds it empty looks at all rows, and fills it only if the generation is still the one that it had
-read before it looked.  An upload that came between has counted it up; one that is still under way
-and has emptied the row holds it locked, so that who fills waits, looks again, and leaves it; one
-that has not emptied it yet will do so.  A version that is too old is never kept.
+invalidate: an upload's transaction empties the row and increments its generation.  A version query
+that finds an empty row reads all rows of the client, and fills the cache only if the generation is
+the one from before that.  An upload in between has incremented it; an upload in progress that has
+emptied the row holds its lock, so that the query waits, checks again, and leaves the row empty; an
+upload that has not emptied the row yet will do so.
 
-In both, who uploads to a table that had no rows makes the row.  Versions of a table rise.
+In both, the first upload to an empty table makes the row.  Versions of a table rise.
 """
 
 from collections.abc import Sequence
@@ -24,17 +24,26 @@ import psycopg
 
 from pgiostat.lab.workload.schema import VERSION
 
-__all__ = ["CACHE_TABLE", "Design", "clear", "create", "fill", "known", "uploaded", "version"]
+__all__ = [
+    "CACHE_TABLE",
+    "Design",
+    "cached_versions",
+    "clear",
+    "create",
+    "fill",
+    "record_upload",
+    "version",
+]
 
 Connection: TypeAlias = psycopg.Connection[tuple[object, ...]]
 
 CACHE_TABLE = "table_version"
 
-ASK = (
+SELECT_VERSION = (
     f"SELECT row_version FROM {CACHE_TABLE}"  # noqa: S608 - our own names
     " WHERE client_id = %s AND table_name = %s /* sync:cached-version */"
 )
-ASK_GENERATION = (
+SELECT_GENERATION = (
     f"SELECT row_version, generation FROM {CACHE_TABLE}"  # noqa: S608 - our own names
     " WHERE client_id = %s AND table_name = %s /* sync:cached-version */"
 )
@@ -74,12 +83,12 @@ def create(connection: Connection) -> None:
 
 
 def clear(connection: Connection) -> None:
-    """Let the cache tell nothing: whoever uploads without telling it must do so before."""
+    """Empty the cache: required before uploads that do not update it."""
     connection.execute(f"TRUNCATE {CACHE_TABLE}".encode())
 
 
-def known(connection: Connection) -> dict[tuple[int, str], int]:
-    """Return what the cache tells, by client and table."""
+def cached_versions(connection: Connection) -> dict[tuple[int, str], int]:
+    """Return all versions in the cache, by client and table."""
     found = connection.execute(
         f"SELECT client_id, table_name, row_version FROM {CACHE_TABLE}"  # noqa: S608 - our own
         " WHERE row_version IS NOT NULL".encode()
@@ -88,7 +97,7 @@ def known(connection: Connection) -> dict[tuple[int, str], int]:
 
 
 def fill(connection: Connection, tables: Sequence[str]) -> None:
-    """Let the cache tell of the rows that there are; while nobody uploads."""
+    """Fill the cache from all rows; no upload may run meanwhile."""
     clear(connection)
     for table in tables:
         connection.execute(
@@ -98,8 +107,10 @@ def fill(connection: Connection, tables: Sequence[str]) -> None:
         )
 
 
-def uploaded(connection: Connection, design: Design, client: int, table: str, version: int) -> None:
-    """Tell the cache of an upload, within its transaction and after its rows."""
+def record_upload(
+    connection: Connection, design: Design, client: int, table: str, version: int
+) -> None:
+    """Apply an upload to the cache, within its transaction and after its rows."""
     if design is Design.UPDATE:
         connection.execute(RAISE.encode(), [client, table, version])
     else:
@@ -109,15 +120,21 @@ def uploaded(connection: Connection, design: Design, client: int, table: str, ve
 def version(
     connection: Connection, design: Design, client: int, table: str
 ) -> tuple[int | None, bool]:
-    """Return the newest version of a client's table, None if it has no rows; and if all were read.
+    """Return the newest version of a client's table.
 
-    The connection commits each statement by itself: what is read here must be no older than the
-    question.
+    Args:
+        connection: in autocommit mode: its snapshot must be no older than the request.
+        design: of the cache.
+        client: the owner of the rows.
+        table: its name.
+
+    Returns:
+        The version, None without rows; and whether all rows were read for it.
     """
     if design is Design.UPDATE:
-        row = connection.execute(ASK.encode(), [client, table]).fetchone()
+        row = connection.execute(SELECT_VERSION.encode(), [client, table]).fetchone()
         return None if row is None else _whole(row[0]), False
-    row = connection.execute(ASK_GENERATION.encode(), [client, table]).fetchone()
+    row = connection.execute(SELECT_GENERATION.encode(), [client, table]).fetchone()
     if row is None or row[0] is not None:
         return None if row is None else _whole(row[0]), False
     found = connection.execute(VERSION.format(table=table).encode(), [client]).fetchone()

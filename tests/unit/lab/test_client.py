@@ -45,7 +45,7 @@ class Asked(Api):
 
 
 def happens(clients: Clients, operation: Operation, table: str = "", *rows: int) -> None:
-    clients.happens(Event(0.0, 1, operation, table, (rows[0], rows[1]) if rows else (0, 0)))
+    clients.handle(Event(0.0, 1, operation, table, (rows[0], rows[1]) if rows else (0, 0)))
 
 
 def sync(clients: Clients) -> list[tuple[str, str, Rows]]:
