@@ -19,6 +19,7 @@ __all__ = [
     "SERVER_SETTINGS",
     "create_database",
     "drop_from_page_cache",
+    "dsns_of",
     "is_loaded",
     "load_data",
     "required_bytes",
@@ -72,6 +73,11 @@ def create_database(cluster: Cluster) -> None:
             entries.write(f"*:*:*:{role}:{password}\n")
 
 
+def dsns_of(cluster: Cluster) -> tuple[str, str]:
+    """Return the connection strings of the sync API and of the observer."""
+    return cluster.dsn(DBNAME, schema.WRITER), cluster.dsn(DBNAME, schema.READER)
+
+
 def is_loaded(dsn: str, size: DataSize) -> bool:
     """Return whether the lab's schema holds all data of a size."""
     return schema.is_loaded(_in_schema(dsn), size)
@@ -79,11 +85,6 @@ def is_loaded(dsn: str, size: DataSize) -> bool:
 
 def load_data(dsn: str, size: DataSize, progress: schema.Progress | None = None) -> None:
     """Replace the lab's schema with all tables, rows and the cache; nothing else is touched.
-
-    Args:
-        dsn: of a role that may create a schema.
-        size: of the data.
-        progress: called with each number of further rows.
 
     Raises:
         PgiostatError: lab-schema-foreign, if a schema of that name is not the lab's.

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pgiostat.analysis.rank import By
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.lab.data import DBNAME, SERVER_SETTINGS, create_database
+from pgiostat.lab.data import DBNAME, SERVER_SETTINGS, create_database, dsns_of
 from pgiostat.lab.postgres.cluster import Cluster, embedded_binaries
 from pgiostat.lab.postgres.disk_space import require_space
 from pgiostat.lab.server_errors import translate_errors
@@ -122,7 +122,7 @@ def serving(place: Path, console: Console) -> Iterator[Cluster]:
 
 def reader_dsn(cluster: Cluster) -> str:
     """Return the connection string of the observer."""
-    return cluster.dsn(DBNAME, schema.READER)
+    return dsns_of(cluster)[1]
 
 
 @contextmanager
@@ -152,7 +152,7 @@ def working(cluster: Cluster, *mix: int) -> Iterator[None]:
         cluster: the server.
         mix: versions, manifests and uploads per second.
     """
-    dsn = cluster.dsn(DBNAME, schema.WRITER)
+    dsn, _ = dsns_of(cluster)
     worker = subprocess.Popen(  # noqa: S603 - our own module, with our own connection string
         [sys.executable, "-m", "pgiostat.lab.workload.load", dsn, *map(str, mix)],
         stdin=subprocess.PIPE,

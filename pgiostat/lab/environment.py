@@ -20,10 +20,10 @@ import psycopg
 
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.lab.data import (
-    DBNAME,
     SERVER_SETTINGS,
     create_database,
     drop_from_page_cache,
+    dsns_of,
     is_loaded,
     load_data,
     required_bytes,
@@ -104,7 +104,7 @@ class Environment:
                 hint=f"Start it with: pgiostat lab up {self.name}",
                 slug="server-not-running",
             )
-        return cluster.dsn(DBNAME, schema.WRITER), cluster.dsn(DBNAME, schema.READER)
+        return dsns_of(cluster)
 
 
 class Lab:
@@ -137,13 +137,7 @@ class Lab:
     def up(
         self, name: str, size: DataSize, dsn: str = "", progress: schema.Progress | None = None
     ) -> Environment:
-        """Make an environment, or start an existing one.
-
-        Args:
-            name: of the environment.
-            size: of the data of a new environment.
-            dsn: of another server, for a new environment there.
-            progress: called with each number of further rows.
+        """Make an environment, on the lab's own server or on another one, or start an existing one.
 
         Raises:
             PgiostatError: environment-invalid, dsn-invalid, lab-schema-foreign, lab-forbidden,
@@ -209,12 +203,7 @@ class Lab:
         return made
 
     def down(self, name: str, *, remove: bool = False) -> Environment:
-        """Stop an environment.
-
-        Args:
-            name: of the environment.
-            remove: remove its data as well; on another server, the lab's schema.
-        """
+        """Stop an environment; remove its data as well, or the lab's schema on another server."""
         there = self.get(name)
         if not there.dsn:
             there.cluster.stop()
@@ -266,7 +255,7 @@ def _build(made: Environment, progress: schema.Progress | None) -> None:
     try:
         with translate_errors(cluster), cluster:
             create_database(cluster)
-            load_data(cluster.dsn(DBNAME, schema.WRITER), made.size, progress)
+            load_data(dsns_of(cluster)[0], made.size, progress)
             cluster.stop()
         with translate_errors(cluster):
             cluster.start(outlives=True)

@@ -67,11 +67,7 @@ class Sent:
 
 
 class Sender:
-    """Sends events to one target, one after the other.
-
-    Args:
-        newest: as in `Clients`.
-    """
+    """Sends events to one target, one after the other."""
 
     def __init__(
         self,
@@ -116,14 +112,8 @@ def replay(
     """Send a trace to all targets at once, each on a connection of its own, in the trace's order.
 
     Args:
-        trace: the traffic.
-        targets: the environments.
         speed: a multiple of the trace's pace; 0 for as fast as each target answers.
-        stop: set to end early.
         done: called for the first target only.
-
-    Returns:
-        The traffic that each target got.
 
     Raises:
         PgiostatError: a target cannot be reached or is lost; the others end as well.

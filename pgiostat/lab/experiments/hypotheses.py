@@ -26,11 +26,7 @@ class Point:
 
 
 def story(outcomes: Sequence[Outcome]) -> list[Point]:
-    """Return the points whose experiments were run.
-
-    Args:
-        outcomes: as `results.outcomes` returns them.
-    """
+    """Return the points about the outcomes, which are those of `results.outcomes`."""
     return list(_points({each.name: each for each in outcomes}))
 
 

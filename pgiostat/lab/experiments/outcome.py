@@ -92,10 +92,8 @@ def outcome(
     """Return the outcome of an experiment.
 
     Args:
-        name: of the experiment.
         runs: its repetitions.
         baseline: the same repetitions without the change; `runs` itself for the baseline.
-        volume: for the balance.
         targets: the changed categories.
         supposed: the input of whatif, for each repetition; empty for the baseline.
     """

@@ -146,13 +146,7 @@ class Run:
 
 
 def assumptions(experiment: Experiment, run: Run, baseline: Run) -> list[Assumption]:
-    """Return the change that an experiment makes, in the terms of `whatif`.
-
-    Args:
-        experiment: which.
-        run: one repetition of it.
-        baseline: the same repetition without the change.
-    """
+    """Return the change between a repetition's baseline and its run, in the terms of `whatif`."""
     found = []
     for name in experiment.categories or tuple(run.requests):
         if name in (*experiment.setup.off, "other") and experiment.categories:
@@ -171,13 +165,7 @@ def _ratio(part: int, whole: int) -> float:
 
 
 def trace_of(seed: int, seconds: float, size: DataSize) -> Trace:
-    """Return the traffic of a repetition, after that of its warm-up.
-
-    Args:
-        seed: of the repetition.
-        seconds: of measured traffic.
-        size: of the data.
-    """
+    """Return the warm-up of a repetition and the measured traffic, in seconds, after it."""
     return generate(size, seconds * (1 + WARM_UP), seed, Pace())
 
 
@@ -200,15 +188,10 @@ def run_all(
     """Run all experiments, repetition by repetition, into a history below a directory.
 
     Args:
-        stage: the servers.
-        out: the directory.
         seconds: of measured traffic in each run.
         repeats: runs of each experiment.
         seed: of the first repetition.
-        experiments: which.
         again: replace earlier experiments there; they are removed when the first server is up.
-        progress: see `Progress`.
-        stop: set to end early.
 
     Raises:
         PgiostatError: lab-exists, lab-stopped, disk-full, and the errors of a history that cannot
@@ -254,11 +237,7 @@ def run_all(
 
 
 def check_free(out: Path) -> None:
-    """Check that there are no experiments in a directory.
-
-    Raises:
-        PgiostatError: lab-exists.
-    """
+    """Raise PgiostatError lab-exists if a directory has experiments."""
     if (out / RUNS).exists():
         raise PgiostatError(
             f'there are experiments in "{out}" already',
@@ -283,14 +262,11 @@ def measure(
     """Run an experiment once: warm up, then send the trace in steps with a snapshot after each.
 
     Args:
-        experiment: which.
-        trace: warm-up and measured traffic.
         dsns: of the sync API and of the observer.
         out: the directory above the history.
         repeat: number of the repetition, from 0 on.
         began: the beginning of the run, by the history's clock.
         progress: called with the fraction of the trace that was sent.
-        stop: set to end early.
         warm_up: the warm-up's part of the trace, as a fraction of the rest.
 
     Raises:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pgiostat.errors import PgiostatError
 from pgiostat.lab.data import (
-    DBNAME,
     create_database,
     drop_from_page_cache,
+    dsns_of,
     is_loaded,
     load_data,
     required_bytes,
@@ -36,9 +36,6 @@ class Stage:
         size: of the data.
         dsn: of another server.
         settings: of the lab's own servers, beside those of all environments.
-
-    Raises:
-        PgiostatError: dsn-invalid.
     """
 
     def __init__(
@@ -86,11 +83,7 @@ class Stage:
             yield
 
     def prepare(self, progress: schema.Progress | None = None) -> None:
-        """Make the data that all runs begin with, if they do not exist.
-
-        Args:
-            progress: called with each number of further rows.
-        """
+        """Make the data that all runs begin with, if they do not exist."""
         if self._dsn:
             return
         self._copy.destroy()
@@ -98,7 +91,7 @@ class Stage:
             disk_space.require_space(required_bytes(self.size), self._origin.directory)
         with translate_errors(self._origin), self._origin:
             create_database(self._origin)
-            dsn = self._origin.dsn(DBNAME, schema.WRITER)
+            dsn, _ = dsns_of(self._origin)
             if not is_loaded(dsn, self.size):
                 load_data(dsn, self.size, progress)
 
@@ -113,11 +106,7 @@ class Stage:
 
     @contextmanager
     def fresh(self) -> Iterator[tuple[str, str]]:
-        """Yield the connection strings of the sync API and of the observer, for the original data.
-
-        Raises:
-            PgiostatError: as `translate_errors` does.
-        """
+        """Yield connection strings to the original data, of the sync API and of the observer."""
         if self._dsn:
             with translate_errors():
                 load_data(self._dsn, self.size)
@@ -129,7 +118,7 @@ class Stage:
             drop_from_page_cache(self._copy.data)
         try:
             with translate_errors(self._copy), self._copy:
-                yield self._copy.dsn(DBNAME, schema.WRITER), self._copy.dsn(DBNAME, schema.READER)
+                yield dsns_of(self._copy)
         finally:
             self._copy.destroy()
 

@@ -44,15 +44,7 @@ class Account:
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
     def run(self, command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end.
-
-        Returns:
-            Its standard output and standard error as one text.
-
-        Raises:
-            FileNotFoundError: there is no such program.
-            PgiostatError: program-did-not-run.
-        """
+        """Run a command as `popen` does; return its standard output and error as one text."""
         process = self.popen(command, output=subprocess.PIPE)
         output, _ = process.communicate()
         return subprocess.CompletedProcess(

@@ -158,7 +158,7 @@ class Cluster:
         """Create the data directory with initdb or, which is quicker, as a copy.
 
         Args:
-            copy_of: the cluster to copy, with its system identifier and its password.
+            copy_of: the origin; the copy has its system identifier and its password.
             options: further arguments of initdb.
         """
         create_data(self.files, self.binaries, copy_of.files if copy_of else None, options)

@@ -14,15 +14,7 @@ WAL_SEGMENT_BYTES = 16 * 1_048_576
 
 
 def require_space(needed: int, place: Path) -> None:
-    """Check the free space for a directory that may not exist yet.
-
-    Args:
-        needed: in bytes.
-        place: the directory.
-
-    Raises:
-        PgiostatError: disk-full.
-    """
+    """Raise PgiostatError disk-full if fewer bytes are free where a directory is or will be."""
     there = next(parent for parent in (place, *place.parents) if parent.exists())
     free = shutil.disk_usage(there).free
     if free < needed:
@@ -32,10 +24,7 @@ def require_space(needed: int, place: Path) -> None:
 def disk_full_error(log: str, place: Path) -> PgiostatError | None:
     """Return the error of a program that failed because the disk is full, None for another cause.
 
-    Args:
-        log: the output of the program.  It may lack the message where the log itself had no space:
-            then the free space decides.
-        place: where the program writes.
+    The program's log may have had no space for the message: then the free space decides.
     """
     message = os.strerror(errno.ENOSPC)
     found = [line for line in log.splitlines() if message in line]

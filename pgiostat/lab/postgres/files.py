@@ -76,13 +76,7 @@ class ClusterFiles:
             file.unlink(missing_ok=True)
 
     def write_private(self, path: Path, text: str, *, server_reads: bool = True) -> None:
-        """Write a new private file and follow no link.
-
-        Args:
-            path: replaced if it exists.
-            text: in UTF-8.
-            server_reads: the server's user owns the file; else the current user does.
-        """
+        """Replace a private file, which the server's user or the current user owns."""
         path.unlink(missing_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:

@@ -16,13 +16,7 @@ __all__ = ["create_data"]
 def create_data(
     files: ClusterFiles, binaries: Path, copy_of: ClusterFiles | None, options: Sequence[str]
 ) -> None:
-    """Create a data directory; after a failure nothing of it is left.
-
-    Args:
-        files: of the new cluster.
-        binaries: the directory of initdb.
-        copy_of: the files of the cluster to copy.
-        options: further arguments of initdb.
+    """Create a data directory, with options for initdb; a failure leaves no files.
 
     Raises:
         PgiostatError: cluster-exists, directory-not-empty, directory-not-writable, disk-full,

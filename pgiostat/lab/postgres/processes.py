@@ -30,15 +30,10 @@ def pause(seconds: float) -> None:
 
 
 def wait_until(condition: Callable[[], bool], deadline: float, interval: float) -> bool:
-    """Wait for a condition.
-
-    Args:
-        condition: checked at least once.
-        deadline: by the monotonic clock, in seconds.
-        interval: seconds between two checks.
+    """Check a condition at an interval, in seconds, until it holds or time.monotonic() is late.
 
     Returns:
-        Whether the condition held before the deadline.
+        Whether the condition held.
     """
     while not condition():
         if time.monotonic() > deadline:

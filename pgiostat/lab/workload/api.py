@@ -107,7 +107,7 @@ class Api:
         self.on_request(Operation.UPLOAD, client, table, rows)
         if Operation.UPLOAD in self.off:
             return
-        payload = f"{version:032d}" * (self.size.payload // 32 + 1)
+        payload = self.size.payload_of(version)
         statement = UPLOAD.format(table=table).encode()
         with self.connection.transaction():
             for row in range(*rows):

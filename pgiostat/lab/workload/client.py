@@ -68,9 +68,6 @@ class Clients:
     """All clients, and their requests as events happen.
 
     Args:
-        api: gets the requests.
-        tables: of the sync system.
-        skipping: its rules.
         newest: versions of the clients' tables that differ from those of the loaded data.
     """
 

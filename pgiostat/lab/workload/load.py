@@ -14,6 +14,7 @@ from threading import Event, Thread
 import psycopg
 
 from pgiostat.lab.workload.schema import DEMO, MANIFEST, UPLOAD, VERSION, DataSize
+from pgiostat.lab.workload.version_cache import Connection
 
 __all__ = ["Mix", "run"]
 
@@ -36,17 +37,9 @@ class Mix:
 def run(
     dsn: str, stop: Event, *, mix: Mix | None = None, size: DataSize = DEMO, seed: int = 1
 ) -> int:
-    """Send requests on a schedule; a delay of more than a second is not made up for.
+    """Send requests on a schedule until a stop; return the number of answered requests.
 
-    Args:
-        dsn: of the sync API's role.
-        stop: set to end.
-        mix: of the requests.
-        size: of the data.
-        seed: of the random numbers.
-
-    Returns:
-        The number of answered requests.
+    A delay of more than a second is not made up for.
     """
     mix = mix or Mix()
     chance = random.Random(seed)  # noqa: S311 - the same work each time, nothing secret
@@ -63,9 +56,6 @@ def run(
                 if stop.wait(max(0.0, due - time.monotonic())):
                     break
     return answered
-
-
-Connection = psycopg.Connection[tuple[object, ...]]
 
 
 def _execute(
@@ -92,11 +82,10 @@ def _manifest(connection: Connection, chance: random.Random, mix: Mix, size: Dat
 
 def _upload(connection: Connection, chance: random.Random, mix: Mix, size: DataSize) -> None:
     version = time.time_ns()
-    payload = f"{version:032d}" * (size.payload // 32 + 1)
     with connection.transaction():
         for _ in range(mix.upload_rows):
             row = chance.randrange(size.rows)
-            _execute(connection, UPLOAD, chance, size, [row, version, payload])
+            _execute(connection, UPLOAD, chance, size, [row, version, size.payload_of(version)])
 
 
 def main() -> None:

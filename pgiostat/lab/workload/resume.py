@@ -20,13 +20,8 @@ def resume(
 ) -> Newest:
     """Return the newest versions before a replay; nothing if the data are as they were loaded.
 
-    After an earlier replay this reads all rows.
-
-    Args:
-        connection: to the environment.
-        tables: with data.
-        design: of the cache.  It is filled; without a design it is emptied, because uploads would
-            not update it.
+    After an earlier replay this reads all rows.  The cache is filled, or emptied without a design:
+    uploads would not update it.
     """
     with connection.cursor(row_factory=scalar_row) as cursor:
         marker = cursor.execute("SELECT to_regclass(%s)", [WRITTEN]).fetchone()

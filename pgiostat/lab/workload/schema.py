@@ -84,6 +84,10 @@ class DataSize:
         """
         return cls(**(record | {"tables": tuple(record["tables"])}))
 
+    def payload_of(self, version: int) -> str:
+        """Return the payload of a row, which depends on its version."""
+        return f"{version:032d}" * (self.payload // 32 + 1)
+
     @property
     def total(self) -> int:
         """Rows in all tables."""
@@ -124,9 +128,6 @@ def load(
     """Make the tables and their rows, always the same ones; the marker comes last.
 
     Args:
-        dsn: of the owner.
-        size: of the data.
-        progress: see `Progress`.
         grantee: a role with access beside the owner.
     """
     progress = progress or (lambda _rows: None)

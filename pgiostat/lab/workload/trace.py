@@ -96,10 +96,7 @@ def generate(
     """Return random traffic; the same seed gives the same events on every machine.
 
     Args:
-        size: of the data.
         seconds: of traffic.
-        seed: of the random numbers.
-        pace: of the clients.
         seldom: tables that change on a device in one sync of twenty.
     """
     pace = pace or Pace()

@@ -122,11 +122,7 @@ def version(
 ) -> tuple[int | None, bool]:
     """Return the newest version of a client's table.
 
-    Args:
-        connection: in autocommit mode: its snapshot must be no older than the request.
-        design: of the cache.
-        client: the owner of the rows.
-        table: its name.
+    The connection is in autocommit mode: its MVCC snapshot must be no older than the request.
 
     Returns:
         The version, None without rows; and whether all rows were read for it.
