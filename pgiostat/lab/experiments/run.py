@@ -12,8 +12,8 @@ volume would see, and a repetition has the same times under all labels.
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -276,11 +276,40 @@ def measure(
     seconds = trace.lasts / (1 + warm_up)
     before, measured = trace.split(seconds * warm_up)
     step = timedelta(seconds=seconds / STEPS)
-    sampler = Sampler(
-        reader, MAX_STEP_SECONDS, uncategorized, lambda _seconds: False, label=experiment.name
-    )
+    with (
+        _recording(experiment.name, reader, out, began, step) as take_snapshot,
+        connected(api) as connection,
+    ):
+        sender = Sender(ReplayTarget(experiment.name, api, experiment.setup), trace, connection)
+        for event in before.events:
+            sender.send(event)
+        sender.reset()
+        flush_statistics(connection)
+        take_snapshot(0)
+        left = measured
+        for number in range(1, STEPS + 1):
+            now, left = left.split(seconds * (warm_up + number / STEPS))
+            for event in now.events:
+                if stop.is_set():
+                    raise _interrupted(out)
+                sender.send(event)
+            flush_statistics(connection)
+            take_snapshot(number)
+            progress(number / STEPS)
+    syncs = sum(event.operation is Operation.SYNC for event in measured.events)
+    requests = {str(name): count for name, count in sorted(sender.sent.requests.items())}
+    until, seed = began + STEPS * step, trace.seed or 0
+    return Run(experiment.name, repeat, seed, began, until, syncs, requests, sender.sent.looked)
+
+
+@contextmanager
+def _recording(
+    label: str, dsn: str, out: Path, began: datetime, step: timedelta
+) -> Iterator[Callable[[int], None]]:
+    """Yield a function that takes snapshot number n, and writes the interval before it."""
+    sampler = Sampler(dsn, MAX_STEP_SECONDS, uncategorized, lambda _seconds: False, label=label)
     with ExitStack() as stack:
-        writer = stack.enter_context(closing(Writer.open(out / HISTORY, experiment.name)))
+        writer = stack.enter_context(closing(Writer.open(out / HISTORY, label)))
         ticks = stack.enter_context(closing(sampler.ticks()))  # type: ignore[type-var] # a generator
 
         def take_snapshot(number: int) -> None:
@@ -291,27 +320,7 @@ def measure(
                 until = began + number * step
                 writer.append(_at(tick.delta, until - step, until), sampler.names)
 
-        with connected(api) as connection:
-            sender = Sender(ReplayTarget(experiment.name, api, experiment.setup), trace, connection)
-            for event in before.events:
-                sender.send(event)
-            sender.reset()
-            flush_statistics(connection)
-            take_snapshot(0)
-            left = measured
-            for number in range(1, STEPS + 1):
-                now, left = left.split(seconds * (warm_up + number / STEPS))
-                for event in now.events:
-                    if stop.is_set():
-                        raise _interrupted(out)
-                    sender.send(event)
-                flush_statistics(connection)
-                take_snapshot(number)
-                progress(number / STEPS)
-    syncs = sum(event.operation is Operation.SYNC for event in measured.events)
-    requests = {str(name): count for name, count in sorted(sender.sent.requests.items())}
-    until, seed = began + STEPS * step, trace.seed or 0
-    return Run(experiment.name, repeat, seed, began, until, syncs, requests, sender.sent.looked)
+        yield take_snapshot
 
 
 def _at(delta: Delta, since: datetime, until: datetime) -> Delta:
