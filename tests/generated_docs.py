@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from pgiostat import cli
 from pgiostat.analysis.ledger import MEANINGS
 from pgiostat.analysis.rank import By
+from pgiostat.cli.commands import COMMANDS, Commands
 from pgiostat.collector.metrics import METRICS as PROMETHEUS
 from pgiostat.errors import ExitStatus
 from pgiostat.render.columns import KEYS, METRICS
@@ -66,6 +67,9 @@ def command_line() -> Iterator[str]:
 def _commands(command: Any, path: list[str]) -> Iterator[list[str]]:
     """Yield the words of a command and of all below it."""
     yield path
+    if isinstance(command, Commands):
+        for name in COMMANDS:
+            command.load(name)
     for name, below in getattr(command, "commands", {}).items():
         yield from _commands(below, [*path, name])
 

@@ -18,7 +18,8 @@ from pgiostat.history.read.window_spec import chosen
 from pgiostat.history.write.compaction import seal
 from pgiostat.history.write.writer import Writer
 from pgiostat.queries.describe import describer
-from pgiostat.reports.compare import compared, step_for
+from pgiostat.reports.compare import compared
+from pgiostat.reports.steps import step_for
 from pgiostat.statistics.delta import diff
 from pgiostat.statistics.names import Names, Statement
 from tests.readings import Unsynced, at, reading, server

@@ -133,6 +133,7 @@ def collect(
     that is started anew goes on where it ended. SIGTERM ends after one more reading. Nothing is
     written to a server, and nothing on it is reset.
     """
+    from pgiostat.cli.histories import local_root, rules_of
     from pgiostat.collector import config as file
     from pgiostat.collector import service, targets
     from pgiostat.collector.log import stderr
@@ -171,7 +172,7 @@ def collect(
         return targets.share(plan(), shard)
 
     first = ours()
-    root = options.local_root(first.history)
+    root = local_root(first.history)
     if check:
         status = ExitStatus.DONE
         for line, went in tried(first, root):
@@ -184,7 +185,7 @@ def collect(
         stderr(quiet=quiet),
         ends=None if ends is None else duration(ends),
         page=page,
-        describe=None if page is None else describer(options.rules_of(rules)),
+        describe=None if page is None else describer(rules_of(rules)),
         reread=None if config is None else ours,
     )
     raise typer.Exit(status)

@@ -45,16 +45,18 @@ def ship(
     What is there is not brought again, and nothing is removed here that is not there. Reports read
     it as --history URI. Several histories may go to one place.
     """
+    from pgiostat.cli.console import progress
+    from pgiostat.cli.histories import local_root
     from pgiostat.history.format.layout import check
     from pgiostat.history.remote.shipping import ship as shipped
     from pgiostat.history.write.retention import Keep
     from pgiostat.timespec import duration
 
-    layout = check(options.local_root(history))
+    layout = check(local_root(history))
     kept = Keep.of(keep, None).rows
     if every is not None:
         raise typer.Exit(_again(layout, to, duration(every), kept, quiet=quiet))
-    with options.progress("shipping") as told:
+    with progress("shipping") as told:
         outcome = shipped(layout, to, keep=kept, clock=datetime.now(UTC), told=told)
     if not quiet:
         sys.stdout.write(f"{_told(outcome)}\n")

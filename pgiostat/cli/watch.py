@@ -193,7 +193,7 @@ def _refuse_together(
     replay: Path | None,
     theme: str,
     dsn: str,
-    times: tuple[str | None, ...],
+    times: tuple[str | None, str | None, str | None],
 ) -> None:
     """End with what cannot be used together."""
     for name, given in (("--replay", replay), ("--record", record), ("--theme", theme or None)):
@@ -208,12 +208,13 @@ def _refuse_together(
 def _watch(dsn: str, asked: "Options", rules: Path | None) -> None:
     from threading import Event
 
+    from pgiostat.cli.histories import describe
     from pgiostat.signals import stopping
     from pgiostat.watch import stream
 
     stop = Event()
     with stopping(stop) as happened, _until_nobody_reads():
-        stream.run(dsn, asked, options.describe(rules), stop=stop)
+        stream.run(dsn, asked, describe(rules), stop=stop)
     if happened:
         raise typer.Exit(happened[0])
 
@@ -224,4 +225,6 @@ def _until_nobody_reads() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        options.forget_output()
+        from pgiostat.cli.process import forget_output
+
+        forget_output()

@@ -1,4 +1,4 @@
-"""Times and steps as somebody gives them in Python, and the steps that suit a window."""
+"""Times and steps as a notebook passes them."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -6,14 +6,11 @@ from typing import Any
 import pandas as pd
 
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.history.read.window_totals import Seen
 from pgiostat.timespec import Length, duration
 
-__all__ = ["plainly", "step_for", "step_of", "wrong"]
+__all__ = ["plainly", "step_of", "wrong"]
 
-WISHED_STEPS = 120
 SHORTEST_STEP = timedelta(seconds=1)
-_NICE = (10, 30, 60, 300, 600, 1800, 3600, 10_800, 21_600, 86_400)
 
 
 def plainly(given: Any) -> Any:
@@ -44,13 +41,6 @@ def step_of(every: Length) -> timedelta:
     if step < SHORTEST_STEP:
         raise wrong(f'invalid value for every: "{every}"', "A step is 1s or longer.")
     return step
-
-
-def step_for(seen: Seen) -> timedelta:
-    """Return steps of which a window has about 120, none shorter than its intervals."""
-    interval = seen.sampled.seconds / seen.sampled.samples
-    wished = max(seen.window.seconds / WISHED_STEPS, interval * 0.99)
-    return timedelta(seconds=next((nice for nice in _NICE if nice >= wished), _NICE[-1]))
 
 
 def wrong(message: str, hint: str) -> PgiostatError:

@@ -1,8 +1,8 @@
 """The questions that a history answers with a frame."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +10,20 @@ import pandas as pd
 
 from pgiostat.analysis.compare.compare import Per
 from pgiostat.analysis.ledger import MEASURED
-from pgiostat.analysis.rank import By, Ranking, Sort, rank_counted
+from pgiostat.analysis.rank import By, Ranking, Sort
 from pgiostat.analysis.whatif import parse
-from pgiostat.dataframes.arguments import plainly, step_for, step_of, wrong
+from pgiostat.dataframes.arguments import plainly, step_of, wrong
 from pgiostat.dataframes.attrs import told_of
 from pgiostat.dataframes.burst import burst_frame
 from pgiostat.dataframes.dtypes import framed, mapper, shown_in, units
-from pgiostat.dataframes.statements import identity, long
+from pgiostat.dataframes.statements import statements_frame
 from pgiostat.errors import choice
 from pgiostat.escape import terminal
 from pgiostat.history.engines import DUCKDB
 from pgiostat.history.format.schema import FACTS, READS, columns_of
-from pgiostat.history.read.history import WHOLE, History
-from pgiostat.history.read.window_spec import chosen, window
-from pgiostat.history.read.window_totals import Sampled, Seen, counted, together
+from pgiostat.history.read.history import History
+from pgiostat.history.read.window_spec import open_pair, window
+from pgiostat.history.read.window_totals import Seen, counted, together
 from pgiostat.history.read.windows import Window
 from pgiostat.queries.describe import describer
 from pgiostat.queries.rules import load
@@ -33,10 +33,11 @@ from pgiostat.render.csv import records
 from pgiostat.render.whatif import records as range_of
 from pgiostat.reports.burst import burned
 from pgiostat.reports.compare import compared
-from pgiostat.reports.series import by_hour, cut, series
+from pgiostat.reports.ranking import ranking_report
+from pgiostat.reports.series import labels_report, statements_report
 from pgiostat.reports.whatif import foreseen
 from pgiostat.statistics.delta import Basis
-from pgiostat.statistics.names import Describe, Names
+from pgiostat.statistics.names import Describe
 from pgiostat.timespec import Instant, Length
 from pgiostat.volume.device.interval import MEASURED as DEVICE
 from pgiostat.volume.instances import instance_of
@@ -77,8 +78,6 @@ class Frames:
 
     history: History
     describe: Describe
-    _names: dict[int, Names] = field(default_factory=dict)
-    _shown: Window | None = None
 
     def __repr__(self) -> str:
         """Return where it is, whose it is, and from when to when."""
@@ -169,14 +168,10 @@ class Frames:
         ranked, sorting = choice("by", by, By), choice("sort", sort, Sort)
         if top is not None and top < 1:
             raise wrong(f"invalid value for top: {top}", "It must be at least 1.")
-        seen = self._seen(label, since, until, last, ranked)
-        names = self._known()
-        if ranked is By.HOUR:
-            parts = by_hour(self.history, seen, names)
-        else:
-            parts = [(each, names.get(whose, Names())) for whose, each in seen.counted.items()]
-        ranking = rank_counted(parts, by=ranked, sort=sorting, top=top)
-        return told_of(framed(_records(ranking)), seen.window, seen)
+        span = self._window(label, since, until, last)
+        report = ranking_report(self.history, span, self.describe, by=ranked, sort=sorting, top=top)
+        totals = report.totals
+        return told_of(framed(_records(report.ranking)), totals.window, totals)
 
     def categories(
         self, every: Length | None = None, *, label: str = "",
@@ -188,20 +183,16 @@ class Frames:
         Several servers are rows of their own; label chooses one.
         """
         step = None if every is None else step_of(every)
-        seen = self._seen(label, since, until, last)
-        names = self._known()
-        step = step or step_for(seen)
+        span = self._window(label, since, until, last)
+        report = labels_report(self.history, span, self.describe, step)
         rows: list[dict[str, Any]] = []
-        for server, those in _by_label(seen).items():
-            parts = [(each, names.get(whose, Names())) for whose, each in those.counted.items()]
-            for each in series(self.history, those, names, rank_counted(parts), step):
-                told = {"step": each.since, "seconds": each.sampled.seconds,
-                        "coverage": each.sampled.coverage, "server": server}  # fmt: skip
-                rows += [told | record for record in _records(each.ranking)]
+        for server, steps in report.steps.items():
+            for each in steps:
+                of_step = {"step": each.since, "seconds": each.sampled.seconds,
+                           "coverage": each.sampled.coverage, "server": server}  # fmt: skip
+                rows += [of_step | record for record in _records(each.ranking)]
         frame = framed(rows).sort_values("step", kind="stable").set_index("step")
-        told_frame = told_of(frame, seen.window, seen)
-        told_frame.attrs["step_seconds"] = step.total_seconds()
-        return told_frame
+        return _stepped(frame, report.totals, report.step)
 
     def statements(
         self, every: Length | None = None, *, label: str = "",
@@ -213,20 +204,9 @@ class Frames:
         databases and servers are rows of their own.
         """
         step = None if every is None else step_of(every)
-        seen = self._seen(label, since, until, last)
-        names = self._known()
-        step = step or step_for(seen)
-        groups, told, count = {}, [], 0
-        for server, there in seen.counted.items():
-            groups[server] = range(count, count + len(there.statements))
-            count += len(there.statements)
-            told += [
-                identity(ids, there.server, names.get(server, Names())) for ids in there.statements
-            ]
-        steps = cut(self.history, seen, groups, count, step)
-        frame = told_of(long(steps, told, seen.window.since), seen.window, seen)
-        frame.attrs["step_seconds"] = step.total_seconds()
-        return frame
+        span = self._window(label, since, until, last)
+        report = statements_report(self.history, span, self.describe, step)
+        return _stepped(statements_frame(report), report.totals, report.steps.step)
 
     def burst(
         self, volume: str, *, instance: str = "", balance: float | None = None,
@@ -244,10 +224,11 @@ class Frames:
             model = model.limited(instance_of(instance))
         if balance is not None and not 0 <= balance <= 100:  # noqa: PLR2004 - per cent
             raise wrong(f"invalid value for balance: {balance}", "It must be from 0 to 100.")
-        seen = self._seen(label, since, until, last)
+        span = self._window(label, since, until, last)
         start = None if balance is None else balance / 100
-        found = burned(self.history, seen, self._known(), model, balance=start, writes=writes)
-        return burst_frame(seen, found)
+        return burst_frame(
+            burned(self.history, span, self.describe, model, balance=start, writes=writes)
+        )
 
     def whatif(
         self, *, drop: Sequence[str] = (), calls: Mapping[str, float] | None = None,
@@ -266,10 +247,11 @@ class Frames:
             [f"{name}={factor}" for name, factor in (reads or {}).items()],
         )
         model = volume_of(volume) if volume else None
-        seen = self._seen(label, since, until, last)
-        found = foreseen(self.history, seen, self._known(), supposed, volume=model)
+        span = self._window(label, since, until, last)
+        report = foreseen(self.history, span, self.describe, supposed, volume=model)
         columns = ["measure", "unit", "now", "at_least", "at_most"]
-        return told_of(framed(list(range_of(found)), columns), seen.window, seen)
+        totals = report.totals
+        return told_of(framed(list(range_of(report)), columns), totals.window, totals)
 
     def compare(self, a: str, b: str, *, per: str = "second") -> pd.DataFrame:
         """Return what changed from A to B: the rows of `pgiostat compare --format csv`.
@@ -280,12 +262,8 @@ class Frames:
         """
         root, now = self.history.layout.root, datetime.now().astimezone()
         skip_bad, engine = self.history.skip_bad, self.history.engine.name
-        sides = compared(
-            chosen(a, root, now, skip_bad=skip_bad, engine=engine),
-            chosen(b, root, now, skip_bad=skip_bad, engine=engine),
-            self.describe,
-            per,
-        )
+        with open_pair(a, b, root, now, skip_bad=skip_bad, engine=engine) as (before, after):
+            sides = compared(before, after, self.describe, per)
         rows = [
             {name: None if value == "" else value for name, value in row.items()}
             for row in rows_of(sides.comparison)
@@ -303,35 +281,19 @@ class Frames:
 
     # how
 
-    def _known(self) -> Mapping[int, Names]:
-        if not self._names:
-            self._names = self.history.names(self.describe, self._shown)
-        return self._names
-
     def _window(
         self, label: str, since: Instant | None, until: Instant | None, last: Length | None
     ) -> Window:
         now = datetime.now().astimezone()
-        self._names = {}
-        self._shown = window(
+        return window(
             self.history, now, label=label, since=plainly(since), until=plainly(until),
             last=plainly(last),
         )  # fmt: skip
-        return self._shown
-
-    def _seen(
-        self, label: str, since: Instant | None, until: Instant | None, last: Length | None,
-        by: By = By.CATEGORY,
-    ) -> Seen:  # fmt: skip
-        return self.history.seen(self._window(label, since, until, last), by)
 
     def _watched(self, span: Window) -> Seen | None:
         """Return how good the intervals of a window are, without what was counted in them."""
         servers = {each.server_id: each for each in self.history.choose(span.label)}
-        sampled = {
-            server: Sampled.of(buckets[WHOLE])
-            for server, buckets in self.history.samples(span, list(servers.values())).items()
-        }
+        sampled = self.history.sampled(span, list(servers.values()))
         if not sampled:
             return None
         return Seen(
@@ -355,14 +317,11 @@ class Frames:
         return frame.set_index("ts").rename_axis("interval_start")
 
 
-def _by_label(seen: Seen) -> dict[str, Seen]:
-    """Return what was seen of each label; several servers may have answered under one."""
-    found = {}
-    for label in dict.fromkeys(server.label for server in seen.servers):
-        servers = tuple(server for server in seen.servers if server.label == label)
-        counts = {each.server_id: seen.counted[each.server_id] for each in servers}
-        found[label] = replace(seen, servers=servers, counted=counts)
-    return found
+def _stepped(frame: pd.DataFrame, totals: Seen, step: timedelta) -> pd.DataFrame:
+    """Return a frame of steps with its attrs."""
+    described = told_of(frame, totals.window, totals)
+    described.attrs["step_seconds"] = step.total_seconds()
+    return described
 
 
 def _records(ranking: Ranking) -> list[dict[str, Any]]:

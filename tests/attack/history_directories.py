@@ -174,7 +174,8 @@ def _harm(command: str, ran: Ran, *, untouched: bool) -> tuple[str, str] | None:
 _SERVER = """
 import json, os, resource, sys, time
 from pathlib import Path
-import duckdb, pyarrow.parquet, pgiostat.cli, pgiostat.cli.history, pgiostat.cli.collect
+import duckdb, pyarrow.parquet, pgiostat.cli
+import pgiostat.cli.report, pgiostat.cli.export, pgiostat.cli.collect
 import pgiostat.history.read.history, pgiostat.history.__main__
 import pgiostat.history.remote.shipping, pgiostat.export
 import pgiostat.watch.sources.replay, pgiostat.render.report

@@ -8,8 +8,9 @@ from pathlib import Path
 from pgiostat.history.format.file_index import Listing
 from pgiostat.history.format.schema import SCHEMAS
 from pgiostat.history.format.sealed import is_shared
-from pgiostat.history.read.history import WHOLE, History
-from pgiostat.history.read.window_totals import Sampled, together
+from pgiostat.history.read.history import History
+from pgiostat.history.read.plan import Query
+from pgiostat.history.read.window_totals import together
 from pgiostat.history.read.windows import Watched, Window
 
 __all__ = ["Contents", "Kept", "Size", "contents"]
@@ -109,8 +110,7 @@ def _kept(
     label = servers[0].label
     since = min(server.since for server in servers)
     until = max(server.until for server in servers)
-    found = history.samples(Window(since, until, label), servers)
-    sampled = together([Sampled.of(buckets[WHOLE]) for buckets in found.values()])
+    sampled = together(list(history.sampled(Window(since, until, label), servers).values()))
     known = sampled.seconds + sampled.unwatched_seconds
     missing = (until - since).total_seconds() - known
     return Kept(
@@ -133,10 +133,8 @@ def _kept(
 
 def _rows(history: History) -> Counter[int]:
     """Return how many rows of statements each server has."""
-    rows = history.ask(
-        "rows",
-        lambda listing: {"facts": (listing.files("stmt").paths, SCHEMAS["stmt"])},
-        {},
+    rows = history.query(
+        Query("rows", lambda listing: {"facts": (listing.files("stmt").paths, SCHEMAS["stmt"])})
     )
     return Counter(dict(zip(rows["server_id"].to_pylist(), rows["rows"].to_pylist(), strict=True)))
 

@@ -1,18 +1,20 @@
 """From words to windows: label@from..to, -2h, yesterday 14:00."""
 
 import re
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.engines import DUCKDB
-from pgiostat.history.read.history import History, nothing_between
-from pgiostat.history.read.windows import Window
+from pgiostat.history.read.history import History
+from pgiostat.history.read.windows import Window, nothing_between
 from pgiostat.timespec import Instant, Length, duration, instant
 from pgiostat.uris import check
 
-__all__ = ["Chosen", "chosen", "window"]
+__all__ = ["Chosen", "chosen", "open_pair", "window"]
 
 _SPAN = re.compile(r"(.*?)\.\.(.*)", re.DOTALL)
 
@@ -126,3 +128,15 @@ def chosen(
     opened = History.open(place, skip_bad=skip_bad, engine=engine)
     found_window = window(opened, now, label=label, since=since, until=until)
     return Chosen(opened, found_window, whole=since is None and until is None)
+
+
+@contextmanager
+def open_pair(
+    a: str, b: str, root: Path | str, now: datetime, *, skip_bad: bool = False, engine: str = DUCKDB
+) -> Iterator[tuple[Chosen, Chosen]]:
+    """Yield the two windows that words name, as chosen does; close their histories at the end."""
+    before = chosen(a, root, now, skip_bad=skip_bad, engine=engine)
+    with closing(before.history):
+        after = chosen(b, root, now, skip_bad=skip_bad, engine=engine)
+        with closing(after.history):
+            yield before, after

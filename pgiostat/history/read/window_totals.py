@@ -12,12 +12,13 @@ import pyarrow as pa
 from pgiostat.analysis.cost import FIELDS
 from pgiostat.analysis.ledger import MEASURED, ServerReads, coverage
 from pgiostat.analysis.rank import Counted
+from pgiostat.history.read.arrow import matrix
 from pgiostat.history.read.windows import Watched, Window
-from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.delta import LOST, Quality
+from pgiostat.statistics.names import Names
 from pgiostat.volume.device.interval import DeviceTotal
 
-__all__ = ["Sampled", "Seen", "counted", "matrix", "together"]
+__all__ = ["Sampled", "Seen", "counted", "together"]
 
 _UNWATCHED = (Quality.OTHER_SERVER, Quality.BASELINE_LOST)
 _KNOWN = {"blocks": "known_blocks"}
@@ -110,6 +111,10 @@ class Seen:
     devices: tuple[DeviceTotal, ...] = ()
     left_out: tuple[Path, ...] = ()
 
+    def parts(self, names: Mapping[int, Names]) -> list[tuple[Counted, Names]]:
+        """Return the counts of each server with its names, as rank_counted takes them."""
+        return [(part, names.get(server, Names())) for server, part in self.counted.items()]
+
     @property
     def seconds_by_label(self) -> Mapping[str, float]:
         """How long each label was watched: its servers, if several, one after the other."""
@@ -136,19 +141,6 @@ def together(parts: Sequence[Sampled]) -> Sampled:
     }  # fmt: skip
     reads = ServerReads.of_servers(part.reads for part in parts)
     return replace(parts[-1], **added, reads=reads, qualities=dict(qualities), lost=dict(lost))
-
-
-def matrix(rows: pa.Table) -> Counts:
-    """Return the columns of FIELDS as a matrix; what a server does not count adds nothing."""
-    columns = (rows[name] for name in FIELDS)
-    counts = np.zeros((len(FIELDS), len(rows)), dtype=np.int64)
-    for number, column in enumerate(columns):
-        # Arrow's functions are made when the first is asked for, which takes as long as a query:
-        # of columns that are all unknown, as in files of earlier versions, none is.
-        if column.null_count < len(column):
-            known = column.fill_null(0) if column.null_count else column
-            counts[number] = known.to_numpy()
-    return counts
 
 
 def counted(

@@ -1,9 +1,13 @@
-"""Times of a history, and how they are cut."""
+"""Time windows of a history, and the whole hours in them."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-__all__ = ["HOUR", "Watched", "Window", "floor_hour", "whole_hours"]
+from pgiostat.errors import ExitStatus, PgiostatError
+
+__all__ = ["HOUR", "Watched", "Window", "floor_hour", "nothing_between", "whole_hours"]
 
 HOUR = timedelta(hours=1)
 
@@ -21,7 +25,7 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A time, half open, of one server or of all; labels: empty for all."""
+    """A half-open time window of one server or of all; label: empty for all."""
 
     since: datetime
     until: datetime
@@ -29,7 +33,7 @@ class Window:
 
     @property
     def seconds(self) -> float:
-        """Its length."""
+        """Its length in seconds."""
         return (self.until - self.since).total_seconds()
 
     def widened(self) -> "Window":
@@ -53,3 +57,29 @@ def whole_hours(window: Window) -> tuple[datetime, datetime]:
     since = floor if floor == window.since else floor + HOUR
     until = floor_hour(window.until)
     return (since, until) if since < until else (window.since, window.since)
+
+
+def nothing_between(
+    since: datetime, until: datetime, servers: Sequence[Watched], left_out: Collection[Path] = ()
+) -> PgiostatError:
+    """Return the error window-empty.
+
+    Args:
+        since: Begin of the window.
+        until: Its end.
+        servers: The servers that were to have intervals in it, at least one.
+        left_out: Files that could not be read.
+    """
+    first = min(server.since for server in servers)
+    last = max(server.until for server in servers)
+    return PgiostatError(
+        f"there is nothing between {since.astimezone(UTC):%Y-%m-%d %H:%M:%S} and"
+        f" {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        detail="; ".join(
+            f'Left out, because it could not be read: "{path}"' for path in sorted(left_out)
+        )
+        or None,
+        hint=f"The history goes from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC.",
+        slug="window-empty",
+        status=ExitStatus.NOTHING_TO_REPORT,
+    )
