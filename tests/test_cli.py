@@ -214,7 +214,8 @@ def test_help_imports_no_command() -> None:
     program = (
         "import sys; sys.argv = ['pgiostat', '--help']\n"
         "import pgiostat.cli, atexit\n"
-        "atexit.register(lambda: print(*sorted(m for m in sys.modules if m.startswith('pgiostat.'))))\n"
+        "ours = lambda: sorted(name for name in sys.modules if name.startswith('pgiostat.'))\n"
+        "atexit.register(lambda: print(*ours()))\n"
         "pgiostat.cli.main()"
     )
     done = subprocess.run(
