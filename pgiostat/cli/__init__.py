@@ -51,7 +51,7 @@ _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 _NAMES_COMMAND = re.compile(r"No such command ['\"][A-Za-z][\w-]*['\"].*", re.DOTALL)
-"""Said of a word, and not of what may be a connection string."""
+"""A message that quotes a word, and not what may be a connection string."""
 QUOTE_DSN = "A connection string is one argument, after a command: put it into quotation marks."
 
 
@@ -105,18 +105,18 @@ def _named(error: Exception) -> PgiostatError:
 def _print(error: PgiostatError) -> None:
     """Print an error: the one place where errors end.
 
-    An argument that may hold a secret is not quoted, whatever option it was given to.
+    An argument that may hold a secret is not quoted, whatever option has it.
     """
     from pgiostat.redaction import hidden  # only errors need it, and --help is quick
 
-    given = sys.argv[1:]
+    arguments = sys.argv[1:]
     safe = PgiostatError(
-        hidden(error.message, given),
-        detail=error.detail and hidden(error.detail, given),
-        hint=error.hint and hidden(error.hint, given),
+        hidden(error.message, arguments),
+        detail=error.detail and hidden(error.detail, arguments),
+        hint=error.hint and hidden(error.hint, arguments),
         slug=error.slug,
     )
-    with suppress(OSError):  # nobody is there to be told
+    with suppress(OSError):  # standard error is closed
         print(safe.report(), file=sys.stderr)  # noqa: T201 - errors are printed
 
 

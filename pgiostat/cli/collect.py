@@ -27,7 +27,7 @@ def collect(
             callback=options.no_secret,
             help="File with a table for each server; read again at SIGHUP.",
             metavar="FILE",
-            readable=False,  # what cannot be read is told by who reads it
+            readable=False,  # the reader's own error is better
             show_default=False,
         ),
     ] = None,

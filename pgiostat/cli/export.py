@@ -45,8 +45,8 @@ def export(
         open_history(history, skip_bad=skip_bad, engine=engine) as opened,
     ):
         window = window_of(opened, Span(label, since, until, last))
-        with progress("exporting") as told:
-            written = write(opened, window, describe, out, told)
+        with progress("exporting") as show:
+            written = write(opened, window, describe, out, show)
         for path in written:
             sys.stdout.write(f"{terminal(str(path))}\n")
         if opened.answerable(window) != window:

@@ -29,8 +29,8 @@ def up(name: Name = "prod", dsn: Dsn = "") -> None:
     from pgiostat.lab.environment import SIZE, Lab
     from pgiostat.postgres.dsn import shown
 
-    with loading(SIZE.total) as told:
-        made = Lab().up(name, SIZE, dsn, told)
+    with loading(SIZE.total) as show:
+        made = Lab().up(name, SIZE, dsn, show)
     say(f"{made.name} is up.")
     for what, each in zip(("sync API", "watch"), made.dsns(), strict=True):
         say(f"  {what}: {shown(each)}")
@@ -102,10 +102,10 @@ def clone(
     from pgiostat.lab.environment import Lab
     from pgiostat.postgres.dsn import shown
 
-    given = [name for n, name in enumerate(names) if not (n == 1 and name == "as")]
-    if len(given) != 2:  # noqa: PLR2004 - from one to the other
+    words = [name for n, name in enumerate(names) if not (n == 1 and name == "as")]
+    if len(words) != 2:  # noqa: PLR2004 - from one to the other
         options.refuse("two names are needed", hint="Try: pgiostat lab clone prod as perf")
-    made = Lab().clone(*given)
+    made = Lab().clone(*words)
     say(f"{made.name} is up, as {made.origin} was; nothing of it is cached.")
     say(f"  watch: {shown(made.dsns()[1])}")
 
@@ -188,21 +188,21 @@ def replay(
     traffic, lab = read(path), Lab()
     targets = [Target(name, _fitting(lab.get(name), traffic.size), setup) for name in to]
     stop = Event()
-    with stopping(stop) as happened, progress("replaying") as told:
+    with stopping(stop) as happened, progress("replaying") as show:
         count = max(len(traffic.events), 1)
         sent = send(
             traffic, targets, speed=speed, stop=stop,
-            done=lambda events: told(f"{events:,} of {count:,} events", events / count),
+            done=lambda events: show(f"{events:,} of {count:,} events", events / count),
         )  # fmt: skip
     for each in sent:
-        asked = ", ".join(
+        sent_by_class = ", ".join(
             f"{n:,} {name}{' not sent' * (name in setup.off)}"
             for name, n in sorted(each.requests.items())
         )
         late = sorted(each.late)
         behind = f"; late by {late[len(late) // 2]:.3f} s, at most {late[-1]:.3f} s" if late else ""
         say(f"{each.name}: {each.events:,} events in {each.seconds:.1f} s{behind}")
-        say(f"  {asked or 'nothing was asked'}")
+        say(f"  {sent_by_class or 'nothing was asked'}")
     if capture is not None:
         write(replace(traffic, events=tuple(sent[0].captured)), capture)
     if happened:

@@ -91,10 +91,10 @@ def run(
         with loading(SIZE.total) as loaded:
             stage.prepare(loaded)
         try:
-            with progress("experiments") as told:
+            with progress("experiments") as show:
                 run_all(
                     stage, place,
-                    seconds=lasts, repeats=times, seed=seed, again=again, told=told, stop=stop,
+                    seconds=lasts, repeats=times, seed=seed, again=again, told=show, stop=stop,
                 )  # fmt: skip
         finally:
             if dsn:
@@ -121,9 +121,9 @@ def report(
         _judge(found)
 
 
-def _experiments(given: Path | None) -> Path:
-    if given is not None:
-        return given
+def _experiments(out: Path | None) -> Path:
+    if out is not None:
+        return out
     import platformdirs
 
     return platformdirs.user_data_path("pgiostat") / "lab"
@@ -137,20 +137,20 @@ def _outcomes(place: Path, volume: str) -> "list[Outcome]":
 
 
 def _show(found: "list[Outcome]", volume: str, output: str) -> None:
-    from pgiostat.lab.experiments import render as told
+    from pgiostat.lab.experiments import render
     from pgiostat.volume.models import volume_of
 
     model, form = volume_of(volume), options.choice("format", output, Form)
     if form is Form.TEXT:
         screen = console()
-        screen.print(told.as_text(found, model, width=screen.width))
+        screen.print(render.as_text(found, model, width=screen.width))
     elif form is Form.CSV:
-        told.write_csv(found, model, sys.stdout)
+        render.write_csv(found, model, sys.stdout)
     else:
-        as_told = (
-            told.as_json(found, model) if form is Form.JSON else told.as_markdown(found, model)
+        text = (
+            render.as_json(found, model) if form is Form.JSON else render.as_markdown(found, model)
         )
-        sys.stdout.write(as_told + "\n")
+        sys.stdout.write(text + "\n")
 
 
 def _judge(found: "list[Outcome]") -> None:

@@ -250,7 +250,7 @@ def rows_on_screen(top: int | None) -> int:
 
 
 def volume(name: str, instance: str, balance: float | None) -> "tuple[Volume, float | None]":
-    """Return the model of a volume, and its balance at the start from 0 to 1, None if not given."""
+    """Return the model of a volume and its balance at the start, 0 to 1; None for CloudWatch's."""
     start = None if balance is None else balance / 100
     return gauge(name, instance, 100.0 if balance is None else balance).volume, start
 

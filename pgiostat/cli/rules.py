@@ -81,13 +81,13 @@ def init(
         print(text, end="")  # noqa: T201 - asked for
         return
     _write(out, text)
-    told = ""
+    counts = ""
     if found is not None:
-        told = (
+        counts = (
             f": {len(found.synced)} synced tables, {len(found.versions) + len(found.changed)}"
             f" version columns, {len(found.caches)} tables of versions"
         )
-    print(f"wrote {terminal(str(out))}{told}")  # noqa: T201 - what was done
+    print(f"wrote {terminal(str(out))}{counts}")  # noqa: T201 - what was done
     print(f"next: pgiostat rules test --rules {terminal(str(out))} DSN")  # noqa: T201 - how to go on
 
 
@@ -232,10 +232,10 @@ def _test_texts(rules: "Rules", texts: list[str]) -> None:
     for number, text in enumerate(texts):
         found = classifier.classify(text)
         normalized = found.normalized
-        asked = Subject(found.features, normalized.fingerprint, normalized.text)
+        subject = Subject(found.features, normalized.fingerprint, normalized.text)
         if number:
             screen.rule(style="dim")
-        screen.print(render.judged(found, asked, rules.verdicts(asked)))
+        screen.print(render.judged(found, subject, rules.verdicts(subject)))
 
 
 def _test_server(rules: "Rules", dsn: str, top: int) -> None:

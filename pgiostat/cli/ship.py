@@ -56,10 +56,10 @@ def ship(
     kept = Keep.of(keep, None).rows
     if every is not None:
         raise typer.Exit(_again(layout, to, duration(every), kept, quiet=quiet))
-    with progress("shipping") as told:
-        outcome = shipped(layout, to, keep=kept, clock=datetime.now(UTC), told=told)
+    with progress("shipping") as show:
+        outcome = shipped(layout, to, keep=kept, clock=datetime.now(UTC), told=show)
     if not quiet:
-        sys.stdout.write(f"{_told(outcome)}\n")
+        sys.stdout.write(f"{_summary(outcome)}\n")
     if outcome.strange:
         raise _strange(outcome)
 
@@ -89,7 +89,7 @@ def _again(
                     raise _strange(outcome)
                 trouble.end("ship")
                 if outcome.files or outcome.removed:
-                    say(_told(outcome))
+                    say(_summary(outcome))
             except PgiostatError as error:
                 trouble.begin("ship", error.message, error.detail, error.hint)
             due = monotonic() + seconds
@@ -98,8 +98,8 @@ def _again(
     return ExitStatus.DONE
 
 
-def _told(outcome: "Outcome") -> str:
-    """Return what a turn did, in a line."""
+def _summary(outcome: "Outcome") -> str:
+    """Return what was shipped, in a line."""
     from pgiostat.units import format_bytes, format_count
 
     files = f"{format_count(outcome.files)} file{'s' * (outcome.files != 1)}"

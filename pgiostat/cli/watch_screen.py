@@ -24,7 +24,7 @@ __all__ = ["judge_by", "on_screen", "replayed"]
 
 
 def on_screen(
-    dsn: str, asked: "Options", rules: Path | None, record: Path | None, theme: str = ""
+    dsn: str, wanted: "Options", rules: Path | None, record: Path | None, theme: str = ""
 ) -> None:
     """Watch a server on this terminal; raises PgiostatError for what ends it."""
     collect_rarely()
@@ -37,23 +37,23 @@ def on_screen(
 
         return describer(known)
 
-    # A mistake in rules is told at once; what they are made into comes after the first screen.
+    # An error in the rules is raised at once; they are compiled after the first screen.
     known = None if rules is None else rules_of(rules)
     feed = Live(
         dsn,
         lambda: describer(known),
-        asked.interval,
-        label=asked.label,
-        gauge=asked.gauge,
-        writes=asked.writes,
+        wanted.interval,
+        label=wanted.label,
+        gauge=wanted.gauge,
+        writes=wanted.writes,
         record=record,
     )
-    _run(WatchApp(feed, _state(asked), judge=judge_by(rules), themes=Themes(_kept(), theme)))
+    _run(WatchApp(feed, _state(wanted), judge=judge_by(rules), themes=Themes(_kept(), theme)))
 
 
 def replayed(
     place: Path,
-    asked: "Options",
+    wanted: "Options",
     rules: Path | None,
     words: tuple[str | None, str | None, str | None],
     theme: str = "",
@@ -66,23 +66,23 @@ def replayed(
     from pgiostat.watch.sources.replay import Replay
 
     with closing(History.open(place)) as opened, describing(rules) as describe:
-        window = window_of(opened, Span(asked.label, *words))
-        feed = Replay(opened, describe, window, interval=asked.interval, gauge=asked.gauge)
-        _run(WatchApp(feed, _state(asked), judge=judge_by(rules), themes=Themes(_kept(), theme)))
+        window = window_of(opened, Span(wanted.label, *words))
+        feed = Replay(opened, describe, window, interval=wanted.interval, gauge=wanted.gauge)
+        _run(WatchApp(feed, _state(wanted), judge=judge_by(rules), themes=Themes(_kept(), theme)))
 
 
 def _kept() -> Path:
-    """Return where a theme that was chosen is kept."""
+    """Return the file that keeps the chosen theme."""
     import platformdirs
 
     return platformdirs.user_state_path("pgiostat") / "theme"
 
 
-def _state(asked: "Options") -> "State":
+def _state(wanted: "Options") -> "State":
     from pgiostat.render.columns import SORTED_BY
     from pgiostat.watch.state import State, View
 
-    return State(view=View(asked.by.value), sort=SORTED_BY[asked.sort], top=asked.top)
+    return State(view=View(wanted.by.value), sort=SORTED_BY[wanted.sort], top=wanted.top)
 
 
 def _run(app: "WatchApp") -> None:
@@ -95,7 +95,7 @@ def _run(app: "WatchApp") -> None:
 
 
 def judge_by(rules: Path | None) -> "Judge":
-    """Return what says why a statement is of its category; nothing is loaded before it is asked."""
+    """Return the function that explains the category of a statement; it loads rules when called."""
 
     def judge(row: "RankRow") -> "RenderableType":
         from pgiostat.queries.rules import Classifier, Subject

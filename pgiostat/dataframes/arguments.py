@@ -13,29 +13,31 @@ __all__ = ["plainly", "step_of", "wrong"]
 SHORTEST_STEP = timedelta(seconds=1)
 
 
-def plainly(given: Any) -> Any:
-    """Return a time or its length as words or as Python has it, of what pandas has too.
+def plainly(value: Any) -> Any:
+    """Return a time or a length without pandas' types: words, datetime or timedelta.
 
-    Raises PgiostatError time-invalid.
+    Raises:
+        PgiostatError: time-invalid.
     """
-    if isinstance(given, pd.Timestamp):
-        return given.to_pydatetime(warn=False)  # nanoseconds are nobody's
-    if isinstance(given, pd.Timedelta):
-        return given.to_pytimedelta()
-    if given is pd.NaT or not isinstance(given, str | date | timedelta | None):
+    if isinstance(value, pd.Timestamp):
+        return value.to_pydatetime(warn=False)  # no clock here has nanoseconds
+    if isinstance(value, pd.Timedelta):
+        return value.to_pytimedelta()
+    if value is pd.NaT or not isinstance(value, str | date | timedelta | None):
         raise PgiostatError(
-            f"invalid time: {given!r}",
+            f"invalid time: {value!r}",
             hint='Give words as "-2h", a datetime or a timedelta.',
             slug="time-invalid",
             status=ExitStatus.USAGE,
         )
-    return given
+    return value
 
 
 def step_of(every: Length) -> timedelta:
     """Return the length of a step.
 
-    Raises PgiostatError time-invalid and option-invalid.
+    Raises:
+        PgiostatError: time-invalid, and option-invalid below a second.
     """
     step = timedelta(seconds=duration(plainly(every)))
     if step < SHORTEST_STEP:
@@ -44,5 +46,5 @@ def step_of(every: Length) -> timedelta:
 
 
 def wrong(message: str, hint: str) -> PgiostatError:
-    """Return what is wrong with an argument."""
+    """Return the error option-invalid for an argument."""
     return PgiostatError(message, hint=hint, slug="option-invalid", status=ExitStatus.USAGE)

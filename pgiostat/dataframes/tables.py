@@ -36,15 +36,15 @@ class TableFrames:
     describe: Describe
 
     def __repr__(self) -> str:
-        """Return where it is, whose it is, and from when to when."""
+        """Return the directory, the labels, and from when to when."""
         there = self.history.servers()
-        told = "no sample yet"
+        summary = "no sample yet"
         if there:
             since = min(server.since for server in there).astimezone(UTC)
             until = max(server.until for server in there).astimezone(UTC)
             named = terminal(", ".join(dict.fromkeys(server.label for server in there)))
-            told = f"{named}, {since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC"
-        return f'<history "{terminal(str(self.history.layout.root))}": {told}>'
+            summary = f"{named}, {since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC"
+        return f'<history "{terminal(str(self.history.layout.root))}": {summary}>'
 
     def servers(self) -> pd.DataFrame:
         """Return the servers of the history.
@@ -89,12 +89,14 @@ class TableFrames:
         blocks = blocks.where(blocks["server_blocks"] > 0)
         frame["coverage"] = blocks["statement_blocks"] / blocks["server_blocks"]
         frame = frame.drop(columns=["server_id", "label"])
-        told = told_of(frame.rename(columns={"qualities": "quality"}), span, self._watched(span))
-        told.attrs["units"] |= {
+        described = told_of(
+            frame.rename(columns={"qualities": "quality"}), span, self._watched(span)
+        )
+        described.attrs["units"] |= {
             READS[name]: unit.value for name, (unit, _) in MEASURED.items() if unit.value
         }
-        told.attrs["units"] |= {"block_size": "bytes"}
-        return told
+        described.attrs["units"] |= {"block_size": "bytes"}
+        return described
 
     def io(
         self, *, label: str = "", since: Instant | None = None, until: Instant | None = None,
@@ -121,9 +123,9 @@ class TableFrames:
         found = shown_in(frame, {column.name: column.unit for column in columns_of(FACTS["io"])})
         words = {basis.value: basis.name.lower() for basis in Basis}
         frame["basis"] = frame["basis"].map(words).astype("string")
-        told = told_of(frame.drop(columns=["server_id"]), span, self._watched(span))
-        told.attrs["units"] |= found
-        return told
+        described = told_of(frame.drop(columns=["server_id"]), span, self._watched(span))
+        described.attrs["units"] |= found
+        return described
 
     def device(
         self, *, label: str = "", since: Instant | None = None, until: Instant | None = None,
@@ -148,9 +150,9 @@ class TableFrames:
         span = self._window(label, since, until, last)
         frame = self._plain("device", span).rename(columns={"name": "device"})
         found = shown_in(frame, {name: unit for name, (unit, _) in DEVICE.items()})
-        told = told_of(frame.drop(columns=["server_id"]), span, self._watched(span))
-        told.attrs["units"] |= found
-        return told
+        described = told_of(frame.drop(columns=["server_id"]), span, self._watched(span))
+        described.attrs["units"] |= found
+        return described
 
     def _window(
         self, label: str, since: Instant | None, until: Instant | None, last: Length | None

@@ -45,7 +45,7 @@ class WindowBurst:
 
 @dataclass(frozen=True, slots=True)
 class VolumeLoad:
-    """What a volume was asked for in each step of a window, and what its device did.
+    """The load on a volume in each step of a window, and what its device did.
 
     Attributes:
         volume: The model of the volume.
@@ -129,7 +129,7 @@ def load_in(
     volume: Volume,
     writes: float = 0.0,
 ) -> VolumeLoad:
-    """Return what a volume was asked for in a window.
+    """Return the load on a volume in a window.
 
     Raises:
         PgiostatError: option-invalid if the window has several servers.

@@ -237,7 +237,7 @@ def _anchor(per: str, groups: Sequence[Group]) -> tuple[Per, list[int]]:
 
 
 def _places(
-    steps: Sequence[Steps], seen: Sequence[Seen], *, together: bool
+    steps: Sequence[Steps], totals: Sequence[Seen], *, together: bool
 ) -> list[tuple[int, ...]]:
     """Return the number of each step of both sides; none if the steps form no pairs.
 
@@ -245,8 +245,8 @@ def _places(
     Other windows form pairs, by distance from their begin, if they are of the same length.
     """
     step = steps[0].step
-    floors = [(each.window.since - EPOCH) // step for each in seen]
-    ends = [-((EPOCH - each.window.until) // step) for each in seen]
+    floors = [(each.window.since - EPOCH) // step for each in totals]
+    ends = [-((EPOCH - each.window.until) // step) for each in totals]
     if together:
         alike = max(abs(floors[0] - floors[1]), abs(ends[0] - ends[1])) <= 1
         floors = [0, 0]
@@ -258,8 +258,8 @@ def _places(
     ]
 
 
-def _side(seen: Seen, steps: Steps, places: tuple[int, ...]) -> Side:
-    sampled = seen.sampled
+def _side(totals: Seen, steps: Steps, places: tuple[int, ...]) -> Side:
+    sampled = totals.sampled
     lost = sum(sampled.qualities.get(quality, 0) for quality in _LOST)
     return Side(
         seconds=np.array([each.seconds for each in steps.sampled]),

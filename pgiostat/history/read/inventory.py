@@ -23,7 +23,7 @@ class Kept:
     """What is kept under a label.
 
     servers: how many answered under it.  intervals: of which unsealed ones are not sealed yet, and
-    gaps are longer than asked for.  seconds: of all intervals; lost_seconds: in which statements
+    gaps are longer than expected.  seconds: of all intervals; lost_seconds: in which statements
     were not counted, for whatever cause; missing_seconds: of the time from
     since to until that is in none.  rows: of statements.  thin_days: of which whole hours are left
     alone.  age_seconds: of the newest interval's end.

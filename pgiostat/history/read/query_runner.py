@@ -90,7 +90,7 @@ class QueryRunner:
         return self.reading(read)
 
     def steady(self, ask: Callable[[], _T]) -> _T:
-        """Return the answers of several queries, asked again if a file was left out meanwhile.
+        """Return the answer of several queries, repeated if a file was left out meanwhile.
 
         Otherwise the earlier answers would include that file and the later ones would not.
         """

@@ -21,7 +21,7 @@ _SPAN = re.compile(r"(.*?)\.\.(.*)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A window of a history; whole: all that there is, because no time was asked for."""
+    """A window of a history; whole: no time was selected, and it is all that there is."""
 
     history: History
     window: Window
@@ -37,7 +37,7 @@ def window(
     until: Instant | None = None,
     last: Length | None = None,
 ) -> Window:
-    """Return the window asked for; of a whole history or label its own span.
+    """Return the window that options select; all of a history or label without a time.
 
     Raises PgiostatError option-invalid, time-invalid, label-unknown, history-empty, window-empty.
     """

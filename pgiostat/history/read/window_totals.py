@@ -1,4 +1,4 @@
-"""What is seen of a window: intervals added up, and what each server counted."""
+"""The totals of a window: intervals added up, and what each server counted."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
