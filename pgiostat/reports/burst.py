@@ -12,8 +12,8 @@ from pgiostat.history.read.arrow import instants
 from pgiostat.history.read.history import History
 from pgiostat.history.read.window_totals import Seen
 from pgiostat.history.read.windows import Window
-from pgiostat.reports.ranking import rank_totals, reading_names
-from pgiostat.reports.series import Step as SeriesStep
+from pgiostat.reports.ranking import rank_window, reading_names
+from pgiostat.reports.series import Step as OfSeries
 from pgiostat.reports.series import series
 from pgiostat.reports.steps import step_for
 from pgiostat.statistics.names import Describe, Names
@@ -153,12 +153,12 @@ def load_in(
     step = step_for(totals)
     if any(each.source is Origin.CLOUDWATCH for each in devices):
         step = max(step, MINUTE)
-    steps = series(history, totals, names, rank_totals(history, totals, names), step)
+    steps = series(history, totals, names, rank_window(history, totals, names), step)
     samples = history.facts("sample", window, [server.server_id for server in totals.servers])
     return VolumeLoad(volume, writes, list(_load_steps(steps, samples)), devices)
 
 
-def _load_steps(steps: Sequence[SeriesStep], samples: pa.Table) -> Iterator[Step]:
+def _load_steps(steps: Sequence[OfSeries], samples: pa.Table) -> Iterator[Step]:
     """Yield steps from their first snapshot to their last, not from clock time to clock time.
 
     Hours whose intervals are not kept have no snapshots: their steps keep the clock's times.

@@ -12,7 +12,7 @@ from pgiostat.history.read.windows import Window
 from pgiostat.reports.steps import by_hour
 from pgiostat.statistics.names import Describe, Names
 
-__all__ = ["RankingReport", "rank_totals", "ranking_report", "reading_names"]
+__all__ = ["RankingReport", "rank_window", "ranking_report", "reading_names"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,13 @@ def ranking_report(
         def answer() -> RankingReport:
             totals = history.seen(window, by)
             return RankingReport(
-                totals, rank_totals(history, totals, names(), by=by, sort=sort, top=top)
+                totals, rank_window(history, totals, names(), by=by, sort=sort, top=top)
             )
 
         return history.steady(answer)
 
 
-def rank_totals(
+def rank_window(
     history: History,
     totals: Seen,
     names: Mapping[int, Names],

@@ -12,7 +12,7 @@ from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.read.history import History
 from pgiostat.history.read.window_totals import Sampled, Seen
 from pgiostat.history.read.windows import Window
-from pgiostat.reports.ranking import rank_totals, reading_names
+from pgiostat.reports.ranking import rank_window, reading_names
 from pgiostat.reports.steps import COARSE, Ids, Steps, category_of, grouped, resample, step_for
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.names import OWN, Describe, Names
@@ -118,7 +118,7 @@ def series_report(
 
         def answer() -> SeriesReport:
             totals = history.seen(window, by)
-            ranking = rank_totals(history, totals, names(), by=by, sort=sort, top=top)
+            ranking = rank_window(history, totals, names(), by=by, sort=sort, top=top)
             return SeriesReport(totals, ranking, series(history, totals, names(), ranking, step))
 
         return history.steady(answer)
@@ -147,7 +147,7 @@ def labels_report(
             steps = {}
             for label in dict.fromkeys(server.label for server in totals.servers):
                 part = _of_label(totals, label)
-                ranking = rank_totals(history, part, names())
+                ranking = rank_window(history, part, names())
                 steps[label] = series(history, part, names(), ranking, length)
             return LabelsReport(totals, length, steps)
 

@@ -10,7 +10,7 @@ from pgiostat.history.read.history import History
 from pgiostat.history.read.window_totals import Seen
 from pgiostat.history.read.windows import Window
 from pgiostat.reports.burst import load_in
-from pgiostat.reports.ranking import rank_totals, reading_names
+from pgiostat.reports.ranking import rank_window, reading_names
 from pgiostat.statistics.names import Describe
 from pgiostat.volume.burst import Burning
 from pgiostat.volume.models import Volume
@@ -76,7 +76,7 @@ def foreseen(
 
         def answer() -> Foreseen:
             totals = history.seen(window)
-            ranking = rank_totals(history, totals, names())
+            ranking = rank_window(history, totals, names())
             _check(supposed, ranking)
             had = had_of(ranking)
             found = imagine(had, supposed)
