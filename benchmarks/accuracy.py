@@ -21,12 +21,12 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from pgiostat.analysis.corrections import client_rollbacks, without_repeats
+from pgiostat.analysis.corrections import client_rollbacks, with_known_gaps, without_repeats
 from pgiostat.analysis.ledger import Account, Failures, reads_of
 from pgiostat.analysis.rank import Ranking, rank
 from pgiostat.postgres.connection import connect
-from pgiostat.postgres.sampler import learn
-from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.postgres.sampler import add_names
+from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.queries.describe import describer
 from pgiostat.statistics.delta import Delta, diff
 from pgiostat.statistics.names import Names
@@ -336,7 +336,10 @@ WORKS = (
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The ledger of some work, in blocks.  because: why some is unattributed, if that is known."""
+    """The ledger of some work, in blocks.
+
+    because: why some is unattributed, if that is known beforehand.  causes: what a report names.
+    """
 
     work: str
     server: int
@@ -344,6 +347,7 @@ class Found:
     own: int
     lines: Mapping[str, int]
     because: str
+    causes: tuple[str, ...] = ()
 
     @property
     def adds_up(self) -> bool:
@@ -429,7 +433,7 @@ def forgotten(dsn: str, rows: int) -> None:
         connection.execute("SELECT count(*) FROM other WHERE length(pad) > 481")
 
 
-def rested(collector: Collector) -> Snapshot:
+def rested(collector: SnapshotReader) -> Snapshot:
     """Return a reading after which nothing of what was done before is handed over."""
     older, still = collector.take(), 0
     began = time.monotonic()
@@ -443,18 +447,18 @@ def rested(collector: Collector) -> Snapshot:
     return older
 
 
-def ranked(collector: Collector, delta: Delta) -> Ranking:
+def ranked(collector: SnapshotReader, delta: Delta) -> Ranking:
     """Return the categories of an interval, ours among them."""
     rows = delta.statements.rows
     keys = zip(*(rows[name].tolist() for name in ("userid", "dbid", "queryid")), strict=True)
     names = Names(databases=collector.databases(), roles=collector.roles())
-    learn(names, describer(), collector.texts(list(keys)).texts, collector.own)
-    corrected = without_repeats(delta, names)
+    add_names(names, describer(), collector.texts(list(keys)).texts, collector.own)
+    corrected = without_repeats(with_known_gaps(delta, names), names)
     failures = Failures().note(corrected, client_rollbacks(corrected, names))
     return rank([replace(corrected, failures=failures)], names)
 
 
-def measured(dsn: str, collector: Collector, work: Work, rows: int) -> Found:
+def measured(dsn: str, collector: SnapshotReader, work: Work, rows: int) -> Found:
     """Do some work and return its ledger."""
     forgotten(dsn, rows)
     older = rested(collector)
@@ -472,6 +476,7 @@ def measured(dsn: str, collector: Collector, work: Work, rows: int) -> Found:
         own,
         {line.account.value: line.blocks for line in ranking.lines},
         work.unavoidable(newer.server.version_num),
+        ranking.lines[-1].causes if ranking.lines else (),
     )
 
 
@@ -514,7 +519,7 @@ def judged(dsn: str, rows: int = ROWS, works: Sequence[Work] = WORKS) -> Iterato
             made(connection, rows)
         session = connect(dsn)
         try:
-            collector = Collector(session)
+            collector = SnapshotReader(session)
             collector.take()
             for work in works:
                 yield measured(dsn, collector, work, rows)

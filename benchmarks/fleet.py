@@ -43,7 +43,7 @@ from pgiostat.history.format.checksum import to_parquet
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.encode import name_table, named, texts
 from pgiostat.history.format.layout import Layout, create
-from pgiostat.history.format.schema import SORTED_BY, TOLD_ONCE
+from pgiostat.history.format.schema import DIMENSIONS, SORTED_BY
 from pgiostat.history.format.sealed import together
 from pgiostat.history.write.compaction import hourly
 
@@ -99,7 +99,7 @@ class Day:
     def _put(self, name: str, rows: pa.Table, hour: int, first: int) -> None:
         date = f"{BEGIN + timedelta(hours=hour):%Y-%m-%d}"
         whose = together(f"s{first}", self.root)
-        target = Layout(self.root).sealed(name, date, whose, hour + 1, hour + 1)
+        target = Layout(self.root).compacted(name, date, whose, hour + 1, hour + 1)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(
             to_parquet(
@@ -117,11 +117,11 @@ class Day:
         }
         for name, table in tables.items():
             for first in range(0, self.servers, SHARING):
-                target = Layout(self.root).told(name, together(f"s{first}", self.root))
+                target = Layout(self.root).dimension(name, together(f"s{first}", self.root))
                 target.parent.mkdir(parents=True, exist_ok=True)
                 rows = pa.concat_tables(
                     _of(table, which) for which in range(first, min(first + SHARING, self.servers))
-                ).sort_by([(key, "ascending") for key in TOLD_ONCE[name]])
+                ).sort_by([(key, "ascending") for key in DIMENSIONS[name]])
                 target.write_bytes(
                     to_parquet(rows, target.relative_to(self.root), compression="zstd")
                 )

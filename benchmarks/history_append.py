@@ -197,11 +197,11 @@ def show_sealed(
     if sealing.status:
         sys.exit(f"sealing failed: {sealing.said}")
     layout = Layout(root)
-    files = layout.sealed_files("stmt")
+    files = layout.compacted_files("stmt")
     # The newest sample is not sealed.
     covered = sum(file.last - file.first + 1 for file in files) / samples * rows
     size = sum(file.path.stat().st_size for file in files) / covered
-    rolled = sum(file.path.stat().st_size for file in layout.sealed_files("stmt_1h")) / covered
+    rolled = sum(file.path.stat().st_size for file in layout.compacted_files("stmt_1h")) / covered
     share = sealing.cpu / (samples * SECONDS) * 100
     report.heading(f"Sealing {samples} of them in a process of its own")
     report.note(

@@ -176,7 +176,7 @@ def committed(root: Path, label: str) -> bool:
     """Tell whether a collector has its first samples."""
     layout = Layout(root)
     return layout.sample(label, STARTED_SAMPLES).exists() or any(
-        file.collector == label for file in layout.sealed_files("sample")
+        file.collector == label for file in layout.compacted_files("sample")
     )
 
 

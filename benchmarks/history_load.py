@@ -17,7 +17,7 @@ from pgiostat.history.format.schema import FACTS, READS, SCHEMAS, TIMED
 from pgiostat.postgres.sent_sql import SETTINGS
 from pgiostat.queries.describe import describer
 from pgiostat.statistics.columnar import Array, Counts, Rows, to_pg_time
-from pgiostat.statistics.counters import DATABASES, IO, RELATIONS, STATEMENTS, Table
+from pgiostat.statistics.counters import DATABASES, IO, RELATIONS, STATEMENTS, CounterTable
 from pgiostat.statistics.delta import Basis, Delta, diff
 from pgiostat.statistics.names import Names
 from pgiostat.statistics.snapshot import Markers, Server, Settings, Snapshot
@@ -141,7 +141,7 @@ class World:
         for userid, dbid, queryid, form, table in zip(
             *(column.tolist() for column in (*columns, self._form, self._table)), strict=True
         ):
-            names.learn(
+            names.add(
                 (userid, dbid, queryid),
                 describe(
                     FORMS[form].format(table=table),
@@ -280,6 +280,7 @@ class World:
             "dealloc": 0,
             "unknown": 0,
             "lost_us": 0,
+            "evicted": 0,
             "own_us": 15_000,
             "block_size": 8192,
             "max_statements": len(self.sids),
@@ -373,18 +374,20 @@ def _settings(statements: int) -> Settings:
     return Settings(values)
 
 
-def _counters(table: Table) -> list[str]:
+def _counters(table: CounterTable) -> list[str]:
     return [column.name for column in table.columns if column.kind.is_counter]
 
 
-def _rows(table: Table, attributes: Mapping[str, Array], counters: Counts | None = None) -> Rows:
+def _rows(
+    table: CounterTable, attributes: Mapping[str, Array], counters: Counts | None = None
+) -> Rows:
     if counters is None:
         things = len(next(iter(attributes.values())))
         counters = np.zeros((len(_counters(table)), things), dtype=np.int64)
     return Rows(table, attributes, _counters(table), counters)
 
 
-def _matrix(table: Table, values: Mapping[str, Array], length: int) -> Counts:
+def _matrix(table: CounterTable, values: Mapping[str, Array], length: int) -> Counts:
     matrix = np.zeros((len(_counters(table)), length), dtype=np.int64)
     for row, name in enumerate(_counters(table)):
         if name in values:
@@ -448,7 +451,7 @@ def _each(things: int, intervals: int) -> tuple[Array, Array]:
 
 
 def _everything(
-    rng: np.random.Generator, things: int, intervals: int, table: Table, mean: float
+    rng: np.random.Generator, things: int, intervals: int, table: CounterTable, mean: float
 ) -> Amounts:
     """Return things that count at every turn."""
     counters = _counters(table)

@@ -25,7 +25,7 @@ from pgiostat.history.format.checksum import to_parquet
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.encode import name_table, named, texts
 from pgiostat.history.format.layout import Layout, create
-from pgiostat.history.format.schema import TOLD_ONCE
+from pgiostat.history.format.schema import DIMENSIONS
 from pgiostat.history.write.compaction import hourly
 from pgiostat.history.write.writer import Writer
 from pgiostat.statistics.names import Names
@@ -86,7 +86,7 @@ class Week:
     @property
     def rows(self) -> int:
         """Rows of statements."""
-        files = [file.path for file in self.layout.sealed_files("stmt")]
+        files = [file.path for file in self.layout.compacted_files("stmt")]
         files += self.root.glob("hot/*/*/stmt.parquet")
         return sum(pq.read_metadata(path).num_rows for path in files)
 
@@ -106,7 +106,7 @@ def write_hour(made: Week, hour: int) -> None:
     tables["stmt_1h"] = hourly(tables["stmt"])
     for name, table in tables.items():
         date = f"{BEGIN + hour * HOUR:%Y-%m-%d}"
-        target = made.layout.sealed(name, date, LABEL, first, last)
+        target = made.layout.compacted(name, date, LABEL, first, last)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(
             to_parquet(
@@ -124,9 +124,9 @@ def write_told(made: Week) -> None:
     }
     for name, table in told.items():
         if table is not None:
-            target = made.layout.told(name, LABEL)
+            target = made.layout.dimension(name, LABEL)
             target.parent.mkdir(parents=True, exist_ok=True)
-            ordered = table.sort_by([(key, "ascending") for key in TOLD_ONCE[name]])
+            ordered = table.sort_by([(key, "ascending") for key in DIMENSIONS[name]])
             target.write_bytes(
                 to_parquet(ordered, target.relative_to(made.root), compression="zstd")
             )
@@ -260,7 +260,7 @@ def load(made: Week, path: Path, report: Figures) -> None:
     began = time.perf_counter()
     names = history_sqlite.COLUMNS
     rows = 0
-    files = [file.path for file in made.layout.sealed_files("stmt")]
+    files = [file.path for file in made.layout.compacted_files("stmt")]
     files += sorted(made.root.glob("hot/*/*/stmt.parquet"))
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = OFF")

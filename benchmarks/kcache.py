@@ -20,7 +20,7 @@ import psycopg
 
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.connection import Kcache, connect
-from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.postgres.snapshot_reader import SnapshotReader
 
 WARM_UP = 3
 COLUMNS = 14
@@ -53,8 +53,8 @@ def main() -> None:
     without.kcache = Kcache(missing="left out")
     without.server = replace(without.server, kcache_missing="left out")
     candidates = {
-        "snapshot with pg_stat_kcache": Collector(with_it).take,
-        "snapshot without": Collector(without).take,
+        "snapshot with pg_stat_kcache": SnapshotReader(with_it).take,
+        "snapshot without": SnapshotReader(without).take,
     }
     times: dict[str, list[float]] = {name: [] for name in candidates}
     order = list(candidates)
@@ -66,7 +66,7 @@ def main() -> None:
             if number >= WARM_UP:
                 times[name].append((time.perf_counter() - began) * 1000)
     version = without.conn.info.parameter_status("server_version")
-    entries = len(Collector(without).take().statements)
+    entries = len(SnapshotReader(without).take().statements)
     print(f"{datetime.now(UTC):%Y-%m-%d}, PostgreSQL {version}, Python {platform.python_version()}")
     print(f"\nWall ms of {asked.rounds} rounds, {entries:,} statements\n{'':36}    median")
     for name, values in times.items():

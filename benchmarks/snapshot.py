@@ -42,7 +42,7 @@ import psycopg
 
 from pgiostat.lab.postgres.cluster import Cluster, Setting, embedded_binaries
 from pgiostat.postgres.connection import SESSION_OPTIONS, connect
-from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.counters import STATEMENTS
 from pgiostat.statistics.delta import diff
 from pgiostat.statistics.snapshot import Snapshot
@@ -237,7 +237,7 @@ def candidates(dsn: str, stack: ExitStack) -> dict[str, Candidate]:
         )
 
     return {
-        PGIOSTAT: Candidate(session.conn, Collector(session).take),
+        PGIOSTAT: Candidate(session.conn, SnapshotReader(session).take),
         BARE: fetching(f"SELECT string_agg({reading.packed}, ''::bytea) {source}"),
         COPY: copying(f"COPY (SELECT {listed} {source}) TO STDOUT (FORMAT binary)"),
         STAR: everything(),
@@ -376,7 +376,7 @@ def latency(dsn: str, statements: int, rounds: int, report: Report) -> None:
     writer.start()
     there.close()  # so that the death of the writer ends our waiting
     with contextlib.closing(connect(dsn)) as session:
-        collector = Collector(session)
+        collector = SnapshotReader(session)
         diff(None, collector.take())
         here.recv()
         began = [observe(collector, reading=reading) for reading in windows]
@@ -391,7 +391,7 @@ def latency(dsn: str, statements: int, rounds: int, report: Report) -> None:
         show_latency("new" if is_new else "known", inside, statements, report)
 
 
-def observe(collector: Collector, *, reading: bool) -> float:
+def observe(collector: SnapshotReader, *, reading: bool) -> float:
     """Let a window pass, with a reading each second or none; return when it began."""
     pause = Event()
     began = time.monotonic()

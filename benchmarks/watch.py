@@ -257,17 +257,17 @@ def play(seconds: int) -> None:
     # Who only measures programs needs none of this.
     from benchmarks.watch_load import World, watching  # noqa: PLC0415
     from pgiostat.watch.app import WatchApp  # noqa: PLC0415
-    from pgiostat.watch.state import State, View  # noqa: PLC0415
+    from pgiostat.watch.state import View, ViewState  # noqa: PLC0415
 
     process = psutil.Process()
     sizes: list[int] = []
     world = World(seconds, begin=lambda _: sizes.append(process.memory_info().rss))
     with watching(world) as feed:
-        app = WatchApp(feed, State(view=View.STATEMENT))
+        app = WatchApp(feed, ViewState(view=View.STATEMENT))
 
         async def sit() -> None:
             async with app.run_test(size=SIZES[0]) as pilot:
-                while app.sitting.shown < seconds:
+                while app.watch_session.shown < seconds:
                     await pilot.pause(0.1)
 
         asyncio.run(sit())

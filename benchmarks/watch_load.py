@@ -15,11 +15,11 @@ from pgiostat.postgres.sent_sql import Own
 from pgiostat.postgres.texts import TextBatch
 from pgiostat.statistics import counters
 from pgiostat.statistics.columnar import Rows, to_pg_time
-from pgiostat.statistics.counters import Kind, Reading
+from pgiostat.statistics.counters import ColumnKind, Reading
 from pgiostat.statistics.names import Describe, Statement
 from pgiostat.statistics.snapshot import Markers, Server, Settings, Snapshot
-from pgiostat.watch.model.interval import Moment
-from pgiostat.watch.sources.live import Live
+from pgiostat.watch.model.interval import Interval
+from pgiostat.watch.sources.live import LiveSource
 
 __all__ = ["CATEGORIES", "World", "describe", "watching"]
 
@@ -51,7 +51,7 @@ def _rows(reading: Reading, count: int, **columns: Any) -> Rows:
     counted = [column.name for column in reading.columns if column.kind.is_counter]
     amounts = np.zeros((len(counted), count), dtype=np.int64)
     for column in reading.columns:
-        value = columns.get(column.name, "" if column.kind is Kind.NAME else 0)
+        value = columns.get(column.name, "" if column.kind is ColumnKind.NAME else 0)
         if column.kind.is_counter:
             amounts[counted.index(column.name)] = value
         else:
@@ -151,7 +151,7 @@ class _Turns(Event):
         return self._stop.is_set() or world.now > world.seconds
 
 
-class _Feed(Live):
+class _Feed(LiveSource):
     """A feed that reads the made-up server."""
 
     def __init__(self, world: World, describer: Callable[[], Describe]) -> None:
@@ -159,16 +159,16 @@ class _Feed(Live):
         self._world = world
         world.shown = lambda: self.sitting.shown
 
-    def moments(self, stop: Event) -> Iterator[Moment]:
+    def moments(self, stop: Event) -> Iterator[Interval]:
         return super().moments(_Turns(stop, self._world))
 
 
 @contextmanager
-def watching(world: World) -> Iterator[Live]:
+def watching(world: World) -> Iterator[LiveSource]:
     """Yield a feed of the made-up server: all else is as it is when a real one is watched."""
     with patch.multiple(
         "pgiostat.postgres.sampler",
         connect=lambda _dsn, **_more: world,
-        Collector=lambda session, **_more: session,
+        SnapshotReader=lambda session, **_more: session,
     ):
         yield _Feed(world, lambda: describe)

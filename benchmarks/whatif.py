@@ -19,7 +19,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from pgiostat.analysis.whatif import Had, How, Imagined, Supposed, imagine
+from pgiostat.analysis.whatif import Amounts, Assumption, ChangeKind, Estimate, estimate
 
 __all__ = ["KINDS", "POLICIES", "Case", "Dropped", "case", "clock", "drops", "lru", "range_of_0_1"]
 
@@ -39,10 +39,10 @@ KINDS = {
 
 Touches = Sequence[tuple[int, int]]
 """A category and a block, in turn."""
-Policy = Callable[[Touches, int, int, int], list[Had]]
+Policy = Callable[[Touches, int, int, int], list[Amounts]]
 
 
-def lru(touches: Touches, size: int, categories: int, warm_up: int) -> list[Had]:
+def lru(touches: Touches, size: int, categories: int, warm_up: int) -> list[Amounts]:
     """Return what each category read and found in a cache that replaces the least recently used."""
     cache: OrderedDict[int, None] = OrderedDict()
     counts = [[0, 0] for _ in range(categories)]
@@ -55,10 +55,10 @@ def lru(touches: Touches, size: int, categories: int, warm_up: int) -> list[Had]
             if len(cache) > size:
                 cache.popitem(last=False)
         counts[category][found] += number >= warm_up
-    return [Had(reads, hits) for reads, hits in counts]
+    return [Amounts(reads, hits) for reads, hits in counts]
 
 
-def clock(touches: Touches, size: int, categories: int, warm_up: int) -> list[Had]:
+def clock(touches: Touches, size: int, categories: int, warm_up: int) -> list[Amounts]:
     """Return what each category read and found in a cache that sweeps as PostgreSQL does."""
     buffers, usage, hand = [-1] * size, [0] * size, 0
     cache: dict[int, int] = {}
@@ -75,7 +75,7 @@ def clock(touches: Touches, size: int, categories: int, warm_up: int) -> list[Ha
             buffers[hand], usage[hand], cache[block] = block, 1, hand
             hand = (hand + 1) % size
         counts[category][there is not None] += number >= warm_up
-    return [Had(reads, hits) for reads, hits in counts]
+    return [Amounts(reads, hits) for reads, hits in counts]
 
 
 POLICIES: dict[str, Policy] = {"lru": lru, "clock": clock}
@@ -141,15 +141,15 @@ class Dropped:
     kind: str
     policy: str
     seed: int
-    had: tuple[Had, ...]
+    had: tuple[Amounts, ...]
     dropped: int
     after: float
 
     @property
-    def said(self) -> Imagined:
+    def said(self) -> Estimate:
         """The range."""
         had = {str(number): each for number, each in enumerate(self.had)}
-        return imagine(had, [Supposed(str(self.dropped), How.DROP)])
+        return estimate(had, [Assumption(str(self.dropped), ChangeKind.DROP)])
 
 
 def drops(
@@ -166,12 +166,12 @@ def drops(
         yield Dropped(kind, policy, seed, had, category, sum(each.reads for each in after))
 
 
-def range_of_0_1(found: Dropped) -> Imagined:
+def range_of_0_1(found: Dropped) -> Estimate:
     """Return the range as version 0.1.0 said it, by reads alone."""
     gone = found.had[found.dropped].reads
     now = sum(each.reads for each in found.had)
     hits = sum(each.hits for n, each in enumerate(found.had) if n != found.dropped)
-    return Imagined(now, (now - gone) * (1 - gone / now), now - gone + min(gone, hits))
+    return Estimate(now, (now - gone) * (1 - gone / now), now - gone + min(gone, hits))
 
 
 @dataclass(frozen=True, slots=True)

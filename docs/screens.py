@@ -13,7 +13,7 @@ from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
 from pgiostat.queries.describe import describer
 from pgiostat.watch.app import WatchApp
-from pgiostat.watch.sources.replay import Replay
+from pgiostat.watch.sources.replay import ReplaySource
 
 HERE = Path(__file__).parent
 SAMPLE = HERE.parent / "sample_data" / "history"
@@ -31,10 +31,10 @@ async def shot(size: tuple[int, int], keys: list[str]) -> str:
     with closing(History.open(SAMPLE)) as history:
         (server,) = history.servers()
         window = Window(server.since, server.since + timedelta(seconds=SHOWN * 10))
-        feed = Replay(history, describer(), window, interval=0.0)
+        feed = ReplaySource(history, describer(), window, interval=0.0)
         app = WatchApp(feed, judge=judge_by(None))
         async with app.run_test(size=size) as pilot:
-            while app.sitting.shown < feed.position[1]:
+            while app.watch_session.shown < feed.position[1]:
                 await pilot.pause(0.05)
             await pilot.press(*keys)
             for _ in range(SETTLED):

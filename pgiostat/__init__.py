@@ -1,7 +1,7 @@
 """Find the queries that cause disk reads on a PostgreSQL server, by category, with error bounds.
 
     session  = connect("postgresql://pgiostat@db/app")   libpq's conventions
-    snapshot = Collector(session).take()                 one snapshot, nothing subtracted
+    snapshot = SnapshotReader(session).take()            one snapshot, nothing subtracted
     delta    = diff(older, newer)                        what happened, its basis and quality
     ranking  = rank([delta], names, by=By.CATEGORY)      adds up to the server's count
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pgiostat.postgres.connection import connect as connect
     from pgiostat.postgres.sampler import Sampler as Sampler
     from pgiostat.postgres.sampler import Tick as Tick
-    from pgiostat.postgres.snapshot_reader import Collector as Collector
+    from pgiostat.postgres.snapshot_reader import SnapshotReader as SnapshotReader
     from pgiostat.queries.describe import describer as describer
     from pgiostat.statistics.capabilities import Capability as Capability
     from pgiostat.statistics.delta import Basis as Basis
@@ -43,7 +43,6 @@ _HOME = {
     "Basis": "statistics.delta",
     "By": "analysis.rank",
     "Capability": "statistics.capabilities",
-    "Collector": "postgres.snapshot_reader",
     "Delta": "statistics.delta",
     "Frames": "dataframes",
     "Names": "statistics.names",
@@ -54,6 +53,7 @@ _HOME = {
     "ReadCost": "analysis.cost",
     "Sampler": "postgres.sampler",
     "Snapshot": "statistics.snapshot",
+    "SnapshotReader": "postgres.snapshot_reader",
     "Sort": "analysis.rank",
     "Tick": "postgres.sampler",
     "connect": "postgres.connection",

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from pgiostat.errors import ExitStatus
 
-__all__ = ["Wake", "hanging_up", "stopping"]
+__all__ = ["Wake", "on_sighup", "stop_on_signals"]
 
 
 class _Settable(Protocol):
@@ -60,7 +60,7 @@ class Wake:
 
 
 @contextmanager
-def stopping(*events: _Settable) -> Iterator[list[ExitStatus]]:
+def stop_on_signals(*events: _Settable) -> Iterator[list[ExitStatus]]:
     """Let SIGINT and SIGTERM set events, so that a loop ends; yield what happened."""
     happened: list[ExitStatus] = []
 
@@ -80,7 +80,7 @@ def stopping(*events: _Settable) -> Iterator[list[ExitStatus]]:
 
 
 @contextmanager
-def hanging_up(heard: Callable[[], object]) -> Iterator[None]:
+def on_sighup(heard: Callable[[], object]) -> Iterator[None]:
     """Let SIGHUP call something, in the main thread."""
 
     def told(_signal: int, _frame: FrameType | None) -> None:

@@ -26,7 +26,7 @@ UNEXPECTED = "unexpected-error"
 PASSING = frozenset({UNEXPECTED, "too-many-files", "out-of-memory"})
 """Errors after which what was done is tried again: they may be gone by then."""
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
-_NO_DESCRIPTOR_SAID = os.strerror(errno.EMFILE)
+_NO_DESCRIPTOR_MESSAGE = os.strerror(errno.EMFILE)
 """Libraries hand on the system's words without its number."""
 _PACKAGE = Path(__file__).parent
 _REPORT = "Report it with this reference; docs/errors.md says how."
@@ -44,7 +44,7 @@ def as_error(error: Exception) -> PgiostatError:
     """
     if isinstance(error, PgiostatError):
         words = " ".join(filter(None, (error.message, error.detail)))
-        return too_many_files(words) if _NO_DESCRIPTOR_SAID in words else error
+        return too_many_files(words) if _NO_DESCRIPTOR_MESSAGE in words else error
     # Without a descriptor an import fails as if the module were not there.
     lacks = isinstance(error, ImportError) and not has_descriptors()
     if lacks or is_out_of_descriptors(error):

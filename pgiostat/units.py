@@ -9,6 +9,7 @@ __all__ = [
     "format_bytes",
     "format_change",
     "format_count",
+    "format_coverage",
     "format_duration",
     "format_ms",
     "format_share",
@@ -194,6 +195,17 @@ def format_share(share: float | None) -> str:
     if 99.9 <= percent < 100:  # noqa: PLR2004 - where the missing part is the news
         return f"{min(percent, 99.99):.2f} %"
     return f"{_digits(percent)} %"
+
+
+def format_coverage(coverage: float | None) -> str:
+    """Return what share of the server's reads statements explain, at most all of them.
+
+    Statements that lead the server's counters, which come up to 10 s later, explain all.
+
+    >>> [format_coverage(x) for x in (None, 0.5, 1.004)]
+    ['–', '50.0 %', '100 %']
+    """
+    return format_share(None if coverage is None else min(coverage, 1.0))
 
 
 def format_change(change: float | None) -> str:

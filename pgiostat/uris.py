@@ -12,7 +12,7 @@ from pgiostat.redaction import HIDDEN, has_credentials, may_hold_secret
 
 __all__ = ["check", "has_password", "shown", "without"]
 
-UNSAID = "The reason is not shown: it quotes a part of the URI that may be secret."
+REASON_HIDDEN = "The reason is not shown: it quotes a part of the URI that may be secret."
 PLAIN = frozenset({"endpoint_override", "region", "scheme"})
 """Parameters that are no secrets."""
 SHORTEST_SECRET = 4
@@ -86,7 +86,7 @@ def without(reason: str, uri: str) -> str:
     >>> without("bad token: s3cret", "sc://spark/;token=s3cret")
     'The reason is not shown: it quotes a part of the URI that may be secret.'
     """
-    return UNSAID if any(secret in reason for secret in _secrets(uri)) else reason
+    return REASON_HIDDEN if any(secret in reason for secret in _secrets(uri)) else reason
 
 
 def _parted(uri: str) -> tuple[str, str]:

@@ -17,10 +17,10 @@ from threading import Event, Thread
 from rich.console import Console
 
 from pgiostat.collector.recorder import Recorder
-from pgiostat.history.write.finalize import conclude
+from pgiostat.history.write.finalize import finalize
 from pgiostat.lab import demo
-from pgiostat.queries.describe import unsorted
-from pgiostat.volume.device.discover import Asked
+from pgiostat.queries.describe import uncategorized
+from pgiostat.volume.device.discover import DeviceOption
 
 HERE = Path(__file__).parent
 LABEL = "demo"
@@ -49,10 +49,10 @@ def main() -> None:
     try:
         with demo.serving(place / "server", console) as cluster:
             recorder = Recorder(
-                demo.reader_dsn(cluster), LABEL, asked.to, unsorted, stop, say,
+                demo.reader_dsn(cluster), LABEL, asked.to, uncategorized, stop, say,
                 interval=asked.interval,
                 # What the volume of the recording machine did is nobody's story.
-                asked=Asked(device="none", cloudwatch="none"),
+                device_option=DeviceOption(device="none", cloudwatch="none"),
             )  # fmt: skip
             collecting = Thread(target=recorder.run)
             for half, mix in enumerate((BEFORE, AFTER)):
@@ -67,7 +67,7 @@ def main() -> None:
         demo.remove(place / "server")
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    conclude(asked.to, [LABEL])
+    finalize(asked.to, [LABEL])
     size = sum(path.stat().st_size for path in asked.to.rglob("*") if path.is_file())
     console.print(f"{asked.to}: {recorder.samples} samples, {size / 1e6:.1f} MB")
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from pgiostat.errors import PgiostatError
 from pgiostat.history.format.layout import Layout
-from pgiostat.history.format.schema import SEALED
+from pgiostat.history.format.schema import COMPACTED
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
-from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.writer import Writer
-from pgiostat.queries.describe import unsorted
+from pgiostat.queries.describe import uncategorized
 from pgiostat.statistics.delta import diff
 from pgiostat.statistics.names import Names, Statement
 from pgiostat.statistics.snapshot import Snapshot
@@ -49,7 +49,7 @@ def made(root: Path, samples: int = 8, hot: int = 3, step: int = 10) -> Path:
         older, newer = counted(n**2, step * n), counted((n + 1) ** 2, step * (n + 1))
         writer.append(diff(older, newer), TEXTS)
         if n == samples - hot:
-            seal(Layout(root), "prod", Unsynced())
+            compact(Layout(root), "prod", Unsynced())
     writer.close()
     return root
 
@@ -61,20 +61,20 @@ def answer(root: Path, *, skip_bad: bool = False) -> tuple[object, set[Path]]:
     def asked() -> object:
         (whole,) = history.servers()
         window = Window(whole.since, whole.until)
-        seen = history.seen(window)
+        seen = history.totals(window)
         (part,) = seen.counted.values()
-        names = history.names(unsorted)[whole.server_id]
+        names = history.names(uncategorized)[whole.server_id]
         return (
             whole,
             seen.sampled,
             part.statements,
             part.statement_amounts.tolist(),
-            [history.facts(table, window, [whole.server_id]).to_pylist() for table in SEALED],
+            [history.facts(table, window, [whole.server_id]).to_pylist() for table in COMPACTED],
             (names.databases, names.roles, names.relations, names.statements),
         )
 
     try:
-        return history.steady(asked), set(history.left_out)
+        return history.consistent(asked), set(history.left_out)
     finally:
         history.close()
 

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from pgiostat.history.format.file_index import files
 from pgiostat.history.format.layout import Layout
-from pgiostat.history.write.compaction import seal, seal_together
+from pgiostat.history.write.compaction import compact, compact_shared
 from pgiostat.history.write.writer import Writer
 from pgiostat.statistics.delta import diff
 from pgiostat.statistics.names import Names, Statement
@@ -93,9 +93,9 @@ def turn(root: Path, note: Note) -> None:
     """Seal once."""
     note(BEGINS)
     if TOGETHER:
-        seal_together(Layout(root), "+fleet", ["prod"])
+        compact_shared(Layout(root), "+fleet", ["prod"])
     else:
-        seal(Layout(root), "prod")
+        compact(Layout(root), "prod")
     note(ENDS)
 
 

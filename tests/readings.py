@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from pgiostat.collector.incidents import Said
+from pgiostat.collector.incidents import LogLine
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.postgres.sent_sql import SETTINGS
 from pgiostat.statistics import counters
 from pgiostat.statistics.columnar import Rows, to_pg_time
-from pgiostat.statistics.counters import Kind, Reading
+from pgiostat.statistics.counters import ColumnKind, Reading
 from pgiostat.statistics.snapshot import Markers, Server, Settings, Snapshot
 
 BEGINNING = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -44,7 +44,7 @@ class Unsynced(Disk):
         """Wait for nothing."""
 
 
-def said_to(lines: list[str]) -> Said:
+def said_to(lines: list[str]) -> LogLine:
     """Return a log that keeps its lines."""
 
     def say(line: str, *, trouble: bool = False) -> None:  # noqa: ARG001 - a Said
@@ -60,12 +60,12 @@ def at(seconds: float) -> datetime:
 
 def rows(reading: Reading, records: Sequence[Mapping[str, Any]], **defaults: object) -> Rows:
     """Return rows; what a record does not say is 0, and times are in milliseconds."""
-    zero: dict[Kind, object] = {
-        Kind.FLAG: False,
-        Kind.NAME: "",
-        Kind.EXTREME: 0.0,
-        Kind.TIME: 0.0,
-        Kind.INSTANT: None,
+    zero: dict[ColumnKind, object] = {
+        ColumnKind.FLAG: False,
+        ColumnKind.NAME: "",
+        ColumnKind.EXTREME: 0.0,
+        ColumnKind.TIME: 0.0,
+        ColumnKind.INSTANT: None,
     }
     full = [
         [record.get(c.name, defaults.get(c.name, zero.get(c.kind, 0))) for c in reading.columns]

@@ -20,25 +20,25 @@ from textual.command import CommandPalette
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from pgiostat.analysis.rank import By, rank_counted
+from pgiostat.analysis.rank import By, rank_totals
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.sampler import Tick
 from pgiostat.statistics.delta import Basis, Quality, diff
 from pgiostat.statistics.names import OWN, Names, Statement
 from pgiostat.statistics.snapshot import Snapshot
-from pgiostat.volume.bucket import Gauge
+from pgiostat.volume.bucket import CreditBucket
 from pgiostat.volume.models import volume_of
 from pgiostat.watch import app as watch_app
 from pgiostat.watch.app import WatchApp
-from pgiostat.watch.model.interval import Moment, moment_of
-from pgiostat.watch.model.session import Past, Sitting
-from pgiostat.watch.screen.columns import told_apart
+from pgiostat.watch.model.interval import Interval, interval_of
+from pgiostat.watch.model.session import RateHistory, WatchSession
+from pgiostat.watch.screen.columns import distinguishable
 from pgiostat.watch.screen.help import Help
-from pgiostat.watch.screen.statement_page import Detail, _stretches
-from pgiostat.watch.screen.table import cost_of
+from pgiostat.watch.screen.statement_page import StatementPage, _stretches
+from pgiostat.watch.screen.table import io_cost
 from pgiostat.watch.screen.themes import Themes
-from pgiostat.watch.sources.source import Feed
-from pgiostat.watch.state import State, View
+from pgiostat.watch.sources.source import IntervalSource
+from pgiostat.watch.state import View, ViewState
 from tests.readings import at, reading
 
 HOSTILE = "select '\x1b[2J[red]数据库\u202e' from 🐘"
@@ -85,17 +85,17 @@ class Told:
     """A feed of what was read before; it waits to be told before each further moment."""
 
     def __init__(self, count: int = 4, error: PgiostatError | None = None) -> None:
-        self.sitting = Sitting(NAMES)
+        self.sitting = WatchSession(NAMES)
         self.interval = 2.0
         self.error = error
         self.fails = False
         read = snapshots(count)
         deltas = [diff(None, read[0]), *(diff(a, b) for a, b in itertools.pairwise(read))]
-        self._moments = [moment_of(Tick(delta), NAMES) for delta in deltas]
+        self._moments = [interval_of(Tick(delta), NAMES) for delta in deltas]
         self.go = Event()
-        self.further: list[Moment] = []
+        self.further: list[Interval] = []
 
-    def moments(self, stop: Event) -> Iterator[Moment]:
+    def moments(self, stop: Event) -> Iterator[Interval]:
         yield from self._moments
         while not stop.wait(0.01):
             if self.go.is_set():
@@ -166,7 +166,10 @@ Script = Callable[[WatchApp, Pilot[None]], Coroutine[Any, Any, None]]
 
 
 def play(
-    script: Script, size: tuple[int, int] = (80, 24), feed: Feed | None = None, **options: Any
+    script: Script,
+    size: tuple[int, int] = (80, 24),
+    feed: IntervalSource | None = None,
+    **options: Any,
 ) -> WatchApp:
     """Run a sitting on a terminal of a size, from the third interval on."""
     app = WatchApp(feed or Told(), clock=lambda: NOW, **options)
@@ -174,7 +177,7 @@ def play(
     async def sit() -> None:
         async with app.run_test(size=size) as pilot:
             for _ in range(500):
-                if app.sitting.shown >= INTERVALS:
+                if app.watch_session.shown >= INTERVALS:
                     break
                 await pilot.pause(0.01)
             await pilot.pause()
@@ -221,13 +224,13 @@ def test_no_line_is_wider_than_the_screen_and_rank_and_cost_stay(
         assert "%" in lines[3]
 
     if view is not View.IO:
-        play(script, size, state=State(view=view))
+        play(script, size, state=ViewState(view=view))
 
 
 def test_what_reading_costs_the_server_is_told_below_the_table() -> None:
     known = {**NAMES.statements, (10, 5, 3): Statement("/* pgiostat */ select 1", "1:0", OWN)}
     feed = Told()
-    feed.sitting = Sitting(replace(NAMES, statements=known))
+    feed.sitting = WatchSession(replace(NAMES, statements=known))
 
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         told = "pgiostat itself: 1 calls, 0 ms, 50 blocks, 0 temporary blocks"
@@ -271,7 +274,7 @@ def test_coverage_stays_on_a_small_screen_beside_a_volume(
     volume: str, low: float, told: str
 ) -> None:
     feed = Told()
-    feed.sitting.gauge = Gauge(volume_of(volume), low, 0.5)
+    feed.sitting.gauge = CreditBucket(volume_of(volume), low, 0.5)
 
     async def script(app: WatchApp, _: Pilot[None]) -> None:
         assert shown(app)[1] == told
@@ -331,7 +334,7 @@ def test_what_is_sorted_by_is_shown_and_marked(size: tuple[int, int], view: View
         await pilot.press(*["]"] * len(app.table.measures))
         assert f"{app.table.measures[-1].heading}▾" in shown(app)[2]
 
-    play(script, size, state=State(view=view))
+    play(script, size, state=ViewState(view=view))
 
 
 @pytest.mark.parametrize("size", [(40, 10), (80, 24)])
@@ -375,7 +378,7 @@ def test_a_row_is_gone_into_down_to_the_statement_and_back() -> None:
         assert (app.state.view, len(app.table.rows)) == (View.STATEMENT, 2)
         assert [row.place for row in app.table.rows] == ["api@app", "batch@app"]
         await pilot.press("enter")
-        assert isinstance(app.screen, Detail)
+        assert isinstance(app.screen, StatementPage)
         assert text_of(app) == "SELECT id\nFROM t\nWHERE c = ?"
         await pilot.press("escape")
         assert app.state.view is View.STATEMENT
@@ -402,7 +405,7 @@ def test_a_filter_shows_what_matches_and_totals_stay() -> None:
 
 def test_pause_keeps_the_screen_and_reading_goes_on() -> None:
     feed = Told()
-    feed.further = [moment_of(Tick(diff(*snapshots(5)[3:])), NAMES)]
+    feed.further = [interval_of(Tick(diff(*snapshots(5)[3:])), NAMES)]
 
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         await pilot.press("space")
@@ -410,11 +413,11 @@ def test_pause_keeps_the_screen_and_reading_goes_on() -> None:
         assert "PAUSED" in before[0]
         feed.go.set()
         for _ in range(200):
-            if app.sitting.shown > INTERVALS:
+            if app.watch_session.shown > INTERVALS:
                 break
             await pilot.pause(0.01)
         await pilot.press("down", "up")
-        assert app.sitting.shown == INTERVALS + 1
+        assert app.watch_session.shown == INTERVALS + 1
         assert shown(app) == before
         (row, *_) = csv.DictReader(io.StringIO(app.as_csv()))
         assert (row["interval_start"], row["interval_end"]) == (
@@ -425,10 +428,10 @@ def test_pause_keeps_the_screen_and_reading_goes_on() -> None:
         assert [row.values["calls"] for row in app.table.rows] == [30, 93, 3]
         await pilot.press("a", "2", "enter")
         assert head(app)[0] == before[0]
-        assert app.sight.past().ends[-1] == NOW + timedelta(seconds=30)
+        assert app.session_view.past().ends[-1] == NOW + timedelta(seconds=30)
         await pilot.press("p")
         assert "10:00:40Z" in head(app)[0]
-        assert app.sight.past().ends[-1] == NOW + timedelta(seconds=40)
+        assert app.session_view.past().ends[-1] == NOW + timedelta(seconds=40)
 
     play(script, feed=feed)
 
@@ -438,7 +441,7 @@ def test_the_cursor_follows_the_row_it_was_put_on_and_acts_on_no_other() -> None
     before, changed = snapshots(5)[3:]
     rows = changed.statements
     rows["shared_blks_read"][rows["queryid"] == 3] += 100_000
-    last = moment_of(Tick(diff(before, changed)), NAMES)
+    last = interval_of(Tick(diff(before, changed)), NAMES)
     assert last.counted is not None
     kept = [place for place, ids in enumerate(last.counted.statements) if ids[2] != 1]
     without = replace(
@@ -462,7 +465,7 @@ def test_the_cursor_follows_the_row_it_was_put_on_and_acts_on_no_other() -> None
         await until(pilot, lambda: len(app.table.rows) == 3)
         await pilot.press("enter")
         await pilot.pause()
-        assert not isinstance(app.screen, Detail)
+        assert not isinstance(app.screen, StatementPage)
         assert screen(app)[-1].strip() == "the row that was chosen did nothing in this interval"
         feed.further = [last]
         feed.go.set()
@@ -487,7 +490,7 @@ def test_another_size_is_drawn_at_once() -> None:
         await pilot.pause()
         assert all(cell_len(line) <= 40 for line in shown(app))
 
-    play(script, state=State(view=View.STATEMENT))
+    play(script, state=ViewState(view=View.STATEMENT))
 
 
 def test_where_nothing_is_below_a_row_enter_says_so() -> None:
@@ -574,7 +577,7 @@ def test_what_all_statements_cost_is_what_ranking_them_says() -> None:
     counted = Told()._moments[-1].counted
     assert counted is not None
     for by in (By.CATEGORY, By.STATEMENT, By.USER):
-        assert cost_of(counted) == rank_counted([(counted, NAMES)], by=by).explained
+        assert io_cost(counted) == rank_totals([(counted, NAMES)], by=by).explained
 
 
 def test_nothing_in_a_text_acts_and_wide_characters_have_their_width() -> None:
@@ -589,7 +592,7 @@ def test_nothing_in_a_text_acts_and_wide_characters_have_their_width() -> None:
         await pilot.press("end", "enter")
         assert text_of(app) == "SELECT '\\u001b[2J[red]数据库\\u202e'\nFROM 🐘"
 
-    play(script, (120, 24), state=State(view=View.STATEMENT))
+    play(script, (120, 24), state=ViewState(view=View.STATEMENT))
 
 
 def test_help_explains_each_key_and_column() -> None:
@@ -619,11 +622,11 @@ def test_the_mouse_chooses_goes_into_and_sorts() -> None:
 def test_a_server_that_is_gone_leaves_its_last_numbers_and_says_so() -> None:
     feed = Told()
     lost = PgiostatError("connection to the server was lost", slug="connection-lost")
-    feed.further = [Moment(error=lost, retry_seconds=2.0)]
+    feed.further = [Interval(error=lost, retry_seconds=2.0)]
 
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         feed.go.set()
-        await until(pilot, lambda: app.sitting.trouble is not None)
+        await until(pilot, lambda: app.watch_session.trouble is not None)
         await pilot.pause()
         lines = shown(app)
         assert lines[0].endswith("not read now")
@@ -724,9 +727,9 @@ def test_the_page_of_a_statement_goes_on_with_what_is_read() -> None:
         feed.go.set()
         await until(pilot, lambda: "blocks/s" not in numbers(app))
         assert numbers(app)["not"] == "called"
-        feed.further = [Moment(error=lost, retry_seconds=2.0)]
+        feed.further = [Interval(error=lost, retry_seconds=2.0)]
         feed.go.set()
-        await until(pilot, lambda: app.sitting.trouble is not None)
+        await until(pilot, lambda: app.watch_session.trouble is not None)
         await pilot.pause()
         assert head(app)[1] == "! connection to the server was lost, trying again in 2 s"
 
@@ -736,8 +739,11 @@ def test_the_page_of_a_statement_goes_on_with_what_is_read() -> None:
 def test_nothing_is_drawn_where_nothing_was_read() -> None:
     ends = [NOW + timedelta(seconds=each) for each in (10, 20, 50, 60)]
     begins = tuple(end - timedelta(seconds=10) for end in ends)
-    assert _stretches(Past(begins, tuple(ends), (1, 2, 3, 4), (1, 1, 1, 1))) == [(0, 2), (2, 4)]
-    assert _stretches(Past((), (), (), ())) == []
+    assert _stretches(RateHistory(begins, tuple(ends), (1, 2, 3, 4), (1, 1, 1, 1))) == [
+        (0, 2),
+        (2, 4),
+    ]
+    assert _stretches(RateHistory((), (), (), ())) == []
 
 
 def test_the_palette_has_all_keys_and_escape_closes_it() -> None:
@@ -791,7 +797,7 @@ def test_the_top_alone_is_shown_if_asked_for_and_all_of_it_adds_up() -> None:
             ("(1 not shown)", 50), ("unattributed", 50), ("server", 1600),
         ]  # fmt: skip
 
-    play(script, state=State(top=2))
+    play(script, state=ViewState(top=2))
 
 
 def test_a_theme_is_asked_for_or_kept_from_the_last_time(tmp_path: Path) -> None:
@@ -831,7 +837,7 @@ def test_the_page_of_a_statement_says_how_its_numbers_came_about() -> None:
         ]
         feed.further = [others]
         feed.go.set()
-        await until(pilot, lambda: app.sitting.latest is others)
+        await until(pilot, lambda: app.watch_session.latest is others)
         await pilot.pause()
         assert quality(app)[:2] == [
             "counted against none: it was evicted and came back, and what came before that is lost",
@@ -848,10 +854,10 @@ def test_the_page_of_a_statement_says_how_its_numbers_came_about() -> None:
 
 def test_statements_that_begin_alike_are_told_apart() -> None:
     texts = [f'select max(row_version) from "h_{n}" where client_id = $1' for n in ("a", "b")]
-    assert told_apart(texts, 30) == [
+    assert distinguishable(texts, 30) == [
         f'select max(r…"h_{n}" where client_id = $1' for n in ("a", "b")
     ]
-    assert told_apart([*texts, "delete"], 80) == [*texts, "delete"]
+    assert distinguishable([*texts, "delete"], 80) == [*texts, "delete"]
 
 
 def test_what_nothing_mends_ends_it_and_is_told() -> None:
@@ -877,7 +883,7 @@ def test_an_unexpected_error_is_shown_and_reading_goes_on(
     class Failing(Told):
         left = 2
 
-        def moments(self, stop: Event) -> Iterator[Moment]:
+        def moments(self, stop: Event) -> Iterator[Interval]:
             yield self._moments.pop(0) if self.left else self._moments[-1]
             if self.left:
                 self.left -= 1
@@ -888,7 +894,7 @@ def test_an_unexpected_error_is_shown_and_reading_goes_on(
     feed, seen = Failing(), list[str]()
 
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: app.sitting.shown >= INTERVALS)
+        await until(pilot, lambda: app.watch_session.shown >= INTERVALS)
 
     class Seeing(WatchApp):
         def draw(self) -> None:
@@ -912,22 +918,22 @@ def test_an_unexpected_error_is_shown_and_reading_goes_on(
 
 
 def test_a_moment_that_cannot_be_shown_is_said_below(monkeypatch: pytest.MonkeyPatch) -> None:
-    feed, absorb = Told(5), Sitting.absorb
+    feed, absorb = Told(5), WatchSession.absorb
 
-    def failing(sitting: Sitting, moment: Moment) -> None:
+    def failing(sitting: WatchSession, moment: Interval) -> None:
         if feed.fails:
             raise KeyError("password=s3cret")
         absorb(sitting, moment)
 
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
-        monkeypatch.setattr(Sitting, "absorb", failing)
+        monkeypatch.setattr(WatchSession, "absorb", failing)
         feed.fails, feed.further = True, [feed._moments[-1]]
         feed.go.set()
         await until(pilot, lambda: any("unexpected error" in line for line in screen(app)))
         feed.fails = False
-        before = app.sitting.shown
+        before = app.watch_session.shown
         feed.go.set()
-        await until(pilot, lambda: app.sitting.shown > before)
+        await until(pilot, lambda: app.watch_session.shown > before)
 
     assert play(script, feed=feed).error is None
 

@@ -7,30 +7,30 @@ import pytest
 from rich.cells import cell_len
 from textual.pilot import Pilot
 
-from pgiostat.analysis.notices import Kind, Notice
+from pgiostat.analysis.notices import Notice, NoticeKind
 from pgiostat.errors import PgiostatError
 from pgiostat.watch.app import WatchApp
-from pgiostat.watch.model.interval import Moment
-from pgiostat.watch.screen.notices import Board, Posted
-from pgiostat.watch.state import State, View
+from pgiostat.watch.model.interval import Interval
+from pgiostat.watch.screen.notices import NoticeBoard, Posted
+from pgiostat.watch.state import View, ViewState
 from tests.readings import at
 from tests.test_app import NOW, Told, play, shown, until
 
 RESET = Notice("reset", "Statistics were reset: what was counted before that is lost.",
-               kind=Kind.HAPPENED)  # fmt: skip
+               kind=NoticeKind.HAPPENED)  # fmt: skip
 OFF = Notice(
     "io-timing-off",
     "track_io_timing is off: read times are unknown, the ranking is by blocks.",
     "ALTER SYSTEM SET track_io_timing = on; SELECT pg_reload_conf();",
 )
-LAGS = Notice("server-lags", "Unattributed is negative.", kind=Kind.PASSING)
+LAGS = Notice("server-lags", "Unattributed is negative.", kind=NoticeKind.PASSING)
 
 
-def board(*said: tuple[int, tuple[Notice, ...]]) -> Board:
+def board(*said: tuple[int, tuple[Notice, ...]]) -> NoticeBoard:
     """Return what is posted after intervals that end at these seconds."""
-    found = Board()
+    found = NoticeBoard()
     for seconds, notices in said:
-        found = found.after(Moment(until=at(seconds), notices=notices))
+        found = found.after(Interval(until=at(seconds), notices=notices))
     return found
 
 
@@ -64,7 +64,9 @@ class Telling(Told):
 async def came(app: WatchApp, pilot: Pilot[None], feed: Telling) -> None:
     """Wait until what was told is shown."""
     (moment,) = feed.further
-    await until(pilot, lambda: app.sitting.latest is moment or app.sitting.trouble is moment)
+    await until(
+        pilot, lambda: app.watch_session.latest is moment or app.watch_session.trouble is moment
+    )
     await pilot.pause()
 
 
@@ -106,7 +108,7 @@ def test_notices_are_whole_sentences_as_far_as_there_is_room(
         assert app.picture.headings == 2 + len(told)
         assert all(cell_len(line) <= size[0] for line in shown(app))
 
-    play(script, size, feed, state=State(view=View.STATEMENT))
+    play(script, size, feed, state=ViewState(view=View.STATEMENT))
 
 
 def test_the_time_until_it_is_tried_again_runs_down() -> None:
@@ -116,7 +118,7 @@ def test_the_time_until_it_is_tried_again_runs_down() -> None:
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         app._clock = lambda: now[0]
         error = PgiostatError("connection to the server was lost", slug="connection-lost")
-        feed.further = [Moment(error=error, retry_seconds=14.4)]
+        feed.further = [Interval(error=error, retry_seconds=14.4)]
         feed.go.set()
         await came(app, pilot, feed)
         assert shown(app)[2].endswith("lost, trying again in 15 s")

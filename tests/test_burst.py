@@ -12,20 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgiostat.analysis.cost import ReadCost
-from pgiostat.analysis.ledger import ServerReads, settle
+from pgiostat.analysis.ledger import ServerReads, reconcile
 from pgiostat.analysis.rank import By, Ranking, RankRow, Sort
 from pgiostat.cli.burst import VOLUME
 from pgiostat.errors import PgiostatError
-from pgiostat.history.read.window_totals import Sampled, Seen
+from pgiostat.history.read.window_totals import IntervalStats, WindowTotals
 from pgiostat.history.read.windows import Window
 from pgiostat.render.balance import gauge_line
 from pgiostat.render.burst import as_markdown, write_csv
 from pgiostat.statistics.delta import diff
 from pgiostat.statistics.snapshot import Snapshot
-from pgiostat.volume.bucket import Balance, Gauge, Load, replay, to_go
-from pgiostat.volume.burst import Step, burning
+from pgiostat.volume.bucket import Balance, CreditBucket, Load, must_drop, replay
+from pgiostat.volume.burst import LoadStep, simulate
 from pgiostat.volume.demand import MEANINGS, Demand, Provenance, operations_of
-from pgiostat.volume.device.align import spread
+from pgiostat.volume.device.align import align
 from pgiostat.volume.device.interval import DeviceInterval, Origin
 from pgiostat.volume.instances import LIMITS, Instance, instance_of
 from pgiostat.volume.models import KINDS, MIB, Volume, volume_of
@@ -101,11 +101,11 @@ def test_volumes_are_as_documented(
 def test_gp2_bursts_for_as_long_as_documented(
     gib: int, seconds_of_burst: int, seconds_to_fill: int
 ) -> None:
-    full = Gauge(volume_of(f"gp2:{gib}"))
+    full = CreditBucket(volume_of(f"gp2:{gib}"))
     found = full.to_empty(3000)
     assert found is not None
     assert round(found) == seconds_of_burst
-    assert round(Gauge(full.volume, 0.0, 0.0).to_refill(0.0) or 0) == seconds_to_fill
+    assert round(CreditBucket(full.volume, 0.0, 0.0).to_refill(0.0) or 0) == seconds_to_fill
     # And by replaying it.
     gauge, balance = full.advance(Load(found, 3000 * found, 0.0))
     assert balance.low == pytest.approx(0, abs=1e-9)
@@ -116,7 +116,7 @@ def test_gp2_bursts_for_as_long_as_documented(
 def test_an_hdd_counts_bytes_and_each_random_operation_as_a_mib() -> None:
     volume = volume_of("st1:1024")
     # A TiB at 250 MiB/s: 40 come in, 210 go.
-    assert Gauge(volume).to_empty(250) == 1024 * 1024 / 210
+    assert CreditBucket(volume).to_empty(250) == 1024 * 1024 / 210
     assert Load(1.0, 100.0, 400.0 * MIB).rate(volume) == 400
     assert Load(1.0, 100.0, 8192.0 * 100).rate(volume) == 100
 
@@ -126,15 +126,15 @@ def test_bytes_limit_a_volume_too() -> None:
     load = Load(10.0, 10_000.0, 10_000 * 250 * 1024.0)
     volume = volume_of("gp3:500")
     assert load.most(volume) == pytest.approx(512)
-    _, balance = Gauge(volume).advance(load)
-    told = (balance.rate, balance.given, balance.over, balance.use)
+    _, balance = CreditBucket(volume).advance(load)
+    told = (balance.rate, balance.admitted, balance.over, balance.use)
     assert told == pytest.approx((1000, 512, 488, 1000 / 512))
     assert load.most(volume_of("gp3:500:3000:500")) == 3000
     # What a small gp2 cannot give does not burn its credits.
-    gauge, balance = Gauge(volume_of("gp2:100")).advance(
+    gauge, balance = CreditBucket(volume_of("gp2:100")).advance(
         Load(60, 60 * 1000.0, 60 * 1000 * 262144.0)
     )
-    assert (balance.given, gauge.low) == pytest.approx((512, 1 - 212 * 60 / 5_400_000))
+    assert (balance.admitted, gauge.low) == pytest.approx((512, 1 - 212 * 60 / 5_400_000))
 
 
 @pytest.mark.parametrize(
@@ -222,57 +222,67 @@ def test_what_rds_allows_is_what_four_volumes_allow(kind: str, gib: int, share: 
 def test_an_instance_lets_through_what_it_can_for_half_an_hour_and_then_what_lasts() -> None:
     volume = volume_of("gp2:500").limited(instance_of("db.t3.medium"))
     assert volume.name == "gp2:500 on t3.medium"
-    told = [volume.baseline, volume.ceiling, volume.lasting, volume.sprint]
+    told = [volume.baseline, volume.ceiling, volume.instance_baseline, volume.instance_burst]
     assert told == [1500, 3000, 2000, 9800 * 1800]
     # 1,000 above its 2,000 leave its sprint in 17,640 s: the volume is empty long before.
-    assert Gauge(volume).to_empty(5000) == 3600
-    tired = Gauge(volume, sprint=0.05)
+    assert CreditBucket(volume).to_empty(5000) == 3600
+    tired = CreditBucket(volume, sprint=0.05)
     # 882 s at 3,000 burn 1,323,000, then 500 a second go.
     assert tired.to_empty(5000) == pytest.approx(882 + (5_400_000 - 882 * 1500) / 500)
     gauge, balance = tired.advance(Load(1764, 1764 * 5000.0, 0.0))
     assert balance.low == pytest.approx(1 - (882 * 1500 + 882 * 500) / 5_400_000)
-    assert (balance.given, balance.over, gauge.sprint) == (2500, 2000, 0)
+    assert (balance.admitted, balance.over, gauge.sprint) == (2500, 2000, 0)
     gauge, _ = gauge.advance(Load(882, 0.0, 0.0))
     assert gauge.sprint == pytest.approx(0.1)
 
 
 def test_behind_a_small_instance_a_bucket_never_empties() -> None:
     volume = volume_of("gp2:500").limited(instance_of("db.t3.micro"))
-    rested, tired = Gauge(volume), Gauge(volume, sprint=0.0)
-    assert (volume.baseline, volume.lasting) == (1500, 500)
+    rested, tired = CreditBucket(volume), CreditBucket(volume, sprint=0.0)
+    assert (volume.baseline, volume.instance_baseline) == (1500, 500)
     assert (rested.to_empty(5000), tired.to_empty(5000)) == (3600, None)
     gauge, balance = tired.advance(Load(60, 60 * 5000.0, 0.0))
-    assert (gauge.low, balance.given) == (1.0, 500)
+    assert (gauge.low, balance.admitted) == (1.0, 500)
 
 
 def test_an_instance_sprints_in_bytes_too() -> None:
     # 4,750 Mbps for half an hour, 650 for ever: 512.5 MB/s beyond that.
     volume = volume_of("gp3:500:6000").limited(instance_of("m5.large"))
-    told = [volume.ceiling, volume.lasting, volume.throughput, volume.lasting_throughput]
+    told = [
+        volume.ceiling,
+        volume.instance_baseline,
+        volume.throughput,
+        volume.instance_baseline_throughput,
+    ]
     assert told == [6000, 3600, 125 * MIB, 81_250_000]
-    assert (volume.sprint, volume.byte_sprint) == (15_150 * 1800, 512_500_000 * 1800)
+    assert (volume.instance_burst, volume.instance_burst_throughput) == (
+        15_150 * 1800,
+        512_500_000 * 1800,
+    )
     # 500 operations of 256 KiB a second are all that the volume gives of bytes.
     size = 256 * 1024
-    tires, lasting = Gauge(volume).to_tire(500, size) or (0, 0)
+    tires, lasting = CreditBucket(volume).burst_ends_in(500, size) or (0, 0)
     assert (tires, lasting) == pytest.approx(
         (512_500_000 * 1800 / (125 * MIB - 81_250_000), 81_250_000 / size)
     )
-    gauge, balance = Gauge(volume).advance(Load(2 * tires, 1000 * tires, 1000.0 * tires * size))
-    assert balance.given == pytest.approx((500 + 81_250_000 / size) / 2)
+    gauge, balance = CreditBucket(volume).advance(
+        Load(2 * tires, 1000 * tires, 1000.0 * tires * size)
+    )
+    assert balance.admitted == pytest.approx((500 + 81_250_000 / size) / 2)
     assert (gauge.sprint, gauge.byte_sprint) == (1, 0)
     # Of small ones it is operations that tire it.
-    assert Gauge(volume).to_tire(6000, 8192) == (15_150 * 1800 / 2400, 3600)
-    assert Gauge(volume).to_tire(3600, 8192) is None
+    assert CreditBucket(volume).burst_ends_in(6000, 8192) == (15_150 * 1800 / 2400, 3600)
+    assert CreditBucket(volume).burst_ends_in(3600, 8192) is None
 
 
 def test_both_sprints_of_an_instance_end_each_in_its_time() -> None:
     volume = volume_of("gp3:500:6000").limited(instance_of("2000:40:6000:100"))
     # 4,000 of 16 KiB: 2,000 operations and 25.5 MB a second too many, of 7,200,000 and 108 GB.
-    gauge = Gauge(volume)
-    tires, lasting = gauge.to_tire(4000, 16_384) or (0, 0)
+    gauge = CreditBucket(volume)
+    tires, lasting = gauge.burst_ends_in(4000, 16_384) or (0, 0)
     assert (tires, lasting) == (3600, 2000)
     after, balance = gauge.advance(Load(7200, 4000 * 7200.0, 4000 * 7200.0 * 16_384))
-    assert balance.given == 3000
+    assert balance.admitted == 3000
     # In the second hour bytes are less than what lasts: they fill their bucket.
     used = 3600 * (4000 * 16_384 - 40e6)
     filled = 3600 * (40e6 - 2000 * 16_384)
@@ -282,7 +292,11 @@ def test_both_sprints_of_an_instance_end_each_in_its_time() -> None:
 def test_limits_are_given_by_hand_too() -> None:
     assert instance_of("4000:100") == Instance("4000:100", 4000, 100e6, 4000, 100e6)
     volume = volume_of("gp2:500").limited(instance_of("2000:100"))
-    assert (volume.name, volume.ceiling, volume.lasting) == ("gp2:500 on 2000:100", 2000, None)
+    assert (volume.name, volume.ceiling, volume.instance_baseline) == (
+        "gp2:500 on 2000:100",
+        2000,
+        None,
+    )
 
 
 def test_names_may_be_written_in_capitals() -> None:
@@ -335,7 +349,7 @@ def test_an_instance_without_a_volume_is_an_error() -> None:
 def test_a_balance_is_between_empty_and_full_and_never_made_of_nothing(
     volume: Volume, start: float, asked: list[Load]
 ) -> None:
-    before = Gauge(volume, start, start)
+    before = CreditBucket(volume, start, start)
     for load, (gauge, balance) in zip(asked, replay(before, asked), strict=True):
         assert 0 <= balance.low <= balance.high <= 1
         assert (gauge.low, gauge.high) == (balance.low, balance.high)
@@ -355,7 +369,7 @@ def test_a_load_in_two_parts_is_the_same_load(
         read_bytes = None if load.read_bytes is None else load.read_bytes * share
         return Load(load.seconds * share, operations, read_bytes)
 
-    gauge = Gauge(volume, start, start)
+    gauge = CreditBucket(volume, start, start)
     whole, _ = gauge.advance(load)
     first, _ = gauge.advance(part(cut))
     both, _ = first.advance(part(1 - cut))
@@ -367,14 +381,14 @@ def test_a_load_in_two_parts_is_the_same_load(
 def test_who_asks_for_more_is_left_with_no_more(
     volume: Volume, start: float, seconds: float, operations: float, more: float
 ) -> None:
-    gauge = Gauge(volume, start, start)
+    gauge = CreditBucket(volume, start, start)
     less, _ = gauge.advance(Load(seconds, operations, 0.0))
     greater, _ = gauge.advance(Load(seconds, operations + more, 0.0))
     assert greater.low <= less.low
 
 
 def test_an_unknown_demand_leaves_a_range() -> None:
-    gauge, balance = Gauge(volume_of("gp2:100"), 0.5, 0.5).advance(Load(1000, None, None))
+    gauge, balance = CreditBucket(volume_of("gp2:100"), 0.5, 0.5).advance(Load(1000, None, None))
     assert (balance.low, balance.high) == (0.0, 0.5 + 300 * 1000 / 5_400_000)
     assert balance.rate is None
     assert gauge_line(gauge, None) == "gp2:100: burst balance 0 % to 55.6 %"
@@ -384,7 +398,7 @@ def test_an_unknown_demand_leaves_a_range() -> None:
 def test_what_must_go_is_enough_and_no_part_of_it_could_stay(
     rates: dict[str, float], excess: float
 ) -> None:
-    chosen = to_go(excess, rates)
+    chosen = must_drop(excess, rates)
     if chosen is None:
         assert sum(sorted(rates.values(), reverse=True)) <= excess * (1 + 1e-9)
         return
@@ -393,25 +407,25 @@ def test_what_must_go_is_enough_and_no_part_of_it_could_stay(
 
 
 def test_a_gauge_in_a_line() -> None:
-    gauge = Gauge(volume_of("gp2:500"), 0.5, 0.5)
+    gauge = CreditBucket(volume_of("gp2:500"), 0.5, 0.5)
     assert gauge_line(gauge, 3000) == "gp2:500: burst balance 50.0 %, empty in 30 min 0 s"
     assert gauge_line(gauge, 0) == "gp2:500: burst balance 50.0 %, full in 30 min 0 s"
     assert gauge_line(gauge, 1500) == "gp2:500: burst balance 50.0 %"
-    assert gauge_line(Gauge(gauge.volume, 0, 0), 2000) == "gp2:500: burst balance 0 %, empty"
+    assert gauge_line(CreditBucket(gauge.volume, 0, 0), 2000) == "gp2:500: burst balance 0 %, empty"
     small = volume_of("gp3:500").limited(instance_of("2000:100:4000:200"))
-    told = gauge_line(Gauge(small), 3000, 1.0)
+    told = gauge_line(CreditBucket(small), 3000, 1.0)
     assert told.endswith(
         ": no bucket, 100 % of what it gives, burst of its instance ends in 1 h 0 min"
     )
-    assert gauge_line(Gauge(small, sprint=0.0), 3000, 1.0).endswith("instance has ended")
-    told = gauge_line(Gauge(volume_of("gp3:500")), 750, 0.25)
+    assert gauge_line(CreditBucket(small, sprint=0.0), 3000, 1.0).endswith("instance has ended")
+    told = gauge_line(CreditBucket(volume_of("gp3:500")), 750, 0.25)
     assert told == "gp3:500: no bucket, 25.0 % of what it gives"
 
 
 # rankings
 
 
-def step(begin: float, seconds: float, reads: ServerReads, **blocks: int) -> Step:
+def step(begin: float, seconds: float, reads: ServerReads, **blocks: int) -> LoadStep:
     """Return a step in which the server counted what it did, and categories read so many blocks."""
     per_block = reads.per_block
     costs = {
@@ -427,13 +441,13 @@ def step(begin: float, seconds: float, reads: ServerReads, **blocks: int) -> Ste
             for name, cost in costs.items()
         ),
         rest=None, own=None, explained=explained, server_blocks=reads.blocks,
-        lines=settle(explained.blocks, reads),
+        lines=reconcile(explained.blocks, reads),
         absurd_times=0, nested=0, nested_blocks=0,
     )  # fmt: skip
-    return Step(at(begin), at(begin + seconds), seconds, ranking, reads)
+    return LoadStep(at(begin), at(begin + seconds), seconds, ranking, reads)
 
 
-def usual(begin: float, seconds: float, each: float | None, **blocks: int) -> Step:
+def usual(begin: float, seconds: float, each: float | None, **blocks: int) -> LoadStep:
     """Return a step of categories that read so many blocks, and autovacuum ten of its own."""
     of_clients = sum(blocks.values())
     reads = ServerReads(blocks=of_clients + 10, autovacuum_blocks=10)
@@ -448,7 +462,7 @@ def test_who_burned_what_adds_up_and_a_gap_is_unknown() -> None:
         usual(60, 60, 0.5, version=100_000, upload=19_990),  # 1,000
         usual(300, 60, 0.5, version=240_000, upload=119_990),  # 3,000 after a gap
     ]
-    found = burning(steps, Gauge(volume_of("gp2:500"), 0.5, 0.5))
+    found = simulate(steps, CreditBucket(volume_of("gp2:500"), 0.5, 0.5))
     assert found.provenance is Provenance.PG_STAT_IO
     assert [(m.seconds, m.balance.rate) for m in found.moments] == [
         (60, 3000), (60, 1000), (180, None), (60, 3000),
@@ -464,13 +478,13 @@ def test_who_burned_what_adds_up_and_a_gap_is_unknown() -> None:
     assert sum(burned.values()) == pytest.approx(180_000)
     assert burned["version"] == pytest.approx(90_000 * (300_000 + 240_000) / 360_000)
     assert found.forecast.rate == 3000
-    assert found.forecast.to_go == ["version"]
+    assert found.forecast.must_drop == ["version"]
     assert found.forecast.to_empty == pytest.approx(lows[-1] * full / 1500)
 
 
 def test_without_operations_blocks_are_an_upper_bound_and_writes_burn_too() -> None:
     steps = [usual(0, 10, None, version=19_990)]
-    found = burning(steps, Gauge(volume_of("gp2:500")), 500)
+    found = simulate(steps, CreditBucket(volume_of("gp2:500")), 500)
     assert found.provenance is Provenance.BLOCKS
     assert found.moments[0].balance == Balance(
         1 - 10_000 / 5_400_000, 1 - 10_000 / 5_400_000, 2500, 2500, 0.0, 2500 / 3000
@@ -500,7 +514,7 @@ def test_what_steps_ask_adds_up_to_what_the_server_counted_whenever_statements_w
     steps = [
         step(10.0 * number, 10, reads, **blocks) for number, (reads, blocks) in enumerate(counted)
     ]
-    found = burning(steps, Gauge(volume_of("gp2:500")))
+    found = simulate(steps, CreditBucket(volume_of("gp2:500")))
     whole = ServerReads.total(reads for reads, _ in counted)
     operations = operations_of(whole, whole.per_block.shared)
     by_step = [sum(moment.operations.values()) for moment in found.moments]
@@ -518,7 +532,7 @@ def test_reads_that_are_counted_twice_burn_once_and_are_of_who_read_them() -> No
         step(0, 2, ServerReads(blocks=0, operations=0, operation_blocks=0), **scan),
         step(2, 2, ServerReads(blocks=5000, operations=350, operation_blocks=5000), version=0),
     ]
-    found = burning(steps, Gauge(volume_of("gp2:500")))
+    found = simulate(steps, CreditBucket(volume_of("gp2:500")))
     assert [moment.operations for moment in found.moments] == [
         {"version": 0, "upload": 0, "unattributed": 0},
         {"version": 280, "upload": 70, "unattributed": 0},
@@ -533,7 +547,7 @@ def test_what_is_counted_as_blocks_alone_takes_as_many_operations_as_elsewhere()
     busy = ServerReads(blocks=1000, operations=100, operation_blocks=1000)
     vacuumed = ServerReads(blocks=500, autovacuum_blocks=500, operations=0, operation_blocks=0)
     steps = [step(0, 10, busy, version=1000), step(10, 10, vacuumed)]
-    found = burning(steps, Gauge(volume_of("gp2:500")))
+    found = simulate(steps, CreditBucket(volume_of("gp2:500")))
     assert found.moments[1].operations == {"version": 0, "autovacuum": 50, "unattributed": 0}
 
 
@@ -578,7 +592,7 @@ def test_forms_say_the_same() -> None:
     told = json.loads(out)
     assert status == 0
     assert told["provenance"] == "pg_stat_io"
-    assert (told["balance"], told["lowest"], told["forecast"]["to_go"]) == (
+    assert (told["balance"], told["lowest"], told["forecast"]["must_drop"]) == (
         0,
         0,
         ["manifest", "version"],
@@ -649,7 +663,7 @@ def test_what_the_device_did_goes_before_estimates_and_a_told_balance_is_held_ag
         # Half of the second minute only: the rest of it is estimated.
         DeviceInterval(at(60), 30.0, Origin.CLOUDWATCH, "db-1", reads=9, writes=9),
     ]  # fmt: skip
-    found = burning(steps, Gauge(volume_of("gp2:500")), 0.0, devices)
+    found = simulate(steps, CreditBucket(volume_of("gp2:500")), 0.0, devices)
     # Reads for each that the server counted: in 60 s of the first minute, and half of the second.
     each = 60_009 / (60_000 * 1.5)
     reads, writes = 9 + each * 30_000, 9 + 60_009 / 90 * 30
@@ -663,12 +677,12 @@ def test_what_the_device_did_goes_before_estimates_and_a_told_balance_is_held_ag
     }  # fmt: skip
     # CloudWatch's balance is that of the middle of its minute.
     model = 1 - 500 * 30 / 5_400_000
-    [told] = found.told
+    [told] = found.warning
     assert told == pytest.approx((0.99, model))
     assert found.error == pytest.approx(model - 0.99)
-    one = burning(steps[:1], Gauge(volume_of("gp2:500")), 0.0, devices)
+    one = simulate(steps[:1], CreditBucket(volume_of("gp2:500")), 0.0, devices)
     assert one.provenance is Provenance.CLOUDWATCH
-    assert burning(steps, Gauge(volume_of("gp2:1000")), 0.0, devices).error is None
+    assert simulate(steps, CreditBucket(volume_of("gp2:1000")), 0.0, devices).error is None
 
 
 # what a device did
@@ -688,7 +702,7 @@ def test_what_a_device_did_is_spread_over_steps_whatever_the_clock(
     ]
     count = int((phase + 10 * len(amounts)) // length) + 1
     times = [(at(length * number), at(length * (number + 1))) for number in range(count)]
-    found = [each for each in spread(devices, times) if each is not None]
+    found = [each for each in align(devices, times) if each is not None]
     told = [sum(each) for each in zip(*((one.reads, one.writes) for one in found), strict=True)]
     assert told == pytest.approx([sum(each) for each in zip(*amounts, strict=True)])
     assert sum(each.seconds for each in found) == pytest.approx(10 * len(amounts))
@@ -701,7 +715,7 @@ def test_each_step_has_what_the_device_did_in_it(phase: float) -> None:
         DeviceInterval(at(phase + 0.02 + 10 * n), 10.0, Origin.DISKSTATS, "sda", 600, 0, 400, 0)
         for n in range(6)
     ]
-    found = burning(steps, Gauge(volume_of("gp2:1")), 0.0, devices)
+    found = simulate(steps, CreditBucket(volume_of("gp2:1")), 0.0, devices)
     assert [moment.provenance for moment in found.moments] == ["diskstats"] * 6
     rates = [moment.balance.rate for moment in found.moments]
     assert rates == pytest.approx([100] * 6)
@@ -714,7 +728,7 @@ def test_in_a_gap_that_the_device_was_watched_in_nothing_is_unknown() -> None:
         DeviceInterval(at(60 * n), 60.0, Origin.CLOUDWATCH, "db-1", 30_000, 0, 6000, 0)
         for n in range(4)
     ]
-    found = burning(steps, Gauge(volume_of("gp2:100")), 0.0, devices)
+    found = simulate(steps, CreditBucket(volume_of("gp2:100")), 0.0, devices)
     assert [(m.seconds, m.balance.rate, m.provenance) for m in found.moments] == [
         (60, 600, "cloudwatch"), (120, 600, "cloudwatch"), (60, 600, "cloudwatch"),
     ]  # fmt: skip
@@ -732,7 +746,7 @@ def test_what_cloudwatch_has_not_told_yet_is_filled_and_forecasts_go_by_what_it_
         )
         for n in range(4)
     ]  # fmt: skip
-    found = burning(steps, Gauge(volume_of("gp2:100"), 0.8, 0.8), 0.0, devices)
+    found = simulate(steps, CreditBucket(volume_of("gp2:100"), 0.8, 0.8), 0.0, devices)
     assert [m.provenance for m in found.moments] == ["cloudwatch"] * 4 + ["estimated"] * 3
     each = 120_000 / sum(step.reads.blocks or 0 for step in steps[:4])
     filled = [(step.reads.blocks or 0) * each + 6000 for step in steps[4:]]
@@ -755,8 +769,8 @@ def test_the_screen_says_which_part_of_the_time_was_told() -> None:
         )
         for n in range(3)
     ]  # fmt: skip
-    found = burning(steps, Gauge(volume_of("gp2:100"), 0.8, 0.8), 0.0, devices)
-    seen = Seen(Window(at(0), at(240)), (), {}, Sampled())
+    found = simulate(steps, CreditBucket(volume_of("gp2:100"), 0.8, 0.8), 0.0, devices)
+    seen = WindowTotals(Window(at(0), at(240)), (), {}, IntervalStats())
     lines = as_markdown(seen, found).splitlines()
     assert lines[2:7] == [
         "- operations: reads and writes of the volume by CloudWatch, shared as blocks are",

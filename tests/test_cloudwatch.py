@@ -8,9 +8,9 @@ import pytest
 
 from pgiostat.errors import PgiostatError
 from pgiostat.volume.device import cloudwatch
-from pgiostat.volume.device.cloudwatch import CloudWatch, Metric, Series, complete
+from pgiostat.volume.device.cloudwatch import CloudWatch, CloudWatchMetric, MetricSeries, complete
 from pgiostat.volume.device.interval import DeviceInterval, Origin
-from pgiostat.volume.device.rds import Place
+from pgiostat.volume.device.rds import RdsPlace
 from tests.clouds import REGION, Cloud, cloud
 from tests.readings import at
 
@@ -31,7 +31,7 @@ def there() -> Iterator[Cloud]:
 class Asked:
     """CloudWatch at a time that is set."""
 
-    def __init__(self, place: Place = Place(REGION, "db-1")) -> None:  # noqa: B008 - frozen
+    def __init__(self, place: RdsPlace = RdsPlace(REGION, "db-1")) -> None:  # noqa: B008 - frozen
         self.later = 0.0
         self.source = CloudWatch(place, lambda: ago(-self.later))
 
@@ -39,7 +39,7 @@ class Asked:
         """Return what is new: how many minutes ago it began, and how much it was."""
         return [
             ((NOW - each.begin).total_seconds() / 60, getattr(each, name))
-            for each in self.source.look()
+            for each in self.source.poll()
         ]
 
 
@@ -50,7 +50,7 @@ def test_a_minute_is_told_in_operations_bytes_and_shares(there: Cloud) -> None:
         "EBSByteBalance%": 12.5,
     }.items():  # fmt: skip
         there.tell(metric, {ago(3): value})
-    assert Asked().source.look() == [
+    assert Asked().source.poll() == [
         DeviceInterval(
             begin=ago(3), seconds=60.0, source=Origin.CLOUDWATCH, name="db-1", reads=7407,
             read_bytes=60_000_030, writes=120, write_bytes=0, read_time=None, burst_balance=99.87,
@@ -120,7 +120,7 @@ def test_what_it_refuses_is_said_in_its_words(
 ) -> None:
     there.refusals = [(status, code)] * 2
     with pytest.raises(PgiostatError) as raised:
-        Asked().source.look()
+        Asked().source.poll()
     assert (raised.value.slug, raised.value.detail) == (slug, detail)
     assert there.asked <= 2
 
@@ -134,7 +134,7 @@ def test_throttling_that_passes_is_not_noticed(there: Cloud) -> None:
 def test_without_credentials_it_is_said(there: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     with pytest.raises(PgiostatError) as raised:
-        Asked().source.look()
+        Asked().source.poll()
     assert (raised.value.slug, raised.value.detail) == (
         "cloudwatch-failed",
         "Unable to locate credentials",
@@ -148,7 +148,7 @@ def test_nobody_who_answers_costs_seconds_at_most(
     monkeypatch.setattr(cloudwatch, "READ_SECONDS", 0.2)
     there.heard.clear()
     with pytest.raises(PgiostatError) as raised:
-        Asked().source.look()
+        Asked().source.poll()
     assert raised.value.slug == "cloudwatch-failed"
     assert "Read timeout" in (raised.value.detail or "")
 
@@ -169,7 +169,7 @@ def test_a_refusal_within_an_answer_is_one_too(status: str, slug: str) -> None:
 def test_without_boto3_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3.session", None)
     with pytest.raises(PgiostatError) as raised:
-        CloudWatch(Place(REGION, "db-1"))
+        CloudWatch(RdsPlace(REGION, "db-1"))
     assert (raised.value.slug, raised.value.hint) == (
         "aws-missing",
         'pip install "pgiostat[aws]"',
@@ -181,18 +181,22 @@ def test_of_a_cluster_its_writer_and_its_volume_are_told(there: Cloud) -> None:
     five = NOW.replace(minute=NOW.minute // 5 * 5) - timedelta(minutes=10)
     there.tell("VolumeReadIOPs", {five: 13_686.0}, [cluster])
     there.tell("ReadIOPS", {ago(3): 2.0}, [cluster, ("Role", "WRITER")])
-    found = Asked(Place(REGION, cluster="app", writer=True)).source.look()
+    found = Asked(RdsPlace(REGION, cluster="app", writer=True)).source.poll()
     assert found == [
         DeviceInterval(ago(3), 60.0, Origin.CLOUDWATCH, "app writer", 120),
         DeviceInterval(five, 300.0, Origin.CLOUDWATCH, "app volume", 13_686),
     ]
-    readers = Asked(Place(REGION, cluster="app")).source
-    assert [each.name for each in readers.look()] == ["app volume"]
-    assert readers.says == f"cluster app in {REGION}, by CloudWatch"
+    readers = Asked(RdsPlace(REGION, cluster="app")).source
+    assert [each.name for each in readers.poll()] == ["app volume"]
+    assert readers.description == f"cluster app in {REGION}, by CloudWatch"
 
 
 def test_what_is_not_told_is_unknown_and_not_zero() -> None:
-    series = Series("db-1", (), (Metric("A", "reads", rate=True), Metric("B", "burst_balance")))
+    series = MetricSeries(
+        "db-1",
+        (),
+        (CloudWatchMetric("A", "reads", rate=True), CloudWatchMetric("B", "burst_balance")),
+    )
     assert list(complete(series, {}, at(0))) == []
     told = {"B": {at(0): 5.0}}
     assert list(complete(series, told, at(60))) == [

@@ -83,7 +83,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         return made
 
     monkeypatch.setattr(collect, "connect", connect)
-    monkeypatch.setattr(collect, "Collector", lambda session, clock: session)  # noqa: ARG005
+    monkeypatch.setattr(collect, "SnapshotReader", lambda session, clock: session)  # noqa: ARG005
     return made
 
 
@@ -120,7 +120,7 @@ def test_the_reading_after_a_baseline_may_come_soon_and_the_schedule_goes_on_fro
     world: World,
 ) -> None:
     world.reading_takes = 0.25
-    _, found = ticks(world, 4, soon=0.5)
+    _, found = ticks(world, 4, first_interval=0.5)
     assert lengths(found) == [None, 0.5, 2.0, 2.0]
     assert world.waits == [0.25, 1.75, 1.75]
 
@@ -228,7 +228,7 @@ def test_a_failure_of_texts_costs_no_count_and_is_not_repeated_at_once(world: Wo
 
 def test_names_of_what_has_gone_are_forgotten_when_there_are_many_more(world: World) -> None:
     world.statements = lambda turn: statements({turn * 10 + i: 50 for i in range(2)})
-    sampler, _ = ticks(world, 5, spare=5, needed=lambda: ([(10, 5, 21)], []))
+    sampler, _ = ticks(world, 5, max_stale_names=5, names_in_use=lambda: ([(10, 5, 21)], []))
     kept = {queryid for _, _, queryid in sampler.names.statements}
     assert kept == {21, 40, 41, 50, 51}
 

@@ -332,6 +332,25 @@ def test_a_check_leaves_nothing_behind_and_knows_what_a_history_is(tmp_path: Pat
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--for=99999999d", "--for=soon", "--interval=1ms", "--interval=99999999d",
+        "--keep=99999999d", "--keep=1s", "--keep-hours=soon", "--metrics=127.0.0.1:99999",
+        "--shard=9/8", "--label=a/b", "--rules=/nowhere/rules.toml", "--cloudwatch=nowhere",
+    ],
+)  # fmt: skip
+def test_a_value_that_is_not_taken_is_refused_by_a_check_too(tmp_path: Path, option: str) -> None:
+    page = ["--metrics=127.0.0.1:9188"] if option.startswith("--rules") else []
+    history = f"--history={tmp_path / 'history'}"
+    command = ("collect", "host=/nowhere", history, "--for=1s", *page, option)
+    collected, checked = pgiostat(*command), pgiostat(*command, "--check")
+    assert collected.stderr.startswith("pgiostat: error: ")
+    assert (checked.returncode, checked.stderr, checked.stdout) == (
+        collected.returncode, collected.stderr, "",
+    )  # fmt: skip
+
+
 @pytest.mark.once
 def test_journald_gets_priorities_and_no_times_and_systemd_is_told(
     database: str, tmp_path: Path

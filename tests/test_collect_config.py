@@ -11,7 +11,7 @@ from pgiostat.collector.config import read
 from pgiostat.collector.targets import Plan, Target
 from pgiostat.errors import PgiostatError
 from pgiostat.history.write.retention import Keep
-from pgiostat.volume.device.discover import AUTOMATIC, Asked
+from pgiostat.volume.device.discover import AUTOMATIC, DeviceOption
 
 ROOT = Path(__file__).parent.parent
 ONE = '[servers.a]\ndsn = ""\n'
@@ -143,7 +143,11 @@ def test_a_server_s_device_is_told_in_its_table(tmp_path: Path) -> None:
         'cloudwatch = "eu-west-1/db-1"\n[servers.c]\ndsn = ""'
     )
     told = {target.label: target.device for target in read(path).targets}
-    assert told == {"a": Asked("sda"), "b": Asked("none", "eu-west-1/db-1"), "c": AUTOMATIC}
+    assert told == {
+        "a": DeviceOption("sda"),
+        "b": DeviceOption("none", "eu-west-1/db-1"),
+        "c": AUTOMATIC,
+    }
 
 
 def test_the_example_is_a_file_that_can_be_read() -> None:

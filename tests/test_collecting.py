@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -18,20 +19,20 @@ import pytest
 from pgiostat.collector import fleet as fleets
 from pgiostat.collector import recorder as record
 from pgiostat.collector.fleet import Fleet
-from pgiostat.collector.incidents import Trouble
+from pgiostat.collector.incidents import IncidentLog
 from pgiostat.collector.log import Log
 from pgiostat.collector.recorder import EVICTING_HINT, Recorder, _Hour
 from pgiostat.collector.systemd import notify
 from pgiostat.collector.targets import Plan, Target
 from pgiostat.errors import PgiostatError
 from pgiostat.history.write import background
-from pgiostat.history.write.background import Sealing
+from pgiostat.history.write.background import BackgroundCompaction
 from pgiostat.history.write.retention import Keep
 from pgiostat.postgres.sampler import Tick
-from pgiostat.queries.describe import unsorted
+from pgiostat.queries.describe import uncategorized
 from pgiostat.signals import Wake
-from pgiostat.statistics.delta import diff
-from pgiostat.volume.device.discover import Asked
+from pgiostat.statistics.delta import Quality, diff
+from pgiostat.volume.device.discover import DeviceOption
 from tests.readings import at, reading, said_to
 
 NOWHERE = "host=/nowhere"
@@ -52,7 +53,7 @@ class Here:
     def until(self, holds: Callable[[], bool]) -> None:
         waiting = Event()
         for _ in range(3_000):
-            self.fleet.tend()
+            self.fleet.reap()
             if holds():
                 return
             waiting.wait(0.01)
@@ -114,7 +115,7 @@ def test_an_unexpected_error_is_logged_once_and_collecting_is_tried_again(
     monkeypatch.setattr(Recorder, "run", run)
     monkeypatch.setattr(record, "SHORTEST_RETRY_SECONDS", 0.01)
     with fleet(tmp_path) as here:
-        here.fleet.describe = unsorted
+        here.fleet.describe = uncategorized
         here.fleet.follow(plan(bad=NOWHERE, good=NOWHERE))
         recorder = here.fleet._there["bad"].recorder
         recorder._pause = 0.01
@@ -186,7 +187,7 @@ def test_how_long_it_is_kept_is_read_again_for_who_goes_on(tmp_path: Path) -> No
 def test_another_device_is_a_change(tmp_path: Path) -> None:
     with fleet(tmp_path) as here:
         here.fleet.follow(plan(a=NOWHERE, b=NOWHERE))
-        other = Plan((Target(NOWHERE, "a", 0.1, Asked("sda")), Target(NOWHERE, "b", 0.1)))
+        other = Plan((Target(NOWHERE, "a", 0.1, DeviceOption("sda")), Target(NOWHERE, "b", 0.1)))
         assert list(here.fleet.changes(other)) == ["another device: a"]
 
 
@@ -202,7 +203,7 @@ class Clock:
 def test_trouble_is_said_when_it_begins_and_when_it_ends() -> None:
     said: list[str] = []
     clock = Clock()
-    trouble = Trouble(said_to(said), clock)
+    trouble = IncidentLog(said_to(said), clock)
     assert not trouble.end("server")
     for what in ("lost", "refused", "refused", "lost"):
         trouble.begin("server", what, "Why.")
@@ -224,7 +225,7 @@ def test_trouble_is_said_when_it_begins_and_when_it_ends() -> None:
 
 
 def recorder(root: Path, said: list[str], clock: Clock) -> Recorder:
-    return Recorder(NOWHERE, "prod", root, unsorted, Event(), said_to(said), clock=clock)
+    return Recorder(NOWHERE, "prod", root, uncategorized, Event(), said_to(said), clock=clock)
 
 
 def test_texts_that_are_missing_are_trouble(tmp_path: Path) -> None:
@@ -233,11 +234,25 @@ def test_texts_that_are_missing_are_trouble(tmp_path: Path) -> None:
     delta = diff(reading(0), reading(10))
     unreadable = PgiostatError("a text cannot be shown", slug="texts-unreadable")
     for error in (None, unreadable, unreadable, None):
-        made._told(Tick(delta, texts_error=error))
+        made._log_tick(Tick(delta, texts_error=error))
     assert said == [
         "texts are missing: a text cannot be shown; trying again",
         "mended after 0.00 s: texts are missing: a text cannot be shown",
     ]
+
+
+@pytest.mark.parametrize(
+    ("statements", "server", "shown"),
+    [(0, 0, "–"), (50, 100, "50.0 %"), (100, 100, "100 %"), (134, 100, "100 %")],
+)
+def test_the_last_line_tells_no_coverage_above_all(
+    statements: int, server: int, shown: str
+) -> None:
+    hour = _Hour(0.0, 10.0, 3, Counter([Quality.OK]), statements, server)
+    assert hour.summary(committed=True) == f"1 sample committed in 10.0 s, 3 rows, coverage {shown}"
+
+
+HOUR = "6 samples in 3 min 0 s, 0 rows, coverage –, 3 × gap, 2 × evicting (at least 1,500 entries)"
 
 
 def test_how_intervals_are_flawed_is_said_once_an_hour_and_counted(tmp_path: Path) -> None:
@@ -255,14 +270,14 @@ def test_how_intervals_are_flawed_is_said_once_an_hour_and_counted(tmp_path: Pat
             made._hour = made._hour or _Hour(clock())
             made._hour.add(delta)
         clock.now += 3600 * (n + 1)
-        made._told(Tick(fine))
+        made._log_tick(Tick(fine))
     assert said == [
-        f"interval of 10:01:00: evicting (about 750 entries); {EVICTING_HINT}",
+        f"interval of 10:01:00: evicting (at least 750 entries); {EVICTING_HINT}",
         "interval of 10:00:50: gap",
-        "6 samples in 3 min 0 s, 0 rows, coverage –, 3 × gap, 2 × evicting (about 1,500 entries)",
+        HOUR,
         "interval of 10:00:50: gap",
-        f"interval of 10:01:00: evicting (about 750 entries); {EVICTING_HINT}",
-        "6 samples in 3 min 0 s, 0 rows, coverage –, 3 × gap, 2 × evicting (about 1,500 entries)",
+        f"interval of 10:01:00: evicting (at least 750 entries); {EVICTING_HINT}",
+        HOUR,
     ]
 
 
@@ -271,11 +286,11 @@ def test_a_seal_that_fails_says_why_and_waits_ever_longer(
 ) -> None:
     clock = Clock()
     hours = iter([at(0), at(3600), at(7200)])
-    made = Sealing(tmp_path, "prod", clock, now=lambda: next(hours))
+    made = BackgroundCompaction(tmp_path, "prod", clock, now=lambda: next(hours))
     for _ in range(3):
         made.add(1)
     running = []
-    for step in (made.turn, made.finish, made.turn):
+    for step in (made.poll, made.finish, made.poll):
         step()
         running.append(made.is_running)
     assert running == [True, False, False]
@@ -285,10 +300,10 @@ def test_a_seal_that_fails_says_why_and_waits_ever_longer(
     monkeypatch.setattr(subprocess, "Popen", no_process)
     for wait in (60, 120, 240):
         clock.now += wait - 1
-        made.turn()
+        made.poll()
         made.trouble = ""
         clock.now += 1
-        made.turn()
+        made.poll()
         assert made.trouble == "could not start sealing: Cannot allocate memory"
     turns = [background._turns.acquire(blocking=False) for _ in range(background.MOST_AT_ONCE)]
     for _ in turns:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pgiostat.analysis.compare.comparability import LEAST_STEPS, Side
+from pgiostat.analysis.compare.comparability import LEAST_STEPS, SteppedWindow
 from pgiostat.analysis.compare.compare import Comparison, Group, Per, compare, shown
 from pgiostat.analysis.compare.significance import Verdict, change_of, quantity, student
 from pgiostat.analysis.cost import FIELDS
@@ -21,7 +21,7 @@ HALF = 40
 
 def run(
     seed: int, steps: int = HALF, *, factor: Mapping[str, float] | None = None, alike: float = 0.3
-) -> Side:
+) -> SteppedWindow:
     """Return a run under a load that wanders: calls come by chance, and each reads as it may."""
     dice = np.random.default_rng(seed)
     amounts = np.zeros((len(FIELDS), len(WORK), steps), dtype=np.int64)
@@ -38,10 +38,10 @@ def run(
         amounts[FIELDS.index("shared_blks_hit"), group] = read / 10
         amounts[FIELDS.index("timed_blocks"), group] = read
         amounts[FIELDS.index("read_us"), group] = read * dice.gamma(50, 0.04, steps)
-    return Side(np.full(steps, 10.0), amounts, 8192, 0.99)
+    return SteppedWindow(np.full(steps, 10.0), amounts, 8192, 0.99)
 
 
-def halves(side: Side) -> tuple[Side, Side]:
+def halves(side: SteppedWindow) -> tuple[SteppedWindow, SteppedWindow]:
     """Return the first and the second half of a run."""
     middle = len(side.seconds) // 2
     first, second = (
@@ -93,7 +93,7 @@ def test_unequal_traffic_is_made_equal_by_an_anchor() -> None:
     }  # fmt: skip
 
 
-def without(side: Side, group: int) -> Side:
+def without(side: SteppedWindow, group: int) -> SteppedWindow:
     """Return a side in which a group is never called."""
     amounts = side.amounts.copy()
     amounts[:, group] = 0
@@ -130,7 +130,7 @@ def test_a_statement_of_another_category_is_counted_where_it_is_on_each_side() -
     assert (told["version"], told["other"]) == ([calls, 0], [0, calls])
 
 
-def cooling(side: Side, what: str, by: float) -> Side:
+def cooling(side: SteppedWindow, what: str, by: float) -> SteppedWindow:
     """Return a side in which something falls evenly from its beginning to its end."""
     amounts = side.amounts.copy()
     row = FIELDS.index(what)
@@ -138,14 +138,14 @@ def cooling(side: Side, what: str, by: float) -> Side:
     return replace(side, amounts=amounts)
 
 
-def slow(side: Side, times: float = 100) -> Side:
+def slow(side: SteppedWindow, times: float = 100) -> SteppedWindow:
     """Return a side whose blocks come from storage: they take so many times as long."""
     amounts = side.amounts.copy()
     amounts[FIELDS.index("read_us")] = amounts[FIELDS.index("read_us")] * times
     return replace(side, amounts=amounts)
 
 
-def hits(side: Side, times: float) -> Side:
+def hits(side: SteppedWindow, times: float) -> SteppedWindow:
     """Return a side with many more hits than reads."""
     amounts = side.amounts.copy()
     amounts[FIELDS.index("shared_blks_hit")] = amounts[FIELDS.index("calls")] * times
@@ -171,7 +171,7 @@ MISSES = "the share of blocks not found in shared_buffers"
         (run(2), []),
     ],
 )  # fmt: skip
-def test_what_cannot_be_judged_is_not(b: Side, told: Sequence[str]) -> None:
+def test_what_cannot_be_judged_is_not(b: SteppedWindow, told: Sequence[str]) -> None:
     found = compare(run(1), b, GROUPS)
     assert list(found.reasons) == told
     judged = {row.reads.verdict for row in found.categories} != {Verdict.NOT_JUDGED}
@@ -197,7 +197,7 @@ def test_a_rate_is_as_sure_as_its_steps_agree() -> None:
     assert drifting.spread[1] < even.spread[1]
 
 
-def day(seed: int, factor: float = 1.0) -> Side:
+def day(seed: int, factor: float = 1.0) -> SteppedWindow:
     """Return a day of which the afternoon has many times the load of the night."""
     rhythm = 1 + 0.9 * np.sin(np.linspace(0, 2 * np.pi, 48, endpoint=False))
     side = run(seed, 48, alike=0.0)
@@ -217,7 +217,7 @@ def test_a_rhythm_that_both_have_is_no_doubt() -> None:
     assert verdicts(compare(apart[0], apart[1], GROUPS))["total"] == "unsure"
 
 
-def gaps(side: Side, seed: int) -> Side:
+def gaps(side: SteppedWindow, seed: int) -> SteppedWindow:
     """Return a side of which some steps have no interval."""
     dice = np.random.default_rng(seed)
     left = np.flatnonzero(dice.random(len(side.seconds)) > 0.05)

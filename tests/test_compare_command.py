@@ -14,11 +14,11 @@ import pytest
 
 from pgiostat.errors import PgiostatError
 from pgiostat.history.format.layout import Layout
-from pgiostat.history.read.window_spec import chosen
-from pgiostat.history.write.compaction import seal
+from pgiostat.history.read.window_spec import parse_window_spec
+from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.writer import Writer
 from pgiostat.queries.describe import describer
-from pgiostat.reports.compare import compared
+from pgiostat.reports.compare import compare_windows
 from pgiostat.reports.steps import step_for
 from pgiostat.statistics.delta import diff
 from pgiostat.statistics.names import Names, Statement
@@ -115,7 +115,7 @@ def verdicts(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
 def test_a_change_is_found_by_what_it_was(tmp_path: Path) -> None:
     root = tmp_path / "history"
     record(root, half=(1.0, 0.8))
-    seal(Layout(root), "prod")
+    compact(Layout(root), "prod")
     per_second = compare(root, *HALVES, "--format", "json")
     assert verdicts(per_second) == {
         "total": "better", "version": "better", "manifest": "no change", "other": "not judged",
@@ -170,24 +170,26 @@ def test_whole_hours_are_compared_from_the_rollup_with_the_same_totals(tmp_path:
     root = tmp_path / "history"
     record(root, intervals=28 * 6, seconds=600.0)
     hours = [at(3600.0 * n).isoformat() for n in (0, 14, 28)]
-    a, b = (chosen(f"prod@{since}..{until}", root, NOW) for since, until in pairwise(hours))
-    before = compared(a, b, describer())
+    a, b = (
+        parse_window_spec(f"prod@{since}..{until}", root, NOW) for since, until in pairwise(hours)
+    )
+    before = compare_windows(a, b, describer())
     assert before.step == timedelta(minutes=30)
-    seal(Layout(root), "prod")
-    for file in Layout(root).sealed_files("stmt"):
+    compact(Layout(root), "prod")
+    for file in Layout(root).compacted_files("stmt"):
         file.path.unlink()
     with pytest.raises(PgiostatError, match="whole hours are all that is kept"):
-        compared(a, b, describer())
+        compare_windows(a, b, describer())
 
 
 def test_steps_suit_the_windows(tmp_path: Path) -> None:
     root = tmp_path / "history"
     record(root)
-    whole = chosen("prod", root, NOW)
-    seen = whole.history.seen(whole.window)
+    whole = parse_window_spec("prod", root, NOW)
+    seen = whole.history.totals(whole.window)
     assert step_for(seen) == timedelta(seconds=120)
-    short = chosen(f"prod@..{at(300).isoformat()}", root, NOW)
-    assert step_for(seen, short.history.seen(short.window)) == timedelta(seconds=30)
+    short = parse_window_spec(f"prod@..{at(300).isoformat()}", root, NOW)
+    assert step_for(seen, short.history.totals(short.window)) == timedelta(seconds=30)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.lab.postgres.cluster import embedded_binaries, free_port
 from pgiostat.postgres import connection as connecting
 from pgiostat.postgres.connection import connect, database_beside, explain, find_extension, reach
-from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.postgres.snapshot_reader import SnapshotReader
 from tests.conftest import MakeServer
 from tests.servers import ClusterServer, Server
 from tests.test_errors import pgiostat, watch_once
@@ -181,6 +181,99 @@ def test_a_reason_in_another_language_is_shown() -> None:
     assert error.detail == "Zu viele Clients."
 
 
+EXPIRED = (
+    "Put the password in ~/.pgpass (mode 0600) or PGPASSWORD, and check the user. If both are"
+    ' right, the password may have expired (pg_roles.rolvaliduntil): ALTER ROLE "{}" VALID'
+    " UNTIL 'infinity';"
+)
+LIMITS = {
+    "VALID UNTIL '2020-01-01'": (
+        "password-wrong",
+        'server "SERVER" refused the password',
+        'Password authentication failed for user "refused".',
+        EXPIRED.format("refused"),
+    ),
+    "CONNECTION LIMIT 0": (
+        "connections-exhausted",
+        'role "refused" has as many connections to server "SERVER" as it may',
+        'Too many connections for role "refused".',
+        'End some (pg_stat_activity), or: ALTER ROLE "refused" CONNECTION LIMIT -1;',
+    ),
+    "NOLOGIN": (
+        "connection-refused-by-server",
+        'role "refused" may not log in to server "SERVER"',
+        'Role "refused" is not permitted to log in.',
+        'ALTER ROLE "refused" LOGIN;',
+    ),
+}
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_why_a_role_is_refused_is_told_with_what_mends_it(
+    server: Server, database: str, limit: str
+) -> None:
+    given = conninfo_to_dict(database)
+    with client(server.dsn()) as conn:
+        conn.execute("DROP ROLE IF EXISTS refused")
+        conn.execute("CREATE ROLE refused LOGIN PASSWORD 'x'")
+        conn.execute(f"ALTER ROLE refused {limit}".encode())
+        try:
+            with pytest.raises(PgiostatError) as caught:
+                connect(make_conninfo(database, user="refused", password="x"))
+        finally:
+            conn.execute("DROP ROLE refused")
+    error = caught.value
+    expected = LIMITS[limit]
+    address = f"{given['host']}:{given['port']}"
+    assert (error.slug, error.message, error.detail, error.hint) == (
+        expected[0], expected[1].replace("SERVER", address), *expected[2:],
+    )  # fmt: skip
+
+
+def test_a_full_database_and_a_full_server_are_told_apart(make_server: MakeServer) -> None:
+    server = make_server(max_connections=4, superuser_reserved_connections=1)
+    given = conninfo_to_dict(server.dsn())
+    address, told = f'"{given["host"]}:{given["port"]}"', []
+    with client(server.dsn()) as conn:
+        conn.execute("CREATE ROLE mon LOGIN PASSWORD 'x'")
+        conn.execute("CREATE DATABASE little CONNECTION LIMIT 0")
+        dsn = make_conninfo(server.dsn(), user="mon", password="x")
+        with pytest.raises(PgiostatError) as caught:
+            reach(make_conninfo(dsn, dbname="little"))
+        told.append((caught.value.slug, caught.value.message))
+        with client(server.dsn()), client(server.dsn()):
+            with pytest.raises(PgiostatError) as caught:
+                reach(dsn)
+            told.append((caught.value.slug, caught.value.message))
+            with client(server.dsn()), pytest.raises(PgiostatError) as caught:
+                reach(dsn)
+            told.append((caught.value.slug, caught.value.message))
+    assert told == [
+        ("connections-exhausted",
+         f'database "little" of server {address} has as many connections as it may'),
+        ("connections-exhausted", f"server {address} has no connection left but reserved ones"),
+        ("connections-exhausted", f"server {address} has no connection left"),
+    ]  # fmt: skip
+
+
+def test_a_name_within_a_reason_is_not_taken_for_the_reason() -> None:
+    error = refusing(
+        'connection failed: connection to server at "a", port 1 failed: FATAL:  permission denied'
+        ' for database "sorry, too many clients already, password authentication failed"'
+    )
+    assert (error.slug, error.hint) == ("connection-refused-by-server", None)
+
+
+def test_a_password_that_is_not_there_is_not_called_wrong() -> None:
+    error = refusing(
+        'connection failed: connection to server at "a", port 1 failed: fe_sendauth: no password'
+        " supplied"
+    )
+    assert (error.slug, error.message) == (
+        "password-wrong", 'server "db:5432" asks for a password, and there is none',
+    )  # fmt: skip
+
+
 @pytest.fixture
 def nobodys() -> "socket.socket":
     """Return a port at which nobody is to be connected to."""
@@ -273,7 +366,7 @@ def test_the_extension_may_be_in_any_schema(server: Server, database: str, schem
         other.execute("CREATE TABLE t AS SELECT generate_series(1, 5000) AS g")
         session = connect(database)
         with closing(session):
-            collector = Collector(session)
+            collector = SnapshotReader(session)
             collector.take()
             other.execute("SELECT count(*) FROM t")
             newer = collector.take()
@@ -323,7 +416,7 @@ def test_functions_of_the_same_name_stop_a_reading_and_doctor_names_them(
                 " LANGUAGE sql AS 'SELECT 1'".encode()
             )
     with pytest.raises(PgiostatError) as caught, closing(connect(dsn)) as session:
-        Collector(session).take()
+        SnapshotReader(session).take()
     error = caught.value
     assert (error.slug, str(error.detail).partition(":")[0], error.hint) == (
         "query-failed",

@@ -10,8 +10,8 @@ import pytest
 from pgiostat.errors import PgiostatError
 from pgiostat.history.format.layout import Layout
 from pgiostat.history.read.history import History
-from pgiostat.history.read.inventory import Contents, Size, contents
-from pgiostat.history.write.compaction import seal
+from pgiostat.history.read.inventory import Inventory, TableSize, inventory
+from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.writer import Writer
 from pgiostat.statistics.delta import diff
 from pgiostat.statistics.names import Names
@@ -24,14 +24,14 @@ NOW = datetime(2026, 11, 23, 14, tzinfo=UTC)
 DAY = 24 * 60 * MINUTE
 
 
-def held(root: Path) -> Contents:
+def held(root: Path) -> Inventory:
     """Return what a history holds."""
-    return contents(History.open(root), NOW)
+    return inventory(History.open(root), NOW)
 
 
 def test_each_label_has_its_time_its_rows_and_what_is_not_sealed(tmp_path: Path) -> None:
     write(tmp_path, intervals(12, 10 * MINUTE))
-    seal(Layout(tmp_path), "prod")
+    compact(Layout(tmp_path), "prod")
     record(tmp_path, label="perf", intervals=3)
     perf, prod = held(tmp_path).kept
     assert (perf.label, perf.intervals, perf.unsealed, perf.rows) == ("perf", 3, 3, 9)
@@ -58,9 +58,9 @@ def test_gaps_and_time_without_any_interval_are_told(tmp_path: Path) -> None:
 
 def test_days_of_which_whole_hours_are_left_alone_are_named(tmp_path: Path) -> None:
     write(tmp_path, intervals(8, DAY / 2))
-    seal(Layout(tmp_path), "prod")
+    compact(Layout(tmp_path), "prod")
     assert held(tmp_path).kept[0].thin_days == ()
-    for file in Layout(tmp_path).sealed_files("stmt"):
+    for file in Layout(tmp_path).compacted_files("stmt"):
         if file.day.date() != date(2026, 11, 25):
             file.path.unlink()
     days = [date(2026, 11, 23) + timedelta(days=n) for n in (0, 1, 3, 4)]
@@ -72,13 +72,13 @@ def test_days_of_which_whole_hours_are_left_alone_are_named(tmp_path: Path) -> N
 
 def test_tables_have_their_sizes_on_disk(tmp_path: Path) -> None:
     write(tmp_path, intervals(12, 10 * MINUTE))
-    seal(Layout(tmp_path), "prod")
+    compact(Layout(tmp_path), "prod")
     found = held(tmp_path)
     files = [path for path in tmp_path.rglob("*.parquet") if path.parent.parent.name == "stmt"]
     taken = sum(path.stat().st_blocks * 512 for path in files)
-    assert found.tables["stmt"] == Size(len(files), taken)
+    assert found.tables["stmt"] == TableSize(len(files), taken)
     every = sum(size.bytes for size in found.tables.values())
-    assert found.size == Size(sum(size.files for size in found.tables.values()), every)
+    assert found.size == TableSize(sum(size.files for size in found.tables.values()), every)
 
 
 def test_a_history_is_told_in_lines_and_as_json(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from pgiostat.analysis.corrections import client_rollbacks, without_repeats
+from pgiostat.analysis.corrections import client_rollbacks, with_known_gaps, without_repeats
 from pgiostat.analysis.ledger import FIRST_USER_OID
-from pgiostat.postgres.snapshot_reader import Collector
-from pgiostat.queries.describe import describer, unsorted
+from pgiostat.postgres.snapshot_reader import SnapshotReader
+from pgiostat.queries.describe import describer, uncategorized
 from pgiostat.statistics.delta import Delta, diff
-from pgiostat.statistics.names import Names
+from pgiostat.statistics.names import Describe, Names
 from tests.conftest import MakeServer
 from tests.readings import reading, server, settings
 from tests.workloads import client, collecting, fill
@@ -35,7 +35,7 @@ def names() -> Names:
     describe = describer()
     for queryid, text in TEXTS.items():
         statement = describe(text, user="app", database="app", queryid=queryid)
-        found.learn((10, 5, queryid), statement)
+        found.add((10, 5, queryid), statement)
     return found
 
 
@@ -91,6 +91,70 @@ def test_of_a_cursor_with_hold_what_commit_read_stays() -> None:
     assert counted(delta) == [(5, 1, 500, True), (6, 1, 33, True), (6, 2, 200, True)]
 
 
+HELD = (entry(5, 3, 2), entry(6, 3, 800, 30))
+"""Cursors WITH HOLD that COMMIT filled, and no statement counted."""
+CHARGED = (*HELD, entry(5, 3, 900, 90), entry(5, 3, 900, 90, toplevel=False))
+"""Under track = all on 18."""
+
+
+@pytest.mark.parametrize(
+    ("rows", "version", "track_utility", "held"),
+    [
+        ((), 180004, "on", 0),
+        (CURSOR, 180004, "on", 0),
+        (HELD, 180004, "on", 3),
+        (HELD, 130023, "on", 3),
+        (HELD, 130023, "off", None),
+        (CHARGED, 180004, "on", 0),
+        ((*CHARGED, entry(5, 1, 0, userid=11)), 180004, "on", 0),
+    ],
+)
+def test_cursors_with_hold_that_no_statement_counts_are_known(
+    rows: tuple[dict[str, Any], ...], version: int, track_utility: str, held: int | None
+) -> None:
+    delta = interval(*rows, version=version, pg_stat_statements__track_utility=track_utility)
+    assert with_known_gaps(delta, names()).held == held
+
+
+@pytest.mark.parametrize("describe", [describer(), uncategorized])
+@pytest.mark.parametrize(
+    ("text", "untracks"),
+    [
+        ("SET pg_stat_statements.track = 'none'", True),
+        ("set local pg_stat_statements.track to none", True),
+        ("SET SESSION pg_stat_statements.track=$1", True),
+        ("/* off */ ALTER SYSTEM SET pg_stat_statements.track = none", True),
+        ("ALTER ROLE app SET pg_stat_statements.track_utility = off", True),
+        ("ALTER DATABASE app SET pg_stat_statements.track TO 'NONE'", True),
+        ('SET "pg_stat_statements.track" = none', True),
+        ("RESET pg_stat_statements.track", True),
+        ("SET pg_stat_statements.track = 'top'", False),
+        ("SET pg_stat_statements.track TO all", False),
+        ("SET pg_stat_statements.track_utility = on", False),
+        ("SET pg_stat_statements.track_planning = off", False),
+        ("SHOW pg_stat_statements.track", False),
+        ("SELECT 'SET pg_stat_statements.track = none'", False),
+        ("SET application_name = 'x'", False),
+    ],
+)
+def test_a_statement_that_may_turn_tracking_off_is_known(
+    describe: Describe,
+    text: str,
+    untracks: bool,  # noqa: FBT001 - a case of the table
+) -> None:
+    for form in (text, text.encode()):
+        found = describe(form, user="app", database="app", queryid=1)
+        assert found.untracks is untracks
+
+
+def test_an_interval_knows_that_tracking_may_have_been_off() -> None:
+    known = names()
+    off = uncategorized("SET pg_stat_statements.track = none", user="", database="", queryid=20)
+    known.add((10, 5, 20), off)
+    assert with_known_gaps(interval(entry(20, 1, 0)), known).untracked is True
+    assert with_known_gaps(interval(*CURSOR), known).untracked is False
+
+
 def test_a_text_that_is_not_known_stays() -> None:
     assert counted(without_repeats(interval(*CURSOR), Names())) == counted(interval(*CURSOR))
 
@@ -116,12 +180,12 @@ def test_how_a_statement_ends_a_transaction_or_outlives_it(
     holds: bool,  # noqa: FBT001 - a case of the table
     rolls_back: bool,  # noqa: FBT001 - another
 ) -> None:
-    for describe in (describer(), unsorted):
+    for describe in (describer(), uncategorized):
         found = describe(text, user="", database="", queryid=1)
         assert (found.holds, found.rolls_back) == (holds, rolls_back)
         names = Names()
-        names.learn((1, 1, 1), found)
-        names.shorten([(1, 1, 1)])
+        names.add((1, 1, 1), found)
+        names.drop_texts([(1, 1, 1)])
         kept = names.statements[1, 1, 1]
         assert (kept.text, kept.holds, kept.rolls_back) == ("", holds, rolls_back)
 
@@ -200,10 +264,10 @@ def ended(connection: psycopg.Connection[Any], pid: int) -> None:
         pass
 
 
-def without_learned_repeats(collector: Collector, delta: Delta) -> Delta:
+def without_learned_repeats(collector: SnapshotReader, delta: Delta) -> Delta:
     """Return an interval corrected with all its texts."""
     columns = (delta.statements.rows[name].tolist() for name in ("userid", "dbid", "queryid"))
     known = Names()
     for key, text in collector.texts(set(zip(*columns, strict=True))).texts.items():
-        known.learn(key, unsorted(text, user="", database="", queryid=key[2]))
+        known.add(key, uncategorized(text, user="", database="", queryid=key[2]))
     return without_repeats(delta, known)

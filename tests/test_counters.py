@@ -7,7 +7,7 @@ import pytest
 
 from pgiostat.statistics import counters
 from pgiostat.statistics.columnar import Rows
-from pgiostat.statistics.counters import IO, STATEMENTS, TABLES, Kind
+from pgiostat.statistics.counters import IO, STATEMENTS, TABLES, ColumnKind
 from tests.readings import at, rows, since
 
 _OF_1_4 = """userid dbid queryid query calls total_time min_time max_time mean_time stddev_time rows
@@ -20,7 +20,7 @@ OLDEST = frozenset(_OF_1_4.split())
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_each_column_of_a_table_is_there_once_and_the_key_among_them(
-    table: counters.Table,
+    table: counters.CounterTable,
 ) -> None:
     names = [name for column in table.columns for name in (column.name, *column.older)]
     assert len(names) == len(set(names))
@@ -43,7 +43,7 @@ def test_the_oldest_extension_is_read_by_its_older_names() -> None:
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_the_packed_row_has_a_part_for_each_column(table: counters.Table) -> None:
+def test_the_packed_row_has_a_part_for_each_column(table: counters.CounterTable) -> None:
     reading = table.reading()
     parts = reading.packed.split(" OPERATOR(pg_catalog.||) ")
     assert len(parts) == len(reading.columns)
@@ -99,4 +99,4 @@ def test_rows_that_came_one_by_one_are_the_same_as_packed_ones() -> None:
 
 
 def test_what_only_grows_is_counted_and_nothing_else() -> None:
-    assert [kind.name for kind in Kind if kind.is_counter] == ["COUNT", "TIME"]
+    assert [kind.name for kind in ColumnKind if kind.is_counter] == ["COUNT", "TIME"]

@@ -522,11 +522,11 @@ def test_a_delta_knows_when_it_began_and_ended() -> None:
     assert diff(None, reading(9)).since is None
 
 
-def test_without_a_dealloc_counter_evictions_are_not_numbered() -> None:
+def test_without_a_dealloc_counter_evicted_entries_are_those_that_vanished() -> None:
     older = reading(0, [entry(1, 1, 1), entry(2, 1, 1)], table=WITHOUT_TOPLEVEL)
     newer = reading(9, [entry(1, 1, 1)], table=WITHOUT_TOPLEVEL)
     delta = diff(older, newer)
-    assert (delta.qualities, delta.evicted, delta.vanished) == ((Quality.EVICTING,), None, 1)
+    assert (delta.qualities, delta.evicted, delta.vanished) == ((Quality.EVICTING,), 1, 1)
 
 
 def test_on_13_our_own_reading_that_goes_on_shows_that_there_was_no_reset() -> None:

@@ -18,7 +18,7 @@ from tests.conftest import MakeServer
 from tests.workloads import client
 
 pytestmark = pytest.mark.once  # it brings its own server
-SMALL = schema.Size(clients=40, rows=100, tables=("customer", "visit"))
+SMALL = schema.DataSize(clients=40, rows=100, tables=("customer", "visit"))
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_the_load_is_the_same_each_time_and_told_to_be_done(loaded: str) -> None
     with client(loaded) as connection:
         first = connection.execute(digest).fetchone()
         assert schema.is_loaded(loaded, SMALL)
-        assert not schema.is_loaded(loaded, schema.Size())
+        assert not schema.is_loaded(loaded, schema.DataSize())
         told: list[int] = []
         schema.load(loaded, SMALL, progress=told.append)
         assert connection.execute(digest).fetchone() == first

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from pgiostat.errors import PgiostatError
 from pgiostat.volume.device.backend_process import Whereabouts
-from pgiostat.volume.device.discover import AUTOMATIC, Asked, asked, choose
+from pgiostat.volume.device.discover import AUTOMATIC, DeviceOption, choose, device_option
 from pgiostat.volume.device.diskstats import Counters, Diskstats, difference, parse
 from pgiostat.volume.device.interval import Amount, DeviceInterval, DeviceTotal, Origin, totals
 from pgiostat.volume.device.mounts import Host, holding, mounts
-from pgiostat.volume.device.rds import Place, by_host, named
+from pgiostat.volume.device.rds import RdsPlace, by_host, named
 from tests.readings import at
 
 LINUX_2_6_18 = """\
@@ -113,21 +113,21 @@ def test_a_device_that_is_detached_and_back_leaves_a_gap(tmp_path: Path) -> None
         path.write_text(f" 259 0 nvme0n1 {reads} 0 0 0 0 0 0 0 0 0 0\n")
 
     row(5)
-    assert disk.look() == []
+    assert disk.poll() == []
     row(7)
-    assert [(each.reads, each.seconds) for each in disk.look()] == [(2, 10.0)]
+    assert [(each.reads, each.seconds) for each in disk.poll()] == [(2, 10.0)]
     row(1)
-    assert disk.look() == []  # began anew: how much there was before cannot be told
+    assert disk.poll() == []  # began anew: how much there was before cannot be told
     row(4)
-    assert [each.reads for each in disk.look()] == [3]
+    assert [each.reads for each in disk.poll()] == [3]
     path.write_text("")
     with pytest.raises(PgiostatError) as raised:
-        disk.look()
+        disk.poll()
     assert raised.value.slug == "device-missing"
     row(9)
-    assert disk.look() == []
+    assert disk.poll() == []
     row(10)
-    assert [each.reads for each in disk.look()] == [1]
+    assert [each.reads for each in disk.poll()] == [1]
 
 
 # which device
@@ -296,12 +296,12 @@ def server(machine: Machine, pid: int = 812, within: int | None = None, who: str
     return place
 
 
-def chosen(machine: Machine, there: Whereabouts = THERE, wanted: Asked = AUTOMATIC) -> str:
+def chosen(machine: Machine, there: Whereabouts = THERE, wanted: DeviceOption = AUTOMATIC) -> str:
     source = choose(wanted, there, clock=lambda: 0.0, host=machine.host)
-    return "" if source is None else source.says
+    return "" if source is None else source.description
 
 
-def refused(machine: Machine, there: Whereabouts = THERE, wanted: Asked = AUTOMATIC) -> str:
+def refused(machine: Machine, there: Whereabouts = THERE, wanted: DeviceOption = AUTOMATIC) -> str:
     with pytest.raises(PgiostatError) as raised:
         choose(wanted, there, clock=lambda: 0.0, host=machine.host)
     return f"{raised.value.slug}: {raised.value.message}"
@@ -349,14 +349,14 @@ def test_a_server_that_is_elsewhere_is_not_taken_for_one_of_this_machine(machine
 def test_a_device_that_is_named_is_measured_wherever_the_server_is(machine: Machine) -> None:
     server(machine)
     far = replace(THERE, host="db.example")
-    assert chosen(machine, far, Asked("nvme0n1p2")) == "nvme0n1p2, by /proc/diskstats"
-    assert chosen(machine, far, Asked("/dev/nvme0n1")) == "nvme0n1, by /proc/diskstats"
+    assert chosen(machine, far, DeviceOption("nvme0n1p2")) == "nvme0n1p2, by /proc/diskstats"
+    assert chosen(machine, far, DeviceOption("/dev/nvme0n1")) == "nvme0n1, by /proc/diskstats"
     why = 'device-missing: there is no block device "sdz"'
-    assert refused(machine, far, Asked("sdz")) == why
+    assert refused(machine, far, DeviceOption("sdz")) == why
     machine.disk("loop9", (7, 9))
     why = "device-missing: device 7:9 has no row in /proc/diskstats"
-    assert refused(machine, far, Asked("loop9")) == why
-    assert chosen(machine, THERE, Asked("none")) == ""
+    assert refused(machine, far, DeviceOption("loop9")) == why
+    assert chosen(machine, THERE, DeviceOption("none")) == ""
 
 
 # RDS
@@ -365,18 +365,18 @@ def test_a_device_that_is_named_is_measured_wherever_the_server_is(machine: Mach
 @pytest.mark.parametrize(
     ("host", "place"),
     [
-        ("db-1.abc123.eu-west-1.rds.amazonaws.com", Place("eu-west-1", "db-1")),
-        ("DB-1.abc123.EU-West-1.rds.amazonaws.com.", Place("eu-west-1", "db-1")),
-        ("db-1.abc123.us-gov-west-1.rds.amazonaws.com", Place("us-gov-west-1", "db-1")),
-        ("db-1.abc123.cn-north-1.rds.amazonaws.com.cn", Place("cn-north-1", "db-1")),
-        ("db-1.abc123.rds.cn-north-1.amazonaws.com.cn", Place("cn-north-1", "db-1")),
+        ("db-1.abc123.eu-west-1.rds.amazonaws.com", RdsPlace("eu-west-1", "db-1")),
+        ("DB-1.abc123.EU-West-1.rds.amazonaws.com.", RdsPlace("eu-west-1", "db-1")),
+        ("db-1.abc123.us-gov-west-1.rds.amazonaws.com", RdsPlace("us-gov-west-1", "db-1")),
+        ("db-1.abc123.cn-north-1.rds.amazonaws.com.cn", RdsPlace("cn-north-1", "db-1")),
+        ("db-1.abc123.rds.cn-north-1.amazonaws.com.cn", RdsPlace("cn-north-1", "db-1")),
         (
             "app.cluster-abc123.eu-west-1.rds.amazonaws.com",
-            Place("eu-west-1", cluster="app", writer=True),
+            RdsPlace("eu-west-1", cluster="app", writer=True),
         ),
         (
             "app.cluster-ro-abc123.eu-west-1.rds.amazonaws.com",
-            Place("eu-west-1", cluster="app"),
+            RdsPlace("eu-west-1", cluster="app"),
         ),
         ("any.cluster-custom-abc123.eu-west-1.rds.amazonaws.com", None),
         ("app.proxy-abc123.eu-west-1.rds.amazonaws.com", None),
@@ -386,14 +386,14 @@ def test_a_device_that_is_named_is_measured_wherever_the_server_is(machine: Mach
         ("", None),
     ],
 )
-def test_a_host_name_of_rds_tells_region_and_instance(host: str, place: Place | None) -> None:
+def test_a_host_name_of_rds_tells_region_and_instance(host: str, place: RdsPlace | None) -> None:
     assert by_host(host) == place
 
 
 def test_words_name_an_instance_too() -> None:
-    assert named("eu-west-1/DB-1") == Place("eu-west-1", "db-1")
+    assert named("eu-west-1/DB-1") == RdsPlace("eu-west-1", "db-1")
     endpoint = "app.cluster-abc123.eu-west-1.rds.amazonaws.com"
-    assert named(endpoint) == Place("eu-west-1", cluster="app", writer=True)
+    assert named(endpoint) == RdsPlace("eu-west-1", cluster="app", writer=True)
 
 
 @pytest.mark.parametrize(
@@ -413,7 +413,7 @@ def test_words_that_name_nothing_are_refused(
     device: str | None, cloudwatch: str | None, message: str
 ) -> None:
     with pytest.raises(PgiostatError) as raised:
-        asked(device, cloudwatch)
+        device_option(device, cloudwatch)
     assert (raised.value.slug, raised.value.message) == ("option-invalid", message)
 
 

@@ -9,7 +9,7 @@ import pytest
 from pgiostat.clock import monotonic
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.connection import connect
-from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.volume.device.backend_process import Process, find
 from pgiostat.volume.device.discover import AUTOMATIC, choose
 from pgiostat.volume.device.diskstats import Diskstats, parse
@@ -20,7 +20,7 @@ from pgiostat.volume.device.mounts import Host, holding
 def test_a_server_of_this_machine_is_known_by_the_process_that_answers(database: str) -> None:
     session = connect(database)
     try:
-        there = Collector(session).whereabouts()
+        there = SnapshotReader(session).whereabouts()
         assert there is not None
         assert find(there) == Process(there.pid, contained=False)
         row = session.conn.execute("SELECT pg_backend_pid(), current_setting('data_directory')")
@@ -47,7 +47,7 @@ def test_a_session_under_another_role_does_not_tell_where_it_is(database: str) -
             "SET ROLE pgiostat_device",
         ):
             session.conn.execute(statement)
-        assert Collector(session).whereabouts() is None
+        assert SnapshotReader(session).whereabouts() is None
     finally:
         session.conn.execute("RESET ROLE")
         session.conn.execute("DROP ROLE pgiostat_device")
@@ -58,7 +58,7 @@ def test_a_session_under_another_role_does_not_tell_where_it_is(database: str) -
 def test_its_data_directory_s_device_is_measured(database: str) -> None:
     session = connect(database)
     try:
-        there = Collector(session).whereabouts()
+        there = SnapshotReader(session).whereabouts()
         assert there is not None
         assert there.data_directory is not None
         device = Path(there.data_directory).stat().st_dev
@@ -70,15 +70,15 @@ def test_its_data_directory_s_device_is_measured(database: str) -> None:
         assert isinstance(source, Diskstats)
         assert source.number == number
         row = parse(Path("/proc/diskstats").read_text())[number]
-        assert source.says == f"{row.name} of {there.data_directory}, by /proc/diskstats"
-        assert source.look() == []
+        assert source.description == f"{row.name} of {there.data_directory}, by /proc/diskstats"
+        assert source.poll() == []
         path = Path(there.data_directory) / "probe"
         with path.open("wb") as file:
             file.write(os.urandom(1 << 20))
             file.flush()
             os.fsync(file.fileno())
         path.unlink()
-        told = source.look()
+        told = source.poll()
         assert [each.name for each in told] == [row.name]
         assert (told[0].write_bytes or 0) >= 1 << 20
     finally:

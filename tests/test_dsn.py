@@ -170,7 +170,6 @@ INVALID = [
     ("user=app:Zk7Q host=h", module.USER),
     ("host=h port=Zk7Q", module.PORT),
     ("host=a,b,c port=1,2", module.COUNTS),
-    ("service=Zk7Q", module.SERVICE),
     ("host=h\0password=Zk7Q", module.NOT_TEXT),
     ("host=h password=\udcffZk7Q", module.NOT_TEXT),
     ("host=h connect_timeout=Zk7Q", "The value of connect_timeout is not a number."),
@@ -243,11 +242,52 @@ def test_a_service_says_host_and_port_and_is_checked(
     assert where(check_dsn("service=good")) == ("db.example", "6432")
     assert label_of("service=good") == "db.example_6432"
     assert label_of("service=good host=own") == "own_6432"
-    for name, mistake in (("bad", module.HOST), ("worse", module.SERVICE)):
+    for name, mistake in (
+        ("bad", module.HOST),
+        ("worse", "A service file has a mistake in line 7."),
+    ):
         with pytest.raises(PgiostatError) as raised:
             check_dsn(f"service={name}")
         assert raised.value.detail == mistake
         assert "Zk7Q" not in raised.value.report()
+
+
+@pytest.mark.parametrize("by", ["string", "environment"])
+def test_where_libpq_looked_for_a_service_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, by: str
+) -> None:
+    def refused() -> tuple[str | None, str | None]:
+        with pytest.raises(PgiostatError) as raised:
+            check_dsn("service=Zk7Q" if by == "string" else "")
+        assert "Zk7Q" not in raised.value.report()
+        return raised.value.detail, raised.value.hint
+
+    if by == "environment":
+        monkeypatch.setenv("PGSERVICE", "Zk7Q")
+    monkeypatch.delenv("PGSERVICEFILE", raising=False)
+    monkeypatch.delenv("PGSYSCONFDIR", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    own, here = tmp_path / ".pg_service.conf", tmp_path / "etc" / "pg_service.conf"
+    unset = "pg_service.conf in its own configuration directory (no PGSYSCONFDIR)."
+    told = "libpq looks for services in"
+    assert refused() == (module.SERVICE, f'{told} "{own}" (not there), then in {unset}')
+    own.write_text("[other]\nhost=db\n")
+    assert refused() == (module.SERVICE, f'{told} "{own}", then in {unset}')
+    own.write_text("[Zk7Q]\nhost=db\nZk7Q\n")
+    assert refused() == (
+        "A service file has a mistake in line 3.", f'{told} "{own}", then in {unset}',
+    )  # fmt: skip
+    own.unlink()
+    monkeypatch.setenv("PGSYSCONFDIR", str(here.parent))
+    assert refused() == (
+        module.SERVICE,
+        f'{told} "{own}" (not there), then in "{here}" (by PGSYSCONFDIR, not there).',
+    )
+    monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
+    files = f'"{tmp_path}/services" (by PGSERVICEFILE, not there), then in "{here}"'
+    assert refused() == (
+        module.SERVICE_FILE, f"{told} {files} (by PGSYSCONFDIR, not there).",
+    )  # fmt: skip
 
 
 # --- passwords of all kinds, in strings of all kinds -----------------------------------------
@@ -398,7 +438,7 @@ def test_no_command_shows_a_secret_that_stands_in_a_wrong_place(
     monkeypatch.setattr("sys.stderr", out)
     monkeypatch.setattr("sys.stdout", out)
     monkeypatch.setattr("pgiostat.cli.process.leave", _leave)
-    monkeypatch.setattr("pgiostat.cli.frameless", lambda: None)
+    monkeypatch.setattr("pgiostat.cli.block_pandas", lambda: None)
     with pytest.raises(_LeftError) as left:
         main()
     assert left.value.status in {ExitStatus.ERROR, ExitStatus.USAGE}

@@ -24,17 +24,17 @@ from pgiostat.export import export
 from pgiostat.history.engines import DuckDB, Engine, UnreadableError, text_of
 from pgiostat.history.engines import spark as spark_module
 from pgiostat.history.engines.spark import Spark
-from pgiostat.history.format.filesystem import Stored
+from pgiostat.history.format.filesystem import Filesystem
 from pgiostat.history.format.layout import Layout, check
 from pgiostat.history.format.schema import SCHEMAS
 from pgiostat.history.read.history import History
-from pgiostat.history.read.inventory import contents
+from pgiostat.history.read.inventory import inventory
 from pgiostat.history.read.plan import PLACES
-from pgiostat.history.read.window_spec import Chosen
+from pgiostat.history.read.window_spec import WindowSpec
 from pgiostat.history.read.windows import Window
-from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.compaction import compact
 from pgiostat.queries.describe import describer
-from pgiostat.reports.compare import compared
+from pgiostat.reports.compare import compare_windows
 from pgiostat.reports.steps import by_hour
 from pgiostat.statistics.delta import diff
 from tests.disks import small_disk
@@ -51,8 +51,8 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A history of two servers: sealed and not, old files and new, nested, unknown, negative."""
     root = tmp_path_factory.mktemp("engines") / "a history [1]"
     write(root, intervals(30, 10 * MINUTE, server=server(label="prod")))
-    seal(Layout(root), "prod")
-    for file in Layout(root).sealed_files("stmt")[:1]:
+    compact(Layout(root), "prod")
+    for file in Layout(root).compacted_files("stmt")[:1]:
         # As earlier versions wrote it: two columns came later.
         table = pq.read_table(file.path, partitioning=None)
         pq.write_table(table.drop_columns(["physical_bytes", "traced_blks"]), file.path)
@@ -83,9 +83,9 @@ def tour(root: Path, engine: Engine, out: Path) -> None:
             min(server.since for server in servers), max(server.until for server in servers)
         )
         edges = Window(whole.since + timedelta(minutes=25), whole.until - timedelta(minutes=7))
-        contents(history, datetime.now(UTC))
-        history.seen(edges, By.STATEMENT)
-        history.seen(edges, By.RELATION)
+        inventory(history, datetime.now(UTC))
+        history.totals(edges, By.STATEMENT)
+        history.totals(edges, By.RELATION)
         sids = history.facts("stmt", edges, [server.server_id for server in servers])["sid"]
         history.facts("sample", edges, [server.server_id for server in servers])
         known = sorted(set(sids.to_pylist()))[::2]
@@ -93,14 +93,14 @@ def tour(root: Path, engine: Engine, out: Path) -> None:
             history.samples(whole, servers, step_us)
             places = pa.table([some, [*range(len(some))]], schema=PLACES)
             history.places(edges, servers, places, step_us)
-        by_hour(history, history.seen(whole, By.HOUR), history.names(describe))
+        by_hour(history, history.totals(whole, By.HOUR), history.names(describe))
         longest = max(servers, key=lambda server: server.samples)
         half = longest.since + (longest.until - longest.since) / 2
         before, after = (
-            Chosen(history, Window(since, until, longest.label))
+            WindowSpec(history, Window(since, until, longest.label))
             for since, until in ((longest.since, half), (half, longest.until))
         )
-        compared(before, after, describe, "second")
+        compare_windows(before, after, describe, "second")
         export(history, replace(whole, since=whole.until - timedelta(minutes=30)), describe, out)
 
 
@@ -192,10 +192,10 @@ def test_a_damaged_file_is_named_and_left_out(spark: tuple[str, str], tmp_path: 
     window = Window(at(0), at(6 * HOUR))
     with closing(History.open(root, engine=spark[1])) as strict:
         with pytest.raises(UnreadableError) as caught:
-            strict.seen(window, By.STATEMENT)
+            strict.totals(window, By.STATEMENT)
         assert (caught.value.slug, caught.value.path) == ("history-unreadable", bad)
     with closing(History.open(root, engine=spark[1], skip_bad=True)) as opened:
-        assert (opened.seen(window, By.STATEMENT).sampled.samples, opened.left_out) == (5, {bad})
+        assert (opened.totals(window, By.STATEMENT).sampled.samples, opened.left_out) == (5, {bad})
 
 
 def pgiostat(*command: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
@@ -215,7 +215,7 @@ def test_why_spark_could_not_answer_is_what_java_said(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     # There is no S3A file system here: Spark does not bring it.
-    stored = Stored(LocalFileSystem(), "s3")
+    stored = Filesystem(LocalFileSystem(), "s3")
     asked = Spark("local[1]", stored)
     with closing(asked), pytest.raises(PgiostatError) as caught:
         asked.query("SELECT * FROM facts", {"facts": ([Path("bucket/a.parquet")], SCHEMAS["stmt"])})
@@ -242,7 +242,7 @@ def test_a_question_that_there_is_no_memory_for_is_said(history: Path) -> None:
     window = Window(at(0), at(5 * HOUR))
     with closing(History(check(history), DuckDB("1MB"), skip_bad=True)) as opened:
         with pytest.raises(PgiostatError) as caught:
-            opened.seen(window, By.STATEMENT)
+            opened.totals(window, By.STATEMENT)
         assert (caught.value.slug, opened.left_out) == ("memory-short", set())
 
 

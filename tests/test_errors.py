@@ -57,10 +57,15 @@ def test_a_wrong_password_is_refused_and_not_shown(server: Server) -> None:
     uri = f"postgresql://{given.get('user')}:s3cr3t@{given['host']}:{given['port']}/postgres"
     done = watch_once(uri, PGPASSFILE="/dev/null")
     assert (done.returncode, done.stdout) == (1, "")
+    hint = (
+        "HINT:  Put the password in ~/.pgpass (mode 0600) or PGPASSWORD, and check the user. If"
+        " both are right, the password may have expired (pg_roles.rolvaliduntil): ALTER ROLE"
+        f" \"{given['user']}\" VALID UNTIL 'infinity';"
+    )
     assert done.stderr.splitlines() == [
         f'pgiostat: error: server "{given["host"]}:{given["port"]}" refused the password',
         f'DETAIL:  Password authentication failed for user "{given.get("user")}".',
-        "HINT:  Put the password in ~/.pgpass (mode 0600) or PGPASSWORD, and check the user.",
+        hint,
     ]
 
 

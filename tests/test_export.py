@@ -11,7 +11,7 @@ from pgiostat.export.tables import TABLES
 from pgiostat.history.format.layout import Layout
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
-from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.writer import Writer
 from pgiostat.queries.describe import describer
 from pgiostat.statistics.names import Names, Statement
@@ -35,7 +35,7 @@ def test_all_rows_are_there_once_in_order_of_time(tmp_path: Path, sealed: bool) 
     root = tmp_path / "history"
     write(root, intervals(24, 10 * MINUTE))
     if sealed:
-        seal(Layout(root), "prod")
+        compact(Layout(root), "prod")
     found = exported(root, tmp_path / "out")
     assert {name: len(frame) for name, frame in found.items()} == {
         "samples": 24, "categories": 3 * 24, "statements": 4 * 24, "databases": 2 * 24,

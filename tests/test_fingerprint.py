@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 
 from pgiostat.queries.fingerprint import (
-    Kind,
+    TokenKind,
     comments,
     fingerprint,
     is_own,
@@ -202,18 +202,18 @@ def test_no_literal_or_comment_survives(text: str) -> None:
 
 
 TOKENS = [
-    ("a::int", [(Kind.NAME, "a"), (Kind.PUNCTUATION, "::"), (Kind.NAME, "int")]),
-    ("+-*-", [(Kind.OPERATOR, "+-*"), (Kind.OPERATOR, "-")]),
-    ("@-", [(Kind.OPERATOR, "@-")]),
-    ("<--x", [(Kind.OPERATOR, "<"), (Kind.COMMENT, "--x")]),
-    ("/*a/*b*/c*/1", [(Kind.COMMENT, "/*a/*b*/c*/"), (Kind.NUMBER, "1")]),
-    ("/*a", [(Kind.COMMENT, "/*a")]),
-    ("1..2", [(Kind.NUMBER, "1"), (Kind.PUNCTUATION, ".."), (Kind.NUMBER, "2")]),
-    ("'a", [(Kind.STRING, "'a")]),
-    ("$a$x$b$", [(Kind.STRING, "$a$x$b$")]),
-    ("$12", [(Kind.PARAMETER, "$12")]),
-    ('"a', [(Kind.NAME, "a")]),
-    ("SELECT", [(Kind.KEYWORD, "select")]),
+    ("a::int", [(TokenKind.NAME, "a"), (TokenKind.PUNCTUATION, "::"), (TokenKind.NAME, "int")]),
+    ("+-*-", [(TokenKind.OPERATOR, "+-*"), (TokenKind.OPERATOR, "-")]),
+    ("@-", [(TokenKind.OPERATOR, "@-")]),
+    ("<--x", [(TokenKind.OPERATOR, "<"), (TokenKind.COMMENT, "--x")]),
+    ("/*a/*b*/c*/1", [(TokenKind.COMMENT, "/*a/*b*/c*/"), (TokenKind.NUMBER, "1")]),
+    ("/*a", [(TokenKind.COMMENT, "/*a")]),
+    ("1..2", [(TokenKind.NUMBER, "1"), (TokenKind.PUNCTUATION, ".."), (TokenKind.NUMBER, "2")]),
+    ("'a", [(TokenKind.STRING, "'a")]),
+    ("$a$x$b$", [(TokenKind.STRING, "$a$x$b$")]),
+    ("$12", [(TokenKind.PARAMETER, "$12")]),
+    ('"a', [(TokenKind.NAME, "a")]),
+    ("SELECT", [(TokenKind.KEYWORD, "select")]),
 ]
 
 

@@ -23,8 +23,8 @@ from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.format.file_index import files
 from pgiostat.history.format.layout import Layout
 from pgiostat.history.read.history import History
-from pgiostat.history.read.windows import Watched
-from pgiostat.history.write.compaction import seal_together
+from pgiostat.history.read.windows import ServerSpan
+from pgiostat.history.write.compaction import compact_shared
 from tests.conftest import MakeServer
 from tests.disks import small_disk
 from tests.workloads import client, fill
@@ -117,7 +117,7 @@ def arranged(make_server: MakeServer) -> str:
     return dsn
 
 
-def servers(root: Path) -> dict[str, Watched]:
+def servers(root: Path) -> dict[str, ServerSpan]:
     """Return what there is of each server."""
     with closing(History.open(root)) as history:
         return {each.label: each for each in history.servers()}
@@ -196,7 +196,7 @@ def test_a_fleet_that_is_killed_while_it_seals_goes_on(
             os.kill(process.pid, signal.SIGKILL)
             sealing.kill()
             sealing.wait()
-    seal_together(Layout(root), "+db0", sorted(targets))
+    compact_shared(Layout(root), "+db0", sorted(targets))
     assert Layout(root).covers() == {}
     for label in targets:
         spans = starts(root, label)

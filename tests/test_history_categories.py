@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pgiostat.history.read.category_cache import MOST_FILES, digest, remembered
+from pgiostat.history.read.category_cache import MOST_FILES, cached_categories, digest
 from pgiostat.statistics.names import Describe, Statement
 from tests.test_history_reader import MINUTE, intervals, write
 
@@ -30,7 +30,7 @@ class Counting:
 
 def categories(directory: Path, counting: Counting, *asked: tuple[str, str]) -> list[str]:
     """Return the categories of texts by users."""
-    with remembered(counting.make, directory, "rules") as describe:
+    with cached_categories(counting.make, directory, "rules") as describe:
         return [
             describe(text, user=user, database="app", queryid=1).category for text, user in asked
         ]
@@ -82,7 +82,7 @@ def test_where_nothing_can_be_kept_nothing_is(tmp_path: Path) -> None:
 
 def test_old_files_go(tmp_path: Path) -> None:
     for number in range(MOST_FILES + 3):
-        with remembered(Counting().make, tmp_path, f"rules{number}") as describe:
+        with cached_categories(Counting().make, tmp_path, f"rules{number}") as describe:
             describe("select 1", user="", database="", queryid=1)
     assert len(list(tmp_path.iterdir())) == MOST_FILES
     assert (tmp_path / f"rules{MOST_FILES + 2}.json").exists()

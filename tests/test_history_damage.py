@@ -19,12 +19,12 @@ from pgiostat.history.format.checksum import check_content
 from pgiostat.history.format.filesystem import UnreadableError
 from pgiostat.history.format.layout import Layout, cover_bytes, cover_of
 from pgiostat.history.format.schema import SCHEMAS
-from pgiostat.history.format.validation import Sound
+from pgiostat.history.format.validation import Validator
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
-from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.writer import Writer
-from pgiostat.queries.describe import unsorted
+from pgiostat.queries.describe import uncategorized
 from pgiostat.statistics.delta import Quality, diff
 from tests.damaged import KINDS, TEXTS, answer, answered, counted, damaged, flipped, made
 from tests.readings import Unsynced, at, said_to, server
@@ -62,8 +62,12 @@ def test_damage_anywhere_is_exact_or_reported_by_the_name_of_the_file(
 
 
 @pytest.mark.parametrize(
-    "table", ["stmt_1h", "database", "io", "relation", "hot/stmt", "hot/database", "hot/relation"]
-)
+    "table",
+    [
+        "stmt_1h", "database", "io", "relation",
+        "hot/stmt", "hot/database", "hot/relation", "hot/sample",
+    ],
+)  # fmt: skip
 def test_a_file_that_is_missing_is_reported_by_its_name(tmp_path: Path, table: str) -> None:
     root = made(tmp_path / "history", step=1_000)
     whole = answered(root)
@@ -77,6 +81,17 @@ def test_a_file_that_is_missing_is_reported_by_its_name(tmp_path: Path, table: s
     assert answered(root, skip_bad=True) == {path}
     (tmp_path / "aside").rename(path)
     assert answered(root) == whole
+
+
+def test_the_newest_sample_without_its_first_file_is_reported_by_name(tmp_path: Path) -> None:
+    root = made(tmp_path / "history", step=1_000)
+    path = max(root.glob("hot/prod/*/sample.parquet"))
+    path.unlink()
+    assert answered(root) == (
+        f'could not read "{path}" of the history'
+        " It is missing, and other files of the history say that it is there."
+    )
+    assert answered(root, skip_bad=True) == {path}
 
 
 def test_a_flipped_bit_of_the_baseline_is_the_same_reading_or_none() -> None:
@@ -118,7 +133,7 @@ def test_a_file_that_lost_its_checksum_is_no_file_of_an_earlier_version(
     assert content.count(mark) == 1
     path.write_bytes(content.replace(mark, bytes(len(mark))))
     with pytest.raises(UnreadableError) as raised:
-        Sound().check([path], SCHEMAS["sample"])
+        Validator().check([path], SCHEMAS["sample"])
     assert raised.value.detail == "Its checksum does not match its content: it is damaged."
 
 
@@ -148,7 +163,7 @@ def test_a_copy_of_a_file_is_refused(tmp_path: Path, table: str, source: str, ta
     copy.parent.mkdir(exist_ok=True)
     shutil.copy(path, copy)
     with pytest.raises(UnreadableError) as raised:
-        Sound().check([copy], SCHEMAS[table])
+        Validator().check([copy], SCHEMAS[table])
     assert raised.value.detail == f'It is a copy of "{path.relative_to(root)}".'
 
 
@@ -160,7 +175,7 @@ def test_a_collector_whose_baseline_is_damaged_records_what_is_lost(tmp_path: Pa
     (path,) = root.glob("hot/prod/*/baseline")
     path.write_bytes(flipped(path.read_bytes(), 40, 3))
     lines: list[str] = []
-    recorder = Recorder("", "prod", root, unsorted, Event(), said_to(lines))
+    recorder = Recorder("", "prod", root, uncategorized, Event(), said_to(lines))
     writer = Writer.open(root, "prod", Unsynced())
     assert (writer.resume(), writer.ends) == (None, at(10))
     recorder._writer = writer
@@ -291,7 +306,7 @@ def test_last_counts_from_the_interval_that_was_committed_last(tmp_path: Path) -
     writer.close()
     for compacted in (False, True):
         if compacted:
-            seal(Layout(root), "prod", Unsynced())
+            compact(Layout(root), "prod", Unsynced())
         history = History.open(root)
         assert max(each.until for each in history.servers()) == at(YEARS + 40)
         assert history.newest(history.servers(), at(100)) == at(70)
@@ -323,7 +338,7 @@ def test_other_servers_time_is_lost_and_not_part_of_any_rate(tmp_path: Path) -> 
         writer.append(diff(older, newer), TEXTS)
     writer.close()
     history = History.open(root)
-    seen = history.seen(Window(at(0), at(32)))
+    seen = history.totals(Window(at(0), at(32)))
     assert (seen.sampled.seconds, seen.sampled.lost) == (20.0, {"other server": 12.0})
     assert seen.sampled.unwatched_seconds == 12.0
     assert sum(int(part.statement_amounts.sum()) > 0 for part in seen.counted.values()) == 2
@@ -342,4 +357,4 @@ def test_the_end_of_a_sample_of_an_earlier_version_is_known(tmp_path: Path) -> N
     writer = Writer.open(root, "prod", Unsynced(), now=lambda: at(100))
     assert writer.ends == at(20)
     writer.close()
-    assert History.open(root).seen(Window(at(0), at(20))).sampled.lost == {}
+    assert History.open(root).totals(Window(at(0), at(20))).sampled.lost == {}

@@ -10,22 +10,22 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pgiostat.analysis.rank import rank_counted
+from pgiostat.analysis.rank import rank_totals
 from pgiostat.dataframes import open_history
 from pgiostat.export import export
 from pgiostat.history.format.encode import server_id
 from pgiostat.history.format.layout import Layout
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
-from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.retention import Keep, retain
 from pgiostat.history.write.writer import Writer
-from pgiostat.queries.describe import describer, unsorted
+from pgiostat.queries.describe import describer, uncategorized
 from pgiostat.render.report import as_json, device_lines
-from pgiostat.reports.burst import burned, load_in
+from pgiostat.reports.burst import burst_report, load_in
 from pgiostat.statistics.delta import diff
 from pgiostat.statistics.names import Names
-from pgiostat.volume.device.align import spread
+from pgiostat.volume.device.align import align
 from pgiostat.volume.device.interval import DeviceInterval, Origin
 from pgiostat.volume.models import volume_of
 from tests.readings import Unsynced, at, reading, server
@@ -69,7 +69,7 @@ MINUTES = [minute(60.0 * n, n, burst_balance=99.25 - n, read_bytes=n * 4096) for
 def test_what_is_kept_is_what_was_told(tmp_path: Path, sealed: bool) -> None:  # noqa: FBT001
     write(tmp_path, [[], MINUTES[:3], [second(90, 5)], MINUTES[3:], []])
     if sealed:
-        assert seal(Layout(tmp_path), "prod", Unsynced()) == 4
+        assert compact(Layout(tmp_path), "prod", Unsynced()) == 4
     assert kept(tmp_path) == [*MINUTES[:2], second(90, 5), *MINUTES[2:]]
     assert kept(tmp_path, 60, 120) == [MINUTES[1], second(90, 5)]
 
@@ -77,7 +77,7 @@ def test_what_is_kept_is_what_was_told(tmp_path: Path, sealed: bool) -> None:  #
 def test_a_history_without_devices_has_no_such_file_and_reads(tmp_path: Path) -> None:
     write(tmp_path, [[], [], []])
     assert kept(tmp_path) == []
-    seal(Layout(tmp_path), "prod", Unsynced())
+    compact(Layout(tmp_path), "prod", Unsynced())
     assert kept(tmp_path) == []
     assert not (tmp_path / "device").exists()
     assert list((tmp_path / "hot").rglob("device.parquet")) == []
@@ -92,7 +92,7 @@ def test_what_was_written_is_not_written_again_by_a_collector_that_is_started_an
 ) -> None:
     write(tmp_path, [MINUTES[:2], MINUTES[:3]])
     if sealed:
-        seal(Layout(tmp_path), "prod", Unsynced())
+        compact(Layout(tmp_path), "prod", Unsynced())
     write(tmp_path, [MINUTES[:5], [replace(MINUTES[4], reads=7)]], 120)
     assert kept(tmp_path) == MINUTES[:5]
 
@@ -120,7 +120,7 @@ def test_a_minute_that_a_sample_of_the_next_day_brings_is_found_on_its_own(tmp_p
     midnight = 14 * HOUR
     late = minute(midnight - 120)
     write(tmp_path, [[late], [minute(midnight)], []], midnight + 60)
-    seal(Layout(tmp_path), "prod", Unsynced())
+    compact(Layout(tmp_path), "prod", Unsynced())
     assert [path.parent.name for path in (tmp_path / "device").rglob("*.parquet")] == [
         "date=2026-11-24"
     ]
@@ -135,7 +135,7 @@ def test_devices_go_with_the_hours(tmp_path: Path) -> None:
     write(tmp_path, [MINUTES, [], []])
     write(tmp_path, [[], []], 5 * 24 * HOUR)
     layout = Layout(tmp_path)
-    seal(layout, "prod", Unsynced())
+    compact(layout, "prod", Unsynced())
     two, four = timedelta(days=2), timedelta(days=4)
     retain(layout, "prod", Keep(two, timedelta(days=30)), clock=at(5 * 24 * HOUR))
     assert kept(tmp_path) == MINUTES
@@ -175,12 +175,12 @@ def test_a_report_says_what_the_device_did(tmp_path: Path) -> None:
     root = tmp_path / "history"
     write(root, [[second(n * 60.0, 300)] for n in range(3)])
     history = History.open(root)
-    seen = history.seen(Window(at(0), at(180)))
+    seen = history.totals(Window(at(0), at(180)))
     (line,) = device_lines(seen)
     told, _, known = line.rpartition(", ")
     assert told == "device sda by diskstats: 300 reads/s, 2.34 MiB/s, 0 writes/s, r_await 0.03 µs"
     assert known == "of 1.67 % of the time"
-    devices = json.loads(as_json(seen, rank_counted([])))["devices"]
+    devices = json.loads(as_json(seen, rank_totals([])))["devices"]
     assert [(each["name"], each["reads"], each["reads_per_s"]) for each in devices] == [
         ("sda", 900, 300.0)
     ]
@@ -197,7 +197,7 @@ def test_a_burst_begins_with_what_cloudwatch_told_of_the_middle_of_its_minute(
     write(tmp_path, [[told(n)] for n in range(5)])
     history, volume = History.open(tmp_path), volume_of("gp2:100")
     window = Window(at(0), at(300))
-    found = burned(history, window, unsorted, volume).burst
+    found = burst_report(history, window, uncategorized, volume).burst
     # The first minute began before the time does, and of the last a quarter is not told.
     assert [moment.provenance for moment in found.moments] == ["cloudwatch"] * 4 + ["estimated"]
     rates = [moment.balance.rate for moment in found.moments]
@@ -205,7 +205,7 @@ def test_a_burst_begins_with_what_cloudwatch_told_of_the_middle_of_its_minute(
     assert found.error == pytest.approx(0, abs=1e-9)
     assert found.gauge.low == pytest.approx(0.8 - 300 * 330 / 5_400_000)
     # What would be read is no reason for another balance at the start.
-    half = load_in(history, history.seen(window), {}, volume).replay(reads=0.5)
+    half = load_in(history, history.totals(window), {}, volume).replay(reads=0.5)
     assert half.gauge.low == pytest.approx(0.8 - 300 * 30 / 5_400_000 - 50 * 300 / 5_400_000)
 
 
@@ -223,11 +223,11 @@ def test_a_source_of_a_later_version_is_shown_and_not_used(
     write(root, [[a, b] for a, b in zip(told, later, strict=True)])
     write(known, [[each] for each in told])
     if sealed:
-        seal(Layout(root), "prod", Unsynced())
+        compact(Layout(root), "prod", Unsynced())
     assert kept(root) == [each for pair in zip(told, later, strict=True) for each in pair]
     window = Window(at(0), at(180))
     history, plain = History.open(root), History.open(known)
-    seen = history.seen(window)
+    seen = history.totals(window)
     assert [(each.source, each.reads.total) for each in seen.devices] == [
         ("cloudwatch", 1800), ("later", 3 * 9**9)
     ]  # fmt: skip
@@ -235,6 +235,6 @@ def test_a_source_of_a_later_version_is_shown_and_not_used(
         "device db-1 by cloudwatch", "device db-1 by later"
     ]  # fmt: skip
     volume = volume_of("gp2:100")
-    bursts = [burned(each, window, unsorted, volume).burst for each in (history, plain)]
+    bursts = [burst_report(each, window, uncategorized, volume).burst for each in (history, plain)]
     assert bursts[0] == bursts[1]
-    assert spread(later, [(at(0), at(180))]) == [None]
+    assert align(later, [(at(0), at(180))]) == [None]

@@ -12,7 +12,7 @@ import pytest
 
 from pgiostat.collector.recorder import Recorder
 from pgiostat.history.format.layout import Layout
-from pgiostat.queries.describe import unsorted
+from pgiostat.queries.describe import uncategorized
 from tests.conftest import MakeServer
 from tests.disks import small_disk
 from tests.readings import said_to
@@ -52,7 +52,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.recorder = Recorder(
-            self.dsn, "prod", self.root, unsorted, self.stop, said_to(self.said), interval=0.1
+            self.dsn, "prod", self.root, uncategorized, self.stop, said_to(self.said), interval=0.1
         )
 
     @property
@@ -191,3 +191,29 @@ def test_a_seal_without_room_is_done_when_there_is_some(
     assert [line for line in run.said if line.startswith(SAID_WHEN_FREED)][-1].endswith(
         f": {SAID_WHEN_NOT_SEALED}"
     )
+
+
+@pytest.mark.once
+def test_the_last_line_tells_what_could_not_be_written(make_server: MakeServer, disk: Path) -> None:
+    dsn = make_server().dsn()
+    traffic = Traffic.arranged(dsn)
+    with client(dsn) as other:
+        run = Run(dsn, disk, traffic, traffic.counted(other), other)
+        worker = Thread(target=run.recorder.run)
+        worker.start()
+        try:
+            run.more(1)
+            run.full()
+        finally:
+            run.stop.set()
+            while worker.is_alive():
+                run.fill()
+                worker.join(0.01)
+    newest = intervals(run.root)[-1][1]
+    why = FULL.format(run.root)
+    told = re.compile(r"\d+ samples? (committed )?in [^;]*; not committed: (.*)")
+    found = [match[2] for line in run.said if (match := told.fullmatch(line))]
+    since = f"{newest:%Y-%m-%d %H:%M:%S} UTC"
+    lost = f"what statements did since {since} ({why}); the next run goes on from there"
+    assert found == [lost]
+    assert not run.recorder.is_collecting

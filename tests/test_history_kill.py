@@ -15,7 +15,7 @@ import pytest
 from pgiostat.history.format.layout import Layout
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
-from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.compaction import compact
 from tests.conftest import MakeServer
 from tests.traffic import Traffic, difference, intervals, kept, userid_of
 from tests.workloads import client
@@ -113,7 +113,7 @@ def test_a_collector_killed_again_and_again_adds_up_to_the_servers_own_counts(
                 else:  # it may not even have begun
                     Event().wait(dice.uniform(0, 1))
                 if number % 2:
-                    seal(Layout(root), "prod")
+                    compact(Layout(root), "prod")
                 assert collector.end(signal.SIGKILL) == -signal.SIGKILL
                 collector = Collecting(command, tmp_path / "log")
             collector.commits(root, 1)
@@ -128,7 +128,7 @@ def test_a_collector_killed_again_and_again_adds_up_to_the_servers_own_counts(
         assert traffic.by_text(other, counted) == traffic.sent
     whose = userid_of(counted)
     assert kept(root, whose) == counted
-    seal(Layout(root), "prod")
+    compact(Layout(root), "prod")
     assert kept(root, whose) == kept(root, whose, "stmt_1h") == counted
     # One interval begins where another ends, whoever was killed in between.
     times = intervals(root)

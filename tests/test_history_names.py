@@ -9,18 +9,18 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pgiostat.analysis.rank import By, rank_counted
+from pgiostat.analysis.rank import By, rank_totals
 from pgiostat.export import export
 from pgiostat.history.format.layout import Layout
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
-from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.writer import Writer
 from pgiostat.queries.describe import describer
 from pgiostat.queries.rules import load
 from pgiostat.statistics.delta import Delta, diff
 from pgiostat.statistics.names import Names, Renamed, Statement
-from pgiostat.watch.sources.replay import Replay
+from pgiostat.watch.sources.replay import ReplaySource
 from tests.readings import Unsynced, at, reading
 
 SELECT = Statement("select a from t", "2:00000000000000aa", "")
@@ -55,9 +55,9 @@ def shown(root: Path, since: float, until: float, by: By) -> list[str]:
     history = History.open(root)
     window = Window(at(since), at(until))
     names = history.names(describer(), window)
-    seen = history.seen(window, by)
+    seen = history.totals(window, by)
     parts = [(counted, names[whose]) for whose, counted in seen.counted.items()]
-    found = [row.name for row in rank_counted(parts, by=by).rows]
+    found = [row.name for row in rank_totals(parts, by=by).rows]
     history.close()
     return found
 
@@ -69,7 +69,7 @@ def test_an_interval_has_the_names_of_its_time(tmp_path: Path, *, sealed: bool) 
     write(root, [OLD, NEW, NEW], first=2)
     write(root, [NEW, OLD, OLD], first=5)
     if sealed:
-        assert seal(Layout(root), "prod", Unsynced()) == 7
+        assert compact(Layout(root), "prod", Unsynced()) == 7
     for by, before, after in (
         (By.DATABASE, "app", "shop"),
         (By.USER, "api", "web"),
@@ -96,8 +96,8 @@ def test_what_a_restarted_collector_tells_again_is_kept_once(tmp_path: Path) -> 
     for n in range(5):
         write(root, [OLD], first=n)
     write(root, [NEW, NEW], first=5)
-    assert seal(Layout(root), "prod", Unsynced()) == 6
-    kept = pq.read_table(Layout(root).told("name", "prod")).to_pylist()
+    assert compact(Layout(root), "prod", Unsynced()) == 6
+    kept = pq.read_table(Layout(root).dimension("name", "prod")).to_pylist()
     found = [(row["kind"], row["name"], row["schema"], row["since"]) for row in kept]
     assert found == [
         ("database", "app", "", at(0)),
@@ -119,7 +119,7 @@ def test_names_of_an_older_file_have_no_time_and_are_the_first(tmp_path: Path) -
     for _ in range(2):
         assert shown(root, 0, 20, By.DATABASE) == ["app"]
         assert shown(root, 20, 40, By.DATABASE) == ["shop"]
-        seal(Layout(root), "prod", Unsynced())
+        compact(Layout(root), "prod", Unsynced())
 
 
 def without(path: Path, column: str) -> None:
@@ -174,7 +174,7 @@ def test_a_replay_shows_the_names_of_each_interval(tmp_path: Path) -> None:
     root = tmp_path / "history"
     write(root, [OLD, NEW, OLD])
     history = History.open(root)
-    replay = Replay(history, describer(), Window(at(0), at(30)))
+    replay = ReplaySource(history, describer(), Window(at(0), at(30)))
     found = [replay._names_at(place).database(5) for place in range(3)]
     assert found == ["app", "shop", "app"]
     history.close()
@@ -207,12 +207,12 @@ def test_why_a_text_could_not_be_read_is_kept_until_it_can(tmp_path: Path, *, se
     assert shown(root, 0, 10, By.CATEGORY) == ["no text yet"]
     write(root, [UNREAD, UNREAD, UNREAD], first=1)
     if sealed:
-        seal(Layout(root), "prod", Unsynced())
+        compact(Layout(root), "prod", Unsynced())
     assert shown(root, 0, 40, By.CATEGORY) == ["not readable"]
     assert shown(root, 0, 40, By.STATEMENT) == ["(not readable: Invalid byte sequence; queryid 1)"]
     write(root, [OLD, UNREAD, UNREAD], first=4)
     if sealed:
-        seal(Layout(root), "prod", Unsynced())
+        compact(Layout(root), "prod", Unsynced())
     # Also in what was counted before, and in the rollup.
     assert shown(root, 0, 40, By.CATEGORY) == ["other"]
     assert shown(root, 0, 40, By.STATEMENT) == ["select a from t"]

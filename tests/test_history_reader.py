@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from pgiostat.analysis.rank import By, Counted, rank, rank_counted
+from pgiostat.analysis.rank import By, Totals, rank, rank_totals
 from pgiostat.collector.recorder import Recorder
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.format.layout import Layout
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window, whole_hours
-from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.writer import Writer
-from pgiostat.queries.describe import describer, unsorted
+from pgiostat.queries.describe import describer, uncategorized
 from pgiostat.render.report import remarks
 from pgiostat.statistics.delta import Delta, diff
 from pgiostat.statistics.names import OWN, Names, Statement
@@ -35,7 +35,7 @@ TEXTS = {
 }
 KNOWN = Names(
     {
-        (10, 5, n): Statement(text, f"1:{n}", category, moves=cursor)
+        (10, 5, n): Statement(text, f"1:{n}", category, uses_cursor=cursor)
         for n, (text, category, cursor) in TEXTS.items()
     },
     {5: "app"},
@@ -76,10 +76,10 @@ def write(root: Path, deltas: list[Delta], label: str = "prod") -> None:
 
 def blocks(history: History, window: Window, by: By = By.CATEGORY) -> dict[str, int]:
     """Return the blocks of each row of a ranking of a window."""
-    seen = history.seen(window)
+    seen = history.totals(window)
     names = history.names(describer())
     parts = [(counted, names[whose]) for whose, counted in seen.counted.items()]
-    return {row.name: row.cost.blocks for row in rank_counted(parts, by=by).rows}
+    return {row.name: row.cost.blocks for row in rank_totals(parts, by=by).rows}
 
 
 def test_a_window_is_ranked_as_its_intervals_would_be(tmp_path: Path) -> None:
@@ -90,9 +90,9 @@ def test_a_window_is_ranked_as_its_intervals_would_be(tmp_path: Path) -> None:
     window = Window(at(0), at(30 * 10 * MINUTE))
     names = history.names(describer())
     for by in set(By) - {By.SERVER, By.HOUR}:
-        seen = history.seen(window, by)
+        seen = history.totals(window, by)
         parts = [(counted, names[whose]) for whose, counted in seen.counted.items()]
-        found, expected = rank_counted(parts, by=by), rank(deltas, KNOWN, by=by)
+        found, expected = rank_totals(parts, by=by), rank(deltas, KNOWN, by=by)
         assert [(row.name, row.cost, row.share) for row in found.rows] == [
             (row.name, row.cost, row.share) for row in expected.rows
         ]
@@ -115,8 +115,8 @@ def test_what_nested_statements_read_is_told_apart(tmp_path: Path) -> None:
     ]  # fmt: skip
     root = tmp_path / "history"
     write(root, [diff(reading(0), reading(MINUTE, rows))])
-    (counted,) = History.open(root).seen(Window(at(0), at(MINUTE)), By.STATEMENT).counted.values()
-    told = rank_counted([(counted, KNOWN)], by=By.STATEMENT)
+    (counted,) = History.open(root).totals(Window(at(0), at(MINUTE)), By.STATEMENT).counted.values()
+    told = rank_totals([(counted, KNOWN)], by=By.STATEMENT)
     assert (told.explained.blocks, told.nested, told.nested_blocks) == (50, 1, 30)
 
 
@@ -126,7 +126,7 @@ def test_whole_hours_and_edges_give_what_the_rows_give(tmp_path: Path, sealed: b
     deltas = intervals(60, 10 * MINUTE)  # ten hours
     write(root, deltas)
     if sealed:
-        seal(Layout(root), "prod")
+        compact(Layout(root), "prod")
     history = History.open(root)
     for first, last in [(0, 60), (3, 57), (6, 12), (1, 5), (7, 8), (5, 59), (12, 60), (59, 60)]:
         window = Window(at(first * 10 * MINUTE), at(last * 10 * MINUTE))
@@ -156,10 +156,10 @@ def test_servers_are_told_apart_by_label_and_address(tmp_path: Path) -> None:
         ("prod", at(0), at(3 * MINUTE), 3),
     ]
     both = Window(at(0), at(3600))
-    assert len(history.seen(both).counted) == 2
+    assert len(history.totals(both).counted) == 2
     assert blocks(history, Window(at(0), at(3600), "perf"))["version"] == 4
     with pytest.raises(PgiostatError) as raised:
-        history.seen(Window(at(0), at(3600), "test"))
+        history.totals(Window(at(0), at(3600), "test"))
     assert (raised.value.slug, raised.value.hint) == ("label-unknown", "There are: perf, prod.")
 
 
@@ -167,7 +167,7 @@ def test_a_window_without_an_interval_is_nothing_to_report(tmp_path: Path) -> No
     root = tmp_path / "history"
     write(root, intervals(2, MINUTE))
     with pytest.raises(PgiostatError) as raised:
-        History.open(root).seen(Window(at(-60), at(-30)))
+        History.open(root).totals(Window(at(-60), at(-30)))
     assert raised.value.status is ExitStatus.NOTHING_TO_REPORT
     assert (
         raised.value.hint == "The history goes from 2026-11-23 10:00:00 to 2026-11-23 10:02:00 UTC."
@@ -180,7 +180,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     damaged = Layout(root).sample("prod", 2) / "stmt.parquet"
     damaged.write_bytes(damaged.read_bytes()[:100])
     with pytest.raises(PgiostatError) as raised:
-        History.open(root).seen(Window(at(0), at(3600)))
+        History.open(root).totals(Window(at(0), at(3600)))
     assert raised.value.slug == "history-unreadable"
     assert str(damaged) in raised.value.message
 
@@ -209,7 +209,7 @@ def test_what_a_collector_keeps_adds_up_to_the_servers_own_counts(
     for part in range(2):  # the second collector goes on where the first one ended
         stop = Event()
         recorder = Recorder(
-            dsn, "prod", tmp_path / "history", unsorted, stop, said_to(said), interval=0.2
+            dsn, "prod", tmp_path / "history", uncategorized, stop, said_to(said), interval=0.2
         )
         worker = Thread(target=recorder.run)
         worker.start()
@@ -228,12 +228,12 @@ def test_what_a_collector_keeps_adds_up_to_the_servers_own_counts(
             counted["min"] += 3 if not part else 0
     history = History.open(tmp_path / "history")
     whole = history.servers()[0]
-    seen = history.seen(Window(whole.since, whole.until))
+    seen = history.totals(Window(whole.since, whole.until))
     names = history.names(describer())
-    parts: list[tuple[Counted, Names]] = [
+    parts: list[tuple[Totals, Names]] = [
         (each, names[whose]) for whose, each in seen.counted.items()
     ]
-    calls = {row.text: row.cost.calls for row in rank_counted(parts, by=By.STATEMENT).rows}
+    calls = {row.text: row.cost.calls for row in rank_totals(parts, by=By.STATEMENT).rows}
     asked = {name: calls[f"select {name}(id) from parcel where client_id < ?"] for name in counted}
     assert asked == counted
     assert seen.sampled.qualities["gap"] == 1
@@ -249,10 +249,10 @@ def test_servers_that_follow_one_another_under_a_label_share_no_second(tmp_path:
     write(root, [*first, *second])
     history = History.open(root)
     window = Window(at(0), at(80))
-    seen = history.seen(window)
+    seen = history.totals(window)
     assert (len(seen.counted), dict(seen.seconds_by_label)) == (2, {"prod": 80.0})
     names = history.names(describer())
     assert [len(each.statements) for each in names.values()] == [4, 4]
     parts = [(counted, names[whose]) for whose, counted in seen.counted.items()]
-    assert rank_counted(parts).seconds == 80.0
+    assert rank_totals(parts).seconds == 80.0
     assert not [line for line in remarks(seen) if "watched" in line or "nothing was" in line]

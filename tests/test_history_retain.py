@@ -8,7 +8,7 @@ import pytest
 
 from pgiostat.errors import PgiostatError
 from pgiostat.history.format.layout import Layout
-from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.retention import Keep, retain
 from tests.readings import Unsynced, at
 from tests.test_history_reader import MINUTE, intervals, write
@@ -20,7 +20,8 @@ def listed(root: Path) -> dict[str, list[str]]:
     """Return the days of each table."""
     tables = ("sample", "stmt", "stmt_1h", "database", "relation")
     days = {
-        table: [f"{file.day:%d}" for file in Layout(root).sealed_files(table)] for table in tables
+        table: [f"{file.day:%d}" for file in Layout(root).compacted_files(table)]
+        for table in tables
     }
     return {table: sorted(set(found)) for table, found in days.items()}
 
@@ -29,7 +30,7 @@ def week(directory: Path) -> Layout:
     """Return a history of seven days."""
     root = directory / "history"
     write(root, intervals(7 * 4, DAY / 4))
-    seal(Layout(root), "prod", Unsynced())
+    compact(Layout(root), "prod", Unsynced())
     return Layout(root)
 
 

@@ -18,10 +18,10 @@ from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.encode import encode
 from pgiostat.history.format.file_index import Listing, files
 from pgiostat.history.format.layout import Layout
-from pgiostat.history.format.schema import ROLLUP, SCHEMAS, SUMMED, TOLD_ONCE
-from pgiostat.history.format.sealed import Cover, Sealed
+from pgiostat.history.format.schema import DIMENSIONS, ROLLUP, SCHEMAS, SUMMED
+from pgiostat.history.format.sealed import CompactedFile, SharedBatch
 from pgiostat.history.write import compaction as sealing
-from pgiostat.history.write.compaction import hourly, seal, seal_together
+from pgiostat.history.write.compaction import compact, compact_shared, hourly
 from pgiostat.history.write.compaction_policy import MOST_TOGETHER, is_due
 from pgiostat.history.write.writer import Writer
 from pgiostat.statistics.delta import Delta, diff
@@ -75,7 +75,7 @@ def seen(root: Path) -> dict[str, Counter[tuple[Any, ...]]]:
     found: dict[str, Counter[tuple[Any, ...]]] = {}
     for table in SCHEMAS:
         rows: Counter[tuple[Any, ...]] = Counter()
-        if table not in TOLD_ONCE:
+        if table not in DIMENSIONS:
             for path in files(Layout(root), table).paths:
                 got = pq.read_table(path, partitioning=None).select(SCHEMAS[table].names)
                 rows.update(zip(*(column.to_pylist() for column in got.columns), strict=True))
@@ -88,7 +88,7 @@ def texts(root: Path) -> set[tuple[int, str]]:
     layout = Layout(root)
     found = set()
     for table, text in (("statement", "text"), ("name", "name")):
-        for path in [*files(layout, table).hot, *layout.told_files(table)]:
+        for path in [*files(layout, table).hot, *layout.dimension_files(table)]:
             rows = pq.read_table(path, partitioning=None).to_pylist()
             found |= {(row.get("queryid", row.get("oid")), row[text]) for row in rows}
     return found
@@ -98,7 +98,7 @@ def test_sealed_rows_are_those_that_were_written_and_sorted(tmp_path: Path) -> N
     root = tmp_path / "history"
     write(root, intervals(9, 60))
     before, said = seen(root), texts(root)
-    assert seal(Layout(root), "prod") == 8
+    assert compact(Layout(root), "prod") == 8
     assert (seen(root), texts(root)) == (before, said)
     layout = Layout(root)
     assert [sample.number for sample in layout.hot_samples()] == [9]  # to go on from
@@ -107,7 +107,7 @@ def test_sealed_rows_are_those_that_were_written_and_sorted(tmp_path: Path) -> N
     assert table.schema.equals(SCHEMAS["stmt"])
     keys = list(zip(table["sid"].to_pylist(), table["ts"].to_pylist(), strict=True))
     assert keys == sorted(keys)
-    assert seal(layout, "prod") == 0
+    assert compact(layout, "prod") == 0
     assert list(layout.tmp.iterdir()) == []
 
 
@@ -115,7 +115,7 @@ def test_a_file_holds_one_day_and_an_hours_sums_are_exact(tmp_path: Path) -> Non
     root = tmp_path / "history"
     deltas = intervals(30, HOUR / 2)  # from 10:00 to 01:00 of the next day
     write(root, deltas)
-    seal(Layout(root), "prod")
+    compact(Layout(root), "prod")
     names = sorted(str(path.relative_to(root)) for path in root.glob("stmt/*/*.parquet"))
     assert names == [
         "stmt/date=2026-11-23/000000000001-000000000028-prod.parquet",
@@ -186,25 +186,25 @@ def by_hour(root: Path) -> dict[Any, int]:
 
 def alone(root: Path, disk: Disk | None = None) -> int:
     """Seal each collector's samples in files of its own."""
-    return sum(seal(Layout(root), collector, disk) for collector in ("prod", "test"))
+    return sum(compact(Layout(root), collector, disk) for collector in ("prod", "test"))
 
 
 def shared(root: Path, disk: Disk | None = None) -> int:
     """Seal them in files that they share."""
-    return seal_together(Layout(root), "+fleet", ["prod", "test"], disk)
+    return compact_shared(Layout(root), "+fleet", ["prod", "test"], disk)
 
 
 def shared_after_alone(root: Path, disk: Disk | None = None) -> int:
     """Seal them in shared files, once a turn of one alone has been cut short."""
     with contextlib.suppress(Interrupted):
-        seal(Layout(root), "prod", Dying(6))
+        compact(Layout(root), "prod", Dying(6))
     return shared(root, disk)
 
 
 def alone_after_shared(root: Path, disk: Disk | None = None) -> int:
     """Seal each alone, once a turn of both, under another name, has been cut short."""
     with contextlib.suppress(Interrupted):
-        seal_together(Layout(root), "+gone", ["prod", "test"], Dying(9))
+        compact_shared(Layout(root), "+gone", ["prod", "test"], Dying(9))
     return alone(root, disk)
 
 
@@ -280,20 +280,20 @@ def test_of_one_collector_one_process_seals_at_a_time(tmp_path: Path) -> None:
     write(root, intervals(4, 60), "one")
     write(root, intervals(4, 60), "two")
     with sealing._turn(Layout(root), "one") as ours:
-        assert (ours, seal(Layout(root), "one"), seal(Layout(root), "two")) == (True, 0, 3)
-    assert seal(Layout(root), "one") == 3
+        assert (ours, compact(Layout(root), "one"), compact(Layout(root), "two")) == (True, 0, 3)
+    assert compact(Layout(root), "one") == 3
 
 
 class Overtaken(Layout):
     """A layout of which samples are sealed and removed as soon as the sealed files are listed."""
 
-    def sealed_files(self, table: str) -> list[Sealed]:
-        found = super().sealed_files(table)
+    def sealed_files(self, table: str) -> list[CompactedFile]:
+        found = super().compacted_files(table)
         alone(self.root)
         return found
 
     def told_files(self, table: str) -> list[Path]:
-        found = super().told_files(table)
+        found = super().dimension_files(table)
         alone(self.root)
         return found
 
@@ -301,12 +301,12 @@ class Overtaken(Layout):
 class OvertakenTogether(Layout):
     """The same, sealed together; and where covers are listed, too."""
 
-    def sealed_files(self, table: str) -> list[Sealed]:
-        found = super().sealed_files(table)
+    def sealed_files(self, table: str) -> list[CompactedFile]:
+        found = super().compacted_files(table)
         shared(self.root)
         return found
 
-    def covers(self) -> dict[tuple[str, int], Cover]:
+    def covers(self) -> dict[tuple[str, int], SharedBatch]:
         found = super().covers()
         shared(self.root)
         return found
@@ -330,7 +330,7 @@ def test_what_is_sealed_while_a_reader_lists_files_is_not_missed(
     root = tmp_path / "history"
     write(root, intervals(6, 60))
     listing = Listing(layout(root))
-    paths = listing.told(table) if table in TOLD_ONCE else listing.files(table).paths
+    paths = listing.dimension_files(table) if table in DIMENSIONS else listing.files(table).paths
     rows = sum(len(pq.read_table(path, partitioning=None)) for path in paths)
     assert rows == {"sample": 6, "stmt": 18, "io": 0, "statement": 3, "name": 3}.get(table, 6)
 
@@ -340,7 +340,7 @@ def test_collectors_seal_their_own_samples(tmp_path: Path) -> None:
     write(root, intervals(3, 60), "one")
     write(root, intervals(4, 60), "two")
     before = seen(root)
-    assert seal(Layout(root), "two") == 3
+    assert compact(Layout(root), "two") == 3
     assert seen(root) == before
     assert Counter(s.collector for s in Layout(root).hot_samples()) == {"one": 3, "two": 1}
 
@@ -352,7 +352,7 @@ def test_a_batch_is_cut_where_it_would_be_too_large(
     write(root, intervals(9, 60))
     before = seen(root)
     monkeypatch.setattr(sealing, "MOST_ROWS", 10)
-    assert seal(Layout(root), "prod") == 8
+    assert compact(Layout(root), "prod") == 8
     assert seen(root) == before
     names = sorted(path.name[:25] for path in root.glob("stmt/*/*.parquet"))
     assert names == [
@@ -398,7 +398,7 @@ def test_what_another_seals_together_is_left_to_it(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         shared(root, Dying(9))
     with sealing._turn(Layout(root), "+fleet"):
-        assert seal_together(Layout(root), "+other", ["prod", "test"]) == 0
+        assert compact_shared(Layout(root), "+other", ["prod", "test"]) == 0
         assert alone(root) == 0
     assert alone(root) == 6
 
@@ -406,7 +406,7 @@ def test_what_another_seals_together_is_left_to_it(tmp_path: Path) -> None:
 def test_numbers_go_on_after_all_was_sealed_and_the_process_ended(tmp_path: Path) -> None:
     root = tmp_path / "history"
     write(root, intervals(3, 60))
-    seal(Layout(root), "prod")
+    compact(Layout(root), "prod")
     (root / "hot" / "prod").rename(tmp_path / "lost")  # as after a repair by hand
     writer = Writer.open(root, "prod")
     assert (writer.number, writer.resume()) == (2, None)
@@ -434,7 +434,7 @@ def test_sealed_files_are_read_with_a_plain_glob(tmp_path: Path) -> None:
     root = tmp_path / "history"
     deltas = intervals(9, 60)
     write(root, deltas)
-    seal(Layout(root), "prod")
+    compact(Layout(root), "prod")
     glob = f"{root}/stmt/*/*.parquet"
     query = f"SELECT CAST(SUM(shared_blks_read) AS BIGINT) FROM read_parquet('{glob}')"
     assert duckdb.connect().execute(query).fetchall() == [(6 * 8**2,)]

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from pgiostat.analysis.rank import By, Ranking, rank_counted
+from pgiostat.analysis.rank import By, Ranking, rank_totals
 from pgiostat.errors import PgiostatError
 from pgiostat.history.format.layout import Layout
 from pgiostat.history.read.history import History
-from pgiostat.history.read.window_totals import Seen
+from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.history.read.windows import Window
-from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.writer import Writer
 from pgiostat.render.report import remarks
-from pgiostat.reports.series import Step, series
+from pgiostat.reports.series import SeriesStep, series
 from pgiostat.reports.steps import by_hour
 from pgiostat.statistics.delta import diff
 from pgiostat.statistics.names import OWN, Names
@@ -26,28 +26,30 @@ from tests.test_history_reader import KNOWN, MINUTE, intervals, write
 HOUR = 60 * MINUTE
 
 
-def opened(tmp_path: Path, count: int = 20, *, sealed: bool = False) -> tuple[History, Seen]:
+def opened(
+    tmp_path: Path, count: int = 20, *, sealed: bool = False
+) -> tuple[History, WindowTotals]:
     """Return a history of ten-minute intervals, and what is seen in all of it."""
     root = tmp_path / "history"
     write(root, intervals(count, 10 * MINUTE))
     if sealed:
-        seal(Layout(root), "prod")
+        compact(Layout(root), "prod")
     history = History.open(root)
-    return history, history.seen(Window(at(0), at(count * 10 * MINUTE)))
+    return history, history.totals(Window(at(0), at(count * 10 * MINUTE)))
 
 
-def names(seen: Seen) -> dict[int, Names]:
+def names(seen: WindowTotals) -> dict[int, Names]:
     """Return what ids mean on every server."""
     return dict.fromkeys(seen.counted, KNOWN)
 
 
-def ranked(seen: Seen, by: By = By.CATEGORY, top: int | None = None) -> Ranking:
+def ranked(seen: WindowTotals, by: By = By.CATEGORY, top: int | None = None) -> Ranking:
     """Return the ranking of a window."""
     known = names(seen)
-    return rank_counted([(each, known[who]) for who, each in seen.counted.items()], by=by, top=top)
+    return rank_totals([(each, known[who]) for who, each in seen.counted.items()], by=by, top=top)
 
 
-def told(steps: list[Step]) -> list[tuple[float, float, list[int]]]:
+def told(steps: list[SeriesStep]) -> list[tuple[float, float, list[int]]]:
     """Return when each step begins, how long was counted, and the blocks of its rows."""
     return [
         (
@@ -111,24 +113,24 @@ def test_a_gap_is_no_step_and_its_interval_is_where_it_begins(tmp_path: Path) ->
     ]
     write(root, [diff(a, b) for a, b in itertools.pairwise(readings)])
     history = History.open(root)
-    seen = history.seen(Window(at(0), at(3720)))
+    seen = history.totals(Window(at(0), at(3720)))
     steps = series(history, seen, names(seen), ranked(seen), timedelta(minutes=1))
     assert told(steps) == [(0.0, 60.0, [100]), (1.0, 3600.0, [100]), (61.0, 60.0, [100])]
 
 
-def two_servers(tmp_path: Path) -> tuple[History, Seen]:
+def two_servers(tmp_path: Path) -> tuple[History, WindowTotals]:
     """Return a history of two servers at the same time, whose oids are equal."""
     root = tmp_path / "history"
     write(root, intervals(12, 10 * MINUTE), "prod")
     other = server(label="perf", address="10.0.0.2")
     write(root, intervals(6, 10 * MINUTE, server=other), "perf")
     history = History.open(root)
-    return history, history.seen(Window(at(0), at(2 * HOUR)))
+    return history, history.totals(Window(at(0), at(2 * HOUR)))
 
 
 def test_hours_are_ranked_with_the_seconds_of_each(tmp_path: Path) -> None:
     history, seen = two_servers(tmp_path)
-    ranking = rank_counted(by_hour(history, seen, names(seen)), by=By.HOUR)
+    ranking = rank_totals(by_hour(history, seen, names(seen)), by=By.HOUR)
     assert [(row.name, row.cost.seconds, row.cost.blocks) for row in ranking.rows] == [
         ("2026-11-23T10:00:00Z", 3600.0, 2 * 6 * 36),
         ("2026-11-23T11:00:00Z", 3600.0, 6 * (144 - 36)),
@@ -159,7 +161,7 @@ def test_equal_oids_of_two_servers_are_not_one(tmp_path: Path) -> None:
     assert len(ranked(seen, By.STATEMENT).rows) == 6
     assert len(ranked(seen, By.FINGERPRINT).rows) == 3
     window = seen.window
-    relations = ranked(history.seen(window, By.RELATION), By.RELATION)
+    relations = ranked(history.totals(window, By.RELATION), By.RELATION)
     assert [row.name for row in relations.rows] == ["prod/public.t", "perf/public.t"]
 
 
@@ -169,7 +171,7 @@ def test_one_server_under_two_labels_is_two(tmp_path: Path) -> None:
         write(root, intervals(2, 10 * MINUTE, server=server(label=label)), label)
     history = History.open(root)
     for label in ("before", "after"):
-        seen = history.seen(Window(at(0), at(HOUR), label))
+        seen = history.totals(Window(at(0), at(HOUR), label))
         assert ranked(seen).explained.blocks == 4 * 10
 
 
@@ -177,18 +179,18 @@ def thinned(tmp_path: Path, count: int = 12) -> History:
     """Return a history of which the hours are kept and the rows are not."""
     root = tmp_path / "history"
     write(root, intervals(count, 10 * MINUTE))
-    seal(Layout(root), "prod")
-    for file in Layout(root).sealed_files("stmt"):
+    compact(Layout(root), "prod")
+    for file in Layout(root).compacted_files("stmt"):
         file.path.unlink()
     return History.open(root)
 
 
 def test_where_hours_alone_are_kept_a_window_is_widened_to_them(tmp_path: Path) -> None:
     history = thinned(tmp_path)
-    seen = history.seen(Window(at(5 * MINUTE), at(50 * MINUTE)))
+    seen = history.totals(Window(at(5 * MINUTE), at(50 * MINUTE)))
     assert (seen.window, seen.widened) == (Window(at(0), at(HOUR)), True)
     assert ranked(seen).explained.blocks == 10 * 36
-    exact = history.seen(Window(at(0), at(HOUR)))
+    exact = history.totals(Window(at(0), at(HOUR)))
     assert exact.widened is False
     hourly = series(history, exact, names(exact), ranked(exact), timedelta(hours=1))
     assert told(hourly) == [(0.0, HOUR, [180, 36, 144])]
@@ -204,17 +206,17 @@ def test_a_bad_file_is_left_out_when_asked_for_and_named(tmp_path: Path) -> None
     bad.write_bytes(b"PAR1 and then nothing")
     window = Window(at(0), at(HOUR))
     with pytest.raises(PgiostatError) as raised:
-        History.open(root).seen(window)
+        History.open(root).totals(window)
     assert raised.value.slug == "history-unreadable"
     assert raised.value.hint == "--skip-bad leaves it out, and says so."
-    seen = History.open(root, skip_bad=True).seen(window)
+    seen = History.open(root, skip_bad=True).totals(window)
     assert seen.left_out == (bad,)
     assert list(remarks(seen)) == [
         "nothing was collected, or none of it could be read, for 10 min 0 s of the window",
         f'left out, because it could not be read: "{bad}"',
     ]
     with pytest.raises(PgiostatError) as raised:
-        History.open(root, skip_bad=True).seen(Window(at(20 * MINUTE), at(30 * MINUTE)))
+        History.open(root, skip_bad=True).totals(Window(at(20 * MINUTE), at(30 * MINUTE)))
     assert (raised.value.slug, raised.value.detail) == (
         "window-empty", f'Left out, because it could not be read: "{bad}"',
     )  # fmt: skip
@@ -233,11 +235,11 @@ def test_a_file_that_went_is_no_error(tmp_path: Path, monkeypatch: pytest.Monkey
 
     def sealing(sql: str, sources: Any) -> Any:
         if not sealed and "hours" in sources:
-            sealed.append(seal(Layout(root), "prod"))  # between listing and reading
+            sealed.append(compact(Layout(root), "prod"))  # between listing and reading
         return before(sql, sources)
 
     monkeypatch.setattr(type(history.engine), "query", lambda _self, *asked: sealing(*asked))
-    assert ranked(history.seen(Window(at(0), at(HOUR)))).explained.blocks == 10 * 36
+    assert ranked(history.totals(Window(at(0), at(HOUR)))).explained.blocks == 10 * 36
     assert sealed == [5]
 
 
@@ -247,11 +249,11 @@ def test_a_reader_has_a_writer_beside_it(tmp_path: Path) -> None:
     write(root, deltas[:3])
     history = History.open(root)
     window = Window(at(0), at(HOUR))
-    assert ranked(history.seen(window)).explained.blocks == 10 * 9
+    assert ranked(history.totals(window)).explained.blocks == 10 * 9
     writer = Writer.open(root, "prod")
     for delta in deltas[3:]:
         writer.append(delta, KNOWN)
-    assert ranked(history.seen(window)).explained.blocks == 10 * 36
+    assert ranked(history.totals(window)).explained.blocks == 10 * 36
     writer.close()
 
 
@@ -281,11 +283,11 @@ def test_a_file_damaged_within_is_named_and_left_out_with_its_intervals(
     bad = damaged(Layout(root).sample("prod", 3) / f"{table}.parquet")
     window = Window(at(0), at(HOUR))
     with pytest.raises(PgiostatError) as raised:
-        History.open(root).seen(window)
+        History.open(root).totals(window)
     assert raised.value.slug == "history-unreadable"
     assert raised.value.message == f'could not read "{bad}" of the history'
     history = History.open(root, skip_bad=True)
-    seen = history.seen(window)
+    seen = history.totals(window)
     assert seen.left_out == (bad,)
     assert (seen.sampled.samples, ranked(seen).explained.blocks) == (5, 10 * (36 - 5))
     steps = series(history, seen, names(seen), ranked(seen), timedelta(minutes=10))

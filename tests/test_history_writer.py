@@ -25,9 +25,9 @@ from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.encode import server_id, sids
 from pgiostat.history.format.file_index import files
 from pgiostat.history.format.layout import Layout, check
-from pgiostat.history.write.compaction import seal, seal_together
+from pgiostat.history.write.compaction import compact, compact_shared
 from pgiostat.history.write.writer import Writer
-from pgiostat.queries.describe import describer, unsorted
+from pgiostat.queries.describe import describer, uncategorized
 from pgiostat.statistics.delta import Basis, Delta, Quality, diff
 from pgiostat.statistics.names import OWN, Names, Statement
 from pgiostat.statistics.snapshot import Snapshot
@@ -309,9 +309,9 @@ def test_compaction_goes_on_after_an_operation_that_reported_an_error(
     writer.close()
     disk.left = operation
     with contextlib.suppress(OSError):
-        seal(Layout(root), "prod", disk)
+        compact(Layout(root), "prod", disk)
     assert read_blocks(root) == [1, 2, 3, 4]
-    seal(Layout(root), "prod", Unsynced())
+    compact(Layout(root), "prod", Unsynced())
     assert read_blocks(root) == [1, 2, 3, 4]
     assert [path.name for path in Layout(root).hot("prod").iterdir()] == ["000000000004"]
 
@@ -388,7 +388,7 @@ class SealedMeanwhile(Recorded):
     def rename(self, source: Path, target: Path) -> None:
         super().rename(source, target)
         if target.parent == Layout(self.root).hot("prod") and int(target.name) == 3:
-            seal(Layout(self.root), "prod", self)
+            compact(Layout(self.root), "prod", self)
 
 
 class SealedTogetherMeanwhile(Recorded):
@@ -397,7 +397,7 @@ class SealedTogetherMeanwhile(Recorded):
     def rename(self, source: Path, target: Path) -> None:
         super().rename(source, target)
         if target.parent == Layout(self.root).hot("prod") and int(target.name) == 3:
-            seal_together(Layout(self.root), "+fleet", ["other", "prod"], self)
+            compact_shared(Layout(self.root), "+fleet", ["other", "prod"], self)
 
 
 def bad_states(
@@ -512,7 +512,7 @@ def test_one_collector_at_a_time_writes_under_an_id(tmp_path: Path) -> None:
     [
         (lambda _: None, "history-missing"),
         (lambda root: root.mkdir(), "not-a-history"),
-        (lambda root: write(root, "{"), "not-a-history"),
+        (lambda root: write(root, "{"), "history-unreadable"),
         (lambda root: write(root, json.dumps({"format": 2})), "history-newer"),
     ],
     ids=["nothing", "empty", "no JSON", "newer"],
@@ -640,7 +640,7 @@ def test_collectors_that_start_together_make_one_history(tmp_path: Path) -> None
 )
 def test_what_is_kept_of_a_statement_is_what_is_known_of_it(text: str | bytes) -> None:
     known = describer()(text, user="", database="", queryid=1)
-    kept = unsorted(text, user="", database="", queryid=1)
+    kept = uncategorized(text, user="", database="", queryid=1)
     assert replace(known, category="") == replace(kept, category="")
     assert (known.category == OWN) == (kept.category == OWN)
 

@@ -27,6 +27,7 @@ from pgiostat.history.engines import DuckDB
 from pgiostat.history.format import checkpoint, validation
 from pgiostat.history.format.durable_io import Disk, open_to_others
 from pgiostat.history.format.filesystem import (
+    SMALL,
     UnreadableError,
     UnsafeFileError,
     listed,
@@ -37,11 +38,11 @@ from pgiostat.history.format.filesystem import (
 )
 from pgiostat.history.format.layout import Layout, cover_of
 from pgiostat.history.format.schema import LATER, LONG, SCHEMAS
-from pgiostat.history.read.category_cache import remembered
+from pgiostat.history.read.category_cache import cached_categories
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
-from pgiostat.history.remote.shipping import ship
-from pgiostat.history.write.compaction import seal
+from pgiostat.history.remote.shipping import upload
+from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.retention import Keep, retain
 from pgiostat.history.write.writer import Writer, check_free
 from pgiostat.statistics.names import Names, Statement
@@ -151,7 +152,7 @@ def test_what_is_bad_is_left_out_by_its_name(tmp_path: Path, outside: Path, name
     window = pgiostat.open_history(root, skip_bad=True)
     assert len(window.servers()) == 1
     opened.servers()
-    opened.seen(whole(opened))
+    opened.totals(whole(opened))
     assert {str(path.relative_to(root)) for path in opened.left_out} == {REFUSED[name][0]}
 
 
@@ -182,8 +183,8 @@ def test_a_text_that_is_too_long_is_refused_before_rows_are_read(
     table, path, why = TOO_LONG[name]
     schema = SCHEMAS[table]
     for read in (
-        lambda: validation.Sound().check([root / path], schema),
-        lambda: validation.Sound().table(root / path, schema),
+        lambda: validation.Validator().check([root / path], schema),
+        lambda: validation.Validator().table(root / path, schema),
     ):
         with pytest.raises(UnreadableError) as caught:
             read()
@@ -210,7 +211,7 @@ def test_a_long_text_is_refused_soon_and_left_out_by_its_name(
     _, path, why = TOO_LONG[name]
     assert said("report", "--history", root, root=root) == (1, unreadable(path, why))
     opened = History.open(root, skip_bad=True)
-    opened.seen(whole(opened))
+    opened.totals(whole(opened))
     assert opened.left_out == {root / path}
 
 
@@ -218,8 +219,38 @@ def test_a_format_without_its_key_is_told_as_such(tmp_path: Path, outside: Path)
     root = damaged(tmp_path, outside, "no format")
     with pytest.raises(PgiostatError) as caught:
         History.open(root)
-    why = '"format.json" cannot be read: the key "format" is missing.'
-    assert (caught.value.message, caught.value.detail) == (f'"{root}" is not a history', why)
+    assert caught.value.report() == (
+        f'pgiostat: error: could not read "{root}/format.json" of the history\n'
+        'DETAIL:  The key "format" is missing.\n'
+        "HINT:  Restore the file, which no option leaves out: a history that this version reads has"
+        ' {"format": 1} in it. If the directory is no history, name another.'
+    )
+    assert caught.value.slug == "history-unreadable"
+
+
+FORMATS = {
+    b"": "Expecting value: line 1 column 1 (char 0).",
+    b'{"format": 1': "Expecting ',' delimiter: line 1 column 13 (char 12).",
+    b"[1]": 'The key "format" is missing.',
+    b'{"format": "1"}': 'The value of "format" is not an integer.',
+    b'{"format": NaN}': "NaN is not a number of JSON.",
+    b'{"format": 1, "format": 2}': "A key is there twice.",
+    bytes(SMALL + 1): f'"ROOT/format.json" has more than {SMALL:,} bytes.',
+}
+
+
+@pytest.mark.parametrize("content", FORMATS, ids=lambda content: str(content[:20]))
+def test_a_damaged_format_is_named_with_what_is_wrong_by_readers_and_writers(
+    tmp_path: Path, content: bytes
+) -> None:
+    root = copied(tmp_path / "history")
+    (root / "format.json").write_bytes(content)
+    for opened in (lambda: History.open(root), lambda: Writer.open(root, "demo")):
+        with pytest.raises(PgiostatError) as caught:
+            opened()
+        assert caught.value.message == f'could not read "{root}/format.json" of the history'
+        assert caught.value.detail == FORMATS[content].replace("ROOT", str(root))
+        assert '{"format": 1}' in (caught.value.hint or "")
 
 
 def test_a_hint_names_skip_bad_only_where_a_file_is_known() -> None:
@@ -236,7 +267,7 @@ def whole(history: History) -> Window:
 def reads(root: Path, *, skip_bad: bool = False) -> int:
     """Return the blocks that all statements of a history read."""
     opened = History.open(root, skip_bad=skip_bad)
-    return opened.seen(whole(opened)).sampled.statement_blocks
+    return opened.totals(whole(opened)).sampled.statement_blocks
 
 
 @pytest.mark.parametrize("name", ["true", "a day", "a table", "not ASCII"])
@@ -267,7 +298,7 @@ def test_a_bad_cover_hides_samples_by_name_and_counts_none_twice(
             ),
         ),
         ("tmp", 'could not read "ROOT/tmp" of the history'),
-        ("format.json", '"ROOT" is not a history'),
+        ("format.json", 'could not read "ROOT/format.json" of the history'),
     ],
 )
 def test_a_collector_refuses_links_and_changes_nothing_else(
@@ -303,7 +334,7 @@ def test_whether_a_label_is_free_is_found_without_waiting(tmp_path: Path) -> Non
 def test_days_are_removed_from_the_history_alone(tmp_path: Path, outside: Path) -> None:
     root = tmp_path / "history"
     write(root, intervals(7 * 4, 6 * 60 * MINUTE))
-    seal(Layout(root), "prod")
+    compact(Layout(root), "prod")
     elsewhere = outside / "days"
     (root / "stmt").rename(elsewhere)
     (root / "stmt").symlink_to(elsewhere)
@@ -312,7 +343,7 @@ def test_days_are_removed_from_the_history_alone(tmp_path: Path, outside: Path) 
     with pytest.raises(UnreadableError, match=r'could not read ".*/stmt" of the history'):
         retain(Layout(root), "prod", keep, clock=at(1e9))
     with pytest.raises(UnreadableError, match=r'could not read ".*/stmt" of the history'):
-        seal(Layout(root), "prod")
+        compact(Layout(root), "prod")
     assert state_of(outside) == before
 
 
@@ -322,7 +353,7 @@ def test_a_target_that_is_a_directory_is_not_left_by_a_link(tmp_path: Path, outs
     (there / "stmt").symlink_to(outside / "directory")
     before = state_of(outside)
     with pytest.raises(PgiostatError) as caught:
-        ship(Layout(root), f"file://{there}", clock=at(0))
+        upload(Layout(root), f"file://{there}", clock=at(0))
     assert caught.value.detail == f'"{there}/stmt" is a symbolic link, not a directory'
     assert state_of(outside) == before
 
@@ -450,7 +481,7 @@ def test_others_may_read_as_far_as_they_may_the_root_and_never_write(
         for each in intervals(3, MINUTE):
             writer.append(each, Names())
         writer.close()
-        seal(Layout(root), "prod")
+        compact(Layout(root), "prod")
     finally:
         os.umask(before)
     modes = {(path.is_dir(), path.lstat().st_mode & 0o777) for path in root.rglob("*")}
@@ -553,12 +584,12 @@ def test_categories_in_a_cache_are_not_believed_blindly(tmp_path: Path, outside:
 
     for content in (b"[" * 100_000, b'{"a": ["b"]}', b'{"a": NaN}', b"[]"):
         (tmp_path / "x.json").write_bytes(content)
-        with remembered(lambda: described, tmp_path, "x") as describe:
+        with cached_categories(lambda: described, tmp_path, "x") as describe:
             found = describe("select 1", user="u", database="d", queryid=1)
         assert found.category == "ours"
     (tmp_path / "x.json").unlink()
     (tmp_path / f"x.{os.getpid()}").symlink_to(outside / "file")
-    with remembered(lambda: described, tmp_path, "x") as describe:
+    with cached_categories(lambda: described, tmp_path, "x") as describe:
         describe("select 1", user="u", database="d", queryid=1)
     assert (outside / "file").read_text() == "precious\n"
     _, told = (tmp_path / "x.json").read_bytes().splitlines()

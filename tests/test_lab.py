@@ -19,16 +19,16 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from pgiostat.errors import PgiostatError
-from pgiostat.lab.environment import Lab, furnish, unfurnish
+from pgiostat.lab.environment import Lab, load_data, unload_data
 from pgiostat.lab.postgres.cluster import Cluster, embedded_binaries
-from pgiostat.lab.replay import Setup, Target, replay
+from pgiostat.lab.replay import ReplayTarget, Setup, replay
 from pgiostat.lab.workload import version_cache
 from pgiostat.lab.workload.api import SCHEMA, Api, connected
-from pgiostat.lab.workload.schema import Size
+from pgiostat.lab.workload.schema import DataSize
 from pgiostat.lab.workload.trace import Operation, Trace, generate, write
 from tests.test_cli import pgiostat
 
-SIZE = Size(clients=4, rows=300, tables=("customer", "visit"))
+SIZE = DataSize(clients=4, rows=300, tables=("customer", "visit"))
 
 
 @pytest.fixture
@@ -168,9 +168,11 @@ def test_in_a_database_of_others_one_schema_is_ours_alone(lab: Lab, database: st
 @pytest.mark.once
 def test_data_that_have_gone_are_said_and_made_anew(lab: Lab, database: str) -> None:
     made = lab.up("theirs", SIZE, database)
-    unfurnish(database)
+    unload_data(database)
     with pytest.raises(PgiostatError) as raised:
-        replay(generate(SIZE, 10.0, 1), [Target("theirs", made.dsn, Setup(SIZE.tables))], speed=0)
+        replay(
+            generate(SIZE, 10.0, 1), [ReplayTarget("theirs", made.dsn, Setup(SIZE.tables))], speed=0
+        )
     assert (raised.value.slug, raised.value.hint) == (
         "lab-data-missing", "Make them anew with: pgiostat lab up",
     )  # fmt: skip
@@ -184,10 +186,10 @@ def test_a_schema_that_is_not_ours_is_left_alone(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(f"CREATE SCHEMA {SCHEMA} CREATE TABLE theirs (id int)")
     with pytest.raises(PgiostatError) as raised:
-        furnish(database, SIZE)
+        load_data(database, SIZE)
     assert raised.value.slug == "lab-schema-foreign"
     with pytest.raises(PgiostatError) as raised:
-        unfurnish(database)
+        unload_data(database)
     assert raised.value.slug == "lab-schema-foreign"
     with psycopg.connect(database) as connection:
         assert connection.execute(f"TABLE {SCHEMA}.theirs").fetchall() == []
@@ -213,7 +215,7 @@ def test_without_the_right_to_make_a_schema_it_is_said(lab: Lab, database: str) 
 
 @pytest.fixture
 def furnished(database: str) -> str:
-    furnish(database, SIZE)
+    load_data(database, SIZE)
     return database
 
 
@@ -224,8 +226,8 @@ def test_traffic_goes_to_all_in_its_order_and_what_was_asked_can_be_sent_again(
     prod = lab.up("prod", SIZE)
     trace = generate(SIZE, 40.0, 1)
     targets = [
-        Target("prod", prod.dsns()[0], Setup(SIZE.tables)),
-        Target("theirs", furnished, Setup(SIZE.tables)),
+        ReplayTarget("prod", prod.dsns()[0], Setup(SIZE.tables)),
+        ReplayTarget("theirs", furnished, Setup(SIZE.tables)),
     ]
     done: list[int] = []
     first, second = replay(trace, targets, speed=0, done=done.append)
@@ -235,7 +237,7 @@ def test_traffic_goes_to_all_in_its_order_and_what_was_asked_can_be_sent_again(
     assert first.captured == second.captured
     assert rows(prod.dsns()[0], "customer") == rows(furnished, "customer")
     # The same requests, sent as such, leave the same rows behind.
-    furnish(furnished, SIZE)
+    load_data(furnished, SIZE)
     captured = Trace(SIZE, None, trace.lasts, tuple(first.captured))
     (again,) = replay(captured, targets[1:], speed=0)
     assert again.requests == first.requests
@@ -245,7 +247,7 @@ def test_traffic_goes_to_all_in_its_order_and_what_was_asked_can_be_sent_again(
 @pytest.mark.once
 def test_how_late_events_are_is_measured(furnished: str) -> None:
     trace = generate(SIZE, 10.0, 1)
-    (sent,) = replay(trace, [Target("a", furnished, Setup(SIZE.tables))], speed=40)
+    (sent,) = replay(trace, [ReplayTarget("a", furnished, Setup(SIZE.tables))], speed=40)
     assert len(sent.late) == len(trace.events)
     assert sent.seconds >= trace.events[-1].at / 40
     assert max(sent.late) < 5
@@ -256,8 +258,8 @@ def test_a_server_that_goes_ends_all_and_is_told(furnished: str, lab: Lab) -> No
     prod = lab.up("prod", SIZE)
     trace = generate(SIZE, 4_000.0, 1)
     targets = [
-        Target("prod", prod.dsns()[0], Setup(SIZE.tables)),
-        Target("theirs", furnished, Setup(SIZE.tables)),
+        ReplayTarget("prod", prod.dsns()[0], Setup(SIZE.tables)),
+        ReplayTarget("theirs", furnished, Setup(SIZE.tables)),
     ]
 
     def kill(events: int) -> None:
@@ -274,7 +276,7 @@ def test_what_is_off_is_not_sent(furnished: str) -> None:
     trace = generate(SIZE, 40.0, 1)
     off = frozenset({Operation.VERSION, Operation.UPLOAD})
     before = rows(furnished, "customer")
-    (sent,) = replay(trace, [Target("a", furnished, Setup(SIZE.tables, off=off))], speed=0)
+    (sent,) = replay(trace, [ReplayTarget("a", furnished, Setup(SIZE.tables, off=off))], speed=0)
     assert sent.looked == 0
     assert sent.requests[Operation.VERSION] > 0
     assert rows(furnished, "customer") == before
@@ -295,7 +297,7 @@ def newest(dsn: str) -> dict[tuple[int, str], int]:
 
 @pytest.mark.once
 def test_traffic_goes_on_where_earlier_traffic_has_left_the_data(furnished: str, lab: Lab) -> None:
-    there = [Target("theirs", furnished, Setup(SIZE.tables))]
+    there = [ReplayTarget("theirs", furnished, Setup(SIZE.tables))]
     loaded = newest(furnished)
     for seed in (1, 1, 2):
         before = newest(furnished)
@@ -308,9 +310,11 @@ def test_traffic_goes_on_where_earlier_traffic_has_left_the_data(furnished: str,
     assert loaded != newest(furnished)
     # A clone has what its origin has.
     prod = lab.up("prod", SIZE)
-    replay(generate(SIZE, 40.0, 1), [Target("prod", prod.dsns()[0], Setup(SIZE.tables))], speed=0)
+    replay(
+        generate(SIZE, 40.0, 1), [ReplayTarget("prod", prod.dsns()[0], Setup(SIZE.tables))], speed=0
+    )
     perf = lab.clone("prod", "perf")
-    both = [Target(each.name, each.dsns()[0], Setup(SIZE.tables)) for each in (prod, perf)]
+    both = [ReplayTarget(each.name, each.dsns()[0], Setup(SIZE.tables)) for each in (prod, perf)]
     first, second = replay(generate(SIZE, 40.0, 3), both, speed=0)
     assert first.captured == second.captured
     assert newest(prod.dsns()[0]) == newest(perf.dsns()[0])
@@ -322,8 +326,8 @@ def test_a_target_that_others_changed_is_named(furnished: str, lab: Lab) -> None
     with connected(furnished) as connection:
         connection.execute("UPDATE customer SET row_version = 5000000")
     targets = [
-        Target("prod", prod.dsns()[0], Setup(SIZE.tables)),
-        Target("theirs", furnished, Setup(SIZE.tables)),
+        ReplayTarget("prod", prod.dsns()[0], Setup(SIZE.tables)),
+        ReplayTarget("theirs", furnished, Setup(SIZE.tables)),
     ]
     with pytest.raises(PgiostatError) as raised:
         replay(generate(SIZE, 40.0, 1), targets, speed=0)
@@ -335,8 +339,8 @@ def test_a_target_that_others_changed_is_named(furnished: str, lab: Lab) -> None
 def test_one_that_cannot_begin_keeps_the_others_from_beginning(furnished: str, lab: Lab) -> None:
     prod = lab.up("prod", SIZE)
     targets = [
-        Target("prod", prod.dsns()[0], Setup(SIZE.tables)),
-        Target("gone", make_conninfo(furnished, port="1"), Setup(SIZE.tables)),
+        ReplayTarget("prod", prod.dsns()[0], Setup(SIZE.tables)),
+        ReplayTarget("gone", make_conninfo(furnished, port="1"), Setup(SIZE.tables)),
     ]
     before = newest(prod.dsns()[0])
     with pytest.raises(PgiostatError) as raised:
@@ -355,11 +359,11 @@ def test_one_that_cannot_begin_keeps_the_others_from_beginning(furnished: str, l
 def test_traffic_without_the_cache_does_not_leave_it_behind(
     furnished: str, design: version_cache.Design
 ) -> None:
-    without = Target("a", furnished, Setup(SIZE.tables))
+    without = ReplayTarget("a", furnished, Setup(SIZE.tables))
     replay(generate(SIZE, 40.0, 1), [without], speed=0)
     with connected(furnished) as connection:
         assert version_cache.known(connection) == {}
-    cached = Target("a", furnished, Setup(SIZE.tables, cache=design))
+    cached = ReplayTarget("a", furnished, Setup(SIZE.tables, cache=design))
     replay(generate(SIZE, 40.0, 2), [cached], speed=0)
     with connected(furnished) as connection:
         told = version_cache.known(connection)

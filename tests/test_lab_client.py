@@ -7,10 +7,10 @@ import pytest
 from pgiostat.errors import PgiostatError
 from pgiostat.lab.workload.api import Api, Rows
 from pgiostat.lab.workload.client import Clients, Skipping
-from pgiostat.lab.workload.schema import Size
+from pgiostat.lab.workload.schema import DataSize
 from pgiostat.lab.workload.trace import Event, Operation
 
-SIZE = Size(clients=2, rows=300, tables=("customer", "visit"))
+SIZE = DataSize(clients=2, rows=300, tables=("customer", "visit"))
 LOADED = 599  # version of client 1's last row: 299 * 2 + 1
 
 
@@ -19,7 +19,7 @@ class Asked(Api):
     """An API that answers from a dictionary, and notes what it was asked."""
 
     connection: None = None  # type: ignore[assignment]
-    size: Size = SIZE
+    size: DataSize = SIZE
     newest: dict[tuple[int, str], int] = field(default_factory=dict)
     asked: list[tuple[str, str, Rows]] = field(default_factory=list)
 

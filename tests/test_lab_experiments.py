@@ -14,7 +14,7 @@ from threading import Event
 
 import pytest
 
-from pgiostat.analysis.rank import By, rank_counted
+from pgiostat.analysis.rank import By, rank_totals
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
@@ -34,7 +34,7 @@ from pgiostat.lab.experiments.run import (
     run_all,
     trace_of,
 )
-from pgiostat.queries.describe import unsorted
+from pgiostat.queries.describe import uncategorized
 from pgiostat.volume.models import volume_of
 from tests.test_cli import pgiostat
 
@@ -86,11 +86,11 @@ def counted(out: Path, told: Run) -> dict[str, tuple[int, int, int]]:
     """Return calls, rows and blocks read of each statement of a run, by its text."""
     with closing(History.open(out / HISTORY)) as history:
         window = Window(told.since, told.until, told.experiment)
-        frame = history.seen(window, By.STATEMENT)
-        names = history.names(unsorted)
+        frame = history.totals(window, By.STATEMENT)
+        names = history.names(uncategorized)
         found: dict[str, tuple[int, int, int]] = {}
         for whose, each in frame.counted.items():
-            for row in rank_counted([(each, names[whose])], by=By.STATEMENT).rows:
+            for row in rank_totals([(each, names[whose])], by=By.STATEMENT).rows:
                 found[row.text] = (row.cost.calls or 0, row.cost.rows or 0, row.cost.blocks)
     return found
 
@@ -130,10 +130,10 @@ def test_blocks_are_those_that_auto_explain_logged(place: Path, tmp_path: Path) 
             calls=1, read=node["Shared Read Blocks"], hit=node["Shared Hit Blocks"]
         )
     with closing(History.open(tmp_path / HISTORY)) as history:
-        seen = history.seen(Window(told.since, told.until, told.experiment), By.STATEMENT)
+        seen = history.totals(Window(told.since, told.until, told.experiment), By.STATEMENT)
         ((whose, each),) = seen.counted.items()
-        names = history.names(unsorted)[whose]
-        rows = rank_counted([(each, names)], by=By.STATEMENT).rows
+        names = history.names(uncategorized)[whose]
+        rows = rank_totals([(each, names)], by=By.STATEMENT).rows
     compared = 0
     for row in rows:
         if "flush" in row.text or row.user != "sync_api":
@@ -206,7 +206,7 @@ def test_points_of_the_story_that_do_not_hold_are_told(found: dict[str, Outcome]
     }
     missed = [point for point in story([*turned.values()]) if not point.holds]
     assert len(missed) == 6
-    assert missed[0].told == "version queries cost most, and manifest queries next"
+    assert missed[0].sentence == "version queries cost most, and manifest queries next"
     # What was not run is not judged.
     assert len(story([found["baseline"], found["skip_fixed"]])) == 2
 

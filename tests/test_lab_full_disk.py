@@ -16,19 +16,19 @@ from pgiostat.lab.environment import Lab
 from pgiostat.lab.experiments import run as experiments
 from pgiostat.lab.experiments.run import EXPERIMENTS, HISTORY, Run, Stage, run_all
 from pgiostat.lab.postgres import disk_space
-from pgiostat.lab.workload.schema import TABLES, Size
+from pgiostat.lab.workload.schema import TABLES, DataSize
 from tests.disks import small_disk
 
-SMALL = Size(clients=4, rows=300, tables=("customer", "visit"))
-WHOLE = Size(clients=4, rows=300, tables=(*TABLES, "note"))
-LARGE = Size(clients=40, rows=1_000, payload=190)
+SMALL = DataSize(clients=4, rows=300, tables=("customer", "visit"))
+WHOLE = DataSize(clients=4, rows=300, tables=(*TABLES, "note"))
+LARGE = DataSize(clients=40, rows=1_000, payload=190)
 
 
 @pytest.fixture
 def unasked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the lab begin without asking how much room there is: others may take it meanwhile."""
     for module in (disk_space, experiments):
-        monkeypatch.setattr(module, "need", lambda *_: None)
+        monkeypatch.setattr(module, "require_space", lambda *_: None)
 
 
 @contextmanager
@@ -73,7 +73,9 @@ def servers_below(place: Path) -> list[int]:
     ids=["initdb", "its start", "WAL", "tables"],
 )
 @pytest.mark.usefixtures("unasked")
-def test_what_an_environment_was_is_gone_when_there_is_no_room(megabytes: int, size: Size) -> None:
+def test_what_an_environment_was_is_gone_when_there_is_no_room(
+    megabytes: int, size: DataSize
+) -> None:
     with disk_of(megabytes) as place:
         lab = Lab(place / "lab")
         with pytest.raises(PgiostatError) as raised:
@@ -148,16 +150,16 @@ def test_experiments_end_when_there_is_no_room_and_begin_anew_when_there_is() ->
 
 def test_what_was_said_of_a_full_disk_is_found(tmp_path: Path) -> None:
     said = "ready\nPANIC:  could not write: No space left on device\nended\n"
-    found = disk_space.ran_out(said, tmp_path)
+    found = disk_space.disk_full_error(said, tmp_path)
     assert found is not None
     assert found.detail == "PANIC:  could not write: No space left on device"
-    assert disk_space.ran_out("LOG:  ended", tmp_path) is None
+    assert disk_space.disk_full_error("LOG:  ended", tmp_path) is None
 
 
 def test_a_log_that_had_no_room_to_say_so_is_not_needed() -> None:
     with disk_of(20) as place:
-        assert disk_space.ran_out("LOG:  ended", place) is None
+        assert disk_space.disk_full_error("LOG:  ended", place) is None
         fill(place)
-        found = disk_space.ran_out("LOG:  ended", place)
+        found = disk_space.disk_full_error("LOG:  ended", place)
     assert found is not None
     assert (found.slug, found.detail) == ("disk-full", f"{place}: No space left on device")

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from pgiostat.errors import PgiostatError
-from pgiostat.lab.workload.schema import Size
+from pgiostat.lab.workload.schema import DataSize
 from pgiostat.lab.workload.trace import Event, Operation, Trace, generate, read, write
 
-SIZE = Size(clients=3, rows=50, tables=("customer", "visit"))
+SIZE = DataSize(clients=3, rows=50, tables=("customer", "visit"))
 
 
 def test_a_seed_gives_the_same_events_everywhere() -> None:
@@ -25,7 +25,7 @@ def test_a_seed_gives_the_same_events_everywhere() -> None:
 
 
 def test_traffic_is_as_it_is_told() -> None:
-    size = Size(clients=10, rows=1_000, tables=("a", "b", "c", "d", "e", "f"))
+    size = DataSize(clients=10, rows=1_000, tables=("a", "b", "c", "d", "e", "f"))
     events = generate(size, 20_000.0, 1, seldom=("f",)).events
     syncs = [event for event in events if event.operation is Operation.SYNC]
     changes = [event for event in events if event.operation is Operation.CHANGE]

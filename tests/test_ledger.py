@@ -1,6 +1,6 @@
 """The ledger: who read what no statement explains, exactly as much as the server counted."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -8,24 +8,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgiostat.analysis.ledger import (
+    ADDED,
     FORGOTTEN,
+    HELD,
     LATE,
     MEANINGS,
     MEASURED,
+    NESTED_TWICE,
     Account,
-    Ahead,
     Failures,
+    LagCarry,
     Line,
     PerBlock,
     ServerReads,
     coverage_of,
     reads_of,
-    settle,
+    reconcile,
 )
 from pgiostat.statistics import counters
 from pgiostat.statistics.delta import Delta, diff
 from pgiostat.statistics.snapshot import Snapshot
-from tests.readings import IO_IN_BLOCKS, at, reading, settings
+from tests.readings import IO_IN_BLOCKS, WITHOUT_TOPLEVEL, at, reading, settings
 
 COUNTS = st.one_of(st.none(), st.integers(0, 10**12))
 Record = dict[str, Any]
@@ -34,7 +37,7 @@ READS = st.builds(ServerReads, **dict.fromkeys(MEASURED, COUNTS))
 
 @given(st.integers(0, 10**12), READS)
 def test_the_lines_add_up_to_what_statements_leave(explained: int, reads: ServerReads) -> None:
-    lines = settle(explained, reads)
+    lines = reconcile(explained, reads)
     if reads.blocks is None:
         assert lines == ()
         return
@@ -49,12 +52,12 @@ def test_the_lines_add_up_to_what_statements_leave(explained: int, reads: Server
 
 def test_catalogs_take_what_is_left_at_most() -> None:
     reads = ServerReads(blocks=100, autovacuum_blocks=30, walsender_blocks=0, catalog_blocks=25)
-    assert settle(50, reads) == (
+    assert reconcile(50, reads) == (
         Line(Account.AUTOVACUUM, 30),
         Line(Account.CATALOGS, 20),
         Line(Account.UNATTRIBUTED, 0),
     )
-    assert settle(80, reads) == (
+    assert reconcile(80, reads) == (
         Line(Account.AUTOVACUUM, 30),
         Line(Account.UNATTRIBUTED, -10, (LATE,)),
     )
@@ -68,7 +71,7 @@ def test_what_is_unattributed_has_possible_causes_and_is_not_hidden_by_them() ->
         blocks=100, catalog_blocks=10, rollbacks=9, failures=2, evictions=1, utility_untracked=1
     )
     causes = (FAILED, "evicted statements", "statements that are not tracked")
-    assert settle(40, reads) == (
+    assert reconcile(40, reads) == (
         Line(Account.CATALOGS, 10),
         Line(Account.UNATTRIBUTED, 50, causes),
     )
@@ -77,27 +80,27 @@ def test_what_is_unattributed_has_possible_causes_and_is_not_hidden_by_them() ->
 @pytest.mark.parametrize("failures", [0, None])
 def test_a_rollback_alone_is_no_cause(failures: int | None) -> None:
     reads = ServerReads(blocks=100, rollbacks=9, failures=failures, evictions=None)
-    assert settle(40, reads) == (Line(Account.UNATTRIBUTED, 60),)
+    assert reconcile(40, reads) == (Line(Account.UNATTRIBUTED, 60),)
 
 
 def test_what_was_counted_ahead_needs_no_cause() -> None:
     reads = ServerReads(blocks=100, failures=2, autovacuum_blocks=0)
-    assert settle(40, reads, 50) == (Line(Account.UNATTRIBUTED, 60, (FAILED,)),)
-    assert settle(40, reads, 60) == settle(40, reads, 70) == (Line(Account.UNATTRIBUTED, 60),)
-    assert settle(120, reads, 50) == (Line(Account.UNATTRIBUTED, -20),)
+    assert reconcile(40, reads, 50) == (Line(Account.UNATTRIBUTED, 60, (FAILED,)),)
+    assert reconcile(40, reads, 60) == reconcile(40, reads, 70) == (Line(Account.UNATTRIBUTED, 60),)
+    assert reconcile(120, reads, 50) == (Line(Account.UNATTRIBUTED, -20),)
 
 
 def test_a_server_that_counts_by_relation_forgets_those_that_were_dropped() -> None:
     by_relation = ServerReads(blocks=100)
-    assert settle(150, by_relation) == (Line(Account.UNATTRIBUTED, -50, (LATE, FORGOTTEN)),)
+    assert reconcile(150, by_relation) == (Line(Account.UNATTRIBUTED, -50, (LATE, FORGOTTEN)),)
     by_process = ServerReads(blocks=100, autovacuum_blocks=0)
-    assert settle(150, by_process) == (Line(Account.UNATTRIBUTED, -50, (LATE,)),)
-    assert settle(150, by_process, 50) == (Line(Account.UNATTRIBUTED, -50),)
+    assert reconcile(150, by_process) == (Line(Account.UNATTRIBUTED, -50, (LATE,)),)
+    assert reconcile(150, by_process, 50) == (Line(Account.UNATTRIBUTED, -50),)
 
 
 def test_what_statements_count_ahead_is_known_until_the_server_counts_it() -> None:
     """A transaction is open for three intervals: its scan is counted in the first."""
-    ahead, owed = Ahead(), []
+    ahead, owed = LagCarry(), []
     counts = [(2272, 0), (0, 0), (0, 2000), (0, 300), (10, 0), *[(0, 0)] * 7]
     read = told = 0
     before = reading(0, [{"queryid": 1, "calls": 1}], databases=[{"datid": 5}])
@@ -213,6 +216,7 @@ def test_each_kind_of_process_has_its_reads_and_clients_their_operations() -> No
         rollbacks=3,
         evictions=1,
         utility_untracked=0,
+        nested_twice=0,
         operations=25,
         operation_blocks=68,
         local_operations=3,
@@ -231,8 +235,87 @@ def test_sixteen_and_seventeen_count_blocks_and_no_operations() -> None:
 def test_before_sixteen_databases_tell_the_whole_and_nobody_the_processes() -> None:
     reads = reads_of(interval(15, pg_stat_statements__track_utility="off"))
     assert reads == ServerReads(
-        blocks=90, catalog_blocks=5, rollbacks=3, evictions=1, utility_untracked=1
+        blocks=90,
+        catalog_blocks=5,
+        rollbacks=3,
+        evictions=1,
+        utility_untracked=1,
+        blocks_added=1,
+        nested_twice=0,
     )
+
+
+@pytest.mark.parametrize(
+    ("columns", "added"),
+    [
+        ({}, 0),
+        ({"shared_blks_read": 9}, 0),
+        ({"shared_blks_dirtied": 1}, 1),
+        ({"local_blks_hit": 1}, 1),
+        ({"local_blks_read": 1}, 1),
+    ],
+)
+def test_before_sixteen_statements_that_change_blocks_may_have_added_some(
+    columns: dict[str, int], added: int
+) -> None:
+    delta = diff(reading(0, []), reading(10, [{"queryid": 1, "calls": 1, **columns}]))
+    assert reads_of(delta).blocks_added == added
+    (line,) = reconcile(9, ServerReads(blocks=20, blocks_added=added))
+    assert line == Line(Account.UNATTRIBUTED, 11, (ADDED,) if added else ())
+
+
+def test_what_no_statement_counts_is_a_cause_of_what_is_left() -> None:
+    reads = ServerReads(blocks=100, held_cursors=2, autovacuum_blocks=0)
+    assert reconcile(40, reads) == (Line(Account.UNATTRIBUTED, 60, (HELD,)),)
+    assert reconcile(40, ServerReads(blocks=100, held_cursors=0)) == (
+        Line(Account.UNATTRIBUTED, 60),
+    )
+
+
+@pytest.mark.parametrize(("before", "after"), [("top", "all"), ("all", "top"), ("all", "all")])
+def test_on_13_nested_statements_are_counted_twice_in_each_interval_with_track_all(
+    before: str, after: str
+) -> None:
+    row = {"queryid": 1, "calls": 1, "shared_blks_read": 150}
+    ends = [
+        reading(n * 10, [row] * n, table=WITHOUT_TOPLEVEL,
+                settings=settings(pg_stat_statements__track=track),
+                databases=[{"datid": 5, "blks_read": 100 * n}])
+        for n, track in enumerate((before, after))
+    ]  # fmt: skip
+    delta = diff(*ends)
+    reads = reads_of(delta)
+    assert reads.nested_twice == 1
+    assert reconcile(delta.statement_blocks, reads) == (
+        Line(Account.UNATTRIBUTED, -50, (NESTED_TWICE, LATE, FORGOTTEN)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "untracked"),
+    [("top", "none", 1), ("none", "top", 1), ("none", "none", 1), ("top", "all", 0),
+     ("all", "top", 0)],
+)  # fmt: skip
+def test_what_ran_while_track_was_none_has_that_as_its_cause(
+    before: str, after: str, untracked: int
+) -> None:
+    older, newer = (
+        reading(n * 10, [], settings=settings(pg_stat_statements__track=track),
+                databases=[{"datid": 5, "blks_read": 100 * n}])
+        for n, track in enumerate((before, after))
+    )  # fmt: skip
+    reads = reads_of(diff(older, newer))
+    assert reads.utility_untracked == untracked
+    cause = ("statements that are not tracked",) if untracked else ()
+    assert reconcile(0, reads) == (Line(Account.UNATTRIBUTED, 100, cause),)
+
+
+def test_tracking_that_was_off_between_two_snapshots_is_a_cause_too() -> None:
+    delta = diff(reading(0), reading(10))
+    assert [
+        reads_of(replace(delta, untracked=untracked)).utility_untracked
+        for untracked in (False, True)
+    ] == [0, 1]
 
 
 def test_where_pg_stat_io_alone_was_reset_databases_tell_the_whole() -> None:

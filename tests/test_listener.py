@@ -13,7 +13,7 @@ from threading import Event
 import pytest
 
 from pgiostat.collector.listener import Answer, Limits, Listener, Request
-from pgiostat.collector.metrics import Address, Metrics, Page, address_of
+from pgiostat.collector.metrics import Address, Metrics, MetricsServer, address_of
 
 BODY = b"x 1\n"
 QUICK = Limits(clients=4, request_bytes=512, request_seconds=0.4, answer_seconds=0.4)
@@ -220,7 +220,7 @@ def test_the_end_closes_all() -> None:
 
 
 def test_only_the_page_is_there_and_nothing_is_repeated() -> None:
-    page = Page(lambda: [Metrics("prod", 10.0)])
+    page = MetricsServer(lambda: [Metrics("prod", 10.0)])
     missing = page.answer(Request("GET", "/<script>%0d%0aX: y"))
     assert missing == Answer(
         HTTPStatus.NOT_FOUND,
@@ -242,7 +242,7 @@ def test_a_page_is_made_once_a_second_however_often_it_is_asked_for() -> None:
         made.append(True)
         return []
 
-    page = Page(servers, lambda: now[0])
+    page = MetricsServer(servers, lambda: now[0])
     get = Request("GET", "/metrics")
     for _ in range(100):
         plain = page.answer(get)

@@ -11,14 +11,14 @@ from threading import Event, Thread
 import pytest
 
 from pgiostat.collector import recorder as record
-from pgiostat.collector.device_sampler import Measuring
+from pgiostat.collector.device_sampler import DeviceSampler
 from pgiostat.collector.recorder import Recorder
 from pgiostat.errors import PgiostatError
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
-from pgiostat.queries.describe import unsorted
-from pgiostat.volume.device.discover import AUTOMATIC, Asked
-from pgiostat.volume.device.interval import DeviceInterval, Origin, Source
+from pgiostat.queries.describe import uncategorized
+from pgiostat.volume.device.discover import AUTOMATIC, DeviceOption
+from pgiostat.volume.device.interval import DeviceInterval, DeviceSource, Origin
 from tests.clouds import REGION, cloud
 from tests.readings import at, said_to
 from tests.test_collect_command import collecting
@@ -35,10 +35,10 @@ class Disk:
     goes_on: Event = field(default_factory=Event)
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         return self.name
 
-    def look(self) -> list[DeviceInterval]:
+    def poll(self) -> list[DeviceInterval]:
         self.looks += 1
         self.goes_on.wait(30)
         if self.error is not None:
@@ -54,14 +54,14 @@ class Here:
     now: float = 0.0
     chosen: int = 0
     error: PgiostatError | None = None
-    measuring: Measuring = field(init=False)
+    measuring: DeviceSampler = field(init=False)
 
     def __post_init__(self) -> None:
         self.disk.goes_on.set()
-        self.measuring = Measuring(AUTOMATIC, lambda *_: self.choose(), lambda: self.now)
-        self.measuring.follow(None)
+        self.measuring = DeviceSampler(AUTOMATIC, lambda *_: self.choose(), lambda: self.now)
+        self.measuring.retarget(None)
 
-    def choose(self) -> Source | None:
+    def choose(self) -> DeviceSource | None:
         self.chosen += 1
         if self.error is not None:
             raise self.error
@@ -69,12 +69,12 @@ class Here:
 
     def turn(self) -> list[int | None]:
         """Return the reads that wait to be written, when the thread has done what it was asked."""
-        self.measuring.turn()
+        self.measuring.poll()
         assert self.measuring._idle.wait(30)
         return [each.reads for each in self.measuring._waiting]
 
     def written(self) -> None:
-        self.measuring.written(len(self.measuring._waiting))
+        self.measuring.acknowledge(len(self.measuring._waiting))
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_a_kernel_is_looked_at_again_when_what_it_told_is_written(here: Here) ->
     assert here.turn() == [1]
     here.written()
     assert here.turn() == [2]
-    assert (here.disk.looks, here.chosen, here.measuring.says) == (2, 1, "sda")
+    assert (here.disk.looks, here.chosen, here.measuring.description) == (2, 1, "sda")
 
 
 def test_a_cloud_is_asked_at_its_own_times_whether_anything_is_written_or_not(here: Here) -> None:
@@ -108,7 +108,7 @@ def test_what_hangs_is_not_waited_for_and_asked_once(here: Here) -> None:
     assert here.turn() == [1]
     here.written()
     here.disk.goes_on.clear()
-    assert [here.measuring.turn() for _ in range(50)] == [[]] * 50
+    assert [here.measuring.poll() for _ in range(50)] == [[]] * 50
     here.disk.goes_on.set()
     assert here.measuring._idle.wait(30)
     assert here.disk.looks == 2
@@ -140,15 +140,15 @@ def test_a_new_connection_looks_for_the_device_anew_and_the_same_one_goes_on(her
     assert here.turn() == [1]
     here.written()
     before, here.disk = here.disk, Disk()
-    here.measuring.follow(None)
+    here.measuring.retarget(None)
     assert here.turn() == [2]
     assert (before.looks, here.disk.looks, here.chosen) == (2, 0, 2)
     here.written()
     here.disk = Disk("sdb")
     here.disk.goes_on.set()
-    here.measuring.follow(None)
+    here.measuring.retarget(None)
     assert here.turn() == [1]
-    assert here.measuring.says == "sdb"
+    assert here.measuring.description == "sdb"
 
 
 def test_a_device_that_is_not_found_is_looked_for_again_but_not_on_another_machine(
@@ -157,7 +157,7 @@ def test_a_device_that_is_not_found_is_looked_for_again_but_not_on_another_machi
     here.error = PgiostatError("unknown", slug="device-unknown")
     here.turn()
     here.turn()
-    assert (here.chosen, here.measuring.is_expected, here.measuring.says) == (1, False, "")
+    assert (here.chosen, here.measuring.is_expected, here.measuring.description) == (1, False, "")
     here.now = 61.0
     here.error = PgiostatError("the server is on another machine", slug="device-elsewhere")
     here.turn()
@@ -165,7 +165,7 @@ def test_a_device_that_is_not_found_is_looked_for_again_but_not_on_another_machi
     here.turn()
     assert here.chosen == 2
     here.error = None
-    here.measuring.follow(None)
+    here.measuring.retarget(None)
     assert here.turn() == [1]
 
 
@@ -174,12 +174,19 @@ def test_a_device_that_is_not_found_is_looked_for_again_but_not_on_another_machi
 
 def recorded(
     database: str, root: Path, said: list[str], until: Callable[[Recorder], bool],
-    asked: Asked = AUTOMATIC,
+    asked: DeviceOption = AUTOMATIC,
 ) -> Recorder:  # fmt: skip
     """Collect until something holds, then end."""
     stop = Event()
     recorder = Recorder(
-        database, "prod", root, unsorted, stop, said_to(said), interval=0.1, asked=asked
+        database,
+        "prod",
+        root,
+        uncategorized,
+        stop,
+        said_to(said),
+        interval=0.1,
+        device_option=asked,
     )
     worker = Thread(target=recorder.run)
     worker.start()

@@ -18,15 +18,15 @@ from urllib.request import urlopen
 
 import pytest
 
-from pgiostat.analysis.rank import rank_counted
-from pgiostat.collector.metrics import METRICS, Address, Metrics, Page, address_of
+from pgiostat.analysis.rank import rank_totals
+from pgiostat.collector.metrics import METRICS, Address, Metrics, MetricsServer, address_of
 from pgiostat.collector.recorder import Recorder
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
 from pgiostat.queries.describe import describer
 from pgiostat.statistics.names import OWN, UNREADABLE
-from pgiostat.volume.device.discover import NONE, Asked
+from pgiostat.volume.device.discover import NONE, DeviceOption
 from pgiostat.volume.device.interval import DeviceInterval, Origin
 from tests.conftest import MakeServer
 from tests.readings import at
@@ -97,14 +97,14 @@ def test_what_has_no_text_yet_waits_for_its_category() -> None:
     assert not [key for key in told(metrics) if "category" in key[0]]
     # One text comes, one cannot be read, and the others are waited for.
     (one, *others) = sorted(KNOWN.statements)
-    names.learn(one, KNOWN.statements[one])
+    names.add(one, KNOWN.statements[one])
     names.unreadable[others[0]] = "Damaged."
     metrics.committed(second, names, [])
     found = {key[1] for key in told(metrics) if key[0] == "pgiostat_category_calls_total"}
     assert found == {KNOWN.statements[one].category, UNREADABLE}
     names.unreadable.clear()
     for key in others:
-        names.learn(key, KNOWN.statements[key])
+        names.add(key, KNOWN.statements[key])
     metrics.committed(third, names, [])
     metrics.committed(last, names, [])
     # All is counted, each block once; what could not be read stays where it was.
@@ -153,7 +153,7 @@ def test_failures_are_counted_by_their_names() -> None:
 def page(*servers: Metrics) -> Iterator[str]:
     """Yield where a page is served."""
     port = free_port()
-    end = Page(lambda: servers).serve(Address("127.0.0.1", port))
+    end = MetricsServer(lambda: servers).serve(Address("127.0.0.1", port))
     try:
         yield f"http://127.0.0.1:{port}/metrics"
     finally:
@@ -197,14 +197,14 @@ def test_a_port_that_is_taken_is_said() -> None:
         closing(socket.create_server(("127.0.0.1", 0))) as taken,
         pytest.raises(PgiostatError) as caught,
     ):
-        Page(list).serve(Address("127.0.0.1", taken.getsockname()[1]))
+        MetricsServer(list).serve(Address("127.0.0.1", taken.getsockname()[1]))
     assert caught.value.slug == "metrics-address"
     assert caught.value.message.endswith(": Address already in use")
 
 
 def test_a_host_that_there_is_not_is_said() -> None:
     with pytest.raises(PgiostatError) as caught:
-        Page(list).serve(Address("nowhere.invalid", 9187))
+        MetricsServer(list).serve(Address("nowhere.invalid", 9187))
     assert caught.value.slug == "metrics-address"
     assert re.fullmatch(
         r"could not serve metrics on nowhere.invalid:9187: [A-Z][a-z ]+", caught.value.message
@@ -214,7 +214,7 @@ def test_a_host_that_there_is_not_is_said() -> None:
 def test_the_package_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pgiostat.collector.metrics.find_spec", lambda _: None)
     with pytest.raises(PgiostatError) as caught:
-        Page(list).serve(Address("127.0.0.1", 1))
+        MetricsServer(list).serve(Address("127.0.0.1", 1))
     assert (caught.value.slug, caught.value.hint) == (
         "metrics-missing",
         "pip install 'pgiostat[metrics]'",
@@ -275,7 +275,7 @@ def test_the_page_says_what_the_history_holds(make_server: MakeServer, tmp_path:
         stop,
         say,
         interval=0.1,
-        asked=Asked(NONE, NONE),
+        device_option=DeviceOption(NONE, NONE),
         watcher=metrics,
     )
     collector = Thread(target=recorder.run)
@@ -287,17 +287,17 @@ def test_the_page_says_what_the_history_holds(make_server: MakeServer, tmp_path:
     collector.join()
     assert recorder.samples > 5, said
     port = free_port()
-    end_page = Page(lambda: [metrics]).serve(Address("127.0.0.1", port))
+    end_page = MetricsServer(lambda: [metrics]).serve(Address("127.0.0.1", port))
     found = series(fetched(f"http://127.0.0.1:{port}/metrics"))
     end_page()
     with closing(History.open(root)) as history:
         (server,) = history.servers()
-        seen = history.seen(Window(server.since, server.until + timedelta(hours=1)))
+        seen = history.totals(Window(server.since, server.until + timedelta(hours=1)))
         names = history.names(describe)
     whose = (("server", "db0"),)
     counted = sum(v for (n, _), v in found.items() if n == "pgiostat_intervals_total")
     assert counted == seen.sampled.samples == recorder.samples
-    ranking = rank_counted([(part, names[who]) for who, part in seen.counted.items()])
+    ranking = rank_totals([(part, names[who]) for who, part in seen.counted.items()])
     assert "version" in {row.name for row in ranking.rows}
     for row in ranking.rows:
         labels = (("category", row.name), *whose)

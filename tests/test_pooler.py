@@ -111,3 +111,25 @@ def test_reads_are_counted_through_a_pooler_and_the_pooler_is_told(
                 delta = diff(older, collector.take())
         assert delta.qualities == (Quality.OK,)
         assert rank([delta], Names()).explained.blocks > 4_000
+
+
+def test_behind_a_pooler_a_limit_that_ends_our_session_is_named(
+    make_server: MakeServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    server = make_server()
+    assert isinstance(server, ClusterServer)
+    with client(server.dsn()) as conn:
+        conn.execute("CREATE EXTENSION pg_stat_statements")
+        conn.execute("ALTER DATABASE postgres SET transaction_timeout = '1ms'")
+    place = tmp_path_factory.mktemp("pooler")
+    for parent in (place, *place.parents):
+        if "pytest" in parent.name:
+            parent.chmod(0o711)
+    with pooled(server, place, "session") as dsn:
+        done = watch_once(dsn)
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "pgiostat: error: the server ended our session because of transaction_timeout\n"
+        "DETAIL:  Terminating connection due to transaction timeout.\n"
+        'HINT:  ALTER ROLE "postgres" RESET transaction_timeout;'
+    ), done.stderr

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pgiostat.analysis.cost import FIELDS
 from pgiostat.analysis.notices import notices
-from pgiostat.analysis.rank import By, Counted, Gone, Ranking, Sort, rank, rank_counted
+from pgiostat.analysis.rank import By, EvictedTotals, Ranking, Sort, Totals, rank, rank_totals
 from pgiostat.analysis.rank.groups import Unread
 from pgiostat.errors import PgiostatError
 from pgiostat.statistics.capabilities import capabilities
@@ -309,7 +309,7 @@ def test_evictions_are_told_with_their_number_and_what_to_do() -> None:
     newer = reading(10, [ran(1, 5)], dealloc=4)
     delta = diff(older, newer)
     notice = notices(delta, rank([delta], NAMES), coverage=0.1)[0]
-    assert notice.text.startswith("About 750 statements were evicted")
+    assert notice.text.startswith("At least 750 statements were evicted")
     assert notice.hint == "Raise pg_stat_statements.max, or choose a shorter interval."
 
 
@@ -359,9 +359,11 @@ def test_what_a_server_cannot_tell_is_said_with_the_reason() -> None:
 
 def test_what_a_cursor_reads_belongs_to_the_query_it_was_declared_for() -> None:
     names = Names()
-    names.learn((10, 5, 1), Statement("declare ? cursor for …", "1:aa", "manifest", opens="c"))
-    names.learn((10, 5, 2), Statement("fetch ? from ?", "1:bb", OTHER, moves="c"))
-    names.learn((20, 5, 2), Statement("fetch ? from ?", "1:bb", OTHER, moves="c"))
+    names.add(
+        (10, 5, 1), Statement("declare ? cursor for …", "1:aa", "manifest", declares_cursor="c")
+    )
+    names.add((10, 5, 2), Statement("fetch ? from ?", "1:bb", OTHER, uses_cursor="c"))
+    names.add((20, 5, 2), Statement("fetch ? from ?", "1:bb", OTHER, uses_cursor="c"))
     fetched = dict(ran(2, 7))
     deltas = [happened([ran(1, 1), fetched, {**fetched, "userid": 20}], 15)]
     found = {row.name: row.cost.blocks for row in rank(deltas, names).rows}
@@ -370,10 +372,10 @@ def test_what_a_cursor_reads_belongs_to_the_query_it_was_declared_for() -> None:
 
 def test_a_cursor_declared_for_two_kinds_of_query_is_of_neither() -> None:
     names = Names()
-    names.learn((10, 5, 2), Statement("fetch ? from ?", "1:bb", OTHER, moves="c"))
+    names.add((10, 5, 2), Statement("fetch ? from ?", "1:bb", OTHER, uses_cursor="c"))
     for queryid, category in [(1, "manifest"), (3, "manifest"), (4, "version")]:
-        statement = Statement("declare ? cursor for …", "1:aa", category, opens="c")
-        names.learn((10, 5, queryid), statement)
+        statement = Statement("declare ? cursor for …", "1:aa", category, declares_cursor="c")
+        names.add((10, 5, queryid), statement)
         known = names.statement((10, 5, 2))
         assert known is not None
         assert known.category == ("manifest" if queryid < 4 else OTHER)
@@ -381,9 +383,13 @@ def test_a_cursor_declared_for_two_kinds_of_query_is_of_neither() -> None:
 
 def test_a_rule_about_a_fetch_stands_before_its_cursors_query() -> None:
     names = Names()
-    names.learn((10, 5, 1), Statement("declare ? cursor for …", "1:aa", "manifest", opens="c"))
-    names.learn((10, 5, 2), Statement("fetch ? from ?", "1:bb", "report", moves="c"))
-    assert names.statement((10, 5, 2)) == Statement("fetch ? from ?", "1:bb", "report", moves="c")
+    names.add(
+        (10, 5, 1), Statement("declare ? cursor for …", "1:aa", "manifest", declares_cursor="c")
+    )
+    names.add((10, 5, 2), Statement("fetch ? from ?", "1:bb", "report", uses_cursor="c"))
+    assert names.statement((10, 5, 2)) == Statement(
+        "fetch ? from ?", "1:bb", "report", uses_cursor="c"
+    )
 
 
 def test_what_the_server_counts_ahead_of_statements_is_said_if_all_else_adds_up() -> None:
@@ -398,17 +404,17 @@ def test_what_the_server_counts_ahead_of_statements_is_said_if_all_else_adds_up(
 def test_what_has_gone_is_in_all_sums_though_not_told_apart() -> None:
     amounts = np.zeros((len(FIELDS), 3), dtype=np.int64)
     amounts[FIELDS.index("shared_blks_read")] = [30, 5, 1]
-    gone = Gone(
+    gone = EvictedTotals(
         statements=[(10, 5, "version"), (10, 6, "version"), (10, 5, OWN)], sizes=[7, 2, 1],
         statement_amounts=amounts, statement_uncertain=[False, True, False],
         relations=[(100, "idx"), (None, "heap")], relation_amounts=amounts[:, :2],
         relation_uncertain=[False, False],
     )  # fmt: skip
     names = Names(databases={5: "app", 6: "old"}, roles={10: "api"}, relations={100: TABLE})
-    parts = [(Counted(1.0, 8192, gone=gone), names)]
+    parts = [(Totals(1.0, 8192, evicted=gone), names)]
 
     def rows(by: By) -> list[tuple[str, int, int, bool]]:
-        found = rank_counted(parts, by=by).rows
+        found = rank_totals(parts, by=by).rows
         return [(row.name, row.cost.blocks, row.members, row.uncertain) for row in found]
 
     assert rows(By.CATEGORY) == [("version", 35, 9, True)]
@@ -420,7 +426,7 @@ def test_what_has_gone_is_in_all_sums_though_not_told_apart() -> None:
     assert rows(By.RELATION) == [
         ("public.t", 30, 1, False), ("(relations that have gone)", 5, 1, False),
     ]  # fmt: skip
-    own = rank_counted(parts).own
+    own = rank_totals(parts).own
     assert own is not None
     assert own.cost.blocks == 1
 
@@ -428,13 +434,13 @@ def test_what_has_gone_is_in_all_sums_though_not_told_apart() -> None:
 def test_a_row_is_what_was_known_when_it_was_ranked() -> None:
     names = Names()
     amounts = np.ones((len(FIELDS), 1), dtype=np.int64)
-    counted = Counted(
+    counted = Totals(
         1.0, 8192, statements=[(10, 5, 1)], statement_amounts=amounts, statement_uncertain=[False]
     )
-    before = rank_counted([(counted, names)], by=By.STATEMENT).rows
-    names.learn((10, 5, 1), Statement("select ?", "1:01", "version"))
+    before = rank_totals([(counted, names)], by=By.STATEMENT).rows
+    names.add((10, 5, 1), Statement("select ?", "1:01", "version"))
     assert [row.category for row in before] == [UNREAD]
-    assert [row.category for row in rank_counted([(counted, names)], by=By.STATEMENT).rows] == [
+    assert [row.category for row in rank_totals([(counted, names)], by=By.STATEMENT).rows] == [
         "version"
     ]
 
@@ -443,10 +449,10 @@ def test_names_that_are_not_needed_are_forgotten_and_so_are_their_cursors() -> N
     names = Names(relations={100: TABLE, 101: TABLE})
     for queryid, cursor in ((1, "a"), (2, "b"), (3, "b")):
         opens, moves = ("", cursor) if queryid == 3 else (cursor, "")
-        names.learn(
+        names.add(
             (10, 5, queryid), Statement("…", "", "version" if opens else "other", opens, moves)
         )
-    names.forget({(10, 5, 3)}, {101})
+    names.retain({(10, 5, 3)}, {101})
     assert (set(names.statements), set(names.relations)) == ({(10, 5, 3)}, {101})
     assert set(names.cursors) == {(10, 5, "b")}
     fetch = names.statement((10, 5, 3))

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from pgiostat.analysis.ledger import reads_of
-from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.delta import Basis, Delta, diff
 from pgiostat.statistics.snapshot import Snapshot
 from tests.conftest import MakeServer
@@ -66,7 +66,7 @@ class Truth:
                 self.calls[name] += 1
 
 
-def settled(collector: Collector, older: Snapshot, statement_blocks: int) -> Delta:
+def settled(collector: SnapshotReader, older: Snapshot, statement_blocks: int) -> Delta:
     """Return the difference once the server's own counters have caught up.
 
     A session that ends hands its counts over; on 13 and 14 another process takes half a second
@@ -81,7 +81,7 @@ def settled(collector: Collector, older: Snapshot, statement_blocks: int) -> Del
     pytest.fail("the server's own counters never caught up")
 
 
-def quiet(collector: Collector) -> Snapshot:
+def quiet(collector: SnapshotReader) -> Snapshot:
     """Return a reading after which nothing of what was done before is handed over."""
     wait = Event().wait
     older = collector.take()

@@ -14,7 +14,7 @@ from pgiostat.analysis.ledger import coverage_of
 from pgiostat.analysis.notices import Notice
 from pgiostat.analysis.rank import By, Ranking, rank
 from pgiostat.escape import terminal
-from pgiostat.history.read.window_totals import Sampled, Seen
+from pgiostat.history.read.window_totals import IntervalStats, WindowTotals
 from pgiostat.history.read.windows import Window
 from pgiostat.render import text
 from pgiostat.render.csv import CsvWriter, header, heading_of
@@ -291,12 +291,15 @@ def test_json_is_one_object_a_line_with_null_for_unknown() -> None:
 def test_what_statements_count_more_than_the_server_over_a_window_is_said(
     statements: int, server: int, version: int, expected: list[str]
 ) -> None:
-    sampled = Sampled(
+    sampled = IntervalStats(
         samples=60, seconds=600.0, statement_blocks=statements, server_blocks=server,
         version_num=version,
     )  # fmt: skip
     window = Window(at(0), at(600), "")
-    assert list(remarks(Seen(window=window, servers=(), counted={}, sampled=sampled))) == expected
+    assert (
+        list(remarks(WindowTotals(window=window, servers=(), counted={}, sampled=sampled)))
+        == expected
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pgiostat.analysis.rank import By, rank
 from pgiostat.postgres.catalog import catalog
 from pgiostat.postgres.connection import connect
 from pgiostat.postgres.sampler import Sampler
-from pgiostat.postgres.since_reset import survey
+from pgiostat.postgres.since_reset import totals_since_reset
 from pgiostat.queries.describe import describer
 from pgiostat.queries.rules import load
 from pgiostat.queries.rules.suggest import CatalogTable, rules_file, suggest
@@ -240,7 +240,7 @@ def test_a_whole_server_is_told_by_category_the_biggest_unknown_first(
         run(other, "INSERT INTO parcel (id) VALUES (-1)", 2)
         asked = "SELECT queryid, calls, shared_blks_read + local_blks_read FROM pg_stat_statements"
         counted = {queryid: (calls, read) for queryid, calls, read in other.execute(asked)}
-    found = survey(dsn, describer())
+    found = totals_since_reset(dsn, describer())
     ranking = rank([found.delta], found.names, by=By.STATEMENT)
     ranked = {row.queryid: (row.cost.calls, row.cost.blocks) for row in ranking.rows}
     # What ran later (our own statements) was not counted then.

@@ -11,7 +11,7 @@ import postgast
 import pytest
 from hypothesis import assume, given, settings
 
-from pgiostat.queries.describe import describer, unsorted
+from pgiostat.queries.describe import describer, uncategorized
 from pgiostat.queries.features.comments_and_cursors import pseudonym
 from pgiostat.queries.fingerprint import normalize
 from tests.scanning import constants_and_comments
@@ -190,9 +190,13 @@ def test_a_cursor_is_kept_under_a_pseudonym() -> None:
         ';FETCH 9 FROM "of bob"; SELECT a',
         f'FETCH 9 FROM "{name}"',
     ]
-    for describe in (describer(), unsorted):
+    for describe in (describer(), uncategorized):
         found = [describe(text, user="u", database="d", queryid=1) for text in texts]
-        assert [(each.opens, each.moves) for each in found] == [(name, ""), ("", name), ("", name)]
+        assert [(each.declares_cursor, each.uses_cursor) for each in found] == [
+            (name, ""),
+            ("", name),
+            ("", name),
+        ]
         assert [each for each in found if "bob" in str(each)] == []
 
 

@@ -8,9 +8,12 @@ from psycopg import sql
 
 from pgiostat.analysis.ledger import coverage_of, reads_of
 from pgiostat.errors import PgiostatError
-from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.postgres import snapshot_reader as reading_module
+from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.capabilities import capabilities
-from pgiostat.statistics.delta import Basis, Lost, Quality, diff
+from pgiostat.statistics.columnar import Rows
+from pgiostat.statistics.counters import STATEMENTS, Reading
+from pgiostat.statistics.delta import Basis, Delta, Lost, Quality, diff
 from tests.conftest import MakeServer
 from tests.servers import Server
 from tests.workloads import Connection, by_text, client, collecting, fill, run
@@ -46,6 +49,30 @@ def test_packed_and_row_by_row_readings_are_equal(database: str) -> None:
         } == set()
 
 
+def test_a_damaged_packed_reply_costs_one_snapshot_row_by_row_and_no_more(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpack, damaged = reading_module._unpack, iter("xpxxpxxxp")
+
+    def unpacked(kind: Reading, packed: bytes) -> Rows:
+        if kind.table.name == STATEMENTS.name and next(damaged) == "x":
+            packed = packed[:-1]
+        return unpack(kind, packed)
+
+    monkeypatch.setattr(reading_module, "_unpack", unpacked)
+    with collecting(database) as collector:
+        older = collector.take()
+        packed = [collector.is_packed]
+        for _ in range(7):
+            newer = collector.take()
+            assert diff(older, newer).qualities == (Quality.OK,)
+            packed.append(collector.is_packed)
+            older = newer
+        assert packed == [True] * 7 + [False]
+        collector.take()  # row by row: asks for no packed reply
+    assert next(damaged) == "p"
+
+
 def test_after_a_full_reset_counts_begin_anew(make_server: MakeServer) -> None:
     server = make_server()
     with server.connect() as setup:
@@ -65,6 +92,7 @@ def test_after_a_full_reset_counts_begin_anew(make_server: MakeServer) -> None:
             (Quality.RESET,),
             None,
         )
+        assert_lost_until_reset(delta)
 
 
 def test_a_statement_reset_on_its_own_counts_since_then(database: str) -> None:
@@ -162,6 +190,10 @@ def test_after_a_restart_entries_are_subtracted_if_kept_and_whole_if_lost(
     assert {text: (row[0], row[2]) for text, row in found.items()} == {statement: (3, basis)}
     assert delta.qualities == (Quality.RESTART, Quality.GAP)
     assert reads_of(delta).blocks is None
+    if basis is Basis.PREVIOUS:
+        assert delta.lost is None
+    else:
+        assert_lost_until_reset(delta)
 
 
 def test_a_killed_backend_empties_the_statistics_and_is_noticed(make_server: MakeServer) -> None:
@@ -187,9 +219,23 @@ def test_a_killed_backend_empties_the_statistics_and_is_noticed(make_server: Mak
     assert {text: (row[0], row[2]) for text, row in found.items()} == {statement: (3, Basis.RESET)}
     assert older.markers.start_time == newer.markers.start_time
     assert delta.qualities == (Quality.RESTART, Quality.GAP)
+    assert_lost_until_reset(delta)
 
 
-def take_until_lost(collector: Collector) -> None:
+def assert_lost_until_reset(delta: Delta) -> None:
+    """Check that what ran before a reset is lost, with the length that can be known."""
+    older, newer = delta.older, delta.newer
+    assert older is not None
+    assert delta.seconds is not None
+    ends = newer.markers.statements_reset
+    if ends is None and older.markers.start_time != newer.markers.start_time:
+        ends = newer.markers.start_time  # 13
+    length = delta.seconds if ends is None else (ends - older.taken_at).total_seconds()
+    assert delta.lost == Lost(older.taken_at, length, newer.server)
+    assert 0 < length <= delta.seconds
+
+
+def take_until_lost(collector: SnapshotReader) -> None:
     """Read until the server hangs up, which it does some milliseconds after the kill."""
     for _ in range(1000):
         collector.take()

@@ -10,7 +10,7 @@ from psycopg import sql
 from pgiostat.analysis.rank import By, rank
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.sampler import Sampler
-from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.postgres.texts import TextBatch
 from pgiostat.queries.describe import describer
 from pgiostat.queries.rules import load
@@ -54,7 +54,7 @@ def send(
         assert connection.pgconn.exec_(text).error_message == b""
 
 
-def texts_of(collector: Collector) -> tuple[set[str], TextBatch]:
+def texts_of(collector: SnapshotReader) -> tuple[set[str], TextBatch]:
     """Return the texts that select, as the collector has them."""
     rows = collector.take().statements
     columns = (rows[name].tolist() for name in ("userid", "dbid", "queryid"))

@@ -1,13 +1,16 @@
 """Settings of a role, a database, a server or the environment do not change what is read."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from pgiostat.postgres.connection import connect, reach
+from pgiostat.errors import PgiostatError
+from pgiostat.postgres import connection as connecting
+from pgiostat.postgres.connection import connect, database_beside, reach
 from pgiostat.postgres.sampler import Sampler
 from pgiostat.queries.describe import describer
 from tests.conftest import MakeServer
@@ -134,6 +137,82 @@ def test_limits_of_a_session_end(make_server: MakeServer) -> None:
 
     ticks = list(Sampler(server.dsn(), 0.5, describer(), wait).ticks())
     assert [(tick.error, tick.delta is not None) for tick in ticks] == [(None, True)] * 3
+
+
+LIMITS = {
+    "idle_session_timeout": 14,
+    "transaction_timeout": 17,
+    "idle_in_transaction_session_timeout": 13,
+    "statement_timeout": 13,
+    "lock_timeout": 13,
+}
+
+
+@pytest.fixture
+def limited(server: Server, role: str, database: str) -> str:
+    """Return how a role connects whose sessions have all limits there are, of 1 ms each."""
+    dbname = str(psycopg.conninfo.conninfo_to_dict(database)["dbname"])
+    with client(server.dsn()) as conn:
+        for name, since in LIMITS.items():
+            if server.major >= since:
+                set_it = f"ALTER ROLE settled IN DATABASE {dbname} SET {name} = '1ms'"
+                conn.execute(set_it.encode())
+    return make_conninfo(role, dbname=dbname)
+
+
+def test_a_limit_that_ends_a_session_before_our_first_statement_ends_nothing(
+    server: Server, limited: str
+) -> None:
+    expected = [("lock_timeout", "1000"), ("statement_timeout", "10000")]
+    expected += [(name, "0") for name in list(LIMITS)[:2] if server.major >= LIMITS[name]]
+    expected += [("idle_in_transaction_session_timeout", "10000")]
+    for _ in range(5):
+        with closing(connect(limited)) as session:
+            found = session.conn.execute(
+                "SELECT name, setting FROM pg_catalog.pg_settings WHERE name = ANY (%s)",
+                [list(LIMITS)],
+            ).fetchall()
+            assert sorted(found) == sorted(expected)
+            with closing(database_beside(session.conn, "postgres")) as other:
+                assert other.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("attributes", ["any", "primary"])
+def test_every_command_works_under_limits_of_a_millisecond(
+    limited: str, tmp_path: Path, attributes: str
+) -> None:
+    dsn, history = make_conninfo(limited, target_session_attrs=attributes), f"--history={tmp_path}"
+    for command in (
+        ["watch", dsn, "--interval=0.2", "--count=1", "--format=csv"],
+        ["collect", dsn, "--check", history],
+        ["collect", dsn, "--for=1s", "--interval=0.2s", history],
+        ["doctor", dsn],
+        ["rules", "test", dsn],
+    ):
+        done = pgiostat(*command)
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+        assert "trying again" not in done.stderr
+
+
+@pytest.mark.pg(">=17")
+def test_a_limit_that_cannot_be_ended_is_named_with_what_resets_it(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As behind a pooler that drops start-up options."""
+    monkeypatch.setattr(connecting, "SESSION_LIMITS", {})
+    with pytest.raises(PgiostatError) as caught:
+        connect(make_conninfo(database, options="-c transaction_timeout=1ms"))
+    dbname = psycopg.conninfo.conninfo_to_dict(database)["dbname"]
+    hint = (
+        'ALTER ROLE "postgres" RESET transaction_timeout; the database may have it too:'
+        f' ALTER DATABASE "{dbname}" RESET transaction_timeout;'
+    )
+    assert caught.value.report().splitlines() == [
+        "pgiostat: error: the server ended our session because of transaction_timeout",
+        "DETAIL:  Terminating connection due to transaction timeout.",
+        f"HINT:  {hint}",
+    ]
+    assert caught.value.slug == "session-limit"
 
 
 def test_a_database_without_an_encoding_is_read_like_any_other(make_server: MakeServer) -> None:

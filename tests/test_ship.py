@@ -30,15 +30,15 @@ from pgiostat.history.engines import UnreadableError
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.layout import Layout
 from pgiostat.history.read.history import History
-from pgiostat.history.read.inventory import contents
+from pgiostat.history.read.inventory import inventory
 from pgiostat.history.read.windows import Window
-from pgiostat.history.remote.object_store import Place
+from pgiostat.history.remote.object_store import ObjectStore
 from pgiostat.history.remote.remote_layout import FRESH_SECONDS
-from pgiostat.history.remote.shipping import Outcome, ship
-from pgiostat.history.write.compaction import seal
+from pgiostat.history.remote.shipping import UploadResult, upload
+from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.retention import Keep, retain
 from pgiostat.history.write.writer import Writer
-from pgiostat.queries.describe import describer, unsorted
+from pgiostat.queries.describe import describer, uncategorized
 from pgiostat.statistics.delta import diff
 from pgiostat.statistics.names import Names
 from tests.clouds import Store, store
@@ -79,13 +79,13 @@ def root(tmp_path: Path) -> Path:
     root = tmp_path / "history"
     for label in ("prod", "test"):
         write(root, intervals(30, HOUR, server=server(label=label)), label)
-        seal(Layout(root), label)
+        compact(Layout(root), label)
     return root
 
 
-def sent(root: Path, to: str) -> Outcome:
+def sent(root: Path, to: str) -> UploadResult:
     """Ship once."""
-    return ship(Layout(root), to, clock=NOW)
+    return upload(Layout(root), to, clock=NOW)
 
 
 def local(root: Path) -> dict[str, bytes]:
@@ -99,7 +99,7 @@ def local(root: Path) -> dict[str, bytes]:
 
 def there(to: str) -> dict[str, bytes]:
     """Return what is in a target, by the names that it has in its history."""
-    place = Place.of(to)
+    place = ObjectStore.of(to)
     return {
         re.sub("^(dim/.*)-[0-9a-f]{16}[.]", r"\1.", name): place.read(name) or b""
         for name in place.sizes()
@@ -113,15 +113,15 @@ def test_what_is_sealed_is_there_byte_by_byte_and_is_not_brought_again(
     first, second = sent(root, target), sent(root, target)
     assert there(target) == files
     size = sum(len(content) for name, content in files.items() if name != "format.json")
-    assert first == Outcome(len(files) - 1, size)
-    assert second == Outcome(there=len(files) - 1)
+    assert first == UploadResult(len(files) - 1, size)
+    assert second == UploadResult(there=len(files) - 1)
 
 
 def test_what_is_told_anew_is_brought_again(root: Path, directory: str) -> None:
     sent(root, directory)
     write(root, intervals(34, HOUR, server=server(label="prod"))[30:])
-    seal(Layout(root), "prod")
-    told = Layout(root).told("statement", "prod")
+    compact(Layout(root), "prod")
+    told = Layout(root).dimension("statement", "prod")
     told.write_bytes(told.read_bytes() + b"more")
     assert sent(root, directory).files == 6 + 1
     assert there(directory) == local(root)
@@ -130,18 +130,18 @@ def test_what_is_told_anew_is_brought_again(root: Path, directory: str) -> None:
 def test_a_lost_record_is_made_again_from_what_is_there(root: Path, directory: str) -> None:
     sent(root, directory)
     shutil.rmtree(root / "ship")
-    assert sent(root, directory) == Outcome(there=len(local(root)) - 1)
+    assert sent(root, directory) == UploadResult(there=len(local(root)) - 1)
     (record,) = (root / "ship").glob("*.jsonl")
     whole = record.read_bytes()
     record.write_bytes(whole[:-20])  # cut short
-    assert sent(root, directory) == Outcome(there=len(local(root)) - 1)
+    assert sent(root, directory) == UploadResult(there=len(local(root)) - 1)
     assert sent(root, directory).files == 0
 
 
 def test_a_file_that_is_damaged_there_is_brought_again(root: Path, target: str) -> None:
     sent(root, target)
     name = next(name for name in local(root) if name.startswith("stmt/"))
-    Place.of(target).bring(b"half", name, "tmp/x")
+    ObjectStore.of(target).put_verified(b"half", name, "tmp/x")
     assert sent(root, target).files == 1
     assert there(target) == local(root)
 
@@ -149,14 +149,14 @@ def test_a_file_that_is_damaged_there_is_brought_again(root: Path, target: str) 
 def test_several_histories_go_to_one_place(root: Path, tmp_path: Path, directory: str) -> None:
     other = tmp_path / "other"
     write(other, intervals(3, HOUR, server=server(label="more")), "more")
-    seal(Layout(other), "more")
+    compact(Layout(other), "more")
     sent(root, directory)
     sent(other, directory)
     assert there(directory) == local(other) | local(root)
     # A second collector of one name is told, and nothing of the first is lost.
     strange = tmp_path / "strange"
     write(strange, intervals(3, MINUTE, server=server(label="more")), "more")
-    seal(Layout(strange), "more")
+    compact(Layout(strange), "more")
     before = contents_of(directory)
     outcome = sent(strange, directory)
     assert sorted(name.partition("/")[0] for name in outcome.strange) == [
@@ -171,7 +171,7 @@ def test_several_histories_go_to_one_place(root: Path, tmp_path: Path, directory
 
 def contents_of(to: str) -> dict[str, bytes]:
     """Return what is in a target, by the names that it has there."""
-    place = Place.of(to)
+    place = ObjectStore.of(to)
     return {name: place.read(name) or b"" for name in place.sizes()}
 
 
@@ -185,10 +185,10 @@ def test_texts_of_a_collector_that_began_anew_leave_those_of_before(
         for delta in intervals(3, HOUR):
             writer.append(delta, Names(dict(some), KNOWN.databases, KNOWN.roles, KNOWN.relations))
         writer.close()
-        seal(Layout(tmp_path / disk), "prod")
+        compact(Layout(tmp_path / disk), "prod")
         sent(tmp_path / disk, directory)
     with closing(History.open(Path(directory.removeprefix("file://")))) as far:
-        (names,) = far.names(unsorted).values()
+        (names,) = far.names(uncategorized).values()
         assert {key: told.text for key, told in names.statements.items()} == {
             key: told.text for key, told in known
         }
@@ -202,12 +202,12 @@ def test_whoever_copies_while_samples_are_sealed_has_texts_for_all_that_he_has(
 
     def told(disk: Disk, source: Path, target: Path) -> None:
         whole_write(disk, source, target)
-        there = Layout(root).told("statement", "late").exists()
+        there = Layout(root).dimension("statement", "late").exists()
         seen.append(there or not any(root.glob("*/*/*-late.parquet")))
 
     write(root, intervals(3, HOUR, server=server(label="late")), "late")
     monkeypatch.setattr(Disk, "rename", told)
-    seal(Layout(root), "late")
+    compact(Layout(root), "late")
     assert len(seen) > 6
     assert all(seen)
 
@@ -220,15 +220,15 @@ def days_of(names: dict[str, bytes]) -> set[str]:
 def test_nothing_is_removed_that_is_not_there(root: Path, directory: str) -> None:
     layout = Layout(root)
     write(root, intervals(120, HOUR, server=server(label="prod"))[30:])
-    seal(layout, "prod")
+    compact(layout, "prod")
     days = sorted(days_of(local(root)))
     assert len(days) == 6
     keep = timedelta(days=2)
-    outcome = ship(layout, directory, keep=keep, clock=NOW)
+    outcome = upload(layout, directory, keep=keep, clock=NOW)
     # Two days of the newest are kept, of each collector its own newest.
     assert outcome.removed == len(there(directory)) - len(local(root))
     assert days_of(local(root)) == {*days[:2], *days[3:]}
-    assert {file.path.parent.name for file in layout.sealed_files("sample")} == {
+    assert {file.path.parent.name for file in layout.compacted_files("sample")} == {
         f"date={day}" for day in (*days[:2], *days[3:])
     }
 
@@ -236,16 +236,16 @@ def test_nothing_is_removed_that_is_not_there(root: Path, directory: str) -> Non
 def test_a_day_of_which_one_file_is_missing_there_stays_whole(root: Path, directory: str) -> None:
     layout = Layout(root)
     write(root, intervals(120, HOUR, server=server(label="prod"))[30:])
-    seal(layout, "prod")
+    compact(layout, "prod")
     sent(root, directory)
     before = local(root)
     first = next(name for name in sorted(before) if re.match("stmt/.*-prod", name))
-    place = Place.of(directory)
+    place = ObjectStore.of(directory)
     place.remove(first)
     record = next((root / "ship").glob("*.jsonl"))
     # It is brought again, if it can be; here the history cannot be read either.
     (root / first).rename(root / "aside")
-    outcome = ship(layout, directory, keep=timedelta(days=2), clock=NOW)
+    outcome = upload(layout, directory, keep=timedelta(days=2), clock=NOW)
     assert outcome.removed > 0
     assert record.exists()
     (root / "aside").rename(root / first)
@@ -262,12 +262,12 @@ def test_a_collector_does_not_remove_what_was_not_shipped(root: Path, tmp_path: 
 
     def remove() -> None:
         """Do what a collector with --keep 2d does after it has sealed."""
-        seal(layout, "prod")
+        compact(layout, "prod")
         keep = Keep(timedelta(days=2), timedelta(days=2))
         retain(layout, "prod", keep, clock=NOW, may=sealer.shipped(layout))
 
     write(root, intervals(72, HOUR, server=server(label="prod"))[30:])
-    seal(layout, "prod")
+    compact(layout, "prod")
     sent(root, target)
     there_then = days(there(target))
     write(root, intervals(240, HOUR, server=server(label="prod"))[72:])
@@ -295,14 +295,14 @@ def refused(root: Path, to: str) -> PgiostatError:
 
 
 def test_a_place_that_is_no_history_is_left_alone(root: Path, target: str) -> None:
-    Place.of(target).bring(b"photo", "holiday.jpg", "tmp/x")
+    ObjectStore.of(target).put_verified(b"photo", "holiday.jpg", "tmp/x")
     assert refused(root, target).slug == "not-a-history"
     assert there(target) == {"holiday.jpg": b"photo"}
 
 
 def test_a_history_of_a_later_format_is_left_alone(root: Path, directory: str) -> None:
     later = json.dumps({"format": 99, "pgiostat": "9"}).encode()
-    Place.of(directory).bring(later, "format.json", "tmp/x")
+    ObjectStore.of(directory).put_verified(later, "format.json", "tmp/x")
     assert refused(root, directory).slug == "history-newer"
 
 
@@ -373,7 +373,7 @@ class Growing:
             )
         ]
         write(self.root, deltas)
-        seal(Layout(self.root), "prod")
+        compact(Layout(self.root), "prod")
         self.hours += 2
 
 
@@ -440,7 +440,7 @@ def test_a_history_is_read_where_it_was_shipped(root: Path, bucket: Store) -> No
     with closing(here), closing(far):
         assert far.servers() == here.servers()
         for by in (By.STATEMENT, By.RELATION):
-            ours, theirs = here.seen(window, by), far.seen(window, by)
+            ours, theirs = here.totals(window, by), far.totals(window, by)
             assert theirs.sampled == ours.sampled
             for server_id, counted in ours.counted.items():
                 other = theirs.counted[server_id]
@@ -451,8 +451,8 @@ def test_a_history_is_read_where_it_was_shipped(root: Path, bucket: Store) -> No
                 assert (other.statement_amounts == counted.statement_amounts).all()
         assert far.names(describe) == here.names(describe)
         now = datetime.now(UTC)
-        assert contents(far, now).kept == contents(here, now).kept
-        assert contents(far, now).tables.keys() == contents(here, now).tables.keys() - {
+        assert inventory(far, now).kept == inventory(here, now).kept
+        assert inventory(far, now).tables.keys() == inventory(here, now).tables.keys() - {
             "lock", "ship", "tmp", "hot",
         }  # fmt: skip
     frames = [open_history(where).categories() for where in (root, to)]
@@ -464,7 +464,7 @@ def test_what_is_there_without_its_samples_is_not_counted_yet(root: Path, bucket
         shutil.rmtree(root / "hot" / label)
     to = bucket.uri("metrics/late")
     sent(root, to)
-    place = Place.of(to)
+    place = ObjectStore.of(to)
     late = max(name for name in place.sizes() if re.match("sample/.*-prod", name))
     place.remove(late)
     (root / late).rename(root / "aside")
@@ -472,7 +472,7 @@ def test_what_is_there_without_its_samples_is_not_counted_yet(root: Path, bucket
     for where in (root, to):
         with closing(History.open(where)) as history:
             window = Window(at(0), at(30 * HOUR), "prod")
-            seen = history.seen(window, By.STATEMENT)
+            seen = history.totals(window, By.STATEMENT)
             assert seen.sampled.samples == 14
             (counted,) = seen.counted.values()
             calls = counted.statement_amounts[0].tolist()
@@ -482,12 +482,12 @@ def test_what_is_there_without_its_samples_is_not_counted_yet(root: Path, bucket
 def test_a_file_that_is_damaged_or_gone_there_is_named(root: Path, bucket: Store) -> None:
     to = bucket.uri("metrics/bad")
     sent(root, to)
-    place = Place.of(to)
+    place = ObjectStore.of(to)
     bad = min(name for name in place.sizes() if re.match("stmt/.*-prod", name))
     with closing(History.open(to)) as history:
-        place.bring(b"no parquet", bad, "tmp/x")
+        place.put_verified(b"no parquet", bad, "tmp/x")
         with pytest.raises(UnreadableError) as caught:
-            history.seen(Window(at(0), at(30 * MINUTE)), By.STATEMENT)
+            history.totals(Window(at(0), at(30 * MINUTE)), By.STATEMENT)
         assert (caught.value.slug, caught.value.path) == (
             "history-unreadable",
             Path(place.base / bad),
@@ -501,13 +501,13 @@ def test_a_listing_is_believed_for_some_time(root: Path, bucket: Store) -> None:
         now = [0.0]
         far = history.layout
         far.clock = lambda: now[0]  # type: ignore[attr-defined] # of Far
-        before = len(far.sealed_files("stmt"))
+        before = len(far.compacted_files("stmt"))
         write(root, intervals(34, HOUR, server=server(label="prod"))[30:])
-        seal(Layout(root), "prod")
+        compact(Layout(root), "prod")
         sent(root, to)
-        assert len(far.sealed_files("stmt")) == before
+        assert len(far.compacted_files("stmt")) == before
         now[0] = FRESH_SECONDS
-        assert len(far.sealed_files("stmt")) == before + 1
+        assert len(far.compacted_files("stmt")) == before + 1
 
 
 @pytest.mark.parametrize(
@@ -516,7 +516,7 @@ def test_a_listing_is_believed_for_some_time(root: Path, bucket: Store) -> None:
 def test_where_no_history_is_none_is_read(bucket: Store, path: str, slug: str) -> None:
     to = bucket.uri(path)
     if slug == "not-a-history":
-        Place.of(to).bring(b"photo", "holiday.jpg", "tmp/x")
+        ObjectStore.of(to).put_verified(b"photo", "holiday.jpg", "tmp/x")
     with pytest.raises(PgiostatError) as caught:
         History.open(to)
     assert caught.value.slug == slug
@@ -568,7 +568,7 @@ def test_it_goes_on_until_it_is_stopped(root: Path, bucket: Store) -> None:
             bucket.down = False
         assert " ship: mended after " in process.stderr.readline()
         write(root, intervals(34, HOUR, server=server(label="prod"))[30:])
-        seal(Layout(root), "prod")
+        compact(Layout(root), "prod")
         # Each turn takes what is sealed by then.
         while there(to) != local(root):
             Event().wait(0.1)

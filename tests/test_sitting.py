@@ -7,37 +7,39 @@ import numpy as np
 
 from pgiostat.analysis.cost import FIELDS
 from pgiostat.analysis.ledger import ServerReads
-from pgiostat.analysis.rank import By, Counted, rank_counted
+from pgiostat.analysis.rank import By, Totals, rank_totals
 from pgiostat.statistics.names import Names
-from pgiostat.watch.model.interval import Moment, Who
-from pgiostat.watch.model.session import KEPT, Sitting
+from pgiostat.watch.model.interval import Interval, Who
+from pgiostat.watch.model.session import KEPT, WatchSession
 from tests.readings import at
 
 STATEMENTS = 200
 
 
-def moment(number: int, statements: int = STATEMENTS) -> Moment:
+def moment(number: int, statements: int = STATEMENTS) -> Interval:
     """Return a second in which each statement read as many blocks as its number says."""
     amounts = np.zeros((len(FIELDS), statements), dtype=np.int64)
     amounts[FIELDS.index("shared_blks_read")] = np.arange(statements)
     amounts[FIELDS.index("calls")] = 2
     whole = int(np.arange(statements).sum())
-    counted = Counted(
+    counted = Totals(
         1.0, 8192, ServerReads(blocks=whole + 10),
         statements=[(10, 5, queryid) for queryid in range(statements)],
         statement_amounts=amounts, statement_uncertain=[False] * statements,
     )  # fmt: skip
-    return Moment(Who("prod"), at(number), at(number + 1), (), counted, whole, counted.reads.blocks)
+    return Interval(
+        Who("prod"), at(number), at(number + 1), (), counted, whole, counted.reads.blocks
+    )
 
 
 def test_intervals_add_up_to_what_ranking_them_together_gives() -> None:
-    sitting, moments = Sitting(Names()), [moment(n, 4 + n) for n in range(5)]
+    sitting, moments = WatchSession(Names()), [moment(n, 4 + n) for n in range(5)]
     for each in moments:
         sitting.absorb(each)
     whole = sitting.counted(whole=True)
     assert whole is not None
     parts = [(each.counted, Names()) for each in moments if each.counted]
-    found, told = (rank_counted(those, by=By.STATEMENT) for those in ([(whole, Names())], parts))
+    found, told = (rank_totals(those, by=By.STATEMENT) for those in ([(whole, Names())], parts))
     assert [(row.key, row.cost, row.share) for row in found.rows] == [
         (row.key, row.cost, row.share) for row in told.rows
     ]
@@ -48,7 +50,7 @@ def test_intervals_add_up_to_what_ranking_them_together_gives() -> None:
 
 
 def test_the_last_intervals_of_a_row_and_of_all() -> None:
-    sitting = Sitting(Names())
+    sitting = WatchSession(Names())
     for number in range(3):
         sitting.absorb(moment(number, 4))
     past = sitting.past(By.STATEMENT, ("3", "5", "10"))
@@ -58,7 +60,7 @@ def test_the_last_intervals_of_a_row_and_of_all() -> None:
 
 
 def test_a_baseline_is_ours_and_hidden_statements_are_not_lost() -> None:
-    sitting = Sitting(Names())
+    sitting = WatchSession(Names())
     sitting.absorb(moment(0, 4))
     sitting.begin()
     assert (sitting.counted(whole=True), sitting.coverage, sitting.seconds) == (None, None, 0.0)
@@ -68,11 +70,11 @@ def test_a_baseline_is_ours_and_hidden_statements_are_not_lost() -> None:
     sitting.absorb(hidden)
     whole = sitting.counted(whole=True)
     assert whole is not None
-    assert rank_counted([(whole, Names())]).explained.blocks == 3
+    assert rank_totals([(whole, Names())]).explained.blocks == 3
 
 
 def test_an_hour_of_seconds_takes_no_more_memory_than_its_first_minutes() -> None:
-    sitting = Sitting(Names())
+    sitting = WatchSession(Names())
     for number in range(KEPT + 10):
         sitting.absorb(moment(number))
     tracemalloc.start()

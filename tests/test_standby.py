@@ -10,7 +10,7 @@ import pytest
 
 from pgiostat.analysis.rank import rank
 from pgiostat.lab.postgres.cluster import Cluster
-from pgiostat.postgres.doctor import State, examine, findings, verdict
+from pgiostat.postgres.doctor import CheckState, examine, findings, verdict
 from pgiostat.statistics.delta import Quality, diff
 from pgiostat.statistics.names import Names
 from tests.conftest import MakeServer
@@ -111,7 +111,7 @@ def test_what_writes_is_to_be_run_on_the_primary_and_mends_the_standby(
         writer.execute("ALTER ROLE postgres SET track_io_timing = off")
         writer.execute("DROP EXTENSION pg_stat_statements")
         replayed(standby, writer)
-        mends = {each.aspect: each.mend for each in findings(examine(standby.dsn())) if each.mend}
+        mends = {each.aspect: each.fix for each in findings(examine(standby.dsn())) if each.fix}
         assert mends.pop("privileges").endswith("-- on the primary")  # we are a superuser
         assert mends == {
             "extension": "CREATE EXTENSION pg_stat_statements; -- on the primary",
@@ -137,4 +137,4 @@ def test_settings_are_a_standbys_own(standby: ClusterServer) -> None:
     with client(standby.dsn()) as other:
         other.execute("ALTER SYSTEM SET track_io_timing = off")
     carried_out(standby, "SELECT pg_reload_conf();")
-    assert mended(standby, "track_io_timing").state is State.OK
+    assert mended(standby, "track_io_timing").state is CheckState.OK

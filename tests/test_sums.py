@@ -3,7 +3,7 @@
 import numpy as np
 
 from pgiostat.analysis.cost import FIELDS
-from pgiostat.watch.model.running_totals import KEPT_GONE, SPARE, Sums
+from pgiostat.watch.model.running_totals import KEPT_GONE, SPARE, RunningTotals
 
 READ = FIELDS.index("shared_blks_read")
 
@@ -14,9 +14,9 @@ def read(*blocks: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
     return amounts
 
 
-def filled(count: int) -> Sums[int]:
+def filled(count: int) -> RunningTotals[int]:
     """Return amounts of so many, each of which read as many blocks as its number says."""
-    sums = Sums[int]()
+    sums = RunningTotals[int]()
     sums.add(range(count), read(*range(count)), [False] * count)
     return sums
 

@@ -15,7 +15,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgiostat import unexpected
-from pgiostat.collector.device_sampler import Measuring
+from pgiostat.collector.device_sampler import DeviceSampler
 from pgiostat.collector.metrics import Metrics
 from pgiostat.collector.recorder import Recorder
 from pgiostat.errors import PgiostatError
@@ -25,7 +25,7 @@ from pgiostat.history.write.writer import Writer
 from pgiostat.postgres import connection as server
 from pgiostat.postgres import sampler as collect
 from pgiostat.postgres.sampler import Sampler, Tick
-from pgiostat.queries.describe import describer, unsorted
+from pgiostat.queries.describe import describer, uncategorized
 from pgiostat.statistics import delta
 from pgiostat.statistics.names import Statement
 from pgiostat.statistics.snapshot import Snapshot
@@ -129,7 +129,7 @@ def followed(
     dsn: str, count: int, after: Callable[[int, Tick], None], *, running: bool = False
 ) -> list[Tick]:
     """Return ticks of a loop that waits for nothing."""
-    sampler = Sampler(dsn, 0.1, unsorted, lambda _: False, running=running)
+    sampler = Sampler(dsn, 0.1, uncategorized, lambda _: False, running=running)
     found = []
     for number, tick in enumerate(sampler.ticks()):
         found.append(tick)
@@ -227,8 +227,8 @@ def fault(*_arguments: object, **_keywords: object) -> None:
     [
         (Metrics, "committed"),
         (Recorder, "_judge"),
-        (Measuring, "turn"),
-        (Measuring, "follow"),
+        (DeviceSampler, "turn"),
+        (DeviceSampler, "follow"),
         (Writer, "resume"),
         (Recorder, "_summarise"),
     ],
@@ -250,7 +250,7 @@ def test_a_fault_beside_the_intervals_costs_no_interval_and_counts_none_twice(
 
     stop = Event()
     recorder = Recorder(
-        dsn, "a", tmp_path / "h", unsorted, stop, say, interval=0.2, watcher=metrics
+        dsn, "a", tmp_path / "h", uncategorized, stop, say, interval=0.2, watcher=metrics
     )
     with client(dsn) as other:
         thread = Thread(target=recorder.run)
@@ -338,7 +338,7 @@ def test_a_reading_that_is_given_up_is_recorded_as_lost_time(
     def say(line: str, *, trouble: bool = False) -> None:  # noqa: ARG001 - a Said
         lines.append(line)
 
-    recorder = Recorder(database, "a", root, unsorted, stop, say, interval=0.2)
+    recorder = Recorder(database, "a", root, uncategorized, stop, say, interval=0.2)
 
     def diff(older: object, newer: object, **keywords: object) -> object:
         if recorder.samples == 3 and older is not None:

@@ -7,8 +7,8 @@ import pytest
 
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.read import window_spec
-from pgiostat.history.remote.object_store import Place, reaching
-from pgiostat.uris import UNSAID, check, has_password, shown, without
+from pgiostat.history.remote.object_store import ObjectStore, reaching
+from pgiostat.uris import REASON_HIDDEN, check, has_password, shown, without
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_uri_with_a_password_is_shown_without_it(uri: str, told: str) -> None:
 )
 def test_a_store_is_given_no_secret_by_its_uri(uri: str) -> None:
     with pytest.raises(PgiostatError) as raised:
-        Place.of(uri)
+        ObjectStore.of(uri)
     assert (raised.value.message, raised.value.slug, raised.value.status) == (
         f'there is a password, a key or a signature in the URI "{shown(uri)}"',
         "option-invalid",
@@ -92,21 +92,24 @@ def test_a_uri_without_secrets_is_taken(uri: str) -> None:
 def test_reasons_that_quote_a_secret_are_not_shown() -> None:
     uri = "abfs://c@a/p?region=westus&sv=abcdef%2Fghij"
     assert without("no such region: westus", uri) == "no such region: westus"
-    assert without("GET https://a/p?sv=abcdef/ghij", uri) == UNSAID
-    assert without("GET https://a/p?sv=abcdef%2Fghij", uri) == UNSAID
+    assert without("GET https://a/p?sv=abcdef/ghij", uri) == REASON_HIDDEN
+    assert without("GET https://a/p?sv=abcdef%2Fghij", uri) == REASON_HIDDEN
     with pytest.raises(PgiostatError) as raised, reaching(uri):
         raise OSError("GET https://a/p?sv=abcdef%2Fghij failed")
-    assert (raised.value.message, raised.value.detail) == ('could not reach "abfs://c@a/p"', UNSAID)
+    assert (raised.value.message, raised.value.detail) == (
+        'could not reach "abfs://c@a/p"',
+        REASON_HIDDEN,
+    )
 
 
 def test_a_strange_parameter_is_not_quoted() -> None:
     with pytest.raises(PgiostatError) as raised:
-        Place.of("gs://metrics/x?Zk7Q")
+        ObjectStore.of("gs://metrics/x?Zk7Q")
     assert raised.value.detail == (
         "there is a parameter that is not allowed; there are endpoint_override, scheme"
     )
     with pytest.raises(PgiostatError) as raised:
-        Place.of("s3://metrics/x?endpoint_override=http://k:Zk7Q@h")
+        ObjectStore.of("s3://metrics/x?endpoint_override=http://k:Zk7Q@h")
     assert raised.value.detail == "there is a user or a password in endpoint_override"
 
 
@@ -121,7 +124,7 @@ def test_a_strange_parameter_is_not_quoted() -> None:
 )
 def test_a_window_of_a_uri_with_a_password_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(PgiostatError) as raised:
-        window_spec.chosen(text, tmp_path, datetime.now(UTC))
+        window_spec.parse_window_spec(text, tmp_path, datetime.now(UTC))
     assert raised.value.slug == "option-invalid"
     assert "Zk7Q" not in raised.value.report()
 

@@ -21,7 +21,7 @@ from pgiostat.queries.fingerprint import is_own
 from pgiostat.render.csv import BALANCE
 from pgiostat.statistics.delta import diff
 from pgiostat.statistics.names import OWN, Names
-from pgiostat.volume.bucket import Gauge
+from pgiostat.volume.bucket import CreditBucket
 from pgiostat.volume.models import volume_of
 from pgiostat.watch import stream
 from pgiostat.watch.options import Form, Options
@@ -105,7 +105,7 @@ def test_two_intervals_of_csv_are_read_by_pandas_without_options(database: str) 
 def test_where_a_volume_is_named_each_row_has_its_balance_and_each_part_its_operations(
     database: str,
 ) -> None:
-    gauge = Gauge(volume_of("gp2:100"), 0.5, 0.5)
+    gauge = CreditBucket(volume_of("gp2:100"), 0.5, 0.5)
     with syncing(database):
         out, _ = watch(database, count=2, form=Form.CSV, gauge=gauge)
     frame = pd.read_csv(io.StringIO(out))
@@ -201,7 +201,7 @@ def test_texts_that_the_database_cannot_show_cost_no_count(make_server: MakeServ
 
 def test_the_header_of_an_interval_has_the_coverage_of_its_table() -> None:
     sampler = cast("Sampler", SimpleNamespace(names=Names()))
-    sitting = stream.Watch(sampler, Options())
+    sitting = stream.StreamSession(sampler, Options())
     out = io.StringIO()
     console = Console(file=out, width=120, highlight=False, markup=False)
     screen = stream._Screen(sitting, console, None)

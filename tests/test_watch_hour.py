@@ -11,12 +11,12 @@ import pytest
 
 from benchmarks.watch_load import CATEGORIES, World, watching
 from pgiostat.analysis.cost import FIELDS
-from pgiostat.analysis.rank import By, rank_counted
+from pgiostat.analysis.rank import By, rank_totals
 from pgiostat.watch.app import WatchApp
-from pgiostat.watch.model.interval import Moment
-from pgiostat.watch.screen.table import cost_of
-from pgiostat.watch.sources.live import Live
-from pgiostat.watch.state import State, View
+from pgiostat.watch.model.interval import Interval
+from pgiostat.watch.screen.table import io_cost
+from pgiostat.watch.sources.live import LiveSource
+from pgiostat.watch.state import View, ViewState
 
 TICKS, STEADY, COLLECT_EVERY = 700, 450, 10
 """By then the plots are full, and most of what came has gone."""
@@ -32,7 +32,7 @@ def blocks() -> dict[int, int]:
 
 
 @pytest.fixture
-def feed(blocks: dict[int, int]) -> Iterator[Live]:
+def feed(blocks: dict[int, int]) -> Iterator[LiveSource]:
     def begin(turn: int) -> None:
         # After many other tests the garbage collector seldom looks at everything by itself.
         if turn % COLLECT_EVERY == 0:
@@ -45,13 +45,13 @@ def feed(blocks: dict[int, int]) -> Iterator[Live]:
 
 
 def test_what_goes_is_forgotten_and_the_sums_since_the_beginning_stay_right(
-    feed: Live, blocks: dict[int, int], monkeypatch: pytest.MonkeyPatch
+    feed: LiveSource, blocks: dict[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     by_category: Counter[str] = Counter()
     of_relations = 0
     read = feed.moments
 
-    def counting(stop: Event) -> Iterator[Moment]:
+    def counting(stop: Event) -> Iterator[Interval]:
         nonlocal of_relations
         for moment in read(stop):
             if moment.counted is not None:
@@ -62,11 +62,11 @@ def test_what_goes_is_forgotten_and_the_sums_since_the_beginning_stay_right(
             yield moment
 
     monkeypatch.setattr(feed, "moments", counting)
-    app = WatchApp(feed, State(view=View.STATEMENT))
+    app = WatchApp(feed, ViewState(view=View.STATEMENT))
 
     async def sit() -> None:
         async with asyncio.timeout(PATIENCE_SECONDS), app.run_test(size=(80, 24)) as pilot:
-            while app.sitting.shown < TICKS:
+            while app.watch_session.shown < TICKS:
                 await pilot.pause(0.05)
             await pilot.press("1", "a")
             shown = {row.name: row.values["blocks_read"] for row in app.table.rows}
@@ -74,16 +74,16 @@ def test_what_goes_is_forgotten_and_the_sums_since_the_beginning_stay_right(
 
     asyncio.run(sit())
 
-    whole = app.sitting.counted(whole=True)
+    whole = app.watch_session.counted(whole=True)
     assert whole is not None
-    assert cost_of(whole).blocks == by_category.total()
-    parts = [(whole, app.sitting.names)]
+    assert io_cost(whole).blocks == by_category.total()
+    parts = [(whole, app.watch_session.names)]
     for by in (By.FINGERPRINT, By.STATEMENT, By.DATABASE, By.USER):
-        rows = rank_counted(parts, by=by).rows
+        rows = rank_totals(parts, by=by).rows
         assert sum(row.cost.blocks for row in rows) == by_category.total(), by
-    rows = rank_counted(parts, by=By.RELATION).rows
+    rows = rank_totals(parts, by=By.RELATION).rows
     assert sum(row.cost.blocks for row in rows) == of_relations
-    assert (len(whole.statements), len(app.sitting.names.statements)) < (5_000, 8_000)
+    assert (len(whole.statements), len(app.watch_session.names.statements)) < (5_000, 8_000)
     half = (STEADY + TICKS) // 2
     earlier = [count for turn, count in blocks.items() if STEADY <= turn < half]
     later = [count for turn, count in blocks.items() if turn >= half]

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from benchmarks.whatif import POLICIES, case, drops, range_of_0_1
 from pgiostat import open_history
-from pgiostat.analysis.whatif import Had, How, Imagined, Supposed, imagine, parse
+from pgiostat.analysis.whatif import Amounts, Assumption, ChangeKind, Estimate, estimate, parse
 from pgiostat.errors import PgiostatError
 from tests.test_cli import pgiostat
 
 SAMPLE = str(Path(__file__).parent.parent / "sample_data" / "history")
-HAD = {"version": Had(600, 400), "manifest": Had(300, 700), "upload": Had(100, 100)}
+HAD = {"version": Amounts(600, 400), "manifest": Amounts(300, 700), "upload": Amounts(100, 100)}
 
 
 # Of version 400 of 1,000 touches are hits, so it is touched ln(1000 / 600) = 0.51 times in a life.
@@ -53,15 +53,17 @@ def test_the_range_is_what_it_says(supposed: list[str], low: float, high: float)
     for each in supposed:
         how, _, what = each.removeprefix("--").partition(" ")
         name, _, factor = what.partition("=")
-        asked.append(Supposed(name, How(how), float(factor or 0)))
+        asked.append(Assumption(name, ChangeKind(how), float(factor or 0)))
         assert str(asked[-1]) == each
-    found = imagine(HAD, asked)
+    found = estimate(HAD, asked)
     assert found.now == 1000
     assert (found.low, found.high) == pytest.approx((low, high), abs=1e-6)
 
 
 def test_a_category_that_only_finds_frees_space_and_kept_blocks_warm() -> None:
-    found = imagine({"a": Had(0, 5000), "b": Had(1000, 3000)}, [Supposed("a", How.DROP)])
+    found = estimate(
+        {"a": Amounts(0, 5000), "b": Amounts(1000, 3000)}, [Assumption("a", ChangeKind.DROP)]
+    )
     # 4,999 / ln 5000 blocks of space, each of which saves ln 4 reads.
     assert found.low == pytest.approx(1000 - 4999 / log(5000) * log(4))
     # Others touch a block 1.16 times in a life, the category 7.36 times: 0.04939 of its touches.
@@ -71,19 +73,21 @@ def test_a_category_that_only_finds_frees_space_and_kept_blocks_warm() -> None:
 
 
 def test_few_hits_of_others_bound_what_they_may_miss() -> None:
-    had = {"version": Had(900, 0), "upload": Had(100, 50)}
-    found = imagine(had, [Supposed("version", How.DROP)])
+    had = {"version": Amounts(900, 0), "upload": Amounts(100, 50)}
+    found = estimate(had, [Assumption("version", ChangeKind.DROP)])
     # Space of 900 blocks, each of which saves ln 1.5 reads, is enough for the 100 that are left.
-    assert found == Imagined(1000, 0, 150)
+    assert found == Estimate(1000, 0, 150)
     assert found.width == pytest.approx(0.15)
     assert 150 in found
     assert 151 not in found
 
 
 def test_few_hits_of_all_make_the_range_narrow() -> None:
-    found = imagine({"a": Had(1000, 10), "b": Had(9000, 10)}, [Supposed("a", How.DROP)])
+    found = estimate(
+        {"a": Amounts(1000, 10), "b": Amounts(9000, 10)}, [Assumption("a", ChangeKind.DROP)]
+    )
     # 1 - 1 / 10 of the 9,000 by what is pushed out; others found 10 at most because a read them.
-    assert found == Imagined(10_000, 8100, 9010)
+    assert found == Estimate(10_000, 8100, 9010)
 
 
 CHANCE = 0.01
@@ -107,12 +111,16 @@ def test_the_range_holds_wherever_touches_are_independent(
     same space is left when fewer calls are made, so that lives are longer.
     """
     scale = 1e6
-    ours = Had(*(scale * each for each in _che(blocks, 1.0, 1.0, of=0)))
-    theirs = Had(*(scale * each for each in _che(blocks, 1.0, 1.0, of=1)))
+    ours = Amounts(*(scale * each for each in _che(blocks, 1.0, 1.0, of=0)))
+    theirs = Amounts(*(scale * each for each in _che(blocks, 1.0, 1.0, of=1)))
     if ours.reads < 1 or theirs.reads < 1:
         return
-    how = Supposed("ours", How.CALLS, factor) if factor else Supposed("ours", How.DROP)
-    found = imagine({"ours": ours, "theirs": theirs}, [how])
+    how = (
+        Assumption("ours", ChangeKind.CALLS, factor)
+        if factor
+        else Assumption("ours", ChangeKind.DROP)
+    )
+    found = estimate({"ours": ours, "theirs": theirs}, [how])
     size = _resident(blocks, 1.0, 1.0)
     life = _life(blocks, factor, size)
     after = scale * sum(_che(blocks, factor, life, of=each)[0] for each in (0, 1))
@@ -162,14 +170,14 @@ def test_the_range_holds_in_caches_where_that_of_0_1_0_does_not(kind: str, polic
     assert any(_outside(range_of_0_1(each), each.after) > 2 * CHANCE for each in found)
 
 
-def _outside(said: Imagined, blocks: float) -> float:
+def _outside(said: Estimate, blocks: float) -> float:
     """Return by how much of all reads a range was missed."""
     return max(said.low - blocks, blocks - said.high, 0.0) / said.now
 
 
 def test_nothing_read_is_nothing_saved() -> None:
-    found = imagine({"version": Had(0, 5)}, [Supposed("version", How.DROP)])
-    assert found == Imagined(0, 0, 0)
+    found = estimate({"version": Amounts(0, 5)}, [Assumption("version", ChangeKind.DROP)])
+    assert found == Estimate(0, 0, 0)
     assert found.width is None
 
 
@@ -196,7 +204,7 @@ def test_what_cannot_be_supposed_is_said(arguments: list[str], message: str) -> 
 
 def test_words_become_what_is_supposed() -> None:
     assert parse(["a=b"], ["c=d=0.5"], []) == [
-        Supposed("a=b", How.DROP), Supposed("c=d", How.CALLS, 0.5),
+        Assumption("a=b", ChangeKind.DROP), Assumption("c=d", ChangeKind.CALLS, 0.5),
     ]  # fmt: skip
     with pytest.raises(PgiostatError):
         parse([], [], ["x=1e9"])

@@ -7,18 +7,18 @@ from typing import Any
 import psycopg
 
 from pgiostat.postgres.connection import connect
-from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.delta import Basis, Delta
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 @contextmanager
-def collecting(dsn: str, *, packed: bool = True) -> Iterator[Collector]:
+def collecting(dsn: str, *, packed: bool = True) -> Iterator[SnapshotReader]:
     """Yield a collector on a connection of its own."""
     session = connect(dsn)
     try:
-        yield Collector(session, packed=packed)
+        yield SnapshotReader(session, packed=packed)
     finally:
         session.close()
 
@@ -49,7 +49,9 @@ def fill(connection: Connection, table: str, rows: int) -> None:
     connection.execute(f"VACUUM (FREEZE, ANALYZE) {table}".encode())
 
 
-def by_text(collector: Collector, delta: Delta, part: str) -> dict[str, tuple[int, int, Basis]]:
+def by_text(
+    collector: SnapshotReader, delta: Delta, part: str
+) -> dict[str, tuple[int, int, Basis]]:
     """Return (calls, shared_blks_read, basis) of rows whose text holds a part, by text.
 
     Rows of one text (two users, two databases) must not occur here.

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from pgiostat.statistics.columnar import Rows
 from pgiostat.statistics.delta import Delta, RowDeltas
 from pgiostat.statistics.names import Names, Statement
 
-__all__ = ["client_rollbacks", "without_repeats"]
+__all__ = ["client_rollbacks", "with_known_gaps", "without_repeats"]
 
 _TWICE_SINCE = 180000
 """From PostgreSQL 18 on the query inside DECLARE CURSOR has a query identifier of its own."""
@@ -45,7 +46,7 @@ def without_repeats(delta: Delta, names: Names) -> Delta:
     declared = {
         place: statement
         for place, statement in enumerate(known)
-        if statement is not None and statement.opens and top[place]
+        if statement is not None and statement.declares_cursor and top[place]
     }
     if not declared:
         return delta
@@ -64,6 +65,43 @@ def without_repeats(delta: Delta, names: Names) -> Delta:
     attributes = {name: array[kept] for name, array in rows.attributes.items()}
     corrected = Rows(rows.table, attributes, rows.counter_names, counters[:, kept])
     return replace(delta, statements=RowDeltas(corrected, delta.statements.basis[kept]))
+
+
+def with_known_gaps(delta: Delta, names: Names) -> Delta:
+    """Return an interval with what its texts say of reads that no statement counts.
+
+    COMMIT fills a cursor WITH HOLD, and no statement counts that. Under pg_stat_statements.track =
+    all, PostgreSQL 18 counts it under the text of DECLARE, in an entry that returned rows.
+    A statement may have turned tracking off for a time in which no snapshot was taken.
+
+    Args:
+        delta: The interval, before anything is left out of it.
+        names: What is known of its statements.
+    """
+    rows = delta.statements.rows
+    returned = rows["rows"] > 0
+    # Utility statements return no rows: of most intervals few rows remain to look at.
+    untracked = any(
+        statement is not None and statement.untracks
+        for statement in _known(rows.take(np.flatnonzero(~returned)), names)
+    )
+    held: int | None = _held(delta, names, ~returned)
+    if held and delta.newer.server.version_num >= _TWICE_SINCE:
+        held = max(0, held - _held(delta, names, returned))
+    if delta.settings.values.get("pg_stat_statements.track_utility") == "off":
+        held = None
+    return replace(delta, held=held, untracked=untracked)
+
+
+def _held(delta: Delta, names: Names, chosen: npt.NDArray[np.bool_]) -> int:
+    """Return how many cursors WITH HOLD some of the statements of clients declared."""
+    some = delta.statements.rows.take(np.flatnonzero(chosen & delta.toplevel))
+    called: Sequence[int] = some["calls"].tolist()
+    return sum(
+        calls
+        for calls, statement in zip(called, _known(some, names), strict=True)
+        if statement is not None and statement.holds
+    )
 
 
 def client_rollbacks(delta: Delta, names: Names) -> int | None:
@@ -101,7 +139,7 @@ def _fetches(rows: Rows, place: int, known: Sequence[Statement | None]) -> list[
         for other, moved in enumerate(known)
         if statement is not None
         and moved is not None
-        and moved.moves == statement.opens
+        and moved.uses_cursor == statement.declares_cursor
         and rows["userid"][other] == rows["userid"][place]
         and rows["dbid"][other] == rows["dbid"][place]
     ]

@@ -16,7 +16,7 @@ from pgiostat.units import blocks_to_bytes, per_second, us_to_milliseconds
 if TYPE_CHECKING:
     from pgiostat.statistics.delta import Delta, RowDeltas
 
-__all__ = ["FIELDS", "ReadCost", "Spent", "relation_amounts", "statement_amounts"]
+__all__ = ["FIELDS", "Overhead", "ReadCost", "relation_amounts", "statement_amounts"]
 
 FIELDS = (
     "calls",
@@ -41,7 +41,7 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class Overhead:
     """What our own statements cost a server, of an interval: time is in ms."""
 
     calls: float
@@ -207,7 +207,7 @@ class ReadCost:
             return None
         return us_to_milliseconds(self.total_exec_us) / self.calls
 
-    def spent(self, intervals: int = 1) -> Spent:
+    def spent(self, intervals: int = 1) -> Overhead:
         """Return the mean cost of an interval.
 
         Args:
@@ -217,7 +217,7 @@ class ReadCost:
             Calls, milliseconds executing, blocks and temporary blocks read, for each interval.
         """
         each = max(intervals, 1)
-        return Spent(
+        return Overhead(
             (self.calls or 0) / each,
             (self.exec_ms or 0.0) / each,
             self.blocks / each,

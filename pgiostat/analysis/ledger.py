@@ -14,21 +14,23 @@ import numpy as np
 import numpy.typing as npt
 
 from pgiostat.statistics.delta import Basis, Delta, RowDeltas
+from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.units import Unit
 
 __all__ = [
     "MEANINGS",
     "MEASURED",
     "Account",
-    "Ahead",
     "Failures",
+    "LagCarry",
     "Line",
     "PerBlock",
     "ServerReads",
     "coverage",
     "coverage_of",
+    "known_sum",
     "reads_of",
-    "settle",
+    "reconcile",
 ]
 
 FIRST_USER_OID = 16384
@@ -50,6 +52,9 @@ LATEST_SECONDS = 12.0
 within ten seconds (pgstat.c)."""
 LATE = "sessions that have not handed over yet what they read"
 FORGOTTEN = "reads of temporary and dropped tables, which pg_stat_database forgets"
+NESTED_TWICE = "nested statements, which are counted twice"
+HELD = "cursors WITH HOLD, which COMMIT fills"
+ADDED = "blocks that were added to tables, which PostgreSQL 13 to 15 count as read"
 _BUFFERED = ("relation", "temp relation")
 """Objects of pg_stat_io that are read in blocks through buffers; reads of WAL are none."""
 
@@ -82,6 +87,9 @@ class ServerReads:
     failures: int | None = None
     evictions: int | None = None
     utility_untracked: int | None = None
+    held_cursors: int | None = None
+    blocks_added: int | None = None
+    nested_twice: int | None = None
     operations: int | None = None
     operation_blocks: int | None = None
     local_operations: int | None = None
@@ -103,7 +111,7 @@ class ServerReads:
         All blocks are lost if any were; of the rest what is known adds up.
         """
         listed = list(parts)
-        summed = {name: _known(getattr(part, name) for part in listed) for name in MEASURED}
+        summed = {name: known_sum(getattr(part, name) for part in listed) for name in MEASURED}
         if any(part.blocks is None for part in listed):
             summed["blocks"] = None
         return cls(**summed)
@@ -119,6 +127,8 @@ class ServerReads:
 
 
 _BY_IO = "empty before PostgreSQL 16"
+_NOT_BY_IO = "empty from PostgreSQL 16 on"
+_UNTRACKED = "pg_stat_statements.track_utility was off, or pg_stat_statements.track none"
 _BY_OPERATION = "empty before PostgreSQL 18"
 MEASURED: Mapping[str, tuple[Unit, str]] = {
     "blocks": (
@@ -143,7 +153,19 @@ MEASURED: Mapping[str, tuple[Unit, str]] = {
     "evictions": (Unit.NONE, "how often entries were evicted, several at each"),
     "utility_untracked": (
         Unit.NONE,
-        "1 if pg_stat_statements.track_utility was off, or pg_stat_statements.track none",
+        f"1 if {_UNTRACKED}, at the begin or the end, or if a statement may have set them so",
+    ),
+    "held_cursors": (
+        Unit.NONE,
+        "cursors WITH HOLD, which COMMIT fills and no statement counts; empty if not known",
+    ),
+    "blocks_added": (
+        Unit.NONE,
+        f"1 if statements may have added blocks, which are counted as read; {_NOT_BY_IO}",
+    ),
+    "nested_twice": (
+        Unit.NONE,
+        "1 if pg_stat_statements.track was all and nested statements were counted twice",
     ),
     "operations": (
         Unit.OPERATIONS,
@@ -157,7 +179,8 @@ MEASURED: Mapping[str, tuple[Unit, str]] = {
 _OPERATIONS = tuple(name for name in MEASURED if "operation" in name)
 
 
-def _known(values: Iterable[int | None]) -> int | None:
+def known_sum(values: Iterable[int | None]) -> int | None:
+    """Return the sum of what is known, None if nothing is."""
     known = [value for value in values if value is not None]
     return sum(known) if known else None
 
@@ -176,21 +199,45 @@ def reads_of(delta: Delta) -> ServerReads:
         rollbacks=delta.databases.total("xact_rollback"),
         failures=delta.failures,
         evictions=delta.dealloc,
-        utility_untracked=int(_is_untracked(delta)),
+        utility_untracked=int(delta.untracked or _is_untracked(delta)),
+        held_cursors=delta.held,
+        blocks_added=_adds_blocks(delta),
+        nested_twice=int(_counts_nested_twice(delta)),
     )
     if delta.io is None or not delta.is_complete or _was_reset(delta):
         return found
     return replace(found, **_of_processes(delta.io, delta.settings.block_size))
 
 
+def _ends(delta: Delta) -> list[Snapshot]:
+    """Return the snapshots at the begin and the end of an interval."""
+    return [snapshot for snapshot in (delta.older, delta.newer) if snapshot is not None]
+
+
 def _is_untracked(delta: Delta) -> bool:
     """Return whether some statements were not tracked, at the begin or the end of an interval."""
-    readings = [reading for reading in (delta.older, delta.newer) if reading is not None]
     return any(
-        reading.settings.values.get("pg_stat_statements.track") == "none"
-        or reading.settings.values.get("pg_stat_statements.track_utility") == "off"
-        for reading in readings
+        snapshot.settings.track == "none"
+        or snapshot.settings.values.get("pg_stat_statements.track_utility") == "off"
+        for snapshot in _ends(delta)
     )
+
+
+def _counts_nested_twice(delta: Delta) -> bool:
+    """Return whether nested statements were counted as if clients had sent them."""
+    return not delta.newer.has_toplevel and any(
+        snapshot.settings.track == "all" for snapshot in _ends(delta)
+    )
+
+
+_SIGNS_OF_ADDED = ("shared_blks_dirtied", "local_blks_hit", "local_blks_read")
+
+
+def _adds_blocks(delta: Delta) -> int | None:
+    """Return whether statements may have added blocks that the server counts as read."""
+    if delta.newer.io is not None:
+        return None  # pg_stat_io counts them apart
+    return int(any(delta.statements.total(name) for name in _SIGNS_OF_ADDED))
 
 
 def _was_reset(delta: Delta) -> bool:
@@ -276,7 +323,7 @@ class Line:
     causes: tuple[str, ...] = ()
 
 
-def settle(explained: int, reads: ServerReads, ahead: int = 0) -> tuple[Line, ...]:
+def reconcile(explained: int, reads: ServerReads, ahead: int = 0) -> tuple[Line, ...]:
     """Return who read the blocks of a server that statements do not explain; exactly all of them.
 
     explained: blocks of statements, ours among them.  ahead: what statements had counted before,
@@ -304,7 +351,7 @@ def settle(explained: int, reads: ServerReads, ahead: int = 0) -> tuple[Line, ..
 
 
 @dataclass(slots=True)
-class Ahead:
+class LagCarry:
     """What statements of one server counted before the server did, of the last intervals.
 
     A statement counts its reads when it ends, the server when its session hands them over: at the
@@ -326,7 +373,7 @@ class Ahead:
             self._owed.clear()
             return
         self._now += delta.seconds
-        lines = settle(delta.statement_blocks, reads_of(delta))
+        lines = reconcile(delta.statement_blocks, reads_of(delta))
         left = lines[-1].blocks if lines else 0
         if left < 0:
             self._owed.append((self._now, -left))
@@ -352,7 +399,7 @@ class Failures:
     _now: float = 0.0
     _difference: int = 0
     _certain: int = 0
-    _lately: deque[tuple[float, int, int]] = field(default_factory=deque)
+    _recent: deque[tuple[float, int, int]] = field(default_factory=deque)
 
     def note(self, delta: Delta, client_rollbacks: int | None) -> int | None:
         """Return how many failures became certain in an interval, which follows the last one.
@@ -361,20 +408,20 @@ class Failures:
         """
         if not delta.is_complete or delta.seconds is None or client_rollbacks is None:
             self._now, self._difference, self._certain = 0.0, 0, 0
-            self._lately.clear()
+            self._recent.clear()
             return None
         self._now += delta.seconds
         self._difference += delta.databases.total("xact_rollback") - client_rollbacks
-        self._lately.append((self._now, self._difference, client_rollbacks))
-        while self._lately[0][0] < self._now - LATEST_SECONDS:
-            self._lately.popleft()
-        calls = sum(rollbacks for _, _, rollbacks in self._lately)
+        self._recent.append((self._now, self._difference, client_rollbacks))
+        while self._recent[0][0] < self._now - LATEST_SECONDS:
+            self._recent.popleft()
+        calls = sum(rollbacks for _, _, rollbacks in self._recent)
         if calls and self._now <= LATEST_SECONDS:
             # The server may not have counted any of these yet, and counts what was before we began.
             bound = self._difference + calls
-            self._certain = bound if len(self._lately) == 1 else min(self._certain, bound)
+            self._certain = bound if len(self._recent) == 1 else min(self._certain, bound)
             return None
-        lasting = min(difference for _, difference, _ in self._lately)
+        lasting = min(difference for _, difference, _ in self._recent)
         found = (lasting if calls else self._difference) - self._certain
         if found <= int(calls / LATEST_SECONDS):
             return 0
@@ -389,12 +436,15 @@ def _causes(reads: ServerReads, left: int, ahead: int) -> tuple[str, ...]:
         by_relation = reads.blocks is not None and reads.autovacuum_blocks is None
         if -left <= ahead:
             return ()
-        return (LATE, FORGOTTEN) if by_relation else (LATE,)
+        twice = (NESTED_TWICE,) if reads.nested_twice else ()
+        return (*twice, LATE, FORGOTTEN) if by_relation else (*twice, LATE)
     if left <= ahead:
         return ()
     found: Sequence[tuple[int | None, str]] = (
         (reads.failures, "failed or cancelled statements"),
         (reads.evictions, "evicted statements"),
         (reads.utility_untracked, "statements that are not tracked"),
+        (reads.held_cursors, HELD),
+        (reads.blocks_added, ADDED),
     )
     return tuple(cause for count, cause in found if count)

@@ -7,13 +7,13 @@ from enum import StrEnum
 from pgiostat.analysis.rank import Ranking
 from pgiostat.errors import PgiostatError
 from pgiostat.statistics.capabilities import grant, hidden_from
-from pgiostat.statistics.delta import Delta, Quality
+from pgiostat.statistics.delta import INCOMPARABLE, Delta, Quality
 from pgiostat.statistics.names import HIDDEN, UNREAD, UNREADABLE
 from pgiostat.units import format_count, format_duration, format_share
 
 __all__ = [
-    "Kind",
     "Notice",
+    "NoticeKind",
     "happened",
     "lost",
     "notices",
@@ -28,7 +28,7 @@ SHOWN_LEAD = 0.2
 SHOWN_UNEXPLAINED = 0.02
 
 
-class Kind(StrEnum):
+class NoticeKind(StrEnum):
     """Of what a notice is: what happened once, what holds until it is mended, what evens out."""
 
     HAPPENED = "happened"
@@ -43,7 +43,7 @@ class Notice:
     slug: str
     text: str
     hint: str = ""
-    kind: Kind = Kind.HOLDS
+    kind: NoticeKind = NoticeKind.HOLDS
 
 
 def notices(
@@ -57,7 +57,10 @@ def notices(
 
     coverage: over all intervals so far, since that of a single one is uncertain by itself.
     """
-    found = [*happened(delta.qualities, delta.seconds, delta.evicted), *_settings(delta, ranking)]
+    found = [
+        *happened(delta.qualities, delta.seconds, delta.evicted, delta.lost_seconds),
+        *_settings(delta, ranking),
+    ]
     if delta.newer.masked:
         found.append(_privilege(delta, ranking))
     if coverage is not None and coverage < LOW_COVERAGE and Quality.EVICTING not in delta.qualities:
@@ -71,14 +74,14 @@ def notices(
         )
     lag = ranking.share(ranking.unattributed)
     if lag is not None and lag > 0 and (causes := unexplained(ranking)) is not None:
-        found.append(Notice("reads-unexplained", causes, kind=Kind.PASSING))
+        found.append(Notice("reads-unexplained", causes, kind=NoticeKind.PASSING))
     if lag is not None and lag < -SHOWN_LAG:
         found.append(
             Notice(
                 "server-lags",
                 "Unattributed is negative: the server counts reads up to ten seconds later.",
                 "Over several intervals that evens out.",
-                Kind.PASSING,
+                NoticeKind.PASSING,
             )
         )
     if coverage is not None and coverage >= LOW_COVERAGE and lag is not None and lag > SHOWN_LEAD:
@@ -88,7 +91,7 @@ def notices(
                 f"{format_share(lag)} of these reads the server has counted for statements that"
                 " were told in another interval, or still run.",
                 "Over several intervals that evens out.",
-                Kind.PASSING,
+                NoticeKind.PASSING,
             )
         )
     if delta.unknown:
@@ -115,7 +118,9 @@ def notices(
 
 def lost(delta: Delta) -> list[Notice]:
     """Return what to say about a baseline that another server's interval was lost for."""
-    return [] if delta.lost is None else happened(delta.qualities, delta.lost.seconds)
+    if delta.lost is None:
+        return []
+    return happened(delta.qualities, None, lost_seconds=delta.lost.seconds)
 
 
 def unread(ranking: Ranking) -> Iterator[tuple[str, str]]:
@@ -149,7 +154,7 @@ def _without_text(ranking: Ranking) -> Iterator[Notice]:
             "text-missing" if passing else "text-unreadable",
             sentence,
             "Their category is corrected when it has been." if passing else "",
-            Kind.PASSING if passing else Kind.HOLDS,
+            NoticeKind.PASSING if passing else NoticeKind.HOLDS,
         )
 
 
@@ -168,15 +173,23 @@ def _sentence(error: PgiostatError) -> str:
 
 
 def happened(
-    qualities: Sequence[Quality], seconds: float | None, evicted: int | None = None
+    qualities: Sequence[Quality],
+    seconds: float | None,
+    evicted: int | None = None,
+    lost_seconds: float | None = None,
 ) -> list[Notice]:
     """Return what happened in an interval that is not as it should be.
 
-    seconds: its length, or that of the time that is lost.
+    Args:
+        qualities: Those of the interval.
+        seconds: Its length.
+        evicted: How many entries were evicted, at least.
+        lost_seconds: How long statements were not counted; None if they were all the time.
     """
     length = format_duration(seconds)
-    many = "Some" if evicted is None else f"About {format_count(evicted)}"
-    lost = f"what statements read in {length} is lost."
+    many = "Some" if evicted is None else f"At least {format_count(evicted)}"
+    lost = f"what statements read in {format_duration(lost_seconds)} is lost."
+    counts_all = lost_seconds is None or bool(set(qualities) & set(INCOMPARABLE))
     said = {
         Quality.OTHER_SERVER:
             f"Another server answers now: {lost}",
@@ -187,16 +200,18 @@ def happened(
         Quality.PRIVILEGES_CHANGED:
             f"pg_read_all_stats was granted or revoked: {lost}",
         Quality.RESTART:
-            "The server restarted: what ran before that is partly lost.",
+            "The server restarted: what ran before that is partly lost." if counts_all
+            else f"The server restarted, pg_stat_statements began empty: {lost}",
         Quality.RESET:
-            "Statistics were reset: what was counted before that is lost.",
+            "Statistics were reset: what was counted before that is lost." if counts_all
+            else f"pg_stat_statements was reset: {lost}",
         Quality.CLOCK_JUMP:
             "The server's clock was set: the interval's length is from our own clock.",
         Quality.GAP:
             f"Readings were missed: the interval is {length} long, rates are means over it.",
     }  # fmt: skip
     found = [
-        Notice(quality.value.replace(" ", "-"), said[quality], kind=Kind.HAPPENED)
+        Notice(quality.value.replace(" ", "-"), said[quality], kind=NoticeKind.HAPPENED)
         for quality in qualities
         if quality in said
     ]

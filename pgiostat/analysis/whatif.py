@@ -41,13 +41,13 @@ from math import exp, log
 
 from pgiostat.errors import invalid_option
 
-__all__ = ["Had", "How", "Imagined", "Supposed", "imagine", "parse"]
+__all__ = ["Amounts", "Assumption", "ChangeKind", "Estimate", "estimate", "parse"]
 
 _STEPS = 200
 """How finely the greatest value of a function is searched for."""
 
 
-class How(StrEnum):
+class ChangeKind(StrEnum):
     """What is supposed of a class."""
 
     DROP = "drop"
@@ -56,21 +56,21 @@ class How(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Supposed:
+class Assumption:
     """A class, and what becomes of its calls or of its reads: a factor, 0 when it is dropped."""
 
     category: str
-    how: How
+    how: ChangeKind
     factor: float = 0.0
 
     def __str__(self) -> str:
         """Return it as it is given on a command line."""
-        told = "" if self.how is How.DROP else f"={self.factor:g}"
+        told = "" if self.how is ChangeKind.DROP else f"={self.factor:g}"
         return f"--{self.how} {self.category}{told}"
 
 
 @dataclass(frozen=True, slots=True)
-class Had:
+class Amounts:
     """Blocks that a class read, and that it found in the cache."""
 
     reads: float
@@ -93,7 +93,7 @@ class Had:
     def space(self) -> float:
         """The blocks that it keeps in the cache, at most, in blocks that are kept for a life.
 
-        >>> Had(1000, 0).space, round(Had(500, 500).space), round(Had(0, 5000).space)
+        >>> Amounts(1000, 0).space, round(Amounts(500, 500).space), round(Amounts(0, 5000).space)
         (1000.0, 721, 587)
         """
         if self.heat <= 0:
@@ -104,7 +104,7 @@ class Had:
     def warmed(self) -> float:
         """The blocks that others find, at most, because it keeps them warm.
 
-        >>> Had(1000, 0).warmed, round(Had(500, 500).warmed), round(Had(0, 5000).warmed)
+        >>> Amounts(1000, 0).warmed, round(Amounts(500, 500).warmed), round(Amounts(0, 5000).warmed)
         (0.0, 345, 247)
         """
         heat = self.heat
@@ -116,7 +116,7 @@ class Had:
 
 
 @dataclass(frozen=True, slots=True)
-class Imagined:
+class Estimate:
     """Blocks read: now, and then at least and at most."""
 
     now: float
@@ -149,17 +149,17 @@ class _Part:
     saved: float
     kept: float
     hits: float
-    gone: Had = Had(0.0, 0.0)
+    gone: Amounts = Amounts(0.0, 0.0)
     added: float = 0.0
 
 
-def imagine(had: Mapping[str, Had], supposed: Sequence[Supposed]) -> Imagined:
+def estimate(had: Mapping[str, Amounts], supposed: Sequence[Assumption]) -> Estimate:
     """Return the range of what would be read.
 
     had: what each category read and found, also what no category explains; the reads add up to all.
 
-    >>> had = {"version": Had(60, 40), "manifest": Had(40, 20)}
-    >>> found = imagine(had, [Supposed("version", How.DROP)])
+    >>> had = {"version": Amounts(60, 40), "manifest": Amounts(40, 20)}
+    >>> found = estimate(had, [Assumption("version", ChangeKind.DROP)])
     >>> found.now, round(found.low, 1), found.high
     (100, 8.3, 60.0)
     """
@@ -173,38 +173,38 @@ def imagine(had: Mapping[str, Had], supposed: Sequence[Supposed]) -> Imagined:
     high = _most(
         all_had.reads, gone, sum(part.kept for part in parts), sum(part.hits for part in parts)
     )
-    return Imagined(all_had.reads, low, high + added + min(added, all_had.hits))
+    return Estimate(all_had.reads, low, high + added + min(added, all_had.hits))
 
 
-def _sum(had: Iterable[Had]) -> Had:
+def _sum(had: Iterable[Amounts]) -> Amounts:
     each = list(had)
-    return Had(sum(one.reads for one in each), sum(one.hits for one in each))
+    return Amounts(sum(one.reads for one in each), sum(one.hits for one in each))
 
 
-def _least(all_had: Had, gone: Had, saved: float) -> float:
+def _least(all_had: Amounts, gone: Amounts, saved: float) -> float:
     if saved >= all_had.reads:
         return 0.0
     reads = all_had.reads - saved
-    rest = Had(reads, all_had.touched - gone.touched - reads)
+    rest = Amounts(reads, all_had.touched - gone.touched - reads)
     pushed_out = reads * saved / all_had.reads
     return max(reads - max(pushed_out, gone.space * rest.heat), 0.0)
 
 
-def _most(now: float, gone: Had, kept: float, hits: float) -> float:
+def _most(now: float, gone: Amounts, kept: float, hits: float) -> float:
     # Without reads nothing is pushed out: there is nothing to keep warm.
     warmed = gone.warmed if now else 0.0
     return kept + min(max(now - kept, warmed), hits)
 
 
-def _part(had: Had, supposed: Supposed | None) -> _Part:
+def _part(had: Amounts, supposed: Assumption | None) -> _Part:
     if supposed is None:
         return _Part(0.0, had.reads, had.hits)
     factor = supposed.factor
     if factor >= 1:
-        added = had.reads if supposed.how is How.READS else had.touched
+        added = had.reads if supposed.how is ChangeKind.READS else had.touched
         return _Part(0.0, had.reads, had.hits, added=added * (factor - 1))
-    gone = Had(had.reads * (1 - factor), had.hits * (1 - factor))
-    if supposed.how is How.READS:
+    gone = Amounts(had.reads * (1 - factor), had.hits * (1 - factor))
+    if supposed.how is ChangeKind.READS:
         return _Part(gone.reads, had.reads - gone.reads, 0.0, gone)
     # Nobody knows which calls go: those that read, or those that do not.
     stay = had.touched * factor
@@ -212,7 +212,7 @@ def _part(had: Had, supposed: Supposed | None) -> _Part:
     return _Part(min(had.reads, had.touched - stay), kept, stay - kept, gone)
 
 
-def parse(drop: Sequence[str], calls: Sequence[str], reads: Sequence[str]) -> list[Supposed]:
+def parse(drop: Sequence[str], calls: Sequence[str], reads: Sequence[str]) -> list[Assumption]:
     """Return what is supposed, from a command line's words.
 
     Raises PgiostatError option-invalid for what is no factor, and for a class named twice.
@@ -220,9 +220,9 @@ def parse(drop: Sequence[str], calls: Sequence[str], reads: Sequence[str]) -> li
     >>> [str(each) for each in parse(["version"], ["manifest=0.3"], [])]
     ['--drop version', '--calls manifest=0.3']
     """
-    found = [Supposed(name, How.DROP) for name in drop]
-    found += [_factor(How.CALLS, text) for text in calls]
-    found += [_factor(How.READS, text) for text in reads]
+    found = [Assumption(name, ChangeKind.DROP) for name in drop]
+    found += [_factor(ChangeKind.CALLS, text) for text in calls]
+    found += [_factor(ChangeKind.READS, text) for text in reads]
     names = [each.category for each in found]
     for name in names:
         if names.count(name) > 1:
@@ -237,7 +237,7 @@ def parse(drop: Sequence[str], calls: Sequence[str], reads: Sequence[str]) -> li
     return found
 
 
-def _factor(how: How, text: str) -> Supposed:
+def _factor(how: ChangeKind, text: str) -> Assumption:
     name, sign, number = text.rpartition("=")
     try:
         factor = float(number)
@@ -247,7 +247,7 @@ def _factor(how: How, text: str) -> Supposed:
         raise invalid_option(
             f'invalid value for --{how}: "{text}"',
             hint=f"It is a category and a factor: --{how} manifest=0.3 for three calls of ten"
-            if how is How.CALLS
+            if how is ChangeKind.CALLS
             else f"It is a category and a factor: --{how} version=0 for none of its reads",
         )
-    return Supposed(name, how, factor)
+    return Assumption(name, how, factor)

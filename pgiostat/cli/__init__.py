@@ -15,7 +15,7 @@ from pgiostat import __version__
 from pgiostat.cli import process, streams
 from pgiostat.cli.commands import Commands
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.history.without_pandas import frameless
+from pgiostat.history.without_pandas import block_pandas
 
 __all__ = ["app", "main"]
 
@@ -77,7 +77,7 @@ def _usage(error: Exception) -> PgiostatError:
 def main() -> NoReturn:
     """Run a command; errors go to standard error and into the exit status."""
     streams.prepare()
-    frameless()
+    block_pandas()
     # No command multiplies matrices: numpy's library for that would start a thread for each
     # processor, which takes half of the time to import it.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

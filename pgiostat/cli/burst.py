@@ -38,14 +38,14 @@ def burst(
     from pgiostat.cli.console import console
     from pgiostat.cli.histories import Span, open_window
     from pgiostat.render import burst as render
-    from pgiostat.reports.burst import burned
+    from pgiostat.reports.burst import burst_report
 
     form = options.choice("format", output, Form)
     options.within("writes", writes, 0)
     model, start = options.volume(volume, instance, balance)
     span = Span(label, since, until, last)
     with open_window(history, span, rules, skip_bad=skip_bad) as (opened, window, describe):
-        report = burned(opened, window, describe, model, balance=start, writes=writes)
+        report = burst_report(opened, window, describe, model, balance=start, writes=writes)
     totals, found = report.totals, report.burst
     if writes and found.is_measured:
         sys.stderr.write("pgiostat: --writes is not used: what was written has been measured\n")

@@ -142,7 +142,7 @@ def collect(
     from pgiostat.history.write.retention import Keep
     from pgiostat.queries.describe import describer
     from pgiostat.timespec import duration
-    from pgiostat.volume.device.discover import asked
+    from pgiostat.volume.device.discover import device_option
 
     if config is not None and (dsn or label):
         options.refuse(
@@ -154,7 +154,7 @@ def collect(
             "--config cannot be used together with --device or --cloudwatch",
             hint="Write them into the table of their server.",
         )
-    measured = asked(device, cloudwatch)
+    measured = device_option(device, cloudwatch)
     page = None if metrics is None else address_of(metrics)
     if rules is not None and page is None:
         options.refuse(
@@ -171,6 +171,9 @@ def collect(
     def ours() -> "Plan":
         return targets.share(plan(), shard)
 
+    # An invalid option is an error of --check as well.
+    seconds = None if ends is None else duration(ends)
+    describe = None if page is None else describer(rules_of(rules))
     first = ours()
     root = local_root(first.history)
     if check:
@@ -183,9 +186,9 @@ def collect(
         first,
         root,
         stderr(quiet=quiet),
-        ends=None if ends is None else duration(ends),
+        ends=seconds,
         page=page,
-        describe=None if page is None else describer(rules_of(rules)),
+        describe=describe,
         reread=None if config is None else ours,
     )
     raise typer.Exit(status)

@@ -42,7 +42,7 @@ def compare(
     from pgiostat.history.read.window_spec import open_pair
     from pgiostat.render import compare as render
     from pgiostat.render import compare_data
-    from pgiostat.reports.compare import compared
+    from pgiostat.reports.compare import compare_windows
 
     form = options.choice("format", output, Form)
     shown = options.rows_on_screen(top)
@@ -52,7 +52,7 @@ def compare(
         describing(rules) as describe,
         open_pair(a, b, history_root(history), now, skip_bad=skip_bad, engine=engine) as pair,
     ):
-        sides = compared(*pair, describe, per)
+        sides = compare_windows(*pair, describe, per)
     if form is Form.TEXT:
         screen = console()
         screen.print(render.as_text(sides, top=shown, width=screen.width))

@@ -30,7 +30,7 @@ def doctor(
     """
     from pgiostat.cli.console import console, working
     from pgiostat.errors import ExitStatus
-    from pgiostat.postgres.doctor import State, examine, findings
+    from pgiostat.postgres.doctor import CheckState, examine, findings
     from pgiostat.render import doctor as render
 
     form = options.choice("format", output, options.Form, options.Form.CSV)
@@ -45,6 +45,6 @@ def doctor(
         sys.stdout.write(render.as_json(facts, found) + "\n")
     else:
         sys.stdout.write(render.as_markdown(facts, found) + "\n")
-    grave = {State.ERROR, State.WARNING} if strict else {State.ERROR}
+    grave = {CheckState.ERROR, CheckState.WARNING} if strict else {CheckState.ERROR}
     if any(finding.state in grave for finding in found):
         raise typer.Exit(ExitStatus.ERROR)

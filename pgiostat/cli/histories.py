@@ -143,11 +143,11 @@ def describing(path: Path | None) -> Iterator["Describe"]:
     """Yield what describes statements of a history, with the categories of earlier reports."""
     import platformdirs
 
-    from pgiostat.history.read.category_cache import digest, remembered
+    from pgiostat.history.read.category_cache import cached_categories, digest
 
     # An error in the rules is raised even if every category is cached.
     ruled = None if path is None else describe(path)
     key = digest(b"" if path is None else path.read_bytes())
     place = platformdirs.user_cache_path("pgiostat") / "categories"
-    with remembered(lambda: ruled or describe(None), place, key) as found:
+    with cached_categories(lambda: ruled or describe(None), place, key) as found:
         yield found

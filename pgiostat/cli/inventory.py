@@ -17,7 +17,7 @@ def contents(
     """Say what a history holds: labels, their times, gaps and rows, and what it takes on disk."""
     from pgiostat.cli.console import console
     from pgiostat.cli.histories import open_history, reading, warn_left_out
-    from pgiostat.history.read.inventory import contents as found
+    from pgiostat.history.read.inventory import inventory as found
     from pgiostat.render import inventory as render
 
     form = options.choice("format", output, options.Form, *options.TABLES_ONLY)

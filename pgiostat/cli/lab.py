@@ -166,14 +166,14 @@ def replay(
 
     from pgiostat.errors import choice
     from pgiostat.lab.environment import Lab
-    from pgiostat.lab.replay import Setup, Target
+    from pgiostat.lab.replay import ReplayTarget, Setup
     from pgiostat.lab.replay import replay as send
-    from pgiostat.lab.workload.api import ASKED
+    from pgiostat.lab.workload.api import REQUESTED
     from pgiostat.lab.workload.client import Skipping
     from pgiostat.lab.workload.schema import TABLES
     from pgiostat.lab.workload.trace import read, write
     from pgiostat.lab.workload.version_cache import Design
-    from pgiostat.signals import stopping
+    from pgiostat.signals import stop_on_signals
 
     options.within("speed", speed, 0)
     twice = next((name for name in to if to.count(name) > 1), None)
@@ -181,14 +181,14 @@ def replay(
         options.refuse(f'environment "{twice}" is named twice', hint="Each is sent the trace once.")
     setup = Setup(
         TABLES,
-        frozenset(choice("--off", each, ASKED) for each in off or ()),
+        frozenset(choice("--off", each, REQUESTED) for each in off or ()),
         choice("--cache", cache, Design) if cache else None,
         Skipping(bug=not fixed),
     )
     traffic, lab = read(path), Lab()
-    targets = [Target(name, _fitting(lab.get(name), traffic.size), setup) for name in to]
+    targets = [ReplayTarget(name, _fitting(lab.get(name), traffic.size), setup) for name in to]
     stop = Event()
-    with stopping(stop) as happened, progress("replaying") as show:
+    with stop_on_signals(stop) as happened, progress("replaying") as show:
         count = max(len(traffic.events), 1)
         sent = send(
             traffic, targets, speed=speed, stop=stop,

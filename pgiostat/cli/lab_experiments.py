@@ -72,7 +72,7 @@ def run(
     """Run all experiments, measure them into a history, and say what came of them."""
     from pgiostat.lab.environment import SIZE, lab_directory
     from pgiostat.lab.experiments.run import Stage, check_free, run_all
-    from pgiostat.signals import stopping
+    from pgiostat.signals import stop_on_signals
     from pgiostat.volume.models import volume_of
 
     options.choice("format", output, Form)
@@ -87,7 +87,7 @@ def run(
         check_free(place)
     stage = Stage(lab_directory() / "experiments", SIZE, dsn)
     stop = Event()
-    with stopping(stop), stage.alone():
+    with stop_on_signals(stop), stage.alone():
         with loading(SIZE.total) as loaded:
             stage.prepare(loaded)
         try:
@@ -157,7 +157,7 @@ def _judge(found: "list[Outcome]") -> None:
     """Raise PgiostatError lab-story if what was measured is not what the story tells."""
     from pgiostat.lab.experiments.hypotheses import story
 
-    wrong = [f"not that {point.told}" for point in story(found) if not point.holds]
+    wrong = [f"not that {point.sentence}" for point in story(found) if not point.holds]
     wrong += [f"not whatif's range of {each.name}" for each in found if each.held is False]
     if wrong:
         raise PgiostatError(

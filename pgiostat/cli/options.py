@@ -12,7 +12,7 @@ from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.errors import choice as one_of
 
 if TYPE_CHECKING:
-    from pgiostat.volume.bucket import Gauge
+    from pgiostat.volume.bucket import CreditBucket
     from pgiostat.volume.models import Volume
 
 __all__ = [
@@ -255,9 +255,9 @@ def volume(name: str, instance: str, balance: float | None) -> "tuple[Volume, fl
     return gauge(name, instance, 100.0 if balance is None else balance).volume, start
 
 
-def gauge(name: str, instance: str, balance: float) -> "Gauge":
+def gauge(name: str, instance: str, balance: float) -> "CreditBucket":
     """Return the credit bucket of a volume as it is at the start; balance is in per cent."""
-    from pgiostat.volume.bucket import Gauge
+    from pgiostat.volume.bucket import CreditBucket
     from pgiostat.volume.instances import instance_of
     from pgiostat.volume.models import volume_of
 
@@ -265,4 +265,4 @@ def gauge(name: str, instance: str, balance: float) -> "Gauge":
     model = volume_of(name)
     if instance:
         model = model.limited(instance_of(instance))
-    return Gauge(model, balance / 100, balance / 100)
+    return CreditBucket(model, balance / 100, balance / 100)

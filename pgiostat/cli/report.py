@@ -11,7 +11,7 @@ from pgiostat.cli.options import Form
 
 if TYPE_CHECKING:
     from pgiostat.analysis.rank import By
-    from pgiostat.history.read.window_totals import Seen
+    from pgiostat.history.read.window_totals import WindowTotals
     from pgiostat.reports.ranking import RankingReport
     from pgiostat.reports.series import SeriesReport
 
@@ -122,7 +122,7 @@ def _print_series(report: "SeriesReport", form: Form) -> None:
             sys.stdout.write(f"{line}\n")
 
 
-def _warn(totals: "Seen") -> None:
+def _warn(totals: "WindowTotals") -> None:
     """Write remarks to standard error: CSV has no place for them."""
     from pgiostat import escape
     from pgiostat.render.report import remarks

@@ -240,12 +240,12 @@ def _test_texts(rules: "Rules", texts: list[str]) -> None:
 
 def _test_server(rules: "Rules", dsn: str, top: int) -> None:
     from pgiostat.analysis.rank import By, rank
-    from pgiostat.postgres.since_reset import survey
+    from pgiostat.postgres.since_reset import totals_since_reset
     from pgiostat.queries.describe import describer
     from pgiostat.render import rules as render
     from pgiostat.statistics.names import OTHER
 
-    found = survey(dsn, describer(rules))
+    found = totals_since_reset(dsn, describer(rules))
     categories = rank([found.delta], found.names)
     others = rank([found.delta], found.names, by=By.FINGERPRINT)
     unknown = [row for row in others.rows if row.category == OTHER and row.cost.blocks][:top]

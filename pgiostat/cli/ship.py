@@ -11,7 +11,7 @@ from pgiostat.errors import ExitStatus, PgiostatError
 
 if TYPE_CHECKING:
     from pgiostat.history.format.layout import Layout
-    from pgiostat.history.remote.shipping import Outcome
+    from pgiostat.history.remote.shipping import UploadResult
 
 __all__ = ["ship"]
 
@@ -48,7 +48,7 @@ def ship(
     from pgiostat.cli.console import progress
     from pgiostat.cli.histories import local_root
     from pgiostat.history.format.layout import check
-    from pgiostat.history.remote.shipping import ship as shipped
+    from pgiostat.history.remote.shipping import upload as shipped
     from pgiostat.history.write.retention import Keep
     from pgiostat.timespec import duration
 
@@ -70,18 +70,18 @@ def _again(
     from threading import Event
 
     from pgiostat.clock import monotonic
-    from pgiostat.collector.incidents import Trouble
+    from pgiostat.collector.incidents import IncidentLog
     from pgiostat.collector.log import Level, stderr
-    from pgiostat.history.remote.shipping import ship as shipped
-    from pgiostat.signals import Wake, stopping
+    from pgiostat.history.remote.shipping import upload as shipped
+    from pgiostat.signals import Wake, stop_on_signals
 
     log, wake, stop = stderr(quiet=quiet), Wake(), Event()
 
     def say(line: str, *, trouble: bool = False) -> None:
         log.say("ship", line, Level.WARNING if trouble else Level.INFO)
 
-    trouble = Trouble(say, monotonic)
-    with wake.by_signals(), stopping(stop):
+    trouble = IncidentLog(say, monotonic)
+    with wake.by_signals(), stop_on_signals(stop):
         while not stop.is_set():
             try:
                 outcome = shipped(layout, to, keep=keep, clock=datetime.now(UTC))
@@ -98,7 +98,7 @@ def _again(
     return ExitStatus.DONE
 
 
-def _summary(outcome: "Outcome") -> str:
+def _summary(outcome: "UploadResult") -> str:
     """Return what was shipped, in a line."""
     from pgiostat.units import format_bytes, format_count
 
@@ -111,7 +111,7 @@ def _summary(outcome: "Outcome") -> str:
     return "; ".join(parts)
 
 
-def _strange(outcome: "Outcome") -> PgiostatError:
+def _strange(outcome: "UploadResult") -> PgiostatError:
     first, more = outcome.strange[0], len(outcome.strange) - 1
     return PgiostatError(
         f'there is another "{first}" already' + (f", and {more} more like it" if more else ""),

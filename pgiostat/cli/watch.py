@@ -209,11 +209,11 @@ def _watch(dsn: str, wanted: "Options", rules: Path | None) -> None:
     from threading import Event
 
     from pgiostat.cli.histories import describe
-    from pgiostat.signals import stopping
+    from pgiostat.signals import stop_on_signals
     from pgiostat.watch import stream
 
     stop = Event()
-    with stopping(stop) as happened, _until_pipe_closes():
+    with stop_on_signals(stop) as happened, _until_pipe_closes():
         stream.run(dsn, wanted, describe(rules), stop=stop)
     if happened:
         raise typer.Exit(happened[0])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pgiostat.watch.app import WatchApp
     from pgiostat.watch.options import Options
     from pgiostat.watch.screen.statement_page import Judge
-    from pgiostat.watch.state import State
+    from pgiostat.watch.state import ViewState
 
 __all__ = ["judge_by", "on_screen", "replayed"]
 
@@ -30,7 +30,7 @@ def on_screen(
     collect_rarely()
     from pgiostat.watch.app import WatchApp
     from pgiostat.watch.screen.themes import Themes
-    from pgiostat.watch.sources.live import Live
+    from pgiostat.watch.sources.live import LiveSource
 
     def describer(known: "Rules | None") -> "Describe":
         from pgiostat.queries.describe import describer
@@ -39,7 +39,7 @@ def on_screen(
 
     # An error in the rules is raised at once; they are compiled after the first screen.
     known = None if rules is None else rules_of(rules)
-    feed = Live(
+    feed = LiveSource(
         dsn,
         lambda: describer(known),
         wanted.interval,
@@ -63,11 +63,11 @@ def replayed(
     from pgiostat.history.read.history import History
     from pgiostat.watch.app import WatchApp
     from pgiostat.watch.screen.themes import Themes
-    from pgiostat.watch.sources.replay import Replay
+    from pgiostat.watch.sources.replay import ReplaySource
 
     with closing(History.open(place)) as opened, describing(rules) as describe:
         window = window_of(opened, Span(wanted.label, *words))
-        feed = Replay(opened, describe, window, interval=wanted.interval, gauge=wanted.gauge)
+        feed = ReplaySource(opened, describe, window, interval=wanted.interval, gauge=wanted.gauge)
         _run(WatchApp(feed, _state(wanted), judge=judge_by(rules), themes=Themes(_kept(), theme)))
 
 
@@ -78,11 +78,11 @@ def _kept() -> Path:
     return platformdirs.user_state_path("pgiostat") / "theme"
 
 
-def _state(wanted: "Options") -> "State":
+def _state(wanted: "Options") -> "ViewState":
     from pgiostat.render.columns import SORTED_BY
-    from pgiostat.watch.state import State, View
+    from pgiostat.watch.state import View, ViewState
 
-    return State(view=View(wanted.by.value), sort=SORTED_BY[wanted.sort], top=wanted.top)
+    return ViewState(view=View(wanted.by.value), sort=SORTED_BY[wanted.sort], top=wanted.top)
 
 
 def _run(app: "WatchApp") -> None:

@@ -60,7 +60,7 @@ def whatif(
     from pgiostat.cli.console import console
     from pgiostat.cli.histories import Span, open_window
     from pgiostat.render import whatif as render
-    from pgiostat.reports.whatif import foreseen
+    from pgiostat.reports.whatif import whatif_report
 
     form = options.choice("format", output, Form)
     options.within("writes", writes, 0)
@@ -72,7 +72,7 @@ def whatif(
     model, start = options.volume(volume, instance, balance) if volume else (None, None)
     span = Span(label, since, until, last)
     with open_window(history, span, rules, skip_bad=skip_bad) as (opened, window, describe):
-        report = foreseen(
+        report = whatif_report(
             opened, window, describe, supposed, volume=model, balance=start, writes=writes
         )
     if form is Form.TEXT:

@@ -13,7 +13,7 @@ from pgiostat.history.format.layout import check_collector
 from pgiostat.history.write.retention import Keep
 from pgiostat.postgres.dsn import check_dsn
 from pgiostat.redaction import has_credentials, hidden, may_hold_secret
-from pgiostat.volume.device.discover import Asked, asked
+from pgiostat.volume.device.discover import DeviceOption, device_option
 
 __all__ = ["read"]
 
@@ -116,11 +116,11 @@ class _File:
             self._checked(lambda: interval(own), "interval", label)
         return Target(dsn, label, interval(every or own or common), self.device(label))
 
-    def device(self, label: str) -> Asked:
+    def device(self, label: str) -> DeviceOption:
         """Return what is to be measured beside a server."""
         name, place = self.word("device", label), self.word("cloudwatch", label)
-        self._checked(lambda: asked(name, None), "device", label)
-        return self._checked(lambda: asked(name, place), "cloudwatch", label)
+        self._checked(lambda: device_option(name, None), "device", label)
+        return self._checked(lambda: device_option(name, place), "cloudwatch", label)
 
     def keep(self, rows: str | None, hours: str | None) -> Keep:
         """Return for how long; words of the command line win, each over its own key."""
@@ -140,7 +140,7 @@ class _File:
         for key in table:
             if key not in keys:
                 allowed = f"Allowed are {', '.join(keys)}."
-                raise self.wrong(f"{_told(key)} is not a key of {what}", key, allowed, label)
+                raise self.wrong(f"{_shown_key(key)} is not a key of {what}", key, allowed, label)
 
     def word(self, key: str, label: str = "") -> str | None:
         table = self.tables["servers"][label] if label else self.tables
@@ -182,7 +182,7 @@ class _File:
         )
 
 
-def _told(key: str) -> str:
+def _shown_key(key: str) -> str:
     """Return a key as an error tells it: one that is no word may be part of something else."""
     is_plain = _PLAIN_KEY.fullmatch(key) and not has_credentials(f"{key}=")
     return f'"{key}"' if is_plain else "an entry"

@@ -6,10 +6,10 @@ from threading import Event, Lock, Thread
 
 from pgiostat.errors import PgiostatError
 from pgiostat.volume.device.backend_process import Whereabouts
-from pgiostat.volume.device.discover import ELSEWHERE, Asked
-from pgiostat.volume.device.interval import DeviceInterval, Source
+from pgiostat.volume.device.discover import ELSEWHERE, DeviceOption
+from pgiostat.volume.device.interval import DeviceInterval, DeviceSource
 
-__all__ = ["Measuring"]
+__all__ = ["DeviceSampler"]
 
 PATIENCE_SECONDS = 0.1
 """How long a reading waits for one of the device, which is there in a millisecond or hangs."""
@@ -18,24 +18,24 @@ RETRY_SECONDS = 60.0
 MOST_WAITING = 1_200
 """Times that wait while nothing can be written: less than a day of minutes, for file_index.LATE."""
 
-Choose = Callable[[Asked, Whereabouts | None], Source | None]
+Choose = Callable[[DeviceOption, Whereabouts | None], DeviceSource | None]
 
 
 @dataclass(slots=True)
-class Measuring:
+class DeviceSampler:
     """Measures the device of one server.
 
     asked: which one, and by whom.  choose: finds who tells.  trouble: why nothing is measured, or
     why the last look failed.
     """
 
-    asked: Asked
+    option: DeviceOption
     choose: Choose
     clock: Callable[[], float]
     trouble: PgiostatError | None = None
     _there: Whereabouts | None = None
     _new: bool = False
-    _source: Source | None = None
+    _source: DeviceSource | None = None
     _found: bool = False
     _due: float = 0.0
     _waiting: list[DeviceInterval] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Measuring:
     _stop: bool = False
     _thread: Thread | None = None
 
-    def follow(self, there: Whereabouts | None) -> None:
+    def retarget(self, there: Whereabouts | None) -> None:
         """Measure the device of a server that answers from somewhere, perhaps anew."""
         with self._lock:
             self._there, self._new = there, True
@@ -54,7 +54,7 @@ class Measuring:
             self._thread = Thread(target=self._work, name="device", daemon=True)
             self._thread.start()
 
-    def turn(self) -> list[DeviceInterval]:
+    def poll(self) -> list[DeviceInterval]:
         """Ask for a look, and return what waits to be written; whoever hangs is not waited for."""
         source = self._source
         # While nothing can be written, what a kernel counts goes on adding up by itself.
@@ -67,7 +67,7 @@ class Measuring:
         with self._lock:
             return list(self._waiting)
 
-    def written(self, count: int) -> None:
+    def acknowledge(self, count: int) -> None:
         """Forget the first of what waited."""
         with self._lock:
             del self._waiting[:count]
@@ -80,15 +80,15 @@ class Measuring:
             self._thread.join(END_SECONDS)
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         """What is measured, and by whom; empty if nothing is."""
         source = self._source
-        return "" if source is None else source.says
+        return "" if source is None else source.description
 
     @property
     def is_expected(self) -> bool:
         """Whether trouble is somebody's to mend: a device was named, or was measured before."""
-        return self.asked.by_name or self._source is not None
+        return self.option.by_name or self._source is not None
 
     # in the thread
 
@@ -116,7 +116,7 @@ class Measuring:
             return
         if source.every is not None:
             self._due = self.clock() + source.every
-        found = source.look()
+        found = source.poll()
         self.trouble = None
         with self._lock:
             self._waiting = [*self._waiting, *found][-MOST_WAITING:]
@@ -129,7 +129,7 @@ class Measuring:
             return
         self._found, before = False, self._source
         try:
-            source = self.choose(self.asked, there)
+            source = self.choose(self.option, there)
         except PgiostatError as error:
             self._source = None
             # Only a new connection may lead to another machine.
@@ -137,5 +137,5 @@ class Measuring:
             raise
         self._found = True
         # The same device goes on: what it told is not told again.
-        if before is None or source is None or before.says != source.says:
+        if before is None or source is None or before.description != source.description:
             self._source, self._due, self.trouble = source, 0.0, None

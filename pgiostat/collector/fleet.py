@@ -10,26 +10,26 @@ from pathlib import Path
 from threading import Event, Thread
 
 from pgiostat.clock import monotonic
-from pgiostat.collector.incidents import Trouble
+from pgiostat.collector.incidents import IncidentLog
 from pgiostat.collector.log import Level, Log, told
 from pgiostat.collector.metrics import Metrics
 from pgiostat.collector.recorder import HOPELESS, Recorder
 from pgiostat.collector.targets import Plan, Target
 from pgiostat.history.format.sealed import together
-from pgiostat.history.write.background import Sealing
-from pgiostat.queries.describe import unsorted
+from pgiostat.history.write.background import BackgroundCompaction
+from pgiostat.queries.describe import uncategorized
 from pgiostat.signals import Wake
 from pgiostat.statistics.names import Describe
 from pgiostat.unexpected import PASSING, as_error
 from pgiostat.units import format_count, format_duration
 
-__all__ = ["OURSELVES", "Fleet", "servers"]
+__all__ = ["SERVICE_LABEL", "Fleet", "servers"]
 
-OURSELVES = "pgiostat"
+SERVICE_LABEL = "pgiostat"
 """Whose lines are those of no server."""
 PATIENCE_SECONDS = 30.0
 """How long a server may take to end: a connection that is being made, and one more reading."""
-SEALING_SECONDS = 60.0
+COMPACTION_SECONDS = 60.0
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -68,11 +68,11 @@ class Fleet:
     _ended: int = 0
     _begun: int = 0
     _began: float = field(default_factory=monotonic)
-    _sealing: Sealing | None = None
-    _trouble: Trouble = field(init=False)
+    _sealing: BackgroundCompaction | None = None
+    _trouble: IncidentLog = field(init=False)
 
     def __post_init__(self) -> None:
-        self._trouble = Trouble(partial(self._say, OURSELVES), monotonic)
+        self._trouble = IncidentLog(partial(self._say, SERVICE_LABEL), monotonic)
 
     def changes(self, plan: Plan) -> Iterator[str]:
         """Say how a plan differs from what is done, in a few words each."""
@@ -116,9 +116,9 @@ class Fleet:
             if again or self._wanted.get(label) != there.target:
                 there.leaves = True
                 there.stop.set()
-        self.tend()
+        self.reap()
 
-    def tend(self) -> None:
+    def reap(self) -> None:
         """Begin what is wanted, once what was collected before under its label has ended."""
         for label, there in list(self._there.items()):
             if there.over and there.leaves:
@@ -148,7 +148,7 @@ class Fleet:
         if self._sealing is None:
             return
         self._sealing.keep = self._plan.keep
-        self._sealing.turn()
+        self._sealing.poll()
         if self._sealing.trouble:
             self._trouble.begin("sealing", self._sealing.trouble)
         elif not self._sealing.is_running:
@@ -163,11 +163,11 @@ class Fleet:
         self._begun += 1
         return turn * interval
 
-    def _shared(self) -> Sealing | None:
+    def _shared(self) -> BackgroundCompaction | None:
         """Return what seals for several, None if there is one server alone."""
         if self._sealing is None and len(self._plan.targets) > 1:
             first = min(self._wanted)
-            self._sealing = Sealing(
+            self._sealing = BackgroundCompaction(
                 self.root, together(first, self.root), monotonic, together=lambda: [*self._there]
             )
         return self._sealing
@@ -183,11 +183,11 @@ class Fleet:
             target.dsn,
             target.label,
             self.root,
-            self.describe or unsorted,
+            self.describe or uncategorized,
             stop,
             partial(self._say, target.label),
             interval=target.interval,
-            asked=target.device,
+            device_option=target.device,
             ends=self._left,
             keep=self._plan.keep,
             shared=self._shared(),
@@ -217,8 +217,9 @@ class Fleet:
         else:
             if not recorder.is_collecting:
                 self.failed.add(label)
-            if not recorder.is_told:
-                self.log.say(label, f"{_counted(recorder.samples, 'sample')} committed")
+            if not recorder.summary_logged:
+                samples = _counted(recorder.samples, "sample")
+                self.log.say(label, f"{samples} committed{recorder.not_committed}")
         there.over = True
         self.wake.set()
 
@@ -259,8 +260,8 @@ class Fleet:
         deadline = monotonic() + PATIENCE_SECONDS
         for label, there in self._there.items():
             there.thread.join(max(0.0, deadline - monotonic()))
-            if there.thread.is_alive() and there.recorder.is_sealing:
-                there.thread.join(SEALING_SECONDS)
+            if there.thread.is_alive() and there.recorder.is_compacting:
+                there.thread.join(COMPACTION_SECONDS)
             if there.thread.is_alive():
                 self.log.say(label, "does not answer; not waiting for it", Level.WARNING)
         if self._sealing is not None:
@@ -288,7 +289,7 @@ class Fleet:
         if ages:
             parts.append(f"newest {format_duration(min(ages))} ago")
         shared = self._sealing is not None and self._sealing.is_running
-        if shared or any(recorder.is_sealing for recorder in there):
+        if shared or any(recorder.is_compacting for recorder in there):
             parts.append("sealing")
         elif samples:
             parts.append(f"next seal {datetime.now(UTC) + timedelta(hours=1):%H}:00Z")

@@ -6,10 +6,10 @@ from typing import Protocol
 
 from pgiostat.units import format_duration
 
-__all__ = ["Said", "Trouble"]
+__all__ = ["IncidentLog", "LogLine"]
 
 
-class Said(Protocol):
+class LogLine(Protocol):
     """Takes a line of the log."""
 
     def __call__(self, line: str, *, trouble: bool = False) -> None:
@@ -17,21 +17,21 @@ class Said(Protocol):
 
 
 @dataclass(slots=True)
-class _Spell:
+class _Incident:
     """One kind of trouble from its beginning to its end, whatever its words are meanwhile."""
 
     began: float
     last: str
-    said: set[str] = field(default_factory=set)
+    message: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
-class Trouble:
+class IncidentLog:
     """What is wrong now, by its kind."""
 
-    say: Said
+    say: LogLine
     clock: Callable[[], float]
-    _spells: dict[str, _Spell] = field(default_factory=dict)
+    _spells: dict[str, _Incident] = field(default_factory=dict)
 
     def begin(
         self,
@@ -51,10 +51,10 @@ class Trouble:
             hint: What mends it.
             logged: False where a line of the log would only repeat an earlier one.
         """
-        spell = self._spells.setdefault(kind, _Spell(self.clock(), what))
+        spell = self._spells.setdefault(kind, _Incident(self.clock(), what))
         spell.last = what
-        if logged and what not in spell.said:
-            spell.said.add(what)
+        if logged and what not in spell.message:
+            spell.message.add(what)
             why = f": {reason.rstrip('.')}" if reason else ""
             mend = f". {hint}" if hint else ""
             self.say(f"{what}{why}; trying again{mend}", trouble=True)
@@ -67,7 +67,7 @@ class Trouble:
         spell = self._spells.pop(kind, None)
         if spell is None:
             return False
-        if spell.said:
+        if spell.message:
             self.say(f"mended after {format_duration(self.clock() - spell.began)}: {spell.last}")
         return True
 

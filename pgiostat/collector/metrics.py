@@ -23,7 +23,7 @@ import numpy as np
 
 from pgiostat.analysis.cost import ReadCost
 from pgiostat.analysis.ledger import coverage, reads_of
-from pgiostat.analysis.rank import Counted, rank_counted
+from pgiostat.analysis.rank import Totals, rank_totals
 from pgiostat.collector.listener import Answer, Limits, Listener, Request
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.escape import terminal
@@ -35,7 +35,7 @@ from pgiostat.volume.device.interval import DeviceInterval
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric as Family
 
-__all__ = ["METRICS", "Address", "Metric", "Metrics", "Page", "address_of"]
+__all__ = ["METRICS", "Address", "MetricFamily", "Metrics", "MetricsServer", "address_of"]
 
 HOST = "127.0.0.1"
 _ADDRESS = re.compile(
@@ -51,7 +51,7 @@ _PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class MetricFamily:
     """A name on the page: what it means, and by what its series are told apart.
 
     Counters' names end in _total, as Prometheus has it.
@@ -69,46 +69,75 @@ class Metric:
 
 _CATEGORY = ("server", "category")
 _DEVICE = ("server", "device")
-METRICS: tuple[Metric, ...] = (
-    Metric("pgiostat_category_blocks_read_total",
-           "blocks that statements of a category read: not found in shared_buffers", _CATEGORY),
-    Metric("pgiostat_category_bytes_read_total", "the same in bytes", _CATEGORY),
-    Metric("pgiostat_category_calls_total", "calls of its statements", _CATEGORY),
-    Metric("pgiostat_category_exec_seconds_total", "time spent executing them", _CATEGORY),
-    Metric("pgiostat_category_read_seconds_total",
-           "time spent reading, where track_io_timing is on", _CATEGORY),
-    Metric("pgiostat_server_blocks_read_total",
-           "blocks that the server itself counted, where its count was whole"),
-    Metric("pgiostat_statement_blocks_read_total",
-           "blocks that statements explain of the same intervals"),
-    Metric("pgiostat_coverage_ratio",
-           "share of the server's reads that statements explain, in the newest interval"),
-    Metric("pgiostat_evictions_total", "entries of pg_stat_statements that were evicted"),
-    Metric("pgiostat_intervals_total",
-           "intervals committed to the history, by the gravest thing to be known of them",
-           ("server", "quality")),
-    Metric("pgiostat_lost_seconds_total",
-           "time whose statements could not be counted, by the cause", ("server", "quality")),
-    Metric("pgiostat_interval_seconds", "measured length of the newest interval"),
-    Metric("pgiostat_interval_asked_seconds", "length that was asked for"),
-    Metric("pgiostat_lag_seconds",
-           "how much longer than asked for the newest interval was"),
-    Metric("pgiostat_last_interval_timestamp_seconds",
-           "when the newest interval ended, by the server's clock"),
-    Metric("pgiostat_readings_total", "readings that were tried"),
-    Metric("pgiostat_errors_total",
-           "readings and writings that failed, by the name of the error", ("server", "error")),
-    Metric("pgiostat_own_seconds_total", "time that readings took"),
-    Metric("pgiostat_up", "1 while nothing keeps intervals from being read and committed"),
-    Metric("pgiostat_device_reads_total", "reads that the server's device completed", _DEVICE),
-    Metric("pgiostat_device_read_bytes_total", "bytes that it read", _DEVICE),
-    Metric("pgiostat_burst_balance_ratio",
-           "what is left of a gp2 volume's I/O credits, by CloudWatch", _DEVICE),
-    Metric("pgiostat_io_balance_ratio",
-           "what is left of the instance's I/O credits, by CloudWatch", _DEVICE),
-    Metric("pgiostat_servers", "servers that are collected", ()),
-    Metric("pgiostat_build_info", "1, with the version", ("version",)),
-)  # fmt: skip
+METRICS: tuple[MetricFamily, ...] = (
+    MetricFamily(
+        "pgiostat_category_blocks_read_total",
+        "blocks that statements of a category read: not found in shared_buffers",
+        _CATEGORY,
+    ),
+    MetricFamily("pgiostat_category_bytes_read_total", "the same in bytes", _CATEGORY),
+    MetricFamily("pgiostat_category_calls_total", "calls of its statements", _CATEGORY),
+    MetricFamily("pgiostat_category_exec_seconds_total", "time spent executing them", _CATEGORY),
+    MetricFamily(
+        "pgiostat_category_read_seconds_total",
+        "time spent reading, where track_io_timing is on",
+        _CATEGORY,
+    ),
+    MetricFamily(
+        "pgiostat_server_blocks_read_total",
+        "blocks that the server itself counted, where its count was whole",
+    ),
+    MetricFamily(
+        "pgiostat_statement_blocks_read_total",
+        "blocks that statements explain of the same intervals",
+    ),
+    MetricFamily(
+        "pgiostat_coverage_ratio",
+        "share of the server's reads that statements explain, in the newest interval",
+    ),
+    MetricFamily("pgiostat_evictions_total", "entries of pg_stat_statements that were evicted"),
+    MetricFamily(
+        "pgiostat_intervals_total",
+        "intervals committed to the history, by the gravest thing to be known of them",
+        ("server", "quality"),
+    ),
+    MetricFamily(
+        "pgiostat_lost_seconds_total",
+        "time whose statements could not be counted, by the cause",
+        ("server", "quality"),
+    ),
+    MetricFamily("pgiostat_interval_seconds", "measured length of the newest interval"),
+    MetricFamily("pgiostat_interval_asked_seconds", "length that was asked for"),
+    MetricFamily("pgiostat_lag_seconds", "how much longer than asked for the newest interval was"),
+    MetricFamily(
+        "pgiostat_last_interval_timestamp_seconds",
+        "when the newest interval ended, by the server's clock",
+    ),
+    MetricFamily("pgiostat_readings_total", "readings that were tried"),
+    MetricFamily(
+        "pgiostat_errors_total",
+        "readings and writings that failed, by the name of the error",
+        ("server", "error"),
+    ),
+    MetricFamily("pgiostat_own_seconds_total", "time that readings took"),
+    MetricFamily("pgiostat_up", "1 while nothing keeps intervals from being read and committed"),
+    MetricFamily(
+        "pgiostat_device_reads_total", "reads that the server's device completed", _DEVICE
+    ),
+    MetricFamily("pgiostat_device_read_bytes_total", "bytes that it read", _DEVICE),
+    MetricFamily(
+        "pgiostat_burst_balance_ratio",
+        "what is left of a gp2 volume's I/O credits, by CloudWatch",
+        _DEVICE,
+    ),
+    MetricFamily(
+        "pgiostat_io_balance_ratio",
+        "what is left of the instance's I/O credits, by CloudWatch",
+        _DEVICE,
+    ),
+    MetricFamily("pgiostat_servers", "servers that are collected", ()),
+    MetricFamily("pgiostat_build_info", "1, with the version", ("version",)),
+)
 """All that the page has, in its order."""
 
 _GAUGED = {
@@ -120,7 +149,7 @@ _COUNTED = {
     "read_bytes": "pgiostat_device_read_bytes_total",
 }
 
-Key = tuple[str, tuple[str, ...]]
+LabelValues = tuple[str, tuple[str, ...]]
 Column = Counts
 """What one statement counted: a matrix of FIELDS with one column."""
 MOST_WAITING = 10_000
@@ -173,8 +202,8 @@ class Metrics:
     interval: float
     is_up: Callable[[], bool] = lambda: False
     _lock: Lock = field(default_factory=Lock)
-    _values: dict[Key, float] = field(default_factory=dict)
-    _counts: dict[Key, float] = field(default_factory=dict)
+    _values: dict[LabelValues, float] = field(default_factory=dict)
+    _counts: dict[LabelValues, float] = field(default_factory=dict)
     _waiting: dict[StatementKey, "Column"] = field(default_factory=dict)
 
     def tried(self, error: PgiostatError | None) -> None:
@@ -191,7 +220,7 @@ class Metrics:
 
     def committed(self, delta: Delta, names: Names, devices: Sequence[DeviceInterval]) -> None:
         """Take note of an interval that was committed."""
-        ranking = rank_counted([(self._with_texts(Counted.of(delta), names), names)])
+        ranking = rank_totals([(self._with_texts(Totals.of(delta), names), names)])
         reads, seconds = reads_of(delta), delta.seconds or 0.0
         with self._lock:
             for row in (*ranking.rows, *filter(None, (ranking.rest, ranking.own))):
@@ -217,7 +246,7 @@ class Metrics:
                     if (percent := getattr(device, column)) is not None:
                         self._set(name, percent / 100, device.name)
 
-    def _with_texts(self, counted: Counted, names: Names) -> Counted:
+    def _with_texts(self, counted: Totals, names: Names) -> Totals:
         """Return what statements with a category counted; the rest waits for its texts.
 
         A counter cannot go down, so what was added to one category cannot move to another.
@@ -278,7 +307,7 @@ class Metrics:
 
 
 @dataclass(slots=True, eq=False)
-class Page:
+class MetricsServer:
     """The page, of all servers that are collected now.
 
     servers: what is asked for them.  clock: seconds that only grow.  The page is made at most once

@@ -13,10 +13,10 @@ from pgiostat.history.format.durable_io import Disk, open_to_others
 from pgiostat.history.format.filesystem import UnreadableError, listed
 from pgiostat.history.format.layout import Layout, is_free
 from pgiostat.history.format.layout import check as check_layout
-from pgiostat.history.format.schema import SEALED
+from pgiostat.history.format.schema import COMPACTED
 from pgiostat.history.write.writer import check_free
 from pgiostat.postgres.connection import connect
-from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.capabilities import grant, hidden_from
 from pgiostat.unexpected import as_error
 from pgiostat.volume.device.backend_process import Whereabouts
@@ -47,7 +47,7 @@ def _server(target: Target) -> list[tuple[str, ExitStatus]]:
     try:
         session = connect(target.dsn, label=target.label)
         try:
-            collector = Collector(session)
+            collector = SnapshotReader(session)
             reading = collector.take()
             # While the process that answers us is there to be found.
             device = _device(target, collector.whereabouts())
@@ -74,14 +74,14 @@ def _device(target: Target, there: Whereabouts | None) -> tuple[str, ExitStatus]
     try:
         source = choose(target.device, there, clock=monotonic)
         if source is not None:
-            source.look()
+            source.poll()
     except PgiostatError as error:
         if target.device.by_name:
             return _failed(what, error), ExitStatus.ERROR
         return f"{what}: unknown: {line(told(error))}", ExitStatus.DONE
     if source is None:
         return f"{what}: none, as asked for", ExitStatus.DONE
-    return f"{what}: {terminal(source.says)}", ExitStatus.DONE
+    return f"{what}: {terminal(source.description)}", ExitStatus.DONE
 
 
 def _history(root: Path) -> tuple[str, ExitStatus]:
@@ -98,8 +98,8 @@ def _history(root: Path) -> tuple[str, ExitStatus]:
             # What stands there and is none of the history's would stop compaction and retention.
             layout.hot_samples()
             layout.covers()
-            for table in ("stmt_1h", *SEALED):
-                layout.sealed_files(table)
+            for table in ("stmt_1h", *COMPACTED):
+                layout.compacted_files(table)
         try:
             disk.write(probe, bytes(PROBE_BYTES))
         finally:

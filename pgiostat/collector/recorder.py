@@ -14,11 +14,11 @@ from typing import Protocol
 
 from pgiostat.analysis.ledger import reads_of
 from pgiostat.clock import monotonic
-from pgiostat.collector.device_sampler import Measuring
-from pgiostat.collector.incidents import Said, Trouble
+from pgiostat.collector.device_sampler import DeviceSampler
+from pgiostat.collector.incidents import IncidentLog, LogLine
 from pgiostat.errors import PgiostatError
 from pgiostat.history.format.durable_io import open_to_others
-from pgiostat.history.write.background import Sealing
+from pgiostat.history.write.background import BackgroundCompaction
 from pgiostat.history.write.retention import Keep
 from pgiostat.history.write.writer import Writer
 from pgiostat.postgres.dsn import label_of
@@ -28,11 +28,11 @@ from pgiostat.statistics.delta import Delta, Lost, Quality
 from pgiostat.statistics.names import Describe, Names, StatementKey
 from pgiostat.statistics.snapshot import RESUMED, Snapshot
 from pgiostat.unexpected import UNEXPECTED, as_error
-from pgiostat.units import format_count, format_duration, format_share
-from pgiostat.volume.device.discover import AUTOMATIC, ELSEWHERE, Asked, choose
+from pgiostat.units import format_count, format_coverage, format_duration
+from pgiostat.volume.device.discover import AUTOMATIC, ELSEWHERE, DeviceOption, choose
 from pgiostat.volume.device.interval import DeviceInterval
 
-__all__ = ["HOPELESS", "Recorder", "Watcher", "label_of"]
+__all__ = ["HOPELESS", "Recorder", "RecorderObserver", "label_of"]
 
 SHORTEST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 60.0
@@ -46,7 +46,7 @@ _COLLECTING = ("server", "history")
 """Kinds of trouble with which nothing is collected."""
 
 
-class Watcher(Protocol):
+class RecorderObserver(Protocol):
     """Is told what a recorder does."""
 
     def tried(self, error: PgiostatError | None) -> None:
@@ -75,24 +75,24 @@ class Recorder:
     root: Path
     describe: Describe
     stop: Event
-    say: Said
+    say: LogLine
     interval: float = 10.0
     ends: float | None = None
     keep: Keep = field(default_factory=Keep)
-    asked: Asked = AUTOMATIC
+    device_option: DeviceOption = AUTOMATIC
     clock: Callable[[], float] = monotonic
     samples: int = 0
-    is_told: bool = False
-    shared: Sealing | None = None
+    summary_logged: bool = False
+    shared: BackgroundCompaction | None = None
     delay: float = 0.0
-    watcher: Watcher | None = None
+    watcher: RecorderObserver | None = None
     _writer: Writer | None = None
     _sampler: Sampler | None = None
-    _trouble: Trouble = field(init=False)
-    _sealing: Sealing = field(init=False)
-    _measuring: Measuring = field(init=False)
+    _incidents: IncidentLog = field(init=False)
+    _compaction: BackgroundCompaction = field(init=False)
+    _measuring: DeviceSampler = field(init=False)
     _session: int = RESUMED
-    _device_said: str = ""
+    _device_message: str = ""
     _pause: float = SHORTEST_RETRY_SECONDS
     _began: float | None = None
     _logged: set[str] = field(default_factory=set)
@@ -101,14 +101,14 @@ class Recorder:
     _explained: bool = True
     _hour: "_Hour | None" = None
     _newest: float | None = None
-    _hidden_said: bool = False
+    _hidden_logged: bool = False
     _broken_off: datetime | None = None
 
     def __post_init__(self) -> None:
-        self._trouble = Trouble(self.say, self.clock)
-        self._sealing = self.shared or Sealing(self.root, self.label, self.clock)
+        self._incidents = IncidentLog(self.say, self.clock)
+        self._compaction = self.shared or BackgroundCompaction(self.root, self.label, self.clock)
         who = partial(choose, clock=self.clock)
-        self._measuring = Measuring(self.asked, who, self.clock)
+        self._measuring = DeviceSampler(self.device_option, who, self.clock)
 
     @property
     def age(self) -> float | None:
@@ -116,19 +116,30 @@ class Recorder:
         return None if self._newest is None else self.clock() - self._newest
 
     @property
-    def is_sealing(self) -> bool:
+    def is_compacting(self) -> bool:
         """Whether samples are being sealed."""
-        return self.shared is None and self._sealing.is_running
+        return self.shared is None and self._compaction.is_running
 
     @property
     def trouble(self) -> str:
         """What is wrong now, empty if nothing is."""
-        return self._trouble.now()
+        return self._incidents.now()
 
     @property
     def is_collecting(self) -> bool:
         """Whether nothing keeps intervals from being read and committed."""
-        return not self._trouble.now(*_COLLECTING)
+        return not self._incidents.now(*_COLLECTING)
+
+    @property
+    def not_committed(self) -> str:
+        """What the last line adds where the last interval could not be written; else empty."""
+        why = self._incidents.now("history")
+        if not why:
+            return ""
+        ends = None if self._writer is None else self._writer.ends
+        since = "" if ends is None else f" since {ends:%Y-%m-%d %H:%M:%S %Z}"
+        goes_on = "" if ends is None else "; the next run goes on from there"
+        return f"; not committed: what statements did{since} ({why}){goes_on}"
 
     def run(self) -> None:
         """Collect until the time is over or the event is set.
@@ -147,21 +158,21 @@ class Recorder:
             self._collect(self._writer)
         finally:
             for step in (partial(self._summarise, ended=True), self._measuring.end,
-                         self._writer.close, self._end_sealing):  # fmt: skip
+                         self._writer.close, self._end_compaction):  # fmt: skip
                 with self._beside("end"):
                     step()
 
-    def _end_sealing(self) -> None:
+    def _end_compaction(self) -> None:
         if self.shared is None:
-            self._sealing.finish()
-            self._tell_sealing()
+            self._compaction.finish()
+            self._log_compaction()
 
     def failed(self, error: PgiostatError, kind: str = "server") -> None:
         """Take note of an error that ended an attempt to collect, which is made again."""
         with suppress(Exception):  # whoever cannot be told must not end the attempts
             if self.watcher is not None:
                 self.watcher.tried(error)
-        self._say_trouble(kind, error)
+        self._log_incident(kind, error)
 
     @contextmanager
     def _beside(self, what: str) -> Iterator[None]:
@@ -173,9 +184,9 @@ class Recorder:
             error = as_error(raised)
             if self.watcher is not None:
                 self.watcher.failed(error)
-            self._say_trouble(kind, error)
+            self._log_incident(kind, error)
         else:
-            self._trouble.end(kind)
+            self._incidents.end(kind)
 
     def _resumed(self, writer: Writer) -> Snapshot | None:
         """Return the reading to go on from, None if there is none."""
@@ -215,7 +226,7 @@ class Recorder:
                 self.stop.wait,
                 label=self.label,
                 older=older,
-                accept=self._accept,
+                on_interval=self._accept,
                 final=True,
             )
             try:
@@ -241,30 +252,30 @@ class Recorder:
 
     def _ticks(self, sampler: Sampler) -> None:
         for tick in sampler.ticks():
-            self._told(tick)
+            self._log_tick(tick)
             if self.shared is None:
                 with self._beside("sealing"):
-                    self._sealing.keep = self.keep
-                    self._sealing.turn()
-                    self._tell_sealing()
+                    self._compaction.keep = self.keep
+                    self._compaction.poll()
+                    self._log_compaction()
             if self._left <= 0:
                 self.stop.set()  # after one more reading
 
-    def _told(self, tick: Tick) -> None:
+    def _log_tick(self, tick: Tick) -> None:
         if self.watcher is not None:
             self.watcher.tried(tick.error)
         if tick.error is not None:
-            self._say_trouble("server", tick.error)
+            self._log_incident("server", tick.error)
         elif tick.delta is not None:
             self._pause = SHORTEST_RETRY_SECONDS
             if tick.texts_error is not None:
-                self._say_trouble("texts", tick.texts_error, "texts are missing: ")
+                self._log_incident("texts", tick.texts_error, "texts are missing: ")
             else:
-                self._trouble.end("texts")
+                self._incidents.end("texts")
         if self._hour is not None and self.clock() - self._hour.began >= SUMMARY_SECONDS:
             self._summarise()
 
-    def _say_trouble(self, kind: str, error: PgiostatError, what: str = "") -> None:
+    def _log_incident(self, kind: str, error: PgiostatError, what: str = "") -> None:
         message, is_new = f"{what}{error.message}", True
         if error.slug in _LOGGED_ONCE:
             # Met at each reading it would fill the log, also where readings between go well.
@@ -272,7 +283,7 @@ class Recorder:
             is_new = named not in self._logged
             self._logged.add(named)
             self._again[named] += not is_new
-        self._trouble.begin(kind, message, error.detail, error.hint, logged=is_new)
+        self._incidents.begin(kind, message, error.detail, error.hint, logged=is_new)
 
     def _judge(self, delta: Delta) -> None:
         """Say what is to be known of an interval, once an hour: the hour's line counts them."""
@@ -286,8 +297,8 @@ class Recorder:
             if delta.lost is not None:
                 told = f": what statements read in {format_duration(delta.lost.seconds)} is lost"
             self.say(f"interval of {delta.until:%H:%M:%S}: {quality.value}{told}", trouble=True)
-        if delta.newer.masked and not self._hidden_said:
-            self._hidden_said = True
+        if delta.newer.masked and not self._hidden_logged:
+            self._hidden_logged = True
             user = delta.newer.server.user
             hidden = f"{hidden_from(user)} and counted together. {grant(user)}"
             self.say(hidden, trouble=True)
@@ -301,12 +312,14 @@ class Recorder:
                 self.say(f"{named}: {count} more time{'s' * (count != 1)}", trouble=True)
         self._again.clear()
         if hour is not None:
-            self.is_told = ended and hour.samples == self.samples
-            self.say(hour.told(committed=self.is_told))
+            self.summary_logged = ended and hour.samples == self.samples
+            self.say(
+                hour.summary(committed=self.summary_logged) + (self.not_committed if ended else "")
+            )
 
     def _accept(self, delta: Delta) -> bool:
         """Commit an interval; tell whether the next one begins where it ends."""
-        self._explained |= self._trouble.end("server")
+        self._explained |= self._incidents.end("server")
         devices = self._measured(delta)
         delta = self._with_lost(delta)
         if self._writer is None or self._sampler is None:
@@ -317,7 +330,7 @@ class Recorder:
             written = self._writer.append(delta, self._sampler.names, devices)
         except Exception as raised:  # noqa: BLE001 - the next interval covers this one
             error = as_error(raised)
-            self._say_trouble("history", error)
+            self._log_incident("history", error)
             if self.watcher is not None:
                 self.watcher.failed(error)
             return False
@@ -334,17 +347,17 @@ class Recorder:
         self._broken_off = None
         if self._sampler is None:
             return
-        self._measuring.written(len(devices))
-        self._explained |= self._trouble.end("history")
+        self._measuring.acknowledge(len(devices))
+        self._explained |= self._incidents.end("history")
         self._newest = self.clock()
         self._hour = self._hour or _Hour(self.clock())
         self._hour.add(delta)
         self._judge(delta)
-        self._sealing.add(len(delta.statements))
+        self._compaction.add(len(delta.statements))
         if self.watcher is not None:
             self.watcher.committed(delta, self._sampler.names, devices)
         # The history has them: a fleet need not hold all texts of all its servers.
-        self._sampler.names.shorten(written)
+        self._sampler.names.drop_texts(written)
 
     def _with_lost(self, delta: Delta) -> Delta:
         """Return a first reading with the time that is lost for want of one to go on from."""
@@ -362,31 +375,31 @@ class Recorder:
         if delta.newer.session != self._session and self._sampler is not None:
             there = self._sampler.whereabouts()
             with self._beside("device"):
-                self._measuring.follow(there)
+                self._measuring.retarget(there)
             self._session = delta.newer.session
         devices: list[DeviceInterval] = []
         with self._beside("device"):
-            devices = self._measuring.turn()
-            self._tell_device()
+            devices = self._measuring.poll()
+            self._log_device()
         return devices
 
-    def _tell_device(self) -> None:
-        wrong, says = self._measuring.trouble, self._measuring.says
+    def _log_device(self) -> None:
+        wrong, says = self._measuring.trouble, self._measuring.description
         if wrong is not None and self._measuring.is_expected:
-            self._say_trouble("device", wrong)
+            self._log_incident("device", wrong)
             return
-        self._trouble.end("device")
+        self._incidents.end("device")
         if wrong is not None:
             says = "" if wrong.slug == ELSEWHERE else f"unknown: {wrong.message}"
-        if says and says != self._device_said:
+        if says and says != self._device_message:
             self.say(f"device: {says}")
-        self._device_said = says or self._device_said
+        self._device_message = says or self._device_message
 
-    def _tell_sealing(self) -> None:
-        if self._sealing.trouble:
-            self._trouble.begin("sealing", self._sealing.trouble)
-        elif not self._sealing.is_running:
-            self._trouble.end("sealing")
+    def _log_compaction(self) -> None:
+        if self._compaction.trouble:
+            self._incidents.begin("sealing", self._compaction.trouble)
+        elif not self._compaction.is_running:
+            self._incidents.end("sealing")
 
 
 @dataclass(slots=True)
@@ -416,7 +429,7 @@ class _Hour:
             self.statement_blocks += delta.statement_blocks
             self.server_blocks += blocks
 
-    def told(self, *, committed: bool = False) -> str:
+    def summary(self, *, committed: bool = False) -> str:
         samples = self.samples
         covered = self.statement_blocks / self.server_blocks if self.server_blocks else None
         flawed = [
@@ -428,9 +441,9 @@ class _Hour:
         return (
             f"{samples} sample{'s' * (samples != 1)}{' committed' * committed} in"
             f" {format_duration(self.seconds)},"
-            f" {self.rows:,} rows, coverage {format_share(covered)}{''.join(flawed)}"
+            f" {self.rows:,} rows, coverage {format_coverage(covered)}{''.join(flawed)}"
         )
 
 
 def _entries(evicted: int | None) -> str:
-    return "(some entries)" if evicted is None else f"(about {format_count(evicted)} entries)"
+    return "(some entries)" if evicted is None else f"(at least {format_count(evicted)} entries)"

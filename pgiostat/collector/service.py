@@ -8,13 +8,13 @@ from threading import Event
 
 import pyarrow as pa
 
-from pgiostat.collector.fleet import OURSELVES, Fleet, servers
+from pgiostat.collector.fleet import SERVICE_LABEL, Fleet, servers
 from pgiostat.collector.log import Level, Log, told
-from pgiostat.collector.metrics import PATH, Address, Page
+from pgiostat.collector.metrics import PATH, Address, MetricsServer
 from pgiostat.collector.systemd import notify
 from pgiostat.collector.targets import Plan
 from pgiostat.errors import ExitStatus
-from pgiostat.signals import Wake, hanging_up, stopping
+from pgiostat.signals import Wake, on_sighup, stop_on_signals
 from pgiostat.statistics.names import Describe
 from pgiostat.unexpected import as_error
 
@@ -41,23 +41,23 @@ def run(
     page: where metrics are served, and describe: what tells categories for them.  reread: what
     SIGHUP asks for.  Returns ERROR if it was not a signal that ended it, and a server could not be
     collected to the end; its trouble is said, and all that trying again can mend is tried again.
-    Raises PgiostatError as Page.serve does.
+    Raises PgiostatError as MetricsServer.serve does.
     """
     _keep_little()
     wake = Wake()
     fleet = Fleet(root, log, wake, ends, describe if page else None)
-    end_page = Page(fleet.metrics).serve(page) if page else None
+    end_page = MetricsServer(fleet.metrics).serve(page) if page else None
     stop, hung_up = Event(), list[bool]()
 
     def heard() -> None:
         hung_up.append(True)
 
-    with wake.by_signals(), stopping(stop), hanging_up(heard), log.status(fleet.status):
-        log.say(OURSELVES, f"collecting {servers(len(plan.targets))} into {root}")
+    with wake.by_signals(), stop_on_signals(stop), on_sighup(heard), log.status(fleet.status):
+        log.say(SERVICE_LABEL, f"collecting {servers(len(plan.targets))} into {root}")
         if page:
-            log.say(OURSELVES, f"metrics on http://{page}{PATH}")
+            log.say(SERVICE_LABEL, f"metrics on http://{page}{PATH}")
             if page.is_open:
-                log.say(OURSELVES, OPEN_PAGE, Level.WARNING)
+                log.say(SERVICE_LABEL, OPEN_PAGE, Level.WARNING)
         fleet.follow(plan)
         notify("READY=1")
         while not stop.is_set():
@@ -65,13 +65,13 @@ def run(
             if hung_up:
                 hung_up.clear()
                 plan = _reread(plan, reread, fleet, log)
-            fleet.tend()
+            fleet.reap()
             if fleet.is_over:
                 break
             notify(f"STATUS={fleet.status()}")
         notify("STOPPING=1")
         if stop.is_set():
-            log.say(OURSELVES, "ending after one more reading of each server")
+            log.say(SERVICE_LABEL, "ending after one more reading of each server")
         fleet.end()
         if end_page:
             end_page()
@@ -89,21 +89,21 @@ def _keep_little() -> None:
 def _reread(plan: Plan, reread: Callable[[], Plan] | None, fleet: Fleet, log: Log) -> Plan:
     """Follow the file as it is now, and return what it says; the plan of before if it is wrong."""
     if reread is None:
-        log.say(OURSELVES, "SIGHUP: there is no configuration file to read again")
+        log.say(SERVICE_LABEL, "SIGHUP: there is no configuration file to read again")
         return plan
     try:
         new = reread()
     except Exception as raised:  # noqa: BLE001 - servers go on as before
         error = as_error(raised)
-        log.say(OURSELVES, f"SIGHUP: nothing is changed: {told(error)}", Level.WARNING)
+        log.say(SERVICE_LABEL, f"SIGHUP: nothing is changed: {told(error)}", Level.WARNING)
         return plan
     changes = [*fleet.changes(new)]
     if new.keep != plan.keep:
         changes.append("another retention")
     what = "; ".join(changes) or "nothing is changed"
-    log.say(OURSELVES, f"SIGHUP: collecting {servers(len(new.targets))}: {what}")
+    log.say(SERVICE_LABEL, f"SIGHUP: collecting {servers(len(new.targets))}: {what}")
     if new.history != plan.history:
         told_root = new.history or "the default"
-        log.say(OURSELVES, f"the history is {told_root} from the next start on", Level.WARNING)
+        log.say(SERVICE_LABEL, f"the history is {told_root} from the next start on", Level.WARNING)
     fleet.follow(new)
     return new

@@ -11,7 +11,7 @@ from pgiostat.history.format.layout import check_collector
 from pgiostat.history.write.retention import Keep
 from pgiostat.postgres.dsn import check_dsn, label_of
 from pgiostat.timespec import duration
-from pgiostat.volume.device.discover import AUTOMATIC, Asked
+from pgiostat.volume.device.discover import AUTOMATIC, DeviceOption
 
 __all__ = [
     "INTERVAL_SECONDS",
@@ -42,7 +42,7 @@ class Target:
     dsn: str = field(repr=False)
     label: str
     interval: float = INTERVAL_SECONDS
-    device: Asked = AUTOMATIC
+    device: DeviceOption = AUTOMATIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def targets(
     dsns: Sequence[str],
     labels: Sequence[str],
     every: str = "10s",
-    device: Asked = AUTOMATIC,
+    device: DeviceOption = AUTOMATIC,
 ) -> list[Target]:
     """Return what to collect from.
 

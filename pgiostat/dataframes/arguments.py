@@ -8,12 +8,12 @@ import pandas as pd
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.timespec import Length, duration
 
-__all__ = ["plainly", "step_of", "wrong"]
+__all__ = ["normalize_time", "step_of", "usage_error"]
 
 SHORTEST_STEP = timedelta(seconds=1)
 
 
-def plainly(value: Any) -> Any:
+def normalize_time(value: Any) -> Any:
     """Return a time or a length without pandas' types: words, datetime or timedelta.
 
     Raises:
@@ -39,12 +39,12 @@ def step_of(every: Length) -> timedelta:
     Raises:
         PgiostatError: time-invalid, and option-invalid below a second.
     """
-    step = timedelta(seconds=duration(plainly(every)))
+    step = timedelta(seconds=duration(normalize_time(every)))
     if step < SHORTEST_STEP:
-        raise wrong(f'invalid value for every: "{every}"', "A step is 1s or longer.")
+        raise usage_error(f'invalid value for every: "{every}"', "A step is 1s or longer.")
     return step
 
 
-def wrong(message: str, hint: str) -> PgiostatError:
+def usage_error(message: str, hint: str) -> PgiostatError:
     """Return the error option-invalid for an argument."""
     return PgiostatError(message, hint=hint, slug="option-invalid", status=ExitStatus.USAGE)

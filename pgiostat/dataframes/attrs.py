@@ -3,15 +3,15 @@
 import pandas as pd
 
 from pgiostat.dataframes.dtypes import units
-from pgiostat.history.read.window_totals import Seen
+from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.history.read.windows import Window
 from pgiostat.render.csv import timestamp
 from pgiostat.render.report import labels, remarks
 
-__all__ = ["told_of"]
+__all__ = ["with_attrs"]
 
 
-def told_of(frame: pd.DataFrame, span: Window, totals: Seen | None) -> pd.DataFrame:
+def with_attrs(frame: pd.DataFrame, span: Window, totals: WindowTotals | None) -> pd.DataFrame:
     """Return a frame with its attrs; totals: None if the window has no interval."""
     frame.attrs = {
         "servers": [] if totals is None else labels(totals).split(", "),

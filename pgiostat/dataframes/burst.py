@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from pgiostat.dataframes.attrs import told_of
+from pgiostat.dataframes.attrs import with_attrs
 from pgiostat.dataframes.dtypes import typed
 from pgiostat.render.burst import HEADER, records
 from pgiostat.reports.burst import WindowBurst
@@ -21,7 +21,7 @@ def burst_frame(report: WindowBurst) -> pd.DataFrame:
     frame = frame.drop(columns="interval_end").rename(columns={"interval_start": "step"})
     frame["step"] = pd.to_datetime(frame["step"], utc=True, format="ISO8601")
     frame = typed(frame.replace({"": None})).set_index("step")
-    described = told_of(frame, totals.window, totals)
+    described = with_attrs(frame, totals.window, totals)
     forecast = found.forecast
     described.attrs["volume"] = {
         "name": found.volume.name,
@@ -35,6 +35,6 @@ def burst_frame(report: WindowBurst) -> pd.DataFrame:
     )
     described.attrs["to_empty_s"] = forecast.to_empty
     described.attrs["to_refill_s"] = forecast.to_refill
-    described.attrs["to_go"] = None if forecast.to_go is None else list(forecast.to_go)
+    described.attrs["must_drop"] = None if forecast.must_drop is None else list(forecast.must_drop)
     described.attrs["model_error"] = found.error
     return described

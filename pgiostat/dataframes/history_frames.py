@@ -11,8 +11,8 @@ import pandas as pd
 from pgiostat.analysis.compare.compare import Per
 from pgiostat.analysis.rank import By, Ranking, Sort
 from pgiostat.analysis.whatif import parse
-from pgiostat.dataframes.arguments import step_of, wrong
-from pgiostat.dataframes.attrs import told_of
+from pgiostat.dataframes.arguments import step_of, usage_error
+from pgiostat.dataframes.attrs import with_attrs
 from pgiostat.dataframes.burst import burst_frame
 from pgiostat.dataframes.dtypes import framed, units
 from pgiostat.dataframes.statements import statements_frame
@@ -21,18 +21,18 @@ from pgiostat.errors import choice
 from pgiostat.history.engines import DUCKDB
 from pgiostat.history.read.history import History
 from pgiostat.history.read.window_spec import open_pair
-from pgiostat.history.read.window_totals import Seen
+from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.queries.describe import describer
 from pgiostat.queries.rules import load
 from pgiostat.render.columns import KEYS, METRICS
 from pgiostat.render.compare_data import COLUMNS, rows_of, side_of
 from pgiostat.render.csv import records
 from pgiostat.render.whatif import records as range_of
-from pgiostat.reports.burst import burned
-from pgiostat.reports.compare import compared
+from pgiostat.reports.burst import burst_report
+from pgiostat.reports.compare import compare_windows
 from pgiostat.reports.ranking import ranking_report
 from pgiostat.reports.series import labels_report, statements_report
-from pgiostat.reports.whatif import foreseen
+from pgiostat.reports.whatif import whatif_report
 from pgiostat.timespec import Instant, Length
 from pgiostat.volume.instances import instance_of
 from pgiostat.volume.models import volume_of
@@ -112,11 +112,11 @@ class Frames(TableFrames):
         """
         ranked, sorting = choice("by", by, By), choice("sort", sort, Sort)
         if top is not None and top < 1:
-            raise wrong(f"invalid value for top: {top}", "It must be at least 1.")
+            raise usage_error(f"invalid value for top: {top}", "It must be at least 1.")
         span = self._window(label, since, until, last)
         report = ranking_report(self.history, span, self.describe, by=ranked, sort=sorting, top=top)
         totals = report.totals
-        return told_of(framed(_records(report.ranking)), totals.window, totals)
+        return with_attrs(framed(_records(report.ranking)), totals.window, totals)
 
     def categories(
         self, every: Length | None = None, *, label: str = "",
@@ -196,7 +196,7 @@ class Frames(TableFrames):
 
         Returns:
             The rows of `pgiostat burst --format csv`, by the begin of the step (UTC). attrs has the
-            volume and the forecast: to_empty_s, to_refill_s (seconds), to_go (categories).
+            volume and the forecast: to_empty_s, to_refill_s (seconds), must_drop (categories).
 
         Raises:
             PgiostatError: option-invalid, window-empty, time-invalid, label-unknown,
@@ -206,11 +206,11 @@ class Frames(TableFrames):
         if instance:
             model = model.limited(instance_of(instance))
         if balance is not None and not 0 <= balance <= 100:  # noqa: PLR2004 - per cent
-            raise wrong(f"invalid value for balance: {balance}", "It must be from 0 to 100.")
+            raise usage_error(f"invalid value for balance: {balance}", "It must be from 0 to 100.")
         span = self._window(label, since, until, last)
         start = None if balance is None else balance / 100
         return burst_frame(
-            burned(self.history, span, self.describe, model, balance=start, writes=writes)
+            burst_report(self.history, span, self.describe, model, balance=start, writes=writes)
         )
 
     def whatif(
@@ -244,10 +244,10 @@ class Frames(TableFrames):
         )
         model = volume_of(volume) if volume else None
         span = self._window(label, since, until, last)
-        report = foreseen(self.history, span, self.describe, supposed, volume=model)
+        report = whatif_report(self.history, span, self.describe, supposed, volume=model)
         columns = ["measure", "unit", "now", "at_least", "at_most"]
         totals = report.totals
-        return told_of(framed(list(range_of(report)), columns), totals.window, totals)
+        return with_attrs(framed(list(range_of(report)), columns), totals.window, totals)
 
     def compare(self, a: str, b: str, *, per: str = "second") -> pd.DataFrame:
         """Compare two windows: the rows of `pgiostat compare --format csv`.
@@ -270,7 +270,7 @@ class Frames(TableFrames):
         root, now = self.history.layout.root, datetime.now().astimezone()
         skip_bad, engine = self.history.skip_bad, self.history.engine.name
         with open_pair(a, b, root, now, skip_bad=skip_bad, engine=engine) as (before, after):
-            sides = compared(before, after, self.describe, per)
+            sides = compare_windows(before, after, self.describe, per)
         rows = [
             {name: None if value == "" else value for name, value in row.items()}
             for row in rows_of(sides.comparison)
@@ -287,9 +287,9 @@ class Frames(TableFrames):
         return frame
 
 
-def _stepped(frame: pd.DataFrame, totals: Seen, step: timedelta) -> pd.DataFrame:
+def _stepped(frame: pd.DataFrame, totals: WindowTotals, step: timedelta) -> pd.DataFrame:
     """Return a frame of steps with its attrs."""
-    described = told_of(frame, totals.window, totals)
+    described = with_attrs(frame, totals.window, totals)
     described.attrs["step_seconds"] = step.total_seconds()
     return described
 

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from pgiostat.analysis.ledger import MEASURED
-from pgiostat.dataframes.arguments import plainly
-from pgiostat.dataframes.attrs import told_of
+from pgiostat.dataframes.arguments import normalize_time
+from pgiostat.dataframes.attrs import with_attrs
 from pgiostat.dataframes.dtypes import framed, mapper, shown_in
 from pgiostat.escape import terminal
 from pgiostat.history.format.schema import FACTS, READS, columns_of
 from pgiostat.history.read.history import History
 from pgiostat.history.read.window_spec import window
-from pgiostat.history.read.window_totals import Seen, counted, together
+from pgiostat.history.read.window_totals import WindowTotals, together, totals_of
 from pgiostat.history.read.windows import Window
 from pgiostat.statistics.delta import Basis
 from pgiostat.statistics.names import Describe
@@ -89,7 +89,7 @@ class TableFrames:
         blocks = blocks.where(blocks["server_blocks"] > 0)
         frame["coverage"] = blocks["statement_blocks"] / blocks["server_blocks"]
         frame = frame.drop(columns=["server_id", "label"])
-        described = told_of(
+        described = with_attrs(
             frame.rename(columns={"qualities": "quality"}), span, self._watched(span)
         )
         described.attrs["units"] |= {
@@ -123,7 +123,7 @@ class TableFrames:
         found = shown_in(frame, {column.name: column.unit for column in columns_of(FACTS["io"])})
         words = {basis.value: basis.name.lower() for basis in Basis}
         frame["basis"] = frame["basis"].map(words).astype("string")
-        described = told_of(frame.drop(columns=["server_id"]), span, self._watched(span))
+        described = with_attrs(frame.drop(columns=["server_id"]), span, self._watched(span))
         described.attrs["units"] |= found
         return described
 
@@ -150,7 +150,7 @@ class TableFrames:
         span = self._window(label, since, until, last)
         frame = self._plain("device", span).rename(columns={"name": "device"})
         found = shown_in(frame, {name: unit for name, (unit, _) in DEVICE.items()})
-        described = told_of(frame.drop(columns=["server_id"]), span, self._watched(span))
+        described = with_attrs(frame.drop(columns=["server_id"]), span, self._watched(span))
         described.attrs["units"] |= found
         return described
 
@@ -159,21 +159,25 @@ class TableFrames:
     ) -> Window:
         now = datetime.now().astimezone()
         return window(
-            self.history, now, label=label, since=plainly(since), until=plainly(until),
-            last=plainly(last),
-        )  # fmt: skip
+            self.history,
+            now,
+            label=label,
+            since=normalize_time(since),
+            until=normalize_time(until),
+            last=normalize_time(last),
+        )
 
-    def _watched(self, span: Window) -> Seen | None:
+    def _watched(self, span: Window) -> WindowTotals | None:
         """Return how good the intervals of a window are, without what was counted in them."""
         servers = {each.server_id: each for each in self.history.choose(span.label)}
         sampled = self.history.sampled(span, list(servers.values()))
         if not sampled:
             return None
-        return Seen(
+        return WindowTotals(
             window=span,
             servers=tuple(each for each in servers.values() if each.server_id in sampled),
             counted={
-                server: counted(servers[server], each, None, None, None)
+                server: totals_of(servers[server], each, None, None, None)
                 for server, each in sampled.items()
             },
             sampled=together(list(sampled.values())),

@@ -25,7 +25,7 @@ from pgiostat.history.format.file_index import LATE, Listing
 from pgiostat.history.format.schema import SCHEMAS
 from pgiostat.history.read.history import History
 from pgiostat.history.read.names import BEGIN, END, Span
-from pgiostat.history.read.windows import HOUR, Watched, Window, floor_hour
+from pgiostat.history.read.windows import HOUR, ServerSpan, Window, floor_hour
 from pgiostat.render.csv import text_cell
 from pgiostat.statistics.delta import Basis
 from pgiostat.statistics.names import Describe, Names
@@ -54,12 +54,16 @@ _NAME_ROWS = pa.schema(
     ]
 )
 
-Told = Callable[[str, float], None]
+Progress = Callable[[str, float], None]
 """Called with the file that is written and the share that is done, 0 to 1."""
 
 
 def export(
-    history: History, window: Window, describe: Describe, out: Path, progress: Told | None = None
+    history: History,
+    window: Window,
+    describe: Describe,
+    out: Path,
+    progress: Progress | None = None,
 ) -> list[Path]:
     """Write a window as CSV files into a new or empty directory; return them.
 
@@ -83,11 +87,11 @@ def export(
 def _write(
     history: History,
     window: Window,
-    servers: Sequence[Watched],
+    servers: Sequence[ServerSpan],
     describe: Describe,
     *,
     out: Path,
-    progress: Told | None,
+    progress: Progress | None,
 ) -> list[Path]:
     names = history.names(describe, window)
     sources = _sources(servers, names, history.named())
@@ -167,7 +171,7 @@ def _hours(begins: Iterable[datetime], window: Window, late: timedelta) -> list[
     return found or [replace(window, until=min(floor_hour(window.since) + HOUR, window.until))]
 
 
-def _begins(history: History, window: Window, servers: Sequence[Watched]) -> set[datetime]:
+def _begins(history: History, window: Window, servers: Sequence[ServerSpan]) -> set[datetime]:
     """Return when the hours begin in which an interval begins, in a window and near it."""
     late = max(LATE.values())
     near = Window(window.since - late, window.until + late, window.label)
@@ -176,7 +180,7 @@ def _begins(history: History, window: Window, servers: Sequence[Watched]) -> set
 
 
 def _sources(
-    servers: Sequence[Watched],
+    servers: Sequence[ServerSpan],
     names: Mapping[int, Names],
     named: Mapping[tuple[int, str, int], Sequence[Span]],
 ) -> dict[str, Source]:
@@ -246,7 +250,7 @@ def _rows(rows: Sequence[Sequence[Any]], schema: pa.Schema) -> pa.Table:
 def _counted(
     history: History,
     exported: Exported,
-    servers: Sequence[Watched],
+    servers: Sequence[ServerSpan],
     hours: Sequence[Window],
     sources: Mapping[str, Source],
 ) -> Iterator[tuple[float, pa.Table]]:
@@ -290,7 +294,7 @@ def _converted(exported: Exported, rows: pa.RecordBatch | pa.Table) -> pa.Table:
     return pa.table(columns, names=[field.name for field in exported.fields])
 
 
-def _texts(servers: Sequence[Watched], names: Mapping[int, Names]) -> pa.Table:
+def _texts(servers: Sequence[ServerSpan], names: Mapping[int, Names]) -> pa.Table:
     rows = [
         (
             SCHEMA_VERSION, server.label, known.shown_database(dbid), known.shown_role(userid),

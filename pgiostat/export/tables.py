@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pgiostat.analysis.ledger import MEASURED
 from pgiostat.history.format.schema import FACTS, READS, TIMED, columns_of
 from pgiostat.statistics import counters
-from pgiostat.statistics.counters import Column, Kind
+from pgiostat.statistics.counters import Column, ColumnKind
 from pgiostat.statistics.names import HIDDEN, UNREAD
 from pgiostat.units import Unit
 from pgiostat.volume.device.interval import MEASURED as DEVICE
@@ -75,7 +75,7 @@ def _named(alias: str, kind: str, column: str) -> str:
 def _field(column: Column) -> Field:
     """Return a column of a view: counters by their names, times in milliseconds."""
     unit = "" if column.unit is Unit.NONE else column.unit.value
-    if column.kind is Kind.TIME:
+    if column.kind is ColumnKind.TIME:
         return Field(f"{column.name}_ms", f"f.{column.name}", "ms", column.meaning, "ms")
     return Field(column.name, f"f.{column.name}", unit, column.meaning)
 
@@ -134,6 +134,7 @@ TABLES: tuple[Exported, ...] = (
                 " the server was counted, seconds is 0",
                 "s",
             ),
+            Field("evicted", "f.evicted", "", "entries that were evicted, at least"),
             Field("statement_blocks", "f.statement_blocks", "blocks", "read by statements"),
             *(
                 Field(READS[name], f"f.{READS[name]}", unit.value, meaning)

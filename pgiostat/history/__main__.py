@@ -13,12 +13,12 @@ import pyarrow as pa
 
 from pgiostat.errors import PgiostatError
 from pgiostat.history.format.layout import Layout, check
-from pgiostat.history.format.sealed import Sealed
-from pgiostat.history.write.compaction import seal, seal_together
+from pgiostat.history.format.sealed import CompactedFile
+from pgiostat.history.write.compaction import compact, compact_shared
 from pgiostat.history.write.retention import Keep, retain
 
 
-def shipped(layout: Layout) -> Callable[[Sealed], bool]:
+def shipped(layout: Layout) -> Callable[[CompactedFile], bool]:
     """Return what tells whether a file may be removed: in a history that is shipped, if it was."""
     if not layout.records():
         return lambda _: True
@@ -36,12 +36,12 @@ def main() -> int:
     try:
         layout = check(Path(root))
         if together:
-            seal_together(layout, name, together)
+            compact_shared(layout, name, together)
         else:
-            seal(layout, name)
+            compact(layout, name)
         work = "remove what is too old"
         # Of those that share files now, some may have had their own before.
-        sealed = {file.collector for file in layout.sealed_files("sample")}
+        sealed = {file.collector for file in layout.compacted_files("sample")}
         may = shipped(layout)
         for collector in sealed & {name, *together}:
             retain(layout, collector, keep, clock=datetime.now(UTC), may=may)

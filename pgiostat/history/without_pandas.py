@@ -2,10 +2,10 @@
 
 import sys
 
-__all__ = ["frameless", "with_frames"]
+__all__ = ["allow_pandas", "block_pandas"]
 
 
-class _Frameless:
+class _PandasBlocker:
     """Finds no pandas.
 
     Arrow and DuckDB import it, which takes a third of a second, and no command makes a frame;
@@ -18,11 +18,13 @@ class _Frameless:
             raise ModuleNotFoundError(name=fullname)
 
 
-def frameless() -> None:
+def block_pandas() -> None:
     """Do without pandas from now on; the process is to make no frame."""
-    sys.meta_path.insert(0, _Frameless())
+    sys.meta_path.insert(0, _PandasBlocker())
 
 
-def with_frames() -> None:
+def allow_pandas() -> None:
     """Let it be imported again, by who cannot do without."""
-    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Frameless)]
+    sys.meta_path[:] = [
+        finder for finder in sys.meta_path if not isinstance(finder, _PandasBlocker)
+    ]

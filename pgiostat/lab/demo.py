@@ -14,15 +14,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pgiostat.analysis.rank import By
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.lab.environment import DBNAME, settle, trouble
+from pgiostat.lab.environment import DBNAME, checkpoint, translate_errors
 from pgiostat.lab.postgres.cluster import Cluster, embedded_binaries
-from pgiostat.lab.postgres.disk_space import need
+from pgiostat.lab.postgres.disk_space import require_space
 from pgiostat.lab.workload import schema
 from pgiostat.postgres.sampler import Sampler
 from pgiostat.queries.describe import describer
 from pgiostat.render import text
 from pgiostat.render.csv import CsvWriter, heading_of
-from pgiostat.signals import stopping
+from pgiostat.signals import stop_on_signals
 from pgiostat.watch import stream
 from pgiostat.watch.options import Options
 
@@ -65,7 +65,7 @@ def run(*, clean: bool, seconds: float, out_dir: Path | None, terminal: bool) ->
         console.print(f"Removed {remove(place)}.")
         return ExitStatus.DONE
     stop = Event()
-    with stopping(stop) as interrupted:
+    with stop_on_signals(stop) as interrupted:
         with serving(place, console) as cluster:
             if stop.is_set():
                 pass
@@ -111,10 +111,10 @@ def serving(place: Path, console: Console) -> Iterator[Cluster]:
         console.print(note)
     fresh = not cluster.is_initialised()
     if fresh:
-        need(NEEDED_BYTES, place)
+        require_space(NEEDED_BYTES, place)
         console.print(f"Making a PostgreSQL {cluster.version} in {cluster.directory} …")
-    with trouble(cluster), cluster:
-        settle(cluster)
+    with translate_errors(cluster), cluster:
+        checkpoint(cluster)
         dsn = cluster.dsn(DBNAME)
         if not schema.is_loaded(dsn):
             with _progress(console) as told:
@@ -187,7 +187,7 @@ def _report(cluster: Cluster, stop: Event, seconds: float, out_dir: Path, consol
     count = max(1, round(seconds / INTERVAL_SECONDS))
     console.print(f"A sync workload is running on it. Reading every {INTERVAL_SECONDS:g} s …")
     sampler = Sampler(reader_dsn(cluster), INTERVAL_SECONDS, describer(), stop.wait, label="demo")
-    watch = stream.Watch(sampler, Options(interval=INTERVAL_SECONDS), keep=True)
+    watch = stream.StreamSession(sampler, Options(interval=INTERVAL_SECONDS), keep=True)
     with ExitStack() as work:
         for tick in sampler.ticks():
             if tick.delta is None:
@@ -204,7 +204,7 @@ def _report(cluster: Cluster, stop: Event, seconds: float, out_dir: Path, consol
         _write(watch, out_dir)
 
 
-def _print(watch: stream.Watch) -> None:
+def _print(watch: stream.StreamSession) -> None:
     out = Console(highlight=False, markup=False, emoji=False)
     out.width = out.width if out.is_terminal else stream.PIPE_WIDTH
     for by in (By.CATEGORY, By.STATEMENT):
@@ -214,7 +214,7 @@ def _print(watch: stream.Watch) -> None:
         out.print()
 
 
-def _write(watch: stream.Watch, out_dir: Path) -> None:
+def _write(watch: stream.StreamSession, out_dir: Path) -> None:
     out_dir.mkdir(parents=True, exist_ok=True)
     for by in FILES:
         with (out_dir / f"{by.value}.csv").open("w", encoding="utf-8", newline="") as file:

@@ -30,16 +30,25 @@ from pgiostat.lab.postgres import disk_space
 from pgiostat.lab.postgres.cluster import Cluster, Setting, embedded_binaries
 from pgiostat.lab.workload import schema, version_cache
 from pgiostat.lab.workload.api import SCHEMA, connected
-from pgiostat.lab.workload.schema import Size
+from pgiostat.lab.workload.schema import DataSize
 from pgiostat.postgres.dsn import check_dsn
 
-__all__ = ["SETTINGS", "SIZE", "Environment", "Lab", "cold", "furnish", "lab_directory", "trouble"]
+__all__ = [
+    "SETTINGS",
+    "SIZE",
+    "Environment",
+    "Lab",
+    "cold",
+    "lab_directory",
+    "load_data",
+    "translate_errors",
+]
 
 DBNAME = "sync"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 MARK = "pgiostat's lab; made and dropped by it"
 
-SIZE = Size(clients=40, rows=1_000, tables=(*schema.TABLES, "note"), payload=190)
+SIZE = DataSize(clients=40, rows=1_000, tables=(*schema.TABLES, "note"), payload=190)
 """The last table is the one that an experiment adds."""
 
 SETTINGS: dict[str, Setting] = {
@@ -72,7 +81,7 @@ class Environment:
 
     name: str
     place: Path
-    size: Size
+    size: DataSize
     dsn: str = field(default="", repr=False)
     origin: str = ""
 
@@ -120,7 +129,7 @@ class Lab:
 
     def get(self, name: str) -> Environment:
         """Return one.  Raises PgiostatError environment-unknown, with those that there are."""
-        path = self._told(name)
+        path = self._describe(name)
         if not path.exists():
             there = ", ".join(each.name for each in self.environments())
             raise PgiostatError(
@@ -132,44 +141,44 @@ class Lab:
         return self._read(path)
 
     def up(
-        self, name: str, size: Size, dsn: str = "", progress: schema.Progress | None = None
+        self, name: str, size: DataSize, dsn: str = "", progress: schema.Progress | None = None
     ) -> Environment:
         """Make an environment, or start the one that there is.
 
         Raises PgiostatError: environment-invalid, dsn-invalid, lab-schema-foreign, lab-forbidden,
         disk-full, and the cluster's.
         """
-        if self._told(name).exists():
+        if self._describe(name).exists():
             there = self.get(name)
             if dsn and dsn != there.dsn:
                 raise _invalid(f'there is an environment "{name}" already', "Choose another name.")
             if not there.dsn and not there.cluster.is_running():
                 there.cluster.start(outlives=True)
-            with trouble():
+            with translate_errors():
                 if there.dsn and not schema.is_loaded(inside(there.dsn), there.size):
-                    furnish(there.dsn, there.size, progress)
+                    load_data(there.dsn, there.size, progress)
             return there
         if dsn:
             check_dsn(dsn)
         made = Environment(name, self.root / name, size, dsn)
         if dsn:
-            with trouble():
-                furnish(dsn, size, progress)
+            with translate_errors():
+                load_data(dsn, size, progress)
         else:
             self._build(made, progress)
         self._write(made)
         return made
 
     def _build(self, made: Environment, progress: schema.Progress | None) -> None:
-        disk_space.need(bytes_of(made.size), made.place)
+        disk_space.require_space(bytes_of(made.size), made.place)
         cluster = made.cluster
         cluster.destroy()  # what is left of one whose making was cut short
         try:
-            with trouble(cluster), cluster:
-                settle(cluster)
-                furnish(cluster.dsn(DBNAME, schema.WRITER), made.size, progress)
+            with translate_errors(cluster), cluster:
+                checkpoint(cluster)
+                load_data(cluster.dsn(DBNAME, schema.WRITER), made.size, progress)
                 cluster.stop()
-            with trouble(cluster):
+            with translate_errors(cluster):
                 cluster.start(outlives=True)
         except BaseException:
             cluster.destroy()
@@ -186,17 +195,17 @@ class Lab:
                 f'environment "{source}" cannot be cloned',
                 "Its server is not the lab's: its files are nobody's to copy.",
             )
-        if self._told(target).exists():
+        if self._describe(target).exists():
             raise _invalid(f'there is an environment "{target}" already', "Choose another name.")
         made = Environment(target, self.root / target, origin.size, origin=source)
         server, copy = origin.cluster, made.cluster
         runs = server.attach()
         if runs:
-            with trouble(server):
+            with translate_errors(server):
                 _alone(source, server)
         server.stop()
         try:
-            with trouble(copy):
+            with translate_errors(copy):
                 copy.destroy()
                 copy.initialise(copy_of=server)
                 cold(copy.data)
@@ -204,7 +213,7 @@ class Lab:
             if runs:
                 server.start(outlives=True)
         try:
-            with trouble(copy):
+            with translate_errors(copy):
                 copy.start(outlives=True)
         except BaseException:
             copy.destroy()
@@ -220,13 +229,13 @@ class Lab:
             if remove:
                 there.cluster.destroy()
         elif remove:
-            with trouble():
-                unfurnish(there.dsn)
+            with translate_errors():
+                unload_data(there.dsn)
         if remove:
-            self._told(name).unlink()
+            self._describe(name).unlink()
         return there
 
-    def _told(self, name: str) -> Path:
+    def _describe(self, name: str) -> Path:
         if not NAME.fullmatch(name):
             raise _invalid(
                 f'"{name}" is no name for an environment',
@@ -237,7 +246,7 @@ class Lab:
     def _write(self, made: Environment) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
         told = {"size": asdict(made.size), "dsn": made.dsn, "origin": made.origin}
-        path = self._told(made.name)
+        path = self._describe(made.name)
         draft = path.with_suffix(".draft")
         draft.touch(0o600)  # a connection string may hold a password
         draft.write_text(json.dumps(told) + "\n", "utf-8")
@@ -246,7 +255,7 @@ class Lab:
     def _read(self, path: Path) -> Environment:
         try:
             told: dict[str, Any] = json.loads(path.read_text("utf-8"))
-            size = Size(**(told["size"] | {"tables": tuple(told["size"]["tables"])}))
+            size = DataSize(**(told["size"] | {"tables": tuple(told["size"]["tables"])}))
             return Environment(path.stem, self.root / path.stem, size, told["dsn"], told["origin"])
         except (ValueError, KeyError, TypeError) as error:
             raise PgiostatError(
@@ -257,7 +266,7 @@ class Lab:
             ) from None
 
 
-def settle(cluster: Cluster) -> None:
+def checkpoint(cluster: Cluster) -> None:
     """Make the database, the roles and their entries in the password file, where missing."""
     with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
         found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [DBNAME])
@@ -299,12 +308,12 @@ def _alone(name: str, server: Cluster) -> None:
         )
 
 
-def furnish(dsn: str, size: Size, progress: schema.Progress | None = None) -> None:
+def load_data(dsn: str, size: DataSize, progress: schema.Progress | None = None) -> None:
     """Make the schema with all tables, rows and the cache anew; nothing else is touched.
 
     Raises PgiostatError lab-schema-foreign if there is a schema of that name that is not the lab's.
     """
-    unfurnish(dsn)
+    unload_data(dsn)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(SCHEMA)))
         connection.execute(
@@ -317,7 +326,7 @@ def furnish(dsn: str, size: Size, progress: schema.Progress | None = None) -> No
         connection.execute(f"VACUUM (FREEZE, ANALYZE) {version_cache.CACHE_TABLE}".encode())
 
 
-def unfurnish(dsn: str) -> None:
+def unload_data(dsn: str) -> None:
     """Drop the schema, if it is the lab's."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         row = connection.execute(
@@ -341,13 +350,13 @@ BYTES_PER_ROW = 420
 LEAST_BYTES = 400_000_000
 
 
-def bytes_of(size: Size) -> int:
+def bytes_of(size: DataSize) -> int:
     """Return how much room an environment takes at most."""
     return LEAST_BYTES + size.total * BYTES_PER_ROW
 
 
 @contextlib.contextmanager
-def trouble(cluster: Cluster | None = None) -> Iterator[None]:
+def translate_errors(cluster: Cluster | None = None) -> Iterator[None]:
     """Tell what keeps the lab from its work as what to do about it."""
     try:
         yield
@@ -366,7 +375,7 @@ def trouble(cluster: Cluster | None = None) -> Iterator[None]:
     except psycopg.OperationalError as error:
         # One that ran out of room may be up again, or about to be, when it is looked after.
         if cluster is not None and (
-            full := disk_space.ran_out(cluster.last_words(), cluster.directory)
+            full := disk_space.disk_full_error(cluster.last_words(), cluster.directory)
         ):
             raise full from error
         if cluster is not None and not cluster.is_running():

@@ -9,14 +9,14 @@ from threading import Event as Flag
 from time import monotonic
 
 from pgiostat.errors import PgiostatError
-from pgiostat.lab.environment import trouble
+from pgiostat.lab.environment import translate_errors
 from pgiostat.lab.workload import version_cache
 from pgiostat.lab.workload.api import Api, Rows, connected
 from pgiostat.lab.workload.client import Clients, Skipping
 from pgiostat.lab.workload.resume import Newest, resume
 from pgiostat.lab.workload.trace import Event, Operation, Trace
 
-__all__ = ["Sent", "Setup", "Target", "replay"]
+__all__ = ["ReplayTarget", "Sent", "Setup", "replay"]
 
 Done = Callable[[int], None]
 """Told how many events have been sent to all."""
@@ -36,7 +36,7 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ReplayTarget:
     """Where traffic is sent to."""
 
     name: str
@@ -67,7 +67,7 @@ class Sender:
 
     def __init__(
         self,
-        target: Target,
+        target: ReplayTarget,
         trace: Trace,
         connection: version_cache.Connection,
         newest: Newest | None = None,
@@ -97,7 +97,7 @@ class Sender:
 
 def replay(
     trace: Trace,
-    targets: Sequence[Target],
+    targets: Sequence[ReplayTarget],
     *,
     speed: float = 1.0,
     stop: Flag | None = None,
@@ -130,10 +130,16 @@ def replay(
 
 
 def _replay(
-    trace: Trace, target: Target, *, speed: float, ready: Barrier, stop: Flag, done: Done | None
+    trace: Trace,
+    target: ReplayTarget,
+    *,
+    speed: float,
+    ready: Barrier,
+    stop: Flag,
+    done: Done | None,
 ) -> Sent:
     try:
-        with trouble(), connected(target.dsn) as connection:
+        with translate_errors(), connected(target.dsn) as connection:
             newest = resume(connection, trace.size.tables, target.setup.cache)
             sender = Sender(target, trace, connection, newest)
             ready.wait()

@@ -1,13 +1,13 @@
 """The tables of a database, as its catalog has them."""
 
-from pgiostat.postgres.connection import Session, explain
+from pgiostat.postgres.connection import ServerSession, explain
 from pgiostat.postgres.sent_sql import text_of
 from pgiostat.queries.rules.suggest import CatalogTable
 
 __all__ = ["catalog"]
 
 
-def catalog(session: Session) -> list[CatalogTable]:
+def catalog(session: ServerSession) -> list[CatalogTable]:
     """Return the tables of the connected database, but for the server's and extensions' own.
 
     Raises PgiostatError query-failed, connection-lost, reading-timed-out.

@@ -36,7 +36,7 @@ __all__ = [
     "STATEMENT_TIMEOUT",
     "Extension",
     "Kcache",
-    "Session",
+    "ServerSession",
     "check_dsn",
     "connect",
     "database_beside",
@@ -97,6 +97,22 @@ default_transaction_read_only, and a login event trigger that fails with our set
 """
 
 
+SESSION_LIMITS = {"idle_session_timeout": 140000, "transaction_timeout": 170000}
+"""Limits that end a whole session, by the first version that has them.
+
+A role or a database may have them, and we end them with the first statement. They are no start-up
+options at the first try: older servers refuse names that they do not know.
+"""
+LIMITS_BY_SQLSTATE = {
+    "25P03": "idle_in_transaction_session_timeout",
+    "25P04": "transaction_timeout",
+    "57P05": "idle_session_timeout",
+}
+"""The setting for which a server ends a session, by the SQLSTATE of its last message."""
+_ENDED = ("session-limit", "connection-lost")
+"""A broken connection may have taken the server's last message with it."""
+
+
 def _as_options(settings: Mapping[str, str]) -> str:
     """Return settings as the start-up option that libpq calls options."""
     return " ".join(
@@ -139,6 +155,93 @@ _ABSTRACT = "/\1"
 """Before the name of an abstract socket: psycopg takes only what begins with "/" for a socket."""
 _REFUSED = re.compile(r"invalid .*(?:connection option|value|number)|may not be used")
 _ANSWERED = re.compile(r"FATAL|connection to server")
+_LOGIN_HINT = "Put the password in ~/.pgpass (mode 0600) or PGPASSWORD, and check the user."
+_SLOTS_HINT = "Raise max_connections, or find who holds the connections: pg_stat_activity."
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """What a server's reason for letting nobody in means.
+
+    Attributes:
+        pattern: How the reason begins; names that others chose stand within it. A group is the name
+            of a role or a database.
+        message: With places for the server, the name, and the name as SQL (role).
+        hint: As message.
+        slug: Of docs/errors.md.
+    """
+
+    pattern: str
+    message: str
+    hint: str
+    slug: str
+
+
+_REFUSALS = (
+    _Refusal(
+        r"(?:fe_sendauth: )?no password supplied",
+        "server {server} asks for a password, and there is none",
+        _LOGIN_HINT,
+        slug="password-wrong",
+    ),
+    _Refusal(
+        r'password authentication failed for user "(.*)"',
+        "server {server} refused the password",
+        f"{_LOGIN_HINT} If both are right, the password may have expired"
+        " (pg_roles.rolvaliduntil): ALTER ROLE {role} VALID UNTIL 'infinity';",
+        slug="password-wrong",
+    ),
+    _Refusal(
+        r"\S+ authentication failed for user",
+        "server {server} refused the user",
+        "Connect as the server's pg_hba.conf asks for this user and address.",
+        slug="connection-refused-by-server",
+    ),
+    _Refusal(
+        r'too many connections for role "(.*)"',
+        "role {role} has as many connections to server {server} as it may",
+        "End some (pg_stat_activity), or: ALTER ROLE {role} CONNECTION LIMIT -1;",
+        slug="connections-exhausted",
+    ),
+    _Refusal(
+        r'too many connections for database "(.*)"',
+        "database {role} of server {server} has as many connections as it may",
+        "End some (pg_stat_activity), connect to another database, or: ALTER DATABASE {role}"
+        " CONNECTION LIMIT -1;",
+        slug="connections-exhausted",
+    ),
+    _Refusal(
+        r"sorry, too many clients already|no more connections allowed",
+        "server {server} has no connection left",
+        _SLOTS_HINT,
+        slug="connections-exhausted",
+    ),
+    _Refusal(
+        r"remaining connection slots are reserved for",
+        "server {server} has no connection left but reserved ones",
+        f"{_SLOTS_HINT} Since PostgreSQL 16 a role may have reserved ones:"
+        " GRANT pg_use_reserved_connections TO {role}; with reserved_connections above 0.",
+        slug="connections-exhausted",
+    ),
+    _Refusal(
+        r'role "(.*)" is not permitted to log in',
+        "role {role} may not log in to server {server}",
+        "ALTER ROLE {role} LOGIN;",
+        slug="connection-refused-by-server",
+    ),
+    _Refusal(
+        r'database "(.*)" does not exist',
+        'database "{name}" does not exist',
+        "List the databases with: psql -l",
+        slug="database-missing",
+    ),
+    _Refusal(
+        r'role "(.*)" does not exist',
+        "server {server} does not know the role",
+        "Give the role with user= or PGUSER.",
+        slug="role-missing",
+    ),
+)
 _ADVICE = re.compile(r"\s*Is the server running.*?\?", re.DOTALL)
 """libpq's own hint, which ours says too."""
 
@@ -176,7 +279,7 @@ class Kcache:
 
 
 @dataclass(slots=True)
-class Session:
+class ServerSession:
     """One connection for reading, and what is known of its other end.
 
     pooled: our settings were not taken, as by a pooler, whose connections others use too; then
@@ -207,7 +310,7 @@ class Session:
         self.conn.close()
 
 
-def connect(dsn: str = "", *, label: str = "") -> Session:
+def connect(dsn: str = "", *, label: str = "") -> ServerSession:
     """Connect to a server, as libpq does, in a session that is read only.
 
     Args:
@@ -231,7 +334,7 @@ def connect(dsn: str = "", *, label: str = "") -> Session:
         raise
 
 
-def session_on(conn: psycopg.Connection[Any], *, label: str = "") -> Session:
+def session_on(conn: psycopg.Connection[Any], *, label: str = "") -> ServerSession:
     """Return a session on a connection of `reach`; raises PgiostatError as connect does.
 
     Args:
@@ -240,22 +343,11 @@ def session_on(conn: psycopg.Connection[Any], *, label: str = "") -> Session:
     """
     with explain(conn):
         pooled = is_pooled(conn)
-        if not pooled:
-            _end_limits(conn)
         extension = find_extension(conn)
         kcache = find_kcache(conn)
         server = replace(_identify(conn, label, extension), kcache_missing=kcache.missing)
         _check_preloaded(conn, extension)
-    return Session(conn, server, extension, pooled, kcache)
-
-
-def _end_limits(conn: psycopg.Connection[Any]) -> None:
-    """End limits of a whole session, which a role or a database may have.
-
-    They cannot be start-up options: older servers refuse names that they do not know.
-    """
-    with conn.cursor() as cursor:
-        cursor.execute(text_of("limits"))
+    return ServerSession(conn, server, extension, pooled, kcache)
 
 
 def dbname_of(conn: psycopg.Connection[Any]) -> str:
@@ -334,34 +426,67 @@ def _reached(given: Mapping[str, Any]) -> psycopg.Connection[Any]:
 
 
 def _with_settings(given: Mapping[str, Any], theirs: str) -> psycopg.Connection[Any]:
-    """Connect with our settings, by options or, where these change what happens, afterwards."""
-    at_start, later = dict(SESSION_SETTINGS), dict[str, str]()
+    """Connect with our settings, by options or, where these change what happens, afterwards.
+
+    A limit of the role or the database may end the session before our first statement ends the
+    limit. A second try has the limits as start-up options, for by then the version is known.
+    """
+    conn, later = _started(given, theirs, {})
+    version_num = conn.info.server_version
+    try:
+        return _settled(conn, later)
+    except PgiostatError as error:
+        limits = {name: "0" for name, since in SESSION_LIMITS.items() if version_num >= since}
+        if error.slug not in _ENDED or not limits:
+            raise
+    return _settled(*_started(given, theirs, limits))
+
+
+def _started(
+    given: Mapping[str, Any], theirs: str, limits: Mapping[str, str]
+) -> tuple["_Connection", Mapping[str, str]]:
+    """Connect; return also the settings that are to be made afterwards.
+
+    Args:
+        given: Keywords of libpq.
+        theirs: Options that the user chose.
+        limits: Settings that must be options, even if all others are made afterwards.
+    """
+    at_start, later = {**SESSION_SETTINGS, **limits}, dict[str, str]()
     if _SETS_ROLE.search(theirs):
         del at_start["role"]
     if given.get("target_session_attrs", "any") != "any":
         later[READ_ONLY] = at_start.pop(READ_ONLY)
     try:
-        conn = _connect({**given, "options": f"{theirs} {_as_options(at_start)}".strip()})
+        return _connect(_with_options(given, theirs, at_start)), later
     except psycopg.OperationalError as error:
         if _NO_OPTIONS.search(str(error)):
-            return _connect(given)
+            return _connect(given), {}
         if _CONTEXT not in str(error):
             raise
         # Nothing but a login event trigger fails in a function; perhaps because of our settings.
-        conn = _connect(given)
-        _set(conn, at_start | later)
-        return conn
-    if later and not is_pooled(conn):
-        _set(conn, later)
-    return conn
+        conn = _connect(_with_options(given, theirs, limits) if limits else given)
+        conn.is_unsettled = True
+        return conn, at_start | later
 
 
-def _set(conn: psycopg.Connection[Any], settings: Mapping[str, str]) -> None:
+def _with_options(
+    given: Mapping[str, Any], theirs: str, settings: Mapping[str, str]
+) -> Mapping[str, Any]:
+    return {**given, "options": f"{theirs} {_as_options(settings)}".strip()}
+
+
+def _settled(conn: "_Connection", later: Mapping[str, str]) -> psycopg.Connection[Any]:
+    """Return a connection with our settings, and without limits of the whole session."""
     try:
-        conn.execute(text_of("session"), {"settings": json.dumps(settings)})
+        with explain(conn):
+            if later and (conn.is_unsettled or not is_pooled(conn)):
+                conn.execute(text_of("session"), {"settings": json.dumps(later)})
+            conn.execute(text_of("limits"), {"work_mem": WORK_MEM})
     except BaseException:
         conn.close()
         raise
+    return conn
 
 
 class _Cursor(psycopg.Cursor[Any]):
@@ -389,9 +514,11 @@ class _Connection(psycopg.Connection[Any]):
 
     Attributes:
         given: The keywords that it was made with, secrets among them: never shown.
+        is_unsettled: Whether none of our settings were start-up options.
     """
 
     given: Mapping[str, Any]
+    is_unsettled: bool = False
 
     @classmethod
     def _connect_gen(cls, conninfo: str = "", *arguments: Any, **keywords: Any) -> Any:
@@ -429,7 +556,7 @@ def _adapters() -> psycopg.adapt.AdaptersMap:
     return checked_adapters()
 
 
-def _connect(given: Mapping[str, Any]) -> psycopg.Connection[Any]:
+def _connect(given: Mapping[str, Any]) -> _Connection:
     hosts = str(given.get("host") or os.environ.get("PGHOST") or "")
     if "@" in hosts:
         marked = [f"{_ABSTRACT}{h}" if h.startswith("@") else h for h in hosts.split(",")]
@@ -463,7 +590,7 @@ def _refusal(given: Mapping[str, Any], text: str) -> PgiostatError:
             slug="server-unreachable",
         )
     if "FATAL" in text or "no password supplied" in text:
-        return _said_no(given, server, text)
+        return _rejection(given, server, text)
     return PgiostatError(
         f"could not connect to server {server}",
         detail=_sentence(_reasons(text)),
@@ -472,33 +599,23 @@ def _refusal(given: Mapping[str, Any], text: str) -> PgiostatError:
     )
 
 
-def _said_no(given: Mapping[str, Any], server: str, text: str) -> PgiostatError:
+def _rejection(given: Mapping[str, Any], server: str, text: str) -> PgiostatError:
     """Return what it means that a server answered and let nobody in."""
-    detail = _sentence(_reason(text))
-    if "password" in text and ("authentication failed" in text or "no password supplied" in text):
-        return PgiostatError(
-            f"server {server} refused the password",
-            detail=detail,
-            hint="Put the password in ~/.pgpass (mode 0600) or PGPASSWORD, and check the user.",
-            slug="password-wrong",
-        )
-    if re.search(r'database ".*" does not exist', text):
-        return PgiostatError(
-            f'database "{given.get("dbname") or given.get("user") or ""}" does not exist',
-            detail=detail,
-            hint="List the databases with: psql -l",
-            slug="database-missing",
-        )
-    if re.search(r'role ".*" does not exist', text):
-        return PgiostatError(
-            f"server {server} does not know the role",
-            detail=detail,
-            hint="Give the role with user= or PGUSER.",
-            slug="role-missing",
-        )
+    reason = _reason(text)
+    user = in_effect(given).get("user", "")
+    for refusal in _REFUSALS:
+        if found := re.match(refusal.pattern, reason):
+            name = next(iter(found.groups()), None) or user
+            names = {"server": server, "name": name, "role": identifier(name)}
+            return PgiostatError(
+                refusal.message.format_map(names),
+                detail=_sentence(reason),
+                hint=refusal.hint.format_map(names),
+                slug=refusal.slug,
+            )
     return PgiostatError(
         f"server {server} refused the connection",
-        detail=detail,
+        detail=_sentence(reason),
         slug="connection-refused-by-server",
     )
 
@@ -528,7 +645,7 @@ def _sentence(text: str) -> str:
 
 @contextmanager
 def explain(conn: psycopg.Connection[Any] | None = None) -> Iterator[None]:
-    """Turn psycopg's errors into ours: connection-lost, extension-…, query-failed.
+    """Turn psycopg's errors into ours: connection-lost, session-limit, extension-…, query-failed.
 
     Whatever else is raised where an answer is unpacked is reply-unreadable.
     """
@@ -538,7 +655,9 @@ def explain(conn: psycopg.Connection[Any] | None = None) -> Iterator[None]:
         raise (not_preloaded(error) if _is_not_preloaded(error) else _failed(error)) from None
     except psycopg.errors.InsufficientPrivilege as error:  # 42501
         raise _denied(error) from None
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+    except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
+        if error.sqlstate in LIMITS_BY_SQLSTATE:
+            raise _over_limit(error, conn) from None
         if error.sqlstate == "57014" and "user request" in str(error):
             raise PgiostatError(
                 "a reading was canceled on the server",
@@ -549,7 +668,8 @@ def explain(conn: psycopg.Connection[Any] | None = None) -> Iterator[None]:
             raise PgiostatError(
                 "reading the statistics took too long",
                 detail=_sentence(str(error).splitlines()[0]),
-                hint=f"The limit is {STATEMENT_TIMEOUT}.",
+                hint=f"The limit is {STATEMENT_TIMEOUT}, or behind a pooler that drops our settings"
+                " the statement_timeout of the role or the database.",
                 slug="reading-timed-out",
             ) from None
         if conn is None or conn.closed or conn.broken or (error.sqlstate or "").startswith("57P"):
@@ -563,6 +683,20 @@ def explain(conn: psycopg.Connection[Any] | None = None) -> Iterator[None]:
         raise _failed(error) from None
     except Exception as error:  # noqa: BLE001 - damaged bytes fail anywhere
         raise unreadable_reply(error) from None
+
+
+def _over_limit(error: psycopg.Error, conn: psycopg.Connection[Any] | None) -> PgiostatError:
+    """Return the error of a session that the server ended for one of its limits."""
+    name = LIMITS_BY_SQLSTATE[error.sqlstate or ""]
+    role = "…" if conn is None else identifier(user_of(conn))
+    database = "…" if conn is None else identifier(dbname_of(conn))
+    return PgiostatError(
+        f"the server ended our session because of {name}",
+        detail=_sentence(str(error).splitlines()[0]),
+        hint=f"ALTER ROLE {role} RESET {name}; the database may have it too: ALTER DATABASE"
+        f" {database} RESET {name};",
+        slug="session-limit",
+    )
 
 
 _LOOK_ALIKE = "A function of the same name stands beside the extension's; pgiostat doctor names it."

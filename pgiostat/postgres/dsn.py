@@ -7,9 +7,11 @@ mistake, and at most a keyword of libpq's own.
 
 import difflib
 import ipaddress
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -140,7 +142,9 @@ HOST_PORT = "The host has a port in it: between keywords it is given as port=."
 ADDRESS = "The value of hostaddr is not an IP address."
 PORT = f"The port is not a number from 1 to {MOST_PORT}."
 COUNTS = "It has not as many ports or addresses as hosts."
-SERVICE = "Its service is defined in no service file, or a service file has a mistake."
+SERVICE = "Its service is defined in no service file."
+SERVICE_FILE = "The service file is not there."
+SERVICE_MISTAKE = "A service file has a mistake"
 
 _FORM = (
     'Use a URI ("postgresql://user@host:5432/dbname") or keywords '
@@ -173,7 +177,7 @@ _SOCKET = re.compile(r"[/@][^=;@,\x00-\x1f\x7f]*")
 _NUMBER = re.compile(rf"\s*[+-]?[0-9]{{1,{LONGEST_NUMBER}}}\s*", re.ASCII)
 _ZONE = re.compile(r"[A-Za-z0-9_.-]+")
 
-_SAID = (
+_LIBPQ_MESSAGE = (
     ('missing "=" after', SPLIT),
     ("unterminated quoted string", QUOTE),
     ("percent-encoded token", PERCENT),
@@ -185,8 +189,6 @@ _SAID = (
     ("could not match", COUNTS),
     ("port number", PORT),
     ("network address", ADDRESS),
-    ("definition of service", SERVICE),
-    ("service file", SERVICE),
 )
 """Words of libpq's errors, and the mistake that each of them tells of."""
 _UNKNOWN = re.compile(r'invalid (?:connection option|URI query parameter:?) "(.*)"', re.DOTALL)
@@ -287,11 +289,55 @@ def invalid(detail: str, hint: str = "") -> PgiostatError:
 
 def refused_value(said: str) -> PgiostatError:
     """Return the error of a value that libpq refuses; of its words only a keyword is told."""
-    mistake = next((mistake for words, mistake in _SAID if words in said), "")
+    if mistake := _service_mistake(said):
+        return PgiostatError(
+            "invalid connection string",
+            detail=mistake,
+            hint=f"libpq looks for services in {', then in '.join(_service_files())}.",
+            slug="dsn-invalid",
+            status=ExitStatus.USAGE,
+        )
+    mistake = next((mistake for words, mistake in _LIBPQ_MESSAGE if words in said), "")
     # Values are quoted, and keywords only where there is no value.
     words = re.findall(r"\w+", _VALUE_QUOTED.sub("", said)) or re.findall(r"\w+", said)
     named = next((word for word in words if word in _known()), "")
     return invalid(mistake or f"libpq does not take the value of {named or 'a keyword'}.")
+
+
+def _service_mistake(said: str) -> str:
+    """Return what is wrong with a service or its file, by libpq's words; empty if nothing is."""
+    plain = _VALUE_QUOTED.sub("", said)
+    if "definition of service" in plain:
+        return SERVICE
+    if "service file" not in plain:
+        return ""
+    if "not found" in plain:
+        return SERVICE_FILE
+    line = re.search(r"line (\d+)", plain)
+    return f"{SERVICE_MISTAKE} in line {line[1]}." if line else f"{SERVICE_MISTAKE}."
+
+
+def _service_files() -> list[str]:
+    """Return where libpq looks for services, in its order, and which of these files are missing.
+
+    The directory that libpq was built with is known to itself alone.
+    """
+    user, system = os.environ.get("PGSERVICEFILE"), os.environ.get("PGSYSCONFDIR")
+    own = user if user is not None else str(Path("~/.pg_service.conf").expanduser())
+    files = [_described(own, "PGSERVICEFILE" if user is not None else "")]
+    if system is None:
+        return [
+            *files,
+            "pg_service.conf in its own configuration directory (no PGSYSCONFDIR)",
+        ]
+    return [*files, _described(f"{system}/pg_service.conf", "PGSYSCONFDIR")]
+
+
+def _described(path: str, variable: str) -> str:
+    of = [f"by {variable}"] if variable else []
+    missing = [] if os.path.exists(path) else ["not there"]  # noqa: PTH110 - False if forbidden
+    told = ", ".join([*of, *missing])
+    return f'"{path}" ({told})' if told else f'"{path}"'
 
 
 @cache
@@ -390,7 +436,7 @@ def _check_in_effect(given: Mapping[str, Any]) -> None:
         if mistake := _value_mistake(name, value) or elsewhere:
             raise _of(name, mistake, given)
     hosts = max(found.get(name, "").count(",") for name in ("host", "hostaddr")) + 1
-    said = _said(given, hostaddr=",".join("-" * hosts))
+    said = _libpq_message(given, hostaddr=",".join("-" * hosts))
     # An address that is none: libpq has taken all else, and nothing was connected to.
     if "network address" in said:
         return
@@ -456,7 +502,7 @@ def in_effect(given: Mapping[str, Any]) -> dict[str, str]:
     return {name: value for name, value in found.items() if name not in {"sslmode", *SECRETS}}
 
 
-def _said(given: Mapping[str, Any], **instead: str) -> str:
+def _libpq_message(given: Mapping[str, Any], **instead: str) -> str:
     """Return libpq's words on a string that it cannot connect with."""
     conn = _started(given, **instead)
     try:
@@ -508,7 +554,7 @@ def _refused(dsn: str, said: str) -> PgiostatError:
         )
     if not is_uri and "=" not in dsn:
         return invalid(BARE, 'A database alone is "dbname=…".')
-    mistake = next((mistake for words, mistake in _SAID if words in said), UNREADABLE)
+    mistake = next((mistake for words, mistake in _LIBPQ_MESSAGE if words in said), UNREADABLE)
     return invalid(mistake)
 
 

@@ -8,21 +8,21 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
-from pgiostat.analysis.corrections import client_rollbacks, without_repeats
-from pgiostat.analysis.ledger import Ahead, Failures
+from pgiostat.analysis.corrections import client_rollbacks, with_known_gaps, without_repeats
+from pgiostat.analysis.ledger import Failures, LagCarry
 from pgiostat.clock import monotonic
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.activity import InFlight, Running
-from pgiostat.postgres.connection import Session, connect
+from pgiostat.postgres.connection import ServerSession, connect
 from pgiostat.postgres.sent_sql import Own
-from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.delta import Delta, Quality, diff
 from pgiostat.statistics.names import OTHER, OWN, Describe, Names, Statement, StatementKey
 from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.unexpected import as_error
 from pgiostat.volume.device.backend_process import Whereabouts
 
-__all__ = ["Sampler", "Tick", "Wait", "learn"]
+__all__ = ["Sampler", "Tick", "Wait", "add_names"]
 
 PERMANENT = frozenset(
     {"dsn-invalid", "password-wrong", "role-missing", "database-missing", "no-privilege"}
@@ -39,16 +39,16 @@ DIFFERENCES_TRIED = 3
 TEXTS_EVERY_SECONDS = 10.0
 TEXTS_AFTER_FAILURE_SECONDS = 60.0
 TEXTS_AT_ONCE_SHARE = 0.005
-TEXTS_ASKED_FOR = 3
+TEXTS_PER_REQUEST = 3
 NAMES_EVERY_SECONDS = 60.0
 """How old names of databases, roles and relations may be: somebody may have renamed them."""
 EVICTED = "its entry was evicted before its text was read"
-OWN_ASKED_FOR = 5
+OWN_REQUESTED = 5
 """How often new statements of our own role are reason to ask at once: ours are few and soon known,
 and who works under the same role must not make us ask at every turn."""
-SPARE_NAMES = 50_000
+MAX_STALE_NAMES = 50_000
 """So many may be known of what is not there any more, before they are forgotten."""
-LONGEST_UNSAID_SECONDS = 10.0
+LONGEST_UNREPORTED_SECONDS = 10.0
 """What runs for longer is told as in flight, however long the interval is."""
 
 Wait = Callable[[float], bool]
@@ -58,7 +58,7 @@ Needed = Callable[[], tuple[Collection[StatementKey], Collection[int]]]
 """Tell of which statements and relations the names are needed though they may have gone."""
 
 
-def learn(
+def add_names(
     names: Names, describe: Describe, texts: Mapping[StatementKey, str | bytes], own: Own
 ) -> PgiostatError | None:
     """Describe statements by their texts and remember what they are, our own as such.
@@ -78,9 +78,9 @@ def learn(
         if own.includes(userid, dbid, text):
             statement = replace(statement, category=OWN)
         before = names.statements.get(key)
-        names.learn(key, statement)
+        names.add(key, statement)
         if before is not None and not before.text:
-            names.shorten([key])  # somebody else has the text
+            names.drop_texts([key])  # somebody else has the text
     return failed
 
 
@@ -121,13 +121,13 @@ class Sampler:
         clock: Monotonic clock in seconds.
         names: What ids mean; it fills as statements appear.
         older: Snapshot of an earlier process to go on from, or None.
-        accept: Takes each interval; returns whether the next one begins where it ends. If not,
+        on_interval: Takes each interval; returns whether the next one begins where it ends. If not,
             the next one covers both.
         final: End with one more snapshot, and with the texts that are missing.
         running: Yield also which statements are in flight.
-        soon: Seconds from the first snapshot to the second, if the interval is longer.
-        spare: Number of names kept after their statement or relation disappears.
-        needed: Returns statements and relations whose names are never dropped.
+        first_interval: Seconds from the first snapshot to the second, if the interval is longer.
+        max_stale_names: Number of names kept after their statement or relation disappears.
+        names_in_use: Returns statements and relations whose names are never dropped.
     """
 
     dsn: str = field(repr=False)
@@ -138,22 +138,22 @@ class Sampler:
     clock: Callable[[], float] = monotonic
     names: Names = field(default_factory=Names)
     older: Snapshot | None = None
-    accept: Callable[[Delta], bool] | None = None
+    on_interval: Callable[[Delta], bool] | None = None
     final: bool = False
     running: bool = False
-    soon: float | None = None
-    spare: int = SPARE_NAMES
-    needed: Needed = lambda: ((), ())
+    first_interval: float | None = None
+    max_stale_names: int = MAX_STALE_NAMES
+    names_in_use: Needed = lambda: ((), ())
     _room: int = 0
     _in_flight: InFlight | None = None
-    _session: Session | None = None
-    _collector: Collector | None = None
+    _session: ServerSession | None = None
+    _collector: SnapshotReader | None = None
     _pending: dict[StatementKey, int] = field(default_factory=dict)
     _names_due: float = 0.0
     _texts_due: float = 0.0
     _texts_error: PgiostatError | None = None
-    _own_asked: int = 0
-    _ahead: Ahead = field(default_factory=Ahead)
+    _own_requested: int = 0
+    _ahead: LagCarry = field(default_factory=LagCarry)
     _failures: Failures = field(default_factory=Failures)
     _not_subtracted: int = 0
     _has_read: bool = False
@@ -176,7 +176,7 @@ class Sampler:
         due = self.clock()
         try:
             while True:
-                tick = self._turn(attempts)
+                tick = self._read_once(attempts)
                 yield tick
                 if tick.retry_seconds is None:
                     attempts = 0
@@ -191,15 +191,15 @@ class Sampler:
                     break
             if self.final and self._collector is not None:
                 self._texts_due = 0.0  # all that can still be had
-                yield self._turn(attempts)
+                yield self._read_once(attempts)
         finally:
             self._disconnect()
 
     def _length(self, tick: Tick) -> float:
         """Return in how many seconds the reading after this one is due."""
         is_baseline = tick.delta is not None and tick.delta.seconds is None
-        if is_baseline and self.soon is not None:
-            return min(self.soon, self.interval)
+        if is_baseline and self.first_interval is not None:
+            return min(self.first_interval, self.interval)
         return self.interval
 
     def whereabouts(self) -> Whereabouts | None:
@@ -218,7 +218,7 @@ class Sampler:
                 raise
             return None
 
-    def _turn(self, attempts: int) -> Tick:
+    def _read_once(self, attempts: int) -> Tick:
         try:
             newer = self._connected().take()
             # Before the interval is accepted: what fails here must not cost one.
@@ -239,17 +239,17 @@ class Sampler:
             return ()
         if self._in_flight is None:
             self._in_flight = InFlight(self.describe)
-        seen = self._connected().running(max(1.0, min(self.interval, LONGEST_UNSAID_SECONDS)))
+        seen = self._connected().running(max(1.0, min(self.interval, LONGEST_UNREPORTED_SECONDS)))
         if not {each.dbid for each in seen} <= self.names.databases.keys():
             self._read_databases(self._connected())
         if not {each.userid for each in seen} <= self.names.roles.keys():
             self._read_roles(self._connected())
         return self._in_flight.look(seen, self.names, self._connected().own.is_running)
 
-    def _connected(self) -> Collector:
+    def _connected(self) -> SnapshotReader:
         if self._collector is None:
             self._session = connect(self.dsn, label=self.label)
-            self._collector = Collector(self._session, clock=self.clock)
+            self._collector = SnapshotReader(self._session, clock=self.clock)
         return self._collector
 
     def _disconnect(self) -> None:
@@ -262,11 +262,11 @@ class Sampler:
         if Quality.OTHER_SERVER in delta.qualities:
             self._turn_to_another(newer)
         self._learn(delta)
-        delta = without_repeats(delta, self.names)
+        delta = without_repeats(with_known_gaps(delta, self.names), self.names)
         failures = deepcopy(self._failures)
         failed = failures.note(delta, client_rollbacks(delta, self.names))
         delta = replace(delta, ahead=self._ahead.blocks, failures=failed)
-        if self.accept is None or self.accept(delta):
+        if self.on_interval is None or self.on_interval(delta):
             self.older = newer
             self._ahead.note(delta)
             self._failures = failures
@@ -322,18 +322,18 @@ class Sampler:
             self._read_roles(collector)
         asked = relids if is_due else relids - names.relations.keys()
         if is_due:
-            asked |= set(self.needed()[1])
+            asked |= set(self.names_in_use()[1])
         if asked:
             names.relations = names.relations | collector.relations(sorted(asked))
         self._learn_texts(collector, delta)
         self._forget(delta.newer)
 
-    def _read_databases(self, collector: Collector) -> None:
+    def _read_databases(self, collector: SnapshotReader) -> None:
         found = collector.databases()
         self._describe_again(_renamed(self.names.databases, found), place=1)
         self.names.databases = self.names.databases | found  # what was dropped keeps its name
 
-    def _read_roles(self, collector: Collector) -> None:
+    def _read_roles(self, collector: SnapshotReader) -> None:
         found = collector.roles()
         self._describe_again(_renamed(self.names.roles, found), place=0)
         self.names.roles = self.names.roles | found
@@ -350,7 +350,7 @@ class Sampler:
             self._pending.update(dict.fromkeys(again, 0))
             self._texts_due = 0.0
 
-    def _learn_texts(self, collector: Collector, delta: Delta) -> None:
+    def _learn_texts(self, collector: SnapshotReader, delta: Delta) -> None:
         """Ask for texts of unseen statements: at once if they read much, else now and then.
 
         The server reads its whole file of texts for any of them.
@@ -377,8 +377,8 @@ class Sampler:
                     ours |= userid == delta.newer.server.userid
         now = self.clock()
         matters = unread > TEXTS_AT_ONCE_SHARE * sum(blocks)
-        if ours and self._own_asked < OWN_ASKED_FOR:
-            self._own_asked += 1
+        if ours and self._own_requested < OWN_REQUESTED:
+            self._own_requested += 1
             matters = True
         if not self._pending or (
             now < self._texts_due and not (matters and self._texts_error is None)
@@ -395,7 +395,7 @@ class Sampler:
             self._texts_error = error
             self._texts_due = now + TEXTS_AFTER_FAILURE_SECONDS
             return
-        not_described = learn(self.names, self.describe, batch.texts, collector.own)
+        not_described = add_names(self.names, self.describe, batch.texts, collector.own)
         self._texts_error = batch.error or not_described
         self._note_unreadable(batch.unreadable)
         failed = bool(batch.unreadable) and not batch.texts
@@ -403,7 +403,7 @@ class Sampler:
         # What did not come did not fit into the batch, or has been evicted: asked for again, but
         # only a few times, unless it runs again.
         left = {key: asked + 1 for key, asked in self._pending.items() if key not in batch.texts}
-        self._pending = {key: asked for key, asked in left.items() if asked < TEXTS_ASKED_FOR}
+        self._pending = {key: asked for key, asked in left.items() if asked < TEXTS_PER_REQUEST}
         self._note_unreadable(dict.fromkeys(left.keys() - self._pending.keys(), EVICTED))
 
     def _note_unreadable(self, reasons: Mapping[StatementKey, str]) -> None:
@@ -416,11 +416,11 @@ class Sampler:
     def _forget(self, newer: Snapshot) -> None:
         """Keep names of what is there or needed, when there are many others."""
         names, pending = self.names, self._pending
-        if self._known() <= self._room + self.spare:
+        if self._known() <= self._room + self.max_stale_names:
             return
         living = newer.living
-        statements, relations = self.needed()
-        names.forget(living.union(statements), {*newer.relations["relid"].tolist(), *relations})
+        statements, relations = self.names_in_use()
+        names.retain(living.union(statements), {*newer.relations["relid"].tolist(), *relations})
         self._pending = {key: asked for key, asked in pending.items() if key in living}
         self._room = self._known()
 

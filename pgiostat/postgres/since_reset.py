@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from pgiostat.analysis.corrections import without_repeats
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.connection import connect
-from pgiostat.postgres.sampler import learn
-from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.postgres.sampler import add_names
+from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.delta import Delta, since_reset
 from pgiostat.statistics.names import Describe, Names, StatementKey
 
-__all__ = ["Survey", "survey"]
+__all__ = ["TotalsSinceReset", "totals_since_reset"]
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class TotalsSinceReset:
     """A whole pg_stat_statements; texts_error: why some statements have no text."""
 
     delta: Delta
@@ -22,15 +22,15 @@ class Survey:
     texts_error: PgiostatError | None
 
 
-def survey(dsn: str, describe: Describe) -> Survey:
+def totals_since_reset(dsn: str, describe: Describe) -> TotalsSinceReset:
     """Read a server once, with the texts of all its statements.
 
-    Raises PgiostatError as connection.connect and Collector.take do; texts that cannot be had are
-    no error.
+    Raises PgiostatError as connection.connect and SnapshotReader.take do; texts that cannot be
+    had are no error.
     """
     session = connect(dsn)
     try:
-        collector = Collector(session)
+        collector = SnapshotReader(session)
         delta = since_reset(collector.take())
         names = Names(databases=collector.databases(), roles=collector.roles())
         error: PgiostatError | None = None
@@ -43,11 +43,11 @@ def survey(dsn: str, describe: Describe) -> Survey:
             error = raised
     finally:
         session.close()
-    return Survey(delta, names, error)
+    return TotalsSinceReset(delta, names, error)
 
 
 def _learn(
-    collector: Collector, delta: Delta, names: Names, describe: Describe
+    collector: SnapshotReader, delta: Delta, names: Names, describe: Describe
 ) -> PgiostatError | None:
     """Learn what all statements are; return why some texts could not be read."""
     rows = delta.statements.rows
@@ -59,7 +59,7 @@ def _learn(
     }
     # A batch carries so many bytes; what does not come at all was evicted meanwhile.
     while missing and (batch := collector.texts(missing)).texts:
-        learn(names, describe, batch.texts, collector.own)
+        add_names(names, describe, batch.texts, collector.own)
         names.unreadable.update(batch.unreadable)
         missing -= batch.texts.keys() | batch.unreadable.keys()
         if batch.error is not None:

@@ -16,7 +16,7 @@ from psycopg import sql
 from pgiostat.clock import monotonic
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.activity import Backend
-from pgiostat.postgres.connection import Session, explain, find_extension, find_kcache
+from pgiostat.postgres.connection import ServerSession, explain, find_extension, find_kcache
 from pgiostat.postgres.sent_sql import SETTINGS, Own, text_of
 from pgiostat.postgres.texts import TEXT_CHARACTERS, UNCONVERTIBLE, TextBatch, TextReader
 from pgiostat.statistics import counters
@@ -27,10 +27,12 @@ from pgiostat.statistics.names import StatementKey
 from pgiostat.statistics.snapshot import Markers, Settings, Snapshot
 from pgiostat.volume.device.backend_process import Whereabouts
 
-__all__ = ["Collector", "Relation"]
+__all__ = ["Relation", "SnapshotReader"]
 
 SHOWN_RUNNING = 20
 _COUNT_BYTES = 8
+PACKED_TRIES = 3
+"""After so many packed answers in a row that could not be had, a connection packs no more."""
 
 Relation = tuple[int, str, str, str]
 """(relid of the table, schemaname, relname, part: heap, idx, toast or tidx)."""
@@ -38,7 +40,7 @@ Relation = tuple[int, str, str, str]
 _sessions = itertools.count(1)
 
 
-class Collector:
+class SnapshotReader:
     """Takes snapshots over one connection.
 
     Args:
@@ -49,19 +51,20 @@ class Collector:
     """
 
     def __init__(
-        self, session: Session, *, packed: bool = True, clock: Callable[[], float] = monotonic
+        self, session: ServerSession, *, packed: bool = True, clock: Callable[[], float] = monotonic
     ) -> None:
         self._session = session
         self._clock = clock
         self._number = next(_sessions)
         self._packed = packed
+        self._not_packed = 0
         self._prepare = not session.pooled
         self._own_queryid: int | None = None
         self._texts = TextReader(session, clock)
         self._arrange()
 
     @property
-    def session(self) -> Session:
+    def session(self) -> ServerSession:
         """The connection and what is known of its server."""
         return self._session
 
@@ -187,11 +190,15 @@ class Collector:
         if self._packed:
             try:
                 row = self._one(self._sql.reading)
-                return _unpack(self._sql.statements, row[2]), row
+                statements = _unpack(self._sql.statements, row[2])
             except (ValueError, psycopg.errors.UndefinedFunction, psycopg.errors.SyntaxError):
                 if not self._reads_rows():
                     raise
-                self._packed = False
+                self._not_packed += 1
+                self._packed = self._not_packed < PACKED_TRIES
+            else:
+                self._not_packed = 0
+                return statements, row
         began = self._one(self._sql.reading_without_statements)
         records = self._session.conn.execute(self._sql.statement_rows).fetchall()
         rest = self._one(self._sql.reading_without_statements)

@@ -25,7 +25,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.postgres.connection import (
     NO_ENCODING,
     STATEMENT_TIMEOUT,
-    Session,
+    ServerSession,
     database_beside,
     dbname_of,
     explain,
@@ -86,7 +86,7 @@ class TextBatch:
 class TextReader:
     """Reads texts over a session, and around what it cannot convert."""
 
-    session: Session
+    session: ServerSession
     clock: Callable[[], float] = time.monotonic
     _last: str = ""
     _others_due: float = 0.0
@@ -198,7 +198,7 @@ class TextReader:
         except PgiostatError:
             return None  # no right to connect there
         try:
-            if _whose(other) != _whose(self.session.conn):
+            if _owners(other) != _owners(self.session.conn):
                 return None  # several hosts, or a balancer: it is another server
             return self._batch(other, _rows(other, find_extension(other).schema, wanted), wanted)
         except (psycopg.Error, PgiostatError):
@@ -310,7 +310,7 @@ def _codec(encoding: str) -> str:
 _RENAMED = {NO_ENCODING: "utf-8", "KOI8R": "koi8-r", "KOI8U": "koi8-u"}
 
 
-def _whose(conn: psycopg.Connection[Any]) -> tuple[Any, ...]:
+def _owners(conn: psycopg.Connection[Any]) -> tuple[Any, ...]:
     """Return what tells the server of a connection from others."""
     return (conn.info.port, *who(conn)[-2:])
 

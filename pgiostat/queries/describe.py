@@ -10,9 +10,14 @@ from pgiostat.queries.features.comments_and_cursors import cursor, pseudonym
 from pgiostat.queries.rules import Classifier, Rules, builtin
 from pgiostat.statistics.names import OTHER, Describe, Statement
 
-__all__ = ["describer", "unsorted"]
+__all__ = ["describer", "uncategorized"]
 
 _HOLDS = re.compile(r"declare \S+ (?:\w+ )*?cursor with hold ")
+_UNTRACKS = re.compile(
+    r"pg_stat_statements\.track(?:_utility)?+\b\"?+\s*+(?:=|to\b)?+\s*+(?!'?+(?:top|all|on)\b)",
+    re.IGNORECASE,
+)
+"""PostgreSQL 18 replaces the value by $1."""
 _ROLLS_BACK = re.compile(r"(?:rollback|abort)\b(?!(?: work| transaction)? to )")
 """Of a normalized text: a ROLLBACK TO SAVEPOINT ends no transaction."""
 
@@ -37,15 +42,16 @@ def describer(rules: Rules | None = None) -> Describe:
             text=found.normalized.text,
             fingerprint=found.normalized.fingerprint,
             category=found.category,
-            opens=name if opens else "",
-            moves=name if not opens else "",
+            declares_cursor=name if opens else "",
+            uses_cursor=name if not opens else "",
             **_of_transactions(found.normalized.text),
+            untracks=_untracks(found.normalized.text, _string(text)),
         )
 
     return describe
 
 
-def unsorted(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:  # noqa: ARG001 - a Describe
+def uncategorized(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:  # noqa: ARG001 - a Describe
     """Return what a history keeps of a statement: all but its category.
 
     Categories are found when a history is read; to look for them here would take most of the time
@@ -53,16 +59,27 @@ def unsorted(text: str | bytes, *, user: str, database: str, queryid: int) -> St
     """
     normalized = fingerprint.normalize(text)
     verb = normalized.text.partition(" ")[0]
-    string = text if isinstance(text, str) else text.decode("utf-8", "replace")
+    string = _string(text)
     name = pseudonym(cursor(verb, string))
     return Statement(
         text=normalized.text,
         fingerprint=normalized.fingerprint,
         category=OTHER,
-        opens=name if verb == "declare" else "",
-        moves=name if verb != "declare" else "",
+        declares_cursor=name if verb == "declare" else "",
+        uses_cursor=name if verb != "declare" else "",
         **_of_transactions(normalized.text),
+        untracks=_untracks(normalized.text, string),
     )
+
+
+def _string(text: str | bytes) -> str:
+    return text if isinstance(text, str) else text.decode("utf-8", "replace")
+
+
+def _untracks(normalized: str, text: str) -> bool:
+    """Return whether a statement may turn off what pg_stat_statements counts."""
+    is_setting = normalized.startswith(("set ", "reset ", "alter "))
+    return is_setting and _UNTRACKS.search(text) is not None
 
 
 def _of_transactions(text: str) -> dict[str, bool]:

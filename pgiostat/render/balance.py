@@ -1,14 +1,14 @@
 """A burst balance in a line."""
 
 from pgiostat.units import format_duration, format_share
-from pgiostat.volume.bucket import Gauge
+from pgiostat.volume.bucket import CreditBucket
 
 __all__ = ["gauge_line", "gauge_pieces", "left"]
 
 SHOWN_DIFFERENCE = 0.0005
 
 
-def gauge_line(gauge: Gauge, rate: float | None, use: float | None = None) -> str:
+def gauge_line(gauge: CreditBucket, rate: float | None, use: float | None = None) -> str:
     """Return a gauge in a line: what is left, and where that leads at this rate.
 
     use: the rate as a share of what the volume gives.
@@ -17,13 +17,13 @@ def gauge_line(gauge: Gauge, rate: float | None, use: float | None = None) -> st
 
 
 def gauge_pieces(
-    gauge: Gauge, rate: float | None, use: float | None = None
+    gauge: CreditBucket, rate: float | None, use: float | None = None
 ) -> tuple[str, str, str]:
     """Return a gauge's line as the volume, words that may give way, and what is told of it."""
     volume = f"{gauge.volume.name}: "
     if gauge.volume.credits is None:
         told = f"no bucket, {format_share(use)} of what it gives"
-        tires = None if rate is None else gauge.to_tire(rate)
+        tires = None if rate is None else gauge.burst_ends_in(rate)
         if tires is not None:
             ends = f"ends in {format_duration(tires[0])}" if tires[0] else "has ended"
             told += f", burst of its instance {ends}"

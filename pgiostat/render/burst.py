@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pgiostat.escape import terminal
-from pgiostat.history.read.window_totals import Seen
+from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.render import markdown
 from pgiostat.render.balance import left
 from pgiostat.render.csv import cell, timestamp
@@ -20,7 +20,7 @@ from pgiostat.render.report import labels, remarks, title, warnings
 from pgiostat.render.series import sparkline
 from pgiostat.render.text import bar
 from pgiostat.units import format_bytes, format_count, format_duration, format_share
-from pgiostat.volume.burst import Burning, Forecast
+from pgiostat.volume.burst import BurstReport, Forecast
 from pgiostat.volume.demand import MEANINGS
 from pgiostat.volume.models import Volume
 
@@ -33,9 +33,9 @@ HEADER = (
 )  # fmt: skip
 
 
-def _volume(burning: Burning) -> str:
+def _volume(burning: BurstReport) -> str:
     volume = burning.volume
-    told = f"{volume.name}: {format_count(volume.for_ever)} {volume.unit}/s for ever"
+    told = f"{volume.name}: {format_count(volume.sustained)} {volume.unit}/s for ever"
     if volume.credits is None:
         return f"{told}, no bucket"
     return (
@@ -47,22 +47,24 @@ def _volume(burning: Burning) -> str:
 def _instance(volume: Volume) -> str:
     """Return what an instance lets through for ever, and for a time; nothing if it is no limit."""
     told = []
-    if volume.lasting is not None:
-        seconds = volume.sprint / (volume.ceiling - volume.lasting)
+    if volume.instance_baseline is not None:
+        seconds = volume.instance_burst / (volume.ceiling - volume.instance_baseline)
         told.append(
-            f"{format_count(volume.lasting)} {volume.unit}/s for ever and"
+            f"{format_count(volume.instance_baseline)} {volume.unit}/s for ever and"
             f" {format_count(volume.ceiling)} for {format_duration(seconds)}"
         )
-    if volume.lasting_throughput is not None:
-        seconds = volume.byte_sprint / (volume.throughput - volume.lasting_throughput)
+    if volume.instance_baseline_throughput is not None:
+        seconds = volume.instance_burst_throughput / (
+            volume.throughput - volume.instance_baseline_throughput
+        )
         told.append(
-            f"{format_bytes(volume.lasting_throughput)}/s for ever and"
+            f"{format_bytes(volume.instance_baseline_throughput)}/s for ever and"
             f" {format_bytes(volume.throughput)}/s for {format_duration(seconds)}"
         )
     return f"its instance lets through {'; '.join(told)}, once it has rested" if told else ""
 
 
-def _about(burning: Burning) -> Iterator[str]:
+def _about(burning: BurstReport) -> Iterator[str]:
     """Yield what the volume is, and how operations are known; of which part of the time."""
     yield _volume(burning)
     if instance := _instance(burning.volume):
@@ -74,7 +76,7 @@ def _about(burning: Burning) -> Iterator[str]:
         yield f"in {format_duration(burning.sources[other])} of {whole}: {MEANINGS[other]}"
 
 
-def _sentences(burning: Burning) -> Iterator[str]:
+def _sentences(burning: BurstReport) -> Iterator[str]:
     """Yield what to know and to do."""
     volume, forecast = burning.volume, burning.forecast
     if volume.credits is not None:
@@ -85,8 +87,8 @@ def _sentences(burning: Burning) -> Iterator[str]:
             f" lowest {format_share(lowest.balance.low)} at {when}"
         )
     yield _going(burning, forecast)
-    if forecast.to_tire is not None:
-        seconds, lasting = forecast.to_tire
+    if forecast.burst_ends_in is not None:
+        seconds, lasting = forecast.burst_ends_in
         yield (
             (
                 f"the burst of its instance ends in {format_duration(seconds)}, what lasts are"
@@ -101,7 +103,7 @@ def _sentences(burning: Burning) -> Iterator[str]:
     if forecast.excess > 0:
         yield _excess(burning)
     if burning.error is not None:
-        told, model = burning.told[-1]
+        told, model = burning.warning[-1]
         yield (
             f"the model is off CloudWatch's BurstBalance by {format_share(burning.error)} on"
             f" average, by {format_share(abs(told - model))} where it was told last"
@@ -115,12 +117,12 @@ def _sentences(burning: Burning) -> Iterator[str]:
             yield f"{above} were counted: {why}"
 
 
-def _excess(burning: Burning) -> str:
+def _excess(burning: BurstReport) -> str:
     """Return what has to go."""
     volume, forecast = burning.volume, burning.forecast
     told = f"{format_count(forecast.excess)} {volume.unit}/s above the baseline"
     end = "to stop the fall" if volume.credits is not None else "to stay below it"
-    names = forecast.to_go
+    names = forecast.must_drop
     if names is None:
         return f"{told}: no part alone, nor all together, make that up"
     if len(names) == 1:
@@ -128,7 +130,7 @@ def _excess(burning: Burning) -> str:
     return f"{told}: {', '.join(names[:-1])} and {names[-1]} must go {end}"
 
 
-def _going(burning: Burning, forecast: Forecast) -> str:
+def _going(burning: BurstReport, forecast: Forecast) -> str:
     lately = f"the last {format_duration(forecast.seconds)}"
     if forecast.is_behind:
         lately += " that the device told"
@@ -144,7 +146,7 @@ def _going(burning: Burning, forecast: Forecast) -> str:
     return f"{rate}: below the baseline"
 
 
-def as_text(seen: Seen, burning: Burning, *, width: int) -> RenderableType:
+def as_text(seen: WindowTotals, burning: BurstReport, *, width: int) -> RenderableType:
     """Return the story of a volume: balance, forecast, and who burned it."""
     notes = [Text(_wrapped(line, width)) for line in _sentences(burning)]
     known = [Text(_wrapped(line, width), "dim") for line in _about(burning)]
@@ -160,7 +162,7 @@ def _wrapped(line: str, width: int) -> str:
     return "\n".join(wrap(terminal(line), width, break_on_hyphens=False))
 
 
-def _table(burning: Burning) -> Table:
+def _table(burning: BurstReport) -> Table:
     grid = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
     grid.add_column("who", no_wrap=True, overflow="ellipsis", max_width=NAME_WIDTH)
     for heading in ("share", "", "ops/s", "lately", "burned"):
@@ -176,7 +178,7 @@ def _table(burning: Burning) -> Table:
     return grid
 
 
-def as_markdown(seen: Seen, burning: Burning) -> str:
+def as_markdown(seen: WindowTotals, burning: BurstReport) -> str:
     """Return the same for a page or an issue."""
     volume, *known = _about(burning)
     lines = [f"**{markdown.name(labels(seen))}**, {markdown.sentence(volume)}.", ""]
@@ -193,7 +195,7 @@ def as_markdown(seen: Seen, burning: Burning) -> str:
     return "\n".join(lines)
 
 
-def as_json(seen: Seen, burning: Burning) -> str:
+def as_json(seen: WindowTotals, burning: BurstReport) -> str:
     """Return the same as one JSON object."""
     volume, forecast = burning.volume, burning.forecast
     last = burning.moments[-1].balance
@@ -204,22 +206,22 @@ def as_json(seen: Seen, burning: Burning) -> str:
         "volume": {
             "name": volume.name, "unit": volume.unit, "baseline_per_s": volume.baseline,
             "ceiling_per_s": volume.ceiling, "credits": volume.credits,
-            "lasting_per_s": volume.lasting, "throughput_bytes_per_s": volume.throughput,
-            "lasting_throughput_bytes_per_s": volume.lasting_throughput,
+            "lasting_per_s": volume.instance_baseline, "throughput_bytes_per_s": volume.throughput,
+            "lasting_throughput_bytes_per_s": volume.instance_baseline_throughput,
         },
         "provenance": str(burning.provenance),
         "seconds_by_provenance": {str(each): n for each, n in burning.sources.items()},
         "balance": last.low,
         "balance_high": last.high,
         "lowest": burning.lowest.balance.low,
-        "cloudwatch_balance": burning.told[-1][0] if burning.told else None,
+        "cloudwatch_balance": burning.warning[-1][0] if burning.warning else None,
         "model_error": burning.error,
         "forecast": {
             "seconds": forecast.seconds, "demand_per_s": forecast.rate,
             "to_empty_s": forecast.to_empty, "to_refill_s": forecast.to_refill,
-            "to_tire_s": None if forecast.to_tire is None else forecast.to_tire[0],
+            "to_tire_s": None if forecast.burst_ends_in is None else forecast.burst_ends_in[0],
             "excess_per_s": forecast.excess,
-            "to_go": None if forecast.to_go is None else list(forecast.to_go),
+            "must_drop": None if forecast.must_drop is None else list(forecast.must_drop),
         },
         "parts": [
             {"part": part.name, "share": part.share, "operations_per_s": part.per_s,
@@ -231,7 +233,7 @@ def as_json(seen: Seen, burning: Burning) -> str:
     return dumps(told)
 
 
-def write_csv(seen: Seen, burning: Burning, out: TextIO) -> None:
+def write_csv(seen: WindowTotals, burning: BurstReport, out: TextIO) -> None:
     """Write a row for each step and part; the part that is empty is the volume as a whole."""
     writer = csv.writer(out)
     writer.writerow(HEADER)
@@ -239,7 +241,7 @@ def write_csv(seen: Seen, burning: Burning, out: TextIO) -> None:
         writer.writerow([cell(value) for value in row])
 
 
-def records(seen: Seen, burning: Burning) -> Iterator[tuple[Any, ...]]:
+def records(seen: WindowTotals, burning: BurstReport) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of steps and parts, in the order of HEADER; None is unknown."""
     for moment in burning.moments:
         balance, seconds = moment.balance, moment.seconds

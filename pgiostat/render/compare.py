@@ -9,20 +9,20 @@ from rich.table import Table
 from rich.text import Text
 
 from pgiostat.analysis.compare.comparability import CERTAINTY
-from pgiostat.analysis.compare.compare import REST, Compared, Comparison, Per, shown
+from pgiostat.analysis.compare.compare import REST, ComparedGroup, Comparison, Per, shown
 from pgiostat.analysis.compare.significance import Verdict
 from pgiostat.escape import terminal
-from pgiostat.history.read.window_totals import Seen
+from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.render import markdown
 from pgiostat.render.report import labels, remarks
 from pgiostat.render.text import Piece, fitted
-from pgiostat.reports.compare import Sides
+from pgiostat.reports.compare import WindowComparison
 from pgiostat.statistics.names import OWN
 from pgiostat.units import (
     format_change,
     format_count,
+    format_coverage,
     format_duration,
-    format_share,
     format_version,
 )
 
@@ -49,7 +49,7 @@ def _unit(comparison: Comparison) -> str:
     return {Per.SECOND: "/s", Per.CALL: "/call", Per.ANCHOR: "/anchor"}[comparison.per]
 
 
-def conclusion(sides: Sides) -> str:
+def conclusion(sides: WindowComparison) -> str:
     """Return what came of it, in a sentence."""
     comparison = sides.comparison
     if comparison.reasons:
@@ -76,12 +76,12 @@ def conclusion(sides: Sides) -> str:
     return f"{'; '.join([whole, *parts])}."
 
 
-def _told(row: Compared) -> str:
+def _told(row: ComparedGroup) -> str:
     changed = row.reads.verdict in {Verdict.BETTER, Verdict.WORSE}
     return f"{row.name} {format_change(row.reads.change)}" if changed else row.name
 
 
-def _side_line(name: str, seen: Seen) -> list[Piece]:
+def _side_line(name: str, seen: WindowTotals) -> list[Piece]:
     """Return who, when and how good, in the order in which it gives way to a narrow screen."""
     since, until = (moment.astimezone(UTC) for moment in (seen.window.since, seen.window.until))
     sampled = seen.sampled
@@ -90,7 +90,7 @@ def _side_line(name: str, seen: Seen) -> list[Piece]:
     return [
         (f"{name}  {labels(seen)}  {since:%Y-%m-%d %H:%M:%S} – {ends} UTC", "", 0),
         (f"  {format_duration(length)}", "", 2),
-        (f"  coverage {format_share(sampled.coverage)}", "", 1),
+        (f"  coverage {format_coverage(sampled.coverage)}", "", 1),
         (f"  PostgreSQL {format_version(sampled.version_num)}", "", 3),
     ]
 
@@ -99,24 +99,24 @@ def _shown(pieces: list[Piece]) -> list[Piece]:
     return [(terminal(text), style, order) for text, style, order in pieces]
 
 
-def _warnings(sides: Sides) -> Iterator[str]:
+def _warnings(sides: WindowComparison) -> Iterator[str]:
     yield from sides.comparison.reasons
     for name, seen in _named(sides):
         for line in remarks(seen):
             yield f"{name}: {line}"
 
 
-def _named(sides: Sides) -> tuple[tuple[str, Seen], tuple[str, Seen]]:
+def _named(sides: WindowComparison) -> tuple[tuple[str, WindowTotals], tuple[str, WindowTotals]]:
     return ("A", sides.a), ("B", sides.b)
 
 
-def _with_rest(comparison: Comparison, top: int | None) -> list[Compared]:
+def _with_rest(comparison: Comparison, top: int | None) -> list[ComparedGroup]:
     """Return so many groups, and the others as one."""
     groups, rest = shown(comparison, top)
     return [*groups, *([] if rest is None else [rest])]
 
 
-def _how_sure(sides: Sides) -> str:
+def _how_sure(sides: WindowComparison) -> str:
     """Return how certain intervals are, and what steps tell so."""
     comparison = sides.comparison
     steps = "pairs of steps" if comparison.paired else "steps"
@@ -130,7 +130,7 @@ def _how_sure(sides: Sides) -> str:
     return told
 
 
-def _by_what(sides: Sides) -> str:
+def _by_what(sides: WindowComparison) -> str:
     comparison = sides.comparison
     if comparison.per is Per.ANCHOR:
         a, b = (format_count(calls) for calls in comparison.anchors)
@@ -138,7 +138,7 @@ def _by_what(sides: Sides) -> str:
     return f"blocks read by {comparison.per}"
 
 
-def as_text(sides: Sides, *, top: int, width: int) -> RenderableType:
+def as_text(sides: WindowComparison, *, top: int, width: int) -> RenderableType:
     """Return both windows, the conclusion, categories, and the statements that changed most."""
     comparison = sides.comparison
     lines = [fitted(_shown(_side_line(name, each)), width) for name, each in _named(sides)]
@@ -165,7 +165,7 @@ def as_text(sides: Sides, *, top: int, width: int) -> RenderableType:
     return Group(*parts)
 
 
-def _table(comparison: Comparison, rows: Sequence[Compared], named: str, width: int) -> Table:
+def _table(comparison: Comparison, rows: Sequence[ComparedGroup], named: str, width: int) -> Table:
     """Return rows as a table; numbers are never cut, texts at the end give way."""
     texts = named == "query"
     unit = _unit(comparison)
@@ -190,7 +190,7 @@ def _table(comparison: Comparison, rows: Sequence[Compared], named: str, width: 
     return grid
 
 
-def _cells(row: Compared, *, wide: bool, texts: bool) -> list[Text]:
+def _cells(row: ComparedGroup, *, wide: bool, texts: bool) -> list[Text]:
     cells = [Text(value) for value in _numbers(row)]
     verdict = row.reads.verdict
     told = "–" if verdict is Verdict.NOT_JUDGED else str(verdict)
@@ -207,7 +207,7 @@ def _pair(a: float | None, b: float | None) -> Text:
     return Text(f"{format_count(a)} → {format_count(b)}")
 
 
-def _numbers(row: Compared) -> list[str]:
+def _numbers(row: ComparedGroup) -> list[str]:
     reads = row.reads
     interval = "–"
     if reads.low is not None and reads.high is not None:
@@ -215,7 +215,7 @@ def _numbers(row: Compared) -> list[str]:
     return [format_count(reads.a), format_count(reads.b), format_change(reads.change), interval]
 
 
-def as_markdown(sides: Sides, *, top: int) -> str:
+def as_markdown(sides: WindowComparison, *, top: int) -> str:
     """Return a comparison for a page or an issue."""
     comparison = sides.comparison
     lines = [

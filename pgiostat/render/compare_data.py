@@ -7,13 +7,13 @@ from typing import Any, TextIO
 
 from pgiostat.analysis.compare.comparability import CERTAINTY
 from pgiostat.analysis.compare.compare import Comparison, shown
-from pgiostat.history.read.window_totals import Seen
+from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.render.columns import Value
 from pgiostat.render.compare import conclusion
 from pgiostat.render.csv import cell, timestamp
 from pgiostat.render.json import dumps
 from pgiostat.render.report import labels, remarks
-from pgiostat.reports.compare import Sides
+from pgiostat.reports.compare import WindowComparison
 from pgiostat.statistics.names import OWN
 
 __all__ = ["COLUMNS", "as_json", "rows_of", "side_of", "write_csv"]
@@ -61,7 +61,7 @@ def rows_of(comparison: Comparison, top: int | None = None) -> Iterator[dict[str
             yield dict(zip(COLUMNS, (*known, *sided), strict=True))
 
 
-def write_csv(sides: Sides, out: TextIO, *, top: int | None) -> None:
+def write_csv(sides: WindowComparison, out: TextIO, *, top: int | None) -> None:
     """Write the rows of a comparison."""
     text = StringIO()
     writer = csv.writer(text)
@@ -72,7 +72,7 @@ def write_csv(sides: Sides, out: TextIO, *, top: int | None) -> None:
     out.flush()
 
 
-def side_of(seen: Seen) -> dict[str, Any]:
+def side_of(seen: WindowTotals) -> dict[str, Any]:
     """Return what is to be known of a window that was compared, for programs."""
     return {
         "server": labels(seen),
@@ -87,7 +87,7 @@ def side_of(seen: Seen) -> dict[str, Any]:
     }
 
 
-def as_json(sides: Sides, *, top: int | None) -> str:
+def as_json(sides: WindowComparison, *, top: int | None) -> str:
     """Return a comparison as one JSON object, null where a number is unknown."""
     comparison = sides.comparison
     return dumps(

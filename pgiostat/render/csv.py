@@ -57,7 +57,7 @@ def timestamp(instant: datetime | None) -> str | None:
 def header(by: By) -> list[str]:
     """Return the names of the columns.
 
-    part tells rows of the ranking from `rest`, `own` (pgiostat itself) and the lines of the
+    part tells rows of the ranking from `residuals`, `own` (pgiostat itself) and the lines of the
     ledger: over an interval blocks_read of all parts adds up to the server's own count.
     """
     keys = [key.name for key in KEYS[by]]

@@ -7,18 +7,18 @@ from rich.console import Console
 from rich.text import Text
 
 from pgiostat.escape import terminal
-from pgiostat.postgres.doctor import Facts, Finding, State, verdict
+from pgiostat.postgres.doctor import CheckState, Facts, Finding, verdict
 from pgiostat.render import markdown
 from pgiostat.render.json import dumps
 
 __all__ = ["as_json", "as_markdown", "as_text"]
 
 _STYLES = {
-    State.OK: "green",
-    State.NOTE: "cyan",
-    State.WARNING: "bold yellow",
-    State.ERROR: "bold red",
-    State.UNKNOWN: "dim",
+    CheckState.OK: "green",
+    CheckState.NOTE: "cyan",
+    CheckState.WARNING: "bold yellow",
+    CheckState.ERROR: "bold red",
+    CheckState.UNKNOWN: "dim",
 }
 MEND_INDENT = 4
 REASON_INDENT, LEAST_REASON = 2, 24
@@ -37,7 +37,7 @@ def as_text(facts: Facts, found: Sequence[Finding], *, width: int) -> Iterator[T
     """
     yield Text("pgiostat doctor  ", "bold").append(terminal(_who(facts)), "not bold")
     aspects = max(len(finding.aspect) for finding in found) + 1
-    states = max(len(state) for state in State) + 1
+    states = max(len(state) for state in CheckState) + 1
     for finding in found:
         head = Text(f"{finding.aspect:{aspects}}")
         head.append(f"{finding.state.value:{states}}", _STYLES[finding.state])
@@ -49,8 +49,8 @@ def as_text(facts: Facts, found: Sequence[Finding], *, width: int) -> Iterator[T
         first, *others = folded(terminal(finding.reason), max(width - indent, 1))
         yield head.append(first)
         yield from (Text(" " * indent + line) for line in others)
-        if finding.mend:
-            yield Text(" " * MEND_INDENT + terminal(finding.mend), "bold")
+        if finding.fix:
+            yield Text(" " * MEND_INDENT + terminal(finding.fix), "bold")
     yield Text(verdict(found), "bold")
 
 
@@ -82,7 +82,7 @@ def as_markdown(facts: Facts, found: Sequence[Finding]) -> str:
     lines = [f"**{markdown.name(_who(facts))}**: {verdict(found)}.", ""]
     lines += ["| aspect | state | reason | what mends it |", "|---|---|---|---|"]
     for each in found:
-        mend = markdown.code(each.mend, cell=True) if each.mend else ""
+        mend = markdown.code(each.fix, cell=True) if each.fix else ""
         reason = markdown.sentence(each.reason, cell=True)
         lines.append(f"| {each.aspect} | {each.state} | {reason} | {mend} |")
     return "\n".join(lines)

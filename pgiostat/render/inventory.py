@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from pgiostat.escape import terminal
-from pgiostat.history.read.inventory import Contents, Kept
+from pgiostat.history.read.inventory import Inventory, ServerInventory
 from pgiostat.render.csv import timestamp
 from pgiostat.render.json import dumps
 from pgiostat.render.text import fitted
-from pgiostat.units import format_bytes, format_count, format_duration, format_share
+from pgiostat.units import format_bytes, format_count, format_coverage, format_duration
 
 __all__ = ["as_json", "as_text"]
 
@@ -33,7 +33,7 @@ MEANING = {
 }
 
 
-def as_text(contents: Contents, *, width: int) -> RenderableType:
+def as_text(contents: Inventory, *, width: int) -> RenderableType:
     """Return each label in a few lines, and what its tables take."""
     head = Text("history  ", "bold", overflow="fold")
     parts: list[RenderableType] = [head.append(terminal(str(contents.root)), "not bold")]
@@ -42,7 +42,7 @@ def as_text(contents: Contents, *, width: int) -> RenderableType:
     return Group(*parts, Text(""), _table(contents))
 
 
-def _lines(kept: Kept, width: int) -> Iterator[Text]:
+def _lines(kept: ServerInventory, width: int) -> Iterator[Text]:
     since, until = kept.since.astimezone(UTC), kept.until.astimezone(UTC)
     ends = f"{until:%H:%M:%S}" if since.date() == until.date() else f"{until:%Y-%m-%d %H:%M:%S}"
     yield fitted(
@@ -61,7 +61,7 @@ def _lines(kept: Kept, width: int) -> Iterator[Text]:
             (f", {format_count(kept.unsealed)} not sealed", "", 1),
             (f", {_counted(kept.gaps, 'gap')}", "yellow" if kept.gaps else "", 0),
             (f", {_counted(kept.rows, 'row')} of statements", "", 2),
-            (f", coverage {format_share(kept.coverage)}", "", 2),
+            (f", coverage {format_coverage(kept.coverage)}", "", 2),
         ],
         width,
     )
@@ -102,7 +102,7 @@ def _counted(count: int, what: str) -> str:
     return f"{format_count(count)} {what}{'s' * (count != 1)}"
 
 
-def _table(contents: Contents) -> Table:
+def _table(contents: Inventory) -> Table:
     grid = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     grid.add_column("table", no_wrap=True)
     grid.add_column("files", justify="right", no_wrap=True)
@@ -117,7 +117,7 @@ def _table(contents: Contents) -> Table:
     return grid
 
 
-def as_json(contents: Contents) -> str:
+def as_json(contents: Inventory) -> str:
     """Return what a history holds as one JSON object, null where a number is unknown."""
     size = contents.size
     told: dict[str, Any] = {
@@ -133,7 +133,7 @@ def as_json(contents: Contents) -> str:
     return dumps(told)
 
 
-def _told(kept: Kept) -> dict[str, Any]:
+def _told(kept: ServerInventory) -> dict[str, Any]:
     return {
         "label": kept.label,
         "since": timestamp(kept.since),

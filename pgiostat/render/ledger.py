@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pgiostat.analysis.cost import Spent
+from pgiostat.analysis.cost import Overhead
 from pgiostat.analysis.ledger import Account
 from pgiostat.analysis.rank import Ranking
 from pgiostat.units import format_count, format_ms
@@ -29,10 +29,10 @@ def ledger(ranking: Ranking) -> list[dict[str, Any]]:
     ]
 
 
-def own_cost(spent: Spent) -> str:
+def own_cost(spent: Overhead) -> str:
     """Return what our own statements cost.
 
-    >>> own_cost(Spent(7, 5.5, 40, 0))
+    >>> own_cost(Overhead(7, 5.5, 40, 0))
     '7 calls, 5.50 ms, 40 blocks, 0 temporary blocks'
     """
     calls, blocks, temp = map(format_count, (spent.calls, spent.blocks_read, spent.temp_blks_read))

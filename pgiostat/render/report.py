@@ -8,11 +8,11 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pgiostat.analysis.cost import Spent
+from pgiostat.analysis.cost import Overhead
 from pgiostat.analysis.notices import renamed, unexplained, unread
 from pgiostat.analysis.rank import Ranking, RankRow
 from pgiostat.escape import terminal
-from pgiostat.history.read.window_totals import Sampled, Seen
+from pgiostat.history.read.window_totals import IntervalStats, WindowTotals
 from pgiostat.render import markdown
 from pgiostat.render.columns import KEYS, Metric, Value, of_blocks, whole_of
 from pgiostat.render.columns import shown as metrics_shown
@@ -25,6 +25,7 @@ from pgiostat.statistics.names import OWN
 from pgiostat.units import (
     format_bytes,
     format_count,
+    format_coverage,
     format_duration,
     format_ms,
     format_share,
@@ -61,14 +62,23 @@ _CAUSES = {
     Quality.BASELINE_LOST: "the reading that they were to be subtracted from was damaged",
     Quality.EXTENSION_CHANGED: "pg_stat_statements was updated or created again",
     Quality.PRIVILEGES_CHANGED: "pg_read_all_stats was granted or revoked",
+    Quality.RESTART: "the server restarted, and pg_stat_statements began empty",
+    Quality.RESET: "pg_stat_statements was reset",
 }
 
 
-def remarks(seen: Seen) -> Iterator[str]:
+def remarks(seen: WindowTotals) -> Iterator[str]:
     """Yield what is to be known of a window's numbers."""
     sampled = seen.sampled
     yield from _happened(sampled)
-    if sampled.reads.evictions:
+    for cause, seconds in seen.lost_earlier.items():
+        yield (
+            f"what statements read in the first {format_duration(seconds)} is lost as well, in a"
+            f" lost time that began before: {_CAUSES.get(Quality(cause), cause)}"
+        )
+    if sampled.evicted:
+        yield f"at least {format_count(sampled.evicted)} entries were evicted"
+    elif sampled.reads.evictions:  # a history of an earlier version
         times = format_count(sampled.reads.evictions)
         yield f"entries were evicted {times} times, several at each"
     yield from _contradictions(sampled)
@@ -82,7 +92,8 @@ def remarks(seen: Seen) -> Iterator[str]:
                 f"{label} was watched for {format_duration(seconds)} of"
                 f" {format_duration(longest)}: its rates are means over all of it"
             )
-    known = sampled.seconds + sampled.unwatched_seconds
+    earlier = sum(seen.lost_earlier.values())
+    known = sampled.seconds + sampled.unwatched_seconds + earlier
     missing = seen.window.seconds * len(watched) - known
     if missing > max(60.0, 0.01 * sampled.seconds):
         why = (
@@ -97,7 +108,7 @@ def remarks(seen: Seen) -> Iterator[str]:
         yield f'left out, because it could not be read: "{path}"'
 
 
-def _of_ranking(seen: Seen, ranking: Ranking) -> Iterator[str]:
+def _of_ranking(seen: WindowTotals, ranking: Ranking) -> Iterator[str]:
     """Yield what a reader must know of a window's numbers and of its ranking."""
     yield from remarks(seen)
     yield from renamed(ranking)
@@ -110,7 +121,7 @@ def _of_ranking(seen: Seen, ranking: Ranking) -> Iterator[str]:
         yield causes.removesuffix(".")
 
 
-def _happened(sampled: Sampled) -> Iterator[str]:
+def _happened(sampled: IntervalStats) -> Iterator[str]:
     """Yield what happened in some intervals, beginning with what is lost."""
     for cause, meaning in _CAUSES.items():
         if seconds := sampled.lost.get(cause, 0.0):
@@ -121,7 +132,7 @@ def _happened(sampled: Sampled) -> Iterator[str]:
             yield f"{format_count(count)} of {format_count(sampled.samples)} intervals: {meaning}"
 
 
-def _contradictions(sampled: Sampled) -> Iterator[str]:
+def _contradictions(sampled: IntervalStats) -> Iterator[str]:
     """Yield why statements count more than the server did, where lag cannot be it."""
     blocks, server = sampled.statement_blocks, sampled.server_blocks
     if sampled.seconds < LONGEST_LAG_SECONDS or blocks <= server * MOST_COVERAGE + LEAST_BLOCKS:
@@ -136,17 +147,17 @@ def _contradictions(sampled: Sampled) -> Iterator[str]:
     yield told
 
 
-def lost_of(sampled: Sampled) -> dict[str, float]:
+def lost_of(sampled: IntervalStats) -> dict[str, float]:
     """Return for how many seconds statements were not counted, by cause."""
     return {str(cause): seconds for cause, seconds in sampled.lost.items()}
 
 
-def labels(seen: Seen) -> str:
+def labels(seen: WindowTotals) -> str:
     """Return the labels of the servers seen."""
     return ", ".join(dict.fromkeys(server.label for server in seen.servers))
 
 
-def title(seen: Seen, width: int) -> Text:
+def title(seen: WindowTotals, width: int) -> Text:
     """Return who and when in a line."""
     since, until = (moment.astimezone(UTC) for moment in (seen.window.since, seen.window.until))
     return fitted(
@@ -161,11 +172,11 @@ def title(seen: Seen, width: int) -> Text:
     )
 
 
-def _lost(seen: Seen) -> str:
+def _lost(seen: WindowTotals) -> str:
     return f"{format_duration(sum(seen.sampled.lost.values()))} lost" if seen.sampled.lost else ""
 
 
-def warnings(seen: Seen) -> list[Text]:
+def warnings(seen: WindowTotals) -> list[Text]:
     """Return what is to be known as lines of a screen."""
     return _warnings(remarks(seen))
 
@@ -174,7 +185,7 @@ def _warnings(lines: Iterable[str]) -> list[Text]:
     return [Text(f"! {terminal(line)}", "yellow") for line in lines]
 
 
-def as_text(seen: Seen, ranking: Ranking, *, width: int) -> RenderableType:
+def as_text(seen: WindowTotals, ranking: Ranking, *, width: int) -> RenderableType:
     """Return a window as watch shows an interval."""
     notes = _warnings(_of_ranking(seen, ranking))
     head = summary(ranking, seen.sampled.coverage, width)
@@ -184,12 +195,12 @@ def as_text(seen: Seen, ranking: Ranking, *, width: int) -> RenderableType:
     return Group(title(seen, width), head, *below, *notes, *lines, *ours)
 
 
-def _spent(seen: Seen, row: RankRow) -> Spent:
+def _spent(seen: WindowTotals, row: RankRow) -> Overhead:
     """Return what an interval of the window cost the server, on average."""
     return row.cost.spent(seen.sampled.samples)
 
 
-def device_lines(seen: Seen) -> Iterator[str]:
+def device_lines(seen: WindowTotals) -> Iterator[str]:
     """Yield what each device did in a line."""
     several = len({each.server for each in seen.devices}) > 1
     for each in seen.devices:
@@ -207,7 +218,7 @@ def device_lines(seen: Seen) -> Iterator[str]:
         yield f"{whose}device {each.name} by {each.source}: {', '.join(told)}"
 
 
-def as_csv_heading(seen: Seen, ranking: Ranking) -> dict[str, Value]:
+def as_csv_heading(seen: WindowTotals, ranking: Ranking) -> dict[str, Value]:
     """Return what is the same for all rows of a window in CSV."""
     return heading(
         seen.window.since,
@@ -220,7 +231,7 @@ def as_csv_heading(seen: Seen, ranking: Ranking) -> dict[str, Value]:
     )
 
 
-def as_json(seen: Seen, ranking: Ranking) -> str:
+def as_json(seen: WindowTotals, ranking: Ranking) -> str:
     """Return a window as one JSON object, null where a number is unknown."""
     told: dict[str, Any] = as_csv_heading(seen, ranking)
     skipped = told.keys()
@@ -233,6 +244,8 @@ def as_json(seen: Seen, ranking: Ranking) -> str:
         "samples": seen.sampled.samples,
         "qualities": dict(seen.sampled.qualities),
         "lost_seconds": lost_of(seen.sampled),
+        "lost_seconds_earlier": dict(seen.lost_earlier),
+        "evicted": seen.sampled.evicted,
         "remarks": list(_of_ranking(seen, ranking)),
         "devices": [_device(each) for each in seen.devices],
         "server_blocks_read": ranking.server_blocks,
@@ -262,12 +275,12 @@ def _device(each: DeviceTotal) -> dict[str, Any]:
     }
 
 
-def as_markdown(seen: Seen, ranking: Ranking) -> str:
+def as_markdown(seen: WindowTotals, ranking: Ranking) -> str:
     """Return a window as a table for a page or an issue."""
     return "\n".join(_markdown(seen, ranking))
 
 
-def _markdown(seen: Seen, ranking: Ranking) -> Iterator[str]:
+def _markdown(seen: WindowTotals, ranking: Ranking) -> Iterator[str]:
     window = seen.window
     shown = metrics_shown(ranking)
     keys = KEYS[ranking.by]
@@ -276,7 +289,7 @@ def _markdown(seen: Seen, ranking: Ranking) -> Iterator[str]:
     yield (
         f"**{markdown.name(labels(seen))}**,"
         f" {since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC,"
-        f" {format_count(sampled.samples)} intervals, coverage {format_share(sampled.coverage)}"
+        f" {format_count(sampled.samples)} intervals, coverage {format_coverage(sampled.coverage)}"
         f"{', ' if sampled.lost else ''}{_lost(seen)}."
     )
     yield ""

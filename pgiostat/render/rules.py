@@ -10,7 +10,15 @@ from rich.text import Text
 from pgiostat.analysis.rank import Ranking, RankRow
 from pgiostat.escape import terminal
 from pgiostat.escape import toml as toml_text
-from pgiostat.queries.rules import Classified, Condition, Rule, Rules, Subject, Verdict, observed
+from pgiostat.queries.rules import (
+    Classified,
+    Condition,
+    Rule,
+    Rules,
+    RuleVerdict,
+    Subject,
+    observed,
+)
 from pgiostat.render.sql import statement
 from pgiostat.render.text import bar, one_line
 from pgiostat.statistics.snapshot import Snapshot
@@ -138,7 +146,7 @@ def one_list(rules: Rules, name: str) -> RenderableType | None:
 
 
 def judged(
-    found: Classified, subject: Subject, verdicts: Sequence[Verdict], *, with_text: bool = True
+    found: Classified, subject: Subject, verdicts: Sequence[RuleVerdict], *, with_text: bool = True
 ) -> RenderableType:
     """Return where a statement falls, by which rule, what is seen of it, and who else ran.
 
@@ -159,7 +167,7 @@ def judged(
     return Group(*parts, _features(subject), "", _runners_up(verdicts, winner))
 
 
-def _told(verdict: Verdict, verdicts: Sequence[Verdict]) -> str:
+def _told(verdict: RuleVerdict, verdicts: Sequence[RuleVerdict]) -> str:
     rule = verdict.rule
     return terminal(f"{rule.name} ({rule.source}, {verdict.place} of {len(verdicts)})")
 
@@ -182,7 +190,7 @@ def _features(subject: Subject) -> Table:
 _SHOWN_ABOVE = frozenset({"fingerprint", "text_regex"})
 
 
-def _runners_up(verdicts: Sequence[Verdict], winner: Verdict | None) -> RenderableType:
+def _runners_up(verdicts: Sequence[RuleVerdict], winner: RuleVerdict | None) -> RenderableType:
     losing = [verdict for verdict in verdicts if verdict is not winner]
     nearest = sorted(losing, key=lambda verdict: (-verdict.held, verdict.place))
     grid = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)

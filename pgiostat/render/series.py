@@ -13,7 +13,7 @@ from rich.text import Text
 
 from pgiostat.analysis.rank import By, Ranking, RankRow
 from pgiostat.escape import terminal
-from pgiostat.history.read.window_totals import Seen
+from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.render import markdown
 from pgiostat.render.columns import Value
 from pgiostat.render.csv import CsvWriter, heading, records
@@ -21,8 +21,8 @@ from pgiostat.render.json import dumps, row_of
 from pgiostat.render.report import labels, remarks, title, warnings
 from pgiostat.render.table import cut
 from pgiostat.render.text import one_line
-from pgiostat.reports.series import Step
-from pgiostat.units import format_count, format_share, per_second
+from pgiostat.reports.series import SeriesStep
+from pgiostat.units import format_count, format_coverage, per_second
 
 __all__ = ["as_markdown", "curves", "lines", "sparkline", "write_csv", "write_json"]
 
@@ -59,11 +59,11 @@ def _rows(ranking: Ranking) -> list[RankRow]:
     return [*ranking.rows, *extras]
 
 
-def _server_rate(step: Step) -> float | None:
+def _server_rate(step: SeriesStep) -> float | None:
     return per_second(step.ranking.server_blocks, step.ranking.seconds)
 
 
-def _long(steps: Sequence[Step]) -> list[bool]:
+def _long(steps: Sequence[SeriesStep]) -> list[bool]:
     """Return which steps were watched long enough for a rate to mean anything.
 
     The last reading of a collector that ends may come some milliseconds after the one before, and
@@ -73,7 +73,9 @@ def _long(steps: Sequence[Step]) -> list[bool]:
     return [step.sampled.seconds >= usual * SLIVER for step in steps]
 
 
-def curves(seen: Seen, steps: Sequence[Step], ranking: Ranking, *, width: int) -> RenderableType:
+def curves(
+    seen: WindowTotals, steps: Sequence[SeriesStep], ranking: Ranking, *, width: int
+) -> RenderableType:
     """Return a line with a curve for each row of the ranking."""
     grid = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
     grid.add_column(str(ranking.by), no_wrap=True, overflow="ellipsis", max_width=NAME_WIDTH)
@@ -123,7 +125,7 @@ def _curve(name: str, mean: float | None, rates: Sequence[float | None], room: i
     return [shown, *numbers, Text(sparkline(rates, room), "cyan")]
 
 
-def _spaced(steps: Sequence[Step], values: Sequence[float | None]) -> list[float | None]:
+def _spaced(steps: Sequence[SeriesStep], values: Sequence[float | None]) -> list[float | None]:
     """Return values with a hole where no interval began for so long."""
     if not steps:
         return []
@@ -136,7 +138,7 @@ def _spaced(steps: Sequence[Step], values: Sequence[float | None]) -> list[float
     return found
 
 
-def lines(steps: Sequence[Step], ranking: Ranking, *, width: int) -> Iterator[str]:
+def lines(steps: Sequence[SeriesStep], ranking: Ranking, *, width: int) -> Iterator[str]:
     """Yield the steps one by one, as lines of a table: there may be thousands."""
     room = width - TIME_WIDTH - 2 * NUMBER_WIDTH
     shown = max(1, room // NUMBER_WIDTH)
@@ -150,7 +152,7 @@ def lines(steps: Sequence[Step], ranking: Ranking, *, width: int) -> Iterator[st
         rates = [_server_rate(step)]
         rates += [row.cost.blocks_per_s for row in _rows(step.ranking)[:shown]]
         server, *others = (format_count(rate if is_long else None) for rate in rates)
-        cells = (server, format_share(step.sampled.coverage), *others)
+        cells = (server, format_coverage(step.sampled.coverage), *others)
         yield told.ljust(when) + "".join(cell.rjust(NUMBER_WIDTH) for cell in cells)
 
 
@@ -158,7 +160,7 @@ def _right(heading: str) -> str:
     return " " * (NUMBER_WIDTH - cell_len(heading)) + heading
 
 
-def as_markdown(seen: Seen, steps: Sequence[Step], ranking: Ranking) -> str:
+def as_markdown(seen: WindowTotals, steps: Sequence[SeriesStep], ranking: Ranking) -> str:
     """Return the steps as a table of blocks read a second."""
     names = [markdown.name(each.name, cell=True) for each in _rows(ranking)]
     table = [
@@ -175,13 +177,13 @@ def as_markdown(seen: Seen, steps: Sequence[Step], ranking: Ranking) -> str:
         told = [
             f"{step.since.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
             server,
-            format_share(step.sampled.coverage),
+            format_coverage(step.sampled.coverage),
         ]
         table.append(f"| {' | '.join([*told, *numbers])} |")
     return "\n".join(table)
 
 
-def _heading(seen: Seen, step: Step) -> dict[str, Value]:
+def _heading(seen: WindowTotals, step: SeriesStep) -> dict[str, Value]:
     return heading(
         step.since,
         step.until,
@@ -193,19 +195,21 @@ def _heading(seen: Seen, step: Step) -> dict[str, Value]:
     )
 
 
-def write_csv(seen: Seen, steps: Sequence[Step], ranking: Ranking, out: TextIO) -> None:
+def write_csv(
+    seen: WindowTotals, steps: Sequence[SeriesStep], ranking: Ranking, out: TextIO
+) -> None:
     """Write the steps as watch writes intervals."""
     writer = CsvWriter(out, ranking.by)
     for step in steps:
         writer.write(_heading(seen, step), step.ranking)
 
 
-def write_json(seen: Seen, steps: Sequence[Step], out: TextIO) -> None:
+def write_json(seen: WindowTotals, steps: Sequence[SeriesStep], out: TextIO) -> None:
     """Write the steps as one object a line."""
     out.writelines(line + "\n" for line in _lines(seen, steps))
 
 
-def _lines(seen: Seen, steps: Sequence[Step]) -> Iterator[str]:
+def _lines(seen: WindowTotals, steps: Sequence[SeriesStep]) -> Iterator[str]:
     for step in steps:
         told = _heading(seen, step)
         rows = [row_of(record, told) for record in records(told, step.ranking)]

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pgiostat.analysis.cost import Spent
+from pgiostat.analysis.cost import Overhead
 from pgiostat.analysis.ledger import Account
 from pgiostat.analysis.notices import Notice
 from pgiostat.analysis.rank import By, Ranking, RankRow
@@ -24,6 +24,7 @@ from pgiostat.statistics.names import OWN
 from pgiostat.units import (
     format_bytes,
     format_count,
+    format_coverage,
     format_duration,
     format_share,
 )
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Piece",
-    "at_most_all",
     "drawn",
     "failure",
     "fitted",
@@ -126,21 +126,16 @@ def summary(
         (f"{format_count(cost.blocks_per_s)} blocks/s", "bold", 0),
         (f"  {format_bytes(cost.bytes_per_s)}/s", "", 3),
         (f"  hit {format_share(cost.hit_ratio)}", "", 4),
-        (f"  coverage {format_share(at_most_all(coverage))}", "", 2),
+        (f"  coverage {format_coverage(coverage)}", "", 2),
     ]
     if since_start is not None:
-        pieces.append((f", {format_share(at_most_all(since_start))} since the start", "dim", 7))
+        pieces.append((f", {format_coverage(since_start)} since the start", "dim", 7))
     if ranking.by is not By.RELATION:
         pieces.insert(4, (f"  sessions reading {format_count(cost.reading_sessions)}", "", 5))
     if cost.operations_by is not None:
         operations = f"  {format_count(cost.operations_per_s)} reads/s"
         pieces[3:3] = [(operations, "", 6), (f" by {cost.operations_by}", "dim", 8)]
     return fitted(pieces, width)
-
-
-def at_most_all(coverage: float | None) -> float | None:
-    """Return a coverage as it is shown: statements that lead the server's counters are all."""
-    return None if coverage is None else min(coverage, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +302,7 @@ def interval(
     )
 
 
-def own(spent: Spent, width: int, of: str = "") -> Text:
+def own(spent: Overhead, width: int, of: str = "") -> Text:
     """Return what our own statements cost the server, in a line; of: what of, if not all shown."""
     told = own_cost(spent)
     named = f"{OWN}, {of}: {told}" if of else f"{OWN}: {told}"

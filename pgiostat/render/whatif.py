@@ -7,9 +7,9 @@ from typing import Any, TextIO
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pgiostat.analysis.whatif import How
+from pgiostat.analysis.whatif import ChangeKind
 from pgiostat.escape import terminal
-from pgiostat.history.read.window_totals import Seen
+from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.render import markdown
 from pgiostat.render.balance import left
 from pgiostat.render.csv import exact, timestamp
@@ -17,9 +17,9 @@ from pgiostat.render.json import dumps
 from pgiostat.render.report import labels, remarks, title, warnings
 from pgiostat.render.table import Column, lay
 from pgiostat.render.text import drawn
-from pgiostat.reports.whatif import Foreseen
+from pgiostat.reports.whatif import WhatIfReport
 from pgiostat.units import format_change, format_count, format_duration, format_share
-from pgiostat.volume.burst import Burning
+from pgiostat.volume.burst import BurstReport
 
 __all__ = ["HEADER", "as_json", "as_markdown", "as_text", "records", "write_csv"]
 
@@ -32,12 +32,12 @@ HEADER = (
 )  # fmt: skip
 
 
-def _words(foreseen: Foreseen) -> str:
+def _words(foreseen: WhatIfReport) -> str:
     """Return what is supposed, in words."""
     told = {
-        How.DROP: "no {0} queries",
-        How.CALLS: "{1} times the calls of {0}",
-        How.READS: "{1} times the reads of {0}",
+        ChangeKind.DROP: "no {0} queries",
+        ChangeKind.CALLS: "{1} times the calls of {0}",
+        ChangeKind.READS: "{1} times the reads of {0}",
     }
     return " and ".join(
         told[each.how].format(each.category, f"{each.factor:g}") for each in foreseen.supposed
@@ -45,7 +45,7 @@ def _words(foreseen: Foreseen) -> str:
 
 
 def records(
-    foreseen: Foreseen,
+    foreseen: WhatIfReport,
 ) -> Iterator[tuple[str, str, float | None, float | None, float | None]]:
     """Yield measure, unit, now, at least and at most; None where it is not known, or never."""
     found, seconds = foreseen.imagined, foreseen.ranking.seconds
@@ -68,7 +68,7 @@ def records(
     yield f"{name} empty in", "seconds", now, least, most
 
 
-def _sentences(foreseen: Foreseen) -> Iterator[str]:
+def _sentences(foreseen: WhatIfReport) -> Iterator[str]:
     found = foreseen.imagined
     low, high = found.share(found.low), found.share(found.high)
     if low is None or high is None:
@@ -85,14 +85,14 @@ def _sentences(foreseen: Foreseen) -> Iterator[str]:
         )
 
 
-def _volume(foreseen: Foreseen) -> Iterator[str]:
+def _volume(foreseen: WhatIfReport) -> Iterator[str]:
     if foreseen.burned is None:
         return
     for told, each in zip(ENDS, foreseen.burned, strict=True):
         yield f"{each.volume.name} {told}: {_fate(each)}"
 
 
-def _fate(burning: Burning) -> str:
+def _fate(burning: BurstReport) -> str:
     forecast, volume = burning.forecast, burning.volume
     rate = f"{format_count(forecast.rate)} {volume.unit}/s lately"
     if volume.credits is None:
@@ -106,7 +106,7 @@ def _fate(burning: Burning) -> str:
     return f"{balance}, {rate}, empty in {format_duration(forecast.to_empty)}"
 
 
-def as_text(seen: Seen, foreseen: Foreseen, *, width: int) -> RenderableType:
+def as_text(seen: WindowTotals, foreseen: WhatIfReport, *, width: int) -> RenderableType:
     """Return the range, what it means for a volume, and what each class reads now."""
     lines = [*_sentences(foreseen), *_volume(foreseen)]
     columns = [
@@ -130,7 +130,7 @@ def as_text(seen: Seen, foreseen: Foreseen, *, width: int) -> RenderableType:
     )
 
 
-def _parts(foreseen: Foreseen) -> Iterator[list[tuple[str, str]]]:
+def _parts(foreseen: WhatIfReport) -> Iterator[list[tuple[str, str]]]:
     """Yield what each class reads now, and what is supposed of it."""
     seconds = foreseen.ranking.seconds
     told = {each.category: str(each) for each in foreseen.supposed}
@@ -150,7 +150,7 @@ def _shown(unit: str, value: float | None) -> str:
     return format_share(value) if unit == "share" else format_count(value)
 
 
-def as_markdown(seen: Seen, foreseen: Foreseen) -> str:
+def as_markdown(seen: WindowTotals, foreseen: WhatIfReport) -> str:
     """Return the same for a page or an issue."""
     lines = [f"**{markdown.name(labels(seen))}**, {markdown.sentence(_words(foreseen))}.", ""]
     told = (*_sentences(foreseen), *_volume(foreseen), *remarks(seen))
@@ -162,7 +162,7 @@ def as_markdown(seen: Seen, foreseen: Foreseen) -> str:
     return "\n".join(lines)
 
 
-def write_csv(seen: Seen, foreseen: Foreseen, out: TextIO) -> None:
+def write_csv(seen: WindowTotals, foreseen: WhatIfReport, out: TextIO) -> None:
     """Write a row for each measure; empty where it is not known, or never."""
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(HEADER)
@@ -174,7 +174,7 @@ def write_csv(seen: Seen, foreseen: Foreseen, out: TextIO) -> None:
         writer.writerow([exact(value) for value in (*about, *row)])
 
 
-def as_json(seen: Seen, foreseen: Foreseen) -> str:
+def as_json(seen: WindowTotals, foreseen: WhatIfReport) -> str:
     """Return one object; null where it is not known, or never."""
     told: dict[str, Any] = {
         "interval_start": timestamp(seen.window.since),

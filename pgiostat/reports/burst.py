@@ -10,19 +10,18 @@ import pyarrow as pa
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.read.arrow import instants
 from pgiostat.history.read.history import History
-from pgiostat.history.read.window_totals import Seen
+from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.history.read.windows import Window
 from pgiostat.reports.ranking import rank_window, reading_names
-from pgiostat.reports.series import Step as OfSeries
-from pgiostat.reports.series import series
+from pgiostat.reports.series import SeriesStep, series
 from pgiostat.reports.steps import step_for
 from pgiostat.statistics.names import Describe, Names
-from pgiostat.volume.bucket import Gauge
-from pgiostat.volume.burst import Burning, Step, burning
+from pgiostat.volume.bucket import CreditBucket
+from pgiostat.volume.burst import BurstReport, LoadStep, simulate
 from pgiostat.volume.device.interval import DeviceInterval, Origin
 from pgiostat.volume.models import Volume
 
-__all__ = ["VolumeLoad", "WindowBurst", "burned", "load_in"]
+__all__ = ["VolumeLoad", "WindowBurst", "burst_report", "load_in"]
 
 MINUTE = timedelta(minutes=1)
 """CloudWatch has no shorter period."""
@@ -39,8 +38,8 @@ class WindowBurst:
         burst: The volume's balance step by step, who used its credits, and the forecast.
     """
 
-    totals: Seen
-    burst: Burning
+    totals: WindowTotals
+    burst: BurstReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +55,10 @@ class VolumeLoad:
 
     volume: Volume
     writes: float
-    steps: Sequence[Step]
+    steps: Sequence[LoadStep]
     devices: Sequence[DeviceInterval]
 
-    def replay(self, balance: float | None = None, reads: float = 1.0) -> Burning:
+    def replay(self, balance: float | None = None, reads: float = 1.0) -> BurstReport:
         """Return the volume's balance step by step.
 
         Args:
@@ -69,9 +68,9 @@ class VolumeLoad:
         start = self._start() if balance is None else balance
         return self._from(start, reads)
 
-    def _from(self, start: float, reads: float) -> Burning:
-        gauge = Gauge(self.volume, start, start)
-        return burning(self.steps, gauge, self.writes, self.devices, reads=reads)
+    def _from(self, start: float, reads: float) -> BurstReport:
+        gauge = CreditBucket(self.volume, start, start)
+        return simulate(self.steps, gauge, self.writes, self.devices, reads=reads)
 
     def _start(self) -> float:
         """Return the balance at the start from CloudWatch's first value; full without one.
@@ -84,12 +83,12 @@ class VolumeLoad:
         ]
         if not known:
             return 1.0
-        pairs = self._from(known[0], 1.0).told
+        pairs = self._from(known[0], 1.0).warning
         off = pairs[0][0] - pairs[0][1] if pairs else 0.0
         return min(max(known[0] + off, 0.0), 1.0)
 
 
-def burned(
+def burst_report(
     history: History,
     window: Window,
     describe: Describe,
@@ -115,16 +114,16 @@ def burned(
     with reading_names(history, window, describe) as names:
 
         def answer() -> WindowBurst:
-            totals = history.seen(window)
+            totals = history.totals(window)
             load = load_in(history, totals, names(), volume, writes)
             return WindowBurst(totals, load.replay(balance))
 
-        return history.steady(answer)
+        return history.consistent(answer)
 
 
 def load_in(
     history: History,
-    totals: Seen,
+    totals: WindowTotals,
     names: Mapping[int, Names],
     volume: Volume,
     writes: float = 0.0,
@@ -158,7 +157,7 @@ def load_in(
     return VolumeLoad(volume, writes, list(_load_steps(steps, samples)), devices)
 
 
-def _load_steps(steps: Sequence[OfSeries], samples: pa.Table) -> Iterator[Step]:
+def _load_steps(steps: Sequence[SeriesStep], samples: pa.Table) -> Iterator[LoadStep]:
     """Yield steps from their first snapshot to their last, not from clock time to clock time.
 
     Hours whose intervals are not kept have no snapshots: their steps keep the clock's times.
@@ -170,4 +169,4 @@ def _load_steps(steps: Sequence[OfSeries], samples: pa.Table) -> Iterator[Step]:
         since, until = step.since, step.since + timedelta(seconds=step.sampled.seconds)
         if first < last:
             since, until = begins[first], begins[last - 1] + lengths[last - 1]
-        yield Step(since, until, step.sampled.seconds, step.ranking, step.sampled.reads)
+        yield LoadStep(since, until, step.sampled.seconds, step.ranking, step.sampled.reads)

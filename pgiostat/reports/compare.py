@@ -7,19 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
-from pgiostat.analysis.compare.comparability import Side
+from pgiostat.analysis.compare.comparability import SteppedWindow
 from pgiostat.analysis.compare.compare import Comparison, Group, Per, compare
 from pgiostat.analysis.cost import FIELDS
 from pgiostat.analysis.rank import By, group_of
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.read.arrow import EPOCH
-from pgiostat.history.read.window_spec import Chosen
-from pgiostat.history.read.window_totals import Seen
+from pgiostat.history.read.window_spec import WindowSpec
+from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.reports.steps import FINE, Ids, Steps, resample, step_for
 from pgiostat.statistics.delta import LOST, Quality
 from pgiostat.statistics.names import HIDDEN, OWN, Describe, Names
 
-__all__ = ["Sides", "compared"]
+__all__ = ["WindowComparison", "compare_windows"]
 
 LEAST_STEPS = 20
 INTERVALS_IN_STEP = 4
@@ -28,13 +28,13 @@ Steps of one or two intervals would cover different times on each, and some woul
 LEAST_SHARED = 0.5
 """Share of the shorter history from which on two servers count as watched side by side, and not one
 after the other with some time in common."""
-_LOST = (Quality.RESET, Quality.RESTART, Quality.EVICTING, *LOST)
+_LOST = (*LOST, Quality.EVICTING)
 """Qualities of intervals of which part was lost."""
 _READ = FIELDS.index("shared_blks_read")
 
 
 @dataclass(frozen=True, slots=True)
-class Sides:
+class WindowComparison:
     """Two windows compared.
 
     Attributes:
@@ -45,14 +45,16 @@ class Sides:
         shared: Whether both were reduced to the time in which both servers were watched.
     """
 
-    a: Seen
-    b: Seen
+    a: WindowTotals
+    b: WindowTotals
     step: timedelta
     comparison: Comparison
     shared: bool = False
 
 
-def compared(a: Chosen, b: Chosen, describe: Describe, per: str = "second") -> Sides:
+def compare_windows(
+    a: WindowSpec, b: WindowSpec, describe: Describe, per: str = "second"
+) -> WindowComparison:
     """Compare two windows, perhaps of two histories.
 
     Without a time in either, two servers that were watched side by side are compared over the time
@@ -69,10 +71,12 @@ def compared(a: Chosen, b: Chosen, describe: Describe, per: str = "second") -> S
         PgiostatError: windows-overlap, anchor-unknown, option-invalid, step-too-short,
             window-empty, label-unknown, history-empty, history-unreadable.
     """
-    return a.history.steady(lambda: b.history.steady(lambda: _compared(a, b, describe, per)))
+    return a.history.consistent(
+        lambda: b.history.consistent(lambda: _compared(a, b, describe, per))
+    )
 
 
-def _compared(a: Chosen, b: Chosen, describe: Describe, per: str) -> Sides:
+def _compared(a: WindowSpec, b: WindowSpec, describe: Describe, per: str) -> WindowComparison:
     side_by_side = _shared(a, b)
     shared = side_by_side is not None and a.whole and b.whole
     if side_by_side is not None and shared:
@@ -80,7 +84,7 @@ def _compared(a: Chosen, b: Chosen, describe: Describe, per: str) -> Sides:
         a, b = (
             replace(each, window=replace(each.window, since=since, until=until)) for each in (a, b)
         )
-    totals = a.history.seen(a.window), b.history.seen(b.window)
+    totals = a.history.totals(a.window), b.history.totals(b.window)
     if _root(a) == _root(b):
         _require_apart(*totals)
     names = _names(a, b, describe)
@@ -95,16 +99,18 @@ def _compared(a: Chosen, b: Chosen, describe: Describe, per: str) -> Sides:
     listed = list(groups.listed())
     kind, anchor = _anchor(per, listed)
     before, after = map(_side, totals, steps, _places(steps, totals, together=together))
-    return Sides(*totals, step, compare(before, after, listed, kind, anchor), shared=shared)
+    return WindowComparison(
+        *totals, step, compare(before, after, listed, kind, anchor), shared=shared
+    )
 
 
-def _root(side: Chosen) -> Path | str:
+def _root(side: WindowSpec) -> Path | str:
     """Return where a side's history is, however it was written."""
     root = side.history.layout.root
     return root.rstrip("/") if isinstance(root, str) else root.resolve()
 
 
-def _names(a: Chosen, b: Chosen, describe: Describe) -> list[dict[int, Names]]:
+def _names(a: WindowSpec, b: WindowSpec, describe: Describe) -> list[dict[int, Names]]:
     """Return what ids mean in both windows, by server_id.
 
     A history in which nothing was renamed is read once for both.
@@ -117,7 +123,7 @@ def _names(a: Chosen, b: Chosen, describe: Describe) -> list[dict[int, Names]]:
     return [before.names(describe, a.window), b.history.names(describe, b.window)]
 
 
-def _step_for(*totals: Seen, together: bool) -> timedelta:
+def _step_for(*totals: WindowTotals, together: bool) -> timedelta:
     """Return the step of both windows: about forty in the shorter one.
 
     together: The two servers were watched at the same time: a step holds several intervals of
@@ -132,7 +138,7 @@ def _step_for(*totals: Seen, together: bool) -> timedelta:
     return timedelta(seconds=next((each for each in longer if each >= wished), longer[-1]))
 
 
-def _shared(a: Chosen, b: Chosen) -> tuple[datetime, datetime] | None:
+def _shared(a: WindowSpec, b: WindowSpec) -> tuple[datetime, datetime] | None:
     """Return the time that two windows share; None if a server is in both, or it is short."""
     servers = [
         {server.server_id for server in each.history.choose(each.window.label)} for each in (a, b)
@@ -145,7 +151,7 @@ def _shared(a: Chosen, b: Chosen) -> tuple[datetime, datetime] | None:
     return since, until
 
 
-def _require_apart(a: Seen, b: Seen) -> None:
+def _require_apart(a: WindowTotals, b: WindowTotals) -> None:
     shared = {server.server_id for server in a.servers} & {s.server_id for s in b.servers}
     since, until = max(a.window.since, b.window.since), min(a.window.until, b.window.until)
     if shared and since < until:
@@ -174,7 +180,7 @@ class _Groups:
         """How many groups there are."""
         return len(self.numbers)
 
-    def add(self, totals: Seen, names: Mapping[int, Names]) -> dict[int, list[int]]:
+    def add(self, totals: WindowTotals, names: Mapping[int, Names]) -> dict[int, list[int]]:
         """Add a window; return the number of the group of each statement, by server_id.
 
         A fingerprint whose statements have several categories gets that of the most reads.
@@ -183,7 +189,7 @@ class _Groups:
         self.described.append(described)
         numbers: dict[int, list[int]] = {}
         for part, known in totals.parts(names):
-            numbers[part.whose] = of_server = []
+            numbers[part.server_id] = of_server = []
             blocks = part.statement_amounts[_READ].tolist()
             for ids, amount in zip(part.statements, blocks, strict=True):
                 category, text, key = _describe(ids, known)
@@ -237,7 +243,7 @@ def _anchor(per: str, groups: Sequence[Group]) -> tuple[Per, list[int]]:
 
 
 def _places(
-    steps: Sequence[Steps], totals: Sequence[Seen], *, together: bool
+    steps: Sequence[Steps], totals: Sequence[WindowTotals], *, together: bool
 ) -> list[tuple[int, ...]]:
     """Return the number of each step of both sides; none if the steps form no pairs.
 
@@ -258,10 +264,10 @@ def _places(
     ]
 
 
-def _side(totals: Seen, steps: Steps, places: tuple[int, ...]) -> Side:
+def _side(totals: WindowTotals, steps: Steps, places: tuple[int, ...]) -> SteppedWindow:
     sampled = totals.sampled
     lost = sum(sampled.qualities.get(quality, 0) for quality in _LOST)
-    return Side(
+    return SteppedWindow(
         seconds=np.array([each.seconds for each in steps.sampled]),
         amounts=steps.amounts,
         block_size=sampled.block_size,

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pgiostat.analysis.rank import By, Ranking, Sort, rank_counted
+from pgiostat.analysis.rank import By, Ranking, Sort, rank_totals
 from pgiostat.history.read.history import History
-from pgiostat.history.read.window_totals import Seen
+from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.history.read.windows import Window
 from pgiostat.reports.steps import by_hour
 from pgiostat.statistics.names import Describe, Names
@@ -24,7 +24,7 @@ class RankingReport:
         ranking: Its rows, whose parts add up to the servers' own count.
     """
 
-    totals: Seen
+    totals: WindowTotals
     ranking: Ranking
 
 
@@ -53,17 +53,17 @@ def ranking_report(
     with reading_names(history, window, describe) as names:
 
         def answer() -> RankingReport:
-            totals = history.seen(window, by)
+            totals = history.totals(window, by)
             return RankingReport(
                 totals, rank_window(history, totals, names(), by=by, sort=sort, top=top)
             )
 
-        return history.steady(answer)
+        return history.consistent(answer)
 
 
 def rank_window(
     history: History,
-    totals: Seen,
+    totals: WindowTotals,
     names: Mapping[int, Names],
     *,
     by: By = By.CATEGORY,
@@ -72,7 +72,7 @@ def rank_window(
 ) -> Ranking:
     """Return the ranking of a window that was read before; by hour it is read again in steps."""
     parts = by_hour(history, totals, names) if by is By.HOUR else totals.parts(names)
-    return rank_counted(parts, by=by, sort=sort, top=top)
+    return rank_totals(parts, by=by, sort=sort, top=top)
 
 
 @contextmanager

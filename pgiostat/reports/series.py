@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from pgiostat.analysis.cost import FIELDS, ReadCost
-from pgiostat.analysis.ledger import settle
-from pgiostat.analysis.rank import By, Counted, Ranking, RankRow, Sort, group_of
+from pgiostat.analysis.ledger import reconcile
+from pgiostat.analysis.rank import By, Ranking, RankRow, Sort, Totals, group_of
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.read.history import History
-from pgiostat.history.read.window_totals import Sampled, Seen
+from pgiostat.history.read.window_totals import IntervalStats, WindowTotals
 from pgiostat.history.read.windows import Window
 from pgiostat.reports.ranking import rank_window, reading_names
 from pgiostat.reports.steps import COARSE, Ids, Steps, category_of, grouped, resample, step_for
@@ -21,8 +21,8 @@ from pgiostat.units import format_duration
 __all__ = [
     "LabelsReport",
     "SeriesReport",
+    "SeriesStep",
     "StatementsReport",
-    "Step",
     "labels_report",
     "series",
     "series_report",
@@ -35,12 +35,12 @@ STEPS_ON_AXIS = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SeriesStep:
     """One step of a series: its time, its intervals, and its ranking in the order of the whole."""
 
     since: datetime
     until: datetime
-    sampled: Sampled
+    sampled: IntervalStats
     ranking: Ranking
 
 
@@ -54,9 +54,9 @@ class SeriesReport:
         steps: The steps, in order of time; one without an interval is left out.
     """
 
-    totals: Seen
+    totals: WindowTotals
     ranking: Ranking
-    steps: list[Step]
+    steps: list[SeriesStep]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,9 @@ class LabelsReport:
         steps: By label, the steps of its servers.
     """
 
-    totals: Seen
+    totals: WindowTotals
     step: timedelta
-    steps: Mapping[str, list[Step]]
+    steps: Mapping[str, list[SeriesStep]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class StatementsReport:
         steps: Steps whose groups are the statements of all servers, in the order of totals.
     """
 
-    totals: Seen
+    totals: WindowTotals
     names: Mapping[int, Names]
     steps: Steps
 
@@ -117,11 +117,11 @@ def series_report(
     with reading_names(history, window, describe) as names:
 
         def answer() -> SeriesReport:
-            totals = history.seen(window, by)
+            totals = history.totals(window, by)
             ranking = rank_window(history, totals, names(), by=by, sort=sort, top=top)
             return SeriesReport(totals, ranking, series(history, totals, names(), ranking, step))
 
-        return history.steady(answer)
+        return history.consistent(answer)
 
 
 def labels_report(
@@ -142,7 +142,7 @@ def labels_report(
     with reading_names(history, window, describe) as names:
 
         def answer() -> LabelsReport:
-            totals = history.seen(window)
+            totals = history.totals(window)
             length = step or step_for(totals, count=STEPS_ON_AXIS, lengths=COARSE)
             steps = {}
             for label in dict.fromkeys(server.label for server in totals.servers):
@@ -151,7 +151,7 @@ def labels_report(
                 steps[label] = series(history, part, names(), ranking, length)
             return LabelsReport(totals, length, steps)
 
-        return history.steady(answer)
+        return history.consistent(answer)
 
 
 def statements_report(
@@ -172,7 +172,7 @@ def statements_report(
     with reading_names(history, window, describe) as names:
 
         def answer() -> StatementsReport:
-            totals = history.seen(window)
+            totals = history.totals(window)
             length = step or step_for(totals, count=STEPS_ON_AXIS, lengths=COARSE)
             groups, count = {}, 0
             for server, part in totals.counted.items():
@@ -181,12 +181,16 @@ def statements_report(
             steps = resample(history, totals, groups, count, length)
             return StatementsReport(totals, names(), steps)
 
-        return history.steady(answer)
+        return history.consistent(answer)
 
 
 def series(
-    history: History, totals: Seen, names: Mapping[int, Names], ranking: Ranking, step: timedelta
-) -> list[Step]:
+    history: History,
+    totals: WindowTotals,
+    names: Mapping[int, Names],
+    ranking: Ranking,
+    step: timedelta,
+) -> list[SeriesStep]:
     """Return the steps of a window, each with the rows that the whole window's ranking has.
 
     Args:
@@ -210,7 +214,7 @@ def series(
     rest, own = len(ranking.rows), len(ranking.rows) + 1
     place = {row.key: number for number, row in enumerate(ranking.rows)} | {("", OWN): own}
 
-    def group(ids: Ids, part: Counted, known: Names) -> int:
+    def group(ids: Ids, part: Totals, known: Names) -> int:
         if ranking.by is By.SERVER and category_of(ids, known) != OWN:
             return place.get((part.server,), rest)
         return place.get(group_of(ranking.by, ids, known, f"{part.server}/" * several), rest)
@@ -226,7 +230,7 @@ def series(
             status=ExitStatus.USAGE,
         )
     return [
-        Step(
+        SeriesStep(
             since=max(start, totals.window.since),
             until=min(start + step, totals.window.until),
             sampled=sampled,
@@ -236,14 +240,14 @@ def series(
     ]
 
 
-def _of_label(totals: Seen, label: str) -> Seen:
+def _of_label(totals: WindowTotals, label: str) -> WindowTotals:
     """Return the totals of one label; several servers may have answered under it."""
     servers = tuple(server for server in totals.servers if server.label == label)
     counts = {each.server_id: totals.counted[each.server_id] for each in servers}
     return replace(totals, servers=servers, counted=counts)
 
 
-def _of_step(ranking: Ranking, sampled: Sampled, amounts: Counts) -> Ranking:
+def _of_step(ranking: Ranking, sampled: IntervalStats, amounts: Counts) -> Ranking:
     """Return the ranking of a step: rows and order of the whole window, its own numbers."""
     none = ReadCost(sampled.seconds, sampled.block_size, per_block=sampled.reads.per_block)
     costs = [
@@ -263,5 +267,5 @@ def _of_step(ranking: Ranking, sampled: Sampled, amounts: Counts) -> Ranking:
         own=None if ranking.own is None else with_cost(ranking.own, costs[-1]),
         explained=explained,
         server_blocks=sampled.reads.blocks,
-        lines=settle(explained.blocks, sampled.reads),
+        lines=reconcile(explained.blocks, sampled.reads),
     )

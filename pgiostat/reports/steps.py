@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 
 from pgiostat.analysis.cost import FIELDS
-from pgiostat.analysis.rank import By, Counted, group_of
+from pgiostat.analysis.rank import By, Totals, group_of
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.format.encode import HIDDEN_SENT, SENT, numbered
 from pgiostat.history.format.file_index import Listing
 from pgiostat.history.read.arrow import EPOCH, matrix
 from pgiostat.history.read.history import History
 from pgiostat.history.read.plan import PLACES
-from pgiostat.history.read.window_totals import Sampled, Seen, together
+from pgiostat.history.read.window_totals import IntervalStats, WindowTotals, together
 from pgiostat.history.read.windows import HOUR, Window
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.names import OTHER, OWN, Names, Statement
@@ -58,11 +58,11 @@ class Steps:
 
     step: timedelta
     starts: tuple[datetime, ...]
-    sampled: tuple[Sampled, ...]
+    sampled: tuple[IntervalStats, ...]
     amounts: Counts
 
 
-def step_for(*totals: Seen, count: int = 40, lengths: Sequence[int] = FINE) -> timedelta:
+def step_for(*totals: WindowTotals, count: int = 40, lengths: Sequence[int] = FINE) -> timedelta:
     """Return the step of which a window has about as many as wished.
 
     Args:
@@ -80,11 +80,11 @@ def step_for(*totals: Seen, count: int = 40, lengths: Sequence[int] = FINE) -> t
 
 
 def grouped(
-    totals: Seen, names: Mapping[int, Names], group: Callable[[Ids, Counted, Names], int]
+    totals: WindowTotals, names: Mapping[int, Names], group: Callable[[Ids, Totals, Names], int]
 ) -> dict[int, list[int]]:
     """Return the number of the group of each statement, by server_id."""
     return {
-        part.whose: [group(ids, part, known) for ids in part.statements]
+        part.server_id: [group(ids, part, known) for ids in part.statements]
         for part, known in totals.parts(names)
     }
 
@@ -95,7 +95,11 @@ def category_of(ids: Ids, names: Names) -> str:
 
 
 def resample(
-    history: History, totals: Seen, groups: Mapping[int, Sequence[int]], count: int, step: timedelta
+    history: History,
+    totals: WindowTotals,
+    groups: Mapping[int, Sequence[int]],
+    count: int,
+    step: timedelta,
 ) -> Steps:
     """Return what groups of statements did in each step of a window.
 
@@ -136,12 +140,12 @@ def resample(
             status=ExitStatus.NOTHING_TO_REPORT,
         )
     index = {bucket: number for number, bucket in enumerate(buckets)}
-    sampled: list[dict[str, list[Sampled]]] = [{} for _ in buckets]
+    sampled: list[dict[str, list[IntervalStats]]] = [{} for _ in buckets]
     labels = {server.server_id: server.label for server in totals.servers}
     for server, rows in samples.items():
         for bucket in rows.keys() & index.keys():
             of_label = sampled[index[bucket]].setdefault(labels[server], [])
-            of_label.append(Sampled.of(rows[bucket]))
+            of_label.append(IntervalStats.of(rows[bucket]))
     rows = history.places(window, totals.servers, _places(totals, groups), step_us)
     amounts = np.zeros((len(FIELDS), count, len(buckets)), dtype=np.int64)
     # A collector may have written a sample since the samples were read.
@@ -158,7 +162,7 @@ def resample(
     )
 
 
-def _side_by_side(by_label: Mapping[str, Sequence[Sampled]]) -> Sampled:
+def _side_by_side(by_label: Mapping[str, Sequence[IntervalStats]]) -> IntervalStats:
     """Return a step of several labels as one; servers of one label follow one another."""
     whole = together([each for parts in by_label.values() for each in parts])
     seconds = [sum(each.seconds for each in parts) for parts in by_label.values()]
@@ -173,7 +177,7 @@ def _days(window: Window) -> Iterator[datetime]:
     yield window.until
 
 
-def _places(totals: Seen, groups: Mapping[int, Sequence[int]]) -> pa.Table:
+def _places(totals: WindowTotals, groups: Mapping[int, Sequence[int]]) -> pa.Table:
     """Return the group of each number that a statement may have in the files."""
     sids: list[Counts] = [np.zeros(0, dtype=np.int64)]
     places: list[Counts] = [np.zeros(0, dtype=np.int64)]
@@ -197,15 +201,15 @@ def _places(totals: Seen, groups: Mapping[int, Sequence[int]]) -> pa.Table:
 
 
 def by_hour(
-    history: History, totals: Seen, names: Mapping[int, Names]
-) -> list[tuple[Counted, Names]]:
+    history: History, totals: WindowTotals, names: Mapping[int, Names]
+) -> list[tuple[Totals, Names]]:
     """Return the counts of a window hour by hour, as a ranking by hour takes them."""
     own = grouped(totals, names, lambda ids, _, known: int(category_of(ids, known) == OWN))
     steps = resample(history, totals, own, 2, HOUR)
     known = Names({(0, 0, 0): Statement("", "", OTHER), (0, 0, 1): Statement("", "", OWN)})
     return [
         (
-            Counted(
+            Totals(
                 seconds=sampled.seconds,
                 block_size=sampled.block_size,
                 reads=sampled.reads,

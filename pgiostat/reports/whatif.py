@@ -4,22 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pgiostat.analysis.rank import Ranking
-from pgiostat.analysis.whatif import Had, Imagined, Supposed, imagine
+from pgiostat.analysis.whatif import Amounts, Assumption, Estimate, estimate
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.read.history import History
-from pgiostat.history.read.window_totals import Seen
+from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.history.read.windows import Window
 from pgiostat.reports.burst import load_in
 from pgiostat.reports.ranking import rank_window, reading_names
 from pgiostat.statistics.names import Describe
-from pgiostat.volume.burst import Burning
+from pgiostat.volume.burst import BurstReport
 from pgiostat.volume.models import Volume
 
-__all__ = ["Foreseen", "foreseen", "had_of"]
+__all__ = ["WhatIfReport", "amounts_of", "whatif_report"]
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
+class WhatIfReport:
     """What was read in a window, and the range of what would have been.
 
     Attributes:
@@ -32,12 +32,12 @@ class Foreseen:
             volume.
     """
 
-    totals: Seen
+    totals: WindowTotals
     ranking: Ranking
-    had: Mapping[str, Had]
-    supposed: tuple[Supposed, ...]
-    imagined: Imagined
-    burned: tuple[Burning, Burning, Burning] | None = None
+    had: Mapping[str, Amounts]
+    supposed: tuple[Assumption, ...]
+    imagined: Estimate
+    burned: tuple[BurstReport, BurstReport, BurstReport] | None = None
 
     def operations_per_s(self, blocks: float) -> float | None:
         """Return the operations per second of blocks, as many per block as now."""
@@ -47,16 +47,16 @@ class Foreseen:
         return blocks * each / self.ranking.seconds
 
 
-def foreseen(
+def whatif_report(
     history: History,
     window: Window,
     describe: Describe,
-    supposed: Sequence[Supposed],
+    supposed: Sequence[Assumption],
     *,
     volume: Volume | None = None,
     balance: float | None = None,
     writes: float = 0.0,
-) -> Foreseen:
+) -> WhatIfReport:
     """Return the range of what a window would have read.
 
     Args:
@@ -74,12 +74,12 @@ def foreseen(
     """
     with reading_names(history, window, describe) as names:
 
-        def answer() -> Foreseen:
-            totals = history.seen(window)
+        def answer() -> WhatIfReport:
+            totals = history.totals(window)
             ranking = rank_window(history, totals, names())
             _check(supposed, ranking)
-            had = had_of(ranking)
-            found = imagine(had, supposed)
+            had = amounts_of(ranking)
+            found = estimate(had, supposed)
             burned = None
             if volume is not None and found.now:
                 load = load_in(history, totals, names(), volume, writes)
@@ -88,12 +88,12 @@ def foreseen(
                     for blocks in (found.now, found.low, found.high)
                 )
                 burned = now, low, high
-            return Foreseen(totals, ranking, had, tuple(supposed), found, burned)
+            return WhatIfReport(totals, ranking, had, tuple(supposed), found, burned)
 
-        return history.steady(answer)
+        return history.consistent(answer)
 
 
-def _check(supposed: Sequence[Supposed], ranking: Ranking) -> None:
+def _check(supposed: Sequence[Assumption], ranking: Ranking) -> None:
     there = [row.name for row in ranking.rows]
     for each in supposed:
         if each.category not in there:
@@ -105,13 +105,14 @@ def _check(supposed: Sequence[Supposed], ranking: Ranking) -> None:
             )
 
 
-def had_of(ranking: Ranking) -> dict[str, Had]:
+def amounts_of(ranking: Ranking) -> dict[str, Amounts]:
     """Return the blocks that each part of a ranking by category read, and its cache hits."""
     rows = [*ranking.rows, *(row for row in (ranking.rest, ranking.own) if row is not None)]
     had = {
-        row.name: Had(float(row.cost.blocks), float(row.cost.shared_blks_hit or 0)) for row in rows
+        row.name: Amounts(float(row.cost.blocks), float(row.cost.shared_blks_hit or 0))
+        for row in rows
     }
     # No change reaches what no statement explains.
     return had | {
-        line.account.value: Had(float(max(line.blocks, 0)), 0.0) for line in ranking.lines
+        line.account.value: Amounts(float(max(line.blocks, 0)), 0.0) for line in ranking.lines
     }

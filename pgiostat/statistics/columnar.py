@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgiostat.statistics.counters import Column, Kind, Reading, Table
+from pgiostat.statistics.counters import Column, ColumnKind, CounterTable, Reading
 from pgiostat.units import US_PER_MS
 
 __all__ = ["Array", "Counts", "Rows", "to_pg_time"]
@@ -38,7 +38,7 @@ class Rows:
 
     def __init__(
         self,
-        table: Table,
+        table: CounterTable,
         attributes: Mapping[str, Array],
         counter_names: Sequence[str],
         counters: Counts,
@@ -66,10 +66,10 @@ class Rows:
 
         def values(column: Column) -> Array:
             cells = [record[place[column.name]] for record in records]
-            if column.kind is Kind.INSTANT:
+            if column.kind is ColumnKind.INSTANT:
                 low = np.iinfo(np.int64).min
                 cells = [low if cell is None else to_pg_time(cell) for cell in cells]
-            elif column.kind is Kind.NAME:
+            elif column.kind is ColumnKind.NAME:
                 cells = [cell.ljust(0).encode() for cell in cells]
             else:
                 cells = [0 if cell is None else cell for cell in cells]
@@ -84,7 +84,7 @@ class Rows:
         counters = np.empty((len(counted), n), dtype=np.int64)
         scratch = np.empty(n)
         for i, column in enumerate(counted):
-            if column.kind is Kind.TIME:
+            if column.kind is ColumnKind.TIME:
                 # No server counts a time that is no number: it was damaged on its way.
                 with np.errstate(over="raise", invalid="raise"):
                     np.multiply(values(column), US_PER_MS, out=scratch)
@@ -97,7 +97,7 @@ class Rows:
             if column.kind.is_counter:
                 continue
             array = values(column).astype(column.kind.kept)
-            if column.kind is Kind.NAME:
+            if column.kind is ColumnKind.NAME:
                 array = np.char.rstrip(array)
                 np.char.decode(array, "utf-8")  # damaged ones are found here, and not later
             attributes[column.name] = array

@@ -25,16 +25,16 @@ __all__ = [
     "STATEMENTS",
     "TABLES",
     "Column",
-    "Kind",
+    "ColumnKind",
+    "CounterTable",
     "Reading",
-    "Table",
 ]
 
 NAME_BYTES = 32
 """Room for a backend type, object or context of pg_stat_io; the longest has 19 bytes."""
 
 
-class Kind(Enum):
+class ColumnKind(Enum):
     """What a column is: how it travels and whether two readings are subtracted.
 
     Each value is (SQL that makes fixed-width bytes, their layout, the layout kept, whether it
@@ -89,7 +89,7 @@ class Column:
     """
 
     name: str
-    kind: Kind
+    kind: ColumnKind
     unit: Unit
     meaning: str
     older: tuple[str, ...] = ()
@@ -99,7 +99,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class CounterTable:
     """A statistics view: its key first, then what it counts."""
 
     name: str
@@ -133,7 +133,7 @@ class Table:
 class Reading:
     """The columns of a table that one server has, with the SQL that selects each."""
 
-    table: Table
+    table: CounterTable
     picked: tuple[tuple[Column, str], ...]
 
     @property
@@ -153,7 +153,11 @@ class Reading:
     def listed(self) -> str:
         """SQL for one row as ordinary columns, for servers that cannot pack them."""
         count = "::pg_catalog.int8"
-        casts = {Kind.COUNT: count, Kind.GAUGE: count, Kind.NAME: "::pg_catalog.text"}
+        casts = {
+            ColumnKind.COUNT: count,
+            ColumnKind.GAUGE: count,
+            ColumnKind.NAME: "::pg_catalog.text",
+        }
         return ", ".join(
             f"({sql}){casts.get(column.kind, '')} AS {column.name}" for column, sql in self.picked
         )
@@ -166,56 +170,71 @@ class Reading:
 
 _READS_NOTE = "not found in shared_buffers; may still come from the operating system's cache"
 
-STATEMENTS = Table(
+STATEMENTS = CounterTable(
     name="pg_stat_statements",
     versioned_by="pg_stat_statements",
     source="F.30 pg_stat_statements",
     key=("userid", "dbid", "queryid", "toplevel"),
     columns=(
-        Column("userid", Kind.OID, Unit.NONE, "role that ran the statement"),
-        Column("dbid", Kind.OID, Unit.NONE, "database in which it ran"),
-        Column("queryid", Kind.ID, Unit.NONE, "hash of the statement's analysed tree", null="0"),
+        Column("userid", ColumnKind.OID, Unit.NONE, "role that ran the statement"),
+        Column("dbid", ColumnKind.OID, Unit.NONE, "database in which it ran"),
+        Column(
+            "queryid", ColumnKind.ID, Unit.NONE, "hash of the statement's analysed tree", null="0"
+        ),
         Column(
             "masked",
-            Kind.FLAG,
+            ColumnKind.FLAG,
             Unit.NONE,
             "queryid is NULL: the role lacks pg_read_all_stats",
             expression="s.queryid IS NULL",
         ),
         Column(
             "toplevel",
-            Kind.FLAG,
+            ColumnKind.FLAG,
             Unit.NONE,
             "sent by a client; if not, its reads are in its caller's row too",
             since="1.9",
         ),
-        Column("calls", Kind.COUNT, Unit.CALLS, "executions that ended without an error"),
-        Column("rows", Kind.COUNT, Unit.ROWS, "rows returned or affected"),
+        Column("calls", ColumnKind.COUNT, Unit.CALLS, "executions that ended without an error"),
+        Column("rows", ColumnKind.COUNT, Unit.ROWS, "rows returned or affected"),
         Column(
-            "shared_blks_hit", Kind.COUNT, Unit.BLOCKS, "table and index blocks in shared_buffers"
+            "shared_blks_hit",
+            ColumnKind.COUNT,
+            Unit.BLOCKS,
+            "table and index blocks in shared_buffers",
         ),
         Column(
             "shared_blks_read",
-            Kind.COUNT,
+            ColumnKind.COUNT,
             Unit.BLOCKS,
             f"table and index blocks read: {_READS_NOTE}",
         ),
-        Column("shared_blks_dirtied", Kind.COUNT, Unit.BLOCKS, "blocks changed for the first time"),
-        Column("local_blks_hit", Kind.COUNT, Unit.BLOCKS, "blocks of temporary tables in memory"),
-        Column("local_blks_read", Kind.COUNT, Unit.BLOCKS, "blocks of temporary tables read"),
         Column(
-            "temp_blks_read", Kind.COUNT, Unit.BLOCKS, "blocks of sort and hash spill files read"
+            "shared_blks_dirtied",
+            ColumnKind.COUNT,
+            Unit.BLOCKS,
+            "blocks changed for the first time",
+        ),
+        Column(
+            "local_blks_hit", ColumnKind.COUNT, Unit.BLOCKS, "blocks of temporary tables in memory"
+        ),
+        Column("local_blks_read", ColumnKind.COUNT, Unit.BLOCKS, "blocks of temporary tables read"),
+        Column(
+            "temp_blks_read",
+            ColumnKind.COUNT,
+            Unit.BLOCKS,
+            "blocks of sort and hash spill files read",
         ),
         Column(
             "total_exec_time",
-            Kind.TIME,
+            ColumnKind.TIME,
             Unit.MILLISECONDS,
             "time spent executing",
             older=("total_time",),
         ),
         Column(
             "shared_blk_read_time",
-            Kind.TIME,
+            ColumnKind.TIME,
             Unit.MILLISECONDS,
             "time spent reading shared blocks (before 1.11: local blocks too); "
             "counted only with track_io_timing; on PostgreSQL 18 time spent waiting for reads",
@@ -223,35 +242,35 @@ STATEMENTS = Table(
         ),
         Column(
             "local_blk_read_time",
-            Kind.TIME,
+            ColumnKind.TIME,
             Unit.MILLISECONDS,
             "time spent reading local blocks",
             since="1.11",
         ),
         Column(
             "temp_blk_read_time",
-            Kind.TIME,
+            ColumnKind.TIME,
             Unit.MILLISECONDS,
             "time spent reading spill files",
             since="1.10",
         ),
         Column(
             "min_exec_time",
-            Kind.EXTREME,
+            ColumnKind.EXTREME,
             Unit.MILLISECONDS,
             "quickest execution; read to notice that an entry was made anew",
             older=("min_time",),
         ),
         Column(
             "max_exec_time",
-            Kind.EXTREME,
+            ColumnKind.EXTREME,
             Unit.MILLISECONDS,
             "slowest execution; read to notice that an entry was made anew",
             older=("max_time",),
         ),
         Column(
             "stats_since",
-            Kind.INSTANT,
+            ColumnKind.INSTANT,
             Unit.NONE,
             "when the entry was made: what tells a grown entry from a new one",
             since="1.11",
@@ -259,33 +278,33 @@ STATEMENTS = Table(
     ),
 )
 
-DATABASES = Table(
+DATABASES = CounterTable(
     name="pg_stat_database",
     versioned_by="PostgreSQL",
     source="27.2.17 pg_stat_database",
     key=("datid",),
     columns=(
-        Column("datid", Kind.OID, Unit.NONE, "database; 0 for the catalogs that all share"),
-        Column("xact_commit", Kind.COUNT, Unit.TRANSACTIONS, "transactions committed"),
-        Column("xact_rollback", Kind.COUNT, Unit.TRANSACTIONS, "transactions rolled back"),
+        Column("datid", ColumnKind.OID, Unit.NONE, "database; 0 for the catalogs that all share"),
+        Column("xact_commit", ColumnKind.COUNT, Unit.TRANSACTIONS, "transactions committed"),
+        Column("xact_rollback", ColumnKind.COUNT, Unit.TRANSACTIONS, "transactions rolled back"),
         Column(
             "blks_read",
-            Kind.COUNT,
+            ColumnKind.COUNT,
             Unit.BLOCKS,
             f"blocks read, local ones too: {_READS_NOTE}; "
             "PostgreSQL 13 to 15 also count blocks added to a table",
         ),
-        Column("blks_hit", Kind.COUNT, Unit.BLOCKS, "blocks found in shared_buffers"),
-        Column("temp_bytes", Kind.COUNT, Unit.BYTES, "bytes written to temporary files"),
+        Column("blks_hit", ColumnKind.COUNT, Unit.BLOCKS, "blocks found in shared_buffers"),
+        Column("temp_bytes", ColumnKind.COUNT, Unit.BYTES, "bytes written to temporary files"),
         Column(
             "blk_read_time",
-            Kind.TIME,
+            ColumnKind.TIME,
             Unit.MILLISECONDS,
             "time spent reading blocks; counted only with track_io_timing",
         ),
         Column(
             "stats_reset",
-            Kind.INSTANT,
+            ColumnKind.INSTANT,
             Unit.NONE,
             "when these counters were last reset",
             null="'-infinity'",
@@ -293,33 +312,39 @@ DATABASES = Table(
     ),
 )
 
-IO = Table(
+IO = CounterTable(
     name="pg_stat_io",
     versioned_by="PostgreSQL",
     source="27.2.13 pg_stat_io",
     key=("backend_type", "object", "context"),
     columns=(
         # A cell is NULL where such an operation cannot happen: that is a true zero.
-        Column("backend_type", Kind.NAME, Unit.NONE, "who read"),
-        Column("object", Kind.NAME, Unit.NONE, "what was read: relation, temp relation, wal"),
-        Column("context", Kind.NAME, Unit.NONE, "how: normal, vacuum, bulkread, bulkwrite, init"),
+        Column("backend_type", ColumnKind.NAME, Unit.NONE, "who read"),
+        Column("object", ColumnKind.NAME, Unit.NONE, "what was read: relation, temp relation, wal"),
+        Column(
+            "context", ColumnKind.NAME, Unit.NONE, "how: normal, vacuum, bulkread, bulkwrite, init"
+        ),
         Column(
             "reads",
-            Kind.COUNT,
+            ColumnKind.COUNT,
             Unit.OPERATIONS,
             "reads: operations on PostgreSQL 18, where one may fetch up to 16 blocks; "
             "blocks on 16 and 17",
             null="0",
         ),
-        Column("read_bytes", Kind.COUNT, Unit.BYTES, "bytes read", since="18", null="0"),
+        Column("read_bytes", ColumnKind.COUNT, Unit.BYTES, "bytes read", since="18", null="0"),
         Column(
-            "op_bytes", Kind.GAUGE, Unit.BYTES, "bytes of each read, on 16 and 17 only", null="0"
+            "op_bytes",
+            ColumnKind.GAUGE,
+            Unit.BYTES,
+            "bytes of each read, on 16 and 17 only",
+            null="0",
         ),
-        Column("read_time", Kind.TIME, Unit.MILLISECONDS, "time spent reading", null="0"),
-        Column("hits", Kind.COUNT, Unit.BLOCKS, "blocks found in shared_buffers", null="0"),
+        Column("read_time", ColumnKind.TIME, Unit.MILLISECONDS, "time spent reading", null="0"),
+        Column("hits", ColumnKind.COUNT, Unit.BLOCKS, "blocks found in shared_buffers", null="0"),
         Column(
             "stats_reset",
-            Kind.INSTANT,
+            ColumnKind.INSTANT,
             Unit.NONE,
             "when these counters were last reset",
             null="'-infinity'",
@@ -327,7 +352,7 @@ IO = Table(
     ),
 )
 
-RELATIONS = Table(
+RELATIONS = CounterTable(
     name="pg_statio_all_tables",
     versioned_by="PostgreSQL",
     source="27.2.20 pg_statio_all_tables",
@@ -337,14 +362,14 @@ RELATIONS = Table(
         # made: the view itself joins and groups the catalog, at eight times the cost.
         Column(
             "relid",
-            Kind.OID,
+            ColumnKind.OID,
             Unit.NONE,
             "table, index or TOAST table of the connected database",
             expression="s.oid",
         ),
         Column(
             "blks_read",
-            Kind.COUNT,
+            ColumnKind.COUNT,
             Unit.BLOCKS,
             f"blocks read; added up by table as heap, idx, toast and tidx: {_READS_NOTE}",
             expression="pg_catalog.pg_stat_get_blocks_fetched(s.oid)"
@@ -352,7 +377,7 @@ RELATIONS = Table(
         ),
         Column(
             "blks_hit",
-            Kind.COUNT,
+            ColumnKind.COUNT,
             Unit.BLOCKS,
             "blocks found in shared_buffers",
             expression="pg_catalog.pg_stat_get_blocks_hit(s.oid)",
@@ -360,19 +385,19 @@ RELATIONS = Table(
     ),
 )
 
-KCACHE = Table(
+KCACHE = CounterTable(
     name="pg_stat_kcache",
     versioned_by="pg_stat_kcache",
     source="README of pg_stat_kcache, function pg_stat_kcache()",
     key=("userid", "dbid", "queryid", "top"),
     columns=(
-        Column("userid", Kind.OID, Unit.NONE, "role that ran the statement"),
-        Column("dbid", Kind.OID, Unit.NONE, "database in which it ran"),
-        Column("queryid", Kind.ID, Unit.NONE, "as in pg_stat_statements", null="0"),
-        Column("top", Kind.FLAG, Unit.NONE, "sent by a client", since="2.2"),
+        Column("userid", ColumnKind.OID, Unit.NONE, "role that ran the statement"),
+        Column("dbid", ColumnKind.OID, Unit.NONE, "database in which it ran"),
+        Column("queryid", ColumnKind.ID, Unit.NONE, "as in pg_stat_statements", null="0"),
+        Column("top", ColumnKind.FLAG, Unit.NONE, "sent by a client", since="2.2"),
         Column(
             "exec_reads",
-            Kind.COUNT,
+            ColumnKind.COUNT,
             Unit.BYTES,
             "bytes that its processes had read from storage while executing, by getrusage:"
             " not what io workers of PostgreSQL 18 read for them",

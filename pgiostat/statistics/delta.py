@@ -18,7 +18,17 @@ from pgiostat.statistics.kcache import PHYSICAL
 from pgiostat.statistics.keyed import Keyed, Places
 from pgiostat.statistics.snapshot import RESUMED, Server, Settings, Snapshot
 
-__all__ = ["LOST", "Basis", "Delta", "Lost", "Quality", "RowDeltas", "diff", "since_reset"]
+__all__ = [
+    "INCOMPARABLE",
+    "LOST",
+    "Basis",
+    "Delta",
+    "Lost",
+    "Quality",
+    "RowDeltas",
+    "diff",
+    "since_reset",
+]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -71,13 +81,16 @@ class Quality(StrEnum):
     EVICTING = "evicting"
 
 
-LOST = (
+INCOMPARABLE = (
     Quality.OTHER_SERVER,
     Quality.BASELINE_LOST,
     Quality.EXTENSION_CHANGED,
     Quality.PRIVILEGES_CHANGED,
 )
-"""Why the reads of statements in an interval are lost."""
+"""Why all reads of statements in an interval are lost."""
+
+LOST = (*INCOMPARABLE, Quality.RESTART, Quality.RESET)
+"""Why the reads of statements in an interval, or in its first part, are lost."""
 
 GAP_FACTOR = 2.0
 """An interval this many times as long as was asked for is a gap."""
@@ -117,11 +130,12 @@ class RowDeltas:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A time whose statements cannot be counted.
+    """A time whose statements cannot be counted: an interval, or its part before a reset.
 
     Attributes:
         since: When it began, by the server's clock.
-        seconds: Its length, as far as it is known.
+        seconds: Its length, as far as it is known; of a reset at an unknown time the longest
+            that is possible.
         server: The server whose reads are lost.
     """
 
@@ -149,9 +163,12 @@ class Delta:
         unknown: Rows whose numbers belong to no known interval; they are not counted.
         ahead: Blocks that statements had counted at its begin and the server had not.
         failures: Transactions that failed or were cancelled; None if unknown.
+        held: Cursors WITH HOLD that were declared and that no statement counts; None if unknown.
+        untracked: Whether a statement may have turned tracking off.
         lost: The time whose statements are not counted; qualities has the cause.
 
-    ahead and failures need the intervals before: `Sampler` sets them, `diff` does not.
+    ahead, failures, held and untracked need texts, or the intervals before: `Sampler` sets them,
+    `diff` does not.
     """
 
     older: Snapshot | None
@@ -168,6 +185,8 @@ class Delta:
     unknown: int
     ahead: int = 0
     failures: int | None = None
+    held: int | None = None
+    untracked: bool = False
     lost: Lost | None = None
 
     @property
@@ -191,10 +210,18 @@ class Delta:
         return self.newer.taken_at
 
     @property
+    def lost_seconds(self) -> float | None:
+        """How long its statements were not counted; None if they always were."""
+        return None if self.lost is None else self.lost.seconds
+
+    @property
     def evicted(self) -> int | None:
-        """About how many entries were evicted; at least those that vanished."""
+        """At least how many entries were evicted; None if that is not known.
+
+        Before extension 1.9 only entries that did not come back can be counted.
+        """
         if self.dealloc is None or self.settings.max_statements is None:
-            return None
+            return self.vanished if Quality.EVICTING in self.qualities else None
         each = max(EVICTED_AT_LEAST, self.settings.max_statements // EVICTED_SHARE)
         return self.dealloc * each
 
@@ -268,7 +295,7 @@ def diff(
     anew = np.concatenate([statements.basis, databases.basis]) == Basis.RESET
     reset = renewed or discarded or dropped or bool(anew.any())
     found = {
-        **{each: each is cause for each in LOST},
+        **{each: each is cause for each in INCOMPARABLE},
         Quality.RESTART: restarted,
         Quality.RESET: reset and not restarted,
         Quality.CLOCK_JUMP: jumped,
@@ -276,6 +303,12 @@ def diff(
         Quality.EVICTING: evicting,
     }
     qualities = [quality for quality, holds in found.items() if holds]
+    lost = None
+    if cause is not None:
+        lost = Lost(older.taken_at, seconds, newer.server)
+    elif renewed:
+        until_reset = seconds if jumped else _until_reset(older, newer, seconds)
+        lost = Lost(older.taken_at, until_reset, newer.server)
     return Delta(
         older=older,
         newer=newer,
@@ -289,7 +322,7 @@ def diff(
         vanished=vanished,
         dealloc=dealloc,
         unknown=unknown,
-        lost=None if cause is None else Lost(older.taken_at, seconds, newer.server),
+        lost=lost,
     )
 
 
@@ -540,6 +573,22 @@ def _renewed_without_mark(older: Snapshot, newer: Snapshot, pair: _Pair) -> bool
         # have the same extremes by chance.
         return shown > 0 and 2 * int(goes_on.sum()) < in_both
     return shown * LEAST_SHOWN >= in_both and shown > CHANCE_OF_EQUAL_EXTREMES * int(goes_on.sum())
+
+
+def _until_reset(older: Snapshot, newer: Snapshot, seconds: float) -> float:
+    """Return how long before a reset of all statements the older snapshot was taken.
+
+    Extensions before 1.9 do not tell when it was. A restart that lost all entries did so before
+    the server started. A reset at an unknown time may have been at the end of the interval.
+    """
+    old, new = older.markers, newer.markers
+    if old.statements_reset is not None and new.statements_reset is not None:
+        reset = new.statements_reset
+    elif old.start_time != new.start_time:
+        reset = new.start_time
+    else:
+        return seconds
+    return min(max((reset - older.taken_at).total_seconds(), 0.0), seconds)
 
 
 def _is_full(snapshot: Snapshot) -> bool:

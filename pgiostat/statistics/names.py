@@ -40,15 +40,17 @@ class Statement:
 
     text: normalized.  opens, moves: the pseudonym of the cursor that it declares, or fetches from.
     holds: it declares a cursor WITH HOLD.  rolls_back: it is a ROLLBACK of a whole transaction.
+    untracks: it may have changed settings so that pg_stat_statements does not count statements.
     """
 
     text: str
     fingerprint: str
     category: str
-    opens: str = ""
-    moves: str = ""
+    declares_cursor: str = ""
+    uses_cursor: str = ""
     holds: bool = False
     rolls_back: bool = False
+    untracks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class Names:
         default_factory=dict, repr=False, compare=False
     )
 
-    def learn(self, key: tuple[int, int, int], statement: Statement) -> None:
+    def add(self, key: tuple[int, int, int], statement: Statement) -> None:
         """Add a statement; a cursor's categories outlive its DECLARE.
 
         Args:
@@ -116,20 +118,21 @@ class Names:
         before = self.statements.get(key)
         self.statements[key] = statement
         self.unreadable.pop(key, None)
-        if statement.opens:
+        if statement.declares_cursor:
             userid, dbid, _ = key
-            opened = self.cursors.setdefault((userid, dbid, statement.opens), set())
+            opened = self.cursors.setdefault((userid, dbid, statement.declares_cursor), set())
             if before is not None and before.category != statement.category:
                 # Its role or database has another name now, and a rule asks for it.
                 opened.clear()
                 opened.update(
                     other.category
                     for (of_user, of_database, _), other in self.statements.items()
-                    if (of_user, of_database, other.opens) == (userid, dbid, statement.opens)
+                    if (of_user, of_database, other.declares_cursor)
+                    == (userid, dbid, statement.declares_cursor)
                 )
             opened.add(statement.category)
 
-    def shorten(self, keys: Iterable[StatementKey]) -> None:
+    def drop_texts(self, keys: Iterable[StatementKey]) -> None:
         """Drop texts and fingerprints, and keep categories and cursors: a history has the texts.
 
         Args:
@@ -139,7 +142,7 @@ class Names:
             if known := self.statements.get(key):
                 self.statements[key] = _same(replace(known, text="", fingerprint=""))
 
-    def forget(self, statements: Collection[StatementKey], relations: Collection[int]) -> None:
+    def retain(self, statements: Collection[StatementKey], relations: Collection[int]) -> None:
         """Retain some names and the cursors of these statements, and drop all others.
 
         Args:
@@ -150,7 +153,7 @@ class Names:
         self.statements = {k: v for k, v in self.statements.items() if k in statements}
         self.relations = {k: v for k, v in self.relations.items() if k in relations}
         named = {
-            (userid, dbid, known.opens or known.moves)
+            (userid, dbid, known.declares_cursor or known.uses_cursor)
             for (userid, dbid, _), known in self.statements.items()
         }
         self.cursors = {k: v for k, v in self.cursors.items() if k in named}
@@ -170,10 +173,10 @@ class Names:
             Text, fingerprint and category; None if the text has not been read.
         """
         known = self.statements.get(key)
-        if known is None or not known.moves or known.category != OTHER:
+        if known is None or not known.uses_cursor or known.category != OTHER:
             return known
         userid, dbid, _ = key
-        opened = self.cursors.get((userid, dbid, known.moves), set())
+        opened = self.cursors.get((userid, dbid, known.uses_cursor), set())
         return replace(known, category=next(iter(opened))) if len(opened) == 1 else known
 
     def described(self, key: StatementKey) -> Statement:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from pgiostat.volume.models import Volume
 
-__all__ = ["Balance", "Gauge", "Load", "replay", "to_go"]
+__all__ = ["Balance", "CreditBucket", "Load", "must_drop", "replay"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Load:
         """Return what of it the volume gives a second, by operations or by bytes."""
         if self.operations is None or self.read_bytes is None or self.seconds <= 0:
             return volume.ceiling
-        return volume.most(self.operations, self.read_bytes, self.seconds)
+        return volume.limit(self.operations, self.read_bytes, self.seconds)
 
     def size(self, volume: Volume) -> float:
         """Return how many bytes each unit of the demand has; nothing if unknown."""
@@ -48,7 +48,7 @@ class Balance:
     low: float
     high: float
     rate: float | None
-    given: float | None = None
+    admitted: float | None = None
     over: float = 0.0
     use: float | None = None
 
@@ -58,7 +58,7 @@ _Phases: TypeAlias = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Sprint:
+class _InstanceBurst:
     """What an instance gives for a time.  lasting: and for ever; None if it is no limit.
 
     full: what it gives beyond that, once it has rested.  left: of it, as a share.
@@ -79,7 +79,7 @@ class _Sprint:
             return inf
         return self.left * self.full / (rate - self.lasting)
 
-    def after(self, rate: float, seconds: float) -> "_Sprint":
+    def after(self, rate: float, seconds: float) -> "_InstanceBurst":
         """Return what is left after some seconds."""
         if self.lasting is None or seconds == inf or rate == self.lasting:
             return self
@@ -90,7 +90,7 @@ class _Sprint:
 
 
 @dataclass(frozen=True, slots=True)
-class Gauge:
+class CreditBucket:
     """A bucket that is watched: advance it load by load.
 
     sprint: what is left of what its instance lets through for a time, as a share; byte_sprint: of
@@ -103,14 +103,14 @@ class Gauge:
     sprint: float = 1.0
     byte_sprint: float = 1.0
 
-    def advance(self, load: Load) -> tuple["Gauge", Balance]:
+    def advance(self, load: Load) -> tuple["CreditBucket", Balance]:
         """Return the gauge after a load, and the balance then."""
         rate = load.rate(self.volume)
         # Unknown: anything between nothing and all that the volume gives.
         ceiling = load.most(self.volume)
         size = load.size(self.volume)
-        least, _ = self._given(0.0 if rate is None else min(rate, ceiling), load.seconds, size)
-        most, left = self._given(
+        least, _ = self._admitted(0.0 if rate is None else min(rate, ceiling), load.seconds, size)
+        most, left = self._admitted(
             ceiling if rate is None else min(rate, ceiling), load.seconds, size
         )
         low, high = self._after(self.low, most), self._after(self.high, least)
@@ -120,7 +120,7 @@ class Gauge:
         given = sum(each * seconds for each, seconds in most) / load.seconds
         return after, Balance(low, high, rate, given, max(rate - ceiling, 0.0), rate / ceiling)
 
-    def _given(
+    def _admitted(
         self, rate: float, seconds: float, size: float
     ) -> tuple[_Phases, tuple[float, float]]:
         """Return what is given of a demand and for how long, and what is left to sprint then.
@@ -129,11 +129,11 @@ class Gauge:
         tired of either; then it gives what lasts.
         """
         volume = self.volume
-        by_rate = _Sprint(volume.lasting, volume.sprint, self.sprint)
-        lasting = volume.lasting_throughput
-        by_bytes = _Sprint(
+        by_rate = _InstanceBurst(volume.instance_baseline, volume.instance_burst, self.sprint)
+        lasting = volume.instance_baseline_throughput
+        by_bytes = _InstanceBurst(
             None if lasting is None or not size else lasting / size,
-            volume.byte_sprint / size if size else 0.0,
+            volume.instance_burst_throughput / size if size else 0.0,
             self.byte_sprint,
         )
         phases: list[tuple[float, float]] = []
@@ -164,7 +164,7 @@ class Gauge:
             return None
         left, passed = self.low * volume.credits, 0.0
         # First as the instance sprints, then as it lasts.
-        for given, seconds in self._given(min(rate, volume.ceiling), inf, size)[0]:
+        for given, seconds in self._admitted(min(rate, volume.ceiling), inf, size)[0]:
             falls = given - volume.baseline
             if falls > 0 and left <= falls * seconds:
                 return passed + left / falls
@@ -173,12 +173,12 @@ class Gauge:
                 passed += seconds
         return None
 
-    def to_tire(self, rate: float, size: float = 0.0) -> tuple[float, float] | None:
+    def burst_ends_in(self, rate: float, size: float = 0.0) -> tuple[float, float] | None:
         """Return after how many seconds at that rate the instance's burst ends, and what lasts.
 
         None if never.
         """
-        phases, _ = self._given(min(rate, self.volume.ceiling), inf, size)
+        phases, _ = self._admitted(min(rate, self.volume.ceiling), inf, size)
         lasting = phases[-1][0]
         if lasting >= min(rate, self.volume.ceiling):
             return None
@@ -191,17 +191,17 @@ class Gauge:
         return None if full is None or gained <= 0 else (1.0 - self.low) * full / gained
 
 
-def replay(gauge: Gauge, loads: Iterable[Load]) -> Iterator[tuple[Gauge, Balance]]:
+def replay(gauge: CreditBucket, loads: Iterable[Load]) -> Iterator[tuple[CreditBucket, Balance]]:
     """Yield the gauge and the balance after each load, in turn."""
     for load in loads:
         gauge, balance = gauge.advance(load)
         yield gauge, balance
 
 
-def to_go(excess: float, rates: Mapping[str, float]) -> Sequence[str] | None:
+def must_drop(excess: float, rates: Mapping[str, float]) -> Sequence[str] | None:
     """Return the fewest of the greatest parts that make up an excess; None if all are too small.
 
-    >>> to_go(50, {"version": 40, "manifest": 30, "upload": 5}), to_go(0, {"version": 1})
+    >>> must_drop(50, {"version": 40, "manifest": 30, "upload": 5}), must_drop(0, {"version": 1})
     (['version', 'manifest'], [])
     """
     chosen: list[str] = []

@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 
 from pgiostat.analysis.ledger import ServerReads
 from pgiostat.analysis.rank import Ranking
-from pgiostat.volume.bucket import Balance, Gauge, Load, to_go
-from pgiostat.volume.demand import Provenance, divided, load_of, shares
-from pgiostat.volume.device.align import Overlap, spread
+from pgiostat.volume.bucket import Balance, CreditBucket, Load, must_drop
+from pgiostat.volume.demand import Provenance, attribute_blocks, load_of, split_operations
+from pgiostat.volume.device.align import Overlap, align
 from pgiostat.volume.device.interval import DeviceInterval
 from pgiostat.volume.models import Volume
 
-__all__ = ["Burning", "Forecast", "Moment", "Part", "Step", "burning"]
+__all__ = ["BalancePoint", "BurstPart", "BurstReport", "Forecast", "LoadStep", "simulate"]
 
 RECENT_SHARE = 0.1
 """What a forecast goes by is the last tenth of the time."""
@@ -22,7 +22,7 @@ WRITES = "writes"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Step:
+class LoadStep:
     """A step of a time: its readings, what was ranked between them, and the server's own count.
 
     since, until: of the first and of the last reading.  seconds: how much of that was watched.
@@ -36,7 +36,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class BalancePoint:
     """A step of the time: its balance at the end, operations by part, and how these are known.
 
     Of a gap that no device tells of there are none, and provenance is None.
@@ -51,7 +51,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BurstPart:
     """What one part asked for: operations a second, in all and lately; units of credit burned."""
 
     name: str
@@ -69,8 +69,8 @@ class Forecast:
     while ago: is_behind.
     rate: demand a second, in units of the volume.  use: as a share of what it gives at most, in
     operations or in bytes.  to_empty, to_refill: seconds, None if never.
-    to_tire: seconds until the burst of the instance ends, and what it lets through then; None if
-    never.  excess: what is asked above the baseline.  to_go: the fewest parts that make it up, None
+    burst_ends_in: seconds until the burst of the instance ends, and its baseline then; None if
+    never.  excess: demand above the baseline.  must_drop: the fewest parts that make it up, None
     if all together do not.
     """
 
@@ -79,14 +79,14 @@ class Forecast:
     use: float
     to_empty: float | None
     to_refill: float | None
-    to_tire: tuple[float, float] | None
+    burst_ends_in: tuple[float, float] | None
     excess: float
-    to_go: Sequence[str] | None
+    must_drop: Sequence[str] | None
     is_behind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Burning:
+class BurstReport:
     """A time against a volume.
 
     sources: how operations are known, and of how many seconds.  told: CloudWatch's BurstBalance,
@@ -95,11 +95,11 @@ class Burning:
 
     volume: Volume
     sources: Mapping[Provenance, float]
-    moments: tuple[Moment, ...]
-    parts: tuple[Part, ...]
+    moments: tuple[BalancePoint, ...]
+    parts: tuple[BurstPart, ...]
     forecast: Forecast
-    gauge: Gauge
-    told: tuple[tuple[float, float], ...] = ()
+    gauge: CreditBucket
+    warning: tuple[tuple[float, float], ...] = ()
 
     @property
     def provenance(self) -> Provenance:
@@ -114,12 +114,12 @@ class Burning:
     @property
     def error(self) -> float | None:
         """By how much the model is off CloudWatch's BurstBalance on average, as a share."""
-        if not self.told:
+        if not self.warning:
             return None
-        return sum(abs(told - model) for told, model in self.told) / len(self.told)
+        return sum(abs(told - model) for told, model in self.warning) / len(self.warning)
 
     @property
-    def lowest(self) -> Moment:
+    def lowest(self) -> BalancePoint:
         """When least was left."""
         return min(self.moments, key=lambda moment: moment.balance.low)
 
@@ -135,7 +135,7 @@ class Burning:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Asked:
+class _StepDemand:
     """What a step asked of a volume, by part, and how we know; None of a gap.
 
     missed: seconds of it that nobody watched, in which it may have been anything.
@@ -149,21 +149,21 @@ class _Asked:
     missed: float = 0.0
 
 
-def burning(
-    steps: Sequence[Step],
-    gauge: Gauge,
+def simulate(
+    steps: Sequence[LoadStep],
+    gauge: CreditBucket,
     writes: float = 0.0,
     devices: Sequence[DeviceInterval] = (),
     *,
     reads: float = 1.0,
-) -> Burning:
+) -> BurstReport:
     """Return what steps of a time did to a bucket.
 
     steps: with their rankings by category, in the order of the whole time's.  writes: operations a
     second that are known to be written.  devices: what the device of the server did, if that is
     known.  reads: as if so many times as much had been read.
     """
-    asked = [_times(reads, each) for each in _asked(steps, writes, devices)]
+    asked = [_times(reads, each) for each in _step_demands(steps, writes, devices)]
     stood = list(_moments(asked, gauge))
     moments = tuple(moment for moment, _ in stood)
     known = [each for each in asked if each.provenance is not None]
@@ -171,7 +171,7 @@ def burning(
     recent = _recent(measured or known)
     volume = gauge.volume
     last = stood[-1][1]
-    return Burning(
+    return BurstReport(
         volume=volume,
         sources=_sources(known),
         moments=moments,
@@ -181,18 +181,18 @@ def burning(
             is_behind=recent[-1] is not known[-1],
         ),
         gauge=last,
-        told=_told(devices, moments, gauge),
+        warning=_warning(devices, moments, gauge),
     )
 
 
-def _asked(
-    steps: Sequence[Step], writes: float, devices: Sequence[DeviceInterval]
-) -> Iterator[_Asked]:
+def _step_demands(
+    steps: Sequence[LoadStep], writes: float, devices: Sequence[DeviceInterval]
+) -> Iterator[_StepDemand]:
     """Yield what each step asked of a volume, and what each time between them did."""
     each = ServerReads.total(step.reads for step in steps).per_block.shared
     times = list(_times_of(steps))
-    told = spread(devices, [(since, until) for since, until, _ in times])
-    blocks = shares(step.ranking for step in steps)
+    told = align(devices, [(since, until) for since, until, _ in times])
+    blocks = attribute_blocks(step.ranking for step in steps)
     counted = [
         None
         if step is None
@@ -206,19 +206,19 @@ def _asked(
         if device is not None and device.is_enough:
             yield _measured(since, until, device, by_part)
         elif step is None or of_step is None:
-            yield _Asked(since, until, Load(extent, None, None), {}, None)
+            yield _StepDemand(since, until, Load(extent, None, None), {}, None)
         elif rates is not None:
             yield rates.filled(since, until, device, of_step[0].operations or 0.0, by_part)
         else:
             load, provenance = of_step
-            parts = divided(load.operations or 0.0, by_part)
+            parts = split_operations(load.operations or 0.0, by_part)
             if writes:
                 parts[WRITES] = writes * step.seconds
                 load = replace(load, operations=sum(parts.values()))
-            yield _Asked(since, until, load, parts, provenance, extent - step.seconds)
+            yield _StepDemand(since, until, load, parts, provenance, extent - step.seconds)
 
 
-def _times_of(steps: Sequence[Step]) -> Iterator[tuple[datetime, datetime, Step | None]]:
+def _times_of(steps: Sequence[LoadStep]) -> Iterator[tuple[datetime, datetime, LoadStep | None]]:
     """Yield steps with their times, and the gaps between them."""
     end: datetime | None = None
     for step in steps:
@@ -230,15 +230,15 @@ def _times_of(steps: Sequence[Step]) -> Iterator[tuple[datetime, datetime, Step 
 
 def _measured(
     since: datetime, until: datetime, device: Overlap, blocks: Mapping[str, float]
-) -> _Asked:
+) -> _StepDemand:
     """Return what a device did in a step: nothing is estimated but whose reads they were."""
     reads, writes, *volumes = (
         amount / device.share
         for amount in (device.reads, device.writes, device.read_bytes, device.write_bytes)
     )
-    parts = divided(reads, blocks) | {WRITES: writes}
+    parts = split_operations(reads, blocks) | {WRITES: writes}
     load = Load((until - since).total_seconds(), reads + writes, sum(volumes))
-    return _Asked(since, until, load, parts, Provenance(device.source.value))
+    return _StepDemand(since, until, load, parts, Provenance(device.source.value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +279,7 @@ class _Rates:
         device: Overlap | None,
         counted: float,
         blocks: Mapping[str, float],
-    ) -> _Asked:
+    ) -> _StepDemand:
         """Return what is told of a step, and for the rest of it what is usual."""
         seconds = (until - since).total_seconds()
         share = 1.0 if device is None else 1.0 - device.share
@@ -287,12 +287,12 @@ class _Rates:
         writes = self.writes * seconds * share
         if device is not None:
             reads, writes = reads + device.reads, writes + device.writes
-        parts = divided(reads, blocks) | {WRITES: writes}
+        parts = split_operations(reads, blocks) | {WRITES: writes}
         load = Load(seconds, reads + writes, (reads + writes) * self.size)
-        return _Asked(since, until, load, parts, Provenance.ESTIMATED)
+        return _StepDemand(since, until, load, parts, Provenance.ESTIMATED)
 
 
-def _times(factor: float, asked: _Asked) -> _Asked:
+def _times(factor: float, asked: _StepDemand) -> _StepDemand:
     """Return what is asked of a volume if reads are multiplied, and writes are not."""
     if factor == 1.0 or asked.provenance is None:
         return asked
@@ -303,8 +303,8 @@ def _times(factor: float, asked: _Asked) -> _Asked:
     return replace(asked, load=Load(asked.load.seconds, operations, volume), parts=scaled)
 
 
-def _told(
-    devices: Sequence[DeviceInterval], moments: Sequence[Moment], gauge: Gauge
+def _warning(
+    devices: Sequence[DeviceInterval], moments: Sequence[BalancePoint], gauge: CreditBucket
 ) -> tuple[tuple[float, float], ...]:
     """Return balances that CloudWatch told and the model's at the same time, as shares.
 
@@ -327,7 +327,7 @@ def _told(
     )  # fmt: skip
 
 
-def _sources(asked: Sequence[_Asked]) -> dict[Provenance, float]:
+def _sources(asked: Sequence[_StepDemand]) -> dict[Provenance, float]:
     """Return how operations are known, and of how many seconds, most of the time first."""
     seconds: dict[Provenance, float] = {}
     for each in asked:
@@ -336,7 +336,7 @@ def _sources(asked: Sequence[_Asked]) -> dict[Provenance, float]:
     return dict(sorted(seconds.items(), key=lambda item: -item[1]))
 
 
-def _recent(asked: Sequence[_Asked]) -> Sequence[_Asked]:
+def _recent(asked: Sequence[_StepDemand]) -> Sequence[_StepDemand]:
     """Return the steps at the end that make up a tenth of the time."""
     wanted = RECENT_SHARE * sum(each.load.seconds for each in asked)
     count, seconds = 0, 0.0
@@ -347,7 +347,9 @@ def _recent(asked: Sequence[_Asked]) -> Sequence[_Asked]:
     return asked[-count:]
 
 
-def _moments(asked: Sequence[_Asked], gauge: Gauge) -> Iterator[tuple[Moment, Gauge]]:
+def _moments(
+    asked: Sequence[_StepDemand], gauge: CreditBucket
+) -> Iterator[tuple[BalancePoint, CreditBucket]]:
     """Yield the steps, with what nobody watched between them, and the gauge after each."""
     for each in asked:
         gauge, balance = gauge.advance(each.load)
@@ -356,18 +358,23 @@ def _moments(asked: Sequence[_Asked], gauge: Gauge) -> Iterator[tuple[Moment, Ga
             gauge, unknown = gauge.advance(Load(each.missed, None, None))
             balance = replace(balance, low=unknown.low, high=unknown.high)
         yield (
-            Moment(each.since, each.until, each.load.seconds, balance, each.parts, each.provenance),
+            BalancePoint(
+                each.since, each.until, each.load.seconds, balance, each.parts, each.provenance
+            ),
             gauge,
         )
 
 
 def _parts(
-    asked: Sequence[_Asked], moments: Sequence[Moment], recent: Sequence[_Asked], volume: Volume
-) -> Iterator[Part]:
+    asked: Sequence[_StepDemand],
+    moments: Sequence[BalancePoint],
+    recent: Sequence[_StepDemand],
+    volume: Volume,
+) -> Iterator[BurstPart]:
     """Yield what each part asked for; what is burned in a step is shared as the demand is."""
     seconds = sum(each.load.seconds for each in asked)
     lately = sum(each.load.seconds for each in recent)
-    given = {moment.since: moment.balance.given for moment in moments}
+    given = {moment.since: moment.balance.admitted for moment in moments}
     totals: dict[str, float] = {}
     latest: dict[str, float] = {}
     burned: dict[str, float] = {}
@@ -382,7 +389,7 @@ def _parts(
             latest[name] = latest.get(name, 0.0) + operations
     whole = sum(totals.values())
     for name, operations in sorted(totals.items(), key=lambda item: -item[1]):
-        yield Part(
+        yield BurstPart(
             name=name,
             per_s=operations / seconds if seconds else 0.0,
             recent_per_s=latest.get(name, 0.0) / lately if lately else 0.0,
@@ -392,7 +399,7 @@ def _parts(
 
 
 def _forecast(
-    loads: Sequence[Load], parts: Sequence[Mapping[str, float]], gauge: Gauge
+    loads: Sequence[Load], parts: Sequence[Mapping[str, float]], gauge: CreditBucket
 ) -> Forecast:
     seconds = sum(load.seconds for load in loads)
     volume = gauge.volume
@@ -421,7 +428,7 @@ def _forecast(
         use=rate / most if most else 0.0,
         to_empty=to_empty,
         to_refill=gauge.to_refill(min(rate, most)) if gauge.low < 1.0 else None,
-        to_tire=gauge.to_tire(given, size),
+        burst_ends_in=gauge.burst_ends_in(given, size),
         excess=excess,
-        to_go=to_go(excess, rates),
+        must_drop=must_drop(excess, rates),
     )

@@ -14,11 +14,11 @@ __all__ = [
     "MEANINGS",
     "Demand",
     "Provenance",
-    "divided",
-    "known_by",
+    "attribute_blocks",
     "load_of",
     "operations_of",
-    "shares",
+    "provenance_of",
+    "split_operations",
 ]
 
 
@@ -66,7 +66,7 @@ def operations_of(reads: ServerReads, each: float | None) -> float:
     return counted + _uncounted(reads) * (1.0 if each is None else each)
 
 
-def known_by(reads: ServerReads, each: float | None) -> Provenance:
+def provenance_of(reads: ServerReads, each: float | None) -> Provenance:
     """Return what tells the operations of a time."""
     if each is not None or (reads.operations is not None and not _uncounted(reads)):
         return Provenance.PG_STAT_IO
@@ -88,7 +88,7 @@ def load_of(
     """
     operations = operations_of(reads, each) + writes * seconds
     read_bytes = float(blocks_to_bytes(reads.blocks or 0, block_size))
-    return Load(seconds, operations, read_bytes), known_by(reads, each)
+    return Load(seconds, operations, read_bytes), provenance_of(reads, each)
 
 
 @dataclass(slots=True)
@@ -112,7 +112,7 @@ class Demand:
         return load_of(reads, delta.seconds or 0.0, delta.settings.block_size, each, self.writes)
 
 
-def shares(steps: Iterable[Ranking]) -> Iterator[dict[str, float]]:
+def attribute_blocks(steps: Iterable[Ranking]) -> Iterator[dict[str, float]]:
     """Yield the blocks of each part of steps of a time: together what the server counted in each.
 
     What statements were counted ahead of the server is theirs when the server counts it, and
@@ -141,10 +141,10 @@ def shares(steps: Iterable[Ranking]) -> Iterator[dict[str, float]]:
         }
 
 
-def divided(operations: float, blocks: Mapping[str, float]) -> dict[str, float]:
+def split_operations(operations: float, blocks: Mapping[str, float]) -> dict[str, float]:
     """Return operations by part, as blocks are.
 
-    >>> divided(10, {"version": 30, "upload": 10}), divided(10, {"version": 0})
+    >>> split_operations(10, {"version": 30, "upload": 10}), split_operations(10, {"version": 0})
     ({'version': 7.5, 'upload': 2.5}, {'version': 0.0, 'unattributed': 10})
     """
     whole = sum(blocks.values())

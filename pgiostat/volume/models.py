@@ -44,7 +44,7 @@ RDS_PROVISIONED = (1_000, 256_000)
 RDS_LEAST_PER_GIB = 0.5
 """RDS io1 and io2 have at least so many IOPS for each GiB."""
 
-SPRINT_SECONDS = 1_800
+INSTANCE_BURST_SECONDS = 1_800
 """For so long an instance bursts, at least once in 24 hours."""
 
 
@@ -55,9 +55,9 @@ class Volume:
     baseline: for ever, and what the bucket is filled with.  ceiling: while there are credits.
     credits: what a full bucket holds, None where there is no bucket.  throughput: bytes a second
     at most.  counts_bytes: an HDD, whose credits are MiB.
-    lasting: what its instance lets through for ever, None if that is no less than the ceiling.
-    sprint: what the instance lets through beyond that, once it has rested.  lasting_throughput,
-    byte_sprint: the same in bytes.
+    instance_baseline: what its instance sustains, None if that is no less than the ceiling.
+    instance_burst: what the instance adds to that while it bursts.
+    instance_baseline_throughput, instance_burst_throughput: the same in bytes.
     """
 
     name: str
@@ -66,15 +66,15 @@ class Volume:
     credits: float | None
     throughput: float
     counts_bytes: bool = False
-    lasting: float | None = None
-    sprint: float = 0.0
-    lasting_throughput: float | None = None
-    byte_sprint: float = 0.0
+    instance_baseline: float | None = None
+    instance_burst: float = 0.0
+    instance_baseline_throughput: float | None = None
+    instance_burst_throughput: float = 0.0
 
     @property
-    def for_ever(self) -> float:
+    def sustained(self) -> float:
         """What is given for ever: no more than the instance lets through."""
-        lasting = self.ceiling if self.lasting is None else self.lasting
+        lasting = self.ceiling if self.instance_baseline is None else self.instance_baseline
         return min(self.baseline, self.ceiling, lasting)
 
     @property
@@ -94,10 +94,10 @@ class Volume:
             return max(operations * HDD_OPERATION, read_bytes) / MIB
         return max(operations, read_bytes / SSD_OPERATION)
 
-    def most(self, operations: float, read_bytes: float, seconds: float) -> float:
+    def limit(self, operations: float, read_bytes: float, seconds: float) -> float:
         """Return what it gives a second, at most, of operations of so many bytes together.
 
-        >>> round(volume_of("gp3:500:6000:125").most(6000, 6000 * 131072, 1.0))
+        >>> round(volume_of("gp3:500:6000:125").limit(6000, 6000 * 131072, 1.0))
         1000
         """
         wanted = read_bytes / seconds
@@ -116,17 +116,19 @@ class Volume:
         throughput = min(self.throughput, instance.burst_throughput)
         limited = replace(self, name=name, throughput=throughput)
         if instance.throughput < throughput:
-            bytes_more = (instance.burst_throughput - instance.throughput) * SPRINT_SECONDS
+            bytes_more = (instance.burst_throughput - instance.throughput) * INSTANCE_BURST_SECONDS
             limited = replace(
-                limited, lasting_throughput=instance.throughput, byte_sprint=bytes_more
+                limited,
+                instance_baseline_throughput=instance.throughput,
+                instance_burst_throughput=bytes_more,
             )
         if self.counts_bytes:
             return replace(limited, ceiling=min(self.ceiling, throughput / MIB))
         limited = replace(limited, ceiling=min(self.ceiling, instance.burst_iops))
         if instance.iops >= limited.ceiling:
             return limited
-        sprint = (instance.burst_iops - instance.iops) * SPRINT_SECONDS
-        return replace(limited, lasting=instance.iops, sprint=sprint)
+        sprint = (instance.burst_iops - instance.iops) * INSTANCE_BURST_SECONDS
+        return replace(limited, instance_baseline=instance.iops, instance_burst=sprint)
 
 
 def _gp2(name: str, gib: float, *_: float) -> Volume:

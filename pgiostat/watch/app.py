@@ -22,33 +22,43 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.widgets import Input
 
-from pgiostat.analysis.rank import By, rank_counted
+from pgiostat.analysis.rank import By, rank_totals
 from pgiostat.errors import PgiostatError
 from pgiostat.escape import pasted
-from pgiostat.render.text import at_most_all
 from pgiostat.statistics.delta import Basis
 from pgiostat.unexpected import PASSING, as_error
 from pgiostat.units import format_duration
-from pgiostat.watch.model.interval import Moment
-from pgiostat.watch.model.session import Sitting
+from pgiostat.watch.model.interval import Interval
+from pgiostat.watch.model.session import WatchSession
 from pgiostat.watch.screen.canvas import Canvas
-from pgiostat.watch.screen.csv_export import exported
-from pgiostat.watch.screen.footer import Field, Foot
-from pgiostat.watch.screen.frozen import Sight, Still, coverage_of
+from pgiostat.watch.screen.csv_export import as_csv
+from pgiostat.watch.screen.footer import FilterField, FooterLine
+from pgiostat.watch.screen.frozen import FrozenSession, SessionView, coverage_of
 from pgiostat.watch.screen.help import Help
-from pgiostat.watch.screen.notices import Beside, Board, Played
-from pgiostat.watch.screen.overview import Picture, heading, picture
-from pgiostat.watch.screen.table import Shown, Table, table_of
+from pgiostat.watch.screen.notices import NoticeBoard, ReplayPosition, SideInfo
+from pgiostat.watch.screen.overview import ScreenContent, draw_screen, heading
+from pgiostat.watch.screen.table import ScreenTable, TableRow, table_of
 from pgiostat.watch.screen.themes import Themes
-from pgiostat.watch.sources.source import Feed, Player
-from pgiostat.watch.state import Action, Drill, Key, State, View, after, found, into, moved, seen
+from pgiostat.watch.sources.source import IntervalSource, ReplayControls
+from pgiostat.watch.state import (
+    Action,
+    Drill,
+    RowKey,
+    View,
+    ViewState,
+    apply,
+    drill_down,
+    moved,
+    restore_cursor,
+    with_view,
+)
 
 if TYPE_CHECKING:
     from textual.driver import Driver
     from textual.timer import Timer
 
     from pgiostat.analysis.rank import RankRow
-    from pgiostat.watch.screen.statement_page import Detail, Judge, Known
+    from pgiostat.watch.screen.statement_page import Judge, StatementDetails, StatementPage
 
 __all__ = ["WatchApp"]
 
@@ -126,7 +136,7 @@ class WatchApp(App[None]):
     class Arrived(Message):
         """A moment has come."""
 
-        def __init__(self, moment: Moment) -> None:
+        def __init__(self, moment: Interval) -> None:
             super().__init__()
             self.moment = moment
 
@@ -139,8 +149,8 @@ class WatchApp(App[None]):
 
     def __init__(
         self,
-        feed: Feed,
-        state: State | None = None,
+        feed: IntervalSource,
+        state: ViewState | None = None,
         *,
         judge: "Judge | None" = None,
         out: Path | None = None,
@@ -153,41 +163,43 @@ class WatchApp(App[None]):
         there = self.available_themes
         self.theme = themes.chosen(there, ", ".join(sorted(there))) or self.theme
         self.feed = feed
-        self.state = state or State()
+        self.state = state or ViewState()
         self.error: PgiostatError | None = None
-        self._player = feed if isinstance(feed, Player) else None
+        self._player = feed if isinstance(feed, ReplayControls) else None
         self._judge = judge
         self._out = out or Path.cwd()
         self._clock = clock
         self._stop = Event()
         self._canvas = Canvas()
         self._goes_back = False
-        self._filter = Field("filter: text, category, user, database", "filter", self._unfiltered)
-        self._jump = Field("time: 10:30, -2h, 2026-11-23T10:00Z", "jump", self._unasked)
-        self._table = Table(View.CATEGORY, (), (), ())
-        self._still: Still | None = None
-        self._board = Board()
+        self._filter = FilterField(
+            "filter: text, category, user, database", "filter", self._unfiltered
+        )
+        self._jump = FilterField("time: 10:30, -2h, 2026-11-23T10:00Z", "jump", self._focus_table)
+        self._table = ScreenTable(View.CATEGORY, (), (), ())
+        self._still: FrozenSession | None = None
+        self._board = NoticeBoard()
         self._retry_at: datetime | None = None
         self._countdown: Timer | None = None
-        self._page: Detail | None = None
+        self._page: StatementPage | None = None
 
     @property
-    def sitting(self) -> Sitting:
+    def watch_session(self) -> WatchSession:
         """What was seen so far."""
         return self.feed.sitting
 
     @property
-    def sight(self) -> Sight:
+    def session_view(self) -> SessionView:
         """What is shown of it: while it is paused, how it was when that began."""
-        return self._still or self.sitting
+        return self._still or self.watch_session
 
     @property
-    def table(self) -> Table:
+    def table(self) -> ScreenTable:
         """What is shown now."""
         return self._table
 
     @property
-    def picture(self) -> Picture:
+    def picture(self) -> ScreenContent:
         """What is on the screen."""
         return self._canvas.picture
 
@@ -202,7 +214,7 @@ class WatchApp(App[None]):
     def compose(self) -> ComposeResult:
         """Make the screen."""
         yield self._canvas
-        yield Foot(self._filter, self._jump)
+        yield FooterLine(self._filter, self._jump)
 
     def on_mount(self) -> None:
         """Begin to read."""
@@ -236,7 +248,7 @@ class WatchApp(App[None]):
                 error = as_error(raised)
             if error is None or is_first or error.slug not in PASSING:
                 break
-            self.post_message(self.Arrived(Moment(error=error, retry_seconds=seconds)))
+            self.post_message(self.Arrived(Interval(error=error, retry_seconds=seconds)))
             if self._stop.wait(seconds):
                 break
             seconds = min(seconds * 2, LONGEST_RETRY_SECONDS)
@@ -260,8 +272,8 @@ class WatchApp(App[None]):
             error = as_error(raised)
             self.notify(f"{error.message}: {error.detail}", severity="error")
 
-    def _absorb(self, moment: Moment) -> None:
-        sitting = self.sitting
+    def _absorb(self, moment: Interval) -> None:
+        sitting = self.watch_session
         sitting.absorb(moment)
         self._board = self._board.after(
             moment, None if sitting.gauge is None else sitting.gauge.low
@@ -293,20 +305,20 @@ class WatchApp(App[None]):
         """Draw what the state shows."""
         if not self._canvas.size:
             return
-        sight, whole = self.sight, self.state.whole
+        sight, whole = self.session_view, self.state.whole
         counted, io = sight.counted(whole=whole), sight.io(whole=whole)
         self._table = table_of(self.state, counted, io, sight.names)
-        self.state = found(self.state, self._table.keys)
+        self.state = restore_cursor(self.state, self._table.keys)
         if self._goes_back != bool(self.state.path or self.state.filter):
             self._goes_back = not self._goes_back
             self.refresh_bindings()
         self._canvas.show(
-            picture(self.state, sight, self._table, self._canvas.size, self._beside())
+            draw_screen(self.state, sight, self._table, self._canvas.size, self._beside())
         )
         if self._page is not None and self._page is self.screen:
             self._page.draw()
 
-    def _beside(self) -> Beside:
+    def _beside(self) -> SideInfo:
         if self._still is not None:
             return self._still.beside
         wait = None
@@ -314,8 +326,10 @@ class WatchApp(App[None]):
             wait = (self._retry_at - self._clock()).total_seconds()
         played = None
         if self.replay is not None:
-            played = Played(*self.replay.position, self.replay.interval, self.replay.is_playing)
-        return Beside(self._board, wait, played)
+            played = ReplayPosition(
+                *self.replay.position, self.replay.interval, self.replay.is_playing
+            )
+        return SideInfo(self._board, wait, played)
 
     @on(Canvas.Resized)
     def _resized(self) -> None:
@@ -342,7 +356,7 @@ class WatchApp(App[None]):
         return len(pages) > 1
 
     @property
-    def replay(self) -> Player | None:
+    def replay(self) -> ReplayControls | None:
         """The history that is replayed, if one is."""
         return self._player
 
@@ -367,15 +381,15 @@ class WatchApp(App[None]):
                             severity="error")  # fmt: skip
                 return
         self._jump.close()
-        self._unasked()
+        self._focus_table()
 
-    def _unasked(self) -> None:
+    def _focus_table(self) -> None:
         self._canvas.focus()
 
     def action_do(self, action: str) -> None:
         """Change what is shown."""
         names = [measure.name for measure in self._table.measures]
-        self.state = after(self.state, Action(action), names)
+        self.state = apply(self.state, Action(action), names)
         if action == Action.PAUSE:
             self._pause()
         self.draw()
@@ -386,12 +400,16 @@ class WatchApp(App[None]):
             # It stands still by itself; what is sought in it is shown all the same.
             self.replay.play(playing=not self.state.is_paused)
         else:
-            self._still = Still.of(self.sitting, self._beside()) if self.state.is_paused else None
+            self._still = (
+                FrozenSession.of(self.watch_session, self._beside())
+                if self.state.is_paused
+                else None
+            )
             self._count_down()
 
     def action_view(self, name: str) -> None:
         """Show another view."""
-        self.state = seen(self.state, View[name])
+        self.state = with_view(self.state, View[name])
         self.draw()
 
     def action_move(self, rows: int) -> None:
@@ -414,35 +432,35 @@ class WatchApp(App[None]):
             return
         if self.state.view is View.STATEMENT:
             # It draws plots, and most sittings need none.
-            from pgiostat.watch.screen.statement_page import Detail  # noqa: PLC0415
+            from pgiostat.watch.screen.statement_page import StatementPage  # noqa: PLC0415
 
-            self._page = Detail(row.of, self._now, self._judge)
+            self._page = StatementPage(row.of, self._statement_details, self._judge)
             self.push_screen(self._page)
             return
         drill = Drill(self.state.view, row.of.key, row.name, self.state.row)
-        self.state = into(self.state, drill)
+        self.state = drill_down(self.state, drill)
         self.draw()
         if self.state.view is View.STATEMENT and len(self._table.rows) == 1:
             self.action_enter()
 
-    def _now(self, key: Key, size: tuple[int, int]) -> "Known":
+    def _statement_details(self, key: RowKey, size: tuple[int, int]) -> "StatementDetails":
         """Return what is known of a statement, for its page."""
-        from pgiostat.watch.screen.statement_page import Known  # noqa: PLC0415 - as the page
+        from pgiostat.watch.screen.statement_page import StatementDetails  # noqa: PLC0415 - as the page
 
-        sight, whole = self.sight, self.state.whole
-        latest = sight.latest or Moment()
+        sight, whole = self.session_view, self.state.whole
+        latest = sight.latest or Interval()
         counted = sight.counted(whole=whole)
         parts = [] if counted is None else [(counted, sight.names)]
-        rows = rank_counted(parts, by=By.STATEMENT).rows
+        rows = rank_totals(parts, by=By.STATEMENT).rows
         row = next((row for row in rows if row.key == key), None)
-        return Known(
+        return StatementDetails(
             heading(self.state, sight, size, self._beside()),
             row,
             sight.past(By.STATEMENT, key),
             None if whole or row is None or row.queryid is None else _basis(latest, row),
             sight.seconds if whole else latest.seconds,
             sight.qualities if whole else latest.qualities,
-            at_most_all(coverage_of(sight, whole=whole)),
+            coverage_of(sight, whole=whole),
             whole,
         )
 
@@ -459,16 +477,16 @@ class WatchApp(App[None]):
     @on(Input.Submitted, "#filter")
     def _filter_done(self) -> None:
         self._filter.close()
-        self._unasked()
+        self._focus_table()
 
     def _unfiltered(self) -> None:
         self.state = replace(self.state, filter="")
-        self._unasked()
+        self._focus_table()
         self.draw()
 
     def action_baseline(self) -> None:
         """Count from here; nothing on the server is reset."""
-        self.sitting.begin()
+        self.watch_session.begin()
         self.notify("counting from here; nothing on the server was reset")
         self.draw()
 
@@ -497,8 +515,8 @@ class WatchApp(App[None]):
         """Say something below the page that is shown."""
         words = f"{title}: {message}" if title else message
         for screen in reversed(self.screen_stack):
-            for foot in screen.query(Foot):
-                foot.say(words, is_wrong=severity == "error")
+            for foot in screen.query(FooterLine):
+                foot.show_message(words, is_wrong=severity == "error")
                 return
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
@@ -554,7 +572,7 @@ class WatchApp(App[None]):
 
     def as_csv(self) -> str:
         """Return what is shown: rows as they are filtered and sorted, then what is below them."""
-        return exported(self.state, self._table, self.sight)
+        return as_csv(self.state, self._table, self.session_view)
 
     # mouse
 
@@ -583,7 +601,7 @@ class WatchApp(App[None]):
         """Choose the row before."""
         self.action_move(-1)
 
-    def _chosen(self) -> Shown | None:
+    def _chosen(self) -> TableRow | None:
         """Return the row under the cursor; if it is not there now say so, and take no other."""
         rows, state = self._table.rows, self.state
         row = rows[state.row] if state.row < len(rows) else None
@@ -593,7 +611,7 @@ class WatchApp(App[None]):
         return None
 
 
-def _basis(moment: Moment, row: "RankRow") -> Basis:
+def _basis(moment: Interval, row: "RankRow") -> Basis:
     """Return against what a row of statements was counted."""
     queryid, dbid, userid = map(int, row.key)
     return moment.bases.get((userid, dbid, queryid), Basis.PREVIOUS)

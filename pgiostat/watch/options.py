@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pgiostat.analysis.rank import By, Sort
-from pgiostat.volume.bucket import Gauge
+from pgiostat.volume.bucket import CreditBucket
 
 __all__ = ["Form", "Options"]
 
@@ -33,5 +33,5 @@ class Options:
     top: int | None = None
     form: Form = Form.TEXT
     label: str = ""
-    gauge: Gauge | None = None
+    gauge: CreditBucket | None = None
     writes: float = 0.0

@@ -7,9 +7,20 @@ from typing import TypeAlias
 
 from pgiostat.analysis.rank import By
 
-__all__ = ["Action", "Drill", "Key", "State", "View", "after", "found", "into", "moved", "seen"]
+__all__ = [
+    "Action",
+    "Drill",
+    "RowKey",
+    "View",
+    "ViewState",
+    "apply",
+    "drill_down",
+    "moved",
+    "restore_cursor",
+    "with_view",
+]
 
-Key: TypeAlias = tuple[str, ...]
+RowKey: TypeAlias = tuple[str, ...]
 """What tells a row of a table from the others."""
 
 
@@ -51,13 +62,13 @@ class Drill:
     """
 
     view: View
-    key: Key
+    key: RowKey
     name: str
     row: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class ViewState:
     """What is shown.
 
     sort: name of the column, "" for what costs most.  first: of the columns of numbers.  whole:
@@ -73,15 +84,15 @@ class State:
     whole: bool = False
     first: int = 0
     row: int = 0
-    chosen: Key = ()
+    chosen: RowKey = ()
     path: tuple[Drill, ...] = ()
     top: int | None = None
 
 
-def after(state: State, action: Action, columns: Sequence[str]) -> State:
+def apply(state: ViewState, action: Action, columns: Sequence[str]) -> ViewState:
     """Return the state after a key.  columns: names of the numbers that the view has, in order."""
     last = max(len(columns) - 1, 0)
-    changed: State = {
+    changed: ViewState = {
         Action.PAUSE: lambda: replace(state, is_paused=not state.is_paused),
         Action.WHOLE: lambda: replace(state, whole=not state.whole),
         Action.REVERSE: lambda: replace(state, is_reversed=not state.is_reversed),
@@ -101,7 +112,7 @@ def _next(sort: str, columns: Sequence[str], step: int) -> str:
     return there[min(max(at + step, 0), len(there) - 1)]
 
 
-def _back(state: State) -> State:
+def _back(state: ViewState) -> ViewState:
     """Return what Esc leads to: first the filter goes, then one step of the path."""
     if state.filter:
         return replace(state, filter="")
@@ -111,18 +122,18 @@ def _back(state: State) -> State:
     return replace(state, view=last.view, path=state.path[:-1], row=last.row, chosen=last.key)
 
 
-def seen(state: State, view: View) -> State:
+def with_view(state: ViewState, view: View) -> ViewState:
     """Return the state in which another view is shown, from its beginning."""
-    return State(view, is_paused=state.is_paused, whole=state.whole, top=state.top)
+    return ViewState(view, is_paused=state.is_paused, whole=state.whole, top=state.top)
 
 
-def into(state: State, drill: Drill) -> State:
+def drill_down(state: ViewState, drill: Drill) -> ViewState:
     """Return the state in which what belongs to a row is shown."""
     deeper = View.FINGERPRINT if drill.view is View.CATEGORY else View.STATEMENT
     return replace(state, view=deeper, path=(*state.path, drill), row=0, chosen=(), filter="")
 
 
-def found(state: State, rows: Sequence[Key]) -> State:
+def restore_cursor(state: ViewState, rows: Sequence[RowKey]) -> ViewState:
     """Return the state with the cursor on the row that was chosen, wherever it is now.
 
     Where it is not, the cursor waits at its place and is on no row.
@@ -132,7 +143,7 @@ def found(state: State, rows: Sequence[Key]) -> State:
     return replace(state, row=min(state.row, max(len(rows) - 1, 0)))
 
 
-def moved(state: State, rows: Sequence[Key], steps: int) -> State:
+def moved(state: ViewState, rows: Sequence[RowKey], steps: int) -> ViewState:
     """Return the state with another row chosen."""
     if not rows:
         return state

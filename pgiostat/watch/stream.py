@@ -22,18 +22,18 @@ from pgiostat.render.json import JsonWriter
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.names import Describe
 from pgiostat.unexpected import as_error
-from pgiostat.volume.bucket import Balance, Gauge
+from pgiostat.volume.bucket import Balance, CreditBucket
 from pgiostat.volume.demand import Demand, Provenance
 from pgiostat.watch.options import Form, Options
 
-__all__ = ["Watch", "run"]
+__all__ = ["StreamSession", "run"]
 
 PIPE_WIDTH = 120
 COVERAGE_AFTER_SECONDS = 10.0
 
 
 @dataclass(slots=True)
-class Watch:
+class StreamSession:
     """The state of a sitting: what was counted since it began."""
 
     sampler: Sampler
@@ -44,7 +44,7 @@ class Watch:
     _server_blocks: int = 0
     deltas: list[Delta] = field(default_factory=list)
     keep: bool = False
-    gauge: Gauge | None = None
+    gauge: CreditBucket | None = None
     balance: Balance | None = None
     provenance: Provenance = Provenance.BLOCKS
     _demand: Demand = field(default_factory=Demand)
@@ -127,7 +127,7 @@ class _Records:
     csv: CsvWriter | None
     json: JsonWriter | None
     aside: Console
-    watch: Watch
+    watch: StreamSession
     said_before: set[str] = field(default_factory=set)
 
     def __call__(self, tick: Tick, ranking: Ranking | None, said: list[Notice]) -> None:
@@ -161,7 +161,7 @@ class _Records:
 class _Screen:
     """Text: appended, or drawn over on a terminal."""
 
-    watch: Watch
+    watch: StreamSession
     console: Console
     live: Live | None
     last: RenderableType = ""
@@ -204,7 +204,7 @@ class _Screen:
 
 
 @contextmanager
-def _shown(watch: Watch, out: TextIO, err: TextIO) -> Iterator[_Shown]:
+def _shown(watch: StreamSession, out: TextIO, err: TextIO) -> Iterator[_Shown]:
     """Yield what shows ticks in the form asked for."""
     options = watch.options
     if options.form is not Form.TEXT:
@@ -236,7 +236,7 @@ def run(
     err: TextIO | None = None,
     stop: Event | None = None,
     keep: bool = False,
-) -> Watch:
+) -> StreamSession:
     """Watch until done, interrupted or told to stop; return the sitting.
 
     keep: hold all intervals in memory, for who ranks them afterwards.
@@ -246,7 +246,7 @@ def run(
     err = err or sys.stderr
     stop = stop or Event()
     sampler = Sampler(dsn, options.interval, describe, stop.wait, label=options.label, running=True)
-    watch = Watch(sampler, options, keep=keep)
+    watch = StreamSession(sampler, options, keep=keep)
     with ExitStack() as stack:
         show = stack.enter_context(_shown(watch, out, err))
         for tick in sampler.ticks():

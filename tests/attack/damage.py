@@ -17,7 +17,7 @@ from benchmarks.history_load import World, ticks
 from pgiostat.errors import PgiostatError
 from pgiostat.history.format import checkpoint
 from pgiostat.history.format.layout import Layout
-from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.writer import Writer
 from tests.attack import Outcome, Scale
 
@@ -100,7 +100,7 @@ def _made(root: Path) -> Path:
     for number, delta in enumerate(world.deltas(when, seed=5), start=1):
         writer.append(delta, world.names)
         if number == SEALED:
-            seal(Layout(root), LABEL)
+            compact(Layout(root), LABEL)
     writer.close()
     return root
 

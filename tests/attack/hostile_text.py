@@ -39,7 +39,7 @@ from pgiostat.queries.describe import describer
 from pgiostat.watch import stream
 from pgiostat.watch.app import WatchApp
 from pgiostat.watch.options import Form, Options
-from pgiostat.watch.sources.replay import Replay
+from pgiostat.watch.sources.replay import ReplaySource
 from pgiostat.watch.state import Action, View, moved
 from tests.attack import Outcome, Scale
 from tests.attack._judges import JUDGES, hidden, is_visible
@@ -418,7 +418,7 @@ def _sat(found: _Found, history: Path) -> None:
     with closing(History.open(history)) as opened:
         (server,) = opened.servers()
         window = Window(server.since, server.until, "")
-        app = WatchApp(Replay(opened, describer(), window, interval=0.01))
+        app = WatchApp(ReplaySource(opened, describer(), window, interval=0.01))
 
         async def sit() -> None:
             async with app.run_test(size=(int(WIDTH), 3 * len(NAMES))) as pilot:
@@ -475,7 +475,7 @@ def _examined(
         for form in forms[number % 3 : number % 3 + 1] if quick else forms:
             _told(found, FORMS[form], "doctor", dsn, "--format", form)
     told = json.loads(_told(found, "JSON", "doctor", server.dsn(), "--format", "json"))
-    _mended(server, found, [each["mend"] for each in told["findings"]])
+    _mended(server, found, [each["fix"] for each in told["findings"]])
 
 
 def _mended(server: Server, found: _Found, mends: Sequence[str]) -> None:

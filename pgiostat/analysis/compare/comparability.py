@@ -9,7 +9,7 @@ from pgiostat.analysis.compare.significance import Floats, Verdict, change_of, q
 from pgiostat.analysis.cost import FIELDS
 from pgiostat.statistics.columnar import Counts
 
-__all__ = ["CERTAINTY", "LEAST_STEPS", "Side", "reasons", "step_by_step"]
+__all__ = ["CERTAINTY", "LEAST_STEPS", "SteppedWindow", "step_by_step", "why_not_judged"]
 
 CERTAINTY = 0.99
 """The intervals of all rows of a table hold the true changes together with this probability."""
@@ -35,7 +35,7 @@ _TIMED = FIELDS.index("timed_blocks")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Side:
+class SteppedWindow:
     """A window in steps.
 
     seconds: of each step.  amounts: (FIELDS, groups, steps), groups as in the other side.
@@ -51,7 +51,7 @@ class Side:
     places: tuple[int, ...] = ()
 
 
-def step_by_step(a: Side, b: Side) -> tuple[Side, Side] | None:
+def step_by_step(a: SteppedWindow, b: SteppedWindow) -> tuple[SteppedWindow, SteppedWindow] | None:
     """Return the steps that both sides have, in pairs; None if they are to be taken as wholes.
 
     A step that one side lacks (a gap, an interval that began a moment later) is left out of the
@@ -78,7 +78,7 @@ def _reaches_far(first: float, second: float, usual: float) -> bool:
     return longer > FAR * usual and longer > FAR * min(first, second)
 
 
-def _taken(side: Side, places: Sequence[int]) -> Side:
+def _taken(side: SteppedWindow, places: Sequence[int]) -> SteppedWindow:
     at = [side.places.index(place) for place in places]
     return replace(
         side,
@@ -88,7 +88,7 @@ def _taken(side: Side, places: Sequence[int]) -> Side:
     )
 
 
-def reasons(a: Side, b: Side) -> Iterator[str]:
+def why_not_judged(a: SteppedWindow, b: SteppedWindow) -> Iterator[str]:
     """Yield why two windows are not to be judged."""
     for name, side in (("A", a), ("B", b)):
         steps = len(side.seconds)
@@ -99,10 +99,10 @@ def reasons(a: Side, b: Side) -> Iterator[str]:
         if side.coverage is not None and side.coverage < LEAST_COVERAGE:
             yield f"statements explain {side.coverage * 100:.0f} % of the reads of {name} only"
     if min(len(a.seconds), len(b.seconds)) >= LEAST_STEPS:
-        yield from _warming(a, b)
+        yield from _warm_up_warnings(a, b)
 
 
-def _warming(a: Side, b: Side) -> Iterator[str]:
+def _warm_up_warnings(a: SteppedWindow, b: SteppedWindow) -> Iterator[str]:
     """Yield which side is still warming up: caches fill, and less is read, or faster.
 
     What falls alike on both sides (two days, two cold starts) makes them no less comparable.
@@ -117,7 +117,7 @@ def _warming(a: Side, b: Side) -> Iterator[str]:
                 )
 
 
-def _falls(side: Side) -> dict[str, float]:
+def _falls(side: SteppedWindow) -> dict[str, float]:
     """Return by what share of itself each measure of warmth surely fell, from third to third."""
     whole = side.amounts.sum(axis=1).astype(np.float64)
     read = whole[_SHARED]

@@ -9,22 +9,22 @@ from enum import StrEnum
 
 import numpy as np
 
-from pgiostat.analysis.compare.comparability import CERTAINTY, Side, step_by_step
-from pgiostat.analysis.compare.comparability import reasons as reasons_of
+from pgiostat.analysis.compare.comparability import CERTAINTY, SteppedWindow, step_by_step
+from pgiostat.analysis.compare.comparability import why_not_judged as reasons_of
 from pgiostat.analysis.compare.significance import (
     Change,
     Floats,
     Quantity,
     Verdict,
     change_of,
+    inconclusive,
     quantity,
-    unjudged,
 )
 from pgiostat.analysis.cost import FIELDS, ReadCost
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.names import OWN
 
-__all__ = ["REST", "Compared", "Comparison", "Group", "Per", "compare", "shown"]
+__all__ = ["REST", "ComparedGroup", "Comparison", "Group", "Per", "compare", "shown"]
 
 REST = "rest"
 """The key of all groups that are not shown, as one row."""
@@ -61,7 +61,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class ComparedGroup:
     """A row: a category, a fingerprint or the total.
 
     costs: on each side.  reads: by what was asked for.  category_a, category_b: differ if rules
@@ -91,9 +91,9 @@ class Comparison:
     """
 
     per: Per
-    total: Compared
-    categories: tuple[Compared, ...]
-    groups: tuple[Compared, ...]
+    total: ComparedGroup
+    categories: tuple[ComparedGroup, ...]
+    groups: tuple[ComparedGroup, ...]
     reasons: tuple[str, ...]
     anchors: tuple[float, float]
     paired: bool = False
@@ -104,14 +104,14 @@ class Comparison:
 class _Sums:
     """A side, with what is asked of it again and again. blocks, calls: (groups, steps)."""
 
-    side: Side
+    side: SteppedWindow
     blocks: Floats
     calls: Floats
     whole: Counts
     anchor: Floats
 
     @classmethod
-    def of(cls, side: Side, anchor: Sequence[int]) -> "_Sums":
+    def of(cls, side: SteppedWindow, anchor: Sequence[int]) -> "_Sums":
         blocks = (side.amounts[_SHARED] + side.amounts[_LOCAL]).astype(np.float64)
         calls = side.amounts[_CALLS].astype(np.float64)
         return cls(side, blocks, calls, side.amounts.sum(axis=2), calls[list(anchor)].sum(axis=0))
@@ -161,7 +161,11 @@ _Members = tuple[Sequence[int], Sequence[int]]
 
 
 def compare(
-    a: Side, b: Side, groups: Sequence[Group], per: Per = Per.SECOND, anchor: Sequence[int] = ()
+    a: SteppedWindow,
+    b: SteppedWindow,
+    groups: Sequence[Group],
+    per: Per = Per.SECOND,
+    anchor: Sequence[int] = (),
 ) -> Comparison:
     """Return what changed from A to B.
 
@@ -176,16 +180,16 @@ def compare(
 
     def row(
         key: str, name: str, of: tuple[str, str], members: _Members, chance: float | None
-    ) -> Compared:
+    ) -> ComparedGroup:
         first, second = (each.rate(those, per) for each, those in zip(sums, members, strict=True))
         if reasons or chance is None:
-            reads = unjudged(first.value, second.value)
+            reads = inconclusive(first.value, second.value)
         else:
             reads = change_of(first, second, chance, paired=paired)
             alone = _alone(sums, members, chance)
             reads = reads if alone is None else replace(reads, verdict=alone)
         costs = sums[0].cost(members[0]), sums[1].cost(members[1])
-        return Compared(key, name, *of, costs, reads)
+        return ComparedGroup(key, name, *of, costs, reads)
 
     named: list[dict[str, list[int]]] = [{}, {}]
     for number, group in enumerate(groups):
@@ -209,7 +213,7 @@ def compare(
     compared = [
         row(g.key, g.text, g.categories, ([n], [n]), shared)
         if matter[n]
-        else Compared(g.key, g.text, *g.categories, both, unjudged(*pair))
+        else ComparedGroup(g.key, g.text, *g.categories, both, inconclusive(*pair))
         for n, (g, pair, both) in enumerate(zip(groups, rates, costs, strict=True))
     ]
     everything = numbers = list(range(len(groups)))
@@ -230,7 +234,7 @@ def compare(
     )
 
 
-def _order(row: Compared, matters: bool) -> tuple[int, bool, float, str]:  # noqa: FBT001 - a key
+def _order(row: ComparedGroup, matters: bool) -> tuple[int, bool, float, str]:  # noqa: FBT001 - a key
     """Return what is to be looked at first: what surely changed, and by most of what is measured.
 
     Of what is not judged, rows that read little come last, however much a call of theirs changed.
@@ -239,7 +243,9 @@ def _order(row: Compared, matters: bool) -> tuple[int, bool, float, str]:  # noq
     return _ORDER.get(row.reads.verdict, 0), not matters, -abs(change), row.key
 
 
-def shown(comparison: Comparison, top: int | None) -> tuple[tuple[Compared, ...], Compared | None]:
+def shown(
+    comparison: Comparison, top: int | None
+) -> tuple[tuple[ComparedGroup, ...], ComparedGroup | None]:
     """Return so many groups, and all others as one that is not judged; None if there is none.
 
     What pgiostat itself read is among the categories: it is in neither.
@@ -256,7 +262,7 @@ def shown(comparison: Comparison, top: int | None) -> tuple[tuple[Compared, ...]
         for cost, anchor in zip(costs, comparison.anchors, strict=True)
     ]
     name = f"{len(others)} others"
-    return tuple(first), Compared(REST, name, "", "", costs, unjudged(*rates))
+    return tuple(first), ComparedGroup(REST, name, "", "", costs, inconclusive(*rates))
 
 
 def _rate(cost: ReadCost, per: Per, anchor: float) -> float | None:

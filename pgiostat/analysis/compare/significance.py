@@ -23,9 +23,9 @@ __all__ = [
     "Quantity",
     "Verdict",
     "change_of",
+    "inconclusive",
     "quantity",
     "student",
-    "unjudged",
 ]
 
 LEAST_CHANGE = 0.02
@@ -60,13 +60,13 @@ class Quantity:
     """
 
     value: float | None
-    rest: Floats
+    residuals: Floats
     count: int
 
     @property
     def spread(self) -> tuple[float, float]:
         """Its variance, and the degrees of freedom of that."""
-        return _spread(self.rest, self.count)
+        return _spread(self.residuals, self.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +110,12 @@ def _spread(rest: Floats, count: int) -> tuple[float, float]:
     """Return the variance of a sum of what steps add to an error, and its degrees of freedom."""
     if count < 2:  # noqa: PLR2004 - one step has no spread
         return math.inf, 1.0
-    wider = _alike(rest)
+    wider = _autocorrelation_inflation(rest)
     variance = float(rest @ rest) * wider * count / (count - 1)
     return variance, max((count - 1) / wider, LEAST_FREEDOM)
 
 
-def _alike(rest: Floats) -> float:
+def _autocorrelation_inflation(rest: Floats) -> float:
     """Return how many times wider the variance of a mean is because neighbours resemble each other.
 
     (1 + r) / (1 - r) for steps that follow a first-order autoregression; r is estimated too small
@@ -140,7 +140,9 @@ def change_of(a: Quantity, b: Quantity, chance: float, *, paired: bool = False) 
         return _from_or_to_nothing(a.value, b.value, a if a.value else b, chance)
     change = b.value / a.value - 1
     if paired:
-        both, freedom = _spread(b.rest / b.value - a.rest / a.value, min(a.count, b.count))
+        both, freedom = _spread(
+            b.residuals / b.value - a.residuals / a.value, min(a.count, b.count)
+        )
     else:
         parts = [(rate.spread[0] / rate.value**2, rate.spread[1]) for rate in (a, b) if rate.value]
         both = sum(part for part, _ in parts)
@@ -175,7 +177,7 @@ def _verdict(change: float, low: float, high: float) -> Verdict:
     return Verdict.SAME if low >= -NARROW and high <= NARROW else Verdict.UNSURE
 
 
-def unjudged(a: float | None, b: float | None) -> Change:
+def inconclusive(a: float | None, b: float | None) -> Change:
     """Return a change without an interval."""
     change = None if a is None or b is None or not a else b / a - 1
     return Change(a, b, 0.0 if a == b == 0 else change, None, None, Verdict.NOT_JUDGED)

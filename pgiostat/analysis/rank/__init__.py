@@ -7,19 +7,19 @@ May import `analysis.cost`, `analysis.ledger` and what `analysis` may import.
 """
 
 from pgiostat.analysis.rank.groups import By, group_of
-from pgiostat.analysis.rank.lazy_sequence import Lazily
-from pgiostat.analysis.rank.ranking import Ranking, RankRow, Sort, rank, rank_counted
-from pgiostat.analysis.rank.totals import Counted, Gone
+from pgiostat.analysis.rank.lazy_sequence import LazySequence
+from pgiostat.analysis.rank.ranking import Ranking, RankRow, Sort, rank, rank_totals
+from pgiostat.analysis.rank.totals import EvictedTotals, Totals
 
 __all__ = [
     "By",
-    "Counted",
-    "Gone",
-    "Lazily",
+    "EvictedTotals",
+    "LazySequence",
     "RankRow",
     "Ranking",
     "Sort",
+    "Totals",
     "group_of",
     "rank",
-    "rank_counted",
+    "rank_totals",
 ]

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from pgiostat.analysis.cost import FIELDS
-from pgiostat.analysis.rank.totals import Counted, Gone
+from pgiostat.analysis.rank.totals import EvictedTotals, Totals
 from pgiostat.statistics import counters
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.names import HIDDEN, OWN, UNREAD, UNREADABLE, Names, Statement
@@ -17,9 +17,9 @@ from pgiostat.statistics.names import HIDDEN, OWN, UNREAD, UNREADABLE, Names, St
 __all__ = [
     "OWN_KEY",
     "By",
+    "GroupIdentity",
+    "GroupKey",
     "Groups",
-    "Key",
-    "Place",
     "Unread",
     "add_relations",
     "add_statements",
@@ -28,14 +28,14 @@ __all__ = [
 ]
 
 
-Key: TypeAlias = tuple[str, ...]
+GroupKey: TypeAlias = tuple[str, ...]
 """What tells the row of a ranking from the others."""
 
 _WITHOUT_TEXT = frozenset({UNREAD, UNREADABLE})
 _BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read")]
 _BLKS_READ = counters.RELATIONS.column("blks_read").name
 
-OWN_KEY: Key = ("", OWN)
+OWN_KEY: GroupKey = ("", OWN)
 """Of our own cost, by whatever is ranked."""
 
 
@@ -64,7 +64,7 @@ class By(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class GroupIdentity:
     """What a group of rows is, apart from its numbers."""
 
     name: str
@@ -81,8 +81,8 @@ class Groups:
     """Amounts added up by group, each a column; what a group is, is told when it is asked for."""
 
     def __init__(self) -> None:
-        self._numbers: dict[Key, int] = {}
-        self._tell: list[Callable[[], Place]] = []
+        self._numbers: dict[GroupKey, int] = {}
+        self._tell: list[Callable[[], GroupIdentity]] = []
         self._members: list[tuple[Sequence[int], int, Sequence[Hashable]]] = []
         self._sizes: list[int] | None = None
         self._more: dict[int, int] = {}
@@ -91,7 +91,7 @@ class Groups:
         self._uncertain = np.zeros(0, dtype=bool)
 
     @property
-    def keys(self) -> list[Key]:
+    def keys(self) -> list[GroupKey]:
         """The groups, in the order in which they were met."""
         return list(self._numbers)
 
@@ -100,7 +100,7 @@ class Groups:
         """A matrix of FIELDS with a column for each."""
         return self._amounts
 
-    def place(self, number: int) -> Place:
+    def identity(self, number: int) -> GroupIdentity:
         """Return what a group is: what the first of its members said."""
         return self._tell[number]()
 
@@ -125,11 +125,11 @@ class Groups:
         """Return whether any of its numbers is."""
         return bool(self._uncertain[number])
 
-    def number(self, key: Key) -> int | None:
+    def number(self, key: GroupKey) -> int | None:
         """Return the number of a group, None if there is none yet."""
         return self._numbers.get(key)
 
-    def open(self, key: Key, tell: Callable[[], Place]) -> int:
+    def open(self, key: GroupKey, tell: Callable[[], GroupIdentity]) -> int:
         """Begin a group; tell says what it is."""
         number = self._numbers[key] = len(self._tell)
         self._tell.append(tell)
@@ -144,9 +144,9 @@ class Groups:
         parts = self._parts.setdefault(number, {})
         parts[part] = parts.get(part, 0) + blocks
 
-    def join(self, numbers: Sequence[int], whose: int, members: Sequence[Hashable]) -> None:
+    def join(self, numbers: Sequence[int], owners: int, members: Sequence[Hashable]) -> None:
         """Tell which members the groups of these numbers have."""
-        self._members.append((numbers, whose, members))
+        self._members.append((numbers, owners, members))
         self._sizes = None
 
     def add(self, numbers: Sequence[int], amounts: Counts, uncertain: Sequence[bool]) -> None:
@@ -178,7 +178,7 @@ class Unread:
 
 
 def add_statements(
-    groups: Groups, counted: Counted, names: Names, by: By, where: str
+    groups: Groups, counted: Totals, names: Names, by: By, where: str
 ) -> list[Unread]:
     """Group statement rows; return those that have no text."""
     unread: dict[tuple[str, str], list[int]] = {}
@@ -195,15 +195,17 @@ def add_statements(
         if number is None:
             # What is known of it now: a text that comes later is of another ranking.
             tell = partial(_statement_place, by, ids, known, names, where)
-            number = groups.open(key, tell if key is not part else partial(Place, name=part[0]))
+            number = groups.open(
+                key, tell if key is not part else partial(GroupIdentity, name=part[0])
+            )
         numbers.append(number)
-    groups.join(numbers, counted.whose, counted.statements)
+    groups.join(numbers, counted.server_id, counted.statements)
     groups.add(numbers, counted.statement_amounts, counted.statement_uncertain)
-    _add_gone(groups, counted.gone, names, by, where)
+    _add_gone(groups, counted.evicted, names, by, where)
     return [Unread(*kind, len(reads), sum(reads)) for kind, reads in unread.items()]
 
 
-def _add_gone(groups: Groups, gone: Gone, names: Names, by: By, where: str) -> None:
+def _add_gone(groups: Groups, gone: EvictedTotals, names: Names, by: By, where: str) -> None:
     """Group statements that have gone: what they were is known, and which they were is not."""
     numbers = []
     for (userid, dbid, category), size in zip(gone.statements, gone.sizes, strict=True):
@@ -221,12 +223,12 @@ def _add_gone(groups: Groups, gone: Gone, names: Names, by: By, where: str) -> N
     groups.add(numbers, gone.statement_amounts, gone.statement_uncertain)
 
 
-def _gone_place(tell: Callable[[], Place]) -> Place:
+def _gone_place(tell: Callable[[], GroupIdentity]) -> GroupIdentity:
     place = tell()
     return replace(place, name=f"(statements that have gone: {place.category})", queryid=None)
 
 
-def group_of(by: By, ids: tuple[int, int, int | None], names: Names, where: str = "") -> Key:
+def group_of(by: By, ids: tuple[int, int, int | None], names: Names, where: str = "") -> GroupKey:
     """Return the key of the row to which a statement (userid, dbid, queryid) belongs.
 
     where: as the key of a ranking over several servers has it, "label/".
@@ -248,7 +250,7 @@ def _category(known: Statement | None) -> str:
     return HIDDEN if known is None else known.category
 
 
-def _key(by: By, ids: tuple[int, int, int | None], known: Statement | None, where: str) -> Key:
+def _key(by: By, ids: tuple[int, int, int | None], known: Statement | None, where: str) -> GroupKey:
     """Return the key of the group of a statement (userid, dbid, queryid)."""
     userid, dbid, queryid = ids
     if _is_own(known):
@@ -266,30 +268,30 @@ def _key(by: By, ids: tuple[int, int, int | None], known: Statement | None, wher
 
 def _statement_place(
     by: By, ids: tuple[int, int, int | None], known: Statement | None, names: Names, where: str
-) -> Place:
+) -> GroupIdentity:
     """Return what the group of a statement (userid, dbid, queryid) is."""
     userid, dbid, queryid = ids
     category = _category(known)
     if _is_own(known) or by is By.CATEGORY:
-        return Place(name=category, category=category)
+        return GroupIdentity(name=category, category=category)
     database, user = names.shown_database(dbid), names.shown_role(userid)
     server = where.removesuffix("/")
     if by is By.DATABASE:
-        return Place(name=where + database, server=server, database=database)
+        return GroupIdentity(name=where + database, server=server, database=database)
     if by is By.USER:
-        return Place(name=where + user, user=user, server=server)
+        return GroupIdentity(name=where + user, user=user, server=server)
     text, fingerprint = (known.text, known.fingerprint) if known else ("", "")
     if queryid is None:
         name = f"(statements of {user}, hidden: no privilege)"
     else:
         name = text or names.placeholder((userid, dbid, queryid))
-    place = Place(name=name, category=category, text=text, fingerprint=fingerprint)
+    place = GroupIdentity(name=name, category=category, text=text, fingerprint=fingerprint)
     if by is By.FINGERPRINT and queryid is not None:
         return place
     return replace(place, queryid=queryid, server=server, database=database, user=user)
 
 
-def add_relations(groups: Groups, counted: Counted, names: Names, where: str) -> None:
+def add_relations(groups: Groups, counted: Totals, names: Names, where: str) -> None:
     """Group the relations, each with its indexes and its TOAST table."""
     numbers = []
     blocks_read = counted.relation_amounts[FIELDS.index("shared_blks_read")].tolist()
@@ -298,15 +300,17 @@ def add_relations(groups: Groups, counted: Counted, names: Names, where: str) ->
         key = (f"{where}{owner}",)
         number = groups.number(key)
         if number is None:
-            number = groups.open(key, partial(Place, name=where + names.shown_relation(relid)))
+            number = groups.open(
+                key, partial(GroupIdentity, name=where + names.shown_relation(relid))
+            )
         groups.add_part(number, f"{part}_{_BLKS_READ}", blocks)
         numbers.append(number)
-    groups.join(numbers, counted.whose, counted.relations)
+    groups.join(numbers, counted.server_id, counted.relations)
     groups.add(numbers, counted.relation_amounts, counted.relation_uncertain)
-    _add_gone_relations(groups, counted.gone, names, where)
+    _add_gone_relations(groups, counted.evicted, names, where)
 
 
-def _add_gone_relations(groups: Groups, gone: Gone, names: Names, where: str) -> None:
+def _add_gone_relations(groups: Groups, gone: EvictedTotals, names: Names, where: str) -> None:
     """Group relations that have gone: with their table, if that is still there."""
     numbers = []
     blocks_read = gone.relation_amounts[FIELDS.index("shared_blks_read")].tolist()
@@ -316,13 +320,13 @@ def _add_gone_relations(groups: Groups, gone: Gone, names: Names, where: str) ->
             key, label = (f"{where}{owner}",), where + names.shown_relation(owner)
         number = groups.number(key)
         if number is None:
-            number = groups.open(key, partial(Place, name=label))
+            number = groups.open(key, partial(GroupIdentity, name=label))
         groups.grow(number, 1)  # how many they were is not kept
         groups.add_part(number, f"{part}_{_BLKS_READ}", blocks)
         numbers.append(number)
     groups.add(numbers, gone.relation_amounts, gone.relation_uncertain)
 
 
-def hour_of(counted: Counted) -> str:
+def hour_of(counted: Totals) -> str:
     """Return which hour was counted, empty if none by itself."""
     return "" if counted.hour is None else f"{counted.hour:%Y-%m-%dT%H:%M:%SZ}"

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar, overload
 
-__all__ = ["Lazily"]
+__all__ = ["LazySequence"]
 
 T = TypeVar("T")
 
 
-class Lazily(Sequence[T]):
+class LazySequence(Sequence[T]):
     """A sequence of known length whose items are made when they are asked for, and then kept.
 
-    >>> squares = Lazily(4, lambda place: place**2)
+    >>> squares = LazySequence(4, lambda place: place**2)
     >>> squares[-1], squares[1:3], squares == (0, 1, 4, 9)
     (9, (1, 4), True)
     """

@@ -6,24 +6,24 @@ from enum import StrEnum
 from typing import Any
 
 from pgiostat.analysis.cost import FIELDS, ReadCost
-from pgiostat.analysis.ledger import Line, ServerReads, settle
+from pgiostat.analysis.ledger import Line, ServerReads, reconcile
 from pgiostat.analysis.rank.groups import (
     OWN_KEY,
     By,
+    GroupKey,
     Groups,
-    Key,
     Unread,
     add_relations,
     add_statements,
     hour_of,
 )
-from pgiostat.analysis.rank.lazy_sequence import Lazily
-from pgiostat.analysis.rank.totals import Counted
+from pgiostat.analysis.rank.lazy_sequence import LazySequence
+from pgiostat.analysis.rank.totals import Totals
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.names import OWN, Names, Renamed
 
-__all__ = ["RankRow", "Ranking", "Sort", "rank", "rank_counted"]
+__all__ = ["RankRow", "Ranking", "Sort", "rank", "rank_totals"]
 
 
 class Sort(StrEnum):
@@ -197,12 +197,12 @@ def rank(
     Returns:
         The ranking; its parts add up to the server's own count of blocks.
     """
-    counted = [(Counted.of(delta), names) for delta in deltas if delta.seconds is not None]
-    return rank_counted(counted, by=by, sort=sort, top=top)
+    counted = [(Totals.of(delta), names) for delta in deltas if delta.seconds is not None]
+    return rank_totals(counted, by=by, sort=sort, top=top)
 
 
-def rank_counted(
-    parts: Sequence[tuple[Counted, Names]],
+def rank_totals(
+    parts: Sequence[tuple[Totals, Names]],
     *,
     by: By = By.CATEGORY,
     sort: Sort = Sort.READS,
@@ -232,12 +232,12 @@ def rank_counted(
         by=by,
         sort=sort,
         seconds=seconds,
-        rows=Lazily(len(kept), lambda place: _row(groups, costs, kept[place], whole)),
+        rows=LazySequence(len(kept), lambda place: _row(groups, costs, kept[place], whole)),
         rest=_together(f"({len(cut)} more)", costs, cut, whole) if cut else None,
         own=_together(OWN, costs, ours, whole) if ours else None,
         explained=explained,
         server_blocks=reads.blocks,
-        lines=settle(explained.blocks, reads, _ahead(counted)),
+        lines=reconcile(explained.blocks, reads, _ahead(counted)),
         absurd_times=sum(each.absurd_times for each in counted) if of_statements else 0,
         unread=unread,
         renamed=tuple(dict.fromkeys(each for _, names in parts for each in names.renamed)),
@@ -246,17 +246,17 @@ def rank_counted(
     )
 
 
-def _ahead(counted: Sequence[Counted]) -> int:
+def _ahead(counted: Sequence[Totals]) -> int:
     """Return what statements of each server had counted ahead of it when the first part began."""
     first: dict[int, int] = {}
     for each in counted:
-        first.setdefault(each.whose, each.ahead)
+        first.setdefault(each.server_id, each.ahead)
     return sum(first.values())
 
 
-def _grouped(parts: Sequence[tuple[Counted, Names]], by: By) -> tuple[Groups, tuple[Unread, ...]]:
+def _grouped(parts: Sequence[tuple[Totals, Names]], by: By) -> tuple[Groups, tuple[Unread, ...]]:
     """Return what was counted by group, and the statements that have no text, by reason."""
-    several = len({each.whose for each, _ in parts}) > 1
+    several = len({each.server_id for each, _ in parts}) > 1
     groups = Groups()
     unread: dict[tuple[str, str], Unread] = {}
     for each, names in parts:
@@ -317,7 +317,7 @@ def _chosen(costs: _Costs, by: By, sort: Sort, top: int | None) -> tuple[list[in
     if sort is not Sort.READS:
         measured = [_MEASURE[sort](costs[number]) for number in range(len(keys))]
 
-    def order(number: int) -> tuple[float, int, Key]:
+    def order(number: int) -> tuple[float, int, GroupKey]:
         value = measured[number]
         return 1.0 if value is None else -value, -blocks[number], keys[number]
 
@@ -332,7 +332,7 @@ def _chosen(costs: _Costs, by: By, sort: Sort, top: int | None) -> tuple[list[in
 
 
 def _row(groups: Groups, costs: _Costs, number: int, whole: int) -> RankRow:
-    cost, place = costs[number], groups.place(number)
+    cost, place = costs[number], groups.identity(number)
     return RankRow(
         key=costs.keys[number],
         name=place.name,
@@ -351,26 +351,26 @@ def _row(groups: Groups, costs: _Costs, number: int, whole: int) -> RankRow:
     )
 
 
-def _seconds(counted: Sequence[Counted]) -> float:
+def _seconds(counted: Sequence[Totals]) -> float:
     """Return how long was counted: labels that are watched at once share their time.
 
     Several servers under one label, as after a failover, were watched one after the other.
     """
     of_label: dict[str | int, float] = {}
     for each in counted:
-        label = each.server or each.whose
+        label = each.server or each.server_id
         of_label[label] = of_label.get(label, 0.0) + each.seconds
     return max(of_label.values(), default=0)
 
 
-def _lasted(counted: Sequence[Counted], by: By) -> dict[str, float]:
+def _lasted(counted: Sequence[Totals], by: By) -> dict[str, float]:
     """Return the length of each part of the time, where that is what is ranked.
 
     Servers share the time of the one that was watched longest: only so their rates add up.
     """
     if by is not By.HOUR:
         return {}
-    parts: dict[str, list[Counted]] = {}
+    parts: dict[str, list[Totals]] = {}
     for each in counted:
         parts.setdefault(hour_of(each), []).append(each)
     return {key: _seconds(part) for key, part in parts.items()}
@@ -382,14 +382,14 @@ def _together(name: str, costs: _Costs, chosen: Sequence[int], whole: int) -> Ra
     return RankRow(key=(name,), name=name, cost=total, share=share, members=len(chosen))
 
 
-def _reads(counted: Sequence[Counted]) -> ServerReads:
+def _reads(counted: Sequence[Totals]) -> ServerReads:
     of_server: dict[int, list[ServerReads]] = {}
     for each in counted:
-        of_server.setdefault(each.whose, []).append(each.reads)
+        of_server.setdefault(each.server_id, []).append(each.reads)
     return ServerReads.of_servers(map(ServerReads.total, of_server.values()))
 
 
-def _database_total(counted: Sequence[Counted]) -> int | None:
+def _database_total(counted: Sequence[Totals]) -> int | None:
     """Return the connected databases' own count, or None if any part of it was lost."""
     found = [each.database_blocks for each in counted]
     known = [blocks for blocks in found if blocks is not None]

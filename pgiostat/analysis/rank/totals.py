@@ -12,7 +12,7 @@ from pgiostat.analysis.ledger import ServerReads, reads_of
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.delta import Basis, Delta
 
-__all__ = ["Counted", "Gone"]
+__all__ = ["EvictedTotals", "Totals"]
 
 _BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read")]
 
@@ -22,7 +22,7 @@ def _nothing() -> Counts:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Gone:
+class EvictedTotals:
     """What is not told apart any more, because it has gone from the server.
 
     statements: (userid, dbid, category) of each kind, sizes: of how many statements it is.
@@ -39,7 +39,7 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Counted:
+class Totals:
     """What was counted over a time, of one server: all that a ranking is made of.
 
     statements: (userid, dbid, queryid or None if hidden) of those that clients sent.  relations:
@@ -63,13 +63,13 @@ class Counted:
     absurd_times: int = 0
     nested: int = 0
     nested_blocks: int = 0
-    gone: Gone = field(default_factory=Gone)
+    evicted: EvictedTotals = field(default_factory=EvictedTotals)
     server: str = ""
-    whose: int = 0
+    server_id: int = 0
     hour: datetime | None = None
 
     @classmethod
-    def of(cls, delta: Delta) -> "Counted":
+    def of(cls, delta: Delta) -> "Totals":
         """Return what an interval counted."""
         amounts, absurd = statement_amounts(delta)
         top = delta.toplevel

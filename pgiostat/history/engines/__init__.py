@@ -8,7 +8,7 @@ import re
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.engines.duckdb import DuckDB
 from pgiostat.history.engines.engine import Engine, Source, UnreadableError, text_of
-from pgiostat.history.format.filesystem import Stored
+from pgiostat.history.format.filesystem import Filesystem
 from pgiostat.uris import shown
 
 __all__ = [
@@ -26,7 +26,7 @@ DUCKDB = "duckdb"
 _SPARK = re.compile(r"spark://[^/\s]+:\d+|sc://[^/\s]+(/\S*)?|local(\[([1-9]\d*|\*)\])?")
 
 
-def engine_of(words: str, stored: Stored) -> Engine:
+def engine_of(words: str, stored: Filesystem) -> Engine:
     """Return the engine that words name: duckdb, spark://host:port, sc://host:port, local[N].
 
     Raises PgiostatError option-invalid for other words, and as Spark does when it cannot be had.

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from pgiostat.errors import PgiostatError
 from pgiostat.history.engines.engine import Source, UnreadableError
-from pgiostat.history.format.filesystem import HERE, Stored
+from pgiostat.history.format.filesystem import LOCAL, Filesystem
 
 __all__ = ["DuckDB"]
 
@@ -30,7 +30,7 @@ class DuckDB:
 
     name = "duckdb"
 
-    def __init__(self, memory_limit: str = MEMORY_LIMIT, stored: Stored = HERE) -> None:
+    def __init__(self, memory_limit: str = MEMORY_LIMIT, stored: Filesystem = LOCAL) -> None:
         self._stored = stored
         self._connection = duckdb.connect(":memory:")
         # Made when something is spilled, and removed when closed. Its own choice is below the
@@ -112,7 +112,7 @@ class DuckDB:
         nothing = f"SELECT {', '.join(typed)} WHERE false"
         if not paths:
             return nothing
-        if self._stored.is_far:
+        if self._stored.is_remote:
             return self._far(name, paths, schema)
         # Columns are those of the first file: the newest has all, if any has.
         listed = ", ".join(f"'{_literal(path)}'" for path in reversed(paths))
@@ -166,11 +166,11 @@ class DuckDB:
                     hint="Make room there, or name another directory by TMPDIR.",
                     slug="spill-failed",
                 ) from None
-            found = None if self._stored.is_far else _NAMED.search(str(error))
+            found = None if self._stored.is_remote else _NAMED.search(str(error))
             named = Path(found[1]) if found else None
             path = named if named in _paths(sources) else self._culprit(sources, sql)
             detail = str(error).splitlines()[0]
-            raise UnreadableError(path, detail, gone=self._stored.lacks(path)) from None
+            raise UnreadableError(path, detail, gone=self._stored.is_missing(path)) from None
 
     def _culprit(self, sources: Mapping[str, Source], sql: str) -> Path | None:
         """Return the first file that is to blame: not every error names one.

@@ -24,8 +24,8 @@ import pyarrow as pa
 
 from pgiostat.errors import PgiostatError
 from pgiostat.history.engines.engine import Source, UnreadableError
-from pgiostat.history.format.filesystem import HERE, Stored
-from pgiostat.history.without_pandas import with_frames
+from pgiostat.history.format.filesystem import LOCAL, Filesystem
+from pgiostat.history.without_pandas import allow_pandas
 from pgiostat.uris import shown, without
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Spark:
     _sessions: ClassVar[dict[str, _Session]] = {}
     _lock: ClassVar[RLock] = RLock()  # names of tables are one session's
 
-    def __init__(self, address: str, stored: Stored = HERE) -> None:
+    def __init__(self, address: str, stored: Filesystem = LOCAL) -> None:
         self._address, self._stored = address, stored
         self._session: _Session | None = None
 
@@ -162,7 +162,7 @@ class Spark:
         if not connects and (why := _no_java()):
             raise _java_missing("Spark needs Java, and there is none", why)
         self._reach()
-        with_frames()
+        allow_pandas()
         from pyspark.sql import SparkSession
 
         builder: Any = SparkSession.builder.appName("pgiostat")
@@ -220,7 +220,7 @@ class Spark:
             named = next((known[path] for path in known if path in text), None)
             missing = "FileNotFound" in text or "NOT_EXIST" in text or "does not exist" in text
             if named is not None and missing:
-                if self._stored.lacks(named):
+                if self._stored.is_missing(named):
                     raise UnreadableError(
                         named, self._reason(_first_line(error)), gone=True
                     ) from None
@@ -238,7 +238,7 @@ class Spark:
                 f"Spark at {shown(self._address)} could not answer",
                 detail=self._reason(_first_line(error)),
                 hint="Spark reads object stores by packages of its own: see docs/fleet.md."
-                if self._stored.is_far
+                if self._stored.is_remote
                 else None,
                 slug="engine-failed",
             ) from None

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from pgiostat.history.format.filesystem import parse_json
 from pgiostat.statistics.columnar import Array, Rows
-from pgiostat.statistics.counters import DATABASES, IO, RELATIONS, STATEMENTS, TABLES, Table
+from pgiostat.statistics.counters import DATABASES, IO, RELATIONS, STATEMENTS, TABLES, CounterTable
 from pgiostat.statistics.snapshot import RESUMED, Markers, Server, Settings, Snapshot
 
 __all__ = ["MOST_BYTES", "dump", "load"]
@@ -161,7 +161,7 @@ def _rows(part: str, told: Mapping[str, Any], arrays: Mapping[str, Array]) -> Ro
     return Rows(table, attributes, names, counters)
 
 
-def _needed(table: Table) -> set[str]:
+def _needed(table: CounterTable) -> set[str]:
     """Return the columns of a table that every server has; 18 has no op_bytes."""
     return {column.name for column in table.columns if not column.since} - {"op_bytes"}
 

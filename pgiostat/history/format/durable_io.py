@@ -105,7 +105,7 @@ class Disk:
             raise
         return descriptor
 
-    def settle(self, path: Path) -> None:
+    def fsync_file(self, path: Path) -> None:
         """Wait until a file that another has written is on the medium, with its name."""
         with open_regular(path, self._root) as file:
             os.fsync(file.fileno())

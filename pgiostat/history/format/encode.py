@@ -162,7 +162,7 @@ def _sample(delta: Delta, interval: _Interval) -> pa.Table:
     settings, newer, server = delta.settings, delta.newer, _server_of(delta)
     reads = ServerReads() if delta.seconds is None else reads_of(delta)
     qualities = list(delta.qualities)
-    if delta.lost is None and interval.start != delta.since:
+    if delta.since is not None and interval.start != delta.since:
         qualities = [each for each in qualities if each is not Quality.OK]
         qualities += [] if Quality.CLOCK_JUMP in qualities else [Quality.CLOCK_JUMP]
     row = {
@@ -185,6 +185,7 @@ def _sample(delta: Delta, interval: _Interval) -> pa.Table:
         "version_num": server.version_num,
         "extension_version": server.extension_version,
         "lost_us": 0 if delta.lost is None else round(delta.lost.seconds * 1_000_000),
+        "evicted": delta.evicted,
     }
     return pa.Table.from_pylist([row], SCHEMAS["sample"])
 
@@ -231,7 +232,7 @@ def texts(
             "queryid": queryid,
             "text": statement.text,
             "fingerprint": statement.fingerprint,
-            "cursor": statement.opens or statement.moves,
+            "cursor": statement.declares_cursor or statement.uses_cursor,
             "own": statement.category == OWN,
             "first_seen": start or delta.since,
             "unread": unread,

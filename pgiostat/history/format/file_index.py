@@ -6,12 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from pgiostat.history.format.filesystem import UnreadableError, exists
-from pgiostat.history.format.layout import Readable, turn_of
-from pgiostat.history.format.schema import SCHEMAS, SEALED
-from pgiostat.history.format.sealed import Cover, HotSample, Sealed
-from pgiostat.history.format.validation import Sound
+from pgiostat.history.format.layout import HistoryFiles, turn_of
+from pgiostat.history.format.schema import COMPACTED, SCHEMAS
+from pgiostat.history.format.sealed import CompactedFile, HotSample, SharedBatch
+from pgiostat.history.format.validation import Validator
 
-__all__ = ["LATE", "Files", "Listing", "files"]
+__all__ = ["LATE", "Listing", "TableFiles", "files"]
 
 _DAY = timedelta(days=1)
 BESIDE = ("stmt_1h", "database", "io", "relation")
@@ -23,13 +23,13 @@ by a clock that is not the server's."""
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class TableFiles:
     """The files of a table: sealed ones, and committed samples that none of them covers.
 
     late: how far a row may be from the day of its file.
     """
 
-    sealed: tuple[Sealed, ...]
+    sealed: tuple[CompactedFile, ...]
     hot: tuple[Path, ...]
     late: timedelta = timedelta(0)
 
@@ -38,7 +38,7 @@ class Files:
         """All of them, oldest first as far as names tell."""
         return [*(file.path for file in self.sealed), *self.hot]
 
-    def within(self, *spans: tuple[datetime, datetime]) -> "Files":
+    def within(self, *spans: tuple[datetime, datetime]) -> "TableFiles":
         """Return the files that may hold rows of these times."""
         touched = [
             file
@@ -48,7 +48,7 @@ class Files:
                 for since, until in spans
             )
         ]
-        return Files(tuple(touched), self.hot, self.late)
+        return TableFiles(tuple(touched), self.hot, self.late)
 
 
 @dataclass(slots=True)
@@ -61,32 +61,46 @@ class Listing:
     without its seconds would be as wrong as seconds without their count.
     """
 
-    layout: Readable
+    layout: HistoryFiles
     without: Collection[Path] = ()
     _samples: list[HotSample] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._samples = self.layout.hot_samples()
 
-    def files(self, table: str, *, hot: str = "") -> Files:
+    def files(self, table: str, *, hot: str = "") -> TableFiles:
         """Return the files of a table; hot: what samples call it, if that is another name."""
         # Of what was shipped samples come last: what is there without them is not whole yet.
         whole = None if self._samples or table == "sample" else self._sampled()
         while True:
-            sealed = self.layout.sealed_files(table)
+            sealed = self.layout.compacted_files(table)
             left = self._left(sealed, hot or table)
             there = [path for path in left if exists(path)]
             # What is not there was never written, or was sealed and removed just now.
-            if len(there) == len(left) or sealed == self.layout.sealed_files(table):
+            if len(there) == len(left) or sealed == self.layout.compacted_files(table):
                 break
+        if table == "sample":
+            self._check_samples(set(left).difference(there))
         if whole is not None:
             sealed = [file for file in sealed if _samples_of(file.path) in whole]
         lost = self._lost()
-        return Files(
+        return TableFiles(
             tuple(file for file in _apart(sealed) if not lost & _parts_of(file.path)),
             tuple(path for path in there if not lost & _parts_of(path)),
             LATE.get(table, timedelta(0)),
         )
+
+    def _check_samples(self, missing: Collection[Path]) -> None:
+        """Check that samples without a file went as a whole, as when they are compacted.
+
+        Each sample has such a file, which tells what else the sample has.
+
+        Raises:
+            UnreadableError: The file alone is missing.
+        """
+        for path in sorted(missing):
+            if path not in self.without and exists(path.parent):
+                raise UnreadableError(path, "", gone=True)
 
     def check_beside(self) -> None:
         """Check that what other tables hold of compacted samples is there.
@@ -98,7 +112,7 @@ class Listing:
         """
         samples = self.files("sample").sealed
         for table in BESIDE:
-            there = {_samples_of(file.path) for file in self.layout.sealed_files(table)}
+            there = {_samples_of(file.path) for file in self.layout.compacted_files(table)}
             for file in samples:
                 if _samples_of(file.path) not in there:
                     day = file.path.parent
@@ -115,23 +129,23 @@ class Listing:
         }
 
     def _sampled(self) -> set[tuple[str, ...]]:
-        return {_samples_of(file.path) for file in self.layout.sealed_files("sample")}
+        return {_samples_of(file.path) for file in self.layout.compacted_files("sample")}
 
-    def _left(self, sealed: list[Sealed], table: str) -> list[Path]:
+    def _left(self, sealed: list[CompactedFile], table: str) -> list[Path]:
         """Return where rows of samples are that no file covers; one without rows has no such file.
 
         A cover is asked for last: what one told of that has gone is not there any more.
         """
         covers = {**self.layout.covers(), **self._unknown_covers(sealed)}
-        own: dict[str, list[Sealed]] = {}
-        shared: list[Sealed] = []
+        own: dict[str, list[CompactedFile]] = {}
+        shared: list[CompactedFile] = []
         for file in sealed:
             if not file.is_shared:
                 own.setdefault(file.collector, []).append(file)
             elif (file.collector, file.first) in covers:
                 shared.append(file)
         left: list[Path] = []
-        covered: dict[Sealed, list[HotSample]] = {}
+        covered: dict[CompactedFile, list[HotSample]] = {}
         for sample in self._samples:
             those = (*own.get(sample.collector, ()), *shared)
             by = next((file for file in those if file.covers(sample, covers)), None)
@@ -144,7 +158,9 @@ class Listing:
                 _verify(file, samples)
         return left
 
-    def _unknown_covers(self, sealed: Iterable[Sealed]) -> dict[tuple[str, int], Cover]:
+    def _unknown_covers(
+        self, sealed: Iterable[CompactedFile]
+    ) -> dict[tuple[str, int], SharedBatch]:
         """Return covers for those that are left out: as if they covered every sample.
 
         Nobody knows what such a file covers. A sample that is missing is told, with the name of
@@ -167,17 +183,17 @@ class Listing:
         """
         there = self.files("sample")
         hot = {path.parent.parent.name: path for path in sorted(there.hot)}
-        compacted: dict[str, Sealed] = {}
+        compacted: dict[str, CompactedFile] = {}
         for file in sorted(there.sealed, key=lambda file: file.last):
             if file.collector not in hot and not (hot and file.is_shared):
                 compacted[file.collector] = file
         return [*hot.values(), *(file.path for file in compacted.values())]
 
-    def told(self, table: str) -> list[Path]:
+    def dimension_files(self, table: str) -> list[Path]:
         """Return the files of what was told once; samples that are not sealed come last."""
         hot = self.files(table).hot
         # What went before it was seen to be there has been told by now.
-        paths = [*self.layout.told_files(table), *hot]
+        paths = [*self.layout.dimension_files(table), *hot]
         return [path for path in paths if path not in self.without]
 
     def is_thin(self, instant: datetime) -> bool:
@@ -191,13 +207,16 @@ class Listing:
     def thin(self) -> set[tuple[str, date]]:
         """Return the days of each collector of which only whole hours are left."""
         samples, rows = (
-            {(file.collector, file.day.date(), file.first) for file in self.layout.sealed_files(t)}
+            {
+                (file.collector, file.day.date(), file.first)
+                for file in self.layout.compacted_files(t)
+            }
             for t in ("sample", "stmt")
         )
         return {(collector, day) for collector, day, _ in samples - rows}
 
 
-_SEALED_TABLES = frozenset({"stmt_1h", *SEALED})
+_SEALED_TABLES = frozenset({"stmt_1h", *COMPACTED})
 
 
 def _parts_of(path: Path) -> set[tuple[str, ...]]:
@@ -228,7 +247,7 @@ def _table_of(directory: Path, root: Path | str) -> tuple[str, ...]:
     return ("sealed",) if directory.name in _SEALED_TABLES else ()
 
 
-def _verify(file: Sealed, samples: Sequence[HotSample]) -> None:
+def _verify(file: CompactedFile, samples: Sequence[HotSample]) -> None:
     """See that a sealed file holds the samples that it covers: the first and the last of them.
 
     Raises:
@@ -245,7 +264,7 @@ def _verify(file: Sealed, samples: Sequence[HotSample]) -> None:
 def _intervals(path: Path) -> set[tuple[int, datetime]] | None:
     """Return what intervals a file of samples holds; None if it went meanwhile."""
     try:
-        columns = Sound().columns(path, SCHEMAS["sample"], ("server_id", "ts"))
+        columns = Validator().columns(path, SCHEMAS["sample"], ("server_id", "ts"))
     except UnreadableError as error:
         if error.slug == "history-changed":
             return None
@@ -253,14 +272,14 @@ def _intervals(path: Path) -> set[tuple[int, datetime]] | None:
     return set(zip(*columns, strict=True))
 
 
-def _apart(files: Iterable[Sealed]) -> list[Sealed]:
+def _apart(files: Iterable[CompactedFile]) -> list[CompactedFile]:
     """Return sealed files of a table, none of which holds samples that another holds.
 
     Raises:
         UnreadableError: Two files of a collector and a day cover the same samples.
     """
     found = list(files)
-    ends: dict[tuple[Path, str], Sealed] = {}
+    ends: dict[tuple[Path, str], CompactedFile] = {}
     for file in sorted(found, key=lambda file: (file.path.parent, file.collector, file.first)):
         before = ends.get((file.path.parent, file.collector))
         if before is not None and file.first <= before.last:
@@ -269,6 +288,6 @@ def _apart(files: Iterable[Sealed]) -> list[Sealed]:
     return found
 
 
-def files(layout: Readable, table: str, *, hot: str = "") -> Files:
+def files(layout: HistoryFiles, table: str, *, hot: str = "") -> TableFiles:
     """Return the files of a table now."""
     return Listing(layout).files(table, hot=hot)

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     import pyarrow.fs
 
 __all__ = [
-    "HERE",
+    "LOCAL",
     "SMALL",
-    "Stored",
+    "Filesystem",
     "UnreadableError",
     "UnsafeFileError",
     "check_regular",
@@ -271,7 +271,7 @@ def _no_constant(name: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class Filesystem:
     """Where the paths of a history lead.
 
     filesystem: what reads them; None for those of this machine.  scheme: how others name it.
@@ -281,11 +281,11 @@ class Stored:
     scheme: str = "file"
 
     @property
-    def is_far(self) -> bool:
+    def is_remote(self) -> bool:
         """Whether files are not this machine's own."""
         return self.filesystem is not None
 
-    def lacks(self, path: Path | None) -> bool:
+    def is_missing(self, path: Path | None) -> bool:
         """Tell whether a file is not there any more."""
         if path is None:
             return False
@@ -300,11 +300,11 @@ class Stored:
         r"""Return a path as Hadoop's file systems name it, for Spark, which reads it as a pattern.
 
         >>> from pathlib import Path
-        >>> Stored(scheme="s3").uri(Path("bucket/prod/stmt/a.parquet"))
+        >>> Filesystem(scheme="s3").uri(Path("bucket/prod/stmt/a.parquet"))
         's3a://bucket/prod/stmt/a.parquet'
-        >>> Stored().uri(Path("/var/lib/pg io/a.parquet"))
+        >>> Filesystem().uri(Path("/var/lib/pg io/a.parquet"))
         'file:///var/lib/pg io/a.parquet'
-        >>> print(Stored().uri(Path("/srv/[eu] {1}/a.parquet")))
+        >>> print(Filesystem().uri(Path("/srv/[eu] {1}/a.parquet")))
         file:///srv/\[eu\] \{1\}/a.parquet
         """
         if self.scheme == "file":
@@ -315,4 +315,4 @@ class Stored:
 
 _HADOOP = {"s3": "s3a", "gcs": "gs"}
 
-HERE = Stored()
+LOCAL = Filesystem()

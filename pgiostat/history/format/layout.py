@@ -15,8 +15,8 @@ from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.format.checksum import json_checksum
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.filesystem import (
-    HERE,
-    Stored,
+    LOCAL,
+    Filesystem,
     UnreadableError,
     UnsafeFileError,
     exists,
@@ -25,12 +25,19 @@ from pgiostat.history.format.filesystem import (
     parse_json,
     read_small,
 )
-from pgiostat.history.format.sealed import Cover, HotSample, Sealed, _no_day, sealed_of
+from pgiostat.history.format.sealed import (
+    CompactedFile,
+    HotSample,
+    SharedBatch,
+    _no_day,
+    compacted_of,
+)
 
 __all__ = [
     "FORMAT",
+    "HistoryFiles",
     "Layout",
-    "Readable",
+    "bad_format",
     "check",
     "check_collector",
     "checked",
@@ -58,7 +65,7 @@ _BLOCK = 512
 """Bytes of what stat(2) counts as a block, whatever the file system's own are."""
 
 
-class Readable(Protocol):
+class HistoryFiles(Protocol):
     """What readers ask of a history, wherever it is."""
 
     @property
@@ -66,19 +73,19 @@ class Readable(Protocol):
         """Where it is, as it is told."""
 
     @property
-    def stored(self) -> Stored:
+    def stored(self) -> Filesystem:
         """What its paths lead to."""
 
     def hot_samples(self) -> list[HotSample]:
         """List committed samples, by collector and number."""
 
-    def sealed_files(self, table: str) -> list[Sealed]:
+    def compacted_files(self, table: str) -> list[CompactedFile]:
         """List the sealed files of a table, by path."""
 
-    def told_files(self, table: str) -> list[Path]:
+    def dimension_files(self, table: str) -> list[Path]:
         """List the files of what was told once."""
 
-    def covers(self) -> Mapping[tuple[str, int], Cover]:
+    def covers(self) -> Mapping[tuple[str, int], SharedBatch]:
         """Return what is being sealed together, by name and turn; asked after sealed_files."""
 
     def sizes(self) -> list[tuple[str, int]]:
@@ -106,7 +113,7 @@ class Layout:
     """
 
     root: Path
-    stored: Stored = HERE
+    stored: Filesystem = LOCAL
     without: set[Path] = field(default_factory=set, compare=False)
 
     @property
@@ -127,7 +134,7 @@ class Layout:
         """Return the directory of a committed sample."""
         return self.hot(collector) / f"{number:0{_DIGITS}}"
 
-    def sealed(self, table: str, date: str, collector: str, first: int, last: int) -> Path:
+    def compacted(self, table: str, date: str, collector: str, first: int, last: int) -> Path:
         """Return the path of a sealed file."""
         name = f"{first:0{_DIGITS}}-{last:0{_DIGITS}}-{collector}.parquet"
         return self.root / table / f"date={date}" / name
@@ -136,11 +143,11 @@ class Layout:
         """Return the file that a collector holds while it runs."""
         return self.root / "lock" / f"{collector}.json"
 
-    def sealing(self, collector: str) -> Path:
+    def compaction_lock(self, collector: str) -> Path:
         """Return the file that a process holds while it seals a collector's samples."""
         return self.root / "lock" / f"{collector}.seal"
 
-    def told(self, table: str, collector: str) -> Path:
+    def dimension(self, table: str, collector: str) -> Path:
         """Return the file of what a collector told once: texts of statements, names."""
         return self.root / "dim" / table / f"{collector}.parquet"
 
@@ -148,9 +155,9 @@ class Layout:
         """Return the file that tells which samples are sealed together, while they are."""
         return self.root / "cover" / f"{turn:0{_DIGITS}}-{together}.json"
 
-    def covers(self) -> dict[tuple[str, int], Cover]:
+    def covers(self) -> dict[tuple[str, int], SharedBatch]:
         """Return what is being sealed together, by name and turn."""
-        found: dict[tuple[str, int], Cover] = {}
+        found: dict[tuple[str, int], SharedBatch] = {}
         names = self._entries(self.root / "cover", _ANY_COVER, stat.S_IFREG, _no_cover)
         for path in names:
             # One that is gone by now has no samples left either.
@@ -158,7 +165,7 @@ class Layout:
                 found[turn_of(path)] = self.cover_in(path)[1]
         return found
 
-    def cover_in(self, path: Path) -> tuple[str, Cover]:
+    def cover_in(self, path: Path) -> tuple[str, SharedBatch]:
         """Return the day of a cover, and what it covers.
 
         Raises:
@@ -172,7 +179,7 @@ class Layout:
         except (OSError, ValueError) as error:
             raise UnreadableError(path, _why(error)) from None
 
-    def told_files(self, table: str) -> list[Path]:
+    def dimension_files(self, table: str) -> list[Path]:
         """List the files of what was told once."""
         return list(self._entries(self.root / "dim" / table, _ANY_TABLE, stat.S_IFREG))
 
@@ -184,13 +191,13 @@ class Layout:
             for sample in self._entries(directory, _NUMBER, stat.S_IFDIR, _no_number)
         )
 
-    def sealed_files(self, table: str) -> list[Sealed]:
+    def compacted_files(self, table: str) -> list[CompactedFile]:
         """List the sealed files of a table, by path."""
         return [
             sealed
             for day in self.days(table)
             for path in self._entries(day, _ANY_TABLE, stat.S_IFREG, _no_sealed)
-            if (sealed := sealed_of(path)) is not None
+            if (sealed := compacted_of(path)) is not None
         ]
 
     def days(self, table: str) -> list[Path]:
@@ -259,7 +266,7 @@ class Layout:
 
 
 def _no_sealed(name: str) -> str:
-    known = sealed_of(Path("date=2000-01-01") / name) is not None
+    known = compacted_of(Path("date=2000-01-01") / name) is not None
     return "" if known else "Its name is none of a sealed file."
 
 
@@ -283,7 +290,7 @@ def turn_of(path: Path) -> tuple[str, int]:
     return (found[2], int(found[1])) if found else ("", 0)
 
 
-def cover_of(content: bytes) -> tuple[str, Cover]:
+def cover_of(content: bytes) -> tuple[str, SharedBatch]:
     """Return the day of a cover, and of each collector the first and the last sample.
 
     Raises:
@@ -302,7 +309,7 @@ def cover_of(content: bytes) -> tuple[str, Cover]:
     raise ValueError("it tells no day, or no samples")
 
 
-def cover_bytes(date: str, samples: Cover) -> bytes:
+def cover_bytes(date: str, samples: SharedBatch) -> bytes:
     """Return the content of a cover, with a checksum."""
     told: dict[str, Any] = {"date": date, "samples": {who: [*of] for who, of in samples.items()}}
     return json.dumps(told | {"crc32": json_checksum(json.dumps(told).encode())}).encode()
@@ -395,7 +402,7 @@ def create(root: Path, collector: str, disk: Disk, *, version: str) -> Layout:
 def check(root: Path) -> Layout:
     """Return the layout of a history that is there.
 
-    Raises PgiostatError history-missing, not-a-history, history-newer.
+    Raises PgiostatError history-missing, not-a-history, history-newer, history-unreadable.
     """
     layout = Layout(root)
     try:
@@ -410,9 +417,10 @@ def check(root: Path) -> Layout:
         raise not_a_history(root, f'There is no "{layout.format.name}".') from None
     except PermissionError:
         raise _forbidden(root) from None
+    except NotADirectoryError:
+        raise not_a_history(root, "It is no directory.") from None
     except (OSError, ValueError, TypeError) as error:
-        why = _why(error)
-        raise not_a_history(root, f'"{layout.format.name}" cannot be read: {why}') from None
+        raise bad_format(layout.format, _why(error)) from None
     return layout
 
 
@@ -443,6 +451,22 @@ def _brief(value: Any) -> str:
 
 
 _LONGEST_WORDS = 40
+
+
+def bad_format(path: Path | str, why: str) -> PgiostatError:
+    """Return the error of a format.json that is damaged, or is no file.
+
+    Args:
+        path: Where it is, a path or a URI.
+        why: What is wrong with it, a sentence.
+    """
+    return PgiostatError(
+        f'could not read "{path}" of the history',
+        detail=f"{why[:1].upper()}{why[1:]}",
+        hint="Restore the file, which no option leaves out: a history that this version reads has"
+        f" {json.dumps({'format': FORMAT})} in it. If the directory is no history, name another.",
+        slug="history-unreadable",
+    )
 
 
 def not_a_history(root: Path | str, detail: str) -> PgiostatError:

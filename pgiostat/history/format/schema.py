@@ -7,11 +7,13 @@ import pyarrow as pa
 
 from pgiostat.analysis.ledger import MEASURED
 from pgiostat.statistics import counters
-from pgiostat.statistics.counters import Column, Kind, Table
+from pgiostat.statistics.counters import Column, ColumnKind, CounterTable
 from pgiostat.units import Unit
 from pgiostat.volume.device.interval import MEASURED as MEASURED_OF_DEVICE
 
 __all__ = [
+    "COMPACTED",
+    "DIMENSIONS",
     "FACTS",
     "LATER",
     "LONG",
@@ -19,24 +21,22 @@ __all__ = [
     "READS",
     "ROLLUP",
     "SCHEMAS",
-    "SEALED",
     "SORTED_BY",
     "STATEMENT_TEXTS",
     "SUMMED",
     "TIMED",
-    "TOLD_ONCE",
     "columns_of",
 ]
 
 TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
-_TYPES: Mapping[Kind, pa.DataType] = {
-    Kind.OID: pa.int64(),
-    Kind.ID: pa.int64(),
-    Kind.FLAG: pa.bool_(),
-    Kind.NAME: pa.string(),
-    Kind.COUNT: pa.int64(),
-    Kind.GAUGE: pa.int64(),
-    Kind.TIME: pa.int64(),
+_TYPES: Mapping[ColumnKind, pa.DataType] = {
+    ColumnKind.OID: pa.int64(),
+    ColumnKind.ID: pa.int64(),
+    ColumnKind.FLAG: pa.bool_(),
+    ColumnKind.NAME: pa.string(),
+    ColumnKind.COUNT: pa.int64(),
+    ColumnKind.GAUGE: pa.int64(),
+    ColumnKind.TIME: pa.int64(),
 }
 """Extremes and instants tell entries apart while they are collected; a history has intervals."""
 
@@ -47,7 +47,7 @@ _INTERVAL = (
 )
 
 
-def columns_of(table: Table) -> tuple[Column, ...]:
+def columns_of(table: CounterTable) -> tuple[Column, ...]:
     """Return the columns of a view that a history keeps."""
     return tuple(column for column in table.columns if column.kind in _TYPES)
 
@@ -57,7 +57,7 @@ TIMED: Final = ("timed_read_us", "timed_blks", "physical_bytes", "traced_blks")
 storage gave, and the blocks for which that was counted.  Older files lack the last two."""
 
 
-def _fact(table: Table, first: Sequence[str] = (), last: Sequence[str] = ()) -> pa.Schema:
+def _fact(table: CounterTable, first: Sequence[str] = (), last: Sequence[str] = ()) -> pa.Schema:
     kept = [pa.field(column.name, _TYPES[column.kind]) for column in columns_of(table)]
     return pa.schema(
         [
@@ -78,7 +78,7 @@ READS: Final = {
 LATER: Final = (
     {"physical_bytes", "traced_blks", "since", "unread"}
     | (set(READS.values()) - {READS["blocks"], READS["evictions"]})
-    | {"lost_us"}
+    | {"lost_us", "evicted"}
 )
 """Columns that files of earlier versions lack; every other one is in every file of its table."""
 
@@ -104,6 +104,7 @@ _SAMPLE = pa.schema(
         pa.field("version_num", pa.int64(), nullable=False),
         pa.field("extension_version", pa.string(), nullable=False),
         pa.field("lost_us", pa.int64()),  # of it, or instead of it: statements were not counted
+        pa.field("evicted", pa.int64()),  # entries, at least
     ]
 )
 
@@ -147,7 +148,7 @@ NAMES = pa.schema(
     ]
 )
 
-FACTS: Mapping[str, Table] = {
+FACTS: Mapping[str, CounterTable] = {
     "stmt": counters.STATEMENTS,
     "database": counters.DATABASES,
     "io": counters.IO,
@@ -166,7 +167,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "name": NAMES,
 }
 
-SEALED: Final = (*FACTS, "device", "sample")
+COMPACTED: Final = (*FACTS, "device", "sample")
 """Tables with a time: sealed in this order, samples last."""
 
 SUMMED: Final = (
@@ -191,7 +192,7 @@ ROLLUP: Final = pa.schema(
 )
 """Statements by hour; ts is where the hour begins."""
 
-TOLD_ONCE: Mapping[str, Sequence[str]] = {
+DIMENSIONS: Mapping[str, Sequence[str]] = {
     "statement": ("server_id", "userid", "dbid", "queryid"),
     "name": ("server_id", "kind", "oid", "since"),
 }

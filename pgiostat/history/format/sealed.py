@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TypeAlias
 
 __all__ = [
-    "Cover",
+    "CompactedFile",
     "HotSample",
-    "Sealed",
+    "SharedBatch",
+    "compacted_of",
     "day_of",
     "history_of",
     "is_shared",
-    "sealed_of",
     "together",
 ]
 
@@ -39,12 +39,12 @@ class HotSample:
     directory: Path
 
 
-Cover: TypeAlias = Mapping[str, tuple[int, int]]
+SharedBatch: TypeAlias = Mapping[str, tuple[int, int]]
 """Of each collector the first and the last sample that are sealed together."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class CompactedFile:
     """A sealed file, with the samples it covers: first and last are part of it.
 
     Of several collectors that seal together, collector is their common name, and first and last are
@@ -66,7 +66,7 @@ class Sealed:
         """Whether several collectors sealed it together."""
         return is_shared(self.collector)
 
-    def covers(self, sample: HotSample, covers: Mapping[tuple[str, int], Cover]) -> bool:
+    def covers(self, sample: HotSample, covers: Mapping[tuple[str, int], SharedBatch]) -> bool:
         """Tell whether a sample is in the file; covers: of turns that are not over."""
         if not self.is_shared:
             return sample.collector == self.collector and self.first <= sample.number <= self.last
@@ -74,13 +74,15 @@ class Sealed:
         return span is not None and span[0] <= sample.number <= span[1]
 
 
-def sealed_of(path: Path) -> Sealed | None:
+def compacted_of(path: Path) -> CompactedFile | None:
     """Return a sealed file by its path; None if it is none."""
     match = _SEALED.fullmatch(path.name)
     if match is None or _no_day(path.parent.name):
         return None
     first, last, collector = match.groups()
-    return Sealed(collector, int(first), int(last), path) if int(first) <= int(last) else None
+    return (
+        CompactedFile(collector, int(first), int(last), path) if int(first) <= int(last) else None
+    )
 
 
 def _no_day(name: str) -> str:

@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from pgiostat.history.format.checksum import check_content, check_place, tables_beside
 from pgiostat.history.format.filesystem import (
-    HERE,
-    Stored,
+    LOCAL,
+    Filesystem,
     UnreadableError,
     UnsafeFileError,
     exists,
@@ -28,7 +28,7 @@ from pgiostat.history.format.schema import LATER, LONG, NAMES, STATEMENT_TEXTS
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
-__all__ = ["Sound"]
+__all__ = ["Validator"]
 
 MOST_COLUMNS = 200
 MOST_FOOTER = 16 << 20
@@ -50,7 +50,7 @@ Status = tuple[int, int, int, int]
 
 
 @dataclass(slots=True)
-class Sound:
+class Validator:
     """Checks the files of a history, each once.
 
     Files of an object store are checked where they are read as a whole: to look into all others
@@ -60,7 +60,7 @@ class Sound:
         stored: Where the files are.
     """
 
-    stored: Stored = HERE
+    stored: Filesystem = LOCAL
     _known: dict[Path, Status] = field(default_factory=dict)
     _alike: dict[int, "pq.ParquetSchema"] = field(default_factory=dict)
 
@@ -70,7 +70,7 @@ class Sound:
         Raises:
             UnreadableError: One cannot, or is not there any more.
         """
-        if self.stored.is_far:
+        if self.stored.is_remote:
             return
         for path in paths:
             with _telling(path), open_regular(path) as file:

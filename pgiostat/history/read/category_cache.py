@@ -21,7 +21,7 @@ from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.filesystem import listed, parse_json, read_small
 from pgiostat.statistics.names import Describe, Statement
 
-__all__ = ["digest", "remembered"]
+__all__ = ["cached_categories", "digest"]
 
 MOST_FILES = 4
 MOST_CATEGORIES = 100_000
@@ -54,7 +54,9 @@ def _sources(at: Traversable) -> Iterator[bytes]:
 
 
 @contextmanager
-def remembered(make: Callable[[], Describe], directory: Path, key: str) -> Iterator[Describe]:
+def cached_categories(
+    make: Callable[[], Describe], directory: Path, key: str
+) -> Iterator[Describe]:
     """Yield what describes statements with categories that were found before.
 
     Args:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,20 @@ from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.engines import DUCKDB, UnreadableError, engine_of
 from pgiostat.history.format.clock_skew import FAR_AHEAD
 from pgiostat.history.format.file_index import Listing
-from pgiostat.history.format.layout import Readable, check
+from pgiostat.history.format.layout import HistoryFiles, check
 from pgiostat.history.read import plan
-from pgiostat.history.read.arrow import instants, rows_by_server
-from pgiostat.history.read.names import Span, recall, spans
+from pgiostat.history.read.arrow import EPOCH, instants, rows_by_server
+from pgiostat.history.read.names import Span, restore_names, spans
 from pgiostat.history.read.plan import WHOLE, SplitWindow
 from pgiostat.history.read.query_runner import QueryRunner
-from pgiostat.history.read.window_totals import Sampled, Seen, counted, together
-from pgiostat.history.read.windows import HOUR, Watched, Window, nothing_between
+from pgiostat.history.read.window_totals import (
+    IntervalStats,
+    WindowTotals,
+    cause_of,
+    together,
+    totals_of,
+)
+from pgiostat.history.read.windows import HOUR, ServerSpan, Window, nothing_between
 from pgiostat.statistics.names import Describe, Names
 from pgiostat.volume.device.interval import MEASURED, DeviceInterval, origin, totals
 
@@ -31,7 +37,7 @@ __all__ = ["History"]
 class History(QueryRunner):
     """A history, opened for reading; several may read while a collector writes."""
 
-    _known: tuple[list[Path], list[Watched]] = field(default_factory=lambda: ([], []))
+    _known: tuple[list[Path], list[ServerSpan]] = field(default_factory=lambda: ([], []))
 
     @classmethod
     def open(cls, root: Path | str, *, skip_bad: bool = False, engine: str = DUCKDB) -> "History":
@@ -54,7 +60,7 @@ class History(QueryRunner):
 
     # servers
 
-    def servers(self) -> list[Watched]:
+    def servers(self) -> list[ServerSpan]:
         """Return the servers of the history, by label and time."""
         there = self.reading(lambda listing: listing.files("sample").paths)
         if there != self._known[0]:
@@ -65,7 +71,7 @@ class History(QueryRunner):
             self._known = there, found
         return self._known[1]
 
-    def _servers_in(self, listing: Listing, paths: Sequence[Path]) -> list[Watched]:
+    def _servers_in(self, listing: Listing, paths: Sequence[Path]) -> list[ServerSpan]:
         """Return the servers of some files of samples.
 
         Raises UnreadableError if a sample has numbers that no collector writes.
@@ -77,13 +83,14 @@ class History(QueryRunner):
         columns = [
             rows["server_id"].to_pylist(), rows["label"].to_pylist(), instants(rows["since"]),
             instants(rows["until"]), rows["samples"].to_pylist(),
+            [timedelta(microseconds=each) for each in rows["longest_lost_us"].to_pylist()],
         ]  # fmt: skip
-        return [Watched(*row) for row in zip(*columns, strict=True)]
+        return [ServerSpan(*row) for row in zip(*columns, strict=True)]
 
     def _is_odd(self, listing: Listing, path: Path) -> bool:
         return any(self.run(plan.servers(self.engine, [path]), listing)["odd"].to_pylist())
 
-    def newest(self, servers: Sequence[Watched], now: datetime) -> datetime:
+    def newest(self, servers: Sequence[ServerSpan], now: datetime) -> datetime:
         """Return when the newest interval of servers ends, by the order of their commits.
 
         It is the latest end, unless a server's clock was ahead for some time.
@@ -102,7 +109,7 @@ class History(QueryRunner):
             (end for end in ends if end <= now + FAR_AHEAD), default=max(ends, default=latest)
         )
 
-    def choose(self, label: str) -> list[Watched]:
+    def choose(self, label: str) -> list[ServerSpan]:
         """Return the servers of a label, all for an empty one.
 
         Raises:
@@ -127,7 +134,7 @@ class History(QueryRunner):
 
     # a window
 
-    def seen(self, window: Window, by: By = By.CATEGORY) -> Seen:
+    def totals(self, window: Window, by: By = By.CATEGORY) -> WindowTotals:
         """Return what was counted in a window, as far as a ranking needs it.
 
         Args:
@@ -138,15 +145,17 @@ class History(QueryRunner):
             PgiostatError: window-empty if no interval began in it, label-unknown,
                 history-empty, history-unreadable.
         """
-        return self.steady(lambda: self._seen(window, by))
+        return self.consistent(lambda: self._totals(window, by))
 
-    def _seen(self, wanted: Window, by: By) -> Seen:
+    def _totals(self, wanted: Window, by: By) -> WindowTotals:
         servers = self.choose(wanted.label)
         split = self._answerable(wanted)
         window = split.window
         sampled = self.sampled(window, servers)
+        earlier = self._lost_earlier(window, servers)
         if not sampled:
-            raise nothing_between(wanted.since, wanted.until, servers, self.left_out)
+            lost = sum(earlier.values())
+            raise nothing_between(wanted.since, wanted.until, servers, self.left_out, lost=lost)
         ids = list(sampled)
         of_id = {server.server_id: server for server in servers}
         statements: dict[int, pa.Table] = {}
@@ -161,7 +170,7 @@ class History(QueryRunner):
             rows = self.query(plan.statements(self.engine, split, ids))
             statements = rows_by_server(rows, ids)
         counts = {
-            server: counted(
+            server: totals_of(
                 of_id[server],
                 sampled[server],
                 statements.get(server),
@@ -170,11 +179,12 @@ class History(QueryRunner):
             )
             for server in ids
         }
-        return Seen(
+        return WindowTotals(
             window=window,
             servers=tuple(server for server in servers if server.server_id in sampled),
             counted=counts,
             sampled=together(list(sampled.values())),
+            lost_earlier=earlier,
             widened=window != wanted,
             devices=tuple(
                 replace(total, server=of_id[server].label)
@@ -184,10 +194,27 @@ class History(QueryRunner):
             left_out=tuple(sorted(self.left_out)),
         )
 
-    def sampled(self, window: Window, servers: Sequence[Watched]) -> dict[int, Sampled]:
+    def _lost_earlier(self, window: Window, servers: Sequence[ServerSpan]) -> dict[str, float]:
+        """Return the seconds of a window that are in lost times which began before it, by cause."""
+        longest = max(server.longest_lost for server in servers)
+        if not longest:
+            return {}
+        before = replace(window, since=max(window.since - longest, EPOCH), until=window.since)
+        ids = [server.server_id for server in servers]
+        rows = self.query(plan.rows_in(self.engine, "lost", "sample", before, ids))
+        found: dict[str, float] = {}
+        columns = (instants(rows["ts"]), rows["qualities"].to_pylist(), rows["lost_us"].to_pylist())
+        for began, qualities, lost_us in zip(*columns, strict=True):
+            end = min(began + timedelta(microseconds=lost_us), window.until)
+            if (within := (end - window.since).total_seconds()) > 0:
+                cause = cause_of(qualities)
+                found[cause] = found.get(cause, 0.0) + within
+        return found
+
+    def sampled(self, window: Window, servers: Sequence[ServerSpan]) -> dict[int, IntervalStats]:
         """Return the intervals of servers in a window added up, by server_id; none has no key."""
         return {
-            server: Sampled.of(buckets[WHOLE])
+            server: IntervalStats.of(buckets[WHOLE])
             for server, buckets in self.samples(window, servers).items()
         }
 
@@ -224,7 +251,7 @@ class History(QueryRunner):
     # a window in steps
 
     def samples(
-        self, window: Window, servers: Sequence[Watched], step_us: int = WHOLE
+        self, window: Window, servers: Sequence[ServerSpan], step_us: int = WHOLE
     ) -> dict[int, dict[int, list[dict[str, Any]]]]:
         """Return rows of the text samples, by server_id and bucket."""
         ids = [server.server_id for server in servers]
@@ -234,7 +261,7 @@ class History(QueryRunner):
         return found
 
     def places(
-        self, window: Window, servers: Sequence[Watched], places: pa.Table, step_us: int = WHOLE
+        self, window: Window, servers: Sequence[ServerSpan], places: pa.Table, step_us: int = WHOLE
     ) -> pa.Table:
         """Return what groups of statements did: a row for each bucket, server and group.
 
@@ -260,17 +287,17 @@ class History(QueryRunner):
             window: When the names are to hold; the newest ones if None.
         """
         time = {} if window is None else {"since": window.since, "until": window.until}
-        return recall(self.dimension("name"), self.dimension("statement"), describe, **time)
+        return restore_names(self.dimension("name"), self.dimension("statement"), describe, **time)
 
     def named(self) -> dict[tuple[int, str, int], list[Span]]:
         """Return the names of each (server_id, kind, oid), and from when to when each held."""
         return spans(self.dimension("name"))
 
 
-def _find(root: Path | str) -> Readable:
+def _find(root: Path | str) -> HistoryFiles:
     words = str(root)
     if "://" in words and not words.startswith("file://"):
-        from pgiostat.history.remote.remote_layout import Far  # noqa: PLC0415 - Arrow's file systems take time
+        from pgiostat.history.remote.remote_layout import RemoteLayout  # noqa: PLC0415 - Arrow's file systems take time
 
-        return Far.open(words)
+        return RemoteLayout.open(words)
     return check(Path(words.removeprefix("file://")))

@@ -11,15 +11,15 @@ from pgiostat.history.format.sealed import is_shared
 from pgiostat.history.read.history import History
 from pgiostat.history.read.plan import Query
 from pgiostat.history.read.window_totals import together
-from pgiostat.history.read.windows import Watched, Window
+from pgiostat.history.read.windows import ServerSpan, Window
 
-__all__ = ["Contents", "Kept", "Size", "contents"]
+__all__ = ["Inventory", "ServerInventory", "TableSize", "inventory"]
 
 _MICROSECOND = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class ServerInventory:
     """What is kept under a label.
 
     servers: how many answered under it.  intervals: of which unsealed ones are not sealed yet, and
@@ -46,7 +46,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class TableSize:
     """Files, and the bytes that they take on disk."""
 
     files: int
@@ -54,29 +54,29 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class Inventory:
     """What a history holds.
 
     tables: by the name of the directory: tables, dim (texts and names), hot (not sealed yet).
     """
 
     root: Path | str
-    kept: tuple[Kept, ...]
-    tables: dict[str, Size]
+    kept: tuple[ServerInventory, ...]
+    tables: dict[str, TableSize]
 
     @property
-    def size(self) -> Size:
+    def size(self) -> TableSize:
         """All files together."""
         sizes = self.tables.values()
-        return Size(sum(size.files for size in sizes), sum(size.bytes for size in sizes))
+        return TableSize(sum(size.files for size in sizes), sum(size.bytes for size in sizes))
 
 
-def contents(history: History, now: datetime) -> Contents:
+def inventory(history: History, now: datetime) -> Inventory:
     """Return what a history holds.
 
     Raises PgiostatError history-empty, history-unreadable.
     """
-    servers: dict[str, list[Watched]] = {}
+    servers: dict[str, list[ServerSpan]] = {}
     for server in history.choose(""):
         servers.setdefault(server.label, []).append(server)
     rows = _rows(history)
@@ -100,20 +100,20 @@ def contents(history: History, now: datetime) -> Contents:
         )
         for label, those in servers.items()
     )
-    return Contents(history.layout.root, kept, _sizes(history))
+    return Inventory(history.layout.root, kept, _sizes(history))
 
 
 def _kept(
-    history: History, servers: list[Watched], now: datetime, *, rows: int, unsealed: int,
+    history: History, servers: list[ServerSpan], now: datetime, *, rows: int, unsealed: int,
     thin: list[date],
-) -> Kept:  # fmt: skip
+) -> ServerInventory:  # fmt: skip
     label = servers[0].label
     since = min(server.since for server in servers)
     until = max(server.until for server in servers)
     sampled = together(list(history.sampled(Window(since, until, label), servers).values()))
     known = sampled.seconds + sampled.unwatched_seconds
     missing = (until - since).total_seconds() - known
-    return Kept(
+    return ServerInventory(
         label=label,
         since=since,
         until=until,
@@ -139,10 +139,10 @@ def _rows(history: History) -> Counter[int]:
     return Counter(dict(zip(rows["server_id"].to_pylist(), rows["rows"].to_pylist(), strict=True)))
 
 
-def _sizes(history: History) -> dict[str, Size]:
+def _sizes(history: History) -> dict[str, TableSize]:
     files: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     for table, size in history.layout.sizes():
         sizes[table] += size
         files[table] += 1
-    return {table: Size(files[table], sizes[table]) for table in sorted(files)}
+    return {table: TableSize(files[table], sizes[table]) for table in sorted(files)}

@@ -10,7 +10,7 @@ from typing import Any
 from pgiostat.queries.fingerprint import renewed
 from pgiostat.statistics.names import OWN, Describe, Names, Renamed, Statement
 
-__all__ = ["BEGIN", "END", "Span", "recall", "recalled", "spans"]
+__all__ = ["BEGIN", "END", "Span", "restore_names", "restore_statement", "spans"]
 
 BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 END = datetime(9999, 1, 1, tzinfo=UTC)
@@ -47,7 +47,7 @@ def _identity(row: Row) -> tuple[object, ...]:
     return tuple(row[name] for name in ("name", "schema", "owner", "part"))
 
 
-def recall(
+def restore_names(
     names: Iterable[Row],
     statements: Iterable[Row],
     describe: Describe,
@@ -86,7 +86,7 @@ def recall(
         known = found.setdefault(row["server_id"], Names())
         key = (row["userid"], row["dbid"], row["queryid"])
         if row["unread"] is None:
-            known.learn(key, recalled(row, describe, known))
+            known.add(key, restore_statement(row, describe, known))
         elif key not in known.statements:
             known.unreadable[key] = row["unread"]
     return found
@@ -101,7 +101,7 @@ def _shown(row: Row) -> str:
     return f"{row['schema']}.{row['name']}" if row["schema"] else str(row["name"])
 
 
-def recalled(row: Row, describe: Describe, names: Names) -> Statement:
+def restore_statement(row: Row, describe: Describe, names: Names) -> Statement:
     """Return a statement from what is kept of it: its normalized text and its cursor.
 
     Of a cursor the pseudonym is kept; older histories have its name.

@@ -38,6 +38,7 @@ _SOUND = (
     f" AND statement_blocks BETWEEN 0 AND {1 << 56} AND unknown BETWEEN 0 AND {1 << 56}"
     f" AND own_us BETWEEN 0 AND {1 << 56}"
     " AND COALESCE(lost_us, 0) BETWEEN 0 AND 3155760000000000"
+    f" AND COALESCE(evicted, 0) BETWEEN 0 AND {1 << 56}"
 )
 """Holds for every sample that a collector can have written."""
 

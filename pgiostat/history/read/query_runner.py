@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from pgiostat.history.engines import DuckDB, Engine, Source, UnreadableError
 from pgiostat.history.format.file_index import Listing
-from pgiostat.history.format.layout import Readable
+from pgiostat.history.format.layout import HistoryFiles
 from pgiostat.history.format.schema import SCHEMAS
-from pgiostat.history.format.validation import Sound
+from pgiostat.history.format.validation import Validator
 from pgiostat.history.read.plan import Query, Sources
 
 __all__ = ["QueryRunner"]
@@ -33,17 +33,17 @@ class QueryRunner:
         left_out: Files that could not be read.
     """
 
-    layout: Readable
+    layout: HistoryFiles
     engine: Engine = field(default_factory=DuckDB)
     skip_bad: bool = False
     left_out: set[Path] = field(default_factory=set)
-    _sound: Sound = field(init=False)
+    _sound: Validator = field(init=False)
 
     def __post_init__(self) -> None:
         # One set: what is left out is in no list of the layout's either.
         self.layout.without.update(self.left_out)
         self.left_out = self.layout.without
-        self._sound = Sound(self.layout.stored)
+        self._sound = Validator(self.layout.stored)
 
     def close(self) -> None:
         """Release what the engine holds; no query can run afterwards."""
@@ -82,14 +82,14 @@ class QueryRunner:
 
         def read(listing: Listing) -> list[dict[str, Any]]:
             rows: list[dict[str, Any]] = []
-            for path in listing.told(table):
+            for path in listing.dimension_files(table):
                 values = self._sound.columns(path, SCHEMAS[table], columns)
                 rows += [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
             return rows
 
         return self.reading(read)
 
-    def steady(self, ask: Callable[[], _T]) -> _T:
+    def consistent(self, ask: Callable[[], _T]) -> _T:
         """Return the answer of several queries, repeated if a file was left out meanwhile.
 
         Otherwise the earlier answers would include that file and the later ones would not.

@@ -14,13 +14,13 @@ from pgiostat.history.read.windows import Window, nothing_between
 from pgiostat.timespec import Instant, Length, duration, instant
 from pgiostat.uris import check
 
-__all__ = ["Chosen", "chosen", "open_pair", "window"]
+__all__ = ["WindowSpec", "open_pair", "parse_window_spec", "window"]
 
 _SPAN = re.compile(r"(.*?)\.\.(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class WindowSpec:
     """A window of a history; whole: no time was selected, and it is all that there is."""
 
     history: History
@@ -95,9 +95,9 @@ def _parted(text: str) -> tuple[str, str, str]:
     return parts
 
 
-def chosen(
+def parse_window_spec(
     text: str, root: Path | str, now: datetime, *, skip_bad: bool = False, engine: str = DUCKDB
-) -> Chosen:
+) -> WindowSpec:
     """Return the window that words name: [DIR | DIR:]label@from..to, each part of it optional.
 
     DIR: a directory, or the URI of a history in an object store.
@@ -127,16 +127,16 @@ def chosen(
     since, until = (words.strip() or None for words in found.groups())
     opened = History.open(place, skip_bad=skip_bad, engine=engine)
     found_window = window(opened, now, label=label, since=since, until=until)
-    return Chosen(opened, found_window, whole=since is None and until is None)
+    return WindowSpec(opened, found_window, whole=since is None and until is None)
 
 
 @contextmanager
 def open_pair(
     a: str, b: str, root: Path | str, now: datetime, *, skip_bad: bool = False, engine: str = DUCKDB
-) -> Iterator[tuple[Chosen, Chosen]]:
+) -> Iterator[tuple[WindowSpec, WindowSpec]]:
     """Yield the two windows that words name, as chosen does; close their histories at the end."""
-    before = chosen(a, root, now, skip_bad=skip_bad, engine=engine)
+    before = parse_window_spec(a, root, now, skip_bad=skip_bad, engine=engine)
     with closing(before.history):
-        after = chosen(b, root, now, skip_bad=skip_bad, engine=engine)
+        after = parse_window_spec(b, root, now, skip_bad=skip_bad, engine=engine)
         with closing(after.history):
             yield before, after

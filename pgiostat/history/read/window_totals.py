@@ -10,31 +10,38 @@ import numpy as np
 import pyarrow as pa
 
 from pgiostat.analysis.cost import FIELDS
-from pgiostat.analysis.ledger import MEASURED, ServerReads, coverage
-from pgiostat.analysis.rank import Counted
+from pgiostat.analysis.ledger import MEASURED, ServerReads, coverage, known_sum
+from pgiostat.analysis.rank import Totals
 from pgiostat.history.read.arrow import matrix
-from pgiostat.history.read.windows import Watched, Window
+from pgiostat.history.read.windows import ServerSpan, Window
 from pgiostat.statistics.delta import LOST, Quality
 from pgiostat.statistics.names import Names
 from pgiostat.volume.device.interval import DeviceTotal
 
-__all__ = ["Sampled", "Seen", "counted", "together"]
+__all__ = ["IntervalStats", "WindowTotals", "cause_of", "together", "totals_of"]
 
 _UNWATCHED = (Quality.OTHER_SERVER, Quality.BASELINE_LOST)
 _KNOWN = {"blocks": "known_blocks"}
 """Where the server's own count was lost, what statements read is all that is known."""
 
 
+def cause_of(qualities: str) -> str:
+    """Return why statements were not counted, from the qualities of a row of sample."""
+    words = qualities.split(", ")
+    return next((word for word in LOST if word in words), "")
+
+
 _BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read")]
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled:
+class IntervalStats:
     """Intervals of one server, added up: all of a time, or those of one bucket of it.
 
     statement_blocks, server_blocks: of intervals in which the server's own count was whole.
     reads: what the server counted; its blocks are that count, and what statements read where it
     was lost.  unknown: rows.  lost: seconds in which statements were not counted, by cause.
+    evicted: entries, at least; None if unknown.
     """
 
     samples: int = 0
@@ -43,6 +50,7 @@ class Sampled:
     server_blocks: int = 0
     reads: ServerReads = field(default_factory=lambda: ServerReads(blocks=0))
     unknown: int = 0
+    evicted: int | None = None
     own_seconds: float = 0.0
     block_size: int = 8192
     dbid: int = 0
@@ -61,17 +69,15 @@ class Sampled:
         return coverage(self.statement_blocks, ServerReads(blocks=self.server_blocks))
 
     @classmethod
-    def of(cls, rows: Sequence[Mapping[str, Any]]) -> "Sampled":
+    def of(cls, rows: Sequence[Mapping[str, Any]]) -> "IntervalStats":
         """Return rows of the text samples as one."""
         qualities: Counter[str] = Counter()
         lost: dict[str, float] = defaultdict(float)
         for row in rows:
             for part in row["qualities"].split(", "):
                 qualities[part] += row["samples"]
-
             if row["lost_us"]:
-                cause = next((word for word in LOST if word in row["qualities"].split(", ")), "")
-                lost[cause] += row["lost_us"] / 1e6
+                lost[cause_of(row["qualities"])] += row["lost_us"] / 1e6
 
         def total(name: str) -> int:
             return sum(row[name] for row in rows)
@@ -86,6 +92,7 @@ class Sampled:
                 for row in rows
             ),
             unknown=total("unknown"),
+            evicted=known_sum(row["evicted"] for row in rows),
             own_seconds=total("own_us") / 1e6,
             block_size=max((row["block_size"] for row in rows), default=8192),
             dbid=max((row["dbid"] for row in rows), default=0),
@@ -96,23 +103,25 @@ class Sampled:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class WindowTotals:
     """What was counted in a window, by server, and how good the count is.
 
     widened: whether the window was made of whole hours, for want of single intervals.
     left_out: files that could not be read.  devices: what the devices of the servers did.
+    lost_earlier: seconds of the window in lost times that began before it, by cause.
     """
 
     window: Window
-    servers: tuple[Watched, ...]
-    counted: Mapping[int, Counted]
-    sampled: Sampled
+    servers: tuple[ServerSpan, ...]
+    counted: Mapping[int, Totals]
+    sampled: IntervalStats
     widened: bool = False
     devices: tuple[DeviceTotal, ...] = ()
     left_out: tuple[Path, ...] = ()
+    lost_earlier: Mapping[str, float] = field(default_factory=dict)
 
-    def parts(self, names: Mapping[int, Names]) -> list[tuple[Counted, Names]]:
-        """Return the counts of each server with its names, as rank_counted takes them."""
+    def parts(self, names: Mapping[int, Names]) -> list[tuple[Totals, Names]]:
+        """Return the counts of each server with its names, as rank_totals takes them."""
         return [(part, names.get(server, Names())) for server, part in self.counted.items()]
 
     @property
@@ -125,7 +134,7 @@ class Seen:
         return found
 
 
-def together(parts: Sequence[Sampled]) -> Sampled:
+def together(parts: Sequence[IntervalStats]) -> IntervalStats:
     """Return the intervals of several servers as one."""
     qualities: Counter[str] = Counter()
     lost: dict[str, float] = defaultdict(float)
@@ -140,23 +149,30 @@ def together(parts: Sequence[Sampled]) -> Sampled:
         )
     }  # fmt: skip
     reads = ServerReads.of_servers(part.reads for part in parts)
-    return replace(parts[-1], **added, reads=reads, qualities=dict(qualities), lost=dict(lost))
+    return replace(
+        parts[-1],
+        **added,
+        evicted=known_sum(part.evicted for part in parts),
+        reads=reads,
+        qualities=dict(qualities),
+        lost=dict(lost),
+    )
 
 
-def counted(
-    server: Watched,
-    sampled: Sampled,
+def totals_of(
+    server: ServerSpan,
+    sampled: IntervalStats,
     statements: pa.Table | None,
     relations: pa.Table | None,
     databases: pa.Table | None,
-) -> Counted:
+) -> Totals:
     """Return one server's counts of a window as a ranking takes them."""
-    found = Counted(
+    found = Totals(
         seconds=sampled.seconds,
         block_size=sampled.block_size,
         reads=sampled.reads,
         server=server.label,
-        whose=server.server_id,
+        server_id=server.server_id,
     )
     if statements is not None:
         # Nested ones are the last.

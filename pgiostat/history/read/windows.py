@@ -6,21 +6,26 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.units import format_duration
 
-__all__ = ["HOUR", "Watched", "Window", "floor_hour", "nothing_between", "whole_hours"]
+__all__ = ["HOUR", "ServerSpan", "Window", "floor_hour", "nothing_between", "whole_hours"]
 
 HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
-    """A server of a history, watched from one instant until another, perhaps with gaps."""
+class ServerSpan:
+    """A server of a history, watched from one instant until another, perhaps with gaps.
+
+    longest_lost: Length of its longest lost time.
+    """
 
     server_id: int
     label: str
     since: datetime
     until: datetime
     samples: int
+    longest_lost: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,12 @@ def whole_hours(window: Window) -> tuple[datetime, datetime]:
 
 
 def nothing_between(
-    since: datetime, until: datetime, servers: Sequence[Watched], left_out: Collection[Path] = ()
+    since: datetime,
+    until: datetime,
+    servers: Sequence[ServerSpan],
+    left_out: Collection[Path] = (),
+    *,
+    lost: float = 0.0,
 ) -> PgiostatError:
     """Return the error window-empty.
 
@@ -69,16 +79,16 @@ def nothing_between(
         until: Its end.
         servers: The servers that were to have intervals in it, at least one.
         left_out: Files that could not be read.
+        lost: Seconds of the window in lost times that began before it.
     """
+    reasons = [f"What statements read in {format_duration(lost)} of it is lost."] if lost else []
+    reasons += [f'Left out, because it could not be read: "{path}"' for path in sorted(left_out)]
     first = min(server.since for server in servers)
     last = max(server.until for server in servers)
     return PgiostatError(
         f"there is nothing between {since.astimezone(UTC):%Y-%m-%d %H:%M:%S} and"
         f" {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
-        detail="; ".join(
-            f'Left out, because it could not be read: "{path}"' for path in sorted(left_out)
-        )
-        or None,
+        detail="; ".join(reasons) or None,
         hint=f"The history goes from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC.",
         slug="window-empty",
         status=ExitStatus.NOTHING_TO_REPORT,

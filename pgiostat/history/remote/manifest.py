@@ -13,8 +13,8 @@ from pathlib import Path
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.filesystem import exists, parse_json, read_small
 from pgiostat.history.format.layout import Layout
-from pgiostat.history.format.schema import SEALED
-from pgiostat.history.format.sealed import Sealed
+from pgiostat.history.format.schema import COMPACTED
+from pgiostat.history.format.sealed import CompactedFile
 from pgiostat.history.remote.object_store import Digest
 
 __all__ = ["Record", "Removable", "tables"]
@@ -29,7 +29,7 @@ def tables() -> tuple[str, ...]:
     >>> tables()
     ('stmt_1h', 'stmt', 'database', 'io', 'relation', 'device', 'sample')
     """
-    first = [name for name in SEALED if name != "sample"]
+    first = [name for name in COMPACTED if name != "sample"]
     return ("stmt_1h", *first, "sample")
 
 
@@ -94,11 +94,11 @@ class Removable:
         kept = {
             (file.collector, file.path.parent.name)
             for table in tables()
-            for file in layout.sealed_files(table)
+            for file in layout.compacted_files(table)
             if not all(str(file.path.relative_to(layout.root)) in files for files in found)
         }
         return cls(frozenset(kept))
 
-    def __call__(self, file: Sealed) -> bool:
+    def __call__(self, file: CompactedFile) -> bool:
         """Tell whether a file may be removed."""
         return (file.collector, file.path.parent.name) not in self.kept

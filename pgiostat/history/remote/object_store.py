@@ -18,7 +18,7 @@ from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.filesystem import UnsafeFileError, listed, read_small
 from pgiostat.uris import check, shown, without
 
-__all__ = ["MOST_BYTES", "Digest", "Place", "digest_of", "reaching"]
+__all__ = ["MOST_BYTES", "Digest", "ObjectStore", "digest_of", "reaching"]
 
 CONNECT_SECONDS, REQUEST_SECONDS = 5, 60
 ATTEMPTS = 3
@@ -66,7 +66,7 @@ def reaching(uri: str) -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ObjectStore:
     """A directory below a URI. All operations raise PgiostatError store-unreachable.
 
     uri: as it is shown, without parameters.  base: what its file system calls it.  given: the
@@ -76,10 +76,10 @@ class Place:
     uri: str
     filesystem: fs.FileSystem
     base: PurePosixPath
-    given: str = field(repr=False)
+    uri_given: str = field(repr=False)
 
     @classmethod
-    def of(cls, uri: str) -> "Place":
+    def of(cls, uri: str) -> "ObjectStore":
         """Return the place of a URI; raises PgiostatError option-invalid as uris.check does."""
         check(uri)
         with reaching(uri):
@@ -102,10 +102,10 @@ class Place:
         What is not a regular file is left out: nobody follows a symbolic link there.
         """
         if self.directory is not None:
-            with reaching(self.given):
+            with reaching(self.uri_given):
                 return dict(_sizes(self.directory, PurePosixPath(directory)))
         selector = fs.FileSelector(str(self.base / directory), recursive=True, allow_not_found=True)
-        with reaching(self.given):
+        with reaching(self.uri_given):
             infos = self.filesystem.get_file_info(selector)
         return {
             str(PurePosixPath(info.path).relative_to(self.base)): info.size
@@ -115,7 +115,7 @@ class Place:
 
     def read(self, path: str, limit: int = MOST_BYTES) -> bytes | None:
         """Return the content of a file of at most so many bytes; None if there is none."""
-        with reaching(self.given):
+        with reaching(self.uri_given):
             try:
                 if self.directory is not None:
                     return read_small(self.directory / path, limit, root=self.directory)
@@ -127,15 +127,15 @@ class Place:
                 raise ValueError(f"{path} has more than {limit:,} bytes")
             return content
 
-    def bring(self, content: bytes, path: str, draft: str) -> None:
+    def put_verified(self, content: bytes, path: str, draft: str) -> None:
         """Write a file whole, by way of a draft; raises OSError if what arrived is not the same.
 
         In place nobody could cut it short safely: a stream that is closed because of an error
         completes an upload, and half a file would be one.
         """
-        with reaching(self.given):
+        with reaching(self.uri_given):
             if self.directory is not None:
-                self._bring_here(self.directory, content, path, draft)
+                self._put_verified_local(self.directory, content, path, draft)
                 return
             self._make(draft)
             with self.filesystem.open_output_stream(str(self.base / draft)) as file:
@@ -144,7 +144,7 @@ class Place:
             self._make(path)
             self.filesystem.move(str(self.base / draft), str(self.base / path))
 
-    def _bring_here(self, directory: Path, content: bytes, path: str, draft: str) -> None:
+    def _put_verified_local(self, directory: Path, content: bytes, path: str, draft: str) -> None:
         """Write a file of this machine, and wait until it is on the medium with its name.
 
         Raises:
@@ -177,7 +177,7 @@ class Place:
 
     def remove(self, path: str) -> None:
         """Remove a file, if it is there."""
-        with reaching(self.given), contextlib.suppress(FileNotFoundError):
+        with reaching(self.uri_given), contextlib.suppress(FileNotFoundError):
             if self.directory is not None:
                 Disk().below(self.directory).remove(self.directory / path)
             else:

@@ -6,34 +6,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgiostat.errors import PgiostatError
-from pgiostat.history.format.filesystem import SMALL, Stored, UnreadableError, parse_json
-from pgiostat.history.format.layout import checked, not_a_history
-from pgiostat.history.format.sealed import Cover, HotSample, Sealed, sealed_of
-from pgiostat.history.remote.object_store import Place
+from pgiostat.history.format.filesystem import SMALL, Filesystem, UnreadableError, parse_json
+from pgiostat.history.format.layout import bad_format, checked, not_a_history
+from pgiostat.history.format.sealed import CompactedFile, HotSample, SharedBatch, compacted_of
+from pgiostat.history.remote.object_store import ObjectStore
 
-__all__ = ["Far"]
+__all__ = ["RemoteLayout"]
 
 FRESH_SECONDS = 10.0
 """How long a listing is believed: one question after another asks for the same."""
 
 
 @dataclass(slots=True)
-class Far:
+class RemoteLayout:
     """A history below a URI; paths are those of its file system, and lead nowhere here.
 
     There are no samples that are not sealed.
     """
 
-    place: Place
-    stored: Stored
+    place: ObjectStore
+    stored: Filesystem
     clock: Callable[[], float] = time.monotonic
     without: set[Path] = field(default_factory=set)
     _listed: dict[str, tuple[float, dict[str, int]]] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, uri: str) -> "Far":
+    def open(cls, uri: str) -> "RemoteLayout":
         """Return it. Raises PgiostatError as layout.check does, and store-unreachable."""
-        place = Place.of(uri)
+        place = ObjectStore.of(uri)
         content = place.read("format.json", SMALL)
         if content is None and not place.sizes():
             raise PgiostatError(
@@ -46,8 +46,8 @@ class Far:
         try:
             checked(place.uri, parse_json(content))
         except (ValueError, TypeError) as error:
-            raise not_a_history(place.uri, f'"format.json" cannot be read: {error}.') from None
-        return cls(place, Stored(place.filesystem, uri.partition("://")[0]))
+            raise bad_format(f"{place.uri}/format.json", f"{error}.") from None
+        return cls(place, Filesystem(place.filesystem, uri.partition("://")[0]))
 
     @property
     def root(self) -> str:
@@ -58,22 +58,22 @@ class Far:
         """Return none: samples are shipped when they are sealed."""
         return []
 
-    def covers(self) -> Mapping[tuple[str, int], Cover]:
+    def covers(self) -> Mapping[tuple[str, int], SharedBatch]:
         """Return none: no turn is under way."""
         return {}
 
-    def sealed_files(self, table: str) -> list[Sealed]:
+    def compacted_files(self, table: str) -> list[CompactedFile]:
         """List the sealed files of a table, by path."""
-        found: list[Sealed] = []
+        found: list[CompactedFile] = []
         for path in self._paths(table):
-            sealed = sealed_of(path)
+            sealed = compacted_of(path)
             # table/day/file: a key may hold anything else, also a way back.
             if sealed is None or path.parent.parent != Path(self.place.base / table):
                 raise UnreadableError(path, "Its name is none of a sealed file.")
             found.append(sealed)
         return found
 
-    def told_files(self, table: str) -> list[Path]:
+    def dimension_files(self, table: str) -> list[Path]:
         """List the files of what was told once."""
         there = Path(self.place.base / "dim" / table)
         return [path for path in self._paths("dim") if path.parent == there]

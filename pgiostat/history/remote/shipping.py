@@ -27,19 +27,19 @@ from pgiostat.history.format.filesystem import (
     read_small,
 )
 from pgiostat.history.format.layout import Layout, checked, not_a_history
-from pgiostat.history.format.schema import TOLD_ONCE
+from pgiostat.history.format.schema import DIMENSIONS
 from pgiostat.history.format.sealed import history_of
 from pgiostat.history.remote.manifest import Record, Removable, tables
-from pgiostat.history.remote.object_store import MOST_BYTES, Place, digest_of
+from pgiostat.history.remote.object_store import MOST_BYTES, ObjectStore, digest_of
 from pgiostat.history.write.retention import Keep, retain
 
-__all__ = ["Outcome", "ship"]
+__all__ = ["UploadResult", "upload"]
 
-Told = Callable[[str, float], None]
+Progress = Callable[[str, float], None]
 
 
 @dataclass(slots=True)
-class Outcome:
+class UploadResult:
     """What one turn did.
 
     files, bytes: shipped.  there: files that were there already.  removed: from the history.
@@ -53,21 +53,21 @@ class Outcome:
     strange: tuple[str, ...] = ()
 
 
-def ship(
+def upload(
     layout: Layout,
     to: str,
     *,
     keep: timedelta | None = None,
     clock: datetime,
-    told: Told = lambda _part, _share: None,
-) -> Outcome:
+    told: Progress = lambda _part, _share: None,
+) -> UploadResult:
     """Bring what is sealed to a target; remove what is older than keep and is there.
 
     told: is told the file at work, and the share that is done.  Raises PgiostatError
     store-unreachable, store-unwritable, not-a-history, history-newer, ship-within, ship-running,
     history-unwritable; what was shipped until then stays, and the next turn goes on.
     """
-    place = Place.of(to)
+    place = ObjectStore.of(to)
     if place.directory is not None:
         within = place.directory.resolve()
         if within == layout.root.resolve() or layout.root.resolve() in within.parents:
@@ -76,7 +76,7 @@ def ship(
             )
     try:
         with _only(layout, place):
-            return _Turn(layout, place, Record.of(layout, place.uri), told).done(keep, clock)
+            return _Upload(layout, place, Record.of(layout, place.uri), told).done(keep, clock)
     except UnreadableError as error:
         raise error.for_writers() from None
     except OSError as error:
@@ -87,7 +87,7 @@ def ship(
 
 
 @contextmanager
-def _only(layout: Layout, place: Place) -> Iterator[None]:
+def _only(layout: Layout, place: ObjectStore) -> Iterator[None]:
     """Let no other process ship the same to the same; the system ends it with the process."""
     name = sha256(place.uri.encode()).hexdigest()[:16]
     path = layout.root / "lock" / f"{name}.ship"
@@ -102,11 +102,11 @@ def _only(layout: Layout, place: Place) -> Iterator[None]:
 
 
 @dataclass
-class _Turn:
+class _Upload:
     layout: Layout
-    place: Place
+    place: ObjectStore
     record: Record
-    told: Told
+    told: Progress
 
     @cached_property
     def _history(self) -> str:
@@ -125,10 +125,10 @@ class _Turn:
             return str(name)
         return str(name.with_name(f"{name.stem}-{self._history}{name.suffix}"))
 
-    def done(self, keep: timedelta | None, clock: datetime) -> Outcome:
+    def done(self, keep: timedelta | None, clock: datetime) -> UploadResult:
         there = self.place.sizes()
         self._prepare(there)
-        outcome = Outcome()
+        outcome = UploadResult()
         strange: list[str] = []
         files = self._files()
         for number, path in enumerate(files):
@@ -171,8 +171,11 @@ class _Turn:
 
     def _files(self) -> list[Path]:
         """List what there is, texts and names first; they are older than what is sealed by then."""
-        sealed = [file.path for table in tables() for file in self.layout.sealed_files(table)]
-        return [*(path for table in TOLD_ONCE for path in self.layout.told_files(table)), *sealed]
+        sealed = [file.path for table in tables() for file in self.layout.compacted_files(table)]
+        return [
+            *(path for table in DIMENSIONS for path in self.layout.dimension_files(table)),
+            *sealed,
+        ]
 
     def _prepare(self, there: dict[str, int]) -> None:
         """See that the target is a history, or is to become one; remove what we left half done."""
@@ -189,10 +192,10 @@ class _Turn:
             if name.startswith(self._ours):
                 self.place.remove(name)
         if content is None:
-            self._bring(path, read_small(self.layout.format, root=self.layout.root))
+            self._put_verified(path, read_small(self.layout.format, root=self.layout.root))
 
-    def _bring(self, name: str, content: bytes) -> None:
-        self.place.bring(content, name, f"{self._ours}{name.replace('/', '+')}")
+    def _put_verified(self, name: str, content: bytes) -> None:
+        self.place.put_verified(content, name, f"{self._ours}{name.replace('/', '+')}")
 
     def _put(self, name: str, content: bytes, size: int | None) -> bool | None:
         """Bring a file; False if it is there already, None if something else is."""
@@ -208,7 +211,7 @@ class _Turn:
                 return False
             if other is not None and not name.startswith("dim/"):
                 return None  # a file of texts and names is ours, as it was before it grew
-        self._bring(name, content)
+        self._put_verified(name, content)
         self.record.note(name, digest)
         return True
 
@@ -229,5 +232,5 @@ class _Turn:
                 clock=clock,
                 may=lambda file: may(file) and others(file),
             )
-            for collector in sorted({f.collector for f in self.layout.sealed_files("sample")})
+            for collector in sorted({f.collector for f in self.layout.compacted_files("sample")})
         )

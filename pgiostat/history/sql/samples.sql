@@ -13,6 +13,7 @@ SELECT
     CAST(SUM(f.unknown) AS BIGINT) AS unknown,
     CAST(SUM(f.own_us) AS BIGINT) AS own_us,
     CAST(SUM(COALESCE(f.lost_us, 0)) AS BIGINT) AS lost_us,
+    CAST(SUM(f.evicted) AS BIGINT) AS evicted,
     MAX(f.block_size) AS block_size,
     MAX(f.dbid) AS dbid,
     MAX(f.version_num) AS version_num

@@ -12,7 +12,7 @@ from threading import BoundedSemaphore
 from pgiostat.history.write.compaction_policy import MOST_SAMPLES, MOST_TOGETHER, is_due
 from pgiostat.history.write.retention import Keep
 
-__all__ = ["Sealing"]
+__all__ = ["BackgroundCompaction"]
 
 MOST_AT_ONCE = 2
 """Of one process: each sorts a batch in memory, and all hours end together."""
@@ -24,7 +24,7 @@ _turns = BoundedSemaphore(MOST_AT_ONCE)
 
 
 @dataclass(slots=True)
-class Sealing:
+class BackgroundCompaction:
     """Seals what one collector has committed, or several together.
 
     name: whose files it makes.  together: the collectors that share them, if it is not one.  keep:
@@ -57,7 +57,7 @@ class Sealing:
         """
         self._unsealed.append((self.now(), rows))
 
-    def turn(self) -> None:
+    def poll(self) -> None:
         """Look after a process at work, or start one if it is time."""
         if self._process is not None:
             if self._process.poll() is None:

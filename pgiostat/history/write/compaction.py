@@ -20,13 +20,13 @@ from pgiostat.history.format.checksum import to_parquet
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.filesystem import UnreadableError, exists
 from pgiostat.history.format.layout import Layout, cover_bytes
-from pgiostat.history.format.schema import ROLLUP, SCHEMAS, SEALED, SORTED_BY, SUMMED, TOLD_ONCE
+from pgiostat.history.format.schema import COMPACTED, DIMENSIONS, ROLLUP, SCHEMAS, SORTED_BY, SUMMED
 from pgiostat.history.format.sealed import HotSample, day_of
-from pgiostat.history.format.validation import Sound
+from pgiostat.history.format.validation import Validator
 from pgiostat.history.write.compaction_policy import MOST_ROWS, MOST_SAMPLES, MOST_TOGETHER
 from pgiostat.statistics.delta import Basis
 
-__all__ = ["Batch", "hourly", "seal", "seal_together"]
+__all__ = ["Batch", "compact", "compact_shared", "hourly"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Batch:
         return found
 
 
-def seal(layout: Layout, collector: str, disk: Disk | None = None) -> int:
+def compact(layout: Layout, collector: str, disk: Disk | None = None) -> int:
     """Seal all samples of a collector but the newest; return how many.
 
     None if another process seals them now. Raises OSError; nothing is lost then, and the next turn
@@ -71,10 +71,10 @@ def seal(layout: Layout, collector: str, disk: Disk | None = None) -> int:
     """
     disk = (disk or Disk()).below(layout.root)
     with _turn(layout, collector, disk) as ours:
-        return _seal(layout, collector, disk) if ours else 0
+        return _compact(layout, collector, disk) if ours else 0
 
 
-def seal_together(
+def compact_shared(
     layout: Layout, name: str, collectors: Sequence[str], disk: Disk | None = None
 ) -> int:
     """Seal all samples of several collectors but the newest of each; return how many.
@@ -88,14 +88,14 @@ def seal_together(
         if not turns.enter_context(_turn(layout, name, disk)):
             return 0
         ours = [each for each in collectors if turns.enter_context(_turn(layout, each, disk))]
-        return _seal_together(layout, name, ours, disk)
+        return _compact_shared(layout, name, ours, disk)
 
 
 @contextlib.contextmanager
 def _turn(layout: Layout, collector: str, disk: Disk | None = None) -> Iterator[bool]:
     """Tell whether nobody else seals; the system ends a turn with its process, however."""
     disk = disk or Disk().below(layout.root)
-    with disk.hold(layout.sealing(collector)) as file:
+    with disk.hold(layout.compaction_lock(collector)) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -104,7 +104,7 @@ def _turn(layout: Layout, collector: str, disk: Disk | None = None) -> Iterator[
             yield True
 
 
-def _seal(layout: Layout, collector: str, disk: Disk) -> int:
+def _compact(layout: Layout, collector: str, disk: Disk) -> int:
     _tidy(layout, collector, disk)
     done, busy = _finish_shared(layout, {collector}, disk)
     if busy:
@@ -116,19 +116,19 @@ def _seal(layout: Layout, collector: str, disk: Disk) -> int:
         for samples in _cut(of_day, MOST_SAMPLES)
     )
     for batch in (*begun, *fresh):
-        _seal_batch(layout, batch, disk)
+        _compact_batch(layout, batch, disk)
         done += len(batch.samples)
     return done
 
 
-def _seal_together(layout: Layout, name: str, collectors: Sequence[str], disk: Disk) -> int:
+def _compact_shared(layout: Layout, name: str, collectors: Sequence[str], disk: Disk) -> int:
     _tidy(layout, name, disk)
     done, busy = _finish_shared(layout, set(collectors), disk, name)
     begun, left = _begun(layout, set(collectors) - busy)
     for batch in begun:
-        _seal_batch(layout, batch, disk)
+        _compact_batch(layout, batch, disk)
         done += len(batch.samples)
-    turns = (file.last for file in layout.sealed_files("sample") if file.collector == name)
+    turns = (file.last for file in layout.compacted_files("sample") if file.collector == name)
     turn = max(turns, default=0)
     days: dict[str, list[HotSample]] = {}
     for sample in left:
@@ -140,7 +140,7 @@ def _seal_together(layout: Layout, name: str, collectors: Sequence[str], disk: D
             path = layout.cover(name, turn)
             told = cover_bytes(date, batch.spans)
             _put(layout, memoryview(told), path, disk, f"cover-{turn}-{name}")
-            _seal_batch(layout, batch, disk)
+            _compact_batch(layout, batch, disk)
             _uncover(path, disk)
             done += len(samples)
     return done
@@ -174,7 +174,7 @@ def _finish_shared(
                 if sample.collector in cover
                 and cover[sample.collector][0] <= sample.number <= cover[sample.collector][1]
             ]
-            _seal_batch(layout, Batch.shared(whose, date, turn, samples), disk)
+            _compact_batch(layout, Batch.shared(whose, date, turn, samples), disk)
             _uncover(path, disk)
             done += len(samples)
     return done, busy
@@ -194,12 +194,12 @@ def _uncover(path: Path, disk: Disk) -> None:
     disk.sync(path.parent)
 
 
-def _seal_batch(layout: Layout, batch: Batch, disk: Disk) -> None:
+def _compact_batch(layout: Layout, batch: Batch, disk: Disk) -> None:
     # First, so that who copies files never has counts whose statements nobody knows.
-    for table in TOLD_ONCE:
-        _keep_told(layout, batch, table, disk)
-    for table in SEALED:
-        _seal_table(layout, batch, table, disk)
+    for table in DIMENSIONS:
+        _keep_dimension(layout, batch, table, disk)
+    for table in COMPACTED:
+        _compact_table(layout, batch, table, disk)
     for sample in batch.samples:
         disk.remove(sample.directory)
     for collector in batch.spans:
@@ -212,8 +212,8 @@ def _begun(layout: Layout, collectors: Collection[str]) -> tuple[list[Batch], li
     The newest sample of each is in neither.
     """
     begun: dict[tuple[str, int, int], str] = {}
-    for table in ("stmt_1h", *SEALED):
-        for file in layout.sealed_files(table):
+    for table in ("stmt_1h", *COMPACTED):
+        for file in layout.compacted_files(table):
             if file.collector in collectors:
                 begun[file.collector, file.first, file.last] = day_of(file.path.parent).strftime(
                     "%Y-%m-%d"
@@ -241,7 +241,7 @@ def _begun(layout: Layout, collectors: Collection[str]) -> tuple[list[Batch], li
 
 def _date(sample: HotSample) -> str:
     path = sample.directory / "sample.parquet"
-    starts, *_ = Sound().columns(path, SCHEMAS["sample"], ["ts"])
+    starts, *_ = Validator().columns(path, SCHEMAS["sample"], ["ts"])
     if not starts:
         raise UnreadableError(path, "It holds no sample.")
     return f"{starts[0]:%Y-%m-%d}"
@@ -253,7 +253,7 @@ def _cut(samples: Iterable[HotSample], most: int) -> Iterator[list[HotSample]]:
     rows = 0
     for sample in samples:
         path = sample.directory / "stmt.parquet"
-        more = Sound().rows(path, SCHEMAS["stmt"]) if exists(path) else 0
+        more = Validator().rows(path, SCHEMAS["stmt"]) if exists(path) else 0
         if batch and (len(batch) >= most or rows + more > MOST_ROWS):
             yield batch
             batch, rows = [], 0
@@ -263,11 +263,11 @@ def _cut(samples: Iterable[HotSample], most: int) -> Iterator[list[HotSample]]:
         yield batch
 
 
-def _seal_table(layout: Layout, batch: Batch, table: str, disk: Disk) -> None:
-    target = layout.sealed(table, batch.date, batch.name, batch.first, batch.last)
+def _compact_table(layout: Layout, batch: Batch, table: str, disk: Disk) -> None:
+    target = layout.compacted(table, batch.date, batch.name, batch.first, batch.last)
     if any(
         file.collector == batch.name and file.first <= batch.first and batch.last <= file.last
-        for file in layout.sealed_files(table)
+        for file in layout.compacted_files(table)
     ):
         return
     rows = _read(batch.samples, table).sort_by([(name, "ascending") for name in SORTED_BY[table]])
@@ -275,7 +275,7 @@ def _seal_table(layout: Layout, batch: Batch, table: str, disk: Disk) -> None:
         return  # most servers have none that can be measured
     if table == "stmt":
         # First, so that an hour is never in the sealed rows alone.
-        rollup = layout.sealed("stmt_1h", batch.date, batch.name, batch.first, batch.last)
+        rollup = layout.compacted("stmt_1h", batch.date, batch.name, batch.first, batch.last)
         _write(layout, hourly(rows), rollup, disk)
     _write(layout, rows, target, disk)
 
@@ -285,7 +285,7 @@ def _read(samples: Iterable[HotSample], table: str) -> pa.Table:
     for sample in samples:
         path = sample.directory / f"{table}.parquet"
         if exists(path):
-            parts.append(Sound().table(path, SCHEMAS[table]))
+            parts.append(Validator().table(path, SCHEMAS[table]))
     return pa.concat_tables(parts, promote_options="default").combine_chunks()
 
 
@@ -336,21 +336,21 @@ def hourly(rows: pa.Table) -> pa.Table:
     return ordered.sort_by([(name, "ascending") for name in ("server_id", "sid", "ts")])
 
 
-def _keep_told(layout: Layout, batch: Batch, table: str, disk: Disk) -> None:
+def _keep_dimension(layout: Layout, batch: Batch, table: str, disk: Disk) -> None:
     """Add what a batch tells to what its collector told before; of one key the newest stays."""
     told = _read(batch.samples, table)
     if not len(told):
         return
-    target = layout.told(table, batch.name)
+    target = layout.dimension(table, batch.name)
     if exists(target):
-        before = Sound().table(target, SCHEMAS[table])
+        before = Validator().table(target, SCHEMAS[table])
         told = pa.concat_tables([before, told], promote_options="default")
     told = told.select(SCHEMAS[table].names)
     if table == "statement":
         # A text that was read once is known, whatever happens when it is read again.
         is_known = told["unread"].is_null()
         told = pa.concat_tables([told.filter(pc.invert(is_known)), told.filter(is_known)])
-    keys = list(TOLD_ONCE[table])
+    keys = list(DIMENSIONS[table])
     place = told.append_column("place", pa.array(range(len(told)), pa.int64()))
     newest = place.group_by(keys, use_threads=False).aggregate([("place", "max")])["place_max"]
     kept = told.take(newest.combine_chunks())

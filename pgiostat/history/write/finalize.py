@@ -6,13 +6,13 @@ from pathlib import Path
 
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.layout import Layout
-from pgiostat.history.write.compaction import seal
+from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.writer import BASELINE
 
-__all__ = ["conclude"]
+__all__ = ["finalize"]
 
 
-def conclude(root: Path, collectors: Iterable[str]) -> None:
+def finalize(root: Path, collectors: Iterable[str]) -> None:
     """Seal what collectors have written, and let nobody go on from there: a history that is over.
 
     What a reading holds beside its counts, such as a server's address, goes.
@@ -20,7 +20,7 @@ def conclude(root: Path, collectors: Iterable[str]) -> None:
     """
     layout, disk = Layout(root), Disk().below(root)
     for collector in collectors:
-        seal(layout, collector)
+        compact(layout, collector)
     for sample in layout.hot_samples():
         disk.remove(sample.directory / BASELINE)
     for left in (layout.lock("x").parent, layout.tmp):

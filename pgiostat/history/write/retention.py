@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.layout import Layout
-from pgiostat.history.format.schema import SEALED
-from pgiostat.history.format.sealed import Sealed, day_of
+from pgiostat.history.format.schema import COMPACTED
+from pgiostat.history.format.sealed import CompactedFile, day_of
 from pgiostat.timespec import duration
 
 __all__ = ["SHORTEST", "Keep", "retain"]
@@ -68,7 +68,7 @@ def retain(
     disk: Disk | None = None,
     *,
     clock: datetime,
-    may: Callable[[Sealed], bool] = lambda _: True,
+    may: Callable[[CompactedFile], bool] = lambda _: True,
 ) -> int:
     """Remove what a collector sealed of days that are over for long enough; return how many files.
 
@@ -79,20 +79,20 @@ def retain(
     each file whether it may go.  Raises OSError; the next turn goes on.
     """
     disk = (disk or Disk()).below(layout.root)
-    days = [file.day for file in layout.sealed_files("sample") if file.collector == collector]
+    days = [file.day for file in layout.compacted_files("sample") if file.collector == collector]
     if not days:
         return 0
     today = min(max(days), clock)
     removed = 0
     for table, span in (
         ("sample", keep.hours),
-        *((name, keep.hours) for name in SEALED if name not in {"sample", "stmt"}),
+        *((name, keep.hours) for name in COMPACTED if name not in {"sample", "stmt"}),
         ("stmt_1h", keep.hours),
         ("stmt", keep.rows),
     ):
         if span is None:
             continue
-        over = [file for file in layout.sealed_files(table) if _ended(file.day, today - span)]
+        over = [file for file in layout.compacted_files(table) if _ended(file.day, today - span)]
         for file in over:
             if file.collector == collector and may(file):
                 disk.remove(file.path)

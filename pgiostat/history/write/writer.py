@@ -34,7 +34,7 @@ from pgiostat.history.format.filesystem import (
 )
 from pgiostat.history.format.layout import Layout, check_collector, create
 from pgiostat.history.format.schema import SCHEMAS
-from pgiostat.history.format.validation import Sound
+from pgiostat.history.format.validation import Validator
 from pgiostat.statistics.delta import Delta, Quality
 from pgiostat.statistics.names import Names, StatementKey
 from pgiostat.statistics.snapshot import RESUMED, Snapshot
@@ -131,17 +131,17 @@ class Writer:
         self.disk.sync(self.layout.root)
         numbers = [s.number for s in self.layout.hot_samples() if s.collector == self.collector]
         sealed = [
-            s.last for s in self.layout.sealed_files("sample") if s.collector == self.collector
+            s.last for s in self.layout.compacted_files("sample") if s.collector == self.collector
         ]
         self.number = max([0, *numbers, *sealed])
         self.ends = self._end_of_newest()
-        self._measured = self._told_of_devices()
+        self._measured = self._measured_devices()
 
     def _end_of_newest(self) -> datetime | None:
         """Return when the newest sample ends; None if it cannot be read."""
         path = self.layout.sample(self.collector, self.number) / "sample.parquet"
         try:
-            rows = Sound().table(path, SCHEMAS["sample"]).to_pylist()
+            rows = Validator().table(path, SCHEMAS["sample"]).to_pylist()
             # Files of earlier versions have no lost_us.
             lengths = [row["dur_us"] or row.get("lost_us") or 0 for row in rows]
             ends = [
@@ -179,6 +179,7 @@ class Writer:
         longest = (now + FAR_AHEAD - start).total_seconds()
         by_our_clock = max((now - start).total_seconds(), 0.0)
         resumed = delta.older is not None and delta.older.session == RESUMED
+        lost_all = delta.lost is not None and delta.lost.seconds == delta.seconds
         if delta.seconds is not None and (
             delta.seconds > longest or (resumed and Quality.CLOCK_JUMP in delta.qualities)
         ):
@@ -188,10 +189,12 @@ class Writer:
             delta = replace(delta, seconds=by_our_clock, qualities=tuple(qualities))
         if delta.lost is not None and (delta.seconds is not None or delta.lost.seconds > longest):
             length = by_our_clock if delta.seconds is None else delta.seconds
+            if delta.seconds is not None and not lost_all:
+                length = min(length, delta.lost.seconds)
             delta = replace(delta, lost=replace(delta.lost, seconds=length))
         return delta
 
-    def _told_of_devices(self) -> set[_Point]:
+    def _measured_devices(self) -> set[_Point]:
         """Return what was written lately and may be told again."""
         while True:
             found = files(self.layout, "device")
@@ -329,7 +332,7 @@ def _lost_seconds(delta: Delta) -> float:
 
 def _points(path: Path) -> list[_Point]:
     """Return what CloudWatch told of in a file; raises UnreadableError."""
-    columns = Sound().columns(path, SCHEMAS["device"], ("source", "name", "ts"))
+    columns = Validator().columns(path, SCHEMAS["device"], ("source", "name", "ts"))
     return [
         (name, began)
         for source, name, began in zip(*columns, strict=True)

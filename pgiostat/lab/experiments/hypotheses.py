@@ -13,7 +13,7 @@ SMALL_FRACTION = 0.1
 MUCH = 0.1
 """A share of all reads that is worth the building of a cache."""
 LITTLE = 0.25
-MENDED = ("skip_fixed", "cache_update", "cache_invalidate", "both")
+RECOVERED = ("skip_fixed", "cache_update", "cache_invalidate", "both")
 """What switches nothing off."""
 
 
@@ -21,7 +21,7 @@ MENDED = ("skip_fixed", "cache_update", "cache_invalidate", "both")
 class Point:
     """A point of the story, and whether the mean of what was measured bears it out."""
 
-    told: str
+    sentence: str
     holds: bool
 
 
@@ -49,10 +49,10 @@ def _points(found: dict[str, Outcome]) -> Iterator[Point]:
         )
     if "skip_fixed" in change:
         yield Point("the skip fix alone lowers them a little", -LITTLE < change["skip_fixed"] < 0)
-    if change.keys() >= set(MENDED):
+    if change.keys() >= set(RECOVERED):
         yield Point(
             "both together lower them most",
-            change["both"] == min(change[name] for name in MENDED),
+            change["both"] == min(change[name] for name in RECOVERED),
         )
     if "table_added" in change:
         yield Point(

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from pgiostat.analysis.compare.significance import student
-from pgiostat.analysis.whatif import Had, Imagined, Supposed, imagine
-from pgiostat.volume.bucket import Balance, Gauge, Load
+from pgiostat.analysis.whatif import Amounts, Assumption, Estimate, estimate
+from pgiostat.volume.bucket import Balance, CreditBucket, Load
 from pgiostat.volume.models import Volume
 
 __all__ = ["DAY_SECONDS", "Measured", "Outcome", "outcome"]
@@ -26,7 +26,7 @@ class Measured:
     """A run.  had: blocks read and found by category, without our own.  load: on the volume."""
 
     seconds: float
-    had: Mapping[str, Had]
+    had: Mapping[str, Amounts]
     load: Load
 
     @property
@@ -58,8 +58,8 @@ class Outcome:
     displaced: float | None
     balance: Balance
     to_empty: float | None
-    supposed: tuple[Supposed, ...] = ()
-    imagined: tuple[Imagined, ...] = ()
+    assumed: tuple[Assumption, ...] = ()
+    imagined: tuple[Estimate, ...] = ()
     held: bool | None = None
 
     @property
@@ -80,7 +80,7 @@ def outcome(
     volume: Volume,
     *,
     targets: Sequence[str] = (),
-    supposed: Sequence[Sequence[Supposed]] = (),
+    supposed: Sequence[Sequence[Assumption]] = (),
 ) -> Outcome:
     """Return what came of an experiment; runs and baseline belong together, one by one.
 
@@ -105,7 +105,7 @@ def outcome(
     balance, to_empty = _day(load, volume)
     # Where a repetition's traffic was the same all the same, there is nothing to foretell.
     foretold = [
-        (run, imagine(before.had, told))
+        (run, estimate(before.had, told))
         for run, before, told in zip(runs, baseline, supposed, strict=False)
         if told
     ]
@@ -120,14 +120,14 @@ def outcome(
         displaced=None if is_baseline else _displaced(found, baseline, targets),
         balance=balance,
         to_empty=to_empty,
-        supposed=tuple(next((told for told in supposed if told), ())),
+        assumed=tuple(next((told for told in supposed if told), ())),
         imagined=tuple(each for _, each in foretold),
         held=all(run.blocks in each for run, each in foretold) if foretold else None,
     )
 
 
 def _per_s(runs: Sequence[Measured], category: str) -> float:
-    nothing = Had(0.0, 0.0)
+    nothing = Amounts(0.0, 0.0)
     return sum(run.had.get(category, nothing).reads for run in runs) / sum(
         run.seconds for run in runs
     )
@@ -156,7 +156,7 @@ def _displaced(
 
 def _day(load: Load, volume: Volume) -> tuple[Balance, float | None]:
     """Return the balance after a day of such traffic that begins with a full bucket."""
-    full = Gauge(volume, 1.0, 1.0)
+    full = CreditBucket(volume, 1.0, 1.0)
     each = DAY_SECONDS / load.seconds
     day = Load(DAY_SECONDS, (load.operations or 0.0) * each, (load.read_bytes or 0.0) * each)
     rate = min(day.rate(volume) or 0.0, day.most(volume))

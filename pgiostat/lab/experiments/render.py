@@ -48,7 +48,7 @@ def conclusions(outcomes: Sequence[Outcome]) -> Iterator[str]:
     if told:
         yield f"reads against {first.name}: {', '.join(told)}"
     points = story(outcomes)
-    missed = [point.told for point in points if not point.holds]
+    missed = [point.sentence for point in points if not point.holds]
     yield (
         f"the story holds in {len(points) - len(missed)} of {len(points)} points"
         f"{': not that ' + ', nor that '.join(missed) if missed else ''}"
@@ -82,7 +82,7 @@ def _foretold(outcome: Outcome) -> list[str]:
     """Return what whatif said of an experiment, and what was measured."""
     said = outcome.range or (0.0, 0.0)
     return [
-        " ".join(str(each) for each in outcome.supposed),
+        " ".join(str(each) for each in outcome.assumed),
         f"{_change(said[0])} … {_change(said[1])}",
         _change(outcome.change),
         format_share(said[1] - said[0]),

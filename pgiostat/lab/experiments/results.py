@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from pgiostat.analysis.ledger import ServerReads
-from pgiostat.analysis.whatif import Supposed
+from pgiostat.analysis.whatif import Assumption
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
 from pgiostat.lab.experiments.outcome import Measured, Outcome, outcome
@@ -18,14 +18,14 @@ from pgiostat.lab.experiments.run import (
     HISTORY,
     Experiment,
     Run,
+    assumptions,
     read_runs,
-    supposed,
 )
 from pgiostat.queries.describe import describer
 from pgiostat.reports.ranking import ranking_report
-from pgiostat.reports.whatif import had_of
+from pgiostat.reports.whatif import amounts_of
 from pgiostat.statistics.names import OWN, Describe
-from pgiostat.volume.demand import divided, load_of, shares
+from pgiostat.volume.demand import attribute_blocks, load_of, split_operations
 from pgiostat.volume.models import Volume
 
 __all__ = ["outcomes"]
@@ -64,14 +64,14 @@ def outcomes(out: Path, volume: Volume) -> list[Outcome]:
 
 class _Changed(TypedDict):
     targets: tuple[str, ...]
-    supposed: list[list[Supposed]]
+    supposed: list[list[Assumption]]
 
 
 def _changed(experiment: Experiment, runs: Sequence[Run], before: Sequence[Run]) -> _Changed:
     """Return the categories that an experiment changed, and the changes as whatif takes them."""
     if experiment.name == BASELINE:
         return {"targets": (), "supposed": []}
-    changes = [supposed(experiment, run, first) for run, first in zip(runs, before, strict=True)]
+    changes = [assumptions(experiment, run, first) for run, first in zip(runs, before, strict=True)]
     targets = dict.fromkeys(each.category for some in changes for each in some)
     return {"targets": tuple(targets), "supposed": changes}
 
@@ -84,9 +84,11 @@ def _measured(history: History, describe: Describe, run: Run) -> Measured:
     each = reads.per_block.shared
     load, _ = load_of(reads, ranking.seconds, ranking.explained.block_size, each)
     # Our own operations grow with the number of snapshots: they are no part of the traffic.
-    [by_part] = shares([ranking])
+    [by_part] = attribute_blocks([ranking])
     whole = load.operations or 0.0
-    ours = divided(whole, by_part).get(OWN, 0.0)
+    ours = split_operations(whole, by_part).get(OWN, 0.0)
     return Measured(
-        ranking.seconds, had_of(replace(ranking, own=None)), replace(load, operations=whole - ours)
+        ranking.seconds,
+        amounts_of(replace(ranking, own=None)),
+        replace(load, operations=whole - ours),
     )

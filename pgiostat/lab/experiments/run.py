@@ -20,34 +20,34 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event as Flag
 
-from pgiostat.analysis.whatif import How, Supposed
+from pgiostat.analysis.whatif import Assumption, ChangeKind
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.format.layout import check
-from pgiostat.history.write.finalize import conclude
+from pgiostat.history.write.finalize import finalize
 from pgiostat.history.write.writer import Writer
 from pgiostat.lab.environment import (
     DBNAME,
     SETTINGS,
     bytes_of,
+    checkpoint,
     cold,
-    furnish,
     inside,
-    settle,
-    trouble,
-    unfurnish,
+    load_data,
+    translate_errors,
+    unload_data,
 )
 from pgiostat.lab.postgres.cluster import Cluster, Setting, embedded_binaries
-from pgiostat.lab.postgres.disk_space import need
-from pgiostat.lab.replay import Sender, Setup, Target
+from pgiostat.lab.postgres.disk_space import require_space
+from pgiostat.lab.replay import ReplayTarget, Sender, Setup
 from pgiostat.lab.workload import schema, version_cache
-from pgiostat.lab.workload.api import SCHEMA, connected, tell
+from pgiostat.lab.workload.api import SCHEMA, connected, flush_statistics
 from pgiostat.lab.workload.client import Skipping
-from pgiostat.lab.workload.schema import TABLES, Size
+from pgiostat.lab.workload.schema import TABLES, DataSize
 from pgiostat.lab.workload.trace import Operation, Pace, Trace, generate
 from pgiostat.postgres.connection import connect
 from pgiostat.postgres.dsn import check_dsn
 from pgiostat.postgres.sampler import Sampler
-from pgiostat.queries.describe import unsorted
+from pgiostat.queries.describe import uncategorized
 from pgiostat.statistics.delta import Delta
 
 __all__ = [
@@ -58,12 +58,12 @@ __all__ = [
     "Experiment",
     "Run",
     "Stage",
+    "assumptions",
     "check_free",
     "forget",
     "measure",
     "read_runs",
     "run_all",
-    "supposed",
     "trace_of",
 ]
 
@@ -146,18 +146,18 @@ class Run:
     looked: int
 
 
-def supposed(experiment: Experiment, run: Run, baseline: Run) -> list[Supposed]:
+def assumptions(experiment: Experiment, run: Run, baseline: Run) -> list[Assumption]:
     """Return what was changed, as `whatif` is told it."""
     found = []
     for name in experiment.classes or tuple(run.requests):
         if name in (*experiment.setup.off, "other") and experiment.classes:
-            found.append(Supposed(name, How.DROP))
+            found.append(Assumption(name, ChangeKind.DROP))
         elif name == Operation.VERSION and experiment.setup.cache is not None:
-            found.append(Supposed(name, How.READS, _ratio(run.looked, baseline.looked)))
+            found.append(Assumption(name, ChangeKind.READS, _ratio(run.looked, baseline.looked)))
         elif name in (Operation.VERSION, Operation.MANIFEST, Operation.UPLOAD):
             factor = _ratio(run.requests.get(name, 0), baseline.requests.get(name, 0))
             if factor != 1.0:  # else nothing is changed
-                found.append(Supposed(name, How.CALLS, factor))
+                found.append(Assumption(name, ChangeKind.CALLS, factor))
     return found
 
 
@@ -165,7 +165,7 @@ def _ratio(part: int, whole: int) -> float:
     return round(part / whole, 4) if whole else 0.0
 
 
-def trace_of(seed: int, seconds: float, size: Size) -> Trace:
+def trace_of(seed: int, seconds: float, size: DataSize) -> Trace:
     """Return the traffic of a repetition, with what warms up before it."""
     return generate(size, seconds * (1 + WARM_UP), seed, Pace())
 
@@ -179,7 +179,7 @@ class Stage:
     def __init__(
         self,
         root: Path,
-        size: Size,
+        size: DataSize,
         dsn: str = "",
         settings: Mapping[str, Setting] | None = None,
     ) -> None:
@@ -225,22 +225,22 @@ class Stage:
             return
         self._run.destroy()
         if self._made.is_initialised():
-            with trouble(self._made), self._made:
-                settle(self._made)
+            with translate_errors(self._made), self._made:
+                checkpoint(self._made)
                 if schema.is_loaded(inside(self._made.dsn(DBNAME, schema.WRITER)), self.size):
                     return
-                furnish(self._made.dsn(DBNAME, schema.WRITER), self.size, progress)
+                load_data(self._made.dsn(DBNAME, schema.WRITER), self.size, progress)
             return
-        need(bytes_of(self.size), self._made.directory)
-        with trouble(self._made), self._made:
-            settle(self._made)
-            furnish(self._made.dsn(DBNAME, schema.WRITER), self.size, progress)
+        require_space(bytes_of(self.size), self._made.directory)
+        with translate_errors(self._made), self._made:
+            checkpoint(self._made)
+            load_data(self._made.dsn(DBNAME, schema.WRITER), self.size, progress)
 
     def remove(self) -> None:
         """Stop what runs, and remove all that was made."""
         if self._dsn:
-            with trouble():
-                unfurnish(self._dsn)
+            with translate_errors():
+                unload_data(self._dsn)
             return
         self._run.destroy()
         self._made.destroy()
@@ -249,16 +249,16 @@ class Stage:
     def fresh(self) -> Iterator[tuple[str, str]]:
         """Yield connection strings, of who works and of who watches, of a server as it was made."""
         if self._dsn:
-            with trouble():
-                furnish(self._dsn, self.size)
+            with translate_errors():
+                load_data(self._dsn, self.size)
             yield self._dsn, self._dsn
             return
         self._run.destroy()
-        with trouble(self._run):
+        with translate_errors(self._run):
             self._run.initialise(copy_of=self._made)
             cold(self._run.data)
         try:
-            with trouble(self._run), self._run:
+            with translate_errors(self._run), self._run:
                 yield self._run.dsn(DBNAME, schema.WRITER), self._run.dsn(DBNAME, schema.READER)
         finally:
             self._run.destroy()
@@ -272,7 +272,7 @@ def _running(where: str) -> PgiostatError:
     )
 
 
-Told = Callable[[str, float], None]
+Progress = Callable[[str, float], None]
 """Told what is being done, and the share of all that is done."""
 
 
@@ -285,7 +285,7 @@ def run_all(
     seed: int = 1,
     experiments: Sequence[Experiment] = EXPERIMENTS,
     again: bool = False,
-    told: Told | None = None,
+    told: Progress | None = None,
     stop: Flag | None = None,
 ) -> list[Run]:
     """Run all experiments, repetition by repetition, into a history below a directory.
@@ -320,9 +320,9 @@ def run_all(
                     experiment, trace, dsns, out, repeat=repeat, began=began, told=part, stop=ending
                 )
             runs.append(run)
-            with trouble(), (out / RUNS).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(_told(run)) + "\n")
-    conclude(out / HISTORY, [experiment.name for experiment in experiments])
+            with translate_errors(), (out / RUNS).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(_as_record(run)) + "\n")
+    finalize(out / HISTORY, [experiment.name for experiment in experiments])
     return runs
 
 
@@ -360,7 +360,7 @@ def measure(
     before, measured = trace.split(seconds * warm_up)
     step = timedelta(seconds=seconds / STEPS)
     sampler = Sampler(
-        reader, LONGEST_STEP_SECONDS, unsorted, lambda _seconds: False, label=experiment.name
+        reader, LONGEST_STEP_SECONDS, uncategorized, lambda _seconds: False, label=experiment.name
     )
     with ExitStack() as stack:
         writer = stack.enter_context(closing(Writer.open(out / HISTORY, experiment.name)))
@@ -375,20 +375,20 @@ def measure(
                 writer.append(_at(tick.delta, until - step, until), sampler.names)
 
         with connected(api) as connection:
-            sender = Sender(Target(experiment.name, api, experiment.setup), trace, connection)
+            sender = Sender(ReplayTarget(experiment.name, api, experiment.setup), trace, connection)
             for event in before.events:
                 sender.send(event)
             sender.forget()
-            tell(connection)
+            flush_statistics(connection)
             reading(0)
             left = measured
             for number in range(1, STEPS + 1):
                 now, left = left.split(seconds * (warm_up + number / STEPS))
                 for event in now.events:
                     if stop.is_set():
-                        raise _stopped(out)
+                        raise _interrupted(out)
                     sender.send(event)
-                tell(connection)
+                flush_statistics(connection)
                 reading(number)
                 told(number / STEPS)
     syncs = sum(event.operation is Operation.SYNC for event in measured.events)
@@ -406,7 +406,7 @@ def _at(delta: Delta, since: datetime, until: datetime) -> Delta:
     return replace(delta, older=older, newer=newer, seconds=(until - since).total_seconds())
 
 
-def _stopped(out: Path) -> PgiostatError:
+def _interrupted(out: Path) -> PgiostatError:
     return PgiostatError(
         "the experiments were stopped",
         detail=f'What was measured until then is in "{out}".',
@@ -415,7 +415,7 @@ def _stopped(out: Path) -> PgiostatError:
     )
 
 
-def _told(run: Run) -> dict[str, object]:
+def _as_record(run: Run) -> dict[str, object]:
     return {
         name: value.isoformat() if isinstance(value := getattr(run, name), datetime) else value
         for name in Run.__slots__

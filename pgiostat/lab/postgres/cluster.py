@@ -39,7 +39,7 @@ from typing import IO, Literal, Self
 from psycopg.conninfo import make_conninfo
 
 from pgiostat.errors import PgiostatError
-from pgiostat.lab.postgres.disk_space import ran_out
+from pgiostat.lab.postgres.disk_space import disk_full_error
 
 __all__ = ["Cluster", "Setting", "ShutdownMode", "embedded_binaries", "free_port"]
 
@@ -201,7 +201,7 @@ class Cluster:
         return self.directory / "data.unfinished"
 
     @property
-    def _given_password(self) -> Path:
+    def _password_argument(self) -> Path:
         return self.directory / "initdb.password"
 
     @property
@@ -269,7 +269,7 @@ class Cluster:
             shutil.rmtree(self.directory)
             raise
         if done.returncode:
-            full = ran_out(done.stdout, self.directory)
+            full = disk_full_error(done.stdout, self.directory)
             shutil.rmtree(self.directory)
             raise full or PgiostatError(
                 f'could not make a PostgreSQL cluster in "{self.directory}"',
@@ -328,7 +328,7 @@ class Cluster:
                 raise PgiostatError(
                     f"PostgreSQL did not stop within {timeout:g} s",
                     slug="server-did-not-stop",
-                    detail=_tail(self._said()),
+                    detail=_tail(self._logged()),
                     hint=f"Mode {mode} may wait for clients; immediate waits for nobody.",
                 )
         self._release()
@@ -348,13 +348,13 @@ class Cluster:
         os.kill(pid, signal.SIGKILL)
         deadline = time.monotonic() + _PATIENCE
         while self.is_running():
-            if "ready to accept connections" in self._said(said_before):
+            if "ready to accept connections" in self._logged(said_before):
                 return
             if time.monotonic() > deadline:
                 raise PgiostatError(
                     "PostgreSQL did not recover from a killed process",
                     slug="server-did-not-start",
-                    detail=_tail(self._said(said_before)),
+                    detail=_tail(self._logged(said_before)),
                 )
             _pause(0.01)
 
@@ -387,7 +387,7 @@ class Cluster:
             # The processes of a server that was killed may take a moment to notice.
             transient = port_was_taken or "is still in use" in said
             if not transient or time.monotonic() > deadline:
-                raise ran_out(said, self.directory) or PgiostatError(
+                raise disk_full_error(said, self.directory) or PgiostatError(
                     f"PostgreSQL {self.version} did not start",
                     slug="server-did-not-start",
                     detail=_tail(said),
@@ -489,13 +489,13 @@ class Cluster:
     def _initdb(self, options: Sequence[str]) -> subprocess.CompletedProcess[str]:
         password = secrets.token_urlsafe(24)
         self._write(self.passfile, f"*:*:*:postgres:{password}\n", ours=True)
-        self._write(self._given_password, f"{password}\n")
+        self._write(self._password_argument, f"{password}\n")
         try:
             done = self._run(
                 [
                     self.binaries / "initdb",
                     f"--pgdata={self._unfinished}",
-                    f"--pwfile={self._given_password}",
+                    f"--pwfile={self._password_argument}",
                     "--username=postgres",
                     "--auth=scram-sha-256",
                     "--encoding=UTF8",
@@ -505,7 +505,7 @@ class Cluster:
                 ]
             )
         finally:
-            self._given_password.unlink()
+            self._password_argument.unlink()
         if not done.returncode:
             with (self._unfinished / "postgresql.conf").open(
                 "a", encoding="utf-8"
@@ -526,12 +526,12 @@ class Cluster:
 
     def last_words(self) -> str:
         """Return what the server said since it was started."""
-        return self._said(self._said_before)
+        return self._logged(self._said_before)
 
     def _log_size(self) -> int:
         return self.log.stat().st_size if self.log.exists() else 0
 
-    def _said(self, since: int = 0) -> str:
+    def _logged(self, since: int = 0) -> str:
         """Return the server's log from that position."""
         if not self.log.exists():
             return ""
@@ -590,7 +590,7 @@ class Cluster:
         for directory in (self.data, self._unfinished, self.directory / "socket"):
             if directory.exists():
                 shutil.rmtree(directory)
-        for file in (self.log, self._given_password, self.passfile):
+        for file in (self.log, self._password_argument, self.passfile):
             file.unlink(missing_ok=True)
 
     def _make_directory(self) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from pgiostat.errors import PgiostatError
 
-__all__ = ["full", "need", "ran_out"]
+__all__ = ["disk_full_error", "full", "require_space"]
 
 LEAST_LEFT = 16 * 1_048_576
 """A segment of WAL: a server that cannot have one more ends, and may have no room to say why."""
 
 
-def need(needed: int, place: Path) -> None:
+def require_space(needed: int, place: Path) -> None:
     """Raise PgiostatError disk-full if there are not so many bytes where a directory will be."""
     there = next(parent for parent in (place, *place.parents) if parent.exists())
     free = shutil.disk_usage(there).free
@@ -21,7 +21,7 @@ def need(needed: int, place: Path) -> None:
         raise full(f"{there} has {free // 10**6} MB left; {needed // 10**6} MB are needed.")
 
 
-def ran_out(said: str, place: Path) -> PgiostatError | None:
+def disk_full_error(said: str, place: Path) -> PgiostatError | None:
     """Return what to raise if a program that writes to a place failed for want of room, or None.
 
     said: by the program, last of all.  Its log may be where the room has run out: then what is left

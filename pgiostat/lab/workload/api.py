@@ -9,14 +9,14 @@ import psycopg
 
 from pgiostat.errors import PgiostatError
 from pgiostat.lab.workload import version_cache
-from pgiostat.lab.workload.schema import FETCH, MANIFEST, UPLOAD, VERSION, Size
+from pgiostat.lab.workload.schema import FETCH, MANIFEST, UPLOAD, VERSION, DataSize
 from pgiostat.lab.workload.trace import Operation
 
-__all__ = ["ASKED", "SCHEMA", "Api", "Rows", "connected", "tell"]
+__all__ = ["REQUESTED", "SCHEMA", "Api", "Rows", "connected", "flush_statistics"]
 
 SCHEMA = "pgiostat_lab"
 """All that the lab makes in a database is in it."""
-ASKED = (Operation.VERSION, Operation.MANIFEST, Operation.FETCH, Operation.UPLOAD)
+REQUESTED = (Operation.VERSION, Operation.MANIFEST, Operation.FETCH, Operation.UPLOAD)
 """The classes of requests, which can be switched off."""
 
 Rows = tuple[int, int]
@@ -39,17 +39,17 @@ def connected(dsn: str) -> Iterator[version_cache.Connection]:
 
 FLUSHES = 150_000
 """From PostgreSQL 15 on a session can be told to hand its counts over."""
-UNTOLD_SECONDS = 1.1
+FLUSH_SECONDS = 1.1
 """Before, it does so when it has been idle for a second (PGSTAT_STAT_INTERVAL, pgstat.c)."""
 
 
-def tell(connection: version_cache.Connection) -> None:
+def flush_statistics(connection: version_cache.Connection) -> None:
     """Let a session hand over what it has counted: the server's counts lag behind statements'."""
     if connection.info.server_version >= FLUSHES:
         connection.execute("SELECT pg_stat_force_next_flush()")
         return
     for _ in range(2):
-        Event().wait(UNTOLD_SECONDS)
+        Event().wait(FLUSH_SECONDS)
         connection.execute("SELECT 1")
 
 
@@ -63,7 +63,7 @@ class Api:
     """
 
     connection: version_cache.Connection
-    size: Size
+    size: DataSize
     off: frozenset[Operation] = frozenset()
     cache: version_cache.Design | None = None
     heard: Heard = field(default=lambda *_: None)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from pgiostat.lab.workload.api import Api, Rows, inconsistent
 from pgiostat.lab.workload.resume import Newest
-from pgiostat.lab.workload.schema import Size
+from pgiostat.lab.workload.schema import DataSize
 from pgiostat.lab.workload.trace import Event, Operation
 
 __all__ = ["Clients", "Skipping"]
@@ -159,10 +159,10 @@ class Clients:
             self._copy(client, table).remote = self._version
 
 
-def newest_loaded(size: Size, client: int) -> int:
+def newest_loaded(size: DataSize, client: int) -> int:
     """Return the newest version of a client's rows as they were loaded; see schema.load.
 
-    >>> newest_loaded(Size(clients=40, rows=100), 7)
+    >>> newest_loaded(DataSize(clients=40, rows=100), 7)
     3967
     """
     return (size.rows - 1) * size.clients + client

@@ -13,7 +13,7 @@ from threading import Event, Thread
 
 import psycopg
 
-from pgiostat.lab.workload.schema import DEMO, MANIFEST, UPLOAD, VERSION, Size
+from pgiostat.lab.workload.schema import DEMO, MANIFEST, UPLOAD, VERSION, DataSize
 
 __all__ = ["Mix", "run"]
 
@@ -33,7 +33,9 @@ class Mix:
     upload_rows: int = 3
 
 
-def run(dsn: str, stop: Event, *, mix: Mix | None = None, size: Size = DEMO, seed: int = 1) -> int:
+def run(
+    dsn: str, stop: Event, *, mix: Mix | None = None, size: DataSize = DEMO, seed: int = 1
+) -> int:
     """Work until told to stop; return how many requests were answered.
 
     Requests start on a schedule; a late one is made up for within a second, or never.
@@ -59,7 +61,11 @@ Connection = psycopg.Connection[tuple[object, ...]]
 
 
 def _execute(
-    connection: Connection, statement: str, chance: random.Random, size: Size, values: list[object]
+    connection: Connection,
+    statement: str,
+    chance: random.Random,
+    size: DataSize,
+    values: list[object],
 ) -> None:
     """Run a statement on some table, for some client."""
     table = chance.choice(size.tables)
@@ -67,16 +73,16 @@ def _execute(
     connection.execute(statement.format(table=table).encode(), [client, *values])
 
 
-def _version(connection: Connection, chance: random.Random, _mix: Mix, size: Size) -> None:
+def _version(connection: Connection, chance: random.Random, _mix: Mix, size: DataSize) -> None:
     _execute(connection, VERSION, chance, size, [])
 
 
-def _manifest(connection: Connection, chance: random.Random, mix: Mix, size: Size) -> None:
+def _manifest(connection: Connection, chance: random.Random, mix: Mix, size: DataSize) -> None:
     first = chance.randrange(max(1, size.rows - mix.manifest_rows))
     _execute(connection, MANIFEST, chance, size, [first, first + mix.manifest_rows])
 
 
-def _upload(connection: Connection, chance: random.Random, mix: Mix, size: Size) -> None:
+def _upload(connection: Connection, chance: random.Random, mix: Mix, size: DataSize) -> None:
     version = time.time_ns()
     payload = f"{version:032d}" * (size.payload // 32 + 1)
     with connection.transaction():

@@ -21,7 +21,7 @@ __all__ = [
     "UPLOAD",
     "VERSION",
     "WRITER",
-    "Size",
+    "DataSize",
     "create",
     "is_loaded",
     "load",
@@ -61,7 +61,7 @@ Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class DataSize:
     """How much data: rows of each client in each table."""
 
     clients: int = 100
@@ -75,7 +75,7 @@ class Size:
         return self.clients * self.rows * len(self.tables)
 
 
-DEMO = Size()
+DEMO = DataSize()
 """About 300 MB with indexes."""
 
 
@@ -94,7 +94,7 @@ def create(dsn: str, password: str) -> None:
         connection.execute(sql.SQL("GRANT pg_read_all_stats TO {}").format(sql.Identifier(READER)))
 
 
-def is_loaded(dsn: str, size: Size = DEMO) -> bool:
+def is_loaded(dsn: str, size: DataSize = DEMO) -> bool:
     """Return whether the data are there, all of them and of this size."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         if connection.execute("SELECT to_regclass(%s)", [MARKER]).fetchone() == (None,):
@@ -104,7 +104,7 @@ def is_loaded(dsn: str, size: Size = DEMO) -> bool:
 
 
 def load(
-    dsn: str, size: Size = DEMO, *, progress: Progress | None = None, grantee: str = WRITER
+    dsn: str, size: DataSize = DEMO, *, progress: Progress | None = None, grantee: str = WRITER
 ) -> None:
     """Make the tables and their rows, the same ones each time; the marker comes last.
 
@@ -126,7 +126,7 @@ def load(
             connection.execute("CHECKPOINT")
 
 
-def _load_table(dsn: str, table: str, size: Size, told: Progress, grantee: str) -> None:
+def _load_table(dsn: str, table: str, size: DataSize, told: Progress, grantee: str) -> None:
     name = sql.Identifier(table)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))

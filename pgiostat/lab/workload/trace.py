@@ -22,7 +22,7 @@ from random import Random
 from typing import Any
 
 from pgiostat.errors import PgiostatError
-from pgiostat.lab.workload.schema import Size
+from pgiostat.lab.workload.schema import DataSize
 
 __all__ = ["Event", "Operation", "Pace", "Trace", "generate", "read", "write"]
 
@@ -56,7 +56,7 @@ class Event:
 class Trace:
     """Events in the order of their time, and the data that they are about.  lasts: seconds."""
 
-    size: Size
+    size: DataSize
     seed: int | None
     lasts: float
     events: tuple[Event, ...]
@@ -86,7 +86,12 @@ class Pace:
 
 
 def generate(
-    size: Size, seconds: float, seed: int, pace: Pace | None = None, *, seldom: Sequence[str] = ()
+    size: DataSize,
+    seconds: float,
+    seed: int,
+    pace: Pace | None = None,
+    *,
+    seldom: Sequence[str] = (),
 ) -> Trace:
     """Return the traffic of a time; the same seed gives the same events on every machine.
 
@@ -151,10 +156,10 @@ def write(trace: Trace, path: Path) -> None:
                 "size": asdict(trace.size)}  # fmt: skip
         file.write(json.dumps(head) + "\n")
         for event in trace.events:
-            file.write(json.dumps(_told(event)) + "\n")
+            file.write(json.dumps(_as_record(event)) + "\n")
 
 
-def _told(event: Event) -> dict[str, Any]:
+def _as_record(event: Event) -> dict[str, Any]:
     told: dict[str, Any] = {"at": event.at, "client": event.client, "operation": event.operation}
     if event.table:
         told |= {"table": event.table}
@@ -182,10 +187,10 @@ def read(path: Path) -> Trace:
     return Trace(size, seed, lasts, events)
 
 
-def _head(path: Path, line: str) -> tuple[Size, int | None, float]:
+def _head(path: Path, line: str) -> tuple[DataSize, int | None, float]:
     try:
         head = json.loads(line)
-        size = Size(**(head["size"] | {"tables": tuple(head["size"]["tables"])}))
+        size = DataSize(**(head["size"] | {"tables": tuple(head["size"]["tables"])}))
         version, seed, lasts = head["schema_version"], head["seed"], float(head["lasts"])
     except (ValueError, KeyError, TypeError) as error:
         raise _wrong(path, 1, "It does not say what the trace was made for.") from error
@@ -194,7 +199,7 @@ def _head(path: Path, line: str) -> tuple[Size, int | None, float]:
     return size, seed, lasts
 
 
-def _events(path: Path, lines: Iterator[tuple[int, str]], size: Size) -> Iterator[Event]:
+def _events(path: Path, lines: Iterator[tuple[int, str]], size: DataSize) -> Iterator[Event]:
     before = 0.0
     for number, line in lines:
         try:
@@ -215,7 +220,7 @@ def _events(path: Path, lines: Iterator[tuple[int, str]], size: Size) -> Iterato
         yield event
 
 
-def _mistake(event: Event, size: Size, before: float) -> str:
+def _mistake(event: Event, size: DataSize, before: float) -> str:
     """Return what cannot be true of an event, empty if nothing."""
     whole = {Operation.SYNC, Operation.VERSION}  # of a client, or of a table
     if event.at < before:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Finding", "State"]
+__all__ = ["CheckState", "Finding"]
 
 
-class State(StrEnum):
+class CheckState(StrEnum):
     """How grave a finding is; the gravest last but for what is not known."""
 
     OK = "ok"
@@ -21,6 +21,6 @@ class Finding:
     """One aspect of a server.  mend: a statement to run, or what to do; empty if nothing."""
 
     aspect: str
-    state: State
+    state: CheckState
     reason: str
-    mend: str = ""
+    fix: str = ""

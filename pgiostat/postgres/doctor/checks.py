@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pgiostat.escape import identifier
-from pgiostat.postgres.doctor.check import Finding, State
+from pgiostat.postgres.doctor.check import CheckState, Finding
 from pgiostat.postgres.doctor.facts import Facts, Statements
 from pgiostat.postgres.doctor.fixes import (
     EXTENSION,
@@ -28,7 +28,7 @@ PERHAPS_PRELOAD = (
     " group); a superuser or a member of pg_monitor sees it"
 )
 FULL = 0.95
-SPARE = 0.8
+SPARE_ENTRIES = 0.8
 FEW_TEXTS = 0.05
 """A smaller share of texts that cannot be read leaves the rest to be told apart."""
 EVICTIONS_PER_HOUR = 1.0
@@ -40,25 +40,32 @@ CLOCK_PER_READ = 2
 """A read is timed by asking the clock before and after."""
 USUAL_INTERVAL_MS = 10_000.0
 CHEAP_SHARE, DEAR_SHARE = 0.01, 0.05
-LATELY = timedelta(days=1)
+RECENTLY = timedelta(days=1)
 AT_START = timedelta(minutes=1)
 _PG_18 = 180000
 
 
 def findings(facts: Facts) -> tuple[Finding, ...]:
     """Return what there is to say of a server, in the order in which it is to be mended."""
-    return tuple(replace(each, mend=placed(facts, each.mend)) for each in _findings(facts))
+    return tuple(replace(each, fix=placed(facts, each.fix)) for each in _findings(facts))
 
 
 def verdict(found: Sequence[Finding]) -> str:
-    """Return a sentence."""
+    """Return a sentence; "ready" alone only where nothing limits it."""
     errors, warnings = (
-        sum(finding.state is state for finding in found) for state in (State.ERROR, State.WARNING)
+        sum(finding.state is state for finding in found)
+        for state in (CheckState.ERROR, CheckState.WARNING)
     )
     told = f"{warnings} warning{'s' * (warnings != 1)}"
     if errors:
         return f"not ready: {errors} error{'s' * (errors != 1)}, {told}"
-    return f"ready, with {told}" if warnings else "ready"
+    names = dict.fromkeys(each.aspect for each in found if each.state is CheckState.WARNING)
+    unknown = [
+        f"{each.aspect} ({each.reason})" for each in found if each.state is CheckState.UNKNOWN
+    ]
+    limits = [f"with {told}: {', '.join(names)}"] if warnings else []
+    limits += [f"not examined: {', '.join(unknown)}"] if unknown else []
+    return f"ready, {'; '.join(limits)}" if limits else "ready"
 
 
 def _findings(facts: Facts) -> Iterator[Finding]:
@@ -85,20 +92,20 @@ def _installed(facts: Facts) -> Iterator[Finding]:
     libraries = facts.settings.get("shared_preload_libraries")
     if libraries is None:
         loaded = Finding(
-            "preloaded", State.UNKNOWN, f"{facts.user} may not see shared_preload_libraries"
+            "preloaded", CheckState.UNKNOWN, f"{facts.user} may not see shared_preload_libraries"
         )
         if facts.statements is not None:
-            loaded = Finding("preloaded", State.OK, f"{EXTENSION} answers")
+            loaded = Finding("preloaded", CheckState.OK, f"{EXTENSION} answers")
         elif facts.refused.startswith(NOT_PRELOADED):
-            loaded = Finding("preloaded", State.ERROR, NOT_PRELOADED, facts.remedy)
+            loaded = Finding("preloaded", CheckState.ERROR, NOT_PRELOADED, facts.remedy)
         else:
-            loaded = replace(loaded, mend=PERHAPS_PRELOAD)
+            loaded = replace(loaded, fix=PERHAPS_PRELOAD)
     elif is_preloaded(EXTENSION, libraries):
-        loaded = Finding("preloaded", State.OK, f"{EXTENSION} is in shared_preload_libraries")
+        loaded = Finding("preloaded", CheckState.OK, f"{EXTENSION} is in shared_preload_libraries")
     else:
         loaded = Finding(
             "preloaded",
-            State.ERROR,
+            CheckState.ERROR,
             f"{EXTENSION} is not in shared_preload_libraries (on RDS: the parameter group)",
             preload(facts, EXTENSION),
         )
@@ -106,7 +113,7 @@ def _installed(facts: Facts) -> Iterator[Finding]:
     default, installed = facts.extensions.get(EXTENSION, ("", ""))
     if not default:
         yield Finding(
-            "extension", State.ERROR, f"the server does not have {EXTENSION}",
+            "extension", CheckState.ERROR, f"the server does not have {EXTENSION}",
             "install PostgreSQL's contrib modules",
         )  # fmt: skip
     elif not installed:
@@ -115,22 +122,22 @@ def _installed(facts: Facts) -> Iterator[Finding]:
         if there:
             reason += f"; it is in {there}: connect there, one shows the statements of all"
         mend = f"connect to {there}" if there else f"CREATE EXTENSION {EXTENSION};"
-        yield Finding("extension", State.ERROR, reason, mend)
+        yield Finding("extension", CheckState.ERROR, reason, mend)
     elif facts.statements is None:
         reason = facts.refused or f"{EXTENSION} cannot be read"
         # What mends it is told once.
         remedy = "" if reason.startswith(NOT_PRELOADED) else facts.remedy
-        yield Finding("extension", State.ERROR, reason, remedy)
+        yield Finding("extension", CheckState.ERROR, reason, remedy)
     elif installed != default:
         yield Finding(
             "extension",
-            State.NOTE if facts.statements.dealloc is not None else State.WARNING,
+            CheckState.NOTE if facts.statements.dealloc is not None else CheckState.WARNING,
             f'version {installed} in schema "{facts.statements.schema}"; {default} tells more',
             f"ALTER EXTENSION {EXTENSION} UPDATE;",
         )
     else:
         where = f'version {installed}, the newest here, in schema "{facts.statements.schema}"'
-        yield Finding("extension", State.OK, where)
+        yield Finding("extension", CheckState.OK, where)
 
 
 def _genuine(facts: Facts) -> Iterator[Finding]:
@@ -139,7 +146,7 @@ def _genuine(facts: Facts) -> Iterator[Finding]:
         name = f"{identifier(each.schema)}.{identifier(each.name)}{each.arguments}"
         owner = f" of {each.owner}" if each.owner else ""
         yield Finding(
-            "look-alike", State.WARNING,
+            "look-alike", CheckState.WARNING,
             f"{each.kind} {name}{owner} is no member of the extension; pgiostat does not call"
             " it, other tools and people may",
             f"if nobody needs it: DROP {each.kind.upper()} {name};",
@@ -149,7 +156,7 @@ def _genuine(facts: Facts) -> Iterator[Finding]:
         return
     if there.is_schema_open:
         yield Finding(
-            "schema", State.NOTE,
+            "schema", CheckState.NOTE,
             f'every role may create objects in schema "{there.schema}", beside the extension\'s;'
             " pgiostat calls the extension's alone",
             f"REVOKE CREATE ON SCHEMA {identifier(there.schema)} FROM PUBLIC;",
@@ -157,7 +164,7 @@ def _genuine(facts: Facts) -> Iterator[Finding]:
     if there.untrusted:
         names = " and ".join(identifier(name) for name in there.untrusted)
         yield Finding(
-            "owner", State.WARNING,
+            "owner", CheckState.WARNING,
             f"{names} can replace {EXTENSION}'s functions: a role that is no superuser owns the"
             f' extension, its schema "{there.schema}" or the database',
             "install the extension in a database that a superuser owns, and connect there",
@@ -166,22 +173,26 @@ def _genuine(facts: Facts) -> Iterator[Finding]:
 
 def _clock(facts: Facts) -> Finding:
     if facts.clock_ns is None:
-        return Finding("clock", State.UNKNOWN, "what timing costs here could not be measured")
+        return Finding("clock", CheckState.UNKNOWN, "what timing costs here could not be measured")
     each = CLOCK_PER_READ * facts.clock_ns
     if each < LEAST_CLOCK_NS:
-        return Finding("clock", State.OK, f"timing costs less than {LEAST_CLOCK_NS:g} ns a read")
+        return Finding(
+            "clock", CheckState.OK, f"timing costs less than {LEAST_CLOCK_NS:g} ns a read"
+        )
     told = f"timing costs about {format_count(each)} ns a read: {format_share(each / 1e9 * 1e5)}"
     told += " of a core at 100,000 reads a second"
     if facts.clock_ns >= WORST_CLOCK_NS:
         mend = "see pg_test_timing and the kernel's clock source"
-        return Finding("clock", State.WARNING, told, mend)
-    return Finding("clock", State.OK if facts.clock_ns < SLOW_CLOCK_NS else State.NOTE, told)
+        return Finding("clock", CheckState.WARNING, told, mend)
+    return Finding(
+        "clock", CheckState.OK if facts.clock_ns < SLOW_CLOCK_NS else CheckState.NOTE, told
+    )
 
 
 def _room(facts: Facts, there: Statements) -> Iterator[Finding]:
     most = facts.settings.get(f"{EXTENSION}.max")
     if most is None or not most.isdigit():
-        yield Finding("entries", State.UNKNOWN, f"{EXTENSION}.max cannot be seen")
+        yield Finding("entries", CheckState.UNKNOWN, f"{EXTENSION}.max cannot be seen")
         return
     larger = setting(
         facts, f"{EXTENSION}.max", str(int(most) * 2), restart=True,
@@ -189,9 +200,9 @@ def _room(facts: Facts, there: Statements) -> Iterator[Finding]:
     )  # fmt: skip
     told = f"{format_count(there.entries)} of {format_count(int(most))}"
     full = there.entries >= FULL * int(most)
-    yield Finding("entries", State.NOTE if full else State.OK, told)
+    yield Finding("entries", CheckState.NOTE if full else CheckState.OK, told)
     if there.dealloc is None or there.stats_reset is None:
-        yield Finding("evictions", State.UNKNOWN, f"not told before {EXTENSION} 1.9")
+        yield Finding("evictions", CheckState.UNKNOWN, f"not told before {EXTENSION} 1.9")
     else:
         hours = max((facts.now - there.stats_reset).total_seconds() / 3600, 1e-9)
         rate = there.dealloc / max(hours, 1.0)
@@ -199,22 +210,22 @@ def _room(facts: Facts, there: Statements) -> Iterator[Finding]:
         told = f"{format_count(there.dealloc)} rounds {since}, each of a twentieth of the entries"
         if hours >= 1:
             told = f"{format_count(rate)} rounds an hour: {told}"
-        if there.entries < SPARE * int(most):
+        if there.entries < SPARE_ENTRIES * int(most):
             # After a round 95 % are left: there has been none under this maximum.
             yield Finding(
-                "evictions", State.OK, f"none lately; {told}" if there.dealloc else "none"
+                "evictions", CheckState.OK, f"none lately; {told}" if there.dealloc else "none"
             )
         elif rate >= EVICTIONS_PER_HOUR:
             reason = f"{told}: what evicted statements read is lost; read more often, or"
-            yield Finding("evictions", State.WARNING, reason, larger)
+            yield Finding("evictions", CheckState.WARNING, reason, larger)
         else:
-            yield Finding("evictions", State.OK, told)
+            yield Finding("evictions", CheckState.OK, told)
     if there.text_bytes is None:
-        yield Finding("texts", State.UNKNOWN, f"{facts.user} may not see the file of texts")
+        yield Finding("texts", CheckState.UNKNOWN, f"{facts.user} may not see the file of texts")
     else:
         large = there.text_bytes >= LARGE_TEXTS
         yield Finding(
-            "texts", State.WARNING if large else State.OK,
+            "texts", CheckState.WARNING if large else CheckState.OK,
             f"their file has {format_bytes(there.text_bytes)}"
             + (": whoever reads texts reads all of it" if large else ""),
         )  # fmt: skip
@@ -223,19 +234,21 @@ def _room(facts: Facts, there: Statements) -> Iterator[Finding]:
 def _privileges(facts: Facts) -> Finding:
     if facts.is_superuser:
         return Finding(
-            "privileges", State.WARNING,
+            "privileges", CheckState.WARNING,
             f"{facts.user} is a superuser: whoever gets at pgiostat's password or takes over its"
             " session owns the server; pg_read_all_stats is enough",
             "connect as pgiostat" if facts.has_monitoring_role else MONITORING_ROLE,
         )  # fmt: skip
     if facts.reads_all_stats:
-        return Finding("privileges", State.OK, f"{facts.user} has pg_read_all_stats")
+        return Finding("privileges", CheckState.OK, f"{facts.user} has pg_read_all_stats")
     hidden = facts.statements.hidden if facts.statements else 0
     told = f"statements of others are hidden from {facts.user}"
     if hidden:
         told += f": {format_count(hidden)} entries"
     # What is hidden now cannot be told apart, however well all else is set.
-    return Finding("privileges", State.ERROR if hidden else State.WARNING, told, grant(facts.user))
+    return Finding(
+        "privileges", CheckState.ERROR if hidden else CheckState.WARNING, told, grant(facts.user)
+    )
 
 
 def _readable(there: Statements) -> Iterator[Finding]:
@@ -243,13 +256,13 @@ def _readable(there: Statements) -> Iterator[Finding]:
     if there.unread_texts:
         few = there.unread_texts < FEW_TEXTS * there.entries
         yield Finding(
-            "readable", State.WARNING if few else State.ERROR,
+            "readable", CheckState.WARNING if few else CheckState.ERROR,
             f"{format_count(there.unread_texts)} texts of {format_count(there.entries)} entries"
             f" cannot be read: {there.unreadable}",
             "connect to a database with encoding SQL_ASCII or UTF8",
         )  # fmt: skip
     elif there.unreadable:
-        yield Finding("readable", State.ERROR, there.unreadable)
+        yield Finding("readable", CheckState.ERROR, there.unreadable)
 
 
 def _resets(facts: Facts) -> Iterator[Finding]:
@@ -259,34 +272,36 @@ def _resets(facts: Facts) -> Iterator[Finding]:
     lately = {
         view: facts.now - when
         for view, when in found.items()
-        if facts.now - when < LATELY and when > facts.started + AT_START
+        if facts.now - when < RECENTLY and when > facts.started + AT_START
     }
     if lately:
         told = ", ".join(
             f"{view} {format_duration(age.total_seconds())} ago" for view, age in lately.items()
         )
         yield Finding(
-            "resets", State.WARNING,
+            "resets", CheckState.WARNING,
             f"reset while the server ran: {told}; is there a job that does?",
         )  # fmt: skip
     else:
         up = format_duration((facts.now - facts.started).total_seconds())
-        yield Finding("resets", State.OK, f"none in the last day; the server is up for {up}")
+        yield Finding("resets", CheckState.OK, f"none in the last day; the server is up for {up}")
 
 
 def _connection(facts: Facts) -> Iterator[Finding]:
     if facts.pooled or facts.other_pid:
         yield Finding(
-            "pooler", State.WARNING,
+            "pooler", CheckState.WARNING,
             "a pooler is in between: our settings are not taken, a reading may time out late",
             "connect to the server itself",
         )  # fmt: skip
     else:
-        yield Finding("pooler", State.OK, "none in between")
+        yield Finding("pooler", CheckState.OK, "none in between")
     if facts.in_recovery:
-        yield Finding("role", State.NOTE, "a standby: it counts its own reads, not its primary's")
+        yield Finding(
+            "role", CheckState.NOTE, "a standby: it counts its own reads, not its primary's"
+        )
     else:
-        yield Finding("role", State.OK, "a primary")
+        yield Finding("role", CheckState.OK, "a primary")
 
 
 def _optional(facts: Facts) -> Iterator[Finding]:
@@ -295,7 +310,7 @@ def _optional(facts: Facts) -> Iterator[Finding]:
         told = f"{method}: read time is time spent waiting for reads"
         if method == "worker":
             told += ", and pg_stat_kcache sees none of them"
-        yield Finding("io_method", State.OK if method == "sync" else State.NOTE, told)
+        yield Finding("io_method", CheckState.OK if method == "sync" else CheckState.NOTE, told)
     yield _kcache(facts)
 
 
@@ -305,14 +320,14 @@ def _kcache(facts: Facts) -> Finding:
     libraries = facts.settings.get("shared_preload_libraries")
     is_loaded = libraries is None or is_preloaded(KCACHE, libraries)
     if installed and is_loaded:
-        return Finding(KCACHE, State.OK, f"version {installed}")
+        return Finding(KCACHE, CheckState.OK, f"version {installed}")
     if default and not is_loaded:
         # First of all: it can be installed only where it is loaded, and after the one that it
         # counts for.
         mend = preload(facts, EXTENSION, KCACHE)
-        return Finding(KCACHE, State.NOTE, "not preloaded: physical reads are not told", mend)
+        return Finding(KCACHE, CheckState.NOTE, "not preloaded: physical reads are not told", mend)
     mend = f"CREATE EXTENSION {KCACHE};" if default else ""
-    return Finding(KCACHE, State.NOTE, "not installed: physical reads are not told", mend)
+    return Finding(KCACHE, CheckState.NOTE, "not installed: physical reads are not told", mend)
 
 
 def _cost(there: Statements) -> Finding:
@@ -321,5 +336,5 @@ def _cost(there: Statements) -> Finding:
         f"{format_ms(there.read_ms)} for {format_count(there.entries)} entries:"
         f" {format_share(share)} of an interval of 10 s"
     )
-    state = State.OK if share < CHEAP_SHARE else State.NOTE
-    return Finding("reading", State.WARNING if share >= DEAR_SHARE else state, told)
+    state = CheckState.OK if share < CHEAP_SHARE else CheckState.NOTE
+    return Finding("reading", CheckState.WARNING if share >= DEAR_SHARE else state, told)

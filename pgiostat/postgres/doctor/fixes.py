@@ -17,9 +17,9 @@ __all__ = [
     "preload",
     "preloaded",
     "reset",
+    "scope_of",
     "set_for",
     "setting",
-    "whose",
 ]
 
 EXTENSION = "pg_stat_statements"
@@ -85,10 +85,10 @@ def set_for(facts: Facts, name: str) -> str:
     """
     if facts.sources.get(name) == "client":
         return "our own connection"
-    return " and ".join(whose(each) for each in facts.overrides if _decides(facts, each, name))
+    return " and ".join(scope_of(each) for each in facts.overrides if _decides(facts, each, name))
 
 
-def whose(override: Override) -> str:
+def scope_of(override: Override) -> str:
     """Return whom a setting of a database or role is for."""
     named = [f'role "{override.role}"'] if override.role else []
     named += [f'database "{override.database}"'] if override.database else []

@@ -31,7 +31,7 @@ from pgiostat.postgres.sent_sql import (
     resets_query,
     text_of,
 )
-from pgiostat.postgres.snapshot_reader import Collector
+from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.snapshot import Snapshot
 
 __all__ = ["examine"]
@@ -43,7 +43,7 @@ FRESH_SECONDS = 0.6
 """Before 15 a file of statistics is written when one is asked for that is older than 0.5 s."""
 _PG_14, _PG_15, _PG_16 = 140000, 150000, 160000
 TEXTS_FILE = "pg_stat_tmp/pgss_query_texts.stat"
-_TOLD_BY_THE_SERVER = ("query-failed", "privilege-missing")
+_REASONS_OF_SERVER = ("query-failed", "privilege-missing")
 _T = TypeVar("_T")
 Connection = psycopg.Connection[Any]
 
@@ -78,7 +78,7 @@ def examine(
                 raise not_preloaded()
             return replace(facts, statements=_statements(conn, clock, wait or Event().wait))
         except PgiostatError as error:
-            told = error.detail and error.slug in _TOLD_BY_THE_SERVER
+            told = error.detail and error.slug in _REASONS_OF_SERVER
             detail = f" ({error.detail})" if told else ""
             return replace(facts, refused=error.message + detail, remedy=error.hint or "")
     finally:
@@ -179,7 +179,7 @@ def _statements(
     conn: Connection, clock: Callable[[], float], wait: Callable[[float], object]
 ) -> Statements:
     session = session_on(conn)
-    collector = Collector(session)
+    collector = SnapshotReader(session)
     collector.take()  # the first prepares
     times = []
     for _ in range(READINGS):
@@ -213,7 +213,7 @@ def _text_bytes(conn: Connection) -> int | None:
     return size[0] if size else None
 
 
-def _unreadable(collector: Collector, reading: Snapshot) -> tuple[int, str]:
+def _unreadable(collector: SnapshotReader, reading: Snapshot) -> tuple[int, str]:
     """Return how many texts could not be read, and why they or names could not."""
     rows = reading.statements
     seen = np.flatnonzero(~rows["masked"])[:TEXTS_TRIED]

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
-from pgiostat.postgres.doctor.check import Finding, State
+from pgiostat.postgres.doctor.check import CheckState, Finding
 from pgiostat.postgres.doctor.facts import Facts
 from pgiostat.postgres.doctor.fixes import (
     EXTENSION,
     SPOILS,
     is_ours,
     reset,
+    scope_of,
     set_for,
     setting,
-    whose,
 )
 
 __all__ = ["counting", "overridden", "timing", "tracking"]
@@ -26,12 +26,12 @@ def overridden(facts: Facts) -> Iterator[Finding]:
         if each.value.lower() not in values or is_ours(facts, each):
             continue
         yield Finding(
-            "overridden", State.WARNING,
-            f"{whose(each)}: {each.name} is {each.value}: {meaning}", reset(each),
+            "overridden", CheckState.WARNING,
+            f"{scope_of(each)}: {each.name} is {each.value}: {meaning}", reset(each),
         )  # fmt: skip
 
 
-def _wrong(facts: Facts, name: str, value: str, state: State, reason: str) -> Finding:
+def _wrong(facts: Facts, name: str, value: str, state: CheckState, reason: str) -> Finding:
     """Return what is wrong with a setting; of one that is set for a few nothing follows for all.
 
     Args:
@@ -43,7 +43,7 @@ def _wrong(facts: Facts, name: str, value: str, state: State, reason: str) -> Fi
     """
     if few := set_for(facts, name):
         reason = f"{reason}; that is set for {few}, others may have another value"
-        state = State.WARNING
+        state = CheckState.WARNING
     return Finding(name.rpartition(".")[2], state, reason, setting(facts, name, value))
 
 
@@ -54,30 +54,30 @@ def tracking(facts: Facts) -> Iterator[Finding]:
     name = f"{EXTENSION}.track"
     nested = facts.statements is None or facts.statements.dealloc is not None
     if track == "none":
-        yield _wrong(facts, name, "top", State.ERROR, "nothing is counted")
+        yield _wrong(facts, name, "top", CheckState.ERROR, "nothing is counted")
     elif track == "all" and not nested:
         yield Finding(
-            "track", State.WARNING,
+            "track", CheckState.WARNING,
             "all: nested statements cannot be told before 1.9, their reads are counted twice",
             setting(facts, name, "top"),
         )  # fmt: skip
     elif track is not None:
         meaning = "all: nested statements too, apart" if track == "all" else f"{track}"
-        yield Finding("track", State.OK, meaning)
+        yield Finding("track", CheckState.OK, meaning)
     if settings.get(f"{EXTENSION}.track_utility") == "off":
         yield _wrong(
             facts,
             f"{EXTENSION}.track_utility",
             "on",
-            State.WARNING,
+            CheckState.WARNING,
             "off: what COPY, CREATE INDEX, VACUUM and FETCH read is in no statement",
         )
     elif track is not None:
-        yield Finding("track_utility", State.OK, "on")
+        yield Finding("track_utility", CheckState.OK, "on")
     planning = settings.get(f"{EXTENSION}.track_planning")
     if planning is not None:
         told = "off: what planning reads is on the line of catalogs"
-        yield Finding("track_planning", State.OK, told if planning == "off" else "on")
+        yield Finding("track_planning", CheckState.OK, told if planning == "off" else "on")
     if facts.version_num >= _PG_14:
         yield from _identifying(facts)
 
@@ -88,15 +88,15 @@ def _identifying(facts: Facts) -> Iterator[Finding]:
     queryid = facts.settings.get(name)
     if queryid == "off":
         # Not auto: a server that was started with it off takes auto for off until a restart.
-        yield _wrong(facts, name, "on", State.ERROR, "off: no statement is counted")
+        yield _wrong(facts, name, "on", CheckState.ERROR, "off: no statement is counted")
     elif queryid == "auto" and facts.identifies is False and facts.statements is not None:
         yield Finding(
-            name, State.ERROR,
+            name, CheckState.ERROR,
             "auto, but the server was started with it off: no statement is counted",
             setting(facts, name, "on"),
         )  # fmt: skip
     elif queryid is not None:
-        yield Finding(name, State.OK, queryid)
+        yield Finding(name, CheckState.OK, queryid)
 
 
 def counting(facts: Facts) -> Iterator[Finding]:
@@ -106,7 +106,7 @@ def counting(facts: Facts) -> Iterator[Finding]:
             facts,
             "track_counts",
             "on",
-            State.ERROR,
+            CheckState.ERROR,
             "off: the server's own counters stand still, and nothing can be held against them",
         )
     if facts.settings.get("track_activities") == "off":
@@ -114,7 +114,7 @@ def counting(facts: Facts) -> Iterator[Finding]:
             facts,
             "track_activities",
             "on",
-            State.WARNING,
+            CheckState.WARNING,
             "off: statements that run now are not seen: what they read comes as a surprise",
         )
 
@@ -122,11 +122,11 @@ def counting(facts: Facts) -> Iterator[Finding]:
 def timing(facts: Facts) -> Finding:
     """Return whether reads are timed."""
     if facts.settings.get("track_io_timing") == "on":
-        return Finding("track_io_timing", State.OK, "on: reads are timed")
+        return Finding("track_io_timing", CheckState.OK, "on: reads are timed")
     return _wrong(
         facts,
         "track_io_timing",
         "on",
-        State.WARNING,
+        CheckState.WARNING,
         "off: how long reads take is not known, nor which came from the system's cache",
     )

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from pgiostat.queries.features.model import NONE, Names
 from pgiostat.queries.features.walk import plain
-from pgiostat.queries.fingerprint import Kind, comments, lex
+from pgiostat.queries.fingerprint import TokenKind, comments, lex
 
 __all__ = ["cursor", "pseudonym", "tags"]
 
@@ -19,11 +19,11 @@ def cursor(statement: str, text: str) -> str:
     """Return the name of the cursor that a statement declares, moves or closes."""
     if statement not in {"declare", "fetch", "move", "close"}:
         return ""
-    tokens = (token for token in lex(text) if token.kind is not Kind.COMMENT)
+    tokens = (token for token in lex(text) if token.kind is not TokenKind.COMMENT)
     begun = dropwhile(lambda token: token.text == ";", tokens)
     words = list(takewhile(lambda token: token.text != ";", begun))
     kind, name = words[1 if statement == "declare" else -1] if len(words) > 1 else words[0]
-    return plain(name) if kind is Kind.NAME else ""
+    return plain(name) if kind is TokenKind.NAME else ""
 
 
 def pseudonym(name: str) -> str:

@@ -1,7 +1,7 @@
 """What a block searches by: columns compared with constants, lists and each other."""
 
-from pgiostat.queries.features.walk import WORDS, Column, Draft, Walk, plain, reads_nothing
-from pgiostat.queries.fingerprint import Kind, Table
+from pgiostat.queries.features.walk import WORDS, ColumnReference, Draft, Walk, plain, reads_nothing
+from pgiostat.queries.fingerprint import TableReference, TokenKind
 
 __all__ = ["note_conditions"]
 
@@ -90,7 +90,7 @@ def _range(walk: Walk, draft: Draft, position: int) -> None:
         draft.add("compared", left[0].name)
 
 
-def _before(walk: Walk, draft: Draft, position: int) -> tuple[list[Column], int]:
+def _before(walk: Walk, draft: Draft, position: int) -> tuple[list[ColumnReference], int]:
     """Return the columns of a column or row that ends before a position, and its start."""
     texts, kinds = walk.texts, walk.kinds
     end = position - 1
@@ -110,10 +110,10 @@ def _before(walk: Walk, draft: Draft, position: int) -> tuple[list[Column], int]
     while start > 1 and texts[start - 1] == "." and kinds[start - 2] in WORDS:
         start -= 2
     qualifier = texts[end - 2] if start < end else ""
-    return [Column(plain(texts[end]), qualifier)], start
+    return [ColumnReference(plain(texts[end]), qualifier)], start
 
 
-def _after(walk: Walk, position: int) -> list[Column]:
+def _after(walk: Walk, position: int) -> list[ColumnReference]:
     """Return the column that starts after a position, if it is one."""
     texts, kinds = walk.texts, walk.kinds
     end = position + 1
@@ -122,13 +122,13 @@ def _after(walk: Walk, position: int) -> list[Column]:
     if end >= len(texts) or kinds[end] not in WORDS:
         return []
     after = texts[end + 1] if end + 1 < len(texts) else ""
-    if after == "(" or (after and kinds[end + 1] is Kind.PARAMETER):
+    if after == "(" or (after and kinds[end + 1] is TokenKind.PARAMETER):
         return []
     qualifier = texts[end - 2] if end > position + 1 else ""
-    return [Column(plain(texts[end]), qualifier)]
+    return [ColumnReference(plain(texts[end]), qualifier)]
 
 
-def _is_listed(walk: Walk, draft: Draft, column: Column) -> bool:
+def _is_listed(walk: Walk, draft: Draft, column: ColumnReference) -> bool:
     """Tell whether a column is one of a list that the client sent."""
     qualifier = column.qualifier or column.name
     return any(
@@ -137,7 +137,7 @@ def _is_listed(walk: Walk, draft: Draft, column: Column) -> bool:
     )
 
 
-def _searching(walk: Walk, draft: Draft, column: Column) -> Draft:
+def _searching(walk: Walk, draft: Draft, column: ColumnReference) -> Draft:
     """Return the block whose rows a list is searched for: EXISTS (SELECT 1 FROM list WHERE …)."""
     block = draft.block
     own = {name for table in block.tables for name in (table.alias, *table.parts[-1:])}
@@ -147,7 +147,7 @@ def _searching(walk: Walk, draft: Draft, column: Column) -> Draft:
     return outer if all(_is_list(walk, table) for table in block.tables) else draft
 
 
-def _is_list(walk: Walk, table: Table) -> bool:
+def _is_list(walk: Walk, table: TableReference) -> bool:
     """Tell unnest($1), VALUES, and subqueries of those from tables of the database."""
     query = walk.query(table)
     return table.function or (query is not None and reads_nothing(query.block))

@@ -5,9 +5,18 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from pgiostat.queries.features.model import Names
-from pgiostat.queries.fingerprint import Block, Kind, Outline, Table
+from pgiostat.queries.fingerprint import Block, Outline, TableReference, TokenKind
 
-__all__ = ["PACKERS", "REDUCERS", "WORDS", "Column", "Draft", "Walk", "plain", "reads_nothing"]
+__all__ = [
+    "PACKERS",
+    "REDUCERS",
+    "WORDS",
+    "ColumnReference",
+    "Draft",
+    "Walk",
+    "plain",
+    "reads_nothing",
+]
 
 MAX_TOKENS = 20_000
 """Of a longer statement only so many tokens are looked at: its head tells what it does."""
@@ -32,13 +41,13 @@ PACKERS = frozenset(
         "jsonb_agg", "jsonb_object_agg", "range_agg", "string_agg", "xmlagg",
     },
 )  # fmt: skip
-WORDS = (Kind.NAME, Kind.ALIAS)  # a tuple: an enum is hashed in Python
+WORDS = (TokenKind.NAME, TokenKind.ALIAS)  # a tuple: an enum is hashed in Python
 # Of these no clause is part of what a block computes.
 QUALIFIERS = frozenset({"filter", "over"})
 
 
 @dataclass(slots=True)
-class Column:
+class ColumnReference:
     """A column as a text names it."""
 
     name: str
@@ -115,7 +124,7 @@ class Walk:
             name = position - 1
             if texts[name] == ")":
                 name = self.opening(name) - 1
-            if name >= 0 and self.kinds[name] is Kind.NAME:
+            if name >= 0 and self.kinds[name] is TokenKind.NAME:
                 ctes[plain(texts[name])] = self.starts.get(after + 1)
         return ctes
 
@@ -131,14 +140,14 @@ class Walk:
                     return start
         return position
 
-    def table_name(self, table: Table) -> str:
+    def table_name(self, table: TableReference) -> str:
         """Return schema.table, or nothing for what is no table of the database."""
         parts = [plain(part) for part in table.parts]
         if table.function or not parts or (len(parts) == 1 and parts[0] in self.ctes):
             return ""
         return ".".join(parts)
 
-    def query(self, table: Table) -> Draft | None:
+    def query(self, table: TableReference) -> Draft | None:
         """Return the first block of a derived table or common table expression."""
         cte = self.ctes.get(plain(table.parts[0])) if len(table.parts) == 1 else None
         return self.drafts.get(id(table.query or cte))
@@ -158,7 +167,7 @@ class Walk:
         self,
         draft: Draft,
         positions: list[int],
-    ) -> Iterator[tuple[Column, list[str], int]]:
+    ) -> Iterator[tuple[ColumnReference, list[str], int]]:
         """Give each column, the functions it stands in, its place; note calls and whole rows."""
         texts, kinds = self.texts, self.kinds
         stack: list[str] = []
@@ -183,7 +192,7 @@ class Walk:
                 elif self._is_column(draft, position, before, after):
                     qualifier = texts[position - 2] if before == "." else ""
                     name = self.original(draft, plain(text))
-                    yield Column(name, qualifier), stack, position
+                    yield ColumnReference(name, qualifier), stack, position
 
     def _call(self, draft: Draft, position: int) -> str:
         name = plain(self.texts[position])
@@ -198,7 +207,7 @@ class Walk:
         text = self.texts[position]
         if after == "." or before == "as" or position in self.found.column_aliases:
             return False
-        if after and self.kinds[position + 1] is Kind.PARAMETER:  # date '2026-01-01'
+        if after and self.kinds[position + 1] is TokenKind.PARAMETER:  # date '2026-01-01'
             return False
         composite = before == "(" and self.texts[position + 1 : position + 3] == [")", "."]
         if before == "." or text not in draft.block.labels:

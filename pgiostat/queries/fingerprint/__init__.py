@@ -31,8 +31,8 @@ from pgiostat.queries.fingerprint.aliases import rename, spell_out
 from pgiostat.queries.fingerprint.blocks import Reader, query_start
 from pgiostat.queries.fingerprint.lexer import (
     PLACEHOLDER,
-    Kind,
     Token,
+    TokenKind,
     comments,
     decode,
     is_own,
@@ -44,19 +44,19 @@ from pgiostat.queries.fingerprint.lexer import (
 from pgiostat.queries.fingerprint.lists import collapse
 from pgiostat.queries.fingerprint.literals import fold, placeholders
 from pgiostat.queries.fingerprint.render import render
-from pgiostat.queries.fingerprint.structure import Block, Place, Table
+from pgiostat.queries.fingerprint.structure import Block, ClausePosition, TableReference
 from pgiostat.queries.fingerprint.truncation import is_truncated
 from pgiostat.queries.fingerprint.utility import hide
 
 __all__ = [
     "VERSION",
     "Block",
-    "Kind",
+    "ClausePosition",
     "Normalized",
     "Outline",
-    "Place",
-    "Table",
+    "TableReference",
     "Token",
+    "TokenKind",
     "comments",
     "fingerprint",
     "is_own",
@@ -93,9 +93,9 @@ class Normalized:
 class Outline:
     """A text taken apart: tokens without literals, and the clause each stands in."""
 
-    kinds: list[Kind]
+    kinds: list[TokenKind]
     texts: list[str]
-    places: list[Place]
+    places: list[ClausePosition]
     blocks: list[Block]
     column_aliases: frozenset[int]
 
@@ -169,7 +169,7 @@ def _read(raws: list[str]) -> Reader:
     """Return tokens without literals, taken apart."""
     tokens = map(token, raws)
     kinds, texts = fold(placeholders(list(tokens)) if PLACEHOLDER in raws else tokens)
-    if Kind.ALIAS in kinds and query_start(texts) == len(texts):
+    if TokenKind.ALIAS in kinds and query_start(texts) == len(texts):
         spell_out(kinds, texts)
     reader = Reader(kinds, texts)
     if texts:
@@ -181,7 +181,7 @@ def _read(raws: list[str]) -> Reader:
 def _canonical(raws: list[str]) -> list[str]:
     """Return the tokens that are shown and hashed."""
     reader = _read(raws)
-    renamed = reader.labelled or reader.columns or Kind.ALIAS in reader.kinds
+    renamed = reader.labelled or reader.columns or TokenKind.ALIAS in reader.kinds
     return collapse(rename(reader) if renamed else reader.texts)
 
 

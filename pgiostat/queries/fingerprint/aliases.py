@@ -4,7 +4,7 @@ from bisect import bisect_right
 from typing import NamedTuple
 
 from pgiostat.queries.fingerprint.blocks import Reader
-from pgiostat.queries.fingerprint.lexer import PLACEHOLDER, Kind
+from pgiostat.queries.fingerprint.lexer import PLACEHOLDER, TokenKind
 from pgiostat.queries.fingerprint.structure import Block, Frame
 from pgiostat.queries.fingerprint.words import AFTER_OPERAND
 
@@ -15,15 +15,15 @@ def rename(reader: Reader) -> list[str]:
     """Return the texts with table aliases numbered and column aliases dropped."""
     texts = reader.texts.copy()
     dropped: set[int] = set()
-    if Kind.ALIAS in reader.kinds:
+    if TokenKind.ALIAS in reader.kinds:
         texts = [
-            _ABSOLUTE if kind is Kind.ALIAS else text
+            _ABSOLUTE if kind is TokenKind.ALIAS else text
             for kind, text in zip(reader.kinds, texts, strict=True)
         ]
     for position, label in reader.labelled:
         texts[position] = label
         before = position - 1
-        while texts[before] == "as" and reader.kinds[before] is Kind.KEYWORD:
+        while texts[before] == "as" and reader.kinds[before] is TokenKind.KEYWORD:
             dropped.add(before)
             before -= 1
     _refer(reader, texts)
@@ -43,17 +43,17 @@ def rename(reader: Reader) -> list[str]:
     return out
 
 
-def spell_out(kinds: list[Kind], texts: list[str]) -> None:
+def spell_out(kinds: list[TokenKind], texts: list[str]) -> None:
     """Write @1 as an operator and a constant, in place: outside queries it is no alias."""
-    pairs: list[tuple[Kind, str]] = []
+    pairs: list[tuple[TokenKind, str]] = []
     for kind, text in zip(kinds, texts, strict=True):
-        alias = kind is Kind.ALIAS
+        alias = kind is TokenKind.ALIAS
         pairs += _ABSOLUTE_PAIR if alias else [(kind, text)]
     kinds[:] = [kind for kind, _ in pairs]
     texts[:] = [text for _, text in pairs]
 
 
-_ABSOLUTE_PAIR = [(Kind.OPERATOR, "@"), (Kind.PARAMETER, PLACEHOLDER)]
+_ABSOLUTE_PAIR = [(TokenKind.OPERATOR, "@"), (TokenKind.PARAMETER, PLACEHOLDER)]
 _ABSOLUTE = "@ ?"  # what @1 is if it is nobody's alias: the absolute value of a constant
 
 

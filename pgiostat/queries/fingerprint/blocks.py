@@ -2,8 +2,15 @@
 
 from bisect import bisect_right
 
-from pgiostat.queries.fingerprint.lexer import PLACEHOLDER, Kind
-from pgiostat.queries.fingerprint.structure import Block, ColumnAlias, Frame, Place, State, Table
+from pgiostat.queries.fingerprint.lexer import PLACEHOLDER, TokenKind
+from pgiostat.queries.fingerprint.structure import (
+    Block,
+    ClausePosition,
+    ColumnAlias,
+    Frame,
+    ParseState,
+    TableReference,
+)
 from pgiostat.queries.fingerprint.words import (
     AFTER_OPERAND,
     ENDS_ITEM,
@@ -16,7 +23,12 @@ __all__ = ["Reader", "query_start"]
 
 
 # Looking one up in its class costs as much as the test for it.
-_INSIDE, _LIST, _WANT, _TABLE = State.INSIDE, State.LIST, State.WANT, State.TABLE
+_INSIDE, _LIST, _WANT, _TABLE = (
+    ParseState.INSIDE,
+    ParseState.LIST,
+    ParseState.WANT,
+    ParseState.TABLE,
+)
 
 
 class Reader:
@@ -27,7 +39,7 @@ class Reader:
         "outer", "place", "state", "table_names", "texts",
     )  # fmt: skip
 
-    def __init__(self, kinds: list[Kind], texts: list[str]) -> None:
+    def __init__(self, kinds: list[TokenKind], texts: list[str]) -> None:
         self.kinds = kinds
         self.texts = texts
         self.blocks: list[Block] = []
@@ -35,13 +47,13 @@ class Reader:
         self.labelled: list[tuple[int, str]] = []  # where table aliases are defined
         self.table_names: set[int] = set()
         self.named: list[int] = []  # where names stand
-        self.place = Place("", None)
+        self.place = ClausePosition("", None)
         self.changes = [(0, self.place)]  # where another clause begins
         self.block: Block | None = None
-        self.state = State.IDLE
-        self.frame = Frame(-1, State.IDLE, self.place, None, None, end=len(texts))
+        self.state = ParseState.IDLE
+        self.frame = Frame(-1, ParseState.IDLE, self.place, None, None, end=len(texts))
         # What to return to: another frame, or what was open when an expression's parentheses were.
-        self.outer: list[Frame | tuple[int, State]] = []
+        self.outer: list[Frame | tuple[int, ParseState]] = []
         self.opener = -1  # where the parentheses closed last were opened
 
     def read(self, start: int) -> None:
@@ -51,7 +63,7 @@ class Reader:
         texts.append("")  # so that each has one after it
         place = self.place
         named = self.named.append
-        name, alias = Kind.NAME, Kind.ALIAS
+        name, alias = TokenKind.NAME, TokenKind.ALIAS
         kinds = self.kinds
         for position in range(start, len(kinds)):
             kind = kinds[position]
@@ -76,10 +88,10 @@ class Reader:
                     self._name(position)
         texts.pop()
 
-    def places(self) -> list[Place]:
+    def places(self) -> list[ClausePosition]:
         """Return the clause that each token stands in."""
         ends = [position for position, _ in self.changes[1:]]
-        places: list[Place] = []
+        places: list[ClausePosition] = []
         for (start, place), end in zip(self.changes, [*ends, len(self.texts)], strict=True):
             places += [place] * (end - start)
         return places
@@ -88,7 +100,7 @@ class Reader:
         """Return the block that a token belongs to."""
         return self.place_at(position).block
 
-    def place_at(self, position: int) -> Place:
+    def place_at(self, position: int) -> ClausePosition:
         """Return the clause that a token stands in."""
         return self.changes[bisect_right(self.changes, position, key=_position) - 1][1]
 
@@ -96,12 +108,12 @@ class Reader:
 
     def _name(self, position: int) -> None:
         before = self.texts[position - 1] if position else ""
-        if self.state is State.WANT:
+        if self.state is ParseState.WANT:
             if self._is_kind_of_table(position):
                 return
             self._table([self.texts[position]])
             self.table_names.add(position)
-        elif self.state is not State.TABLE or self.block is None or not self.block.tables:
+        elif self.state is not ParseState.TABLE or self.block is None or not self.block.tables:
             return
         elif before == ".":
             self.block.tables[-1].parts.append(self.texts[position])
@@ -117,13 +129,13 @@ class Reader:
             return False
         after = position + 1
         return after < len(self.kinds) and (
-            self.kinds[after] is Kind.NAME or self.texts[after] == "table"
+            self.kinds[after] is TokenKind.NAME or self.texts[after] == "table"
         )
 
     def _table(self, parts: list[str]) -> None:
-        self.state = State.TABLE
+        self.state = ParseState.TABLE
         if self.block is not None:
-            self.block.tables.append(Table(self.place.clause, parts))
+            self.block.tables.append(TableReference(self.place.clause, parts))
 
     def _table_alias(self, block: Block, position: int) -> None:
         text = self.texts[position]
@@ -131,7 +143,7 @@ class Reader:
         block.tables[-1].alias = text
         block.labels[text] = label
         self.labelled.append((position, label))
-        self.state = State.NAMED
+        self.state = ParseState.NAMED
 
     def _column_alias(self, position: int) -> None:
         """Note a name at the end of an item, if it is no part of its expression."""
@@ -144,19 +156,19 @@ class Reader:
     def _ends_operand(self, position: int) -> bool:
         """Tell whether a column's expression may end here."""
         text, kind = self.texts[position], self.kinds[position]
-        if kind is Kind.KEYWORD:
+        if kind is TokenKind.KEYWORD:
             return text in OPERAND_KEYWORDS
-        if kind is Kind.PUNCTUATION:
+        if kind is TokenKind.PUNCTUATION:
             before = self.texts[max(self.opener - 1, 0)]
             return text == "]" or (text == ")" and before not in {"operator", "on"})
-        if kind is Kind.ALIAS:
+        if kind is TokenKind.ALIAS:
             return True
         before = self.texts[position - 1] if position else ""
         if before == "as" or (text == PLACEHOLDER == before):
             return False
-        if kind is Kind.NAME and text not in NEVER_BARE and self.follows_operand(position):
+        if kind is TokenKind.NAME and text not in NEVER_BARE and self.follows_operand(position):
             return False  # two operands in a row are no expression
-        return kind is not Kind.OPERATOR and text not in AFTER_OPERAND
+        return kind is not TokenKind.OPERATOR and text not in AFTER_OPERAND
 
     def follows_operand(self, position: int) -> bool:
         if not position:
@@ -173,7 +185,7 @@ class Reader:
         query = (
             self.texts[position + 1] in _STARTS_QUERY
             and self.texts[position] == "("
-            and self.kinds[position + 1] is Kind.KEYWORD
+            and self.kinds[position + 1] is TokenKind.KEYWORD
         )
         if not query and state is not _TABLE and state is not _WANT:
             self.outer.append((position, state))
@@ -184,11 +196,11 @@ class Reader:
             frame.base = self.block or self.frame.base
             frame.united = True
             self.block = None
-            self.state = State.IDLE
-        elif self.state is State.TABLE:
+            self.state = ParseState.IDLE
+        elif self.state is ParseState.TABLE:
             if self.block is not None and self.block.tables and self.place.clause != "into":
                 self.block.tables[-1].function = True
-            self.state = State.INSIDE
+            self.state = ParseState.INSIDE
         # else, where a table must come: a join in parentheses
         self.outer.append(self.frame)
         self.frame = frame
@@ -205,18 +217,18 @@ class Reader:
         self.opener = frame.opener
         self.state, self.place, self.block = frame.state, frame.place, frame.block
         self.frame = outer
-        if self.state is State.WANT:
+        if self.state is ParseState.WANT:
             self._table([])
             if self.block is not None:
                 self.block.tables[-1].query = frame.first
 
     def comma(self, _position: int) -> None:
         if self.state in _IN_FROM and self.place.clause in _LISTS_TABLES:
-            self.state = State.WANT
+            self.state = ParseState.WANT
 
     # keywords
 
-    def _start(self, verb: str, position: int, state: State) -> None:
+    def _start(self, verb: str, position: int, state: ParseState) -> None:
         frame = self.frame
         parent = frame.base if frame.united or self.block is None else self.block
         frame.united = False
@@ -225,103 +237,103 @@ class Reader:
         frame.first = frame.first or self.block
         self._enter(verb, state)
 
-    def _enter(self, clause: str, state: State) -> None:
-        self.place = Place(clause, self.block)
+    def _enter(self, clause: str, state: ParseState) -> None:
+        self.place = ClausePosition(clause, self.block)
         self.state = state
 
     def select(self, position: int) -> None:
-        if self.state is not State.INSIDE:
-            self._start("select", position, State.LIST)
+        if self.state is not ParseState.INSIDE:
+            self._start("select", position, ParseState.LIST)
 
     def values(self, position: int) -> None:
-        if self.state is State.INSIDE:
+        if self.state is ParseState.INSIDE:
             return
         if self.block is None or self.frame.united:
-            self._start("values", position, State.REST)
+            self._start("values", position, ParseState.REST)
         else:
             self.clause(position)
 
     def command(self, position: int) -> None:
         """TABLE name, where a query may stand."""
-        if self.state is State.IDLE and self.texts[position - 1] != "create":
-            self._start("select", position, State.WANT)
-            self.place = Place("from", self.block)
+        if self.state is ParseState.IDLE and self.texts[position - 1] != "create":
+            self._start("select", position, ParseState.WANT)
+            self.place = ClausePosition("from", self.block)
 
     def write(self, position: int) -> None:
         """INSERT INTO, MERGE INTO, DELETE FROM, UPDATE; not FOR UPDATE, THEN INSERT, DO UPDATE."""
         verb = self.texts[position]
         before = self.texts[position - 1] if position else ""
-        if self.state is State.INSIDE or before in {"for", "key", "then", "do", "on", "."}:
+        if self.state is ParseState.INSIDE or before in {"for", "key", "then", "do", "on", "."}:
             return
         if verb == "update":
-            self._start(verb, position, State.WANT)
+            self._start(verb, position, ParseState.WANT)
         elif self.texts[position + 1] in {"into", "from"}:
-            self._start(verb, position, State.REST)
+            self._start(verb, position, ParseState.REST)
 
     def into(self, _position: int) -> None:
-        if self.state is not State.INSIDE:
-            self._enter("into", State.WANT)
+        if self.state is not ParseState.INSIDE:
+            self._enter("into", ParseState.WANT)
 
     def from_(self, position: int) -> None:
-        if self.state is State.INSIDE or self.block is None:
+        if self.state is ParseState.INSIDE or self.block is None:
             return
         before = self.texts[max(position - 2, 0) : position]
         if before in (["is", "distinct"], ["not", "distinct"]):
             return
-        if before[-1:] == ["rows"] and self.state is State.TABLE:  # ROWS FROM (f(), g())
+        if before[-1:] == ["rows"] and self.state is ParseState.TABLE:  # ROWS FROM (f(), g())
             self.block.tables.pop()
         clause = "into" if before[-1:] == ["delete"] else "from"
-        self._enter(clause, State.WANT)
+        self._enter(clause, ParseState.WANT)
 
     def using(self, _position: int) -> None:
         if self.state not in _IN_FROM or self.block is None:
             return
         if self.place.clause == "into" and self.block.verb in {"delete", "merge"}:
-            self._enter("from", State.WANT)
+            self._enter("from", ParseState.WANT)
         else:
-            self._enter("on", State.JOINED)
+            self._enter("on", ParseState.JOINED)
 
     def join(self, _position: int) -> None:
         if self.state in _IN_FROM:
-            self._enter("from", State.WANT)
+            self._enter("from", ParseState.WANT)
 
     def on(self, _position: int) -> None:
         if self.state in _IN_FROM and self.place.clause in _LISTS_TABLES:
-            self._enter("on", State.JOINED)
+            self._enter("on", ParseState.JOINED)
         elif self.state not in (_INSIDE, _LIST):
-            self._enter("conflict", State.REST)
+            self._enter("conflict", ParseState.REST)
 
     def unite(self, position: int) -> None:
-        if self.state is not State.INSIDE:
+        if self.state is not ParseState.INSIDE:
             self.frame.united = True
             self.clause(position)
             self.block = None
-            self.state = State.IDLE
+            self.state = ParseState.IDLE
 
     def named_(self, position: int) -> None:
         """TABLESAMPLE, OVERRIDING, WITH, but not WITH ORDINALITY: no alias comes any more."""
-        if self.state is State.TABLE and self.texts[position + 1] != "ordinality":
-            self.state = State.NAMED
+        if self.state is ParseState.TABLE and self.texts[position + 1] != "ordinality":
+            self.state = ParseState.NAMED
 
     def returning(self, _position: int) -> None:
-        if self.state is not State.INSIDE:
-            self._enter("returning", State.LIST)
+        if self.state is not ParseState.INSIDE:
+            self._enter("returning", ParseState.LIST)
 
     def clause(self, position: int) -> None:
-        if self.state is not State.INSIDE and self.block is not None:
-            self._enter(self.texts[position], State.REST)
+        if self.state is not ParseState.INSIDE and self.block is not None:
+            self._enter(self.texts[position], ParseState.REST)
 
     def tail(self, position: int) -> None:
-        if self.state is not State.INSIDE:
+        if self.state is not ParseState.INSIDE:
             if self.frame.tail < 0:
                 self.frame.tail = position
             self.clause(position)
 
 
-_WORDS = (Kind.NAME, Kind.ALIAS)
+_WORDS = (TokenKind.NAME, TokenKind.ALIAS)
 _KINDS_OF_TABLE = words("global local temp temporary unlogged")
 # Tuples: an enum is compared at once, but hashed in Python.
-_IN_FROM = (State.WANT, State.TABLE, State.NAMED, State.JOINED)
+_IN_FROM = (ParseState.WANT, ParseState.TABLE, ParseState.NAMED, ParseState.JOINED)
 _LISTS_TABLES = frozenset({"from", "on"})
 _STARTS_QUERY = frozenset(
     {"select", "with", "values", "table", "insert", "update", "delete", "merge"}
@@ -378,5 +390,5 @@ def query_start(texts: list[str]) -> int:
     return len(texts)
 
 
-def _position(change: tuple[int, Place]) -> int:
+def _position(change: tuple[int, ClausePosition]) -> int:
     return change[0]

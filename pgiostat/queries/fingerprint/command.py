@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pgiostat.queries.fingerprint.lexer import Kind
+from pgiostat.queries.fingerprint.lexer import TokenKind
 
 __all__ = ["Command", "Span", "Spans"]
 
@@ -22,7 +22,7 @@ class Span(NamedTuple):
 
 Spans = Iterator[Span]
 
-_WORDS = (Kind.NAME, Kind.KEYWORD)  # a tuple: an enum is hashed in Python
+_WORDS = (TokenKind.NAME, TokenKind.KEYWORD)  # a tuple: an enum is hashed in Python
 _ASSIGNS = frozenset({"=", "to"})
 # What stands between these words and the value, if no assignment follows: SET TIME ZONE value.
 _BEFORE_VALUE = {"time": 2, "xml": 2, "transaction": 2}
@@ -37,7 +37,7 @@ class Command:
         closings: Where the parentheses that open at a position close; the end if they do not.
     """
 
-    kinds: list[Kind]
+    kinds: list[TokenKind]
     texts: list[str]
     at: int = 0
     closings: dict[int, int] = field(default_factory=dict)

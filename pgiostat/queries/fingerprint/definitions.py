@@ -8,7 +8,7 @@ TYPE, COLLATION and TEXT SEARCH have. Conditions, columns and arguments look ali
 from collections.abc import Iterator
 
 from pgiostat.queries.fingerprint.command import Command, Span, Spans
-from pgiostat.queries.fingerprint.lexer import PLACEHOLDER, Kind
+from pgiostat.queries.fingerprint.lexer import PLACEHOLDER, TokenKind
 from pgiostat.queries.fingerprint.literals import ends_operand
 from pgiostat.queries.fingerprint.words import words
 
@@ -22,7 +22,7 @@ _NO_OPTIONS = frozenset({"copy", "fetch", "move"})
 _ALTERED = frozenset({"set", "reset", "skip"})
 # After these an expression comes, or a query.
 _EXPRESSIONS = words("as check default generated on return using when where")
-_NAMED = (Kind.NAME, Kind.OPERATOR)
+_NAMED = (TokenKind.NAME, TokenKind.OPERATOR)
 _PREFIXES = frozenset({"add", "drop", "set"})
 
 
@@ -95,7 +95,7 @@ def _is_definition(command: Command, position: int, *, inner: bool) -> bool:
     while command.text(before - 1) == ".":
         before -= 2
     operand = ends_operand(command.kinds[before - 1], command.texts[before - 1])
-    return kind is Kind.NAME and operand
+    return kind is TokenKind.NAME and operand
 
 
 def _holds_expression(command: Command, position: int) -> bool:

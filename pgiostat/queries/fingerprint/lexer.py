@@ -15,8 +15,8 @@ from pgiostat.queries.fingerprint.words import GLUED, KEYWORDS, NEEDS_QUOTES
 __all__ = [
     "PLACEHOLDER",
     "WHOLE_STRING",
-    "Kind",
     "Token",
+    "TokenKind",
     "comments",
     "decode",
     "is_own",
@@ -33,7 +33,7 @@ OWN_WITHIN = 200
 PLACEHOLDER = "?"
 
 
-class Kind(IntEnum):
+class TokenKind(IntEnum):
     """What a token is. Literals come first, so that one comparison tells them."""
 
     STRING = 1
@@ -50,7 +50,7 @@ class Kind(IntEnum):
 class Token(NamedTuple):
     """A token; its text is canonical (folded, unquoted) except for literals and comments."""
 
-    kind: Kind
+    kind: TokenKind
     text: str
 
 
@@ -186,12 +186,12 @@ def _find(text: str, comments: int, *, lists: bool = False) -> list[str]:
 # --- tokens of their texts ---------------------------------------------------------------
 
 _MEMO_LIMIT = 20_000
-_LAST_LITERAL = Kind.PARAMETER
+_LAST_LITERAL = TokenKind.PARAMETER
 _KEPT_LITERAL = 4
 _KEPT_WORD = 64
 
 
-Plain = tuple[Kind, str]
+Plain = tuple[TokenKind, str]
 """A token without its name: Python unpacks plain tuples twice as fast."""
 
 
@@ -211,31 +211,31 @@ class _Memo(dict[str, Plain]):
 def _classify(raw: str) -> Plain:
     first = raw[0]
     if first == "'" or (first in "eEbBnNxXuU" and "'" in raw[1:3]):
-        return (Kind.STRING, raw)
+        return (TokenKind.STRING, raw)
     if first == '"' or raw[:3] in {'u&"', 'U&"'}:
-        return (Kind.NAME, _unquote(raw))
+        return (TokenKind.NAME, _unquote(raw))
     if first == "_" or first.isalpha() or first >= "\x80":
         return _classify_word(raw)
     if first.isdigit() or (first == "." and raw not in _PUNCTUATION):
-        return (Kind.NUMBER, raw)
+        return (TokenKind.NUMBER, raw)
     if first == "$" and raw != "$":
-        return (Kind.PARAMETER if raw[1:].isdigit() else Kind.STRING, raw)
+        return (TokenKind.PARAMETER if raw[1:].isdigit() else TokenKind.STRING, raw)
     return _classify_symbol(raw)
 
 
 def _classify_word(raw: str) -> Plain:
     word = raw.lower() if raw.isascii() else raw.translate(_ASCII_LOWER)
-    return (Kind.KEYWORD if word in KEYWORDS else Kind.NAME, _CONTROL.sub("\ufffd", word))
+    return (TokenKind.KEYWORD if word in KEYWORDS else TokenKind.NAME, _CONTROL.sub("\ufffd", word))
 
 
 def _classify_symbol(raw: str) -> Plain:
     if raw in _PUNCTUATION:
-        return (Kind.PUNCTUATION, raw)
+        return (TokenKind.PUNCTUATION, raw)
     if raw.startswith(("--", "/*")):
-        return (Kind.COMMENT, raw)
+        return (TokenKind.COMMENT, raw)
     if raw[0] == "@" and raw[1:].isdigit():
-        return (Kind.ALIAS, raw)
-    return (Kind.OPERATOR, "<>" if raw == "!=" else raw)
+        return (TokenKind.ALIAS, raw)
+    return (TokenKind.OPERATOR, "<>" if raw == "!=" else raw)
 
 
 def _unquote(raw: str) -> str:
@@ -409,7 +409,7 @@ def decode(text: str | bytes) -> str:
 
 def comments(text: str | bytes) -> list[str]:
     """Return the comments of a text, as written."""
-    return [found.text for found in lex(decode(text)) if found.kind is Kind.COMMENT]
+    return [found.text for found in lex(decode(text)) if found.kind is TokenKind.COMMENT]
 
 
 def is_own(text: str | bytes) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from pgiostat.queries.fingerprint.lexer import PLACEHOLDER, Kind, Plain
+from pgiostat.queries.fingerprint.lexer import PLACEHOLDER, Plain, TokenKind
 from pgiostat.queries.fingerprint.ordinals import BEFORE_ORDINAL, restore
 from pgiostat.queries.fingerprint.words import (
     CONSTANTS,
@@ -19,15 +19,20 @@ _CLOSES = frozenset({")", "]", "."})
 _EXTRACT = ["extract", "("]
 
 
-def fold(tokens: Iterable[Plain]) -> tuple[list[Kind], list[str]]:  # noqa: C901, PLR0912 - one loop: each call costs a token as much again
+def fold(tokens: Iterable[Plain]) -> tuple[list[TokenKind], list[str]]:  # noqa: C901, PLR0912 - one loop: each call costs a token as much again
     """Return kinds and texts without literals: each becomes a ?, its sign goes.
 
     Semicolons stay between two statements only.
     """
-    kinds: list[Kind] = []
+    kinds: list[TokenKind] = []
     texts: list[str] = []
-    string, name, keyword, punctuation = Kind.STRING, Kind.NAME, Kind.KEYWORD, Kind.PUNCTUATION
-    number, parameter = Kind.NUMBER, Kind.PARAMETER
+    string, name, keyword, punctuation = (
+        TokenKind.STRING,
+        TokenKind.NAME,
+        TokenKind.KEYWORD,
+        TokenKind.PUNCTUATION,
+    )
+    number, parameter = TokenKind.NUMBER, TokenKind.PARAMETER
     before = ""
     written: dict[int, str] = {}
     after_string = -1  # the position after the last string: adjacent ones are one
@@ -47,7 +52,7 @@ def fold(tokens: Iterable[Plain]) -> tuple[list[Kind], list[str]]:  # noqa: C901
             elif text == "all" and before == "limit":  # the server takes it for LIMIT NULL
                 kind, text = parameter, PLACEHOLDER  # noqa: PLW2901
             elif text == "from" and texts[-3:-1] == _EXTRACT:
-                kinds[-1] = Kind.PARAMETER
+                kinds[-1] = TokenKind.PARAMETER
                 texts[-1] = PLACEHOLDER
         elif kind is parameter or kind is number:
             if before in SIGNS:
@@ -80,14 +85,14 @@ def _is_escaped(texts: list[str], after_string: int) -> bool:
     return after_string == len(texts) - 1 or "".join(texts[-2:-1]).startswith('U&"')
 
 
-def _literal(kinds: list[Kind], texts: list[str]) -> None:
+def _literal(kinds: list[TokenKind], texts: list[str]) -> None:
     if texts and texts[-1] in SIGNS:
         _drop_signs(kinds, texts)
-    kinds.append(Kind.PARAMETER)
+    kinds.append(TokenKind.PARAMETER)
     texts.append(PLACEHOLDER)
 
 
-def _drop_signs(kinds: list[Kind], texts: list[str]) -> None:
+def _drop_signs(kinds: list[TokenKind], texts: list[str]) -> None:
     """Drop the signs at the end that stand where an operand must come."""
     start = len(texts)
     while start and texts[start - 1] in SIGNS:
@@ -97,12 +102,12 @@ def _drop_signs(kinds: list[Kind], texts: list[str]) -> None:
     del kinds[start:], texts[start:]
 
 
-def _expects_operand(kinds: list[Kind], texts: list[str], position: int) -> bool:
+def _expects_operand(kinds: list[TokenKind], texts: list[str], position: int) -> bool:
     """Tell whether an operand must come after a token, by what is before it too."""
     text = texts[position]
     if text == ")":
         return _names_operator(kinds, texts, position)
-    if kinds[position] is Kind.NAME and text in EXPECTS_AFTER_OPERAND and position:
+    if kinds[position] is TokenKind.NAME and text in EXPECTS_AFTER_OPERAND and position:
         # x BETWEEN -1: after an operand this is no column of that name.
         before = texts[position - 1]
         return before in {"fetch", "not", "set"} or (
@@ -111,10 +116,10 @@ def _expects_operand(kinds: list[Kind], texts: list[str], position: int) -> bool
     return not ends_operand(kinds[position], text)
 
 
-def _names_operator(kinds: list[Kind], texts: list[str], closing: int) -> bool:
+def _names_operator(kinds: list[TokenKind], texts: list[str], closing: int) -> bool:
     """Tell whether parentheses are those of OPERATOR(schema.name)."""
     position = closing - 1
-    if position < 0 or kinds[position] is not Kind.OPERATOR:
+    if position < 0 or kinds[position] is not TokenKind.OPERATOR:
         return False
     while position > 1 and texts[position - 1] == "." and closing - position < _LONGEST_OPERATOR:
         position -= 2
@@ -125,13 +130,13 @@ _LONGEST_OPERATOR = 8
 """Tokens of a qualified operator's name."""
 
 
-def ends_operand(kind: Kind, text: str) -> bool:
+def ends_operand(kind: TokenKind, text: str) -> bool:
     """Tell whether an operand may end with a token."""
-    if kind is Kind.KEYWORD:
+    if kind is TokenKind.KEYWORD:
         return text not in EXPECTS
-    if kind is Kind.PUNCTUATION:
+    if kind is TokenKind.PUNCTUATION:
         return text in _CLOSES
-    return kind is not Kind.OPERATOR
+    return kind is not TokenKind.OPERATOR
 
 
 def placeholders(tokens: list[Plain]) -> list[Plain]:
@@ -139,9 +144,9 @@ def placeholders(tokens: list[Plain]) -> list[Plain]:
     told = list(tokens)
     operand = False
     for position, (kind, text) in enumerate(tokens):
-        placeholder = kind is Kind.OPERATOR and text == PLACEHOLDER
+        placeholder = kind is TokenKind.OPERATOR and text == PLACEHOLDER
         if placeholder and not (operand and _starts_operand(tokens, position + 1)):
-            told[position] = (Kind.PARAMETER, text)
+            told[position] = (TokenKind.PARAMETER, text)
             operand = True
         else:
             operand = ends_operand(kind, text)
@@ -152,6 +157,6 @@ def _starts_operand(tokens: list[Plain], position: int) -> bool:
     if position >= len(tokens):
         return False
     kind, text = tokens[position]
-    if kind is Kind.KEYWORD:
+    if kind is TokenKind.KEYWORD:
         return text in STARTS_OPERAND
-    return kind <= Kind.NAME or kind is Kind.ALIAS or text in {"(", PLACEHOLDER}
+    return kind <= TokenKind.NAME or kind is TokenKind.ALIAS or text in {"(", PLACEHOLDER}

@@ -8,7 +8,7 @@ of an aggregate an integer is a constant, like any other.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pgiostat.queries.fingerprint.lexer import PLACEHOLDER, Kind
+from pgiostat.queries.fingerprint.lexer import PLACEHOLDER, TokenKind
 from pgiostat.queries.fingerprint.words import words
 
 __all__ = ["BEFORE_ORDINAL", "ordinal", "restore"]
@@ -64,7 +64,7 @@ class _Level:
     found: list[int] = field(default_factory=list)
 
 
-def restore(kinds: list[Kind], texts: list[str], written: Mapping[int, str]) -> None:
+def restore(kinds: list[TokenKind], texts: list[str], written: Mapping[int, str]) -> None:
     """Write ordinals again as they were, in place, and drop the signs after DISTINCT ON (...).
 
     Args:
@@ -75,7 +75,7 @@ def restore(kinds: list[Kind], texts: list[str], written: Mapping[int, str]) -> 
     found, signs = _find(kinds, texts, written)
     for position in found:
         if shown := ordinal(written[position]):
-            kinds[position], texts[position] = Kind.NUMBER, shown
+            kinds[position], texts[position] = TokenKind.NUMBER, shown
     if signs:
         dropped = set(signs)
         kinds[:] = [kind for position, kind in enumerate(kinds) if position not in dropped]
@@ -83,7 +83,7 @@ def restore(kinds: list[Kind], texts: list[str], written: Mapping[int, str]) -> 
 
 
 def _find(
-    kinds: list[Kind], texts: list[str], written: Mapping[int, str]
+    kinds: list[TokenKind], texts: list[str], written: Mapping[int, str]
 ) -> tuple[list[int], list[int]]:
     """Return where ordinals stand, and where the signs of constants after DISTINCT ON (...) do."""
     queries = _queries(kinds, texts)
@@ -118,14 +118,14 @@ def _read_word(texts: list[str], position: int, level: _Level) -> None:
         level.clause = ""
 
 
-def _queries(kinds: list[Kind], texts: list[str]) -> list[bool]:
+def _queries(kinds: list[TokenKind], texts: list[str]) -> list[bool]:
     """Return of each opening parenthesis whether a query stands in it, perhaps in more of them."""
     found = [False] * (len(texts) + 1)
     for position in range(len(texts) - 2, -1, -1):
         if texts[position] == "(":
             after = texts[position + 1]
             nested = after == "(" and found[position + 1]
-            is_call = position > 0 and kinds[position - 1] is Kind.NAME
+            is_call = position > 0 and kinds[position - 1] is TokenKind.NAME
             found[position] = (after in _STARTS_QUERY) or (nested and not is_call)
     return found
 

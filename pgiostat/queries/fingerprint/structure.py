@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-__all__ = ["Block", "ColumnAlias", "Frame", "Place", "State", "Table"]
+__all__ = ["Block", "ClausePosition", "ColumnAlias", "Frame", "ParseState", "TableReference"]
 
 
 @dataclass(slots=True)
-class Table:
+class TableReference:
     """Something a block reads or writes, under the clause that names it.
 
     parts: schema and name; empty for a subquery.  function: it is called.  query: the first
@@ -31,12 +31,12 @@ class Block:
     verb: str
     start: int
     parent: "Block | None"
-    tables: list[Table] = field(default_factory=list)
+    tables: list[TableReference] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
-class Place:
+class ClausePosition:
     """Where a token stands: in which clause of which block."""
 
     clause: str
@@ -48,8 +48,8 @@ class Frame:
     """A pair of parentheses, with what to return to at its end."""
 
     opener: int
-    state: "State"
-    place: Place
+    state: "ParseState"
+    place: ClausePosition
     block: Block | None
     base: Block | None
     end: int = 0
@@ -58,7 +58,7 @@ class Frame:
     united: bool = False  # UNION and the like came: the next block is a sibling
 
 
-class State(IntEnum):
+class ParseState(IntEnum):
     """What the reader expects at the level it is at."""
 
     INSIDE = 0  # within an expression in parentheses

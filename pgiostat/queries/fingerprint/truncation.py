@@ -2,7 +2,7 @@
 
 import re
 
-from pgiostat.queries.fingerprint.lexer import WHOLE_STRING, Kind, token
+from pgiostat.queries.fingerprint.lexer import WHOLE_STRING, TokenKind, token
 from pgiostat.queries.fingerprint.words import words
 
 __all__ = ["is_truncated"]
@@ -25,11 +25,11 @@ def is_truncated(raws: list[str]) -> bool:
         return False
     raw = raws[-1]
     kind, text = token(raw)
-    if kind is Kind.STRING:
+    if kind is TokenKind.STRING:
         ends = _WHOLE_STRING.fullmatch(raw) is not None
-    elif kind is Kind.NAME and '"' in raw:
+    elif kind is TokenKind.NAME and '"' in raw:
         ends = _WHOLE_QUOTED.fullmatch(raw) is not None
-    elif kind is Kind.OPERATOR:
+    elif kind is TokenKind.OPERATOR:
         ends = text in {"*", ">", "?"}  # count(*), <insufficient privilege>
     else:
         ends = text not in _GOES_ON

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 
 from pgiostat.queries.fingerprint.command import Command, Span, Spans
 from pgiostat.queries.fingerprint.definitions import QUERIES, definitions
-from pgiostat.queries.fingerprint.lexer import PLACEHOLDER, Kind
+from pgiostat.queries.fingerprint.lexer import PLACEHOLDER, TokenKind
 from pgiostat.queries.fingerprint.literals import SIGNS
 from pgiostat.queries.fingerprint.words import CONSTANTS, words
 
@@ -19,7 +19,7 @@ __all__ = ["hide"]
 _MAY_HIDE = frozenset({";", "current"})
 
 
-def hide(kinds: list[Kind], texts: list[str]) -> None:
+def hide(kinds: list[TokenKind], texts: list[str]) -> None:
     """Replace names and values of statements that are not queries, in place."""
     if texts[0] in QUERIES and _MAY_HIDE.isdisjoint(texts):
         return
@@ -38,9 +38,9 @@ def hide(kinds: list[Kind], texts: list[str]) -> None:
         _replace(kinds, texts, spans)
 
 
-def _replace(kinds: list[Kind], texts: list[str], spans: list[Span]) -> None:
+def _replace(kinds: list[TokenKind], texts: list[str], spans: list[Span]) -> None:
     """Replace spans, in their order, by placeholders; the signs before them go."""
-    new_kinds: list[Kind] = []
+    new_kinds: list[TokenKind] = []
     new_texts: list[str] = []
     position = 0
     for start, end, assigned in spans:
@@ -50,13 +50,13 @@ def _replace(kinds: list[Kind], texts: list[str], spans: list[Span]) -> None:
         new_kinds += kinds[position:start]
         new_texts += texts[position:start]
         if assigned:
-            new_kinds.append(Kind.OPERATOR)
+            new_kinds.append(TokenKind.OPERATOR)
             new_texts.append("=")
         if start + assigned < end:
             while new_texts and new_texts[-1] in SIGNS:
                 new_kinds.pop()
                 new_texts.pop()
-            new_kinds.append(Kind.PARAMETER)
+            new_kinds.append(TokenKind.PARAMETER)
             new_texts.append(PLACEHOLDER)
         position = end
         if position < len(texts) and texts[position] in CONSTANTS:  # what kept it is gone

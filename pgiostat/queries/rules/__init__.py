@@ -11,7 +11,7 @@ May import `features` and `fingerprint`.
 from pgiostat.queries.rules.classifier import Classified, Classifier
 from pgiostat.queries.rules.conditions import Condition, Subject, observed
 from pgiostat.queries.rules.rules_file import Rule, builtin_file
-from pgiostat.queries.rules.verdicts import OTHER, Match, Rules, Verdict, builtin, load
+from pgiostat.queries.rules.verdicts import OTHER, Match, Rules, RuleVerdict, builtin, load
 
 __all__ = [
     "OTHER",
@@ -20,9 +20,9 @@ __all__ = [
     "Condition",
     "Match",
     "Rule",
+    "RuleVerdict",
     "Rules",
     "Subject",
-    "Verdict",
     "builtin",
     "builtin_file",
     "load",

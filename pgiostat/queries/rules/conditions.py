@@ -37,10 +37,10 @@ Test = Callable[[Any], bool]
 WRAPPERS = ("explain", "explain_analyze", "prepare", "declare", "copy")
 
 
-class Key(NamedTuple):
+class ConditionKey(NamedTuple):
     """seen: what a statement or block has of it.  test: makes a test of a value in a rules file."""
 
-    seen: Callable[[Any], Any]
+    observe: Callable[[Any], Any]
     test: Callable[[str, Any, Vocabulary], Test]
 
 
@@ -50,20 +50,20 @@ class Condition:
 
     key: str
     value: object
-    seen: Callable[[Any], Any]
+    observe: Callable[[Any], Any]
     test: Test
     inner: tuple["Condition", ...] = ()
 
     def holds(self, subject: object) -> bool:
         """Tell whether a statement, or a block, meets the condition."""
-        return self.test(self.seen(subject))
+        return self.test(self.observe(subject))
 
     def failed(self, subject: Any) -> Iterator[tuple["Condition", Any]]:
         """Yield what does not hold, with what was seen; of a block, in the best one."""
         if self.holds(subject):
             return
         if self.key != "block":
-            yield self, self.seen(subject)
+            yield self, self.observe(subject)
             return
         blocks = subject.features.blocks
         worst = [[part for part in self.inner if not part.holds(block)] for block in blocks]
@@ -72,7 +72,7 @@ class Condition:
             return
         best = min(range(len(worst)), key=lambda index: len(worst[index]))
         for part in worst[best]:
-            yield part, part.seen(blocks[best])
+            yield part, part.observe(blocks[best])
 
 
 # --- tests -------------------------------------------------------------------------------
@@ -178,48 +178,48 @@ def _shown(get: Callable[[BlockFeatures], Any]) -> Callable[[BlockFeatures], Any
     return lambda block: None if block.star else get(block)
 
 
-BLOCK_KEYS: dict[str, Key] = {
-    "reads": Key(lambda block: block.reads, _any_of),
-    "aggregates": Key(lambda block: block.aggregates, _any_of),
-    "aggregate_columns": Key(lambda block: block.aggregate_columns, _any_of),
-    "newest": Key(lambda block: block.newest, _any_of),
-    "calls": Key(lambda block: block.calls, _any_of),
-    "projects": Key(lambda block: block.projects, _any_of),
-    "projects_calls": Key(lambda block: block.projects_calls, _any_of),
-    "projects_all": Key(lambda block: block.projects, _all_of),
-    "projects_only": Key(_shown(lambda block: block.projects), _only),
-    "carries_only": Key(_shown(lambda block: block.carries), _only),
-    "mentions": Key(lambda block: block.mentions, _any_of),
-    "mentions_all": Key(lambda block: block.mentions, _all_of),
-    "star": Key(lambda block: block.star, _is),
-    "order_by": Key(lambda block: block.order_by, _any_of),
-    "order_dir": Key(lambda block: _known(block.order_dir), _word("asc", "desc")),
-    "limit": Key(lambda block: block.limit, _is),
-    "group_by": Key(lambda block: block.group_by, _any_of),
-    "distinct_on": Key(lambda block: block.distinct_on, _any_of),
-    "max_columns": Key(_shown(lambda block: len(block.projects)), _at_most),
-    "min_columns": Key(_shown(lambda block: len(block.projects)), _at_least),
-    "min_varying": Key(_shown(lambda block: len(block.varies)), _at_least),
-    "where_eq": Key(lambda block: block.where_eq, _any_of),
-    "where_range": Key(lambda block: block.where_range, _any_of),
-    "where_in": Key(lambda block: block.where_in, _any_of),
-    "where_in_negated": Key(lambda block: block.where_in_negated, _any_of),
+BLOCK_KEYS: dict[str, ConditionKey] = {
+    "reads": ConditionKey(lambda block: block.reads, _any_of),
+    "aggregates": ConditionKey(lambda block: block.aggregates, _any_of),
+    "aggregate_columns": ConditionKey(lambda block: block.aggregate_columns, _any_of),
+    "newest": ConditionKey(lambda block: block.newest, _any_of),
+    "calls": ConditionKey(lambda block: block.calls, _any_of),
+    "projects": ConditionKey(lambda block: block.projects, _any_of),
+    "projects_calls": ConditionKey(lambda block: block.projects_calls, _any_of),
+    "projects_all": ConditionKey(lambda block: block.projects, _all_of),
+    "projects_only": ConditionKey(_shown(lambda block: block.projects), _only),
+    "carries_only": ConditionKey(_shown(lambda block: block.carries), _only),
+    "mentions": ConditionKey(lambda block: block.mentions, _any_of),
+    "mentions_all": ConditionKey(lambda block: block.mentions, _all_of),
+    "star": ConditionKey(lambda block: block.star, _is),
+    "order_by": ConditionKey(lambda block: block.order_by, _any_of),
+    "order_dir": ConditionKey(lambda block: _known(block.order_dir), _word("asc", "desc")),
+    "limit": ConditionKey(lambda block: block.limit, _is),
+    "group_by": ConditionKey(lambda block: block.group_by, _any_of),
+    "distinct_on": ConditionKey(lambda block: block.distinct_on, _any_of),
+    "max_columns": ConditionKey(_shown(lambda block: len(block.projects)), _at_most),
+    "min_columns": ConditionKey(_shown(lambda block: len(block.projects)), _at_least),
+    "min_varying": ConditionKey(_shown(lambda block: len(block.varies)), _at_least),
+    "where_eq": ConditionKey(lambda block: block.where_eq, _any_of),
+    "where_range": ConditionKey(lambda block: block.where_range, _any_of),
+    "where_in": ConditionKey(lambda block: block.where_in, _any_of),
+    "where_in_negated": ConditionKey(lambda block: block.where_in_negated, _any_of),
 }
 """What "block" may say; all of it must hold for one query block."""
 
-STATEMENT_KEYS: dict[str, Key] = {
-    "statement": Key(lambda subject: _known(subject.features.statement), _any_of),
-    "wrapper": Key(lambda subject: _known(subject.features.wrapper), _word(*WRAPPERS)),
-    "writes": Key(lambda subject: subject.features.writes, _any_of),
-    "reads": Key(lambda subject: subject.features.reads, _any_of),
-    "calls": Key(lambda subject: subject.features.calls, _any_of),
-    "cursor": Key(lambda subject: _known(subject.features.cursor), _any_of),
-    "tag": Key(lambda subject: subject.features.tags, _any_of),
-    "user": Key(lambda subject: _known(subject.user), _any_of),
-    "database": Key(lambda subject: _known(subject.database), _any_of),
-    "fingerprint": Key(_fingerprints, _any_of),
-    "queryid": Key(lambda subject: subject.queryid, _one_of),
-    "text_regex": Key(lambda subject: subject.normalized_text or "", _regex),
+STATEMENT_KEYS: dict[str, ConditionKey] = {
+    "statement": ConditionKey(lambda subject: _known(subject.features.statement), _any_of),
+    "wrapper": ConditionKey(lambda subject: _known(subject.features.wrapper), _word(*WRAPPERS)),
+    "writes": ConditionKey(lambda subject: subject.features.writes, _any_of),
+    "reads": ConditionKey(lambda subject: subject.features.reads, _any_of),
+    "calls": ConditionKey(lambda subject: subject.features.calls, _any_of),
+    "cursor": ConditionKey(lambda subject: _known(subject.features.cursor), _any_of),
+    "tag": ConditionKey(lambda subject: subject.features.tags, _any_of),
+    "user": ConditionKey(lambda subject: _known(subject.user), _any_of),
+    "database": ConditionKey(lambda subject: _known(subject.database), _any_of),
+    "fingerprint": ConditionKey(_fingerprints, _any_of),
+    "queryid": ConditionKey(lambda subject: subject.queryid, _one_of),
+    "text_regex": ConditionKey(lambda subject: subject.normalized_text or "", _regex),
 }
 """What "when" may say of a statement, beside "block" and "not"."""
 
@@ -232,12 +232,12 @@ _DERIVED = frozenset(
 def observed(subject: Subject | BlockFeatures) -> dict[str, Any]:
     """Return what a statement, or a block, shows of each key; what is empty is left out."""
     keys = STATEMENT_KEYS if isinstance(subject, Subject) else BLOCK_KEYS
-    found = {key: entry.seen(subject) for key, entry in keys.items() if key not in _DERIVED}
+    found = {key: entry.observe(subject) for key, entry in keys.items() if key not in _DERIVED}
     return {key: value for key, value in found.items() if value}
 
 
 def conditions(
-    key: str, table: Any, keys: Mapping[str, Key], vocabulary: Vocabulary
+    key: str, table: Any, keys: Mapping[str, ConditionKey], vocabulary: Vocabulary
 ) -> tuple[Condition, ...]:
     """Return the conditions of a table in a rules file.
 
@@ -253,10 +253,12 @@ def conditions(
     return tuple(_condition(name, value, keys, vocabulary) for name, value in table.items())
 
 
-def _condition(name: str, value: Any, keys: Mapping[str, Key], vocabulary: Vocabulary) -> Condition:
+def _condition(
+    name: str, value: Any, keys: Mapping[str, ConditionKey], vocabulary: Vocabulary
+) -> Condition:
     if name in keys:
         key = keys[name]
-        return Condition(name, value, key.seen, key.test(name, value, vocabulary))
+        return Condition(name, value, key.observe, key.test(name, value, vocabulary))
     if name == "block":
         inner = conditions(name, value, BLOCK_KEYS, vocabulary)
         return Condition(

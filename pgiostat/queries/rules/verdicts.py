@@ -10,7 +10,7 @@ from pgiostat.queries.rules.conditions import Condition, Subject
 from pgiostat.queries.rules.names import Vocabulary
 from pgiostat.queries.rules.rules_file import Rule, builtin_file, read
 
-__all__ = ["OTHER", "Match", "Rules", "Verdict", "builtin", "load"]
+__all__ = ["OTHER", "Match", "RuleVerdict", "Rules", "builtin", "load"]
 
 OTHER = "other"
 """The category of what no rule matches."""
@@ -25,7 +25,7 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RuleVerdict:
     """What a rule says of a statement.
 
     place: of the rule, from 1.  failed: the conditions that do not hold, each with what was
@@ -75,10 +75,10 @@ class Rules:
             if all(condition.holds(subject) for condition in rule.conditions):
                 yield Match(rule.category, rule.name)
 
-    def verdicts(self, subject: Subject) -> list[Verdict]:
+    def verdicts(self, subject: Subject) -> list[RuleVerdict]:
         """Return what each rule says, in order: the first without failures is the winner."""
         return [
-            Verdict(
+            RuleVerdict(
                 place,
                 rule,
                 tuple(failed for part in rule.conditions for failed in part.failed(subject)),

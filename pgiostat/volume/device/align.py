@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from pgiostat.volume.device.interval import DeviceInterval, Origin
 
-__all__ = ["LEAST_KNOWN", "Overlap", "spread"]
+__all__ = ["LEAST_KNOWN", "Overlap", "align"]
 
 LEAST_KNOWN = 0.8
 """A source is believed for a time of which it tells so much."""
@@ -34,7 +34,7 @@ class Overlap:
         return self.share >= LEAST_KNOWN
 
 
-def spread(
+def align(
     intervals: Iterable[DeviceInterval], times: Sequence[tuple[datetime, datetime]]
 ) -> list[Overlap | None]:
     """Return for each time what a device did in it, None where nothing is told.

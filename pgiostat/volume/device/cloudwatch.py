@@ -11,9 +11,9 @@ from typing import Any
 
 from pgiostat.errors import PgiostatError
 from pgiostat.volume.device.interval import DeviceInterval, Origin
-from pgiostat.volume.device.rds import Place
+from pgiostat.volume.device.rds import RdsPlace
 
-__all__ = ["CloudWatch", "Metric", "Series", "complete", "series_of"]
+__all__ = ["CloudWatch", "CloudWatchMetric", "MetricSeries", "complete", "series_of"]
 
 POLL_SECONDS = 300.0
 """Each metric that is asked for is paid for, however many of its minutes are told."""
@@ -30,7 +30,7 @@ Point = tuple[str, datetime]
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class CloudWatchMetric:
     """A metric of AWS/RDS, and what it tells; rate: it is by second, on average."""
 
     metric: str
@@ -39,43 +39,45 @@ class Metric:
 
 
 _OF_INSTANCE = (
-    Metric("ReadIOPS", "reads", rate=True),
-    Metric("ReadThroughput", "read_bytes", rate=True),
-    Metric("WriteIOPS", "writes", rate=True),
-    Metric("WriteThroughput", "write_bytes", rate=True),
-    Metric("BurstBalance", "burst_balance"),
-    Metric("EBSIOBalance%", "io_balance"),
-    Metric("EBSByteBalance%", "byte_balance"),
+    CloudWatchMetric("ReadIOPS", "reads", rate=True),
+    CloudWatchMetric("ReadThroughput", "read_bytes", rate=True),
+    CloudWatchMetric("WriteIOPS", "writes", rate=True),
+    CloudWatchMetric("WriteThroughput", "write_bytes", rate=True),
+    CloudWatchMetric("BurstBalance", "burst_balance"),
+    CloudWatchMetric("EBSIOBalance%", "io_balance"),
+    CloudWatchMetric("EBSByteBalance%", "byte_balance"),
 )
-_OF_VOLUME = (Metric("VolumeReadIOPs", "reads"),)
+_OF_VOLUME = (CloudWatchMetric("VolumeReadIOPs", "reads"),)
 """Operations of all instances of a cluster in five minutes, as they are billed."""
 _MINUTE, _FIVE_MINUTES = timedelta(minutes=1), timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class MetricSeries:
     """Metrics that are told together.  name: whose they are.  period: of a point."""
 
     name: str
     dimensions: tuple[tuple[str, str], ...]
-    metrics: tuple[Metric, ...]
+    metrics: tuple[CloudWatchMetric, ...]
     period: timedelta = _MINUTE
 
 
-def series_of(place: Place) -> list[Series]:
+def series_of(place: RdsPlace) -> list[MetricSeries]:
     """Return what is told of an instance, or of a cluster's volume and its writer."""
     if place.instance:
-        return [Series(place.instance, (("DBInstanceIdentifier", place.instance),), _OF_INSTANCE)]
+        return [
+            MetricSeries(place.instance, (("DBInstanceIdentifier", place.instance),), _OF_INSTANCE)
+        ]
     cluster = (("DBClusterIdentifier", place.cluster),)
-    volume = Series(f"{place.cluster} volume", cluster, _OF_VOLUME, _FIVE_MINUTES)
+    volume = MetricSeries(f"{place.cluster} volume", cluster, _OF_VOLUME, _FIVE_MINUTES)
     if not place.writer:
         return [volume]
-    writer = Series(f"{place.cluster} writer", (*cluster, ("Role", "WRITER")), _OF_INSTANCE)
+    writer = MetricSeries(f"{place.cluster} writer", (*cluster, ("Role", "WRITER")), _OF_INSTANCE)
     return [writer, volume]
 
 
 def complete(
-    series: Series, told: Mapping[str, Mapping[datetime, float]], now: datetime
+    series: MetricSeries, told: Mapping[str, Mapping[datetime, float]], now: datetime
 ) -> Iterator[DeviceInterval]:
     """Yield the times of which all is told that is ever told, or will not be told any more.
 
@@ -95,7 +97,7 @@ def complete(
         yield DeviceInterval(begin, seconds, Origin.CLOUDWATCH, series.name, **amounts)
 
 
-def _amount(metric: Metric, value: float, seconds: float) -> float | int:
+def _amount(metric: CloudWatchMetric, value: float, seconds: float) -> float | int:
     """Return how much it was in that time; a balance as it is."""
     if metric.name.endswith("_balance"):
         return value
@@ -106,31 +108,31 @@ def _amount(metric: Metric, value: float, seconds: float) -> float | int:
 class CloudWatch:
     """Asks CloudWatch about one instance or cluster."""
 
-    place: Place
+    place: RdsPlace
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     every: float | None = POLL_SECONDS
     _taken: set[Point] = field(default_factory=set)
     _client: Any = None
-    _asked_at: datetime | None = None
+    _polled_at: datetime | None = None
 
     def __post_init__(self) -> None:
         """Raise PgiostatError aws-missing if boto3 is not installed."""
         self._client = _client(self.place.region)
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         """Which instance, and who counts."""
         return f"{self.place}, by CloudWatch"
 
-    def look(self) -> list[DeviceInterval]:
+    def poll(self) -> list[DeviceInterval]:
         """Return what has been told since the last look, each time once.
 
         Raises PgiostatError cloudwatch-denied, cloudwatch-failed.
         """
         now = self.now()
         back = FIRST_LOOK
-        if self._asked_at is not None:
-            back = min(FIRST_LOOK, now - self._asked_at + LOOK_BACK)
+        if self._polled_at is not None:
+            back = min(FIRST_LOOK, now - self._polled_at + LOOK_BACK)
         listed = series_of(self.place)
         told = self._ask(listed, _floor(now - back), now)
         found = [
@@ -139,14 +141,14 @@ class CloudWatch:
             for each in complete(series, points, now)
             if (each.name, each.begin) not in self._taken
         ]
-        self._asked_at = now
+        self._polled_at = now
         oldest = now - 2 * FIRST_LOOK
         self._taken = {point for point in self._taken if point[1] >= oldest}
         self._taken.update((each.name, each.begin) for each in found)
         return found
 
     def _ask(
-        self, listed: Sequence[Series], since: datetime, until: datetime
+        self, listed: Sequence[MetricSeries], since: datetime, until: datetime
     ) -> list[dict[str, dict[datetime, float]]]:
         """Return what is told of each series: points by metric."""
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - an extra
@@ -199,7 +201,7 @@ def _client(region: str) -> Any:
         raise _failed(str(error)) from None
 
 
-def _query(key: str, series: Series, metric: Metric) -> dict[str, Any]:
+def _query(key: str, series: MetricSeries, metric: CloudWatchMetric) -> dict[str, Any]:
     dimensions = [{"Name": name, "Value": value} for name, value in series.dimensions]
     return {
         "Id": key,

@@ -12,10 +12,10 @@ from pgiostat.redaction import may_hold_secret
 from pgiostat.volume.device import rds
 from pgiostat.volume.device.backend_process import Process, Whereabouts, find
 from pgiostat.volume.device.diskstats import Diskstats, parse
-from pgiostat.volume.device.interval import Source
+from pgiostat.volume.device.interval import DeviceSource
 from pgiostat.volume.device.mounts import NAME_IT, Host, holding, unknown
 
-__all__ = ["AUTOMATIC", "ELSEWHERE", "NONE", "Asked", "asked", "choose"]
+__all__ = ["AUTOMATIC", "ELSEWHERE", "NONE", "DeviceOption", "choose", "device_option"]
 
 NONE = "none"
 """What is written for a device that is not to be measured."""
@@ -24,7 +24,7 @@ _LONGEST_NAME = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DeviceOption:
     """What was asked for: a device's name, an RDS instance; each empty to be found, or none."""
 
     device: str = ""
@@ -36,10 +36,10 @@ class Asked:
         return any(word not in {"", NONE} for word in (self.device, self.cloudwatch))
 
 
-AUTOMATIC = Asked()
+AUTOMATIC = DeviceOption()
 
 
-def asked(device: str | None, cloudwatch: str | None) -> Asked:
+def device_option(device: str | None, cloudwatch: str | None) -> DeviceOption:
     """Return what was asked for in words.  Raises PgiostatError option-invalid."""
     device, cloudwatch = device or "", cloudwatch or ""
     # The log quotes the name of a device that is not there.
@@ -53,16 +53,16 @@ def asked(device: str | None, cloudwatch: str | None) -> Asked:
                 "a device and an instance of CloudWatch were named for one server",
                 "Name one of them: both would count the same reads.",
             )
-    return Asked(device, cloudwatch)
+    return DeviceOption(device, cloudwatch)
 
 
 def choose(
-    wanted: Asked,
+    wanted: DeviceOption,
     there: Whereabouts | None,
     *,
     clock: Callable[[], float],
     host: Host | None = None,
-) -> Source | None:
+) -> DeviceSource | None:
     """Return who tells what the device of a server does; None if nobody shall.
 
     Raises PgiostatError device-elsewhere if the server is on another machine of which nothing can
@@ -83,13 +83,13 @@ def choose(
     return _found(there, clock, host)
 
 
-def _cloudwatch(place: rds.Place) -> Source:
+def _cloudwatch(place: rds.RdsPlace) -> DeviceSource:
     from pgiostat.volume.device.cloudwatch import CloudWatch  # noqa: PLC0415 - needs boto3
 
     return CloudWatch(place)
 
 
-def _by_name(name: str, clock: Callable[[], float], host: Host) -> Source:
+def _by_name(name: str, clock: Callable[[], float], host: Host) -> DeviceSource:
     number = host.named(name)
     if number is None:
         raise PgiostatError(
@@ -100,7 +100,7 @@ def _by_name(name: str, clock: Callable[[], float], host: Host) -> Source:
     return _counted(number, "", clock, host)
 
 
-def _found(there: Whereabouts, clock: Callable[[], float], host: Host) -> Source:
+def _found(there: Whereabouts, clock: Callable[[], float], host: Host) -> DeviceSource:
     """Return the counters of the device that holds the data directory of a server of this host."""
     process = find(there, host.proc)
     if process is None:

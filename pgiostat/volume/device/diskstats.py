@@ -99,11 +99,11 @@ class Diskstats:
     _read_at: float = field(default=0.0)
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         """Which device, and who counts."""
         return f"{self.what}, by /proc/diskstats"
 
-    def look(self) -> list[DeviceInterval]:
+    def poll(self) -> list[DeviceInterval]:
         """Return what the device did since the last look; nothing the first time.
 
         Raises PgiostatError device-missing.

@@ -15,9 +15,9 @@ __all__ = [
     "MEASURED",
     "Amount",
     "DeviceInterval",
+    "DeviceSource",
     "DeviceTotal",
     "Origin",
-    "Source",
     "origin",
     "totals",
 ]
@@ -99,18 +99,18 @@ class DeviceInterval:
         return self.begin + timedelta(seconds=self.seconds)
 
 
-class Source(Protocol):
+class DeviceSource(Protocol):
     """Tells what a device did since it was asked last."""
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         """Which device, and who counts, in a few words."""
 
     @property
     def every(self) -> float | None:
         """Seconds between two looks; None: at each reading of the server."""
 
-    def look(self) -> list[DeviceInterval]:
+    def poll(self) -> list[DeviceInterval]:
         """Return what is new.  Raises PgiostatError; then it is asked again later."""
 
 

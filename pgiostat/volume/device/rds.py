@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pgiostat.errors import ExitStatus, PgiostatError
 
-__all__ = ["Place", "by_host", "named"]
+__all__ = ["RdsPlace", "by_host", "named"]
 
 _ENDPOINT = re.compile(
     r"(?P<id>[a-z][a-z0-9-]*)\.(?:(?P<kind>cluster|cluster-ro|cluster-custom|proxy)-)?[a-z0-9]+\."
@@ -18,7 +18,7 @@ _NAMED = re.compile(r"([a-z]{2}(?:-[a-z]+)+-\d+)/([A-Za-z][A-Za-z0-9-]{0,62})")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RdsPlace:
     """What CloudWatch calls a server: an instance, or a cluster of Aurora; one of them is empty.
 
     writer: its address is that of the cluster's writer; who reads may be any of several.
@@ -35,7 +35,7 @@ class Place:
         return f"{what} in {self.region}"
 
 
-def by_host(host: str) -> Place | None:
+def by_host(host: str) -> RdsPlace | None:
     """Return what a host name tells; None if it is not of RDS, or of a proxy in front of it.
 
     >>> print(by_host("db-1.abc123.eu-west-1.rds.amazonaws.com"))
@@ -50,17 +50,17 @@ def by_host(host: str) -> Place | None:
         return None
     region = found["region"] or found["china"]
     if found["kind"]:
-        return Place(region, cluster=found["id"], writer=found["kind"] == "cluster")
-    return Place(region, instance=found["id"])
+        return RdsPlace(region, cluster=found["id"], writer=found["kind"] == "cluster")
+    return RdsPlace(region, instance=found["id"])
 
 
-def named(words: str) -> Place:
+def named(words: str) -> RdsPlace:
     """Return what words say: region/instance, or the host name of an instance or a cluster.
 
     Raises PgiostatError option-invalid.
     """
     found = _NAMED.fullmatch(words)
-    place = Place(found[1], instance=found[2].lower()) if found else by_host(words)
+    place = RdsPlace(found[1], instance=found[2].lower()) if found else by_host(words)
     if place is None:
         raise PgiostatError(
             f'invalid value for cloudwatch: "{words}"',

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pgiostat.analysis.notices import Notice, lost, notices
-from pgiostat.analysis.rank import Counted, rank_counted
+from pgiostat.analysis.rank import Totals, rank_totals
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.activity import Running
 from pgiostat.statistics.delta import Basis, Delta, Quality
@@ -21,7 +21,7 @@ from pgiostat.volume.demand import Demand, Provenance
 if TYPE_CHECKING:
     from pgiostat.postgres.sampler import Tick
 
-__all__ = ["Before", "IoRow", "Moment", "Who", "moment_of"]
+__all__ = ["Interval", "IoRow", "SeekContext", "Who", "interval_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class IoRow:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Before:
+class SeekContext:
     """What was before an interval that is not shown after the one before it.
 
     since: the baseline.  whole: all from then on as one, None if nothing.  past: the last
@@ -57,12 +57,12 @@ class Before:
     """
 
     since: datetime
-    whole: "Moment | None"
-    past: tuple["Moment", ...]
+    whole: "Interval | None"
+    past: tuple["Interval", ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Moment:
+class Interval:
     """An interval, or why there is none.
 
     counted: None for a first reading or after an error.  coverage: blocks of statements and of the
@@ -76,7 +76,7 @@ class Moment:
     since: datetime | None = None
     until: datetime | None = None
     qualities: tuple[Quality, ...] = ()
-    counted: Counted | None = None
+    counted: Totals | None = None
     statement_blocks: int = 0
     server_blocks: int | None = None
     io: tuple[IoRow, ...] | None = None
@@ -87,7 +87,7 @@ class Moment:
     error: PgiostatError | None = None
     retry_seconds: float | None = None
     reading: Snapshot | None = None
-    before: Before | None = None
+    before: SeekContext | None = None
     bases: Mapping[tuple[int, int, int], Basis] = field(default_factory=dict)
 
     @property
@@ -101,26 +101,26 @@ class Moment:
         return self.statement_blocks / self.server_blocks if self.server_blocks else None
 
 
-def moment_of(
+def interval_of(
     tick: "Tick", names: Names, demand: Demand | None = None, coverage: float | None = None
-) -> Moment:
+) -> Interval:
     """Return what is shown of a turn of the loop.
 
     demand: of all intervals so far.  coverage: of them too.
     """
     delta = tick.delta
     if delta is None:
-        return Moment(error=tick.error, retry_seconds=tick.retry_seconds)
+        return Interval(error=tick.error, retry_seconds=tick.retry_seconds)
     server = delta.newer.server
     who = Who(
         server.label, server.dbname, server.user, server.version, delta.newer.markers.in_recovery
     )
     if delta.seconds is None:
-        return Moment(who, until=delta.until, notices=tuple(lost(delta)))
-    counted = Counted.of(delta)
-    ranking = rank_counted([(counted, names)])
+        return Interval(who, until=delta.until, notices=tuple(lost(delta)))
+    counted = Totals.of(delta)
+    ranking = rank_totals([(counted, names)])
     load, provenance = (demand or Demand()).of(delta)
-    return Moment(
+    return Interval(
         who,
         delta.since,
         delta.until,

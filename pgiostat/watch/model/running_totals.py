@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pgiostat.analysis.cost import FIELDS
 from pgiostat.statistics.columnar import Counts
 
-__all__ = ["KEPT_GONE", "SPARE", "Sums"]
+__all__ = ["KEPT_GONE", "SPARE", "RunningTotals"]
 
 KEPT_GONE = 2_000
 """Of what has gone from the server, those that read most are still told apart."""
@@ -43,7 +43,7 @@ class _Marks:
 
 
 @dataclass(slots=True)
-class Sums(Generic[K]):
+class RunningTotals(Generic[K]):
     """Amounts by key: as large as there are different ones, until some are forgotten."""
 
     _places: dict[K, int] = field(default_factory=dict)

@@ -11,26 +11,26 @@ import numpy.typing as npt
 
 from pgiostat.analysis.cost import FIELDS
 from pgiostat.analysis.ledger import ServerReads
-from pgiostat.analysis.rank import By, Counted, Gone, group_of
+from pgiostat.analysis.rank import By, EvictedTotals, Totals, group_of
 from pgiostat.statistics.delta import Quality
 from pgiostat.statistics.names import HIDDEN, UNREAD, UNREADABLE, Names, StatementKey
 from pgiostat.statistics.snapshot import Snapshot
-from pgiostat.volume.bucket import Balance, Gauge
-from pgiostat.watch.model.interval import Before, IoRow, Moment
-from pgiostat.watch.model.running_totals import SPARE, Sums
+from pgiostat.volume.bucket import Balance, CreditBucket
+from pgiostat.watch.model.interval import Interval, IoRow, SeekContext
+from pgiostat.watch.model.running_totals import SPARE, RunningTotals
 
-__all__ = ["KEPT", "Past", "Sitting"]
+__all__ = ["KEPT", "RateHistory", "WatchSession"]
 
 KEPT = 300
 """Intervals of which the plots know."""
 _BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read")]
 _CALLS = FIELDS.index("calls")
 
-Key = tuple[int, int, int | None]
+RowKey = tuple[int, int, int | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class RateHistory:
     """The last intervals of something: when each began and ended, and rates in it."""
 
     begins: tuple[datetime, ...]
@@ -56,7 +56,7 @@ class _Kept:
 
 
 @dataclass(slots=True)
-class Sitting:
+class WatchSession:
     """What was seen since the baseline; `begin` sets a new one, ours alone.
 
     names: what ids mean.  gauge: a volume's bucket, if one is watched.  qualities: of all intervals
@@ -64,24 +64,24 @@ class Sitting:
     """
 
     names: Names
-    gauge: Gauge | None = None
-    latest: Moment | None = None
-    trouble: Moment | None = None
+    gauge: CreditBucket | None = None
+    latest: Interval | None = None
+    trouble: Interval | None = None
     balance: Balance | None = None
     shown: int = 0
     began: datetime | None = None
     qualities: tuple[Quality, ...] = ()
-    _statements: Sums[Key] = field(default_factory=Sums)
-    _relations: Sums[int] = field(default_factory=Sums)
-    _gone: Sums[tuple[int, int, str]] = field(default_factory=Sums)
+    _statements: RunningTotals[RowKey] = field(default_factory=RunningTotals)
+    _relations: RunningTotals[int] = field(default_factory=RunningTotals)
+    _gone: RunningTotals[tuple[int, int, str]] = field(default_factory=RunningTotals)
     _gone_sizes: Counter[tuple[int, int, str]] = field(default_factory=Counter)
-    _gone_relations: Sums[tuple[int | None, str]] = field(default_factory=Sums)
+    _gone_relations: RunningTotals[tuple[int | None, str]] = field(default_factory=RunningTotals)
     _io: dict[tuple[str, str, str], IoRow] = field(default_factory=dict)
-    _whole: Counted | None = None
+    _whole: Totals | None = None
     _statement_blocks: int = 0
     _server_blocks: int = 0
-    _asked: dict[bool, Counted] = field(default_factory=dict)
-    _numbers: dict[Key, int] = field(default_factory=dict)
+    _history_wanted: dict[bool, Totals] = field(default_factory=dict)
+    _numbers: dict[RowKey, int] = field(default_factory=dict)
     _numbered: int = 0
     _numbers_room: int = 0
     _kept: deque[_Kept] = field(default_factory=lambda: deque(maxlen=KEPT))
@@ -98,13 +98,17 @@ class Sitting:
 
     def begin(self) -> None:
         """Count from here: the baseline is ours, nothing on the server is reset."""
-        self._statements, self._relations, self._io = Sums(), Sums(), {}
-        self._gone, self._gone_sizes, self._gone_relations = Sums(), Counter(), Sums()
+        self._statements, self._relations, self._io = RunningTotals(), RunningTotals(), {}
+        self._gone, self._gone_sizes, self._gone_relations = (
+            RunningTotals(),
+            Counter(),
+            RunningTotals(),
+        )
         self._whole, self._statement_blocks, self._server_blocks = None, 0, 0
         self.qualities = ()
         self.began = None if self.latest is None else self.latest.until
 
-    def absorb(self, moment: Moment) -> None:
+    def absorb(self, moment: Interval) -> None:
         """Take one more interval in."""
         if moment.error is not None:
             self.trouble = moment
@@ -122,7 +126,7 @@ class Sitting:
         if moment.reading is not None:
             self._forget(moment.reading)
 
-    def _go_on_from(self, before: Before) -> None:
+    def _go_on_from(self, before: SeekContext) -> None:
         """Be as if all had been taken in that was before: a history is sought in any order."""
         self.begin()
         self.began = before.since
@@ -136,7 +140,7 @@ class Sitting:
             # What a bucket holds depends on all that was before, and that is not gone through.
             self.gauge, self.balance = replace(self.gauge, low=0.0, high=1.0), None
 
-    def _add(self, moment: Moment, counted: Counted) -> None:
+    def _add(self, moment: Interval, counted: Totals) -> None:
         self.began = self.began or moment.since
         self.qualities = tuple(dict.fromkeys((*self.qualities, *moment.qualities)))
         self._statements.add(
@@ -151,15 +155,15 @@ class Sitting:
             key = (row.backend_type, row.object, row.context)
             self._io[key] = _added(self._io.get(key), row)
 
-    def counted(self, *, whole: bool) -> Counted | None:
+    def counted(self, *, whole: bool) -> Totals | None:
         """Return what the last interval counted, or all since the baseline."""
         last = None if self.latest is None else self.latest.counted
         counted = self._since_baseline() if whole else last
         if counted is not None:
-            self._asked[whole] = counted
+            self._history_wanted[whole] = counted
         return counted
 
-    def _since_baseline(self) -> Counted | None:
+    def _since_baseline(self) -> Totals | None:
         if self._whole is None:
             return None
         statements, relations = self._statements, self._relations
@@ -172,7 +176,7 @@ class Sitting:
             relations=relations.keys,
             relation_amounts=relations.amounts,
             relation_uncertain=relations.uncertain,
-            gone=Gone(
+            evicted=EvictedTotals(
                 gone.keys,
                 [self._gone_sizes[kind] for kind in gone.keys],
                 gone.amounts,
@@ -183,12 +187,12 @@ class Sitting:
             ),
         )
 
-    def needed(self) -> tuple[set[StatementKey], set[int]]:
+    def names_in_use(self) -> tuple[set[StatementKey], set[int]]:
         """Return of what names are shown, or may be: another thread asks.
 
         What was asked for last is still on the screen while that is paused.
         """
-        asked = [*self._asked.values()]
+        asked = [*self._history_wanted.values()]
         if self.latest is not None and self.latest.counted is not None:
             asked.append(self.latest.counted)
         ids = chain(self._statements.keys, *(each.statements for each in asked))
@@ -222,7 +226,7 @@ class Sitting:
             return None
         return tuple(self._io.values()) if whole else self.latest.io
 
-    def past(self, by: By | None = None, key: tuple[str, ...] = ()) -> Past:
+    def past(self, by: By | None = None, key: tuple[str, ...] = ()) -> RateHistory:
         """Return the last intervals: of all statements, or of a row of a ranking."""
         wanted = None
         if by is not None:
@@ -231,9 +235,9 @@ class Sitting:
             wanted = np.array(chosen, dtype=np.int32)
         found = [(each.since, each.until, *each.rates(wanted)) for each in self._kept]
         begins, ends, blocks, calls = zip(*found, strict=True) if found else ((), (), (), ())
-        return Past(begins, ends, blocks, calls)
+        return RateHistory(begins, ends, blocks, calls)
 
-    def _keep(self, moment: Moment, counted: Counted) -> None:
+    def _keep(self, moment: Interval, counted: Totals) -> None:
         if moment.since is None or moment.until is None or not counted.seconds:
             return
         places = [self._number(ids) for ids in counted.statements]
@@ -252,7 +256,7 @@ class Sitting:
             self._numbers = {ids: n for ids, n in self._numbers.items() if n in plotted}
             self._numbers_room = len(self._numbers)
 
-    def _number(self, ids: Key) -> int:
+    def _number(self, ids: RowKey) -> int:
         """Return by what a statement is known in the plots: no number is given twice."""
         number = self._numbers.setdefault(ids, self._numbered)
         self._numbered += number == self._numbered
@@ -267,7 +271,7 @@ def _category_of(names: Names, userid: int, dbid: int, queryid: int | None) -> s
     return UNREADABLE if category == UNREAD else category
 
 
-def _together(a: Counted, b: Counted) -> Counted:
+def _together(a: Totals, b: Totals) -> Totals:
     """Return the whole of two intervals, without what is added up by statement and relation."""
     blocks = _known((a.database_blocks, b.database_blocks))
     return replace(

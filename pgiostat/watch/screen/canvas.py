@@ -11,7 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from pgiostat.escape import terminal
-from pgiostat.watch.screen.overview import Picture
+from pgiostat.watch.screen.overview import ScreenContent
 
 if TYPE_CHECKING:
     from pgiostat.render.table import Line
@@ -34,10 +34,10 @@ class Canvas(Widget, can_focus=True):
 
     def __init__(self) -> None:
         super().__init__()
-        self.picture = Picture((), (), 0, ())
+        self.picture = ScreenContent((), (), 0, ())
         self._styles: dict[str, Style] = {}
 
-    def show(self, picture: Picture) -> None:
+    def show(self, picture: ScreenContent) -> None:
         """Draw another picture."""
         before, self.picture = self.picture.lines, picture
         lines = picture.lines

@@ -10,10 +10,10 @@ from pgiostat.escape import terminal
 from pgiostat.render.table import Cell, Column, Line, cut, lay
 from pgiostat.render.text import bar, one_line
 from pgiostat.units import format_bytes, format_count, format_ms, format_share
-from pgiostat.watch.screen.table import Measure, Shown, Table
-from pgiostat.watch.state import State, View
+from pgiostat.watch.screen.table import Measure, ScreenTable, TableRow
+from pgiostat.watch.state import View, ViewState
 
-__all__ = ["Span", "laid", "told_apart"]
+__all__ = ["Span", "distinguishable", "lay_out"]
 
 SHARE_WIDTH = 7
 LEAST_BAR, MOST_BAR = 3, 10
@@ -34,7 +34,7 @@ Span = tuple[str, int, int]
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    state: State
+    state: ViewState
     measures: tuple[Measure, ...]
     width: int
     name: int
@@ -43,7 +43,9 @@ class _Layout:
     with_place: bool
 
     @classmethod
-    def fitting(cls, state: State, table: Table, rows: Sequence[Shown], width: int) -> "_Layout":
+    def fitting(
+        cls, state: ViewState, table: ScreenTable, rows: Sequence[TableRow], width: int
+    ) -> "_Layout":
         """Return what fits: the name stays, and numbers give way from the right."""
         view = state.view
         drawn = MOST_BAR * (width >= WORDED_BARRED)
@@ -85,7 +87,7 @@ class _Layout:
             return measure.heading
         return measure.heading + (ASCENDING if self.state.is_reversed else DESCENDING)
 
-    def cells(self, row: Shown, name: str) -> Iterator[Cell]:
+    def cells(self, row: TableRow, name: str) -> Iterator[Cell]:
         style = "dim" if row.is_part else ""
         yield name, style
         yield ("~" if row.is_uncertain else "") + format_share(row.share), style
@@ -111,7 +113,9 @@ class _Layout:
             begin = end
 
 
-def _chosen(state: State, table: Table, room: int, width: int) -> tuple[list[Measure], int]:
+def _chosen(
+    state: ViewState, table: ScreenTable, room: int, width: int
+) -> tuple[list[Measure], int]:
     """Return the columns of numbers that fit, and what they leave; at least one is there.
 
     What is sorted by is always there, at its place, and with it another one to scroll through.
@@ -128,7 +132,7 @@ def _chosen(state: State, table: Table, room: int, width: int) -> tuple[list[Mea
     return chosen, room - sum(_room(state, each, width) + 1 for each in chosen)
 
 
-def _fitting(state: State, measures: Sequence[Measure], room: int, width: int) -> list[Measure]:
+def _fitting(state: ViewState, measures: Sequence[Measure], room: int, width: int) -> list[Measure]:
     """Return the first columns that fit, one in any case."""
     found: list[Measure] = []
     for measure in measures:
@@ -139,7 +143,7 @@ def _fitting(state: State, measures: Sequence[Measure], room: int, width: int) -
     return found
 
 
-def _room(state: State, measure: Measure, width: int) -> int:
+def _room(state: ViewState, measure: Measure, width: int) -> int:
     """Return the width of a column, with a place for the mark if it is what is sorted by."""
     heading = cell_len(measure.heading)
     if measure.name == state.sort:
@@ -155,12 +159,12 @@ _WIDTHS: dict[Callable[[float | None], str], int] = {
 """What the longest values need, by how they are shown: columns stand still whatever is in them."""
 
 
-def told_apart(texts: Sequence[str], width: int) -> list[str]:
+def distinguishable(texts: Sequence[str], width: int) -> list[str]:
     """Return texts for a column; those that would be cut alike leave out what they share.
 
-    >>> told_apart(["select a from one", "select a from two", "drop"], 14)
+    >>> distinguishable(["select a from one", "select a from two", "drop"], 14)
     ['selec…one', 'selec…two', 'drop']
-    >>> told_apart(["select 1", "select 1"], 6)
+    >>> distinguishable(["select 1", "select 1"], 6)
     ['select 1', 'select 1']
     """
     shown: dict[str, str] = {}
@@ -195,12 +199,12 @@ def _cut_alike(shown: Mapping[str, str], width: int) -> list[list[str]]:
     return list(groups.values())
 
 
-def laid(
-    state: State, table: Table, rows: Sequence[Shown], width: int
+def lay_out(
+    state: ViewState, table: ScreenTable, rows: Sequence[TableRow], width: int
 ) -> tuple[list[Line], tuple[Span, ...]]:
     """Return a line for the headings and for each row, and where the numbers are."""
     layout = _Layout.fitting(state, table, rows, width)
-    names = told_apart([one_line(row.name, LONGEST_TEXT) for row in rows], layout.name)
+    names = distinguishable([one_line(row.name, LONGEST_TEXT) for row in rows], layout.name)
     cells = [list(layout.cells(row, name)) for row, name in zip(rows, names, strict=True)]
     lines = lay(list(layout.columns()), cells, width)
     headings = [(text, "bold") for text, _ in lines[0]]

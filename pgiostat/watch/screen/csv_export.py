@@ -4,12 +4,12 @@ import csv
 from io import StringIO
 
 from pgiostat.render.csv import cell, timestamp
-from pgiostat.watch.model.interval import Moment
-from pgiostat.watch.screen.frozen import Sight
-from pgiostat.watch.screen.table import Table
-from pgiostat.watch.state import State
+from pgiostat.watch.model.interval import Interval
+from pgiostat.watch.screen.frozen import SessionView
+from pgiostat.watch.screen.table import ScreenTable
+from pgiostat.watch.state import ViewState
 
-__all__ = ["exported"]
+__all__ = ["as_csv"]
 
 EXPORTED = (
     "interval_start", "interval_end", "seconds", "server", "view", "path", "filter", "sort", "part",
@@ -17,14 +17,14 @@ EXPORTED = (
 )  # fmt: skip
 
 
-def exported(state: State, table: Table, sight: Sight) -> str:
+def as_csv(state: ViewState, table: ScreenTable, sight: SessionView) -> str:
     """Return what is shown: rows as they are filtered and sorted, then what is below them."""
     text = StringIO()
     writer = csv.writer(text)
     names = [measure.name for measure in table.measures]
     writer.writerow([*EXPORTED, *names])
     sort = state.sort or "blocks_read"
-    latest = sight.latest or Moment()
+    latest = sight.latest or Interval()
     told = [
         timestamp(sight.began if state.whole else latest.since),
         timestamp(latest.until),

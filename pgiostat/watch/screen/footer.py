@@ -14,12 +14,12 @@ from pgiostat.escape import line
 if TYPE_CHECKING:
     from textual.timer import Timer
 
-__all__ = ["Field", "Foot"]
+__all__ = ["FilterField", "FooterLine"]
 
-SAID_SECONDS = 6.0
+MESSAGE_SECONDS = 6.0
 
 
-class Field(Input):
+class FilterField(Input):
     """A line to type in; it is there while something is asked.
 
     leave: what Esc does when the line is gone.
@@ -41,8 +41,8 @@ class Field(Input):
 
     def open(self, value: str = "") -> None:
         """Ask; what was said before is over."""
-        if isinstance(self.parent, Foot):
-            self.parent.hush()
+        if isinstance(self.parent, FooterLine):
+            self.parent.clear_message()
         self.value = value
         self.add_class("open")
         self.focus()
@@ -57,40 +57,42 @@ class Field(Input):
         self._leave()
 
 
-class Foot(Vertical):
+class FooterLine(Vertical):
     """The lines below a page. What is said stands in place of the keys, and covers nothing."""
 
     DEFAULT_CSS = """
-    Foot { dock: bottom; height: auto; }
-    Foot Footer { dock: none; }
-    Foot #said { display: none; height: auto; max-height: 3; background: $panel; padding: 0 1; }
-    Foot.saying #said { display: block; }
-    Foot.saying Footer { display: none; }
-    Foot Field { display: none; height: 1; border: none; padding: 0 1; }
-    Foot Field.open { display: block; }
+    FooterLine { dock: bottom; height: auto; }
+    FooterLine Footer { dock: none; }
+    FooterLine #message {
+        display: none; height: auto; max-height: 3; background: $panel; padding: 0 1;
+    }
+    FooterLine.saying #message { display: block; }
+    FooterLine.saying Footer { display: none; }
+    FooterLine FilterField { display: none; height: 1; border: none; padding: 0 1; }
+    FooterLine FilterField.open { display: block; }
     """
 
-    def __init__(self, *fields: Field) -> None:
+    def __init__(self, *fields: FilterField) -> None:
         super().__init__()
         self._fields = fields
-        self._said = Static(id="said", markup=False)
+        self._message = Static(id="message", markup=False)
         self._until: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Make the lines."""
         yield from self._fields
-        yield self._said
+        yield self._message
         yield Footer(show_command_palette=False, compact=True)
 
-    def say(self, words: str, *, is_wrong: bool = False) -> None:
+    def show_message(self, words: str, *, is_wrong: bool = False) -> None:
         """Say something for a few seconds, in place of what was said before."""
         mark = Text("! " if is_wrong else "", "bold red")
-        self._said.update(mark.append(line(words), "not bold default"))
+        self._message.update(mark.append(line(words), "not bold default"))
         self.add_class("saying")
         if self._until is not None:
             self._until.stop()
-        self._until = self.set_timer(SAID_SECONDS, self.hush)
+        self._until = self.set_timer(MESSAGE_SECONDS, self.clear_message)
 
-    def hush(self) -> None:
+    def clear_message(self) -> None:
         """Show the keys again."""
         self.remove_class("saying")

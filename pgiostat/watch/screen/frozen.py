@@ -5,40 +5,40 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
 
-from pgiostat.analysis.rank import By, Counted
+from pgiostat.analysis.rank import By, Totals
 from pgiostat.statistics.delta import Quality
 from pgiostat.statistics.names import Names
-from pgiostat.volume.bucket import Balance, Gauge
-from pgiostat.watch.model.interval import IoRow, Moment
-from pgiostat.watch.model.session import Past, Sitting
-from pgiostat.watch.screen.notices import Beside
+from pgiostat.volume.bucket import Balance, CreditBucket
+from pgiostat.watch.model.interval import Interval, IoRow
+from pgiostat.watch.model.session import RateHistory, WatchSession
+from pgiostat.watch.screen.notices import SideInfo
 
-__all__ = ["Sight", "Still", "coverage_of"]
+__all__ = ["FrozenSession", "SessionView", "coverage_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Still:
+class FrozenSession:
     """A sitting as it was: heading, numbers and plots are of one interval, whatever is read since.
 
     _counted, _io: of the last interval, and of all since the baseline.
     """
 
     names: Names
-    gauge: Gauge | None
+    gauge: CreditBucket | None
     balance: Balance | None
-    latest: Moment | None
-    trouble: Moment | None
+    latest: Interval | None
+    trouble: Interval | None
     began: datetime | None
     qualities: tuple[Quality, ...]
     coverage: float | None
     seconds: float
-    beside: Beside
-    _counted: tuple[Counted | None, Counted | None]
+    beside: SideInfo
+    _counted: tuple[Totals | None, Totals | None]
     _io: tuple[tuple[IoRow, ...] | None, tuple[IoRow, ...] | None]
-    _sitting: Sitting
+    _sitting: WatchSession
 
     @classmethod
-    def of(cls, sitting: Sitting, beside: Beside) -> "Still":
+    def of(cls, sitting: WatchSession, beside: SideInfo) -> "FrozenSession":
         """Return a sitting as it is now, with what is shown beside its numbers."""
         whole = sitting.counted(whole=True)
         return cls(
@@ -57,7 +57,7 @@ class Still:
             sitting,
         )
 
-    def counted(self, *, whole: bool) -> Counted | None:
+    def counted(self, *, whole: bool) -> Totals | None:
         """Return what the last interval counted, or all since the baseline."""
         return self._counted[whole]
 
@@ -65,18 +65,18 @@ class Still:
         """Return rows of pg_stat_io, None where there are none."""
         return self._io[whole]
 
-    def past(self, by: By | None = None, key: tuple[str, ...] = ()) -> Past:
+    def past(self, by: By | None = None, key: tuple[str, ...] = ()) -> RateHistory:
         """Return the last intervals, none of which came later."""
         past = self._sitting.past(by, key)
         if self.latest is None or self.latest.until is None:
             return past
         end = bisect_right(past.ends, self.latest.until)
-        return Past(
+        return RateHistory(
             past.begins[:end], past.ends[:end], past.blocks_per_s[:end], past.calls_per_s[:end]
         )
 
 
-def _copied(whole: Counted) -> Counted:
+def _copied(whole: Totals) -> Totals:
     """Return sums to which nothing is added any more."""
     return replace(
         whole,
@@ -87,11 +87,11 @@ def _copied(whole: Counted) -> Counted:
     )
 
 
-Sight: TypeAlias = Sitting | Still
+SessionView: TypeAlias = WatchSession | FrozenSession
 """What is drawn from."""
 
 
-def coverage_of(sight: Sight, *, whole: bool) -> float | None:
+def coverage_of(sight: SessionView, *, whole: bool) -> float | None:
     """Return what share of the server's reads statements explain, of the time that is shown."""
     if whole:
         return sight.coverage

@@ -13,8 +13,8 @@ from textual.widgets import Static
 
 from pgiostat.analysis.notices import Notice
 from pgiostat.escape import line
-from pgiostat.watch.screen.footer import Foot
-from pgiostat.watch.screen.table import Table
+from pgiostat.watch.screen.footer import FooterLine
+from pgiostat.watch.screen.table import ScreenTable
 
 __all__ = ["KEYS", "Help"]
 
@@ -78,7 +78,7 @@ class Help(ModalScreen[None]):
     ]
 
     def __init__(
-        self, table: Table, notices: Sequence[Notice] = (), *, is_replay: bool = False
+        self, table: ScreenTable, notices: Sequence[Notice] = (), *, is_replay: bool = False
     ) -> None:
         super().__init__()
         self._table = table
@@ -99,7 +99,7 @@ class Help(ModalScreen[None]):
             columns = [(measure.heading, measure.meaning) for measure in self._table.measures]
             yield Static(_grid("\nColumns", columns))
             yield Static(_grid("\nMarks and words", (*PARTS, *MORE)))
-        yield Foot()
+        yield FooterLine()
 
 
 def _grid(title: str, rows: tuple[tuple[str, str], ...] | list[tuple[str, str]]) -> Grid:

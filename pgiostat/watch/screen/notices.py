@@ -3,16 +3,16 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from pgiostat.analysis.notices import Kind, Notice
-from pgiostat.watch.model.interval import Moment
+from pgiostat.analysis.notices import Notice, NoticeKind
+from pgiostat.watch.model.interval import Interval
 from pgiostat.watch.screen.header_line import MOST_SPARKS
-from pgiostat.watch.screen.table import cost_of
+from pgiostat.watch.screen.table import io_cost
 
-__all__ = ["Beside", "Board", "Played", "Posted", "Pulse"]
+__all__ = ["NoticeBoard", "Posted", "Pulse", "ReplayPosition", "SideInfo"]
 
-KEPT_SECONDS = {Kind.HAPPENED: 600.0, Kind.HOLDS: 60.0, Kind.PASSING: 60.0}
+KEPT_SECONDS = {NoticeKind.HAPPENED: 600.0, NoticeKind.HOLDS: 60.0, NoticeKind.PASSING: 60.0}
 """How long a notice is to be seen after the last interval that had it."""
-_ORDER = (Kind.HAPPENED, Kind.HOLDS, Kind.PASSING)
+_ORDER = (NoticeKind.HAPPENED, NoticeKind.HOLDS, NoticeKind.PASSING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +35,16 @@ class Pulse:
     balance: float | None
 
     @classmethod
-    def of(cls, moment: Moment, balance: float | None = None) -> "Pulse":
+    def of(cls, moment: Interval, balance: float | None = None) -> "Pulse":
         """Return those of an interval; balance: of the bucket, at its end."""
-        cost = cost_of(moment.counted)
+        cost = io_cost(moment.counted)
         return cls(
             cost.blocks_per_s, cost.operations_per_s, cost.hit_ratio, moment.coverage, balance
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
+class NoticeBoard:
     """Notices in a stable order: what happened, what holds, what passes; each by its age.
 
     One of a kind takes the place of the one before it.  pulses: of the last intervals.
@@ -53,7 +53,7 @@ class Board:
     posted: tuple[Posted, ...] = ()
     pulses: tuple[Pulse, ...] = ()
 
-    def after(self, moment: Moment, balance: float | None = None) -> "Board":
+    def after(self, moment: Interval, balance: float | None = None) -> "NoticeBoard":
         """Return the board after an interval; one that was sought in a history begins it anew."""
         if moment.until is None:
             return self
@@ -68,11 +68,11 @@ class Board:
         ]
         posted = [each for each in (*kept, *new.values()) if not _is_over(each, moment.until)]
         posted.sort(key=lambda each: _ORDER.index(each.notice.kind))
-        return Board(tuple(posted), pulses[-MOST_SPARKS:])
+        return NoticeBoard(tuple(posted), pulses[-MOST_SPARKS:])
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class ReplayPosition:
     """Where a replay is: the interval shown, of how many, for how long each is, if it goes on."""
 
     place: int
@@ -82,15 +82,15 @@ class Played:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class SideInfo:
     """What is shown beside numbers.
 
     wait: seconds until a server that is gone is tried again.  played: if it is a replay.
     """
 
-    board: Board = Board()
+    board: NoticeBoard = NoticeBoard()
     wait: float | None = None
-    played: Played | None = None
+    played: ReplayPosition | None = None
 
 
 def _is_over(posted: Posted, now: datetime) -> bool:

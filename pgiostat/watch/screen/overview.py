@@ -5,30 +5,31 @@ from math import ceil
 
 from rich.cells import cell_len
 
-from pgiostat.analysis.notices import Kind
+from pgiostat.analysis.notices import NoticeKind
 from pgiostat.escape import line as message_line
 from pgiostat.escape import terminal
 from pgiostat.render.balance import gauge_pieces
 from pgiostat.render.ledger import own_cost
 from pgiostat.render.table import Line, cut, wrapped
-from pgiostat.render.text import at_most_all, one_line
+from pgiostat.render.text import one_line
 from pgiostat.statistics.delta import Quality
 from pgiostat.statistics.names import OWN
 from pgiostat.units import (
     format_bytes,
     format_count,
+    format_coverage,
     format_duration,
     format_share,
 )
-from pgiostat.watch.model.interval import Moment
-from pgiostat.watch.screen.columns import laid
-from pgiostat.watch.screen.frozen import Sight, coverage_of
+from pgiostat.watch.model.interval import Interval
+from pgiostat.watch.screen.columns import lay_out
+from pgiostat.watch.screen.frozen import SessionView, coverage_of
 from pgiostat.watch.screen.header_line import Piece, fitted
-from pgiostat.watch.screen.notices import Beside, Played, Posted
-from pgiostat.watch.screen.table import Table, cost_of
-from pgiostat.watch.state import State
+from pgiostat.watch.screen.notices import Posted, ReplayPosition, SideInfo
+from pgiostat.watch.screen.table import ScreenTable, io_cost
+from pgiostat.watch.state import ViewState
 
-__all__ = ["Picture", "heading", "picture"]
+__all__ = ["ScreenContent", "draw_screen", "heading"]
 
 LEAST_ROWS, ROOMY = 3, 12
 BARS = "█▉▊▋▌▍▎▏"
@@ -38,7 +39,7 @@ MOST_REMARKS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ScreenContent:
     """Lines of a screen.
 
     rows: the place in the table of the row on each line, None for all others.  headings: the line
@@ -51,9 +52,13 @@ class Picture:
     measures: tuple[tuple[str, int, int], ...]
 
 
-def picture(
-    state: State, sitting: Sight, table: Table, size: tuple[int, int], beside: Beside
-) -> Picture:
+def draw_screen(
+    state: ViewState,
+    sitting: SessionView,
+    table: ScreenTable,
+    size: tuple[int, int],
+    beside: SideInfo,
+) -> ScreenContent:
     """Return the screen: the heading, what is to be known, and the table."""
     width, height = size
     moment = sitting.latest
@@ -73,7 +78,7 @@ def picture(
     room = max(room, 1)
     begin = min(max(state.row - room + 1, 0), max(len(table.rows) - room, 0))
     rows = table.rows[begin : begin + room]
-    lines, measures = laid(state, table, [*rows, *below], width)
+    lines, measures = lay_out(state, table, [*rows, *below], width)
     headings, *drawn = lines
     chosen = state.row - begin
     if 0 <= chosen < len(rows) and state.chosen in {(), rows[chosen].key}:
@@ -84,16 +89,16 @@ def picture(
     for number in range(len(rows)):
         if len(top) + 1 + number < len(every):
             places[len(top) + 1 + number] = begin + number
-    return Picture(tuple(every), tuple(places), len(top), measures)
+    return ScreenContent(tuple(every), tuple(places), len(top), measures)
 
 
-def _who(state: State, sitting: Sight, beside: Beside, width: int) -> list[Line]:
+def _who(state: ViewState, sitting: SessionView, beside: SideInfo, width: int) -> list[Line]:
     """Return the first line, and where a replay is."""
     first = _first(state, sitting, beside, width)
     return [first] if beside.played is None else [first, _replayed(sitting, beside.played, width)]
 
 
-def _first(state: State, sitting: Sight, beside: Beside, width: int) -> Line:
+def _first(state: ViewState, sitting: SessionView, beside: SideInfo, width: int) -> Line:
     """Return who, where, version, role, interval and quality."""
     moment = sitting.latest
     if moment is None or moment.who is None:
@@ -129,7 +134,7 @@ def _first(state: State, sitting: Sight, beside: Beside, width: int) -> Line:
     )
 
 
-def _replayed(sitting: Sight, played: Played, width: int) -> Line:
+def _replayed(sitting: SessionView, played: ReplayPosition, width: int) -> Line:
     """Return that it is no server, which time is shown, how far that is, and how it goes on."""
     until = sitting.latest.until if sitting.latest is not None else None
     is_over = played.place == played.count
@@ -151,13 +156,15 @@ def _replayed(sitting: Sight, played: Played, width: int) -> Line:
     )
 
 
-def _second(state: State, sitting: Sight, table: Table, beside: Beside, width: int) -> Line:
+def _second(
+    state: ViewState, sitting: SessionView, table: ScreenTable, beside: SideInfo, width: int
+) -> Line:
     """Return reads of all statements, hit ratio, coverage and balance, with their last intervals.
 
     They are the same in every view.
     """
-    cost = cost_of(sitting.counted(whole=state.whole))
-    coverage = at_most_all(coverage_of(sitting, whole=state.whole))
+    cost = io_cost(sitting.counted(whole=state.whole))
+    coverage = coverage_of(sitting, whole=state.whole)
     operations = cost.operations_per_s
     gauge, balance = sitting.gauge, sitting.balance
     volume = words = burst = ""
@@ -181,7 +188,7 @@ def _second(state: State, sitting: Sight, table: Table, beside: Beside, width: i
             Piece("", "cyan", 10, last("operations_per_s") if operations is not None else ()),
             Piece(f"  hit {format_share(cost.hit_ratio)}", "", 4),
             Piece("", "cyan", 9, last("hit_ratio")),
-            Piece(f"  coverage {format_share(coverage)}", "", 1),
+            Piece(f"  coverage {format_coverage(coverage)}", "", 1),
             Piece("", "cyan", 8, last("coverage")),
             Piece(volume, "bold magenta"),
             Piece(words, "bold magenta", 6),
@@ -197,14 +204,16 @@ def _second(state: State, sitting: Sight, table: Table, beside: Beside, width: i
     )
 
 
-def heading(state: State, sitting: Sight, size: tuple[int, int], beside: Beside) -> list[Line]:
+def heading(
+    state: ViewState, sitting: SessionView, size: tuple[int, int], beside: SideInfo
+) -> list[Line]:
     """Return who is watched, how good that is, and what is wrong."""
     width, height = size
     room = max(height // TOLD_PART, LEAST_TOLD)
     return [*_who(state, sitting, beside, width), *_told(sitting, beside, width, room)]
 
 
-def _told(sitting: Sight, beside: Beside, width: int, room: int) -> list[Line]:
+def _told(sitting: SessionView, beside: SideInfo, width: int, room: int) -> list[Line]:
     """Return what is wrong and what to do, in whole sentences as far as there is room."""
     told = [_trouble(sitting, beside.wait, width)]
     told += [
@@ -225,7 +234,7 @@ def _told(sitting: Sight, beside: Beside, width: int, room: int) -> list[Line]:
     return lines
 
 
-_ABOVE = (Kind.HAPPENED, Kind.HOLDS)
+_ABOVE = (NoticeKind.HAPPENED, NoticeKind.HOLDS)
 _MORE = " ?"
 
 
@@ -236,7 +245,7 @@ def _unfinished(line: Line, width: int) -> Line:
     return [(mark, marked), (text, style), (_MORE, "bold")]
 
 
-def _trouble(sitting: Sight, wait: float | None, width: int) -> list[Line]:
+def _trouble(sitting: SessionView, wait: float | None, width: int) -> list[Line]:
     """Return why nothing is read now."""
     trouble = sitting.trouble
     if trouble is None or trouble.error is None:
@@ -253,9 +262,9 @@ def _posted(posted: Posted, width: int) -> list[Line]:
     """Return a notice: when it happened, or until when it held."""
     notice = posted.notice
     text = notice.text
-    if notice.kind is Kind.HAPPENED:
+    if notice.kind is NoticeKind.HAPPENED:
         text = f"{posted.at:%H:%M:%SZ} {text}"
-    elif notice.kind is Kind.HOLDS and not posted.is_now:
+    elif notice.kind is NoticeKind.HOLDS and not posted.is_now:
         text += f" (until {posted.at:%H:%M:%SZ})"
     mark, style = ("! ", "") if posted.is_now else ("· ", "dim")
     return _paragraph(mark, "bold yellow", text, style, width)
@@ -269,18 +278,18 @@ def _paragraph(mark: str, marked: str, text: str, style: str, width: int) -> lis
     ]
 
 
-def _remarks(state: State, beside: Beside, width: int) -> list[Line]:
+def _remarks(state: ViewState, beside: SideInfo, width: int) -> list[Line]:
     """Return what is to be known of the numbers of the last interval, below them.
 
     It comes and goes with them, and moves no row.
     """
-    passing = [each for each in beside.board.posted if each.notice.kind is Kind.PASSING]
+    passing = [each for each in beside.board.posted if each.notice.kind is NoticeKind.PASSING]
     if state.whole:
         return []
     return [line for each in passing[:MOST_REMARKS] for line in _posted(each, width)]
 
 
-def _where(state: State, table: Table, width: int) -> Line:
+def _where(state: ViewState, table: ScreenTable, width: int) -> Line:
     """Return what was gone into, and what is filtered."""
     kept = len(table.rows)
     rows = f"{format_count(kept)} of {format_count(kept + table.hidden)} rows"
@@ -297,7 +306,7 @@ def _where(state: State, table: Table, width: int) -> Line:
     )
 
 
-def _steps(state: State, room: int) -> str:
+def _steps(state: ViewState, room: int) -> str:
     """Return the path: each step is cut to its part of the room; short ones leave it to others."""
     names = [one_line(drill.name, 2 * max(room, 1)) for drill in state.path]
     free = room - len(" > ") * (len(names) - 1)
@@ -308,7 +317,7 @@ def _steps(state: State, room: int) -> str:
     return " > ".join(names)
 
 
-def _running(moment: Moment | None, width: int) -> list[Line]:
+def _running(moment: Interval | None, width: int) -> list[Line]:
     """Return what has been running for longest."""
     lines: list[Line] = []
     for each in (moment.running if moment else ())[:2]:
@@ -321,7 +330,7 @@ def _running(moment: Moment | None, width: int) -> list[Line]:
     return lines
 
 
-def _own(table: Table, width: int) -> list[Line]:
+def _own(table: ScreenTable, width: int) -> list[Line]:
     """Return what our own statements cost the server in the time that is shown."""
     ours = None if table.ranking is None else table.ranking.own
     if ours is None:

@@ -22,19 +22,19 @@ from pgiostat.render.sql import statement
 from pgiostat.render.table import Line
 from pgiostat.render.text import drawn
 from pgiostat.statistics.delta import Basis, Quality
-from pgiostat.units import UNKNOWN, format_count, format_duration, format_share
-from pgiostat.watch.model.session import Past
-from pgiostat.watch.screen.footer import Foot
-from pgiostat.watch.state import Key
+from pgiostat.units import UNKNOWN, format_count, format_coverage, format_duration, format_share
+from pgiostat.watch.model.session import RateHistory
+from pgiostat.watch.screen.footer import FooterLine
+from pgiostat.watch.state import RowKey
 
-__all__ = ["Detail", "Judge", "Known"]
+__all__ = ["Judge", "StatementDetails", "StatementPage"]
 
 Judge = Callable[[RankRow], RenderableType]
 """Says what a statement is, and by which rule."""
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class StatementDetails:
     """What is known of a statement now.
 
     head: the heading.  row: None if it did nothing.  basis: against what the row was counted; None
@@ -44,7 +44,7 @@ class Known:
 
     head: list[Line]
     row: RankRow | None
-    past: Past
+    past: RateHistory
     basis: Basis | None
     seconds: float | None
     qualities: tuple[Quality, ...]
@@ -52,7 +52,7 @@ class Known:
     is_whole: bool = False
 
 
-Now = Callable[[Key, tuple[int, int]], Known]
+GetDetails = Callable[[RowKey, tuple[int, int]], StatementDetails]
 """Returns what is known of a row's statement now, with a heading for so many cells and lines."""
 BASES = {
     Basis.PREVIOUS: "the reading before: subtracted from this one",
@@ -67,21 +67,21 @@ LEAST_GAP_SECONDS = 0.5
 SHORT_SECONDS = 8.0
 
 
-class Detail(Screen[None]):
+class StatementPage(Screen[None]):
     """All that is known of a statement."""
 
     CSS = """
-    Detail #head { height: auto; }
-    Detail #plots { height: 11; }
-    Detail PlotextPlot { width: 1fr; }
-    Detail #text { max-height: 8; }
+    StatementPage #head { height: auto; }
+    StatementPage #plots { height: 11; }
+    StatementPage PlotextPlot { width: 1fr; }
+    StatementPage #text { max-height: 8; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter,backspace", "dismiss", "back"),
         Binding("y", "copy", "copy"),
     ]
 
-    def __init__(self, row: RankRow, now: Now, judge: Judge | None = None) -> None:
+    def __init__(self, row: RankRow, now: GetDetails, judge: Judge | None = None) -> None:
         super().__init__()
         self._row = row
         self._now = now
@@ -98,7 +98,7 @@ class Detail(Screen[None]):
                 yield from self._plots
             yield self._counts
             yield Static(self._why(), id="why")
-        yield Foot()
+        yield FooterLine()
 
     def on_mount(self) -> None:
         """Draw what is known now."""
@@ -128,7 +128,7 @@ class Detail(Screen[None]):
         self.app.copy_to_clipboard(pasted(self._row.text or self._row.name))
         self.app.notify("copied")
 
-    def _numbers(self, known: Known, width: int) -> RenderableType:
+    def _numbers(self, known: StatementDetails, width: int) -> RenderableType:
         now = known.row
         row = now or self._row
         columns = 2 if width < NARROW else 4
@@ -154,7 +154,7 @@ class Detail(Screen[None]):
         return Group("", self._judge(self._row))
 
 
-def _quality(known: Known, row: RankRow) -> list[tuple[str, str]]:
+def _quality(known: StatementDetails, row: RankRow) -> list[tuple[str, str]]:
     """Return how these numbers came about, and how good they are."""
     counted = "each reading before: differences added up"
     if row.uncertain:
@@ -163,7 +163,7 @@ def _quality(known: Known, row: RankRow) -> list[tuple[str, str]]:
         counted = BASES[known.basis]
     quality = f"{'+'.join(known.qualities)} over {format_duration(known.seconds)}"
     when = "since the baseline" if known.is_whole else "in this interval"
-    coverage = f"{format_share(known.coverage)} of the server's reads {when}"
+    coverage = f"{format_coverage(known.coverage)} of the server's reads {when}"
     timed = f"{format_share(row.cost.timed_share)} of its blocks"
     if not row.cost.timed_blocks and row.cost.blocks:
         timed = "none of its blocks: track_io_timing is off where it runs"
@@ -188,7 +188,7 @@ def _grid(told: Sequence[tuple[str, str]], columns: int) -> Grid:
     return grid
 
 
-def _plotted(plot: PlotextPlot, past: Past, values: tuple[float, ...], title: str) -> None:
+def _plotted(plot: PlotextPlot, past: RateHistory, values: tuple[float, ...], title: str) -> None:
     """Draw rates over the seconds before now."""
     plt = plot.plt
     plt.clear_data()
@@ -209,7 +209,7 @@ def _plotted(plot: PlotextPlot, past: Past, values: tuple[float, ...], title: st
     plot.refresh()
 
 
-def _stretches(past: Past) -> list[tuple[int, int]]:
+def _stretches(past: RateHistory) -> list[tuple[int, int]]:
     """Return the places of intervals that follow each other: nothing is known between them."""
     gaps = [
         place

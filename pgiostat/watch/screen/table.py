@@ -6,15 +6,15 @@ from operator import itemgetter
 from typing import Any
 
 from pgiostat.analysis.cost import FIELDS, ReadCost
-from pgiostat.analysis.rank import By, Counted, Lazily, Ranking, RankRow, rank_counted
+from pgiostat.analysis.rank import By, LazySequence, Ranking, RankRow, Totals, rank_totals
 from pgiostat.render.columns import METRICS, of_blocks
 from pgiostat.render.ledger import NAMES, NESTED
 from pgiostat.statistics.names import Names
 from pgiostat.units import format_bytes, format_count, format_ms, per_second, us_to_milliseconds
 from pgiostat.watch.model.interval import IoRow
-from pgiostat.watch.state import Key, State, View
+from pgiostat.watch.state import RowKey, View, ViewState
 
-__all__ = ["Measure", "Shown", "Table", "cost_of", "table_of"]
+__all__ = ["Measure", "ScreenTable", "TableRow", "io_cost", "table_of"]
 
 Value = float | int | None
 
@@ -30,7 +30,7 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class TableRow:
     """A row: what it is, its share of all reads, and its numbers by name.
 
     of: the row of a ranking, if it is one.  is_part: it is below, and no row of the ranking.
@@ -46,7 +46,7 @@ class Shown:
     is_part: bool = False
 
     @property
-    def key(self) -> Key:
+    def key(self) -> RowKey:
         """What tells it from other rows."""
         return (self.name,) if self.of is None else self.of.key
 
@@ -73,7 +73,7 @@ _METRICS = {metric.name: metric for metric in METRICS}
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ScreenTable:
     """What a view shows: rows in order, and what is below them, which adds up with them.
 
     hidden: how many rows a filter or a path leaves out.  ranking: None for pg_stat_io.
@@ -81,15 +81,15 @@ class Table:
 
     view: View
     measures: tuple[Measure, ...]
-    rows: Sequence[Shown]
-    below: tuple[Shown, ...]
+    rows: Sequence[TableRow]
+    below: tuple[TableRow, ...]
     hidden: int = 0
     ranking: Ranking | None = None
 
     @property
-    def keys(self) -> Sequence[Key]:
+    def keys(self) -> Sequence[RowKey]:
         """What tells each row from the others."""
-        return Lazily(len(self.rows), lambda n: self.rows[n].key)
+        return LazySequence(len(self.rows), lambda n: self.rows[n].key)
 
 
 _IO: tuple[tuple[Measure, Callable[[IoRow, float], Value]], ...] = (
@@ -105,11 +105,11 @@ _IO: tuple[tuple[Measure, Callable[[IoRow, float], Value]], ...] = (
 )  # fmt: skip
 
 
-def cost_of(counted: Counted | None) -> ReadCost:
+def io_cost(counted: Totals | None) -> ReadCost:
     """Return what all statements cost together, whatever the view: as a ranking of them has it."""
     if counted is None:
         return ReadCost(0.0, 0)
-    parts = (counted.statement_amounts, counted.gone.statement_amounts)
+    parts = (counted.statement_amounts, counted.evicted.statement_amounts)
     amounts = sum(part.sum(axis=1) for part in parts)
     summed = dict(zip(FIELDS, amounts.tolist(), strict=True))
     return ReadCost(
@@ -118,22 +118,22 @@ def cost_of(counted: Counted | None) -> ReadCost:
 
 
 def table_of(
-    state: State, counted: Counted | None, io: Sequence[IoRow] | None, names: Names
-) -> Table:
+    state: ViewState, counted: Totals | None, io: Sequence[IoRow] | None, names: Names
+) -> ScreenTable:
     """Return what is to be shown of what was counted."""
     if state.view is View.IO:
         return _io_table(state, io or (), 0.0 if counted is None else counted.seconds)
     by = state.view.by or By.CATEGORY
-    ranking = rank_counted([] if counted is None else [(counted, names)], by=by)
+    ranking = rank_totals([] if counted is None else [(counted, names)], by=by)
     measures = tuple(
         Measure(m.name, m.title, m.meaning, m.shown)
         for m in sorted(METRICS, key=lambda metric: not metric.heading)
         if m.told(ranking.explained) and not (m.called and by is By.RELATION)
     )
-    rows: Sequence[Shown] = Lazily(len(ranking.rows), lambda n: _shown(ranking.rows[n]))
-    others: list[Shown] = []
+    rows: Sequence[TableRow] = LazySequence(len(ranking.rows), lambda n: _shown(ranking.rows[n]))
+    others: list[TableRow] = []
     if state.path or state.filter:
-        kept: list[Shown] = []
+        kept: list[TableRow] = []
         for row in rows:
             is_shown = _belongs(row, state) and _matches(row, state.filter)
             (kept if is_shown else others).append(row)
@@ -143,11 +143,11 @@ def table_of(
         others += rows[state.top :]
         rows = rows[: state.top]
     below = (*_others(ranking, others), *_below(ranking))
-    return Table(state.view, measures, rows, below, len(others), ranking)
+    return ScreenTable(state.view, measures, rows, below, len(others), ranking)
 
 
-def _shown(row: RankRow) -> Shown:
-    return Shown(
+def _shown(row: RankRow) -> TableRow:
+    return TableRow(
         row.name,
         row.share,
         _Values(row.cost),
@@ -158,17 +158,17 @@ def _shown(row: RankRow) -> Shown:
     )
 
 
-def _others(ranking: Ranking, hidden: Sequence[Shown]) -> list[Shown]:
+def _others(ranking: Ranking, hidden: Sequence[TableRow]) -> list[TableRow]:
     """Return the rows that a filter or a path leaves out, as one that adds up with those shown."""
     costs = [row.of.cost for row in hidden if row.of is not None]
     if not costs:
         return []
     cost = costs[0].with_all(costs[1:])
     name = f"({len(costs)} not shown)"
-    return [Shown(name, ranking.share(cost.blocks), _Values(cost), is_part=True)]
+    return [TableRow(name, ranking.share(cost.blocks), _Values(cost), is_part=True)]
 
 
-def _below(ranking: Ranking) -> list[Shown]:
+def _below(ranking: Ranking) -> list[TableRow]:
     """Return the parts that no row explains, and the whole."""
     found = [] if ranking.own is None else [replace(_shown(ranking.own), is_part=True)]
     parts = [(NAMES[line.account], line.blocks) for line in ranking.lines]
@@ -178,11 +178,11 @@ def _below(ranking: Ranking) -> list[Shown]:
         parts.append((NESTED, ranking.nested_blocks))
     for name, blocks in parts:
         values: dict[str, Any] = of_blocks(ranking, blocks)
-        found.append(Shown(name, ranking.share(blocks), values, is_part=True))
+        found.append(TableRow(name, ranking.share(blocks), values, is_part=True))
     return found
 
 
-def _belongs(row: Shown, state: State) -> bool:
+def _belongs(row: TableRow, state: ViewState) -> bool:
     """Return whether a row is of what was gone into."""
     if row.of is None:
         return True
@@ -202,28 +202,28 @@ def _fingerprint(row: RankRow) -> str:
     return row.fingerprint or (f"queryid {row.queryid}" if row.queryid is not None else row.key[0])
 
 
-def _matches(row: Shown, wanted: str) -> bool:
+def _matches(row: TableRow, wanted: str) -> bool:
     if not wanted:
         return True
     text = f"{row.name} {row.category} {row.place} {row.of.text if row.of else ''}"
     return wanted.casefold() in text.casefold()
 
 
-def _ordered(rows: Sequence[Shown], state: State) -> Sequence[Shown]:
+def _ordered(rows: Sequence[TableRow], state: ViewState) -> Sequence[TableRow]:
     """Return rows by the column chosen, the greatest first; unknown ones are last either way."""
     if not state.sort:
         last = len(rows) - 1
-        return Lazily(len(rows), lambda n: rows[last - n]) if state.is_reversed else rows
+        return LazySequence(len(rows), lambda n: rows[last - n]) if state.is_reversed else rows
     values = [(row.values.get(state.sort), row) for row in rows]
     known = [(value, row) for value, row in values if value is not None]
     known.sort(key=itemgetter(0), reverse=not state.is_reversed)
     return (*(row for _, row in known), *(row for value, row in values if value is None))
 
 
-def _io_table(state: State, io: Sequence[IoRow], seconds: float) -> Table:
+def _io_table(state: ViewState, io: Sequence[IoRow], seconds: float) -> ScreenTable:
     whole = sum(row.read_bytes for row in io)
     rows = [
-        Shown(
+        TableRow(
             f"{row.backend_type}, {row.object}, {row.context}",
             row.read_bytes / whole if whole else None,
             {measure.name: value(row, seconds) for measure, value in _IO},
@@ -232,4 +232,4 @@ def _io_table(state: State, io: Sequence[IoRow], seconds: float) -> Table:
     ]
     kept = _ordered([row for row in rows if _matches(row, state.filter)], state)[: state.top]
     measures = tuple(measure for measure, _ in _IO)
-    return Table(state.view, measures, kept, (), len(rows) - len(kept))
+    return ScreenTable(state.view, measures, kept, (), len(rows) - len(kept))

@@ -10,18 +10,18 @@ from pgiostat.analysis.notices import Notice
 from pgiostat.errors import PgiostatError
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.names import Describe, Names, Statement
-from pgiostat.volume.bucket import Gauge
+from pgiostat.volume.bucket import CreditBucket
 from pgiostat.volume.demand import Demand
-from pgiostat.watch.model.interval import Moment, moment_of
+from pgiostat.watch.model.interval import Interval, interval_of
 from pgiostat.watch.model.running_totals import SPARE
-from pgiostat.watch.model.session import Sitting
+from pgiostat.watch.model.session import WatchSession
 
 if TYPE_CHECKING:
-    from pgiostat.history.write.background import Sealing
+    from pgiostat.history.write.background import BackgroundCompaction
     from pgiostat.history.write.writer import Writer
     from pgiostat.postgres.sampler import Sampler
 
-__all__ = ["Live"]
+__all__ = ["LiveSource"]
 
 COVERAGE_AFTER_SECONDS = 10.0
 """The server's own counters lag so much behind its statements."""
@@ -30,7 +30,7 @@ FIRST_INTERVAL_SECONDS = 0.5
 """Rates are of measured time: those of so little of it are right, and soon there."""
 
 
-class Live:
+class LiveSource:
     """A server that is read at an interval, in a thread of its own.
 
     describer: makes what describes statements, there.  record: a history that the intervals are
@@ -45,18 +45,18 @@ class Live:
         interval: float,
         *,
         label: str = "",
-        gauge: Gauge | None = None,
+        gauge: CreditBucket | None = None,
         writes: float = 0.0,
         record: Path | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        self.sitting = Sitting(Names(), gauge)
+        self.sitting = WatchSession(Names(), gauge)
         self._interval = interval
         self._dsn, self._describer, self._label = dsn, describer, label
         self._demand, self._record, self._clock = Demand(writes), record, clock
         self._sampler: Sampler | None = None
         self._writer: Writer | None = None
-        self._sealing: Sealing | None = None
+        self._sealing: BackgroundCompaction | None = None
         self._refused: PgiostatError | None = None
         self._known: Describe | None = None
 
@@ -71,7 +71,7 @@ class Live:
         if self._sampler is not None:
             self._sampler.interval = seconds
 
-    def moments(self, stop: Event) -> Iterator[Moment]:
+    def moments(self, stop: Event) -> Iterator[Interval]:
         """Yield what happens; raises PgiostatError as Sampler.ticks and Writer.open do."""
         # The first screen is there while psycopg is imported.
         from pgiostat.clock import monotonic  # noqa: PLC0415
@@ -79,14 +79,14 @@ class Live:
 
         if self._record is not None:
             # A history takes half of the memory of a sitting, and most are not recorded.
-            from pgiostat.history.write.background import Sealing  # noqa: PLC0415
+            from pgiostat.history.write.background import BackgroundCompaction  # noqa: PLC0415
             from pgiostat.history.write.writer import Writer  # noqa: PLC0415
             from pgiostat.postgres.dsn import label_of  # noqa: PLC0415
 
             # One name for the server and for who writes, as where it is collected.
             self._label = self._label or label_of(self._dsn)
             self._writer = Writer.open(self._record, self._label)
-            self._sealing = Sealing(self._record, self._label, monotonic)
+            self._sealing = BackgroundCompaction(self._record, self._label, monotonic)
         self._sampler = Sampler(
             self._dsn,
             self._interval,
@@ -97,21 +97,21 @@ class Live:
             older=None if self._sampler is None else self._sampler.older,
             clock=self._clock or monotonic,
             names=self.sitting.names,
-            accept=self._accept if self._writer is not None else None,
+            on_interval=self._accept if self._writer is not None else None,
             running=True,
-            soon=FIRST_INTERVAL_SECONDS,
-            spare=SPARE,
-            needed=self.sitting.needed,
+            first_interval=FIRST_INTERVAL_SECONDS,
+            max_stale_names=SPARE,
+            names_in_use=self.sitting.names_in_use,
         )
         try:
             for tick in self._sampler.ticks():
                 sitting = self.sitting
                 known = sitting.coverage if sitting.seconds >= COVERAGE_AFTER_SECONDS else None
-                moment = moment_of(tick, self._sampler.names, self._demand, known)
+                moment = interval_of(tick, self._sampler.names, self._demand, known)
                 yield moment if self._refused is None else _refused(moment, self._refused)
                 self._made_describe()
                 if self._sealing is not None:
-                    self._sealing.turn()
+                    self._sealing.poll()
         finally:
             if self._writer is not None:
                 self._writer.close()
@@ -142,7 +142,7 @@ class Live:
         return True
 
 
-def _refused(moment: Moment, error: PgiostatError) -> Moment:
+def _refused(moment: Interval, error: PgiostatError) -> Interval:
     """Return a moment that says what is not recorded."""
     said = Notice(error.slug, f"Not recorded: {error.message}.", error.detail or "")
     return replace(moment, notices=(said, *moment.notices))

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from pgiostat.analysis.cost import FIELDS
 from pgiostat.analysis.notices import happened
-from pgiostat.analysis.rank import By, Counted
+from pgiostat.analysis.rank import By, Totals
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.read.arrow import instants
 from pgiostat.history.read.history import History
@@ -21,12 +21,12 @@ from pgiostat.statistics.delta import Basis, Quality
 from pgiostat.statistics.names import Describe, Names
 from pgiostat.timespec import instant
 from pgiostat.units import format_version
-from pgiostat.volume.bucket import Gauge
+from pgiostat.volume.bucket import CreditBucket
 from pgiostat.volume.demand import load_of
-from pgiostat.watch.model.interval import Before, IoRow, Moment, Who
-from pgiostat.watch.model.session import KEPT, Sitting
+from pgiostat.watch.model.interval import Interval, IoRow, SeekContext, Who
+from pgiostat.watch.model.session import KEPT, WatchSession
 
-__all__ = ["Replay"]
+__all__ = ["ReplaySource"]
 
 _PLOTTED = ("calls", "shared_blks_hit", "shared_blks_read", "local_blks_read")
 _JUST = timedelta(microseconds=1)
@@ -34,7 +34,7 @@ _QUALITIES = frozenset(quality.value for quality in Quality)
 _BASES = frozenset(basis.value for basis in Basis)
 
 
-class Replay:
+class ReplaySource:
     """The intervals of one server of a history, played at a pace.
 
     window: what is played; it stops at its end.  interval: seconds that each is shown for.
@@ -49,7 +49,7 @@ class Replay:
         window: Window,
         *,
         interval: float = 1.0,
-        gauge: Gauge | None = None,
+        gauge: CreditBucket | None = None,
     ) -> None:
         self._history = history
         servers = history.choose(window.label)
@@ -62,7 +62,7 @@ class Replay:
                 status=ExitStatus.USAGE,
             )
         self._label = servers[0].label
-        seen = history.seen(window)  # raises where there is nothing
+        seen = history.totals(window)  # raises where there is nothing
         self._each = seen.sampled.reads.per_block.shared
         rows = history.facts("sample", window, [server.server_id for server in servers])
         self._starts = instants(rows["ts"])
@@ -74,7 +74,7 @@ class Replay:
         # A server that answered under one label after another has names of its own.
         self._names: dict[int, dict[int, Names]] = {}
         self._whose = rows["server_id"].to_pylist()
-        self.sitting = Sitting(self._names_at(0), gauge)
+        self.sitting = WatchSession(self._names_at(0), gauge)
         self.interval = interval
         self.is_playing = True
         self._at = 0
@@ -125,7 +125,7 @@ class Replay:
             self._asked = min(max(place, 0), len(self._starts) - 1)
             self._changed.notify()
 
-    def moments(self, stop: Event) -> Iterator[Moment]:
+    def moments(self, stop: Event) -> Iterator[Interval]:
         """Yield interval after interval, until told to stop."""
         while not stop.is_set():
             with self._changed:
@@ -145,26 +145,26 @@ class Replay:
                     self._changed.wait(min(0.1, self.interval - waited))
                     waited += 0.1
 
-    def _before(self, place: int) -> Before:
+    def _before(self, place: int) -> SeekContext:
         """Return what a sitting knows that has come here interval by interval from its baseline."""
         began = self.sitting.began
         base = 0 if began is None else bisect_right(self._starts, began) - 1
         base = min(max(base, 0), place)
         first = max(place - KEPT, 0)
-        return Before(
+        return SeekContext(
             self._starts[base],
             self._between(base, place) if base < place else None,
             tuple(self._past(first, place)) if first < place else (),
         )
 
-    def _between(self, first: int, last: int) -> Moment:
+    def _between(self, first: int, last: int) -> Interval:
         """Return all intervals from one to the one before another as one."""
         window = Window(self._starts[first], self._starts[last], self._label)
         rows = self._rows.slice(first, last - first).to_pylist()
         counted = self._counted(window, self._whose[last])
         words = [word for row in rows for word in row["qualities"].split(", ")]
         known = [row for row in rows if row["server_blocks"] is not None]
-        return Moment(
+        return Interval(
             since=window.since,
             until=window.until,
             qualities=_known(words),
@@ -174,7 +174,7 @@ class Replay:
             io=self._io(window, self._whose[last], counted.block_size),
         )
 
-    def _past(self, first: int, last: int) -> Iterator[Moment]:
+    def _past(self, first: int, last: int) -> Iterator[Interval]:
         """Yield what statements did in each of some intervals, as plots need it."""
         window = Window(self._starts[first], self._starts[last], self._label)
         rows = self._history.facts("stmt", window, sorted(set(self._whose)))
@@ -190,13 +190,13 @@ class Replay:
             seconds = self._rows["dur_us"][place].as_py() / 1e6
             begin = self._starts[place]
             ids = [those[name].to_pylist() for name in ("userid", "dbid", "queryid")]
-            counted = Counted(
+            counted = Totals(
                 seconds=seconds,
                 block_size=0,
                 statements=list(zip(*ids, strict=True)),
                 statement_amounts=_rates_of(those),
             )
-            yield Moment(
+            yield Interval(
                 since=begin,
                 until=begin + timedelta(seconds=seconds),
                 counted=counted,
@@ -204,7 +204,7 @@ class Replay:
                 server_blocks=self._rows["server_blocks"][place].as_py(),
             )
 
-    def _moment(self, place: int) -> Moment:
+    def _moment(self, place: int) -> Interval:
         begin = self._starts[place]
         row = self._rows.slice(place, 1).to_pylist()[0]
         window = Window(begin, begin + _JUST, self._label)
@@ -213,7 +213,7 @@ class Replay:
         seconds = row["dur_us"] / 1e6
         qualities = _known(row["qualities"].split(", "))
         load, provenance = load_of(counted.reads, seconds, counted.block_size, self._each)
-        return Moment(
+        return Interval(
             Who(self._label, version=format_version(row["version_num"])),
             begin,
             (begin + timedelta(seconds=seconds)).astimezone(UTC),
@@ -222,7 +222,14 @@ class Replay:
             statement_blocks=row["statement_blocks"],
             server_blocks=row["server_blocks"],
             io=self._io(window, self._whose[place], counted.block_size),
-            notices=tuple(happened(qualities, seconds or (row["lost_us"] or 0) / 1e6)),
+            notices=tuple(
+                happened(
+                    qualities,
+                    seconds,
+                    row["evicted"],
+                    row["lost_us"] / 1e6 if row["lost_us"] else None,
+                )
+            ),
             load=load,
             provenance=provenance,
             bases=self._bases(window, self._whose[place]),
@@ -248,9 +255,9 @@ class Replay:
             if basis != Basis.PREVIOUS and toplevel is not False
         }
 
-    def _counted(self, window: Window, server: int) -> Counted:
-        of_statements = self._history.seen(window, By.STATEMENT).counted[server]
-        of_relations = self._history.seen(window, By.RELATION).counted[server]
+    def _counted(self, window: Window, server: int) -> Totals:
+        of_statements = self._history.totals(window, By.STATEMENT).counted[server]
+        of_relations = self._history.totals(window, By.RELATION).counted[server]
         return replace(
             of_statements,
             relations=of_relations.relations,

@@ -5,24 +5,24 @@ from datetime import datetime
 from threading import Event
 from typing import Protocol, runtime_checkable
 
-from pgiostat.watch.model.interval import Moment
-from pgiostat.watch.model.session import Sitting
+from pgiostat.watch.model.interval import Interval
+from pgiostat.watch.model.session import WatchSession
 
-__all__ = ["Feed", "Player"]
+__all__ = ["IntervalSource", "ReplayControls"]
 
 
-class Feed(Protocol):
+class IntervalSource(Protocol):
     """Where moments come from; it runs in a thread of its own, whatever is shown."""
 
-    sitting: Sitting
+    sitting: WatchSession
     interval: float
 
-    def moments(self, stop: Event) -> Iterator[Moment]:
+    def moments(self, stop: Event) -> Iterator[Interval]:
         """Yield what is shown, until told to stop."""
 
 
 @runtime_checkable
-class Player(Protocol):
+class ReplayControls(Protocol):
     """A feed of what was before: it plays, stands still, and goes to any time."""
 
     interval: float
