@@ -22,7 +22,7 @@ from pgiostat.history.read.query_runner import QueryRunner
 from pgiostat.history.read.window_totals import (
     IntervalStats,
     WindowTotals,
-    cause_of,
+    lost_in,
     together,
     totals_of,
 )
@@ -202,14 +202,7 @@ class History(QueryRunner):
         before = replace(window, since=max(window.since - longest, EPOCH), until=window.since)
         ids = [server.server_id for server in servers]
         rows = self.query(plan.rows_in(self.engine, "lost", "sample", before, ids))
-        found: dict[str, float] = {}
-        columns = (instants(rows["ts"]), rows["qualities"].to_pylist(), rows["lost_us"].to_pylist())
-        for began, qualities, lost_us in zip(*columns, strict=True):
-            end = min(began + timedelta(microseconds=lost_us), window.until)
-            if (within := (end - window.since).total_seconds()) > 0:
-                cause = cause_of(qualities)
-                found[cause] = found.get(cause, 0.0) + within
-        return found
+        return lost_in(window, rows)
 
     def sampled(self, window: Window, servers: Sequence[ServerSpan]) -> dict[int, IntervalStats]:
         """Return the intervals of servers in a window added up, by server_id; none has no key."""

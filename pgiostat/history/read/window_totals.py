@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ import pyarrow as pa
 from pgiostat.analysis.cost import FIELDS
 from pgiostat.analysis.ledger import MEASURED, ServerReads, coverage, known_sum
 from pgiostat.analysis.rank import Totals
-from pgiostat.history.read.arrow import matrix
+from pgiostat.history.read.arrow import instants, matrix
 from pgiostat.history.read.windows import ServerSpan, Window
 from pgiostat.statistics.delta import LOST, Quality
 from pgiostat.statistics.names import Names
 from pgiostat.volume.device.interval import DeviceTotal
 
-__all__ = ["IntervalStats", "WindowTotals", "cause_of", "together", "totals_of"]
+__all__ = ["IntervalStats", "WindowTotals", "cause_of", "lost_in", "together", "totals_of"]
 
 _UNWATCHED = (Quality.OTHER_SERVER, Quality.BASELINE_LOST)
 _KNOWN = {"blocks": "known_blocks"}
@@ -132,6 +133,21 @@ class WindowTotals:
             if (counted := self.counted.get(server.server_id)) is not None:
                 found[server.label] = found.get(server.label, 0.0) + counted.seconds
         return found
+
+
+def lost_in(window: Window, rows: pa.Table) -> dict[str, float]:
+    """Return the seconds of a window in lost times that began before it, by cause.
+
+    rows: of the text lost.
+    """
+    found: dict[str, float] = {}
+    columns = (instants(rows["ts"]), rows["qualities"].to_pylist(), rows["lost_us"].to_pylist())
+    for began, qualities, lost_us in zip(*columns, strict=True):
+        end = min(began + timedelta(microseconds=lost_us), window.until)
+        if (within := (end - window.since).total_seconds()) > 0:
+            cause = cause_of(qualities)
+            found[cause] = found.get(cause, 0.0) + within
+    return found
 
 
 def together(parts: Sequence[IntervalStats]) -> IntervalStats:
