@@ -1,56 +1,43 @@
-"""Say which kinds of query cost a PostgreSQL server its reads, and how sure that is.
+"""Find the queries that cause disk reads on a PostgreSQL server, by category, with error bounds.
 
-    session  = connect("postgresql://pgiostat@db/app")      libpq's conventions
-    snapshot = SnapshotReader(session).take()                    one reading, nothing subtracted
-    delta    = diff(older, newer)                           what happened, its basis and quality
-    ranking  = rank.rank([delta], names, by=By.CATEGORY)    who read, adding up to the server's own
+    session  = connect("postgresql://pgiostat@db/app")   libpq's conventions
+    snapshot = SnapshotReader(session).take()            one snapshot, nothing subtracted
+    delta    = diff(older, newer)                        what happened, its basis and quality
+    ranking  = rank([delta], names, by=By.CATEGORY)      adds up to the server's count
 
     server ──take──▶ Snapshot ──diff──▶ Delta ──▶ rank ──▶ screen · CSV · JSON · notebook
 
 One direction, pure in the middle, impure at the two ends. `Sampler` is the loop around it: an
-interval, names for what appears, and a way back when the server is gone.
+interval, names for what appears, and a reconnect when the server is gone.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pgiostat.analysis.cost import ReadCost
-    from pgiostat.analysis.rank import By, Ranking, Sort
-    from pgiostat.dataframes import Frames, open_history
-    from pgiostat.errors import PgiostatError
-    from pgiostat.postgres.connection import connect
-    from pgiostat.postgres.sampler import Sampler, Tick
-    from pgiostat.postgres.snapshot_reader import SnapshotReader
-    from pgiostat.queries.describe import describer
-    from pgiostat.statistics.capabilities import Capability
-    from pgiostat.statistics.delta import Basis, Delta, Quality, diff
-    from pgiostat.statistics.names import Names
-    from pgiostat.statistics.snapshot import Snapshot
+    from pgiostat.analysis.cost import ReadCost as ReadCost
+    from pgiostat.analysis.rank import By as By
+    from pgiostat.analysis.rank import Ranking as Ranking
+    from pgiostat.analysis.rank import RankRow as RankRow
+    from pgiostat.analysis.rank import Sort as Sort
+    from pgiostat.analysis.rank import rank as rank
+    from pgiostat.dataframes import Frames as Frames
+    from pgiostat.dataframes import open_history as open_history
+    from pgiostat.errors import PgiostatError as PgiostatError
+    from pgiostat.postgres.connection import connect as connect
+    from pgiostat.postgres.sampler import Sampler as Sampler
+    from pgiostat.postgres.sampler import Tick as Tick
+    from pgiostat.postgres.snapshot_reader import SnapshotReader as SnapshotReader
+    from pgiostat.queries.describe import describer as describer
+    from pgiostat.statistics.capabilities import Capability as Capability
+    from pgiostat.statistics.delta import Basis as Basis
+    from pgiostat.statistics.delta import Delta as Delta
+    from pgiostat.statistics.delta import Quality as Quality
+    from pgiostat.statistics.delta import diff as diff
+    from pgiostat.statistics.names import Names as Names
+    from pgiostat.statistics.snapshot import Snapshot as Snapshot
 
 __version__ = "0.1.0"
-
-__all__ = [
-    "Basis",
-    "By",
-    "Capability",
-    "Delta",
-    "Frames",
-    "Names",
-    "PgiostatError",
-    "Quality",
-    "Ranking",
-    "ReadCost",
-    "Sampler",
-    "Snapshot",
-    "SnapshotReader",
-    "Sort",
-    "Tick",
-    "connect",
-    "describer",
-    "diff",
-    "open_history",
-]
 
 _HOME = {
     "Basis": "statistics.delta",
@@ -61,6 +48,7 @@ _HOME = {
     "Names": "statistics.names",
     "PgiostatError": "errors",
     "Quality": "statistics.delta",
+    "RankRow": "analysis.rank",
     "Ranking": "analysis.rank",
     "ReadCost": "analysis.cost",
     "Sampler": "postgres.sampler",
@@ -72,11 +60,18 @@ _HOME = {
     "describer": "queries.describe",
     "diff": "statistics.delta",
     "open_history": "dataframes",
+    "rank": "analysis.rank",
 }
+"""The public API: each name, and the module that it is imported from when it is first used.
+
+The imports for type checkers above repeat it; a test compares the two.
+"""
+
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name when it is asked for: `pgiostat --help` needs none of them."""
+    """Import a public name when it is first used: `pgiostat --help` needs none of them."""
     home = _HOME.get(name)
     if home is None:
         msg = f"module {__name__!r} has no attribute {name!r}"

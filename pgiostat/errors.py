@@ -20,11 +20,16 @@ class ExitStatus(IntEnum):
 
 
 class PgiostatError(Exception):
-    """What went wrong, in the manner of PostgreSQL's message style.
+    """An error, in the manner of PostgreSQL's message style.
 
-    message: lower case, no full stop.  detail, hint: sentences.  slug: a stable name for
-    programs and for docs/errors.md.  status: how a command that meets it ends.  Names in them are
-    as they are: whoever shows them decides how, as `report` does.
+    Attributes:
+        message: Lower case, no full stop.
+        slug: A stable name for programs and for docs/errors.md.
+        detail: Sentences with facts, or None.
+        hint: Sentences with what to do, or None.
+        status: Exit status of a command that ends with it.
+
+    Names in the texts are as they are: `report` makes them safe for a terminal.
 
     >>> print(PgiostatError("no such thing", hint="Make one.", slug="no-such-thing").report())
     pgiostat: error: no such thing
@@ -52,7 +57,11 @@ class PgiostatError(Exception):
             self.add_note(note)
 
     def report(self) -> str:
-        """Return the lines for standard error; nothing in them acts on a terminal."""
+        """Return the error as a command prints it.
+
+        Returns:
+            Lines for standard error: message, DETAIL, HINT. Nothing in them acts on a terminal.
+        """
         return "\n".join([f"pgiostat: error: {line(self.message)}", *self._notes()])
 
     def _notes(self) -> list[str]:

@@ -3,6 +3,7 @@
 A page is kept by hand above its line "<!-- made from the code -->" and made below it.
 """
 
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from pgiostat import cli
 from pgiostat.analysis.ledger import MEANINGS
 from pgiostat.analysis.rank import By
+from pgiostat.cli.commands import COMMANDS, Commands
 from pgiostat.collector.metrics import METRICS as PROMETHEUS
 from pgiostat.errors import ExitStatus
 from pgiostat.render.columns import KEYS, METRICS
@@ -22,6 +24,7 @@ from pgiostat.render.ledger import NAMES
 from pgiostat.statistics.counters import TABLES, Column
 from pgiostat.units import Unit
 from pgiostat.volume.device.interval import MEASURED
+from tests.support.docstrings import SECTIONS, properties, public
 
 DOCS = Path(__file__).parent.parent / "docs"
 MARK = "<!-- made from the code -->"
@@ -66,6 +69,9 @@ def command_line() -> Iterator[str]:
 def _commands(command: Any, path: list[str]) -> Iterator[list[str]]:
     """Yield the words of a command and of all below it."""
     yield path
+    if isinstance(command, Commands):
+        for name in COMMANDS:
+            command.load(name)
     for name, below in getattr(command, "commands", {}).items():
         yield from _commands(below, [*path, name])
 
@@ -115,6 +121,33 @@ def metrics() -> Iterator[str]:
         yield f"| {metric.name} | {', '.join(metric.labels)} | {metric.meaning} |"
 
 
+def api() -> Iterator[str]:
+    """Yield the public API, as its docstrings have it."""
+    for each in public():
+        level = "###" if "." in each.name else "##"
+        yield f"\n{level} {each.name}\n"
+        if each.signature:
+            yield f"```python\n{each.signature}\n```\n"
+        yield _without_doctest(each.text)
+        for section in SECTIONS:
+            if section not in each.sections:
+                continue
+            items = each.items(section)
+            if section in {"Returns", "Yields"}:
+                yield f"\n{section}: {' '.join(each.sections[section].split())}"
+            elif items:
+                yield f"\n{section}:\n"
+                yield from (f"- `{name}`: {text}" for name, text in items.items())
+        found = properties(each.subject) if inspect.isclass(each.subject) else {}
+        if found:
+            yield "\nProperties:\n"
+            yield from (f"- `{name}`: {text}" for name, text in found.items())
+
+
+def _without_doctest(text: str) -> str:
+    return text.partition("\n\n>>> ")[0]
+
+
 def errors() -> Iterator[str]:
     """Yield the exit statuses."""
     yield "\n| exit status | meaning |"
@@ -124,6 +157,7 @@ def errors() -> Iterator[str]:
 
 
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
+    "api.md": api,
     "counters.md": counters,
     "command-line.md": command_line,
     "output.md": output,

@@ -52,14 +52,25 @@ class Overhead:
 
 @dataclass(frozen=True, slots=True)
 class ReadCost:
-    """Counts over an interval; everything else is derived from them, here and nowhere else.
+    """Counts over an interval; all other numbers are derived from them, here and nowhere else.
 
-    shared, local and temp blocks are kept apart.  read_us: microseconds spent reading
-    timed_blocks, the blocks of statements that were timed.  physical_bytes: read from storage for
-    traced_blocks, the blocks of statements that pg_stat_kcache traced.  seconds: measured length.
-    calls and rows are None where what is ranked is not called (a relation).
-    per_block: read operations of the server's clients for each block, as pg_stat_io counted them
-    meanwhile.
+    Shared, local and temp blocks are kept apart. Source: pg_stat_statements, unless said otherwise.
+
+    Attributes:
+        seconds: Measured length.
+        block_size: Bytes of a block.
+        calls: Calls; None for relations, which are not called.
+        rows: Rows returned; None for relations.
+        shared_blks_hit: Blocks found in shared_buffers.
+        shared_blks_read: Blocks of tables and indexes that were not.
+        local_blks_read: Blocks of temporary tables read.
+        temp_blks_read: Blocks of spill files read.
+        total_exec_us: Time executing, in microseconds; None for relations.
+        read_us: Time reading timed_blocks, in microseconds.
+        timed_blocks: Blocks of statements whose reads were timed (track_io_timing).
+        physical_bytes: Bytes read from storage for traced_blocks (pg_stat_kcache).
+        traced_blocks: Blocks of statements that pg_stat_kcache traced.
+        per_block: Read operations of clients for each block (pg_stat_io).
     """
 
     seconds: float
@@ -197,7 +208,14 @@ class ReadCost:
         return us_to_milliseconds(self.total_exec_us) / self.calls
 
     def spent(self, intervals: int = 1) -> Overhead:
-        """Return what each of so many intervals cost, on average."""
+        """Return the mean cost of an interval.
+
+        Args:
+            intervals: Number of intervals; less than 1 counts as 1.
+
+        Returns:
+            Calls, milliseconds executing, blocks and temporary blocks read, for each interval.
+        """
         each = max(intervals, 1)
         return Overhead(
             (self.calls or 0) / each,
@@ -211,7 +229,14 @@ class ReadCost:
         return self.with_all([other])
 
     def with_all(self, others: Sequence["ReadCost"]) -> "ReadCost":
-        """Return this and others together; what one of them does not know is not known."""
+        """Add up costs over the same time; what is None in one of them is None in the sum.
+
+        Args:
+            others: The costs to add.
+
+        Returns:
+            The sum, with this one's seconds and block size.
+        """
         summed: dict[str, Any] = {}
         for name in FIELDS:
             amounts = [getattr(self, name), *map(attrgetter(name), others)]

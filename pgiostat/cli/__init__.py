@@ -1,4 +1,4 @@
-"""The command line: parse, call one function, print, exit.
+"""The command line: parse, call one function, render, exit.
 
 May import everything; only `__main__` imports it.
 """
@@ -7,37 +7,29 @@ import os
 import re
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
 from pgiostat import __version__
-from pgiostat.cli import history, lab, options, rules, streams
-from pgiostat.cli.burst import burst
-from pgiostat.cli.collect import collect
-from pgiostat.cli.compare import compare
-from pgiostat.cli.doctor import doctor
-from pgiostat.cli.inventory import contents
-from pgiostat.cli.ship import ship
-from pgiostat.cli.watch import watch
-from pgiostat.cli.whatif import whatif
+from pgiostat.cli import process, streams
+from pgiostat.cli.commands import Commands
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.without_pandas import block_pandas
-from pgiostat.unexpected import as_error, is_out_of_descriptors
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="pgiostat",
+    cls=Commands,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-def _version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
-    if asked:
+def _version(is_set: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if is_set:
         typer.echo(f"pgiostat {__version__}")
         raise typer.Exit
 
@@ -54,57 +46,12 @@ def root(
     """Say which kinds of query cost a PostgreSQL server its reads, and how sure that is."""
 
 
-@app.command()
-def demo(
-    clean: Annotated[
-        bool, typer.Option("--clean", help="Remove the demo's server and its data.")
-    ] = False,
-    seconds: Annotated[
-        float, typer.Option(help="How long to run without a terminal.", metavar="S")
-    ] = 20.0,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            callback=options.no_secret,
-            help="Directory for the CSV files; without a terminal only.",
-            metavar="DIR",
-            show_default=False,
-        ),
-    ] = None,
-) -> None:
-    """Run the main job on a PostgreSQL of its own: data, a sync workload, and watch on it."""
-    from pgiostat.lab import demo as lab_demo
-
-    options.within("seconds", seconds, 1, options.LONGEST_INTERVAL_SECONDS)
-    status = lab_demo.run(
-        clean=clean,
-        seconds=seconds,
-        out_dir=out,
-        terminal=sys.stdin.isatty() and sys.stdout.isatty(),
-    )
-    if status:
-        raise typer.Exit(status)
-
-
-app.command()(watch)
-app.command()(collect)
-app.command()(history.report)
-app.command()(history.export)
-app.command()(ship)
-app.command("history")(contents)
-app.command()(compare)
-app.command()(burst)
-app.command()(whatif)
-app.command()(doctor)
-app.add_typer(rules.app, name="rules")
-app.add_typer(lab.app, name="lab")
-
 # The base of what typer raises at a wrong option; its home differs with typer's version.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 _NAMES_COMMAND = re.compile(r"No such command ['\"][A-Za-z][\w-]*['\"].*", re.DOTALL)
-"""Said of a word, and not of what may be a connection string."""
+"""A message that quotes a word, and not what may be a connection string."""
 QUOTE_DSN = "A connection string is one argument, after a command: put it into quotation marks."
 
 
@@ -142,11 +89,13 @@ def main() -> NoReturn:
         error = _named(raised)
         _print(error)
         status = error.status
-    options.leave(status)
+    process.leave(status)
 
 
 def _named(error: Exception) -> PgiostatError:
     """Return any exception as an error that is printed."""
+    from pgiostat.unexpected import as_error, is_out_of_descriptors  # a command has loaded it
+
     if isinstance(error, OSError) and not is_out_of_descriptors(error):
         streams.forget(sys.stdout)
         return _unwritable(error)
@@ -156,18 +105,18 @@ def _named(error: Exception) -> PgiostatError:
 def _print(error: PgiostatError) -> None:
     """Print an error: the one place where errors end.
 
-    An argument that may hold a secret is not quoted, whatever option it was given to.
+    An argument that may hold a secret is not quoted, whatever option has it.
     """
     from pgiostat.redaction import hidden  # only errors need it, and --help is quick
 
-    given = sys.argv[1:]
+    arguments = sys.argv[1:]
     safe = PgiostatError(
-        hidden(error.message, given),
-        detail=error.detail and hidden(error.detail, given),
-        hint=error.hint and hidden(error.hint, given),
+        hidden(error.message, arguments),
+        detail=error.detail and hidden(error.detail, arguments),
+        hint=error.hint and hidden(error.hint, arguments),
         slug=error.slug,
     )
-    with suppress(OSError):  # nobody is there to be told
+    with suppress(OSError):  # standard error is closed
         print(safe.report(), file=sys.stderr)  # noqa: T201 - errors are printed
 
 

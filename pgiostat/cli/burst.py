@@ -1,7 +1,6 @@
-"""pgiostat burst: what a time did to a volume's burst balance."""
+"""pgiostat burst: what a window did to a volume's burst balance."""
 
 import sys
-from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -10,16 +9,16 @@ from pgiostat.cli import options
 from pgiostat.cli.options import Form
 
 __all__ = ["VOLUME", "burst"]
-"""What CloudWatch tells of."""
 
 VOLUME = (
     "gp2:GIB, gp3:GIB[:IOPS[:MIB_PER_S]], io1:GIB:IOPS, io2:GIB:IOPS, st1:GIB, sc1:GIB,"
     " rds-gp2:GIB, rds-gp3:GIB[:IOPS[:MIB_PER_S]], rds-io1:GIB:IOPS, rds-io2:GIB:IOPS."
 )
+"""What --volume takes."""
 
 
 def burst(
-    volume: Annotated[str, typer.Option("--volume", help=f"{VOLUME}", metavar="VOLUME")],
+    volume: Annotated[str, typer.Option("--volume", help=VOLUME, metavar="VOLUME")],
     instance: options.Instance = "",
     balance: options.StartBalance = None,
     writes: options.Writes = 0.0,
@@ -36,32 +35,26 @@ def burst(
 
     The time is replayed against a model of the volume.
     """
-    from pgiostat.cli.history import window_of
-    from pgiostat.history.read.history import History
+    from pgiostat.cli.console import console
+    from pgiostat.cli.histories import Span, open_window
     from pgiostat.render import burst as render
     from pgiostat.reports.burst import burst_report
 
     form = options.choice("format", output, Form)
     options.within("writes", writes, 0)
-    model = options.gauge(volume, instance, 100.0 if balance is None else balance).volume
-    with (
-        options.reading("reading the history"),
-        options.describing(rules) as describe,
-        closing(History.open(options.history_root(history), skip_bad=skip_bad)) as opened,
-    ):
-        seen = opened.totals(window_of(opened, label, since, until, last))
-        start = None if balance is None else balance / 100
-        found = burst_report(
-            opened, seen, opened.names(describe, seen.window), model, balance=start, writes=writes
-        )
+    model, start = options.volume(volume, instance, balance)
+    span = Span(label, since, until, last)
+    with open_window(history, span, rules, skip_bad=skip_bad) as (opened, window, describe):
+        report = burst_report(opened, window, describe, model, balance=start, writes=writes)
+    totals, found = report.totals, report.burst
     if writes and found.is_measured:
         sys.stderr.write("pgiostat: --writes is not used: what was written has been measured\n")
     if form is Form.TEXT:
-        console = options.console()
-        console.print(render.as_text(seen, found, width=console.width))
+        screen = console()
+        screen.print(render.as_text(totals, found, width=screen.width))
     elif form is Form.CSV:
-        render.write_csv(seen, found, sys.stdout)
+        render.write_csv(totals, found, sys.stdout)
     elif form is Form.JSON:
-        sys.stdout.write(render.as_json(seen, found) + "\n")
+        sys.stdout.write(render.as_json(totals, found) + "\n")
     else:
-        sys.stdout.write(render.as_markdown(seen, found) + "\n")
+        sys.stdout.write(render.as_markdown(totals, found) + "\n")

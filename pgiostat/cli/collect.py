@@ -27,7 +27,7 @@ def collect(
             callback=options.no_secret,
             help="File with a table for each server; read again at SIGHUP.",
             metavar="FILE",
-            readable=False,  # what cannot be read is told by who reads it
+            readable=False,  # the reader's own error is better
             show_default=False,
         ),
     ] = None,
@@ -133,6 +133,7 @@ def collect(
     that is started anew goes on where it ended. SIGTERM ends after one more reading. Nothing is
     written to a server, and nothing on it is reset.
     """
+    from pgiostat.cli.histories import local_root, rules_of
     from pgiostat.collector import config as file
     from pgiostat.collector import service, targets
     from pgiostat.collector.log import stderr
@@ -170,11 +171,11 @@ def collect(
     def ours() -> "Plan":
         return targets.share(plan(), shard)
 
-    # What is wrong with an option is wrong with --check, too.
+    # An invalid option is an error of --check as well.
     seconds = None if ends is None else duration(ends)
-    describe = None if page is None else describer(options.rules_of(rules))
+    describe = None if page is None else describer(rules_of(rules))
     first = ours()
-    root = options.local_root(first.history)
+    root = local_root(first.history)
     if check:
         status = ExitStatus.DONE
         for line, went in tried(first, root):

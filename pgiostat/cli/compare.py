@@ -1,13 +1,13 @@
-"""pgiostat compare: two windows, labels or histories."""
+"""pgiostat compare: two windows, of one history or of two."""
 
 import sys
-from contextlib import ExitStack
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from pgiostat.cli import options
+from pgiostat.cli.options import Form
 
 __all__ = ["compare"]
 
@@ -26,7 +26,7 @@ def compare(
         ),
     ] = "second",
     top: options.Top = None,
-    output: Annotated[str, options.format_option(*options.Form)] = "text",
+    output: Annotated[str, options.format_option(*Form)] = "text",
     rules: options.RulesFile = None,
     skip_bad: options.SkipBad = False,
     engine: options.Engine = "duckdb",
@@ -37,35 +37,28 @@ def compare(
     judged if the windows are too short, of bad quality, or still warming up; the numbers are
     shown all the same, with the reason.
     """
-    from pgiostat.history.read.window_spec import parse_window_spec
+    from pgiostat.cli.console import console
+    from pgiostat.cli.histories import describing, history_root, reading
+    from pgiostat.history.read.window_spec import open_pair
     from pgiostat.render import compare as render
     from pgiostat.render import compare_data
     from pgiostat.reports.compare import compare_windows
 
-    form = options.choice("format", output, options.Form)
-    if top is not None:
-        options.within("top", top, 1)
+    form = options.choice("format", output, Form)
+    shown = options.rows_on_screen(top)
+    now = datetime.now().astimezone()
     with (
-        options.reading("comparing"),
-        options.describing(rules) as describe,
-        ExitStack() as opened,
+        reading("comparing"),
+        describing(rules) as describe,
+        open_pair(a, b, history_root(history), now, skip_bad=skip_bad, engine=engine) as pair,
     ):
-        root = options.history_root(history)
-        now = datetime.now().astimezone()
-        before, after = (
-            parse_window_spec(side, root, now, skip_bad=skip_bad, engine=engine) for side in (a, b)
-        )
-        for side in (before, after):
-            opened.callback(side.history.close)
-        sides = compare_windows(before, after, describe, per)
-    if form is options.Form.TEXT:
-        console = options.console()
-        shown = options.TOP_ON_SCREEN if top is None else top
-        console.print(render.as_text(sides, top=shown, width=console.width))
-    elif form is options.Form.CSV:
+        sides = compare_windows(*pair, describe, per)
+    if form is Form.TEXT:
+        screen = console()
+        screen.print(render.as_text(sides, top=shown, width=screen.width))
+    elif form is Form.CSV:
         compare_data.write_csv(sides, sys.stdout, top=top)
-    elif form is options.Form.JSON:
+    elif form is Form.JSON:
         sys.stdout.write(compare_data.as_json(sides, top=top) + "\n")
     else:
-        shown = options.TOP_ON_SCREEN if top is None else top
         sys.stdout.write(render.as_markdown(sides, top=shown) + "\n")

@@ -28,18 +28,19 @@ def doctor(
 
     Nothing is changed. Ends with status 1 if anything is an error.
     """
+    from pgiostat.cli.console import console, working
     from pgiostat.errors import ExitStatus
     from pgiostat.postgres.doctor import CheckState, examine, findings
     from pgiostat.render import doctor as render
 
     form = options.choice("format", output, options.Form, options.Form.CSV)
-    with options.working("examining the server"):
+    with working("examining the server"):
         facts = examine(dsn)
     found = findings(facts)
     if form is options.Form.TEXT:
-        console = options.console()
-        for line in render.as_text(facts, found, width=console.width):
-            console.print(line, soft_wrap=True)
+        screen = console()
+        for line in render.as_text(facts, found, width=screen.width):
+            screen.print(line, soft_wrap=True)
     elif form is options.Form.JSON:
         sys.stdout.write(render.as_json(facts, found) + "\n")
     else:

@@ -1,12 +1,10 @@
 """pgiostat history: what a history holds."""
 
 import sys
-from contextlib import closing
 from datetime import UTC, datetime
 from typing import Annotated
 
 from pgiostat.cli import options
-from pgiostat.escape import terminal
 
 __all__ = ["contents"]
 
@@ -17,22 +15,17 @@ def contents(
     skip_bad: options.SkipBad = False,
 ) -> None:
     """Say what a history holds: labels, their times, gaps and rows, and what it takes on disk."""
-    from pgiostat.history.read.history import History
+    from pgiostat.cli.console import console
+    from pgiostat.cli.histories import open_history, reading, warn_left_out
     from pgiostat.history.read.inventory import inventory as found
     from pgiostat.render import inventory as render
 
     form = options.choice("format", output, options.Form, *options.TABLES_ONLY)
-    with (
-        options.reading("reading the history"),
-        closing(History.open(options.history_root(history), skip_bad=skip_bad)) as opened,
-    ):
+    with reading("reading the history"), open_history(history, skip_bad=skip_bad) as opened:
         held = found(opened, datetime.now(UTC))
     if form is options.Form.JSON:
         sys.stdout.write(render.as_json(held) + "\n")
     else:
-        console = options.console()
-        console.print(render.as_text(held, width=console.width))
-    for bad in sorted(opened.left_out):
-        sys.stderr.write(
-            f'pgiostat: left out, because it could not be read: "{terminal(str(bad))}"\n'
-        )
+        screen = console()
+        screen.print(render.as_text(held, width=screen.width))
+    warn_left_out(opened)

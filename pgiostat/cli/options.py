@@ -1,16 +1,9 @@
-"""Options that several commands have, each told once; what they allow, and the console."""
+"""Options that several commands have, each defined once, and what they allow."""
 
-import gc
 import math
-import os
-import re
-import shutil
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO, TypeVar
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
@@ -19,11 +12,8 @@ from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.errors import choice as one_of
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from pgiostat.queries.rules import Rules
-    from pgiostat.statistics.names import Describe
     from pgiostat.volume.bucket import CreditBucket
+    from pgiostat.volume.models import Volume
 
 __all__ = [
     "LIVE",
@@ -46,21 +36,13 @@ __all__ = [
     "Written",
     "by_option",
     "choice",
-    "console",
-    "describe",
-    "describing",
-    "forget_output",
     "format_option",
-    "history_root",
-    "leave",
-    "local_root",
+    "gauge",
     "no_secret",
-    "progress",
-    "reading",
     "refuse",
-    "rules_of",
+    "rows_on_screen",
+    "volume",
     "within",
-    "working",
 ]
 
 SHORTEST_INTERVAL_SECONDS = 0.1
@@ -69,7 +51,7 @@ TOP_ON_SCREEN = 20
 
 
 class Form(StrEnum):
-    """What is printed of a history."""
+    """How a report is printed."""
 
     TEXT = "text"
     CSV = "csv"
@@ -78,19 +60,17 @@ class Form(StrEnum):
 
 
 TABLES_ONLY = (Form.CSV, Form.MARKDOWN)
-"""Forms for rows of one kind."""
-PIPE_WIDTH = 120
-PATIENCE_SECONDS = 1.0
+"""Forms for reports that are one table."""
 LIVE = ("category", "fingerprint", "statement", "relation", "database", "user")
-"""What can be ranked while it happens."""
+"""What a live ranking can be by."""
 
-Given = TypeVar("Given", bound=str | Path | None)
+Name = TypeVar("Name", bound=str | Path | None)
 
 
-def no_secret(parameter: typer.CallbackParam, value: Given) -> Given:
+def no_secret(parameter: typer.CallbackParam, value: Name) -> Name:
     """Return the name of a file or a directory; refuse one that may hold a secret.
 
-    It would become a name on the disk, and be part of lines of the log.
+    It would become a file name, and be part of log lines.
     """
     from pgiostat.redaction import may_hold_secret
 
@@ -123,7 +103,7 @@ Written = Annotated[
         callback=no_secret,
         help="Directory of the history; the user's data directory if not given.",
         metavar="DIR",
-        readable=False,  # what cannot be read is told by who reads it
+        readable=False,  # the reader's own error is better
         show_default=False,
     ),
 ]
@@ -223,21 +203,21 @@ Writes = Annotated[
 
 
 def by_option(*allowed: str) -> typer.models.OptionInfo:
-    """Return the option that says what is ranked."""
+    """Return the option for what is ranked."""
     words = f"{', '.join(allowed[:-1])} or {allowed[-1]}"
     option: typer.models.OptionInfo = typer.Option("--by", help=f"By {words}.", metavar="WHAT")
     return option
 
 
 def format_option(*forms: str) -> typer.models.OptionInfo:
-    """Return the option that says in which form."""
+    """Return the option for the form of the output."""
     words = f"{', '.join(forms[:-1])} or {forms[-1]}"
     option: typer.models.OptionInfo = typer.Option("--format", help=f"{words}.", metavar="FORM")
     return option
 
 
 def refuse(message: str, *, hint: str | None = None, detail: str | None = None) -> NoReturn:
-    """Raise what is wrong with the options."""
+    """Raise PgiostatError option-invalid."""
     raise PgiostatError(
         message, detail=detail, hint=hint, slug="option-invalid", status=ExitStatus.USAGE
     )
@@ -261,159 +241,28 @@ def within(name: str, value: float, low: float, high: float = math.inf) -> None:
         refuse(f"invalid value for --{name}: {value:g}", hint=f"It must be {allowed}.")
 
 
-def gauge(volume: str, instance: str, balance: float) -> "CreditBucket":
-    """Return a volume's bucket as it is at the start."""
+def rows_on_screen(top: int | None) -> int:
+    """Return the number of rows of text and Markdown: that of --top, or 20."""
+    if top is None:
+        return TOP_ON_SCREEN
+    within("top", top, 1)
+    return top
+
+
+def volume(name: str, instance: str, balance: float | None) -> "tuple[Volume, float | None]":
+    """Return the model of a volume and its balance at the start, 0 to 1; None for CloudWatch's."""
+    start = None if balance is None else balance / 100
+    return gauge(name, instance, 100.0 if balance is None else balance).volume, start
+
+
+def gauge(name: str, instance: str, balance: float) -> "CreditBucket":
+    """Return the credit bucket of a volume as it is at the start; balance is in per cent."""
     from pgiostat.volume.bucket import CreditBucket
     from pgiostat.volume.instances import instance_of
     from pgiostat.volume.models import volume_of
 
     within("balance", balance, 0, 100)
-    model = volume_of(volume)
+    model = volume_of(name)
     if instance:
         model = model.limited(instance_of(instance))
     return CreditBucket(model, balance / 100, balance / 100)
-
-
-def history_root(given: str | None) -> Path | str:
-    """Return where the history is that is read: a directory, or a URI."""
-    if given is not None and "://" in given:
-        return given
-    return local_root(None if given is None else Path(given))
-
-
-def local_root(given: Path | None) -> Path:
-    """Return where the history is that is written. Raises PgiostatError for an object store."""
-    if given is not None:
-        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", str(given)):  # a path keeps one slash of two
-            from pgiostat.uris import shown
-
-            refuse(
-                f'"{shown(str(given))}" is not a directory',
-                hint="Intervals are collected into a directory, and brought to an object store by"
-                " pgiostat ship.",
-            )
-        return given
-    import platformdirs
-
-    return platformdirs.user_data_path("pgiostat") / "history"
-
-
-def rules_of(path: Path | None) -> "Rules":
-    """Return the rules in force."""
-    from pgiostat.queries.rules import builtin, load
-
-    return builtin() if path is None else load(path)
-
-
-def describe(path: Path | None) -> "Describe":
-    """Return what describes statements by the rules in force."""
-    from pgiostat.queries.describe import describer
-
-    return describer(None if path is None else rules_of(path))
-
-
-@contextmanager
-def describing(path: Path | None) -> Iterator["Describe"]:
-    """Yield what describes statements of a history, with categories that were found before."""
-    import platformdirs
-
-    from pgiostat.history.read.category_cache import cached_categories, digest
-
-    # A mistake in rules is told even where nothing is left to be found with them.
-    ruled = None if path is None else describe(path)
-    whose = digest(b"" if path is None else path.read_bytes())
-    place = platformdirs.user_cache_path("pgiostat") / "categories"
-    with cached_categories(lambda: ruled or describe(None), place, whose) as found:
-        yield found
-
-
-def console(out: TextIO | None = None) -> "Console":
-    """Return where text goes; a pipe has no width of its own."""
-    from rich.console import Console
-
-    made = Console(file=out, highlight=False, markup=False, emoji=False)
-    if not made.is_terminal:
-        made.width = shutil.get_terminal_size((PIPE_WIDTH, 0)).columns
-    return made
-
-
-@contextmanager
-def working(what: str) -> Iterator[None]:
-    """Say on a terminal's standard error what takes so long, when it does."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    from threading import Timer
-
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    progress = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        TimeElapsedColumn(),
-        console=Console(stderr=True, markup=False, emoji=False),
-        transient=True,
-    )
-    progress.add_task(what)
-    start = Timer(PATIENCE_SECONDS, progress.start)
-    start.start()
-    try:
-        yield
-    finally:
-        start.cancel()
-        start.join()
-        progress.stop()
-
-
-@contextmanager
-def reading(what: str) -> Iterator[None]:
-    """Say that a history is read, as working does; the process is to do nothing else.
-
-    A question makes no circles worth looking for: with that and with taking everything apart at
-    the end Python spends a fifth of the time of a week's report.
-    """
-    global _reads_only  # noqa: PLW0603 - it is the process that does nothing else
-    _reads_only = True
-    gc.disable()
-    with working(what):
-        yield
-
-
-def leave(status: int) -> NoReturn:
-    """End the process; what only read leaves its memory to the system as it is."""
-    streams.flush(sys.stdout)
-    streams.flush(sys.stderr)
-    if _reads_only:
-        os._exit(status)
-    sys.exit(status)
-
-
-_reads_only = False
-
-
-@contextmanager
-def progress(what: str) -> Iterator[Callable[[str, float], None]]:
-    """Yield what is told the part at work and the share that is done: a bar on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _part, _share: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from pgiostat.escape import terminal
-
-    columns = (
-        TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    plain = Console(stderr=True, markup=False, emoji=False)
-    with Progress(*columns, console=plain, transient=True) as bar:
-        task = bar.add_task(what, total=1.0)
-        yield lambda part, share: bar.update(
-            task, description=f"{what} {terminal(part)}", completed=share
-        )
-
-
-def forget_output() -> None:
-    """Python must not flush standard output once more at the end."""
-    streams.forget(sys.stdout)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgiostat.cli import options
+from pgiostat.cli.console import console
+from pgiostat.cli.histories import rules_of
 from pgiostat.errors import PgiostatError
 from pgiostat.escape import terminal
 
@@ -79,13 +81,13 @@ def init(
         print(text, end="")  # noqa: T201 - asked for
         return
     _write(out, text)
-    told = ""
+    counts = ""
     if found is not None:
-        told = (
+        counts = (
             f": {len(found.synced)} synced tables, {len(found.versions) + len(found.changed)}"
             f" version columns, {len(found.caches)} tables of versions"
         )
-    print(f"wrote {terminal(str(out))}{told}")  # noqa: T201 - what was done
+    print(f"wrote {terminal(str(out))}{counts}")  # noqa: T201 - what was done
     print(f"next: pgiostat rules test --rules {terminal(str(out))} DSN")  # noqa: T201 - how to go on
 
 
@@ -120,9 +122,9 @@ def show(
     """Show the rules in force, in the order in which they are tried."""
     from pgiostat.render import rules as render
 
-    ruled = options.rules_of(rules)
+    ruled = rules_of(rules)
     if name is None:
-        options.console().print(render.listed(ruled))
+        console().print(render.listed(ruled))
         return
     is_list = name.startswith("@")
     found = render.one_list(ruled, name[1:]) if is_list else render.one_rule(ruled, name)
@@ -132,7 +134,7 @@ def show(
             hint="pgiostat rules show names them all.",
             slug="rule-missing",
         )
-    options.console().print(found, soft_wrap=True)
+    console().print(found, soft_wrap=True)
 
 
 @app.command("test")
@@ -174,7 +176,7 @@ def try_(
         )
     from pgiostat.postgres.dsn import is_dsn
 
-    ruled = options.rules_of(rules)
+    ruled = rules_of(rules)
     if file is not None:
         _test_texts(ruled, _statements(_read(file)))
     elif subject is not None and (not subject.strip() or is_dsn(subject)):
@@ -225,15 +227,15 @@ def _test_texts(rules: "Rules", texts: list[str]) -> None:
     from pgiostat.queries.rules import Classifier, Subject
     from pgiostat.render import rules as render
 
-    console = options.console()
+    screen = console()
     classifier = Classifier(rules)
     for number, text in enumerate(texts):
         found = classifier.classify(text)
         normalized = found.normalized
-        asked = Subject(found.features, normalized.fingerprint, normalized.text)
+        subject = Subject(found.features, normalized.fingerprint, normalized.text)
         if number:
-            console.rule(style="dim")
-        console.print(render.judged(found, asked, rules.verdicts(asked)))
+            screen.rule(style="dim")
+        screen.print(render.judged(found, subject, rules.verdicts(subject)))
 
 
 def _test_server(rules: "Rules", dsn: str, top: int) -> None:
@@ -247,7 +249,7 @@ def _test_server(rules: "Rules", dsn: str, top: int) -> None:
     categories = rank([found.delta], found.names)
     others = rank([found.delta], found.names, by=By.FINGERPRINT)
     unknown = [row for row in others.rows if row.category == OTHER and row.cost.blocks][:top]
-    console = options.console()
-    console.print(render.surveyed(found.delta.newer, categories, unknown, width=console.width))
+    screen = console()
+    screen.print(render.surveyed(found.delta.newer, categories, unknown, width=screen.width))
     if found.texts_error is not None:
         raise found.texts_error

@@ -45,19 +45,21 @@ def ship(
     What is there is not brought again, and nothing is removed here that is not there. Reports read
     it as --history URI. Several histories may go to one place.
     """
+    from pgiostat.cli.console import progress
+    from pgiostat.cli.histories import local_root
     from pgiostat.history.format.layout import check
     from pgiostat.history.remote.shipping import upload as shipped
     from pgiostat.history.write.retention import Keep
     from pgiostat.timespec import duration
 
-    layout = check(options.local_root(history))
+    layout = check(local_root(history))
     kept = Keep.of(keep, None).rows
     if every is not None:
         raise typer.Exit(_again(layout, to, duration(every), kept, quiet=quiet))
-    with options.progress("shipping") as told:
-        outcome = shipped(layout, to, keep=kept, clock=datetime.now(UTC), told=told)
+    with progress("shipping") as show:
+        outcome = shipped(layout, to, keep=kept, clock=datetime.now(UTC), told=show)
     if not quiet:
-        sys.stdout.write(f"{_told(outcome)}\n")
+        sys.stdout.write(f"{_summary(outcome)}\n")
     if outcome.strange:
         raise _strange(outcome)
 
@@ -87,7 +89,7 @@ def _again(
                     raise _strange(outcome)
                 trouble.end("ship")
                 if outcome.files or outcome.removed:
-                    say(_told(outcome))
+                    say(_summary(outcome))
             except PgiostatError as error:
                 trouble.begin("ship", error.message, error.detail, error.hint)
             due = monotonic() + seconds
@@ -96,8 +98,8 @@ def _again(
     return ExitStatus.DONE
 
 
-def _told(outcome: "UploadResult") -> str:
-    """Return what a turn did, in a line."""
+def _summary(outcome: "UploadResult") -> str:
+    """Return what was shipped, in a line."""
     from pgiostat.units import format_bytes, format_count
 
     files = f"{format_count(outcome.files)} file{'s' * (outcome.files != 1)}"

@@ -67,7 +67,7 @@ def escape_as_json() -> None:
 
 
 def flush(stream: TextIO) -> None:
-    """Write what is left, at the end; nobody is told any more that it cannot be written."""
+    """Write what is left, at the end, when an error can no longer be reported."""
     try:
         stream.flush()
     except (OSError, ValueError):

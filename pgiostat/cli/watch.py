@@ -130,7 +130,7 @@ def watch(
         options.refuse("--instance is of a volume", hint="Name it too, as --volume gp2:500.")
     start = 100.0 if balance is None else balance
     form = options.choice("format", output, Form)
-    asked = Options(
+    wanted = Options(
         interval=interval,
         count=1 if once else count,
         by=options.choice("by", by, By, By.SERVER, By.HOUR),
@@ -142,29 +142,29 @@ def watch(
         writes=writes,
     )
     _refuse_together(
-        asked, record=record, replay=replay, theme=theme, dsn=dsn, times=(since, until, last)
+        wanted, record=record, replay=replay, theme=theme, dsn=dsn, times=(since, until, last)
     )
     if replay is not None:
         from pgiostat.cli.watch_screen import replayed
 
-        replayed(replay, asked, rules, (since, until, last), theme)
-    elif _is_on_terminal(asked):
+        replayed(replay, wanted, rules, (since, until, last), theme)
+    elif _is_on_terminal(wanted):
         from pgiostat.cli.watch_screen import on_screen
 
         with _pointing_to_doctor():
-            on_screen(dsn, asked, rules, record, theme)
+            on_screen(dsn, wanted, rules, record, theme)
     else:
         if top is None and form is Form.TEXT:
-            asked = replace(asked, top=options.TOP_ON_SCREEN)
+            wanted = replace(wanted, top=options.TOP_ON_SCREEN)
         with _pointing_to_doctor():
-            _watch(dsn, asked, rules)
+            _watch(dsn, wanted, rules)
 
 
 @contextmanager
 def _pointing_to_doctor() -> Iterator[None]:
-    """Let the error of a server that is not ready name the command that finds all that is missing.
+    """Add to the error of a server that is not ready the command that finds all that is missing.
 
-    One step after the other is told otherwise: the extension, then its library, then a right.
+    Otherwise each attempt names one step: the extension, then its library, then a right.
     """
     try:
         yield
@@ -180,24 +180,24 @@ def _pointing_to_doctor() -> Iterator[None]:
         ) from None
 
 
-def _is_on_terminal(asked: "Options") -> bool:
+def _is_on_terminal(wanted: "Options") -> bool:
     """Return whether there is a person to press keys."""
-    is_text = asked.form.value == "text" and asked.count is None
+    is_text = wanted.form.value == "text" and wanted.count is None
     return is_text and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _refuse_together(
-    asked: "Options",
+    wanted: "Options",
     *,
     record: Path | None,
     replay: Path | None,
     theme: str,
     dsn: str,
-    times: tuple[str | None, ...],
+    times: tuple[str | None, str | None, str | None],
 ) -> None:
-    """End with what cannot be used together."""
-    for name, given in (("--replay", replay), ("--record", record), ("--theme", theme or None)):
-        if given is not None and not _is_on_terminal(asked):
+    """Refuse options that cannot be used together."""
+    for name, value in (("--replay", replay), ("--record", record), ("--theme", theme or None)):
+        if value is not None and not _is_on_terminal(wanted):
             options.refuse(f"{name} is for a sitting on a terminal")
     if replay is not None and (dsn or record is not None):
         options.refuse("--replay shows a history, no server", hint="Leave DSN and --record out.")
@@ -205,23 +205,26 @@ def _refuse_together(
         options.refuse("--since, --until and --last say which time of --replay is shown")
 
 
-def _watch(dsn: str, asked: "Options", rules: Path | None) -> None:
+def _watch(dsn: str, wanted: "Options", rules: Path | None) -> None:
     from threading import Event
 
+    from pgiostat.cli.histories import describe
     from pgiostat.signals import stop_on_signals
     from pgiostat.watch import stream
 
     stop = Event()
-    with stop_on_signals(stop) as happened, _until_nobody_reads():
-        stream.run(dsn, asked, options.describe(rules), stop=stop)
+    with stop_on_signals(stop) as happened, _until_pipe_closes():
+        stream.run(dsn, wanted, describe(rules), stop=stop)
     if happened:
         raise typer.Exit(happened[0])
 
 
 @contextmanager
-def _until_nobody_reads() -> Iterator[None]:
-    """End in peace when who reads us has gone, as `| head` does."""
+def _until_pipe_closes() -> Iterator[None]:
+    """End without an error when the reader of the pipe has ended, as `| head` does."""
     try:
         yield
     except BrokenPipeError:
-        options.forget_output()
+        from pgiostat.cli.process import forget_output
+
+        forget_output()

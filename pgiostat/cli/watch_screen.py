@@ -1,15 +1,13 @@
 """watch on a terminal: the application, until it is left."""
 
-import gc
-from collections.abc import Sequence
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from pgiostat.cli import options
+from pgiostat.cli.histories import Span, describing, rules_of, window_of
+from pgiostat.cli.process import collect_rarely, frozen_imports
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,15 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["judge_by", "on_screen", "replayed"]
 
 
-GARBAGE_AFTER = 50_000
-"""Objects made and not gone again before circles are looked for; Python's own is 700."""
-
-
 def on_screen(
-    dsn: str, asked: "Options", rules: Path | None, record: Path | None, theme: str = ""
+    dsn: str, wanted: "Options", rules: Path | None, record: Path | None, theme: str = ""
 ) -> None:
     """Watch a server on this terminal; raises PgiostatError for what ends it."""
-    _collect_rarely()
+    collect_rarely()
     from pgiostat.watch.app import WatchApp
     from pgiostat.watch.screen.themes import Themes
     from pgiostat.watch.sources.live import LiveSource
@@ -43,70 +37,57 @@ def on_screen(
 
         return describer(known)
 
-    # A mistake in rules is told at once; what they are made into comes after the first screen.
-    known = None if rules is None else options.rules_of(rules)
+    # An error in the rules is raised at once; they are compiled after the first screen.
+    known = None if rules is None else rules_of(rules)
     feed = LiveSource(
         dsn,
         lambda: describer(known),
-        asked.interval,
-        label=asked.label,
-        gauge=asked.gauge,
-        writes=asked.writes,
+        wanted.interval,
+        label=wanted.label,
+        gauge=wanted.gauge,
+        writes=wanted.writes,
         record=record,
     )
-    _run(WatchApp(feed, _state(asked), judge=judge_by(rules), themes=Themes(_kept(), theme)))
+    _run(WatchApp(feed, _state(wanted), judge=judge_by(rules), themes=Themes(_kept(), theme)))
 
 
 def replayed(
     place: Path,
-    asked: "Options",
+    wanted: "Options",
     rules: Path | None,
-    words: Sequence[str | None],
+    words: tuple[str | None, str | None, str | None],
     theme: str = "",
 ) -> None:
-    """Replay a history on this terminal; words: since, until and last."""
-    _collect_rarely()
+    """Replay a window of a history on this terminal; words: since, until and last."""
+    collect_rarely()
     from pgiostat.history.read.history import History
-    from pgiostat.history.read.window_spec import window
     from pgiostat.watch.app import WatchApp
     from pgiostat.watch.screen.themes import Themes
     from pgiostat.watch.sources.replay import ReplaySource
 
-    with closing(History.open(place)) as opened, options.describing(rules) as describe:
-        since, until, last = words
-        now = datetime.now().astimezone()
-        span = window(opened, now, label=asked.label, since=since, until=until, last=last)
-        feed = ReplaySource(opened, describe, span, interval=asked.interval, gauge=asked.gauge)
-        _run(WatchApp(feed, _state(asked), judge=judge_by(rules), themes=Themes(_kept(), theme)))
+    with closing(History.open(place)) as opened, describing(rules) as describe:
+        window = window_of(opened, Span(wanted.label, *words))
+        feed = ReplaySource(opened, describe, window, interval=wanted.interval, gauge=wanted.gauge)
+        _run(WatchApp(feed, _state(wanted), judge=judge_by(rules), themes=Themes(_kept(), theme)))
 
 
 def _kept() -> Path:
-    """Return where a theme that was chosen is kept."""
+    """Return the file that keeps the chosen theme."""
     import platformdirs
 
     return platformdirs.user_state_path("pgiostat") / "theme"
 
 
-def _state(asked: "Options") -> "ViewState":
+def _state(wanted: "Options") -> "ViewState":
     from pgiostat.render.columns import SORTED_BY
     from pgiostat.watch.state import View, ViewState
 
-    return ViewState(view=View(asked.by.value), sort=SORTED_BY[asked.sort], top=asked.top)
-
-
-def _collect_rarely() -> None:
-    # What an import makes stays, and the rows of an update go again by themselves: to look for
-    # circles among them takes a tenth of the time to the first screen, and as long as to make them.
-    gc.set_threshold(GARBAGE_AFTER, 20, 100)
+    return ViewState(view=View(wanted.by.value), sort=SORTED_BY[wanted.sort], top=wanted.top)
 
 
 def _run(app: "WatchApp") -> None:
-    gc.freeze()
-    try:
+    with frozen_imports():
         app.run()
-    finally:
-        # What is frozen is not taken apart at the end, and libraries that count on it complain.
-        gc.unfreeze()
     if app.error is not None:
         raise app.error
     if app.return_code:
@@ -114,13 +95,13 @@ def _run(app: "WatchApp") -> None:
 
 
 def judge_by(rules: Path | None) -> "Judge":
-    """Return what says why a statement is of its category; nothing is loaded before it is asked."""
+    """Return the function that explains the category of a statement; it loads rules when called."""
 
     def judge(row: "RankRow") -> "RenderableType":
         from pgiostat.queries.rules import Classifier, Subject
         from pgiostat.render import rules as render
 
-        known = options.rules_of(rules)
+        known = rules_of(rules)
         found = Classifier(known).classify(row.text, user=row.user, database=row.database)
         normalized = found.normalized
         subject = Subject(

@@ -1,7 +1,6 @@
-"""pgiostat whatif: what would be read if a class of queries were gone or cheaper."""
+"""pgiostat whatif: what would be read if a category were gone or cheaper."""
 
 import sys
-from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -58,8 +57,8 @@ def whatif(
     on a clone.
     """
     from pgiostat.analysis.whatif import parse
-    from pgiostat.cli.history import window_of
-    from pgiostat.history.read.history import History
+    from pgiostat.cli.console import console
+    from pgiostat.cli.histories import Span, open_window
     from pgiostat.render import whatif as render
     from pgiostat.reports.whatif import whatif_report
 
@@ -70,26 +69,18 @@ def whatif(
         options.refuse(
             "--instance, --balance and --writes are of a volume", hint="Name it with --volume."
         )
-    model = None
-    if volume:
-        model = options.gauge(volume, instance, 100.0 if balance is None else balance).volume
-    with (
-        options.reading("reading the history"),
-        options.describing(rules) as describe,
-        closing(History.open(options.history_root(history), skip_bad=skip_bad)) as opened,
-    ):
-        seen = opened.totals(window_of(opened, label, since, until, last))
-        start = None if balance is None else balance / 100
-        found = whatif_report(
-            opened, seen, opened.names(describe, seen.window), supposed,
-            volume=model, balance=start, writes=writes,
-        )  # fmt: skip
+    model, start = options.volume(volume, instance, balance) if volume else (None, None)
+    span = Span(label, since, until, last)
+    with open_window(history, span, rules, skip_bad=skip_bad) as (opened, window, describe):
+        report = whatif_report(
+            opened, window, describe, supposed, volume=model, balance=start, writes=writes
+        )
     if form is Form.TEXT:
-        console = options.console()
-        console.print(render.as_text(seen, found, width=console.width))
+        screen = console()
+        screen.print(render.as_text(report.totals, report, width=screen.width))
     elif form is Form.CSV:
-        render.write_csv(seen, found, sys.stdout)
+        render.write_csv(report.totals, report, sys.stdout)
     elif form is Form.JSON:
-        sys.stdout.write(render.as_json(seen, found) + "\n")
+        sys.stdout.write(render.as_json(report.totals, report) + "\n")
     else:
-        sys.stdout.write(render.as_markdown(seen, found) + "\n")
+        sys.stdout.write(render.as_markdown(report.totals, report) + "\n")

@@ -1,4 +1,4 @@
-"""What a frame tells of itself: in values that JSON has, so that Parquet keeps them."""
+"""The attrs of a frame, in values that JSON has, so that Parquet keeps them."""
 
 import pandas as pd
 
@@ -11,14 +11,14 @@ from pgiostat.render.report import labels, remarks
 __all__ = ["with_attrs"]
 
 
-def with_attrs(frame: pd.DataFrame, span: Window, seen: WindowTotals | None) -> pd.DataFrame:
-    """Return a frame that tells what it is of; seen: None if nothing was."""
+def with_attrs(frame: pd.DataFrame, span: Window, totals: WindowTotals | None) -> pd.DataFrame:
+    """Return a frame with its attrs; totals: None if the window has no interval."""
     frame.attrs = {
-        "servers": [] if seen is None else labels(seen).split(", "),
+        "servers": [] if totals is None else labels(totals).split(", "),
         "since": timestamp(span.since),
         "until": timestamp(span.until),
-        "coverage": None if seen is None else seen.sampled.coverage,
-        "remarks": [] if seen is None else list(remarks(seen)),
+        "coverage": None if totals is None else totals.sampled.coverage,
+        "remarks": [] if totals is None else list(remarks(totals)),
         "units": units(frame),
     }
     return frame

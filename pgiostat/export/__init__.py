@@ -55,11 +55,15 @@ _NAME_ROWS = pa.schema(
 )
 
 Progress = Callable[[str, float], None]
-"""Told which file is written, and what share of all is done."""
+"""Called with the file that is written and the share that is done, 0 to 1."""
 
 
 def export(
-    history: History, window: Window, describe: Describe, out: Path, told: Progress | None = None
+    history: History,
+    window: Window,
+    describe: Describe,
+    out: Path,
+    progress: Progress | None = None,
 ) -> list[Path]:
     """Write a window as CSV files into a new or empty directory; return them.
 
@@ -68,7 +72,7 @@ def export(
     servers = history.choose(window.label)
     made = _prepare(out)
     try:
-        return _write(history, window, servers, describe, out=out, told=told)
+        return _write(history, window, servers, describe, out=out, progress=progress)
     except BaseException:
         # Half of an export would look like a whole one, and keep the next from its directory.
         # What somebody else put there meanwhile stays.
@@ -87,7 +91,7 @@ def _write(
     describe: Describe,
     *,
     out: Path,
-    told: Progress | None,
+    progress: Progress | None,
 ) -> list[Path]:
     names = history.names(describe, window)
     sources = _sources(servers, names, history.named())
@@ -113,8 +117,8 @@ def _write(
                     rows = _harmless(each)
                     writer = writer or pc_csv.CSVWriter(file, rows.schema)
                     writer.write(rows)
-                    if told is not None:
-                        told(path.name, (number + share) / len(TABLES))
+                    if progress is not None:
+                        progress(path.name, (number + share) / len(TABLES))
                 if writer is not None:
                     writer.close()
             written.append(path)
@@ -192,8 +196,8 @@ def _sources(
         (server, "database", 0, known.database(0), "", BEGIN, END)
         for server, known in names.items()
     ]
-    for (server, kind, oid), told in named.items():
-        for since, until, row in told:
+    for (server, kind, oid), of_oid in named.items():
+        for since, until, row in of_oid:
             shown = _shown(row)
             if alike[server, kind, shown] > 1 and row["part"] in {"", "heap"}:
                 shown = f"{shown} (oid {oid})"  # what was dropped had the same name
@@ -210,8 +214,8 @@ def _last(
     named: Mapping[tuple[int, str, int], Sequence[Span]],
 ) -> Iterator[tuple[tuple[int, str, int], Mapping[str, Any]]]:
     """Yield what each oid was called last; indexes and TOAST tables are called as their table."""
-    for key, told in named.items():
-        *_, row = told[-1]
+    for key, of_oid in named.items():
+        *_, row = of_oid[-1]
         if row["part"] in {"", "heap"}:
             yield key, row
 

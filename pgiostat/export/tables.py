@@ -81,7 +81,7 @@ def _field(column: Column) -> Field:
 
 
 def _measure(name: str, unit: Unit, meaning: str) -> Field:
-    """Return a column of what is told of a device."""
+    """Return a column of a measurement of a device."""
     if unit is Unit.MILLISECONDS:
         return Field(f"{name}_ms", f"f.{name}", "ms", meaning, "ms")
     return Field(name, f"f.{name}", unit.value, meaning)

@@ -311,10 +311,20 @@ class ServerSession:
 
 
 def connect(dsn: str = "", *, label: str = "") -> ServerSession:
-    """Connect by a URI, keywords, PG* variables, service file and .pgpass, as libpq does.
+    """Connect to a server, as libpq does, in a session that is read only.
 
-    Raises PgiostatError: dsn-invalid, server-unreachable, password-wrong, role-missing,
-    database-missing, connection-refused-by-server, extension-missing, extension-not-preloaded.
+    Args:
+        dsn: URI or keywords; the PG* variables, the service file and .pgpass apply.
+        label: Name of the server in output; host and port if empty.
+
+    Returns:
+        The session, with what is known of its server. Close it after use.
+
+    Raises:
+        PgiostatError: dsn-invalid, server-unreachable, password-wrong, role-missing,
+            database-missing, connection-refused-by-server, extension-missing,
+            extension-not-preloaded, extension-replaced, privilege-missing, schema-forbidden,
+            superuser-unsafe.
     """
     conn = reach(dsn)
     try:

@@ -91,10 +91,14 @@ def _renamed(before: Mapping[int, str], after: Mapping[int, str]) -> set[int]:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """One turn of the loop: what happened, or why it cannot be told.
+    """One turn of the loop: an interval, or the error in its place.
 
-    delta: None after an error.  retry_seconds: until the next attempt.  running: what is in
-    flight at its end, if asked for.
+    Attributes:
+        delta: The interval; None after an error.
+        error: Why there is none.
+        retry_seconds: Seconds until the next attempt; None if delta is there.
+        texts_error: Why texts of statements are missing, though the counters are there.
+        running: Statements in flight at its end, if asked for.
     """
 
     delta: Delta | None
@@ -106,15 +110,24 @@ class Tick:
 
 @dataclass(slots=True)
 class Sampler:
-    """Reads one server again and again.
+    """Takes snapshots of one server again and again, and yields the intervals between them.
 
-    interval: seconds between readings.  wait: how to wait.  names fills as statements appear.
-    older: a reading to go on from, of an earlier process.  accept: takes each interval in, and
-    tells whether the next one begins where it ends; if not, the next covers both.  final: end
-    with one more reading, and the texts that are missing.  running: tell also what is in flight.
-    soon: seconds from a baseline to the next reading, if the interval is longer: so there is
-    something to see.  spare, needed: how many names are kept of what has gone, and which in any
-    case.
+    Attributes:
+        dsn: URI or keywords, as for `connect`.
+        interval: Seconds between snapshots.
+        describe: Gives the category of a statement, as `describer()`.
+        wait: Waits for some seconds; returns True to end, as `threading.Event().wait`.
+        label: Name of the server in output; host and port if empty.
+        clock: Monotonic clock in seconds.
+        names: What ids mean; it fills as statements appear.
+        older: Snapshot of an earlier process to go on from, or None.
+        on_interval: Takes each interval; returns whether the next one begins where it ends. If not,
+            the next one covers both.
+        final: End with one more snapshot, and with the texts that are missing.
+        running: Yield also which statements are in flight.
+        first_interval: Seconds from the first snapshot to the second, if the interval is longer.
+        max_stale_names: Number of names kept after their statement or relation disappears.
+        names_in_use: Returns statements and relations whose names are never dropped.
     """
 
     dsn: str = field(repr=False)
@@ -146,10 +159,14 @@ class Sampler:
     _has_read: bool = False
 
     def ticks(self) -> Iterator[Tick]:
-        """Yield one tick an interval, the first as soon as it can be had.
+        """Yield one tick an interval, the first at once; ends when `wait` returns True.
 
-        Ends when `wait` says so.  Raises PgiostatError when the first connection fails, or the
-        first reading for one of the PERMANENT reasons.
+        Yields:
+            An interval, or the error in its place; after an error it connects again.
+
+        Raises:
+            PgiostatError: The first connection failed, or the first snapshot, for a reason that no
+                retry removes.
         """
         try:
             self._connected()
@@ -186,9 +203,13 @@ class Sampler:
         return self.interval
 
     def whereabouts(self) -> Whereabouts | None:
-        """Return where the server says that it is; None if it does not.
+        """Return where the server says that it runs.
 
-        Raises PgiostatError connection-lost.
+        Returns:
+            Host, data directory and process; None if it does not say.
+
+        Raises:
+            PgiostatError: connection-lost.
         """
         try:
             return None if self._collector is None else self._collector.whereabouts()

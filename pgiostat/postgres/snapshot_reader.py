@@ -43,9 +43,11 @@ _sessions = itertools.count(1)
 class SnapshotReader:
     """Takes snapshots over one connection.
 
-    packed: False reads row by row from the start. One damaged answer costs one snapshot row by row;
-    after PACKED_TRIES in a row the server, or a pooler in between, cannot pack.  clock: seconds of
-    the collector's own, for tests.
+    Args:
+        session: The connection, from `connect`.
+        packed: Read all statements as one value; if False, or if the server or a pooler cannot,
+            row by row.
+        clock: Monotonic clock in seconds.
     """
 
     def __init__(
@@ -85,10 +87,14 @@ class SnapshotReader:
         return self._own
 
     def take(self) -> Snapshot:
-        """Return one reading.
+        """Take a snapshot of the server's counters.
 
-        Raises PgiostatError: connection-lost, reading-timed-out, extension-missing,
-        extension-not-preloaded, query-failed.
+        Returns:
+            The snapshot; `diff` subtracts two of them.
+
+        Raises:
+            PgiostatError: connection-lost, reading-timed-out, extension-missing,
+                extension-not-preloaded, query-failed, reply-unreadable.
         """
         with explain(self._session.conn):
             try:
@@ -215,10 +221,14 @@ class SnapshotReader:
         return tuple(row)
 
     def texts(self, keys: Collection[StatementKey]) -> TextBatch:
-        """Return the texts of these statements, as many as one batch carries.
+        """Return the texts of statements, as many as one batch carries.
 
-        Those whose entries have gone are missing.  One text that the server cannot convert costs
-        that text alone, as far as it lets us read around it.
+        Args:
+            keys: The statements, as (userid, dbid, queryid).
+
+        Returns:
+            Texts by statement; one whose entry is gone is missing. A text that the server cannot
+            convert costs that text alone, as far as the server lets us read around it.
 
         Raises:
             PgiostatError: texts-unreadable if none can be read; no counter is lost then.
@@ -228,9 +238,13 @@ class SnapshotReader:
         return self._texts.read(keys)
 
     def running(self, seconds: float) -> list[Backend]:
-        """Return statements that have been running for so long, the longest first.
+        """Return statements that have been running for some time, the longest first.
 
-        Those of others are missing where the role lacks pg_read_all_stats.
+        Args:
+            seconds: For how long at least.
+
+        Returns:
+            Their backends; those of others are missing where the role lacks pg_read_all_stats.
         """
         parameters = {
             "seconds": seconds, "characters": TEXT_CHARACTERS, "most": SHOWN_RUNNING,
@@ -240,20 +254,30 @@ class SnapshotReader:
         return [Backend(*row) for row in rows]
 
     def databases(self) -> dict[int, str]:
-        """Return names of databases by oid."""
+        """Return the names of databases.
+
+        Returns:
+            Names by oid.
+        """
         with explain(self._session.conn):
             rows = self._session.conn.execute(text_of("databases")).fetchall()
         return {oid: name for oid, name, *_ in rows}
 
     def roles(self) -> dict[int, str]:
-        """Return names of roles by oid."""
+        """Return the names of roles.
+
+        Returns:
+            Names by oid.
+        """
         with explain(self._session.conn):
             return dict(self._session.conn.execute(text_of("roles")).fetchall())
 
     def whereabouts(self) -> Whereabouts | None:
-        """Return where the server says that it is; None if it does not.
+        """Return where the server says that it runs.
 
-        A session that works under another role is not shown when it began itself.
+        Returns:
+            Host, process and data directory; None if the server does not show our own session, as
+            for one that works under another role than it began with.
         """
         conn = self._session.conn
         with explain(conn):
@@ -263,7 +287,14 @@ class SnapshotReader:
         return Whereabouts(self._session.server.host, *row)
 
     def relations(self, relids: Sequence[int]) -> dict[int, Relation]:
-        """Return what these tables, indexes and TOAST tables are, by oid."""
+        """Return what tables, indexes and TOAST tables are.
+
+        Args:
+            relids: Their oids.
+
+        Returns:
+            By oid: relid of the table, schema, name, and part (heap, idx, toast or tidx).
+        """
         with explain(self._session.conn):
             rows = self._session.conn.execute(
                 text_of("relations"), {"relids": list(relids)}

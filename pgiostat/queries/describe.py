@@ -23,7 +23,15 @@ _ROLLS_BACK = re.compile(r"(?:rollback|abort)\b(?!(?: work| transaction)? to )")
 
 
 def describer(rules: Rules | None = None) -> Describe:
-    """Return what describes statements, by these rules; None are the built-in ones."""
+    """Return the function that says what a statement is, from its text.
+
+    Args:
+        rules: Rules for the categories; None for the built-in ones.
+
+    Returns:
+        A function of text, user, database and queryid that returns a `Statement`: normalized text,
+        fingerprint and category.
+    """
     classifier = Classifier(rules or builtin())
 
     def describe(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:

@@ -1,105 +1,172 @@
-"""What a time of a history did to a volume."""
+"""What a window of a history did to a volume's burst balance."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pyarrow as pa
 
-from pgiostat.analysis.rank import rank_totals
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.history.read.history import History, instants
+from pgiostat.history.read.arrow import instants
+from pgiostat.history.read.history import History
 from pgiostat.history.read.window_totals import WindowTotals
-from pgiostat.reports.compare import step_for
-from pgiostat.reports.series import SeriesStep as Cut
-from pgiostat.reports.series import series
-from pgiostat.statistics.names import Names
+from pgiostat.history.read.windows import Window
+from pgiostat.reports.ranking import rank_window, reading_names
+from pgiostat.reports.series import SeriesStep, series
+from pgiostat.reports.steps import step_for
+from pgiostat.statistics.names import Describe, Names
 from pgiostat.volume.bucket import CreditBucket
 from pgiostat.volume.burst import BurstReport, LoadStep, simulate
-from pgiostat.volume.device.interval import Origin
+from pgiostat.volume.device.interval import DeviceInterval, Origin
 from pgiostat.volume.models import Volume
 
-__all__ = ["burst_report"]
+__all__ = ["VolumeLoad", "WindowBurst", "burst_report", "load_in"]
 
 MINUTE = timedelta(minutes=1)
-"""CloudWatch tells no more often."""
+"""CloudWatch has no shorter period."""
 LONGEST = timedelta(minutes=5)
-"""No interval of a device is longer, but for an outage."""
+"""No interval of a device is longer, except over an outage."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowBurst:
+    """A window against a volume.
+
+    Attributes:
+        totals: What each server counted in the window, and how good that count is.
+        burst: The volume's balance step by step, who used its credits, and the forecast.
+    """
+
+    totals: WindowTotals
+    burst: BurstReport
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeLoad:
+    """The load on a volume in each step of a window, and what its device did.
+
+    Attributes:
+        volume: The model of the volume.
+        writes: Known write operations per second.
+        steps: The steps, in order of time.
+        devices: Measured intervals of the device, and CloudWatch's.
+    """
+
+    volume: Volume
+    writes: float
+    steps: Sequence[LoadStep]
+    devices: Sequence[DeviceInterval]
+
+    def replay(self, balance: float | None = None, reads: float = 1.0) -> BurstReport:
+        """Return the volume's balance step by step.
+
+        Args:
+            balance: Balance at the start, 0 to 1; CloudWatch's if None, or full without it.
+            reads: Factor on all reads; 1 for the reads as they were.
+        """
+        start = self._start() if balance is None else balance
+        return self._from(start, reads)
+
+    def _from(self, start: float, reads: float) -> BurstReport:
+        gauge = CreditBucket(self.volume, start, start)
+        return simulate(self.steps, gauge, self.writes, self.devices, reads=reads)
+
+    def _start(self) -> float:
+        """Return the balance at the start from CloudWatch's first value; full without one.
+
+        CloudWatch's value is the balance in the middle of its minute: the model starts so that it
+        has that balance then.
+        """
+        known = [
+            each.burst_balance / 100 for each in self.devices if each.burst_balance is not None
+        ]
+        if not known:
+            return 1.0
+        pairs = self._from(known[0], 1.0).warning
+        off = pairs[0][0] - pairs[0][1] if pairs else 0.0
+        return min(max(known[0] + off, 0.0), 1.0)
 
 
 def burst_report(
     history: History,
-    seen: WindowTotals,
-    names: Mapping[int, Names],
+    window: Window,
+    describe: Describe,
     volume: Volume,
     *,
     balance: float | None = None,
     writes: float = 0.0,
-    reads: float = 1.0,
-) -> BurstReport:
-    """Return who emptied a volume's bucket, step by step.
+) -> WindowBurst:
+    """Replay a window against a model of a volume.
 
-    balance: what was in it at first, a share; CloudWatch's word if None, or full.  writes:
-    operations a second that are known to be written.  reads: as if so many times as much had been
-    read.
-    Raises PgiostatError option-invalid if several servers were seen: they share no volume.
+    Args:
+        history: Where the intervals are.
+        window: From when to when, and of which label.
+        describe: Gives the category of a statement, by the rules of today.
+        volume: The model.
+        balance: Balance at the start, 0 to 1; CloudWatch's if None, or full without it.
+        writes: Known write operations per second.
+
+    Raises:
+        PgiostatError: option-invalid if the window has several servers, which share no volume;
+            window-empty, label-unknown, history-empty, history-unreadable.
     """
-    if len(seen.seconds_by_label) > 1:
-        there = ", ".join(seen.seconds_by_label)
+    with reading_names(history, window, describe) as names:
+
+        def answer() -> WindowBurst:
+            totals = history.totals(window)
+            load = load_in(history, totals, names(), volume, writes)
+            return WindowBurst(totals, load.replay(balance))
+
+        return history.consistent(answer)
+
+
+def load_in(
+    history: History,
+    totals: WindowTotals,
+    names: Mapping[int, Names],
+    volume: Volume,
+    writes: float = 0.0,
+) -> VolumeLoad:
+    """Return the load on a volume in a window.
+
+    Raises:
+        PgiostatError: option-invalid if the window has several servers.
+    """
+    if len(totals.seconds_by_label) > 1:
+        there = ", ".join(totals.seconds_by_label)
         raise PgiostatError(
             "several servers do not share a volume",
             hint=f"Choose one by --label: {there}.",
             slug="option-invalid",
             status=ExitStatus.USAGE,
         )
-    parts = [(part, names.get(whose, Names())) for whose, part in seen.counted.items()]
-    # The first may have begun before the time does.
-    window = replace(seen.window, since=seen.window.since - LONGEST)
+    window = totals.window
+    # The first interval of a device may begin before the window does.
     devices = [
         each
-        for those in history.device(window).values()
-        for each in those
-        if isinstance(each.source, Origin) and each.end > seen.window.since
+        for intervals in history.device(replace(window, since=window.since - LONGEST)).values()
+        for each in intervals
+        if isinstance(each.source, Origin) and each.end > window.since
     ]
-    step = step_for(seen)
+    step = step_for(totals)
     if any(each.source is Origin.CLOUDWATCH for each in devices):
         step = max(step, MINUTE)
-    steps = series(history, seen, names, rank_totals(parts), step)
-    samples = history.facts("sample", seen.window, [server.server_id for server in seen.servers])
-    read = list(_read(steps, samples))
-
-    def replayed(start: float, factor: float) -> BurstReport:
-        return simulate(read, CreditBucket(volume, start, start), writes, devices, reads=factor)
-
-    if balance is None:
-        balance = _start([each.burst_balance for each in devices], lambda at: replayed(at, 1.0))
-    return replayed(balance, reads)
+    steps = series(history, totals, names, rank_window(history, totals, names), step)
+    samples = history.facts("sample", window, [server.server_id for server in totals.servers])
+    return VolumeLoad(volume, writes, list(_load_steps(steps, samples)), devices)
 
 
-def _start(told: Sequence[float | None], replayed: Callable[[float], BurstReport]) -> float:
-    """Return the balance at the start of a time by what CloudWatch told first; full if nothing.
+def _load_steps(steps: Sequence[SeriesStep], samples: pa.Table) -> Iterator[LoadStep]:
+    """Yield steps from their first snapshot to their last, not from clock time to clock time.
 
-    It tells the balance of the middle of its minute: the model begins so as to have it then.
-    """
-    known = [balance / 100 for balance in told if balance is not None]
-    if not known:
-        return 1.0
-    against = replayed(known[0]).warning
-    off = against[0][0] - against[0][1] if against else 0.0
-    return min(max(known[0] + off, 0.0), 1.0)
-
-
-def _read(steps: Sequence[Cut], samples: pa.Table) -> Iterator[LoadStep]:
-    """Yield steps from their first reading to their last, whatever the clock's steps are.
-
-    Of hours of which intervals are not kept there are no readings: these are as the clock has them.
+    Hours whose intervals are not kept have no snapshots: their steps keep the clock's times.
     """
     begins = instants(samples["ts"])
-    lasted = [timedelta(microseconds=us) for us in samples["dur_us"].to_pylist()]
+    lengths = [timedelta(microseconds=us) for us in samples["dur_us"].to_pylist()]
     for step in steps:
         first, last = (bisect_left(begins, instant) for instant in (step.since, step.until))
         since, until = step.since, step.since + timedelta(seconds=step.sampled.seconds)
         if first < last:
-            since, until = begins[first], begins[last - 1] + lasted[last - 1]
+            since, until = begins[first], begins[last - 1] + lengths[last - 1]
         yield LoadStep(since, until, step.sampled.seconds, step.ranking, step.sampled.reads)

@@ -1,8 +1,8 @@
-"""Two windows of histories made ready to be compared: same steps, same groups."""
+"""Two windows compared, perhaps of two histories: same steps, same groups."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -12,36 +12,37 @@ from pgiostat.analysis.compare.compare import Comparison, Group, Per, compare
 from pgiostat.analysis.cost import FIELDS
 from pgiostat.analysis.rank import By, group_of
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.history.read.history import History
+from pgiostat.history.read.arrow import EPOCH
 from pgiostat.history.read.window_spec import WindowSpec
 from pgiostat.history.read.window_totals import WindowTotals
-from pgiostat.history.read.windows import Window
-from pgiostat.reports.series import Steps, resample
+from pgiostat.reports.steps import FINE, Ids, Steps, resample, step_for
 from pgiostat.statistics.delta import LOST, Quality
 from pgiostat.statistics.names import HIDDEN, OWN, Describe, Names
 
-__all__ = ["WindowComparison", "compare_windows", "step_for"]
+__all__ = ["WindowComparison", "compare_windows"]
 
-WISHED_STEPS = 40
 LEAST_STEPS = 20
 INTERVALS_IN_STEP = 4
-"""Of two servers: an interval belongs to the step in which it begins and may reach into the next,
-so that steps of one or two are of different times on each, and some have none."""
+"""For two servers: an interval belongs to the step in which it begins and may reach into the next.
+Steps of one or two intervals would cover different times on each, and some would be empty."""
 LEAST_SHARED = 0.5
-"""Of the shorter of two histories: servers that were watched side by side, and not one after the
-other with a while in common."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NICE = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 21_600,
-         43_200, 86_400)  # fmt: skip
+"""Share of the shorter history from which on two servers count as watched side by side, and not one
+after the other with some time in common."""
 _LOST = (*LOST, Quality.EVICTING)
 """Qualities of intervals of which part was lost."""
+_READ = FIELDS.index("shared_blks_read")
 
 
 @dataclass(frozen=True, slots=True)
 class WindowComparison:
-    """Two windows compared, with what was seen in each.  step: how both were cut.
+    """Two windows compared.
 
-    shared: whether two histories were cut to the time in which both servers were watched.
+    Attributes:
+        a: The totals of the window before.
+        b: The totals of the window after.
+        step: Length of the steps of both.
+        comparison: What changed, and how sure that is.
+        shared: Whether both were reduced to the time in which both servers were watched.
     """
 
     a: WindowTotals
@@ -54,87 +55,87 @@ class WindowComparison:
 def compare_windows(
     a: WindowSpec, b: WindowSpec, describe: Describe, per: str = "second"
 ) -> WindowComparison:
-    """Return what changed from one window to another, perhaps of another history.
+    """Compare two windows, perhaps of two histories.
 
-    per: second, call, or an anchor as "version:calls": what is called as often by the same
-    traffic, a category or a fingerprint.
-    Two servers that were watched side by side are compared in the time that both were watched, if
-    no time is asked for.
-    Raises PgiostatError windows-overlap, anchor-unknown, and as History.totals does.
+    Without a time in either, two servers that were watched side by side are compared over the time
+    in which both were watched.
+
+    Args:
+        a: The window before.
+        b: The window after.
+        describe: Gives the category of a statement, by the rules of today.
+        per: What blocks are divided by: "second", "call", or the calls of an anchor, as
+            "version:calls": a category or fingerprint that the same traffic calls as often.
+
+    Raises:
+        PgiostatError: windows-overlap, anchor-unknown, option-invalid, step-too-short,
+            window-empty, label-unknown, history-empty, history-unreadable.
     """
     return a.history.consistent(
-        lambda: b.history.consistent(lambda: _compared(a, b, describe, per)),
+        lambda: b.history.consistent(lambda: _compared(a, b, describe, per))
     )
 
 
-def _place(side: WindowSpec) -> Path | str:
+def _compared(a: WindowSpec, b: WindowSpec, describe: Describe, per: str) -> WindowComparison:
+    side_by_side = _shared(a, b)
+    shared = side_by_side is not None and a.whole and b.whole
+    if side_by_side is not None and shared:
+        since, until = side_by_side
+        a, b = (
+            replace(each, window=replace(each.window, since=since, until=until)) for each in (a, b)
+        )
+    totals = a.history.totals(a.window), b.history.totals(b.window)
+    if _root(a) == _root(b):
+        _require_apart(*totals)
+    names = _names(a, b, describe)
+    groups = _Groups()
+    numbers = [groups.add(*side) for side in zip(totals, names, strict=True)]
+    together = side_by_side is not None
+    step = _step_for(*totals, together=together)
+    steps = [
+        resample(side.history, of_side, of_groups, groups.count, step)
+        for side, of_side, of_groups in zip((a, b), totals, numbers, strict=True)
+    ]
+    listed = list(groups.listed())
+    kind, anchor = _anchor(per, listed)
+    before, after = map(_side, totals, steps, _places(steps, totals, together=together))
+    return WindowComparison(
+        *totals, step, compare(before, after, listed, kind, anchor), shared=shared
+    )
+
+
+def _root(side: WindowSpec) -> Path | str:
     """Return where a side's history is, however it was written."""
     root = side.history.layout.root
     return root.rstrip("/") if isinstance(root, str) else root.resolve()
 
 
-def _names_of_both(
-    history: History, describe: Describe, windows: Sequence[Window]
-) -> list[dict[int, Names]]:
-    """Return what ids mean in two windows of a history: in most nothing was ever renamed."""
-    if any(len(told) > 1 for told in history.named().values()):
-        return [history.names(describe, window) for window in windows]
-    return [history.names(describe)] * 2
+def _names(a: WindowSpec, b: WindowSpec, describe: Describe) -> list[dict[int, Names]]:
+    """Return what ids mean in both windows, by server_id.
 
-
-def _compared(a: WindowSpec, b: WindowSpec, describe: Describe, per: str) -> WindowComparison:
-    side_by_side = _shared(a, b)
-    if side_by_side and a.whole and b.whole:
-        a, b = (replace(each, window=_within(each.window, side_by_side)) for each in (a, b))
-    chosen = (a, b)
-    seen = [each.history.totals(each.window) for each in chosen]
-    if _place(a) == _place(b):
-        _apart(*seen)
-        # What was told after A was seen describes what B has of it.
-        names = _names_of_both(b.history, describe, [each.window for each in chosen])
-    else:
-        names = [each.history.names(describe, each.window) for each in chosen]
-    known: dict[str, int] = {}
-    told: list[dict[int, tuple[str, str, int]]] = [{}, {}]
-    groups: list[dict[int, list[int]]] = []
-    for side, (of_side, of_names) in enumerate(zip(seen, names, strict=True)):
-        groups.append(_grouped(of_side, of_names, known, told[side]))
-    step = step_for(*seen, several=bool(side_by_side))
-    steps = [
-        resample(each.history, of_side, of_groups, len(known), step)
-        for each, of_side, of_groups in zip(chosen, seen, groups, strict=True)
-    ]
-    listed = list(_listed(known, told))
-    kind, anchor = _anchor(per, listed)
-    sides = [
-        _side(of_side, cut_, places)
-        for of_side, cut_, places in zip(
-            seen, steps, _places(steps, seen, together=bool(side_by_side)), strict=True
-        )
-    ]
-    found = compare(sides[0], sides[1], listed, kind, anchor)
-    return WindowComparison(
-        seen[0],
-        seen[1],
-        step,
-        found,
-        shared=bool(side_by_side) and chosen[0].whole and chosen[1].whole,
-    )
-
-
-def step_for(*seen: WindowTotals, several: bool = False) -> timedelta:
-    """Return steps of which the shorter window has about forty, none shorter than its intervals.
-
-    several: each of some intervals, if that leaves twenty of them.
+    A history in which nothing was renamed is read once for both.
     """
-    length = min(each.window.seconds for each in seen)
-    interval = max(each.sampled.seconds / each.sampled.samples for each in seen)
-    wished = max(length / WISHED_STEPS, interval * 0.99)
-    step = next((nice for nice in _NICE if nice >= wished), _NICE[-1])
-    longer = [nice for nice in _NICE if step <= nice <= length / LEAST_STEPS]
-    if several and longer:
-        step = next((n for n in longer if n >= interval * INTERVALS_IN_STEP), longer[-1])
-    return timedelta(seconds=step)
+    same = _root(a) == _root(b)
+    if same and all(len(spans) == 1 for spans in b.history.named().values()):
+        return [b.history.names(describe)] * 2
+    # A collector may have written names since the first side was opened.
+    before = b.history if same else a.history
+    return [before.names(describe, a.window), b.history.names(describe, b.window)]
+
+
+def _step_for(*totals: WindowTotals, together: bool) -> timedelta:
+    """Return the step of both windows: about forty in the shorter one.
+
+    together: The two servers were watched at the same time: a step holds several intervals of
+    each, if that leaves twenty steps.
+    """
+    step = step_for(*totals)
+    length = min(each.window.seconds for each in totals)
+    longer = [each for each in FINE if step.total_seconds() <= each <= length / LEAST_STEPS]
+    if not together or not longer:
+        return step
+    wished = INTERVALS_IN_STEP * max(each.sampled.seconds / each.sampled.samples for each in totals)
+    return timedelta(seconds=next((each for each in longer if each >= wished), longer[-1]))
 
 
 def _shared(a: WindowSpec, b: WindowSpec) -> tuple[datetime, datetime] | None:
@@ -150,11 +151,7 @@ def _shared(a: WindowSpec, b: WindowSpec) -> tuple[datetime, datetime] | None:
     return since, until
 
 
-def _within(window: Window, span: tuple[datetime, datetime]) -> Window:
-    return replace(window, since=span[0], until=span[1])
-
-
-def _apart(a: WindowTotals, b: WindowTotals) -> None:
+def _require_apart(a: WindowTotals, b: WindowTotals) -> None:
     shared = {server.server_id for server in a.servers} & {s.server_id for s in b.servers}
     since, until = max(a.window.since, b.window.since), min(a.window.until, b.window.until)
     if shared and since < until:
@@ -168,33 +165,49 @@ def _apart(a: WindowTotals, b: WindowTotals) -> None:
         )
 
 
-def _grouped(
-    seen: WindowTotals,
-    names: Mapping[int, Names],
-    known: dict[str, int],
-    told: dict[int, tuple[str, str, int]],
-) -> dict[int, list[int]]:
-    """Return the group of each statement; note the groups, and each one's category and text.
+@dataclass(slots=True)
+class _Groups:
+    """The groups of both windows, numbered, with category and text as each window has them.
 
-    A fingerprint of which statements have several categories has that of the most reads.
+    numbers: By key.  described: For each window, by number: category, text and blocks read.
     """
-    read = FIELDS.index("shared_blks_read")
-    groups: dict[int, list[int]] = {}
-    for server, counted in seen.counted.items():
-        of_server = names.get(server, Names())
-        numbers = []
-        blocks = counted.statement_amounts[read].tolist()
-        for ids, amount in zip(counted.statements, blocks, strict=True):
-            category, text, key = _what(ids, of_server)
-            number = known.setdefault(key, len(known))
-            if number not in told or told[number][2] < amount:
-                told[number] = (category, text, amount)
-            numbers.append(number)
-        groups[server] = numbers
-    return groups
+
+    numbers: dict[str, int] = field(default_factory=dict)
+    described: list[dict[int, tuple[str, str, int]]] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """How many groups there are."""
+        return len(self.numbers)
+
+    def add(self, totals: WindowTotals, names: Mapping[int, Names]) -> dict[int, list[int]]:
+        """Add a window; return the number of the group of each statement, by server_id.
+
+        A fingerprint whose statements have several categories gets that of the most reads.
+        """
+        described: dict[int, tuple[str, str, int]] = {}
+        self.described.append(described)
+        numbers: dict[int, list[int]] = {}
+        for part, known in totals.parts(names):
+            numbers[part.server_id] = of_server = []
+            blocks = part.statement_amounts[_READ].tolist()
+            for ids, amount in zip(part.statements, blocks, strict=True):
+                category, text, key = _describe(ids, known)
+                number = self.numbers.setdefault(key, len(self.numbers))
+                if number not in described or described[number][2] < amount:
+                    described[number] = (category, text, amount)
+                of_server.append(number)
+        return numbers
+
+    def listed(self) -> Iterator[Group]:
+        """Yield the groups in the order of their numbers."""
+        for key, number in self.numbers.items():
+            there = [side[number] for side in self.described if number in side]
+            first, second = (side.get(number, there[0])[0] for side in self.described)
+            yield Group(key, there[-1][1], (first, second))
 
 
-def _what(ids: tuple[int, int, int | None], names: Names) -> tuple[str, str, str]:
+def _describe(ids: Ids, names: Names) -> tuple[str, str, str]:
     """Return the category, text and key of a statement's group, the same on any server."""
     userid, dbid, queryid = ids
     if queryid is None:
@@ -204,16 +217,6 @@ def _what(ids: tuple[int, int, int | None], names: Names) -> tuple[str, str, str
         return OWN, OWN, OWN
     key = group_of(By.FINGERPRINT, ids, names)[0]
     return known.category, known.text or names.placeholder((userid, dbid, queryid)), key
-
-
-def _listed(
-    known: Mapping[str, int], told: Sequence[Mapping[int, tuple[str, str, int]]]
-) -> Iterator[Group]:
-    for key, number in known.items():
-        there = [side[number] for side in told if number in side]
-        first = told[0].get(number, there[0])[0]
-        second = told[1].get(number, there[0])[0]
-        yield Group(key, there[-1][1], (first, second))
 
 
 def _anchor(per: str, groups: Sequence[Group]) -> tuple[Per, list[int]]:
@@ -240,29 +243,29 @@ def _anchor(per: str, groups: Sequence[Group]) -> tuple[Per, list[int]]:
 
 
 def _places(
-    steps: Sequence[Steps], seen: Sequence[WindowTotals], *, together: bool
+    steps: Sequence[Steps], totals: Sequence[WindowTotals], *, together: bool
 ) -> list[tuple[int, ...]]:
-    """Return the number of each step of both sides; none if the steps are no pairs.
+    """Return the number of each step of both sides; none if the steps form no pairs.
 
-    together: the two servers were watched at the same time, and so are numbered from one instant.
-    Other windows have pairs if they are of the same length, by their distance from the beginning.
+    together: The two servers were watched at the same time: steps are numbered from one instant.
+    Other windows form pairs, by distance from their begin, if they are of the same length.
     """
     step = steps[0].step
-    floors = [(each.window.since - _EPOCH) // step for each in seen]
-    ends = [-((_EPOCH - each.window.until) // step) for each in seen]
+    floors = [(each.window.since - EPOCH) // step for each in totals]
+    ends = [-((EPOCH - each.window.until) // step) for each in totals]
     if together:
         alike = max(abs(floors[0] - floors[1]), abs(ends[0] - ends[1])) <= 1
         floors = [0, 0]
     else:
         alike = ends[0] - floors[0] == ends[1] - floors[1]
     return [
-        tuple((start - _EPOCH) // step - floor for start in each.starts) if alike else ()
+        tuple((start - EPOCH) // step - floor for start in each.starts) if alike else ()
         for each, floor in zip(steps, floors, strict=True)
     ]
 
 
-def _side(seen: WindowTotals, steps: Steps, places: tuple[int, ...]) -> SteppedWindow:
-    sampled = seen.sampled
+def _side(totals: WindowTotals, steps: Steps, places: tuple[int, ...]) -> SteppedWindow:
+    sampled = totals.sampled
     lost = sum(sampled.qualities.get(quality, 0) for quality in _LOST)
     return SteppedWindow(
         seconds=np.array([each.seconds for each in steps.sampled]),

@@ -1,177 +1,37 @@
-"""A window cut into steps: who read what in each, for time series and for judging a change."""
+"""A window in steps: which queries read how much in each step."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from statistics import median
-
-import numpy as np
-import pyarrow as pa
 
 from pgiostat.analysis.cost import FIELDS, ReadCost
 from pgiostat.analysis.ledger import reconcile
-from pgiostat.analysis.rank import By, Ranking, RankRow, Totals, group_of
+from pgiostat.analysis.rank import By, Ranking, RankRow, Sort, Totals, group_of
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.history.format.encode import HIDDEN_SENT, SENT, numbered
-from pgiostat.history.format.file_index import Listing
-from pgiostat.history.read.history import PLACES, History
-from pgiostat.history.read.window_totals import IntervalStats, WindowTotals, matrix, together
-from pgiostat.history.read.windows import HOUR, Window
+from pgiostat.history.read.history import History
+from pgiostat.history.read.window_totals import IntervalStats, WindowTotals
+from pgiostat.history.read.windows import Window
+from pgiostat.reports.ranking import rank_window, reading_names
+from pgiostat.reports.steps import COARSE, Ids, Steps, category_of, grouped, resample, step_for
 from pgiostat.statistics.columnar import Counts
-from pgiostat.statistics.names import OTHER, OWN, Names, Statement
+from pgiostat.statistics.names import OWN, Describe, Names
 from pgiostat.units import format_duration
 
-__all__ = ["MOST_STEPS", "SeriesStep", "Steps", "by_hour", "resample", "series"]
+__all__ = [
+    "LabelsReport",
+    "SeriesReport",
+    "SeriesStep",
+    "StatementsReport",
+    "labels_report",
+    "series",
+    "series_report",
+    "statements_report",
+]
 
 MOST_STEPS = 100_000
 SAME_LENGTH = 0.9
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-HOUR_US = HOUR // _MICROSECOND
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Steps:
-    """A window in steps, of which those without an interval are left out.
-
-    starts: when each begins; an interval belongs to the step in which it begins.  sampled: of
-    each, over all servers; its seconds are those of the server that was watched longest.
-    amounts: int64, (FIELDS, groups, steps).
-    """
-
-    step: timedelta
-    starts: tuple[datetime, ...]
-    sampled: tuple[IntervalStats, ...]
-    amounts: Counts
-
-
-def resample(
-    history: History,
-    seen: WindowTotals,
-    groups: Mapping[int, Sequence[int]],
-    count: int,
-    step: timedelta,
-) -> Steps:
-    """Return what groups of statements did in each step of a window that was seen.
-
-    groups: for each server the number of the group, below count, of each of its statements.
-    Raises PgiostatError step-too-short if rows of so short a time are not kept any more, and
-    window-empty if all of it is lost.
-    """
-    step_us = step // _MICROSECOND
-    window = seen.window
-    if step_us % HOUR_US and any(map(Listing(history.layout).is_thin, _days(window))):
-        raise PgiostatError(
-            "of part of this time whole hours are all that is kept",
-            hint="Choose steps of 1h or more, or a later time.",
-            slug="step-too-short",
-            status=ExitStatus.USAGE,
-        )
-    samples = history.samples(window, seen.servers, step_us)
-    # Of a time of which nothing is known there is no step.
-    buckets = sorted(
-        {
-            bucket
-            for rows in samples.values()
-            for bucket, those in rows.items()
-            if any(row["dur_us"] or not row["lost_us"] for row in those)
-        }
-    )
-    if not buckets:
-        raise PgiostatError(
-            "nothing is known of that time: what statements read in it is lost",
-            slug="window-empty",
-            status=ExitStatus.NOTHING_TO_REPORT,
-        )
-    index = {bucket: number for number, bucket in enumerate(buckets)}
-    sampled: list[dict[str, list[IntervalStats]]] = [{} for _ in buckets]
-    labels = {server.server_id: server.label for server in seen.servers}
-    for server, rows in samples.items():
-        for bucket in rows.keys() & index.keys():
-            of_label = sampled[index[bucket]].setdefault(labels[server], [])
-            of_label.append(IntervalStats.of(rows[bucket]))
-    rows = history.places(window, seen.servers, _places(seen, groups), step_us)
-    amounts = np.zeros((len(FIELDS), count, len(buckets)), dtype=np.int64)
-    # A sample may have come since the others were asked for.
-    at = np.array([index.get(bucket, -1) for bucket in rows["bucket"].to_pylist()], dtype=np.intp)
-    place = rows["place"].to_numpy()
-    known = (place >= 0) & (at >= 0)
-    for number, values in enumerate(matrix(rows)):
-        np.add.at(amounts[number], (place[known], at[known]), values[known])
-    return Steps(
-        step=step,
-        starts=tuple(_EPOCH + bucket * step for bucket in buckets),
-        sampled=tuple(map(_side_by_side, sampled)),
-        amounts=amounts,
-    )
-
-
-def _side_by_side(by_label: Mapping[str, Sequence[IntervalStats]]) -> IntervalStats:
-    """Return a step of several labels as one; those of one label follow one another."""
-    whole = together([each for parts in by_label.values() for each in parts])
-    seconds = [sum(each.seconds for each in parts) for parts in by_label.values()]
-    return replace(whole, seconds=max(seconds))
-
-
-def _days(window: Window) -> Iterator[datetime]:
-    day = window.since
-    while day < window.until:
-        yield day
-        day += timedelta(days=1)
-    yield window.until
-
-
-def _places(seen: WindowTotals, groups: Mapping[int, Sequence[int]]) -> pa.Table:
-    """Return the group of each number that a statement may have in the files."""
-    sids: list[Counts] = [np.zeros(0, dtype=np.int64)]
-    places: list[Counts] = [np.zeros(0, dtype=np.int64)]
-    for server, counted in seen.counted.items():
-        if not counted.statements:
-            continue
-        place = np.array(groups[server], dtype=np.int64)
-        hidden = np.array([queryid is None for _, _, queryid in counted.statements])
-        userids, dbids, queryids = (
-            np.array([ids[n] or 0 for ids in counted.statements], dtype=np.int64) for n in range(3)
-        )
-        for flags in (*SENT, *HIDDEN_SENT):
-            those = hidden if flags in HIDDEN_SENT else ~hidden
-            flag = np.full(int(those.sum()), flags, dtype=np.int64)
-            sids.append(numbered(server, dbids[those], userids[those], queryids[those], flag))
-            places.append(place[those])
-    # Should two statements ever share a number, what they read is counted once all the same.
-    numbers, first = np.unique(np.concatenate(sids), return_index=True)
-    columns = [pa.array(numbers), pa.array(np.concatenate(places)[first])]
-    return pa.table(columns, schema=PLACES)
-
-
-def by_hour(
-    history: History, seen: WindowTotals, names: Mapping[int, Names]
-) -> list[tuple[Totals, Names]]:
-    """Return what was counted hour by hour, to be ranked by hour."""
-    ours = {
-        server: [
-            int(group_of(By.CATEGORY, ids, names.get(server, Names()))[-1] == OWN)
-            for ids in counted.statements
-        ]
-        for server, counted in seen.counted.items()
-    }
-    steps = resample(history, seen, ours, 2, HOUR)
-    known = Names({(0, 0, 0): Statement("", "", OTHER), (0, 0, 1): Statement("", "", OWN)})
-    return [
-        (
-            Totals(
-                seconds=sampled.seconds,
-                block_size=sampled.block_size,
-                reads=sampled.reads,
-                statements=[(0, 0, 0), (0, 0, 1)],
-                statement_amounts=steps.amounts[:, :, number],
-                statement_uncertain=[False, False],
-                hour=start,
-            ),
-            known,
-        )
-        for number, (start, sampled) in enumerate(zip(steps.starts, steps.sampled, strict=True))
-    ]
+STEPS_ON_AXIS = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,42 +44,183 @@ class SeriesStep:
     ranking: Ranking
 
 
+@dataclass(frozen=True, slots=True)
+class SeriesReport:
+    """A window in steps.
+
+    Attributes:
+        totals: What each server counted in the whole window.
+        ranking: The ranking of the whole window.
+        steps: The steps, in order of time; one without an interval is left out.
+    """
+
+    totals: WindowTotals
+    ranking: Ranking
+    steps: list[SeriesStep]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelsReport:
+    """A window in steps, label by label.
+
+    Attributes:
+        totals: What each server counted in the whole window.
+        step: Length of a step.
+        steps: By label, the steps of its servers.
+    """
+
+    totals: WindowTotals
+    step: timedelta
+    steps: Mapping[str, list[SeriesStep]]
+
+
+@dataclass(frozen=True, slots=True)
+class StatementsReport:
+    """What each statement did in each step.
+
+    Attributes:
+        totals: What each server counted in the whole window.
+        names: By server_id, what ids mean.
+        steps: Steps whose groups are the statements of all servers, in the order of totals.
+    """
+
+    totals: WindowTotals
+    names: Mapping[int, Names]
+    steps: Steps
+
+
+def series_report(
+    history: History,
+    window: Window,
+    describe: Describe,
+    step: timedelta,
+    *,
+    by: By = By.CATEGORY,
+    sort: Sort = Sort.READS,
+    top: int | None = None,
+) -> SeriesReport:
+    """Rank what read in a window, and return the same rows for each of its steps.
+
+    Args:
+        history: Where the intervals are.
+        window: From when to when, and of which label.
+        describe: Gives the category of a statement, by the rules of today.
+        step: Length of a step.
+        by: What a row is; not By.RELATION and not By.HOUR.
+        sort: What rows are ordered by, the greatest first.
+        top: Number of rows; the rest is one row. None for all.
+
+    Raises:
+        PgiostatError: option-invalid for what has no series, step-invalid, step-too-short,
+            window-empty, label-unknown, history-empty, history-unreadable.
+    """
+    with reading_names(history, window, describe) as names:
+
+        def answer() -> SeriesReport:
+            totals = history.totals(window, by)
+            ranking = rank_window(history, totals, names(), by=by, sort=sort, top=top)
+            return SeriesReport(totals, ranking, series(history, totals, names(), ranking, step))
+
+        return history.consistent(answer)
+
+
+def labels_report(
+    history: History, window: Window, describe: Describe, step: timedelta | None = None
+) -> LabelsReport:
+    """Rank by category what read in each step of a window, label by label.
+
+    Args:
+        history: Where the intervals are.
+        window: From when to when, and of which label.
+        describe: Gives the category of a statement, by the rules of today.
+        step: Length of a step; None for about 120 steps.
+
+    Raises:
+        PgiostatError: step-invalid, step-too-short, window-empty, label-unknown, history-empty,
+            history-unreadable.
+    """
+    with reading_names(history, window, describe) as names:
+
+        def answer() -> LabelsReport:
+            totals = history.totals(window)
+            length = step or step_for(totals, count=STEPS_ON_AXIS, lengths=COARSE)
+            steps = {}
+            for label in dict.fromkeys(server.label for server in totals.servers):
+                part = _of_label(totals, label)
+                ranking = rank_window(history, part, names())
+                steps[label] = series(history, part, names(), ranking, length)
+            return LabelsReport(totals, length, steps)
+
+        return history.consistent(answer)
+
+
+def statements_report(
+    history: History, window: Window, describe: Describe, step: timedelta | None = None
+) -> StatementsReport:
+    """Return what each statement did in each step of a window.
+
+    Args:
+        history: Where the intervals are.
+        window: From when to when, and of which label.
+        describe: Gives the category of a statement, by the rules of today.
+        step: Length of a step; None for about 120 steps.
+
+    Raises:
+        PgiostatError: step-too-short, window-empty, label-unknown, history-empty,
+            history-unreadable.
+    """
+    with reading_names(history, window, describe) as names:
+
+        def answer() -> StatementsReport:
+            totals = history.totals(window)
+            length = step or step_for(totals, count=STEPS_ON_AXIS, lengths=COARSE)
+            groups, count = {}, 0
+            for server, part in totals.counted.items():
+                groups[server] = range(count, count + len(part.statements))
+                count += len(part.statements)
+            steps = resample(history, totals, groups, count, length)
+            return StatementsReport(totals, names(), steps)
+
+        return history.consistent(answer)
+
+
 def series(
     history: History,
-    seen: WindowTotals,
+    totals: WindowTotals,
     names: Mapping[int, Names],
     ranking: Ranking,
     step: timedelta,
 ) -> list[SeriesStep]:
     """Return the steps of a window, each with the rows that the whole window's ranking has.
 
-    Raises PgiostatError step-invalid for steps without end, and step-too-short.
+    Args:
+        history: Where the window was read.
+        totals: The window.
+        names: By server_id, what ids mean.
+        ranking: The ranking of the window.
+        step: Length of a step.
+
+    Raises:
+        PgiostatError: step-invalid for more than 100,000 steps, step-too-short, window-empty.
     """
-    if seen.window.seconds / step.total_seconds() > MOST_STEPS:
+    if totals.window.seconds / step.total_seconds() > MOST_STEPS:
         raise PgiostatError(
             f"so short a step makes more than {MOST_STEPS:,} steps",
             hint="Choose a longer step or a shorter time.",
             slug="step-invalid",
             status=ExitStatus.USAGE,
         )
-    several = len(seen.counted) > 1
+    several = len(totals.counted) > 1
     rest, own = len(ranking.rows), len(ranking.rows) + 1
     place = {row.key: number for number, row in enumerate(ranking.rows)} | {("", OWN): own}
-    groups = {
-        server: [
-            place.get(
-                (counted.server,)
-                if ranking.by is By.SERVER and _category(ids, names, server) != OWN
-                else group_of(
-                    ranking.by, ids, names.get(server, Names()), f"{counted.server}/" * several
-                ),
-                rest,
-            )
-            for ids in counted.statements
-        ]
-        for server, counted in seen.counted.items()
-    }
-    steps = resample(history, seen, groups, len(ranking.rows) + 2, step)
+
+    def group(ids: Ids, part: Totals, known: Names) -> int:
+        if ranking.by is By.SERVER and category_of(ids, known) != OWN:
+            return place.get((part.server,), rest)
+        return place.get(group_of(ranking.by, ids, known, f"{part.server}/" * several), rest)
+
+    groups = grouped(totals, names, group)
+    steps = resample(history, totals, groups, len(ranking.rows) + 2, step)
     usual = median(each.seconds / max(each.samples, 1) for each in steps.sampled)
     if step.total_seconds() < usual * SAME_LENGTH:
         raise PgiostatError(
@@ -230,8 +231,8 @@ def series(
         )
     return [
         SeriesStep(
-            since=max(start, seen.window.since),
-            until=min(start + step, seen.window.until),
+            since=max(start, totals.window.since),
+            until=min(start + step, totals.window.until),
             sampled=sampled,
             ranking=_of_step(ranking, sampled, steps.amounts[:, :, number]),
         )
@@ -239,8 +240,11 @@ def series(
     ]
 
 
-def _category(ids: tuple[int, int, int | None], names: Mapping[int, Names], server: int) -> str:
-    return group_of(By.CATEGORY, ids, names.get(server, Names()))[-1]
+def _of_label(totals: WindowTotals, label: str) -> WindowTotals:
+    """Return the totals of one label; several servers may have answered under it."""
+    servers = tuple(server for server in totals.servers if server.label == label)
+    counts = {each.server_id: totals.counted[each.server_id] for each in servers}
+    return replace(totals, servers=servers, counted=counts)
 
 
 def _of_step(ranking: Ranking, sampled: IntervalStats, amounts: Counts) -> Ranking:
@@ -252,17 +256,15 @@ def _of_step(ranking: Ranking, sampled: IntervalStats, amounts: Counts) -> Ranki
     explained = sum(costs, none)
     whole = max(sampled.reads.blocks or 0, explained.blocks)
 
-    def told(row: RankRow | None, cost: ReadCost) -> RankRow | None:
-        share = cost.blocks / whole if whole else None
-        return None if row is None else replace(row, cost=cost, share=share)
+    def with_cost(row: RankRow, cost: ReadCost) -> RankRow:
+        return replace(row, cost=cost, share=cost.blocks / whole if whole else None)
 
-    rows = (told(row, cost) for row, cost in zip(ranking.rows, costs, strict=False))
     return replace(
         ranking,
         seconds=sampled.seconds,
-        rows=tuple(row for row in rows if row is not None),
-        rest=told(ranking.rest, costs[-2]),
-        own=told(ranking.own, costs[-1]),
+        rows=tuple(map(with_cost, ranking.rows, costs)),
+        rest=None if ranking.rest is None else with_cost(ranking.rest, costs[-2]),
+        own=None if ranking.own is None else with_cost(ranking.own, costs[-1]),
         explained=explained,
         server_blocks=sampled.reads.blocks,
         lines=reconcile(explained.blocks, sampled.reads),

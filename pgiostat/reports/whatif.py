@@ -1,15 +1,17 @@
-"""A time of a history, and what it would have read if a class of queries were gone or cheaper."""
+"""What a window would have read if a category were gone or cheaper."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pgiostat.analysis.rank import Ranking, rank_totals
+from pgiostat.analysis.rank import Ranking
 from pgiostat.analysis.whatif import Amounts, Assumption, Estimate, estimate
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.read.history import History
 from pgiostat.history.read.window_totals import WindowTotals
-from pgiostat.reports.burst import burst_report
-from pgiostat.statistics.names import Names
+from pgiostat.history.read.windows import Window
+from pgiostat.reports.burst import load_in
+from pgiostat.reports.ranking import rank_window, reading_names
+from pgiostat.statistics.names import Describe
 from pgiostat.volume.burst import BurstReport
 from pgiostat.volume.models import Volume
 
@@ -18,12 +20,19 @@ __all__ = ["WhatIfReport", "amounts_of", "whatif_report"]
 
 @dataclass(frozen=True, slots=True)
 class WhatIfReport:
-    """What was read, and the range of what would have been.
+    """What was read in a window, and the range of what would have been.
 
-    had: by part of the ranking.  burned: a volume now, with the least and with the most reads; None
-    if no volume is named.
+    Attributes:
+        totals: What each server counted in the window, and how good that count is.
+        ranking: Its ranking by category.
+        had: What each part of the ranking read, by its name.
+        supposed: The changes.
+        imagined: Blocks read now, at least and at most.
+        burned: The volume as it was, with the least and with the most reads; None without a
+            volume.
     """
 
+    totals: WindowTotals
     ranking: Ranking
     had: Mapping[str, Amounts]
     supposed: tuple[Assumption, ...]
@@ -31,7 +40,7 @@ class WhatIfReport:
     burned: tuple[BurstReport, BurstReport, BurstReport] | None = None
 
     def operations_per_s(self, blocks: float) -> float | None:
-        """Return what so many blocks are in operations, as many for each as now."""
+        """Return the operations per second of blocks, as many per block as now."""
         each = self.ranking.explained.per_block.shared
         if each is None or not self.ranking.seconds:
             return None
@@ -40,22 +49,51 @@ class WhatIfReport:
 
 def whatif_report(
     history: History,
-    seen: WindowTotals,
-    names: Mapping[int, Names],
+    window: Window,
+    describe: Describe,
     supposed: Sequence[Assumption],
     *,
     volume: Volume | None = None,
     balance: float | None = None,
     writes: float = 0.0,
 ) -> WhatIfReport:
-    """Return the range of what a time would have read.
+    """Return the range of what a window would have read.
 
-    balance, writes: as in burned.
-    Raises PgiostatError category-unknown, with those that there are; and what burned raises.
+    Args:
+        history: Where the intervals are.
+        window: From when to when, and of which label.
+        describe: Gives the category of a statement, by the rules of today.
+        supposed: The changes.
+        volume: A model to replay the window against, or None.
+        balance: Its balance at the start, 0 to 1; CloudWatch's if None, or full without it.
+        writes: Known write operations per second.
+
+    Raises:
+        PgiostatError: category-unknown, with the categories there are; option-invalid,
+            window-empty, label-unknown, history-empty, history-unreadable.
     """
-    parts = [(part, names.get(whose, Names())) for whose, part in seen.counted.items()]
-    ranking = rank_totals(parts)
-    had = amounts_of(ranking)
+    with reading_names(history, window, describe) as names:
+
+        def answer() -> WhatIfReport:
+            totals = history.totals(window)
+            ranking = rank_window(history, totals, names())
+            _check(supposed, ranking)
+            had = amounts_of(ranking)
+            found = estimate(had, supposed)
+            burned = None
+            if volume is not None and found.now:
+                load = load_in(history, totals, names(), volume, writes)
+                now, low, high = (
+                    load.replay(balance, blocks / found.now)
+                    for blocks in (found.now, found.low, found.high)
+                )
+                burned = now, low, high
+            return WhatIfReport(totals, ranking, had, tuple(supposed), found, burned)
+
+        return history.consistent(answer)
+
+
+def _check(supposed: Sequence[Assumption], ranking: Ranking) -> None:
     there = [row.name for row in ranking.rows]
     for each in supposed:
         if each.category not in there:
@@ -65,28 +103,16 @@ def whatif_report(
                 slug="category-unknown",
                 status=ExitStatus.USAGE,
             )
-    found = estimate(had, supposed)
-    burning = None
-    if volume is not None and found.now:
-        now, low, high = (
-            burst_report(
-                history, seen, names, volume,
-                balance=balance, writes=writes, reads=blocks / found.now,
-            )
-            for blocks in (found.now, found.low, found.high)
-        )  # fmt: skip
-        burning = now, low, high
-    return WhatIfReport(ranking, had, tuple(supposed), found, burning)
 
 
 def amounts_of(ranking: Ranking) -> dict[str, Amounts]:
-    """Return what each part of a ranking by category read, and found in the cache."""
+    """Return the blocks that each part of a ranking by category read, and its cache hits."""
     rows = [*ranking.rows, *(row for row in (ranking.rest, ranking.own) if row is not None)]
     had = {
         row.name: Amounts(float(row.cost.blocks), float(row.cost.shared_blks_hit or 0))
         for row in rows
     }
-    # What no statement explains is read as before, whatever becomes of them.
+    # No change reaches what no statement explains.
     return had | {
         line.account.value: Amounts(float(max(line.blocks, 0)), 0.0) for line in ranking.lines
     }

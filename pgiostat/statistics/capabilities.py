@@ -13,7 +13,13 @@ _PG_18 = 180000
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """One thing to know of a server; missing: why it cannot be known, empty if it can."""
+    """One thing that a server may or may not be able to report.
+
+    Attributes:
+        name: A stable name, as "read_times".
+        meaning: What is known if it is available.
+        missing: Why it is not available; empty if it is.
+    """
 
     name: str
     meaning: str

@@ -34,22 +34,39 @@ Mask = npt.NDArray[np.bool_]
 
 
 class Basis(IntEnum):
-    """Against what a row's numbers were taken."""
+    """What the numbers of a row were subtracted from.
+
+    Attributes:
+        PREVIOUS: The same entry in the older snapshot.
+        NEW: Nothing: the entry was made in the interval, and all it has counted happened in it.
+        RESET: Nothing: the entry was reset in the interval, and what came before is lost.
+        REINSERTED: Nothing: the entry was evicted and came back, and what came before is lost.
+        UNKNOWN: Which part of the numbers belongs to the interval is unknown: a lower bound.
+    """
 
     PREVIOUS = 0
-    """The same entry was in the older reading: subtracted."""
     NEW = 1
-    """The entry was made in the interval: all it has counted happened in it."""
     RESET = 2
-    """The entry was reset in the interval: counted since then, what came before is lost."""
     REINSERTED = 3
-    """The entry was evicted and came back: counted since then, what came before is lost."""
     UNKNOWN = 4
-    """It cannot be told what part of the numbers belongs to the interval: a lower bound."""
 
 
 class Quality(StrEnum):
-    """What is to be known of an interval before its numbers are believed."""
+    """What to know about an interval before its numbers are used.
+
+    Attributes:
+        OK: Nothing happened to the counters.
+        FIRST: The first snapshot: nothing to subtract, no length.
+        OTHER_SERVER: Another server answered at the address; the reads between are lost.
+        BASELINE_LOST: The older snapshot was damaged; the reads of statements are lost.
+        EXTENSION_CHANGED: pg_stat_statements was updated or created again.
+        PRIVILEGES_CHANGED: pg_read_all_stats was granted or revoked.
+        RESTART: The server was restarted.
+        RESET: Statistics were reset.
+        CLOCK_JUMP: The server's clock was set.
+        GAP: More than twice as long as expected.
+        EVICTING: Entries of pg_stat_statements were evicted.
+    """
 
     OK = "ok"
     FIRST = "first"
@@ -129,18 +146,29 @@ class Lost:
 
 @dataclass(frozen=True, eq=False)
 class Delta:
-    """What happened between two readings.
+    """An interval: what happened between two snapshots.
 
-    older: None in the first.  seconds: measured length; None in the first.
-    statements, databases, io, relations: only rows in which anything happened.
-    appeared, vanished: entries of pg_stat_statements.  dealloc: how often entries were evicted;
-    None where that is not told (before extension 1.9).  unknown: rows with numbers that cannot be
-    assigned to the interval and are not counted.  ahead: blocks that statements had counted when it
-    began and the server had not.  failures: transactions that failed or were cancelled; None if not
-    known.  Only a reader of one interval after the other knows these two.  held: cursors WITH HOLD
-    that were declared and that no statement counts; None if not known.  untracked: whether a
-    statement may have turned tracking off.  Only the texts of statements show these two.  lost: the
-    time whose statements are not counted; the qualities say why.
+    Attributes:
+        older: The snapshot at its begin; None in the first interval.
+        newer: The snapshot at its end.
+        seconds: Measured length in seconds; None in the first interval.
+        qualities: What to know about it; (Quality.OK,) if nothing.
+        statements: Rows of pg_stat_statements in which anything happened.
+        databases: The same of pg_stat_database.
+        io: The same of pg_stat_io; None before PostgreSQL 16.
+        relations: The same of pg_statio_all_tables.
+        appeared: Entries of pg_stat_statements that are new.
+        vanished: Entries that are gone.
+        dealloc: How often entries were evicted; None before version 1.9 of the extension.
+        unknown: Rows whose numbers belong to no known interval; they are not counted.
+        ahead: Blocks that statements had counted at its begin and the server had not.
+        failures: Transactions that failed or were cancelled; None if unknown.
+        held: Cursors WITH HOLD that were declared and that no statement counts; None if unknown.
+        untracked: Whether a statement may have turned tracking off.
+        lost: The time whose statements are not counted; qualities has the cause.
+
+    ahead, failures, held and untracked need texts, or the intervals before: `Sampler` sets them,
+    `diff` does not.
     """
 
     older: Snapshot | None
@@ -220,11 +248,18 @@ class Delta:
 def diff(
     older: Snapshot | None, newer: Snapshot, *, expected_seconds: float | None = None
 ) -> Delta:
-    """Return what happened between two readings of one server.
+    """Subtract two snapshots of one server.
 
-    expected_seconds: the interval asked for; one much longer is a gap.  Without an older reading,
-    or with one of another server, the newer is only a baseline.  Where the statements of both
-    cannot be compared, only the server's own counters are subtracted.
+    Without an older snapshot, or with one of another server, the newer is only a baseline. Where
+    the statements of both cannot be compared, only the server's own counters are subtracted.
+
+    Args:
+        older: The snapshot at the begin of the interval, or None.
+        newer: The snapshot at its end.
+        expected_seconds: The interval asked for; one more than twice as long is a gap.
+
+    Returns:
+        The interval, with the basis of each row and the qualities of the whole.
     """
     if older is None:
         return _baseline(newer, Quality.FIRST)

@@ -85,11 +85,16 @@ def _same(statement: Statement) -> Statement:
 
 @dataclass(slots=True)
 class Names:
-    """What ids mean: statements by (userid, dbid, queryid), the rest by oid.
+    """What ids mean. What was dropped keeps its name.
 
-    What was dropped keeps its name.  relations: (relid of the table, schemaname, relname, part).
-    unreadable: why the text of a statement cannot be read.  renamed: names that changed within the
-    time that they are for, the newest of which are used.
+    Attributes:
+        statements: By (userid, dbid, queryid).
+        databases: By oid.
+        roles: By oid.
+        relations: By oid of a table, index or TOAST table: relid of the table, schema, name, part.
+        cursors: By (userid, dbid, cursor): the categories of its DECLAREs.
+        unreadable: By statement: why its text cannot be read.
+        renamed: Names that changed within the time window; the newest is used.
     """
 
     statements: dict[tuple[int, int, int], Statement] = field(default_factory=dict)
@@ -104,7 +109,12 @@ class Names:
     )
 
     def add(self, key: tuple[int, int, int], statement: Statement) -> None:
-        """Keep what is known of a statement; a cursor's categories outlive its DECLARE."""
+        """Add a statement; a cursor's categories outlive its DECLARE.
+
+        Args:
+            key: userid, dbid and queryid.
+            statement: Its text, fingerprint and category.
+        """
         before = self.statements.get(key)
         self.statements[key] = statement
         self.unreadable.pop(key, None)
@@ -123,13 +133,22 @@ class Names:
             opened.add(statement.category)
 
     def drop_texts(self, keys: Iterable[StatementKey]) -> None:
-        """Keep of statements the category and cursor alone: somebody else has their texts."""
+        """Drop texts and fingerprints, and keep categories and cursors: a history has the texts.
+
+        Args:
+            keys: The statements, as (userid, dbid, queryid).
+        """
         for key in keys:
             if known := self.statements.get(key):
                 self.statements[key] = _same(replace(known, text="", fingerprint=""))
 
     def retain(self, statements: Collection[StatementKey], relations: Collection[int]) -> None:
-        """Keep what is known of these, and of the cursors that they name."""
+        """Retain some names and the cursors of these statements, and drop all others.
+
+        Args:
+            statements: What to retain, as (userid, dbid, queryid).
+            relations: What to retain, as oids.
+        """
         # Who reads meanwhile sees either what was there before or what is kept.
         self.statements = {k: v for k, v in self.statements.items() if k in statements}
         self.relations = {k: v for k, v in self.relations.items() if k in relations}
@@ -143,9 +162,15 @@ class Names:
     def statement(self, key: tuple[int, int, int]) -> Statement | None:
         """Return what is known of a statement.
 
-        The reads of a cursor are counted at its FETCH, which names nothing but the cursor: it is
-        of the category of the DECLAREs of that name by the same role in the same database, if
-        they all agree.
+        The reads of a cursor are counted at its FETCH, which names nothing but the cursor: it gets
+        the category of the DECLAREs of that name by the same role in the same database, if they
+        all agree.
+
+        Args:
+            key: userid, dbid and queryid.
+
+        Returns:
+            Text, fingerprint and category; None if the text has not been read.
         """
         known = self.statements.get(key)
         if known is None or not known.uses_cursor or known.category != OTHER:
@@ -155,38 +180,88 @@ class Names:
         return replace(known, category=next(iter(opened))) if len(opened) == 1 else known
 
     def described(self, key: StatementKey) -> Statement:
-        """Return what is known of a statement; without its text that is a category alone."""
+        """Return what is known of a statement, in any case.
+
+        Args:
+            key: userid, dbid and queryid.
+
+        Returns:
+            Text, fingerprint and category; without a text the category "no text yet" or "not
+            readable".
+        """
         known = self.statement(key)
         if known is not None:
             return known
         return _same(Statement("", "", UNREADABLE if key in self.unreadable else UNREAD))
 
     def placeholder(self, key: StatementKey) -> str:
-        """Return what is shown in place of a text, with the reason."""
+        """Return what to show in place of a text that is missing.
+
+        Args:
+            key: userid, dbid and queryid.
+
+        Returns:
+            The reason and the queryid, in parentheses.
+        """
         if key in self.unreadable:
             return f"({UNREADABLE}: {self.unreadable[key].rstrip('.')}; queryid {key[2]})"
         return f"({UNREAD}: queryid {key[2]})"
 
     def database(self, oid: int) -> str:
-        """Return a database's name, or what its oid says."""
+        """Return the name of a database.
+
+        Args:
+            oid: Its oid; 0 for shared catalogs.
+
+        Returns:
+            Its name, or "oid 5" if the name is unknown.
+        """
         return self.databases.get(oid, "(shared catalogs)" if oid == 0 else f"oid {oid}")
 
     def role(self, oid: int) -> str:
-        """Return a role's name, or its oid."""
+        """Return the name of a role.
+
+        Args:
+            oid: Its oid.
+
+        Returns:
+            Its name, or "oid 5" if the name is unknown.
+        """
         return self.roles.get(oid, f"oid {oid}")
 
     def shown_database(self, oid: int) -> str:
-        """Return a database's name as it is shown: with its oid if another one has that name."""
+        """Return the name of a database for output.
+
+        Args:
+            oid: Its oid; 0 for shared catalogs.
+
+        Returns:
+            Its name, with the oid if another one had the same name.
+        """
         pairs = self.databases.items()
         return self._apart(self.database(oid), oid, self.databases, lambda: pairs)
 
     def shown_role(self, oid: int) -> str:
-        """Return a role's name as it is shown."""
+        """Return the name of a role for output.
+
+        Args:
+            oid: Its oid.
+
+        Returns:
+            Its name, with the oid if another one had the same name.
+        """
         pairs = self.roles.items()
         return self._apart(self.role(oid), oid, self.roles, lambda: pairs)
 
     def shown_relation(self, relid: int) -> str:
-        """Return the name of a relation's table, with the schema, as it is shown."""
+        """Return the name of a relation's table for output.
+
+        Args:
+            relid: Oid of a table, or of an index or TOAST table of it.
+
+        Returns:
+            Schema and name, with the oid if another one had the same name.
+        """
         owner, *named, _ = self.relations.get(relid, (relid, "", f"oid {relid}", "heap"))
         pairs = ((each[0], _dotted(*each[1:3])) for each in self.relations.values())
         return self._apart(_dotted(*map(str, named)), owner, self.relations, lambda: pairs)

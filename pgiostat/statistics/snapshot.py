@@ -97,12 +97,22 @@ _BLOCK_SIZES = tuple(1 << power for power in range(10, 16))
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """One reading.
+    """What one query of the server's counters returned.
 
-    session: a number that changes with the connection.  started_at, taken_at: the server's clock
-    before and after pg_stat_statements was read.  clock: the collector's own clock, in seconds,
-    that nobody sets.  own_queryid: of our reading itself, where a reset leaves no other mark.
-    own_seconds: how long the reading took.
+    Attributes:
+        server: The server, as far as it stays the same during a connection.
+        session: A number that changes with the connection.
+        started_at: The server's clock before pg_stat_statements was read.
+        taken_at: The server's clock afterwards.
+        clock: Our own monotonic clock, in seconds.
+        settings: Settings of the server that decide what its numbers mean.
+        markers: Times and counts that change when counters start again.
+        statements: Rows of pg_stat_statements.
+        databases: Rows of pg_stat_database.
+        io: Rows of pg_stat_io; None before PostgreSQL 16.
+        relations: Rows of pg_statio_all_tables.
+        own_queryid: queryid of this query itself, where a reset leaves no other mark.
+        own_seconds: How long the query took, in seconds.
     """
 
     server: Server
@@ -120,10 +130,10 @@ class Snapshot:
     own_seconds: float = 0.0
 
     def check(self) -> None:
-        """See that a server can have sent this: one damaged answer would spoil a history.
+        """Check that a server can have sent this: one damaged answer would spoil a history.
 
         Raises:
-            ValueError: It cannot.
+            ValueError: A counter or the block size is outside of what a server reaches.
         """
         if self.settings.block_size not in _BLOCK_SIZES:
             raise ValueError("blocks of no size that a server has")

@@ -452,8 +452,8 @@ def _here(arguments: list[str], variables: dict[str, str], place: Path) -> str:
     with (
         mock.patch.dict(os.environ, _environment(variables, place), clear=True),
         mock.patch.object(sys, "argv", ["pgiostat", *arguments]),
-        mock.patch.object(cli.options, "leave", _leave),
-        mock.patch.object(cli, "block_pandas"),
+        mock.patch.object(cli.process, "leave", _leave),
+        mock.patch.object(cli, "frameless"),
         redirect_stdout(said),
         redirect_stderr(said),
         chdir(place),

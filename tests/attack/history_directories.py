@@ -174,7 +174,8 @@ def _harm(command: str, ran: Ran, *, untouched: bool) -> tuple[str, str] | None:
 _SERVER = """
 import json, os, resource, sys, time
 from pathlib import Path
-import duckdb, pyarrow.parquet, pgiostat.cli, pgiostat.cli.history, pgiostat.cli.collect
+import duckdb, pyarrow.parquet, pgiostat.cli
+import pgiostat.cli.report, pgiostat.cli.export, pgiostat.cli.collect
 import pgiostat.history.read.history, pgiostat.history.__main__
 import pgiostat.history.remote.shipping, pgiostat.export
 import pgiostat.watch.sources.replay, pgiostat.render.report
@@ -183,16 +184,16 @@ import pgiostat.collector.service, pgiostat.analysis.compare.compare
 def replay(root):
     from contextlib import closing
     from threading import Event
-    from pgiostat.queries.describe import uncategorized
+    from pgiostat.queries.describe import unsorted
     from pgiostat.errors import PgiostatError
     from pgiostat.history.read.window_spec import window
     from pgiostat.history.read.history import History
-    from pgiostat.watch.sources.replay import ReplaySource
+    from pgiostat.watch.sources.replay import Replay
     from datetime import datetime
     try:
         with closing(History.open(Path(root))) as opened:
             span = window(opened, datetime.now().astimezone())
-            feed = ReplaySource(opened, uncategorized, span, interval=0.0)
+            feed = Replay(opened, unsorted, span, interval=0.0)
             stop = Event()
             for place in (0, feed.position[1] // 2, feed.position[1]):
                 feed.seek(place)

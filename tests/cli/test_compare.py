@@ -19,7 +19,8 @@ from pgiostat.history.read.window_spec import parse_window_spec
 from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.writer import Writer
 from pgiostat.queries.describe import describer
-from pgiostat.reports.compare import compare_windows, step_for
+from pgiostat.reports.compare import compare_windows
+from pgiostat.reports.steps import step_for
 from pgiostat.statistics.delta import diff
 from tests.support.halves import HALVES, KNOWN, MIDDLE, record
 from tests.support.program import pgiostat

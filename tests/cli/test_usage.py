@@ -6,8 +6,10 @@ from contextlib import chdir
 from pathlib import Path
 
 import pytest
+import typer.main
 
-from pgiostat import __version__
+from pgiostat import __version__, cli
+from pgiostat.cli.commands import COMMANDS, Commands
 from tests.support.program import pgiostat
 
 
@@ -182,3 +184,50 @@ def test_no_directory_is_made_of_a_connection_string(tmp_path: Path, command: li
         "pgiostat: error: invalid value for --out: it may hold a password or a key",
         [],
     )
+
+
+def test_the_list_of_commands_has_the_first_sentence_of_each() -> None:
+    group = typer.main.get_command(cli.app)
+    assert isinstance(group, Commands)
+    for name, (_, summary) in COMMANDS.items():
+        group.load(name)
+        command = group.commands[name]
+        assert command.name == name
+        first = " ".join((command.help or "").partition("\n\n")[0].split())
+        assert first.startswith(summary), name
+
+
+def test_help_imports_no_command() -> None:
+    program = (
+        "import sys; sys.argv = ['pgiostat', '--help']\n"
+        "import pgiostat.cli, atexit\n"
+        "ours = lambda: sorted(name for name in sys.modules if name.startswith('pgiostat.'))\n"
+        "atexit.register(lambda: print(*ours()))\n"
+        "pgiostat.cli.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1].split() == [
+        "pgiostat.cli",
+        "pgiostat.cli.commands",
+        "pgiostat.cli.process",
+        "pgiostat.cli.streams",
+        "pgiostat.errors",
+        "pgiostat.escape",
+        "pgiostat.history",
+        "pgiostat.history.without_pandas",
+    ]
+
+
+def test_a_command_loads_what_an_error_needs_without_descriptors() -> None:
+    program = (
+        "import sys, typer\n"
+        "from pgiostat import cli\n"
+        "typer.main.get_command(cli.app).load('collect')\n"
+        "print('pgiostat.unexpected' in sys.modules, 'traceback' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "True True\n"

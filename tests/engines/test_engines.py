@@ -27,14 +27,15 @@ from pgiostat.history.engines.spark import Spark
 from pgiostat.history.format.filesystem import Filesystem
 from pgiostat.history.format.layout import Layout, check
 from pgiostat.history.format.schema import SCHEMAS
-from pgiostat.history.read.history import PLACES, History
+from pgiostat.history.read.history import History
 from pgiostat.history.read.inventory import inventory
+from pgiostat.history.read.plan import PLACES
 from pgiostat.history.read.window_spec import WindowSpec
 from pgiostat.history.read.windows import Window
 from pgiostat.history.write.compaction import compact
 from pgiostat.queries.describe import describer
 from pgiostat.reports.compare import compare_windows
-from pgiostat.reports.series import by_hour
+from pgiostat.reports.steps import by_hour
 from pgiostat.statistics.delta import diff
 from tests.support.disks import small_disk
 from tests.support.engines import Both, ClickHouse, spark_cluster

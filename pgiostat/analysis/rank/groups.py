@@ -40,7 +40,18 @@ OWN_KEY: GroupKey = ("", OWN)
 
 
 class By(StrEnum):
-    """What is ranked."""
+    """What a row of a ranking is.
+
+    Attributes:
+        CATEGORY: A category of queries, by the rules.
+        FINGERPRINT: Statements of the same normalized shape.
+        STATEMENT: An entry of pg_stat_statements: user, database and queryid.
+        RELATION: A table, index or TOAST table.
+        DATABASE: A database.
+        USER: A role.
+        SERVER: A server of a history, by its label.
+        HOUR: An hour of a history.
+    """
 
     CATEGORY = "category"
     FINGERPRINT = "fingerprint"

@@ -27,7 +27,15 @@ __all__ = ["RankRow", "Ranking", "Sort", "rank", "rank_totals"]
 
 
 class Sort(StrEnum):
-    """By what it is ranked, the greatest first."""
+    """What the rows of a ranking are ordered by, the greatest first.
+
+    Attributes:
+        READS: Blocks read.
+        TIME: Time reading.
+        TEMP: Blocks of spill files read.
+        CALLS: Calls.
+        PER_CALL: Blocks read by a call.
+    """
 
     READS = "reads"
     TIME = "time"
@@ -51,12 +59,23 @@ _BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read"
 
 @dataclass(frozen=True, slots=True)
 class RankRow:
-    """One place of a ranking.
+    """One row of a ranking.
 
-    key: what tells it from the others.  share: of the whole, None if nothing was read.
-    text: normalized statement, if it is one.  server: its label, where several are ranked and the
-    row is of one.  uncertain: part of the numbers was counted since a
-    reset or is a lower bound.
+    Attributes:
+        key: What identifies it among the rows.
+        name: Its name for output.
+        cost: What it read.
+        share: Share of all reads, 0 to 1; None if nothing was read.
+        category: Its category, if it has one.
+        text: Normalized text, if it is a statement or a fingerprint.
+        queryid: The server's hash of the statement, if it is one.
+        fingerprint: Hash of the normalized text, the same on any server.
+        server: Label, if several servers are ranked and the row is of one.
+        database: Its database, if it is of one.
+        user: Its role, if it is of one.
+        parts: Of a relation: heap, index and TOAST parts with their blocks read.
+        members: How many entries were added up.
+        uncertain: Part of its numbers was counted since a reset, or is a lower bound.
     """
 
     key: tuple[str, ...]
@@ -77,15 +96,24 @@ class RankRow:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """A ranking whose parts add up.
+    """A ranking whose parts add up: rows + rest + own + lines = the server's own count.
 
-    rows: the top, each made when it is looked at.  rest: all further rows as one.  own: our own
-    cost.
-    server_blocks: the server's own count, or the connected database's when relations are
-    ranked; None if it was discontinuous.  lines: who read what of it no row explains, exactly.
-    absurd_times: rows whose read time was not believed.  unread: statements without a text.
-    renamed: names that changed within the time.
-    nested, nested_blocks: rows left out of all totals, because they are in their callers' rows.
+    Attributes:
+        by: What a row is.
+        sort: What rows are ordered by.
+        seconds: Measured length.
+        rows: The top rows, each made when it is read.
+        rest: All further rows as one; None without any.
+        own: The cost of pgiostat itself; None if it did nothing.
+        explained: All rows together.
+        server_blocks: Blocks read by the server's own count (pg_stat_database); of the connected
+            database if relations are ranked; None if the count was lost.
+        lines: Blocks of the server's count that no row explains, by account.
+        absurd_times: Rows whose read time was impossible, and is left out.
+        nested: Nested statements, left out because their callers' rows include them.
+        nested_blocks: Blocks that they read.
+        unread: Statements without a text.
+        renamed: Names that changed within the time window.
     """
 
     by: By
@@ -122,13 +150,27 @@ class Ranking:
         return max(self.server_blocks or 0, self.explained.blocks)
 
     def cost_of(self, blocks: int) -> ReadCost:
-        """Return what is known of blocks that no statement read: no calls, no times and no hits."""
+        """Return blocks that no statement read as a cost.
+
+        Args:
+            blocks: Blocks read.
+
+        Returns:
+            The cost; calls, times and hits are unknown.
+        """
         none = replace(self.explained, calls=None, rows=None, total_exec_us=None)
         known = {name: 0 for name in FIELDS if getattr(none, name) is not None}
         return replace(none, **(known | {"shared_blks_read": blocks}))  # type: ignore[arg-type]
 
     def share(self, blocks: int | None) -> float | None:
-        """Return blocks as a share of the whole."""
+        """Return blocks as a share of all reads.
+
+        Args:
+            blocks: Blocks read, or None.
+
+        Returns:
+            0 to 1; None if blocks is None or nothing was read.
+        """
         return blocks / self.whole if blocks is not None and self.whole else None
 
 
@@ -140,11 +182,20 @@ def rank(
     sort: Sort = Sort.READS,
     top: int | None = None,
 ) -> Ranking:
-    """Return who read what over these intervals of one server.
+    """Rank what read in intervals of one server.
 
-    Differences were taken on the full key before anything is merged, so a statement of two
-    users, databases or versions adds up.  Intervals without a length (the first) hold nothing.
-    top: keep so many rows and no idle ones, the others together as the rest.
+    Intervals were subtracted on the full key, so that a statement of two users, databases or
+    versions adds up. An interval without a length, as the first one, holds nothing.
+
+    Args:
+        deltas: The intervals.
+        names: What their ids mean, as `Sampler.names`.
+        by: What a row is; not By.SERVER and not By.HOUR, which are of a history.
+        sort: What rows are ordered by, the greatest first.
+        top: Number of rows, without idle ones; the others are one row, rest. None for all.
+
+    Returns:
+        The ranking; its parts add up to the server's own count of blocks.
     """
     counted = [(Totals.of(delta), names) for delta in deltas if delta.seconds is not None]
     return rank_totals(counted, by=by, sort=sort, top=top)

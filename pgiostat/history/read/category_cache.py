@@ -1,7 +1,7 @@
 """Categories that were found before: a file in the user's cache, so that a report starts at once.
 
 A category follows from a text, who ran it, the rules and our own code.  All of these are in the
-name under which it is kept: what is found here is what would be found anew.
+cache key: a category found here is the one that would be found again.
 """
 
 import contextlib
@@ -36,12 +36,12 @@ _CODE = (
 
 
 def digest(rules: bytes) -> str:
-    """Return what tells these rules, and the code that reads them, from all others."""
-    told = blake2b(rules, digest_size=16)
+    """Return the cache key of these rules and of the code that applies them."""
+    hashed = blake2b(rules, digest_size=16)
     for name in _CODE:
         for source in _sources(files("pgiostat").joinpath(name)):
-            told.update(b"\0" + source)
-    return told.hexdigest()
+            hashed.update(b"\0" + source)
+    return hashed.hexdigest()
 
 
 def _sources(at: Traversable) -> Iterator[bytes]:
@@ -55,27 +55,29 @@ def _sources(at: Traversable) -> Iterator[bytes]:
 
 @contextmanager
 def cached_categories(
-    make: Callable[[], Describe], directory: Path, whose: str
+    make: Callable[[], Describe], directory: Path, key: str
 ) -> Iterator[Describe]:
     """Yield what describes statements with categories that were found before.
 
-    make: called when something was not.  whose: a digest.  What is found anew is kept at the end;
-    where that fails, nothing is.
+    Args:
+        make: Called when a category is not in the cache.
+        directory: Where the cache is.
+        key: A digest of rules and code. New categories are saved at the end; if that fails, none.
     """
     describe = cache(make)
-    path = directory / f"{whose}.json"
+    path = directory / f"{key}.json"
     known = _load(path)
     found: dict[str, str] = {}
 
     def from_memory(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
         if isinstance(text, bytes) or text.startswith(("declare", "fetch", "move", "close")):
             return describe()(text, user=user, database=database, queryid=queryid)
-        asked = f"{user}\0{database}\0{queryid}\0{text}".encode("utf-8", "surrogatepass")
-        key = blake2b(asked, digest_size=12).hexdigest()
-        category = known.get(key) or found.get(key)
+        text_key = f"{user}\0{database}\0{queryid}\0{text}".encode("utf-8", "surrogatepass")
+        number = blake2b(text_key, digest_size=12).hexdigest()
+        category = known.get(number) or found.get(number)
         if category is None:
             statement = describe()(text, user=user, database=database, queryid=queryid)
-            found[key] = category = statement.category
+            found[number] = category = statement.category
         return Statement(text, "", category)
 
     yield from_memory
@@ -87,8 +89,8 @@ def cached_categories(
 def _load(path: Path) -> dict[str, str]:
     """Return the categories in a file; none of them if it is damaged."""
     try:
-        crc, _, told = read_small(path, MOST_BYTES).partition(b"\n")
-        known = parse_json(told) if crc == json_checksum(told).encode() else None
+        crc, _, content = read_small(path, MOST_BYTES).partition(b"\n")
+        known = parse_json(content) if crc == json_checksum(content).encode() else None
     except (OSError, ValueError):
         return {}
     if not isinstance(known, dict) or len(known) > MOST_CATEGORIES:
@@ -100,8 +102,8 @@ def _save(path: Path, categories: dict[str, str]) -> None:
     disk = Disk().below(path.parent)
     disk.make(path.parent)
     draft = path.with_suffix(f".{os.getpid()}")
-    told = json.dumps(categories).encode()
-    disk.write(draft, json_checksum(told).encode() + b"\n" + told)
+    content = json.dumps(categories).encode()
+    disk.write(draft, json_checksum(content).encode() + b"\n" + content)
     disk.publish(draft, path)
     there = [path.parent / name for name, kind in listed(path.parent) if kind == stat.S_IFREG]
     kept = (file for file in there if file.suffix == path.suffix)

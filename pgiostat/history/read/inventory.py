@@ -8,8 +8,9 @@ from pathlib import Path
 from pgiostat.history.format.file_index import Listing
 from pgiostat.history.format.schema import SCHEMAS
 from pgiostat.history.format.sealed import is_shared
-from pgiostat.history.read.history import WHOLE, History
-from pgiostat.history.read.window_totals import IntervalStats, together
+from pgiostat.history.read.history import History
+from pgiostat.history.read.plan import Query
+from pgiostat.history.read.window_totals import together
 from pgiostat.history.read.windows import ServerSpan, Window
 
 __all__ = ["Inventory", "ServerInventory", "TableSize", "inventory"]
@@ -22,7 +23,7 @@ class ServerInventory:
     """What is kept under a label.
 
     servers: how many answered under it.  intervals: of which unsealed ones are not sealed yet, and
-    gaps are longer than asked for.  seconds: of all intervals; lost_seconds: in which statements
+    gaps are longer than expected.  seconds: of all intervals; lost_seconds: in which statements
     were not counted, for whatever cause; missing_seconds: of the time from
     since to until that is in none.  rows: of statements.  thin_days: of which whole hours are left
     alone.  age_seconds: of the newest interval's end.
@@ -109,8 +110,7 @@ def _kept(
     label = servers[0].label
     since = min(server.since for server in servers)
     until = max(server.until for server in servers)
-    found = history.samples(Window(since, until, label), servers)
-    sampled = together([IntervalStats.of(buckets[WHOLE]) for buckets in found.values()])
+    sampled = together(list(history.sampled(Window(since, until, label), servers).values()))
     known = sampled.seconds + sampled.unwatched_seconds
     missing = (until - since).total_seconds() - known
     return ServerInventory(
@@ -134,9 +134,7 @@ def _kept(
 def _rows(history: History) -> Counter[int]:
     """Return how many rows of statements each server has."""
     rows = history.query(
-        "rows",
-        lambda listing: {"facts": (listing.files("stmt").paths, SCHEMAS["stmt"])},
-        {},
+        Query("rows", lambda listing: {"facts": (listing.files("stmt").paths, SCHEMAS["stmt"])})
     )
     return Counter(dict(zip(rows["server_id"].to_pylist(), rows["rows"].to_pylist(), strict=True)))
 

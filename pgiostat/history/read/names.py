@@ -1,4 +1,4 @@
-"""What ids of a history mean: names as they were told, each statement described anew."""
+"""What ids of a history mean: stored names, and statements described again."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -31,19 +31,19 @@ def spans(names: Iterable[Row]) -> dict[tuple[int, str, int], list[Span]]:
     """
     rows: dict[tuple[int, str, int], list[Row]] = {}
     for row in sorted(names, key=lambda row: row["since"] or BEGIN):
-        told = rows.setdefault((row["server_id"], row["kind"], row["oid"]), [])
-        if not told or _told(told[-1]) != _told(row):
-            told.append(row)
+        of_oid = rows.setdefault((row["server_id"], row["kind"], row["oid"]), [])
+        if not of_oid or _identity(of_oid[-1]) != _identity(row):
+            of_oid.append(row)
     return {
         key: [
             (row["since"] or BEGIN if place else BEGIN, after["since"] or BEGIN, row)
-            for place, (row, after) in enumerate(pairwise([*told, {"since": END}]))
+            for place, (row, after) in enumerate(pairwise([*of_oid, {"since": END}]))
         ]
-        for key, told in rows.items()
+        for key, of_oid in rows.items()
     }
 
 
-def _told(row: Row) -> tuple[object, ...]:
+def _identity(row: Row) -> tuple[object, ...]:
     return tuple(row[name] for name in ("name", "schema", "owner", "part"))
 
 
@@ -64,9 +64,9 @@ def restore_names(
         until: Where it ends; names are those that were the last ones in it.
     """
     found: dict[int, Names] = {}
-    for (server, kind, oid), told in sorted(spans(names).items(), key=_by_time):
+    for (server, kind, oid), of_oid in sorted(spans(names).items(), key=_by_time):
         known = found.setdefault(server, Names())
-        within = [span for span in told if span[0] < until and span[1] > since] or told[:1]
+        within = [span for span in of_oid if span[0] < until and span[1] > since] or of_oid[:1]
         began, _, row = within[-1]
         if kind == "database":
             known.databases[oid] = row["name"]
@@ -93,8 +93,8 @@ def restore_names(
 
 
 def _by_time(entry: tuple[tuple[int, str, int], list[Span]]) -> tuple[object, ...]:
-    (server, kind, oid), told = entry
-    return told[-1][0], kind, server, oid
+    (server, kind, oid), of_oid = entry
+    return of_oid[-1][0], kind, server, oid
 
 
 def _shown(row: Row) -> str:

@@ -1,25 +1,27 @@
 """From words to windows: label@from..to, -2h, yesterday 14:00."""
 
 import re
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.engines import DUCKDB
-from pgiostat.history.read.history import History, nothing_between
-from pgiostat.history.read.windows import Window
+from pgiostat.history.read.history import History
+from pgiostat.history.read.windows import Window, nothing_between
 from pgiostat.timespec import Instant, Length, duration, instant
 from pgiostat.uris import check
 
-__all__ = ["WindowSpec", "parse_window_spec", "window"]
+__all__ = ["WindowSpec", "open_pair", "parse_window_spec", "window"]
 
 _SPAN = re.compile(r"(.*?)\.\.(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class WindowSpec:
-    """A window of a history; whole: all that there is, because no time was asked for."""
+    """A window of a history; whole: no time was selected, and it is all that there is."""
 
     history: History
     window: Window
@@ -35,7 +37,7 @@ def window(
     until: Instant | None = None,
     last: Length | None = None,
 ) -> Window:
-    """Return the window asked for; of a whole history or label its own span.
+    """Return the window that options select; all of a history or label without a time.
 
     Raises PgiostatError option-invalid, time-invalid, label-unknown, history-empty, window-empty.
     """
@@ -126,3 +128,15 @@ def parse_window_spec(
     opened = History.open(place, skip_bad=skip_bad, engine=engine)
     found_window = window(opened, now, label=label, since=since, until=until)
     return WindowSpec(opened, found_window, whole=since is None and until is None)
+
+
+@contextmanager
+def open_pair(
+    a: str, b: str, root: Path | str, now: datetime, *, skip_bad: bool = False, engine: str = DUCKDB
+) -> Iterator[tuple[WindowSpec, WindowSpec]]:
+    """Yield the two windows that words name, as chosen does; close their histories at the end."""
+    before = parse_window_spec(a, root, now, skip_bad=skip_bad, engine=engine)
+    with closing(before.history):
+        after = parse_window_spec(b, root, now, skip_bad=skip_bad, engine=engine)
+        with closing(after.history):
+            yield before, after

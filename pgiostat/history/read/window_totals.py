@@ -1,8 +1,9 @@
-"""What is seen of a window: intervals added up, and what each server counted."""
+"""The totals of a window: intervals added up, and what each server counted."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import pyarrow as pa
 from pgiostat.analysis.cost import FIELDS
 from pgiostat.analysis.ledger import MEASURED, ServerReads, coverage, known_sum
 from pgiostat.analysis.rank import Totals
+from pgiostat.history.read.arrow import instants, matrix
 from pgiostat.history.read.windows import ServerSpan, Window
-from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.delta import LOST, Quality
+from pgiostat.statistics.names import Names
 from pgiostat.volume.device.interval import DeviceTotal
 
-__all__ = ["IntervalStats", "WindowTotals", "cause_of", "matrix", "together", "totals_of"]
+__all__ = ["IntervalStats", "WindowTotals", "cause_of", "lost_in", "together", "totals_of"]
 
 _UNWATCHED = (Quality.OTHER_SERVER, Quality.BASELINE_LOST)
 _KNOWN = {"blocks": "known_blocks"}
@@ -25,7 +27,7 @@ _KNOWN = {"blocks": "known_blocks"}
 
 
 def cause_of(qualities: str) -> str:
-    """Return why statements were not counted, of the qualities of a row of sample."""
+    """Return why statements were not counted, from the qualities of a row of sample."""
     words = qualities.split(", ")
     return next((word for word in LOST if word in words), "")
 
@@ -40,7 +42,7 @@ class IntervalStats:
     statement_blocks, server_blocks: of intervals in which the server's own count was whole.
     reads: what the server counted; its blocks are that count, and what statements read where it
     was lost.  unknown: rows.  lost: seconds in which statements were not counted, by cause.
-    evicted: entries, at least; None if not known.
+    evicted: entries, at least; None if unknown.
     """
 
     samples: int = 0
@@ -119,6 +121,10 @@ class WindowTotals:
     left_out: tuple[Path, ...] = ()
     lost_earlier: Mapping[str, float] = field(default_factory=dict)
 
+    def parts(self, names: Mapping[int, Names]) -> list[tuple[Totals, Names]]:
+        """Return the counts of each server with its names, as rank_totals takes them."""
+        return [(part, names.get(server, Names())) for server, part in self.counted.items()]
+
     @property
     def seconds_by_label(self) -> Mapping[str, float]:
         """How long each label was watched: its servers, if several, one after the other."""
@@ -127,6 +133,21 @@ class WindowTotals:
             if (counted := self.counted.get(server.server_id)) is not None:
                 found[server.label] = found.get(server.label, 0.0) + counted.seconds
         return found
+
+
+def lost_in(window: Window, rows: pa.Table) -> dict[str, float]:
+    """Return the seconds of a window in lost times that began before it, by cause.
+
+    rows: of the text lost.
+    """
+    found: dict[str, float] = {}
+    columns = (instants(rows["ts"]), rows["qualities"].to_pylist(), rows["lost_us"].to_pylist())
+    for began, qualities, lost_us in zip(*columns, strict=True):
+        end = min(began + timedelta(microseconds=lost_us), window.until)
+        if (within := (end - window.since).total_seconds()) > 0:
+            cause = cause_of(qualities)
+            found[cause] = found.get(cause, 0.0) + within
+    return found
 
 
 def together(parts: Sequence[IntervalStats]) -> IntervalStats:
@@ -152,19 +173,6 @@ def together(parts: Sequence[IntervalStats]) -> IntervalStats:
         qualities=dict(qualities),
         lost=dict(lost),
     )
-
-
-def matrix(rows: pa.Table) -> Counts:
-    """Return the columns of FIELDS as a matrix; what a server does not count adds nothing."""
-    columns = (rows[name] for name in FIELDS)
-    counts = np.zeros((len(FIELDS), len(rows)), dtype=np.int64)
-    for number, column in enumerate(columns):
-        # Arrow's functions are made when the first is asked for, which takes as long as a query:
-        # of columns that are all unknown, as in files of earlier versions, none is.
-        if column.null_count < len(column):
-            known = column.fill_null(0) if column.null_count else column
-            counts[number] = known.to_numpy()
-    return counts
 
 
 def totals_of(

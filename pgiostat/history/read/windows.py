@@ -1,9 +1,14 @@
-"""Times of a history, and how they are cut."""
+"""Time windows of a history, and the whole hours in them."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-__all__ = ["HOUR", "ServerSpan", "Window", "floor_hour", "whole_hours"]
+from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.units import format_duration
+
+__all__ = ["HOUR", "ServerSpan", "Window", "floor_hour", "nothing_between", "whole_hours"]
 
 HOUR = timedelta(hours=1)
 
@@ -12,7 +17,7 @@ HOUR = timedelta(hours=1)
 class ServerSpan:
     """A server of a history, watched from one instant until another, perhaps with gaps.
 
-    longest_lost: the length of its longest lost time.
+    longest_lost: Length of its longest lost time.
     """
 
     server_id: int
@@ -25,7 +30,7 @@ class ServerSpan:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A time, half open, of one server or of all; labels: empty for all."""
+    """A half-open time window of one server or of all; label: empty for all."""
 
     since: datetime
     until: datetime
@@ -33,7 +38,7 @@ class Window:
 
     @property
     def seconds(self) -> float:
-        """Its length."""
+        """Its length in seconds."""
         return (self.until - self.since).total_seconds()
 
     def widened(self) -> "Window":
@@ -57,3 +62,34 @@ def whole_hours(window: Window) -> tuple[datetime, datetime]:
     since = floor if floor == window.since else floor + HOUR
     until = floor_hour(window.until)
     return (since, until) if since < until else (window.since, window.since)
+
+
+def nothing_between(
+    since: datetime,
+    until: datetime,
+    servers: Sequence[ServerSpan],
+    left_out: Collection[Path] = (),
+    *,
+    lost: float = 0.0,
+) -> PgiostatError:
+    """Return the error window-empty.
+
+    Args:
+        since: Begin of the window.
+        until: Its end.
+        servers: The servers that were to have intervals in it, at least one.
+        left_out: Files that could not be read.
+        lost: Seconds of the window in lost times that began before it.
+    """
+    reasons = [f"What statements read in {format_duration(lost)} of it is lost."] if lost else []
+    reasons += [f'Left out, because it could not be read: "{path}"' for path in sorted(left_out)]
+    first = min(server.since for server in servers)
+    last = max(server.until for server in servers)
+    return PgiostatError(
+        f"there is nothing between {since.astimezone(UTC):%Y-%m-%d %H:%M:%S} and"
+        f" {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        detail="; ".join(reasons) or None,
+        hint=f"The history goes from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC.",
+        slug="window-empty",
+        status=ExitStatus.NOTHING_TO_REPORT,
+    )

@@ -13,7 +13,8 @@ from pgiostat.analysis.cost import FIELDS
 from pgiostat.analysis.notices import happened
 from pgiostat.analysis.rank import By, Totals
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.history.read.history import History, instants
+from pgiostat.history.read.arrow import instants
+from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.delta import Basis, Quality

@@ -97,8 +97,8 @@ def test_a_report_imports_no_pandas(tmp_path: Path) -> None:
     write(tmp_path / "history", intervals(2, MINUTE))
     script = (
         "import sys\n"
-        "from pgiostat.cli import main, options\n"
-        "options.leave = sys.exit\n"
+        "from pgiostat.cli import main, process\n"
+        "process.leave = sys.exit\n"
         "sys.argv = ['pgiostat', 'report', '--history', sys.argv[1]]\n"
         "try: main()\n"
         "except SystemExit as end: print(end.code, 'pandas' in sys.modules)\n"

@@ -20,9 +20,9 @@ from pgiostat.history.read.windows import Window
 from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.retention import Keep, retain
 from pgiostat.history.write.writer import Writer
-from pgiostat.queries.describe import describer
+from pgiostat.queries.describe import describer, uncategorized
 from pgiostat.render.report import as_json, device_lines
-from pgiostat.reports.burst import burst_report
+from pgiostat.reports.burst import burst_report, load_in
 from pgiostat.statistics.delta import diff
 from pgiostat.statistics.names import Names
 from pgiostat.volume.device.align import align
@@ -195,9 +195,9 @@ def test_a_burst_begins_with_what_cloudwatch_told_of_the_middle_of_its_minute(
         return minute(60.0 * number - 15, 30_000, writes=6000, burst_balance=balance)
 
     write(tmp_path, [[told(n)] for n in range(5)])
-    history = History.open(tmp_path)
-    seen = history.totals(Window(at(0), at(300)))
-    found = burst_report(history, seen, {}, volume_of("gp2:100"))
+    history, volume = History.open(tmp_path), volume_of("gp2:100")
+    window = Window(at(0), at(300))
+    found = burst_report(history, window, uncategorized, volume).burst
     # The first minute began before the time does, and of the last a quarter is not told.
     assert [moment.provenance for moment in found.moments] == ["cloudwatch"] * 4 + ["estimated"]
     rates = [moment.balance.rate for moment in found.moments]
@@ -205,7 +205,7 @@ def test_a_burst_begins_with_what_cloudwatch_told_of_the_middle_of_its_minute(
     assert found.error == pytest.approx(0, abs=1e-9)
     assert found.gauge.low == pytest.approx(0.8 - 300 * 330 / 5_400_000)
     # What would be read is no reason for another balance at the start.
-    half = burst_report(history, seen, {}, volume_of("gp2:100"), reads=0.5)
+    half = load_in(history, history.totals(window), {}, volume).replay(reads=0.5)
     assert half.gauge.low == pytest.approx(0.8 - 300 * 30 / 5_400_000 - 50 * 300 / 5_400_000)
 
 
@@ -227,7 +227,7 @@ def test_a_source_of_a_later_version_is_shown_and_not_used(
     assert kept(root) == [each for pair in zip(told, later, strict=True) for each in pair]
     window = Window(at(0), at(180))
     history, plain = History.open(root), History.open(known)
-    seen, alone = history.totals(window), plain.totals(window)
+    seen = history.totals(window)
     assert [(each.source, each.reads.total) for each in seen.devices] == [
         ("cloudwatch", 1800), ("later", 3 * 9**9)
     ]  # fmt: skip
@@ -235,5 +235,6 @@ def test_a_source_of_a_later_version_is_shown_and_not_used(
         "device db-1 by cloudwatch", "device db-1 by later"
     ]  # fmt: skip
     volume = volume_of("gp2:100")
-    assert burst_report(history, seen, {}, volume) == burst_report(plain, alone, {}, volume)
+    bursts = [burst_report(each, window, uncategorized, volume).burst for each in (history, plain)]
+    assert bursts[0] == bursts[1]
     assert align(later, [(at(0), at(180))]) == [None]

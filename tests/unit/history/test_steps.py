@@ -16,7 +16,8 @@ from pgiostat.history.read.windows import Window
 from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.writer import Writer
 from pgiostat.render.report import remarks
-from pgiostat.reports.series import SeriesStep, by_hour, series
+from pgiostat.reports.series import SeriesStep, series
+from pgiostat.reports.steps import by_hour
 from pgiostat.statistics.delta import diff
 from pgiostat.statistics.names import OWN, Names
 from tests.support.histories import KNOWN, MINUTE, intervals, write

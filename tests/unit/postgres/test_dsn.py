@@ -437,7 +437,7 @@ def test_no_command_shows_a_secret_that_stands_in_a_wrong_place(
     monkeypatch.setattr("sys.argv", ["pgiostat", *arguments])
     monkeypatch.setattr("sys.stderr", out)
     monkeypatch.setattr("sys.stdout", out)
-    monkeypatch.setattr("pgiostat.cli.options.leave", _leave)
+    monkeypatch.setattr("pgiostat.cli.process.leave", _leave)
     monkeypatch.setattr("pgiostat.cli.block_pandas", lambda: None)
     with pytest.raises(_LeftError) as left:
         main()

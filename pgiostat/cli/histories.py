@@ -1,0 +1,153 @@
+"""The history and the rules that a command uses: where they are, opened and closed."""
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pgiostat.cli import process
+from pgiostat.cli.console import working
+from pgiostat.cli.options import refuse
+from pgiostat.escape import terminal
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from pgiostat.history.read.history import History
+    from pgiostat.history.read.windows import Window
+    from pgiostat.queries.rules import Rules
+    from pgiostat.statistics.names import Describe
+
+__all__ = [
+    "Span",
+    "describe",
+    "describing",
+    "history_root",
+    "local_root",
+    "open_history",
+    "open_window",
+    "reading",
+    "rules_of",
+    "warn_left_out",
+    "window_of",
+]
+
+
+class Span(NamedTuple):
+    """The options that select a window: label, from when to when, or how long."""
+
+    label: str
+    since: str | None
+    until: str | None
+    last: str | None
+
+
+def history_root(given: str | None) -> Path | str:
+    """Return the history that is read: a directory, or a URI."""
+    if given is not None and "://" in given:
+        return given
+    return local_root(None if given is None else Path(given))
+
+
+def local_root(given: Path | None) -> Path:
+    """Return the directory of a history that is written.
+
+    Raises PgiostatError option-invalid for an object store.
+    """
+    if given is not None:
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", str(given)):  # a path keeps one slash of two
+            from pgiostat.uris import shown
+
+            refuse(
+                f'"{shown(str(given))}" is not a directory',
+                hint="Intervals are collected into a directory, and brought to an object store by"
+                " pgiostat ship.",
+            )
+        return given
+    import platformdirs
+
+    return platformdirs.user_data_path("pgiostat") / "history"
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Show that a history is read, as working does; the process does nothing else."""
+    process.only_reads()
+    with working(what):
+        yield
+
+
+def open_history(
+    given: str | None, *, skip_bad: bool = False, engine: str = "duckdb"
+) -> "AbstractContextManager[History]":
+    """Return the history of --history, opened; it is closed at the end of the block."""
+    from pgiostat.history.read.history import History
+
+    return closing(History.open(history_root(given), skip_bad=skip_bad, engine=engine))
+
+
+def window_of(opened: "History", span: Span) -> "Window":
+    """Return the window that options select."""
+    from pgiostat.history.read.window_spec import window
+
+    label, since, until, last = span
+    now = datetime.now().astimezone()
+    return window(opened, now, label=label, since=since, until=until, last=last)
+
+
+@contextmanager
+def open_window(
+    given: str | None,
+    span: Span,
+    rules: Path | None,
+    *,
+    skip_bad: bool = False,
+    engine: str = "duckdb",
+) -> Iterator[tuple["History", "Window", "Describe"]]:
+    """Yield a history, a window of it, and what describes its statements."""
+    with (
+        reading("reading the history"),
+        describing(rules) as described,
+        open_history(given, skip_bad=skip_bad, engine=engine) as opened,
+    ):
+        yield opened, window_of(opened, span), described
+
+
+def warn_left_out(opened: "History") -> None:
+    """Name on standard error the files that could not be read."""
+    for bad in sorted(opened.left_out):
+        sys.stderr.write(
+            f'pgiostat: left out, because it could not be read: "{terminal(str(bad))}"\n'
+        )
+
+
+def rules_of(path: Path | None) -> "Rules":
+    """Return the rules in force."""
+    from pgiostat.queries.rules import builtin, load
+
+    return builtin() if path is None else load(path)
+
+
+def describe(path: Path | None) -> "Describe":
+    """Return what describes statements by the rules in force."""
+    from pgiostat.queries.describe import describer
+
+    return describer(None if path is None else rules_of(path))
+
+
+@contextmanager
+def describing(path: Path | None) -> Iterator["Describe"]:
+    """Yield what describes statements of a history, with the categories of earlier reports."""
+    import platformdirs
+
+    from pgiostat.history.read.category_cache import cached_categories, digest
+
+    # An error in the rules is raised even if every category is cached.
+    ruled = None if path is None else describe(path)
+    key = digest(b"" if path is None else path.read_bytes())
+    place = platformdirs.user_cache_path("pgiostat") / "categories"
+    with cached_categories(lambda: ruled or describe(None), place, key) as found:
+        yield found

@@ -1,0 +1,45 @@
+"""What commands of the lab share: options, progress, and lines of output."""
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pgiostat.cli.console import progress
+from pgiostat.escape import terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pgiostat.lab.workload.schema import Progress
+
+__all__ = ["Dsn", "Seed", "loading", "say"]
+
+Seed = Annotated[int, typer.Option(help="Of what chance decides.", metavar="N")]
+Dsn = Annotated[
+    str,
+    typer.Option(
+        help="Somebody else's server; all is in a schema pgiostat_lab of its own.",
+        metavar="DSN",
+        show_default=False,
+    ),
+]
+
+
+@contextmanager
+def loading(rows: int) -> "Iterator[Progress]":
+    """Yield a function of the rows that have been loaded, for a bar on a terminal."""
+    with progress("loading") as show:
+        loaded = 0
+
+        def add(count: int) -> None:
+            nonlocal loaded
+            loaded += count
+            show(f"{loaded:,} of {rows:,} rows", loaded / rows)
+
+        yield add
+
+
+def say(line: str, *, error: bool = False) -> None:
+    """Print a line."""
+    typer.echo(terminal(line), err=error)

@@ -1,0 +1,131 @@
+"""pgiostat report: which queries read how much in a window of a history."""
+
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pgiostat.cli import options
+from pgiostat.cli.options import Form
+
+if TYPE_CHECKING:
+    from pgiostat.analysis.rank import By
+    from pgiostat.history.read.window_totals import WindowTotals
+    from pgiostat.reports.ranking import RankingReport
+    from pgiostat.reports.series import SeriesReport
+
+__all__ = ["report"]
+
+
+def report(
+    history: options.History = None,
+    label: options.Label = "",
+    since: options.Since = None,
+    until: options.Until = None,
+    last: options.Last = None,
+    by: Annotated[str, options.by_option(*options.LIVE, "server", "hour")] = "category",
+    sort: options.Sorted = "reads",
+    top: options.Top = None,
+    output: Annotated[str, options.format_option(*Form)] = "text",
+    series: Annotated[
+        str | None,
+        typer.Option(help="In steps of this length: 1m, 1h.", metavar="TIME", show_default=False),
+    ] = None,
+    rules: options.RulesFile = None,
+    skip_bad: options.SkipBad = False,
+    engine: options.Engine = "duckdb",
+) -> None:
+    """Say who read what in a time of a history, and how sure that is.
+
+    Without a time, all of it. Categories are told anew by the rules given now.
+    """
+    from pgiostat.analysis.rank import By, Sort
+    from pgiostat.cli.histories import Span, open_window
+    from pgiostat.cli.process import importing
+
+    form = options.choice("format", output, Form)
+    ranked, sorting = options.choice("by", by, By), options.choice("sort", sort, Sort)
+    on_screen = options.rows_on_screen(top)
+    shown = top if form in {Form.CSV, Form.JSON} else on_screen
+    step = None if series is None else _step(series, ranked)
+    with (
+        importing("pgiostat.render.report"),
+        open_window(
+            history, Span(label, since, until, last), rules, skip_bad=skip_bad, engine=engine
+        ) as (opened, window, describe),
+    ):
+        if step is None:
+            from pgiostat.reports.ranking import ranking_report
+
+            found = ranking_report(opened, window, describe, by=ranked, sort=sorting, top=shown)
+        else:
+            from pgiostat.reports.series import series_report
+
+            in_steps = series_report(
+                opened, window, describe, step, by=ranked, sort=sorting, top=shown
+            )
+    if step is None:
+        _print(found, form)
+    else:
+        _print_series(in_steps, form)
+
+
+def _step(series: str, by: "By") -> timedelta:
+    from pgiostat.analysis.rank import By
+    from pgiostat.timespec import duration
+
+    seconds = duration(series)
+    if seconds < 1:
+        options.refuse(f'invalid value for --series: "{series}"', hint="A step is 1s or longer.")
+    if by in {By.RELATION, By.HOUR}:
+        options.refuse(
+            f"--series and --by {by} cannot be used together",
+            hint="A series is of category, fingerprint, statement, database, user or server.",
+        )
+    return timedelta(seconds=seconds)
+
+
+def _print(report: "RankingReport", form: Form) -> None:
+    from pgiostat.cli.console import console
+    from pgiostat.render import report as render
+    from pgiostat.render.csv import CsvWriter
+
+    totals, ranking = report.totals, report.ranking
+    if form is Form.CSV:
+        CsvWriter(sys.stdout, ranking.by).write(render.as_csv_heading(totals, ranking), ranking)
+        _warn(totals)
+    elif form is Form.TEXT:
+        screen = console()
+        screen.print(render.as_text(totals, ranking, width=screen.width))
+    else:
+        as_text = render.as_json if form is Form.JSON else render.as_markdown
+        sys.stdout.write(as_text(totals, ranking) + "\n")
+
+
+def _print_series(report: "SeriesReport", form: Form) -> None:
+    from pgiostat.cli.console import console
+    from pgiostat.render import series as render
+
+    totals, ranking, steps = report.totals, report.ranking, report.steps
+    if form is Form.CSV:
+        render.write_csv(totals, steps, ranking, sys.stdout)
+        _warn(totals)
+    elif form is Form.JSON:
+        render.write_json(totals, steps, sys.stdout)
+    elif form is Form.MARKDOWN:
+        sys.stdout.write(render.as_markdown(totals, steps, ranking) + "\n")
+    else:
+        screen = console()
+        screen.print(render.curves(totals, steps, ranking, width=screen.width))
+        for line in ("", *render.lines(steps, ranking, width=screen.width)):
+            sys.stdout.write(f"{line}\n")
+
+
+def _warn(totals: "WindowTotals") -> None:
+    """Write remarks to standard error: CSV has no place for them."""
+    from pgiostat import escape
+    from pgiostat.render.report import remarks
+
+    for line in remarks(totals):
+        sys.stderr.write(f"pgiostat: {escape.line(line)}\n")
