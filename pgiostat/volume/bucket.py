@@ -229,7 +229,7 @@ def replay(bucket: CreditBucket, loads: Iterable[Load]) -> Iterator[tuple[Credit
 
 
 def must_drop(excess: float, rates: Mapping[str, float]) -> Sequence[str] | None:
-    """Return the fewest largest parts whose rates make up an excess; None if all are too small.
+    """Return the fewest parts that make up an excess, the largest first; None if all do not.
 
     >>> must_drop(50, {"version": 40, "manifest": 30, "upload": 5}), must_drop(0, {"version": 1})
     (['version', 'manifest'], [])

@@ -127,10 +127,9 @@ def attribute_blocks(steps: Iterable[Ranking]) -> Iterator[dict[str, float]]:
     """Yield the blocks of each part in each step; a step's parts add up to the server's count.
 
     Reads that statements counted before the server did are carried to the step in which the server
-    counts them. Unlike `ledger.LagCarry` the carry has no time limit and is kept by category. That
-    class bounds what a late count can explain, so that an old lag must not excuse a new loss. Here
-    a dropped lag would take operations from the category that read the most, and leave a window's
-    split without them.
+    counts them. Unlike `analysis.late_counts.LagCarry` this carry has categories and no time limit.
+    That one bounds what a late count can explain: an old lag must not excuse a new loss. Here a
+    limit would take operations from the categories with the largest lag.
     """
     ahead: dict[str, float] = {}
     for ranking in steps:
