@@ -3,9 +3,9 @@
 from bisect import bisect_right
 from typing import NamedTuple
 
-from pgiostat.queries.fingerprint.blocks import Reader
-from pgiostat.queries.fingerprint.lexer import PLACEHOLDER, TokenKind
+from pgiostat.queries.fingerprint.blocks import Reader, follows_operand
 from pgiostat.queries.fingerprint.structure import Block, Frame
+from pgiostat.queries.fingerprint.tokens import PLACEHOLDER, TokenKind
 from pgiostat.queries.fingerprint.words import AFTER_OPERAND
 
 __all__ = ["rename", "spell_out"]
@@ -75,7 +75,7 @@ def _refer(reader: Reader, texts: list[str]) -> None:
             continue
         label = _label(place.block, word)
         locked = before == "of" and place.clause == "for"  # FOR UPDATE OF x
-        if label and (locked or not reader.follows_operand(position)):
+        if label and (locked or not follows_operand(reader.kinds, reader.texts, position)):
             texts[position] = label
 
 
@@ -90,7 +90,7 @@ def _label(block: Block | None, alias: str) -> str:
     return ""
 
 
-_MAX_SCOPES = 64  # how far out an alias is looked for
+_MAX_SCOPES = 64  # enclosing blocks that are searched for an alias
 
 
 def _column_aliases(reader: Reader, texts: list[str], dropped: set[int]) -> set[int]:
@@ -128,7 +128,7 @@ class _Uses(NamedTuple):
     bare: list[int]  # without a table before it
 
     def reach(self, frame: Frame) -> bool:
-        """Tell whether one may mean an output column of a query in these parentheses."""
+        """Return whether one may mean an output column of a query in these parentheses."""
         if frame.opener >= 0 and (self.places[0] < frame.opener or self.places[-1] > frame.end):
             return True
         if frame.tail < 0:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pgiostat.queries.fingerprint.lexer import TokenKind
+from pgiostat.queries.fingerprint.tokens import TokenKind
 
 __all__ = ["Command", "Span", "Spans"]
 
@@ -61,7 +61,7 @@ class Command:
         return self.texts[position] if 0 <= position < len(self.texts) else ""
 
     def is_word(self, position: int) -> bool:
-        """Tell whether a name or keyword stands at a position."""
+        """Return whether a name or keyword stands at a position."""
         return position < len(self.texts) and self.kinds[position] in _WORDS
 
     def name_end(self, position: int) -> int:

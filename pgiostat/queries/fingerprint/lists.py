@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from pgiostat.queries.fingerprint.lexer import PLACEHOLDER
+from pgiostat.queries.fingerprint.tokens import PLACEHOLDER
 from pgiostat.queries.fingerprint.words import KEYWORDS
 
 __all__ = ["collapse"]
@@ -91,7 +91,7 @@ def _merge_constants(out: list[str], closed: _List) -> None:
 
 
 def _is_constant(item: tuple[str, ...]) -> bool:
-    """Tell whether an item is a placeholder, perhaps of a named type or cast to one."""
+    """Return whether an item is a placeholder, perhaps of a named type or cast to one."""
     if item[:4] == _CAST and item[-1] == ")":
         return True
     cast = False

@@ -8,18 +8,17 @@ of an aggregate an integer is a constant, like any other.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pgiostat.queries.fingerprint.lexer import PLACEHOLDER, TokenKind
-from pgiostat.queries.fingerprint.words import words
+from pgiostat.queries.fingerprint.tokens import PLACEHOLDER, TokenKind
+from pgiostat.queries.fingerprint.words import STARTS_QUERY, words
 
 __all__ = ["BEFORE_ORDINAL", "ordinal", "restore"]
 
-MOST_COLUMNS = 1664
+MAX_COLUMNS = 1664
 """MaxTupleAttributeNumber: a select list has no more."""
-_LONGEST = 12
+_MAX_LENGTH = 12
 
 BEFORE_ORDINAL = frozenset({"by", ",", "(", "all", "distinct"})
-"""What may stand before an ordinal."""
-_STARTS_QUERY = words("select with values table insert update delete merge")
+"""Tokens that may precede an ordinal."""
 _ENDS_LIST = words(
     """limit offset fetch for having window union intersect except on returning order group
     with ;"""
@@ -35,14 +34,14 @@ def ordinal(text: str) -> str:
     >>> ordinal("2"), ordinal("0x1_0"), ordinal("1665"), ordinal("1.0")
     ('2', '16', '', '')
     """
-    if len(text) > _LONGEST:
+    if len(text) > _MAX_LENGTH:
         return ""
     plain = text.replace("_", "")
     try:
         value = int(plain) if plain.isdecimal() else int(plain, 0)
     except ValueError:
         return ""
-    return str(value) if 1 <= value <= MOST_COLUMNS else ""
+    return str(value) if 1 <= value <= MAX_COLUMNS else ""
 
 
 @dataclass(slots=True)
@@ -53,7 +52,7 @@ class _Level:
         query: Whether a query stands in it, or may.
         clause: The list of ordinals that is open: by, on (of DISTINCT ON), or none.
         opener: The list that it is an item of.
-        items: How many items it has so far.
+        items: Number of its items up to the current position.
         found: Where ordinals stand in it.
     """
 
@@ -126,7 +125,7 @@ def _queries(kinds: list[TokenKind], texts: list[str]) -> list[bool]:
             after = texts[position + 1]
             nested = after == "(" and found[position + 1]
             is_call = position > 0 and kinds[position - 1] is TokenKind.NAME
-            found[position] = (after in _STARTS_QUERY) or (nested and not is_call)
+            found[position] = (after in STARTS_QUERY) or (nested and not is_call)
     return found
 
 

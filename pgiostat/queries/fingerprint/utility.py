@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection
 
 from pgiostat.queries.fingerprint.command import Command, Span, Spans
 from pgiostat.queries.fingerprint.definitions import QUERIES, definitions
-from pgiostat.queries.fingerprint.lexer import PLACEHOLDER, TokenKind
 from pgiostat.queries.fingerprint.literals import SIGNS
+from pgiostat.queries.fingerprint.tokens import PLACEHOLDER, TokenKind
 from pgiostat.queries.fingerprint.words import CONSTANTS, words
 
 __all__ = ["hide"]
