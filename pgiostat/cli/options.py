@@ -318,10 +318,11 @@ def describing(path: Path | None) -> Iterator["Describe"]:
     import platformdirs
 
     from pgiostat.history.read.category_cache import cached_categories, digest
+    from pgiostat.queries.version import VERSION
 
     # A mistake in rules is told even where nothing is left to be found with them.
     ruled = None if path is None else describe(path)
-    whose = digest(b"" if path is None else path.read_bytes())
+    whose = digest(b"" if path is None else path.read_bytes(), VERSION)
     place = platformdirs.user_cache_path("pgiostat") / "categories"
     with cached_categories(lambda: ruled or describe(None), place, whose) as found:
         yield found
