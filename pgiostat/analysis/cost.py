@@ -63,15 +63,9 @@ class ReadCost:
     """Counts over an interval; every derived number is a property here.
 
     Attributes:
-        seconds: Measured length.
-        block_size: Bytes of a block.
         calls: None for a relation; so are rows and total_exec_us.
-        rows: Returned or changed.
-        shared_blks_hit: Found in shared_buffers.
-        shared_blks_read: Not found there.
         local_blks_read: Of temporary tables.
         temp_blks_read: Of spill files.
-        total_exec_us: Microseconds.
         read_us: Microseconds of reading timed_blocks.
         timed_blocks: Blocks of statements with read times.
         physical_bytes: Read from storage for traced_blocks.

@@ -56,7 +56,6 @@ class PerBlock:
     Attributes:
         shared: Of tables; None if not counted, or without reads.
         local: Of temporary tables; the same.
-        counted: Whether the server counts operations.
     """
 
     shared: float | None = None
@@ -309,7 +308,6 @@ class Line:
     """Blocks of an account.
 
     Attributes:
-        account: The account.
         blocks: Negative if statements counted reads that the server has not counted yet.
         causes: Possible causes of unattributed blocks; the share of each is unknown.
     """
@@ -327,7 +325,6 @@ def reconcile(explained: int, reads: ServerReads, ahead: int = 0) -> tuple[Line,
 
     Args:
         explained: Blocks of statements, those of pgiostat among them.
-        reads: The server's own counts.
         ahead: Blocks that statements had counted before, and the server had not: if it counts them
             now, that is no sign of a loss.
 

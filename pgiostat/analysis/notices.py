@@ -56,8 +56,6 @@ def notices(
     """Return the notices about an interval and its ranking, the most serious first.
 
     Args:
-        delta: The interval.
-        ranking: Its ranking.
         coverage: Of all intervals of the session, because that of a single one is uncertain.
         texts_error: Why the texts of statements could not be read.
     """
@@ -185,8 +183,6 @@ def happened(
     """Return the notices about events in an interval.
 
     Args:
-        qualities: Of the interval.
-        seconds: Its length.
         evicted: Lower bound of the number of evicted entries; None if unknown.
         lost_seconds: Length of the time without counts of statements; None for all of it.
     """

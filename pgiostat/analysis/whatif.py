@@ -145,7 +145,6 @@ class _Part:
         kept: Upper bound of the reads that remain, before reads of others come on top.
         hits: Upper bound of the remaining hits on blocks that another category loaded.
         gone: Reads and hits that go, if they are like those that remain.
-        added: Blocks touched in addition.
     """
 
     saved: float
@@ -220,7 +219,6 @@ def parse(drop: Sequence[str], calls: Sequence[str], reads: Sequence[str]) -> li
     """Return the assumptions of a command line.
 
     Args:
-        drop: Categories to drop.
         calls: CATEGORY=FACTOR, on calls.
         reads: CATEGORY=FACTOR, on reads.
 

@@ -42,7 +42,6 @@ class Balance:
 
     Attributes:
         low: Lower bound; equal to high unless demand was unknown for some time.
-        high: Upper bound.
         rate: Demand in units of the volume per second; None if unknown.
         admitted: What the volume admitted of it, per second.
         over: Demand per second above the ceiling, which the volume cannot have served.
@@ -101,9 +100,7 @@ class CreditBucket:
     """Token-bucket state of a volume and its instance; `advance(load)` returns the next state.
 
     Attributes:
-        volume: The model.
         low: Lower bound of the credits left, as a share of a full bucket.
-        high: Upper bound.
         instance_left: Share left of the instance's burst in operations.
         instance_bytes_left: Share left of its burst in bytes.
     """

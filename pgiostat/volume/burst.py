@@ -21,8 +21,6 @@ class BalancePoint:
     """A step of the time window.
 
     Attributes:
-        since: Begin.
-        until: End.
         seconds: Length of its intervals together.
         balance: At its end.
         operations: By category, and of writes; none in a gap without a measured device.
@@ -42,11 +40,9 @@ class BurstPart:
     """Demand of one category, or of writes.
 
     Attributes:
-        name: Of the category.
         per_s: Operations per second over the window.
         recent_per_s: Operations per second over its last tenth.
         burned: Credits that it used.
-        share: Of all operations.
     """
 
     name: str
@@ -89,11 +85,8 @@ class BurstReport:
     """A time window against a volume.
 
     Attributes:
-        volume: The model.
         sources: Seconds by source of the operations, the longest first.
-        moments: The steps.
         parts: Demand by category, the largest first.
-        forecast: By the newest demand.
         gauge: The bucket at the end.
         warning: Pairs of CloudWatch's BurstBalance and the model's at the same time, as shares.
     """

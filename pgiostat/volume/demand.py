@@ -58,7 +58,6 @@ def operations_of(reads: ServerReads, each: float | None) -> float:
     server, so that a short interval of one may hold reads that the other counts in the next.
 
     Args:
-        reads: The server's counts.
         each: Operations for each block without a count of its operations (of processes that serve
             no client, or on an older server); None if unknown: then each block is one.
 
@@ -88,9 +87,6 @@ def load_of(
     """Return the demand of an interval on a volume, and the source of its operations.
 
     Args:
-        reads: The server's counts in the interval.
-        seconds: Its length.
-        block_size: Bytes of a block.
         each: As in `operations_of`: the mean of as long a time as possible. That is the whole time
             window of a report (`step_demands`), and all intervals up to now of a live server
             (`Demand`).

@@ -35,8 +35,6 @@ class Instance:
     """Limits of an instance for all its volumes.
 
     Attributes:
-        name: Its type, or its limits as the user wrote them.
-        iops: Baseline, in operations per second.
         throughput: Baseline, in bytes per second.
         burst_iops: While it bursts.
         burst_throughput: While it bursts, in bytes per second.

@@ -53,7 +53,6 @@ class Volume:
     """Limits of a volume; its unit is the operation (SSD) or the MiB (HDD).
 
     Attributes:
-        name: As the user wrote it.
         baseline: Sustained units per second, and the rate at which the bucket fills.
         ceiling: Units per second while credits are left.
         credits: Units in a full bucket; None without a bucket.

@@ -26,8 +26,6 @@ class LoadStep:
         since: Time of its first snapshot.
         until: Time of its last snapshot.
         seconds: Length of its intervals together, without gaps.
-        ranking: By category.
-        reads: What the server counted.
     """
 
     since: datetime
@@ -42,8 +40,6 @@ class StepDemand:
     """Demand of a step on a volume.
 
     Attributes:
-        since: Begin.
-        until: End.
         load: Operations and bytes; unknown in a gap.
         parts: Operations by category, and of writes.
         provenance: Source of the operations; None in a gap.
@@ -74,7 +70,6 @@ def step_demands(
     """Yield the demand of each step, and of each gap between two.
 
     Args:
-        steps: In order.
         writes: Known write operations per second, used where no device was measured.
         devices: Intervals of the server's device; empty if unknown.
     """
@@ -138,8 +133,6 @@ class _DeviceRates:
 
     Attributes:
         each: Its reads for each read operation that the server counted; None without any.
-        reads: Per second.
-        writes: Per second.
         size: Bytes of one operation.
     """
 

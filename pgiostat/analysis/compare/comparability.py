@@ -40,9 +40,7 @@ class SteppedWindow:
     """A window in steps.
 
     Attributes:
-        seconds: Of each step.
         amounts: (FIELDS, groups, steps), with the same groups as the other side.
-        block_size: Bytes of a block.
         coverage: Share of the server's reads that statements explain; None if unknown.
         lost: Share of the time in incomplete intervals.
         places: Number of each step from an origin that both sides have; empty if the sides cannot

@@ -68,11 +68,7 @@ class ComparedGroup:
     """A row: a category, a fingerprint or the total.
 
     Attributes:
-        key: Unique in the comparison.
-        name: As shown.
-        category_a: Category in A.
         category_b: Category in B; another one if the rules differ.
-        costs: On each side.
         reads: Change of the rate.
     """
 
@@ -94,13 +90,10 @@ class Comparison:
     """The comparison of two windows.
 
     Attributes:
-        per: Denominator of the rates.
-        total: All groups together.
         categories: The largest first.
         groups: The largest certain change first.
         reasons: Reasons against any verdict; empty if there are verdicts.
         anchors: Calls of the anchor on each side.
-        paired: Whether the sides were compared step by step.
         left_out: Number of steps of each side without a partner, which are in no number.
     """
 
@@ -119,7 +112,6 @@ class _Sums:
     """A side with its sums.
 
     Attributes:
-        side: The side.
         blocks: (groups, steps).
         calls: (groups, steps).
         whole: (FIELDS, groups).
@@ -248,10 +240,6 @@ def compare(
     """Return the changes from A to B.
 
     Args:
-        a: The window before.
-        b: The window after.
-        groups: The groups of both.
-        per: Denominator of the rates.
         anchor: Numbers of the groups with the calls to divide by, for Per.ANCHOR.
     """
     pairs = step_by_step(a, b)
@@ -310,7 +298,6 @@ def shown(
     The cost of pgiostat itself is in neither: it is among the categories.
 
     Args:
-        comparison: The comparison.
         top: Number of rows; None for all.
 
     Returns:

@@ -135,8 +135,6 @@ def change_of(a: Quantity, b: Quantity, chance: float, *, paired: bool = False) 
     """Return the change from one rate to another.
 
     Args:
-        a: The rate before.
-        b: The rate after.
         chance: Probability that the interval misses the true change.
         paired: Whether the steps of both belong together, one by one.
     """

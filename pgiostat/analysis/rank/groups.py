@@ -162,10 +162,7 @@ class Unread:
     """Statements without a text.
 
     Attributes:
-        category: UNREAD or UNREADABLE.
         reason: Why the texts cannot be read; empty if they have not been read yet.
-        statements: How many they are.
-        blocks: What they read.
     """
 
     category: str
@@ -180,10 +177,6 @@ def add_statements(
     """Group statements.
 
     Args:
-        groups: Changed in place.
-        counted: Totals of one server.
-        names: Meaning of its ids.
-        by: What is ranked.
         prefix: Of its keys, "label/"; empty if one server alone is ranked.
 
     Returns:
@@ -237,14 +230,7 @@ def _evicted_identity(
 
 
 def group_of(by: By, ids: StatementIds, names: Names, prefix: str = "") -> GroupKey:
-    """Return the key of a statement's group.
-
-    Args:
-        by: What is ranked.
-        ids: (userid, dbid, queryid); queryid is None if hidden.
-        names: Meaning of the ids.
-        prefix: As for `add_statements`.
-    """
+    """Return the key of a statement's group."""
     return _key(by, ids, _described(ids, names), prefix)
 
 
@@ -302,14 +288,7 @@ def _statement_identity(
 
 
 def add_relations(groups: Groups, counted: Totals, names: Names, prefix: str) -> None:
-    """Group relations: each table with its indexes and its TOAST table.
-
-    Args:
-        groups: Changed in place.
-        counted: Totals of one server.
-        names: Meaning of its oids.
-        prefix: As for `add_statements`.
-    """
+    """Group relations: each table with its indexes and its TOAST table."""
     numbers = []
     for relid, blocks in zip(
         counted.relations, blocks_of(counted.relation_amounts).tolist(), strict=True

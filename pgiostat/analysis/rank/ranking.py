@@ -50,17 +50,10 @@ class RankRow:
     """One row of a ranking.
 
     Attributes:
-        key: Unique in the ranking.
-        name: As shown.
-        cost: Its counts.
         share: Of all blocks; None if nothing was read.
         category: Of its statements; empty if they may have several.
         text: Normalized statement, if it is one.
-        queryid: The same.
-        fingerprint: The same.
         server: Label of its server, where several are ranked and the row is of one.
-        database: Of its statements, if they have one.
-        user: The same.
         parts: Blocks by part of a relation.
         members: How many statements or relations it has.
         uncertain: Whether any number is a lower bound or was counted since a reset.
@@ -87,19 +80,13 @@ class Ranking:
     """A ranking with parts that add up to the server's own count.
 
     Attributes:
-        by: Dimension.
-        sort: Order.
-        seconds: Length of the time window.
         rows: The top, each made at its first use.
         rest: All further rows as one.
-        own: Cost of pgiostat itself.
-        explained: Sum of all rows.
         server_blocks: The server's own count, or the connected database's if relations are ranked;
             None if part of it was lost.
         lines: Reads of the server that no row explains, by account.
         absurd_times: Rows with implausible read times.
         nested: Rows left out of all totals, because their callers' rows have their counts.
-        nested_blocks: Their blocks.
         unread: Statements without a text.
         renamed: Names that changed within the window.
     """
@@ -163,9 +150,6 @@ def rank(
 
     Args:
         deltas: The intervals; those without a length (the first of a session) are left out.
-        names: Meaning of their ids.
-        by: Dimension.
-        sort: Order.
         top: Number of rows, without idle ones; the others become the rest. None keeps all rows.
     """
     counted = [(Totals.of(delta), names) for delta in deltas if delta.seconds is not None]
@@ -184,8 +168,6 @@ def rank_totals(
     Args:
         parts: Totals, each with the meaning of its ids. Ids of servers are kept apart, texts
             and categories are not.
-        by: Dimension.
-        sort: Order.
         top: As for `rank`.
     """
     counted = [each for each, _ in parts]

@@ -25,12 +25,9 @@ class EvictedTotals:
 
     Attributes:
         statements: (userid, dbid, category) of each group of evicted statements.
-        sizes: Number of statements in each.
         statement_amounts: A matrix (FIELDS, groups).
         statement_uncertain: Whether any amount of a group is a lower bound.
         relations: (relid of the table if that still exists, part) of each group of dropped ones.
-        relation_amounts: A matrix (FIELDS, groups).
-        relation_uncertain: As above.
     """
 
     statements: Sequence[tuple[int, int, str]] = ()
@@ -47,24 +44,13 @@ class Totals:
     """What was counted over a time, of one server: all that a ranking is made of.
 
     Attributes:
-        seconds: Length.
-        block_size: Bytes of a block.
-        reads: The server's own counts.
         ahead: Blocks that statements had counted before the window, and the server had not.
         database_blocks: The connected database's own count; None if part of it was lost.
         statements: (userid, dbid, queryid or None if hidden) of those that clients sent.
         statement_amounts: A matrix (FIELDS, statements).
         statement_uncertain: Whether any amount is a lower bound.
-        relations: Their oids.
         relation_amounts: A matrix (FIELDS, relations).
-        relation_uncertain: As above.
-        absurd_times: Statements with implausible read times.
         nested: Statements that others called, and count too.
-        nested_blocks: Their blocks.
-        evicted: Totals of entries that are not kept one by one.
-        server: Its label.
-        server_id: Its number.
-        hour: Begin of the hour, if the totals are of one.
     """
 
     seconds: float

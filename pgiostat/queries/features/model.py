@@ -13,21 +13,13 @@ class BlockFeatures:
     """Features of one query block; columns by their names without table.
 
     Attributes:
-        verb: select, insert, update, delete, merge or values.
-        reads: Tables.
-        aggregates: Aggregate functions.
         aggregate_columns: Their columns.
-        calls: Functions.
         projects: Columns of the select list, also within functions and aggregates that keep every
             row (json_agg), not within those that keep one (max).
         projects_calls: Functions in the select list.
         star: Whether whole rows are selected.
-        mentions: All columns.
-        order_by: Columns, in order.
         order_dir: asc or desc, of the first one.
         limit: Whether there is a LIMIT or FETCH.
-        group_by: Columns.
-        distinct_on: Columns.
         where_eq: Columns compared by = with a constant.
         where_range: Columns compared with a constant by an inequality.
         where_in: Columns compared with a list of constants.
@@ -77,14 +69,9 @@ class Features:
             copy_from.
         wrapper: explain, explain_analyze, prepare, declare, copy or empty.
         reads: Tables, with their schema if the text has it.
-        writes: Tables.
-        calls: Functions and procedures.
-        cursor: Name of the cursor.
         tags: Comments, and their pairs.
         on_conflict: update, nothing or empty.
-        returning: Whether there is a RETURNING.
         truncated: Whether the text seems to end before its statement does.
-        blocks: Its query blocks.
     """
 
     statement: str = ""

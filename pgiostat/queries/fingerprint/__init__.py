@@ -77,7 +77,6 @@ class Normalized:
     """A text without its constants.
 
     Attributes:
-        text: The normalized text.
         fingerprint: VERSION:hash.
         truncated: Whether the text seems to end before its statement does.
     """

@@ -38,17 +38,10 @@ class Reader:
     """Finds query blocks, their tables and aliases, in one walk over the tokens.
 
     Attributes:
-        kinds: Of the tokens.
-        texts: Of the tokens.
-        blocks: Query blocks, in order.
-        columns: Column aliases.
         labelled: Positions where table aliases are defined, with their labels.
         table_names: Positions of the names of tables.
         named: Positions of all names.
-        place: The current clause.
         changes: Positions where another clause begins, with the clause.
-        block: The current block.
-        state: The current state.
         outer: What to return to: a frame, or opener and state of an expression's parentheses.
         opener: Where the parentheses that closed last open.
         frame: The current parentheses of a query or a table.
@@ -323,8 +316,6 @@ def _ends_operand(kinds: list[TokenKind], texts: list[str], position: int, opene
     """Return whether a column's expression may end here.
 
     Args:
-        kinds: Of the tokens.
-        texts: Of the tokens.
         position: Of the last token of the expression.
         opener: Where the parentheses that closed last open.
     """

@@ -23,10 +23,7 @@ class TableReference:
     """A table, function or subquery in a block.
 
     Attributes:
-        clause: The clause that names it.
         parts: Schema and name; empty for a subquery.
-        alias: Empty without one.
-        function: Whether it is a call.
         query: First block of a subquery, which names its columns.
     """
 

@@ -19,13 +19,9 @@ class CatalogTable:
     """A table of the catalog.
 
     Attributes:
-        schemaname: Schema.
-        relname: Name.
         reltuples: Estimated rows; None if it was never analyzed.
         keys: Columns of the primary key.
         candidates: Columns of the types of versions.
-        columns: All columns.
-        published: Whether a publication has it.
     """
 
     schemaname: str

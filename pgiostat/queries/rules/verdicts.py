@@ -30,7 +30,6 @@ class RuleVerdict:
 
     Attributes:
         place: Of the rule, from 1.
-        rule: The rule.
         failed: Conditions that do not hold, each with the observed feature; none if it matches.
     """
 

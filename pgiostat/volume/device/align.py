@@ -21,13 +21,9 @@ class Overlap:
     """Counts of a source within a span of time.
 
     Attributes:
-        source: The source.
         seconds: Length of the measured part.
         share: The same as a share of the span.
         reads: Operations in the measured part; so are the other amounts.
-        writes: Operations.
-        read_bytes: Bytes.
-        write_bytes: Bytes.
     """
 
     source: Origin

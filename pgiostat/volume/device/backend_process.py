@@ -24,11 +24,7 @@ class Whereabouts:
     """Where a server runs, by its own account.
 
     Attributes:
-        host: The host that we connected to.
         pid: Of our backend process, in the server's namespace.
-        backend_start: When that process started.
-        user: Of the session.
-        database: Of the session.
         port: Our end of the connection, as the server sees it; None for a Unix socket.
         data_directory: None if our role may not read the setting.
     """

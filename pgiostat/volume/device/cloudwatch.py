@@ -82,10 +82,8 @@ def complete(
     """Yield the intervals that have all their metrics, or are too old to get another one.
 
     Args:
-        series: The metrics.
         points: Values of each metric by the begin of their period. A metric without any value is
             one that this volume does not have.
-        now: The current time.
     """
     published = [metric for metric in series.metrics if points.get(metric.metric)]
     for begin in sorted({begin for metric in published for begin in points[metric.metric]}):

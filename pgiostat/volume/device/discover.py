@@ -70,7 +70,6 @@ def choose(
     """Return the source of a server's device counters.
 
     Args:
-        wanted: The user's choice.
         there: Where the server runs; None if it did not answer.
         clock: Monotonic seconds.
         host: This machine, for tests.

@@ -59,8 +59,6 @@ def difference(
     overflow by themselves: then only the time of reads is unknown.
 
     Args:
-        older: The row at the begin.
-        newer: The row at the end.
         begin: Time of the older row.
         seconds: Length by a monotonic clock.
     """
@@ -93,7 +91,6 @@ class Diskstats:
     """The counters of one device.
 
     Attributes:
-        number: Its major and minor number.
         what: The device in words.
         clock: Monotonic seconds.
     """

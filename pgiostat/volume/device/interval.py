@@ -136,17 +136,11 @@ class DeviceTotal:
     """Totals of a device in a time window, by one source.
 
     Attributes:
-        source: The source.
         name: Of the device, or of the instance or cluster of its volume.
         known: Share of the window in which reads are known.
-        reads: Operations.
-        read_bytes: Bytes.
-        writes: Operations.
-        write_bytes: Bytes.
         read_time: Microseconds of timed_reads; None if no interval has both.
         timed_reads: Operations of the intervals that have both.
         burst_balance: Per cent, the newest.
-        lowest_burst_balance: Per cent.
         io_balance: Per cent, the newest.
         byte_balance: Per cent, the newest.
         server: Its label, where several servers are reported.

@@ -132,8 +132,6 @@ def holding(device: int, path: str, listed: Sequence[Mount], host: Host) -> Numb
     Args:
         device: The directory's st_dev.
         path: The directory, in the mount namespace of the listed mounts.
-        listed: Mounts.
-        host: This machine.
 
     Raises:
         PgiostatError: device-unknown.

@@ -22,7 +22,6 @@ class RdsPlace:
     """A server by CloudWatch's dimensions: an instance, or a cluster of Aurora.
 
     Attributes:
-        region: Of AWS.
         instance: Identifier; empty for a cluster.
         cluster: Identifier; empty for an instance.
         writer: Whether the address is that of the cluster's writer; a reader's address may lead to
