@@ -134,7 +134,7 @@ class BurstReport:
 
 def simulate(
     steps: Sequence[LoadStep],
-    gauge: CreditBucket,
+    bucket: CreditBucket,
     writes: float = 0.0,
     devices: Sequence[DeviceInterval] = (),
     *,
@@ -144,18 +144,18 @@ def simulate(
 
     Args:
         steps: With rankings by category, in order.
-        gauge: The bucket at the begin.
+        bucket: The bucket at the begin.
         writes: Known write operations per second.
         devices: Intervals of the server's device; empty if unknown.
         reads: Factor on all reads, to suppose other traffic.
     """
     demands = [each.scaled(reads) for each in step_demands(steps, writes, devices)]
-    replayed = list(_replayed(demands, gauge))
+    replayed = list(_replayed(demands, bucket))
     moments = tuple(moment for moment, _ in replayed)
     known = [each for each in demands if each.provenance is not None]
     measured = [each for each in known if each.provenance and each.provenance.is_measured]
     recent = _recent(measured or known)
-    volume, last = gauge.volume, replayed[-1][1]
+    volume, last = bucket.volume, replayed[-1][1]
     return BurstReport(
         volume=volume,
         sources=_sources(known),
@@ -163,26 +163,26 @@ def simulate(
         parts=tuple(_parts(known, moments, recent, volume)),
         forecast=replace(_forecast(recent, last), is_behind=recent[-1] is not known[-1]),
         gauge=last,
-        warning=_balance_checks(devices, moments, gauge),
+        warning=_balance_checks(devices, moments, bucket),
     )
 
 
 def _balance_checks(
-    devices: Sequence[DeviceInterval], moments: Sequence[BalancePoint], gauge: CreditBucket
+    devices: Sequence[DeviceInterval], moments: Sequence[BalancePoint], bucket: CreditBucket
 ) -> tuple[tuple[float, float], ...]:
     """Return pairs of CloudWatch's balance and the model's at the same time, as shares.
 
     CloudWatch publishes the mean of an interval, which is compared with the balance at its middle.
     Empty without a bucket.
     """
-    if gauge.volume.credits is None:
+    if bucket.volume.credits is None:
         return ()
     published = sorted(
         (each.begin + timedelta(seconds=each.seconds / 2), each.burst_balance / 100)
         for each in devices
         if each.burst_balance is not None
     )
-    begins = [gauge.low, *(moment.balance.low for moment in moments)]
+    begins = [bucket.low, *(moment.balance.low for moment in moments)]
     return tuple(
         (balance, low + (moment.balance.low - low) * _fraction(middle, moment))
         for middle, balance in published
@@ -216,19 +216,19 @@ def _recent(demands: Sequence[StepDemand]) -> Sequence[StepDemand]:
 
 
 def _replayed(
-    demands: Sequence[StepDemand], gauge: CreditBucket
+    demands: Sequence[StepDemand], bucket: CreditBucket
 ) -> Iterator[tuple[BalancePoint, CreditBucket]]:
     """Yield each step with its balance, and the bucket after it."""
     for each in demands:
-        gauge, balance = gauge.advance(each.load)
+        bucket, balance = bucket.advance(each.load)
         if each.missed > SHORTEST_GAP:
             # Part of the step has no interval: its demand may have been anything.
-            gauge, unknown = gauge.advance(Load(each.missed, None, None))
+            bucket, unknown = bucket.advance(Load(each.missed, None, None))
             balance = replace(balance, low=unknown.low, high=unknown.high)
         moment = BalancePoint(
             each.since, each.until, each.load.seconds, balance, each.parts, each.provenance
         )
-        yield moment, gauge
+        yield moment, bucket
 
 
 def _totals(amounts: Iterable[tuple[str, float]]) -> dict[str, float]:
@@ -277,9 +277,9 @@ def _burned(
             yield name, above * operations / whole if whole else 0.0
 
 
-def _forecast(recent: Sequence[StepDemand], gauge: CreditBucket) -> Forecast:
+def _forecast(recent: Sequence[StepDemand], bucket: CreditBucket) -> Forecast:
     """Return what follows if the demand of recent steps continues."""
-    volume = gauge.volume
+    volume = bucket.volume
     seconds = sum(each.load.seconds for each in recent)
     load = Load(
         seconds,
@@ -295,7 +295,7 @@ def _forecast(recent: Sequence[StepDemand], gauge: CreditBucket) -> Forecast:
     rates = {name: rate * count / whole for name, count in operations.items()}
     limit, size = load.limit(volume), load.size(volume)
     admitted = min(rate, limit)
-    to_empty = gauge.to_empty(admitted, size)
+    to_empty = bucket.to_empty(admitted, size)
     # An empty bucket admits the baseline, and only that uses the instance's burst.
     forecast_rate = min(admitted, volume.baseline) if to_empty == 0 else admitted
     return Forecast(
@@ -303,8 +303,8 @@ def _forecast(recent: Sequence[StepDemand], gauge: CreditBucket) -> Forecast:
         rate=rate,
         use=rate / limit if limit else 0.0,
         to_empty=to_empty,
-        to_refill=gauge.to_refill(admitted) if gauge.low < 1.0 else None,
-        burst_ends_in=gauge.burst_ends_in(forecast_rate, size),
+        to_refill=bucket.to_refill(admitted) if bucket.low < 1.0 else None,
+        burst_ends_in=bucket.burst_ends_in(forecast_rate, size),
         excess=excess,
         must_drop=must_drop(excess, rates),
     )

@@ -1,4 +1,4 @@
-"""Totals of one server over a time window: all that a ranking is made of."""
+"""Totals of one server over a time window: the input of a ranking."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ class EvictedTotals:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Totals:
-    """What was counted over a time, of one server: all that a ranking is made of.
+    """Totals of one server over a time window.
 
     Attributes:
         ahead: Blocks that statements had counted before the window, and the server had not.

@@ -24,7 +24,7 @@ def note_selected(walk: Walk, draft: Draft, positions: list[int]) -> None:
 
 
 def note_outputs(walk: Walk, draft: Draft) -> None:
-    """Note the column that each alias of the select list stands for, the item's first."""
+    """Note the column behind each alias of the select list: the first one of its item."""
     first = ""
     for position in draft.clauses.get("select", []):
         text = walk.texts[position]

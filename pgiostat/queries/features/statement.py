@@ -67,7 +67,7 @@ def _statement(walk: Walk) -> tuple[str, str]:
 
 
 def _main_verb(walk: Walk) -> str:
-    """Return the verb of the block that stands in no parentheses; it follows the CTEs."""
+    """Return the verb of the block outside parentheses; it follows the CTEs."""
     depth = 0
     for position, text in enumerate(walk.texts):
         if text in {"(", "["}:

@@ -138,7 +138,7 @@ class Walk:
         return position
 
     def table_name(self, table: TableReference) -> str:
-        """Return schema.table, or nothing for what is no table of the database."""
+        """Return schema.table; empty for anything but a table of the database."""
         parts = [plain(part) for part in table.parts]
         if table.function or not parts or (len(parts) == 1 and parts[0] in self.ctes):
             return ""

@@ -15,7 +15,7 @@ The rules, fingerprint version 2:
    well: names of cursors, savepoints, prepared statements and channels, counts of FETCH, values
    of SET, of options and of definitions.
 7. Table aliases become @1, @2 in order of definition. Column aliases go, unless an outer
-   query, ORDER BY or GROUP BY refers to them: there they tell statements apart.
+   query, ORDER BY or GROUP BY refers to them: there they distinguish statements.
 8. The fingerprint is a 64-bit hash of the remaining tokens, preceded by the version.
 
 Normalizing a normalized text changes nothing. Time and memory are linear in the text; nesting

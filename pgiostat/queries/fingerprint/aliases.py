@@ -54,7 +54,7 @@ def spell_out(kinds: list[TokenKind], texts: list[str]) -> None:
 
 
 _ABSOLUTE_PAIR = [(TokenKind.OPERATOR, "@"), (TokenKind.PARAMETER, PLACEHOLDER)]
-_ABSOLUTE = "@ ?"  # what @1 is if it is nobody's alias: the absolute value of a constant
+_ABSOLUTE = "@ ?"  # @1 if it is no alias: the absolute value of a constant
 
 
 def _refer(reader: Reader, texts: list[str]) -> None:
@@ -122,7 +122,7 @@ _STARTS_ITEM = frozenset({",", ".", "select", "distinct", "all", "returning"})
 
 
 class _Uses(NamedTuple):
-    """Where a name stands that is a column alias somewhere."""
+    """Positions of a name that is a column alias somewhere."""
 
     places: list[int]
     bare: list[int]  # without a table before it

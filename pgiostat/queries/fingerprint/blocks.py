@@ -99,7 +99,7 @@ class Reader:
         texts.pop()
 
     def places(self) -> list[ClausePosition]:
-        """Return the clause that each token stands in."""
+        """Return the clause of each token."""
         ends = [position for position, _ in self.changes[1:]]
         places: list[ClausePosition] = []
         for (start, place), end in zip(self.changes, [*ends, len(self.texts)], strict=True):
@@ -107,7 +107,7 @@ class Reader:
         return places
 
     def place_at(self, position: int) -> ClausePosition:
-        """Return the clause that a token stands in."""
+        """Return the clause of a token."""
         return self.changes[bisect_right(self.changes, position, key=_position) - 1][1]
 
     # names
@@ -226,7 +226,7 @@ class Reader:
             self.clause(position)
 
     def command(self, position: int) -> None:
-        """TABLE name, where a query may stand."""
+        """Read TABLE name, if a query may begin there."""
         if self.state is ParseState.IDLE and self.texts[position - 1] != "create":
             self._start("select", position, ParseState.WANT)
             self.place = ClausePosition("from", self.block)

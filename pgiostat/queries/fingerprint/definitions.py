@@ -1,6 +1,6 @@
 """Definitions: names with values, in parentheses; the values become placeholders.
 
-They stand after WITH and OPTIONS, after the names of commands (EXPLAIN, VACUUM), in COPY, after
+They follow WITH and OPTIONS, or come after the names of commands (EXPLAIN, VACUUM), in COPY, after
 ALTER ... SET, after the operator class of an index, and are all that CREATE AGGREGATE, OPERATOR,
 TYPE, COLLATION and TEXT SEARCH have. Conditions, columns and arguments look alike and are none.
 """
@@ -83,7 +83,7 @@ def _is_introduced(command: Command, position: int) -> bool:
 def _is_definition(command: Command, position: int, *, inner: bool) -> bool:
     """Return whether parentheses without an introduction hold a definition: name = value.
 
-    inner: They stand in others, where only an operator class may have one.
+    inner: They are in others, where only an operator class may have one.
     """
     if command.text(command.name_end(position + 1)) != "=" or not command.is_word(position + 1):
         return False

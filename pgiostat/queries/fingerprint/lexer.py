@@ -166,7 +166,8 @@ def raws(text: str) -> list[str]:
 def significant(text: str) -> tuple[list[str], bool]:
     """Return the tokens of a text as written, but no comments, and not every row of a list.
 
-    Also tell whether the text ends within a comment.
+    Returns:
+        The tokens, and whether the text ends within a comment.
     """
     text = text.rstrip(_BLANKS)
     found, is_open = _significant(text)
@@ -281,7 +282,7 @@ def _closes(comment: str) -> bool:
 
 
 def decode(text: str | bytes) -> str:
-    """Return a text that can be printed: what is not UTF-8 becomes U+FFFD."""
+    """Return a printable text: bytes that are not UTF-8 become U+FFFD."""
     if isinstance(text, bytes):
         return text.decode("utf-8", "replace")
     if text.isascii():

@@ -17,7 +17,7 @@ class _List:
     constants: bool  # IN (...) or ARRAY[...]
     row: bool = False  # of VALUES
     commas: list[int] = field(default_factory=list)
-    rows: set[tuple[str, ...]] | None = None  # of the VALUES that stands in it
+    rows: set[tuple[str, ...]] | None = None  # of the VALUES in it
     row_end: int = -1
 
 

@@ -9,12 +9,12 @@ from pgiostat.queries.fingerprint.words import (
     EXPECTS,
     EXPECTS_AFTER_OPERAND,
     KEEPS_CONSTANT,
+    SIGNS,
     STARTS_OPERAND,
 )
 
-__all__ = ["SIGNS", "fold", "placeholders"]
+__all__ = ["ends_operand", "fold", "placeholders"]
 
-SIGNS = frozenset({"+", "-"})
 _CLOSES = frozenset({")", "]", "."})
 _EXTRACT = ["extract", "("]
 
@@ -61,7 +61,7 @@ def fold(tokens: Iterable[Plain]) -> tuple[list[TokenKind], list[str]]:  # noqa:
                 written[len(texts)] = text
             kind, text = parameter, PLACEHOLDER  # noqa: PLW2901
         elif kind is string:
-            if before == "uescape" and _is_escaped(texts, after_string):  # part of what is before
+            if before == "uescape" and _is_escaped(texts, after_string):  # part of the token before
                 kinds.pop()
                 texts.pop()
             elif after_string != len(texts):
@@ -93,7 +93,7 @@ def _literal(kinds: list[TokenKind], texts: list[str]) -> None:
 
 
 def _drop_signs(kinds: list[TokenKind], texts: list[str]) -> None:
-    """Drop the signs at the end that stand where an operand must come."""
+    """Drop the signs at the end, if an operand must come there."""
     start = len(texts)
     while start and texts[start - 1] in SIGNS:
         start -= 1
@@ -103,7 +103,7 @@ def _drop_signs(kinds: list[TokenKind], texts: list[str]) -> None:
 
 
 def _expects_operand(kinds: list[TokenKind], texts: list[str], position: int) -> bool:
-    """Return whether an operand must come after a token, by what is before it too."""
+    """Return whether an operand must come after a token, by the tokens before it too."""
     text = texts[position]
     if text == ")":
         return _names_operator(kinds, texts, position)

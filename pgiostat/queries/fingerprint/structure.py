@@ -50,7 +50,7 @@ class Block:
 
 @dataclass(slots=True, eq=False)
 class ClausePosition:
-    """Where a token stands: in which clause of which block."""
+    """The clause of a token, and its block."""
 
     clause: str
     block: Block | None
@@ -89,7 +89,7 @@ class ColumnAlias:
     """Where a column is named, in which parentheses."""
 
     position: int
-    named: int  # where its AS stands, or -1
+    named: int  # position of its AS, or -1
     frame: Frame
 
 

@@ -26,7 +26,7 @@ class TokenKind(IntEnum):
     KEYWORD = 5
     OPERATOR = 6
     PUNCTUATION = 7
-    ALIAS = 8  # @1: stands for a table alias in a text that is normalized already
+    ALIAS = 8  # @1: a table alias in a normalized text
     COMMENT = 9
 
 

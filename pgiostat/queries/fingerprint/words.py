@@ -12,6 +12,7 @@ __all__ = [
     "NEEDS_QUOTES",
     "NEVER_BARE",
     "OPERAND_KEYWORDS",
+    "SIGNS",
     "STARTS_OPERAND",
     "STARTS_QUERY",
     "words",
@@ -97,4 +98,5 @@ ENDS_ITEM = words(
     """, ) from into where group having order limit offset fetch for window union intersect
     except returning on with"""
 ) | {""}
+SIGNS = frozenset({"+", "-"})
 STARTS_QUERY = words("select with values table insert update delete merge")

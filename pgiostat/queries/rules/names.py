@@ -54,7 +54,7 @@ class Vocabulary:
         self.lists = lists
 
     def globs(self, key: str, value: object) -> Globs:
-        """Return the globs that a value stands for: a name or a list of names."""
+        """Return the globs of a value: a name or a list of names."""
         values: list[Any] = value if isinstance(value, list) else [value]
         if not values or not all(isinstance(item, str) and item for item in values):
             message = f'"{key}" must be a name or a list of names'

@@ -12,7 +12,7 @@ from pgiostat.volume.device.interval import DeviceInterval, Origin
 __all__ = ["MIN_SHARE", "Overlap", "align"]
 
 MIN_SHARE = 0.8
-"""A source that covers this share of a span stands for all of it."""
+"""A source that covers this share of a span represents all of it."""
 _AMOUNTS = ("reads", "writes", "read_bytes", "write_bytes")
 
 
@@ -36,7 +36,7 @@ class Overlap:
 
     @property
     def is_enough(self) -> bool:
-        """Whether the measured part can stand for the span."""
+        """Whether the measured part represents the span."""
         return self.share >= MIN_SHARE
 
 

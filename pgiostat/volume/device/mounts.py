@@ -143,7 +143,7 @@ def _holding(device: int, path: str, listed: Sequence[Mount], host: Host, depth:
     number = os.major(device), os.minor(device)
     if number[0]:
         return number
-    # Numbers 0:N are the kernel's own, for what is no block device, or more than one.
+    # Numbers 0:N are the kernel's own, for anything but a single block device.
     mount = _mount(number, path, listed)
     if mount is None:
         raise unknown(f"the mount of {path} is not seen from here")
@@ -170,7 +170,7 @@ def _mount(number: Number, path: str, listed: Sequence[Mount]) -> Mount | None:
 
 
 def _below(mount: Mount, path: str, host: Host, depth: int) -> Number:
-    """Return the device of an overlay's upper directory: what is written there is written once."""
+    """Return the device of an overlay's upper directory, where all writes go."""
     upper = next(
         (option.partition("=")[2] for option in mount.options if option.startswith("upperdir=")), ""
     )
