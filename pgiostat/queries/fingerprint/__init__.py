@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from pgiostat.queries.fingerprint.aliases import rename, spell_out
-from pgiostat.queries.fingerprint.blocks import Reader
+from pgiostat.queries.fingerprint.blocks import Reader, places
 from pgiostat.queries.fingerprint.lexer import comments, decode, is_own, lex, raws, significant
 from pgiostat.queries.fingerprint.lists import collapse
 from pgiostat.queries.fingerprint.literals import fold, placeholders
@@ -159,7 +159,7 @@ def outline(text: str | bytes) -> Outline:
     """Return the structure of a text: tokens without literals, blocks, clauses, tables."""
     reader = _read(significant(decode(text))[0])
     aliases = frozenset(column.position for column in reader.columns)
-    return Outline(reader.kinds, reader.texts, reader.places(), reader.blocks, aliases)
+    return Outline(reader.kinds, reader.texts, places(reader), reader.blocks, aliases)
 
 
 def _read(raws: list[str]) -> Reader:

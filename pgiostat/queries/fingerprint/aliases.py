@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from typing import NamedTuple
 
-from pgiostat.queries.fingerprint.blocks import Reader, follows_operand
+from pgiostat.queries.fingerprint.blocks import Reader, follows_operand, place_at
 from pgiostat.queries.fingerprint.structure import Block, Frame
 from pgiostat.queries.fingerprint.tokens import PLACEHOLDER, TokenKind
 from pgiostat.queries.fingerprint.words import AFTER_OPERAND
@@ -69,7 +69,7 @@ def _refer(reader: Reader, texts: list[str]) -> None:
         if word in AFTER_OPERAND or position in defined:
             continue
         before, after = words[position - 1] if position else "", words[position + 1]
-        place = reader.place_at(position)
+        place = place_at(reader, position)
         target = after == "=" and place.clause == "set" and before in {"set", ","}
         if before in {".", "::", "as"} or after in {"(", "=>"} or target or place.clause == "into":
             continue

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from pgiostat.queries.fingerprint.structure import (
     Block,
@@ -21,7 +22,7 @@ from pgiostat.queries.fingerprint.words import (
     words,
 )
 
-__all__ = ["Reader", "follows_operand"]
+__all__ = ["Reader", "follows_operand", "place_at", "places"]
 
 
 # Looking one up in its class costs as much as the test for it.
@@ -98,18 +99,6 @@ class Reader:
                     self._name(position)
         texts.pop()
 
-    def places(self) -> list[ClausePosition]:
-        """Return the clause of each token."""
-        ends = [position for position, _ in self.changes[1:]]
-        places: list[ClausePosition] = []
-        for (start, place), end in zip(self.changes, [*ends, len(self.texts)], strict=True):
-            places += [place] * (end - start)
-        return places
-
-    def place_at(self, position: int) -> ClausePosition:
-        """Return the clause of a token."""
-        return self.changes[bisect_right(self.changes, position, key=_position) - 1][1]
-
     # names
 
     def _name(self, position: int) -> None:
@@ -154,11 +143,7 @@ class Reader:
 
     def open_(self, position: int) -> None:
         state = self.state
-        query = (
-            self.texts[position + 1] in STARTS_QUERY
-            and self.texts[position] == "("
-            and self.kinds[position + 1] is TokenKind.KEYWORD
-        )
+        query = _opens_query(self.kinds, self.texts, position)
         if not query and state is not _TABLE and state is not _WANT:
             self.outer.append((position, state))
             self.state = _INSIDE
@@ -302,6 +287,26 @@ class Reader:
             self.clause(position)
 
 
+def places(reader: Reader) -> list[ClausePosition]:
+    """Return the clause of each token."""
+    ends = [position for position, _ in reader.changes[1:]]
+    found: list[ClausePosition] = []
+    for (start, place), end in zip(reader.changes, [*ends, len(reader.texts)], strict=True):
+        found += [place] * (end - start)
+    return found
+
+
+def place_at(reader: Reader, position: int) -> ClausePosition:
+    """Return the clause of a token."""
+    return reader.changes[bisect_right(reader.changes, position, key=itemgetter(0)) - 1][1]
+
+
+def _opens_query(kinds: list[TokenKind], texts: list[str], position: int) -> bool:
+    after = position + 1
+    is_keyword = texts[after] in STARTS_QUERY and kinds[after] is TokenKind.KEYWORD
+    return texts[position] == "(" and is_keyword
+
+
 def _is_kind_of_table(kinds: list[TokenKind], texts: list[str], position: int) -> bool:
     """Return whether a word is TEMP or UNLOGGED of SELECT ... INTO, before the table's name."""
     after = position + 1
@@ -385,7 +390,3 @@ _READ = {
     ["where", "having", "limit", "offset", "fetch", "for", "window", "set"],
     Reader.clause,
 )
-
-
-def _position(change: tuple[int, ClausePosition]) -> int:
-    return change[0]
