@@ -22,7 +22,8 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from pgiostat.analysis.corrections import client_rollbacks, with_known_gaps, without_repeats
-from pgiostat.analysis.ledger import Account, Failures, reads_of
+from pgiostat.analysis.late_counts import Failures
+from pgiostat.analysis.ledger import Account, reads_of
 from pgiostat.analysis.rank import Ranking, rank
 from pgiostat.postgres.connection import connect
 from pgiostat.postgres.sampler import add_names

@@ -1,4 +1,4 @@
-"""Pure answers: who read, did it change, and what would a change save.
+"""Pure answers: what causes the reads, did it change, and what would a change save.
 
 numpy only. May import `statistics`, `units` and `errors`. Must not know a server, a disk or an
 output format.

@@ -1,9 +1,7 @@
-"""What the texts of statements say of their counts.
+"""Corrections of an interval by the texts of its statements.
 
 pg_stat_statements counts some reads of cursors twice, and the server counts a transaction that a
 client rolled back like one that failed. Numbers alone show neither. Texts do.
-
-What lives here: arithmetic on one interval, with the names known by then. It sends nothing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,19 +28,19 @@ def without_repeats(delta: Delta, names: Names) -> Delta:
     Under pg_stat_statements.track = all, PostgreSQL 18 counts the query of a cursor that is still
     open at COMMIT as a statement that a client sent, with all that its FETCHes have counted
     already, under the text of DECLARE. A cursor WITH HOLD is different: COMMIT reads the rest of
-    it, and no FETCH counts that. Of such a cursor only what FETCH counted in the same interval is
-    left out.
+    it, and no FETCH counts that. Only the counts of FETCH in the same interval are subtracted from
+    such a cursor.
 
-    The setting may differ between roles, so that texts alone decide. A DECLARE that counts once
-    reads nothing but what planning reads, which no other statement counts either.
+    The setting may differ between roles, so that texts alone decide. A DECLARE that is counted once
+    reads for planning alone.
 
-    Entries whose text is not known yet stay as they are. So does the query of a cursor that a
-    client also sends by itself, if it did so first: both are one entry, with the client's text.
+    Entries without a known text stay unchanged. So does the query of a cursor that a client also
+    sends by itself, if it did so first: both are one entry, with the client's text.
     """
     if delta.newer.server.version_num < _TWICE_SINCE:
         return delta
     rows, top = delta.statements.rows, delta.toplevel
-    known = list(_known(rows, names))
+    known = list(_described(rows, names))
     declared = {
         place: statement
         for place, statement in enumerate(known)
@@ -68,22 +66,22 @@ def without_repeats(delta: Delta, names: Names) -> Delta:
 
 
 def with_known_gaps(delta: Delta, names: Names) -> Delta:
-    """Return an interval with what its texts say of reads that no statement counts.
+    """Return an interval with the causes, by its texts, of reads that no statement counts.
 
     COMMIT fills a cursor WITH HOLD, and no statement counts that. Under pg_stat_statements.track =
     all, PostgreSQL 18 counts it under the text of DECLARE, in an entry that returned rows.
-    A statement may have turned tracking off for a time in which no snapshot was taken.
+    A statement may have turned tracking off for a time without a snapshot.
 
     Args:
         delta: The interval, before anything is left out of it.
-        names: What is known of its statements.
+        names: Its statements.
     """
     rows = delta.statements.rows
     returned = rows["rows"] > 0
-    # Utility statements return no rows: of most intervals few rows remain to look at.
+    # Utility statements return no rows: in most intervals that leaves few rows.
     untracked = any(
         statement is not None and statement.untracks
-        for statement in _known(rows.take(np.flatnonzero(~returned)), names)
+        for statement in _described(rows.take(np.flatnonzero(~returned)), names)
     )
     held: int | None = _held(delta, names, ~returned)
     if held and delta.newer.server.version_num >= _TWICE_SINCE:
@@ -94,12 +92,12 @@ def with_known_gaps(delta: Delta, names: Names) -> Delta:
 
 
 def _held(delta: Delta, names: Names, chosen: npt.NDArray[np.bool_]) -> int:
-    """Return how many cursors WITH HOLD some of the statements of clients declared."""
+    """Return how many cursors WITH HOLD the chosen statements of clients declared."""
     some = delta.statements.rows.take(np.flatnonzero(chosen & delta.toplevel))
     called: Sequence[int] = some["calls"].tolist()
     return sum(
         calls
-        for calls, statement in zip(called, _known(some, names), strict=True)
+        for calls, statement in zip(called, _described(some, names), strict=True)
         if statement is not None and statement.holds
     )
 
@@ -107,8 +105,7 @@ def _held(delta: Delta, names: Names, chosen: npt.NDArray[np.bool_]) -> int:
 def client_rollbacks(delta: Delta, names: Names) -> int | None:
     """Return how many transactions clients may have rolled back themselves; None if not known.
 
-    A statement whose text is not known yet, or hidden, may be a ROLLBACK if it returned and read
-    nothing.
+    A statement with a hidden or unknown text may be a ROLLBACK if it returned and read nothing.
     """
     if delta.settings.values.get("pg_stat_statements.track_utility") == "off":
         return None
@@ -119,20 +116,20 @@ def client_rollbacks(delta: Delta, names: Names) -> int | None:
     called: Sequence[int] = some["calls"].tolist()
     return sum(
         calls
-        for calls, statement in zip(called, _known(some, names), strict=True)
+        for calls, statement in zip(called, _described(some, names), strict=True)
         if statement is None or statement.rolls_back
     )
 
 
-def _known(rows: Rows, names: Names) -> Iterator[Statement | None]:
-    """Yield what is known of each row's statement; None where it is hidden or its text missing."""
+def _described(rows: Rows, names: Names) -> Iterator[Statement | None]:
+    """Yield the statement of each row; None where it is hidden or its text is missing."""
     columns = (rows[name].tolist() for name in ("userid", "dbid", "queryid", "masked"))
     for userid, dbid, queryid, masked in zip(*columns, strict=True):
         yield None if masked else names.statements.get((userid, dbid, queryid))
 
 
 def _fetches(rows: Rows, place: int, known: Sequence[Statement | None]) -> list[int]:
-    """Return the rows of the same role and database that move the cursor which a row declares."""
+    """Return the rows of the same role and database that use the cursor of a DECLARE."""
     statement = known[place]
     return [
         other

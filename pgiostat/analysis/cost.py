@@ -1,4 +1,4 @@
-"""What reading cost: blocks, bytes and time of one row, and all that is derived from them."""
+"""Cost of reads: counts of one row, and every number derived from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,14 @@ from pgiostat.units import blocks_to_bytes, per_second, us_to_milliseconds
 if TYPE_CHECKING:
     from pgiostat.statistics.delta import Delta, RowDeltas
 
-__all__ = ["FIELDS", "Overhead", "ReadCost", "relation_amounts", "statement_amounts"]
+__all__ = [
+    "FIELDS",
+    "Overhead",
+    "ReadCost",
+    "blocks_of",
+    "relation_amounts",
+    "statement_amounts",
+]
 
 FIELDS = (
     "calls",
@@ -31,7 +38,8 @@ FIELDS = (
     "physical_bytes",
     "traced_blocks",
 )
-"""What a ReadCost holds, in the order of the matrices that are added up to it."""
+"""Counts of a ReadCost, in the order of the rows of a matrix of FIELDS."""
+_BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read")]
 
 OPERATIONS_BY = "pg_stat_io"
 IMPOSSIBLE_SLACK_US = 1000
@@ -42,7 +50,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Overhead:
-    """What our own statements cost a server, of an interval: time is in ms."""
+    """Cost of pgiostat's own statements in an interval; time in ms."""
 
     calls: float
     exec_ms: float
@@ -90,30 +98,27 @@ class ReadCost:
 
     @property
     def blocks(self) -> int:
-        """Blocks not found in shared_buffers: what pg_stat_database counts as blks_read."""
+        """Blocks not found in shared_buffers: blks_read of pg_stat_database."""
         return self.shared_blks_read + self.local_blks_read
 
     @property
     def bytes(self) -> int:
-        """The same in bytes."""
+        """These blocks in bytes."""
         return blocks_to_bytes(self.blocks, self.block_size)
 
     @property
     def blocks_per_s(self) -> float | None:
-        """Blocks read a second of measured time."""
+        """Blocks read per second."""
         return per_second(self.blocks, self.seconds)
 
     @property
     def bytes_per_s(self) -> float | None:
-        """Bytes read a second."""
+        """Bytes read per second."""
         return per_second(self.bytes, self.seconds)
 
     @property
     def operations(self) -> float | None:
-        """Read operations that these blocks took, if each took as many as the average block.
-
-        None where the server does not count them.
-        """
+        """Read operations of these blocks by the server's mean per block; None if not counted."""
         if not self.per_block.counted:
             return None
         shared = _scaled(self.shared_blks_read, self.per_block.shared)
@@ -122,87 +127,87 @@ class ReadCost:
 
     @property
     def operations_by(self) -> str | None:
-        """What these operations are known by, None where they are not."""
+        """Source of `operations`; None without one."""
         return OPERATIONS_BY if self.per_block.counted else None
 
     @property
     def operations_per_s(self) -> float | None:
-        """Read operations a second."""
+        """Read operations per second."""
         return per_second(self.operations, self.seconds)
 
     @property
     def physical_bytes_per_s(self) -> float | None:
-        """Bytes read from storage a second; None if blocks were read and none of them traced."""
+        """Bytes read from storage per second; None if blocks were read and none was traced."""
         if self.blocks and not self.traced_blocks:
             return None
         return per_second(self.physical_bytes, self.seconds) if self.traced_blocks else None
 
     @property
     def physical_share(self) -> float | None:
-        """Share of the traced blocks that storage gave, and not the operating system's cache.
+        """Share of the traced blocks that came from storage, not from the OS page cache.
 
-        Read-ahead of the operating system may make it more than all.
+        Read-ahead of the operating system may make it more than 1.
         """
         traced = blocks_to_bytes(self.traced_blocks, self.block_size)
         return self.physical_bytes / traced if traced else None
 
     @property
     def temp_blocks_per_s(self) -> float | None:
-        """Blocks of spill files read a second."""
+        """Blocks of spill files read per second."""
         return per_second(self.temp_blks_read, self.seconds)
 
     @property
     def calls_per_s(self) -> float | None:
-        """Calls a second; None if not called."""
+        """Calls per second; None for a relation."""
         return per_second(self.calls, self.seconds)
 
     @property
     def blocks_per_call(self) -> float | None:
-        """Blocks read by a call; None without calls."""
+        """Blocks read per call; None without calls."""
         return self.blocks / self.calls if self.calls else None
 
     @property
     def hit_ratio(self) -> float | None:
-        """Share of block accesses that shared_buffers answered; None without accesses."""
+        """Share of block accesses found in shared_buffers; None without accesses."""
         accesses = self.shared_blks_hit + self.shared_blks_read
         return self.shared_blks_hit / accesses if accesses else None
 
     @property
     def timed_share(self) -> float | None:
-        """Share of the blocks whose reading was timed; None if nothing was read."""
+        """Share of the blocks with read times; None if nothing was read."""
         return self.timed_blocks / self.blocks if self.blocks else None
 
     @property
     def read_ms(self) -> float | None:
-        """Time spent reading; None if blocks were read and none of them timed."""
+        """Time of reads in ms; None if blocks were read and none was timed."""
         if self.blocks and not self.timed_blocks:
             return None
         return us_to_milliseconds(self.read_us)
 
     @property
     def reading_sessions(self) -> float | None:
-        """How many sessions were reading on average."""
+        """Mean number of sessions that were reading."""
         read_ms = self.read_ms
         return None if read_ms is None else per_second(read_ms / 1000, self.seconds)
 
     @property
     def rd_await_ms(self) -> float | None:
-        """Time to read one block, over timed blocks alone; None if there were none."""
+        """Mean time of reading a timed block, in ms; None without any."""
         return us_to_milliseconds(self.read_us) / self.timed_blocks if self.timed_blocks else None
 
     @property
     def exec_ms(self) -> float | None:
-        """Time spent executing; None if not called."""
+        """Time of execution in ms; None for a relation."""
         return None if self.total_exec_us is None else us_to_milliseconds(self.total_exec_us)
 
     @property
     def exec_ms_per_s(self) -> float | None:
-        """Milliseconds of execution a second."""
+        """Milliseconds of execution per second."""
         return per_second(self.exec_ms, self.seconds)
 
     @property
     def mean_exec_ms(self) -> float | None:
-        """Mean time of a call."""
+        """Mean time of a call, in ms."""
         if self.total_exec_us is None or not self.calls:
             return None
         return us_to_milliseconds(self.total_exec_us) / self.calls
@@ -225,7 +230,7 @@ class ReadCost:
         )
 
     def __add__(self, other: "ReadCost") -> "ReadCost":
-        """Return both together: a total cannot disagree with its rows."""
+        """Return the sum, so that no total disagrees with its rows."""
         return self.with_all([other])
 
     def with_all(self, others: Sequence["ReadCost"]) -> "ReadCost":
@@ -248,12 +253,21 @@ def _scaled(blocks: int, each: float | None) -> float | None:
     return 0.0 if not blocks else None if each is None else blocks * each
 
 
-def statement_amounts(delta: "Delta") -> tuple[Counts, int]:
-    """Return a matrix of FIELDS for each statement row, and how many rows had absurd times.
+def blocks_of(amounts: Counts) -> Counts:
+    """Return the blocks of a matrix of FIELDS, without its first axis: as ReadCost.blocks."""
+    blocks: Counts = amounts[_BLOCKS].sum(axis=0)
+    return blocks
 
-    A row that read and spent no time was not timed: track_io_timing is set by session, role and
-    database.  A row that read for longer than its executions with all their parallel workers can
-    have lasted has no believable time.
+
+def statement_amounts(delta: "Delta") -> tuple[Counts, int]:
+    """Return the counts of each statement.
+
+    A row with reads and no time was not timed: track_io_timing is set by session, role and
+    database.  The read time of a row is implausible, and left out, if it exceeds the time of its
+    executions with all their parallel workers.
+
+    Returns:
+        A matrix (FIELDS, rows), and how many rows had implausible times.
     """
     rows = delta.statements.rows
 
@@ -288,7 +302,7 @@ def statement_amounts(delta: "Delta") -> tuple[Counts, int]:
 
 
 def relation_amounts(relations: "RowDeltas") -> Counts:
-    """Return a matrix of FIELDS for each relation: it has hits and reads, no calls, no times."""
+    """Return a matrix (FIELDS, relations): a relation has hits and reads, no calls and no times."""
     amounts = np.zeros((len(FIELDS), len(relations)), dtype=np.int64)
     amounts[FIELDS.index("shared_blks_hit")] = relations.rows["blks_hit"]
     amounts[FIELDS.index("shared_blks_read")] = relations.rows["blks_read"]

@@ -1,13 +1,11 @@
-"""What a server read and who did: a ledger whose lines add up to the server's own count.
+"""Ledger of a server's reads; its lines add up to the server's own count.
 
-What statements explain comes from pg_stat_statements; what they cannot explain from pg_stat_io,
-from the statistics of the catalogs, and from what went wrong meanwhile.  The last line is what
-nothing explains.
+Reads of statements are those of pg_stat_statements.  Other lines come from pg_stat_io and from the
+statistics of the catalogs.  The last line is the unattributed rest, with possible causes.
 """
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -21,8 +19,6 @@ __all__ = [
     "MEANINGS",
     "MEASURED",
     "Account",
-    "Failures",
-    "LagCarry",
     "Line",
     "PerBlock",
     "ServerReads",
@@ -37,33 +33,29 @@ FIRST_USER_OID = 16384
 """FirstNormalObjectId (access/transam.h): relations below are catalogs, with their indexes."""
 
 CLIENTS = ("client backend", "background worker", "standalone backend")
-"""Kinds of process that run statements, or help one that does: parallel workers are the latter."""
+"""Types of process that run statements, or help: parallel workers are background workers."""
 _PROCESSES = {
     "autovacuum worker": "autovacuum_blocks",
     "autovacuum launcher": "autovacuum_blocks",
     "walsender": "walsender_blocks",
 }
-"""Where else what a process read is noted; of all others it is process_blocks."""
-LONGEST_SECONDS = 60.0
-"""For how long what statements counted may stay uncounted by the server: transactions of a minute
-are rare, and idle sessions hand over what they have within ten seconds (pgstat.c)."""
-LATEST_SECONDS = 12.0
-"""After so long a server has counted what its sessions did: an idle one hands over what it has
-within ten seconds (pgstat.c)."""
+"""Fields for the reads of other types of process; all others share process_blocks."""
 LATE = "sessions that have not handed over yet what they read"
 FORGOTTEN = "reads of temporary and dropped tables, which pg_stat_database forgets"
 NESTED_TWICE = "nested statements, which are counted twice"
 HELD = "cursors WITH HOLD, which COMMIT fills"
 ADDED = "blocks that were added to tables, which PostgreSQL 13 to 15 count as read"
 _BUFFERED = ("relation", "temp relation")
-"""Objects of pg_stat_io that are read in blocks through buffers; reads of WAL are none."""
+"""Objects of pg_stat_io with reads in blocks through buffers, unlike WAL."""
 
 
 @dataclass(frozen=True, slots=True)
 class PerBlock:
-    """Read operations for each block of tables, of temporary tables apart.
+    """Mean read operations per block.
 
-    None: not counted, or none was read.  counted: whether the server counts operations at all.
+    Attributes:
+        shared: Of tables; None if not counted, or without reads.
+        local: Of temporary tables; the same.
     """
 
     shared: float | None = None
@@ -73,9 +65,9 @@ class PerBlock:
 
 @dataclass(frozen=True, slots=True)
 class ServerReads:
-    """What a server counted of its reads over a time, apart from pg_stat_statements.
+    """A server's own counts of reads, without pg_stat_statements; None where unknown.
 
-    MEASURED says what each count is; None where it is not told.
+    MEASURED has the meaning of each count.
     """
 
     blocks: int | None = None
@@ -97,7 +89,7 @@ class ServerReads:
 
     @property
     def per_block(self) -> "PerBlock":
-        """How many operations a block took."""
+        """Mean operations per block."""
         return PerBlock(
             _ratio(self.operations, self.operation_blocks),
             _ratio(self.local_operations, self.local_operation_blocks),
@@ -106,9 +98,10 @@ class ServerReads:
 
     @classmethod
     def total(cls, parts: Iterable["ServerReads"]) -> "ServerReads":
-        """Return several times of a server as one.
+        """Return the sum of several intervals of a server.
 
-        All blocks are lost if any were; of the rest what is known adds up.
+        The sum of blocks is unknown if it is in any interval; of other counts the known ones add
+        up.
         """
         listed = list(parts)
         summed = {name: known_sum(getattr(part, name) for part in listed) for name in MEASURED}
@@ -118,7 +111,7 @@ class ServerReads:
 
     @classmethod
     def of_servers(cls, parts: Iterable["ServerReads"]) -> "ServerReads":
-        """Return several servers as one, with operations if all of them count these."""
+        """Return the sum of several servers, with operations if all of them count these."""
         listed = list(parts)
         together = cls.total(listed)
         if any(part.operations is None for part in listed):
@@ -180,7 +173,7 @@ _OPERATIONS = tuple(name for name in MEASURED if "operation" in name)
 
 
 def known_sum(values: Iterable[int | None]) -> int | None:
-    """Return the sum of what is known, None if nothing is."""
+    """Return the sum of the known values; None if there is none."""
     known = [value for value in values if value is not None]
     return sum(known) if known else None
 
@@ -190,7 +183,7 @@ def _ratio(operations: int | None, blocks: int | None) -> float | None:
 
 
 def reads_of(delta: Delta) -> ServerReads:
-    """Return what the server counted of its reads in an interval."""
+    """Return the server's own counts of an interval."""
     relids = delta.relations.rows["relid"]
     catalogs = delta.relations.rows["blks_read"][relids < FIRST_USER_OID]
     found = ServerReads(
@@ -241,45 +234,45 @@ def _adds_blocks(delta: Delta) -> int | None:
 
 
 def _was_reset(delta: Delta) -> bool:
-    """Return whether pg_stat_io was reset, all of it or a row: it can be on its own."""
-    views = [reading.io for reading in (delta.older, delta.newer) if reading is not None]
+    """Return whether pg_stat_io, or a row of it, was reset: that can happen to it alone."""
+    views = [snapshot.io for snapshot in _ends(delta)]
     resets = [int(io["stats_reset"].max()) for io in views if io is not None and len(io)]
     basis = np.zeros(0) if delta.io is None else delta.io.basis
     return len(set(resets)) > 1 or not bool(np.isin(basis, [Basis.PREVIOUS, Basis.NEW]).all())
 
 
 def _of_processes(io: RowDeltas, block_size: int) -> dict[str, int | None]:
-    """Return what pg_stat_io tells of an interval: who read, and in how many operations."""
+    """Return pg_stat_io's counts of an interval: blocks by type of process, and operations."""
     rows = io.rows
     counts_bytes = "read_bytes" in rows
     # 16 and 17 count each block as a read of op_bytes.
     read = rows["read_bytes"] if counts_bytes else rows["reads"] * rows["op_bytes"]
     blocks = read // block_size
-    backend_type, kind = (np.char.decode(rows[name]) for name in ("backend_type", "object"))
-    buffered = np.isin(kind, _BUFFERED)
+    backend_type, object_ = (np.char.decode(rows[name]) for name in ("backend_type", "object"))
+    buffered = np.isin(object_, _BUFFERED)
     clients = np.isin(backend_type, CLIENTS)
 
     def of(values: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]) -> int:
         return int(values[chosen].sum())
 
-    told: dict[str, int | None] = {"blocks": of(blocks, buffered)}
-    told |= dict.fromkeys([*_PROCESSES.values(), "process_blocks"], 0)
+    counts: dict[str, int | None] = {"blocks": of(blocks, buffered)}
+    counts |= dict.fromkeys([*_PROCESSES.values(), "process_blocks"], 0)
     for name in set(backend_type[~clients].tolist()):
         where = _PROCESSES.get(name, "process_blocks")
-        told[where] = (told[where] or 0) + of(blocks, buffered & (backend_type == name))
+        counts[where] = (counts[where] or 0) + of(blocks, buffered & (backend_type == name))
     if counts_bytes:
         for prefix, what in (("", "relation"), ("local_", "temp relation")):
-            chosen = clients & (kind == what)
-            told[f"{prefix}operations"] = of(rows["reads"], chosen)
-            told[f"{prefix}operation_blocks"] = of(blocks, chosen)
-    return told
+            chosen = clients & (object_ == what)
+            counts[f"{prefix}operations"] = of(rows["reads"], chosen)
+            counts[f"{prefix}operation_blocks"] = of(blocks, chosen)
+    return counts
 
 
 def coverage(statement_blocks: int, reads: ServerReads) -> float | None:
-    """Return what share of the server's block reads statements explain.
+    """Return the share of the server's block reads that statements explain; None without any.
 
-    Over a single interval it may pass 1, or fall: statements are counted when they end, the
-    server's own counters up to 10 s later.  Over several intervals that cancels.
+    Over a single interval it may exceed 1: a statement counts its reads when it ends, the server up
+    to 10 s later.  Over several intervals that cancels out.
     """
     return statement_blocks / reads.blocks if reads.blocks else None
 
@@ -290,7 +283,7 @@ def coverage_of(delta: Delta) -> float | None:
 
 
 class Account(StrEnum):
-    """A line of a ledger that is no statement's."""
+    """A line of the ledger that belongs to no statement."""
 
     AUTOVACUUM = "autovacuum"
     WALSENDER = "walsender"
@@ -307,15 +300,16 @@ MEANINGS = {
     Account.UNATTRIBUTED: "what nothing explains, with possible causes; negative when statements"
     " were counted ahead of the server's own counters",
 }
-"""What each line holds, for documentation."""
+"""Meaning of each line, for documentation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """Blocks of an account.
 
-    causes: of what is unattributed: what happened meanwhile that can be a reason for it. How much
-    of it each explains is not known.
+    Attributes:
+        blocks: Negative if statements counted reads that the server has not counted yet.
+        causes: Possible causes of unattributed blocks; the share of each is unknown.
     """
 
     account: Account
@@ -324,12 +318,18 @@ class Line:
 
 
 def reconcile(explained: int, reads: ServerReads, ahead: int = 0) -> tuple[Line, ...]:
-    """Return who read the blocks of a server that statements do not explain; exactly all of them.
+    """Distribute the server's blocks that statements do not explain over accounts.
 
-    explained: blocks of statements, ours among them.  ahead: what statements had counted before,
-    and the server had not: that it counts it now explains nothing.  Catalogs are also read by
-    statements, so that their line is at most what is left.  What is left after it is unattributed,
-    with all that can be a cause.  No lines if the server's own count was lost.
+    Statements read catalogs too, so that the line of the catalogs is at most the remainder.  The
+    rest is unattributed.
+
+    Args:
+        explained: Blocks of statements, those of pgiostat among them.
+        ahead: Blocks that statements had counted before, and the server had not: if it counts them
+            now, that is no sign of a loss.
+
+    Returns:
+        Lines that add up to the difference exactly; none if the server's own count was lost.
     """
     if reads.blocks is None:
         return ()
@@ -350,89 +350,10 @@ def reconcile(explained: int, reads: ServerReads, ahead: int = 0) -> tuple[Line,
     return (*lines, Line(Account.UNATTRIBUTED, left, _causes(reads, left, ahead)))
 
 
-@dataclass(slots=True)
-class LagCarry:
-    """What statements of one server counted before the server did, of the last intervals.
-
-    A statement counts its reads when it ends, the server when its session hands them over: at the
-    end of the transaction, or up to ten seconds after it.  What is not made up for within
-    LONGEST_SECONDS was none of that.
-    """
-
-    _owed: deque[tuple[float, int]] = field(default_factory=deque)
-    _now: float = 0.0
-
-    @property
-    def blocks(self) -> int:
-        """How much it is now."""
-        return sum(blocks for _, blocks in self._owed)
-
-    def note(self, delta: Delta) -> None:
-        """Take note of an interval, which begins where the last one ended."""
-        if not delta.is_complete or delta.seconds is None or delta.lost is not None:
-            self._owed.clear()
-            return
-        self._now += delta.seconds
-        lines = reconcile(delta.statement_blocks, reads_of(delta))
-        left = lines[-1].blocks if lines else 0
-        if left < 0:
-            self._owed.append((self._now, -left))
-        while left > 0 and self._owed:
-            since, blocks = self._owed.popleft()
-            if blocks > left:
-                self._owed.appendleft((since, blocks - left))
-            left -= blocks
-        while self._owed and self._now - self._owed[0][0] > LONGEST_SECONDS:
-            self._owed.popleft()
-
-
-@dataclass(slots=True)
-class Failures:
-    """How many transactions of one server failed or were cancelled, of one interval after another.
-
-    The server counts them together with those that clients rolled back. pg_stat_statements counts
-    each ROLLBACK when it ends, the server up to LATEST_SECONDS later. So while clients roll back,
-    the difference of both is a number of failures only as far as it lasts, and is more than what
-    they roll back in a second.
-    """
-
-    _now: float = 0.0
-    _difference: int = 0
-    _certain: int = 0
-    _recent: deque[tuple[float, int, int]] = field(default_factory=deque)
-
-    def note(self, delta: Delta, client_rollbacks: int | None) -> int | None:
-        """Return how many failures became certain in an interval, which follows the last one.
-
-        client_rollbacks: how many transactions clients rolled back themselves; None if not known.
-        """
-        if not delta.is_complete or delta.seconds is None or client_rollbacks is None:
-            self._now, self._difference, self._certain = 0.0, 0, 0
-            self._recent.clear()
-            return None
-        self._now += delta.seconds
-        self._difference += delta.databases.total("xact_rollback") - client_rollbacks
-        self._recent.append((self._now, self._difference, client_rollbacks))
-        while self._recent[0][0] < self._now - LATEST_SECONDS:
-            self._recent.popleft()
-        calls = sum(rollbacks for _, _, rollbacks in self._recent)
-        if calls and self._now <= LATEST_SECONDS:
-            # The server may not have counted any of these yet, and counts what was before we began.
-            bound = self._difference + calls
-            self._certain = bound if len(self._recent) == 1 else min(self._certain, bound)
-            return None
-        lasting = min(difference for _, difference, _ in self._recent)
-        found = (lasting if calls else self._difference) - self._certain
-        if found <= int(calls / LATEST_SECONDS):
-            return 0
-        self._certain += found
-        return found
-
-
 def _causes(reads: ServerReads, left: int, ahead: int) -> tuple[str, ...]:
-    """Return what can be a reason for what is unattributed."""
+    """Return the possible causes of the unattributed blocks."""
     if left < 0:
-        # pg_stat_database counts by relation, and forgets a relation that is dropped.
+        # pg_stat_database counts by relation, and loses the counts of a dropped one.
         by_relation = reads.blocks is not None and reads.autovacuum_blocks is None
         if -left <= ahead:
             return ()

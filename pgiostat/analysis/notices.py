@@ -1,4 +1,4 @@
-"""What a person must know beside the numbers: what is wrong with them, and what to do."""
+"""Notices about the numbers of an interval: what is wrong with them, and what to do."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ SHOWN_UNEXPLAINED = 0.02
 
 
 class NoticeKind(StrEnum):
-    """Of what a notice is: what happened once, what holds until it is mended, what evens out."""
+    """Duration of a notice's cause: an event, a state until it is fixed, or a passing effect."""
 
     HAPPENED = "happened"
     HOLDS = "holds"
@@ -38,7 +38,7 @@ class NoticeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A sentence about the numbers, and what mends it."""
+    """A sentence about the numbers, and its fix."""
 
     slug: str
     text: str
@@ -53,9 +53,11 @@ def notices(
     coverage: float | None = None,
     texts_error: PgiostatError | None = None,
 ) -> list[Notice]:
-    """Return what to say about an interval and its ranking, gravest first.
+    """Return the notices about an interval and its ranking, the most serious first.
 
-    coverage: over all intervals so far, since that of a single one is uncertain by itself.
+    Args:
+        coverage: Of all intervals of the session, because that of a single one is uncertain.
+        texts_error: Why the texts of statements could not be read.
     """
     found = [
         *happened(delta.qualities, delta.seconds, delta.evicted, delta.lost_seconds),
@@ -117,28 +119,28 @@ def notices(
 
 
 def lost(delta: Delta) -> list[Notice]:
-    """Return what to say about a baseline that another server's interval was lost for."""
+    """Return the notices about an interval that was lost to another server's snapshot."""
     if delta.lost is None:
         return []
     return happened(delta.qualities, None, lost_seconds=delta.lost.seconds)
 
 
 def unread(ranking: Ranking) -> Iterator[tuple[str, str]]:
-    """Yield the category of statements without a text, and a sentence about what they read."""
+    """Yield the category of statements without a text, and a sentence about their reads."""
     for each in sorted(ranking.unread, key=lambda each: -each.blocks):
         if not each.blocks:
             continue
         share = format_share(ranking.share(each.blocks))
         plural = "s" * (each.statements != 1)
-        whose = f"{share} of the reads are of {each.statements} statement{plural}"
+        statements = f"{share} of the reads are of {each.statements} statement{plural}"
         if each.category == UNREAD:
-            yield UNREAD, f"{whose} whose text has not been read yet."
+            yield UNREAD, f"{statements} whose text has not been read yet."
         else:
-            yield UNREADABLE, f"{whose} whose text cannot be read: {each.reason.rstrip('.')}."
+            yield UNREADABLE, f"{statements} whose text cannot be read: {each.reason.rstrip('.')}."
 
 
 def renamed(ranking: Ranking) -> Iterator[str]:
-    """Yield which names changed in the time of a ranking."""
+    """Yield a sentence about each name that changed in the time window of a ranking."""
     for each in ranking.renamed:
         when = f"{each.since:%Y-%m-%d %H:%M:%SZ}"
         yield (
@@ -159,7 +161,7 @@ def _without_text(ranking: Ranking) -> Iterator[Notice]:
 
 
 def unexplained(ranking: Ranking) -> str | None:
-    """Return what may have caused unattributed reads, None if these are few or nothing is known."""
+    """Return a sentence about the causes of unattributed reads; None if few or without a cause."""
     for line in ranking.lines:
         share = ranking.share(line.blocks)
         if line.causes and share is not None and abs(share) > SHOWN_UNEXPLAINED:
@@ -178,42 +180,37 @@ def happened(
     evicted: int | None = None,
     lost_seconds: float | None = None,
 ) -> list[Notice]:
-    """Return what happened in an interval that is not as it should be.
+    """Return the notices about events in an interval.
 
     Args:
-        qualities: Those of the interval.
-        seconds: Its length.
-        evicted: How many entries were evicted, at least.
-        lost_seconds: How long statements were not counted; None if they were all the time.
+        evicted: Lower bound of the number of evicted entries; None if unknown.
+        lost_seconds: Length of the time without counts of statements; None for all of it.
     """
     length = format_duration(seconds)
     many = "Some" if evicted is None else f"At least {format_count(evicted)}"
     lost = f"what statements read in {format_duration(lost_seconds)} is lost."
     counts_all = lost_seconds is None or bool(set(qualities) & set(INCOMPARABLE))
-    said = {
-        Quality.OTHER_SERVER:
-            f"Another server answers now: {lost}",
-        Quality.BASELINE_LOST:
-            f"The reading to go on from was damaged: {lost}",
-        Quality.EXTENSION_CHANGED:
-            f"pg_stat_statements was updated or created again: {lost}",
-        Quality.PRIVILEGES_CHANGED:
-            f"pg_read_all_stats was granted or revoked: {lost}",
-        Quality.RESTART:
-            "The server restarted: what ran before that is partly lost." if counts_all
-            else f"The server restarted, pg_stat_statements began empty: {lost}",
-        Quality.RESET:
-            "Statistics were reset: what was counted before that is lost." if counts_all
-            else f"pg_stat_statements was reset: {lost}",
-        Quality.CLOCK_JUMP:
-            "The server's clock was set: the interval's length is from our own clock.",
-        Quality.GAP:
-            f"Readings were missed: the interval is {length} long, rates are means over it.",
-    }  # fmt: skip
+    restarted = f"The server restarted, pg_stat_statements began empty: {lost}"
+    reset = f"pg_stat_statements was reset: {lost}"
+    if counts_all:
+        restarted = "The server restarted: what ran before that is partly lost."
+        reset = "Statistics were reset: what was counted before that is lost."
+    sentences = {
+        Quality.OTHER_SERVER: f"Another server answers now: {lost}",
+        Quality.BASELINE_LOST: f"The reading to go on from was damaged: {lost}",
+        Quality.EXTENSION_CHANGED: f"pg_stat_statements was updated or created again: {lost}",
+        Quality.PRIVILEGES_CHANGED: f"pg_read_all_stats was granted or revoked: {lost}",
+        Quality.RESTART: restarted,
+        Quality.RESET: reset,
+        Quality.CLOCK_JUMP: "The server's clock was set: "
+        "the interval's length is from our own clock.",
+        Quality.GAP: "Readings were missed: "
+        f"the interval is {length} long, rates are means over it.",
+    }
     found = [
-        Notice(quality.value.replace(" ", "-"), said[quality], kind=NoticeKind.HAPPENED)
+        Notice(quality.value.replace(" ", "-"), sentences[quality], kind=NoticeKind.HAPPENED)
         for quality in qualities
-        if quality in said
+        if quality in sentences
     ]
     if Quality.EVICTING in qualities:
         found.append(

@@ -1,37 +1,36 @@
-"""What would be read if a category of queries were gone, called less often, or read less.
+"""Estimate the reads if a category of queries were gone, called less often, or read less.
 
-A ranking alone does not tell it, because queries share a cache.  A category brings blocks in that
-others then find, its reads push out what others need, and what it finds takes space and stays warm
-for others.  None of this is counted anywhere, so the answer is a range.
+A ranking cannot answer this, because queries share a cache.  A category loads blocks that others
+then find, its reads evict blocks that others need, and its hits occupy space and keep blocks warm
+for others.  PostgreSQL counts none of this, so the answer is a range.
 
-The least is read if the others get all the space that the category leaves.  Two rules bound it, and
-the lower bound counts.  (1) Each block read pushes one out: of what the others read, as large a
-share is saved as the category has of all reads.  (2) The category leaves at most its space, and
-each block of space saves at most ln(touched / read) reads, touched and read by the others.
+Lower bound: the others get all the space of the category.  The larger of two bounds counts.
+(1) Each block read evicts one: the others save as large a share of their reads as the category has
+of all reads.  (2) The category frees at most its space, and each block of space saves at most
+ln(touched / read) reads, with the touches and reads of the others.
 
-The most is read if the others miss what the category brought in or kept warm: as many blocks as it
+Upper bound: the others miss what the category loaded or kept warm.  That is as many blocks as it
 read, or as it may have kept warm for them, whichever is more; but no more than they found.
 
-Space is measured in blocks that are kept for the life of a block in the cache, the time for which
-a block stays that nobody touches.  A block that is touched y times in a life has a chance of
-exp(-y) to be missed at each touch, if touches are independent of each other.  So a category with
-t touches and r reads takes at most (t - r) / ln(t / r) of space, and freed space saves at most
-ln(t / r) for each block: both are exact where all its blocks are touched alike, and bounds
-otherwise, because both functions are concave.
+Space is measured in blocks kept for a lifetime: the time after which the cache evicts a block
+without touches.  A block with y touches in a lifetime is missed at each touch with probability
+exp(-y), if touches are independent of each other.  So a category with t touches and r reads takes
+at most (t - r) / ln(t / r) of space, and freed space saves at most ln(t / r) for each block.  Both
+are exact if all blocks are touched alike, and bounds otherwise, because both functions are concave.
 
-Of a block that the category touches x times in a life and the others y times, the others find by
-its doing at most y exp(-y) (1 - exp(-x)).  The share of its touches that save others a read is at
-most the greatest value of this, divided by x, with x + y = ln(t / r).
+If the category touches a block x times in a lifetime and the others touch it y times, the others
+owe at most y exp(-y) (1 - exp(-x)) hits to the category.  The share of its touches that save others
+a read is at most the maximum of this, divided by x, with x + y = ln(t / r).
 
-Calls that are taken away, when not all are: nobody knows which.  Those that stay may read as
-much as all did before, but no more blocks than they touch.  Those that go may be the ones that
-read, but no more blocks than they touched.  Of space and of warmth goes their share.
+Fewer calls: it is unknown which remain.  The remaining calls may read as much as all did before,
+but no more blocks than they touch.  The removed calls may be those that read, but no more blocks
+than they touched.  Space and warmth shrink in proportion.
 
-Calls that are added.  At least they find all that they need; at most they read all that they
-touch, and push as much out, which others then read again.
+More calls: at least they find all blocks; at most they read all that they touch, and evict as
+much, which others then read again.
 
-What no rule covers: touches that depend on each other.  Where the others scan the same table again
-and again, and it fits as soon as the category is gone, less is read than the range says.
+No bound covers dependent touches.  If the others scan one table repeatedly, and it fits into the
+cache without the category, fewer blocks are read than the lower bound.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,11 +43,11 @@ from pgiostat.errors import invalid_option
 __all__ = ["Amounts", "Assumption", "ChangeKind", "Estimate", "estimate", "parse"]
 
 _STEPS = 200
-"""How finely the greatest value of a function is searched for."""
+"""Number of points in the search for a maximum."""
 
 
 class ChangeKind(StrEnum):
-    """What is supposed of a class."""
+    """The supposed change of a category."""
 
     DROP = "drop"
     CALLS = "calls"
@@ -57,41 +56,41 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Assumption:
-    """A class, and what becomes of its calls or of its reads: a factor, 0 when it is dropped."""
+    """A category and a factor on its calls or reads; 0 if it is dropped."""
 
     category: str
     how: ChangeKind
     factor: float = 0.0
 
     def __str__(self) -> str:
-        """Return it as it is given on a command line."""
-        told = "" if self.how is ChangeKind.DROP else f"={self.factor:g}"
-        return f"--{self.how} {self.category}{told}"
+        """Return the option of the command line."""
+        factor = "" if self.how is ChangeKind.DROP else f"={self.factor:g}"
+        return f"--{self.how} {self.category}{factor}"
 
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """Blocks that a class read, and that it found in the cache."""
+    """Blocks that a category read, and that it found in the cache."""
 
     reads: float
     hits: float
 
     @property
     def touched(self) -> float:
-        """Both."""
+        """Blocks read or found."""
         return self.reads + self.hits
 
     @property
     def heat(self) -> float:
-        """How often a block is touched in its life, if all are touched alike.
+        """Touches of a block in a lifetime, if all blocks are touched alike.
 
-        A category that read nothing counts as if it had read one block: nobody can tell its heat.
+        A category without reads counts as if it had read one block: its heat is unknown.
         """
         return log(self.touched / max(self.reads, 1.0)) if self.touched > 1 else 0.0
 
     @property
     def space(self) -> float:
-        """The blocks that it keeps in the cache, at most, in blocks that are kept for a life.
+        """Upper bound of its space in the cache, in blocks kept for a lifetime.
 
         >>> Amounts(1000, 0).space, round(Amounts(500, 500).space), round(Amounts(0, 5000).space)
         (1000.0, 721, 587)
@@ -102,7 +101,7 @@ class Amounts:
 
     @property
     def warmed(self) -> float:
-        """The blocks that others find, at most, because it keeps them warm.
+        """Upper bound of the hits of others on blocks that it keeps warm.
 
         >>> Amounts(1000, 0).warmed, round(Amounts(500, 500).warmed), round(Amounts(0, 5000).warmed)
         (0.0, 345, 247)
@@ -117,33 +116,35 @@ class Amounts:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Blocks read: now, and then at least and at most."""
+    """Blocks read: now, and the range after the change."""
 
     now: float
     low: float
     high: float
 
     def share(self, blocks: float) -> float | None:
-        """Return blocks as a share of those of now."""
+        """Return blocks as a share of the reads now; None without any."""
         return blocks / self.now if self.now else None
 
     @property
     def width(self) -> float | None:
-        """How far the ends of the range are apart, as a share of now."""
+        """Width of the range as a share of the reads now."""
         return self.share(self.high - self.low)
 
     def __contains__(self, blocks: float) -> bool:
-        """Tell whether so many lie within the range."""
+        """Whether a number of blocks lies within the range."""
         return self.low <= blocks <= self.high
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What becomes of a category.
+    """Effect of a change on a category.
 
-    saved: reads that go, at most.  kept: reads that stay, at most, before others' are displaced.
-    hits: of what stays, at most, what is found only because others read it.  gone: what goes, if
-    what goes is like what stays.  added: blocks touched.
+    Attributes:
+        saved: Upper bound of the reads that go.
+        kept: Upper bound of the reads that remain, before reads of others come on top.
+        hits: Upper bound of the remaining hits on blocks that another category loaded.
+        gone: Reads and hits that go, if they are like those that remain.
     """
 
     saved: float
@@ -154,9 +155,11 @@ class _Part:
 
 
 def estimate(had: Mapping[str, Amounts], supposed: Sequence[Assumption]) -> Estimate:
-    """Return the range of what would be read.
+    """Return the range of blocks read under some assumptions.
 
-    had: what each category read and found, also what no category explains; the reads add up to all.
+    Args:
+        had: Amounts of each category, and of what no category explains; the reads are all reads.
+        supposed: At most one assumption for each category.
 
     >>> had = {"version": Amounts(60, 40), "manifest": Amounts(40, 20)}
     >>> found = estimate(had, [Assumption("version", ChangeKind.DROP)])
@@ -166,11 +169,11 @@ def estimate(had: Mapping[str, Amounts], supposed: Sequence[Assumption]) -> Esti
     by_category = {each.category: each for each in supposed}
     parts = [_part(amounts, by_category.get(name)) for name, amounts in had.items()]
     all_had = _sum(had.values())
-    # Several categories that go are bounded as one: together they may hold more than each alone.
+    # Categories that go are bounded as one: together they may hold more than each alone.
     gone = _sum(part.gone for part in parts)
     added = sum(part.added for part in parts)
-    low = _least(all_had, gone, sum(part.saved for part in parts))
-    high = _most(
+    low = _low(all_had, gone, sum(part.saved for part in parts))
+    high = _high(
         all_had.reads, gone, sum(part.kept for part in parts), sum(part.hits for part in parts)
     )
     return Estimate(all_had.reads, low, high + added + min(added, all_had.hits))
@@ -181,17 +184,17 @@ def _sum(had: Iterable[Amounts]) -> Amounts:
     return Amounts(sum(one.reads for one in each), sum(one.hits for one in each))
 
 
-def _least(all_had: Amounts, gone: Amounts, saved: float) -> float:
+def _low(all_had: Amounts, gone: Amounts, saved: float) -> float:
     if saved >= all_had.reads:
         return 0.0
     reads = all_had.reads - saved
     rest = Amounts(reads, all_had.touched - gone.touched - reads)
-    pushed_out = reads * saved / all_had.reads
-    return max(reads - max(pushed_out, gone.space * rest.heat), 0.0)
+    evicted = reads * saved / all_had.reads
+    return max(reads - max(evicted, gone.space * rest.heat), 0.0)
 
 
-def _most(now: float, gone: Amounts, kept: float, hits: float) -> float:
-    # Without reads nothing is pushed out: there is nothing to keep warm.
+def _high(now: float, gone: Amounts, kept: float, hits: float) -> float:
+    # Without reads nothing is evicted: there is nothing to keep warm.
     warmed = gone.warmed if now else 0.0
     return kept + min(max(now - kept, warmed), hits)
 
@@ -206,16 +209,21 @@ def _part(had: Amounts, supposed: Assumption | None) -> _Part:
     gone = Amounts(had.reads * (1 - factor), had.hits * (1 - factor))
     if supposed.how is ChangeKind.READS:
         return _Part(gone.reads, had.reads - gone.reads, 0.0, gone)
-    # Nobody knows which calls go: those that read, or those that do not.
+    # It is unknown which calls go: those that read, or those that do not.
     stay = had.touched * factor
     kept = min(had.reads, stay)
     return _Part(min(had.reads, had.touched - stay), kept, stay - kept, gone)
 
 
 def parse(drop: Sequence[str], calls: Sequence[str], reads: Sequence[str]) -> list[Assumption]:
-    """Return what is supposed, from a command line's words.
+    """Return the assumptions of a command line.
 
-    Raises PgiostatError option-invalid for what is no factor, and for a class named twice.
+    Args:
+        calls: CATEGORY=FACTOR, on calls.
+        reads: CATEGORY=FACTOR, on reads.
+
+    Raises:
+        PgiostatError: option-invalid, for an invalid factor, a category named twice, or none.
 
     >>> [str(each) for each in parse(["version"], ["manifest=0.3"], [])]
     ['--drop version', '--calls manifest=0.3']

@@ -144,10 +144,11 @@ def describing(path: Path | None) -> Iterator["Describe"]:
     import platformdirs
 
     from pgiostat.history.read.category_cache import cached_categories, digest
+    from pgiostat.queries.version import VERSION
 
     # An error in the rules is raised even if every category is cached.
     ruled = None if path is None else describe(path)
-    key = digest(b"" if path is None else path.read_bytes())
+    key = digest(b"" if path is None else path.read_bytes(), VERSION)
     place = platformdirs.user_cache_path("pgiostat") / "categories"
     with cached_categories(lambda: ruled or describe(None), place, key) as found:
         yield found

@@ -76,7 +76,7 @@ def init(
         finally:
             session.close()
     to_file = str(out) != "-"
-    text = rules_file(found, path=str(out) if to_file else "rules.toml", whose=whose)
+    text = rules_file(found, path=str(out) if to_file else "rules.toml", server=whose)
     if not to_file:
         print(text, end="")  # noqa: T201 - asked for
         return

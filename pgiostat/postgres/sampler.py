@@ -9,7 +9,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
 from pgiostat.analysis.corrections import client_rollbacks, with_known_gaps, without_repeats
-from pgiostat.analysis.ledger import Failures, LagCarry
+from pgiostat.analysis.late_counts import Failures, LagCarry
 from pgiostat.clock import monotonic
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.activity import InFlight, Running

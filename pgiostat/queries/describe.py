@@ -1,6 +1,6 @@
-"""What a statement is, from its text: normalized, fingerprinted, categorised.
+"""Description of a statement from its text: normalized text, fingerprint, category.
 
-What is returned is shown and kept: it has no constant, no comment and no name of a cursor.
+Descriptions are shown and stored: they have no constants, no comments and no names of cursors.
 """
 
 import re
@@ -37,13 +37,13 @@ def describer(rules: Rules | None = None) -> Describe:
     def describe(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
         found = classifier.classify(text, user=user, database=database, queryid=queryid)
         name = pseudonym(found.features.cursor)
-        opens = found.features.statement == "declare"
+        declares = found.features.statement == "declare"
         return Statement(
             text=found.normalized.text,
             fingerprint=found.normalized.fingerprint,
             category=found.category,
-            declares_cursor=name if opens else "",
-            uses_cursor=name if not opens else "",
+            declares_cursor=name if declares else "",
+            uses_cursor=name if not declares else "",
             **_of_transactions(found.normalized.text),
             untracks=_untracks(found.normalized.text, _string(text)),
         )
@@ -52,10 +52,10 @@ def describer(rules: Rules | None = None) -> Describe:
 
 
 def uncategorized(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:  # noqa: ARG001 - a Describe
-    """Return what a history keeps of a statement: all but its category.
+    """Return the description for a history: complete but for its category.
 
-    Categories are found when a history is read; to look for them here would take most of the time
-    and memory of a collector.
+    Categories are determined when a history is read; here they would take most of the time and
+    memory of a collector.
     """
     normalized = fingerprint.normalize(text)
     verb = normalized.text.partition(" ")[0]
@@ -83,7 +83,7 @@ def _untracks(normalized: str, text: str) -> bool:
 
 
 def _of_transactions(text: str) -> dict[str, bool]:
-    """Return how a normalized statement outlives its transaction, or ends it."""
+    """Return whether a normalized statement outlives its transaction, and whether it ends it."""
     return {
         "holds": _HOLDS.match(text) is not None,
         "rolls_back": _ROLLS_BACK.match(text) is not None,

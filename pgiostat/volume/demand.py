@@ -1,4 +1,4 @@
-"""What reads ask of a volume: operations by the server's own count, and whose they were."""
+"""Demand of reads on a volume: operations by the server's own count, split over categories."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -23,7 +23,7 @@ __all__ = [
 
 
 class Provenance(StrEnum):
-    """Where the number of operations is from."""
+    """Source of a number of operations."""
 
     DISKSTATS = "diskstats"
     CLOUDWATCH = "cloudwatch"
@@ -48,16 +48,18 @@ MEANINGS = {
 }
 
 _UNEXPLAINED = (Account.UNATTRIBUTED, Account.CATALOGS)
-"""Lines of a ledger that are what is left, in the order in which they are made up."""
+"""Lines of a ledger that hold a remainder, in the order in which a later count consumes them."""
 
 
 def operations_of(reads: ServerReads, each: float | None) -> float:
-    """Return the read operations of a time: by the server's own count, and never by statements'.
+    """Return the read operations of an interval, by the server's own count.
 
-    Statements are counted at other instants than the server counts, so that of a short time one may
-    have what the other has of the next; over a longer one the server's count is the same.
-    each: operations for each block that was counted as a block alone, of processes that serve no
-    client or on an older server; None if nothing tells: then each is one.
+    The counts of statements would not do: a statement counts its reads at another instant than the
+    server, so that a short interval of one may hold reads that the other counts in the next.
+
+    Args:
+        each: Operations for each block without a count of its operations (of processes that serve
+            no client, or on an older server); None if unknown: then each block is one.
 
     >>> operations_of(ServerReads(blocks=120, operations=10, operation_blocks=100), 0.1)
     12.0
@@ -67,14 +69,14 @@ def operations_of(reads: ServerReads, each: float | None) -> float:
 
 
 def provenance_of(reads: ServerReads, each: float | None) -> Provenance:
-    """Return what tells the operations of a time."""
+    """Return the source of `operations_of` the same arguments."""
     if each is not None or (reads.operations is not None and not _uncounted(reads)):
         return Provenance.PG_STAT_IO
     return Provenance.BLOCKS
 
 
 def _uncounted(reads: ServerReads) -> int:
-    """Return the blocks of which no operations were counted."""
+    """Return the blocks without a count of their operations."""
     counted = (reads.operation_blocks or 0) + (reads.local_operation_blocks or 0)
     return max((reads.blocks or 0) - counted, 0)
 
@@ -82,9 +84,13 @@ def _uncounted(reads: ServerReads) -> int:
 def load_of(
     reads: ServerReads, seconds: float, block_size: int, each: float | None, writes: float = 0.0
 ) -> tuple[Load, Provenance]:
-    """Return what the reads of a time ask of a volume, with so many writes a second.
+    """Return the demand of an interval on a volume, and the source of its operations.
 
-    each: as in operations_of.
+    Args:
+        each: As in `operations_of`: the mean of as long a time as possible. That is the whole time
+            window of a report (`step_demands`), and all intervals up to now of a live server
+            (`Demand`).
+        writes: Known write operations per second.
     """
     operations = operations_of(reads, each) + writes * seconds
     read_bytes = float(blocks_to_bytes(reads.blocks or 0, block_size))
@@ -93,19 +99,20 @@ def load_of(
 
 @dataclass(slots=True)
 class Demand:
-    """What a server that is watched asks of a volume, interval by interval.
+    """Demand of a live server on a volume, interval by interval.
 
-    writes: operations a second that are known to be written.
+    Attributes:
+        writes: Known write operations per second.
     """
 
     writes: float = 0.0
     _reads: ServerReads = field(default_factory=ServerReads)
 
     def of(self, delta: Delta) -> tuple[Load, Provenance]:
-        """Return what an interval asks: blocks take as many operations as in all so far."""
+        """Return the demand of the next interval, and the source of its operations."""
         reads = reads_of(delta)
         if reads.blocks is None:
-            # The server's own count was lost: what statements read is all that is known.
+            # The server's own count was lost: the reads of statements are a lower bound.
             reads = replace(reads, blocks=delta.statement_blocks)
         self._reads = ServerReads.total([self._reads, reads])
         each = self._reads.per_block.shared
@@ -113,10 +120,12 @@ class Demand:
 
 
 def attribute_blocks(steps: Iterable[Ranking]) -> Iterator[dict[str, float]]:
-    """Yield the blocks of each part of steps of a time: together what the server counted in each.
+    """Yield the blocks of each part in each step; a step's parts add up to the server's count.
 
-    What statements were counted ahead of the server is theirs when the server counts it, and
-    nobody's before.
+    Reads that statements counted before the server did are carried to the step in which the server
+    counts them. Unlike `analysis.late_counts.LagCarry` this carry has categories and no time limit.
+    That one bounds what a late count can explain: an old lag must not excuse a new loss. Here a
+    limit would take operations from the categories with the largest lag.
     """
     ahead: dict[str, float] = {}
     for ranking in steps:
@@ -131,10 +140,10 @@ def attribute_blocks(steps: Iterable[Ranking]) -> Iterator[dict[str, float]]:
         parts = dict(ahead)
         for row in rows:
             parts[row.name] = parts.get(row.name, 0.0) + row.cost.blocks
-        wanted = sum(parts.values())
+        claimed = sum(parts.values())
         whole = ranking.explained.blocks if ranking.server_blocks is None else ranking.server_blocks
         room = max(whole - sum(lines.values()), 0.0)
-        share = min(room / wanted, 1.0) if wanted else 0.0
+        share = min(room / claimed, 1.0) if claimed else 0.0
         ahead = {name: blocks * (1.0 - share) for name, blocks in parts.items()}
         yield {name: blocks * share for name, blocks in parts.items()} | {
             account.value: blocks for account, blocks in lines.items()
@@ -142,7 +151,7 @@ def attribute_blocks(steps: Iterable[Ranking]) -> Iterator[dict[str, float]]:
 
 
 def split_operations(operations: float, blocks: Mapping[str, float]) -> dict[str, float]:
-    """Return operations by part, as blocks are.
+    """Return operations by part, in proportion to its blocks; unattributed without blocks.
 
     >>> split_operations(10, {"version": 30, "upload": 10}), split_operations(10, {"version": 0})
     ({'version': 7.5, 'upload': 2.5}, {'version': 0.0, 'unattributed': 10})
@@ -150,5 +159,5 @@ def split_operations(operations: float, blocks: Mapping[str, float]) -> dict[str
     whole = sum(blocks.values())
     if whole:
         return {name: operations * n / whole for name, n in blocks.items()}
-    nobody = {Account.UNATTRIBUTED.value: operations} if operations else {}
-    return dict.fromkeys(blocks, 0.0) | nobody
+    unattributed = {Account.UNATTRIBUTED.value: operations} if operations else {}
+    return dict.fromkeys(blocks, 0.0) | unattributed

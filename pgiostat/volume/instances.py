@@ -1,7 +1,7 @@
-"""What instances of AWS let through to their volumes: always, and for half an hour a day.
+"""Limits of AWS instances for their volumes: the baseline, and a burst of half an hour a day.
 
-Sources: what EC2 answers to DescribeInstanceTypes (EbsInfo.EbsOptimizedInfo), in instances.csv,
-which `make instances` writes; Amazon EC2 User Guide, "Amazon EBS-optimized instance types" (the
+Sources: EC2's DescribeInstanceTypes (EbsInfo.EbsOptimizedInfo), in instances.csv, which
+`make instances` writes; Amazon EC2 User Guide, "Amazon EBS-optimized instance types" (the
 burst); Amazon RDS User Guide, "Hardware specifications for DB instance classes" (RDS's names).
 """
 
@@ -17,24 +17,27 @@ from pgiostat.errors import invalid_option
 __all__ = ["LIMITS", "Instance", "instance_of", "published"]
 
 LIMITS = "IOPS:MB_PER_S[:MOST_IOPS:MOST_MB_PER_S]"
-"""How to give the limits of an instance by hand: the baseline, then the burst."""
+"""Syntax of limits by hand: the baseline, then the burst."""
 COLUMNS = ("instance", "iops", "mb_per_s", "most_iops", "most_mb_per_s")
-"""The columns of instances.csv; a type that EC2 publishes no limits for has its name alone."""
+"""The columns of instances.csv; a type without published limits has its name alone."""
 
 _MEGABYTE = 1_000_000
 _LIMITS = 4
-_MOST = 1_000_000
-"""No instance lets as many operations or MB a second through."""
+_MAX_NUMBER = 1_000_000
+"""A bound above all IOPS and MB/s of an instance: a larger number is a typing error."""
 _RDS_NAMES = {"x2g": "x2gd"}
-"""Families that RDS offers under a name of its own, and what EC2 calls them."""
-_NEAR = 3
+"""Families under a name of RDS's own, and EC2's names of them."""
+_SUGGESTIONS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """What an instance lets through to its volumes.
+    """Limits of an instance for all its volumes.
 
-    iops, throughput (bytes a second): baseline.  burst_iops, burst_throughput: at most.
+    Attributes:
+        throughput: Baseline, in bytes per second.
+        burst_iops: While it bursts.
+        burst_throughput: While it bursts, in bytes per second.
     """
 
     name: str
@@ -46,7 +49,7 @@ class Instance:
 
 @cache
 def published() -> Mapping[str, Instance | None]:
-    """Return what EC2 publishes of each instance type; None where it publishes no limits.
+    """Return the limits of each instance type that EC2 lists; None where it publishes no limits.
 
     >>> published()["t3.micro"]
     Instance(name='t3.micro', iops=500.0, throughput=10875000.0, burst_iops=11800.0, \
@@ -65,15 +68,16 @@ def _rows(lines: Iterable[str]) -> Iterator[tuple[str, Instance | None]]:
 
 
 def _instance(
-    name: str, iops: float, megabytes: float, most: float, most_megabytes: float
+    name: str, iops: float, megabytes: float, burst_iops: float, burst_megabytes: float
 ) -> Instance:
-    return Instance(name, iops, megabytes * _MEGABYTE, most, most_megabytes * _MEGABYTE)
+    return Instance(name, iops, megabytes * _MEGABYTE, burst_iops, burst_megabytes * _MEGABYTE)
 
 
 def instance_of(text: str) -> Instance:
     """Return an instance by its type, with or without RDS's "db.", or by its limits as in LIMITS.
 
-    Raises PgiostatError option-invalid.
+    Raises:
+        PgiostatError: option-invalid, for an unknown type, and for one without published limits.
 
     >>> instance_of("db.m5.large").iops, instance_of("3600:81.25:18750:593.75").iops
     (3600.0, 3600.0)
@@ -101,12 +105,12 @@ def _ec2_name(bare: str) -> str:
 
 
 def _near(name: str) -> list[str]:
-    """Return the nearest names: of the same family if there is one, else of all."""
+    """Return the most similar names: of the same family if there is one, otherwise of all."""
     family, _, _ = name.partition(".")
     relatives = [known for known in published() if known.startswith(f"{family}.")]
     if relatives:
-        return get_close_matches(name, relatives, n=_NEAR, cutoff=0.0)
-    return get_close_matches(name, published(), n=_NEAR)
+        return get_close_matches(name, relatives, n=_SUGGESTIONS, cutoff=0.0)
+    return get_close_matches(name, published(), n=_SUGGESTIONS)
 
 
 def _hint(near: list[str]) -> str:
@@ -121,13 +125,13 @@ def _by_hand(text: str) -> Instance:
         numbers = []
     if len(numbers) == _LIMITS // 2:
         numbers *= 2  # no burst
-    if len(numbers) != _LIMITS or not all(0 < n < _MOST for n in numbers):
+    if len(numbers) != _LIMITS or not all(0 < n < _MAX_NUMBER for n in numbers):
         raise invalid_option(
             f'invalid limits of an instance: "{text}"', hint=f"Write them like {LIMITS}."
         )
-    iops, megabytes, most, most_megabytes = numbers
-    if most < iops or most_megabytes < megabytes:
+    iops, megabytes, burst_iops, burst_megabytes = numbers
+    if burst_iops < iops or burst_megabytes < megabytes:
         raise invalid_option(
             f'invalid limits of an instance: "{text}"', hint="The burst is below the baseline."
         )
-    return _instance(text, iops, megabytes, most, most_megabytes)
+    return _instance(text, *numbers)

@@ -1,4 +1,4 @@
-"""What volumes can do: baseline, burst and bucket of each type, as their documentation has it.
+"""Volume models: baseline, burst and credit bucket of each type, from AWS's documentation.
 
 Sources: Amazon EBS User Guide, "Amazon EBS volume types" (General Purpose SSD, Provisioned IOPS
 SSD, Throughput Optimized HDD and Cold HDD volumes; "I/O characteristics" for the size of an
@@ -29,11 +29,11 @@ HDD_OPERATION = MIB
 GP2_CREDITS = 5_400_000
 GP2_BURST = 3_000
 GP2_PER_GIB = 3
-GP2_LEAST, GP2_MOST = 100, 16_000
+GP2_MIN, GP2_MAX = 100, 16_000
 GP2_SLOW_GIB = 170
 GP3_PER_GIB = 500
 GP3_MIB_PER_OPERATION = 0.25
-"""What a gp3 may have of throughput for each of its IOPS, on EBS and on RDS."""
+"""Highest throughput of a gp3 for each of its IOPS, on EBS and on RDS."""
 IO1_PER_GIB = 50
 IO2_PER_GIB = 1_000
 RDS_STRIPED_GIB = 400
@@ -41,23 +41,27 @@ RDS_STRIPED_GIB = 400
 RDS_STRIPES = 4
 RDS_PROVISIONED = (1_000, 256_000)
 """The IOPS of RDS io1 and io2."""
-RDS_LEAST_PER_GIB = 0.5
-"""RDS io1 and io2 have at least so many IOPS for each GiB."""
+RDS_MIN_PER_GIB = 0.5
+"""Fewest IOPS of RDS io1 and io2 for each GiB."""
 
 INSTANCE_BURST_SECONDS = 1_800
-"""For so long an instance bursts, at least once in 24 hours."""
+"""Length of an instance's burst, at least once in 24 hours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """What a volume gives, in operations a second (SSD) or MiB a second (HDD).
+    """Limits of a volume; its unit is the operation (SSD) or the MiB (HDD).
 
-    baseline: for ever, and what the bucket is filled with.  ceiling: while there are credits.
-    credits: what a full bucket holds, None where there is no bucket.  throughput: bytes a second
-    at most.  counts_bytes: an HDD, whose credits are MiB.
-    instance_baseline: what its instance sustains, None if that is no less than the ceiling.
-    instance_burst: what the instance adds to that while it bursts.
-    instance_baseline_throughput, instance_burst_throughput: the same in bytes.
+    Attributes:
+        baseline: Sustained units per second, and the rate at which the bucket fills.
+        ceiling: Units per second while credits are left.
+        credits: Units in a full bucket; None without a bucket.
+        throughput: Highest bytes per second.
+        counts_bytes: Whether credits are MiB (an HDD).
+        instance_baseline: Sustained rate of its instance; None if no less than the ceiling.
+        instance_burst: Units above that rate in one full burst of the instance.
+        instance_baseline_throughput: The sustained rate in bytes per second; None as above.
+        instance_burst_throughput: Bytes above that rate in one full burst.
     """
 
     name: str
@@ -73,17 +77,17 @@ class Volume:
 
     @property
     def sustained(self) -> float:
-        """What is given for ever: no more than the instance lets through."""
-        lasting = self.ceiling if self.instance_baseline is None else self.instance_baseline
-        return min(self.baseline, self.ceiling, lasting)
+        """Sustained units per second: no more than the instance's baseline."""
+        instance = self.ceiling if self.instance_baseline is None else self.instance_baseline
+        return min(self.baseline, self.ceiling, instance)
 
     @property
     def unit(self) -> str:
-        """What is counted a second."""
+        """The unit of its rates and credits."""
         return "MiB" if self.counts_bytes else "operations"
 
     def demand(self, operations: float, read_bytes: float) -> float:
-        """Return how much operations of so many bytes together ask of it.
+        """Return the units that operations of some bytes together take.
 
         >>> volume_of("gp2:100").demand(10, 10 * 8192), volume_of("gp2:100").demand(1, 1024 * 1024)
         (10, 4.0)
@@ -95,7 +99,7 @@ class Volume:
         return max(operations, read_bytes / SSD_OPERATION)
 
     def limit(self, operations: float, read_bytes: float, seconds: float) -> float:
-        """Return what it gives a second, at most, of operations of so many bytes together.
+        """Return the most units per second that it admits of operations of some bytes together.
 
         >>> round(volume_of("gp3:500:6000:125").limit(6000, 6000 * 131072, 1.0))
         1000
@@ -103,14 +107,14 @@ class Volume:
         wanted = read_bytes / seconds
         if self.counts_bytes or wanted <= self.throughput:
             return self.ceiling
-        return min(self.ceiling, self.demand(operations, read_bytes) / seconds
-                   * self.throughput / wanted)  # fmt: skip
+        rate = self.demand(operations, read_bytes) / seconds
+        return min(self.ceiling, rate * self.throughput / wanted)
 
     def limited(self, instance: "Instance") -> "Volume":
-        """Return what is left of it on an instance; its bucket is filled all the same.
+        """Return the volume on an instance; that does not change how the bucket fills.
 
-        An instance that bursts does so for half an hour at least once a day.  As of a volume, it
-        is taken for a bucket: what is not used of its baseline fills it.
+        AWS promises half an hour of burst at least once a day.  The model is a bucket, like that
+        of a volume: the unused part of the instance's baseline fills it.
         """
         name = f"{self.name} on {instance.name}"
         throughput = min(self.throughput, instance.burst_throughput)
@@ -127,13 +131,13 @@ class Volume:
         limited = replace(limited, ceiling=min(self.ceiling, instance.burst_iops))
         if instance.iops >= limited.ceiling:
             return limited
-        sprint = (instance.burst_iops - instance.iops) * INSTANCE_BURST_SECONDS
-        return replace(limited, instance_baseline=instance.iops, instance_burst=sprint)
+        burst = (instance.burst_iops - instance.iops) * INSTANCE_BURST_SECONDS
+        return replace(limited, instance_baseline=instance.iops, instance_burst=burst)
 
 
 def _gp2(name: str, gib: float, *_: float) -> Volume:
     """Return a gp2 volume: 3 IOPS for each GiB, bursts below 1,000 GiB."""
-    baseline = min(max(GP2_PER_GIB * gib, GP2_LEAST), GP2_MOST)
+    baseline = min(max(GP2_PER_GIB * gib, GP2_MIN), GP2_MAX)
     bursts = baseline < GP2_BURST
     throughput = (128 if gib <= GP2_SLOW_GIB else 250) * MIB
     ceiling = GP2_BURST if bursts else baseline
@@ -145,9 +149,13 @@ def _striped(make: "_Make", name: str, gib: float, *numbers: float) -> Volume:
     if gib < RDS_STRIPED_GIB:
         return make(name, gib, *numbers)
     one = make(name, gib / RDS_STRIPES, *(number / RDS_STRIPES for number in numbers))
-    bucket = None if one.credits is None else one.credits * RDS_STRIPES
-    return Volume(name, one.baseline * RDS_STRIPES, one.ceiling * RDS_STRIPES, bucket,
-                  one.throughput * RDS_STRIPES)  # fmt: skip
+    return Volume(
+        name,
+        baseline=one.baseline * RDS_STRIPES,
+        ceiling=one.ceiling * RDS_STRIPES,
+        credits=None if one.credits is None else one.credits * RDS_STRIPES,
+        throughput=one.throughput * RDS_STRIPES,
+    )
 
 
 def _rds_gp2(name: str, gib: float, *_: float) -> Volume:
@@ -155,7 +163,7 @@ def _rds_gp2(name: str, gib: float, *_: float) -> Volume:
 
 
 def _gp3(name: str, gib: float, iops: float = 3000, mib: float = 125) -> Volume:
-    """Return a gp3 volume: what was provisioned, 3,000 and 125 MiB/s if nothing was."""
+    """Return a gp3 volume as provisioned, by default with 3,000 IOPS and 125 MiB/s."""
     _iops_within(name, iops, 3000, min(max(GP3_PER_GIB * gib, 3000), 80_000))
     _mib_within(name, mib, 125, min(iops * GP3_MIB_PER_OPERATION, 2000))
     return Volume(name, iops, iops, None, mib * MIB)
@@ -168,17 +176,18 @@ def _rds_gp3(name: str, gib: float, iops: float = 0, mib: float = 0) -> Volume:
     than 64,000 wherever anything can be provisioned.
     """
     striped = gib >= RDS_STRIPED_GIB
-    included, most = ((12_000, 500), (64_000, 4_000)) if striped else ((3_000, 125), (3_000, 125))
+    included, limits = ((12_000, 500), (64_000, 4_000)) if striped else ((3_000, 125), (3_000, 125))
     iops, mib = iops or included[0], mib or included[1]
-    _iops_within(name, iops, included[0], most[0])
-    _mib_within(name, mib, included[1], min(iops * GP3_MIB_PER_OPERATION, most[1]))
+    _iops_within(name, iops, included[0], limits[0])
+    _mib_within(name, mib, included[1], min(iops * GP3_MIB_PER_OPERATION, limits[1]))
     return Volume(name, iops, iops, None, mib * MIB)
 
 
 def _io1(name: str, gib: float, iops: float = 0) -> Volume:
     """Return an io1 volume: 50 IOPS for each GiB at most.
 
-    256 KiB for each operation, but up to 32,000 IOPS at most 500 MiB/s; above, 16 KiB for each.
+    Each operation may have 256 KiB, but up to 32,000 IOPS no more than 500 MiB/s together; above
+    that number each may have 16 KiB.
     """
     _iops_within(name, iops, 100, min(max(IO1_PER_GIB * gib, 100), 64_000))
     throughput = max(min(iops * SSD_OPERATION, 500 * MIB), iops * 16 * KIB)
@@ -201,37 +210,37 @@ def _rds_io2(name: str, gib: float, iops: float = 0) -> Volume:
     return _striped(_io2, name, gib, iops)
 
 
-def _rds_provisioned(name: str, gib: float, iops: float, most_per_gib: float) -> None:
-    least, most = RDS_PROVISIONED
-    _iops_within(name, iops, max(least, RDS_LEAST_PER_GIB * gib), min(most_per_gib * gib, most))
+def _rds_provisioned(name: str, gib: float, iops: float, max_per_gib: float) -> None:
+    low, high = RDS_PROVISIONED
+    _iops_within(name, iops, max(low, RDS_MIN_PER_GIB * gib), min(max_per_gib * gib, high))
 
 
-def _iops_within(name: str, iops: float, least: float, most: float) -> None:
-    if not least <= iops <= most:
+def _iops_within(name: str, iops: float, low: float, high: float) -> None:
+    if not low <= iops <= high:
         raise invalid_option(
             f'the IOPS of volume "{name}" are out of range',
-            hint=f"Its size allows {_allowed(least, most)} IOPS.",
+            hint=f"Its size allows {_range(low, high)} IOPS.",
         )
 
 
-def _mib_within(name: str, mib: float, least: float, most: float) -> None:
-    if not least <= mib <= most:
+def _mib_within(name: str, mib: float, low: float, high: float) -> None:
+    if not low <= mib <= high:
         raise invalid_option(
             f'the throughput of volume "{name}" is out of range',
-            hint=f"Its size and IOPS allow {_allowed(least, most)} MiB/s.",
+            hint=f"Its size and IOPS allow {_range(low, high)} MiB/s.",
         )
 
 
-def _allowed(least: float, most: float) -> str:
-    return f"{least:,g}" if least == most else f"{least:,g} to {most:,g}"
+def _range(low: float, high: float) -> str:
+    return f"{low:,g}" if low == high else f"{low:,g} to {high:,g}"
 
 
-def _hdd(per_tib: float, burst_per_tib: float, most: float, most_burst: float) -> "_Make":
-    """Return what makes volumes whose credits are MiB: a bucket holds a TiB for each TiB."""
+def _hdd(per_tib: float, burst_per_tib: float, max_rate: float, max_burst: float) -> "_Make":
+    """Return a constructor of volumes with credits in MiB: one TiB of credits per TiB of size."""
 
     def make(name: str, gib: float, *_: float) -> Volume:
         tib = gib / GIB_PER_TIB
-        baseline, ceiling = min(per_tib * tib, most), min(burst_per_tib * tib, most_burst)
+        baseline, ceiling = min(per_tib * tib, max_rate), min(burst_per_tib * tib, max_burst)
         bucket = tib * MIB  # MiB in a TiB, as many as bytes in a MiB
         return Volume(name, baseline, ceiling, bucket, ceiling * MIB, counts_bytes=True)
 
@@ -252,16 +261,17 @@ KINDS: Mapping[str, tuple[_Make, str, tuple[float, float], int]] = {
     "rds-io1": (_rds_io1, "rds-io1:GIB:IOPS", (100, 65_536), 1),
     "rds-io2": (_rds_io2, "rds-io2:GIB:IOPS", (100, 65_536), 1),
 }
-"""How each type is made, written and how large it may be, and how many numbers may follow."""
+"""Of each type: constructor, syntax, range of sizes in GiB, and how many numbers may follow."""
 _NEEDS_IOPS = ("io1", "io2", "rds-io1", "rds-io2")
-_MOST = 1_000_000
-"""No volume does as many operations or MiB a second."""
+_MAX_NUMBER = 1_000_000
+"""A bound above all IOPS and MiB/s of a volume: a larger number is a typing error."""
 
 
 def volume_of(text: str) -> Volume:
     """Return a volume by its description, as gp2:500 or gp3:500:6000:250.
 
-    Raises PgiostatError option-invalid.
+    Raises:
+        PgiostatError: option-invalid, for an unknown type, a wrong syntax or a number out of range.
     """
     kind, *words = text.lower().split(":")
     if kind not in KINDS:
@@ -269,14 +279,18 @@ def volume_of(text: str) -> Volume:
             f'there is no volume type "{text.partition(":")[0]}"',
             hint=f"There are: {', '.join(KINDS)}.",
         )
-    make, form, (least, most), more = KINDS[kind]
+    make, syntax, (low, high), optional = KINDS[kind]
     try:
         gib, *numbers = (float(word) for word in words)
     except ValueError:
-        raise invalid_option(f'invalid volume: "{text}"', hint=f"Write it like {form}.") from None
+        raise invalid_option(f'invalid volume: "{text}"', hint=f"Write it like {syntax}.") from None
     missing = kind in _NEEDS_IOPS and not numbers
-    if len(numbers) > more or missing or not all(0 < number < _MOST for number in numbers):
-        raise invalid_option(f'invalid volume: "{text}"', hint=f"Write it like {form}.")
-    if not least <= gib <= most:
-        raise invalid_option(f"a {kind} volume has {least:,g} to {most:,g} GiB, not {gib:,g}")
+    if (
+        len(numbers) > optional
+        or missing
+        or not all(0 < number < _MAX_NUMBER for number in numbers)
+    ):
+        raise invalid_option(f'invalid volume: "{text}"', hint=f"Write it like {syntax}.")
+    if not low <= gib <= high:
+        raise invalid_option(f"a {kind} volume has {low:,g} to {high:,g} GiB, not {gib:,g}")
     return make(text.lower(), gib, *numbers)

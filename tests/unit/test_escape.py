@@ -311,7 +311,7 @@ def test_toml_reads_as_it_was(text: str) -> None:
 def test_a_rules_file_of_a_hostile_catalog_has_its_names_and_nothing_else(names: list[str]) -> None:
     whys = {name: f"why\n[vocab2]\n{name}\x1b" for name in names}
     found = Vocabulary(whys, {}, {}, {}, {})
-    text = rules_file(found, path="x\n[rule]\n.toml", whose="db\nschema = 2")
+    text = rules_file(found, path="x\n[rule]\n.toml", server="db\nschema = 2")
     assert all(each == "\n" or is_visible(each) for each in text)
     assert tomllib.loads(text) == {"schema": 1, "vocab": {"synced": [glob_of(n) for n in names]}}
 

@@ -1,4 +1,4 @@
-"""A window in steps; which steps two of them share, and why they cannot be judged."""
+"""Two windows in steps: which steps they share, and what makes a verdict impossible."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,24 +9,25 @@ from pgiostat.analysis.compare.significance import Floats, Verdict, change_of, q
 from pgiostat.analysis.cost import FIELDS
 from pgiostat.statistics.columnar import Counts
 
-__all__ = ["CERTAINTY", "LEAST_STEPS", "SteppedWindow", "step_by_step", "why_not_judged"]
+__all__ = ["CERTAINTY", "MIN_STEPS", "SteppedWindow", "step_by_step", "why_not_judged"]
 
 CERTAINTY = 0.99
-"""The intervals of all rows of a table hold the true changes together with this probability."""
-LEAST_STEPS = 12
-"""Fewer steps tell too little of their own spread."""
-LEAST_SHARED = 0.8
-"""Of the steps of either side: with fewer in common much would be left out to pair the rest."""
-LEAST_COVERAGE = 0.7
-MOST_BAD = 0.1
-"""Share of the time in intervals of which part was lost."""
-WARMING = 0.1
-"""How much less a window must miss, or wait, at its end than at its beginning to be warming up."""
+"""Probability that the intervals of all rows of a table hold the true changes together."""
+MIN_STEPS = 12
+"""Fewest steps of a side for a verdict: fewer give no reliable variance."""
+MIN_PAIRED = 0.8
+"""Smallest share of a side's steps that must have a partner on the other for a paired comparison:
+with fewer, pairing would leave out too much of the side."""
+MIN_COVERAGE = 0.7
+MAX_LOST = 0.1
+"""Highest share of a side's time in incomplete intervals."""
+MIN_FALL = 0.1
+"""Smallest fall of misses or read times, from first third to last, of a side that warms up."""
 MEMORY_US = 20.0
-"""Microseconds that a block of 8 kB takes from the system's cache at most, on a busy machine; the
+"""Longest time of a block of 8 kB from the OS page cache on a busy machine, in microseconds; the
 quickest storage takes some 80."""
-FAR = 1.5
-"""How many times longer than others, and than its partner, a step is that reaches into the next."""
+OVERLONG = 1.5
+"""A step that extends into the next is this many times longer than usual, and than its partner."""
 
 _HIT = FIELDS.index("shared_blks_hit")
 _SHARED = FIELDS.index("shared_blks_read")
@@ -38,9 +39,12 @@ _TIMED = FIELDS.index("timed_blocks")
 class SteppedWindow:
     """A window in steps.
 
-    seconds: of each step.  amounts: (FIELDS, groups, steps), groups as in the other side.
-    lost: share of the time in intervals of which part was lost.  places: the number of each step
-    from an instant that both sides have; none if they have nothing to be compared step by step.
+    Attributes:
+        amounts: (FIELDS, groups, steps), with the same groups as the other side.
+        coverage: Share of the server's reads that statements explain; None if unknown.
+        lost: Share of the time in incomplete intervals.
+        places: Number of each step from an origin that both sides have; empty if the sides cannot
+            be paired.
     """
 
     seconds: Floats
@@ -52,11 +56,11 @@ class SteppedWindow:
 
 
 def step_by_step(a: SteppedWindow, b: SteppedWindow) -> tuple[SteppedWindow, SteppedWindow] | None:
-    """Return the steps that both sides have, in pairs; None if they are to be taken as wholes.
+    """Return the steps that both sides have, in pairs; None for an unpaired comparison.
 
-    A step that one side lacks (a gap, an interval that began a moment later) is left out of the
-    other, and so is one that reaches far into the next on one side alone (an interval before a
-    gap): which steps these are does not depend on what was counted in them.
+    A step without a partner (a gap, an interval that began a moment later) is left out, and so is
+    one that extends into the next on one side alone (an interval before a gap). This choice does
+    not depend on the counts of the steps.
     """
     if not a.places or not b.places:
         return None
@@ -65,20 +69,20 @@ def step_by_step(a: SteppedWindow, b: SteppedWindow) -> tuple[SteppedWindow, Ste
     common = [
         place
         for place in sorted(lengths[0].keys() & lengths[1].keys())
-        if not _reaches_far(lengths[0][place], lengths[1][place], usual)
+        if not _is_overlong(lengths[0][place], lengths[1][place], usual)
     ]
-    most = max(len(a.places), len(b.places))
-    if len(common) < max(LEAST_STEPS, LEAST_SHARED * most):
+    longer = max(len(a.places), len(b.places))
+    if len(common) < max(MIN_STEPS, MIN_PAIRED * longer):
         return None
-    return _taken(a, common), _taken(b, common)
+    return _at(a, common), _at(b, common)
 
 
-def _reaches_far(first: float, second: float, usual: float) -> bool:
+def _is_overlong(first: float, second: float, usual: float) -> bool:
     longer = max(first, second)
-    return longer > FAR * usual and longer > FAR * min(first, second)
+    return longer > OVERLONG * usual and longer > OVERLONG * min(first, second)
 
 
-def _taken(side: SteppedWindow, places: Sequence[int]) -> SteppedWindow:
+def _at(side: SteppedWindow, places: Sequence[int]) -> SteppedWindow:
     at = [side.places.index(place) for place in places]
     return replace(
         side,
@@ -89,28 +93,28 @@ def _taken(side: SteppedWindow, places: Sequence[int]) -> SteppedWindow:
 
 
 def why_not_judged(a: SteppedWindow, b: SteppedWindow) -> Iterator[str]:
-    """Yield why two windows are not to be judged."""
+    """Yield the reasons against a verdict on two windows."""
     for name, side in (("A", a), ("B", b)):
         steps = len(side.seconds)
-        if steps < LEAST_STEPS:
-            yield f"{name} has {steps} steps; {LEAST_STEPS} are needed to know their spread"
-        if side.lost > MOST_BAD:
+        if steps < MIN_STEPS:
+            yield f"{name} has {steps} steps; {MIN_STEPS} are needed to know their spread"
+        if side.lost > MAX_LOST:
             yield f"part of what {name} counted was lost in {side.lost * 100:.0f} % of its time"
-        if side.coverage is not None and side.coverage < LEAST_COVERAGE:
+        if side.coverage is not None and side.coverage < MIN_COVERAGE:
             yield f"statements explain {side.coverage * 100:.0f} % of the reads of {name} only"
-    if min(len(a.seconds), len(b.seconds)) >= LEAST_STEPS:
+    if min(len(a.seconds), len(b.seconds)) >= MIN_STEPS:
         yield from _warm_up_warnings(a, b)
 
 
 def _warm_up_warnings(a: SteppedWindow, b: SteppedWindow) -> Iterator[str]:
-    """Yield which side is still warming up: caches fill, and less is read, or faster.
+    """Yield the sides that still warm up: their caches fill, so that less is read, or faster.
 
-    What falls alike on both sides (two days, two cold starts) makes them no less comparable.
+    An equal fall on both sides (two days, two cold starts) leaves them comparable.
     """
     falls = _falls(a), _falls(b)
     for name, fell, other in (("A", falls[0], falls[1]), ("B", falls[1], falls[0])):
         for what, by in fell.items():
-            if by >= WARMING and other[what] < by / 2:
+            if by >= MIN_FALL and other[what] < by / 2:
                 yield (
                     f"{name} is still warming up: {what} fell by {by * 100:.0f} % from its first"
                     " third to its last; a later time may do"
@@ -118,7 +122,7 @@ def _warm_up_warnings(a: SteppedWindow, b: SteppedWindow) -> Iterator[str]:
 
 
 def _falls(side: SteppedWindow) -> dict[str, float]:
-    """Return by what share of itself each measure of warmth surely fell, from third to third."""
+    """Return the certain fall of each measure of warmth from first third to last, as a share."""
     whole = side.amounts.sum(axis=1).astype(np.float64)
     read = whole[_SHARED]
     third = len(side.seconds) // 3
@@ -132,6 +136,6 @@ def _falls(side: SteppedWindow) -> dict[str, float]:
         found = change_of(first, last, 1 - CERTAINTY)
         falls[what] = -(found.change or 0.0) if found.verdict is Verdict.BETTER else 0.0
     if whole[_READ_US][:third].sum() < MEMORY_US * whole[_TIMED][:third].sum():
-        # From memory all along: what varies is how busy the processor was.
+        # All from memory: a change shows how busy the processor was.
         falls[what] = 0.0
     return falls

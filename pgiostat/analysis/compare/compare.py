@@ -1,16 +1,21 @@
-"""Two windows compared: what reads more or less than before, and how sure that is.
+"""Compare two windows: what reads more or less than before, and how certain that is.
 
-All rows that are judged together share one chance of a false alarm (Bonferroni).
+All rows with a verdict share one probability of a false alarm (Bonferroni).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 
-from pgiostat.analysis.compare.comparability import CERTAINTY, SteppedWindow, step_by_step
-from pgiostat.analysis.compare.comparability import why_not_judged as reasons_of
+from pgiostat.analysis.compare.comparability import (
+    CERTAINTY,
+    SteppedWindow,
+    step_by_step,
+    why_not_judged,
+)
 from pgiostat.analysis.compare.significance import (
     Change,
     Floats,
@@ -20,31 +25,29 @@ from pgiostat.analysis.compare.significance import (
     inconclusive,
     quantity,
 )
-from pgiostat.analysis.cost import FIELDS, ReadCost
+from pgiostat.analysis.cost import FIELDS, ReadCost, blocks_of
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.names import OWN
 
 __all__ = ["REST", "ComparedGroup", "Comparison", "Group", "Per", "compare", "shown"]
 
 REST = "rest"
-"""The key of all groups that are not shown, as one row."""
+"""The key of the row for all groups that are not shown."""
 _ORDER = {
     Verdict.UNSURE: 1,
     Verdict.SAME: 2,
     Verdict.NOT_JUDGED: 3,
 }
-"""What surely changed is first."""
+"""Certain changes come first."""
 
-LEAST_SHARE = 0.01
-"""Of the reads of either side: what is less is shown, and not judged."""
+MIN_SHARE = 0.01
+"""Smallest share of the reads of a side for a verdict; smaller rows are shown without one."""
 
 _CALLS = FIELDS.index("calls")
-_SHARED = FIELDS.index("shared_blks_read")
-_LOCAL = FIELDS.index("local_blks_read")
 
 
 class Per(StrEnum):
-    """What blocks are divided by."""
+    """Denominator of a rate."""
 
     SECOND = "second"
     CALL = "call"
@@ -53,7 +56,7 @@ class Per(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Statements that are one row: a fingerprint on both sides, with its category on each."""
+    """Statements of one row: a fingerprint on both sides, with its category on each."""
 
     key: str
     text: str
@@ -64,8 +67,9 @@ class Group:
 class ComparedGroup:
     """A row: a category, a fingerprint or the total.
 
-    costs: on each side.  reads: by what was asked for.  category_a, category_b: differ if rules
-    put it elsewhere now.
+    Attributes:
+        category_b: Category in B; another one if the rules differ.
+        reads: Change of the rate.
     """
 
     key: str
@@ -77,17 +81,20 @@ class ComparedGroup:
 
     @property
     def moved(self) -> bool:
-        """Whether it is of another category in B."""
+        """Whether its category differs between the sides."""
         return self.category_a != self.category_b
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two windows compared; reasons: why nothing is judged, empty if it is.
+    """The comparison of two windows.
 
-    groups: what changed most first.  anchors: what a rate was divided by, in all, on each side.
-    paired: whether they were compared step by step.  left_out: how many steps of each side the
-    other one lacks; nothing here counts them.
+    Attributes:
+        categories: The largest first.
+        groups: The largest certain change first.
+        reasons: Reasons against any verdict; empty if there are verdicts.
+        anchors: Calls of the anchor on each side.
+        left_out: Number of steps of each side without a partner, which are in no number.
     """
 
     per: Per
@@ -102,62 +109,125 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sums:
-    """A side, with what is asked of it again and again. blocks, calls: (groups, steps)."""
+    """A side with its sums.
+
+    Attributes:
+        blocks: (groups, steps).
+        calls: (groups, steps).
+        whole: (FIELDS, groups).
+        read: Blocks of each group.
+        anchor: Calls of the anchor in each step.
+    """
 
     side: SteppedWindow
     blocks: Floats
     calls: Floats
     whole: Counts
+    read: Counts
     anchor: Floats
 
     @classmethod
     def of(cls, side: SteppedWindow, anchor: Sequence[int]) -> "_Sums":
-        blocks = (side.amounts[_SHARED] + side.amounts[_LOCAL]).astype(np.float64)
+        blocks = blocks_of(side.amounts)
         calls = side.amounts[_CALLS].astype(np.float64)
-        return cls(side, blocks, calls, side.amounts.sum(axis=2), calls[list(anchor)].sum(axis=0))
+        return cls(
+            side,
+            blocks.astype(np.float64),
+            calls,
+            whole=side.amounts.sum(axis=2),
+            read=blocks.sum(axis=1),
+            anchor=calls[list(anchor)].sum(axis=0),
+        )
 
     @property
     def shares(self) -> Floats:
         """Share of the reads of each group."""
-        read = self.whole[_SHARED] + self.whole[_LOCAL]
-        shares: Floats = read / max(int(read.sum()), 1)
+        shares: Floats = self.read / max(int(self.read.sum()), 1)
         return shares
 
     def rates(self, per: Per) -> list[float | None]:
         """Return the rate of each group."""
-        read = self.whole[_SHARED] + self.whole[_LOCAL]
-        below = np.full(len(read), self.side.seconds.sum())
-        if per is not Per.SECOND:
-            below = self.whole[_CALLS] if per is Per.CALL else below * 0 + self.anchor.sum()
-        known = zip(read.tolist(), below.tolist(), strict=True)
+        if per is Per.CALL:
+            below = self.whole[_CALLS].tolist()
+        else:
+            steps = self.side.seconds if per is Per.SECOND else self.anchor
+            below = [float(steps.sum())] * len(self.read)
+        known = zip(self.read.tolist(), below, strict=True)
         return [over / under if under else None for over, under in known]
 
     def costs(self) -> list[ReadCost]:
-        """Return what each group cost in all."""
-        seconds, size = float(self.side.seconds.sum()), self.side.block_size
-        return [
-            ReadCost(seconds, size, **dict(zip(FIELDS, column, strict=True)))
-            for column in self.whole.T.tolist()
-        ]
+        """Return the cost of each group."""
+        return list(map(self._cost, self.whole.T.tolist()))
+
+    def cost(self, members: Sequence[int]) -> ReadCost:
+        """Return the cost of some groups together."""
+        return self._cost(self.whole[:, members].sum(axis=1).tolist())
+
+    def _cost(self, amounts: Sequence[int]) -> ReadCost:
+        fields: dict[str, Any] = dict(zip(FIELDS, amounts, strict=True))
+        return ReadCost(float(self.side.seconds.sum()), self.side.block_size, **fields)
 
     def rate(self, members: Sequence[int], per: Per) -> Quantity:
-        """Return blocks over what is asked for."""
+        """Return the rate of some groups together."""
         below = self.anchor if per is Per.ANCHOR else self.side.seconds
         if per is Per.CALL:
             below = self.calls[members].sum(axis=0)
         return quantity(self.blocks[members].sum(axis=0), below)
 
-    def cost(self, members: Sequence[int]) -> ReadCost:
-        """Return what members cost in all."""
-        fields = dict(zip(FIELDS, self.whole[:, members].sum(axis=1).tolist(), strict=True))
-        return ReadCost(float(self.side.seconds.sum()), self.side.block_size, **fields)
-
     def called(self, members: Sequence[int]) -> int:
-        """Return in how many steps members were called."""
+        """Return the number of steps with calls of some groups."""
         return int((self.calls[members].sum(axis=0) > 0).sum())
 
 
 _Members = tuple[Sequence[int], Sequence[int]]
+"""Numbers of the groups of a row, on each side."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """Makes the rows of a comparison."""
+
+    sums: tuple[_Sums, _Sums]
+    per: Per
+    paired: bool
+    is_judged: bool
+
+    def row(
+        self,
+        key: str,
+        name: str,
+        categories: tuple[str, str],
+        members: _Members,
+        chance: float | None,
+    ) -> ComparedGroup:
+        """Return a row; without a verdict if chance, that of a false alarm, is None."""
+        both = tuple(zip(self.sums, members, strict=True))
+        first, second = (each.rate(groups, self.per) for each, groups in both)
+        if chance is None or not self.is_judged:
+            reads = inconclusive(first.value, second.value)
+        else:
+            reads = change_of(first, second, chance, paired=self.paired)
+            one_sided = _one_sided(self.sums, members, chance)
+            reads = reads if one_sided is None else replace(reads, verdict=one_sided)
+        before, after = (each.cost(groups) for each, groups in both)
+        return ComparedGroup(key, name, *categories, (before, after), reads)
+
+    def groups(self, groups: Sequence[Group], weights: Floats) -> tuple[ComparedGroup, ...]:
+        """Return a row of each group, the most important first; weights: shares of the reads."""
+        matters = (weights >= MIN_SHARE).tolist()
+        chance = (1 - CERTAINTY) / max(sum(matters), 1)
+        # Of thousands of rows few have a verdict: the interval of the others would be most of the
+        # work.
+        rates = zip(*(each.rates(self.per) for each in self.sums), strict=True)
+        costs = zip(*(each.costs() for each in self.sums), strict=True)
+        rows = [
+            self.row(group.key, group.text, group.categories, ([n], [n]), chance)
+            if matters[n]
+            else ComparedGroup(group.key, group.text, *group.categories, both, inconclusive(*pair))
+            for n, (group, pair, both) in enumerate(zip(groups, rates, costs, strict=True))
+        ]
+        ordered = sorted(zip(rows, matters, strict=True), key=lambda item: _order(*item))
+        return tuple(row for row, _ in ordered)
 
 
 def compare(
@@ -167,77 +237,54 @@ def compare(
     per: Per = Per.SECOND,
     anchor: Sequence[int] = (),
 ) -> Comparison:
-    """Return what changed from A to B.
+    """Return the changes from A to B.
 
-    anchor: the numbers of the groups whose calls blocks are divided by, for Per.ANCHOR.
+    Args:
+        anchor: Numbers of the groups with the calls to divide by, for Per.ANCHOR.
     """
     pairs = step_by_step(a, b)
-    whole, paired = (len(a.seconds), len(b.seconds)), pairs is not None
+    lengths = len(a.seconds), len(b.seconds)
     a, b = pairs or (a, b)
-    reasons = tuple(reasons_of(a, b))
+    reasons = tuple(why_not_judged(a, b))
     sums = _Sums.of(a, anchor), _Sums.of(b, anchor)
     shares = [each.shares for each in sums]
-
-    def row(
-        key: str, name: str, of: tuple[str, str], members: _Members, chance: float | None
-    ) -> ComparedGroup:
-        first, second = (each.rate(those, per) for each, those in zip(sums, members, strict=True))
-        if reasons or chance is None:
-            reads = inconclusive(first.value, second.value)
-        else:
-            reads = change_of(first, second, chance, paired=paired)
-            alone = _alone(sums, members, chance)
-            reads = reads if alone is None else replace(reads, verdict=alone)
-        costs = sums[0].cost(members[0]), sums[1].cost(members[1])
-        return ComparedGroup(key, name, *of, costs, reads)
-
-    named: list[dict[str, list[int]]] = [{}, {}]
-    for number, group in enumerate(groups):
-        for of_side, category in zip(named, group.categories, strict=True):
-            of_side.setdefault(category, []).append(number)
-    members = {
-        name: (named[0].get(name, []), named[1].get(name, []))
-        for name in sorted(named[0].keys() | named[1].keys())
-    }
+    rows = _Rows(sums, per, paired=pairs is not None, is_judged=not reasons)
+    members = _by_category(groups)
     weights = {
-        name: max(float(share[those].sum()) for share, those in zip(shares, each, strict=True))
-        for name, each in members.items()
+        name: max(float(share[on_side].sum()) for share, on_side in zip(shares, both, strict=True))
+        for name, both in members.items()
     }
-    judged = [name for name, weight in weights.items() if weight >= LEAST_SHARE]
+    judged = {name for name, weight in weights.items() if weight >= MIN_SHARE}
     chance = (1 - CERTAINTY) / (len(judged) + 1)
-    matter = np.maximum(*shares) >= LEAST_SHARE
-    shared = (1 - CERTAINTY) / max(int(matter.sum()), 1)
-    # Of thousands of rows few are judged: the others need no interval, which is most of the work.
-    rates = zip(*(each.rates(per) for each in sums), strict=True)
-    costs = zip(*(each.costs() for each in sums), strict=True)
-    compared = [
-        row(g.key, g.text, g.categories, ([n], [n]), shared)
-        if matter[n]
-        else ComparedGroup(g.key, g.text, *g.categories, both, inconclusive(*pair))
-        for n, (g, pair, both) in enumerate(zip(groups, rates, costs, strict=True))
-    ]
-    everything = numbers = list(range(len(groups)))
+    everything = list(range(len(groups)))
     return Comparison(
         per=per,
-        total=row("total", "total", ("", ""), (everything, everything), chance),
+        total=rows.row("total", "total", ("", ""), (everything, everything), chance),
         categories=tuple(
-            row(name, name, (name, name), members[name], chance if name in judged else None)
+            rows.row(name, name, (name, name), members[name], chance if name in judged else None)
             for name in sorted(members, key=lambda name: (-weights[name], name))
         ),
-        groups=tuple(
-            compared[n] for n in sorted(numbers, key=lambda n: _order(compared[n], bool(matter[n])))
-        ),
+        groups=rows.groups(groups, np.maximum(*shares)),
         reasons=reasons,
         anchors=(float(sums[0].anchor.sum()), float(sums[1].anchor.sum())),
-        paired=paired,
-        left_out=(whole[0] - len(a.seconds), whole[1] - len(b.seconds)),
+        paired=rows.paired,
+        left_out=(lengths[0] - len(a.seconds), lengths[1] - len(b.seconds)),
     )
 
 
-def _order(row: ComparedGroup, matters: bool) -> tuple[int, bool, float, str]:  # noqa: FBT001 - a key
-    """Return what is to be looked at first: what surely changed, and by most of what is measured.
+def _by_category(groups: Sequence[Group]) -> dict[str, _Members]:
+    """Return the numbers of the groups of each category, on each side, by name."""
+    members: dict[str, tuple[list[int], list[int]]] = {}
+    for number, group in enumerate(groups):
+        for side, category in enumerate(group.categories):
+            members.setdefault(category, ([], []))[side].append(number)
+    return {name: members[name] for name in sorted(members)}
 
-    Of what is not judged, rows that read little come last, however much a call of theirs changed.
+
+def _order(row: ComparedGroup, matters: bool) -> tuple[int, bool, float, str]:  # noqa: FBT001 - a key
+    """Return the sort key of a row: certain changes first, then by the absolute change of the rate.
+
+    Rows that read little come last, however much the rate per call changed.
     """
     change = (row.reads.b or 0.0) - (row.reads.a or 0.0)
     return _ORDER.get(row.reads.verdict, 0), not matters, -abs(change), row.key
@@ -246,9 +293,15 @@ def _order(row: ComparedGroup, matters: bool) -> tuple[int, bool, float, str]:  
 def shown(
     comparison: Comparison, top: int | None
 ) -> tuple[tuple[ComparedGroup, ...], ComparedGroup | None]:
-    """Return so many groups, and all others as one that is not judged; None if there is none.
+    """Return the first rows, and all others as one row without a verdict.
 
-    What pgiostat itself read is among the categories: it is in neither.
+    The cost of pgiostat itself is in neither: it is among the categories.
+
+    Args:
+        top: Number of rows; None for all.
+
+    Returns:
+        The rows, and the row of the others; None if there are no others.
     """
     groups = [row for row in comparison.groups if row.key != OWN]
     first, others = groups[:top], groups[len(groups) if top is None else top :]
@@ -271,16 +324,16 @@ def _rate(cost: ReadCost, per: Per, anchor: float) -> float | None:
     return cost.blocks_per_call if per is Per.CALL else cost.blocks_per_s
 
 
-def _alone(sums: tuple[_Sums, _Sums], members: _Members, chance: float) -> Verdict | None:
-    """Return that a row was called on one side alone, if that is no chance.
+def _one_sided(sums: tuple[_Sums, _Sums], members: _Members, chance: float) -> Verdict | None:
+    """Return the verdict on a row that was called on one side alone; None on any other row.
 
-    Were its steps dealt to the two sides blindly, all of them would seldom fall on one.
+    It is certain if a random assignment of its steps to the sides would seldom put all on one.
     """
-    active = [each.called(those) for each, those in zip(sums, members, strict=True)]
+    active = [each.called(groups) for each, groups in zip(sums, members, strict=True)]
     if all(active) or not any(active):
         return None
-    there = 0 if active[0] else 1
+    side = 0 if active[0] else 1
     steps = [len(each.side.seconds) for each in sums]
-    if (steps[there] / sum(steps)) ** active[there] > chance:
+    if (steps[side] / sum(steps)) ** active[side] > chance:
         return Verdict.UNSURE
-    return Verdict.APPEARED if there else Verdict.VANISHED
+    return Verdict.APPEARED if side else Verdict.VANISHED

@@ -1,12 +1,12 @@
-"""Whether a rate changed, and how sure that is: steps of two windows, and their spread.
+"""Whether a rate changed, and how certain that is, from the steps of two windows.
 
-A rate is a ratio of sums: blocks over seconds, over calls, or over the calls of an anchor.  How
-far it may be from the true one is told by the spread of the steps of its window: the variance of
-a ratio estimator (Cochran, Sampling Techniques, 6.4), made wider where neighbouring steps resemble
-each other.  The change is judged by the difference of the logarithms of the two rates against
-Student's t.  Windows of equal length are compared step by step, so that a rhythm that both have
-(the hours of two days, one traffic on two servers) is no doubt about their difference; others as
-wholes, with Welch's degrees of freedom.
+A rate is a ratio of sums: blocks over seconds, over calls, or over the calls of an anchor.  Its
+error follows from the spread of the steps of its window: the variance of a ratio estimator
+(Cochran, Sampling Techniques, 6.4), inflated for autocorrelation.  The change is judged by the
+difference of the logarithms of the two rates against Student's t.  Windows of equal length are
+paired step by step, so that a common rhythm (the hours of two days, one traffic on two servers)
+adds nothing to the error of the difference; others are compared as wholes, with Welch's degrees of
+freedom.
 """
 
 import math
@@ -28,19 +28,19 @@ __all__ = [
     "student",
 ]
 
-LEAST_CHANGE = 0.02
-"""What is surely a change and smaller is none that matters."""
+MIN_CHANGE = 0.02
+"""A certain change that is smaller does not matter."""
 NARROW = 0.2
-"""An interval that reaches no further from zero tells that nothing changed."""
-MOST_ALIKE = 0.9
-LEAST_FREEDOM = 3.0
-LARGEST_LOG = 50.0
+"""Furthest end from zero of an interval that means no change."""
+MAX_AUTOCORRELATION = 0.9
+MIN_FREEDOM = 3.0
+MAX_LOG = 50.0
 
 Floats = npt.NDArray[np.float64]
 
 
 class Verdict(StrEnum):
-    """What became of a row from A to B."""
+    """Change of a row from A to B."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -53,10 +53,12 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Quantity:
-    """A rate, with what each step adds to its error; value None: there is no denominator.
+    """A rate and its residuals.
 
-    rest: by how much each step lies above the rate, over the whole denominator.  count: steps
-    that have a denominator.
+    Attributes:
+        value: The rate; None without a denominator.
+        residuals: Of each step: its numerator above the expected one, over the whole denominator.
+        count: Number of steps with a denominator.
     """
 
     value: float | None
@@ -65,13 +67,13 @@ class Quantity:
 
     @property
     def spread(self) -> tuple[float, float]:
-        """Its variance, and the degrees of freedom of that."""
+        """Variance of the rate, and its degrees of freedom."""
         return _spread(self.residuals, self.count)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A rate in A and in B; change, low and high: of B against A, -0.5 is half as much."""
+    """A rate in A and in B; change, low and high are relative to A: -0.5 is half as much."""
 
     a: float | None
     b: float | None
@@ -98,7 +100,7 @@ def student(probability: float, freedom: float) -> float:
 
 
 def quantity(above: Floats, below: Floats) -> Quantity:
-    """Return the ratio of two sums over steps."""
+    """Return the ratio of two sums over steps; both arguments have the shape (steps,)."""
     total = float(below.sum())
     if not total:
         return Quantity(None, np.zeros_like(above), 0)
@@ -106,33 +108,35 @@ def quantity(above: Floats, below: Floats) -> Quantity:
     return Quantity(ratio, (above - ratio * below) / total, int((below > 0).sum()))
 
 
-def _spread(rest: Floats, count: int) -> tuple[float, float]:
-    """Return the variance of a sum of what steps add to an error, and its degrees of freedom."""
+def _spread(residuals: Floats, count: int) -> tuple[float, float]:
+    """Return the variance of the sum of residuals, and its degrees of freedom."""
     if count < 2:  # noqa: PLR2004 - one step has no spread
         return math.inf, 1.0
-    wider = _autocorrelation_inflation(rest)
-    variance = float(rest @ rest) * wider * count / (count - 1)
-    return variance, max((count - 1) / wider, LEAST_FREEDOM)
+    inflation = _autocorrelation_inflation(residuals)
+    variance = float(residuals @ residuals) * inflation * count / (count - 1)
+    return variance, max((count - 1) / inflation, MIN_FREEDOM)
 
 
-def _autocorrelation_inflation(rest: Floats) -> float:
-    """Return how many times wider the variance of a mean is because neighbours resemble each other.
+def _autocorrelation_inflation(residuals: Floats) -> float:
+    """Return the factor on the variance of a mean for autocorrelated steps.
 
-    (1 + r) / (1 - r) for steps that follow a first-order autoregression; r is estimated too small
-    from few steps (Marriott and Pope, 1954), which is made up for.
+    It is (1 + r) / (1 - r) for a first-order autoregression. The estimate of r from few steps is
+    too small, which is corrected (Marriott and Pope, 1954).
     """
-    alone = float(rest @ rest)
-    if not alone:
+    squares = float(residuals @ residuals)
+    if not squares:
         return 1.0
-    r = float(rest[1:] @ rest[:-1]) / alone
-    r = min(max(r + (1 + 3 * r) / len(rest), 0.0), MOST_ALIKE)
+    r = float(residuals[1:] @ residuals[:-1]) / squares
+    r = min(max(r + (1 + 3 * r) / len(residuals), 0.0), MAX_AUTOCORRELATION)
     return (1 + r) / (1 - r)
 
 
 def change_of(a: Quantity, b: Quantity, chance: float, *, paired: bool = False) -> Change:
-    """Return the change from one rate to another; chance: that the interval misses the true one.
+    """Return the change from one rate to another.
 
-    paired: the steps of both belong together, one by one.
+    Args:
+        chance: Probability that the interval misses the true change.
+        paired: Whether the steps of both belong together, one by one.
     """
     if a.value is None or b.value is None:
         return Change(a.value, b.value, None, None, None, Verdict.NOT_JUDGED)
@@ -147,7 +151,7 @@ def change_of(a: Quantity, b: Quantity, chance: float, *, paired: bool = False) 
         parts = [(rate.spread[0] / rate.value**2, rate.spread[1]) for rate in (a, b) if rate.value]
         both = sum(part for part, _ in parts)
         scale = sum(part**2 / free for part, free in parts)
-        freedom = both**2 / scale if scale and both < math.inf else LEAST_FREEDOM
+        freedom = both**2 / scale if scale and both < math.inf else MIN_FREEDOM
     reach = student(1 - chance / 2, freedom) * math.sqrt(both) if both else 0.0
     middle = math.log1p(change)
     low, high = _grown(middle - reach), _grown(middle + reach)
@@ -155,7 +159,7 @@ def change_of(a: Quantity, b: Quantity, chance: float, *, paired: bool = False) 
 
 
 def _from_or_to_nothing(a: float, b: float, other: Quantity, chance: float) -> Change:
-    """Return a change of which one rate is zero: it has no logarithm."""
+    """Return the change if a rate is zero, which has no logarithm."""
     if not a and not b:
         return Change(a, b, 0.0, None, None, Verdict.SAME)
     variance, freedom = other.spread
@@ -166,13 +170,13 @@ def _from_or_to_nothing(a: float, b: float, other: Quantity, chance: float) -> C
 
 
 def _grown(log: float) -> float:
-    return math.expm1(log) if log < LARGEST_LOG else math.inf
+    return math.expm1(log) if log < MAX_LOG else math.inf
 
 
 def _verdict(change: float, low: float, high: float) -> Verdict:
-    if abs(change) >= LEAST_CHANGE and high < 0:
+    if abs(change) >= MIN_CHANGE and high < 0:
         return Verdict.BETTER
-    if abs(change) >= LEAST_CHANGE and low > 0:
+    if abs(change) >= MIN_CHANGE and low > 0:
         return Verdict.WORSE
     return Verdict.SAME if low >= -NARROW and high <= NARROW else Verdict.UNSURE
 

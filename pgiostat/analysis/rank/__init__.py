@@ -1,7 +1,7 @@
-"""Who costs the reads: rank(deltas, by=...) -> rows, shares, and what remains unattributed.
+"""Which queries cause the reads: rank(deltas, by=...) -> rows, shares, and unattributed reads.
 
-The same ranking serves screen, CSV and notebook, so that they cannot disagree.  Its parts add up
-to the server's own total: rows + rest + pgiostat itself + the lines of the ledger.
+The parts of a ranking add up to the server's own total: rows + rest + pgiostat itself + the lines
+of the ledger.
 
 May import `analysis.cost`, `analysis.ledger` and what `analysis` may import.
 """

@@ -1,14 +1,13 @@
-"""By what is ranked, and to which row of a ranking something counted belongs."""
+"""Dimensions of a ranking, and the group of each statement and relation."""
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 
-from pgiostat.analysis.cost import FIELDS
+from pgiostat.analysis.cost import FIELDS, blocks_of
 from pgiostat.analysis.rank.totals import EvictedTotals, Totals
 from pgiostat.statistics import counters
 from pgiostat.statistics.columnar import Counts
@@ -17,7 +16,6 @@ from pgiostat.statistics.names import HIDDEN, OWN, UNREAD, UNREADABLE, Names, St
 __all__ = [
     "OWN_KEY",
     "By",
-    "GroupIdentity",
     "GroupKey",
     "Groups",
     "Unread",
@@ -29,14 +27,16 @@ __all__ = [
 
 
 GroupKey: TypeAlias = tuple[str, ...]
-"""What tells the row of a ranking from the others."""
+"""Unique key of a row in a ranking."""
+
+StatementIds: TypeAlias = tuple[int, int, int | None]
+"""(userid, dbid, queryid); queryid is None if hidden."""
 
 _WITHOUT_TEXT = frozenset({UNREAD, UNREADABLE})
-_BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read")]
 _BLKS_READ = counters.RELATIONS.column("blks_read").name
 
 OWN_KEY: GroupKey = ("", OWN)
-"""Of our own cost, by whatever is ranked."""
+"""The key of pgiostat's own cost in every ranking."""
 
 
 class By(StrEnum):
@@ -65,7 +65,7 @@ class By(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GroupIdentity:
-    """What a group of rows is, apart from its numbers."""
+    """Description of a group, apart from its numbers."""
 
     name: str
     category: str = ""
@@ -77,87 +77,95 @@ class GroupIdentity:
     user: str = ""
 
 
-class Groups:
-    """Amounts added up by group, each a column; what a group is, is told when it is asked for."""
+@dataclass(slots=True)
+class Group:
+    """A group, apart from its amounts.
 
-    def __init__(self) -> None:
-        self._numbers: dict[GroupKey, int] = {}
-        self._tell: list[Callable[[], GroupIdentity]] = []
-        self._members: list[tuple[Sequence[int], int, Sequence[Hashable]]] = []
-        self._sizes: list[int] | None = None
-        self._more: dict[int, int] = {}
-        self._parts: dict[int, dict[str, int]] = {}
-        self._amounts: Counts = np.zeros((len(FIELDS), 0), dtype=np.int64)
-        self._uncertain = np.zeros(0, dtype=bool)
+    Attributes:
+        describe: Makes its identity, from its first member.
+        arguments: Of that function.
+        members: How many statements or relations it has.
+        uncertain: Whether any of its amounts is a lower bound or was counted since a reset.
+        parts: Blocks by part of a relation.
+    """
+
+    describe: Callable[..., GroupIdentity]
+    arguments: tuple[object, ...]
+    members: int = 0
+    uncertain: bool = False
+    parts: dict[str, int] = field(default_factory=dict)
 
     @property
-    def keys(self) -> list[GroupKey]:
-        """The groups, in the order in which they were met."""
-        return list(self._numbers)
+    def identity(self) -> GroupIdentity:
+        """What the group is, made at each use: most groups of a ranking are never shown."""
+        return self.describe(*self.arguments)
+
+
+class Groups:
+    """Groups by key, with their amounts as columns of one matrix.
+
+    Attributes:
+        numbers: The number of each group, in order.
+    """
+
+    def __init__(self) -> None:
+        self.numbers: dict[GroupKey, int] = {}
+        self._groups: list[Group] = []
+        self._joined: list[tuple[Sequence[int], int, Sequence[Hashable]]] = []
+        self._amounts: Counts = np.zeros((len(FIELDS), 0), dtype=np.int64)
 
     @property
     def amounts(self) -> Counts:
-        """A matrix of FIELDS with a column for each."""
+        """A matrix (FIELDS, groups)."""
         return self._amounts
 
-    def identity(self, number: int) -> GroupIdentity:
-        """Return what a group is: what the first of its members said."""
-        return self._tell[number]()
+    def __getitem__(self, number: int) -> Group:
+        """Return a group.
 
-    def parts(self, number: int) -> tuple[tuple[str, int], ...]:
-        """Return what of it was read of which parts of a relation."""
-        return tuple(sorted(self._parts.get(number, {}).items()))
+        The first call counts the members, which few rankings need: nothing may be added after it.
+        """
+        joined = {
+            (group, server_id, member)
+            for numbers, server_id, members in self._joined
+            for group, member in zip(numbers, members, strict=True)
+        }
+        for group, _, _ in joined:
+            self._groups[group].members += 1
+        self._joined.clear()
+        return self._groups[number]
 
-    def members(self, number: int) -> int:
-        """Return of how many it is made; counted when it is first asked, for few rankings are."""
-        if self._sizes is None:
-            self._sizes = [self._more.get(each, 0) for each in range(len(self._tell))]
-            seen = {
-                (each, whose, member)
-                for numbers, whose, members in self._members
-                for each, member in zip(numbers, members, strict=True)
-            }
-            for each, _, _ in seen:
-                self._sizes[each] += 1
-        return self._sizes[number]
-
-    def is_uncertain(self, number: int) -> bool:
-        """Return whether any of its numbers is."""
-        return bool(self._uncertain[number])
-
-    def number(self, key: GroupKey) -> int | None:
-        """Return the number of a group, None if there is none yet."""
-        return self._numbers.get(key)
-
-    def open(self, key: GroupKey, tell: Callable[[], GroupIdentity]) -> int:
-        """Begin a group; tell says what it is."""
-        number = self._numbers[key] = len(self._tell)
-        self._tell.append(tell)
+    def number(
+        self, key: GroupKey, describe: Callable[..., GroupIdentity], *arguments: object
+    ) -> int:
+        """Return the number of a group, which is new if no other has the key."""
+        number = self.numbers.get(key)
+        if number is None:
+            number = self.numbers[key] = len(self._groups)
+            self._groups.append(Group(describe, arguments))
         return number
 
-    def grow(self, number: int, members: int) -> None:
-        """Tell of members that are not told apart."""
-        self._more[number] = self._more.get(number, 0) + members
+    def add_members(self, number: int, count: int) -> None:
+        """Add members that are known by their number alone."""
+        self._groups[number].members += count
 
     def add_part(self, number: int, part: str, blocks: int) -> None:
-        """Add to a part of a relation."""
-        parts = self._parts.setdefault(number, {})
+        """Add blocks to a part of a relation."""
+        parts = self._groups[number].parts
         parts[part] = parts.get(part, 0) + blocks
 
-    def join(self, numbers: Sequence[int], owners: int, members: Sequence[Hashable]) -> None:
-        """Tell which members the groups of these numbers have."""
-        self._members.append((numbers, owners, members))
-        self._sizes = None
+    def join(self, numbers: Sequence[int], server_id: int, members: Sequence[Hashable]) -> None:
+        """Add members to the groups of these numbers; each counts once, however often it comes."""
+        self._joined.append((numbers, server_id, members))
 
     def add(self, numbers: Sequence[int], amounts: Counts, uncertain: Sequence[bool]) -> None:
         """Add the columns of a matrix of FIELDS to the groups of these numbers."""
-        missing = len(self._tell) - self._amounts.shape[1]
+        missing = len(self._groups) - self._amounts.shape[1]
         self._amounts = np.pad(self._amounts, ((0, 0), (0, missing)))
-        self._uncertain = np.pad(self._uncertain, (0, missing))
         at = np.array(numbers, dtype=np.intp)
         for sums, values in zip(self._amounts, amounts, strict=True):
             np.add.at(sums, at, values)
-        self._uncertain[at[np.array(uncertain, dtype=bool)]] = True
+        for number in at[np.array(uncertain, dtype=bool)].tolist():
+            self._groups[number].uncertain = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +173,7 @@ class Unread:
     """Statements without a text.
 
     Attributes:
-        category: UNREAD or UNREADABLE.
         reason: Why the texts cannot be read; empty if they have not been read yet.
-        statements: How many they are.
-        blocks: What they read.
     """
 
     category: str
@@ -178,66 +183,70 @@ class Unread:
 
 
 def add_statements(
-    groups: Groups, counted: Totals, names: Names, by: By, where: str
+    groups: Groups, counted: Totals, names: Names, by: By, prefix: str
 ) -> list[Unread]:
-    """Group statement rows; return those that have no text."""
+    """Group statements.
+
+    Args:
+        prefix: Of its keys, "label/"; empty if one server alone is ranked.
+
+    Returns:
+        The statements without a text, by category and reason.
+    """
     unread: dict[tuple[str, str], list[int]] = {}
     numbers = []
-    blocks = counted.statement_amounts[_BLOCKS].sum(axis=0).tolist()
-    part = {By.SERVER: (counted.server,), By.HOUR: (hour_of(counted),)}.get(by)
+    blocks = blocks_of(counted.statement_amounts).tolist()
+    common = {By.SERVER: (counted.server,), By.HOUR: (hour_of(counted),)}.get(by)
     for ids, read in zip(counted.statements, blocks, strict=True):
-        known = _known(ids, names)
+        known = _described(ids, names)
         if known is not None and known.category in _WITHOUT_TEXT:
             reason = names.unreadable.get((ids[0], ids[1], ids[2] or 0), "")
             unread.setdefault((known.category, reason), []).append(read)
-        key = _key(by, ids, known, where) if part is None or _is_own(known) else part
-        number = groups.number(key)
-        if number is None:
-            # What is known of it now: a text that comes later is of another ranking.
-            tell = partial(_statement_place, by, ids, known, names, where)
-            number = groups.open(
-                key, tell if key is not part else partial(GroupIdentity, name=part[0])
-            )
+        key = common if common and not _is_own(known) else _key(by, ids, known, prefix)
+        number = groups.numbers.get(key)
+        if number is None and key is common:
+            number = groups.number(key, GroupIdentity, key[0])
+        elif number is None:
+            # The identity is that of the text known now; a later text belongs to a later ranking.
+            number = groups.number(key, _statement_identity, by, ids, known, names, prefix)
         numbers.append(number)
     groups.join(numbers, counted.server_id, counted.statements)
     groups.add(numbers, counted.statement_amounts, counted.statement_uncertain)
-    _add_gone(groups, counted.evicted, names, by, where)
-    return [Unread(*kind, len(reads), sum(reads)) for kind, reads in unread.items()]
+    _add_evicted(groups, counted.evicted, names, by, prefix)
+    return [Unread(*which, len(reads), sum(reads)) for which, reads in unread.items()]
 
 
-def _add_gone(groups: Groups, gone: EvictedTotals, names: Names, by: By, where: str) -> None:
-    """Group statements that have gone: what they were is known, and which they were is not."""
+def _add_evicted(groups: Groups, evicted: EvictedTotals, names: Names, by: By, prefix: str) -> None:
+    """Group evicted statements, of which user, database and category are known."""
     numbers = []
-    for (userid, dbid, category), size in zip(gone.statements, gone.sizes, strict=True):
+    for (userid, dbid, category), size in zip(evicted.statements, evicted.sizes, strict=True):
         ids, known = (userid, dbid, 0), Statement("", "", category)
-        tell = partial(_statement_place, by, ids, known, names, where)
-        key = _key(by, ids, known, where)
+        describe = _statement_identity
+        key = _key(by, ids, known, prefix)
         if by in {By.FINGERPRINT, By.STATEMENT} and key != OWN_KEY:
             key = (f"gone {category}", *key[1:])
-            tell = partial(_gone_place, tell)
-        number = groups.number(key)
-        if number is None:
-            number = groups.open(key, tell)
-        groups.grow(number, size)
+            describe = _evicted_identity
+        number = groups.number(key, describe, by, ids, known, names, prefix)
+        groups.add_members(number, size)
         numbers.append(number)
-    groups.add(numbers, gone.statement_amounts, gone.statement_uncertain)
+    groups.add(numbers, evicted.statement_amounts, evicted.statement_uncertain)
 
 
-def _gone_place(tell: Callable[[], GroupIdentity]) -> GroupIdentity:
-    place = tell()
-    return replace(place, name=f"(statements that have gone: {place.category})", queryid=None)
+def _evicted_identity(
+    by: By, ids: StatementIds, known: Statement | None, names: Names, prefix: str
+) -> GroupIdentity:
+    identity = _statement_identity(by, ids, known, names, prefix)
+    name = f"(statements that have gone: {identity.category})"
+    return replace(identity, name=name, queryid=None)
 
 
-def group_of(by: By, ids: tuple[int, int, int | None], names: Names, where: str = "") -> GroupKey:
-    """Return the key of the row to which a statement (userid, dbid, queryid) belongs.
-
-    where: as the key of a ranking over several servers has it, "label/".
-    """
-    return _key(by, ids, _known(ids, names), where)
+def group_of(by: By, ids: StatementIds, names: Names, prefix: str = "") -> GroupKey:
+    """Return the key of a statement's group."""
+    return _key(by, ids, _described(ids, names), prefix)
 
 
-def _known(ids: tuple[int, int, int | None], names: Names) -> Statement | None:
-    """Return what is known of a statement, None if it is hidden."""
+def _described(ids: StatementIds, names: Names) -> Statement | None:
+    """Return the description of a statement; None if it is hidden."""
     userid, dbid, queryid = ids
     return None if queryid is None else names.described((userid, dbid, queryid))
 
@@ -250,83 +259,84 @@ def _category(known: Statement | None) -> str:
     return HIDDEN if known is None else known.category
 
 
-def _key(by: By, ids: tuple[int, int, int | None], known: Statement | None, where: str) -> GroupKey:
-    """Return the key of the group of a statement (userid, dbid, queryid)."""
+def _key(by: By, ids: StatementIds, known: Statement | None, prefix: str) -> GroupKey:
     userid, dbid, queryid = ids
     if _is_own(known):
         return OWN_KEY
     if by is By.CATEGORY:
         return (_category(known),)
     if by is By.DATABASE:
-        return (f"{where}{dbid}",)
+        return (f"{prefix}{dbid}",)
     if by is By.USER:
-        return (f"{where}{userid}",)
+        return (f"{prefix}{userid}",)
     if by is By.FINGERPRINT and queryid is not None:
         return ((known.fingerprint if known else "") or f"queryid {queryid}",)
-    return (HIDDEN if queryid is None else str(queryid), f"{where}{dbid}", str(userid))
+    return (HIDDEN if queryid is None else str(queryid), f"{prefix}{dbid}", str(userid))
 
 
-def _statement_place(
-    by: By, ids: tuple[int, int, int | None], known: Statement | None, names: Names, where: str
+def _statement_identity(
+    by: By, ids: StatementIds, known: Statement | None, names: Names, prefix: str
 ) -> GroupIdentity:
-    """Return what the group of a statement (userid, dbid, queryid) is."""
     userid, dbid, queryid = ids
     category = _category(known)
     if _is_own(known) or by is By.CATEGORY:
         return GroupIdentity(name=category, category=category)
     database, user = names.shown_database(dbid), names.shown_role(userid)
-    server = where.removesuffix("/")
+    server = prefix.removesuffix("/")
     if by is By.DATABASE:
-        return GroupIdentity(name=where + database, server=server, database=database)
+        return GroupIdentity(name=prefix + database, server=server, database=database)
     if by is By.USER:
-        return GroupIdentity(name=where + user, user=user, server=server)
+        return GroupIdentity(name=prefix + user, user=user, server=server)
     text, fingerprint = (known.text, known.fingerprint) if known else ("", "")
     if queryid is None:
         name = f"(statements of {user}, hidden: no privilege)"
     else:
         name = text or names.placeholder((userid, dbid, queryid))
-    place = GroupIdentity(name=name, category=category, text=text, fingerprint=fingerprint)
+    identity = GroupIdentity(name=name, category=category, text=text, fingerprint=fingerprint)
     if by is By.FINGERPRINT and queryid is not None:
-        return place
-    return replace(place, queryid=queryid, server=server, database=database, user=user)
+        return identity
+    return replace(identity, queryid=queryid, server=server, database=database, user=user)
 
 
-def add_relations(groups: Groups, counted: Totals, names: Names, where: str) -> None:
-    """Group the relations, each with its indexes and its TOAST table."""
+def add_relations(groups: Groups, counted: Totals, names: Names, prefix: str) -> None:
+    """Group relations: each table with its indexes and its TOAST table."""
     numbers = []
-    blocks_read = counted.relation_amounts[FIELDS.index("shared_blks_read")].tolist()
-    for relid, blocks in zip(counted.relations, blocks_read, strict=True):
+    for relid, blocks in zip(
+        counted.relations, blocks_of(counted.relation_amounts).tolist(), strict=True
+    ):
         owner, _, _, part = names.relations.get(relid, (relid, "", "", "heap"))
-        key = (f"{where}{owner}",)
-        number = groups.number(key)
-        if number is None:
-            number = groups.open(
-                key, partial(GroupIdentity, name=where + names.shown_relation(relid))
-            )
+        key = (f"{prefix}{owner}",)
+        number = groups.number(key, _relation_identity, names, relid, prefix)
         groups.add_part(number, f"{part}_{_BLKS_READ}", blocks)
         numbers.append(number)
     groups.join(numbers, counted.server_id, counted.relations)
     groups.add(numbers, counted.relation_amounts, counted.relation_uncertain)
-    _add_gone_relations(groups, counted.evicted, names, where)
+    _add_dropped_relations(groups, counted.evicted, names, prefix)
 
 
-def _add_gone_relations(groups: Groups, gone: EvictedTotals, names: Names, where: str) -> None:
-    """Group relations that have gone: with their table, if that is still there."""
+def _relation_identity(names: Names, relid: int, prefix: str) -> GroupIdentity:
+    return GroupIdentity(name=prefix + names.shown_relation(relid))
+
+
+def _add_dropped_relations(
+    groups: Groups, evicted: EvictedTotals, names: Names, prefix: str
+) -> None:
+    """Group dropped relations, with their table if that still exists."""
     numbers = []
-    blocks_read = gone.relation_amounts[FIELDS.index("shared_blks_read")].tolist()
-    for (owner, part), blocks in zip(gone.relations, blocks_read, strict=True):
-        key, label = ("gone",), "(relations that have gone)"
-        if owner is not None:
-            key, label = (f"{where}{owner}",), where + names.shown_relation(owner)
-        number = groups.number(key)
-        if number is None:
-            number = groups.open(key, partial(GroupIdentity, name=label))
-        groups.grow(number, 1)  # how many they were is not kept
+    for (owner, part), blocks in zip(
+        evicted.relations, blocks_of(evicted.relation_amounts).tolist(), strict=True
+    ):
+        if owner is None:
+            number = groups.number(("gone",), GroupIdentity, "(relations that have gone)")
+        else:
+            key = (f"{prefix}{owner}",)
+            number = groups.number(key, _relation_identity, names, owner, prefix)
+        groups.add_members(number, 1)  # how many they were is not kept
         groups.add_part(number, f"{part}_{_BLKS_READ}", blocks)
         numbers.append(number)
-    groups.add(numbers, gone.relation_amounts, gone.relation_uncertain)
+    groups.add(numbers, evicted.relation_amounts, evicted.relation_uncertain)
 
 
 def hour_of(counted: Totals) -> str:
-    """Return which hour was counted, empty if none by itself."""
+    """Return the begin of the hour of these totals; empty if they are of no single hour."""
     return "" if counted.hour is None else f"{counted.hour:%Y-%m-%dT%H:%M:%SZ}"

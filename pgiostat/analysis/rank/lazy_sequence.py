@@ -1,4 +1,4 @@
-"""Things that are made when they are asked for: of thousands few are seen."""
+"""A sequence that makes its items at their first use: of thousands few are shown."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar, overload
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class LazySequence(Sequence[T]):
-    """A sequence of known length whose items are made when they are asked for, and then kept.
+    """A sequence of known length that makes each item at its first use, and keeps it.
 
     >>> squares = LazySequence(4, lambda place: place**2)
     >>> squares[-1], squares[1:3], squares == (0, 1, 4, 9)
@@ -41,7 +41,7 @@ class LazySequence(Sequence[T]):
         return self._length
 
     def __eq__(self, other: object) -> bool:
-        """Be equal to any sequence of the same items."""
+        """Compare with any sequence of items."""
         return isinstance(other, Iterable) and tuple(self) == tuple(other)
 
     def __hash__(self) -> int:

@@ -1,11 +1,11 @@
-"""A ranking whose parts add up to the server's own total."""
+"""A ranking; its parts add up to the server's own total."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from pgiostat.analysis.cost import FIELDS, ReadCost
+from pgiostat.analysis.cost import FIELDS, ReadCost, blocks_of
 from pgiostat.analysis.ledger import Line, ServerReads, reconcile
 from pgiostat.analysis.rank.groups import (
     OWN_KEY,
@@ -51,10 +51,6 @@ _MEASURE: dict[Sort, Callable[[ReadCost], float | None]] = {
     Sort.CALLS: lambda cost: cost.calls,
     Sort.PER_CALL: lambda cost: cost.blocks_per_call,
 }
-
-
-_BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read")]
-"""What ReadCost.blocks is the sum of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,20 +129,20 @@ class Ranking:
 
     @property
     def untexted(self) -> int:
-        """How many statements have no text."""
+        """Number of statements without a text."""
         return sum(each.statements for each in self.unread)
 
     @property
     def unattributed(self) -> int | None:
-        """What of the server's count nothing explains, None if it was lost.
+        """Blocks of the server's count that nothing explains; None if that count was lost.
 
-        Negative when the server has not yet counted what its statements have.
+        Negative while statements have counted reads that the server has not counted yet.
         """
         return self.lines[-1].blocks if self.lines else None
 
     @property
     def whole(self) -> int:
-        """What shares are taken of."""
+        """The blocks of which rows have shares."""
         return max(self.server_blocks or 0, self.explained.blocks)
 
     def cost_of(self, blocks: int) -> ReadCost:
@@ -208,10 +204,12 @@ def rank_totals(
     sort: Sort = Sort.READS,
     top: int | None = None,
 ) -> Ranking:
-    """Return who read what over all that was counted; as rank, from wherever it comes.
+    """Rank what was read over totals, like `rank`.
 
-    parts: what was counted, with what its ids mean.  Ids of several servers are kept apart, texts
-    and categories are not.
+    Args:
+        parts: Totals, each with the meaning of its ids. Ids of servers are kept apart, texts
+            and categories are not.
+        top: As for `rank`.
     """
     counted = [each for each, _ in parts]
     seconds = _seconds(counted)
@@ -220,12 +218,12 @@ def rank_totals(
     none = ReadCost(seconds, counted[-1].block_size if counted else 8192, per_block=reads.per_block)
     if by is By.RELATION:
         none = replace(none, calls=None, rows=None, total_exec_us=None)
-        # Relations of all kinds are in the ranking: there is nothing to settle.
+        # All relations are in the ranking, catalogs too: the ledger has no accounts of its own.
         reads = ServerReads(blocks=_database_total(counted))
-    costs = _Costs(groups, none, _lasted(counted, by))
+    costs = _Costs(groups, none, _hour_seconds(counted, by))
     explained = costs.total(slice(None))
     whole = max(reads.blocks or 0, explained.blocks)
-    kept, cut = _chosen(costs, by, sort, top)
+    kept, cut = _top(costs, by, sort, top)
     ours = [number for number, key in enumerate(costs.keys) if key == OWN_KEY]
     of_statements = by is not By.RELATION
     return Ranking(
@@ -247,7 +245,7 @@ def rank_totals(
 
 
 def _ahead(counted: Sequence[Totals]) -> int:
-    """Return what statements of each server had counted ahead of it when the first part began."""
+    """Return the blocks that statements had counted ahead of their server at the first begin."""
     first: dict[int, int] = {}
     for each in counted:
         first.setdefault(each.server_id, each.ahead)
@@ -255,16 +253,16 @@ def _ahead(counted: Sequence[Totals]) -> int:
 
 
 def _grouped(parts: Sequence[tuple[Totals, Names]], by: By) -> tuple[Groups, tuple[Unread, ...]]:
-    """Return what was counted by group, and the statements that have no text, by reason."""
+    """Return the groups, and the statements without a text by reason."""
     several = len({each.server_id for each, _ in parts}) > 1
     groups = Groups()
     unread: dict[tuple[str, str], Unread] = {}
     for each, names in parts:
-        where = f"{each.server}/" if several else ""
+        prefix = f"{each.server}/" if several else ""
         if by is By.RELATION:
-            add_relations(groups, each, names, where)
+            add_relations(groups, each, names, prefix)
             continue
-        for found in add_statements(groups, each, names, by, where):
+        for found in add_statements(groups, each, names, by, prefix):
             key = (found.category, found.reason)
             before = unread.get(key, replace(found, statements=0, blocks=0))
             unread[key] = replace(
@@ -276,32 +274,31 @@ def _grouped(parts: Sequence[tuple[Totals, Names]], by: By) -> tuple[Groups, tup
 
 
 class _Costs:
-    """What each group cost; what none leaves unknown stays unknown.
+    """Costs of groups; a count that the empty cost lacks is None in all of them.
 
-    lasted: the seconds of a group, by the first part of its key, if they are not those of none.
+    seconds: of groups with a length of their own, by the first part of the key.
     """
 
-    def __init__(self, groups: Groups, none: ReadCost, lasted: Mapping[str, float]) -> None:
-        self.keys = groups.keys
+    def __init__(self, groups: Groups, none: ReadCost, seconds: Mapping[str, float]) -> None:
+        self.keys = list(groups.numbers)
         self._amounts = groups.amounts
-        self._none, self._lasted = none, lasted
+        self._none, self._seconds = none, seconds
         self._unknown = {name: None for name in FIELDS if getattr(none, name) is None}
         self._made: dict[int, ReadCost] = {}
 
     def __getitem__(self, number: int) -> ReadCost:
         if number not in self._made:
-            seconds = self._lasted.get(self.keys[number][0], self._none.seconds)
+            seconds = self._seconds.get(self.keys[number][0], self._none.seconds)
             self._made[number] = self._of(seconds, self._amounts[:, number])
         return self._made[number]
 
     def total(self, chosen: Sequence[int] | slice) -> ReadCost:
-        """Return what some groups cost together."""
+        """Return the cost of some groups together."""
         return self._of(self._none.seconds, self._amounts[:, chosen].sum(axis=1))
 
     def blocks(self) -> list[int]:
-        """Return the blocks of each group, as its ReadCost tells them."""
-        blocks: list[int] = self._amounts[_BLOCKS].sum(axis=0).tolist()
-        return blocks
+        """Return the blocks of each group."""
+        return list(blocks_of(self._amounts).tolist())
 
     def _of(self, seconds: float, amounts: Counts) -> ReadCost:
         none = self._none
@@ -310,8 +307,8 @@ class _Costs:
         return ReadCost(seconds, none.block_size, **known, per_block=none.per_block)
 
 
-def _chosen(costs: _Costs, by: By, sort: Sort, top: int | None) -> tuple[list[int], list[int]]:
-    """Return the groups that are shown, in order, and those that are shown as one."""
+def _top(costs: _Costs, by: By, sort: Sort, top: int | None) -> tuple[list[int], list[int]]:
+    """Return the groups of the rows in order, and those of the rest."""
     keys, blocks = costs.keys, costs.blocks()
     measured: Sequence[float | None] = blocks
     if sort is not Sort.READS:
@@ -324,7 +321,7 @@ def _chosen(costs: _Costs, by: By, sort: Sort, top: int | None) -> tuple[list[in
     kept = sorted((number for number, key in enumerate(keys) if key != OWN_KEY), key=order)
     cut: list[int] = []
     if top is not None:
-        # Of few categories each is news, and that it read nothing too.
+        # Categories are few: an idle one is shown as well.
         active = [number for number in kept if by is By.CATEGORY or measured[number]][:top]
         shown = set(active)
         kept, cut = active, [number for number in kept if number not in shown]
@@ -332,29 +329,30 @@ def _chosen(costs: _Costs, by: By, sort: Sort, top: int | None) -> tuple[list[in
 
 
 def _row(groups: Groups, costs: _Costs, number: int, whole: int) -> RankRow:
-    cost, place = costs[number], groups.identity(number)
+    cost, group = costs[number], groups[number]
+    identity = group.identity
     return RankRow(
         key=costs.keys[number],
-        name=place.name,
+        name=identity.name,
         cost=cost,
         share=cost.blocks / whole if whole else None,
-        category=place.category,
-        text=place.text,
-        queryid=place.queryid,
-        fingerprint=place.fingerprint,
-        server=place.server,
-        database=place.database,
-        user=place.user,
-        parts=groups.parts(number),
-        members=groups.members(number),
-        uncertain=groups.is_uncertain(number),
+        category=identity.category,
+        text=identity.text,
+        queryid=identity.queryid,
+        fingerprint=identity.fingerprint,
+        server=identity.server,
+        database=identity.database,
+        user=identity.user,
+        parts=tuple(sorted(group.parts.items())),
+        members=group.members,
+        uncertain=group.uncertain,
     )
 
 
 def _seconds(counted: Sequence[Totals]) -> float:
-    """Return how long was counted: labels that are watched at once share their time.
+    """Return the length of a time window: that of the label with the longest intervals together.
 
-    Several servers under one label, as after a failover, were watched one after the other.
+    Several servers under one label, as after a failover, were recorded one after the other.
     """
     of_label: dict[str | int, float] = {}
     for each in counted:
@@ -363,10 +361,10 @@ def _seconds(counted: Sequence[Totals]) -> float:
     return max(of_label.values(), default=0)
 
 
-def _lasted(counted: Sequence[Totals], by: By) -> dict[str, float]:
-    """Return the length of each part of the time, where that is what is ranked.
+def _hour_seconds(counted: Sequence[Totals], by: By) -> dict[str, float]:
+    """Return the length of each hour if hours are ranked.
 
-    Servers share the time of the one that was watched longest: only so their rates add up.
+    Servers share the length of the longest one, so that their rates add up.
     """
     if by is not By.HOUR:
         return {}
@@ -390,7 +388,7 @@ def _reads(counted: Sequence[Totals]) -> ServerReads:
 
 
 def _database_total(counted: Sequence[Totals]) -> int | None:
-    """Return the connected databases' own count, or None if any part of it was lost."""
+    """Return the connected databases' own count; None if any part of it was lost."""
     found = [each.database_blocks for each in counted]
     known = [blocks for blocks in found if blocks is not None]
     return sum(known) if known and len(known) == len(found) else None

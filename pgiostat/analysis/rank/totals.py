@@ -1,4 +1,4 @@
-"""What was counted over a time, of one server: all that a ranking is made of."""
+"""Totals of one server over a time window: the input of a ranking."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,14 +7,12 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from pgiostat.analysis.cost import FIELDS, relation_amounts, statement_amounts
+from pgiostat.analysis.cost import FIELDS, blocks_of, relation_amounts, statement_amounts
 from pgiostat.analysis.ledger import ServerReads, reads_of
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.delta import Basis, Delta
 
 __all__ = ["EvictedTotals", "Totals"]
-
-_BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read")]
 
 
 def _nothing() -> Counts:
@@ -23,10 +21,13 @@ def _nothing() -> Counts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EvictedTotals:
-    """What is not told apart any more, because it has gone from the server.
+    """Totals of what has left the server, of which single entries are not kept.
 
-    statements: (userid, dbid, category) of each kind, sizes: of how many statements it is.
-    relations: (relid of the table if that is still there, part) of each kind.
+    Attributes:
+        statements: (userid, dbid, category) of each group of evicted statements.
+        statement_amounts: A matrix (FIELDS, groups).
+        statement_uncertain: Whether any amount of a group is a lower bound.
+        relations: (relid of the table if that still exists, part) of each group of dropped ones.
     """
 
     statements: Sequence[tuple[int, int, str]] = ()
@@ -40,13 +41,16 @@ class EvictedTotals:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Totals:
-    """What was counted over a time, of one server: all that a ranking is made of.
+    """Totals of one server over a time window.
 
-    statements: (userid, dbid, queryid or None if hidden) of those that clients sent.  relations:
-    their oids.  Amounts are matrices of FIELDS with a column for each; uncertain: masks.
-    reads: the server's own count, database_blocks that of the connected database; None
-    if part of it was lost.  ahead: as of Delta.  gone: what of it is not told apart.  server,
-    whose: its label and number.  hour: which one it was, if by hour.
+    Attributes:
+        ahead: Blocks that statements had counted before the window, and the server had not.
+        database_blocks: The connected database's own count; None if part of it was lost.
+        statements: (userid, dbid, queryid or None if hidden) of those that clients sent.
+        statement_amounts: A matrix (FIELDS, statements).
+        statement_uncertain: Whether any amount is a lower bound.
+        relation_amounts: A matrix (FIELDS, relations).
+        nested: Statements that others called, and count too.
     """
 
     seconds: float
@@ -70,7 +74,7 @@ class Totals:
 
     @classmethod
     def of(cls, delta: Delta) -> "Totals":
-        """Return what an interval counted."""
+        """Return the totals of an interval."""
         amounts, absurd = statement_amounts(delta)
         top = delta.toplevel
         rows = delta.statements.rows.take(top)
@@ -98,7 +102,7 @@ class Totals:
             database_blocks=_database_blocks(delta),
             absurd_times=absurd,
             nested=nested.shape[1],
-            nested_blocks=int(nested[_BLOCKS].sum()),
+            nested_blocks=int(blocks_of(nested).sum()),
         )
 
 
@@ -109,7 +113,7 @@ def _uncertain(basis: npt.NDArray[np.uint8]) -> list[bool]:
 
 
 def _database_blocks(delta: Delta) -> int | None:
-    """Return what the connected database counted, or None if part of it was lost."""
+    """Return the connected database's own count; None if part of it was lost."""
     if not delta.is_complete:
         return None
     rows = delta.databases.rows

@@ -1,4 +1,4 @@
-"""Categories that were found before: a file in the user's cache, so that a report starts at once.
+"""Cached categories: a file in the user's cache, so that a report starts at once.
 
 A category follows from a text, who ran it, the rules and our own code.  All of these are in the
 cache key: a category found here is the one that would be found again.
@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from hashlib import blake2b
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from pgiostat.history.format.checksum import json_checksum
@@ -26,31 +24,11 @@ __all__ = ["cached_categories", "digest"]
 MOST_FILES = 4
 MOST_CATEGORIES = 100_000
 MOST_BYTES = 64 << 20
-_CODE = (
-    "queries/fingerprint",
-    "queries/features",
-    "queries/rules",
-    "queries/describe.py",
-    "statistics/names.py",
-)
 
 
-def digest(rules: bytes) -> str:
-    """Return the cache key of these rules and of the code that applies them."""
-    hashed = blake2b(rules, digest_size=16)
-    for name in _CODE:
-        for source in _sources(files("pgiostat").joinpath(name)):
-            hashed.update(b"\0" + source)
-    return hashed.hexdigest()
-
-
-def _sources(at: Traversable) -> Iterator[bytes]:
-    if at.is_file():
-        if not at.name.endswith(".pyc"):
-            yield at.read_bytes()
-        return
-    for child in sorted(at.iterdir(), key=lambda child: child.name):
-        yield from _sources(child)
+def digest(rules: bytes, version: int) -> str:
+    """Return the name of the cache for a file of rules and a version of the code."""
+    return blake2b(b"%d\0%b" % (version, rules), digest_size=16).hexdigest()
 
 
 @contextmanager

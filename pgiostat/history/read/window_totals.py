@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pgiostat.analysis.cost import FIELDS
+from pgiostat.analysis.cost import FIELDS, blocks_of
 from pgiostat.analysis.ledger import MEASURED, ServerReads, coverage, known_sum
 from pgiostat.analysis.rank import Totals
 from pgiostat.history.read.arrow import instants, matrix
@@ -30,9 +30,6 @@ def cause_of(qualities: str) -> str:
     """Return why statements were not counted, from the qualities of a row of sample."""
     words = qualities.split(", ")
     return next((word for word in LOST if word in words), "")
-
-
-_BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +202,7 @@ def totals_of(
             statement_amounts=matrix(sent),
             statement_uncertain=[bool(flag) for flag in sent["uncertain"].to_pylist()],
             nested=len(statements) - len(sent),
-            nested_blocks=int(matrix(statements.slice(len(sent)))[_BLOCKS].sum()),
+            nested_blocks=int(blocks_of(matrix(statements.slice(len(sent)))).sum()),
         )
     if relations is not None and databases is not None:
         blocks = np.zeros((len(FIELDS), len(relations)), dtype=np.int64)

@@ -169,5 +169,5 @@ def _day(load: Load, volume: Volume) -> tuple[Balance, float | None]:
     full = CreditBucket(volume, 1.0, 1.0)
     each = DAY_SECONDS / load.seconds
     day = Load(DAY_SECONDS, (load.operations or 0.0) * each, (load.read_bytes or 0.0) * each)
-    rate = min(day.rate(volume) or 0.0, day.most(volume))
+    rate = min(day.rate(volume) or 0.0, day.limit(volume))
     return full.advance(day)[1], full.to_empty(rate)

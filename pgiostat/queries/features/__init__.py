@@ -1,8 +1,8 @@
-"""What a statement does: the features that rules look at, taken from its tokens.
+"""Features of a statement for rules, from its tokens.
 
-They are collected per query block, because what makes a query what it is (the maximum of a
-version, keys with their versions over a range) happens within one block. A statement's own
-features are what all its blocks read, write and call. Constants play no part.
+They are collected by query block, because the characteristics of a query (the maximum of a
+version, keys with their versions over a range) are within one block. The features of the statement
+itself are the reads, writes and calls of all its blocks. Constants play no part.
 
 May import `fingerprint`.
 """
@@ -26,9 +26,13 @@ def extract(
 ) -> Features:
     """Return the features of a statement.
 
-    They are read from the normalized text, so that equal fingerprints have equal features;
-    cursor and tags from the text itself. normalized: if it is known already. base: the features
-    of another text with the same fingerprint.
+    They come from the normalized text, so that equal fingerprints have equal features; cursor and
+    tags come from the text itself.
+
+    Args:
+        text: The statement.
+        normalized: Its normalized form, if known.
+        base: Features of another text with the same fingerprint, if known.
     """
     normalized = normalized or normalize(text)
     if base is None:

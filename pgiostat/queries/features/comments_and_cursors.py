@@ -1,4 +1,4 @@
-"""What only the text of a statement has: the name of its cursor, and its comments."""
+"""Features that a normalized text lacks: the name of the cursor, and comments."""
 
 import re
 from hashlib import blake2b
@@ -16,21 +16,21 @@ _PSEUDONYM = re.compile("#[0-9a-f]{16}")
 
 
 def cursor(statement: str, text: str) -> str:
-    """Return the name of the cursor that a statement declares, moves or closes."""
+    """Return the name of the cursor that a statement declares, uses or closes; empty for others."""
     if statement not in {"declare", "fetch", "move", "close"}:
         return ""
     tokens = (token for token in lex(text) if token.kind is not TokenKind.COMMENT)
-    begun = dropwhile(lambda token: token.text == ";", tokens)
-    words = list(takewhile(lambda token: token.text != ";", begun))
+    first = dropwhile(lambda token: token.text == ";", tokens)
+    words = list(takewhile(lambda token: token.text != ";", first))
     kind, name = words[1 if statement == "declare" else -1] if len(words) > 1 else words[0]
     return plain(name) if kind is TokenKind.NAME else ""
 
 
 def pseudonym(name: str) -> str:
-    """Return what stands for a cursor's name wherever it is kept: DECLARE and FETCH have the same.
+    """Return the stored form of a cursor's name, the same for DECLARE and FETCH.
 
-    Programs make names of what they work on, and of what their users typed. A pseudonym, and no
-    name, stand for themselves.
+    Programs make names of their data, and of the input of their users. A pseudonym and an empty
+    name stay unchanged.
 
     >>> pseudonym("page of bob"), pseudonym("")
     ('#a5c8f6f07d744d23', '')

@@ -1,4 +1,4 @@
-"""What a block searches by: columns compared with constants, lists and each other."""
+"""Search conditions of a block: columns compared with constants, lists and each other."""
 
 from pgiostat.queries.features.walk import WORDS, ColumnReference, Draft, Walk, plain, reads_nothing
 from pgiostat.queries.fingerprint import TableReference, TokenKind
@@ -129,7 +129,7 @@ def _after(walk: Walk, position: int) -> list[ColumnReference]:
 
 
 def _is_listed(walk: Walk, draft: Draft, column: ColumnReference) -> bool:
-    """Tell whether a column is one of a list that the client sent."""
+    """Return whether a column belongs to a list that the client sent."""
     qualifier = column.qualifier or column.name
     return any(
         qualifier in {table.alias, *table.parts[-1:]} and _is_list(walk, table)
@@ -138,7 +138,7 @@ def _is_listed(walk: Walk, draft: Draft, column: ColumnReference) -> bool:
 
 
 def _searching(walk: Walk, draft: Draft, column: ColumnReference) -> Draft:
-    """Return the block whose rows a list is searched for: EXISTS (SELECT 1 FROM list WHERE …)."""
+    """Return the block that searches a list for its rows: EXISTS (SELECT 1 FROM list WHERE …)."""
     block = draft.block
     own = {name for table in block.tables for name in (table.alias, *table.parts[-1:])}
     outer = walk.drafts.get(id(block.parent))
@@ -148,6 +148,6 @@ def _searching(walk: Walk, draft: Draft, column: ColumnReference) -> Draft:
 
 
 def _is_list(walk: Walk, table: TableReference) -> bool:
-    """Tell unnest($1), VALUES, and subqueries of those from tables of the database."""
+    """Return whether a table is unnest($1), VALUES, or a subquery of those."""
     query = walk.query(table)
     return table.function or (query is not None and reads_nothing(query.block))

@@ -1,4 +1,4 @@
-"""What is known of a statement and of its query blocks."""
+"""Features of a statement and of its query blocks."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,22 @@ NONE: Names = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class BlockFeatures:
-    """What one query block does; columns by their names without table.
+    """Features of one query block; columns by their names without table.
 
-    projects: columns of the select list, also within functions and aggregates that keep every
-    row (json_agg), not within those that keep one (max).  projects_calls: functions called
-    there.  star: whole rows are selected.
-    newest: columns whose highest value the block takes, by whatever means: max(), ORDER BY …
-    DESC LIMIT, row_number(), NOT EXISTS a newer one.  pinned: compared with = to a constant.
+    Attributes:
+        aggregate_columns: Their columns.
+        projects: Columns of the select list, also within functions and aggregates that keep every
+            row (json_agg), not within those that keep one (max).
+        projects_calls: Functions in the select list.
+        star: Whether whole rows are selected.
+        order_dir: asc or desc, of the first one.
+        limit: Whether there is a LIMIT or FETCH.
+        where_eq: Columns compared by = with a constant.
+        where_range: Columns compared with a constant by an inequality.
+        where_in: Columns compared with a list of constants.
+        where_in_negated: The same with NOT.
+        newest: Columns of which the block takes the highest value: by max(), ORDER BY … DESC
+            LIMIT, row_number(), or NOT EXISTS of a newer row.
     """
 
     verb: str = ""
@@ -41,24 +50,28 @@ class BlockFeatures:
 
     @property
     def varies(self) -> Names:
-        """Projected columns that = does not hold to one value."""
+        """Projected columns without a single value by =."""
         return self.projects - self.where_eq
 
     @property
     def carries(self) -> Names:
-        """Projected columns that the block neither walks along nor searches by."""
+        """Projected columns by which the block neither orders, groups nor searches."""
         walked = {*self.order_by} | self.where_eq | self.where_range | self.where_in
         return self.projects - walked - self.group_by - self.distinct_on
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What a statement does.
+    """Features of a statement.
 
-    statement: its first word, seen through WITH, EXPLAIN and PREPARE; declare, copy_to and
-    copy_from are their own.  wrapper: explain, explain_analyze, prepare, declare, copy or empty.
-    reads, writes: tables, as schema.table if the text says so.  tags: comments, and their
-    key=value pairs by sqlcommenter's convention.
+    Attributes:
+        statement: Its first word, that after WITH, EXPLAIN or PREPARE; also declare, copy_to and
+            copy_from.
+        wrapper: explain, explain_analyze, prepare, declare, copy or empty.
+        reads: Tables, with their schema if the text has it.
+        tags: Comments, and their pairs.
+        on_conflict: update, nothing or empty.
+        truncated: Whether the text seems to end before its statement does.
     """
 
     statement: str = ""

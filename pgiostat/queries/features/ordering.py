@@ -1,4 +1,4 @@
-"""In what order a block takes its rows, and of what it takes the highest."""
+"""Order of a block's rows, and columns of which it takes the highest value."""
 
 from pgiostat.queries.features.select_list import note_window
 from pgiostat.queries.features.walk import Draft, Walk
@@ -31,7 +31,7 @@ def note_order(walk: Walk, draft: Draft) -> None:
 
 
 def _is_ordinal(text: str) -> bool:
-    """Tell whether a token stands for a column of the select list; older histories have a ?."""
+    """Return whether a token may be a place in the select list; older histories have a ?."""
     return text == "?" or text.isdecimal()
 
 

@@ -1,4 +1,4 @@
-"""What a block selects: columns, aggregates of them, and what its aliases stand for."""
+"""Select list of a block: columns, aggregates of them, and the columns behind aliases."""
 
 from pgiostat.queries.features.walk import PACKERS, REDUCERS, WORDS, Draft, Walk, plain
 
@@ -24,7 +24,7 @@ def note_selected(walk: Walk, draft: Draft, positions: list[int]) -> None:
 
 
 def note_outputs(walk: Walk, draft: Draft) -> None:
-    """Note the column that each alias of the select list stands for, the item's first."""
+    """Note the column behind each alias of the select list: the first one of its item."""
     first = ""
     for position in draft.clauses.get("select", []):
         text = walk.texts[position]
@@ -86,7 +86,7 @@ def _item(walk: Walk, draft: Draft, positions: list[int]) -> str:
 
 
 def _is_first_of_array(walk: Walk, aggregate: str, position: int) -> bool:
-    """Tell (array_agg(a ORDER BY a DESC))[1], from the last column of it."""
+    """Return whether the last column of (array_agg(a ORDER BY a DESC))[1] is at a position."""
     after = walk.texts[position + 1 : position + 5]
     return aggregate == "array_agg" and after == ["desc", ")", ")", "["]
 

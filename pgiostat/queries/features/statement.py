@@ -1,5 +1,7 @@
 """The features of a statement: those of its blocks, and what they read and write together."""
 
+from dataclasses import fields
+
 from pgiostat.queries.features.conditions import note_conditions
 from pgiostat.queries.features.model import NONE, BlockFeatures, Features, Names
 from pgiostat.queries.features.ordering import note_newest, note_order
@@ -10,7 +12,7 @@ __all__ = ["features"]
 
 
 def features(walk: Walk) -> Features:
-    """Return the features of a statement, but for what only its own text says."""
+    """Return the features of a statement, but for those that only its own text has."""
     if not walk.texts:
         return Features()
     statement, wrapper = _statement(walk)
@@ -65,7 +67,7 @@ def _statement(walk: Walk) -> tuple[str, str]:
 
 
 def _main_verb(walk: Walk) -> str:
-    """Return the verb of the block that stands in no parentheses; it follows the CTEs."""
+    """Return the verb of the block outside parentheses; it follows the CTEs."""
     depth = 0
     for position, text in enumerate(walk.texts):
         if text in {"(", "["}:
@@ -160,7 +162,4 @@ def _finish(draft: Draft) -> BlockFeatures:
     )
 
 
-_SETS = (
-    "reads", "aggregates", "aggregate_columns", "calls", "projects", "projects_calls", "mentions",
-    "group_by", "distinct_on", "where_eq", "where_range", "where_in", "where_in_negated", "newest",
-)  # fmt: skip
+_SETS = tuple(field.name for field in fields(BlockFeatures) if field.default is NONE)

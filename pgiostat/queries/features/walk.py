@@ -1,4 +1,4 @@
-"""The ground that collecting features walks on: the columns of clauses, and what is behind them."""
+"""Access to a statement's tokens for features: the columns of clauses, and their origin."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from itertools import islice
 
 from pgiostat.queries.features.model import Names
 from pgiostat.queries.fingerprint import Block, Outline, TableReference, TokenKind
+from pgiostat.queries.fingerprint.words import words
 
 __all__ = [
     "PACKERS",
@@ -19,28 +20,24 @@ __all__ = [
 ]
 
 MAX_TOKENS = 20_000
-"""Of a longer statement only so many tokens are looked at: its head tells what it does."""
+"""Tokens of a statement that are read: the head of a longer one is enough."""
 
 MAX_ROW = 64
-"""So many tokens back the start of a row (a, b) IN … is looked for."""
+"""Tokens of a row (a, b) IN … that are searched for its start."""
 
 MAX_DERIVED = 64
-"""In so many derived tables of a block the column behind a name is looked for."""
+"""Derived tables of a block that are searched for the column behind a name."""
 
-# What an aggregate keeps: one value of all rows, or something of each.
-REDUCERS = frozenset(
-    {
-        "any_value", "avg", "bit_and", "bit_or", "bit_xor", "bool_and", "bool_or", "count",
-        "every", "max", "min", "percentile_cont", "percentile_disc", "stddev", "stddev_pop",
-        "stddev_samp", "sum", "var_pop", "var_samp", "variance",
-    },
-)  # fmt: skip
-PACKERS = frozenset(
-    {
-        "array_agg", "json_agg", "json_arrayagg", "json_object_agg", "json_objectagg",
-        "jsonb_agg", "jsonb_object_agg", "range_agg", "string_agg", "xmlagg",
-    },
-)  # fmt: skip
+REDUCERS = words(
+    """any_value avg bit_and bit_or bit_xor bool_and bool_or count every max min percentile_cont
+    percentile_disc stddev stddev_pop stddev_samp sum var_pop var_samp variance"""
+)
+"""Aggregates that keep one value of all rows."""
+PACKERS = words(
+    """array_agg json_agg json_arrayagg json_object_agg json_objectagg jsonb_agg jsonb_object_agg
+    range_agg string_agg xmlagg"""
+)
+"""Aggregates that keep something of each row."""
 WORDS = (TokenKind.NAME, TokenKind.ALIAS)  # a tuple: an enum is hashed in Python
 # Of these no clause is part of what a block computes.
 QUALIFIERS = frozenset({"filter", "over"})
@@ -83,12 +80,12 @@ def plain(text: str) -> str:
 
 
 def reads_nothing(block: Block) -> bool:
-    """Tell whether a block reads no table of the database."""
+    """Return whether a block reads no table of the database."""
     return all(table.function for table in block.tables)
 
 
 class Walk:
-    """One statement taken apart, with the features of its blocks as far as they are known."""
+    """The tokens of one statement, with the features of its blocks that are collected already."""
 
     def __init__(self, found: Outline) -> None:
         self.kinds = found.kinds
@@ -129,7 +126,7 @@ class Walk:
         return ctes
 
     def opening(self, position: int) -> int:
-        """Return where the parentheses closed here were opened, if not too far back."""
+        """Return where the parentheses that close here open; the same position if out of reach."""
         depth = 0
         for start in range(position, max(position - MAX_ROW, -1), -1):
             if self.texts[start] == ")":
@@ -141,7 +138,7 @@ class Walk:
         return position
 
     def table_name(self, table: TableReference) -> str:
-        """Return schema.table, or nothing for what is no table of the database."""
+        """Return schema.table; empty for anything but a table of the database."""
         parts = [plain(part) for part in table.parts]
         if table.function or not parts or (len(parts) == 1 and parts[0] in self.ctes):
             return ""
@@ -168,7 +165,7 @@ class Walk:
         draft: Draft,
         positions: list[int],
     ) -> Iterator[tuple[ColumnReference, list[str], int]]:
-        """Give each column, the functions it stands in, its place; note calls and whole rows."""
+        """Yield columns with their enclosing functions and positions; note calls and whole rows."""
         texts, kinds = self.texts, self.kinds
         stack: list[str] = []
         called = ""

@@ -1,10 +1,10 @@
-"""What makes two texts the same statement: PostgreSQL's lexer, normalized text, fingerprint.
+"""Identity of a statement: PostgreSQL's lexer, normalized text, fingerprint.
 
 The rules, fingerprint version 2:
 
-1. The text is cut into tokens as src/backend/parser/scan.l does; what is unterminated runs to
-   the end of the text, and nothing is an error. So does a string that ends elsewhere when a
-   backslash escapes in it (standard_conforming_strings = off).
+1. The text is cut into tokens as src/backend/parser/scan.l does; an unterminated token runs to the
+   end of the text, and nothing is an error. So does a string with another end if a backslash
+   escapes in it (standard_conforming_strings = off).
 2. White space and comments go, semicolons stay between statements.
 3. Unquoted words are folded (ASCII only, as downcase_identifier does for UTF-8), quoted
    identifiers that need no quotes lose them, != becomes <>.
@@ -15,7 +15,7 @@ The rules, fingerprint version 2:
    well: names of cursors, savepoints, prepared statements and channels, counts of FETCH, values
    of SET, of options and of definitions.
 7. Table aliases become @1, @2 in order of definition. Column aliases go, unless an outer
-   query, ORDER BY or GROUP BY refers to them: there they tell statements apart.
+   query, ORDER BY or GROUP BY refers to them: there they distinguish statements.
 8. The fingerprint is a 64-bit hash of the remaining tokens, preceded by the version.
 
 Normalizing a normalized text changes nothing. Time and memory are linear in the text; nesting
@@ -28,23 +28,18 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from pgiostat.queries.fingerprint.aliases import rename, spell_out
-from pgiostat.queries.fingerprint.blocks import Reader, query_start
-from pgiostat.queries.fingerprint.lexer import (
-    PLACEHOLDER,
-    Token,
-    TokenKind,
-    comments,
-    decode,
-    is_own,
-    lex,
-    raws,
-    significant,
-    token,
-)
+from pgiostat.queries.fingerprint.blocks import Reader, places
+from pgiostat.queries.fingerprint.lexer import comments, decode, is_own, lex, raws, significant
 from pgiostat.queries.fingerprint.lists import collapse
 from pgiostat.queries.fingerprint.literals import fold, placeholders
 from pgiostat.queries.fingerprint.render import render
-from pgiostat.queries.fingerprint.structure import Block, ClausePosition, TableReference
+from pgiostat.queries.fingerprint.structure import (
+    Block,
+    ClausePosition,
+    TableReference,
+    query_start,
+)
+from pgiostat.queries.fingerprint.tokens import PLACEHOLDER, Token, TokenKind, token
 from pgiostat.queries.fingerprint.truncation import is_truncated
 from pgiostat.queries.fingerprint.utility import hide
 
@@ -71,9 +66,9 @@ __all__ = [
 VERSION = 2
 """Part of every fingerprint. It rises when an equal query would get another fingerprint.
 
-What else a server runs may get another one when more of it has to be hidden.  Version 2 keeps
-ordinals, and the signs of more constants go.  Where both versions have the same tokens, their
-fingerprints differ in the version alone.
+Other statements may get another one when more of them has to be hidden.  Version 2 keeps ordinals,
+and drops the signs of more constants.  Where both versions have the same tokens, their fingerprints
+differ in the version alone.
 """
 
 
@@ -81,7 +76,9 @@ fingerprints differ in the version alone.
 class Normalized:
     """A text without its constants.
 
-    truncated: the text seems to end before its statement does.
+    Attributes:
+        fingerprint: VERSION:hash.
+        truncated: Whether the text seems to end before its statement does.
     """
 
     text: str
@@ -91,7 +88,7 @@ class Normalized:
 
 @dataclass(slots=True)
 class Outline:
-    """A text taken apart: tokens without literals, and the clause each stands in."""
+    """Tokens of a text without literals, and the clause of each."""
 
     kinds: list[TokenKind]
     texts: list[str]
@@ -123,7 +120,7 @@ def fingerprint(text: str | bytes) -> str:
 
 
 def known_as(shown: str) -> tuple[str, ...]:
-    """Return a fingerprint, and what earlier versions called a statement of the same tokens.
+    """Return a fingerprint, and those of earlier versions for the same tokens.
 
     >>> known_as("2:5f0839ecfbcb918f")
     ('2:5f0839ecfbcb918f', '1:5f0839ecfbcb918f')
@@ -159,14 +156,14 @@ def split(text: str | bytes) -> list[str]:
 
 
 def outline(text: str | bytes) -> Outline:
-    """Return a text taken apart: tokens without literals, blocks, clauses, tables."""
+    """Return the structure of a text: tokens without literals, blocks, clauses, tables."""
     reader = _read(significant(decode(text))[0])
     aliases = frozenset(column.position for column in reader.columns)
-    return Outline(reader.kinds, reader.texts, reader.places(), reader.blocks, aliases)
+    return Outline(reader.kinds, reader.texts, places(reader), reader.blocks, aliases)
 
 
 def _read(raws: list[str]) -> Reader:
-    """Return tokens without literals, taken apart."""
+    """Return the reader of tokens without literals."""
     tokens = map(token, raws)
     kinds, texts = fold(placeholders(list(tokens)) if PLACEHOLDER in raws else tokens)
     if TokenKind.ALIAS in kinds and query_start(texts) == len(texts):

@@ -3,9 +3,9 @@
 from bisect import bisect_right
 from typing import NamedTuple
 
-from pgiostat.queries.fingerprint.blocks import Reader
-from pgiostat.queries.fingerprint.lexer import PLACEHOLDER, TokenKind
+from pgiostat.queries.fingerprint.blocks import Reader, follows_operand, place_at
 from pgiostat.queries.fingerprint.structure import Block, Frame
+from pgiostat.queries.fingerprint.tokens import PLACEHOLDER, TokenKind
 from pgiostat.queries.fingerprint.words import AFTER_OPERAND
 
 __all__ = ["rename", "spell_out"]
@@ -54,7 +54,7 @@ def spell_out(kinds: list[TokenKind], texts: list[str]) -> None:
 
 
 _ABSOLUTE_PAIR = [(TokenKind.OPERATOR, "@"), (TokenKind.PARAMETER, PLACEHOLDER)]
-_ABSOLUTE = "@ ?"  # what @1 is if it is nobody's alias: the absolute value of a constant
+_ABSOLUTE = "@ ?"  # @1 if it is no alias: the absolute value of a constant
 
 
 def _refer(reader: Reader, texts: list[str]) -> None:
@@ -69,13 +69,13 @@ def _refer(reader: Reader, texts: list[str]) -> None:
         if word in AFTER_OPERAND or position in defined:
             continue
         before, after = words[position - 1] if position else "", words[position + 1]
-        place = reader.place_at(position)
+        place = place_at(reader, position)
         target = after == "=" and place.clause == "set" and before in {"set", ","}
         if before in {".", "::", "as"} or after in {"(", "=>"} or target or place.clause == "into":
             continue
         label = _label(place.block, word)
         locked = before == "of" and place.clause == "for"  # FOR UPDATE OF x
-        if label and (locked or not reader.follows_operand(position)):
+        if label and (locked or not follows_operand(reader.kinds, reader.texts, position)):
             texts[position] = label
 
 
@@ -90,7 +90,7 @@ def _label(block: Block | None, alias: str) -> str:
     return ""
 
 
-_MAX_SCOPES = 64  # how far out an alias is looked for
+_MAX_SCOPES = 64  # enclosing blocks that are searched for an alias
 
 
 def _column_aliases(reader: Reader, texts: list[str], dropped: set[int]) -> set[int]:
@@ -122,13 +122,13 @@ _STARTS_ITEM = frozenset({",", ".", "select", "distinct", "all", "returning"})
 
 
 class _Uses(NamedTuple):
-    """Where a name stands that is a column alias somewhere."""
+    """Positions of a name that is a column alias somewhere."""
 
     places: list[int]
     bare: list[int]  # without a table before it
 
     def reach(self, frame: Frame) -> bool:
-        """Tell whether one may mean an output column of a query in these parentheses."""
+        """Return whether one may mean an output column of a query in these parentheses."""
         if frame.opener >= 0 and (self.places[0] < frame.opener or self.places[-1] > frame.end):
             return True
         if frame.tail < 0:

@@ -1,8 +1,9 @@
 """Query blocks, their clauses, tables and aliases, found in one walk over the tokens."""
 
 from bisect import bisect_right
+from dataclasses import dataclass, field
+from operator import itemgetter
 
-from pgiostat.queries.fingerprint.lexer import PLACEHOLDER, TokenKind
 from pgiostat.queries.fingerprint.structure import (
     Block,
     ClausePosition,
@@ -11,15 +12,17 @@ from pgiostat.queries.fingerprint.structure import (
     ParseState,
     TableReference,
 )
+from pgiostat.queries.fingerprint.tokens import PLACEHOLDER, TokenKind
 from pgiostat.queries.fingerprint.words import (
     AFTER_OPERAND,
     ENDS_ITEM,
     NEVER_BARE,
     OPERAND_KEYWORDS,
+    STARTS_QUERY,
     words,
 )
 
-__all__ = ["Reader", "query_start"]
+__all__ = ["Reader", "follows_operand", "place_at", "places"]
 
 
 # Looking one up in its class costs as much as the test for it.
@@ -31,30 +34,38 @@ _INSIDE, _LIST, _WANT, _TABLE = (
 )
 
 
+@dataclass(slots=True)
 class Reader:
-    """Finds query blocks, their tables and aliases, in one walk over the tokens."""
+    """Finds query blocks, their tables and aliases, in one walk over the tokens.
 
-    __slots__ = (
-        "block", "blocks", "changes", "columns", "frame", "kinds", "labelled", "named", "opener",
-        "outer", "place", "state", "table_names", "texts",
-    )  # fmt: skip
+    Attributes:
+        labelled: Positions where table aliases are defined, with their labels.
+        table_names: Positions of the names of tables.
+        named: Positions of all names.
+        changes: Positions where another clause begins, with the clause.
+        outer: What to return to: a frame, or opener and state of an expression's parentheses.
+        opener: Where the parentheses that closed last open.
+        frame: The current parentheses of a query or a table.
+    """
 
-    def __init__(self, kinds: list[TokenKind], texts: list[str]) -> None:
-        self.kinds = kinds
-        self.texts = texts
-        self.blocks: list[Block] = []
-        self.columns: list[ColumnAlias] = []
-        self.labelled: list[tuple[int, str]] = []  # where table aliases are defined
-        self.table_names: set[int] = set()
-        self.named: list[int] = []  # where names stand
-        self.place = ClausePosition("", None)
-        self.changes = [(0, self.place)]  # where another clause begins
-        self.block: Block | None = None
-        self.state = ParseState.IDLE
-        self.frame = Frame(-1, ParseState.IDLE, self.place, None, None, end=len(texts))
-        # What to return to: another frame, or what was open when an expression's parentheses were.
-        self.outer: list[Frame | tuple[int, ParseState]] = []
-        self.opener = -1  # where the parentheses closed last were opened
+    kinds: list[TokenKind]
+    texts: list[str]
+    blocks: list[Block] = field(default_factory=list)
+    columns: list[ColumnAlias] = field(default_factory=list)
+    labelled: list[tuple[int, str]] = field(default_factory=list)
+    table_names: set[int] = field(default_factory=set)
+    named: list[int] = field(default_factory=list)
+    place: ClausePosition = field(default_factory=lambda: ClausePosition("", None))
+    changes: list[tuple[int, ClausePosition]] = field(init=False)
+    block: Block | None = None
+    state: ParseState = ParseState.IDLE
+    outer: list[Frame | tuple[int, ParseState]] = field(default_factory=list)
+    opener: int = -1
+    frame: Frame = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.changes = [(0, self.place)]
+        self.frame = Frame(-1, self.state, self.place, None, None, end=len(self.texts))
 
     def read(self, start: int) -> None:
         """Walk over the tokens once, from the first of the query."""
@@ -88,28 +99,13 @@ class Reader:
                     self._name(position)
         texts.pop()
 
-    def places(self) -> list[ClausePosition]:
-        """Return the clause that each token stands in."""
-        ends = [position for position, _ in self.changes[1:]]
-        places: list[ClausePosition] = []
-        for (start, place), end in zip(self.changes, [*ends, len(self.texts)], strict=True):
-            places += [place] * (end - start)
-        return places
-
-    def block_at(self, position: int) -> Block | None:
-        """Return the block that a token belongs to."""
-        return self.place_at(position).block
-
-    def place_at(self, position: int) -> ClausePosition:
-        """Return the clause that a token stands in."""
-        return self.changes[bisect_right(self.changes, position, key=_position) - 1][1]
-
     # names
 
     def _name(self, position: int) -> None:
         before = self.texts[position - 1] if position else ""
         if self.state is ParseState.WANT:
-            if self._is_kind_of_table(position):
+            is_new = self.place.clause == "into" and self.block and self.block.verb == "select"
+            if is_new and _is_kind_of_table(self.kinds, self.texts, position):
                 return
             self._table([self.texts[position]])
             self.table_names.add(position)
@@ -120,17 +116,6 @@ class Reader:
             self.table_names.add(position)
         else:
             self._table_alias(self.block, position)
-
-    def _is_kind_of_table(self, position: int) -> bool:
-        """Tell whether a word is TEMP or UNLOGGED of SELECT ... INTO, before the table's name."""
-        if self.texts[position] not in _KINDS_OF_TABLE or self.place.clause != "into":
-            return False
-        if self.block is None or self.block.verb != "select":
-            return False
-        after = position + 1
-        return after < len(self.kinds) and (
-            self.kinds[after] is TokenKind.NAME or self.texts[after] == "table"
-        )
 
     def _table(self, parts: list[str]) -> None:
         self.state = ParseState.TABLE
@@ -148,45 +133,17 @@ class Reader:
     def _column_alias(self, position: int) -> None:
         """Note a name at the end of an item, if it is no part of its expression."""
         named = position - 1 if self.texts[position - 1] == "as" else -1
-        if not self._ends_operand(position - 1 if named < 0 else named - 1):
+        end = position - 1 if named < 0 else named - 1
+        if not _ends_operand(self.kinds, self.texts, end, self.opener):
             return
         if named >= 0 or self.texts[position] not in NEVER_BARE:
             self.columns.append(ColumnAlias(position, named, self.frame))
-
-    def _ends_operand(self, position: int) -> bool:
-        """Tell whether a column's expression may end here."""
-        text, kind = self.texts[position], self.kinds[position]
-        if kind is TokenKind.KEYWORD:
-            return text in OPERAND_KEYWORDS
-        if kind is TokenKind.PUNCTUATION:
-            before = self.texts[max(self.opener - 1, 0)]
-            return text == "]" or (text == ")" and before not in {"operator", "on"})
-        if kind is TokenKind.ALIAS:
-            return True
-        before = self.texts[position - 1] if position else ""
-        if before == "as" or (text == PLACEHOLDER == before):
-            return False
-        if kind is TokenKind.NAME and text not in NEVER_BARE and self.follows_operand(position):
-            return False  # two operands in a row are no expression
-        return kind is not TokenKind.OPERATOR and text not in AFTER_OPERAND
-
-    def follows_operand(self, position: int) -> bool:
-        if not position:
-            return False
-        text, kind = self.texts[position - 1], self.kinds[position - 1]
-        if kind in _WORDS or text == PLACEHOLDER:
-            return True
-        return text in OPERAND_KEYWORDS or text in {"as", ")", "]"}
 
     # parentheses
 
     def open_(self, position: int) -> None:
         state = self.state
-        query = (
-            self.texts[position + 1] in _STARTS_QUERY
-            and self.texts[position] == "("
-            and self.kinds[position + 1] is TokenKind.KEYWORD
-        )
+        query = _opens_query(self.kinds, self.texts, position)
         if not query and state is not _TABLE and state is not _WANT:
             self.outer.append((position, state))
             self.state = _INSIDE
@@ -254,7 +211,7 @@ class Reader:
             self.clause(position)
 
     def command(self, position: int) -> None:
-        """TABLE name, where a query may stand."""
+        """Read TABLE name, if a query may begin there."""
         if self.state is ParseState.IDLE and self.texts[position - 1] != "create":
             self._start("select", position, ParseState.WANT)
             self.place = ClausePosition("from", self.block)
@@ -330,14 +287,78 @@ class Reader:
             self.clause(position)
 
 
+def places(reader: Reader) -> list[ClausePosition]:
+    """Return the clause of each token."""
+    ends = [position for position, _ in reader.changes[1:]]
+    found: list[ClausePosition] = []
+    for (start, place), end in zip(reader.changes, [*ends, len(reader.texts)], strict=True):
+        found += [place] * (end - start)
+    return found
+
+
+def place_at(reader: Reader, position: int) -> ClausePosition:
+    """Return the clause of a token."""
+    return reader.changes[bisect_right(reader.changes, position, key=itemgetter(0)) - 1][1]
+
+
+def _opens_query(kinds: list[TokenKind], texts: list[str], position: int) -> bool:
+    after = position + 1
+    is_keyword = texts[after] in STARTS_QUERY and kinds[after] is TokenKind.KEYWORD
+    return texts[position] == "(" and is_keyword
+
+
+def _is_kind_of_table(kinds: list[TokenKind], texts: list[str], position: int) -> bool:
+    """Return whether a word is TEMP or UNLOGGED of SELECT ... INTO, before the table's name."""
+    after = position + 1
+    return (
+        texts[position] in _KINDS_OF_TABLE
+        and after < len(kinds)
+        and (kinds[after] is TokenKind.NAME or texts[after] == "table")
+    )
+
+
+def _ends_operand(kinds: list[TokenKind], texts: list[str], position: int, opener: int) -> bool:
+    """Return whether a column's expression may end here.
+
+    Args:
+        position: Of the last token of the expression.
+        opener: Where the parentheses that closed last open.
+    """
+    text, kind = texts[position], kinds[position]
+    if kind is TokenKind.KEYWORD:
+        return text in OPERAND_KEYWORDS
+    if kind is TokenKind.PUNCTUATION:
+        before = texts[max(opener - 1, 0)]
+        return text == "]" or (text == ")" and before not in {"operator", "on"})
+    if kind is TokenKind.ALIAS:
+        return True
+    before = texts[position - 1] if position else ""
+    if before == "as" or (text == PLACEHOLDER == before):
+        return False
+    if (
+        kind is TokenKind.NAME
+        and text not in NEVER_BARE
+        and follows_operand(kinds, texts, position)
+    ):
+        return False  # two operands in a row are no expression
+    return kind is not TokenKind.OPERATOR and text not in AFTER_OPERAND
+
+
+def follows_operand(kinds: list[TokenKind], texts: list[str], position: int) -> bool:
+    """Return whether an operand ends before a position."""
+    if not position:
+        return False
+    text, kind = texts[position - 1], kinds[position - 1]
+    if kind in _WORDS or text == PLACEHOLDER:
+        return True
+    return text in OPERAND_KEYWORDS or text in {"as", ")", "]"}
+
+
 _WORDS = (TokenKind.NAME, TokenKind.ALIAS)
 _KINDS_OF_TABLE = words("global local temp temporary unlogged")
 # Tuples: an enum is compared at once, but hashed in Python.
 _IN_FROM = (ParseState.WANT, ParseState.TABLE, ParseState.NAMED, ParseState.JOINED)
 _LISTS_TABLES = frozenset({"from", "on"})
-_STARTS_QUERY = frozenset(
-    {"select", "with", "values", "table", "insert", "update", "delete", "merge"}
-)
 _READ = {
     "(": Reader.open_,
     "[": Reader.open_,
@@ -369,26 +390,3 @@ _READ = {
     ["where", "having", "limit", "offset", "fetch", "for", "window", "set"],
     Reader.clause,
 )
-
-
-_QUERIES = words(
-    """select with insert update delete merge values table explain prepare declare ("""
-)
-
-
-def query_start(texts: list[str]) -> int:
-    """Return where the query starts; the number of tokens if there is none."""
-    head = texts[0]
-    if head in _QUERIES or texts[:2] == ["copy", "("]:
-        return 0
-    if head == "create":
-        for position, text in enumerate(texts[:-1]):
-            if text == "as" and (
-                texts[position + 1] in _STARTS_QUERY or texts[position + 1] == "("
-            ):
-                return position + 1
-    return len(texts)
-
-
-def _position(change: tuple[int, ClausePosition]) -> int:
-    return change[0]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pgiostat.queries.fingerprint.lexer import TokenKind
+from pgiostat.queries.fingerprint.tokens import TokenKind
 
 __all__ = ["Command", "Span", "Spans"]
 
@@ -24,7 +24,7 @@ Spans = Iterator[Span]
 
 _WORDS = (TokenKind.NAME, TokenKind.KEYWORD)  # a tuple: an enum is hashed in Python
 _ASSIGNS = frozenset({"=", "to"})
-# What stands between these words and the value, if no assignment follows: SET TIME ZONE value.
+# Distance from these words to the value, if no assignment follows: SET TIME ZONE value.
 _BEFORE_VALUE = {"time": 2, "xml": 2, "transaction": 2}
 
 
@@ -33,7 +33,7 @@ class Command:
     """The tokens of one statement.
 
     Attributes:
-        at: Where its command stands: after EXPLAIN and its options.
+        at: Position of its command: after EXPLAIN and its options.
         closings: Where the parentheses that open at a position close; the end if they do not.
     """
 
@@ -61,7 +61,7 @@ class Command:
         return self.texts[position] if 0 <= position < len(self.texts) else ""
 
     def is_word(self, position: int) -> bool:
-        """Tell whether a name or keyword stands at a position."""
+        """Return whether a name or keyword is at a position."""
         return position < len(self.texts) and self.kinds[position] in _WORDS
 
     def name_end(self, position: int) -> int:
@@ -72,14 +72,14 @@ class Command:
         return min(end, len(self.texts))
 
     def outside(self, start: int) -> Iterator[int]:
-        """Yield the positions from one on that stand in no parentheses opened after it."""
+        """Yield the positions from one on, outside parentheses that open after it."""
         position = start
         while position < len(self.texts):
             yield position
             position = self.closings.get(position, position) + 1
 
     def assignment(self, start: int) -> tuple[int, bool]:
-        """Return where the value of SET starts, and whether TO or = stands before it.
+        """Return where the value of SET starts, and whether TO or = precedes it.
 
         A name may be any word: SET session.x = 1, SET transaction TO 2.
         """

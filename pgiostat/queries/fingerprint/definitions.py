@@ -1,6 +1,6 @@
-"""Definitions: lists of names with values in parentheses, whose values become placeholders.
+"""Definitions: names with values, in parentheses; the values become placeholders.
 
-They stand after WITH and OPTIONS, after the names of commands (EXPLAIN, VACUUM), in COPY, after
+They follow WITH and OPTIONS, or come after the names of commands (EXPLAIN, VACUUM), in COPY, after
 ALTER ... SET, after the operator class of an index, and are all that CREATE AGGREGATE, OPERATOR,
 TYPE, COLLATION and TEXT SEARCH have. Conditions, columns and arguments look alike and are none.
 """
@@ -8,14 +8,13 @@ TYPE, COLLATION and TEXT SEARCH have. Conditions, columns and arguments look ali
 from collections.abc import Iterator
 
 from pgiostat.queries.fingerprint.command import Command, Span, Spans
-from pgiostat.queries.fingerprint.lexer import PLACEHOLDER, TokenKind
 from pgiostat.queries.fingerprint.literals import ends_operand
-from pgiostat.queries.fingerprint.words import words
+from pgiostat.queries.fingerprint.tokens import PLACEHOLDER, TokenKind
+from pgiostat.queries.fingerprint.words import STARTS_QUERY, words
 
 __all__ = ["QUERIES", "definitions"]
 
-QUERIES = words("select insert update delete merge with values table (")
-"""What a query starts with."""
+QUERIES = STARTS_QUERY | {"("}
 _HAS_OPTIONS = frozenset({"alter", "create", "import"})
 _DEFINES = frozenset({"alter", "create"})
 _NO_OPTIONS = frozenset({"copy", "fetch", "move"})
@@ -68,7 +67,7 @@ _COPIED = frozenset({"from", "to"})
 
 
 def _is_introduced(command: Command, position: int) -> bool:
-    """Tell whether the words before parentheses say that a definition is in them."""
+    """Return whether the words before parentheses say that a definition is in them."""
     before = command.text(position - 1)
     if before == "with":
         return True
@@ -82,9 +81,9 @@ def _is_introduced(command: Command, position: int) -> bool:
 
 
 def _is_definition(command: Command, position: int, *, inner: bool) -> bool:
-    """Tell whether parentheses without an introduction hold a definition: name = value.
+    """Return whether parentheses without an introduction hold a definition: name = value.
 
-    inner: They stand in others, where only an operator class may have one.
+    inner: They are in others, where only an operator class may have one.
     """
     if command.text(command.name_end(position + 1)) != "=" or not command.is_word(position + 1):
         return False

@@ -1,60 +1,23 @@
 """PostgreSQL's lexer (src/backend/parser/scan.l), as regular expressions.
 
-What is unterminated runs to the end of the text, and nothing is an error. Time is linear in the
+An unterminated token runs to the end of the text, and nothing is an error. Time is linear in the
 text: quantifiers are possessive, and alternatives differ in their first characters.
 """
 
 import re
 from collections.abc import Collection, Iterator
-from enum import IntEnum
 from functools import cache
-from typing import NamedTuple
 
-from pgiostat.queries.fingerprint.words import GLUED, KEYWORDS, NEEDS_QUOTES
+from pgiostat.queries.fingerprint.tokens import GLUED_PARAMETER, Token, TokenKind, token
+from pgiostat.queries.fingerprint.words import GLUED
 
-__all__ = [
-    "PLACEHOLDER",
-    "WHOLE_STRING",
-    "Token",
-    "TokenKind",
-    "comments",
-    "decode",
-    "is_own",
-    "lex",
-    "raws",
-    "significant",
-    "token",
-]
+__all__ = ["WHOLE_STRING", "comments", "decode", "is_own", "lex", "raws", "significant"]
 
 OWN_MARK = "/* pgiostat */"
 OWN_WITHIN = 200
-"""How far into a text our mark is looked for; it stands at the start of what we send."""
+"""Characters of a text that are searched for our mark; it is at the start of our statements."""
 
-PLACEHOLDER = "?"
-
-
-class TokenKind(IntEnum):
-    """What a token is. Literals come first, so that one comparison tells them."""
-
-    STRING = 1
-    NUMBER = 2
-    PARAMETER = 3
-    NAME = 4
-    KEYWORD = 5
-    OPERATOR = 6
-    PUNCTUATION = 7
-    ALIAS = 8  # @1: stands for a table alias in a text that is normalized already
-    COMMENT = 9
-
-
-class Token(NamedTuple):
-    """A token; its text is canonical (folded, unquoted) except for literals and comments."""
-
-    kind: TokenKind
-    text: str
-
-
-# What is no character of a token; more lenient than scan.l, which knows no \x00.
+# Characters between tokens; more lenient than scan.l, which knows no \x00.
 _BLANK = r"[\x00-\x20\x7f]*+"
 _BLANKS = "".join(map(chr, [*range(0x21), 0x7F]))
 _COMMENT = r"--[^\n\r]*+ | /\*(?:[^*/]++|\*(?!/)|/(?!\*))*+\*/"
@@ -68,9 +31,9 @@ _WORD = rf"""
 _OTHER_WORD = rf"""
     (?: [bBeEnNxX](?!') | [uU](?!&['"]) ){_REST}
 """
-# What a string holds. Whether a backslash escapes in '...' is for standard_conforming_strings to
-# say, and no text tells how that was set. Where the two readings would end a string at different
-# places (a backslash that is not itself escaped stands before a quote), all the rest is the string.
+# Contents of a string. Whether a backslash escapes in '...' depends on the setting
+# standard_conforming_strings, which a text does not show. If the two values would end a string at
+# different places (an unescaped backslash before a quote), all the rest is the string.
 _EITHER = r"(?:[^'\\]++|''|\\[^'])*+"
 _ESCAPED = r"(?:[^'\\]++|''|\\(?:.|\Z))*+"
 _DOUBLED = r"(?:[^']++|'')*+"
@@ -143,13 +106,9 @@ _LIST_CONSTANT = re.compile(
 )
 _BETWEEN_ROWS = re.compile(r"\)\s*,\s*\(")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # What pg_stat_statements makes of a string without a blank before it: of N'text' N$1, of
 # date'2026-11-30' date$1. To PostgreSQL's lexer that is an identifier.
 _MAY_BE_GLUED = re.compile(r"[A-Za-z_]\$[0-9]")
-_GLUED = re.compile(r"([A-Za-z_]++)\$([1-9][0-9]{0,4}+)")
-_BARE = re.compile(r"[a-z_\x80-\U0010ffff][a-z0-9_$\x80-\U0010ffff]*")
-_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
 # What becomes of comments, if there are any. Those that are nested or unterminated give a /*.
@@ -158,10 +117,10 @@ _NONE, _SKIPPED, _KEPT_TOO = range(3)
 
 @cache
 def _lexer(comments: int, dollar: bool, lists: bool) -> re.Pattern[str]:  # noqa: FBT001 - by place: keywords cost as much as a token
-    """Return a pattern whose first group is a token; at the end of the text it is empty.
+    """Return a pattern; its first group is a token, and empty at the end of the text.
 
-    What a text does not hold need not be looked for at each of its tokens. A second group, and
-    with it tuples from findall, is there for dollar quotes only.
+    It does not test at each token for a syntax that the text lacks. A second group, and with it
+    tuples from findall, is there for dollar quotes only.
     """
     kept = [_COMMENT] * (comments == _KEPT_TOO)
     tokens = [*kept, *[_LIST] * lists, *[_DOLLAR] * dollar, _TOKEN, r"\Z"]
@@ -181,79 +140,6 @@ def _find(text: str, comments: int, *, lists: bool = False) -> list[str]:
     while found and not found[-1]:
         found.pop()
     return found
-
-
-# --- tokens of their texts ---------------------------------------------------------------
-
-_MEMO_LIMIT = 20_000
-_LAST_LITERAL = TokenKind.PARAMETER
-_KEPT_LITERAL = 4
-_KEPT_WORD = 64
-
-
-Plain = tuple[TokenKind, str]
-"""A token without its name: Python unpacks plain tuples twice as fast."""
-
-
-class _Memo(dict[str, Plain]):
-    """Tokens by their raw text. Words, symbols and small numbers repeat."""
-
-    def __missing__(self, raw: str) -> Plain:
-        found = _classify(raw)
-        # Strings and comments never are, longer numbers seldom twice.
-        if len(raw) <= (_KEPT_LITERAL if found[0] <= _LAST_LITERAL else _KEPT_WORD):
-            if len(self) >= _MEMO_LIMIT:
-                self.clear()
-            self[raw] = found
-        return found
-
-
-def _classify(raw: str) -> Plain:
-    first = raw[0]
-    if first == "'" or (first in "eEbBnNxXuU" and "'" in raw[1:3]):
-        return (TokenKind.STRING, raw)
-    if first == '"' or raw[:3] in {'u&"', 'U&"'}:
-        return (TokenKind.NAME, _unquote(raw))
-    if first == "_" or first.isalpha() or first >= "\x80":
-        return _classify_word(raw)
-    if first.isdigit() or (first == "." and raw not in _PUNCTUATION):
-        return (TokenKind.NUMBER, raw)
-    if first == "$" and raw != "$":
-        return (TokenKind.PARAMETER if raw[1:].isdigit() else TokenKind.STRING, raw)
-    return _classify_symbol(raw)
-
-
-def _classify_word(raw: str) -> Plain:
-    word = raw.lower() if raw.isascii() else raw.translate(_ASCII_LOWER)
-    return (TokenKind.KEYWORD if word in KEYWORDS else TokenKind.NAME, _CONTROL.sub("\ufffd", word))
-
-
-def _classify_symbol(raw: str) -> Plain:
-    if raw in _PUNCTUATION:
-        return (TokenKind.PUNCTUATION, raw)
-    if raw.startswith(("--", "/*")):
-        return (TokenKind.COMMENT, raw)
-    if raw[0] == "@" and raw[1:].isdigit():
-        return (TokenKind.ALIAS, raw)
-    return (TokenKind.OPERATOR, "<>" if raw == "!=" else raw)
-
-
-def _unquote(raw: str) -> str:
-    """Return the shortest way to write a quoted identifier on one line."""
-    if raw[0] != '"':  # its escapes are left alone
-        return "U" + _CONTROL.sub("\ufffd", raw[1:] if raw.endswith('"') else raw[1:] + '"')
-    inner = raw[1:-1] if len(raw) > 1 and raw.endswith('"') else raw[1:]
-    inner = _CONTROL.sub("\ufffd", inner)
-    if _BARE.fullmatch(inner) and inner not in NEEDS_QUOTES:
-        glued = _GLUED.fullmatch(inner)
-        if glued is None or glued[1] not in GLUED:
-            return inner
-    return f'"{inner}"'
-
-
-_PUNCTUATION = frozenset({"(", ")", "[", "]", ",", ".", "..", ";", "::"})
-token = _Memo().__getitem__
-"""The token of a raw text."""
 
 
 def lex(text: str) -> list[Token]:
@@ -280,7 +166,8 @@ def raws(text: str) -> list[str]:
 def significant(text: str) -> tuple[list[str], bool]:
     """Return the tokens of a text as written, but no comments, and not every row of a list.
 
-    Also tell whether the text ends within a comment.
+    Returns:
+        The tokens, and whether the text ends within a comment.
     """
     text = text.rstrip(_BLANKS)
     found, is_open = _significant(text)
@@ -306,7 +193,7 @@ def _apart(found: list[str]) -> Iterator[str]:
     numbers = {raw[1:] for raw in found if raw[0] == "$"}
     before, last = "", 0
     for raw in found:
-        glued = _GLUED.fullmatch(raw) if "$" in raw and raw[0] != "$" else None
+        glued = GLUED_PARAMETER.fullmatch(raw) if "$" in raw and raw[0] != "$" else None
         if glued is None:
             parts = [raw]
         elif before != "." and _is_parameter(glued[1], glued[2], numbers, last):
@@ -320,7 +207,7 @@ def _apart(found: list[str]) -> Iterator[str]:
 
 
 def _is_parameter(word: str, number: str, numbers: Collection[str], last: int) -> bool:
-    """Tell whether a parameter follows a word, and the two are no identifier.
+    """Return whether a parameter follows a word, and the two are no identifier.
 
     The server numbers each constant once and in order. Few write n'text', and identifiers are
     seldom in capitals: N$1 is a constant, and n$2 is one if it fills the place after $1.
@@ -340,7 +227,7 @@ def _may_comment(text: str) -> bool:
 
 
 def _is_list(raw: str) -> bool:
-    """Tell VALUES (...), IN (...) and ARRAY[...] from tokens: none that starts so ends so."""
+    """Return whether it is VALUES (...), IN (...) or ARRAY[...], and no single token."""
     return raw[-1:] in {")", "]"} and raw[0] in "vViIaA"
 
 
@@ -395,7 +282,7 @@ def _closes(comment: str) -> bool:
 
 
 def decode(text: str | bytes) -> str:
-    """Return a text that can be printed: what is not UTF-8 becomes U+FFFD."""
+    """Return a printable text: bytes that are not UTF-8 become U+FFFD."""
     if isinstance(text, bytes):
         return text.decode("utf-8", "replace")
     if text.isascii():
@@ -413,7 +300,7 @@ def comments(text: str | bytes) -> list[str]:
 
 
 def is_own(text: str | bytes) -> bool:
-    """Tell whether a text is one of ours: it has our mark as a comment near its start."""
+    """Return whether a text is one of ours: it has our mark as a comment near its start."""
     head = text[:OWN_WITHIN]
     needle: str | bytes = OWN_MARK if isinstance(head, str) else OWN_MARK.encode()
     return needle in head and OWN_MARK in comments(head)  # type: ignore[operator]

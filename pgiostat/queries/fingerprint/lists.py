@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from pgiostat.queries.fingerprint.lexer import PLACEHOLDER
+from pgiostat.queries.fingerprint.tokens import PLACEHOLDER
 from pgiostat.queries.fingerprint.words import KEYWORDS
 
 __all__ = ["collapse"]
@@ -17,7 +17,7 @@ class _List:
     constants: bool  # IN (...) or ARRAY[...]
     row: bool = False  # of VALUES
     commas: list[int] = field(default_factory=list)
-    rows: set[tuple[str, ...]] | None = None  # of the VALUES that stands in it
+    rows: set[tuple[str, ...]] | None = None  # of the VALUES in it
     row_end: int = -1
 
 
@@ -91,7 +91,7 @@ def _merge_constants(out: list[str], closed: _List) -> None:
 
 
 def _is_constant(item: tuple[str, ...]) -> bool:
-    """Tell whether an item is a placeholder, perhaps of a named type or cast to one."""
+    """Return whether an item is a placeholder, perhaps of a named type or cast to one."""
     if item[:4] == _CAST and item[-1] == ")":
         return True
     cast = False

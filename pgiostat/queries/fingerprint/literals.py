@@ -1,20 +1,20 @@
-"""Literals become placeholders, and the placeholder ? is told from the operator ?."""
+"""Literals become placeholders; the placeholder ? and the operator ? are distinguished."""
 
 from collections.abc import Iterable
 
-from pgiostat.queries.fingerprint.lexer import PLACEHOLDER, Plain, TokenKind
 from pgiostat.queries.fingerprint.ordinals import BEFORE_ORDINAL, restore
+from pgiostat.queries.fingerprint.tokens import PLACEHOLDER, Plain, TokenKind
 from pgiostat.queries.fingerprint.words import (
     CONSTANTS,
     EXPECTS,
     EXPECTS_AFTER_OPERAND,
     KEEPS_CONSTANT,
+    SIGNS,
     STARTS_OPERAND,
 )
 
-__all__ = ["SIGNS", "fold", "placeholders"]
+__all__ = ["ends_operand", "fold", "placeholders"]
 
-SIGNS = frozenset({"+", "-"})
 _CLOSES = frozenset({")", "]", "."})
 _EXTRACT = ["extract", "("]
 
@@ -61,7 +61,7 @@ def fold(tokens: Iterable[Plain]) -> tuple[list[TokenKind], list[str]]:  # noqa:
                 written[len(texts)] = text
             kind, text = parameter, PLACEHOLDER  # noqa: PLW2901
         elif kind is string:
-            if before == "uescape" and _is_escaped(texts, after_string):  # part of what is before
+            if before == "uescape" and _is_escaped(texts, after_string):  # part of the token before
                 kinds.pop()
                 texts.pop()
             elif after_string != len(texts):
@@ -81,7 +81,7 @@ def fold(tokens: Iterable[Plain]) -> tuple[list[TokenKind], list[str]]:  # noqa:
 
 
 def _is_escaped(texts: list[str], after_string: int) -> bool:
-    """Tell whether the word at the end is UESCAPE: after a string, or an identifier U&"…"."""
+    """Return whether the word at the end is UESCAPE: after a string, or an identifier U&"…"."""
     return after_string == len(texts) - 1 or "".join(texts[-2:-1]).startswith('U&"')
 
 
@@ -93,7 +93,7 @@ def _literal(kinds: list[TokenKind], texts: list[str]) -> None:
 
 
 def _drop_signs(kinds: list[TokenKind], texts: list[str]) -> None:
-    """Drop the signs at the end that stand where an operand must come."""
+    """Drop the signs at the end, if an operand must come there."""
     start = len(texts)
     while start and texts[start - 1] in SIGNS:
         start -= 1
@@ -103,7 +103,7 @@ def _drop_signs(kinds: list[TokenKind], texts: list[str]) -> None:
 
 
 def _expects_operand(kinds: list[TokenKind], texts: list[str], position: int) -> bool:
-    """Tell whether an operand must come after a token, by what is before it too."""
+    """Return whether an operand must come after a token, by the tokens before it too."""
     text = texts[position]
     if text == ")":
         return _names_operator(kinds, texts, position)
@@ -117,7 +117,7 @@ def _expects_operand(kinds: list[TokenKind], texts: list[str], position: int) ->
 
 
 def _names_operator(kinds: list[TokenKind], texts: list[str], closing: int) -> bool:
-    """Tell whether parentheses are those of OPERATOR(schema.name)."""
+    """Return whether parentheses are those of OPERATOR(schema.name)."""
     position = closing - 1
     if position < 0 or kinds[position] is not TokenKind.OPERATOR:
         return False
@@ -131,7 +131,7 @@ _LONGEST_OPERATOR = 8
 
 
 def ends_operand(kind: TokenKind, text: str) -> bool:
-    """Tell whether an operand may end with a token."""
+    """Return whether an operand may end with a token."""
     if kind is TokenKind.KEYWORD:
         return text not in EXPECTS
     if kind is TokenKind.PUNCTUATION:
@@ -140,17 +140,17 @@ def ends_operand(kind: TokenKind, text: str) -> bool:
 
 
 def placeholders(tokens: list[Plain]) -> list[Plain]:
-    """Tell the placeholder ? from the jsonb operator, which stands between two operands."""
-    told = list(tokens)
+    """Return tokens with each ? as a parameter, unless it is jsonb's operator between operands."""
+    found = list(tokens)
     operand = False
     for position, (kind, text) in enumerate(tokens):
         placeholder = kind is TokenKind.OPERATOR and text == PLACEHOLDER
         if placeholder and not (operand and _starts_operand(tokens, position + 1)):
-            told[position] = (TokenKind.PARAMETER, text)
+            found[position] = (TokenKind.PARAMETER, text)
             operand = True
         else:
             operand = ends_operand(kind, text)
-    return told
+    return found
 
 
 def _starts_operand(tokens: list[Plain], position: int) -> bool:

@@ -1,4 +1,4 @@
-"""Integers that stand for a column of the select list: ORDER BY 2, GROUP BY 1, DISTINCT ON (1).
+"""Integers that name a column of the select list: ORDER BY 2, GROUP BY 1, DISTINCT ON (1).
 
 PostgreSQL resolves them when it parses a statement, so they are no constants: pg_stat_statements
 shows them as they were written, and each is a statement of its own. In the ORDER BY of a window or
@@ -8,25 +8,23 @@ of an aggregate an integer is a constant, like any other.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pgiostat.queries.fingerprint.lexer import PLACEHOLDER, TokenKind
-from pgiostat.queries.fingerprint.words import words
+from pgiostat.queries.fingerprint.tokens import PLACEHOLDER, TokenKind
+from pgiostat.queries.fingerprint.words import SIGNS, STARTS_QUERY, words
 
 __all__ = ["BEFORE_ORDINAL", "ordinal", "restore"]
 
-MOST_COLUMNS = 1664
+MAX_COLUMNS = 1664
 """MaxTupleAttributeNumber: a select list has no more."""
-_LONGEST = 12
+_MAX_LENGTH = 12
 
 BEFORE_ORDINAL = frozenset({"by", ",", "(", "all", "distinct"})
-"""What may stand before an ordinal."""
-_STARTS_QUERY = words("select with values table insert update delete merge")
+"""Tokens that may precede an ordinal."""
 _ENDS_LIST = words(
     """limit offset fetch for having window union intersect except on returning order group
     with ;"""
 ) | {""}
 _ENDS_ITEM = _ENDS_LIST | words("asc desc nulls using , )")
 _GROUPS = words("by , ( all distinct rollup cube sets")
-_SIGNS = frozenset({"+", "-"})
 
 
 def ordinal(text: str) -> str:
@@ -35,14 +33,14 @@ def ordinal(text: str) -> str:
     >>> ordinal("2"), ordinal("0x1_0"), ordinal("1665"), ordinal("1.0")
     ('2', '16', '', '')
     """
-    if len(text) > _LONGEST:
+    if len(text) > _MAX_LENGTH:
         return ""
     plain = text.replace("_", "")
     try:
         value = int(plain) if plain.isdecimal() else int(plain, 0)
     except ValueError:
         return ""
-    return str(value) if 1 <= value <= MOST_COLUMNS else ""
+    return str(value) if 1 <= value <= MAX_COLUMNS else ""
 
 
 @dataclass(slots=True)
@@ -50,11 +48,11 @@ class _Level:
     """A pair of parentheses.
 
     Attributes:
-        query: Whether a query stands in it, or may.
+        query: Whether a query is in it, or may be.
         clause: The list of ordinals that is open: by, on (of DISTINCT ON), or none.
         opener: The list that it is an item of.
-        items: How many items it has so far.
-        found: Where ordinals stand in it.
+        items: Number of its items up to the current position.
+        found: Positions of ordinals in it.
     """
 
     query: bool
@@ -85,7 +83,7 @@ def restore(kinds: list[TokenKind], texts: list[str], written: Mapping[int, str]
 def _find(
     kinds: list[TokenKind], texts: list[str], written: Mapping[int, str]
 ) -> tuple[list[int], list[int]]:
-    """Return where ordinals stand, and where the signs of constants after DISTINCT ON (...) do."""
+    """Return the positions of ordinals, and of the signs of constants after DISTINCT ON (...)."""
     queries = _queries(kinds, texts)
     found: list[int] = []
     signs: list[int] = []
@@ -119,14 +117,14 @@ def _read_word(texts: list[str], position: int, level: _Level) -> None:
 
 
 def _queries(kinds: list[TokenKind], texts: list[str]) -> list[bool]:
-    """Return of each opening parenthesis whether a query stands in it, perhaps in more of them."""
+    """Return of each opening parenthesis whether a query is in it, perhaps in more of them."""
     found = [False] * (len(texts) + 1)
     for position in range(len(texts) - 2, -1, -1):
         if texts[position] == "(":
             after = texts[position + 1]
             nested = after == "(" and found[position + 1]
             is_call = position > 0 and kinds[position - 1] is TokenKind.NAME
-            found[position] = (after in _STARTS_QUERY) or (nested and not is_call)
+            found[position] = (after in STARTS_QUERY) or (nested and not is_call)
     return found
 
 
@@ -166,8 +164,8 @@ def _after(texts: list[str], position: int) -> str:
 
 
 def _signs(texts: list[str], start: int) -> list[int]:
-    """Return where the signs of a constant stand."""
+    """Return the positions of the signs of a constant."""
     end = start
-    while end < len(texts) and texts[end] in _SIGNS:
+    while end < len(texts) and texts[end] in SIGNS:
         end += 1
     return [*range(start, end)] if end > start and texts[end : end + 1] == [PLACEHOLDER] else []

@@ -1,6 +1,6 @@
 """Normalized text: tokens as one line of SQL."""
 
-from pgiostat.queries.fingerprint.lexer import PLACEHOLDER
+from pgiostat.queries.fingerprint.tokens import PLACEHOLDER
 from pgiostat.queries.fingerprint.words import KEYWORDS, words
 
 __all__ = ["render"]

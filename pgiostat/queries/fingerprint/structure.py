@@ -1,17 +1,30 @@
-"""What a text consists of: query blocks, the tables that they name, and where tokens stand."""
+"""Structure of a text: query blocks, the tables that they name, and the clauses of tokens."""
 
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-__all__ = ["Block", "ClausePosition", "ColumnAlias", "Frame", "ParseState", "TableReference"]
+from pgiostat.queries.fingerprint.words import STARTS_QUERY, words
+
+__all__ = [
+    "Block",
+    "ClausePosition",
+    "ColumnAlias",
+    "Frame",
+    "ParseState",
+    "TableReference",
+    "query_start",
+]
+
+_QUERIES = STARTS_QUERY | words("explain prepare declare (")
 
 
 @dataclass(slots=True)
 class TableReference:
-    """Something a block reads or writes, under the clause that names it.
+    """A table, function or subquery in a block.
 
-    parts: schema and name; empty for a subquery.  function: it is called.  query: the first
-    block of a subquery, which names its columns.
+    Attributes:
+        parts: Schema and name; empty for a subquery.
+        query: First block of a subquery, which names its columns.
     """
 
     clause: str
@@ -37,7 +50,7 @@ class Block:
 
 @dataclass(slots=True, eq=False)
 class ClausePosition:
-    """Where a token stands: in which clause of which block."""
+    """The clause of a token, and its block."""
 
     clause: str
     block: Block | None
@@ -54,12 +67,12 @@ class Frame:
     base: Block | None
     end: int = 0
     tail: int = -1  # where its ORDER BY or GROUP BY starts
-    first: Block | None = None  # whose names a subquery's columns have
+    first: Block | None = None  # it names the columns of a subquery
     united: bool = False  # UNION and the like came: the next block is a sibling
 
 
 class ParseState(IntEnum):
-    """What the reader expects at the level it is at."""
+    """What the reader expects at the current level."""
 
     INSIDE = 0  # within an expression in parentheses
     IDLE = 1
@@ -76,5 +89,17 @@ class ColumnAlias:
     """Where a column is named, in which parentheses."""
 
     position: int
-    named: int  # where its AS stands, or -1
+    named: int  # position of its AS, or -1
     frame: Frame
+
+
+def query_start(texts: list[str]) -> int:
+    """Return where the query starts; the number of tokens if there is none."""
+    head = texts[0]
+    if head in _QUERIES or texts[:2] == ["copy", "("]:
+        return 0
+    if head == "create":
+        for position, text in enumerate(texts[:-1]):
+            if text == "as" and (texts[position + 1] in STARTS_QUERY or texts[position + 1] == "("):
+                return position + 1
+    return len(texts)

@@ -1,8 +1,9 @@
-"""Tell a text that ends before its statement does: the server cuts at pg_stat_activity's length."""
+"""Detect a text that ends before its statement: the server cuts at track_activity_query_size."""
 
 import re
 
-from pgiostat.queries.fingerprint.lexer import WHOLE_STRING, TokenKind, token
+from pgiostat.queries.fingerprint.lexer import WHOLE_STRING
+from pgiostat.queries.fingerprint.tokens import TokenKind, token
 from pgiostat.queries.fingerprint.words import words
 
 __all__ = ["is_truncated"]
@@ -20,7 +21,7 @@ _WHOLE_QUOTED = re.compile(r'(?:[uU]&)?+"(?:[^"]++|"")*+"')
 
 
 def is_truncated(raws: list[str]) -> bool:
-    """Tell whether tokens end within one, a list or parentheses, or before an operand."""
+    """Return whether tokens end within one, a list or parentheses, or before an operand."""
     if not raws:
         return False
     raw = raws[-1]

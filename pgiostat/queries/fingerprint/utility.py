@@ -1,18 +1,16 @@
 """Statements that are not queries: names and values in them become placeholders.
 
 A bare word may be a value: SET my.key TO word, WITH (option = word). Which words are values
-follows from the grammar (src/backend/parser/gram.y): from where they stand, not from what they
-are. Names of relations, columns, functions, roles and databases stay. Each statement of a text is
-read in one pass.
+follows from the grammar (src/backend/parser/gram.y), by their places. Names of relations, columns,
+functions, roles and databases stay. Each statement of a text is read in one pass.
 """
 
 from collections.abc import Callable, Collection
 
 from pgiostat.queries.fingerprint.command import Command, Span, Spans
 from pgiostat.queries.fingerprint.definitions import QUERIES, definitions
-from pgiostat.queries.fingerprint.lexer import PLACEHOLDER, TokenKind
-from pgiostat.queries.fingerprint.literals import SIGNS
-from pgiostat.queries.fingerprint.words import CONSTANTS, words
+from pgiostat.queries.fingerprint.tokens import PLACEHOLDER, TokenKind
+from pgiostat.queries.fingerprint.words import CONSTANTS, SIGNS, words
 
 __all__ = ["hide"]
 
@@ -66,7 +64,7 @@ def _replace(kinds: list[TokenKind], texts: list[str], spans: list[Span]) -> Non
 
 
 def _spans(command: Command) -> Spans:
-    """Yield what is hidden in one statement."""
+    """Yield the spans to hide in one statement."""
     _skip_explain(command)
     rule = _RULES.get(command.head)
     if rule is not None:
@@ -108,7 +106,7 @@ def _after(command: Command, start: int, introductions: Collection[str]) -> Span
             yield from _one(command, taken)
 
 
-# --- names that are nobody's but the session's
+# --- names within a session
 
 
 def _named(command: Command) -> Spans:
@@ -240,7 +238,7 @@ def _alter(command: Command) -> Spans:
 
 
 def _object(command: Command) -> tuple[str, int]:
-    """Return of which kind an object is, and where its name stands."""
+    """Return the kind of an object, and the position of its name."""
     position = command.at + 1
     while command.text(position) in _BEFORE_KIND:
         position += 1
@@ -305,7 +303,7 @@ def _arguments(command: Command, start: int, end: int) -> Spans:
 
 
 def _copy(command: Command) -> Spans:
-    """Yield the file of COPY, which is no word unless somebody forgot its quotes."""
+    """Yield the file of COPY, which is a word only if its quotes are missing."""
     for position in command.outside(command.at + 1):
         if command.texts[position] in {"from", "to"}:
             position += 1 + (command.text(position + 1) == "program")  # noqa: PLW2901 - the walk ends here
@@ -315,7 +313,7 @@ def _copy(command: Command) -> Spans:
 
 
 def _label(command: Command) -> Spans:
-    """Yield the provider of SECURITY LABEL FOR, and what is after the last IS of a comment."""
+    """Yield the provider of SECURITY LABEL FOR, and the text after the last IS of a comment."""
     if command.texts[command.at + 1 : command.at + 3] == ["label", "for"]:
         yield from _one(command, command.at + 3)
     for position in range(len(command.texts) - 2, command.at, -1):

@@ -1,10 +1,22 @@
 """The words of SQL, by what they are to the rules of normalizing."""
 
 __all__ = [
-    "AFTER_OPERAND", "CONSTANTS", "ENDS_ITEM", "EXPECTS", "EXPECTS_AFTER_OPERAND",
-    "GLUED", "KEEPS_CONSTANT", "KEYWORDS", "NEEDS_QUOTES", "NEVER_BARE", "OPERAND_KEYWORDS",
-    "STARTS_OPERAND", "words",
-]  # fmt: skip
+    "AFTER_OPERAND",
+    "CONSTANTS",
+    "ENDS_ITEM",
+    "EXPECTS",
+    "EXPECTS_AFTER_OPERAND",
+    "GLUED",
+    "KEEPS_CONSTANT",
+    "KEYWORDS",
+    "NEEDS_QUOTES",
+    "NEVER_BARE",
+    "OPERAND_KEYWORDS",
+    "SIGNS",
+    "STARTS_OPERAND",
+    "STARTS_QUERY",
+    "words",
+]
 
 
 def words(text: str) -> frozenset[str]:
@@ -86,3 +98,5 @@ ENDS_ITEM = words(
     """, ) from into where group having order limit offset fetch for window union intersect
     except returning on with"""
 ) | {""}
+SIGNS = frozenset({"+", "-"})
+STARTS_QUERY = words("select with values table insert update delete merge")

@@ -1,9 +1,9 @@
-"""Which category a statement belongs to: rules over its features, first match wins.
+"""Category of a statement by rules over its features; the first match wins.
 
-A rules file is TOML, schema 1; builtin.toml, with the built-in rules, is an example. They know
-no schema: they go by what a query does, and by the words that names of versions and keys are
-made of. A user's rules come before them, and a list of the user's vocabulary replaces the
-built-in list of the same name, in the built-in rules too.
+A rules file is TOML, schema 1; builtin.toml, with the built-in rules, is an example. The built-in
+rules know no schema: they go by features, and by the words in names of versions and keys. A user's
+rules come before them, and a list of the user's vocabulary replaces the built-in list of the same
+name, in the built-in rules too.
 
 May import `features` and `fingerprint`.
 """

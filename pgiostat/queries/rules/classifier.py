@@ -16,7 +16,7 @@ LONG = 4096
 
 @dataclass(frozen=True, slots=True)
 class Classified:
-    """A text with its fingerprint, what it does, and its category by which rule."""
+    """A text with its fingerprint, its features, and its category with the rule that matched."""
 
     normalized: Normalized
     features: Features

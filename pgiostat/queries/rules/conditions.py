@@ -1,4 +1,4 @@
-"""What "when" may say: for each key what a statement shows of it, and how that is tested."""
+"""Keys of "when" in a rule: which feature each key observes, and how it tests a value."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,7 +23,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A statement, with what is known of it beyond its features."""
+    """A statement: its features, text and origin."""
 
     features: Features
     fingerprint: str | None = None
@@ -38,7 +38,12 @@ WRAPPERS = ("explain", "explain_analyze", "prepare", "declare", "copy")
 
 
 class ConditionKey(NamedTuple):
-    """seen: what a statement or block has of it.  test: makes a test of a value in a rules file."""
+    """A key of a rule.
+
+    Attributes:
+        observe: Returns the feature of a statement or block.
+        test: Makes the test of that feature from a value in a rules file.
+    """
 
     observe: Callable[[Any], Any]
     test: Callable[[str, Any, Vocabulary], Test]
@@ -55,11 +60,11 @@ class Condition:
     inner: tuple["Condition", ...] = ()
 
     def holds(self, subject: object) -> bool:
-        """Tell whether a statement, or a block, meets the condition."""
+        """Return whether a statement, or a block, meets the condition."""
         return self.test(self.observe(subject))
 
     def failed(self, subject: Any) -> Iterator[tuple["Condition", Any]]:
-        """Yield what does not hold, with what was seen; of a block, in the best one."""
+        """Yield the failing conditions with the observed features; of blocks, those of the best."""
         if self.holds(subject):
             return
         if self.key != "block":
@@ -134,17 +139,17 @@ def _listed(value: Any) -> str:
 def _is(key: str, value: Any, _vocabulary: Vocabulary) -> Test:
     if not isinstance(value, bool):
         raise Mistake("rules-value", f'"{key}" must be true or false', key=key)
-    return lambda seen: seen is value
+    return lambda observed: observed is value
 
 
 def _at_most(key: str, value: Any, _vocabulary: Vocabulary) -> Test:
-    most = _count(key, value)
-    return lambda count: count is not None and count <= most
+    high = _count(key, value)
+    return lambda count: count is not None and count <= high
 
 
 def _at_least(key: str, value: Any, _vocabulary: Vocabulary) -> Test:
-    least = _count(key, value)
-    return lambda count: count is None or count >= least
+    low = _count(key, value)
+    return lambda count: count is None or count >= low
 
 
 def _one_of(key: str, value: Any, _vocabulary: Vocabulary) -> Test:
@@ -164,7 +169,7 @@ def _regex(key: str, value: Any, _vocabulary: Vocabulary) -> Test:
 # --- keys --------------------------------------------------------------------------------
 
 
-def _known(value: str | None) -> tuple[str, ...]:
+def _values(value: str | None) -> tuple[str, ...]:
     return (value,) if value else ()
 
 
@@ -174,7 +179,7 @@ def _fingerprints(subject: "Subject") -> tuple[str, ...]:
 
 
 def _shown(get: Callable[[BlockFeatures], Any]) -> Callable[[BlockFeatures], Any]:
-    """Return what is selected; None when a * hides it."""
+    """Return an observer of the select list; it returns None where a * hides the columns."""
     return lambda block: None if block.star else get(block)
 
 
@@ -193,7 +198,7 @@ BLOCK_KEYS: dict[str, ConditionKey] = {
     "mentions_all": ConditionKey(lambda block: block.mentions, _all_of),
     "star": ConditionKey(lambda block: block.star, _is),
     "order_by": ConditionKey(lambda block: block.order_by, _any_of),
-    "order_dir": ConditionKey(lambda block: _known(block.order_dir), _word("asc", "desc")),
+    "order_dir": ConditionKey(lambda block: _values(block.order_dir), _word("asc", "desc")),
     "limit": ConditionKey(lambda block: block.limit, _is),
     "group_by": ConditionKey(lambda block: block.group_by, _any_of),
     "distinct_on": ConditionKey(lambda block: block.distinct_on, _any_of),
@@ -205,23 +210,23 @@ BLOCK_KEYS: dict[str, ConditionKey] = {
     "where_in": ConditionKey(lambda block: block.where_in, _any_of),
     "where_in_negated": ConditionKey(lambda block: block.where_in_negated, _any_of),
 }
-"""What "block" may say; all of it must hold for one query block."""
+"""Keys of "block"; all conditions must hold for one query block."""
 
 STATEMENT_KEYS: dict[str, ConditionKey] = {
-    "statement": ConditionKey(lambda subject: _known(subject.features.statement), _any_of),
-    "wrapper": ConditionKey(lambda subject: _known(subject.features.wrapper), _word(*WRAPPERS)),
+    "statement": ConditionKey(lambda subject: _values(subject.features.statement), _any_of),
+    "wrapper": ConditionKey(lambda subject: _values(subject.features.wrapper), _word(*WRAPPERS)),
     "writes": ConditionKey(lambda subject: subject.features.writes, _any_of),
     "reads": ConditionKey(lambda subject: subject.features.reads, _any_of),
     "calls": ConditionKey(lambda subject: subject.features.calls, _any_of),
-    "cursor": ConditionKey(lambda subject: _known(subject.features.cursor), _any_of),
+    "cursor": ConditionKey(lambda subject: _values(subject.features.cursor), _any_of),
     "tag": ConditionKey(lambda subject: subject.features.tags, _any_of),
-    "user": ConditionKey(lambda subject: _known(subject.user), _any_of),
-    "database": ConditionKey(lambda subject: _known(subject.database), _any_of),
+    "user": ConditionKey(lambda subject: _values(subject.user), _any_of),
+    "database": ConditionKey(lambda subject: _values(subject.database), _any_of),
     "fingerprint": ConditionKey(_fingerprints, _any_of),
     "queryid": ConditionKey(lambda subject: subject.queryid, _one_of),
     "text_regex": ConditionKey(lambda subject: subject.normalized_text or "", _regex),
 }
-"""What "when" may say of a statement, beside "block" and "not"."""
+"""Keys of "when" beside "block" and "not"."""
 
 _NESTED = ("block", "not")
 _DERIVED = frozenset(
@@ -230,7 +235,7 @@ _DERIVED = frozenset(
 
 
 def observed(subject: Subject | BlockFeatures) -> dict[str, Any]:
-    """Return what a statement, or a block, shows of each key; what is empty is left out."""
+    """Return the features of a statement or block by key, without empty ones."""
     keys = STATEMENT_KEYS if isinstance(subject, Subject) else BLOCK_KEYS
     found = {key: entry.observe(subject) for key, entry in keys.items() if key not in _DERIVED}
     return {key: value for key, value in found.items() if value}
@@ -241,7 +246,8 @@ def conditions(
 ) -> tuple[Condition, ...]:
     """Return the conditions of a table in a rules file.
 
-    Raises Mistake for a key that is not known and a value that is none for its key.
+    Raises:
+        Mistake: An unknown key, or an invalid value.
     """
     if not isinstance(table, dict):
         raise Mistake("rules-value", f'"{key}" must be a table, {key} = {{ … }}', key=key)

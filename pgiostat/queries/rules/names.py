@@ -10,7 +10,7 @@ from pgiostat.queries.rules.rule_errors import Mistake
 __all__ = ["Globs", "Vocabulary"]
 
 MAX_DEPTH = 8
-REMEMBERED = 20_000
+MAX_REMEMBERED = 20_000
 
 
 class Globs:
@@ -21,7 +21,7 @@ class Globs:
         self._known: dict[str, bool] = {}
 
     def match(self, name: str) -> bool:
-        """Tell whether a name, perhaps with its schema, is in the list."""
+        """Return whether a name, perhaps with its schema, is in the list."""
         found = self._known.get(name)
         if found is None:
             short = name.rpartition(".")[2]
@@ -29,16 +29,16 @@ class Globs:
             for wanted, qualified, matches in self._entries:
                 if found is not wanted and matches(name if qualified else short):
                     found = wanted
-            if len(self._known) < REMEMBERED:
+            if len(self._known) < MAX_REMEMBERED:
                 self._known[name] = found
         return found
 
     def any(self, names: Iterable[str]) -> bool:
-        """Tell whether one of the names is in the list."""
+        """Return whether one of the names is in the list."""
         return any(map(self.match, names))
 
     def all(self, names: Iterable[str]) -> bool:
-        """Tell whether no name is outside the list."""
+        """Return whether no name is outside the list."""
         return all(map(self.match, names))
 
 
@@ -54,7 +54,7 @@ class Vocabulary:
         self.lists = lists
 
     def globs(self, key: str, value: object) -> Globs:
-        """Return the globs that a value stands for: a name or a list of names."""
+        """Return the globs of a value: a name or a list of names."""
         values: list[Any] = value if isinstance(value, list) else [value]
         if not values or not all(isinstance(item, str) and item for item in values):
             message = f'"{key}" must be a name or a list of names'

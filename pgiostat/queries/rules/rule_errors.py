@@ -4,7 +4,7 @@ __all__ = ["Mistake"]
 
 
 class Mistake(Exception):  # noqa: N818 - a PgiostatError is made of it, which is the error
-    """What is wrong; key: the key at fault, whose line is looked for."""
+    """A mistake in a rules file; key: of the line at fault."""
 
     def __init__(self, slug: str, message: str, *, key: str = "", hint: str | None = None) -> None:
         super().__init__(message)

@@ -24,7 +24,7 @@ _RULE_KEYS = ("name", "category", "when")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule that can be asked; source: the file it stands in."""
+    """A compiled rule; source: its file."""
 
     name: str
     category: str
@@ -34,7 +34,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RulesFile:
-    """A rules file as read, with its text to find the line of a mistake in."""
+    """A parsed rules file, with its text to find the line of a mistake."""
 
     name: str
     text: str
@@ -42,13 +42,17 @@ class RulesFile:
     rules: list[dict[str, Any]]
 
     def compile(self, vocabulary: Vocabulary) -> list[Rule]:
-        """Return the rules; raises PgiostatError for one with a mistake."""
+        """Return the rules.
+
+        Raises:
+            PgiostatError: A rule has a mistake.
+        """
         compiled: list[Rule] = []
         for index, table in enumerate(self.rules):
             try:
                 compiled.append(self._rule(table, vocabulary))
-            except Mistake as wrong:
-                raise self.error(wrong, index) from None
+            except Mistake as mistake:
+                raise self.error(mistake, index) from None
         return compiled
 
     def _rule(self, table: dict[str, Any], vocabulary: Vocabulary) -> Rule:
@@ -66,11 +70,11 @@ class RulesFile:
         when = conditions("when", table.get("when"), STATEMENT_KEYS, vocabulary)
         return Rule(table["name"], table["category"], when, self.name)
 
-    def error(self, wrong: Mistake, rule: int | None = None) -> PgiostatError:
-        """Return a mistake with its place."""
-        line = _line(self.text, wrong.key, rule)
+    def error(self, mistake: Mistake, rule: int | None = None) -> PgiostatError:
+        """Return the error for a mistake, with its line."""
+        line = _line(self.text, mistake.key, rule)
         return PgiostatError(
-            f"{self.name}, line {line}: {wrong.message}", slug=wrong.slug, hint=wrong.hint
+            f"{self.name}, line {line}: {mistake.message}", slug=mistake.slug, hint=mistake.hint
         )
 
 
@@ -92,7 +96,8 @@ def _line(text: str, key: str, rule: int | None) -> int:
 def read(path: str | Path) -> RulesFile:
     """Return a rules file.
 
-    Raises PgiostatError rules-file if it cannot be read, and as parse does.
+    Raises:
+        PgiostatError: rules-file if it cannot be read, and those of `parse`.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
@@ -111,7 +116,8 @@ def builtin_file() -> RulesFile:
 def parse(name: str, text: str) -> RulesFile:
     """Return a rules file from its text; each rule is checked when it is compiled.
 
-    Raises PgiostatError rules-toml, rules-schema, rules-key and rules-value.
+    Raises:
+        PgiostatError: rules-toml, rules-schema, rules-key and rules-value.
     """
     file = RulesFile(name, text, {}, [])
     try:
@@ -119,12 +125,12 @@ def parse(name: str, text: str) -> RulesFile:
     except tomllib.TOMLDecodeError as error:
         place = _AT.search(str(error))
         where = f"{name}, line {place[1]}" if place else name
-        told = _AT.sub("", str(error)).strip()
-        raise PgiostatError(f"{where}: {told}", slug="rules-toml") from None
+        message = _AT.sub("", str(error)).strip()
+        raise PgiostatError(f"{where}: {message}", slug="rules-toml") from None
     try:
         _check(tables)
-    except Mistake as wrong:
-        raise file.error(wrong) from None
+    except Mistake as mistake:
+        raise file.error(mistake) from None
     return RulesFile(name, text, tables.get("vocab", {}), tables.get("rule", []))
 
 

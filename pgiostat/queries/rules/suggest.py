@@ -1,4 +1,4 @@
-"""A rules file to begin with: what the catalog tells of keys, versions and version caches."""
+"""A first rules file, from the catalog's keys, versions and version caches."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,14 +11,17 @@ from pgiostat.units import format_count
 __all__ = ["CatalogTable", "Vocabulary", "glob_of", "rules_file", "suggest"]
 
 FEW_ROWS = 100_000
-"""A table that keeps the versions of others has a row for each of them, or for each client's."""
+"""Highest number of rows of a version cache: it has one for each table, or for each client's."""
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogTable:
-    """A table as the catalog has it.
+    """A table of the catalog.
 
-    reltuples: None if it was never analyzed.  candidates: columns of types that versions have.
+    Attributes:
+        reltuples: Estimated rows; None if it was never analyzed.
+        keys: Columns of the primary key.
+        candidates: Columns of the types of versions.
     """
 
     schemaname: str
@@ -32,7 +35,7 @@ class CatalogTable:
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Lists for [vocab]: names, each with why it is there."""
+    """Lists for [vocab]: names, each with its reason."""
 
     synced: dict[str, str]
     keys: dict[str, str]
@@ -42,7 +45,7 @@ class Vocabulary:
 
 
 def suggest(tables: Iterable[CatalogTable], rules: Rules | None = None) -> Vocabulary:
-    """Return what these tables are to the built-in rules, by names and types.
+    """Return the vocabulary of these tables, by names and types.
 
     A column is a version if the built-in vocabulary says so and its type can be one; a table is
     synced if it has a primary key and a version, or if a publication has it.
@@ -97,7 +100,7 @@ def _described(table: CatalogTable, versions: Sequence[str]) -> str:
 
 
 _HEAD = """\
-# Categories for pgiostat{whose}.
+# Categories for pgiostat{server}.
 #
 # Rules are tried in the order of this file, yours before the built-in ones; the first that
 # matches gives a statement its category, and what no rule matches is "other".
@@ -169,17 +172,22 @@ def glob_of(name: str) -> str:
     return escape(name) if first is None else first + escape(name[1:])
 
 
-def rules_file(found: Vocabulary | None, *, path: str, whose: str = "") -> str:
-    """Return the text of a rules file; found: what the catalog tells, None without one.
+def rules_file(found: Vocabulary | None, *, path: str, server: str = "") -> str:
+    """Return the text of a rules file.
 
-    Lists for which nothing was found are written as comments: the built-in ones hold.
+    Empty lists become comments, so that the built-in ones apply.
+
+    Args:
+        found: From the catalog; None without one.
+        path: Of the file, for its examples of commands.
+        server: Label for its first line; empty without one.
     """
-    return "".join(_lines(found, path, whose))
+    return "".join(_lines(found, path, server))
 
 
-def _lines(found: Vocabulary | None, path: str, whose: str) -> Iterator[str]:
+def _lines(found: Vocabulary | None, path: str, server: str) -> Iterator[str]:
     # A comment ends with its line: a name in it must not.
-    yield _HEAD.format(path=terminal(path), whose=f" on {terminal(whose)}" if whose else "")
+    yield _HEAD.format(path=terminal(path), server=f" on {terminal(server)}" if server else "")
     for name, (meaning, example) in _LISTS.items():
         yield f"\n# {meaning}\n"
         listed: dict[str, str] = getattr(found, name) if found is not None else {}

@@ -26,10 +26,11 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class RuleVerdict:
-    """What a rule says of a statement.
+    """Verdict of a rule on a statement.
 
-    place: of the rule, from 1.  failed: the conditions that do not hold, each with what was
-    seen; none if the rule matches.
+    Attributes:
+        place: Of the rule, from 1.
+        failed: Conditions that do not hold, each with the observed feature; none if it matches.
     """
 
     place: int
@@ -39,8 +40,8 @@ class RuleVerdict:
     @property
     def held(self) -> float:
         """The share of its conditions that hold; those of a block count one by one."""
-        asked = sum(len(part.inner) if part.key == "block" else 1 for part in self.rule.conditions)
-        return 1 - len(self.failed) / max(asked, 1)
+        count = sum(len(part.inner) if part.key == "block" else 1 for part in self.rule.conditions)
+        return 1 - len(self.failed) / max(count, 1)
 
 
 class Rules:
@@ -76,7 +77,7 @@ class Rules:
                 yield Match(rule.category, rule.name)
 
     def verdicts(self, subject: Subject) -> list[RuleVerdict]:
-        """Return what each rule says, in order: the first without failures is the winner."""
+        """Return the verdict of each rule in order; the first without failures wins."""
         return [
             RuleVerdict(
                 place,
@@ -97,7 +98,8 @@ def builtin() -> Rules:
 def load(path: str | Path) -> Rules:
     """Return a user's rules, followed by the built-in ones.
 
-    Raises PgiostatError rules-… for a file with a mistake, with its line.
+    Raises:
+        PgiostatError: rules-…, for a file with a mistake, with its line.
     """
     user, ours = read(path), builtin_file()
     vocabulary = Vocabulary(ours.vocab | user.vocab)

@@ -1,4 +1,4 @@
-"""What the volume of a server did itself: counted by its kernel, or by its cloud.
+"""Counters of the volume itself, by the kernel or by the cloud.
 
 May import `units` and `errors`. Must not import the models of `volume`.
 """

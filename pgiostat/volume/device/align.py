@@ -1,4 +1,4 @@
-"""What a device did in times that are not its own: its intervals, spread over them."""
+"""Device intervals divided over other intervals of time."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,16 +9,22 @@ from operator import attrgetter
 
 from pgiostat.volume.device.interval import DeviceInterval, Origin
 
-__all__ = ["LEAST_KNOWN", "Overlap", "align"]
+__all__ = ["MIN_SHARE", "Overlap", "align"]
 
-LEAST_KNOWN = 0.8
-"""A source is believed for a time of which it tells so much."""
+MIN_SHARE = 0.8
+"""A source that covers this share of a span represents all of it."""
 _AMOUNTS = ("reads", "writes", "read_bytes", "write_bytes")
 
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """What a source tells of a time.  seconds: of how much of it.  share: of all of it."""
+    """Counts of a source within a span of time.
+
+    Attributes:
+        seconds: Length of the measured part.
+        share: The same as a share of the span.
+        reads: Operations in the measured part; so are the other amounts.
+    """
 
     source: Origin
     seconds: float
@@ -30,39 +36,43 @@ class Overlap:
 
     @property
     def is_enough(self) -> bool:
-        """Whether it tells enough to be believed for the whole."""
-        return self.share >= LEAST_KNOWN
+        """Whether the measured part represents the span."""
+        return self.share >= MIN_SHARE
 
 
 def align(
-    intervals: Iterable[DeviceInterval], times: Sequence[tuple[datetime, datetime]]
+    intervals: Iterable[DeviceInterval], spans: Sequence[tuple[datetime, datetime]]
 ) -> list[Overlap | None]:
-    """Return for each time what a device did in it, None where nothing is told.
+    """Divide device intervals over spans of time.
 
-    An interval's amounts are divided between the times that it overlaps, and what is before or
-    after all of them is nobody's: nothing is lost, and nothing counted twice.  Of several sources
-    the kernel goes before CloudWatch, and who tells enough before who tells less.  A source that
-    this version does not know is not used.
-    times: in order, and apart.
+    The amounts of an interval are divided in proportion to the overlap; what lies in no span is
+    left out. Of several sources the kernel precedes CloudWatch, and a source that covers enough of
+    a span precedes one that does not. Sources that this version does not know are not used.
+
+    Args:
+        intervals: Of one server, in any order.
+        spans: Begin and end of each; in order, without overlaps.
+
+    Returns:
+        For each span the counts of one source; None where nothing was measured.
     """
-    whose = attrgetter("source", "name")
-    told = (
+    by_source = attrgetter("source", "name")
+    known = (
         each
         for each in intervals
         if isinstance(each.source, Origin) and each.reads is not None and each.writes is not None
     )
-    found: list[list[Overlap]] = [[] for _ in times]
-    for (source, _), those in groupby(
-        sorted(told, key=attrgetter("source", "name", "begin")), whose
-    ):
+    found: list[list[Overlap]] = [[] for _ in spans]
+    ordered = sorted(known, key=attrgetter("source", "name", "begin"))
+    for (source, _), group in groupby(ordered, by_source):
         sums: dict[int, list[float]] = {}
-        for place, amounts in _placed(list(those), times):
-            sums[place] = [a + b for a, b in zip(sums.get(place, [0.0] * 5), amounts, strict=True)]
-        for place, (seconds, *amounts) in sums.items():
-            since, until = times[place]
+        for index, amounts in _divided(list(group), spans):
+            sums[index] = [a + b for a, b in zip(sums.get(index, [0.0] * 5), amounts, strict=True)]
+        for index, (seconds, *amounts) in sums.items():
+            since, until = spans[index]
             share = min(seconds / (until - since).total_seconds(), 1.0)
-            found[place].append(Overlap(Origin(source), seconds, share, *amounts))
-    return [min(there, key=_order, default=None) for there in found]
+            found[index].append(Overlap(Origin(source), seconds, share, *amounts))
+    return [min(overlaps, key=_order, default=None) for overlaps in found]
 
 
 def _order(each: Overlap) -> tuple[bool, float]:
@@ -71,21 +81,21 @@ def _order(each: Overlap) -> tuple[bool, float]:
     return True, -each.share
 
 
-def _placed(
-    those: Sequence[DeviceInterval], times: Sequence[tuple[datetime, datetime]]
+def _divided(
+    intervals: Sequence[DeviceInterval], spans: Sequence[tuple[datetime, datetime]]
 ) -> Iterator[tuple[int, list[float]]]:
-    """Yield the seconds and amounts of each interval within each time that it overlaps."""
-    begins = [since for since, _ in times]
+    """Yield the index of each span that an interval overlaps, with the seconds and amounts."""
+    begins = [since for since, _ in spans]
     covered: datetime | None = None
-    for each in those:
-        # Two that overlap tell of the same reads.
+    for each in intervals:
+        # Where two intervals overlap, both count the same reads.
         begin = each.begin if covered is None else max(each.begin, covered)
         covered = each.end if covered is None else max(each.end, covered)
-        place = max(bisect_right(begins, begin) - 1, 0)
-        while place < len(times) and times[place][0] < each.end:
-            since, until = times[place]
+        index = max(bisect_right(begins, begin) - 1, 0)
+        while index < len(spans) and spans[index][0] < each.end:
+            since, until = spans[index]
             seconds = (min(each.end, until) - max(begin, since)).total_seconds()
             if seconds > 0:
                 share = seconds / each.seconds
-                yield place, [seconds, *((getattr(each, name) or 0) * share for name in _AMOUNTS)]
-            place += 1
+                yield index, [seconds, *((getattr(each, name) or 0) * share for name in _AMOUNTS)]
+            index += 1

@@ -1,6 +1,6 @@
-"""Is a server on this machine?  It is if the process that answers us runs here.
+"""Does a server run on this machine?  It does if our backend process is in our /proc.
 
-An address does not tell: behind a tunnel, a forwarded port or a pooler 127.0.0.1 may be anywhere.
+An address proves nothing: behind a tunnel, a forwarded port or a pooler 127.0.0.1 may be anywhere.
 """
 
 import os
@@ -12,20 +12,21 @@ from pathlib import Path
 __all__ = ["Process", "Whereabouts", "find"]
 
 PROC = Path("/proc")
-_APART = timedelta(seconds=5)
-"""The kernel tells in hundredths of a second when a process began, but in whole seconds when the
-machine did, and that moves when its clock is set."""
+_TOLERANCE = timedelta(seconds=5)
+"""The kernel has the start of a process in hundredths of a second, but the start of the machine in
+whole seconds, and that moves when the clock is set."""
 _STARTTIME = 19
 """Field 22 of /proc/PID/stat, counted from the one behind the name: proc_pid_stat(5)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """Where a server says that it is.
+    """Where a server runs, by its own account.
 
-    host: what we connected to.  pid, backend_start, user, database, port: of the process that
-    answers us and of our end of the connection, as the server sees it; port: None for a Unix
-    socket.  data_directory: None if our role may not ask.
+    Attributes:
+        pid: Of our backend process, in the server's namespace.
+        port: Our end of the connection, as the server sees it; None for a Unix socket.
+        data_directory: None if our role may not read the setting.
     """
 
     host: str
@@ -39,14 +40,14 @@ class Whereabouts:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """The process that answers us, by its number here; contained: it has another one within."""
+    """Our backend process by its number here; contained: it has another one in a container."""
 
     pid: int
     contained: bool
 
 
 def find(there: Whereabouts, proc: Path = PROC) -> Process | None:
-    """Return the process that answers us; None if it does not run here, or cannot be seen."""
+    """Return our backend process; None if it does not run here, or is not visible."""
     try:
         booted = _booted(proc)
     except (OSError, ValueError):
@@ -67,30 +68,29 @@ def _listed(proc: Path) -> Iterator[Path]:
 
 
 def _matching(there: Whereabouts, pid: int, proc: Path, booted: datetime) -> Process | None:
-    """Return a process if it is the one that answers us."""
+    """Return a process if it is our backend process."""
     place = proc / str(pid)
     try:
         numbers = _numbers((place / "status").read_text("utf-8", "replace"))
         if (numbers or [pid])[-1] != there.pid:
             return None
         title = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-        ticks = int((place / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[
-            _STARTTIME
-        ])  # fmt: skip
+        stat = (place / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        ticks = int(stat[_STARTTIME])
     except (OSError, ValueError, IndexError):
         return None
-    # PostgreSQL tells in a process's title whom it answers: init_ps_display (ps_status.c).
+    # PostgreSQL shows the client in the title of a process: init_ps_display (ps_status.c).
     ours = "[local]" if there.port is None else f"({there.port})"
     began = booted + timedelta(seconds=ticks / os.sysconf("SC_CLK_TCK"))
     if f" {there.user} {there.database} " not in title or ours not in title:
         return None
-    if abs(began - there.backend_start) > _APART:
+    if abs(began - there.backend_start) > _TOLERANCE:
         return None
     return Process(pid, len(numbers) > 1)
 
 
 def _numbers(status: str) -> list[int]:
-    """Return what a process is called in each namespace, ours first: NSpid, since Linux 4.1."""
+    """Return the pid of a process in each namespace, ours first: NSpid, since Linux 4.1."""
     line = next((line for line in status.splitlines() if line.startswith("NSpid:")), "")
     return [int(number) for number in line.split()[1:]]
 

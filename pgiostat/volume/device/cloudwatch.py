@@ -1,7 +1,7 @@
-"""What CloudWatch tells of an RDS instance's volume, minute by minute, some minutes late.
+"""CloudWatch's metrics of an RDS instance's volume, by the minute, some minutes late.
 
 The metrics: "Amazon CloudWatch metrics for Amazon RDS" and "… for Amazon Aurora" of Amazon's
-documentation.  Credentials are found as boto3 finds them.
+documentation.  Credentials use boto3's default chain.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,12 +16,12 @@ from pgiostat.volume.device.rds import RdsPlace
 __all__ = ["CloudWatch", "CloudWatchMetric", "MetricSeries", "complete", "series_of"]
 
 POLL_SECONDS = 300.0
-"""Each metric that is asked for is paid for, however many of its minutes are told."""
+"""AWS charges for each metric of a request, however many minutes the answer has."""
 FIRST_LOOK = timedelta(hours=3)
 """A collector that was stopped for less has no gap."""
 LOOK_BACK = timedelta(minutes=30)
 PATIENCE = timedelta(minutes=10)
-"""When a minute is taken as it is, though a metric that others have is missing from it."""
+"""Age at which a minute is complete, even if it lacks a metric that other minutes have."""
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 10, 2
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 _FAILED = frozenset({"InternalError", "Forbidden"})
@@ -31,7 +31,7 @@ Point = tuple[str, datetime]
 
 @dataclass(frozen=True, slots=True)
 class CloudWatchMetric:
-    """A metric of AWS/RDS, and what it tells; rate: it is by second, on average."""
+    """A metric of AWS/RDS and its name here; rate: its values are means per second."""
 
     metric: str
     name: str
@@ -54,7 +54,7 @@ _MINUTE, _FIVE_MINUTES = timedelta(minutes=1), timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class MetricSeries:
-    """Metrics that are told together.  name: whose they are.  period: of a point."""
+    """Metrics of one instance or volume; name: of it.  period: of a point."""
 
     name: str
     dimensions: tuple[tuple[str, str], ...]
@@ -63,7 +63,7 @@ class MetricSeries:
 
 
 def series_of(place: RdsPlace) -> list[MetricSeries]:
-    """Return what is told of an instance, or of a cluster's volume and its writer."""
+    """Return the series of an instance, or of a cluster's volume and its writer."""
     if place.instance:
         return [
             MetricSeries(place.instance, (("DBInstanceIdentifier", place.instance),), _OF_INSTANCE)
@@ -77,28 +77,29 @@ def series_of(place: RdsPlace) -> list[MetricSeries]:
 
 
 def complete(
-    series: MetricSeries, told: Mapping[str, Mapping[datetime, float]], now: datetime
+    series: MetricSeries, points: Mapping[str, Mapping[datetime, float]], now: datetime
 ) -> Iterator[DeviceInterval]:
-    """Yield the times of which all is told that is ever told, or will not be told any more.
+    """Yield the intervals that have all their metrics, or are too old to get another one.
 
-    told: points of each metric by when their time begins.  A metric without any point is one that
-    this volume does not have.
+    Args:
+        points: Values of each metric by the begin of their period. A metric without any value is
+            one that this volume does not have.
     """
-    there = [metric for metric in series.metrics if told.get(metric.metric)]
-    for begin in sorted({begin for metric in there for begin in told[metric.metric]}):
+    published = [metric for metric in series.metrics if points.get(metric.metric)]
+    for begin in sorted({begin for metric in published for begin in points[metric.metric]}):
         end = begin + series.period
-        known = [metric for metric in there if begin in told[metric.metric]]
-        if end > now or (len(known) < len(there) and now < end + PATIENCE):
+        known = [metric for metric in published if begin in points[metric.metric]]
+        if end > now or (len(known) < len(published) and now < end + PATIENCE):
             continue
         seconds = series.period.total_seconds()
         amounts: dict[str, Any] = {
-            metric.name: _amount(metric, told[metric.metric][begin], seconds) for metric in known
+            metric.name: _amount(metric, points[metric.metric][begin], seconds) for metric in known
         }
         yield DeviceInterval(begin, seconds, Origin.CLOUDWATCH, series.name, **amounts)
 
 
 def _amount(metric: CloudWatchMetric, value: float, seconds: float) -> float | int:
-    """Return how much it was in that time; a balance as it is."""
+    """Return the total of a period; a balance as it is."""
     if metric.name.endswith("_balance"):
         return value
     return round(value * seconds) if metric.rate else round(value)
@@ -106,7 +107,7 @@ def _amount(metric: CloudWatchMetric, value: float, seconds: float) -> float | i
 
 @dataclass(slots=True)
 class CloudWatch:
-    """Asks CloudWatch about one instance or cluster."""
+    """The device source of one instance or cluster."""
 
     place: RdsPlace
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -116,28 +117,33 @@ class CloudWatch:
     _polled_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        """Raise PgiostatError aws-missing if boto3 is not installed."""
+        """Make the client.
+
+        Raises:
+            PgiostatError: aws-missing if boto3 is not installed.
+        """
         self._client = _client(self.place.region)
 
     @property
     def description(self) -> str:
-        """Which instance, and who counts."""
+        """The instance, and the source."""
         return f"{self.place}, by CloudWatch"
 
     def poll(self) -> list[DeviceInterval]:
-        """Return what has been told since the last look, each time once.
+        """Return the intervals that became complete since the last poll, each once.
 
-        Raises PgiostatError cloudwatch-denied, cloudwatch-failed.
+        Raises:
+            PgiostatError: cloudwatch-denied, cloudwatch-failed.
         """
         now = self.now()
         back = FIRST_LOOK
         if self._polled_at is not None:
             back = min(FIRST_LOOK, now - self._polled_at + LOOK_BACK)
         listed = series_of(self.place)
-        told = self._ask(listed, _floor(now - back), now)
+        answers = self._query(listed, _floor(now - back), now)
         found = [
             each
-            for series, points in zip(listed, told, strict=True)
+            for series, points in zip(listed, answers, strict=True)
             for each in complete(series, points, now)
             if (each.name, each.begin) not in self._taken
         ]
@@ -147,36 +153,38 @@ class CloudWatch:
         self._taken.update((each.name, each.begin) for each in found)
         return found
 
-    def _ask(
+    def _query(
         self, listed: Sequence[MetricSeries], since: datetime, until: datetime
     ) -> list[dict[str, dict[datetime, float]]]:
-        """Return what is told of each series: points by metric."""
+        """Return the points of each series by metric."""
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - an extra
 
-        told: list[dict[str, dict[datetime, float]]] = [{} for _ in listed]
-        asked = {
+        answers: list[dict[str, dict[datetime, float]]] = [{} for _ in listed]
+        requested = {
             f"m{number}_{place}": (number, metric)
             for number, series in enumerate(listed)
             for place, metric in enumerate(series.metrics)
         }
-        queries = [_query(key, listed[number], metric) for key, (number, metric) in asked.items()]
+        queries = [_query(key, listed[n], metric) for key, (n, metric) in requested.items()]
         try:
             pages = self._client.get_paginator("get_metric_data").paginate(
-                MetricDataQueries=queries, StartTime=since, EndTime=until,
+                MetricDataQueries=queries,
+                StartTime=since,
+                EndTime=until,
                 ScanBy="TimestampAscending",
-            )  # fmt: skip
+            )
             for page in pages:
                 for result in page["MetricDataResults"]:
-                    _refuse(result)
-                    number, metric = asked[result["Id"]]
-                    points = told[number].setdefault(metric.metric, {})
+                    _check_status(result)
+                    number, metric = requested[result["Id"]]
+                    points = answers[number].setdefault(metric.metric, {})
                     times = (time.astimezone(UTC) for time in result["Timestamps"])
                     points.update(zip(times, result["Values"], strict=True))
         except ClientError as error:
-            raise _said(error.response.get("Error", {})) from None
+            raise _api_error(error.response.get("Error", {})) from None
         except BotoCoreError as error:
             raise _failed(str(error)) from None
-        return told
+        return answers
 
 
 def _client(region: str) -> Any:
@@ -218,19 +226,20 @@ def _query(key: str, series: MetricSeries, metric: CloudWatchMetric) -> dict[str
 
 
 def _floor(when: datetime) -> datetime:
-    """Return when the five minutes of an instant begin: points are counted from there."""
+    """Return the begin of an instant's five minutes, to which CloudWatch aligns its points."""
     return when.replace(minute=when.minute // 5 * 5, second=0, microsecond=0)
 
 
-def _refuse(result: Mapping[str, Any]) -> None:
+def _check_status(result: Mapping[str, Any]) -> None:
     status = result.get("StatusCode", "Complete")
     if status in _FAILED:
         words = "; ".join(message.get("Value", "") for message in result.get("Messages") or [])
-        raise _said({"Code": "AccessDenied" if status == "Forbidden" else status, "Message": words})
+        code = "AccessDenied" if status == "Forbidden" else status
+        raise _api_error({"Code": code, "Message": words})
 
 
-def _said(error: Mapping[str, str]) -> PgiostatError:
-    """Return an error that CloudWatch answered with."""
+def _api_error(error: Mapping[str, str]) -> PgiostatError:
+    """Return the error that CloudWatch answered with."""
     code, words = error.get("Code", "unknown error"), error.get("Message", "")
     if code in _DENIED:
         return PgiostatError(

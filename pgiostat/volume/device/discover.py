@@ -1,4 +1,4 @@
-"""Which device a server's is, and who tells what it does."""
+"""Find the device of a server, and a source of its counters."""
 
 import os
 import socket
@@ -18,21 +18,21 @@ from pgiostat.volume.device.mounts import NAME_IT, Host, holding, unknown
 __all__ = ["AUTOMATIC", "ELSEWHERE", "NONE", "DeviceOption", "choose", "device_option"]
 
 NONE = "none"
-"""What is written for a device that is not to be measured."""
+"""The value of an option that turns measuring off."""
 ELSEWHERE = "device-elsewhere"
-_LONGEST_NAME = 255
+_MAX_NAME = 255
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceOption:
-    """What was asked for: a device's name, an RDS instance; each empty to be found, or none."""
+    """A device's name and an RDS instance; each empty to find it, or "none"."""
 
     device: str = ""
     cloudwatch: str = ""
 
     @property
     def by_name(self) -> bool:
-        """Whether somebody told what is to be measured."""
+        """Whether the user named the device or the instance."""
         return any(word not in {"", NONE} for word in (self.device, self.cloudwatch))
 
 
@@ -40,16 +40,20 @@ AUTOMATIC = DeviceOption()
 
 
 def device_option(device: str | None, cloudwatch: str | None) -> DeviceOption:
-    """Return what was asked for in words.  Raises PgiostatError option-invalid."""
+    """Return the option of two words from the command line or a file.
+
+    Raises:
+        PgiostatError: option-invalid.
+    """
     device, cloudwatch = device or "", cloudwatch or ""
     # The log quotes the name of a device that is not there.
-    is_strange = len(device) > _LONGEST_NAME or any(not each.isprintable() for each in device)
+    is_strange = len(device) > _MAX_NAME or any(not each.isprintable() for each in device)
     if is_strange or may_hold_secret(device):
-        raise _wrong("invalid name of a device", 'Write it like "nvme0n1", or "none".')
+        raise _usage_error("invalid name of a device", 'Write it like "nvme0n1", or "none".')
     if cloudwatch not in {"", NONE}:
         rds.named(cloudwatch)
         if device not in {"", NONE}:
-            raise _wrong(
+            raise _usage_error(
                 "a device and an instance of CloudWatch were named for one server",
                 "Name one of them: both would count the same reads.",
             )
@@ -63,10 +67,19 @@ def choose(
     clock: Callable[[], float],
     host: Host | None = None,
 ) -> DeviceSource | None:
-    """Return who tells what the device of a server does; None if nobody shall.
+    """Return the source of a server's device counters.
 
-    Raises PgiostatError device-elsewhere if the server is on another machine of which nothing can
-    be told; device-unknown, device-missing and aws-missing if it should be told and cannot.
+    Args:
+        there: Where the server runs; None if it did not answer.
+        clock: Monotonic seconds.
+        host: This machine, for tests.
+
+    Returns:
+        None if the user turned measuring off.
+
+    Raises:
+        PgiostatError: device-elsewhere if the server is on another machine without a source here;
+            device-unknown, device-missing and aws-missing if the source cannot be used.
     """
     host = host or Host()
     if wanted.cloudwatch not in {"", NONE}:
@@ -112,15 +125,15 @@ def _found(there: Whereabouts, clock: Callable[[], float], host: Host) -> Device
 
 
 def _elsewhere() -> PgiostatError:
-    """Return the error for a server of which this machine knows nothing."""
+    """Return the error for a server on another machine."""
     return PgiostatError("the server is on another machine", hint=NAME_IT, slug="device-elsewhere")
 
 
 def _directory(there: Whereabouts, process: Process, host: Host) -> tuple[str, int]:
     """Return the data directory, as its processes see it, and its st_dev.
 
-    A server's processes work in it: ChangeToDataDir (miscinit.c).  Who is neither root nor the
-    server's own user may not look there, and is told by the server, if at all.
+    It is the working directory of a server's processes: ChangeToDataDir (miscinit.c).  Only root
+    and the server's own user may read that; others depend on the setting data_directory.
     """
     work = host.proc / str(process.pid) / "cwd"
     with suppress(OSError):
@@ -145,7 +158,11 @@ def _directory(there: Whereabouts, process: Process, host: Host) -> tuple[str, i
 def _counted(
     number: tuple[int, int], path: str, clock: Callable[[], float], host: Host
 ) -> Diskstats:
-    """Return the counters of a device.  Raises PgiostatError device-missing if it has none."""
+    """Return the counters of a device.
+
+    Raises:
+        PgiostatError: device-missing if it has none.
+    """
     rows = parse((host.proc / "diskstats").read_text("ascii", "replace"))
     row = rows.get(number)
     if row is None:
@@ -159,7 +176,7 @@ def _counted(
 
 
 def _is_here(host: str) -> bool:
-    """Whether an address is one of this machine: then something should have been found."""
+    """Whether an address is one of this machine: then `find` should have found the server."""
     if not host or host.startswith(("/", "@")):
         return True
     if host == "localhost":
@@ -174,5 +191,5 @@ def _is_here(host: str) -> bool:
     return True
 
 
-def _wrong(message: str, hint: str) -> PgiostatError:
+def _usage_error(message: str, hint: str) -> PgiostatError:
     return PgiostatError(message, hint=hint, slug="option-invalid", status=ExitStatus.USAGE)

@@ -1,4 +1,4 @@
-"""What the kernel counts of a block device, from /proc/diskstats.
+"""The kernel's counters of a block device, from /proc/diskstats.
 
 The fields: Documentation/admin-guide/iostats.rst of the kernel.  After major and minor number and
 name: reads completed, reads merged, sectors read, milliseconds spent reading, then the same of
@@ -17,13 +17,13 @@ __all__ = ["Counters", "Diskstats", "difference", "parse"]
 
 SECTOR_BYTES = 512
 _FIELDS = 11
-"""Of a device; partitions had four, of other meaning, before Linux 2.6.25."""
+"""Of a device; before Linux 2.6.25 partitions had four, with other meanings."""
 _US_PER_MS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """A row of /proc/diskstats: what a device did since the machine started."""
+    """A row of /proc/diskstats: totals of a device since the machine started."""
 
     major: int
     minor: int
@@ -52,11 +52,15 @@ def parse(text: str) -> dict[tuple[int, int], Counters]:
 def difference(
     older: Counters, newer: Counters, begin: datetime, seconds: float
 ) -> DeviceInterval | None:
-    """Return what happened between two readings; None if that cannot be told.
+    """Return the difference of two rows; None if it is unknown.
 
-    Counters begin anew when a device is attached again, and those of a 32 bit kernel at 2^32: one
-    that went down leaves the interval unknown.  Milliseconds have 32 bits on every kernel, and
-    overflow alone: they leave the time of reads unknown.
+    Counters start at zero when a device is attached again, and on a 32 bit kernel after 2^32: a
+    falling counter leaves the interval unknown.  Milliseconds have 32 bits on every kernel, and
+    overflow by themselves: then only the time of reads is unknown.
+
+    Args:
+        begin: Time of the older row.
+        seconds: Length by a monotonic clock.
     """
     grown = [
         getattr(newer, name) - getattr(older, name)
@@ -86,7 +90,9 @@ def _now() -> datetime:
 class Diskstats:
     """The counters of one device.
 
-    number: its major and minor number.  what: the device in words.  clock: monotonic seconds.
+    Attributes:
+        what: The device in words.
+        clock: Monotonic seconds.
     """
 
     number: tuple[int, int]
@@ -100,13 +106,14 @@ class Diskstats:
 
     @property
     def description(self) -> str:
-        """Which device, and who counts."""
+        """The device, and the source."""
         return f"{self.what}, by /proc/diskstats"
 
     def poll(self) -> list[DeviceInterval]:
-        """Return what the device did since the last look; nothing the first time.
+        """Return the interval since the last poll; nothing the first time.
 
-        Raises PgiostatError device-missing.
+        Raises:
+            PgiostatError: device-missing.
         """
         try:
             newer = parse(self.path.read_text("ascii", "replace")).get(self.number)

@@ -1,4 +1,4 @@
-"""What a device did in a time, and how such times are added up."""
+"""Counts of a device over an interval, and their totals over a time window."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,16 +24,16 @@ __all__ = [
 
 
 class Origin(StrEnum):
-    """Who counted."""
+    """The source of device counters."""
 
     DISKSTATS = "diskstats"
     CLOUDWATCH = "cloudwatch"
 
 
 def origin(word: str) -> Origin | str:
-    """Return the origin of that name; the word itself if this version does not know it.
+    """Return the origin of a name; the name itself if a later version wrote it.
 
-    A later version may have written it: it is shown, and no calculation uses it.
+    Such a name is shown, and no calculation uses it.
 
     >>> origin("cloudwatch"), origin("azure")
     (<Origin.CLOUDWATCH: 'cloudwatch'>, 'azure')
@@ -66,18 +66,18 @@ MEASURED: Mapping[str, tuple[Unit, str]] = {
         "EBSByteBalance%: what is left of the instance's throughput credits; by CloudWatch alone",
     ),
 }
-"""What is told of a device in an interval, with the unit that people are shown."""
+"""The amounts of an interval, each with the unit of reports and its meaning."""
 
 GAUGES = tuple(name for name, (unit, _) in MEASURED.items() if unit is Unit.PERCENT)
-"""What is not counted but read, as it was in the interval."""
+"""Levels within an interval; all other amounts are totals."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceInterval:
-    """What a device did from one instant on, for so many seconds; None where it is not told.
+    """Counts of a device over some seconds from an instant; None where unknown.
 
-    name: of the device, or of the instance or cluster whose volume it is.  read_time:
-    microseconds.  MEASURED says what each number is.
+    name is that of the device, or of the instance or cluster of its volume.  MEASURED has the
+    meaning of each amount; read_time is in microseconds.
     """
 
     begin: datetime
@@ -95,28 +95,28 @@ class DeviceInterval:
 
     @property
     def end(self) -> datetime:
-        """When it ends."""
+        """Time of its end."""
         return self.begin + timedelta(seconds=self.seconds)
 
 
 class DeviceSource(Protocol):
-    """Tells what a device did since it was asked last."""
+    """A source of device intervals."""
 
     @property
     def description(self) -> str:
-        """Which device, and who counts, in a few words."""
+        """The device and the source, in a few words."""
 
     @property
     def every(self) -> float | None:
-        """Seconds between two looks; None: at each reading of the server."""
+        """Seconds between two polls; None: at each snapshot of the server."""
 
     def poll(self) -> list[DeviceInterval]:
-        """Return what is new.  Raises PgiostatError; then it is asked again later."""
+        """Return new intervals; raise PgiostatError if a later poll may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """A count over the intervals that tell it, and how long these were; total: None if none does.
+    """A total over the intervals that have it, and their seconds; None if none has it.
 
     >>> Amount(1200, 60.0).per_second
     20.0
@@ -127,18 +127,23 @@ class Amount:
 
     @property
     def per_second(self) -> float | None:
-        """Its rate, over the time in which it is known."""
+        """Its rate over these intervals."""
         return per_second(self.total, self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceTotal:
-    """What a device did in a window, by one source.
+    """Totals of a device in a time window, by one source.
 
-    server: whose it is, where several are told of.  known: the share of the window in which reads
-    are known.  read_time: microseconds, of
-    timed_reads: those of intervals that tell both.  burst_balance, io_balance, byte_balance: per
-    cent, the newest that is told; lowest_burst_balance: the lowest.
+    Attributes:
+        name: Of the device, or of the instance or cluster of its volume.
+        known: Share of the window in which reads are known.
+        read_time: Microseconds of timed_reads; None if no interval has both.
+        timed_reads: Operations of the intervals that have both.
+        burst_balance: Per cent, the newest.
+        io_balance: Per cent, the newest.
+        byte_balance: Per cent, the newest.
+        server: Its label, where several servers are reported.
     """
 
     source: Origin | str
@@ -158,7 +163,7 @@ class DeviceTotal:
 
     @property
     def read_await_ms(self) -> float | None:
-        """How long a read took on average: what iostat calls r_await."""
+        """Mean time of a read in ms: r_await of iostat."""
         if self.read_time is None or not self.timed_reads:
             return None
         return us_to_milliseconds(self.read_time) / self.timed_reads
@@ -167,63 +172,62 @@ class DeviceTotal:
 def totals(
     intervals: Iterable[DeviceInterval], since: datetime, until: datetime
 ) -> list[DeviceTotal]:
-    """Return what each device did in a window, by source and name.
+    """Return the totals of each device in a time window, by source and name.
 
     An interval belongs to the window in which it begins.  Two sources, or an instance and the
     volume of its cluster, count the same reads: they are never added to each other.
     """
-    whose = attrgetter("source", "name")
     inside = [each for each in intervals if since <= each.begin < until]
     ordered = sorted(inside, key=attrgetter("source", "name", "begin"))
     return [
-        _total(source, name, list(those), since, until)
-        for (source, name), those in groupby(ordered, whose)
+        _total(source, name, list(group), since, until)
+        for (source, name), group in groupby(ordered, attrgetter("source", "name"))
     ]
 
 
 def _total(
     source: Origin | str,
     name: str,
-    those: Sequence[DeviceInterval],
+    group: Sequence[DeviceInterval],
     since: datetime,
     until: datetime,
 ) -> DeviceTotal:
     window = (until - since).total_seconds()
     within = sum(
         (min(each.end, until) - each.begin).total_seconds()
-        for each in those
+        for each in group
         if each.reads is not None
     )
     timed = [
         (each.read_time, each.reads)
-        for each in those
+        for each in group
         if each.read_time is not None and each.reads is not None
     ]
-    balances = [each.burst_balance for each in those if each.burst_balance is not None]
+    balances = [each.burst_balance for each in group if each.burst_balance is not None]
     return DeviceTotal(
         source=source,
         name=name,
         known=min(1.0, within / window),
-        reads=_amount(those, "reads"),
-        read_bytes=_amount(those, "read_bytes"),
-        writes=_amount(those, "writes"),
-        write_bytes=_amount(those, "write_bytes"),
+        reads=_amount(group, "reads"),
+        read_bytes=_amount(group, "read_bytes"),
+        writes=_amount(group, "writes"),
+        write_bytes=_amount(group, "write_bytes"),
         read_time=sum(took for took, _ in timed) if timed else None,
         timed_reads=sum(reads for _, reads in timed) if timed else None,
-        burst_balance=_newest(those, "burst_balance"),
+        burst_balance=_newest(group, "burst_balance"),
         lowest_burst_balance=min(balances, default=None),
-        io_balance=_newest(those, "io_balance"),
-        byte_balance=_newest(those, "byte_balance"),
+        io_balance=_newest(group, "io_balance"),
+        byte_balance=_newest(group, "byte_balance"),
     )
 
 
-def _amount(those: Sequence[DeviceInterval], name: str) -> Amount:
-    known = [each for each in those if getattr(each, name) is not None]
+def _amount(group: Sequence[DeviceInterval], name: str) -> Amount:
+    known = [each for each in group if getattr(each, name) is not None]
     if not known:
         return Amount()
     return Amount(sum(getattr(each, name) for each in known), sum(each.seconds for each in known))
 
 
-def _newest(those: Sequence[DeviceInterval], name: str) -> float | None:
-    told = (getattr(each, name) for each in reversed(those))
-    return next((value for value in told if value is not None), None)
+def _newest(group: Sequence[DeviceInterval], name: str) -> float | None:
+    values = (getattr(each, name) for each in reversed(group))
+    return next((value for value in values if value is not None), None)

@@ -1,6 +1,6 @@
-"""From a directory to the block device that holds it, without guessing.
+"""Find the block device of a directory, without guessing.
 
-The kernel's words: proc_pid_mountinfo(5), Documentation/ABI/stable/sysfs-block.
+Sources: proc_pid_mountinfo(5), Documentation/ABI/stable/sysfs-block.
 """
 
 import os
@@ -20,12 +20,12 @@ Number = tuple[int, int]
 
 NAME_IT = 'Name the device with --device, or in the file: device = "nvme0n1".'
 _ESCAPED = re.compile(r"\\([0-7]{3})")
-_DEEPEST = 4
-"""So many overlays upon each other are followed."""
+_MAX_OVERLAYS = 4
+"""Overlays upon each other that are followed."""
 
 
 def unknown(message: str, detail: str | None = None, hint: str | None = NAME_IT) -> PgiostatError:
-    """Return the error for a device that cannot be told."""
+    """Return the error for a device that cannot be determined."""
     return PgiostatError(message, detail=detail, hint=hint, slug="device-unknown")
 
 
@@ -40,7 +40,7 @@ class Mount:
     options: tuple[str, ...]
 
     def holds(self, path: str) -> bool:
-        """Whether a path is below it, as far as names tell."""
+        """Whether a path is below it, by names alone."""
         return PurePosixPath(path).is_relative_to(self.point)
 
 
@@ -53,16 +53,16 @@ class Host:
     stat: Callable[[str], os.stat_result] = field(default=os.stat)
 
     def mounts(self, pid: int | str) -> list[Mount]:
-        """Return the mounts that a process sees, or those that we see if it does not tell."""
-        for whose in (str(pid), "self"):
+        """Return the mounts of a process, or ours if we may not read them."""
+        for process in (str(pid), "self"):
             with suppress(OSError):
-                return mounts((self.proc / whose / "mountinfo").read_text("utf-8", "replace"))
+                return mounts((self.proc / process / "mountinfo").read_text("utf-8", "replace"))
         return []
 
     def whole(self, number: Number) -> Number:
-        """Return the disk of a partition, and any other device as it is.
+        """Return the disk of a partition, and any other device unchanged.
 
-        A volume's limits, and its credits, are those of the disk.
+        A volume's limits and credits are those of the disk.
         """
         place = self.sys / "dev" / "block" / f"{number[0]}:{number[1]}"
         if not (place / "partition").exists():
@@ -70,7 +70,7 @@ class Host:
         return _numbers((place.resolve().parent / "dev").read_text("ascii")) or number
 
     def mapped(self, number: Number) -> str:
-        """Return what device mapper calls a device, empty for all others."""
+        """Return the device mapper's name of a device; empty for other devices."""
         path = self.sys / "dev" / "block" / f"{number[0]}:{number[1]}" / "dm" / "name"
         return path.read_text("utf-8", "replace").strip() if path.exists() else ""
 
@@ -95,7 +95,7 @@ class Host:
         return None
 
     def members(self, number: Number) -> int:
-        """Return of how many devices the btrfs of one is made; 1 for any other device."""
+        """Return the number of devices of a device's btrfs; 1 for any other device."""
         for devices in (self.sys / "fs" / "btrfs").glob("*/devices"):
             listed = list(devices.iterdir())
             if any(_numbers((each / "dev").read_text("ascii")) == number for each in listed):
@@ -129,17 +129,21 @@ def _plain(text: str) -> str:
 def holding(device: int, path: str, listed: Sequence[Mount], host: Host) -> Number:
     """Return the block device of a directory, the disk of a partition.
 
-    device: its st_dev.  path: the directory, as those see it whose mounts are listed.
-    Raises PgiostatError device-unknown.
+    Args:
+        device: The directory's st_dev.
+        path: The directory, in the mount namespace of the listed mounts.
+
+    Raises:
+        PgiostatError: device-unknown.
     """
-    return host.whole(_holding(device, path, listed, host, _DEEPEST))
+    return host.whole(_holding(device, path, listed, host, _MAX_OVERLAYS))
 
 
 def _holding(device: int, path: str, listed: Sequence[Mount], host: Host, depth: int) -> Number:
     number = os.major(device), os.minor(device)
     if number[0]:
         return number
-    # Numbers 0:N are the kernel's own, for what is no block device, or more than one.
+    # Numbers 0:N are the kernel's own, for anything but a single block device.
     mount = _mount(number, path, listed)
     if mount is None:
         raise unknown(f"the mount of {path} is not seen from here")
@@ -166,7 +170,7 @@ def _mount(number: Number, path: str, listed: Sequence[Mount]) -> Mount | None:
 
 
 def _below(mount: Mount, path: str, host: Host, depth: int) -> Number:
-    """Return the device of an overlay's upper directory: what is written there is written once."""
+    """Return the device of an overlay's upper directory, where all writes go."""
     upper = next(
         (option.partition("=")[2] for option in mount.options if option.startswith("upperdir=")), ""
     )
@@ -176,5 +180,5 @@ def _below(mount: Mount, path: str, host: Host, depth: int) -> Number:
         device = 0
     if not device:
         raise unknown(f"{path} is on an overlay, of which the layers are not seen from here")
-    # Its path is one of this machine, whoever mounted it.
+    # Its path is one of this machine, in whatever namespace it was mounted.
     return _holding(device, upper, host.mounts("self"), host, depth)

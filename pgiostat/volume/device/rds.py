@@ -1,4 +1,4 @@
-"""Which RDS instance or Aurora cluster a host name is."""
+"""Find the RDS instance or Aurora cluster of a host name."""
 
 import re
 from dataclasses import dataclass
@@ -19,9 +19,13 @@ _NAMED = re.compile(r"([a-z]{2}(?:-[a-z]+)+-\d+)/([A-Za-z][A-Za-z0-9-]{0,62})")
 
 @dataclass(frozen=True, slots=True)
 class RdsPlace:
-    """What CloudWatch calls a server: an instance, or a cluster of Aurora; one of them is empty.
+    """A server by CloudWatch's dimensions: an instance, or a cluster of Aurora.
 
-    writer: its address is that of the cluster's writer; who reads may be any of several.
+    Attributes:
+        instance: Identifier; empty for a cluster.
+        cluster: Identifier; empty for an instance.
+        writer: Whether the address is that of the cluster's writer; a reader's address may lead to
+            any of several instances.
     """
 
     region: str
@@ -36,7 +40,7 @@ class RdsPlace:
 
 
 def by_host(host: str) -> RdsPlace | None:
-    """Return what a host name tells; None if it is not of RDS, or of a proxy in front of it.
+    """Return the place of a host name; None if it is not of RDS, or of a proxy in front of it.
 
     >>> print(by_host("db-1.abc123.eu-west-1.rds.amazonaws.com"))
     db-1 in eu-west-1
@@ -55,9 +59,10 @@ def by_host(host: str) -> RdsPlace | None:
 
 
 def named(words: str) -> RdsPlace:
-    """Return what words say: region/instance, or the host name of an instance or a cluster.
+    """Return the place of an option: region/instance, or a host name of an instance or a cluster.
 
-    Raises PgiostatError option-invalid.
+    Raises:
+        PgiostatError: option-invalid.
     """
     found = _NAMED.fullmatch(words)
     place = RdsPlace(found[1], instance=found[2].lower()) if found else by_host(words)

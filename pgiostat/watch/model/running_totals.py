@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from pgiostat.analysis.cost import FIELDS
+from pgiostat.analysis.cost import FIELDS, blocks_of
 from pgiostat.statistics.columnar import Counts
 
 __all__ = ["KEPT_GONE", "SPARE", "RunningTotals"]
@@ -18,7 +18,6 @@ KEPT_GONE = 2_000
 SPARE = 2_000
 """So many may come before it is looked again who has gone."""
 _MARKS = 1 << 23
-_BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read")]
 
 K = TypeVar("K", bound=Hashable)
 
@@ -98,7 +97,7 @@ class RunningTotals(Generic[K]):
 
         One that comes back begins anew, and is uncertain.
         """
-        blocks = self._amounts[_BLOCKS].sum(axis=0).tolist()
+        blocks = blocks_of(self._amounts).tolist()
         gone = [
             (blocks[place], place, key) for key, place in self._places.items() if key not in living
         ]

@@ -9,7 +9,7 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from pgiostat.analysis.cost import FIELDS
+from pgiostat.analysis.cost import FIELDS, blocks_of
 from pgiostat.analysis.ledger import ServerReads
 from pgiostat.analysis.rank import By, EvictedTotals, Totals, group_of
 from pgiostat.statistics.delta import Quality
@@ -23,7 +23,6 @@ __all__ = ["KEPT", "RateHistory", "WatchSession"]
 
 KEPT = 300
 """Intervals of which the plots know."""
-_BLOCKS = [FIELDS.index(name) for name in ("shared_blks_read", "local_blks_read")]
 _CALLS = FIELDS.index("calls")
 
 RowKey = tuple[int, int, int | None]
@@ -247,7 +246,7 @@ class WatchSession:
                 moment.since,
                 moment.until,
                 np.array(places, dtype=np.int32),
-                (amounts[_BLOCKS].sum(axis=0) / counted.seconds).astype(np.float32),
+                (blocks_of(amounts) / counted.seconds).astype(np.float32),
                 (amounts[_CALLS] / counted.seconds).astype(np.float32),
             )
         )
@@ -273,7 +272,7 @@ def _category_of(names: Names, userid: int, dbid: int, queryid: int | None) -> s
 
 def _together(a: Totals, b: Totals) -> Totals:
     """Return the whole of two intervals, without what is added up by statement and relation."""
-    blocks = _known((a.database_blocks, b.database_blocks))
+    blocks = _sum_if_all_known((a.database_blocks, b.database_blocks))
     return replace(
         b,
         seconds=a.seconds + b.seconds,
@@ -286,7 +285,7 @@ def _together(a: Totals, b: Totals) -> Totals:
     )
 
 
-def _known(values: Iterable[int | None]) -> int | None:
+def _sum_if_all_known(values: Iterable[int | None]) -> int | None:
     listed = list(values)
     return None if any(value is None for value in listed) else sum(v for v in listed if v)
 
@@ -298,6 +297,6 @@ def _added(a: IoRow | None, b: IoRow) -> IoRow:
         b,
         reads=a.reads + b.reads,
         read_bytes=a.read_bytes + b.read_bytes,
-        read_us=_known((a.read_us, b.read_us)),
-        hits=_known((a.hits, b.hits)),
+        read_us=_sum_if_all_known((a.read_us, b.read_us)),
+        hits=_sum_if_all_known((a.hits, b.hits)),
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pgiostat.analysis.compare.comparability import LEAST_STEPS, SteppedWindow
+from pgiostat.analysis.compare.comparability import MIN_STEPS, SteppedWindow
 from pgiostat.analysis.compare.compare import Comparison, Group, Per, compare, shown
 from pgiostat.analysis.compare.significance import Verdict, change_of, quantity, student
 from pgiostat.analysis.cost import FIELDS
@@ -161,7 +161,7 @@ MISSES = "the share of blocks not found in shared_buffers"
 @pytest.mark.parametrize(
     ("b", "told"),
     [
-        (run(2, LEAST_STEPS - 1), ["B has 11 steps; 12 are needed to know their spread"]),
+        (run(2, MIN_STEPS - 1), ["B has 11 steps; 12 are needed to know their spread"]),
         (replace(run(2), lost=0.25), ["part of what B counted was lost in 25 % of its time"]),
         (replace(run(2), coverage=0.5), ["statements explain 50 % of the reads of B only"]),
         (cooling(hits(run(2), 2000), "shared_blks_read", 0.6), [WARM.format(MISSES, 42)]),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pgiostat.analysis.late_counts import Failures, LagCarry
 from pgiostat.analysis.ledger import (
     ADDED,
     FORGOTTEN,
@@ -16,8 +17,6 @@ from pgiostat.analysis.ledger import (
     MEASURED,
     NESTED_TWICE,
     Account,
-    Failures,
-    LagCarry,
     Line,
     PerBlock,
     ServerReads,

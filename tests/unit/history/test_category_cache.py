@@ -88,9 +88,9 @@ def test_old_files_go(tmp_path: Path) -> None:
     assert (tmp_path / f"rules{MOST_FILES + 2}.json").exists()
 
 
-def test_other_rules_have_another_name() -> None:
-    assert digest(b"") == digest(b"")
-    assert digest(b"") != digest(b"schema = 1")
+def test_other_rules_and_other_code_have_another_name() -> None:
+    names = [digest(rules, version) for rules in (b"", b"schema = 1") for version in (1, 2, 1)]
+    assert len(set(names)) == 4
 
 
 def test_a_report_imports_no_pandas(tmp_path: Path) -> None:

@@ -125,11 +125,11 @@ def test_bytes_limit_a_volume_too() -> None:
     # 1,000 operations of 250 KiB a second are 244 MiB: more than 125, which are 512 of them.
     load = Load(10.0, 10_000.0, 10_000 * 250 * 1024.0)
     volume = volume_of("gp3:500")
-    assert load.most(volume) == pytest.approx(512)
+    assert load.limit(volume) == pytest.approx(512)
     _, balance = CreditBucket(volume).advance(load)
     told = (balance.rate, balance.admitted, balance.over, balance.use)
     assert told == pytest.approx((1000, 512, 488, 1000 / 512))
-    assert load.most(volume_of("gp3:500:3000:500")) == 3000
+    assert load.limit(volume_of("gp3:500:3000:500")) == 3000
     # What a small gp2 cannot give does not burn its credits.
     gauge, balance = CreditBucket(volume_of("gp2:100")).advance(
         Load(60, 60 * 1000.0, 60 * 1000 * 262144.0)
@@ -224,28 +224,28 @@ def test_an_instance_lets_through_what_it_can_for_half_an_hour_and_then_what_las
     assert volume.name == "gp2:500 on t3.medium"
     told = [volume.baseline, volume.ceiling, volume.instance_baseline, volume.instance_burst]
     assert told == [1500, 3000, 2000, 9800 * 1800]
-    # 1,000 above its 2,000 leave its sprint in 17,640 s: the volume is empty long before.
+    # 1,000 above its 2,000 leave its burst in 17,640 s: the volume is empty long before.
     assert CreditBucket(volume).to_empty(5000) == 3600
-    tired = CreditBucket(volume, sprint=0.05)
+    tired = CreditBucket(volume, instance_left=0.05)
     # 882 s at 3,000 burn 1,323,000, then 500 a second go.
     assert tired.to_empty(5000) == pytest.approx(882 + (5_400_000 - 882 * 1500) / 500)
     gauge, balance = tired.advance(Load(1764, 1764 * 5000.0, 0.0))
     assert balance.low == pytest.approx(1 - (882 * 1500 + 882 * 500) / 5_400_000)
-    assert (balance.admitted, balance.over, gauge.sprint) == (2500, 2000, 0)
+    assert (balance.admitted, balance.over, gauge.instance_left) == (2500, 2000, 0)
     gauge, _ = gauge.advance(Load(882, 0.0, 0.0))
-    assert gauge.sprint == pytest.approx(0.1)
+    assert gauge.instance_left == pytest.approx(0.1)
 
 
 def test_behind_a_small_instance_a_bucket_never_empties() -> None:
     volume = volume_of("gp2:500").limited(instance_of("db.t3.micro"))
-    rested, tired = CreditBucket(volume), CreditBucket(volume, sprint=0.0)
+    rested, tired = CreditBucket(volume), CreditBucket(volume, instance_left=0.0)
     assert (volume.baseline, volume.instance_baseline) == (1500, 500)
     assert (rested.to_empty(5000), tired.to_empty(5000)) == (3600, None)
     gauge, balance = tired.advance(Load(60, 60 * 5000.0, 0.0))
     assert (gauge.low, balance.admitted) == (1.0, 500)
 
 
-def test_an_instance_sprints_in_bytes_too() -> None:
+def test_an_instance_bursts_in_bytes_too() -> None:
     # 4,750 Mbps for half an hour, 650 for ever: 512.5 MB/s beyond that.
     volume = volume_of("gp3:500:6000").limited(instance_of("m5.large"))
     told = [
@@ -269,13 +269,13 @@ def test_an_instance_sprints_in_bytes_too() -> None:
         Load(2 * tires, 1000 * tires, 1000.0 * tires * size)
     )
     assert balance.admitted == pytest.approx((500 + 81_250_000 / size) / 2)
-    assert (gauge.sprint, gauge.byte_sprint) == (1, 0)
+    assert (gauge.instance_left, gauge.instance_bytes_left) == (1, 0)
     # Of small ones it is operations that tire it.
     assert CreditBucket(volume).burst_ends_in(6000, 8192) == (15_150 * 1800 / 2400, 3600)
     assert CreditBucket(volume).burst_ends_in(3600, 8192) is None
 
 
-def test_both_sprints_of_an_instance_end_each_in_its_time() -> None:
+def test_both_bursts_of_an_instance_end_each_in_its_time() -> None:
     volume = volume_of("gp3:500:6000").limited(instance_of("2000:40:6000:100"))
     # 4,000 of 16 KiB: 2,000 operations and 25.5 MB a second too many, of 7,200,000 and 108 GB.
     gauge = CreditBucket(volume)
@@ -286,7 +286,7 @@ def test_both_sprints_of_an_instance_end_each_in_its_time() -> None:
     # In the second hour bytes are less than what lasts: they fill their bucket.
     used = 3600 * (4000 * 16_384 - 40e6)
     filled = 3600 * (40e6 - 2000 * 16_384)
-    assert after.byte_sprint == pytest.approx(1 - (used - filled) / (60e6 * 1800))
+    assert after.instance_bytes_left == pytest.approx(1 - (used - filled) / (60e6 * 1800))
 
 
 def test_limits_are_given_by_hand_too() -> None:
@@ -417,7 +417,9 @@ def test_a_gauge_in_a_line() -> None:
     assert told.endswith(
         ": no bucket, 100 % of what it gives, burst of its instance ends in 1 h 0 min"
     )
-    assert gauge_line(CreditBucket(small, sprint=0.0), 3000, 1.0).endswith("instance has ended")
+    assert gauge_line(CreditBucket(small, instance_left=0.0), 3000, 1.0).endswith(
+        "instance has ended"
+    )
     told = gauge_line(CreditBucket(volume_of("gp3:500")), 750, 0.25)
     assert told == "gp3:500: no bucket, 25.0 % of what it gives"
 

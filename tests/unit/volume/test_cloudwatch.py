@@ -160,10 +160,10 @@ def test_nobody_who_answers_costs_seconds_at_most(
 def test_a_refusal_within_an_answer_is_one_too(status: str, slug: str) -> None:
     result = {"StatusCode": status, "Messages": [{"Code": status, "Value": "not you"}]}
     with pytest.raises(PgiostatError) as raised:
-        cloudwatch._refuse(result)
+        cloudwatch._check_status(result)
     assert raised.value.slug == slug
     assert (raised.value.detail or "").endswith("not you")
-    cloudwatch._refuse({"StatusCode": "PartialData"})
+    cloudwatch._check_status({"StatusCode": "PartialData"})
 
 
 def test_without_boto3_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,12 @@
+"""Version of the code that determines categories; nothing else is imported with it.
+
+Categories that were determined once are cached under a name with this version. After a change of
+the code `python -m tests.queries_version` writes both constants; a test fails until it has run.
+"""
+
+__all__ = ["SOURCES", "VERSION"]
+
+VERSION = 1
+"""Higher after every change that can give a statement another category."""
+SOURCES = "19e3f3b23d9d0491b31d8fe7cffb67bd"
+"""Digest of the sources that VERSION is of."""
