@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
 
+from pgiostat.clock import Backoff
 from pgiostat.errors import PgiostatError
 from pgiostat.volume.device.backend_process import Whereabouts
 from pgiostat.volume.device.discover import ELSEWHERE, DeviceOption
@@ -14,7 +15,7 @@ __all__ = ["DeviceSampler"]
 PATIENCE_SECONDS = 0.1
 """How long a reading waits for one of the device, which is there in a millisecond or hangs."""
 END_SECONDS = 1.0
-RETRY_SECONDS = 60.0
+RETRY = Backoff(first=60.0, longest=60.0)
 MOST_WAITING = 1_200
 """Times that wait while nothing can be written: less than a day of minutes, for file_index.LATE."""
 
@@ -107,7 +108,7 @@ class DeviceSampler:
 
     def _failed(self, error: PgiostatError) -> None:
         self.trouble = error
-        self._due = max(self._due, self.clock() + RETRY_SECONDS)
+        self._due = max(self._due, self.clock() + RETRY.delay(1))
 
     def _look(self) -> None:
         self._find()

@@ -1,7 +1,6 @@
 """Collecting: a server's intervals into a history, until told to stop."""
 
 import math
-import random
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,7 +12,7 @@ from threading import Event
 from typing import Protocol
 
 from pgiostat.analysis.ledger import reads_of
-from pgiostat.clock import monotonic
+from pgiostat.clock import Backoff, monotonic
 from pgiostat.collector.device_sampler import DeviceSampler
 from pgiostat.collector.incidents import IncidentLog, LogLine
 from pgiostat.errors import PgiostatError
@@ -34,8 +33,7 @@ from pgiostat.volume.device.interval import DeviceInterval
 
 __all__ = ["HOPELESS", "Recorder", "RecorderObserver", "label_of"]
 
-SHORTEST_RETRY_SECONDS = 1.0
-LONGEST_RETRY_SECONDS = 60.0
+RETRY = Backoff(first=1.0, longest=60.0, jitter=0.5)
 SUMMARY_SECONDS = 3600.0
 HOPELESS = "dsn-invalid"
 """Nobody else can mend it; a password or a role can be set right on the server."""
@@ -93,7 +91,7 @@ class Recorder:
     _measuring: DeviceSampler = field(init=False)
     _session: int = RESUMED
     _device_message: str = ""
-    _pause: float = SHORTEST_RETRY_SECONDS
+    _failures: int = 0
     _began: float | None = None
     _logged: set[str] = field(default_factory=set)
     _again: Counter[str] = field(default_factory=Counter)
@@ -210,10 +208,9 @@ class Recorder:
         return self.stop.is_set() or self._left <= 0
 
     def pause(self) -> None:
-        """Wait until the next attempt, each time longer; not all of a fleet at once."""
-        jittered = self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - nothing secret
-        self.stop.wait(max(0.0, min(jittered, self._left)))
-        self._pause = min(self._pause * 2, LONGEST_RETRY_SECONDS)
+        """Wait until the next attempt, longer after each failure."""
+        self._failures += 1
+        self.stop.wait(max(0.0, min(RETRY.delay(self._failures), self._left)))
 
     def _collect(self, writer: Writer) -> None:
         self.stop.wait(min(self.delay, self._left))
@@ -267,7 +264,7 @@ class Recorder:
         if tick.error is not None:
             self._log_incident("server", tick.error)
         elif tick.delta is not None:
-            self._pause = SHORTEST_RETRY_SECONDS
+            self._failures = 0
             if tick.texts_error is not None:
                 self._log_incident("texts", tick.texts_error, "texts are missing: ")
             else:

@@ -10,6 +10,7 @@ from threading import Event, Thread
 
 import pytest
 
+from pgiostat.clock import Backoff
 from pgiostat.collector.recorder import Recorder
 from pgiostat.history.format.layout import Layout
 from pgiostat.queries.describe import uncategorized
@@ -172,7 +173,7 @@ def test_a_seal_without_room_is_done_when_there_is_some(
 ) -> None:
     due = Event()
     monkeypatch.setattr("pgiostat.history.write.background.is_due", lambda *_: due.is_set())
-    monkeypatch.setattr("pgiostat.history.write.background.RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("pgiostat.history.write.background.RETRY", Backoff(0.2, 3.0))
     with running(make_server, disk) as run:
         layout = Layout(run.root)
         run.more(3)

@@ -227,8 +227,8 @@ def fault(*_arguments: object, **_keywords: object) -> None:
     [
         (Metrics, "committed"),
         (Recorder, "_judge"),
-        (DeviceSampler, "turn"),
-        (DeviceSampler, "follow"),
+        (DeviceSampler, "poll"),
+        (DeviceSampler, "retarget"),
         (Writer, "resume"),
         (Recorder, "_summarise"),
     ],

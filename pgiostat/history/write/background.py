@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import BoundedSemaphore
 
+from pgiostat.clock import Backoff
 from pgiostat.history.write.compaction_policy import MOST_SAMPLES, MOST_TOGETHER, is_due
 from pgiostat.history.write.retention import Keep
 
@@ -17,8 +18,7 @@ __all__ = ["BackgroundCompaction"]
 MOST_AT_ONCE = 2
 """Of one process: each sorts a batch in memory, and all hours end together."""
 PATIENCE_SECONDS = 60.0
-RETRY_SECONDS = 60.0
-LONGEST_RETRY_SECONDS = 3600.0
+RETRY = Backoff(first=60.0, longest=3600.0)
 
 _turns = BoundedSemaphore(MOST_AT_ONCE)
 
@@ -121,7 +121,5 @@ class BackgroundCompaction:
 
     def _failed(self, why: str) -> None:
         self.trouble = why
-        self._after = self.clock() + min(
-            RETRY_SECONDS * 2.0 ** min(self._failures, 10), LONGEST_RETRY_SECONDS
-        )
         self._failures += 1
+        self._after = self.clock() + RETRY.delay(self._failures)

@@ -16,6 +16,7 @@ from types import FrameType
 
 import pytest
 
+from pgiostat.clock import Backoff
 from pgiostat.collector import fleet as fleets
 from pgiostat.collector import recorder as record
 from pgiostat.collector.fleet import Fleet
@@ -113,12 +114,10 @@ def test_an_unexpected_error_is_logged_once_and_collecting_is_tried_again(
         recorder.stop.wait(30)
 
     monkeypatch.setattr(Recorder, "run", run)
-    monkeypatch.setattr(record, "SHORTEST_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(record, "RETRY", Backoff(0.01, 0.01))
     with fleet(tmp_path) as here:
         here.fleet.describe = uncategorized
         here.fleet.follow(plan(bad=NOWHERE, good=NOWHERE))
-        recorder = here.fleet._there["bad"].recorder
-        recorder._pause = 0.01
         here.until(lambda: runs.count("bad") == 4)
         line = re.sub(r"error [0-9a-f]{8}", "error REF", here.said()[0])
         assert re.sub(r":\d+ ", ":LINE ", line) == (
