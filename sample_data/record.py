@@ -17,6 +17,8 @@ from threading import Event, Thread
 from rich.console import Console
 
 from pgiostat.collector.recorder import Recorder
+from pgiostat.collector.schedule import Schedule
+from pgiostat.collector.targets import Target
 from pgiostat.history.write.finalize import finalize
 from pgiostat.lab import demo
 from pgiostat.queries.describe import uncategorized
@@ -48,12 +50,10 @@ def main() -> None:
 
     try:
         with demo.serving(place / "server", console) as cluster:
-            recorder = Recorder(
-                demo.reader_dsn(cluster), LABEL, asked.to, uncategorized, stop, say,
-                interval=asked.interval,
-                # What the volume of the recording machine did is nobody's story.
-                device_option=DeviceOption(device="none", cloudwatch="none"),
-            )  # fmt: skip
+            # What the volume of the recording machine did is nobody's story.
+            device = DeviceOption(device="none", cloudwatch="none")
+            target = Target(demo.reader_dsn(cluster), LABEL, asked.interval, device)
+            recorder = Recorder(target, asked.to, uncategorized, Schedule(stop), say)
             collecting = Thread(target=recorder.run)
             for half, mix in enumerate((BEFORE, AFTER)):
                 with demo.working(cluster, *mix):

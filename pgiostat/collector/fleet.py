@@ -14,6 +14,7 @@ from pgiostat.collector.incidents import IncidentLog
 from pgiostat.collector.log import Level, Log, told
 from pgiostat.collector.metrics import Metrics
 from pgiostat.collector.recorder import HOPELESS, Recorder
+from pgiostat.collector.schedule import Schedule
 from pgiostat.collector.targets import Plan, Target
 from pgiostat.history.format.sealed import together
 from pgiostat.history.write.background import BackgroundCompaction
@@ -149,10 +150,8 @@ class Fleet:
             return
         self._sealing.keep = self._plan.keep
         self._sealing.poll()
-        if self._sealing.trouble:
-            self._trouble.begin("sealing", self._sealing.trouble)
-        elif not self._sealing.is_running:
-            self._trouble.end("sealing")
+        is_over = not self._sealing.is_running
+        self._trouble.track("sealing", self._sealing.trouble, is_over=is_over)
 
     def _delay(self, interval: float) -> float:
         """Return how long a server waits, so that readings are spread over an interval.
@@ -180,20 +179,15 @@ class Fleet:
         stop = Event()
         metrics = Metrics(target.label, target.interval)
         recorder = Recorder(
-            target.dsn,
-            target.label,
+            target,
             self.root,
             self.describe or uncategorized,
-            stop,
+            Schedule(stop, self._left, self._delay(target.interval)),
             partial(self._say, target.label),
-            interval=target.interval,
-            device_option=target.device,
-            ends=self._left,
-            keep=self._plan.keep,
             shared=self._shared(),
-            delay=self._delay(target.interval),
-            watcher=metrics if self.describe else None,
+            observer=metrics if self.describe else None,
         )
+        recorder.keep = self._plan.keep
         metrics.is_up = lambda: recorder.is_collecting and not self._there[target.label].over
         # A second signal ends us without waiting: what is committed is safe.
         thread = Thread(target=self._collect, args=(recorder,), name=target.label, daemon=True)
@@ -217,7 +211,7 @@ class Fleet:
         else:
             if not recorder.is_collecting:
                 self.failed.add(label)
-            if not recorder.summary_logged:
+            if not recorder.summary_covers_all:
                 samples = _counted(recorder.samples, "sample")
                 self.log.say(label, f"{samples} committed{recorder.not_committed}")
         there.over = True
@@ -242,8 +236,8 @@ class Fleet:
             else:
                 return
             is_first = False
-            recorder.pause()
-            if recorder.is_over:
+            recorder.schedule.pause()
+            if recorder.schedule.is_over:
                 return
 
     def metrics(self) -> list[Metrics]:

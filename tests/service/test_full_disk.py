@@ -12,6 +12,8 @@ import pytest
 
 from pgiostat.clock import Backoff
 from pgiostat.collector.recorder import Recorder
+from pgiostat.collector.schedule import Schedule
+from pgiostat.collector.targets import Target
 from pgiostat.history.format.layout import Layout
 from pgiostat.queries.describe import uncategorized
 from tests.conftest import MakeServer
@@ -53,7 +55,11 @@ class Run:
 
     def __post_init__(self) -> None:
         self.recorder = Recorder(
-            self.dsn, "prod", self.root, uncategorized, self.stop, said_to(self.said), interval=0.1
+            Target(self.dsn, "prod", 0.1),
+            self.root,
+            uncategorized,
+            Schedule(self.stop),
+            said_to(self.said),
         )
 
     @property
@@ -62,7 +68,8 @@ class Run:
 
     @property
     def failures(self) -> int:
-        return self.recorder._writer.failures if self.recorder._writer else 0
+        writer = self.recorder._committer._writer
+        return writer.failures if writer else 0
 
     def now(self) -> datetime:
         """Return the server's time."""

@@ -21,6 +21,8 @@ import pytest
 from pgiostat.analysis.rank import rank_totals
 from pgiostat.collector.metrics import METRICS, Address, Metrics, MetricsServer, address_of
 from pgiostat.collector.recorder import Recorder
+from pgiostat.collector.schedule import Schedule
+from pgiostat.collector.targets import Target
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
@@ -30,7 +32,7 @@ from pgiostat.volume.device.discover import NONE, DeviceOption
 from pgiostat.volume.device.interval import DeviceInterval, Origin
 from tests.conftest import MakeServer
 from tests.support.histories import KNOWN, intervals
-from tests.support.readings import at
+from tests.support.readings import at, said_to
 from tests.support.workloads import client, fill
 
 ROOT = Path(__file__).parents[3]
@@ -263,20 +265,13 @@ def arranged(make_server: MakeServer) -> str:
 def test_the_page_says_what_the_history_holds(make_server: MakeServer, tmp_path: Path) -> None:
     dsn, root, describe = arranged(make_server), tmp_path / "history", describer()
     metrics, stop, said = Metrics("db0", 0.1, lambda: True), Event(), list[str]()
-
-    def say(line: str, *, trouble: bool = False) -> None:  # noqa: ARG001 - a Recorder's own
-        said.append(line)
-
     recorder = Recorder(
-        dsn,
-        "db0",
+        Target(dsn, "db0", 0.1, DeviceOption(NONE, NONE)),
         root,
         describe,
-        stop,
-        say,
-        interval=0.1,
-        device_option=DeviceOption(NONE, NONE),
-        watcher=metrics,
+        Schedule(stop),
+        said_to(said),
+        observer=metrics,
     )
     collector = Thread(target=recorder.run)
     collector.start()

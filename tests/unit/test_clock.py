@@ -5,7 +5,7 @@ from itertools import cycle
 import pytest
 
 from pgiostat.clock import Backoff
-from pgiostat.collector import device_sampler, recorder
+from pgiostat.collector import device_sampler, schedule
 from pgiostat.history.write import background
 from pgiostat.postgres.sampler import Sampler
 from pgiostat.queries.describe import uncategorized
@@ -46,7 +46,7 @@ def bounds(backoff: Backoff) -> tuple[float, float, float]:
 
 def test_the_delays_of_each_loop() -> None:
     assert bounds(app.RETRY) == (1.0, 30.0, 0.0)
-    assert bounds(recorder.RETRY) == (1.0, 60.0, 0.5)
+    assert bounds(schedule.RETRY) == (1.0, 60.0, 0.5)
     assert bounds(background.RETRY) == (60.0, 3600.0, 0.0)
     assert bounds(device_sampler.RETRY) == (60.0, 60.0, 0.0)
     sampler = Sampler("", 10.0, uncategorized, lambda _: False)
