@@ -16,6 +16,7 @@ from threading import Event, Thread
 
 from rich.console import Console
 
+from pgiostat.collector.log import configure, server_log
 from pgiostat.collector.recorder import Recorder
 from pgiostat.collector.schedule import Schedule
 from pgiostat.collector.targets import Target
@@ -44,16 +45,13 @@ def main() -> None:
     stop = Event()
     console = Console(stderr=True, highlight=False)
     place = Path(tempfile.mkdtemp(prefix="pgiostat-sample-"))
-
-    def say(line: str, *, trouble: bool = False) -> None:
-        console.print(line, style="yellow" if trouble else "")
-
+    log = server_log(configure(sys.stderr), LABEL)
     try:
         with demo.serving(place / "server", console) as cluster:
             # What the volume of the recording machine did is nobody's story.
             device = DeviceOption(device="none", cloudwatch="none")
             target = Target(demo.reader_dsn(cluster), LABEL, asked.interval, device)
-            recorder = Recorder(target, asked.to, uncategorized, Schedule(stop), say)
+            recorder = Recorder(target, asked.to, uncategorized, Schedule(stop), log)
             collecting = Thread(target=recorder.run)
             for half, mix in enumerate((BEFORE, AFTER)):
                 with demo.working(cluster, *mix):

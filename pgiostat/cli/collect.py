@@ -122,6 +122,15 @@ def collect(
         ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say trouble alone.")] = False,
+    log_format: Annotated[
+        str | None,
+        typer.Option(
+            help="Format of the log: text, journald or json. Default: journald if the log goes"
+            " there, else text.",
+            metavar="FORMAT",
+            show_default=False,
+        ),
+    ] = None,
     check: Annotated[
         bool,
         typer.Option("--check", help="Try each server and the history once, and end."),
@@ -135,7 +144,7 @@ def collect(
     """
     from pgiostat.collector import config as file
     from pgiostat.collector import service, targets
-    from pgiostat.collector.log import stderr
+    from pgiostat.collector.log import LogFormat, configure
     from pgiostat.collector.metrics import address_of
     from pgiostat.collector.preflight import check as tried
     from pgiostat.history.write.retention import Keep
@@ -173,6 +182,8 @@ def collect(
     # What is wrong with an option is wrong with --check, too.
     seconds = None if ends is None else duration(ends)
     describe = None if page is None else describer(options.rules_of(rules))
+    form = None if log_format is None else options.choice("log-format", log_format, LogFormat)
+    logger = configure(sys.stderr, form, quiet=quiet)
     first = ours()
     root = options.local_root(first.history)
     if check:
@@ -184,7 +195,7 @@ def collect(
     status = service.run(
         first,
         root,
-        stderr(quiet=quiet),
+        logger,
         ends=seconds,
         page=page,
         describe=describe,

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pgiostat.collector.device_sampler import DeviceSampler
-from pgiostat.collector.incidents import IncidentLog, LogLine
+from pgiostat.collector.incidents import IncidentLog
+from pgiostat.collector.log import ServerLog
 from pgiostat.statistics.snapshot import RESUMED
 from pgiostat.volume.device.backend_process import Whereabouts
 from pgiostat.volume.device.discover import ELSEWHERE
@@ -20,12 +21,12 @@ class DeviceMonitor:
     Attributes:
         sampler: Measures.
         incidents: Logs failures.
-        say: Takes lines of the log.
+        log: The log.
     """
 
     sampler: DeviceSampler
     incidents: IncidentLog
-    say: LogLine
+    log: ServerLog
     _session: int = RESUMED
     _logged: tuple[str, str] = ("", "")
 
@@ -61,4 +62,4 @@ class DeviceMonitor:
         # On another machine there is nothing to measure, and nothing to say.
         if what and slug != ELSEWHERE and (slug, what) != self._logged:
             self._logged = slug, what
-            self.say(f"device: {'unknown: ' * bool(slug)}{what}")
+            self.log.info(f"device: {'unknown: ' * bool(slug)}{what}")

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from logging import Logger
 from pathlib import Path
 from threading import Event, Thread
 
 from pgiostat.clock import monotonic
 from pgiostat.collector.incidents import IncidentLog
-from pgiostat.collector.log import Level, Log, told
+from pgiostat.collector.log import SERVICE_LABEL, ServerLog, error_line, server_log
 from pgiostat.collector.metrics import Metrics
 from pgiostat.collector.recorder import HOPELESS, Recorder
 from pgiostat.collector.schedule import Schedule
@@ -24,10 +24,8 @@ from pgiostat.statistics.names import Describe
 from pgiostat.unexpected import PASSING, as_error
 from pgiostat.units import format_count, format_duration
 
-__all__ = ["SERVICE_LABEL", "Fleet", "servers"]
+__all__ = ["Fleet", "servers"]
 
-SERVICE_LABEL = "pgiostat"
-"""Whose lines are those of no server."""
 PATIENCE_SECONDS = 30.0
 """How long a server may take to end: a connection that is being made, and one more reading."""
 COMPACTION_SECONDS = 60.0
@@ -58,7 +56,7 @@ class Fleet:
     """
 
     root: Path
-    log: Log
+    logger: Logger
     wake: Wake
     ends: float | None = None
     describe: Describe | None = None
@@ -73,7 +71,7 @@ class Fleet:
     _trouble: IncidentLog = field(init=False)
 
     def __post_init__(self) -> None:
-        self._trouble = IncidentLog(partial(self._say, SERVICE_LABEL), monotonic)
+        self._trouble = IncidentLog(self._log(SERVICE_LABEL), monotonic)
 
     def changes(self, plan: Plan) -> Iterator[str]:
         """Say how a plan differs from what is done, in a few words each."""
@@ -126,7 +124,7 @@ class Fleet:
                 self._ended += self._there.pop(label).recorder.samples
                 self.failed.discard(label)
                 if label not in self._wanted:
-                    self.log.say(label, "is not collected any more")
+                    self._log(label).info("is not collected any more")
         with self._beside():
             for label, target in self._wanted.items():
                 if label not in self._there:
@@ -183,7 +181,7 @@ class Fleet:
             self.root,
             self.describe or uncategorized,
             Schedule(stop, self._left, self._delay(target.interval)),
-            partial(self._say, target.label),
+            self._log(target.label),
             shared=self._shared(),
             observer=metrics if self.describe else None,
         )
@@ -198,8 +196,8 @@ class Fleet:
             del self._there[target.label]
             raise
 
-    def _say(self, label: str, line: str, *, trouble: bool = False) -> None:
-        self.log.say(label, line, Level.WARNING if trouble else Level.INFO)
+    def _log(self, label: str) -> ServerLog:
+        return server_log(self.logger, label)
 
     def _collect(self, recorder: Recorder) -> None:
         label, there = recorder.label, self._there[recorder.label]
@@ -207,13 +205,13 @@ class Fleet:
             self._supervise(recorder)
         except Exception as raised:  # noqa: BLE001 - a thread that ends does not end unheard
             self.failed.add(label)
-            self.log.say(label, told(as_error(raised)), Level.ERROR)
+            self._log(label).error(error_line(as_error(raised)))
         else:
             if not recorder.is_collecting:
                 self.failed.add(label)
             if not recorder.summary_covers_all:
                 samples = _counted(recorder.samples, "sample")
-                self.log.say(label, f"{samples} committed{recorder.not_committed}")
+                self._log(label).info(f"{samples} committed{recorder.not_committed}")
         there.over = True
         self.wake.set()
 
@@ -257,7 +255,7 @@ class Fleet:
             if there.thread.is_alive() and there.recorder.is_compacting:
                 there.thread.join(COMPACTION_SECONDS)
             if there.thread.is_alive():
-                self.log.say(label, "does not answer; not waiting for it", Level.WARNING)
+                self._log(label).warning("does not answer; not waiting for it")
         if self._sealing is not None:
             self._sealing.finish()
 

@@ -4,26 +4,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
 
+from pgiostat.collector.log import ServerLog
 from pgiostat.errors import PgiostatError
 from pgiostat.unexpected import UNEXPECTED, as_error
 from pgiostat.units import format_duration
 
-__all__ = ["IncidentLog", "LogLine"]
+__all__ = ["IncidentLog"]
 
 _LOGGED_ONCE = frozenset({UNEXPECTED, "reply-unreadable"})
 """Errors with a reference: the first is logged, the others are counted.
 
 At each snapshot they would fill the log, also where snapshots in between succeed.
 """
-
-
-class LogLine(Protocol):
-    """Takes a line of the log."""
-
-    def __call__(self, line: str, *, trouble: bool = False) -> None:
-        """Say it; trouble: something is to be done, or was lost."""
 
 
 @dataclass(slots=True)
@@ -40,12 +33,12 @@ class IncidentLog:
     """What is wrong now, one incident for each thing affected.
 
     Attributes:
-        say: Takes lines of the log.
+        log: The log.
         clock: Monotonic seconds.
         on_failure: Called with each error that `guard` contains.
     """
 
-    say: LogLine
+    log: ServerLog
     clock: Callable[[], float]
     on_failure: Callable[[PgiostatError], None] = lambda _: None
     _incidents: dict[str, _Incident] = field(default_factory=dict)
@@ -76,7 +69,7 @@ class IncidentLog:
             incident.messages.add(message)
             why = f": {reason.rstrip('.')}" if reason else ""
             fix = f". {hint}" if hint else ""
-            self.say(f"{message}{why}; trying again{fix}", trouble=True)
+            self.log.warning(f"{message}{why}; trying again{fix}")
 
     def begin_error(self, affected: str, error: PgiostatError, prefix: str = "") -> None:
         """Begin an incident with an error; one with a reference is logged once in all incidents.
@@ -111,7 +104,7 @@ class IncidentLog:
             return False
         if incident.messages:
             lasted = format_duration(self.clock() - incident.began)
-            self.say(f"mended after {lasted}: {incident.newest}")
+            self.log.info(f"mended after {lasted}: {incident.newest}")
         return True
 
     @contextmanager
@@ -131,7 +124,7 @@ class IncidentLog:
         """Log how often errors were repeated that only the first line of is in the log."""
         for named, count in self._repeated.items():
             if count:
-                self.say(f"{named}: {count} more time{'s' * (count != 1)}", trouble=True)
+                self.log.warning(f"{named}: {count} more time{'s' * (count != 1)}")
         self._repeated.clear()
 
     def now(self, *affected: str) -> str:

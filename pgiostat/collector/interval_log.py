@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pgiostat.analysis.ledger import ServerReads, coverage, reads_of
-from pgiostat.collector.incidents import LogLine
+from pgiostat.collector.log import ServerLog
 from pgiostat.statistics.capabilities import grant, hidden_from
 from pgiostat.statistics.delta import Delta, Quality
 from pgiostat.units import format_count, format_coverage, format_duration
@@ -21,13 +21,13 @@ class IntervalLog:
     """Logs what is known of committed intervals.
 
     Attributes:
-        say: Takes lines of the log.
+        log: The log.
         clock: Monotonic seconds.
         newest: When the newest interval was added, by the clock.
         covers_all: Whether the last summary has every interval of the process.
     """
 
-    say: LogLine
+    log: ServerLog
     clock: Callable[[], float]
     newest: float | None = None
     covers_all: bool = False
@@ -63,11 +63,11 @@ class IntervalLog:
             more = f" {_entries(delta.evicted)}; {EVICTING_HINT}" if evicting else ""
             if delta.lost is not None:
                 more = f": what statements read in {format_duration(delta.lost.seconds)} is lost"
-            self.say(f"interval of {delta.until:%H:%M:%S}: {quality.value}{more}", trouble=True)
+            self.log.warning(f"interval of {delta.until:%H:%M:%S}: {quality.value}{more}")
         if delta.newer.masked and not self._has_masked:
             self._has_masked = True
             user = delta.newer.server.user
-            self.say(f"{hidden_from(user)} and counted together. {grant(user)}", trouble=True)
+            self.log.warning(f"{hidden_from(user)} and counted together. {grant(user)}")
 
     def log_summary(self, total: int | None = None, more: str = "") -> None:
         """Log what was collected since the last summary.
@@ -80,7 +80,7 @@ class IntervalLog:
         self._qualities.clear()
         if hour is not None:
             self.covers_all = hour.samples == total
-            self.say(f"{hour.summary(committed=self.covers_all)}{more}")
+            self.log.info(f"{hour.summary(committed=self.covers_all)}{more}")
 
 
 @dataclass(slots=True)

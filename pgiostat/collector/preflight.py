@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pgiostat.clock import monotonic
-from pgiostat.collector.log import told
+from pgiostat.collector.log import error_line
 from pgiostat.collector.targets import Plan, Target
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.escape import line, terminal
@@ -78,7 +78,7 @@ def _device(target: Target, there: Whereabouts | None) -> tuple[str, ExitStatus]
     except PgiostatError as error:
         if target.device.by_name:
             return _failed(what, error), ExitStatus.ERROR
-        return f"{what}: unknown: {line(told(error))}", ExitStatus.DONE
+        return f"{what}: unknown: {line(error_line(error))}", ExitStatus.DONE
     if source is None:
         return f"{what}: none, as asked for", ExitStatus.DONE
     return f"{what}: {terminal(source.description)}", ExitStatus.DONE

@@ -10,8 +10,9 @@ from typing import Protocol
 from pgiostat.collector.committer import Committer
 from pgiostat.collector.device_monitor import DeviceMonitor
 from pgiostat.collector.device_sampler import DeviceSampler
-from pgiostat.collector.incidents import IncidentLog, LogLine
+from pgiostat.collector.incidents import IncidentLog
 from pgiostat.collector.interval_log import IntervalLog
+from pgiostat.collector.log import ServerLog
 from pgiostat.collector.schedule import Schedule
 from pgiostat.collector.targets import Target
 from pgiostat.errors import PgiostatError
@@ -56,7 +57,7 @@ class Recorder:
         root: The directory of the history.
         describe: Describes statements by their texts.
         schedule: When to begin, to try again and to end.
-        say: Takes lines of the log.
+        log: The log of this server.
         shared: Compacts the samples of several servers, looked after by its owner. Without it the
             recorder compacts its own.
         observer: Counts the work.
@@ -66,7 +67,7 @@ class Recorder:
     root: Path
     describe: Describe
     schedule: Schedule
-    say: LogLine
+    log: ServerLog
     shared: BackgroundCompaction | None = None
     observer: RecorderObserver | None = None
     _committer: Committer = field(init=False)
@@ -80,10 +81,10 @@ class Recorder:
         clock = self.schedule.clock
         self._committer = Committer(self.root, self.label)
         self._compaction = self.shared or BackgroundCompaction(self.root, self.label, clock)
-        self._incidents = IncidentLog(self.say, clock, self._count_failure)
-        self._intervals = IntervalLog(self.say, clock)
+        self._incidents = IncidentLog(self.log, clock, self._count_failure)
+        self._intervals = IntervalLog(self.log, clock)
         sampler = DeviceSampler(self.target.device, partial(choose, clock=clock), clock)
-        self._device = DeviceMonitor(sampler, self._incidents, self.say)
+        self._device = DeviceMonitor(sampler, self._incidents, self.log)
 
     @property
     def label(self) -> str:
@@ -150,7 +151,7 @@ class Recorder:
         try:
             with self._incidents.guard("rights"):
                 if why := open_to_others(self.root):
-                    self.say(f'others can change the history in "{self.root}": {why}', trouble=True)
+                    self.log.warning(f'others can change the history in "{self.root}": {why}')
             self._collect()
         finally:
             for step in (
@@ -209,12 +210,11 @@ class Recorder:
         with self._incidents.guard("baseline"):
             older = self._committer.resume()
         if older is not None:
-            self.say(f"going on from the sample of {older.taken_at:%Y-%m-%d %H:%M:%S %Z}")
+            self.log.info(f"going on from the sample of {older.taken_at:%Y-%m-%d %H:%M:%S %Z}")
         elif (ends := self._committer.broken_off) is not None:
-            self.say(
+            self.log.warning(
                 f"the reading of {ends:%Y-%m-%d %H:%M:%S %Z} to go on from cannot be read:"
-                " what statements read since then is lost",
-                trouble=True,
+                " what statements read since then is lost"
             )
         return older
 

@@ -23,7 +23,7 @@ from pgiostat.collector import schedule as schedules
 from pgiostat.collector.fleet import Fleet
 from pgiostat.collector.incidents import IncidentLog
 from pgiostat.collector.interval_log import EVICTING_HINT, IntervalLog, _Hour
-from pgiostat.collector.log import Log
+from pgiostat.collector.log import configure
 from pgiostat.collector.recorder import Recorder
 from pgiostat.collector.schedule import Schedule
 from pgiostat.collector.systemd import notify
@@ -49,7 +49,7 @@ class Here:
     def __init__(self, root: Path, ends: float | None = None) -> None:
         self.out = StringIO()
         self.wake = Wake()
-        self.fleet = Fleet(root, Log(self.out), self.wake, ends)
+        self.fleet = Fleet(root, configure(self.out), self.wake, ends)
 
     def said(self) -> list[str]:
         return [line.partition(" ")[2] for line in self.out.getvalue().splitlines()]
@@ -428,8 +428,7 @@ def test_a_log_whose_disk_is_full_goes_on_when_there_is_room() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full")
     with Path("/dev/full").open("w", buffering=1, encoding="utf-8") as full:
-        log = Log(full)
-        log.say("prod", "nobody hears this")
+        configure(full).info("nobody hears this")
         os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())
 
 
