@@ -145,7 +145,7 @@ def collect(
     from pgiostat.collector import config as file
     from pgiostat.collector import service, targets
     from pgiostat.collector.log import LogFormat, configure
-    from pgiostat.collector.metrics import address_of
+    from pgiostat.collector.metrics import parse_address
     from pgiostat.collector.preflight import check as tried
     from pgiostat.history.write.retention import Keep
     from pgiostat.queries.describe import describer
@@ -163,7 +163,7 @@ def collect(
             hint="Write them into the table of their server.",
         )
     measured = device_option(device, cloudwatch)
-    page = None if metrics is None else address_of(metrics)
+    page = None if metrics is None else parse_address(metrics)
     if rules is not None and page is None:
         options.refuse(
             "--rules is for the page of --metrics",

@@ -16,7 +16,7 @@ PATIENCE_SECONDS = 0.1
 """How long a reading waits for one of the device, which is there in a millisecond or hangs."""
 END_SECONDS = 1.0
 RETRY = Backoff(first=60.0, longest=60.0)
-MOST_WAITING = 1_200
+MAX_WAITING = 1_200
 """Times that wait while nothing can be written: less than a day of minutes, for file_index.LATE."""
 
 Choose = Callable[[DeviceOption, Whereabouts | None], DeviceSource | None]
@@ -120,7 +120,7 @@ class DeviceSampler:
         found = source.poll()
         self.trouble = None
         with self._lock:
-            self._waiting = [*self._waiting, *found][-MOST_WAITING:]
+            self._waiting = [*self._waiting, *found][-MAX_WAITING:]
 
     def _find(self) -> None:
         """Find who tells, if a server is new, or it could not be found and may be by now."""

@@ -35,7 +35,7 @@ from pgiostat.volume.device.interval import DeviceInterval
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric as Family
 
-__all__ = ["METRICS", "Address", "MetricFamily", "Metrics", "MetricsServer", "address_of"]
+__all__ = ["METRICS", "Address", "MetricFamily", "Metrics", "MetricsServer", "parse_address"]
 
 HOST = "127.0.0.1"
 _ADDRESS = re.compile(
@@ -152,7 +152,7 @@ _COUNTED = {
 LabelValues = tuple[str, tuple[str, ...]]
 Column = Counts
 """What one statement counted: a matrix of FIELDS with one column."""
-MOST_WAITING = 10_000
+MAX_WAITING = 10_000
 """Statements whose texts are waited for."""
 
 
@@ -175,10 +175,10 @@ class Address:
             return self.host != "localhost"
 
 
-def address_of(words: str) -> Address:
+def parse_address(words: str) -> Address:
     """Return an address written as [HOST:]PORT.
 
-    >>> address_of("9187"), address_of("[::1]:9187")
+    >>> parse_address("9187"), parse_address("[::1]:9187")
     (Address(host='127.0.0.1', port=9187), Address(host='::1', port=9187))
 
     Raises PgiostatError option-invalid.
@@ -263,7 +263,7 @@ class Metrics:
             column = counted.statement_amounts[:, [place]]
             if key in self._waiting:
                 self._waiting[key] = self._waiting[key] + column
-            elif len(self._waiting) < MOST_WAITING:
+            elif len(self._waiting) < MAX_WAITING:
                 self._waiting[key] = column
             else:
                 waits[place] = False  # of the category of what has no text

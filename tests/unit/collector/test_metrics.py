@@ -19,7 +19,7 @@ from urllib.request import urlopen
 import pytest
 
 from pgiostat.analysis.rank import rank_totals
-from pgiostat.collector.metrics import METRICS, Address, Metrics, MetricsServer, address_of
+from pgiostat.collector.metrics import METRICS, Address, Metrics, MetricsServer, parse_address
 from pgiostat.collector.recorder import Recorder
 from pgiostat.collector.schedule import Schedule
 from pgiostat.collector.targets import Target
@@ -226,7 +226,7 @@ def test_the_package_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("words", ["", "x", "70000", "host:", ":80", "a b:80", "9187/metrics"])
 def test_addresses_that_are_none(words: str) -> None:
     with pytest.raises(PgiostatError) as caught:
-        address_of(words)
+        parse_address(words)
     assert (caught.value.slug, caught.value.status) == ("option-invalid", ExitStatus.USAGE)
 
 

@@ -380,9 +380,9 @@ def test_a_seal_that_fails_says_why_and_waits_ever_longer(
         clock.now += 1
         made.poll()
         assert made.trouble == "could not start sealing: Cannot allocate memory"
-    turns = [background._turns.acquire(blocking=False) for _ in range(background.MOST_AT_ONCE)]
+    turns = [background._slots.acquire(blocking=False) for _ in range(background.MAX_AT_ONCE)]
     for _ in turns:
-        background._turns.release()
+        background._slots.release()
     assert turns == [True, True]
 
 
