@@ -15,19 +15,18 @@ from itertools import groupby
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pgiostat.history.format.checksum import to_parquet
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.filesystem import UnreadableError, exists
 from pgiostat.history.format.layout import Layout, cover_bytes
-from pgiostat.history.format.schema import COMPACTED, DIMENSIONS, ROLLUP, SCHEMAS, SORTED_BY, SUMMED
+from pgiostat.history.format.schema import COMPACTED, DIMENSIONS, SCHEMAS, SORTED_BY
 from pgiostat.history.format.sealed import HotSample, day_of
 from pgiostat.history.format.validation import Validator
+from pgiostat.history.write.compacted_rows import hourly, newest_rows
 from pgiostat.history.write.compaction_policy import MAX_ROWS, MAX_SAMPLES, MAX_SHARED_SAMPLES
-from pgiostat.statistics.delta import Basis
 
-__all__ = ["Batch", "compact", "compact_shared", "hourly"]
+__all__ = ["Batch", "compact", "compact_shared"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,34 +343,6 @@ def _put(layout: Layout, content: memoryview, target: Path, disk: Disk, draft_na
     disk.sync(target.parent)
 
 
-def hourly(rows: pa.Table) -> pa.Table:
-    """Return the hourly rollup of statements: exact, for all counts are integers.
-
-    Args:
-        rows: Rows of `stmt`, one for each statement and interval.
-
-    Returns:
-        Rows of `stmt_1h`, one for each statement and hour. uncertain: part of a count was counted
-        since a reset, or is a lower bound.
-    """
-    known = pa.array([Basis.PREVIOUS, Basis.NEW], pa.int8())
-    uncertain = pc.cast(pc.invert(pc.is_in(rows["basis"], known)), pa.int64())
-    hour = pc.floor_temporal(rows["ts"], unit="hour")
-    wide = rows.set_column(rows.schema.get_field_index("ts"), "ts", hour).append_column(
-        "uncertain", uncertain
-    )
-    # By the statements' own keys too: two statements with the same sid stay two.
-    keys = ["sid", "server_id", "ts", "userid", "dbid", "queryid", "masked", "toplevel"]
-    added = wide.group_by(keys, use_threads=False).aggregate(
-        [*((name, "sum") for name in SUMMED), ("uncertain", "max"), ("basis", "count")]
-    )
-    renamed = {f"{name}_sum": name for name in SUMMED}
-    renamed |= {"uncertain_max": "uncertain", "basis_count": "intervals"}
-    named = added.rename_columns([renamed.get(name, name) for name in added.column_names])
-    ordered = named.select(ROLLUP.names).cast(ROLLUP)
-    return ordered.sort_by([(name, "ascending") for name in ("server_id", "sid", "ts")])
-
-
 def _keep_dimension(layout: Layout, batch: Batch, table: str, disk: Disk) -> None:
     """Add the rows of a batch to the dimension of its collector; the newest row of a key stays."""
     rows = _read(batch.samples, table)
@@ -381,35 +352,4 @@ def _keep_dimension(layout: Layout, batch: Batch, table: str, disk: Disk) -> Non
     if exists(target):
         before = Validator().table(target, SCHEMAS[table])
         rows = pa.concat_tables([before, rows], promote_options="default")
-    rows = rows.select(SCHEMAS[table].names)
-    if table == "statement":
-        # A text that was read once stays known when it cannot be read a second time.
-        is_known = rows["unread"].is_null()
-        rows = pa.concat_tables([rows.filter(pc.invert(is_known)), rows.filter(is_known)])
-    keys = list(DIMENSIONS[table])
-    place = rows.append_column("place", pa.array(range(len(rows)), pa.int64()))
-    newest = place.group_by(keys, use_threads=False).aggregate([("place", "max")])["place_max"]
-    kept = rows.take(newest.combine_chunks())
-    ordered = kept.sort_by([(name, "ascending") for name in keys])
-    _write(layout, _changes(ordered) if table == "name" else ordered, target, disk)
-
-
-def _changes(names: pa.Table) -> pa.Table:
-    """Return names in order of time, without those that repeat the name before.
-
-    A collector writes all names at its start. A name in an older file has no time: it is the first
-    of its oid.
-    """
-    names = names.sort_by([("since", "ascending")])
-    first = names.filter(names["since"].is_null())
-    timed = names.filter(names["since"].is_valid())
-    kept: list[int] = []
-    last: dict[tuple[object, ...], tuple[object, ...]] = {}
-    rows = pa.concat_tables([first, timed])
-    columns = (rows[name].to_pylist() for name in rows.column_names if name != "since")
-    for place, (server, kind, oid, *name) in enumerate(zip(*columns, strict=True)):
-        if last.get((server, kind, oid)) != tuple(name):
-            last[server, kind, oid] = tuple(name)
-            kept.append(place)
-    keys = [(name, "ascending") for name in ("server_id", "kind", "oid", "since")]
-    return rows.take(pa.array(kept, pa.int64())).sort_by(keys)
+    _write(layout, newest_rows(table, rows), target, disk)

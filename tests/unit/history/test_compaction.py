@@ -22,7 +22,8 @@ from pgiostat.history.format.layout import Layout
 from pgiostat.history.format.schema import DIMENSIONS, ROLLUP, SCHEMAS, SUMMED
 from pgiostat.history.format.sealed import CompactedFile, SharedBatch
 from pgiostat.history.write import compaction as sealing
-from pgiostat.history.write.compaction import compact, compact_shared, hourly
+from pgiostat.history.write.compacted_rows import hourly
+from pgiostat.history.write.compaction import compact, compact_shared
 from pgiostat.history.write.compaction_policy import MAX_SHARED_SAMPLES, is_due
 from pgiostat.history.write.writer import Writer
 from pgiostat.statistics.delta import Delta, diff
