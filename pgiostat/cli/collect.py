@@ -145,7 +145,7 @@ def collect(
     from pgiostat.collector import config as file
     from pgiostat.collector import service, targets
     from pgiostat.collector.log import LogFormat, configure
-    from pgiostat.collector.metrics import parse_address
+    from pgiostat.collector.metrics_server import parse_address
     from pgiostat.collector.preflight import check as tried
     from pgiostat.history.write.retention import Keep
     from pgiostat.queries.describe import describer

@@ -1,4 +1,4 @@
-"""Many servers, a thread each: one's trouble never delays another's."""
+"""The service: collects from all servers until a signal or the end of its time."""
 
 import ctypes
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from pgiostat.collector.log import (
     server_log,
     status_line,
 )
-from pgiostat.collector.metrics import PATH, Address, MetricsServer
+from pgiostat.collector.metrics_server import PATH, Address, MetricsServer
 from pgiostat.collector.systemd import notify
 from pgiostat.collector.targets import Plan
 from pgiostat.errors import ExitStatus
@@ -45,25 +45,35 @@ def run(
 ) -> ExitStatus:
     """Collect from all servers until the time is over or a signal comes.
 
-    page: where metrics are served, and describe: what tells categories for them.  reread: what
-    SIGHUP asks for.  Returns ERROR if it was not a signal that ended it, and a server could not be
-    collected to the end; its trouble is said, and all that trying again can mend is tried again.
-    Raises PgiostatError as MetricsServer.serve does.
+    Args:
+        plan: The servers.
+        root: The directory of the history.
+        logger: The collector's logger.
+        ends: After how many seconds to end; None for never.
+        page: Where to serve metrics; None for nowhere.
+        describe: Describes statements by category, for metrics.
+        reread: Returns the plan of the configuration file at SIGHUP; None without a file.
+
+    Returns:
+        ERROR if no signal ended it and a server could not be collected to the end.
+
+    Raises:
+        PgiostatError: Metrics cannot be served.
     """
     _keep_little()
     wake = Wake()
     log = server_log(logger, SERVICE_LABEL)
     fleet = Fleet(root, logger, wake, ends, describe if page else None)
     end_page = MetricsServer(fleet.metrics).serve(page) if page else None
-    stop, hung_up = Event(), list[bool]()
+    stop, hangups = Event(), list[bool]()
 
-    def heard() -> None:
-        hung_up.append(True)
+    def hang_up() -> None:
+        hangups.append(True)
 
     with (
         wake.by_signals(),
         stop_on_signals(stop),
-        on_sighup(heard),
+        on_sighup(hang_up),
         status_line(logger, fleet.status),
     ):
         log.info(f"collecting {servers(len(plan.targets))} into {root}")
@@ -75,8 +85,8 @@ def run(
         notify("READY=1")
         while not stop.is_set():
             wake.wait(STATUS_SECONDS)
-            if hung_up:
-                hung_up.clear()
+            if hangups:
+                hangups.clear()
                 plan = _reread(plan, reread, fleet, log)
             fleet.reap()
             if fleet.is_over:
@@ -92,15 +102,15 @@ def run(
 
 
 def _keep_little() -> None:
-    """Let neither Arrow nor malloc keep for each thread what it once had."""
+    """Let neither Arrow nor malloc keep freed memory for each thread."""
     pa.set_memory_pool(pa.system_memory_pool())
-    # All threads share one arena, where the C library is one that can be told so.
+    # All threads share one arena, where the C library has that option.
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def _reread(plan: Plan, reread: Callable[[], Plan] | None, fleet: Fleet, log: ServerLog) -> Plan:
-    """Follow the file as it is now, and return what it says; the plan of before if it is wrong."""
+    """Follow the plan of the file as it is now and return it; go on as before if it is wrong."""
     if reread is None:
         log.info("SIGHUP: there is no configuration file to read again")
         return plan
@@ -116,7 +126,7 @@ def _reread(plan: Plan, reread: Callable[[], Plan] | None, fleet: Fleet, log: Se
     what = "; ".join(changes) or "nothing is changed"
     log.info(f"SIGHUP: collecting {servers(len(new.targets))}: {what}")
     if new.history != plan.history:
-        told_root = new.history or "the default"
-        log.warning(f"the history is {told_root} from the next start on")
+        root = new.history or "the default"
+        log.warning(f"the history is {root} from the next start on")
     fleet.follow(new)
     return new

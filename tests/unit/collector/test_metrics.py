@@ -19,7 +19,8 @@ from urllib.request import urlopen
 import pytest
 
 from pgiostat.analysis.rank import rank_totals
-from pgiostat.collector.metrics import METRICS, Address, Metrics, MetricsServer, parse_address
+from pgiostat.collector.metrics import METRICS, Metrics
+from pgiostat.collector.metrics_server import Address, MetricsServer, parse_address
 from pgiostat.collector.recorder import Recorder
 from pgiostat.collector.schedule import Schedule
 from pgiostat.collector.targets import Target
@@ -214,7 +215,7 @@ def test_a_host_that_there_is_not_is_said() -> None:
 
 
 def test_the_package_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pgiostat.collector.metrics.find_spec", lambda _: None)
+    monkeypatch.setattr("pgiostat.collector.metrics_server.find_spec", lambda _: None)
     with pytest.raises(PgiostatError) as caught:
         MetricsServer(list).serve(Address("127.0.0.1", 1))
     assert (caught.value.slug, caught.value.hint) == (

@@ -13,7 +13,8 @@ from threading import Event
 import pytest
 
 from pgiostat.collector.listener import Answer, Limits, Listener, Request
-from pgiostat.collector.metrics import Address, Metrics, MetricsServer, parse_address
+from pgiostat.collector.metrics import Metrics
+from pgiostat.collector.metrics_server import Address, MetricsServer, parse_address
 
 BODY = b"x 1\n"
 QUICK = Limits(clients=4, request_bytes=512, request_seconds=0.4, answer_seconds=0.4)

@@ -64,7 +64,7 @@ class Here:
         pytest.fail(f"it never came to that: {self.said()}")
 
     def samples(self, label: str) -> int:
-        return self.fleet._there[label].recorder.samples
+        return self.fleet._collected[label].recorder.samples
 
 
 @contextmanager
@@ -92,9 +92,9 @@ def test_a_server_that_never_answers_delays_no_other_no_change_and_no_end(
         # Gone, or with another connection: what is new does not wait for it.
         here.fleet.follow(plan(deaf=database, good=database, new=database))
         here.until(lambda: here.samples("new") > 1)
-        there = here.fleet._there["deaf"]
+        there = here.fleet._collected["deaf"]
         assert (there.target.dsn, there.thread.is_alive()) == (hanging, True)
-        good = here.fleet._there["good"]
+        good = here.fleet._collected["good"]
         assert good.recorder.samples > 5
         monkeypatch.setattr(fleets, "PATIENCE_SECONDS", 1.5)
         here.fleet.end()
@@ -179,10 +179,10 @@ def test_the_time_is_over_for_all_at_once_and_nothing_begins_after_it(
 def test_how_long_it_is_kept_is_read_again_for_who_goes_on(tmp_path: Path) -> None:
     with fleet(tmp_path) as here:
         here.fleet.follow(plan(prod=NOWHERE))
-        recorder = here.fleet._there["prod"].recorder
+        recorder = here.fleet._collected["prod"].recorder
         month = Keep(timedelta(days=30), timedelta(days=30))
         here.fleet.follow(Plan(plan(prod=NOWHERE).targets, keep=month))
-        assert here.fleet._there["prod"].recorder is recorder
+        assert here.fleet._collected["prod"].recorder is recorder
         assert recorder.keep == month
 
 
