@@ -8,11 +8,11 @@ from dataclasses import dataclass
 __all__ = ["Backoff", "monotonic"]
 
 MAX_DOUBLINGS = 10
-"""Bounds the power of two: whoever fails for years must not get a number that overflows."""
+"""Bounds the power of two: the float must not overflow after years of failures."""
 
 
 def monotonic() -> float:
-    """Return seconds on a clock that nobody sets, and that goes on while the machine sleeps."""
+    """Return seconds on a monotonic clock that goes on while the machine sleeps."""
     boottime = getattr(time, "CLOCK_BOOTTIME", None)  # Linux alone has it
     return time.monotonic() if boottime is None else time.clock_gettime(boottime)
 

@@ -1,4 +1,4 @@
-"""Committing intervals to a history, with the time whose statements are lost."""
+"""Committing intervals to a history, and recording the time of lost statements."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -77,7 +77,7 @@ class Committer:
     def append(
         self, delta: Delta, names: Names, devices: Sequence[DeviceInterval]
     ) -> Collection[StatementKey]:
-        """Commit an interval; return the statements whose texts the history has now.
+        """Commit an interval; return the statements with a text in the history from now on.
 
         Raises PgiostatError as Writer.append does: then the next interval must cover this one.
         """

@@ -59,7 +59,7 @@ class DeviceMonitor:
         slug, what = (
             ("", self.sampler.description) if error is None else (error.slug, error.message)
         )
-        # On another machine there is nothing to measure, and nothing to say.
+        # On another machine there is nothing to measure: it has no line.
         if what and slug != ELSEWHERE and (slug, what) != self._logged:
             self._logged = slug, what
             self.log.info(f"device: {'unknown: ' * bool(slug)}{what}")

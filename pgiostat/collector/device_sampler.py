@@ -53,7 +53,7 @@ class DeviceSampler:
         """Find the device of the server of a new connection, and measure it from now on.
 
         Args:
-            where: Where the server says that it is; None if it does not say.
+            where: Where the server is, by its own answer; None without an answer.
         """
         with self._lock:
             self._where, self._is_new = where, True

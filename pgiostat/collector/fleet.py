@@ -106,7 +106,7 @@ class Fleet:
         self.reap()
 
     def reap(self) -> None:
-        """Begin each server of the plan whose label no thread uses any more."""
+        """Begin each server of the plan, once no thread uses its label any more."""
         for label, each in list(self._collected.items()):
             if each.over and each.leaves:
                 self._ended += self._collected.pop(label).recorder.samples

@@ -38,7 +38,7 @@ _GONE = (errno.EPIPE, errno.EIO, errno.EBADF)
 """No reader will come back: the pipe or the descriptor is closed, or the terminal hung up."""
 
 ServerLog = logging.LoggerAdapter[logging.Logger]
-"""A logger whose records have a server's label."""
+"""A logger that adds a server's label to its records."""
 
 
 class LogFormat(StrEnum):

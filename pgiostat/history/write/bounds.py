@@ -1,4 +1,4 @@
-"""Where an interval begins and how long it is, whatever the server's clock says."""
+"""The begin and the length of an interval, robust against a wrong clock of the server."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta

@@ -176,7 +176,7 @@ def _finish_shared(
 
     Args:
         layout: The history.
-        collectors: Whose samples are to be compacted.
+        collectors: The collectors to compact.
         disk: What writes.
         ours: The name of shared files that this process has locked.
 
