@@ -45,7 +45,7 @@ from pgiostat.history.format.encode import name_table, named, texts
 from pgiostat.history.format.layout import Layout, create
 from pgiostat.history.format.schema import DIMENSIONS, SORTED_BY
 from pgiostat.history.format.sealed import together
-from pgiostat.history.write.compaction import hourly
+from pgiostat.history.write.compacted_rows import hourly
 
 STATEMENTS, SECONDS, HOURS = 200, 60, 24
 SHARING = 100

@@ -26,7 +26,7 @@ from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.encode import name_table, named, texts
 from pgiostat.history.format.layout import Layout, create
 from pgiostat.history.format.schema import DIMENSIONS
-from pgiostat.history.write.compaction import hourly
+from pgiostat.history.write.compacted_rows import hourly
 from pgiostat.history.write.writer import Writer
 from pgiostat.statistics.names import Names
 

@@ -1,4 +1,4 @@
-"""Signals that end a loop, or make it look again, without cutting what is in flight."""
+"""Signals that end a loop, or wake it, without interrupting its current work."""
 
 import signal
 import socket
@@ -14,45 +14,44 @@ __all__ = ["Wake", "on_sighup", "stop_on_signals"]
 
 class _Settable(Protocol):
     def set(self) -> None:
-        """Say that it has happened."""
+        """Note that it has happened."""
 
 
 class Wake:
-    """Wakes the thread that waits, also from a handler of signals that runs in it.
+    """Wakes a waiting thread, also from a signal handler that runs in that thread.
 
-    An Event's lock is not one that its holder may take again: a handler that sets the Event which
-    its thread is about to wait for would wait for itself.  And Python runs a handler between two
-    steps of the main thread: a signal that comes after the last of them, just before the thread
-    goes to sleep, or that another thread is interrupted for, would be heard by nobody until
-    something else wakes the main one.  A socket loses neither.
+    An Event's lock is not reentrant: a handler that sets the Event on which its thread is about to
+    wait would deadlock. And Python runs handlers between two steps of the main thread: a signal
+    just before the thread sleeps, or one that interrupts another thread, would have no effect until
+    something else wakes the main thread. A socket loses neither.
     """
 
     def __init__(self) -> None:
-        self._heard, self._said = socket.socketpair()
-        self._said.setblocking(False)
+        self._receiver, self._sender = socket.socketpair()
+        self._sender.setblocking(False)
 
     def __del__(self) -> None:
-        self._heard.close()
-        self._said.close()
+        self._receiver.close()
+        self._sender.close()
 
     def set(self) -> None:
-        """Wake who waits, or who will."""
+        """Wake the thread that waits, or the next one that will."""
         with suppress(BlockingIOError):  # so full that it wakes anyway
-            self._said.send(b"\0")
+            self._sender.send(b"\0")
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until it is set, and take that back; False if it took too long."""
-        self._heard.settimeout(seconds)
+        """Wait until it is set, and clear it; return False after `seconds`."""
+        self._receiver.settimeout(seconds)
         try:
-            self._heard.recv(4096)
-        except (TimeoutError, BlockingIOError):  # the latter for no time at all
+            self._receiver.recv(4096)
+        except (TimeoutError, BlockingIOError):  # the latter for 0 seconds
             return False
         return True
 
     @contextmanager
     def by_signals(self) -> Iterator[None]:
-        """Let every signal that has a handler wake too; in the main thread."""
-        before = signal.set_wakeup_fd(self._said.fileno(), warn_on_full_buffer=False)
+        """Let every signal with a handler wake the thread too; call it in the main thread."""
+        before = signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
         try:
             yield
         finally:
@@ -61,17 +60,23 @@ class Wake:
 
 @contextmanager
 def stop_on_signals(*events: _Settable) -> Iterator[list[ExitStatus]]:
-    """Let SIGINT and SIGTERM set events, so that a loop ends; yield what happened."""
+    """Let SIGINT and SIGTERM set events, so that a loop ends.
+
+    A second signal raises KeyboardInterrupt.
+
+    Yields:
+        INTERRUPTED once a signal came; an empty list until then.
+    """
     happened: list[ExitStatus] = []
 
-    def heard(_signal: int, _frame: FrameType | None) -> None:
+    def handle(_signal: int, _frame: FrameType | None) -> None:
         if happened:
             raise KeyboardInterrupt
         happened.append(ExitStatus.INTERRUPTED)
         for event in events:
             event.set()
 
-    before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield happened
     finally:
@@ -80,13 +85,13 @@ def stop_on_signals(*events: _Settable) -> Iterator[list[ExitStatus]]:
 
 
 @contextmanager
-def on_sighup(heard: Callable[[], object]) -> Iterator[None]:
-    """Let SIGHUP call something, in the main thread."""
+def on_sighup(call: Callable[[], object]) -> Iterator[None]:
+    """Let SIGHUP call a function, in the main thread."""
 
-    def told(_signal: int, _frame: FrameType | None) -> None:
-        heard()
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        call()
 
-    before = signal.signal(signal.SIGHUP, told)
+    before = signal.signal(signal.SIGHUP, handle)
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
-"""Errors that no code foresaw: named by their type and place, never by their words.
+"""Unexpected errors: named by their type and place, never by their message.
 
-The words of an exception may quote anything: a connection string, a statement, a row. A type and
-a line of source code hold no secret, and they are what whoever mends the fault needs.
+The message of an exception may quote anything: a connection string, a statement, a row. A type and
+a line of source code hold no secret, and a fix needs no more.
 """
 
 import errno
@@ -24,27 +24,27 @@ __all__ = [
 
 UNEXPECTED = "unexpected-error"
 PASSING = frozenset({UNEXPECTED, "too-many-files", "out-of-memory"})
-"""Errors after which what was done is tried again: they may be gone by then."""
+"""Errors after which an attempt is repeated: the next one may succeed."""
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 _NO_DESCRIPTOR_MESSAGE = os.strerror(errno.EMFILE)
-"""Libraries hand on the system's words without its number."""
+"""Libraries pass on the system's message without its number."""
 _PACKAGE = Path(__file__).parent
 _REPORT = "Report it with this reference; docs/errors.md says how."
 
 
 def as_error(error: Exception) -> PgiostatError:
-    """Return any exception as an error of ours.
+    """Return any exception as a PgiostatError.
 
     Args:
-        error: What was raised. A PgiostatError that does not tell of descriptors stays as it is.
+        error: The exception. A PgiostatError stays as it is, unless no descriptor was left.
 
     Returns:
         too-many-files, out-of-memory, or unexpected-error with a reference: the same fault at the
         same place has the same reference everywhere.
     """
     if isinstance(error, PgiostatError):
-        words = " ".join(filter(None, (error.message, error.detail)))
-        return too_many_files(words) if _NO_DESCRIPTOR_MESSAGE in words else error
+        text = " ".join(filter(None, (error.message, error.detail)))
+        return too_many_files(text) if _NO_DESCRIPTOR_MESSAGE in text else error
     # Without a descriptor an import fails as if the module were not there.
     lacks = isinstance(error, ImportError) and not has_descriptors()
     if lacks or is_out_of_descriptors(error):
@@ -64,10 +64,10 @@ def as_error(error: Exception) -> PgiostatError:
 
 
 def unreadable_reply(error: Exception) -> PgiostatError:
-    """Return the error of an answer of the server that is not as it must be.
+    """Return the error of an invalid answer of the server.
 
     Args:
-        error: What was raised where the answer was unpacked.
+        error: The exception of the code that unpacked the answer.
     """
     if isinstance(error, PgiostatError | MemoryError) or is_out_of_descriptors(error):
         return as_error(error)
@@ -80,16 +80,16 @@ def unreadable_reply(error: Exception) -> PgiostatError:
     )
 
 
-def too_many_files(words: str = "") -> PgiostatError:
-    """Return the error of a process that has as many files open as it may.
+def too_many_files(message: str = "") -> PgiostatError:
+    """Return the error of a process without a free file descriptor.
 
     Args:
-        words: What could not be done for that reason.
+        message: What failed for that reason.
     """
     return PgiostatError(
         "too many open files",
-        detail=f"{words[:1].upper()}{words[1:]}"
-        if words
+        detail=f"{message[:1].upper()}{message[1:]}"
+        if message
         else "This process, or the whole system, has no file descriptor left.",
         hint="Raise the limit: ulimit -n in a shell, LimitNOFILE= in a unit of systemd.",
         slug="too-many-files",
@@ -97,7 +97,7 @@ def too_many_files(words: str = "") -> PgiostatError:
 
 
 def is_out_of_descriptors(error: Exception) -> bool:
-    """Return whether an exception says that no file descriptor is left."""
+    """Return whether an exception is for want of a file descriptor."""
     return isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR
 
 
@@ -111,18 +111,18 @@ def has_descriptors() -> bool:
 
 
 def _type(error: Exception) -> str:
-    """Return the type of an exception; of the system's errors with their name."""
-    kind = type(error)
-    name = kind.__qualname__
-    if kind.__module__ != "builtins":
-        name = f"{kind.__module__}.{name}"
+    """Return the type of an exception, with the name of the system's error."""
+    of = type(error)
+    name = of.__qualname__
+    if of.__module__ != "builtins":
+        name = f"{of.__module__}.{name}"
     number = error.errno if isinstance(error, OSError) else None
     code = "" if number is None else errno.errorcode.get(number, "")
     return f"{name} {code}".rstrip()
 
 
 def _place(error: Exception) -> str:
-    """Return the innermost line of ours, and the line of a library below it."""
+    """Return the innermost line of the package, and the line of a library below it."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [n for n, frame in enumerate(frames) if _is_ours(frame)]
     if not frames:
@@ -143,7 +143,7 @@ def _is_ours(frame: traceback.FrameSummary) -> bool:
 
 
 def _line(frame: traceback.FrameSummary) -> str:
-    """Return a line of source code, without the directory in which somebody installed it."""
+    """Return a line of source code, without the directory of the installation."""
     path = Path(frame.filename)
     short = path.relative_to(_PACKAGE.parent) if _is_ours(frame) else Path(*path.parts[-2:])
     return f"{short.as_posix()}:{frame.lineno} ({frame.name})"

@@ -16,7 +16,10 @@ from threading import Event, Thread
 
 from rich.console import Console
 
+from pgiostat.collector.log import configure, server_log
 from pgiostat.collector.recorder import Recorder
+from pgiostat.collector.schedule import Schedule
+from pgiostat.collector.targets import Target
 from pgiostat.history.write.finalize import finalize
 from pgiostat.lab import demo
 from pgiostat.queries.describe import uncategorized
@@ -42,18 +45,13 @@ def main() -> None:
     stop = Event()
     console = Console(stderr=True, highlight=False)
     place = Path(tempfile.mkdtemp(prefix="pgiostat-sample-"))
-
-    def say(line: str, *, trouble: bool = False) -> None:
-        console.print(line, style="yellow" if trouble else "")
-
+    log = server_log(configure(sys.stderr), LABEL)
     try:
         with demo.serving(place / "server", console) as cluster:
-            recorder = Recorder(
-                demo.reader_dsn(cluster), LABEL, asked.to, uncategorized, stop, say,
-                interval=asked.interval,
-                # What the volume of the recording machine did is nobody's story.
-                device_option=DeviceOption(device="none", cloudwatch="none"),
-            )  # fmt: skip
+            # What the volume of the recording machine did is nobody's story.
+            device = DeviceOption(device="none", cloudwatch="none")
+            target = Target(demo.reader_dsn(cluster), LABEL, asked.interval, device)
+            recorder = Recorder(target, asked.to, uncategorized, Schedule(stop), log)
             collecting = Thread(target=recorder.run)
             for half, mix in enumerate((BEFORE, AFTER)):
                 with demo.working(cluster, *mix):

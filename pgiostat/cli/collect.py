@@ -122,6 +122,15 @@ def collect(
         ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say trouble alone.")] = False,
+    log_format: Annotated[
+        str | None,
+        typer.Option(
+            help="Format of the log: text, journald or json. Default: journald if the log goes"
+            " there, else text.",
+            metavar="FORMAT",
+            show_default=False,
+        ),
+    ] = None,
     check: Annotated[
         bool,
         typer.Option("--check", help="Try each server and the history once, and end."),
@@ -136,8 +145,8 @@ def collect(
     from pgiostat.cli.histories import local_root, rules_of
     from pgiostat.collector import config as file
     from pgiostat.collector import service, targets
-    from pgiostat.collector.log import stderr
-    from pgiostat.collector.metrics import address_of
+    from pgiostat.collector.log import LogFormat, configure
+    from pgiostat.collector.metrics_server import parse_address
     from pgiostat.collector.preflight import check as tried
     from pgiostat.history.write.retention import Keep
     from pgiostat.queries.describe import describer
@@ -155,7 +164,7 @@ def collect(
             hint="Write them into the table of their server.",
         )
     measured = device_option(device, cloudwatch)
-    page = None if metrics is None else address_of(metrics)
+    page = None if metrics is None else parse_address(metrics)
     if rules is not None and page is None:
         options.refuse(
             "--rules is for the page of --metrics",
@@ -174,6 +183,8 @@ def collect(
     # An invalid option is an error of --check as well.
     seconds = None if ends is None else duration(ends)
     describe = None if page is None else describer(rules_of(rules))
+    form = None if log_format is None else options.choice("log-format", log_format, LogFormat)
+    logger = configure(sys.stderr, form, quiet=quiet)
     first = ours()
     root = local_root(first.history)
     if check:
@@ -185,7 +196,7 @@ def collect(
     status = service.run(
         first,
         root,
-        stderr(quiet=quiet),
+        logger,
         ends=seconds,
         page=page,
         describe=describe,

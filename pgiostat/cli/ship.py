@@ -71,16 +71,13 @@ def _again(
 
     from pgiostat.clock import monotonic
     from pgiostat.collector.incidents import IncidentLog
-    from pgiostat.collector.log import Level, stderr
+    from pgiostat.collector.log import configure, server_log
     from pgiostat.history.remote.shipping import upload as shipped
     from pgiostat.signals import Wake, stop_on_signals
 
-    log, wake, stop = stderr(quiet=quiet), Wake(), Event()
-
-    def say(line: str, *, trouble: bool = False) -> None:
-        log.say("ship", line, Level.WARNING if trouble else Level.INFO)
-
-    trouble = IncidentLog(say, monotonic)
+    wake, stop = Wake(), Event()
+    log = server_log(configure(sys.stderr, quiet=quiet), "ship")
+    trouble = IncidentLog(log, monotonic)
     with wake.by_signals(), stop_on_signals(stop):
         while not stop.is_set():
             try:
@@ -89,7 +86,7 @@ def _again(
                     raise _strange(outcome)
                 trouble.end("ship")
                 if outcome.files or outcome.removed:
-                    say(_summary(outcome))
+                    log.info(_summary(outcome))
             except PgiostatError as error:
                 trouble.begin("ship", error.message, error.detail, error.hint)
             due = monotonic() + seconds

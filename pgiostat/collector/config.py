@@ -19,7 +19,7 @@ __all__ = ["read"]
 
 _AT = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
 _QUOTED = re.compile(r"\(.+\)|'[^']{3,}'|\"[^\"]{3,}\"")
-"""What tomllib quotes of a file, but for single characters: it may be a part of a password."""
+"""Parts of a file in messages of tomllib, except single characters: they may be of a password."""
 _PLAIN_KEY = re.compile(r"[\w.-]+")
 _FILE_KEYS = ("history", "interval", "keep", "keep_hours", "servers")
 _KEYS = ("keep", "keep_hours")
@@ -39,10 +39,18 @@ def read(
     keep: str | None = None,
     keep_hours: str | None = None,
 ) -> Plan:
-    """Return what a configuration file says; what is given beside it wins over the same in it.
+    """Return the plan of a configuration file; options win over the same keys in it.
 
-    Raises PgiostatError config-file if it cannot be read, and config-invalid for a mistake, with
-    its line; time-invalid and option-invalid for what is given beside it.
+    Args:
+        path: The file.
+        history: The option --history.
+        every: The option --interval.
+        keep: The option --keep.
+        keep_hours: The option --keep-hours.
+
+    Raises:
+        PgiostatError: config-file if the file cannot be read; config-invalid for a mistake, with
+            its line; time-invalid or option-invalid for an option.
     """
     try:
         text = path.read_text("utf-8-sig")
@@ -56,17 +64,17 @@ def read(
     except tomllib.TOMLDecodeError as error:
         place = _AT.search(str(error))
         line = (place and place[1]) or text.rstrip("\n").count("\n") + 1
-        told = _QUOTED.sub("…", _AT.sub("", str(error)).strip())
-        raise PgiostatError(f"{path}, line {line}: {told}", slug="config-invalid") from None
+        message = _QUOTED.sub("…", _AT.sub("", str(error)).strip())
+        raise PgiostatError(f"{path}, line {line}: {message}", slug="config-invalid") from None
     file = _File(path, text, tables)
     file.allow(tables, _FILE_KEYS, "this file")
     there = file.word("history")
     if there is not None and "://" in there:
-        raise file.wrong(
+        raise file.error(
             "history must be a directory", "history", "pgiostat ship brings it to an object store."
         )
     if there is not None and may_hold_secret(there):
-        raise file.wrong(
+        raise file.error(
             "history may hold a password or a key",
             "history",
             "Give the name of a directory. A connection string is the value of dsn.",
@@ -77,7 +85,7 @@ def read(
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A configuration file that is read; mistakes name its lines."""
+    """The tables of a configuration file; errors name its lines."""
 
     path: Path
     text: str
@@ -86,7 +94,7 @@ class _File:
     def targets(self, every: str | None) -> tuple[Target, ...]:
         servers = self.tables.get("servers")
         if not isinstance(servers, dict) or not servers:
-            raise self.wrong("there is no server in it", "servers", "Add a table: [servers.prod]")
+            raise self.error("there is no server in it", "servers", "Add a table: [servers.prod]")
         if every is not None:
             interval(every)
         common = self.word("interval") or f"{INTERVAL_SECONDS:g}s"
@@ -96,18 +104,18 @@ class _File:
     def _target(self, label: str, common: str, every: str | None) -> Target:
         server = self.tables["servers"][label]
         if not may_be_label(label):
-            raise self.wrong(
+            raise self.error(
                 "the name of a server is a connection string",
                 "servers",
                 'Write [servers.prod], and the connection string as dsn = "…".',
             )
         self._checked(lambda: check_collector(label), label)
         if not isinstance(server, dict):
-            raise self.wrong(f'"{label}" must be a table', label, f"Write [servers.{label}].")
+            raise self.error(f'"{label}" must be a table', label, f"Write [servers.{label}].")
         self.allow(server, _SERVER_KEYS, f"[servers.{label}]", label)
         dsn = self.word("dsn", label)
         if dsn is None:
-            raise self.wrong(
+            raise self.error(
                 f'[servers.{label}] has no "dsn"', label, f'Write dsn = "{_LIKE["dsn"]}".'
             )
         self._checked(lambda: check_dsn(dsn), "dsn", label)
@@ -117,21 +125,21 @@ class _File:
         return Target(dsn, label, interval(every or own or common), self.device(label))
 
     def device(self, label: str) -> DeviceOption:
-        """Return what is to be measured beside a server."""
+        """Return the device that is measured beside a server."""
         name, place = self.word("device", label), self.word("cloudwatch", label)
         self._checked(lambda: device_option(name, None), "device", label)
         return self._checked(lambda: device_option(name, place), "cloudwatch", label)
 
     def keep(self, rows: str | None, hours: str | None) -> Keep:
-        """Return for how long; words of the command line win, each over its own key."""
+        """Return how long the history keeps what it has; each option wins over its own key."""
         Keep.of(rows, rows)
         Keep.of(hours, hours, ("--keep-hours", "--keep-hours"))
-        told_rows, told_hours = self.word("keep"), self.word("keep_hours")
-        self._checked(lambda: Keep.of(told_rows, None, _KEYS), "keep")
-        self._checked(lambda: Keep.of(told_hours, told_hours, _KEYS[1:] * 2), "keep_hours")
+        file_rows, file_hours = self.word("keep"), self.word("keep_hours")
+        self._checked(lambda: Keep.of(file_rows, None, _KEYS), "keep")
+        self._checked(lambda: Keep.of(file_hours, file_hours, _KEYS[1:] * 2), "keep_hours")
         names = "--keep" if rows else "keep", "--keep-hours" if hours else "keep_hours"
         return self._checked(
-            lambda: Keep.of(rows or told_rows, hours or told_hours, names), "keep_hours"
+            lambda: Keep.of(rows or file_rows, hours or file_hours, names), "keep_hours"
         )
 
     def allow(
@@ -140,27 +148,27 @@ class _File:
         for key in table:
             if key not in keys:
                 allowed = f"Allowed are {', '.join(keys)}."
-                raise self.wrong(f"{_shown_key(key)} is not a key of {what}", key, allowed, label)
+                raise self.error(f"{_shown_key(key)} is not a key of {what}", key, allowed, label)
 
     def word(self, key: str, label: str = "") -> str | None:
         table = self.tables["servers"][label] if label else self.tables
         value = table.get(key)
         if value is not None and not isinstance(value, str):
             hint = f'Write {key} = "{_LIKE[key]}", with the quotation marks.'
-            raise self.wrong(f'"{key}" must be a string', key, hint, label)
+            raise self.error(f'"{key}" must be a string', key, hint, label)
         return value
 
     def _checked(self, make: Callable[[], Made], key: str, label: str = "") -> Made:
-        """Return what is made of a key, or raise its error with the place of the key."""
+        """Return the value that `make` makes of a key, or raise its error with the key's line."""
         try:
             return make()
         except PgiostatError as error:
-            raise self.wrong(error.message, key, error.hint, label, error.detail) from None
+            raise self.error(error.message, key, error.hint, label, error.detail) from None
 
-    def wrong(
+    def error(
         self, message: str, key: str, hint: str | None, label: str = "", detail: str | None = None
     ) -> PgiostatError:
-        """Return a mistake with the line of its key, in the table of a label if one is given."""
+        """Return an error with the line of a key, in the table of a label unless that is empty."""
         lines = self.text.splitlines()
         first = 0
         if label:
@@ -173,23 +181,23 @@ class _File:
             if wanted.search(line) and not line.lstrip().startswith("#")
         )
         number = next(found, first + 1)
-        given = tuple(_texts(self.tables))
+        texts = tuple(_texts(self.tables))
         return PgiostatError(
-            f"{self.path}, line {number}: {hidden(message, given)}",
-            detail=detail and hidden(detail, given),
-            hint=hint and hidden(hint, given),
+            f"{self.path}, line {number}: {hidden(message, texts)}",
+            detail=detail and hidden(detail, texts),
+            hint=hint and hidden(hint, texts),
             slug="config-invalid",
         )
 
 
 def _shown_key(key: str) -> str:
-    """Return a key as an error tells it: one that is no word may be part of something else."""
+    """Return a key for a message; any text that is no plain word may be part of a secret."""
     is_plain = _PLAIN_KEY.fullmatch(key) and not has_credentials(f"{key}=")
     return f'"{key}"' if is_plain else "an entry"
 
 
 def _texts(value: object) -> Iterator[str]:
-    """Yield all texts of a file: keys and values."""
+    """Yield all texts in a value: keys and values."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):

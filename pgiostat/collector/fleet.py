@@ -1,19 +1,20 @@
 """The servers that are collected now, each in a thread of its own."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from logging import Logger
 from pathlib import Path
 from threading import Event, Thread
 
 from pgiostat.clock import monotonic
 from pgiostat.collector.incidents import IncidentLog
-from pgiostat.collector.log import Level, Log, told
+from pgiostat.collector.log import SERVICE_LABEL, ServerLog, error_line, server_log
 from pgiostat.collector.metrics import Metrics
 from pgiostat.collector.recorder import HOPELESS, Recorder
+from pgiostat.collector.schedule import Schedule
 from pgiostat.collector.targets import Plan, Target
 from pgiostat.history.format.sealed import together
 from pgiostat.history.write.background import BackgroundCompaction
@@ -23,12 +24,10 @@ from pgiostat.statistics.names import Describe
 from pgiostat.unexpected import PASSING, as_error
 from pgiostat.units import format_count, format_duration
 
-__all__ = ["SERVICE_LABEL", "Fleet", "servers"]
+__all__ = ["Fleet", "servers"]
 
-SERVICE_LABEL = "pgiostat"
-"""Whose lines are those of no server."""
 PATIENCE_SECONDS = 30.0
-"""How long a server may take to end: a connection that is being made, and one more reading."""
+"""How long a server may take to end: a connection in progress, and one more snapshot."""
 COMPACTION_SECONDS = 60.0
 GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -48,129 +47,118 @@ class _Collected:
 
 @dataclass(slots=True)
 class Fleet:
-    """Collects what a plan says.
+    """Collects the servers of a plan into one history.
 
-    wake: set when a server's collecting has ended.  ends: after how many seconds all of it is over.
-    failed: labels of servers that were not collected to the end.  Samples of several servers are
-    sealed together, in files named after the first that there was.  describe: what tells
-    categories, for metrics; a history has none.
+    Samples of several servers are compacted into shared files, named after the first label.
+
+    Attributes:
+        root: The directory of the history.
+        logger: The collector's logger.
+        wake: Set when the thread of a server has ended.
+        ends: After how many seconds everything ends; None for never.
+        describe: Describes statements by category, for metrics; None without metrics.
+        failed: The labels of servers that were not collected to the end.
     """
 
     root: Path
-    log: Log
+    logger: Logger
     wake: Wake
     ends: float | None = None
     describe: Describe | None = None
     failed: set[str] = field(default_factory=set)
     _plan: Plan = field(default_factory=lambda: Plan(()))
     _wanted: dict[str, Target] = field(default_factory=dict)
-    _there: dict[str, _Collected] = field(default_factory=dict)
+    _collected: dict[str, _Collected] = field(default_factory=dict)
     _ended: int = 0
     _begun: int = 0
     _began: float = field(default_factory=monotonic)
-    _sealing: BackgroundCompaction | None = None
-    _trouble: IncidentLog = field(init=False)
+    _compaction: BackgroundCompaction | None = None
+    _incidents: IncidentLog = field(init=False)
 
     def __post_init__(self) -> None:
-        self._trouble = IncidentLog(partial(self._say, SERVICE_LABEL), monotonic)
+        self._incidents = IncidentLog(self._log(SERVICE_LABEL), monotonic)
 
     def changes(self, plan: Plan) -> Iterator[str]:
-        """Say how a plan differs from what is done, in a few words each."""
-        before, after = self._wanted, {target.label: target for target in plan.targets}
-        kinds = {
-            "new": [label for label in after if label not in before],
-            "gone": [label for label in before if label not in after],
-            "another connection": [
-                label
-                for label in after
-                if label in before and after[label].dsn != before[label].dsn
-            ],
-            "another interval": [
-                label
-                for label in after
-                if label in before and after[label].interval != before[label].interval
-            ],
-            "another device": [
-                label
-                for label in after
-                if label in before and after[label].device != before[label].device
-            ],
-            "tried again": [
-                label for label, there in self._there.items() if there.over and label in after
-            ],
-        }
-        for kind, labels in kinds.items():
+        """Yield the differences of a plan from the current one, a few words each."""
+        after = {target.label: target for target in plan.targets}
+        changes = _changes(self._wanted, after)
+        changes["tried again"] = [
+            label for label, each in self._collected.items() if each.over and label in after
+        ]
+        for change, labels in changes.items():
             if labels:
-                yield f"{kind}: {', '.join(labels)}"
+                yield f"{change}: {', '.join(labels)}"
 
     def follow(self, plan: Plan) -> None:
-        """Collect what a plan says: what is new begins, what is gone ends, the rest goes on.
+        """Collect the servers of a plan: new ones begin, missing ones end, all others go on.
 
-        What is changed, or has ended, begins anew.  Nothing is waited for: see tend.
+        A changed server, or one that has ended, begins a second time once its thread has ended:
+        `reap` does that, and this waits for nothing.
         """
         self._plan = plan
         self._wanted = {target.label: target for target in plan.targets}
-        for label, there in self._there.items():
-            there.recorder.keep = plan.keep
-            again = there.over and self._left != 0
-            if again or self._wanted.get(label) != there.target:
-                there.leaves = True
-                there.stop.set()
+        for label, each in self._collected.items():
+            each.recorder.keep = plan.keep
+            again = each.over and self._left != 0
+            if again or self._wanted.get(label) != each.target:
+                each.leaves = True
+                each.stop.set()
         self.reap()
 
     def reap(self) -> None:
-        """Begin what is wanted, once what was collected before under its label has ended."""
-        for label, there in list(self._there.items()):
-            if there.over and there.leaves:
-                self._ended += self._there.pop(label).recorder.samples
+        """Begin each server of the plan, once no thread uses its label any more."""
+        for label, each in list(self._collected.items()):
+            if each.over and each.leaves:
+                self._ended += self._collected.pop(label).recorder.samples
                 self.failed.discard(label)
                 if label not in self._wanted:
-                    self.log.say(label, "is not collected any more")
-        with self._beside():
+                    self._log(label).info("is not collected any more")
+        with self._guard():
             for label, target in self._wanted.items():
-                if label not in self._there:
+                if label not in self._collected:
                     self._begin(target)
-            self._seal()
+            self._poll_compaction()
 
     @contextmanager
-    def _beside(self) -> Iterator[None]:
-        """Let a failure of what is done for all servers end none of them: it is tried again."""
+    def _guard(self) -> Iterator[None]:
+        """Contain a failure of work for all servers: it ends none of them, and is tried again."""
         try:
             yield
         except Exception as raised:  # noqa: BLE001 - the servers go on
             error = as_error(raised)
-            self._trouble.begin("fleet", error.message, error.detail, error.hint)
+            self._incidents.begin("fleet", error.message, error.detail, error.hint)
         else:
-            self._trouble.end("fleet")
+            self._incidents.end("fleet")
 
-    def _seal(self) -> None:
-        """Look after what several servers seal together."""
-        if self._sealing is None:
+    def _poll_compaction(self) -> None:
+        """Run the compaction of several servers into shared files."""
+        if self._compaction is None:
             return
-        self._sealing.keep = self._plan.keep
-        self._sealing.poll()
-        if self._sealing.trouble:
-            self._trouble.begin("sealing", self._sealing.trouble)
-        elif not self._sealing.is_running:
-            self._trouble.end("sealing")
+        self._compaction.keep = self._plan.keep
+        self._compaction.poll()
+        is_over = not self._compaction.is_running
+        self._incidents.track("compaction", self._compaction.trouble, is_over=is_over)
 
     def _delay(self, interval: float) -> float:
-        """Return how long a server waits, so that readings are spread over an interval.
+        """Return the seconds before a server's first snapshot: snapshots spread over an interval.
 
-        Each next one falls into the largest gap that is left, however many come.
+        Each further server falls into the largest gap, however many follow.
         """
-        turn = 0.0 if len(self._plan.targets) == 1 else self._begun * GOLDEN % 1.0
+        share = 0.0 if len(self._plan.targets) == 1 else self._begun * GOLDEN % 1.0
         self._begun += 1
-        return turn * interval
+        return share * interval
 
     def _shared(self) -> BackgroundCompaction | None:
-        """Return what seals for several, None if there is one server alone."""
-        if self._sealing is None and len(self._plan.targets) > 1:
+        """Return the compaction of several servers; None while there is a single one."""
+        if self._compaction is None and len(self._plan.targets) > 1:
             first = min(self._wanted)
-            self._sealing = BackgroundCompaction(
-                self.root, together(first, self.root), monotonic, together=lambda: [*self._there]
+            self._compaction = BackgroundCompaction(
+                self.root,
+                together(first, self.root),
+                monotonic,
+                together=lambda: [*self._collected],
             )
-        return self._sealing
+        return self._compaction
 
     @property
     def _left(self) -> float | None:
@@ -180,55 +168,51 @@ class Fleet:
         stop = Event()
         metrics = Metrics(target.label, target.interval)
         recorder = Recorder(
-            target.dsn,
-            target.label,
+            target,
             self.root,
             self.describe or uncategorized,
-            stop,
-            partial(self._say, target.label),
-            interval=target.interval,
-            device_option=target.device,
-            ends=self._left,
-            keep=self._plan.keep,
+            Schedule(stop, self._left, self._delay(target.interval)),
+            self._log(target.label),
             shared=self._shared(),
-            delay=self._delay(target.interval),
-            watcher=metrics if self.describe else None,
+            observer=metrics if self.describe else None,
         )
-        metrics.is_up = lambda: recorder.is_collecting and not self._there[target.label].over
-        # A second signal ends us without waiting: what is committed is safe.
+        recorder.keep = self._plan.keep
+        metrics.is_up = lambda: recorder.is_collecting and not self._collected[target.label].over
+        # A second signal ends the process at once: committed intervals are safe.
         thread = Thread(target=self._collect, args=(recorder,), name=target.label, daemon=True)
-        self._there[target.label] = _Collected(target, recorder, metrics, stop, thread)
+        self._collected[target.label] = _Collected(target, recorder, metrics, stop, thread)
         try:
             thread.start()
         except BaseException:  # the system has no room for a thread
-            del self._there[target.label]
+            del self._collected[target.label]
             raise
 
-    def _say(self, label: str, line: str, *, trouble: bool = False) -> None:
-        self.log.say(label, line, Level.WARNING if trouble else Level.INFO)
+    def _log(self, label: str) -> ServerLog:
+        return server_log(self.logger, label)
 
     def _collect(self, recorder: Recorder) -> None:
-        label, there = recorder.label, self._there[recorder.label]
+        label, collected = recorder.label, self._collected[recorder.label]
         try:
             self._supervise(recorder)
-        except Exception as raised:  # noqa: BLE001 - a thread that ends does not end unheard
+        except Exception as raised:  # noqa: BLE001 - the log has why a thread ends
             self.failed.add(label)
-            self.log.say(label, told(as_error(raised)), Level.ERROR)
+            self._log(label).error(error_line(as_error(raised)))
         else:
             if not recorder.is_collecting:
                 self.failed.add(label)
-            if not recorder.summary_logged:
+            if not recorder.summary_covers_all:
                 samples = _counted(recorder.samples, "sample")
-                self.log.say(label, f"{samples} committed{recorder.not_committed}")
-        there.over = True
+                self._log(label).info(f"{samples} committed{recorder.not_committed}")
+        collected.over = True
         self.wake.set()
 
     @staticmethod
     def _supervise(recorder: Recorder) -> None:
-        """Collect one server, again after whatever ends that unexpectedly.
+        """Collect one server; after an unexpected end, start again.
 
-        Raises PgiostatError for what cannot be collected from the start, and for a connection
-        string that cannot be read.
+        Raises:
+            PgiostatError: The server cannot be collected from the start, or its connection string
+                cannot be read.
         """
         is_first = True
         while True:
@@ -242,62 +226,77 @@ class Fleet:
             else:
                 return
             is_first = False
-            recorder.pause()
-            if recorder.is_over:
+            recorder.schedule.pause()
+            if recorder.schedule.is_over:
                 return
 
     def metrics(self) -> list[Metrics]:
-        """Return what is told of each server that is collected now."""
-        return [there.metrics for there in list(self._there.values()) if not there.leaves]
+        """Return the metrics of each server that is collected now."""
+        return [each.metrics for each in list(self._collected.values()) if not each.leaves]
 
     def end(self) -> None:
-        """End all, each after the sample in flight and one more reading.
+        """End all servers, each after the current sample and one more snapshot.
 
-        Who does not answer is not waited for: its next interval begins where its last one ended.
+        Wait PATIENCE_SECONDS for a server that does not answer: its next interval begins where its
+        newest one ended.
         """
-        for there in self._there.values():
-            there.stop.set()
+        for each in self._collected.values():
+            each.stop.set()
         deadline = monotonic() + PATIENCE_SECONDS
-        for label, there in self._there.items():
-            there.thread.join(max(0.0, deadline - monotonic()))
-            if there.thread.is_alive() and there.recorder.is_compacting:
-                there.thread.join(COMPACTION_SECONDS)
-            if there.thread.is_alive():
-                self.log.say(label, "does not answer; not waiting for it", Level.WARNING)
-        if self._sealing is not None:
-            self._sealing.finish()
+        for label, each in self._collected.items():
+            each.thread.join(max(0.0, deadline - monotonic()))
+            if each.thread.is_alive() and each.recorder.is_compacting:
+                each.thread.join(COMPACTION_SECONDS)
+            if each.thread.is_alive():
+                self._log(label).warning("does not answer; not waiting for it")
+        if self._compaction is not None:
+            self._compaction.finish()
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is collected any more."""
-        is_begun = self._left == 0 or self._wanted.keys() <= self._there.keys()
-        return is_begun and all(there.over for there in self._there.values())
+        """Whether all servers have ended."""
+        is_begun = self._left == 0 or self._wanted.keys() <= self._collected.keys()
+        return is_begun and all(each.over for each in self._collected.values())
 
     def status(self) -> str:
-        """Return how it goes, in a line; what matters most comes first, for lines are cut."""
-        there = [each.recorder for each in list(self._there.values())]
-        samples = self._ended + sum(recorder.samples for recorder in there)
-        # Those that have yet to begin are to be collected, too.
-        parts = [servers(max(len(there), len(self._wanted)))]
-        troubled = [recorder.label for recorder in there if recorder.trouble]
+        """Return the status in a line, most important first: a terminal cuts it."""
+        recorders = [each.recorder for each in list(self._collected.values())]
+        samples = self._ended + sum(recorder.samples for recorder in recorders)
+        # Servers that have yet to begin count too.
+        parts = [servers(max(len(recorders), len(self._wanted)))]
+        troubled = [recorder.label for recorder in recorders if recorder.trouble]
         troubled += sorted(set(self.failed) - set(troubled))
         if troubled:
             more = ", …" if len(troubled) > 1 else ""
             parts.append(f"{len(troubled)} in trouble: {troubled[0]}{more}")
         parts.append(_counted(samples, "sample"))
-        ages = [recorder.age for recorder in there if recorder.age is not None]
+        ages = [recorder.age for recorder in recorders if recorder.age is not None]
         if ages:
             parts.append(f"newest {format_duration(min(ages))} ago")
-        shared = self._sealing is not None and self._sealing.is_running
-        if shared or any(recorder.is_compacting for recorder in there):
+        shared = self._compaction is not None and self._compaction.is_running
+        if shared or any(recorder.is_compacting for recorder in recorders):
             parts.append("sealing")
         elif samples:
             parts.append(f"next seal {datetime.now(UTC) + timedelta(hours=1):%H}:00Z")
         return " · ".join(parts)
 
 
+def _changes(before: Mapping[str, Target], after: Mapping[str, Target]) -> dict[str, list[str]]:
+    """Return the labels of the targets that changed, by what changed."""
+    both = [label for label in after if label in before]
+    return {
+        "new": [label for label in after if label not in before],
+        "gone": [label for label in before if label not in after],
+        "another connection": [each for each in both if after[each].dsn != before[each].dsn],
+        "another interval": [
+            each for each in both if after[each].interval != before[each].interval
+        ],
+        "another device": [each for each in both if after[each].device != before[each].device],
+    }
+
+
 def servers(count: int) -> str:
-    """Return so many servers, in words."""
+    """Return a number of servers in words."""
     return _counted(count, "server")
 
 

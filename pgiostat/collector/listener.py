@@ -1,7 +1,7 @@
-"""One page over HTTP, for clients that nobody trusts: bounded in time, number and bytes.
+"""One page over HTTP for untrusted clients: bounded in time, number and bytes.
 
-A single thread serves all clients, none of whom can hold it. Neither slow nor many clients cost
-more than so many descriptors and so many bytes, and nothing of what they send is shown.
+A single thread serves all clients, and none can block it. However many and slow they are, they use
+a bounded number of descriptors and bytes, and no text of a request is in any output.
 """
 
 import re
@@ -17,25 +17,25 @@ __all__ = ["Answer", "Limits", "Listener", "Request"]
 
 _CHUNK = 65_536
 _LINGER_SECONDS = 1.0
-"""How long a client that has its answer may take to close: a reset could cost it the answer."""
+"""How long a served client may take to close: a reset could cost it the answer."""
 _PAUSE_SECONDS = 0.5
-"""How long nobody is let in after the system refused a descriptor."""
+"""How long no client is accepted after the system refused a descriptor."""
 _BACKLOG = 128
-"""Clients that the system holds until we take them; they cost us no descriptor."""
+"""Clients in the system's queue; they cost this process no descriptor."""
 _END = b"\r\n\r\n"
 _BEGINS = re.compile(rb"[A-Z]{1,16}(?: [\x21-\x7e]*(?: [\x20-\x7e]*)?)?\r?")
-"""What the first line of a request looks like, as far as it has come."""
+"""Any beginning of the first line of a request."""
 _LINE = re.compile(r"([A-Z]{1,16}) ([\x21-\x7e]+) HTTP/1\.[01]")
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What clients may take.
+    """What clients may use.
 
     Attributes:
-        clients: Connections at once. One more ends the oldest of them: who asks at once and reads
-            has its answer by then.
+        clients: Connections at once. One more closes the oldest: a client that sends its request
+            at once and reads has its answer by then.
         request_bytes: Length of a request with all of its headers.
         request_seconds: From connecting to the end of the request, however it trickles in.
         answer_seconds: From the end of the request to the end of the answer.
@@ -49,7 +49,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client asks for; names of headers are in small letters."""
+    """A request; names of headers are in small letters."""
 
     method: str
     path: str
@@ -58,22 +58,22 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a client gets; headers: beside those of every answer."""
+    """An answer; headers: beside those of every answer."""
 
     status: HTTPStatus
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def written(self, *, head: bool = False) -> bytes:
-        """Return it as HTTP/1.1 has it; head: without the body."""
-        told = {"Content-Length": str(len(self.body)), "Connection": "close", **self.headers}
+        """Return it in the form of HTTP/1.1; head: without the body."""
+        headers = {"Content-Length": str(len(self.body)), "Connection": "close", **self.headers}
         lines = [f"HTTP/1.1 {self.status.value} {self.status.phrase}"]
-        lines += [f"{name}: {value}" for name, value in told.items()]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
         return "\r\n".join((*lines, "", "")).encode("latin-1") + (b"" if head else self.body)
 
 
 def parsed(raw: bytes) -> Request | None:
-    r"""Return a request, without the empty line that ends it; None if it is none.
+    r"""Return a request from its text without the empty line at its end; None if it is invalid.
 
     >>> parsed(b"GET /metrics?x=1 HTTP/1.1\r\nHost: a")
     Request(method='GET', path='/metrics', headers={'host': 'a'})
@@ -84,13 +84,13 @@ def parsed(raw: bytes) -> Request | None:
     headers = [_HEADER.fullmatch(line) for line in lines]
     if found is None or None in headers:
         return None
-    told = {each[1].lower(): each[2].strip() for each in headers if each is not None}
-    return Request(found[1], found[2].partition("?")[0], told)
+    named = {each[1].lower(): each[2].strip() for each in headers if each is not None}
+    return Request(found[1], found[2].partition("?")[0], named)
 
 
 @dataclass(slots=True, eq=False)
 class _Client:
-    """A connection: first its request is read, then its answer sent, then its end waited for."""
+    """A connection: its request is read, then its answer sent, then it is closed."""
 
     socket: socket.socket
     deadline: float
@@ -122,7 +122,7 @@ class Listener:
         self._socket = _listening(host, port)
         self._selector = selectors.DefaultSelector()
         self._wake, self._woken = socket.socketpair()
-        # In the order in which they came.
+        # In the order of their connections.
         self._clients: dict[_Client, None] = {}
         self._paused_until: float | None = None
         self._thread = Thread(target=self._run, name="metrics", daemon=True)
@@ -156,20 +156,20 @@ class Listener:
             if self._woken in ready:
                 return
             for client in filter(None, ready.values()):
-                self._turn(client)
+                self._serve(client)
             if self._socket in ready:
-                self._let_in()
+                self._accept()
             self._expire()
 
     def _patience(self) -> float | None:
-        """Return for how long nothing is due."""
+        """Return the seconds until something is due."""
         due = [client.deadline for client in self._clients]
         if self._paused_until is not None:
             due.append(self._paused_until)
         return max(0.0, min(due) - self._clock()) if due else None
 
-    def _let_in(self) -> None:
-        """Take one more client in, and give another up if there are too many."""
+    def _accept(self) -> None:
+        """Accept one more client, and close the oldest if there are too many."""
         try:
             connection, _ = self._socket.accept()
         except BlockingIOError:
@@ -198,8 +198,8 @@ class Listener:
         self._selector.unregister(client.socket)
         client.socket.close()
 
-    def _turn(self, client: _Client) -> None:
-        """Do what a client is ready for; one that fails is given up."""
+    def _serve(self, client: _Client) -> None:
+        """Receive from a client or send to it; close one that fails."""
         try:
             if client.left is not None and not client.is_served:
                 self._send(client)
@@ -221,7 +221,7 @@ class Listener:
                 self._begin(client, answer)
 
     def _answered(self, received: bytes) -> bytes | None:
-        """Return the answer to what has come; None if there is more to come."""
+        """Return the answer to the received bytes; None if the request is incomplete."""
         raw, end, _ = received.partition(_END)
         if len(raw) > self._limits.request_bytes:
             return Answer(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE).written()
@@ -229,14 +229,14 @@ class Listener:
             is_request = _BEGINS.fullmatch(received.partition(b"\n")[0])
             if is_request and len(received) < self._limits.request_bytes:
                 return None
-            wrong = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if is_request else _BAD
-            return Answer(wrong).written()
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if is_request else _BAD
+            return Answer(status).written()
         request = parsed(raw)
         if request is None:
             return Answer(_BAD).written()
         try:
             answer = self._answer(request)
-        except Exception:  # noqa: BLE001 - one answer fails, and not all that come after it
+        except Exception:  # noqa: BLE001 - one answer fails, and no later one
             answer = Answer(HTTPStatus.INTERNAL_SERVER_ERROR)
         return answer.written(head=request.method == "HEAD")
 

@@ -1,60 +1,35 @@
-"""What is collected, for Prometheus: categories' reads, coverage, and how collecting itself goes.
+"""Metrics of collected servers: reads by category, coverage, and the work of the collector.
 
 Counters begin with the process and never go down. There is a series for each server and category,
-never for a statement: rules bound their number. What is not known is not there.
+never for a statement: the number of rules bounds that of series. Unknown values have no series.
 """
 
-import errno
-import gzip
-import ipaddress
-import math
-import os
-import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from http import HTTPStatus
-from importlib.metadata import version
-from importlib.util import find_spec
 from threading import Lock
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pgiostat.analysis.cost import ReadCost
 from pgiostat.analysis.ledger import coverage, reads_of
 from pgiostat.analysis.rank import Totals, rank_totals
-from pgiostat.collector.listener import Answer, Limits, Listener, Request
-from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.escape import terminal
+from pgiostat.errors import PgiostatError
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.names import OWN, UNREAD, Names, StatementKey
 from pgiostat.volume.device.interval import DeviceInterval
 
-if TYPE_CHECKING:
-    from prometheus_client.metrics_core import Metric as Family
-
-__all__ = ["METRICS", "Address", "MetricFamily", "Metrics", "MetricsServer", "address_of"]
-
-HOST = "127.0.0.1"
-_ADDRESS = re.compile(
-    r"(?:(?:\[(?P<six>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<host>[\w.-]+)):)?(?P<port>[0-9]{1,5})"
-)
-PATH = "/metrics"
-FRESH_SECONDS = 1.0
-"""How old a page may be: to make one takes time of the readings."""
-GZIP_LEVEL = 1
-OPENMETRICS = "application/openmetrics-text"
-_METHODS = ("GET", "HEAD")
-_PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
+__all__ = ["METRICS", "MetricFamily", "Metrics"]
 
 
 @dataclass(frozen=True, slots=True)
 class MetricFamily:
-    """A name on the page: what it means, and by what its series are told apart.
+    """A metric, as Prometheus defines it: the name of a counter ends in _total.
 
-    Counters' names end in _total, as Prometheus has it.
+    Attributes:
+        name: The name.
+        meaning: The help text, without a full stop.
+        labels: The labels that distinguish its series.
     """
 
     name: str
@@ -63,7 +38,7 @@ class MetricFamily:
 
     @property
     def is_counter(self) -> bool:
-        """Whether it is counted, and not read."""
+        """Whether it is a counter, not a gauge."""
         return self.name.endswith("_total")
 
 
@@ -138,7 +113,7 @@ METRICS: tuple[MetricFamily, ...] = (
     MetricFamily("pgiostat_servers", "servers that are collected", ()),
     MetricFamily("pgiostat_build_info", "1, with the version", ("version",)),
 )
-"""All that the page has, in its order."""
+"""All metrics, in the order of the page."""
 
 _GAUGED = {
     "burst_balance": "pgiostat_burst_balance_ratio",
@@ -150,53 +125,21 @@ _COUNTED = {
 }
 
 LabelValues = tuple[str, tuple[str, ...]]
-Column = Counts
-"""What one statement counted: a matrix of FIELDS with one column."""
-MOST_WAITING = 10_000
-"""Statements whose texts are waited for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where the page is served."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    @property
-    def is_open(self) -> bool:
-        """Whether others than this machine may reach it."""
-        try:
-            return not ipaddress.ip_address(self.host.partition("%")[0]).is_loopback
-        except ValueError:
-            return self.host != "localhost"
-
-
-def address_of(words: str) -> Address:
-    """Return an address written as [HOST:]PORT.
-
-    >>> address_of("9187"), address_of("[::1]:9187")
-    (Address(host='127.0.0.1', port=9187), Address(host='::1', port=9187))
-
-    Raises PgiostatError option-invalid.
-    """
-    found = _ADDRESS.fullmatch(words.strip())
-    if found is None or int(found["port"]) > 65535:  # noqa: PLR2004 - the largest there is
-        raise PgiostatError(
-            "invalid address for metrics",
-            hint="Write it like 9187, for this machine alone, or 0.0.0.0:9187 or [::1]:9187.",
-            slug="option-invalid",
-            status=ExitStatus.USAGE,
-        )
-    return Address(found["six"] or found["host"] or HOST, int(found["port"]))
+StatementCounts = Counts
+"""The counts of one statement: a matrix of FIELDS with one column."""
+MAX_WAITING = 10_000
+"""How many statements may wait for their texts."""
 
 
 @dataclass(slots=True)
 class Metrics:
-    """What one server's recorder tells: of intervals, when they are committed, and of failures."""
+    """The metrics of one server, from its committed intervals and failures.
+
+    Attributes:
+        server: The label of the server.
+        interval: The interval of the configuration, in seconds.
+        is_up: Returns whether intervals are collected now.
+    """
 
     server: str
     interval: float
@@ -204,22 +147,22 @@ class Metrics:
     _lock: Lock = field(default_factory=Lock)
     _values: dict[LabelValues, float] = field(default_factory=dict)
     _counts: dict[LabelValues, float] = field(default_factory=dict)
-    _waiting: dict[StatementKey, "Column"] = field(default_factory=dict)
+    _waiting: dict[StatementKey, StatementCounts] = field(default_factory=dict)
 
     def tried(self, error: PgiostatError | None) -> None:
-        """Take note of a reading."""
+        """Count a snapshot."""
         with self._lock:
             self._count("pgiostat_readings_total", 1)
             if error is not None:
                 self._count("pgiostat_errors_total", 1, error.slug)
 
     def failed(self, error: PgiostatError) -> None:
-        """Take note of an interval that could not be committed; the next one has it too."""
+        """Count an interval that could not be committed, or a failure beside it."""
         with self._lock:
             self._count("pgiostat_errors_total", 1, error.slug)
 
     def committed(self, delta: Delta, names: Names, devices: Sequence[DeviceInterval]) -> None:
-        """Take note of an interval that was committed."""
+        """Count a committed interval."""
         ranking = rank_totals([(self._with_texts(Totals.of(delta), names), names)])
         reads, seconds = reads_of(delta), delta.seconds or 0.0
         with self._lock:
@@ -247,9 +190,9 @@ class Metrics:
                         self._set(name, percent / 100, device.name)
 
     def _with_texts(self, counted: Totals, names: Names) -> Totals:
-        """Return what statements with a category counted; the rest waits for its texts.
+        """Return the totals of statements with a known category; keep the rest until it is known.
 
-        A counter cannot go down, so what was added to one category cannot move to another.
+        A counter never goes down: an amount cannot move from one category to another.
         """
         waits = [
             ids[2] is not None and names.described((ids[0], ids[1], ids[2])).category == UNREAD
@@ -263,10 +206,10 @@ class Metrics:
             column = counted.statement_amounts[:, [place]]
             if key in self._waiting:
                 self._waiting[key] = self._waiting[key] + column
-            elif len(self._waiting) < MOST_WAITING:
+            elif len(self._waiting) < MAX_WAITING:
                 self._waiting[key] = column
             else:
-                waits[place] = False  # of the category of what has no text
+                waits[place] = False  # counted in the category of statements without a text
         there = np.flatnonzero(~np.array(waits, dtype=bool))
         return replace(
             counted,
@@ -276,7 +219,7 @@ class Metrics:
         )
 
     def samples(self) -> Iterator[tuple[str, tuple[str, ...], float]]:
-        """Yield name, values of its labels, and number, of all that is known now."""
+        """Yield the name, the values of its labels and the value of each series."""
         with self._lock:
             known = [*self._counts.items(), *self._values.items()]
         for (name, labels), value in known:
@@ -285,14 +228,14 @@ class Metrics:
         yield "pgiostat_up", (self.server,), float(self.is_up())
 
     def _add(self, category: str, cost: ReadCost) -> None:
-        told: dict[str, float | None] = {
+        amounts: dict[str, float | None] = {
             "blocks_read": cost.blocks,
             "bytes_read": cost.bytes,
             "calls": cost.calls,
             "exec_seconds": None if cost.total_exec_us is None else cost.total_exec_us / 1e6,
             "read_seconds": cost.read_us / 1e6 if cost.timed_blocks else None,
         }
-        for what, amount in told.items():
+        for what, amount in amounts.items():
             if amount is not None:
                 self._count(f"pgiostat_category_{what}_total", amount, category)
 
@@ -304,95 +247,3 @@ class Metrics:
             self._values.pop((name, labels), None)
         else:
             self._values[name, labels] = value
-
-
-@dataclass(slots=True, eq=False)
-class MetricsServer:
-    """The page, of all servers that are collected now.
-
-    servers: what is asked for them.  clock: seconds that only grow.  The page is made at most once
-    a second, however often it is asked for.
-    """
-
-    servers: Callable[[], Sequence[Metrics]]
-    clock: Callable[[], float] = time.monotonic
-    _made: dict[tuple[str, bool], tuple[float, Answer]] = field(default_factory=dict)
-
-    def collect(self) -> Iterator["Family"]:
-        """Yield families of series, as prometheus_client asks for them."""
-        from prometheus_client.metrics_core import (  # noqa: PLC0415 - the same
-            CounterMetricFamily,
-            GaugeMetricFamily,
-        )
-
-        found: dict[str, list[tuple[tuple[str, ...], float]]] = {}
-        servers = [*self.servers()]
-        for server in servers:
-            for name, labels, value in server.samples():
-                found.setdefault(name, []).append((labels, value))
-        found["pgiostat_servers"] = [((), float(len(servers)))]
-        found["pgiostat_build_info"] = [((version("pgiostat"),), 1.0)]
-        for metric in METRICS:
-            kind = CounterMetricFamily if metric.is_counter else GaugeMetricFamily
-            family = kind(metric.name, f"{metric.meaning}.", labels=metric.labels)
-            for labels, value in sorted(found.get(metric.name, ())):
-                family.add_metric([*map(terminal, labels)], value)
-            yield family
-
-    def answer(self, request: Request) -> Answer:
-        """Return the page, or why there is none; nothing of a request is repeated."""
-        if request.method not in _METHODS:
-            return Answer(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(_METHODS)})
-        if request.path != PATH:
-            return Answer(HTTPStatus.NOT_FOUND, f"The page is {PATH}.\n".encode(), _PLAIN)
-        accepted = OPENMETRICS if OPENMETRICS in request.headers.get("accept", "") else ""
-        kind = accepted, "gzip" in request.headers.get("accept-encoding", "")
-        when, answer = self._made.get(kind, (-math.inf, None))
-        if answer is None or self.clock() - when >= FRESH_SECONDS:
-            answer = self._make(*kind)
-            self._made[kind] = self.clock(), answer
-        return answer
-
-    def _make(self, accepted: str, is_short: bool) -> Answer:  # noqa: FBT001 - one of a pair
-        from prometheus_client import CollectorRegistry  # noqa: PLC0415 - few ask for a page
-        from prometheus_client.exposition import choose_encoder  # noqa: PLC0415 - the same
-
-        registry = CollectorRegistry()
-        registry.register(self)
-        encoder, content_type = choose_encoder(accepted)
-        body, headers = encoder(registry), {"Content-Type": content_type}
-        if is_short:
-            body, headers["Content-Encoding"] = gzip.compress(body, GZIP_LEVEL), "gzip"
-        return Answer(HTTPStatus.OK, body, headers)
-
-    def serve(self, address: Address, limits: Limits | None = None) -> Callable[[], None]:
-        """Serve the page from a thread of its own; return what ends that.
-
-        Raises PgiostatError metrics-missing, metrics-address.
-        """
-        if find_spec("prometheus_client") is None:
-            raise PgiostatError(
-                "the page for Prometheus needs a package that is not installed",
-                detail="--metrics needs the Python package prometheus-client.",
-                hint="pip install 'pgiostat[metrics]'",
-                slug="metrics-missing",
-            )
-        try:
-            listener = Listener(address.host, address.port, self.answer, limits)
-        except (OSError, UnicodeError) as error:
-            raise _address(address, error) from None
-        listener.start()
-        return listener.end
-
-
-def _address(address: Address, error: OSError | UnicodeError) -> PgiostatError:
-    number = getattr(error, "errno", None)
-    taken = number == errno.EADDRINUSE
-    # Of a name that leads nowhere the number is not the system's.
-    told = os.strerror(number) if number and number > 0 else getattr(error, "strerror", None)
-    reason = told or "it is no name of a host"
-    return PgiostatError(
-        f"could not serve metrics on {address}: {reason}",
-        hint="Another collector may be there: give each its own port." if taken else None,
-        slug="metrics-address",
-    )

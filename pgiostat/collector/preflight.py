@@ -1,11 +1,11 @@
-"""Everything that collecting needs, tried once."""
+"""A check before collecting: the history, each server and each device, once."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pgiostat.clock import monotonic
-from pgiostat.collector.log import told
+from pgiostat.collector.log import error_line
 from pgiostat.collector.targets import Plan, Target
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.escape import line, terminal
@@ -14,7 +14,7 @@ from pgiostat.history.format.filesystem import UnreadableError, listed
 from pgiostat.history.format.layout import Layout, is_free
 from pgiostat.history.format.layout import check as check_layout
 from pgiostat.history.format.schema import COMPACTED
-from pgiostat.history.write.writer import check_free
+from pgiostat.history.write.lock import check_free
 from pgiostat.postgres.connection import connect
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.capabilities import grant, hidden_from
@@ -27,11 +27,11 @@ __all__ = ["check"]
 AT_ONCE = 8
 PROBE = ".pgiostat-check"
 PROBE_BYTES = 65_536
-"""More than a full disk has room for, which takes empty files still."""
+"""A full disk still takes an empty file, but not this many bytes."""
 
 
 def check(plan: Plan, root: Path) -> Iterator[tuple[str, ExitStatus]]:
-    """Yield how it went with the history and with each server, in their order."""
+    """Yield a line and a status for the history, then for each server in order."""
     yield _history(root)
     for target in plan.targets:
         try:
@@ -48,28 +48,28 @@ def _server(target: Target) -> list[tuple[str, ExitStatus]]:
         session = connect(target.dsn, label=target.label)
         try:
             collector = SnapshotReader(session)
-            reading = collector.take()
-            # While the process that answers us is there to be found.
+            snapshot = collector.take()
+            # Before the server process of this connection ends: the device is found by it.
             device = _device(target, collector.whereabouts())
         finally:
             session.close()
     except Exception as raised:  # noqa: BLE001 - the others are tried all the same
         return [(_failed(target.label, as_error(raised)), ExitStatus.ERROR)]
-    server = reading.server
+    server = snapshot.server
     hidden = ""
-    if reading.masked:
-        whose, mend = terminal(hidden_from(server.user)), grant(server.user)
-        hidden = f"\n{target.label}: warning: {whose} and counted together\nHINT:  {mend}"
-    told_of = (
+    if snapshot.masked:
+        what, fix = terminal(hidden_from(server.user)), grant(server.user)
+        hidden = f"\n{target.label}: warning: {what} and counted together\nHINT:  {fix}"
+    line_of_server = (
         f"{target.label}: PostgreSQL {terminal(server.version)}, pg_stat_statements"
-        f" {server.extension_version}, {len(reading.statements)} statements,"
-        f" read in {reading.own_seconds * 1000:.0f} ms{hidden}"
+        f" {server.extension_version}, {len(snapshot.statements)} statements,"
+        f" read in {snapshot.own_seconds * 1000:.0f} ms{hidden}"
     )
-    return [(told_of, ExitStatus.DONE), device]
+    return [(line_of_server, ExitStatus.DONE), device]
 
 
 def _device(target: Target, there: Whereabouts | None) -> tuple[str, ExitStatus]:
-    """Return whether the device of a server can be measured; a failure only if one was named."""
+    """Return whether the device of a server can be measured: an error only for a named device."""
     what = f"{target.label}: device"
     try:
         source = choose(target.device, there, clock=monotonic)
@@ -78,14 +78,14 @@ def _device(target: Target, there: Whereabouts | None) -> tuple[str, ExitStatus]
     except PgiostatError as error:
         if target.device.by_name:
             return _failed(what, error), ExitStatus.ERROR
-        return f"{what}: unknown: {line(told(error))}", ExitStatus.DONE
+        return f"{what}: unknown: {line(error_line(error))}", ExitStatus.DONE
     if source is None:
         return f"{what}: none, as asked for", ExitStatus.DONE
     return f"{what}: {terminal(source.description)}", ExitStatus.DONE
 
 
 def _history(root: Path) -> tuple[str, ExitStatus]:
-    """Try to write where the history is, or would be; nothing is left behind."""
+    """Write where the history is, or would be, and remove it."""
     disk, there = Disk(), root
     try:
         new = not Layout(root).format.exists() and is_free(root)
@@ -95,7 +95,7 @@ def _history(root: Path) -> tuple[str, ExitStatus]:
             layout = check_layout(root)
             for directory in (layout.tmp, layout.lock("x").parent, layout.hot("x").parent):
                 listed(directory, root)
-            # What stands there and is none of the history's would stop compaction and retention.
+            # A foreign file in these directories would stop compaction and retention.
             layout.hot_samples()
             layout.covers()
             for table in ("stmt_1h", *COMPACTED):

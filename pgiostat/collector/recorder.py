@@ -1,123 +1,119 @@
-"""Collecting: a server's intervals into a history, until told to stop."""
+"""Collecting: the intervals of one server into a history, until the end of a schedule."""
 
-import math
-import random
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from threading import Event
 from typing import Protocol
 
-from pgiostat.analysis.ledger import reads_of
-from pgiostat.clock import monotonic
+from pgiostat.collector.committer import Committer
+from pgiostat.collector.device_monitor import DeviceMonitor
 from pgiostat.collector.device_sampler import DeviceSampler
-from pgiostat.collector.incidents import IncidentLog, LogLine
+from pgiostat.collector.incidents import IncidentLog
+from pgiostat.collector.interval_log import IntervalLog
+from pgiostat.collector.log import ServerLog
+from pgiostat.collector.schedule import Schedule
+from pgiostat.collector.targets import Target
 from pgiostat.errors import PgiostatError
 from pgiostat.history.format.durable_io import open_to_others
 from pgiostat.history.write.background import BackgroundCompaction
 from pgiostat.history.write.retention import Keep
-from pgiostat.history.write.writer import Writer
-from pgiostat.postgres.dsn import label_of
 from pgiostat.postgres.sampler import Sampler, Tick
-from pgiostat.statistics.capabilities import grant, hidden_from
-from pgiostat.statistics.delta import Delta, Lost, Quality
+from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.names import Describe, Names, StatementKey
-from pgiostat.statistics.snapshot import RESUMED, Snapshot
-from pgiostat.unexpected import UNEXPECTED, as_error
-from pgiostat.units import format_count, format_coverage, format_duration
-from pgiostat.volume.device.discover import AUTOMATIC, ELSEWHERE, DeviceOption, choose
+from pgiostat.statistics.snapshot import Snapshot
+from pgiostat.unexpected import as_error
+from pgiostat.volume.device.discover import choose
 from pgiostat.volume.device.interval import DeviceInterval
 
-__all__ = ["HOPELESS", "Recorder", "RecorderObserver", "label_of"]
+__all__ = ["HOPELESS", "Recorder", "RecorderObserver"]
 
-SHORTEST_RETRY_SECONDS = 1.0
-LONGEST_RETRY_SECONDS = 60.0
-SUMMARY_SECONDS = 3600.0
 HOPELESS = "dsn-invalid"
-"""Nobody else can mend it; a password or a role can be set right on the server."""
-EVICTING_HINT = "what they did since is lost: raise pg_stat_statements.max, or read more often"
-_LOGGED_ONCE = frozenset({UNEXPECTED, "reply-unreadable"})
-"""Errors that are logged once, and then counted: each has a reference."""
+"""No attempt can succeed; a password or a role can be set right on the server."""
 _COLLECTING = ("server", "history")
-"""Kinds of trouble with which nothing is collected."""
+"""With an incident of these nothing is collected."""
 
 
 class RecorderObserver(Protocol):
-    """Is told what a recorder does."""
+    """Counts the work of a recorder."""
 
     def tried(self, error: PgiostatError | None) -> None:
-        """Take note of a reading."""
+        """Count a snapshot."""
 
     def failed(self, error: PgiostatError) -> None:
-        """Take note of an interval that could not be committed, or of a failure beside it."""
+        """Count an interval that could not be committed, or a failure beside it."""
 
     def committed(self, delta: Delta, names: Names, devices: Sequence[DeviceInterval]) -> None:
-        """Take note of an interval that was."""
+        """Count a committed interval."""
 
 
 @dataclass(slots=True)
 class Recorder:
     """Collects one server into a history.
 
-    interval: seconds.  asked: which device is measured beside it.  ends: how many seconds to
-    collect, None until stopped.  keep: for how long; may change.  samples: committed.  is_told: the
-    last line that was said tells of all of them.  shared: seals for several, and is another's to
-    turn and to end; without it samples are sealed here.  delay: seconds before the first reading.
-    watcher: is told of all that is done.
+    Attributes:
+        target: The server, its label and what is measured beside it.
+        root: The directory of the history.
+        describe: Describes statements by their texts.
+        schedule: When to begin, to try again and to end.
+        log: The log of this server.
+        shared: Compacts the samples of several servers, looked after by its owner. Without it the
+            recorder compacts its own.
+        observer: Counts the work.
     """
 
-    dsn: str = field(repr=False)
-    label: str
+    target: Target
     root: Path
     describe: Describe
-    stop: Event
-    say: LogLine
-    interval: float = 10.0
-    ends: float | None = None
-    keep: Keep = field(default_factory=Keep)
-    device_option: DeviceOption = AUTOMATIC
-    clock: Callable[[], float] = monotonic
-    samples: int = 0
-    summary_logged: bool = False
+    schedule: Schedule
+    log: ServerLog
     shared: BackgroundCompaction | None = None
-    delay: float = 0.0
-    watcher: RecorderObserver | None = None
-    _writer: Writer | None = None
-    _sampler: Sampler | None = None
-    _incidents: IncidentLog = field(init=False)
+    observer: RecorderObserver | None = None
+    _committer: Committer = field(init=False)
     _compaction: BackgroundCompaction = field(init=False)
-    _measuring: DeviceSampler = field(init=False)
-    _session: int = RESUMED
-    _device_message: str = ""
-    _pause: float = SHORTEST_RETRY_SECONDS
-    _began: float | None = None
-    _logged: set[str] = field(default_factory=set)
-    _again: Counter[str] = field(default_factory=Counter)
-    _qualities: set[Quality] = field(default_factory=set)
-    _explained: bool = True
-    _hour: "_Hour | None" = None
-    _newest: float | None = None
-    _hidden_logged: bool = False
-    _broken_off: datetime | None = None
+    _incidents: IncidentLog = field(init=False)
+    _intervals: IntervalLog = field(init=False)
+    _device: DeviceMonitor = field(init=False)
+    _sampler: Sampler | None = None
 
     def __post_init__(self) -> None:
-        self._incidents = IncidentLog(self.say, self.clock)
-        self._compaction = self.shared or BackgroundCompaction(self.root, self.label, self.clock)
-        who = partial(choose, clock=self.clock)
-        self._measuring = DeviceSampler(self.device_option, who, self.clock)
+        clock = self.schedule.clock
+        self._committer = Committer(self.root, self.label)
+        self._compaction = self.shared or BackgroundCompaction(self.root, self.label, clock)
+        self._incidents = IncidentLog(self.log, clock, self._count_failure)
+        self._intervals = IntervalLog(self.log, clock)
+        sampler = DeviceSampler(self.target.device, partial(choose, clock=clock), clock)
+        self._device = DeviceMonitor(sampler, self._incidents, self.log)
+
+    @property
+    def label(self) -> str:
+        """The name of the server in the history."""
+        return self.target.label
+
+    @property
+    def samples(self) -> int:
+        """How many intervals were committed."""
+        return self._committer.samples
 
     @property
     def age(self) -> float | None:
-        """How many seconds ago the newest sample was committed."""
-        return None if self._newest is None else self.clock() - self._newest
+        """Seconds since the newest interval was committed."""
+        newest = self._intervals.newest
+        return None if newest is None else self.schedule.clock() - newest
+
+    @property
+    def keep(self) -> Keep:
+        """How long samples are kept after compaction."""
+        return self._compaction.keep
+
+    @keep.setter
+    def keep(self, keep: Keep) -> None:
+        self._compaction.keep = keep
 
     @property
     def is_compacting(self) -> bool:
-        """Whether samples are being sealed."""
+        """Whether a compaction of this server alone is running."""
         return self.shared is None and self._compaction.is_running
 
     @property
@@ -132,318 +128,168 @@ class Recorder:
 
     @property
     def not_committed(self) -> str:
-        """What the last line adds where the last interval could not be written; else empty."""
-        why = self._incidents.now("history")
-        if not why:
-            return ""
-        ends = None if self._writer is None else self._writer.ends
-        since = "" if ends is None else f" since {ends:%Y-%m-%d %H:%M:%S %Z}"
-        goes_on = "" if ends is None else "; the next run goes on from there"
-        return f"; not committed: what statements did{since} ({why}){goes_on}"
-
-    def run(self) -> None:
-        """Collect until the time is over or the event is set.
-
-        Raises PgiostatError for a history that cannot be written to from the start, and for a
-        connection string that cannot be read. All else, unexpected errors too, is logged and tried
-        again.
-        """
-        self._writer = Writer.open(self.root, self.label)
-        if self._began is None:
-            self._began = self.clock()
-        try:
-            with self._beside("rights"):
-                if why := open_to_others(self.root):
-                    self.say(f'others can change the history in "{self.root}": {why}', trouble=True)
-            self._collect(self._writer)
-        finally:
-            for step in (partial(self._summarise, ended=True), self._measuring.end,
-                         self._writer.close, self._end_compaction):  # fmt: skip
-                with self._beside("end"):
-                    step()
-
-    def _end_compaction(self) -> None:
-        if self.shared is None:
-            self._compaction.finish()
-            self._log_compaction()
-
-    def failed(self, error: PgiostatError, kind: str = "server") -> None:
-        """Take note of an error that ended an attempt to collect, which is made again."""
-        with suppress(Exception):  # whoever cannot be told must not end the attempts
-            if self.watcher is not None:
-                self.watcher.tried(error)
-        self._log_incident(kind, error)
-
-    @contextmanager
-    def _beside(self, what: str) -> Iterator[None]:
-        """Let a failure of something beside the intervals end nothing but itself."""
-        kind = f"beside: {what}"
-        try:
-            yield
-        except Exception as raised:  # noqa: BLE001 - intervals go on without it
-            error = as_error(raised)
-            if self.watcher is not None:
-                self.watcher.failed(error)
-            self._log_incident(kind, error)
-        else:
-            self._incidents.end(kind)
-
-    def _resumed(self, writer: Writer) -> Snapshot | None:
-        """Return the reading to go on from, None if there is none."""
-        older = None
-        with self._beside("baseline"):
-            older = writer.resume()
-        if older is not None:
-            self.say(f"going on from the sample of {older.taken_at:%Y-%m-%d %H:%M:%S %Z}")
-        elif writer.ends is not None:
-            self._broken_off = writer.ends
-            self.say(
-                f"the reading of {writer.ends:%Y-%m-%d %H:%M:%S %Z} to go on from cannot be read:"
-                " what statements read since then is lost",
-                trouble=True,
-            )
-        return older
+        """What the last line adds where the newest interval could not be written; else empty."""
+        reason = self._incidents.now("history")
+        return self._committer.not_committed(reason) if reason else ""
 
     @property
-    def is_over(self) -> bool:
-        """Whether no further attempt is to be made."""
-        return self.stop.is_set() or self._left <= 0
+    def summary_covers_all(self) -> bool:
+        """Whether the last summary in the log has every interval."""
+        return self._intervals.covers_all
 
-    def pause(self) -> None:
-        """Wait until the next attempt, each time longer; not all of a fleet at once."""
-        jittered = self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - nothing secret
-        self.stop.wait(max(0.0, min(jittered, self._left)))
-        self._pause = min(self._pause * 2, LONGEST_RETRY_SECONDS)
+    def run(self) -> None:
+        """Collect until the schedule is over.
 
-    def _collect(self, writer: Writer) -> None:
-        self.stop.wait(min(self.delay, self._left))
-        older = self._resumed(writer)
-        while not self.is_over:
+        Every other failure, unexpected errors too, is logged and tried again.
+
+        Raises:
+            PgiostatError: The history cannot be written to from the start, or the connection
+                string cannot be read.
+        """
+        self._committer.open()
+        self.schedule.begin()
+        try:
+            with self._incidents.guard("rights"):
+                if why := open_to_others(self.root):
+                    self.log.warning(f'others can change the history in "{self.root}": {why}')
+            self._collect()
+        finally:
+            for step in (
+                partial(self._summarize, self.samples),
+                self._device.sampler.end,
+                self._committer.close,
+                self._end_compaction,
+            ):
+                with self._incidents.guard("end"):
+                    step()
+
+    def failed(self, error: PgiostatError) -> None:
+        """Log an error that ended an attempt; the next one follows."""
+        with suppress(Exception):  # an observer that fails must not end the attempts
+            self._count_attempt(error)
+        self._incidents.begin_error("server", error)
+
+    def _count_attempt(self, error: PgiostatError | None) -> None:
+        if self.observer is not None:
+            self.observer.tried(error)
+
+    def _count_failure(self, error: PgiostatError) -> None:
+        if self.observer is not None:
+            self.observer.failed(error)
+
+    def _collect(self) -> None:
+        self.schedule.wait_to_begin()
+        older = self._resume()
+        while not self.schedule.is_over:
             self._sampler = Sampler(
-                self.dsn,
-                self.interval,
+                self.target.dsn,
+                self.target.interval,
                 self.describe,
-                self.stop.wait,
+                self.schedule.stop.wait,
                 label=self.label,
                 older=older,
                 on_interval=self._accept,
                 final=True,
             )
             try:
-                self._ticks(self._sampler)
+                self._read(self._sampler)
             except Exception as raised:  # noqa: BLE001 - whatever it is, it is tried again
                 error = as_error(raised)
                 if error.slug == HOPELESS:
-                    if self.watcher is not None:
-                        self.watcher.tried(error)
+                    self._count_attempt(error)
                     raise error from None
                 self.failed(error)
             else:
                 return
             older = self._sampler.older
-            self.pause()
+            self.schedule.pause()
 
-    @property
-    def _left(self) -> float:
-        """How many seconds are left to collect."""
-        if self.ends is None:
-            return math.inf
-        return self.ends if self._began is None else self.ends - (self.clock() - self._began)
+    def _resume(self) -> Snapshot | None:
+        """Return the snapshot that the first interval begins with, None if there is none."""
+        older = None
+        with self._incidents.guard("baseline"):
+            older = self._committer.resume()
+        if older is not None:
+            self.log.info(f"going on from the sample of {older.taken_at:%Y-%m-%d %H:%M:%S %Z}")
+        elif (ends := self._committer.broken_off) is not None:
+            self.log.warning(
+                f"the reading of {ends:%Y-%m-%d %H:%M:%S %Z} to go on from cannot be read:"
+                " what statements read since then is lost"
+            )
+        return older
 
-    def _ticks(self, sampler: Sampler) -> None:
+    def _read(self, sampler: Sampler) -> None:
         for tick in sampler.ticks():
             self._log_tick(tick)
             if self.shared is None:
-                with self._beside("sealing"):
-                    self._compaction.keep = self.keep
+                with self._incidents.guard("sealing"):
                     self._compaction.poll()
                     self._log_compaction()
-            if self._left <= 0:
-                self.stop.set()  # after one more reading
+            self.schedule.stop_if_over()
 
     def _log_tick(self, tick: Tick) -> None:
-        if self.watcher is not None:
-            self.watcher.tried(tick.error)
+        self._count_attempt(tick.error)
         if tick.error is not None:
-            self._log_incident("server", tick.error)
+            self._incidents.begin_error("server", tick.error)
         elif tick.delta is not None:
-            self._pause = SHORTEST_RETRY_SECONDS
+            self.schedule.succeeded()
             if tick.texts_error is not None:
-                self._log_incident("texts", tick.texts_error, "texts are missing: ")
+                self._incidents.begin_error("texts", tick.texts_error, "texts are missing: ")
             else:
                 self._incidents.end("texts")
-        if self._hour is not None and self.clock() - self._hour.began >= SUMMARY_SECONDS:
-            self._summarise()
-
-    def _log_incident(self, kind: str, error: PgiostatError, what: str = "") -> None:
-        message, is_new = f"{what}{error.message}", True
-        if error.slug in _LOGGED_ONCE:
-            # Met at each reading it would fill the log, also where readings between go well.
-            named = f"{message}: {(error.detail or '').rstrip('.')}"
-            is_new = named not in self._logged
-            self._logged.add(named)
-            self._again[named] += not is_new
-        self._incidents.begin(kind, message, error.detail, error.hint, logged=is_new)
-
-    def _judge(self, delta: Delta) -> None:
-        """Say what is to be known of an interval, once an hour: the hour's line counts them."""
-        quality = delta.quality
-        known = self._explained and quality is Quality.GAP
-        self._explained = False
-        if quality is not Quality.OK and not known and quality not in self._qualities:
-            self._qualities.add(quality)
-            evicting = quality is Quality.EVICTING
-            told = f" {_entries(delta.evicted)}; {EVICTING_HINT}" if evicting else ""
-            if delta.lost is not None:
-                told = f": what statements read in {format_duration(delta.lost.seconds)} is lost"
-            self.say(f"interval of {delta.until:%H:%M:%S}: {quality.value}{told}", trouble=True)
-        if delta.newer.masked and not self._hidden_logged:
-            self._hidden_logged = True
-            user = delta.newer.server.user
-            hidden = f"{hidden_from(user)} and counted together. {grant(user)}"
-            self.say(hidden, trouble=True)
-
-    def _summarise(self, *, ended: bool = False) -> None:
-        """Say what was collected since it was said last; ended: no more will be."""
-        hour, self._hour = self._hour, None
-        self._qualities.clear()
-        for named, count in self._again.items():
-            if count:
-                self.say(f"{named}: {count} more time{'s' * (count != 1)}", trouble=True)
-        self._again.clear()
-        if hour is not None:
-            self.summary_logged = ended and hour.samples == self.samples
-            self.say(
-                hour.summary(committed=self.summary_logged) + (self.not_committed if ended else "")
-            )
+        if self._intervals.is_due:
+            self._summarize()
 
     def _accept(self, delta: Delta) -> bool:
-        """Commit an interval; tell whether the next one begins where it ends."""
-        self._explained |= self._incidents.end("server")
-        devices = self._measured(delta)
-        delta = self._with_lost(delta)
-        if self._writer is None or self._sampler is None:
+        """Commit an interval; return whether the next one begins where it ends."""
+        if self._incidents.end("server"):
+            self._intervals.explain()
+        sampler = self._sampler
+        if sampler is None:
             return True
+        devices = self._device.measure(delta.newer.session, sampler.whereabouts)
+        delta = self._committer.with_lost(delta)
         if delta.seconds is None and delta.lost is None:
             return True
         try:
-            written = self._writer.append(delta, self._sampler.names, devices)
+            written = self._committer.append(delta, sampler.names, devices)
         except Exception as raised:  # noqa: BLE001 - the next interval covers this one
             error = as_error(raised)
-            self._log_incident("history", error)
-            if self.watcher is not None:
-                self.watcher.failed(error)
+            self._incidents.begin_error("history", error)
+            self._count_failure(error)
             return False
-        self.samples += 1
-        # From here on nothing may say that it was not committed: it would be counted twice.
-        with self._beside("interval"):
-            self._committed(delta, written, devices)
+        # It is committed: a failure from here on must not have it committed a second time.
+        with self._incidents.guard("interval"):
+            self._committed(delta, sampler.names, written, devices)
         return True
 
     def _committed(
-        self, delta: Delta, written: Collection[StatementKey], devices: Sequence[DeviceInterval]
+        self,
+        delta: Delta,
+        names: Names,
+        written: Collection[StatementKey],
+        devices: Sequence[DeviceInterval],
     ) -> None:
-        """Take note of an interval that is in the history."""
-        self._broken_off = None
-        if self._sampler is None:
-            return
-        self._measuring.acknowledge(len(devices))
-        self._explained |= self._incidents.end("history")
-        self._newest = self.clock()
-        self._hour = self._hour or _Hour(self.clock())
-        self._hour.add(delta)
-        self._judge(delta)
+        self._device.sampler.acknowledge(len(devices))
+        if self._incidents.end("history"):
+            self._intervals.explain()
+        self._intervals.add(delta)
         self._compaction.add(len(delta.statements))
-        if self.watcher is not None:
-            self.watcher.committed(delta, self._sampler.names, devices)
+        if self.observer is not None:
+            self.observer.committed(delta, names, devices)
         # The history has them: a fleet need not hold all texts of all its servers.
-        self._sampler.names.drop_texts(written)
+        names.drop_texts(written)
 
-    def _with_lost(self, delta: Delta) -> Delta:
-        """Return a first reading with the time that is lost for want of one to go on from."""
-        since = self._broken_off
-        if since is None and self.samples and self._writer is not None:
-            since = self._writer.ends  # the reading before could not be subtracted
-        if since is None or delta.seconds is not None or delta.lost is not None:
-            return delta
-        seconds = max(0.0, (delta.until - since).total_seconds())
-        lost = Lost(since, seconds, delta.newer.server)
-        return replace(delta, qualities=(Quality.BASELINE_LOST,), lost=lost)
+    def _summarize(self, total: int | None = None) -> None:
+        self._incidents.log_repeated()
+        self._intervals.log_summary(total, "" if total is None else self.not_committed)
 
-    def _measured(self, delta: Delta) -> list[DeviceInterval]:
-        """Return what the device did, as far as it is told by now."""
-        if delta.newer.session != self._session and self._sampler is not None:
-            there = self._sampler.whereabouts()
-            with self._beside("device"):
-                self._measuring.retarget(there)
-            self._session = delta.newer.session
-        devices: list[DeviceInterval] = []
-        with self._beside("device"):
-            devices = self._measuring.poll()
-            self._log_device()
-        return devices
-
-    def _log_device(self) -> None:
-        wrong, says = self._measuring.trouble, self._measuring.description
-        if wrong is not None and self._measuring.is_expected:
-            self._log_incident("device", wrong)
-            return
-        self._incidents.end("device")
-        if wrong is not None:
-            says = "" if wrong.slug == ELSEWHERE else f"unknown: {wrong.message}"
-        if says and says != self._device_message:
-            self.say(f"device: {says}")
-        self._device_message = says or self._device_message
+    def _end_compaction(self) -> None:
+        if self.shared is None:
+            self._compaction.finish()
+            self._log_compaction()
 
     def _log_compaction(self) -> None:
-        if self._compaction.trouble:
-            self._incidents.begin("sealing", self._compaction.trouble)
-        elif not self._compaction.is_running:
-            self._incidents.end("sealing")
-
-
-@dataclass(slots=True)
-class _Hour:
-    """What was collected for some time, to be said."""
-
-    began: float
-    seconds: float = 0.0
-    rows: int = 0
-    qualities: Counter[Quality] = field(default_factory=Counter)
-    statement_blocks: int = 0
-    server_blocks: int = 0
-    evicted: int | None = 0
-
-    @property
-    def samples(self) -> int:
-        return self.qualities.total()
-
-    def add(self, delta: Delta) -> None:
-        self.seconds += delta.seconds or 0.0
-        self.rows += len(delta.statements)
-        self.qualities[delta.quality] += 1
-        if delta.quality is Quality.EVICTING:
-            known = self.evicted is not None and delta.evicted is not None
-            self.evicted = (self.evicted or 0) + (delta.evicted or 0) if known else None
-        if (blocks := reads_of(delta).blocks) is not None:
-            self.statement_blocks += delta.statement_blocks
-            self.server_blocks += blocks
-
-    def summary(self, *, committed: bool = False) -> str:
-        samples = self.samples
-        covered = self.statement_blocks / self.server_blocks if self.server_blocks else None
-        flawed = [
-            f", {self.qualities[quality]} × {quality.value}"
-            + (f" {_entries(self.evicted)}" if quality is Quality.EVICTING else "")
-            for quality in Quality
-            if quality is not Quality.OK and self.qualities[quality]
-        ]
-        return (
-            f"{samples} sample{'s' * (samples != 1)}{' committed' * committed} in"
-            f" {format_duration(self.seconds)},"
-            f" {self.rows:,} rows, coverage {format_coverage(covered)}{''.join(flawed)}"
-        )
-
-
-def _entries(evicted: int | None) -> str:
-    return "(some entries)" if evicted is None else f"(at least {format_count(evicted)} entries)"
+        compaction = self._compaction
+        is_over = not compaction.is_running
+        self._incidents.track("sealing", compaction.trouble, is_over=is_over)

@@ -1,16 +1,23 @@
-"""Many servers, a thread each: one's trouble never delays another's."""
+"""The service: collects from all servers until a signal or the end of its time."""
 
 import ctypes
 from collections.abc import Callable
 from contextlib import suppress
+from logging import Logger
 from pathlib import Path
 from threading import Event
 
 import pyarrow as pa
 
-from pgiostat.collector.fleet import SERVICE_LABEL, Fleet, servers
-from pgiostat.collector.log import Level, Log, told
-from pgiostat.collector.metrics import PATH, Address, MetricsServer
+from pgiostat.collector.fleet import Fleet, servers
+from pgiostat.collector.log import (
+    SERVICE_LABEL,
+    ServerLog,
+    error_line,
+    server_log,
+    status_line,
+)
+from pgiostat.collector.metrics_server import PATH, Address, MetricsServer
 from pgiostat.collector.systemd import notify
 from pgiostat.collector.targets import Plan
 from pgiostat.errors import ExitStatus
@@ -29,7 +36,7 @@ _M_ARENA_MAX = -8
 def run(
     plan: Plan,
     root: Path,
-    log: Log,
+    logger: Logger,
     *,
     ends: float | None = None,
     page: Address | None = None,
@@ -38,32 +45,48 @@ def run(
 ) -> ExitStatus:
     """Collect from all servers until the time is over or a signal comes.
 
-    page: where metrics are served, and describe: what tells categories for them.  reread: what
-    SIGHUP asks for.  Returns ERROR if it was not a signal that ended it, and a server could not be
-    collected to the end; its trouble is said, and all that trying again can mend is tried again.
-    Raises PgiostatError as MetricsServer.serve does.
+    Args:
+        plan: The servers.
+        root: The directory of the history.
+        logger: The collector's logger.
+        ends: After how many seconds to end; None for never.
+        page: Where to serve metrics; None for nowhere.
+        describe: Describes statements by category, for metrics.
+        reread: Returns the plan of the configuration file at SIGHUP; None without a file.
+
+    Returns:
+        ERROR if no signal ended it and a server could not be collected to the end.
+
+    Raises:
+        PgiostatError: Metrics cannot be served.
     """
     _keep_little()
     wake = Wake()
-    fleet = Fleet(root, log, wake, ends, describe if page else None)
+    log = server_log(logger, SERVICE_LABEL)
+    fleet = Fleet(root, logger, wake, ends, describe if page else None)
     end_page = MetricsServer(fleet.metrics).serve(page) if page else None
-    stop, hung_up = Event(), list[bool]()
+    stop, hangups = Event(), list[bool]()
 
-    def heard() -> None:
-        hung_up.append(True)
+    def hang_up() -> None:
+        hangups.append(True)
 
-    with wake.by_signals(), stop_on_signals(stop), on_sighup(heard), log.status(fleet.status):
-        log.say(SERVICE_LABEL, f"collecting {servers(len(plan.targets))} into {root}")
+    with (
+        wake.by_signals(),
+        stop_on_signals(stop),
+        on_sighup(hang_up),
+        status_line(logger, fleet.status),
+    ):
+        log.info(f"collecting {servers(len(plan.targets))} into {root}")
         if page:
-            log.say(SERVICE_LABEL, f"metrics on http://{page}{PATH}")
+            log.info(f"metrics on http://{page}{PATH}")
             if page.is_open:
-                log.say(SERVICE_LABEL, OPEN_PAGE, Level.WARNING)
+                log.warning(OPEN_PAGE)
         fleet.follow(plan)
         notify("READY=1")
         while not stop.is_set():
             wake.wait(STATUS_SECONDS)
-            if hung_up:
-                hung_up.clear()
+            if hangups:
+                hangups.clear()
                 plan = _reread(plan, reread, fleet, log)
             fleet.reap()
             if fleet.is_over:
@@ -71,7 +94,7 @@ def run(
             notify(f"STATUS={fleet.status()}")
         notify("STOPPING=1")
         if stop.is_set():
-            log.say(SERVICE_LABEL, "ending after one more reading of each server")
+            log.info("ending after one more reading of each server")
         fleet.end()
         if end_page:
             end_page()
@@ -79,31 +102,31 @@ def run(
 
 
 def _keep_little() -> None:
-    """Let neither Arrow nor malloc keep for each thread what it once had."""
+    """Let neither Arrow nor malloc keep freed memory for each thread."""
     pa.set_memory_pool(pa.system_memory_pool())
-    # All threads share one arena, where the C library is one that can be told so.
+    # All threads share one arena, where the C library has that option.
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
-def _reread(plan: Plan, reread: Callable[[], Plan] | None, fleet: Fleet, log: Log) -> Plan:
-    """Follow the file as it is now, and return what it says; the plan of before if it is wrong."""
+def _reread(plan: Plan, reread: Callable[[], Plan] | None, fleet: Fleet, log: ServerLog) -> Plan:
+    """Follow the plan of the file as it is now and return it; go on as before if it is wrong."""
     if reread is None:
-        log.say(SERVICE_LABEL, "SIGHUP: there is no configuration file to read again")
+        log.info("SIGHUP: there is no configuration file to read again")
         return plan
     try:
         new = reread()
     except Exception as raised:  # noqa: BLE001 - servers go on as before
         error = as_error(raised)
-        log.say(SERVICE_LABEL, f"SIGHUP: nothing is changed: {told(error)}", Level.WARNING)
+        log.warning(f"SIGHUP: nothing is changed: {error_line(error)}")
         return plan
     changes = [*fleet.changes(new)]
     if new.keep != plan.keep:
         changes.append("another retention")
     what = "; ".join(changes) or "nothing is changed"
-    log.say(SERVICE_LABEL, f"SIGHUP: collecting {servers(len(new.targets))}: {what}")
+    log.info(f"SIGHUP: collecting {servers(len(new.targets))}: {what}")
     if new.history != plan.history:
-        told_root = new.history or "the default"
-        log.say(SERVICE_LABEL, f"the history is {told_root} from the next start on", Level.WARNING)
+        root = new.history or "the default"
+        log.warning(f"the history is {root} from the next start on")
     fleet.follow(new)
     return new

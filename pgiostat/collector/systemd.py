@@ -1,4 +1,4 @@
-"""What systemd is told of a service: sd_notify(3), without its library."""
+"""Notifying systemd of a service's state: sd_notify(3), without its library."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ __all__ = ["notify"]
 
 
 def notify(state: str) -> None:
-    """Tell a state, as READY=1; nobody is told if nobody asked."""
+    """Send a state, as READY=1, to systemd; do nothing without a NOTIFY_SOCKET."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return

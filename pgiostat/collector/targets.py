@@ -1,4 +1,4 @@
-"""Which servers are collected, how often, and for how long it is kept."""
+"""Which servers are collected, how often, and how long a history keeps it."""
 
 import re
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 
-from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.errors import invalid_option
 from pgiostat.history.format.layout import check_collector
 from pgiostat.history.write.retention import Keep
 from pgiostat.postgres.dsn import check_dsn, label_of
@@ -34,9 +34,13 @@ INTERVAL_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server to collect from; label: its name in the history, and its collector's id.
+    """A server to collect from.
 
-    interval: seconds between readings.  device: what is measured beside it.
+    Attributes:
+        dsn: The connection string.
+        label: The name of the server and of its collector in the history.
+        interval: Seconds between snapshots.
+        device: The device that is measured beside it.
     """
 
     dsn: str = field(repr=False)
@@ -47,7 +51,13 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to collect, and where to; None is what the command line or a default says."""
+    """What to collect, and where to.
+
+    Attributes:
+        targets: The servers.
+        history: The directory of the history; None is that of the command line, or the default.
+        keep: How long the history keeps it.
+    """
 
     targets: tuple[Target, ...]
     history: Path | None = None
@@ -55,43 +65,53 @@ class Plan:
 
 
 def interval(text: str) -> float:
-    """Return seconds between readings.
+    """Return the seconds of an interval between snapshots.
 
-    Raises PgiostatError time-invalid, and option-invalid for one that is too short or too long.
+    Raises:
+        PgiostatError: time-invalid, or option-invalid if it is too short or too long.
     """
     seconds = duration(text)
     if not SHORTEST_INTERVAL_SECONDS <= seconds <= LONGEST_INTERVAL_SECONDS:
-        raise _wrong(
+        raise invalid_option(
             f'invalid interval: "{text}"',
-            f"It must be from {SHORTEST_INTERVAL_SECONDS:g}s to"
+            hint=f"It must be from {SHORTEST_INTERVAL_SECONDS:g}s to"
             f" {LONGEST_INTERVAL_SECONDS / 86_400:g}d.",
         )
     return seconds
 
 
 def share(plan: Plan, shard: str | None) -> Plan:
-    """Return a plan with the servers of one shard, as 2/8: the second of eight.
+    """Return a plan with the servers of one shard.
 
-    Each server is in exactly one of them, by its label alone; with a ninth shard an eighth or so of
-    the servers moves, all of it there.  Raises PgiostatError option-invalid.
+    Each server is in exactly one shard, by its label alone. With a ninth shard about one server in
+    nine moves, into the ninth.
+
+    Args:
+        plan: All servers.
+        shard: As 2/8: the second of eight; None for all.
+
+    Raises:
+        PgiostatError: option-invalid.
     """
     if shard is None:
         return plan
     found = _SHARD.fullmatch(shard)
     number, count = map(int, found.groups()) if found else (0, 0)
     if not 1 <= number <= count:
-        raise _wrong(f'invalid shard: "{shard}"', "Write it like 2/8: the second of eight.")
+        raise invalid_option(
+            f'invalid shard: "{shard}"', hint="Write it like 2/8: the second of eight."
+        )
     ours = tuple(each for each in plan.targets if shard_of(each.label, count) == number)
     if not ours:
-        raise _wrong(
+        raise invalid_option(
             f"none of {len(plan.targets)} servers is in shard {shard}",
-            "There may be more shards than servers.",
+            hint="There may be more shards than servers.",
         )
     return replace(plan, targets=ours)
 
 
 def shard_of(label: str, count: int) -> int:
-    """Return in which of so many shards a server is, from 1: that which wants its label most.
+    """Return the shard of a server, from 1 to count: the one with the highest hash of the label.
 
     >>> [shard_of("prod", count) for count in (1, 2, 3, 4)]
     [1, 1, 1, 1]
@@ -108,50 +128,53 @@ def targets(
     every: str = "10s",
     device: DeviceOption = AUTOMATIC,
 ) -> list[Target]:
-    """Return what to collect from.
+    """Return the servers of the command line.
 
-    Raises PgiostatError dsn-invalid, time-invalid, and option-invalid if labels or the device and
-    servers do not go together.
+    Args:
+        dsns: Connection strings.
+        labels: One for each, or none.
+        every: The interval between snapshots.
+        device: The device that is measured beside a single server.
+
+    Raises:
+        PgiostatError: dsn-invalid, time-invalid, or option-invalid if the labels or the device do
+            not fit the servers.
     """
     if device.by_name and len(dsns) > 1:
-        raise _wrong(
+        raise invalid_option(
             f"one device was named, and {len(dsns)} servers",
-            "Give each server its own in a file: see --config.",
+            hint="Give each server its own in a file: see --config.",
         )
     if labels and len(labels) != len(dsns):
-        raise _wrong(
+        raise invalid_option(
             f"the number of labels, {len(labels)}, is not that of servers, {len(dsns)}",
-            "Give --label once for each server, in their order.",
+            hint="Give --label once for each server, in their order.",
         )
     for dsn in dsns:
         check_dsn(dsn)
-    given = list(labels) or [label_of(dsn) for dsn in dsns]
-    for label in given:
+    names = list(labels) or [label_of(dsn) for dsn in dsns]
+    for label in names:
         if not may_be_label(label):
-            raise _wrong(
+            raise invalid_option(
                 'a label has a ":", "=", ";" or "@" in it',
-                "Letters, digits, _ and . only. A connection string is given as a server,"
+                hint="Letters, digits, _ and . only. A connection string is given as a server,"
                 " without --label.",
             )
         check_collector(label)
-    twice = next((label for label in given if given.count(label) > 1), None)
+    twice = next((label for label in names if names.count(label) > 1), None)
     if twice is not None:
-        raise _wrong(
+        raise invalid_option(
             f'two servers would have the label "{twice}"',
-            "Tell them apart by --label, one for each.",
+            hint="Tell them apart by --label, one for each.",
         )
     seconds = interval(every)
-    return [Target(dsn, label, seconds, device) for dsn, label in zip(dsns, given, strict=True)]
+    return [Target(dsn, label, seconds, device) for dsn, label in zip(dsns, names, strict=True)]
 
 
 def may_be_label(text: str) -> bool:
-    """Return whether a text, right or wrong, is no part of a connection string.
+    """Return whether a text, valid or not, is no part of a connection string.
 
     >>> may_be_label("a b"), may_be_label("host=db"), may_be_label("db:5432:app:me:s3cret")
     (True, False, False)
     """
     return re.search("[:=;@]", text) is None
-
-
-def _wrong(message: str, hint: str) -> PgiostatError:
-    return PgiostatError(message, hint=hint, slug="option-invalid", status=ExitStatus.USAGE)

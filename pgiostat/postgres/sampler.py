@@ -3,14 +3,13 @@
 Everything that takes time or may fail goes through here, so that nothing else has to.
 """
 
-import random
 from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
 from pgiostat.analysis.corrections import client_rollbacks, with_known_gaps, without_repeats
 from pgiostat.analysis.late_counts import Failures, LagCarry
-from pgiostat.clock import monotonic
+from pgiostat.clock import Backoff, monotonic
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.activity import InFlight, Running
 from pgiostat.postgres.connection import ServerSession, connect
@@ -229,7 +228,7 @@ class Sampler:
             if error.slug in PERMANENT and not self._has_read:
                 raise error from None
             self._disconnect()
-            return Tick(None, error, self._back_off(attempts + 1))
+            return Tick(None, error, self._retry_delay(attempts + 1))
         self._has_read = True
         return Tick(delta, texts_error=self._texts_error, running=running)
 
@@ -298,10 +297,8 @@ class Sampler:
         self._not_subtracted = 0
         return delta
 
-    def _back_off(self, attempts: int) -> float:
-        longest = min(LONGEST_WAIT_SECONDS, self.interval * 2.0 ** min(attempts - 1, 10))
-        # Not all of a fleet at once.
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - nothing secret
+    def _retry_delay(self, failures: int) -> float:
+        return Backoff(self.interval, LONGEST_WAIT_SECONDS, jitter=0.5).delay(failures)
 
     def _learn(self, delta: Delta) -> None:
         """Ask for the names of what did something, and of which they are unknown or old."""

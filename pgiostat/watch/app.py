@@ -23,6 +23,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from pgiostat.analysis.rank import By, rank_totals
+from pgiostat.clock import Backoff
 from pgiostat.errors import PgiostatError
 from pgiostat.escape import pasted
 from pgiostat.statistics.delta import Basis
@@ -65,8 +66,7 @@ __all__ = ["WatchApp"]
 VIEWS = (View.CATEGORY, View.STATEMENT, View.RELATION, View.DATABASE, View.USER, View.IO)
 INTERVALS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 PAGE = 10
-RETRY_SECONDS = 1.0
-LONGEST_RETRY_SECONDS = 30.0
+RETRY = Backoff(first=1.0, longest=30.0)
 NO_THEMES = Themes()
 TYPING = {"quit", "move"}
 """What keys do beside a line that is typed in."""
@@ -237,21 +237,22 @@ class WatchApp(App[None]):
         self.exit(return_code=128 + number)
 
     def _read(self) -> None:
-        seconds, is_first = RETRY_SECONDS, True
+        failures, is_first = 0, True
         while True:
             error = None
             try:
                 for moment in self.feed.moments(self._stop):
                     self.post_message(self.Arrived(moment))
-                    seconds, is_first = RETRY_SECONDS, False
+                    failures, is_first = 0, False
             except Exception as raised:  # noqa: BLE001 - what is shown stays, and it is tried again
                 error = as_error(raised)
             if error is None or is_first or error.slug not in PASSING:
                 break
+            failures += 1
+            seconds = RETRY.delay(failures)
             self.post_message(self.Arrived(Interval(error=error, retry_seconds=seconds)))
             if self._stop.wait(seconds):
                 break
-            seconds = min(seconds * 2, LONGEST_RETRY_SECONDS)
         self.post_message(self.Ended(error))
 
     def _handle_exception(self, error: Exception) -> None:

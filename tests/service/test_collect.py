@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import re
@@ -214,7 +215,7 @@ def as_nobody(root: Path, *lines: str) -> str:
         "import os, sys; from pathlib import Path; from threading import Event",
         "from pgiostat.collector import service as collecting",
         "from pgiostat.collector.preflight import check",
-        "from pgiostat.collector.log import Log",
+        "from pgiostat.collector.log import configure",
         "from pgiostat.collector.targets import Plan, Target",
         "os.setgid(65534); os.setuid(65534)",
         "root = Path(sys.argv[1])",
@@ -250,8 +251,9 @@ def test_a_directory_that_cannot_be_written_to_is_an_error(tmp_path: Path) -> No
         "HINT:  Read it as the user who collects, or as one of a group that may.",
     ]
     root.mkdir()
-    run = "print(collecting.run(Plan((Target('host=/nowhere', 'prod'),)), root, Log(sys.stdout)))"
-    assert [re.sub(r"^\S+Z ", "", line) for line in as_nobody(root, run).splitlines()] == [
+    plan = "plan = Plan((Target('host=/nowhere', 'prod'),))"
+    run = "print(collecting.run(plan, root, configure(sys.stdout)))"
+    assert [re.sub(r"^\S+Z ", "", line) for line in as_nobody(root, plan, run).splitlines()] == [
         f"pgiostat: collecting 1 server into {root}",
         f'prod: could not make a history in "{root}": Permission denied.',
         "1",
@@ -397,6 +399,21 @@ def test_labels_that_no_file_can_have_are_a_usage_error(tmp_path: Path) -> None:
         'pgiostat: error: invalid label: "a b"',
         "HINT:  Letters, digits, _ and . only, a letter or digit first, at most 63.",
     ])  # fmt: skip
+
+
+def test_a_format_that_no_log_has_is_a_usage_error_and_json_is_one(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    root.write_text("")
+    arguments = ("collect", "host=/nowhere", "--label", "a", "--history", str(root), "--log-format")
+    done = pgiostat(*arguments, "xml")
+    assert (done.returncode, done.stderr.splitlines()) == (2, [
+        'pgiostat: error: invalid value for --log-format: "xml"',
+        "HINT:  Allowed are text, journald, json.",
+    ])  # fmt: skip
+    done = pgiostat(*arguments, "json")
+    records = [json.loads(line) for line in done.stderr.splitlines()]
+    assert (done.returncode, [record["level"] for record in records]) == (1, ["info", "error"])
+    assert [record["server"] for record in records] == ["pgiostat", "a"]
 
 
 def test_a_connection_string_that_cannot_be_read_is_refused_at_once(tmp_path: Path) -> None:

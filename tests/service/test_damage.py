@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pgiostat.collector.recorder import Recorder
+from pgiostat.collector.schedule import Schedule
+from pgiostat.collector.targets import Target
 from pgiostat.errors import PgiostatError
 from pgiostat.history.format import checkpoint
 from pgiostat.history.format.checksum import check_content
@@ -177,12 +179,13 @@ def test_a_collector_whose_baseline_is_damaged_records_what_is_lost(tmp_path: Pa
     (path,) = root.glob("hot/prod/*/baseline")
     path.write_bytes(flipped(path.read_bytes(), 40, 3))
     lines: list[str] = []
-    recorder = Recorder("", "prod", root, uncategorized, Event(), said_to(lines))
+    target, schedule = Target("", "prod"), Schedule(Event())
+    recorder = Recorder(target, root, uncategorized, schedule, said_to(lines))
     writer = Writer.open(root, "prod", Unsynced())
     assert (writer.resume(), writer.ends) == (None, at(10))
-    recorder._writer = writer
+    recorder._committer._writer = writer
     recorder._sampler = type("Sampled", (), {"names": TEXTS, "whereabouts": lambda _: None})()
-    recorder._broken_off = writer.ends
+    recorder._committer.broken_off = writer.ends
     assert recorder._accept(diff(None, counted(90, 70)))
     assert recorder._accept(diff(counted(90, 70), counted(95, 80)))
     writer.close()

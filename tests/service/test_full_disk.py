@@ -10,7 +10,10 @@ from threading import Event, Thread
 
 import pytest
 
+from pgiostat.clock import Backoff
 from pgiostat.collector.recorder import Recorder
+from pgiostat.collector.schedule import Schedule
+from pgiostat.collector.targets import Target
 from pgiostat.history.format.layout import Layout
 from pgiostat.queries.describe import uncategorized
 from tests.conftest import MakeServer
@@ -52,7 +55,11 @@ class Run:
 
     def __post_init__(self) -> None:
         self.recorder = Recorder(
-            self.dsn, "prod", self.root, uncategorized, self.stop, said_to(self.said), interval=0.1
+            Target(self.dsn, "prod", 0.1),
+            self.root,
+            uncategorized,
+            Schedule(self.stop),
+            said_to(self.said),
         )
 
     @property
@@ -61,7 +68,8 @@ class Run:
 
     @property
     def failures(self) -> int:
-        return self.recorder._writer.failures if self.recorder._writer else 0
+        writer = self.recorder._committer._writer
+        return writer.failures if writer else 0
 
     def now(self) -> datetime:
         """Return the server's time."""
@@ -172,7 +180,7 @@ def test_a_seal_without_room_is_done_when_there_is_some(
 ) -> None:
     due = Event()
     monkeypatch.setattr("pgiostat.history.write.background.is_due", lambda *_: due.is_set())
-    monkeypatch.setattr("pgiostat.history.write.background.RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("pgiostat.history.write.background.RETRY", Backoff(0.2, 3.0))
     with running(make_server, disk) as run:
         layout = Layout(run.root)
         run.more(3)

@@ -41,8 +41,9 @@ from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
 from pgiostat.history.remote.shipping import upload
 from pgiostat.history.write.compaction import compact
+from pgiostat.history.write.lock import check_free
 from pgiostat.history.write.retention import Keep, retain
-from pgiostat.history.write.writer import Writer, check_free
+from pgiostat.history.write.writer import Writer
 from pgiostat.statistics.names import Names, Statement
 from tests.support.histories import MINUTE, intervals, write
 from tests.support.hostile import (

@@ -16,8 +16,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgiostat import unexpected
 from pgiostat.collector.device_sampler import DeviceSampler
+from pgiostat.collector.interval_log import IntervalLog
 from pgiostat.collector.metrics import Metrics
 from pgiostat.collector.recorder import Recorder
+from pgiostat.collector.schedule import Schedule
+from pgiostat.collector.targets import Target
 from pgiostat.errors import PgiostatError
 from pgiostat.history.format.file_index import files
 from pgiostat.history.format.layout import Layout
@@ -31,7 +34,7 @@ from pgiostat.statistics.names import Statement
 from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.unexpected import as_error, unreadable_reply
 from tests.conftest import MakeServer
-from tests.support.readings import reading, settings
+from tests.support.readings import reading, said_to, settings
 from tests.support.traffic import Traffic, difference, intervals, kept, userid_of
 from tests.support.workloads import Connection, client
 
@@ -226,11 +229,11 @@ def fault(*_arguments: object, **_keywords: object) -> None:
     ("where", "what"),
     [
         (Metrics, "committed"),
-        (Recorder, "_judge"),
-        (DeviceSampler, "turn"),
-        (DeviceSampler, "follow"),
+        (IntervalLog, "_log_flaws"),
+        (DeviceSampler, "poll"),
+        (DeviceSampler, "retarget"),
         (Writer, "resume"),
-        (Recorder, "_summarise"),
+        (IntervalLog, "log_summary"),
     ],
 )
 def test_a_fault_beside_the_intervals_costs_no_interval_and_counts_none_twice(
@@ -244,13 +247,14 @@ def test_a_fault_beside_the_intervals_costs_no_interval_and_counts_none_twice(
     metrics = Metrics("a", 0.2)
     traffic = Traffic.arranged(dsn)
     monkeypatch.setattr(where, what, fault)
-
-    def say(line: str, *, trouble: bool = False) -> None:  # noqa: ARG001 - a Said
-        lines.append(line)
-
     stop = Event()
     recorder = Recorder(
-        dsn, "a", tmp_path / "h", uncategorized, stop, say, interval=0.2, watcher=metrics
+        Target(dsn, "a", 0.2),
+        tmp_path / "h",
+        uncategorized,
+        Schedule(stop),
+        said_to(lines),
+        observer=metrics,
     )
     with client(dsn) as other:
         thread = Thread(target=recorder.run)
@@ -334,11 +338,8 @@ def test_a_reading_that_is_given_up_is_recorded_as_lost_time(
 ) -> None:
     given_up = list[object]()
     root, stop, lines = tmp_path / "h", Event(), list[str]()
-
-    def say(line: str, *, trouble: bool = False) -> None:  # noqa: ARG001 - a Said
-        lines.append(line)
-
-    recorder = Recorder(database, "a", root, uncategorized, stop, say, interval=0.2)
+    target, schedule = Target(database, "a", 0.2), Schedule(stop)
+    recorder = Recorder(target, root, uncategorized, schedule, said_to(lines))
 
     def diff(older: object, newer: object, **keywords: object) -> object:
         if recorder.samples == 3 and older is not None:
@@ -386,7 +387,7 @@ def test_an_unexpected_error_is_named_by_type_and_place_and_never_by_its_words()
     assert first.message == second.message
     assert first.message != as_error(raised(ValueError("x"))).message
     assert "s3cret" not in first.report()
-    assert (first.detail or "").startswith("KeyError in tests/service/test_supervision.py:")
+    assert (first.detail or "").startswith("KeyError in service/test_supervision.py:")
 
 
 @pytest.mark.parametrize(

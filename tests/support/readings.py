@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import count
+from logging import INFO, Handler, LogRecord, getLogger
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pgiostat.collector.incidents import LogLine
+from pgiostat.collector.log import ServerLog, server_log
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.postgres.sent_sql import SETTINGS
 from pgiostat.statistics import counters
@@ -17,6 +19,7 @@ from pgiostat.statistics.snapshot import Markers, Server, Settings, Snapshot
 
 BEGINNING = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 STARTED = BEGINNING - timedelta(days=3)
+_numbers = count()
 
 MODERN = counters.STATEMENTS.reading()
 """Extension 1.11 and later."""
@@ -44,13 +47,22 @@ class Unsynced(Disk):
         """Wait for nothing."""
 
 
-def said_to(lines: list[str]) -> LogLine:
+class _Lines(Handler):
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def emit(self, record: LogRecord) -> None:
+        """Keep a line."""
+        self._lines.append(record.getMessage())
+
+
+def said_to(lines: list[str]) -> ServerLog:
     """Return a log that keeps its lines."""
-
-    def say(line: str, *, trouble: bool = False) -> None:  # noqa: ARG001 - a Said
-        lines.append(line)
-
-    return say
+    logger = getLogger(f"tests.{next(_numbers)}")
+    logger.handlers, logger.propagate = [_Lines(lines)], False
+    logger.setLevel(INFO)
+    return server_log(logger, "test")
 
 
 def at(seconds: float) -> datetime:

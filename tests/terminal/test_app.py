@@ -20,6 +20,7 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from pgiostat.analysis.rank import By, rank_totals
+from pgiostat.clock import Backoff
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.sampler import Tick
 from pgiostat.statistics.delta import Basis, Quality, diff
@@ -773,7 +774,7 @@ def test_what_nothing_mends_ends_it_and_is_told() -> None:
 def test_an_unexpected_error_is_shown_and_reading_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(watch_app, "RETRY_SECONDS", 0.5)
+    monkeypatch.setattr(watch_app, "RETRY", Backoff(0.5, 0.5))
 
     class Failing(Told):
         left = 2

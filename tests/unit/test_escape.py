@@ -4,6 +4,7 @@ import ast
 import csv
 import io
 import json
+import logging
 import math
 import os
 import re
@@ -22,7 +23,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from rich.cells import cell_len
 
-from pgiostat.collector.log import Level, Log
+from pgiostat.collector.log import LineHandler, LogFormat
 from pgiostat.errors import PgiostatError
 from pgiostat.escape import (
     code_of,
@@ -162,28 +163,42 @@ def test_what_is_copied_is_no_key_of_the_terminal_it_is_pasted_into(text: str) -
 # --- logs and errors ---------------------------------------------------------------------
 
 
-def said(label: str, words: str, *, journal: bool) -> str:
+def said(label: str, words: str, form: LogFormat) -> str:
     out = io.StringIO()
-    Log(out, journal=journal, clock=lambda: datetime(2026, 1, 1, tzinfo=UTC)).say(
-        label, words, Level.WARNING
-    )
+    created = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+    record = {"server": label, "msg": words, "created": created}
+    level = {"levelno": logging.WARNING, "levelname": "WARNING"}
+    LineHandler(out, form).handle(logging.makeLogRecord(record | level))
     return out.getvalue()
 
 
-@pytest.mark.parametrize("journal", [False, True])
-def test_a_record_of_the_log_is_one_line_whatever_is_in_it(journal: bool) -> None:  # noqa: FBT001 - a parameter
-    begin = "<4>" if journal else "2026-01-01T00:00:00Z "
-    assert said("db\n<0>x", 'user "a\r\n<3>b\x1b[2J"', journal=journal) == (
+@pytest.mark.parametrize(
+    ("form", "begin"), [(LogFormat.TEXT, "2026-01-01T00:00:00Z "), (LogFormat.JOURNALD, "<4>")]
+)
+def test_a_record_of_the_log_is_one_line_whatever_is_in_it(form: LogFormat, begin: str) -> None:
+    assert said("db\n<0>x", 'user "a\r\n<3>b\x1b[2J"', form) == (
         f'{begin}db <0>x: user "a <3>b\\u001b[2J"\n'
     )
     for name in NAMES:
-        (record,) = said(name, f"{name} and {name}", journal=journal).splitlines()
+        (record,) = said(name, f"{name} and {name}", form).splitlines()
         assert record.startswith(begin)
         assert all(map(is_visible, record))
 
 
+def test_a_record_of_the_log_as_json_is_one_line_and_has_all_that_is_in_it() -> None:
+    for name in (*NAMES, 'a"\r\n<3>b\x1b[2J', "\U0001f418<0>" * 50_000):
+        (record,) = said(name, f"{name} and {name}", LogFormat.JSON).splitlines()
+        assert all(map(is_visible, record))
+        assert json.loads(record) == {
+            "time": "2026-01-01T00:00:00.000000Z",
+            "level": "warning",
+            "server": name,
+            "message": f"{name} and {name}",
+        }
+
+
 def test_a_line_is_not_so_long_that_journald_divides_it() -> None:
-    record = said("db", "\U0001f418<0>" * 50_000, journal=True)
+    record = said("db", "\U0001f418<0>" * 50_000, LogFormat.JOURNALD)
     assert len(record.encode()) < 48 * 1024
     assert record.endswith("…\n")
 

@@ -1,4 +1,6 @@
-"""Writing a history: intervals, compaction, retention.
+"""Writing a history: `writer` commits intervals, `compaction` makes daily files.
 
-May import `format`.
+`retention` removes old files; `background` runs both beside a collector. May import
+`history.format`, and `statistics`, `volume` and what is below them. Must not import `history.read`,
+`history.remote` or `history.engines`.
 """

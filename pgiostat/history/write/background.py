@@ -1,4 +1,4 @@
-"""Sealing beside a collector: when, in a process of its own, and again if it failed."""
+"""Compaction beside a collector: when it starts, in which process, and what follows a failure."""
 
 import subprocess
 import sys
@@ -9,26 +9,32 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import BoundedSemaphore
 
-from pgiostat.history.write.compaction_policy import MOST_SAMPLES, MOST_TOGETHER, is_due
+from pgiostat.clock import Backoff
+from pgiostat.history.write.compaction_policy import MAX_SAMPLES, MAX_SHARED_SAMPLES, is_due
 from pgiostat.history.write.retention import Keep
 
 __all__ = ["BackgroundCompaction"]
 
-MOST_AT_ONCE = 2
+MAX_AT_ONCE = 2
 """Of one process: each sorts a batch in memory, and all hours end together."""
 PATIENCE_SECONDS = 60.0
-RETRY_SECONDS = 60.0
-LONGEST_RETRY_SECONDS = 3600.0
+RETRY = Backoff(first=60.0, longest=3600.0)
 
-_turns = BoundedSemaphore(MOST_AT_ONCE)
+_slots = BoundedSemaphore(MAX_AT_ONCE)
 
 
 @dataclass(slots=True)
 class BackgroundCompaction:
-    """Seals what one collector has committed, or several together.
+    """Compacts the samples of one collector, or of several into shared files.
 
-    name: whose files it makes.  together: the collectors that share them, if it is not one.  keep:
-    for how long; may change.  trouble: why the last attempt failed, empty if it did not.
+    Attributes:
+        root: The directory of the history.
+        name: Stands in the names of the files.
+        clock: Monotonic seconds.
+        keep: How long samples are kept; may change.
+        trouble: Why the last attempt failed; empty if it did not.
+        together: Returns the collectors that share files; None for one collector alone.
+        now: The time by our own clock.
     """
 
     root: Path
@@ -38,7 +44,7 @@ class BackgroundCompaction:
     trouble: str = ""
     together: Callable[[], Sequence[str]] | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    _unsealed: deque[tuple[datetime, int]] = field(default_factory=deque)
+    _waiting: deque[tuple[datetime, int]] = field(default_factory=deque)
     _taken: int = 0
     _process: subprocess.Popen[str] | None = None
     _after: float = 0.0
@@ -46,56 +52,58 @@ class BackgroundCompaction:
 
     @property
     def is_running(self) -> bool:
-        """Whether samples are being sealed."""
+        """Whether a process is at work."""
         return self._process is not None
 
     def add(self, rows: int) -> None:
-        """Take note of a sample that was committed now.
+        """Count a sample that is committed now.
 
-        When compaction is due is decided by our own clock: servers' clocks differ, and would make
-        it due again and again.
+        Our own clock decides when compaction is due: servers' clocks differ, and would make it due
+        again and again.
+
+        Args:
+            rows: How many statements the sample has.
         """
-        self._unsealed.append((self.now(), rows))
+        self._waiting.append((self.now(), rows))
 
     def poll(self) -> None:
-        """Look after a process at work, or start one if it is time."""
+        """Start a process if compaction is due; take in the result of one that has ended."""
         if self._process is not None:
             if self._process.poll() is None:
                 return
             self._ended(self._process)
-        if self._is_due() and self.clock() >= self._after and _turns.acquire(blocking=False):
+        if self._is_due() and self.clock() >= self._after and _slots.acquire(blocking=False):
             try:
                 self._start()
             except BaseException:
-                _turns.release()
+                _slots.release()
                 raise
 
     def finish(self) -> None:
-        """Wait some time for a process at work; what it leaves undone is done another time."""
+        """Wait for a process at work, up to PATIENCE_SECONDS; the next compaction does the rest."""
         if self._process is not None:
             try:
                 self._process.wait(PATIENCE_SECONDS)
             except subprocess.TimeoutExpired:
-                _turns.release()
+                _slots.release()
                 self._process = None
             else:
                 self._ended(self._process)
 
     def _is_due(self) -> bool:
-        unsealed = [*self._unsealed]  # others may take note of more meanwhile
-        if len(unsealed) < 2:  # noqa: PLR2004 - the newest stays
+        waiting = [*self._waiting]  # other threads may add to it meanwhile
+        if len(waiting) < 2:  # noqa: PLR2004 - the newest stays
             return False
-        rows = sum(count for _, count in unsealed)
-        most = MOST_SAMPLES if self.together is None else MOST_TOGETHER
-        return is_due(len(unsealed), rows, unsealed[0][0], unsealed[-1][0], most)
+        rows = sum(count for _, count in waiting)
+        limit = MAX_SAMPLES if self.together is None else MAX_SHARED_SAMPLES
+        return is_due(len(waiting), rows, waiting[0][0], waiting[-1][0], limit)
 
     def _start(self) -> None:
         spans = (self.keep.rows, self.keep.hours)
-        command = [
-            sys.executable, "-m", "pgiostat.history", str(self.root), self.name,
-            *("-" if span is None else str(span.total_seconds()) for span in spans),
-            *(() if self.together is None else self.together()),
-        ]  # fmt: skip
+        seconds = ("-" if span is None else str(span.total_seconds()) for span in spans)
+        others = () if self.together is None else self.together()
+        arguments = (str(self.root), self.name, *seconds, *others)
+        command = [sys.executable, "-m", "pgiostat.history", *arguments]
         try:
             # A session of its own: Ctrl-C is for us to hear.
             self._process = subprocess.Popen(  # noqa: S603 - our own
@@ -103,25 +111,23 @@ class BackgroundCompaction:
             )
         except OSError as error:
             self._failed(f"could not start sealing: {error.strerror}")
-            _turns.release()
+            _slots.release()
         else:
-            self._taken = len(self._unsealed) - 1
+            self._taken = len(self._waiting) - 1
 
     def _ended(self, process: subprocess.Popen[str]) -> None:
-        said = process.communicate()[1].strip().splitlines()
+        lines = process.communicate()[1].strip().splitlines()
         if process.returncode:
             status = f"status {process.returncode}"
-            self._failed(said[-1] if said else f"could not seal: it ended with {status}")
+            self._failed(lines[-1] if lines else f"could not seal: it ended with {status}")
         else:
             for _ in range(self._taken):
-                self._unsealed.popleft()
+                self._waiting.popleft()
             self.trouble, self._failures = "", 0
         self._process = None
-        _turns.release()
+        _slots.release()
 
-    def _failed(self, why: str) -> None:
-        self.trouble = why
-        self._after = self.clock() + min(
-            RETRY_SECONDS * 2.0 ** min(self._failures, 10), LONGEST_RETRY_SECONDS
-        )
+    def _failed(self, reason: str) -> None:
+        self.trouble = reason
         self._failures += 1
+        self._after = self.clock() + RETRY.delay(self._failures)

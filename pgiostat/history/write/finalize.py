@@ -1,4 +1,4 @@
-"""A history that is over: nobody goes on from where it ended."""
+"""Finalizing a history: no collector continues it."""
 
 import contextlib
 from collections.abc import Iterable
@@ -13,10 +13,16 @@ __all__ = ["finalize"]
 
 
 def finalize(root: Path, collectors: Iterable[str]) -> None:
-    """Seal what collectors have written, and let nobody go on from there: a history that is over.
+    """Compact what collectors have written, and remove the snapshots that they would continue from.
 
-    What a reading holds beside its counts, such as a server's address, goes.
-    Raises OSError.
+    What a snapshot has beside its counts, such as a server's address, is removed with it.
+
+    Args:
+        root: The directory of the history.
+        collectors: All collectors that have written to it.
+
+    Raises:
+        OSError: A file could not be written or removed.
     """
     layout, disk = Layout(root), Disk().below(root)
     for collector in collectors:

@@ -1,11 +1,11 @@
-"""What is kept for how long: whole days go, rows before hours, so that nothing looks empty."""
+"""Retention: old days are removed whole, rows before hours, so that no interval looks empty."""
 
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.errors import invalid_option
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.layout import Layout
 from pgiostat.history.format.schema import COMPACTED
@@ -15,12 +15,17 @@ from pgiostat.timespec import duration
 __all__ = ["SHORTEST", "Keep", "retain"]
 
 SHORTEST = timedelta(days=2)
-"""Whole days go: who asks for hours would get days."""
+"""Days are removed whole: a limit in hours would act as one in days."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """How long rows of statements are kept, and all else: None for ever."""
+    """How long a history keeps what it has.
+
+    Attributes:
+        rows: For rows of statements in single intervals; None to keep them all.
+        hours: For everything else; None to keep it all.
+    """
 
     rows: timedelta | None = None
     hours: timedelta | None = None
@@ -32,33 +37,34 @@ class Keep:
         keep_hours: str | None,
         names: tuple[str, str] = ("--keep", "--keep-hours"),
     ) -> "Keep":
-        """Return it from words; what is said of rows alone holds for all.
+        """Return it from the texts of two options; the first alone holds for both.
 
-        names: what both are called where they were said.
-        Raises PgiostatError time-invalid and option-invalid.
+        Args:
+            keep: Length for rows, as "30d"; None to keep them all.
+            keep_hours: Length for everything else; None is the same length.
+            names: The names of both options, for messages.
+
+        Raises:
+            PgiostatError: time-invalid or option-invalid.
         """
         rows, hours = (
-            None if words is None else timedelta(seconds=duration(words))
-            for words in (keep, keep_hours)
+            None if text is None else timedelta(seconds=duration(text))
+            for text in (keep, keep_hours)
         )
         for name, span in zip(names, (rows, hours), strict=True):
             if span is not None and span < SHORTEST:
-                raise _wrong(
+                raise invalid_option(
                     f"history would be kept for less than {SHORTEST.days} days",
-                    f"{name} must be {SHORTEST.days}d or more: whole days go.",
+                    hint=f"{name} must be {SHORTEST.days}d or more: whole days go.",
                 )
         if hours is not None and (rows is None or hours < rows):
             of_rows, of_hours = names
-            raise _wrong(
+            raise invalid_option(
                 "hours would be kept for a shorter time than the rows they are made of",
-                f"{of_hours} must be as long as {of_rows}, or longer"
+                hint=f"{of_hours} must be as long as {of_rows}, or longer"
                 + (f", and rows are kept for ever without {of_rows}." if rows is None else "."),
             )
         return cls(rows, rows if hours is None else hours)
-
-
-def _wrong(message: str, hint: str) -> PgiostatError:
-    return PgiostatError(message, hint=hint, slug="option-invalid", status=ExitStatus.USAGE)
 
 
 def retain(
@@ -70,13 +76,26 @@ def retain(
     clock: datetime,
     may: Callable[[CompactedFile], bool] = lambda _: True,
 ) -> int:
-    """Remove what a collector sealed of days that are over for long enough; return how many files.
+    """Remove compacted files of a collector that are older than the limits.
 
-    The span ends with the day of its newest sealed sample, as it began: a collector that was
-    stopped for a month has lost nothing when it goes on.  It ends today by our clock at the latest:
-    a server whose clock is set a year ahead must not cost a year.  Samples go before what was
-    counted in them, so that an interval that is there has its hours, or its rows.  may: tells of
-    each file whether it may go.  Raises OSError; the next turn goes on.
+    Age counts from the day of the newest compacted sample: a collector that was stopped for a month
+    loses nothing when it continues. It counts from today by our clock at the latest: a server with
+    a clock a year ahead must not cost a year. Samples are removed before their counts, so that each
+    interval that is left has its hours, or its rows.
+
+    Args:
+        layout: The history.
+        collector: The name in the names of the files.
+        keep: The limits.
+        disk: What removes.
+        clock: The current time by our own clock.
+        may: Returns whether a file may be removed.
+
+    Returns:
+        How many files were removed.
+
+    Raises:
+        OSError: A file could not be removed; the next call goes on.
     """
     disk = (disk or Disk()).below(layout.root)
     days = [file.day for file in layout.compacted_files("sample") if file.collector == collector]
@@ -98,7 +117,7 @@ def retain(
                 disk.remove(file.path)
                 removed += 1
         for directory in layout.days(table):
-            # Not empty: another collector's day.
+            # A day of another collector is not empty.
             with contextlib.suppress(OSError):
                 if _ended(day_of(directory), today - span):
                     disk.remove_empty(directory)

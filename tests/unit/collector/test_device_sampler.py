@@ -13,6 +13,8 @@ import pytest
 from pgiostat.collector import recorder as record
 from pgiostat.collector.device_sampler import DeviceSampler
 from pgiostat.collector.recorder import Recorder
+from pgiostat.collector.schedule import Schedule
+from pgiostat.collector.targets import Target
 from pgiostat.errors import PgiostatError
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
@@ -179,14 +181,11 @@ def recorded(
     """Collect until something holds, then end."""
     stop = Event()
     recorder = Recorder(
-        database,
-        "prod",
+        Target(database, "prod", 0.1, asked),
         root,
         uncategorized,
-        stop,
+        Schedule(stop),
         said_to(said),
-        interval=0.1,
-        device_option=asked,
     )
     worker = Thread(target=recorder.run)
     worker.start()

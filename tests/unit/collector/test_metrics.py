@@ -19,8 +19,11 @@ from urllib.request import urlopen
 import pytest
 
 from pgiostat.analysis.rank import rank_totals
-from pgiostat.collector.metrics import METRICS, Address, Metrics, MetricsServer, address_of
+from pgiostat.collector.metrics import METRICS, Metrics
+from pgiostat.collector.metrics_server import Address, MetricsServer, parse_address
 from pgiostat.collector.recorder import Recorder
+from pgiostat.collector.schedule import Schedule
+from pgiostat.collector.targets import Target
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
@@ -30,7 +33,7 @@ from pgiostat.volume.device.discover import NONE, DeviceOption
 from pgiostat.volume.device.interval import DeviceInterval, Origin
 from tests.conftest import MakeServer
 from tests.support.histories import KNOWN, intervals
-from tests.support.readings import at
+from tests.support.readings import at, said_to
 from tests.support.workloads import client, fill
 
 ROOT = Path(__file__).parents[3]
@@ -212,7 +215,7 @@ def test_a_host_that_there_is_not_is_said() -> None:
 
 
 def test_the_package_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pgiostat.collector.metrics.find_spec", lambda _: None)
+    monkeypatch.setattr("pgiostat.collector.metrics_server.find_spec", lambda _: None)
     with pytest.raises(PgiostatError) as caught:
         MetricsServer(list).serve(Address("127.0.0.1", 1))
     assert (caught.value.slug, caught.value.hint) == (
@@ -224,7 +227,7 @@ def test_the_package_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("words", ["", "x", "70000", "host:", ":80", "a b:80", "9187/metrics"])
 def test_addresses_that_are_none(words: str) -> None:
     with pytest.raises(PgiostatError) as caught:
-        address_of(words)
+        parse_address(words)
     assert (caught.value.slug, caught.value.status) == ("option-invalid", ExitStatus.USAGE)
 
 
@@ -263,20 +266,13 @@ def arranged(make_server: MakeServer) -> str:
 def test_the_page_says_what_the_history_holds(make_server: MakeServer, tmp_path: Path) -> None:
     dsn, root, describe = arranged(make_server), tmp_path / "history", describer()
     metrics, stop, said = Metrics("db0", 0.1, lambda: True), Event(), list[str]()
-
-    def say(line: str, *, trouble: bool = False) -> None:  # noqa: ARG001 - a Recorder's own
-        said.append(line)
-
     recorder = Recorder(
-        dsn,
-        "db0",
+        Target(dsn, "db0", 0.1, DeviceOption(NONE, NONE)),
         root,
         describe,
-        stop,
-        say,
-        interval=0.1,
-        device_option=DeviceOption(NONE, NONE),
-        watcher=metrics,
+        Schedule(stop),
+        said_to(said),
+        observer=metrics,
     )
     collector = Thread(target=recorder.run)
     collector.start()

@@ -13,7 +13,8 @@ from threading import Event
 import pytest
 
 from pgiostat.collector.listener import Answer, Limits, Listener, Request
-from pgiostat.collector.metrics import Address, Metrics, MetricsServer, address_of
+from pgiostat.collector.metrics import Metrics
+from pgiostat.collector.metrics_server import Address, MetricsServer, parse_address
 
 BODY = b"x 1\n"
 QUICK = Limits(clients=4, request_bytes=512, request_seconds=0.4, answer_seconds=0.4)
@@ -280,7 +281,7 @@ def test_addresses_and_who_may_reach_them(
     shown: str,
     is_open: bool,  # noqa: FBT001 - pytest hands it over so
 ) -> None:
-    found = address_of(words)
+    found = parse_address(words)
     assert (found, str(found), found.is_open) == (Address(host, port), shown, is_open)
 
 

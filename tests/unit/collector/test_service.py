@@ -1,5 +1,6 @@
 """Collecting many servers, seen from within: who waits for whom, what is said, and how often."""
 
+import math
 import os
 import re
 import signal
@@ -16,12 +17,15 @@ from types import FrameType
 
 import pytest
 
+from pgiostat.clock import Backoff
 from pgiostat.collector import fleet as fleets
-from pgiostat.collector import recorder as record
+from pgiostat.collector import schedule as schedules
 from pgiostat.collector.fleet import Fleet
 from pgiostat.collector.incidents import IncidentLog
-from pgiostat.collector.log import Log
-from pgiostat.collector.recorder import EVICTING_HINT, Recorder, _Hour
+from pgiostat.collector.interval_log import EVICTING_HINT, IntervalLog, _Hour
+from pgiostat.collector.log import configure
+from pgiostat.collector.recorder import Recorder
+from pgiostat.collector.schedule import Schedule
 from pgiostat.collector.systemd import notify
 from pgiostat.collector.targets import Plan, Target
 from pgiostat.errors import PgiostatError
@@ -45,7 +49,7 @@ class Here:
     def __init__(self, root: Path, ends: float | None = None) -> None:
         self.out = StringIO()
         self.wake = Wake()
-        self.fleet = Fleet(root, Log(self.out), self.wake, ends)
+        self.fleet = Fleet(root, configure(self.out), self.wake, ends)
 
     def said(self) -> list[str]:
         return [line.partition(" ")[2] for line in self.out.getvalue().splitlines()]
@@ -60,7 +64,7 @@ class Here:
         pytest.fail(f"it never came to that: {self.said()}")
 
     def samples(self, label: str) -> int:
-        return self.fleet._there[label].recorder.samples
+        return self.fleet._collected[label].recorder.samples
 
 
 @contextmanager
@@ -88,9 +92,9 @@ def test_a_server_that_never_answers_delays_no_other_no_change_and_no_end(
         # Gone, or with another connection: what is new does not wait for it.
         here.fleet.follow(plan(deaf=database, good=database, new=database))
         here.until(lambda: here.samples("new") > 1)
-        there = here.fleet._there["deaf"]
+        there = here.fleet._collected["deaf"]
         assert (there.target.dsn, there.thread.is_alive()) == (hanging, True)
-        good = here.fleet._there["good"]
+        good = here.fleet._collected["good"]
         assert good.recorder.samples > 5
         monkeypatch.setattr(fleets, "PATIENCE_SECONDS", 1.5)
         here.fleet.end()
@@ -110,15 +114,13 @@ def test_an_unexpected_error_is_logged_once_and_collecting_is_tried_again(
         runs.append(recorder.label)
         if recorder.label == "bad" and runs.count("bad") <= 3:
             raise KeyError("password=s3cret")
-        recorder.stop.wait(30)
+        recorder.schedule.stop.wait(30)
 
     monkeypatch.setattr(Recorder, "run", run)
-    monkeypatch.setattr(record, "SHORTEST_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(schedules, "RETRY", Backoff(0.01, 0.01))
     with fleet(tmp_path) as here:
         here.fleet.describe = uncategorized
         here.fleet.follow(plan(bad=NOWHERE, good=NOWHERE))
-        recorder = here.fleet._there["bad"].recorder
-        recorder._pause = 0.01
         here.until(lambda: runs.count("bad") == 4)
         line = re.sub(r"error [0-9a-f]{8}", "error REF", here.said()[0])
         assert re.sub(r":\d+ ", ":LINE ", line) == (
@@ -148,7 +150,7 @@ def test_what_cannot_be_collected_from_the_start_ends_and_what_fails_later_does_
             raise raised[recorder.label].pop(0)
 
     monkeypatch.setattr(Recorder, "run", run)
-    monkeypatch.setattr(Recorder, "pause", lambda _: None)
+    monkeypatch.setattr(Schedule, "pause", lambda _: None)
     with fleet(tmp_path) as here:
         here.fleet.follow(plan(start=NOWHERE, later=NOWHERE))
         here.until(lambda: here.fleet.is_over)
@@ -177,10 +179,10 @@ def test_the_time_is_over_for_all_at_once_and_nothing_begins_after_it(
 def test_how_long_it_is_kept_is_read_again_for_who_goes_on(tmp_path: Path) -> None:
     with fleet(tmp_path) as here:
         here.fleet.follow(plan(prod=NOWHERE))
-        recorder = here.fleet._there["prod"].recorder
+        recorder = here.fleet._collected["prod"].recorder
         month = Keep(timedelta(days=30), timedelta(days=30))
         here.fleet.follow(Plan(plan(prod=NOWHERE).targets, keep=month))
-        assert here.fleet._there["prod"].recorder is recorder
+        assert here.fleet._collected["prod"].recorder is recorder
         assert recorder.keep == month
 
 
@@ -224,13 +226,87 @@ def test_trouble_is_said_when_it_begins_and_when_it_ends() -> None:
     ]
 
 
-def recorder(root: Path, said: list[str], clock: Clock) -> Recorder:
-    return Recorder(NOWHERE, "prod", root, uncategorized, Event(), said_to(said), clock=clock)
+def fail(error: Exception) -> None:
+    raise error
+
+
+def test_an_error_with_a_reference_is_logged_once_in_all_incidents_and_counted() -> None:
+    lines: list[str] = []
+    failures: list[str] = []
+    clock = Clock()
+    incidents = IncidentLog(said_to(lines), clock, lambda error: failures.append(error.slug))
+    fault = PgiostatError("the fault 1", detail="It is here.", slug="unexpected-error")
+    for _ in range(3):
+        incidents.begin_error("server", fault)
+        assert incidents.now("server") == "the fault 1"
+        assert incidents.end("server")
+    for error in (fault, PgiostatError("no room", slug="history-unwritable")):
+        with incidents.guard("device"):
+            fail(error)
+        assert incidents.now() == error.message
+        clock.now += 10
+    with incidents.guard("device"):
+        pass
+    assert incidents.now() == ""
+    for _ in range(2):
+        incidents.log_repeated()
+    assert failures == ["unexpected-error", "history-unwritable"]
+    assert lines == [
+        "the fault 1: It is here; trying again",
+        "mended after 0.00 s: the fault 1",
+        "no room; trying again",
+        "mended after 20.0 s: no room",
+        "the fault 1: It is here: 3 more times",
+    ]
+
+
+class Stop(Event):
+    """An event that notes for how long somebody waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(-1.0 if timeout is None else timeout)
+        return self.is_set()
+
+
+def test_a_schedule_waits_longer_after_each_failure_and_never_past_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(schedules, "RETRY", Backoff(1.0, 60.0))
+    clock, stop = Clock(), Stop()
+    schedule = Schedule(stop, ends=100.0, delay=7.0, clock=clock)
+    assert (schedule.left, schedule.is_over) == (100.0, False)
+    clock.now = 50.0
+    schedule.begin()
+    schedule.wait_to_begin()
+    clock.now = 60.0
+    schedule.begin()  # another attempt has no time of its own
+    assert schedule.left == 90.0
+    for _ in range(3):
+        schedule.pause()
+    schedule.succeeded()
+    schedule.pause()
+    schedule.stop_if_over()
+    assert not schedule.is_over
+    clock.now = 149.5
+    schedule.pause()
+    clock.now = 151.0
+    schedule.pause()
+    assert stop.waits == [7.0, 1.0, 2.0, 4.0, 1.0, 0.5, 0.0]
+    assert [schedule.left, schedule.is_over, stop.is_set()] == [-1.0, True, False]
+    schedule.stop_if_over()
+    assert stop.is_set()
+    endless = Schedule(Stop())
+    assert (endless.left, endless.is_over) == (math.inf, False)
 
 
 def test_texts_that_are_missing_are_trouble(tmp_path: Path) -> None:
     said: list[str] = []
-    made = recorder(tmp_path, said, Clock())
+    target, schedule = Target(NOWHERE, "prod"), Schedule(Event(), clock=Clock())
+    made = Recorder(target, tmp_path, uncategorized, schedule, said_to(said))
     delta = diff(reading(0), reading(10))
     unreadable = PgiostatError("a text cannot be shown", slug="texts-unreadable")
     for error in (None, unreadable, unreadable, None):
@@ -255,22 +331,21 @@ def test_the_last_line_tells_no_coverage_above_all(
 HOUR = "6 samples in 3 min 0 s, 0 rows, coverage –, 3 × gap, 2 × evicting (at least 1,500 entries)"
 
 
-def test_how_intervals_are_flawed_is_said_once_an_hour_and_counted(tmp_path: Path) -> None:
+def test_how_intervals_are_flawed_is_said_once_an_hour_and_counted() -> None:
     said: list[str] = []
     clock = Clock()
-    made = recorder(tmp_path, said, clock)
+    made = IntervalLog(said_to(said), clock)
     gap = diff(reading(0), reading(50), expected_seconds=10)
     evicting = diff(reading(50), reading(60, dealloc=3), expected_seconds=10)
     fine = diff(reading(60, dealloc=3), reading(70, dealloc=3), expected_seconds=10)
-    made._accept(gap)  # not written: there is no writer
     for n in range(2):
         # What happened before the beginning is no news.
         for delta in (gap, evicting, fine, evicting, gap, gap):
-            made._judge(delta)
-            made._hour = made._hour or _Hour(clock())
-            made._hour.add(delta)
+            made.add(delta)
+        due = [made.is_due]
         clock.now += 3600 * (n + 1)
-        made._log_tick(Tick(fine))
+        assert [*due, made.is_due] == [False, True]
+        made.log_summary()
     assert said == [
         f"interval of 10:01:00: evicting (at least 750 entries); {EVICTING_HINT}",
         "interval of 10:00:50: gap",
@@ -305,9 +380,9 @@ def test_a_seal_that_fails_says_why_and_waits_ever_longer(
         clock.now += 1
         made.poll()
         assert made.trouble == "could not start sealing: Cannot allocate memory"
-    turns = [background._turns.acquire(blocking=False) for _ in range(background.MOST_AT_ONCE)]
+    turns = [background._slots.acquire(blocking=False) for _ in range(background.MAX_AT_ONCE)]
     for _ in turns:
-        background._turns.release()
+        background._slots.release()
     assert turns == [True, True]
 
 
@@ -353,8 +428,7 @@ def test_a_log_whose_disk_is_full_goes_on_when_there_is_room() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full")
     with Path("/dev/full").open("w", buffering=1, encoding="utf-8") as full:
-        log = Log(full)
-        log.say("prod", "nobody hears this")
+        configure(full).info("nobody hears this")
         os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())
 
 

@@ -22,8 +22,9 @@ from pgiostat.history.format.layout import Layout
 from pgiostat.history.format.schema import DIMENSIONS, ROLLUP, SCHEMAS, SUMMED
 from pgiostat.history.format.sealed import CompactedFile, SharedBatch
 from pgiostat.history.write import compaction as sealing
-from pgiostat.history.write.compaction import compact, compact_shared, hourly
-from pgiostat.history.write.compaction_policy import MOST_TOGETHER, is_due
+from pgiostat.history.write.compacted_rows import hourly
+from pgiostat.history.write.compaction import compact, compact_shared
+from pgiostat.history.write.compaction_policy import MAX_SHARED_SAMPLES, is_due
 from pgiostat.history.write.writer import Writer
 from pgiostat.statistics.delta import Delta, diff
 from pgiostat.statistics.names import Names, Statement
@@ -283,7 +284,7 @@ def test_of_one_collector_one_process_seals_at_a_time(tmp_path: Path) -> None:
     root = tmp_path / "history"
     write(root, intervals(4, 60), "one")
     write(root, intervals(4, 60), "two")
-    with sealing._turn(Layout(root), "one") as ours:
+    with sealing._locked(Layout(root), "one") as ours:
         assert (ours, compact(Layout(root), "one"), compact(Layout(root), "two")) == (True, 0, 3)
     assert compact(Layout(root), "one") == 3
 
@@ -355,7 +356,7 @@ def test_a_batch_is_cut_where_it_would_be_too_large(
     root = tmp_path / "history"
     write(root, intervals(9, 60))
     before = seen(root)
-    monkeypatch.setattr(sealing, "MOST_ROWS", 10)
+    monkeypatch.setattr(sealing, "MAX_ROWS", 10)
     assert compact(Layout(root), "prod") == 8
     assert seen(root) == before
     names = sorted(path.name[:25] for path in root.glob("stmt/*/*.parquet"))
@@ -371,7 +372,7 @@ def test_files_are_shared_by_collectors_until_there_is_too_much_for_one(
     write(root, intervals(5, 60))
     write(root, intervals(4, 60, server=server(label="test")), "test")
     before = seen(root)
-    monkeypatch.setattr(sealing, "MOST_TOGETHER", 5)
+    monkeypatch.setattr(sealing, "MAX_SHARED_SAMPLES", 5)
     assert shared(root) == 7
     assert seen(root) == before
     names = sorted(path.name for path in root.glob("stmt/*/*.parquet"))
@@ -388,10 +389,10 @@ def test_a_collector_that_is_being_sealed_alone_is_left_to_another_turn(tmp_path
     root = tmp_path / "history"
     for label in ("prod", "test"):
         write(root, intervals(4, 60, server=server(label=label)), label)
-    with sealing._turn(Layout(root), "test"):
+    with sealing._locked(Layout(root), "test"):
         assert shared(root) == 3
     assert shared(root) == 3
-    with sealing._turn(Layout(root), "+fleet"):
+    with sealing._locked(Layout(root), "+fleet"):
         assert shared(root) == 0
 
 
@@ -401,7 +402,7 @@ def test_what_another_seals_together_is_left_to_it(tmp_path: Path) -> None:
         write(root, intervals(4, 60, server=server(label=label)), label)
     with pytest.raises(Interrupted):
         shared(root, Dying(9))
-    with sealing._turn(Layout(root), "+fleet"):
+    with sealing._locked(Layout(root), "+fleet"):
         assert compact_shared(Layout(root), "+other", ["prod", "test"]) == 0
         assert alone(root) == 0
     assert alone(root) == 6
@@ -431,7 +432,7 @@ def test_it_is_time_to_seal_when_the_hour_is_over_or_there_is_much() -> None:
     assert is_due(3, 10, at(0), at(HOUR))
     assert is_due(720, 10, at(0), at(1))
     assert is_due(3, 500_000, at(0), at(1))
-    assert not is_due(720, 10, at(0), at(1), MOST_TOGETHER)
+    assert not is_due(720, 10, at(0), at(1), MAX_SHARED_SAMPLES)
 
 
 def test_sealed_files_are_read_with_a_plain_glob(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from pgiostat.analysis.rank import By, Totals, rank, rank_totals
 from pgiostat.collector.recorder import Recorder
+from pgiostat.collector.schedule import Schedule
+from pgiostat.collector.targets import Target
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.format.layout import Layout
 from pgiostat.history.read.history import History
@@ -161,7 +163,11 @@ def test_what_a_collector_keeps_adds_up_to_the_servers_own_counts(
     for part in range(2):  # the second collector goes on where the first one ended
         stop = Event()
         recorder = Recorder(
-            dsn, "prod", tmp_path / "history", uncategorized, stop, said_to(said), interval=0.2
+            Target(dsn, "prod", 0.2),
+            tmp_path / "history",
+            uncategorized,
+            Schedule(stop),
+            said_to(said),
         )
         worker = Thread(target=recorder.run)
         worker.start()

@@ -3,6 +3,7 @@
 import io
 import os
 from datetime import UTC, datetime
+from logging import makeLogRecord
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgiostat.collector.config import read
-from pgiostat.collector.log import Log, told
+from pgiostat.collector.log import LineHandler, error_line
 from pgiostat.collector.targets import targets
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.postgres import dsn as module
@@ -344,14 +345,15 @@ def leaks(password: str, form: str, outputs: str, *others: str) -> list[str]:
 def outputs_of(dsn: str, scratch: Path) -> str:
     """Return all that is made of a string which somebody may see."""
     seen = []
-    log = Log(io.StringIO(), clock=lambda: datetime(2026, 11, 30, tzinfo=UTC))
+    log = LineHandler(io.StringIO())
 
     def tried(make: object) -> None:
         try:
             seen.append(f"{make() or ''}")  # type: ignore[operator] # each takes nothing
         except PgiostatError as error:
             seen.append(error.report())
-            log.say("server", told(error))
+            day = datetime(2026, 11, 30, tzinfo=UTC).timestamp()
+            log.handle(makeLogRecord({"msg": error_line(error), "created": day}))
 
     file = scratch / "pgiostat.toml"
     escaped = dsn.replace("\\", "\\\\").replace('"', '\\"').replace("\x7f", "")
@@ -365,7 +367,7 @@ def outputs_of(dsn: str, scratch: Path) -> str:
     tried(lambda: read(file))
     tried(lambda: reach(dsn).close() if _leads_here(dsn) else "")
     tried(lambda: targets([""], [dsn]) if is_dsn(dsn) else "")
-    return "\n".join((*seen, log.out.getvalue()))  # type: ignore[attr-defined] # a StringIO
+    return "\n".join((*seen, log.stream.getvalue()))  # type: ignore[attr-defined] # a StringIO
 
 
 KNOWN = "\n".join(
