@@ -58,6 +58,11 @@ def row_of(record: Mapping[str, Any], skipped: Container[str] = ()) -> dict[str,
     }
 
 
+def _burst(balance: Balance) -> dict[str, float | None]:
+    # The name of the key "given" is older than that of the field.
+    return {{"admitted": "given"}.get(key, key): value for key, value in asdict(balance).items()}
+
+
 class JsonWriter:
     """Writes intervals to a stream, null where a number is unknown."""
 
@@ -98,7 +103,7 @@ class JsonWriter:
             "unattributed_blocks_read": ranking.unattributed,
             "ledger": ledger(ranking),
             "nested_blocks_read": ranking.nested_blocks,
-            "burst": None if balance is None else asdict(balance),
+            "burst": None if balance is None else _burst(balance),
             "in_flight": [asdict(each) for each in running],
             "missing": {
                 capability.name: capability.missing
