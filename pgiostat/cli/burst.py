@@ -38,7 +38,8 @@ def burst(
     """
     from pgiostat.cli.history import window_of
     from pgiostat.history.read.history import History
-    from pgiostat.render import burst as render
+    from pgiostat.render import render
+    from pgiostat.render.burst import document
     from pgiostat.reports.burst import burst_report
 
     form = options.choice("format", output, Form)
@@ -56,12 +57,4 @@ def burst(
         )
     if writes and found.is_measured:
         sys.stderr.write("pgiostat: --writes is not used: what was written has been measured\n")
-    if form is Form.TEXT:
-        console = options.console()
-        console.print(render.as_text(seen, found, width=console.width))
-    elif form is Form.CSV:
-        render.write_csv(seen, found, sys.stdout)
-    elif form is Form.JSON:
-        sys.stdout.write(render.as_json(seen, found) + "\n")
-    else:
-        sys.stdout.write(render.as_markdown(seen, found) + "\n")
+    render(document(seen, found), form, sys.stdout)

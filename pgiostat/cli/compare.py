@@ -38,8 +38,8 @@ def compare(
     shown all the same, with the reason.
     """
     from pgiostat.history.read.window_spec import parse_window_spec
-    from pgiostat.render import compare as render
-    from pgiostat.render import compare_data
+    from pgiostat.render import render
+    from pgiostat.render.compare import document
     from pgiostat.reports.compare import compare_windows
 
     form = options.choice("format", output, options.Form)
@@ -58,14 +58,4 @@ def compare(
         for side in (before, after):
             opened.callback(side.history.close)
         sides = compare_windows(before, after, describe, per)
-    if form is options.Form.TEXT:
-        console = options.console()
-        shown = options.TOP_ON_SCREEN if top is None else top
-        console.print(render.as_text(sides, top=shown, width=console.width))
-    elif form is options.Form.CSV:
-        compare_data.write_csv(sides, sys.stdout, top=top)
-    elif form is options.Form.JSON:
-        sys.stdout.write(compare_data.as_json(sides, top=top) + "\n")
-    else:
-        shown = options.TOP_ON_SCREEN if top is None else top
-        sys.stdout.write(render.as_markdown(sides, top=shown) + "\n")
+    render(document(sides, options.rows_shown(top, form)), form, sys.stdout)

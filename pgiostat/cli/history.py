@@ -64,12 +64,11 @@ def report(
         ) as opened,
         ThreadPoolExecutor(1) as beside,
     ):
-        # DuckDB reads without Python: a quarter of a week's report is what is done meanwhile.
-        beside.submit(import_module, "pgiostat.render.report")
+        # DuckDB reads without Python: imports take a quarter of the time of a week's report.
+        for module in ("report", form):
+            beside.submit(import_module, f"pgiostat.render.{module}")
         window = window_of(opened, label, since, until, last)
         told = beside.submit(opened.names, describe, window)
-        in_full = form in {Form.CSV, Form.JSON}
-        shown = top if top is not None or in_full else options.TOP_ON_SCREEN
 
         def asked() -> "tuple[WindowTotals, Ranking, list[SeriesStep]]":
             seen = opened.totals(window, ranked)
@@ -79,7 +78,7 @@ def report(
                 from pgiostat.reports.series import by_hour
 
                 parts = by_hour(opened, seen, names)
-            ranking = rank_totals(parts, by=ranked, sort=sorting, top=shown)
+            ranking = rank_totals(parts, by=ranked, sort=sorting, top=options.rows_shown(top, form))
             if step is None:
                 return seen, ranking, []
             from pgiostat.reports.series import series as series_of
@@ -87,10 +86,12 @@ def report(
             return seen, ranking, series_of(opened, seen, names, ranking, step)
 
         seen, ranking, cut = opened.consistent(asked)
-    if step is None:
-        _print(seen, ranking, form)
-    else:
-        _print_series(seen, cut, ranking, form)
+    from pgiostat.render import render, report
+    from pgiostat.render import series as in_steps
+
+    made = report.document(seen, ranking) if step is None else in_steps.document(seen, cut, ranking)
+    render(made, form, sys.stdout)
+    _warn(seen, form)
 
 
 def _step(series: str, by: "By") -> timedelta:
@@ -106,40 +107,6 @@ def _step(series: str, by: "By") -> timedelta:
             hint="A series is of category, fingerprint, statement, database, user or server.",
         )
     return timedelta(seconds=seconds)
-
-
-def _print(seen: "WindowTotals", ranking: "Ranking", form: Form) -> None:
-    from pgiostat.render import report as render
-    from pgiostat.render.csv import CsvWriter
-
-    if form is Form.CSV:
-        CsvWriter(sys.stdout, ranking.by).write(render.as_csv_heading(seen, ranking), ranking)
-    elif form is Form.TEXT:
-        console = options.console()
-        console.print(render.as_text(seen, ranking, width=console.width))
-    else:
-        as_text = render.as_json if form is Form.JSON else render.as_markdown
-        sys.stdout.write(as_text(seen, ranking) + "\n")
-    _warn(seen, form)
-
-
-def _print_series(
-    seen: "WindowTotals", steps: "list[SeriesStep]", ranking: "Ranking", form: Form
-) -> None:
-    from pgiostat.render import series as render
-
-    if form is Form.CSV:
-        render.write_csv(seen, steps, ranking, sys.stdout)
-    elif form is Form.JSON:
-        render.write_json(seen, steps, sys.stdout)
-    elif form is Form.MARKDOWN:
-        sys.stdout.write(render.as_markdown(seen, steps, ranking) + "\n")
-    else:
-        console = options.console()
-        console.print(render.curves(seen, steps, ranking, width=console.width))
-        for line in ("", *render.lines(steps, ranking, width=console.width)):
-            sys.stdout.write(f"{line}\n")
-    _warn(seen, form)
 
 
 def _warn(seen: "WindowTotals", form: Form) -> None:

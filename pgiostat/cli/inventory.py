@@ -19,7 +19,8 @@ def contents(
     """Say what a history holds: labels, their times, gaps and rows, and what it takes on disk."""
     from pgiostat.history.read.history import History
     from pgiostat.history.read.inventory import inventory as found
-    from pgiostat.render import inventory as render
+    from pgiostat.render import render
+    from pgiostat.render.inventory import document
 
     form = options.choice("format", output, options.Form, *options.TABLES_ONLY)
     with (
@@ -27,11 +28,7 @@ def contents(
         closing(History.open(options.history_root(history), skip_bad=skip_bad)) as opened,
     ):
         held = found(opened, datetime.now(UTC))
-    if form is options.Form.JSON:
-        sys.stdout.write(render.as_json(held) + "\n")
-    else:
-        console = options.console()
-        console.print(render.as_text(held, width=console.width))
+    render(document(held), form, sys.stdout)
     for bad in sorted(opened.left_out):
         sys.stderr.write(
             f'pgiostat: left out, because it could not be read: "{terminal(str(bad))}"\n'

@@ -4,7 +4,6 @@ import gc
 import math
 import os
 import re
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -58,6 +57,7 @@ __all__ = [
     "progress",
     "reading",
     "refuse",
+    "rows_shown",
     "rules_of",
     "within",
     "working",
@@ -79,7 +79,6 @@ class Form(StrEnum):
 
 TABLES_ONLY = (Form.CSV, Form.MARKDOWN)
 """Forms for rows of one kind."""
-PIPE_WIDTH = 120
 PATIENCE_SECONDS = 1.0
 LIVE = ("category", "fingerprint", "statement", "relation", "database", "user")
 """What can be ranked while it happens."""
@@ -254,6 +253,11 @@ def choice(name: str, value: str, allowed: type[Choice], *without: Choice) -> Ch
     return found
 
 
+def rows_shown(top: int | None, form: str) -> int | None:
+    """Return how many rows to show: by default a screenful, or all for programs."""
+    return top if top is not None or form in {Form.CSV, Form.JSON} else TOP_ON_SCREEN
+
+
 def within(name: str, value: float, low: float, high: float = math.inf) -> None:
     """End with what is allowed if a number is out of bounds."""
     if not low <= value <= high or not math.isfinite(value):
@@ -328,13 +332,10 @@ def describing(path: Path | None) -> Iterator["Describe"]:
 
 
 def console(out: TextIO | None = None) -> "Console":
-    """Return where text goes; a pipe has no width of its own."""
-    from rich.console import Console
+    """Return where text goes."""
+    from pgiostat.render.text import console as made
 
-    made = Console(file=out, highlight=False, markup=False, emoji=False)
-    if not made.is_terminal:
-        made.width = shutil.get_terminal_size((PIPE_WIDTH, 0)).columns
-    return made
+    return made(out)
 
 
 @contextmanager

@@ -60,7 +60,8 @@ def whatif(
     from pgiostat.analysis.whatif import parse
     from pgiostat.cli.history import window_of
     from pgiostat.history.read.history import History
-    from pgiostat.render import whatif as render
+    from pgiostat.render import render
+    from pgiostat.render.whatif import document
     from pgiostat.reports.whatif import whatif_report
 
     form = options.choice("format", output, Form)
@@ -84,12 +85,4 @@ def whatif(
             opened, seen, opened.names(describe, seen.window), supposed,
             volume=model, balance=start, writes=writes,
         )  # fmt: skip
-    if form is Form.TEXT:
-        console = options.console()
-        console.print(render.as_text(seen, found, width=console.width))
-    elif form is Form.CSV:
-        render.write_csv(seen, found, sys.stdout)
-    elif form is Form.JSON:
-        sys.stdout.write(render.as_json(seen, found) + "\n")
-    else:
-        sys.stdout.write(render.as_markdown(seen, found) + "\n")
+    render(document(seen, found), form, sys.stdout)
