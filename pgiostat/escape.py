@@ -1,7 +1,7 @@
 r"""Text that others chose, such as names and statement texts, written so that nothing in it acts.
 
 There is one function for each form of output, and each decides alone what is escaped there: those
-of terminals, logs, JSON, TOML and SQL are here; those of CSV and Markdown are in render.csvform
+of terminals, logs, JSON, TOML and SQL are here; those of CSV and Markdown are in render.csv
 and render.markdown, and begin with `terminal`. All of them show a character that is not visible by
 its code: `\u202e`, or `\U000e0041` beyond U+FFFF. A backslash is doubled where it could be taken
 for the beginning of such a code, so that different texts are never shown alike and `original`

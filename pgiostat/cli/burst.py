@@ -35,9 +35,9 @@ def burst(
 
     The time is replayed against a model of the volume.
     """
-    from pgiostat.cli.console import console
     from pgiostat.cli.histories import Span, open_window
-    from pgiostat.render import burst as render
+    from pgiostat.render import render
+    from pgiostat.render.burst import document
     from pgiostat.reports.burst import burst_report
 
     form = options.choice("format", output, Form)
@@ -49,12 +49,4 @@ def burst(
     totals, found = report.totals, report.burst
     if writes and found.is_measured:
         sys.stderr.write("pgiostat: --writes is not used: what was written has been measured\n")
-    if form is Form.TEXT:
-        screen = console()
-        screen.print(render.as_text(totals, found, width=screen.width))
-    elif form is Form.CSV:
-        render.write_csv(totals, found, sys.stdout)
-    elif form is Form.JSON:
-        sys.stdout.write(render.as_json(totals, found) + "\n")
-    else:
-        sys.stdout.write(render.as_markdown(totals, found) + "\n")
+    render(document(totals, found), form, sys.stdout)

@@ -37,15 +37,14 @@ def compare(
     judged if the windows are too short, of bad quality, or still warming up; the numbers are
     shown all the same, with the reason.
     """
-    from pgiostat.cli.console import console
     from pgiostat.cli.histories import describing, history_root, reading
     from pgiostat.history.read.window_spec import open_pair
-    from pgiostat.render import compare as render
-    from pgiostat.render import compare_data
+    from pgiostat.render import render
+    from pgiostat.render.compare import document
     from pgiostat.reports.compare import compare_windows
 
     form = options.choice("format", output, Form)
-    shown = options.rows_on_screen(top)
+    shown = options.rows_shown(top, form)
     now = datetime.now().astimezone()
     with (
         reading("comparing"),
@@ -53,12 +52,4 @@ def compare(
         open_pair(a, b, history_root(history), now, skip_bad=skip_bad, engine=engine) as pair,
     ):
         sides = compare_windows(*pair, describe, per)
-    if form is Form.TEXT:
-        screen = console()
-        screen.print(render.as_text(sides, top=shown, width=screen.width))
-    elif form is Form.CSV:
-        compare_data.write_csv(sides, sys.stdout, top=top)
-    elif form is Form.JSON:
-        sys.stdout.write(compare_data.as_json(sides, top=top) + "\n")
-    else:
-        sys.stdout.write(render.as_markdown(sides, top=shown) + "\n")
+    render(document(sides, shown), form, sys.stdout)

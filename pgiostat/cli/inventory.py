@@ -15,17 +15,13 @@ def contents(
     skip_bad: options.SkipBad = False,
 ) -> None:
     """Say what a history holds: labels, their times, gaps and rows, and what it takes on disk."""
-    from pgiostat.cli.console import console
     from pgiostat.cli.histories import open_history, reading, warn_left_out
     from pgiostat.history.read.inventory import inventory as found
-    from pgiostat.render import inventory as render
+    from pgiostat.render import render
+    from pgiostat.render.inventory import document
 
     form = options.choice("format", output, options.Form, *options.TABLES_ONLY)
     with reading("reading the history"), open_history(history, skip_bad=skip_bad) as opened:
         held = found(opened, datetime.now(UTC))
-    if form is options.Form.JSON:
-        sys.stdout.write(render.as_json(held) + "\n")
-    else:
-        screen = console()
-        screen.print(render.as_text(held, width=screen.width))
+    render(document(held), form, sys.stdout)
     warn_left_out(opened)

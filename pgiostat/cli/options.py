@@ -40,7 +40,7 @@ __all__ = [
     "gauge",
     "no_secret",
     "refuse",
-    "rows_on_screen",
+    "rows_shown",
     "volume",
     "within",
 ]
@@ -241,12 +241,11 @@ def within(name: str, value: float, low: float, high: float = math.inf) -> None:
         refuse(f"invalid value for --{name}: {value:g}", hint=f"It must be {allowed}.")
 
 
-def rows_on_screen(top: int | None) -> int:
-    """Return the number of rows of text and Markdown: that of --top, or 20."""
-    if top is None:
-        return TOP_ON_SCREEN
-    within("top", top, 1)
-    return top
+def rows_shown(top: int | None, form: str) -> int | None:
+    """Return how many rows to show: by default a screenful, or all for programs."""
+    if top is not None:
+        within("top", top, 1)
+    return top if top is not None or form in {Form.CSV, Form.JSON} else TOP_ON_SCREEN
 
 
 def volume(name: str, instance: str, balance: float | None) -> "tuple[Volume, float | None]":

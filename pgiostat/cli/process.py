@@ -60,14 +60,15 @@ def frozen_imports() -> Iterator[None]:
 
 
 @contextmanager
-def importing(module: str) -> Iterator[None]:
-    """Import a module in a second thread while the block runs.
+def importing(*modules: str) -> Iterator[None]:
+    """Import modules in a second thread while the block runs.
 
-    DuckDB reads without Python: the import takes the time that a report waits for it.
+    DuckDB reads without Python: the imports take the time that a report waits for it.
     """
     from concurrent.futures import ThreadPoolExecutor
     from importlib import import_module
 
     with ThreadPoolExecutor(1) as executor:
-        executor.submit(import_module, module)
+        for module in modules:
+            executor.submit(import_module, module)
         yield

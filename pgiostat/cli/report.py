@@ -12,8 +12,6 @@ from pgiostat.cli.options import Form
 if TYPE_CHECKING:
     from pgiostat.analysis.rank import By
     from pgiostat.history.read.window_totals import WindowTotals
-    from pgiostat.reports.ranking import RankingReport
-    from pgiostat.reports.series import SeriesReport
 
 __all__ = ["report"]
 
@@ -46,11 +44,10 @@ def report(
 
     form = options.choice("format", output, Form)
     ranked, sorting = options.choice("by", by, By), options.choice("sort", sort, Sort)
-    on_screen = options.rows_on_screen(top)
-    shown = top if form in {Form.CSV, Form.JSON} else on_screen
+    shown = options.rows_shown(top, form)
     step = None if series is None else _step(series, ranked)
     with (
-        importing("pgiostat.render.report"),
+        importing("pgiostat.render.report", f"pgiostat.render.{form}"),
         open_window(
             history, Span(label, since, until, last), rules, skip_bad=skip_bad, engine=engine
         ) as (opened, window, describe),
@@ -65,10 +62,19 @@ def report(
             in_steps = series_report(
                 opened, window, describe, step, by=ranked, sort=sorting, top=shown
             )
+    from pgiostat.render import render
+    from pgiostat.render import report as as_ranking
+    from pgiostat.render import series as as_series
+
     if step is None:
-        _print(found, form)
+        totals = found.totals
+        made = as_ranking.document(totals, found.ranking)
     else:
-        _print_series(in_steps, form)
+        totals = in_steps.totals
+        made = as_series.document(totals, in_steps.steps, in_steps.ranking)
+    render(made, form, sys.stdout)
+    if form is Form.CSV:
+        _warn(totals)
 
 
 def _step(series: str, by: "By") -> timedelta:
@@ -84,42 +90,6 @@ def _step(series: str, by: "By") -> timedelta:
             hint="A series is of category, fingerprint, statement, database, user or server.",
         )
     return timedelta(seconds=seconds)
-
-
-def _print(report: "RankingReport", form: Form) -> None:
-    from pgiostat.cli.console import console
-    from pgiostat.render import report as render
-    from pgiostat.render.csv import CsvWriter
-
-    totals, ranking = report.totals, report.ranking
-    if form is Form.CSV:
-        CsvWriter(sys.stdout, ranking.by).write(render.as_csv_heading(totals, ranking), ranking)
-        _warn(totals)
-    elif form is Form.TEXT:
-        screen = console()
-        screen.print(render.as_text(totals, ranking, width=screen.width))
-    else:
-        as_text = render.as_json if form is Form.JSON else render.as_markdown
-        sys.stdout.write(as_text(totals, ranking) + "\n")
-
-
-def _print_series(report: "SeriesReport", form: Form) -> None:
-    from pgiostat.cli.console import console
-    from pgiostat.render import series as render
-
-    totals, ranking, steps = report.totals, report.ranking, report.steps
-    if form is Form.CSV:
-        render.write_csv(totals, steps, ranking, sys.stdout)
-        _warn(totals)
-    elif form is Form.JSON:
-        render.write_json(totals, steps, sys.stdout)
-    elif form is Form.MARKDOWN:
-        sys.stdout.write(render.as_markdown(totals, steps, ranking) + "\n")
-    else:
-        screen = console()
-        screen.print(render.curves(totals, steps, ranking, width=screen.width))
-        for line in ("", *render.lines(steps, ranking, width=screen.width)):
-            sys.stdout.write(f"{line}\n")
 
 
 def _warn(totals: "WindowTotals") -> None:

@@ -57,9 +57,9 @@ def whatif(
     on a clone.
     """
     from pgiostat.analysis.whatif import parse
-    from pgiostat.cli.console import console
     from pgiostat.cli.histories import Span, open_window
-    from pgiostat.render import whatif as render
+    from pgiostat.render import render
+    from pgiostat.render.whatif import document
     from pgiostat.reports.whatif import whatif_report
 
     form = options.choice("format", output, Form)
@@ -75,12 +75,4 @@ def whatif(
         report = whatif_report(
             opened, window, describe, supposed, volume=model, balance=start, writes=writes
         )
-    if form is Form.TEXT:
-        screen = console()
-        screen.print(render.as_text(report.totals, report, width=screen.width))
-    elif form is Form.CSV:
-        render.write_csv(report.totals, report, sys.stdout)
-    elif form is Form.JSON:
-        sys.stdout.write(render.as_json(report.totals, report) + "\n")
-    else:
-        sys.stdout.write(render.as_markdown(report.totals, report) + "\n")
+    render(document(report.totals, report), form, sys.stdout)

@@ -25,7 +25,7 @@ from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.queries.describe import describer
 from pgiostat.queries.rules import load
 from pgiostat.render.columns import KEYS, METRICS
-from pgiostat.render.compare_data import COLUMNS, rows_of, side_of
+from pgiostat.render.compare import COLUMNS, rows_of, side_of
 from pgiostat.render.csv import records
 from pgiostat.render.whatif import records as range_of
 from pgiostat.reports.burst import burst_report

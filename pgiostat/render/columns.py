@@ -1,155 +1,130 @@
-"""The columns of a ranking, each once: CSV header, heading on a screen, value and its format."""
+"""The columns of a ranking: CSV header, heading on a screen, value and format of each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from operator import attrgetter
+from typing import Any
 
 from pgiostat.analysis.cost import ReadCost
 from pgiostat.analysis.rank import By, Ranking, RankRow, Sort
+from pgiostat.render.document import Value
 from pgiostat.statistics.counters import STATEMENTS
-from pgiostat.units import (
-    format_bytes,
-    format_count,
-    format_ms,
-    format_share,
-)
+from pgiostat.units import format_bytes, format_count, format_ms, format_share
 
-__all__ = [
-    "KEYS",
-    "METRICS",
-    "SORTED_BY",
-    "Key",
-    "Metric",
-    "of_blocks",
-    "shown",
-    "whole_of",
-]
-
-Value = int | float | str | None
+__all__ = ["KEYS", "METRICS", "SORTED_BY", "Key", "Metric", "of_blocks", "shown", "whole_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
     """A number of a ranking's row.
 
-    name: CSV header, its unit in it.  heading: on a screen, empty if not shown there.  called: of
-    what is called.  told: whether this server tells it; what it does not is not on a screen.
-    of_blocks: known where nothing but blocks is.
+    Attributes:
+        name: The CSV header, with its unit.
+        meaning: What it is.
+        heading: The words above it on a screen; empty if it is not shown there.
+        shown: Makes words of it.
+        called: Whether it is of what is called.
+        known: Whether this server has it; a screen leaves it out otherwise.
+        of_blocks: Whether it is known where nothing but blocks is.
+        field: The name of its value in ReadCost; empty if that is its own.
     """
 
     name: str
     meaning: str
-    value: Callable[[ReadCost], int | float | None]
     heading: str = ""
     shown: Callable[[float | None], str] = format_count
     called: bool = False
-    told: Callable[[ReadCost], bool] = lambda _: True
+    known: Callable[[ReadCost], bool] = lambda _: True
     of_blocks: bool = False
+    field: str = ""
+
+    def value(self, cost: ReadCost) -> int | float | None:
+        """Return its value; None if it is unknown."""
+        found: int | float | None = getattr(cost, self.field or self.name)
+        return found
 
     @property
     def title(self) -> str:
-        """What it is called above its column, wherever it has one."""
+        """The words above its column, wherever it has one."""
         return self.heading or self.name
+
+
+def _rate(name: str, heading: str, meaning: str, field: str, **more: Any) -> Metric:
+    """Return a rate of blocks."""
+    return Metric(name, meaning, heading, field=field, of_blocks=True, **more)
 
 
 def _counter(name: str, *, called: bool = False) -> Metric:
     """Return a counter of the server, by its name and meaning in the table of counters."""
     column = STATEMENTS.column(name)
-    return Metric(column.name, column.meaning, attrgetter(column.name), called=called)
+    return Metric(column.name, column.meaning, called=called)
 
 
+def _traced(cost: ReadCost) -> bool:
+    return cost.traced_blocks > 0
+
+
+_PER_OPERATION = (
+    "read operations a second that these blocks took, by what pg_stat_io counts of operations for"
+    " each block; empty before PostgreSQL 18"
+)
+_UNTIMED = "time spent reading; empty if it was not timed (track_io_timing)"
+_STORAGE = "share of the traced blocks that storage gave, not the operating system's cache"
+_PHYSICAL = "bytes read from storage a second, by pg_stat_kcache; empty without it"
+_HITS = "share of block accesses that shared_buffers answered"
 METRICS = (
-    Metric("blocks_read", "shared and local blocks read", lambda c: c.blocks, of_blocks=True),
-    Metric(
-        "blocks_read_per_s",
-        "the same a second",
-        lambda c: c.blocks_per_s,
-        "blocks/s",
-        of_blocks=True,
-    ),
-    Metric(
+    Metric("blocks_read", "shared and local blocks read", of_blocks=True, field="blocks"),
+    _rate("blocks_read_per_s", "blocks/s", "the same a second", "blocks_per_s"),
+    _rate(
         "read_operations_per_s",
-        "read operations a second that these blocks took, by what pg_stat_io counts of operations"
-        " for each block; empty before PostgreSQL 18",
-        lambda c: c.operations_per_s,
         "reads/s",
-        told=lambda c: c.per_block.counted,
-        of_blocks=True,
+        _PER_OPERATION,
+        "operations_per_s",
+        known=lambda cost: cost.per_block.counted,
     ),
-    Metric(
+    _rate(
         "bytes_read_per_s",
-        "the same in bytes a second",
-        lambda c: c.bytes_per_s,
         "volume/s",
-        format_bytes,
-        of_blocks=True,
+        "the same in bytes a second",
+        "bytes_per_s",
+        shown=format_bytes,
     ),
-    Metric(
-        "read_time_ms",
-        "time spent reading; empty if it was not timed (track_io_timing)",
-        lambda c: c.read_ms,
-    ),
-    Metric(
-        "rd_await_ms",
-        "time to read one block, over the timed ones",
-        lambda c: c.rd_await_ms,
-        "rd_await",
-        format_ms,
-    ),
-    Metric(
-        "physical_bytes_per_s",
-        "bytes read from storage a second, by pg_stat_kcache; empty without it",
-        lambda c: c.physical_bytes_per_s,
-        "physical/s",
-        format_bytes,
-        told=lambda c: c.traced_blocks > 0,
-    ),
-    Metric(
-        "physical_share",
-        "share of the traced blocks that storage gave, not the operating system's cache",
-        lambda c: c.physical_share,
-        told=lambda c: c.traced_blocks > 0,
-    ),
-    Metric(
-        "reading_sessions",
-        "how many sessions were reading on average",
-        lambda c: c.reading_sessions,
-    ),
+    Metric("read_time_ms", _UNTIMED, field="read_ms"),
+    Metric("rd_await_ms", "time to read one block, over the timed ones", "rd_await", format_ms),
+    Metric("physical_bytes_per_s", _PHYSICAL, "physical/s", format_bytes, known=_traced),
+    Metric("physical_share", _STORAGE, known=_traced),
+    Metric("reading_sessions", "how many sessions were reading on average"),
     Metric(
         "blocks_read_per_call",
         "blocks read by one call",
-        lambda c: c.blocks_per_call,
         "blocks/call",
         called=True,
+        field="blocks_per_call",
     ),
     _counter("calls", called=True),
-    Metric("calls_per_s", "the same a second", lambda c: c.calls_per_s, "calls/s", called=True),
+    Metric("calls_per_s", "the same a second", "calls/s", called=True),
     _counter("rows", called=True),
-    Metric(
-        "hit_ratio",
-        "share of block accesses that shared_buffers answered",
-        lambda c: c.hit_ratio,
-        "hit",
-        format_share,
-    ),
+    Metric("hit_ratio", _HITS, "hit", format_share),
     _counter("shared_blks_hit"),
     _counter("shared_blks_read"),
     _counter("local_blks_read"),
     _counter("temp_blks_read"),
-    Metric("total_exec_time_ms", "time spent executing", lambda c: c.exec_ms, called=True),
-    Metric("mean_exec_time_ms", "mean time of a call", lambda c: c.mean_exec_ms, called=True),
+    Metric("total_exec_time_ms", "time spent executing", called=True, field="exec_ms"),
+    Metric("mean_exec_time_ms", "mean time of a call", called=True, field="mean_exec_ms"),
 )
 
 
 SORTED_BY = {
-    Sort.READS: "", Sort.TIME: "read_time_ms", Sort.TEMP: "temp_blks_read", Sort.CALLS: "calls",
+    Sort.READS: "",
+    Sort.TIME: "read_time_ms",
+    Sort.TEMP: "temp_blks_read",
+    Sort.CALLS: "calls",
     Sort.PER_CALL: "blocks_read_per_call",
-}  # fmt: skip
+}
 """The metric of each order; by reads is the usual one."""
 
 
 def whole_of(by: By) -> str:
-    """Return what all rows together are of: relations are told of one database alone."""
+    """Return the owner of all rows together: relations are those of one database."""
     return "database" if by is By.RELATION else "server"
 
 
@@ -163,7 +138,7 @@ def shown(ranking: Ranking) -> tuple[Metric, ...]:
         for metric in METRICS
         if (metric.heading or metric.name == SORTED_BY[ranking.sort])
         and not (metric.called and ranking.by is By.RELATION)
-        and metric.told(ranking.explained)
+        and metric.known(ranking.explained)
     )
     return (first, *sorted(others, key=lambda metric: metric.name != SORTED_BY[ranking.sort]))
 
@@ -185,6 +160,13 @@ class Key:
     name: str
     meaning: str
     value: Callable[[RankRow], Value]
+
+
+def _part(part: str, what: str) -> Key:
+    """Return the column of the blocks read of a part of a relation."""
+    name = f"{part}_blks_read"
+    meaning = f"blocks of its {what} read"
+    return Key(name, meaning, lambda r: dict(r.parts).get(name, 0) if r.parts else None)
 
 
 _CATEGORY = Key("category", "kind of query", lambda r: r.category or r.name)
@@ -210,22 +192,9 @@ KEYS: dict[By, tuple[Key, ...]] = {
     By.USER: (Key("user", "role", lambda r: r.user or r.name),),
     By.RELATION: (
         Key("relation", "table, with its indexes and TOAST", lambda r: r.name),
-        *(
-            Key(
-                f"{part}_blks_read",
-                f"blocks of its {what} read",
-                lambda r, part=part: (
-                    dict(r.parts).get(f"{part}_blks_read", 0)  # type: ignore[misc]
-                    if r.parts
-                    else None
-                ),
-            )
-            for part, what in (
-                ("heap", "main table"),
-                ("idx", "indexes"),
-                ("toast", "TOAST table"),
-                ("tidx", "TOAST index"),
-            )
-        ),
+        _part("heap", "main table"),
+        _part("idx", "indexes"),
+        _part("toast", "TOAST table"),
+        _part("tidx", "TOAST index"),
     ),
 }

@@ -1,41 +1,37 @@
-"""A comparison for people: text, Markdown."""
+"""The report of a comparison of two time windows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC
-
-from rich.cells import cell_len
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+from typing import Any
 
 from pgiostat.analysis.compare.comparability import CERTAINTY
 from pgiostat.analysis.compare.compare import REST, ComparedGroup, Comparison, Per, shown
 from pgiostat.analysis.compare.significance import Verdict
-from pgiostat.escape import terminal
 from pgiostat.history.read.window_totals import WindowTotals
-from pgiostat.render import markdown
+from pgiostat.render.csv import timestamp
+from pgiostat.render.document import Column, Document, Mark, Piece, Records, Table, Value
 from pgiostat.render.report import labels, remarks
-from pgiostat.render.text import Piece, fitted
 from pgiostat.reports.compare import WindowComparison
 from pgiostat.statistics.names import OWN
 from pgiostat.units import (
+    UNKNOWN,
     format_change,
     format_count,
-    format_coverage,
     format_duration,
+    format_share,
     format_version,
 )
 
-__all__ = ["as_markdown", "as_text", "conclusion"]
+__all__ = ["COLUMNS", "document", "rows_of", "side_of"]
 
 WIDE = 112
 LEAST_QUERY = 40
-_WORDS = ("verdict", "category", "query")
 LONGEST_NAME = 26
 _BY = {Per.SECOND: "", Per.CALL: " by call", Per.ANCHOR: " for each call of the anchor"}
-_TOLD_FIRST = (
-    Verdict.BETTER, Verdict.WORSE, Verdict.VANISHED, Verdict.APPEARED, Verdict.UNSURE, Verdict.SAME,
-)  # fmt: skip
+_ORDER = (
+    *(Verdict.BETTER, Verdict.WORSE, Verdict.VANISHED),
+    *(Verdict.APPEARED, Verdict.UNSURE, Verdict.SAME),
+)
 _COLOURS = {
     Verdict.BETTER: "green",
     Verdict.VANISHED: "green",
@@ -43,13 +39,23 @@ _COLOURS = {
     Verdict.APPEARED: "red",
     Verdict.UNSURE: "yellow",
 }
+_SIDED: dict[str, Callable[[Any], Value]] = {
+    "blocks_read": lambda cost: cost.blocks,
+    "blocks_read_per_s": lambda cost: cost.blocks_per_s,
+    "blocks_read_per_call": lambda cost: cost.blocks_per_call,
+    "calls": lambda cost: cost.calls,
+    "calls_per_s": lambda cost: cost.calls_per_s,
+    "rd_await_ms": lambda cost: cost.rd_await_ms,
+    "hit_ratio": lambda cost: cost.hit_ratio,
+}
+_KEY = ("part", "key", "category_a", "category_b", "query", "per")
+_CHANGE = ("a", "b", "change", "change_low", "change_high", "certainty", "verdict")
+COLUMNS = (*_KEY, *_CHANGE, *(f"{name}_{side}" for name in _SIDED for side in "ab"))
+"""Names of the columns of the records: change is B's rate over A's, less one."""
+_WITH_TEXT = {"fingerprint", "rest"}
 
 
-def _unit(comparison: Comparison) -> str:
-    return {Per.SECOND: "/s", Per.CALL: "/call", Per.ANCHOR: "/anchor"}[comparison.per]
-
-
-def conclusion(sides: WindowComparison) -> str:
+def _conclusion(sides: WindowComparison) -> str:
     """Return what came of it, in a sentence."""
     comparison = sides.comparison
     if comparison.reasons:
@@ -57,10 +63,8 @@ def conclusion(sides: WindowComparison) -> str:
     found: dict[Verdict, list[str]] = {}
     for row in comparison.categories:
         if row.key != OWN:
-            found.setdefault(row.reads.verdict, []).append(_told(row))
-    parts = [
-        f"{verdict}: {', '.join(found[verdict])}" for verdict in _TOLD_FIRST if verdict in found
-    ]
+            found.setdefault(row.reads.verdict, []).append(_part(row))
+    parts = [f"{verdict}: {', '.join(found[verdict])}" for verdict in _ORDER if verdict in found]
     total = comparison.total.reads
     if total.verdict is Verdict.SAME and found.keys() <= {Verdict.SAME, Verdict.NOT_JUDGED}:
         return "No change."
@@ -76,33 +80,29 @@ def conclusion(sides: WindowComparison) -> str:
     return f"{'; '.join([whole, *parts])}."
 
 
-def _told(row: ComparedGroup) -> str:
+def _part(row: ComparedGroup) -> str:
     changed = row.reads.verdict in {Verdict.BETTER, Verdict.WORSE}
     return f"{row.name} {format_change(row.reads.change)}" if changed else row.name
 
 
-def _side_line(name: str, seen: WindowTotals) -> list[Piece]:
+def _side_line(name: str, totals: WindowTotals) -> list[Piece]:
     """Return who, when and how good, in the order in which it gives way to a narrow screen."""
-    since, until = (moment.astimezone(UTC) for moment in (seen.window.since, seen.window.until))
-    sampled = seen.sampled
-    length = max(seen.seconds_by_label.values())
+    since, until = (moment.astimezone(UTC) for moment in (totals.window.since, totals.window.until))
+    sampled = totals.sampled
+    length = max(totals.seconds_by_label.values())
     ends = f"{until:%H:%M:%S}" if since.date() == until.date() else f"{until:%Y-%m-%d %H:%M:%S}"
     return [
-        (f"{name}  {labels(seen)}  {since:%Y-%m-%d %H:%M:%S} – {ends} UTC", "", 0),
+        (f"{name}  {labels(totals)}  {since:%Y-%m-%d %H:%M:%S} – {ends} UTC", "", 0),
         (f"  {format_duration(length)}", "", 2),
-        (f"  coverage {format_coverage(sampled.coverage)}", "", 1),
+        (f"  coverage {format_share(sampled.coverage)}", "", 1),
         (f"  PostgreSQL {format_version(sampled.version_num)}", "", 3),
     ]
 
 
-def _shown(pieces: list[Piece]) -> list[Piece]:
-    return [(terminal(text), style, order) for text, style, order in pieces]
-
-
 def _warnings(sides: WindowComparison) -> Iterator[str]:
     yield from sides.comparison.reasons
-    for name, seen in _named(sides):
-        for line in remarks(seen):
+    for name, totals in _named(sides):
+        for line in remarks(totals):
             yield f"{name}: {line}"
 
 
@@ -110,24 +110,18 @@ def _named(sides: WindowComparison) -> tuple[tuple[str, WindowTotals], tuple[str
     return ("A", sides.a), ("B", sides.b)
 
 
-def _with_rest(comparison: Comparison, top: int | None) -> list[ComparedGroup]:
-    """Return so many groups, and the others as one."""
-    groups, rest = shown(comparison, top)
-    return [*groups, *([] if rest is None else [rest])]
-
-
 def _how_sure(sides: WindowComparison) -> str:
     """Return how certain intervals are, and what steps tell so."""
     comparison = sides.comparison
     steps = "pairs of steps" if comparison.paired else "steps"
     length = format_duration(sides.step.total_seconds())
-    told = f"{CERTAINTY * 100:.0f} % certainty, from {steps} of {length}"
+    words = f"{CERTAINTY * 100:.0f} % certainty, from {steps} of {length}"
     if comparison.paired:
-        left = [f"{count} of {name}" for name, count in zip("AB", comparison.left_out, strict=True)
-                if count]  # fmt: skip
+        counts = zip("AB", comparison.left_out, strict=True)
+        left = [f"{count} of {name}" for name, count in counts if count]
         if left:
-            told += f" ({' and '.join(left)} left out, without a partner)"
-    return told
+            words += f" ({' and '.join(left)} left out, without a partner)"
+    return words
 
 
 def _by_what(sides: WindowComparison) -> str:
@@ -138,103 +132,141 @@ def _by_what(sides: WindowComparison) -> str:
     return f"blocks read by {comparison.per}"
 
 
-def as_text(sides: WindowComparison, *, top: int, width: int) -> RenderableType:
-    """Return both windows, the conclusion, categories, and the statements that changed most."""
+def document(sides: WindowComparison, top: int | None) -> Document:
+    """Return the report of a comparison.
+
+    Args:
+        sides: Both windows, compared.
+        top: The number of statements to show; None for all.
+    """
     comparison = sides.comparison
-    lines = [fitted(_shown(_side_line(name, each)), width) for name, each in _named(sides)]
-    warned = [Text(f"! {terminal(line)}", "yellow") for line in _warnings(sides)]
-    told = Text(terminal(f"{_by_what(sides)}; {_how_sure(sides)}"), "dim")
+    groups, rest = shown(comparison, top)
+    rows = [*groups, *([] if rest is None else [rest])]
+    return Document(
+        head=[_side_line(name, totals) for name, totals in _named(sides)],
+        warnings=list(_warnings(sides)),
+        conclusion=(_conclusion(sides), f"{_by_what(sides)}; {_how_sure(sides)}"),
+        tables=[_categories(comparison), _statements(comparison, rows)],
+        records=Records(COLUMNS, (row.values() for row in rows_of(comparison, top))),
+        objects=_objects(sides, top),
+    )
+
+
+def _categories(comparison: Comparison) -> Table:
+    columns = [Column("category", most=LONGEST_NAME), *_numbers(comparison, WIDE)]
     rows = [comparison.total, *comparison.categories]
-    groups = _with_rest(comparison, top)
-    parts: list[RenderableType] = [
-        *lines,
-        *warned,
-        Text(terminal(conclusion(sides)), "bold"),
-        told,
-        _table(comparison, rows, "category", width),
-    ]
-    if groups:
-        parts += [Text(""), _table(comparison, groups, "query", width)]
+    return Table(columns, ([_name(row), *_values(row)] for row in rows))
+
+
+def _statements(comparison: Comparison, rows: Sequence[ComparedGroup]) -> Table:
     moved = [row for row in comparison.groups if row.moved]
-    if moved:
-        parts += [Text(""), Text("Of another category in B:", "bold")]
-        parts += [
-            Text(terminal(f"{r.category_a} → {r.category_b}  {r.name}"), no_wrap=True)
-            for r in moved
-        ]
-    return Group(*parts)
+    words = [(f"{row.category_a} → {row.category_b}  {row.name}", "") for row in moved]
+    columns = [
+        *_numbers(comparison, WIDE + LEAST_QUERY),
+        Column("category", most=LONGEST_NAME, extra=True),
+        Column("query", rest=True),
+    ]
+    return Table(
+        columns,
+        ([*_values(row), Mark(row.category_b, _style(row)), _name(row)] for row in rows),
+        apart=True,
+        legend=[("", ""), ("Of another category in B:", "bold"), *words] if moved else (),
+    )
 
 
-def _table(comparison: Comparison, rows: Sequence[ComparedGroup], named: str, width: int) -> Table:
-    """Return rows as a table; numbers are never cut, texts at the end give way."""
-    texts = named == "query"
-    unit = _unit(comparison)
-    headings = [f"A{unit}", f"B{unit}", "change", "interval", "verdict"]
-    wide = width >= (WIDE + LEAST_QUERY if texts else WIDE)
-    if wide:
-        headings += ["calls/s A → B", "blocks/call A → B"]
-    headings = [*headings, "category", named] if texts else [named, *headings]
-    cells = [_cells(row, wide=wide, texts=texts) for row in rows]
-    grid = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
-    left = width
-    for number, heading in enumerate(headings):
-        last = texts and number == len(headings) - 1
-        room = max([cell_len(heading), *(row[number].cell_len for row in cells)])
-        room = max(min(room, left), 8) if last else min(room, LONGEST_NAME)
-        left -= room + 1
-        grid.add_column(heading, no_wrap=True, overflow="ellipsis", min_width=room, max_width=room)
-        if heading not in _WORDS:
-            grid.columns[-1].justify = "right"
-    for row, told in zip(rows, cells, strict=True):
-        grid.add_row(*told, style="dim" if row.key in {OWN, REST} else None)
-    return grid
+def _numbers(comparison: Comparison, wide: int) -> list[Column]:
+    """Return the columns of numbers; wide: the width from which calls are shown as well."""
+    unit = {Per.SECOND: "/s", Per.CALL: "/call", Per.ANCHOR: "/anchor"}[comparison.per]
+    return [
+        *(Column(f"{side}{unit}", right=True, format=format_count) for side in "AB"),
+        Column("change", right=True, format=format_change),
+        Column("interval", right=True, most=LONGEST_NAME, format=str),
+        Column("verdict", format=str),
+        *(
+            Column(f"{what} A → B", right=True, format=str, extra=True, from_width=wide)
+            for what in ("calls/s", "blocks/call")
+        ),
+    ]
 
 
-def _cells(row: ComparedGroup, *, wide: bool, texts: bool) -> list[Text]:
-    cells = [Text(value) for value in _numbers(row)]
-    verdict = row.reads.verdict
-    told = "–" if verdict is Verdict.NOT_JUDGED else str(verdict)
-    cells.append(Text(told, _COLOURS.get(verdict, "")))
-    if wide:
-        a, b = row.costs
-        cells.append(_pair(a.calls_per_s, b.calls_per_s))
-        cells.append(_pair(a.blocks_per_call, b.blocks_per_call))
-    name = Text(terminal(row.name))
-    return [*cells, Text(terminal(row.category_b)), name] if texts else [name, *cells]
-
-
-def _pair(a: float | None, b: float | None) -> Text:
-    return Text(f"{format_count(a)} → {format_count(b)}")
-
-
-def _numbers(row: ComparedGroup) -> list[str]:
-    reads = row.reads
-    interval = "–"
+def _values(row: ComparedGroup) -> list[Mark]:
+    reads, (a, b) = row.reads, row.costs
+    interval = UNKNOWN
     if reads.low is not None and reads.high is not None:
         interval = f"{format_change(reads.low)} … {format_change(reads.high)}"
-    return [format_count(reads.a), format_count(reads.b), format_change(reads.change), interval]
+    verdict = UNKNOWN if reads.verdict is Verdict.NOT_JUDGED else str(reads.verdict)
+    calls = f"{format_count(a.calls_per_s)} → {format_count(b.calls_per_s)}"
+    blocks = f"{format_count(a.blocks_per_call)} → {format_count(b.blocks_per_call)}"
+    values = (reads.a, reads.b, reads.change, interval, verdict, calls, blocks)
+    style = _style(row)
+    colours = {4: _COLOURS.get(reads.verdict, style)}
+    return [Mark(value, colours.get(n, style)) for n, value in enumerate(values)]
 
 
-def as_markdown(sides: WindowComparison, *, top: int) -> str:
-    """Return a comparison for a page or an issue."""
+def _name(row: ComparedGroup) -> Mark:
+    return Mark(row.name, _style(row))
+
+
+def _style(row: ComparedGroup) -> str:
+    return "dim" if row.key in {OWN, REST} else ""
+
+
+def _objects(sides: WindowComparison, top: int | None) -> Iterator[dict[str, Any]]:
     comparison = sides.comparison
-    lines = [
-        f"- {markdown.sentence(''.join(text for text, _, _ in _side_line(name, each)))}"
-        for name, each in _named(sides)
-    ]
-    lines += [f"- {markdown.sentence(line)}" for line in _warnings(sides)]
-    how = markdown.sentence(f"({_by_what(sides)}; {_how_sure(sides)})")
-    lines += ["", f"**{markdown.sentence(conclusion(sides))}** {how}", ""]
-    rows = [comparison.total, *comparison.categories]
-    groups = _with_rest(comparison, top)
-    for named, listed in (("category", rows), ("query", groups)):
-        unit = _unit(comparison)
-        lines.append(f"| {named} | A{unit} | B{unit} | change | interval | verdict |")
-        lines.append("|---|---:|---:|---:|---:|---|")
-        for row in listed:
-            name = markdown.name(row.name, cell=True)
-            judged = row.reads.verdict is not Verdict.NOT_JUDGED
-            verdict = str(row.reads.verdict) if judged else "–"
-            lines.append(f"| {' | '.join([name, *_numbers(row), verdict])} |")
-        lines.append("")
-    return "\n".join(lines).rstrip()
+    yield {
+        "a": side_of(sides.a),
+        "b": side_of(sides.b),
+        "per": str(comparison.per),
+        "anchors": list(comparison.anchors),
+        "step_seconds": sides.step.total_seconds(),
+        "paired": comparison.paired,
+        "steps_left_out": list(comparison.left_out),
+        "cut_to_shared_time": sides.shared,
+        "certainty": CERTAINTY,
+        "judged": not comparison.reasons,
+        "reasons": list(comparison.reasons),
+        "conclusion": _conclusion(sides),
+        "rows": [
+            {name: None if value == "" else value for name, value in record.items()}
+            for record in rows_of(comparison, top)
+        ],
+    }
+
+
+def rows_of(comparison: Comparison, top: int | None = None) -> Iterator[dict[str, Value]]:
+    """Yield a row for the total, each category and each fingerprint, by the names of COLUMNS.
+
+    Fingerprints that are not among the top are together in one, part rest.
+    """
+    groups, rest = shown(comparison, top)
+    parts = (
+        ("total", [comparison.total]),
+        ("category", comparison.categories),
+        ("fingerprint", groups),
+        ("rest", [] if rest is None else [rest]),
+        ("own", [row for row in comparison.groups if row.key == OWN]),
+    )
+    for part, rows in parts:
+        for row in rows:
+            reads = row.reads
+            text = row.name if part in _WITH_TEXT else ""
+            key = (part, row.key, row.category_a, row.category_b, text, str(comparison.per))
+            change = (reads.a, reads.b, reads.change, reads.low, reads.high)
+            judged = (CERTAINTY, str(reads.verdict))
+            sided = (value(cost) for value in _SIDED.values() for cost in row.costs)
+            yield dict(zip(COLUMNS, (*key, *change, *judged, *sided), strict=True))
+
+
+def side_of(totals: WindowTotals) -> dict[str, Any]:
+    """Return a window of a comparison, and how well it was sampled, for programs."""
+    return {
+        "server": labels(totals),
+        "since": timestamp(totals.window.since),
+        "until": timestamp(totals.window.until),
+        "seconds": totals.sampled.seconds,
+        "samples": totals.sampled.samples,
+        "coverage": totals.sampled.coverage,
+        "qualities": dict(totals.sampled.qualities),
+        "version_num": totals.sampled.version_num,
+        "remarks": list(remarks(totals)),
+    }

@@ -1,8 +1,8 @@
-"""Rankings as CSV (RFC 4180): one row for each key and interval, units in the names."""
+"""CSV (RFC 4180): documents, and rankings with a row for each key and interval."""
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from io import StringIO
 from typing import TextIO
@@ -10,12 +10,14 @@ from typing import TextIO
 from pgiostat.analysis.ledger import coverage_of
 from pgiostat.analysis.rank import By, Ranking, RankRow
 from pgiostat.escape import code_of, terminal
-from pgiostat.render.columns import KEYS, METRICS, Value, of_blocks
+from pgiostat.render.columns import KEYS, METRICS, of_blocks
+from pgiostat.render.document import Document, Value
 from pgiostat.statistics.delta import Delta
 from pgiostat.volume.bucket import Balance
 
 __all__ = [
     "BALANCE",
+    "WINDOW",
     "CsvWriter",
     "balance_of",
     "cell",
@@ -26,11 +28,12 @@ __all__ = [
     "records",
     "text_cell",
     "timestamp",
+    "write",
 ]
 
-_INTERVAL = (
-    "interval_start", "interval_end", "seconds", "server", "quality", "coverage", "operations_by",
-)  # fmt: skip
+WINDOW = ("interval_start", "interval_end", "seconds", "server")
+"""The first columns of the records of every report of a window."""
+_INTERVAL = (*WINDOW, "quality", "coverage", "operations_by")
 DECIMALS = 6
 FORMULA = (
     "=+\\-@\u207a\u207b\u207c\u208a\u208b\u208c\u2212\u2a75\u2a76\ufb29"
@@ -41,6 +44,15 @@ _BEFORE = " \"'`\u1fef\uff02\uff07\uff40"
 """What it may overlook before one."""
 _IS_FORMULA = re.compile(f"'|[{_BEFORE}]*[{FORMULA}]")
 _AFTER_SEPARATOR = re.compile(f"(;[{_BEFORE}]*)([{FORMULA}])")
+
+
+def write(document: Document, out: TextIO) -> None:
+    """Write the records of a document, row by row."""
+    found = document.records
+    as_cell = exact if found.exact else cell
+    writer = csv.writer(out, lineterminator="\n" if found.exact else "\r\n")
+    writer.writerow([text_cell(name) for name in found.names])
+    writer.writerows([as_cell(value) for value in row] for row in found.rows)
 
 
 def timestamp(instant: datetime | None) -> str | None:
@@ -68,30 +80,27 @@ def header(by: By) -> list[str]:
 def heading(
     since: datetime | None,
     until: datetime | None,
+    ranking: Ranking,
     *,
-    seconds: float,
     server: str,
-    quality: str,
+    qualities: Iterable[str],
     coverage: float | None,
-    operations_by: str | None,
 ) -> dict[str, Value]:
-    """Return what is the same for all rows of an interval."""
-    told = (
-        timestamp(since), timestamp(until), seconds, server, quality, coverage, operations_by,
-    )  # fmt: skip
-    return dict(zip(_INTERVAL, told, strict=True))
+    """Return the columns that are the same in all rows of an interval."""
+    window = (timestamp(since), timestamp(until), ranking.seconds, server)
+    values = (*window, "+".join(qualities), coverage, ranking.explained.operations_by)
+    return dict(zip(_INTERVAL, values, strict=True))
 
 
 def heading_of(delta: Delta, ranking: Ranking) -> dict[str, Value]:
-    """Return what is the same for all rows of an interval between two readings."""
+    """Return the columns that are the same in all rows between two snapshots."""
     return heading(
         delta.since,
         delta.until,
-        seconds=ranking.seconds,
+        ranking,
         server=delta.newer.server.label,
-        quality="+".join(delta.qualities),
+        qualities=delta.qualities,
         coverage=coverage_of(delta),
-        operations_by=ranking.explained.operations_by,
     )
 
 
@@ -105,8 +114,8 @@ BALANCE = {
 
 def balance_of(balance: Balance | None) -> dict[str, Value]:
     """Return the columns of BALANCE; unknown before the first interval."""
-    told = (None,) * 3 if balance is None else (balance.low, balance.high, balance.rate)
-    return dict(zip(BALANCE, told, strict=True))
+    values = (None,) * 3 if balance is None else (balance.low, balance.high, balance.rate)
+    return dict(zip(BALANCE, values, strict=True))
 
 
 def records(interval: Mapping[str, Value], ranking: Ranking) -> Iterator[dict[str, Value]]:
@@ -115,8 +124,8 @@ def records(interval: Mapping[str, Value], ranking: Ranking) -> Iterator[dict[st
     def record(part: str, place: int | None, row: RankRow) -> dict[str, Value]:
         keys = {key.name: key.value(row) for key in KEYS[ranking.by]}
         numbers = {metric.name: metric.value(row.cost) for metric in METRICS}
-        told = {**interval, "part": part, "rank": place, **keys, "share": row.share, **numbers}
-        return told | {"server": row.server} if row.server else told
+        found = {**interval, "part": part, "rank": place, **keys, "share": row.share, **numbers}
+        return found | {"server": row.server} if row.server else found
 
     for place, row in enumerate(ranking.rows, start=1):
         yield record("row", place, row)
@@ -152,7 +161,7 @@ class CsvWriter:
         self._write([[cell(record[name]) for name in self._names] for record in found])
 
     def _write(self, rows: Sequence[Sequence[Value]]) -> None:
-        # Whole rows at once: who reads along never sees half a row.
+        # Whole rows at once: a program that reads meanwhile never gets half a row.
         text = StringIO()
         csv.writer(text).writerows(rows)
         self._out.write(text.getvalue())

@@ -1,7 +1,6 @@
-"""A doctor's findings, for people and programs."""
+"""The findings of doctor, for people and programs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 
 from rich.console import Console
 from rich.text import Text
@@ -20,9 +19,9 @@ _STYLES = {
     CheckState.ERROR: "bold red",
     CheckState.UNKNOWN: "dim",
 }
-MEND_INDENT = 4
+FIX_INDENT = 4
 REASON_INDENT, LEAST_REASON = 2, 24
-"""Where there is less room beside its aspect a reason is below it."""
+"""A reason is below its aspect where there is less room beside it."""
 
 
 def _who(facts: Facts) -> str:
@@ -30,10 +29,10 @@ def _who(facts: Facts) -> str:
 
 
 def as_text(facts: Facts, found: Sequence[Finding], *, width: int) -> Iterator[Text]:
-    """Yield lines: findings, what mends each below it, and a sentence.
+    """Yield lines: findings, the fix of each below it, and the verdict.
 
-    What mends is longer than a screen at times: it is there to be copied, so a terminal may break
-    the line, but nothing is cut from it and nothing comes between.
+    A fix may be longer than a screen. It is there to be copied: a terminal may break the line, but
+    nothing is cut from it and nothing comes between.
     """
     yield Text("pgiostat doctor  ", "bold").append(terminal(_who(facts)), "not bold")
     aspects = max(len(finding.aspect) for finding in found) + 1
@@ -50,12 +49,12 @@ def as_text(facts: Facts, found: Sequence[Finding], *, width: int) -> Iterator[T
         yield head.append(first)
         yield from (Text(" " * indent + line) for line in others)
         if finding.fix:
-            yield Text(" " * MEND_INDENT + terminal(finding.fix), "bold")
+            yield Text(" " * FIX_INDENT + terminal(finding.fix), "bold")
     yield Text(verdict(found), "bold")
 
 
 def folded(text: str, cells: int) -> list[str]:
-    """Return a text in lines of so many cells: between words, but nothing is lost of a long one.
+    """Return a text in lines of so many cells, broken between words; a long word is divided.
 
     >>> folded("is not in shared_preload_libraries yet", 12)
     ['is not in', 'shared_prelo', 'ad_libraries', 'yet']
@@ -67,14 +66,17 @@ def folded(text: str, cells: int) -> list[str]:
 
 def as_json(facts: Facts, found: Sequence[Finding]) -> str:
     """Return findings as one JSON object."""
-    server = {
-        "host": facts.host, "dbname": facts.dbname, "user": facts.user, "version": facts.version,
-        "in_recovery": facts.in_recovery,
-    }  # fmt: skip
-    told = {
-        "server": server, "verdict": verdict(found), "findings": [asdict(each) for each in found],
-    }  # fmt: skip
-    return dumps(told)
+    server = ("host", "dbname", "user", "version", "in_recovery")
+    return dumps(
+        {
+            "server": {name: getattr(facts, name) for name in server},
+            "verdict": verdict(found),
+            "findings": [
+                {"aspect": f.aspect, "state": f.state, "reason": f.reason, "mend": f.fix}
+                for f in found
+            ],
+        }
+    )
 
 
 def as_markdown(facts: Facts, found: Sequence[Finding]) -> str:
@@ -82,7 +84,7 @@ def as_markdown(facts: Facts, found: Sequence[Finding]) -> str:
     lines = [f"**{markdown.name(_who(facts))}**: {verdict(found)}.", ""]
     lines += ["| aspect | state | reason | what mends it |", "|---|---|---|---|"]
     for each in found:
-        mend = markdown.code(each.fix, cell=True) if each.fix else ""
+        fix = markdown.code(each.fix, cell=True) if each.fix else ""
         reason = markdown.sentence(each.reason, cell=True)
-        lines.append(f"| {each.aspect} | {each.state} | {reason} | {mend} |")
+        lines.append(f"| {each.aspect} | {each.state} | {reason} | {fix} |")
     return "\n".join(lines)

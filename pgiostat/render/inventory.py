@@ -1,22 +1,17 @@
-"""What a history holds, for people and programs: text, JSON."""
+"""The report of what a history holds."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, date
 from itertools import pairwise
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
-from pgiostat.escape import terminal
 from pgiostat.history.read.inventory import Inventory, ServerInventory
 from pgiostat.render.csv import timestamp
-from pgiostat.render.json import dumps
-from pgiostat.render.text import fitted
-from pgiostat.units import format_bytes, format_count, format_coverage, format_duration
+from pgiostat.render.document import Column, Document, Piece, Table
+from pgiostat.units import format_bytes, format_count, format_duration, format_share
 
-__all__ = ["as_json", "as_text"]
+__all__ = ["document"]
 
 DAY_SECONDS = 86_400
 MEANING = {
@@ -33,44 +28,58 @@ MEANING = {
 }
 
 
-def as_text(contents: Inventory, *, width: int) -> RenderableType:
-    """Return each label in a few lines, and what its tables take."""
-    head = Text("history  ", "bold", overflow="fold")
-    parts: list[RenderableType] = [head.append(terminal(str(contents.root)), "not bold")]
-    for kept in contents.kept:
-        parts += [Text(""), *_lines(kept, width)]
-    return Group(*parts, Text(""), _table(contents))
+def document(contents: Inventory) -> Document:
+    """Return the report of what a history holds, for text and JSON."""
+    labels = [line for kept in contents.kept for line in _lines(kept)]
+    return Document(
+        head=[[("history  ", "bold", 0), (str(contents.root), "", 0)], *labels],
+        tables=[_sizes(contents)],
+        objects=_objects(contents),
+    )
 
 
-def _lines(kept: ServerInventory, width: int) -> Iterator[Text]:
+def _sizes(contents: Inventory) -> Table:
+    """Return what tables take on disk, the greatest first."""
+    columns = [
+        Column("table"),
+        Column("files", right=True, format=format_count),
+        Column("on disk", right=True, format=format_bytes),
+        Column("what", format=str, rest=True),
+    ]
+    by_size = sorted(contents.tables.items(), key=lambda item: (-item[1].bytes, item[0]))
+    rows = [
+        [name, size.files, size.bytes, MEANING.get(name, "")]
+        for name, size in by_size
+        if size.bytes or name in MEANING
+    ]
+    rows.append(["all", contents.size.files, contents.size.bytes, ""])
+    return Table(columns, rows, apart=True, gap=2)
+
+
+def _lines(kept: ServerInventory) -> Iterator[list[Piece]]:
     since, until = kept.since.astimezone(UTC), kept.until.astimezone(UTC)
     ends = f"{until:%H:%M:%S}" if since.date() == until.date() else f"{until:%Y-%m-%d %H:%M:%S}"
-    yield fitted(
-        [
-            (terminal(kept.label), "bold", 0),
-            (f"  {since:%Y-%m-%d %H:%M:%S} – {ends} UTC", "", 0),
-            (f"  newest {_long(kept.age_seconds)} ago", "", 1),
-            (f"  {_counted(kept.servers, 'server')}" if kept.servers > 1 else "", "", 2),
-        ],
-        width,
-    )
-    yield fitted(
-        [
-            (f"  {_counted(kept.intervals, 'interval')}", "", 0),
-            (f" of {format_duration(kept.seconds / kept.intervals)}", "", 3),
-            (f", {format_count(kept.unsealed)} not sealed", "", 1),
-            (f", {_counted(kept.gaps, 'gap')}", "yellow" if kept.gaps else "", 0),
-            (f", {_counted(kept.rows, 'row')} of statements", "", 2),
-            (f", coverage {format_coverage(kept.coverage)}", "", 2),
-        ],
-        width,
-    )
+    yield []
+    yield [
+        (kept.label, "bold", 0),
+        (f"  {since:%Y-%m-%d %H:%M:%S} – {ends} UTC", "", 0),
+        (f"  newest {_long(kept.age_seconds)} ago", "", 1),
+        (f"  {_counted(kept.servers, 'server')}" if kept.servers > 1 else "", "", 2),
+    ]
+    yield [
+        (f"  {_counted(kept.intervals, 'interval')}", "", 0),
+        (f" of {format_duration(kept.seconds / kept.intervals)}", "", 3),
+        (f", {format_count(kept.unsealed)} not sealed", "", 1),
+        (f", {_counted(kept.gaps, 'gap')}", "yellow" if kept.gaps else "", 0),
+        (f", {_counted(kept.rows, 'row')} of statements", "", 2),
+        (f", coverage {format_share(kept.coverage)}", "", 2),
+    ]
     if kept.lost_seconds:
-        yield Text(f"  what statements read in {_long(kept.lost_seconds)} is lost", "yellow")
+        yield [(f"  what statements read in {_long(kept.lost_seconds)} is lost", "yellow", 0)]
     if kept.missing_seconds >= 1:
-        yield Text(f"  nothing was collected for {_long(kept.missing_seconds)}", "yellow")
+        yield [(f"  nothing was collected for {_long(kept.missing_seconds)}", "yellow", 0)]
     if kept.thin_days:
-        yield Text(f"  whole hours alone are left of {', '.join(_spans(kept.thin_days))}")
+        yield [(f"  whole hours alone are left of {', '.join(_spans(kept.thin_days))}", "", 0)]
 
 
 def _spans(days: tuple[date, ...]) -> Iterator[str]:
@@ -102,51 +111,18 @@ def _counted(count: int, what: str) -> str:
     return f"{format_count(count)} {what}{'s' * (count != 1)}"
 
 
-def _table(contents: Inventory) -> Table:
-    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    grid.add_column("table", no_wrap=True)
-    grid.add_column("files", justify="right", no_wrap=True)
-    grid.add_column("on disk", justify="right", no_wrap=True)
-    grid.add_column("what", no_wrap=True, overflow="ellipsis")
-    by_size = sorted(contents.tables.items(), key=lambda item: (-item[1].bytes, item[0]))
-    for name, size in by_size:
-        if size.bytes or name in MEANING:
-            cells = (format_count(size.files), format_bytes(size.bytes), MEANING.get(name, ""))
-            grid.add_row(Text(terminal(name)), *cells)
-    grid.add_row("all", format_count(contents.size.files), format_bytes(contents.size.bytes), "")
-    return grid
-
-
-def as_json(contents: Inventory) -> str:
-    """Return what a history holds as one JSON object, null where a number is unknown."""
-    size = contents.size
-    told: dict[str, Any] = {
+def _objects(contents: Inventory) -> Iterator[dict[str, Any]]:
+    yield {
         "history": str(contents.root),
-        "files": size.files,
-        "bytes": size.bytes,
-        "labels": [_told(kept) for kept in contents.kept],
-        "tables": {
-            name: {"files": size.files, "bytes": size.bytes}
-            for name, size in contents.tables.items()
-        },
+        **asdict(contents.size),
+        "labels": [_label(kept) for kept in contents.kept],
+        "tables": {name: asdict(size) for name, size in contents.tables.items()},
     }
-    return dumps(told)
 
 
-def _told(kept: ServerInventory) -> dict[str, Any]:
-    return {
-        "label": kept.label,
+def _label(kept: ServerInventory) -> dict[str, Any]:
+    return asdict(kept) | {
         "since": timestamp(kept.since),
         "until": timestamp(kept.until),
-        "servers": kept.servers,
-        "intervals": kept.intervals,
-        "unsealed": kept.unsealed,
-        "gaps": kept.gaps,
-        "seconds": kept.seconds,
-        "lost_seconds": kept.lost_seconds,
-        "missing_seconds": kept.missing_seconds,
-        "coverage": kept.coverage,
-        "rows": kept.rows,
         "thin_days": [day.isoformat() for day in kept.thin_days],
-        "age_seconds": kept.age_seconds,
     }

@@ -12,15 +12,21 @@ from pgiostat.analysis.rank import Ranking
 from pgiostat.escape import json_text
 from pgiostat.postgres.activity import Running
 from pgiostat.render.csv import heading_of, records, timestamp
+from pgiostat.render.document import Document
 from pgiostat.render.ledger import ledger
 from pgiostat.statistics.capabilities import capabilities
 from pgiostat.statistics.delta import Delta
 from pgiostat.volume.bucket import Balance
 
-__all__ = ["JsonWriter", "dumps", "row_of"]
+__all__ = ["JsonWriter", "dumps", "row_of", "write"]
 
 IDS = frozenset({"queryid"})
 """Columns with ids of 64 bits: as doubles, which JavaScript and jq have, they are others."""
+
+
+def write(document: Document, out: TextIO) -> None:
+    """Write each object of a document in a line, null where a number is unknown."""
+    out.writelines(f"{dumps(each)}\n" for each in document.objects)
 
 
 def dumps(value: Any) -> str:
@@ -47,7 +53,7 @@ def _finite(value: Any) -> Any:
 
 
 def row_of(record: Mapping[str, Any], skipped: Container[str] = ()) -> dict[str, Any]:
-    """Return a row of a ranking as JSON has it, without the columns that are told elsewhere.
+    """Return a row of a ranking as JSON has it, without the columns that its object has.
 
     Ids are strings: they name something, and nobody adds them up.
     """
@@ -56,6 +62,11 @@ def row_of(record: Mapping[str, Any], skipped: Container[str] = ()) -> dict[str,
         for name, value in record.items()
         if name not in skipped
     }
+
+
+def _burst(balance: Balance) -> dict[str, float | None]:
+    # The name of the key "given" is older than that of the field.
+    return {{"admitted": "given"}.get(key, key): value for key, value in asdict(balance).items()}
 
 
 class JsonWriter:
@@ -98,7 +109,7 @@ class JsonWriter:
             "unattributed_blocks_read": ranking.unattributed,
             "ledger": ledger(ranking),
             "nested_blocks_read": ranking.nested_blocks,
-            "burst": None if balance is None else asdict(balance),
+            "burst": None if balance is None else _burst(balance),
             "in_flight": [asdict(each) for each in running],
             "missing": {
                 capability.name: capability.missing

@@ -1,4 +1,4 @@
-"""The lines of a ledger, as they are called and told."""
+"""The names of the lines of a ledger, and its forms."""
 
 from typing import Any
 

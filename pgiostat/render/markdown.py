@@ -1,11 +1,14 @@
 """Names, statements and sentences in Markdown, written so that nothing in them acts."""
 
 import re
+from collections.abc import Iterable, Iterator
 from itertools import groupby
+from typing import Any, TextIO
 
 from pgiostat.escape import code_of, terminal
+from pgiostat.render.document import Column, Document, Mark, Table
 
-__all__ = ["code", "name", "sentence"]
+__all__ = ["code", "name", "sentence", "write"]
 
 _PLAIN_WORD = re.compile(
     r"""
@@ -25,6 +28,49 @@ _SYNTAX = re.compile(
 )
 """What begins a link, a picture, a tag or the like: shown by its code within code too, so that it
 is none either for a parser that ends the code elsewhere."""
+
+
+def write(document: Document, out: TextIO) -> None:
+    """Write a document for a page or an issue."""
+    tables = (_table(table) for table in document.tables if not table.extra)
+    blocks = ["\n".join(lines) for lines in (*_head(document), *tables)]
+    out.write("\n\n".join(block for block in blocks if block) + "\n")
+
+
+def _head(document: Document) -> Iterator[Iterable[str]]:
+    """Yield the lines of each block above the tables."""
+    facts = [fact for fact in document.facts if fact != document.summary]
+    if document.summary:
+        yield [f"**{name(document.subject)}**, {sentence(document.summary)}."]
+    else:
+        facts += ("".join(text for text, _, _ in pieces) for pieces in document.head)
+    notes = (note[0] for note in document.notes)
+    bullets = (*facts, *document.findings, *document.warnings, *notes)
+    yield [f"- {sentence(line)}" for line in bullets]
+    if document.conclusion is not None:
+        found, how = document.conclusion
+        yield [f"**{sentence(found)}** {sentence(f'({how})')}"]
+
+
+def _table(table: Table) -> Iterator[str]:
+    shown = [n for n, column in enumerate(table.columns) if not column.extra]
+    shown.sort(key=lambda n: not table.columns[n].rest)
+    columns = [table.columns[n] for n in shown]
+    yield _row(name(column.heading, cell=True) for column in columns)
+    yield f"|{''.join('---:|' if column.right else '---|' for column in columns)}"
+    for row in table.rows:
+        yield _row(_cell(row[n], table.columns[n]) for n in shown)
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(value: Any, column: Column) -> str:
+    value = value.value if isinstance(value, Mark) else value
+    if column.format is None:
+        return name(value, cell=True)
+    return value if isinstance(value, str) else column.format(value)
 
 
 def _is_plain(word: str) -> bool:
@@ -55,11 +101,10 @@ def sentence(text: str, *, cell: bool = False) -> str:
     raise `pg_stat_statements.max` on `\u002a*prod\u002a*,` soon
     """
     words = terminal(text.strip()).split(" ")
-    starts_list = bool(_NUMBERED.fullmatch(words[0]))
-    marked = [(_is_plain(word) and not (starts_list and n == 0), word)
-              for n, word in enumerate(words)]  # fmt: skip
+    plain = list(map(_is_plain, words))
+    plain[0] = plain[0] and not _NUMBERED.fullmatch(words[0])
     parts = []
-    for is_plain, group in groupby(marked, key=lambda each: each[0]):
+    for is_plain, group in groupby(zip(plain, words, strict=True), key=lambda each: each[0]):
         run = " ".join(word for _, word in group)
         parts.append(run if is_plain or not run.strip() else _code(run, cell=cell))
     return " ".join(parts)

@@ -1,52 +1,40 @@
-"""A window of a history for people and programs: text, Markdown, CSV, JSON."""
+"""The report of a ranking over a time window, and what all reports say of their window."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
-from pgiostat.analysis.cost import Overhead
 from pgiostat.analysis.notices import renamed, unexplained, unread
-from pgiostat.analysis.rank import Ranking, RankRow
-from pgiostat.escape import terminal
+from pgiostat.analysis.rank import By, Ranking
 from pgiostat.history.read.window_totals import IntervalStats, WindowTotals
-from pgiostat.render import markdown
-from pgiostat.render.columns import KEYS, Metric, Value, of_blocks, whole_of
-from pgiostat.render.columns import shown as metrics_shown
-from pgiostat.render.csv import heading, records
-from pgiostat.render.json import dumps, row_of
-from pgiostat.render.ledger import NAMES, NESTED, ledger, own_cost
-from pgiostat.render.text import drawn, fitted, own, summary, table
+from pgiostat.render.csv import header, heading, records
+from pgiostat.render.document import Document, Piece, Records, Value
+from pgiostat.render.json import row_of
+from pgiostat.render.ledger import ledger, own_cost
+from pgiostat.render.ranking_table import ranking_table, summary
+from pgiostat.reports.series import SeriesStep
 from pgiostat.statistics.delta import Quality
 from pgiostat.statistics.names import OWN
-from pgiostat.units import (
-    format_bytes,
-    format_count,
-    format_coverage,
-    format_duration,
-    format_ms,
-    format_share,
-)
+from pgiostat.units import format_bytes, format_count, format_duration, format_ms, format_share
 from pgiostat.volume.device.interval import DeviceTotal
 
 __all__ = [
-    "as_csv_heading",
-    "as_json",
-    "as_markdown",
-    "as_text",
+    "device_lines",
+    "document",
+    "interval",
     "labels",
-    "lost_of",
+    "records_of",
     "remarks",
+    "rows_of",
+    "span",
     "title",
 ]
 
-LONGEST_LAG_SECONDS = 60.0
-MOST_COVERAGE = 1.05
-LEAST_BLOCKS = 1000
-TELLS_NESTED = 140000
+MAX_LAG_SECONDS = 60.0
+MAX_COVERAGE = 1.05
+MIN_BLOCKS = 1000
+NESTED_SINCE = 140000
 """pg_stat_statements 1.9."""
 SAME_LENGTH = 0.95
 _QUALITIES = {
@@ -62,29 +50,20 @@ _CAUSES = {
     Quality.BASELINE_LOST: "the reading that they were to be subtracted from was damaged",
     Quality.EXTENSION_CHANGED: "pg_stat_statements was updated or created again",
     Quality.PRIVILEGES_CHANGED: "pg_read_all_stats was granted or revoked",
-    Quality.RESTART: "the server restarted, and pg_stat_statements began empty",
-    Quality.RESET: "pg_stat_statements was reset",
 }
 
 
-def remarks(seen: WindowTotals) -> Iterator[str]:
-    """Yield what is to be known of a window's numbers."""
-    sampled = seen.sampled
+def remarks(totals: WindowTotals) -> Iterator[str]:
+    """Yield sentences on the quality of a window's numbers."""
+    sampled = totals.sampled
     yield from _happened(sampled)
-    for cause, seconds in seen.lost_earlier.items():
-        yield (
-            f"what statements read in the first {format_duration(seconds)} is lost as well, in a"
-            f" lost time that began before: {_CAUSES.get(Quality(cause), cause)}"
-        )
-    if sampled.evicted:
-        yield f"at least {format_count(sampled.evicted)} entries were evicted"
-    elif sampled.reads.evictions:  # a history of an earlier version
+    if sampled.reads.evictions:
         times = format_count(sampled.reads.evictions)
         yield f"entries were evicted {times} times, several at each"
     yield from _contradictions(sampled)
     if sampled.unknown:
         yield f"{format_count(sampled.unknown)} rows could not be assigned to an interval"
-    watched = seen.seconds_by_label
+    watched = totals.seconds_by_label
     longest = max(watched.values(), default=0.0)
     for label, seconds in watched.items():
         if seconds < longest * SAME_LENGTH:
@@ -92,37 +71,36 @@ def remarks(seen: WindowTotals) -> Iterator[str]:
                 f"{label} was watched for {format_duration(seconds)} of"
                 f" {format_duration(longest)}: its rates are means over all of it"
             )
-    earlier = sum(seen.lost_earlier.values())
-    known = sampled.seconds + sampled.unwatched_seconds + earlier
-    missing = seen.window.seconds * len(watched) - known
+    known = sampled.seconds + sampled.unwatched_seconds
+    missing = totals.window.seconds * len(watched) - known
     if missing > max(60.0, 0.01 * sampled.seconds):
         why = (
             "nothing was collected"
-            if not seen.left_out
+            if not totals.left_out
             else ("nothing was collected, or none of it could be read,")
         )
         yield f"{why} for {format_duration(missing)} of the window"
-    if seen.widened:
+    if totals.widened:
         yield "of part of this time whole hours are all that is kept: it was widened to them"
-    for path in seen.left_out:
+    for path in totals.left_out:
         yield f'left out, because it could not be read: "{path}"'
 
 
-def _of_ranking(seen: WindowTotals, ranking: Ranking) -> Iterator[str]:
-    """Yield what a reader must know of a window's numbers and of its ranking."""
-    yield from remarks(seen)
+def _of_ranking(totals: WindowTotals, ranking: Ranking) -> Iterator[str]:
+    """Yield sentences on the quality of a window's numbers and of its ranking."""
+    yield from remarks(totals)
     yield from renamed(ranking)
     for _, sentence in unread(ranking):
         yield sentence.removesuffix(".")
-    # Within a minute the server may just be late, and a few blocks tell nothing.
-    left, seconds = ranking.unattributed or 0, seen.sampled.seconds
-    is_late = left < 0 and (seconds < LONGEST_LAG_SECONDS or -left < LEAST_BLOCKS)
+    # Within a minute the server's counters may lag, and a few blocks say nothing.
+    left, seconds = ranking.unattributed or 0, totals.sampled.seconds
+    is_late = left < 0 and (seconds < MAX_LAG_SECONDS or -left < MIN_BLOCKS)
     if not is_late and (causes := unexplained(ranking)) is not None:
         yield causes.removesuffix(".")
 
 
 def _happened(sampled: IntervalStats) -> Iterator[str]:
-    """Yield what happened in some intervals, beginning with what is lost."""
+    """Yield what happened in some intervals; losses first."""
     for cause, meaning in _CAUSES.items():
         if seconds := sampled.lost.get(cause, 0.0):
             yield f"what statements read in {format_duration(seconds)} is lost: {meaning}"
@@ -133,130 +111,139 @@ def _happened(sampled: IntervalStats) -> Iterator[str]:
 
 
 def _contradictions(sampled: IntervalStats) -> Iterator[str]:
-    """Yield why statements count more than the server did, where lag cannot be it."""
+    """Yield why statements count more than the server did, where lag is not the reason."""
     blocks, server = sampled.statement_blocks, sampled.server_blocks
-    if sampled.seconds < LONGEST_LAG_SECONDS or blocks <= server * MOST_COVERAGE + LEAST_BLOCKS:
+    if sampled.seconds < MAX_LAG_SECONDS or blocks <= server * MAX_COVERAGE + MIN_BLOCKS:
         return
     if not server:
         yield "the server's own counters stood still: is track_counts off?"
         return
-    told = f"statements count {format_share(blocks / server - 1)} more than the server does"
-    if 0 < sampled.version_num < TELLS_NESTED:
-        told += ": before PostgreSQL 14 nested ones are counted twice if"
-        told += " pg_stat_statements.track is all"
-    yield told
+    excess = f"statements count {format_share(blocks / server - 1)} more than the server does"
+    if 0 < sampled.version_num < NESTED_SINCE:
+        nested = "nested ones are counted twice if pg_stat_statements.track is all"
+        excess += f": before PostgreSQL 14 {nested}"
+    yield excess
 
 
-def lost_of(sampled: IntervalStats) -> dict[str, float]:
-    """Return for how many seconds statements were not counted, by cause."""
-    return {str(cause): seconds for cause, seconds in sampled.lost.items()}
+def labels(totals: WindowTotals) -> str:
+    """Return the labels of the servers in a window."""
+    return ", ".join(dict.fromkeys(server.label for server in totals.servers))
 
 
-def labels(seen: WindowTotals) -> str:
-    """Return the labels of the servers seen."""
-    return ", ".join(dict.fromkeys(server.label for server in seen.servers))
+def title(totals: WindowTotals) -> list[Piece]:
+    """Return who and when, as pieces of a line."""
+    pieces: list[Piece] = [
+        ("pgiostat  ", "bold", 2),
+        (labels(totals), "", 0),
+        (f"  {span(totals)}", "", 0),
+        (f"  {format_count(totals.sampled.samples)} intervals", "dim", 1),
+    ]
+    return [*pieces, (f"  {_lost(totals)}", "yellow", 0)] if totals.sampled.lost else pieces
 
 
-def title(seen: WindowTotals, width: int) -> Text:
-    """Return who and when in a line."""
-    since, until = (moment.astimezone(UTC) for moment in (seen.window.since, seen.window.until))
-    return fitted(
-        [
-            ("pgiostat  ", "bold", 2),
-            (terminal(labels(seen)), "", 0),
-            (f"  {since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC", "", 0),
-            (f"  {format_count(seen.sampled.samples)} intervals", "dim", 1),
-            (f"  {_lost(seen)}", "yellow", 0) if seen.sampled.lost else ("", "", 3),
-        ],
-        width,
+def span(totals: WindowTotals) -> str:
+    """Return from when to when, in UTC."""
+    since, until = (moment.astimezone(UTC) for moment in (totals.window.since, totals.window.until))
+    return f"{since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _lost(totals: WindowTotals) -> str:
+    return f"{format_duration(sum(totals.sampled.lost.values()))} lost"
+
+
+def document(totals: WindowTotals, ranking: Ranking) -> Document:
+    """Return the report of a ranking.
+
+    Args:
+        totals: The window, and how well it was sampled.
+        ranking: Its statements, ranked.
+    """
+    sampled = totals.sampled
+    whole = SeriesStep(totals.window.since, totals.window.until, sampled, ranking)
+    own = []
+    if ranking.own is not None:
+        cost = own_cost(ranking.own.cost.spent(sampled.samples))
+        own = [(f"{OWN}, an interval: {cost}", f"itself: {cost}")]
+    return Document(
+        subject=labels(totals),
+        summary=f"{span(totals)}, {format_count(sampled.samples)} intervals, coverage"
+        f" {format_share(sampled.coverage)}{f', {_lost(totals)}' if sampled.lost else ''}",
+        head=[title(totals), summary(ranking, sampled.coverage)],
+        facts=list(device_lines(totals)),
+        warnings=list(_of_ranking(totals, ranking)),
+        tables=[ranking_table(ranking)],
+        notes=own,
+        records=records_of(totals, ranking.by, [whole]),
+        objects=_objects(totals, whole),
     )
 
 
-def _lost(seen: WindowTotals) -> str:
-    return f"{format_duration(sum(seen.sampled.lost.values()))} lost" if seen.sampled.lost else ""
+def interval(totals: WindowTotals, step: SeriesStep) -> dict[str, Value]:
+    """Return the columns that are the same in all rows of a window, or of a step of it."""
+    return heading(
+        step.since,
+        step.until,
+        step.ranking,
+        server=labels(totals),
+        qualities=sorted(step.sampled.qualities),
+        coverage=step.sampled.coverage,
+    )
 
 
-def warnings(seen: WindowTotals) -> list[Text]:
-    """Return what is to be known as lines of a screen."""
-    return _warnings(remarks(seen))
+def records_of(totals: WindowTotals, by: By, steps: Iterable[SeriesStep]) -> Records:
+    """Return rankings as records, one step after the other."""
+    names = header(by)
+    rows = (
+        [record[name] for name in names]
+        for step in steps
+        for record in records(interval(totals, step), step.ranking)
+    )
+    return Records(names, rows)
 
 
-def _warnings(lines: Iterable[str]) -> list[Text]:
-    return [Text(f"! {terminal(line)}", "yellow") for line in lines]
+def rows_of(same: Mapping[str, Value], ranking: Ranking) -> list[dict[str, Any]]:
+    """Return a ranking's rows for an object that has the columns that are the same in all rows."""
+    return [row_of(record, same) for record in records(same, ranking)]
 
 
-def as_text(seen: WindowTotals, ranking: Ranking, *, width: int) -> RenderableType:
-    """Return a window as watch shows an interval."""
-    notes = _warnings(_of_ranking(seen, ranking))
-    head = summary(ranking, seen.sampled.coverage, width)
-    below = [Text(terminal(line), "dim") for line in device_lines(seen)]
-    ours = [] if ranking.own is None else [own(_spent(seen, ranking.own), width, "an interval")]
-    lines = drawn(table(ranking, width=width))
-    return Group(title(seen, width), head, *below, *notes, *lines, *ours)
+def _objects(totals: WindowTotals, whole: SeriesStep) -> Iterator[dict[str, Any]]:
+    sampled, ranking, same = totals.sampled, whole.ranking, interval(totals, whole)
+    own = None if ranking.own is None else asdict(ranking.own.cost.spent(sampled.samples))
+    yield {
+        **same,
+        "by": str(ranking.by),
+        "sort": str(ranking.sort),
+        "samples": sampled.samples,
+        "qualities": dict(sampled.qualities),
+        "lost_seconds": {str(cause): seconds for cause, seconds in sampled.lost.items()},
+        "remarks": list(_of_ranking(totals, ranking)),
+        "devices": [_device(each) for each in totals.devices],
+        "server_blocks_read": ranking.server_blocks,
+        "statement_blocks_read": ranking.explained.blocks,
+        "unattributed_blocks_read": ranking.unattributed,
+        "ledger": ledger(ranking),
+        "nested_blocks_read": ranking.nested_blocks,
+        "own_per_interval": own,
+        "rows": rows_of(same, ranking),
+    }
 
 
-def _spent(seen: WindowTotals, row: RankRow) -> Overhead:
-    """Return what an interval of the window cost the server, on average."""
-    return row.cost.spent(seen.sampled.samples)
-
-
-def device_lines(seen: WindowTotals) -> Iterator[str]:
-    """Yield what each device did in a line."""
-    several = len({each.server for each in seen.devices}) > 1
-    for each in seen.devices:
-        told = [
+def device_lines(totals: WindowTotals) -> Iterator[str]:
+    """Yield a sentence on each device."""
+    several = len({each.server for each in totals.devices}) > 1
+    for each in totals.devices:
+        words = [
             f"{format_count(each.reads.per_second)} reads/s",
             f"{format_bytes(each.read_bytes.per_second)}/s",
             f"{format_count(each.writes.per_second)} writes/s",
             f"r_await {format_ms(each.read_await_ms)}",
         ]
         if each.burst_balance is not None:
-            told.append(f"BurstBalance {format_share(each.burst_balance / 100)}")
+            words.append(f"BurstBalance {format_share(each.burst_balance / 100)}")
         if each.known < SAME_LENGTH:
-            told.append(f"of {format_share(each.known)} of the time")
-        whose = f"{each.server}: " if several else ""
-        yield f"{whose}device {each.name} by {each.source}: {', '.join(told)}"
-
-
-def as_csv_heading(seen: WindowTotals, ranking: Ranking) -> dict[str, Value]:
-    """Return what is the same for all rows of a window in CSV."""
-    return heading(
-        seen.window.since,
-        seen.window.until,
-        seconds=ranking.seconds,
-        server=labels(seen),
-        quality="+".join(sorted(seen.sampled.qualities)),
-        coverage=seen.sampled.coverage,
-        operations_by=ranking.explained.operations_by,
-    )
-
-
-def as_json(seen: WindowTotals, ranking: Ranking) -> str:
-    """Return a window as one JSON object, null where a number is unknown."""
-    told: dict[str, Any] = as_csv_heading(seen, ranking)
-    skipped = told.keys()
-    found = records(told, ranking)
-    rows = [row_of(record, skipped) for record in found]
-    whole = {
-        **told,
-        "by": str(ranking.by),
-        "sort": str(ranking.sort),
-        "samples": seen.sampled.samples,
-        "qualities": dict(seen.sampled.qualities),
-        "lost_seconds": lost_of(seen.sampled),
-        "lost_seconds_earlier": dict(seen.lost_earlier),
-        "evicted": seen.sampled.evicted,
-        "remarks": list(_of_ranking(seen, ranking)),
-        "devices": [_device(each) for each in seen.devices],
-        "server_blocks_read": ranking.server_blocks,
-        "statement_blocks_read": ranking.explained.blocks,
-        "unattributed_blocks_read": ranking.unattributed,
-        "ledger": ledger(ranking),
-        "nested_blocks_read": ranking.nested_blocks,
-        "own_per_interval": None if ranking.own is None else asdict(_spent(seen, ranking.own)),
-        "rows": rows,
-    }
-    return dumps(whole)
+            words.append(f"of {format_share(each.known)} of the time")
+        server = f"{each.server}: " if several else ""
+        yield f"{server}device {each.name} by {each.source}: {', '.join(words)}"
 
 
 def _device(each: DeviceTotal) -> dict[str, Any]:
@@ -273,52 +260,3 @@ def _device(each: DeviceTotal) -> dict[str, Any]:
         "read_await_ms": each.read_await_ms,
         "burst_balance_percent": each.burst_balance,
     }
-
-
-def as_markdown(seen: WindowTotals, ranking: Ranking) -> str:
-    """Return a window as a table for a page or an issue."""
-    return "\n".join(_markdown(seen, ranking))
-
-
-def _markdown(seen: WindowTotals, ranking: Ranking) -> Iterator[str]:
-    window = seen.window
-    shown = metrics_shown(ranking)
-    keys = KEYS[ranking.by]
-    since, until = (moment.astimezone(UTC) for moment in (window.since, window.until))
-    sampled = seen.sampled
-    yield (
-        f"**{markdown.name(labels(seen))}**,"
-        f" {since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC,"
-        f" {format_count(sampled.samples)} intervals, coverage {format_coverage(sampled.coverage)}"
-        f"{', ' if sampled.lost else ''}{_lost(seen)}."
-    )
-    yield ""
-    told = [*device_lines(seen), *_of_ranking(seen, ranking)]
-    if ranking.own is not None:
-        told.append(f"{OWN}, an interval: {own_cost(_spent(seen, ranking.own))}")
-    for line in told:
-        yield f"- {markdown.sentence(line)}"
-    if told:
-        yield ""
-    names = [*(key.name for key in keys), "share", *(metric.title for metric in shown)]
-    yield f"| {' | '.join(names)} |"
-    yield f"|{'---|' * len(keys)}{'---:|' * (len(shown) + 1)}"
-    extras = [row for row in (ranking.rest, ranking.own) if row is not None]
-    for each in (*ranking.rows, *extras):
-        cells = [markdown.name(str(key.value(each) or ""), cell=True) for key in keys]
-        if each in extras:
-            cells[0] = each.name
-        yield f"| {' | '.join([*cells, format_share(each.share), *_numbers(each, shown)])} |"
-    blanks = [""] * (len(keys) - 1)
-    ledger_lines = [(NAMES[line.account], line.blocks) for line in ranking.lines]
-    whole = [(whole_of(ranking.by), ranking.server_blocks)]
-    nested = [(NESTED, ranking.nested_blocks)] if ranking.nested else []
-    for name, blocks in (*ledger_lines, *whole, *nested):
-        known = of_blocks(ranking, blocks)
-        told = [each.shown(known[each.name]) if each.name in known else "" for each in shown]
-        rest = [format_share(ranking.share(blocks)), *told]
-        yield f"| {' | '.join([name, *blanks, *rest])} |"
-
-
-def _numbers(row: RankRow, shown: Sequence[Metric]) -> list[str]:
-    return [metric.shown(metric.value(row.cost)) for metric in shown]

@@ -1,10 +1,10 @@
 """Rules for people: those in force, and why a statement fell where it did."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Table as Grid
 from rich.text import Text
 
 from pgiostat.analysis.rank import Ranking, RankRow
@@ -19,8 +19,10 @@ from pgiostat.queries.rules import (
     Subject,
     observed,
 )
+from pgiostat.render.document import Column, Table
 from pgiostat.render.sql import statement
-from pgiostat.render.text import bar, one_line
+from pgiostat.render.table import BAR_WIDTH, bar, one_line
+from pgiostat.render.text import drawn, lines
 from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.units import format_count, format_share
 
@@ -47,11 +49,11 @@ def toml(value: object) -> str:
     return toml_text(value) if isinstance(value, str) else str(value).lower()
 
 
-def seen(value: Any) -> str:
+def shown_value(value: Any) -> str:
     """Return what a statement shows of a key.
 
-    >>> seen(frozenset({"b", "a"})), seen(()), seen(None), seen(True), seen(3)
-    ('a, b', 'none', 'unknown, because of *', 'true', '3')
+    >>> [shown_value(each) for each in (frozenset({"b", "a"}), (), None, True, 3)]
+    ['a, b', 'none', 'unknown, because of *', 'true', '3']
     """
     if value is None:
         return "unknown, because of *"
@@ -61,13 +63,13 @@ def seen(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool | int) else str(value)
 
 
-def seen_of(key: str, value: Any) -> str:
+def shown_value_of(key: str, value: Any) -> str:
     """Return what a statement shows of a key; ? for a cursor's name and comments.
 
-    >>> seen_of("tag", frozenset({"job=export"})), seen_of("tag", frozenset())
+    >>> shown_value_of("tag", frozenset({"job=export"})), shown_value_of("tag", frozenset())
     ('?', 'none')
     """
-    return "?" if value and key in _HIDDEN else seen(value)
+    return "?" if value and key in _HIDDEN else shown_value(value)
 
 
 _HIDDEN = frozenset({"cursor", "tag"})
@@ -83,7 +85,7 @@ def when(rule: Rule) -> str:
 
 def listed(rules: Rules) -> RenderableType:
     """Return the rules in the order in which they are tried."""
-    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    grid = Grid(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     grid.add_column("", justify="right", style="dim")
     grid.add_column("rule", no_wrap=True)
     grid.add_column("category", no_wrap=True)
@@ -157,7 +159,7 @@ def judged(
     if winner is None:
         headline.append("  no rule matches", "not bold")
     else:
-        headline.append(f"  by {_told(winner, verdicts)}", "not bold")
+        headline.append(f"  by {_winner(winner, verdicts)}", "not bold")
     headline.append(f"  {found.normalized.fingerprint}", "not bold dim")
     parts: list[RenderableType] = [headline, ""]
     if with_text:
@@ -167,23 +169,23 @@ def judged(
     return Group(*parts, _features(subject), "", _runners_up(verdicts, winner))
 
 
-def _told(verdict: RuleVerdict, verdicts: Sequence[RuleVerdict]) -> str:
+def _winner(verdict: RuleVerdict, verdicts: Sequence[RuleVerdict]) -> str:
     rule = verdict.rule
     return terminal(f"{rule.name} ({rule.source}, {verdict.place} of {len(verdicts)})")
 
 
-def _features(subject: Subject) -> Table:
+def _features(subject: Subject) -> Grid:
     """Return what rules can ask for, by the keys they ask with."""
-    grid = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
+    grid = Grid(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column(overflow="fold")
     for key, value in observed(subject).items():
         if key not in _SHOWN_ABOVE:
-            grid.add_row(key, Text(terminal(seen_of(key, value))))
+            grid.add_row(key, Text(terminal(shown_value_of(key, value))))
     for block in subject.features.blocks:
         grid.add_row("block", Text(block.verb))
         for key, value in observed(block).items():
-            grid.add_row(f"  {key}", Text(terminal(seen(value))))
+            grid.add_row(f"  {key}", Text(terminal(shown_value(value))))
     return grid
 
 
@@ -193,7 +195,7 @@ _SHOWN_ABOVE = frozenset({"fingerprint", "text_regex"})
 def _runners_up(verdicts: Sequence[RuleVerdict], winner: RuleVerdict | None) -> RenderableType:
     losing = [verdict for verdict in verdicts if verdict is not winner]
     nearest = sorted(losing, key=lambda verdict: (-verdict.held, verdict.place))
-    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    grid = Grid(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     grid.add_column("runner-up", no_wrap=True)
     grid.add_column("category", no_wrap=True)
     grid.add_column("why it lost", overflow="fold")
@@ -212,24 +214,23 @@ def _reason(condition: Condition, value: Any) -> str:
         return f"excluded by not = {toml(condition.value)}"
     if condition.key == "block":
         return "there is no query block"
-    return (
-        f"{condition.key} is {terminal(seen_of(condition.key, value))}, not {toml(condition.value)}"
-    )
+    shown = terminal(shown_value_of(condition.key, value))
+    return f"{condition.key} is {shown}, not {toml(condition.value)}"
 
 
 # --- rules test DSN ----------------------------------------------------------------------
 
 
 def surveyed(
-    reading: Snapshot, categories: Ranking, others: Sequence[RankRow], *, width: int
+    snapshot: Snapshot, categories: Ranking, others: Sequence[RankRow], *, width: int
 ) -> RenderableType:
     """Return how a server's statements fall into categories, then the biggest of no rule's."""
-    server, since = reading.server, reading.markers.statements_reset
-    told = f"PostgreSQL {terminal(server.version)}  {len(reading.statements)} statements"
+    server, since = snapshot.server, snapshot.markers.statements_reset
+    counted = f"PostgreSQL {terminal(server.version)}  {len(snapshot.statements)} statements"
     if since is not None:
-        told += f"  since {since:%Y-%m-%d %H:%M:%S %Z}"
-    headline = Text(terminal(server.label), "bold").append(f"  {told}", "not bold")
-    parts: list[RenderableType] = [headline, _categories(categories, width)]
+        counted += f"  since {since:%Y-%m-%d %H:%M:%S %Z}"
+    headline = Text(terminal(server.label), "bold").append(f"  {counted}", "not bold")
+    parts: list[RenderableType] = [headline, *_categories(categories, width)]
     if not others:
         return Group(*parts)
     how = Text(
@@ -237,57 +238,45 @@ def surveyed(
         "\nto see why it is other: pgiostat rules test 'SQL'",
         "dim",
     )
-    return Group(*parts, "", _unknown(others, width), how)
+    return Group(*parts, "", *_unknown(others, width), how)
 
 
-def _categories(ranking: Ranking, width: int) -> Table:
-    grid = _grid()
-    grid.add_column("category", no_wrap=True)
-    wide = width >= NARROW
-    headings = ["share", *[""] * wide, "blocks read", "calls", *["statements"] * wide]
-    for heading in headings:
-        # Numbers are never cut.
-        room = max(len(heading), NUMBER_WIDTH)
-        grid.add_column(heading, justify="right", no_wrap=True, min_width=room)
-    own = [ranking.own] if ranking.own is not None else []
-    for row in [*ranking.rows, *own]:
-        share, drawn, blocks, calls = _numbers(row)
-        more = [format_count(row.members)] if wide else []
-        grid.add_row(
-            Text(terminal(row.name)), share, *[Text(drawn, "cyan")] * wide, blocks, calls, *more
-        )
-    return grid
+def _categories(ranking: Ranking, width: int) -> Iterator[Text]:
+    is_wide = width >= NARROW
+    columns = [
+        Column("category", rest=True),
+        _number("share", format_share),
+        Column("", right=True, least=BAR_WIDTH, format=lambda n: bar(n).rstrip(), style="cyan"),
+        _number("blocks read"),
+        _number("calls"),
+        _number("statements"),
+    ]
+    rows = [
+        [row.name, row.share, row.share, row.cost.blocks, row.cost.calls, row.members]
+        for row in (*ranking.rows, *([] if ranking.own is None else [ranking.own]))
+    ]
+    kept = range(len(columns)) if is_wide else (0, 1, 3, 4)
+    chosen = [[row[n] for n in kept] for row in rows]
+    return drawn(lines(Table([columns[n] for n in kept], chosen, gap=2), width))
 
 
-def _unknown(others: Sequence[RankRow], width: int) -> Table:
+def _unknown(others: Sequence[RankRow], width: int) -> Iterator[Text]:
     """Return statements of no category, as much of their texts as there is room for."""
-    grid = _grid()
-    wide = width >= NARROW
-    headings = ["share", "blocks read", *["calls"] * wide]
-    room = width - FINGERPRINT_WIDTH - 2
-    for heading in headings:
-        taken = max(len(heading), NUMBER_WIDTH)
-        grid.add_column(heading, justify="right", no_wrap=True, min_width=taken)
-        room -= taken + 2
-    grid.add_column("fingerprint", no_wrap=True, min_width=FINGERPRINT_WIDTH)
-    room = max(room, LEAST_TEXT)
-    grid.add_column('of category "other"', width=room, no_wrap=True)
+    columns = [_number("share", format_share), _number("blocks read")]
+    columns += [_number("calls")] * (width >= NARROW)
+    beside = sum(max(len(column.heading), NUMBER_WIDTH) + 2 for column in columns)
+    room = max(width - FINGERPRINT_WIDTH - 2 - beside, LEAST_TEXT)
+    columns += [
+        Column("fingerprint", least=FINGERPRINT_WIDTH),
+        Column('of category "other"', least=room, most=room, format=str),
+    ]
+    rows = []
     for row in others:
-        share, _, blocks, calls = _numbers(row)
-        text = Text(one_line(row.name, room - 1))
-        grid.add_row(share, blocks, *[calls] * wide, row.fingerprint, text)
-    return grid
+        numbers = [row.share, row.cost.blocks, row.cost.calls][: len(columns) - 2]
+        rows.append([*numbers, row.fingerprint, one_line(row.name, room - 1)])
+    return drawn(lines(Table(columns, rows, gap=2), width))
 
 
-def _grid() -> Table:
-    return Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-
-
-def _numbers(row: RankRow) -> tuple[str, str, str, str]:
-    cost = row.cost
-    return (
-        format_share(row.share),
-        bar(row.share),
-        format_count(cost.blocks),
-        format_count(cost.calls),
-    )
+def _number(heading: str, words: Callable[[Any], str] = format_count) -> Column:
+    """Return a column of numbers, which are never cut."""
+    return Column(heading, right=True, least=NUMBER_WIDTH, format=words)

@@ -1,46 +1,35 @@
-"""What would be read if a class of queries were gone or cheaper, for people and programs."""
+"""The report of what would be read if a category of queries were gone or cheaper."""
 
-import csv
 from collections.abc import Iterator
-from typing import Any, TextIO
-
-from rich.console import Group, RenderableType
-from rich.text import Text
+from typing import Any
 
 from pgiostat.analysis.whatif import ChangeKind
-from pgiostat.escape import terminal
 from pgiostat.history.read.window_totals import WindowTotals
-from pgiostat.render import markdown
 from pgiostat.render.balance import left
-from pgiostat.render.csv import exact, timestamp
-from pgiostat.render.json import dumps
-from pgiostat.render.report import labels, remarks, title, warnings
-from pgiostat.render.table import Column, lay
-from pgiostat.render.text import drawn
+from pgiostat.render.csv import WINDOW, timestamp
+from pgiostat.render.document import Column, Document, Records, Table
+from pgiostat.render.report import labels, remarks, title
 from pgiostat.reports.whatif import WhatIfReport
 from pgiostat.units import format_change, format_count, format_duration, format_share
 from pgiostat.volume.burst import BurstReport
 
-__all__ = ["HEADER", "as_json", "as_markdown", "as_text", "records", "write_csv"]
+__all__ = ["HEADER", "document", "records"]
 
 WIDE = 0.5
 """A range that is wider than this, as a share of all reads, tells little."""
 ENDS = ("now", "with the fewest reads", "with the most reads")
-HEADER = (
-    "interval_start", "interval_end", "seconds", "server", "supposed", "measure", "unit",
-    "now", "at_least", "at_most",
-)  # fmt: skip
+HEADER = (*WINDOW, "supposed", "measure", "unit", "now", "at_least", "at_most")
 
 
 def _words(foreseen: WhatIfReport) -> str:
     """Return what is supposed, in words."""
-    told = {
+    words = {
         ChangeKind.DROP: "no {0} queries",
         ChangeKind.CALLS: "{1} times the calls of {0}",
         ChangeKind.READS: "{1} times the reads of {0}",
     }
     return " and ".join(
-        told[each.how].format(each.category, f"{each.factor:g}") for each in foreseen.supposed
+        words[each.how].format(each.category, f"{each.factor:g}") for each in foreseen.supposed
     )
 
 
@@ -88,8 +77,8 @@ def _sentences(foreseen: WhatIfReport) -> Iterator[str]:
 def _volume(foreseen: WhatIfReport) -> Iterator[str]:
     if foreseen.burned is None:
         return
-    for told, each in zip(ENDS, foreseen.burned, strict=True):
-        yield f"{each.volume.name} {told}: {_fate(each)}"
+    for end, each in zip(ENDS, foreseen.burned, strict=True):
+        yield f"{each.volume.name} {end}: {_fate(each)}"
 
 
 def _fate(burning: BurstReport) -> str:
@@ -106,42 +95,58 @@ def _fate(burning: BurstReport) -> str:
     return f"{balance}, {rate}, empty in {format_duration(forecast.to_empty)}"
 
 
-def as_text(seen: WindowTotals, foreseen: WhatIfReport, *, width: int) -> RenderableType:
-    """Return the range, what it means for a volume, and what each class reads now."""
-    lines = [*_sentences(foreseen), *_volume(foreseen)]
-    columns = [
-        Column("", most=24), Column("unit"), Column("now", right=True),
-        Column("at least", right=True), Column("at most", right=True),
-    ]  # fmt: skip
-    rows = [
-        [(terminal(name), ""), (unit, "dim"), *((_shown(unit, value), "") for value in values)]
-        for name, unit, *values in records(foreseen)
-    ]
-    had = [Column("category", most=24), Column("blocks/s", right=True), Column("hit", right=True),
-           Column("supposed")]  # fmt: skip
-    return Group(
-        title(seen, width),
-        *warnings(seen),
-        *(Text(terminal(line)) for line in lines),
-        Text(""),
-        *drawn(lay(columns, rows, width)),
-        Text(""),
-        *drawn(lay(had, list(_parts(foreseen)), width)),
+def document(totals: WindowTotals, foreseen: WhatIfReport) -> Document:
+    """Return the report of a range of reads, and what it means for a volume.
+
+    Args:
+        totals: The window, and how well it was sampled.
+        foreseen: What was assumed, and what follows.
+    """
+    since, until = timestamp(totals.window.since), timestamp(totals.window.until)
+    supposed = " ".join(str(each) for each in foreseen.supposed)
+    same = (since, until, foreseen.ranking.seconds, labels(totals), supposed)
+    return Document(
+        subject=labels(totals),
+        summary=_words(foreseen),
+        head=[title(totals)],
+        warnings=list(remarks(totals)),
+        findings=[*_sentences(foreseen), *_volume(foreseen)],
+        tables=[_measures(foreseen), _categories(foreseen)],
+        records=Records(HEADER, ((*same, *row) for row in records(foreseen)), exact=True),
+        objects=_objects(totals, foreseen),
     )
 
 
-def _parts(foreseen: WhatIfReport) -> Iterator[list[tuple[str, str]]]:
-    """Yield what each class reads now, and what is supposed of it."""
+def _measures(foreseen: WhatIfReport) -> Table:
+    columns = [Column("", most=24), Column("unit", format=str, style="dim")]
+    columns += [Column(end, right=True, format=str) for end in ("now", "at least", "at most")]
+    rows = (
+        [name, unit, *(_shown(unit, value) for value in values)]
+        for name, unit, *values in records(foreseen)
+    )
+    return Table(columns, rows, apart=True)
+
+
+def _categories(foreseen: WhatIfReport) -> Table:
+    """Return what each category reads now, and what is assumed of it."""
+    columns = [
+        Column("category", most=24),
+        Column("blocks/s", right=True, format=format_count),
+        Column("hit", right=True, format=format_share),
+        Column("supposed", style="cyan"),
+    ]
+    supposed = {each.category: str(each) for each in foreseen.supposed}
     seconds = foreseen.ranking.seconds
-    told = {each.category: str(each) for each in foreseen.supposed}
-    for name, had in foreseen.had.items():
-        share = had.hits / had.touched if had.touched else None
-        yield [
-            (terminal(name), ""),
-            (format_count(had.reads / seconds if seconds else None), ""),
-            (format_share(share), ""),
-            (terminal(told.get(name, "")), "cyan"),
+    rows = (
+        [
+            name,
+            had.reads / seconds if seconds else None,
+            had.hits / had.touched if had.touched else None,
+            supposed.get(name, ""),
         ]
+        for name, had in foreseen.had.items()
+    )
+    return Table(columns, rows, apart=True, extra=True)
 
 
 def _shown(unit: str, value: float | None) -> str:
@@ -150,44 +155,17 @@ def _shown(unit: str, value: float | None) -> str:
     return format_share(value) if unit == "share" else format_count(value)
 
 
-def as_markdown(seen: WindowTotals, foreseen: WhatIfReport) -> str:
-    """Return the same for a page or an issue."""
-    lines = [f"**{markdown.name(labels(seen))}**, {markdown.sentence(_words(foreseen))}.", ""]
-    told = (*_sentences(foreseen), *_volume(foreseen), *remarks(seen))
-    lines += [f"- {markdown.sentence(line)}" for line in told]
-    lines += ["", "|  | unit | now | at least | at most |", "|---|---|---:|---:|---:|"]
-    for name, unit, *values in records(foreseen):
-        cells = (markdown.name(name, cell=True), unit, *(_shown(unit, value) for value in values))
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def write_csv(seen: WindowTotals, foreseen: WhatIfReport, out: TextIO) -> None:
-    """Write a row for each measure; empty where it is not known, or never."""
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(HEADER)
-    about = (
-        timestamp(seen.window.since), timestamp(seen.window.until), foreseen.ranking.seconds,
-        labels(seen), " ".join(str(each) for each in foreseen.supposed),
-    )  # fmt: skip
-    for row in records(foreseen):
-        writer.writerow([exact(value) for value in (*about, *row)])
-
-
-def as_json(seen: WindowTotals, foreseen: WhatIfReport) -> str:
-    """Return one object; null where it is not known, or never."""
-    told: dict[str, Any] = {
-        "interval_start": timestamp(seen.window.since),
-        "interval_end": timestamp(seen.window.until),
+def _objects(totals: WindowTotals, foreseen: WhatIfReport) -> Iterator[dict[str, Any]]:
+    yield {
+        "interval_start": timestamp(totals.window.since),
+        "interval_end": timestamp(totals.window.until),
         "seconds": foreseen.ranking.seconds,
-        "server": labels(seen),
+        "server": labels(totals),
         "supposed": [
             {"category": each.category, "how": each.how, "factor": each.factor}
             for each in foreseen.supposed
         ],
         "measures": [
-            dict(zip(("measure", "unit", "now", "at_least", "at_most"), row, strict=True))
-            for row in records(foreseen)
+            dict(zip(("measure", *HEADER[-4:]), row, strict=True)) for row in records(foreseen)
         ],
     }
-    return dumps(told)

@@ -136,7 +136,7 @@ class _Records:
         if tick.delta is None or ranking is None:
             return
         if tick.delta.seconds is None:
-            for line in text.said(said):
+            for line in text.notice_lines(said):
                 self.aside.print(line)
             return
         if self.json is not None:
@@ -152,7 +152,7 @@ class _Records:
             more = {} if self.watch.gauge is None else balance_of(self.watch.balance)
             self.csv.write(heading_of(tick.delta, ranking) | more, ranking)
             # JSON carries them; beside CSV each kind is said once.
-            for line in text.said([n for n in said if n.slug not in self.said_before]):
+            for line in text.notice_lines([n for n in said if n.slug not in self.said_before]):
                 self.aside.print(line)
             self.said_before.update(notice.slug for notice in said)
 
@@ -173,7 +173,7 @@ class _Screen:
             self._draw(Group(failure, self.last) if self.live else failure)
         elif tick.delta is not None and ranking is not None:
             if self.live is None and tick.delta.seconds is None:
-                for line in text.said(said):
+                for line in text.notice_lines(said):
                     self.console.print(line)
                 return
             self.last = text.interval(

@@ -1,4 +1,4 @@
-"""What came of experiments, for people and programs."""
+"""The outcome of experiments, for people and programs."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ _WHAT = {each.name: each.what for each in EXPERIMENTS}
 
 
 def conclusions(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """Yield what follows: who costs most, what helps, and whether whatif was right."""
+    """Yield conclusions: the most costly category, what helps, and whether whatif was right."""
     first = outcomes[0]
     if first.blocks_per_s:
         ranked = sorted(first.by_category.items(), key=lambda item: -item[1])
@@ -44,9 +44,9 @@ def conclusions(outcomes: Sequence[Outcome]) -> Iterator[str]:
     helps = sorted(
         (each for each in outcomes if each.change is not None), key=lambda each: each.change or 0.0
     )
-    told = [f"{each.name} {format_change(each.change)}" for each in helps]
-    if told:
-        yield f"reads against {first.name}: {', '.join(told)}"
+    changes = [f"{each.name} {format_change(each.change)}" for each in helps]
+    if changes:
+        yield f"reads against {first.name}: {', '.join(changes)}"
     points = story(outcomes)
     missed = [point.sentence for point in points if not point.holds]
     yield (
@@ -79,19 +79,19 @@ def _change(value: float | None) -> str:
 
 
 def _foretold(outcome: Outcome) -> list[str]:
-    """Return what whatif said of an experiment, and what was measured."""
-    said = outcome.range or (0.0, 0.0)
+    """Return the range that whatif gave for an experiment, and the measured change."""
+    low, high = outcome.range or (0.0, 0.0)
     return [
         " ".join(str(each) for each in outcome.assumed),
-        f"{_change(said[0])} … {_change(said[1])}",
+        f"{_change(low)} … {_change(high)}",
         _change(outcome.change),
-        format_share(said[1] - said[0]),
+        format_share(high - low),
         "held" if outcome.held else "wrong",
     ]
 
 
 def _fate(outcome: Outcome) -> str:
-    """Return what is left in the bucket after a day, or when it is empty before."""
+    """Return the balance after a day, or the time to empty if it is shorter."""
     balance, to_empty = outcome.balance, outcome.to_empty
     if to_empty is not None and to_empty < 86_400:  # noqa: PLR2004 - a day
         return f"empty in {format_duration(to_empty)}"
@@ -108,33 +108,31 @@ FORETOLD = ("whatif", "said", "measured", "width", "range")
 
 
 def as_text(outcomes: Sequence[Outcome], volume: Volume, *, width: int) -> RenderableType:
-    """Return a line for each experiment, and what follows; on a narrow screen two, and more."""
-    columns = [
-        Column("experiment"), *(Column(each, right=True) for each in _headings(volume)),
-    ]  # fmt: skip
+    """Return a line for each experiment, or several on a narrow screen, and conclusions."""
+    columns = [Column("experiment"), *(Column(each, right=True) for each in _headings(volume))]
     rows: list[list[Cell]] = []
     for each in outcomes:
         style = "" if each.change is None else "green" if each.change < 0 else "red"
         cells = [(text, style if n == 4 else "") for n, text in enumerate(_cells(each))]  # noqa: PLR2004
         rows.append([(terminal(each.name), "bold"), *cells])
-    said = [Column("experiment"), Column(FORETOLD[0]),
-            *(Column(each, right=True) for each in FORETOLD[1:])]  # fmt: skip
+    numbers = (Column(each, right=True) for each in FORETOLD[1:])
+    headings = [Column("experiment"), Column(FORETOLD[0]), *numbers]
     foretold: list[list[Cell]] = [
         [(terminal(each.name), "bold"), *((text, "") for text in _foretold(each))]
         for each in outcomes
         if each.imagined
     ]
     legend = {each.name: _WHAT.get(each.name, "") for each in outcomes}
-    if width_of(said, foretold) > width:
-        # What was asked is long: it goes where lines may be of any length.
-        for (name, _), (asked, _), *_ in foretold:
-            legend[name] += f"; whatif {asked}"
-        said, foretold = [said[0], *said[2:]], [[row[0], *row[2:]] for row in foretold]
+    if width_of(headings, foretold) > width:
+        # The words of whatif are long: they go where lines may be of any length.
+        for (name, _), (words, _), *_ in foretold:
+            legend[name] += f"; whatif {words}"
+        headings, foretold = [headings[0], *headings[2:]], [[row[0], *row[2:]] for row in foretold]
     return Group(
         *(Text(terminal(line)) for line in conclusions(outcomes)),
         Text(""),
         *drawn(fold(columns, rows, width)),
-        *((Text(""), *drawn(fold(said, foretold, width))) if foretold else ()),
+        *((Text(""), *drawn(fold(headings, foretold, width))) if foretold else ()),
         Text(""),
         *(Text(f"{name}: {what}", "dim") for name, what in legend.items()),
     )
@@ -161,12 +159,13 @@ def as_markdown(outcomes: Sequence[Outcome], volume: Volume) -> str:
 def records(outcomes: Sequence[Outcome], volume: Volume) -> Iterator[dict[str, Any]]:
     """Yield a record for each experiment; None where it is not known, or never."""
     for each in outcomes:
-        said = each.range
+        limits = each.range or (None, None)
+        width = each.range and each.range[1] - each.range[0]
         values = (
             each.name, _WHAT.get(each.name, ""), each.blocks_per_s, each.operations_per_s,
             *(each.by_category.get(name, 0.0) for name in CLASSES),
             each.change, each.low, each.high, each.displaced, volume.name, each.balance.low,
-            each.to_empty, *(said or (None, None)), said and said[1] - said[0], each.held,
+            each.to_empty, *limits, width, each.held,
         )  # fmt: skip
         yield dict(zip(HEADER, values, strict=True))
 

@@ -144,7 +144,7 @@ class StatementPage(Screen[None]):
             parts.append(Text("not called in this interval", "dim"))
         else:
             told = [("share", format_share(now.share))]
-            told += [(m.title, m.shown(m.value(now.cost))) for m in METRICS if m.told(now.cost)]
+            told += [(m.title, m.shown(m.value(now.cost))) for m in METRICS if m.known(now.cost)]
             parts += [_grid(told, columns), "", _grid(_quality(known, now), 2)]
         return Group(*parts)
 

@@ -128,7 +128,7 @@ def table_of(
     measures = tuple(
         Measure(m.name, m.title, m.meaning, m.shown)
         for m in sorted(METRICS, key=lambda metric: not metric.heading)
-        if m.told(ranking.explained) and not (m.called and by is By.RELATION)
+        if m.known(ranking.explained) and not (m.called and by is By.RELATION)
     )
     rows: Sequence[TableRow] = LazySequence(len(ranking.rows), lambda n: _shown(ranking.rows[n]))
     others: list[TableRow] = []

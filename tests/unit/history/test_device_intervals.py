@@ -1,6 +1,5 @@
 """What devices did is kept with the sample that brings it, and found by its own time."""
 
-import json
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -21,7 +20,7 @@ from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.retention import Keep, retain
 from pgiostat.history.write.writer import Writer
 from pgiostat.queries.describe import describer, uncategorized
-from pgiostat.render.report import as_json, device_lines
+from pgiostat.render.report import device_lines, document
 from pgiostat.reports.burst import burst_report, load_in
 from pgiostat.statistics.delta import diff
 from pgiostat.statistics.names import Names
@@ -180,7 +179,7 @@ def test_a_report_says_what_the_device_did(tmp_path: Path) -> None:
     told, _, known = line.rpartition(", ")
     assert told == "device sda by diskstats: 300 reads/s, 2.34 MiB/s, 0 writes/s, r_await 0.03 µs"
     assert known == "of 1.67 % of the time"
-    devices = json.loads(as_json(seen, rank_totals([])))["devices"]
+    devices = next(iter(document(seen, rank_totals([])).objects))["devices"]
     assert [(each["name"], each["reads"], each["reads_per_s"]) for each in devices] == [
         ("sda", 900, 300.0)
     ]

@@ -311,7 +311,10 @@ def test_forms() -> None:
     found = findings(setting(track_io_timing="off"))
     told = json.loads(render.as_json(GOOD, found))
     assert told["verdict"] == "ready, with 1 warning: track_io_timing"
-    assert [each["aspect"] for each in told["findings"]] == [each.aspect for each in found]
+    assert told["findings"] == [
+        {"aspect": each.aspect, "state": each.state, "reason": each.reason, "mend": each.fix}
+        for each in found
+    ]
     page = render.as_markdown(GOOD, found)
     told = "ready, with 1 warning: track_io_timing."
     assert page.startswith(f"**`pgiostat@db:5432/app  PostgreSQL 18.4`**: {told}")

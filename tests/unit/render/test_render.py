@@ -22,6 +22,7 @@ from pgiostat.render.json import JsonWriter
 from pgiostat.render.report import remarks
 from pgiostat.statistics.delta import Delta, diff
 from pgiostat.statistics.names import OWN, Names, Statement
+from pgiostat.volume.bucket import Balance
 from tests.support.readings import at, reading
 
 HOSTILE = {
@@ -273,6 +274,14 @@ def test_json_is_one_object_a_line_with_null_for_unknown() -> None:
     assert (told["qualities"], told["coverage"]) == (["ok"], 100 / 120)
     assert told["rows"][0]["read_time_ms"] is None
     assert told["rows"][0]["blocks_read"] == 100
+
+
+def test_json_has_the_burst_balance() -> None:
+    out = io.StringIO()
+    JsonWriter(out).write(DELTA, sample(By.CATEGORY), [], balance=Balance(0.5, 0.75, 300.0, 250.0))
+    assert json.loads(out.getvalue())["burst"] == {
+        "low": 0.5, "high": 0.75, "rate": 300.0, "given": 250.0, "over": 0.0, "use": None,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,9 @@ from pgiostat.cli.burst import VOLUME
 from pgiostat.errors import PgiostatError
 from pgiostat.history.read.window_totals import IntervalStats, WindowTotals
 from pgiostat.history.read.windows import Window
+from pgiostat.render import render
 from pgiostat.render.balance import gauge_line
-from pgiostat.render.burst import as_markdown, write_csv
+from pgiostat.render.burst import document
 from pgiostat.statistics.delta import diff
 from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.volume.bucket import Balance, CreditBucket, Load, must_drop, replay
@@ -773,7 +774,9 @@ def test_the_screen_says_which_part_of_the_time_was_told() -> None:
     ]  # fmt: skip
     found = simulate(steps, CreditBucket(volume_of("gp2:100"), 0.8, 0.8), 0.0, devices)
     seen = WindowTotals(Window(at(0), at(240)), (), {}, IntervalStats())
-    lines = as_markdown(seen, found).splitlines()
+    page, out = StringIO(), StringIO()
+    render(document(seen, found), "markdown", page)
+    lines = page.getvalue().splitlines()
     assert lines[2:7] == [
         "- operations: reads and writes of the volume by CloudWatch, shared as blocks are",
         f"- in 1 min 0 s of 4 min 0 s: {MEANINGS[Provenance.ESTIMATED]}",
@@ -785,8 +788,7 @@ def test_the_screen_says_which_part_of_the_time_was_told() -> None:
         "- the model is off CloudWatch's BurstBalance by 4.50 % on average, by 4.17 % where it was"
         " told last"
     )
-    out = StringIO()
-    write_csv(seen, found, out)
+    render(document(seen, found), "csv", out)
     whole = [row for row in csv.DictReader(StringIO(out.getvalue())) if not row["part"]]
     assert [row["provenance"] for row in whole] == ["cloudwatch"] * 3 + ["estimated"]
 
