@@ -227,8 +227,8 @@ def fault(*_arguments: object, **_keywords: object) -> None:
     [
         (Metrics, "committed"),
         (Recorder, "_judge"),
-        (DeviceSampler, "turn"),
-        (DeviceSampler, "follow"),
+        (DeviceSampler, "poll"),
+        (DeviceSampler, "retarget"),
         (Writer, "resume"),
         (Recorder, "_summarise"),
     ],
@@ -386,7 +386,7 @@ def test_an_unexpected_error_is_named_by_type_and_place_and_never_by_its_words()
     assert first.message == second.message
     assert first.message != as_error(raised(ValueError("x"))).message
     assert "s3cret" not in first.report()
-    assert (first.detail or "").startswith("KeyError in tests/service/test_supervision.py:")
+    assert (first.detail or "").startswith("KeyError in service/test_supervision.py:")
 
 
 @pytest.mark.parametrize(
