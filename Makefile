@@ -9,6 +9,9 @@ LOCK   := --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+# Each worker, and each program that a test starts, would compile all modules.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Tests wait for servers and clocks for half of their time, so there are more workers than two
 # processors. A file is not divided: its fixtures are made once.
 WORKERS  ?= 4

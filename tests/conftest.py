@@ -56,6 +56,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     workerinput = getattr(config, "workerinput", {})  # of a worker of pytest-xdist
+    if workerinput:
+        # The main process imports readline, which sets these for every process that it starts.
+        os.environ.pop("COLUMNS", None)
+        os.environ.pop("LINES", None)
     directory = Path(workerinput["servers"]) if "servers" in workerinput else None
     config.stash[_SOURCE] = open_source(config.getoption("--servers"), directory)
 

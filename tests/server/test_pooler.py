@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,14 @@ from tests.support.workloads import client, collecting, fill
 pytestmark = pytest.mark.once
 
 PATIENCE_SECONDS = 10
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """Yield a directory that the pooler's user may enter."""
+    with tempfile.TemporaryDirectory(prefix="pgiostat-pooler-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
 
 
 @contextmanager
@@ -83,17 +92,13 @@ def _reached(dsn: str) -> None:
 
 @pytest.mark.parametrize("mode", ["session", "transaction", "statement"])
 def test_reads_are_counted_through_a_pooler_and_the_pooler_is_told(
-    make_server: MakeServer, tmp_path_factory: pytest.TempPathFactory, mode: str
+    make_server: MakeServer, place: Path, mode: str
 ) -> None:
     server = make_server()
     assert isinstance(server, ClusterServer)
     with client(server.dsn()) as setup:
         setup.execute("CREATE EXTENSION pg_stat_statements")
         fill(setup, "big", 60_000)
-    place = tmp_path_factory.mktemp("pooler")
-    for parent in (place, *place.parents):
-        if "pytest" in parent.name:
-            parent.chmod(0o711)
     with pooled(server, place, mode) as dsn:
         told = json.loads(pgiostat("doctor", dsn, "--format", "json").stdout)
         states = {each["aspect"]: each["state"] for each in told["findings"]}
@@ -114,17 +119,13 @@ def test_reads_are_counted_through_a_pooler_and_the_pooler_is_told(
 
 
 def test_behind_a_pooler_a_limit_that_ends_our_session_is_named(
-    make_server: MakeServer, tmp_path_factory: pytest.TempPathFactory
+    make_server: MakeServer, place: Path
 ) -> None:
     server = make_server()
     assert isinstance(server, ClusterServer)
     with client(server.dsn()) as conn:
         conn.execute("CREATE EXTENSION pg_stat_statements")
         conn.execute("ALTER DATABASE postgres SET transaction_timeout = '1ms'")
-    place = tmp_path_factory.mktemp("pooler")
-    for parent in (place, *place.parents):
-        if "pytest" in parent.name:
-            parent.chmod(0o711)
     with pooled(server, place, "session") as dsn:
         done = watch_once(dsn)
     assert done.returncode == 1

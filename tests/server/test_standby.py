@@ -102,7 +102,7 @@ def test_what_writes_is_to_be_run_on_the_primary_and_mends_the_standby(
         for mend in mends.values():
             writer.execute(mend.encode())
         replayed(standby, writer)
-    assert verdict(findings(examine(standby.dsn()))) == "ready, with 1 warning"
+    assert verdict(findings(examine(standby.dsn()))) == "ready, with 1 warning: privileges"
 
 
 def replayed(standby: ClusterServer, writer: Connection) -> None:
