@@ -475,7 +475,7 @@ def _examined(
         for form in forms[number % 3 : number % 3 + 1] if quick else forms:
             _told(found, FORMS[form], "doctor", dsn, "--format", form)
     told = json.loads(_told(found, "JSON", "doctor", server.dsn(), "--format", "json"))
-    _mended(server, found, [each["fix"] for each in told["findings"]])
+    _mended(server, found, [each["mend"] for each in told["findings"]])
 
 
 def _mended(server: Server, found: _Found, mends: Sequence[str]) -> None:

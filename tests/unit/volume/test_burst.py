@@ -595,7 +595,7 @@ def test_forms_say_the_same() -> None:
     told = json.loads(out)
     assert status == 0
     assert told["provenance"] == "pg_stat_io"
-    assert (told["balance"], told["lowest"], told["forecast"]["must_drop"]) == (
+    assert (told["balance"], told["lowest"], told["forecast"]["to_go"]) == (
         0,
         0,
         ["manifest", "version"],
