@@ -479,6 +479,7 @@ def test_no_loss_of_power_during_a_seal_loses_or_doubles_anything(
     assert (bad, states > 150) == (0, True)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("forgotten", ["tmp", "prod"])
 def test_the_simulation_notices_a_directory_that_is_not_synced(
     tmp_path: Path, forgotten: str

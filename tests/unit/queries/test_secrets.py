@@ -224,10 +224,8 @@ SLOW = {
 @pytest.mark.parametrize("what", SLOW)
 def test_time_is_linear_in_the_text(what: str) -> None:
     whole = SLOW[what]
-    short, long = (
-        min(_seconds(text) for _ in range(3)) for text in (whole[: len(whole) // 4], whole)
-    )
-    assert long < 10 * short + 0.05
+    short = min(_seconds(whole[: len(whole) // 4]) for _ in range(3))
+    assert any(_seconds(whole) < 10 * short + 0.05 for _ in range(3))
 
 
 def _seconds(text: str) -> float:
