@@ -17,8 +17,8 @@ from pgiostat.units import (
     UNKNOWN,
     format_change,
     format_count,
+    format_coverage,
     format_duration,
-    format_share,
     format_version,
 )
 
@@ -94,7 +94,7 @@ def _side_line(name: str, totals: WindowTotals) -> list[Piece]:
     return [
         (f"{name}  {labels(totals)}  {since:%Y-%m-%d %H:%M:%S} – {ends} UTC", "", 0),
         (f"  {format_duration(length)}", "", 2),
-        (f"  coverage {format_share(sampled.coverage)}", "", 1),
+        (f"  coverage {format_coverage(sampled.coverage)}", "", 1),
         (f"  PostgreSQL {format_version(sampled.version_num)}", "", 3),
     ]
 

@@ -9,7 +9,7 @@ from typing import Any
 from pgiostat.history.read.inventory import Inventory, ServerInventory
 from pgiostat.render.csv import timestamp
 from pgiostat.render.document import Column, Document, Piece, Table
-from pgiostat.units import format_bytes, format_count, format_duration, format_share
+from pgiostat.units import format_bytes, format_count, format_coverage, format_duration
 
 __all__ = ["document"]
 
@@ -72,7 +72,7 @@ def _lines(kept: ServerInventory) -> Iterator[list[Piece]]:
         (f", {format_count(kept.unsealed)} not sealed", "", 1),
         (f", {_counted(kept.gaps, 'gap')}", "yellow" if kept.gaps else "", 0),
         (f", {_counted(kept.rows, 'row')} of statements", "", 2),
-        (f", coverage {format_share(kept.coverage)}", "", 2),
+        (f", coverage {format_coverage(kept.coverage)}", "", 2),
     ]
     if kept.lost_seconds:
         yield [(f"  what statements read in {_long(kept.lost_seconds)} is lost", "yellow", 0)]

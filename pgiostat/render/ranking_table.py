@@ -9,9 +9,9 @@ from pgiostat.render.columns import KEYS, SORTED_BY, Metric, of_blocks, shown, w
 from pgiostat.render.document import Column, Mark, Piece, Table
 from pgiostat.render.ledger import NAMES, NESTED
 from pgiostat.render.table import BAR_WIDTH, bar, one_line
-from pgiostat.units import format_bytes, format_count, format_share
+from pgiostat.units import format_bytes, format_count, format_coverage, format_share
 
-__all__ = ["at_most_all", "extra_rows", "ranking_table", "summary"]
+__all__ = ["extra_rows", "ranking_table", "summary"]
 
 NARROW, WIDE = 70, 110
 LONGEST_TEXT = 400
@@ -38,21 +38,16 @@ def summary(
         (f"{format_count(cost.blocks_per_s)} blocks/s", "bold", 0),
         (f"  {format_bytes(cost.bytes_per_s)}/s", "", 3),
         (f"  hit {format_share(cost.hit_ratio)}", "", 4),
-        (f"  coverage {format_share(at_most_all(coverage))}", "", 2),
+        (f"  coverage {format_coverage(coverage)}", "", 2),
     ]
     if since_start is not None:
-        pieces.append((f", {format_share(at_most_all(since_start))} since the start", "dim", 7))
+        pieces.append((f", {format_coverage(since_start)} since the start", "dim", 7))
     if ranking.by is not By.RELATION:
         pieces.insert(4, (f"  sessions reading {format_count(cost.reading_sessions)}", "", 5))
     if cost.operations_by is not None:
         operations = f"  {format_count(cost.operations_per_s)} reads/s"
         pieces[3:3] = [(operations, "", 6), (f" by {cost.operations_by}", "dim", 8)]
     return pieces
-
-
-def at_most_all(coverage: float | None) -> float | None:
-    """Return a coverage as it is shown: statements that lead the server's counters are all."""
-    return None if coverage is None else min(coverage, 1.0)
 
 
 def extra_rows(ranking: Ranking) -> list[RankRow]:

@@ -16,7 +16,14 @@ from pgiostat.render.ranking_table import ranking_table, summary
 from pgiostat.reports.series import SeriesStep
 from pgiostat.statistics.delta import Quality
 from pgiostat.statistics.names import OWN
-from pgiostat.units import format_bytes, format_count, format_duration, format_ms, format_share
+from pgiostat.units import (
+    format_bytes,
+    format_count,
+    format_coverage,
+    format_duration,
+    format_ms,
+    format_share,
+)
 from pgiostat.volume.device.interval import DeviceTotal
 
 __all__ = [
@@ -50,6 +57,8 @@ _CAUSES = {
     Quality.BASELINE_LOST: "the reading that they were to be subtracted from was damaged",
     Quality.EXTENSION_CHANGED: "pg_stat_statements was updated or created again",
     Quality.PRIVILEGES_CHANGED: "pg_read_all_stats was granted or revoked",
+    Quality.RESTART: "the server restarted, and pg_stat_statements began empty",
+    Quality.RESET: "pg_stat_statements was reset",
 }
 
 
@@ -57,7 +66,14 @@ def remarks(totals: WindowTotals) -> Iterator[str]:
     """Yield sentences on the quality of a window's numbers."""
     sampled = totals.sampled
     yield from _happened(sampled)
-    if sampled.reads.evictions:
+    for cause, seconds in totals.lost_earlier.items():
+        yield (
+            f"what statements read in the first {format_duration(seconds)} is lost as well, in a"
+            f" lost time that began before: {_CAUSES.get(Quality(cause), cause)}"
+        )
+    if sampled.evicted:
+        yield f"at least {format_count(sampled.evicted)} entries were evicted"
+    elif sampled.reads.evictions:  # a history of an earlier version
         times = format_count(sampled.reads.evictions)
         yield f"entries were evicted {times} times, several at each"
     yield from _contradictions(sampled)
@@ -71,7 +87,8 @@ def remarks(totals: WindowTotals) -> Iterator[str]:
                 f"{label} was watched for {format_duration(seconds)} of"
                 f" {format_duration(longest)}: its rates are means over all of it"
             )
-    known = sampled.seconds + sampled.unwatched_seconds
+    earlier = sum(totals.lost_earlier.values())
+    known = sampled.seconds + sampled.unwatched_seconds + earlier
     missing = totals.window.seconds * len(watched) - known
     if missing > max(60.0, 0.01 * sampled.seconds):
         why = (
@@ -167,7 +184,7 @@ def document(totals: WindowTotals, ranking: Ranking) -> Document:
     return Document(
         subject=labels(totals),
         summary=f"{span(totals)}, {format_count(sampled.samples)} intervals, coverage"
-        f" {format_share(sampled.coverage)}{f', {_lost(totals)}' if sampled.lost else ''}",
+        f" {format_coverage(sampled.coverage)}{f', {_lost(totals)}' if sampled.lost else ''}",
         head=[title(totals), summary(ranking, sampled.coverage)],
         facts=list(device_lines(totals)),
         warnings=list(_of_ranking(totals, ranking)),
@@ -216,6 +233,8 @@ def _objects(totals: WindowTotals, whole: SeriesStep) -> Iterator[dict[str, Any]
         "samples": sampled.samples,
         "qualities": dict(sampled.qualities),
         "lost_seconds": {str(cause): seconds for cause, seconds in sampled.lost.items()},
+        "lost_seconds_earlier": dict(totals.lost_earlier),
+        "evicted": sampled.evicted,
         "remarks": list(_of_ranking(totals, ranking)),
         "devices": [_device(each) for each in totals.devices],
         "server_blocks_read": ranking.server_blocks,

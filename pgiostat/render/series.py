@@ -13,7 +13,7 @@ from pgiostat.render.ranking_table import extra_rows
 from pgiostat.render.report import interval, labels, records_of, remarks, rows_of, title
 from pgiostat.render.table import one_line
 from pgiostat.reports.series import SeriesStep
-from pgiostat.units import format_count, format_share, per_second
+from pgiostat.units import format_count, format_coverage, per_second
 
 __all__ = ["document"]
 
@@ -132,7 +132,7 @@ def _steps(steps: Sequence[SeriesStep], ranking: Ranking) -> Table:
         [
             Column("from (UTC)", format=str),
             Column("server", right=True, format=format_count),
-            Column("coverage", right=True, format=format_share),
+            Column("coverage", right=True, format=format_coverage),
             *(Column(name, right=True, format=format_count) for name in names),
         ],
         _step_rows(steps, "%Y-%m-%d %H:%M:%S"),
@@ -146,7 +146,7 @@ def _steps_for_screen(steps: Sequence[SeriesStep], ranking: Ranking) -> Table:
     columns = [
         Column("from (UTC)", format=str),
         Column("server/s", right=True, least=NUMBER_WIDTH + 1, format=format_count),
-        Column("coverage", right=True, least=NUMBER_WIDTH, format=format_share),
+        Column("coverage", right=True, least=NUMBER_WIDTH, format=format_coverage),
     ]
     columns += [
         Column(

@@ -17,7 +17,7 @@ from pgiostat.escape import line as message_line
 from pgiostat.escape import terminal
 from pgiostat.render.document import Column, Curve, Document, Mark, Piece, Table
 from pgiostat.render.ledger import own_cost
-from pgiostat.render.ranking_table import at_most_all, ranking_table, summary
+from pgiostat.render.ranking_table import ranking_table, summary
 from pgiostat.render.table import Cell, Line, bar, cut, lay, one_line, sparkline
 from pgiostat.statistics.delta import Delta, Quality
 from pgiostat.statistics.names import OWN
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Piece",
-    "at_most_all",
     "bar",
     "console",
     "drawn",
