@@ -3,8 +3,10 @@
 A page is kept by hand above its line "<!-- made from the code -->" and made below it.
 """
 
+import ast
 import inspect
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,9 @@ from pgiostat.units import Unit
 from pgiostat.volume.device.interval import MEASURED
 from tests.support.docstrings import SECTIONS, properties, public
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PACKAGE = ROOT / "pgiostat"
 MARK = "<!-- made from the code -->"
 
 
@@ -156,8 +160,51 @@ def errors() -> Iterator[str]:
         yield f"| {status.value} | {status.name.lower().replace('_', ' ')} |"
 
 
+def architecture() -> Iterator[str]:
+    """Yield the diagram of the packages, and what each of them holds."""
+    layers = _layers("layers")
+    yield "\n```mermaid\nflowchart TD"
+    for number, rooms in enumerate(layers):
+        yield f'  subgraph L{number}[" "]\n    direction LR'
+        yield from (f"    {room}" for room in rooms)
+        yield "  end"
+    yield from (f"  L{number} --> L{number + 1}" for number in range(len(layers) - 1))
+    yield "```\n"
+    for room in (room for rooms in layers for room in rooms):
+        yield from _room(room, PACKAGE / room)
+
+
+def _layers(contract: str) -> list[list[str]]:
+    """Return the layers of a contract of import-linter, the highest first."""
+    configuration = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = configuration["tool"]["importlinter"]["contracts"]
+    (found,) = (each for each in contracts if each["id"] == contract)
+    return [[room.strip() for room in layer.split("|")] for layer in found["layers"]]
+
+
+def _room(name: str, path: Path) -> Iterator[str]:
+    """Yield a package with its modules, or a module, and what each says of itself."""
+    if not path.is_dir():
+        yield f"\n### {name}\n\n{_docstring(path.with_suffix('.py'))[0]}"
+        return
+    yield f"\n### {name}\n"
+    yield from _docstring(path / "__init__.py")
+    yield "\n| module | what lives there |\n|---|---|"
+    for module in sorted(path.rglob("*.py")):
+        if module.name not in {"__init__.py", "__main__.py"}:
+            yield f"| {module.relative_to(path).as_posix()} | {_docstring(module)[0]} |"
+
+
+def _docstring(path: Path) -> list[str]:
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    if not text:
+        raise SystemExit(f"{path} has no docstring")
+    return text.splitlines()
+
+
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "api.md": api,
+    "architecture.md": architecture,
     "counters.md": counters,
     "command-line.md": command_line,
     "output.md": output,
