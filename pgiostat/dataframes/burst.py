@@ -35,6 +35,6 @@ def burst_frame(report: WindowBurst) -> pd.DataFrame:
     )
     described.attrs["to_empty_s"] = forecast.to_empty
     described.attrs["to_refill_s"] = forecast.to_refill
-    described.attrs["must_drop"] = None if forecast.must_drop is None else list(forecast.must_drop)
+    described.attrs["to_go"] = None if forecast.must_drop is None else list(forecast.must_drop)
     described.attrs["model_error"] = found.error
     return described

@@ -196,7 +196,7 @@ class Frames(TableFrames):
 
         Returns:
             The rows of `pgiostat burst --format csv`, by the begin of the step (UTC). attrs has the
-            volume and the forecast: to_empty_s, to_refill_s (seconds), must_drop (categories).
+            volume and the forecast: to_empty_s, to_refill_s (seconds), to_go (categories).
 
         Raises:
             PgiostatError: option-invalid, window-empty, time-invalid, label-unknown,

@@ -632,7 +632,7 @@ TOUCHES = {
 OWNERS = {"history/format/durable_io.py", "history/format/filesystem.py"}
 ALLOWED = {
     # Modules and SQL of the package itself.
-    "history/read/category_cache.py": {"at.is_file", "at.read_bytes", "at.iterdir", "file.lstat"},
+    "history/read/category_cache.py": {"file.lstat"},
     "history/engines/engine.py": {
         "files('pgiostat.history').joinpath('sql', f'{name}.sql').read_text"
     },
