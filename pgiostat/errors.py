@@ -65,7 +65,7 @@ class PgiostatError(Exception):
         return "\n".join([f"pgiostat: error: {line(self.message)}", *self._notes()])
 
     def _notes(self) -> list[str]:
-        """Return DETAIL and HINT, as far as there are any, each in a line."""
+        """Return DETAIL and HINT, if there are any, each in a line."""
         named = (("DETAIL", self.detail), ("HINT", self.hint))
         return [f"{name}:  {line(text)}" for name, text in named if text]
 

@@ -1,6 +1,6 @@
 """Texts that may hold a secret: how they are recognised, and how they are taken out of a message.
 
-A connection string, or a key of an object store, may be given where something else belongs: as the
+A connection string, or a key of an object store, may stand where something else belongs: as the
 value of another option, or as a key of a file.
 """
 
@@ -71,8 +71,8 @@ def has_credentials(text: str) -> bool:
     return any(_has_credentials(each) for each in (text, unquote(text)))
 
 
-def hidden(message: str, given: Iterable[str]) -> str:
-    """Return a message in which *** stands for each given text that may hold a secret.
+def hidden(message: str, arguments: Iterable[str]) -> str:
+    """Return a message in which *** stands for each argument that may hold a secret.
 
     Upper and lower case are alike: some messages quote what a parser made of a text.
 
@@ -81,7 +81,7 @@ def hidden(message: str, given: Iterable[str]) -> str:
     >>> hidden('no instance "password=s3cret"', ["host=db password=s3cret"])
     'no instance "***"'
     """
-    quoted = {each for text in given if may_hold_secret(text) for each in _quoted(text)}
+    quoted = {each for text in arguments if may_hold_secret(text) for each in _quoted(text)}
     for each in sorted(quoted, key=len, reverse=True):
         message = re.sub(re.escape(each), HIDDEN, message, flags=re.IGNORECASE)
     return message

@@ -94,8 +94,8 @@ def _instant(text: Instant, now: datetime) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=now.tzinfo)
 
 
-def _out_of_range(what: str, given: Instant | Length, hint: str) -> PgiostatError:
-    shown = str(given)
+def _out_of_range(what: str, value: Instant | Length, hint: str) -> PgiostatError:
+    shown = str(value)
     shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
     return PgiostatError(
         f'{what} out of range: "{shown}"', hint=hint, slug="time-invalid", status=ExitStatus.USAGE

@@ -62,7 +62,7 @@ class Overhead:
 class ReadCost:
     """Counts over an interval; all other numbers are derived from them, here and nowhere else.
 
-    Shared, local and temp blocks are kept apart. Source: pg_stat_statements, unless said otherwise.
+    Shared, local and temp blocks are kept apart. Source: pg_stat_statements, if no other is named.
 
     Attributes:
         seconds: Measured length.
@@ -75,7 +75,7 @@ class ReadCost:
         temp_blks_read: Blocks of spill files read.
         total_exec_us: Time executing, in microseconds; None for relations.
         read_us: Time reading timed_blocks, in microseconds.
-        timed_blocks: Blocks of statements whose reads were timed (track_io_timing).
+        timed_blocks: Blocks of statements with timed reads (track_io_timing).
         physical_bytes: Bytes read from storage for traced_blocks (pg_stat_kcache).
         traced_blocks: Blocks of statements that pg_stat_kcache traced.
         per_block: Read operations of clients for each block (pg_stat_io).

@@ -45,28 +45,28 @@ class Span(NamedTuple):
     last: str | None
 
 
-def history_root(given: str | None) -> Path | str:
+def history_root(argument: str | None) -> Path | str:
     """Return the history that is read: a directory, or a URI."""
-    if given is not None and "://" in given:
-        return given
-    return local_root(None if given is None else Path(given))
+    if argument is not None and "://" in argument:
+        return argument
+    return local_root(None if argument is None else Path(argument))
 
 
-def local_root(given: Path | None) -> Path:
+def local_root(argument: Path | None) -> Path:
     """Return the directory of a history that is written.
 
     Raises PgiostatError option-invalid for an object store.
     """
-    if given is not None:
-        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", str(given)):  # a path keeps one slash of two
+    if argument is not None:
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", str(argument)):  # a path keeps one slash of two
             from pgiostat.uris import shown
 
             refuse(
-                f'"{shown(str(given))}" is not a directory',
+                f'"{shown(str(argument))}" is not a directory',
                 hint="Intervals are collected into a directory, and brought to an object store by"
                 " pgiostat ship.",
             )
-        return given
+        return argument
     import platformdirs
 
     return platformdirs.user_data_path("pgiostat") / "history"
@@ -81,12 +81,12 @@ def reading(what: str) -> Iterator[None]:
 
 
 def open_history(
-    given: str | None, *, skip_bad: bool = False, engine: str = "duckdb"
+    argument: str | None, *, skip_bad: bool = False, engine: str = "duckdb"
 ) -> "AbstractContextManager[History]":
     """Return the history of --history, opened; it is closed at the end of the block."""
     from pgiostat.history.read.history import History
 
-    return closing(History.open(history_root(given), skip_bad=skip_bad, engine=engine))
+    return closing(History.open(history_root(argument), skip_bad=skip_bad, engine=engine))
 
 
 def window_of(opened: "History", span: Span) -> "Window":
@@ -100,7 +100,7 @@ def window_of(opened: "History", span: Span) -> "Window":
 
 @contextmanager
 def open_window(
-    given: str | None,
+    argument: str | None,
     span: Span,
     rules: Path | None,
     *,
@@ -111,7 +111,7 @@ def open_window(
     with (
         reading("reading the history"),
         describing(rules) as described,
-        open_history(given, skip_bad=skip_bad, engine=engine) as opened,
+        open_history(argument, skip_bad=skip_bad, engine=engine) as opened,
     ):
         yield opened, window_of(opened, span), described
 

@@ -66,17 +66,17 @@ def init(
     from pgiostat.postgres.catalog import catalog
     from pgiostat.queries.rules.suggest import rules_file, suggest
 
-    found, whose = None, ""
+    found, label = None, ""
     if dsn is not None:
         from pgiostat.postgres.connection import connect
 
         session = connect(dsn)
         try:
-            found, whose = suggest(catalog(session)), session.server.label
+            found, label = suggest(catalog(session)), session.server.label
         finally:
             session.close()
     to_file = str(out) != "-"
-    text = rules_file(found, path=str(out) if to_file else "rules.toml", server=whose)
+    text = rules_file(found, path=str(out) if to_file else "rules.toml", server=label)
     if not to_file:
         print(text, end="")  # noqa: T201 - asked for
         return

@@ -57,7 +57,7 @@ def ship(
     if every is not None:
         raise typer.Exit(_again(layout, to, duration(every), kept, quiet=quiet))
     with progress("shipping") as show:
-        outcome = shipped(layout, to, keep=kept, clock=datetime.now(UTC), told=show)
+        outcome = shipped(layout, to, keep=kept, clock=datetime.now(UTC), progress=show)
     if not quiet:
         sys.stdout.write(f"{_summary(outcome)}\n")
     if outcome.strange:

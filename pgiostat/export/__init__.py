@@ -159,7 +159,7 @@ def _hours(begins: Iterable[datetime], window: Window, late: timedelta) -> list[
     Args:
         begins: When the hours begin that hold intervals.
         window: The window; its first and last hour may be cut.
-        late: How far a row may be from its interval.
+        late: The longest time between a row and its interval.
     """
     around = range(-(late // HOUR), late // HOUR + 1)
     hours = {begin + number * HOUR for begin in begins for number in around}
@@ -225,7 +225,7 @@ def _shown(row: Mapping[str, Any]) -> str:
 
 
 def _harmless(rows: pa.Table) -> pa.Table:
-    """Return rows whose texts act neither on a terminal nor in a spreadsheet."""
+    """Return rows with texts that act neither on a terminal nor in a spreadsheet."""
     is_text = (pa.types.is_string, pa.types.is_large_string)
     columns = [
         _in_cells(values) if any(test(values.type) for test in is_text) else values

@@ -46,9 +46,9 @@ def main() -> int:
         for collector in sealed & {name, *together}:
             retain(layout, collector, keep, clock=datetime.now(UTC), may=may)
     except (PgiostatError, OSError, pa.ArrowException) as error:
-        said = getattr(error, "strerror", None) or error
+        cause = getattr(error, "strerror", None) or error
         detail = getattr(error, "detail", None)
-        reason = " ".join((f"{said}: {detail}" if detail else str(said)).split())
+        reason = " ".join((f"{cause}: {detail}" if detail else str(cause)).split())
         print(f"could not {work}: {reason}", file=sys.stderr)  # noqa: T201 - for who started us
         return 1
     return 0

@@ -61,7 +61,7 @@ def translate_errors(cluster: Cluster | None = None) -> Iterator[None]:
 
 
 def _lost(error: psycopg.OperationalError, cluster: Cluster | None) -> PgiostatError:
-    """Return the cause of a lost connection, as far as the server's log names it."""
+    """Return the cause of a lost connection, if the server's log names it."""
     if cluster is not None:
         # A server that ran out of disk space may be up again by now: the log decides.
         log = cluster.log_since_start()

@@ -58,11 +58,11 @@ class InFlight:
     describe: Describe
     _before: dict[tuple[int, datetime], int] = field(default_factory=dict)
 
-    def look(self, seen: Iterable[Backend], names: Names, is_own: IsOwn) -> tuple[Running, ...]:
+    def look(self, backends: Iterable[Backend], names: Names, is_own: IsOwn) -> tuple[Running, ...]:
         """Return statements in flight, the longest first, without our own."""
         found = []
         began: dict[tuple[int, datetime], int] = {}
-        for each in seen:
+        for each in backends:
             key = (each.pid, each.query_start)
             if each.read_bytes is not None:
                 began[key] = self._before.get(key, each.read_bytes)

@@ -367,21 +367,21 @@ def is_pooled(conn: psycopg.Connection[Any]) -> bool:
 
 def reach(dsn: str, **keywords: str | int) -> psycopg.Connection[Any]:
     """Connect, read only, whatever the server has; raises PgiostatError as connect does."""
-    given = check_dsn(dsn)
-    found = in_effect(given)
+    parameters = check_dsn(dsn)
+    found = in_effect(parameters)
     for name in _ADDRESS:
         # Of a service psycopg knows nothing: it would neither try one host after the other, nor
         # give each its time.
         if name in found:
-            given.setdefault(name, found[name])
+            parameters.setdefault(name, found[name])
     for name, value in PATIENCE.items():
-        given.setdefault(name, value)
+        parameters.setdefault(name, value)
     # Read by poolers and pg_stat_activity; a name of the user's own wins.
-    given.setdefault("fallback_application_name", APPLICATION_NAME)
-    given.update(keywords)
+    parameters.setdefault("fallback_application_name", APPLICATION_NAME)
+    parameters.update(keywords)
     # Not a matter of the environment, the role or the database: names and texts are decoded here.
-    given["client_encoding"] = "UTF8"
-    return _reached(given)
+    parameters["client_encoding"] = "UTF8"
+    return _reached(parameters)
 
 
 def database_beside(
@@ -405,33 +405,33 @@ def database_beside(
         raise TypeError(msg)
     here = {"host": conn.info.host, "hostaddr": conn.info.hostaddr, "port": conn.info.port}
     there = {name: value for name, value in here.items() if value}
-    kept = {name: value for name, value in conn.given.items() if name not in _ADDRESS}
+    kept = {name: value for name, value in conn.parameters.items() if name not in _ADDRESS}
     # This server was chosen already.
     return _reached({**kept, **there, "target_session_attrs": "any", "dbname": name, **keywords})
 
 
-def _reached(given: Mapping[str, Any]) -> psycopg.Connection[Any]:
-    theirs = str(given.get("options") or os.environ.get("PGOPTIONS") or "")
+def _reached(parameters: Mapping[str, Any]) -> psycopg.Connection[Any]:
+    theirs = str(parameters.get("options") or os.environ.get("PGOPTIONS") or "")
     try:
         try:
-            return _with_settings(given, theirs)
+            return _with_settings(parameters, theirs)
         except psycopg.OperationalError as error:
             if not has_descriptors() or _NO_DESCRIPTOR.search(str(error)):
                 raise too_many_files() from None
-            raise _refusal(given, redacted(str(error))) from None
+            raise _refusal(parameters, redacted(str(error))) from None
     except UnicodeError:  # psycopg resolves names itself, by a codec that refuses some
         raise invalid(HOST) from None
     except OSError as error:
         raise as_error(error) from None
 
 
-def _with_settings(given: Mapping[str, Any], theirs: str) -> psycopg.Connection[Any]:
+def _with_settings(parameters: Mapping[str, Any], theirs: str) -> psycopg.Connection[Any]:
     """Connect with our settings, by options or, where these change what happens, afterwards.
 
     A limit of the role or the database may end the session before our first statement ends the
     limit. A second try has the limits as start-up options, for by then the version is known.
     """
-    conn, later = _started(given, theirs, {})
+    conn, later = _started(parameters, theirs, {})
     version_num = conn.info.server_version
     try:
         return _settled(conn, later)
@@ -439,11 +439,11 @@ def _with_settings(given: Mapping[str, Any], theirs: str) -> psycopg.Connection[
         limits = {name: "0" for name, since in SESSION_LIMITS.items() if version_num >= since}
         if error.slug not in _ENDED or not limits:
             raise
-    return _settled(*_started(given, theirs, limits))
+    return _settled(*_started(parameters, theirs, limits))
 
 
 def _started(
-    given: Mapping[str, Any], theirs: str, limits: Mapping[str, str]
+    parameters: Mapping[str, Any], theirs: str, limits: Mapping[str, str]
 ) -> tuple["_Connection", Mapping[str, str]]:
     """Connect; return also the settings that are to be made afterwards.
 
@@ -455,25 +455,25 @@ def _started(
     at_start, later = {**SESSION_SETTINGS, **limits}, dict[str, str]()
     if _SETS_ROLE.search(theirs):
         del at_start["role"]
-    if given.get("target_session_attrs", "any") != "any":
+    if parameters.get("target_session_attrs", "any") != "any":
         later[READ_ONLY] = at_start.pop(READ_ONLY)
     try:
-        return _connect(_with_options(given, theirs, at_start)), later
+        return _connect(_with_options(parameters, theirs, at_start)), later
     except psycopg.OperationalError as error:
         if _NO_OPTIONS.search(str(error)):
-            return _connect(given), {}
+            return _connect(parameters), {}
         if _CONTEXT not in str(error):
             raise
         # Nothing but a login event trigger fails in a function; perhaps because of our settings.
-        conn = _connect(_with_options(given, theirs, limits) if limits else given)
+        conn = _connect(_with_options(parameters, theirs, limits) if limits else parameters)
         conn.is_unsettled = True
         return conn, at_start | later
 
 
 def _with_options(
-    given: Mapping[str, Any], theirs: str, settings: Mapping[str, str]
+    parameters: Mapping[str, Any], theirs: str, settings: Mapping[str, str]
 ) -> Mapping[str, Any]:
-    return {**given, "options": f"{theirs} {_as_options(settings)}".strip()}
+    return {**parameters, "options": f"{theirs} {_as_options(settings)}".strip()}
 
 
 def _settled(conn: "_Connection", later: Mapping[str, str]) -> psycopg.Connection[Any]:
@@ -517,16 +517,16 @@ class _Connection(psycopg.Connection[Any]):
         is_unsettled: Whether none of our settings were start-up options.
     """
 
-    given: Mapping[str, Any]
+    parameters: Mapping[str, Any]
     is_unsettled: bool = False
 
     @classmethod
     def _connect_gen(cls, conninfo: str = "", *arguments: Any, **keywords: Any) -> Any:
         """Connect once; an abstract socket has its own name again."""
         if _ABSTRACT in conninfo:
-            told = conninfo_to_dict(conninfo)
-            told["host"] = str(told["host"]).removeprefix(_ABSTRACT)
-            conninfo = make_conninfo("", **told)
+            message = conninfo_to_dict(conninfo)
+            message["host"] = str(message["host"]).removeprefix(_ABSTRACT)
+            conninfo = make_conninfo("", **message)
         return super()._connect_gen(conninfo, *arguments, **keywords)
 
     def wait(self, gen: Generator[Any, Any, _Answer], *arguments: Any, **keywords: Any) -> _Answer:
@@ -544,8 +544,8 @@ class _Connection(psycopg.Connection[Any]):
                     heard = now
                 elif now - heard > SILENCE_SECONDS:
                     self.close()
-                    told = f"the server has been silent for {SILENCE_SECONDS:g} s"
-                    raise psycopg.OperationalError(told)
+                    message = f"the server has been silent for {SILENCE_SECONDS:g} s"
+                    raise psycopg.OperationalError(message)
                 state = gen.send(ready)
         except StopIteration as ended:
             return cast("_Answer", ended.value)
@@ -556,23 +556,27 @@ def _adapters() -> psycopg.adapt.AdaptersMap:
     return checked_adapters()
 
 
-def _connect(given: Mapping[str, Any]) -> _Connection:
-    hosts = str(given.get("host") or os.environ.get("PGHOST") or "")
+def _connect(parameters: Mapping[str, Any]) -> _Connection:
+    hosts = str(parameters.get("host") or os.environ.get("PGHOST") or "")
     if "@" in hosts:
         marked = [f"{_ABSTRACT}{h}" if h.startswith("@") else h for h in hosts.split(",")]
-        made = {**given, "host": ",".join(marked)}
+        made = {**parameters, "host": ",".join(marked)}
     else:
-        made = dict(given)
+        made = dict(parameters)
     conn = _Connection.connect(**made, autocommit=True, cursor_factory=_Cursor, context=_adapters())
-    conn.given = given
-    if conn.info.parameter_status("server_encoding") == NO_ENCODING != given["client_encoding"]:
+    conn.parameters = parameters
+    if (
+        conn.info.parameter_status("server_encoding")
+        == NO_ENCODING
+        != parameters["client_encoding"]
+    ):
         # Such a server converts nothing, and refuses to send as UTF-8 what is none.
         conn.close()
-        return _connect({**given, "client_encoding": NO_ENCODING})
+        return _connect({**parameters, "client_encoding": NO_ENCODING})
     return conn
 
 
-def _refusal(given: Mapping[str, Any], text: str) -> PgiostatError:
+def _refusal(parameters: Mapping[str, Any], text: str) -> PgiostatError:
     """Return what a failed connection means.
 
     libpq hands on the server's words without their SQLSTATE, so the English words are matched;
@@ -580,7 +584,7 @@ def _refusal(given: Mapping[str, Any], text: str) -> PgiostatError:
     """
     if _REFUSED.search(text) and not _ANSWERED.search(text):
         return refused_value(text)
-    host, port = where(given)
+    host, port = where(parameters)
     server = f'"{host or "local socket"}:{port}"'
     if _OTHER_MODE.search(text):
         return PgiostatError(
@@ -590,7 +594,7 @@ def _refusal(given: Mapping[str, Any], text: str) -> PgiostatError:
             slug="server-unreachable",
         )
     if "FATAL" in text or "no password supplied" in text:
-        return _rejection(given, server, text)
+        return _rejection(parameters, server, text)
     return PgiostatError(
         f"could not connect to server {server}",
         detail=_sentence(_reasons(text)),
@@ -599,10 +603,10 @@ def _refusal(given: Mapping[str, Any], text: str) -> PgiostatError:
     )
 
 
-def _rejection(given: Mapping[str, Any], server: str, text: str) -> PgiostatError:
+def _rejection(parameters: Mapping[str, Any], server: str, text: str) -> PgiostatError:
     """Return what it means that a server answered and let nobody in."""
     reason = _reason(text)
-    user = in_effect(given).get("user", "")
+    user = in_effect(parameters).get("user", "")
     for refusal in _REFUSALS:
         if found := re.match(refusal.pattern, reason):
             name = next(iter(found.groups()), None) or user
@@ -623,17 +627,17 @@ def _rejection(given: Mapping[str, Any], server: str, text: str) -> PgiostatErro
 def _reason(text: str) -> str:
     """Return the server's own words, without the lines of context that may follow them."""
     found = [reason.strip() for reason in _FAILED.findall(text)]
-    told = [words[1] for reason in found if (words := _SEVERITY.match(reason))]
-    if told or found:
-        return (told or found)[-1]
+    message = [words[1] for reason in found if (words := _SEVERITY.match(reason))]
+    if message or found:
+        return (message or found)[-1]
     return text.partition("\n")[0].rpartition("FATAL:")[2].strip()
 
 
 def _reasons(text: str) -> str:
     """Return why no address answered, each reason once, of libpq's lines for each address."""
     found = [reason.strip() for reason in _FAILED.findall(text)]
-    told = _ADVICE.sub("", "; ".join(dict.fromkeys(found)) or text)
-    return " ".join(told.split())
+    message = _ADVICE.sub("", "; ".join(dict.fromkeys(found)) or text)
+    return " ".join(message.split())
 
 
 def _sentence(text: str) -> str:

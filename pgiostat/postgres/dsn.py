@@ -220,9 +220,9 @@ def shown(dsn: str) -> str:
     >>> shown("postgresql://app:s3cret@db/app?sslpassword=x")
     'user=app password=******** dbname=app host=db sslpassword=********'
     """
-    given = conninfo.conninfo_to_dict(dsn)
-    hidden = {name: HIDDEN for name in SECRETS if given.get(name)}
-    return conninfo.make_conninfo(**{**given, **hidden})  # type: ignore[arg-type] # libpq's own
+    parameters = conninfo.conninfo_to_dict(dsn)
+    hidden = {name: HIDDEN for name in SECRETS if parameters.get(name)}
+    return conninfo.make_conninfo(**{**parameters, **hidden})  # type: ignore[arg-type] # libpq's own
 
 
 def is_dsn(text: str) -> bool:
@@ -244,15 +244,15 @@ def check_dsn(dsn: str) -> dict[str, Any]:
     if mistake := _before(dsn):
         raise invalid(mistake)
     try:
-        given = conninfo.conninfo_to_dict(dsn)
+        parameters = conninfo.conninfo_to_dict(dsn)
     except psycopg.ProgrammingError as error:
         raise _refused(dsn, str(error)) from None
     except UnicodeDecodeError:  # bytes that "%" and digits stand for
         raise invalid(PERCENT) from None
     if mistake := _uri_mistake(dsn) if _URI.match(dsn) else _keywords_mistake(dsn):
         raise invalid(mistake)
-    _check_in_effect(given)
-    return given
+    _check_in_effect(parameters)
+    return parameters
 
 
 def label_of(dsn: str) -> str:
@@ -269,9 +269,9 @@ def label_of(dsn: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.]", "_", name)[:LONGEST_LABEL].strip("_.") or "server"
 
 
-def where(given: Mapping[str, Any]) -> tuple[str, str]:
+def where(parameters: Mapping[str, Any]) -> tuple[str, str]:
     """Return host and port that libpq would connect to; no host is the socket of this machine."""
-    found = in_effect(given)
+    found = in_effect(parameters)
     host = found.get("host") or found.get("hostaddr") or ""
     return host, found.get("port") or DEFAULT_PORT
 
@@ -287,9 +287,9 @@ def invalid(detail: str, hint: str = "") -> PgiostatError:
     )
 
 
-def refused_value(said: str) -> PgiostatError:
+def refused_value(message: str) -> PgiostatError:
     """Return the error of a value that libpq refuses; of its words only a keyword is told."""
-    if mistake := _service_mistake(said):
+    if mistake := _service_mistake(message):
         return PgiostatError(
             "invalid connection string",
             detail=mistake,
@@ -297,16 +297,16 @@ def refused_value(said: str) -> PgiostatError:
             slug="dsn-invalid",
             status=ExitStatus.USAGE,
         )
-    mistake = next((mistake for words, mistake in _LIBPQ_MESSAGE if words in said), "")
+    mistake = next((mistake for words, mistake in _LIBPQ_MESSAGE if words in message), "")
     # Values are quoted, and keywords only where there is no value.
-    words = re.findall(r"\w+", _VALUE_QUOTED.sub("", said)) or re.findall(r"\w+", said)
+    words = re.findall(r"\w+", _VALUE_QUOTED.sub("", message)) or re.findall(r"\w+", message)
     named = next((word for word in words if word in _known()), "")
     return invalid(mistake or f"libpq does not take the value of {named or 'a keyword'}.")
 
 
-def _service_mistake(said: str) -> str:
+def _service_mistake(message: str) -> str:
     """Return what is wrong with a service or its file, by libpq's words; empty if nothing is."""
-    plain = _VALUE_QUOTED.sub("", said)
+    plain = _VALUE_QUOTED.sub("", message)
     if "definition of service" in plain:
         return SERVICE
     if "service file" not in plain:
@@ -336,8 +336,8 @@ def _service_files() -> list[str]:
 def _described(path: str, variable: str) -> str:
     of = [f"by {variable}"] if variable else []
     missing = [] if os.path.exists(path) else ["not there"]  # noqa: PTH110 - False if forbidden
-    told = ", ".join([*of, *missing])
-    return f'"{path}" ({told})' if told else f'"{path}"'
+    message = ", ".join([*of, *missing])
+    return f'"{path}" ({message})' if message else f'"{path}"'
 
 
 @cache
@@ -425,22 +425,22 @@ def _name_mistake(name: str, value: str) -> str:
     return DATABASE if name == "dbname" and re.search("[:/@]", value) else ""
 
 
-def _check_in_effect(given: Mapping[str, Any]) -> None:
+def _check_in_effect(parameters: Mapping[str, Any]) -> None:
     """Check the values that libpq would use, wherever they come from."""
-    found = in_effect(given)
+    found = in_effect(parameters)
     for name, value in found.items():
         # libpq takes the user's name for the database's if there is no other.
         is_default = name == "dbname" and value == found.get("user")
-        is_elsewhere = given.get(name) is None and not is_default
+        is_elsewhere = parameters.get(name) is None and not is_default
         elsewhere = _name_mistake(name, value) if is_elsewhere else ""
         if mistake := _value_mistake(name, value) or elsewhere:
-            raise _of(name, mistake, given)
+            raise _of(name, mistake, parameters)
     hosts = max(found.get(name, "").count(",") for name in ("host", "hostaddr")) + 1
-    said = _libpq_message(given, hostaddr=",".join("-" * hosts))
+    message = _libpq_message(parameters, hostaddr=",".join("-" * hosts))
     # An address that is none: libpq has taken all else, and nothing was connected to.
-    if "network address" in said:
+    if "network address" in message:
         return
-    raise refused_value(said)
+    raise refused_value(message)
 
 
 def _value_mistake(name: str, value: str) -> str:
@@ -493,28 +493,28 @@ _LISTS: dict[str, Callable[[str], str]] = {
 """Keywords that take a list, separated by commas, and what is wrong with one of its values."""
 
 
-def in_effect(given: Mapping[str, Any]) -> dict[str, str]:
+def in_effect(parameters: Mapping[str, Any]) -> dict[str, str]:
     """Return what libpq would use: a string's keywords, then the service's, then PG* variables.
 
     libpq itself says so: it reads all of them, and then refuses this sslmode before it connects.
     """
-    found = dict(_options(_started(given, sslmode="-")))
+    found = dict(_options(_started(parameters, sslmode="-")))
     return {name: value for name, value in found.items() if name not in {"sslmode", *SECRETS}}
 
 
-def _libpq_message(given: Mapping[str, Any], **instead: str) -> str:
+def _libpq_message(parameters: Mapping[str, Any], **instead: str) -> str:
     """Return libpq's words on a string that it cannot connect with."""
-    conn = _started(given, **instead)
+    conn = _started(parameters, **instead)
     try:
         return conn.error_message.decode("utf-8", "replace")
     finally:
         conn.finish()
 
 
-def _started(given: Mapping[str, Any], **instead: str) -> pq.abc.PGconn:
+def _started(parameters: Mapping[str, Any], **instead: str) -> pq.abc.PGconn:
     # Without a password libpq would read the password file, and warn of its rights.
-    told = {**given, "password": "-", **instead}
-    return pq.PGconn.connect_start(conninfo.make_conninfo(**told).encode())
+    message = {**parameters, "password": "-", **instead}
+    return pq.PGconn.connect_start(conninfo.make_conninfo(**message).encode())
 
 
 def _options(conn: pq.abc.PGconn) -> Iterator[tuple[str, str]]:
@@ -526,9 +526,9 @@ def _options(conn: pq.abc.PGconn) -> Iterator[tuple[str, str]]:
         conn.finish()
 
 
-def _of(name: str, mistake: str, given: Mapping[str, Any]) -> PgiostatError:
+def _of(name: str, mistake: str, parameters: Mapping[str, Any]) -> PgiostatError:
     """Return the error of a value; one that is not of the string is of somewhere else."""
-    if given.get(name) is not None:
+    if parameters.get(name) is not None:
         return invalid(mistake)
     variable = next(
         (
@@ -541,12 +541,12 @@ def _of(name: str, mistake: str, given: Mapping[str, Any]) -> PgiostatError:
     return invalid(mistake, f"It is the value of {variable}, or of a service file.")
 
 
-def _refused(dsn: str, said: str) -> PgiostatError:
+def _refused(dsn: str, message: str) -> PgiostatError:
     """Return the error of a string that libpq cannot read, by libpq's words on it."""
     is_uri = _URI.match(dsn) is not None
     if not is_uri and _SEPARATED.search(dsn):
         return invalid(SEPARATOR)
-    if unknown := _UNKNOWN.search(said):
+    if unknown := _UNKNOWN.search(message):
         meant = _meant(unknown[1])
         return invalid(
             "There is a keyword that libpq does not know."
@@ -554,7 +554,7 @@ def _refused(dsn: str, said: str) -> PgiostatError:
         )
     if not is_uri and "=" not in dsn:
         return invalid(BARE, 'A database alone is "dbname=…".')
-    mistake = next((mistake for words, mistake in _LIBPQ_MESSAGE if words in said), UNREADABLE)
+    mistake = next((mistake for words, mistake in _LIBPQ_MESSAGE if words in message), UNREADABLE)
     return invalid(mistake)
 
 

@@ -238,12 +238,14 @@ class Sampler:
             return ()
         if self._in_flight is None:
             self._in_flight = InFlight(self.describe)
-        seen = self._connected().running(max(1.0, min(self.interval, LONGEST_UNREPORTED_SECONDS)))
-        if not {each.dbid for each in seen} <= self.names.databases.keys():
+        backends = self._connected().running(
+            max(1.0, min(self.interval, LONGEST_UNREPORTED_SECONDS))
+        )
+        if not {each.dbid for each in backends} <= self.names.databases.keys():
             self._read_databases(self._connected())
-        if not {each.userid for each in seen} <= self.names.roles.keys():
+        if not {each.userid for each in backends} <= self.names.roles.keys():
             self._read_roles(self._connected())
-        return self._in_flight.look(seen, self.names, self._connected().own.is_running)
+        return self._in_flight.look(backends, self.names, self._connected().own.is_running)
 
     def _connected(self) -> SnapshotReader:
         if self._collector is None:
@@ -317,11 +319,11 @@ class Sampler:
             self._read_databases(collector)
         if is_due or not userids <= names.roles.keys():
             self._read_roles(collector)
-        asked = relids if is_due else relids - names.relations.keys()
+        requested = relids if is_due else relids - names.relations.keys()
         if is_due:
-            asked |= set(self.names_in_use()[1])
-        if asked:
-            names.relations = names.relations | collector.relations(sorted(asked))
+            requested |= set(self.names_in_use()[1])
+        if requested:
+            names.relations = names.relations | collector.relations(sorted(requested))
         self._learn_texts(collector, delta)
         self._forget(delta.newer)
 
@@ -399,8 +401,12 @@ class Sampler:
         self._texts_due = now + (TEXTS_AFTER_FAILURE_SECONDS if failed else TEXTS_EVERY_SECONDS)
         # What did not come did not fit into the batch, or has been evicted: asked for again, but
         # only a few times, unless it runs again.
-        left = {key: asked + 1 for key, asked in self._pending.items() if key not in batch.texts}
-        self._pending = {key: asked for key, asked in left.items() if asked < TEXTS_PER_REQUEST}
+        left = {
+            key: requested + 1 for key, requested in self._pending.items() if key not in batch.texts
+        }
+        self._pending = {
+            key: requested for key, requested in left.items() if requested < TEXTS_PER_REQUEST
+        }
         self._note_unreadable(dict.fromkeys(left.keys() - self._pending.keys(), EVICTED))
 
     def _note_unreadable(self, reasons: Mapping[StatementKey, str]) -> None:
@@ -418,7 +424,7 @@ class Sampler:
         living = newer.living
         statements, relations = self.names_in_use()
         names.retain(living.union(statements), {*newer.relations["relid"].tolist(), *relations})
-        self._pending = {key: asked for key, asked in pending.items() if key in living}
+        self._pending = {key: requested for key, requested in pending.items() if key in living}
         self._room = self._known()
 
     def _known(self) -> int:

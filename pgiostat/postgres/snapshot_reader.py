@@ -178,9 +178,9 @@ class SnapshotReader:
     def _find_own(self) -> int | None:
         """Return the queryid of our reading, or None if its text cannot be had."""
         server = self._session.server
-        whose = {"userid": server.userid, "dbid": server.dbid}
+        owner = {"userid": server.userid, "dbid": server.dbid}
         try:
-            found = self._session.conn.execute(self._sql.own, whose).fetchone()
+            found = self._session.conn.execute(self._sql.own, owner).fetchone()
         except UNCONVERTIBLE:
             return None
         return found[0] if found else None

@@ -85,7 +85,7 @@ class JsonWriter:
         balance: Balance | None = None,
         since_start: float | None = None,
     ) -> None:
-        """Write one interval and flush it; since_start: coverage of all intervals so far."""
+        """Write one interval and flush it; since_start: coverage of all intervals until now."""
         server = delta.newer.server
         interval = {
             "interval_start": timestamp(delta.since),

@@ -30,7 +30,7 @@ def summary(
     Args:
         ranking: The statements.
         coverage: The share of the server's reads that they explain, in the time that is ranked.
-        since_start: The same over all intervals so far, if there were others.
+        since_start: The same over all intervals until now, if there were others.
     """
     cost = ranking.explained
     pieces: list[Piece] = [

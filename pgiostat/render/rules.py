@@ -150,7 +150,7 @@ def one_list(rules: Rules, name: str) -> RenderableType | None:
 def judged(
     found: Classified, subject: Subject, verdicts: Sequence[RuleVerdict], *, with_text: bool = True
 ) -> RenderableType:
-    """Return where a statement falls, by which rule, what is seen of it, and who else ran.
+    """Return where a statement falls, by which rule, what its features are, and the runners-up.
 
     with_text: with the statement itself, if it is not shown already.
     """

@@ -196,7 +196,8 @@ def interval(
 ) -> RenderableType:
     """Return one interval as it is shown.
 
-    coverage: of the time that is ranked.  since_start: of all intervals so far, if of others too.
+    coverage: of the time that is ranked.  since_start: of all intervals until now, if there were
+    others.
     """
     if delta.seconds is None:
         return Group(

@@ -160,7 +160,7 @@ def load_in(
 def _load_steps(steps: Sequence[SeriesStep], samples: pa.Table) -> Iterator[LoadStep]:
     """Yield steps from their first snapshot to their last, not from clock time to clock time.
 
-    Hours whose intervals are not kept have no snapshots: their steps keep the clock's times.
+    Hours without their intervals have no snapshots: their steps keep the clock's times.
     """
     begins = instants(samples["ts"])
     lengths = [timedelta(microseconds=us) for us in samples["dur_us"].to_pylist()]

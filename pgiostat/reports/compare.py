@@ -183,7 +183,7 @@ class _Groups:
     def add(self, totals: WindowTotals, names: Mapping[int, Names]) -> dict[int, list[int]]:
         """Add a window; return the number of the group of each statement, by server_id.
 
-        A fingerprint whose statements have several categories gets that of the most reads.
+        A fingerprint with statements of several categories gets that of the most reads.
         """
         described: dict[int, tuple[str, str, int]] = {}
         self.described.append(described)

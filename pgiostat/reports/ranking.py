@@ -21,7 +21,7 @@ class RankingReport:
 
     Attributes:
         totals: What each server counted in the window, and how good that count is.
-        ranking: Its rows, whose parts add up to the servers' own count.
+        ranking: Its rows; their parts add up to the servers' own count.
     """
 
     totals: WindowTotals

@@ -81,7 +81,7 @@ class StatementsReport:
     Attributes:
         totals: What each server counted in the whole window.
         names: By server_id, what ids mean.
-        steps: Steps whose groups are the statements of all servers, in the order of totals.
+        steps: Steps with a group for each statement of all servers, in the order of totals.
     """
 
     totals: WindowTotals

@@ -234,8 +234,8 @@ class Delta:
     @cached_property
     def toplevel(self) -> Mask:
         """Which statement rows count in totals: nested ones are in their callers' rows too."""
-        given = self.statements.rows.get("toplevel")
-        return np.ones(len(self.statements), dtype=bool) if given is None else given.astype(bool)
+        flags = self.statements.rows.get("toplevel")
+        return np.ones(len(self.statements), dtype=bool) if flags is None else flags.astype(bool)
 
     @property
     def statement_blocks(self) -> int:
@@ -292,8 +292,8 @@ def diff(
     restarted = older.markers.start_time != newer.markers.start_time or (
         renewed and _marker_moved(older, newer)
     )
-    anew = np.concatenate([statements.basis, databases.basis]) == Basis.RESET
-    reset = renewed or discarded or dropped or bool(anew.any())
+    rows_reset = np.concatenate([statements.basis, databases.basis]) == Basis.RESET
+    reset = renewed or discarded or dropped or bool(rows_reset.any())
     found = {
         **{each: each is cause for each in INCOMPARABLE},
         Quality.RESTART: restarted,
@@ -619,20 +619,20 @@ def _statements(pair: _Pair, *, renewed: bool, evicting: bool) -> tuple[RowDelta
     before, after, place = pair.before.rows, pair.after.rows, pair.place
     hit = place >= 0
     basis = np.full(len(after), Basis.NEW, dtype=np.uint8)
-    anew = Basis.REINSERTED if evicting and not renewed else Basis.RESET
+    reinserted = Basis.REINSERTED if evicting and not renewed else Basis.RESET
     since_old, since_new = before.get(_SINCE), after.get(_SINCE)
     # An entry that was not there has begun to count since: one that is older waited for the end of
     # its first call.
     if since_old is not None and since_new is not None:
         # Extension 1.11 and later: the entry itself says when it was made.
         same = since_old[place[hit]] == since_new[hit]
-        basis[hit] = np.where(same, np.uint8(Basis.PREVIOUS), np.uint8(anew))
+        basis[hit] = np.where(same, np.uint8(Basis.PREVIOUS), np.uint8(reinserted))
     elif renewed:
         basis[hit] = Basis.RESET
     else:
         made, _ = _recreated(before, after, place)
         basis[hit] = Basis.PREVIOUS
-        basis[made] = anew
+        basis[made] = reinserted
     names = _common(before, after)
     current = _matrix(after, names)
     whole = np.flatnonzero(basis != Basis.PREVIOUS)
@@ -684,15 +684,15 @@ def _view(older: Keyed, newer: Keyed, *, discarded: bool) -> RowDeltas:
     names = _common(before, after)
     old = _matrix(before, names)[:, then]
     amounts = _matrix(after, names).copy()
-    anew = hit & discarded
+    reset_rows = hit & discarded
     reset = after.get("stats_reset")
     if reset is not None:
-        anew[hit] |= reset[hit] != before["stats_reset"][then]
-    anew[hit] |= (amounts[:, hit] < old).any(axis=0)
+        reset_rows[hit] |= reset[hit] != before["stats_reset"][then]
+    reset_rows[hit] |= (amounts[:, hit] < old).any(axis=0)
     # What had counted nothing has lost nothing: 13 and 14 give a database its reset time late.
-    anew[hit] &= old.any(axis=0)
+    reset_rows[hit] &= old.any(axis=0)
     basis = np.where(hit, np.uint8(Basis.PREVIOUS), np.uint8(Basis.NEW))
-    basis[anew] = Basis.RESET
-    amounts[:, hit & ~anew] -= old[:, ~anew[hit]]
+    basis[reset_rows] = Basis.RESET
+    amounts[:, hit & ~reset_rows] -= old[:, ~reset_rows[hit]]
     rows, changed = _changed(after, names, amounts)
     return RowDeltas(rows, basis[changed])

@@ -374,8 +374,8 @@ class WatchApp(App[None]):
     def _jump_done(self, event: Input.Submitted) -> None:
         if self.replay is not None and event.value:
             try:
-                if said := self.replay.jump(event.value, self._clock()):
-                    self.notify(said)
+                if message := self.replay.jump(event.value, self._clock()):
+                    self.notify(message)
             except PgiostatError as error:
                 # What was typed stays, to be mended.
                 self.notify(" ".join(filter(None, (f"{error.message}.", error.hint))),
@@ -522,13 +522,13 @@ class WatchApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Yield what the palette offers: all keys, and how it looks."""
-        seen: set[str] = set()
+        listed: set[str] = set()
         for binding in Binding.make_bindings(self.BINDINGS):
             title = binding.tooltip or binding.description
             _, name, parameters = parse(binding.action)
             is_there = title and name != "command_palette" and self.check_action(name, parameters)
-            if is_there and binding.action not in seen:
-                seen.add(binding.action)
+            if is_there and binding.action not in listed:
+                listed.add(binding.action)
                 key = self.get_key_display(replace(binding, key_display=None))
                 yield SystemCommand(title, f"key {key}", partial(self.run_action, binding.action))
         for command in super().get_system_commands(screen):

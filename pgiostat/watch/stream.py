@@ -116,7 +116,7 @@ class StreamSession:
 class _Shown(Protocol):
     """Shows one tick after another."""
 
-    def __call__(self, tick: Tick, ranking: Ranking | None, said: list[Notice]) -> None:
+    def __call__(self, tick: Tick, ranking: Ranking | None, notices: list[Notice]) -> None:
         """Show a tick; ranking is None after an error."""
 
 
@@ -128,22 +128,22 @@ class _Records:
     json: JsonWriter | None
     aside: Console
     watch: StreamSession
-    said_before: set[str] = field(default_factory=set)
+    notices_before: set[str] = field(default_factory=set)
 
-    def __call__(self, tick: Tick, ranking: Ranking | None, said: list[Notice]) -> None:
+    def __call__(self, tick: Tick, ranking: Ranking | None, notices: list[Notice]) -> None:
         if tick.error is not None:
             self.aside.print(text.failure(tick.error, tick.retry_seconds))
         if tick.delta is None or ranking is None:
             return
         if tick.delta.seconds is None:
-            for line in text.notice_lines(said):
+            for line in text.notice_lines(notices):
                 self.aside.print(line)
             return
         if self.json is not None:
             self.json.write(
                 tick.delta,
                 ranking,
-                said,
+                notices,
                 running=tick.running,
                 balance=self.watch.balance,
                 since_start=self.watch.coverage,
@@ -152,9 +152,11 @@ class _Records:
             more = {} if self.watch.gauge is None else balance_of(self.watch.balance)
             self.csv.write(heading_of(tick.delta, ranking) | more, ranking)
             # JSON carries them; beside CSV each kind is said once.
-            for line in text.notice_lines([n for n in said if n.slug not in self.said_before]):
+            for line in text.notice_lines(
+                [n for n in notices if n.slug not in self.notices_before]
+            ):
                 self.aside.print(line)
-            self.said_before.update(notice.slug for notice in said)
+            self.notices_before.update(notice.slug for notice in notices)
 
 
 @dataclass(slots=True)
@@ -166,20 +168,20 @@ class _Screen:
     live: Live | None
     last: RenderableType = ""
 
-    def __call__(self, tick: Tick, ranking: Ranking | None, said: list[Notice]) -> None:
+    def __call__(self, tick: Tick, ranking: Ranking | None, notices: list[Notice]) -> None:
         if tick.error is not None:
             failure = text.failure(tick.error, tick.retry_seconds)
             # The last numbers stay, with the reason why they are old above them.
             self._draw(Group(failure, self.last) if self.live else failure)
         elif tick.delta is not None and ranking is not None:
             if self.live is None and tick.delta.seconds is None:
-                for line in text.notice_lines(said):
+                for line in text.notice_lines(notices):
                     self.console.print(line)
                 return
             self.last = text.interval(
                 tick.delta,
                 ranking,
-                said,
+                notices,
                 coverage=coverage_of(tick.delta),
                 since_start=self.watch.coverage if self.watch.shown > 1 else None,
                 width=self.console.width,

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -21,7 +22,7 @@ from tests.conftest import MakeServer
 from tests.support.program import pgiostat, watch_once
 from tests.support.servers import SETTINGS, ClusterServer, Server, Source
 from tests.support.standbys import standby_of
-from tests.support.workloads import client
+from tests.support.workloads import Connection, client
 
 pytestmark = [pytest.mark.ends, pytest.mark.long]
 
@@ -242,6 +243,15 @@ def test_why_a_role_is_refused_is_told_with_what_mends_it(
     )  # fmt: skip
 
 
+def until_alone(conn: Connection, others: int = 0) -> None:
+    """Wait until a server has no client but this one and some others: one that left lingers."""
+    count = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+    deadline = time.monotonic() + 30
+    while conn.execute(count).fetchone() != (others + 1,):
+        assert time.monotonic() < deadline
+        conn.execute("SELECT pg_sleep(0.01)")
+
+
 def test_a_full_database_and_a_full_server_are_told_apart(make_server: MakeServer) -> None:
     server = make_server(max_connections=4, superuser_reserved_connections=1)
     given = conninfo_to_dict(server.dsn())
@@ -253,10 +263,12 @@ def test_a_full_database_and_a_full_server_are_told_apart(make_server: MakeServe
         with pytest.raises(PgiostatError) as caught:
             reach(make_conninfo(dsn, dbname="little"))
         told.append((caught.value.slug, caught.value.message))
+        until_alone(conn)
         with client(server.dsn()), client(server.dsn()):
             with pytest.raises(PgiostatError) as caught:
                 reach(dsn)
             told.append((caught.value.slug, caught.value.message))
+            until_alone(conn, others=2)
             with client(server.dsn()), pytest.raises(PgiostatError) as caught:
                 reach(dsn)
             told.append((caught.value.slug, caught.value.message))

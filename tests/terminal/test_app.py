@@ -706,12 +706,12 @@ def test_a_theme_is_asked_for_or_kept_from_the_last_time(tmp_path: Path) -> None
 
     play(choose, themes=themes)
     assert WatchApp(Told(), themes=themes).theme == "nord"
-    assert WatchApp(Told(), themes=replace(themes, asked="gruvbox")).theme == "gruvbox"
+    assert WatchApp(Told(), themes=replace(themes, requested="gruvbox")).theme == "gruvbox"
     assert WatchApp(Told()).theme == "textual-dark"
     (tmp_path / "state" / "theme").write_text("no longer there")
     assert WatchApp(Told(), themes=themes).theme == "textual-dark"
     with pytest.raises(PgiostatError, match='there is no theme "x"') as raised:
-        WatchApp(Told(), themes=Themes(asked="x"))
+        WatchApp(Told(), themes=Themes(requested="x"))
     assert raised.value.hint is not None
     assert "textual-light" in raised.value.hint
 

@@ -92,7 +92,7 @@ class RankRow:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """A ranking whose parts add up: rows + rest + own + lines = the server's own count.
+    """A ranking with parts that add up: rows + rest + own + lines = the server's own count.
 
     Attributes:
         by: What a row is.
@@ -105,7 +105,7 @@ class Ranking:
         server_blocks: Blocks read by the server's own count (pg_stat_database); of the connected
             database if relations are ranked; None if the count was lost.
         lines: Blocks of the server's count that no row explains, by account.
-        absurd_times: Rows whose read time was impossible, and is left out.
+        absurd_times: Rows with an impossible read time, which is left out.
         nested: Nested statements, left out because their callers' rows include them.
         nested_blocks: Blocks that they read.
         unread: Statements without a text.

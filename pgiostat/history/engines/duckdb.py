@@ -90,15 +90,15 @@ class DuckDB:
         batch, batches = self._answered(sql, sources, first)
         if batch is not None:
             yield batch
-        with self._said(sources, sql):
+        with self._translating_errors(sources, sql):
             yield from batches
 
     def _answered(self, sql: str, sources: Mapping[str, Source], ask: Callable[[str], _T]) -> _T:
         """Return what is answered to a text with its sources, or say which cannot be read."""
-        with self._said(sources, sql):
-            return ask(self._told(sql, sources))
+        with self._translating_errors(sources, sql):
+            return ask(self._with_sources(sql, sources))
 
-    def _told(self, sql: str, sources: Mapping[str, Source]) -> str:
+    def _with_sources(self, sql: str, sources: Mapping[str, Source]) -> str:
         """Return a text with its sources told before it: a view would be bound once more."""
         tables = [f"{name} AS ({self._table(name, source)})" for name, source in sources.items()]
         return f"WITH {', '.join(tables)}\n{sql}" if tables else sql
@@ -113,7 +113,7 @@ class DuckDB:
         if not paths:
             return nothing
         if self._stored.is_remote:
-            return self._far(name, paths, schema)
+            return self._remote(name, paths, schema)
         # Columns are those of the first file: the newest has all, if any has.
         listed = ", ".join(f"'{_literal(path)}'" for path in reversed(paths))
         # A column that came later is missing from older files, perhaps from all of them.  Where all
@@ -123,7 +123,7 @@ class DuckDB:
             " union_by_name = true, hive_partitioning = false)"
         )
 
-    def _far(self, name: str, paths: Sequence[Path], schema: pa.Schema) -> str:
+    def _remote(self, name: str, paths: Sequence[Path], schema: pa.Schema) -> str:
         """Return files of an object store, read by Arrow: only the columns and rows asked for."""
         from pyarrow.dataset import (  # noqa: PLC0415 - only for these
             ParquetFileFormat,
@@ -144,7 +144,7 @@ class DuckDB:
         return f"SELECT * FROM arrow_{name}"  # noqa: S608 - a name of our own
 
     @contextmanager
-    def _said(self, sources: Mapping[str, Source], sql: str) -> Iterator[None]:
+    def _translating_errors(self, sources: Mapping[str, Source], sql: str) -> Iterator[None]:
         """Say in our words which file cannot be read."""
         try:
             yield
@@ -189,7 +189,7 @@ class DuckDB:
             if self._fails(f"SELECT bit_xor(hash(f)) FROM ({one}) AS f"):  # noqa: S608 - our own text
                 return path
         for name, path, schema in files:
-            if self._fails(self._told(sql, {**none, name: ([path], schema)})):
+            if self._fails(self._with_sources(sql, {**none, name: ([path], schema)})):
                 return path
         return None
 

@@ -57,7 +57,7 @@ class _Session:
     """A session of Spark, and how many ask it."""
 
     spark: "SparkSession"
-    asked: int = 0
+    queries: int = 0
 
 
 class Spark:
@@ -96,8 +96,8 @@ class Spark:
             session, self._session = self._session, None
             if session is None:
                 return
-            session.asked -= 1
-            if session.asked == 0:
+            session.queries -= 1
+            if session.queries == 0:
                 del self._sessions[self._address]
                 session.spark.stop()
                 if not any(map(_connects, self._sessions)):
@@ -110,7 +110,7 @@ class Spark:
         Raises PgiostatError history-unreadable, history-changed, engine-blind for a path that
         Spark's workers do not see, and engine-failed.
         """
-        with self._lock, self._said(sources), warnings.catch_warnings():
+        with self._lock, self._translating_errors(sources), warnings.catch_warnings():
             # It warns of versions of pandas, which is not used here.
             warnings.simplefilter("ignore")
             spark = self._spark()
@@ -130,13 +130,13 @@ class Spark:
         rows = source if isinstance(source, pa.Table) else None
         paths, schema = ([], rows.schema) if rows is not None else source
         # Passed, not inferred: a column that came later is NULL in older files.
-        told = from_arrow_schema(schema, prefer_timestamp_ntz=False)
+        structure = from_arrow_schema(schema, prefer_timestamp_ntz=False)
         if rows is not None and len(rows):
             # Small: every worker gets all of it, and no fact travels.
             return broadcast(spark.createDataFrame(rows))
         if not paths:
-            return spark.createDataFrame([], told)
-        return spark.read.schema(told).parquet(*map(self._stored.uri, paths))
+            return spark.createDataFrame([], structure)
+        return spark.read.schema(structure).parquet(*map(self._stored.uri, paths))
 
     # the session
 
@@ -145,7 +145,7 @@ class Spark:
             session = self._sessions.get(self._address)
             if session is None:
                 session = self._sessions[self._address] = _Session(self._begin())
-            session.asked += 1
+            session.queries += 1
             self._session = session
         return self._session.spark
 
@@ -174,15 +174,15 @@ class Spark:
             builder = builder.master(self._address)
         for name, value in settings.items():
             builder = builder.config(name, value)
-        with _elsewhere() as said:
+        with _elsewhere() as output:
             try:
                 spark: SparkSession = builder.getOrCreate()
             except Exception as error:  # noqa: BLE001 - whatever it is, there is no Spark
                 if "JAVA_GATEWAY_EXITED" in str(error):
-                    why = _last(said) or "It said nothing."
+                    why = _last(output) or "It said nothing."
                     raise _java_missing("Java did not start", self._reason(why)) from None
                 raise _unreachable(
-                    shown(self._address), self._reason(_complaint(said) or _first_line(error))
+                    shown(self._address), self._reason(_complaint(output) or _first_line(error))
                 ) from None
         return spark
 
@@ -195,15 +195,15 @@ class Spark:
         try:
             socket.create_connection((host, port), CONNECT_SECONDS).close()
         except OSError as error:
-            told = f"{host}:{port}: {error.strerror or error}."
-            raise _unreachable(shown(self._address), self._reason(told)) from None
+            message = f"{host}:{port}: {error.strerror or error}."
+            raise _unreachable(shown(self._address), self._reason(message)) from None
 
-    def _reason(self, said: str) -> str:
+    def _reason(self, output: str) -> str:
         """Return why something failed, without what is secret of the address."""
-        return without(said, self._address)
+        return without(output, self._address)
 
     @contextlib.contextmanager
-    def _said(self, sources: Mapping[str, Source]) -> Iterator[None]:
+    def _translating_errors(self, sources: Mapping[str, Source]) -> Iterator[None]:
         """Say in our words what went wrong."""
         try:
             yield
@@ -270,41 +270,41 @@ def _java_missing(message: str, why: str) -> PgiostatError:
 def _elsewhere() -> Iterator[BinaryIO]:
     """Yield a file that takes what this process, and Java begun by it, say on standard error."""
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as said, contextlib.ExitStack() as after:
+    with tempfile.TemporaryFile() as output, contextlib.ExitStack() as after:
         try:
             before = os.dup(2)
         except OSError:  # there is none
-            yield said
+            yield output
             return
         after.callback(os.close, before)
         after.callback(os.dup2, before, 2)
-        os.dup2(said.fileno(), 2)
-        yield said
+        os.dup2(output.fileno(), 2)
+        yield output
 
 
-def _lines(said: BinaryIO) -> list[str]:
-    said.seek(0)
-    lines = said.read().decode("utf-8", "replace").splitlines()
+def _lines(output: BinaryIO) -> list[str]:
+    output.seek(0)
+    lines = output.read().decode("utf-8", "replace").splitlines()
     # Spark's own script stumbles over what Java did not answer.
     return [line.strip() for line in lines if line.strip() and "/spark-class: line " not in line]
 
 
-def _complaint(said: BinaryIO) -> str:
+def _complaint(output: BinaryIO) -> str:
     """Return the last complaint of what was said."""
-    worth = [line for line in _lines(said) if " ERROR " in line or "Exception" in line]
+    worth = [line for line in _lines(output) if " ERROR " in line or "Exception" in line]
     return worth[-1] if worth else ""
 
 
-def _last(said: BinaryIO) -> str:
+def _last(output: BinaryIO) -> str:
     """Return the last complaint, or all else failing the last line."""
-    return _complaint(said) or next(iter(_lines(said)[-1:]), "")
+    return _complaint(output) or next(iter(_lines(output)[-1:]), "")
 
 
 def _first_line(error: BaseException) -> str:
     """Return what went wrong; of an error of Java its first line, not that of who called it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = next((line[2:] for line in lines if line.startswith(": ")), "")
-    return told or (lines[0] if lines else type(error).__name__)
+    message = next((line[2:] for line in lines if line.startswith(": ")), "")
+    return message or (lines[0] if lines else type(error).__name__)
 
 
 def _unreachable(address: str, detail: str) -> PgiostatError:

@@ -120,8 +120,8 @@ def _snapshot(arrays: dict[str, Array]) -> Snapshot:
         for name in ("start_time", "bgwriter_reset", "statements_reset")
     }
     parts: dict[str, Rows | None] = dict.fromkeys(_PARTS)
-    for part, told in header["tables"].items():
-        parts[part] = _rows(part, told, arrays)
+    for part, stored in header["tables"].items():
+        parts[part] = _rows(part, stored, arrays)
     if any(parts[part] is None for part in _PARTS if part != "io"):
         raise ValueError("a table is missing")
     return Snapshot(
@@ -137,8 +137,8 @@ def _snapshot(arrays: dict[str, Array]) -> Snapshot:
     )
 
 
-def _rows(part: str, told: Mapping[str, Any], arrays: Mapping[str, Array]) -> Rows:
-    table, names = _TABLES[told["table"]], told["counters"]
+def _rows(part: str, stored: Mapping[str, Any], arrays: Mapping[str, Array]) -> Rows:
+    table, names = _TABLES[stored["table"]], stored["counters"]
     if table is not _TABLE_OF[part]:
         raise ValueError(f"{part} are not of {table.name}")
     counters = arrays[f"{part}/"]
@@ -178,16 +178,18 @@ def _typed(data: _Data) -> _Data:
     return data
 
 
-def _settings(told: Any) -> dict[str, str | None]:
-    if not isinstance(told, dict) or any(type(v) not in {str, type(None)} for v in told.values()):
+def _settings(stored: Any) -> dict[str, str | None]:
+    if not isinstance(stored, dict) or any(
+        type(v) not in {str, type(None)} for v in stored.values()
+    ):
         raise ValueError("settings are not text")
-    return told
+    return stored
 
 
-def _number(told: Any) -> int | None:
-    if type(told) not in {int, type(None)}:
+def _number(stored: Any) -> int | None:
+    if type(stored) not in {int, type(None)}:
         raise ValueError("a queryid is a number")
-    return cast("int | None", told)
+    return cast("int | None", stored)
 
 
 def _instant(text: str) -> datetime:

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-__all__ = ["FAR_AHEAD"]
+__all__ = ["MAX_CLOCK_SKEW"]
 
 
-FAR_AHEAD = timedelta(days=1)
+MAX_CLOCK_SKEW = timedelta(days=1)
 """A clock that differs by more is wrong; by less it may have another time zone."""

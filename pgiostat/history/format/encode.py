@@ -192,10 +192,10 @@ def _sample(delta: Delta, interval: _Interval) -> pa.Table:
 
 def devices(server: Server, intervals: Sequence[DeviceInterval]) -> pa.Table:
     """Return what the device of a server did: a row for each time, which is its own."""
-    whose = server_id(server)
+    owner = server_id(server)
     rows = [
         {
-            "server_id": whose,
+            "server_id": owner,
             "ts": each.begin,
             "dur_us": round(each.seconds * 1_000_000),
             "source": str(each.source),
@@ -271,7 +271,7 @@ def named(delta: Delta, names: Names, written: Mapping[tuple[str, int], object])
     for oid in set(delta.relations.rows["relid"].tolist()) & names.relations.keys():
         owner, schema, name, part = names.relations[oid]
         found["relation", oid] = (name, schema, owner, part)
-    return {key: told for key, told in found.items() if written.get(key) != told}
+    return {key: value for key, value in found.items() if written.get(key) != value}
 
 
 def name_table(delta: Delta, found: Named) -> pa.Table:

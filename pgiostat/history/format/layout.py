@@ -311,13 +311,13 @@ def cover_of(content: bytes) -> tuple[str, SharedBatch]:
 
 def cover_bytes(date: str, samples: SharedBatch) -> bytes:
     """Return the content of a cover, with a checksum."""
-    told: dict[str, Any] = {"date": date, "samples": {who: [*of] for who, of in samples.items()}}
-    return json.dumps(told | {"crc32": json_checksum(json.dumps(told).encode())}).encode()
+    content: dict[str, Any] = {"date": date, "samples": {who: [*of] for who, of in samples.items()}}
+    return json.dumps(content | {"crc32": json_checksum(json.dumps(content).encode())}).encode()
 
 
-def _span(told: Any) -> tuple[int, int]:
-    if isinstance(told, list) and list(map(type, told)) == [int, int]:
-        first, last = told
+def _span(content: Any) -> tuple[int, int]:
+    if isinstance(content, list) and list(map(type, content)) == [int, int]:
+        first, last = content
         if 0 <= first <= last:
             return first, last
     raise ValueError("what it covers is no span of samples")
@@ -424,21 +424,21 @@ def check(root: Path) -> Layout:
     return layout
 
 
-def checked(root: Path | str, told: Any) -> None:
+def checked(root: Path | str, content: Any) -> None:
     """Look at what format.json tells.
 
     Raises PgiostatError history-newer, and TypeError if it has no format.
     """
-    if not isinstance(told, dict) or "format" not in told:
+    if not isinstance(content, dict) or "format" not in content:
         raise TypeError('the key "format" is missing')
-    found = told["format"]
+    found = content["format"]
     if type(found) is not int:
         raise TypeError('the value of "format" is not an integer')
     if found != FORMAT:
         raise PgiostatError(
             f'the history in "{root}" has format {_brief(found)}, and this version reads {FORMAT}',
             detail="It was written by pgiostat"
-            f" {_brief(told.get('pgiostat', 'of an unknown version'))}.",
+            f" {_brief(content.get('pgiostat', 'of an unknown version'))}.",
             hint="Use a newer pgiostat.",
             slug="history-newer",
         )

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pgiostat.analysis.rank import By
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.engines import DUCKDB, UnreadableError, engine_of
-from pgiostat.history.format.clock_skew import FAR_AHEAD
+from pgiostat.history.format.clock_skew import MAX_CLOCK_SKEW
 from pgiostat.history.format.file_index import Listing
 from pgiostat.history.format.layout import HistoryFiles, check
 from pgiostat.history.read import plan
@@ -106,7 +106,7 @@ class History(QueryRunner):
         found = self.reading(lambda listing: self._servers_in(listing, listing.newest_samples()))
         ends = [server.until for server in found if server.server_id in ids]
         return max(
-            (end for end in ends if end <= now + FAR_AHEAD), default=max(ends, default=latest)
+            (end for end in ends if end <= now + MAX_CLOCK_SKEW), default=max(ends, default=latest)
         )
 
     def choose(self, label: str) -> list[ServerSpan]:

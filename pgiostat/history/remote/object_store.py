@@ -76,7 +76,7 @@ class ObjectStore:
     uri: str
     filesystem: fs.FileSystem
     base: PurePosixPath
-    uri_given: str = field(repr=False)
+    full_uri: str = field(repr=False)
 
     @classmethod
     def of(cls, uri: str) -> "ObjectStore":
@@ -102,10 +102,10 @@ class ObjectStore:
         What is not a regular file is left out: nobody follows a symbolic link there.
         """
         if self.directory is not None:
-            with reaching(self.uri_given):
+            with reaching(self.full_uri):
                 return dict(_sizes(self.directory, PurePosixPath(directory)))
         selector = fs.FileSelector(str(self.base / directory), recursive=True, allow_not_found=True)
-        with reaching(self.uri_given):
+        with reaching(self.full_uri):
             infos = self.filesystem.get_file_info(selector)
         return {
             str(PurePosixPath(info.path).relative_to(self.base)): info.size
@@ -115,7 +115,7 @@ class ObjectStore:
 
     def read(self, path: str, limit: int = MOST_BYTES) -> bytes | None:
         """Return the content of a file of at most so many bytes; None if there is none."""
-        with reaching(self.uri_given):
+        with reaching(self.full_uri):
             try:
                 if self.directory is not None:
                     return read_small(self.directory / path, limit, root=self.directory)
@@ -133,7 +133,7 @@ class ObjectStore:
         In place nobody could cut it short safely: a stream that is closed because of an error
         completes an upload, and half a file would be one.
         """
-        with reaching(self.uri_given):
+        with reaching(self.full_uri):
             if self.directory is not None:
                 self._put_verified_local(self.directory, content, path, draft)
                 return
@@ -177,7 +177,7 @@ class ObjectStore:
 
     def remove(self, path: str) -> None:
         """Remove a file, if it is there."""
-        with reaching(self.uri_given), contextlib.suppress(FileNotFoundError):
+        with reaching(self.full_uri), contextlib.suppress(FileNotFoundError):
             if self.directory is not None:
                 Disk().below(self.directory).remove(self.directory / path)
             else:
@@ -198,25 +198,25 @@ def _sizes(root: Path, inner: PurePosixPath, depth: int = 4) -> Iterator[tuple[s
             yield from _sizes(root, inner / name, depth - 1)
 
 
-def _given(uri: str, allowed: Sequence[str]) -> tuple[SplitResult, dict[str, str]]:
+def _parse(uri: str, allowed: Sequence[str]) -> tuple[SplitResult, dict[str, str]]:
     """Return the parts of a URI, and its parameters.  Raises ValueError for one there is not."""
     parts = urlsplit(uri)
-    given = dict(parse_qsl(parts.query, keep_blank_values=True))
+    parameters = dict(parse_qsl(parts.query, keep_blank_values=True))
     # What is not allowed is not told: of a signed URI any part of it may be secret.
-    if given.keys() - set(allowed):
+    if parameters.keys() - set(allowed):
         raise ValueError(
             f"there is a parameter that is not allowed; there are {', '.join(allowed)}"
         )
-    if "@" in given.get("endpoint_override", ""):
+    if "@" in parameters.get("endpoint_override", ""):
         raise ValueError("there is a user or a password in endpoint_override")
-    return parts, given
+    return parts, parameters
 
 
 def _gcs(uri: str) -> tuple[fs.FileSystem, str]:
     """Return what reads a gs:// URI, and its path; Arrow's own tries for a quarter of an hour."""
-    parts, given = _given(uri, _GCS_PARAMETERS)
+    parts, parameters = _parse(uri, _GCS_PARAMETERS)
     filesystem = fs.GcsFileSystem(
-        **given,
+        **parameters,
         anonymous=parts.username == "anonymous",  # as in Arrow's own URIs
         retry_time_limit=timedelta(seconds=GCS_SECONDS),
     )
@@ -225,11 +225,11 @@ def _gcs(uri: str) -> tuple[fs.FileSystem, str]:
 
 def _s3(uri: str) -> tuple[fs.FileSystem, str]:
     """Return what reads an s3:// URI, and its path; Arrow's own is silent for minutes."""
-    parts, given = _given(uri, _S3_PARAMETERS)
-    if "region" not in given and "endpoint_override" not in given and not _region_told():
-        given["region"] = fs.resolve_s3_region(parts.netloc)
+    parts, parameters = _parse(uri, _S3_PARAMETERS)
+    if "region" not in parameters and "endpoint_override" not in parameters and not _has_region():
+        parameters["region"] = fs.resolve_s3_region(parts.netloc)
     filesystem = fs.S3FileSystem(
-        **given,
+        **parameters,
         connect_timeout=CONNECT_SECONDS,
         request_timeout=REQUEST_SECONDS,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
@@ -237,5 +237,5 @@ def _s3(uri: str) -> tuple[fs.FileSystem, str]:
     return filesystem, f"{parts.netloc}{parts.path}".rstrip("/")
 
 
-def _region_told() -> bool:
+def _has_region() -> bool:
     return bool(os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"))

@@ -59,11 +59,11 @@ def upload(
     *,
     keep: timedelta | None = None,
     clock: datetime,
-    told: Progress = lambda _part, _share: None,
+    progress: Progress = lambda _part, _share: None,
 ) -> UploadResult:
     """Bring what is sealed to a target; remove what is older than keep and is there.
 
-    told: is told the file at work, and the share that is done.  Raises PgiostatError
+    progress: gets the file at work, and the share that is done.  Raises PgiostatError
     store-unreachable, store-unwritable, not-a-history, history-newer, ship-within, ship-running,
     history-unwritable; what was shipped until then stays, and the next turn goes on.
     """
@@ -76,7 +76,7 @@ def upload(
             )
     try:
         with _only(layout, place):
-            return _Upload(layout, place, Record.of(layout, place.uri), told).done(keep, clock)
+            return _Upload(layout, place, Record.of(layout, place.uri), progress).done(keep, clock)
     except UnreadableError as error:
         raise error.for_writers() from None
     except OSError as error:
@@ -106,7 +106,7 @@ class _Upload:
     layout: Layout
     place: ObjectStore
     record: Record
-    told: Progress
+    progress: Progress
 
     @cached_property
     def _history(self) -> str:
@@ -133,7 +133,7 @@ class _Upload:
         files = self._files()
         for number, path in enumerate(files):
             name = self._name(path)
-            self.told(name, number / len(files))
+            self.progress(name, number / len(files))
             content = self._content(path)
             if content is None:
                 continue  # removed at this moment

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pgiostat.history.format.clock_skew import FAR_AHEAD
+from pgiostat.history.format.clock_skew import MAX_CLOCK_SKEW
 from pgiostat.statistics.delta import Delta, Quality
 from pgiostat.statistics.snapshot import RESUMED
 
@@ -24,7 +24,7 @@ def start_of(delta: Delta, ends: datetime | None, now: datetime) -> datetime:
     """
     since = delta.until if delta.since is None else delta.since
     since = since if delta.lost is None else delta.lost.since
-    if since <= now + FAR_AHEAD and (ends is None or since >= ends - FAR_AHEAD):
+    if since <= now + MAX_CLOCK_SKEW and (ends is None or since >= ends - MAX_CLOCK_SKEW):
         return since
     return now - timedelta(seconds=delta.seconds or 0.0) if ends is None else ends
 
@@ -40,7 +40,7 @@ def bounded(delta: Delta, start: datetime, now: datetime) -> Delta:
         start: When it begins in the history.
         now: The current time by our own clock.
     """
-    longest = (now + FAR_AHEAD - start).total_seconds()
+    longest = (now + MAX_CLOCK_SKEW - start).total_seconds()
     by_our_clock = max((now - start).total_seconds(), 0.0)
     resumed = delta.older is not None and delta.older.session == RESUMED
     lost_all = delta.lost is not None and delta.lost.seconds == delta.seconds

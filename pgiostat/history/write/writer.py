@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from pgiostat.history.format import checkpoint
 from pgiostat.history.format.checksum import to_parquet
-from pgiostat.history.format.clock_skew import FAR_AHEAD
+from pgiostat.history.format.clock_skew import MAX_CLOCK_SKEW
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.encode import devices, encode, name_table, named, server_id, texts
 from pgiostat.history.format.file_index import LATE, files
@@ -159,7 +159,7 @@ class Writer:
         except (UnreadableError, OverflowError):
             return None
         # A history of an earlier version may have the time of a wrong clock.
-        return next((end for end in ends if end <= self.now() + FAR_AHEAD), None)
+        return next((end for end in ends if end <= self.now() + MAX_CLOCK_SKEW), None)
 
     def _measured_devices(self) -> set[_Point]:
         """Return the points that CloudWatch may send a second time."""

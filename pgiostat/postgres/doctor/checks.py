@@ -56,14 +56,14 @@ def verdict(found: Sequence[Finding]) -> str:
         sum(finding.state is state for finding in found)
         for state in (CheckState.ERROR, CheckState.WARNING)
     )
-    told = f"{warnings} warning{'s' * (warnings != 1)}"
+    reason = f"{warnings} warning{'s' * (warnings != 1)}"
     if errors:
-        return f"not ready: {errors} error{'s' * (errors != 1)}, {told}"
+        return f"not ready: {errors} error{'s' * (errors != 1)}, {reason}"
     names = dict.fromkeys(each.aspect for each in found if each.state is CheckState.WARNING)
     unknown = [
         f"{each.aspect} ({each.reason})" for each in found if each.state is CheckState.UNKNOWN
     ]
-    limits = [f"with {told}: {', '.join(names)}"] if warnings else []
+    limits = [f"with {reason}: {', '.join(names)}"] if warnings else []
     limits += [f"not examined: {', '.join(unknown)}"] if unknown else []
     return f"ready, {'; '.join(limits)}" if limits else "ready"
 
@@ -121,8 +121,8 @@ def _installed(facts: Facts) -> Iterator[Finding]:
         reason = f'{EXTENSION} is not installed in database "{facts.dbname}"'
         if there:
             reason += f"; it is in {there}: connect there, one shows the statements of all"
-        mend = f"connect to {there}" if there else f"CREATE EXTENSION {EXTENSION};"
-        yield Finding("extension", CheckState.ERROR, reason, mend)
+        fix = f"connect to {there}" if there else f"CREATE EXTENSION {EXTENSION};"
+        yield Finding("extension", CheckState.ERROR, reason, fix)
     elif facts.statements is None:
         reason = facts.refused or f"{EXTENSION} cannot be read"
         # What mends it is told once.
@@ -179,13 +179,13 @@ def _clock(facts: Facts) -> Finding:
         return Finding(
             "clock", CheckState.OK, f"timing costs less than {LEAST_CLOCK_NS:g} ns a read"
         )
-    told = f"timing costs about {format_count(each)} ns a read: {format_share(each / 1e9 * 1e5)}"
-    told += " of a core at 100,000 reads a second"
+    reason = f"timing costs about {format_count(each)} ns a read: {format_share(each / 1e9 * 1e5)}"
+    reason += " of a core at 100,000 reads a second"
     if facts.clock_ns >= WORST_CLOCK_NS:
-        mend = "see pg_test_timing and the kernel's clock source"
-        return Finding("clock", CheckState.WARNING, told, mend)
+        fix = "see pg_test_timing and the kernel's clock source"
+        return Finding("clock", CheckState.WARNING, reason, fix)
     return Finding(
-        "clock", CheckState.OK if facts.clock_ns < SLOW_CLOCK_NS else CheckState.NOTE, told
+        "clock", CheckState.OK if facts.clock_ns < SLOW_CLOCK_NS else CheckState.NOTE, reason
     )
 
 
@@ -196,30 +196,30 @@ def _room(facts: Facts, there: Statements) -> Iterator[Finding]:
         return
     larger = setting(
         facts, f"{EXTENSION}.max", str(int(most) * 2), restart=True,
-        mends=lambda waiting: waiting.isdigit() and int(waiting) > int(most),
+        accepts=lambda waiting: waiting.isdigit() and int(waiting) > int(most),
     )  # fmt: skip
-    told = f"{format_count(there.entries)} of {format_count(int(most))}"
+    reason = f"{format_count(there.entries)} of {format_count(int(most))}"
     full = there.entries >= FULL * int(most)
-    yield Finding("entries", CheckState.NOTE if full else CheckState.OK, told)
+    yield Finding("entries", CheckState.NOTE if full else CheckState.OK, reason)
     if there.dealloc is None or there.stats_reset is None:
         yield Finding("evictions", CheckState.UNKNOWN, f"not told before {EXTENSION} 1.9")
     else:
         hours = max((facts.now - there.stats_reset).total_seconds() / 3600, 1e-9)
         rate = there.dealloc / max(hours, 1.0)
         since = f"in {format_duration(hours * 3600)} since the last reset"
-        told = f"{format_count(there.dealloc)} rounds {since}, each of a twentieth of the entries"
+        reason = f"{format_count(there.dealloc)} rounds {since}, each of a twentieth of the entries"
         if hours >= 1:
-            told = f"{format_count(rate)} rounds an hour: {told}"
+            reason = f"{format_count(rate)} rounds an hour: {reason}"
         if there.entries < SPARE_ENTRIES * int(most):
             # After a round 95 % are left: there has been none under this maximum.
             yield Finding(
-                "evictions", CheckState.OK, f"none lately; {told}" if there.dealloc else "none"
+                "evictions", CheckState.OK, f"none lately; {reason}" if there.dealloc else "none"
             )
         elif rate >= EVICTIONS_PER_HOUR:
-            reason = f"{told}: what evicted statements read is lost; read more often, or"
+            reason = f"{reason}: what evicted statements read is lost; read more often, or"
             yield Finding("evictions", CheckState.WARNING, reason, larger)
         else:
-            yield Finding("evictions", CheckState.OK, told)
+            yield Finding("evictions", CheckState.OK, reason)
     if there.text_bytes is None:
         yield Finding("texts", CheckState.UNKNOWN, f"{facts.user} may not see the file of texts")
     else:
@@ -242,12 +242,12 @@ def _privileges(facts: Facts) -> Finding:
     if facts.reads_all_stats:
         return Finding("privileges", CheckState.OK, f"{facts.user} has pg_read_all_stats")
     hidden = facts.statements.hidden if facts.statements else 0
-    told = f"statements of others are hidden from {facts.user}"
+    reason = f"statements of others are hidden from {facts.user}"
     if hidden:
-        told += f": {format_count(hidden)} entries"
+        reason += f": {format_count(hidden)} entries"
     # What is hidden now cannot be told apart, however well all else is set.
     return Finding(
-        "privileges", CheckState.ERROR if hidden else CheckState.WARNING, told, grant(facts.user)
+        "privileges", CheckState.ERROR if hidden else CheckState.WARNING, reason, grant(facts.user)
     )
 
 
@@ -269,18 +269,18 @@ def _resets(facts: Facts) -> Iterator[Finding]:
     found: dict[str, datetime] = dict(facts.resets or {})
     if facts.statements is not None and facts.statements.stats_reset is not None:
         found[EXTENSION] = facts.statements.stats_reset
-    lately = {
+    recently = {
         view: facts.now - when
         for view, when in found.items()
         if facts.now - when < RECENTLY and when > facts.started + AT_START
     }
-    if lately:
-        told = ", ".join(
-            f"{view} {format_duration(age.total_seconds())} ago" for view, age in lately.items()
+    if recently:
+        reason = ", ".join(
+            f"{view} {format_duration(age.total_seconds())} ago" for view, age in recently.items()
         )
         yield Finding(
             "resets", CheckState.WARNING,
-            f"reset while the server ran: {told}; is there a job that does?",
+            f"reset while the server ran: {reason}; is there a job that does?",
         )  # fmt: skip
     else:
         up = format_duration((facts.now - facts.started).total_seconds())
@@ -307,10 +307,10 @@ def _connection(facts: Facts) -> Iterator[Finding]:
 def _optional(facts: Facts) -> Iterator[Finding]:
     method = facts.settings.get("io_method")
     if facts.version_num >= _PG_18 and method is not None:
-        told = f"{method}: read time is time spent waiting for reads"
+        reason = f"{method}: read time is time spent waiting for reads"
         if method == "worker":
-            told += ", and pg_stat_kcache sees none of them"
-        yield Finding("io_method", CheckState.OK if method == "sync" else CheckState.NOTE, told)
+            reason += ", and pg_stat_kcache sees none of them"
+        yield Finding("io_method", CheckState.OK if method == "sync" else CheckState.NOTE, reason)
     yield _kcache(facts)
 
 
@@ -324,17 +324,17 @@ def _kcache(facts: Facts) -> Finding:
     if default and not is_loaded:
         # First of all: it can be installed only where it is loaded, and after the one that it
         # counts for.
-        mend = preload(facts, EXTENSION, KCACHE)
-        return Finding(KCACHE, CheckState.NOTE, "not preloaded: physical reads are not told", mend)
-    mend = f"CREATE EXTENSION {KCACHE};" if default else ""
-    return Finding(KCACHE, CheckState.NOTE, "not installed: physical reads are not told", mend)
+        fix = preload(facts, EXTENSION, KCACHE)
+        return Finding(KCACHE, CheckState.NOTE, "not preloaded: physical reads are not told", fix)
+    fix = f"CREATE EXTENSION {KCACHE};" if default else ""
+    return Finding(KCACHE, CheckState.NOTE, "not installed: physical reads are not told", fix)
 
 
 def _cost(there: Statements) -> Finding:
     share = there.read_ms / USUAL_INTERVAL_MS
-    told = (
+    reason = (
         f"{format_ms(there.read_ms)} for {format_count(there.entries)} entries:"
         f" {format_share(share)} of an interval of 10 s"
     )
     state = CheckState.OK if share < CHEAP_SHARE else CheckState.NOTE
-    return Finding("reading", CheckState.WARNING if share >= DEAR_SHARE else state, told)
+    return Finding("reading", CheckState.WARNING if share >= DEAR_SHARE else state, reason)

@@ -51,7 +51,7 @@ def setting(
     value: str,
     *,
     restart: bool = False,
-    mends: Callable[[str], bool] | None = None,
+    accepts: Callable[[str], bool] | None = None,
 ) -> str:
     """Return what sets a setting, for our session too.
 
@@ -66,7 +66,7 @@ def setting(
         return f"start the server with {name} = {value}: its command line sets it now"
     if name in facts.pending:
         waiting = facts.pending[name]
-        if waiting is None or (mends(waiting) if mends else waiting == value):
+        if waiting is None or (accepts(waiting) if accepts else waiting == value):
             return RESTART
     apply = "-- then restart the server" if restart else "SELECT pg_reload_conf();"
     return f"ALTER SYSTEM SET {name} = {value}; {apply}"
@@ -146,11 +146,11 @@ def preload(facts: Facts, *libraries: str) -> str:
     there = facts.pending.get(name) or facts.settings.get(name) or ""
     missing = [each for each in libraries if not is_preloaded(each, there)]
     each = [literal(library) for library in preloaded(there) + missing]
-    return setting(facts, name, ", ".join(each), restart=True, mends=lambda _: not missing)
+    return setting(facts, name, ", ".join(each), restart=True, accepts=lambda _: not missing)
 
 
-def placed(facts: Facts, mend: str) -> str:
+def placed(facts: Facts, statement: str) -> str:
     """Return a mend that says where it is to be run, if not here: a standby takes no writes."""
-    if facts.in_recovery and mend.startswith(_WRITES):
-        return f"{mend} -- on the primary"
-    return mend
+    if facts.in_recovery and statement.startswith(_WRITES):
+        return f"{statement} -- on the primary"
+    return statement

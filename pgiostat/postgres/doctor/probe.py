@@ -78,8 +78,8 @@ def examine(
                 raise not_preloaded()
             return replace(facts, statements=_statements(conn, clock, wait or Event().wait))
         except PgiostatError as error:
-            told = error.detail and error.slug in _REASONS_OF_SERVER
-            detail = f" ({error.detail})" if told else ""
+            reason = error.detail and error.slug in _REASONS_OF_SERVER
+            detail = f" ({error.detail})" if reason else ""
             return replace(facts, refused=error.message + detail, remedy=error.hint or "")
     finally:
         conn.close()
@@ -216,14 +216,14 @@ def _text_bytes(conn: Connection) -> int | None:
 def _unreadable(collector: SnapshotReader, reading: Snapshot) -> tuple[int, str]:
     """Return how many texts could not be read, and why they or names could not."""
     rows = reading.statements
-    seen = np.flatnonzero(~rows["masked"])[:TEXTS_TRIED]
-    keys = list(zip(*(rows[name][seen].tolist() for name in ("userid", "dbid", "queryid")),
+    visible = np.flatnonzero(~rows["masked"])[:TEXTS_TRIED]
+    keys = list(zip(*(rows[name][visible].tolist() for name in ("userid", "dbid", "queryid")),
                     strict=True))  # fmt: skip
     try:
         collector.databases()
         collector.roles()
         lost = collector.texts(keys).unreadable
     except PgiostatError as error:
-        told = f"{error.message}: {error.detail}" if error.detail else error.message
-        return len(keys) if error.slug == "texts-unreadable" else 0, told.rstrip(".")
+        reason = f"{error.message}: {error.detail}" if error.detail else error.message
+        return len(keys) if error.slug == "texts-unreadable" else 0, reason.rstrip(".")
     return len(lost), next(iter(lost.values()), "").rstrip(".")

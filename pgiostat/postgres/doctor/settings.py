@@ -76,8 +76,8 @@ def tracking(facts: Facts) -> Iterator[Finding]:
         yield Finding("track_utility", CheckState.OK, "on")
     planning = settings.get(f"{EXTENSION}.track_planning")
     if planning is not None:
-        told = "off: what planning reads is on the line of catalogs"
-        yield Finding("track_planning", CheckState.OK, told if planning == "off" else "on")
+        reason = "off: what planning reads is on the line of catalogs"
+        yield Finding("track_planning", CheckState.OK, reason if planning == "off" else "on")
     if facts.version_num >= _PG_14:
         yield from _identifying(facts)
 

@@ -191,11 +191,11 @@ class WatchSession:
 
         What was asked for last is still on the screen while that is paused.
         """
-        asked = [*self._history_wanted.values()]
+        wanted = [*self._history_wanted.values()]
         if self.latest is not None and self.latest.counted is not None:
-            asked.append(self.latest.counted)
-        ids = chain(self._statements.keys, *(each.statements for each in asked))
-        relids = chain(self._relations.keys, *(each.relations for each in asked))
+            wanted.append(self.latest.counted)
+        ids = chain(self._statements.keys, *(each.statements for each in wanted))
+        relids = chain(self._relations.keys, *(each.relations for each in wanted))
         tables = (owner for owner, _ in self._gone_relations.keys if owner is not None)
         statements = {(userid, dbid, qid) for userid, dbid, qid in ids if qid is not None}
         return statements, {*relids, *tables}

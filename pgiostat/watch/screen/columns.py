@@ -178,8 +178,8 @@ def _apart(alike: Sequence[str], width: int) -> dict[str, str]:
     if len(alike) == 1:
         return {alike[0]: alike[0]}
     first, last = min(alike), max(alike)
-    alike_so_far = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
-    shared = sum(1 for _ in alike_so_far)
+    beginning = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    shared = sum(1 for _ in beginning)
     # From the beginning of the word in which they differ, if that is near.
     near = alike[0].rfind(" ", max(shared - width // 3, 0), shared) + 1
     begin, head = near or shared, width * 2 // 5

@@ -25,7 +25,7 @@ def as_csv(state: ViewState, table: ScreenTable, sight: SessionView) -> str:
     writer.writerow([*EXPORTED, *names])
     sort = state.sort or "blocks_read"
     latest = sight.latest or Interval()
-    told = [
+    leading = [
         timestamp(sight.began if state.whole else latest.since),
         timestamp(latest.until),
         sight.seconds if state.whole else latest.seconds,
@@ -40,6 +40,6 @@ def as_csv(state: ViewState, table: ScreenTable, sight: SessionView) -> str:
         values = [row.values.get(name) for name in names]
         of = row.of
         ids = (of.fingerprint, of.queryid, of.user, of.database) if of else ("", None, "", "")
-        record = [*told, part, row.name, row.category, *ids, row.share, *values]
+        record = [*leading, part, row.name, row.category, *ids, row.share, *values]
         writer.writerow([cell(value) for value in record])
     return text.getvalue()

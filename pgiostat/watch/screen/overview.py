@@ -33,7 +33,7 @@ __all__ = ["ScreenContent", "draw_screen", "heading"]
 
 LEAST_ROWS, ROOMY = 3, 12
 BARS = "█▉▊▋▌▍▎▏"
-LEAST_TOLD, TOLD_PART = 3, 4
+MIN_MESSAGE_ROWS, MESSAGE_SHARE = 3, 4
 """Lines of notices above the table: at least so many, at most such a part of the screen."""
 MOST_REMARKS = 2
 
@@ -63,7 +63,7 @@ def draw_screen(
     width, height = size
     moment = sitting.latest
     top = [*_who(state, sitting, beside, width), _second(state, sitting, table, beside, width)]
-    top += _told(sitting, beside, width, max(height // TOLD_PART, LEAST_TOLD))
+    top += _messages(sitting, beside, width, max(height // MESSAGE_SHARE, MIN_MESSAGE_ROWS))
     if state.path or state.filter:
         top.append(_where(state, table, width))
     is_roomy = height - len(top) > ROOMY
@@ -209,20 +209,20 @@ def heading(
 ) -> list[Line]:
     """Return who is watched, how good that is, and what is wrong."""
     width, height = size
-    room = max(height // TOLD_PART, LEAST_TOLD)
-    return [*_who(state, sitting, beside, width), *_told(sitting, beside, width, room)]
+    room = max(height // MESSAGE_SHARE, MIN_MESSAGE_ROWS)
+    return [*_who(state, sitting, beside, width), *_messages(sitting, beside, width, room)]
 
 
-def _told(sitting: SessionView, beside: SideInfo, width: int, room: int) -> list[Line]:
+def _messages(sitting: SessionView, beside: SideInfo, width: int, room: int) -> list[Line]:
     """Return what is wrong and what to do, in whole sentences as far as there is room."""
-    told = [_trouble(sitting, beside.wait, width)]
-    told += [
+    messages = [_trouble(sitting, beside.wait, width)]
+    messages += [
         _posted(each, width) + _paragraph("  ", "", each.notice.hint, "dim", width)
         for each in beside.board.posted
         if each.notice.kind in _ABOVE
     ]
-    told = [lines for lines in told if lines]
-    shown, others = told[:room], told[room:]
+    messages = [lines for lines in messages if lines]
+    shown, others = messages[:room], messages[room:]
     lines: list[Line] = []
     spare = room - len(shown)
     for each in shown:
@@ -342,8 +342,8 @@ def _marked(line: Line, width: int) -> Line:
     """Return the chosen row."""
     filling = " " * max(width - sum(cell_len(text) for text, _ in line), 0)
     # A bar says by its colour what it is of, and by its length how much.
-    told = [
+    messages = [
         (text, style if set(text) & set(BARS) else f"{style} reverse".strip())
         for text, style in line
     ]
-    return [*told, (filling, "reverse")]
+    return [*messages, (filling, "reverse")]

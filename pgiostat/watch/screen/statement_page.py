@@ -143,9 +143,9 @@ class StatementPage(Screen[None]):
         if now is None:
             parts.append(Text("not called in this interval", "dim"))
         else:
-            told = [("share", format_share(now.share))]
-            told += [(m.title, m.shown(m.value(now.cost))) for m in METRICS if m.known(now.cost)]
-            parts += [_grid(told, columns), "", _grid(_quality(known, now), 2)]
+            cells = [("share", format_share(now.share))]
+            cells += [(m.title, m.shown(m.value(now.cost))) for m in METRICS if m.known(now.cost)]
+            parts += [_grid(cells, columns), "", _grid(_quality(known, now), 2)]
         return Group(*parts)
 
     def _why(self) -> RenderableType:
@@ -175,12 +175,12 @@ def _quality(known: StatementDetails, row: RankRow) -> list[tuple[str, str]]:
     ]
 
 
-def _grid(told: Sequence[tuple[str, str]], columns: int) -> Grid:
+def _grid(pairs: Sequence[tuple[str, str]], columns: int) -> Grid:
     """Return names and values, side by side."""
     grid = Grid(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
     for style in ("dim", "bold", "dim", "bold")[:columns]:
         grid.add_column(style=style, no_wrap=style == "dim", overflow="fold")
-    cells = [cell for name, value in told for cell in (Text(name), Text(terminal(value)))]
+    cells = [cell for name, value in pairs for cell in (Text(name), Text(terminal(value)))]
     if len(cells) % columns:
         cells += [Text(""), Text("")]
     for begin in range(0, len(cells), columns):

@@ -16,22 +16,22 @@ class Themes:
     """What to choose from: a name that was asked for, if any was; a file with the last choice."""
 
     kept: Path | None = None
-    asked: str = ""
+    requested: str = ""
 
     def chosen(self, known: Container[str], names: str) -> str:
         """Return a theme, empty for the usual one.
 
         known: themes there are; names: the same in words.  Raises PgiostatError for another.
         """
-        if self.asked and self.asked not in known:
+        if self.requested and self.requested not in known:
             raise PgiostatError(
-                f'there is no theme "{self.asked}"',
+                f'there is no theme "{self.requested}"',
                 hint=f"There are: {names}.",
                 slug="option-invalid",
                 status=ExitStatus.USAGE,
             )
-        if self.asked or self.kept is None or "TEXTUAL_THEME" in environ:
-            return self.asked
+        if self.requested or self.kept is None or "TEXTUAL_THEME" in environ:
+            return self.requested
         try:
             last = self.kept.read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError):

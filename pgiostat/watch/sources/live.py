@@ -144,5 +144,5 @@ class LiveSource:
 
 def _refused(moment: Interval, error: PgiostatError) -> Interval:
     """Return a moment that says what is not recorded."""
-    said = Notice(error.slug, f"Not recorded: {error.message}.", error.detail or "")
-    return replace(moment, notices=(said, *moment.notices))
+    notice = Notice(error.slug, f"Not recorded: {error.message}.", error.detail or "")
+    return replace(moment, notices=(notice, *moment.notices))

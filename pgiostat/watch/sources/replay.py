@@ -62,23 +62,23 @@ class ReplaySource:
                 status=ExitStatus.USAGE,
             )
         self._label = servers[0].label
-        seen = history.totals(window)  # raises where there is nothing
-        self._each = seen.sampled.reads.per_block.shared
+        totals = history.totals(window)  # raises where there is nothing
+        self._each = totals.sampled.reads.per_block.shared
         rows = history.facts("sample", window, [server.server_id for server in servers])
         self._starts = instants(rows["ts"])
         self._rows = rows
         self._describe = describe
         self._changes = sorted(
-            {since for told in history.named().values() for since, _, _ in told[1:]}
+            {since for columns in history.named().values() for since, _, _ in columns[1:]}
         )
         # A server that answered under one label after another has names of its own.
         self._names: dict[int, dict[int, Names]] = {}
-        self._whose = rows["server_id"].to_pylist()
+        self._server_ids = rows["server_id"].to_pylist()
         self.sitting = WatchSession(self._names_at(0), gauge)
         self.interval = interval
         self.is_playing = True
         self._at = 0
-        self._asked: int | None = None
+        self._request: int | None = None
         self._changed = Condition()
 
     @property
@@ -117,21 +117,21 @@ class ReplaySource:
             return f"nothing is played after {end:%Y-%m-%d %H:%M:%SZ}: this is where it ends"
         return ""
 
-    def _is_asked(self) -> bool:
-        return self._asked is not None
+    def _has_request(self) -> bool:
+        return self._request is not None
 
     def _go(self, place: int) -> None:
         with self._changed:
-            self._asked = min(max(place, 0), len(self._starts) - 1)
+            self._request = min(max(place, 0), len(self._starts) - 1)
             self._changed.notify()
 
     def moments(self, stop: Event) -> Iterator[Interval]:
         """Yield interval after interval, until told to stop."""
         while not stop.is_set():
             with self._changed:
-                asked, self._asked = self._asked, None
-                due = asked is not None or self.is_playing
-                place = self._at if asked is None else asked
+                request, self._request = self._request, None
+                due = request is not None or self.is_playing
+                place = self._at if request is None else request
             if due and place < len(self._starts):
                 moment = self._moment(place)
                 if place != self._at:
@@ -141,7 +141,7 @@ class ReplaySource:
             with self._changed:
                 # Told to stop by the event, which tells no condition.
                 waited = 0.0
-                while not self._is_asked() and waited < self.interval and not stop.is_set():
+                while not self._has_request() and waited < self.interval and not stop.is_set():
                     self._changed.wait(min(0.1, self.interval - waited))
                     waited += 0.1
 
@@ -161,7 +161,7 @@ class ReplaySource:
         """Return all intervals from one to the one before another as one."""
         window = Window(self._starts[first], self._starts[last], self._label)
         rows = self._rows.slice(first, last - first).to_pylist()
-        counted = self._counted(window, self._whose[last])
+        counted = self._counted(window, self._server_ids[last])
         words = [word for row in rows for word in row["qualities"].split(", ")]
         known = [row for row in rows if row["server_blocks"] is not None]
         return Interval(
@@ -171,13 +171,13 @@ class ReplaySource:
             counted=counted,
             statement_blocks=sum(row["statement_blocks"] for row in known),
             server_blocks=sum(row["server_blocks"] for row in known) if known else None,
-            io=self._io(window, self._whose[last], counted.block_size),
+            io=self._io(window, self._server_ids[last], counted.block_size),
         )
 
     def _past(self, first: int, last: int) -> Iterator[Interval]:
         """Yield what statements did in each of some intervals, as plots need it."""
         window = Window(self._starts[first], self._starts[last], self._label)
-        rows = self._history.facts("stmt", window, sorted(set(self._whose)))
+        rows = self._history.facts("stmt", window, sorted(set(self._server_ids)))
         # What nested statements read is in their callers' rows.
         rows = rows.filter(rows["toplevel"])
         times = {begin: place for place, begin in enumerate(self._starts[first:last], first)}
@@ -208,7 +208,7 @@ class ReplaySource:
         begin = self._starts[place]
         row = self._rows.slice(place, 1).to_pylist()[0]
         window = Window(begin, begin + _JUST, self._label)
-        counted = self._counted(window, self._whose[place])
+        counted = self._counted(window, self._server_ids[place])
         self.sitting.names = self._names_at(place)
         seconds = row["dur_us"] / 1e6
         qualities = _known(row["qualities"].split(", "))
@@ -221,7 +221,7 @@ class ReplaySource:
             counted,
             statement_blocks=row["statement_blocks"],
             server_blocks=row["server_blocks"],
-            io=self._io(window, self._whose[place], counted.block_size),
+            io=self._io(window, self._server_ids[place], counted.block_size),
             notices=tuple(
                 happened(
                     qualities,
@@ -232,7 +232,7 @@ class ReplaySource:
             ),
             load=load,
             provenance=provenance,
-            bases=self._bases(window, self._whose[place]),
+            bases=self._bases(window, self._server_ids[place]),
         )
 
     def _names_at(self, place: int) -> Names:
@@ -242,16 +242,16 @@ class ReplaySource:
         if number not in self._names:
             then = Window(begin, begin + _JUST, self._label)
             self._names[number] = self._history.names(self._describe, then)
-        return self._names[number].get(self._whose[place], Names())
+        return self._names[number].get(self._server_ids[place], Names())
 
     def _bases(self, window: Window, server: int) -> dict[tuple[int, int, int], Basis]:
         rows = self._history.facts("stmt", window, [server])
         names = ("userid", "dbid", "queryid", "toplevel", "basis")
-        told = zip(*(rows[name].to_pylist() for name in names), strict=True)
+        columns = zip(*(rows[name].to_pylist() for name in names), strict=True)
         # Unknown on old servers: then all of them are.
         return {
             (userid, dbid, queryid): Basis(basis) if basis in _BASES else Basis.UNKNOWN
-            for userid, dbid, queryid, toplevel, basis in told
+            for userid, dbid, queryid, toplevel, basis in columns
             if basis != Basis.PREVIOUS and toplevel is not False
         }
 
