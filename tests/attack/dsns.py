@@ -453,7 +453,7 @@ def _here(arguments: list[str], variables: dict[str, str], place: Path) -> str:
         mock.patch.dict(os.environ, _environment(variables, place), clear=True),
         mock.patch.object(sys, "argv", ["pgiostat", *arguments]),
         mock.patch.object(cli.process, "leave", _leave),
-        mock.patch.object(cli, "frameless"),
+        mock.patch.object(cli, "block_pandas"),
         redirect_stdout(said),
         redirect_stderr(said),
         chdir(place),

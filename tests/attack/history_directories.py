@@ -184,16 +184,16 @@ import pgiostat.collector.service, pgiostat.analysis.compare.compare
 def replay(root):
     from contextlib import closing
     from threading import Event
-    from pgiostat.queries.describe import unsorted
+    from pgiostat.queries.describe import uncategorized
     from pgiostat.errors import PgiostatError
     from pgiostat.history.read.window_spec import window
     from pgiostat.history.read.history import History
-    from pgiostat.watch.sources.replay import Replay
+    from pgiostat.watch.sources.replay import ReplaySource
     from datetime import datetime
     try:
         with closing(History.open(Path(root))) as opened:
             span = window(opened, datetime.now().astimezone())
-            feed = Replay(opened, unsorted, span, interval=0.0)
+            feed = ReplaySource(opened, uncategorized, span, interval=0.0)
             stop = Event()
             for place in (0, feed.position[1] // 2, feed.position[1]):
                 feed.seek(place)
