@@ -41,7 +41,8 @@ import numpy as np
 import psycopg
 
 from pgiostat.lab.postgres.cluster import Cluster, Setting, embedded_binaries
-from pgiostat.postgres.connection import SESSION_OPTIONS, connect
+from pgiostat.postgres.session import connect
+from pgiostat.postgres.session_settings import SESSION_OPTIONS
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.counters import STATEMENTS
 from pgiostat.statistics.delta import diff

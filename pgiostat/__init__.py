@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from pgiostat.dataframes import Frames as Frames
     from pgiostat.dataframes import open_history as open_history
     from pgiostat.errors import PgiostatError as PgiostatError
-    from pgiostat.postgres.connection import connect as connect
     from pgiostat.postgres.sampler import Sampler as Sampler
     from pgiostat.postgres.sampler import Tick as Tick
+    from pgiostat.postgres.session import connect as connect
     from pgiostat.postgres.snapshot_reader import SnapshotReader as SnapshotReader
     from pgiostat.queries.describe import describer as describer
     from pgiostat.statistics.capabilities import Capability as Capability
@@ -56,7 +56,7 @@ _HOME = {
     "SnapshotReader": "postgres.snapshot_reader",
     "Sort": "analysis.rank",
     "Tick": "postgres.sampler",
-    "connect": "postgres.connection",
+    "connect": "postgres.session",
     "describer": "queries.describe",
     "diff": "statistics.delta",
     "open_history": "dataframes",

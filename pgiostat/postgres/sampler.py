@@ -12,8 +12,8 @@ from pgiostat.analysis.late_counts import Failures, LagCarry
 from pgiostat.clock import Backoff, monotonic
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.activity import InFlight, Running
-from pgiostat.postgres.connection import ServerSession, connect
 from pgiostat.postgres.sent_sql import Own
+from pgiostat.postgres.session import ServerSession, connect
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.delta import Delta, Quality, diff
 from pgiostat.statistics.names import OTHER, OWN, Describe, Names, Statement, StatementKey

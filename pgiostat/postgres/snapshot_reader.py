@@ -16,8 +16,10 @@ from psycopg import sql
 from pgiostat.clock import monotonic
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.activity import Backend
-from pgiostat.postgres.connection import ServerSession, explain, find_extension, find_kcache
+from pgiostat.postgres.extension import find_extension, find_kcache
+from pgiostat.postgres.query_errors import explain
 from pgiostat.postgres.sent_sql import SETTINGS, Own, text_of
+from pgiostat.postgres.session import ServerSession
 from pgiostat.postgres.texts import TEXT_CHARACTERS, UNCONVERTIBLE, TextBatch, TextReader
 from pgiostat.statistics import counters
 from pgiostat.statistics.columnar import Rows

@@ -22,17 +22,13 @@ from psycopg.adapt import Loader
 from psycopg.pq import Format
 
 from pgiostat.errors import PgiostatError
-from pgiostat.postgres.connection import (
-    NO_ENCODING,
-    STATEMENT_TIMEOUT,
-    ServerSession,
-    database_beside,
-    dbname_of,
-    explain,
-    find_extension,
-    who,
-)
+from pgiostat.postgres.connection import database_beside
+from pgiostat.postgres.driver import NO_ENCODING, dbname_of
+from pgiostat.postgres.extension import find_extension
+from pgiostat.postgres.query_errors import explain
 from pgiostat.postgres.sent_sql import quoted_schema, text_of
+from pgiostat.postgres.session import ServerSession, who
+from pgiostat.postgres.session_settings import STATEMENT_TIMEOUT
 from pgiostat.queries.fingerprint import normalize, split
 from pgiostat.statistics.names import StatementKey
 

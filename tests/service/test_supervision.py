@@ -25,7 +25,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.history.format.file_index import files
 from pgiostat.history.format.layout import Layout
 from pgiostat.history.write.writer import Writer
-from pgiostat.postgres import connection as server
+from pgiostat.postgres import driver
 from pgiostat.postgres import sampler as collect
 from pgiostat.postgres.sampler import Sampler, Tick
 from pgiostat.queries.describe import describer, uncategorized
@@ -83,7 +83,7 @@ class Damaging:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give a silent server up early."""
-    monkeypatch.setattr(server, "SILENCE_SECONDS", 1.5)
+    monkeypatch.setattr(driver, "SILENCE_SECONDS", 1.5)
 
 
 @contextmanager

@@ -12,16 +12,11 @@ import numpy as np
 import psycopg
 
 from pgiostat.errors import PgiostatError
-from pgiostat.postgres.connection import (
-    dbname_of,
-    explain,
-    is_pooled,
-    not_preloaded,
-    reach,
-    session_on,
-    with_extension,
-)
+from pgiostat.postgres.connection import is_pooled, reach
 from pgiostat.postgres.doctor.facts import Facts, ForeignObject, Override, Statements
+from pgiostat.postgres.driver import dbname_of
+from pgiostat.postgres.extension import with_extension
+from pgiostat.postgres.query_errors import explain, not_preloaded
 from pgiostat.postgres.sent_sql import (
     CLOCK_ROWS,
     DOCTOR_SETTINGS,
@@ -31,6 +26,7 @@ from pgiostat.postgres.sent_sql import (
     resets_query,
     text_of,
 )
+from pgiostat.postgres.session import session_on
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.snapshot import Snapshot
 
