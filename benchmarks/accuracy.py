@@ -29,7 +29,8 @@ from pgiostat.postgres.sampler import add_names
 from pgiostat.postgres.session import connect
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.queries.describe import describer
-from pgiostat.statistics.delta import Delta, diff
+from pgiostat.statistics.delta import Delta
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Names
 from pgiostat.statistics.snapshot import Snapshot
 

@@ -45,7 +45,7 @@ from pgiostat.postgres.session import connect
 from pgiostat.postgres.session_settings import SESSION_OPTIONS
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.counters import STATEMENTS
-from pgiostat.statistics.delta import diff
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.snapshot import Snapshot
 
 ENTRIES = 60_000

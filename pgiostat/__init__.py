@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pgiostat.statistics.delta import Basis as Basis
     from pgiostat.statistics.delta import Delta as Delta
     from pgiostat.statistics.delta import Quality as Quality
-    from pgiostat.statistics.delta import diff as diff
+    from pgiostat.statistics.difference import diff as diff
     from pgiostat.statistics.names import Names as Names
     from pgiostat.statistics.snapshot import Snapshot as Snapshot
 
@@ -58,7 +58,7 @@ _HOME = {
     "Tick": "postgres.sampler",
     "connect": "postgres.session",
     "describer": "queries.describe",
-    "diff": "statistics.delta",
+    "diff": "statistics.difference",
     "open_history": "dataframes",
     "rank": "analysis.rank",
 }

@@ -15,7 +15,8 @@ from pgiostat.postgres.activity import InFlight, Running
 from pgiostat.postgres.sent_sql import Own
 from pgiostat.postgres.session import ServerSession, connect
 from pgiostat.postgres.snapshot_reader import SnapshotReader
-from pgiostat.statistics.delta import Delta, Quality, diff
+from pgiostat.statistics.delta import Delta, Quality
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import OTHER, OWN, Describe, Names, Statement, StatementKey
 from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.unexpected import as_error

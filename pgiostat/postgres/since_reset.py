@@ -7,7 +7,8 @@ from pgiostat.errors import PgiostatError
 from pgiostat.postgres.sampler import add_names
 from pgiostat.postgres.session import connect
 from pgiostat.postgres.snapshot_reader import SnapshotReader
-from pgiostat.statistics.delta import Delta, since_reset
+from pgiostat.statistics.delta import Delta
+from pgiostat.statistics.difference import since_reset
 from pgiostat.statistics.names import Describe, Names, StatementKey
 
 __all__ = ["TotalsSinceReset", "totals_since_reset"]

@@ -29,7 +29,7 @@ from pgiostat.postgres import driver
 from pgiostat.postgres import sampler as collect
 from pgiostat.postgres.sampler import Sampler, Tick
 from pgiostat.queries.describe import describer, uncategorized
-from pgiostat.statistics import delta
+from pgiostat.statistics.difference import diff as real_diff
 from pgiostat.statistics.names import Statement
 from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.unexpected import as_error, unreadable_reply
@@ -323,7 +323,7 @@ def test_a_reading_that_cannot_be_subtracted_is_given_up(
         if older is not None and (older in damaged or len(damaged) == 0):
             damaged.append(older)
             raise ValueError("damaged")
-        return delta.diff(older, newer, **keywords)  # type: ignore[arg-type] # passed on
+        return real_diff(older, newer, **keywords)  # type: ignore[arg-type] # passed on
 
     monkeypatch.setattr(collect, "diff", diff)
     found = followed(database, 7, lambda *_: None)
@@ -345,7 +345,7 @@ def test_a_reading_that_is_given_up_is_recorded_as_lost_time(
         if recorder.samples == 3 and older is not None:
             given_up.append(older)
             raise ValueError("damaged")
-        return delta.diff(older, newer, **keywords)  # type: ignore[arg-type] # passed on
+        return real_diff(older, newer, **keywords)  # type: ignore[arg-type] # passed on
 
     monkeypatch.setattr(collect, "diff", diff)
     thread = Thread(target=recorder.run)

@@ -17,7 +17,8 @@ from pgiostat.postgres.sampler import add_names
 from pgiostat.postgres.sent_sql import Own, quoted_schema, text_of
 from pgiostat.postgres.session import connect
 from pgiostat.queries.describe import describer
-from pgiostat.statistics.delta import Quality, diff
+from pgiostat.statistics.delta import Quality
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import OWN, Names
 from tests.conftest import MakeServer
 from tests.support.sql_names import servers, unqualified
