@@ -10,7 +10,8 @@ import psycopg
 
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.driver import Connection, open_connection
-from pgiostat.postgres.dsn import HOST, check_dsn, in_effect, invalid, redacted
+from pgiostat.postgres.dsn import check_dsn, in_effect, redacted
+from pgiostat.postgres.dsn_mistakes import HOST, invalid
 from pgiostat.postgres.query_errors import explain
 from pgiostat.postgres.refusal import refusal
 from pgiostat.postgres.sent_sql import text_of

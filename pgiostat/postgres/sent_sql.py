@@ -21,7 +21,7 @@ from psycopg import sql
 
 from pgiostat.queries.fingerprint import fingerprint, is_own
 from pgiostat.statistics import counters
-from pgiostat.statistics.counters import Reading
+from pgiostat.statistics.counter_table import Reading
 
 __all__ = [
     "DOCTOR_SETTINGS",

@@ -23,7 +23,7 @@ from pgiostat.postgres.session import ServerSession
 from pgiostat.postgres.texts import TEXT_CHARACTERS, UNCONVERTIBLE, TextBatch, TextReader
 from pgiostat.statistics import counters
 from pgiostat.statistics.columnar import Rows
-from pgiostat.statistics.counters import Reading
+from pgiostat.statistics.counter_table import Reading
 from pgiostat.statistics.kcache import beside
 from pgiostat.statistics.names import StatementKey
 from pgiostat.statistics.snapshot import Markers, Settings, Snapshot

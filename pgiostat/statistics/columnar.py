@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgiostat.statistics.counters import Column, ColumnKind, CounterTable, Reading
+from pgiostat.statistics.counter_table import Column, ColumnKind, CounterTable, Reading
 from pgiostat.units import US_PER_MS
 
 __all__ = ["Array", "Counts", "Mask", "Rows", "common_counters", "counter_matrix", "to_pg_time"]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgiostat.statistics.columnar import Array, Rows
-from pgiostat.statistics.counters import NAME_BYTES
+from pgiostat.statistics.counter_table import NAME_BYTES
 
 __all__ = ["Keyed", "Places"]
 
