@@ -25,7 +25,7 @@ from pgiostat.analysis.corrections import client_rollbacks, with_known_gaps, wit
 from pgiostat.analysis.late_counts import Failures
 from pgiostat.analysis.ledger import Account, reads_of
 from pgiostat.analysis.rank import Ranking, rank
-from pgiostat.postgres.sampler import add_names
+from pgiostat.postgres.name_reader import add_names
 from pgiostat.postgres.session import connect
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.queries.describe import describer

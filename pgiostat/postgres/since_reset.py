@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pgiostat.analysis.corrections import without_repeats
 from pgiostat.errors import PgiostatError
-from pgiostat.postgres.sampler import add_names
+from pgiostat.postgres.name_reader import add_names
 from pgiostat.postgres.session import connect
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.delta import Delta

@@ -248,29 +248,19 @@ class SnapshotReader:
         Returns:
             Their backends; those of others are missing where the role lacks pg_read_all_stats.
         """
-        parameters = {
-            "seconds": seconds, "characters": TEXT_CHARACTERS, "most": SHOWN_RUNNING,
-        }  # fmt: skip
+        limits = {"seconds": seconds, "characters": TEXT_CHARACTERS, "most": SHOWN_RUNNING}
         with explain(self._session.conn):
-            rows = self._session.conn.execute(self._sql.running, parameters).fetchall()
+            rows = self._session.conn.execute(self._sql.running, limits).fetchall()
         return [Backend(*row) for row in rows]
 
     def databases(self) -> dict[int, str]:
-        """Return the names of databases.
-
-        Returns:
-            Names by oid.
-        """
+        """Return the names of databases, by oid."""
         with explain(self._session.conn):
             rows = self._session.conn.execute(text_of("databases")).fetchall()
         return {oid: name for oid, name, *_ in rows}
 
     def roles(self) -> dict[int, str]:
-        """Return the names of roles.
-
-        Returns:
-            Names by oid.
-        """
+        """Return the names of roles, by oid."""
         with explain(self._session.conn):
             return dict(self._session.conn.execute(text_of("roles")).fetchall())
 

@@ -301,7 +301,7 @@ def test_one_text_that_cannot_be_described_costs_that_text_alone(database: str) 
         for _ in range(3):
             other.execute(b"SELECT count(*) FROM pg_catalog.pg_class")
             other.execute(MARK.encode())
-            sampler._texts_due = 0.0
+            sampler._name_reader.texts_due = 0.0
             found = next(ticks)
             assert found.error is None
             if found.texts_error is not None:

@@ -13,7 +13,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.postgres.connection import reach
 from pgiostat.postgres.doctor import examine, findings
 from pgiostat.postgres.driver import Connection
-from pgiostat.postgres.sampler import add_names
+from pgiostat.postgres.name_reader import add_names
 from pgiostat.postgres.sent_sql import Own, quoted_schema, text_of
 from pgiostat.postgres.session import connect
 from pgiostat.queries.describe import describer
