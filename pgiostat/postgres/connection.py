@@ -28,7 +28,7 @@ __all__ = ["database_beside", "is_pooled", "reach"]
 
 APPLICATION_NAME = "pgiostat"
 _ADDRESS = ("host", "hostaddr", "port", "target_session_attrs", "load_balance_hosts")
-"""Keywords that say which server, of perhaps several."""
+"""Keywords that select one of several servers."""
 PATIENCE = {
     "connect_timeout": 10,
     "keepalives_idle": 15,
@@ -36,8 +36,10 @@ PATIENCE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-"""Of libpq, in seconds and the last in milliseconds: a machine that has gone without a word is
-noticed in half a minute, and not in the two hours of the system's defaults."""
+"""Time limits of libpq, in seconds; the last one in milliseconds.
+
+A machine that disappears is noticed in half a minute. The system's defaults take two hours.
+"""
 
 _NO_OPTIONS = re.compile(
     r"(?:FATAL|ERROR):\s+(?:unsupported startup parameter"
@@ -101,7 +103,7 @@ def database_beside(
     here = {"host": conn.info.host, "hostaddr": conn.info.hostaddr, "port": conn.info.port}
     there = {name: value for name, value in here.items() if value}
     kept = {name: value for name, value in conn.parameters.items() if name not in _ADDRESS}
-    # This server was chosen already.
+    # The server is known: it is not chosen again.
     return _reached({**kept, **there, "target_session_attrs": "any", "dbname": name, **keywords})
 
 
@@ -143,7 +145,7 @@ def _started(
     """Connect; return also the settings that are to be made afterwards.
 
     Args:
-        given: Keywords of libpq.
+        parameters: Keywords of libpq.
         theirs: Options that the user chose.
         limits: Settings that must be options, even if all others are made afterwards.
     """

@@ -28,7 +28,7 @@ _ABSTRACT = "/\1"
 
 
 class _Cursor(psycopg.Cursor[Any]):
-    """Sends UTF-8 and asks for binary results.
+    """Sends UTF-8 and requests binary results.
 
     How the session writes dates and numbers does not matter then, nor that psycopg takes a
     database without an encoding for ASCII.
@@ -48,7 +48,7 @@ _Answer = TypeVar("_Answer")
 
 
 class Connection(psycopg.Connection[Any]):
-    """A connection that is given up when the server is silent for too long.
+    """A connection that closes when the server is silent for too long.
 
     Attributes:
         parameters: The keywords of libpq that made it, secrets among them: never shown.

@@ -1,4 +1,4 @@
-"""Connection strings: checked before anything is connected to, or made of them.
+"""Connection strings: checked before they are used.
 
 In a string that is not certainly well formed, a part of the password may stand anywhere: as host,
 port, user or keyword. Such a string is refused, and the error quotes nothing of it: it names the
@@ -80,7 +80,7 @@ _LIBPQ_MESSAGE = (
     ("port number", PORT),
     ("network address", ADDRESS),
 )
-"""Words of libpq's errors, and the mistake that each of them tells of."""
+"""Phrases of libpq's errors, each with the mistake that it means."""
 _UNKNOWN = re.compile(r'invalid (?:connection option|URI query parameter:?) "(.*)"', re.DOTALL)
 _VALUE_QUOTED = re.compile(r'"[^"]*"')
 _PASSWORD_IN_URI = re.compile(r"(://[^:/@\s]*:)\S*@")
@@ -90,7 +90,7 @@ _PASSWORD_KEYWORD = re.compile(
 
 
 def redacted(text: str) -> str:
-    """Return an error message without passwords, as far as they can be recognised.
+    """Return an error message without the passwords that can be recognised.
 
     It is a second line of defence: a malformed string is refused before libpq could quote it.
 
@@ -165,7 +165,7 @@ def where(parameters: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def refused_value(message: str) -> PgiostatError:
-    """Return the error of a value that libpq refuses; of its words only a keyword is told."""
+    """Return the error of a value that libpq refuses; it quotes a keyword at most."""
     if mistake := _service_mistake(message):
         return PgiostatError(
             "invalid connection string",
@@ -238,7 +238,7 @@ def _check_in_effect(parameters: Mapping[str, Any]) -> None:
 def in_effect(parameters: Mapping[str, Any]) -> dict[str, str]:
     """Return what libpq would use: a string's keywords, then the service's, then PG* variables.
 
-    libpq itself says so: it reads all of them, and then refuses this sslmode before it connects.
+    libpq merges all of them, and then refuses this sslmode before it connects.
     """
     found = dict(_options(_started(parameters, sslmode="-")))
     return {name: value for name, value in found.items() if name not in {"sslmode", *SECRETS}}

@@ -37,9 +37,9 @@ LONGEST_HOST_PART = 63
 SECRETS = frozenset(
     {"password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"}
 )
-"""Keywords whose values are secret."""
+"""Keywords with secret values."""
 _FREE = frozenset({"options", "application_name", "fallback_application_name", "oauth_issuer"})
-"""Keywords whose values may have "=" or "://" in them."""
+"""Keywords with values that may contain "=" or "://"."""
 _NUMBERS = frozenset(
     {
         "connect_timeout",

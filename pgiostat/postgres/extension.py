@@ -47,7 +47,7 @@ class Extension:
 
 @dataclass(frozen=True, slots=True)
 class Kcache:
-    """Where pg_stat_kcache is and which columns it has; missing: why it cannot tell anything."""
+    """Schema and columns of pg_stat_kcache; missing: why it is not available."""
 
     schema: str = ""
     columns: frozenset[str] = frozenset()
@@ -61,8 +61,9 @@ NO_KCACHE = Kcache(missing="pg_stat_kcache is not installed")
 def find_extension(conn: psycopg.Connection[Any]) -> Extension:
     """Find pg_stat_statements in the connected database.
 
-    Raises PgiostatError extension-missing, whose DETAIL names the databases that have it;
-    schema-forbidden; extension-replaced; superuser-unsafe.
+    Raises:
+        PgiostatError: extension-missing, with a DETAIL that names the databases that have it;
+            schema-forbidden; extension-replaced; superuser-unsafe.
     """
     row = conn.execute(text_of("extension")).fetchone()
     if row is not None:
@@ -175,7 +176,7 @@ def find_kcache(conn: psycopg.Connection[Any]) -> Kcache:
 
 
 def with_extension(conn: psycopg.Connection[Any]) -> list[str]:
-    """Return other databases that have pg_stat_statements, as far as we may connect to them."""
+    """Return other databases with pg_stat_statements, of those that we may connect to."""
     found = []
     for _, name, allowed, _ in conn.execute(text_of("databases")).fetchall():
         if not allowed or name == dbname_of(conn):
@@ -191,6 +192,6 @@ def with_extension(conn: psycopg.Connection[Any]) -> list[str]:
 
 
 def check_preloaded(conn: psycopg.Connection[Any], extension: Extension) -> None:
-    """Call the extension once: psycopg's error says whether its library is not preloaded."""
+    """Call the extension once; psycopg raises an error if its library is not preloaded."""
     schema = quoted_schema(extension.schema)
     conn.execute(sql.SQL(text_of("probe")).format(schema=schema))

@@ -21,13 +21,16 @@ NAMES_EVERY_SECONDS = 60.0
 """How old names of databases, roles and relations may be: somebody may have renamed them."""
 EVICTED = "its entry was evicted before its text was read"
 OWN_REQUESTED = 5
-"""How often new statements of our own role are reason to ask at once: ours are few and soon known,
-and who works under the same role must not make us ask at every turn."""
+"""How often new statements of our own role cause an immediate request.
+
+Our own statements are few and soon known. Other users of the same role must not cause a request in
+every interval.
+"""
 MAX_STALE_NAMES = 50_000
-"""So many may be known of what is not there any more, before they are forgotten."""
+"""Number of names that are kept after what they name has disappeared."""
 
 NamesInUse = Callable[[], tuple[Collection[StatementKey], Collection[int]]]
-"""Tell of which statements and relations the names are needed though they may have gone."""
+"""Returns statements and relations with names that are needed even after they disappear."""
 
 
 def add_names(
@@ -44,7 +47,7 @@ def add_names(
         user, database = names.role(userid), names.database(dbid)
         try:
             statement = describe(text, user=user, database=database, queryid=queryid)
-        except Exception as error:  # noqa: BLE001 - one text must not cost all readings
+        except Exception as error:  # noqa: BLE001 - one text must not cost all snapshots
             statement = Statement("", "", OTHER)
             failed = as_error(error)
         if own.includes(userid, dbid, text):
@@ -63,14 +66,14 @@ def _renamed(before: Mapping[int, str], after: Mapping[int, str]) -> set[int]:
 
 @dataclass(slots=True)
 class NameReader:
-    """Keeps the names of one server, and decides when to ask for new and for old ones.
+    """Keeps the names of one server, and decides when to request new and old ones.
 
     Attributes:
         names: What ids mean; it fills as statements appear.
         describe: Finds the category of a statement.
         clock: Monotonic clock in seconds.
         max_stale_names: Number of names kept after their statement or relation disappears.
-        names_in_use: Returns statements and relations whose names are never dropped.
+        names_in_use: Returns statements and relations with names that are never dropped.
         texts_due: When texts are requested again, by the clock; 0 is at once.
         texts_error: Why texts of statements are missing.
     """
@@ -90,7 +93,8 @@ class NameReader:
     def turn_to_another(self, newer: Snapshot) -> None:
         """Look at all names again: ids may mean something else on the server that answers now.
 
-        A statement whose text a history has is forgotten: the text belongs to the other server.
+        Statements without a text here are dropped: a history holds their texts, and these belong
+        to the other server.
         """
         names = self.names
         names.statements = {key: each for key, each in names.statements.items() if each.text}
@@ -99,7 +103,7 @@ class NameReader:
         self.texts_due = self._names_due = 0.0
 
     def learn(self, collector: SnapshotReader, delta: Delta, interval: float) -> None:
-        """Ask for the names of what did something, and of which they are unknown or old."""
+        """Request the names in an interval that are unknown or old."""
         if delta.seconds is None:
             return
         rows = delta.statements.rows
@@ -135,11 +139,11 @@ class NameReader:
         self.names.roles = self.names.roles | found
 
     def _describe_again(self, oids: Collection[int], place: int) -> None:
-        """Ask for texts again whose role or database has another name: rules may ask for it.
+        """Request texts again after their role or database was renamed: rules may depend on it.
 
         Args:
             oids: What was renamed.
-            place: Where such an oid stands in the key of a statement.
+            place: Index of such an oid in the key of a statement.
         """
         if oids:
             again = [key for key in self.names.statements if key[place] in oids]
@@ -147,14 +151,14 @@ class NameReader:
             self.texts_due = 0.0
 
     def _learn_texts(self, collector: SnapshotReader, delta: Delta) -> None:
-        """Ask for texts of unseen statements: at once if they read much, else now and then.
+        """Request texts of unknown statements: at once if they read much, otherwise now and then.
 
         The server reads its whole file of texts for any of them.
         """
         rows = delta.statements.rows
         blocks = (rows["shared_blks_read"] + rows["local_blks_read"]).tolist()
         unread = 0
-        ours = False  # statements of our own role are told apart from others by their texts
+        ours = False  # texts distinguish our own statements from others of our role
         for userid, dbid, queryid, masked, read in zip(
             rows["userid"].tolist(),
             rows["dbid"].tolist(),
@@ -165,9 +169,9 @@ class NameReader:
         ):
             key = (userid, dbid, queryid)
             if not masked and key not in self.names.statements:
-                # Remembered: when it is asked for, it may not be running any more.
+                # Remembered: it may not run any more when its text is requested.
                 self._pending.setdefault(key, 0)
-                # What could not be read is asked for again, but no sooner for what it reads.
+                # Unreadable texts are requested again, but not sooner because of their reads.
                 if key not in self.names.unreadable:
                     unread += read
                     ours |= userid == delta.newer.server.userid
@@ -196,8 +200,8 @@ class NameReader:
         self._note_unreadable(batch.unreadable)
         failed = bool(batch.unreadable) and not batch.texts
         self.texts_due = now + (TEXTS_AFTER_FAILURE_SECONDS if failed else TEXTS_EVERY_SECONDS)
-        # What did not come did not fit into the batch, or has been evicted: asked for again, but
-        # only a few times, unless it runs again.
+        # A missing text did not fit into the batch, or was evicted: it is requested again, but only
+        # a few times, unless the statement runs again.
         left = {
             key: requested + 1 for key, requested in self._pending.items() if key not in batch.texts
         }

@@ -23,7 +23,7 @@ _LOOK_ALIKE = "A function of the same name stands beside the extension's; pgiost
 def explain(conn: psycopg.Connection[Any] | None = None) -> Iterator[None]:
     """Turn psycopg's errors into ours: connection-lost, session-limit, extension-…, query-failed.
 
-    Whatever else is raised where an answer is unpacked is reply-unreadable.
+    Any other exception while an answer is unpacked becomes reply-unreadable.
     """
     try:
         yield
@@ -100,7 +100,7 @@ def _denied(error: psycopg.Error) -> PgiostatError:
 
 
 def _is_not_preloaded(error: psycopg.Error) -> bool:
-    """Return whether the extension's library says so: both names are the same in any language."""
+    """Return whether an error is the library's own: it has both names in any language."""
     return all(name in str(error) for name in ("pg_stat_statements", "shared_preload_libraries"))
 
 

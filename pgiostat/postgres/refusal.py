@@ -23,7 +23,7 @@ _SLOTS_HINT = "Raise max_connections, or find who holds the connections: pg_stat
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """What a server's reason for letting nobody in means.
+    """The meaning of a server's reason for refusing a connection.
 
     Attributes:
         pattern: How the reason begins; names that others chose stand within it. A group is the name
@@ -105,14 +105,14 @@ _REFUSALS = (
     ),
 )
 _ADVICE = re.compile(r"\s*Is the server running.*?\?", re.DOTALL)
-"""libpq's own hint, which ours says too."""
+"""libpq's own hint; ours has the same content."""
 
 
 def refusal(parameters: Mapping[str, Any], text: str) -> PgiostatError:
     """Return what a failed connection means.
 
-    libpq hands on the server's words without their SQLSTATE, so the English words are matched;
-    in any other language the general case remains, with the server's words as DETAIL.
+    libpq passes on the server's message without its SQLSTATE, so the English text is matched. In
+    any other language the general case remains, with the server's message as DETAIL.
     """
     if _REFUSED.search(text) and not _ANSWERED.search(text):
         return refused_value(text)
@@ -136,7 +136,7 @@ def refusal(parameters: Mapping[str, Any], text: str) -> PgiostatError:
 
 
 def _rejection(parameters: Mapping[str, Any], server: str, text: str) -> PgiostatError:
-    """Return what it means that a server answered and let nobody in."""
+    """Return the error of a server that answered and refused the connection."""
     reason = _reason(text)
     user = in_effect(parameters).get("user", "")
     for refusal in _REFUSALS:

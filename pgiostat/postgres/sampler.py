@@ -1,6 +1,6 @@
-"""The loop: readings at an interval, differences, names, and a way back when the server is gone.
+"""The sampling loop: snapshots, their differences, names, and reconnecting.
 
-Everything that takes time or may fail goes through here, so that nothing else has to.
+Everything that takes time or may fail is called from here.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,17 +27,17 @@ __all__ = ["Sampler", "Tick", "Wait"]
 PERMANENT = frozenset(
     {"dsn-invalid", "password-wrong", "role-missing", "database-missing", "no-privilege"}
 )
-"""Errors that end the loop before the first reading.
+"""Errors that end the loop before the first snapshot.
 
-Later they are tried again as others are: a role or a database that was there may be renamed,
-dropped or locked for a time.
+Later they are tried again like others: a role or a database may be renamed, dropped or locked for
+a while.
 """
 
 LONGEST_WAIT_SECONDS = 30.0
 DIFFERENCES_TRIED = 3
-"""After so many failures to subtract one reading, the next interval begins anew without it."""
+"""After this many failures to subtract one snapshot, the next interval begins without it."""
 LONGEST_UNREPORTED_SECONDS = 10.0
-"""What runs for longer is told as in flight, however long the interval is."""
+"""A statement that runs for longer is reported as in flight, even in longer intervals."""
 
 Wait = Callable[[float], bool]
 """Wait some seconds; True if the loop shall end.  An Event's wait is one."""
@@ -45,14 +45,14 @@ Wait = Callable[[float], bool]
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """One turn of the loop: an interval, or the error in its place.
+    """One iteration of the loop: an interval, or the error in its place.
 
     Attributes:
         delta: The interval; None after an error.
         error: Why there is none.
         retry_seconds: Seconds until the next attempt; None if delta is there.
         texts_error: Why texts of statements are missing, though the counters are there.
-        running: Statements in flight at its end, if asked for.
+        running: Statements in flight at its end, if requested.
     """
 
     delta: Delta | None
@@ -81,7 +81,7 @@ class Sampler:
         running: Yield also which statements are in flight.
         first_interval: Seconds from the first snapshot to the second, if the interval is longer.
         max_stale_names: Number of names kept after their statement or relation disappears.
-        names_in_use: Returns statements and relations whose names are never dropped.
+        names_in_use: Returns statements and relations with names that are never dropped.
     """
 
     dsn: str = field(repr=False)
@@ -135,7 +135,7 @@ class Sampler:
                 yield tick
                 if tick.retry_seconds is None:
                     attempts = 0
-                    # A turn that took too long costs turns, never a burst of them.
+                    # A slow snapshot skips intervals and never causes a burst of them.
                     now, length = self.clock(), self._length(tick)
                     due += length * max(1, -int((due - now) // length))
                     pause = max(0.0, due - self.clock())
@@ -151,17 +151,17 @@ class Sampler:
             self._disconnect()
 
     def _length(self, tick: Tick) -> float:
-        """Return in how many seconds the reading after this one is due."""
+        """Return the seconds until the next snapshot is due."""
         is_baseline = tick.delta is not None and tick.delta.seconds is None
         if is_baseline and self.first_interval is not None:
             return min(self.first_interval, self.interval)
         return self.interval
 
     def whereabouts(self) -> Whereabouts | None:
-        """Return where the server says that it runs.
+        """Return where the server runs, as it reports.
 
         Returns:
-            Host, data directory and process; None if it does not say.
+            Host, data directory and process; None if it does not report them.
 
         Raises:
             PgiostatError: connection-lost.
@@ -231,9 +231,9 @@ class Sampler:
         return delta
 
     def _subtracted(self, newer: Snapshot) -> Delta:
-        """Return what happened since the older reading.
+        """Return what happened since the older snapshot.
 
-        One that cannot be subtracted again and again is damaged, and would end all intervals.
+        A snapshot that repeatedly cannot be subtracted is damaged, and would end all intervals.
         """
         try:
             delta = diff(self.older, newer, expected_seconds=self.interval)

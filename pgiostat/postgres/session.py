@@ -23,10 +23,11 @@ __all__ = ["ServerSession", "connect", "session_on", "who"]
 
 @dataclass(slots=True)
 class ServerSession:
-    """One connection for reading, and what is known of its other end.
+    """One connection for snapshots, with its server and extensions.
 
-    pooled: our settings were not taken, as by a pooler, whose connections others use too; then
-    nothing is set and nothing prepared.
+    Attributes:
+        pooled: The server did not apply our settings, as behind a pooler. Other clients use the
+            same connections: nothing is set and nothing is prepared.
     """
 
     conn: psycopg.Connection[Any]
@@ -94,7 +95,7 @@ def session_on(conn: psycopg.Connection[Any], *, label: str = "") -> ServerSessi
 
 
 def who(conn: psycopg.Connection[Any]) -> tuple[Any, ...]:
-    """Return what sql/server.sql asks for; last the system identifier, 0 where it is refused."""
+    """Return the row of sql/server.sql, then the system identifier, 0 where it is refused."""
     *found, is_identified = cast("tuple[Any, ...]", conn.execute(text_of("server")).fetchone())
     row = conn.execute(text_of("system_identifier")).fetchone() if is_identified else None
     return (*found, row[0] if row else 0)

@@ -32,8 +32,8 @@ SESSION_SETTINGS = {
 }
 """Settings of our own session: read only by construction, and bounded.
 
-They are asked for when connecting, not by SET: a pooler would hand a connection on to others with
-our SET still in force, and their writes would fail. Two exceptions connect as psql does with the
+They are start-up options and not SET: a pooler would pass a connection to other clients with our
+SET still in force, and their writes would fail. Two exceptions connect as psql does with the
 same string, and set them afterwards: target_session_attrs, for which libpq looks at
 default_transaction_read_only, and a login event trigger that fails with our settings.
 """

@@ -1,6 +1,6 @@
-"""Take a reading: counters of all statements and of the server; texts and names apart.
+"""Take a snapshot: counters of all statements and of the server. Texts and names are apart.
 
-Nothing is subtracted here, and nothing is written there.
+Nothing is subtracted here, and nothing is written to the server.
 """
 
 import itertools
@@ -34,7 +34,7 @@ __all__ = ["Relation", "SnapshotReader"]
 SHOWN_RUNNING = 20
 _COUNT_BYTES = 8
 PACKED_TRIES = 3
-"""After so many packed answers in a row that could not be had, a connection packs no more."""
+"""After this many failed packed answers in a row, a connection reads row by row."""
 
 Relation = tuple[int, str, str, str]
 """(relid of the table, schemaname, relname, part: heap, idx, toast or tidx)."""
@@ -72,7 +72,7 @@ class SnapshotReader:
 
     @property
     def is_packed(self) -> bool:
-        """Whether readings travel as one value; if not, row by row."""
+        """Whether the statements of a snapshot travel as one value; if not, row by row."""
         return self._packed
 
     def _arrange(self) -> None:
@@ -178,7 +178,7 @@ class SnapshotReader:
         return snapshot
 
     def _find_own(self) -> int | None:
-        """Return the queryid of our reading, or None if its text cannot be had."""
+        """Return the queryid of our own query, or None if its text is not available."""
         server = self._session.server
         owner = {"userid": server.userid, "dbid": server.dbid}
         try:
@@ -204,7 +204,7 @@ class SnapshotReader:
         began = self._one(self._sql.reading_without_statements)
         records = self._session.conn.execute(self._sql.statement_rows).fetchall()
         rest = self._one(self._sql.reading_without_statements)
-        # What began before the statements were read is the earlier one's to tell.
+        # The first row has the marks from before the statements were read.
         return Rows.from_records(self._sql.statements, records), (*began[:2], None, *rest[3:])
 
     def _reads_rows(self) -> bool:
@@ -229,8 +229,8 @@ class SnapshotReader:
             keys: The statements, as (userid, dbid, queryid).
 
         Returns:
-            Texts by statement; one whose entry is gone is missing. A text that the server cannot
-            convert costs that text alone, as far as the server lets us read around it.
+            Texts by statement, without those of vanished entries. A text that the server cannot
+            convert costs that text alone, if the server lets us read around it.
 
         Raises:
             PgiostatError: texts-unreadable if none can be read; no counter is lost then.
@@ -265,7 +265,7 @@ class SnapshotReader:
             return dict(self._session.conn.execute(text_of("roles")).fetchall())
 
     def whereabouts(self) -> Whereabouts | None:
-        """Return where the server says that it runs.
+        """Return where the server runs, as it reports.
 
         Returns:
             Host, process and data directory; None if the server does not show our own session, as

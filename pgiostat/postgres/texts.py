@@ -1,9 +1,9 @@
-"""Texts of statements, whatever the encodings of the databases are in which they ran.
+"""Texts of statements, for all encodings of the databases in which they ran.
 
 The server converts every text to the encoding of the database that we are connected to, all in one
 call, and refuses them all if it cannot convert one. Then they are read through another database of
 the server: SQL_ASCII takes every byte. Where there is none, and where a text is damaged, they are
-read role by role, as far as we may work under other roles: the server converts what a role may see.
+read role by role, if we may work under other roles: the server converts what a role may see.
 What still has no text gets that of a session that runs it, or ran it last.
 
 None of this costs anything while all texts can be converted.
@@ -88,11 +88,10 @@ class TextReader:
     _others_due: float = 0.0
 
     def read(self, keys: Collection[StatementKey]) -> TextBatch:
-        """Return the texts of statements; those whose entries have gone are missing.
+        """Return the texts of statements, without those of vanished entries.
 
         Raises:
-            PgiostatError: The server could not be asked, or texts-unreadable if no text can be
-                read.
+            PgiostatError: The server did not answer, or texts-unreadable if no text can be read.
         """
         wanted = set(keys)
         if not wanted:
@@ -268,7 +267,7 @@ def _rows(
 def _fetch(
     conn: psycopg.Connection[Any], query: sql.Composed | LiteralString, parameters: dict[str, Any]
 ) -> list[_Row]:
-    """Return rows whose texts are bytes."""
+    """Return rows with texts as bytes."""
     with conn.cursor() as cursor:
         cursor.adapters.register_loader("text", _Bytes)
         return cursor.execute(query, parameters).fetchall()
@@ -307,7 +306,7 @@ _RENAMED = {NO_ENCODING: "utf-8", "KOI8R": "koi8-r", "KOI8U": "koi8-u"}
 
 
 def _owners(conn: psycopg.Connection[Any]) -> tuple[Any, ...]:
-    """Return what tells the server of a connection from others."""
+    """Return what identifies the server of a connection."""
     return (conn.info.port, *who(conn)[-2:])
 
 

@@ -62,7 +62,7 @@ class Rows:
 
     @classmethod
     def from_records(cls, reading: Reading, records: Sequence[Sequence[Any]]) -> "Rows":
-        """Make rows from ordinary result rows, their columns in the order of the reading."""
+        """Make rows from ordinary result rows, their columns in the order of the query."""
         place = {column.name: i for i, column in enumerate(reading.columns)}
 
         def values(column: Column) -> Array:
@@ -141,7 +141,7 @@ class Rows:
 
 
 def common_counters(old: Rows, new: Rows) -> tuple[str, ...]:
-    """Return the counters that both have: an extension may be updated between two readings."""
+    """Return the counters that both have: an extension may be updated between two snapshots."""
     return tuple(name for name in new.counter_names if name in old)
 
 

@@ -16,7 +16,7 @@ NAME_BYTES = 32
 
 
 class ColumnKind(Enum):
-    """What a column is: how it travels and whether two readings are subtracted.
+    """Type of a column: how it travels and whether two snapshots are subtracted.
 
     Each value is (SQL that makes fixed-width bytes, their layout, the layout kept, whether it
     only grows).
@@ -55,7 +55,7 @@ class ColumnKind(Enum):
 
     @property
     def is_counter(self) -> bool:
-        """Whether it only grows, so that two readings are subtracted."""
+        """Whether it only grows, so that two snapshots are subtracted."""
         return self.value[3]
 
 
@@ -63,10 +63,14 @@ class ColumnKind(Enum):
 class Column:
     """One column of a statistics view.
 
-    name: PostgreSQL's newest.  older: earlier names, newest first.  since: the first version
-    of the table's `versioned_by` that has it, empty if all of ours have.  unit: of the server's
-    value.  expression: what to select where that is not the column itself.  null: what NULL means,
-    as SQL; a column without it is never NULL.
+    Attributes:
+        name: PostgreSQL's newest name.
+        unit: Unit of the server's value.
+        older: Earlier names, newest first.
+        since: First version of the table's `versioned_by` that has it; empty if all supported
+            versions have it.
+        expression: What to select, if not the column itself.
+        null: What NULL means, as SQL; a column without it is never NULL.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """THE table of counters: every column that is read from a server, each described once.
 
-From it are made the select list of a reading, the layout of its bytes, what is subtracted
-between two readings, the headers of CSV files and docs/counters.md.
+It defines the select list of a snapshot, the layout of its bytes, what is subtracted between two
+snapshots, the headers of CSV files and docs/counters.md.
 
 Sources are sections of the PostgreSQL documentation.  Versions in which a column appears
 were checked on servers 13 to 18 with every extension version from 1.4 on.

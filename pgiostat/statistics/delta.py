@@ -95,13 +95,12 @@ class RowDeltas:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A time whose statements cannot be counted: an interval, or its part before a reset.
+    """A time without counts of statements: an interval, or its part before a reset.
 
     Attributes:
         since: When it began, by the server's clock.
-        seconds: Its length, as far as it is known; of a reset at an unknown time the longest
-            that is possible.
-        server: The server whose reads are lost.
+        seconds: Its length in seconds; the longest possible if the time of a reset is unknown.
+        server: The server with the lost reads.
     """
 
     since: datetime
@@ -125,12 +124,12 @@ class Delta:
         appeared: Entries of pg_stat_statements that are new.
         vanished: Entries that are gone.
         dealloc: How often entries were evicted; None before version 1.9 of the extension.
-        unknown: Rows whose numbers belong to no known interval; they are not counted.
+        unknown: Number of rows with amounts of no known interval; these are not counted.
         ahead: Blocks that statements had counted at its begin and the server had not.
         failures: Transactions that failed or were cancelled; None if unknown.
         held: Cursors WITH HOLD that were declared and that no statement counts; None if unknown.
         untracked: Whether a statement may have turned tracking off.
-        lost: The time whose statements are not counted; qualities has the cause.
+        lost: The time without counts of statements; qualities has the cause.
 
     ahead, failures, held and untracked need texts, or the intervals before: `Sampler` sets them,
     `diff` does not.

@@ -16,7 +16,7 @@ from pgiostat.statistics.subtraction import statement_deltas, view_deltas
 __all__ = ["diff", "since_reset"]
 
 GAP_FACTOR = 2.0
-"""An interval this many times as long as was asked for is a gap."""
+"""An interval this many times as long as expected is a gap."""
 
 CLOCK_TOLERANCE_SECONDS = 1.0
 CLOCK_TOLERANCE_SHARE = 0.05
@@ -33,7 +33,7 @@ def diff(
     Args:
         older: The snapshot at the begin of the interval, or None.
         newer: The snapshot at its end.
-        expected_seconds: The interval asked for; one more than twice as long is a gap.
+        expected_seconds: The configured interval; one more than twice as long is a gap.
 
     Returns:
         The interval, with the basis of each row and the qualities of the whole.
@@ -48,7 +48,7 @@ def diff(
     seconds, jumped = _elapsed(older, newer)
     discarded = _discarded(older, newer)
     renewed = is_renewed(older, newer, pair)
-    # What was counted since a reset needs no older reading.
+    # Counts since a reset need no older snapshot.
     cause = None if renewed else pair.cause
     vanished = 0 if cause else pair.vanished
     dealloc = _dealloc(older, newer, renewed=renewed)
@@ -65,7 +65,7 @@ def diff(
     gap = older.session != newer.session or (
         expected_seconds is not None and seconds > GAP_FACTOR * expected_seconds
     )
-    # A killed backend makes the server start all others anew, but not with a new start time.
+    # After a killed backend the server restarts all others, without a new start time.
     restarted = older.markers.start_time != newer.markers.start_time or (
         renewed and marker_moved(older, newer)
     )
@@ -104,10 +104,13 @@ def diff(
 
 
 def since_reset(reading: Snapshot) -> Delta:
-    """Return all that a reading's statements have counted, since whenever each was made.
+    """Return all that the statements of a snapshot have counted since their entries were made.
 
-    The server's own counters are reset apart from them, so there is no whole to compare with.
-    seconds: since the last reset of all statements; 0 where that is not told (before 1.9).
+    The server's own counters are reset separately, so there is no total to compare with.
+
+    Returns:
+        An interval with the seconds since the last reset of all statements, 0 if unknown (before
+        1.9).
     """
     everything = np.arange(len(reading.statements), dtype=np.intp)
     began = reading.markers.statements_reset
@@ -153,7 +156,7 @@ def _baseline(newer: Snapshot, quality: Quality) -> Delta:
 def _elapsed(older: Snapshot, newer: Snapshot) -> tuple[float, bool]:
     """Return the measured seconds, and whether the server's clock was set meanwhile."""
     server = (newer.taken_at - older.taken_at).total_seconds()
-    if older.session == RESUMED:  # the machine may have been started anew since
+    if older.session == RESUMED:  # the machine may have been restarted since
         return max(server, 0.0), server <= 0
     own = newer.clock - older.clock
     tolerance = CLOCK_TOLERANCE_SECONDS + CLOCK_TOLERANCE_SHARE * own
@@ -165,9 +168,9 @@ def _elapsed(older: Snapshot, newer: Snapshot) -> tuple[float, bool]:
 def _discarded(older: Snapshot, newer: Snapshot) -> bool:
     """Return whether all cumulative statistics were thrown away, as after a crash.
 
-    The reset time of pg_stat_database stays NULL then from 15 on, so pg_stat_bgwriter's tells;
-    pg_stat_reset_shared('bgwriter') moves that one alone.  The start time does not move when a
-    single backend was killed.
+    The reset time of pg_stat_database stays NULL then from 15 on, so that of pg_stat_bgwriter
+    decides; pg_stat_reset_shared('bgwriter') moves that one alone. The start time does not move
+    when a single backend was killed.
     """
     if not marker_moved(older, newer):
         return False
@@ -184,7 +187,7 @@ def _discarded(older: Snapshot, newer: Snapshot) -> bool:
 def _until_reset(older: Snapshot, newer: Snapshot, seconds: float) -> float:
     """Return how long before a reset of all statements the older snapshot was taken.
 
-    Extensions before 1.9 do not tell when it was. A restart that lost all entries did so before
+    Extensions before 1.9 do not report its time. A restart that lost all entries did so before
     the server started. A reset at an unknown time may have been at the end of the interval.
     """
     old, new = older.markers, newer.markers

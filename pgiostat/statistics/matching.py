@@ -28,12 +28,12 @@ SINCE = "stats_since"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """The statements of two readings under the same kind of key.
+    """The statements of two snapshots under the same type of key.
 
     Attributes:
-        before: Those of the older reading.
-        after: Those of the newer one.
-        place: Of each newer one its place among the older ones, or -1.
+        before: Statements of the older snapshot.
+        after: Statements of the newer one.
+        place: For each newer statement its place among the older ones, or -1.
         cause: Why the statements cannot be compared.
     """
 
@@ -49,7 +49,7 @@ class Pair:
 
 
 def pair_of(older: Snapshot, newer: Snapshot) -> Pair:
-    """Return the statements of two readings by keys that both of them have."""
+    """Return the statements of two snapshots by keys that both of them have."""
     before, after, cause = older.keyed, newer.keyed, None
     has_since = [SINCE in each.statements for each in (older, newer)]
     if older.has_toplevel != newer.has_toplevel:
@@ -65,7 +65,7 @@ def pair_of(older: Snapshot, newer: Snapshot) -> Pair:
 
 
 def _privileges_changed(older: Snapshot, newer: Snapshot) -> bool:
-    """Return whether statements of a role are hidden in one reading and not in the other."""
+    """Return whether statements of a role are hidden in one snapshot and not in the other."""
     hidden, shown = [], []
     for rows in (older.statements, newer.statements):
         hidden.append(np.unique(rows["userid"][rows["masked"]]))
@@ -80,9 +80,9 @@ def is_other_server(older: Snapshot, newer: Snapshot, pair: Pair) -> bool:
     """Return whether another server answered behind the same address, as after a failover.
 
     A standby and a clone have the system identifier of their primary, and some managed services
-    refuse it. But what started or was reset between two readings did so after the older one. A
-    mark that moved to an earlier instant belongs to another server, and so does an entry that both
-    readings have and that was made earlier, at another instant.
+    refuse it. But a start or a reset between two snapshots happened after the older one. A mark
+    that moved to an earlier instant belongs to another server, and so does an entry that both
+    snapshots have and that was made earlier, at another instant.
     """
     old, new = older.markers, newer.markers
     at = older.started_at
@@ -122,17 +122,17 @@ def _came_back_as_another(older: Snapshot, newer: Snapshot, pair: Pair) -> bool:
 
 
 def marker_moved(older: Snapshot, newer: Snapshot) -> bool:
-    """Return whether pg_stat_bgwriter began anew, on every version a mark of a crash."""
+    """Return whether pg_stat_bgwriter was reset: on every version a mark of a crash."""
     return older.markers.bgwriter_reset != newer.markers.bgwriter_reset
 
 
 def recreated(before: Rows, after: Rows, place: Places) -> tuple[Mask, Mask]:
-    """Return which rows were surely made anew, and which surely go on.
+    """Return which rows are certainly new entries, and which certainly the same ones.
 
     Without stats_since: a counter that fell, a minimum that rose from above zero, or a maximum
-    that fell shows a new entry; it is seen in 34 to 100 % of cases, and never wrongly.  Equal
-    extremes and nothing that fell show the same entry.  Statements hidden from us are one row
-    for many entries: it shows neither.
+    that fell shows a new entry, in 34 to 100 % of cases and never wrongly. Equal extremes and
+    nothing that fell show the same entry. Statements hidden from us are one row for many entries:
+    it shows neither.
     """
     now = np.flatnonzero((place >= 0) & ~after["masked"])
     then = place[now]
@@ -151,7 +151,7 @@ def recreated(before: Rows, after: Rows, place: Places) -> tuple[Mask, Mask]:
 
 
 def is_renewed(older: Snapshot, newer: Snapshot, pair: Pair) -> bool:
-    """Return whether all of pg_stat_statements began anew."""
+    """Return whether all of pg_stat_statements was reset."""
     old, new = older.markers.statements_reset, newer.markers.statements_reset
     if old is not None and new is not None:
         return old != new
@@ -159,15 +159,15 @@ def is_renewed(older: Snapshot, newer: Snapshot, pair: Pair) -> bool:
 
 
 def _renewed_without_mark(older: Snapshot, newer: Snapshot, pair: Pair) -> bool:
-    """Return the same for server 13 and extensions before 1.9, which do not say it."""
+    """Return the same for server 13 and extensions before 1.9, which do not report it."""
     was_called, is_called = _own_calls(older), _own_calls(newer)
-    # A reset drops our own reading, which is counted only when it has ended. Evictions drop it too,
+    # A reset drops our own query, which is counted only when it has ended. Evictions drop it too,
     # but they leave the table full: an entry that they created again shows it by itself, and
     # counting all the others whole would count their past again.
     if is_called > was_called > 0 or _is_full(newer):
         return False
     # After a reset all entries are new: at least a third of them shows it (34 to 100 % were
-    # measured), and none goes on, but for quick statements whose extremes happen to be the same,
+    # measured), and none goes on, but for quick statements with extremes that are equal by chance,
     # about one in a thousand.
     before, after, place = pair.before.rows, pair.after.rows, pair.place
     made, goes_on = recreated(before, after, place)
@@ -175,7 +175,7 @@ def _renewed_without_mark(older: Snapshot, newer: Snapshot, pair: Pair) -> bool:
     if not in_both:
         return len(before) > 0
     if is_called < was_called and not goes_on.any():
-        return True  # ours began anew, and nothing shows that another went on
+        return True  # our entry is new, and nothing shows that another stayed
     shown = int(made.sum())
     if older.markers.start_time != newer.markers.start_time:
         # A restart keeps all entries or none. If it kept them, most go on; if not, only quick ones
@@ -191,7 +191,7 @@ def _is_full(snapshot: Snapshot) -> bool:
 
 
 def _own_calls(snapshot: Snapshot) -> int:
-    """Return how often our reading has been called, 0 where that is not known."""
+    """Return how often our own query has been called, 0 if unknown."""
     if snapshot.own_queryid is None:
         return 0
     rows = snapshot.statements

@@ -20,7 +20,7 @@ def statement_deltas(pair: Pair, *, renewed: bool, evicting: bool) -> tuple[RowD
     # An entry that was not there has begun to count since: one that is older waited for the end of
     # its first call.
     if since_old is not None and since_new is not None:
-        # Extension 1.11 and later: the entry itself says when it was made.
+        # Extension 1.11 and later: stats_since is the time when the entry was made.
         same = since_old[place[hit]] == since_new[hit]
         basis[hit] = np.where(same, np.uint8(Basis.PREVIOUS), np.uint8(reinserted))
     elif renewed:
@@ -56,7 +56,7 @@ def _changed(rows: Rows, names: tuple[str, ...], amounts: Counts) -> tuple[Rows,
 
 
 def _counted(before: Rows, after: Rows) -> RowDeltas | None:
-    """Return what aligned rows counted; None if any of them began anew."""
+    """Return what aligned rows counted; None if any of them was reset."""
     names = common_counters(before, after)
     amounts = counter_matrix(after, names) - counter_matrix(before, names)
     reset = after.get("stats_reset")
@@ -68,7 +68,7 @@ def _counted(before: Rows, after: Rows) -> RowDeltas | None:
 
 
 def view_deltas(older: Keyed, newer: Keyed, *, discarded: bool) -> RowDeltas:
-    """Return what a cumulative view counted, by its key; a row that began anew says so."""
+    """Return what a cumulative view counted, by its key; a reset row has the basis RESET."""
     before, after = older.rows, newer.rows
     if newer.is_aligned(older) and not discarded:
         counted = _counted(before, after)

@@ -1,4 +1,4 @@
-"""Findings of a doctor: what is as it should be, what is not, and what mends it."""
+"""Findings of a doctor: what is right, what is wrong, and how to fix it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -30,14 +30,14 @@ PERHAPS_PRELOAD = (
 FULL = 0.95
 SPARE_ENTRIES = 0.8
 FEW_TEXTS = 0.05
-"""A smaller share of texts that cannot be read leaves the rest to be told apart."""
+"""With a smaller share of unreadable texts the other statements can be distinguished."""
 EVICTIONS_PER_HOUR = 1.0
 LARGE_TEXTS = 256 * 1024 * 1024
 LEAST_CLOCK_NS = 10.0
-"""Less is too little to be measured from afar."""
+"""A smaller value cannot be measured over a network."""
 SLOW_CLOCK_NS, WORST_CLOCK_NS = 100.0, 1000.0
 CLOCK_PER_READ = 2
-"""A read is timed by asking the clock before and after."""
+"""The server reads the clock before and after each timed read."""
 USUAL_INTERVAL_MS = 10_000.0
 CHEAP_SHARE, DEAR_SHARE = 0.01, 0.05
 RECENTLY = timedelta(days=1)
@@ -46,7 +46,7 @@ _PG_18 = 180000
 
 
 def findings(facts: Facts) -> tuple[Finding, ...]:
-    """Return what there is to say of a server, in the order in which it is to be mended."""
+    """Return the findings of a server, in the order in which they are to be fixed."""
     return tuple(replace(each, fix=placed(facts, each.fix)) for each in _findings(facts))
 
 
@@ -125,7 +125,7 @@ def _installed(facts: Facts) -> Iterator[Finding]:
         yield Finding("extension", CheckState.ERROR, reason, fix)
     elif facts.statements is None:
         reason = facts.refused or f"{EXTENSION} cannot be read"
-        # What mends it is told once.
+        # The fix is shown once.
         remedy = "" if reason.startswith(NOT_PRELOADED) else facts.remedy
         yield Finding("extension", CheckState.ERROR, reason, remedy)
     elif installed != default:
@@ -245,14 +245,14 @@ def _privileges(facts: Facts) -> Finding:
     reason = f"statements of others are hidden from {facts.user}"
     if hidden:
         reason += f": {format_count(hidden)} entries"
-    # What is hidden now cannot be told apart, however well all else is set.
+    # Hidden statements cannot be distinguished, even if all settings are right.
     return Finding(
         "privileges", CheckState.ERROR if hidden else CheckState.WARNING, reason, grant(facts.user)
     )
 
 
 def _readable(there: Statements) -> Iterator[Finding]:
-    """Yield that texts or names cannot be read, if so: without them nothing can be told apart."""
+    """Yield that texts or names are unreadable: without them nothing can be distinguished."""
     if there.unread_texts:
         few = there.unread_texts < FEW_TEXTS * there.entries
         yield Finding(
@@ -315,7 +315,7 @@ def _optional(facts: Facts) -> Iterator[Finding]:
 
 
 def _kcache(facts: Facts) -> Finding:
-    """Return whether physical reads are told."""
+    """Return whether physical reads are reported."""
     default, installed = facts.extensions.get(KCACHE, ("", ""))
     libraries = facts.settings.get("shared_preload_libraries")
     is_loaded = libraries is None or is_preloaded(KCACHE, libraries)

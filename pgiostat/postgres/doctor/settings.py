@@ -1,4 +1,4 @@
-"""Settings that decide what is counted: as they should be or not, for us and for others."""
+"""Check the settings that decide what is counted, for our session and for others."""
 
 from collections.abc import Iterator
 
