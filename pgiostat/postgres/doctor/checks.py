@@ -113,9 +113,11 @@ def _installed(facts: Facts) -> Iterator[Finding]:
     default, installed = facts.extensions.get(EXTENSION, ("", ""))
     if not default:
         yield Finding(
-            "extension", CheckState.ERROR, f"the server does not have {EXTENSION}",
+            "extension",
+            CheckState.ERROR,
+            f"the server does not have {EXTENSION}",
             "install PostgreSQL's contrib modules",
-        )  # fmt: skip
+        )
     elif not installed:
         there = ", ".join(f'"{name}"' for name in facts.elsewhere)
         reason = f'{EXTENSION} is not installed in database "{facts.dbname}"'
@@ -146,29 +148,32 @@ def _genuine(facts: Facts) -> Iterator[Finding]:
         name = f"{identifier(each.schema)}.{identifier(each.name)}{each.arguments}"
         owner = f" of {each.owner}" if each.owner else ""
         yield Finding(
-            "look-alike", CheckState.WARNING,
+            "look-alike",
+            CheckState.WARNING,
             f"{each.kind} {name}{owner} is no member of the extension; pgiostat does not call"
             " it, other tools and people may",
             f"if nobody needs it: DROP {each.kind.upper()} {name};",
-        )  # fmt: skip
+        )
     there = facts.statements
     if there is None:
         return
     if there.is_schema_open:
         yield Finding(
-            "schema", CheckState.NOTE,
+            "schema",
+            CheckState.NOTE,
             f'every role may create objects in schema "{there.schema}", beside the extension\'s;'
             " pgiostat calls the extension's alone",
             f"REVOKE CREATE ON SCHEMA {identifier(there.schema)} FROM PUBLIC;",
-        )  # fmt: skip
+        )
     if there.untrusted:
         names = " and ".join(identifier(name) for name in there.untrusted)
         yield Finding(
-            "owner", CheckState.WARNING,
+            "owner",
+            CheckState.WARNING,
             f"{names} can replace {EXTENSION}'s functions: a role that is no superuser owns the"
             f' extension, its schema "{there.schema}" or the database',
             "install the extension in a database that a superuser owns, and connect there",
-        )  # fmt: skip
+        )
 
 
 def _clock(facts: Facts) -> Finding:
@@ -195,9 +200,12 @@ def _room(facts: Facts, there: Statements) -> Iterator[Finding]:
         yield Finding("entries", CheckState.UNKNOWN, f"{EXTENSION}.max cannot be seen")
         return
     larger = setting(
-        facts, f"{EXTENSION}.max", str(int(most) * 2), restart=True,
+        facts,
+        f"{EXTENSION}.max",
+        str(int(most) * 2),
+        restart=True,
         accepts=lambda waiting: waiting.isdigit() and int(waiting) > int(most),
-    )  # fmt: skip
+    )
     reason = f"{format_count(there.entries)} of {format_count(int(most))}"
     full = there.entries >= FULL * int(most)
     yield Finding("entries", CheckState.NOTE if full else CheckState.OK, reason)
@@ -225,20 +233,22 @@ def _room(facts: Facts, there: Statements) -> Iterator[Finding]:
     else:
         large = there.text_bytes >= LARGE_TEXTS
         yield Finding(
-            "texts", CheckState.WARNING if large else CheckState.OK,
+            "texts",
+            CheckState.WARNING if large else CheckState.OK,
             f"their file has {format_bytes(there.text_bytes)}"
             + (": whoever reads texts reads all of it" if large else ""),
-        )  # fmt: skip
+        )
 
 
 def _privileges(facts: Facts) -> Finding:
     if facts.is_superuser:
         return Finding(
-            "privileges", CheckState.WARNING,
+            "privileges",
+            CheckState.WARNING,
             f"{facts.user} is a superuser: whoever gets at pgiostat's password or takes over its"
             " session owns the server; pg_read_all_stats is enough",
             "connect as pgiostat" if facts.has_monitoring_role else MONITORING_ROLE,
-        )  # fmt: skip
+        )
     if facts.reads_all_stats:
         return Finding("privileges", CheckState.OK, f"{facts.user} has pg_read_all_stats")
     hidden = facts.statements.hidden if facts.statements else 0
@@ -256,11 +266,12 @@ def _readable(there: Statements) -> Iterator[Finding]:
     if there.unread_texts:
         few = there.unread_texts < FEW_TEXTS * there.entries
         yield Finding(
-            "readable", CheckState.WARNING if few else CheckState.ERROR,
+            "readable",
+            CheckState.WARNING if few else CheckState.ERROR,
             f"{format_count(there.unread_texts)} texts of {format_count(there.entries)} entries"
             f" cannot be read: {there.unreadable}",
             "connect to a database with encoding SQL_ASCII or UTF8",
-        )  # fmt: skip
+        )
     elif there.unreadable:
         yield Finding("readable", CheckState.ERROR, there.unreadable)
 
@@ -279,9 +290,10 @@ def _resets(facts: Facts) -> Iterator[Finding]:
             f"{view} {format_duration(age.total_seconds())} ago" for view, age in recently.items()
         )
         yield Finding(
-            "resets", CheckState.WARNING,
+            "resets",
+            CheckState.WARNING,
             f"reset while the server ran: {reason}; is there a job that does?",
-        )  # fmt: skip
+        )
     else:
         up = format_duration((facts.now - facts.started).total_seconds())
         yield Finding("resets", CheckState.OK, f"none in the last day; the server is up for {up}")
@@ -290,10 +302,11 @@ def _resets(facts: Facts) -> Iterator[Finding]:
 def _connection(facts: Facts) -> Iterator[Finding]:
     if facts.pooled or facts.other_pid:
         yield Finding(
-            "pooler", CheckState.WARNING,
+            "pooler",
+            CheckState.WARNING,
             "a pooler is in between: our settings are not taken, a reading may time out late",
             "connect to the server itself",
-        )  # fmt: skip
+        )
     else:
         yield Finding("pooler", CheckState.OK, "none in between")
     if facts.in_recovery:

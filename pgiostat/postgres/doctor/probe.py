@@ -122,9 +122,9 @@ def _tried(ask: Callable[[], _T]) -> _T | None:
 
 def _waiting(conn: Connection, names: Sequence[str], *, is_visible: bool) -> dict[str, str | None]:
     """Return the values that wait for a restart; few may see them."""
-    found = _tried(lambda: conn.execute(
-        text_of("doctor_pending"), {"names": list(names)}
-    ).fetchall()) if names and is_visible else None  # fmt: skip
+    query, parameters = text_of("doctor_pending"), {"names": list(names)}
+    is_readable = names and is_visible
+    found = _tried(lambda: conn.execute(query, parameters).fetchall()) if is_readable else None
     return dict.fromkeys(names) | dict(found or ())
 
 
@@ -213,8 +213,8 @@ def _unreadable(collector: SnapshotReader, reading: Snapshot) -> tuple[int, str]
     """Return how many texts could not be read, and why they or names could not."""
     rows = reading.statements
     visible = np.flatnonzero(~rows["masked"])[:TEXTS_TRIED]
-    keys = list(zip(*(rows[name][visible].tolist() for name in ("userid", "dbid", "queryid")),
-                    strict=True))  # fmt: skip
+    key = (rows[name][visible].tolist() for name in ("userid", "dbid", "queryid"))
+    keys = list(zip(*key, strict=True))
     try:
         collector.databases()
         collector.roles()
