@@ -93,6 +93,6 @@ class InFlight:
             waits_for=each.waits_for or "",
             category=known.category or OTHER,
             text=known.text,
-            # Nothing handed over is not nothing read.
+            # No reported read does not mean that nothing was read.
             read_bytes=read or None,
         )

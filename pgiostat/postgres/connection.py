@@ -51,24 +51,32 @@ Only the beginning of a message is matched: a name in a message may contain the 
 """
 _SETS_ROLE = re.compile(r"\brole\s*=")
 _CONTEXT = "\nCONTEXT:  "
-"""libpq's word, in English where no locale of messages is set: the server was in a function."""
+"""Header of a message from within a function, in English if no locale of messages is set."""
 _NO_DESCRIPTOR = re.compile(r"Too many open files")
 _ENDED = ("session-limit", "connection-lost")
 """A broken connection may have taken the server's last message with it."""
 
 
 def is_pooled(conn: psycopg.Connection[Any]) -> bool:
-    """Return whether our settings were not taken, as by a pooler."""
+    """Return whether the server did not apply our settings, as behind a pooler."""
     return conn.execute(text_of("pooled"), {"work_mem": WORK_MEM}).fetchone() == (True,)
 
 
 def reach(dsn: str, **keywords: str | int) -> psycopg.Connection[Any]:
-    """Connect, read only, whatever the server has; raises PgiostatError as connect does."""
+    """Connect, read only, without a check of the server.
+
+    Args:
+        dsn: URI or keywords, as for `pgiostat.connect`.
+        keywords: Further keywords of libpq, in place of those of the string.
+
+    Raises:
+        PgiostatError: As for `pgiostat.connect`, without the errors of extensions.
+    """
     parameters = check_dsn(dsn)
     found = in_effect(parameters)
     for name in _ADDRESS:
-        # Of a service psycopg knows nothing: it would neither try one host after the other, nor
-        # give each its time.
+        # psycopg does not read services: it would neither try one host after the other, nor apply
+        # the time limit to each.
         if name in found:
             parameters.setdefault(name, found[name])
     for name, value in PATIENCE.items():
@@ -142,7 +150,7 @@ def _with_settings(parameters: Mapping[str, Any], theirs: str) -> psycopg.Connec
 def _started(
     parameters: Mapping[str, Any], theirs: str, limits: Mapping[str, str]
 ) -> tuple[Connection, Mapping[str, str]]:
-    """Connect; return also the settings that are to be made afterwards.
+    """Connect; return also the settings that are to be applied afterwards.
 
     Args:
         parameters: Keywords of libpq.
@@ -161,7 +169,7 @@ def _started(
             return open_connection(parameters), {}
         if _CONTEXT not in str(error):
             raise
-        # Nothing but a login event trigger fails in a function; perhaps because of our settings.
+        # Only a login event trigger fails in a function, possibly because of our settings.
         conn = open_connection(_with_options(parameters, theirs, limits) if limits else parameters)
         conn.is_unsettled = True
         return conn, at_start | later

@@ -16,15 +16,15 @@ from pgiostat.postgres.loaders import checked_adapters
 __all__ = ["NO_ENCODING", "Connection", "dbname_of", "open_connection", "user_of"]
 
 SILENCE_SECONDS = 30.0
-"""After so long without a byte an answer will not come: the server's own limit is much shorter.
+"""After this many seconds without a byte no answer will come: the server's limit is shorter.
 
 A network or a proxy that swallows an answer, or one that a damaged length makes longer than it is,
-would keep us waiting for good. TCP does not notice: it has nothing to send.
+would block us forever. TCP does not detect this: it has nothing to send.
 """
 NO_ENCODING = "SQL_ASCII"
-"""What initdb gives a database where there is no locale."""
+"""Encoding of a database that initdb made without a locale."""
 _ABSTRACT = "/\1"
-"""Before the name of an abstract socket: psycopg takes only what begins with "/" for a socket."""
+"""Prefix of an abstract socket: psycopg recognises a socket by a "/" at its begin."""
 
 
 class _Cursor(psycopg.Cursor[Any]):
@@ -124,7 +124,7 @@ def open_connection(parameters: Mapping[str, Any]) -> Connection:
 
 
 def dbname_of(conn: psycopg.Connection[Any]) -> str:
-    """Return the name of the connected database, whatever its encoding is."""
+    """Return the name of the connected database, in any encoding."""
     return (conn.pgconn.db or b"").decode("utf-8", "replace")
 
 

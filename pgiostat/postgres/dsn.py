@@ -58,7 +58,7 @@ __all__ = [
 ]
 
 DEFAULT_PORT = "5432"
-LONGEST_LABEL = 60
+MAX_LABEL_LENGTH = 60
 HIDDEN = "********"
 _IS_DSN = re.compile(
     r"\s*(?:[A-Za-z][A-Za-z0-9+.:-]*:/|[^\s:=]*:\S*@|[^\s:'\"();]*(?::[^\s:]*){3}"
@@ -114,7 +114,7 @@ def shown(dsn: str) -> str:
 
 
 def is_dsn(text: str) -> bool:
-    """Return whether a text is meant as a connection string, well formed or not.
+    """Return whether a text looks like a connection string, well formed or not.
 
     >>> [is_dsn(text) for text in ("host=db", "User Id=a;Pwd=b", "jdbc:postgresql://h", "u:p@h")]
     [True, True, True, True]
@@ -154,7 +154,7 @@ def label_of(dsn: str) -> str:
     host, port = where(check_dsn(dsn))
     address = (host or "local").strip("/")
     name = address if port == DEFAULT_PORT else f"{address}_{port}"
-    return re.sub(r"[^A-Za-z0-9_.]", "_", name)[:LONGEST_LABEL].strip("_.") or "server"
+    return re.sub(r"[^A-Za-z0-9_.]", "_", name)[:MAX_LABEL_LENGTH].strip("_.") or "server"
 
 
 def where(parameters: Mapping[str, Any]) -> tuple[str, str]:
@@ -229,7 +229,7 @@ def _check_in_effect(parameters: Mapping[str, Any]) -> None:
             raise _of(name, mistake, parameters)
     hosts = max(found.get(name, "").count(",") for name in ("host", "hostaddr")) + 1
     message = _libpq_message(parameters, hostaddr=",".join("-" * hosts))
-    # An address that is none: libpq has taken all else, and nothing was connected to.
+    # Only the invalid address is refused: libpq accepted all else, and did not connect.
     if "network address" in message:
         return
     raise refused_value(message)

@@ -30,8 +30,8 @@ from pgiostat.postgres.dsn_mistakes import (
     USER,
 )
 
-LONGEST_NUMBER = 9
-LONGEST_HOST_PART = 63
+MAX_DIGITS = 9
+MAX_HOST_PART_LENGTH = 63
 """Letters between two dots of a host name, by RFC 1035."""
 
 SECRETS = frozenset(
@@ -87,7 +87,7 @@ _SECRET_WITHIN = re.compile(
 )
 _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*)")
 _SOCKET = re.compile(r"[/@][^=;@,\x00-\x1f\x7f]*")
-_NUMBER = re.compile(rf"\s*[+-]?[0-9]{{1,{LONGEST_NUMBER}}}\s*", re.ASCII)
+_NUMBER = re.compile(rf"\s*[+-]?[0-9]{{1,{MAX_DIGITS}}}\s*", re.ASCII)
 _ZONE = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -103,7 +103,7 @@ def before(dsn: str) -> str:
 
 
 def _at_mistake(uri: str) -> str:
-    """Return why an "@" of a URI stands where it is no end of user and password.
+    """Return why an "@" of a URI does not end its user and password, or nothing.
 
     libpq takes what is before the first "@" for user and password if no "/" comes before it.
     """
@@ -120,7 +120,7 @@ def _at_mistake(uri: str) -> str:
 
 
 def uri_mistake(uri: str) -> str:
-    """Return what stands, not encoded, in a URI where libpq takes it for part of a name."""
+    """Return the mistake of a URI with unencoded characters that libpq reads as part of a name."""
     rest = uri.partition("://")[2]
     ahead = re.match(r"([^@/]*)@", rest)
     user = ahead[1].partition(":")[0] if ahead else ""
@@ -141,7 +141,7 @@ def uri_mistake(uri: str) -> str:
 
 
 def keywords_mistake(dsn: str) -> str:
-    """Return what stands in a value without quotation marks that is hardly meant to."""
+    """Return the mistake of an unquoted value with characters that it hardly should have."""
     for token in _KEYWORD.finditer(dsn):
         name, value = token["name"], token["value"]
         if value.startswith("'"):
@@ -162,7 +162,7 @@ def keywords_mistake(dsn: str) -> str:
 
 
 def name_mistake(name: str, value: str) -> str:
-    """Return what stands in the name of a user or a database that is hardly meant to.
+    """Return the mistake of a user or database name with characters that it hardly should have.
 
     The server quotes these names when it refuses a connection.
     """
@@ -192,7 +192,7 @@ def _host_mistake(host: str) -> str:
 
 
 def _is_part(part: str) -> bool:
-    return 0 < len(part) <= LONGEST_HOST_PART
+    return 0 < len(part) <= MAX_HOST_PART_LENGTH
 
 
 def _is_address(text: str) -> bool:
@@ -210,7 +210,7 @@ def _is_port(text: str) -> bool:
     >>> [_is_port(text) for text in ("1", "65535", "0", "65536", "54e3", "٣", "1" * 5000)]
     [True, True, False, False, False, False, False]
     """
-    is_number = text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER
+    is_number = text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
     return is_number and 0 < int(text) <= MAX_PORT
 
 
@@ -229,7 +229,7 @@ def known() -> frozenset[str]:
 
 
 def meant(keyword: str) -> str:
-    """Return the keyword of libpq's that is meant by one that it does not know.
+    """Return the keyword of libpq that is most similar to an unknown one, or nothing.
 
     >>> meant("pasword"), meant("User Id"), meant("HOST"), meant("Zk7Q")
     ('password', 'user', 'host', '')

@@ -114,7 +114,7 @@ def find_extension(conn: psycopg.Connection[Any]) -> Extension:
 
 
 def _check_trusted(conn: psycopg.Connection[Any], extension: Extension) -> None:
-    """Refuse, as a superuser, to call what somebody who is none can replace.
+    """Refuse, as a superuser, to call functions that another role can replace.
 
     Names are looked up when a statement arrives, after any check of ours. Whoever owns the schema
     can rename it at that moment and have a function of the same name run with our rights.

@@ -21,7 +21,7 @@ _TEXTS = ("text", "name", "varchar", "bpchar")
 
 
 class LenientText(Loader):
-    """Decodes a name or a text, whatever its bytes are.
+    """Decodes a name or a text of any bytes.
 
     Names in shared catalogs and texts of statements are bytes in the encoding of the session that
     wrote them. What is no UTF-8 becomes U+FFFD.

@@ -18,7 +18,7 @@ TEXTS_AFTER_FAILURE_SECONDS = 60.0
 TEXTS_AT_ONCE_SHARE = 0.005
 TEXTS_PER_REQUEST = 3
 NAMES_EVERY_SECONDS = 60.0
-"""How old names of databases, roles and relations may be: somebody may have renamed them."""
+"""Maximum age of names of databases, roles and relations: they may be renamed."""
 EVICTED = "its entry was evicted before its text was read"
 OWN_REQUESTED = 5
 """How often new statements of our own role cause an immediate request.

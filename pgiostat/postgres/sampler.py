@@ -33,10 +33,10 @@ Later they are tried again like others: a role or a database may be renamed, dro
 a while.
 """
 
-LONGEST_WAIT_SECONDS = 30.0
+MAX_WAIT_SECONDS = 30.0
 DIFFERENCES_TRIED = 3
 """After this many failures to subtract one snapshot, the next interval begins without it."""
-LONGEST_UNREPORTED_SECONDS = 10.0
+MAX_UNREPORTED_SECONDS = 10.0
 """A statement that runs for longer is reported as in flight, even in longer intervals."""
 
 Wait = Callable[[float], bool]
@@ -194,9 +194,7 @@ class Sampler:
             return ()
         if self._in_flight is None:
             self._in_flight = InFlight(self.describe)
-        backends = self._connected().running(
-            max(1.0, min(self.interval, LONGEST_UNREPORTED_SECONDS))
-        )
+        backends = self._connected().running(max(1.0, min(self.interval, MAX_UNREPORTED_SECONDS)))
         if not {each.dbid for each in backends} <= self.names.databases.keys():
             self._name_reader.read_databases(self._connected())
         if not {each.userid for each in backends} <= self.names.roles.keys():
@@ -246,4 +244,4 @@ class Sampler:
         return delta
 
     def _retry_delay(self, failures: int) -> float:
-        return Backoff(self.interval, LONGEST_WAIT_SECONDS, jitter=0.5).delay(failures)
+        return Backoff(self.interval, MAX_WAIT_SECONDS, jitter=0.5).delay(failures)

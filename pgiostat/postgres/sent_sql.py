@@ -1,4 +1,4 @@
-"""All SQL that pgiostat sends to a monitored server, and how our own statements are recognised.
+"""All SQL that pgiostat sends to a monitored server, and recognising our own statements.
 
 Whoever may create a function, an operator or a type in a database can give it the name of one of
 PostgreSQL's own. An unqualified name would then run their code with our rights. So every function,
@@ -85,7 +85,7 @@ _STATIC = (
 )
 """Statements without gaps: equal on every server."""
 
-LEAST_SHOWN = 99
+MIN_SHOWN = 99
 """Bytes of a statement that pg_stat_activity shows at least (track_activity_query_size - 1)."""
 
 RESET_VIEWS = ("pg_stat_database", "pg_stat_bgwriter", "pg_stat_io")
@@ -361,7 +361,7 @@ class Own:
             userid == self.userid
             and dbid == self.dbid
             and any(
-                sent == text or (len(text) >= LEAST_SHOWN and sent.startswith(text))
+                sent == text or (len(text) >= MIN_SHOWN and sent.startswith(text))
                 for sent in self.texts
             )
         )

@@ -106,7 +106,7 @@ class SnapshotReader:
                 psycopg.errors.InvalidSqlStatementName,
                 psycopg.errors.DuplicatePreparedStatement,
             ):
-                # A pooler handed us another server connection: prepare no more.
+                # A pooler switched the server connection: prepare no more.
                 self._prepare = False
                 self._guard()
                 return self._take()
@@ -142,7 +142,7 @@ class SnapshotReader:
             statements, row = self._read()
             clock = self._clock()
             started_at, reset_before, _, taken_at, reset_after = row[:5]
-            # A reset in between would put old rows beside a new mark, or the reverse.
+            # A reset in between would combine old rows with a new mark, or the reverse.
             if reset_before == reset_after:
                 break
         dealloc, start_time, in_recovery, bgwriter_reset, settings = row[5:10]

@@ -38,8 +38,8 @@ TEXT_TIMEOUT = "5s"
 TEXT_BYTES = 16 * 1024 * 1024
 TEXT_CHARACTERS = 100_000
 OTHERS_EVERY_SECONDS = 60.0
-MOST_DATABASES = 20
-MOST_ROLES = 50
+MAX_DATABASES = 20
+MAX_ROLES = 50
 """How many databases and roles are tried when texts cannot be read."""
 
 UNCONVERTIBLE = (
@@ -80,7 +80,7 @@ class TextBatch:
 
 @dataclass(slots=True)
 class TextReader:
-    """Reads texts over a session, and around what it cannot convert."""
+    """Reads texts over a session, and by other ways if it cannot convert them."""
 
     session: ServerSession
     clock: Callable[[], float] = time.monotonic
@@ -115,7 +115,7 @@ class TextReader:
         return TextBatch(texts, unreadable, refused if unreadable else None)
 
     def _running(self, wanted: set[StatementKey]) -> dict[StatementKey, str]:
-        """Return texts of what sessions run now, or ran last: each costs itself alone.
+        """Return texts of statements that sessions run now, or ran last.
 
         They have their constants, and the same fingerprints. A text of several statements is none
         of one entry, and EXECUTE is shown for the statement that it runs.
@@ -212,16 +212,16 @@ class TextReader:
             for _, name, allowed, encoding in rows
             if allowed and name != here
         ]
-        return [name for _, _, name in sorted(there)][:MOST_DATABASES]
+        return [name for _, _, name in sorted(there)][:MAX_DATABASES]
 
     def _by_role(self, wanted: set[StatementKey]) -> TextBatch:
-        """Return what can be read under each role by itself.
+        """Return the texts that can be read role by role.
 
         A superuser may take any role, others those that they are members of.
         """
         if self.session.pooled:
             return TextBatch()
-        roles = sorted({userid for userid, _, _ in wanted})[:MOST_ROLES]
+        roles = sorted({userid for userid, _, _ in wanted})[:MAX_ROLES]
         read = [found for userid in roles if (found := self._under(userid, wanted)) is not None]
         texts = {key: text for found in read for key, text in found.texts.items()}
         lost = {key: why for found in read for key, why in found.unreadable.items()}

@@ -103,7 +103,7 @@ def diff(
     )
 
 
-def since_reset(reading: Snapshot) -> Delta:
+def since_reset(snapshot: Snapshot) -> Delta:
     """Return all that the statements of a snapshot have counted since their entries were made.
 
     The server's own counters are reset separately, so there is no total to compare with.
@@ -112,11 +112,11 @@ def since_reset(reading: Snapshot) -> Delta:
         An interval with the seconds since the last reset of all statements, 0 if unknown (before
         1.9).
     """
-    everything = np.arange(len(reading.statements), dtype=np.intp)
-    began = reading.markers.statements_reset
-    seconds = (reading.taken_at - began).total_seconds() if began else 0.0
-    baseline = _baseline(reading, Quality.FIRST)
-    rows = reading.statements.take(everything)
+    everything = np.arange(len(snapshot.statements), dtype=np.intp)
+    began = snapshot.markers.statements_reset
+    seconds = (snapshot.taken_at - began).total_seconds() if began else 0.0
+    baseline = _baseline(snapshot, Quality.FIRST)
+    rows = snapshot.statements.take(everything)
     basis = np.full(len(rows), Basis.NEW, dtype=np.uint8)
     return replace(baseline, seconds=seconds, statements=RowDeltas(rows, basis))
 

@@ -13,7 +13,8 @@ from pgiostat.statistics.snapshot import Snapshot
 
 __all__ = ["SINCE", "Pair", "is_other_server", "is_renewed", "marker_moved", "pair_of", "recreated"]
 
-LEAST_SHOWN = 4
+SHOWN_ONE_IN = 4
+"""After a reset at least one entry in this many shows that it is new."""
 CHANCE_OF_EQUAL_EXTREMES = 10
 
 FULL_SHARE = 0.9
@@ -44,7 +45,7 @@ class Pair:
 
     @property
     def vanished(self) -> int:
-        """How many of the older ones are gone."""
+        """Number of older statements without an entry in the newer snapshot."""
         return len(self.before.rows) - int((self.place >= 0).sum())
 
 
@@ -181,7 +182,7 @@ def _renewed_without_mark(older: Snapshot, newer: Snapshot, pair: Pair) -> bool:
         # A restart keeps all entries or none. If it kept them, most go on; if not, only quick ones
         # have the same extremes by chance.
         return shown > 0 and 2 * int(goes_on.sum()) < in_both
-    return shown * LEAST_SHOWN >= in_both and shown > CHANCE_OF_EQUAL_EXTREMES * int(goes_on.sum())
+    return shown * SHOWN_ONE_IN >= in_both and shown > CHANCE_OF_EQUAL_EXTREMES * int(goes_on.sum())
 
 
 def _is_full(snapshot: Snapshot) -> bool:

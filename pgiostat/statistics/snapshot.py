@@ -92,7 +92,7 @@ class Markers:
     dealloc: int | None
 
 
-MOST_COUNTED = 1 << 53
+MAX_COUNTED = 1 << 53
 """No counter comes to this: microseconds of 285 years, or blocks of 64 exabytes."""
 _BLOCK_SIZES = tuple(1 << power for power in range(10, 16))
 
@@ -142,7 +142,7 @@ class Snapshot:
         for rows in (self.statements, self.databases, self.io, self.relations):
             if rows is None or not rows.counters.size:
                 continue
-            if rows.counters.max() >= MOST_COUNTED or rows.counters.min() <= -MOST_COUNTED:
+            if rows.counters.max() >= MAX_COUNTED or rows.counters.min() <= -MAX_COUNTED:
                 raise ValueError(f"a counter of {rows.table.name} that no server comes to")
 
     @cached_property

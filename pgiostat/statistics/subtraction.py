@@ -38,8 +38,8 @@ def statement_deltas(pair: Pair, *, renewed: bool, evicting: bool) -> tuple[RowD
         amounts = counter_matrix(before, names).take(place, axis=1, mode="clip")
         np.subtract(current, amounts, out=amounts)
         amounts[:, whole] = current[:, whole]
-    # Statements hidden from us are one row before 1.11: if it fell, one of them has gone, and
-    # what is left is a lower bound.
+    # Statements hidden from us are one row before 1.11: if it fell, one of them has vanished, and
+    # the rest is a lower bound.
     fell = amounts.min(axis=0, initial=0) < 0
     if fell.any():
         basis[fell] = Basis.UNKNOWN

@@ -33,7 +33,7 @@ FEW_TEXTS = 0.05
 """With a smaller share of unreadable texts the other statements can be distinguished."""
 EVICTIONS_PER_HOUR = 1.0
 LARGE_TEXTS = 256 * 1024 * 1024
-LEAST_CLOCK_NS = 10.0
+MIN_CLOCK_NS = 10.0
 """A smaller value cannot be measured over a network."""
 SLOW_CLOCK_NS, WORST_CLOCK_NS = 100.0, 1000.0
 CLOCK_PER_READ = 2
@@ -180,10 +180,8 @@ def _clock(facts: Facts) -> Finding:
     if facts.clock_ns is None:
         return Finding("clock", CheckState.UNKNOWN, "what timing costs here could not be measured")
     each = CLOCK_PER_READ * facts.clock_ns
-    if each < LEAST_CLOCK_NS:
-        return Finding(
-            "clock", CheckState.OK, f"timing costs less than {LEAST_CLOCK_NS:g} ns a read"
-        )
+    if each < MIN_CLOCK_NS:
+        return Finding("clock", CheckState.OK, f"timing costs less than {MIN_CLOCK_NS:g} ns a read")
     reason = f"timing costs about {format_count(each)} ns a read: {format_share(each / 1e9 * 1e5)}"
     reason += " of a core at 100,000 reads a second"
     if facts.clock_ns >= WORST_CLOCK_NS:
