@@ -25,11 +25,12 @@ from pgiostat.analysis.corrections import client_rollbacks, with_known_gaps, wit
 from pgiostat.analysis.late_counts import Failures
 from pgiostat.analysis.ledger import Account, reads_of
 from pgiostat.analysis.rank import Ranking, rank
-from pgiostat.postgres.connection import connect
-from pgiostat.postgres.sampler import add_names
+from pgiostat.postgres.name_reader import add_names
+from pgiostat.postgres.session import connect
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.queries.describe import describer
-from pgiostat.statistics.delta import Delta, diff
+from pgiostat.statistics.delta import Delta
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Names
 from pgiostat.statistics.snapshot import Snapshot
 

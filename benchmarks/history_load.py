@@ -17,8 +17,10 @@ from pgiostat.history.format.schema import FACTS, READS, SCHEMAS, TIMED
 from pgiostat.postgres.sent_sql import SETTINGS
 from pgiostat.queries.describe import describer
 from pgiostat.statistics.columnar import Array, Counts, Rows, to_pg_time
-from pgiostat.statistics.counters import DATABASES, IO, RELATIONS, STATEMENTS, CounterTable
-from pgiostat.statistics.delta import Basis, Delta, diff
+from pgiostat.statistics.counter_table import CounterTable
+from pgiostat.statistics.counters import DATABASES, IO, RELATIONS, STATEMENTS
+from pgiostat.statistics.delta import Basis, Delta
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Names
 from pgiostat.statistics.snapshot import Markers, Server, Settings, Snapshot
 

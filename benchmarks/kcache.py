@@ -19,7 +19,8 @@ from datetime import UTC, datetime
 import psycopg
 
 from pgiostat.errors import PgiostatError
-from pgiostat.postgres.connection import Kcache, connect
+from pgiostat.postgres.extension import Kcache
+from pgiostat.postgres.session import connect
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 
 WARM_UP = 3

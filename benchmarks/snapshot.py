@@ -41,10 +41,11 @@ import numpy as np
 import psycopg
 
 from pgiostat.lab.postgres.cluster import Cluster, Setting, embedded_binaries
-from pgiostat.postgres.connection import SESSION_OPTIONS, connect
+from pgiostat.postgres.session import connect
+from pgiostat.postgres.session_settings import SESSION_OPTIONS
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.counters import STATEMENTS
-from pgiostat.statistics.delta import diff
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.snapshot import Snapshot
 
 ENTRIES = 60_000

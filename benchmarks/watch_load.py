@@ -15,7 +15,7 @@ from pgiostat.postgres.sent_sql import Own
 from pgiostat.postgres.texts import TextBatch
 from pgiostat.statistics import counters
 from pgiostat.statistics.columnar import Rows, to_pg_time
-from pgiostat.statistics.counters import ColumnKind, Reading
+from pgiostat.statistics.counter_table import ColumnKind, Reading
 from pgiostat.statistics.names import Describe, Statement
 from pgiostat.statistics.snapshot import Markers, Server, Settings, Snapshot
 from pgiostat.watch.model.interval import Interval

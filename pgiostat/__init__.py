@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from pgiostat.dataframes import Frames as Frames
     from pgiostat.dataframes import open_history as open_history
     from pgiostat.errors import PgiostatError as PgiostatError
-    from pgiostat.postgres.connection import connect as connect
     from pgiostat.postgres.sampler import Sampler as Sampler
     from pgiostat.postgres.sampler import Tick as Tick
+    from pgiostat.postgres.session import connect as connect
     from pgiostat.postgres.snapshot_reader import SnapshotReader as SnapshotReader
     from pgiostat.queries.describe import describer as describer
     from pgiostat.statistics.capabilities import Capability as Capability
     from pgiostat.statistics.delta import Basis as Basis
     from pgiostat.statistics.delta import Delta as Delta
     from pgiostat.statistics.delta import Quality as Quality
-    from pgiostat.statistics.delta import diff as diff
+    from pgiostat.statistics.difference import diff as diff
     from pgiostat.statistics.names import Names as Names
     from pgiostat.statistics.snapshot import Snapshot as Snapshot
 
@@ -56,9 +56,9 @@ _HOME = {
     "SnapshotReader": "postgres.snapshot_reader",
     "Sort": "analysis.rank",
     "Tick": "postgres.sampler",
-    "connect": "postgres.connection",
+    "connect": "postgres.session",
     "describer": "queries.describe",
-    "diff": "statistics.delta",
+    "diff": "statistics.difference",
     "open_history": "dataframes",
     "rank": "analysis.rank",
 }

@@ -23,7 +23,8 @@ from pgiostat.errors import ExitStatus
 from pgiostat.render.columns import KEYS, METRICS
 from pgiostat.render.csv import BALANCE, header
 from pgiostat.render.ledger import NAMES
-from pgiostat.statistics.counters import TABLES, Column
+from pgiostat.statistics.counter_table import Column
+from pgiostat.statistics.counters import TABLES
 from pgiostat.units import Unit
 from pgiostat.volume.device.interval import MEASURED
 from tests.support.docstrings import SECTIONS, properties, public

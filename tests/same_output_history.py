@@ -47,7 +47,9 @@ def names(name: str) -> Any:
 at, reading, server, Unsynced = map(readings, ("at", "reading", "server", "Unsynced"))
 DeviceInterval, Origin = device("DeviceInterval"), device("Origin")
 Names, Statement, OWN = map(names, ("Names", "Statement", "OWN"))
-diff = find("pgiostat.statistics.delta:diff", "pgiostat.delta:diff")
+diff = find(
+    "pgiostat.statistics.difference:diff", "pgiostat.statistics.delta:diff", "pgiostat.delta:diff"
+)
 Writer = find("pgiostat.history.write.writer:Writer", "pgiostat.history.writer:Writer")
 Layout = find("pgiostat.history.format.layout:Layout", "pgiostat.history.layout:Layout")
 compact = find(

@@ -68,7 +68,7 @@ def init(
 
     found, label = None, ""
     if dsn is not None:
-        from pgiostat.postgres.connection import connect
+        from pgiostat.postgres.session import connect
 
         session = connect(dsn)
         try:

@@ -15,7 +15,7 @@ from pgiostat.history.format.layout import Layout, is_free
 from pgiostat.history.format.layout import check as check_layout
 from pgiostat.history.format.schema import COMPACTED
 from pgiostat.history.write.lock import check_free
-from pgiostat.postgres.connection import connect
+from pgiostat.postgres.session import connect
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.capabilities import grant, hidden_from
 from pgiostat.unexpected import as_error

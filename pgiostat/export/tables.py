@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pgiostat.analysis.ledger import MEASURED
 from pgiostat.history.format.schema import FACTS, READS, TIMED, columns_of
 from pgiostat.statistics import counters
-from pgiostat.statistics.counters import Column, ColumnKind
+from pgiostat.statistics.counter_table import Column, ColumnKind
 from pgiostat.statistics.names import HIDDEN, UNREAD
 from pgiostat.units import Unit
 from pgiostat.volume.device.interval import MEASURED as DEVICE

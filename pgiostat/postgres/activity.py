@@ -1,4 +1,4 @@
-"""Statements in flight: what is running now, and will be counted when it ends."""
+"""Statements in flight: they run now and are counted when they end."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -15,10 +15,12 @@ IsOwn = Callable[[int, int, str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A backend that is at work, as pg_stat_activity shows it.
+    """An active backend, as pg_stat_activity shows it.
 
-    queryid: None before PostgreSQL 14, or where it is not computed.  read_bytes: what the backend
-    has handed over of its reads since it began, by pg_stat_get_backend_io; None before 18.
+    Attributes:
+        queryid: None before PostgreSQL 14, or where it is not computed.
+        read_bytes: Bytes that the backend has reported as read since it started, by
+            pg_stat_get_backend_io; None before 18.
     """
 
     pid: int
@@ -36,9 +38,11 @@ class Backend:
 class Running:
     """A statement in flight.
 
-    seconds: for how long.  waits_for: type and name of its wait event, empty if it computes.
-    read_bytes: what its backend has handed over of its reads, as VACUUM does after each table; None
-    where that is not told.  All other reads are told when it ends, not before.
+    Attributes:
+        seconds: How long it has been running.
+        waits_for: Type and name of its wait event, empty if it computes.
+        read_bytes: Bytes that its backend has reported as read until now, as VACUUM does after
+            each table; None if unknown. The server reports all other reads when the statement ends.
     """
 
     pid: int
@@ -53,7 +57,7 @@ class Running:
 
 @dataclass(slots=True)
 class InFlight:
-    """What is in flight from reading to reading: what a backend read before does not count."""
+    """Follows statements in flight; earlier reads of a backend do not count."""
 
     describe: Describe
     _before: dict[tuple[int, datetime], int] = field(default_factory=dict)
@@ -89,6 +93,6 @@ class InFlight:
             waits_for=each.waits_for or "",
             category=known.category or OTHER,
             text=known.text,
-            # Nothing handed over is not nothing read.
+            # No reported read does not mean that nothing was read.
             read_bytes=read or None,
         )

@@ -1,7 +1,8 @@
 """The tables of a database, as its catalog has them."""
 
-from pgiostat.postgres.connection import ServerSession, explain
+from pgiostat.postgres.query_errors import explain
 from pgiostat.postgres.sent_sql import text_of
+from pgiostat.postgres.session import ServerSession
 from pgiostat.queries.rules.suggest import CatalogTable
 
 __all__ = ["catalog"]

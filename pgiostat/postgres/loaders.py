@@ -2,7 +2,7 @@
 
 psycopg's own in C trust the lengths in an answer. One that is damaged makes them read beyond it,
 which can end the process, with all servers that it collects. Those in Python raise an exception.
-A reading is one row of a few values: it costs nothing to speak of.
+A snapshot is one row of a few values: the cost is negligible.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _TEXTS = ("text", "name", "varchar", "bpchar")
 
 
 class LenientText(Loader):
-    """Decodes a name or a text, whatever its bytes are.
+    """Decodes a name or a text of any bytes.
 
     Names in shared catalogs and texts of statements are bytes in the encoding of the session that
     wrote them. What is no UTF-8 becomes U+FFFD.
@@ -35,7 +35,7 @@ class LenientText(Loader):
 
 
 class Plain(Loader):
-    """Decodes what came as text: nothing that we ask for does."""
+    """Decodes a value in text format; no query of ours requests one."""
 
     format = Format.TEXT
 

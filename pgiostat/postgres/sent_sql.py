@@ -1,4 +1,4 @@
-"""All SQL that pgiostat sends to a monitored server, and how our own statements are recognised.
+"""All SQL that pgiostat sends to a monitored server, and recognising our own statements.
 
 Whoever may create a function, an operator or a type in a database can give it the name of one of
 PostgreSQL's own. An unqualified name would then run their code with our rights. So every function,
@@ -21,7 +21,7 @@ from psycopg import sql
 
 from pgiostat.queries.fingerprint import fingerprint, is_own
 from pgiostat.statistics import counters
-from pgiostat.statistics.counters import Reading
+from pgiostat.statistics.counter_table import Reading
 
 __all__ = [
     "DOCTOR_SETTINGS",
@@ -85,7 +85,7 @@ _STATIC = (
 )
 """Statements without gaps: equal on every server."""
 
-LEAST_SHOWN = 99
+MIN_SHOWN = 99
 """Bytes of a statement that pg_stat_activity shows at least (track_activity_query_size - 1)."""
 
 RESET_VIEWS = ("pg_stat_database", "pg_stat_bgwriter", "pg_stat_io")
@@ -120,7 +120,7 @@ def quoted_schema(name: str, *, has_parameters: bool = False) -> sql.Composable:
 
 
 def clock_query(*, timing: bool) -> sql.Composed:
-    """Return the statement by which the server measures what reading its clock costs."""
+    """Return the statement with which the server measures the cost of reading its clock."""
     return sql.SQL(text_of("doctor_clock")).format(
         timing=sql.SQL("ON" if timing else "OFF"), rows=sql.Literal(CLOCK_ROWS)
     )
@@ -157,9 +157,9 @@ class SentSql:
 
     Attributes:
         statements: The columns of pg_stat_statements, in the order in which they are read.
-        views: The columns of each further view of a reading, in order.
-        guard: Whether the functions that a reading calls are still the extensions'.
-        reading: One reading as one row.
+        views: The columns of each further view of a snapshot, in order.
+        guard: Whether the functions that a snapshot calls are still the extensions'.
+        reading: One snapshot as one row.
         reading_without_statements: The same, where statements are read row by row.
         statement_rows: Statements row by row.
     """
@@ -210,7 +210,7 @@ class SentSql:
         )
         nothing = sql.SQL("NULL::pg_catalog.bytea")
         text = sql.SQL(text_of("reading"))
-        # Put together once: it is sent at every reading.
+        # Built once: it is sent for every snapshot.
         self.reading = sql.SQL(text.format(statements=whole, **parts).as_string())
         self.reading_without_statements = text.format(statements=nothing, **parts)
         self.statement_rows = sql.SQL(text_of("statements_rows")).format(
@@ -240,7 +240,7 @@ class SentSql:
     def _sources(
         version_num: int, kcache_schema: str, kcache_columns: Collection[str]
     ) -> Iterator[tuple[Reading, sql.Composable]]:
-        """Yield each view of a reading beside pg_stat_statements, with its FROM clause."""
+        """Yield each view of a snapshot beside pg_stat_statements, with its FROM clause."""
         yield counters.DATABASES.reading(), sql.SQL("FROM pg_catalog.pg_stat_database AS s")
         # Only what was read at all: a relation that is missing has read nothing yet.
         yield (
@@ -361,7 +361,7 @@ class Own:
             userid == self.userid
             and dbid == self.dbid
             and any(
-                sent == text or (len(text) >= LEAST_SHOWN and sent.startswith(text))
+                sent == text or (len(text) >= MIN_SHOWN and sent.startswith(text))
                 for sent in self.texts
             )
         )

@@ -1,13 +1,14 @@
-"""What a server's statements have cost since its statistics were reset: one reading, all texts."""
+"""What a server's statements have cost since its statistics were reset: one snapshot, all texts."""
 
 from dataclasses import dataclass
 
 from pgiostat.analysis.corrections import without_repeats
 from pgiostat.errors import PgiostatError
-from pgiostat.postgres.connection import connect
-from pgiostat.postgres.sampler import add_names
+from pgiostat.postgres.name_reader import add_names
+from pgiostat.postgres.session import connect
 from pgiostat.postgres.snapshot_reader import SnapshotReader
-from pgiostat.statistics.delta import Delta, since_reset
+from pgiostat.statistics.delta import Delta
+from pgiostat.statistics.difference import since_reset
 from pgiostat.statistics.names import Describe, Names, StatementKey
 
 __all__ = ["TotalsSinceReset", "totals_since_reset"]

@@ -1,6 +1,6 @@
-"""Take a reading: counters of all statements and of the server; texts and names apart.
+"""Take a snapshot: counters of all statements and of the server. Texts and names are apart.
 
-Nothing is subtracted here, and nothing is written there.
+Nothing is subtracted here, and nothing is written to the server.
 """
 
 import itertools
@@ -16,12 +16,14 @@ from psycopg import sql
 from pgiostat.clock import monotonic
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.activity import Backend
-from pgiostat.postgres.connection import ServerSession, explain, find_extension, find_kcache
+from pgiostat.postgres.extension import find_extension, find_kcache
+from pgiostat.postgres.query_errors import explain
 from pgiostat.postgres.sent_sql import SETTINGS, Own, text_of
+from pgiostat.postgres.session import ServerSession
 from pgiostat.postgres.texts import TEXT_CHARACTERS, UNCONVERTIBLE, TextBatch, TextReader
 from pgiostat.statistics import counters
 from pgiostat.statistics.columnar import Rows
-from pgiostat.statistics.counters import Reading
+from pgiostat.statistics.counter_table import Reading
 from pgiostat.statistics.kcache import beside
 from pgiostat.statistics.names import StatementKey
 from pgiostat.statistics.snapshot import Markers, Settings, Snapshot
@@ -32,7 +34,7 @@ __all__ = ["Relation", "SnapshotReader"]
 SHOWN_RUNNING = 20
 _COUNT_BYTES = 8
 PACKED_TRIES = 3
-"""After so many packed answers in a row that could not be had, a connection packs no more."""
+"""After this many failed packed answers in a row, a connection reads row by row."""
 
 Relation = tuple[int, str, str, str]
 """(relid of the table, schemaname, relname, part: heap, idx, toast or tidx)."""
@@ -70,7 +72,7 @@ class SnapshotReader:
 
     @property
     def is_packed(self) -> bool:
-        """Whether readings travel as one value; if not, row by row."""
+        """Whether the statements of a snapshot travel as one value; if not, row by row."""
         return self._packed
 
     def _arrange(self) -> None:
@@ -104,7 +106,7 @@ class SnapshotReader:
                 psycopg.errors.InvalidSqlStatementName,
                 psycopg.errors.DuplicatePreparedStatement,
             ):
-                # A pooler handed us another server connection: prepare no more.
+                # A pooler switched the server connection: prepare no more.
                 self._prepare = False
                 self._guard()
                 return self._take()
@@ -140,7 +142,7 @@ class SnapshotReader:
             statements, row = self._read()
             clock = self._clock()
             started_at, reset_before, _, taken_at, reset_after = row[:5]
-            # A reset in between would put old rows beside a new mark, or the reverse.
+            # A reset in between would combine old rows with a new mark, or the reverse.
             if reset_before == reset_after:
                 break
         dealloc, start_time, in_recovery, bgwriter_reset, settings = row[5:10]
@@ -176,7 +178,7 @@ class SnapshotReader:
         return snapshot
 
     def _find_own(self) -> int | None:
-        """Return the queryid of our reading, or None if its text cannot be had."""
+        """Return the queryid of our own query, or None if its text is not available."""
         server = self._session.server
         owner = {"userid": server.userid, "dbid": server.dbid}
         try:
@@ -202,7 +204,7 @@ class SnapshotReader:
         began = self._one(self._sql.reading_without_statements)
         records = self._session.conn.execute(self._sql.statement_rows).fetchall()
         rest = self._one(self._sql.reading_without_statements)
-        # What began before the statements were read is the earlier one's to tell.
+        # The first row has the marks from before the statements were read.
         return Rows.from_records(self._sql.statements, records), (*began[:2], None, *rest[3:])
 
     def _reads_rows(self) -> bool:
@@ -227,8 +229,8 @@ class SnapshotReader:
             keys: The statements, as (userid, dbid, queryid).
 
         Returns:
-            Texts by statement; one whose entry is gone is missing. A text that the server cannot
-            convert costs that text alone, as far as the server lets us read around it.
+            Texts by statement, without those of vanished entries. A text that the server cannot
+            convert costs that text alone, if the server lets us read around it.
 
         Raises:
             PgiostatError: texts-unreadable if none can be read; no counter is lost then.
@@ -246,34 +248,24 @@ class SnapshotReader:
         Returns:
             Their backends; those of others are missing where the role lacks pg_read_all_stats.
         """
-        parameters = {
-            "seconds": seconds, "characters": TEXT_CHARACTERS, "most": SHOWN_RUNNING,
-        }  # fmt: skip
+        limits = {"seconds": seconds, "characters": TEXT_CHARACTERS, "most": SHOWN_RUNNING}
         with explain(self._session.conn):
-            rows = self._session.conn.execute(self._sql.running, parameters).fetchall()
+            rows = self._session.conn.execute(self._sql.running, limits).fetchall()
         return [Backend(*row) for row in rows]
 
     def databases(self) -> dict[int, str]:
-        """Return the names of databases.
-
-        Returns:
-            Names by oid.
-        """
+        """Return the names of databases, by oid."""
         with explain(self._session.conn):
             rows = self._session.conn.execute(text_of("databases")).fetchall()
         return {oid: name for oid, name, *_ in rows}
 
     def roles(self) -> dict[int, str]:
-        """Return the names of roles.
-
-        Returns:
-            Names by oid.
-        """
+        """Return the names of roles, by oid."""
         with explain(self._session.conn):
             return dict(self._session.conn.execute(text_of("roles")).fetchall())
 
     def whereabouts(self) -> Whereabouts | None:
-        """Return where the server says that it runs.
+        """Return where the server runs, as it reports.
 
         Returns:
             Host, process and data directory; None if the server does not show our own session, as

@@ -1,9 +1,9 @@
-"""Texts of statements, whatever the encodings of the databases are in which they ran.
+"""Texts of statements, for all encodings of the databases in which they ran.
 
 The server converts every text to the encoding of the database that we are connected to, all in one
 call, and refuses them all if it cannot convert one. Then they are read through another database of
 the server: SQL_ASCII takes every byte. Where there is none, and where a text is damaged, they are
-read role by role, as far as we may work under other roles: the server converts what a role may see.
+read role by role, if we may work under other roles: the server converts what a role may see.
 What still has no text gets that of a session that runs it, or ran it last.
 
 None of this costs anything while all texts can be converted.
@@ -22,17 +22,13 @@ from psycopg.adapt import Loader
 from psycopg.pq import Format
 
 from pgiostat.errors import PgiostatError
-from pgiostat.postgres.connection import (
-    NO_ENCODING,
-    STATEMENT_TIMEOUT,
-    ServerSession,
-    database_beside,
-    dbname_of,
-    explain,
-    find_extension,
-    who,
-)
+from pgiostat.postgres.connection import database_beside
+from pgiostat.postgres.driver import NO_ENCODING, dbname_of
+from pgiostat.postgres.extension import find_extension
+from pgiostat.postgres.query_errors import explain
 from pgiostat.postgres.sent_sql import quoted_schema, text_of
+from pgiostat.postgres.session import ServerSession, who
+from pgiostat.postgres.session_settings import STATEMENT_TIMEOUT
 from pgiostat.queries.fingerprint import normalize, split
 from pgiostat.statistics.names import StatementKey
 
@@ -42,8 +38,8 @@ TEXT_TIMEOUT = "5s"
 TEXT_BYTES = 16 * 1024 * 1024
 TEXT_CHARACTERS = 100_000
 OTHERS_EVERY_SECONDS = 60.0
-MOST_DATABASES = 20
-MOST_ROLES = 50
+MAX_DATABASES = 20
+MAX_ROLES = 50
 """How many databases and roles are tried when texts cannot be read."""
 
 UNCONVERTIBLE = (
@@ -84,7 +80,7 @@ class TextBatch:
 
 @dataclass(slots=True)
 class TextReader:
-    """Reads texts over a session, and around what it cannot convert."""
+    """Reads texts over a session, and by other ways if it cannot convert them."""
 
     session: ServerSession
     clock: Callable[[], float] = time.monotonic
@@ -92,11 +88,10 @@ class TextReader:
     _others_due: float = 0.0
 
     def read(self, keys: Collection[StatementKey]) -> TextBatch:
-        """Return the texts of statements; those whose entries have gone are missing.
+        """Return the texts of statements, without those of vanished entries.
 
         Raises:
-            PgiostatError: The server could not be asked, or texts-unreadable if no text can be
-                read.
+            PgiostatError: The server did not answer, or texts-unreadable if no text can be read.
         """
         wanted = set(keys)
         if not wanted:
@@ -120,7 +115,7 @@ class TextReader:
         return TextBatch(texts, unreadable, refused if unreadable else None)
 
     def _running(self, wanted: set[StatementKey]) -> dict[StatementKey, str]:
-        """Return texts of what sessions run now, or ran last: each costs itself alone.
+        """Return texts of statements that sessions run now, or ran last.
 
         They have their constants, and the same fingerprints. A text of several statements is none
         of one entry, and EXECUTE is shown for the statement that it runs.
@@ -217,16 +212,16 @@ class TextReader:
             for _, name, allowed, encoding in rows
             if allowed and name != here
         ]
-        return [name for _, _, name in sorted(there)][:MOST_DATABASES]
+        return [name for _, _, name in sorted(there)][:MAX_DATABASES]
 
     def _by_role(self, wanted: set[StatementKey]) -> TextBatch:
-        """Return what can be read under each role by itself.
+        """Return the texts that can be read role by role.
 
         A superuser may take any role, others those that they are members of.
         """
         if self.session.pooled:
             return TextBatch()
-        roles = sorted({userid for userid, _, _ in wanted})[:MOST_ROLES]
+        roles = sorted({userid for userid, _, _ in wanted})[:MAX_ROLES]
         read = [found for userid in roles if (found := self._under(userid, wanted)) is not None]
         texts = {key: text for found in read for key, text in found.texts.items()}
         lost = {key: why for found in read for key, why in found.unreadable.items()}
@@ -272,7 +267,7 @@ def _rows(
 def _fetch(
     conn: psycopg.Connection[Any], query: sql.Composed | LiteralString, parameters: dict[str, Any]
 ) -> list[_Row]:
-    """Return rows whose texts are bytes."""
+    """Return rows with texts as bytes."""
     with conn.cursor() as cursor:
         cursor.adapters.register_loader("text", _Bytes)
         return cursor.execute(query, parameters).fetchall()
@@ -311,7 +306,7 @@ _RENAMED = {NO_ENCODING: "utf-8", "KOI8R": "koi8-r", "KOI8U": "koi8-u"}
 
 
 def _owners(conn: psycopg.Connection[Any]) -> tuple[Any, ...]:
-    """Return what tells the server of a connection from others."""
+    """Return what identifies the server of a connection."""
     return (conn.info.port, *who(conn)[-2:])
 
 

@@ -1,4 +1,4 @@
-"""What a server can tell, and why not where it cannot."""
+"""What a server can report, and why not where it cannot."""
 
 from dataclasses import dataclass
 
@@ -27,12 +27,12 @@ class Capability:
 
     @property
     def available(self) -> bool:
-        """Whether this server tells it."""
+        """Whether this server reports it."""
         return not self.missing
 
 
 def capabilities(snapshot: Snapshot) -> tuple[Capability, ...]:
-    """Return what the server of a reading can tell."""
+    """Return what the server of a snapshot can report."""
     server, settings = snapshot.server, snapshot.settings
 
     def needs(extension: str, *columns: str) -> str:
@@ -73,7 +73,7 @@ def capabilities(snapshot: Snapshot) -> tuple[Capability, ...]:
 
 
 def hidden_from(user: str) -> str:
-    """Say what a role without pg_read_all_stats cannot see."""
+    """Return what a role without pg_read_all_stats cannot see, as a sentence."""
     return f"Statements of other users are hidden from {user}"
 
 

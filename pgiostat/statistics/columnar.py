@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgiostat.statistics.counters import Column, ColumnKind, CounterTable, Reading
+from pgiostat.statistics.counter_table import Column, ColumnKind, CounterTable, Reading
 from pgiostat.units import US_PER_MS
 
-__all__ = ["Array", "Counts", "Rows", "to_pg_time"]
+__all__ = ["Array", "Counts", "Mask", "Rows", "common_counters", "counter_matrix", "to_pg_time"]
 
 Array = npt.NDArray[Any]
 Counts = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 _PG_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -61,7 +62,7 @@ class Rows:
 
     @classmethod
     def from_records(cls, reading: Reading, records: Sequence[Sequence[Any]]) -> "Rows":
-        """Make rows from ordinary result rows, their columns in the order of the reading."""
+        """Make rows from ordinary result rows, their columns in the order of the query."""
         place = {column.name: i for i, column in enumerate(reading.columns)}
 
         def values(column: Column) -> Array:
@@ -137,3 +138,15 @@ class Rows:
     def total(self, name: str) -> int:
         """Return the sum of a counter over all rows."""
         return int(self[name].sum())
+
+
+def common_counters(old: Rows, new: Rows) -> tuple[str, ...]:
+    """Return the counters that both have: an extension may be updated between two snapshots."""
+    return tuple(name for name in new.counter_names if name in old)
+
+
+def counter_matrix(rows: Rows, names: Sequence[str]) -> Counts:
+    """Return these counters, one a row of the matrix."""
+    if tuple(names) == rows.counter_names:
+        return rows.counters
+    return np.stack([rows[name] for name in names])

@@ -10,7 +10,7 @@ __all__ = ["PHYSICAL", "TRACED", "beside"]
 PHYSICAL = "exec_reads"
 """The counter that statements get: bytes that their processes had read from storage."""
 TRACED = "traced"
-"""The mark that says whose were counted."""
+"""The mark of statements with a count."""
 
 
 def beside(statements: Rows, kcache: Rows) -> Rows:

@@ -1,4 +1,4 @@
-"""Rows by their key, and which row of one reading is which of another."""
+"""Rows by their key, matched between two snapshots."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pgiostat.statistics.columnar import Array, Rows
-from pgiostat.statistics.counters import NAME_BYTES
+from pgiostat.statistics.counter_table import NAME_BYTES
 
 __all__ = ["Keyed", "Places"]
 
 Places = npt.NDArray[np.intp]
-"""For each row of one reading its place in another, or -1."""
+"""For each row of one snapshot its place in another, or -1; shape (rows,)."""
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(29)
@@ -96,14 +96,14 @@ class Keyed:
         return cls(summed, tuple(part[first] for part in parts))
 
     def is_aligned(self, other: "Keyed") -> bool:
-        """Tell whether both readings have the same keys in the same order, as most have."""
+        """Return whether both have the same keys in the same order, as most snapshots have."""
         return len(self.rows) == len(other.rows) and all(
             np.array_equal(ours, theirs)
             for ours, theirs in zip(self.parts, other.parts, strict=True)
         )
 
     def places_in(self, other: "Keyed") -> Places:
-        """Return where each of these rows stands in another reading."""
+        """Return the place of each of these rows in another snapshot, or -1."""
         if self.is_aligned(other):
             return np.arange(len(self.rows))
         if not len(other.rows) or not len(self.rows):

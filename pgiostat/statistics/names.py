@@ -29,18 +29,22 @@ OWN = "pgiostat itself"
 HIDDEN = "hidden"
 """Category of statements that our role may not see."""
 UNREAD = "no text yet"
-"""Category of statements whose texts have not been read; it is corrected when they are."""
+"""Category of statements before their texts are read; it is corrected afterwards."""
 UNREADABLE = "not readable"
-"""Category of statements whose texts cannot be read."""
+"""Category of statements with unreadable texts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
     """What is known of a statement apart from its numbers.
 
-    text: normalized.  opens, moves: the pseudonym of the cursor that it declares, or fetches from.
-    holds: it declares a cursor WITH HOLD.  rolls_back: it is a ROLLBACK of a whole transaction.
-    untracks: it may have changed settings so that pg_stat_statements does not count statements.
+    Attributes:
+        text: The normalized text.
+        declares_cursor: Pseudonym of the cursor that it declares.
+        uses_cursor: Pseudonym of the cursor that it fetches from.
+        holds: It declares a cursor WITH HOLD.
+        rolls_back: It is a ROLLBACK of a whole transaction.
+        untracks: It may have changed settings so that pg_stat_statements does not count statements.
     """
 
     text: str
@@ -61,7 +65,7 @@ class Renamed:
         kind: database, role or relation.
         before: What it was called.
         after: What it was called last in that time.
-        since: When the new name was first seen.
+        since: When the new name first appeared.
     """
 
     kind: str
@@ -71,7 +75,7 @@ class Renamed:
 
 
 class Describe(Protocol):
-    """Says what a statement is from its text."""
+    """Describes a statement by its text."""
 
     def __call__(self, text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
         """Return the normalized text, its fingerprint and its category."""
@@ -122,7 +126,7 @@ class Names:
             userid, dbid, _ = key
             opened = self.cursors.setdefault((userid, dbid, statement.declares_cursor), set())
             if before is not None and before.category != statement.category:
-                # Its role or database has another name now, and a rule asks for it.
+                # Its role or database was renamed, and a rule depends on the name.
                 opened.clear()
                 opened.update(
                     other.category

@@ -1,4 +1,4 @@
-"""What one reading of a server is: columns of numbers and a few marks; data only."""
+"""A snapshot of a server: columns of counters and a few marks; data only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,15 +12,17 @@ __all__ = ["RESUMED", "Markers", "Server", "Settings", "Snapshot"]
 
 
 RESUMED = 0
-"""The session of a reading that another process took: its clock is not to be compared."""
+"""The session of a snapshot of another process: its clock is not to be compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Who was asked, as far as it stays the same while a connection lasts.
+    """The server of a snapshot: all that stays the same during a connection.
 
     A clone has the same system_identifier, and a standby too: the address is part of identity.
-    kcache_missing: why physical reads are not told, empty if they are.
+
+    Attributes:
+        kcache_missing: Why physical reads are not reported; empty if they are.
     """
 
     label: str
@@ -39,7 +41,7 @@ class Server:
 
     @property
     def identity(self) -> tuple[int, str, int]:
-        """What makes two readings comparable at all."""
+        """What must be equal in two comparable snapshots."""
         return (self.system_identifier, self.address, self.port)
 
 
@@ -65,7 +67,7 @@ class Settings:
 
     @property
     def track_io_timing(self) -> bool:
-        """Whether reads are timed, as far as our own session is told."""
+        """Whether reads are timed, by the setting of our own session."""
         return self.is_on("track_io_timing")
 
     @property
@@ -81,7 +83,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Markers:
-    """Marks that move when counters start anew; None where the server has no such mark."""
+    """Marks that change when counters restart; None where the server has no such mark."""
 
     start_time: datetime
     in_recovery: bool
@@ -90,7 +92,7 @@ class Markers:
     dealloc: int | None
 
 
-MOST_COUNTED = 1 << 53
+MAX_COUNTED = 1 << 53
 """No counter comes to this: microseconds of 285 years, or blocks of 64 exabytes."""
 _BLOCK_SIZES = tuple(1 << power for power in range(10, 16))
 
@@ -100,7 +102,7 @@ class Snapshot:
     """What one query of the server's counters returned.
 
     Attributes:
-        server: The server, as far as it stays the same during a connection.
+        server: What stays the same of the server during a connection.
         session: A number that changes with the connection.
         started_at: The server's clock before pg_stat_statements was read.
         taken_at: The server's clock afterwards.
@@ -140,12 +142,12 @@ class Snapshot:
         for rows in (self.statements, self.databases, self.io, self.relations):
             if rows is None or not rows.counters.size:
                 continue
-            if rows.counters.max() >= MOST_COUNTED or rows.counters.min() <= -MOST_COUNTED:
+            if rows.counters.max() >= MAX_COUNTED or rows.counters.min() <= -MAX_COUNTED:
                 raise ValueError(f"a counter of {rows.table.name} that no server comes to")
 
     @cached_property
     def has_toplevel(self) -> bool:
-        """Whether nested statements can be told from those that clients sent."""
+        """Whether nested statements can be distinguished from those that clients sent."""
         return "toplevel" in self.statements
 
     @cached_property
@@ -162,7 +164,7 @@ class Snapshot:
 
     @cached_property
     def keyed(self) -> Keyed:
-        """The statements by their key, worked out once: a reading is compared twice."""
+        """The statements by their key, computed once: each snapshot is compared twice."""
         return Keyed.of_statements(self.statements)
 
     @cached_property

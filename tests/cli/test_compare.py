@@ -21,7 +21,7 @@ from pgiostat.history.write.writer import Writer
 from pgiostat.queries.describe import describer
 from pgiostat.reports.compare import compare_windows
 from pgiostat.reports.steps import step_for
-from pgiostat.statistics.delta import diff
+from pgiostat.statistics.difference import diff
 from tests.support.halves import HALVES, KNOWN, MIDDLE, record
 from tests.support.program import pgiostat
 from tests.support.readings import Unsynced, at, reading, server

@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgiostat.cli.watch import DOCTOR
 from pgiostat.lab.postgres.cluster import free_port
-from pgiostat.postgres.connection import connect
+from pgiostat.postgres.session import connect
 from tests.conftest import MakeServer
 from tests.support.program import pgiostat, watch_once
 from tests.support.servers import Server

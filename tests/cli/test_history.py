@@ -16,7 +16,7 @@ from pgiostat.collector.targets import targets
 from pgiostat.errors import PgiostatError
 from pgiostat.history.write.writer import Writer
 from pgiostat.render.report import _QUALITIES
-from pgiostat.statistics.delta import diff
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import OWN, Names, Statement
 from pgiostat.timespec import duration, instant
 from tests.support.histories import intervals, write

@@ -12,8 +12,8 @@ import pytest
 
 from pgiostat.analysis.rank import By, rank
 from pgiostat.postgres.catalog import catalog
-from pgiostat.postgres.connection import connect
 from pgiostat.postgres.sampler import Sampler
+from pgiostat.postgres.session import connect
 from pgiostat.postgres.since_reset import totals_since_reset
 from pgiostat.queries.describe import describer
 from pgiostat.queries.rules import load

@@ -7,7 +7,8 @@ import pytest
 
 from pgiostat.analysis.rank import By, rank
 from pgiostat.statistics.capabilities import capabilities
-from pgiostat.statistics.delta import Delta, diff
+from pgiostat.statistics.delta import Delta
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.kcache import PHYSICAL, TRACED
 from pgiostat.statistics.names import Names
 from tests.conftest import MakeServer

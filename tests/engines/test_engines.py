@@ -36,7 +36,7 @@ from pgiostat.history.write.compaction import compact
 from pgiostat.queries.describe import describer
 from pgiostat.reports.compare import compare_windows
 from pgiostat.reports.steps import by_hour
-from pgiostat.statistics.delta import diff
+from pgiostat.statistics.difference import diff
 from tests.support.disks import small_disk
 from tests.support.engines import Both, ClickHouse, spark_cluster
 from tests.support.histories import MINUTE, intervals, write

@@ -15,8 +15,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgiostat.errors import PgiostatError
 from pgiostat.lab.postgres.cluster import embedded_binaries, free_port
-from pgiostat.postgres import connection as connecting
-from pgiostat.postgres.connection import connect, database_beside, explain, find_extension, reach
+from pgiostat.postgres.connection import database_beside, reach
+from pgiostat.postgres.extension import find_extension
+from pgiostat.postgres.query_errors import explain
+from pgiostat.postgres.refusal import refusal
+from pgiostat.postgres.session import connect
+from pgiostat.postgres.session_settings import SESSION_SETTINGS
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from tests.conftest import MakeServer
 from tests.support.program import pgiostat, watch_once
@@ -133,7 +137,7 @@ def test_a_login_trigger_that_writes_is_passed_and_the_session_is_ours_all_the_s
         session = connect(database)
         with closing(session):
             assert not session.pooled
-            for name, value in connecting.SESSION_SETTINGS.items():
+            for name, value in SESSION_SETTINGS.items():
                 found = session.conn.execute(f"SHOW {name}").fetchone()
                 shown = {"pg_catalog,pg_temp": "pg_catalog,pg_temp"}.get(value, value)
                 assert found is not None
@@ -167,7 +171,7 @@ def test_the_servers_reason_is_shown_and_not_its_context(make_server: MakeServer
 
 
 def refusing(text: str) -> PgiostatError:
-    return connecting._refusal({"host": "db"}, text)
+    return refusal({"host": "db"}, text)
 
 
 def test_of_several_hosts_the_reason_of_the_one_that_answered_is_shown() -> None:

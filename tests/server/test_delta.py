@@ -12,8 +12,10 @@ from pgiostat.postgres import snapshot_reader as reading_module
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.capabilities import capabilities
 from pgiostat.statistics.columnar import Rows
-from pgiostat.statistics.counters import STATEMENTS, Reading
-from pgiostat.statistics.delta import Basis, Delta, Lost, Quality, diff
+from pgiostat.statistics.counter_table import Reading
+from pgiostat.statistics.counters import STATEMENTS
+from pgiostat.statistics.delta import Basis, Delta, Lost, Quality
+from pgiostat.statistics.difference import diff
 from tests.conftest import MakeServer
 from tests.support.servers import Server
 from tests.support.workloads import Connection, by_text, client, collecting, fill, run

@@ -8,7 +8,7 @@ import pytest
 
 from pgiostat.clock import monotonic
 from pgiostat.errors import PgiostatError
-from pgiostat.postgres.connection import connect
+from pgiostat.postgres.session import connect
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.volume.device.backend_process import Process, find
 from pgiostat.volume.device.discover import AUTOMATIC, choose

@@ -9,8 +9,8 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from pgiostat.errors import PgiostatError
-from pgiostat.postgres.connection import connect
 from pgiostat.postgres.doctor import CheckState, Finding, examine, findings, verdict
+from pgiostat.postgres.session import connect
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from tests.conftest import MakeServer
 from tests.support.program import pgiostat, watch_once

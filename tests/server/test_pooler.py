@@ -16,7 +16,8 @@ from psycopg.conninfo import make_conninfo
 
 from pgiostat.analysis.rank import rank
 from pgiostat.lab.postgres.cluster import free_port
-from pgiostat.statistics.delta import Quality, diff
+from pgiostat.statistics.delta import Quality
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Names
 from tests.conftest import MakeServer
 from tests.support import debian

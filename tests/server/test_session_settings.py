@@ -10,8 +10,9 @@ from psycopg.conninfo import make_conninfo
 
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres import connection as connecting
-from pgiostat.postgres.connection import connect, database_beside, reach
+from pgiostat.postgres.connection import database_beside, reach
 from pgiostat.postgres.sampler import Sampler
+from pgiostat.postgres.session import connect
 from pgiostat.queries.describe import describer
 from tests.conftest import MakeServer
 from tests.support.program import pgiostat, watch_once

@@ -9,7 +9,8 @@ import pytest
 
 from pgiostat.analysis.rank import rank
 from pgiostat.postgres.doctor import CheckState, examine, findings, verdict
-from pgiostat.statistics.delta import Quality, diff
+from pgiostat.statistics.delta import Quality
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Names
 from tests.conftest import MakeServer
 from tests.support.fixes import carried_out, mended

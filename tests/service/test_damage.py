@@ -27,7 +27,8 @@ from pgiostat.history.read.windows import Window
 from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.writer import Writer
 from pgiostat.queries.describe import uncategorized
-from pgiostat.statistics.delta import Quality, diff
+from pgiostat.statistics.delta import Quality
+from pgiostat.statistics.difference import diff
 from tests.support.damaged import KINDS, TEXTS, answer, answered, counted, damaged, flipped, made
 from tests.support.readings import Unsynced, at, said_to, server
 

@@ -39,7 +39,7 @@ from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.retention import Keep, retain
 from pgiostat.history.write.writer import Writer
 from pgiostat.queries.describe import describer, uncategorized
-from pgiostat.statistics.delta import diff
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Names
 from tests.support.clouds import Store, store
 from tests.support.disks import small_disk

@@ -25,11 +25,11 @@ from pgiostat.errors import PgiostatError
 from pgiostat.history.format.file_index import files
 from pgiostat.history.format.layout import Layout
 from pgiostat.history.write.writer import Writer
-from pgiostat.postgres import connection as server
+from pgiostat.postgres import driver
 from pgiostat.postgres import sampler as collect
 from pgiostat.postgres.sampler import Sampler, Tick
 from pgiostat.queries.describe import describer, uncategorized
-from pgiostat.statistics import delta
+from pgiostat.statistics.difference import diff as real_diff
 from pgiostat.statistics.names import Statement
 from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.unexpected import as_error, unreadable_reply
@@ -83,7 +83,7 @@ class Damaging:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give a silent server up early."""
-    monkeypatch.setattr(server, "SILENCE_SECONDS", 1.5)
+    monkeypatch.setattr(driver, "SILENCE_SECONDS", 1.5)
 
 
 @contextmanager
@@ -301,7 +301,7 @@ def test_one_text_that_cannot_be_described_costs_that_text_alone(database: str) 
         for _ in range(3):
             other.execute(b"SELECT count(*) FROM pg_catalog.pg_class")
             other.execute(MARK.encode())
-            sampler._texts_due = 0.0
+            sampler._name_reader.texts_due = 0.0
             found = next(ticks)
             assert found.error is None
             if found.texts_error is not None:
@@ -323,7 +323,7 @@ def test_a_reading_that_cannot_be_subtracted_is_given_up(
         if older is not None and (older in damaged or len(damaged) == 0):
             damaged.append(older)
             raise ValueError("damaged")
-        return delta.diff(older, newer, **keywords)  # type: ignore[arg-type] # passed on
+        return real_diff(older, newer, **keywords)  # type: ignore[arg-type] # passed on
 
     monkeypatch.setattr(collect, "diff", diff)
     found = followed(database, 7, lambda *_: None)
@@ -345,7 +345,7 @@ def test_a_reading_that_is_given_up_is_recorded_as_lost_time(
         if recorder.samples == 3 and older is not None:
             given_up.append(older)
             raise ValueError("damaged")
-        return delta.diff(older, newer, **keywords)  # type: ignore[arg-type] # passed on
+        return real_diff(older, newer, **keywords)  # type: ignore[arg-type] # passed on
 
     monkeypatch.setattr(collect, "diff", diff)
     thread = Thread(target=recorder.run)

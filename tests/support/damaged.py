@@ -12,7 +12,7 @@ from pgiostat.history.read.windows import Window
 from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.writer import Writer
 from pgiostat.queries.describe import uncategorized
-from pgiostat.statistics.delta import diff
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Names, Statement
 from pgiostat.statistics.snapshot import Snapshot
 from tests.support.readings import Unsynced, reading

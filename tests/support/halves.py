@@ -5,7 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from pgiostat.history.write.writer import Writer
-from pgiostat.statistics.delta import diff
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Names, Statement
 from tests.support.readings import Unsynced, at, reading, server
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from pgiostat.history.write.writer import Writer
-from pgiostat.statistics.delta import Delta, diff
+from pgiostat.statistics.delta import Delta
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import OWN, Names, Statement
 from tests.support.readings import Unsynced, at, reading
 

@@ -26,7 +26,7 @@ from pgiostat.history.format.file_index import files
 from pgiostat.history.format.layout import Layout
 from pgiostat.history.write.compaction import compact, compact_shared
 from pgiostat.history.write.writer import Writer
-from pgiostat.statistics.delta import diff
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Names, Statement
 from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.volume.device.interval import DeviceInterval, Origin

@@ -14,7 +14,7 @@ from pgiostat.history.format.durable_io import Disk
 from pgiostat.postgres.sent_sql import SETTINGS
 from pgiostat.statistics import counters
 from pgiostat.statistics.columnar import Rows, to_pg_time
-from pgiostat.statistics.counters import ColumnKind, Reading
+from pgiostat.statistics.counter_table import ColumnKind, Reading
 from pgiostat.statistics.snapshot import Markers, Server, Settings, Snapshot
 
 BEGINNING = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)

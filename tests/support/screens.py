@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.sampler import Tick
-from pgiostat.statistics.delta import diff
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Names, Statement
 from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.watch.app import WatchApp

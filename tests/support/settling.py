@@ -6,7 +6,8 @@ import pytest
 
 from pgiostat.analysis.ledger import reads_of
 from pgiostat.postgres.snapshot_reader import SnapshotReader
-from pgiostat.statistics.delta import Delta, diff
+from pgiostat.statistics.delta import Delta
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.snapshot import Snapshot
 
 PER_STATEMENT_SLACK = 100

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from pgiostat.postgres.connection import connect
+from pgiostat.postgres.session import connect
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.delta import Basis, Delta
 

@@ -23,7 +23,8 @@ from pgiostat.analysis.rank import By, rank_totals
 from pgiostat.clock import Backoff
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.sampler import Tick
-from pgiostat.statistics.delta import Basis, Quality, diff
+from pgiostat.statistics.delta import Basis, Quality
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import OWN, Statement
 from pgiostat.volume.bucket import CreditBucket
 from pgiostat.volume.models import volume_of

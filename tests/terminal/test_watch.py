@@ -17,7 +17,7 @@ from pgiostat.postgres.sampler import Sampler, Tick
 from pgiostat.queries.describe import describer
 from pgiostat.queries.fingerprint import is_own
 from pgiostat.render.csv import BALANCE
-from pgiostat.statistics.delta import diff
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import OWN, Names
 from pgiostat.volume.bucket import CreditBucket
 from pgiostat.volume.models import volume_of

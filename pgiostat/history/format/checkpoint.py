@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from pgiostat.history.format.filesystem import parse_json
 from pgiostat.statistics.columnar import Array, Rows
-from pgiostat.statistics.counters import DATABASES, IO, RELATIONS, STATEMENTS, TABLES, CounterTable
+from pgiostat.statistics.counter_table import CounterTable
+from pgiostat.statistics.counters import DATABASES, IO, RELATIONS, STATEMENTS, TABLES
 from pgiostat.statistics.snapshot import RESUMED, Markers, Server, Settings, Snapshot
 
 __all__ = ["MOST_BYTES", "dump", "load"]

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from pgiostat.analysis.ledger import MEASURED
 from pgiostat.statistics import counters
-from pgiostat.statistics.counters import Column, ColumnKind, CounterTable
+from pgiostat.statistics.counter_table import Column, ColumnKind, CounterTable
 from pgiostat.units import Unit
 from pgiostat.volume.device.interval import MEASURED as MEASURED_OF_DEVICE
 

@@ -22,8 +22,8 @@ from pgiostat.lab.server_errors import translate_errors
 from pgiostat.lab.workload import schema
 from pgiostat.lab.workload.api import SCHEMA, connected
 from pgiostat.lab.workload.schema import DataSize
-from pgiostat.postgres.connection import connect
 from pgiostat.postgres.dsn import check_dsn
+from pgiostat.postgres.session import connect
 
 __all__ = ["Stage"]
 
@@ -63,7 +63,7 @@ class Stage:
         """Exclude other experiments here: they would remove the data of these.
 
         Raises:
-            PgiostatError: lab-running, and as pgiostat.postgres.connection.connect does.
+            PgiostatError: lab-running, and as pgiostat.postgres.session.connect does.
         """
         with ExitStack() as held:
             if self._dsn:

@@ -1,4 +1,4 @@
-"""Is a server ready to say who reads?  Facts are read, findings are made of them.
+"""Whether a server reports all that is needed: facts are read, findings derived from them.
 
 May import the rest of `postgres`; no other module of `postgres` imports it.
 """

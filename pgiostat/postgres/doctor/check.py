@@ -7,7 +7,7 @@ __all__ = ["CheckState", "Finding"]
 
 
 class CheckState(StrEnum):
-    """How grave a finding is; the gravest last but for what is not known."""
+    """Severity of a finding, the most severe last; UNKNOWN is apart."""
 
     OK = "ok"
     NOTE = "note"
@@ -18,7 +18,7 @@ class CheckState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One aspect of a server.  mend: a statement to run, or what to do; empty if nothing."""
+    """One aspect of a server; fix: a statement to run, or what to do, or empty."""
 
     aspect: str
     state: CheckState

@@ -1,4 +1,4 @@
-"""Findings of a doctor: what is as it should be, what is not, and what mends it."""
+"""Findings of a doctor: what is right, what is wrong, and how to fix it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -30,14 +30,14 @@ PERHAPS_PRELOAD = (
 FULL = 0.95
 SPARE_ENTRIES = 0.8
 FEW_TEXTS = 0.05
-"""A smaller share of texts that cannot be read leaves the rest to be told apart."""
+"""With a smaller share of unreadable texts the other statements can be distinguished."""
 EVICTIONS_PER_HOUR = 1.0
 LARGE_TEXTS = 256 * 1024 * 1024
-LEAST_CLOCK_NS = 10.0
-"""Less is too little to be measured from afar."""
+MIN_CLOCK_NS = 10.0
+"""A smaller value cannot be measured over a network."""
 SLOW_CLOCK_NS, WORST_CLOCK_NS = 100.0, 1000.0
 CLOCK_PER_READ = 2
-"""A read is timed by asking the clock before and after."""
+"""The server reads the clock before and after each timed read."""
 USUAL_INTERVAL_MS = 10_000.0
 CHEAP_SHARE, DEAR_SHARE = 0.01, 0.05
 RECENTLY = timedelta(days=1)
@@ -46,7 +46,7 @@ _PG_18 = 180000
 
 
 def findings(facts: Facts) -> tuple[Finding, ...]:
-    """Return what there is to say of a server, in the order in which it is to be mended."""
+    """Return the findings of a server, in the order in which they are to be fixed."""
     return tuple(replace(each, fix=placed(facts, each.fix)) for each in _findings(facts))
 
 
@@ -113,9 +113,11 @@ def _installed(facts: Facts) -> Iterator[Finding]:
     default, installed = facts.extensions.get(EXTENSION, ("", ""))
     if not default:
         yield Finding(
-            "extension", CheckState.ERROR, f"the server does not have {EXTENSION}",
+            "extension",
+            CheckState.ERROR,
+            f"the server does not have {EXTENSION}",
             "install PostgreSQL's contrib modules",
-        )  # fmt: skip
+        )
     elif not installed:
         there = ", ".join(f'"{name}"' for name in facts.elsewhere)
         reason = f'{EXTENSION} is not installed in database "{facts.dbname}"'
@@ -125,7 +127,7 @@ def _installed(facts: Facts) -> Iterator[Finding]:
         yield Finding("extension", CheckState.ERROR, reason, fix)
     elif facts.statements is None:
         reason = facts.refused or f"{EXTENSION} cannot be read"
-        # What mends it is told once.
+        # The fix is shown once.
         remedy = "" if reason.startswith(NOT_PRELOADED) else facts.remedy
         yield Finding("extension", CheckState.ERROR, reason, remedy)
     elif installed != default:
@@ -146,39 +148,40 @@ def _genuine(facts: Facts) -> Iterator[Finding]:
         name = f"{identifier(each.schema)}.{identifier(each.name)}{each.arguments}"
         owner = f" of {each.owner}" if each.owner else ""
         yield Finding(
-            "look-alike", CheckState.WARNING,
+            "look-alike",
+            CheckState.WARNING,
             f"{each.kind} {name}{owner} is no member of the extension; pgiostat does not call"
             " it, other tools and people may",
             f"if nobody needs it: DROP {each.kind.upper()} {name};",
-        )  # fmt: skip
+        )
     there = facts.statements
     if there is None:
         return
     if there.is_schema_open:
         yield Finding(
-            "schema", CheckState.NOTE,
+            "schema",
+            CheckState.NOTE,
             f'every role may create objects in schema "{there.schema}", beside the extension\'s;'
             " pgiostat calls the extension's alone",
             f"REVOKE CREATE ON SCHEMA {identifier(there.schema)} FROM PUBLIC;",
-        )  # fmt: skip
+        )
     if there.untrusted:
         names = " and ".join(identifier(name) for name in there.untrusted)
         yield Finding(
-            "owner", CheckState.WARNING,
+            "owner",
+            CheckState.WARNING,
             f"{names} can replace {EXTENSION}'s functions: a role that is no superuser owns the"
             f' extension, its schema "{there.schema}" or the database',
             "install the extension in a database that a superuser owns, and connect there",
-        )  # fmt: skip
+        )
 
 
 def _clock(facts: Facts) -> Finding:
     if facts.clock_ns is None:
         return Finding("clock", CheckState.UNKNOWN, "what timing costs here could not be measured")
     each = CLOCK_PER_READ * facts.clock_ns
-    if each < LEAST_CLOCK_NS:
-        return Finding(
-            "clock", CheckState.OK, f"timing costs less than {LEAST_CLOCK_NS:g} ns a read"
-        )
+    if each < MIN_CLOCK_NS:
+        return Finding("clock", CheckState.OK, f"timing costs less than {MIN_CLOCK_NS:g} ns a read")
     reason = f"timing costs about {format_count(each)} ns a read: {format_share(each / 1e9 * 1e5)}"
     reason += " of a core at 100,000 reads a second"
     if facts.clock_ns >= WORST_CLOCK_NS:
@@ -195,9 +198,12 @@ def _room(facts: Facts, there: Statements) -> Iterator[Finding]:
         yield Finding("entries", CheckState.UNKNOWN, f"{EXTENSION}.max cannot be seen")
         return
     larger = setting(
-        facts, f"{EXTENSION}.max", str(int(most) * 2), restart=True,
+        facts,
+        f"{EXTENSION}.max",
+        str(int(most) * 2),
+        restart=True,
         accepts=lambda waiting: waiting.isdigit() and int(waiting) > int(most),
-    )  # fmt: skip
+    )
     reason = f"{format_count(there.entries)} of {format_count(int(most))}"
     full = there.entries >= FULL * int(most)
     yield Finding("entries", CheckState.NOTE if full else CheckState.OK, reason)
@@ -225,42 +231,45 @@ def _room(facts: Facts, there: Statements) -> Iterator[Finding]:
     else:
         large = there.text_bytes >= LARGE_TEXTS
         yield Finding(
-            "texts", CheckState.WARNING if large else CheckState.OK,
+            "texts",
+            CheckState.WARNING if large else CheckState.OK,
             f"their file has {format_bytes(there.text_bytes)}"
             + (": whoever reads texts reads all of it" if large else ""),
-        )  # fmt: skip
+        )
 
 
 def _privileges(facts: Facts) -> Finding:
     if facts.is_superuser:
         return Finding(
-            "privileges", CheckState.WARNING,
+            "privileges",
+            CheckState.WARNING,
             f"{facts.user} is a superuser: whoever gets at pgiostat's password or takes over its"
             " session owns the server; pg_read_all_stats is enough",
             "connect as pgiostat" if facts.has_monitoring_role else MONITORING_ROLE,
-        )  # fmt: skip
+        )
     if facts.reads_all_stats:
         return Finding("privileges", CheckState.OK, f"{facts.user} has pg_read_all_stats")
     hidden = facts.statements.hidden if facts.statements else 0
     reason = f"statements of others are hidden from {facts.user}"
     if hidden:
         reason += f": {format_count(hidden)} entries"
-    # What is hidden now cannot be told apart, however well all else is set.
+    # Hidden statements cannot be distinguished, even if all settings are right.
     return Finding(
         "privileges", CheckState.ERROR if hidden else CheckState.WARNING, reason, grant(facts.user)
     )
 
 
 def _readable(there: Statements) -> Iterator[Finding]:
-    """Yield that texts or names cannot be read, if so: without them nothing can be told apart."""
+    """Yield that texts or names are unreadable: without them nothing can be distinguished."""
     if there.unread_texts:
         few = there.unread_texts < FEW_TEXTS * there.entries
         yield Finding(
-            "readable", CheckState.WARNING if few else CheckState.ERROR,
+            "readable",
+            CheckState.WARNING if few else CheckState.ERROR,
             f"{format_count(there.unread_texts)} texts of {format_count(there.entries)} entries"
             f" cannot be read: {there.unreadable}",
             "connect to a database with encoding SQL_ASCII or UTF8",
-        )  # fmt: skip
+        )
     elif there.unreadable:
         yield Finding("readable", CheckState.ERROR, there.unreadable)
 
@@ -279,9 +288,10 @@ def _resets(facts: Facts) -> Iterator[Finding]:
             f"{view} {format_duration(age.total_seconds())} ago" for view, age in recently.items()
         )
         yield Finding(
-            "resets", CheckState.WARNING,
+            "resets",
+            CheckState.WARNING,
             f"reset while the server ran: {reason}; is there a job that does?",
-        )  # fmt: skip
+        )
     else:
         up = format_duration((facts.now - facts.started).total_seconds())
         yield Finding("resets", CheckState.OK, f"none in the last day; the server is up for {up}")
@@ -290,10 +300,11 @@ def _resets(facts: Facts) -> Iterator[Finding]:
 def _connection(facts: Facts) -> Iterator[Finding]:
     if facts.pooled or facts.other_pid:
         yield Finding(
-            "pooler", CheckState.WARNING,
+            "pooler",
+            CheckState.WARNING,
             "a pooler is in between: our settings are not taken, a reading may time out late",
             "connect to the server itself",
-        )  # fmt: skip
+        )
     else:
         yield Finding("pooler", CheckState.OK, "none in between")
     if facts.in_recovery:
@@ -315,7 +326,7 @@ def _optional(facts: Facts) -> Iterator[Finding]:
 
 
 def _kcache(facts: Facts) -> Finding:
-    """Return whether physical reads are told."""
+    """Return whether physical reads are reported."""
     default, installed = facts.extensions.get(KCACHE, ("", ""))
     libraries = facts.settings.get("shared_preload_libraries")
     is_loaded = libraries is None or is_preloaded(KCACHE, libraries)

@@ -1,4 +1,4 @@
-"""What a doctor knows of a server; None is what could not be told."""
+"""What a doctor knows of a server; None is unknown."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,14 +9,18 @@ __all__ = ["Facts", "ForeignObject", "Override", "Statements"]
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """What pg_stat_statements tells of itself, and what reading it costs.
+    """State of pg_stat_statements, and the cost of reading it.
 
-    hidden: entries of others that our role may not see.  dealloc, stats_reset: None before 1.9.
-    text_bytes: of the file of texts, None without the right to see it.  read_ms: of one reading,
-    by our own clock.  untrusted: roles that are no superusers and can replace the extension's
-    functions.  is_schema_open: whether every role may create objects in the extension's schema.
-    unread_texts: of entries that are not hidden; how many texts could not be read.  unreadable: why
-    these, or names of databases and roles, could not be read; empty if all could.
+    Attributes:
+        hidden: Number of entries of other roles that our role may not see.
+        dealloc: None before 1.9, as stats_reset.
+        text_bytes: Size of the file of texts; None without the right to see it.
+        read_ms: Duration of one snapshot, by our own clock.
+        untrusted: Roles that are no superusers and can replace the extension's functions.
+        is_schema_open: Whether every role may create objects in the extension's schema.
+        unread_texts: Number of unreadable texts of entries that are not hidden.
+        unreadable: Why these, or names of databases and roles, could not be read; empty if all
+            could.
     """
 
     schema: str
@@ -37,8 +41,10 @@ class Statements:
 class ForeignObject:
     """An object with the name of one of the extension's that is not a member of it.
 
-    kind: as DROP names it, in lower case.  arguments: those of a function as SQL, in parentheses;
-    empty for others.  owner: None if the role is not there any more.
+    Attributes:
+        kind: As DROP names it, in lower case.
+        arguments: Arguments of a function as SQL, in parentheses; empty for others.
+        owner: None if the role does not exist any more.
     """
 
     kind: str
@@ -62,18 +68,23 @@ class Override:
 class Facts:
     """A server and our connection to it.
 
-    extensions: (version that could be installed, that is installed or "") by name, of those there
-    are.  elsewhere: databases that have pg_stat_statements, if this one has not.  statements: None
-    if it cannot be read, because of `refused`, which `remedy` mends.  clock_ns: to ask the server's
-    clock once.  overrides: settings of single databases and roles.  pending: settings that were
-    changed and wait for a restart, with the value that waits, None if we may not see it.  sources:
-    where settings are from, "command line" or "client" (our own connection), of those that are.
-    identifies: whether the server computes identifiers of statements, None before PostgreSQL 14 and
-    where it does not show ours.
-    has_monitoring_role: whether there is a role with the name of README's.
-    session_user: the role that connected, where that is not `user`: settings of roles are its own.
-    resets: when views were last reset, by name.  other_pid: our server process is not the one we
-    connected to.  pooled: our settings were not taken.
+    Attributes:
+        extensions: By name (available version, installed version or "").
+        elsewhere: Databases that have pg_stat_statements, if this one has not.
+        statements: None if it cannot be read; `refused` is the reason and `remedy` the fix.
+        clock_ns: Cost of reading the server's clock once, in nanoseconds.
+        overrides: Settings of single databases and roles.
+        pending: Changed settings that wait for a restart, with the new value; None if we may not
+            see it.
+        sources: Source of settings that come from the "command line" or the "client" (our own
+            connection).
+        identifies: Whether the server computes identifiers of statements; None before PostgreSQL 14
+            and where it does not show ours.
+        has_monitoring_role: Whether a role with the name in README exists.
+        session_user: The role that connected, if it is not `user`; settings of roles are its own.
+        resets: When views were last reset, by name.
+        other_pid: Our server process is not the one that we connected to.
+        pooled: The server did not apply our settings.
     """
 
     host: str

@@ -1,4 +1,4 @@
-"""Statements that mend what is found: each can be run as it is printed."""
+"""Statements that fix findings: each can be run as it is printed."""
 
 import re
 from collections.abc import Callable
@@ -41,8 +41,10 @@ SPOILS = {
 
 _LIBRARY = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",][^,]*?))\s*(?:,|$)')
 _WRITES = ("CREATE ", "GRANT ", "ALTER EXTENSION ", "ALTER ROLE ", "ALTER DATABASE ")
-"""How statements begin that write to catalogs.  ALTER SYSTEM is none: it runs on a standby, whose
-settings are its own."""
+"""First words of statements that write to catalogs.
+
+ALTER SYSTEM is not one: it runs on a standby, which has settings of its own.
+"""
 
 
 def setting(
@@ -53,9 +55,10 @@ def setting(
     restart: bool = False,
     accepts: Callable[[str], bool] | None = None,
 ) -> str:
-    """Return what sets a setting, for our session too.
+    """Return the statement that changes a setting, for our session too.
 
-    mends: whether a value that is set and waits for a restart is as good as this one.
+    Args:
+        accepts: Whether a value that is set and waits for a restart is as good as this one.
     """
     if facts.sources.get(name) == "client":
         return f"leave {name} out of the options of the connection (options=, PGOPTIONS)"
@@ -73,7 +76,7 @@ def setting(
 
 
 def is_ours(facts: Facts, override: Override) -> bool:
-    """Return whether our own session has it, so that it is seen in our settings."""
+    """Return whether it applies to our own session, and shows in our settings."""
     role = facts.session_user or facts.user
     return override.database in {"", facts.dbname} and override.role in {"", role}
 
@@ -150,7 +153,7 @@ def preload(facts: Facts, *libraries: str) -> str:
 
 
 def placed(facts: Facts, statement: str) -> str:
-    """Return a mend that says where it is to be run, if not here: a standby takes no writes."""
+    """Return a fix, with a note if it is to be run on the primary: a standby takes no writes."""
     if facts.in_recovery and statement.startswith(_WRITES):
         return f"{statement} -- on the primary"
     return statement

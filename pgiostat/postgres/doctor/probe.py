@@ -1,4 +1,4 @@
-"""Read what a doctor wants to know: each fact on its own, so that one that is refused costs one."""
+"""Read the facts of a server, each by its own query: a refused one costs one fact."""
 
 import statistics
 import time
@@ -12,16 +12,11 @@ import numpy as np
 import psycopg
 
 from pgiostat.errors import PgiostatError
-from pgiostat.postgres.connection import (
-    dbname_of,
-    explain,
-    is_pooled,
-    not_preloaded,
-    reach,
-    session_on,
-    with_extension,
-)
+from pgiostat.postgres.connection import is_pooled, reach
 from pgiostat.postgres.doctor.facts import Facts, ForeignObject, Override, Statements
+from pgiostat.postgres.driver import dbname_of
+from pgiostat.postgres.extension import with_extension
+from pgiostat.postgres.query_errors import explain, not_preloaded
 from pgiostat.postgres.sent_sql import (
     CLOCK_ROWS,
     DOCTOR_SETTINGS,
@@ -31,6 +26,7 @@ from pgiostat.postgres.sent_sql import (
     resets_query,
     text_of,
 )
+from pgiostat.postgres.session import session_on
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.snapshot import Snapshot
 
@@ -40,7 +36,7 @@ READINGS = 3
 TEXTS_TRIED = 5_000
 CLOCK_ROUNDS = 5
 FRESH_SECONDS = 0.6
-"""Before 15 a file of statistics is written when one is asked for that is older than 0.5 s."""
+"""Before 15 the server writes a file of statistics on request if it is older than 0.5 s."""
 _PG_14, _PG_15, _PG_16 = 140000, 150000, 160000
 TEXTS_FILE = "pg_stat_tmp/pgss_query_texts.stat"
 _REASONS_OF_SERVER = ("query-failed", "privilege-missing")
@@ -126,9 +122,9 @@ def _tried(ask: Callable[[], _T]) -> _T | None:
 
 def _waiting(conn: Connection, names: Sequence[str], *, is_visible: bool) -> dict[str, str | None]:
     """Return the values that wait for a restart; few may see them."""
-    found = _tried(lambda: conn.execute(
-        text_of("doctor_pending"), {"names": list(names)}
-    ).fetchall()) if names and is_visible else None  # fmt: skip
+    query, parameters = text_of("doctor_pending"), {"names": list(names)}
+    is_readable = names and is_visible
+    found = _tried(lambda: conn.execute(query, parameters).fetchall()) if is_readable else None
     return dict.fromkeys(names) | dict(found or ())
 
 
@@ -158,10 +154,10 @@ def _resets(conn: Connection) -> dict[str, datetime]:
 
 
 def _clock_ns(conn: Connection) -> float:
-    """Return what it takes to ask the server's clock once, in ns.
+    """Return the cost of reading the server's clock once, in nanoseconds.
 
-    The idea is pg_test_timing's.  EXPLAIN asks twice for each row if it is to tell times, and the
-    server itself says how long that took; noise is as often too much as too little.
+    The idea is pg_test_timing's. EXPLAIN with TIMING reads the clock twice for each row, and the
+    server reports the duration. Noise is positive as often as negative.
     """
 
     def took(*, timing: bool) -> float:
@@ -206,7 +202,7 @@ def _statements(
 
 
 def _text_bytes(conn: Connection) -> int | None:
-    """Return the size of the file of texts, None where our role may not ask."""
+    """Return the size of the file of texts, None if our role may not read it."""
     if conn.execute(text_of("doctor_stat_file")).fetchone() != (True,):
         return None
     size = _tried(lambda: conn.execute(text_of("doctor_texts"), {"path": TEXTS_FILE}).fetchone())
@@ -217,8 +213,8 @@ def _unreadable(collector: SnapshotReader, reading: Snapshot) -> tuple[int, str]
     """Return how many texts could not be read, and why they or names could not."""
     rows = reading.statements
     visible = np.flatnonzero(~rows["masked"])[:TEXTS_TRIED]
-    keys = list(zip(*(rows[name][visible].tolist() for name in ("userid", "dbid", "queryid")),
-                    strict=True))  # fmt: skip
+    key = (rows[name][visible].tolist() for name in ("userid", "dbid", "queryid"))
+    keys = list(zip(*key, strict=True))
     try:
         collector.databases()
         collector.roles()

@@ -1,4 +1,4 @@
-"""Settings that decide what is counted: as they should be or not, for us and for others."""
+"""Check the settings that decide what is counted, for our session and for others."""
 
 from collections.abc import Iterator
 
@@ -26,9 +26,11 @@ def overridden(facts: Facts) -> Iterator[Finding]:
         if each.value.lower() not in values or is_ours(facts, each):
             continue
         yield Finding(
-            "overridden", CheckState.WARNING,
-            f"{scope_of(each)}: {each.name} is {each.value}: {meaning}", reset(each),
-        )  # fmt: skip
+            "overridden",
+            CheckState.WARNING,
+            f"{scope_of(each)}: {each.name} is {each.value}: {meaning}",
+            reset(each),
+        )
 
 
 def _wrong(facts: Facts, name: str, value: str, state: CheckState, reason: str) -> Finding:
@@ -57,10 +59,11 @@ def tracking(facts: Facts) -> Iterator[Finding]:
         yield _wrong(facts, name, "top", CheckState.ERROR, "nothing is counted")
     elif track == "all" and not nested:
         yield Finding(
-            "track", CheckState.WARNING,
+            "track",
+            CheckState.WARNING,
             "all: nested statements cannot be told before 1.9, their reads are counted twice",
             setting(facts, name, "top"),
-        )  # fmt: skip
+        )
     elif track is not None:
         meaning = "all: nested statements too, apart" if track == "all" else f"{track}"
         yield Finding("track", CheckState.OK, meaning)
@@ -91,10 +94,11 @@ def _identifying(facts: Facts) -> Iterator[Finding]:
         yield _wrong(facts, name, "on", CheckState.ERROR, "off: no statement is counted")
     elif queryid == "auto" and facts.identifies is False and facts.statements is not None:
         yield Finding(
-            name, CheckState.ERROR,
+            name,
+            CheckState.ERROR,
             "auto, but the server was started with it off: no statement is counted",
             setting(facts, name, "on"),
-        )  # fmt: skip
+        )
     elif queryid is not None:
         yield Finding(name, CheckState.OK, queryid)
 

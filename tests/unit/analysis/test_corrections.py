@@ -9,7 +9,8 @@ from pgiostat.analysis.corrections import client_rollbacks, with_known_gaps, wit
 from pgiostat.analysis.ledger import FIRST_USER_OID
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.queries.describe import describer, uncategorized
-from pgiostat.statistics.delta import Delta, diff
+from pgiostat.statistics.delta import Delta
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Describe, Names
 from tests.conftest import MakeServer
 from tests.support.readings import reading, server, settings

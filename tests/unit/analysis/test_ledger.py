@@ -25,7 +25,8 @@ from pgiostat.analysis.ledger import (
     reconcile,
 )
 from pgiostat.statistics import counters
-from pgiostat.statistics.delta import Delta, diff
+from pgiostat.statistics.delta import Delta
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.snapshot import Snapshot
 from tests.support.readings import IO_IN_BLOCKS, WITHOUT_TOPLEVEL, at, reading, settings
 

@@ -15,7 +15,8 @@ from pgiostat.analysis.rank import By, EvictedTotals, Ranking, Sort, Totals, ran
 from pgiostat.analysis.rank.groups import Unread
 from pgiostat.errors import PgiostatError
 from pgiostat.statistics.capabilities import capabilities
-from pgiostat.statistics.delta import Delta, diff
+from pgiostat.statistics.delta import Delta
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import HIDDEN, OTHER, OWN, UNREAD, UNREADABLE, Names, Statement
 from tests.support.readings import WITHOUT_TOPLEVEL, at, reading, server, settings
 

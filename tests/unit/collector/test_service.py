@@ -35,7 +35,8 @@ from pgiostat.history.write.retention import Keep
 from pgiostat.postgres.sampler import Tick
 from pgiostat.queries.describe import uncategorized
 from pgiostat.signals import Wake
-from pgiostat.statistics.delta import Quality, diff
+from pgiostat.statistics.delta import Quality
+from pgiostat.statistics.difference import diff
 from pgiostat.volume.device.discover import DeviceOption
 from tests.support.readings import at, reading, said_to
 

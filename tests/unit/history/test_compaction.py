@@ -26,7 +26,8 @@ from pgiostat.history.write.compacted_rows import hourly
 from pgiostat.history.write.compaction import compact, compact_shared
 from pgiostat.history.write.compaction_policy import MAX_SHARED_SAMPLES, is_due
 from pgiostat.history.write.writer import Writer
-from pgiostat.statistics.delta import Delta, diff
+from pgiostat.statistics.delta import Delta
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Names, Statement
 from pgiostat.volume.device.interval import DeviceInterval, Origin
 from tests.support.readings import WITHOUT_TOPLEVEL, Unsynced, at, reading, server

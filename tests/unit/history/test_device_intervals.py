@@ -22,7 +22,7 @@ from pgiostat.history.write.writer import Writer
 from pgiostat.queries.describe import describer, uncategorized
 from pgiostat.render.report import device_lines, document
 from pgiostat.reports.burst import burst_report, load_in
-from pgiostat.statistics.delta import diff
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Names
 from pgiostat.volume.device.align import align
 from pgiostat.volume.device.interval import DeviceInterval, Origin

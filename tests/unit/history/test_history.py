@@ -20,7 +20,7 @@ from pgiostat.history.read.windows import Window, whole_hours
 from pgiostat.history.write.compaction import compact
 from pgiostat.queries.describe import describer, uncategorized
 from pgiostat.render.report import remarks
-from pgiostat.statistics.delta import diff
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import OWN, Names
 from tests.conftest import MakeServer
 from tests.support.histories import KNOWN, MINUTE, TEXTS, intervals, write

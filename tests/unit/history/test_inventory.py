@@ -13,7 +13,7 @@ from pgiostat.history.read.history import History
 from pgiostat.history.read.inventory import Inventory, TableSize, inventory
 from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.writer import Writer
-from pgiostat.statistics.delta import diff
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Names
 from tests.support.halves import record
 from tests.support.histories import MINUTE, intervals, write

@@ -26,8 +26,9 @@ from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.writer import Writer
 from pgiostat.queries.describe import describer, uncategorized
 from pgiostat.render.report import _QUALITIES, remarks
-from pgiostat.statistics.counters import Reading
-from pgiostat.statistics.delta import Delta, Lost, Quality, diff
+from pgiostat.statistics.counter_table import Reading
+from pgiostat.statistics.delta import Delta, Lost, Quality
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Names
 from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.timespec import duration, instant

@@ -18,7 +18,8 @@ from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.writer import Writer
 from pgiostat.queries.describe import describer
 from pgiostat.queries.rules import load
-from pgiostat.statistics.delta import Delta, diff
+from pgiostat.statistics.delta import Delta
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Names, Renamed, Statement
 from pgiostat.watch.sources.replay import ReplaySource
 from tests.support.program import pgiostat

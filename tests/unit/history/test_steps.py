@@ -18,7 +18,7 @@ from pgiostat.history.write.writer import Writer
 from pgiostat.render.report import remarks
 from pgiostat.reports.series import SeriesStep, series
 from pgiostat.reports.steps import by_hour
-from pgiostat.statistics.delta import diff
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import OWN, Names
 from tests.support.histories import KNOWN, MINUTE, intervals, write
 from tests.support.readings import at, reading, server

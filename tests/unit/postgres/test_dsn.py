@@ -14,7 +14,8 @@ from pgiostat.collector.config import read
 from pgiostat.collector.log import LineHandler, error_line
 from pgiostat.collector.targets import targets
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.postgres import dsn as module
+from pgiostat.postgres import dsn as dsn_module
+from pgiostat.postgres import dsn_mistakes as mistakes
 from pgiostat.postgres.connection import reach
 from pgiostat.postgres.dsn import check_dsn, is_dsn, label_of, where
 from pgiostat.postgres.dsn import shown as shown_dsn
@@ -100,79 +101,79 @@ def test_what_libpq_takes_is_taken(
 
 # String with the secret Zk7Q, and the mistake that is named.
 INVALID = [
-    ("postgresql://app:pa@Zk7Q@h:1/db", module.SECOND_AT),
-    ("postgresql://app:pa@@Zk7Q@h:1/db", module.SECOND_AT),
-    ("postgresql://app@tenant:Zk7Q@h/db", module.SECOND_AT),
-    ("postgresql://app:pa/Zk7Q@h:1/db", module.AT_AFTER_SLASH),
-    ("postgresql://app:54320/Zk7Q@h/db", module.AT_AFTER_SLASH),
-    ("postgresql://app:54320/Zk7Q?x@h/db", module.QUERY),
-    ("postgresql://app:pa?x=Zk7Q@h/db", module.AT_AFTER_QUERY),
-    ("postgresql://h?user=a&password=x@Zk7Q", module.AT_AFTER_QUERY),
-    ("postgresql://app:pa%Zk7Q@h/db", module.PERCENT),
-    ("postgresql://app:%00Zk7Q@h/db", module.PERCENT),
-    ("postgresql://app:%80Zk7Q@h/db", module.PERCENT),
-    ("postgresql://app:pa Zk7Q@h/db", module.SPACE),
-    ("postgresql://password=Zk7Q", module.URI_WORD),
-    ("postgresql://h/db;password=Zk7Q", module.URI_WORD),
-    ("postgresql://h/db&password=Zk7Q", module.URI_WORD),
-    ("postgresql://h/db?user=a;password=Zk7Q", module.QUERY),
-    ("postgresql://h/db?user=a;Zk7Q", module.SEPARATOR),
-    ("postgresql://h/db?user=a%3Bpassword%3DZk7Q", module.SEPARATOR),
-    ("postgresql://h/db?password=a&Zk7Q", module.QUERY),
-    ("postgresql://h/db?password=a=Zk7Q", module.QUERY),
-    ("postgresql://h:Zk7Q/db", module.PORT),
-    ("postgresql://h:5432:db:u:Zk7Q", module.PORT),
-    ("postgresql://u:Zk7Q@[::1/db", module.BRACKET),
-    ("postgresql://u:Zk7Q@[::1]x/db", module.BRACKET),
-    ("postgresql://postgresql://u:Zk7Q@h/db", module.AT_AFTER_SLASH),
-    ("postgresql+psycopg2://u:Zk7Q@h/db", module.SCHEME),
-    ("jdbc:postgresql://h/db?user=a&password=Zk7Q", module.SCHEME),
-    ("POSTGRESQL://u:Zk7Q@h", module.SCHEME),
-    (" postgresql://u:Zk7Q@h", module.SCHEME),
-    ("postgres:/app:Zk7Q@h", module.SCHEME),
-    ("u:Zk7Q@h/db", module.NO_SCHEME),
-    ("//u:Zk7Q@h/db", module.BARE),
-    ("h:5432:db:u:Zk7Q", module.BARE),
-    ("Zk7Q", module.BARE),
-    ("host=h;password=Zk7Q", module.SEPARATOR),
-    ("host=h,password=Zk7Q", module.SEPARATOR),
-    ("host=h&password=Zk7Q", module.SEPARATOR),
-    ("host=127.0.0.1, port=1, password=Zk7Q", module.SEPARATOR),
-    ("dbname=d;password=Zk7Q", module.SEPARATOR),
-    ("user=a;password=Zk7Q", module.SEPARATOR),
-    ("user='a;password=Zk7Q' host=h", module.SEPARATOR),
-    ("application_name=x;password=Zk7Q", module.SEPARATOR),
-    ("options=-cgeqo=off;password=Zk7Q", module.SEPARATOR),
-    ("password=Zk7Q;host=h;port=1", module.SEPARATOR),
-    ("password=a;host=Zk7Q", module.SEPARATOR),
-    ("Server=h;Port=1;Pwd=Zk7Q", module.SEPARATOR),
-    ("Data Source=h;User Id=a;Password=Zk7Q", module.SEPARATOR),
-    ("host=h password='Zk7Q", module.QUOTE),
-    ("host=h password=my Zk7Q", module.SPLIT),
-    ('host=h password="my Zk7Q"', module.SPLIT),
-    ("host=h password='it's Zk7Q'", module.SPLIT),
-    ("host=app:Zk7Q@h", module.HOST),
-    ("host=@a@Zk7Q", module.HOST),
-    ("host='Zk7Q h'", module.HOST),
-    ("host=[::1]", module.HOST),
-    ("host=h:5432", module.HOST_PORT),
-    ("host=a..Zk7Q", module.HOST_PART),
-    ("host=127.0.0.1,a..Zk7Q", module.HOST_PART),
-    (f"host=Zk7Q{'a' * 60}", module.HOST_PART),
-    ("postgresql://u%3AZk7Q@h/d", module.URI_USER),
-    ("postgresql:///d?user=u:Zk7Q", module.URI_USER),
-    ("postgresql:///d?user=u%3AZk7Q", module.URI_USER),
-    ("postgresql://h/d/Zk7Q", module.DATABASE),
-    ("postgresql://h?dbname=d/Zk7Q", module.DATABASE),
-    ("dbname=Zk7Q@h:5432", module.DATABASE),
-    ("hostaddr=Zk7Q", module.ADDRESS),
-    ("host=postgresql://u:Zk7Q@h", module.URI_IN_KEYWORD),
-    ("dbname='postgresql://u:Zk7Q@h'", module.URI_IN_KEYWORD),
-    ("user=app:Zk7Q host=h", module.USER),
-    ("host=h port=Zk7Q", module.PORT),
-    ("host=a,b,c port=1,2", module.COUNTS),
-    ("host=h\0password=Zk7Q", module.NOT_TEXT),
-    ("host=h password=\udcffZk7Q", module.NOT_TEXT),
+    ("postgresql://app:pa@Zk7Q@h:1/db", mistakes.SECOND_AT),
+    ("postgresql://app:pa@@Zk7Q@h:1/db", mistakes.SECOND_AT),
+    ("postgresql://app@tenant:Zk7Q@h/db", mistakes.SECOND_AT),
+    ("postgresql://app:pa/Zk7Q@h:1/db", mistakes.AT_AFTER_SLASH),
+    ("postgresql://app:54320/Zk7Q@h/db", mistakes.AT_AFTER_SLASH),
+    ("postgresql://app:54320/Zk7Q?x@h/db", mistakes.QUERY),
+    ("postgresql://app:pa?x=Zk7Q@h/db", mistakes.AT_AFTER_QUERY),
+    ("postgresql://h?user=a&password=x@Zk7Q", mistakes.AT_AFTER_QUERY),
+    ("postgresql://app:pa%Zk7Q@h/db", mistakes.PERCENT),
+    ("postgresql://app:%00Zk7Q@h/db", mistakes.PERCENT),
+    ("postgresql://app:%80Zk7Q@h/db", mistakes.PERCENT),
+    ("postgresql://app:pa Zk7Q@h/db", mistakes.SPACE),
+    ("postgresql://password=Zk7Q", mistakes.URI_WORD),
+    ("postgresql://h/db;password=Zk7Q", mistakes.URI_WORD),
+    ("postgresql://h/db&password=Zk7Q", mistakes.URI_WORD),
+    ("postgresql://h/db?user=a;password=Zk7Q", mistakes.QUERY),
+    ("postgresql://h/db?user=a;Zk7Q", mistakes.SEPARATOR),
+    ("postgresql://h/db?user=a%3Bpassword%3DZk7Q", mistakes.SEPARATOR),
+    ("postgresql://h/db?password=a&Zk7Q", mistakes.QUERY),
+    ("postgresql://h/db?password=a=Zk7Q", mistakes.QUERY),
+    ("postgresql://h:Zk7Q/db", mistakes.PORT),
+    ("postgresql://h:5432:db:u:Zk7Q", mistakes.PORT),
+    ("postgresql://u:Zk7Q@[::1/db", mistakes.BRACKET),
+    ("postgresql://u:Zk7Q@[::1]x/db", mistakes.BRACKET),
+    ("postgresql://postgresql://u:Zk7Q@h/db", mistakes.AT_AFTER_SLASH),
+    ("postgresql+psycopg2://u:Zk7Q@h/db", mistakes.SCHEME),
+    ("jdbc:postgresql://h/db?user=a&password=Zk7Q", mistakes.SCHEME),
+    ("POSTGRESQL://u:Zk7Q@h", mistakes.SCHEME),
+    (" postgresql://u:Zk7Q@h", mistakes.SCHEME),
+    ("postgres:/app:Zk7Q@h", mistakes.SCHEME),
+    ("u:Zk7Q@h/db", mistakes.NO_SCHEME),
+    ("//u:Zk7Q@h/db", mistakes.BARE),
+    ("h:5432:db:u:Zk7Q", mistakes.BARE),
+    ("Zk7Q", mistakes.BARE),
+    ("host=h;password=Zk7Q", mistakes.SEPARATOR),
+    ("host=h,password=Zk7Q", mistakes.SEPARATOR),
+    ("host=h&password=Zk7Q", mistakes.SEPARATOR),
+    ("host=127.0.0.1, port=1, password=Zk7Q", mistakes.SEPARATOR),
+    ("dbname=d;password=Zk7Q", mistakes.SEPARATOR),
+    ("user=a;password=Zk7Q", mistakes.SEPARATOR),
+    ("user='a;password=Zk7Q' host=h", mistakes.SEPARATOR),
+    ("application_name=x;password=Zk7Q", mistakes.SEPARATOR),
+    ("options=-cgeqo=off;password=Zk7Q", mistakes.SEPARATOR),
+    ("password=Zk7Q;host=h;port=1", mistakes.SEPARATOR),
+    ("password=a;host=Zk7Q", mistakes.SEPARATOR),
+    ("Server=h;Port=1;Pwd=Zk7Q", mistakes.SEPARATOR),
+    ("Data Source=h;User Id=a;Password=Zk7Q", mistakes.SEPARATOR),
+    ("host=h password='Zk7Q", mistakes.QUOTE),
+    ("host=h password=my Zk7Q", mistakes.SPLIT),
+    ('host=h password="my Zk7Q"', mistakes.SPLIT),
+    ("host=h password='it's Zk7Q'", mistakes.SPLIT),
+    ("host=app:Zk7Q@h", mistakes.HOST),
+    ("host=@a@Zk7Q", mistakes.HOST),
+    ("host='Zk7Q h'", mistakes.HOST),
+    ("host=[::1]", mistakes.HOST),
+    ("host=h:5432", mistakes.HOST_PORT),
+    ("host=a..Zk7Q", mistakes.HOST_PART),
+    ("host=127.0.0.1,a..Zk7Q", mistakes.HOST_PART),
+    (f"host=Zk7Q{'a' * 60}", mistakes.HOST_PART),
+    ("postgresql://u%3AZk7Q@h/d", mistakes.URI_USER),
+    ("postgresql:///d?user=u:Zk7Q", mistakes.URI_USER),
+    ("postgresql:///d?user=u%3AZk7Q", mistakes.URI_USER),
+    ("postgresql://h/d/Zk7Q", mistakes.DATABASE),
+    ("postgresql://h?dbname=d/Zk7Q", mistakes.DATABASE),
+    ("dbname=Zk7Q@h:5432", mistakes.DATABASE),
+    ("hostaddr=Zk7Q", mistakes.ADDRESS),
+    ("host=postgresql://u:Zk7Q@h", mistakes.URI_IN_KEYWORD),
+    ("dbname='postgresql://u:Zk7Q@h'", mistakes.URI_IN_KEYWORD),
+    ("user=app:Zk7Q host=h", mistakes.USER),
+    ("host=h port=Zk7Q", mistakes.PORT),
+    ("host=a,b,c port=1,2", mistakes.COUNTS),
+    ("host=h\0password=Zk7Q", mistakes.NOT_TEXT),
+    ("host=h password=\udcffZk7Q", mistakes.NOT_TEXT),
     ("host=h connect_timeout=Zk7Q", "The value of connect_timeout is not a number."),
     ("host=h sslmode=Zk7Q", "libpq does not take the value of sslmode."),
     ("host=h require_auth=Zk7Q", "libpq does not take the value of require_auth."),
@@ -189,7 +190,7 @@ def test_a_mistake_is_named_and_nothing_is_quoted(dsn: str, mistake: str) -> Non
     with pytest.raises(PgiostatError) as raised:
         check_dsn(dsn)
     error = raised.value
-    hint = f'{FORM} A database alone is "dbname=…".' if mistake == module.BARE else FORM
+    hint = f'{FORM} A database alone is "dbname=…".' if mistake == mistakes.BARE else FORM
     assert (error.message, error.detail, error.hint, error.slug, error.status) == (
         "invalid connection string",
         mistake,
@@ -207,15 +208,15 @@ def test_a_user_of_a_variable_may_have_an_at_sign(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("variable", "value", "mistake"),
     [
-        ("PGHOST", "h;password=Zk7Q", module.HOST),
-        ("PGHOST", "postgresql://u:Zk7Q@h/db", module.HOST),
-        ("PGDATABASE", "postgresql://u:Zk7Q@h/db", module.URI_IN_KEYWORD),
-        ("PGUSER", "a;password=Zk7Q", module.SEPARATOR),
-        ("PGUSER", "u:Zk7Q", module.USER),
-        ("PGDATABASE", "Zk7Q@h", module.DATABASE),
-        ("PGHOST", "a..Zk7Q", module.HOST_PART),
-        ("PGPORT", "1;password=Zk7Q", module.PORT),
-        ("PGHOSTADDR", "Zk7Q", module.ADDRESS),
+        ("PGHOST", "h;password=Zk7Q", mistakes.HOST),
+        ("PGHOST", "postgresql://u:Zk7Q@h/db", mistakes.HOST),
+        ("PGDATABASE", "postgresql://u:Zk7Q@h/db", mistakes.URI_IN_KEYWORD),
+        ("PGUSER", "a;password=Zk7Q", mistakes.SEPARATOR),
+        ("PGUSER", "u:Zk7Q", mistakes.USER),
+        ("PGDATABASE", "Zk7Q@h", mistakes.DATABASE),
+        ("PGHOST", "a..Zk7Q", mistakes.HOST_PART),
+        ("PGPORT", "1;password=Zk7Q", mistakes.PORT),
+        ("PGHOSTADDR", "Zk7Q", mistakes.ADDRESS),
         ("PGCONNECT_TIMEOUT", "Zk7Q", "The value of connect_timeout is not a number."),
     ],
 )
@@ -244,7 +245,7 @@ def test_a_service_says_host_and_port_and_is_checked(
     assert label_of("service=good") == "db.example_6432"
     assert label_of("service=good host=own") == "own_6432"
     for name, mistake in (
-        ("bad", module.HOST),
+        ("bad", mistakes.HOST),
         ("worse", "A service file has a mistake in line 7."),
     ):
         with pytest.raises(PgiostatError) as raised:
@@ -271,9 +272,9 @@ def test_where_libpq_looked_for_a_service_is_told(
     own, here = tmp_path / ".pg_service.conf", tmp_path / "etc" / "pg_service.conf"
     unset = "pg_service.conf in its own configuration directory (no PGSYSCONFDIR)."
     told = "libpq looks for services in"
-    assert refused() == (module.SERVICE, f'{told} "{own}" (not there), then in {unset}')
+    assert refused() == (mistakes.SERVICE, f'{told} "{own}" (not there), then in {unset}')
     own.write_text("[other]\nhost=db\n")
-    assert refused() == (module.SERVICE, f'{told} "{own}", then in {unset}')
+    assert refused() == (mistakes.SERVICE, f'{told} "{own}", then in {unset}')
     own.write_text("[Zk7Q]\nhost=db\nZk7Q\n")
     assert refused() == (
         "A service file has a mistake in line 3.", f'{told} "{own}", then in {unset}',
@@ -281,13 +282,13 @@ def test_where_libpq_looked_for_a_service_is_told(
     own.unlink()
     monkeypatch.setenv("PGSYSCONFDIR", str(here.parent))
     assert refused() == (
-        module.SERVICE,
+        mistakes.SERVICE,
         f'{told} "{own}" (not there), then in "{here}" (by PGSYSCONFDIR, not there).',
     )
     monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
     files = f'"{tmp_path}/services" (by PGSERVICEFILE, not there), then in "{here}"'
     assert refused() == (
-        module.SERVICE_FILE, f"{told} {files} (by PGSYSCONFDIR, not there).",
+        mistakes.SERVICE_FILE, f"{told} {files} (by PGSYSCONFDIR, not there).",
     )  # fmt: skip
 
 
@@ -371,7 +372,11 @@ def outputs_of(dsn: str, scratch: Path) -> str:
 
 
 KNOWN = "\n".join(
-    (FORM, str(Path.cwd()), *(text for text in vars(module).values() if isinstance(text, str)))
+    (
+        FORM,
+        str(Path.cwd()),
+        *(text for text in (vars(dsn_module) | vars(mistakes)).values() if isinstance(text, str)),
+    )
 )
 """What is shown whatever the string is."""
 

@@ -10,12 +10,15 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from pgiostat.errors import PgiostatError
-from pgiostat.postgres.connection import _Connection, connect, reach
+from pgiostat.postgres.connection import reach
 from pgiostat.postgres.doctor import examine, findings
-from pgiostat.postgres.sampler import add_names
+from pgiostat.postgres.driver import Connection
+from pgiostat.postgres.name_reader import add_names
 from pgiostat.postgres.sent_sql import Own, quoted_schema, text_of
+from pgiostat.postgres.session import connect
 from pgiostat.queries.describe import describer
-from pgiostat.statistics.delta import Quality, diff
+from pgiostat.statistics.delta import Quality
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import OWN, Names
 from tests.conftest import MakeServer
 from tests.support.sql_names import servers, unqualified
@@ -277,14 +280,14 @@ def test_the_name_of_a_database_does_not_end_our_options(make_server: MakeServer
         server.dsn("unsupported startup parameter"), user="mon", password="x", passfile="/nowhere"
     )
     tried: list[Mapping[str, Any]] = []
-    connecting = _Connection.connect
+    connecting = Connection.connect
     with pytest.MonkeyPatch.context() as patch:
 
         def noted(**given: Any) -> Any:
             tried.append(given)
             return connecting(**given)
 
-        patch.setattr(_Connection, "connect", noted)
+        patch.setattr(Connection, "connect", noted)
         with pytest.raises(PgiostatError, match="has as many connections as it may"):
             reach(dsn)
     assert ["search_path" in each["options"] for each in tried] == [True]

@@ -20,7 +20,8 @@ from pgiostat.render import text
 from pgiostat.render.csv import CsvWriter, header, heading_of
 from pgiostat.render.json import JsonWriter
 from pgiostat.render.report import remarks
-from pgiostat.statistics.delta import Delta, diff
+from pgiostat.statistics.delta import Delta
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import OWN, Names, Statement
 from pgiostat.volume.bucket import Balance
 from tests.support.readings import at, reading

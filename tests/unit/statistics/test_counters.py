@@ -7,7 +7,8 @@ import pytest
 
 from pgiostat.statistics import counters
 from pgiostat.statistics.columnar import Rows
-from pgiostat.statistics.counters import IO, STATEMENTS, TABLES, ColumnKind
+from pgiostat.statistics.counter_table import NAME_BYTES, ColumnKind, CounterTable
+from pgiostat.statistics.counters import IO, STATEMENTS, TABLES
 from tests.support.readings import at, rows, since
 
 _OF_1_4 = """userid dbid queryid query calls total_time min_time max_time mean_time stddev_time rows
@@ -20,7 +21,7 @@ OLDEST = frozenset(_OF_1_4.split())
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_each_column_of_a_table_is_there_once_and_the_key_among_them(
-    table: counters.CounterTable,
+    table: CounterTable,
 ) -> None:
     names = [name for column in table.columns for name in (column.name, *column.older)]
     assert len(names) == len(set(names))
@@ -43,12 +44,12 @@ def test_the_oldest_extension_is_read_by_its_older_names() -> None:
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_the_packed_row_has_a_part_for_each_column(table: counters.CounterTable) -> None:
+def test_the_packed_row_has_a_part_for_each_column(table: CounterTable) -> None:
     reading = table.reading()
     parts = reading.packed.split(" OPERATOR(pg_catalog.||) ")
     assert len(parts) == len(reading.columns)
     assert np.dtype(reading.wire).names == tuple(c.name for c in reading.columns)
-    widths = {"oidsend": 4, "boolsend": 1, "convert_to": counters.NAME_BYTES}
+    widths = {"oidsend": 4, "boolsend": 1, "convert_to": NAME_BYTES}
     expected = sum(
         widths.get(part.partition("(")[0].removeprefix("pg_catalog."), 8) for part in parts
     )

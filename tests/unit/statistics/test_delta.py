@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from pgiostat.analysis.ledger import coverage_of, reads_of
 from pgiostat.statistics.columnar import Rows
-from pgiostat.statistics.delta import Basis, Delta, Lost, Quality, diff
+from pgiostat.statistics.delta import Basis, Delta, Lost, Quality
+from pgiostat.statistics.difference import diff
 from tests.support.readings import (
     MODERN,
     STARTED,

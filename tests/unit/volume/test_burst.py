@@ -21,7 +21,7 @@ from pgiostat.history.read.windows import Window
 from pgiostat.render import render
 from pgiostat.render.balance import gauge_line
 from pgiostat.render.burst import document
-from pgiostat.statistics.delta import diff
+from pgiostat.statistics.difference import diff
 from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.volume.bucket import Balance, CreditBucket, Load, must_drop, replay
 from pgiostat.volume.burst import LoadStep, simulate
