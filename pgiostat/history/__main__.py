@@ -12,7 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from pgiostat.errors import PgiostatError
-from pgiostat.history.format.layout import Layout, check
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.format.root import check
 from pgiostat.history.format.sealed import CompactedFile
 from pgiostat.history.write.compaction import compact, compact_shared
 from pgiostat.history.write.retention import Keep, retain

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from pgiostat.history.format.covers import turn_of
 from pgiostat.history.format.filesystem import UnreadableError, exists
-from pgiostat.history.format.layout import HistoryFiles, turn_of
+from pgiostat.history.format.layout import HistoryFiles
 from pgiostat.history.format.schema import COMPACTED, SCHEMAS
 from pgiostat.history.format.sealed import CompactedFile, HotSample, SharedBatch
 from pgiostat.history.format.validation import Validator

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pgiostat.errors import PgiostatError
 from pgiostat.history.format.filesystem import SMALL, Filesystem, UnreadableError, parse_json
-from pgiostat.history.format.layout import bad_format, checked, not_a_history
+from pgiostat.history.format.root import bad_format, checked, not_a_history
 from pgiostat.history.format.sealed import CompactedFile, HotSample, SharedBatch, compacted_of
 from pgiostat.history.remote.object_store import ObjectStore
 
@@ -32,7 +32,7 @@ class RemoteLayout:
 
     @classmethod
     def open(cls, uri: str) -> "RemoteLayout":
-        """Return it. Raises PgiostatError as layout.check does, and store-unreachable."""
+        """Return it. Raises PgiostatError as root.check does, and store-unreachable."""
         place = ObjectStore.of(uri)
         content = place.read("format.json", SMALL)
         if content is None and not place.sizes():

@@ -26,7 +26,8 @@ from pgiostat.history.format.filesystem import (
     parse_json,
     read_small,
 )
-from pgiostat.history.format.layout import Layout, checked, not_a_history
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.format.root import checked, not_a_history
 from pgiostat.history.format.schema import DIMENSIONS
 from pgiostat.history.format.sealed import history_of
 from pgiostat.history.remote.manifest import Record, Removable, tables
