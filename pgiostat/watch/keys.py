@@ -55,71 +55,74 @@ def _view_key(number: int, view: View) -> Binding:
     return _key(str(number), f"view('{view.name}')", label, tooltip, f"1-{len(VIEWS)}")
 
 
+KEYS: tuple[Binding, ...] = (
+    _key("q", "quit", "quit"),
+    Binding("ctrl+c", "quit", show=False, priority=True),
+    _key("question_mark,h,f1", "help", "help", "help: every key, column and word", "?"),
+    _key("left", "seek(-1)", "", "an interval back"),
+    _key("right", "seek(1)", "seek", "an interval on", "←→"),
+    _key("shift+left", "seek(-60)", "", "sixty intervals back"),
+    _key("shift+right", "seek(60)", "", "sixty intervals on"),
+    _key("g", "jump", "go to", "go to a time"),
+    *(_view_key(number, view) for number, view in enumerate(VIEWS, 1)),
+    _key("enter", "enter", "into", "go into the row"),
+    _key("escape", "leave", "back", "back, or without filter"),
+    _key("slash", "filter", "filter", "filter by text, category, user or database", "/"),
+    _key(
+        "greater_than_sign",
+        "do('sort_right')",
+        "sort",
+        "sort by the next column to the right",
+        "<>",
+    ),
+    _key("less_than_sign", "do('sort_left')", "", "sort by the next column to the left"),
+    _key(
+        "right_square_bracket",
+        "do('columns_right')",
+        "columns",
+        "show further columns to the right",
+        "[]",
+    ),
+    _key("left_square_bracket", "do('columns_left')", "", "show further columns to the left"),
+    _key("space,p", "do('pause')", "pause", "pause what is shown, or go on", "␣"),
+    _key("a", "do('whole')", "total", "show all since the baseline, or the last interval"),
+    Binding("ctrl+p", "command_palette", "all", key_display="^p", priority=True),
+    _key("r", "do('reverse')", "reverse", "reverse the order"),
+    _key("e", "export", "export", "export what is shown as CSV, here"),
+    _key("y", "copy", "copy", "copy the row's text"),
+    _key(
+        "z",
+        "baseline",
+        "baseline",
+        "set the baseline to now; nothing on the server is reset",
+    ),
+    _key(
+        "plus,equals_sign",
+        "interval(1)",
+        "slower",
+        "slower: read less often, show intervals longer",
+        "+",
+    ),
+    _key(
+        "minus",
+        "interval(-1)",
+        "quicker",
+        "quicker: read more often, show intervals shorter",
+        "-",
+    ),
+    _key("up,k", "move(-1)"),
+    _key("down,j", "move(1)"),
+    _key("pageup", f"move(-{PAGE})"),
+    _key("pagedown", f"move({PAGE})"),
+    _key("home", "move(-1000000)"),
+    _key("end", "move(1000000)"),
+)
+
+
 class KeyActions(ExportActions):
     """The bindings, and one `action_*` for each of them."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        _key("q", "quit", "quit"),
-        Binding("ctrl+c", "quit", show=False, priority=True),
-        _key("question_mark,h,f1", "help", "help", "help: every key, column and word", "?"),
-        _key("left", "seek(-1)", "", "an interval back"),
-        _key("right", "seek(1)", "seek", "an interval on", "←→"),
-        _key("shift+left", "seek(-60)", "", "sixty intervals back"),
-        _key("shift+right", "seek(60)", "", "sixty intervals on"),
-        _key("g", "jump", "go to", "go to a time"),
-        *(_view_key(number, view) for number, view in enumerate(VIEWS, 1)),
-        _key("enter", "enter", "into", "go into the row"),
-        _key("escape", "leave", "back", "back, or without filter"),
-        _key("slash", "filter", "filter", "filter by text, category, user or database", "/"),
-        _key(
-            "greater_than_sign",
-            "do('sort_right')",
-            "sort",
-            "sort by the next column to the right",
-            "<>",
-        ),
-        _key("less_than_sign", "do('sort_left')", "", "sort by the next column to the left"),
-        _key(
-            "right_square_bracket",
-            "do('columns_right')",
-            "columns",
-            "show further columns to the right",
-            "[]",
-        ),
-        _key("left_square_bracket", "do('columns_left')", "", "show further columns to the left"),
-        _key("space,p", "do('pause')", "pause", "pause what is shown, or go on", "␣"),
-        _key("a", "do('whole')", "total", "show all since the baseline, or the last interval"),
-        Binding("ctrl+p", "command_palette", "all", key_display="^p", priority=True),
-        _key("r", "do('reverse')", "reverse", "reverse the order"),
-        _key("e", "export", "export", "export what is shown as CSV, here"),
-        _key("y", "copy", "copy", "copy the row's text"),
-        _key(
-            "z",
-            "baseline",
-            "baseline",
-            "set the baseline to now; nothing on the server is reset",
-        ),
-        _key(
-            "plus,equals_sign",
-            "interval(1)",
-            "slower",
-            "slower: read less often, show intervals longer",
-            "+",
-        ),
-        _key(
-            "minus",
-            "interval(-1)",
-            "quicker",
-            "quicker: read more often, show intervals shorter",
-            "-",
-        ),
-        _key("up,k", "move(-1)"),
-        _key("down,j", "move(1)"),
-        _key("pageup", f"move(-{PAGE})"),
-        _key("pagedown", f"move({PAGE})"),
-        _key("home", "move(-1000000)"),
-        _key("end", "move(1000000)"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Return whether an action has its key now.
