@@ -92,7 +92,7 @@ class WatchDisplay(App[None]):
 
     @property
     def watch_session(self) -> WatchSession:
-        """The session so far."""
+        """The session, from its begin to now."""
         return self.feed.sitting
 
     @property

@@ -1,4 +1,4 @@
-"""Where the files of a history are, and how their names tell what they cover."""
+"""The paths of a history, and lists of its files."""
 
 import contextlib
 import os
@@ -35,40 +35,40 @@ _WHOLE_NUMBER = re.compile(r"[0-9]{12,18}")
 _ANY_DAY, _ANY_TABLE, _ANY_COVER, _ANY = (
     re.compile(words, re.DOTALL) for words in ("date=.*", r".*\.parquet", r".*\.json", r"[^.].*")
 )
-"""Names that are meant to be ours: what is under them is ours, or is told to be bad."""
+"""Names that pgiostat uses: what has such a name is pgiostat's, or an error."""
 _DIGITS = 12
 _BLOCK = 512
 """Bytes of what stat(2) counts as a block, whatever the file system's own are."""
 
 
 class HistoryFiles(Protocol):
-    """What readers ask of a history, wherever it is."""
+    """The files of a history, in a directory or in an object store."""
 
     @property
     def root(self) -> Path | str:
-        """Where it is, as it is told."""
+        """Its directory or URI, as messages show it."""
 
     @property
     def stored(self) -> Filesystem:
-        """What its paths lead to."""
+        """The file system of its paths."""
 
     def hot_samples(self) -> list[HotSample]:
         """List committed samples, by collector and number."""
 
     def compacted_files(self, table: str) -> list[CompactedFile]:
-        """List the sealed files of a table, by path."""
+        """List the compacted files of a table, by path."""
 
     def dimension_files(self, table: str) -> list[Path]:
-        """List the files of what was told once."""
+        """List the files of a dimension table."""
 
     def covers(self) -> Mapping[tuple[str, int], SharedBatch]:
-        """Return what is being sealed together, by name and turn; asked after sealed_files."""
+        """Return shared batches by name and turn; call it after compacted_files."""
 
     def sizes(self) -> list[tuple[str, int]]:
         """Return the bytes that each file takes, with the directory of the history it is in."""
 
     def forget(self) -> None:
-        """List anew what is asked for next."""
+        """Drop cached lists."""
 
     @property
     def without(self) -> set[Path]:
@@ -111,7 +111,7 @@ class Layout:
         return self.hot(collector) / f"{number:0{_DIGITS}}"
 
     def compacted(self, table: str, date: str, collector: str, first: int, last: int) -> Path:
-        """Return the path of a sealed file."""
+        """Return the path of a compacted file."""
         name = f"{first:0{_DIGITS}}-{last:0{_DIGITS}}-{collector}.parquet"
         return self.root / table / f"date={date}" / name
 
@@ -120,19 +120,19 @@ class Layout:
         return self.root / "lock" / f"{collector}.json"
 
     def compaction_lock(self, collector: str) -> Path:
-        """Return the file that a process holds while it seals a collector's samples."""
+        """Return the file that a process holds while it compacts a collector's samples."""
         return self.root / "lock" / f"{collector}.seal"
 
     def dimension(self, table: str, collector: str) -> Path:
-        """Return the file of what a collector told once: texts of statements, names."""
+        """Return a collector's file of a dimension table: texts of statements, names."""
         return self.root / "dim" / table / f"{collector}.parquet"
 
     def cover(self, together: str, turn: int) -> Path:
-        """Return the file that tells which samples are sealed together, while they are."""
+        """Return the file that tells which samples are compacted together, while they are."""
         return self.root / "cover" / f"{turn:0{_DIGITS}}-{together}.json"
 
     def covers(self) -> dict[tuple[str, int], SharedBatch]:
-        """Return what is being sealed together, by name and turn."""
+        """Return what is being compacted together, by name and turn."""
         found: dict[tuple[str, int], SharedBatch] = {}
         names = self._entries(self.root / "cover", _ANY_COVER, stat.S_IFREG, why_no_cover)
         for path in names:
@@ -156,7 +156,7 @@ class Layout:
             raise UnreadableError(path, reason_of(error)) from None
 
     def dimension_files(self, table: str) -> list[Path]:
-        """List the files of what was told once."""
+        """List the files of a dimension table."""
         return list(self._entries(self.root / "dim" / table, _ANY_TABLE, stat.S_IFREG))
 
     def hot_samples(self) -> list[HotSample]:
@@ -168,7 +168,7 @@ class Layout:
         )
 
     def compacted_files(self, table: str) -> list[CompactedFile]:
-        """List the sealed files of a table, by path."""
+        """List the compacted files of a table, by path."""
         return [
             sealed
             for day in self.days(table)
@@ -238,7 +238,7 @@ class Layout:
         ]
 
     def forget(self) -> None:
-        """Do nothing: a directory is listed whenever it is asked for."""
+        """Do nothing: there is no cache of lists."""
 
 
 def _no_sealed(name: str) -> str:
@@ -262,7 +262,7 @@ _DEEPEST = 4
 
 def _blocks(directory: Path, root: Path, depth: int) -> Iterator[int]:
     """Yield the blocks of each file below a directory."""
-    # What is sealed or removed at this moment is not there any more; what is bad is not ours.
+    # What is compacted or removed at this moment is not there any more; what is bad is not ours.
     with contextlib.suppress(FileNotFoundError, PermissionError, UnsafeFileError):
         for name, kind in listed(directory, root):
             if kind != stat.S_IFDIR:

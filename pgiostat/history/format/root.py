@@ -58,7 +58,7 @@ def create(root: Path, collector: str, disk: Disk, *, version: str) -> Layout:
     Raises PgiostatError as check does, and history-unwritable.
     """
     layout = Layout(root)
-    # Asked first: what another collector has finished meanwhile is no longer free.
+    # This comes first: a directory that another collector finishes now is no longer free.
     free = is_free(root)
     disk.below(root)
     if exists(layout.format):

@@ -123,10 +123,10 @@ class History(QueryRunner):
     # a window
 
     def totals(self, window: Window, by: By = By.CATEGORY) -> WindowTotals:
-        """Return what was counted in a window, as far as a ranking needs it.
+        """Return the counts of a window that a ranking needs.
 
         Args:
-            window: From when to when, and of which label.
+            window: The time window, and its label.
             by: What is ranked: only By.RELATION needs relations instead of statements.
 
         Raises:
