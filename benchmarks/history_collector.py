@@ -22,7 +22,8 @@ from benchmarks.history_report import PROGRAM, Figures, environment
 from benchmarks.snapshot import execute, fill, server
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.file_index import files
-from pgiostat.history.format.layout import Layout, create
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.format.root import create
 
 __all__ = ["collector"]
 

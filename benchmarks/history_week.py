@@ -24,7 +24,8 @@ from benchmarks.history_report import PROGRAM, Figures, Runs, kept, measured
 from pgiostat.history.format.checksum import to_parquet
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.encode import name_table, named, texts
-from pgiostat.history.format.layout import Layout, create
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.format.root import create
 from pgiostat.history.format.schema import DIMENSIONS
 from pgiostat.history.write.compacted_rows import hourly
 from pgiostat.history.write.writer import Writer

@@ -47,7 +47,7 @@ def ship(
     """
     from pgiostat.cli.console import progress
     from pgiostat.cli.histories import local_root
-    from pgiostat.history.format.layout import check
+    from pgiostat.history.format.root import check
     from pgiostat.history.remote.shipping import upload as shipped
     from pgiostat.history.write.retention import Keep
     from pgiostat.timespec import duration

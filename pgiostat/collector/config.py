@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pgiostat.collector.targets import INTERVAL_SECONDS, Plan, Target, interval, may_be_label
 from pgiostat.errors import PgiostatError
-from pgiostat.history.format.layout import check_collector
+from pgiostat.history.format.root import check_collector
 from pgiostat.history.write.retention import Keep
 from pgiostat.postgres.dsn import check_dsn
 from pgiostat.redaction import has_credentials, hidden, may_hold_secret

@@ -11,8 +11,9 @@ from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.escape import line, terminal
 from pgiostat.history.format.durable_io import Disk, open_to_others
 from pgiostat.history.format.filesystem import UnreadableError, listed
-from pgiostat.history.format.layout import Layout, is_free
-from pgiostat.history.format.layout import check as check_layout
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.format.root import check as check_layout
+from pgiostat.history.format.root import is_free
 from pgiostat.history.format.schema import COMPACTED
 from pgiostat.history.write.lock import check_free
 from pgiostat.postgres.session import connect

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from pgiostat.errors import invalid_option
-from pgiostat.history.format.layout import check_collector
+from pgiostat.history.format.root import check_collector
 from pgiostat.history.write.retention import Keep
 from pgiostat.postgres.dsn import check_dsn, label_of
 from pgiostat.timespec import duration

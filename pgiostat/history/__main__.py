@@ -1,7 +1,7 @@
-"""Seal samples: python -m pgiostat.history ROOT COLLECTOR [ROWS HOURS [COLLECTOR ...]].
+"""Compact samples: python -m pgiostat.history ROOT COLLECTOR [ROWS HOURS [COLLECTOR ...]].
 
-ROWS, HOURS: how many seconds these are kept, - for ever; what is older is removed.  Collectors that
-come after them seal together, under the name that is given first.
+ROWS, HOURS: how many seconds these are kept, - forever; what is older is removed.  Collectors that
+come after them compact together, under the first name.
 """
 
 import sys
@@ -12,7 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from pgiostat.errors import PgiostatError
-from pgiostat.history.format.layout import Layout, check
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.format.root import check
 from pgiostat.history.format.sealed import CompactedFile
 from pgiostat.history.write.compaction import compact, compact_shared
 from pgiostat.history.write.retention import Keep, retain
@@ -28,7 +29,7 @@ def shipped(layout: Layout) -> Callable[[CompactedFile], bool]:
 
 
 def main() -> int:
-    """Seal and remove, and return the exit status; the last line says what is wrong."""
+    """Compact and remove, and return the exit status; the last line says what is wrong."""
     root, name, *more = sys.argv[1:]
     spans, together = more[:2], more[2:]
     keep = Keep(*(None if span == "-" else timedelta(seconds=float(span)) for span in spans))

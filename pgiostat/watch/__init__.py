@@ -1,4 +1,4 @@
-"""Live and replayed screens: what reads, now.
+"""Live and replayed screens: which queries read, now.
 
 `sources` yield intervals, `model` adds them up, `screen` draws them, `app` connects these to keys.
 May import `render` and all below it. Must not import `collector`, `dataframes` or `export`.

@@ -1,4 +1,4 @@
-"""What is to be watched, and how it is shown."""
+"""The options of `watch`."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ __all__ = ["Form", "Options"]
 
 
 class Form(StrEnum):
-    """What is printed."""
+    """The form of the output."""
 
     TEXT = "text"
     CSV = "csv"

@@ -34,7 +34,7 @@ COVERAGE_AFTER_SECONDS = 10.0
 
 @dataclass(slots=True)
 class StreamSession:
-    """The state of a sitting: what was counted since it began."""
+    """The state of a session: what was counted since it began."""
 
     sampler: Sampler
     options: Options
@@ -55,7 +55,7 @@ class StreamSession:
 
     @property
     def coverage(self) -> float | None:
-        """Share of the server's reads that statements explain, over all intervals so far."""
+        """Share of the server's reads that statements explain, over all intervals up to now."""
         return self._statement_blocks / self._server_blocks if self._server_blocks else None
 
     def absorb(self, delta: Delta) -> Ranking:
@@ -109,7 +109,7 @@ class StreamSession:
             return Tick(None, as_error(raised)), None, []
 
     def is_done(self) -> bool:
-        """Whether as many intervals as asked for were shown."""
+        """Whether the requested number of intervals was shown."""
         return self.options.count is not None and self.shown >= self.options.count
 
 
@@ -151,7 +151,7 @@ class _Records:
         if self.csv is not None:
             more = {} if self.watch.gauge is None else balance_of(self.watch.balance)
             self.csv.write(heading_of(tick.delta, ranking) | more, ranking)
-            # JSON carries them; beside CSV each kind is said once.
+            # JSON carries them; beside CSV each kind appears once.
             for line in text.notice_lines(
                 [n for n in notices if n.slug not in self.notices_before]
             ):
@@ -207,7 +207,7 @@ class _Screen:
 
 @contextmanager
 def _shown(watch: StreamSession, out: TextIO, err: TextIO) -> Iterator[_Shown]:
-    """Yield what shows ticks in the form asked for."""
+    """Yield the writer of the requested form."""
     options = watch.options
     if options.form is not Form.TEXT:
         more = () if options.gauge is None else tuple(BALANCE)
@@ -239,9 +239,9 @@ def run(
     stop: Event | None = None,
     keep: bool = False,
 ) -> StreamSession:
-    """Watch until done, interrupted or told to stop; return the sitting.
+    """Watch until done, interrupted or stopped; return the session.
 
-    keep: hold all intervals in memory, for who ranks them afterwards.
+    keep: keep all intervals in memory, to rank them afterwards.
     Raises PgiostatError: see sampler.Sampler.ticks.
     """
     out = out or sys.stdout

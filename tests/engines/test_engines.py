@@ -25,7 +25,8 @@ from pgiostat.history.engines import DuckDB, Engine, UnreadableError, text_of
 from pgiostat.history.engines import spark as spark_module
 from pgiostat.history.engines.spark import Spark
 from pgiostat.history.format.filesystem import Filesystem
-from pgiostat.history.format.layout import Layout, check
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.format.root import check
 from pgiostat.history.format.schema import SCHEMAS
 from pgiostat.history.read.history import History
 from pgiostat.history.read.inventory import inventory

@@ -242,8 +242,8 @@ def test_a_directory_that_cannot_be_written_to_is_an_error(tmp_path: Path) -> No
         told.splitlines()[0] == f'history: error: could not write to "{place}": Permission denied'
     )
     opening = (
-        "from pgiostat.errors import PgiostatError; from pgiostat.history.format import layout",
-        "try: layout.check(root)",
+        "from pgiostat.errors import PgiostatError; from pgiostat.history.format.root import check",
+        "try: check(root)",
         "except PgiostatError as error: print(error.report())",
     )
     assert as_nobody(place.parent, inside, *opening).splitlines() == [

@@ -18,8 +18,9 @@ from pgiostat.collector.targets import Target
 from pgiostat.errors import PgiostatError
 from pgiostat.history.format import checkpoint
 from pgiostat.history.format.checksum import check_content
+from pgiostat.history.format.covers import cover_bytes, cover_of
 from pgiostat.history.format.filesystem import UnreadableError
-from pgiostat.history.format.layout import Layout, cover_bytes, cover_of
+from pgiostat.history.format.layout import Layout
 from pgiostat.history.format.schema import SCHEMAS
 from pgiostat.history.format.validation import Validator
 from pgiostat.history.read.history import History

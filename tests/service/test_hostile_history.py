@@ -23,6 +23,7 @@ from pgiostat.collector.preflight import _history as check_history
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.engines import DuckDB
 from pgiostat.history.format import checkpoint, validation
+from pgiostat.history.format.covers import cover_of
 from pgiostat.history.format.durable_io import Disk, open_to_others
 from pgiostat.history.format.filesystem import (
     SMALL,
@@ -34,7 +35,7 @@ from pgiostat.history.format.filesystem import (
     parse_json,
     read_small,
 )
-from pgiostat.history.format.layout import Layout, cover_of
+from pgiostat.history.format.layout import Layout
 from pgiostat.history.format.schema import LATER, LONG, SCHEMAS
 from pgiostat.history.read.category_cache import cached_categories
 from pgiostat.history.read.history import History
@@ -637,7 +638,8 @@ ALLOWED = {
         "files('pgiostat.history').joinpath('sql', f'{name}.sql').read_text"
     },
     # The root, which is the user's choice.
-    "history/format/layout.py": {"root.exists", "os.lstat"},
+    "history/format/root.py": {"root.exists"},
+    "history/format/layout.py": {"os.lstat"},
     "history/remote/object_store.py": {"os.lstat"},
     # What words on the command line mean.
     "history/read/window_spec.py": {"Path(where) / 'format.json'.is_file"},

@@ -28,7 +28,7 @@ from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import OWN, Statement
 from pgiostat.volume.bucket import CreditBucket
 from pgiostat.volume.models import volume_of
-from pgiostat.watch import app as watch_app
+from pgiostat.watch import reader
 from pgiostat.watch.app import WatchApp
 from pgiostat.watch.model.interval import Interval, interval_of
 from pgiostat.watch.model.session import RateHistory, WatchSession
@@ -775,7 +775,7 @@ def test_what_nothing_mends_ends_it_and_is_told() -> None:
 def test_an_unexpected_error_is_shown_and_reading_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(watch_app, "RETRY", Backoff(0.5, 0.5))
+    monkeypatch.setattr(reader, "RETRY", Backoff(0.5, 0.5))
 
     class Failing(Told):
         left = 2
@@ -808,8 +808,8 @@ def test_an_unexpected_error_is_shown_and_reading_goes_on(
     assert app.error is None
     named = re.sub(r"in [0-9.]+ (?:s|ms)", "in 0.5 s", seen[0])
     assert re.sub(r"[0-9a-f]{8}|:\d+ ", "…", named).startswith(
-        "! unexpected error …, trying again in 0.5 s: KeyError in pgiostat/watch/app.py…(_read),"
-        " at terminal/test_app.py…(moments)."
+        "! unexpected error …, trying again in 0.5 s: KeyError in pgiostat/watch/reader.py…"
+        "(read_intervals), at terminal/test_app.py…(moments)."
     )
     assert "s3cret" not in "".join(seen)
 

@@ -9,7 +9,7 @@ from pgiostat.collector import device_sampler, schedule
 from pgiostat.history.write import background
 from pgiostat.postgres.sampler import Sampler
 from pgiostat.queries.describe import uncategorized
-from pgiostat.watch import app
+from pgiostat.watch import reader
 
 
 def delays(backoff: Backoff, attempts: int = 8) -> list[float]:
@@ -45,7 +45,7 @@ def bounds(backoff: Backoff) -> tuple[float, float, float]:
 
 
 def test_the_delays_of_each_loop() -> None:
-    assert bounds(app.RETRY) == (1.0, 30.0, 0.0)
+    assert bounds(reader.RETRY) == (1.0, 30.0, 0.0)
     assert bounds(schedule.RETRY) == (1.0, 60.0, 0.5)
     assert bounds(background.RETRY) == (60.0, 3600.0, 0.0)
     assert bounds(device_sampler.RETRY) == (60.0, 60.0, 0.0)

@@ -35,7 +35,7 @@ from pgiostat.escape import (
     terminal,
     toml,
 )
-from pgiostat.history.format.layout import _COLLECTOR, check_collector
+from pgiostat.history.format.root import _COLLECTOR, check_collector
 from pgiostat.queries.rules.names import Globs
 from pgiostat.queries.rules.suggest import CatalogTable, Vocabulary, glob_of, rules_file, suggest
 from pgiostat.render import markdown

@@ -1,4 +1,4 @@
-"""What answers the questions asked of a history: DuckDB in this process, or Spark.
+"""Engines that run the queries on a history: DuckDB in this process, or Spark.
 
 May import `format`.
 """
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 DUCKDB = "duckdb"
-"""The engine if no other is asked for."""
+"""The default engine."""
 _SPARK = re.compile(r"spark://[^/\s]+:\d+|sc://[^/\s]+(/\S*)?|local(\[([1-9]\d*|\*)\])?")
 
 

@@ -68,7 +68,7 @@ class DuckDB:
         """Return the rows of a query.
 
         Raises PgiostatError history-unreadable for a damaged file, history-changed if one went
-        while it was read: then list the files anew; memory-short and spill-failed.
+        while it was read: then list the files again; memory-short and spill-failed.
         """
 
         def rows(text: str) -> pa.Table:
@@ -99,7 +99,7 @@ class DuckDB:
             return ask(self._with_sources(sql, sources))
 
     def _with_sources(self, sql: str, sources: Mapping[str, Source]) -> str:
-        """Return a text with its sources told before it: a view would be bound once more."""
+        """Return a text with its sources as CTEs: DuckDB would bind a view a second time."""
         tables = [f"{name} AS ({self._table(name, source)})" for name, source in sources.items()]
         return f"WITH {', '.join(tables)}\n{sql}" if tables else sql
 
@@ -124,12 +124,12 @@ class DuckDB:
         )
 
     def _remote(self, name: str, paths: Sequence[Path], schema: pa.Schema) -> str:
-        """Return files of an object store, read by Arrow: only the columns and rows asked for."""
+        """Return files of an object store, read by Arrow: only a query's columns and rows."""
         from pyarrow.dataset import (  # noqa: PLC0415 - only for these
             ParquetFileFormat,
             ParquetFragmentScanOptions,
             dataset,
-        )  # fmt: skip
+        )
 
         checked = ParquetFragmentScanOptions(page_checksum_verification=True)
         self._connection.register(
@@ -210,8 +210,12 @@ _CLOSED = (
 )
 """No code is fetched or loaded, no secret is read, and no variable of ours is a table."""
 
-_OURS = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException,
-         duckdb.InterruptException)  # fmt: skip
+_OURS = (
+    duckdb.ParserException,
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.InterruptException,
+)
 """What no file is to blame for."""
 
 _SQL_TYPES = {

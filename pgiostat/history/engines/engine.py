@@ -1,4 +1,4 @@
-"""What an engine is asked, and what it answers: SQL texts over tables that are files."""
+"""The interface of an engine: SQL texts over tables that are files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -45,7 +45,7 @@ class Engine(Protocol):
         """Return an expression: when the interval of `ts` and `dur_us` ends."""
 
     def close(self) -> None:
-        """Forget what was read, and remove what was spilled; nothing can be asked any more."""
+        """Release the caches and remove spilled files; no query can follow."""
 
 
 def text_of(name: str) -> str:

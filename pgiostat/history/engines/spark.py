@@ -1,7 +1,7 @@
 """Apache Spark: the same texts on the same files, when a history outgrows a machine.
 
-A session is begun by the first question and shared by all of a process that ask the same Spark.
-What Java says goes to a file of its own, and is told when something fails.
+The first query opens a session; all queries of a process to the same Spark share it. Java's output
+goes to a file of its own, and errors quote it.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ _SETTINGS = {
     "spark.log.level": "ERROR",
     # Sums by statement are few millions at most; the default of 200 costs a second a question.
     "spark.sql.shuffle.partitions": "16",
-    # A file that goes meanwhile is listed anew; one that is damaged is told, not left out.
+    # A file removed meanwhile is listed again; a damaged one is an error, and not left out.
     "spark.sql.files.ignoreMissingFiles": "false",
     "spark.sql.files.ignoreCorruptFiles": "false",
 }
@@ -63,7 +63,7 @@ class _Session:
 class Spark:
     """Spark under an address: spark://host:port, sc://host:port or local[N].
 
-    Raises PgiostatError spark-missing, java-missing, spark-unreachable when it is asked first.
+    Its first query raises PgiostatError spark-missing, java-missing or spark-unreachable.
     """
 
     _sessions: ClassVar[dict[str, _Session]] = {}
@@ -209,7 +209,7 @@ class Spark:
             yield
         except PgiostatError:
             raise
-        except Exception as error:  # noqa: BLE001 - of Java and Python: all are told
+        except Exception as error:  # noqa: BLE001 - of Java and Python: all are reported
             text = str(error)
             known = {
                 str(path): path
@@ -290,7 +290,7 @@ def _lines(output: BinaryIO) -> list[str]:
 
 
 def _complaint(output: BinaryIO) -> str:
-    """Return the last complaint of what was said."""
+    """Return the last error in Java's output."""
     worth = [line for line in _lines(output) if " ERROR " in line or "Exception" in line]
     return worth[-1] if worth else ""
 

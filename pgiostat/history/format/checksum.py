@@ -1,10 +1,10 @@
 """Checksums of the files of a history: a damaged file is refused, and never gives another answer.
 
 A Parquet file has the CRC-32 of all its other bytes between its last page and its footer, where no
-reader of Parquet looks.  Its metadata names the place that it was written for, so that a file that
-was copied or moved is refused too, and so that a file whose checksum was overwritten is told from
-one of an earlier version, which has none.  Pages have checksums of their own as well, for readers
-that fetch a part of a file from an object store.
+reader of Parquet looks.  Its metadata names the place that it was written for, so that a copied
+or moved file is refused too, and so that a file with an overwritten checksum differs from one of an
+earlier version, which has none.  Pages have checksums of their own as well, for readers that fetch
+a part of a file from an object store.
 """
 
 import os
@@ -112,7 +112,7 @@ def check_place(path: Path, metadata: Mapping[bytes, bytes] | None, *, has_check
 
 
 def tables_beside(metadata: Mapping[bytes, bytes] | None) -> list[str]:
-    """Return the tables that have a file beside a Parquet file, as far as it says so."""
+    """Return the tables that have a file beside a Parquet file, from its metadata."""
     return (metadata or {}).get(BESIDE, b"").decode("utf-8", "replace").split()
 
 

@@ -1,4 +1,4 @@
-"""How far the clocks of a server and of a collector may differ."""
+"""The largest difference allowed between the clocks of a server and of a collector."""
 
 from datetime import timedelta
 

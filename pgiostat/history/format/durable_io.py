@@ -40,7 +40,7 @@ class Disk:
             yield parent
 
     def _mode(self, owner: int, readers: int) -> int:
-        """Return the permissions of what is made: others may read as far as they may the root."""
+        """Return the permissions of a new file: others may read it if they may read the root."""
         if self._root is None:
             return owner
         with contextlib.suppress(FileNotFoundError):
@@ -124,8 +124,8 @@ class Disk:
     def publish(self, draft: Path, target: Path) -> None:
         """Rename a draft to its final name; a rename that was done but reported an error counts.
 
-        A network file system may repeat a request whose answer was lost, and then report an error
-        for what the first request did.
+        A network file system may repeat a request after a lost answer, and then report an error for
+        what the first request did.
 
         Args:
             draft: What to rename.

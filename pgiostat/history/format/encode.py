@@ -63,7 +63,8 @@ def sids(server: int, rows: Rows) -> Array:
 
 
 SENT, HIDDEN_SENT = (0, 2), (1, 6)
-"""Flags of statements that clients sent, seen and hidden: where nesting is not told, and told."""
+"""Flags of statements that clients sent, with visible and with hidden text: for servers that do
+not report nesting, and for those that do."""
 
 
 def numbered(server: int, *parts: Array) -> Array:
@@ -100,8 +101,8 @@ class _Interval:
 def encode(delta: Delta, start: datetime | None = None) -> dict[str, pa.Table]:
     """Return an interval as tables by name: facts and one row of sample.
 
-    Only rows in which anything happened; what this server does not count is NULL.  An interval of
-    which nothing is known is a row of sample alone, whose length is 0 and whose lost_us is not.
+    Only rows in which anything happened; what this server does not count is NULL.  An
+    unknown interval is a row of sample alone: its length is 0, and its lost_us is not.
 
     Args:
         delta: The interval.

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from pgiostat.history.format.covers import turn_of
 from pgiostat.history.format.filesystem import UnreadableError, exists
-from pgiostat.history.format.layout import HistoryFiles, turn_of
+from pgiostat.history.format.layout import HistoryFiles
 from pgiostat.history.format.schema import COMPACTED, SCHEMAS
 from pgiostat.history.format.sealed import CompactedFile, HotSample, SharedBatch
 from pgiostat.history.format.validation import Validator
@@ -18,15 +19,15 @@ BESIDE = ("stmt_1h", "database", "io", "relation")
 """Tables of which compacted samples have a file each, be it empty; rows of statements may be kept
 for a shorter time, and few servers have devices."""
 LATE: Mapping[str, timedelta] = {"device": _DAY}
-"""How far a row may be from the day of its file: CloudWatch tells of a minute when it is over,
+"""Largest distance of a row from the day of its file: CloudWatch reports a minute when it is over,
 by a clock that is not the server's."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableFiles:
-    """The files of a table: sealed ones, and committed samples that none of them covers.
+    """The files of a table: compacted ones, and committed samples that none of them covers.
 
-    late: how far a row may be from the day of its file.
+    late: largest distance of a row from the day of its file.
     """
 
     sealed: tuple[CompactedFile, ...]
@@ -35,7 +36,7 @@ class TableFiles:
 
     @property
     def paths(self) -> list[Path]:
-        """All of them, oldest first as far as names tell."""
+        """All of them, oldest first by their names."""
         return [*(file.path for file in self.sealed), *self.hot]
 
     def within(self, *spans: tuple[datetime, datetime]) -> "TableFiles":
@@ -55,7 +56,7 @@ class TableFiles:
 class Listing:
     """The files of a history at one instant.
 
-    Samples are listed before sealed files: a sample that is sealed in between is then in both
+    Samples are listed before compacted files: a sample that is compacted in between is then in both
     lists, and left out of one; the other way round it would be in neither.  without: files that
     cannot be read; what other tables hold of the same samples is not read either, for a count
     without its seconds would be as wrong as seconds without their count.
@@ -76,7 +77,7 @@ class Listing:
             sealed = self.layout.compacted_files(table)
             left = self._left(sealed, hot or table)
             there = [path for path in left if exists(path)]
-            # What is not there was never written, or was sealed and removed just now.
+            # What is not there was never written, or was compacted and removed just now.
             if len(there) == len(left) or sealed == self.layout.compacted_files(table):
                 break
         if table == "sample":
@@ -134,7 +135,7 @@ class Listing:
     def _left(self, sealed: list[CompactedFile], table: str) -> list[Path]:
         """Return where rows of samples are that no file covers; one without rows has no such file.
 
-        A cover is asked for last: what one told of that has gone is not there any more.
+        Covers are read last: the samples of a removed cover are removed too.
         """
         covers = {**self.layout.covers(), **self._unknown_covers(sealed)}
         own: dict[str, list[CompactedFile]] = {}
@@ -163,8 +164,8 @@ class Listing:
     ) -> dict[tuple[str, int], SharedBatch]:
         """Return covers for those that are left out: as if they covered every sample.
 
-        Nobody knows what such a file covers. A sample that is missing is told, with the name of
-        the cover; one that is counted twice is not.
+        Nobody knows what such a file covers. A missing sample is reported, with the name of
+        the cover; a sample counted twice would not be.
         """
         spans: dict[str, tuple[int, int]] = {}
         for sample in self._samples:
@@ -190,16 +191,16 @@ class Listing:
         return [*hot.values(), *(file.path for file in compacted.values())]
 
     def dimension_files(self, table: str) -> list[Path]:
-        """Return the files of what was told once; samples that are not sealed come last."""
+        """Return the files of a dimension table; samples that are not compacted come last."""
         hot = self.files(table).hot
-        # What went before it was seen to be there has been told by now.
+        # The rows of samples removed before this list are in the other files by now.
         paths = [*self.layout.dimension_files(table), *hot]
         return [path for path in paths if path not in self.without]
 
     def is_thin(self, instant: datetime) -> bool:
         """Tell whether of a day only whole hours are left: its rows are kept for a shorter time.
 
-        Of what is sealed the samples come last: rows without which they are there have gone.
+        Of what is compacted the samples come last: rows without which they are there have gone.
         """
         day = instant.astimezone(UTC).date()
         return any(thin == day for _, thin in self.thin())
@@ -220,13 +221,13 @@ _SEALED_TABLES = frozenset({"stmt_1h", *COMPACTED})
 
 
 def _parts_of(path: Path) -> set[tuple[str, ...]]:
-    """Return what a file is left out with: its samples; its day, and all that is sealed."""
+    """Return what a file is left out with: its samples; its day, and all that is compacted."""
     day = _day_of(path.parent)
     return {_samples_of(path), day, ("sealed",)} if day else {_samples_of(path)}
 
 
 def _samples_of(path: Path) -> tuple[str, ...]:
-    """Return what files of the same samples have in common, sealed or not, whatever the table."""
+    """Return what files of the same samples have in common, compacted or not, in any table."""
     if path.parent.name.startswith("date="):
         return path.parent.name, path.name
     return path.parent.parent.name, path.parent.name
@@ -238,9 +239,9 @@ def _day_of(directory: Path) -> tuple[str, ...]:
 
 
 def _table_of(directory: Path, root: Path | str) -> tuple[str, ...]:
-    """Return what a directory below the root has a part of: all that is sealed, or all that is not.
+    """Return what a directory below the root has a part of: all compacted files, or all others.
 
-    A table whose directory is bad takes the others with it, as a file takes those of its samples.
+    A table with a bad directory takes the others with it, as a file takes those of its samples.
     """
     if directory.parent != Path(root):
         return ()
@@ -248,7 +249,7 @@ def _table_of(directory: Path, root: Path | str) -> tuple[str, ...]:
 
 
 def _verify(file: CompactedFile, samples: Sequence[HotSample]) -> None:
-    """See that a sealed file holds the samples that it covers: the first and the last of them.
+    """See that a compacted file holds the samples that it covers: the first and the last of them.
 
     Raises:
         UnreadableError: It does not, and would hide them.
@@ -273,7 +274,7 @@ def _intervals(path: Path) -> set[tuple[int, datetime]] | None:
 
 
 def _apart(files: Iterable[CompactedFile]) -> list[CompactedFile]:
-    """Return sealed files of a table, none of which holds samples that another holds.
+    """Return compacted files of a table, none of which holds samples that another holds.
 
     Raises:
         UnreadableError: Two files of a collector and a day cover the same samples.

@@ -1,28 +1,23 @@
-"""Where the files of a history are, and how their names tell what they cover."""
+"""The paths of a history, and lists of its files."""
 
 import contextlib
-import json
 import os
 import re
 import stat
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.history.format.checksum import json_checksum
-from pgiostat.history.format.durable_io import Disk
+from pgiostat.errors import PgiostatError
+from pgiostat.history.format.covers import cover_of, turn_of, why_no_cover
 from pgiostat.history.format.filesystem import (
     LOCAL,
     Filesystem,
     UnreadableError,
     UnsafeFileError,
-    exists,
     kind_of,
     listed,
-    parse_json,
     read_small,
 )
 from pgiostat.history.format.sealed import (
@@ -33,66 +28,47 @@ from pgiostat.history.format.sealed import (
     compacted_of,
 )
 
-__all__ = [
-    "FORMAT",
-    "HistoryFiles",
-    "Layout",
-    "bad_format",
-    "check",
-    "check_collector",
-    "checked",
-    "cover_bytes",
-    "cover_of",
-    "create",
-    "is_free",
-    "not_a_history",
-    "turn_of",
-]
+__all__ = ["HistoryFiles", "Layout", "forbidden", "reason_of"]
 
-FORMAT = 1
-"""Rises when an older reader would misread what is written."""
-
-_COLLECTOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]{0,62}")
-_COVER = re.compile(r"([0-9]{12,18})-(\+.+)\.json", re.DOTALL)
 _NUMBER = re.compile(r"[0-9]+")
 _WHOLE_NUMBER = re.compile(r"[0-9]{12,18}")
 _ANY_DAY, _ANY_TABLE, _ANY_COVER, _ANY = (
     re.compile(words, re.DOTALL) for words in ("date=.*", r".*\.parquet", r".*\.json", r"[^.].*")
 )
-"""Names that are meant to be ours: what is under them is ours, or is told to be bad."""
+"""Names that pgiostat uses: what has such a name is pgiostat's, or an error."""
 _DIGITS = 12
 _BLOCK = 512
 """Bytes of what stat(2) counts as a block, whatever the file system's own are."""
 
 
 class HistoryFiles(Protocol):
-    """What readers ask of a history, wherever it is."""
+    """The files of a history, in a directory or in an object store."""
 
     @property
     def root(self) -> Path | str:
-        """Where it is, as it is told."""
+        """Its directory or URI, as messages show it."""
 
     @property
     def stored(self) -> Filesystem:
-        """What its paths lead to."""
+        """The file system of its paths."""
 
     def hot_samples(self) -> list[HotSample]:
         """List committed samples, by collector and number."""
 
     def compacted_files(self, table: str) -> list[CompactedFile]:
-        """List the sealed files of a table, by path."""
+        """List the compacted files of a table, by path."""
 
     def dimension_files(self, table: str) -> list[Path]:
-        """List the files of what was told once."""
+        """List the files of a dimension table."""
 
     def covers(self) -> Mapping[tuple[str, int], SharedBatch]:
-        """Return what is being sealed together, by name and turn; asked after sealed_files."""
+        """Return shared batches by name and turn; call it after compacted_files."""
 
     def sizes(self) -> list[tuple[str, int]]:
         """Return the bytes that each file takes, with the directory of the history it is in."""
 
     def forget(self) -> None:
-        """List anew what is asked for next."""
+        """Drop cached lists."""
 
     @property
     def without(self) -> set[Path]:
@@ -135,7 +111,7 @@ class Layout:
         return self.hot(collector) / f"{number:0{_DIGITS}}"
 
     def compacted(self, table: str, date: str, collector: str, first: int, last: int) -> Path:
-        """Return the path of a sealed file."""
+        """Return the path of a compacted file."""
         name = f"{first:0{_DIGITS}}-{last:0{_DIGITS}}-{collector}.parquet"
         return self.root / table / f"date={date}" / name
 
@@ -144,21 +120,21 @@ class Layout:
         return self.root / "lock" / f"{collector}.json"
 
     def compaction_lock(self, collector: str) -> Path:
-        """Return the file that a process holds while it seals a collector's samples."""
+        """Return the file that a process holds while it compacts a collector's samples."""
         return self.root / "lock" / f"{collector}.seal"
 
     def dimension(self, table: str, collector: str) -> Path:
-        """Return the file of what a collector told once: texts of statements, names."""
+        """Return a collector's file of a dimension table: texts of statements, names."""
         return self.root / "dim" / table / f"{collector}.parquet"
 
     def cover(self, together: str, turn: int) -> Path:
-        """Return the file that tells which samples are sealed together, while they are."""
+        """Return the file that tells which samples are compacted together, while they are."""
         return self.root / "cover" / f"{turn:0{_DIGITS}}-{together}.json"
 
     def covers(self) -> dict[tuple[str, int], SharedBatch]:
-        """Return what is being sealed together, by name and turn."""
+        """Return what is being compacted together, by name and turn."""
         found: dict[tuple[str, int], SharedBatch] = {}
-        names = self._entries(self.root / "cover", _ANY_COVER, stat.S_IFREG, _no_cover)
+        names = self._entries(self.root / "cover", _ANY_COVER, stat.S_IFREG, why_no_cover)
         for path in names:
             # One that is gone by now has no samples left either.
             with contextlib.suppress(FileNotFoundError):
@@ -177,10 +153,10 @@ class Layout:
         except FileNotFoundError:
             raise
         except (OSError, ValueError) as error:
-            raise UnreadableError(path, _why(error)) from None
+            raise UnreadableError(path, reason_of(error)) from None
 
     def dimension_files(self, table: str) -> list[Path]:
-        """List the files of what was told once."""
+        """List the files of a dimension table."""
         return list(self._entries(self.root / "dim" / table, _ANY_TABLE, stat.S_IFREG))
 
     def hot_samples(self) -> list[HotSample]:
@@ -192,7 +168,7 @@ class Layout:
         )
 
     def compacted_files(self, table: str) -> list[CompactedFile]:
-        """List the sealed files of a table, by path."""
+        """List the compacted files of a table, by path."""
         return [
             sealed
             for day in self.days(table)
@@ -250,7 +226,7 @@ class Layout:
                 return []
             raise UnreadableError(error.path, error.sentence) from None
         except PermissionError:
-            raise _forbidden(directory) from None
+            raise forbidden(directory) from None
 
     def sizes(self) -> list[tuple[str, int]]:
         """Return the bytes that each file takes on disk, with the directory that it is in."""
@@ -262,7 +238,7 @@ class Layout:
         ]
 
     def forget(self) -> None:
-        """Do nothing: a directory is listed whenever it is asked for."""
+        """Do nothing: there is no cache of lists."""
 
 
 def _no_sealed(name: str) -> str:
@@ -274,53 +250,10 @@ def _no_number(name: str) -> str:
     return "" if _WHOLE_NUMBER.fullmatch(name) else "Its name is no number of a sample."
 
 
-def _no_cover(name: str) -> str:
-    return "" if _COVER.fullmatch(name) else "Its name is none of a cover."
-
-
-def _why(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Return what an error says, as a sentence."""
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return f"{words}."
-
-
-def turn_of(path: Path) -> tuple[str, int]:
-    """Return the name and the turn of a cover; ("", 0) if it is none."""
-    found = _COVER.fullmatch(path.name)
-    return (found[2], int(found[1])) if found else ("", 0)
-
-
-def cover_of(content: bytes) -> tuple[str, SharedBatch]:
-    """Return the day of a cover, and of each collector the first and the last sample.
-
-    Raises:
-        ValueError: These bytes are no cover.
-
-    >>> cover_of(b'{"date": "2026-11-23", "samples": {"db0": [1, 5]}}')
-    ('2026-11-23', {'db0': (1, 5)})
-    """
-    match parse_json(content):
-        case {"date": str(date), "samples": dict(samples), **more} if not _no_day(f"date={date}"):
-            cover = {who: _span(span) for who, span in samples.items()}
-            # A cover of an earlier version has no checksum, and nothing else has another name.
-            if more and content != cover_bytes(date, cover):
-                raise ValueError("its checksum does not match its content")
-            return date, cover
-    raise ValueError("it tells no day, or no samples")
-
-
-def cover_bytes(date: str, samples: SharedBatch) -> bytes:
-    """Return the content of a cover, with a checksum."""
-    content: dict[str, Any] = {"date": date, "samples": {who: [*of] for who, of in samples.items()}}
-    return json.dumps(content | {"crc32": json_checksum(json.dumps(content).encode())}).encode()
-
-
-def _span(content: Any) -> tuple[int, int]:
-    if isinstance(content, list) and list(map(type, content)) == [int, int]:
-        first, last = content
-        if 0 <= first <= last:
-            return first, last
-    raise ValueError("what it covers is no span of samples")
 
 
 _DEEPEST = 4
@@ -329,7 +262,7 @@ _DEEPEST = 4
 
 def _blocks(directory: Path, root: Path, depth: int) -> Iterator[int]:
     """Yield the blocks of each file below a directory."""
-    # What is sealed or removed at this moment is not there any more; what is bad is not ours.
+    # What is compacted or removed at this moment is not there any more; what is bad is not ours.
     with contextlib.suppress(FileNotFoundError, PermissionError, UnsafeFileError):
         for name, kind in listed(directory, root):
             if kind != stat.S_IFDIR:
@@ -339,136 +272,10 @@ def _blocks(directory: Path, root: Path, depth: int) -> Iterator[int]:
                 yield from _blocks(directory / name, root, depth - 1)
 
 
-def is_free(root: Path) -> bool:
-    """Tell whether a history can be made in a directory: nothing is there but its beginning."""
-    # Another collector may be making it at this moment: that is not somebody else's directory.
-    try:
-        there = {name for name, _ in listed(root)}
-    except NotADirectoryError:
-        return True
-    except PermissionError:
-        raise _forbidden(root) from None
-    return not there - {Layout(root).tmp.name, "lock"}
-
-
-def _forbidden(place: Path) -> PgiostatError:
+def forbidden(place: Path) -> PgiostatError:
+    """Return the error that this user may not read a history."""
     return PgiostatError(
         f'could not read the history in "{place}": Permission denied',
         hint="Read it as the user who collects, or as one of a group that may.",
         slug="history-unreadable",
     )
-
-
-def check_collector(name: str) -> None:
-    """Raise PgiostatError option-invalid for a name that cannot be part of a file's."""
-    if not _COLLECTOR.fullmatch(name):
-        raise PgiostatError(
-            f'invalid label: "{name}"',
-            hint="Letters, digits, _ and . only, a letter or digit first, at most 63.",
-            slug="option-invalid",
-            status=ExitStatus.USAGE,
-        )
-
-
-def create(root: Path, collector: str, disk: Disk, *, version: str) -> Layout:
-    """Return a history's layout; make the history if there is nothing yet but its beginning.
-
-    Raises PgiostatError as check does, and history-unwritable.
-    """
-    layout = Layout(root)
-    # Asked first: what another collector has finished meanwhile is no longer free.
-    free = is_free(root)
-    disk.below(root)
-    if exists(layout.format):
-        return check(root)
-    if not free:
-        raise not_a_history(root, f'There is no "{layout.format.name}", but there are other files.')
-    try:
-        disk.make(layout.tmp)
-        who = f"{collector}-{os.getpid()}-{threading.get_ident()}"
-        draft = layout.tmp / f"{who}-{layout.format.name}"
-        disk.write(draft, json.dumps({"format": FORMAT, "pgiostat": version}).encode())
-        disk.sync(layout.tmp)
-        disk.publish(draft, layout.format)
-        disk.sync(root)
-        disk.sync(root.parent)
-    except OSError as error:
-        raise PgiostatError(
-            f'could not make a history in "{root}": {error.strerror}', slug="history-unwritable"
-        ) from None
-    return layout
-
-
-def check(root: Path) -> Layout:
-    """Return the layout of a history that is there.
-
-    Raises PgiostatError history-missing, not-a-history, history-newer, history-unreadable.
-    """
-    layout = Layout(root)
-    try:
-        if not root.exists():
-            raise PgiostatError(
-                f'there is no history in "{root}"',
-                hint="pgiostat collect makes one.",
-                slug="history-missing",
-            )
-        checked(root, parse_json(read_small(layout.format, root=root)))
-    except FileNotFoundError:
-        raise not_a_history(root, f'There is no "{layout.format.name}".') from None
-    except PermissionError:
-        raise _forbidden(root) from None
-    except NotADirectoryError:
-        raise not_a_history(root, "It is no directory.") from None
-    except (OSError, ValueError, TypeError) as error:
-        raise bad_format(layout.format, _why(error)) from None
-    return layout
-
-
-def checked(root: Path | str, content: Any) -> None:
-    """Look at what format.json tells.
-
-    Raises PgiostatError history-newer, and TypeError if it has no format.
-    """
-    if not isinstance(content, dict) or "format" not in content:
-        raise TypeError('the key "format" is missing')
-    found = content["format"]
-    if type(found) is not int:
-        raise TypeError('the value of "format" is not an integer')
-    if found != FORMAT:
-        raise PgiostatError(
-            f'the history in "{root}" has format {_brief(found)}, and this version reads {FORMAT}',
-            detail="It was written by pgiostat"
-            f" {_brief(content.get('pgiostat', 'of an unknown version'))}.",
-            hint="Use a newer pgiostat.",
-            slug="history-newer",
-        )
-
-
-def _brief(value: Any) -> str:
-    """Return what somebody else wrote so short that it fits into a line."""
-    words = str(value)
-    return words if len(words) <= _LONGEST_WORDS else f"{words[:_LONGEST_WORDS]}…"
-
-
-_LONGEST_WORDS = 40
-
-
-def bad_format(path: Path | str, why: str) -> PgiostatError:
-    """Return the error of a format.json that is damaged, or is no file.
-
-    Args:
-        path: Where it is, a path or a URI.
-        why: What is wrong with it, a sentence.
-    """
-    return PgiostatError(
-        f'could not read "{path}" of the history',
-        detail=f"{why[:1].upper()}{why[1:]}",
-        hint="Restore the file, which no option leaves out: a history that this version reads has"
-        f" {json.dumps({'format': FORMAT})} in it. If the directory is no history, name another.",
-        slug="history-unreadable",
-    )
-
-
-def not_a_history(root: Path | str, detail: str) -> PgiostatError:
-    """Return the error that something else is there."""
-    return PgiostatError(f'"{root}" is not a history', detail=detail, slug="not-a-history")

@@ -144,7 +144,7 @@ NAMES = pa.schema(
         pa.field("schema", pa.string(), nullable=False),
         pa.field("owner", pa.int64(), nullable=False),  # the table of an index or TOAST table
         pa.field("part", pa.string(), nullable=False),  # heap, idx, toast or tidx
-        pa.field("since", TIMESTAMP),  # when the interval began in which the name was first seen
+        pa.field("since", TIMESTAMP),  # begin of the first interval with this name
     ]
 )
 
@@ -168,7 +168,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
 }
 
 COMPACTED: Final = (*FACTS, "device", "sample")
-"""Tables with a time: sealed in this order, samples last."""
+"""Tables with a time: compacted in this order, samples last."""
 
 SUMMED: Final = (
     "dur_us",
@@ -196,7 +196,7 @@ DIMENSIONS: Mapping[str, Sequence[str]] = {
     "statement": ("server_id", "userid", "dbid", "queryid"),
     "name": ("server_id", "kind", "oid", "since"),
 }
-"""Tables that describe: the key by which a row is told once by each collector."""
+"""Dimension tables: the key of a row, which each collector writes once."""
 
 SORTED_BY: Mapping[str, Sequence[str]] = {
     "stmt": ("server_id", "sid", "ts"),

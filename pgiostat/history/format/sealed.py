@@ -27,12 +27,12 @@ _DAY = re.compile(r"date=([0-9]{4}-[0-9]{2}-[0-9]{2})")
 _YEARS = range(1970, 9999)
 """Of days: a span from the last day that Python knows would end after it."""
 _TOGETHER = "+"
-"""Begins the name of what several collectors sealed together: no collector's begins so."""
+"""Begins the name of what several collectors compacted together: no collector's begins so."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class HotSample:
-    """A committed sample that may not be sealed yet."""
+    """A committed sample that may not be compacted yet."""
 
     collector: str
     number: int
@@ -40,15 +40,15 @@ class HotSample:
 
 
 SharedBatch: TypeAlias = Mapping[str, tuple[int, int]]
-"""Of each collector the first and the last sample that are sealed together."""
+"""Of each collector the first and the last sample that are compacted together."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompactedFile:
-    """A sealed file, with the samples it covers: first and last are part of it.
+    """A compacted file, with the samples it covers: first and last are part of it.
 
-    Of several collectors that seal together, collector is their common name, and first and last are
-    the number of the turn: its cover tells the samples, until they are removed.
+    Of a shared batch, collector is the common name, and first and last are the number of the turn:
+    its cover lists the samples, until they are removed.
     """
 
     collector: str
@@ -63,7 +63,7 @@ class CompactedFile:
 
     @property
     def is_shared(self) -> bool:
-        """Whether several collectors sealed it together."""
+        """Whether several collectors compacted it together."""
         return is_shared(self.collector)
 
     def covers(self, sample: HotSample, covers: Mapping[tuple[str, int], SharedBatch]) -> bool:
@@ -75,7 +75,7 @@ class CompactedFile:
 
 
 def compacted_of(path: Path) -> CompactedFile | None:
-    """Return a sealed file by its path; None if it is none."""
+    """Return a compacted file by its path; None if it is none."""
     match = _SEALED.fullmatch(path.name)
     if match is None or _no_day(path.parent.name):
         return None
@@ -94,10 +94,10 @@ def _no_day(name: str) -> str:
 
 
 def together(name: str, root: Path) -> str:
-    """Return the name under which collectors of this machine seal together in a directory.
+    """Return the name under which collectors of this machine compact together in a directory.
 
-    One label may be the first of two fleets, one after the other: what both seal may come together
-    in an object store.
+    One label may be the first of two fleets, one after the other: the files of both may meet in an
+    object store.
 
     >>> re.sub("[0-9a-f]{8}$", "…", together("db0", Path("/var/lib/pgiostat")))
     '+db0.…'
@@ -111,7 +111,7 @@ def history_of(root: Path) -> str:
 
 
 def is_shared(name: str) -> bool:
-    """Tell whether several collectors seal under a name."""
+    """Tell whether several collectors compact under a name."""
     return name.startswith(_TOGETHER)
 
 

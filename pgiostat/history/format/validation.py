@@ -118,12 +118,12 @@ class Validator:
         return found
 
     def _metadata(self, file: BinaryIO, path: Path, schema: pa.Schema) -> "pq.FileMetaData":
-        """Return what a file says of itself, as far as that can be true.
+        """Return a file's metadata if it is plausible.
 
         Raises:
-            ValueError: It cannot.
+            ValueError: It is not.
         """
-        # Asked while DuckDB reads without Python, and only then is time for this import.
+        # DuckDB reads without Python meanwhile, so this import costs no time.
         import pyarrow.parquet as pq  # noqa: PLC0415
 
         size = _framed(file)

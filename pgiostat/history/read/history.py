@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow as pa
 
 from pgiostat.analysis.rank import By
-from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.engines import DUCKDB, UnreadableError, engine_of
 from pgiostat.history.format.clock_skew import MAX_CLOCK_SKEW
 from pgiostat.history.format.file_index import Listing
-from pgiostat.history.format.layout import HistoryFiles, check
+from pgiostat.history.format.layout import HistoryFiles
+from pgiostat.history.format.root import check
 from pgiostat.history.read import plan
 from pgiostat.history.read.arrow import EPOCH, instants, rows_by_server
 from pgiostat.history.read.names import Span, restore_names, spans
@@ -26,7 +26,7 @@ from pgiostat.history.read.window_totals import (
     together,
     totals_of,
 )
-from pgiostat.history.read.windows import HOUR, ServerSpan, Window, nothing_between
+from pgiostat.history.read.windows import HOUR, ServerSpan, Window, nothing_between, servers_of
 from pgiostat.statistics.names import Describe, Names
 from pgiostat.volume.device.interval import MEASURED, DeviceInterval, origin, totals
 
@@ -81,10 +81,13 @@ class History(QueryRunner):
             odd = next((path for path in paths if self._is_odd(listing, path)), None)
             raise UnreadableError(odd, "Its numbers are none that a sample has.")
         columns = [
-            rows["server_id"].to_pylist(), rows["label"].to_pylist(), instants(rows["since"]),
-            instants(rows["until"]), rows["samples"].to_pylist(),
+            rows["server_id"].to_pylist(),
+            rows["label"].to_pylist(),
+            instants(rows["since"]),
+            instants(rows["until"]),
+            rows["samples"].to_pylist(),
             [timedelta(microseconds=each) for each in rows["longest_lost_us"].to_pylist()],
-        ]  # fmt: skip
+        ]
         return [ServerSpan(*row) for row in zip(*columns, strict=True)]
 
     def _is_odd(self, listing: Listing, path: Path) -> bool:
@@ -115,30 +118,15 @@ class History(QueryRunner):
         Raises:
             PgiostatError: label-unknown, with the labels there are, and history-empty.
         """
-        there = self.servers()
-        if not there:
-            raise PgiostatError(
-                f'there is no sample in the history in "{self.layout.root}"',
-                slug="history-empty",
-                status=ExitStatus.NOTHING_TO_REPORT,
-            )
-        chosen = [server for server in there if label in ("", server.label)]
-        if not chosen:
-            known = ", ".join(dict.fromkeys(server.label for server in there))
-            raise PgiostatError(
-                f'there is no server "{label}" in the history',
-                hint=f"There are: {known}.",
-                slug="label-unknown",
-            )
-        return chosen
+        return servers_of(label, self.servers(), self.layout.root)
 
     # a window
 
     def totals(self, window: Window, by: By = By.CATEGORY) -> WindowTotals:
-        """Return what was counted in a window, as far as a ranking needs it.
+        """Return the counts of a window that a ranking needs.
 
         Args:
-            window: From when to when, and of which label.
+            window: The time window, and its label.
             by: What is ranked: only By.RELATION needs relations instead of statements.
 
         Raises:

@@ -22,7 +22,7 @@ _MICROSECOND = 1e-6
 class ServerInventory:
     """What is kept under a label.
 
-    servers: how many answered under it.  intervals: of which unsealed ones are not sealed yet, and
+    servers: how many answered under it.  intervals: of which `uncompacted` are not compacted, and
     gaps are longer than expected.  seconds: of all intervals; lost_seconds: in which statements
     were not counted, for whatever cause; missing_seconds: of the time from
     since to until that is in none.  rows: of statements.  thin_days: of which whole hours are left
@@ -57,7 +57,7 @@ class TableSize:
 class Inventory:
     """What a history holds.
 
-    tables: by the name of the directory: tables, dim (texts and names), hot (not sealed yet).
+    tables: by the name of the directory: tables, dim (texts and names), hot (not compacted yet).
     """
 
     root: Path | str
@@ -104,9 +104,14 @@ def inventory(history: History, now: datetime) -> Inventory:
 
 
 def _kept(
-    history: History, servers: list[ServerSpan], now: datetime, *, rows: int, unsealed: int,
+    history: History,
+    servers: list[ServerSpan],
+    now: datetime,
+    *,
+    rows: int,
+    unsealed: int,
     thin: list[date],
-) -> ServerInventory:  # fmt: skip
+) -> ServerInventory:
     label = servers[0].label
     since = min(server.since for server in servers)
     until = max(server.until for server in servers)

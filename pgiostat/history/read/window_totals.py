@@ -158,9 +158,14 @@ def together(parts: Sequence[IntervalStats]) -> IntervalStats:
     added = {
         name: sum(getattr(part, name) for part in parts)
         for name in (
-            "samples", "seconds", "statement_blocks", "server_blocks", "unknown", "own_seconds",
+            "samples",
+            "seconds",
+            "statement_blocks",
+            "server_blocks",
+            "unknown",
+            "own_seconds",
         )
-    }  # fmt: skip
+    }
     reads = ServerReads.of_servers(part.reads for part in parts)
     return replace(
         parts[-1],

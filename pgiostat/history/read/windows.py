@@ -8,7 +8,15 @@ from pathlib import Path
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.units import format_duration
 
-__all__ = ["HOUR", "ServerSpan", "Window", "floor_hour", "nothing_between", "whole_hours"]
+__all__ = [
+    "HOUR",
+    "ServerSpan",
+    "Window",
+    "floor_hour",
+    "nothing_between",
+    "servers_of",
+    "whole_hours",
+]
 
 HOUR = timedelta(hours=1)
 
@@ -93,3 +101,31 @@ def nothing_between(
         slug="window-empty",
         status=ExitStatus.NOTHING_TO_REPORT,
     )
+
+
+def servers_of(label: str, servers: Sequence[ServerSpan], root: Path | str) -> list[ServerSpan]:
+    """Return the servers of a label, all for an empty one.
+
+    Args:
+        label: The label, or "".
+        servers: The servers of the history.
+        root: The history's directory or URI, for messages.
+
+    Raises:
+        PgiostatError: history-empty; label-unknown, with the labels of the history.
+    """
+    if not servers:
+        raise PgiostatError(
+            f'there is no sample in the history in "{root}"',
+            slug="history-empty",
+            status=ExitStatus.NOTHING_TO_REPORT,
+        )
+    chosen = [server for server in servers if label in ("", server.label)]
+    if not chosen:
+        known = ", ".join(dict.fromkeys(server.label for server in servers))
+        raise PgiostatError(
+            f'there is no server "{label}" in the history',
+            hint=f"There are: {known}.",
+            slug="label-unknown",
+        )
+    return chosen

@@ -1,7 +1,7 @@
-"""What has been brought to an object store, and is known to be there: a record beside the history.
+"""The record of verified uploads to an object store, beside the history.
 
 A line for each file, appended when it was verified. A record that is lost costs time: what is there
-is compared anew. Nothing that is not in every record is removed from a history that has one.
+is compared again. Nothing that is not in every record is removed from a history that has one.
 """
 
 import json
@@ -24,7 +24,7 @@ MOST_BYTES = 1 << 30
 
 
 def tables() -> tuple[str, ...]:
-    """Return the tables with sealed files; samples last, for an interval is there with its sample.
+    """Return the tables with compacted files; samples last, as they complete an interval.
 
     >>> tables()
     ('stmt_1h', 'stmt', 'database', 'io', 'relation', 'device', 'sample')

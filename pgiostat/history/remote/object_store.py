@@ -24,7 +24,7 @@ CONNECT_SECONDS, REQUEST_SECONDS = 5, 60
 ATTEMPTS = 3
 GCS_SECONDS = 15
 MOST_BYTES = 2 << 30
-"""Of a file that is shipped: it is held in memory, and none that was sealed is half as large."""
+"""Of a file that is shipped: it is held in memory, and none that was compacted is half as large."""
 _S3_PARAMETERS = ("endpoint_override", "region", "scheme")
 _GCS_PARAMETERS = ("endpoint_override", "scheme")
 _FLAT = ("s3", "gcs", "abfs", "subtree-s3")
@@ -69,8 +69,8 @@ def reaching(uri: str) -> Iterator[None]:
 class ObjectStore:
     """A directory below a URI. All operations raise PgiostatError store-unreachable.
 
-    uri: as it is shown, without parameters.  base: what its file system calls it.  given: the
-    whole URI.
+    uri: as it is shown, without parameters.  base: what its file system calls it.  full_uri:
+    with them.
     """
 
     uri: str
@@ -202,7 +202,7 @@ def _parse(uri: str, allowed: Sequence[str]) -> tuple[SplitResult, dict[str, str
     """Return the parts of a URI, and its parameters.  Raises ValueError for one there is not."""
     parts = urlsplit(uri)
     parameters = dict(parse_qsl(parts.query, keep_blank_values=True))
-    # What is not allowed is not told: of a signed URI any part of it may be secret.
+    # The message omits the parameter: any part of a signed URI may be secret.
     if parameters.keys() - set(allowed):
         raise ValueError(
             f"there is a parameter that is not allowed; there are {', '.join(allowed)}"

@@ -1,4 +1,4 @@
-"""A history in an object store: what `pgiostat ship` brought there, read through Arrow."""
+"""A history in an object store: `pgiostat ship` uploads it, Arrow reads it."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -7,21 +7,21 @@ from pathlib import Path
 
 from pgiostat.errors import PgiostatError
 from pgiostat.history.format.filesystem import SMALL, Filesystem, UnreadableError, parse_json
-from pgiostat.history.format.layout import bad_format, checked, not_a_history
+from pgiostat.history.format.root import bad_format, checked, not_a_history
 from pgiostat.history.format.sealed import CompactedFile, HotSample, SharedBatch, compacted_of
 from pgiostat.history.remote.object_store import ObjectStore
 
 __all__ = ["RemoteLayout"]
 
 FRESH_SECONDS = 10.0
-"""How long a listing is believed: one question after another asks for the same."""
+"""Seconds that a listing is cached: successive queries need the same one."""
 
 
 @dataclass(slots=True)
 class RemoteLayout:
     """A history below a URI; paths are those of its file system, and lead nowhere here.
 
-    There are no samples that are not sealed.
+    There are no samples that are not compacted.
     """
 
     place: ObjectStore
@@ -32,7 +32,7 @@ class RemoteLayout:
 
     @classmethod
     def open(cls, uri: str) -> "RemoteLayout":
-        """Return it. Raises PgiostatError as layout.check does, and store-unreachable."""
+        """Return it. Raises PgiostatError as root.check does, and store-unreachable."""
         place = ObjectStore.of(uri)
         content = place.read("format.json", SMALL)
         if content is None and not place.sizes():
@@ -55,7 +55,7 @@ class RemoteLayout:
         return self.place.uri
 
     def hot_samples(self) -> list[HotSample]:
-        """Return none: samples are shipped when they are sealed."""
+        """Return none: samples are shipped when they are compacted."""
         return []
 
     def covers(self) -> Mapping[tuple[str, int], SharedBatch]:
@@ -63,7 +63,7 @@ class RemoteLayout:
         return {}
 
     def compacted_files(self, table: str) -> list[CompactedFile]:
-        """List the sealed files of a table, by path."""
+        """List the compacted files of a table, by path."""
         found: list[CompactedFile] = []
         for path in self._paths(table):
             sealed = compacted_of(path)
@@ -74,7 +74,7 @@ class RemoteLayout:
         return found
 
     def dimension_files(self, table: str) -> list[Path]:
-        """List the files of what was told once."""
+        """List the files of a dimension table."""
         there = Path(self.place.base / "dim" / table)
         return [path for path in self._paths("dim") if path.parent == there]
 
@@ -90,7 +90,7 @@ class RemoteLayout:
         ]
 
     def forget(self) -> None:
-        """List anew what is asked for next."""
+        """Drop cached lists."""
         self._listed.clear()
 
     def _sizes(self, directory: str) -> dict[str, int]:

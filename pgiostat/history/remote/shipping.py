@@ -1,9 +1,9 @@
-"""Sealed files are brought to an object store, where others read them: whole, verified, and once.
+"""Upload compacted files to an object store, where others read them: whole, verified, and once.
 
 The target is laid out as the history is. Texts and names go first and samples last: an interval is
 there when its sample is, and then so is all else of it. Several histories may go to one target:
-names of sealed files hold their collectors', and texts and names, which grow, are in files of each
-history's own.
+names of compacted files hold their collectors', and texts and names, which grow, are in files of
+each history.
 """
 
 import fcntl
@@ -26,7 +26,8 @@ from pgiostat.history.format.filesystem import (
     parse_json,
     read_small,
 )
-from pgiostat.history.format.layout import Layout, checked, not_a_history
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.format.root import checked, not_a_history
 from pgiostat.history.format.schema import DIMENSIONS
 from pgiostat.history.format.sealed import history_of
 from pgiostat.history.remote.manifest import Record, Removable, tables
@@ -61,7 +62,7 @@ def upload(
     clock: datetime,
     progress: Progress = lambda _part, _share: None,
 ) -> UploadResult:
-    """Bring what is sealed to a target; remove what is older than keep and is there.
+    """Upload compacted files to a target; remove files older than keep that are there.
 
     progress: gets the file at work, and the share that is done.  Raises PgiostatError
     store-unreachable, store-unwritable, not-a-history, history-newer, ship-within, ship-running,
@@ -170,7 +171,7 @@ class _Upload:
         return content
 
     def _files(self) -> list[Path]:
-        """List what there is, texts and names first; they are older than what is sealed by then."""
+        """List the files, texts and names first; they are older than what is compacted by then."""
         sealed = [file.path for table in tables() for file in self.layout.compacted_files(table)]
         return [
             *(path for table in DIMENSIONS for path in self.layout.dimension_files(table)),

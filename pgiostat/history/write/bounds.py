@@ -13,9 +13,9 @@ __all__ = ["bounded", "start_of"]
 def start_of(delta: Delta, ends: datetime | None, now: datetime) -> datetime:
     """Return when an interval begins in the history.
 
-    By the server's clock, unless it is more than FAR_AHEAD of ours or was set back by more than
-    that: then where the newest interval ended. A clock that is wrong for a while must not put
-    intervals where no window looks for them, or where retention removes them.
+    By the server's clock, unless it is more than MAX_CLOCK_SKEW ahead of ours or was set back by
+    more than that: then where the newest interval ended. A clock that is wrong for a while must
+    not put intervals where no window looks for them, or where retention removes them.
 
     Args:
         delta: The interval.
@@ -33,7 +33,8 @@ def bounded(delta: Delta, start: datetime, now: datetime) -> Delta:
     """Return an interval with a plausible length.
 
     After a restart only the server's clock measures an interval. If that clock was set meanwhile,
-    or if the interval would end more than FAR_AHEAD of our time, our own clock measures it.
+    or if the interval would end more than MAX_CLOCK_SKEW ahead of our time, our own clock
+    measures it.
 
     Args:
         delta: The interval.

@@ -26,7 +26,8 @@ from pgiostat.history.format.filesystem import (
     exists,
     read_small,
 )
-from pgiostat.history.format.layout import Layout, check_collector, create
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.format.root import check_collector, create
 from pgiostat.history.format.schema import SCHEMAS
 from pgiostat.history.format.validation import Validator
 from pgiostat.history.write.bounds import bounded, start_of

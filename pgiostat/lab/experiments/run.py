@@ -21,7 +21,7 @@ from threading import Event as Flag
 
 from pgiostat.analysis.whatif import Assumption, ChangeKind
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.history.format.layout import check
+from pgiostat.history.format.root import check
 from pgiostat.history.write.finalize import finalize
 from pgiostat.history.write.writer import Writer
 from pgiostat.lab.experiments.stage import Stage

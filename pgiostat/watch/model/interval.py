@@ -26,7 +26,7 @@ __all__ = ["Interval", "IoRow", "SeekContext", "Who", "interval_of"]
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """A server and who asks it."""
+    """A server and the user of the connection."""
 
     label: str
     dbname: str = ""
@@ -65,11 +65,11 @@ class SeekContext:
 class Interval:
     """An interval, or why there is none.
 
-    counted: None for a first reading or after an error.  coverage: blocks of statements and of the
-    server, both in full.  io: None where there is no pg_stat_io.  load: what it asked of a volume.
-    reading: at its end, None where it is replayed.  before: what to be known first, where it is
-    sought in a history.  bases: against what statements (userid, dbid, queryid) were counted, where
-    that is not the reading before.
+    counted: None for a first snapshot or after an error.  coverage: blocks of statements and of the
+    server, both in full.  io: None where there is no pg_stat_io.  load: the load on a volume.
+    reading: the snapshot at its end; None in a replay.  before: the intervals before it, where the
+    user seeks in a history.  bases: the basis of statements (userid, dbid, queryid), where it is
+    not the previous snapshot.
     """
 
     who: Who | None = None
@@ -104,9 +104,9 @@ class Interval:
 def interval_of(
     tick: "Tick", names: Names, demand: Demand | None = None, coverage: float | None = None
 ) -> Interval:
-    """Return what is shown of a turn of the loop.
+    """Return the interval of one turn of the loop.
 
-    demand: of all intervals so far.  coverage: of them too.
+    demand, coverage: of all intervals up to this one.
     """
     delta = tick.delta
     if delta is None:

@@ -14,9 +14,9 @@ from pgiostat.statistics.columnar import Counts
 __all__ = ["KEPT_GONE", "SPARE", "RunningTotals"]
 
 KEPT_GONE = 2_000
-"""Of what has gone from the server, those that read most are still told apart."""
+"""Entries kept after their statement disappears from the server: those with the most reads."""
 SPARE = 2_000
-"""So many may come before it is looked again who has gone."""
+"""New entries before the next search for entries that disappeared."""
 _MARKS = 1 << 23
 
 K = TypeVar("K", bound=Hashable)
@@ -95,7 +95,7 @@ class RunningTotals(Generic[K]):
     def forget(self, living: Container[K]) -> tuple[list[K], Counts, list[bool]]:
         """Forget most of those that do not live; return them, with what they amounted to.
 
-        One that comes back begins anew, and is uncertain.
+        An entry that comes back restarts at zero, and is uncertain.
         """
         blocks = blocks_of(self._amounts).tolist()
         gone = [
@@ -105,8 +105,10 @@ class RunningTotals(Generic[K]):
         dropped = gone[KEPT_GONE:]
         at = np.array([place for _, place, _ in dropped], dtype=np.intp)
         found = (
-            [key for _, _, key in dropped], self._amounts[:, at], self._uncertain[at].tolist(),
-        )  # fmt: skip
+            [key for _, _, key in dropped],
+            self._amounts[:, at],
+            self._uncertain[at].tolist(),
+        )
         stays = np.ones(self._amounts.shape[1], dtype=bool)
         stays[at] = False
         stays[len(self) :] = False

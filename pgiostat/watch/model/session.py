@@ -1,4 +1,4 @@
-"""A sitting: what was counted since its beginning, and how that went over the last minutes."""
+"""A session: what was counted since its beginning, and how that went over the last minutes."""
 
 from collections import Counter, deque
 from collections.abc import Iterable
@@ -56,7 +56,7 @@ class _Kept:
 
 @dataclass(slots=True)
 class WatchSession:
-    """What was seen since the baseline; `begin` sets a new one, ours alone.
+    """The amounts since the baseline; `begin` sets a new one, in this session alone.
 
     names: what ids mean.  gauge: a volume's bucket, if one is watched.  qualities: of all intervals
     since the baseline, in the order in which they were met.
@@ -187,9 +187,9 @@ class WatchSession:
         )
 
     def names_in_use(self) -> tuple[set[StatementKey], set[int]]:
-        """Return of what names are shown, or may be: another thread asks.
+        """Return the statements and relations with names in use; another thread calls it.
 
-        What was asked for last is still on the screen while that is paused.
+        A paused screen still shows the last requested statement.
         """
         wanted = [*self._history_wanted.values()]
         if self.latest is not None and self.latest.counted is not None:
@@ -256,7 +256,7 @@ class WatchSession:
             self._numbers_room = len(self._numbers)
 
     def _number(self, ids: RowKey) -> int:
-        """Return by what a statement is known in the plots: no number is given twice."""
+        """Return the number of a statement in the plots; each number is used once."""
         number = self._numbers.setdefault(ids, self._numbered)
         self._numbered += number == self._numbered
         return number

@@ -18,7 +18,7 @@ __all__ = ["Span", "distinguishable", "lay_out"]
 SHARE_WIDTH = 7
 LEAST_BAR, MOST_BAR = 3, 10
 CATEGORISED, BARRED, WORDED_BARRED, PLACED = 60, 70, 100, 130
-"""Screens that are so wide say of which kind a statement is, have bars, and say whose it is."""
+"""Widths from which a screen shows the category, bars, bars beside text, user and database."""
 LEAST_NAME, MOST_NAME, LEAST_QUERY = 14, 44, 20
 LONGEST_NARROW = 10
 CATEGORY_WIDTH = 9
@@ -154,8 +154,11 @@ def _room(state: ViewState, measure: Measure, width: int) -> int:
 
 
 _WIDTHS: dict[Callable[[float | None], str], int] = {
-    format_count: 7, format_bytes: 9, format_ms: 8, format_share: 6,
-}  # fmt: skip
+    format_count: 7,
+    format_bytes: 9,
+    format_ms: 8,
+    format_share: 6,
+}
 """What the longest values need, by how they are shown: columns stand still whatever is in them."""
 
 

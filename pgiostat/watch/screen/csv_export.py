@@ -11,6 +11,7 @@ from pgiostat.watch.state import ViewState
 
 __all__ = ["as_csv"]
 
+# One name a line would hide the order, which is that of the columns.
 EXPORTED = (
     "interval_start", "interval_end", "seconds", "server", "view", "path", "filter", "sort", "part",
     "name", "category", "fingerprint", "queryid", "user", "database", "share",

@@ -1,4 +1,4 @@
-"""What is below each page: what was just said, a line to type in, and the keys of the moment."""
+"""The lines below each page: the last message, an input field, and the keys."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
@@ -20,9 +20,9 @@ MESSAGE_SECONDS = 6.0
 
 
 class FilterField(Input):
-    """A line to type in; it is there while something is asked.
+    """An input field; it is visible while it is open.
 
-    leave: what Esc does when the line is gone.
+    leave: called after Esc closed the field.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -36,11 +36,11 @@ class FilterField(Input):
 
     @property
     def is_open(self) -> bool:
-        """Whether it is asked now."""
+        """Whether it is visible."""
         return self.has_class("open")
 
     def open(self, value: str = "") -> None:
-        """Ask; what was said before is over."""
+        """Show the field, and remove the last message."""
         if isinstance(self.parent, FooterLine):
             self.parent.clear_message()
         self.value = value
@@ -58,7 +58,7 @@ class FilterField(Input):
 
 
 class FooterLine(Vertical):
-    """The lines below a page. What is said stands in place of the keys, and covers nothing."""
+    """The lines below a page. A message takes the place of the keys, and covers nothing."""
 
     DEFAULT_CSS = """
     FooterLine { dock: bottom; height: auto; }
@@ -85,7 +85,7 @@ class FooterLine(Vertical):
         yield Footer(show_command_palette=False, compact=True)
 
     def show_message(self, words: str, *, is_wrong: bool = False) -> None:
-        """Say something for a few seconds, in place of what was said before."""
+        """Show a message for a few seconds; it replaces the previous one."""
         mark = Text("! " if is_wrong else "", "bold red")
         self._message.update(mark.append(line(words), "not bold default"))
         self.add_class("saying")

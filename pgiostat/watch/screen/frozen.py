@@ -1,4 +1,4 @@
-"""A sitting as it was at an instant: what is shown while it is paused."""
+"""A session as it was at an instant: what is shown while it is paused."""
 
 from bisect import bisect_right
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ __all__ = ["FrozenSession", "SessionView", "coverage_of"]
 
 @dataclass(frozen=True, slots=True)
 class FrozenSession:
-    """A sitting as it was: heading, numbers and plots are of one interval, whatever is read since.
+    """A session as it was: heading, numbers and plots are of one interval, whatever is read since.
 
     _counted, _io: of the last interval, and of all since the baseline.
     """
@@ -39,7 +39,7 @@ class FrozenSession:
 
     @classmethod
     def of(cls, sitting: WatchSession, beside: SideInfo) -> "FrozenSession":
-        """Return a sitting as it is now, with what is shown beside its numbers."""
+        """Return a session as it is now, with what is shown beside its numbers."""
         whole = sitting.counted(whole=True)
         return cls(
             sitting.names,

@@ -17,7 +17,7 @@ LEAST_SPARKS, MOST_SPARKS = 4, 12
 class Piece:
     """A part of a line, or a sparkline of values, which goes with the piece before it.
 
-    order: the lowest is given room first; 0 is there in any case, and is cut.
+    order: the lowest gets room first; 0 always stays, and is cut to fit.
     """
 
     text: str = ""

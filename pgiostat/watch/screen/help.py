@@ -37,11 +37,18 @@ KEYS = (
 PARTS = (
     ("~", "before a share: part of it was counted since a reset, or is a lower bound"),
     ("–", "unknown, which is not zero"),
-    ("unattributed", ("what the server read and nothing explains; negative if statements were"
-     " counted first")),
-    ("coverage", ("share of the server's reads that statements explain, of the time shown: the"
-     " interval, or all since the baseline")),
-)  # fmt: skip
+    (
+        "unattributed",
+        ("what the server read and nothing explains; negative if statements were counted first"),
+    ),
+    (
+        "coverage",
+        (
+            "share of the server's reads that statements explain, of the time shown: the"
+            " interval, or all since the baseline"
+        ),
+    ),
+)
 
 
 REPLAYED = (

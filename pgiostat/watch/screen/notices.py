@@ -11,7 +11,7 @@ from pgiostat.watch.screen.table import io_cost
 __all__ = ["NoticeBoard", "Posted", "Pulse", "ReplayPosition", "SideInfo"]
 
 KEPT_SECONDS = {NoticeKind.HAPPENED: 600.0, NoticeKind.HOLDS: 60.0, NoticeKind.PASSING: 60.0}
-"""How long a notice is to be seen after the last interval that had it."""
+"""Seconds that a notice stays after the last interval that had it."""
 _ORDER = (NoticeKind.HAPPENED, NoticeKind.HOLDS, NoticeKind.PASSING)
 
 
@@ -54,7 +54,7 @@ class NoticeBoard:
     pulses: tuple[Pulse, ...] = ()
 
     def after(self, moment: Interval, balance: float | None = None) -> "NoticeBoard":
-        """Return the board after an interval; one that was sought in a history begins it anew."""
+        """Return the board after an interval; a seek in a history starts an empty board."""
         if moment.until is None:
             return self
         before = self.pulses

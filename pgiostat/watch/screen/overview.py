@@ -135,7 +135,7 @@ def _first(state: ViewState, sitting: SessionView, beside: SideInfo, width: int)
 
 
 def _replayed(sitting: SessionView, played: ReplayPosition, width: int) -> Line:
-    """Return that it is no server, which time is shown, how far that is, and how it goes on."""
+    """Return the line of a replay: its time, its place in the history and its mode."""
     until = sitting.latest.until if sitting.latest is not None else None
     is_over = played.place == played.count
     mode = "END" if is_over else "▶" if played.is_playing else "PAUSED"
@@ -214,7 +214,7 @@ def heading(
 
 
 def _messages(sitting: SessionView, beside: SideInfo, width: int, room: int) -> list[Line]:
-    """Return what is wrong and what to do, in whole sentences as far as there is room."""
+    """Return problems and hints, in as many whole sentences as fit."""
     messages = [_trouble(sitting, beside.wait, width)]
     messages += [
         _posted(each, width) + _paragraph("  ", "", each.notice.hint, "dim", width)

@@ -52,7 +52,7 @@ class TableRow:
 
 
 class _Values(Mapping[str, Value]):
-    """The numbers of a row, each worked out when it is asked for: of thousands few are seen."""
+    """The numbers of a row, each computed on demand: few of thousands are visible."""
 
     __slots__ = ("_cost",)
 
@@ -93,16 +93,28 @@ class ScreenTable:
 
 
 _IO: tuple[tuple[Measure, Callable[[IoRow, float], Value]], ...] = (
-    (Measure("bytes_read_per_s", "read/s", "bytes read a second", format_bytes),
-     lambda r, s: per_second(r.read_bytes, s)),
-    (Measure("reads_per_s", "reads/s", "read operations a second; blocks before 18"),
-     lambda r, s: per_second(r.reads, s)),
-    (Measure("read_time_ms_per_read", "ms/read", "time of a read operation, of however many blocks",
-             format_ms),
-     lambda r, _: us_to_milliseconds(r.read_us) / r.reads if r.reads and r.read_us else None),
-    (Measure("hits_per_s", "hits/s", "found in buffers, a second"),
-     lambda r, s: None if r.hits is None else per_second(r.hits, s)),
-)  # fmt: skip
+    (
+        Measure("bytes_read_per_s", "read/s", "bytes read a second", format_bytes),
+        lambda r, s: per_second(r.read_bytes, s),
+    ),
+    (
+        Measure("reads_per_s", "reads/s", "read operations a second; blocks before 18"),
+        lambda r, s: per_second(r.reads, s),
+    ),
+    (
+        Measure(
+            "read_time_ms_per_read",
+            "ms/read",
+            "time of a read operation, of however many blocks",
+            format_ms,
+        ),
+        lambda r, _: us_to_milliseconds(r.read_us) / r.reads if r.reads and r.read_us else None,
+    ),
+    (
+        Measure("hits_per_s", "hits/s", "found in buffers, a second"),
+        lambda r, s: None if r.hits is None else per_second(r.hits, s),
+    ),
+)
 
 
 def io_cost(counted: Totals | None) -> ReadCost:

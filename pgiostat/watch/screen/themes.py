@@ -1,4 +1,4 @@
-"""The theme: what was asked for, or else what was chosen last."""
+"""The theme: the requested one, or else the last choice."""
 
 from collections.abc import Container
 from contextlib import suppress
@@ -13,7 +13,7 @@ __all__ = ["Themes"]
 
 @dataclass(frozen=True, slots=True)
 class Themes:
-    """What to choose from: a name that was asked for, if any was; a file with the last choice."""
+    """The requested name, if any, and the file with the last choice."""
 
     kept: Path | None = None
     requested: str = ""

@@ -78,7 +78,7 @@ class LiveSource:
         from pgiostat.postgres.sampler import Sampler  # noqa: PLC0415
 
         if self._record is not None:
-            # A history takes half of the memory of a sitting, and most are not recorded.
+            # A history takes half of the memory of a session, and most are not recorded.
             from pgiostat.history.write.background import BackgroundCompaction  # noqa: PLC0415
             from pgiostat.history.write.writer import Writer  # noqa: PLC0415
             from pgiostat.postgres.dsn import label_of  # noqa: PLC0415

@@ -126,7 +126,7 @@ class ReplaySource:
             self._changed.notify()
 
     def moments(self, stop: Event) -> Iterator[Interval]:
-        """Yield interval after interval, until told to stop."""
+        """Yield intervals until `stop` is set."""
         while not stop.is_set():
             with self._changed:
                 request, self._request = self._request, None
@@ -139,14 +139,14 @@ class ReplaySource:
                 self._at = place + 1
                 yield moment
             with self._changed:
-                # Told to stop by the event, which tells no condition.
+                # `stop` does not notify the condition, so this wait polls it.
                 waited = 0.0
                 while not self._has_request() and waited < self.interval and not stop.is_set():
                     self._changed.wait(min(0.1, self.interval - waited))
                     waited += 0.1
 
     def _before(self, place: int) -> SeekContext:
-        """Return what a sitting knows that has come here interval by interval from its baseline."""
+        """Return what a session knows that has come here interval by interval from its baseline."""
         began = self.sitting.began
         base = 0 if began is None else bisect_right(self._starts, began) - 1
         base = min(max(base, 0), place)

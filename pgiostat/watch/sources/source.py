@@ -12,18 +12,18 @@ __all__ = ["IntervalSource", "ReplayControls"]
 
 
 class IntervalSource(Protocol):
-    """Where moments come from; it runs in a thread of its own, whatever is shown."""
+    """A source of intervals; it runs in a thread of its own, whatever is shown."""
 
     sitting: WatchSession
     interval: float
 
     def moments(self, stop: Event) -> Iterator[Interval]:
-        """Yield what is shown, until told to stop."""
+        """Yield intervals until `stop` is set."""
 
 
 @runtime_checkable
 class ReplayControls(Protocol):
-    """A feed of what was before: it plays, stands still, and goes to any time."""
+    """A replay: it plays, pauses, and seeks any time."""
 
     interval: float
     is_playing: bool
@@ -33,13 +33,13 @@ class ReplayControls(Protocol):
         """Which interval is shown, of how many."""
 
     def play(self, *, playing: bool) -> None:
-        """Go on, or stand still."""
+        """Play or pause."""
 
     def seek(self, steps: int) -> None:
-        """Show an interval so many before or after the one that is shown."""
+        """Show the interval so many steps later, or earlier if negative."""
 
     def jump(self, words: str, now: datetime) -> str:
-        """Show the interval of an instant, and return what is to be said of it.
+        """Show the interval of an instant, and return a message for the user.
 
         Raises PgiostatError.
         """

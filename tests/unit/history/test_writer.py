@@ -24,7 +24,8 @@ from pgiostat.history.format import checkpoint
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.encode import server_id, sids
 from pgiostat.history.format.file_index import files
-from pgiostat.history.format.layout import Layout, check
+from pgiostat.history.format.layout import Layout
+from pgiostat.history.format.root import check
 from pgiostat.history.write.compaction import compact, compact_shared
 from pgiostat.history.write.writer import Writer
 from pgiostat.queries.describe import describer, uncategorized

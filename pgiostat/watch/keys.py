@@ -1,0 +1,329 @@
+"""The keys and the mouse of `watch`: they change what is shown, never what is read."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events, on
+from textual.actions import parse
+from textual.app import SystemCommand
+from textual.binding import Binding, BindingType
+from textual.command import CommandPalette
+from textual.screen import Screen
+from textual.widgets import Input
+
+from pgiostat.analysis.rank import By, rank_totals
+from pgiostat.errors import PgiostatError
+from pgiostat.statistics.delta import Basis
+from pgiostat.units import format_duration
+from pgiostat.watch.export import ExportActions
+from pgiostat.watch.model.interval import Interval
+from pgiostat.watch.screen.canvas import Canvas
+from pgiostat.watch.screen.frozen import FrozenSession, coverage_of
+from pgiostat.watch.screen.help import Help
+from pgiostat.watch.screen.overview import heading
+from pgiostat.watch.state import Action, Drill, RowKey, View, apply, drill_down, moved, with_view
+
+if TYPE_CHECKING:
+    from pgiostat.analysis.rank import RankRow
+    from pgiostat.watch.screen.statement_page import StatementDetails
+
+__all__ = ["KeyActions"]
+
+VIEWS = (View.CATEGORY, View.STATEMENT, View.RELATION, View.DATABASE, View.USER, View.IO)
+INTERVALS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+PAGE = 10
+WHILE_TYPING = {"quit", "move"}
+"""Actions of keys while the user types a filter or a time."""
+OF_TABLE = {"do", "view", "move", "enter", "leave", "filter", "jump", "copy", "export"}
+"""Actions on the table; a page that covers it has none of their keys."""
+OF_PAGES = {(Action.PAUSE.value,), (Action.WHOLE.value,)}
+"""Parameters of `do` that have their key on every page."""
+
+
+def _key(keys: str, action: str, label: str = "", tooltip: str = "", display: str = "") -> Binding:
+    """Return a binding; one without a label is not in the footer."""
+    return Binding(
+        keys, action, label, show=bool(label), tooltip=tooltip, key_display=display or None
+    )
+
+
+def _view_key(number: int, view: View) -> Binding:
+    """Return the key of a view; the first stands in the footer for all."""
+    label, tooltip = "view" if number == 1 else "", f"view by {view.value}"
+    return _key(str(number), f"view('{view.name}')", label, tooltip, f"1-{len(VIEWS)}")
+
+
+KEYS: tuple[Binding, ...] = (
+    _key("q", "quit", "quit"),
+    Binding("ctrl+c", "quit", show=False, priority=True),
+    _key("question_mark,h,f1", "help", "help", "help: every key, column and word", "?"),
+    _key("left", "seek(-1)", "", "an interval back"),
+    _key("right", "seek(1)", "seek", "an interval on", "←→"),
+    _key("shift+left", "seek(-60)", "", "sixty intervals back"),
+    _key("shift+right", "seek(60)", "", "sixty intervals on"),
+    _key("g", "jump", "go to", "go to a time"),
+    *(_view_key(number, view) for number, view in enumerate(VIEWS, 1)),
+    _key("enter", "enter", "into", "go into the row"),
+    _key("escape", "leave", "back", "back, or without filter"),
+    _key("slash", "filter", "filter", "filter by text, category, user or database", "/"),
+    _key(
+        "greater_than_sign",
+        "do('sort_right')",
+        "sort",
+        "sort by the next column to the right",
+        "<>",
+    ),
+    _key("less_than_sign", "do('sort_left')", "", "sort by the next column to the left"),
+    _key(
+        "right_square_bracket",
+        "do('columns_right')",
+        "columns",
+        "show further columns to the right",
+        "[]",
+    ),
+    _key("left_square_bracket", "do('columns_left')", "", "show further columns to the left"),
+    _key("space,p", "do('pause')", "pause", "pause what is shown, or go on", "␣"),
+    _key("a", "do('whole')", "total", "show all since the baseline, or the last interval"),
+    Binding("ctrl+p", "command_palette", "all", key_display="^p", priority=True),
+    _key("r", "do('reverse')", "reverse", "reverse the order"),
+    _key("e", "export", "export", "export what is shown as CSV, here"),
+    _key("y", "copy", "copy", "copy the row's text"),
+    _key(
+        "z",
+        "baseline",
+        "baseline",
+        "set the baseline to now; nothing on the server is reset",
+    ),
+    _key(
+        "plus,equals_sign",
+        "interval(1)",
+        "slower",
+        "slower: read less often, show intervals longer",
+        "+",
+    ),
+    _key(
+        "minus",
+        "interval(-1)",
+        "quicker",
+        "quicker: read more often, show intervals shorter",
+        "-",
+    ),
+    _key("up,k", "move(-1)"),
+    _key("down,j", "move(1)"),
+    _key("pageup", f"move(-{PAGE})"),
+    _key("pagedown", f"move({PAGE})"),
+    _key("home", "move(-1000000)"),
+    _key("end", "move(1000000)"),
+)
+
+
+class KeyActions(ExportActions):
+    """The bindings, and one `action_*` for each of them."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Return whether an action has its key now.
+
+        Only a replay goes back in time; a page over the table has no key that changes the table.
+        """
+        if action in {"seek", "jump"} and self.replay is None:
+            return False
+        if action == "leave" and not (self.state.path or self.state.filter):
+            return False
+        if self._filter.is_open or self._jump.is_open:
+            return action in WHILE_TYPING
+        return not self._is_covered() or action not in OF_TABLE or parameters in OF_PAGES
+
+    def _is_covered(self) -> bool:
+        pages = [each for each in self.screen_stack if not isinstance(each, CommandPalette)]
+        return len(pages) > 1
+
+    def action_seek(self, steps: int) -> None:
+        """Show an earlier or a later interval."""
+        if self.replay is not None:
+            self.replay.seek(steps)
+
+    def action_jump(self) -> None:
+        """Open the field for a time."""
+        self._jump.open()
+
+    @on(Input.Submitted, "#jump")
+    def _jump_done(self, event: Input.Submitted) -> None:
+        if self.replay is not None and event.value:
+            try:
+                if message := self.replay.jump(event.value, self._clock()):
+                    self.notify(message)
+            except PgiostatError as error:
+                # The field keeps its text, so that the user can correct it.
+                message = " ".join(filter(None, (f"{error.message}.", error.hint)))
+                self.notify(message, severity="error")
+                return
+        self._jump.close()
+        self._focus_table()
+
+    def action_do(self, action: str) -> None:
+        """Change what is shown."""
+        names = [measure.name for measure in self._table.measures]
+        self.state = apply(self.state, Action(action), names)
+        if action == Action.PAUSE:
+            self._pause()
+        self.draw()
+
+    def _pause(self) -> None:
+        """Freeze what is shown, or go on."""
+        if self.replay is not None:
+            # A paused replay still shows the intervals that the user seeks.
+            self.replay.play(playing=not self.state.is_paused)
+        else:
+            self._still = (
+                FrozenSession.of(self.watch_session, self._beside())
+                if self.state.is_paused
+                else None
+            )
+            self._count_down()
+
+    def action_view(self, name: str) -> None:
+        """Show another view."""
+        self.state = with_view(self.state, View[name])
+        self.draw()
+
+    def action_move(self, rows: int) -> None:
+        """Select another row."""
+        self.state = moved(self.state, self._table.keys, rows)
+        self.draw()
+
+    def action_leave(self) -> None:
+        """Remove the filter, or leave the row."""
+        self.action_do(Action.BACK.value)
+
+    def action_enter(self) -> None:
+        """Go into the selected row."""
+        row = self._chosen()
+        if row is None:
+            return
+        if row.of is None or self.state.view in {View.RELATION, View.IO}:
+            what = "a relation" if self.state.view is View.RELATION else "a row of pg_stat_io"
+            self.notify(f"nothing is counted below {what}; 2 shows the statements")
+            return
+        if self.state.view is View.STATEMENT:
+            # It imports plots, and most sessions need none.
+            from pgiostat.watch.screen.statement_page import StatementPage  # noqa: PLC0415
+
+            self._page = StatementPage(row.of, self._statement_details, self._judge)
+            self.push_screen(self._page)
+            return
+        drill = Drill(self.state.view, row.of.key, row.name, self.state.row)
+        self.state = drill_down(self.state, drill)
+        self.draw()
+        if self.state.view is View.STATEMENT and len(self._table.rows) == 1:
+            self.action_enter()
+
+    def _statement_details(self, key: RowKey, size: tuple[int, int]) -> "StatementDetails":
+        """Return the content of a statement's page."""
+        from pgiostat.watch.screen.statement_page import StatementDetails  # noqa: PLC0415 - as the page
+
+        sight, whole = self.session_view, self.state.whole
+        latest = sight.latest or Interval()
+        counted = sight.counted(whole=whole)
+        parts = [] if counted is None else [(counted, sight.names)]
+        rows = rank_totals(parts, by=By.STATEMENT).rows
+        row = next((row for row in rows if row.key == key), None)
+        return StatementDetails(
+            heading(self.state, sight, size, self._beside()),
+            row,
+            sight.past(By.STATEMENT, key),
+            None if whole or row is None or row.queryid is None else _basis(latest, row),
+            sight.seconds if whole else latest.seconds,
+            sight.qualities if whole else latest.qualities,
+            coverage_of(sight, whole=whole),
+            whole,
+        )
+
+    def action_filter(self) -> None:
+        """Open the field for the filter."""
+        self._filter.open(self.state.filter)
+
+    @on(Input.Changed, "#filter")
+    def _filtered(self, event: Input.Changed) -> None:
+        if self._filter.is_open:
+            self.state = replace(self.state, filter=event.value, row=0, chosen=())
+            self.draw()
+
+    @on(Input.Submitted, "#filter")
+    def _filter_done(self) -> None:
+        self._filter.close()
+        self._focus_table()
+
+    def action_baseline(self) -> None:
+        """Set the baseline to now; nothing on the server is reset."""
+        self.watch_session.begin()
+        self.notify("counting from here; nothing on the server was reset")
+        self.draw()
+
+    def action_interval(self, step: int) -> None:
+        """Read more or less often."""
+        there = sorted({*INTERVALS, self.feed.interval})
+        at = there.index(self.feed.interval) + step
+        self.feed.interval = there[min(max(at, 0), len(there) - 1)]
+        self.draw()
+        self.notify(f"every {format_duration(self.feed.interval)}")
+
+    def action_help(self) -> None:
+        """Show the page of keys and columns."""
+        notices = [posted.notice for posted in self._beside().board.posted]
+        self.push_screen(Help(self._table, notices, is_replay=self.replay is not None))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Yield the commands of the palette: all keys, the theme and a screenshot."""
+        listed: set[str] = set()
+        for binding in Binding.make_bindings(self.BINDINGS):
+            title = binding.tooltip or binding.description
+            _, name, parameters = parse(binding.action)
+            is_there = title and name != "command_palette" and self.check_action(name, parameters)
+            if is_there and binding.action not in listed:
+                listed.add(binding.action)
+                key = self.get_key_display(replace(binding, key_display=None))
+                yield SystemCommand(title, f"key {key}", partial(self.run_action, binding.action))
+        for command in super().get_system_commands(screen):
+            if command.title == "Theme":
+                yield command
+        # Deferred, so that the palette is not in the picture.
+        yield SystemCommand(
+            "Screenshot",
+            "Write what is shown as SVG, here",
+            partial(self.call_after_refresh, self.action_picture),
+        )
+
+    @on(Canvas.Clicked)
+    def _clicked(self, event: Canvas.Clicked) -> None:
+        """Select a row, go into it at the second click, or sort by a heading."""
+        shown = self.picture
+        if event.y == shown.headings:
+            found = next((n for n, a, b in shown.measures if a <= event.x < b), "")
+            self.state = replace(self.state, sort=found)
+            self.draw()
+            return
+        row = shown.rows[event.y] if event.y < len(shown.rows) else None
+        if row is None:
+            return
+        self.state = moved(self.state, self._table.keys, row - self.state.row)
+        self.draw()
+        if event.times > 1:
+            self.action_enter()
+
+    def on_mouse_scroll_down(self, _event: events.MouseScrollDown) -> None:
+        """Select the next row."""
+        self.action_move(1)
+
+    def on_mouse_scroll_up(self, _event: events.MouseScrollUp) -> None:
+        """Select the previous row."""
+        self.action_move(-1)
+
+
+def _basis(moment: Interval, row: "RankRow") -> Basis:
+    """Return what the counters of a statement were compared with."""
+    queryid, dbid, userid = map(int, row.key)
+    return moment.bases.get((userid, dbid, queryid), Basis.PREVIOUS)
