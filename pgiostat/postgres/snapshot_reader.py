@@ -254,13 +254,21 @@ class SnapshotReader:
         return [Backend(*row) for row in rows]
 
     def databases(self) -> dict[int, str]:
-        """Return the names of databases, by oid."""
+        """Read the names of databases.
+
+        Returns:
+            Names by oid.
+        """
         with explain(self._session.conn):
             rows = self._session.conn.execute(text_of("databases")).fetchall()
         return {oid: name for oid, name, *_ in rows}
 
     def roles(self) -> dict[int, str]:
-        """Return the names of roles, by oid."""
+        """Read the names of roles.
+
+        Returns:
+            Names by oid.
+        """
         with explain(self._session.conn):
             return dict(self._session.conn.execute(text_of("roles")).fetchall())
 
