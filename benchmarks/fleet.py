@@ -99,8 +99,8 @@ class Day:
 
     def _put(self, name: str, rows: pa.Table, hour: int, first: int) -> None:
         date = f"{BEGIN + timedelta(hours=hour):%Y-%m-%d}"
-        whose = together(f"s{first}", self.root)
-        target = Layout(self.root).compacted(name, date, whose, hour + 1, hour + 1)
+        shared = together(f"s{first}", self.root)
+        target = Layout(self.root).compacted(name, date, shared, hour + 1, hour + 1)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(
             to_parquet(
