@@ -23,7 +23,7 @@ from pgiostat.errors import ExitStatus
 from pgiostat.render.columns import KEYS, METRICS
 from pgiostat.render.csv import BALANCE, header
 from pgiostat.render.ledger import NAMES
-from pgiostat.statistics.counter_table import Column
+from pgiostat.statistics.counter_table import CounterColumn
 from pgiostat.statistics.counters import TABLES
 from pgiostat.units import Unit
 from pgiostat.volume.device.interval import MEASURED
@@ -55,7 +55,7 @@ def counters() -> Iterator[str]:
             yield f"| {' | '.join(cells)} |"
 
 
-def _kind(column: Column) -> str:
+def _kind(column: CounterColumn) -> str:
     return "counter" if column.kind.is_counter else column.kind.name.lower()
 
 

@@ -68,7 +68,7 @@ def status() -> None:
     if not there:
         say("There is no environment. Make one with: pgiostat lab up")
         return
-    from pgiostat.render.table import Column, lay
+    from pgiostat.render.table import TableColumn, lay
     from pgiostat.render.text import drawn
 
     rows = [
@@ -80,7 +80,12 @@ def status() -> None:
         ]
         for each in there
     ]
-    columns = [Column("name"), Column("is"), Column("rows", right=True), Column("clone of")]
+    columns = [
+        TableColumn("name"),
+        TableColumn("is"),
+        TableColumn("rows", right=True),
+        TableColumn("clone of"),
+    ]
     screen = console()
     screen.print(*drawn(lay(columns, rows, screen.width)), sep="\n")
     # Whole, however narrow the screen: they are there to be copied.

@@ -11,7 +11,7 @@ from pgiostat.errors import ExitStatus, PgiostatError
 
 if TYPE_CHECKING:
     from pgiostat.history.format.layout import Layout
-    from pgiostat.history.remote.shipping import UploadResult
+    from pgiostat.history.remote.upload import UploadResult
 
 __all__ = ["ship"]
 
@@ -48,7 +48,7 @@ def ship(
     from pgiostat.cli.console import progress
     from pgiostat.cli.histories import local_root
     from pgiostat.history.format.root import check
-    from pgiostat.history.remote.shipping import upload as shipped
+    from pgiostat.history.remote.upload import upload as shipped
     from pgiostat.history.write.retention import Keep
     from pgiostat.timespec import duration
 
@@ -72,7 +72,7 @@ def _again(
     from pgiostat.clock import monotonic
     from pgiostat.collector.incidents import IncidentLog
     from pgiostat.collector.log import configure, server_log
-    from pgiostat.history.remote.shipping import upload as shipped
+    from pgiostat.history.remote.upload import upload as shipped
     from pgiostat.signals import Wake, stop_on_signals
 
     wake, stop = Wake(), Event()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pgiostat.analysis.ledger import MEASURED
 from pgiostat.history.format.schema import FACTS, READS, TIMED, columns_of
 from pgiostat.statistics import counters
-from pgiostat.statistics.counter_table import Column, ColumnKind
+from pgiostat.statistics.counter_table import ColumnKind, CounterColumn
 from pgiostat.statistics.names import HIDDEN, UNREAD
 from pgiostat.units import Unit
 from pgiostat.volume.device.interval import MEASURED as DEVICE
@@ -72,7 +72,7 @@ def _named(alias: str, kind: str, column: str) -> str:
     )
 
 
-def _field(column: Column) -> Field:
+def _field(column: CounterColumn) -> Field:
     """Return a column of a view: counters by their names, times in milliseconds."""
     unit = "" if column.unit is Unit.NONE else column.unit.value
     if column.kind is ColumnKind.TIME:

@@ -23,7 +23,7 @@ from pgiostat.postgres.session import ServerSession
 from pgiostat.postgres.texts import TEXT_CHARACTERS, UNCONVERTIBLE, TextBatch, TextReader
 from pgiostat.statistics import counters
 from pgiostat.statistics.columnar import Rows
-from pgiostat.statistics.counter_table import Reading
+from pgiostat.statistics.counter_table import SelectedColumns
 from pgiostat.statistics.kcache import beside
 from pgiostat.statistics.names import StatementKey
 from pgiostat.statistics.snapshot import Markers, Settings, Snapshot
@@ -153,8 +153,8 @@ class SnapshotReader:
         if not self._session.extension.has_info and self._own_queryid is None:
             self._own_queryid = self._find_own()
         tables = {
-            reading.table.name: _unpack(reading, packed)
-            for reading, packed in zip(self._sql.views, row[10:], strict=True)
+            selected.table.name: _unpack(selected, packed)
+            for selected, packed in zip(self._sql.views, row[10:], strict=True)
         }
         kcache = tables.get(counters.KCACHE.name)
         if kcache is not None:
@@ -191,7 +191,7 @@ class SnapshotReader:
         """Return all statements, and the row that came with them."""
         if self._packed:
             try:
-                row = self._one(self._sql.reading)
+                row = self._one(self._sql.snapshot)
                 statements = _unpack(self._sql.statements, row[2])
             except (ValueError, psycopg.errors.UndefinedFunction, psycopg.errors.SyntaxError):
                 if not self._reads_rows():
@@ -201,9 +201,9 @@ class SnapshotReader:
             else:
                 self._not_packed = 0
                 return statements, row
-        began = self._one(self._sql.reading_without_statements)
+        began = self._one(self._sql.snapshot_without_statements)
         records = self._session.conn.execute(self._sql.statement_rows).fetchall()
-        rest = self._one(self._sql.reading_without_statements)
+        rest = self._one(self._sql.snapshot_without_statements)
         # The first row has the marks from before the statements were read.
         return Rows.from_records(self._sql.statements, records), (*began[:2], None, *rest[3:])
 
@@ -310,11 +310,11 @@ def _check_times(known: Iterable[object], perhaps: Iterable[object]) -> None:
         raise TypeError(msg)
 
 
-def _unpack(reading: Reading, packed: bytes) -> Rows:
+def _unpack(selected: SelectedColumns, packed: bytes) -> Rows:
     """Return the rows of a packed value, or ValueError if any is missing."""
-    rows = Rows.unpack(reading, memoryview(packed)[_COUNT_BYTES:])
+    rows = Rows.unpack(selected, memoryview(packed)[_COUNT_BYTES:])
     counted = int.from_bytes(packed[:_COUNT_BYTES], "big")
     if len(rows) != counted:
-        msg = f"{len(rows)} rows of {reading.table.name} came, {counted} were counted"
+        msg = f"{len(rows)} rows of {selected.table.name} came, {counted} were counted"
         raise ValueError(msg)
     return rows

@@ -7,7 +7,7 @@ from typing import Any
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.render.balance import left
 from pgiostat.render.csv import WINDOW, timestamp
-from pgiostat.render.document import Column, Document, Records, Table
+from pgiostat.render.document import Document, Records, Table, TableColumn
 from pgiostat.render.report import labels, remarks, title
 from pgiostat.render.table import bar
 from pgiostat.units import format_bytes, format_count, format_duration, format_share
@@ -145,12 +145,12 @@ def document(totals: WindowTotals, burning: BurstReport) -> Document:
 def _parts(burning: BurstReport) -> Table:
     """Return a row for each part; a screen leaves out those that used nothing."""
     columns = [
-        Column("who", most=NAME_WIDTH, rest=True),
-        Column("share", right=True, format=format_share),
-        Column("", format=bar, style="cyan", extra=True),
-        Column("ops/s", right=True, format=format_count),
-        Column("lately", right=True, format=format_count),
-        Column("burned", right=True, format=format_share),
+        TableColumn("who", most=NAME_WIDTH, rest=True),
+        TableColumn("share", right=True, format=format_share),
+        TableColumn("", format=bar, style="cyan", extra=True),
+        TableColumn("ops/s", right=True, format=format_count),
+        TableColumn("lately", right=True, format=format_count),
+        TableColumn("burned", right=True, format=format_share),
     ]
     total = burning.volume.credits
     shares = [None if total is None else part.burned / total for part in burning.parts]

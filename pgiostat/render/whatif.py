@@ -7,7 +7,7 @@ from pgiostat.analysis.whatif import ChangeKind
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.render.balance import left
 from pgiostat.render.csv import WINDOW, timestamp
-from pgiostat.render.document import Column, Document, Records, Table
+from pgiostat.render.document import Document, Records, Table, TableColumn
 from pgiostat.render.report import labels, remarks, title
 from pgiostat.reports.whatif import WhatIfReport
 from pgiostat.units import format_change, format_count, format_duration, format_share
@@ -118,8 +118,8 @@ def document(totals: WindowTotals, foreseen: WhatIfReport) -> Document:
 
 
 def _measures(foreseen: WhatIfReport) -> Table:
-    columns = [Column("", most=24), Column("unit", format=str, style="dim")]
-    columns += [Column(end, right=True, format=str) for end in ("now", "at least", "at most")]
+    columns = [TableColumn("", most=24), TableColumn("unit", format=str, style="dim")]
+    columns += [TableColumn(end, right=True, format=str) for end in ("now", "at least", "at most")]
     rows = (
         [name, unit, *(_shown(unit, value) for value in values)]
         for name, unit, *values in records(foreseen)
@@ -130,10 +130,10 @@ def _measures(foreseen: WhatIfReport) -> Table:
 def _categories(foreseen: WhatIfReport) -> Table:
     """Return what each category reads now, and what is assumed of it."""
     columns = [
-        Column("category", most=24),
-        Column("blocks/s", right=True, format=format_count),
-        Column("hit", right=True, format=format_share),
-        Column("supposed", style="cyan"),
+        TableColumn("category", most=24),
+        TableColumn("blocks/s", right=True, format=format_count),
+        TableColumn("hit", right=True, format=format_share),
+        TableColumn("supposed", style="cyan"),
     ]
     supposed = {each.category: str(each) for each in foreseen.supposed}
     seconds = foreseen.ranking.seconds

@@ -19,6 +19,7 @@ from pgiostat.history.read.window_totals import IntervalStats, WindowTotals, tog
 from pgiostat.history.read.windows import HOUR, Window
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.names import OTHER, OWN, Names, Statement
+from pgiostat.units import MICROSECOND
 
 __all__ = [
     "COARSE",
@@ -37,8 +38,7 @@ FINE = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200,
 """Lengths of steps in seconds, for a report that needs about as many steps as it asks for."""
 COARSE = (10, 30, 60, 300, 600, 1800, 3600, 10_800, 21_600, 86_400)
 """Lengths of steps in seconds, for a time axis that a person reads."""
-_MICROSECOND = timedelta(microseconds=1)
-_HOUR_US = HOUR // _MICROSECOND
+_HOUR_US = HOUR // MICROSECOND
 
 Ids = tuple[int, int, int | None]
 """userid, dbid and queryid of a statement; queryid is None if it is hidden."""
@@ -114,7 +114,7 @@ def resample(
         PgiostatError: step-too-short if rows of steps so short are not kept any more, and
             window-empty if everything in the window is lost.
     """
-    step_us = step // _MICROSECOND
+    step_us = step // MICROSECOND
     window = totals.window
     if step_us % _HOUR_US and any(map(Listing(history.layout).is_thin, _days(window))):
         raise PgiostatError(

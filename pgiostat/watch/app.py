@@ -81,10 +81,10 @@ class WatchApp(KeyActions):
             self.notify(f"{error.message}: {error.detail}", severity="error")
 
     def _absorb(self, moment: Interval) -> None:
-        sitting = self.watch_session
-        sitting.absorb(moment)
+        session = self.watch_session
+        session.absorb(moment)
         self._board = self._board.after(
-            moment, None if sitting.gauge is None else sitting.gauge.low
+            moment, None if session.gauge is None else session.gauge.low
         )
         self._retry_at = None
         if moment.retry_seconds is not None:

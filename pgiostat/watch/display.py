@@ -93,7 +93,7 @@ class WatchDisplay(App[None]):
     @property
     def watch_session(self) -> WatchSession:
         """The session, from its begin to now."""
-        return self.feed.sitting
+        return self.feed.session
 
     @property
     def session_view(self) -> SessionView:

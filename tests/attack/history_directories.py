@@ -177,7 +177,7 @@ from pathlib import Path
 import duckdb, pyarrow.parquet, pgiostat.cli
 import pgiostat.cli.report, pgiostat.cli.export, pgiostat.cli.collect
 import pgiostat.history.read.history, pgiostat.history.__main__
-import pgiostat.history.remote.shipping, pgiostat.export
+import pgiostat.history.remote.upload, pgiostat.export
 import pgiostat.watch.sources.replay, pgiostat.render.report
 import pgiostat.collector.service, pgiostat.analysis.compare.compare
 

@@ -12,7 +12,7 @@ from pgiostat.postgres import snapshot_reader as reading_module
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.capabilities import capabilities
 from pgiostat.statistics.columnar import Rows
-from pgiostat.statistics.counter_table import Reading
+from pgiostat.statistics.counter_table import SelectedColumns
 from pgiostat.statistics.counters import STATEMENTS
 from pgiostat.statistics.delta import Basis, Delta, Lost, Quality
 from pgiostat.statistics.difference import diff
@@ -56,7 +56,7 @@ def test_a_damaged_packed_reply_costs_one_snapshot_row_by_row_and_no_more(
 ) -> None:
     unpack, damaged = reading_module._unpack, iter("xpxxpxxxp")
 
-    def unpacked(kind: Reading, packed: bytes) -> Rows:
+    def unpacked(kind: SelectedColumns, packed: bytes) -> Rows:
         if kind.table.name == STATEMENTS.name and next(damaged) == "x":
             packed = packed[:-1]
         return unpack(kind, packed)

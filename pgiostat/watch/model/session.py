@@ -122,8 +122,8 @@ class WatchSession:
         if self.gauge is not None and moment.load is not None:
             self.gauge, self.balance = self.gauge.advance(moment.load)
         self._keep(moment, moment.counted)
-        if moment.reading is not None:
-            self._forget(moment.reading)
+        if moment.snapshot is not None:
+            self._forget(moment.snapshot)
 
     def _go_on_from(self, before: SeekContext) -> None:
         """Be as if all had been taken in that was before: a history is sought in any order."""
@@ -200,11 +200,11 @@ class WatchSession:
         statements = {(userid, dbid, qid) for userid, dbid, qid in ids if qid is not None}
         return statements, {*relids, *tables}
 
-    def _forget(self, reading: Snapshot) -> None:
+    def _forget(self, snapshot: Snapshot) -> None:
         """Tell most of what has gone from the server apart no more, but by what shares are of."""
         names = self.names
         if self._statements.is_full:
-            living = reading.living
+            living = snapshot.living
             hidden = {ids for ids in self._statements.keys if ids[2] is None}
             keys, amounts, uncertain = self._statements.forget({*living, *hidden})
             kinds = []
@@ -213,7 +213,7 @@ class WatchSession:
             self._gone.add(kinds, amounts, uncertain)
             self._gone_sizes.update(kinds)
         if self._relations.is_full:
-            there = set(reading.relations["relid"].tolist())
+            there = set(snapshot.relations["relid"].tolist())
             relids, amounts, uncertain = self._relations.forget(there)
             owners = [names.relations.get(relid, (relid, "", "", "heap")) for relid in relids]
             parts = [(owner if owner in there else None, part) for owner, _, _, part in owners]

@@ -54,16 +54,16 @@ class ScreenContent:
 
 def draw_screen(
     state: ViewState,
-    sitting: SessionView,
+    session: SessionView,
     table: ScreenTable,
     size: tuple[int, int],
     beside: SideInfo,
 ) -> ScreenContent:
     """Return the screen: the heading, what is to be known, and the table."""
     width, height = size
-    moment = sitting.latest
-    top = [*_who(state, sitting, beside, width), _second(state, sitting, table, beside, width)]
-    top += _messages(sitting, beside, width, max(height // MESSAGE_SHARE, MIN_MESSAGE_ROWS))
+    moment = session.latest
+    top = [*_who(state, session, beside, width), _second(state, session, table, beside, width)]
+    top += _messages(session, beside, width, max(height // MESSAGE_SHARE, MIN_MESSAGE_ROWS))
     if state.path or state.filter:
         top.append(_where(state, table, width))
     is_roomy = height - len(top) > ROOMY
@@ -92,30 +92,30 @@ def draw_screen(
     return ScreenContent(tuple(every), tuple(places), len(top), measures)
 
 
-def _who(state: ViewState, sitting: SessionView, beside: SideInfo, width: int) -> list[Line]:
+def _who(state: ViewState, session: SessionView, beside: SideInfo, width: int) -> list[Line]:
     """Return the first line, and where a replay is."""
-    first = _first(state, sitting, beside, width)
-    return [first] if beside.played is None else [first, _replayed(sitting, beside.played, width)]
+    first = _first(state, session, beside, width)
+    return [first] if beside.played is None else [first, _replayed(session, beside.played, width)]
 
 
-def _first(state: ViewState, sitting: SessionView, beside: SideInfo, width: int) -> Line:
+def _first(state: ViewState, session: SessionView, beside: SideInfo, width: int) -> Line:
     """Return who, where, version, role, interval and quality."""
-    moment = sitting.latest
+    moment = session.latest
     if moment is None or moment.who is None:
         return [("pgiostat  connecting …", "bold")]
     who = moment.who
-    seconds = sitting.seconds if state.whole else moment.seconds
-    qualities = sitting.qualities if state.whole else moment.qualities
+    seconds = session.seconds if state.whole else moment.seconds
+    qualities = session.qualities if state.whole else moment.qualities
     flaws = [each for each in qualities if each is not Quality.OK]
     quality = "+".join(flaws or qualities) or "baseline taken"
     good = not flaws
-    if sitting.trouble is not None:
+    if session.trouble is not None:
         quality, good = "not read now", False
     role = "standby" if who.in_recovery else "primary"
     is_live = beside.played is None
     since = ""
-    if state.whole and sitting.began is not None:
-        since = f" since {sitting.began:%H:%M:%S}"
+    if state.whole and session.began is not None:
+        since = f" since {session.began:%H:%M:%S}"
     return fitted(
         [
             Piece("pgiostat  ", "bold", 6),
@@ -134,9 +134,9 @@ def _first(state: ViewState, sitting: SessionView, beside: SideInfo, width: int)
     )
 
 
-def _replayed(sitting: SessionView, played: ReplayPosition, width: int) -> Line:
+def _replayed(session: SessionView, played: ReplayPosition, width: int) -> Line:
     """Return the line of a replay: its time, its place in the history and its mode."""
-    until = sitting.latest.until if sitting.latest is not None else None
+    until = session.latest.until if session.latest is not None else None
     is_over = played.place == played.count
     mode = "END" if is_over else "▶" if played.is_playing else "PAUSED"
     speed = f"  each shown for {format_duration(played.interval)}"
@@ -157,16 +157,16 @@ def _replayed(sitting: SessionView, played: ReplayPosition, width: int) -> Line:
 
 
 def _second(
-    state: ViewState, sitting: SessionView, table: ScreenTable, beside: SideInfo, width: int
+    state: ViewState, session: SessionView, table: ScreenTable, beside: SideInfo, width: int
 ) -> Line:
     """Return reads of all statements, hit ratio, coverage and balance, with their last intervals.
 
     They are the same in every view.
     """
-    cost = io_cost(sitting.counted(whole=state.whole))
-    coverage = coverage_of(sitting, whole=state.whole)
+    cost = io_cost(session.counted(whole=state.whole))
+    coverage = coverage_of(session, whole=state.whole)
     operations = cost.operations_per_s
-    gauge, balance = sitting.gauge, sitting.balance
+    gauge, balance = session.gauge, session.balance
     volume = words = burst = ""
     if gauge is not None and balance is not None:
         volume, words, burst = gauge_pieces(gauge, balance.rate, balance.use)
@@ -205,17 +205,17 @@ def _second(
 
 
 def heading(
-    state: ViewState, sitting: SessionView, size: tuple[int, int], beside: SideInfo
+    state: ViewState, session: SessionView, size: tuple[int, int], beside: SideInfo
 ) -> list[Line]:
     """Return who is watched, how good that is, and what is wrong."""
     width, height = size
     room = max(height // MESSAGE_SHARE, MIN_MESSAGE_ROWS)
-    return [*_who(state, sitting, beside, width), *_messages(sitting, beside, width, room)]
+    return [*_who(state, session, beside, width), *_messages(session, beside, width, room)]
 
 
-def _messages(sitting: SessionView, beside: SideInfo, width: int, room: int) -> list[Line]:
+def _messages(session: SessionView, beside: SideInfo, width: int, room: int) -> list[Line]:
     """Return problems and hints, in as many whole sentences as fit."""
-    messages = [_trouble(sitting, beside.wait, width)]
+    messages = [_trouble(session, beside.wait, width)]
     messages += [
         _posted(each, width) + _paragraph("  ", "", each.notice.hint, "dim", width)
         for each in beside.board.posted
@@ -245,9 +245,9 @@ def _unfinished(line: Line, width: int) -> Line:
     return [(mark, marked), (text, style), (_MORE, "bold")]
 
 
-def _trouble(sitting: SessionView, wait: float | None, width: int) -> list[Line]:
+def _trouble(session: SessionView, wait: float | None, width: int) -> list[Line]:
     """Return why nothing is read now."""
-    trouble = sitting.trouble
+    trouble = session.trouble
     if trouble is None or trouble.error is None:
         return []
     words = trouble.error.message
