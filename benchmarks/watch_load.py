@@ -157,10 +157,10 @@ class _Feed(LiveSource):
     def __init__(self, world: World, describer: Callable[[], Describe]) -> None:
         super().__init__("", describer, 1.0, clock=world.clock)
         self._world = world
-        world.shown = lambda: self.sitting.shown
+        world.shown = lambda: self.session.shown
 
-    def moments(self, stop: Event) -> Iterator[Interval]:
-        return super().moments(_Turns(stop, self._world))
+    def intervals(self, stop: Event) -> Iterator[Interval]:
+        return super().intervals(_Turns(stop, self._world))
 
 
 @contextmanager

@@ -65,7 +65,7 @@ class Told:
     """A feed of what was read before; it waits to be told before each further moment."""
 
     def __init__(self, count: int = 4, error: PgiostatError | None = None) -> None:
-        self.sitting = WatchSession(NAMES)
+        self.session = WatchSession(NAMES)
         self.interval = 2.0
         self.error = error
         self.fails = False
@@ -75,7 +75,7 @@ class Told:
         self.go = Event()
         self.further: list[Interval] = []
 
-    def moments(self, stop: Event) -> Iterator[Interval]:
+    def intervals(self, stop: Event) -> Iterator[Interval]:
         yield from self._moments
         while not stop.wait(0.01):
             if self.go.is_set():
@@ -119,7 +119,7 @@ def play(
     feed: IntervalSource | None = None,
     **options: Any,
 ) -> WatchApp:
-    """Run a sitting on a terminal of a size, from the third interval on."""
+    """Run a session on a terminal of a size, from the third interval on."""
     app = WatchApp(feed or Told(), clock=lambda: NOW, **options)
 
     async def sit() -> None:

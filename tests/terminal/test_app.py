@@ -127,7 +127,7 @@ def test_no_line_is_wider_than_the_screen_and_rank_and_cost_stay(
 def test_what_reading_costs_the_server_is_told_below_the_table() -> None:
     known = {**NAMES.statements, (10, 5, 3): Statement("/* pgiostat */ select 1", "1:0", OWN)}
     feed = Told()
-    feed.sitting = WatchSession(replace(NAMES, statements=known))
+    feed.session = WatchSession(replace(NAMES, statements=known))
 
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         told = "pgiostat itself: 1 calls, 0 ms, 50 blocks, 0 temporary blocks"
@@ -171,7 +171,7 @@ def test_coverage_stays_on_a_small_screen_beside_a_volume(
     volume: str, low: float, told: str
 ) -> None:
     feed = Told()
-    feed.sitting.gauge = CreditBucket(volume_of(volume), low, 0.5)
+    feed.session.gauge = CreditBucket(volume_of(volume), low, 0.5)
 
     async def script(app: WatchApp, _: Pilot[None]) -> None:
         assert shown(app)[1] == told
@@ -780,7 +780,7 @@ def test_an_unexpected_error_is_shown_and_reading_goes_on(
     class Failing(Told):
         left = 2
 
-        def moments(self, stop: Event) -> Iterator[Interval]:
+        def intervals(self, stop: Event) -> Iterator[Interval]:
             yield self._moments.pop(0) if self.left else self._moments[-1]
             if self.left:
                 self.left -= 1
@@ -809,7 +809,7 @@ def test_an_unexpected_error_is_shown_and_reading_goes_on(
     named = re.sub(r"in [0-9.]+ (?:s|ms)", "in 0.5 s", seen[0])
     assert re.sub(r"[0-9a-f]{8}|:\d+ ", "…", named).startswith(
         "! unexpected error …, trying again in 0.5 s: KeyError in pgiostat/watch/reader.py…"
-        "(read_intervals), at terminal/test_app.py…(moments)."
+        "(read_intervals), at terminal/test_app.py…(intervals)."
     )
     assert "s3cret" not in "".join(seen)
 
@@ -817,10 +817,10 @@ def test_an_unexpected_error_is_shown_and_reading_goes_on(
 def test_a_moment_that_cannot_be_shown_is_said_below(monkeypatch: pytest.MonkeyPatch) -> None:
     feed, absorb = Told(5), WatchSession.absorb
 
-    def failing(sitting: WatchSession, moment: Interval) -> None:
+    def failing(session: WatchSession, moment: Interval) -> None:
         if feed.fails:
             raise KeyError("password=s3cret")
-        absorb(sitting, moment)
+        absorb(session, moment)
 
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         monkeypatch.setattr(WatchSession, "absorb", failing)

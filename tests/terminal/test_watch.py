@@ -101,14 +101,14 @@ def test_the_ranking_is_printed_as_text_with_its_two_header_lines(
 def test_every_ranking_of_one_sitting_adds_up_to_the_servers_own_count(database: str) -> None:
     options = Options(interval=2.5, count=1)
     with syncing(database):
-        sitting = stream.run(database, options, describer(), out=io.StringIO(), keep=True)
+        session = stream.run(database, options, describer(), out=io.StringIO(), keep=True)
     for by in By:
-        ranking = sitting.rank(sitting.deltas, by=by)
+        ranking = session.rank(session.deltas, by=by)
         parts = [*ranking.rows, *(part for part in (ranking.rest, ranking.own) if part)]
         assert ranking.lines
         total = sum(part.cost.blocks for part in parts) + sum(line.blocks for line in ranking.lines)
         assert total == ranking.server_blocks
-    relations = sitting.rank(sitting.deltas, by=By.RELATION)
+    relations = session.rank(session.deltas, by=By.RELATION)
     customer = next(row for row in relations.rows if row.name == "public.customer")
     parts_of = dict(customer.parts)
     assert sum(parts_of.values()) == customer.cost.blocks
@@ -158,10 +158,10 @@ def test_texts_that_the_database_cannot_show_cost_no_count(make_server: MakeServ
 
 def test_the_header_of_an_interval_has_the_coverage_of_its_table() -> None:
     sampler = cast("Sampler", SimpleNamespace(names=Names()))
-    sitting = stream.StreamSession(sampler, Options())
+    session = stream.StreamSession(sampler, Options())
     out = io.StringIO()
     console = Console(file=out, width=120, highlight=False, markup=False)
-    screen = stream._Screen(sitting, console, None)
+    screen = stream._Screen(session, console, None)
     readings = [
         reading(
             10.0 * n,
@@ -172,7 +172,7 @@ def test_the_header_of_an_interval_has_the_coverage_of_its_table() -> None:
     ]
     for older, newer in pairwise(readings):
         delta = diff(older, newer)
-        screen(Tick(delta), sitting.absorb(delta), [])
+        screen(Tick(delta), session.absorb(delta), [])
     headers = [line for line in out.getvalue().splitlines() if line.startswith("reads ")]
     assert [header.rstrip().split("  ")[-1] for header in headers] == [
         "coverage 100 %",
