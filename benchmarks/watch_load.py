@@ -159,8 +159,8 @@ class _Feed(LiveSource):
         self._world = world
         world.shown = lambda: self.session.shown
 
-    def moments(self, stop: Event) -> Iterator[Interval]:
-        return super().moments(_Turns(stop, self._world))
+    def intervals(self, stop: Event) -> Iterator[Interval]:
+        return super().intervals(_Turns(stop, self._world))
 
 
 @contextmanager

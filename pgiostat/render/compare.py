@@ -87,7 +87,8 @@ def _part(row: ComparedGroup) -> str:
 
 def _side_line(name: str, totals: WindowTotals) -> list[Piece]:
     """Return who, when and how good, in the order in which it gives way to a narrow screen."""
-    since, until = (moment.astimezone(UTC) for moment in (totals.window.since, totals.window.until))
+    window = totals.window
+    since, until = window.since.astimezone(UTC), window.until.astimezone(UTC)
     sampled = totals.sampled
     length = max(totals.seconds_by_label.values())
     ends = f"{until:%H:%M:%S}" if since.date() == until.date() else f"{until:%Y-%m-%d %H:%M:%S}"

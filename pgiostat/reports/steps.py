@@ -24,6 +24,7 @@ from pgiostat.units import MICROSECOND
 __all__ = [
     "COARSE",
     "FINE",
+    "SAME_LENGTH",
     "Ids",
     "Steps",
     "by_hour",
@@ -38,6 +39,9 @@ FINE = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200,
 """Lengths of steps in seconds, for a report that needs about as many steps as it asks for."""
 COARSE = (10, 30, 60, 300, 600, 1800, 3600, 10_800, 21_600, 86_400)
 """Lengths of steps in seconds, for a time axis that a person reads."""
+SAME_LENGTH = 0.9
+"""Two lengths of time are the same if the shorter is at least this share of the longer: a snapshot
+takes time, so intervals are some per cent longer than requested."""
 _HOUR_US = HOUR // MICROSECOND
 
 Ids = tuple[int, int, int | None]

@@ -197,7 +197,7 @@ def replay(root):
             stop = Event()
             for place in (0, feed.position[1] // 2, feed.position[1]):
                 feed.seek(place)
-                print(next(iter(feed.moments(stop))).counted)
+                print(next(iter(feed.intervals(stop))).counted)
             return 0
     except PgiostatError as error:
         print(error.report(), file=sys.stderr)

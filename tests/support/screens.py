@@ -75,7 +75,7 @@ class Told:
         self.go = Event()
         self.further: list[Interval] = []
 
-    def moments(self, stop: Event) -> Iterator[Interval]:
+    def intervals(self, stop: Event) -> Iterator[Interval]:
         yield from self._moments
         while not stop.wait(0.01):
             if self.go.is_set():

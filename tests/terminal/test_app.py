@@ -780,7 +780,7 @@ def test_an_unexpected_error_is_shown_and_reading_goes_on(
     class Failing(Told):
         left = 2
 
-        def moments(self, stop: Event) -> Iterator[Interval]:
+        def intervals(self, stop: Event) -> Iterator[Interval]:
             yield self._moments.pop(0) if self.left else self._moments[-1]
             if self.left:
                 self.left -= 1
@@ -809,7 +809,7 @@ def test_an_unexpected_error_is_shown_and_reading_goes_on(
     named = re.sub(r"in [0-9.]+ (?:s|ms)", "in 0.5 s", seen[0])
     assert re.sub(r"[0-9a-f]{8}|:\d+ ", "…", named).startswith(
         "! unexpected error …, trying again in 0.5 s: KeyError in pgiostat/watch/reader.py…"
-        "(read_intervals), at terminal/test_app.py…(moments)."
+        "(read_intervals), at terminal/test_app.py…(intervals)."
     )
     assert "s3cret" not in "".join(seen)
 

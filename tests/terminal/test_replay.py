@@ -40,7 +40,7 @@ def replay(minutes: float = 60.0) -> ReplaySource:
 def test_all_intervals_are_shown_once_and_add_up_to_the_report() -> None:
     feed = replay(2)
     stop = Event()
-    for moment in feed.moments(stop):
+    for moment in feed.intervals(stop):
         feed.session.absorb(moment)
         if feed.position[0] == feed.position[1]:
             stop.set()
@@ -117,7 +117,7 @@ def absorbed(feed: ReplaySource, *places: int) -> WatchSession:
     for place in places:
         stop = Event()
         feed.seek(place + 1 - feed.position[0])
-        for moment in feed.moments(stop):
+        for moment in feed.intervals(stop):
             feed.session.absorb(moment)
             stop.set()
     return feed.session
@@ -146,7 +146,7 @@ def test_what_is_shown_does_not_depend_on_how_one_came_there() -> None:
 def test_the_basis_of_a_statement_is_that_of_the_history() -> None:
     feed = replay()
     stop = Event()
-    moment = next(iter(feed.moments(stop)))
+    moment = next(iter(feed.intervals(stop)))
     opened = history()
     (server,) = opened.servers()
     window = Window(server.since, server.since + timedelta(seconds=1))

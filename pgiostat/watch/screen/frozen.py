@@ -32,13 +32,13 @@ class FrozenSession:
     qualities: tuple[Quality, ...]
     coverage: float | None
     seconds: float
-    beside: SideInfo
+    side: SideInfo
     _counted: tuple[Totals | None, Totals | None]
     _io: tuple[tuple[IoRow, ...] | None, tuple[IoRow, ...] | None]
     _session: WatchSession
 
     @classmethod
-    def of(cls, session: WatchSession, beside: SideInfo) -> "FrozenSession":
+    def of(cls, session: WatchSession, side: SideInfo) -> "FrozenSession":
         """Return a session as it is now, with what is shown beside its numbers."""
         whole = session.counted(whole=True)
         return cls(
@@ -51,7 +51,7 @@ class FrozenSession:
             session.qualities,
             session.coverage,
             session.seconds,
-            beside,
+            side,
             (session.counted(whole=False), None if whole is None else _copied(whole)),
             (session.io(whole=False), session.io(whole=True)),
             session,
@@ -91,8 +91,8 @@ SessionView: TypeAlias = WatchSession | FrozenSession
 """What is drawn from."""
 
 
-def coverage_of(sight: SessionView, *, whole: bool) -> float | None:
+def coverage_of(session: SessionView, *, whole: bool) -> float | None:
     """Return what share of the server's reads statements explain, of the time that is shown."""
     if whole:
-        return sight.coverage
-    return None if sight.latest is None else sight.latest.coverage
+        return session.coverage
+    return None if session.latest is None else session.latest.coverage

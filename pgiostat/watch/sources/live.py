@@ -1,4 +1,4 @@
-"""Where moments come from: a server that is read, perhaps recorded; or a history, replayed."""
+"""Where intervals come from: a server that is read, perhaps recorded; or a history, replayed."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -71,7 +71,7 @@ class LiveSource:
         if self._sampler is not None:
             self._sampler.interval = seconds
 
-    def moments(self, stop: Event) -> Iterator[Interval]:
+    def intervals(self, stop: Event) -> Iterator[Interval]:
         """Yield what happens; raises PgiostatError as Sampler.intervals and Writer.open do."""
         # The first screen is there while psycopg is imported.
         from pgiostat.clock import monotonic  # noqa: PLC0415
@@ -107,8 +107,8 @@ class LiveSource:
             for result in self._sampler.intervals():
                 session = self.session
                 known = session.coverage if session.seconds >= COVERAGE_AFTER_SECONDS else None
-                moment = interval_of(result, self._sampler.names, self._demand, known)
-                yield moment if self._refused is None else _refused(moment, self._refused)
+                interval = interval_of(result, self._sampler.names, self._demand, known)
+                yield interval if self._refused is None else _refused(interval, self._refused)
                 self._made_describe()
                 if self._compaction is not None:
                     self._compaction.poll()
@@ -142,7 +142,7 @@ class LiveSource:
         return True
 
 
-def _refused(moment: Interval, error: PgiostatError) -> Interval:
-    """Return a moment that says what is not recorded."""
+def _refused(interval: Interval, error: PgiostatError) -> Interval:
+    """Return a interval that says what is not recorded."""
     notice = Notice(error.slug, f"Not recorded: {error.message}.", error.detail or "")
-    return replace(moment, notices=(notice, *moment.notices))
+    return replace(interval, notices=(notice, *interval.notices))

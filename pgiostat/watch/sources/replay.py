@@ -124,7 +124,7 @@ class ReplaySource:
             self._request = min(max(place, 0), len(self._starts) - 1)
             self._changed.notify()
 
-    def moments(self, stop: Event) -> Iterator[Interval]:
+    def intervals(self, stop: Event) -> Iterator[Interval]:
         """Yield intervals until `stop` is set."""
         while not stop.is_set():
             with self._changed:
@@ -132,11 +132,11 @@ class ReplaySource:
                 due = request is not None or self.is_playing
                 place = self._at if request is None else request
             if due and place < len(self._starts):
-                moment = self._moment(place)
+                interval = self._interval_at(place)
                 if place != self._at:
-                    moment = replace(moment, before=self._before(place))
+                    interval = replace(interval, before=self._before(place))
                 self._at = place + 1
-                yield moment
+                yield interval
             with self._changed:
                 # `stop` does not notify the condition, so this wait polls it.
                 waited = 0.0
@@ -203,7 +203,7 @@ class ReplaySource:
                 server_blocks=self._rows["server_blocks"][place].as_py(),
             )
 
-    def _moment(self, place: int) -> Interval:
+    def _interval_at(self, place: int) -> Interval:
         begin = self._starts[place]
         row = self._rows.slice(place, 1).to_pylist()[0]
         window = Window(begin, begin + MICROSECOND, self._label)

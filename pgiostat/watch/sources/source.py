@@ -17,7 +17,7 @@ class IntervalSource(Protocol):
     session: WatchSession
     interval: float
 
-    def moments(self, stop: Event) -> Iterator[Interval]:
+    def intervals(self, stop: Event) -> Iterator[Interval]:
         """Yield intervals until `stop` is set."""
 
 

@@ -323,7 +323,7 @@ def test_a_history_tells_the_length_of_resets_and_how_much_was_evicted(
     told = []
     for place in range(5):
         replay.seek(place - replay.position[0] + 1)
-        told.append([each.text for each in next(replay.moments(Event())).notices])
+        told.append([each.text for each in next(replay.intervals(Event())).notices])
     assert told == [
         [],
         ["pg_stat_statements was reset: what statements read in 4.0 s is lost."],
