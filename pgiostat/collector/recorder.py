@@ -9,7 +9,6 @@ from typing import Protocol
 
 from pgiostat.collector.committer import Committer
 from pgiostat.collector.device_monitor import DeviceMonitor
-from pgiostat.collector.device_sampler import DeviceSampler
 from pgiostat.collector.incidents import IncidentLog
 from pgiostat.collector.interval_log import IntervalLog
 from pgiostat.collector.log import ServerLog
@@ -26,6 +25,7 @@ from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.unexpected import as_error
 from pgiostat.volume.device.discover import choose
 from pgiostat.volume.device.interval import DeviceInterval
+from pgiostat.volume.device.sampler import DeviceSampler
 
 __all__ = ["HOPELESS", "Recorder", "RecorderObserver"]
 

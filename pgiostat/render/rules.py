@@ -20,6 +20,7 @@ from pgiostat.queries.rules import (
     observed,
 )
 from pgiostat.render.document import Table, TableColumn
+from pgiostat.render.ledger import displayed
 from pgiostat.render.sql import statement
 from pgiostat.render.table import BAR_WIDTH, bar, one_line
 from pgiostat.render.text import drawn, lines
@@ -165,7 +166,7 @@ def judged(
     if with_text:
         parts += [statement(found.normalized.text), ""]
     if found.normalized.truncated:
-        parts.append(Text("The text ends before its statement does: its tail is unknown.\n"))
+        parts.append(Text("The text is cut off: the end of the statement is unknown.\n"))
     return Group(*parts, _features(subject), "", _runners_up(verdicts, winner))
 
 
@@ -198,14 +199,14 @@ def _runners_up(verdicts: Sequence[RuleVerdict], winner: RuleVerdict | None) -> 
     grid = Grid(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     grid.add_column("runner-up", no_wrap=True)
     grid.add_column("category", no_wrap=True)
-    grid.add_column("why it lost", overflow="fold")
+    grid.add_column("why not", overflow="fold")
     for verdict in nearest[:NEAREST]:
         reasons = [_reason(condition, value) for condition, value in verdict.failed]
-        why = "; ".join(reasons) or "it matches too, but comes later"
+        why = "; ".join(reasons) or "it matches too, but a rule before it decides"
         category = Text(terminal(verdict.rule.category))
         grid.add_row(_name(verdict.rule), category, Text(why))
     rest = len(losing) - NEAREST
-    more = f"{rest} more rules are further away." if rest > 0 else ""
+    more = f"{rest} more rules match less." if rest > 0 else ""
     return Group(grid, Text(more, "dim"))
 
 
@@ -235,7 +236,7 @@ def surveyed(
         return Group(*parts)
     how = Text(
         '\nTo name one: a rule of your own, or when = { fingerprint = ["2:…"] };'
-        "\nto see why it is other: pgiostat rules test 'SQL'",
+        "\nTo see why a statement is other: pgiostat rules test 'SQL'",
         "dim",
     )
     return Group(*parts, "", *_unknown(others, width), how)
@@ -254,7 +255,7 @@ def _categories(ranking: Ranking, width: int) -> Iterator[Text]:
         _number("statements"),
     ]
     rows = [
-        [row.name, row.share, row.share, row.cost.blocks, row.cost.calls, row.members]
+        [displayed(row.name), row.share, row.share, row.cost.blocks, row.cost.calls, row.members]
         for row in (*ranking.rows, *([] if ranking.own is None else [ranking.own]))
     ]
     kept = range(len(columns)) if is_wide else (0, 1, 3, 4)

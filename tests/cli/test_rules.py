@@ -47,13 +47,13 @@ block           select
   min_varying   2
   where_range   id
 
-runner-up                category  why it lost
+runner-up                category  why not
 manifest-hashed-ordered  manifest  projects_calls is none, not "@hashes"
 version-newest           version   newest is none, not "@versions"
 version-of-named-table   version   mentions is id, rev, not "@table_names"
 manifest-hashed          manifest  projects_calls is none, not "@hashes"
 version-table            version   reads is parcel, not "@caches"
-15 more rules are further away.
+15 more rules match less.
 """
 
 
