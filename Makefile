@@ -103,7 +103,7 @@ instances: $(VENV)/dev.installed ## write the limits of EC2's instance types, as
 
 lock: $(VENV)/dev.installed ## make requirements/ anew from pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) --extra demo -o requirements/demo.txt pyproject.toml
-	$(BIN)/uv pip compile $(LOCK) --extra demo --extra aws --extra metrics --extra notebook --group dev -c requirements/demo.txt -o requirements/dev.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK) --extra all --group dev -c requirements/demo.txt -o requirements/dev.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) --extra spark --group engines -c requirements/dev.txt -o requirements/engines.txt pyproject.toml
 	printf 'hatchling\neditables\n' | $(BIN)/uv pip compile $(LOCK) -c requirements/dev.txt -o requirements/build.txt -
 
