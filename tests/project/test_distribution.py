@@ -36,7 +36,10 @@ def test_the_wheel_has_each_file_of_the_package_and_nothing_else(wheel: zipfile.
         f"{info}/{name}"
         for name in ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
     }
+    data = f"pgiostat-{VERSION}.data/data/share/man/man1"
+    expected |= {f"{data}/{path.name}" for path in (ROOT / "contrib" / "man").glob("*.1")}
     assert "pgiostat/py.typed" in package
+    assert f"{data}/pgiostat-watch.1" in expected
     assert set(wheel.namelist()) == expected
 
 
