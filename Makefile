@@ -75,7 +75,7 @@ matrix: $(VENV)/dev.installed ## server tests on PostgreSQL 13 to 18 (needs npm)
 	$(BIN)/python -m pytest $(PARALLEL) -m server --servers npm $(MATRIX)
 
 docker: $(VENV)/dev.installed ## server tests in a container (needs a Docker daemon)
-	$(BIN)/python -m pytest -m server --servers docker $(DOCKER)
+	$(BIN)/python -m pytest -m 'server or container' --servers docker $(DOCKER)
 
 engines: $(VENV)/engines.installed ## a history's texts on Spark (needs Java 17 or later) and ClickHouse
 	$(BIN)/python -m pytest -m engines
