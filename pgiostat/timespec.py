@@ -11,8 +11,14 @@ Instant = str | date
 Length = str | timedelta
 
 _UNITS = {
-    "ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800,
-}  # fmt: skip
+    "ms": 0.001,
+    "s": 1,
+    "m": 60,
+    "min": 60,
+    "h": 3600,
+    "d": 86_400,
+    "w": 604_800,
+}
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|min|s|m|h|d|w)")
 _DAYS = {"today": 0, "yesterday": 1}
 LONGEST_SECONDS = 100 * 365.25 * 86_400

@@ -196,9 +196,12 @@ def replay(
     with stop_on_signals(stop) as happened, progress("replaying") as show:
         count = max(len(traffic.events), 1)
         sent = send(
-            traffic, targets, speed=speed, stop=stop,
+            traffic,
+            targets,
+            speed=speed,
+            stop=stop,
             done=lambda events: show(f"{events:,} of {count:,} events", events / count),
-        )  # fmt: skip
+        )
     for each in sent:
         sent_by_class = ", ".join(
             f"{n:,} {name}{' not sent' * (name in setup.off)}"

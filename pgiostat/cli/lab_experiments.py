@@ -55,7 +55,8 @@ def run(
     repeats: Annotated[
         int | None,
         typer.Option(
-            help="Of each experiment, from other seeds; 5 if not given.", metavar="N",
+            help="Of each experiment, from other seeds; 5 if not given.",
+            metavar="N",
             show_default=False,
         ),
     ] = None,
@@ -68,7 +69,7 @@ def run(
     dsn: Dsn = "",
     output: Annotated[str, options.format_option(*Form)] = "text",
     check: Check = False,
-) -> None:  # fmt: skip
+) -> None:
     """Run all experiments, measure them into a history, and say what came of them."""
     from pgiostat.lab.environment import SIZE, lab_directory
     from pgiostat.lab.experiments.run import check_free, run_all
@@ -94,9 +95,15 @@ def run(
         try:
             with progress("experiments") as show:
                 run_all(
-                    stage, place,
-                    seconds=lasts, repeats=times, seed=seed, again=again, progress=show, stop=stop,
-                )  # fmt: skip
+                    stage,
+                    place,
+                    seconds=lasts,
+                    repeats=times,
+                    seed=seed,
+                    again=again,
+                    progress=show,
+                    stop=stop,
+                )
         finally:
             if dsn:
                 stage.remove()

@@ -32,7 +32,7 @@ COMMANDS = frozenset({
     "LOCK", "MERGE", "MOVE", "NOTIFY", "PREPARE", "REASSIGN", "REFRESH", "REINDEX", "RELEASE",
     "RESET", "REVOKE", "ROLLBACK", "SAVEPOINT", "SECURITY", "SELECT", "SET", "SHOW", "START",
     "TABLE", "TRUNCATE", "UNLISTEN", "UPDATE", "VACUUM", "VALUES", "WITH",
-})  # fmt: skip
+})  # fmt: skip # a list in alphabetical order
 """The words that begin a statement of PostgreSQL."""
 _LEAD = re.compile(r"(?:[\s(]+|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
 """What may stand before the first word: comments and parentheses."""

@@ -34,7 +34,9 @@ def whatif(
     volume: Annotated[
         str,
         typer.Option(
-            "--volume", help=f"Say it also of a volume: {VOLUME}", metavar="VOLUME",
+            "--volume",
+            help=f"Say it also of a volume: {VOLUME}",
+            metavar="VOLUME",
             show_default=False,
         ),
     ] = "",
@@ -49,7 +51,7 @@ def whatif(
     output: Annotated[str, options.format_option(*Form)] = "text",
     rules: options.RulesFile = None,
     skip_bad: options.SkipBad = False,
-) -> None:  # fmt: skip
+) -> None:
     """Say what a time would have read without a category, or with fewer calls or reads of it.
 
     It is a range, because queries share a cache: others read less in the space that a category

@@ -298,14 +298,20 @@ def _converted(exported: Exported, rows: pa.RecordBatch | pa.Table) -> pa.Table:
 def _texts(servers: Sequence[ServerSpan], names: Mapping[int, Names]) -> pa.Table:
     rows = [
         (
-            SCHEMA_VERSION, server.label, known.shown_database(dbid), known.shown_role(userid),
-            queryid, statement.fingerprint, statement.category, statement.text,
+            SCHEMA_VERSION,
+            server.label,
+            known.shown_database(dbid),
+            known.shown_role(userid),
+            queryid,
+            statement.fingerprint,
+            statement.category,
+            statement.text,
         )
         for server in servers
         for known in [names.get(server.server_id, Names())]
         for (userid, dbid, queryid) in sorted(known.statements)
         if (statement := known.statement((userid, dbid, queryid))) is not None
-    ]  # fmt: skip
+    ]
     kinds = [pa.int64(), pa.string(), pa.string(), pa.string(), pa.int64(), *[pa.string()] * 3]
     names_of = [field.name for field in TABLES[-1].fields]
     return _rows(rows, pa.schema(list(zip(names_of, kinds, strict=True))))

@@ -107,17 +107,27 @@ _TIMED = (
 )
 _SUMS = (
     *(
-        Field(name, f"f.{name}", counters.STATEMENTS.column(name).unit.value,
-              counters.STATEMENTS.column(name).meaning)
-        for name in ("calls", "rows", "shared_blks_hit", "shared_blks_read", "local_blks_read",
-                     "temp_blks_read")
+        Field(
+            name,
+            f"f.{name}",
+            counters.STATEMENTS.column(name).unit.value,
+            counters.STATEMENTS.column(name).meaning,
+        )
+        for name in (
+            "calls",
+            "rows",
+            "shared_blks_hit",
+            "shared_blks_read",
+            "local_blks_read",
+            "temp_blks_read",
+        )
     ),
     Field("total_exec_time_ms", "f.total_exec_us", "ms", "time spent executing", "ms"),
     Field("timed_read_ms", "f.read_us", "ms", "read time that can be believed", "ms"),
     Field("timed_blks", "f.timed_blocks", "blocks", "blocks read in that time"),
     Field("physical_bytes", "f.physical_bytes", "bytes", _PHYSICAL),
     Field("traced_blks", "f.traced_blocks", "blocks", _TRACED),
-)  # fmt: skip
+)
 
 TABLES: tuple[Exported, ...] = (
     Exported(

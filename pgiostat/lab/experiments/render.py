@@ -25,11 +25,23 @@ __all__ = ["HEADER", "as_json", "as_markdown", "as_text", "conclusions", "write_
 CLASSES = ("version", "manifest", "upload")
 UNKNOWN = "–"
 HEADER = (
-    "experiment", "what", "blocks_per_s", "operations_per_s",
+    "experiment",
+    "what",
+    "blocks_per_s",
+    "operations_per_s",
     *(f"{name}_blocks_per_s" for name in CLASSES),
-    "change", "change_low", "change_high", "displaced_blocks_per_s", "volume",
-    "balance_after_a_day", "to_empty_s", "whatif_low", "whatif_high", "whatif_width", "whatif_held",
-)  # fmt: skip
+    "change",
+    "change_low",
+    "change_high",
+    "displaced_blocks_per_s",
+    "volume",
+    "balance_after_a_day",
+    "to_empty_s",
+    "whatif_low",
+    "whatif_high",
+    "whatif_width",
+    "whatif_held",
+)
 
 _WHAT = {each.name: each.what for each in EXPERIMENTS}
 
@@ -99,8 +111,15 @@ def _fate(outcome: Outcome) -> str:
 
 
 def _headings(volume: Volume) -> tuple[str, ...]:
-    return ("blocks/s", *CLASSES, "change", "95 % certain", "displaced", "ops/s",
-            f"{volume.name}, a day")  # fmt: skip
+    return (
+        "blocks/s",
+        *CLASSES,
+        "change",
+        "95 % certain",
+        "displaced",
+        "ops/s",
+        f"{volume.name}, a day",
+    )
 
 
 FORETOLD = ("whatif", "said", "measured", "width", "range")
@@ -165,11 +184,22 @@ def records(outcomes: Sequence[Outcome], volume: Volume) -> Iterator[dict[str, A
         limits = each.range or (None, None)
         width = each.range and each.range[1] - each.range[0]
         values = (
-            each.name, _WHAT.get(each.name, ""), each.blocks_per_s, each.operations_per_s,
+            each.name,
+            _WHAT.get(each.name, ""),
+            each.blocks_per_s,
+            each.operations_per_s,
             *(each.by_category.get(name, 0.0) for name in CLASSES),
-            each.change, each.low, each.high, each.displaced, volume.name, each.balance.low,
-            each.to_empty, *limits, width, each.held,
-        )  # fmt: skip
+            each.change,
+            each.low,
+            each.high,
+            each.displaced,
+            volume.name,
+            each.balance.low,
+            each.to_empty,
+            *limits,
+            width,
+            each.held,
+        )
         yield dict(zip(HEADER, values, strict=True))
 
 
