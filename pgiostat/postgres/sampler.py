@@ -114,7 +114,7 @@ class Sampler:
         )
 
     def ticks(self) -> Iterator[Tick]:
-        """Yield one tick an interval, the first at once; ends when `wait` returns True.
+        """Yield one `Tick` per interval, the first at once; ends when `wait` returns True.
 
         Yields:
             An interval, or the error in its place; after an error it connects again.
