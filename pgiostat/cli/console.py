@@ -1,4 +1,4 @@
-"""The console for text, and what a terminal shows while a command takes long."""
+"""The console for text, and the progress display of a terminal."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""pgiostat lab run and report: all experiments, and what came of them."""
+"""pgiostat lab run and report: all experiments, and their outcome."""
 
 import sys
 from pathlib import Path

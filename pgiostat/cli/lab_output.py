@@ -1,4 +1,4 @@
-"""What commands of the lab share: options, progress, and lines of output."""
+"""Options, progress and lines of output that the commands of the lab share."""
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated

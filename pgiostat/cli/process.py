@@ -1,4 +1,4 @@
-"""How this process ends and what it spares itself: the garbage collector, and imports."""
+"""The end of this process, and savings: the garbage collector, and imports."""
 
 import gc
 import os

@@ -1,4 +1,4 @@
-"""pgiostat rules: write a rules file, show the rules in force, and try them."""
+"""pgiostat rules: write a rules file, show the active rules, and test them."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""pgiostat ship: sealed files of a history to an object store."""
+"""pgiostat ship: uploads compacted files of a history to an object store."""
 
 import sys
 from datetime import UTC, datetime, timedelta

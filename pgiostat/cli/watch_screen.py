@@ -1,4 +1,4 @@
-"""watch on a terminal: the application, until it is left."""
+"""watch on a terminal: the application, until it ends."""
 
 from contextlib import closing
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""pgiostat whatif: what would be read if a category were gone or cheaper."""
+"""pgiostat whatif: the reads if a category were gone or cheaper."""
 
 import sys
 from typing import Annotated
