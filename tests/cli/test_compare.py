@@ -169,7 +169,7 @@ def test_steps_suit_the_windows(recorded: Recorded) -> None:
         ("prod", "test", 1, 'there is no server "test" in the history'),
         ("prod@10:00", "prod", 2, 'invalid window: "prod@10:00"'),
         ("prod@then..now", "prod", 2, 'invalid time: "then"'),
-        ("prod@now..-1h", "prod", 2, "the time ends before it begins"),
+        ("prod@now..-1h", "prod", 2, "the time window ends before it begins"),
         ("/nowhere", "prod", 1, 'there is no history in "/nowhere"'),
         ("prod@2020-01-01..2020-01-02", "prod", 3, "there is nothing between"),
         ("--per=colour", "prod prod", 2, 'invalid value for --per: "colour"'),
