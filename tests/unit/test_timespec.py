@@ -110,7 +110,9 @@ def test_a_time_that_is_printed_is_accepted_back(form: str, ago: timedelta) -> N
 
 def test_a_timestamp_of_csv_and_json_is_accepted_back() -> None:
     when = datetime(2026, 11, 22, 4, 51, 0, 250_000, tzinfo=UTC)
-    assert instant(timestamp(when), NOW) == when
+    printed = timestamp(when)
+    assert printed is not None
+    assert instant(printed, NOW) == when
 
 
 @pytest.mark.parametrize(
