@@ -1,6 +1,6 @@
 # Everything runs from here. Needed: Python 3.11 or later, and make.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean lab test test-unit check lint types contracts docs docs-check matrix docker engines fleet dist package release bench fuzz kill attack lock instances clean
+.PHONY: help demo demo-clean lab test test-unit check lint types contracts docs docs-check site changelog matrix docker engines fleet dist package release bench fuzz kill attack lock instances clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -74,6 +74,12 @@ docs: $(VENV)/dev.installed ## write the pages that are made from the code
 
 docs-check: $(VENV)/dev.installed ## fail if those pages are not what the code says
 	$(BIN)/python -m tests.generated_docs --check
+
+site: $(VENV)/dev.installed ## the documentation as a site, in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+changelog: $(VENV)/dev.installed ## move the fragments of changelog.d into CHANGELOG.md
+	$(BIN)/python -m tests.changelog
 
 matrix: $(VENV)/dev.installed ## server tests on PostgreSQL 13 to 18 (needs npm)
 	$(BIN)/python -m pytest $(PARALLEL) -m server --servers npm $(MATRIX)
