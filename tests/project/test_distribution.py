@@ -98,6 +98,17 @@ def test_the_metadata_lead_to_the_project(metadata: Message) -> None:
     assert metadata["Requires-Python"] == ">=3.11"
 
 
+def test_each_link_of_the_description_leads_out_of_it(metadata: Message) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    described = metadata.get_payload()
+    assert isinstance(described, str)
+    targets = re.findall(r"\]\(([^)]+)\)", described)
+    assert [target for target in targets if not target.startswith(("https://", "#"))] == []
+    assert len(targets) == len(re.findall(r"\]\(([^)]+)\)", readme))
+    tag = f"https://github.com/pgiostat/pgiostat/blob/v{VERSION}"
+    assert f"]({tag}/docs/accuracy.md)" in described
+
+
 def test_the_changelog_has_a_section_for_this_version() -> None:
     text = (ROOT / "CHANGELOG.md").read_text("utf-8")
     headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
