@@ -9,7 +9,7 @@ import pytest
 
 from pgiostat import extras
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.extras import ExtraMissingError, extra_missing, require
+from pgiostat.extras import ExtraMissingError, extra_missing, install_hint, require
 from pgiostat.unexpected import as_error
 
 ROOT = Path(__file__).parents[2]
@@ -38,12 +38,26 @@ def command(*arguments: str) -> str:
     return f"sys.argv[1:] = {list(arguments)!r}\nfrom pgiostat.cli import main; main()"
 
 
-def test_the_error_names_the_extra_and_a_line_for_each_installer() -> None:
+def test_the_error_names_the_extra_and_a_line_for_each_installer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(extras, "_is_installed", lambda _: False)
     assert ExtraMissingError("pyarrow").report() == (
         'pgiostat: error: the extra "history" of pgiostat is not installed\n'
         "DETAIL:  The Python package pyarrow is missing.\n"
         "HINT:  Install it as you installed pgiostat: pip install 'pgiostat[history]',"
         " uv tool install 'pgiostat[history]', or pipx install --force 'pgiostat[history]'"
+    )
+
+
+def test_installers_that_replace_extras_are_given_those_that_are_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(extras, "_is_installed", lambda module: module not in {"boto3", "pyarrow"})
+    assert install_hint("aws") == (
+        "Install it as you installed pgiostat: pip install 'pgiostat[aws]',"
+        " uv tool install 'pgiostat[aws,demo,metrics,notebook,spark]',"
+        " or pipx install --force 'pgiostat[aws,demo,metrics,notebook,spark]'"
     )
 
 
