@@ -20,8 +20,11 @@ _EXTRA_OF = {
 """Module of an optional package: the smallest extra that installs it."""
 
 
-class ExtraMissingError(PgiostatError):
-    """A package is missing that an extra of pgiostat installs."""
+class ExtraMissingError(PgiostatError, ImportError):
+    """A package is missing that an extra of pgiostat installs.
+
+    It is an ImportError as well, for programs that try an import and do without.
+    """
 
     def __init__(self, module: str) -> None:
         extra = _EXTRA_OF[module]

@@ -121,6 +121,11 @@ def test_frames_without_pandas_say_how_to_install_it() -> None:
     assert run(("pyarrow",), code).stdout == f"{ExtraMissingError('pyarrow').report()}\n"
 
 
+def test_an_import_can_be_tried() -> None:
+    code = "try: import pgiostat.dataframes\nexcept ImportError as e: print(type(e).__name__)"
+    assert run(("pandas",), code).stdout == "ExtraMissingError\n"
+
+
 def test_help_needs_no_extra() -> None:
     done = run(("pyarrow", "duckdb", "pandas", "boto3", "prometheus_client"), command("--help"))
     assert done.returncode == ExitStatus.DONE, done.stderr
