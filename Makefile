@@ -1,6 +1,6 @@
 # Everything runs from here. Needed: Python 3.11 or later, and make.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean lab test test-unit check lint types contracts docs docs-check site changelog matrix docker engines fleet package bench fuzz kill attack lock instances clean
+.PHONY: help demo demo-clean lab test test-unit check lint types contracts docs docs-check site changelog matrix docker engines fleet dist package release bench fuzz kill attack lock instances clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -36,6 +36,10 @@ $(VENV)/dev.installed: requirements/dev.txt pyproject.toml pgiostat/__init__.py 
 
 $(VENV)/engines.installed: requirements/engines.txt $(VENV)/dev.installed
 	$(INSTALL) --require-hashes -r requirements/engines.txt
+	@touch $@
+
+$(VENV)/release.installed: requirements/release.txt $(VENV)/dev.installed
+	$(INSTALL) --require-hashes -r requirements/release.txt
 	@touch $@
 
 demo: $(VENV)/demo.installed ## the main job on an embedded PostgreSQL: data, sync workload, ranking
@@ -89,11 +93,18 @@ engines: $(VENV)/engines.installed ## a history's texts on Spark (needs Java 17 
 fleet: $(VENV)/dev.installed ## many servers: metrics scraped by Prometheus (needs it and promtool)
 	$(BIN)/python -m pytest -m fleet
 
-package: $(VENV)/dev.installed ## build wheel and sdist, check them, install them into fresh environments
+dist: $(VENV)/release.installed ## build wheel and sdist into dist/, check them, and list their components
 	rm -rf dist
 	$(BIN)/python -m hatchling build -d dist
 	$(BIN)/twine check --strict dist/*
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+		--output-file dist/sbom.cdx.json requirements/fleet.txt
+
+package: dist ## install what dist builds into fresh environments of each Python there is
 	$(BIN)/python -m pytest -m packaging $(TEST)
+
+release: dist ## dist, for a tag that must name the version: TAG=v0.2.0
+	@test "$(TAG)" = "v$$($(BIN)/python -m hatchling version)" || { echo 'make: TAG does not name the version' >&2; exit 1; }
 
 bench: $(VENV)/dev.installed ## measure, side by side in one run
 	$(BIN)/python benchmarks/snapshot.py --quick
@@ -118,6 +129,7 @@ lock: $(VENV)/dev.installed ## write requirements/ from pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) --extra fleet -c requirements/demo.txt -o requirements/fleet.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) --extra all --group dev -c requirements/demo.txt -o requirements/dev.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) --extra spark --group engines -c requirements/dev.txt -o requirements/engines.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK) --group release -c requirements/dev.txt -o requirements/release.txt
 	printf 'hatchling\neditables\n' | $(BIN)/uv pip compile $(LOCK) -c requirements/dev.txt -o requirements/build.txt -
 
 clean: ## remove what make made here

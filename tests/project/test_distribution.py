@@ -48,6 +48,7 @@ def test_the_source_distribution_builds_tests_and_documents(tmp_path: Path) -> N
         names = {name.partition("/")[2] for name in source.getnames()}
     assert {
         "CHANGELOG.md",
+        "Containerfile",
         "LICENSE",
         "Makefile",
         "PKG-INFO",
@@ -59,7 +60,9 @@ def test_the_source_distribution_builds_tests_and_documents(tmp_path: Path) -> N
         "sample_data/ranking.txt",
         "tests/conftest.py",
     } <= names
-    assert [name for name in names if re.search(r"__pycache__|\.pyc$|^\.", name)] == [".gitignore"]
+    hidden = {name.partition("/")[0] for name in names if name.startswith(".")}
+    assert hidden == {".github", ".gitignore"}
+    assert [name for name in names if re.search(r"__pycache__|\.pyc$", name)] == []
 
 
 def test_the_core_needs_no_package_of_an_extra(metadata: Message) -> None:
