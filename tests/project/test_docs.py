@@ -16,6 +16,7 @@ import pgiostat
 from pgiostat.queries.rules import load
 from pgiostat.queries.rules.conditions import BLOCK_KEYS, STATEMENT_KEYS
 from tests.conftest import CompareGold
+from tests.support.servers import NPM_SERVERS
 
 ROOT = Path(__file__).parents[2]
 CODE = [path for path in (ROOT / "pgiostat").rglob("*.py") if path.name != "errors.py"]
@@ -49,6 +50,30 @@ def test_the_picture_in_the_readme_is_a_screen_that_is_drawn() -> None:
     found = re.findall(r"\(docs/watch-(\w+)\.svg\)", (ROOT / "README.md").read_text("utf-8"))
     assert found == ["category"]
     assert set(found) <= set(shots)
+
+
+def test_each_target_of_make_that_a_page_names_exists() -> None:
+    pages = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "tests" / "README.md")
+    named = {
+        target
+        for page in pages
+        for target in re.findall(
+            r"(?:`|^)make ([a-z][a-z-]*)", page.read_text("utf-8"), re.MULTILINE
+        )
+    }
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    assert {"site", "changelog", "demo", "test"} <= named
+    assert named - targets == set()
+
+
+def test_the_versions_of_postgresql_in_the_matrix_are_those_of_the_tests() -> None:
+    page = (ROOT / "docs" / "support.md").read_text("utf-8")
+    tested = re.findall(r"^\| (\d+) \| tested \|", page, re.MULTILINE)
+    assert sorted(map(int, tested)) == sorted(NPM_SERVERS)
+    (each_change,) = re.findall(r"integration runs ([\d, and]+) for each change", page)
+    ci = (ROOT / ".ci" / "run").read_text("utf-8")
+    assert set(re.findall(r"\d+", each_change)) == {*re.findall(r"\bpg(\d+)\b", ci), "18"}
 
 
 CATEGORIES = (ROOT / "docs" / "categories.md").read_text("utf-8")
