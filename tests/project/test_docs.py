@@ -15,6 +15,8 @@ import pytest
 import pgiostat
 from pgiostat.queries.rules import load
 from pgiostat.queries.rules.conditions import BLOCK_KEYS, STATEMENT_KEYS
+from tests.conftest import CompareGold
+from tests.support.servers import NPM_SERVERS
 
 ROOT = Path(__file__).parents[2]
 CODE = [path for path in (ROOT / "pgiostat").rglob("*.py") if path.name != "errors.py"]
@@ -48,6 +50,30 @@ def test_the_picture_in_the_readme_is_a_screen_that_is_drawn() -> None:
     found = re.findall(r"\(docs/watch-(\w+)\.svg\)", (ROOT / "README.md").read_text("utf-8"))
     assert found == ["category"]
     assert set(found) <= set(shots)
+
+
+def test_each_target_of_make_that_a_page_names_exists() -> None:
+    pages = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "tests" / "README.md")
+    named = {
+        target
+        for page in pages
+        for target in re.findall(
+            r"(?:`|^)make ([a-z][a-z-]*)", page.read_text("utf-8"), re.MULTILINE
+        )
+    }
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    assert {"site", "changelog", "demo", "test"} <= named
+    assert named - targets == set()
+
+
+def test_the_versions_of_postgresql_in_the_matrix_are_those_of_the_tests() -> None:
+    page = (ROOT / "docs" / "support.md").read_text("utf-8")
+    tested = re.findall(r"^\| (\d+) \| tested \|", page, re.MULTILINE)
+    assert sorted(map(int, tested)) == sorted(NPM_SERVERS)
+    (each_change,) = re.findall(r"integration runs ([\d, and]+) for each change", page)
+    ci = (ROOT / ".ci" / "run").read_text("utf-8")
+    assert set(re.findall(r"\d+", each_change)) == {*re.findall(r"\bpg(\d+)\b", ci), "18"}
 
 
 CATEGORIES = (ROOT / "docs" / "categories.md").read_text("utf-8")
@@ -139,18 +165,24 @@ def ran(command: str) -> list[str]:
     return [line.rstrip() for line in done.stdout.splitlines()]
 
 
-def test_the_comparison_on_its_page_is_a_real_one() -> None:
-    page = (ROOT / "docs" / "compare.md").read_text("utf-8")
-    command, shown = re.findall(r"```sh\n(pgiostat compare --h.*?)\n```\n\n```text\n(.*?)```", page,
-                                re.DOTALL)[0]  # fmt: skip
-    assert ran(command) == shown.splitlines()
+OUTPUT = re.compile(
+    r"(```sh\n(pgiostat [^\n]*sample_data/history[^\n]*)\n```\n\n```text\n)(.*?)```", re.DOTALL
+)
+"""A command on the sample history, and its output."""
 
 
-def test_the_range_on_its_page_is_a_real_one() -> None:
-    page = (ROOT / "docs" / "whatif.md").read_text("utf-8")
-    command, shown = re.findall(r"```sh\n(pgiostat whatif.*?)\n```\n\n```text\n(.*?)```", page,
-                                re.DOTALL)[0]  # fmt: skip
-    assert ran(command) == shown.splitlines()
+@pytest.mark.parametrize(("name", "outputs"), [("compare", 1), ("whatif", 1), ("burst", 2)])
+def test_the_outputs_on_a_page_are_real_ones(
+    name: str, outputs: int, compare_gold: CompareGold
+) -> None:
+    path = ROOT / "docs" / f"{name}.md"
+    page = path.read_text("utf-8")
+    assert len(OUTPUT.findall(page)) == outputs
+    compare_gold(path, OUTPUT.sub(lambda found: f"{found[1]}{output(found[2])}```", page))
+
+
+def output(command: str) -> str:
+    return "".join(f"{line}\n" for line in ran(command))
 
 
 def test_the_investigation_on_its_page_was_measured() -> None:
@@ -158,14 +190,6 @@ def test_the_investigation_on_its_page_was_measured() -> None:
     assert (ROOT / "docs" / "investigation.md").read_text("utf-8") == text
     for name in ("reads", "whatif"):
         assert (ROOT / "docs" / f"investigation-{name}.svg").read_text("utf-8").startswith("<svg")
-
-
-def test_the_bursts_on_their_page_are_real_ones() -> None:
-    page = (ROOT / "docs" / "burst.md").read_text("utf-8")
-    found = re.findall(r"```sh\n(pgiostat burst.*?)\n```\n\n```text\n(.*?)```", page, re.DOTALL)
-    assert len(found) == page.count("```text")
-    for command, shown in found:
-        assert ran(command) == shown.splitlines()
 
 
 @pytest.mark.parametrize(
