@@ -51,14 +51,18 @@ def capabilities(snapshot: Snapshot) -> tuple[Capability, ...]:
     return (
         Capability("all_statements", "statements of all users by name", masked),
         Capability(
-            "toplevel", "nested statements apart from their callers", needs("1.9", "toplevel")
+            "toplevel", "nested statements, separate from their callers", needs("1.9", "toplevel")
         ),
-        Capability("evictions", "how often entries were evicted, and when all were reset", info),
-        Capability("stats_since", "entries made anew, without doubt", needs("1.11", "stats_since")),
+        Capability("evictions", "the number of evictions, and the time of the last reset", info),
+        Capability(
+            "stats_since",
+            "reliable detection of entries that were created again",
+            needs("1.11", "stats_since"),
+        ),
         Capability("read_times", "time spent reading", timing),
         Capability(
             "local_read_times",
-            "time spent reading temporary tables apart from others",
+            "time spent reading temporary tables, separately",
             timing or needs("1.11", "local_blk_read_time"),
         ),
         Capability(

@@ -1,0 +1,238 @@
+"""Prose that a person reads: plain words, short sentences, short help."""
+
+import ast
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import typer.main
+
+from pgiostat import cli
+from pgiostat.cli.commands import COMMANDS, Commands
+from pgiostat.statistics.names import OWN
+from tests.support.prose import forbidden, long_sentences, messages, plain, sentences
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "pgiostat"
+
+LONG_SENTENCES_ALLOWED = {"docs/accuracy.md", "docs/benchmarks.md"}
+"""Pages of measurements, where a condition belongs to its figure."""
+
+LONGEST_HELP = 100
+
+HELP = "help and messages of a command"
+MESSAGES = "messages"
+WORDS_LEFT: dict[str, str] = {
+    "README.md": "rewritten with the site",
+    "docs/command-line.md": "made from the help of the commands",
+    "pgiostat/cli/collect.py": HELP,
+    "pgiostat/cli/commands.py": HELP,
+    "pgiostat/cli/lab.py": HELP,
+    "pgiostat/cli/lab_experiments.py": HELP,
+    "pgiostat/cli/lab_output.py": HELP,
+    "pgiostat/cli/options.py": HELP,
+    "pgiostat/cli/rules.py": HELP,
+    "pgiostat/cli/watch.py": HELP,
+    "pgiostat/cli/whatif.py": HELP,
+    "pgiostat/analysis/notices.py": MESSAGES,
+    "pgiostat/collector/fleet.py": MESSAGES,
+    "pgiostat/collector/incidents.py": MESSAGES,
+    "pgiostat/collector/preflight.py": MESSAGES,
+    "pgiostat/collector/targets.py": MESSAGES,
+    "pgiostat/export/tables.py": "meanings of columns",
+    "pgiostat/history/engines/spark.py": MESSAGES,
+    "pgiostat/history/format/durable_io.py": MESSAGES,
+    "pgiostat/history/format/layout.py": MESSAGES,
+    "pgiostat/history/remote/remote_layout.py": MESSAGES,
+    "pgiostat/history/remote/shipping.py": MESSAGES,
+    "pgiostat/history/write/background.py": MESSAGES,
+    "pgiostat/history/write/retention.py": MESSAGES,
+    "pgiostat/postgres/doctor/checks.py": "reasons of findings",
+    "pgiostat/postgres/doctor/fixes.py": "reasons of findings",
+    "pgiostat/postgres/doctor/settings.py": "reasons of findings",
+    "pgiostat/postgres/dsn_mistakes.py": MESSAGES,
+    "pgiostat/render/burst.py": "lines of a report",
+    "pgiostat/render/compare.py": "lines of a report",
+    "pgiostat/render/doctor.py": "a heading",
+    "pgiostat/render/inventory.py": "lines of a report",
+    "pgiostat/render/report.py": "remarks",
+    "pgiostat/render/whatif.py": "lines of a report",
+    "pgiostat/volume/demand.py": "remarks",
+    "pgiostat/volume/device/cloudwatch.py": MESSAGES,
+    "pgiostat/volume/device/discover.py": MESSAGES,
+    "pgiostat/volume/device/mounts.py": MESSAGES,
+    "pgiostat/watch/keys.py": "commands of the palette",
+    "pgiostat/watch/screen/help.py": "the help of watch",
+}
+"""Files that still have forbidden words, and what is left there. An entry goes with its cause."""
+
+SENTENCES_LEFT: dict[str, str] = {"README.md": "rewritten with the site"}
+"""Pages that still have long sentences, and what is left there. An entry goes with its cause."""
+
+HELP_LEFT: set[str] = {
+    "pgiostat watch",
+    "pgiostat collect",
+    "pgiostat report",
+    "pgiostat export",
+    "pgiostat ship",
+    "pgiostat history",
+    "pgiostat compare",
+    "pgiostat burst",
+    "pgiostat whatif",
+    "pgiostat doctor",
+    "pgiostat rules show",
+    "pgiostat rules test",
+    "pgiostat lab up",
+    "pgiostat lab down",
+    "pgiostat lab trace",
+    "pgiostat lab replay",
+    "pgiostat lab run",
+    "pgiostat lab report",
+}
+"""Commands with help that is too long or has forbidden words. An entry goes with its cause."""
+
+
+def pages() -> Iterator[str]:
+    """Yield the names of all pages, from the root of the project."""
+    for pattern in (
+        "*.md",
+        "docs/**/*.md",
+        "sample_data/**/*.md",
+        "tests/*.md",
+        "notebooks/*.ipynb",
+    ):
+        yield from (path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob(pattern)))
+
+
+def modules() -> Iterator[str]:
+    yield from (path.relative_to(ROOT).as_posix() for path in sorted(PACKAGE.rglob("*.py")))
+
+
+def text_of(name: str) -> str:
+    """Return the text of a file; of a notebook the Markdown."""
+    text = (ROOT / name).read_text("utf-8")
+    if not name.endswith(".ipynb"):
+        return text
+    cells = json.loads(text)["cells"]
+    return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+
+
+def words_of(name: str) -> list[str]:
+    """Return the faults of a page, or of the messages of a module."""
+    if not name.endswith(".py"):
+        return forbidden(plain(text_of(name)))
+    texts = (text for text in messages(ast.parse(text_of(name))) if text != OWN)
+    return [fault for text in texts for fault in forbidden(text)]
+
+
+def commands(command: Any, path: str = "pgiostat") -> Iterator[tuple[str, Any]]:
+    """Yield a command and all below it, by what one types."""
+    yield path, command
+    if isinstance(command, Commands):
+        for name in COMMANDS:
+            command.load(name)
+    for name, below in getattr(command, "commands", {}).items():
+        yield from commands(below, f"{path} {name}")
+
+
+def help_faults(command: Any) -> list[str]:
+    """Return what is wrong with the help of a command and of its options."""
+    faults = forbidden(plain(command.help or ""))
+    for parameter in command.params:
+        text = getattr(parameter, "help", None) or ""
+        faults += forbidden(text)
+        if len(text) >= LONGEST_HELP:
+            faults.append(f"{parameter.name}: {len(text)} characters of help")
+    return faults
+
+
+@pytest.mark.parametrize("name", [*pages(), *modules()])
+def test_a_text_has_plain_words(name: str) -> None:
+    faults = words_of(name)
+    if name in WORDS_LEFT:
+        assert faults, f"{name} is clean: take it out of WORDS_LEFT"
+    else:
+        assert faults == []
+
+
+@pytest.mark.parametrize("name", sorted(set(pages()) - LONG_SENTENCES_ALLOWED))
+def test_a_page_has_short_sentences(name: str) -> None:
+    faults = long_sentences(text_of(name))
+    if name in SENTENCES_LEFT:
+        assert faults, f"{name} is clean: take it out of SENTENCES_LEFT"
+    else:
+        assert faults == []
+
+
+def test_help_has_plain_words_and_short_texts() -> None:
+    faults = {path: help_faults(each) for path, each in commands(typer.main.get_command(cli.app))}
+    assert len(faults) > 15
+    assert {path: found for path, found in faults.items() if found and path not in HELP_LEFT} == {}
+    assert {path for path in HELP_LEFT if not faults.get(path)} == set(), "take these out"
+
+
+def test_the_lists_of_what_is_left_name_files() -> None:
+    assert set(WORDS_LEFT) - {*pages(), *modules()} == set()
+    assert set(SENTENCES_LEFT) - set(pages()) == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The server told us.",
+        "Each reading of the volume lasts for ever.",
+        "Which hours Who Reads what in.",
+        "Rates in a time of a history.",
+        "A file is sealed.",
+        "So many rows are kept.",
+    ],
+)
+def test_a_planted_word_is_found(text: str) -> None:
+    assert forbidden(plain(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "One at a time, and a time window.",
+        "`told` and ``who `reads` `` are code.",
+        "```sql\nSELECT said FROM told\n```\n",
+        "<!-- asked -->as long as so many as",
+        "stolen, attended, unforgiven, ticket",
+    ],
+)
+def test_code_and_other_words_pass(text: str) -> None:
+    assert forbidden(plain(text)) == []
+
+
+def test_a_planted_message_is_found_and_docstrings_and_sql_are_not() -> None:
+    tree = ast.parse(
+        '"""The module told."""\n'
+        "def f(x):\n"
+        '    """Told you so."""\n'
+        '    raise Error(f"nothing told by {x}" " at all", hint="Mend it now.")\n'
+        'SQL = "SELECT told FROM said"\n'
+        'KEY = "told"\n'
+    )
+    assert sorted(messages(tree)) == ["Mend it now.", "nothing told by … at all"]
+
+
+def test_sentences_end_at_full_stops_and_cells_and_items_are_texts_of_their_own() -> None:
+    assert sentences("One of 0.5 s. Two (of e.g. three). Three?") == [
+        "One of 0.5 s.", "Two (of e.g. three).", "Three?",
+    ]  # fmt: skip
+    long = " ".join(["word"] * 36)
+    assert long_sentences(f"{long}.") == [f"{long}."]
+    assert long_sentences(f"- {long[:90]}\n- {long[90:]}\n\n| {long[:90]} | {long[90:]} |") == []
+
+
+def test_long_help_is_found() -> None:
+    option = SimpleNamespace(name="x", help="y" * LONGEST_HELP)
+    command = SimpleNamespace(params=[option], help="Say who reads.")
+    assert help_faults(command) == [
+        "'who reads' (better: which queries read; the reader, the writer)",
+        "x: 100 characters of help",
+    ]
