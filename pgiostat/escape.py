@@ -49,7 +49,7 @@ _BLANK = frozenset(
             *range(0x1F3FB, 0x1F400), *range(0xE0100, 0xE01F0),
         ),
     )
-)  # fmt: skip
+)  # fmt: skip # ranges, a block of Unicode after another
 """What is no control, but is drawn as nothing, or changes how its neighbours are drawn."""
 
 

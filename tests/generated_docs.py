@@ -1,6 +1,7 @@
-"""Pages of docs/ that are made from the code: `make docs` writes them, `make docs-check` compares.
+"""Pages that are made from the code: `make docs` writes them, `make docs-check` compares.
 
-A page is kept by hand above its line "<!-- made from the code -->" and made below it.
+A page of docs/ is kept by hand above its line "<!-- made from the code -->" and made below it.
+Manual pages are made whole.
 """
 
 import ast
@@ -23,15 +24,17 @@ from pgiostat.errors import ExitStatus
 from pgiostat.render.columns import KEYS, METRICS
 from pgiostat.render.csv import BALANCE, header
 from pgiostat.render.ledger import NAMES
-from pgiostat.statistics.counter_table import Column
+from pgiostat.statistics.counter_table import CounterColumn
 from pgiostat.statistics.counters import TABLES
 from pgiostat.units import Unit
 from pgiostat.volume.device.interval import MEASURED
 from tests.support.docstrings import SECTIONS, properties, public
+from tests.support.manual_pages import manual_pages
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PACKAGE = ROOT / "pgiostat"
+MANUALS = ROOT / "contrib" / "man"
 MARK = "<!-- made from the code -->"
 
 
@@ -55,7 +58,7 @@ def counters() -> Iterator[str]:
             yield f"| {' | '.join(cells)} |"
 
 
-def _kind(column: Column) -> str:
+def _kind(column: CounterColumn) -> str:
     return "counter" if column.kind.is_counter else column.kind.name.lower()
 
 
@@ -224,15 +227,32 @@ def page(name: str) -> str:
     return f"{by_hand}{MARK}\n{made}\n"
 
 
+def stale_files() -> dict[Path, str | None]:
+    """Return what each file should hold that differs; None for a file that should not be there."""
+    texts: dict[Path, str | None] = {DOCS / name: page(name) for name in PAGES}
+    texts |= dict.fromkeys(MANUALS.glob("*.1"))
+    manuals = manual_pages(typer.main.get_command(cli.app))
+    texts |= {MANUALS / name: text for name, text in manuals.items()}
+    return {
+        path: text
+        for path, text in texts.items()
+        if (path.read_text(encoding="utf-8") if path.exists() else None) != text
+    }
+
+
 def main() -> None:
     """Write the pages, or with --check end with status 1 if any differs."""
-    stale = [name for name in PAGES if (DOCS / name).read_text(encoding="utf-8") != page(name)]
+    stale = stale_files()
     if "--check" in sys.argv[1:]:
         if stale:
-            raise SystemExit(f"not what the code says: {', '.join(stale)}; run: make docs")
+            names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
+            raise SystemExit(f"not what the code says: {names}; run: make docs")
         return
-    for name in stale:
-        (DOCS / name).write_text(page(name), encoding="utf-8")
+    for path, text in stale.items():
+        if text is None:
+            path.unlink()
+        else:
+            path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pgiostat.units import Unit
 __all__ = [
     "MEANINGS",
     "MEASURED",
-    "Account",
+    "LedgerLine",
     "Line",
     "PerBlock",
     "ServerReads",
@@ -282,7 +282,7 @@ def coverage_of(delta: Delta) -> float | None:
     return coverage(delta.statement_blocks, reads_of(delta))
 
 
-class Account(StrEnum):
+class LedgerLine(StrEnum):
     """A line of the ledger that belongs to no statement."""
 
     AUTOVACUUM = "autovacuum"
@@ -293,11 +293,11 @@ class Account(StrEnum):
 
 
 MEANINGS = {
-    Account.AUTOVACUUM: "autovacuum, by pg_stat_io",
-    Account.WALSENDER: "walsenders, by pg_stat_io",
-    Account.PROCESSES: "checkpointer, startup and other processes, by pg_stat_io",
-    Account.CATALOGS: "the catalogs, for connecting, parsing and planning",
-    Account.UNATTRIBUTED: "reads that nothing explains, with possible causes; negative when"
+    LedgerLine.AUTOVACUUM: "autovacuum, by pg_stat_io",
+    LedgerLine.WALSENDER: "walsenders, by pg_stat_io",
+    LedgerLine.PROCESSES: "checkpointer, startup and other processes, by pg_stat_io",
+    LedgerLine.CATALOGS: "the catalogs, for connecting, parsing and planning",
+    LedgerLine.UNATTRIBUTED: "reads that nothing explains, with possible causes; negative when"
     " statements were counted ahead of the server's own counters",
 }
 """Meaning of each line, for documentation."""
@@ -312,7 +312,7 @@ class Line:
         causes: Possible causes of unattributed blocks; the share of each is unknown.
     """
 
-    account: Account
+    account: LedgerLine
     blocks: int
     causes: tuple[str, ...] = ()
 
@@ -336,18 +336,18 @@ def reconcile(explained: int, reads: ServerReads, ahead: int = 0) -> tuple[Line,
     lines = []
     left = reads.blocks - explained
     for account, blocks in (
-        (Account.AUTOVACUUM, reads.autovacuum_blocks),
-        (Account.WALSENDER, reads.walsender_blocks),
-        (Account.PROCESSES, reads.process_blocks),
+        (LedgerLine.AUTOVACUUM, reads.autovacuum_blocks),
+        (LedgerLine.WALSENDER, reads.walsender_blocks),
+        (LedgerLine.PROCESSES, reads.process_blocks),
     ):
         if blocks:
             lines.append(Line(account, blocks))
             left -= blocks
     catalogs = min(reads.catalog_blocks or 0, max(left, 0))
     if catalogs:
-        lines.append(Line(Account.CATALOGS, catalogs))
+        lines.append(Line(LedgerLine.CATALOGS, catalogs))
         left -= catalogs
-    return (*lines, Line(Account.UNATTRIBUTED, left, _causes(reads, left, ahead)))
+    return (*lines, Line(LedgerLine.UNATTRIBUTED, left, _causes(reads, left, ahead)))
 
 
 def _causes(reads: ServerReads, left: int, ahead: int) -> tuple[str, ...]:

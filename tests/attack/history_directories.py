@@ -177,7 +177,7 @@ from pathlib import Path
 import duckdb, pyarrow.parquet, pgiostat.cli
 import pgiostat.cli.report, pgiostat.cli.export, pgiostat.cli.collect
 import pgiostat.history.read.history, pgiostat.history.__main__
-import pgiostat.history.remote.shipping, pgiostat.export
+import pgiostat.history.remote.upload, pgiostat.export
 import pgiostat.watch.sources.replay, pgiostat.render.report
 import pgiostat.collector.service, pgiostat.analysis.compare.compare
 
@@ -197,7 +197,7 @@ def replay(root):
             stop = Event()
             for place in (0, feed.position[1] // 2, feed.position[1]):
                 feed.seek(place)
-                print(next(iter(feed.moments(stop))).counted)
+                print(next(iter(feed.intervals(stop))).counted)
             return 0
     except PgiostatError as error:
         print(error.report(), file=sys.stderr)

@@ -38,7 +38,7 @@ from pgiostat.postgres.dsn import check_dsn
 from pgiostat.queries.describe import describer
 from pgiostat.watch import stream
 from pgiostat.watch.app import WatchApp
-from pgiostat.watch.options import Form, Options
+from pgiostat.watch.options import Options, StreamFormat
 from pgiostat.watch.sources.replay import ReplaySource
 from pgiostat.watch.state import Action, View, moved
 from tests.attack import Outcome, Scale
@@ -280,7 +280,11 @@ def _watched(
     stop = Event()
     labels = [name for name, kind in NAMES.items() if kind in {"line breaks", "formulas"}]
     watches = [
-        _Watch(server.dsn(), Options(interval=1.0, by=By(by), form=Form(form), label=label), stop)
+        _Watch(
+            server.dsn(),
+            Options(interval=1.0, by=By(by), form=StreamFormat(form), label=label),
+            stop,
+        )
         for (by, form), label in zip(WATCHED, labels, strict=False)
     ]
     try:
