@@ -33,7 +33,6 @@ INSTEAD: Mapping[str, str] = {
     r"(?:anybody|somebody|nobody|whoever)": "a reader, a user, another process; passive voice",
     r"dear": "expensive",
     r"readings": "snapshots",
-    r"in force": "active, in effect",
     r"fore(?:told|seen)": "predicted",
 }
 """Patterns of words that a text must not have, and what to write instead."""
