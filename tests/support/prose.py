@@ -30,7 +30,7 @@ INSTEAD: Mapping[str, str] = {
     r"pgiostat itself": "pgiostat",
     r"(?:is|are|was|were|be|been|being) shipped": "uploaded",
     r"shipping": "upload",
-    r"(?:anybody|somebody|nobody|whoever)": "a reader, a user, another process; passive voice",
+    r"(?:anybody|somebody|whoever)": "a reader, a user, another process; passive voice",
     r"dear": "expensive",
     r"readings": "snapshots",
     r"fore(?:told|seen)": "predicted",
@@ -51,8 +51,7 @@ _LINK = re.compile(r"\[(.*?)\]\([^)]*\)", re.DOTALL)
 _BLOCK_START = re.compile(r"^\s*(?:[-*+] |\d+\. |\||#|>)")
 _SENTENCE_END = re.compile(r"(?<!\be\.g\.)(?<!\bi\.e\.)(?<=[.!?])[\"')*_]*(?:\s+(?=[\"'(*_]*\w)|$)")
 _SQL = re.compile(
-    r"\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|FROM|WHERE|CREATE (?:TABLE|SCHEMA|DATABASE)|"
-    r"ALTER (?:SYSTEM|ROLE|DATABASE)|EXPLAIN|GRANT|SET)\s"
+    r"\s*(?:--|WITH|SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|EXPLAIN|GRANT|SET)\s"
 )
 
 
@@ -130,5 +129,5 @@ def _part(node: ast.expr) -> str:
 
 
 def _phrase(text: str) -> Iterator[str]:
-    if re.search(r"[A-Za-z]\S* +\S*[A-Za-z]", text) and not _SQL.search(text):
+    if re.search(r"[A-Za-z]\S* +\S*[A-Za-z]", text) and not _SQL.match(text):
         yield text
