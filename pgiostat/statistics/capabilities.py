@@ -17,7 +17,7 @@ class Capability:
 
     Attributes:
         name: A stable name, as "read_times".
-        meaning: What is known if it is available.
+        meaning: The data that it provides.
         missing: Why it is not available; empty if it is.
     """
 
