@@ -30,7 +30,7 @@ _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 _NO_DESCRIPTOR_MESSAGE = os.strerror(errno.EMFILE)
 """Libraries pass on the system's message without its number."""
 _PACKAGE = Path(__file__).parent
-_REPORT = "Report it with this reference; docs/errors.md explains how."
+_REPORT = "Report it with this reference; docs/errors.md says how."
 
 
 def as_error(error: Exception) -> PgiostatError:
@@ -77,7 +77,7 @@ def unreadable_reply(error: Exception) -> PgiostatError:
     return PgiostatError(
         "the server's answer could not be read",
         detail=f"{_type(error)} in {_place(error)}, reference {_reference(error)}.",
-        hint="The answer was damaged in transit, or pgiostat does not understand this server."
+        hint="The answer was damaged on its way, or pgiostat does not understand this server."
         f" If it stays: {_REPORT[0].lower()}{_REPORT[1:]}",
         slug="reply-unreadable",
     )

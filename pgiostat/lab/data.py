@@ -40,7 +40,7 @@ SERVER_SETTINGS: dict[str, Setting] = {
     "full_page_writes": False,
 }
 """Of each server with these data."""
-SCHEMA_COMMENT = "pgiostat's lab; created and dropped by it"
+SCHEMA_COMMENT = "pgiostat's lab; made and dropped by it"
 """Marks a schema as the lab's."""
 BYTES_PER_ROW = 420
 """With its index entry, the copy for an experiment's run, and WAL."""
@@ -120,7 +120,7 @@ def unload_data(dsn: str) -> None:
         if row[0] != SCHEMA_COMMENT:
             raise PgiostatError(
                 f'schema "{SCHEMA}" is not the lab\'s',
-                detail="Its comment is not the lab's.",
+                detail="Its comment is not the one that the lab gives to what it makes.",
                 hint="Use another database, or drop that schema yourself.",
                 slug="lab-schema-foreign",
             )

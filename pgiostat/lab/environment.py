@@ -128,7 +128,7 @@ class Lab:
             there = ", ".join(each.name for each in self.environments())
             raise PgiostatError(
                 f'there is no environment "{name}"',
-                hint=f"There are: {there}." if there else "Create one with: pgiostat lab up",
+                hint=f"There are: {there}." if there else "Make one with: pgiostat lab up",
                 slug="environment-unknown",
                 status=ExitStatus.USAGE,
             )
@@ -174,7 +174,7 @@ class Lab:
         if origin.dsn:
             raise _invalid(
                 f'environment "{source}" cannot be cloned',
-                "Its server is not the lab's, so its files cannot be copied.",
+                "Its server is not the lab's: its files are nobody's to copy.",
             )
         if self._record(target).exists():
             raise _invalid(f'there is an environment "{target}" already', "Choose another name.")
@@ -219,8 +219,8 @@ class Lab:
     def _record(self, name: str) -> Path:
         if not NAME.fullmatch(name):
             raise _invalid(
-                f'"{name}" is not a name for an environment',
-                "A name has lower-case letters, digits and _, and begins with a letter.",
+                f'"{name}" is no name for an environment',
+                "It is made of small letters, digits and _, and begins with a letter.",
             )
         return self.root / f"{name}.json"
 
@@ -241,9 +241,9 @@ class Lab:
             return Environment(path.stem, place, size, record["dsn"], record["origin"])
         except (ValueError, KeyError, TypeError) as error:
             raise PgiostatError(
-                f'"{path}" does not describe environment "{path.stem}" is',
+                f'"{path}" does not tell what environment "{path.stem}" is',
                 detail=f"{type(error).__name__}: {error}.",
-                hint="Remove it and the directory beside it, and create the environment again.",
+                hint="Remove it, and the directory beside it, and make the environment anew.",
                 slug="environment-unreadable",
             ) from None
 
@@ -274,8 +274,8 @@ def _refuse_if_in_use(name: str, server: Cluster) -> None:
     if found:
         raise PgiostatError(
             f'environment "{name}" is in use',
-            detail=f"Connected: {', '.join(str(who) for (who,) in found)}.",
-            hint="It must be stopped to be copied: end these first.",
+            detail=f"Connected are: {', '.join(str(who) for (who,) in found)}.",
+            hint="It would be stopped while it is copied: end these first.",
             slug="environment-busy",
         )
 

@@ -32,7 +32,7 @@ def translate_errors(cluster: Cluster | None = None) -> Iterator[None]:
     except psycopg.errors.InsufficientPrivilege as error:
         message = str(error).splitlines()[0]
         raise PgiostatError(
-            f"the lab lacks a privilege: {message}",
+            f"the lab may not do what it needs: {message}",
             detail=f'It makes a schema "{SCHEMA}" of its own, and touches nothing else.',
             hint="Another user's lab is in this database: use another one."
             if SCHEMA in message
@@ -45,12 +45,12 @@ def translate_errors(cluster: Cluster | None = None) -> Iterator[None]:
         raise PgiostatError(
             "the lab's data are not there any more",
             detail=_first_line(error),
-            hint="Create them again with: pgiostat lab up",
+            hint="Make them anew with: pgiostat lab up",
             slug="lab-data-missing",
         ) from error
     except psycopg.Error as error:
         raise PgiostatError(
-            "the lab's server refused a command",
+            "the lab's server does not do what it is asked to",
             detail=_first_line(error),
             slug="lab-failed",
         ) from error
@@ -71,7 +71,7 @@ def _lost(error: psycopg.OperationalError, cluster: Cluster | None) -> PgiostatE
             last = log.strip().rpartition("\n")[2]
             return PgiostatError(
                 "the lab's server has ended",
-                detail=f"{_first_line(error)}{f'; its last message: {last}' if last else ''}",
+                detail=f"{_first_line(error)}{f'; it said last: {last}' if last else ''}",
                 slug="server-not-running",
             )
     return PgiostatError(

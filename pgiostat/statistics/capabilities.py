@@ -17,7 +17,7 @@ class Capability:
 
     Attributes:
         name: A stable name, as "read_times".
-        meaning: The data that it provides.
+        meaning: What is known if it is available.
         missing: Why it is not available; empty if it is.
     """
 
@@ -51,18 +51,14 @@ def capabilities(snapshot: Snapshot) -> tuple[Capability, ...]:
     return (
         Capability("all_statements", "statements of all users by name", masked),
         Capability(
-            "toplevel", "nested statements, separate from their callers", needs("1.9", "toplevel")
+            "toplevel", "nested statements apart from their callers", needs("1.9", "toplevel")
         ),
-        Capability("evictions", "the number of evictions, and the time of the last reset", info),
-        Capability(
-            "stats_since",
-            "reliable detection of entries that were created again",
-            needs("1.11", "stats_since"),
-        ),
+        Capability("evictions", "how often entries were evicted, and when all were reset", info),
+        Capability("stats_since", "entries made anew, without doubt", needs("1.11", "stats_since")),
         Capability("read_times", "time spent reading", timing),
         Capability(
             "local_read_times",
-            "time spent reading temporary tables, separately",
+            "time spent reading temporary tables apart from others",
             timing or needs("1.11", "local_blk_read_time"),
         ),
         Capability(

@@ -143,7 +143,7 @@ class Snapshot:
             if rows is None or not rows.counters.size:
                 continue
             if rows.counters.max() >= MAX_COUNTED or rows.counters.min() <= -MAX_COUNTED:
-                raise ValueError(f"a counter of {rows.table.name} that no server reaches")
+                raise ValueError(f"a counter of {rows.table.name} that no server comes to")
 
     @cached_property
     def has_toplevel(self) -> bool:

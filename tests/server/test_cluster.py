@@ -431,7 +431,7 @@ def test_a_program_that_is_not_postgres_is_quoted(place: Path) -> None:
     (place / "postgres").chmod(0o755)
     with pytest.raises(PgiostatError) as error:
         _ = Cluster(place, place / "cluster").version
-    assert error.value.detail == "Its answer to --version: hello"
+    assert error.value.detail == "Asked for its version it answered: hello"
 
 
 def test_the_embedded_server_is_found_without_importing_its_package() -> None:

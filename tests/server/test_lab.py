@@ -80,7 +80,7 @@ def test_what_cannot_be_made_is_said(lab: Lab) -> None:
     with pytest.raises(PgiostatError) as raised:
         lab.get("prod")
     assert (raised.value.slug, raised.value.hint) == (
-        "environment-unknown", "Create one with: pgiostat lab up",
+        "environment-unknown", "Make one with: pgiostat lab up",
     )  # fmt: skip
     with pytest.raises(PgiostatError) as raised:
         lab.up("../prod", SIZE)
@@ -128,7 +128,7 @@ def test_one_that_somebody_works_with_is_not_cloned(lab: Lab) -> None:
     with connected(prod.dsns()[0]), pytest.raises(PgiostatError) as raised:
         lab.clone("prod", "perf")
     assert (raised.value.slug, raised.value.detail) == (
-        "environment-busy", "Connected: sync_api.",
+        "environment-busy", "Connected are: sync_api.",
     )  # fmt: skip
     assert prod.is_running()
     assert lab.clone("prod", "perf").is_running()
@@ -144,7 +144,7 @@ def test_what_is_kept_of_an_environment_may_be_damaged(lab: Lab) -> None:
         damaged.unlink()
     assert (raised.value.slug, raised.value.message) == (
         "environment-unreadable",
-        f'"{damaged}" does not describe environment "prod" is',
+        f'"{damaged}" does not tell what environment "prod" is',
     )
 
 
@@ -177,7 +177,7 @@ def test_data_that_have_gone_are_said_and_made_anew(lab: Lab, database: str) -> 
             generate(SIZE, 10.0, 1), [ReplayTarget("theirs", made.dsn, Setup(SIZE.tables))], speed=0
         )
     assert (raised.value.slug, raised.value.hint) == (
-        "lab-data-missing", "Create them again with: pgiostat lab up",
+        "lab-data-missing", "Make them anew with: pgiostat lab up",
     )  # fmt: skip
     lab.up("theirs", SIZE)
     assert len(rows(database, "visit")) == 1_200

@@ -90,7 +90,7 @@ def _setup(
 
 BASELINE = "baseline"
 EXPERIMENTS: tuple[Experiment, ...] = (
-    Experiment(BASELINE, "unchanged", _setup()),
+    Experiment(BASELINE, "as it was found", _setup()),
     Experiment("table_added", "one table more", _setup(tables=(*TABLES, "note"))),
     Experiment("version_off", "without version queries", _setup(Operation.VERSION), ("version",)),
     Experiment(
@@ -333,7 +333,7 @@ def _at(delta: Delta, since: datetime, until: datetime) -> Delta:
 def _interrupted(out: Path) -> PgiostatError:
     return PgiostatError(
         "the experiments were stopped",
-        detail=f'The measurements so far are in "{out}".',
+        detail=f'What was measured until then is in "{out}".',
         slug="lab-stopped",
         status=ExitStatus.INTERRUPTED,
     )
@@ -375,13 +375,13 @@ def read_runs(out: Path) -> list[Run]:
             raise PgiostatError(
                 f'could not read line {number} of "{out / RUNS}"',
                 detail=f"{type(error).__name__}: {error}.",
-                hint="Restore it, or measure again with: pgiostat lab run --again",
+                hint="Restore it, or measure anew with: pgiostat lab run --again",
                 slug="lab-unreadable",
             ) from None
     if not any(run.experiment == BASELINE for run in runs):
         raise PgiostatError(
             f'there are no experiments in "{out}"',
-            detail="All are compared with a baseline, which was not run." if runs else None,
+            detail="All are told against a baseline, and that was not run." if runs else None,
             hint="Make them with: pgiostat lab run",
             slug="lab-empty",
         )

@@ -58,7 +58,7 @@ def server_version(binaries: Path, account: Account) -> str:
         raise PgiostatError(
             f'"{postgres}" does not run',
             slug="postgres-binaries-missing",
-            detail=f"Its answer to --version: {answer.strip() or 'nothing'}",
+            detail=f"Asked for its version it answered: {answer.strip() or 'nothing'}",
         )
     return found.group()
 

@@ -215,7 +215,7 @@ class Cluster:
                 f"PostgreSQL did not stop within {timeout:g} s",
                 slug="server-did-not-stop",
                 detail=last_lines(self.files.read_log()),
-                hint=f"Mode {mode} may wait for clients; immediate does not wait.",
+                hint=f"Mode {mode} may wait for clients; immediate waits for nobody.",
             )
         self._release()
 

@@ -119,8 +119,8 @@ class Api:
 def inconsistent(what: str) -> PgiostatError:
     """Return the error of an answer that contradicts the data that were written."""
     return PgiostatError(
-        "the lab's server returns other data than the sync system has written",
+        "the lab's server does not answer what the sync system has written",
         detail=what,
-        hint="Another client has changed its data: create the environment again.",
+        hint="Somebody else has changed its data meanwhile: make the environment anew.",
         slug="lab-inconsistent",
     )

@@ -193,7 +193,7 @@ def _lines(found: SuggestedLists | None, path: str, server: str) -> Iterator[str
         listed: dict[str, str] = getattr(found, name) if found is not None else {}
         if not listed:
             if found is not None:
-                yield "# The catalog has none.\n"
+                yield "# The catalog tells none.\n"
             yield f"# {name} = [{', '.join(map(toml, example))}]\n"
             continue
         yield f"{name} = [\n"

@@ -41,7 +41,7 @@ from pgiostat.volume.device.discover import DeviceOption
 from tests.support.readings import at, reading, said_to
 
 NOWHERE = "host=/nowhere"
-REPORT = "It is a fault of pgiostat. Report it with this reference; docs/errors.md explains how."
+REPORT = "It is a fault of pgiostat. Report it with this reference; docs/errors.md says how."
 
 
 class Here:
