@@ -81,15 +81,24 @@ def text_of(name: str) -> str:
     return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
 
 
+def others() -> Iterator[str]:
+    """Yield the names of other files with texts for people."""
+    yield "Makefile"
+    found = (path for path in sorted((ROOT / "contrib").iterdir()) if path.is_file())
+    yield from (path.relative_to(ROOT).as_posix() for path in found)
+
+
 def words_of(name: str) -> list[str]:
-    """Return the faults of a page, or of the messages of a module."""
-    if not name.endswith(".py"):
+    """Return the faults of a text, or of the messages of a module."""
+    if name.endswith((".md", ".ipynb")):
         return forbidden(plain(text_of(name)))
+    if not name.endswith(".py"):
+        return forbidden(text_of(name))
     texts = (text for text in messages(ast.parse(text_of(name))) if text != OWN)
     return [fault for text in texts for fault in forbidden(text)]
 
 
-@pytest.mark.parametrize("name", [*pages(), *modules()])
+@pytest.mark.parametrize("name", [*pages(), *others(), *modules()])
 def test_a_text_has_plain_words(name: str) -> None:
     faults = words_of(name)
     if name in WORDS_LEFT:
