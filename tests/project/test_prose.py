@@ -57,9 +57,13 @@ WORDS_LEFT: dict[str, str] = {
 """Files that still have forbidden words, and what is left there. An entry goes with its cause."""
 
 PAGES = (
-    "*.md", "docs/**/*.md", "changelog.d/*.md", "sample_data/**/*.md", "tests/*.md",
+    "*.md",
+    "docs/**/*.md",
+    "changelog.d/*.md",
+    "sample_data/**/*.md",
+    "tests/*.md",
     "notebooks/*.ipynb",
-)  # fmt: skip
+)
 
 
 def pages() -> Iterator[str]:
@@ -159,8 +163,10 @@ def test_a_planted_message_is_found_and_docstrings_and_sql_are_not() -> None:
 
 def test_sentences_end_at_full_stops_and_cells_and_items_are_texts_of_their_own() -> None:
     assert sentences("One of 0.5 s. Two (of e.g. three). Three?") == [
-        "One of 0.5 s.", "Two (of e.g. three).", "Three?",
-    ]  # fmt: skip
+        "One of 0.5 s.",
+        "Two (of e.g. three).",
+        "Three?",
+    ]
     long = " ".join(["word"] * 36)
     assert long_sentences(f"{long}.") == [f"{long}."]
     assert long_sentences(f"- {long[:90]}\n- {long[90:]}\n\n| {long[:90]} | {long[90:]} |") == []
