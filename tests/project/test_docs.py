@@ -1,4 +1,4 @@
-"""Pages that speak of the code are true."""
+"""Pages about the code are true. --update-gold writes outputs and screens into docs/."""
 
 import asyncio
 import os
@@ -111,14 +111,14 @@ def blocks(kind: str, page: str = HISTORY) -> list[str]:
     return [block.replace("/var/lib/pgiostat", str(SAMPLE)) for block in found]
 
 
-def sealed_reads() -> int:
-    """Return the blocks that sealed files say were read."""
+def compacted_reads() -> int:
+    """Return the blocks read by the count of compacted files."""
     paths = sorted(SAMPLE.glob("stmt/*/*.parquet"))
     tables = [pq.ParquetFile(path).read(["shared_blks_read"]) for path in paths]
     return sum(sum(table["shared_blks_read"].to_pylist()) for table in tables)
 
 
-def test_duckdb_alone_reads_what_is_sealed_as_the_page_says() -> None:
+def test_duckdb_alone_reads_compacted_files_as_on_the_page() -> None:
     by_hour, by_text, ddl = blocks("sql")
     assert "'projection.enabled' = 'true'" in ddl
     with duckdb.connect() as connection:
@@ -126,18 +126,18 @@ def test_duckdb_alone_reads_what_is_sealed_as_the_page_says() -> None:
         inner = by_hour.strip().removesuffix(";")
         hours = connection.execute(f"SELECT SUM(blocks) FROM ({inner})").fetchall()
         texts = connection.execute(by_text).fetchall()
-    assert hours == [(sealed_reads(),)]
+    assert hours == [(compacted_reads(),)]
     assert texts[0][0].startswith("select max(row_version) from ")
-    assert sum(blocks for _, blocks, _ in texts) <= sealed_reads()
+    assert sum(blocks for _, blocks, _ in texts) <= compacted_reads()
 
 
-def test_pandas_reads_what_is_sealed_as_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
+def test_pandas_reads_compacted_files_as_on_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(blocks("python")[0], "docs/history.md", "exec"), {})  # noqa: S102 - our own page
     shown = capsys.readouterr().out.splitlines()[1:-1]
-    assert sum(int(line.split()[-1]) for line in shown) == sealed_reads()
+    assert sum(int(line.split()[-1]) for line in shown) == compacted_reads()
 
 
-def test_frames_are_asked_for_as_the_page_says() -> None:
+def test_the_calls_for_frames_on_the_page_work() -> None:
     calls = re.findall(r"history\.(\w+)\(([^)]*)\)", blocks("python")[2])
     frames = pgiostat.open_history(SAMPLE)
     assert len(calls) == 9
@@ -146,14 +146,14 @@ def test_frames_are_asked_for_as_the_page_says() -> None:
             assert len(eval(f"frames.{name}({arguments})", {"frames": frames}))  # noqa: S307 - our own page
 
 
-def test_what_a_history_holds_is_on_its_page_as_it_is_told() -> None:
+def test_the_contents_of_a_history_on_its_page_are_real() -> None:
     shown = re.findall(r"pgiostat history --h.*?\n```\n\n```text\n(.*?)```", HISTORY, re.DOTALL)[0]
     found = "\n".join(ran("pgiostat history --history sample_data/history"))
-    # How long ago it was, and what a file takes on this disk, are not the page's to say.
-    told, page = (
+    # The age, and the size of a file on this disk, vary.
+    now, page = (
         re.sub(r"newest .* ago|[\d.]+ [KM]?i?B\b", "", text).split() for text in (found, shown)
     )
-    assert sorted(told) == sorted(page)
+    assert sorted(now) == sorted(page)
 
 
 def ran(command: str) -> list[str]:
@@ -195,7 +195,7 @@ def test_the_investigation_on_its_page_was_measured() -> None:
 @pytest.mark.parametrize(
     "name", ["category", "statement", "detail", "relation", "io", "total", "light", "help"]
 )
-def test_the_screens_of_watch_are_what_it_draws(name: str) -> None:
+def test_the_screens_of_watch_are_what_it_draws(name: str, compare_gold: CompareGold) -> None:
     made = runpy.run_path(str(ROOT / "docs" / "screens.py"))
     drawn = asyncio.run(made["shot"](*made["SHOTS"][name]))
-    assert (ROOT / "docs" / f"watch-{name}.svg").read_text("utf-8") == drawn
+    compare_gold(ROOT / "docs" / f"watch-{name}.svg", drawn)
