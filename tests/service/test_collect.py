@@ -141,7 +141,7 @@ def test_what_is_in_trouble_is_said_once_and_ends_with_an_error(
     said = [re.sub(r"^\S+Z ", "", line) for line in done.stderr.splitlines()]
     why = 'could not connect to server "/nowhere:5432": No such file or directory; trying again.'
     assert [line for line in said if line.startswith("bad: ")] == [
-        f"bad: {why} Is the server running, and does it accept connections there?",
+        f"bad: {why} Check that the server is running and accepts connections at this address.",
         "bad: 0 samples committed",
     ]
     assert len([line for line in said if line.startswith("good: ") and "samples" in line]) == 1
