@@ -350,8 +350,7 @@ def test_findings_as_text() -> None:
         "pgiostat doctor  pgiostat@db:5432/app  PostgreSQL 18.4",
         "track           ok      top",
         "track_io_timing warning off: read times are unknown, and",
-        "                        which reads the OS page cache",
-        "                        served",
+        "                        which reads the OS page cache served",
         "    ALTER SYSTEM SET track_io_timing = on; SELECT pg_reload_conf();",
         "ready, with 1 warning: track_io_timing",
     ]
