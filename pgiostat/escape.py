@@ -1,4 +1,4 @@
-r"""Text that others chose, such as names and statement texts, written so that nothing in it acts.
+r"""Escapes text from others, such as names and statement texts, so that nothing in it acts.
 
 There is one function for each form of output, and each decides alone what is escaped there: those
 of terminals, logs, JSON, TOML and SQL are here; those of CSV and Markdown are in render.csv

@@ -136,17 +136,17 @@ MEASURED: Mapping[str, tuple[Unit, str]] = {
     ),
     "catalog_blocks": (
         Unit.BLOCKS,
-        "of them of catalogs of the connected database, by whomever",
+        "of them of catalogs of the connected database, by any process",
     ),
     "rollbacks": (Unit.TRANSACTIONS, "that failed, were cancelled or rolled back"),
     "failures": (
         Unit.TRANSACTIONS,
-        "of them that no client rolled back: surely failed or cancelled; empty if not known",
+        "of them without a rollback by a client: certainly failed or cancelled; empty if not known",
     ),
-    "evictions": (Unit.NONE, "how often entries were evicted, several at each"),
+    "evictions": (Unit.NONE, "number of evictions, of several entries each"),
     "utility_untracked": (
         Unit.NONE,
-        f"1 if {_UNTRACKED}, at the begin or the end, or if a statement may have set them so",
+        f"1 if {_UNTRACKED}, at the start or the end, or if a statement may have set them so",
     ),
     "held_cursors": (
         Unit.NONE,
@@ -208,7 +208,7 @@ def _ends(delta: Delta) -> list[Snapshot]:
 
 
 def _is_untracked(delta: Delta) -> bool:
-    """Return whether some statements were not tracked, at the begin or the end of an interval."""
+    """Return whether some statements were not tracked, at the start or the end of an interval."""
     return any(
         snapshot.settings.track == "none"
         or snapshot.settings.values.get("pg_stat_statements.track_utility") == "off"
@@ -297,8 +297,8 @@ MEANINGS = {
     LedgerLine.WALSENDER: "walsenders, by pg_stat_io",
     LedgerLine.PROCESSES: "checkpointer, startup and other processes, by pg_stat_io",
     LedgerLine.CATALOGS: "the catalogs, for connecting, parsing and planning",
-    LedgerLine.UNATTRIBUTED: "what nothing explains, with possible causes; negative when statements"
-    " were counted ahead of the server's own counters",
+    LedgerLine.UNATTRIBUTED: "reads that nothing explains, with possible causes; negative when"
+    " statements were counted ahead of the server's own counters",
 }
 """Meaning of each line, for documentation."""
 

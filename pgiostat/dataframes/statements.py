@@ -1,4 +1,4 @@
-"""What each statement did in each step, as a long frame."""
+"""The counts of each statement in each step, as a long frame."""
 
 import numpy as np
 import pandas as pd

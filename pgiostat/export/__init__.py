@@ -1,7 +1,7 @@
 """All tables of a history as CSV files, with a data dictionary beside them.
 
-What is counted is written hour by hour and batch by batch, so that a history of any length needs
-no more memory than the engine may have.
+Counts are written hour by hour and batch by batch, so that a history of any length needs no more
+memory than the engine's limit.
 
 May import `render` and all below it. Must not import `watch`, `collector` or `dataframes`.
 """

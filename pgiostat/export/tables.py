@@ -1,4 +1,4 @@
-"""The CSV files of an export: what their rows and columns are, made from the table of counters."""
+"""The CSV files of an export: their rows and columns, made from the table of counters."""
 
 from dataclasses import dataclass, replace
 

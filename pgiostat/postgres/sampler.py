@@ -114,7 +114,7 @@ class Sampler:
         )
 
     def intervals(self) -> Iterator[IntervalResult]:
-        """Yield one tick an interval, the first at once; ends when `wait` returns True.
+        """Yield the result of each interval, the first at once; ends when `wait` returns True.
 
         Yields:
             An interval, or the error in its place; after an error it connects again.

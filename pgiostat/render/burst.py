@@ -1,4 +1,4 @@
-"""The report of what a time window did to a volume's burst balance."""
+"""The report of a volume's burst balance over a time window."""
 
 from collections.abc import Iterator
 from datetime import UTC

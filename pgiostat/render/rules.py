@@ -1,4 +1,4 @@
-"""Rules for people: those in force, and why a statement fell where it did."""
+"""Rules for people: the active ones, and the reason for a statement's category."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any

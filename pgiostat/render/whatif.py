@@ -1,4 +1,4 @@
-"""The report of what would be read if a category of queries were gone or cheaper."""
+"""The report of the reads if a category of queries were gone or cheaper."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a window of a history did to a volume's burst balance."""
+"""The burst balance of a volume over a window of a history."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A window in steps: which queries read how much in each step."""
+"""A window in steps: the reads of each step by query."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

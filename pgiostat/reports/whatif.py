@@ -1,4 +1,4 @@
-"""What a window would have read if a category were gone or cheaper."""
+"""The reads of a window if a category were gone or cheaper."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

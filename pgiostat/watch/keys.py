@@ -1,4 +1,4 @@
-"""The keys and the mouse of `watch`: they change what is shown, never what is read."""
+"""The keys and the mouse of `watch`: they change the display, never the snapshots."""
 
 from collections.abc import Iterable
 from dataclasses import replace

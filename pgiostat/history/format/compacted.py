@@ -1,4 +1,4 @@
-"""Names of compacted files, and which samples they cover."""
+"""Names of compacted files, and the samples that they cover."""
 
 import contextlib
 import re

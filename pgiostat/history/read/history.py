@@ -1,4 +1,4 @@
-"""A history opened for reading: its servers, what they counted in a window, and names."""
+"""A history opened for reading: its servers, their totals over a window, and names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""Upload compacted files to an object store, where others read them: whole, verified, and once.
+"""Uploads compacted files to an object store: whole, verified, and once.
 
 The target is laid out as the history is. Texts and names go first and samples last: an interval is
 there when its sample is, and then so is all else of it. Several histories may go to one target:

@@ -69,7 +69,7 @@ def conclusions(outcomes: Sequence[Outcome]) -> Iterator[str]:
     wrong = [each.name for each in judged if not each.held]
     if judged:
         yield (
-            f"whatif's range held what was measured in {len(judged) - len(wrong)} of {len(judged)}"
+            f"the range of whatif held in {len(judged) - len(wrong)} of {len(judged)}"
             f" experiments{': not in ' + ', '.join(wrong) if wrong else ''}"
         )
 
@@ -115,15 +115,15 @@ def _headings(volume: Volume) -> tuple[str, ...]:
         "blocks/s",
         *CLASSES,
         "change",
-        "95 % certain",
+        "95 % interval",
         "displaced",
         "ops/s",
         f"{volume.name}, a day",
     )
 
 
-FORETOLD = ("whatif", "said", "measured", "width", "range")
-"""Of the mean over repetitions; the range is over all of them."""
+FORETOLD = ("whatif", "predicted", "measured", "width", "range")
+"""Columns for the mean over repetitions; the range is over all of them."""
 
 
 def as_text(outcomes: Sequence[Outcome], volume: Volume, *, width: int) -> RenderableType:
@@ -146,7 +146,7 @@ def as_text(outcomes: Sequence[Outcome], volume: Volume, *, width: int) -> Rende
     ]
     legend = {each.name: _WHAT.get(each.name, "") for each in outcomes}
     if width_of(headings, foretold) > width:
-        # The words of whatif are long: they go where lines may be of any length.
+        # The arguments of whatif are long: the legend has lines of any length.
         for (name, _), (words, _), *_ in foretold:
             legend[name] += f"; whatif {words}"
         headings, foretold = [headings[0], *headings[2:]], [[row[0], *row[2:]] for row in foretold]

@@ -1,4 +1,4 @@
-"""What is on the screen as CSV."""
+"""The content of the screen as CSV."""
 
 import csv
 from io import StringIO

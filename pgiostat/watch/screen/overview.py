@@ -1,4 +1,4 @@
-"""What a state shows, as lines: drawn from what was counted, and from nothing else."""
+"""The lines of a screen, drawn from a state and the counts alone."""
 
 from dataclasses import dataclass
 from math import ceil

@@ -1,4 +1,4 @@
-"""A history, shown as it was: interval by interval, on the same screen."""
+"""The replay source: a history, interval by interval, on the same screen."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
