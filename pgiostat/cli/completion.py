@@ -12,9 +12,17 @@ from typing import Any
 import typer
 
 __all__ = [
-    "among", "anchors", "categories", "changes", "engines", "instances", "labels", "rules",
-    "themes", "volumes",
-]  # fmt: skip
+    "among",
+    "anchors",
+    "categories",
+    "changes",
+    "engines",
+    "instances",
+    "labels",
+    "rules",
+    "themes",
+    "volumes",
+]
 
 Completion = Callable[[typer.Context, str], list[str]]
 
@@ -85,9 +93,11 @@ categories = _completion(_categories)
 changes = _completion(lambda parameters: [f"{each}=" for each in _categories(parameters)])
 anchors = _completion(
     lambda parameters: [
-        "second", "call", *(f"{each}:calls" for each in _categories(parameters)),
+        "second",
+        "call",
+        *(f"{each}:calls" for each in _categories(parameters)),
     ]
-)  # fmt: skip
+)
 rules = _completion(_rules)
 volumes = _completion(_volumes)
 instances = _completion(_instances)

@@ -38,7 +38,7 @@ class TableFrames:
     def __repr__(self) -> str:
         """Return the directory, the labels, and from when to when."""
         there = self.history.servers()
-        summary = "no sample yet"
+        summary = "no interval yet"
         if there:
             since = min(server.since for server in there).astimezone(UTC)
             until = max(server.until for server in there).astimezone(UTC)
