@@ -101,11 +101,12 @@ Directory = Annotated[
     ),
 ]
 LocalDirectory = Annotated[
-    str | None,
+    Path | None,
     typer.Argument(
         callback=no_secret,
         help="Directory of the history, as --history.",
         metavar="[HISTORY]",
+        readable=False,  # the reader's own error is better
         show_default=False,
     ),
 ]
