@@ -109,7 +109,7 @@ def test_a_server_is_named_as_for_psql(database: str, tmp_path: Path) -> None:
     ):  # fmt: skip
         done = pgiostat("watch", *words, dbname, *once, **environment)
         assert (done.returncode, done.stderr) == (0, "")
-        assert json.loads(done.stdout)["server"] == f"{host}:{port}"
+        assert json.loads(done.stdout)["server"]["dbname"] == dbname
         wrong = pgiostat("watch", *words, "no_such", *once, **environment)
         assert (wrong.returncode, wrong.stderr.splitlines()[0]) == (
             1, 'pgiostat: error: database "no_such" does not exist',
@@ -276,3 +276,62 @@ def test_the_next_command_is_named_in_text_alone(root: Path) -> None:
 def test_each_next_command_exists() -> None:
     named = {word for line in NEXT.values() for word in re.findall(r"pgiostat ([a-z]+)", line)}
     assert named <= set(COMMANDS)
+
+
+# --- completion --------------------------------------------------------------------------
+
+
+def proposed(line: str, **variables: str) -> set[str]:
+    """Return the words that bash is offered at the end of a line."""
+    words = line.split(" ")
+    done = pgiostat(
+        _PGIOSTAT_COMPLETE="complete_bash",
+        COMP_WORDS=line,
+        COMP_CWORD=str(len(words) - 1),
+        **variables,
+    )
+    assert done.stderr == ""
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("pgiostat do", {"doctor"}),
+        ("pgiostat burst --vol", {"--volume"}),
+        ("pgiostat burst --volume rds-gp", {"rds-gp2:", "rds-gp3:"}),
+        ("pgiostat burst --instance db.m5.l", {"db.m5.large"}),
+        ("pgiostat report --format m", {"markdown"}),
+        ("pgiostat report --by da", {"database"}),
+        ("pgiostat report --sort t", {"time", "temp"}),
+        ("pgiostat whatif --drop versi", {"version"}),
+        ("pgiostat whatif --calls versi", {"version="}),
+        ("pgiostat compare --per versi", {"version:calls"}),
+        ("pgiostat rules show @sync", {"@synced"}),
+        ("pgiostat report --rules /nowhere --label x", set()),
+        ("pgiostat whatif --rules /nowhere --drop versi", set()),
+    ],
+)
+def test_a_shell_completes_words(line: str, expected: set[str]) -> None:
+    assert proposed(line) == expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "pgiostat report {} --label ",
+        "pgiostat report --history {} --label ",
+        "pgiostat compare {} ",
+        "pgiostat watch --replay {} --label ",
+    ],
+)
+def test_a_shell_completes_the_labels_of_a_history(root: Path, line: str) -> None:
+    assert proposed(line.format(root)) == {"prod"}
+
+
+def test_labels_are_those_of_the_default_history(tmp_path: Path) -> None:
+    place = tmp_path / "pgiostat" / "history"
+    place.parent.mkdir()
+    assert proposed("pgiostat report --label ", XDG_DATA_HOME=str(tmp_path)) == set()
+    write(place, intervals(1, 600))
+    assert proposed("pgiostat report --label ", XDG_DATA_HOME=str(tmp_path)) == {"prod"}
