@@ -1,4 +1,4 @@
-"""Texts that may hold a secret: how they are recognised, and how they are taken out of a message.
+"""Recognises texts that may contain a secret, and removes them from a message.
 
 A connection string, or a key of an object store, may stand where something else belongs: as the
 value of another option, or as a key of a file.

@@ -1,4 +1,4 @@
-"""pgiostat burst: what a time window did to a volume's burst balance."""
+"""pgiostat burst: the burst balance of a volume over a time window."""
 
 import sys
 from typing import Annotated

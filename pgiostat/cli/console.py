@@ -1,4 +1,4 @@
-"""The console for text, and the progress that a terminal shows."""
+"""The console for text, and the progress display of a terminal."""
 
 import shutil
 import sys
@@ -67,8 +67,10 @@ def progress(what: str) -> Iterator[Callable[[str, float], None]]:
     from pgiostat.escape import terminal
 
     columns = (
-        TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TimeRemainingColumn(),
+    )
     plain = Console(stderr=True, markup=False, emoji=False)
     with Progress(*columns, console=plain, transient=True) as bar:
         task = bar.add_task(what, total=1.0)

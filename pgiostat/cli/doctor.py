@@ -1,4 +1,4 @@
-"""pgiostat doctor: whether a server is ready for pgiostat."""
+"""pgiostat doctor: whether a server is ready, and how to fix it."""
 
 import sys
 from typing import Annotated

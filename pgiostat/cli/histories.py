@@ -1,4 +1,4 @@
-"""The history and the rules that a command uses: where they are, opened and closed."""
+"""The history and the rules of a command: found, opened and closed."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""pgiostat history: what a history holds."""
+"""pgiostat history: the contents of a history."""
 
 import sys
 from datetime import UTC, datetime

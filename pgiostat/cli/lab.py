@@ -71,7 +71,7 @@ def status() -> None:
     if not there:
         say("There is no environment. Create one with: pgiostat lab up")
         return
-    from pgiostat.render.table import Column, lay
+    from pgiostat.render.table import TableColumn, lay
     from pgiostat.render.text import drawn
 
     rows = [
@@ -83,7 +83,12 @@ def status() -> None:
         ]
         for each in there
     ]
-    columns = [Column("name"), Column("state"), Column("rows", right=True), Column("clone of")]
+    columns = [
+        TableColumn("name"),
+        TableColumn("state"),
+        TableColumn("rows", right=True),
+        TableColumn("clone of"),
+    ]
     screen = console()
     screen.print(*drawn(lay(columns, rows, screen.width)), sep="\n")
     # Whole, however narrow the screen: they are there to be copied.
@@ -196,9 +201,12 @@ def replay(
     with stop_on_signals(stop) as happened, progress("replaying") as show:
         count = max(len(traffic.events), 1)
         sent = send(
-            traffic, targets, speed=speed, stop=stop,
+            traffic,
+            targets,
+            speed=speed,
+            stop=stop,
             done=lambda events: show(f"{events:,} of {count:,} events", events / count),
-        )  # fmt: skip
+        )
     for each in sent:
         sent_by_class = ", ".join(
             f"{n:,} {name}{' not sent' * (name in setup.off)}"

@@ -1,4 +1,4 @@
-"""pgiostat lab run and report: all experiments, and their results."""
+"""pgiostat lab run and report: all experiments, and their outcome."""
 
 import sys
 from pathlib import Path
@@ -103,9 +103,15 @@ def run(
         try:
             with progress("experiments") as show:
                 run_all(
-                    stage, place,
-                    seconds=lasts, repeats=times, seed=seed, again=again, progress=show, stop=stop,
-                )  # fmt: skip
+                    stage,
+                    place,
+                    seconds=lasts,
+                    repeats=times,
+                    seed=seed,
+                    again=again,
+                    progress=show,
+                    stop=stop,
+                )
         finally:
             if dsn:
                 stage.remove()

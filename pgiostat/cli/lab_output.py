@@ -1,4 +1,4 @@
-"""Options, progress and output lines that commands of the lab share."""
+"""Options, progress and lines of output that the commands of the lab share."""
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated

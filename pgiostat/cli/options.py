@@ -1,4 +1,4 @@
-"""Options that several commands have, each defined once, and what they allow."""
+"""Options of several commands, each defined once, and their values."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The end of this process, and what saves time in it: garbage collection and imports."""
+"""The end of this process, and savings: the garbage collector, and imports."""
 
 import gc
 import os

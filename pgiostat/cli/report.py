@@ -1,4 +1,4 @@
-"""pgiostat report: which queries read how much in a time window of a history."""
+"""pgiostat report: ranks queries by reads over a time window."""
 
 import sys
 from datetime import timedelta

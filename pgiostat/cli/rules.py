@@ -1,4 +1,4 @@
-"""pgiostat rules: write a rules file, show the rules in force, and test them."""
+"""pgiostat rules: write a rules file, show the active rules, and test them."""
 
 import re
 import sys
@@ -34,7 +34,7 @@ COMMANDS = frozenset({
     "LOCK", "MERGE", "MOVE", "NOTIFY", "PREPARE", "REASSIGN", "REFRESH", "REINDEX", "RELEASE",
     "RESET", "REVOKE", "ROLLBACK", "SAVEPOINT", "SECURITY", "SELECT", "SET", "SHOW", "START",
     "TABLE", "TRUNCATE", "UNLISTEN", "UPDATE", "VACUUM", "VALUES", "WITH",
-})  # fmt: skip
+})  # fmt: skip # a list in alphabetical order
 """The words that begin a statement of PostgreSQL."""
 _LEAD = re.compile(r"(?:[\s(]+|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
 """What may precede the first word: comments and parentheses."""

@@ -1,4 +1,4 @@
-"""pgiostat ship: compacted files of a history to an object store."""
+"""pgiostat ship: uploads compacted files of a history to an object store."""
 
 import sys
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from pgiostat.errors import ExitStatus, PgiostatError
 
 if TYPE_CHECKING:
     from pgiostat.history.format.layout import Layout
-    from pgiostat.history.remote.shipping import UploadResult
+    from pgiostat.history.remote.upload import UploadResult
 
 __all__ = ["ship"]
 
@@ -57,7 +57,7 @@ def ship(
     from pgiostat.cli.console import progress
     from pgiostat.cli.histories import local_root
     from pgiostat.history.format.root import check
-    from pgiostat.history.remote.shipping import upload as shipped
+    from pgiostat.history.remote.upload import upload as shipped
     from pgiostat.history.write.retention import Keep
     from pgiostat.timespec import duration
 
@@ -83,7 +83,7 @@ def _again(
     from pgiostat.clock import monotonic
     from pgiostat.collector.incidents import IncidentLog
     from pgiostat.collector.log import configure, server_log
-    from pgiostat.history.remote.shipping import upload as shipped
+    from pgiostat.history.remote.upload import upload as shipped
     from pgiostat.signals import Wake, stop_on_signals
 
     wake, stop = Wake(), Event()

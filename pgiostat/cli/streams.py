@@ -1,4 +1,4 @@
-"""Standard streams as the parent process left them: closed, full, or of another encoding."""
+"""Standard streams, as the parent process left them: closed, full, or of another encoding."""
 
 import codecs
 import os

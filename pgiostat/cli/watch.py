@@ -115,7 +115,7 @@ def watch(
     from dataclasses import replace
 
     from pgiostat.analysis.rank import By, Sort
-    from pgiostat.watch.options import Form, Options
+    from pgiostat.watch.options import Options, StreamFormat
 
     seconds = options.length(
         "interval", interval, options.SHORTEST_INTERVAL_SECONDS, options.LONGEST_INTERVAL_SECONDS
@@ -130,7 +130,7 @@ def watch(
     if instance and not volume:
         options.refuse("--instance needs a volume", hint="Name it too, as --volume gp2:500.")
     start = 100.0 if balance is None else balance
-    form = options.choice("format", output, Form)
+    form = options.choice("format", output, StreamFormat)
     wanted = Options(
         interval=seconds,
         count=1 if once else count,
@@ -155,7 +155,7 @@ def watch(
         with _pointing_to_doctor():
             on_screen(dsn, wanted, rules, record, theme)
     else:
-        if top is None and form is Form.TEXT:
+        if top is None and form is StreamFormat.TEXT:
             wanted = replace(wanted, top=options.TOP_ON_SCREEN)
         with _pointing_to_doctor():
             _watch(dsn, wanted, rules)

@@ -1,4 +1,4 @@
-"""watch on a terminal: the application, until the user quits."""
+"""watch on a terminal: the application, until it ends."""
 
 from contextlib import closing
 from pathlib import Path
@@ -37,6 +37,11 @@ def on_screen(
 
         return describer(known)
 
+    if record is not None:
+        # The writer is imported by the thread that reads, after the first screen.
+        from pgiostat.extras import require
+
+        require("pyarrow")
     # An error in the rules is raised at once; they are compiled after the first screen.
     known = None if rules is None else rules_of(rules)
     feed = LiveSource(

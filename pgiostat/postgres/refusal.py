@@ -1,4 +1,4 @@
-"""What a failed connection means: libpq's text, matched to an error with a hint."""
+"""Matches libpq's text for a failed connection to an error with a hint."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Rules for people: those in force, and why a statement fell where it did."""
+"""Rules for people: the active ones, and the reason for a statement's category."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ from pgiostat.queries.rules import (
     Subject,
     observed,
 )
-from pgiostat.render.document import Column, Table
+from pgiostat.render.document import Table, TableColumn
 from pgiostat.render.sql import statement
 from pgiostat.render.table import BAR_WIDTH, bar, one_line
 from pgiostat.render.text import drawn, lines
@@ -244,9 +244,11 @@ def surveyed(
 def _categories(ranking: Ranking, width: int) -> Iterator[Text]:
     is_wide = width >= NARROW
     columns = [
-        Column("category", rest=True),
+        TableColumn("category", rest=True),
         _number("share", format_share),
-        Column("", right=True, least=BAR_WIDTH, format=lambda n: bar(n).rstrip(), style="cyan"),
+        TableColumn(
+            "", right=True, least=BAR_WIDTH, format=lambda n: bar(n).rstrip(), style="cyan"
+        ),
         _number("blocks read"),
         _number("calls"),
         _number("statements"),
@@ -267,8 +269,8 @@ def _unknown(others: Sequence[RankRow], width: int) -> Iterator[Text]:
     beside = sum(max(len(column.heading), NUMBER_WIDTH) + 2 for column in columns)
     room = max(width - FINGERPRINT_WIDTH - 2 - beside, LEAST_TEXT)
     columns += [
-        Column("fingerprint", least=FINGERPRINT_WIDTH),
-        Column('of category "other"', least=room, most=room, format=str),
+        TableColumn("fingerprint", least=FINGERPRINT_WIDTH),
+        TableColumn('of category "other"', least=room, most=room, format=str),
     ]
     rows = []
     for row in others:
@@ -277,6 +279,6 @@ def _unknown(others: Sequence[RankRow], width: int) -> Iterator[Text]:
     return drawn(lines(Table(columns, rows, gap=2), width))
 
 
-def _number(heading: str, words: Callable[[Any], str] = format_count) -> Column:
+def _number(heading: str, words: Callable[[Any], str] = format_count) -> TableColumn:
     """Return a column of numbers, which are never cut."""
-    return Column(heading, right=True, least=NUMBER_WIDTH, format=words)
+    return TableColumn(heading, right=True, least=NUMBER_WIDTH, format=words)

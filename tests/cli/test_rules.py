@@ -263,14 +263,14 @@ def test_what_is_read_through_a_cursor_is_of_its_querys_category(database: str) 
         fill(other, "parcel", 3_000)
         other.execute("ALTER TABLE parcel ADD COLUMN rev bigint")
     sampler = Sampler(database, 0.1, describer(), Event().wait)
-    ticks = sampler.ticks()
-    assert next(ticks).error is None
+    results = sampler.intervals()
+    assert next(results).error is None
     with client(database) as other:
         other.execute("BEGIN")
         other.execute('DECLARE "Page 1" CURSOR FOR SELECT id, rev FROM parcel ORDER BY id')
         fetched = other.execute('FETCH 1000 FROM "Page 1"').fetchall()
         other.execute("COMMIT")
-    delta = next(ticks).delta
+    delta = next(results).delta
     assert delta is not None
     assert len(fetched) == 1000
     rows = rank([delta], sampler.names, by=By.STATEMENT).rows
@@ -279,7 +279,7 @@ def test_what_is_read_through_a_cursor_is_of_its_querys_category(database: str) 
         "declare": "manifest",
         "fetch": "manifest",
     }
-    ticks.close()  # type: ignore[attr-defined]
+    results.close()  # type: ignore[attr-defined]
 
 
 def test_a_statement_is_laid_out_or_left_as_it_is() -> None:

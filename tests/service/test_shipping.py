@@ -34,7 +34,7 @@ from pgiostat.history.read.inventory import inventory
 from pgiostat.history.read.windows import Window
 from pgiostat.history.remote.object_store import ObjectStore
 from pgiostat.history.remote.remote_layout import FRESH_SECONDS
-from pgiostat.history.remote.shipping import UploadResult, upload
+from pgiostat.history.remote.upload import UploadResult, upload
 from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.retention import Keep, retain
 from pgiostat.history.write.writer import Writer
@@ -273,7 +273,7 @@ def test_a_collector_does_not_remove_what_was_not_shipped(root: Path, tmp_path: 
         """Do what a collector with --keep 2d does after it has sealed."""
         compact(layout, "prod")
         keep = Keep(timedelta(days=2), timedelta(days=2))
-        retain(layout, "prod", keep, clock=NOW, may=sealer.shipped(layout))
+        retain(layout, "prod", keep, clock=NOW, may=sealer.removable(layout))
 
     write(root, intervals(72, HOUR, server=server(label="prod"))[30:])
     compact(layout, "prod")

@@ -1,4 +1,4 @@
-"""From words to windows: label@from..to, -2h, yesterday 14:00."""
+"""Parses time windows: label@from..to, -2h, yesterday 14:00."""
 
 import re
 from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import Any
 
 from pgiostat.errors import PgiostatError
 from pgiostat.queries.rules.conditions import STATEMENT_KEYS, Condition, allow, conditions
-from pgiostat.queries.rules.names import Vocabulary
+from pgiostat.queries.rules.names import NameLists
 from pgiostat.queries.rules.rule_errors import Mistake
 
 __all__ = ["SCHEMA", "Rule", "RulesFile", "builtin_file", "parse", "read"]
@@ -41,7 +41,7 @@ class RulesFile:
     vocab: dict[str, list[str]]
     rules: list[dict[str, Any]]
 
-    def compile(self, vocabulary: Vocabulary) -> list[Rule]:
+    def compile(self, vocabulary: NameLists) -> list[Rule]:
         """Return the rules.
 
         Raises:
@@ -55,7 +55,7 @@ class RulesFile:
                 raise self.error(mistake, index) from None
         return compiled
 
-    def _rule(self, table: dict[str, Any], vocabulary: Vocabulary) -> Rule:
+    def _rule(self, table: dict[str, Any], vocabulary: NameLists) -> Rule:
         allow(table, _RULE_KEYS, "a rule")
         for key in ("name", "category"):
             if not isinstance(table.get(key), str) or not table[key]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pgiostat.queries.features import Features
 from pgiostat.queries.rules.conditions import Condition, Subject
-from pgiostat.queries.rules.names import Vocabulary
+from pgiostat.queries.rules.names import NameLists
 from pgiostat.queries.rules.rules_file import Rule, builtin_file, read
 
 __all__ = ["OTHER", "Match", "RuleVerdict", "Rules", "builtin", "load"]
@@ -47,7 +47,7 @@ class RuleVerdict:
 class Rules:
     """Rules in order, and the vocabulary that they are written in."""
 
-    def __init__(self, rules: Iterable[Rule], vocabulary: Vocabulary) -> None:
+    def __init__(self, rules: Iterable[Rule], vocabulary: NameLists) -> None:
         self.rules = tuple(rules)
         self.vocabulary = vocabulary
 
@@ -91,7 +91,7 @@ class Rules:
 def builtin() -> Rules:
     """Return the rules that know no schema."""
     ours = builtin_file()
-    vocabulary = Vocabulary(ours.vocab)
+    vocabulary = NameLists(ours.vocab)
     return Rules(ours.compile(vocabulary), vocabulary)
 
 
@@ -102,5 +102,5 @@ def load(path: str | Path) -> Rules:
         PgiostatError: rules-…, for a file with a mistake, with its line.
     """
     user, ours = read(path), builtin_file()
-    vocabulary = Vocabulary(ours.vocab | user.vocab)
+    vocabulary = NameLists(ours.vocab | user.vocab)
     return Rules([*user.compile(vocabulary), *ours.compile(vocabulary)], vocabulary)
