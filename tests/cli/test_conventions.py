@@ -335,3 +335,13 @@ def test_labels_are_those_of_the_default_history(tmp_path: Path) -> None:
     assert proposed("pgiostat report --label ", XDG_DATA_HOME=str(tmp_path)) == set()
     write(place, intervals(1, 600))
     assert proposed("pgiostat report --label ", XDG_DATA_HOME=str(tmp_path)) == {"prod"}
+
+
+@pytest.mark.ends
+def test_watch_has_a_page_for_each_interval(database: str) -> None:
+    done = pgiostat("watch", database, "-n", "2", "-i", "200ms", "--format", "markdown")
+    assert (done.returncode, done.stderr) == (0, "")
+    first, second = done.stdout.strip().split("\n\n- ")
+    for page in (first.removeprefix("- "), second):
+        assert page.startswith("pgiostat, ")
+        assert page.count("\n| category | share | ") == 1

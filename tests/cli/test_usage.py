@@ -74,7 +74,7 @@ from tests.support.program import pgiostat
             ["watch", "--format", "xml"],
             [
                 'pgiostat: error: invalid value for --format: "xml"',
-                "HINT:  Allowed are text, csv, json.",
+                "HINT:  Allowed are text, csv, json, markdown.",
             ],
         ),
         (
