@@ -11,7 +11,7 @@ from pgiostat.cli.options import refuse
 from pgiostat.cli.parameters import Command, with_parameters
 from pgiostat.errors import PgiostatError
 
-__all__ = ["SERVER", "connects", "is_database", "merged"]
+__all__ = ["SERVER", "connection_string", "connects", "is_database", "merged"]
 
 SERVER = "Database name, or connection string (URI or keywords), as for psql."
 """What an argument for a server takes."""
@@ -84,6 +84,15 @@ def is_database(text: str) -> bool:
     (False, False)
     """
     return _DATABASE.fullmatch(text) is not None
+
+
+def connection_string(text: str, is_name: Callable[[str], bool] = is_database) -> str:
+    """Return the connection string of an argument, which may be the name of a database.
+
+    >>> connection_string("shop"), connection_string("host=db")
+    ('dbname=shop', 'host=db')
+    """
+    return f"dbname={text}" if is_name(text) else text
 
 
 def connects(
@@ -162,7 +171,7 @@ def merged(
     if options["password"]:
         keywords["password"] = _password()
     if not keywords:
-        return f"dbname={text}" if text and is_name(text) else text
+        return connection_string(text, is_name) if text else text
     from psycopg.conninfo import make_conninfo
 
     from pgiostat.postgres.dsn import check_dsn
