@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,8 @@ from pgiostat.cli import connection
 from pgiostat.cli.commands import COMMANDS
 from pgiostat.cli.next_command import NEXT
 from pgiostat.errors import PgiostatError
+from pgiostat.history.read.history import History
+from pgiostat.history.read.window_spec import window
 from pgiostat.statistics.difference import diff
 from tests.support.histories import intervals, write
 from tests.support.program import pgiostat
@@ -252,6 +255,25 @@ def test_a_time_that_a_screen_printed_is_accepted_back(root: Path) -> None:
     assert done.returncode == 2
     done = pgiostat("report", root, "--since", hour[0], "--format", "json")
     assert json.loads(done.stdout)["samples"] == 3
+
+
+@pytest.mark.parametrize(
+    ("now", "since", "until", "expected"),
+    [
+        ("12:00", "09:00", "18:00", ("2026-11-23 09:00", "2026-11-23 18:00")),
+        ("20:00", "09:00", "18:00", ("2026-11-23 09:00", "2026-11-23 18:00")),
+        ("00:30", "23:50", "00:10", ("2026-11-22 23:50", "2026-11-23 00:10")),
+        ("08:00", "09:00", "07:00", ("2026-11-22 09:00", "2026-11-23 07:00")),
+        ("12:00", "yesterday 09:00", "18:00", ("2026-11-22 09:00", "2026-11-22 18:00")),
+    ],
+)
+def test_the_end_of_a_window_of_times_of_day_follows_its_beginning(
+    root: Path, now: str, since: str, until: str, expected: tuple[str, str]
+) -> None:
+    with closing(History.open(root)) as opened:
+        at_now = datetime.fromisoformat(f"2026-11-23 {now}Z")
+        found = window(opened, at_now, since=since, until=until)
+    assert (f"{found.since:%Y-%m-%d %H:%M}", f"{found.until:%Y-%m-%d %H:%M}") == expected
 
 
 @pytest.mark.parametrize("interval", ["200ms", "0.2", "0.2s"])
