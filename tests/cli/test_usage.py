@@ -25,6 +25,13 @@ from tests.support.program import pgiostat
             ['pgiostat: error: no such command "nosuch"', "HINT:  Try: pgiostat --help"],
         ),
         (
+            ["watch", "-h"],
+            [
+                "pgiostat: error: option '-h' requires an argument",
+                "HINT:  Try: pgiostat watch --help",
+            ],
+        ),
+        (
             ["wacth"],
             [
                 'pgiostat: error: no such command "wacth"',
