@@ -11,8 +11,13 @@ Instant = str | date
 Length = str | timedelta
 
 _UNITS = {
-    "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800,
-}  # fmt: skip
+    "ms": 0.001,
+    "s": 1,
+    "m": 60,
+    "h": 3600,
+    "d": 86_400,
+    "w": 604_800,
+}
 _NAMES = "ms|msecs?|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?"
 """Units as systemd and PostgreSQL's intervals spell them; the first letter decides but for ms."""
 _PART = re.compile(rf"(\d+(?:\.\d+)?)\s*({_NAMES})(?![a-z])[\s,]*")

@@ -35,7 +35,7 @@ PURPOSES = {
         "demo": ("demo:demo", "Start a local PostgreSQL with a workload, and watch it."),
         "lab": ("lab:app", "Reproduce the whole investigation on a local PostgreSQL."),
     },
-}  # fmt: skip
+}
 """Module and summary of each command, by purpose; a test compares summaries and help."""
 COMMANDS = {name: entry for group in PURPOSES.values() for name, entry in group.items()}
 

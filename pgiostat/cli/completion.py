@@ -12,9 +12,17 @@ from typing import Any, TypeAlias
 import typer
 
 __all__ = [
-    "among", "anchors", "categories", "changes", "engines", "instances", "labels", "rules",
-    "themes", "volumes",
-]  # fmt: skip
+    "among",
+    "anchors",
+    "categories",
+    "changes",
+    "engines",
+    "instances",
+    "labels",
+    "rules",
+    "themes",
+    "volumes",
+]
 
 Values: TypeAlias = dict[str, Any]
 """Values of parameters by name; "left" are the words that are not parsed yet."""
@@ -91,9 +99,11 @@ categories = _completion(_categories)
 changes = _completion(lambda values: [f"{each}=" for each in _categories(values)])
 anchors = _completion(
     lambda values: [
-        "second", "call", *(f"{each}:calls" for each in _categories(values)),
+        "second",
+        "call",
+        *(f"{each}:calls" for each in _categories(values)),
     ]
-)  # fmt: skip
+)
 rules = _completion(_rules)
 volumes = _completion(_volumes)
 instances = _completion(_instances)

@@ -23,8 +23,11 @@ OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             str,
             typer.Option(
-                "-h", "--host", help="Host name or socket directory of the server.",
-                metavar="HOSTNAME", show_default=False,
+                "-h",
+                "--host",
+                help="Host name or socket directory of the server.",
+                metavar="HOSTNAME",
+                show_default=False,
             ),
         ],
         "",
@@ -42,7 +45,10 @@ OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             str,
             typer.Option(
-                "-U", "--username", help="User to connect as.", metavar="USERNAME",
+                "-U",
+                "--username",
+                help="User to connect as.",
+                metavar="USERNAME",
                 show_default=False,
             ),
         ],
@@ -52,25 +58,24 @@ OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             str,
             typer.Option(
-                "-d", "--dbname", help="Database name or connection string, as the argument.",
-                metavar="DBNAME", show_default=False,
+                "-d",
+                "--dbname",
+                help="Database name or connection string, as the argument.",
+                metavar="DBNAME",
+                show_default=False,
             ),
         ],
         "",
     ),
     "no_password": (
-        Annotated[
-            bool, typer.Option("-w", "--no-password", help="Never prompt for a password.")
-        ],
+        Annotated[bool, typer.Option("-w", "--no-password", help="Never prompt for a password.")],
         False,
     ),
     "password": (
-        Annotated[
-            bool, typer.Option("-W", "--password", help="Prompt for a password first.")
-        ],
+        Annotated[bool, typer.Option("-W", "--password", help="Prompt for a password first.")],
         False,
     ),
-}  # fmt: skip
+}
 _KEYWORDS = {"host": "host", "port": "port", "username": "user", "dbname": "dbname"}
 """libpq's keyword of each option."""
 

@@ -28,9 +28,21 @@ from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.units import format_count, format_share
 
 __all__ = [
-    "ORDER", "TRUNCATED", "categories_table", "counted_of", "feature_rows", "judged", "list_text",
-    "listed", "rule_text", "runners_up", "surveyed", "when", "winner_of", "winner_text",
-]  # fmt: skip
+    "ORDER",
+    "TRUNCATED",
+    "categories_table",
+    "counted_of",
+    "feature_rows",
+    "judged",
+    "list_text",
+    "listed",
+    "rule_text",
+    "runners_up",
+    "surveyed",
+    "when",
+    "winner_of",
+    "winner_text",
+]
 
 FINGERPRINT_WIDTH = 18
 NUMBER_WIDTH = 7
