@@ -181,7 +181,7 @@ def _forgotten(version: int) -> str:
 
 
 def _of_others(version: int) -> str:
-    return _extended(version) or "reads of another database's catalogs are counted for nobody"
+    return _extended(version) or "reads of another database's catalogs are on no line"
 
 
 def _failed(_: int) -> str:
@@ -555,7 +555,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("dsn", nargs="+", help="a server of nobody else, with pg_stat_statements")
+    parser.add_argument("dsn", nargs="+", help="an idle server with pg_stat_statements")
     parser.add_argument("--rows", type=int, default=ROWS, help="of the table that is read")
     parser.add_argument(
         "--json", action="store_true", help="one object of figures as the last line"

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pgiostat.statistics.names import Names as Names
     from pgiostat.statistics.snapshot import Snapshot as Snapshot
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "Basis": "statistics.delta",

@@ -1,4 +1,4 @@
-"""Errors as PostgreSQL words them: a message, a DETAIL, a HINT; and the exit statuses."""
+"""Errors in PostgreSQL's form: a message, a DETAIL, a HINT; and the exit statuses."""
 
 from collections.abc import Iterable
 from enum import IntEnum, StrEnum

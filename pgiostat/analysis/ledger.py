@@ -223,7 +223,7 @@ def _ends(delta: Delta) -> list[Snapshot]:
 
 
 def _is_untracked(delta: Delta) -> bool:
-    """Return whether some statements were not tracked, at the begin or the end of an interval."""
+    """Return whether some statements were not tracked, at the start or the end of an interval."""
     return any(
         snapshot.settings.track == "none"
         or snapshot.settings.values.get("pg_stat_statements.track_utility") == "off"

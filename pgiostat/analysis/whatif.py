@@ -239,7 +239,7 @@ def parse(drop: Sequence[str], calls: Sequence[str], reads: Sequence[str]) -> li
             )
     if not found:
         raise invalid_option(
-            "no change is given",
+            "no change is named",
             hint="Give a change: --drop version, --calls manifest=0.3 or --reads version=0.",
         )
     return found

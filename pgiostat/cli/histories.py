@@ -1,4 +1,4 @@
-"""The history and the rules that a command uses: where they are, opened and closed."""
+"""The history and the rules of a command: found, opened and closed."""
 
 import re
 import sys
@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pgiostat.cli import process
 from pgiostat.cli.console import working
-from pgiostat.cli.options import refuse
+from pgiostat.cli.options import Directory, LocalDirectory, refuse
+from pgiostat.cli.parameters import Command, with_parameters
 from pgiostat.escape import terminal
 
 if TYPE_CHECKING:
@@ -30,10 +31,30 @@ __all__ = [
     "open_history",
     "open_window",
     "reading",
+    "reads_history",
     "rules_of",
+    "uploads_history",
     "warn_left_out",
     "window_of",
 ]
+
+
+def _with_one_history(command: Command, values: dict[str, Any]) -> None:
+    """Run a command with the argument in place of the option; refuse both."""
+    directory = values.pop("directory")
+    if directory is not None and values["history"] is not None:
+        refuse("the history is named twice: as an argument and by --history")
+    if directory is not None:
+        values["history"] = directory
+    command(**values)
+
+
+reads_history = with_parameters({"directory": (Directory, None)}, _with_one_history, first=True)
+"""Gives a command that has --history the same as an argument."""
+uploads_history = with_parameters(
+    {"directory": (LocalDirectory, None)}, _with_one_history, first=True
+)
+"""The same for a command that needs the directory."""
 
 
 class Span(NamedTuple):
@@ -46,14 +67,14 @@ class Span(NamedTuple):
 
 
 def history_root(argument: str | None) -> Path | str:
-    """Return the history that is read: a directory, or a URI."""
+    """Return the history to read: a directory, or a URI."""
     if argument is not None and "://" in argument:
         return argument
     return local_root(None if argument is None else Path(argument))
 
 
 def local_root(argument: Path | None) -> Path:
-    """Return the directory of a history that is written.
+    """Return the directory of a history to write.
 
     Raises PgiostatError option-invalid for an object store.
     """
@@ -63,8 +84,7 @@ def local_root(argument: Path | None) -> Path:
 
             refuse(
                 f'"{shown(str(argument))}" is not a directory',
-                hint="Intervals are collected into a directory, and brought to an object store by"
-                " pgiostat ship.",
+                hint="Collect into a directory; pgiostat ship uploads it to an object store.",
             )
         return argument
     import platformdirs
@@ -74,7 +94,7 @@ def local_root(argument: Path | None) -> Path:
 
 @contextmanager
 def reading(what: str) -> Iterator[None]:
-    """Show that a history is read, as working does; the process does nothing else."""
+    """Show that a history is being read, as `working` does; the process does nothing else."""
     process.only_reads()
     with working(what):
         yield
@@ -83,7 +103,7 @@ def reading(what: str) -> Iterator[None]:
 def open_history(
     argument: str | None, *, skip_bad: bool = False, engine: str = "duckdb"
 ) -> "AbstractContextManager[History]":
-    """Return the history of --history, opened; it is closed at the end of the block."""
+    """Return the history of --history, opened; the end of the block closes it."""
     from pgiostat.history.read.history import History
 
     return closing(History.open(history_root(argument), skip_bad=skip_bad, engine=engine))
@@ -140,7 +160,7 @@ def describe(path: Path | None) -> "Describe":
 
 @contextmanager
 def describing(path: Path | None) -> Iterator["Describe"]:
-    """Yield what describes statements of a history, with the categories of earlier reports."""
+    """Yield what describes statements, with the cached categories of earlier reports."""
     import platformdirs
 
     from pgiostat.history.read.category_cache import cached_categories, digest

@@ -1,10 +1,11 @@
-"""What commands of the lab share: options, progress, and lines of output."""
+"""Options, progress and lines of output that the commands of the lab share."""
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pgiostat.cli.connection import connection_string
 from pgiostat.cli.console import progress
 from pgiostat.escape import terminal
 
@@ -15,20 +16,27 @@ if TYPE_CHECKING:
 
 __all__ = ["Dsn", "Seed", "loading", "say"]
 
-Seed = Annotated[int, typer.Option(help="Of what chance decides.", metavar="N")]
+Seed = Annotated[int, typer.Option(help="Seed of the random generator.", metavar="N")]
+
+
+def _connection_string(value: str) -> str:
+    return connection_string(value)
+
+
 Dsn = Annotated[
     str,
     typer.Option(
-        help="Somebody else's server; all is in a schema pgiostat_lab of its own.",
-        metavar="DSN",
+        help="Use this server, in a schema pgiostat_lab, instead of a local one.",
+        metavar="DBNAME|DSN",
         show_default=False,
+        callback=_connection_string,
     ),
 ]
 
 
 @contextmanager
 def loading(rows: int) -> "Iterator[Progress]":
-    """Yield a function of the rows that have been loaded, for a bar on a terminal."""
+    """Yield a function that takes the number of loaded rows, for a bar on a terminal."""
     with progress("loading") as show:
         loaded = 0
 

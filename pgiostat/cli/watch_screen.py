@@ -1,4 +1,4 @@
-"""watch on a terminal: the application, until it is left."""
+"""watch on a terminal: the application, until it ends."""
 
 from contextlib import closing
 from pathlib import Path
@@ -26,7 +26,7 @@ __all__ = ["judge_by", "on_screen", "replayed"]
 def on_screen(
     dsn: str, wanted: "Options", rules: Path | None, record: Path | None, theme: str = ""
 ) -> None:
-    """Watch a server on this terminal; raises PgiostatError for what ends it."""
+    """Watch a server on this terminal; raises PgiostatError for an error that ends it."""
     collect_rarely()
     from pgiostat.watch.app import WatchApp
     from pgiostat.watch.screen.themes import Themes
@@ -37,6 +37,11 @@ def on_screen(
 
         return describer(known)
 
+    if record is not None:
+        # The writer is imported by the thread that reads, after the first screen.
+        from pgiostat.extras import require
+
+        require("pyarrow")
     # An error in the rules is raised at once; they are compiled after the first screen.
     known = None if rules is None else rules_of(rules)
     feed = LiveSource(
@@ -58,7 +63,7 @@ def replayed(
     words: tuple[str | None, str | None, str | None],
     theme: str = "",
 ) -> None:
-    """Replay a window of a history on this terminal; words: since, until and last."""
+    """Replay a time window of a history on this terminal; words: since, until and last."""
     collect_rarely()
     from pgiostat.history.read.history import History
     from pgiostat.watch.app import WatchApp

@@ -82,15 +82,21 @@ class Frames(TableFrames):
 
     Attributes:
         history: The history.
-        describe: Gives the category of a statement, by the rules of today.
+        describe: Returns the category of a statement, by the current rules.
     """
 
     def ranking(
-        self, by: str = "category", *, sort: str = "reads", top: int | None = None,
-        label: str = "", since: Instant | None = None, until: Instant | None = None,
+        self,
+        by: str = "category",
+        *,
+        sort: str = "reads",
+        top: int | None = None,
+        label: str = "",
+        since: Instant | None = None,
+        until: Instant | None = None,
         last: Length | None = None,
-    ) -> pd.DataFrame:  # fmt: skip
-        """Rank what read in a window: the rows of `pgiostat report --format csv`.
+    ) -> pd.DataFrame:
+        """Rank the reads of a window: the rows of `pgiostat report --format csv`.
 
         Args:
             by: What a row is: "category", "fingerprint", "statement", "relation", "database",
@@ -119,10 +125,15 @@ class Frames(TableFrames):
         return with_attrs(framed(_records(report.ranking)), totals.window, totals)
 
     def categories(
-        self, every: Length | None = None, *, label: str = "",
-        since: Instant | None = None, until: Instant | None = None, last: Length | None = None,
-    ) -> pd.DataFrame:  # fmt: skip
-        """Return what each category read in each step on each server.
+        self,
+        every: Length | None = None,
+        *,
+        label: str = "",
+        since: Instant | None = None,
+        until: Instant | None = None,
+        last: Length | None = None,
+    ) -> pd.DataFrame:
+        """Return the reads of each category in each step on each server.
 
         Args:
             every: Length of a step, as "1m"; about 120 steps if None.
@@ -145,17 +156,26 @@ class Frames(TableFrames):
         rows: list[dict[str, Any]] = []
         for server, steps in report.steps.items():
             for each in steps:
-                of_step = {"step": each.since, "seconds": each.sampled.seconds,
-                           "coverage": each.sampled.coverage, "server": server}  # fmt: skip
+                of_step = {
+                    "step": each.since,
+                    "seconds": each.sampled.seconds,
+                    "coverage": each.sampled.coverage,
+                    "server": server,
+                }
                 rows += [of_step | record for record in _records(each.ranking)]
         frame = framed(rows).sort_values("step", kind="stable").set_index("step")
         return _stepped(frame, report.totals, report.step)
 
     def statements(
-        self, every: Length | None = None, *, label: str = "",
-        since: Instant | None = None, until: Instant | None = None, last: Length | None = None,
-    ) -> pd.DataFrame:  # fmt: skip
-        """Return what each statement did in each step in which it was called.
+        self,
+        every: Length | None = None,
+        *,
+        label: str = "",
+        since: Instant | None = None,
+        until: Instant | None = None,
+        last: Length | None = None,
+    ) -> pd.DataFrame:
+        """Return the counts of each statement in each step in which it was called.
 
         Args:
             every: Length of a step, as "1m"; about 120 steps if None.
@@ -178,10 +198,17 @@ class Frames(TableFrames):
         return _stepped(statements_frame(report), report.totals, report.steps.step)
 
     def burst(
-        self, volume: str, *, instance: str = "", balance: float | None = None,
-        writes: float = 0.0, label: str = "", since: Instant | None = None,
-        until: Instant | None = None, last: Length | None = None,
-    ) -> pd.DataFrame:  # fmt: skip
+        self,
+        volume: str,
+        *,
+        instance: str = "",
+        balance: float | None = None,
+        writes: float = 0.0,
+        label: str = "",
+        since: Instant | None = None,
+        until: Instant | None = None,
+        last: Length | None = None,
+    ) -> pd.DataFrame:
         """Return a volume's burst balance, and who used its credits: `pgiostat burst`.
 
         Args:
@@ -214,11 +241,18 @@ class Frames(TableFrames):
         )
 
     def whatif(
-        self, *, drop: Sequence[str] = (), calls: Mapping[str, float] | None = None,
-        reads: Mapping[str, float] | None = None, volume: str = "", label: str = "",
-        since: Instant | None = None, until: Instant | None = None, last: Length | None = None,
-    ) -> pd.DataFrame:  # fmt: skip
-        """Return the range of what would have been read: `pgiostat whatif`.
+        self,
+        *,
+        drop: Sequence[str] = (),
+        calls: Mapping[str, float] | None = None,
+        reads: Mapping[str, float] | None = None,
+        volume: str = "",
+        label: str = "",
+        since: Instant | None = None,
+        until: Instant | None = None,
+        last: Length | None = None,
+    ) -> pd.DataFrame:
+        """Return the estimated range of reads after a change: `pgiostat whatif`.
 
         Args:
             drop: Categories that are gone.

@@ -29,7 +29,7 @@ class TableFrames:
 
     Attributes:
         history: The history.
-        describe: Gives the category of a statement, by the rules of today.
+        describe: Returns the category of a statement, by the current rules.
     """
 
     history: History
@@ -38,7 +38,7 @@ class TableFrames:
     def __repr__(self) -> str:
         """Return the directory, the labels, and from when to when."""
         there = self.history.servers()
-        summary = "no sample yet"
+        summary = "no interval yet"
         if there:
             since = min(server.since for server in there).astimezone(UTC)
             until = max(server.until for server in there).astimezone(UTC)
@@ -63,9 +63,13 @@ class TableFrames:
         return framed(rows, columns).set_index("server")
 
     def samples(
-        self, *, label: str = "", since: Instant | None = None, until: Instant | None = None,
+        self,
+        *,
+        label: str = "",
+        since: Instant | None = None,
+        until: Instant | None = None,
         last: Length | None = None,
-    ) -> pd.DataFrame:  # fmt: skip
+    ) -> pd.DataFrame:
         """Return the intervals of each server.
 
         Args:
@@ -99,9 +103,13 @@ class TableFrames:
         return described
 
     def io(
-        self, *, label: str = "", since: Instant | None = None, until: Instant | None = None,
+        self,
+        *,
+        label: str = "",
+        since: Instant | None = None,
+        until: Instant | None = None,
         last: Length | None = None,
-    ) -> pd.DataFrame:  # fmt: skip
+    ) -> pd.DataFrame:
         """Return rows of pg_stat_io in which anything happened; none before PostgreSQL 16.
 
         Args:
@@ -128,10 +136,14 @@ class TableFrames:
         return described
 
     def device(
-        self, *, label: str = "", since: Instant | None = None, until: Instant | None = None,
+        self,
+        *,
+        label: str = "",
+        since: Instant | None = None,
+        until: Instant | None = None,
         last: Length | None = None,
-    ) -> pd.DataFrame:  # fmt: skip
-        """Return what the devices of servers did, from /proc/diskstats and CloudWatch.
+    ) -> pd.DataFrame:
+        """Return the counts of the servers' devices, from /proc/diskstats and CloudWatch.
 
         Args:
             label: One server; all if empty.

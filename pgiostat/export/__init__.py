@@ -1,7 +1,7 @@
 """All tables of a history as CSV files, with a data dictionary beside them.
 
-What is counted is written hour by hour and batch by batch, so that a history of any length needs
-no more memory than the engine may have.
+Counts are written hour by hour and batch by batch, so that a history of any length needs no more
+memory than the engine's limit.
 
 May import `render` and all below it. Must not import `watch`, `collector` or `dataframes`.
 """
@@ -141,12 +141,12 @@ def _prepare(out: Path) -> bool:
         there = any(out.iterdir())
     except OSError as error:
         raise PgiostatError(
-            f'could not make the directory "{out}": {error.strerror}', slug="output-unwritable"
+            f'could not create the directory "{out}": {error.strerror}', slug="output-unwritable"
         ) from None
     if there:
         raise PgiostatError(
             f'the directory "{out}" is not empty',
-            hint="Name a new one: nothing that is there is overwritten.",
+            hint="Name a new directory: no file is overwritten.",
             slug="export-exists",
         )
     return made
@@ -298,14 +298,20 @@ def _converted(exported: Exported, rows: pa.RecordBatch | pa.Table) -> pa.Table:
 def _texts(servers: Sequence[ServerSpan], names: Mapping[int, Names]) -> pa.Table:
     rows = [
         (
-            SCHEMA_VERSION, server.label, known.shown_database(dbid), known.shown_role(userid),
-            queryid, statement.fingerprint, statement.category, statement.text,
+            SCHEMA_VERSION,
+            server.label,
+            known.shown_database(dbid),
+            known.shown_role(userid),
+            queryid,
+            statement.fingerprint,
+            statement.category,
+            statement.text,
         )
         for server in servers
         for known in [names.get(server.server_id, Names())]
         for (userid, dbid, queryid) in sorted(known.statements)
         if (statement := known.statement((userid, dbid, queryid))) is not None
-    ]  # fmt: skip
+    ]
     kinds = [pa.int64(), pa.string(), pa.string(), pa.string(), pa.int64(), *[pa.string()] * 3]
     names_of = [field.name for field in TABLES[-1].fields]
     return _rows(rows, pa.schema(list(zip(names_of, kinds, strict=True))))

@@ -105,8 +105,8 @@ def heading_of(delta: Delta, ranking: Ranking) -> dict[str, Value]:
 
 
 BALANCE = {
-    "burst_balance": "I/O credits left at the end, as a share of a full bucket: lower bound",
-    "burst_balance_high": "upper bound; it differs after a time without intervals",
+    "burst_balance": "burst balance at the end, as a share of a full bucket: lower bound",
+    "burst_balance_high": "upper bound; differs after time without collection",
     "burst_demand_per_s": "demand on the volume per second, in its units",
 }
 """The columns of an interval if a volume is named, and their meanings."""

@@ -1,4 +1,4 @@
-"""The report of what a history holds."""
+"""The report of a history's contents."""
 
 from collections.abc import Iterator
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""The report of a ranking over a time window, and what all reports say of their window."""
+"""The report of a ranking over a time window, and the lines about the window in all reports."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict

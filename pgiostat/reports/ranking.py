@@ -1,4 +1,4 @@
-"""Which queries read how much in a window: the ranking of a window of a history."""
+"""The ranking of a window of a history: queries by reads."""
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -42,7 +42,7 @@ def ranking_report(
     Args:
         history: Where the intervals are.
         window: From when to when, and of which label.
-        describe: Gives the category of a statement, by the rules of today.
+        describe: Returns the category of a statement, by the current rules.
         by: What a row is.
         sort: What rows are ordered by, the greatest first.
         top: Number of rows; the rest is one row. None for all.

@@ -34,8 +34,11 @@ __all__ = [
     "step_for",
 ]
 
-FINE = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 21_600,
-        43_200, 86_400)  # fmt: skip
+FINE = (
+    *(1, 2, 5, 10, 15, 20, 30),
+    *(60 * minutes for minutes in (1, 2, 5, 10, 15, 20, 30)),
+    *(3600 * hours for hours in (1, 2, 3, 6, 12, 24)),
+)
 """Lengths of steps in seconds, for a report that needs about as many steps as it asks for."""
 COARSE = (10, 30, 60, 300, 600, 1800, 3600, 10_800, 21_600, 86_400)
 """Lengths of steps in seconds, for a time axis that a person reads."""

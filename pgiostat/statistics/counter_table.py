@@ -1,4 +1,4 @@
-"""What a table of counters is: its columns, how they travel, and the part that a server has."""
+"""A table of counters: its columns, their packed form, and the part that a server has."""
 
 from collections.abc import Container
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""THE table of counters: every column that is read from a server, each described once.
+"""The table of counters: describes each column of a snapshot once.
 
-It defines the select list of a snapshot, the layout of its bytes, what is subtracted between two
+It defines the select list of a snapshot, the layout of its bytes, the subtraction of two
 snapshots, the headers of CSV files and docs/counters.md.
 
 Sources are sections of the PostgreSQL documentation.  Versions in which a column appears
@@ -106,21 +106,21 @@ STATEMENTS = CounterTable(
             "min_exec_time",
             ColumnKind.EXTREME,
             Unit.MILLISECONDS,
-            "quickest execution; read to notice that an entry was made anew",
+            "fastest execution; shows that an entry was created again",
             older=("min_time",),
         ),
         CounterColumn(
             "max_exec_time",
             ColumnKind.EXTREME,
             Unit.MILLISECONDS,
-            "slowest execution; read to notice that an entry was made anew",
+            "slowest execution; shows that an entry was created again",
             older=("max_time",),
         ),
         CounterColumn(
             "stats_since",
             ColumnKind.INSTANT,
             Unit.NONE,
-            "when the entry was made: what tells a grown entry from a new one",
+            "creation time of the entry; distinguishes a new entry from a grown one",
             since="1.11",
         ),
     ),
@@ -132,9 +132,7 @@ DATABASES = CounterTable(
     source="27.2.17 pg_stat_database",
     key=("datid",),
     columns=(
-        CounterColumn(
-            "datid", ColumnKind.OID, Unit.NONE, "database; 0 for the catalogs that all share"
-        ),
+        CounterColumn("datid", ColumnKind.OID, Unit.NONE, "database; 0 for the shared catalogs"),
         CounterColumn("xact_commit", ColumnKind.COUNT, Unit.TRANSACTIONS, "transactions committed"),
         CounterColumn(
             "xact_rollback", ColumnKind.COUNT, Unit.TRANSACTIONS, "transactions rolled back"
@@ -173,12 +171,18 @@ IO = CounterTable(
     key=("backend_type", "object", "context"),
     columns=(
         # A cell is NULL where such an operation cannot happen: that is a true zero.
-        CounterColumn("backend_type", ColumnKind.NAME, Unit.NONE, "who read"),
+        CounterColumn("backend_type", ColumnKind.NAME, Unit.NONE, "process type that read"),
         CounterColumn(
-            "object", ColumnKind.NAME, Unit.NONE, "what was read: relation, temp relation, wal"
+            "object",
+            ColumnKind.NAME,
+            Unit.NONE,
+            "object that was read: relation, temp relation, wal",
         ),
         CounterColumn(
-            "context", ColumnKind.NAME, Unit.NONE, "how: normal, vacuum, bulkread, bulkwrite, init"
+            "context",
+            ColumnKind.NAME,
+            Unit.NONE,
+            "context of the read: normal, vacuum, bulkread, bulkwrite, init",
         ),
         CounterColumn(
             "reads",
@@ -261,7 +265,7 @@ KCACHE = CounterTable(
             "exec_reads",
             ColumnKind.COUNT,
             Unit.BYTES,
-            "bytes that its processes had read from storage while executing, by getrusage:"
+            "bytes that its processes read from storage while executing, by getrusage:"
             " not what io workers of PostgreSQL 18 read for them",
             older=("reads",),
         ),

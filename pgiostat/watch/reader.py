@@ -1,4 +1,4 @@
-"""Read intervals until the user stops: a server that is gone is tried again."""
+"""Reads intervals until the user stops, and reconnects to a lost server."""
 
 from collections.abc import Callable
 from threading import Event

@@ -177,8 +177,8 @@ def _outcome(found: _Found, majors: Sequence[int]) -> Outcome:
         "Names that act",
         f"{len(NAMES)} names of {len(KINDS)} kinds as names of tables, columns, schemas, roles,"
         " databases, cursors, categories and labels, through every command and form, on PostgreSQL"
-        f" {versions}. A cell says how many of the names that the form showed did anything but be"
-        " read.",
+        f" {versions}. A cell counts the names shown by the form that did anything but get"
+        " printed.",
         ("kind of name", *JUDGES),
         rows,
         failures,

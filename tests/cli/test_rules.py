@@ -117,10 +117,14 @@ def test_the_rules_in_force_are_shown_in_order_ones_own_first(tmp_path: Path) ->
     [
         (["show", "nothing"], 1, 'there is no rule "nothing"'),
         (["show", "@nothing"], 1, 'there is no list "@nothing"'),
-        (["test"], 2, "a statement, a DSN or -f FILE is needed"),
-        (["test", "SELECT 1", "-f", "x.sql"], 2, "both SQL and -f given"),
+        (["test"], 2, "no statement, no server and no -f FILE"),
+        (
+            ["test", "SELECT 1", "-f", "x.sql"],
+            2,
+            "-f cannot be used together with a statement or a server",
+        ),
         (["test", "-f", "/nowhere/x.sql"], 1, 'could not read "/nowhere/x.sql"'),
-        (["test", ";"], 1, "there is no statement in it"),
+        (["test", ";"], 1, "the text has no statement"),
         (["test", "SELECT 1", "--rules", "/nowhere"], 1, 'could not read rules file "/nowhere"'),
         (["test", "host=/nowhere port=1"], 1, "could not connect to server"),
         (["test", "hots=here"], 2, "invalid connection string"),
@@ -139,7 +143,7 @@ def test_a_rules_file_is_begun_once_and_never_overwritten(tmp_path: Path) -> Non
     first = pgiostat("init", where=tmp_path)
     assert lines(first.stdout) == [
         "wrote rules.toml",
-        "next: pgiostat rules test --rules rules.toml DSN",
+        "Next: pgiostat rules test --rules rules.toml DBNAME",
     ]
     path = tmp_path / "rules.toml"
     assert len(load(path).rules) == 21
@@ -286,3 +290,32 @@ def test_a_statement_is_laid_out_or_left_as_it_is() -> None:
     assert laid_out(long) == long
     assert "\x1b" not in laid_out('select "\x1b[2J"')
     assert laid_out('select "À" from "@x"') == 'select "À" from "@x"'
+
+
+def test_a_page_has_the_rules_as_a_table_and_one_as_a_file_has_it() -> None:
+    listed = lines(pgiostat("show", "--format", "markdown").stdout)
+    assert listed[0] == "**21 rules**, in the order in which they are tried."
+    assert [line for line in listed if line.startswith("| 2 |")] == [
+        '| 2 | upload | upload | `{ writes = "@written" }` |'
+    ]
+    one = pgiostat("show", "upload", "--format", "markdown")
+    text = pgiostat("show", "upload").stdout
+    assert one.stdout == f"```toml\n{text}```\n"
+
+
+def test_a_page_on_a_statement_says_what_text_says_and_nothing_in_it_acts() -> None:
+    query = 'SELECT max(rev) AS "[a](http://x/)" FROM t'
+    done = pgiostat("test", query, "--format", "markdown")
+    assert (done.returncode, done.stderr) == (0, "")
+    page = lines(done.stdout)
+    assert page[0] == "**version**, by version-newest (built-in, 5 of 21)."
+    assert "| block: newest | rev |" in page
+    assert "](http://x/)" not in done.stdout
+    losers = [line for line in page if line.startswith("| version-changed |")]
+    assert losers == ['| version-changed | version | `newest is rev, not "@changed"` |']
+
+
+def test_a_page_has_a_section_for_each_statement() -> None:
+    done = pgiostat("test", "SELECT 1; SELECT 2", "--format", "markdown")
+    assert done.stdout.count("| feature | value |") == 2
+    assert pgiostat("test", "SELECT 1", "--format", "csv").returncode == 2

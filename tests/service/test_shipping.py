@@ -527,9 +527,9 @@ def test_the_command_ships_and_reports_read_it(root: Path, bucket: Store) -> Non
     to = bucket.uri("metrics/command")
     first = run_program("ship", "--history", str(root), "--to", to)
     assert (first.returncode, first.stderr) == (0, "")
-    assert re.fullmatch(r"shipped 28 files, [\d.]+ KiB\n", first.stdout)
+    assert re.fullmatch(r"uploaded 28 files, [\d.]+ KiB\n", first.stdout)
     again = run_program("ship", "--history", str(root), "--to", to)
-    assert again.stdout == "shipped 0 files, 0 B; 28 there already\n"
+    assert again.stdout == "uploaded 0 files, 0 B; 28 already there\n"
     report = run_program("report", "--history", to, "--label", "prod", "--format", "csv")
     assert (report.returncode, report.stderr) == (0, "")
     assert report.stdout.splitlines()[1].split(",")[0]
@@ -548,13 +548,13 @@ def test_it_goes_on_until_it_is_stopped(root: Path, bucket: Store) -> None:
         stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stderr is not None
-        assert " ship: shipped 28 files" in process.stderr.readline()
+        assert " ship: uploaded 28 files" in process.stderr.readline()
         bucket.down = True
         try:
             assert f'could not reach "{to.partition("?")[0]}"' in process.stderr.readline()
         finally:
             bucket.down = False
-        assert " ship: mended after " in process.stderr.readline()
+        assert " ship: recovered after " in process.stderr.readline()
         write(root, intervals(34, HOUR, server=server(label="prod"))[30:])
         compact(Layout(root), "prod")
         # Each turn takes what is sealed by then.

@@ -1,4 +1,4 @@
-"""The few operations on files by which a history changes, each durable in itself.
+"""The few file operations that change a history, each durable in itself.
 
 All that a writer does goes through a Disk, so that a test can cut its power after any of them. No
 operation follows a symbolic link below the history's root, and none changes a file that another
@@ -190,7 +190,7 @@ def _ours(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise UnsafeFileError(path, "is not a regular file")
     if status.st_nlink > 1:
-        raise UnsafeFileError(path, "has another name: it may be somebody else's file")
+        raise UnsafeFileError(path, "has another name: it may belong to another user")
 
 
 def open_to_others(root: Path) -> str:

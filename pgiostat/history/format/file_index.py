@@ -1,4 +1,4 @@
-"""Which files hold a table's rows, each row once, while a collector goes on writing."""
+"""The files that hold a table's rows, each row once, while a collector continues to write."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

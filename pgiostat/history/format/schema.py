@@ -1,4 +1,4 @@
-"""What the tables of a history hold, as Arrow schemas made from the table of counters."""
+"""The tables of a history, as Arrow schemas made from the table of counters."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final

@@ -1,4 +1,4 @@
-"""What a history holds: for each label its time and how good it is, for each table its size."""
+"""The contents of a history: time span and quality of each label, size of each table."""
 
 from collections import Counter
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What ids of a history mean: stored names, and statements described again."""
+"""The names behind the ids of a history, and statements described again."""
 
 import re
 from collections.abc import Iterable, Mapping

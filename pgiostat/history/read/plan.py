@@ -1,4 +1,4 @@
-"""Which text a question needs, with which parameters and from which files; nothing is read here."""
+"""The plan of a query: its SQL text, parameters and files. Nothing is read here."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

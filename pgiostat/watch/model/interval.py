@@ -1,4 +1,4 @@
-"""What is shown of one interval, wherever it is from: a server, or a history that is replayed."""
+"""The displayed numbers of one interval, from a server or from a replayed history."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

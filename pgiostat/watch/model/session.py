@@ -1,4 +1,4 @@
-"""A session: what was counted since its beginning, and how that went over the last minutes."""
+"""A session: its totals since the start, and their course over the last minutes."""
 
 from collections import Counter, deque
 from collections.abc import Iterable

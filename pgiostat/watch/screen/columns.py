@@ -1,4 +1,4 @@
-"""Which columns of a table fit a screen, and its lines."""
+"""The columns of a table that fit a screen, and its lines."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is on the screen as CSV."""
+"""The content of the screen as CSV."""
 
 import csv
 from io import StringIO
@@ -12,11 +12,10 @@ from pgiostat.watch.state import ViewState
 
 __all__ = ["as_csv"]
 
-# One name a line would hide the order, which is that of the columns.
 EXPORTED = (
     "interval_start", "interval_end", "seconds", "server", "view", "path", "filter", "sort", "part",
     "name", "category", "fingerprint", "queryid", "user", "database", "share",
-)  # fmt: skip
+)  # fmt: skip # their order is the order of the columns
 
 
 def as_csv(state: ViewState, table: ScreenTable, session: SessionView) -> str:

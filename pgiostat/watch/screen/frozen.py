@@ -1,4 +1,4 @@
-"""A session as it was at an instant: what is shown while it is paused."""
+"""A session at an instant: the content of a paused screen."""
 
 from bisect import bisect_right
 from dataclasses import dataclass, replace

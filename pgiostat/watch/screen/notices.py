@@ -1,4 +1,4 @@
-"""What is shown beside the table: notices, each of which stays for a while, and sparklines."""
+"""Notices, each of which stays for some time, and sparklines."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

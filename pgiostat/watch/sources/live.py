@@ -1,4 +1,4 @@
-"""Where intervals come from: a server that is read, perhaps recorded; or a history, replayed."""
+"""The live source of intervals: a server, with optional recording."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace

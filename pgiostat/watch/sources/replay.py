@@ -1,4 +1,4 @@
-"""A history, shown as it was: interval by interval, on the same screen."""
+"""The replay source: a history, interval by interval, on the same screen."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
@@ -110,7 +110,7 @@ class ReplaySource:
         """
         # A time of day is that of the day that is shown.
         day = self._starts[max(min(self._at - 1, len(self._starts) - 1), 0)]
-        there = instant(words, day.astimezone(now.tzinfo))
+        there = instant(words, day.astimezone(now.tzinfo), has_passed=False)
         self._go(max(bisect_right(self._starts, there) - 1, 0))
         first, last = self._starts[0], self._starts[-1]
         if there < first:

@@ -1,4 +1,4 @@
-"""What a source of intervals must do."""
+"""The interface of a source of intervals."""
 
 from collections.abc import Iterator
 from datetime import datetime

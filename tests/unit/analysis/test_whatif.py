@@ -184,7 +184,7 @@ def test_nothing_read_is_nothing_saved() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "no change is given"),
+        ([], "no change is named"),
         (["--calls", "manifest"], 'invalid value for --calls: "manifest"'),
         (["--calls", "=1"], 'invalid value for --calls: "=1"'),
         (["--reads", "version=nan"], 'invalid value for --reads: "version=nan"'),
@@ -192,7 +192,7 @@ def test_nothing_read_is_nothing_saved() -> None:
         (["--drop", "version", "--reads", "version=1"], 'category "version" is named twice'),
         (["--drop", "versions"], 'no statement of category "versions" was called in this window'),
         (["--drop", "version", "--balance", "3"],
-         "--instance, --balance and --writes are of a volume"),
+         "--instance, --balance and --writes need a volume"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_supposed_is_said(arguments: list[str], message: str) -> None:
