@@ -48,7 +48,7 @@ demo: $(VENV)/demo.installed ## the main job on an embedded PostgreSQL: data, sy
 demo-clean: $(VENV)/demo.installed ## remove the demo's server and data
 	@$(BIN)/pgiostat demo --clean
 
-lab: $(VENV)/demo.installed ## the whole investigation: nine experiments, told as one table
+lab: $(VENV)/demo.installed ## the whole investigation: nine experiments in one table
 	@$(BIN)/pgiostat lab run --quick --again --check --out build/lab
 
 test: $(VENV)/dev.installed ## all tests, on the embedded PostgreSQL 18; WORKERS=0 for one process
