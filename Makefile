@@ -42,7 +42,7 @@ $(VENV)/release.installed: requirements/release.txt $(VENV)/dev.installed
 	$(INSTALL) --require-hashes -r requirements/release.txt
 	@touch $@
 
-demo: $(VENV)/demo.installed ## the main job on an embedded PostgreSQL: data, sync workload, ranking
+demo: $(VENV)/demo.installed ## watch on an embedded PostgreSQL with a sync workload
 	@$(BIN)/pgiostat demo
 
 demo-clean: $(VENV)/demo.installed ## remove the demo's server and data
@@ -54,10 +54,10 @@ lab: $(VENV)/demo.installed ## the whole investigation: nine experiments in one 
 test: $(VENV)/dev.installed ## all tests, on the embedded PostgreSQL 18; WORKERS=0 for one process
 	$(BIN)/python -m pytest $(PARALLEL) $(TEST)
 
-test-unit: $(VENV)/dev.installed ## tests/unit and the examples of docstrings, without a server
+test-unit: $(VENV)/dev.installed ## tests/unit and the examples in docstrings, without a server
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not server and not exhaustive' tests/unit pgiostat $(TEST)
 
-check: lint types contracts docs-check test ## what a commit must pass
+check: lint types contracts docs-check test ## everything that a commit must pass
 
 lint: $(VENV)/dev.installed ## ruff: format and rules
 	$(BIN)/ruff format --check .
@@ -66,13 +66,13 @@ lint: $(VENV)/dev.installed ## ruff: format and rules
 types: $(VENV)/dev.installed ## mypy, strict
 	$(BIN)/mypy
 
-contracts: $(VENV)/dev.installed ## who may import whom
+contracts: $(VENV)/dev.installed ## the allowed imports between packages
 	$(BIN)/lint-imports
 
-docs: $(VENV)/dev.installed ## write the pages that are made from the code
+docs: $(VENV)/dev.installed ## write the generated pages
 	$(BIN)/python -m tests.generated_docs
 
-docs-check: $(VENV)/dev.installed ## fail if those pages are not what the code says
+docs-check: $(VENV)/dev.installed ## fail if the generated pages are out of date
 	$(BIN)/python -m tests.generated_docs --check
 
 site: $(VENV)/dev.installed ## the documentation as a site, in build/site
@@ -87,7 +87,7 @@ matrix: $(VENV)/dev.installed ## server tests on PostgreSQL 13 to 18 (needs npm)
 docker: $(VENV)/dev.installed ## server tests in a container (needs a Docker daemon)
 	$(BIN)/python -m pytest -m 'server or container' --servers docker $(DOCKER)
 
-engines: $(VENV)/engines.installed ## a history's texts on Spark (needs Java 17 or later) and ClickHouse
+engines: $(VENV)/engines.installed ## the queries of a history on Spark (needs Java 17 or later) and ClickHouse
 	$(BIN)/python -m pytest -m engines
 
 fleet: $(VENV)/dev.installed ## many servers: metrics scraped by Prometheus (needs it and promtool)
@@ -111,17 +111,17 @@ bench: $(VENV)/dev.installed ## measure, side by side in one run
 	$(BIN)/python benchmarks/history.py --quick
 	$(BIN)/python benchmarks/watch.py --quick
 
-fuzz: $(VENV)/dev.installed ## read many texts that nobody would send
+fuzz: $(VENV)/dev.installed ## normalize many generated texts
 	FUZZ_EXAMPLES=50000 FUZZ_TEXTS=1000000 $(BIN)/pytest -q -p no:randomly tests/unit/queries/test_scanner.py tests/unit/queries/test_fingerprint.py tests/unit/queries/test_features.py tests/unit/queries/test_secrets.py tests/unit/test_escape.py
 
 attack: $(VENV)/dev.installed ## attack pgiostat from outside; ATTACK='--quick', '--write' or names of attacks (needs npm)
 	$(BIN)/python -m tests.attack $(ATTACK)
 
-kill: $(VENV)/dev.installed ## kill a collector 200 times and a shipper 50, and look what is left
+kill: $(VENV)/dev.installed ## kill a collector 200 times and an uploader 50 times, and check the rest
 	KILLS=200 $(BIN)/pytest -q tests/service/test_kill.py
 	$(BIN)/pytest -q tests/service/test_shipping.py -k killed
 
-instances: $(VENV)/dev.installed ## write the limits of EC2's instance types, as moto carries them
+instances: $(VENV)/dev.installed ## write the limits of EC2's instance types, from the copy in moto
 	$(BIN)/python -m tests.instance_types
 
 lock: $(VENV)/dev.installed ## write requirements/ from pyproject.toml
@@ -132,5 +132,5 @@ lock: $(VENV)/dev.installed ## write requirements/ from pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) --group release -c requirements/dev.txt -o requirements/release.txt
 	printf 'hatchling\neditables\n' | $(BIN)/uv pip compile $(LOCK) -c requirements/dev.txt -o requirements/build.txt -
 
-clean: ## remove what make made here
+clean: ## remove the files that make created here
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage

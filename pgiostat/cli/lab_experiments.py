@@ -65,7 +65,8 @@ def run(
     repeats: Annotated[
         int | None,
         typer.Option(
-            help="Repetitions of each experiment, with other seeds. Default: 5.", metavar="N",
+            help="Repetitions of each experiment, with other seeds. Default: 5.",
+            metavar="N",
             show_default=False,
         ),
     ] = None,
@@ -78,7 +79,7 @@ def run(
     dsn: Dsn = "",
     output: Annotated[str, options.format_option(*Form)] = "text",
     check: Check = False,
-) -> None:  # fmt: skip
+) -> None:
     """Run all experiments into a history, and report the results."""
     from pgiostat.extras import require
 
