@@ -97,7 +97,7 @@ def compact_shared(
 
     Args:
         layout: The history.
-        name: Stands in the names of the files; made by `sealed.together`.
+        name: Part of the names of the files; made by `compacted.together`.
         collectors: The names of the collectors.
         disk: What writes.
 
