@@ -11,7 +11,6 @@ from hashlib import blake2b
 from pathlib import Path
 
 from pgiostat.errors import PgiostatError
-from pgiostat.extras import extra_missing
 
 __all__ = [
     "PASSING",
@@ -50,8 +49,11 @@ def as_error(error: Exception) -> PgiostatError:
     lacks = isinstance(error, ImportError) and not has_descriptors()
     if lacks or is_out_of_descriptors(error):
         return too_many_files()
-    if missing := extra_missing(error):
-        return missing
+    if isinstance(error, ModuleNotFoundError):
+        from pgiostat.extras import extra_missing  # noqa: PLC0415 - every start imports this module
+
+        if missing := extra_missing(error):
+            return missing
     if isinstance(error, MemoryError):
         return PgiostatError(
             "out of memory",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["collect"]
 
 
-@connects()
+@connects(several=True)
 def collect(
     dsn: Annotated[
         list[str] | None,

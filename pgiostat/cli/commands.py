@@ -69,7 +69,7 @@ class Commands(Group):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         for name, (_, summary) in COMMANDS.items():
-            self.add_command(TyperCommand(name, help=summary))
+            self.add_command(TyperCommand(name, help=summary, short_help=summary))
         self._loaded: set[str] = set()
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

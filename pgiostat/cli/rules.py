@@ -122,23 +122,36 @@ def show(
         ),
     ] = None,
     rules: options.RulesFile = None,
+    output: Annotated[str, options.format_option("text", "markdown")] = "text",
 ) -> None:
     """Show the rules in force, in the order in which they are tried."""
+    from pgiostat.render import markdown, rules_markdown
     from pgiostat.render import rules as render
 
     ruled = rules_of(rules)
+    is_page = _is_page(output)
     if name is None:
-        console().print(render.listed(ruled))
+        if is_page:
+            markdown.write(rules_markdown.listed(ruled), sys.stdout)
+        else:
+            console().print(render.listed(ruled))
         return
     is_list = name.startswith("@")
-    found = render.one_list(ruled, name[1:]) if is_list else render.one_rule(ruled, name)
+    found = render.list_text(ruled, name[1:]) if is_list else render.rule_text(ruled, name)
     if found is None:
         raise PgiostatError(
             f'there is no {"list" if is_list else "rule"} "{name}"',
             hint="pgiostat rules show lists them all.",
             slug="rule-missing",
         )
-    console().print(found, soft_wrap=True)
+    text = rules_markdown.fenced(found, "toml") if is_page else found
+    console().print(text, soft_wrap=True)
+
+
+def _is_page(output: str) -> bool:
+    """Return whether the answer is Markdown."""
+    form = options.choice("format", output, options.Form, options.Form.CSV, options.Form.JSON)
+    return form is options.Form.MARKDOWN
 
 
 def _is_database(text: str) -> bool:
@@ -171,6 +184,7 @@ def try_(
     top: Annotated[
         int, typer.Option(help='Number of statements of category "other" to show.', metavar="N")
     ] = TOP_OTHERS,
+    output: Annotated[str, options.format_option("text", "markdown")] = "text",
 ) -> None:
     """Show the category of a statement, or those of a server's statements.
 
@@ -187,13 +201,13 @@ def try_(
         )
     from pgiostat.postgres.dsn import is_dsn
 
-    ruled = rules_of(rules)
+    ruled, is_page = rules_of(rules), _is_page(output)
     if file is not None:
-        _test_texts(ruled, _statements(_read(file)))
+        _test_texts(ruled, _statements(_read(file)), is_page=is_page)
     elif subject is not None and (not subject.strip() or is_dsn(subject)):
-        _test_server(ruled, subject, top)
+        _test_server(ruled, subject, top, is_page=is_page)
     elif subject is not None:
-        _test_texts(ruled, _statements(subject))
+        _test_texts(ruled, _statements(subject), is_page=is_page)
 
 
 def _read(path: Path) -> str:
@@ -234,8 +248,9 @@ def _begins(text: str) -> bool:
     return word is not None and word[0].upper() in COMMANDS
 
 
-def _test_texts(rules: "Rules", texts: list[str]) -> None:
+def _test_texts(rules: "Rules", texts: list[str], *, is_page: bool) -> None:
     from pgiostat.queries.rules import Classifier, Subject
+    from pgiostat.render import markdown, rules_markdown
     from pgiostat.render import rules as render
 
     screen = console()
@@ -244,15 +259,21 @@ def _test_texts(rules: "Rules", texts: list[str]) -> None:
         found = classifier.classify(text)
         normalized = found.normalized
         subject = Subject(found.features, normalized.fingerprint, normalized.text)
+        verdicts = rules.verdicts(subject)
+        if is_page:
+            sys.stdout.write("\n" * (number > 0))
+            markdown.write(rules_markdown.judged(found, subject, verdicts), sys.stdout)
+            continue
         if number:
             screen.rule(style="dim")
-        screen.print(render.judged(found, subject, rules.verdicts(subject)))
+        screen.print(render.judged(found, subject, verdicts))
 
 
-def _test_server(rules: "Rules", dsn: str, top: int) -> None:
+def _test_server(rules: "Rules", dsn: str, top: int, *, is_page: bool) -> None:
     from pgiostat.analysis.rank import By, rank
     from pgiostat.postgres.since_reset import totals_since_reset
     from pgiostat.queries.describe import describer
+    from pgiostat.render import markdown, rules_markdown
     from pgiostat.render import rules as render
     from pgiostat.statistics.names import OTHER
 
@@ -260,7 +281,11 @@ def _test_server(rules: "Rules", dsn: str, top: int) -> None:
     categories = rank([found.delta], found.names)
     others = rank([found.delta], found.names, by=By.FINGERPRINT)
     unknown = [row for row in others.rows if row.category == OTHER and row.cost.blocks][:top]
-    screen = console()
-    screen.print(render.surveyed(found.delta.newer, categories, unknown, width=screen.width))
+    if is_page:
+        page = rules_markdown.surveyed(found.delta.newer, categories, unknown)
+        markdown.write(page, sys.stdout)
+    else:
+        screen = console()
+        screen.print(render.surveyed(found.delta.newer, categories, unknown, width=screen.width))
     if found.texts_error is not None:
         raise found.texts_error

@@ -243,7 +243,7 @@ class SnapshotReader:
         return Whereabouts(self._session.server.host, *row)
 
     def relations(self, relids: Sequence[int]) -> dict[int, Relation]:
-        """Return what tables, indexes and TOAST tables are.
+        """Return the relations of tables, indexes and TOAST tables.
 
         Args:
             relids: Their oids.

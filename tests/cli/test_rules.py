@@ -290,3 +290,32 @@ def test_a_statement_is_laid_out_or_left_as_it_is() -> None:
     assert laid_out(long) == long
     assert "\x1b" not in laid_out('select "\x1b[2J"')
     assert laid_out('select "À" from "@x"') == 'select "À" from "@x"'
+
+
+def test_a_page_has_the_rules_as_a_table_and_one_as_a_file_has_it() -> None:
+    listed = lines(pgiostat("show", "--format", "markdown").stdout)
+    assert listed[0] == "**21 rules**, in the order in which they are tried."
+    assert [line for line in listed if line.startswith("| 2 |")] == [
+        '| 2 | upload | upload | `{ writes = "@written" }` |'
+    ]
+    one = pgiostat("show", "upload", "--format", "markdown")
+    text = pgiostat("show", "upload").stdout
+    assert one.stdout == f"```toml\n{text}```\n"
+
+
+def test_a_page_on_a_statement_says_what_text_says_and_nothing_in_it_acts() -> None:
+    query = 'SELECT max(rev) AS "[a](http://x/)" FROM t'
+    done = pgiostat("test", query, "--format", "markdown")
+    assert (done.returncode, done.stderr) == (0, "")
+    page = lines(done.stdout)
+    assert page[0] == "**version**, by version-newest (built-in, 5 of 21)."
+    assert "| block: newest | rev |" in page
+    assert "](http://x/)" not in done.stdout
+    losers = [line for line in page if line.startswith("| version-changed |")]
+    assert losers == ['| version-changed | version | `newest is rev, not "@changed"` |']
+
+
+def test_a_page_has_a_section_for_each_statement() -> None:
+    done = pgiostat("test", "SELECT 1; SELECT 2", "--format", "markdown")
+    assert done.stdout.count("| feature | value |") == 2
+    assert pgiostat("test", "SELECT 1", "--format", "csv").returncode == 2

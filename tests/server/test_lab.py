@@ -472,10 +472,10 @@ def test_the_commands_of_the_lab(lab: Lab, tmp_path: Path) -> None:
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith("prod is up.\n  sync API: user=sync_api ")
         done = command("clone", "prod", "as", "perf", cache=cache)
-        assert done.stdout.startswith("perf is up, as prod was; nothing of it is cached.\n")
+        assert done.stdout.startswith("perf is up, with the files of prod and a cold cache.\n")
         told = command("status", cache=cache).stdout.splitlines()
         assert [re.split(r"\s+", line)[:3] for line in told] == [
-            ["name", "is", "rows"], ["perf", "up", "280,000"], ["prod", "up", "280,000"],
+            ["name", "state", "rows"], ["perf", "up", "280,000"], ["prod", "up", "280,000"],
             ["", "watch", "perf:"], ["", "watch", "prod:"],
         ]  # fmt: skip
         path = tmp_path / "trace"
@@ -494,7 +494,7 @@ def test_the_commands_of_the_lab(lab: Lab, tmp_path: Path) -> None:
         write(generate(SIZE, 20.0, 1), other)
         done = command("replay", str(other), "--to", "prod", cache=cache)
         assert done.stderr.startswith(
-            'pgiostat: error: the trace was made for other data than environment "prod" has\n'
+            'pgiostat: error: the trace does not fit the data of environment "prod"\n'
         )
     finally:
         done = command("down", "--remove", cache=cache)

@@ -405,7 +405,10 @@ def test_faults_of_a_server(make_server: MakeServer) -> None:
     assert found["track_utility"].state is CheckState.WARNING
     assert found["track_io_timing"].state is CheckState.WARNING
     ended = pgiostat("doctor", server.dsn())
-    assert ended.stdout.splitlines()[-1] == "not ready: 1 error, 3 warnings"
+    assert ended.stdout.splitlines()[-2:] == [
+        "not ready: 1 error, 3 warnings",
+        "Next: apply the fixes, then pgiostat doctor again",
+    ]
     (other_database,) = findings_of(server.dsn("template1"), "extension")
     assert '"postgres"' in other_database.reason
 
