@@ -114,7 +114,7 @@ class ObjectStore:
         }
 
     def read(self, path: str, limit: int = MOST_BYTES) -> bytes | None:
-        """Return the content of a file of at most so many bytes; None if there is none."""
+        """Return the content of a file up to a size; None if there is no such file."""
         with reaching(self.full_uri):
             try:
                 if self.directory is not None:

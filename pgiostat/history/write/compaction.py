@@ -80,7 +80,7 @@ def compact(layout: Layout, collector: str, disk: Disk | None = None) -> int:
         How many samples were compacted; 0 if another process compacts them now.
 
     Raises:
-        OSError: A file could not be written. Nothing is lost, and the next call goes on.
+        OSError: A file could not be written. Nothing is lost, and the next call continues.
     """
     disk = (disk or Disk()).below(layout.root)
     with _locked(layout, collector, disk) as ours:
@@ -105,7 +105,7 @@ def compact_shared(
         How many samples were compacted; 0 if another process compacts shared files now.
 
     Raises:
-        OSError: A file could not be written. Nothing is lost, and the next call goes on.
+        OSError: A file could not be written. Nothing is lost, and the next call continues.
     """
     disk = (disk or Disk()).below(layout.root)
     with contextlib.ExitStack() as locks:
