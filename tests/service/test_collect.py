@@ -79,7 +79,7 @@ def test_a_file_read_again_changes_what_it_changes_and_nothing_else(
     with collecting(tmp_path / "log", "--config", str(config)) as there:
         for label in ("same", "changes", "goes"):
             committed(root, label)
-        there.until('taken: a collector "taken" is writing')
+        there.until('taken: a collector "taken" is already writing')
         held.close()
         tell("same", "changes@0.3s", "comes", "taken", keep="40d")
         there.process.send_signal(signal.SIGHUP)
