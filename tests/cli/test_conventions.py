@@ -161,7 +161,7 @@ def test_a_password_is_prompted_for_where_one_is_missing(
     assert prompts == ["Password: "]
     command(dsn=dsn, **NO_OPTIONS | {"password": True})
     assert prompts == ["Password: "] * 2
-    with pytest.raises(PgiostatError, match="asks for a password, and there is none"):
+    with pytest.raises(PgiostatError, match="requires a password, and none was supplied"):
         command(dsn=dsn, **NO_OPTIONS | {"no_password": True})
     assert (len(prompts), users) == (2, [(keywords["user"],)] * 2)
 
