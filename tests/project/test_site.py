@@ -86,7 +86,7 @@ def test_the_search_finds_burst_without_a_server(site: Path) -> None:
     index = json.loads(script.removeprefix("var __index = "))
     found = {entry["location"] for entry in index["docs"] if "burst" in entry["title"].lower()}
     assert {"burst.html", "tasks/burst.html", "glossary.html#burst-balance"} <= found
-    assert (site / "assets" / "offline-search.js").exists()
+    assert (site / "assets" / "iframe-worker.js").exists()
 
 
 def test_the_navigation_has_five_parts(site: Path) -> None:
