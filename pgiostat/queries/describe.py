@@ -23,7 +23,7 @@ _ROLLS_BACK = re.compile(r"(?:rollback|abort)\b(?!(?: work| transaction)? to )")
 
 
 def describer(rules: Rules | None = None) -> Describe:
-    """Return the function that says what a statement is, from its text.
+    """Return the function that describes a statement from its text.
 
     Args:
         rules: Rules for the categories; None for the built-in ones.

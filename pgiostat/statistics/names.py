@@ -89,7 +89,7 @@ def _same(statement: Statement) -> Statement:
 
 @dataclass(slots=True)
 class Names:
-    """What ids mean. What was dropped keeps its name.
+    """Names by id. A dropped object keeps its name.
 
     Attributes:
         statements: By (userid, dbid, queryid).

@@ -177,7 +177,7 @@ def test_data_that_have_gone_are_said_and_made_anew(lab: Lab, database: str) -> 
             generate(SIZE, 10.0, 1), [ReplayTarget("theirs", made.dsn, Setup(SIZE.tables))], speed=0
         )
     assert (raised.value.slug, raised.value.hint) == (
-        "lab-data-missing", "Make them anew with: pgiostat lab up",
+        "lab-data-missing", "Create them again with: pgiostat lab up",
     )  # fmt: skip
     lab.up("theirs", SIZE)
     assert len(rows(database, "visit")) == 1_200

@@ -40,7 +40,7 @@ OWN_KEY: GroupKey = ("", OWN)
 
 
 class By(StrEnum):
-    """What a row of a ranking is.
+    """The dimension of a ranking's rows.
 
     Attributes:
         CATEGORY: A category of queries, by the rules.
