@@ -158,7 +158,9 @@ def _steps_for_screen(steps: Sequence[SeriesStep], ranking: Ranking) -> Table:
         )
         for n, name in enumerate(_names(ranking))
     ]
-    return Table(columns, _step_rows(steps, "%Y-%m-%d %H:%M" + ":%S" * with_seconds + "Z"), apart=True)
+    return Table(
+        columns, _step_rows(steps, "%Y-%m-%d %H:%M" + ":%S" * with_seconds + "Z"), apart=True
+    )
 
 
 def _step_rows(steps: Sequence[SeriesStep], time: str) -> Iterator[list[Any]]:
