@@ -19,6 +19,7 @@ from pgiostat.cli.next_command import NEXT
 from pgiostat.errors import PgiostatError
 from pgiostat.history.read.history import History
 from pgiostat.history.read.window_spec import window
+from pgiostat.postgres.refusal import WITHOUT_ONE
 from pgiostat.statistics.difference import diff
 from tests.support.histories import intervals, write
 from tests.support.program import pgiostat
@@ -161,7 +162,7 @@ def test_a_password_is_prompted_for_where_one_is_missing(
     assert prompts == ["Password: "]
     command(dsn=dsn, **NO_OPTIONS | {"password": True})
     assert prompts == ["Password: "] * 2
-    with pytest.raises(PgiostatError, match="asks for a password, and there is none"):
+    with pytest.raises(PgiostatError, match=WITHOUT_ONE):
         command(dsn=dsn, **NO_OPTIONS | {"no_password": True})
     assert (len(prompts), users) == (2, [(keywords["user"],)] * 2)
 
