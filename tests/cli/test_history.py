@@ -203,7 +203,7 @@ def test_labels_come_from_addresses_or_are_given() -> None:
     assert [target.label for target in made] == ["db.example.com", "h_6543", "run_pg"]
     for dsns, labels, told in [
         (["host=a", "host=a dbname=b"], [], 'two servers would have the label "a"'),
-        (["host=a", "host=b"], ["x"], "the number of labels, 1, is not that of servers, 2"),
+        (["host=a", "host=b"], ["x"], "the number of labels, 1, differs from that of servers, 2"),
     ]:
         with pytest.raises(PgiostatError, match=told):
             targets(dsns, labels)

@@ -19,8 +19,6 @@ LONG_SENTENCES_ALLOWED = {"docs/accuracy.md", "docs/benchmarks.md"}
 MESSAGES = "messages"
 WORDS_LEFT: dict[str, str] = {
     "pgiostat/analysis/notices.py": MESSAGES,
-    "pgiostat/export/tables.py": "meanings of columns",
-    "pgiostat/postgres/dsn_mistakes.py": MESSAGES,
     "pgiostat/render/burst.py": "lines of a report",
     "pgiostat/render/compare.py": "lines of a report",
     "pgiostat/render/inventory.py": "lines of a report",
