@@ -779,7 +779,7 @@ def test_the_screen_says_which_part_of_the_time_was_told() -> None:
     assert lines[2:7] == [
         "- operations: reads and writes of the volume by CloudWatch, shared as blocks are",
         f"- in 1 min 0 s of 4 min 0 s: {MEANINGS[Provenance.ESTIMATED]}",
-        "- balance 78.7 % at the end, lowest 78.7 % at 10:04:00 UTC",
+        "- balance 78.7 % at the end, lowest 78.7 % at 10:04:00Z",
         "- 600 operations/s in the last 1 min 0 s that the device told: empty in 3 h 56 min",
         "- 300 operations/s above the baseline: version must go to stop the fall",
     ]
