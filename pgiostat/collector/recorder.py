@@ -220,14 +220,14 @@ class Recorder:
 
     def _read(self, sampler: Sampler) -> None:
         for result in sampler.intervals():
-            self._log_interval(result)
+            self._log_result(result)
             if self.shared is None:
                 with self._incidents.guard("compaction"):
                     self._compaction.poll()
                     self._log_compaction()
             self.schedule.stop_if_over()
 
-    def _log_interval(self, result: IntervalResult) -> None:
+    def _log_result(self, result: IntervalResult) -> None:
         self._count_attempt(result.error)
         if result.error is not None:
             self._incidents.begin_error("server", result.error)

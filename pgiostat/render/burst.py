@@ -70,7 +70,7 @@ def _sentences(report: BurstReport) -> Iterator[str]:
     volume, forecast = report.volume, report.forecast
     if volume.credits is not None:
         last, lowest = report.steps[-1].balance, report.lowest
-        when = f"{lowest.until.astimezone(UTC):%H:%M:%S} UTC"
+        when = f"{lowest.until.astimezone(UTC):%H:%M:%SZ}"
         yield (
             f"burst balance: {left(last.low, last.high)} at the end,"
             f" lowest {format_share(lowest.balance.low)} at {when}"

@@ -99,9 +99,9 @@ def _side_line(name: str, totals: WindowTotals) -> list[Piece]:
     since, until = window.since.astimezone(UTC), window.until.astimezone(UTC)
     sampled = totals.sampled
     length = max(totals.seconds_by_label.values())
-    ends = f"{until:%H:%M:%S}" if since.date() == until.date() else f"{until:%Y-%m-%d %H:%M:%S}"
+    ends = f"{until:%H:%M:%SZ}" if since.date() == until.date() else f"{until:%Y-%m-%d %H:%M:%SZ}"
     return [
-        (f"{name}  {labels(totals)}  {since:%Y-%m-%d %H:%M:%S} – {ends} UTC", "", 0),
+        (f"{name}  {labels(totals)}  {since:%Y-%m-%d %H:%M:%SZ} – {ends}", "", 0),
         (f"  {format_duration(length)}", "", 2),
         (f"  coverage {format_coverage(sampled.coverage)}", "", 1),
         (f"  PostgreSQL {format_version(sampled.version_num)}", "", 3),

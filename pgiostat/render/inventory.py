@@ -63,11 +63,11 @@ def _sizes(contents: Inventory) -> Table:
 
 def _lines(kept: ServerInventory) -> Iterator[list[Piece]]:
     since, until = kept.since.astimezone(UTC), kept.until.astimezone(UTC)
-    ends = f"{until:%H:%M:%S}" if since.date() == until.date() else f"{until:%Y-%m-%d %H:%M:%S}"
+    ends = f"{until:%H:%M:%SZ}" if since.date() == until.date() else f"{until:%Y-%m-%d %H:%M:%SZ}"
     yield []
     yield [
         (kept.label, "bold", 0),
-        (f"  {since:%Y-%m-%d %H:%M:%S} – {ends} UTC", "", 0),
+        (f"  {since:%Y-%m-%d %H:%M:%SZ} – {ends}", "", 0),
         (f"  newest {_long(kept.age_seconds)} ago", "", 1),
         (f"  {_counted(kept.servers, 'server')}" if kept.servers > 1 else "", "", 2),
     ]

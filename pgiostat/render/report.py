@@ -164,7 +164,7 @@ def span(totals: WindowTotals) -> str:
     """Return from when to when, in UTC."""
     window = totals.window
     since, until = window.since.astimezone(UTC), window.until.astimezone(UTC)
-    return f"{since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{since:%Y-%m-%d %H:%M:%SZ} – {until:%Y-%m-%d %H:%M:%SZ}"
 
 
 def _lost(totals: WindowTotals) -> str:

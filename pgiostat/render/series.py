@@ -131,12 +131,12 @@ def _steps(steps: Sequence[SeriesStep], ranking: Ranking) -> Table:
     names = [displayed(row.name) for row in _rows(ranking)]
     return Table(
         [
-            TableColumn("from (UTC)", format=str),
+            TableColumn("from", format=str),
             TableColumn("server", right=True, format=format_count),
             TableColumn("coverage", right=True, format=format_coverage),
             *(TableColumn(name, right=True, format=format_count) for name in names),
         ],
-        _step_rows(steps, "%Y-%m-%d %H:%M:%S"),
+        _step_rows(steps, "%Y-%m-%d %H:%M:%SZ"),
         fit=lambda _: _steps_for_screen(steps, ranking),
     )
 
@@ -145,7 +145,7 @@ def _steps_for_screen(steps: Sequence[SeriesStep], ranking: Ranking) -> Table:
     """Return the same with short headings; rows of the ranking give way from the right."""
     with_seconds = any(step.since.second or step.since.microsecond for step in steps[1:])
     columns = [
-        TableColumn("from (UTC)", format=str),
+        TableColumn("from", format=str),
         TableColumn("server/s", right=True, least=NUMBER_WIDTH + 1, format=format_count),
         TableColumn("coverage", right=True, least=NUMBER_WIDTH, format=format_coverage),
     ]
@@ -159,7 +159,9 @@ def _steps_for_screen(steps: Sequence[SeriesStep], ranking: Ranking) -> Table:
         )
         for n, name in enumerate(_names(ranking))
     ]
-    return Table(columns, _step_rows(steps, "%Y-%m-%d %H:%M" + ":%S" * with_seconds), apart=True)
+    return Table(
+        columns, _step_rows(steps, "%Y-%m-%d %H:%M" + ":%S" * with_seconds + "Z"), apart=True
+    )
 
 
 def _step_rows(steps: Sequence[SeriesStep], time: str) -> Iterator[list[Any]]:

@@ -781,7 +781,7 @@ def test_the_screen_says_which_part_of_the_time_was_told() -> None:
     assert lines[2:7] == [
         f"- I/O operations: {MEANINGS[Provenance.CLOUDWATCH]}",
         f"- for 1 min 0 s of 4 min 0 s: {MEANINGS[Provenance.ESTIMATED]}",
-        "- burst balance: 78.7 % at the end, lowest 78.7 % at 10:04:00 UTC",
+        "- burst balance: 78.7 % at the end, lowest 78.7 % at 10:04:00Z",
         (
             "- 600 IOPS in the last 1 min 0 s measured by the device: the bucket is empty in"
             " 3 h 56 min"
