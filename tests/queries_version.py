@@ -24,7 +24,7 @@ DETERMINING = (
     "queries/features/*.py",
     "queries/fingerprint/*.py",
     "queries/rules/*.py",
-    "queries/rules/builtin.toml",
+    "queries/rules/presets/*.toml",
     "statistics/names.py",
 )
 """Everything that a category follows from, apart from the statement and a user's rules."""

@@ -17,7 +17,7 @@ from pgiostat.history.read.window_spec import WindowSpec
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.reports.steps import FINE, Ids, Steps, resample, step_for
 from pgiostat.statistics.delta import LOST, Quality
-from pgiostat.statistics.names import HIDDEN, OWN, Describe, Names
+from pgiostat.statistics.names import HIDDEN, OWN, Describe, Names, agree_on_preset
 
 __all__ = ["WindowComparison", "compare_windows"]
 
@@ -120,7 +120,9 @@ def _names(a: WindowSpec, b: WindowSpec, describe: Describe) -> list[dict[int, N
         return [b.history.names(describe)] * 2
     # A collector may have written names since the first side was opened.
     before = b.history if same else a.history
-    return [before.names(describe, a.window), b.history.names(describe, b.window)]
+    names = [before.names(describe, a.window), b.history.names(describe, b.window)]
+    agree_on_preset(known for side in names for known in side.values())
+    return names
 
 
 def _step_for(*totals: WindowTotals, together: bool) -> timedelta:

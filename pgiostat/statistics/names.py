@@ -8,22 +8,30 @@ from typing import Protocol
 
 __all__ = [
     "HIDDEN",
+    "MANIFEST",
     "OTHER",
     "OWN",
     "UNREAD",
     "UNREADABLE",
+    "VERSION",
     "Describe",
+    "IfSync",
     "Names",
     "Renamed",
     "Statement",
     "StatementKey",
+    "agree_on_preset",
 ]
 
 StatementKey = tuple[int, int, int]
 """(userid, dbid, queryid)"""
 
 OTHER = "other"
-"""Category of what no rule knows."""
+"""Category of statements that cannot be read."""
+VERSION = "version"
+"""Category of the remote version of a table, under the preset sync."""
+MANIFEST = "manifest"
+"""Category of the keys and versions of a range, under the preset sync."""
 OWN = "pgiostat itself"
 """Category of our own statements: those that our role sends in our database."""
 HIDDEN = "hidden"
@@ -32,6 +40,19 @@ UNREAD = "no text yet"
 """Category of statements before their texts are read; it is corrected afterwards."""
 UNREADABLE = "not readable"
 """Category of statements with unreadable texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class IfSync:
+    """What a statement is where the preset sync comes into force.
+
+    Attributes:
+        category: Its category then.
+        tables: The tables that it reads, if its category is version or manifest.
+    """
+
+    category: str
+    tables: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +66,7 @@ class Statement:
         holds: It declares a cursor WITH HOLD.
         rolls_back: It is a ROLLBACK of a whole transaction.
         untracks: It may have changed settings so that pg_stat_statements does not count statements.
+        if_sync: What it is under the preset sync; None where the preset is fixed.
     """
 
     text: str
@@ -55,6 +77,7 @@ class Statement:
     holds: bool = False
     rolls_back: bool = False
     untracks: bool = False
+    if_sync: IfSync | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +122,9 @@ class Names:
         cursors: By (userid, dbid, cursor): the categories of its DECLAREs.
         unreadable: By statement: why its text cannot be read.
         renamed: Names that changed within the time window; the newest is used.
+        version_tables: Tables of which a statement reads the version, by the preset sync.
+        manifest_tables: Tables of which a statement reads a manifest, by the preset sync.
+        is_sync: Whether the preset sync came into force: a table is in both of these.
     """
 
     statements: dict[tuple[int, int, int], Statement] = field(default_factory=dict)
@@ -108,6 +134,9 @@ class Names:
     cursors: dict[tuple[int, int, str], set[str]] = field(default_factory=dict)
     unreadable: dict[StatementKey, str] = field(default_factory=dict)
     renamed: tuple[Renamed, ...] = ()
+    version_tables: set[str] = field(default_factory=set)
+    manifest_tables: set[str] = field(default_factory=set)
+    is_sync: bool = False
     _repeated: dict[int, tuple[Mapping[int, object], int, frozenset[str]]] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -119,6 +148,8 @@ class Names:
             key: userid, dbid and queryid.
             statement: Its text, fingerprint and category.
         """
+        self._note_preset(statement.if_sync)
+        statement = self.by_preset(statement)
         before = self.statements.get(key)
         self.statements[key] = statement
         self.unreadable.pop(key, None)
@@ -135,6 +166,36 @@ class Names:
                     == (userid, dbid, statement.declares_cursor)
                 )
             opened.add(statement.category)
+
+    def _note_preset(self, if_sync: IfSync | None) -> None:
+        """Note what speaks for the preset sync; it comes into force with enough of that."""
+        if self.is_sync or if_sync is None or not if_sync.tables:
+            return
+        noted = self.version_tables if if_sync.category == VERSION else self.manifest_tables
+        noted |= if_sync.tables
+        if self.version_tables & self.manifest_tables:
+            self.apply_sync()
+
+    def by_preset(self, statement: Statement) -> Statement:
+        """Return a statement with its category under the preset in force.
+
+        Args:
+            statement: As its description has it.
+        """
+        return _under_sync(statement) if self.is_sync else statement
+
+    def apply_sync(self) -> None:
+        """Put the preset sync in force, for good: every statement gets its category under it."""
+        if self.is_sync:
+            return
+        self.is_sync = True
+        self.statements = {key: _under_sync(known) for key, known in self.statements.items()}
+        cursors: dict[tuple[int, int, str], set[str]] = {}
+        for (userid, dbid, _), known in self.statements.items():
+            if known.declares_cursor:
+                opened = cursors.setdefault((userid, dbid, known.declares_cursor), set())
+                opened.add(known.category)
+        self.cursors = cursors
 
     def drop_texts(self, keys: Iterable[StatementKey]) -> None:
         """Drop texts and fingerprints, and keep categories and cursors: a history has the texts.
@@ -289,6 +350,24 @@ class Names:
         if known is None or known[0] is not source or known[1] != len(source):
             known = self._repeated[id(source)] = (source, len(source), _repeated(pairs()))
         return f"{name} (oid {oid})" if name in known[2] else name
+
+
+def agree_on_preset(several: Iterable[Names]) -> None:
+    """Put the preset sync in force for all, if it is in force for one: they are compared or added.
+
+    Args:
+        several: What ids mean on each server, or in each window.
+    """
+    known = list(several)
+    if any(names.is_sync for names in known):
+        for names in known:
+            names.apply_sync()
+
+
+def _under_sync(statement: Statement) -> Statement:
+    if statement.if_sync is None or statement.category == OWN:
+        return statement
+    return replace(statement, category=statement.if_sync.category, if_sync=None)
 
 
 def _dotted(schema: str, name: str) -> str:

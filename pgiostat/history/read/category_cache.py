@@ -17,7 +17,7 @@ from pathlib import Path
 from pgiostat.history.format.checksum import json_checksum
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.filesystem import listed, parse_json, read_small
-from pgiostat.statistics.names import Describe, Statement
+from pgiostat.statistics.names import Describe, IfSync, Statement
 
 __all__ = ["cached_categories", "digest"]
 
@@ -45,18 +45,20 @@ def cached_categories(
     describe = cache(make)
     path = directory / f"{key}.json"
     known = _load(path)
-    found: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
 
     def from_memory(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
         if isinstance(text, bytes) or text.startswith(("declare", "fetch", "move", "close")):
             return describe()(text, user=user, database=database, queryid=queryid)
         text_key = f"{user}\0{database}\0{queryid}\0{text}".encode("utf-8", "surrogatepass")
         number = blake2b(text_key, digest_size=12).hexdigest()
-        category = known.get(number) or found.get(number)
-        if category is None:
+        entry = known.get(number) or found.get(number)
+        if entry is None:
             statement = describe()(text, user=user, database=database, queryid=queryid)
-            found[number] = category = statement.category
-        return Statement(text, "", category)
+            found[number] = entry = _entry(statement)
+        category, *if_sync = entry
+        under_sync = IfSync(if_sync[0], frozenset(if_sync[1:])) if if_sync else None
+        return Statement(text, "", category, if_sync=under_sync)
 
     yield from_memory
     if found:
@@ -64,7 +66,14 @@ def cached_categories(
             _save(path, known | found)
 
 
-def _load(path: Path) -> dict[str, str]:
+def _entry(statement: Statement) -> list[str]:
+    """Return the category of a statement, that under the preset sync, and the tables of that."""
+    if statement.if_sync is None:
+        return [statement.category]
+    return [statement.category, statement.if_sync.category, *sorted(statement.if_sync.tables)]
+
+
+def _load(path: Path) -> dict[str, list[str]]:
     """Return the categories in a file; none of them if it is damaged."""
     try:
         crc, _, content = read_small(path, MOST_BYTES).partition(b"\n")
@@ -73,10 +82,14 @@ def _load(path: Path) -> dict[str, str]:
         return {}
     if not isinstance(known, dict) or len(known) > MOST_CATEGORIES:
         return {}
-    return known if all(type(value) is str for value in known.values()) else {}
+    return known if all(map(_is_entry, known.values())) else {}
 
 
-def _save(path: Path, categories: dict[str, str]) -> None:
+def _is_entry(value: object) -> bool:
+    return isinstance(value, list) and value != [] and all(type(item) is str for item in value)
+
+
+def _save(path: Path, categories: dict[str, list[str]]) -> None:
     disk = Disk().below(path.parent)
     disk.make(path.parent)
     draft = path.with_suffix(f".{os.getpid()}")

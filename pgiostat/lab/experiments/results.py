@@ -22,6 +22,7 @@ from pgiostat.lab.experiments.run import (
     read_runs,
 )
 from pgiostat.queries.describe import describer
+from pgiostat.queries.rules import rule_book
 from pgiostat.reports.ranking import ranking_report
 from pgiostat.reports.whatif import amounts_of
 from pgiostat.statistics.names import OWN, Describe
@@ -47,7 +48,7 @@ def outcomes(out: Path, volume: Volume) -> list[Outcome]:
     whole = min(sum(run.experiment == name for run in runs) for name in names)
     of = {name: [run for run in runs if run.experiment == name][:whole] for name in names}
     with closing(History.open(out / HISTORY)) as history:
-        describe = cache(describer())  # every run has the same statements
+        describe = cache(describer(rule_book(preset="sync")))  # every run has the same statements
         measured = {
             name: [_measured(history, describe, run) for run in repetitions]
             for name, repetitions in of.items()

@@ -2,10 +2,25 @@
 
 from dataclasses import dataclass
 
-__all__ = ["NONE", "BlockFeatures", "Features", "Names"]
+__all__ = ["NONE", "BlockFeatures", "Features", "MainRelation", "Names"]
 
 Names = frozenset[str]
 NONE: Names = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class MainRelation:
+    """What a statement is about.
+
+    Attributes:
+        action: select, insert, update, delete, merge, truncate, lock, refresh; index for
+            CREATE INDEX; function for a query of no table; empty for other statements.
+        name: The table or function, with its schema if the text has it. A partition has the name
+            of its table, as far as that follows from its own.
+    """
+
+    action: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +84,7 @@ class Features:
             copy_from.
         wrapper: explain, explain_analyze, prepare, declare, copy or empty.
         reads: Tables, with their schema if the text has it.
+        main: What the statement is about.
         tags: Comments, and their pairs.
         on_conflict: update, nothing or empty.
         truncated: Whether the text seems to end before its statement does.
@@ -78,6 +94,7 @@ class Features:
     wrapper: str = ""
     reads: Names = NONE
     writes: Names = NONE
+    main: MainRelation = MainRelation()
     calls: Names = NONE
     cursor: str = ""
     tags: Names = NONE

@@ -3,7 +3,6 @@
 import re
 import tomllib
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +11,27 @@ from pgiostat.queries.rules.conditions import STATEMENT_KEYS, Condition, allow, 
 from pgiostat.queries.rules.names import Vocabulary
 from pgiostat.queries.rules.rule_errors import Mistake
 
-__all__ = ["SCHEMA", "Rule", "RulesFile", "builtin_file", "parse", "read"]
+__all__ = ["PRESETS", "SCHEMA", "Rule", "RulesFile", "parse", "read"]
 
 SCHEMA = 1
 
 _AT = re.compile(r"\(at line (\d+), column \d+\)")
-_FILE_KEYS = ("schema", "vocab", "rule")
+_FILE_KEYS = ("schema", "preset", "vocab", "rule")
+PRESETS = ("sync", "general", "none")
+"""Names of presets; a rules file may fix one."""
 _RESERVED = ("pgiostat itself", "hidden")
 _RULE_KEYS = ("name", "category", "when")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A compiled rule; source: its file."""
+    """A compiled rule.
+
+    Attributes:
+        category: What it gives a statement; "{table}" in it is the table that the statement is
+            about.
+        source: The name of its file.
+    """
 
     name: str
     category: str
@@ -34,12 +41,16 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RulesFile:
-    """A parsed rules file, with its text to find the line of a mistake."""
+    """A parsed rules file, with its text to find the line of a mistake.
+
+    preset: The one that it fixes, if any.
+    """
 
     name: str
     text: str
     vocab: dict[str, list[str]]
     rules: list[dict[str, Any]]
+    preset: str = ""
 
     def compile(self, vocabulary: Vocabulary) -> list[Rule]:
         """Return the rules.
@@ -108,11 +119,6 @@ def read(path: str | Path) -> RulesFile:
     return parse(str(path), text)
 
 
-def builtin_file() -> RulesFile:
-    """Return the rules that know no schema."""
-    return parse("built-in", files(__package__).joinpath("builtin.toml").read_text("utf-8"))
-
-
 def parse(name: str, text: str) -> RulesFile:
     """Return a rules file from its text; each rule is checked when it is compiled.
 
@@ -131,7 +137,8 @@ def parse(name: str, text: str) -> RulesFile:
         _check(tables)
     except Mistake as mistake:
         raise file.error(mistake) from None
-    return RulesFile(name, text, tables.get("vocab", {}), tables.get("rule", []))
+    vocab, rules = tables.get("vocab", {}), tables.get("rule", [])
+    return RulesFile(name, text, vocab, rules, tables.get("preset", ""))
 
 
 def _check(tables: dict[str, Any]) -> None:
@@ -139,6 +146,11 @@ def _check(tables: dict[str, Any]) -> None:
     if tables.get("schema") is not SCHEMA:
         hint = f"The first line of a rules file is: schema = {SCHEMA}"
         raise Mistake("rules-schema", f"schema is not {SCHEMA}", key="schema", hint=hint)
+    if tables.get("preset", PRESETS[0]) not in PRESETS:
+        hint = f"Presets are {', '.join(PRESETS)}."
+        raise Mistake(
+            "rules-value", '"preset" is not the name of a preset', key="preset", hint=hint
+        )
     vocab, rules = tables.get("vocab", {}), tables.get("rule", [])
     if not isinstance(vocab, dict):
         raise Mistake("rules-value", '"vocab" must be a table, [vocab]', key="vocab")

@@ -17,7 +17,7 @@ from pgiostat.history.read.windows import Window
 from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.writer import Writer
 from pgiostat.queries.describe import describer
-from pgiostat.queries.rules import load
+from pgiostat.queries.rules import rule_book
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Names, Renamed, Statement
@@ -138,8 +138,8 @@ def test_rules_by_role_follow_the_name_of_the_time(tmp_path: Path) -> None:
     )
     write(root, [OLD, NEW])
     history = History.open(root)
-    describe = describer(load(rules))
-    for since, category in ((0, "other"), (10, "web")):
+    describe = describer(rule_book(rules))
+    for since, category in ((0, OLD_CATEGORY), (10, "web")):
         names = history.names(describe, Window(at(since), at(since + 10)))
         assert [
             known.category for each in names.values() for known in each.statements.values()
