@@ -1,6 +1,6 @@
 # Everything runs from here. Needed: Python 3.11 or later, and make.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean lab test test-unit check lint types contracts docs docs-check matrix docker engines fleet bench fuzz kill attack lock instances clean
+.PHONY: help demo demo-clean lab test test-unit check lint types contracts docs docs-check site changelog matrix docker engines fleet package bench fuzz kill attack lock instances clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -24,12 +24,12 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "make: Python 3.11 or later is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/demo.installed: requirements/demo.txt requirements/build.txt pyproject.toml | $(BIN)/python
+$(VENV)/demo.installed: requirements/demo.txt requirements/build.txt pyproject.toml pgiostat/__init__.py | $(BIN)/python
 	$(INSTALL) --require-hashes -r requirements/demo.txt -r requirements/build.txt
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/dev.installed: requirements/dev.txt pyproject.toml | $(BIN)/python
+$(VENV)/dev.installed: requirements/dev.txt pyproject.toml pgiostat/__init__.py | $(BIN)/python
 	$(INSTALL) --require-hashes -r requirements/dev.txt
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -71,17 +71,29 @@ docs: $(VENV)/dev.installed ## write the pages that are made from the code
 docs-check: $(VENV)/dev.installed ## fail if those pages are not what the code says
 	$(BIN)/python -m tests.generated_docs --check
 
+site: $(VENV)/dev.installed ## the documentation as a site, in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+changelog: $(VENV)/dev.installed ## move the fragments of changelog.d into CHANGELOG.md
+	$(BIN)/python -m tests.changelog
+
 matrix: $(VENV)/dev.installed ## server tests on PostgreSQL 13 to 18 (needs npm)
 	$(BIN)/python -m pytest $(PARALLEL) -m server --servers npm $(MATRIX)
 
 docker: $(VENV)/dev.installed ## server tests in a container (needs a Docker daemon)
-	$(BIN)/python -m pytest -m server --servers docker $(DOCKER)
+	$(BIN)/python -m pytest -m 'server or container' --servers docker $(DOCKER)
 
 engines: $(VENV)/engines.installed ## a history's texts on Spark (needs Java 17 or later) and ClickHouse
 	$(BIN)/python -m pytest -m engines
 
 fleet: $(VENV)/dev.installed ## many servers: metrics scraped by Prometheus (needs it and promtool)
 	$(BIN)/python -m pytest -m fleet
+
+package: $(VENV)/dev.installed ## build wheel and sdist, check them, install them into fresh environments
+	rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python -m pytest -m packaging $(TEST)
 
 bench: $(VENV)/dev.installed ## measure, side by side in one run
 	$(BIN)/python benchmarks/snapshot.py --quick
@@ -101,9 +113,10 @@ kill: $(VENV)/dev.installed ## kill a collector 200 times and a shipper 50, and 
 instances: $(VENV)/dev.installed ## write the limits of EC2's instance types, as moto carries them
 	$(BIN)/python -m tests.instance_types
 
-lock: $(VENV)/dev.installed ## make requirements/ anew from pyproject.toml
+lock: $(VENV)/dev.installed ## write requirements/ from pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) --extra demo -o requirements/demo.txt pyproject.toml
-	$(BIN)/uv pip compile $(LOCK) --extra demo --extra aws --extra metrics --extra notebook --group dev -c requirements/demo.txt -o requirements/dev.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK) --extra fleet -c requirements/demo.txt -o requirements/fleet.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK) --extra all --group dev -c requirements/demo.txt -o requirements/dev.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) --extra spark --group engines -c requirements/dev.txt -o requirements/engines.txt pyproject.toml
 	printf 'hatchling\neditables\n' | $(BIN)/uv pip compile $(LOCK) -c requirements/dev.txt -o requirements/build.txt -
 

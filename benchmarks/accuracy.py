@@ -23,7 +23,7 @@ from psycopg.conninfo import make_conninfo
 
 from pgiostat.analysis.corrections import client_rollbacks, with_known_gaps, without_repeats
 from pgiostat.analysis.late_counts import Failures
-from pgiostat.analysis.ledger import Account, reads_of
+from pgiostat.analysis.ledger import LedgerLine, reads_of
 from pgiostat.analysis.rank import Ranking, rank
 from pgiostat.postgres.name_reader import add_names
 from pgiostat.postgres.session import connect
@@ -181,7 +181,7 @@ def _forgotten(version: int) -> str:
 
 
 def _of_others(version: int) -> str:
-    return _extended(version) or "reads of another database's catalogs are counted for nobody"
+    return _extended(version) or "reads of another database's catalogs are on no line"
 
 
 def _failed(_: int) -> str:
@@ -360,7 +360,7 @@ class Found:
     def is_within(self) -> bool:
         """Whether so much may stay unattributed."""
         bound = max(SLACK_BLOCKS, SLACK_SHARE * max(self.server, self.statements))
-        return bool(self.because) or abs(self.lines[Account.UNATTRIBUTED.value]) <= bound
+        return bool(self.because) or abs(self.lines[LedgerLine.UNATTRIBUTED.value]) <= bound
 
 
 def made(connection: Connection, rows: int) -> None:
@@ -529,7 +529,7 @@ def judged(dsn: str, rows: int = ROWS, works: Sequence[Work] = WORKS) -> Iterato
             session.close()
 
 
-COLUMNS = ("server", "statements", "pgiostat", *(account.value for account in Account))
+COLUMNS = ("server", "statements", "pgiostat", *(account.value for account in LedgerLine))
 
 
 def told(version: str, found: Sequence[Found]) -> Iterator[str]:
@@ -539,7 +539,7 @@ def told(version: str, found: Sequence[Found]) -> Iterator[str]:
     yield f"| work | {' | '.join(COLUMNS)} | |"
     yield f"|---|{'---:|' * len(COLUMNS)}---|"
     for each in found:
-        lines = [each.lines.get(account.value, 0) for account in Account]
+        lines = [each.lines.get(account.value, 0) for account in LedgerLine]
         numbers = [each.server, each.statements, each.own, *lines]
         cells = [f"{number:,}" if number else "" for number in numbers]
         verdict = "adds up" if each.adds_up else "**does not add up**"
@@ -555,7 +555,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("dsn", nargs="+", help="a server of nobody else, with pg_stat_statements")
+    parser.add_argument("dsn", nargs="+", help="an idle server with pg_stat_statements")
     parser.add_argument("--rows", type=int, default=ROWS, help="of the table that is read")
     parser.add_argument(
         "--json", action="store_true", help="one object of figures as the last line"

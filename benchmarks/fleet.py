@@ -40,12 +40,12 @@ from benchmarks.history_load import END, World, ticks
 from benchmarks.history_report import PROGRAM, Figures, kept, measured
 from benchmarks.snapshot import fill, server
 from pgiostat.history.format.checksum import to_parquet
+from pgiostat.history.format.compacted import together
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.encode import name_table, named, texts
 from pgiostat.history.format.layout import Layout
 from pgiostat.history.format.root import create
 from pgiostat.history.format.schema import DIMENSIONS, SORTED_BY
-from pgiostat.history.format.sealed import together
 from pgiostat.history.write.compacted_rows import hourly
 
 STATEMENTS, SECONDS, HOURS = 200, 60, 24

@@ -195,7 +195,7 @@ def show_sealed(
     """Seal in a process of its own, as a collector does, and print what that costs and leaves."""
     sealing = run([sys.executable, "-m", "pgiostat.history", str(root), LABEL])
     if sealing.status:
-        sys.exit(f"sealing failed: {sealing.said}")
+        sys.exit(f"compaction failed: {sealing.said}")
     layout = Layout(root)
     files = layout.compacted_files("stmt")
     # The newest sample is not sealed.
@@ -203,7 +203,7 @@ def show_sealed(
     size = sum(file.path.stat().st_size for file in files) / covered
     rolled = sum(file.path.stat().st_size for file in layout.compacted_files("stmt_1h")) / covered
     share = sealing.cpu / (samples * SECONDS) * 100
-    report.heading(f"Sealing {samples} of them in a process of its own")
+    report.heading(f"Compacting {samples} of them in a process of its own")
     report.note(
         f"{sealing.cpu:.2f} s of CPU, {share:.2f} % of a core while they are collected,"
         f" peak {sealing.rss:.0f} MB"

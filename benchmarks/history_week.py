@@ -223,7 +223,7 @@ def questions() -> Iterator[tuple[str, float, list[str]]]:
 def ask(made: Week, report: Figures, rounds: int) -> dict[str, float]:
     """Run the questions as commands, each in processes of its own; return seconds by name."""
     columns = ("first, s", "median, s", "CPU, s", "peak, MB")
-    report.heading(f"Asked by a command, cold processes, medians of up to {rounds}", *columns)
+    report.heading(f"Queries by a command, cold processes, medians of up to {rounds}", *columns)
     found: dict[str, float] = {}
     goals: list[tuple[str, str, float, float, str]] = []
     for name, seconds, command in questions():
@@ -284,7 +284,7 @@ def load(made: Week, path: Path, report: Figures) -> None:
     report.heading(f"SQLite with the same {rows:,} rows, in {time.perf_counter() - began:.0f} s")
     report.note(
         f"{whole / 1e9:.3f} GB, {whole / rows:.1f} bytes a row: {len(names)} of"
-        f" {len(pq.read_schema(files[0]).names)} columns, those that are asked for, and an index"
+        f" {len(pq.read_schema(files[0]).names)} columns, those that queries need, and an index"
     )
     report.keep("week: SQLite, size", {"gb": whole / 1e9, "bytes_a_row": whole / rows})
 
@@ -300,7 +300,7 @@ def described() -> Iterator[tuple[int, str, str]]:
 def ask_sqlite(path: Path, report: Figures, rounds: int) -> dict[str, float]:
     """Ask the same of SQLite; return seconds by name."""
     report.heading(
-        f"Asked of SQLite, cold processes, medians of up to {rounds}",
+        f"Queries on SQLite, cold processes, medians of up to {rounds}",
         "first, s", "median, s", "CPU, s", "peak, MB",
     )  # fmt: skip
     asked = {

@@ -208,7 +208,7 @@ def candidates(dsn: str, stack: ExitStack) -> dict[str, Candidate]:
     """Return the ways to read, all with the settings of our own session but SELECT *."""
     session = connect(dsn)
     stack.callback(session.close)
-    reading = STATEMENTS.reading(session.extension.columns)
+    reading = STATEMENTS.select(session.extension.columns)
     source = "FROM public.pg_stat_statements(false) AS s"
     listed = ", ".join(f"{picked} AS c{i}" for i, (_, picked) in enumerate(reading.picked))
 

@@ -15,7 +15,7 @@ from pgiostat.postgres.sent_sql import Own
 from pgiostat.postgres.texts import TextBatch
 from pgiostat.statistics import counters
 from pgiostat.statistics.columnar import Rows, to_pg_time
-from pgiostat.statistics.counter_table import ColumnKind, Reading
+from pgiostat.statistics.counter_table import ColumnKind, SelectedColumns
 from pgiostat.statistics.names import Describe, Statement
 from pgiostat.statistics.snapshot import Markers, Server, Settings, Snapshot
 from pgiostat.watch.model.interval import Interval
@@ -45,7 +45,7 @@ def describe(text: str | bytes, *, user: str, database: str, queryid: int) -> St
     return Statement(told, f"1:{queryid % 100:02}", CATEGORIES[queryid % len(CATEGORIES)])
 
 
-def _rows(reading: Reading, count: int, **columns: Any) -> Rows:
+def _rows(reading: SelectedColumns, count: int, **columns: Any) -> Rows:
     """Return rows in which what is not given is 0."""
     attributes = {}
     counted = [column.name for column in reading.columns if column.kind.is_counter]
@@ -72,8 +72,8 @@ class World:
     begin: Callable[[int], None] = lambda _turn: None
     now: int = 0
     own: Own = field(default_factory=lambda: Own(11, 5))
-    _statements: Reading = field(default_factory=counters.STATEMENTS.reading)
-    _relations: Reading = field(default_factory=counters.RELATIONS.reading)
+    _statements: SelectedColumns = field(default_factory=counters.STATEMENTS.select)
+    _relations: SelectedColumns = field(default_factory=counters.RELATIONS.select)
 
     def clock(self) -> float:
         """Return our time."""
@@ -104,7 +104,7 @@ class World:
         oids = 20_000 + np.arange(now * 2, now * 2 + RELATIONS)
         relations = _rows(self._relations, RELATIONS, relid=oids, blks_read=10 * (oids % 7 + now))
         total = int(now * 10_000)
-        databases = _rows(counters.DATABASES.reading(), 1, datid=5, blks_read=total)
+        databases = _rows(counters.DATABASES.select(), 1, datid=5, blks_read=total)
         return Snapshot(
             SERVER, 1, at, at, float(now), SETTINGS,
             Markers(STARTED, False, STARTED, STARTED, now), statements, databases, None, relations,
@@ -157,10 +157,10 @@ class _Feed(LiveSource):
     def __init__(self, world: World, describer: Callable[[], Describe]) -> None:
         super().__init__("", describer, 1.0, clock=world.clock)
         self._world = world
-        world.shown = lambda: self.sitting.shown
+        world.shown = lambda: self.session.shown
 
-    def moments(self, stop: Event) -> Iterator[Interval]:
-        return super().moments(_Turns(stop, self._world))
+    def intervals(self, stop: Event) -> Iterator[Interval]:
+        return super().intervals(_Turns(stop, self._world))
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Write docs/investigation.md and its plots from experiments: python docs/investigation.py [DIR].
 
-DIR is what `pgiostat lab run --out DIR` has measured; sample_data/investigation if not given.
+DIR has the measurements of `pgiostat lab run --out DIR`; the default is sample_data/investigation.
 """
 
 import sys
@@ -19,7 +19,7 @@ from pgiostat.volume.models import volume_of
 HERE = Path(__file__).parent
 MEASURED = HERE.parent / "sample_data" / "investigation"
 VOLUME = "gp2:80"
-CLASSES = ("version", "manifest", "upload", "other")
+CATEGORIES = ("version", "manifest", "upload", "other")
 
 
 def charts(found: list[Outcome]) -> dict[str, alt.TopLevelMixin]:
@@ -27,19 +27,19 @@ def charts(found: list[Outcome]) -> dict[str, alt.TopLevelMixin]:
     order = [each.name for each in found]
     reads = pd.DataFrame(
         [
-            {"experiment": each.name, "class": name, "blocks": each.by_category.get(name, 0.0)}
+            {"experiment": each.name, "category": name, "blocks": each.by_category.get(name, 0.0)}
             for each in found
-            for name in CLASSES
+            for name in CATEGORIES
         ]
     )
     bars = (
-        alt.Chart(reads, width=520, title="Blocks read a second, by class")
+        alt.Chart(reads, width=520, title="Blocks read per second, by category")
         .mark_bar()
         .encode(
-            x=alt.X("blocks:Q", title="blocks a second"),
+            x=alt.X("blocks:Q", title="blocks per second"),
             y=alt.Y("experiment:N", sort=order, title=None),
-            color=alt.Color("class:N", sort=list(CLASSES)),
-            order=alt.Order("class:N", sort="descending"),
+            color=alt.Color("category:N", sort=list(CATEGORIES)),
+            order=alt.Order("category:N", sort="descending"),
         )
     )
     ranges = pd.DataFrame(
@@ -52,19 +52,19 @@ def charts(found: list[Outcome]) -> dict[str, alt.TopLevelMixin]:
             if each.range is not None
         ]
     )  # fmt: skip
-    base = alt.Chart(ranges, width=520, title="What whatif said, and what was measured")
+    base = alt.Chart(ranges, width=520, title="Predicted range of whatif, and measurement")
     y = alt.Y("experiment:N", sort=order, title=None)
-    said = base.mark_bar(height=6, color="#9ecae9").encode(
+    predicted = base.mark_bar(height=6, color="#9ecae9").encode(
         x=alt.X("least:Q", title="change of blocks read", axis=alt.Axis(format="%")),
         x2="most:Q",
         y=y,
     )
-    was = base.mark_point(filled=True, size=70, color="#e45756").encode(x="measured:Q", y=y)
-    return {"reads": bars, "whatif": said + was}
+    measured = base.mark_point(filled=True, size=70, color="#e45756").encode(x="measured:Q", y=y)
+    return {"reads": bars, "whatif": predicted + measured}
 
 
 def page(found: list[Outcome], runs: int, traffic: str) -> str:
-    """Return the story, with the figures."""
+    """Return the page, with the figures."""
     of = {each.name: each for each in found}
     first = of["baseline"]
 
@@ -89,36 +89,36 @@ def page(found: list[Outcome], runs: int, traffic: str) -> str:
     conclusions, _, tables = table.partition("\n\n")
     return f"""# The investigation
 
-An API that keeps copies of tables on devices in step with a server ran its database volume out of
-burst balance. Nobody knew which queries read so much. What was found then, over days, on a clone
-with mirrored traffic, `pgiostat lab run` finds again on a PostgreSQL of its own. Every figure below
-is measured ({traffic}), and this page is made from the
-measurement by `docs/investigation.py`. [The lab](lab.md) says how.
+An API that synchronizes copies of tables on devices with a server drained the burst balance of
+its database volume. It was unknown which queries caused the reads. The original analysis took days,
+on a clone with mirrored traffic. `pgiostat lab run` repeats it on a PostgreSQL of its own. Every
+figure below is measured ({traffic}).
+`docs/investigation.py` writes this page from the measurement. [The lab](lab.md) describes how.
 
-## Who reads
+## Which queries read
 
-At the traffic's own pace the server reads {format_count(first.blocks_per_s)} blocks a second in
-{format_count(first.operations_per_s)} operations. A volume of {VOLUME.partition(":")[2]} GiB of gp2
-(240 operations a second for ever) empties its bucket in {empty}.
+At the traffic's own pace the server reads {format_count(first.blocks_per_s)} blocks per second in
+{format_count(first.operations_per_s)} operations. An {VOLUME.partition(":")[2]} GiB gp2 volume
+(baseline 240 IOPS) uses up its I/O credits in {empty}.
 
-**Version** queries, which ask for the newest version in a client's table, are
-{share("version")} of it; **manifest** queries, keys and versions of a range, {share("manifest")};
-uploads {share("upload")}. The ranking is the answer to the first question, and not yet to the
-second: what is to be done?
+**Version** queries, which find the newest version in a client's table, cause
+{share("version")} of the reads. **Manifest** queries, keys and versions of a range, cause
+{share("manifest")}, and uploads {share("upload")}. The ranking answers the first question, but not
+the second: what would help?
 
-![Blocks read a second, by class](investigation-reads.svg)
+![Blocks read per second, by category](investigation-reads.svg)
 
-## Classes switched off, one at a time
+## Categories switched off, one at a time
 
-- Without version queries reads change by {change("version_off")}: far less than the
-  {share("version")} that they read. Manifests now read what version queries had read for them:
-  {manifests("version_off")}. The first toucher pays.
-- Without manifest queries: {change("manifest_off")}. Version queries come first anyway; almost all
-  that manifests read is saved.
-- With both off uploads alone are left: {change("uploads_alone")}. So it is those two, and nothing
-  else.
+- Without version queries reads change by {change("version_off")}: far less than their
+  {share("version")}. Manifests now read the blocks that version queries had read for them:
+  {manifests("version_off")}. The first query to touch a block pays.
+- Without manifest queries: {change("manifest_off")}. Version queries come first anyway, so almost
+  all reads of manifests are saved.
+- With both off only uploads are left: {change("uploads_alone")}. So the cause is those two, and
+  nothing else.
 
-## A table more
+## One more table
 
 The API was about to get one more table, a seventh. Reads change by {change("table_added")}, where a
 sixth more would be in proportion: less of everything fits into the cache.
@@ -126,26 +126,26 @@ sixth more would be in proportion: less of everything fits into the cache.
 ## A cache of versions, and a bug
 
 - A table of table versions, updated by each upload in its transaction: {change("cache_update")}. It
-  takes all version reads away, and does not end the trouble, because manifests pay:
+  removes all version reads, but does not solve the problem, because manifests pay:
   {manifests("cache_update")}.
 - The same, invalidated by uploads and filled on demand: {change("cache_invalidate")}. Each upload
-  makes the next question an expensive one.
-- The skip fix alone, so that the differencing engine stays away from tables that are identical:
+  makes the next query an expensive one.
+- The skip fix alone, so that the differencing engine skips tables that are identical:
   {change("skip_fixed")}.
-- Both together: {change("both")}. After a day of it the bucket holds
+- Both together: {change("both")}. After a day of it the burst balance is
   {format_share(of["both"].balance.low)}; without, it is empty.
 
-## What was measured
+## Measurements
 
 {tables}
 
-## What `whatif` had said
+## Prediction of `whatif`
 
-[`pgiostat whatif`](whatif.md) knows the baseline's counters alone. Its range is wide where queries
-touch the same tables, and that is said; what was measured lay within it in each of the
+[`pgiostat whatif`](whatif.md) uses only the baseline's counters. Its range is wide where queries
+touch the same tables, and the output says so. The measurement was within it in each of the
 {runs} runs of each experiment.
 
-![What whatif said, and what was measured](investigation-whatif.svg)
+![Predicted range of whatif, and measurement](investigation-whatif.svg)
 
 In short:
 
@@ -154,7 +154,7 @@ In short:
 
 
 def made(place: Path = MEASURED) -> tuple[str, list[Outcome]]:
-    """Return the page, and what came of the experiments."""
+    """Return the page, and the outcomes of the experiments."""
     found = outcomes(place, volume_of(VOLUME))
     runs = read_runs(place)
     times = max(run.repeat for run in runs) + 1

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pgiostat.dataframes import Frames as Frames
     from pgiostat.dataframes import open_history as open_history
     from pgiostat.errors import PgiostatError as PgiostatError
+    from pgiostat.postgres.sampler import IntervalResult as IntervalResult
     from pgiostat.postgres.sampler import Sampler as Sampler
-    from pgiostat.postgres.sampler import Tick as Tick
     from pgiostat.postgres.session import connect as connect
     from pgiostat.postgres.snapshot_reader import SnapshotReader as SnapshotReader
     from pgiostat.queries.describe import describer as describer
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pgiostat.statistics.names import Names as Names
     from pgiostat.statistics.snapshot import Snapshot as Snapshot
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "Basis": "statistics.delta",
@@ -45,6 +45,7 @@ _HOME = {
     "Capability": "statistics.capabilities",
     "Delta": "statistics.delta",
     "Frames": "dataframes",
+    "IntervalResult": "postgres.sampler",
     "Names": "statistics.names",
     "PgiostatError": "errors",
     "Quality": "statistics.delta",
@@ -55,7 +56,6 @@ _HOME = {
     "Snapshot": "statistics.snapshot",
     "SnapshotReader": "postgres.snapshot_reader",
     "Sort": "analysis.rank",
-    "Tick": "postgres.sampler",
     "connect": "postgres.session",
     "describer": "queries.describe",
     "diff": "statistics.difference",

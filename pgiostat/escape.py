@@ -1,4 +1,4 @@
-r"""Text that others chose, such as names and statement texts, written so that nothing in it acts.
+r"""Escapes text from others, such as names and statement texts, so that nothing in it acts.
 
 There is one function for each form of output, and each decides alone what is escaped there: those
 of terminals, logs, JSON, TOML and SQL are here; those of CSV and Markdown are in render.csv
@@ -49,7 +49,7 @@ _BLANK = frozenset(
             *range(0x1F3FB, 0x1F400), *range(0xE0100, 0xE01F0),
         ),
     )
-)  # fmt: skip
+)  # fmt: skip # ranges, a block of Unicode after another
 """What is no control, but is drawn as nothing, or changes how its neighbours are drawn."""
 
 

@@ -1,4 +1,4 @@
-"""Texts that may hold a secret: how they are recognised, and how they are taken out of a message.
+"""Recognises texts that may contain a secret, and removes them from a message.
 
 A connection string, or a key of an object store, may stand where something else belongs: as the
 value of another option, or as a key of a file.
@@ -37,7 +37,7 @@ _PASSWORD_FILE = re.compile(r"\s*(?!\d{4}-\d\d-)[^\s:@/]*:(?:\d+|\*):[^\s:]*:[^\
 _BEFORE_HOST = re.compile(r":(?!//)[^@]*@")
 """user:password@"""
 _SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*:/+")
-_TIME = r"(?:now|today|yesterday|[\dTZhmsdwin:+. -])*"
+_TIME = r"(?:now|today|yesterday|ago|utc|gmt|secs?|hours?|minutes?|[\dTZhmsdwin:+. -])*"
 _WINDOW = re.compile(rf":[^:/@\s]*@{_TIME}\.\.{_TIME}$")
 """The label and the times of a window, after the URI or the directory of a history."""
 _DIRECTORY = re.compile(r"/|\.{1,2}/|~")

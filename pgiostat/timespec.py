@@ -1,33 +1,45 @@
-"""Times and lengths of time as people write them."""
+"""Times and lengths of time as people write them, and as pgiostat prints them."""
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
 
 from pgiostat.errors import ExitStatus, PgiostatError
 
-__all__ = ["EARLIEST", "Instant", "Length", "duration", "instant"]
+__all__ = ["EARLIEST", "Instant", "Length", "duration", "instant", "is_clock"]
 
 Instant = str | date
 Length = str | timedelta
 
 _UNITS = {
-    "ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800,
+    "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800,
 }  # fmt: skip
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|min|s|m|h|d|w)")
+_NAMES = "ms|msecs?|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?"
+"""Units as systemd and PostgreSQL's intervals spell them; the first letter decides but for ms."""
+_PART = re.compile(rf"(\d+(?:\.\d+)?)\s*({_NAMES})(?![a-z])[\s,]*")
 _DAYS = {"today": 0, "yesterday": 1}
+_ZONE = r"\s*(?P<zone>z|utc|gmt|[+-]\d{2}(?::?\d{2})?)?"
+_CLOCK = re.compile(rf"\d{{1,2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?{_ZONE}")
+_MONTH_AND_DAY = re.compile(rf"(?P<day>\d{{2}}-\d{{2}}) (?P<clock>{_CLOCK.pattern})")
+_NOW = re.compile(r"now(?:\s*(?P<sign>[+-])\s*(?P<length>.+))?")
+_AGO = re.compile(r"(?P<length>.+?)\s+ago")
 LONGEST_SECONDS = 100 * 365.25 * 86_400
 """A hundred years: no history is as long, and no clock of the system counts as far as 300 years."""
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 """Between them an instant has a name in every time zone and in every engine."""
+CLOCK_AHEAD = timedelta(minutes=5)
+"""How much later than ours the clock of a server may be that printed a time of day."""
 
 
 def duration(text: Length) -> float:
-    """Return seconds, of words or of a length that is known already.
+    """Return the seconds of a length of time; a number without a unit is seconds.
 
-    Raises PgiostatError time-invalid.
+    Raises:
+        PgiostatError: time-invalid.
 
     >>> duration("10"), duration("1h30m"), duration("7d"), duration("500ms")
     (10.0, 5400.0, 604800.0, 0.5)
+    >>> duration("1 hour"), duration("2 days 3 hours"), duration("1 min 30 s")
+    (3600.0, 183600.0, 90.0)
     """
     seconds = text.total_seconds() if isinstance(text, timedelta) else _seconds(text)
     if abs(seconds) > LONGEST_SECONDS:
@@ -39,25 +51,61 @@ def _seconds(text: str) -> float:
     bare = text.strip().lower()
     if re.fullmatch(r"\d+(\.\d+)?", bare):
         return float(bare)
-    if not bare or _PART.sub("", bare).strip():
+    found = _sum_of_parts(bare)
+    if found is None:
         raise _invalid("length of time", text, "30s, 10m, 1h30m, 7d")
-    return float(sum(float(amount) * _UNITS[unit] for amount, unit in _PART.findall(bare)))
+    return found
+
+
+def _sum_of_parts(bare: str) -> float | None:
+    """Return the seconds of numbers with units, None if there is anything else."""
+    if not bare or _PART.sub("", bare):
+        return None
+    parts = ((float(amount), unit) for amount, unit in _PART.findall(bare))
+    return float(
+        sum(amount * _UNITS["ms" if _is_milli(unit) else unit[0]] for amount, unit in parts)
+    )
+
+
+def _is_milli(unit: str) -> bool:
+    return unit.startswith(("ms", "milli"))
+
+
+def is_clock(text: Instant | None) -> bool:
+    """Return whether a text is a time of day without a date.
+
+    >>> is_clock("04:51"), is_clock("04:51:00Z"), is_clock("today 04:51"), is_clock("1h")
+    (True, True, False, False)
+    """
+    return isinstance(text, str) and _CLOCK.fullmatch(text.strip().lower()) is not None
 
 
 def instant(text: Instant, now: datetime) -> datetime:
-    """Return an instant, of words or known already; what says no zone is in that of `now`.
+    """Return an instant.
 
-    Raises PgiostatError time-invalid.
+    A length of time is before now. A time of day is the latest one that has passed. A text without
+    a time zone is in that of `now`.
+
+    Args:
+        text: Words, or an instant that is known already.
+        now: The present, with a time zone.
+
+    Returns:
+        The instant, with a time zone.
+
+    Raises:
+        PgiostatError: time-invalid.
 
     >>> from datetime import UTC
     >>> noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
-    >>> for text in ("-2h", "now", "yesterday 14:00", "10:30", "2026-11-20T08:00+02:00"):
+    >>> for text in ("2h", "1 hour ago", "now-30m", "yesterday 14:00", "04:51:00Z", "22:30"):
     ...     print(instant(text, noon).astimezone(UTC))
     2026-11-23 10:00:00+00:00
-    2026-11-23 12:00:00+00:00
+    2026-11-23 11:00:00+00:00
+    2026-11-23 11:30:00+00:00
     2026-11-22 14:00:00+00:00
-    2026-11-23 10:30:00+00:00
-    2026-11-20 06:00:00+00:00
+    2026-11-23 04:51:00+00:00
+    2026-11-22 22:30:00+00:00
     """
     found = _instant(text, now)
     try:
@@ -74,24 +122,63 @@ def _instant(text: Instant, now: datetime) -> datetime:
     if isinstance(text, date):
         known = text if isinstance(text, datetime) else datetime.combine(text, time())
         return known if known.tzinfo else known.replace(tzinfo=now.tzinfo)
-    bare = text.strip().lower()
-    if bare == "now":
-        return now
-    if bare.startswith("-"):
-        return now - timedelta(seconds=duration(bare[1:]))
-    day, _, clock = bare.partition(" ")
+    bare = " ".join(text.lower().split())
+    before = _seconds_before(bare)
     try:
-        if day in _DAYS:
-            at = time.fromisoformat(clock.strip()) if clock.strip() else time()
-            on = now - timedelta(days=_DAYS[day])
-            return datetime.combine(on, at, tzinfo=at.tzinfo or now.tzinfo)
-        if re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", bare):
-            return datetime.combine(now.date(), time.fromisoformat(bare.zfill(5)), now.tzinfo)
-        found = datetime.fromisoformat(bare.upper())
+        return _named(bare, now) if before is None else now - timedelta(seconds=before)
     except ValueError:
-        examples = "-2h, yesterday 14:00, 10:30, 2026-11-23, 2026-11-23T10:00Z"
+        examples = "1h, yesterday 14:00, 10:30, 2026-11-23 10:00, 2026-11-23T10:00Z"
         raise _invalid("time", text, examples) from None
+
+
+def _seconds_before(bare: str) -> float | None:
+    """Return how long before now a text is, None if it is of another form."""
+    if found := _NOW.fullmatch(bare):
+        length = found["length"]
+        return 0.0 if length is None else duration(length) * (-1 if found["sign"] == "+" else 1)
+    if bare.startswith("-"):
+        return duration(bare[1:])
+    if found := _AGO.fullmatch(bare):
+        return duration(found["length"])
+    # A number alone would be as good a year.
+    return None if bare.isdigit() or _sum_of_parts(bare) is None else duration(bare)
+
+
+def _named(bare: str, now: datetime) -> datetime:
+    """Return a day, a time of day, or both; raises ValueError for anything else."""
+    day, _, clock = bare.partition(" ")
+    if day in _DAYS:
+        at = _time_of_day(clock) if clock else time()
+        zone = at.tzinfo or now.tzinfo
+        on = now.astimezone(zone) - timedelta(days=_DAYS[day])
+        return datetime.combine(on, at, tzinfo=zone)
+    if _CLOCK.fullmatch(bare):
+        at = _time_of_day(bare)
+        zone = at.tzinfo or now.tzinfo
+        found = datetime.combine(now.astimezone(zone), at, tzinfo=zone)
+        return found if found <= now + CLOCK_AHEAD else found - timedelta(days=1)
+    if _MONTH_AND_DAY.fullmatch(bare):
+        found = _dated(f"{now.year}-{bare}", now)
+        return found if found <= now + CLOCK_AHEAD else _dated(f"{now.year - 1}-{bare}", now)
+    return _dated(bare, now)
+
+
+def _dated(bare: str, now: datetime) -> datetime:
+    found = datetime.fromisoformat(_with_iso_zone(bare).upper())
     return found if found.tzinfo else found.replace(tzinfo=now.tzinfo)
+
+
+def _time_of_day(text: str) -> time:
+    return time.fromisoformat(_with_iso_zone(text if text[1:2] != ":" else f"0{text}").upper())
+
+
+def _with_iso_zone(text: str) -> str:
+    """Return a text with its time zone as ISO 8601 writes it.
+
+    >>> _with_iso_zone("10:00 utc"), _with_iso_zone("2026-11-23 10:00:00 +01")
+    ('10:00z', '2026-11-23 10:00:00+01')
+    """
+    return re.sub(r"(?<=\d)\s*(?:utc|gmt)$", "z", re.sub(r"(?<=\d)\s+(?=z$|[+-]\d)", "", text))
 
 
 def _out_of_range(what: str, value: Instant | Length, hint: str) -> PgiostatError:

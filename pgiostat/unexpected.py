@@ -11,6 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from pgiostat.errors import PgiostatError
+from pgiostat.extras import extra_missing
 
 __all__ = [
     "PASSING",
@@ -39,8 +40,8 @@ def as_error(error: Exception) -> PgiostatError:
         error: The exception. A PgiostatError stays as it is, unless no descriptor was left.
 
     Returns:
-        too-many-files, out-of-memory, or unexpected-error with a reference: the same fault at the
-        same place has the same reference everywhere.
+        too-many-files, out-of-memory, extra-missing, or unexpected-error with a reference: the same
+        fault at the same place has the same reference everywhere.
     """
     if isinstance(error, PgiostatError):
         text = " ".join(filter(None, (error.message, error.detail)))
@@ -49,6 +50,8 @@ def as_error(error: Exception) -> PgiostatError:
     lacks = isinstance(error, ImportError) and not has_descriptors()
     if lacks or is_out_of_descriptors(error):
         return too_many_files()
+    if missing := extra_missing(error):
+        return missing
     if isinstance(error, MemoryError):
         return PgiostatError(
             "out of memory",

@@ -1,8 +1,10 @@
 """Units: the only conversions, and the only place where a number becomes text."""
 
+from datetime import timedelta
 from enum import StrEnum
 
 __all__ = [
+    "MICROSECOND",
     "UNKNOWN",
     "Unit",
     "blocks_to_bytes",
@@ -23,6 +25,7 @@ UNKNOWN = "–"
 """How an unknown value is shown. Unknown is not zero."""
 
 US_PER_MS = 1000
+MICROSECOND = timedelta(microseconds=1)
 
 
 class Unit(StrEnum):

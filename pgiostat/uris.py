@@ -1,4 +1,4 @@
-"""URIs of object stores and of engines, as they may be shown: without what may be secret.
+"""URIs of object stores and engines for output: without possible secrets.
 
 A URI may have a key before its host, a signature after "?", and a token after ";".
 """

@@ -2,9 +2,9 @@
 
     python sample_data/record.py [--minutes 60] [--interval 10] [--to sample_data/history]
 
-In the first half the sync API asks for the version of a table as often as in the demo. In the
-second half a cache of table versions answers most of these, so that a comparison of the halves
-has something to find.
+In the first half the sync API queries the version of a table as often as in the demo. In the second
+half a cache of table versions answers most of these queries, so that a comparison of the halves
+finds a change.
 """
 
 import argparse
@@ -28,13 +28,13 @@ from pgiostat.volume.device.discover import DeviceOption
 HERE = Path(__file__).parent
 LABEL = "demo"
 BEFORE = (12, 9, 15)
-"""Versions, manifests and uploads asked for in a second."""
+"""Queries of versions and manifests, and uploads, per second."""
 AFTER = (2, 9, 15)
 WARM_UP_SECONDS = 60.0
 
 
 def main() -> None:
-    """Record, and seal what was recorded."""
+    """Record, and compact the recorded intervals."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--interval", type=float, default=10.0)

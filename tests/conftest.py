@@ -109,7 +109,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         ]
     if config.getoption("--servers") != "docker":
         out_of_place += [item for item in items if item.get_closest_marker("container")]
-    for name in ("engines", "fleet"):  # what they need is installed for them alone
+    for name in ("engines", "fleet", "packaging"):  # what they need is installed for them alone
         if name not in config.getoption("-m"):
             out_of_place += [item for item in items if item.get_closest_marker(name)]
     # Workers take files in this order: a long one must not be left to the end.

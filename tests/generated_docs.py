@@ -1,6 +1,7 @@
-"""Pages of docs/ that are made from the code: `make docs` writes them, `make docs-check` compares.
+"""Pages that are made from the code: `make docs` writes them, `make docs-check` compares.
 
-A page is kept by hand above its line "<!-- made from the code -->" and made below it.
+A page of docs/ is kept by hand above its line "<!-- made from the code -->" and made below it.
+Manual pages are made whole.
 """
 
 import ast
@@ -23,20 +24,22 @@ from pgiostat.errors import ExitStatus
 from pgiostat.render.columns import KEYS, METRICS
 from pgiostat.render.csv import BALANCE, header
 from pgiostat.render.ledger import NAMES
-from pgiostat.statistics.counter_table import Column
+from pgiostat.statistics.counter_table import CounterColumn
 from pgiostat.statistics.counters import TABLES
 from pgiostat.units import Unit
 from pgiostat.volume.device.interval import MEASURED
 from tests.support.docstrings import SECTIONS, properties, public
+from tests.support.manual_pages import manual_pages
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PACKAGE = ROOT / "pgiostat"
+MANUALS = ROOT / "contrib" / "man"
 MARK = "<!-- made from the code -->"
 
 
 def counters() -> Iterator[str]:
-    """Yield the page of what is read."""
+    """Yield the counters of a snapshot."""
     for table in TABLES:
         yield f"\n## {table.name}\n"
         yield f"Source: PostgreSQL documentation, {table.source}. Key: {', '.join(table.key)}.\n"
@@ -55,7 +58,7 @@ def counters() -> Iterator[str]:
             yield f"| {' | '.join(cells)} |"
 
 
-def _kind(column: Column) -> str:
+def _kind(column: CounterColumn) -> str:
     return "counter" if column.kind.is_counter else column.kind.name.lower()
 
 
@@ -95,7 +98,7 @@ def output() -> Iterator[str]:
     for metric in METRICS:
         yield f"| {metric.name} | {metric.meaning} |"
     yield "\n## Ledger\n"
-    yield "Of the server's own count, what statements do not explain:\n"
+    yield "The part of the server's own count that statements do not explain:\n"
     yield "| part | on a screen | meaning |"
     yield "|---|---|---|"
     for account, meaning in MEANINGS.items():
@@ -111,7 +114,7 @@ def output() -> Iterator[str]:
 
 
 def device() -> Iterator[str]:
-    """Yield what is told of a device."""
+    """Yield the columns of a device."""
     yield "\n| column | unit | meaning |"
     yield "|---|---|---|"
     for name, (unit, meaning) in MEASURED.items():
@@ -119,7 +122,7 @@ def device() -> Iterator[str]:
 
 
 def metrics() -> Iterator[str]:
-    """Yield what the page for Prometheus has."""
+    """Yield the metrics for Prometheus."""
     yield "\n| name | labels | meaning |"
     yield "|---|---|---|"
     for metric in PROMETHEUS:
@@ -130,7 +133,7 @@ def api() -> Iterator[str]:
     """Yield the public API, as its docstrings have it."""
     for each in public():
         level = "###" if "." in each.name else "##"
-        yield f"\n{level} {each.name}\n"
+        yield f"\n{level} `{each.name}`\n"
         if each.signature:
             yield f"```python\n{each.signature}\n```\n"
         yield _without_doctest(each.text)
@@ -162,7 +165,7 @@ def errors() -> Iterator[str]:
 
 
 def architecture() -> Iterator[str]:
-    """Yield the diagram of the packages, and what each of them holds."""
+    """Yield the diagram of the packages, and the modules of each."""
     layers = _layers("layers")
     yield "\n```mermaid\nflowchart TD"
     for number, rooms in enumerate(layers):
@@ -184,16 +187,16 @@ def _layers(contract: str) -> list[list[str]]:
 
 
 def _room(name: str, path: Path) -> Iterator[str]:
-    """Yield a package with its modules, or a module, and what each says of itself."""
+    """Yield a package with its modules, or a module, with their docstrings."""
     if not path.is_dir():
         yield f"\n### {name}\n\n{_docstring(path.with_suffix('.py'))[0]}"
         return
     yield f"\n### {name}\n"
     yield from _docstring(path / "__init__.py")
-    yield "\n| module | what lives there |\n|---|---|"
+    yield "\n| module | contents |\n|---|---|"
     for module in sorted(path.rglob("*.py")):
         if module.name not in {"__init__.py", "__main__.py"}:
-            yield f"| {module.relative_to(path).as_posix()} | {_docstring(module)[0]} |"
+            yield f"| `{module.relative_to(path).as_posix()}` | {_docstring(module)[0]} |"
 
 
 def _docstring(path: Path) -> list[str]:
@@ -216,7 +219,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
 
 
 def page(name: str) -> str:
-    """Return a page: what is kept by hand, and what the code says now."""
+    """Return a page: the part kept by hand, and the part made from the code."""
     by_hand, mark, _ = (DOCS / name).read_text(encoding="utf-8").partition(MARK)
     if not mark:
         raise SystemExit(f'docs/{name} has no line "{MARK}"')
@@ -224,15 +227,32 @@ def page(name: str) -> str:
     return f"{by_hand}{MARK}\n{made}\n"
 
 
+def stale_files() -> dict[Path, str | None]:
+    """Return what each file should hold that differs; None for a file that should not be there."""
+    texts: dict[Path, str | None] = {DOCS / name: page(name) for name in PAGES}
+    texts |= dict.fromkeys(MANUALS.glob("*.1"))
+    manuals = manual_pages(typer.main.get_command(cli.app))
+    texts |= {MANUALS / name: text for name, text in manuals.items()}
+    return {
+        path: text
+        for path, text in texts.items()
+        if (path.read_text(encoding="utf-8") if path.exists() else None) != text
+    }
+
+
 def main() -> None:
     """Write the pages, or with --check end with status 1 if any differs."""
-    stale = [name for name in PAGES if (DOCS / name).read_text(encoding="utf-8") != page(name)]
+    stale = stale_files()
     if "--check" in sys.argv[1:]:
         if stale:
-            raise SystemExit(f"not what the code says: {', '.join(stale)}; run: make docs")
+            names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
+            raise SystemExit(f"not what the code says: {names}; run: make docs")
         return
-    for name in stale:
-        (DOCS / name).write_text(page(name), encoding="utf-8")
+    for path, text in stale.items():
+        if text is None:
+            path.unlink()
+        else:
+            path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pgiostat.units import Unit
 __all__ = [
     "MEANINGS",
     "MEASURED",
-    "Account",
+    "LedgerLine",
     "Line",
     "PerBlock",
     "ServerReads",
@@ -136,17 +136,17 @@ MEASURED: Mapping[str, tuple[Unit, str]] = {
     ),
     "catalog_blocks": (
         Unit.BLOCKS,
-        "of them of catalogs of the connected database, by whomever",
+        "of them of catalogs of the connected database, by any process",
     ),
     "rollbacks": (Unit.TRANSACTIONS, "that failed, were cancelled or rolled back"),
     "failures": (
         Unit.TRANSACTIONS,
-        "of them that no client rolled back: surely failed or cancelled; empty if not known",
+        "of them without a rollback by a client: certainly failed or cancelled; empty if not known",
     ),
-    "evictions": (Unit.NONE, "how often entries were evicted, several at each"),
+    "evictions": (Unit.NONE, "number of evictions, of several entries each"),
     "utility_untracked": (
         Unit.NONE,
-        f"1 if {_UNTRACKED}, at the begin or the end, or if a statement may have set them so",
+        f"1 if {_UNTRACKED}, at the start or the end, or if a statement may have set them so",
     ),
     "held_cursors": (
         Unit.NONE,
@@ -208,7 +208,7 @@ def _ends(delta: Delta) -> list[Snapshot]:
 
 
 def _is_untracked(delta: Delta) -> bool:
-    """Return whether some statements were not tracked, at the begin or the end of an interval."""
+    """Return whether some statements were not tracked, at the start or the end of an interval."""
     return any(
         snapshot.settings.track == "none"
         or snapshot.settings.values.get("pg_stat_statements.track_utility") == "off"
@@ -282,7 +282,7 @@ def coverage_of(delta: Delta) -> float | None:
     return coverage(delta.statement_blocks, reads_of(delta))
 
 
-class Account(StrEnum):
+class LedgerLine(StrEnum):
     """A line of the ledger that belongs to no statement."""
 
     AUTOVACUUM = "autovacuum"
@@ -293,12 +293,12 @@ class Account(StrEnum):
 
 
 MEANINGS = {
-    Account.AUTOVACUUM: "autovacuum, by pg_stat_io",
-    Account.WALSENDER: "walsenders, by pg_stat_io",
-    Account.PROCESSES: "checkpointer, startup and other processes, by pg_stat_io",
-    Account.CATALOGS: "the catalogs, for connecting, parsing and planning",
-    Account.UNATTRIBUTED: "what nothing explains, with possible causes; negative when statements"
-    " were counted ahead of the server's own counters",
+    LedgerLine.AUTOVACUUM: "autovacuum, by pg_stat_io",
+    LedgerLine.WALSENDER: "walsenders, by pg_stat_io",
+    LedgerLine.PROCESSES: "checkpointer, startup and other processes, by pg_stat_io",
+    LedgerLine.CATALOGS: "the catalogs, for connecting, parsing and planning",
+    LedgerLine.UNATTRIBUTED: "reads that nothing explains, with possible causes; negative when"
+    " statements were counted ahead of the server's own counters",
 }
 """Meaning of each line, for documentation."""
 
@@ -312,7 +312,7 @@ class Line:
         causes: Possible causes of unattributed blocks; the share of each is unknown.
     """
 
-    account: Account
+    account: LedgerLine
     blocks: int
     causes: tuple[str, ...] = ()
 
@@ -336,18 +336,18 @@ def reconcile(explained: int, reads: ServerReads, ahead: int = 0) -> tuple[Line,
     lines = []
     left = reads.blocks - explained
     for account, blocks in (
-        (Account.AUTOVACUUM, reads.autovacuum_blocks),
-        (Account.WALSENDER, reads.walsender_blocks),
-        (Account.PROCESSES, reads.process_blocks),
+        (LedgerLine.AUTOVACUUM, reads.autovacuum_blocks),
+        (LedgerLine.WALSENDER, reads.walsender_blocks),
+        (LedgerLine.PROCESSES, reads.process_blocks),
     ):
         if blocks:
             lines.append(Line(account, blocks))
             left -= blocks
     catalogs = min(reads.catalog_blocks or 0, max(left, 0))
     if catalogs:
-        lines.append(Line(Account.CATALOGS, catalogs))
+        lines.append(Line(LedgerLine.CATALOGS, catalogs))
         left -= catalogs
-    return (*lines, Line(Account.UNATTRIBUTED, left, _causes(reads, left, ahead)))
+    return (*lines, Line(LedgerLine.UNATTRIBUTED, left, _causes(reads, left, ahead)))
 
 
 def _causes(reads: ServerReads, left: int, ahead: int) -> tuple[str, ...]:

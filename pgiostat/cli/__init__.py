@@ -13,7 +13,7 @@ import typer
 
 from pgiostat import __version__
 from pgiostat.cli import process, streams
-from pgiostat.cli.commands import Commands
+from pgiostat.cli.commands import COMMANDS, Commands, similar_command
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.without_pandas import block_pandas
 
@@ -24,7 +24,8 @@ app = typer.Typer(
     cls=Commands,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "-?", "--help"]},
+    epilog="pgiostat help COMMAND shows the options of a command.",
 )
 
 
@@ -39,43 +40,58 @@ def root(
     _version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_version, is_eager=True, help="Show the version and exit."
+            "-V", "--version", callback=_version, is_eager=True, help="Show the version and exit."
         ),
     ] = False,
 ) -> None:
-    """Say which kinds of query cost a PostgreSQL server its reads, and how sure that is."""
+    """Find the queries that cause disk reads on a PostgreSQL server, by category."""
 
 
-# The base of what typer raises at a wrong option; its home differs with typer's version.
+# The base of what typer raises at a wrong option; its module differs with typer's version.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
-_NAMES_COMMAND = re.compile(r"No such command ['\"][A-Za-z][\w-]*['\"].*", re.DOTALL)
-"""A message that quotes a word, and not what may be a connection string."""
+_UNKNOWN_COMMAND = re.compile(r"No such command ['\"](?P<word>.*)['\"]", re.DOTALL)
+_WORD = re.compile(r"[A-Za-z][\w-]*")
+"""A word that may be quoted: it is no connection string, and no part of one."""
 QUOTE_DSN = "A connection string is one argument, after a command: put it into quotation marks."
 
 
 def _usage(error: Exception) -> PgiostatError:
     """Return a wrong command line as an error of ours."""
     context = getattr(error, "ctx", None)
-    command = getattr(context, "command_path", None) or "pgiostat"
-    message: str = error.format_message().rstrip(".")  # type: ignore[attr-defined] # of the base
-    hint = f"Try: {command} --help"
+    path = getattr(context, "command_path", None) or "pgiostat"
+    message: str = getattr(error, "message", str(error)).rstrip(".")
+    hints = [f"Try: {path} --help"]
+    if isinstance(error, typer.BadParameter) or not message:
+        message = error.format_message().rstrip(".")  # type: ignore[attr-defined] # it names the option
+    if options := getattr(error, "possibilities", None):
+        hints.insert(0, f"Did you mean {options[0]}?")
     # What is left over may be a part of a password: a connection string without quotation marks.
     if message.startswith("Got unexpected extra argument"):
-        message, hint = "got more arguments than there are", f"{QUOTE_DSN} {hint}"
-    elif message.startswith("No such command") and not _NAMES_COMMAND.fullmatch(message):
-        message, hint = "no such command", f"{QUOTE_DSN} {hint}"
+        message = "too many arguments"
+        hints.insert(0, QUOTE_DSN)
+    elif unknown := _UNKNOWN_COMMAND.search(message):
+        message, hint = _unknown_command(unknown["word"], getattr(context, "command", None))
+        hints.insert(0, hint)
     return PgiostatError(
         message[:1].lower() + message[1:],
-        hint=hint,
+        hint=" ".join(filter(None, hints)),
         slug="usage",
         status=ExitStatus.USAGE,
     )
 
 
+def _unknown_command(word: str, group: object) -> tuple[str, str]:
+    """Return the message of a word that is no command, and the hint."""
+    if not _WORD.fullmatch(word):
+        return "no such command", QUOTE_DSN
+    meant = similar_command(word, getattr(group, "commands", COMMANDS))
+    return f'no such command "{word}"', f"Did you mean {meant}?" if meant else ""
+
+
 def main() -> NoReturn:
-    """Run a command; errors go to standard error and into the exit status."""
+    """Run a command; an error goes to standard error and sets the exit status."""
     streams.prepare()
     block_pandas()
     # No command multiplies matrices: numpy's library for that would start a thread for each
@@ -105,7 +121,7 @@ def _named(error: Exception) -> PgiostatError:
 def _print(error: PgiostatError) -> None:
     """Print an error: the one place where errors end.
 
-    An argument that may hold a secret is not quoted, whatever option has it.
+    No argument that may hold a secret is quoted, whatever option it belongs to.
     """
     from pgiostat.redaction import hidden  # only errors need it, and --help is quick
 
@@ -121,7 +137,7 @@ def _print(error: PgiostatError) -> None:
 
 
 def _unwritable(error: OSError) -> PgiostatError:
-    if error.filename is not None:  # no stream, but a file that nobody expected to be in the way
+    if error.filename is not None:  # a file, not a stream
         return PgiostatError(
             f'could not use "{error.filename}": {error.strerror or error}', slug="file-unusable"
         )

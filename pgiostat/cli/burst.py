@@ -1,24 +1,31 @@
-"""pgiostat burst: what a window did to a volume's burst balance."""
+"""pgiostat burst: the burst balance of a volume over a time window."""
 
 import sys
 from typing import Annotated
 
 import typer
 
-from pgiostat.cli import options
+from pgiostat.cli import completion, options
+from pgiostat.cli.histories import DEFAULT_RULES, RulesChoice, categorizes, reads_history
+from pgiostat.cli.next_command import show_next
 from pgiostat.cli.options import Form
 
-__all__ = ["VOLUME", "burst"]
-
-VOLUME = (
-    "gp2:GIB, gp3:GIB[:IOPS[:MIB_PER_S]], io1:GIB:IOPS, io2:GIB:IOPS, st1:GIB, sc1:GIB,"
-    " rds-gp2:GIB, rds-gp3:GIB[:IOPS[:MIB_PER_S]], rds-io1:GIB:IOPS, rds-io2:GIB:IOPS."
-)
-"""What --volume takes."""
+__all__ = ["burst"]
 
 
+@reads_history
+@categorizes
 def burst(
-    volume: Annotated[str, typer.Option("--volume", help=VOLUME, metavar="VOLUME")],
+    *,
+    volume: Annotated[
+        str,
+        typer.Option(
+            "--volume",
+            help="Volume of the server, as gp2:500; the syntax of each type is above.",
+            metavar="VOLUME",
+            autocompletion=completion.volumes,
+        ),
+    ],
     instance: options.Instance = "",
     balance: options.StartBalance = None,
     writes: options.Writes = 0.0,
@@ -28,12 +35,17 @@ def burst(
     until: options.Until = None,
     last: options.Last = None,
     output: Annotated[str, options.format_option(*Form)] = "text",
-    rules: options.RulesFile = None,
+    rules: RulesChoice = DEFAULT_RULES,
     skip_bad: options.SkipBad = False,
 ) -> None:
-    """Say when a volume's burst balance ends, who burned it, and what must go to stop the fall.
+    """Show a volume's burst balance, who used it, and when it ends.
 
-    The time is replayed against a model of the volume.
+    The time window is replayed against a model of the volume. The answer names the categories to
+    remove to stop the drain.
+
+    On EBS: gp2:GIB, gp3:GIB[:IOPS[:MIB_PER_S]], io1:GIB:IOPS, io2:GIB:IOPS, st1:GIB, sc1:GIB.
+
+    On RDS: rds-gp3:GIB[:IOPS[:MIB_PER_S]], rds-io1:GIB:IOPS, rds-io2:GIB:IOPS, rds-gp2:GIB.
     """
     from pgiostat.cli.histories import Span, open_window
     from pgiostat.render import render
@@ -48,5 +60,8 @@ def burst(
         report = burst_report(opened, window, describe, model, balance=start, writes=writes)
     totals, found = report.totals, report.burst
     if writes and found.is_measured:
-        sys.stderr.write("pgiostat: --writes is not used: what was written has been measured\n")
+        sys.stderr.write(
+            "pgiostat: --writes is ignored: the writes of this time window were measured\n"
+        )
     render(document(totals, found), form, sys.stdout)
+    show_next("burst", form, history=history, volume=volume)

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pgiostat.cli import options
+from pgiostat.cli import completion, options
+from pgiostat.cli.connection import connects
+from pgiostat.cli.histories import DEFAULT_RULES, RulesChoice, categorizes
 from pgiostat.errors import ExitStatus
 
 if TYPE_CHECKING:
@@ -15,17 +17,23 @@ if TYPE_CHECKING:
 __all__ = ["collect"]
 
 
+@connects()
+@categorizes
 def collect(
     dsn: Annotated[
         list[str] | None,
-        typer.Argument(help="Servers, each as for psql.", metavar="DSN...", show_default=False),
+        typer.Argument(
+            help="Servers, each a database name or connection string, as for psql.",
+            metavar="[DBNAME|DSN]...",
+            show_default=False,
+        ),
     ] = None,
     config: Annotated[
         Path | None,
         typer.Option(
             "--config",
             callback=options.no_secret,
-            help="File with a table for each server; read again at SIGHUP.",
+            help="Configuration file with a table per server; SIGHUP reloads it.",
             metavar="FILE",
             readable=False,  # the reader's own error is better
             show_default=False,
@@ -36,24 +44,21 @@ def collect(
         typer.Option(
             "--interval",
             "-i",
-            help="Between readings; 10s if nothing else is said.",
-            metavar="TIME",
+            help="Interval between snapshots. Default: 10s.",
+            metavar="DURATION",
             show_default=False,
         ),
     ] = None,
     ends: Annotated[
         str | None,
-        typer.Option(
-            "--for", help="Collect so long, then end.", metavar="TIME", show_default=False
-        ),
+        typer.Option("--for", help="Exit after this time.", metavar="DURATION", show_default=False),
     ] = None,
     history: options.Written = None,
     label: Annotated[
         list[str] | None,
         typer.Option(
             "--label",
-            help="A server's name in the history; one for each DSN, in their order. Made of host"
-            " and port if not given.",
+            help="Label of a server, one per server in their order. Default: from host and port.",
             metavar="NAME",
             show_default=False,
         ),
@@ -62,8 +67,8 @@ def collect(
         str | None,
         typer.Option(
             "--keep",
-            help="Remove rows that are older, as 30d; whole days go.",
-            metavar="TIME",
+            help="Remove rows that are older, as 30d, by whole days.",
+            metavar="DURATION",
             show_default=False,
         ),
     ] = None,
@@ -71,8 +76,8 @@ def collect(
         str | None,
         typer.Option(
             "--keep-hours",
-            help="Keep what statements did by the hour for longer, as 400d.",
-            metavar="TIME",
+            help="Keep the hourly rollup of statements for longer, as 400d.",
+            metavar="DURATION",
             show_default=False,
         ),
     ] = None,
@@ -80,7 +85,7 @@ def collect(
         str | None,
         typer.Option(
             "--device",
-            help="Block device of the server's data, as nvme0n1; found if it can be; or none.",
+            help="Block device of the server's data, as nvme0n1, or none. Default: detected.",
             metavar="NAME",
             show_default=False,
         ),
@@ -89,7 +94,7 @@ def collect(
         str | None,
         typer.Option(
             "--cloudwatch",
-            help="RDS instance, as eu-west-1/db-1; told by the host name; or none.",
+            help="RDS instance, as eu-west-1/db-1, or none. Default: from the host name.",
             metavar="NAME",
             show_default=False,
         ),
@@ -97,50 +102,40 @@ def collect(
     metrics: Annotated[
         str | None,
         typer.Option(
-            help="Serve a page for Prometheus there; for this machine alone if no host is given.",
+            help="Serve metrics for Prometheus on this port. Default host: 127.0.0.1.",
             metavar="[HOST:]PORT",
             show_default=False,
         ),
     ] = None,
-    rules: Annotated[
-        Path | None,
-        typer.Option(
-            "--rules",
-            callback=options.no_secret,
-            help="Rules file for the categories of that page; a history has none.",
-            metavar="FILE",
-            readable=False,
-            show_default=False,
-        ),
-    ] = None,
+    rules: RulesChoice = DEFAULT_RULES,
     shard: Annotated[
         str | None,
         typer.Option(
-            help="Of all servers those of one of several processes, as 2/8.",
+            help="Collect only the servers of one shard: 2/8 is the second of eight.",
             metavar="N/M",
             show_default=False,
         ),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say trouble alone.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Log warnings and errors only.")] = False,
     log_format: Annotated[
         str | None,
         typer.Option(
-            help="Format of the log: text, journald or json. Default: journald if the log goes"
-            " there, else text.",
+            help="Log format: text, journald or json. Default: journald in the journal, or text.",
             metavar="FORMAT",
             show_default=False,
+            autocompletion=completion.among("text", "journald", "json"),
         ),
     ] = None,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Try each server and the history once, and end."),
+        typer.Option("--check", help="Check each server and the history once, then exit."),
     ] = False,
 ) -> None:
-    """Collect intervals of servers into a history, until stopped.
+    """Record intervals of servers into a history until stopped.
 
-    Each interval is committed whole. What cannot be written is part of the next one; a collector
-    that is started anew goes on where it ended. SIGTERM ends after one more reading. Nothing is
-    written to a server, and nothing on it is reset.
+    Each interval is committed whole. An interval that cannot be written becomes part of the next
+    one. A restarted collector continues where it stopped. SIGTERM ends it after one more snapshot.
+    collect writes nothing to a server and resets nothing on it.
     """
     from pgiostat.cli.histories import local_root, rules_of
     from pgiostat.collector import config as file
@@ -156,7 +151,7 @@ def collect(
     if config is not None and (dsn or label):
         options.refuse(
             "--config cannot be used together with servers or labels",
-            hint="Write them into the file, each as a table: [servers.prod].",
+            hint="Write each server into the file, as a table: [servers.prod].",
         )
     if config is not None and (device or cloudwatch):
         options.refuse(
@@ -165,10 +160,10 @@ def collect(
         )
     measured = device_option(device, cloudwatch)
     page = None if metrics is None else parse_address(metrics)
-    if rules is not None and page is None:
+    if rules != DEFAULT_RULES and page is None:
         options.refuse(
-            "--rules is for the page of --metrics",
-            hint="A history has no categories: give the rules to report.",
+            "--rules and --preset need --metrics",
+            hint="A history stores no categories: pass them to pgiostat report.",
         )
 
     def plan() -> "Plan":

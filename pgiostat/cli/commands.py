@@ -1,59 +1,69 @@
-"""The commands by name, and the group that imports a command when it runs."""
+"""The commands by purpose and name, and the group that imports a command when it runs."""
 
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-__all__ = ["COMMANDS", "Commands"]
+__all__ = ["COMMANDS", "PURPOSES", "Command", "Commands", "similar_command"]
 
-COMMANDS = {
-    "demo": (
-        "demo:demo",
-        "Run the main job on a PostgreSQL of its own: data, a sync workload, and watch on it.",
-    ),
-    "watch": (
-        "watch:watch",
-        "Show live which kinds of query read, how much, and how sure that is.",
-    ),
-    "collect": ("collect:collect", "Collect intervals of servers into a history, until stopped."),
-    "report": ("report:report", "Say who read what in a time of a history, and how sure that is."),
-    "export": (
-        "export:export",
-        "Write all tables of a time of a history as CSV files, with a data dictionary.",
-    ),
-    "ship": (
-        "ship:ship",
-        "Bring what is sealed of a history to an object store, whole and verified.",
-    ),
-    "history": (
-        "inventory:contents",
-        "Say what a history holds: labels, their times, gaps and rows, and what it takes on disk.",
-    ),
-    "compare": (
-        "compare:compare",
-        "Say what reads more or less in B than in A, and how sure that is.",
-    ),
-    "burst": (
-        "burst:burst",
-        "Say when a volume's burst balance ends, who burned it, and what must go to stop the fall.",
-    ),
-    "whatif": (
-        "whatif:whatif",
-        "Say what a time would have read without a category, or with fewer calls or reads of it.",
-    ),
-    "doctor": (
-        "doctor:doctor",
-        "Say whether a server is ready to say who reads, and what mends what is not.",
-    ),
-    "rules": ("rules:app", "Write, show and try the rules that sort statements into categories."),
-    "lab": ("lab:app", "The whole investigation, reproduced on a PostgreSQL of its own."),
-}
-"""Module and name of each command, and the first sentence of its help, which a test compares."""
+PURPOSES = {
+    "Live": {
+        "watch": ("watch:watch", "Show live which queries cause disk reads on a server."),
+        "doctor": ("doctor:doctor", "Check whether a server is ready, and print what fixes it."),
+    },
+    "Record": {
+        "collect": ("collect:collect", "Record intervals of servers into a history until stopped."),
+        "history": ("inventory:contents", "Show what a history holds: servers, time spans, sizes."),
+        "ship": ("ship:ship", "Upload compacted history files to an object store; verify them."),
+    },
+    "Ask": {
+        "report": ("report:report", "Rank queries by reads over a time window."),
+        "compare": ("compare:compare", "Compare the reads of two time windows, with error bounds."),
+        "burst": ("burst:burst", "Show a volume's burst balance, who used it, and when it ends."),
+        "whatif": ("whatif:whatif", "Estimate the reads if a category were gone or cheaper."),
+    },
+    "Share": {
+        "export": ("export:export", "Write a time window as CSV files with a data dictionary."),
+    },
+    "Set up": {
+        "rules": ("rules:app", "Write, show and test the rules that assign categories."),
+    },
+    "Try": {
+        "demo": ("demo:demo", "Start a local PostgreSQL with a workload, and watch it."),
+        "lab": ("lab:app", "Reproduce the whole investigation on a local PostgreSQL."),
+    },
+}  # fmt: skip
+"""Module and summary of each command, by purpose; a test compares summaries and help."""
+COMMANDS = {name: entry for group in PURPOSES.values() for name, entry in group.items()}
 
 
-class Commands(TyperGroup):
+class _OrderedHelpNames:
+    """Lists the names of the help option in their order; -h gives way to a command's own -h."""
+
+    params: list[Any]
+
+    def get_help_option_names(self, ctx: Any) -> list[str]:
+        """Return the names of --help that no other option has."""
+        others = {name for each in self.params for name in (*each.opts, *each.secondary_opts)}
+        return [name for name in ctx.help_option_names if name not in others]
+
+
+class Command(_OrderedHelpNames, TyperCommand):
+    """A command."""
+
+
+class Group(_OrderedHelpNames, TyperGroup):
+    """Commands of a command."""
+
+    def __init__(self, **settings: Any) -> None:
+        # An error of ours suggests the similar command.
+        super().__init__(**settings | {"suggest_commands": False})
+
+
+class Commands(Group):
     """The commands of pgiostat, of which one is imported when it runs: --help needs none."""
 
     def __init__(self, **settings: Any) -> None:
@@ -61,6 +71,19 @@ class Commands(TyperGroup):
         for name, (_, summary) in COMMANDS.items():
             self.add_command(TyperCommand(name, help=summary))
         self._loaded: set[str] = set()
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Return the arguments of a command: `help COMMAND` is `COMMAND --help`."""
+        return super().parse_args(ctx, [*args[1:], "--help"] if args[:1] == ["help"] else args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands by purpose, each summary whole."""
+        del ctx
+        width = max(map(len, COMMANDS))
+        for purpose, commands in PURPOSES.items():
+            with formatter.section(purpose):
+                rows = [(f"{name:{width}}", summary) for name, (_, summary) in commands.items()]
+                formatter.write_dl(rows)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the name, the command and its arguments; the command is imported now."""
@@ -77,9 +100,20 @@ class Commands(TyperGroup):
         parent = typer.Typer(rich_markup_mode=None, add_completion=False)
         parent.callback()(lambda: None)
         if isinstance(command, typer.Typer):
-            parent.add_typer(command, name=name)
+            for each in command.registered_commands:
+                each.cls = Command
+            parent.add_typer(command, name=name, cls=Group)
         else:
-            parent.command(name)(command)
+            parent.command(name, cls=Command)(command)
         group = typer.main.get_command(parent)
         self.add_command(group.commands[name])  # type: ignore[attr-defined]
         self._loaded.add(name)
+
+
+def similar_command(word: str, names: Any) -> str | None:
+    """Return the command that a misspelt word most resembles, None if there is none.
+
+    >>> similar_command("wacth", COMMANDS), similar_command("frobnicate", COMMANDS)
+    ('watch', None)
+    """
+    return next(iter(get_close_matches(word, list(names), n=1)), None)

@@ -1,4 +1,4 @@
-"""pgiostat compare: two windows, of one history or of two."""
+"""pgiostat compare: two time windows, of one history or of two."""
 
 import sys
 from datetime import datetime
@@ -6,35 +6,50 @@ from typing import Annotated
 
 import typer
 
-from pgiostat.cli import options
+from pgiostat.cli import completion, options
+from pgiostat.cli.histories import DEFAULT_RULES, RulesChoice, categorizes
+from pgiostat.cli.next_command import show_next
 from pgiostat.cli.options import Form
+from pgiostat.errors import invalid_option
 
 __all__ = ["compare"]
 
-SIDE = "Label, label@from..to, @from..to, or a history's directory, alone or as DIR:label@from..to."
+SIDE = "LABEL, LABEL@FROM..TO, @FROM..TO, DIR or DIR:LABEL@FROM..TO"
 
 
+@categorizes
 def compare(
-    a: Annotated[str, typer.Argument(help=f"Before. {SIDE}", metavar="A", show_default=False)],
-    b: Annotated[str, typer.Argument(help="After, the same.", metavar="B", show_default=False)],
+    sides: Annotated[
+        list[str],
+        typer.Argument(
+            help="Two time windows: before and after; before them, the history's directory.",
+            metavar="[HISTORY] A B",
+            show_default=False,
+            autocompletion=completion.labels,
+        ),
+    ],
     history: options.History = None,
     per: Annotated[
         str,
         typer.Option(
-            help="Reads by second, by call, or by an anchor's calls, as version:calls.",
+            help="Compare reads by second, by call, or by an anchor's calls, as version:calls.",
             metavar="WHAT",
+            autocompletion=completion.anchors,
         ),
     ] = "second",
     top: options.Top = None,
     output: Annotated[str, options.format_option(*Form)] = "text",
-    rules: options.RulesFile = None,
+    rules: RulesChoice = DEFAULT_RULES,
     skip_bad: options.SkipBad = False,
     engine: options.Engine = "duckdb",
 ) -> None:
-    """Say what reads more or less in B than in A, and how sure that is.
+    """Compare the reads of two time windows, with error bounds.
 
-    Statements are joined by fingerprint: versions, users and databases may differ. Nothing is
-    judged if the windows are too short, of bad quality, or still warming up; the numbers are
+    A and B are each LABEL, LABEL@FROM..TO, @FROM..TO, DIR or DIR:LABEL@FROM..TO. Times are as for
+    report --since.
+
+    Statements are joined by fingerprint: versions, users and databases may differ. The verdict is
+    inconclusive if the windows are too short, of bad quality, or still warming up. The numbers are
     shown all the same, with the reason.
     """
     from pgiostat.cli.histories import describing, history_root, reading
@@ -45,11 +60,28 @@ def compare(
 
     form = options.choice("format", output, Form)
     shown = options.rows_shown(top, form)
+    place, a, b = _sides(sides, history)
     now = datetime.now().astimezone()
     with (
         reading("comparing"),
         describing(rules) as describe,
-        open_pair(a, b, history_root(history), now, skip_bad=skip_bad, engine=engine) as pair,
+        open_pair(a, b, history_root(place), now, skip_bad=skip_bad, engine=engine) as pair,
     ):
-        sides = compare_windows(*pair, describe, per)
-    render(document(sides, shown), form, sys.stdout)
+        windows = compare_windows(*pair, describe, per)
+    render(document(windows, shown), form, sys.stdout)
+    show_next("compare", form, history=place)
+
+
+def _sides(words: list[str], history: str | None) -> tuple[str | None, str, str]:
+    """Return the history, and the windows before and after."""
+    match words:
+        case [a, b]:
+            return history, a, b
+        case [_, _, _] if history is not None:
+            raise invalid_option("the history is named twice: as an argument and by --history")
+        case [directory, a, b]:
+            return directory, a, b
+    raise invalid_option(
+        f"compare takes two time windows, not {len(words)}",
+        hint=f"Write pgiostat compare [HISTORY] A B; A and B are each {SIDE}.",
+    )

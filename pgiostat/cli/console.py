@@ -1,4 +1,4 @@
-"""The console for text, and what a terminal shows while a command takes long."""
+"""The console for text, and the progress display of a terminal."""
 
 import shutil
 import sys
@@ -28,7 +28,7 @@ def console(out: TextIO | None = None) -> "Console":
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """Show on a terminal's standard error what takes so long, after a second."""
+    """Show on a terminal's standard error what is being done, after a second."""
     if not sys.stderr.isatty():
         yield
         return
@@ -57,7 +57,7 @@ def working(what: str) -> Iterator[None]:
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[str, float], None]]:
-    """Yield a function of the part at work and the share that is done: a bar on a terminal."""
+    """Yield a function that takes the current part and the share done, for a bar on a terminal."""
     if not sys.stderr.isatty():
         yield lambda _part, _share: None
         return
@@ -67,8 +67,10 @@ def progress(what: str) -> Iterator[Callable[[str, float], None]]:
     from pgiostat.escape import terminal
 
     columns = (
-        TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TimeRemainingColumn(),
+    )
     plain = Console(stderr=True, markup=False, emoji=False)
     with Progress(*columns, console=plain, transient=True) as bar:
         task = bar.add_task(what, total=1.0)

@@ -1,4 +1,4 @@
-"""pgiostat demo: the main job on a PostgreSQL of its own."""
+"""pgiostat demo: watch on a local PostgreSQL with a workload."""
 
 import sys
 from pathlib import Path
@@ -16,25 +16,28 @@ def demo(
         bool, typer.Option("--clean", help="Remove the demo's server and its data.")
     ] = False,
     seconds: Annotated[
-        float, typer.Option(help="How long to run without a terminal.", metavar="S")
-    ] = 20.0,
+        str, typer.Option(help="Time to run without a terminal.", metavar="DURATION")
+    ] = "20s",
     out: Annotated[
         Path | None,
         typer.Option(
             callback=options.no_secret,
-            help="Directory for the CSV files; without a terminal only.",
+            help="Directory for the CSV files, which are written without a terminal only.",
             metavar="DIR",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Run the main job on a PostgreSQL of its own: data, a sync workload, and watch on it."""
+    """Start a local PostgreSQL with a workload, and watch it.
+
+    The data and the sync workload are those of the lab.
+    """
     from pgiostat.lab import demo as lab_demo
 
-    options.within("seconds", seconds, 1, options.LONGEST_INTERVAL_SECONDS)
+    lasts = options.length("seconds", seconds, 1, options.LONGEST_INTERVAL_SECONDS)
     status = lab_demo.run(
         clean=clean,
-        seconds=seconds,
+        seconds=lasts,
         out_dir=out,
         terminal=sys.stdin.isatty() and sys.stdout.isatty(),
     )

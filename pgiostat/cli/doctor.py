@@ -1,4 +1,4 @@
-"""pgiostat doctor: whether a server is ready to say who reads."""
+"""pgiostat doctor: whether a server is ready, and how to fix it."""
 
 import sys
 from typing import Annotated
@@ -6,27 +6,26 @@ from typing import Annotated
 import typer
 
 from pgiostat.cli import options
+from pgiostat.cli.connection import SERVER, connects
+from pgiostat.cli.next_command import show_next
 
 __all__ = ["doctor"]
 
 
+@connects()
 def doctor(
     dsn: Annotated[
         str,
-        typer.Argument(
-            help="URI or keywords, as for psql; PG* variables, service file and .pgpass hold.",
-            metavar="DSN",
-            show_default=False,
-        ),
+        typer.Argument(help=SERVER, metavar="[DBNAME|DSN]", show_default=False),
     ] = "",
     strict: Annotated[
-        bool, typer.Option("--strict", help="End with status 1 for warnings too.")
+        bool, typer.Option("--strict", help="Exit with status 1 for warnings too.")
     ] = False,
     output: Annotated[str, options.format_option("text", "json", "markdown")] = "text",
 ) -> None:
-    """Say whether a server is ready to say who reads, and what mends what is not.
+    """Check whether a server is ready, and print what fixes it.
 
-    Nothing is changed. Ends with status 1 if anything is an error.
+    doctor changes nothing. It exits with status 1 if a finding is an error.
     """
     from pgiostat.cli.console import console, working
     from pgiostat.errors import ExitStatus
@@ -46,5 +45,7 @@ def doctor(
     else:
         sys.stdout.write(render.as_markdown(facts, found) + "\n")
     grave = {CheckState.ERROR, CheckState.WARNING} if strict else {CheckState.ERROR}
-    if any(finding.state in grave for finding in found):
+    is_ready = not any(finding.state in grave for finding in found)
+    show_next("doctor" if is_ready else "doctor after fixes", form)
+    if not is_ready:
         raise typer.Exit(ExitStatus.ERROR)

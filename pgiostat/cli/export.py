@@ -1,4 +1,4 @@
-"""pgiostat export: a window of a history as CSV files."""
+"""pgiostat export: a time window of a history as CSV files."""
 
 import sys
 from pathlib import Path
@@ -7,18 +7,23 @@ from typing import Annotated
 import typer
 
 from pgiostat.cli import options
+from pgiostat.cli.histories import DEFAULT_RULES, RulesChoice, categorizes, reads_history
+from pgiostat.cli.next_command import show_next
 from pgiostat.escape import terminal
 
 __all__ = ["export"]
 
 
+@reads_history
+@categorizes
 def export(
+    *,
     out: Annotated[
         Path,
         typer.Option(
             "--out",
             callback=options.no_secret,
-            help="Directory for the files, new or empty.",
+            help="Directory to write the files to, new or empty.",
             metavar="DIR",
         ),
     ],
@@ -27,14 +32,14 @@ def export(
     since: options.Since = None,
     until: options.Until = None,
     last: options.Last = None,
-    rules: options.RulesFile = None,
+    rules: RulesChoice = DEFAULT_RULES,
     skip_bad: options.SkipBad = False,
     engine: options.Engine = "duckdb",
 ) -> None:
-    """Write all tables of a time of a history as CSV files, with a data dictionary.
+    """Write a time window as CSV files with a data dictionary.
 
-    Without a time, all of it. Each counter has PostgreSQL's name, and its unit where that is not
-    blocks or calls.
+    Without --since, --until or --last the window is the whole history. Each counter has
+    PostgreSQL's name, and its unit where that is not blocks or calls.
     """
     from pgiostat.cli.console import progress
     from pgiostat.cli.histories import Span, describing, open_history, warn_left_out, window_of
@@ -50,5 +55,9 @@ def export(
         for path in written:
             sys.stdout.write(f"{terminal(str(path))}\n")
         if opened.answerable(window) != window:
-            sys.stderr.write("pgiostat: of part of this time only reports by the hour are left\n")
+            sys.stderr.write(
+                "pgiostat: for part of this time window only the hourly rollup is left\n"
+            )
+        if sys.stdout.isatty():  # elsewhere the names of the files are what a program reads
+            show_next("export", "text", history=history)
         warn_left_out(opened)

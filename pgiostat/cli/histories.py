@@ -1,4 +1,4 @@
-"""The history and the rules that a command uses: where they are, opened and closed."""
+"""The history and the rules of a command: found, opened and closed."""
 
 import re
 import sys
@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pgiostat.cli import process
 from pgiostat.cli.console import working
-from pgiostat.cli.options import refuse
+from pgiostat.cli.options import Directory, LocalDirectory, PresetName, RulesFile, refuse
+from pgiostat.cli.parameters import Command, with_parameters
 from pgiostat.escape import terminal
 
 if TYPE_CHECKING:
@@ -18,11 +19,14 @@ if TYPE_CHECKING:
 
     from pgiostat.history.read.history import History
     from pgiostat.history.read.windows import Window
-    from pgiostat.queries.rules import Rules
+    from pgiostat.queries.rules import PresetChoice, RuleBook
     from pgiostat.statistics.names import Describe
 
 __all__ = [
+    "DEFAULT_RULES",
+    "RulesChoice",
     "Span",
+    "categorizes",
     "describe",
     "describing",
     "history_root",
@@ -30,10 +34,30 @@ __all__ = [
     "open_history",
     "open_window",
     "reading",
+    "reads_history",
     "rules_of",
+    "uploads_history",
     "warn_left_out",
     "window_of",
 ]
+
+
+def _with_one_history(command: Command, values: dict[str, Any]) -> None:
+    """Run a command with the argument in place of the option; refuse both."""
+    directory = values.pop("directory")
+    if directory is not None and values["history"] is not None:
+        refuse("the history is named twice: as an argument and by --history")
+    if directory is not None:
+        values["history"] = directory
+    command(**values)
+
+
+reads_history = with_parameters({"directory": (Directory, None)}, _with_one_history, first=True)
+"""Gives a command that has --history the same as an argument."""
+uploads_history = with_parameters(
+    {"directory": (LocalDirectory, None)}, _with_one_history, first=True
+)
+"""The same for a command that needs the directory."""
 
 
 class Span(NamedTuple):
@@ -45,15 +69,36 @@ class Span(NamedTuple):
     last: str | None
 
 
+class RulesChoice(NamedTuple):
+    """The options that select rules: a file of the user, and a preset."""
+
+    path: Path | None = None
+    preset: "PresetChoice" = "auto"
+
+
+DEFAULT_RULES = RulesChoice()
+
+
+def _with_rules(command: Command, values: dict[str, Any]) -> None:
+    values["rules"] = RulesChoice(values["rules"], values.pop("preset"))
+    command(**values)
+
+
+categorizes = with_parameters(
+    {"rules": (RulesFile, None), "preset": (PresetName, "auto")}, _with_rules
+)
+"""Gives a command --rules and --preset, and their values as `rules`, a `RulesChoice`."""
+
+
 def history_root(argument: str | None) -> Path | str:
-    """Return the history that is read: a directory, or a URI."""
+    """Return the history to read: a directory, or a URI."""
     if argument is not None and "://" in argument:
         return argument
     return local_root(None if argument is None else Path(argument))
 
 
 def local_root(argument: Path | None) -> Path:
-    """Return the directory of a history that is written.
+    """Return the directory of a history to write.
 
     Raises PgiostatError option-invalid for an object store.
     """
@@ -63,8 +108,7 @@ def local_root(argument: Path | None) -> Path:
 
             refuse(
                 f'"{shown(str(argument))}" is not a directory',
-                hint="Intervals are collected into a directory, and brought to an object store by"
-                " pgiostat ship.",
+                hint="Collect into a directory; pgiostat ship uploads it to an object store.",
             )
         return argument
     import platformdirs
@@ -74,7 +118,7 @@ def local_root(argument: Path | None) -> Path:
 
 @contextmanager
 def reading(what: str) -> Iterator[None]:
-    """Show that a history is read, as working does; the process does nothing else."""
+    """Show that a history is being read, as `working` does; the process does nothing else."""
     process.only_reads()
     with working(what):
         yield
@@ -83,7 +127,7 @@ def reading(what: str) -> Iterator[None]:
 def open_history(
     argument: str | None, *, skip_bad: bool = False, engine: str = "duckdb"
 ) -> "AbstractContextManager[History]":
-    """Return the history of --history, opened; it is closed at the end of the block."""
+    """Return the history of --history, opened; the end of the block closes it."""
     from pgiostat.history.read.history import History
 
     return closing(History.open(history_root(argument), skip_bad=skip_bad, engine=engine))
@@ -102,7 +146,7 @@ def window_of(opened: "History", span: Span) -> "Window":
 def open_window(
     argument: str | None,
     span: Span,
-    rules: Path | None,
+    rules: RulesChoice,
     *,
     skip_bad: bool = False,
     engine: str = "duckdb",
@@ -124,31 +168,32 @@ def warn_left_out(opened: "History") -> None:
         )
 
 
-def rules_of(path: Path | None) -> "Rules":
+def rules_of(choice: RulesChoice) -> "RuleBook":
     """Return the rules in force."""
-    from pgiostat.queries.rules import builtin, load
+    from pgiostat.queries.rules import rule_book
 
-    return builtin() if path is None else load(path)
+    return rule_book(*choice)
 
 
-def describe(path: Path | None) -> "Describe":
+def describe(choice: RulesChoice) -> "Describe":
     """Return what describes statements by the rules in force."""
     from pgiostat.queries.describe import describer
 
-    return describer(None if path is None else rules_of(path))
+    return describer(rules_of(choice))
 
 
 @contextmanager
-def describing(path: Path | None) -> Iterator["Describe"]:
-    """Yield what describes statements of a history, with the categories of earlier reports."""
+def describing(choice: RulesChoice) -> Iterator["Describe"]:
+    """Yield what describes statements, with the cached categories of earlier reports."""
     import platformdirs
 
     from pgiostat.history.read.category_cache import cached_categories, digest
     from pgiostat.queries.version import VERSION
 
     # An error in the rules is raised even if every category is cached.
-    ruled = None if path is None else describe(path)
-    key = digest(b"" if path is None else path.read_bytes(), VERSION)
+    ruled = None if choice.path is None else describe(choice)
+    content = b"" if choice.path is None else choice.path.read_bytes()
+    key = digest(b"%b\0%b" % (choice.preset.encode(), content), VERSION)
     place = platformdirs.user_cache_path("pgiostat") / "categories"
-    with cached_categories(lambda: ruled or describe(None), place, key) as found:
+    with cached_categories(lambda: ruled or describe(choice), place, key) as found:
         yield found

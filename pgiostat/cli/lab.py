@@ -1,4 +1,4 @@
-"""pgiostat lab: the whole investigation on a PostgreSQL of its own."""
+"""pgiostat lab: the whole investigation on a local PostgreSQL."""
 
 from pathlib import Path
 from threading import Event
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="The whole investigation, reproduced on a PostgreSQL of its own.")
+app = typer.Typer(help="Reproduce the whole investigation on a local PostgreSQL.")
 
-Name = Annotated[str, typer.Argument(help="Of the environment.", metavar="NAME")]
+Name = Annotated[str, typer.Argument(help="Name of the environment.", metavar="[NAME]")]
 
 
 @app.command()
 def up(name: Name = "prod", dsn: Dsn = "") -> None:
-    """Make an environment with the sync system's data, or start it."""
+    """Create an environment with the sync system's data, or start it."""
     from pgiostat.lab.environment import SIZE, Lab
     from pgiostat.postgres.dsn import shown
 
@@ -39,7 +39,10 @@ def up(name: Name = "prod", dsn: Dsn = "") -> None:
 @app.command()
 def down(
     name: Annotated[
-        str, typer.Argument(help="All if not given.", metavar="NAME", show_default=False)
+        str,
+        typer.Argument(
+            help="Name of the environment. Default: all.", metavar="[NAME]", show_default=False
+        ),
     ] = "",
     remove: Annotated[bool, typer.Option("--remove", help="Remove its data as well.")] = False,
 ) -> None:
@@ -51,8 +54,8 @@ def down(
         lab.down(each.name, remove=remove)
         if each.dsn and not remove:
             say(
-                f"{each.name} goes on: its server is not the lab's. --remove drops the lab's schema"
-                " there."
+                f"{each.name} keeps running: its server is not the lab's. --remove drops the lab's"
+                " schema there."
             )
         else:
             say(f"{each.name} is {'removed' if remove else 'down'}.")
@@ -60,15 +63,15 @@ def down(
 
 @app.command()
 def status() -> None:
-    """Say which environments there are."""
+    """List the environments."""
     from pgiostat.lab.environment import Lab
     from pgiostat.postgres.dsn import shown
 
     there = Lab().environments()
     if not there:
-        say("There is no environment. Make one with: pgiostat lab up")
+        say("There is no environment. Create one with: pgiostat lab up")
         return
-    from pgiostat.render.table import Column, lay
+    from pgiostat.render.table import TableColumn, lay
     from pgiostat.render.text import drawn
 
     rows = [
@@ -80,7 +83,12 @@ def status() -> None:
         ]
         for each in there
     ]
-    columns = [Column("name"), Column("is"), Column("rows", right=True), Column("clone of")]
+    columns = [
+        TableColumn("name"),
+        TableColumn("state"),
+        TableColumn("rows", right=True),
+        TableColumn("clone of"),
+    ]
     screen = console()
     screen.print(*drawn(lay(columns, rows, screen.width)), sep="\n")
     # Whole, however narrow the screen: they are there to be copied.
@@ -95,18 +103,19 @@ def clone(
         list[str], typer.Argument(help="SOURCE as TARGET, or SOURCE TARGET.", metavar="NAMES")
     ],
 ) -> None:
-    """Make an environment from the files of another one: pgiostat lab clone prod as perf.
+    """Create an environment from the files of another.
 
-    The other one is stopped meanwhile, so that both begin with the same pages and counters.
+    As pgiostat lab clone prod as perf. The source is stopped meanwhile, so that both start with the
+    same pages and counters.
     """
     from pgiostat.lab.environment import Lab
     from pgiostat.postgres.dsn import shown
 
     words = [name for n, name in enumerate(names) if not (n == 1 and name == "as")]
     if len(words) != 2:  # noqa: PLR2004 - from one to the other
-        options.refuse("two names are needed", hint="Try: pgiostat lab clone prod as perf")
+        options.refuse("clone takes two names", hint="Try: pgiostat lab clone prod as perf")
     made = Lab().clone(*words)
-    say(f"{made.name} is up, as {made.origin} was; nothing of it is cached.")
+    say(f"{made.name} is up, with the files of {made.origin} and a cold cache.")
     say(f"  watch: {shown(made.dsns()[1])}")
 
 
@@ -116,17 +125,17 @@ def trace(
         Path,
         typer.Argument(callback=options.no_secret, help="File to write.", metavar="FILE"),
     ],
-    seconds: Annotated[float, typer.Option(help="How long it lasts.", metavar="S")] = 240.0,
+    seconds: Annotated[str, typer.Option(help="Length of the trace.", metavar="DURATION")] = "240s",
     seed: Seed = 1,
 ) -> None:
-    """Write the traffic of a time as JSON lines; the same seed gives the same file."""
+    """Generate traffic as JSON lines; equal seeds give equal files."""
     from pgiostat.lab.environment import SIZE
     from pgiostat.lab.workload.trace import generate, write
 
-    options.within("seconds", seconds, 1, 1e7)
-    made = generate(SIZE, seconds, seed)
+    lasts = options.length("seconds", seconds, 1, 1e7)
+    made = generate(SIZE, lasts, seed)
     write(made, out)
-    say(f"{out}: {len(made.events):,} events in {seconds:g} s")
+    say(f"{out}: {len(made.events):,} events in {lasts:g} s")
 
 
 @app.command()
@@ -134,34 +143,35 @@ def replay(
     path: Annotated[
         Path,
         typer.Argument(
-            callback=options.no_secret, help="Of a trace.", metavar="TRACE", readable=False
+            callback=options.no_secret, help="File of a trace.", metavar="TRACE", readable=False
         ),
     ],
-    to: Annotated[list[str], typer.Option(help="Environment; may be given again.", metavar="NAME")],
+    to: Annotated[list[str], typer.Option(help="Environment; repeat for more.", metavar="NAME")],
     speed: Annotated[
-        float, typer.Option(help="Times the trace's pace; 0 as fast as it goes.", metavar="N")
+        float,
+        typer.Option(help="Factor of the trace's pace; 0 is as fast as possible.", metavar="N"),
     ] = 1.0,
     off: Annotated[
         list[str] | None,
         typer.Option(
-            help="Requests that are not sent: version, manifest, fetch or upload.", metavar="CLASS"
+            help="Do not send these requests: version, manifest, fetch or upload.", metavar="CLASS"
         ),
     ] = None,
     cache: Annotated[
-        str, typer.Option(help="Cache versions: update or invalidate.", metavar="DESIGN")
+        str, typer.Option(help="Design of a version cache: update or invalidate.", metavar="DESIGN")
     ] = "",
     fixed: Annotated[bool, typer.Option("--fixed", help="Skip tables that are identical.")] = False,
     capture: Annotated[
         Path | None,
         typer.Option(
             callback=options.no_secret,
-            help="Write what the first environment was asked as a trace.",
+            help="Write the requests sent to the first environment as a trace.",
             metavar="FILE",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Send a trace to environments, to all at once and in the same order."""
+    """Send a trace to environments, to all at once and in one order."""
     from dataclasses import replace
 
     from pgiostat.errors import choice
@@ -178,7 +188,7 @@ def replay(
     options.within("speed", speed, 0)
     twice = next((name for name in to if to.count(name) > 1), None)
     if twice is not None:
-        options.refuse(f'environment "{twice}" is named twice', hint="Each is sent the trace once.")
+        options.refuse(f'environment "{twice}" is named twice', hint="Name each environment once.")
     setup = Setup(
         TABLES,
         frozenset(choice("--off", each, REQUESTED) for each in off or ()),
@@ -191,9 +201,12 @@ def replay(
     with stop_on_signals(stop) as happened, progress("replaying") as show:
         count = max(len(traffic.events), 1)
         sent = send(
-            traffic, targets, speed=speed, stop=stop,
+            traffic,
+            targets,
+            speed=speed,
+            stop=stop,
             done=lambda events: show(f"{events:,} of {count:,} events", events / count),
-        )  # fmt: skip
+        )
     for each in sent:
         sent_by_class = ", ".join(
             f"{n:,} {name}{' not sent' * (name in setup.off)}"
@@ -202,7 +215,7 @@ def replay(
         late = sorted(each.late)
         behind = f"; late by {late[len(late) // 2]:.3f} s, at most {late[-1]:.3f} s" if late else ""
         say(f"{each.name}: {each.events:,} events in {each.seconds:.1f} s{behind}")
-        say(f"  {sent_by_class or 'nothing was asked'}")
+        say(f"  {sent_by_class or 'no requests were sent'}")
     if capture is not None:
         write(replace(traffic, events=tuple(sent[0].captured)), capture)
     if happened:
@@ -210,12 +223,12 @@ def replay(
 
 
 def _fitting(environment: "Environment", size: object) -> str:
-    """Return where traffic goes, if it is about that environment's data."""
+    """Return the DSN to send traffic to, if the trace fits the environment's data."""
     if environment.size != size:
         raise PgiostatError(
-            f'the trace was made for other data than environment "{environment.name}" has',
-            detail=f"It was made for {size}, and there is {environment.size}.",
-            hint="Make one with: pgiostat lab trace",
+            f'the trace does not fit the data of environment "{environment.name}"',
+            detail=f"The trace is for {size}; the environment has {environment.size}.",
+            hint="Generate another with: pgiostat lab trace",
             slug="trace-invalid",
         )
     return environment.dsns()[0]

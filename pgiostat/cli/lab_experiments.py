@@ -1,4 +1,4 @@
-"""pgiostat lab run and report: all experiments, and what came of them."""
+"""pgiostat lab run and report: all experiments, and their outcome."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pgiostat.cli import options
+from pgiostat.cli import completion, options
 from pgiostat.cli.console import console, progress
 from pgiostat.cli.histories import reading
 from pgiostat.cli.lab_output import Dsn, Seed, loading, say
@@ -28,17 +28,25 @@ Out = Annotated[
     Path | None,
     typer.Option(
         callback=options.no_secret,
-        help="Directory of the experiments; in the user's data directory if not given.",
+        help="Directory of the experiments. Default: in the user's data directory.",
         metavar="DIR",
         show_default=False,
     ),
 ]
 Volume = Annotated[
-    str, typer.Option("--volume", help="That the traffic would burn.", metavar="VOLUME")
+    str,
+    typer.Option(
+        "--volume",
+        help="Volume to model the burst balance of.",
+        metavar="VOLUME",
+        autocompletion=completion.volumes,
+    ),
 ]
 Check = Annotated[
     bool,
-    typer.Option("--check", help="End with status 1 if the story, or whatif, does not hold."),
+    typer.Option(
+        "--check", help="Exit with status 1 if a hypothesis or a whatif range does not hold."
+    ),
 ]
 
 
@@ -47,29 +55,31 @@ def run(
         bool, typer.Option("--quick", help="Four minutes of traffic, three times.")
     ] = False,
     seconds: Annotated[
-        float | None,
+        str | None,
         typer.Option(
-            help="Of traffic in each run; 900 if not given.", metavar="S", show_default=False
+            help="Length of the traffic of each run. Default: 15m.",
+            metavar="DURATION",
+            show_default=False,
         ),
     ] = None,
     repeats: Annotated[
         int | None,
         typer.Option(
-            help="Of each experiment, from other seeds; 5 if not given.", metavar="N",
+            help="Repetitions of each experiment, with other seeds. Default: 5.", metavar="N",
             show_default=False,
         ),
     ] = None,
     seed: Seed = 1,
     out: Out = None,
     again: Annotated[
-        bool, typer.Option("--again", help="In place of what was measured there before.")
+        bool, typer.Option("--again", help="Replace earlier results in the directory.")
     ] = False,
     volume: Volume = VOLUME,
     dsn: Dsn = "",
     output: Annotated[str, options.format_option(*Form)] = "text",
     check: Check = False,
 ) -> None:  # fmt: skip
-    """Run all experiments, measure them into a history, and say what came of them."""
+    """Run all experiments into a history, and report the results."""
     from pgiostat.lab.environment import SIZE, lab_directory
     from pgiostat.lab.experiments.run import check_free, run_all
     from pgiostat.lab.experiments.stage import Stage
@@ -79,9 +89,8 @@ def run(
     options.choice("format", output, Form)
     volume_of(volume)
     preset = QUICK if quick else FULL
-    lasts = preset[0] if seconds is None else seconds
+    lasts = preset[0] if seconds is None else options.length("seconds", seconds, 40, 86_400)
     times = preset[1] if repeats is None else repeats
-    options.within("seconds", lasts, 40, 86_400)
     options.within("repeats", times, 1, 100)
     place = _experiments(out)
     if not again:
@@ -94,15 +103,21 @@ def run(
         try:
             with progress("experiments") as show:
                 run_all(
-                    stage, place,
-                    seconds=lasts, repeats=times, seed=seed, again=again, progress=show, stop=stop,
-                )  # fmt: skip
+                    stage,
+                    place,
+                    seconds=lasts,
+                    repeats=times,
+                    seed=seed,
+                    again=again,
+                    progress=show,
+                    stop=stop,
+                )
         finally:
             if dsn:
                 stage.remove()
     found = _outcomes(place, volume)
     _show(found, volume, output)
-    say(f"Measured into {place}; its history: --history {place / 'history'}", error=True)
+    say(f"Measured into {place}; its history is {place / 'history'}", error=True)
     if check:
         _judge(found)
 
@@ -113,7 +128,7 @@ def report(
     output: Annotated[str, options.format_option(*Form)] = "text",
     check: Check = False,
 ) -> None:
-    """Say what came of experiments that were run before."""
+    """Report the results of experiments that were run before."""
     options.choice("format", output, Form)
     with reading("reading the history"):
         found = _outcomes(_experiments(out), volume)
@@ -155,15 +170,15 @@ def _show(found: "list[Outcome]", volume: str, output: str) -> None:
 
 
 def _judge(found: "list[Outcome]") -> None:
-    """Raise PgiostatError lab-story if what was measured is not what the story tells."""
+    """Raise PgiostatError lab-story if a measurement contradicts a hypothesis."""
     from pgiostat.lab.experiments.hypotheses import story
 
     wrong = [f"not that {point.sentence}" for point in story(found) if not point.holds]
     wrong += [f"not whatif's range of {each.name}" for each in found if each.held is False]
     if wrong:
         raise PgiostatError(
-            "what was measured is not what the story tells",
-            detail=f"It bears out: {'; '.join(wrong)}.",
-            hint="Runs of less than some minutes leave much to chance.",
+            "the measurements do not confirm all hypotheses",
+            detail=f"They show: {'; '.join(wrong)}.",
+            hint="In runs of less than some minutes chance decides much.",
             slug="lab-story",
         )

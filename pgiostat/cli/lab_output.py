@@ -1,4 +1,4 @@
-"""What commands of the lab share: options, progress, and lines of output."""
+"""Options, progress and lines of output that the commands of the lab share."""
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Dsn", "Seed", "loading", "say"]
 
-Seed = Annotated[int, typer.Option(help="Of what chance decides.", metavar="N")]
+Seed = Annotated[int, typer.Option(help="Seed of the random generator.", metavar="N")]
 Dsn = Annotated[
     str,
     typer.Option(
-        help="Somebody else's server; all is in a schema pgiostat_lab of its own.",
+        help="Use this server, in a schema pgiostat_lab, instead of a local one.",
         metavar="DSN",
         show_default=False,
     ),
@@ -28,7 +28,7 @@ Dsn = Annotated[
 
 @contextmanager
 def loading(rows: int) -> "Iterator[Progress]":
-    """Yield a function of the rows that have been loaded, for a bar on a terminal."""
+    """Yield a function that takes the number of loaded rows, for a bar on a terminal."""
     with progress("loading") as show:
         loaded = 0
 

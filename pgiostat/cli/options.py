@@ -1,13 +1,14 @@
-"""Options that several commands have, each defined once, and what they allow."""
+"""Options of several commands, each defined once, and their values."""
 
 import math
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
-from pgiostat.cli import streams
+from pgiostat.cli import completion, streams
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.errors import choice as one_of
 
@@ -21,23 +22,27 @@ __all__ = [
     "SHORTEST_INTERVAL_SECONDS",
     "TABLES_ONLY",
     "TOP_ON_SCREEN",
+    "Directory",
     "Engine",
     "Form",
     "History",
     "Instance",
     "Label",
     "Last",
+    "LocalDirectory",
     "RulesFile",
     "Since",
     "SkipBad",
     "Sorted",
     "Top",
     "Until",
+    "VolumeName",
     "Written",
     "by_option",
     "choice",
     "format_option",
     "gauge",
+    "length",
     "no_secret",
     "refuse",
     "rows_shown",
@@ -86,12 +91,30 @@ def no_secret(parameter: typer.CallbackParam, value: Name) -> Name:
     return value
 
 
+Directory = Annotated[
+    str | None,
+    typer.Argument(
+        callback=no_secret,
+        help="Directory or URI (s3://…) of the history, as --history.",
+        metavar="[HISTORY]",
+        show_default=False,
+    ),
+]
+LocalDirectory = Annotated[
+    str | None,
+    typer.Argument(
+        callback=no_secret,
+        help="Directory of the history, as --history.",
+        metavar="[HISTORY]",
+        show_default=False,
+    ),
+]
 History = Annotated[
     str | None,
     typer.Option(
         "--history",
         callback=no_secret,
-        help="Directory of the history, or s3://…; the user's data directory if not given.",
+        help="Directory or URI (s3://…) of the history. Default: the user's data directory.",
         metavar="DIR",
         show_default=False,
     ),
@@ -101,7 +124,7 @@ Written = Annotated[
     typer.Option(
         "--history",
         callback=no_secret,
-        help="Directory of the history; the user's data directory if not given.",
+        help="Directory of the history. Default: the user's data directory.",
         metavar="DIR",
         readable=False,  # the reader's own error is better
         show_default=False,
@@ -111,8 +134,9 @@ Engine = Annotated[
     str,
     typer.Option(
         "--engine",
-        help="Who reads: duckdb, spark://HOST:PORT, sc://HOST:PORT or local[N].",
+        help="Query engine: duckdb, spark://HOST:PORT, sc://HOST:PORT or local[N].",
         metavar="NAME",
+        autocompletion=completion.engines,
     ),
 ]
 RulesFile = Annotated[
@@ -120,23 +144,43 @@ RulesFile = Annotated[
     typer.Option(
         "--rules",
         callback=no_secret,
-        help="Rules file, before the built-in rules.",
+        help="Rules file, tried before the rules of the preset.",
         metavar="FILE",
         readable=False,
         show_default=False,
     ),
 ]
+
+
+def _preset(value: str) -> str:
+    return one_of("--preset", value, ("auto", "sync", "general", "none"))
+
+
+PresetName = Annotated[
+    str,
+    typer.Option(
+        "--preset",
+        callback=_preset,
+        help="Rules for a kind of application: auto, sync, general or none.",
+        metavar="NAME",
+        autocompletion=completion.among("auto", "sync", "general", "none"),
+    ),
+]
 Label = Annotated[
     str,
     typer.Option(
-        "--label", help="One server; all if not given.", metavar="NAME", show_default=False
+        "--label",
+        help="Label of one server. Default: all servers.",
+        metavar="NAME",
+        show_default=False,
+        autocompletion=completion.labels,
     ),
 ]
 Since = Annotated[
     str | None,
     typer.Option(
         "--since",
-        help="From then: -2h (before now), yesterday 14:00, 2026-11-23T10:00.",
+        help="Start of the time window: 1h (ago), yesterday 14:00, 04:51:00Z, 2026-11-23T10:00.",
         metavar="TIME",
         show_default=False,
     ),
@@ -145,7 +189,7 @@ Until = Annotated[
     str | None,
     typer.Option(
         "--until",
-        help="Until then, as --since; until the newest interval ends if not given.",
+        help="End of the time window, as --since. Default: the end of the newest interval.",
         metavar="TIME",
         show_default=False,
     ),
@@ -154,40 +198,57 @@ Last = Annotated[
     str | None,
     typer.Option(
         "--last",
-        help="So long before --until, or before the newest interval ends: 1h, 7d.",
-        metavar="TIME",
+        help="Length of the time window that ends at --until, as 1h or 7d.",
+        metavar="DURATION",
         show_default=False,
     ),
 ]
 SkipBad = Annotated[
     bool,
-    typer.Option("--skip-bad", help="Leave out files that cannot be read, and say which."),
+    typer.Option("--skip-bad", help="Skip files that cannot be read, and name them."),
 ]
 Sorted = Annotated[
     str,
-    typer.Option(help="Greatest first: reads, time, temp, calls or per-call.", metavar="MEASURE"),
+    typer.Option(
+        "--sort",
+        help="Sort, highest first, by reads, time, temp, calls or per-call.",
+        metavar="MEASURE",
+        autocompletion=completion.among("reads", "time", "temp", "calls", "per-call"),
+    ),
 ]
 Top = Annotated[
     int | None,
     typer.Option(
-        help="Rows to show, the rest as one; 20 on a screen, all for csv and json.",
+        help="Rows to show; one more sums up the rest. Default: 20, in csv and json all.",
         metavar="N",
         show_default=False,
+    ),
+]
+VolumeName = Annotated[
+    str,
+    typer.Option(
+        "--volume",
+        help="Volume of the server: gp2:GIB, gp3:GIB:IOPS:MIB_PER_S, … (pgiostat help burst).",
+        metavar="VOLUME",
+        show_default=False,
+        autocompletion=completion.volumes,
     ),
 ]
 Instance = Annotated[
     str,
     typer.Option(
         "--instance",
-        help="Its instance type, as db.m5.large, or its limits, as 3600:81.25:18750:593.75.",
+        help="Instance type, as db.m5.large, or its limits, as 3600:81.25:18750:593.75.",
         metavar="TYPE",
+        show_default=False,
+        autocompletion=completion.instances,
     ),
 ]
 StartBalance = Annotated[
     float | None,
     typer.Option(
         "--balance",
-        help="Per cent in the bucket at the start; CloudWatch's if it was collected, else 100.",
+        help="Burst balance at the start in per cent. Default: CloudWatch's if collected, or 100.",
         metavar="PCT",
         show_default=False,
     ),
@@ -196,23 +257,36 @@ Writes = Annotated[
     float,
     typer.Option(
         "--writes",
-        help="Operations a second that are written: they burn as well, and are not counted.",
+        help="Known write IOPS, which are not counted; they consume credits too. Default: 0.",
         metavar="N",
+        show_default=False,
     ),
 ]
 
 
+def _listed(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
 def by_option(*allowed: str) -> typer.models.OptionInfo:
     """Return the option for what is ranked."""
-    words = f"{', '.join(allowed[:-1])} or {allowed[-1]}"
-    option: typer.models.OptionInfo = typer.Option("--by", help=f"By {words}.", metavar="WHAT")
+    option: typer.models.OptionInfo = typer.Option(
+        "--by",
+        help=f"Rank by {_listed(allowed)}.",
+        metavar="WHAT",
+        autocompletion=completion.among(*allowed),
+    )
     return option
 
 
 def format_option(*forms: str) -> typer.models.OptionInfo:
     """Return the option for the form of the output."""
-    words = f"{', '.join(forms[:-1])} or {forms[-1]}"
-    option: typer.models.OptionInfo = typer.Option("--format", help=f"{words}.", metavar="FORM")
+    option: typer.models.OptionInfo = typer.Option(
+        "--format",
+        help=f"Output format: {_listed(forms)}.",
+        metavar="FORMAT",
+        autocompletion=completion.among(*forms),
+    )
     return option
 
 
@@ -232,6 +306,15 @@ def choice(name: str, value: str, allowed: type[Choice], *without: Choice) -> Ch
     if name == "format" and found == Form.JSON.value:
         streams.escape_as_json()
     return found
+
+
+def length(name: str, text: str, low: float, high: float = math.inf) -> float:
+    """Return the seconds of an option that is a length of time, within bounds."""
+    from pgiostat.timespec import duration
+
+    seconds = duration(text)
+    within(name, seconds, low, high)
+    return seconds
 
 
 def within(name: str, value: float, low: float, high: float = math.inf) -> None:

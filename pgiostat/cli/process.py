@@ -1,4 +1,4 @@
-"""How this process ends and what it spares itself: the garbage collector, and imports."""
+"""The end of this process, and savings: the garbage collector, and imports."""
 
 import gc
 import os
@@ -25,7 +25,7 @@ def only_reads() -> None:
 
 
 def leave(status: int) -> NoReturn:
-    """End the process; one that only reads leaves its memory to the system as it is."""
+    """End the process; one that only reads does not free its memory first."""
     streams.flush(sys.stdout)
     streams.flush(sys.stderr)
     if not gc.isenabled():
@@ -41,9 +41,8 @@ def forget_output() -> None:
 def collect_rarely() -> None:
     """Look for cycles rarely, in a process that shows a screen.
 
-    What an import makes stays, and the rows of an update are freed by their reference counts: to
-    look for cycles among them takes a tenth of the time to the first screen, and as long as to make
-    them.
+    Objects of imports stay, and reference counts free the rows of an update. To look for cycles
+    among them takes a tenth of the time to the first screen, and as long as to make them.
     """
     gc.set_threshold(GARBAGE_AFTER, 20, 100)
 

@@ -1,4 +1,4 @@
-"""pgiostat report: which queries read how much in a window of a history."""
+"""pgiostat report: ranks queries by reads over a time window."""
 
 import sys
 from datetime import timedelta
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgiostat.cli import options
+from pgiostat.cli.histories import DEFAULT_RULES, RulesChoice, categorizes, reads_history
+from pgiostat.cli.next_command import show_next
 from pgiostat.cli.options import Form
 
 if TYPE_CHECKING:
@@ -16,7 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["report"]
 
 
+@reads_history
+@categorizes
 def report(
+    *,
     history: options.History = None,
     label: options.Label = "",
     since: options.Since = None,
@@ -28,15 +33,20 @@ def report(
     output: Annotated[str, options.format_option(*Form)] = "text",
     series: Annotated[
         str | None,
-        typer.Option(help="In steps of this length: 1m, 1h.", metavar="TIME", show_default=False),
+        typer.Option(
+            help="Split the time window into steps of this length, as 1m or 1h.",
+            metavar="DURATION",
+            show_default=False,
+        ),
     ] = None,
-    rules: options.RulesFile = None,
+    rules: RulesChoice = DEFAULT_RULES,
     skip_bad: options.SkipBad = False,
     engine: options.Engine = "duckdb",
 ) -> None:
-    """Say who read what in a time of a history, and how sure that is.
+    """Rank queries by reads over a time window.
 
-    Without a time, all of it. Categories are told anew by the rules given now.
+    Without --since, --until or --last the window is the whole history. Categories follow the rules
+    in force now, whatever they were when the history was collected.
     """
     from pgiostat.analysis.rank import By, Sort
     from pgiostat.cli.histories import Span, open_window
@@ -73,6 +83,7 @@ def report(
         totals = in_steps.totals
         made = as_series.document(totals, in_steps.steps, in_steps.ranking)
     render(made, form, sys.stdout)
+    show_next("report", form, history=history)
     if form is Form.CSV:
         _warn(totals)
 
@@ -83,11 +94,13 @@ def _step(series: str, by: "By") -> timedelta:
 
     seconds = duration(series)
     if seconds < 1:
-        options.refuse(f'invalid value for --series: "{series}"', hint="A step is 1s or longer.")
+        options.refuse(
+            f'invalid value for --series: "{series}"', hint="A step must be 1s or longer."
+        )
     if by in {By.RELATION, By.HOUR}:
         options.refuse(
             f"--series and --by {by} cannot be used together",
-            hint="A series is of category, fingerprint, statement, database, user or server.",
+            hint="--series takes --by category, fingerprint, statement, database, user or server.",
         )
     return timedelta(seconds=seconds)
 

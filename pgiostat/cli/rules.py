@@ -1,4 +1,4 @@
-"""pgiostat rules: write a rules file, show the rules in force, and try them."""
+"""pgiostat rules: write a rules file, show the active rules, and test them."""
 
 import re
 import sys
@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pgiostat.cli import options
+from pgiostat.cli import completion, options
+from pgiostat.cli.connection import connects, is_database
 from pgiostat.cli.console import console
-from pgiostat.cli.histories import rules_of
+from pgiostat.cli.histories import DEFAULT_RULES, RulesChoice, categorizes, rules_of
+from pgiostat.cli.next_command import next_line
 from pgiostat.errors import PgiostatError
 from pgiostat.escape import terminal
 
 if TYPE_CHECKING:
-    from pgiostat.queries.rules import Rules
+    from pgiostat.queries.rules import RuleBook
 
 __all__ = ["app"]
 
 app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Write, show and try the rules that sort statements into categories.",
+    help="Write, show and test the rules that assign categories.",
 )
 
 TOP_OTHERS = 10
@@ -32,19 +34,20 @@ COMMANDS = frozenset({
     "LOCK", "MERGE", "MOVE", "NOTIFY", "PREPARE", "REASSIGN", "REFRESH", "REINDEX", "RELEASE",
     "RESET", "REVOKE", "ROLLBACK", "SAVEPOINT", "SECURITY", "SELECT", "SET", "SHOW", "START",
     "TABLE", "TRUNCATE", "UNLISTEN", "UPDATE", "VACUUM", "VALUES", "WITH",
-})  # fmt: skip
+})  # fmt: skip # a list in alphabetical order
 """The words that begin a statement of PostgreSQL."""
 _LEAD = re.compile(r"(?:[\s(]+|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
-"""What may stand before the first word: comments and parentheses."""
+"""What may precede the first word: comments and parentheses."""
 
 
 @app.command()
+@connects()
 def init(
     dsn: Annotated[
         str | None,
         typer.Argument(
-            help='A database to look up keys and versions in; "" takes PG* variables.',
-            metavar="DSN",
+            help='Server to take keys and versions from; "" is that of PG* variables.',
+            metavar="[DBNAME|DSN]",
             show_default=False,
         ),
     ] = None,
@@ -53,14 +56,14 @@ def init(
         typer.Option(
             "--out",
             callback=options.no_secret,
-            help="File to write; - is standard output.",
+            help="File to write, or - for standard output.",
             metavar="FILE",
         ),
     ] = Path("rules.toml"),
 ) -> None:
-    """Write a commented rules file to begin with.
+    """Write a commented rules file to start from.
 
-    With a DSN its vocabulary comes from the catalog: primary keys, columns that look like
+    With a server its vocabulary comes from the catalog: primary keys, columns that look like
     versions, tables that have both, and small tables that look like caches of versions.
     """
     from pgiostat.postgres.catalog import catalog
@@ -78,7 +81,7 @@ def init(
     to_file = str(out) != "-"
     text = rules_file(found, path=str(out) if to_file else "rules.toml", server=label)
     if not to_file:
-        print(text, end="")  # noqa: T201 - asked for
+        print(text, end="")  # noqa: T201 - the answer
         return
     _write(out, text)
     counts = ""
@@ -88,7 +91,7 @@ def init(
             f" version columns, {len(found.caches)} tables of versions"
         )
     print(f"wrote {terminal(str(out))}{counts}")  # noqa: T201 - what was done
-    print(f"next: pgiostat rules test --rules {terminal(str(out))} DSN")  # noqa: T201 - how to go on
+    print(next_line("rules init", rules=str(out)))  # noqa: T201 - how to go on
 
 
 def _write(path: Path, text: str) -> None:
@@ -98,7 +101,7 @@ def _write(path: Path, text: str) -> None:
     except FileExistsError:
         raise PgiostatError(
             f'rules file "{path}" exists already',
-            hint="Name another file with --out, or remove that one.",
+            hint="Name another file with --out, or remove this one.",
             slug="rules-file-exists",
         ) from None
     except OSError as error:
@@ -108,42 +111,53 @@ def _write(path: Path, text: str) -> None:
 
 
 @app.command()
+@categorizes
 def show(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="A rule, or a list of the vocabulary as @LIST.",
+            help="A rule, or a list of the vocabulary, as @LIST.",
+            autocompletion=completion.rules,
             metavar="NAME",
             show_default=False,
         ),
     ] = None,
-    rules: options.RulesFile = None,
+    rules: RulesChoice = DEFAULT_RULES,
 ) -> None:
     """Show the rules in force, in the order in which they are tried."""
     from pgiostat.render import rules as render
 
-    ruled = rules_of(rules)
+    book = rules_of(rules)
     if name is None:
-        console().print(render.listed(ruled))
+        console().print(render.listed(book))
         return
     is_list = name.startswith("@")
-    found = render.one_list(ruled, name[1:]) if is_list else render.one_rule(ruled, name)
+    find = render.one_list if is_list else render.one_rule
+    found = find(book.rules, name.removeprefix("@"))
+    if found is None and book.if_sync is not None:
+        found = find(book.if_sync, name)
     if found is None:
         raise PgiostatError(
             f'there is no {"list" if is_list else "rule"} "{name}"',
-            hint="pgiostat rules show names them all.",
+            hint="pgiostat rules show lists them all.",
             slug="rule-missing",
         )
     console().print(found, soft_wrap=True)
 
 
+def _is_database(text: str) -> bool:
+    return is_database(text) and text.upper() not in COMMANDS
+
+
 @app.command("test")
+@connects("subject", _is_database)
+@categorizes
 def try_(
     subject: Annotated[
         str | None,
         typer.Argument(
-            help='A statement, or the DSN of a server; "" takes PG* variables.',
-            metavar="SQL|DSN",
+            help='A statement, or a server, as for watch; "" is that of PG* variables.',
+            metavar="[SQL|DBNAME|DSN]",
             show_default=False,
         ),
     ] = None,
@@ -153,36 +167,38 @@ def try_(
             "--file",
             "-f",
             callback=options.no_secret,
-            help="Statements of a file, ended by semicolons; - is standard input.",
+            help="File with statements that end with semicolons, or - for standard input.",
             metavar="FILE",
             show_default=False,
         ),
     ] = None,
-    rules: options.RulesFile = None,
+    rules: RulesChoice = DEFAULT_RULES,
     top: Annotated[
-        int, typer.Option(help='Statements of category "other" to show.', metavar="N")
+        int, typer.Option(help="Number of statements that no rule takes to show.", metavar="N")
     ] = TOP_OTHERS,
 ) -> None:
-    """Say where a statement falls and why, or how a server's statements fall into categories.
+    """Show the category of a statement, or those of a server's statements.
 
-    Of a statement: what is seen of it, the rule that wins, and the runners-up with why each
-    lost. Of a server: its whole pg_stat_statements by category, and the biggest statements that
-    no rule knows.
+    For a statement: its features, the rule that wins, and the runners-up with the reason why each
+    lost. For a server: all of pg_stat_statements by category, and the statements with the most
+    reads that no rule matches.
     """
     if (subject is None) == (file is None):
         options.refuse(
-            "a statement, a DSN or -f FILE is needed" if file is None else "both SQL and -f given",
+            "no statement, no server and no -f FILE"
+            if file is None
+            else "-f cannot be used together with a statement or a server",
             hint="Try: pgiostat rules test 'SELECT max(version) FROM customer'",
         )
     from pgiostat.postgres.dsn import is_dsn
 
-    ruled = rules_of(rules)
+    book = rules_of(rules)
     if file is not None:
-        _test_texts(ruled, _statements(_read(file)))
+        _test_texts(book, _statements(_read(file)))
     elif subject is not None and (not subject.strip() or is_dsn(subject)):
-        _test_server(ruled, subject, top)
+        _test_server(book, subject, top)
     elif subject is not None:
-        _test_texts(ruled, _statements(subject))
+        _test_texts(book, _statements(subject))
 
 
 def _read(path: Path) -> str:
@@ -200,14 +216,14 @@ def _statements(text: str) -> list[str]:
 
     found = split(text)
     if not found:
-        raise PgiostatError("there is no statement in it", slug="no-statement")
+        raise PgiostatError("the text has no statement", slug="no-statement")
     for number, each in enumerate(found, 1):
         if not _begins(each):
             raise PgiostatError(
-                f"statement {number} of {len(found)} begins with no command of SQL",
-                detail="It is not quoted: it may be a connection string or a part of one.",
-                hint="Give SQL, or a connection string alone. The rows of COPY ... FROM stdin are"
-                " no SQL.",
+                f"statement {number} of {len(found)} does not begin with an SQL command",
+                detail="It is not shown, because it may be a connection string or a part of one.",
+                hint="Pass SQL, or a connection string alone. The rows of COPY ... FROM stdin are"
+                " not SQL.",
                 slug="no-statement",
             )
     return found
@@ -223,12 +239,20 @@ def _begins(text: str) -> bool:
     return word is not None and word[0].upper() in COMMANDS
 
 
-def _test_texts(rules: "Rules", texts: list[str]) -> None:
+def _test_texts(book: "RuleBook", texts: list[str]) -> None:
+    from pgiostat.queries.describe import describer
     from pgiostat.queries.rules import Classifier, Subject
     from pgiostat.render import rules as render
+    from pgiostat.statistics.names import Names
 
+    describe, names = describer(book), Names()
+    for number, text in enumerate(texts):
+        names.add((0, 0, number), describe(text, user="", database="", queryid=number))
+    rules, otherwise = book.rules, book.if_sync
+    if names.is_sync and book.if_sync is not None:
+        rules, otherwise = book.if_sync, None
     screen = console()
-    classifier = Classifier(rules)
+    classifier = Classifier(rules, otherwise)
     for number, text in enumerate(texts):
         found = classifier.classify(text)
         normalized = found.normalized
@@ -238,17 +262,22 @@ def _test_texts(rules: "Rules", texts: list[str]) -> None:
         screen.print(render.judged(found, subject, rules.verdicts(subject)))
 
 
-def _test_server(rules: "Rules", dsn: str, top: int) -> None:
+def _test_server(book: "RuleBook", dsn: str, top: int) -> None:
     from pgiostat.analysis.rank import By, rank
     from pgiostat.postgres.since_reset import totals_since_reset
     from pgiostat.queries.describe import describer
+    from pgiostat.queries.rules import RESERVED
     from pgiostat.render import rules as render
-    from pgiostat.statistics.names import OTHER
 
-    found = totals_since_reset(dsn, describer(rules))
+    found = totals_since_reset(dsn, describer(book))
     categories = rank([found.delta], found.names)
     others = rank([found.delta], found.names, by=By.FINGERPRINT)
-    unknown = [row for row in others.rows if row.category == OTHER and row.cost.blocks][:top]
+    ruled = book.if_sync if found.names.is_sync and book.if_sync is not None else book.rules
+    unknown = [
+        row
+        for row in others.rows
+        if row.cost.blocks and not ruled.names(row.category) and row.category not in RESERVED
+    ][:top]
     screen = console()
     screen.print(render.surveyed(found.delta.newer, categories, unknown, width=screen.width))
     if found.texts_error is not None:

@@ -1,4 +1,4 @@
-"""pgiostat ship: sealed files of a history to an object store."""
+"""pgiostat ship: uploads compacted files of a history to an object store."""
 
 import sys
 from datetime import UTC, datetime, timedelta
@@ -7,48 +7,57 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgiostat.cli import options
+from pgiostat.cli.histories import uploads_history
+from pgiostat.cli.next_command import show_next
 from pgiostat.errors import ExitStatus, PgiostatError
 
 if TYPE_CHECKING:
     from pgiostat.history.format.layout import Layout
-    from pgiostat.history.remote.shipping import UploadResult
+    from pgiostat.history.remote.upload import UploadResult
 
 __all__ = ["ship"]
 
 
+@uploads_history
 def ship(
+    *,
     to: Annotated[
         str,
         typer.Option(
             "--to",
-            help="Where to: s3://bucket/path, gs://…, abfs://… or file:///path.",
+            help="Destination: s3://bucket/path, gs://…, abfs://… or file:///path.",
             metavar="URI",
         ),
     ],
     history: options.Written = None,
     every: Annotated[
         str | None,
-        typer.Option(help="Again and again, until stopped.", metavar="TIME", show_default=False),
+        typer.Option(
+            help="Upload again at this interval, until stopped.",
+            metavar="DURATION",
+            show_default=False,
+        ),
     ] = None,
     keep: Annotated[
         str | None,
         typer.Option(
-            help="Remove here what is older and verified there, as 7d; whole days go.",
-            metavar="TIME",
+            help="Then remove local days that are older, as 7d, once their upload is verified.",
+            metavar="DURATION",
             show_default=False,
         ),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say trouble alone.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
 ) -> None:
-    """Bring what is sealed of a history to an object store, whole and verified.
+    """Upload compacted history files to an object store; verify them.
 
-    What is there is not brought again, and nothing is removed here that is not there. Reports read
-    it as --history URI. Several histories may go to one place.
+    A file that is there already is not uploaded again, and no local file is removed before its
+    upload is verified. Reports read the result as --history URI. Several histories may share a
+    destination.
     """
     from pgiostat.cli.console import progress
     from pgiostat.cli.histories import local_root
     from pgiostat.history.format.root import check
-    from pgiostat.history.remote.shipping import upload as shipped
+    from pgiostat.history.remote.upload import upload as shipped
     from pgiostat.history.write.retention import Keep
     from pgiostat.timespec import duration
 
@@ -56,10 +65,12 @@ def ship(
     kept = Keep.of(keep, None).rows
     if every is not None:
         raise typer.Exit(_again(layout, to, duration(every), kept, quiet=quiet))
-    with progress("shipping") as show:
+    with progress("uploading") as show:
         outcome = shipped(layout, to, keep=kept, clock=datetime.now(UTC), progress=show)
     if not quiet:
         sys.stdout.write(f"{_summary(outcome)}\n")
+        if sys.stdout.isatty():
+            show_next("ship", "text", to=to)
     if outcome.strange:
         raise _strange(outcome)
 
@@ -72,7 +83,7 @@ def _again(
     from pgiostat.clock import monotonic
     from pgiostat.collector.incidents import IncidentLog
     from pgiostat.collector.log import configure, server_log
-    from pgiostat.history.remote.shipping import upload as shipped
+    from pgiostat.history.remote.upload import upload as shipped
     from pgiostat.signals import Wake, stop_on_signals
 
     wake, stop = Wake(), Event()
@@ -96,23 +107,25 @@ def _again(
 
 
 def _summary(outcome: "UploadResult") -> str:
-    """Return what was shipped, in a line."""
+    """Return a line on what was uploaded."""
     from pgiostat.units import format_bytes, format_count
 
     files = f"{format_count(outcome.files)} file{'s' * (outcome.files != 1)}"
-    parts = [f"shipped {files}, {format_bytes(outcome.bytes)}"]
+    parts = [f"uploaded {files}, {format_bytes(outcome.bytes)}"]
     if outcome.there:
-        parts.append(f"{format_count(outcome.there)} there already")
+        parts.append(f"{format_count(outcome.there)} already there")
     if outcome.removed:
-        parts.append(f"{format_count(outcome.removed)} removed here")
+        parts.append(f"{format_count(outcome.removed)} removed locally")
     return "; ".join(parts)
 
 
 def _strange(outcome: "UploadResult") -> PgiostatError:
     first, more = outcome.strange[0], len(outcome.strange) - 1
     return PgiostatError(
-        f'there is another "{first}" already' + (f", and {more} more like it" if more else ""),
-        detail="It is not what this history has under that name, and was left as it is.",
-        hint="Two histories have a collector of one name: give each its own --label, or target.",
+        f'the destination has another "{first}"'
+        + (f", and {more} more such files" if more else ""),
+        detail="Its content differs from this history's file of that name. It was left as it is.",
+        hint="Two histories have a collector of the same name: give each its own --label, or"
+        " destination.",
         slug="ship-strange",
     )

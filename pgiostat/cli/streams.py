@@ -1,4 +1,4 @@
-"""Standard streams, as whoever started us left them: closed, full, or of another encoding."""
+"""Standard streams, as the parent process left them: closed, full, or of another encoding."""
 
 import codecs
 import os
@@ -41,11 +41,11 @@ _PLAIN = {letter: plain for letters, plain in _PLAIN_FOR.items() for letter in l
 
 
 def prepare() -> None:
-    """Let every standard stream be there, and take every character.
+    """Make every standard stream exist and accept every character.
 
-    A stream that is closed would leave its descriptor to the next file that is opened, into which
-    the words of a library would then be written. What is opened in its place refuses to be used:
-    writing fails as on a closed stream, and not before.
+    A closed stream would leave its descriptor to the next file that is opened, and a library's
+    messages would go into that file. The stream opened in its place cannot be used: writing fails
+    as on a closed stream, and not before.
     """
     codecs.register_error(PLAIN, _plain)
     codecs.register_error(JSON, _json)
@@ -62,12 +62,12 @@ def prepare() -> None:
 
 
 def escape_as_json() -> None:
-    """Let JSON on standard output name what its encoding does not have: as JSON does."""
+    """Make JSON on standard output escape, as JSON does, what its encoding lacks."""
     _escape(sys.stdout, JSON)
 
 
 def flush(stream: TextIO) -> None:
-    """Write what is left, at the end, when an error can no longer be reported."""
+    """Write the rest at the end, when an error can no longer be reported."""
     try:
         stream.flush()
     except (OSError, ValueError):
@@ -75,7 +75,7 @@ def flush(stream: TextIO) -> None:
 
 
 def forget(stream: TextIO) -> None:
-    """Python must not flush a stream once more at the end, and fail."""
+    """Keep Python from flushing a stream once more at the end, and failing."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     with suppress(OSError, ValueError):
@@ -89,7 +89,7 @@ def _escape(stream: TextIO, errors: str) -> None:
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
-    """Return signs that every encoding has, as wide as those that it does not have."""
+    """Return characters that every encoding has, as wide as those that it lacks."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(map(_plain_sign, error.object[error.start : error.end])), error.end
@@ -106,7 +106,7 @@ def _plain_sign(letter: str) -> str:
 
 
 def _json(error: UnicodeError) -> tuple[str, int]:
-    """Return characters as JSON escapes them; they stand in strings alone."""
+    """Return characters as JSON escapes them; they occur in strings only."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")

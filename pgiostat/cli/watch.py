@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pgiostat.cli import options
+from pgiostat.cli import completion, options
+from pgiostat.cli.connection import SERVER, connects
+from pgiostat.cli.histories import DEFAULT_RULES, RulesChoice, categorizes
+from pgiostat.cli.next_command import show_next
 from pgiostat.errors import PgiostatError
 
 if TYPE_CHECKING:
@@ -26,55 +29,46 @@ NOT_READY = frozenset(
         "superuser-unsafe",
     }
 )
-"""Errors of a server on which something is to be done first."""
-DOCTOR = "pgiostat doctor, with the same connection string, lists all that is missing."
+"""Errors of a server that must be set up first."""
+DOCTOR = "pgiostat doctor, with the same connection string, lists everything that is missing."
 
 
+@connects()
+@categorizes
 def watch(
     dsn: Annotated[
-        str,
-        typer.Argument(
-            help="URI or keywords, as for psql; PG* variables, service file and .pgpass hold.",
-            metavar="DSN",
-            show_default=False,
-        ),
+        str, typer.Argument(help=SERVER, metavar="[DBNAME|DSN]", show_default=False)
     ] = "",
     interval: Annotated[
-        float, typer.Option("--interval", "-i", help="Seconds between readings.", metavar="S")
-    ] = 2.0,
+        str,
+        typer.Option("--interval", "-i", help="Interval between snapshots.", metavar="DURATION"),
+    ] = "2s",
     count: Annotated[
         int | None,
         typer.Option(
             "--count",
             "-n",
-            help="Show so many intervals, then end.",
+            help="Show N intervals, then exit.",
             metavar="N",
             show_default=False,
         ),
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Show one interval, then end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Show one interval, then exit.")] = False,
     by: Annotated[str, options.by_option(*options.LIVE)] = "category",
     sort: options.Sorted = "reads",
     top: options.Top = None,
-    volume: Annotated[
-        str,
-        typer.Option(
-            "--volume",
-            help="Show the burst balance of gp2:500, or another; see burst --help.",
-            metavar="VOLUME",
-        ),
-    ] = "",
+    volume: options.VolumeName = "",
     instance: options.Instance = "",
     balance: options.StartBalance = None,
     writes: options.Writes = 0.0,
     output: Annotated[str, options.format_option("text", "csv", "json")] = "text",
-    rules: options.RulesFile = None,
+    rules: RulesChoice = DEFAULT_RULES,
     record: Annotated[
         Path | None,
         typer.Option(
             "--record",
             callback=options.no_secret,
-            help="Write the sitting into a history, too; on a terminal.",
+            help="Record the session into a history as well; on a terminal.",
             metavar="DIR",
             show_default=False,
         ),
@@ -84,7 +78,7 @@ def watch(
         typer.Option(
             "--replay",
             callback=options.no_secret,
-            help="Show a history on the same screen; --since, --until, --last say which time.",
+            help="Replay a history; --since, --until and --last select the time window.",
             metavar="DIR",
             show_default=False,
         ),
@@ -96,27 +90,36 @@ def watch(
         str,
         typer.Option(
             "--theme",
-            help="Colours on a terminal; Ctrl-P shows them all, and what is chosen there is kept.",
+            help="Theme on a terminal; Ctrl-P lists all themes and keeps the choice.",
             metavar="NAME",
             show_default=False,
+            autocompletion=completion.themes,
         ),
     ] = "",
     label: Annotated[
         str,
-        typer.Option(help="The server's name in the output.", metavar="NAME", show_default=False),
+        typer.Option(
+            help="Label of the server in the output; with --replay, the server to show.",
+            metavar="NAME",
+            show_default=False,
+            autocompletion=completion.labels,
+        ),
     ] = "",
 ) -> None:
-    """Show live which kinds of query read, how much, and how sure that is.
+    """Show live which queries cause disk reads on a server.
 
-    On a terminal it is an application, with keys that ? explains; in a pipe intervals are appended.
-    Nothing is written to the server, and nothing on it is reset.
+    On a terminal it is an application; the key ? explains the keys. In a pipe it appends intervals.
+    watch writes nothing to the server and resets nothing on it.
+
+    Connection options, PG* variables, the service file and .pgpass apply as for psql. An option
+    overrides the same keyword of a connection string.
     """
     from dataclasses import replace
 
     from pgiostat.analysis.rank import By, Sort
-    from pgiostat.watch.options import Form, Options
+    from pgiostat.watch.options import Options, StreamFormat
 
-    options.within(
+    seconds = options.length(
         "interval", interval, options.SHORTEST_INTERVAL_SECONDS, options.LONGEST_INTERVAL_SECONDS
     )
     if once and count not in (None, 1):
@@ -127,11 +130,11 @@ def watch(
         options.within("top", top, 1)
     options.within("writes", writes, 0)
     if instance and not volume:
-        options.refuse("--instance is of a volume", hint="Name it too, as --volume gp2:500.")
+        options.refuse("--instance needs a volume", hint="Name it too, as --volume gp2:500.")
     start = 100.0 if balance is None else balance
-    form = options.choice("format", output, Form)
+    form = options.choice("format", output, StreamFormat)
     wanted = Options(
-        interval=interval,
+        interval=seconds,
         count=1 if once else count,
         by=options.choice("by", by, By, By.SERVER, By.HOUR),
         sort=options.choice("sort", sort, Sort),
@@ -154,17 +157,19 @@ def watch(
         with _pointing_to_doctor():
             on_screen(dsn, wanted, rules, record, theme)
     else:
-        if top is None and form is Form.TEXT:
+        if top is None and form is StreamFormat.TEXT:
             wanted = replace(wanted, top=options.TOP_ON_SCREEN)
         with _pointing_to_doctor():
             _watch(dsn, wanted, rules)
+        if wanted.count is not None:
+            show_next("watch", form)
 
 
 @contextmanager
 def _pointing_to_doctor() -> Iterator[None]:
-    """Add to the error of a server that is not ready the command that finds all that is missing.
+    """Add doctor to the hint of a server that is not ready.
 
-    Otherwise each attempt names one step: the extension, then its library, then a right.
+    Otherwise each attempt names one step: the extension, then its library, then a privilege.
     """
     try:
         yield
@@ -181,7 +186,7 @@ def _pointing_to_doctor() -> Iterator[None]:
 
 
 def _is_on_terminal(wanted: "Options") -> bool:
-    """Return whether there is a person to press keys."""
+    """Return whether somebody can press keys."""
     is_text = wanted.form.value == "text" and wanted.count is None
     return is_text and sys.stdin.isatty() and sys.stdout.isatty()
 
@@ -198,14 +203,16 @@ def _refuse_together(
     """Refuse options that cannot be used together."""
     for name, value in (("--replay", replay), ("--record", record), ("--theme", theme or None)):
         if value is not None and not _is_on_terminal(wanted):
-            options.refuse(f"{name} is for a sitting on a terminal")
+            options.refuse(f"{name} is for a session on a terminal")
     if replay is not None and (dsn or record is not None):
-        options.refuse("--replay shows a history, no server", hint="Leave DSN and --record out.")
+        options.refuse(
+            "--replay shows a history, not a server", hint="Omit the server and --record."
+        )
     if replay is None and any(times):
-        options.refuse("--since, --until and --last say which time of --replay is shown")
+        options.refuse("--since, --until and --last select the time window of --replay")
 
 
-def _watch(dsn: str, wanted: "Options", rules: Path | None) -> None:
+def _watch(dsn: str, wanted: "Options", rules: RulesChoice) -> None:
     from threading import Event
 
     from pgiostat.cli.histories import describe
@@ -221,7 +228,7 @@ def _watch(dsn: str, wanted: "Options", rules: Path | None) -> None:
 
 @contextmanager
 def _until_pipe_closes() -> Iterator[None]:
-    """End without an error when the reader of the pipe has ended, as `| head` does."""
+    """End without an error when the reader of the pipe has ended, as in `| head`."""
     try:
         yield
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""watch on a terminal: the application, until it is left."""
+"""watch on a terminal: the application, until it ends."""
 
 from contextlib import closing
 from pathlib import Path
@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from pgiostat.cli.histories import Span, describing, rules_of, window_of
+from pgiostat.cli.histories import RulesChoice, Span, describing, rules_of, window_of
 from pgiostat.cli.process import collect_rarely, frozen_imports
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from pgiostat.analysis.rank import RankRow
-    from pgiostat.queries.rules import Rules
     from pgiostat.statistics.names import Describe
     from pgiostat.watch.app import WatchApp
     from pgiostat.watch.options import Options
@@ -24,24 +23,29 @@ __all__ = ["judge_by", "on_screen", "replayed"]
 
 
 def on_screen(
-    dsn: str, wanted: "Options", rules: Path | None, record: Path | None, theme: str = ""
+    dsn: str, wanted: "Options", rules: RulesChoice, record: Path | None, theme: str = ""
 ) -> None:
-    """Watch a server on this terminal; raises PgiostatError for what ends it."""
+    """Watch a server on this terminal; raises PgiostatError for an error that ends it."""
     collect_rarely()
     from pgiostat.watch.app import WatchApp
     from pgiostat.watch.screen.themes import Themes
     from pgiostat.watch.sources.live import LiveSource
 
-    def describer(known: "Rules | None") -> "Describe":
+    def describer() -> "Describe":
         from pgiostat.queries.describe import describer
 
-        return describer(known)
+        return describer(known or rules_of(rules))
 
+    if record is not None:
+        # The writer is imported by the thread that reads, after the first screen.
+        from pgiostat.extras import require
+
+        require("pyarrow")
     # An error in the rules is raised at once; they are compiled after the first screen.
-    known = None if rules is None else rules_of(rules)
+    known = None if rules.path is None else rules_of(rules)
     feed = LiveSource(
         dsn,
-        lambda: describer(known),
+        describer,
         wanted.interval,
         label=wanted.label,
         gauge=wanted.gauge,
@@ -54,11 +58,11 @@ def on_screen(
 def replayed(
     place: Path,
     wanted: "Options",
-    rules: Path | None,
+    rules: RulesChoice,
     words: tuple[str | None, str | None, str | None],
     theme: str = "",
 ) -> None:
-    """Replay a window of a history on this terminal; words: since, until and last."""
+    """Replay a time window of a history on this terminal; words: since, until and last."""
     collect_rarely()
     from pgiostat.history.read.history import History
     from pgiostat.watch.app import WatchApp
@@ -94,15 +98,19 @@ def _run(app: "WatchApp") -> None:
         raise typer.Exit(app.return_code)
 
 
-def judge_by(rules: Path | None) -> "Judge":
+def judge_by(rules: RulesChoice) -> "Judge":
     """Return the function that explains the category of a statement; it loads rules when called."""
 
     def judge(row: "RankRow") -> "RenderableType":
         from pgiostat.queries.rules import Classifier, Subject
         from pgiostat.render import rules as render
 
-        known = rules_of(rules)
-        found = Classifier(known).classify(row.text, user=row.user, database=row.database)
+        book = rules_of(rules)
+        # The category of the row shows which preset is in force.
+        for known in filter(None, (book.if_sync, book.rules)):
+            found = Classifier(known).classify(row.text, user=row.user, database=row.database)
+            if found.category == row.category:
+                break
         normalized = found.normalized
         subject = Subject(
             found.features, normalized.fingerprint, normalized.text, row.user, row.database

@@ -1,43 +1,47 @@
-"""pgiostat whatif: what would be read if a category were gone or cheaper."""
+"""pgiostat whatif: the reads if a category were gone or cheaper."""
 
 import sys
 from typing import Annotated
 
 import typer
 
-from pgiostat.cli import options
-from pgiostat.cli.burst import VOLUME
+from pgiostat.cli import completion, options
+from pgiostat.cli.histories import DEFAULT_RULES, RulesChoice, categorizes, reads_history
+from pgiostat.cli.next_command import show_next
 from pgiostat.cli.options import Form
 
 __all__ = ["whatif"]
 
 
+@reads_history
+@categorizes
 def whatif(
+    *,
     drop: Annotated[
         list[str] | None,
-        typer.Option(help="Without this category. May be given again.", metavar="CATEGORY"),
+        typer.Option(
+            help="Remove this category; repeat for more.",
+            metavar="CATEGORY",
+            autocompletion=completion.categories,
+        ),
     ] = None,
     calls: Annotated[
         list[str] | None,
         typer.Option(
-            help="So many times as many calls: manifest=0.3. May be given again.",
+            help="Scale a category's calls, as manifest=0.3; repeat for more.",
             metavar="CATEGORY=FACTOR",
+            autocompletion=completion.changes,
         ),
     ] = None,
     reads: Annotated[
         list[str] | None,
         typer.Option(
-            help="So many times as many blocks read: version=0. May be given again.",
+            help="Scale a category's blocks read, as version=0; repeat for more.",
             metavar="CATEGORY=FACTOR",
+            autocompletion=completion.changes,
         ),
     ] = None,
-    volume: Annotated[
-        str,
-        typer.Option(
-            "--volume", help=f"Say it also of a volume: {VOLUME}", metavar="VOLUME",
-            show_default=False,
-        ),
-    ] = "",
+    volume: options.VolumeName = "",
     instance: options.Instance = "",
     balance: options.StartBalance = None,
     writes: options.Writes = 0.0,
@@ -47,14 +51,14 @@ def whatif(
     until: options.Until = None,
     last: options.Last = None,
     output: Annotated[str, options.format_option(*Form)] = "text",
-    rules: options.RulesFile = None,
+    rules: RulesChoice = DEFAULT_RULES,
     skip_bad: options.SkipBad = False,
-) -> None:  # fmt: skip
-    """Say what a time would have read without a category, or with fewer calls or reads of it.
+) -> None:
+    """Estimate the reads if a category were gone or cheaper.
 
-    It is a range, because queries share a cache: others read less in the space that a category
-    leaves, and more where it read blocks for them or kept them warm. `pgiostat compare` measures it
-    on a clone.
+    The answer is a range, because queries share a cache. Others read less in the space that a
+    category leaves, and more where it read blocks for them or kept them warm. Measure it on a clone
+    with pgiostat compare.
     """
     from pgiostat.analysis.whatif import parse
     from pgiostat.cli.histories import Span, open_window
@@ -67,7 +71,7 @@ def whatif(
     supposed = parse(drop or (), calls or (), reads or ())
     if not volume and (instance or balance is not None or writes):
         options.refuse(
-            "--instance, --balance and --writes are of a volume", hint="Name it with --volume."
+            "--instance, --balance and --writes need a volume", hint="Name it with --volume."
         )
     model, start = options.volume(volume, instance, balance) if volume else (None, None)
     span = Span(label, since, until, last)
@@ -76,3 +80,4 @@ def whatif(
             opened, window, describe, supposed, volume=model, balance=start, writes=writes
         )
     render(document(report.totals, report), form, sys.stdout)
+    show_next("whatif", form, history=history)

@@ -16,7 +16,7 @@ from pgiostat.collector.metrics import Metrics
 from pgiostat.collector.recorder import HOPELESS, Recorder
 from pgiostat.collector.schedule import Schedule
 from pgiostat.collector.targets import Plan, Target
-from pgiostat.history.format.sealed import together
+from pgiostat.history.format.compacted import together
 from pgiostat.history.write.background import BackgroundCompaction
 from pgiostat.queries.describe import uncategorized
 from pgiostat.signals import Wake

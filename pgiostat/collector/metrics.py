@@ -60,11 +60,11 @@ METRICS: tuple[MetricFamily, ...] = (
     ),
     MetricFamily(
         "pgiostat_server_blocks_read_total",
-        "blocks that the server itself counted, where its count was whole",
+        "blocks read by the server's own count, where that count was complete",
     ),
     MetricFamily(
         "pgiostat_statement_blocks_read_total",
-        "blocks that statements explain of the same intervals",
+        "blocks of the same intervals that statements explain",
     ),
     MetricFamily(
         "pgiostat_coverage_ratio",
@@ -73,44 +73,46 @@ METRICS: tuple[MetricFamily, ...] = (
     MetricFamily("pgiostat_evictions_total", "entries of pg_stat_statements that were evicted"),
     MetricFamily(
         "pgiostat_intervals_total",
-        "intervals committed to the history, by the gravest thing to be known of them",
+        "intervals committed to the history, by their most serious flaw",
         ("server", "quality"),
     ),
     MetricFamily(
         "pgiostat_lost_seconds_total",
-        "time whose statements could not be counted, by the cause",
+        "time without statement counts, by the cause",
         ("server", "quality"),
     ),
     MetricFamily("pgiostat_interval_seconds", "measured length of the newest interval"),
-    MetricFamily("pgiostat_interval_asked_seconds", "length that was asked for"),
-    MetricFamily("pgiostat_lag_seconds", "how much longer than asked for the newest interval was"),
+    MetricFamily("pgiostat_interval_asked_seconds", "configured length of an interval"),
+    MetricFamily(
+        "pgiostat_lag_seconds", "length of the newest interval beyond the configured length"
+    ),
     MetricFamily(
         "pgiostat_last_interval_timestamp_seconds",
-        "when the newest interval ended, by the server's clock",
+        "end of the newest interval, by the server's clock",
     ),
-    MetricFamily("pgiostat_readings_total", "readings that were tried"),
+    MetricFamily("pgiostat_readings_total", "attempted snapshots"),
     MetricFamily(
         "pgiostat_errors_total",
-        "readings and writings that failed, by the name of the error",
+        "failed snapshots and commits, by the name of the error",
         ("server", "error"),
     ),
-    MetricFamily("pgiostat_own_seconds_total", "time that readings took"),
-    MetricFamily("pgiostat_up", "1 while nothing keeps intervals from being read and committed"),
+    MetricFamily("pgiostat_own_seconds_total", "time spent on snapshots"),
     MetricFamily(
-        "pgiostat_device_reads_total", "reads that the server's device completed", _DEVICE
+        "pgiostat_up", "1 while intervals are read and committed, 0 while an error prevents it"
     ),
-    MetricFamily("pgiostat_device_read_bytes_total", "bytes that it read", _DEVICE),
+    MetricFamily("pgiostat_device_reads_total", "reads completed by the server's device", _DEVICE),
+    MetricFamily("pgiostat_device_read_bytes_total", "bytes read by the server's device", _DEVICE),
     MetricFamily(
         "pgiostat_burst_balance_ratio",
-        "what is left of a gp2 volume's I/O credits, by CloudWatch",
+        "remaining I/O credits of a gp2 volume, from CloudWatch",
         _DEVICE,
     ),
     MetricFamily(
         "pgiostat_io_balance_ratio",
-        "what is left of the instance's I/O credits, by CloudWatch",
+        "remaining I/O credits of the instance, from CloudWatch",
         _DEVICE,
     ),
-    MetricFamily("pgiostat_servers", "servers that are collected", ()),
+    MetricFamily("pgiostat_servers", "collected servers", ()),
     MetricFamily("pgiostat_build_info", "1, with the version", ("version",)),
 )
 """All metrics, in the order of the page."""

@@ -18,6 +18,7 @@ from pgiostat.collector.listener import Answer, Limits, Listener, Request
 from pgiostat.collector.metrics import METRICS, Metrics
 from pgiostat.errors import PgiostatError, invalid_option
 from pgiostat.escape import terminal
+from pgiostat.extras import install_hint
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric as Family
@@ -151,7 +152,7 @@ class MetricsServer:
             raise PgiostatError(
                 "the page for Prometheus needs a package that is not installed",
                 detail="--metrics needs the Python package prometheus-client.",
-                hint="pip install 'pgiostat[metrics]'",
+                hint=install_hint("metrics"),
                 slug="metrics-missing",
             )
         try:

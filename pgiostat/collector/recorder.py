@@ -19,7 +19,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.history.format.durable_io import open_to_others
 from pgiostat.history.write.background import BackgroundCompaction
 from pgiostat.history.write.retention import Keep
-from pgiostat.postgres.sampler import Sampler, Tick
+from pgiostat.postgres.sampler import IntervalResult, Sampler
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.names import Describe, Names, StatementKey
 from pgiostat.statistics.snapshot import Snapshot
@@ -219,22 +219,22 @@ class Recorder:
         return older
 
     def _read(self, sampler: Sampler) -> None:
-        for tick in sampler.ticks():
-            self._log_tick(tick)
+        for result in sampler.intervals():
+            self._log_interval(result)
             if self.shared is None:
                 with self._incidents.guard("sealing"):
                     self._compaction.poll()
                     self._log_compaction()
             self.schedule.stop_if_over()
 
-    def _log_tick(self, tick: Tick) -> None:
-        self._count_attempt(tick.error)
-        if tick.error is not None:
-            self._incidents.begin_error("server", tick.error)
-        elif tick.delta is not None:
+    def _log_interval(self, result: IntervalResult) -> None:
+        self._count_attempt(result.error)
+        if result.error is not None:
+            self._incidents.begin_error("server", result.error)
+        elif result.delta is not None:
             self.schedule.succeeded()
-            if tick.texts_error is not None:
-                self._incidents.begin_error("texts", tick.texts_error, "texts are missing: ")
+            if result.texts_error is not None:
+                self._incidents.begin_error("texts", result.texts_error, "texts are missing: ")
             else:
                 self._incidents.end("texts")
         if self._intervals.is_due:

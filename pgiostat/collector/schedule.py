@@ -1,4 +1,4 @@
-"""When a server is collected: from when, until when, and when again after a failure."""
+"""The schedule of a server: start, end, and the next attempt after a failure."""
 
 import math
 from collections.abc import Callable

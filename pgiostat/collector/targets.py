@@ -1,4 +1,4 @@
-"""Which servers are collected, how often, and how long a history keeps it."""
+"""The collected servers, their intervals, and the retention of a history."""
 
 import re
 from collections.abc import Sequence

@@ -3,6 +3,13 @@
 May import `render` and all below it. Must not import `watch`, `collector` or `export`.
 """
 
-from pgiostat.dataframes.history_frames import Frames, open_history
+from pgiostat.extras import extra_missing
+
+try:
+    from pgiostat.dataframes.history_frames import Frames, open_history
+except ModuleNotFoundError as error:
+    if missing := extra_missing(error):
+        raise missing from None
+    raise
 
 __all__ = ["Frames", "open_history"]

@@ -88,10 +88,16 @@ class Frames(TableFrames):
     """
 
     def ranking(
-        self, by: str = "category", *, sort: str = "reads", top: int | None = None,
-        label: str = "", since: Instant | None = None, until: Instant | None = None,
+        self,
+        by: str = "category",
+        *,
+        sort: str = "reads",
+        top: int | None = None,
+        label: str = "",
+        since: Instant | None = None,
+        until: Instant | None = None,
         last: Length | None = None,
-    ) -> pd.DataFrame:  # fmt: skip
+    ) -> pd.DataFrame:
         """Rank what read in a window: the rows of `pgiostat report --format csv`.
 
         Args:
@@ -121,9 +127,14 @@ class Frames(TableFrames):
         return with_attrs(framed(_records(report.ranking)), totals.window, totals)
 
     def categories(
-        self, every: Length | None = None, *, label: str = "",
-        since: Instant | None = None, until: Instant | None = None, last: Length | None = None,
-    ) -> pd.DataFrame:  # fmt: skip
+        self,
+        every: Length | None = None,
+        *,
+        label: str = "",
+        since: Instant | None = None,
+        until: Instant | None = None,
+        last: Length | None = None,
+    ) -> pd.DataFrame:
         """Return what each category read in each step on each server.
 
         Args:
@@ -147,16 +158,25 @@ class Frames(TableFrames):
         rows: list[dict[str, Any]] = []
         for server, steps in report.steps.items():
             for each in steps:
-                of_step = {"step": each.since, "seconds": each.sampled.seconds,
-                           "coverage": each.sampled.coverage, "server": server}  # fmt: skip
+                of_step = {
+                    "step": each.since,
+                    "seconds": each.sampled.seconds,
+                    "coverage": each.sampled.coverage,
+                    "server": server,
+                }
                 rows += [of_step | record for record in _records(each.ranking)]
         frame = framed(rows).sort_values("step", kind="stable").set_index("step")
         return _stepped(frame, report.totals, report.step)
 
     def statements(
-        self, every: Length | None = None, *, label: str = "",
-        since: Instant | None = None, until: Instant | None = None, last: Length | None = None,
-    ) -> pd.DataFrame:  # fmt: skip
+        self,
+        every: Length | None = None,
+        *,
+        label: str = "",
+        since: Instant | None = None,
+        until: Instant | None = None,
+        last: Length | None = None,
+    ) -> pd.DataFrame:
         """Return what each statement did in each step in which it was called.
 
         Args:
@@ -180,10 +200,17 @@ class Frames(TableFrames):
         return _stepped(statements_frame(report), report.totals, report.steps.step)
 
     def burst(
-        self, volume: str, *, instance: str = "", balance: float | None = None,
-        writes: float = 0.0, label: str = "", since: Instant | None = None,
-        until: Instant | None = None, last: Length | None = None,
-    ) -> pd.DataFrame:  # fmt: skip
+        self,
+        volume: str,
+        *,
+        instance: str = "",
+        balance: float | None = None,
+        writes: float = 0.0,
+        label: str = "",
+        since: Instant | None = None,
+        until: Instant | None = None,
+        last: Length | None = None,
+    ) -> pd.DataFrame:
         """Return a volume's burst balance, and who used its credits: `pgiostat burst`.
 
         Args:
@@ -216,10 +243,17 @@ class Frames(TableFrames):
         )
 
     def whatif(
-        self, *, drop: Sequence[str] = (), calls: Mapping[str, float] | None = None,
-        reads: Mapping[str, float] | None = None, volume: str = "", label: str = "",
-        since: Instant | None = None, until: Instant | None = None, last: Length | None = None,
-    ) -> pd.DataFrame:  # fmt: skip
+        self,
+        *,
+        drop: Sequence[str] = (),
+        calls: Mapping[str, float] | None = None,
+        reads: Mapping[str, float] | None = None,
+        volume: str = "",
+        label: str = "",
+        since: Instant | None = None,
+        until: Instant | None = None,
+        last: Length | None = None,
+    ) -> pd.DataFrame:
         """Return the range of what would have been read: `pgiostat whatif`.
 
         Args:

@@ -1,4 +1,4 @@
-"""What each statement did in each step, as a long frame."""
+"""The counts of each statement in each step, as a long frame."""
 
 import numpy as np
 import pandas as pd
@@ -45,6 +45,11 @@ def _identity(
     known = None if queryid is None else names.statement((userid, dbid, queryid))
     fingerprint, text = (known.fingerprint, known.text) if known else ("", "")
     return (
-        server, names.shown_database(dbid), names.shown_role(userid), queryid, fingerprint,
-        category_of(ids, names), text,
-    )  # fmt: skip
+        server,
+        names.shown_database(dbid),
+        names.shown_role(userid),
+        queryid,
+        fingerprint,
+        category_of(ids, names),
+        text,
+    )

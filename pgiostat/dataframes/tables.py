@@ -63,9 +63,13 @@ class TableFrames:
         return framed(rows, columns).set_index("server")
 
     def samples(
-        self, *, label: str = "", since: Instant | None = None, until: Instant | None = None,
+        self,
+        *,
+        label: str = "",
+        since: Instant | None = None,
+        until: Instant | None = None,
         last: Length | None = None,
-    ) -> pd.DataFrame:  # fmt: skip
+    ) -> pd.DataFrame:
         """Return the intervals of each server.
 
         Args:
@@ -99,9 +103,13 @@ class TableFrames:
         return described
 
     def io(
-        self, *, label: str = "", since: Instant | None = None, until: Instant | None = None,
+        self,
+        *,
+        label: str = "",
+        since: Instant | None = None,
+        until: Instant | None = None,
         last: Length | None = None,
-    ) -> pd.DataFrame:  # fmt: skip
+    ) -> pd.DataFrame:
         """Return rows of pg_stat_io in which anything happened; none before PostgreSQL 16.
 
         Args:
@@ -128,9 +136,13 @@ class TableFrames:
         return described
 
     def device(
-        self, *, label: str = "", since: Instant | None = None, until: Instant | None = None,
+        self,
+        *,
+        label: str = "",
+        since: Instant | None = None,
+        until: Instant | None = None,
         last: Length | None = None,
-    ) -> pd.DataFrame:  # fmt: skip
+    ) -> pd.DataFrame:
         """Return what the devices of servers did, from /proc/diskstats and CloudWatch.
 
         Args:

@@ -1,7 +1,7 @@
 """All tables of a history as CSV files, with a data dictionary beside them.
 
-What is counted is written hour by hour and batch by batch, so that a history of any length needs
-no more memory than the engine may have.
+Counts are written hour by hour and batch by batch, so that a history of any length needs no more
+memory than the engine's limit.
 
 May import `render` and all below it. Must not import `watch`, `collector` or `dataframes`.
 """
@@ -24,12 +24,13 @@ from pgiostat.history.engines import Source, text_of
 from pgiostat.history.format.file_index import LATE, Listing
 from pgiostat.history.format.schema import SCHEMAS
 from pgiostat.history.read.history import History
-from pgiostat.history.read.names import BEGIN, END, Span
+from pgiostat.history.read.names import BEGIN, END, NameSpan
 from pgiostat.history.read.windows import HOUR, ServerSpan, Window, floor_hour
 from pgiostat.render.csv import text_cell
 from pgiostat.statistics.delta import Basis
 from pgiostat.statistics.names import Describe, Names
 from pgiostat.timespec import EARLIEST
+from pgiostat.units import MICROSECOND
 
 __all__ = ["export"]
 
@@ -175,14 +176,14 @@ def _begins(history: History, window: Window, servers: Sequence[ServerSpan]) -> 
     """Return when the hours begin in which an interval begins, in a window and near it."""
     late = max(LATE.values())
     near = Window(window.since - late, window.until + late, window.label)
-    samples = history.samples(near, servers, HOUR // timedelta(microseconds=1))
+    samples = history.samples(near, servers, HOUR // MICROSECOND)
     return {EARLIEST + bucket * HOUR for buckets in samples.values() for bucket in buckets}
 
 
 def _sources(
     servers: Sequence[ServerSpan],
     names: Mapping[int, Names],
-    named: Mapping[tuple[int, str, int], Sequence[Span]],
+    named: Mapping[tuple[int, str, int], Sequence[NameSpan]],
 ) -> dict[str, Source]:
     """Return small tables for the engine: labels, texts, and names with their time."""
     texts = [
@@ -211,7 +212,7 @@ def _sources(
 
 
 def _last(
-    named: Mapping[tuple[int, str, int], Sequence[Span]],
+    named: Mapping[tuple[int, str, int], Sequence[NameSpan]],
 ) -> Iterator[tuple[tuple[int, str, int], Mapping[str, Any]]]:
     """Yield what each oid was called last; indexes and TOAST tables are called as their table."""
     for key, of_oid in named.items():
@@ -297,14 +298,20 @@ def _converted(exported: Exported, rows: pa.RecordBatch | pa.Table) -> pa.Table:
 def _texts(servers: Sequence[ServerSpan], names: Mapping[int, Names]) -> pa.Table:
     rows = [
         (
-            SCHEMA_VERSION, server.label, known.shown_database(dbid), known.shown_role(userid),
-            queryid, statement.fingerprint, statement.category, statement.text,
+            SCHEMA_VERSION,
+            server.label,
+            known.shown_database(dbid),
+            known.shown_role(userid),
+            queryid,
+            statement.fingerprint,
+            statement.category,
+            statement.text,
         )
         for server in servers
         for known in [names.get(server.server_id, Names())]
         for (userid, dbid, queryid) in sorted(known.statements)
         if (statement := known.statement((userid, dbid, queryid))) is not None
-    ]  # fmt: skip
+    ]
     kinds = [pa.int64(), pa.string(), pa.string(), pa.string(), pa.int64(), *[pa.string()] * 3]
     names_of = [field.name for field in TABLES[-1].fields]
     return _rows(rows, pa.schema(list(zip(names_of, kinds, strict=True))))

@@ -1,11 +1,11 @@
-"""The CSV files of an export: what their rows and columns are, made from the table of counters."""
+"""The CSV files of an export: their rows and columns, made from the table of counters."""
 
 from dataclasses import dataclass, replace
 
 from pgiostat.analysis.ledger import MEASURED
 from pgiostat.history.format.schema import FACTS, READS, TIMED, columns_of
 from pgiostat.statistics import counters
-from pgiostat.statistics.counter_table import Column, ColumnKind
+from pgiostat.statistics.counter_table import ColumnKind, CounterColumn
 from pgiostat.statistics.names import HIDDEN, UNREAD
 from pgiostat.units import Unit
 from pgiostat.volume.device.interval import MEASURED as DEVICE
@@ -72,7 +72,7 @@ def _named(alias: str, kind: str, column: str) -> str:
     )
 
 
-def _field(column: Column) -> Field:
+def _field(column: CounterColumn) -> Field:
     """Return a column of a view: counters by their names, times in milliseconds."""
     unit = "" if column.unit is Unit.NONE else column.unit.value
     if column.kind is ColumnKind.TIME:
@@ -107,17 +107,27 @@ _TIMED = (
 )
 _SUMS = (
     *(
-        Field(name, f"f.{name}", counters.STATEMENTS.column(name).unit.value,
-              counters.STATEMENTS.column(name).meaning)
-        for name in ("calls", "rows", "shared_blks_hit", "shared_blks_read", "local_blks_read",
-                     "temp_blks_read")
+        Field(
+            name,
+            f"f.{name}",
+            counters.STATEMENTS.column(name).unit.value,
+            counters.STATEMENTS.column(name).meaning,
+        )
+        for name in (
+            "calls",
+            "rows",
+            "shared_blks_hit",
+            "shared_blks_read",
+            "local_blks_read",
+            "temp_blks_read",
+        )
     ),
     Field("total_exec_time_ms", "f.total_exec_us", "ms", "time spent executing", "ms"),
     Field("timed_read_ms", "f.read_us", "ms", "read time that can be believed", "ms"),
     Field("timed_blks", "f.timed_blocks", "blocks", "blocks read in that time"),
     Field("physical_bytes", "f.physical_bytes", "bytes", _PHYSICAL),
     Field("traced_blks", "f.traced_blocks", "blocks", _TRACED),
-)  # fmt: skip
+)
 
 TABLES: tuple[Exported, ...] = (
     Exported(

@@ -1,4 +1,4 @@
-"""Weeks of intervals on disk: written by one collector each, read by anybody, at any time.
+"""Weeks of intervals on disk: one collector writes a label, any process reads at any time.
 
 `format` defines the files; `write` writes, compacts and removes them; `remote` uploads them to an
 object store and finds them there; `engines` run SQL over them; `read` answers questions through an

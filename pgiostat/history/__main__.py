@@ -12,14 +12,14 @@ from pathlib import Path
 import pyarrow as pa
 
 from pgiostat.errors import PgiostatError
+from pgiostat.history.format.compacted import CompactedFile
 from pgiostat.history.format.layout import Layout
 from pgiostat.history.format.root import check
-from pgiostat.history.format.sealed import CompactedFile
 from pgiostat.history.write.compaction import compact, compact_shared
 from pgiostat.history.write.retention import Keep, retain
 
 
-def shipped(layout: Layout) -> Callable[[CompactedFile], bool]:
+def removable(layout: Layout) -> Callable[[CompactedFile], bool]:
     """Return what tells whether a file may be removed: in a history that is shipped, if it was."""
     if not layout.records():
         return lambda _: True
@@ -43,7 +43,7 @@ def main() -> int:
         work = "remove what is too old"
         # Of those that share files now, some may have had their own before.
         sealed = {file.collector for file in layout.compacted_files("sample")}
-        may = shipped(layout)
+        may = removable(layout)
         for collector in sealed & {name, *together}:
             retain(layout, collector, keep, clock=datetime.now(UTC), may=may)
     except (PgiostatError, OSError, pa.ArrowException) as error:

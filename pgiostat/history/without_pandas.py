@@ -1,4 +1,4 @@
-"""Doing without pandas, which other libraries import to look whether a value is a frame of it."""
+"""Blocks pandas, which other libraries import to check whether a value is a frame."""
 
 import sys
 

@@ -196,11 +196,11 @@ def _report(cluster: Cluster, stop: Event, seconds: float, out_dir: Path, consol
     )
     watch = stream.StreamSession(sampler, Options(interval=INTERVAL_SECONDS), keep=True)
     with ExitStack() as work:
-        for tick in sampler.ticks():
-            if tick.delta is None:
-                raise tick.error or AssertionError
-            watch.absorb(tick.delta)
-            if tick.delta.seconds is None:
+        for result in sampler.intervals():
+            if result.delta is None:
+                raise result.error or AssertionError
+            watch.absorb(result.delta)
+            if result.delta.seconds is None:
                 work.enter_context(working(cluster))
             elif watch.shown == count:
                 work.close()

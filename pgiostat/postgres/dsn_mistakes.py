@@ -1,4 +1,4 @@
-"""What may be wrong with a connection string. No text quotes any part of the string."""
+"""Mistakes in a connection string. No text quotes any part of the string."""
 
 from pgiostat.errors import ExitStatus, PgiostatError
 

@@ -1,4 +1,4 @@
-"""What a failed query means: psycopg's exceptions as errors of pgiostat."""
+"""psycopg's exceptions for failed queries as errors of pgiostat."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

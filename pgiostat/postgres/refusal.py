@@ -1,4 +1,4 @@
-"""What a failed connection means: libpq's text, matched to an error with a hint."""
+"""Matches libpq's text for a failed connection to an error with a hint."""
 
 import re
 from collections.abc import Mapping
@@ -17,6 +17,8 @@ _SEVERITY = re.compile(r"[^\W\d_]+:  (.*)")
 _OTHER_MODE = re.compile(r"session is (?:not )?read-only|server is (?:not )?in hot standby mode")
 _REFUSED = re.compile(r"invalid .*(?:connection option|value|number)|may not be used")
 _ANSWERED = re.compile(r"FATAL|connection to server")
+WITHOUT_ONE = "asks for a password, and there is none"
+"""Part of the message of a server that wants a password when there is none."""
 _LOGIN_HINT = "Put the password in ~/.pgpass (mode 0600) or PGPASSWORD, and check the user."
 _SLOTS_HINT = "Raise max_connections, or find who holds the connections: pg_stat_activity."
 
@@ -42,7 +44,7 @@ class _Refusal:
 _REFUSALS = (
     _Refusal(
         r"(?:fe_sendauth: )?no password supplied",
-        "server {server} asks for a password, and there is none",
+        f"server {{server}} {WITHOUT_ONE}",
         _LOGIN_HINT,
         slug="password-wrong",
     ),

@@ -22,7 +22,7 @@ from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.unexpected import as_error
 from pgiostat.volume.device.backend_process import Whereabouts
 
-__all__ = ["Sampler", "Tick", "Wait"]
+__all__ = ["IntervalResult", "Sampler", "Wait"]
 
 PERMANENT = frozenset(
     {"dsn-invalid", "password-wrong", "role-missing", "database-missing", "no-privilege"}
@@ -44,7 +44,7 @@ Wait = Callable[[float], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
+class IntervalResult:
     """One iteration of the loop: an interval, or the error in its place.
 
     Attributes:
@@ -100,7 +100,7 @@ class Sampler:
     names_in_use: NamesInUse = lambda: ((), ())
     _in_flight: InFlight | None = None
     _session: ServerSession | None = None
-    _collector: SnapshotReader | None = None
+    _reader: SnapshotReader | None = None
     _ahead: LagCarry = field(default_factory=LagCarry)
     _failures: Failures = field(default_factory=Failures)
     _not_subtracted: int = 0
@@ -113,8 +113,8 @@ class Sampler:
             self.names, self.describe, self.clock, self.max_stale_names, self.names_in_use
         )
 
-    def ticks(self) -> Iterator[Tick]:
-        """Yield one tick an interval, the first at once; ends when `wait` returns True.
+    def intervals(self) -> Iterator[IntervalResult]:
+        """Yield the result of each interval, the first at once; ends when `wait` returns True.
 
         Yields:
             An interval, or the error in its place; after an error it connects again.
@@ -131,28 +131,28 @@ class Sampler:
         due = self.clock()
         try:
             while True:
-                tick = self._read_once(attempts)
-                yield tick
-                if tick.retry_seconds is None:
+                result = self._read_once(attempts)
+                yield result
+                if result.retry_seconds is None:
                     attempts = 0
                     # A slow snapshot skips intervals and never causes a burst of them.
-                    now, length = self.clock(), self._length(tick)
+                    now, length = self.clock(), self._length(result)
                     due += length * max(1, -int((due - now) // length))
                     pause = max(0.0, due - self.clock())
                 else:
                     attempts += 1
-                    pause = tick.retry_seconds
+                    pause = result.retry_seconds
                 if self.wait(pause):
                     break
-            if self.final and self._collector is not None:
+            if self.final and self._reader is not None:
                 self._name_reader.texts_due = 0.0  # all that can still be had
                 yield self._read_once(attempts)
         finally:
             self._disconnect()
 
-    def _length(self, tick: Tick) -> float:
+    def _length(self, result: IntervalResult) -> float:
         """Return the seconds until the next snapshot is due."""
-        is_baseline = tick.delta is not None and tick.delta.seconds is None
+        is_baseline = result.delta is not None and result.delta.seconds is None
         if is_baseline and self.first_interval is not None:
             return min(self.first_interval, self.interval)
         return self.interval
@@ -167,13 +167,13 @@ class Sampler:
             PgiostatError: connection-lost.
         """
         try:
-            return None if self._collector is None else self._collector.whereabouts()
+            return None if self._reader is None else self._reader.whereabouts()
         except PgiostatError as error:
             if error.slug == "connection-lost":
                 raise
             return None
 
-    def _read_once(self, attempts: int) -> Tick:
+    def _read_once(self, attempts: int) -> IntervalResult:
         try:
             newer = self._connected().take()
             # Before the interval is accepted: what fails here must not cost one.
@@ -184,9 +184,9 @@ class Sampler:
             if error.slug in PERMANENT and not self._has_read:
                 raise error from None
             self._disconnect()
-            return Tick(None, error, self._retry_delay(attempts + 1))
+            return IntervalResult(None, error, self._retry_delay(attempts + 1))
         self._has_read = True
-        return Tick(delta, texts_error=self._name_reader.texts_error, running=running)
+        return IntervalResult(delta, texts_error=self._name_reader.texts_error, running=running)
 
     def _running(self) -> tuple[Running, ...]:
         """Return what has been running for longer than an interval, or for a second."""
@@ -202,13 +202,13 @@ class Sampler:
         return self._in_flight.look(backends, self.names, self._connected().own.is_running)
 
     def _connected(self) -> SnapshotReader:
-        if self._collector is None:
+        if self._reader is None:
             self._session = connect(self.dsn, label=self.label)
-            self._collector = SnapshotReader(self._session, clock=self.clock)
-        return self._collector
+            self._reader = SnapshotReader(self._session, clock=self.clock)
+        return self._reader
 
     def _disconnect(self) -> None:
-        session, self._session, self._collector = self._session, None, None
+        session, self._session, self._reader = self._session, None, None
         if session is not None:
             session.close()
 
@@ -216,8 +216,8 @@ class Sampler:
         delta = self._subtracted(newer)
         if Quality.OTHER_SERVER in delta.qualities:
             self._name_reader.turn_to_another(newer)
-        if self._collector is not None:
-            self._name_reader.learn(self._collector, delta, self.interval)
+        if self._reader is not None:
+            self._name_reader.learn(self._reader, delta, self.interval)
         delta = without_repeats(with_known_gaps(delta, self.names), self.names)
         failures = deepcopy(self._failures)
         failed = failures.note(delta, client_rollbacks(delta, self.names))

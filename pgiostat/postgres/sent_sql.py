@@ -21,7 +21,7 @@ from psycopg import sql
 
 from pgiostat.queries.fingerprint import fingerprint, is_own
 from pgiostat.statistics import counters
-from pgiostat.statistics.counter_table import Reading
+from pgiostat.statistics.counter_table import SelectedColumns
 
 __all__ = [
     "DOCTOR_SETTINGS",
@@ -159,8 +159,8 @@ class SentSql:
         statements: The columns of pg_stat_statements, in the order in which they are read.
         views: The columns of each further view of a snapshot, in order.
         guard: Whether the functions that a snapshot calls are still the extensions'.
-        reading: One snapshot as one row.
-        reading_without_statements: The same, where statements are read row by row.
+        snapshot: One snapshot as one row.
+        snapshot_without_statements: The same, where statements are read row by row.
         statement_rows: Statements row by row.
     """
 
@@ -178,11 +178,11 @@ class SentSql:
         """Make the statements; kcache_schema is empty where pg_stat_kcache is not read."""
         plain = quoted_schema(schema)
         with_parameters = quoted_schema(schema, has_parameters=True)
-        self.statements: Reading = counters.STATEMENTS.reading(columns)
-        self.views: list[Reading] = []
+        self.statements: SelectedColumns = counters.STATEMENTS.select(columns)
+        self.views: list[SelectedColumns] = []
         sources: list[sql.Composable] = []
-        for reading, source in self._sources(version_num, kcache_schema, kcache_columns):
-            self.views.append(reading)
+        for selected, source in self._sources(version_num, kcache_schema, kcache_columns):
+            self.views.append(selected)
             sources.append(source)
         reset: sql.Composable = sql.SQL("NULL::pg_catalog.timestamptz")
         dealloc: sql.Composable = sql.SQL("NULL::pg_catalog.int8")
@@ -201,18 +201,18 @@ class SentSql:
                 for name in SETTINGS
             ),
             "tables": sql.SQL(", ").join(
-                _packed(reading, source)
-                for reading, source in zip(self.views, sources, strict=True)
+                _packed(selected, source)
+                for selected, source in zip(self.views, sources, strict=True)
             ),
         }
         whole = _packed(
             self.statements, sql.SQL("FROM {}.pg_stat_statements(false) AS s").format(plain)
         )
         nothing = sql.SQL("NULL::pg_catalog.bytea")
-        text = sql.SQL(text_of("reading"))
+        text = sql.SQL(text_of("snapshot"))
         # Built once: it is sent for every snapshot.
-        self.reading = sql.SQL(text.format(statements=whole, **parts).as_string())
-        self.reading_without_statements = text.format(statements=nothing, **parts)
+        self.snapshot = sql.SQL(text.format(statements=whole, **parts).as_string())
+        self.snapshot_without_statements = text.format(statements=nothing, **parts)
         self.statement_rows = sql.SQL(text_of("statements_rows")).format(
             listed=sql.SQL(self.statements.listed), schema=plain
         )
@@ -239,12 +239,12 @@ class SentSql:
     @staticmethod
     def _sources(
         version_num: int, kcache_schema: str, kcache_columns: Collection[str]
-    ) -> Iterator[tuple[Reading, sql.Composable]]:
+    ) -> Iterator[tuple[SelectedColumns, sql.Composable]]:
         """Yield each view of a snapshot beside pg_stat_statements, with its FROM clause."""
-        yield counters.DATABASES.reading(), sql.SQL("FROM pg_catalog.pg_stat_database AS s")
+        yield counters.DATABASES.select(), sql.SQL("FROM pg_catalog.pg_stat_database AS s")
         # Only what was read at all: a relation that is missing has read nothing yet.
         yield (
-            counters.RELATIONS.reading(),
+            counters.RELATIONS.select(),
             sql.SQL(
                 "FROM pg_catalog.pg_class AS s"
                 " WHERE s.relkind OPERATOR(pg_catalog.=)"
@@ -255,18 +255,18 @@ class SentSql:
         if version_num >= _IO_SINCE:
             missing = {"op_bytes"} if version_num >= _IO_BYTES_SINCE else {"read_bytes"}
             names = {column.name for column in counters.IO.columns} - missing
-            yield counters.IO.reading(names), sql.SQL("FROM pg_catalog.pg_stat_io AS s")
+            yield counters.IO.select(names), sql.SQL("FROM pg_catalog.pg_stat_io AS s")
         if kcache_schema:
             yield (
-                counters.KCACHE.reading(kcache_columns),
+                counters.KCACHE.select(kcache_columns),
                 sql.SQL("FROM {}.pg_stat_kcache() AS s").format(quoted_schema(kcache_schema)),
             )
 
     def by_name(self) -> Iterator[tuple[str, str]]:
         """Yield the name and text of each statement, with the static ones."""
         composed = {
-            "reading": self.reading,
-            "reading_without_statements": self.reading_without_statements,
+            "snapshot": self.snapshot,
+            "snapshot_without_statements": self.snapshot_without_statements,
             "statement_rows": self.statement_rows,
             "guard": self.guard,
             "running": self.running,
@@ -295,9 +295,9 @@ def _guard(functions: Collection[Function]) -> sql.SQL:
     return sql.SQL(text.as_string())
 
 
-def _packed(reading: Reading, source: sql.Composable) -> sql.Composed:
+def _packed(selected: SelectedColumns, source: sql.Composable) -> sql.Composed:
     """Return a subquery for all rows of a table as one value."""
-    return sql.SQL(text_of("view_packed")).format(packed=sql.SQL(reading.packed), source=source)
+    return sql.SQL(text_of("view_packed")).format(packed=sql.SQL(selected.packed), source=source)
 
 
 _fingerprint = lru_cache(maxsize=256)(fingerprint)

@@ -1,4 +1,4 @@
-"""Connect to a server for its statistics: a connection, and what is known of its server."""
+"""A session for statistics: a connection, and the facts about its server."""
 
 from dataclasses import dataclass, replace
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""What a server's statements have cost since its statistics were reset: one snapshot, all texts."""
+"""The cost of a server's statements since the last reset: one snapshot, all texts."""
 
 from dataclasses import dataclass
 

@@ -8,22 +8,18 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from types import NoneType
-from typing import Any
 
 import psycopg
-from psycopg import sql
 
 from pgiostat.clock import monotonic
-from pgiostat.errors import PgiostatError
 from pgiostat.postgres.activity import Backend
 from pgiostat.postgres.extension import find_extension, find_kcache
 from pgiostat.postgres.query_errors import explain
 from pgiostat.postgres.sent_sql import SETTINGS, Own, text_of
 from pgiostat.postgres.session import ServerSession
+from pgiostat.postgres.snapshot_query import SnapshotQuery, unpack
 from pgiostat.postgres.texts import TEXT_CHARACTERS, UNCONVERTIBLE, TextBatch, TextReader
 from pgiostat.statistics import counters
-from pgiostat.statistics.columnar import Rows
-from pgiostat.statistics.counter_table import Reading
 from pgiostat.statistics.kcache import beside
 from pgiostat.statistics.names import StatementKey
 from pgiostat.statistics.snapshot import Markers, Settings, Snapshot
@@ -32,9 +28,6 @@ from pgiostat.volume.device.backend_process import Whereabouts
 __all__ = ["Relation", "SnapshotReader"]
 
 SHOWN_RUNNING = 20
-_COUNT_BYTES = 8
-PACKED_TRIES = 3
-"""After this many failed packed answers in a row, a connection reads row by row."""
 
 Relation = tuple[int, str, str, str]
 """(relid of the table, schemaname, relname, part: heap, idx, toast or tidx)."""
@@ -58,9 +51,7 @@ class SnapshotReader:
         self._session = session
         self._clock = clock
         self._number = next(_sessions)
-        self._packed = packed
-        self._not_packed = 0
-        self._prepare = not session.pooled
+        self._query = SnapshotQuery(session, packed=packed)
         self._own_queryid: int | None = None
         self._texts = TextReader(session, clock)
         self._arrange()
@@ -73,7 +64,7 @@ class SnapshotReader:
     @property
     def is_packed(self) -> bool:
         """Whether the statements of a snapshot travel as one value; if not, row by row."""
-        return self._packed
+        return self._query.is_packed
 
     def _arrange(self) -> None:
         """Make the statements for the columns that this extension and this server have."""
@@ -107,7 +98,7 @@ class SnapshotReader:
                 psycopg.errors.DuplicatePreparedStatement,
             ):
                 # A pooler switched the server connection: prepare no more.
-                self._prepare = False
+                self._query.is_prepared = False
                 self._guard()
                 return self._take()
             except (
@@ -128,7 +119,7 @@ class SnapshotReader:
         An extension may be moved or created again elsewhere, and somebody may have a function of
         its old name waiting.
         """
-        if self._one(self._sql.guard) != (True,):
+        if self._query.one(self._sql.guard) != (True,):
             self._find_again()
 
     def _find_again(self) -> None:
@@ -139,7 +130,7 @@ class SnapshotReader:
     def _take(self) -> Snapshot:
         began = time.perf_counter()
         for _ in range(3):
-            statements, row = self._read()
+            statements, row = self._query.read(self._sql)
             clock = self._clock()
             started_at, reset_before, _, taken_at, reset_after = row[:5]
             # A reset in between would combine old rows with a new mark, or the reverse.
@@ -153,8 +144,8 @@ class SnapshotReader:
         if not self._session.extension.has_info and self._own_queryid is None:
             self._own_queryid = self._find_own()
         tables = {
-            reading.table.name: _unpack(reading, packed)
-            for reading, packed in zip(self._sql.views, row[10:], strict=True)
+            selected.table.name: unpack(selected, packed)
+            for selected, packed in zip(self._sql.views, row[10:], strict=True)
         }
         kcache = tables.get(counters.KCACHE.name)
         if kcache is not None:
@@ -186,41 +177,6 @@ class SnapshotReader:
         except UNCONVERTIBLE:
             return None
         return found[0] if found else None
-
-    def _read(self) -> tuple[Rows, tuple[Any, ...]]:
-        """Return all statements, and the row that came with them."""
-        if self._packed:
-            try:
-                row = self._one(self._sql.reading)
-                statements = _unpack(self._sql.statements, row[2])
-            except (ValueError, psycopg.errors.UndefinedFunction, psycopg.errors.SyntaxError):
-                if not self._reads_rows():
-                    raise
-                self._not_packed += 1
-                self._packed = self._not_packed < PACKED_TRIES
-            else:
-                self._not_packed = 0
-                return statements, row
-        began = self._one(self._sql.reading_without_statements)
-        records = self._session.conn.execute(self._sql.statement_rows).fetchall()
-        rest = self._one(self._sql.reading_without_statements)
-        # The first row has the marks from before the statements were read.
-        return Rows.from_records(self._sql.statements, records), (*began[:2], None, *rest[3:])
-
-    def _reads_rows(self) -> bool:
-        """Return whether statements can be read row by row; if not, packing is not to blame."""
-        try:
-            self._session.conn.execute(self._sql.statement_rows).fetchone()
-        except psycopg.errors.UndefinedFunction:
-            return False
-        return True
-
-    def _one(self, query: sql.Composed | sql.SQL) -> tuple[Any, ...]:
-        with self._session.conn.cursor(binary=True) as cursor:
-            row = cursor.execute(query, prepare=self._prepare).fetchone()
-        if row is None:
-            raise PgiostatError("the server sent no row", slug="query-failed")
-        return tuple(row)
 
     def texts(self, keys: Collection[StatementKey]) -> TextBatch:
         """Return the texts of statements, as many as one batch carries.
@@ -308,13 +264,3 @@ def _check_times(known: Iterable[object], perhaps: Iterable[object]) -> None:
     if not all(isinstance(each, datetime) and each.tzinfo is not None for each in found):
         msg = "a time of another type"
         raise TypeError(msg)
-
-
-def _unpack(reading: Reading, packed: bytes) -> Rows:
-    """Return the rows of a packed value, or ValueError if any is missing."""
-    rows = Rows.unpack(reading, memoryview(packed)[_COUNT_BYTES:])
-    counted = int.from_bytes(packed[:_COUNT_BYTES], "big")
-    if len(rows) != counted:
-        msg = f"{len(rows)} rows of {reading.table.name} came, {counted} were counted"
-        raise ValueError(msg)
-    return rows

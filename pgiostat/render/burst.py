@@ -1,4 +1,4 @@
-"""The report of what a time window did to a volume's burst balance."""
+"""The report of a volume's burst balance over a time window."""
 
 from collections.abc import Iterator
 from datetime import UTC
@@ -7,7 +7,7 @@ from typing import Any
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.render.balance import left
 from pgiostat.render.csv import WINDOW, timestamp
-from pgiostat.render.document import Column, Document, Records, Table
+from pgiostat.render.document import Document, Records, Table, TableColumn
 from pgiostat.render.report import labels, remarks, title
 from pgiostat.render.table import bar
 from pgiostat.units import format_bytes, format_count, format_duration, format_share
@@ -46,29 +46,29 @@ def _instance(volume: Volume) -> str:
     return f"its instance lets through {'; '.join(limits)}, once it has rested" if limits else ""
 
 
-def _about(burning: BurstReport) -> Iterator[str]:
+def _about(report: BurstReport) -> Iterator[str]:
     """Yield the model of the volume, and the source of its operations in each part of the time."""
-    yield _volume(burning.volume)
-    if instance := _instance(burning.volume):
+    yield _volume(report.volume)
+    if instance := _instance(report.volume):
         yield instance
-    first, *others = burning.sources
+    first, *others = report.sources
     yield f"operations: {MEANINGS[first]}"
-    whole = format_duration(sum(burning.sources.values()))
+    whole = format_duration(sum(report.sources.values()))
     for other in others:
-        yield f"in {format_duration(burning.sources[other])} of {whole}: {MEANINGS[other]}"
+        yield f"in {format_duration(report.sources[other])} of {whole}: {MEANINGS[other]}"
 
 
-def _sentences(burning: BurstReport) -> Iterator[str]:
+def _sentences(report: BurstReport) -> Iterator[str]:
     """Yield the state of the volume and the forecast."""
-    volume, forecast = burning.volume, burning.forecast
+    volume, forecast = report.volume, report.forecast
     if volume.credits is not None:
-        last, lowest = burning.moments[-1].balance, burning.lowest
+        last, lowest = report.steps[-1].balance, report.lowest
         when = f"{lowest.until.astimezone(UTC):%H:%M:%S} UTC"
         yield (
             f"balance {left(last.low, last.high)} at the end,"
             f" lowest {format_share(lowest.balance.low)} at {when}"
         )
-    yield _going(burning, forecast)
+    yield _going(report, forecast)
     if forecast.burst_ends_in is not None:
         seconds, baseline = forecast.burst_ends_in
         rate = f"{format_count(baseline)} {volume.unit}/s"
@@ -78,22 +78,22 @@ def _sentences(burning: BurstReport) -> Iterator[str]:
             ends = f"has ended: it lets through {rate}"
         yield f"the burst of its instance {ends}"
     if forecast.excess > 0:
-        yield _excess(burning)
-    if burning.error is not None:
-        measured, model = burning.warning[-1]
+        yield _excess(report)
+    if report.error is not None:
+        measured, model = report.balance_checks[-1]
         yield (
-            f"the model is off CloudWatch's BurstBalance by {format_share(burning.error)} on"
+            f"the model is off CloudWatch's BurstBalance by {format_share(report.error)} on"
             f" average, by {format_share(abs(measured - model))} where it was told last"
         )
-    if burning.over:
-        above = f"up to {format_count(burning.over)} {volume.unit}/s more than the volume can give"
+    if report.over:
+        above = f"up to {format_count(report.over)} {volume.unit}/s more than the volume can give"
         cached = "counted: the system's cache answered these, or it is another volume"
-        yield f"{above} were {'measured: it is another volume' if burning.is_measured else cached}"
+        yield f"{above} were {'measured: it is another volume' if report.is_measured else cached}"
 
 
-def _excess(burning: BurstReport) -> str:
+def _excess(report: BurstReport) -> str:
     """Return which parts to drop to stay at the baseline."""
-    volume, forecast = burning.volume, burning.forecast
+    volume, forecast = report.volume, report.forecast
     excess = f"{format_count(forecast.excess)} {volume.unit}/s above the baseline"
     if forecast.must_drop is None:
         return f"{excess}: no part alone, nor all together, make that up"
@@ -103,11 +103,11 @@ def _excess(burning: BurstReport) -> str:
     return f"{excess}: {names} must go {end}"
 
 
-def _going(burning: BurstReport, forecast: Forecast) -> str:
+def _going(report: BurstReport, forecast: Forecast) -> str:
     recent = f"the last {format_duration(forecast.seconds)}"
     recent += " that the device told" if forecast.is_behind else ""
-    rate = f"{format_count(forecast.rate)} {burning.volume.unit}/s in {recent}"
-    if burning.volume.credits is None:
+    rate = f"{format_count(forecast.rate)} {report.volume.unit}/s in {recent}"
+    if report.volume.credits is None:
         return f"{rate}: {format_share(forecast.use)} of what the volume gives"
     if forecast.to_empty is not None:
         if not forecast.to_empty:
@@ -118,53 +118,53 @@ def _going(burning: BurstReport, forecast: Forecast) -> str:
     return f"{rate}: below the baseline"
 
 
-def document(totals: WindowTotals, burning: BurstReport) -> Document:
+def document(totals: WindowTotals, report: BurstReport) -> Document:
     """Return the report of a volume: its balance, the forecast, and which categories used it.
 
     Args:
         totals: The window, and how well it was sampled.
-        burning: The replay of the window against a model of the volume.
+        report: The replay of the window against a model of the volume.
     """
-    facts = list(_about(burning))
-    has_bucket = burning.volume.credits is not None
+    facts = list(_about(report))
+    has_bucket = report.volume.credits is not None
     return Document(
         subject=labels(totals),
         summary=facts[0],
         head=[title(totals)],
         facts=facts,
         warnings=list(remarks(totals)),
-        findings=list(_sentences(burning)),
-        curve=[moment.balance.low for moment in burning.moments] if has_bucket else (),
+        findings=list(_sentences(report)),
+        curve=[step.balance.low for step in report.steps] if has_bucket else (),
         trimmed=True,
-        tables=[_parts(burning)],
-        records=Records(HEADER, records(totals, burning)),
-        objects=_objects(totals, burning),
+        tables=[_parts(report)],
+        records=Records(HEADER, records(totals, report)),
+        objects=_objects(totals, report),
     )
 
 
-def _parts(burning: BurstReport) -> Table:
+def _parts(report: BurstReport) -> Table:
     """Return a row for each part; a screen leaves out those that used nothing."""
     columns = [
-        Column("who", most=NAME_WIDTH, rest=True),
-        Column("share", right=True, format=format_share),
-        Column("", format=bar, style="cyan", extra=True),
-        Column("ops/s", right=True, format=format_count),
-        Column("lately", right=True, format=format_count),
-        Column("burned", right=True, format=format_share),
+        TableColumn("who", most=NAME_WIDTH, rest=True),
+        TableColumn("share", right=True, format=format_share),
+        TableColumn("", format=bar, style="cyan", extra=True),
+        TableColumn("ops/s", right=True, format=format_count),
+        TableColumn("lately", right=True, format=format_count),
+        TableColumn("burned", right=True, format=format_share),
     ]
-    total = burning.volume.credits
-    shares = [None if total is None else part.burned / total for part in burning.parts]
+    total = report.volume.credits
+    shares = [None if total is None else part.burned / total for part in report.parts]
     rows = [
         [part.name, part.share, part.share, part.per_s, part.recent_per_s, burned]
-        for part, burned in zip(burning.parts, shares, strict=True)
+        for part, burned in zip(report.parts, shares, strict=True)
     ]
-    used = (row for row, part in zip(rows, burning.parts, strict=True) if part.share > 0)
+    used = (row for row, part in zip(rows, report.parts, strict=True) if part.share > 0)
     return Table(columns, rows, fit=lambda _: Table(columns, used))
 
 
-def _objects(totals: WindowTotals, burning: BurstReport) -> Iterator[dict[str, Any]]:
-    volume, forecast = burning.volume, burning.forecast
-    last = burning.moments[-1].balance
+def _objects(totals: WindowTotals, report: BurstReport) -> Iterator[dict[str, Any]]:
+    volume, forecast = report.volume, report.forecast
+    last = report.steps[-1].balance
     yield {
         "server": labels(totals),
         "interval_start": timestamp(totals.window.since),
@@ -179,13 +179,13 @@ def _objects(totals: WindowTotals, burning: BurstReport) -> Iterator[dict[str, A
             "throughput_bytes_per_s": volume.throughput,
             "lasting_throughput_bytes_per_s": volume.instance_baseline_throughput,
         },
-        "provenance": str(burning.provenance),
-        "seconds_by_provenance": {str(each): n for each, n in burning.sources.items()},
+        "provenance": str(report.provenance),
+        "seconds_by_provenance": {str(each): n for each, n in report.sources.items()},
         "balance": last.low,
         "balance_high": last.high,
-        "lowest": burning.lowest.balance.low,
-        "cloudwatch_balance": burning.warning[-1][0] if burning.warning else None,
-        "model_error": burning.error,
+        "lowest": report.lowest.balance.low,
+        "cloudwatch_balance": report.balance_checks[-1][0] if report.balance_checks else None,
+        "model_error": report.error,
         "forecast": {
             "seconds": forecast.seconds,
             "demand_per_s": forecast.rate,
@@ -203,21 +203,21 @@ def _objects(totals: WindowTotals, burning: BurstReport) -> Iterator[dict[str, A
                 "recent_operations_per_s": part.recent_per_s,
                 "burned": part.burned,
             }
-            for part in burning.parts
+            for part in report.parts
         ],
         "remarks": list(remarks(totals)),
     }
 
 
-def records(totals: WindowTotals, burning: BurstReport) -> Iterator[tuple[Any, ...]]:
+def records(totals: WindowTotals, report: BurstReport) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of steps and parts, in the order of HEADER; None is unknown."""
-    for moment in burning.moments:
-        balance, seconds = moment.balance, moment.seconds
-        window = (timestamp(moment.since), timestamp(moment.until), seconds, labels(totals))
-        same = (*window, burning.volume.name, moment.provenance and str(moment.provenance))
-        whole = sum(moment.operations.values()) if moment.operations else None
+    for step in report.steps:
+        balance, seconds = step.balance, step.seconds
+        window = (timestamp(step.since), timestamp(step.until), seconds, labels(totals))
+        same = (*window, report.volume.name, step.provenance and str(step.provenance))
+        whole = sum(step.operations.values()) if step.operations else None
         each = None if whole is None or not seconds else whole / seconds
         yield (*same, "", whole, each, balance.rate, balance.over, balance.low, balance.high)
-        for name, operations in moment.operations.items():
+        for name, operations in step.operations.items():
             rate = operations / seconds if seconds else None
             yield (*same, name, operations, rate, None, None, None, None)

@@ -64,16 +64,16 @@ def _traced(cost: ReadCost) -> bool:
 
 
 _PER_OPERATION = (
-    "read operations a second that these blocks took, by what pg_stat_io counts of operations for"
-    " each block; empty before PostgreSQL 18"
+    "read operations per second for these blocks, from the operations per block in pg_stat_io;"
+    " empty before PostgreSQL 18"
 )
 _UNTIMED = "time spent reading; empty if it was not timed (track_io_timing)"
-_STORAGE = "share of the traced blocks that storage gave, not the operating system's cache"
-_PHYSICAL = "bytes read from storage a second, by pg_stat_kcache; empty without it"
-_HITS = "share of block accesses that shared_buffers answered"
+_STORAGE = "share of the traced blocks read from storage, not from the operating system's cache"
+_PHYSICAL = "bytes read from storage per second, by pg_stat_kcache; empty without it"
+_HITS = "share of block accesses found in shared_buffers"
 METRICS = (
     Metric("blocks_read", "shared and local blocks read", of_blocks=True, field="blocks"),
-    _rate("blocks_read_per_s", "blocks/s", "the same a second", "blocks_per_s"),
+    _rate("blocks_read_per_s", "blocks/s", "the same per second", "blocks_per_s"),
     _rate(
         "read_operations_per_s",
         "reads/s",
@@ -84,15 +84,17 @@ METRICS = (
     _rate(
         "bytes_read_per_s",
         "volume/s",
-        "the same in bytes a second",
+        "the same in bytes per second",
         "bytes_per_s",
         shown=format_bytes,
     ),
     Metric("read_time_ms", _UNTIMED, field="read_ms"),
-    Metric("rd_await_ms", "time to read one block, over the timed ones", "rd_await", format_ms),
+    Metric(
+        "rd_await_ms", "mean time to read one block, over the timed blocks", "rd_await", format_ms
+    ),
     Metric("physical_bytes_per_s", _PHYSICAL, "physical/s", format_bytes, known=_traced),
     Metric("physical_share", _STORAGE, known=_traced),
-    Metric("reading_sessions", "how many sessions were reading on average"),
+    Metric("reading_sessions", "mean number of sessions that were reading"),
     Metric(
         "blocks_read_per_call",
         "blocks read by one call",
@@ -101,7 +103,7 @@ METRICS = (
         field="blocks_per_call",
     ),
     _counter("calls", called=True),
-    Metric("calls_per_s", "the same a second", "calls/s", called=True),
+    Metric("calls_per_s", "the same per second", "calls/s", called=True),
     _counter("rows", called=True),
     Metric("hit_ratio", _HITS, "hit", format_share),
     _counter("shared_blks_hit"),
@@ -169,10 +171,12 @@ def _part(part: str, what: str) -> Key:
     return Key(name, meaning, lambda r: dict(r.parts).get(name, 0) if r.parts else None)
 
 
-_CATEGORY = Key("category", "kind of query", lambda r: r.category or r.name)
-_FINGERPRINT = Key("fingerprint", "statements that differ in constants", lambda r: r.fingerprint)
+_CATEGORY = Key("category", "category of the statement", lambda r: r.category or r.name)
+_FINGERPRINT = Key(
+    "fingerprint", "statements that differ only in constants", lambda r: r.fingerprint
+)
 _TEXT = Key("query", "normalized text", lambda r: r.text or r.name)
-_DATABASE = Key("database", "where it ran", lambda r: r.database)
+_DATABASE = Key("database", "database in which it ran", lambda r: r.database)
 _USER = Key("user", "role that ran it", lambda r: r.user)
 
 KEYS: dict[By, tuple[Key, ...]] = {
@@ -187,7 +191,7 @@ KEYS: dict[By, tuple[Key, ...]] = {
         _TEXT,
     ),
     By.SERVER: (Key("server", "label of the server", lambda r: r.name),),
-    By.HOUR: (Key("hour", "when the hour begins", lambda r: r.name),),
+    By.HOUR: (Key("hour", "start of the hour", lambda r: r.name),),
     By.DATABASE: (Key("database", "database", lambda r: r.database or r.name),),
     By.USER: (Key("user", "role", lambda r: r.user or r.name),),
     By.RELATION: (

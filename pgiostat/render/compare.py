@@ -9,7 +9,7 @@ from pgiostat.analysis.compare.compare import REST, ComparedGroup, Comparison, P
 from pgiostat.analysis.compare.significance import Verdict
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.render.csv import timestamp
-from pgiostat.render.document import Column, Document, Mark, Piece, Records, Table, Value
+from pgiostat.render.document import Document, Mark, Piece, Records, Table, TableColumn, Value
 from pgiostat.render.report import labels, remarks
 from pgiostat.reports.compare import WindowComparison
 from pgiostat.statistics.names import OWN
@@ -87,7 +87,8 @@ def _part(row: ComparedGroup) -> str:
 
 def _side_line(name: str, totals: WindowTotals) -> list[Piece]:
     """Return who, when and how good, in the order in which it gives way to a narrow screen."""
-    since, until = (moment.astimezone(UTC) for moment in (totals.window.since, totals.window.until))
+    window = totals.window
+    since, until = window.since.astimezone(UTC), window.until.astimezone(UTC)
     sampled = totals.sampled
     length = max(totals.seconds_by_label.values())
     ends = f"{until:%H:%M:%S}" if since.date() == until.date() else f"{until:%Y-%m-%d %H:%M:%S}"
@@ -153,7 +154,7 @@ def document(sides: WindowComparison, top: int | None) -> Document:
 
 
 def _categories(comparison: Comparison) -> Table:
-    columns = [Column("category", most=LONGEST_NAME), *_numbers(comparison, WIDE)]
+    columns = [TableColumn("category", most=LONGEST_NAME), *_numbers(comparison, WIDE)]
     rows = [comparison.total, *comparison.categories]
     return Table(columns, ([_name(row), *_values(row)] for row in rows))
 
@@ -163,8 +164,8 @@ def _statements(comparison: Comparison, rows: Sequence[ComparedGroup]) -> Table:
     words = [(f"{row.category_a} → {row.category_b}  {row.name}", "") for row in moved]
     columns = [
         *_numbers(comparison, WIDE + LEAST_QUERY),
-        Column("category", most=LONGEST_NAME, extra=True),
-        Column("query", rest=True),
+        TableColumn("category", most=LONGEST_NAME, extra=True),
+        TableColumn("query", rest=True),
     ]
     return Table(
         columns,
@@ -174,16 +175,16 @@ def _statements(comparison: Comparison, rows: Sequence[ComparedGroup]) -> Table:
     )
 
 
-def _numbers(comparison: Comparison, wide: int) -> list[Column]:
+def _numbers(comparison: Comparison, wide: int) -> list[TableColumn]:
     """Return the columns of numbers; wide: the width from which calls are shown as well."""
     unit = {Per.SECOND: "/s", Per.CALL: "/call", Per.ANCHOR: "/anchor"}[comparison.per]
     return [
-        *(Column(f"{side}{unit}", right=True, format=format_count) for side in "AB"),
-        Column("change", right=True, format=format_change),
-        Column("interval", right=True, most=LONGEST_NAME, format=str),
-        Column("verdict", format=str),
+        *(TableColumn(f"{side}{unit}", right=True, format=format_count) for side in "AB"),
+        TableColumn("change", right=True, format=format_change),
+        TableColumn("interval", right=True, most=LONGEST_NAME, format=str),
+        TableColumn("verdict", format=str),
         *(
-            Column(f"{what} A → B", right=True, format=str, extra=True, from_width=wide)
+            TableColumn(f"{what} A → B", right=True, format=str, extra=True, from_width=wide)
             for what in ("calls/s", "blocks/call")
         ),
     ]

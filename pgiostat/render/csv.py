@@ -105,9 +105,9 @@ def heading_of(delta: Delta, ranking: Ranking) -> dict[str, Value]:
 
 
 BALANCE = {
-    "burst_balance": "what is left in the volume's bucket at the end, a share, at least",
-    "burst_balance_high": "at most: it differs after a time in which nothing was read",
-    "burst_demand_per_s": "what was asked of the volume a second, in its units",
+    "burst_balance": "burst balance at the end, as a share of a full bucket: lower bound",
+    "burst_balance_high": "upper bound; differs after time without collection",
+    "burst_demand_per_s": "demand on the volume per second, in its units",
 }
 """What an interval has besides where a volume is named, and what it means."""
 

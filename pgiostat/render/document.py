@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-__all__ = ["Column", "Curve", "Document", "Mark", "Piece", "Records", "Table", "Value"]
+__all__ = ["Curve", "Document", "Mark", "Piece", "Records", "Table", "TableColumn", "Value"]
 
 Value: TypeAlias = int | float | str | None
 Piece: TypeAlias = tuple[str, str, int]
@@ -12,7 +12,7 @@ Piece: TypeAlias = tuple[str, str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """A column of a table.
 
     Attributes:
@@ -69,7 +69,7 @@ class Table:
         fit: Returns the table for a screen of a width in characters; None if it is this one.
     """
 
-    columns: Sequence[Column]
+    columns: Sequence[TableColumn]
     rows: Iterable[Sequence[Any]]
     apart: bool = False
     extra: bool = False

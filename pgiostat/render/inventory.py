@@ -1,4 +1,4 @@
-"""The report of what a history holds."""
+"""The report of a history's contents."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -8,7 +8,7 @@ from typing import Any
 
 from pgiostat.history.read.inventory import Inventory, ServerInventory
 from pgiostat.render.csv import timestamp
-from pgiostat.render.document import Column, Document, Piece, Table
+from pgiostat.render.document import Document, Piece, Table, TableColumn
 from pgiostat.units import (
     format_bytes,
     format_count,
@@ -46,10 +46,10 @@ def document(contents: Inventory) -> Document:
 def _sizes(contents: Inventory) -> Table:
     """Return what tables take on disk, the greatest first."""
     columns = [
-        Column("table"),
-        Column("files", right=True, format=format_count),
-        Column("on disk", right=True, format=format_bytes),
-        Column("what", format=str, rest=True),
+        TableColumn("table"),
+        TableColumn("files", right=True, format=format_count),
+        TableColumn("on disk", right=True, format=format_bytes),
+        TableColumn("what", format=str, rest=True),
     ]
     by_size = sorted(contents.tables.items(), key=lambda item: (-item[1].bytes, item[0]))
     rows = [

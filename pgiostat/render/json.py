@@ -1,4 +1,4 @@
-"""Rankings as JSON: one object a line for each interval."""
+"""Rankings as JSON: one object per line for each interval."""
 
 import json
 import math

@@ -3,18 +3,18 @@
 from typing import Any
 
 from pgiostat.analysis.cost import Overhead
-from pgiostat.analysis.ledger import Account
+from pgiostat.analysis.ledger import LedgerLine
 from pgiostat.analysis.rank import Ranking
 from pgiostat.units import format_count, format_ms
 
 __all__ = ["NAMES", "NESTED", "ledger", "own_cost"]
 
 NAMES = {
-    Account.AUTOVACUUM: "autovacuum",
-    Account.WALSENDER: "walsender",
-    Account.PROCESSES: "other processes",
-    Account.CATALOGS: "catalogs",
-    Account.UNATTRIBUTED: "unattributed",
+    LedgerLine.AUTOVACUUM: "autovacuum",
+    LedgerLine.WALSENDER: "walsender",
+    LedgerLine.PROCESSES: "other processes",
+    LedgerLine.CATALOGS: "catalogs",
+    LedgerLine.UNATTRIBUTED: "unattributed",
 }
 """What a line is called on a screen."""
 NESTED = "of it nested"

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any, TextIO
 
 from pgiostat.escape import code_of, terminal
-from pgiostat.render.document import Column, Document, Mark, Table
+from pgiostat.render.document import Document, Mark, Table, TableColumn
 
 __all__ = ["code", "name", "sentence", "write"]
 
@@ -66,7 +66,7 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _cell(value: Any, column: Column) -> str:
+def _cell(value: Any, column: TableColumn) -> str:
     value = value.value if isinstance(value, Mark) else value
     if column.format is None:
         return name(value, cell=True)

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pgiostat.analysis.ledger import Account
+from pgiostat.analysis.ledger import LedgerLine
 from pgiostat.analysis.rank import By, Ranking, RankRow
 from pgiostat.render.columns import KEYS, SORTED_BY, Metric, of_blocks, shown, whole_of
-from pgiostat.render.document import Column, Mark, Piece, Table
+from pgiostat.render.document import Mark, Piece, Table, TableColumn
 from pgiostat.render.ledger import NAMES, NESTED
 from pgiostat.render.table import BAR_WIDTH, bar, one_line
 from pgiostat.units import format_bytes, format_count, format_coverage, format_share
@@ -60,9 +60,9 @@ def ranking_table(ranking: Ranking) -> Table:
     keys, metrics = KEYS[ranking.by], shown(ranking)
     return Table(
         [
-            *(Column(key.name) for key in keys),
-            Column("share", right=True, format=format_share),
-            *(Column(metric.title, right=True, format=metric.shown) for metric in metrics),
+            *(TableColumn(key.name) for key in keys),
+            TableColumn("share", right=True, format=format_share),
+            *(TableColumn(metric.title, right=True, format=metric.shown) for metric in metrics),
         ],
         _page_rows(ranking, metrics),
         fit=lambda width: _for_screen(ranking, width),
@@ -105,21 +105,21 @@ def _for_screen(ranking: Ranking, width: int) -> Table:
     metrics, room = _fitting(shown(ranking), room, kept)
     name_width = max(room + named, LEAST_NAME + CATEGORY_WIDTH * is_text)
     # Numbers are never cut: what gives way is the text at the end.
-    columns = [Column("share", right=True, least=SHARE_WIDTH - 1, format=str)]
-    columns += [Column("", least=BAR_WIDTH, format=str, extra=True)] * with_bar
+    columns = [TableColumn("share", right=True, least=SHARE_WIDTH - 1, format=str)]
+    columns += [TableColumn("", least=BAR_WIDTH, format=str, extra=True)] * with_bar
     columns += [
-        Column(metric.title, right=True, least=_room(metric), optional=n >= kept, format=str)
+        TableColumn(metric.title, right=True, least=_room(metric), optional=n >= kept, format=str)
         for n, metric in enumerate(metrics)
     ]
     if is_text:
         query = name_width - CATEGORY_WIDTH - PLACE_WIDTH * with_place
-        columns.append(Column("category", least=CATEGORY_WIDTH - 1, most=CATEGORY_WIDTH - 1))
-        place = Column("user@database", least=PLACE_WIDTH - 1, most=PLACE_WIDTH - 1)
+        columns.append(TableColumn("category", least=CATEGORY_WIDTH - 1, most=CATEGORY_WIDTH - 1))
+        place = TableColumn("user@database", least=PLACE_WIDTH - 1, most=PLACE_WIDTH - 1)
         columns += [place] * with_place
-        columns.append(Column("query", most=max(query, LEAST_QUERY), format=str))
+        columns.append(TableColumn("query", most=max(query, LEAST_QUERY), format=str))
     else:
         most = min(name_width - 1, LONGEST_NAME)
-        columns.insert(0, Column(ranking.by.value, most=most, format=str))
+        columns.insert(0, TableColumn(ranking.by.value, most=most, format=str))
 
     def cells(name: str, words: Sequence[str], share: str, drawn: Any, numbers: Any) -> list[Any]:
         values = [share, *[drawn] * with_bar, *numbers]
@@ -140,7 +140,7 @@ def _for_screen(ranking: Ranking, width: int) -> Table:
 
     below = [ranked(row) for row in extra_rows(ranking)]
     if not ranking.lines:
-        below.append(line(NAMES[Account.UNATTRIBUTED], None))
+        below.append(line(NAMES[LedgerLine.UNATTRIBUTED], None))
     below += [line(*each) for each in _server_lines(ranking)]
     dim = [[v if isinstance(v, Mark) else Mark(v, "dim") for v in row] for row in below]
     return Table(columns, [*map(ranked, ranking.rows), *dim])

@@ -1,4 +1,4 @@
-"""The report of a ranking over a time window, and what all reports say of their window."""
+"""The report of a ranking over a time window, and the lines about the window in all reports."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
@@ -14,6 +14,7 @@ from pgiostat.render.json import row_of
 from pgiostat.render.ledger import ledger, own_cost
 from pgiostat.render.ranking_table import ranking_table, summary
 from pgiostat.reports.series import SeriesStep
+from pgiostat.reports.steps import SAME_LENGTH
 from pgiostat.statistics.delta import Quality
 from pgiostat.statistics.names import OWN
 from pgiostat.units import (
@@ -43,7 +44,6 @@ MAX_COVERAGE = 1.05
 MIN_BLOCKS = 1000
 NESTED_SINCE = 140000
 """pg_stat_statements 1.9."""
-SAME_LENGTH = 0.95
 _QUALITIES = {
     "restart": "the server was restarted, and what statements did in them before may be lost",
     "reset": "statistics were reset, and what statements did in them before is lost",
@@ -160,7 +160,8 @@ def title(totals: WindowTotals) -> list[Piece]:
 
 def span(totals: WindowTotals) -> str:
     """Return from when to when, in UTC."""
-    since, until = (moment.astimezone(UTC) for moment in (totals.window.since, totals.window.until))
+    window = totals.window
+    since, until = window.since.astimezone(UTC), window.until.astimezone(UTC)
     return f"{since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC"
 
 

@@ -1,4 +1,4 @@
-"""Rules for people: those in force, and why a statement fell where it did."""
+"""Rules for people: the active ones, and the reason for a statement's category."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -14,12 +14,13 @@ from pgiostat.queries.rules import (
     Classified,
     Condition,
     Rule,
+    RuleBook,
     Rules,
     RuleVerdict,
     Subject,
     observed,
 )
-from pgiostat.render.document import Column, Table
+from pgiostat.render.document import Table, TableColumn
 from pgiostat.render.sql import statement
 from pgiostat.render.table import BAR_WIDTH, bar, one_line
 from pgiostat.render.text import drawn, lines
@@ -83,8 +84,30 @@ def when(rule: Rule) -> str:
 # --- rules show --------------------------------------------------------------------------
 
 
-def listed(rules: Rules) -> RenderableType:
+def listed(book: RuleBook) -> RenderableType:
     """Return the rules in the order in which they are tried."""
+    lists = ", ".join(f"@{name}" for name in sorted(book.rules.vocabulary.lists))
+    parts: list[RenderableType] = [_listed(book.rules)]
+    if book.if_sync is not None:
+        parts += [
+            Text(
+                "\nThe preset sync is in force instead where the statements read the newest version"
+                " and a manifest of one table:\n"
+            ),
+            _listed(book.if_sync),
+        ]
+    return Group(
+        *parts,
+        Text(
+            "\nThe first that matches wins; a statement that none matches is named after what it"
+            " does."
+        ),
+        Text(f"Lists: {terminal(lists)}", "dim"),
+        Text("pgiostat rules show NAME, or '@LIST', shows one of them in full.", "dim"),
+    )
+
+
+def _listed(rules: Rules) -> Grid:
     grid = Grid(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     grid.add_column("", justify="right", style="dim")
     grid.add_column("rule", no_wrap=True)
@@ -93,13 +116,7 @@ def listed(rules: Rules) -> RenderableType:
     for place, rule in enumerate(rules.rules, 1):
         cells = (Text(terminal(rule.category)), Text(when(rule)))
         grid.add_row(str(place), _name(rule), *cells)
-    lists = ", ".join(f"@{name}" for name in sorted(rules.vocabulary.lists))
-    return Group(
-        grid,
-        Text('\nThe first that matches wins; what none matches is "other".'),
-        Text(f"Lists: {terminal(lists)}", "dim"),
-        Text("pgiostat rules show NAME, or '@LIST', shows one of them in full.", "dim"),
-    )
+    return grid
 
 
 def _name(rule: Rule) -> Text:
@@ -107,7 +124,7 @@ def _name(rule: Rule) -> Text:
 
 
 def _is_builtin(rule: Rule) -> bool:
-    return rule.source == "built-in"
+    return rule.source.startswith("preset ")
 
 
 def one_rule(rules: Rules, name: str) -> RenderableType | None:
@@ -157,11 +174,14 @@ def judged(
     winner = next((verdict for verdict in verdicts if not verdict.failed), None)
     headline = Text(terminal(found.category), "bold")
     if winner is None:
-        headline.append("  no rule matches", "not bold")
+        headline.append("  named after what it does: no rule matches", "not bold")
     else:
         headline.append(f"  by {_winner(winner, verdicts)}", "not bold")
     headline.append(f"  {found.normalized.fingerprint}", "not bold dim")
-    parts: list[RenderableType] = [headline, ""]
+    parts: list[RenderableType] = [headline]
+    if found.if_sync is not None and found.if_sync.category != found.category:
+        parts.append(Text(f"With --preset sync: {terminal(found.if_sync.category)}", "dim"))
+    parts.append("")
     if with_text:
         parts += [statement(found.normalized.text), ""]
     if found.normalized.truncated:
@@ -235,7 +255,7 @@ def surveyed(
         return Group(*parts)
     how = Text(
         '\nTo name one: a rule of your own, or when = { fingerprint = ["2:…"] };'
-        "\nto see why it is other: pgiostat rules test 'SQL'",
+        "\nto see its features: pgiostat rules test 'SQL'",
         "dim",
     )
     return Group(*parts, "", *_unknown(others, width), how)
@@ -244,9 +264,11 @@ def surveyed(
 def _categories(ranking: Ranking, width: int) -> Iterator[Text]:
     is_wide = width >= NARROW
     columns = [
-        Column("category", rest=True),
+        TableColumn("category", rest=True),
         _number("share", format_share),
-        Column("", right=True, least=BAR_WIDTH, format=lambda n: bar(n).rstrip(), style="cyan"),
+        TableColumn(
+            "", right=True, least=BAR_WIDTH, format=lambda n: bar(n).rstrip(), style="cyan"
+        ),
         _number("blocks read"),
         _number("calls"),
         _number("statements"),
@@ -267,8 +289,8 @@ def _unknown(others: Sequence[RankRow], width: int) -> Iterator[Text]:
     beside = sum(max(len(column.heading), NUMBER_WIDTH) + 2 for column in columns)
     room = max(width - FINGERPRINT_WIDTH - 2 - beside, LEAST_TEXT)
     columns += [
-        Column("fingerprint", least=FINGERPRINT_WIDTH),
-        Column('of category "other"', least=room, most=room, format=str),
+        TableColumn("fingerprint", least=FINGERPRINT_WIDTH),
+        TableColumn("statement that no rule takes", least=room, most=room, format=str),
     ]
     rows = []
     for row in others:
@@ -277,6 +299,6 @@ def _unknown(others: Sequence[RankRow], width: int) -> Iterator[Text]:
     return drawn(lines(Table(columns, rows, gap=2), width))
 
 
-def _number(heading: str, words: Callable[[Any], str] = format_count) -> Column:
+def _number(heading: str, words: Callable[[Any], str] = format_count) -> TableColumn:
     """Return a column of numbers, which are never cut."""
-    return Column(heading, right=True, least=NUMBER_WIDTH, format=words)
+    return TableColumn(heading, right=True, least=NUMBER_WIDTH, format=words)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pgiostat.analysis.rank import By, Ranking, RankRow
 from pgiostat.history.read.window_totals import WindowTotals
-from pgiostat.render.document import Column, Curve, Document, Mark, Table
+from pgiostat.render.document import Curve, Document, Mark, Table, TableColumn
 from pgiostat.render.ranking_table import extra_rows
 from pgiostat.render.report import interval, labels, records_of, remarks, rows_of, title
 from pgiostat.render.table import one_line
@@ -74,10 +74,10 @@ def _rates(steps: Sequence[SeriesStep]) -> list[list[float | None]]:
 def _curves(steps: Sequence[SeriesStep], ranking: Ranking) -> Table:
     """Return a row with a curve for each row of the ranking, and for the server."""
     columns = [
-        Column(str(ranking.by), most=NAME_WIDTH, rest=True),
-        Column("mean/s", right=True, least=7, format=format_count),
-        Column("max/s", right=True, least=7, format=format_count),
-        Column("blocks read, from zero to max", style="cyan", extra=True, rest=True),
+        TableColumn(str(ranking.by), most=NAME_WIDTH, rest=True),
+        TableColumn("mean/s", right=True, least=7, format=format_count),
+        TableColumn("max/s", right=True, least=7, format=format_count),
+        TableColumn("blocks read, from zero to max", style="cyan", extra=True, rest=True),
     ]
     legend = [(f"{number} {row.name}", "dim") for number, row in _numbered(ranking)]
     return Table(columns, _curve_rows(steps, ranking), extra=True, legend=legend)
@@ -130,10 +130,10 @@ def _steps(steps: Sequence[SeriesStep], ranking: Ranking) -> Table:
     names = [row.name for row in _rows(ranking)]
     return Table(
         [
-            Column("from (UTC)", format=str),
-            Column("server", right=True, format=format_count),
-            Column("coverage", right=True, format=format_coverage),
-            *(Column(name, right=True, format=format_count) for name in names),
+            TableColumn("from (UTC)", format=str),
+            TableColumn("server", right=True, format=format_count),
+            TableColumn("coverage", right=True, format=format_coverage),
+            *(TableColumn(name, right=True, format=format_count) for name in names),
         ],
         _step_rows(steps, "%Y-%m-%d %H:%M:%S"),
         fit=lambda _: _steps_for_screen(steps, ranking),
@@ -144,12 +144,12 @@ def _steps_for_screen(steps: Sequence[SeriesStep], ranking: Ranking) -> Table:
     """Return the same with short headings; rows of the ranking give way from the right."""
     with_seconds = any(step.since.second or step.since.microsecond for step in steps[1:])
     columns = [
-        Column("from (UTC)", format=str),
-        Column("server/s", right=True, least=NUMBER_WIDTH + 1, format=format_count),
-        Column("coverage", right=True, least=NUMBER_WIDTH, format=format_coverage),
+        TableColumn("from (UTC)", format=str),
+        TableColumn("server/s", right=True, least=NUMBER_WIDTH + 1, format=format_count),
+        TableColumn("coverage", right=True, least=NUMBER_WIDTH, format=format_coverage),
     ]
     columns += [
-        Column(
+        TableColumn(
             one_line(name, NUMBER_WIDTH - 1),
             right=True,
             least=NUMBER_WIDTH,

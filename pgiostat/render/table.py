@@ -11,13 +11,13 @@ from typing import TypeAlias
 from rich.cells import cell_len, set_cell_size
 
 from pgiostat.escape import terminal
-from pgiostat.render.document import Column
+from pgiostat.render.document import TableColumn
 
 __all__ = [
     "BAR_WIDTH",
     "Cell",
-    "Column",
     "Line",
+    "TableColumn",
     "bar",
     "cut",
     "fold",
@@ -106,7 +106,7 @@ def wrapped(text: str, cells: int) -> list[str]:
 
 
 def lay(
-    columns: Sequence[Column], rows: Sequence[Sequence[Cell]], width: int, gap: int = GAP
+    columns: Sequence[TableColumn], rows: Sequence[Sequence[Cell]], width: int, gap: int = GAP
 ) -> list[Line]:
     """Return a line for the headings and one for each row, none wider than the screen.
 
@@ -116,7 +116,11 @@ def lay(
         width: Of the screen, in characters.
         gap: The blanks between columns.
 
-    >>> lay([Column("name"), Column("n", right=True, least=4)], [[("a", ""), ("12", "red")]], 20)
+    >>> lay(
+    ...     [TableColumn("name"), TableColumn("n", right=True, least=4)],
+    ...     [[("a", ""), ("12", "red")]],
+    ...     20,
+    ... )
     [[('name ', ''), ('   n', '')], [('a    ', ''), ('  12', 'red')]]
     """
     widths = _widths(columns, rows)
@@ -137,10 +141,14 @@ def lay(
     ]
 
 
-def fold(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], width: int) -> list[Line]:
+def fold(columns: Sequence[TableColumn], rows: Sequence[Sequence[Cell]], width: int) -> list[Line]:
     """Return lines as lay does, with all columns: what has no room follows below, named again.
 
-    >>> fold([Column("name"), Column("one"), Column("two")], [[("a", ""), ("1", ""), ("2", "")]], 9)
+    >>> fold(
+    ...     [TableColumn("name"), TableColumn("one"), TableColumn("two")],
+    ...     [[("a", ""), ("1", ""), ("2", "")]],
+    ...     9,
+    ... )
     ... # doctest: +NORMALIZE_WHITESPACE
     [[('name ', ''), ('one', '')], [('a    ', ''), ('1  ', '')], [],
      [('name ', ''), ('two', '')], [('a    ', ''), ('2  ', '')]]
@@ -158,12 +166,12 @@ def fold(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], width: int) 
     return lines
 
 
-def width_of(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> int:
+def width_of(columns: Sequence[TableColumn], rows: Sequence[Sequence[Cell]]) -> int:
     """Return how wide a table is that has all the room that it needs."""
     return _total(_widths(columns, rows))
 
 
-def _widths(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> list[int]:
+def _widths(columns: Sequence[TableColumn], rows: Sequence[Sequence[Cell]]) -> list[int]:
     widths = (
         max([column.least, cell_len(column.heading), *(cell_len(row[n][0]) for row in rows)])
         for n, column in enumerate(columns)
@@ -178,7 +186,7 @@ def _total(widths: Iterable[int], gap: int = GAP) -> int:
     return sum(each + gap for each in widths) - gap
 
 
-def _cell(cell: Cell, column: Column, width: int, gap: int) -> Cell:
+def _cell(cell: Cell, column: TableColumn, width: int, gap: int) -> Cell:
     text, style = cell
     text = cut(text, width, trimmed=not column.rest)
     filling = " " * (width - cell_len(text))

@@ -15,7 +15,7 @@ from pgiostat.analysis.rank import Ranking
 from pgiostat.errors import PgiostatError
 from pgiostat.escape import line as message_line
 from pgiostat.escape import terminal
-from pgiostat.render.document import Column, Curve, Document, Mark, Piece, Table
+from pgiostat.render.document import Curve, Document, Mark, Piece, Table, TableColumn
 from pgiostat.render.ledger import own_cost
 from pgiostat.render.ranking_table import ranking_table, summary
 from pgiostat.render.table import Cell, Line, bar, cut, lay, one_line, sparkline
@@ -119,7 +119,7 @@ def lines(table: Table, width: int) -> list[Line]:
     return [[(text, "bold") for text, _ in headings], *others]
 
 
-def _cell(value: Any, column: Column, room: int) -> Cell:
+def _cell(value: Any, column: TableColumn, room: int) -> Cell:
     style = column.style
     if isinstance(value, Mark):
         value, style = value.value, value.style

@@ -1,4 +1,4 @@
-"""The report of what would be read if a category of queries were gone or cheaper."""
+"""The report of the reads if a category of queries were gone or cheaper."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ from pgiostat.analysis.whatif import ChangeKind
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.render.balance import left
 from pgiostat.render.csv import WINDOW, timestamp
-from pgiostat.render.document import Column, Document, Records, Table
+from pgiostat.render.document import Document, Records, Table, TableColumn
 from pgiostat.render.report import labels, remarks, title
 from pgiostat.reports.whatif import WhatIfReport
 from pgiostat.units import format_change, format_count, format_duration, format_share
@@ -21,7 +21,7 @@ ENDS = ("now", "with the fewest reads", "with the most reads")
 HEADER = (*WINDOW, "supposed", "measure", "unit", "now", "at_least", "at_most")
 
 
-def _words(foreseen: WhatIfReport) -> str:
+def _words(report: WhatIfReport) -> str:
     """Return what is supposed, in words."""
     words = {
         ChangeKind.DROP: "no {0} queries",
@@ -29,42 +29,42 @@ def _words(foreseen: WhatIfReport) -> str:
         ChangeKind.READS: "{1} times the reads of {0}",
     }
     return " and ".join(
-        words[each.how].format(each.category, f"{each.factor:g}") for each in foreseen.supposed
+        words[each.how].format(each.category, f"{each.factor:g}") for each in report.assumptions
     )
 
 
 def records(
-    foreseen: WhatIfReport,
+    report: WhatIfReport,
 ) -> Iterator[tuple[str, str, float | None, float | None, float | None]]:
     """Yield measure, unit, now, at least and at most; None where it is not known, or never."""
-    found, seconds = foreseen.imagined, foreseen.ranking.seconds
+    found, seconds = report.estimate, report.ranking.seconds
     ends = (found.now, found.low, found.high)
     now, low, high = (blocks / seconds if seconds else None for blocks in ends)
     yield "reads", "blocks/s", now, low, high
-    now, low, high = map(foreseen.operations_per_s, ends)
+    now, low, high = map(report.operations_per_s, ends)
     yield "operations", "operations/s", now, low, high
-    if foreseen.burned is None:
+    if report.bursts is None:
         return
-    name = foreseen.burned[0].volume.name
-    if foreseen.burned[0].volume.credits is None:
-        now, low, high = (each.forecast.use for each in foreseen.burned)
+    name = report.bursts[0].volume.name
+    if report.bursts[0].volume.credits is None:
+        now, low, high = (each.forecast.use for each in report.bursts)
         yield f"use of {name}", "share", now, low, high
         return
-    lasts = [each.moments[-1].balance for each in foreseen.burned]
+    lasts = [each.steps[-1].balance for each in report.bursts]
     # Most is left where least is read.
     yield f"balance of {name}", "share", lasts[0].low, lasts[2].low, lasts[1].low
-    now, most, least = (each.forecast.to_empty for each in foreseen.burned)
+    now, most, least = (each.forecast.to_empty for each in report.bursts)
     yield f"{name} empty in", "seconds", now, least, most
 
 
-def _sentences(foreseen: WhatIfReport) -> Iterator[str]:
-    found = foreseen.imagined
+def _sentences(report: WhatIfReport) -> Iterator[str]:
+    found = report.estimate
     low, high = found.share(found.low), found.share(found.high)
     if low is None or high is None:
         yield "nothing was read in that time: nothing can be saved"
         return
     yield (
-        f"with {_words(foreseen)}: {format_change(low - 1)} to {format_change(high - 1)}"
+        f"with {_words(report)}: {format_change(low - 1)} to {format_change(high - 1)}"
         " of all blocks read"
     )
     if found.width is not None and found.width > WIDE:
@@ -74,19 +74,19 @@ def _sentences(foreseen: WhatIfReport) -> Iterator[str]:
         )
 
 
-def _volume(foreseen: WhatIfReport) -> Iterator[str]:
-    if foreseen.burned is None:
+def _volume(report: WhatIfReport) -> Iterator[str]:
+    if report.bursts is None:
         return
-    for end, each in zip(ENDS, foreseen.burned, strict=True):
+    for end, each in zip(ENDS, report.bursts, strict=True):
         yield f"{each.volume.name} {end}: {_fate(each)}"
 
 
-def _fate(burning: BurstReport) -> str:
-    forecast, volume = burning.forecast, burning.volume
+def _fate(burst: BurstReport) -> str:
+    forecast, volume = burst.forecast, burst.volume
     rate = f"{format_count(forecast.rate)} {volume.unit}/s lately"
     if volume.credits is None:
         return f"{rate}, {format_share(forecast.use)} of what it gives"
-    last = burning.moments[-1].balance
+    last = burst.steps[-1].balance
     balance = f"{left(last.low, last.high)} left at the end"
     if forecast.to_empty is None:
         return f"{balance}, {rate}, below its baseline"
@@ -95,48 +95,48 @@ def _fate(burning: BurstReport) -> str:
     return f"{balance}, {rate}, empty in {format_duration(forecast.to_empty)}"
 
 
-def document(totals: WindowTotals, foreseen: WhatIfReport) -> Document:
+def document(totals: WindowTotals, report: WhatIfReport) -> Document:
     """Return the report of a range of reads, and what it means for a volume.
 
     Args:
         totals: The window, and how well it was sampled.
-        foreseen: What was assumed, and what follows.
+        report: What was assumed, and what follows.
     """
     since, until = timestamp(totals.window.since), timestamp(totals.window.until)
-    supposed = " ".join(str(each) for each in foreseen.supposed)
-    same = (since, until, foreseen.ranking.seconds, labels(totals), supposed)
+    supposed = " ".join(str(each) for each in report.assumptions)
+    same = (since, until, report.ranking.seconds, labels(totals), supposed)
     return Document(
         subject=labels(totals),
-        summary=_words(foreseen),
+        summary=_words(report),
         head=[title(totals)],
         warnings=list(remarks(totals)),
-        findings=[*_sentences(foreseen), *_volume(foreseen)],
-        tables=[_measures(foreseen), _categories(foreseen)],
-        records=Records(HEADER, ((*same, *row) for row in records(foreseen)), exact=True),
-        objects=_objects(totals, foreseen),
+        findings=[*_sentences(report), *_volume(report)],
+        tables=[_measures(report), _categories(report)],
+        records=Records(HEADER, ((*same, *row) for row in records(report)), exact=True),
+        objects=_objects(totals, report),
     )
 
 
-def _measures(foreseen: WhatIfReport) -> Table:
-    columns = [Column("", most=24), Column("unit", format=str, style="dim")]
-    columns += [Column(end, right=True, format=str) for end in ("now", "at least", "at most")]
+def _measures(report: WhatIfReport) -> Table:
+    columns = [TableColumn("", most=24), TableColumn("unit", format=str, style="dim")]
+    columns += [TableColumn(end, right=True, format=str) for end in ("now", "at least", "at most")]
     rows = (
         [name, unit, *(_shown(unit, value) for value in values)]
-        for name, unit, *values in records(foreseen)
+        for name, unit, *values in records(report)
     )
     return Table(columns, rows, apart=True)
 
 
-def _categories(foreseen: WhatIfReport) -> Table:
+def _categories(report: WhatIfReport) -> Table:
     """Return what each category reads now, and what is assumed of it."""
     columns = [
-        Column("category", most=24),
-        Column("blocks/s", right=True, format=format_count),
-        Column("hit", right=True, format=format_share),
-        Column("supposed", style="cyan"),
+        TableColumn("category", most=24),
+        TableColumn("blocks/s", right=True, format=format_count),
+        TableColumn("hit", right=True, format=format_share),
+        TableColumn("supposed", style="cyan"),
     ]
-    supposed = {each.category: str(each) for each in foreseen.supposed}
-    seconds = foreseen.ranking.seconds
+    supposed = {each.category: str(each) for each in report.assumptions}
+    seconds = report.ranking.seconds
     rows = (
         [
             name,
@@ -144,7 +144,7 @@ def _categories(foreseen: WhatIfReport) -> Table:
             had.hits / had.touched if had.touched else None,
             supposed.get(name, ""),
         ]
-        for name, had in foreseen.had.items()
+        for name, had in report.amounts.items()
     )
     return Table(columns, rows, apart=True, extra=True)
 
@@ -155,17 +155,17 @@ def _shown(unit: str, value: float | None) -> str:
     return format_share(value) if unit == "share" else format_count(value)
 
 
-def _objects(totals: WindowTotals, foreseen: WhatIfReport) -> Iterator[dict[str, Any]]:
+def _objects(totals: WindowTotals, report: WhatIfReport) -> Iterator[dict[str, Any]]:
     yield {
         "interval_start": timestamp(totals.window.since),
         "interval_end": timestamp(totals.window.until),
-        "seconds": foreseen.ranking.seconds,
+        "seconds": report.ranking.seconds,
         "server": labels(totals),
         "supposed": [
             {"category": each.category, "how": each.how, "factor": each.factor}
-            for each in foreseen.supposed
+            for each in report.assumptions
         ],
         "measures": [
-            dict(zip(("measure", *HEADER[-4:]), row, strict=True)) for row in records(foreseen)
+            dict(zip(("measure", *HEADER[-4:]), row, strict=True)) for row in records(report)
         ],
     }

@@ -1,4 +1,4 @@
-"""What a window of a history did to a volume's burst balance."""
+"""The burst balance of a volume over a window of a history."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
@@ -83,7 +83,7 @@ class VolumeLoad:
         ]
         if not known:
             return 1.0
-        pairs = self._from(known[0], 1.0).warning
+        pairs = self._from(known[0], 1.0).balance_checks
         off = pairs[0][0] - pairs[0][1] if pairs else 0.0
         return min(max(known[0] + off, 0.0), 1.0)
 

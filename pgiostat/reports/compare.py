@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pgiostat.analysis.compare.comparability import SteppedWindow
-from pgiostat.analysis.compare.compare import Comparison, Group, Per, compare
+from pgiostat.analysis.compare.compare import Comparison, FingerprintPair, Per, compare
 from pgiostat.analysis.cost import FIELDS
 from pgiostat.analysis.rank import By, group_of
 from pgiostat.errors import ExitStatus, PgiostatError
@@ -201,12 +201,12 @@ class _Groups:
                 of_server.append(number)
         return numbers
 
-    def listed(self) -> Iterator[Group]:
+    def listed(self) -> Iterator[FingerprintPair]:
         """Yield the groups in the order of their numbers."""
         for key, number in self.numbers.items():
             there = [side[number] for side in self.described if number in side]
             first, second = (side.get(number, there[0])[0] for side in self.described)
-            yield Group(key, there[-1][1], (first, second))
+            yield FingerprintPair(key, there[-1][1], (first, second))
 
 
 def _describe(ids: Ids, names: Names) -> tuple[str, str, str]:
@@ -221,7 +221,7 @@ def _describe(ids: Ids, names: Names) -> tuple[str, str, str]:
     return known.category, known.text or names.placeholder((userid, dbid, queryid)), key
 
 
-def _anchor(per: str, groups: Sequence[Group]) -> tuple[Per, list[int]]:
+def _anchor(per: str, groups: Sequence[FingerprintPair]) -> tuple[Per, list[int]]:
     """Return what blocks are divided by, and the groups of an anchor."""
     if per in {Per.SECOND, Per.CALL}:
         return Per(per), []

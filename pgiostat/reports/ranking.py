@@ -1,4 +1,4 @@
-"""Which queries read how much in a window: the ranking of a window of a history."""
+"""The ranking of a window of a history: queries by reads."""
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor

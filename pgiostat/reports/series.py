@@ -1,4 +1,4 @@
-"""A window in steps: which queries read how much in each step."""
+"""A window in steps: the reads of each step by query."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +13,16 @@ from pgiostat.history.read.history import History
 from pgiostat.history.read.window_totals import IntervalStats, WindowTotals
 from pgiostat.history.read.windows import Window
 from pgiostat.reports.ranking import rank_window, reading_names
-from pgiostat.reports.steps import COARSE, Ids, Steps, category_of, grouped, resample, step_for
+from pgiostat.reports.steps import (
+    COARSE,
+    SAME_LENGTH,
+    Ids,
+    Steps,
+    category_of,
+    grouped,
+    resample,
+    step_for,
+)
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.names import OWN, Describe, Names
 from pgiostat.units import format_duration
@@ -30,7 +39,6 @@ __all__ = [
 ]
 
 MOST_STEPS = 100_000
-SAME_LENGTH = 0.9
 STEPS_ON_AXIS = 120
 
 

@@ -19,10 +19,12 @@ from pgiostat.history.read.window_totals import IntervalStats, WindowTotals, tog
 from pgiostat.history.read.windows import HOUR, Window
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.names import OTHER, OWN, Names, Statement
+from pgiostat.units import MICROSECOND
 
 __all__ = [
     "COARSE",
     "FINE",
+    "SAME_LENGTH",
     "Ids",
     "Steps",
     "by_hour",
@@ -32,13 +34,18 @@ __all__ = [
     "step_for",
 ]
 
-FINE = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 21_600,
-        43_200, 86_400)  # fmt: skip
+FINE = (
+    *(1, 2, 5, 10, 15, 20, 30),
+    *(60 * minutes for minutes in (1, 2, 5, 10, 15, 20, 30)),
+    *(3600 * hours for hours in (1, 2, 3, 6, 12, 24)),
+)
 """Lengths of steps in seconds, for a report that needs about as many steps as it asks for."""
 COARSE = (10, 30, 60, 300, 600, 1800, 3600, 10_800, 21_600, 86_400)
 """Lengths of steps in seconds, for a time axis that a person reads."""
-_MICROSECOND = timedelta(microseconds=1)
-_HOUR_US = HOUR // _MICROSECOND
+SAME_LENGTH = 0.9
+"""Two lengths of time are the same if the shorter is at least this share of the longer: a snapshot
+takes time, so intervals are some per cent longer than requested."""
+_HOUR_US = HOUR // MICROSECOND
 
 Ids = tuple[int, int, int | None]
 """userid, dbid and queryid of a statement; queryid is None if it is hidden."""
@@ -114,7 +121,7 @@ def resample(
         PgiostatError: step-too-short if rows of steps so short are not kept any more, and
             window-empty if everything in the window is lost.
     """
-    step_us = step // _MICROSECOND
+    step_us = step // MICROSECOND
     window = totals.window
     if step_us % _HOUR_US and any(map(Listing(history.layout).is_thin, _days(window))):
         raise PgiostatError(

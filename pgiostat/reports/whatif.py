@@ -1,4 +1,4 @@
-"""What a window would have read if a category were gone or cheaper."""
+"""The reads of a window if a category were gone or cheaper."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,19 +25,19 @@ class WhatIfReport:
     Attributes:
         totals: What each server counted in the window, and how good that count is.
         ranking: Its ranking by category.
-        had: What each part of the ranking read, by its name.
-        supposed: The changes.
-        imagined: Blocks read now, at least and at most.
-        burned: The volume as it was, with the least and with the most reads; None without a
+        amounts: What each part of the ranking read, by its name.
+        assumptions: The changes.
+        estimate: Blocks read now, at least and at most.
+        bursts: The volume as it was, with the least and with the most reads; None without a
             volume.
     """
 
     totals: WindowTotals
     ranking: Ranking
-    had: Mapping[str, Amounts]
-    supposed: tuple[Assumption, ...]
-    imagined: Estimate
-    burned: tuple[BurstReport, BurstReport, BurstReport] | None = None
+    amounts: Mapping[str, Amounts]
+    assumptions: tuple[Assumption, ...]
+    estimate: Estimate
+    bursts: tuple[BurstReport, BurstReport, BurstReport] | None = None
 
     def operations_per_s(self, blocks: float) -> float | None:
         """Return the operations per second of blocks, as many per block as now."""
@@ -51,7 +51,7 @@ def whatif_report(
     history: History,
     window: Window,
     describe: Describe,
-    supposed: Sequence[Assumption],
+    assumptions: Sequence[Assumption],
     *,
     volume: Volume | None = None,
     balance: float | None = None,
@@ -63,7 +63,7 @@ def whatif_report(
         history: Where the intervals are.
         window: From when to when, and of which label.
         describe: Gives the category of a statement, by the rules of today.
-        supposed: The changes.
+        assumptions: The changes.
         volume: A model to replay the window against, or None.
         balance: Its balance at the start, 0 to 1; CloudWatch's if None, or full without it.
         writes: Known write operations per second.
@@ -77,25 +77,25 @@ def whatif_report(
         def answer() -> WhatIfReport:
             totals = history.totals(window)
             ranking = rank_window(history, totals, names())
-            _check(supposed, ranking)
-            had = amounts_of(ranking)
-            found = estimate(had, supposed)
-            burned = None
+            _check(assumptions, ranking)
+            amounts = amounts_of(ranking)
+            found = estimate(amounts, assumptions)
+            bursts = None
             if volume is not None and found.now:
                 load = load_in(history, totals, names(), volume, writes)
                 now, low, high = (
                     load.replay(balance, blocks / found.now)
                     for blocks in (found.now, found.low, found.high)
                 )
-                burned = now, low, high
-            return WhatIfReport(totals, ranking, had, tuple(supposed), found, burned)
+                bursts = now, low, high
+            return WhatIfReport(totals, ranking, amounts, tuple(assumptions), found, bursts)
 
         return history.consistent(answer)
 
 
-def _check(supposed: Sequence[Assumption], ranking: Ranking) -> None:
+def _check(assumptions: Sequence[Assumption], ranking: Ranking) -> None:
     there = [row.name for row in ranking.rows]
-    for each in supposed:
+    for each in assumptions:
         if each.category not in there:
             raise PgiostatError(
                 f'nothing of category "{each.category}" was called in that time',

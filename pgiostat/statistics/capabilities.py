@@ -1,4 +1,4 @@
-"""What a server can report, and why not where it cannot."""
+"""Capabilities of a server: what it can report, and the reason if it cannot."""
 
 from dataclasses import dataclass
 

@@ -1,14 +1,19 @@
 """Rows of one table of counters, kept by column."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pgiostat.statistics.counter_table import Column, ColumnKind, CounterTable, Reading
-from pgiostat.units import US_PER_MS
+from pgiostat.statistics.counter_table import (
+    ColumnKind,
+    CounterColumn,
+    CounterTable,
+    SelectedColumns,
+)
+from pgiostat.units import MICROSECOND, US_PER_MS
 
 __all__ = ["Array", "Counts", "Mask", "Rows", "common_counters", "counter_matrix", "to_pg_time"]
 
@@ -17,7 +22,6 @@ Counts = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 _PG_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def to_pg_time(instant: datetime) -> int:
@@ -26,7 +30,7 @@ def to_pg_time(instant: datetime) -> int:
     >>> to_pg_time(datetime(2000, 1, 1, 0, 0, 1, tzinfo=UTC))
     1000000
     """
-    return (instant - _PG_EPOCH) // _MICROSECOND
+    return (instant - _PG_EPOCH) // MICROSECOND
 
 
 class Rows:
@@ -51,21 +55,21 @@ class Rows:
         self._index = {name: i for i, name in enumerate(self.counter_names)}
 
     @classmethod
-    def unpack(cls, reading: Reading, packed: bytes | memoryview) -> "Rows":
+    def unpack(cls, selected: SelectedColumns, packed: bytes | memoryview) -> "Rows":
         """Make rows from their packed bytes; ValueError if these are not whole rows."""
-        wire = np.dtype(reading.wire)
+        wire = np.dtype(selected.wire)
         if len(packed) % wire.itemsize:
             msg = f"{len(packed)} bytes are not whole rows of {wire.itemsize}"
             raise ValueError(msg)
         table = np.frombuffer(packed, dtype=wire)
-        return cls._build(reading, len(table), lambda column: table[column.name])
+        return cls._build(selected, len(table), lambda column: table[column.name])
 
     @classmethod
-    def from_records(cls, reading: Reading, records: Sequence[Sequence[Any]]) -> "Rows":
+    def from_records(cls, selected: SelectedColumns, records: Sequence[Sequence[Any]]) -> "Rows":
         """Make rows from ordinary result rows, their columns in the order of the query."""
-        place = {column.name: i for i, column in enumerate(reading.columns)}
+        place = {column.name: i for i, column in enumerate(selected.columns)}
 
-        def values(column: Column) -> Array:
+        def values(column: CounterColumn) -> Array:
             cells = [record[place[column.name]] for record in records]
             if column.kind is ColumnKind.INSTANT:
                 low = np.iinfo(np.int64).min
@@ -77,11 +81,13 @@ class Rows:
             layout = np.dtype(column.kind.wire).newbyteorder("=")
             return np.array(cells, dtype=layout)
 
-        return cls._build(reading, len(records), values)
+        return cls._build(selected, len(records), values)
 
     @classmethod
-    def _build(cls, reading: Reading, n: int, values: Callable[[Column], Array]) -> "Rows":
-        counted = [column for column in reading.columns if column.kind.is_counter]
+    def _build(
+        cls, selected: SelectedColumns, n: int, values: Callable[[CounterColumn], Array]
+    ) -> "Rows":
+        counted = [column for column in selected.columns if column.kind.is_counter]
         counters = np.empty((len(counted), n), dtype=np.int64)
         scratch = np.empty(n)
         for i, column in enumerate(counted):
@@ -94,7 +100,7 @@ class Rows:
             else:
                 counters[i] = values(column)
         attributes = {}
-        for column in reading.columns:
+        for column in selected.columns:
             if column.kind.is_counter:
                 continue
             array = values(column).astype(column.kind.kept)
@@ -102,7 +108,7 @@ class Rows:
                 array = np.char.rstrip(array)
                 np.char.decode(array, "utf-8")  # damaged ones are found here, and not later
             attributes[column.name] = array
-        return cls(reading.table, attributes, [column.name for column in counted], counters)
+        return cls(selected.table, attributes, [column.name for column in counted], counters)
 
     def __len__(self) -> int:
         return int(self.counters.shape[1])

@@ -1,4 +1,4 @@
-"""What a table of counters is: its columns, how they travel, and the part that a server has."""
+"""A table of counters: its columns, their packed form, and the part that a server has."""
 
 from collections.abc import Container
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pgiostat.units import Unit
 
-__all__ = ["NAME_BYTES", "Column", "ColumnKind", "CounterTable", "Reading"]
+__all__ = ["NAME_BYTES", "ColumnKind", "CounterColumn", "CounterTable", "SelectedColumns"]
 
 NAME_BYTES = 32
 """Room for a backend type, object or context of pg_stat_io; the longest has 19 bytes."""
@@ -60,7 +60,7 @@ class ColumnKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class CounterColumn:
     """One column of a statistics view.
 
     Attributes:
@@ -91,18 +91,18 @@ class CounterTable:
     versioned_by: str
     source: str
     key: tuple[str, ...]
-    columns: tuple[Column, ...]
+    columns: tuple[CounterColumn, ...]
 
-    def column(self, name: str) -> Column:
+    def column(self, name: str) -> CounterColumn:
         """Return a column by its newest name; KeyError if there is none."""
         for column in self.columns:
             if column.name == name:
                 return column
         raise KeyError(name)
 
-    def reading(self, available: Container[str] | None = None) -> "Reading":
+    def select(self, available: Container[str] | None = None) -> "SelectedColumns":
         """Return what can be read where only these columns exist (None: all of them)."""
-        picked: list[tuple[Column, str]] = []
+        picked: list[tuple[CounterColumn, str]] = []
         for column in self.columns:
             if column.expression:
                 picked.append((column, column.expression))
@@ -111,18 +111,18 @@ class CounterTable:
                 if available is None or name in available:
                     picked.append((column, f"s.{name}"))
                     break
-        return Reading(self, tuple(picked))
+        return SelectedColumns(self, tuple(picked))
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SelectedColumns:
     """The columns of a table that one server has, with the SQL that selects each."""
 
     table: CounterTable
-    picked: tuple[tuple[Column, str], ...]
+    picked: tuple[tuple[CounterColumn, str], ...]
 
     @property
-    def columns(self) -> tuple[Column, ...]:
+    def columns(self) -> tuple[CounterColumn, ...]:
         """The columns, in the order in which they travel."""
         return tuple(column for column, _ in self.picked)
 

@@ -1,13 +1,13 @@
-"""THE table of counters: every column that is read from a server, each described once.
+"""The table of counters: describes each column of a snapshot once.
 
-It defines the select list of a snapshot, the layout of its bytes, what is subtracted between two
+It defines the select list of a snapshot, the layout of its bytes, the subtraction of two
 snapshots, the headers of CSV files and docs/counters.md.
 
 Sources are sections of the PostgreSQL documentation.  Versions in which a column appears
 were checked on servers 13 to 18 with every extension version from 1.4 on.
 """
 
-from pgiostat.statistics.counter_table import Column, ColumnKind, CounterTable
+from pgiostat.statistics.counter_table import ColumnKind, CounterColumn, CounterTable
 from pgiostat.units import Unit
 
 __all__ = ["DATABASES", "IO", "KCACHE", "RELATIONS", "STATEMENTS", "TABLES"]
@@ -20,63 +20,67 @@ STATEMENTS = CounterTable(
     source="F.30 pg_stat_statements",
     key=("userid", "dbid", "queryid", "toplevel"),
     columns=(
-        Column("userid", ColumnKind.OID, Unit.NONE, "role that ran the statement"),
-        Column("dbid", ColumnKind.OID, Unit.NONE, "database in which it ran"),
-        Column(
+        CounterColumn("userid", ColumnKind.OID, Unit.NONE, "role that ran the statement"),
+        CounterColumn("dbid", ColumnKind.OID, Unit.NONE, "database in which it ran"),
+        CounterColumn(
             "queryid", ColumnKind.ID, Unit.NONE, "hash of the statement's analysed tree", null="0"
         ),
-        Column(
+        CounterColumn(
             "masked",
             ColumnKind.FLAG,
             Unit.NONE,
             "queryid is NULL: the role lacks pg_read_all_stats",
             expression="s.queryid IS NULL",
         ),
-        Column(
+        CounterColumn(
             "toplevel",
             ColumnKind.FLAG,
             Unit.NONE,
             "sent by a client; if not, its reads are in its caller's row too",
             since="1.9",
         ),
-        Column("calls", ColumnKind.COUNT, Unit.CALLS, "executions that ended without an error"),
-        Column("rows", ColumnKind.COUNT, Unit.ROWS, "rows returned or affected"),
-        Column(
+        CounterColumn(
+            "calls", ColumnKind.COUNT, Unit.CALLS, "executions that ended without an error"
+        ),
+        CounterColumn("rows", ColumnKind.COUNT, Unit.ROWS, "rows returned or affected"),
+        CounterColumn(
             "shared_blks_hit",
             ColumnKind.COUNT,
             Unit.BLOCKS,
             "table and index blocks in shared_buffers",
         ),
-        Column(
+        CounterColumn(
             "shared_blks_read",
             ColumnKind.COUNT,
             Unit.BLOCKS,
             f"table and index blocks read: {_READS_NOTE}",
         ),
-        Column(
+        CounterColumn(
             "shared_blks_dirtied",
             ColumnKind.COUNT,
             Unit.BLOCKS,
             "blocks changed for the first time",
         ),
-        Column(
+        CounterColumn(
             "local_blks_hit", ColumnKind.COUNT, Unit.BLOCKS, "blocks of temporary tables in memory"
         ),
-        Column("local_blks_read", ColumnKind.COUNT, Unit.BLOCKS, "blocks of temporary tables read"),
-        Column(
+        CounterColumn(
+            "local_blks_read", ColumnKind.COUNT, Unit.BLOCKS, "blocks of temporary tables read"
+        ),
+        CounterColumn(
             "temp_blks_read",
             ColumnKind.COUNT,
             Unit.BLOCKS,
             "blocks of sort and hash spill files read",
         ),
-        Column(
+        CounterColumn(
             "total_exec_time",
             ColumnKind.TIME,
             Unit.MILLISECONDS,
             "time spent executing",
             older=("total_time",),
         ),
-        Column(
+        CounterColumn(
             "shared_blk_read_time",
             ColumnKind.TIME,
             Unit.MILLISECONDS,
@@ -84,39 +88,39 @@ STATEMENTS = CounterTable(
             "counted only with track_io_timing; on PostgreSQL 18 time spent waiting for reads",
             older=("blk_read_time",),
         ),
-        Column(
+        CounterColumn(
             "local_blk_read_time",
             ColumnKind.TIME,
             Unit.MILLISECONDS,
             "time spent reading local blocks",
             since="1.11",
         ),
-        Column(
+        CounterColumn(
             "temp_blk_read_time",
             ColumnKind.TIME,
             Unit.MILLISECONDS,
             "time spent reading spill files",
             since="1.10",
         ),
-        Column(
+        CounterColumn(
             "min_exec_time",
             ColumnKind.EXTREME,
             Unit.MILLISECONDS,
-            "quickest execution; read to notice that an entry was made anew",
+            "fastest execution; shows that an entry was created again",
             older=("min_time",),
         ),
-        Column(
+        CounterColumn(
             "max_exec_time",
             ColumnKind.EXTREME,
             Unit.MILLISECONDS,
-            "slowest execution; read to notice that an entry was made anew",
+            "slowest execution; shows that an entry was created again",
             older=("max_time",),
         ),
-        Column(
+        CounterColumn(
             "stats_since",
             ColumnKind.INSTANT,
             Unit.NONE,
-            "when the entry was made: what tells a grown entry from a new one",
+            "creation time of the entry; distinguishes a new entry from a grown one",
             since="1.11",
         ),
     ),
@@ -128,25 +132,29 @@ DATABASES = CounterTable(
     source="27.2.17 pg_stat_database",
     key=("datid",),
     columns=(
-        Column("datid", ColumnKind.OID, Unit.NONE, "database; 0 for the catalogs that all share"),
-        Column("xact_commit", ColumnKind.COUNT, Unit.TRANSACTIONS, "transactions committed"),
-        Column("xact_rollback", ColumnKind.COUNT, Unit.TRANSACTIONS, "transactions rolled back"),
-        Column(
+        CounterColumn("datid", ColumnKind.OID, Unit.NONE, "database; 0 for the shared catalogs"),
+        CounterColumn("xact_commit", ColumnKind.COUNT, Unit.TRANSACTIONS, "transactions committed"),
+        CounterColumn(
+            "xact_rollback", ColumnKind.COUNT, Unit.TRANSACTIONS, "transactions rolled back"
+        ),
+        CounterColumn(
             "blks_read",
             ColumnKind.COUNT,
             Unit.BLOCKS,
             f"blocks read, local ones too: {_READS_NOTE}; "
             "PostgreSQL 13 to 15 also count blocks added to a table",
         ),
-        Column("blks_hit", ColumnKind.COUNT, Unit.BLOCKS, "blocks found in shared_buffers"),
-        Column("temp_bytes", ColumnKind.COUNT, Unit.BYTES, "bytes written to temporary files"),
-        Column(
+        CounterColumn("blks_hit", ColumnKind.COUNT, Unit.BLOCKS, "blocks found in shared_buffers"),
+        CounterColumn(
+            "temp_bytes", ColumnKind.COUNT, Unit.BYTES, "bytes written to temporary files"
+        ),
+        CounterColumn(
             "blk_read_time",
             ColumnKind.TIME,
             Unit.MILLISECONDS,
             "time spent reading blocks; counted only with track_io_timing",
         ),
-        Column(
+        CounterColumn(
             "stats_reset",
             ColumnKind.INSTANT,
             Unit.NONE,
@@ -163,12 +171,20 @@ IO = CounterTable(
     key=("backend_type", "object", "context"),
     columns=(
         # A cell is NULL where such an operation cannot happen: that is a true zero.
-        Column("backend_type", ColumnKind.NAME, Unit.NONE, "who read"),
-        Column("object", ColumnKind.NAME, Unit.NONE, "what was read: relation, temp relation, wal"),
-        Column(
-            "context", ColumnKind.NAME, Unit.NONE, "how: normal, vacuum, bulkread, bulkwrite, init"
+        CounterColumn("backend_type", ColumnKind.NAME, Unit.NONE, "process type that read"),
+        CounterColumn(
+            "object",
+            ColumnKind.NAME,
+            Unit.NONE,
+            "object that was read: relation, temp relation, wal",
         ),
-        Column(
+        CounterColumn(
+            "context",
+            ColumnKind.NAME,
+            Unit.NONE,
+            "context of the read: normal, vacuum, bulkread, bulkwrite, init",
+        ),
+        CounterColumn(
             "reads",
             ColumnKind.COUNT,
             Unit.OPERATIONS,
@@ -176,17 +192,23 @@ IO = CounterTable(
             "blocks on 16 and 17",
             null="0",
         ),
-        Column("read_bytes", ColumnKind.COUNT, Unit.BYTES, "bytes read", since="18", null="0"),
-        Column(
+        CounterColumn(
+            "read_bytes", ColumnKind.COUNT, Unit.BYTES, "bytes read", since="18", null="0"
+        ),
+        CounterColumn(
             "op_bytes",
             ColumnKind.GAUGE,
             Unit.BYTES,
             "bytes of each read, on 16 and 17 only",
             null="0",
         ),
-        Column("read_time", ColumnKind.TIME, Unit.MILLISECONDS, "time spent reading", null="0"),
-        Column("hits", ColumnKind.COUNT, Unit.BLOCKS, "blocks found in shared_buffers", null="0"),
-        Column(
+        CounterColumn(
+            "read_time", ColumnKind.TIME, Unit.MILLISECONDS, "time spent reading", null="0"
+        ),
+        CounterColumn(
+            "hits", ColumnKind.COUNT, Unit.BLOCKS, "blocks found in shared_buffers", null="0"
+        ),
+        CounterColumn(
             "stats_reset",
             ColumnKind.INSTANT,
             Unit.NONE,
@@ -204,14 +226,14 @@ RELATIONS = CounterTable(
     columns=(
         # One row for each table, index and TOAST table, from the functions of which the view is
         # made: the view itself joins and groups the catalog, at eight times the cost.
-        Column(
+        CounterColumn(
             "relid",
             ColumnKind.OID,
             Unit.NONE,
             "table, index or TOAST table of the connected database",
             expression="s.oid",
         ),
-        Column(
+        CounterColumn(
             "blks_read",
             ColumnKind.COUNT,
             Unit.BLOCKS,
@@ -219,7 +241,7 @@ RELATIONS = CounterTable(
             expression="pg_catalog.pg_stat_get_blocks_fetched(s.oid)"
             " OPERATOR(pg_catalog.-) pg_catalog.pg_stat_get_blocks_hit(s.oid)",
         ),
-        Column(
+        CounterColumn(
             "blks_hit",
             ColumnKind.COUNT,
             Unit.BLOCKS,
@@ -235,15 +257,15 @@ KCACHE = CounterTable(
     source="README of pg_stat_kcache, function pg_stat_kcache()",
     key=("userid", "dbid", "queryid", "top"),
     columns=(
-        Column("userid", ColumnKind.OID, Unit.NONE, "role that ran the statement"),
-        Column("dbid", ColumnKind.OID, Unit.NONE, "database in which it ran"),
-        Column("queryid", ColumnKind.ID, Unit.NONE, "as in pg_stat_statements", null="0"),
-        Column("top", ColumnKind.FLAG, Unit.NONE, "sent by a client", since="2.2"),
-        Column(
+        CounterColumn("userid", ColumnKind.OID, Unit.NONE, "role that ran the statement"),
+        CounterColumn("dbid", ColumnKind.OID, Unit.NONE, "database in which it ran"),
+        CounterColumn("queryid", ColumnKind.ID, Unit.NONE, "as in pg_stat_statements", null="0"),
+        CounterColumn("top", ColumnKind.FLAG, Unit.NONE, "sent by a client", since="2.2"),
+        CounterColumn(
             "exec_reads",
             ColumnKind.COUNT,
             Unit.BYTES,
-            "bytes that its processes had read from storage while executing, by getrusage:"
+            "bytes that its processes read from storage while executing, by getrusage:"
             " not what io workers of PostgreSQL 18 read for them",
             older=("reads",),
         ),

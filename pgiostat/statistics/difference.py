@@ -1,4 +1,4 @@
-"""What happened between two snapshots: diff(older, newer) -> Delta.
+"""The difference of two snapshots: diff(older, newer) -> Delta.
 
 Each row has its basis, each interval its quality. What is unknown is counted as unknown.
 """

@@ -1,4 +1,4 @@
-"""What ids mean: statements by their texts, databases, roles and relations by their oids."""
+"""The names behind ids: statements by their texts, databases, roles and relations by oid."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -227,9 +227,9 @@ class Names:
     def statement(self, key: tuple[int, int, int]) -> Statement | None:
         """Return what is known of a statement.
 
-        The reads of a cursor are counted at its FETCH, which names nothing but the cursor: it gets
-        the category of the DECLAREs of that name by the same role in the same database, if they
-        all agree.
+        The reads of a cursor are counted at its FETCH, which names only the cursor. FETCH gets the
+        category of the DECLAREs of that name by the same role in the same database, if they all
+        agree.
 
         Args:
             key: userid, dbid and queryid.

@@ -1,4 +1,4 @@
-"""I/O credits of a volume: what is left in the bucket, and when it is empty or full."""
+"""I/O credits of a volume: the balance, and the time until it is empty or full."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

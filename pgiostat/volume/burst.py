@@ -87,17 +87,19 @@ class BurstReport:
     Attributes:
         sources: Seconds by source of the operations, the longest first.
         parts: Demand by category, the largest first.
-        gauge: The bucket at the end.
-        warning: Pairs of CloudWatch's BurstBalance and the model's at the same time, as shares.
+        steps: The balance step by step.
+        bucket: The bucket at the end.
+        balance_checks: Pairs of CloudWatch's BurstBalance and the model's at the same time, as
+            shares.
     """
 
     volume: Volume
     sources: Mapping[Provenance, float]
-    moments: tuple[BalancePoint, ...]
+    steps: tuple[BalancePoint, ...]
     parts: tuple[BurstPart, ...]
     forecast: Forecast
-    gauge: CreditBucket
-    warning: tuple[tuple[float, float], ...] = ()
+    bucket: CreditBucket
+    balance_checks: tuple[tuple[float, float], ...] = ()
 
     @property
     def provenance(self) -> Provenance:
@@ -112,21 +114,22 @@ class BurstReport:
     @property
     def error(self) -> float | None:
         """Mean absolute difference of the model from CloudWatch's BurstBalance, as a share."""
-        if not self.warning:
+        checks = self.balance_checks
+        if not checks:
             return None
-        return sum(abs(measured - model) for measured, model in self.warning) / len(self.warning)
+        return sum(abs(measured - model) for measured, model in checks) / len(checks)
 
     @property
     def lowest(self) -> BalancePoint:
         """The step with the lowest balance."""
-        return min(self.moments, key=lambda moment: moment.balance.low)
+        return min(self.steps, key=lambda step: step.balance.low)
 
     @property
     def over(self) -> float:
         """Highest demand per second above the ceiling, in measured steps if there are any."""
         believed = (
             each
-            for each in self.moments
+            for each in self.steps
             if not self.is_measured or (each.provenance is not None and each.provenance.is_measured)
         )
         return max(each.balance.over for each in believed)
@@ -151,7 +154,7 @@ def simulate(
     """
     demands = [each.scaled(reads) for each in step_demands(steps, writes, devices)]
     replayed = list(_replayed(demands, bucket))
-    moments = tuple(moment for moment, _ in replayed)
+    points = tuple(step for step, _ in replayed)
     known = [each for each in demands if each.provenance is not None]
     measured = [each for each in known if each.provenance and each.provenance.is_measured]
     recent = _recent(measured or known)
@@ -159,16 +162,16 @@ def simulate(
     return BurstReport(
         volume=volume,
         sources=_sources(known),
-        moments=moments,
-        parts=tuple(_parts(known, moments, recent, volume)),
+        steps=points,
+        parts=tuple(_parts(known, points, recent, volume)),
         forecast=replace(_forecast(recent, last), is_behind=recent[-1] is not known[-1]),
-        gauge=last,
-        warning=_balance_checks(devices, moments, bucket),
+        bucket=last,
+        balance_checks=_balance_checks(devices, points, bucket),
     )
 
 
 def _balance_checks(
-    devices: Sequence[DeviceInterval], moments: Sequence[BalancePoint], bucket: CreditBucket
+    devices: Sequence[DeviceInterval], steps: Sequence[BalancePoint], bucket: CreditBucket
 ) -> tuple[tuple[float, float], ...]:
     """Return pairs of CloudWatch's balance and the model's at the same time, as shares.
 
@@ -182,17 +185,17 @@ def _balance_checks(
         for each in devices
         if each.burst_balance is not None
     )
-    begins = [bucket.low, *(moment.balance.low for moment in moments)]
+    begins = [bucket.low, *(step.balance.low for step in steps)]
     return tuple(
-        (balance, low + (moment.balance.low - low) * _fraction(middle, moment))
+        (balance, low + (step.balance.low - low) * _fraction(middle, step))
         for middle, balance in published
-        for low, moment in zip(begins, moments, strict=False)
-        if moment.since <= middle < moment.until
+        for low, step in zip(begins, steps, strict=False)
+        if step.since <= middle < step.until
     )
 
 
-def _fraction(at: datetime, moment: BalancePoint) -> float:
-    return (at - moment.since) / (moment.until - moment.since)
+def _fraction(at: datetime, step: BalancePoint) -> float:
+    return (at - step.since) / (step.until - step.since)
 
 
 def _sources(demands: Sequence[StepDemand]) -> dict[Provenance, float]:
@@ -225,10 +228,10 @@ def _replayed(
             # Part of the step has no interval: its demand may have been anything.
             bucket, unknown = bucket.advance(Load(each.missed, None, None))
             balance = replace(balance, low=unknown.low, high=unknown.high)
-        moment = BalancePoint(
+        step = BalancePoint(
             each.since, each.until, each.load.seconds, balance, each.parts, each.provenance
         )
-        yield moment, bucket
+        yield step, bucket
 
 
 def _totals(amounts: Iterable[tuple[str, float]]) -> dict[str, float]:
@@ -245,7 +248,7 @@ def _operations(demands: Iterable[StepDemand]) -> dict[str, float]:
 
 def _parts(
     demands: Sequence[StepDemand],
-    moments: Sequence[BalancePoint],
+    steps: Sequence[BalancePoint],
     recent: Sequence[StepDemand],
     volume: Volume,
 ) -> Iterator[BurstPart]:
@@ -253,7 +256,7 @@ def _parts(
     seconds = sum(each.load.seconds for each in demands)
     recent_seconds = sum(each.load.seconds for each in recent)
     operations, latest = _operations(demands), _operations(recent)
-    burned = _totals(_burned(demands, moments, volume))
+    burned = _totals(_burned(demands, steps, volume))
     whole = sum(operations.values())
     for name, count in sorted(operations.items(), key=lambda item: -item[1]):
         yield BurstPart(
@@ -266,10 +269,10 @@ def _parts(
 
 
 def _burned(
-    demands: Sequence[StepDemand], moments: Sequence[BalancePoint], volume: Volume
+    demands: Sequence[StepDemand], steps: Sequence[BalancePoint], volume: Volume
 ) -> Iterator[tuple[str, float]]:
     """Yield the credits that each part used in each step, in proportion to its operations."""
-    admitted = {moment.since: moment.balance.admitted for moment in moments}
+    admitted = {step.since: step.balance.admitted for step in steps}
     for each in demands:
         whole = sum(each.parts.values())
         above = max((admitted[each.since] or 0.0) - volume.baseline, 0.0) * each.load.seconds

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from pgiostat.analysis.ledger import Account, ServerReads, reads_of
+from pgiostat.analysis.ledger import LedgerLine, ServerReads, reads_of
 from pgiostat.analysis.rank import Ranking
 from pgiostat.statistics.delta import Delta
 from pgiostat.units import blocks_to_bytes
@@ -47,7 +47,7 @@ MEANINGS = {
     " of the time",
 }
 
-_UNEXPLAINED = (Account.UNATTRIBUTED, Account.CATALOGS)
+_UNEXPLAINED = (LedgerLine.UNATTRIBUTED, LedgerLine.CATALOGS)
 """Lines of a ledger that hold a remainder, in the order in which a later count consumes them."""
 
 
@@ -159,5 +159,5 @@ def split_operations(operations: float, blocks: Mapping[str, float]) -> dict[str
     whole = sum(blocks.values())
     if whole:
         return {name: operations * n / whole for name, n in blocks.items()}
-    unattributed = {Account.UNATTRIBUTED.value: operations} if operations else {}
+    unattributed = {LedgerLine.UNATTRIBUTED.value: operations} if operations else {}
     return dict.fromkeys(blocks, 0.0) | unattributed

@@ -25,9 +25,9 @@ class WatchApp(KeyActions):
     class Arrived(Message):
         """The source returned an interval."""
 
-        def __init__(self, moment: Interval) -> None:
+        def __init__(self, interval: Interval) -> None:
             super().__init__()
-            self.moment = moment
+            self.interval = interval
 
     class Ended(Message):
         """The source ended, perhaps with an error."""
@@ -75,20 +75,20 @@ class WatchApp(KeyActions):
     def _arrived(self, message: Arrived) -> None:
         """Absorb an interval; an error is shown in the footer, and the session goes on."""
         try:
-            self._absorb(message.moment)
+            self._absorb(message.interval)
         except Exception as raised:  # noqa: BLE001 - the session goes on
             error = as_error(raised)
             self.notify(f"{error.message}: {error.detail}", severity="error")
 
-    def _absorb(self, moment: Interval) -> None:
-        sitting = self.watch_session
-        sitting.absorb(moment)
+    def _absorb(self, interval: Interval) -> None:
+        session = self.watch_session
+        session.absorb(interval)
         self._board = self._board.after(
-            moment, None if sitting.gauge is None else sitting.gauge.low
+            interval, None if session.gauge is None else session.gauge.low
         )
         self._retry_at = None
-        if moment.retry_seconds is not None:
-            self._retry_at = self._clock() + timedelta(seconds=moment.retry_seconds)
+        if interval.retry_seconds is not None:
+            self._retry_at = self._clock() + timedelta(seconds=interval.retry_seconds)
         if self._still is None:
             self.draw()
         self._count_down()

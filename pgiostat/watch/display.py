@@ -93,7 +93,7 @@ class WatchDisplay(App[None]):
     @property
     def watch_session(self) -> WatchSession:
         """The session, from its begin to now."""
-        return self.feed.sitting
+        return self.feed.session
 
     @property
     def session_view(self) -> SessionView:
@@ -132,22 +132,22 @@ class WatchDisplay(App[None]):
         """Draw the session as the state requests."""
         if not self._canvas.size:
             return
-        sight, whole = self.session_view, self.state.whole
-        counted, io = sight.counted(whole=whole), sight.io(whole=whole)
-        self._table = table_of(self.state, counted, io, sight.names)
+        session, whole = self.session_view, self.state.whole
+        counted, io = session.counted(whole=whole), session.io(whole=whole)
+        self._table = table_of(self.state, counted, io, session.names)
         self.state = restore_cursor(self.state, self._table.keys)
         if self._goes_back != bool(self.state.path or self.state.filter):
             self._goes_back = not self._goes_back
             self.refresh_bindings()
         self._canvas.show(
-            draw_screen(self.state, sight, self._table, self._canvas.size, self._beside())
+            draw_screen(self.state, session, self._table, self._canvas.size, self._side())
         )
         if self._page is not None and self._page is self.screen:
             self._page.draw()
 
-    def _beside(self) -> SideInfo:
+    def _side(self) -> SideInfo:
         if self._still is not None:
-            return self._still.beside
+            return self._still.side
         wait = None
         if self._retry_at is not None:
             wait = (self._retry_at - self._clock()).total_seconds()

@@ -1,4 +1,4 @@
-"""The keys and the mouse of `watch`: they change what is shown, never what is read."""
+"""The keys and the mouse of `watch`: they change the display, never the snapshots."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -179,9 +179,7 @@ class KeyActions(ExportActions):
             self.replay.play(playing=not self.state.is_paused)
         else:
             self._still = (
-                FrozenSession.of(self.watch_session, self._beside())
-                if self.state.is_paused
-                else None
+                FrozenSession.of(self.watch_session, self._side()) if self.state.is_paused else None
             )
             self._count_down()
 
@@ -225,20 +223,20 @@ class KeyActions(ExportActions):
         """Return the content of a statement's page."""
         from pgiostat.watch.screen.statement_page import StatementDetails  # noqa: PLC0415 - as the page
 
-        sight, whole = self.session_view, self.state.whole
-        latest = sight.latest or Interval()
-        counted = sight.counted(whole=whole)
-        parts = [] if counted is None else [(counted, sight.names)]
+        session, whole = self.session_view, self.state.whole
+        latest = session.latest or Interval()
+        counted = session.counted(whole=whole)
+        parts = [] if counted is None else [(counted, session.names)]
         rows = rank_totals(parts, by=By.STATEMENT).rows
         row = next((row for row in rows if row.key == key), None)
         return StatementDetails(
-            heading(self.state, sight, size, self._beside()),
+            heading(self.state, session, size, self._side()),
             row,
-            sight.past(By.STATEMENT, key),
+            session.past(By.STATEMENT, key),
             None if whole or row is None or row.queryid is None else _basis(latest, row),
-            sight.seconds if whole else latest.seconds,
-            sight.qualities if whole else latest.qualities,
-            coverage_of(sight, whole=whole),
+            session.seconds if whole else latest.seconds,
+            session.qualities if whole else latest.qualities,
+            coverage_of(session, whole=whole),
             whole,
         )
 
@@ -273,7 +271,7 @@ class KeyActions(ExportActions):
 
     def action_help(self) -> None:
         """Show the page of keys and columns."""
-        notices = [posted.notice for posted in self._beside().board.posted]
+        notices = [posted.notice for posted in self._side().board.posted]
         self.push_screen(Help(self._table, notices, is_replay=self.replay is not None))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
@@ -323,7 +321,7 @@ class KeyActions(ExportActions):
         self.action_move(-1)
 
 
-def _basis(moment: Interval, row: "RankRow") -> Basis:
+def _basis(interval: Interval, row: "RankRow") -> Basis:
     """Return what the counters of a statement were compared with."""
     queryid, dbid, userid = map(int, row.key)
-    return moment.bases.get((userid, dbid, queryid), Basis.PREVIOUS)
+    return interval.bases.get((userid, dbid, queryid), Basis.PREVIOUS)

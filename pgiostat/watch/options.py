@@ -6,10 +6,10 @@ from enum import StrEnum
 from pgiostat.analysis.rank import By, Sort
 from pgiostat.volume.bucket import CreditBucket
 
-__all__ = ["Form", "Options"]
+__all__ = ["Options", "StreamFormat"]
 
 
-class Form(StrEnum):
+class StreamFormat(StrEnum):
     """The form of the output."""
 
     TEXT = "text"
@@ -31,7 +31,7 @@ class Options:
     by: By = By.CATEGORY
     sort: Sort = Sort.READS
     top: int | None = None
-    form: Form = Form.TEXT
+    form: StreamFormat = StreamFormat.TEXT
     label: str = ""
     gauge: CreditBucket | None = None
     writes: float = 0.0

@@ -1,4 +1,4 @@
-"""Read intervals until the user stops: a server that is gone is tried again."""
+"""Reads intervals until the user stops, and reconnects to a lost server."""
 
 from collections.abc import Callable
 from threading import Event
@@ -35,7 +35,7 @@ def read_intervals(
     while True:
         error = None
         try:
-            for interval in feed.moments(stop):
+            for interval in feed.intervals(stop):
                 on_interval(interval)
                 failures, is_first = 0, False
         except Exception as raised:  # noqa: BLE001 - the session keeps what it shows

@@ -1,4 +1,4 @@
-"""What a person has chosen to see: changed by one pure function, and by nothing else."""
+"""The user's view settings, changed by one pure function and nothing else."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -14,7 +14,7 @@ from rich.live import Live
 from pgiostat.analysis.ledger import coverage_of, reads_of
 from pgiostat.analysis.notices import Notice, lost, notices
 from pgiostat.analysis.rank import By, Ranking, rank
-from pgiostat.postgres.sampler import Sampler, Tick
+from pgiostat.postgres.sampler import IntervalResult, Sampler
 from pgiostat.render import text
 from pgiostat.render.balance import gauge_line
 from pgiostat.render.csv import BALANCE, CsvWriter, balance_of, heading_of
@@ -24,7 +24,7 @@ from pgiostat.statistics.names import Describe
 from pgiostat.unexpected import as_error
 from pgiostat.volume.bucket import Balance, CreditBucket
 from pgiostat.volume.demand import Demand, Provenance
-from pgiostat.watch.options import Form, Options
+from pgiostat.watch.options import Options, StreamFormat
 
 __all__ = ["StreamSession", "run"]
 
@@ -84,29 +84,29 @@ class StreamSession:
             top=top or options.top,
         )
 
-    def notices(self, tick: Tick, ranking: Ranking) -> list[Notice]:
-        """Return what to say beside a tick's numbers."""
-        if tick.delta is None:
+    def notices(self, result: IntervalResult, ranking: Ranking) -> list[Notice]:
+        """Return what to say beside a result's numbers."""
+        if result.delta is None:
             return []
-        if tick.delta.seconds is None:
-            return lost(tick.delta)
+        if result.delta.seconds is None:
+            return lost(result.delta)
         # The server's own counters lag up to ten seconds behind its statements.
         coverage = self.coverage if self._seconds >= COVERAGE_AFTER_SECONDS else None
-        return notices(tick.delta, ranking, coverage=coverage, texts_error=tick.texts_error)
+        return notices(result.delta, ranking, coverage=coverage, texts_error=result.texts_error)
 
-    def ranked(self, tick: Tick) -> tuple[Tick, Ranking | None, list[Notice]]:
-        """Return what is shown of a tick; one that cannot be ranked is an error, and not the end.
+    def ranked(self, result: IntervalResult) -> tuple[IntervalResult, Ranking | None, list[Notice]]:
+        """Return what is shown of a result; one that cannot be ranked is an error, and not the end.
 
         Args:
-            tick: As the loop yields it.
+            result: As the loop yields it.
         """
-        if tick.delta is None:
-            return tick, None, []
+        if result.delta is None:
+            return result, None, []
         try:
-            ranking = self.absorb(tick.delta)
-            return tick, ranking, self.notices(tick, ranking)
+            ranking = self.absorb(result.delta)
+            return result, ranking, self.notices(result, ranking)
         except Exception as raised:  # noqa: BLE001 - the next interval may be ranked
-            return Tick(None, as_error(raised)), None, []
+            return IntervalResult(None, as_error(raised)), None, []
 
     def is_done(self) -> bool:
         """Whether the requested number of intervals was shown."""
@@ -114,10 +114,12 @@ class StreamSession:
 
 
 class _Shown(Protocol):
-    """Shows one tick after another."""
+    """Shows one result after another."""
 
-    def __call__(self, tick: Tick, ranking: Ranking | None, notices: list[Notice]) -> None:
-        """Show a tick; ranking is None after an error."""
+    def __call__(
+        self, result: IntervalResult, ranking: Ranking | None, notices: list[Notice]
+    ) -> None:
+        """Show a result; ranking is None after an error."""
 
 
 @dataclass(slots=True)
@@ -130,27 +132,29 @@ class _Records:
     watch: StreamSession
     notices_before: set[str] = field(default_factory=set)
 
-    def __call__(self, tick: Tick, ranking: Ranking | None, notices: list[Notice]) -> None:
-        if tick.error is not None:
-            self.aside.print(text.failure(tick.error, tick.retry_seconds))
-        if tick.delta is None or ranking is None:
+    def __call__(
+        self, result: IntervalResult, ranking: Ranking | None, notices: list[Notice]
+    ) -> None:
+        if result.error is not None:
+            self.aside.print(text.failure(result.error, result.retry_seconds))
+        if result.delta is None or ranking is None:
             return
-        if tick.delta.seconds is None:
+        if result.delta.seconds is None:
             for line in text.notice_lines(notices):
                 self.aside.print(line)
             return
         if self.json is not None:
             self.json.write(
-                tick.delta,
+                result.delta,
                 ranking,
                 notices,
-                running=tick.running,
+                running=result.running,
                 balance=self.watch.balance,
                 since_start=self.watch.coverage,
             )
         if self.csv is not None:
             more = {} if self.watch.gauge is None else balance_of(self.watch.balance)
-            self.csv.write(heading_of(tick.delta, ranking) | more, ranking)
+            self.csv.write(heading_of(result.delta, ranking) | more, ranking)
             # JSON carries them; beside CSV each kind appears once.
             for line in text.notice_lines(
                 [n for n in notices if n.slug not in self.notices_before]
@@ -168,24 +172,26 @@ class _Screen:
     live: Live | None
     last: RenderableType = ""
 
-    def __call__(self, tick: Tick, ranking: Ranking | None, notices: list[Notice]) -> None:
-        if tick.error is not None:
-            failure = text.failure(tick.error, tick.retry_seconds)
+    def __call__(
+        self, result: IntervalResult, ranking: Ranking | None, notices: list[Notice]
+    ) -> None:
+        if result.error is not None:
+            failure = text.failure(result.error, result.retry_seconds)
             # The last numbers stay, with the reason why they are old above them.
             self._draw(Group(failure, self.last) if self.live else failure)
-        elif tick.delta is not None and ranking is not None:
-            if self.live is None and tick.delta.seconds is None:
+        elif result.delta is not None and ranking is not None:
+            if self.live is None and result.delta.seconds is None:
                 for line in text.notice_lines(notices):
                     self.console.print(line)
                 return
             self.last = text.interval(
-                tick.delta,
+                result.delta,
                 ranking,
                 notices,
-                coverage=coverage_of(tick.delta),
+                coverage=coverage_of(result.delta),
                 since_start=self.watch.coverage if self.watch.shown > 1 else None,
                 width=self.console.width,
-                running=tick.running,
+                running=result.running,
                 burst=self._burst(),
             )
             self._draw(self.last)
@@ -209,11 +215,11 @@ class _Screen:
 def _shown(watch: StreamSession, out: TextIO, err: TextIO) -> Iterator[_Shown]:
     """Yield the writer of the requested form."""
     options = watch.options
-    if options.form is not Form.TEXT:
+    if options.form is not StreamFormat.TEXT:
         more = () if options.gauge is None else tuple(BALANCE)
         yield _Records(
-            csv=CsvWriter(out, options.by, more) if options.form is Form.CSV else None,
-            json=JsonWriter(out) if options.form is Form.JSON else None,
+            csv=CsvWriter(out, options.by, more) if options.form is StreamFormat.CSV else None,
+            json=JsonWriter(out) if options.form is StreamFormat.JSON else None,
             watch=watch,
             aside=Console(file=err, soft_wrap=True, highlight=False, markup=False, emoji=False),
         )
@@ -242,7 +248,7 @@ def run(
     """Watch until done, interrupted or stopped; return the session.
 
     keep: keep all intervals in memory, to rank them afterwards.
-    Raises PgiostatError: see sampler.Sampler.ticks.
+    Raises PgiostatError: see Sampler.intervals.
     """
     out = out or sys.stdout
     err = err or sys.stderr
@@ -251,8 +257,8 @@ def run(
     watch = StreamSession(sampler, options, keep=keep)
     with ExitStack() as stack:
         show = stack.enter_context(_shown(watch, out, err))
-        for tick in sampler.ticks():
-            show(*watch.ranked(tick))
+        for result in sampler.intervals():
+            show(*watch.ranked(result))
             if watch.is_done():
                 break
     return watch

@@ -70,10 +70,10 @@ def attack(scale: Scale) -> Outcome:
     root = _made(scale.scratch / "history")
     outcome = Outcome(
         "Damaged files",
-        f"{damages} times one place of one file of a history was damaged, and five questions were"
-        " asked: rankings by statement and by relation, statements, intervals and pg_stat_io."
-        f" {flips:,} times one bit was changed of the reading that a collector goes on from. A cell"
-        " counts what came of it.",
+        f"{damages} times one place in one file of a history was damaged, and five queries ran:"
+        " rankings by statement and by relation, statements, intervals and pg_stat_io."
+        f" {flips:,} times one bit was changed in the snapshot from which a collector continues. A"
+        " cell counts an outcome.",
         ("damage", *CELLS),
     )
     found: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
@@ -85,8 +85,8 @@ def attack(scale: Scale) -> Outcome:
     for came, where in _flipped(root, flips):
         readings[came] += 1
         if came in WRONG:
-            outcome.failures.append(f"a bit of a reading: {where}: {came}")
-    for name, counts in (*found.items(), ("a bit of a reading", readings)):
+            outcome.failures.append(f"a bit of a snapshot: {where}: {came}")
+    for name, counts in (*found.items(), ("a bit of a snapshot", readings)):
         total = counts.total()
         outcome.rows.append((name, *(f"{counts[cell]:,} of {total:,}" for cell in CELLS)))
     return outcome

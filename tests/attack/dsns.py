@@ -227,9 +227,9 @@ def attack(scale: Scale) -> Outcome:
     passwords = [PASSWORDS[n] for n in QUICK_PASSWORDS] if scale.quick else list(PASSWORDS)
     outcome = Outcome(
         "Secrets in malformed connection strings",
-        f"{len(passwords)} passwords with signs that have a meaning somewhere, put as they are"
-        " into strings of each kind, and these given to each command that takes one. A cell says"
-        " how often a part of the password came out, of how often it was tried.",
+        f"{len(passwords)} passwords with special characters, put unchanged into strings of each"
+        " kind, and each string passed to each command that takes one. A cell counts the attempts"
+        " in which a part of the password came out.",
         ("mistake", "output", "log", "names of directories", "files"),
     )
     # In processes of their own the others would take hours.

@@ -454,7 +454,7 @@ FAULTS = (
           needs=Needs(settings={"pg_stat_statements.save": False})),
     Fault("restarts without the library and with it", _without_preloading),
     Fault("extension dropped and created", _recreate),
-    Fault("extension dropped for a time", _drop_for_a_time),
+    Fault("extension dropped temporarily", _drop_for_a_time),
     Fault("extension moved to another schema", _move),
     *(
         Fault(f"extension updated from {version}", _update, loses=last < 17 or version != "1.11",
@@ -467,14 +467,14 @@ FAULTS = (
     Fault("execution revoked and granted", _revoke_execution),
     Fault("role of the statements renamed", _rename_role),
     Fault("role of the statements dropped and made", _remake_role),
-    Fault("our role renamed for a time", _rename_our_role),
+    Fault("our role renamed temporarily", _rename_our_role),
     Fault("our role dropped and made", _remake_our_role, loses=True),
     Fault("databases made, swapped and dropped", _other_databases),
     Fault("database of the statements dropped and made", _remake_database),
-    Fault("our database renamed for a time", _rename_our_database),
-    Fault("pg_stat_statements.track none for a time", _track("none")),
-    Fault("pg_stat_statements.track all for a time", _track("all")),
-    Fault("compute_query_id off for a time", _setting("compute_query_id", "off", counts=False),
+    Fault("our database renamed temporarily", _rename_our_database),
+    Fault("pg_stat_statements.track none temporarily", _track("none")),
+    Fault("pg_stat_statements.track all temporarily", _track("all")),
+    Fault("compute_query_id off temporarily", _setting("compute_query_id", "off", counts=False),
           since=14),
     Fault("idle_session_timeout shorter than the interval",
           _setting("idle_session_timeout", "200ms"), since=14),
@@ -536,10 +536,10 @@ def attack(scale: Scale) -> Outcome:
         "Faults",
         f"{tried} trials: a statement that reads a table larger than the buffers ran without"
         " pause before, during and after each fault, while watch and collect read the server. Its"
-        " calls and blocks, as auto_explain told the application, are compared with the sums of"
-        " watch's intervals and with the history's. exact: equal to the block. reported: what is"
-        " missing ran in a time that watch and the history report as lost. One word is for both,"
-        " two for watch and for the history; – is for what a version does not have.",
+        " calls and blocks, as auto_explain reported them to the application, are compared with the"
+        " sums of watch's intervals and with the history's. exact: equal to the block. reported:"
+        " the missing executions ran in time that watch and the history report as lost. One word is"
+        " for both, two for watch and for the history. – marks a fault that a version cannot have.",
         ("fault", *(str(major) for major in scale.versions)),
     )
     for number, fault in enumerate(faults):

@@ -47,10 +47,10 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "collect --check": (
         "collect", _NOBODY, "--label", "demo", "--history", "ROOT", "--check",
     ),
-    "sealing": ("seal", "ROOT", "demo", "172800", "172800"),
+    "compaction": ("seal", "ROOT", "demo", "172800", "172800"),
     "ship": ("ship", "--history", "ROOT", "--to", "file://THERE"),
 }  # fmt: skip
-WRITE = {"collect", "collect --check", "sealing", "ship"}
+WRITE = {"collect", "collect --check", "compaction", "ship"}
 """Commands whose answer is not a sum: they say what they refuse."""
 
 
@@ -77,11 +77,11 @@ def attack(scale: Scale) -> Outcome:
     ]
     outcome = Outcome(
         "History directories that others made",
-        f"{len(chosen)} histories, each damaged in one way, are given to {len(COMMANDS)} commands."
-        " A cell says what came of it: the damage was refused or skipped with its name in a"
-        " message, or nothing changed. Values that a whole file holds are answered as they are."
-        " No command may wait, end in a traceback, take more memory than a whole history needs, or"
-        " change anything outside of the history.",
+        f"{len(chosen)} histories, each damaged in one way, are passed to {len(COMMANDS)} commands."
+        " A cell has the outcome: the damage was refused or skipped with its name in a message, or"
+        " nothing changed. Values in an intact file are returned as they are. No command may wait,"
+        " end in a traceback, take more memory than an intact history needs, or change anything"
+        " outside of the history.",
         ("damage", *COMMANDS),
     )
     cells: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
@@ -177,7 +177,7 @@ from pathlib import Path
 import duckdb, pyarrow.parquet, pgiostat.cli
 import pgiostat.cli.report, pgiostat.cli.export, pgiostat.cli.collect
 import pgiostat.history.read.history, pgiostat.history.__main__
-import pgiostat.history.remote.shipping, pgiostat.export
+import pgiostat.history.remote.upload, pgiostat.export
 import pgiostat.watch.sources.replay, pgiostat.render.report
 import pgiostat.collector.service, pgiostat.analysis.compare.compare
 
@@ -197,7 +197,7 @@ def replay(root):
             stop = Event()
             for place in (0, feed.position[1] // 2, feed.position[1]):
                 feed.seek(place)
-                print(next(iter(feed.moments(stop))).counted)
+                print(next(iter(feed.intervals(stop))).counted)
             return 0
     except PgiostatError as error:
         print(error.report(), file=sys.stderr)

@@ -38,7 +38,7 @@ from pgiostat.postgres.dsn import check_dsn
 from pgiostat.queries.describe import describer
 from pgiostat.watch import stream
 from pgiostat.watch.app import WatchApp
-from pgiostat.watch.options import Form, Options
+from pgiostat.watch.options import Options, StreamFormat
 from pgiostat.watch.sources.replay import ReplaySource
 from pgiostat.watch.state import Action, View, moved
 from tests.attack import Outcome, Scale
@@ -177,8 +177,8 @@ def _outcome(found: _Found, majors: Sequence[int]) -> Outcome:
         "Names that act",
         f"{len(NAMES)} names of {len(KINDS)} kinds as names of tables, columns, schemas, roles,"
         " databases, cursors, categories and labels, through every command and form, on PostgreSQL"
-        f" {versions}. A cell says how many of the names that the form showed did anything but be"
-        " read.",
+        f" {versions}. A cell counts the names shown by the form that did anything but get"
+        " printed.",
         ("kind of name", *JUDGES),
         rows,
         failures,
@@ -280,7 +280,11 @@ def _watched(
     stop = Event()
     labels = [name for name, kind in NAMES.items() if kind in {"line breaks", "formulas"}]
     watches = [
-        _Watch(server.dsn(), Options(interval=1.0, by=By(by), form=Form(form), label=label), stop)
+        _Watch(
+            server.dsn(),
+            Options(interval=1.0, by=By(by), form=StreamFormat(form), label=label),
+            stop,
+        )
         for (by, form), label in zip(WATCHED, labels, strict=False)
     ]
     try:

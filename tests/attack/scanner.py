@@ -35,9 +35,9 @@ def attack(scale: Scale) -> Outcome:
     rows: list[tuple[str, ...]] = [(fault, f"{found[fault]} of {texts:,}") for fault in FAULTS]
     return Outcome(
         "Texts beside PostgreSQL's scanner",
-        f"{texts:,} texts were put together of constants with a mark in them, comments and words of"
+        f"{texts:,} texts were composed of constants with a mark in them, comments and words of"
         " the grammar, and normalized. A lexer of the tests, which is compared with PostgreSQL's"
-        " scanner, says where the constants are. A cell counts the texts with that fault.",
+        " scanner, finds the constants. A cell counts the texts with that fault.",
         ("fault", "texts"),
         rows,
         failures[:20],

@@ -167,11 +167,11 @@ def attack(scale: Scale) -> Outcome:
     outcome = Outcome(
         "Secrets in statements",
         f"{len(tried)} forms of statements ({statements} statements) that hold a secret ran on"
-        f" PostgreSQL {', '.join(map(str, scale.versions))} while pgiostat read them; watch (text,"
-        " csv, json), the log and the metrics page of collect, report (text, csv, json, markdown),"
-        " the history's files, export and the display of statements in flight were searched for"
-        " it. A cell says in how many of the forms it was found; the second and third columns say"
-        " where the server itself shows it.",
+        f" PostgreSQL {', '.join(map(str, scale.versions))} while pgiostat read them. These outputs"
+        " were searched for the secret: watch (text, csv, json), the log and the metrics page of"
+        " collect, report (text, csv, json, markdown), the history's files, export and the display"
+        " of statements in flight. A cell counts the forms in which it was found. The second and"
+        " third columns count where the server itself shows it.",
         ("secrets in", "pg_stat_statements", "pg_stat_activity", *OUTPUTS),
     )
     for kind in FORMS:

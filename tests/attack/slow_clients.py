@@ -52,12 +52,12 @@ def _asking_again(_number: int) -> Iterator[bytes]:
 
 
 KINDS: dict[str, Sends] = {
-    "says nothing": _once(b""),
+    "sends nothing": _once(b""),
     "sends half a request": _once(HALF),
     "sends a byte at a time": _slowly,
     "sends headers without end": _without_end,
-    "asks and never reads": _once(WHOLE),
-    "asks again and again on one connection": _asking_again,
+    "sends a request and never reads": _once(WHOLE),
+    "sends many requests on one connection": _asking_again,
     "sends garbage after its request": _once(WHOLE + bytes(range(256)) * 200),
     "begins TLS": _once(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500)),
 }
@@ -69,9 +69,9 @@ def attack(scale: Scale) -> Outcome:
     outcome = Outcome(
         "Slow clients of the metrics page",
         f"{clients} clients of each kind at once, connecting again when they are ended, for"
-        f" {seconds:g} s, on a collector that may have {DESCRIPTORS} descriptors and samples every"
-        f" {INTERVAL_SECONDS:g} s. A good client asks meanwhile, and waits {SCRAPE_SECONDS:g} s"
-        " at most.",
+        f" {seconds:g} s, on a collector that may have {DESCRIPTORS} descriptors and takes a sample"
+        f" every {INTERVAL_SECONDS:g} s. Meanwhile a good client sends requests, and waits"
+        f" {SCRAPE_SECONDS:g} s at most.",
         ("client", "samples missed", "good clients refused", "connections held at most"),
     )
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

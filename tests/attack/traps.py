@@ -75,10 +75,10 @@ def attack(scale: Scale) -> Outcome:
             outcome.failures.append(f"{name} is not qualified in {text[:200]!r}")
     outcome.tried = (
         f"{tried} commands ran as a superuser in databases full of functions, operators, types and"
-        " relations with PostgreSQL's own names: in a schema open to all, first on the search_path"
-        " with ours pinned, and through a pooler that drops start-up options. A cell counts the"
-        f" traps that ran. The server logged {len(statements)} different statements, and each"
-        " was parsed for a name without a schema."
+        " relations with PostgreSQL's own names. These were in a schema open to all, first on the"
+        " search_path with ours pinned, and behind a pooler that drops start-up options. A cell"
+        f" counts the traps that ran. The server logged {len(statements)} different statements, and"
+        " each was parsed for a name without a schema."
     )
     return outcome
 

@@ -72,10 +72,12 @@ other       0    0    0 %               – –
 
 
 def test_two_halves_of_one_run_are_no_change(recorded: Recorded) -> None:
-    done = compare(recorded(), *HALVES)
+    root = recorded()
+    done = compare(root, *HALVES)
     lines = [line.rstrip() for line in done.stdout.splitlines()]
     assert (done.returncode, done.stderr) == (0, "")
-    assert lines == STEADY.splitlines()
+    following = f"Next: pgiostat report {root} --by fingerprint"
+    assert lines == [*STEADY.splitlines(), following]
 
 
 def verdicts(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
@@ -169,7 +171,7 @@ def test_steps_suit_the_windows(recorded: Recorded) -> None:
         ("prod", "test", 1, 'there is no server "test" in the history'),
         ("prod@10:00", "prod", 2, 'invalid window: "prod@10:00"'),
         ("prod@then..now", "prod", 2, 'invalid time: "then"'),
-        ("prod@now..-1h", "prod", 2, "the time ends before it begins"),
+        ("prod@now..-1h", "prod", 2, "the time window ends before it begins"),
         ("/nowhere", "prod", 1, 'there is no history in "/nowhere"'),
         ("prod@2020-01-01..2020-01-02", "prod", 3, "there is nothing between"),
         ("--per=colour", "prod prod", 2, 'invalid value for --per: "colour"'),
@@ -209,7 +211,8 @@ def test_what_is_not_among_the_top_is_one_row(recorded: Recorded) -> None:
         parts = [*by_part["fingerprint"], rest]
         assert sum(int(row[column]) for row in parts) == int(by_part["total"][0][column])
     lines = compare(root, *HALVES, "--top", "1").stdout.splitlines()
-    assert lines[-1].split()[-2:] == ["2", "others"]
+    assert lines[-2].split()[-2:] == ["2", "others"]
+    assert lines[-1] == f"Next: pgiostat report {root} --by fingerprint"
 
 
 def both_watched(

@@ -117,10 +117,14 @@ def test_the_rules_in_force_are_shown_in_order_ones_own_first(tmp_path: Path) ->
     [
         (["show", "nothing"], 1, 'there is no rule "nothing"'),
         (["show", "@nothing"], 1, 'there is no list "@nothing"'),
-        (["test"], 2, "a statement, a DSN or -f FILE is needed"),
-        (["test", "SELECT 1", "-f", "x.sql"], 2, "both SQL and -f given"),
+        (["test"], 2, "no statement, no server and no -f FILE"),
+        (
+            ["test", "SELECT 1", "-f", "x.sql"],
+            2,
+            "-f cannot be used together with a statement or a server",
+        ),
         (["test", "-f", "/nowhere/x.sql"], 1, 'could not read "/nowhere/x.sql"'),
-        (["test", ";"], 1, "there is no statement in it"),
+        (["test", ";"], 1, "the text has no statement"),
         (["test", "SELECT 1", "--rules", "/nowhere"], 1, 'could not read rules file "/nowhere"'),
         (["test", "host=/nowhere port=1"], 1, "could not connect to server"),
         (["test", "hots=here"], 2, "invalid connection string"),
@@ -139,7 +143,7 @@ def test_a_rules_file_is_begun_once_and_never_overwritten(tmp_path: Path) -> Non
     first = pgiostat("init", where=tmp_path)
     assert lines(first.stdout) == [
         "wrote rules.toml",
-        "next: pgiostat rules test --rules rules.toml DSN",
+        "Next: pgiostat rules test --rules rules.toml DBNAME",
     ]
     path = tmp_path / "rules.toml"
     assert len(load(path).rules) == 21
@@ -259,14 +263,14 @@ def test_what_is_read_through_a_cursor_is_of_its_querys_category(database: str) 
         fill(other, "parcel", 3_000)
         other.execute("ALTER TABLE parcel ADD COLUMN rev bigint")
     sampler = Sampler(database, 0.1, describer(), Event().wait)
-    ticks = sampler.ticks()
-    assert next(ticks).error is None
+    results = sampler.intervals()
+    assert next(results).error is None
     with client(database) as other:
         other.execute("BEGIN")
         other.execute('DECLARE "Page 1" CURSOR FOR SELECT id, rev FROM parcel ORDER BY id')
         fetched = other.execute('FETCH 1000 FROM "Page 1"').fetchall()
         other.execute("COMMIT")
-    delta = next(ticks).delta
+    delta = next(results).delta
     assert delta is not None
     assert len(fetched) == 1000
     rows = rank([delta], sampler.names, by=By.STATEMENT).rows
@@ -275,7 +279,7 @@ def test_what_is_read_through_a_cursor_is_of_its_querys_category(database: str) 
         "declare": "manifest",
         "fetch": "manifest",
     }
-    ticks.close()  # type: ignore[attr-defined]
+    results.close()  # type: ignore[attr-defined]
 
 
 def test_a_statement_is_laid_out_or_left_as_it_is() -> None:

@@ -17,10 +17,41 @@ from tests.support.program import pgiostat
     ("arguments", "told"),
     [
         (
-            ["watch", "--bogus"],
-            ["pgiostat: error: no such option: --bogus", "HINT:  Try: pgiostat watch --help"],
+            ["watch", "--zzz"],
+            ["pgiostat: error: no such option: --zzz", "HINT:  Try: pgiostat watch --help"],
         ),
-        (["nosuch"], ["pgiostat: error: no such command 'nosuch'", "HINT:  Try: pgiostat --help"]),
+        (
+            ["nosuch"],
+            ['pgiostat: error: no such command "nosuch"', "HINT:  Try: pgiostat --help"],
+        ),
+        (
+            ["wacth"],
+            [
+                'pgiostat: error: no such command "wacth"',
+                "HINT:  Did you mean watch? Try: pgiostat --help",
+            ],
+        ),
+        (
+            ["rules", "tset"],
+            [
+                'pgiostat: error: no such command "tset"',
+                "HINT:  Did you mean test? Try: pgiostat rules --help",
+            ],
+        ),
+        (
+            ["watch", "--intervall", "1"],
+            [
+                "pgiostat: error: no such option: --intervall",
+                "HINT:  Did you mean --interval? Try: pgiostat watch --help",
+            ],
+        ),
+        (
+            ["host=db", "password=Zk7Q"],
+            [
+                "pgiostat: error: no such command",
+                f"HINT:  {cli.QUOTE_DSN} Try: pgiostat --help",
+            ],
+        ),
         (
             ["watch", "--once", "--count", "3"],
             ["pgiostat: error: --once and --count cannot be used together"],
@@ -69,7 +100,7 @@ def test_a_wrong_command_line_is_a_usage_error_that_says_what_is_right(
     assert (done.returncode, done.stdout, done.stderr.splitlines()) == (2, "", told)
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["-?"], ["help"]])
 def test_help_lists_the_commands(arguments: list[str]) -> None:
     done = pgiostat(*arguments)
     assert (done.returncode, done.stderr) == (0, "")
@@ -78,8 +109,9 @@ def test_help_lists_the_commands(arguments: list[str]) -> None:
 
 
 def test_the_version_is_told() -> None:
-    done = pgiostat("--version")
-    assert (done.returncode, done.stdout) == (0, f"pgiostat {__version__}\n")
+    for option in ("-V", "--version"):
+        done = pgiostat(option)
+        assert (done.returncode, done.stdout) == (0, f"pgiostat {__version__}\n")
 
 
 def test_a_statement_may_begin_with_a_comment() -> None:
@@ -165,7 +197,7 @@ def test_what_is_no_statement_is_not_quoted(subject: str) -> None:
     assert (done.returncode, done.stdout, done.stderr.splitlines()[0]) == (
         1,
         "",
-        "pgiostat: error: statement 1 of 1 begins with no command of SQL",
+        "pgiostat: error: statement 1 of 1 does not begin with an SQL command",
     )
 
 

@@ -21,6 +21,7 @@ from pgiostat import open_history
 from pgiostat.analysis.rank import By
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.export import export
+from pgiostat.extras import install_hint
 from pgiostat.history.engines import DuckDB, Engine, UnreadableError, text_of
 from pgiostat.history.engines import spark as spark_module
 from pgiostat.history.engines.spark import Spark
@@ -308,7 +309,7 @@ def test_spark_that_is_not_installed(
         "spark-missing",
         "Spark is not installed",
         f"--engine {engine} needs the Python package pyspark.",
-        "pip install 'pgiostat[spark]'",
+        install_hint("spark"),
     )
 
 

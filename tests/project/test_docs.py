@@ -31,16 +31,23 @@ def test_every_error_is_on_the_page_of_errors_and_no_other() -> None:
 def test_links_between_pages_lead_somewhere() -> None:
     broken = [
         f"{page.relative_to(ROOT)}: {target}"
-        for page in (ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md"))
+        for page in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8"))
         if not (page.parent / target).exists()
     ]
     assert broken == []
 
 
-def test_the_output_in_the_readme_is_a_real_one() -> None:
+def test_the_output_of_the_demo_on_the_first_page_is_a_real_one() -> None:
     sample = (ROOT / "sample_data" / "ranking.txt").read_text("utf-8")
-    assert f"```text\n{sample}```" in (ROOT / "README.md").read_text("utf-8")
+    assert f"```text\n{sample}```" in (ROOT / "docs" / "index.md").read_text("utf-8")
+
+
+def test_the_picture_in_the_readme_is_a_screen_that_is_drawn() -> None:
+    shots = runpy.run_path(str(ROOT / "docs" / "screens.py"))["SHOTS"]
+    found = re.findall(r"\(docs/watch-(\w+)\.svg\)", (ROOT / "README.md").read_text("utf-8"))
+    assert found == ["category"]
+    assert set(found) <= set(shots)
 
 
 CATEGORIES = (ROOT / "docs" / "categories.md").read_text("utf-8")
@@ -161,7 +168,9 @@ def test_the_bursts_on_their_page_are_real_ones() -> None:
         assert ran(command) == shown.splitlines()
 
 
-@pytest.mark.parametrize("name", ["category", "statement", "detail"])
+@pytest.mark.parametrize(
+    "name", ["category", "statement", "detail", "relation", "io", "total", "light", "help"]
+)
 def test_the_screens_of_watch_are_what_it_draws(name: str) -> None:
     made = runpy.run_path(str(ROOT / "docs" / "screens.py"))
     drawn = asyncio.run(made["shot"](*made["SHOTS"][name]))

@@ -3,7 +3,7 @@
 import psycopg
 
 from benchmarks.accuracy import TRACK_ALL, WORKS, Work, judged, statements, told
-from pgiostat.analysis.ledger import ADDED, FORGOTTEN, HELD, LATE, NESTED_TWICE, Account
+from pgiostat.analysis.ledger import ADDED, FORGOTTEN, HELD, LATE, NESTED_TWICE, LedgerLine
 from tests.conftest import MakeServer
 
 TRIED = (
@@ -46,13 +46,13 @@ def test_each_ledger_adds_up_and_leaves_nothing_that_could_be_known(
     assert all(each.is_within for each in found.values()), shown
     assert found["parallel scan"].statements > 1000, shown
     cancelled = found["cancelled"]
-    assert cancelled.lines[Account.UNATTRIBUTED.value] > 100, shown
+    assert cancelled.lines[LedgerLine.UNATTRIBUTED.value] > 100, shown
     assert cancelled.because == "failed or cancelled statements", shown
     assert cancelled.causes[0] == "failed or cancelled statements"
     assert found["temporary table"].causes == ((ADDED,) if major < 16 else ())
     held = found["cursor WITH HOLD"]
     assert held.causes == (HELD,)
-    assert (held.statements < 100, held.lines[Account.UNATTRIBUTED.value] > 1000) == (True, True)
+    assert (held.statements < 100, held.lines[LedgerLine.UNATTRIBUTED.value] > 1000) == (True, True)
 
 
 def test_reads_while_tracking_was_off_between_two_snapshots_have_that_as_their_cause(
@@ -63,7 +63,7 @@ def test_reads_while_tracking_was_off_between_two_snapshots_have_that_as_their_c
         connection.execute("CREATE EXTENSION pg_stat_statements")
     found = {each.work: each for each in judged(server.dsn(), ROWS, UNTRACKED)}
     for work in ("off in a session", "off for all"):
-        assert found[work].lines[Account.UNATTRIBUTED.value] > 1000
+        assert found[work].lines[LedgerLine.UNATTRIBUTED.value] > 1000
         assert found[work].causes == ("statements that are not tracked",)
     assert found["all in a session"].is_within
 
@@ -80,5 +80,5 @@ def test_on_13_a_server_with_track_all_says_that_nested_statements_count_twice(
     if major > 13:
         assert (found.is_within, found.causes) == (True, ())
     else:
-        assert found.lines[Account.UNATTRIBUTED.value] < -100
+        assert found.lines[LedgerLine.UNATTRIBUTED.value] < -100
         assert found.causes == (NESTED_TWICE, LATE, FORGOTTEN)

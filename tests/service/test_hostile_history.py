@@ -40,7 +40,7 @@ from pgiostat.history.format.schema import LATER, LONG, SCHEMAS
 from pgiostat.history.read.category_cache import cached_categories
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
-from pgiostat.history.remote.shipping import upload
+from pgiostat.history.remote.upload import upload
 from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.lock import check_free
 from pgiostat.history.write.retention import Keep, retain

@@ -34,7 +34,7 @@ from pgiostat.history.read.inventory import inventory
 from pgiostat.history.read.windows import Window
 from pgiostat.history.remote.object_store import ObjectStore
 from pgiostat.history.remote.remote_layout import FRESH_SECONDS
-from pgiostat.history.remote.shipping import UploadResult, upload
+from pgiostat.history.remote.upload import UploadResult, upload
 from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.retention import Keep, retain
 from pgiostat.history.write.writer import Writer
@@ -273,7 +273,7 @@ def test_a_collector_does_not_remove_what_was_not_shipped(root: Path, tmp_path: 
         """Do what a collector with --keep 2d does after it has sealed."""
         compact(layout, "prod")
         keep = Keep(timedelta(days=2), timedelta(days=2))
-        retain(layout, "prod", keep, clock=NOW, may=sealer.shipped(layout))
+        retain(layout, "prod", keep, clock=NOW, may=sealer.removable(layout))
 
     write(root, intervals(72, HOUR, server=server(label="prod"))[30:])
     compact(layout, "prod")
@@ -527,9 +527,9 @@ def test_the_command_ships_and_reports_read_it(root: Path, bucket: Store) -> Non
     to = bucket.uri("metrics/command")
     first = run_program("ship", "--history", str(root), "--to", to)
     assert (first.returncode, first.stderr) == (0, "")
-    assert re.fullmatch(r"shipped 28 files, [\d.]+ KiB\n", first.stdout)
+    assert re.fullmatch(r"uploaded 28 files, [\d.]+ KiB\n", first.stdout)
     again = run_program("ship", "--history", str(root), "--to", to)
-    assert again.stdout == "shipped 0 files, 0 B; 28 there already\n"
+    assert again.stdout == "uploaded 0 files, 0 B; 28 already there\n"
     report = run_program("report", "--history", to, "--label", "prod", "--format", "csv")
     assert (report.returncode, report.stderr) == (0, "")
     assert report.stdout.splitlines()[1].split(",")[0]
@@ -548,7 +548,7 @@ def test_it_goes_on_until_it_is_stopped(root: Path, bucket: Store) -> None:
         stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stderr is not None
-        assert " ship: shipped 28 files" in process.stderr.readline()
+        assert " ship: uploaded 28 files" in process.stderr.readline()
         bucket.down = True
         try:
             assert f'could not reach "{to.partition("?")[0]}"' in process.stderr.readline()

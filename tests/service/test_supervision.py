@@ -27,7 +27,7 @@ from pgiostat.history.format.layout import Layout
 from pgiostat.history.write.writer import Writer
 from pgiostat.postgres import driver
 from pgiostat.postgres import sampler as collect
-from pgiostat.postgres.sampler import Sampler, Tick
+from pgiostat.postgres.sampler import IntervalResult, Sampler
 from pgiostat.queries.describe import describer, uncategorized
 from pgiostat.statistics.difference import diff as real_diff
 from pgiostat.statistics.names import Statement
@@ -129,14 +129,14 @@ def text_for_binary(content: bytes) -> bytes:
 
 
 def followed(
-    dsn: str, count: int, after: Callable[[int, Tick], None], *, running: bool = False
-) -> list[Tick]:
-    """Return ticks of a loop that waits for nothing."""
+    dsn: str, count: int, after: Callable[[int, IntervalResult], None], *, running: bool = False
+) -> list[IntervalResult]:
+    """Return results of a loop that waits for nothing."""
     sampler = Sampler(dsn, 0.1, uncategorized, lambda _: False, running=running)
     found = []
-    for number, tick in enumerate(sampler.ticks()):
-        found.append(tick)
-        after(number, tick)
+    for number, result in enumerate(sampler.intervals()):
+        found.append(result)
+        after(number, result)
         if number + 1 == count:
             break
     return found
@@ -145,12 +145,12 @@ def followed(
 MARK = "SELECT 1 AS counted_once"
 
 
-def calls_of(ticks: list[Tick], queryid: int) -> int:
+def calls_of(results: list[IntervalResult], queryid: int) -> int:
     """Return the calls of one statement in all intervals."""
     total = 0
-    for tick in ticks:
-        if tick.delta is not None and tick.delta.seconds is not None:
-            rows = tick.delta.statements.rows
+    for result in results:
+        if result.delta is not None and result.delta.seconds is not None:
+            rows = result.delta.statements.rows
             total += int(rows["calls"][rows["queryid"] == queryid].sum())
     return total
 
@@ -173,13 +173,13 @@ def test_a_damaged_answer_costs_one_reading_and_no_count(
     with client(database) as other, damaging(database) as (proxy, dsn):
         other.execute(MARK.encode())
 
-        def after(number: int, tick: Tick) -> None:  # noqa: ARG001 - only when it is
+        def after(number: int, result: IntervalResult) -> None:  # noqa: ARG001 - only when it is
             other.execute(MARK.encode())
             proxy.damage = damage if number in (2, 5) else None
 
         found = followed(dsn, 9, after, running=running)
         queryid = marked(other)
-    wrong = [number for number, tick in enumerate(found) if tick.error]
+    wrong = [number for number, result in enumerate(found) if result.error]
     assert wrong == [3, 6]
     # The last one runs after the last reading.
     assert calls_of(found, queryid) == 8
@@ -209,13 +209,13 @@ def test_a_reading_as_servers_send_it_is_not_refused() -> None:
 def test_flipped_bits_end_no_loop(database: str) -> None:
     with client(database) as other, damaging(database) as (proxy, dsn):
 
-        def after(number: int, tick: Tick) -> None:  # noqa: ARG001 - only when it is
+        def after(number: int, result: IntervalResult) -> None:  # noqa: ARG001 - only when it is
             other.execute(MARK.encode())
             proxy.damage = flipped(number) if number % 2 == 0 and number < 80 else None
 
         found = followed(dsn, 90, after, running=True)
-    assert [tick.error for tick in found[81:]] == [None] * 9
-    slugs = {tick.error.slug for tick in found if tick.error}
+    assert [result.error for result in found[81:]] == [None] * 9
+    slugs = {result.error.slug for result in found if result.error}
     assert slugs & {"reply-unreadable", "connection-lost", "query-failed"}
     assert "unexpected-error" not in slugs
 
@@ -296,13 +296,13 @@ def test_one_text_that_cannot_be_described_costs_that_text_alone(database: str) 
 
     with client(database) as other:
         sampler = Sampler(database, 0.1, describe, lambda _: False)
-        ticks = sampler.ticks()
-        next(ticks)
+        results = sampler.intervals()
+        next(results)
         for _ in range(3):
             other.execute(b"SELECT count(*) FROM pg_catalog.pg_class")
             other.execute(MARK.encode())
             sampler._name_reader.texts_due = 0.0
-            found = next(ticks)
+            found = next(results)
             assert found.error is None
             if found.texts_error is not None:
                 break

@@ -129,7 +129,7 @@ def read(root: Path, table: str, sight: Sight, hot: str = "") -> list[Row]:
         except FileNotFoundError:
             sight.note(0)
             continue
-        for file in found.sealed:
+        for file in found.compacted:
             if file.path not in sight.sealed:
                 sight.sealed[file.path] = rows_of(file.path)
             rows += sight.sealed[file.path]

@@ -100,7 +100,7 @@ def shipper(root: Path, target: str) -> Iterator[tuple[BaseProcess, Connection]]
 
 def _ship(root: Path, target: str, environment: dict[str, str], progress: Connection) -> None:
     from pgiostat.history.format.layout import Layout  # noqa: PLC0415 - the parent needs none
-    from pgiostat.history.remote.shipping import upload  # noqa: PLC0415
+    from pgiostat.history.remote.upload import upload  # noqa: PLC0415
 
     _take(environment)
     progress.send("begins")

@@ -14,25 +14,25 @@ from pgiostat.history.format.durable_io import Disk
 from pgiostat.postgres.sent_sql import SETTINGS
 from pgiostat.statistics import counters
 from pgiostat.statistics.columnar import Rows, to_pg_time
-from pgiostat.statistics.counter_table import ColumnKind, Reading
+from pgiostat.statistics.counter_table import ColumnKind, SelectedColumns
 from pgiostat.statistics.snapshot import Markers, Server, Settings, Snapshot
 
 BEGINNING = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 STARTED = BEGINNING - timedelta(days=3)
 _numbers = count()
 
-MODERN = counters.STATEMENTS.reading()
+MODERN = counters.STATEMENTS.select()
 """Extension 1.11 and later."""
-WITHOUT_SINCE = counters.STATEMENTS.reading(
+WITHOUT_SINCE = counters.STATEMENTS.select(
     {c.name for c in counters.STATEMENTS.columns} - {"stats_since", "local_blk_read_time"}
 )
 """Extensions 1.9 and 1.10."""
-WITHOUT_TOPLEVEL = counters.STATEMENTS.reading(
+WITHOUT_TOPLEVEL = counters.STATEMENTS.select(
     {c.name for c in counters.STATEMENTS.columns}
     - {"stats_since", "local_blk_read_time", "temp_blk_read_time", "toplevel"}
 )
 """Extension 1.8, of PostgreSQL 13."""
-IO_IN_BLOCKS = counters.IO.reading({c.name for c in counters.IO.columns} - {"read_bytes"})
+IO_IN_BLOCKS = counters.IO.select({c.name for c in counters.IO.columns} - {"read_bytes"})
 """PostgreSQL 16 and 17."""
 
 
@@ -70,7 +70,9 @@ def at(seconds: float) -> datetime:
     return BEGINNING + timedelta(seconds=seconds)
 
 
-def rows(reading: Reading, records: Sequence[Mapping[str, Any]], **defaults: object) -> Rows:
+def rows(
+    reading: SelectedColumns, records: Sequence[Mapping[str, Any]], **defaults: object
+) -> Rows:
     """Return rows; what a record does not say is 0, and times are in milliseconds."""
     zero: dict[ColumnKind, object] = {
         ColumnKind.FLAG: False,
@@ -86,7 +88,7 @@ def rows(reading: Reading, records: Sequence[Mapping[str, Any]], **defaults: obj
     return Rows.from_records(reading, full)
 
 
-def statements(records: Sequence[Mapping[str, Any]], reading: Reading = MODERN) -> Rows:
+def statements(records: Sequence[Mapping[str, Any]], reading: SelectedColumns = MODERN) -> Rows:
     """Return statements of one user and database, made when the server started."""
     return rows(reading, records, userid=10, dbid=5, toplevel=True, stats_since=STARTED)
 
@@ -128,7 +130,7 @@ def reading(
     seconds: float,
     records: Sequence[Mapping[str, Any]] = (),
     *,
-    table: Reading = MODERN,
+    table: SelectedColumns = MODERN,
     databases: Sequence[Mapping[str, Any]] = (),
     relations: Sequence[Mapping[str, Any]] = (),
     io: Sequence[Mapping[str, Any]] | None = None,
@@ -152,9 +154,9 @@ def reading(
         settings=changes.get("settings", settings()),
         markers=Markers(start_time, False, bgwriter_reset, statements_reset, dealloc),
         statements=statements(records, table),
-        databases=rows(counters.DATABASES.reading(), databases, stats_reset=STARTED),
-        io=None if io is None else rows(changes.get("io_table", counters.IO.reading()), io),
-        relations=rows(counters.RELATIONS.reading(), relations),
+        databases=rows(counters.DATABASES.select(), databases, stats_reset=STARTED),
+        io=None if io is None else rows(changes.get("io_table", counters.IO.select()), io),
+        relations=rows(counters.RELATIONS.select(), relations),
         own_queryid=changes.get("own_queryid"),
     )
 

@@ -11,7 +11,7 @@ import pytest
 from textual.pilot import Pilot
 
 from pgiostat.errors import PgiostatError
-from pgiostat.postgres.sampler import Tick
+from pgiostat.postgres.sampler import IntervalResult
 from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Names, Statement
 from pgiostat.statistics.snapshot import Snapshot
@@ -65,17 +65,17 @@ class Told:
     """A feed of what was read before; it waits to be told before each further moment."""
 
     def __init__(self, count: int = 4, error: PgiostatError | None = None) -> None:
-        self.sitting = WatchSession(NAMES)
+        self.session = WatchSession(NAMES)
         self.interval = 2.0
         self.error = error
         self.fails = False
         read = snapshots(count)
         deltas = [diff(None, read[0]), *(diff(a, b) for a, b in itertools.pairwise(read))]
-        self._moments = [interval_of(Tick(delta), NAMES) for delta in deltas]
+        self._moments = [interval_of(IntervalResult(delta), NAMES) for delta in deltas]
         self.go = Event()
         self.further: list[Interval] = []
 
-    def moments(self, stop: Event) -> Iterator[Interval]:
+    def intervals(self, stop: Event) -> Iterator[Interval]:
         yield from self._moments
         while not stop.wait(0.01):
             if self.go.is_set():
@@ -119,7 +119,7 @@ def play(
     feed: IntervalSource | None = None,
     **options: Any,
 ) -> WatchApp:
-    """Run a sitting on a terminal of a size, from the third interval on."""
+    """Run a session on a terminal of a size, from the third interval on."""
     app = WatchApp(feed or Told(), clock=lambda: NOW, **options)
 
     async def sit() -> None:

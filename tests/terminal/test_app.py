@@ -22,7 +22,7 @@ from textual.widgets import Static
 from pgiostat.analysis.rank import By, rank_totals
 from pgiostat.clock import Backoff
 from pgiostat.errors import PgiostatError
-from pgiostat.postgres.sampler import Tick
+from pgiostat.postgres.sampler import IntervalResult
 from pgiostat.statistics.delta import Basis, Quality
 from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import OWN, Statement
@@ -127,7 +127,7 @@ def test_no_line_is_wider_than_the_screen_and_rank_and_cost_stay(
 def test_what_reading_costs_the_server_is_told_below_the_table() -> None:
     known = {**NAMES.statements, (10, 5, 3): Statement("/* pgiostat */ select 1", "1:0", OWN)}
     feed = Told()
-    feed.sitting = WatchSession(replace(NAMES, statements=known))
+    feed.session = WatchSession(replace(NAMES, statements=known))
 
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         told = "pgiostat itself: 1 calls, 0 ms, 50 blocks, 0 temporary blocks"
@@ -171,7 +171,7 @@ def test_coverage_stays_on_a_small_screen_beside_a_volume(
     volume: str, low: float, told: str
 ) -> None:
     feed = Told()
-    feed.sitting.gauge = CreditBucket(volume_of(volume), low, 0.5)
+    feed.session.gauge = CreditBucket(volume_of(volume), low, 0.5)
 
     async def script(app: WatchApp, _: Pilot[None]) -> None:
         assert shown(app)[1] == told
@@ -302,7 +302,7 @@ def test_a_filter_shows_what_matches_and_totals_stay() -> None:
 
 def test_pause_keeps_the_screen_and_reading_goes_on() -> None:
     feed = Told()
-    feed.further = [interval_of(Tick(diff(*snapshots(5)[3:])), NAMES)]
+    feed.further = [interval_of(IntervalResult(diff(*snapshots(5)[3:])), NAMES)]
 
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         await pilot.press("space")
@@ -338,7 +338,7 @@ def test_the_cursor_follows_the_row_it_was_put_on_and_acts_on_no_other() -> None
     before, changed = snapshots(5)[3:]
     rows = changed.statements
     rows["shared_blks_read"][rows["queryid"] == 3] += 100_000
-    last = interval_of(Tick(diff(before, changed)), NAMES)
+    last = interval_of(IntervalResult(diff(before, changed)), NAMES)
     assert last.counted is not None
     kept = [place for place, ids in enumerate(last.counted.statements) if ids[2] != 1]
     without = replace(
@@ -780,7 +780,7 @@ def test_an_unexpected_error_is_shown_and_reading_goes_on(
     class Failing(Told):
         left = 2
 
-        def moments(self, stop: Event) -> Iterator[Interval]:
+        def intervals(self, stop: Event) -> Iterator[Interval]:
             yield self._moments.pop(0) if self.left else self._moments[-1]
             if self.left:
                 self.left -= 1
@@ -809,7 +809,7 @@ def test_an_unexpected_error_is_shown_and_reading_goes_on(
     named = re.sub(r"in [0-9.]+ (?:s|ms)", "in 0.5 s", seen[0])
     assert re.sub(r"[0-9a-f]{8}|:\d+ ", "…", named).startswith(
         "! unexpected error …, trying again in 0.5 s: KeyError in pgiostat/watch/reader.py…"
-        "(read_intervals), at terminal/test_app.py…(moments)."
+        "(read_intervals), at terminal/test_app.py…(intervals)."
     )
     assert "s3cret" not in "".join(seen)
 
@@ -817,10 +817,10 @@ def test_an_unexpected_error_is_shown_and_reading_goes_on(
 def test_a_moment_that_cannot_be_shown_is_said_below(monkeypatch: pytest.MonkeyPatch) -> None:
     feed, absorb = Told(5), WatchSession.absorb
 
-    def failing(sitting: WatchSession, moment: Interval) -> None:
+    def failing(session: WatchSession, moment: Interval) -> None:
         if feed.fails:
             raise KeyError("password=s3cret")
-        absorb(sitting, moment)
+        absorb(session, moment)
 
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         monkeypatch.setattr(WatchSession, "absorb", failing)

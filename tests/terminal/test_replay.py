@@ -9,6 +9,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from pgiostat.analysis.rank import By, rank_totals
+from pgiostat.cli.histories import RulesChoice
 from pgiostat.cli.watch_screen import judge_by
 from pgiostat.errors import PgiostatError
 from pgiostat.history.read.history import History
@@ -40,18 +41,18 @@ def replay(minutes: float = 60.0) -> ReplaySource:
 def test_all_intervals_are_shown_once_and_add_up_to_the_report() -> None:
     feed = replay(2)
     stop = Event()
-    for moment in feed.moments(stop):
-        feed.sitting.absorb(moment)
+    for moment in feed.intervals(stop):
+        feed.session.absorb(moment)
         if feed.position[0] == feed.position[1]:
             stop.set()
-    whole = feed.sitting.counted(whole=True)
+    whole = feed.session.counted(whole=True)
     assert whole is not None
     opened = history()
     (server,) = opened.servers()
     seen = opened.totals(Window(server.since, server.since + timedelta(minutes=2)), By.STATEMENT)
     (expected,) = seen.counted.values()
     found, told = (
-        rank_totals([(each, feed.sitting.names)], by=By.STATEMENT) for each in (whole, expected)
+        rank_totals([(each, feed.session.names)], by=By.STATEMENT) for each in (whole, expected)
     )
     assert [(row.key, row.cost) for row in found.rows] == [(row.key, row.cost) for row in told.rows]
     assert found.server_blocks == told.server_blocks
@@ -117,20 +118,20 @@ def absorbed(feed: ReplaySource, *places: int) -> WatchSession:
     for place in places:
         stop = Event()
         feed.seek(place + 1 - feed.position[0])
-        for moment in feed.moments(stop):
-            feed.sitting.absorb(moment)
+        for moment in feed.intervals(stop):
+            feed.session.absorb(moment)
             stop.set()
-    return feed.sitting
+    return feed.session
 
 
-def told(sitting: WatchSession) -> tuple[object, ...]:
+def told(session: WatchSession) -> tuple[object, ...]:
     """Return what depends on what was before."""
-    whole = sitting.counted(whole=True)
+    whole = session.counted(whole=True)
     assert whole is not None
-    ranking = rank_totals([(whole, sitting.names)], by=By.STATEMENT)
-    past = sitting.past()
+    ranking = rank_totals([(whole, session.names)], by=By.STATEMENT)
+    past = session.past()
     return (
-        sitting.coverage, sitting.seconds, sitting.began, sitting.qualities,
+        session.coverage, session.seconds, session.began, session.qualities,
         [(row.key, row.cost) for row in ranking.rows], ranking.lines, ranking.server_blocks,
         past.begins, past.ends, [round(each) for each in past.blocks_per_s],
     )  # fmt: skip
@@ -146,7 +147,7 @@ def test_what_is_shown_does_not_depend_on_how_one_came_there() -> None:
 def test_the_basis_of_a_statement_is_that_of_the_history() -> None:
     feed = replay()
     stop = Event()
-    moment = next(iter(feed.moments(stop)))
+    moment = next(iter(feed.intervals(stop)))
     opened = history()
     (server,) = opened.servers()
     window = Window(server.since, server.since + timedelta(seconds=1))
@@ -168,9 +169,9 @@ def test_a_statement_is_printed_once_on_its_page() -> None:
         # A number is never cut or broken.
         queryid = str(app.screen._row.queryid)  # type: ignore[attr-defined] # it is a Detail
         assert any(line.endswith(queryid) for line in screen(app))
-        assert any("-newest (built-in" in line for line in screen(app))
+        assert any("-newest (preset sync" in line for line in screen(app))
 
-    play(script, (80, 60), replay(1), judge=judge_by(None))
+    play(script, (80, 60), replay(1), judge=judge_by(RulesChoice()))
 
 
 def test_what_cannot_be_replayed_is_said(tmp_path: Path) -> None:

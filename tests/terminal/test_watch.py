@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from pgiostat.analysis.rank import By
-from pgiostat.postgres.sampler import Sampler, Tick
+from pgiostat.postgres.sampler import IntervalResult, Sampler
 from pgiostat.queries.describe import describer
 from pgiostat.queries.fingerprint import is_own
 from pgiostat.render.csv import BALANCE
@@ -22,7 +22,7 @@ from pgiostat.statistics.names import OWN, Names
 from pgiostat.volume.bucket import CreditBucket
 from pgiostat.volume.models import volume_of
 from pgiostat.watch import stream
-from pgiostat.watch.options import Form, Options
+from pgiostat.watch.options import Options, StreamFormat
 from tests.conftest import MakeServer
 from tests.support.readings import at, reading
 from tests.support.servers import Server
@@ -42,7 +42,7 @@ def watch(dsn: str, **options: object) -> tuple[str, str]:
 @pytest.mark.once
 def test_two_intervals_of_csv_are_read_by_pandas_without_options(database: str) -> None:
     with syncing(database):
-        out, _ = watch(database, count=2, form=Form.CSV)
+        out, _ = watch(database, count=2, form=StreamFormat.CSV)
     frame = pd.read_csv(io.StringIO(out))
     ranked = frame[frame["part"] == "row"]
     assert frame["interval_end"].nunique() == 2
@@ -64,7 +64,7 @@ def test_where_a_volume_is_named_each_row_has_its_balance_and_each_part_its_oper
 ) -> None:
     gauge = CreditBucket(volume_of("gp2:100"), 0.5, 0.5)
     with syncing(database):
-        out, _ = watch(database, count=2, form=Form.CSV, gauge=gauge)
+        out, _ = watch(database, count=2, form=StreamFormat.CSV, gauge=gauge)
     frame = pd.read_csv(io.StringIO(out))
     assert list(frame.columns[-3:]) == list(BALANCE)
     by_interval = frame.groupby("interval_end")[list(BALANCE)].nunique()
@@ -101,14 +101,14 @@ def test_the_ranking_is_printed_as_text_with_its_two_header_lines(
 def test_every_ranking_of_one_sitting_adds_up_to_the_servers_own_count(database: str) -> None:
     options = Options(interval=2.5, count=1)
     with syncing(database):
-        sitting = stream.run(database, options, describer(), out=io.StringIO(), keep=True)
+        session = stream.run(database, options, describer(), out=io.StringIO(), keep=True)
     for by in By:
-        ranking = sitting.rank(sitting.deltas, by=by)
+        ranking = session.rank(session.deltas, by=by)
         parts = [*ranking.rows, *(part for part in (ranking.rest, ranking.own) if part)]
         assert ranking.lines
         total = sum(part.cost.blocks for part in parts) + sum(line.blocks for line in ranking.lines)
         assert total == ranking.server_blocks
-    relations = sitting.rank(sitting.deltas, by=By.RELATION)
+    relations = session.rank(session.deltas, by=By.RELATION)
     customer = next(row for row in relations.rows if row.name == "public.customer")
     parts_of = dict(customer.parts)
     assert sum(parts_of.values()) == customer.cost.blocks
@@ -118,8 +118,8 @@ def test_every_ranking_of_one_sitting_adds_up_to_the_servers_own_count(database:
 def test_all_that_we_send_bears_our_mark_and_is_pgiostat_itself(database: str) -> None:
     sampler = Sampler(database, 0.1, describer(), Event().wait)
     with syncing(database):
-        for _, tick in zip(range(4), sampler.ticks(), strict=False):
-            assert tick.error is None
+        for _, result in zip(range(4), sampler.intervals(), strict=False):
+            assert result.error is None
     with collecting(database) as collector:
         rows = collector.take().statements
         rows = rows.take(rows["dbid"] == collector.session.server.dbid)
@@ -148,7 +148,7 @@ def test_texts_that_the_database_cannot_show_cost_no_count(make_server: MakeServ
         # A wide text in another statement is enough: the server refuses them all.
         other.execute('CREATE TABLE "商品" (id int)')
     with syncing(server.dsn("utf")):
-        out, _ = watch(server.dsn("latin"), form=Form.JSON)
+        out, _ = watch(server.dsn("latin"), form=StreamFormat.JSON)
     told = json.loads(out)
     slugs = [notice["slug"] for notice in told["notices"]]
     assert "texts-unreadable" in slugs
@@ -158,10 +158,10 @@ def test_texts_that_the_database_cannot_show_cost_no_count(make_server: MakeServ
 
 def test_the_header_of_an_interval_has_the_coverage_of_its_table() -> None:
     sampler = cast("Sampler", SimpleNamespace(names=Names()))
-    sitting = stream.StreamSession(sampler, Options())
+    session = stream.StreamSession(sampler, Options())
     out = io.StringIO()
     console = Console(file=out, width=120, highlight=False, markup=False)
-    screen = stream._Screen(sitting, console, None)
+    screen = stream._Screen(session, console, None)
     readings = [
         reading(
             10.0 * n,
@@ -172,7 +172,7 @@ def test_the_header_of_an_interval_has_the_coverage_of_its_table() -> None:
     ]
     for older, newer in pairwise(readings):
         delta = diff(older, newer)
-        screen(Tick(delta), sitting.absorb(delta), [])
+        screen(IntervalResult(delta), session.absorb(delta), [])
     headers = [line for line in out.getvalue().splitlines() if line.startswith("reads ")]
     assert [header.rstrip().split("  ")[-1] for header in headers] == [
         "coverage 100 %",

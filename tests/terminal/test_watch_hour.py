@@ -51,7 +51,7 @@ def test_what_goes_is_forgotten_and_the_sums_since_the_beginning_stay_right(
 ) -> None:
     by_category: Counter[str] = Counter()
     of_relations = 0
-    read = feed.moments
+    read = feed.intervals
 
     def counting(stop: Event) -> Iterator[Interval]:
         nonlocal of_relations
@@ -63,7 +63,7 @@ def test_what_goes_is_forgotten_and_the_sums_since_the_beginning_stay_right(
                 of_relations += int(moment.counted.relation_amounts[READ].sum())
             yield moment
 
-    monkeypatch.setattr(feed, "moments", counting)
+    monkeypatch.setattr(feed, "intervals", counting)
     app = WatchApp(feed, ViewState(view=View.STATEMENT))
 
     async def sit() -> None:

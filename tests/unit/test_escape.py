@@ -37,11 +37,17 @@ from pgiostat.escape import (
 )
 from pgiostat.history.format.root import _COLLECTOR, check_collector
 from pgiostat.queries.rules.names import Globs
-from pgiostat.queries.rules.suggest import CatalogTable, Vocabulary, glob_of, rules_file, suggest
+from pgiostat.queries.rules.suggest import (
+    CatalogTable,
+    SuggestedLists,
+    glob_of,
+    rules_file,
+    suggest,
+)
 from pgiostat.render import markdown
 from pgiostat.render.csv import text_cell
 from pgiostat.render.json import dumps, row_of
-from pgiostat.render.table import Column, cut, lay
+from pgiostat.render.table import TableColumn, cut, lay
 from tests.attack._judges import PAGE, acts_in_a_spreadsheet, acts_on_a_page, is_visible
 from tests.support.servers import Server
 
@@ -146,7 +152,7 @@ def test_texts_that_differ_are_shown_as_they_differ(text: str) -> None:
 @given(st.lists(TEXTS, min_size=1, max_size=4))
 def test_what_is_drawn_is_as_wide_as_its_characters(texts: list[str]) -> None:
     rows = [[(cut(terminal(text), 12), ""), ("1", "")] for text in texts]
-    for drawn in lay([Column("name", least=12, most=12), Column("n")], rows, 80):
+    for drawn in lay([TableColumn("name", least=12, most=12), TableColumn("n")], rows, 80):
         assert cell_len("".join(text for text, _ in drawn)) == 14
         assert sum(cell_len(letter) for text, _ in drawn for letter in text) == 14
 
@@ -325,7 +331,7 @@ def test_toml_reads_as_it_was(text: str) -> None:
 @example(list(filter(None, NAMES)))
 def test_a_rules_file_of_a_hostile_catalog_has_its_names_and_nothing_else(names: list[str]) -> None:
     whys = {name: f"why\n[vocab2]\n{name}\x1b" for name in names}
-    found = Vocabulary(whys, {}, {}, {}, {})
+    found = SuggestedLists(whys, {}, {}, {}, {})
     text = rules_file(found, path="x\n[rule]\n.toml", server="db\nschema = 2")
     assert all(each == "\n" or is_visible(each) for each in text)
     assert tomllib.loads(text) == {"schema": 1, "vocab": {"synced": [glob_of(n) for n in names]}}

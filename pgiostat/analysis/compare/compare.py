@@ -29,7 +29,7 @@ from pgiostat.analysis.cost import FIELDS, ReadCost, blocks_of
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.names import OWN
 
-__all__ = ["REST", "ComparedGroup", "Comparison", "Group", "Per", "compare", "shown"]
+__all__ = ["REST", "ComparedGroup", "Comparison", "FingerprintPair", "Per", "compare", "shown"]
 
 REST = "rest"
 """The key of the row for all groups that are not shown."""
@@ -55,7 +55,7 @@ class Per(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class FingerprintPair:
     """Statements of one row: a fingerprint on both sides, with its category on each."""
 
     key: str
@@ -212,7 +212,9 @@ class _Rows:
         before, after = (each.cost(groups) for each, groups in both)
         return ComparedGroup(key, name, *categories, (before, after), reads)
 
-    def groups(self, groups: Sequence[Group], weights: Floats) -> tuple[ComparedGroup, ...]:
+    def groups(
+        self, groups: Sequence[FingerprintPair], weights: Floats
+    ) -> tuple[ComparedGroup, ...]:
         """Return a row of each group, the most important first; weights: shares of the reads."""
         matters = (weights >= MIN_SHARE).tolist()
         chance = (1 - CERTAINTY) / max(sum(matters), 1)
@@ -233,7 +235,7 @@ class _Rows:
 def compare(
     a: SteppedWindow,
     b: SteppedWindow,
-    groups: Sequence[Group],
+    groups: Sequence[FingerprintPair],
     per: Per = Per.SECOND,
     anchor: Sequence[int] = (),
 ) -> Comparison:
@@ -272,7 +274,7 @@ def compare(
     )
 
 
-def _by_category(groups: Sequence[Group]) -> dict[str, _Members]:
+def _by_category(groups: Sequence[FingerprintPair]) -> dict[str, _Members]:
     """Return the numbers of the groups of each category, on each side, by name."""
     members: dict[str, tuple[list[int], list[int]]] = {}
     for number, group in enumerate(groups):

@@ -78,7 +78,7 @@ class GroupIdentity:
 
 
 @dataclass(slots=True)
-class Group:
+class RankGroup:
     """A group, apart from its amounts.
 
     Attributes:
@@ -110,7 +110,7 @@ class Groups:
 
     def __init__(self) -> None:
         self.numbers: dict[GroupKey, int] = {}
-        self._groups: list[Group] = []
+        self._groups: list[RankGroup] = []
         self._joined: list[tuple[Sequence[int], int, Sequence[Hashable]]] = []
         self._amounts: Counts = np.zeros((len(FIELDS), 0), dtype=np.int64)
 
@@ -119,7 +119,7 @@ class Groups:
         """A matrix (FIELDS, groups)."""
         return self._amounts
 
-    def __getitem__(self, number: int) -> Group:
+    def __getitem__(self, number: int) -> RankGroup:
         """Return a group.
 
         The first call counts the members, which few rankings need: nothing may be added after it.
@@ -141,7 +141,7 @@ class Groups:
         number = self.numbers.get(key)
         if number is None:
             number = self.numbers[key] = len(self._groups)
-            self._groups.append(Group(describe, arguments))
+            self._groups.append(RankGroup(describe, arguments))
         return number
 
     def add_members(self, number: int, count: int) -> None:

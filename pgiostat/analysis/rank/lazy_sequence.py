@@ -1,4 +1,4 @@
-"""A sequence that makes its items at their first use: of thousands few are shown."""
+"""A sequence that makes its items at their first use: few of thousands are shown."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar, overload

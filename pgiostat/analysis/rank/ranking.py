@@ -100,7 +100,7 @@ class Ranking:
         seconds: Measured length.
         rows: The top rows, each made when it is read.
         rest: All further rows as one; None without any.
-        own: The cost of pgiostat itself; None if it did nothing.
+        own: The cost of pgiostat; None if it did nothing.
         explained: All rows together.
         server_blocks: Blocks read by the server's own count (pg_stat_database); of the connected
             database if relations are ranked; None if the count was lost.

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 import pyarrow as pa
 
 from pgiostat.errors import PgiostatError
+from pgiostat.extras import install_hint
 from pgiostat.history.engines.engine import Source, UnreadableError
 from pgiostat.history.format.filesystem import LOCAL, Filesystem
 from pgiostat.history.without_pandas import allow_pandas
@@ -156,7 +157,7 @@ class Spark:
             raise PgiostatError(
                 "Spark is not installed",
                 detail=f"--engine {shown(self._address)} needs the Python package pyspark.",
-                hint="pip install 'pgiostat[spark]'",
+                hint=install_hint("spark"),
                 slug="spark-missing",
             )
         if not connects and (why := _no_java()):

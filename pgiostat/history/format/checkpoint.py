@@ -32,12 +32,22 @@ MOST_BYTES = 1 << 30
 """Of a reading, compressed or not: that of a million statements has a quarter of it."""
 FREE_BYTES, BYTES_PER_BYTE = 64 << 20, 200
 """Bytes that any reading may have, and how many more for each byte that is compressed."""
-# One name a line would take more room than the code that uses them.
 _NO_READING = (
-    ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, NotImplementedError,
-    OSError, RuntimeError, TypeError, ValueError, pa.ArrowException, struct.error,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pa.ArrowException,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 """What readers of archives, arrays and JSON raise for bytes that are none."""
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from pgiostat.history.format.checksum import json_checksum
+from pgiostat.history.format.compacted import SharedBatch, _no_day
 from pgiostat.history.format.filesystem import parse_json
-from pgiostat.history.format.sealed import SharedBatch, _no_day
 
 __all__ = ["cover_bytes", "cover_of", "turn_of", "why_no_cover"]
 

@@ -1,4 +1,4 @@
-"""The few operations on files by which a history changes, each durable in itself.
+"""The few file operations that change a history, each durable in itself.
 
 All that a writer does goes through a Disk, so that a test can cut its power after any of them. No
 operation follows a symbolic link below the history's root, and none changes a file that another

@@ -1,15 +1,15 @@
-"""Which files hold a table's rows, each row once, while a collector goes on writing."""
+"""The files that hold a table's rows, each row once, while a collector continues to write."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from pgiostat.history.format.compacted import CompactedFile, HotSample, SharedBatch
 from pgiostat.history.format.covers import turn_of
 from pgiostat.history.format.filesystem import UnreadableError, exists
 from pgiostat.history.format.layout import HistoryFiles
 from pgiostat.history.format.schema import COMPACTED, SCHEMAS
-from pgiostat.history.format.sealed import CompactedFile, HotSample, SharedBatch
 from pgiostat.history.format.validation import Validator
 
 __all__ = ["LATE", "Listing", "TableFiles", "files"]
@@ -30,20 +30,20 @@ class TableFiles:
     late: largest distance of a row from the day of its file.
     """
 
-    sealed: tuple[CompactedFile, ...]
+    compacted: tuple[CompactedFile, ...]
     hot: tuple[Path, ...]
     late: timedelta = timedelta(0)
 
     @property
     def paths(self) -> list[Path]:
         """All of them, oldest first by their names."""
-        return [*(file.path for file in self.sealed), *self.hot]
+        return [*(file.path for file in self.compacted), *self.hot]
 
     def within(self, *spans: tuple[datetime, datetime]) -> "TableFiles":
         """Return the files that may hold rows of these times."""
         touched = [
             file
-            for file in self.sealed
+            for file in self.compacted
             if any(
                 since - self.late < file.day + _DAY and file.day < until + self.late
                 for since, until in spans
@@ -111,7 +111,7 @@ class Listing:
         Raises:
             UnreadableError: A file is missing.
         """
-        samples = self.files("sample").sealed
+        samples = self.files("sample").compacted
         for table in BESIDE:
             there = {_samples_of(file.path) for file in self.layout.compacted_files(table)}
             for file in samples:
@@ -185,7 +185,7 @@ class Listing:
         there = self.files("sample")
         hot = {path.parent.parent.name: path for path in sorted(there.hot)}
         compacted: dict[str, CompactedFile] = {}
-        for file in sorted(there.sealed, key=lambda file: file.last):
+        for file in sorted(there.compacted, key=lambda file: file.last):
             if file.collector not in hot and not (hot and file.is_shared):
                 compacted[file.collector] = file
         return [*hot.values(), *(file.path for file in compacted.values())]
@@ -217,7 +217,7 @@ class Listing:
         return {(collector, day) for collector, day, _ in samples - rows}
 
 
-_SEALED_TABLES = frozenset({"stmt_1h", *COMPACTED})
+_COMPACTED_TABLES = frozenset({"stmt_1h", *COMPACTED})
 
 
 def _parts_of(path: Path) -> set[tuple[str, ...]]:
@@ -245,7 +245,7 @@ def _table_of(directory: Path, root: Path | str) -> tuple[str, ...]:
     """
     if directory.parent != Path(root):
         return ()
-    return ("sealed",) if directory.name in _SEALED_TABLES else ()
+    return ("sealed",) if directory.name in _COMPACTED_TABLES else ()
 
 
 def _verify(file: CompactedFile, samples: Sequence[HotSample]) -> None:

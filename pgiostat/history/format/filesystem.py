@@ -1,4 +1,4 @@
-"""Where files are that an engine reads, and how files that others may have made are opened.
+"""The file system of a history, and the safe opening of files that others may have made.
 
 A directory may come from somebody else, or lie where others can write. This module and
 `pgiostat.history.format.durable_io` alone touch the files of a history: a symbolic link below its

@@ -10,6 +10,13 @@ from pathlib import Path
 from typing import Protocol
 
 from pgiostat.errors import PgiostatError
+from pgiostat.history.format.compacted import (
+    CompactedFile,
+    HotSample,
+    SharedBatch,
+    _no_day,
+    compacted_of,
+)
 from pgiostat.history.format.covers import cover_of, turn_of, why_no_cover
 from pgiostat.history.format.filesystem import (
     LOCAL,
@@ -19,13 +26,6 @@ from pgiostat.history.format.filesystem import (
     kind_of,
     listed,
     read_small,
-)
-from pgiostat.history.format.sealed import (
-    CompactedFile,
-    HotSample,
-    SharedBatch,
-    _no_day,
-    compacted_of,
 )
 
 __all__ = ["HistoryFiles", "Layout", "forbidden", "reason_of"]
@@ -172,7 +172,7 @@ class Layout:
         return [
             sealed
             for day in self.days(table)
-            for path in self._entries(day, _ANY_TABLE, stat.S_IFREG, _no_sealed)
+            for path in self._entries(day, _ANY_TABLE, stat.S_IFREG, _not_compacted)
             if (sealed := compacted_of(path)) is not None
         ]
 
@@ -241,7 +241,7 @@ class Layout:
         """Do nothing: there is no cache of lists."""
 
 
-def _no_sealed(name: str) -> str:
+def _not_compacted(name: str) -> str:
     known = compacted_of(Path("date=2000-01-01") / name) is not None
     return "" if known else "Its name is none of a sealed file."
 

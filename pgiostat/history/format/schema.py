@@ -1,4 +1,4 @@
-"""What the tables of a history hold, as Arrow schemas made from the table of counters."""
+"""The tables of a history, as Arrow schemas made from the table of counters."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from pgiostat.analysis.ledger import MEASURED
 from pgiostat.statistics import counters
-from pgiostat.statistics.counter_table import Column, ColumnKind, CounterTable
+from pgiostat.statistics.counter_table import ColumnKind, CounterColumn, CounterTable
 from pgiostat.units import Unit
 from pgiostat.volume.device.interval import MEASURED as MEASURED_OF_DEVICE
 
@@ -47,7 +47,7 @@ _INTERVAL = (
 )
 
 
-def columns_of(table: CounterTable) -> tuple[Column, ...]:
+def columns_of(table: CounterTable) -> tuple[CounterColumn, ...]:
     """Return the columns of a view that a history keeps."""
     return tuple(column for column in table.columns if column.kind in _TYPES)
 

@@ -1,4 +1,4 @@
-"""Whether a Parquet file is what its place in a history says, found before its rows are read.
+"""Checks that a Parquet file matches its place in a history, before its rows are read.
 
 A file may come from somebody else. A few kilobytes can say that they hold a billion rows, or a
 text of gigabytes; a column that is missing would be read as NULL, and a sum as zero.

@@ -1,4 +1,4 @@
-"""A history opened for reading: its servers, what they counted in a window, and names."""
+"""A history opened for reading: its servers, their totals over a window, and names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ from pgiostat.history.format.layout import HistoryFiles
 from pgiostat.history.format.root import check
 from pgiostat.history.read import plan
 from pgiostat.history.read.arrow import EPOCH, instants, rows_by_server
-from pgiostat.history.read.names import Span, restore_names, spans
+from pgiostat.history.read.names import NameSpan, restore_names, spans
 from pgiostat.history.read.plan import WHOLE, SplitWindow
 from pgiostat.history.read.query_runner import QueryRunner
 from pgiostat.history.read.window_totals import (
@@ -62,10 +62,10 @@ class History(QueryRunner):
 
     def servers(self) -> list[ServerSpan]:
         """Return the servers of the history, by label and time."""
-        there = self.reading(lambda listing: listing.files("sample").paths)
+        there = self.with_listing(lambda listing: listing.files("sample").paths)
         if there != self._known[0]:
-            self.reading(Listing.check_beside)
-            found = self.reading(
+            self.with_listing(Listing.check_beside)
+            found = self.with_listing(
                 lambda listing: self._servers_in(listing, listing.files("sample").paths)
             )
             self._known = there, found
@@ -106,7 +106,9 @@ class History(QueryRunner):
         if latest <= now:
             return latest
         ids = {server.server_id for server in servers}
-        found = self.reading(lambda listing: self._servers_in(listing, listing.newest_samples()))
+        found = self.with_listing(
+            lambda listing: self._servers_in(listing, listing.newest_samples())
+        )
         ends = [server.until for server in found if server.server_id in ids]
         return max(
             (end for end in ends if end <= now + MAX_CLOCK_SKEW), default=max(ends, default=latest)
@@ -205,7 +207,7 @@ class History(QueryRunner):
 
     def _answerable(self, window: Window) -> SplitWindow:
         split = SplitWindow.of(window)
-        return SplitWindow.of(window.widened()) if self.reading(split.is_thin) else split
+        return SplitWindow.of(window.widened()) if self.with_listing(split.is_thin) else split
 
     def facts(self, table: str, window: Window, ids: Sequence[int]) -> pa.Table:
         """Return the rows of a table of SCHEMAS in a window, by time."""
@@ -270,7 +272,7 @@ class History(QueryRunner):
         time = {} if window is None else {"since": window.since, "until": window.until}
         return restore_names(self.dimension("name"), self.dimension("statement"), describe, **time)
 
-    def named(self) -> dict[tuple[int, str, int], list[Span]]:
+    def named(self) -> dict[tuple[int, str, int], list[NameSpan]]:
         """Return the names of each (server_id, kind, oid), and from when to when each held."""
         return spans(self.dimension("name"))
 

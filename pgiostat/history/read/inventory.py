@@ -1,21 +1,20 @@
-"""What a history holds: for each label its time and how good it is, for each table its size."""
+"""The contents of a history: time span and quality of each label, size of each table."""
 
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+from pgiostat.history.format.compacted import is_shared
 from pgiostat.history.format.file_index import Listing
 from pgiostat.history.format.schema import SCHEMAS
-from pgiostat.history.format.sealed import is_shared
 from pgiostat.history.read.history import History
 from pgiostat.history.read.plan import Query
 from pgiostat.history.read.window_totals import together
 from pgiostat.history.read.windows import ServerSpan, Window
+from pgiostat.units import MICROSECOND
 
 __all__ = ["Inventory", "ServerInventory", "TableSize", "inventory"]
-
-_MICROSECOND = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +81,10 @@ def inventory(history: History, now: datetime) -> Inventory:
     rows = _rows(history)
     unsealed = Counter(
         path.parent.parent.name
-        for path in history.reading(lambda listing: listing.files("sample").hot)
+        for path in history.with_listing(lambda listing: listing.files("sample").hot)
     )
     thin: dict[str, list[date]] = {}
-    for collector, day in sorted(history.reading(Listing.thin)):
+    for collector, day in sorted(history.with_listing(Listing.thin)):
         # Files that servers share go together.
         for label in servers if is_shared(collector) else [collector]:
             thin.setdefault(label, []).append(day)
@@ -128,7 +127,7 @@ def _kept(
         gaps=sampled.qualities.get("gap", 0),
         seconds=sampled.seconds,
         lost_seconds=sum(sampled.lost.values(), start=0.0),
-        missing_seconds=max(0.0, missing if missing > _MICROSECOND else 0.0),
+        missing_seconds=max(0.0, missing if missing > MICROSECOND.total_seconds() else 0.0),
         coverage=sampled.coverage,
         rows=rows,
         thin_days=tuple(thin),

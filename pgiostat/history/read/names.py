@@ -1,4 +1,4 @@
-"""What ids of a history mean: stored names, and statements described again."""
+"""The names behind the ids of a history, and statements described again."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from typing import Any
 from pgiostat.queries.fingerprint import renewed
 from pgiostat.statistics.names import OWN, Describe, Names, Renamed, Statement, agree_on_preset
 
-__all__ = ["BEGIN", "END", "Span", "restore_names", "restore_statement", "spans"]
+__all__ = ["BEGIN", "END", "NameSpan", "restore_names", "restore_statement", "spans"]
 
 BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 END = datetime(9999, 1, 1, tzinfo=UTC)
@@ -20,11 +20,11 @@ _CURSOR = re.compile(r"^(declare) \?|^((?:fetch|move|close)\b.*) \?$")
 Row = Mapping[str, Any]
 
 
-Span = tuple[datetime, datetime, Row]
+NameSpan = tuple[datetime, datetime, Row]
 """From when to when a name was that of an oid, and its row."""
 
 
-def spans(names: Iterable[Row]) -> dict[tuple[int, str, int], list[Span]]:
+def spans(names: Iterable[Row]) -> dict[tuple[int, str, int], list[NameSpan]]:
     """Return what each (server_id, kind, oid) was called, in order of time.
 
     The first name holds for all that was before it, the last one for all that is after it.
@@ -93,7 +93,7 @@ def restore_names(
     return found
 
 
-def _by_time(entry: tuple[tuple[int, str, int], list[Span]]) -> tuple[object, ...]:
+def _by_time(entry: tuple[tuple[int, str, int], list[NameSpan]]) -> tuple[object, ...]:
     (server, kind, oid), of_oid = entry
     return of_oid[-1][0], kind, server, oid
 

@@ -1,4 +1,4 @@
-"""Which text a question needs, with which parameters and from which files; nothing is read here."""
+"""The plan of a query: its SQL text, parameters and files. Nothing is read here."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ _SOUND = (
 """Holds for every sample that a collector can have written."""
 
 Sources = Callable[[Listing], Mapping[str, Source]]
-Span = tuple[datetime, datetime]
+TimeSpan = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class SplitWindow:
     """
 
     window: Window
-    hours: Span
+    hours: TimeSpan
 
     @classmethod
     def of(cls, window: Window, *, hours: bool = True) -> "SplitWindow":
@@ -76,7 +76,7 @@ class SplitWindow:
         return cls(window, whole_hours(window) if hours else (window.since, window.since))
 
     @property
-    def edges(self) -> list[Span]:
+    def edges(self) -> list[TimeSpan]:
         """What is in no whole hour, before and after them."""
         since, until = self.hours
         spans = ((self.window.since, since), (until, self.window.until))
@@ -98,7 +98,7 @@ class SplitWindow:
         recent: Sequence[Path] = ()
         if self.hours[0] < self.hours[1]:
             found = listing.files("stmt_1h", hot="stmt").within(self.hours)
-            rolled, recent = [file.path for file in found.sealed], found.hot
+            rolled, recent = [file.path for file in found.compacted], found.hot
         near = listing.files("stmt").within(*self.edges).paths if self.edges else []
         return {
             "hours": (rolled, ROLLUP),

@@ -55,7 +55,7 @@ class QueryRunner:
         Raises:
             UnreadableError: A file cannot be read, and skip_bad is off.
         """
-        return self.reading(lambda listing: self.run(query, listing))
+        return self.with_listing(lambda listing: self.run(query, listing))
 
     def run(self, query: Query, listing: Listing) -> pa.Table:
         """Return the rows of a query on files as they are listed now; nothing is tried again."""
@@ -68,9 +68,9 @@ class QueryRunner:
             batches = iter(self.engine.stream(sql, self._checked(listing, sources)))
             return next(batches, None), batches
 
-        first, rest = self.reading(begin)
+        first, rest = self.with_listing(begin)
         if first is None:
-            first = self.reading(
+            first = self.with_listing(
                 lambda listing: self.engine.query(sql, self._checked(listing, sources))
             )
         yield first
@@ -87,7 +87,7 @@ class QueryRunner:
                 rows += [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
             return rows
 
-        return self.reading(read)
+        return self.with_listing(read)
 
     def consistent(self, ask: Callable[[], _T]) -> _T:
         """Return the answer of several queries, repeated if a file was left out meanwhile.
@@ -100,7 +100,7 @@ class QueryRunner:
             if before == self.left_out:
                 return answer
 
-    def reading(self, read: Callable[[Listing], _T]) -> _T:
+    def with_listing(self, read: Callable[[Listing], _T]) -> _T:
         """Return what is read; files are listed again if one disappears meanwhile.
 
         Raises:

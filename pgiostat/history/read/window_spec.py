@@ -1,4 +1,4 @@
-"""From words to windows: label@from..to, -2h, yesterday 14:00."""
+"""Parses time windows: label@from..to, -2h, yesterday 14:00."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.engines import DUCKDB
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window, nothing_between
-from pgiostat.timespec import Instant, Length, duration, instant
+from pgiostat.timespec import Instant, Length, duration, instant, is_clock
 from pgiostat.uris import check
 
 __all__ = ["WindowSpec", "open_pair", "parse_window_spec", "window"]
@@ -56,7 +56,7 @@ def window(
         if seconds <= 0:
             raise PgiostatError(
                 f'invalid length of time: "{last}"',
-                hint="It must be longer than nothing.",
+                hint="It must be longer than 0.",
                 slug="time-invalid",
                 status=ExitStatus.USAGE,
             )
@@ -65,10 +65,12 @@ def window(
         begin = instant(since, now)
     else:
         begin = min(server.since for server in servers)
+    if is_clock(until) and begin >= end:
+        end += timedelta(days=1)  # 09:00..18:00 at noon: today's 18:00 is to come
     # By the clock of a server that is ahead of ours there are intervals in our future.
     if begin > now and begin >= end and until is None:
         raise PgiostatError(
-            f"the time begins in the future, {begin.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
+            f"the time window begins in the future, at {begin.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}",
             slug="time-invalid",
             status=ExitStatus.USAGE,
         )
@@ -76,8 +78,9 @@ def window(
         raise nothing_between(begin, max(end, now), servers, history.left_out)
     if begin >= end:
         raise PgiostatError(
-            "the time ends before it begins",
-            detail=f"It was to go from {begin:%Y-%m-%d %H:%M:%S %Z} to {end:%Y-%m-%d %H:%M:%S %Z}.",
+            "the time window ends before it begins",
+            detail=f"It begins at {begin.astimezone(UTC):%Y-%m-%d %H:%M:%SZ} and ends at"
+            f" {end.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}.",
             slug="time-invalid",
             status=ExitStatus.USAGE,
         )

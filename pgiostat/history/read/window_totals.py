@@ -1,4 +1,4 @@
-"""The totals of a window: intervals added up, and what each server counted."""
+"""The totals of a window: the sum of its intervals, and each server's own counts."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence

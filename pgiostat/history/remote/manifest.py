@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
+from pgiostat.history.format.compacted import CompactedFile
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.filesystem import exists, parse_json, read_small
 from pgiostat.history.format.layout import Layout
 from pgiostat.history.format.schema import COMPACTED
-from pgiostat.history.format.sealed import CompactedFile
 from pgiostat.history.remote.object_store import Digest
 
 __all__ = ["Record", "Removable", "tables"]

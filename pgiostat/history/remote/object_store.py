@@ -1,4 +1,4 @@
-"""A place in an object store, or a directory, to which files are brought whole."""
+"""A place in an object store, or a directory, to which whole files are uploaded."""
 
 import contextlib
 import os

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgiostat.errors import PgiostatError
+from pgiostat.history.format.compacted import CompactedFile, HotSample, SharedBatch, compacted_of
 from pgiostat.history.format.filesystem import SMALL, Filesystem, UnreadableError, parse_json
 from pgiostat.history.format.root import bad_format, checked, not_a_history
-from pgiostat.history.format.sealed import CompactedFile, HotSample, SharedBatch, compacted_of
 from pgiostat.history.remote.object_store import ObjectStore
 
 __all__ = ["RemoteLayout"]

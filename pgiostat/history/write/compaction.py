@@ -17,12 +17,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from pgiostat.history.format.checksum import to_parquet
+from pgiostat.history.format.compacted import HotSample, day_of
 from pgiostat.history.format.covers import cover_bytes
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.filesystem import UnreadableError, exists
 from pgiostat.history.format.layout import Layout
 from pgiostat.history.format.schema import COMPACTED, DIMENSIONS, SCHEMAS, SORTED_BY
-from pgiostat.history.format.sealed import HotSample, day_of
 from pgiostat.history.format.validation import Validator
 from pgiostat.history.write.compacted_rows import hourly, newest_rows
 from pgiostat.history.write.compaction_policy import MAX_ROWS, MAX_SAMPLES, MAX_SHARED_SAMPLES

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pgiostat.errors import invalid_option
+from pgiostat.history.format.compacted import CompactedFile, day_of
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.layout import Layout
 from pgiostat.history.format.schema import COMPACTED
-from pgiostat.history.format.sealed import CompactedFile, day_of
 from pgiostat.timespec import duration
 
 __all__ = ["SHORTEST", "Keep", "retain"]

@@ -168,7 +168,9 @@ class Writer:
             found = files(self.layout, "device")
             # Shared files have the points of other collectors too, under other names.
             ours = [
-                file for file in found.sealed if file.is_shared or file.collector == self.collector
+                file
+                for file in found.compacted
+                if file.is_shared or file.collector == self.collector
             ]
             newest = max((file.day for file in ours), default=None)
             paths = [

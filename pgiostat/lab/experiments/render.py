@@ -15,7 +15,7 @@ from pgiostat.render import markdown
 from pgiostat.render.balance import left
 from pgiostat.render.csv import exact
 from pgiostat.render.json import dumps
-from pgiostat.render.table import Cell, Column, fold, width_of
+from pgiostat.render.table import Cell, TableColumn, fold, width_of
 from pgiostat.render.text import drawn
 from pgiostat.units import format_change, format_count, format_duration, format_share
 from pgiostat.volume.models import Volume
@@ -25,11 +25,23 @@ __all__ = ["HEADER", "as_json", "as_markdown", "as_text", "conclusions", "write_
 CLASSES = ("version", "manifest", "upload")
 UNKNOWN = "–"
 HEADER = (
-    "experiment", "what", "blocks_per_s", "operations_per_s",
+    "experiment",
+    "what",
+    "blocks_per_s",
+    "operations_per_s",
     *(f"{name}_blocks_per_s" for name in CLASSES),
-    "change", "change_low", "change_high", "displaced_blocks_per_s", "volume",
-    "balance_after_a_day", "to_empty_s", "whatif_low", "whatif_high", "whatif_width", "whatif_held",
-)  # fmt: skip
+    "change",
+    "change_low",
+    "change_high",
+    "displaced_blocks_per_s",
+    "volume",
+    "balance_after_a_day",
+    "to_empty_s",
+    "whatif_low",
+    "whatif_high",
+    "whatif_width",
+    "whatif_held",
+)
 
 _WHAT = {each.name: each.what for each in EXPERIMENTS}
 
@@ -57,7 +69,7 @@ def conclusions(outcomes: Sequence[Outcome]) -> Iterator[str]:
     wrong = [each.name for each in judged if not each.held]
     if judged:
         yield (
-            f"whatif's range held what was measured in {len(judged) - len(wrong)} of {len(judged)}"
+            f"the range of whatif held in {len(judged) - len(wrong)} of {len(judged)}"
             f" experiments{': not in ' + ', '.join(wrong) if wrong else ''}"
         )
 
@@ -78,7 +90,7 @@ def _change(value: float | None) -> str:
     return UNKNOWN if value is None else format_change(value)
 
 
-def _foretold(outcome: Outcome) -> list[str]:
+def _predicted(outcome: Outcome) -> list[str]:
     """Return the range that whatif gave for an experiment, and the measured change."""
     low, high = outcome.range or (0.0, 0.0)
     return [
@@ -99,32 +111,42 @@ def _fate(outcome: Outcome) -> str:
 
 
 def _headings(volume: Volume) -> tuple[str, ...]:
-    return ("blocks/s", *CLASSES, "change", "95 % certain", "displaced", "ops/s",
-            f"{volume.name}, a day")  # fmt: skip
+    return (
+        "blocks/s",
+        *CLASSES,
+        "change",
+        "95 % interval",
+        "displaced",
+        "ops/s",
+        f"{volume.name}, a day",
+    )
 
 
-FORETOLD = ("whatif", "said", "measured", "width", "range")
-"""Of the mean over repetitions; the range is over all of them."""
+FORETOLD = ("whatif", "predicted", "measured", "width", "range")
+"""Columns for the mean over repetitions; the range is over all of them."""
 
 
 def as_text(outcomes: Sequence[Outcome], volume: Volume, *, width: int) -> RenderableType:
     """Return a line for each experiment, or several on a narrow screen, and conclusions."""
-    columns = [Column("experiment"), *(Column(each, right=True) for each in _headings(volume))]
+    columns = [
+        TableColumn("experiment"),
+        *(TableColumn(each, right=True) for each in _headings(volume)),
+    ]
     rows: list[list[Cell]] = []
     for each in outcomes:
         style = "" if each.change is None else "green" if each.change < 0 else "red"
         cells = [(text, style if n == 4 else "") for n, text in enumerate(_cells(each))]  # noqa: PLR2004
         rows.append([(terminal(each.name), "bold"), *cells])
-    numbers = (Column(each, right=True) for each in FORETOLD[1:])
-    headings = [Column("experiment"), Column(FORETOLD[0]), *numbers]
+    numbers = (TableColumn(each, right=True) for each in FORETOLD[1:])
+    headings = [TableColumn("experiment"), TableColumn(FORETOLD[0]), *numbers]
     foretold: list[list[Cell]] = [
-        [(terminal(each.name), "bold"), *((text, "") for text in _foretold(each))]
+        [(terminal(each.name), "bold"), *((text, "") for text in _predicted(each))]
         for each in outcomes
         if each.imagined
     ]
     legend = {each.name: _WHAT.get(each.name, "") for each in outcomes}
     if width_of(headings, foretold) > width:
-        # The words of whatif are long: they go where lines may be of any length.
+        # The arguments of whatif are long: the legend has lines of any length.
         for (name, _), (words, _), *_ in foretold:
             legend[name] += f"; whatif {words}"
         headings, foretold = [headings[0], *headings[2:]], [[row[0], *row[2:]] for row in foretold]
@@ -151,7 +173,7 @@ def as_markdown(outcomes: Sequence[Outcome], volume: Volume) -> str:
     for each in outcomes:
         if each.imagined:
             lines.append(
-                f"| {' | '.join((markdown.name(each.name, cell=True), *_foretold(each)))} |"
+                f"| {' | '.join((markdown.name(each.name, cell=True), *_predicted(each)))} |"
             )
     return "\n".join(lines)
 
@@ -162,11 +184,22 @@ def records(outcomes: Sequence[Outcome], volume: Volume) -> Iterator[dict[str, A
         limits = each.range or (None, None)
         width = each.range and each.range[1] - each.range[0]
         values = (
-            each.name, _WHAT.get(each.name, ""), each.blocks_per_s, each.operations_per_s,
+            each.name,
+            _WHAT.get(each.name, ""),
+            each.blocks_per_s,
+            each.operations_per_s,
             *(each.by_category.get(name, 0.0) for name in CLASSES),
-            each.change, each.low, each.high, each.displaced, volume.name, each.balance.low,
-            each.to_empty, *limits, width, each.held,
-        )  # fmt: skip
+            each.change,
+            each.low,
+            each.high,
+            each.displaced,
+            volume.name,
+            each.balance.low,
+            each.to_empty,
+            *limits,
+            width,
+            each.held,
+        )
         yield dict(zip(HEADER, values, strict=True))
 
 

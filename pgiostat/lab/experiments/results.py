@@ -56,11 +56,14 @@ def outcomes(out: Path, volume: Volume) -> list[Outcome]:
     baseline = measured[BASELINE]
     return [
         outcome(
-            name, measured[name], baseline, volume,
+            name,
+            measured[name],
+            baseline,
+            volume,
             **_changed(by_name[name], of[name], of[BASELINE]),
         )
         for name in names
-    ]  # fmt: skip
+    ]
 
 
 class _Changed(TypedDict):

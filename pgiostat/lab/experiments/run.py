@@ -310,15 +310,15 @@ def _recording(
     sampler = Sampler(dsn, MAX_STEP_SECONDS, uncategorized, lambda _seconds: False, label=label)
     with ExitStack() as stack:
         writer = stack.enter_context(closing(Writer.open(out / HISTORY, label)))
-        ticks = stack.enter_context(closing(sampler.ticks()))  # type: ignore[type-var] # a generator
+        results = stack.enter_context(closing(sampler.intervals()))  # type: ignore[type-var] # a generator
 
         def take_snapshot(number: int) -> None:
-            tick = next(ticks)
-            if tick.delta is None:
-                raise tick.error or AssertionError
+            result = next(results)
+            if result.delta is None:
+                raise result.error or AssertionError
             if number:
                 until = began + number * step
-                writer.append(_at(tick.delta, until - step, until), sampler.names)
+                writer.append(_at(result.delta, until - step, until), sampler.names)
 
         yield take_snapshot
 

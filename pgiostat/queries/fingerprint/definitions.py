@@ -7,7 +7,7 @@ TYPE, COLLATION and TEXT SEARCH have. Conditions, columns and arguments look ali
 
 from collections.abc import Iterator
 
-from pgiostat.queries.fingerprint.command import Command, Span, Spans
+from pgiostat.queries.fingerprint.command import Command, TokenRange, TokenRanges
 from pgiostat.queries.fingerprint.literals import ends_operand
 from pgiostat.queries.fingerprint.tokens import PLACEHOLDER, TokenKind
 from pgiostat.queries.fingerprint.words import STARTS_QUERY, words
@@ -25,7 +25,7 @@ _NAMED = (TokenKind.NAME, TokenKind.OPERATOR)
 _PREFIXES = frozenset({"add", "drop", "set"})
 
 
-def definitions(command: Command) -> Spans:
+def definitions(command: Command) -> TokenRanges:
     """Yield the values of all definitions in a statement."""
     for start, end in _lists(command):
         yield from _values(command, start, end)
@@ -102,7 +102,7 @@ def _holds_expression(command: Command, position: int) -> bool:
     return before in _EXPRESSIONS or before in {"(", ","}
 
 
-def _values(command: Command, opening: int, end: int) -> Spans:
+def _values(command: Command, opening: int, end: int) -> TokenRanges:
     """Yield the values of one definition."""
     prefixed = command.text(opening - 1) == "options"
     start = opening + 1
@@ -115,7 +115,7 @@ def _values(command: Command, opening: int, end: int) -> Spans:
     yield from _value(command, start, end, prefixed=prefixed)
 
 
-def _value(command: Command, start: int, end: int, *, prefixed: bool) -> Spans:
+def _value(command: Command, start: int, end: int, *, prefixed: bool) -> TokenRanges:
     """Yield the value of one item: name, name value, name = value, SET name value."""
     after = start
     if command.is_word(start):
@@ -124,4 +124,4 @@ def _value(command: Command, start: int, end: int, *, prefixed: bool) -> Spans:
         after = command.name_end(start)
         after += command.text(after) == "="
     if after < end:
-        yield Span(after, end)
+        yield TokenRange(after, end)

@@ -7,7 +7,7 @@ functions, roles and databases stay. Each statement of a text is read in one pas
 
 from collections.abc import Callable, Collection
 
-from pgiostat.queries.fingerprint.command import Command, Span, Spans
+from pgiostat.queries.fingerprint.command import Command, TokenRange, TokenRanges
 from pgiostat.queries.fingerprint.definitions import QUERIES, definitions
 from pgiostat.queries.fingerprint.tokens import PLACEHOLDER, TokenKind
 from pgiostat.queries.fingerprint.words import CONSTANTS, SIGNS, words
@@ -21,14 +21,14 @@ def hide(kinds: list[TokenKind], texts: list[str]) -> None:
     """Replace names and values of statements that are not queries, in place."""
     if texts[0] in QUERIES and _MAY_HIDE.isdisjoint(texts):
         return
-    spans: list[Span] = []
+    spans: list[TokenRange] = []
     ends = [position for position, text in enumerate(texts) if text == ";"]
     start = 0
     for end in [*ends, len(texts)]:
         command = Command(kinds[start:end], texts[start:end])
         if command.texts:
             spans += [
-                Span(start + span.start, start + span.end, span.assigned)
+                TokenRange(start + span.start, start + span.end, span.assigned)
                 for span in sorted(_spans(command))
             ]
         start = end + 1
@@ -36,7 +36,7 @@ def hide(kinds: list[TokenKind], texts: list[str]) -> None:
         _replace(kinds, texts, spans)
 
 
-def _replace(kinds: list[TokenKind], texts: list[str], spans: list[Span]) -> None:
+def _replace(kinds: list[TokenKind], texts: list[str], spans: list[TokenRange]) -> None:
     """Replace spans, in their order, by placeholders; the signs before them go."""
     new_kinds: list[TokenKind] = []
     new_texts: list[str] = []
@@ -63,7 +63,7 @@ def _replace(kinds: list[TokenKind], texts: list[str], spans: list[Span]) -> Non
     texts[:] = new_texts + texts[position:]
 
 
-def _spans(command: Command) -> Spans:
+def _spans(command: Command) -> TokenRanges:
     """Yield the spans to hide in one statement."""
     _skip_explain(command)
     rule = _RULES.get(command.head)
@@ -85,19 +85,19 @@ def _skip_explain(command: Command) -> None:
             command.at += 1
 
 
-def _one(command: Command, position: int) -> Spans:
+def _one(command: Command, position: int) -> TokenRanges:
     """Yield one token, if there is one."""
     if position < len(command.texts):
-        yield Span(position, position + 1)
+        yield TokenRange(position, position + 1)
 
 
-def _rest(command: Command, position: int, *, assigned: bool = False) -> Spans:
+def _rest(command: Command, position: int, *, assigned: bool = False) -> TokenRanges:
     """Yield all tokens from a position on."""
     if position - assigned < len(command.texts):
-        yield Span(position - assigned, len(command.texts), assigned)
+        yield TokenRange(position - assigned, len(command.texts), assigned)
 
 
-def _after(command: Command, start: int, introductions: Collection[str]) -> Spans:
+def _after(command: Command, start: int, introductions: Collection[str]) -> TokenRanges:
     """Yield each token that follows one of these words outside parentheses."""
     taken = -1
     for position in command.outside(start):
@@ -109,7 +109,7 @@ def _after(command: Command, start: int, introductions: Collection[str]) -> Span
 # --- names within a session
 
 
-def _named(command: Command) -> Spans:
+def _named(command: Command) -> TokenRanges:
     """Savepoints, cursors, prepared statements, channels: the name after the head."""
     position = command.at + 1
     if command.text(position) in _BEFORE_NAME.get(command.head, ()) and command.text(position + 1):
@@ -127,7 +127,7 @@ _BEFORE_NAME = {
 _NO_NAMES = frozenset({"all", "*"})
 
 
-def _rollback(command: Command) -> Spans:
+def _rollback(command: Command) -> TokenRanges:
     """ROLLBACK [WORK] TO [SAVEPOINT] name, ROLLBACK PREPARED name."""
     position = command.at + 1
     if command.text(position) == "prepared":
@@ -139,22 +139,22 @@ def _rollback(command: Command) -> Spans:
         yield from _rest(command, position + (2 if savepoint else 1))
 
 
-def _commit(command: Command) -> Spans:
+def _commit(command: Command) -> TokenRanges:
     if command.text(command.at + 1) == "prepared":
         yield from _named(command)
 
 
-def _fetch(command: Command) -> Spans:
+def _fetch(command: Command) -> TokenRanges:
     """FETCH [direction] [FROM] cursor; after the words of FETCH no sign is dropped as such."""
     last = len(command.texts) - 1
     sign = command.at + 1 + command.is_word(command.at + 1)
     if command.text(sign) in SIGNS and command.text(sign + 1) == PLACEHOLDER and sign + 1 < last:
-        yield Span(sign, sign + 2)
+        yield TokenRange(sign, sign + 2)
     if last > command.at:
-        yield Span(last, last + 1)
+        yield TokenRange(last, last + 1)
 
 
-def _current(command: Command) -> Spans:
+def _current(command: Command) -> TokenRanges:
     """WHERE CURRENT OF cursor, in UPDATE and DELETE."""
     for position, text in enumerate(command.texts):
         if text == "of" and command.texts[max(position - 2, 0) : position] == ["where", "current"]:
@@ -164,17 +164,17 @@ def _current(command: Command) -> Spans:
 # --- settings
 
 
-def _set(command: Command) -> Spans:
+def _set(command: Command) -> TokenRanges:
     yield from _setting(command, command.at + 1)
 
 
-def _setting(command: Command, start: int) -> Spans:
+def _setting(command: Command, start: int) -> TokenRanges:
     """Yield the value of a SET that ends the statement."""
     value, assigned = command.assignment(start)
     yield from _rest(command, value, assigned=assigned)
 
 
-def _settings(command: Command, start: int) -> Spans:
+def _settings(command: Command, start: int) -> TokenRanges:
     """Yield the values of a routine's options: SET name = value, value, and PARALLEL word."""
     skip = -1
     for position in command.outside(start):
@@ -193,7 +193,7 @@ def _settings(command: Command, start: int) -> Spans:
                 while command.text(skip) == ",":
                     skip += 2
                 skip = min(skip, len(command.texts))
-                yield Span(value - 1, skip, assigned)
+                yield TokenRange(value - 1, skip, assigned)
             elif command.text(value) not in {"from", "interval"}:  # FROM CURRENT, INTERVAL ?
                 yield from _one(command, value)
 
@@ -201,7 +201,7 @@ def _settings(command: Command, start: int) -> Spans:
 # --- objects
 
 
-def _create(command: Command) -> Spans:
+def _create(command: Command) -> TokenRanges:
     kind, name = _object(command)
     if kind in _ROUTINES:
         yield from _settings(command, command.name_end(name))
@@ -214,7 +214,7 @@ def _create(command: Command) -> Spans:
     yield from _actions(command)
 
 
-def _alter(command: Command) -> Spans:
+def _alter(command: Command) -> TokenRanges:
     kind, name = _object(command)
     if kind == "system":
         yield from _setting(command, name + 1)
@@ -267,7 +267,7 @@ _VALUES = {
 }
 
 
-def _database(command: Command, start: int) -> Spans:
+def _database(command: Command, start: int) -> TokenRanges:
     """Yield the values of a database's options: name [=] value, without parentheses."""
     position = start + (command.text(start) == "with")
     while position < len(command.texts):
@@ -277,7 +277,7 @@ def _database(command: Command, start: int) -> Spans:
         position += 1
 
 
-def _actions(command: Command) -> Spans:
+def _actions(command: Command) -> TokenRanges:
     """Yield what an object does: AS EXECUTE name, a trigger's function, NOTIFY of a rule."""
     end = command.at
     for position, text in enumerate(command.texts):
@@ -295,14 +295,14 @@ def _actions(command: Command) -> Spans:
 _DOES = frozenset({"do", "also", "instead", "("})
 
 
-def _arguments(command: Command, start: int, end: int) -> Spans:
+def _arguments(command: Command, start: int, end: int) -> TokenRanges:
     """Yield the arguments of a trigger's function: whatever they are, they are strings."""
     for position in range(start, end):
         if command.texts[position] != ",":
-            yield Span(position, position + 1)
+            yield TokenRange(position, position + 1)
 
 
-def _copy(command: Command) -> Spans:
+def _copy(command: Command) -> TokenRanges:
     """Yield the file of COPY, which is a word only if its quotes are missing."""
     for position in command.outside(command.at + 1):
         if command.texts[position] in {"from", "to"}:
@@ -312,7 +312,7 @@ def _copy(command: Command) -> Spans:
             break
 
 
-def _label(command: Command) -> Spans:
+def _label(command: Command) -> TokenRanges:
     """Yield the provider of SECURITY LABEL FOR, and the text after the last IS of a comment."""
     if command.texts[command.at + 1 : command.at + 3] == ["label", "for"]:
         yield from _one(command, command.at + 3)
@@ -323,7 +323,7 @@ def _label(command: Command) -> Spans:
             break
 
 
-_RULES: dict[str, Callable[[Command], Spans]] = {
+_RULES: dict[str, Callable[[Command], TokenRanges]] = {
     **dict.fromkeys(
         words(
             "close deallocate declare execute listen load notify prepare release savepoint unlisten"

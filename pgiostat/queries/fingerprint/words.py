@@ -1,4 +1,4 @@
-"""The words of SQL, by what they are to the rules of normalizing."""
+"""The words of SQL, by their role in normalization."""
 
 __all__ = [
     "AFTER_OPERAND",

@@ -19,11 +19,12 @@ from pgiostat.queries.rules.presets import (
     load,
     rule_book,
 )
-from pgiostat.queries.rules.rules_file import Rule
+from pgiostat.queries.rules.rules_file import RESERVED, Rule
 from pgiostat.queries.rules.verdicts import Match, Rules, RuleVerdict
 
 __all__ = [
     "PRESETS",
+    "RESERVED",
     "Classified",
     "Classifier",
     "Condition",

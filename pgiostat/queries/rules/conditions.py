@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pgiostat.queries.features import BlockFeatures, Features
 from pgiostat.queries.fingerprint import known_as
-from pgiostat.queries.rules.names import Vocabulary
+from pgiostat.queries.rules.names import NameLists
 from pgiostat.queries.rules.rule_errors import Mistake
 
 __all__ = [
@@ -46,7 +46,7 @@ class ConditionKey(NamedTuple):
     """
 
     observe: Callable[[Any], Any]
-    test: Callable[[str, Any, Vocabulary], Test]
+    test: Callable[[str, Any, NameLists], Test]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +83,21 @@ class Condition:
 # --- tests -------------------------------------------------------------------------------
 
 
-def _any_of(key: str, value: Any, vocabulary: Vocabulary) -> Test:
+def _any_of(key: str, value: Any, vocabulary: NameLists) -> Test:
     """At least one name is in the list; true and false: there is one at all."""
     if isinstance(value, bool):
         return lambda names: bool(names) is value
     return vocabulary.globs(key, value).any
 
 
-def _all_of(key: str, value: Any, vocabulary: Vocabulary) -> Test:
+def _all_of(key: str, value: Any, vocabulary: NameLists) -> Test:
     """Each item of the list has a name."""
     values = value if isinstance(value, list) else [value]
     each = [vocabulary.globs(key, item) for item in values]
     return lambda names: all(globs.any(names) for globs in each)
 
 
-def _only(key: str, value: Any, vocabulary: Vocabulary) -> Test:
+def _only(key: str, value: Any, vocabulary: NameLists) -> Test:
     """No name is outside the list, and none is hidden behind a *."""
     globs = vocabulary.globs(key, value)
     return lambda names: names is not None and globs.all(names)
@@ -115,10 +115,10 @@ def _count(key: str, value: Any) -> int:
     return int(value)
 
 
-def _word(*allowed: str) -> Callable[[str, Any, Vocabulary], Test]:
+def _word(*allowed: str) -> Callable[[str, Any, NameLists], Test]:
     """One of a few words, or a glob that matches one of them."""
 
-    def test(key: str, value: Any, vocabulary: Vocabulary) -> Test:
+    def test(key: str, value: Any, vocabulary: NameLists) -> Test:
         made = _any_of(key, value, vocabulary)
         if not isinstance(value, bool) and not any(made((word,)) for word in allowed):
             raise Mistake(
@@ -136,28 +136,28 @@ def _listed(value: Any) -> str:
     return " or ".join(f'"{item}"' for item in (value if isinstance(value, list) else [value]))
 
 
-def _is(key: str, value: Any, _vocabulary: Vocabulary) -> Test:
+def _is(key: str, value: Any, _vocabulary: NameLists) -> Test:
     if not isinstance(value, bool):
         raise Mistake("rules-value", f'"{key}" must be true or false', key=key)
     return lambda observed: observed is value
 
 
-def _at_most(key: str, value: Any, _vocabulary: Vocabulary) -> Test:
+def _at_most(key: str, value: Any, _vocabulary: NameLists) -> Test:
     high = _count(key, value)
     return lambda count: count is not None and count <= high
 
 
-def _at_least(key: str, value: Any, _vocabulary: Vocabulary) -> Test:
+def _at_least(key: str, value: Any, _vocabulary: NameLists) -> Test:
     low = _count(key, value)
     return lambda count: count is None or count >= low
 
 
-def _one_of(key: str, value: Any, _vocabulary: Vocabulary) -> Test:
+def _one_of(key: str, value: Any, _vocabulary: NameLists) -> Test:
     wanted = {_number(key, item) for item in (value if isinstance(value, list) else [value])}
     return lambda number: number in wanted
 
 
-def _regex(key: str, value: Any, _vocabulary: Vocabulary) -> Test:
+def _regex(key: str, value: Any, _vocabulary: NameLists) -> Test:
     try:
         search = re.compile(value).search
     except (re.error, TypeError) as error:
@@ -243,7 +243,7 @@ def observed(subject: Subject | BlockFeatures) -> dict[str, Any]:
 
 
 def conditions(
-    key: str, table: Any, keys: Mapping[str, ConditionKey], vocabulary: Vocabulary
+    key: str, table: Any, keys: Mapping[str, ConditionKey], vocabulary: NameLists
 ) -> tuple[Condition, ...]:
     """Return the conditions of a table in a rules file.
 
@@ -261,7 +261,7 @@ def conditions(
 
 
 def _condition(
-    name: str, value: Any, keys: Mapping[str, ConditionKey], vocabulary: Vocabulary
+    name: str, value: Any, keys: Mapping[str, ConditionKey], vocabulary: NameLists
 ) -> Condition:
     if name in keys:
         key = keys[name]

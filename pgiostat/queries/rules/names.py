@@ -7,7 +7,7 @@ from typing import Any
 
 from pgiostat.queries.rules.rule_errors import Mistake
 
-__all__ = ["Globs", "Vocabulary"]
+__all__ = ["Globs", "NameLists"]
 
 MAX_DEPTH = 8
 MAX_REMEMBERED = 20_000
@@ -47,7 +47,7 @@ def _entry(glob: str) -> tuple[bool, bool, Callable[[str], object]]:
     return bare == glob, "." in bare, re.compile(translate(bare)).match
 
 
-class Vocabulary:
+class NameLists:
     """Named lists, used as "@name" in rules and in each other."""
 
     def __init__(self, lists: Mapping[str, list[str]]) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 
 from pgiostat.errors import PgiostatError
 from pgiostat.queries.rules.conditions import STATEMENT_KEYS, Condition, allow, conditions
-from pgiostat.queries.rules.names import Vocabulary
+from pgiostat.queries.rules.names import NameLists
 from pgiostat.queries.rules.rule_errors import Mistake
+from pgiostat.statistics.names import HIDDEN, OWN, UNREAD, UNREADABLE
 
-__all__ = ["PRESETS", "SCHEMA", "Rule", "RulesFile", "parse", "read"]
+__all__ = ["PRESETS", "RESERVED", "SCHEMA", "Rule", "RulesFile", "parse", "read"]
 
 SCHEMA = 1
 
@@ -19,7 +20,8 @@ _AT = re.compile(r"\(at line (\d+), column \d+\)")
 _FILE_KEYS = ("schema", "preset", "vocab", "rule")
 PRESETS = ("sync", "general", "none")
 """Names of presets; a rules file may fix one."""
-_RESERVED = ("pgiostat itself", "hidden")
+RESERVED = (OWN, HIDDEN, UNREAD, UNREADABLE)
+"""Categories that no rule can give."""
 _RULE_KEYS = ("name", "category", "when")
 
 
@@ -52,7 +54,7 @@ class RulesFile:
     rules: list[dict[str, Any]]
     preset: str = ""
 
-    def compile(self, vocabulary: Vocabulary) -> list[Rule]:
+    def compile(self, vocabulary: NameLists) -> list[Rule]:
         """Return the rules.
 
         Raises:
@@ -66,17 +68,17 @@ class RulesFile:
                 raise self.error(mistake, index) from None
         return compiled
 
-    def _rule(self, table: dict[str, Any], vocabulary: Vocabulary) -> Rule:
+    def _rule(self, table: dict[str, Any], vocabulary: NameLists) -> Rule:
         allow(table, _RULE_KEYS, "a rule")
         for key in ("name", "category"):
             if not isinstance(table.get(key), str) or not table[key]:
                 raise Mistake("rules-value", f'a rule needs a "{key}", a text', key=key)
-        if table["category"] in _RESERVED or not table["category"].isprintable():
+        if table["category"] in RESERVED or not table["category"].isprintable():
             raise Mistake(
                 "rules-value",
                 f'a rule cannot give the category "{table["category"]}"',
                 key="category",
-                hint=f"Reserved are {', '.join(_RESERVED)}.",
+                hint=f"Reserved are {', '.join(RESERVED)}.",
             )
         when = conditions("when", table.get("when"), STATEMENT_KEYS, vocabulary)
         return Rule(table["name"], table["category"], when, self.name)

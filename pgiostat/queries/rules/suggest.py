@@ -8,7 +8,7 @@ from pgiostat.escape import terminal, toml
 from pgiostat.queries.rules import Rules, builtin
 from pgiostat.units import format_count
 
-__all__ = ["CatalogTable", "Vocabulary", "glob_of", "rules_file", "suggest"]
+__all__ = ["CatalogTable", "SuggestedLists", "glob_of", "rules_file", "suggest"]
 
 FEW_ROWS = 100_000
 """Highest number of rows of a version cache: it has one for each table, or for each client's."""
@@ -34,7 +34,7 @@ class CatalogTable:
 
 
 @dataclass(frozen=True, slots=True)
-class Vocabulary:
+class SuggestedLists:
     """Lists for [vocab]: names, each with its reason."""
 
     synced: dict[str, str]
@@ -44,7 +44,7 @@ class Vocabulary:
     caches: dict[str, str]
 
 
-def suggest(tables: Iterable[CatalogTable], rules: Rules | None = None) -> Vocabulary:
+def suggest(tables: Iterable[CatalogTable], rules: Rules | None = None) -> SuggestedLists:
     """Return the vocabulary of these tables, by names and types.
 
     A column is a version if the built-in vocabulary says so and its type can be one; a table is
@@ -56,7 +56,7 @@ def suggest(tables: Iterable[CatalogTable], rules: Rules | None = None) -> Vocab
     is_synced = lists.globs("synced", "@synced")
     is_cache = lists.globs("caches", "@caches")
     is_naming = lists.globs("table_names", "@table_names")
-    found = Vocabulary({}, {}, {}, {}, {})
+    found = SuggestedLists({}, {}, {}, {}, {})
     for table in tables:
         qualified = f"{table.schemaname}.{table.relname}"
         versions = [name for name in table.candidates if is_version.match(name)]
@@ -172,7 +172,7 @@ def glob_of(name: str) -> str:
     return escape(name) if first is None else first + escape(name[1:])
 
 
-def rules_file(found: Vocabulary | None, *, path: str, server: str = "") -> str:
+def rules_file(found: SuggestedLists | None, *, path: str, server: str = "") -> str:
     """Return the text of a rules file.
 
     Empty lists become comments, so that the built-in ones apply.
@@ -185,7 +185,7 @@ def rules_file(found: Vocabulary | None, *, path: str, server: str = "") -> str:
     return "".join(_lines(found, path, server))
 
 
-def _lines(found: Vocabulary | None, path: str, server: str) -> Iterator[str]:
+def _lines(found: SuggestedLists | None, path: str, server: str) -> Iterator[str]:
     # A comment ends with its line: a name in it must not.
     yield _HEAD.format(path=terminal(path), server=f" on {terminal(server)}" if server else "")
     for name, (meaning, example) in _LISTS.items():

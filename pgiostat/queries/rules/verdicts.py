@@ -7,10 +7,13 @@ from typing import Any
 from pgiostat.queries.features import Features
 from pgiostat.queries.rules.automatic import automatic_category
 from pgiostat.queries.rules.conditions import Condition, Subject
-from pgiostat.queries.rules.names import Vocabulary
+from pgiostat.queries.rules.names import NameLists
 from pgiostat.queries.rules.rules_file import Rule
 
 __all__ = ["Match", "RuleVerdict", "Rules"]
+
+TABLE = "{table}"
+"""Stands in a category for the table that a statement is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class RuleVerdict:
 class Rules:
     """Rules in order, and the vocabulary that they are written in."""
 
-    def __init__(self, rules: Iterable[Rule], vocabulary: Vocabulary) -> None:
+    def __init__(self, rules: Iterable[Rule], vocabulary: NameLists) -> None:
         self.rules = tuple(rules)
         self.vocabulary = vocabulary
 
@@ -52,6 +55,13 @@ class Rules:
     def categories(self) -> tuple[str, ...]:
         """The categories that the rules name, in order of their first rule."""
         return tuple(dict.fromkeys(rule.category for rule in self.rules))
+
+    def names(self, category: str) -> bool:
+        """Return whether a rule may have given a category."""
+        return any(
+            each == category or (TABLE in each and category.startswith(each.partition(TABLE)[0]))
+            for each in self.categories
+        )
 
     def classify(
         self,
@@ -86,6 +96,6 @@ class Rules:
 
 
 def _category(category: str, features: Features) -> str:
-    if "{table}" not in category:
+    if TABLE not in category:
         return category
-    return category.replace("{table}", features.main.name.removeprefix("public.")).strip()
+    return category.replace(TABLE, features.main.name.removeprefix("public.")).strip()

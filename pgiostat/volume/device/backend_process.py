@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-__all__ = ["Process", "Whereabouts", "find"]
+__all__ = ["BackendProcess", "Whereabouts", "find"]
 
 PROC = Path("/proc")
 _TOLERANCE = timedelta(seconds=5)
@@ -39,14 +39,14 @@ class Whereabouts:
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
+class BackendProcess:
     """Our backend process by its number here; contained: it has another one in a container."""
 
     pid: int
     contained: bool
 
 
-def find(there: Whereabouts, proc: Path = PROC) -> Process | None:
+def find(there: Whereabouts, proc: Path = PROC) -> BackendProcess | None:
     """Return our backend process; None if it does not run here, or is not visible."""
     try:
         booted = _booted(proc)
@@ -67,7 +67,7 @@ def _listed(proc: Path) -> Iterator[Path]:
         return
 
 
-def _matching(there: Whereabouts, pid: int, proc: Path, booted: datetime) -> Process | None:
+def _matching(there: Whereabouts, pid: int, proc: Path, booted: datetime) -> BackendProcess | None:
     """Return a process if it is our backend process."""
     place = proc / str(pid)
     try:
@@ -86,7 +86,7 @@ def _matching(there: Whereabouts, pid: int, proc: Path, booted: datetime) -> Pro
         return None
     if abs(began - there.backend_start) > _TOLERANCE:
         return None
-    return Process(pid, len(numbers) > 1)
+    return BackendProcess(pid, len(numbers) > 1)
 
 
 def _numbers(status: str) -> list[int]:

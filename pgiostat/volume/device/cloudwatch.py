@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pgiostat.errors import PgiostatError
+from pgiostat.extras import install_hint
 from pgiostat.volume.device.interval import DeviceInterval, Origin
 from pgiostat.volume.device.rds import RdsPlace
 
@@ -195,7 +196,7 @@ def _client(region: str) -> Any:
     except ImportError:
         raise PgiostatError(
             "CloudWatch cannot be asked: boto3 is not installed",
-            hint='pip install "pgiostat[aws]"',
+            hint=install_hint("aws"),
             slug="aws-missing",
         ) from None
     patience = Config(

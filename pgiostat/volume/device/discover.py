@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.redaction import may_hold_secret
 from pgiostat.volume.device import rds
-from pgiostat.volume.device.backend_process import Process, Whereabouts, find
+from pgiostat.volume.device.backend_process import BackendProcess, Whereabouts, find
 from pgiostat.volume.device.diskstats import Diskstats, parse
 from pgiostat.volume.device.interval import DeviceSource
 from pgiostat.volume.device.mounts import NAME_IT, Host, holding, unknown
@@ -129,7 +129,7 @@ def _elsewhere() -> PgiostatError:
     return PgiostatError("the server is on another machine", hint=NAME_IT, slug="device-elsewhere")
 
 
-def _directory(there: Whereabouts, process: Process, host: Host) -> tuple[str, int]:
+def _directory(there: Whereabouts, process: BackendProcess, host: Host) -> tuple[str, int]:
     """Return the data directory, as its processes see it, and its st_dev.
 
     It is the working directory of a server's processes: ChangeToDataDir (miscinit.c).  Only root

@@ -51,19 +51,19 @@ MEASURED: Mapping[str, tuple[Unit, str]] = {
     "write_bytes": (Unit.BYTES, "bytes written; empty for an Aurora volume"),
     "read_time": (
         Unit.MILLISECONDS,
-        "time that reads took, added up over all of them; by /proc/diskstats alone",
+        "total time of all reads; only from /proc/diskstats",
     ),
     "burst_balance": (
         Unit.PERCENT,
-        "BurstBalance: what is left of a gp2 volume's I/O credits; by CloudWatch alone",
+        "BurstBalance: remaining I/O credits of a gp2 volume; only from CloudWatch",
     ),
     "io_balance": (
         Unit.PERCENT,
-        "EBSIOBalance%: what is left of the instance's I/O credits; by CloudWatch alone",
+        "EBSIOBalance%: remaining I/O credits of the instance; only from CloudWatch",
     ),
     "byte_balance": (
         Unit.PERCENT,
-        "EBSByteBalance%: what is left of the instance's throughput credits; by CloudWatch alone",
+        "EBSByteBalance%: remaining throughput credits of the instance; only from CloudWatch",
     ),
 }
 """The amounts of an interval, each with the unit of reports and its meaning."""

@@ -1,4 +1,4 @@
-"""What is shown of one interval, wherever it is from: a server, or a history that is replayed."""
+"""The displayed numbers of one interval, from a server or from a replayed history."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from pgiostat.volume.bucket import Load
 from pgiostat.volume.demand import Demand, Provenance
 
 if TYPE_CHECKING:
-    from pgiostat.postgres.sampler import Tick
+    from pgiostat.postgres.sampler import IntervalResult
 
 __all__ = ["Interval", "IoRow", "SeekContext", "Who", "interval_of"]
 
@@ -86,7 +86,7 @@ class Interval:
     provenance: Provenance = Provenance.BLOCKS
     error: PgiostatError | None = None
     retry_seconds: float | None = None
-    reading: Snapshot | None = None
+    snapshot: Snapshot | None = None
     before: SeekContext | None = None
     bases: Mapping[tuple[int, int, int], Basis] = field(default_factory=dict)
 
@@ -102,15 +102,18 @@ class Interval:
 
 
 def interval_of(
-    tick: "Tick", names: Names, demand: Demand | None = None, coverage: float | None = None
+    result: "IntervalResult",
+    names: Names,
+    demand: Demand | None = None,
+    coverage: float | None = None,
 ) -> Interval:
     """Return the interval of one turn of the loop.
 
     demand, coverage: of all intervals up to this one.
     """
-    delta = tick.delta
+    delta = result.delta
     if delta is None:
-        return Interval(error=tick.error, retry_seconds=tick.retry_seconds)
+        return Interval(error=result.error, retry_seconds=result.retry_seconds)
     server = delta.newer.server
     who = Who(
         server.label, server.dbname, server.user, server.version, delta.newer.markers.in_recovery
@@ -129,11 +132,11 @@ def interval_of(
         statement_blocks=delta.statement_blocks,
         server_blocks=counted.reads.blocks,
         io=_io(delta),
-        notices=tuple(notices(delta, ranking, coverage=coverage, texts_error=tick.texts_error)),
-        running=tick.running,
+        notices=tuple(notices(delta, ranking, coverage=coverage, texts_error=result.texts_error)),
+        running=result.running,
         load=load,
         provenance=provenance,
-        reading=delta.newer,
+        snapshot=delta.newer,
         bases=_bases(delta),
     )
 

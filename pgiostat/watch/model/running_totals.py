@@ -1,4 +1,4 @@
-"""Amounts added up since a baseline, by what they are of, in a memory that has an end."""
+"""Totals since a baseline, by statement and relation, in bounded memory."""
 
 from collections.abc import Container, Hashable, Sequence
 from dataclasses import dataclass, field

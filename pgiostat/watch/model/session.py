@@ -1,4 +1,4 @@
-"""A session: what was counted since its beginning, and how that went over the last minutes."""
+"""A session: its totals since the start, and their course over the last minutes."""
 
 from collections import Counter, deque
 from collections.abc import Iterable
@@ -107,23 +107,23 @@ class WatchSession:
         self.qualities = ()
         self.began = None if self.latest is None else self.latest.until
 
-    def absorb(self, moment: Interval) -> None:
+    def absorb(self, interval: Interval) -> None:
         """Take one more interval in."""
-        if moment.error is not None:
-            self.trouble = moment
+        if interval.error is not None:
+            self.trouble = interval
             return
-        if moment.before is not None:
-            self._go_on_from(moment.before)
-        self.trouble, self.latest = None, moment
-        if moment.counted is None:
+        if interval.before is not None:
+            self._go_on_from(interval.before)
+        self.trouble, self.latest = None, interval
+        if interval.counted is None:
             return
         self.shown += 1
-        self._add(moment, moment.counted)
-        if self.gauge is not None and moment.load is not None:
-            self.gauge, self.balance = self.gauge.advance(moment.load)
-        self._keep(moment, moment.counted)
-        if moment.reading is not None:
-            self._forget(moment.reading)
+        self._add(interval, interval.counted)
+        if self.gauge is not None and interval.load is not None:
+            self.gauge, self.balance = self.gauge.advance(interval.load)
+        self._keep(interval, interval.counted)
+        if interval.snapshot is not None:
+            self._forget(interval.snapshot)
 
     def _go_on_from(self, before: SeekContext) -> None:
         """Be as if all had been taken in that was before: a history is sought in any order."""
@@ -132,25 +132,25 @@ class WatchSession:
         self._kept.clear()
         if before.whole is not None and before.whole.counted is not None:
             self._add(before.whole, before.whole.counted)
-        for moment in before.past:
-            if moment.counted is not None:
-                self._keep(moment, moment.counted)
+        for interval in before.past:
+            if interval.counted is not None:
+                self._keep(interval, interval.counted)
         if self.gauge is not None:
             # What a bucket holds depends on all that was before, and that is not gone through.
             self.gauge, self.balance = replace(self.gauge, low=0.0, high=1.0), None
 
-    def _add(self, moment: Interval, counted: Totals) -> None:
-        self.began = self.began or moment.since
-        self.qualities = tuple(dict.fromkeys((*self.qualities, *moment.qualities)))
+    def _add(self, interval: Interval, counted: Totals) -> None:
+        self.began = self.began or interval.since
+        self.qualities = tuple(dict.fromkeys((*self.qualities, *interval.qualities)))
         self._statements.add(
             counted.statements, counted.statement_amounts, counted.statement_uncertain
         )
         self._relations.add(counted.relations, counted.relation_amounts, counted.relation_uncertain)
         self._whole = counted if self._whole is None else _together(self._whole, counted)
-        if moment.server_blocks is not None:
-            self._statement_blocks += moment.statement_blocks
-            self._server_blocks += moment.server_blocks
-        for row in moment.io or ():
+        if interval.server_blocks is not None:
+            self._statement_blocks += interval.statement_blocks
+            self._server_blocks += interval.server_blocks
+        for row in interval.io or ():
             key = (row.backend_type, row.object, row.context)
             self._io[key] = _added(self._io.get(key), row)
 
@@ -200,11 +200,11 @@ class WatchSession:
         statements = {(userid, dbid, qid) for userid, dbid, qid in ids if qid is not None}
         return statements, {*relids, *tables}
 
-    def _forget(self, reading: Snapshot) -> None:
+    def _forget(self, snapshot: Snapshot) -> None:
         """Tell most of what has gone from the server apart no more, but by what shares are of."""
         names = self.names
         if self._statements.is_full:
-            living = reading.living
+            living = snapshot.living
             hidden = {ids for ids in self._statements.keys if ids[2] is None}
             keys, amounts, uncertain = self._statements.forget({*living, *hidden})
             kinds = []
@@ -213,7 +213,7 @@ class WatchSession:
             self._gone.add(kinds, amounts, uncertain)
             self._gone_sizes.update(kinds)
         if self._relations.is_full:
-            there = set(reading.relations["relid"].tolist())
+            there = set(snapshot.relations["relid"].tolist())
             relids, amounts, uncertain = self._relations.forget(there)
             owners = [names.relations.get(relid, (relid, "", "", "heap")) for relid in relids]
             parts = [(owner if owner in there else None, part) for owner, _, _, part in owners]
@@ -236,15 +236,15 @@ class WatchSession:
         begins, ends, blocks, calls = zip(*found, strict=True) if found else ((), (), (), ())
         return RateHistory(begins, ends, blocks, calls)
 
-    def _keep(self, moment: Interval, counted: Totals) -> None:
-        if moment.since is None or moment.until is None or not counted.seconds:
+    def _keep(self, interval: Interval, counted: Totals) -> None:
+        if interval.since is None or interval.until is None or not counted.seconds:
             return
         places = [self._number(ids) for ids in counted.statements]
         amounts = counted.statement_amounts
         self._kept.append(
             _Kept(
-                moment.since,
-                moment.until,
+                interval.since,
+                interval.until,
                 np.array(places, dtype=np.int32),
                 (blocks_of(amounts) / counted.seconds).astype(np.float32),
                 (amounts[_CALLS] / counted.seconds).astype(np.float32),

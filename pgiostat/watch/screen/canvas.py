@@ -1,4 +1,4 @@
-"""What the lines of a picture are drawn on."""
+"""The widget on which lines are drawn."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Which columns of a table fit a screen, and its lines."""
+"""The columns of a table that fit a screen, and its lines."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from itertools import takewhile
 from rich.cells import cell_len
 
 from pgiostat.escape import terminal
-from pgiostat.render.table import Cell, Column, Line, cut, lay
+from pgiostat.render.table import Cell, Line, TableColumn, cut, lay
 from pgiostat.render.text import bar, one_line
 from pgiostat.units import format_bytes, format_count, format_ms, format_share
 from pgiostat.watch.screen.table import Measure, ScreenTable, TableRow
 from pgiostat.watch.state import View, ViewState
 
-__all__ = ["Span", "distinguishable", "lay_out"]
+__all__ = ["HeadingSpan", "distinguishable", "lay_out"]
 
 SHARE_WIDTH = 7
 LEAST_BAR, MOST_BAR = 3, 10
@@ -28,7 +28,7 @@ ASCENDING, DESCENDING = "▴", "▾"
 COLOURS = {"version": "red", "manifest": "yellow", "upload": "green", "download": "blue"}
 _WORDED = (View.FINGERPRINT, View.STATEMENT)
 
-Span = tuple[str, int, int]
+HeadingSpan = tuple[str, int, int]
 """The name of a column of numbers, and the cells where it begins and ends."""
 
 
@@ -68,19 +68,19 @@ class _Layout:
             drawn = min(drawn + max(room, 0), MOST_BAR)
         return cls(state, tuple(chosen), width, name, drawn, with_category, with_place)
 
-    def columns(self) -> Iterator[Column]:
-        yield Column(self.state.view.value, least=self.name, most=self.name)
-        yield Column("share", right=True, least=SHARE_WIDTH)
+    def columns(self) -> Iterator[TableColumn]:
+        yield TableColumn(self.state.view.value, least=self.name, most=self.name)
+        yield TableColumn("share", right=True, least=SHARE_WIDTH)
         if self.bar:
-            yield Column("", least=self.bar, most=self.bar)
+            yield TableColumn("", least=self.bar, most=self.bar)
         for measure in self.measures:
             room = _room(self.state, measure, self.width)
             heading = cut(self._heading(measure), room)
-            yield Column(heading, right=True, least=room, optional=True)
+            yield TableColumn(heading, right=True, least=room, optional=True)
         if self.with_category:
-            yield Column("category", least=CATEGORY_WIDTH, most=CATEGORY_WIDTH)
+            yield TableColumn("category", least=CATEGORY_WIDTH, most=CATEGORY_WIDTH)
         if self.with_place:
-            yield Column("user@database", least=PLACE_WIDTH, most=PLACE_WIDTH)
+            yield TableColumn("user@database", least=PLACE_WIDTH, most=PLACE_WIDTH)
 
     def _heading(self, measure: Measure) -> str:
         if measure.name != self.state.sort:
@@ -102,7 +102,7 @@ class _Layout:
         if self.with_place:
             yield terminal(row.place), style
 
-    def spans(self, headings: Line) -> Iterator[Span]:
+    def spans(self, headings: Line) -> Iterator[HeadingSpan]:
         """Yield where the numbers are."""
         begin = 0
         names = ["", "", *([""] * (self.bar > 0)), *(measure.name for measure in self.measures)]
@@ -204,7 +204,7 @@ def _cut_alike(shown: Mapping[str, str], width: int) -> list[list[str]]:
 
 def lay_out(
     state: ViewState, table: ScreenTable, rows: Sequence[TableRow], width: int
-) -> tuple[list[Line], tuple[Span, ...]]:
+) -> tuple[list[Line], tuple[HeadingSpan, ...]]:
     """Return a line for the headings and for each row, and where the numbers are."""
     layout = _Layout.fitting(state, table, rows, width)
     names = distinguishable([one_line(row.name, LONGEST_TEXT) for row in rows], layout.name)

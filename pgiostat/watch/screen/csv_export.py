@@ -1,4 +1,4 @@
-"""What is on the screen as CSV."""
+"""The content of the screen as CSV."""
 
 import csv
 from io import StringIO
@@ -11,25 +11,24 @@ from pgiostat.watch.state import ViewState
 
 __all__ = ["as_csv"]
 
-# One name a line would hide the order, which is that of the columns.
 EXPORTED = (
     "interval_start", "interval_end", "seconds", "server", "view", "path", "filter", "sort", "part",
     "name", "category", "fingerprint", "queryid", "user", "database", "share",
-)  # fmt: skip
+)  # fmt: skip # their order is the order of the columns
 
 
-def as_csv(state: ViewState, table: ScreenTable, sight: SessionView) -> str:
+def as_csv(state: ViewState, table: ScreenTable, session: SessionView) -> str:
     """Return what is shown: rows as they are filtered and sorted, then what is below them."""
     text = StringIO()
     writer = csv.writer(text)
     names = [measure.name for measure in table.measures]
     writer.writerow([*EXPORTED, *names])
     sort = state.sort or "blocks_read"
-    latest = sight.latest or Interval()
+    latest = session.latest or Interval()
     leading = [
-        timestamp(sight.began if state.whole else latest.since),
+        timestamp(session.began if state.whole else latest.since),
         timestamp(latest.until),
-        sight.seconds if state.whole else latest.seconds,
+        session.seconds if state.whole else latest.seconds,
         latest.who.label if latest.who is not None else "",
         state.view.value,
         " > ".join(drill.name for drill in state.path),

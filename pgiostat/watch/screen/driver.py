@@ -1,4 +1,4 @@
-"""The terminal that is drawn on."""
+"""The driver of the terminal."""
 
 import sys
 from typing import Any

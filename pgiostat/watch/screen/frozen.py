@@ -1,4 +1,4 @@
-"""A session as it was at an instant: what is shown while it is paused."""
+"""A session at an instant: the content of a paused screen."""
 
 from bisect import bisect_right
 from dataclasses import dataclass, replace
@@ -32,29 +32,29 @@ class FrozenSession:
     qualities: tuple[Quality, ...]
     coverage: float | None
     seconds: float
-    beside: SideInfo
+    side: SideInfo
     _counted: tuple[Totals | None, Totals | None]
     _io: tuple[tuple[IoRow, ...] | None, tuple[IoRow, ...] | None]
-    _sitting: WatchSession
+    _session: WatchSession
 
     @classmethod
-    def of(cls, sitting: WatchSession, beside: SideInfo) -> "FrozenSession":
+    def of(cls, session: WatchSession, side: SideInfo) -> "FrozenSession":
         """Return a session as it is now, with what is shown beside its numbers."""
-        whole = sitting.counted(whole=True)
+        whole = session.counted(whole=True)
         return cls(
-            sitting.names,
-            sitting.gauge,
-            sitting.balance,
-            sitting.latest,
-            sitting.trouble,
-            sitting.began,
-            sitting.qualities,
-            sitting.coverage,
-            sitting.seconds,
-            beside,
-            (sitting.counted(whole=False), None if whole is None else _copied(whole)),
-            (sitting.io(whole=False), sitting.io(whole=True)),
-            sitting,
+            session.names,
+            session.gauge,
+            session.balance,
+            session.latest,
+            session.trouble,
+            session.began,
+            session.qualities,
+            session.coverage,
+            session.seconds,
+            side,
+            (session.counted(whole=False), None if whole is None else _copied(whole)),
+            (session.io(whole=False), session.io(whole=True)),
+            session,
         )
 
     def counted(self, *, whole: bool) -> Totals | None:
@@ -67,7 +67,7 @@ class FrozenSession:
 
     def past(self, by: By | None = None, key: tuple[str, ...] = ()) -> RateHistory:
         """Return the last intervals, none of which came later."""
-        past = self._sitting.past(by, key)
+        past = self._session.past(by, key)
         if self.latest is None or self.latest.until is None:
             return past
         end = bisect_right(past.ends, self.latest.until)
@@ -91,8 +91,8 @@ SessionView: TypeAlias = WatchSession | FrozenSession
 """What is drawn from."""
 
 
-def coverage_of(sight: SessionView, *, whole: bool) -> float | None:
+def coverage_of(session: SessionView, *, whole: bool) -> float | None:
     """Return what share of the server's reads statements explain, of the time that is shown."""
     if whole:
-        return sight.coverage
-    return None if sight.latest is None else sight.latest.coverage
+        return session.coverage
+    return None if session.latest is None else session.latest.coverage

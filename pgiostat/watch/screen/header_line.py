@@ -1,4 +1,4 @@
-"""A line of pieces, some of which give way where there is no room for all."""
+"""A line of pieces; the least important are left out when space is short."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What keys do, and what each column means."""
+"""Help: the keys, and the meaning of each column."""
 
 from collections.abc import Sequence
 from typing import ClassVar

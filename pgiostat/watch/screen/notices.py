@@ -1,4 +1,4 @@
-"""What is shown beside the table: notices, each of which stays for a while, and sparklines."""
+"""Notices, each of which stays for some time, and sparklines."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -35,11 +35,11 @@ class Pulse:
     balance: float | None
 
     @classmethod
-    def of(cls, moment: Interval, balance: float | None = None) -> "Pulse":
+    def of(cls, interval: Interval, balance: float | None = None) -> "Pulse":
         """Return those of an interval; balance: of the bucket, at its end."""
-        cost = io_cost(moment.counted)
+        cost = io_cost(interval.counted)
         return cls(
-            cost.blocks_per_s, cost.operations_per_s, cost.hit_ratio, moment.coverage, balance
+            cost.blocks_per_s, cost.operations_per_s, cost.hit_ratio, interval.coverage, balance
         )
 
 
@@ -53,20 +53,20 @@ class NoticeBoard:
     posted: tuple[Posted, ...] = ()
     pulses: tuple[Pulse, ...] = ()
 
-    def after(self, moment: Interval, balance: float | None = None) -> "NoticeBoard":
+    def after(self, interval: Interval, balance: float | None = None) -> "NoticeBoard":
         """Return the board after an interval; a seek in a history starts an empty board."""
-        if moment.until is None:
+        if interval.until is None:
             return self
         before = self.pulses
-        if moment.before is not None:
-            before = tuple(Pulse.of(each) for each in moment.before.past[-MOST_SPARKS:])
-        pulses = before if moment.counted is None else (*before, Pulse.of(moment, balance))
-        new = {notice.slug: Posted(notice, moment.until) for notice in moment.notices}
+        if interval.before is not None:
+            before = tuple(Pulse.of(each) for each in interval.before.past[-MOST_SPARKS:])
+        pulses = before if interval.counted is None else (*before, Pulse.of(interval, balance))
+        new = {notice.slug: Posted(notice, interval.until) for notice in interval.notices}
         kept = [
             new.pop(each.notice.slug, replace(each, is_now=False))
-            for each in (() if moment.before is not None else self.posted)
+            for each in (() if interval.before is not None else self.posted)
         ]
-        posted = [each for each in (*kept, *new.values()) if not _is_over(each, moment.until)]
+        posted = [each for each in (*kept, *new.values()) if not _is_over(each, interval.until)]
         posted.sort(key=lambda each: _ORDER.index(each.notice.kind))
         return NoticeBoard(tuple(posted), pulses[-MOST_SPARKS:])
 

@@ -1,4 +1,4 @@
-"""What a state shows, as lines: drawn from what was counted, and from nothing else."""
+"""The lines of a screen, drawn from a state and the counts alone."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -54,20 +54,20 @@ class ScreenContent:
 
 def draw_screen(
     state: ViewState,
-    sitting: SessionView,
+    session: SessionView,
     table: ScreenTable,
     size: tuple[int, int],
-    beside: SideInfo,
+    side: SideInfo,
 ) -> ScreenContent:
     """Return the screen: the heading, what is to be known, and the table."""
     width, height = size
-    moment = sitting.latest
-    top = [*_who(state, sitting, beside, width), _second(state, sitting, table, beside, width)]
-    top += _messages(sitting, beside, width, max(height // MESSAGE_SHARE, MIN_MESSAGE_ROWS))
+    interval = session.latest
+    top = [*_who(state, session, side, width), _second(state, session, table, side, width)]
+    top += _messages(session, side, width, max(height // MESSAGE_SHARE, MIN_MESSAGE_ROWS))
     if state.path or state.filter:
         top.append(_where(state, table, width))
     is_roomy = height - len(top) > ROOMY
-    running = [*_remarks(state, beside, width), *_running(moment, width)] if is_roomy else []
+    running = [*_remarks(state, side, width), *_running(interval, width)] if is_roomy else []
     running += _own(table, width) if is_roomy else []
     below = list(table.below)
     room = height - len(top) - 1 - len(below) - len(running)
@@ -92,30 +92,30 @@ def draw_screen(
     return ScreenContent(tuple(every), tuple(places), len(top), measures)
 
 
-def _who(state: ViewState, sitting: SessionView, beside: SideInfo, width: int) -> list[Line]:
+def _who(state: ViewState, session: SessionView, side: SideInfo, width: int) -> list[Line]:
     """Return the first line, and where a replay is."""
-    first = _first(state, sitting, beside, width)
-    return [first] if beside.played is None else [first, _replayed(sitting, beside.played, width)]
+    first = _first(state, session, side, width)
+    return [first] if side.played is None else [first, _replayed(session, side.played, width)]
 
 
-def _first(state: ViewState, sitting: SessionView, beside: SideInfo, width: int) -> Line:
+def _first(state: ViewState, session: SessionView, side: SideInfo, width: int) -> Line:
     """Return who, where, version, role, interval and quality."""
-    moment = sitting.latest
-    if moment is None or moment.who is None:
+    interval = session.latest
+    if interval is None or interval.who is None:
         return [("pgiostat  connecting …", "bold")]
-    who = moment.who
-    seconds = sitting.seconds if state.whole else moment.seconds
-    qualities = sitting.qualities if state.whole else moment.qualities
+    who = interval.who
+    seconds = session.seconds if state.whole else interval.seconds
+    qualities = session.qualities if state.whole else interval.qualities
     flaws = [each for each in qualities if each is not Quality.OK]
     quality = "+".join(flaws or qualities) or "baseline taken"
     good = not flaws
-    if sitting.trouble is not None:
+    if session.trouble is not None:
         quality, good = "not read now", False
     role = "standby" if who.in_recovery else "primary"
-    is_live = beside.played is None
+    is_live = side.played is None
     since = ""
-    if state.whole and sitting.began is not None:
-        since = f" since {sitting.began:%H:%M:%S}"
+    if state.whole and session.began is not None:
+        since = f" since {session.began:%H:%M:%S}"
     return fitted(
         [
             Piece("pgiostat  ", "bold", 6),
@@ -123,7 +123,7 @@ def _first(state: ViewState, sitting: SessionView, beside: SideInfo, width: int)
             Piece(terminal(f"{who.label}/{who.dbname}" if who.dbname else who.label), "bold"),
             Piece(f"  PostgreSQL {terminal(who.version)}" if who.version else "", "dim", 4),
             Piece(f" {role}", "dim", 3),
-            Piece(f"  {moment.until:%H:%M:%SZ}" if moment.until and is_live else "", "", 2),
+            Piece(f"  {interval.until:%H:%M:%SZ}" if interval.until and is_live else "", "", 2),
             Piece(f"  {format_duration(seconds)}" if seconds else ""),
             Piece(since, "bold cyan", 1),
             Piece("  "),
@@ -134,9 +134,9 @@ def _first(state: ViewState, sitting: SessionView, beside: SideInfo, width: int)
     )
 
 
-def _replayed(sitting: SessionView, played: ReplayPosition, width: int) -> Line:
+def _replayed(session: SessionView, played: ReplayPosition, width: int) -> Line:
     """Return the line of a replay: its time, its place in the history and its mode."""
-    until = sitting.latest.until if sitting.latest is not None else None
+    until = session.latest.until if session.latest is not None else None
     is_over = played.place == played.count
     mode = "END" if is_over else "▶" if played.is_playing else "PAUSED"
     speed = f"  each shown for {format_duration(played.interval)}"
@@ -157,22 +157,22 @@ def _replayed(sitting: SessionView, played: ReplayPosition, width: int) -> Line:
 
 
 def _second(
-    state: ViewState, sitting: SessionView, table: ScreenTable, beside: SideInfo, width: int
+    state: ViewState, session: SessionView, table: ScreenTable, side: SideInfo, width: int
 ) -> Line:
     """Return reads of all statements, hit ratio, coverage and balance, with their last intervals.
 
     They are the same in every view.
     """
-    cost = io_cost(sitting.counted(whole=state.whole))
-    coverage = coverage_of(sitting, whole=state.whole)
+    cost = io_cost(session.counted(whole=state.whole))
+    coverage = coverage_of(session, whole=state.whole)
     operations = cost.operations_per_s
-    gauge, balance = sitting.gauge, sitting.balance
+    gauge, balance = session.gauge, session.balance
     volume = words = burst = ""
     if gauge is not None and balance is not None:
         volume, words, burst = gauge_pieces(gauge, balance.rate, balance.use)
         volume = f"  {volume}"
     own = None if table.ranking is None else table.ranking.own
-    pulses = beside.board.pulses
+    pulses = side.board.pulses
 
     def last(name: str) -> list[float | None]:
         values = [getattr(pulse, name) for pulse in pulses]
@@ -205,20 +205,20 @@ def _second(
 
 
 def heading(
-    state: ViewState, sitting: SessionView, size: tuple[int, int], beside: SideInfo
+    state: ViewState, session: SessionView, size: tuple[int, int], side: SideInfo
 ) -> list[Line]:
     """Return who is watched, how good that is, and what is wrong."""
     width, height = size
     room = max(height // MESSAGE_SHARE, MIN_MESSAGE_ROWS)
-    return [*_who(state, sitting, beside, width), *_messages(sitting, beside, width, room)]
+    return [*_who(state, session, side, width), *_messages(session, side, width, room)]
 
 
-def _messages(sitting: SessionView, beside: SideInfo, width: int, room: int) -> list[Line]:
+def _messages(session: SessionView, side: SideInfo, width: int, room: int) -> list[Line]:
     """Return problems and hints, in as many whole sentences as fit."""
-    messages = [_trouble(sitting, beside.wait, width)]
+    messages = [_trouble(session, side.wait, width)]
     messages += [
         _posted(each, width) + _paragraph("  ", "", each.notice.hint, "dim", width)
-        for each in beside.board.posted
+        for each in side.board.posted
         if each.notice.kind in _ABOVE
     ]
     messages = [lines for lines in messages if lines]
@@ -245,9 +245,9 @@ def _unfinished(line: Line, width: int) -> Line:
     return [(mark, marked), (text, style), (_MORE, "bold")]
 
 
-def _trouble(sitting: SessionView, wait: float | None, width: int) -> list[Line]:
+def _trouble(session: SessionView, wait: float | None, width: int) -> list[Line]:
     """Return why nothing is read now."""
-    trouble = sitting.trouble
+    trouble = session.trouble
     if trouble is None or trouble.error is None:
         return []
     words = trouble.error.message
@@ -278,12 +278,12 @@ def _paragraph(mark: str, marked: str, text: str, style: str, width: int) -> lis
     ]
 
 
-def _remarks(state: ViewState, beside: SideInfo, width: int) -> list[Line]:
+def _remarks(state: ViewState, side: SideInfo, width: int) -> list[Line]:
     """Return what is to be known of the numbers of the last interval, below them.
 
     It comes and goes with them, and moves no row.
     """
-    passing = [each for each in beside.board.posted if each.notice.kind is NoticeKind.PASSING]
+    passing = [each for each in side.board.posted if each.notice.kind is NoticeKind.PASSING]
     if state.whole:
         return []
     return [line for each in passing[:MOST_REMARKS] for line in _posted(each, width)]
@@ -317,10 +317,10 @@ def _steps(state: ViewState, room: int) -> str:
     return " > ".join(names)
 
 
-def _running(moment: Interval | None, width: int) -> list[Line]:
+def _running(interval: Interval | None, width: int) -> list[Line]:
     """Return what has been running for longest."""
     lines: list[Line] = []
-    for each in (moment.running if moment else ())[:2]:
+    for each in (interval.running if interval else ())[:2]:
         head = (
             f"in flight  {format_duration(each.seconds)}  {terminal(each.category)}"
             f"  {terminal(each.waits_for) or 'computing'}  "

@@ -1,4 +1,4 @@
-"""A statement: its text, why it is of its category, and how it went over the last minutes."""
+"""The page of a statement: its text, its category and rule, and its last minutes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Rows and numbers of a view: rankings and pg_stat_io alike, for whoever draws them."""
+"""Rows and numbers of a view, ranking or pg_stat_io, ready to be drawn."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Where moments come from: a server that is read, perhaps recorded; or a history, replayed."""
+"""The live source of intervals: a server, with optional recording."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -50,13 +50,13 @@ class LiveSource:
         record: Path | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        self.sitting = WatchSession(Names(), gauge)
+        self.session = WatchSession(Names(), gauge)
         self._interval = interval
         self._dsn, self._describer, self._label = dsn, describer, label
         self._demand, self._record, self._clock = Demand(writes), record, clock
         self._sampler: Sampler | None = None
         self._writer: Writer | None = None
-        self._sealing: BackgroundCompaction | None = None
+        self._compaction: BackgroundCompaction | None = None
         self._refused: PgiostatError | None = None
         self._known: Describe | None = None
 
@@ -71,8 +71,8 @@ class LiveSource:
         if self._sampler is not None:
             self._sampler.interval = seconds
 
-    def moments(self, stop: Event) -> Iterator[Interval]:
-        """Yield what happens; raises PgiostatError as Sampler.ticks and Writer.open do."""
+    def intervals(self, stop: Event) -> Iterator[Interval]:
+        """Yield what happens; raises PgiostatError as Sampler.intervals and Writer.open do."""
         # The first screen is there while psycopg is imported.
         from pgiostat.clock import monotonic  # noqa: PLC0415
         from pgiostat.postgres.sampler import Sampler  # noqa: PLC0415
@@ -86,7 +86,7 @@ class LiveSource:
             # One name for the server and for who writes, as where it is collected.
             self._label = self._label or label_of(self._dsn)
             self._writer = Writer.open(self._record, self._label)
-            self._sealing = BackgroundCompaction(self._record, self._label, monotonic)
+            self._compaction = BackgroundCompaction(self._record, self._label, monotonic)
         self._sampler = Sampler(
             self._dsn,
             self._interval,
@@ -96,27 +96,27 @@ class LiveSource:
             # After an unexpected error the next interval begins where the last one ended.
             older=None if self._sampler is None else self._sampler.older,
             clock=self._clock or monotonic,
-            names=self.sitting.names,
+            names=self.session.names,
             on_interval=self._accept if self._writer is not None else None,
             running=True,
             first_interval=FIRST_INTERVAL_SECONDS,
             max_stale_names=SPARE,
-            names_in_use=self.sitting.names_in_use,
+            names_in_use=self.session.names_in_use,
         )
         try:
-            for tick in self._sampler.ticks():
-                sitting = self.sitting
-                known = sitting.coverage if sitting.seconds >= COVERAGE_AFTER_SECONDS else None
-                moment = interval_of(tick, self._sampler.names, self._demand, known)
-                yield moment if self._refused is None else _refused(moment, self._refused)
+            for result in self._sampler.intervals():
+                session = self.session
+                known = session.coverage if session.seconds >= COVERAGE_AFTER_SECONDS else None
+                interval = interval_of(result, self._sampler.names, self._demand, known)
+                yield interval if self._refused is None else _refused(interval, self._refused)
                 self._made_describe()
-                if self._sealing is not None:
-                    self._sealing.poll()
+                if self._compaction is not None:
+                    self._compaction.poll()
         finally:
             if self._writer is not None:
                 self._writer.close()
-            if self._sealing is not None:
-                self._sealing.finish()
+            if self._compaction is not None:
+                self._compaction.finish()
 
     def _made_describe(self) -> Describe:
         if self._known is None:
@@ -132,17 +132,17 @@ class LiveSource:
         if self._writer is None or (delta.seconds is None and delta.lost is None):
             return True
         try:
-            self._writer.append(delta, self.sitting.names)
+            self._writer.append(delta, self.session.names)
         except PgiostatError as error:
             self._refused = error
             return False
         self._refused = None
-        if self._sealing is not None:
-            self._sealing.add(len(delta.statements))
+        if self._compaction is not None:
+            self._compaction.add(len(delta.statements))
         return True
 
 
-def _refused(moment: Interval, error: PgiostatError) -> Interval:
-    """Return a moment that says what is not recorded."""
+def _refused(interval: Interval, error: PgiostatError) -> Interval:
+    """Return a interval that says what is not recorded."""
     notice = Notice(error.slug, f"Not recorded: {error.message}.", error.detail or "")
-    return replace(moment, notices=(notice, *moment.notices))
+    return replace(interval, notices=(notice, *interval.notices))

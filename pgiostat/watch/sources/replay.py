@@ -1,4 +1,4 @@
-"""A history, shown as it was: interval by interval, on the same screen."""
+"""The replay source: a history, interval by interval, on the same screen."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.delta import Basis, Quality
 from pgiostat.statistics.names import Describe, Names
 from pgiostat.timespec import instant
-from pgiostat.units import format_version
+from pgiostat.units import MICROSECOND, format_version
 from pgiostat.volume.bucket import CreditBucket
 from pgiostat.volume.demand import load_of
 from pgiostat.watch.model.interval import Interval, IoRow, SeekContext, Who
@@ -29,7 +29,6 @@ from pgiostat.watch.model.session import KEPT, WatchSession
 __all__ = ["ReplaySource"]
 
 _PLOTTED = ("calls", "shared_blks_hit", "shared_blks_read", "local_blks_read")
-_JUST = timedelta(microseconds=1)
 _QUALITIES = frozenset(quality.value for quality in Quality)
 _BASES = frozenset(basis.value for basis in Basis)
 
@@ -74,7 +73,7 @@ class ReplaySource:
         # A server that answered under one label after another has names of its own.
         self._names: dict[int, dict[int, Names]] = {}
         self._server_ids = rows["server_id"].to_pylist()
-        self.sitting = WatchSession(self._names_at(0), gauge)
+        self.session = WatchSession(self._names_at(0), gauge)
         self.interval = interval
         self.is_playing = True
         self._at = 0
@@ -125,7 +124,7 @@ class ReplaySource:
             self._request = min(max(place, 0), len(self._starts) - 1)
             self._changed.notify()
 
-    def moments(self, stop: Event) -> Iterator[Interval]:
+    def intervals(self, stop: Event) -> Iterator[Interval]:
         """Yield intervals until `stop` is set."""
         while not stop.is_set():
             with self._changed:
@@ -133,11 +132,11 @@ class ReplaySource:
                 due = request is not None or self.is_playing
                 place = self._at if request is None else request
             if due and place < len(self._starts):
-                moment = self._moment(place)
+                interval = self._interval_at(place)
                 if place != self._at:
-                    moment = replace(moment, before=self._before(place))
+                    interval = replace(interval, before=self._before(place))
                 self._at = place + 1
-                yield moment
+                yield interval
             with self._changed:
                 # `stop` does not notify the condition, so this wait polls it.
                 waited = 0.0
@@ -147,7 +146,7 @@ class ReplaySource:
 
     def _before(self, place: int) -> SeekContext:
         """Return what a session knows that has come here interval by interval from its baseline."""
-        began = self.sitting.began
+        began = self.session.began
         base = 0 if began is None else bisect_right(self._starts, began) - 1
         base = min(max(base, 0), place)
         first = max(place - KEPT, 0)
@@ -204,12 +203,12 @@ class ReplaySource:
                 server_blocks=self._rows["server_blocks"][place].as_py(),
             )
 
-    def _moment(self, place: int) -> Interval:
+    def _interval_at(self, place: int) -> Interval:
         begin = self._starts[place]
         row = self._rows.slice(place, 1).to_pylist()[0]
-        window = Window(begin, begin + _JUST, self._label)
+        window = Window(begin, begin + MICROSECOND, self._label)
         counted = self._counted(window, self._server_ids[place])
-        self.sitting.names = self._names_at(place)
+        self.session.names = self._names_at(place)
         seconds = row["dur_us"] / 1e6
         qualities = _known(row["qualities"].split(", "))
         load, provenance = load_of(counted.reads, seconds, counted.block_size, self._each)
@@ -240,7 +239,7 @@ class ReplaySource:
         begin = self._starts[place]
         number = bisect_right(self._changes, begin)
         if number not in self._names:
-            then = Window(begin, begin + _JUST, self._label)
+            then = Window(begin, begin + MICROSECOND, self._label)
             self._names[number] = self._history.names(self._describe, then)
         return self._names[number].get(self._server_ids[place], Names())
 

@@ -1,4 +1,4 @@
-"""What a source of intervals must do."""
+"""The interface of a source of intervals."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -14,10 +14,10 @@ __all__ = ["IntervalSource", "ReplayControls"]
 class IntervalSource(Protocol):
     """A source of intervals; it runs in a thread of its own, whatever is shown."""
 
-    sitting: WatchSession
+    session: WatchSession
     interval: float
 
-    def moments(self, stop: Event) -> Iterator[Interval]:
+    def intervals(self, stop: Event) -> Iterator[Interval]:
         """Yield intervals until `stop` is set."""
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from pgiostat.analysis.compare.comparability import MIN_STEPS, SteppedWindow
-from pgiostat.analysis.compare.compare import Comparison, Group, Per, compare, shown
+from pgiostat.analysis.compare.compare import Comparison, FingerprintPair, Per, compare, shown
 from pgiostat.analysis.compare.significance import Verdict, change_of, quantity, student
 from pgiostat.analysis.cost import FIELDS
 
 WORK = {"version": (120, 2000.0), "manifest": (90, 760.0), "upload": (450, 30.0), "rare": (1, 4.0)}
 """Calls in a step, and blocks that each of them reads."""
-GROUPS = [Group(name, f"select {name}", (name, name)) for name in WORK]
+GROUPS = [FingerprintPair(name, f"select {name}", (name, name)) for name in WORK]
 TRIALS = 100
 HALF = 40
 

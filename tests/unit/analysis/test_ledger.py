@@ -16,7 +16,7 @@ from pgiostat.analysis.ledger import (
     MEANINGS,
     MEASURED,
     NESTED_TWICE,
-    Account,
+    LedgerLine,
     Line,
     PerBlock,
     ServerReads,
@@ -43,9 +43,9 @@ def test_the_lines_add_up_to_what_statements_leave(explained: int, reads: Server
         return
     assert explained + sum(line.blocks for line in lines) == reads.blocks
     assert [line.account for line in lines] == sorted(
-        {line.account for line in lines}, key=list(Account).index
+        {line.account for line in lines}, key=list(LedgerLine).index
     )
-    assert lines[-1].account is Account.UNATTRIBUTED
+    assert lines[-1].account is LedgerLine.UNATTRIBUTED
     assert all(line.blocks > 0 for line in lines[:-1])
     assert not any(line.causes for line in lines[:-1])
 
@@ -53,13 +53,13 @@ def test_the_lines_add_up_to_what_statements_leave(explained: int, reads: Server
 def test_catalogs_take_what_is_left_at_most() -> None:
     reads = ServerReads(blocks=100, autovacuum_blocks=30, walsender_blocks=0, catalog_blocks=25)
     assert reconcile(50, reads) == (
-        Line(Account.AUTOVACUUM, 30),
-        Line(Account.CATALOGS, 20),
-        Line(Account.UNATTRIBUTED, 0),
+        Line(LedgerLine.AUTOVACUUM, 30),
+        Line(LedgerLine.CATALOGS, 20),
+        Line(LedgerLine.UNATTRIBUTED, 0),
     )
     assert reconcile(80, reads) == (
-        Line(Account.AUTOVACUUM, 30),
-        Line(Account.UNATTRIBUTED, -10, (LATE,)),
+        Line(LedgerLine.AUTOVACUUM, 30),
+        Line(LedgerLine.UNATTRIBUTED, -10, (LATE,)),
     )
 
 
@@ -72,30 +72,32 @@ def test_what_is_unattributed_has_possible_causes_and_is_not_hidden_by_them() ->
     )
     causes = (FAILED, "evicted statements", "statements that are not tracked")
     assert reconcile(40, reads) == (
-        Line(Account.CATALOGS, 10),
-        Line(Account.UNATTRIBUTED, 50, causes),
+        Line(LedgerLine.CATALOGS, 10),
+        Line(LedgerLine.UNATTRIBUTED, 50, causes),
     )
 
 
 @pytest.mark.parametrize("failures", [0, None])
 def test_a_rollback_alone_is_no_cause(failures: int | None) -> None:
     reads = ServerReads(blocks=100, rollbacks=9, failures=failures, evictions=None)
-    assert reconcile(40, reads) == (Line(Account.UNATTRIBUTED, 60),)
+    assert reconcile(40, reads) == (Line(LedgerLine.UNATTRIBUTED, 60),)
 
 
 def test_what_was_counted_ahead_needs_no_cause() -> None:
     reads = ServerReads(blocks=100, failures=2, autovacuum_blocks=0)
-    assert reconcile(40, reads, 50) == (Line(Account.UNATTRIBUTED, 60, (FAILED,)),)
-    assert reconcile(40, reads, 60) == reconcile(40, reads, 70) == (Line(Account.UNATTRIBUTED, 60),)
-    assert reconcile(120, reads, 50) == (Line(Account.UNATTRIBUTED, -20),)
+    assert reconcile(40, reads, 50) == (Line(LedgerLine.UNATTRIBUTED, 60, (FAILED,)),)
+    assert (
+        reconcile(40, reads, 60) == reconcile(40, reads, 70) == (Line(LedgerLine.UNATTRIBUTED, 60),)
+    )
+    assert reconcile(120, reads, 50) == (Line(LedgerLine.UNATTRIBUTED, -20),)
 
 
 def test_a_server_that_counts_by_relation_forgets_those_that_were_dropped() -> None:
     by_relation = ServerReads(blocks=100)
-    assert reconcile(150, by_relation) == (Line(Account.UNATTRIBUTED, -50, (LATE, FORGOTTEN)),)
+    assert reconcile(150, by_relation) == (Line(LedgerLine.UNATTRIBUTED, -50, (LATE, FORGOTTEN)),)
     by_process = ServerReads(blocks=100, autovacuum_blocks=0)
-    assert reconcile(150, by_process) == (Line(Account.UNATTRIBUTED, -50, (LATE,)),)
-    assert reconcile(150, by_process, 50) == (Line(Account.UNATTRIBUTED, -50),)
+    assert reconcile(150, by_process) == (Line(LedgerLine.UNATTRIBUTED, -50, (LATE,)),)
+    assert reconcile(150, by_process, 50) == (Line(LedgerLine.UNATTRIBUTED, -50),)
 
 
 def test_what_statements_count_ahead_is_known_until_the_server_counts_it() -> None:
@@ -155,7 +157,7 @@ def test_failures_are_rollbacks_that_no_client_asked_for(
 
 
 def test_all_accounts_and_counts_are_explained() -> None:
-    assert list(MEANINGS) == list(Account)
+    assert list(MEANINGS) == list(LedgerLine)
     assert list(MEASURED) == [field.name for field in fields(ServerReads)]
 
 
@@ -193,7 +195,7 @@ def after(n: int, version: int, *, io_lost: bool, **of_settings: str) -> Snapsho
         databases=[{"datid": 5, "blks_read": 90 * n, "xact_rollback": 3 * n}],
         relations=[{"relid": 1259, "blks_read": 5 * n}, {"relid": 16384, "blks_read": 60 * n}],
         io=counted if version >= 16 else None,
-        io_table=counters.IO.reading() if version >= 18 else IO_IN_BLOCKS,
+        io_table=counters.IO.select() if version >= 18 else IO_IN_BLOCKS,
         settings=settings(**of_settings),
         dealloc=n - 1,
     )
@@ -261,14 +263,14 @@ def test_before_sixteen_statements_that_change_blocks_may_have_added_some(
     delta = diff(reading(0, []), reading(10, [{"queryid": 1, "calls": 1, **columns}]))
     assert reads_of(delta).blocks_added == added
     (line,) = reconcile(9, ServerReads(blocks=20, blocks_added=added))
-    assert line == Line(Account.UNATTRIBUTED, 11, (ADDED,) if added else ())
+    assert line == Line(LedgerLine.UNATTRIBUTED, 11, (ADDED,) if added else ())
 
 
 def test_what_no_statement_counts_is_a_cause_of_what_is_left() -> None:
     reads = ServerReads(blocks=100, held_cursors=2, autovacuum_blocks=0)
-    assert reconcile(40, reads) == (Line(Account.UNATTRIBUTED, 60, (HELD,)),)
+    assert reconcile(40, reads) == (Line(LedgerLine.UNATTRIBUTED, 60, (HELD,)),)
     assert reconcile(40, ServerReads(blocks=100, held_cursors=0)) == (
-        Line(Account.UNATTRIBUTED, 60),
+        Line(LedgerLine.UNATTRIBUTED, 60),
     )
 
 
@@ -287,7 +289,7 @@ def test_on_13_nested_statements_are_counted_twice_in_each_interval_with_track_a
     reads = reads_of(delta)
     assert reads.nested_twice == 1
     assert reconcile(delta.statement_blocks, reads) == (
-        Line(Account.UNATTRIBUTED, -50, (NESTED_TWICE, LATE, FORGOTTEN)),
+        Line(LedgerLine.UNATTRIBUTED, -50, (NESTED_TWICE, LATE, FORGOTTEN)),
     )
 
 
@@ -307,7 +309,7 @@ def test_what_ran_while_track_was_none_has_that_as_its_cause(
     reads = reads_of(diff(older, newer))
     assert reads.utility_untracked == untracked
     cause = ("statements that are not tracked",) if untracked else ()
-    assert reconcile(0, reads) == (Line(Account.UNATTRIBUTED, 100, cause),)
+    assert reconcile(0, reads) == (Line(LedgerLine.UNATTRIBUTED, 100, cause),)
 
 
 def test_tracking_that_was_off_between_two_snapshots_is_a_cause_too() -> None:

@@ -25,6 +25,7 @@ from pgiostat.collector.recorder import Recorder
 from pgiostat.collector.schedule import Schedule
 from pgiostat.collector.targets import Target
 from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.extras import install_hint
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
 from pgiostat.queries.describe import describer
@@ -220,7 +221,7 @@ def test_the_package_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         MetricsServer(list).serve(Address("127.0.0.1", 1))
     assert (caught.value.slug, caught.value.hint) == (
         "metrics-missing",
-        "pip install 'pgiostat[metrics]'",
+        install_hint("metrics"),
     )
 
 

@@ -32,7 +32,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.history.write import background
 from pgiostat.history.write.background import BackgroundCompaction
 from pgiostat.history.write.retention import Keep
-from pgiostat.postgres.sampler import Tick
+from pgiostat.postgres.sampler import IntervalResult
 from pgiostat.queries.describe import uncategorized
 from pgiostat.signals import Wake
 from pgiostat.statistics.delta import Quality
@@ -311,7 +311,7 @@ def test_texts_that_are_missing_are_trouble(tmp_path: Path) -> None:
     delta = diff(reading(0), reading(10))
     unreadable = PgiostatError("a text cannot be shown", slug="texts-unreadable")
     for error in (None, unreadable, unreadable, None):
-        made._log_tick(Tick(delta, texts_error=error))
+        made._log_interval(IntervalResult(delta, texts_error=error))
     assert said == [
         "texts are missing: a text cannot be shown; trying again",
         "mended after 0.00 s: texts are missing: a text cannot be shown",

@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pgiostat.history.format.compacted import CompactedFile, SharedBatch
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.encode import encode
 from pgiostat.history.format.file_index import Listing, files
 from pgiostat.history.format.layout import Layout
 from pgiostat.history.format.schema import DIMENSIONS, ROLLUP, SCHEMAS, SUMMED
-from pgiostat.history.format.sealed import CompactedFile, SharedBatch
 from pgiostat.history.write import compaction as sealing
 from pgiostat.history.write.compacted_rows import hourly
 from pgiostat.history.write.compaction import compact, compact_shared
@@ -129,7 +129,7 @@ def test_a_file_holds_one_day_and_an_hours_sums_are_exact(tmp_path: Path) -> Non
     rolled = files(Layout(root), "stmt_1h", hot="stmt")
     assert [path.parent.name for path in rolled.hot] == ["000000000030"]
     sums: Counter[tuple[Any, ...]] = Counter()
-    for file in rolled.sealed:
+    for file in rolled.compacted:
         table = pq.read_table(file.path, partitioning=None)
         assert table.schema.equals(ROLLUP)
         for row in table.to_pylist():

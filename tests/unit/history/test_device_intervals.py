@@ -198,14 +198,14 @@ def test_a_burst_begins_with_what_cloudwatch_told_of_the_middle_of_its_minute(
     window = Window(at(0), at(300))
     found = burst_report(history, window, uncategorized, volume).burst
     # The first minute began before the time does, and of the last a quarter is not told.
-    assert [moment.provenance for moment in found.moments] == ["cloudwatch"] * 4 + ["estimated"]
-    rates = [moment.balance.rate for moment in found.moments]
+    assert [moment.provenance for moment in found.steps] == ["cloudwatch"] * 4 + ["estimated"]
+    rates = [moment.balance.rate for moment in found.steps]
     assert rates == pytest.approx([600] * 5)
     assert found.error == pytest.approx(0, abs=1e-9)
-    assert found.gauge.low == pytest.approx(0.8 - 300 * 330 / 5_400_000)
+    assert found.bucket.low == pytest.approx(0.8 - 300 * 330 / 5_400_000)
     # What would be read is no reason for another balance at the start.
     half = load_in(history, history.totals(window), {}, volume).replay(reads=0.5)
-    assert half.gauge.low == pytest.approx(0.8 - 300 * 30 / 5_400_000 - 50 * 300 / 5_400_000)
+    assert half.bucket.low == pytest.approx(0.8 - 300 * 30 / 5_400_000 - 50 * 300 / 5_400_000)
 
 
 @pytest.mark.parametrize("sealed", [False, True])

@@ -26,7 +26,7 @@ from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.writer import Writer
 from pgiostat.queries.describe import describer, uncategorized
 from pgiostat.render.report import _QUALITIES, remarks
-from pgiostat.statistics.counter_table import Reading
+from pgiostat.statistics.counter_table import SelectedColumns
 from pgiostat.statistics.delta import Delta, Lost, Quality
 from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Names
@@ -207,7 +207,9 @@ def test_a_window_within_a_lost_time_says_so(root: Path) -> None:
 # --- resets and evictions -----------------------------------------------------------------
 
 
-def before_and_after(seconds: float = 10.0, *, table: Reading = MODERN, **after: Any) -> Delta:
+def before_and_after(
+    seconds: float = 10.0, *, table: SelectedColumns = MODERN, **after: Any
+) -> Delta:
     """Return an interval in which all statements began anew."""
     row = {"min_exec_time": 1.0, "max_exec_time": 2.0}
     older = counted(1000, 0, table=table, row=row)
@@ -321,7 +323,7 @@ def test_a_history_tells_the_length_of_resets_and_how_much_was_evicted(
     told = []
     for place in range(5):
         replay.seek(place - replay.position[0] + 1)
-        told.append([each.text for each in next(replay.moments(Event())).notices])
+        told.append([each.text for each in next(replay.intervals(Event())).notices])
     assert told == [
         [],
         ["pg_stat_statements was reset: what statements read in 4.0 s is lost."],

@@ -139,7 +139,7 @@ def test_rules_by_role_follow_the_name_of_the_time(tmp_path: Path) -> None:
     write(root, [OLD, NEW])
     history = History.open(root)
     describe = describer(rule_book(rules))
-    for since, category in ((0, OLD_CATEGORY), (10, "web")):
+    for since, category in ((0, "select t"), (10, "web")):
         names = history.names(describe, Window(at(since), at(since + 10)))
         assert [
             known.category for each in names.values() for known in each.statements.values()

@@ -8,7 +8,7 @@ import pytest
 
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres import sampler as collect
-from pgiostat.postgres.sampler import Sampler, Tick
+from pgiostat.postgres.sampler import IntervalResult, Sampler
 from pgiostat.postgres.sent_sql import Own
 from pgiostat.postgres.texts import TextBatch
 from pgiostat.statistics.delta import Quality
@@ -92,26 +92,26 @@ def describe(text: str | bytes, *, user: str, database: str, queryid: int) -> St
     return Statement(str(text), f"1:{queryid}", "other")
 
 
-def ticks(
+def results(
     world: World, count: int, interval: float = 2.0, **options: Any
-) -> tuple[Sampler, list[Tick]]:
-    """Return the first ticks of a loop."""
+) -> tuple[Sampler, list[IntervalResult]]:
+    """Return the first results of a loop."""
     sampler = Sampler("", interval, describe, world.wait, clock=world.clock, **options)
     found = []
-    for tick in sampler.ticks():
-        found.append(tick)
+    for result in sampler.intervals():
+        found.append(result)
         if len(found) == count:
             break
     return sampler, found
 
 
-def lengths(found: list[Tick]) -> list[float | None]:
-    return [tick.delta.seconds if tick.delta else None for tick in found]
+def lengths(found: list[IntervalResult]) -> list[float | None]:
+    return [result.delta.seconds if result.delta else None for result in found]
 
 
 def test_readings_keep_to_the_schedule_however_long_they_take(world: World) -> None:
     world.reading_takes = 0.5
-    _, found = ticks(world, 4)
+    _, found = results(world, 4)
     assert lengths(found) == [None, 2.0, 2.0, 2.0]
     assert world.waits == [1.5, 1.5, 1.5]
 
@@ -120,22 +120,22 @@ def test_the_reading_after_a_baseline_may_come_soon_and_the_schedule_goes_on_fro
     world: World,
 ) -> None:
     world.reading_takes = 0.25
-    _, found = ticks(world, 4, first_interval=0.5)
+    _, found = results(world, 4, first_interval=0.5)
     assert lengths(found) == [None, 0.5, 2.0, 2.0]
     assert world.waits == [0.25, 1.75, 1.75]
 
 
 def test_a_reading_that_took_too_long_costs_turns_and_no_burst(world: World) -> None:
     world.reading_takes = 5.0
-    _, found = ticks(world, 3)
+    _, found = results(world, 3)
     assert lengths(found) == [None, 6.0, 6.0]
-    assert [tick.delta.qualities for tick in found if tick.delta][1:] == [(Quality.GAP,)] * 2
+    assert [result.delta.qualities for result in found if result.delta][1:] == [(Quality.GAP,)] * 2
 
 
 def test_a_lost_server_is_tried_again_and_the_gap_is_one_interval(world: World) -> None:
     world.lost_at = [3, 4]
-    _, found = ticks(world, 6)
-    assert [tick.error.slug if tick.error else "" for tick in found] == [
+    _, found = results(world, 6)
+    assert [result.error.slug if result.error else "" for result in found] == [
         "",
         "",
         "connection-lost",
@@ -152,8 +152,8 @@ def test_a_lost_server_is_tried_again_and_the_gap_is_one_interval(world: World) 
 
 def test_the_way_back_grows_longer_up_to_a_limit(world: World) -> None:
     world.lost_at = list(range(2, 12))
-    _, found = ticks(world, 11)
-    pauses = [tick.retry_seconds for tick in found if tick.retry_seconds is not None]
+    _, found = results(world, 11)
+    pauses = [result.retry_seconds for result in found if result.retry_seconds is not None]
     longest = [min(30.0, 2.0 * 2**i) for i in range(10)]
     assert all(most / 2 <= pause <= most for pause, most in zip(pauses, longest, strict=True))
 
@@ -165,7 +165,7 @@ def test_a_role_that_is_refused_before_the_first_reading_ends_the_loop(world: Wo
     world.lost_at = [1]
     world.connect_error = REFUSED
     with pytest.raises(PgiostatError, match="refused"):
-        ticks(world, 5)
+        results(world, 5)
 
 
 def test_a_role_that_is_refused_for_a_time_costs_that_time_alone(world: World) -> None:
@@ -173,8 +173,8 @@ def test_a_role_that_is_refused_for_a_time_costs_that_time_alone(world: World) -
     world.lost_at = [3]
     sampler = Sampler("", 2.0, describe, world.wait, clock=world.clock)
     found = []
-    for tick in sampler.ticks():
-        found.append(tick.error.slug if tick.error else "")
+    for result in sampler.intervals():
+        found.append(result.error.slug if result.error else "")
         world.connect_error = REFUSED if len(found) in {3, 4} else None
         if len(found) == 7:
             break
@@ -183,7 +183,7 @@ def test_a_role_that_is_refused_for_a_time_costs_that_time_alone(world: World) -
 
 def test_a_wait_that_is_told_to_stop_ends_the_loop(world: World) -> None:
     sampler = Sampler("", 2.0, describe, lambda _seconds: True, clock=world.clock)
-    assert len(list(sampler.ticks())) == 1
+    assert len(list(sampler.intervals())) == 1
 
 
 def statements(blocks: dict[int, int]) -> list[dict[str, object]]:
@@ -197,7 +197,7 @@ def statements(blocks: dict[int, int]) -> list[dict[str, object]]:
 def test_texts_of_what_reads_are_asked_for_at_once_and_only_once(world: World) -> None:
     seen = {2: {1: 50}, 3: {1: 60, 2: 90}, 4: {1: 99, 2: 99}}
     world.statements = lambda turn: statements(seen.get(turn, {}))
-    sampler, _ = ticks(world, 4)
+    sampler, _ = results(world, 4)
     assert world.asked == [[1], [2]]
     assert {key[2]: s.text for key, s in sampler.names.statements.items()} == {
         1: "select 1",
@@ -208,7 +208,7 @@ def test_texts_of_what_reads_are_asked_for_at_once_and_only_once(world: World) -
 def test_texts_of_what_reads_next_to_nothing_wait_some_seconds(world: World) -> None:
     # Each turn brings a statement that reads nothing beside one that reads much.
     world.statements = lambda turn: statements({1: 1000 * turn} | dict.fromkeys(range(2, turn), 0))
-    ticks(world, 8)
+    results(world, 8)
     # At once, then after ten seconds all that came meanwhile.
     assert world.asked == [[1], [2, 3, 4, 5, 6]]
 
@@ -216,7 +216,7 @@ def test_texts_of_what_reads_next_to_nothing_wait_some_seconds(world: World) -> 
 def test_a_failure_of_texts_costs_no_count_and_is_not_repeated_at_once(world: World) -> None:
     world.texts_error = PgiostatError("unreadable", slug="texts-unreadable")
     world.statements = lambda turn: statements({1: 10 * turn} if turn > 1 else {})
-    _, found = ticks(world, 4)
+    _, found = results(world, 4)
     blocks = [t.delta.statements.total("shared_blks_read") for t in found if t.delta]
     assert blocks == [0, 20, 10, 10]
     assert world.asked == [[1]]
@@ -228,7 +228,7 @@ def test_a_failure_of_texts_costs_no_count_and_is_not_repeated_at_once(world: Wo
 
 def test_names_of_what_has_gone_are_forgotten_when_there_are_many_more(world: World) -> None:
     world.statements = lambda turn: statements({turn * 10 + i: 50 for i in range(2)})
-    sampler, _ = ticks(world, 5, max_stale_names=5, names_in_use=lambda: ([(10, 5, 21)], []))
+    sampler, _ = results(world, 5, max_stale_names=5, names_in_use=lambda: ([(10, 5, 21)], []))
     kept = {queryid for _, _, queryid in sampler.names.statements}
     assert kept == {21, 40, 41, 50, 51}
 
@@ -244,8 +244,8 @@ def test_names_are_looked_at_again_within_a_minute(world: World, monkeypatch: An
     monkeypatch.setattr(World, "databases", databases)
     world.statements = lambda turn: statements({1: 10 * turn})
     sampler = Sampler("", 2.0, any_name, world.wait, clock=world.clock)
-    for tick in sampler.ticks():
-        assert tick.error is None
+    for result in sampler.intervals():
+        assert result.error is None
         if world.now == 40:
             called[5] = "shop"
         if world.now >= 130:
@@ -265,7 +265,7 @@ def test_a_statement_is_described_again_when_its_role_or_database_has_another_na
     world.statements = lambda turn: statements({1: 10 * turn})
     sampler = Sampler("", 2.0, any_name, world.wait, clock=world.clock)
     found = {}
-    for _ in sampler.ticks():
+    for _ in sampler.intervals():
         found[world.now] = sampler.names.described((10, 5, 1)).category
         if world.now >= 62:
             break
@@ -278,7 +278,7 @@ def test_what_was_dropped_keeps_its_name_and_is_told_from_what_has_it_now(
 ) -> None:
     monkeypatch.setattr(World, "databases", lambda self: {5 if self.now < 60 else 6: "app"})
     world.statements = lambda turn: statements({1: 10 * turn})
-    sampler, _ = ticks(world, 40)
+    sampler, _ = results(world, 40)
     assert sampler.names.databases == {5: "app", 6: "app"}
     assert [sampler.names.shown_database(oid) for oid in (5, 6)] == ["app (oid 5)", "app (oid 6)"]
 
@@ -290,7 +290,7 @@ def test_texts_that_cannot_be_read_have_a_reason_until_they_can(world: World) ->
     world.statements = lambda turn: statements({1: 10 * turn} if turn > 1 else {})
     sampler = Sampler("", 2.0, describe, world.wait, clock=world.clock)
     shown = {}
-    for _ in sampler.ticks():
+    for _ in sampler.intervals():
         names = sampler.names
         shown[world.now] = (names.described((10, 5, 1)).category, names.placeholder((10, 5, 1)))
         if world.now == 30:
@@ -310,7 +310,7 @@ def test_one_text_that_cannot_be_read_costs_no_other(world: World, monkeypatch: 
     batch = TextBatch({(10, 5, 1): "select 1"}, {(10, 5, 2): "Damaged."}, error)
     monkeypatch.setattr(World, "texts", lambda _self, _keys: batch)
     world.statements = lambda turn: statements({1: 10 * turn, 2: 10 * turn} if turn > 1 else {})
-    sampler, found = ticks(world, 3)
+    sampler, found = results(world, 3)
     categories = [sampler.names.described((10, 5, queryid)).category for queryid in (1, 2, 3)]
     assert categories == ["other", "not readable", "no text yet"]
-    assert [tick.texts_error for tick in found] == [None, error, error]
+    assert [result.texts_error for result in found] == [None, error, error]

@@ -62,13 +62,13 @@ def test_every_statement_is_qualified() -> None:
         "own",
         "pooled",
         "probe",
-        "reading",
-        "reading_without_statements",
         "relations",
         "roles",
         "running",
         "server",
         "session",
+        "snapshot",
+        "snapshot_without_statements",
         "statement_rows",
         "system_identifier",
         "texts",
@@ -86,7 +86,7 @@ def test_each_text_in_the_directory_is_one_of_them() -> None:
         for each in files("pgiostat.postgres").joinpath("sql").iterdir()
         if each.name.endswith(".sql")
     }
-    assert stored - parts == known - {"reading_without_statements", "statement_rows"}
+    assert stored - parts == known - {"snapshot_without_statements", "statement_rows"}
 
 
 UNQUALIFIED = [

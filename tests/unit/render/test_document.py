@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pgiostat.render import render
-from pgiostat.render.document import Column, Curve, Document, Mark, Records, Table
+from pgiostat.render.document import Curve, Document, Mark, Records, Table, TableColumn
 from pgiostat.render.text import lines
 from pgiostat.units import format_share
 
@@ -19,14 +19,14 @@ HOSTILE = "=1 | [l](http://e/) \x1b[31m"
 def document() -> Document:
     """Return a document that has all parts."""
     columns = [
-        Column("category", most=12, rest=True),
-        Column("share", right=True, format=format_share),
-        Column("", format=lambda share: "#" * round(share * 8), style="cyan", extra=True),
-        Column("more", format=str, extra=True, from_width=80),
+        TableColumn("category", most=12, rest=True),
+        TableColumn("share", right=True, format=format_share),
+        TableColumn("", format=lambda share: "#" * round(share * 8), style="cyan", extra=True),
+        TableColumn("more", format=str, extra=True, from_width=80),
     ]
     rows: list[list[Any]] = [["version", 0.5, 0.5, "a"], [HOSTILE, None, 0.25, "b"]]
     curves = Table(
-        [Column("name"), Column("reads", extra=True)],
+        [TableColumn("name"), TableColumn("reads", extra=True)],
         [["version", Curve([0, 4, None, 8])], [Mark("server", "dim"), Curve([1, 1])]],
         apart=True, extra=True, legend=[("the server is last", "dim")],
     )  # fmt: skip
@@ -129,7 +129,9 @@ def test_long_tables_are_written_as_they_come(form: str) -> None:
 
 
 def test_a_table_fits_a_screen_by_its_own_rule() -> None:
-    narrow = Table([Column("n", format=str)], [[1]])
-    table = Table([Column("name")], [["long"]], fit=lambda width: narrow if width < 9 else table)
+    narrow = Table([TableColumn("n", format=str)], [[1]])
+    table = Table(
+        [TableColumn("name")], [["long"]], fit=lambda width: narrow if width < 9 else table
+    )
     assert [line[0][0] for line in lines(narrow, 8)] == ["n", "1"]
     assert [line[0][0] for line in lines(table, 8)] == ["n", "1"]

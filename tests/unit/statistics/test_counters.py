@@ -34,7 +34,7 @@ def test_a_column_that_there_is_not_is_a_key_error() -> None:
 
 
 def test_the_oldest_extension_is_read_by_its_older_names() -> None:
-    reading = STATEMENTS.reading(OLDEST)
+    reading = STATEMENTS.select(OLDEST)
     chosen = {column.name: selected for column, selected in reading.picked}
     assert chosen["total_exec_time"] == "s.total_time"
     assert chosen["shared_blk_read_time"] == "s.blk_read_time"
@@ -45,7 +45,7 @@ def test_the_oldest_extension_is_read_by_its_older_names() -> None:
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_the_packed_row_has_a_part_for_each_column(table: CounterTable) -> None:
-    reading = table.reading()
+    reading = table.select()
     parts = reading.packed.split(" OPERATOR(pg_catalog.||) ")
     assert len(parts) == len(reading.columns)
     assert np.dtype(reading.wire).names == tuple(c.name for c in reading.columns)
@@ -57,7 +57,7 @@ def test_the_packed_row_has_a_part_for_each_column(table: CounterTable) -> None:
 
 
 def test_packed_rows_become_columns_with_times_in_microseconds() -> None:
-    reading = counters.DATABASES.reading()
+    reading = counters.DATABASES.select()
     packed = b"".join(
         struct.pack(">Iqqqqqdq", datid, 1, 2, 3, 4, 5, 0.0015, since(7)) for datid in (0, 16384)
     )
@@ -72,15 +72,15 @@ def test_packed_rows_become_columns_with_times_in_microseconds() -> None:
 
 def test_bytes_that_are_not_whole_rows_are_refused() -> None:
     with pytest.raises(ValueError, match="7 bytes are not whole rows of 60"):
-        Rows.unpack(counters.DATABASES.reading(), b"1234567")
+        Rows.unpack(counters.DATABASES.select(), b"1234567")
 
 
 def test_no_rows_are_no_rows() -> None:
-    assert len(Rows.unpack(STATEMENTS.reading(), b"")) == 0
+    assert len(Rows.unpack(STATEMENTS.select(), b"")) == 0
 
 
 def test_names_come_without_the_blanks_they_travel_with() -> None:
-    reading = IO.reading({"backend_type", "object", "context"})
+    reading = IO.select({"backend_type", "object", "context"})
     packed = b"".join(name.ljust(32) for name in (b"client backend", b"relation", b"normal"))
     unpacked = Rows.unpack(reading, packed)
     assert [unpacked[name].tolist() for name in IO.key] == [
@@ -91,9 +91,9 @@ def test_names_come_without_the_blanks_they_travel_with() -> None:
 
 
 def test_rows_that_came_one_by_one_are_the_same_as_packed_ones() -> None:
-    made = rows(counters.DATABASES.reading(), [{"datid": 5, "blks_read": 9, "stats_reset": at(7)}])
+    made = rows(counters.DATABASES.select(), [{"datid": 5, "blks_read": 9, "stats_reset": at(7)}])
     packed = struct.pack(">Iqqqqqdq", 5, 0, 0, 9, 0, 0, 0.0, since(7))
-    unpacked = Rows.unpack(counters.DATABASES.reading(), packed)
+    unpacked = Rows.unpack(counters.DATABASES.select(), packed)
     assert made.counters.tolist() == unpacked.counters.tolist()
     assert made["stats_reset"].tolist() == unpacked["stats_reset"].tolist()
     assert made.take(np.array([True])).counters.tolist() == made.counters.tolist()

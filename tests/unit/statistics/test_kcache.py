@@ -29,7 +29,7 @@ Counts = list[dict[str, int]]
 def joined(seconds: float, statements: Counts, kcache: Counts) -> Snapshot:
     """Return a reading of a server with pg_stat_kcache."""
     found = reading(seconds, statements)
-    read = rows(counters.KCACHE.reading(), kcache, userid=10, dbid=5, top=True)
+    read = rows(counters.KCACHE.select(), kcache, userid=10, dbid=5, top=True)
     object.__setattr__(found, "statements", beside(found.statements, read))
     return found
 

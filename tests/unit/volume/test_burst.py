@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pgiostat.analysis.cost import ReadCost
 from pgiostat.analysis.ledger import ServerReads, reconcile
 from pgiostat.analysis.rank import By, Ranking, RankRow, Sort
-from pgiostat.cli.burst import VOLUME
+from pgiostat.cli.burst import burst as command
 from pgiostat.errors import PgiostatError
 from pgiostat.history.read.window_totals import IntervalStats, WindowTotals
 from pgiostat.history.read.windows import Window
@@ -205,7 +205,8 @@ def test_sizes_that_aws_does_not_offer_are_refused(text: str, message: str) -> N
 
 
 def test_the_help_names_every_kind_of_volume() -> None:
-    assert f"{', '.join(form for _, form, _, _ in KINDS.values())}." == VOLUME
+    volumes = {word.strip(".,") for word in (command.__doc__ or "").split() if ":GIB" in word}
+    assert volumes == {form for _, form, _, _ in KINDS.values()}
 
 
 @given(st.sampled_from(["rds-io1", "rds-io2"]), st.integers(100, 65_536), st.floats(0, 1))
@@ -467,7 +468,7 @@ def test_who_burned_what_adds_up_and_a_gap_is_unknown() -> None:
     ]
     found = simulate(steps, CreditBucket(volume_of("gp2:500"), 0.5, 0.5))
     assert found.provenance is Provenance.PG_STAT_IO
-    assert [(m.seconds, m.balance.rate) for m in found.moments] == [
+    assert [(m.seconds, m.balance.rate) for m in found.steps] == [
         (60, 3000), (60, 1000), (180, None), (60, 3000),
     ]  # fmt: skip
     full = 5_400_000
@@ -475,8 +476,8 @@ def test_who_burned_what_adds_up_and_a_gap_is_unknown() -> None:
     lows.append(lows[-1] + 30_000 / full)
     lows.append(lows[-1] - 1500 * 180 / full)
     lows.append(lows[-1] - 90_000 / full)
-    assert [m.balance.low for m in found.moments] == pytest.approx(lows)
-    assert found.moments[-1].balance.high == pytest.approx(lows[1] + (1500 * 180 - 90_000) / full)
+    assert [m.balance.low for m in found.steps] == pytest.approx(lows)
+    assert found.steps[-1].balance.high == pytest.approx(lows[1] + (1500 * 180 - 90_000) / full)
     burned = {part.name: part.burned for part in found.parts}
     assert sum(burned.values()) == pytest.approx(180_000)
     assert burned["version"] == pytest.approx(90_000 * (300_000 + 240_000) / 360_000)
@@ -489,7 +490,7 @@ def test_without_operations_blocks_are_an_upper_bound_and_writes_burn_too() -> N
     steps = [usual(0, 10, None, version=19_990)]
     found = simulate(steps, CreditBucket(volume_of("gp2:500")), 500)
     assert found.provenance is Provenance.BLOCKS
-    assert found.moments[0].balance == Balance(
+    assert found.steps[0].balance == Balance(
         1 - 10_000 / 5_400_000, 1 - 10_000 / 5_400_000, 2500, 2500, 0.0, 2500 / 3000
     )
     assert {part.name: part.per_s for part in found.parts} == {
@@ -520,12 +521,12 @@ def test_what_steps_ask_adds_up_to_what_the_server_counted_whenever_statements_w
     found = simulate(steps, CreditBucket(volume_of("gp2:500")))
     whole = ServerReads.total(reads for reads, _ in counted)
     operations = operations_of(whole, whole.per_block.shared)
-    by_step = [sum(moment.operations.values()) for moment in found.moments]
+    by_step = [sum(moment.operations.values()) for moment in found.steps]
     assert sum(by_step) == pytest.approx(operations)
     assert sum(part.per_s for part in found.parts) * 10 * len(steps) == pytest.approx(operations)
     each = whole.per_block.shared
     assert by_step == pytest.approx([operations_of(reads, each) for reads, _ in counted])
-    assert all(n >= 0 for moment in found.moments for n in moment.operations.values())
+    assert all(n >= 0 for moment in found.steps for n in moment.operations.values())
 
 
 def test_reads_that_are_counted_twice_burn_once_and_are_of_who_read_them() -> None:
@@ -536,7 +537,7 @@ def test_reads_that_are_counted_twice_burn_once_and_are_of_who_read_them() -> No
         step(2, 2, ServerReads(blocks=5000, operations=350, operation_blocks=5000), version=0),
     ]
     found = simulate(steps, CreditBucket(volume_of("gp2:500")))
-    assert [moment.operations for moment in found.moments] == [
+    assert [moment.operations for moment in found.steps] == [
         {"version": 0, "upload": 0, "unattributed": 0},
         {"version": 280, "upload": 70, "unattributed": 0},
     ]
@@ -551,7 +552,7 @@ def test_what_is_counted_as_blocks_alone_takes_as_many_operations_as_elsewhere()
     vacuumed = ServerReads(blocks=500, autovacuum_blocks=500, operations=0, operation_blocks=0)
     steps = [step(0, 10, busy, version=1000), step(10, 10, vacuumed)]
     found = simulate(steps, CreditBucket(volume_of("gp2:500")))
-    assert found.moments[1].operations == {"version": 0, "autovacuum": 50, "unattributed": 0}
+    assert found.steps[1].operations == {"version": 0, "autovacuum": 50, "unattributed": 0}
 
 
 def test_a_live_gauge_goes_by_what_the_server_counted_of_operations() -> None:
@@ -670,17 +671,17 @@ def test_what_the_device_did_goes_before_estimates_and_a_told_balance_is_held_ag
     # Reads for each that the server counted: in 60 s of the first minute, and half of the second.
     each = 60_009 / (60_000 * 1.5)
     reads, writes = 9 + each * 30_000, 9 + 60_009 / 90 * 30
-    assert [m.balance.rate for m in found.moments] == pytest.approx([2000, (reads + writes) / 60])
-    assert [m.provenance for m in found.moments] == ["cloudwatch", "estimated"]
+    assert [m.balance.rate for m in found.steps] == pytest.approx([2000, (reads + writes) / 60])
+    assert [m.provenance for m in found.steps] == ["cloudwatch", "estimated"]
     assert found.sources == {Provenance.CLOUDWATCH: 60, Provenance.ESTIMATED: 60}
-    assert found.moments[0].operations == {
+    assert found.steps[0].operations == {
         "version": pytest.approx(60_000 * 100_000 / 120_000),
         "upload": pytest.approx(60_000 * 19_990 / 120_000),
         "autovacuum": pytest.approx(60_000 * 10 / 120_000), "unattributed": 0.0, "writes": 60_000,
     }  # fmt: skip
     # CloudWatch's balance is that of the middle of its minute.
     model = 1 - 500 * 30 / 5_400_000
-    [told] = found.warning
+    [told] = found.balance_checks
     assert told == pytest.approx((0.99, model))
     assert found.error == pytest.approx(model - 0.99)
     one = simulate(steps[:1], CreditBucket(volume_of("gp2:500")), 0.0, devices)
@@ -719,8 +720,8 @@ def test_each_step_has_what_the_device_did_in_it(phase: float) -> None:
         for n in range(6)
     ]
     found = simulate(steps, CreditBucket(volume_of("gp2:1")), 0.0, devices)
-    assert [moment.provenance for moment in found.moments] == ["diskstats"] * 6
-    rates = [moment.balance.rate for moment in found.moments]
+    assert [moment.provenance for moment in found.steps] == ["diskstats"] * 6
+    rates = [moment.balance.rate for moment in found.steps]
     assert rates == pytest.approx([100] * 6)
     assert found.over == 0
 
@@ -732,11 +733,11 @@ def test_in_a_gap_that_the_device_was_watched_in_nothing_is_unknown() -> None:
         for n in range(4)
     ]
     found = simulate(steps, CreditBucket(volume_of("gp2:100")), 0.0, devices)
-    assert [(m.seconds, m.balance.rate, m.provenance) for m in found.moments] == [
+    assert [(m.seconds, m.balance.rate, m.provenance) for m in found.steps] == [
         (60, 600, "cloudwatch"), (120, 600, "cloudwatch"), (60, 600, "cloudwatch"),
     ]  # fmt: skip
-    assert found.moments[1].operations == {"unattributed": 60_000, "writes": 12_000}
-    assert found.gauge.low == found.gauge.high == pytest.approx(1 - 300 * 240 / 5_400_000)
+    assert found.steps[1].operations == {"unattributed": 60_000, "writes": 12_000}
+    assert found.bucket.low == found.bucket.high == pytest.approx(1 - 300 * 240 / 5_400_000)
 
 
 def test_what_cloudwatch_has_not_told_yet_is_filled_and_forecasts_go_by_what_it_told() -> None:
@@ -750,15 +751,13 @@ def test_what_cloudwatch_has_not_told_yet_is_filled_and_forecasts_go_by_what_it_
         for n in range(4)
     ]  # fmt: skip
     found = simulate(steps, CreditBucket(volume_of("gp2:100"), 0.8, 0.8), 0.0, devices)
-    assert [m.provenance for m in found.moments] == ["cloudwatch"] * 4 + ["estimated"] * 3
+    assert [m.provenance for m in found.steps] == ["cloudwatch"] * 4 + ["estimated"] * 3
     each = 120_000 / sum(step.reads.blocks or 0 for step in steps[:4])
     filled = [(step.reads.blocks or 0) * each + 6000 for step in steps[4:]]
-    assert [sum(m.operations.values()) for m in found.moments] == pytest.approx(
-        [36_000] * 4 + filled
-    )
+    assert [sum(m.operations.values()) for m in found.steps] == pytest.approx([36_000] * 4 + filled)
     forecast = found.forecast
     assert (forecast.rate, forecast.seconds, forecast.is_behind) == (600, 60, True)
-    assert forecast.to_empty == pytest.approx(found.gauge.low * 5_400_000 / 300)
+    assert forecast.to_empty == pytest.approx(found.bucket.low * 5_400_000 / 300)
     assert {part.name: part.recent_per_s for part in found.parts}["writes"] == 100
     # The steps that are estimated judge no volume.
     assert found.over == 0

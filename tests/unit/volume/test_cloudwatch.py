@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pgiostat.errors import PgiostatError
+from pgiostat.extras import install_hint
 from pgiostat.volume.device import cloudwatch
 from pgiostat.volume.device.cloudwatch import CloudWatch, CloudWatchMetric, MetricSeries, complete
 from pgiostat.volume.device.interval import DeviceInterval, Origin
@@ -172,7 +173,7 @@ def test_without_boto3_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch)
         CloudWatch(RdsPlace(REGION, "db-1"))
     assert (raised.value.slug, raised.value.hint) == (
         "aws-missing",
-        'pip install "pgiostat[aws]"',
+        install_hint("aws"),
     )
 
 

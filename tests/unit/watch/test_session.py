@@ -1,4 +1,4 @@
-"""What a sitting adds up, and that it does not grow with time."""
+"""What a session adds up, and that it does not grow with time."""
 
 import tracemalloc
 from datetime import timedelta
@@ -33,10 +33,10 @@ def moment(number: int, statements: int = STATEMENTS) -> Interval:
 
 
 def test_intervals_add_up_to_what_ranking_them_together_gives() -> None:
-    sitting, moments = WatchSession(Names()), [moment(n, 4 + n) for n in range(5)]
+    session, moments = WatchSession(Names()), [moment(n, 4 + n) for n in range(5)]
     for each in moments:
-        sitting.absorb(each)
-    whole = sitting.counted(whole=True)
+        session.absorb(each)
+    whole = session.counted(whole=True)
     assert whole is not None
     parts = [(each.counted, Names()) for each in moments if each.counted]
     found, told = (rank_totals(those, by=By.STATEMENT) for those in ([(whole, Names())], parts))
@@ -46,44 +46,44 @@ def test_intervals_add_up_to_what_ranking_them_together_gives() -> None:
     assert (found.server_blocks, found.lines, found.seconds) == (
         told.server_blocks, told.lines, told.seconds,
     )  # fmt: skip
-    assert sitting.coverage == sum(m.statement_blocks for m in moments) / whole.reads.blocks  # type: ignore[operator]
+    assert session.coverage == sum(m.statement_blocks for m in moments) / whole.reads.blocks  # type: ignore[operator]
 
 
 def test_the_last_intervals_of_a_row_and_of_all() -> None:
-    sitting = WatchSession(Names())
+    session = WatchSession(Names())
     for number in range(3):
-        sitting.absorb(moment(number, 4))
-    past = sitting.past(By.STATEMENT, ("3", "5", "10"))
+        session.absorb(moment(number, 4))
+    past = session.past(By.STATEMENT, ("3", "5", "10"))
     assert (past.blocks_per_s, past.calls_per_s) == ((3.0,) * 3, (2.0,) * 3)
     assert past.ends == tuple(at(n + 1) for n in range(3))
-    assert sitting.past().blocks_per_s == (6.0,) * 3
+    assert session.past().blocks_per_s == (6.0,) * 3
 
 
 def test_a_baseline_is_ours_and_hidden_statements_are_not_lost() -> None:
-    sitting = WatchSession(Names())
-    sitting.absorb(moment(0, 4))
-    sitting.begin()
-    assert (sitting.counted(whole=True), sitting.coverage, sitting.seconds) == (None, None, 0.0)
+    session = WatchSession(Names())
+    session.absorb(moment(0, 4))
+    session.begin()
+    assert (session.counted(whole=True), session.coverage, session.seconds) == (None, None, 0.0)
     hidden = moment(1, 3)
     assert hidden.counted is not None
     object.__setattr__(hidden.counted, "statements", [(10, 5, None)] * 3)
-    sitting.absorb(hidden)
-    whole = sitting.counted(whole=True)
+    session.absorb(hidden)
+    whole = session.counted(whole=True)
     assert whole is not None
     assert rank_totals([(whole, Names())]).explained.blocks == 3
 
 
 def test_an_hour_of_seconds_takes_no_more_memory_than_its_first_minutes() -> None:
-    sitting = WatchSession(Names())
+    session = WatchSession(Names())
     for number in range(KEPT + 10):
-        sitting.absorb(moment(number))
+        session.absorb(moment(number))
     tracemalloc.start()
     try:
         for number in range(KEPT + 10, 3600):
-            sitting.absorb(moment(number))
+            session.absorb(moment(number))
         grown, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     # What is traced has taken the place of what was there before.
     assert grown < KEPT * STATEMENTS * 12 + 1_000_000
-    assert sitting.seconds == timedelta(hours=1).total_seconds()
+    assert session.seconds == timedelta(hours=1).total_seconds()

@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from pgiostat.queries.rules.names import Vocabulary
+from pgiostat.queries.rules.names import NameLists
 from pgiostat.queries.rules.rules_file import RulesFile, parse, read
 from pgiostat.queries.rules.verdicts import Rules
 
@@ -94,7 +94,7 @@ def _combined(user: list[RulesFile], preset: Preset) -> Rules:
     lists: dict[str, list[str]] = {}
     for file in [*map(_preset_file, ("framework", "orm", "sync")), *user]:
         lists |= file.vocab
-    vocabulary = Vocabulary(lists)
+    vocabulary = NameLists(lists)
     files_in_order = [*user, *presets]
     return Rules((rule for file in files_in_order for rule in file.compile(vocabulary)), vocabulary)
 

@@ -1,4 +1,4 @@
-"""Upload compacted files to an object store, where others read them: whole, verified, and once.
+"""Uploads compacted files to an object store: whole, verified, and once.
 
 The target is laid out as the history is. Texts and names go first and samples last: an interval is
 there when its sample is, and then so is all else of it. Several histories may go to one target:
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pgiostat.errors import PgiostatError
 from pgiostat.history.format.checksum import check_content
+from pgiostat.history.format.compacted import history_of
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.filesystem import (
     SMALL,
@@ -29,7 +30,6 @@ from pgiostat.history.format.filesystem import (
 from pgiostat.history.format.layout import Layout
 from pgiostat.history.format.root import checked, not_a_history
 from pgiostat.history.format.schema import DIMENSIONS
-from pgiostat.history.format.sealed import history_of
 from pgiostat.history.remote.manifest import Record, Removable, tables
 from pgiostat.history.remote.object_store import MOST_BYTES, ObjectStore, digest_of
 from pgiostat.history.write.retention import Keep, retain

@@ -1,4 +1,4 @@
-"""Names of compacted files, and which samples they cover."""
+"""Names of compacted files, and the samples that they cover."""
 
 import contextlib
 import re
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-_SEALED = re.compile(r"([0-9]{12,18})-([0-9]{12,18})-(\+?[A-Za-z0-9_.]+)\.parquet")
+_COMPACTED = re.compile(r"([0-9]{12,18})-([0-9]{12,18})-(\+?[A-Za-z0-9_.]+)\.parquet")
 _DAY = re.compile(r"date=([0-9]{4}-[0-9]{2}-[0-9]{2})")
 _YEARS = range(1970, 9999)
 """Of days: a span from the last day that Python knows would end after it."""
@@ -76,7 +76,7 @@ class CompactedFile:
 
 def compacted_of(path: Path) -> CompactedFile | None:
     """Return a compacted file by its path; None if it is none."""
-    match = _SEALED.fullmatch(path.name)
+    match = _COMPACTED.fullmatch(path.name)
     if match is None or _no_day(path.parent.name):
         return None
     first, last, collector = match.groups()

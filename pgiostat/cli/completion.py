@@ -1,0 +1,95 @@
+"""Completion of values in a shell: labels, categories, measures, volumes, and words of a list.
+
+A completion asks no server and reads no data: it lists a directory or a table of the program. It
+proposes nothing where that fails.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import typer
+
+__all__ = [
+    "among", "anchors", "categories", "changes", "engines", "instances", "labels", "rules",
+    "themes", "volumes",
+]  # fmt: skip
+
+Completion = Callable[[typer.Context, str], list[str]]
+
+
+def among(*words: str) -> Completion:
+    """Return the completion of an option that takes one of a few words."""
+    return _completion(lambda _: words)
+
+
+def _completion(proposed: Callable[[dict[str, Any]], Iterable[str]]) -> Completion:
+    """Return a completion that proposes what begins with the word, and never fails."""
+
+    def complete(ctx: typer.Context, incomplete: str) -> list[str]:
+        # Whatever is wrong with a file or a directory, a shell must not show it at a key press.
+        with suppress(Exception):
+            return sorted(each for each in proposed(ctx.params) if each.startswith(incomplete))
+        return []
+
+    return complete
+
+
+def _labels(parameters: dict[str, Any]) -> list[str]:
+    """Return the names of the collectors that a history has a directory for."""
+    root = parameters.get("directory") or parameters.get("history") or parameters.get("replay")
+    if root is None:
+        import platformdirs
+
+        root = platformdirs.user_data_path("pgiostat") / "history"
+    return [each.name for each in (Path(root) / "hot").iterdir() if each.is_dir()]
+
+
+def _categories(parameters: dict[str, Any]) -> set[str]:
+    from pgiostat.queries.rules import rule_book
+
+    book = rule_book(parameters.get("rules"), parameters.get("preset") or "auto")
+    books = [book.rules] if book.if_sync is None else [book.rules, book.if_sync]
+    named = {category for rules in books for category in rules.categories}
+    return {category for category in named if "{" not in category}
+
+
+def _rules(_parameters: dict[str, Any]) -> list[str]:
+    from pgiostat.queries.rules import builtin
+
+    known = builtin()
+    return [*(rule.name for rule in known.rules), *(f"@{name}" for name in known.vocabulary.lists)]
+
+
+def _volumes(_parameters: dict[str, Any]) -> list[str]:
+    from pgiostat.volume.models import KINDS
+
+    return [f"{kind}:" for kind in KINDS]
+
+
+def _instances(_parameters: dict[str, Any]) -> list[str]:
+    from pgiostat.volume.instances import published
+
+    return [name for known in published() for name in (known, f"db.{known}")]
+
+
+def _themes(_parameters: dict[str, Any]) -> list[str]:
+    from textual.theme import BUILTIN_THEMES
+
+    return list(BUILTIN_THEMES)
+
+
+labels = _completion(_labels)
+categories = _completion(_categories)
+changes = _completion(lambda parameters: [f"{each}=" for each in _categories(parameters)])
+anchors = _completion(
+    lambda parameters: [
+        "second", "call", *(f"{each}:calls" for each in _categories(parameters)),
+    ]
+)  # fmt: skip
+rules = _completion(_rules)
+volumes = _completion(_volumes)
+instances = _completion(_instances)
+themes = _completion(_themes)
+engines = among("duckdb", "spark://", "sc://", "local[")

@@ -1,0 +1,187 @@
+"""The options of psql that say which server to connect to, and the connection string they make."""
+
+import re
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from pgiostat.cli.options import refuse
+from pgiostat.cli.parameters import Command, with_parameters
+from pgiostat.errors import PgiostatError
+
+__all__ = ["SERVER", "connects", "is_database", "merged"]
+
+SERVER = "Database name, or connection string (URI or keywords), as for psql."
+"""What an argument for a server takes."""
+_DATABASE = re.compile(r"[^\s:/@=;,&?'\"\\()]+")
+"""The name of a database that stands alone. One with other signs may be part of a password."""
+
+OPTIONS: dict[str, tuple[Any, Any]] = {
+    "host": (
+        Annotated[
+            str,
+            typer.Option(
+                "-h", "--host", help="Host name or socket directory of the server.",
+                metavar="HOSTNAME", show_default=False,
+            ),
+        ],
+        "",
+    ),
+    "port": (
+        Annotated[
+            str,
+            typer.Option(
+                "-p", "--port", help="Port of the server.", metavar="PORT", show_default=False
+            ),
+        ],
+        "",
+    ),
+    "username": (
+        Annotated[
+            str,
+            typer.Option(
+                "-U", "--username", help="User to connect as.", metavar="USERNAME",
+                show_default=False,
+            ),
+        ],
+        "",
+    ),
+    "dbname": (
+        Annotated[
+            str,
+            typer.Option(
+                "-d", "--dbname", help="Database name or connection string, as the argument.",
+                metavar="DBNAME", show_default=False,
+            ),
+        ],
+        "",
+    ),
+    "no_password": (
+        Annotated[
+            bool, typer.Option("-w", "--no-password", help="Never prompt for a password.")
+        ],
+        False,
+    ),
+    "password": (
+        Annotated[
+            bool, typer.Option("-W", "--password", help="Prompt for a password first.")
+        ],
+        False,
+    ),
+}  # fmt: skip
+_KEYWORDS = {"host": "host", "port": "port", "username": "user", "dbname": "dbname"}
+"""libpq's keyword of each option."""
+
+
+def is_database(text: str) -> bool:
+    """Return whether an argument is the name of a database, as psql takes it.
+
+    >>> is_database("shop"), is_database("host=db"), is_database("postgresql://db/shop")
+    (True, False, False)
+    >>> is_database("db:5432:app:app:s3cret"), is_database("SELECT 1")
+    (False, False)
+    """
+    return _DATABASE.fullmatch(text) is not None
+
+
+def connects(
+    argument: str = "dsn", is_name: Callable[[str], bool] = is_database
+) -> Callable[[Command], Command]:
+    """Return a decorator that gives a command psql's connection options.
+
+    The command gets the connection string that its argument and the options make together. If the
+    server asks for a password on a terminal, the command runs again with the one that is typed.
+
+    Args:
+        argument: The parameter for servers: a string, a list of strings, or None.
+        is_name: Whether an argument is the name of a database.
+    """
+
+    def run(command: Command, values: dict[str, Any]) -> None:
+        options = {name: values.pop(name) for name in OPTIONS}
+        values[argument] = _servers(values[argument], options, is_name)
+        try:
+            command(**values)
+        except PgiostatError as error:
+            if options["no_password"] or not _asks_for_password(error):
+                raise
+            password = {**dict.fromkeys(options), "password": True}
+            values[argument] = _servers(values[argument], password, is_name)
+            command(**values)
+
+    return with_parameters(OPTIONS, run)
+
+
+def _servers(
+    value: list[str] | str | None, options: dict[str, Any], is_name: Callable[[str], bool]
+) -> list[str | None] | str | None:
+    if not isinstance(value, list):
+        return merged(value, options, is_name)
+    if any(options.values()) and len(value) > 1:
+        refuse(
+            "connection options cannot be used together with several servers",
+            hint="Write host, port and user into each connection string.",
+        )
+    return [merged(each, options, is_name) for each in value]
+
+
+def _asks_for_password(error: PgiostatError) -> bool:
+    """Return whether a server wants a password, there was none, and somebody can type it."""
+    if not sys.stdin.isatty():
+        return False
+    from pgiostat.postgres.refusal import WITHOUT_ONE
+
+    return WITHOUT_ONE in error.message
+
+
+def merged(
+    text: str | None, options: dict[str, Any], is_name: Callable[[str], bool] = is_database
+) -> str | None:
+    """Return the connection string that an argument and the options make; options win.
+
+    Args:
+        text: A connection string, the name of a database, or nothing.
+        options: The values of OPTIONS, by name.
+        is_name: Whether a text is the name of a database.
+
+    Raises:
+        PgiostatError: option-invalid, dsn-invalid.
+    """
+    keywords = {word: options[name] for name, word in _KEYWORDS.items() if options[name]}
+    _check_together(text, options, is_name)
+    dbname = keywords.get("dbname", "")
+    if dbname and not is_database(dbname) and re.search("=|://", dbname):
+        text = keywords.pop("dbname")
+    if options["password"]:
+        keywords["password"] = _password()
+    if not keywords:
+        return f"dbname={text}" if text and is_name(text) else text
+    from psycopg.conninfo import make_conninfo
+
+    from pgiostat.postgres.dsn import check_dsn
+
+    base = {"dbname": text} if text and is_name(text) else check_dsn(text or "")
+    return make_conninfo(**base | keywords)
+
+
+def _check_together(
+    text: str | None, options: dict[str, Any], is_name: Callable[[str], bool]
+) -> None:
+    if options["password"] and options["no_password"]:
+        refuse("--password and --no-password cannot be used together")
+    dbname = options["dbname"]
+    if text and dbname and (is_name(text) or not is_database(dbname)):
+        refuse("the database is named twice: as an argument and by --dbname")
+
+
+def _password() -> str:
+    if not sys.stdin.isatty():
+        refuse(
+            "--password needs a terminal",
+            hint="Put the password in ~/.pgpass (mode 0600) or PGPASSWORD.",
+        )
+    from getpass import getpass
+
+    return getpass("Password: ")

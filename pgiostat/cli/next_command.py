@@ -1,0 +1,51 @@
+"""The next command of an investigation, which the last line of each answer names."""
+
+import shlex
+
+__all__ = ["NEXT", "next_line", "show_next"]
+
+NEXT = {
+    "doctor": "pgiostat watch, with the same connection",
+    "doctor after fixes": "apply the fixes, then pgiostat doctor again",
+    "watch": "pgiostat collect, with the same connection; then pgiostat report",
+    "history": "pgiostat report{history}",
+    "report": "pgiostat compare{history} A B, burst --volume gp2:GIB or whatif --drop CATEGORY",
+    "compare": "pgiostat report{history} --by fingerprint",
+    "burst": "pgiostat whatif{history} --volume {volume} --drop CATEGORY",
+    "whatif": "pgiostat compare{history} A B, once the change is made",
+    "export": "pgiostat report{history}",
+    "ship": "pgiostat report {to}",
+    "rules init": "pgiostat rules test --rules {rules} DBNAME",
+}
+"""What follows an answer: what changed, which queries read, why, what would help, did it help."""
+
+
+def next_line(command: str, *, history: object = None, **values: str) -> str:
+    """Return the line that names the next command.
+
+    Args:
+        command: A key of NEXT.
+        history: The argument of the command, which the next one needs as well.
+        values: Further words of the entry.
+
+    >>> next_line("burst", history="my history", volume="gp2:500")
+    "Next: pgiostat whatif 'my history' --volume gp2:500 --drop CATEGORY"
+    >>> next_line("history")
+    'Next: pgiostat report'
+    """
+    quoted = {name: shlex.quote(value) for name, value in values.items()}
+    place = "" if history is None else f" {shlex.quote(str(history))}"
+    return f"Next: {NEXT[command].format(history=place, **quoted)}"
+
+
+def show_next(command: str, form: str, *, history: object = None, **values: str) -> None:
+    """Print that line below an answer in text; the other forms are for programs and pages."""
+    if form != "text":
+        return
+    from rich.text import Text
+
+    from pgiostat.cli.console import console
+    from pgiostat.escape import terminal
+
+    line = terminal(next_line(command, history=history, **values))
+    console().print(Text(line, "dim"), soft_wrap=True)

