@@ -66,7 +66,7 @@ class Form(StrEnum):
 
 TABLES_ONLY = (Form.CSV, Form.MARKDOWN)
 """Forms for reports that are one table."""
-LIVE = ("category", "fingerprint", "statement", "relation", "database", "user")
+LIVE = ("category", "verb", "table", "fingerprint", "statement", "relation", "database", "user")
 """What a live ranking can be by."""
 
 Name = TypeVar("Name", bound=str | Path | None)

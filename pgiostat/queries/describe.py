@@ -8,6 +8,7 @@ import re
 from pgiostat.queries import fingerprint
 from pgiostat.queries.features.comments_and_cursors import cursor, pseudonym
 from pgiostat.queries.rules import Classified, Classifier, RuleBook, rule_book
+from pgiostat.queries.rules.automatic import automatic_category
 from pgiostat.statistics.names import MANIFEST, OTHER, VERSION, Describe, IfSync, Statement
 
 __all__ = ["describer", "uncategorized"]
@@ -48,6 +49,7 @@ def describer(book: RuleBook | None = None) -> Describe:
             holds=_HOLDS.match(found.normalized.text) is not None,
             rolls_back=_ROLLS_BACK.match(found.normalized.text) is not None,
             untracks=_untracks(found.normalized.text, _string(text)),
+            action=automatic_category(found.features),
             if_sync=_if_sync(found),
         )
 

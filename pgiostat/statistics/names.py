@@ -66,6 +66,7 @@ class Statement:
         holds: It declares a cursor WITH HOLD.
         rolls_back: It is a ROLLBACK of a whole transaction.
         untracks: It may have changed settings so that pg_stat_statements does not count statements.
+        action: What it does, and to which table, as in "select orders".
         if_sync: What it is under the preset sync; None where the preset is fixed.
     """
 
@@ -77,6 +78,7 @@ class Statement:
     holds: bool = False
     rolls_back: bool = False
     untracks: bool = False
+    action: str = ""
     if_sync: IfSync | None = None
 
 

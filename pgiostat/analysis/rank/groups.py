@@ -35,6 +35,11 @@ StatementIds: TypeAlias = tuple[int, int, int | None]
 _WITHOUT_TEXT = frozenset({UNREAD, UNREADABLE})
 _BLKS_READ = counters.RELATIONS.column("blks_read").name
 
+_PHRASES = frozenset({"catalog", "function", "procedure"})
+"""First words of actions that name no table of the application."""
+NO_TABLE = "(no table)"
+"""Row of statements that are about no table."""
+
 OWN_KEY: GroupKey = ("", OWN)
 """The key of pgiostat's own cost in every ranking."""
 
@@ -44,6 +49,8 @@ class By(StrEnum):
 
     Attributes:
         CATEGORY: A category of queries, by the rules.
+        VERB: What statements do: select, insert, copy, session.
+        TABLE: The table that statements are about.
         FINGERPRINT: Statements of the same normalized shape.
         STATEMENT: An entry of pg_stat_statements: user, database and queryid.
         RELATION: A table, index or TOAST table.
@@ -54,6 +61,8 @@ class By(StrEnum):
     """
 
     CATEGORY = "category"
+    VERB = "verb"
+    TABLE = "table"
     FINGERPRINT = "fingerprint"
     STATEMENT = "statement"
     RELATION = "relation"
@@ -61,6 +70,10 @@ class By(StrEnum):
     USER = "user"
     SERVER = "server"
     HOUR = "hour"
+
+
+_BY_TEXT = frozenset({By.VERB, By.TABLE, By.FINGERPRINT, By.STATEMENT})
+"""Dimensions in which an evicted statement has no group, as its text is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +236,7 @@ def _add_evicted(groups: Groups, evicted: EvictedTotals, names: Names, by: By, p
         ids, known = (userid, dbid, 0), Statement("", "", category)
         describe = _statement_identity
         key = _key(by, ids, known, prefix)
-        if by in {By.FINGERPRINT, By.STATEMENT} and key != OWN_KEY:
+        if by in _BY_TEXT and key != OWN_KEY:
             key = (f"gone {category}", *key[1:])
             describe = _evicted_identity
         number = groups.number(key, describe, by, ids, known, names, prefix)
@@ -259,19 +272,27 @@ def _category(known: Statement | None) -> str:
     return HIDDEN if known is None else known.category
 
 
+def _of_action(by: By, known: Statement | None) -> str:
+    """Return the verb or the table of a statement; without a text, its category."""
+    if known is None or not known.action:
+        return _category(known)
+    verb, _, table = known.action.partition(" ")
+    if by is By.VERB:
+        return known.action if verb == "catalog" else verb
+    return table if verb not in _PHRASES and table else NO_TABLE
+
+
 def _key(by: By, ids: StatementIds, known: Statement | None, prefix: str) -> GroupKey:
     userid, dbid, queryid = ids
     if _is_own(known):
         return OWN_KEY
-    if by is By.CATEGORY:
-        return (_category(known),)
-    if by is By.DATABASE:
-        return (f"{prefix}{dbid}",)
-    if by is By.USER:
-        return (f"{prefix}{userid}",)
     if by is By.FINGERPRINT and queryid is not None:
         return ((known.fingerprint if known else "") or f"queryid {queryid}",)
-    return (HIDDEN if queryid is None else str(queryid), f"{prefix}{dbid}", str(userid))
+    if by is By.STATEMENT or by is By.FINGERPRINT:
+        return (HIDDEN if queryid is None else str(queryid), f"{prefix}{dbid}", str(userid))
+    if by in {By.DATABASE, By.USER}:
+        return (f"{prefix}{dbid if by is By.DATABASE else userid}",)
+    return (_category(known) if by is By.CATEGORY else _of_action(by, known),)
 
 
 def _statement_identity(
@@ -281,6 +302,8 @@ def _statement_identity(
     category = _category(known)
     if _is_own(known) or by is By.CATEGORY:
         return GroupIdentity(name=category, category=category)
+    if by in {By.VERB, By.TABLE}:
+        return GroupIdentity(name=_of_action(by, known))
     database, user = names.shown_database(dbid), names.shown_role(userid)
     server = prefix.removesuffix("/")
     if by is By.DATABASE:

@@ -56,9 +56,9 @@ def cached_categories(
         if entry is None:
             statement = describe()(text, user=user, database=database, queryid=queryid)
             found[number] = entry = _entry(statement)
-        category, *if_sync = entry
+        category, action, *if_sync = entry
         under_sync = IfSync(if_sync[0], frozenset(if_sync[1:])) if if_sync else None
-        return Statement(text, "", category, if_sync=under_sync)
+        return Statement(text, "", category, action=action, if_sync=under_sync)
 
     yield from_memory
     if found:
@@ -67,10 +67,11 @@ def cached_categories(
 
 
 def _entry(statement: Statement) -> list[str]:
-    """Return the category of a statement, that under the preset sync, and the tables of that."""
-    if statement.if_sync is None:
-        return [statement.category]
-    return [statement.category, statement.if_sync.category, *sorted(statement.if_sync.tables)]
+    """Return category and action of a statement, and its category and tables under preset sync."""
+    entry = [statement.category, statement.action]
+    if statement.if_sync is not None:
+        entry += [statement.if_sync.category, *sorted(statement.if_sync.tables)]
+    return entry
 
 
 def _load(path: Path) -> dict[str, list[str]]:
@@ -86,7 +87,7 @@ def _load(path: Path) -> dict[str, list[str]]:
 
 
 def _is_entry(value: object) -> bool:
-    return isinstance(value, list) and value != [] and all(type(item) is str for item in value)
+    return isinstance(value, list) and len(value) > 1 and all(type(item) is str for item in value)
 
 
 def _save(path: Path, categories: dict[str, list[str]]) -> None:
