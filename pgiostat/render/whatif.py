@@ -8,6 +8,7 @@ from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.render.balance import left
 from pgiostat.render.csv import WINDOW, timestamp
 from pgiostat.render.document import Document, Records, Table, TableColumn
+from pgiostat.render.preset import preset_lines, preset_object
 from pgiostat.render.report import labels, remarks, title
 from pgiostat.reports.whatif import WhatIfReport
 from pgiostat.units import format_change, format_count, format_duration, format_share
@@ -109,6 +110,7 @@ def document(totals: WindowTotals, report: WhatIfReport) -> Document:
         subject=labels(totals),
         summary=_words(report),
         head=[title(totals)],
+        facts=preset_lines(report.ranking.preset),
         warnings=list(remarks(totals)),
         findings=[*_sentences(report), *_volume(report)],
         tables=[_measures(report), _categories(report)],
@@ -161,6 +163,7 @@ def _objects(totals: WindowTotals, report: WhatIfReport) -> Iterator[dict[str, A
         "interval_end": timestamp(totals.window.until),
         "seconds": report.ranking.seconds,
         "server": labels(totals),
+        "preset": preset_object(report.ranking.preset),
         "supposed": [
             {"category": each.category, "how": each.how, "factor": each.factor}
             for each in report.assumptions

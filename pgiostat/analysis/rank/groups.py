@@ -94,6 +94,8 @@ class GroupIdentity:
     server: str = ""
     database: str = ""
     user: str = ""
+    verb: str = ""
+    table: str = ""
 
 
 @dataclass(slots=True)
@@ -306,8 +308,9 @@ def _statement_identity(
     category = _category(known)
     if _is_own(known) or by is By.CATEGORY:
         return GroupIdentity(name=category, category=category)
+    verb, table = _of_action(By.VERB, known), _of_action(By.TABLE, known)
     if by in {By.VERB, By.TABLE}:
-        return GroupIdentity(name=_of_action(by, known))
+        return GroupIdentity(name=verb if by is By.VERB else table)
     database, user = names.shown_database(dbid), names.shown_role(userid)
     server = prefix.removesuffix("/")
     if by is By.DATABASE:
@@ -319,7 +322,14 @@ def _statement_identity(
         name = f"(statements of {user}, hidden: no privilege)"
     else:
         name = text or names.placeholder((userid, dbid, queryid))
-    identity = GroupIdentity(name=name, category=category, text=text, fingerprint=fingerprint)
+    identity = GroupIdentity(
+        name=name,
+        category=category,
+        text=text,
+        fingerprint=fingerprint,
+        verb=verb,
+        table=table,
+    )
     if by is By.FINGERPRINT and queryid is not None:
         return identity
     return replace(identity, queryid=queryid, server=server, database=database, user=user)

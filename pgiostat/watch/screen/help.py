@@ -21,7 +21,7 @@ __all__ = ["KEYS", "Help"]
 KEYS = (
     ("q", "quit"),
     ("? h F1", "this help"),
-    ("1 … 6", "category, statement, relation, database, user, server io"),
+    ("1 … 8", "category, statement, relation, database, user, server io, verb, table"),
     ("Enter, Esc", "into the row: category, fingerprint, statement; and back"),
     ("/", "filter by text, category, user or database; Esc clears it"),
     ("< >", "sort by the column to the left or right; r reverses"),

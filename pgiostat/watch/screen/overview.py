@@ -13,7 +13,7 @@ from pgiostat.render.ledger import own_cost
 from pgiostat.render.table import Line, cut, wrapped
 from pgiostat.render.text import one_line
 from pgiostat.statistics.delta import Quality
-from pgiostat.statistics.names import OWN
+from pgiostat.statistics.names import OWN, preset_of
 from pgiostat.units import (
     format_bytes,
     format_count,
@@ -113,6 +113,7 @@ def _first(state: ViewState, session: SessionView, side: SideInfo, width: int) -
         quality, good = "not read now", False
     role = "standby" if who.in_recovery else "primary"
     is_live = side.played is None
+    preset = preset_of([session.names])
     since = ""
     if state.whole and session.began is not None:
         since = f" since {session.began:%H:%M:%S}"
@@ -129,6 +130,8 @@ def _first(state: ViewState, session: SessionView, side: SideInfo, width: int) -
             Piece("  "),
             Piece("PAUSED " if state.is_paused and is_live else "", "bold reverse"),
             Piece(quality, "green" if good else "bold yellow"),
+            Piece(f"  preset {preset.name}" if preset else "", "dim", 7),
+            Piece(f": {terminal(preset.reason)}" if preset else "", "dim", 8),
         ],
         width,
     )
