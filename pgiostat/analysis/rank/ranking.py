@@ -15,6 +15,8 @@ from pgiostat.analysis.rank.groups import (
     add_relations,
     add_statements,
     hour_of,
+    table_of,
+    verb_of,
 )
 from pgiostat.analysis.rank.lazy_sequence import LazySequence
 from pgiostat.analysis.rank.sort import MEASURES, Sort
@@ -43,8 +45,8 @@ class RankRow:
         server: Label, if several servers are ranked and the row is of one.
         database: Its database, if it is of one.
         user: Its role, if it is of one.
-        verb: What it does, if it is a statement or a fingerprint.
-        table: The table that it is about, if it is a statement or a fingerprint.
+        action: What it does, and to which table, if it is a statement or a fingerprint; its
+            category is the same if no rule gave it another.
         parts: Of a relation: heap, index and TOAST parts with their blocks read.
         members: How many entries were added up.
         uncertain: Part of its numbers was counted since a reset, or is a lower bound.
@@ -61,11 +63,20 @@ class RankRow:
     server: str = ""
     database: str = ""
     user: str = ""
-    verb: str = ""
-    table: str = ""
+    action: str = ""
     parts: tuple[tuple[str, int], ...] = ()
     members: int = 1
     uncertain: bool = False
+
+    @property
+    def verb(self) -> str:
+        """What it does, if it is a statement or a fingerprint."""
+        return verb_of(self.action, self.category)
+
+    @property
+    def table(self) -> str:
+        """The table that it is about, if it is a statement or a fingerprint."""
+        return table_of(self.action, self.category)
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,8 +335,7 @@ def _row(groups: Groups, costs: _Costs, number: int, whole: int) -> RankRow:
         server=identity.server,
         database=identity.database,
         user=identity.user,
-        verb=identity.verb,
-        table=identity.table,
+        action=identity.action,
         parts=tuple(sorted(group.parts.items())),
         members=group.members,
         uncertain=group.uncertain,

@@ -214,6 +214,50 @@ def test_a_rules_file_may_fix_the_preset(tmp_path: Path, content: str, fixed: bo
     assert rule_book(path, "none").rules.categories == ()
 
 
+FOLDING = """schema = 1
+preset = "none"
+[[rule]]
+name = "billing"
+category = "billing {verb}"
+when = { table = ["billing.*", "bill_*"] }
+[[rule]]
+name = "reports"
+category = "reports"
+when = { table = "report_*", verb = "select" }
+[[rule]]
+name = "schemas"
+category = "{schema}"
+when = { table = "*.*" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "category"),
+    [
+        ("UPDATE billing.invoice SET paid = true", "billing update"),
+        ("SELECT * FROM bill_item", "billing select"),
+        ("SELECT * FROM report_day", "reports"),
+        ("INSERT INTO report_day VALUES (1)", "insert report_day"),
+        ("SELECT * FROM crm.lead", "crm"),
+        ("SELECT * FROM orders", "select orders"),
+    ],
+)
+def test_a_rule_folds_automatic_categories(tmp_path: Path, text: str, category: str) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text(FOLDING)
+    assert Classifier(rule_book(path).rules).classify(text).category == category
+
+
+def test_an_unknown_placeholder_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text(FOLDING.replace("{verb}", "{role}"))
+    with pytest.raises(PgiostatError) as raised:
+        rule_book(path)
+    message = f'{path}, line 5: "{{role}}" is not a placeholder of a category'
+    assert raised.value.message == message
+    assert raised.value.hint == "Placeholders: {verb}, {schema}, {table}."
+
+
 def test_an_unknown_preset_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "rules.toml"
     path.write_text('schema = 1\npreset = "shop"\n')

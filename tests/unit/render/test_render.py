@@ -92,7 +92,10 @@ def drawn(
 
 def test_an_interval_is_two_header_lines_and_a_table_with_all_parts() -> None:
     assert [line.rstrip() for line in drawn(sample(By.CATEGORY), 100)] == [
-        "pgiostat  pgiostat@prod/app  PostgreSQL 18.4 primary  10:00:10Z  10.0 s  ok  preset general",
+        (
+            "pgiostat  pgiostat@prod/app  PostgreSQL 18.4 primary  10:00:10Z  10.0 s  ok"
+            "  preset general"
+        ),
         "reads 10 blocks/s  80.0 KiB/s  hit 16.7 %  sessions reading –  coverage 83.3 %",
         "category       share            blocks/s volume/s rd_await blocks/call  calls/s      hit",
         "other         83.3 % ████████▍        10 80.0 KiB        –        12.5     0.80   16.7 %",
