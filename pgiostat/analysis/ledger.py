@@ -40,13 +40,17 @@ _PROCESSES = {
     "walsender": "walsender_blocks",
 }
 """Fields for the reads of other types of process; all others share process_blocks."""
-LATE = "sessions that have not handed over yet what they read"
-FORGOTTEN = "reads of temporary and dropped tables, which pg_stat_database forgets"
+LATE = "sessions that have not reported their reads yet"
+FORGOTTEN = "reads of temporary and dropped tables, which pg_stat_database loses"
 NESTED_TWICE = "nested statements, which are counted twice"
 HELD = "cursors WITH HOLD, which COMMIT fills"
-ADDED = "blocks that were added to tables, which PostgreSQL 13 to 15 count as read"
+ADDED = "blocks added to tables, which PostgreSQL 13 to 15 count as read"
 _BUFFERED = ("relation", "temp relation")
 """Objects of pg_stat_io with reads in blocks through buffers, unlike WAL."""
+
+
+COMBINED = 0.9
+"""Operations per block below which blocks and operations tell different things."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,17 @@ class PerBlock:
     shared: float | None = None
     local: float | None = None
     counted: bool = False
+
+    @property
+    def is_combined(self) -> bool:
+        """Whether one operation usually reads several blocks.
+
+        Otherwise operations are the number of blocks over again.
+
+        >>> [PerBlock(each, counted=True).is_combined for each in (None, 1.0, 0.95, 0.16)]
+        [False, False, False, True]
+        """
+        return self.shared is not None and self.shared < COMBINED
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +141,7 @@ _BY_OPERATION = "empty before PostgreSQL 18"
 MEASURED: Mapping[str, tuple[Unit, str]] = {
     "blocks": (
         Unit.BLOCKS,
-        "read by the server, by pg_stat_io or pg_stat_database before 16; empty if part was lost",
+        "read by the server, by pg_stat_io (pg_stat_database before 16); empty if part was lost",
     ),
     "autovacuum_blocks": (Unit.BLOCKS, f"of them by autovacuum; {_BY_IO}"),
     "walsender_blocks": (Unit.BLOCKS, f"of them by walsenders; {_BY_IO}"),
@@ -141,20 +156,20 @@ MEASURED: Mapping[str, tuple[Unit, str]] = {
     "rollbacks": (Unit.TRANSACTIONS, "that failed, were cancelled or rolled back"),
     "failures": (
         Unit.TRANSACTIONS,
-        "of them without a rollback by a client: certainly failed or cancelled; empty if not known",
+        "of them not rolled back by a client: failed or cancelled; empty if unknown",
     ),
-    "evictions": (Unit.NONE, "number of evictions, of several entries each"),
+    "evictions": (Unit.NONE, "number of evictions, each of several entries"),
     "utility_untracked": (
         Unit.NONE,
-        f"1 if {_UNTRACKED}, at the start or the end, or if a statement may have set them so",
+        f"1 if {_UNTRACKED}, at the start or the end, or if a statement may have set it so",
     ),
     "held_cursors": (
         Unit.NONE,
-        "cursors WITH HOLD, which COMMIT fills and no statement counts; empty if not known",
+        "cursors WITH HOLD, which COMMIT fills and no statement counts; empty if unknown",
     ),
     "blocks_added": (
         Unit.NONE,
-        f"1 if statements may have added blocks, which are counted as read; {_NOT_BY_IO}",
+        f"1 if statements may have added blocks, which are counted as reads; {_NOT_BY_IO}",
     ),
     "nested_twice": (
         Unit.NONE,
@@ -164,9 +179,9 @@ MEASURED: Mapping[str, tuple[Unit, str]] = {
         Unit.OPERATIONS,
         f"reads of tables by clients and background workers; {_BY_OPERATION}",
     ),
-    "operation_blocks": (Unit.BLOCKS, f"what these operations fetched; {_BY_OPERATION}"),
+    "operation_blocks": (Unit.BLOCKS, f"blocks of these operations; {_BY_OPERATION}"),
     "local_operations": (Unit.OPERATIONS, f"reads of temporary tables; {_BY_OPERATION}"),
-    "local_operation_blocks": (Unit.BLOCKS, f"what these fetched; {_BY_OPERATION}"),
+    "local_operation_blocks": (Unit.BLOCKS, f"blocks of these operations; {_BY_OPERATION}"),
 }
 """The counts of ServerReads: unit and meaning of each."""
 _OPERATIONS = tuple(name for name in MEASURED if "operation" in name)
@@ -297,8 +312,8 @@ MEANINGS = {
     LedgerLine.WALSENDER: "walsenders, by pg_stat_io",
     LedgerLine.PROCESSES: "checkpointer, startup and other processes, by pg_stat_io",
     LedgerLine.CATALOGS: "the catalogs, for connecting, parsing and planning",
-    LedgerLine.UNATTRIBUTED: "reads that nothing explains, with possible causes; negative when"
-    " statements were counted ahead of the server's own counters",
+    LedgerLine.UNATTRIBUTED: "unexplained reads, with possible causes; negative when statements"
+    " were counted ahead of the server's own counters",
 }
 """Meaning of each line, for documentation."""
 

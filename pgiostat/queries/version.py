@@ -6,7 +6,7 @@ the code `python -m tests.queries_version` writes both constants; a test fails u
 
 __all__ = ["SOURCES", "VERSION"]
 
-VERSION = 11
+VERSION = 2
 """Higher after every change that can give a statement another category."""
-SOURCES = "38cd22fd50818233cea7d58b4c027c61"
+SOURCES = "16f9937050fbe9073cc1f3f13dacec64"
 """Digest of the sources that VERSION is of."""

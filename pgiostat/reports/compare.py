@@ -166,9 +166,9 @@ def _require_apart(a: WindowTotals, b: WindowTotals) -> None:
     if shared and since < until:
         raise PgiostatError(
             "the two windows overlap",
-            detail=f"Both hold {since:%Y-%m-%d %H:%M:%S} to {until:%Y-%m-%d %H:%M:%S} UTC of one"
+            detail=f"Both contain {since:%Y-%m-%d %H:%M:%SZ} to {until:%Y-%m-%d %H:%M:%SZ} of one"
             " server.",
-            hint="Name times that are apart, as in prod@09:00..10:00 prod@10:00..11:00.",
+            hint="Choose windows that do not overlap, as in prod@09:00..10:00 prod@10:00..11:00.",
             slug="windows-overlap",
             status=ExitStatus.USAGE,
         )
@@ -236,7 +236,7 @@ def _anchor(per: str, groups: Sequence[FingerprintPair]) -> tuple[Per, list[int]
     if measure != "calls" or not name:
         raise PgiostatError(
             f'invalid value for --per: "{per}"',
-            hint='Allowed are second, call, and an anchor as in "version:calls".',
+            hint='Allowed values: second, call, or an anchor as in "version:calls".',
             slug="option-invalid",
             status=ExitStatus.USAGE,
         )

@@ -50,13 +50,13 @@ block           select
   min_varying   2
   where_range   id
 
-runner-up                category  why it lost
+runner-up                category  why not
 download-since           download  where_range is id, not "@versions"
 manifest-hashed-ordered  manifest  projects_calls is none, not "@hashes"
 version-newest           version   newest is none, not "@versions"
 version-of-named-table   version   mentions is id, rev, not "@table_names"
 manifest-hashed          manifest  projects_calls is none, not "@hashes"
-28 more rules are further away.
+28 more rules match less.
 """
 
 
