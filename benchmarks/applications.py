@@ -24,7 +24,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgiostat.analysis.rank import Ranking, RankRow, rank
-from pgiostat.lab.postgres.cluster import Cluster, embedded_binaries
+from pgiostat.lab.postgres.cluster import Cluster, Setting, embedded_binaries
 from pgiostat.postgres.since_reset import totals_since_reset
 from pgiostat.queries.describe import describer
 from pgiostat.queries.rules import builtin
@@ -44,7 +44,7 @@ MOST_OTHER = 0.02
 SHOWN = 8
 SYNC = frozenset(builtin("sync").categories) - frozenset(builtin("general").categories)
 """Categories that only the preset sync gives."""
-SETTINGS = {
+SETTINGS: dict[str, Setting] = {
     "shared_preload_libraries": "pg_stat_statements",
     "shared_buffers": "512kB",
     "track_io_timing": True,
@@ -168,14 +168,14 @@ def measure(name: str, place: Path, cluster: Cluster) -> Measured:
 def measured(name: str, ranking: Ranking) -> Measured:
     """Return what is shown of a ranking by category."""
     other = [row for row in ranking.rows if row.name == OTHER]
-    blocks = sum(row.cost.blocks for row in ranking.rows)
-    calls = sum(row.cost.calls for row in ranking.rows)
+    blocks = sum(row.cost.blocks or 0 for row in ranking.rows)
+    calls = sum(row.cost.calls or 0 for row in ranking.rows)
     preset = "" if ranking.preset is None else ranking.preset.name
     return Measured(
         name,
         preset,
-        sum(row.cost.blocks for row in other) / blocks,
-        sum(row.cost.calls for row in other) / calls,
+        sum(row.cost.blocks or 0 for row in other) / blocks,
+        sum(row.cost.calls or 0 for row in other) / calls,
         tuple(ranking.rows),
     )
 
