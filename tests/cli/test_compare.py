@@ -56,6 +56,7 @@ def compare(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 STEADY = """\
 A  prod  2026-11-23 10:00:00Z – 10:30:00Z  30 min 0 s  coverage 100 %
 B  prod  2026-11-23 10:30:00Z – 11:00:00Z  30 min 0 s  coverage 100 %
+preset sync: versions and manifests of t
 No change.
 blocks read per second; 99 % confidence, from pairs of steps of 1 min 0 s
 category A/s B/s change           range verdict
