@@ -1,7 +1,7 @@
 """Errors in PostgreSQL's form: a message, a DETAIL, a HINT; and the exit statuses."""
 
 from collections.abc import Iterable
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 from typing import TypeVar
 
 from pgiostat.escape import line
@@ -79,7 +79,7 @@ def invalid_option(
     )
 
 
-Choice = TypeVar("Choice", bound=StrEnum)
+Choice = TypeVar("Choice", bound=str)
 
 
 def choice(what: str, value: str, allowed: Iterable[Choice]) -> Choice:

@@ -24,8 +24,9 @@ DETERMINING = (
     "queries/features/*.py",
     "queries/fingerprint/*.py",
     "queries/rules/*.py",
-    "queries/rules/builtin.toml",
+    "queries/rules/presets/*.toml",
     "statistics/names.py",
+    "statistics/statement.py",
 )
 """Everything that a category follows from, apart from the statement and a user's rules."""
 WITHOUT = "queries/rules/suggest.py"

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pgiostat.cli import completion, options
-from pgiostat.cli.histories import reads_history
+from pgiostat.cli.histories import DEFAULT_RULES, RulesChoice, categorizes, reads_history
 from pgiostat.cli.next_command import show_next
 from pgiostat.cli.options import Form
 
@@ -14,6 +14,7 @@ __all__ = ["burst"]
 
 
 @reads_history
+@categorizes
 def burst(
     *,
     volume: Annotated[
@@ -34,7 +35,7 @@ def burst(
     until: options.Until = None,
     last: options.Last = None,
     output: Annotated[str, options.format_option(*Form)] = "text",
-    rules: options.RulesFile = None,
+    rules: RulesChoice = DEFAULT_RULES,
     skip_bad: options.SkipBad = False,
 ) -> None:
     """Show a volume's burst balance, who used it, and when it ends.

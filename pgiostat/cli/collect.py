@@ -8,6 +8,7 @@ import typer
 
 from pgiostat.cli import completion, options
 from pgiostat.cli.connection import connects
+from pgiostat.cli.histories import DEFAULT_RULES, RulesChoice, categorizes
 from pgiostat.errors import ExitStatus
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ __all__ = ["collect"]
 
 
 @connects(several=True)
+@categorizes
 def collect(
     dsn: Annotated[
         list[str] | None,
@@ -105,17 +107,7 @@ def collect(
             show_default=False,
         ),
     ] = None,
-    rules: Annotated[
-        Path | None,
-        typer.Option(
-            "--rules",
-            callback=options.no_secret,
-            help="Rules file for the categories of --metrics; a history stores no categories.",
-            metavar="FILE",
-            readable=False,
-            show_default=False,
-        ),
-    ] = None,
+    rules: RulesChoice = DEFAULT_RULES,
     shard: Annotated[
         str | None,
         typer.Option(
@@ -168,10 +160,10 @@ def collect(
         )
     measured = device_option(device, cloudwatch)
     page = None if metrics is None else parse_address(metrics)
-    if rules is not None and page is None:
+    if rules != DEFAULT_RULES and page is None:
         options.refuse(
-            "--rules needs --metrics",
-            hint="A history stores no categories: pass the rules to pgiostat report.",
+            "--rules and --preset need --metrics",
+            hint="A history stores no categories: pass them to pgiostat report.",
         )
 
     def plan() -> "Plan":

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pgiostat.cli import completion, options
+from pgiostat.cli.histories import DEFAULT_RULES, RulesChoice, categorizes
 from pgiostat.cli.next_command import show_next
 from pgiostat.cli.options import Form
 from pgiostat.errors import invalid_option
@@ -16,6 +17,7 @@ __all__ = ["compare"]
 SIDE = "LABEL, LABEL@FROM..TO, @FROM..TO, DIR or DIR:LABEL@FROM..TO"
 
 
+@categorizes
 def compare(
     sides: Annotated[
         list[str],
@@ -37,7 +39,7 @@ def compare(
     ] = "second",
     top: options.Top = None,
     output: Annotated[str, options.format_option(*Form)] = "text",
-    rules: options.RulesFile = None,
+    rules: RulesChoice = DEFAULT_RULES,
     skip_bad: options.SkipBad = False,
     engine: options.Engine = "duckdb",
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pgiostat.cli import options
-from pgiostat.cli.histories import reads_history
+from pgiostat.cli.histories import DEFAULT_RULES, RulesChoice, categorizes, reads_history
 from pgiostat.cli.next_command import show_next
 from pgiostat.escape import terminal
 
@@ -15,6 +15,7 @@ __all__ = ["export"]
 
 
 @reads_history
+@categorizes
 def export(
     *,
     out: Annotated[
@@ -31,7 +32,7 @@ def export(
     since: options.Since = None,
     until: options.Until = None,
     last: options.Last = None,
-    rules: options.RulesFile = None,
+    rules: RulesChoice = DEFAULT_RULES,
     skip_bad: options.SkipBad = False,
     engine: options.Engine = "duckdb",
 ) -> None:

@@ -5,12 +5,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pgiostat.cli import process
 from pgiostat.cli.console import working
-from pgiostat.cli.options import Directory, LocalDirectory, refuse
+from pgiostat.cli.options import Directory, LocalDirectory, PresetName, RulesFile, refuse
 from pgiostat.cli.parameters import Command, with_parameters
 from pgiostat.escape import terminal
 
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
 
     from pgiostat.history.read.history import History
     from pgiostat.history.read.windows import Window
-    from pgiostat.queries.rules import Rules
+    from pgiostat.queries.rules import PresetChoice, RuleBook
     from pgiostat.statistics.names import Describe
 
 __all__ = [
+    "DEFAULT_RULES",
+    "RulesChoice",
     "Span",
+    "categories_directory",
+    "categorizes",
     "describe",
     "describing",
     "history_root",
@@ -64,6 +69,27 @@ class Span(NamedTuple):
     since: str | None
     until: str | None
     last: str | None
+
+
+class RulesChoice(NamedTuple):
+    """The options that select rules: a file of the user, and a preset."""
+
+    path: Path | None = None
+    preset: "PresetChoice" = "auto"
+
+
+DEFAULT_RULES = RulesChoice()
+
+
+def _with_rules(command: Command, values: dict[str, Any]) -> None:
+    values["rules"] = RulesChoice(values["rules"], values.pop("preset"))
+    command(**values)
+
+
+categorizes = with_parameters(
+    {"rules": (RulesFile, None), "preset": (PresetName, "auto")}, _with_rules
+)
+"""Gives a command --rules and --preset, and their values as `rules`, a `RulesChoice`."""
 
 
 def history_root(argument: str | None) -> Path | str:
@@ -122,7 +148,7 @@ def window_of(opened: "History", span: Span) -> "Window":
 def open_window(
     argument: str | None,
     span: Span,
-    rules: Path | None,
+    rules: RulesChoice,
     *,
     skip_bad: bool = False,
     engine: str = "duckdb",
@@ -144,31 +170,39 @@ def warn_left_out(opened: "History") -> None:
         )
 
 
-def rules_of(path: Path | None) -> "Rules":
+def rules_of(choice: RulesChoice) -> "RuleBook":
     """Return the rules in force."""
-    from pgiostat.queries.rules import builtin, load
+    from pgiostat.queries.rules import rule_book
 
-    return builtin() if path is None else load(path)
+    return rule_book(*choice)
 
 
-def describe(path: Path | None) -> "Describe":
-    """Return what describes statements by the rules in force."""
+def describe(choice: RulesChoice, book: "RuleBook | None" = None) -> "Describe":
+    """Return what describes statements by the rules in force; book: these, if they are read."""
     from pgiostat.queries.describe import describer
 
-    return describer(None if path is None else rules_of(path))
+    return describer(book or rules_of(choice))
+
+
+def categories_directory() -> Path:
+    """Return the directory of cached categories."""
+    import platformdirs
+
+    return platformdirs.user_cache_path("pgiostat") / "categories"
 
 
 @contextmanager
-def describing(path: Path | None) -> Iterator["Describe"]:
+def describing(choice: RulesChoice) -> Iterator["Describe"]:
     """Yield what describes statements, with the cached categories of earlier reports."""
-    import platformdirs
-
     from pgiostat.history.read.category_cache import cached_categories, digest
+    from pgiostat.queries.rules import fixed_preset
     from pgiostat.queries.version import VERSION
 
     # An error in the rules is raised even if every category is cached.
-    ruled = None if path is None else describe(path)
-    key = digest(b"" if path is None else path.read_bytes(), VERSION)
-    place = platformdirs.user_cache_path("pgiostat") / "categories"
-    with cached_categories(lambda: ruled or describe(None), place, key) as found:
+    book = None if choice.path is None else rules_of(choice)
+    fixed = fixed_preset(choice.preset) if book is None else book.fixed
+    content = b"" if choice.path is None else choice.path.read_bytes()
+    key = digest(b"%b\0%b" % (choice.preset.encode(), content), VERSION)
+    make = partial(describe, choice, book)
+    with cached_categories(make, categories_directory(), key, fixed) as found:
         yield found

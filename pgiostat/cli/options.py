@@ -63,7 +63,7 @@ class Form(StrEnum):
     MARKDOWN = "markdown"
 
 
-LIVE = ("category", "fingerprint", "statement", "relation", "database", "user")
+LIVE = ("category", "verb", "table", "fingerprint", "statement", "relation", "database", "user")
 """What a live ranking can be by."""
 
 Name = TypeVar("Name", bound=str | Path | None)
@@ -142,10 +142,26 @@ RulesFile = Annotated[
     typer.Option(
         "--rules",
         callback=no_secret,
-        help="Rules file, tried before the built-in rules.",
+        help="Rules file, tried before the rules of the preset.",
         metavar="FILE",
         readable=False,
         show_default=False,
+    ),
+]
+
+
+def _preset(value: str) -> str:
+    return one_of("--preset", value, ("auto", "sync", "general", "none"))
+
+
+PresetName = Annotated[
+    str,
+    typer.Option(
+        "--preset",
+        callback=_preset,
+        help="Rules for a kind of application: auto, sync, general or none.",
+        metavar="NAME",
+        autocompletion=completion.among("auto", "sync", "general", "none"),
     ),
 ]
 Label = Annotated[

@@ -19,7 +19,8 @@ def with_parameters(
     """Return a decorator that gives a command more parameters than its function has.
 
     Args:
-        added: The annotation and the default value of each, by name.
+        added: The annotation and the default value of each, by name. One of the function's own
+            parameters may be among them: `run` gives it its value.
         run: Takes the function and all values. It removes the added values and calls the function.
         first: Whether they come before the command's own in its help.
     """
@@ -29,7 +30,8 @@ def with_parameters(
         def with_more(**values: Any) -> None:
             run(command, values)
 
-        own = [_by_name(each) for each in inspect.signature(command).parameters.values()]
+        parameters = inspect.signature(command).parameters
+        own = [_by_name(each) for name, each in parameters.items() if name not in added]
         more = [
             inspect.Parameter(
                 name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgiostat.cli import options
-from pgiostat.cli.histories import reads_history
+from pgiostat.cli.histories import DEFAULT_RULES, RulesChoice, categorizes, reads_history
 from pgiostat.cli.next_command import show_next
 from pgiostat.cli.options import Form
 
@@ -19,6 +19,7 @@ __all__ = ["report"]
 
 
 @reads_history
+@categorizes
 def report(
     *,
     history: options.History = None,
@@ -38,7 +39,7 @@ def report(
             show_default=False,
         ),
     ] = None,
-    rules: options.RulesFile = None,
+    rules: RulesChoice = DEFAULT_RULES,
     skip_bad: options.SkipBad = False,
     engine: options.Engine = "duckdb",
 ) -> None:
@@ -99,7 +100,8 @@ def _step(series: str, by: "By") -> timedelta:
     if by in {By.RELATION, By.HOUR}:
         options.refuse(
             f"--series and --by {by} cannot be used together",
-            hint="--series takes --by category, fingerprint, statement, database, user or server.",
+            hint="--series takes --by category, verb, table, fingerprint, statement, database, user"
+            " or server.",
         )
     return timedelta(seconds=seconds)
 

@@ -10,13 +10,13 @@ import typer
 from pgiostat.cli import completion, options
 from pgiostat.cli.connection import connects, is_database
 from pgiostat.cli.console import console
-from pgiostat.cli.histories import rules_of
+from pgiostat.cli.histories import DEFAULT_RULES, RulesChoice, categorizes, rules_of
 from pgiostat.cli.next_command import next_line
 from pgiostat.errors import PgiostatError
 from pgiostat.escape import terminal
 
 if TYPE_CHECKING:
-    from pgiostat.queries.rules import Rules
+    from pgiostat.queries.rules import RuleBook
 
 __all__ = ["app"]
 
@@ -111,6 +111,7 @@ def _write(path: Path, text: str) -> None:
 
 
 @app.command()
+@categorizes
 def show(
     name: Annotated[
         str | None,
@@ -121,23 +122,26 @@ def show(
             show_default=False,
         ),
     ] = None,
-    rules: options.RulesFile = None,
+    rules: RulesChoice = DEFAULT_RULES,
     output: Annotated[str, options.format_option("text", "markdown")] = "text",
 ) -> None:
     """Show the rules in force, in the order in which they are tried."""
     from pgiostat.render import markdown, rules_markdown
     from pgiostat.render import rules as render
 
-    ruled = rules_of(rules)
+    book = rules_of(rules)
     is_page = _is_page(output)
     if name is None:
         if is_page:
-            markdown.write(rules_markdown.listed(ruled), sys.stdout)
+            markdown.write(rules_markdown.listed(book), sys.stdout)
         else:
-            console().print(render.listed(ruled))
+            console().print(render.listed(book))
         return
     is_list = name.startswith("@")
-    found = render.list_text(ruled, name[1:]) if is_list else render.rule_text(ruled, name)
+    find = render.list_text if is_list else render.rule_text
+    found = find(book.rules, name.removeprefix("@"))
+    if found is None and book.if_sync is not None:
+        found = find(book.if_sync, name)
     if found is None:
         raise PgiostatError(
             f'there is no {"list" if is_list else "rule"} "{name}"',
@@ -160,6 +164,7 @@ def _is_database(text: str) -> bool:
 
 @app.command("test")
 @connects("subject", _is_database)
+@categorizes
 def try_(
     subject: Annotated[
         str | None,
@@ -180,9 +185,9 @@ def try_(
             show_default=False,
         ),
     ] = None,
-    rules: options.RulesFile = None,
+    rules: RulesChoice = DEFAULT_RULES,
     top: Annotated[
-        int, typer.Option(help='Number of statements of category "other" to show.', metavar="N")
+        int, typer.Option(help="Number of statements that no rule takes to show.", metavar="N")
     ] = TOP_OTHERS,
     output: Annotated[str, options.format_option("text", "markdown")] = "text",
 ) -> None:
@@ -201,13 +206,13 @@ def try_(
         )
     from pgiostat.postgres.dsn import is_dsn
 
-    ruled, is_page = rules_of(rules), _is_page(output)
+    book, is_page = rules_of(rules), _is_page(output)
     if file is not None:
-        _test_texts(ruled, _statements(_read(file)), is_page=is_page)
+        _test_texts(book, _statements(_read(file)), is_page=is_page)
     elif subject is not None and (not subject.strip() or is_dsn(subject)):
-        _test_server(ruled, subject, top, is_page=is_page)
+        _test_server(book, subject, top, is_page=is_page)
     elif subject is not None:
-        _test_texts(ruled, _statements(subject), is_page=is_page)
+        _test_texts(book, _statements(subject), is_page=is_page)
 
 
 def _read(path: Path) -> str:
@@ -248,13 +253,21 @@ def _begins(text: str) -> bool:
     return word is not None and word[0].upper() in COMMANDS
 
 
-def _test_texts(rules: "Rules", texts: list[str], *, is_page: bool) -> None:
+def _test_texts(book: "RuleBook", texts: list[str], *, is_page: bool) -> None:
+    from pgiostat.queries.describe import describer
     from pgiostat.queries.rules import Classifier, Subject
     from pgiostat.render import markdown, rules_markdown
     from pgiostat.render import rules as render
+    from pgiostat.statistics.names import Names
 
+    describe, names = describer(book), Names()
+    for number, text in enumerate(texts):
+        names.add((0, 0, number), describe(text, user="", database="", queryid=number))
+    rules, otherwise = book.rules, book.if_sync
+    if names.is_sync and book.if_sync is not None:
+        rules, otherwise = book.if_sync, None
     screen = console()
-    classifier = Classifier(rules)
+    classifier = Classifier(rules, otherwise)
     for number, text in enumerate(texts):
         found = classifier.classify(text)
         normalized = found.normalized
@@ -269,18 +282,19 @@ def _test_texts(rules: "Rules", texts: list[str], *, is_page: bool) -> None:
         screen.print(render.judged(found, subject, verdicts))
 
 
-def _test_server(rules: "Rules", dsn: str, top: int, *, is_page: bool) -> None:
+def _test_server(book: "RuleBook", dsn: str, top: int, *, is_page: bool) -> None:
     from pgiostat.analysis.rank import By, rank
     from pgiostat.postgres.since_reset import totals_since_reset
     from pgiostat.queries.describe import describer
     from pgiostat.render import markdown, rules_markdown
     from pgiostat.render import rules as render
-    from pgiostat.statistics.names import OTHER
 
-    found = totals_since_reset(dsn, describer(rules))
+    found = totals_since_reset(dsn, describer(book))
     categories = rank([found.delta], found.names)
     others = rank([found.delta], found.names, by=By.FINGERPRINT)
-    unknown = [row for row in others.rows if row.category == OTHER and row.cost.blocks][:top]
+    unknown = [
+        row for row in others.rows if row.cost.blocks and row.action and row.category == row.action
+    ][:top]
     if is_page:
         page = rules_markdown.surveyed(found.delta.newer, categories, unknown)
         markdown.write(page, sys.stdout)

@@ -10,6 +10,7 @@ import typer
 
 from pgiostat.cli import completion, options
 from pgiostat.cli.connection import SERVER, connects
+from pgiostat.cli.histories import DEFAULT_RULES, RulesChoice, categorizes
 from pgiostat.cli.next_command import show_next
 from pgiostat.errors import PgiostatError
 
@@ -33,6 +34,7 @@ DOCTOR = "pgiostat doctor, with the same connection string, lists everything tha
 
 
 @connects()
+@categorizes
 def watch(
     dsn: Annotated[
         str, typer.Argument(help=SERVER, metavar="[DBNAME|DSN]", show_default=False)
@@ -60,7 +62,7 @@ def watch(
     balance: options.StartBalance = None,
     writes: options.Writes = 0.0,
     output: Annotated[str, options.format_option(*options.Form)] = "text",
-    rules: options.RulesFile = None,
+    rules: RulesChoice = DEFAULT_RULES,
     record: Annotated[
         Path | None,
         typer.Option(
@@ -210,7 +212,7 @@ def _refuse_together(
         options.refuse("--since, --until and --last select the time window of --replay")
 
 
-def _watch(dsn: str, wanted: "Options", rules: Path | None) -> None:
+def _watch(dsn: str, wanted: "Options", rules: RulesChoice) -> None:
     from threading import Event
 
     from pgiostat.cli.histories import describe

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from pgiostat.cli.histories import Span, describing, rules_of, window_of
+from pgiostat.cli.histories import RulesChoice, Span, describing, rules_of, window_of
 from pgiostat.cli.process import collect_rarely, frozen_imports
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from pgiostat.analysis.rank import RankRow
-    from pgiostat.queries.rules import Rules
     from pgiostat.statistics.names import Describe
     from pgiostat.watch.app import WatchApp
     from pgiostat.watch.options import Options
@@ -24,7 +23,7 @@ __all__ = ["judge_by", "on_screen", "replayed"]
 
 
 def on_screen(
-    dsn: str, wanted: "Options", rules: Path | None, record: Path | None, theme: str = ""
+    dsn: str, wanted: "Options", rules: RulesChoice, record: Path | None, theme: str = ""
 ) -> None:
     """Watch a server on this terminal; raises PgiostatError for an error that ends it."""
     collect_rarely()
@@ -32,10 +31,10 @@ def on_screen(
     from pgiostat.watch.screen.themes import Themes
     from pgiostat.watch.sources.live import LiveSource
 
-    def describer(known: "Rules | None") -> "Describe":
+    def describer() -> "Describe":
         from pgiostat.queries.describe import describer
 
-        return describer(known)
+        return describer(known or rules_of(rules))
 
     if record is not None:
         # The writer is imported by the thread that reads, after the first screen.
@@ -43,10 +42,10 @@ def on_screen(
 
         require("pyarrow")
     # An error in the rules is raised at once; they are compiled after the first screen.
-    known = None if rules is None else rules_of(rules)
+    known = None if rules.path is None else rules_of(rules)
     feed = LiveSource(
         dsn,
-        lambda: describer(known),
+        describer,
         wanted.interval,
         label=wanted.label,
         gauge=wanted.gauge,
@@ -59,7 +58,7 @@ def on_screen(
 def replayed(
     place: Path,
     wanted: "Options",
-    rules: Path | None,
+    rules: RulesChoice,
     words: tuple[str | None, str | None, str | None],
     theme: str = "",
 ) -> None:
@@ -99,15 +98,19 @@ def _run(app: "WatchApp") -> None:
         raise typer.Exit(app.return_code)
 
 
-def judge_by(rules: Path | None) -> "Judge":
+def judge_by(rules: RulesChoice) -> "Judge":
     """Return the function that explains the category of a statement; it loads rules when called."""
 
     def judge(row: "RankRow") -> "RenderableType":
         from pgiostat.queries.rules import Classifier, Subject
         from pgiostat.render import rules as render
 
-        known = rules_of(rules)
-        found = Classifier(known).classify(row.text, user=row.user, database=row.database)
+        book = rules_of(rules)
+        # The category of the row shows which preset is in force.
+        for known in filter(None, (book.if_sync, book.rules)):
+            found = Classifier(known).classify(row.text, user=row.user, database=row.database)
+            if found.category == row.category:
+                break
         normalized = found.normalized
         subject = Subject(
             found.features, normalized.fingerprint, normalized.text, row.user, row.database

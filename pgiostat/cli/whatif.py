@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pgiostat.cli import completion, options
-from pgiostat.cli.histories import reads_history
+from pgiostat.cli.histories import DEFAULT_RULES, RulesChoice, categorizes, reads_history
 from pgiostat.cli.next_command import show_next
 from pgiostat.cli.options import Form
 
@@ -14,6 +14,7 @@ __all__ = ["whatif"]
 
 
 @reads_history
+@categorizes
 def whatif(
     *,
     drop: Annotated[
@@ -50,7 +51,7 @@ def whatif(
     until: options.Until = None,
     last: options.Last = None,
     output: Annotated[str, options.format_option(*Form)] = "text",
-    rules: options.RulesFile = None,
+    rules: RulesChoice = DEFAULT_RULES,
     skip_bad: options.SkipBad = False,
 ) -> None:
     """Estimate the reads if a category were gone or cheaper.

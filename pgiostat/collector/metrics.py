@@ -1,10 +1,12 @@
 """Metrics of collected servers: reads by category, coverage, and the work of the collector.
 
 Counters begin with the process and never go down. There is a series for each server and category,
-never for a statement: the number of rules bounds that of series. Unknown values have no series.
+never for a statement. Categories of rules have a series each. Of those that are named after what
+statements do, the ones that read most have one, and `BusiestCategories` bounds their number.
+Unknown values have no series.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
@@ -16,7 +18,7 @@ from pgiostat.analysis.rank import Totals, rank_totals
 from pgiostat.errors import PgiostatError
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.delta import Delta
-from pgiostat.statistics.names import OWN, UNREAD, Names, StatementKey
+from pgiostat.statistics.names import OTHER, OWN, UNREAD, Names, StatementKey
 from pgiostat.volume.device.interval import DeviceInterval
 
 __all__ = ["METRICS", "MetricFamily", "Metrics"]
@@ -134,6 +136,37 @@ MAX_WAITING = 10_000
 
 
 @dataclass(slots=True)
+class BusiestCategories:
+    """The automatic categories that have series of their own: all that were among the busiest.
+
+    A counter must not disappear, and must not move to another series. A category keeps its series
+    for the life of the process; what it read before it had one is part of "other".
+    """
+
+    busiest: int = 20
+    at_most: int = 40
+    _blocks: dict[str, int] = field(default_factory=dict)
+    _chosen: set[str] = field(default_factory=set)
+
+    def update(self, automatic: Mapping[str, int]) -> None:
+        """Add what automatic categories read in an interval, and choose those with series.
+
+        Args:
+            automatic: Blocks read, by category.
+        """
+        for category, blocks in automatic.items():
+            self._blocks[category] = self._blocks.get(category, 0) + blocks
+        by_reads = sorted(self._blocks, key=lambda category: (-self._blocks[category], category))
+        for category in by_reads[: self.busiest]:
+            if len(self._chosen) < self.at_most:
+                self._chosen.add(category)
+
+    def series_of(self, category: str) -> str:
+        """Return the category under which an automatic category is counted: itself, or "other"."""
+        return category if category in self._chosen else OTHER
+
+
+@dataclass(slots=True)
 class Metrics:
     """The metrics of one server, from its committed intervals and failures.
 
@@ -150,6 +183,7 @@ class Metrics:
     _values: dict[LabelValues, float] = field(default_factory=dict)
     _counts: dict[LabelValues, float] = field(default_factory=dict)
     _waiting: dict[StatementKey, StatementCounts] = field(default_factory=dict)
+    _busiest: BusiestCategories = field(default_factory=BusiestCategories)
 
     def tried(self, error: PgiostatError | None) -> None:
         """Count a snapshot."""
@@ -165,11 +199,19 @@ class Metrics:
 
     def committed(self, delta: Delta, names: Names, devices: Sequence[DeviceInterval]) -> None:
         """Count a committed interval."""
-        ranking = rank_totals([(self._with_texts(Totals.of(delta), names), names)])
+        totals = self._with_texts(Totals.of(delta), names)
+        automatic = _automatic(totals, names)
+        ranking = rank_totals([(totals, names)])
         reads, seconds = reads_of(delta), delta.seconds or 0.0
         with self._lock:
-            for row in (*ranking.rows, *filter(None, (ranking.rest, ranking.own))):
-                self._add(OWN if row is ranking.own else row.name, row.cost)
+            rows = ranking.rows
+            self._busiest.update({r.name: r.cost.blocks for r in rows if r.name in automatic})
+            for row in (*rows, *filter(None, (ranking.rest, ranking.own))):
+                category = OWN if row is ranking.own else row.name
+                self._add(
+                    self._busiest.series_of(category) if category in automatic else category,
+                    row.cost,
+                )
             self._set("pgiostat_coverage_ratio", coverage(delta.statement_blocks, reads))
             if reads.blocks is not None:
                 self._count("pgiostat_server_blocks_read_total", reads.blocks)
@@ -249,3 +291,13 @@ class Metrics:
             self._values.pop((name, labels), None)
         else:
             self._values[name, labels] = value
+
+
+def _automatic(counted: Totals, names: Names) -> set[str]:
+    """Return the categories that are named after what statements do, not by a rule."""
+    known = (
+        names.described((userid, dbid, queryid))
+        for userid, dbid, queryid in counted.statements
+        if queryid is not None
+    )
+    return {each.category for each in known if each.action == each.category}

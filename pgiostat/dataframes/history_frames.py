@@ -23,7 +23,7 @@ from pgiostat.history.read.history import History
 from pgiostat.history.read.window_spec import open_pair
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.queries.describe import describer
-from pgiostat.queries.rules import load
+from pgiostat.queries.rules import PresetChoice, rule_book
 from pgiostat.render.columns import KEYS, METRICS
 from pgiostat.render.compare import COLUMNS, rows_of, side_of
 from pgiostat.render.csv import records
@@ -46,6 +46,7 @@ def open_history(
     path: str | Path,
     *,
     rules: str | Path | None = None,
+    preset: PresetChoice = "auto",
     skip_bad: bool = False,
     engine: str = DUCKDB,
 ) -> "Frames":
@@ -53,7 +54,8 @@ def open_history(
 
     Args:
         path: Its directory, or its URI in an object store: s3://bucket/path.
-        rules: A rules file, before the built-in rules.
+        rules: A rules file, before the rules of the preset.
+        preset: "auto", "sync", "general" or "none" (docs/categories.md).
         skip_bad: Leave out files that cannot be read; attrs["remarks"] of a frame names them.
         engine: What runs the queries: "duckdb", or Spark as "spark://HOST:PORT",
             "sc://HOST:PORT" or "local[N]".
@@ -65,7 +67,7 @@ def open_history(
         PgiostatError: history-missing, not-a-history, history-newer, history-unreadable,
             store-unreachable, option-invalid, and rules-file or rules-toml for the rules.
     """
-    describe = describer(None if rules is None else load(Path(rules)))
+    describe = describer(rule_book(rules, preset))
     return Frames(History.open(path, skip_bad=skip_bad, engine=engine), describe)
 
 

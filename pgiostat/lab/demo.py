@@ -21,6 +21,7 @@ from pgiostat.lab.server_errors import translate_errors
 from pgiostat.lab.workload import schema
 from pgiostat.postgres.sampler import Sampler
 from pgiostat.queries.describe import describer
+from pgiostat.queries.rules import rule_book
 from pgiostat.render import text
 from pgiostat.render.csv import CsvWriter, heading_of
 from pgiostat.signals import stop_on_signals
@@ -175,7 +176,12 @@ def _watch(cluster: Cluster, stop: Event, console: Console) -> None:
     console.print("A sync workload is running on it. Ctrl-C stops both.")
     with working(cluster):
         options = Options(interval=INTERVAL_SECONDS)
-        stream.run(reader_dsn(cluster), options, describer(), stop=stop)
+        stream.run(
+            reader_dsn(cluster),
+            options,
+            describer(rule_book(preset="sync", by="the demo")),
+            stop=stop,
+        )
 
 
 def _report(cluster: Cluster, stop: Event, seconds: float, out_dir: Path, console: Console) -> None:
@@ -188,7 +194,13 @@ def _report(cluster: Cluster, stop: Event, seconds: float, out_dir: Path, consol
     console.print(
         f"A sync workload is running on it. Taking a snapshot every {INTERVAL_SECONDS:g} s …"
     )
-    sampler = Sampler(reader_dsn(cluster), INTERVAL_SECONDS, describer(), stop.wait, label="demo")
+    sampler = Sampler(
+        reader_dsn(cluster),
+        INTERVAL_SECONDS,
+        describer(rule_book(preset="sync", by="the demo")),
+        stop.wait,
+        label="demo",
+    )
     watch = stream.StreamSession(sampler, Options(interval=INTERVAL_SECONDS), keep=True)
     with ExitStack() as work:
         for result in sampler.intervals():

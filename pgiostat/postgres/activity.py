@@ -83,7 +83,8 @@ class InFlight:
             known = names.statement((each.userid, each.dbid, each.queryid))
         if known is None:
             queryid = each.queryid or 0
-            known = self.describe(each.text, user=user, database=database, queryid=queryid)
+            found = self.describe(each.text, user=user, database=database, queryid=queryid)
+            known = names.by_preset(found)
         read = None if each.read_bytes is None or before is None else each.read_bytes - before
         return Running(
             pid=each.pid,

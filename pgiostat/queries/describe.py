@@ -7,8 +7,9 @@ import re
 
 from pgiostat.queries import fingerprint
 from pgiostat.queries.features.comments_and_cursors import cursor, pseudonym
-from pgiostat.queries.rules import Classifier, Rules, builtin
-from pgiostat.statistics.names import OTHER, Describe, Statement
+from pgiostat.queries.rules import Classified, Classifier, RuleBook, rule_book
+from pgiostat.queries.rules.automatic import automatic_category
+from pgiostat.statistics.names import MANIFEST, OTHER, VERSION, Describe, IfSync, Statement
 
 __all__ = ["describer", "uncategorized"]
 
@@ -22,17 +23,18 @@ _ROLLS_BACK = re.compile(r"(?:rollback|abort)\b(?!(?: work| transaction)? to )")
 """Of a normalized text: a ROLLBACK TO SAVEPOINT ends no transaction."""
 
 
-def describer(rules: Rules | None = None) -> Describe:
+def describer(book: RuleBook | None = None) -> Describe:
     """Return the function that describes a statement from its text.
 
     Args:
-        rules: Rules for the categories; None for the built-in ones.
+        book: Rules for the categories; None for those of the presets.
 
     Returns:
         A function of text, user, database and queryid that returns a `Statement`: normalized text,
         fingerprint and category.
     """
-    classifier = Classifier(rules or builtin())
+    book = rule_book() if book is None else book
+    classifier = Classifier(book.rules, book.if_sync)
 
     def describe(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
         found = classifier.classify(text, user=user, database=database, queryid=queryid)
@@ -44,11 +46,24 @@ def describer(rules: Rules | None = None) -> Describe:
             category=found.category,
             declares_cursor=name if declares else "",
             uses_cursor=name if not declares else "",
-            **_of_transactions(found.normalized.text),
+            holds=_HOLDS.match(found.normalized.text) is not None,
+            rolls_back=_ROLLS_BACK.match(found.normalized.text) is not None,
             untracks=_untracks(found.normalized.text, _string(text)),
+            action=automatic_category(found.features),
+            if_sync=_if_sync(found),
+            fixed=book.fixed,
         )
 
     return describe
+
+
+def _if_sync(found: Classified) -> IfSync | None:
+    """Return the category under the preset sync, with the tables that speak for that preset."""
+    if found.if_sync is None:
+        return None
+    category = found.if_sync.category
+    is_evidence = category in {VERSION, MANIFEST} and found.if_sync.rule is not None
+    return IfSync(category, found.features.reads if is_evidence else frozenset())
 
 
 def uncategorized(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:  # noqa: ARG001 - a Describe
@@ -67,7 +82,8 @@ def uncategorized(text: str | bytes, *, user: str, database: str, queryid: int) 
         category=OTHER,
         declares_cursor=name if verb == "declare" else "",
         uses_cursor=name if verb != "declare" else "",
-        **_of_transactions(normalized.text),
+        holds=_HOLDS.match(normalized.text) is not None,
+        rolls_back=_ROLLS_BACK.match(normalized.text) is not None,
         untracks=_untracks(normalized.text, string),
     )
 
@@ -80,11 +96,3 @@ def _untracks(normalized: str, text: str) -> bool:
     """Return whether a statement may turn off what pg_stat_statements counts."""
     is_setting = normalized.startswith(("set ", "reset ", "alter "))
     return is_setting and _UNTRACKS.search(text) is not None
-
-
-def _of_transactions(text: str) -> dict[str, bool]:
-    """Return whether a normalized statement outlives its transaction, and whether it ends it."""
-    return {
-        "holds": _HOLDS.match(text) is not None,
-        "rolls_back": _ROLLS_BACK.match(text) is not None,
-    }

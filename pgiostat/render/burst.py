@@ -9,6 +9,7 @@ from pgiostat.render.balance import left, rate_text
 from pgiostat.render.csv import WINDOW, timestamp
 from pgiostat.render.document import Document, Records, Table, TableColumn
 from pgiostat.render.ledger import displayed
+from pgiostat.render.preset import preset_lines, preset_object
 from pgiostat.render.report import labels, remarks, title
 from pgiostat.render.table import bar
 from pgiostat.units import format_bytes, format_count, format_duration, format_share
@@ -139,7 +140,7 @@ def document(totals: WindowTotals, report: BurstReport) -> Document:
         subject=labels(totals),
         summary=facts[0],
         head=[title(totals)],
-        facts=facts,
+        facts=[*facts, *preset_lines(report.preset)],
         warnings=list(remarks(totals)),
         findings=list(_sentences(report)),
         curve=[step.balance.low for step in report.steps] if has_bucket else (),
@@ -187,6 +188,7 @@ def _objects(totals: WindowTotals, report: BurstReport) -> Iterator[dict[str, An
             "throughput_bytes_per_s": volume.throughput,
             "lasting_throughput_bytes_per_s": volume.instance_baseline_throughput,
         },
+        "preset": preset_object(report.preset),
         "provenance": str(report.provenance),
         "seconds_by_provenance": {str(each): n for each, n in report.sources.items()},
         "balance": last.low,

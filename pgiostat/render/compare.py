@@ -12,6 +12,7 @@ from pgiostat.render.column_format import Format, column_format
 from pgiostat.render.csv import timestamp
 from pgiostat.render.document import Document, Mark, Piece, Records, Table, TableColumn, Value
 from pgiostat.render.ledger import displayed
+from pgiostat.render.preset import preset_lines, preset_object
 from pgiostat.render.report import labels, remarks
 from pgiostat.reports.compare import WindowComparison
 from pgiostat.statistics.names import OWN
@@ -153,6 +154,7 @@ def document(sides: WindowComparison, top: int | None) -> Document:
     rows = [*groups, *([] if rest is None else [rest])]
     return Document(
         head=[_side_line(name, totals) for name, totals in _named(sides)],
+        facts=preset_lines(sides.preset),
         warnings=list(_warnings(sides)),
         conclusion=(_conclusion(sides), f"{_by_what(sides)}; {_how_sure(sides)}"),
         tables=[_categories(comparison), _statements(comparison, rows)],
@@ -241,6 +243,7 @@ def _objects(sides: WindowComparison, top: int | None) -> Iterator[dict[str, Any
     yield {
         "a": side_of(sides.a),
         "b": side_of(sides.b),
+        "preset": preset_object(sides.preset),
         "per": str(comparison.per),
         "anchors": list(comparison.anchors),
         "step_seconds": sides.step.total_seconds(),

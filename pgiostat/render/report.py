@@ -13,6 +13,7 @@ from pgiostat.render.device import cache_sentence
 from pgiostat.render.document import Document, Piece, Records, Value
 from pgiostat.render.json import row_of
 from pgiostat.render.ledger import ledger, own_cost
+from pgiostat.render.preset import preset_lines, preset_object
 from pgiostat.render.ranking_table import ranking_table, summary
 from pgiostat.reports.series import SeriesStep
 from pgiostat.reports.steps import SAME_LENGTH
@@ -192,7 +193,10 @@ def document(totals: WindowTotals, ranking: Ranking) -> Document:
         f" {format_coverage(sampled.coverage)}{f', {_lost(totals)}' if sampled.lost else ''}",
         head=[title(totals), summary(ranking, sampled.coverage)],
         trimmed=True,
-        facts=list(device_lines(totals, _server_bytes_per_s(ranking))),
+        facts=[
+            *preset_lines(ranking.preset),
+            *device_lines(totals, _server_bytes_per_s(ranking)),
+        ],
         warnings=list(_of_ranking(totals, ranking)),
         tables=[ranking_table(ranking)],
         notes=own,
@@ -234,6 +238,7 @@ def _objects(totals: WindowTotals, whole: SeriesStep) -> Iterator[dict[str, Any]
     own = None if ranking.own is None else asdict(ranking.own.cost.spent(sampled.samples))
     yield {
         **same,
+        "preset": preset_object(ranking.preset),
         "by": str(ranking.by),
         "sort": str(ranking.sort),
         "samples": sampled.samples,

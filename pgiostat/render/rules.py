@@ -15,6 +15,7 @@ from pgiostat.queries.rules import (
     Classified,
     Condition,
     Rule,
+    RuleBook,
     Rules,
     RuleVerdict,
     Subject,
@@ -29,6 +30,8 @@ from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.units import format_count, format_share
 
 __all__ = [
+    "IF_SYNC",
+    "NO_RULE",
     "ORDER",
     "TRUNCATED",
     "categories_table",
@@ -51,7 +54,12 @@ LEAST_TEXT = 20
 NARROW = 70
 NEAREST = 5
 """How many losing rules are explained."""
-ORDER = 'The first that matches wins; what none matches is "other".'
+ORDER = "The first that matches wins; a statement that none matches is named after what it does."
+IF_SYNC = (
+    "The preset sync is in force instead where the statements read the newest version and a"
+    " manifest of one table:"
+)
+NO_RULE = "statement that no rule takes"
 TRUNCATED = "The text is cut off: the end of the statement is unknown."
 
 
@@ -102,8 +110,21 @@ def when(rule: Rule) -> str:
 # --- rules show --------------------------------------------------------------------------
 
 
-def listed(rules: Rules) -> RenderableType:
+def listed(book: RuleBook) -> RenderableType:
     """Return the rules in the order in which they are tried."""
+    lists = ", ".join(f"@{name}" for name in sorted(book.rules.vocabulary.lists))
+    parts: list[RenderableType] = [_listed(book.rules)]
+    if book.if_sync is not None:
+        parts += [Text(f"\n{IF_SYNC}\n"), _listed(book.if_sync)]
+    return Group(
+        *parts,
+        Text(f"\n{ORDER}"),
+        Text(f"Lists: {terminal(lists)}", "dim"),
+        Text("pgiostat rules show NAME, or '@LIST', shows one of them in full.", "dim"),
+    )
+
+
+def _listed(rules: Rules) -> Grid:
     grid = Grid(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     grid.add_column("", justify="right", style="dim")
     grid.add_column("rule", no_wrap=True)
@@ -112,13 +133,7 @@ def listed(rules: Rules) -> RenderableType:
     for place, rule in enumerate(rules.rules, 1):
         cells = (Text(terminal(rule.category)), Text(when(rule)))
         grid.add_row(str(place), _name(rule), *cells)
-    lists = ", ".join(f"@{name}" for name in sorted(rules.vocabulary.lists))
-    return Group(
-        grid,
-        Text(f"\n{ORDER}"),
-        Text(f"Lists: {terminal(lists)}", "dim"),
-        Text("pgiostat rules show NAME, or '@LIST', shows one of them in full.", "dim"),
-    )
+    return grid
 
 
 def _name(rule: Rule) -> Text:
@@ -126,7 +141,7 @@ def _name(rule: Rule) -> Text:
 
 
 def _is_builtin(rule: Rule) -> bool:
-    return rule.source == "built-in"
+    return rule.source.startswith("preset ")
 
 
 def rule_text(rules: Rules, name: str) -> str | None:
@@ -178,7 +193,10 @@ def judged(
     headline = Text(terminal(found.category), "bold")
     headline.append(f"  {terminal(winner_text(winner, verdicts))}", "not bold")
     headline.append(f"  {found.normalized.fingerprint}", "not bold dim")
-    parts: list[RenderableType] = [headline, ""]
+    parts: list[RenderableType] = [headline]
+    if found.if_sync is not None and found.if_sync.category != found.category:
+        parts.append(Text(f"With --preset sync: {terminal(found.if_sync.category)}", "dim"))
+    parts.append("")
     if with_text:
         parts += [statement(found.normalized.text), ""]
     if found.normalized.truncated:
@@ -194,7 +212,7 @@ def winner_of(verdicts: Sequence[RuleVerdict]) -> RuleVerdict | None:
 def winner_text(winner: RuleVerdict | None, verdicts: Sequence[RuleVerdict]) -> str:
     """Return which rule gives a statement its category."""
     if winner is None:
-        return "no rule matches"
+        return "named after what it does: no rule matches"
     rule = winner.rule
     return f"by {rule.name} ({rule.source}, {winner.place} of {len(verdicts)})"
 
@@ -273,7 +291,7 @@ def surveyed(
         return Group(*parts)
     how = Text(
         '\nTo name one: a rule of your own, or when = { fingerprint = ["2:…"] };'
-        "\nTo see why a statement is other: pgiostat rules test 'SQL'",
+        "\nTo see the features of a statement: pgiostat rules test 'SQL'",
         "dim",
     )
     return Group(*parts, "", *_unknown(others, width), how)
@@ -326,7 +344,7 @@ def _unknown(others: Sequence[RankRow], width: int) -> Iterator[Text]:
     room = max(width - FINGERPRINT_WIDTH - 2 - beside, LEAST_TEXT)
     columns += [
         TableColumn("fingerprint", least=FINGERPRINT_WIDTH),
-        TableColumn('of category "other"', least=room, most=room, format=str),
+        TableColumn(NO_RULE, least=room, most=room, format=str),
     ]
     rows = []
     for row in others:

@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from pgiostat.analysis.rank import Ranking, RankRow
-from pgiostat.queries.rules import Classified, Rules, RuleVerdict, Subject
+from pgiostat.queries.rules import Classified, RuleBook, Rules, RuleVerdict, Subject
 from pgiostat.render.document import Document, Table, TableColumn
 from pgiostat.render.rules import (
+    IF_SYNC,
+    NO_RULE,
     ORDER,
     TRUNCATED,
     categories_table,
@@ -36,23 +38,35 @@ def fenced(text: str, language: str) -> str:
     return f"{fence}{language}\n{text}\n{fence}"
 
 
-def listed(rules: Rules) -> Document:
+def listed(book: RuleBook) -> Document:
     """Return the rules in the order in which they are tried."""
+    tables = [_table(book.rules)]
+    notes = [[ORDER]]
+    if book.if_sync is not None:
+        tables.append(_table(book.if_sync))
+        notes.append([f"Second table. {IF_SYNC.removesuffix(':')}."])
+    lists = ", ".join(f"@{name}" for name in sorted(book.rules.vocabulary.lists))
+    return Document(
+        subject=f"{len(book.rules.rules)} rules",
+        summary="in the order in which they are tried",
+        notes=[*notes, [f"Lists: {lists}"]],
+        tables=tables,
+    )
+
+
+def _table(rules: Rules) -> Table:
     columns = [
         TableColumn("place", right=True, format=str),
         TableColumn("rule"),
         TableColumn("category"),
         TableColumn("when"),
     ]
-    rows = [
-        [place, rule.name, rule.category, when(rule)] for place, rule in enumerate(rules.rules, 1)
-    ]
-    lists = ", ".join(f"@{name}" for name in sorted(rules.vocabulary.lists))
-    return Document(
-        subject=f"{len(rows)} rules",
-        summary="in the order in which they are tried",
-        notes=[[ORDER], [f"Lists: {lists}"]],
-        tables=[Table(columns, rows)],
+    return Table(
+        columns,
+        [
+            [place, rule.name, rule.category, when(rule)]
+            for place, rule in enumerate(rules.rules, 1)
+        ],
     )
 
 
@@ -88,7 +102,7 @@ def surveyed(snapshot: Snapshot, categories: Ranking, others: Sequence[RankRow])
         TableColumn("blocks read", right=True, format=format_count),
         TableColumn("calls", right=True, format=format_count),
         TableColumn("fingerprint"),
-        TableColumn('of category "other"', rest=True),
+        TableColumn(NO_RULE, rest=True),
     ]
     rows = [
         [row.share, row.cost.blocks, row.cost.calls, row.fingerprint, row.name] for row in others

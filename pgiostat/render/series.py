@@ -10,6 +10,7 @@ from pgiostat.analysis.rank import By, Ranking, RankRow
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.render.document import Curve, Document, Mark, Table, TableColumn
 from pgiostat.render.ledger import displayed
+from pgiostat.render.preset import preset_lines, preset_object
 from pgiostat.render.ranking_table import extra_rows
 from pgiostat.render.report import interval, labels, records_of, remarks, rows_of, title
 from pgiostat.render.table import one_line
@@ -36,6 +37,7 @@ def document(totals: WindowTotals, steps: Sequence[SeriesStep], ranking: Ranking
         subject=labels(totals),
         summary=f"blocks read per second by {ranking.by}",
         head=[title(totals)],
+        facts=preset_lines(ranking.preset),
         warnings=list(remarks(totals)),
         tables=[_curves(steps, ranking), _steps(steps, ranking)],
         records=records_of(totals, ranking.by, steps),
@@ -175,6 +177,7 @@ def _objects(totals: WindowTotals, steps: Sequence[SeriesStep]) -> Iterator[dict
         same = interval(totals, step)
         yield {
             **same,
+            "preset": preset_object(step.ranking.preset),
             "by": str(step.ranking.by),
             "server_blocks_read": step.ranking.server_blocks,
             "rows": rows_of(same, step.ranking),

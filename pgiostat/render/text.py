@@ -23,6 +23,7 @@ from pgiostat.render.ledger import own_cost
 from pgiostat.render.ranking_table import ranking_table, summary
 from pgiostat.render.table import Cell, Line, bar, cut, lay, one_line, sparkline
 from pgiostat.statistics.delta import Delta, Quality
+from pgiostat.statistics.preset import PresetInForce
 from pgiostat.units import format_bytes, format_duration
 from pgiostat.volume.device.page_cache import DiskReads
 
@@ -156,7 +157,9 @@ def fitted(pieces: Sequence[Piece], width: int) -> Text:
 # --- one interval of a live server -------------------------------------------------------
 
 
-def headline(delta: Delta, seconds: float | None, width: int) -> Text:
+def headline(
+    delta: Delta, seconds: float | None, width: int, preset: PresetInForce | None = None
+) -> Text:
     """Return who, where, version, role, interval and quality; seconds: of what is shown."""
     server = delta.newer.server
     is_standby = delta.newer.markers.in_recovery
@@ -172,6 +175,8 @@ def headline(delta: Delta, seconds: float | None, width: int) -> Text:
             (f"  {delta.until:%H:%M:%SZ}", "", 2),
             (f"  {format_duration(seconds)}  ", "", 0),
             ("+".join(delta.qualities), "green" if good else "bold yellow", 0),
+            (f"  preset {preset.name}" if preset else "", "dim", 6),
+            (f": {terminal(preset.reason)}" if preset else "", "dim", 7),
         ],
         width,
     )
@@ -210,7 +215,7 @@ def interval(
             Text("baseline taken; the first interval follows", "dim"),
         )
     return Group(
-        headline(delta, ranking.seconds, width),
+        headline(delta, ranking.seconds, width, ranking.preset),
         fitted(summary(ranking, coverage, since_start), width),
         *([] if disk is None else [fitted(disk_pieces(disk, width), width)]),
         *([Text(burst, "bold", no_wrap=True, overflow="ellipsis")] if burst else []),

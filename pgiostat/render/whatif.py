@@ -10,6 +10,7 @@ from pgiostat.render.column_format import column_format
 from pgiostat.render.csv import WINDOW, timestamp
 from pgiostat.render.document import Document, Records, Table, TableColumn
 from pgiostat.render.ledger import displayed
+from pgiostat.render.preset import preset_lines, preset_object
 from pgiostat.render.report import labels, remarks, title
 from pgiostat.reports.whatif import WhatIfReport
 from pgiostat.units import format_change, format_count, format_duration, format_share
@@ -114,6 +115,7 @@ def document(totals: WindowTotals, report: WhatIfReport) -> Document:
         subject=labels(totals),
         summary=_words(report),
         head=[title(totals)],
+        facts=preset_lines(report.ranking.preset),
         warnings=list(remarks(totals)),
         findings=[*_sentences(report), *_volume(report)],
         tables=[_measures(report), _categories(report)],
@@ -171,6 +173,7 @@ def _objects(totals: WindowTotals, report: WhatIfReport) -> Iterator[dict[str, A
         "interval_end": timestamp(totals.window.until),
         "seconds": report.ranking.seconds,
         "server": labels(totals),
+        "preset": preset_object(report.ranking.preset),
         "supposed": [
             {"category": each.category, "how": each.how, "factor": each.factor}
             for each in report.assumptions

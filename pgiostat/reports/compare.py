@@ -17,7 +17,8 @@ from pgiostat.history.read.window_spec import WindowSpec
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.reports.steps import FINE, Ids, Steps, resample, step_for
 from pgiostat.statistics.delta import LOST, Quality
-from pgiostat.statistics.names import HIDDEN, OWN, Describe, Names
+from pgiostat.statistics.names import HIDDEN, OWN, Describe, Names, agree_on_preset, preset_of
+from pgiostat.statistics.preset import PresetInForce
 
 __all__ = ["WindowComparison", "compare_windows"]
 
@@ -43,6 +44,7 @@ class WindowComparison:
         step: Length of the steps of both.
         comparison: What changed, and how sure that is.
         shared: Whether both were reduced to the time in which both servers were watched.
+        preset: The preset of rules in force for both.
     """
 
     a: WindowTotals
@@ -50,6 +52,7 @@ class WindowComparison:
     step: timedelta
     comparison: Comparison
     shared: bool = False
+    preset: PresetInForce | None = None
 
 
 def compare_windows(
@@ -100,7 +103,11 @@ def _compared(a: WindowSpec, b: WindowSpec, describe: Describe, per: str) -> Win
     kind, anchor = _anchor(per, listed)
     before, after = map(_side, totals, steps, _places(steps, totals, together=together))
     return WindowComparison(
-        *totals, step, compare(before, after, listed, kind, anchor), shared=shared
+        *totals,
+        step,
+        compare(before, after, listed, kind, anchor),
+        shared=shared,
+        preset=preset_of(known for side in names for known in side.values()),
     )
 
 
@@ -120,7 +127,9 @@ def _names(a: WindowSpec, b: WindowSpec, describe: Describe) -> list[dict[int, N
         return [b.history.names(describe)] * 2
     # A collector may have written names since the first side was opened.
     before = b.history if same else a.history
-    return [before.names(describe, a.window), b.history.names(describe, b.window)]
+    names = [before.names(describe, a.window), b.history.names(describe, b.window)]
+    agree_on_preset(known for side in names for known in side.values())
+    return names
 
 
 def _step_for(*totals: WindowTotals, together: bool) -> timedelta:

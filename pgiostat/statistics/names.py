@@ -4,57 +4,41 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Protocol
+
+from pgiostat.statistics.preset import FixedPreset, PresetInForce, preset_in_force
+from pgiostat.statistics.statement import (
+    HIDDEN,
+    MANIFEST,
+    OTHER,
+    OWN,
+    UNREAD,
+    UNREADABLE,
+    VERSION,
+    Describe,
+    IfSync,
+    Statement,
+    StatementKey,
+    split_action,
+)
 
 __all__ = [
     "HIDDEN",
+    "MANIFEST",
     "OTHER",
     "OWN",
     "UNREAD",
     "UNREADABLE",
+    "VERSION",
     "Describe",
+    "IfSync",
     "Names",
     "Renamed",
     "Statement",
     "StatementKey",
+    "agree_on_preset",
+    "preset_of",
+    "split_action",
 ]
-
-StatementKey = tuple[int, int, int]
-"""(userid, dbid, queryid)"""
-
-OTHER = "other"
-"""Category of what no rule knows."""
-OWN = "pgiostat itself"
-"""Category of our own statements: those that our role sends in our database."""
-HIDDEN = "hidden"
-"""Category of statements that our role may not see."""
-UNREAD = "no text yet"
-"""Category of statements before their texts are read; it is corrected afterwards."""
-UNREADABLE = "not readable"
-"""Category of statements with unreadable texts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """What is known of a statement apart from its numbers.
-
-    Attributes:
-        text: The normalized text.
-        declares_cursor: Pseudonym of the cursor that it declares.
-        uses_cursor: Pseudonym of the cursor that it fetches from.
-        holds: It declares a cursor WITH HOLD.
-        rolls_back: It is a ROLLBACK of a whole transaction.
-        untracks: It may have changed settings so that pg_stat_statements does not count statements.
-    """
-
-    text: str
-    fingerprint: str
-    category: str
-    declares_cursor: str = ""
-    uses_cursor: str = ""
-    holds: bool = False
-    rolls_back: bool = False
-    untracks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +58,8 @@ class Renamed:
     since: datetime
 
 
-class Describe(Protocol):
-    """Describes a statement by its text."""
-
-    def __call__(self, text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
-        """Return the normalized text, its fingerprint and its category."""
+_MOST_TABLES = 1000
+"""Tables that are noted for the preset."""
 
 
 @lru_cache(maxsize=1024)
@@ -96,18 +77,26 @@ class Names:
         databases: By oid.
         roles: By oid.
         relations: By oid of a table, index or TOAST table: relid of the table, schema, name, part.
-        cursors: By (userid, dbid, cursor): the categories of its DECLAREs.
+        cursors: By (userid, dbid, cursor): category and action of each of its DECLAREs.
         unreadable: By statement: why its text cannot be read.
         renamed: Names that changed within the time window; the newest is used.
+        version_tables: Tables of which a statement reads the version, by the preset sync.
+        manifest_tables: Tables of which a statement reads a manifest, by the preset sync.
+        is_sync: Whether the preset sync came into force: a table is in both of these.
+        fixed: The preset, where an option or a rules file fixes it.
     """
 
     statements: dict[tuple[int, int, int], Statement] = field(default_factory=dict)
     databases: dict[int, str] = field(default_factory=dict)
     roles: dict[int, str] = field(default_factory=dict)
     relations: dict[int, tuple[int, str, str, str]] = field(default_factory=dict)
-    cursors: dict[tuple[int, int, str], set[str]] = field(default_factory=dict)
+    cursors: dict[tuple[int, int, str], set[tuple[str, str]]] = field(default_factory=dict)
     unreadable: dict[StatementKey, str] = field(default_factory=dict)
     renamed: tuple[Renamed, ...] = ()
+    version_tables: set[str] = field(default_factory=set)
+    manifest_tables: set[str] = field(default_factory=set)
+    is_sync: bool = False
+    fixed: FixedPreset | None = None
     _repeated: dict[int, tuple[Mapping[int, object], int, frozenset[str]]] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -119,6 +108,9 @@ class Names:
             key: userid, dbid and queryid.
             statement: Its text, fingerprint and category.
         """
+        self.fixed = statement.fixed or self.fixed
+        self._note_preset(statement.if_sync)
+        statement = self.by_preset(statement)
         before = self.statements.get(key)
         self.statements[key] = statement
         self.unreadable.pop(key, None)
@@ -129,12 +121,46 @@ class Names:
                 # Its role or database was renamed, and a rule depends on the name.
                 opened.clear()
                 opened.update(
-                    other.category
+                    (other.category, other.action)
                     for (of_user, of_database, _), other in self.statements.items()
                     if (of_user, of_database, other.declares_cursor)
                     == (userid, dbid, statement.declares_cursor)
                 )
-            opened.add(statement.category)
+            opened.add((statement.category, statement.action))
+
+    def _note_preset(self, if_sync: IfSync | None) -> None:
+        """Note what speaks for the preset sync; it comes into force with enough of that."""
+        if if_sync is None or not if_sync.tables:
+            return
+        noted = self.version_tables if if_sync.category == VERSION else self.manifest_tables
+        if len(noted) < _MOST_TABLES:  # an application may make a table each minute
+            noted |= if_sync.tables
+        if self.version_tables & self.manifest_tables:
+            self.apply_sync()
+
+    def by_preset(self, statement: Statement) -> Statement:
+        """Return a statement with its category under the preset in force.
+
+        Args:
+            statement: As its description has it.
+
+        Returns:
+            The statement itself where the preset sync is not in force.
+        """
+        return _under_sync(statement) if self.is_sync else statement
+
+    def apply_sync(self) -> None:
+        """Put the preset sync in force, for good: every statement gets its category under it."""
+        if self.is_sync:
+            return
+        self.is_sync = True
+        self.statements = {key: _under_sync(known) for key, known in self.statements.items()}
+        cursors: dict[tuple[int, int, str], set[tuple[str, str]]] = {}
+        for (userid, dbid, _), known in self.statements.items():
+            if known.declares_cursor:
+                opened = cursors.setdefault((userid, dbid, known.declares_cursor), set())
+                opened.add((known.category, known.action))
+        self.cursors = cursors
 
     def drop_texts(self, keys: Iterable[StatementKey]) -> None:
         """Drop texts and fingerprints, and keep categories and cursors: a history has the texts.
@@ -181,7 +207,11 @@ class Names:
             return known
         userid, dbid, _ = key
         opened = self.cursors.get((userid, dbid, known.uses_cursor), set())
-        return replace(known, category=next(iter(opened))) if len(opened) == 1 else known
+        categories, actions = ({each[n] for each in opened} for n in (0, 1))
+        if len(categories) != 1:
+            return known
+        action = next(iter(actions)) if len(actions) == 1 else known.action
+        return replace(known, category=next(iter(categories)), action=action)
 
     def described(self, key: StatementKey) -> Statement:
         """Return what is known of a statement, in any case.
@@ -289,6 +319,43 @@ class Names:
         if known is None or known[0] is not source or known[1] != len(source):
             known = self._repeated[id(source)] = (source, len(source), _repeated(pairs()))
         return f"{name} (oid {oid})" if name in known[2] else name
+
+
+def preset_of(several: Iterable[Names]) -> PresetInForce | None:
+    """Return the preset in force for statements that are shown together.
+
+    Args:
+        several: What ids mean on each server, or in each window.
+
+    Returns:
+        The preset and the reason; None without a statement.
+    """
+    known = [names for names in several if names.statements]
+    if not known:
+        return None
+    return preset_in_force(
+        next((names.fixed for names in known if names.fixed is not None), None),
+        {table for names in known for table in names.version_tables},
+        {table for names in known for table in names.manifest_tables},
+    )
+
+
+def agree_on_preset(several: Iterable[Names]) -> None:
+    """Put the preset sync in force for all, if it is in force for one: they are compared or added.
+
+    Args:
+        several: What ids mean on each server, or in each window.
+    """
+    known = list(several)
+    if any(names.is_sync for names in known):
+        for names in known:
+            names.apply_sync()
+
+
+def _under_sync(statement: Statement) -> Statement:
+    if statement.if_sync is None or statement.category == OWN:
+        return statement
+    return replace(statement, category=statement.if_sync.category, if_sync=None)
 
 
 def _dotted(schema: str, name: str) -> str:

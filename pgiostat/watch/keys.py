@@ -31,7 +31,16 @@ if TYPE_CHECKING:
 
 __all__ = ["KeyActions"]
 
-VIEWS = (View.CATEGORY, View.STATEMENT, View.RELATION, View.DATABASE, View.USER, View.IO)
+VIEWS = (
+    View.CATEGORY,
+    View.STATEMENT,
+    View.RELATION,
+    View.DATABASE,
+    View.USER,
+    View.IO,
+    View.VERB,
+    View.TABLE,
+)
 INTERVALS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 PAGE = 10
 WHILE_TYPING = {"quit", "move"}

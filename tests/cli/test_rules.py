@@ -16,10 +16,11 @@ from pgiostat.postgres.sampler import Sampler
 from pgiostat.postgres.session import connect
 from pgiostat.postgres.since_reset import totals_since_reset
 from pgiostat.queries.describe import describer
-from pgiostat.queries.rules import load
+from pgiostat.queries.rules import builtin, load, rule_book
 from pgiostat.queries.rules.suggest import CatalogTable, rules_file, suggest
 from pgiostat.render.sql import laid_out
 from pgiostat.statistics.delta import Basis
+from pgiostat.statistics.names import OWN
 from tests.conftest import MakeServer
 from tests.support.program import run_program
 from tests.support.workloads import client, fill, run
@@ -27,7 +28,7 @@ from tests.support.workloads import client, fill, run
 MANIFEST = "SELECT c.id, c.rev FROM parcel c WHERE c.id BETWEEN 1 AND 9 ORDER BY c.id"
 
 JUDGED = """\
-manifest  by manifest (built-in, 12 of 21)  2:c1f0f3d3f0c7d1d6
+manifest  by manifest (preset sync, 16 of 34)  2:c1f0f3d3f0c7d1d6
 
 SELECT @1.id,
        @1.rev
@@ -36,6 +37,8 @@ WHERE @1.id BETWEEN ? AND ?
 ORDER BY @1.id
 
 statement       select
+verb            select
+table           parcel
 reads           parcel
 block           select
   reads         parcel
@@ -48,12 +51,12 @@ block           select
   where_range   id
 
 runner-up                category  why not
+download-since           download  where_range is id, not "@versions"
 manifest-hashed-ordered  manifest  projects_calls is none, not "@hashes"
 version-newest           version   newest is none, not "@versions"
 version-of-named-table   version   mentions is id, rev, not "@table_names"
 manifest-hashed          manifest  projects_calls is none, not "@hashes"
-version-table            version   reads is parcel, not "@caches"
-15 more rules match less.
+28 more rules match less.
 """
 
 
@@ -71,7 +74,7 @@ def lines(text: str) -> list[str]:
 
 
 def test_a_statement_is_told_its_category_its_features_and_the_runners_up() -> None:
-    done = pgiostat("test", MANIFEST)
+    done = pgiostat("test", MANIFEST, "--preset", "sync")
     assert (done.returncode, done.stderr) == (0, "")
     told = lines(done.stdout)[: len(JUDGED.splitlines())]
     told[0] = re.sub("2:[0-9a-f]{16}", "2:c1f0f3d3f0c7d1d6", told[0])
@@ -81,12 +84,26 @@ def test_a_statement_is_told_its_category_its_features_and_the_runners_up() -> N
 def test_statements_of_a_file_or_a_pipe_are_told_one_by_one(tmp_path: Path) -> None:
     text = "BEGIN; INSERT INTO t VALUES (';');\n-- nothing\n; FETCH 10 FROM parcel_manifest"
     (tmp_path / "some.sql").write_text(text)
-    by_file = pgiostat("test", "-f", "some.sql", where=tmp_path)
-    by_pipe = pgiostat("test", "-f", "-", given=text)
+    by_file = pgiostat("test", "-f", "some.sql", "--preset", "sync", where=tmp_path)
+    by_pipe = pgiostat("test", "-f", "-", "--preset", "sync", given=text)
     assert by_file.stdout == by_pipe.stdout
-    told = re.findall(r"^(\w+)  (?:by )?(no rule|[\w-]+)", by_pipe.stdout, re.MULTILINE)
-    heads = [found for found in told if found[1] in {"no rule", "upload", "manifest-cursor"}]
-    assert heads == [("other", "no rule"), ("upload", "upload"), ("manifest", "manifest-cursor")]
+    told = re.findall(r"^(\w+)  by ([\w-]+) \(preset sync", by_pipe.stdout, re.MULTILINE)
+    assert told == [("other", "session"), ("upload", "upload"), ("manifest", "manifest-cursor")]
+
+
+def test_a_statement_that_no_rule_takes_is_named_after_what_it_does() -> None:
+    done = pgiostat("test", "SELECT * FROM sales.orders WHERE day > $1")
+    assert lines(done.stdout)[0].startswith(
+        "select sales.orders  named after what it does: no rule matches  2:"
+    )
+
+
+def test_a_statement_shows_its_category_under_the_preset_sync() -> None:
+    done = pgiostat("test", MANIFEST)
+    assert lines(done.stdout)[:2] == [
+        "select parcel  named after what it does: no rule matches  2:332f06a25479ea68",
+        "With --preset sync: manifest",
+    ]
 
 
 def test_no_constant_of_a_statement_is_shown() -> None:
@@ -99,16 +116,17 @@ def test_the_rules_in_force_are_shown_in_order_ones_own_first(tmp_path: Path) ->
     rule = 'schema = 1\n[[rule]]\nname = "mine"\ncategory = "own"\nwhen = { reads = "x" }\n'
     path = tmp_path / "rules.toml"
     path.write_text(rule)
-    told = lines(pgiostat("show", "--rules", str(path)).stdout)
+    told = lines(pgiostat("show", "--rules", str(path), "--preset", "sync").stdout)
     assert told[1].split(maxsplit=3) == ["1", "mine", "own", '{ reads = "x" }']
-    assert told[2].split(maxsplit=2)[:2] == ["2", "explain"]
+    assert told[2].split(maxsplit=2)[:2] == ["2", "queue"]
     one = pgiostat("show", "mine", "--rules", str(path))
     assert tomllib.loads(one.stdout) == {
         "rule": [{"name": "mine", "category": "own", "when": {"reads": "x"}}]
     }
-    assert lines(one.stdout)[0] == f"# 1 of 22, {path}"
+    count = len(builtin("general").rules) + 1
+    assert lines(one.stdout)[0] == f"# 1 of {count}, {path}"
     assert lines(pgiostat("show", "@hashes").stdout) == [
-        'hashes = ["*hash*", "md5", "sha*", "crc*", "digest"]'
+        'hashes = ["*hash*", "md5", "sha*", "crc*", "digest", "*checksum*"]'
     ]
 
 
@@ -146,7 +164,7 @@ def test_a_rules_file_is_begun_once_and_never_overwritten(tmp_path: Path) -> Non
         "Next: pgiostat rules test --rules rules.toml DBNAME",
     ]
     path = tmp_path / "rules.toml"
-    assert len(load(path).rules) == 21
+    assert len(load(path).rules) == len(builtin().rules)
     path.write_text("mine")
     second = pgiostat("init", where=tmp_path)
     assert (second.returncode, path.read_text()) == (1, "mine")
@@ -247,14 +265,17 @@ def test_a_whole_server_is_told_by_category_the_biggest_unknown_first(
     assert set(found.delta.statements.basis.tolist()) == {Basis.NEW}
     assert found.texts_error is None
     by_category = {row.name: row.cost.calls for row in rank([found.delta], found.names).rows}
-    assert by_category["upload"] == 2
+    assert by_category["insert parcel"] == 2
     told = lines(pgiostat("test", dsn).stdout)
     assert re.match(rf".+PostgreSQL {server.version.split()[-1]}.*  \d+ statements", told[0])
     assert told[1].split() == ["category", "share", "blocks", "read", "calls", "statements"]
-    begins = next(i for i, line in enumerate(told) if line.endswith('of category "other"'))
+    begins = next(i for i, line in enumerate(told) if line.endswith("statement that no rule takes"))
     shown = told[begins + 1 : told.index("", begins)]
     known = rank([found.delta], found.names, by=By.FINGERPRINT).rows
-    expected = [row.fingerprint for row in known if row.category == "other" and row.cost.blocks]
+    ruled = {*builtin("general").categories, OWN}
+    expected = [row.fingerprint for row in known if row.category not in ruled and row.cost.blocks][
+        :10
+    ]
     assert [re.findall("2:[0-9a-f]{16}", line)[0] for line in shown] == expected
 
 
@@ -262,7 +283,7 @@ def test_what_is_read_through_a_cursor_is_of_its_querys_category(database: str) 
     with client(database) as other:
         fill(other, "parcel", 3_000)
         other.execute("ALTER TABLE parcel ADD COLUMN rev bigint")
-    sampler = Sampler(database, 0.1, describer(), Event().wait)
+    sampler = Sampler(database, 0.1, describer(rule_book(preset="sync")), Event().wait)
     results = sampler.intervals()
     assert next(results).error is None
     with client(database) as other:
@@ -293,10 +314,10 @@ def test_a_statement_is_laid_out_or_left_as_it_is() -> None:
 
 
 def test_a_page_has_the_rules_as_a_table_and_one_as_a_file_has_it() -> None:
-    listed = lines(pgiostat("show", "--format", "markdown").stdout)
-    assert listed[0] == "**21 rules**, in the order in which they are tried."
-    assert [line for line in listed if line.startswith("| 2 |")] == [
-        '| 2 | upload | upload | `{ writes = "@written" }` |'
+    listed = lines(pgiostat("show", "--preset", "sync", "--format", "markdown").stdout)
+    assert listed[0] == "**34 rules**, in the order in which they are tried."
+    assert [line for line in listed if line.startswith("| 6 |")] == [
+        '| 6 | upload | upload | `{ writes = "@written" }` |'
     ]
     one = pgiostat("show", "upload", "--format", "markdown")
     text = pgiostat("show", "upload").stdout
@@ -305,10 +326,10 @@ def test_a_page_has_the_rules_as_a_table_and_one_as_a_file_has_it() -> None:
 
 def test_a_page_on_a_statement_says_what_text_says_and_nothing_in_it_acts() -> None:
     query = 'SELECT max(rev) AS "[a](http://x/)" FROM t'
-    done = pgiostat("test", query, "--format", "markdown")
+    done = pgiostat("test", query, "--preset", "sync", "--format", "markdown")
     assert (done.returncode, done.stderr) == (0, "")
     page = lines(done.stdout)
-    assert page[0] == "**version**, by version-newest (built-in, 5 of 21)."
+    assert page[0] == "**version**, by version-newest (preset sync, 9 of 34)."
     assert "| block: newest | rev |" in page
     assert "](http://x/)" not in done.stdout
     losers = [line for line in page if line.startswith("| version-changed |")]

@@ -13,7 +13,7 @@ from pgiostat.postgres.sampler import Sampler
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.postgres.texts import TextBatch
 from pgiostat.queries.describe import describer
-from pgiostat.queries.rules import load
+from pgiostat.queries.rules import rule_book
 from pgiostat.statistics.names import UNREADABLE, Names
 from tests.conftest import MakeServer
 from tests.support.servers import ClusterServer, Server
@@ -334,7 +334,7 @@ def test_swapped_names_are_followed_with_their_rules(
     rules.write_text(RULES)
     world = Renaming(make_server(), swap_at=3, ends_at=7)
     world.make()
-    describe = describer(load(rules))
+    describe = describer(rule_book(rules))
     sampler = Sampler(world.server.dsn(), 30.0, describe, world.wait, clock=lambda: world.now)
     seen: list[tuple[list[int], dict[int, set[str]]]] = []
     for result in sampler.intervals():

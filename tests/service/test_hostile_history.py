@@ -555,7 +555,9 @@ def test_a_cover_tells_spans_of_samples() -> None:
     wrong: Any
     for wrong in ({"samples": {}}, good | {"date": "../x"}, good | {"samples": {"a": [2, 1]}},
                   good | {"samples": {"a": [True, 2]}}, [good], 7):  # fmt: skip
-        with pytest.raises(ValueError, match=r"it names no day, or no samples|is not a range of samples"):
+        with pytest.raises(
+            ValueError, match=r"it names no day, or no samples|is not a range of samples"
+        ):
             cover_of(json.dumps(wrong).encode())
 
 

@@ -199,12 +199,13 @@ def test_coverage_stays_on_a_small_screen_beside_a_volume(
 def test_keys_choose_views_and_rows() -> None:
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         found = {}
-        for key in "123456":
+        for key in "12345678":
             await pilot.press(key)
             found[key] = (app.state.view, len(app.table.rows))
         assert found == {
             "1": (View.CATEGORY, 3), "2": (View.STATEMENT, 4), "3": (View.RELATION, 1),
             "4": (View.DATABASE, 1), "5": (View.USER, 2), "6": (View.IO, 0),
+            "7": (View.VERB, 1), "8": (View.TABLE, 2),
         }  # fmt: skip
         await pilot.press("2", "down", "down", "up", "j")
         assert app.state.row == 2
@@ -269,7 +270,7 @@ def test_all_columns_are_seen_while_sorted(size: tuple[int, int]) -> None:
 
 def test_the_heading_is_the_same_in_every_view() -> None:
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
-        for key in "123456":
+        for key in "12345678":
             await pilot.press(key)
             assert shown(app)[:2] == FIRST[:2]
 
@@ -299,6 +300,20 @@ def test_a_row_is_gone_into_down_to_the_statement_and_back() -> None:
         assert app.state.view is View.STATEMENT
         await pilot.press("escape", "escape")
         assert (app.state.view, app.state.row, app.state.path) == (View.CATEGORY, 1, ())
+
+    play(script)
+
+
+def test_a_verb_and_a_table_are_gone_into_as_a_category_is() -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("8")
+        assert names(app) == ["t", "🐘"]
+        await pilot.press("down", "enter")
+        assert (app.state.view, names(app)) == (View.FINGERPRINT, [HOSTILE])
+        await pilot.press("escape", "7")
+        assert names(app) == ["select"]
+        await pilot.press("enter")
+        assert len(app.table.rows) == 3
 
     play(script)
 
@@ -515,6 +530,8 @@ def test_help_explains_each_key_and_column() -> None:
         for key in ("question_mark", "h", "f1"):
             await pilot.press(key)
             assert isinstance(app.screen, Help)
+            texts = [str(each.content).strip() for each in app.screen.query(Static)]
+            assert "preset general: no table has both versions and manifests" in texts
             await pilot.press("escape")
             assert not isinstance(app.screen, Help)
 
@@ -672,7 +689,8 @@ def test_the_palette_has_all_keys_and_escape_closes_it() -> None:
         assert titles == [
             "quit", "help: keys, columns and terms",
             *(f"view by {view}" for view in
-              ("category", "statement", "relation", "database", "user", "server io")),
+              ("category", "statement", "relation", "database", "user", "server io",
+               "verb", "table")),
             "open the row", "filter by text, category, user or database",
             "sort by the next column to the right", "sort by the next column to the left",
             "scroll columns to the right", "scroll columns to the left",
@@ -690,7 +708,7 @@ def test_the_palette_has_all_keys_and_escape_closes_it() -> None:
 def test_the_keys_that_there_are_are_told_below() -> None:
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         assert screen(app)[-1] == (
-            "q quit ? help 1-6 view ⏎ open / filter <> sort [] columns ␣ pause a total ^p all"
+            "q quit ? help 1-8 view ⏎ open / filter <> sort [] columns ␣ pause a total ^p all"
             " r reverse e export y copy z baseline + longer - shorter"
         )
         await pilot.press("enter")

@@ -9,6 +9,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from pgiostat.analysis.rank import By, rank_totals
+from pgiostat.cli.histories import RulesChoice
 from pgiostat.cli.watch_screen import judge_by
 from pgiostat.errors import PgiostatError
 from pgiostat.history.read.history import History
@@ -67,7 +68,7 @@ def test_time_goes_back_and_to_where_it_is_told() -> None:
         await pilot.pause(0.3)
         place = feed.position[0]
         count = feed.position[1]
-        assert shown(app)[0] == "pgiostat  demo  PostgreSQL 18.6 primary  10.0 s  ok"
+        assert shown(app)[0] == "pgiostat  demo  PostgreSQL 18.6 primary  10.0 s  ok  preset sync"
         until_ = feed.started(place - 1) + timedelta(seconds=10)
         # The keys have room beside an interval with one digit: how far it came by now varies.
         assert shown(app)[1].removesuffix("  ←→ seek, g: go to a time") == (
@@ -167,9 +168,9 @@ def test_a_statement_is_printed_once_on_its_page() -> None:
         # A number is never cut or broken.
         queryid = str(app.screen._row.queryid)  # type: ignore[attr-defined] # it is a Detail
         assert any(line.endswith(queryid) for line in screen(app))
-        assert any("-newest (built-in" in line for line in screen(app))
+        assert any("-newest (preset sync" in line for line in screen(app))
 
-    play(script, (80, 60), replay(1), judge=judge_by(None))
+    play(script, (80, 60), replay(1), judge=judge_by(RulesChoice()))
 
 
 def test_what_cannot_be_replayed_is_said(tmp_path: Path) -> None:

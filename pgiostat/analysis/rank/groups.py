@@ -11,7 +11,15 @@ from pgiostat.analysis.cost import FIELDS, blocks_of
 from pgiostat.analysis.rank.totals import EvictedTotals, Totals
 from pgiostat.statistics import counters
 from pgiostat.statistics.columnar import Counts
-from pgiostat.statistics.names import HIDDEN, OWN, UNREAD, UNREADABLE, Names, Statement
+from pgiostat.statistics.names import (
+    HIDDEN,
+    OWN,
+    UNREAD,
+    UNREADABLE,
+    Names,
+    Statement,
+    split_action,
+)
 
 __all__ = [
     "OWN_KEY",
@@ -23,6 +31,8 @@ __all__ = [
     "add_statements",
     "group_of",
     "hour_of",
+    "table_of",
+    "verb_of",
 ]
 
 
@@ -35,6 +45,9 @@ StatementIds: TypeAlias = tuple[int, int, int | None]
 _WITHOUT_TEXT = frozenset({UNREAD, UNREADABLE})
 _BLKS_READ = counters.RELATIONS.column("blks_read").name
 
+NO_TABLE = "(no table)"
+"""Row of statements that are about no table."""
+
 OWN_KEY: GroupKey = ("", OWN)
 """The key of pgiostat's own cost in every ranking."""
 
@@ -44,6 +57,8 @@ class By(StrEnum):
 
     Attributes:
         CATEGORY: A category of queries, by the rules.
+        VERB: What statements do: select, insert, copy, session.
+        TABLE: The table that statements are about.
         FINGERPRINT: Statements of the same normalized shape.
         STATEMENT: An entry of pg_stat_statements: user, database and queryid.
         RELATION: A table, index or TOAST table.
@@ -54,6 +69,8 @@ class By(StrEnum):
     """
 
     CATEGORY = "category"
+    VERB = "verb"
+    TABLE = "table"
     FINGERPRINT = "fingerprint"
     STATEMENT = "statement"
     RELATION = "relation"
@@ -61,6 +78,10 @@ class By(StrEnum):
     USER = "user"
     SERVER = "server"
     HOUR = "hour"
+
+
+_BY_TEXT = frozenset({By.VERB, By.TABLE, By.FINGERPRINT, By.STATEMENT})
+"""Dimensions in which an evicted statement has no group, as its text is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +96,7 @@ class GroupIdentity:
     server: str = ""
     database: str = ""
     user: str = ""
+    action: str = ""
 
 
 @dataclass(slots=True)
@@ -223,7 +245,7 @@ def _add_evicted(groups: Groups, evicted: EvictedTotals, names: Names, by: By, p
         ids, known = (userid, dbid, 0), Statement("", "", category)
         describe = _statement_identity
         key = _key(by, ids, known, prefix)
-        if by in {By.FINGERPRINT, By.STATEMENT} and key != OWN_KEY:
+        if by in _BY_TEXT and key != OWN_KEY:
             key = (f"gone {category}", *key[1:])
             describe = _evicted_identity
         number = groups.number(key, describe, by, ids, known, names, prefix)
@@ -259,19 +281,33 @@ def _category(known: Statement | None) -> str:
     return HIDDEN if known is None else known.category
 
 
+def verb_of(action: str, category: str) -> str:
+    """Return what a statement does; its category if it has no text."""
+    return split_action(action)[0] or category
+
+
+def table_of(action: str, category: str) -> str:
+    """Return the table that a statement is about; its category if it has no text."""
+    return split_action(action)[1] or (NO_TABLE if action else category)
+
+
+def _of_action(by: By, known: Statement | None) -> str:
+    """Return the verb or the table of a statement; without a text, its category."""
+    name = verb_of if by is By.VERB else table_of
+    return name("" if known is None else known.action, _category(known))
+
+
 def _key(by: By, ids: StatementIds, known: Statement | None, prefix: str) -> GroupKey:
     userid, dbid, queryid = ids
     if _is_own(known):
         return OWN_KEY
-    if by is By.CATEGORY:
-        return (_category(known),)
-    if by is By.DATABASE:
-        return (f"{prefix}{dbid}",)
-    if by is By.USER:
-        return (f"{prefix}{userid}",)
     if by is By.FINGERPRINT and queryid is not None:
         return ((known.fingerprint if known else "") or f"queryid {queryid}",)
-    return (HIDDEN if queryid is None else str(queryid), f"{prefix}{dbid}", str(userid))
+    if by is By.STATEMENT or by is By.FINGERPRINT:
+        return (HIDDEN if queryid is None else str(queryid), f"{prefix}{dbid}", str(userid))
+    if by in {By.DATABASE, By.USER}:
+        return (f"{prefix}{dbid if by is By.DATABASE else userid}",)
+    return (_category(known) if by is By.CATEGORY else _of_action(by, known),)
 
 
 def _statement_identity(
@@ -281,6 +317,8 @@ def _statement_identity(
     category = _category(known)
     if _is_own(known) or by is By.CATEGORY:
         return GroupIdentity(name=category, category=category)
+    if by in {By.VERB, By.TABLE}:
+        return GroupIdentity(name=_of_action(by, known))
     database, user = names.shown_database(dbid), names.shown_role(userid)
     server = prefix.removesuffix("/")
     if by is By.DATABASE:
@@ -292,7 +330,13 @@ def _statement_identity(
         name = f"(statements of {user}, hidden: no privilege)"
     else:
         name = text or names.placeholder((userid, dbid, queryid))
-    identity = GroupIdentity(name=name, category=category, text=text, fingerprint=fingerprint)
+    identity = GroupIdentity(
+        name=name,
+        category=category,
+        text=text,
+        fingerprint=fingerprint,
+        action=known.action if known else "",
+    )
     if by is By.FINGERPRINT and queryid is not None:
         return identity
     return replace(identity, queryid=queryid, server=server, database=database, user=user)

@@ -17,9 +17,10 @@ from pathlib import Path
 from pgiostat.history.format.checksum import json_checksum
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.filesystem import listed, parse_json, read_small
-from pgiostat.statistics.names import Describe, Statement
+from pgiostat.statistics.names import Describe, IfSync, Statement
+from pgiostat.statistics.preset import FixedPreset
 
-__all__ = ["cached_categories", "digest"]
+__all__ = ["cached_categories", "digest", "found_before"]
 
 MOST_FILES = 4
 MOST_CATEGORIES = 100_000
@@ -33,7 +34,7 @@ def digest(rules: bytes, version: int) -> str:
 
 @contextmanager
 def cached_categories(
-    make: Callable[[], Describe], directory: Path, key: str
+    make: Callable[[], Describe], directory: Path, key: str, fixed: FixedPreset | None = None
 ) -> Iterator[Describe]:
     """Yield what describes statements with categories that were found before.
 
@@ -41,22 +42,25 @@ def cached_categories(
         make: Called when a category is not in the cache.
         directory: Where the cache is.
         key: A digest of rules and code. New categories are saved at the end; if that fails, none.
+        fixed: The preset, where an option or a rules file fixes it.
     """
     describe = cache(make)
     path = directory / f"{key}.json"
     known = _load(path)
-    found: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
 
     def from_memory(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
         if isinstance(text, bytes) or text.startswith(("declare", "fetch", "move", "close")):
             return describe()(text, user=user, database=database, queryid=queryid)
         text_key = f"{user}\0{database}\0{queryid}\0{text}".encode("utf-8", "surrogatepass")
         number = blake2b(text_key, digest_size=12).hexdigest()
-        category = known.get(number) or found.get(number)
-        if category is None:
+        entry = known.get(number) or found.get(number)
+        if entry is None:
             statement = describe()(text, user=user, database=database, queryid=queryid)
-            found[number] = category = statement.category
-        return Statement(text, "", category)
+            found[number] = entry = _entry(statement)
+        category, action, *if_sync = entry
+        under_sync = IfSync(if_sync[0], frozenset(if_sync[1:])) if if_sync else None
+        return Statement(text, "", category, action=action, if_sync=under_sync, fixed=fixed)
 
     yield from_memory
     if found:
@@ -64,7 +68,26 @@ def cached_categories(
             _save(path, known | found)
 
 
-def _load(path: Path) -> dict[str, str]:
+def found_before(directory: Path) -> set[str]:
+    """Return the categories that the last reports found, under either preset.
+
+    Args:
+        directory: Where the cache is.
+    """
+    files = sorted(directory.glob("*.json"), key=lambda file: file.lstat().st_mtime)
+    known = _load(files[-1]) if files else {}
+    return {category for entry in known.values() for category in (entry[0], *entry[2:3])}
+
+
+def _entry(statement: Statement) -> list[str]:
+    """Return category and action of a statement, and its category and tables under preset sync."""
+    entry = [statement.category, statement.action]
+    if statement.if_sync is not None:
+        entry += [statement.if_sync.category, *sorted(statement.if_sync.tables)]
+    return entry
+
+
+def _load(path: Path) -> dict[str, list[str]]:
     """Return the categories in a file; none of them if it is damaged."""
     try:
         crc, _, content = read_small(path, MOST_BYTES).partition(b"\n")
@@ -73,10 +96,14 @@ def _load(path: Path) -> dict[str, str]:
         return {}
     if not isinstance(known, dict) or len(known) > MOST_CATEGORIES:
         return {}
-    return known if all(type(value) is str for value in known.values()) else {}
+    return known if all(map(_is_entry, known.values())) else {}
 
 
-def _save(path: Path, categories: dict[str, str]) -> None:
+def _is_entry(value: object) -> bool:
+    return isinstance(value, list) and len(value) > 1 and all(type(item) is str for item in value)
+
+
+def _save(path: Path, categories: dict[str, list[str]]) -> None:
     disk = Disk().below(path.parent)
     disk.make(path.parent)
     draft = path.with_suffix(f".{os.getpid()}")

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from pgiostat.queries.fingerprint import renewed
-from pgiostat.statistics.names import OWN, Describe, Names, Renamed, Statement
+from pgiostat.statistics.names import OWN, Describe, Names, Renamed, Statement, agree_on_preset
 
 __all__ = ["BEGIN", "END", "NameSpan", "restore_names", "restore_statement", "spans"]
 
@@ -89,6 +89,7 @@ def restore_names(
             known.add(key, restore_statement(row, describe, known))
         elif key not in known.statements:
             known.unreadable[key] = row["unread"]
+    agree_on_preset(found.values())
     return found
 
 

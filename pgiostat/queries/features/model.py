@@ -2,10 +2,25 @@
 
 from dataclasses import dataclass
 
-__all__ = ["NONE", "BlockFeatures", "Features", "Names"]
+__all__ = ["NONE", "BlockFeatures", "Features", "MainRelation", "Names"]
 
 Names = frozenset[str]
 NONE: Names = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class MainRelation:
+    """What a statement is about.
+
+    Attributes:
+        action: select, insert, update, delete, merge, truncate, lock, refresh; index for
+            CREATE INDEX; function for a query of no table; empty for other statements.
+        name: The table or function, with its schema if the text has it. A partition has the name
+            of its table where its own name shows that.
+    """
+
+    action: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +32,7 @@ class BlockFeatures:
         projects: Columns of the select list, also within functions and aggregates that keep every
             row (json_agg), not within those that keep one (max).
         projects_calls: Functions in the select list.
+        row_calls: Functions in the select list around a whole row, as in md5(t::text).
         star: Whether whole rows are selected.
         order_dir: asc or desc, of the first one.
         limit: Whether there is a LIMIT or FETCH.
@@ -35,6 +51,7 @@ class BlockFeatures:
     calls: Names = NONE
     projects: Names = NONE
     projects_calls: Names = NONE
+    row_calls: Names = NONE
     star: bool = False
     mentions: Names = NONE
     order_by: tuple[str, ...] = ()
@@ -69,6 +86,7 @@ class Features:
             copy_from.
         wrapper: explain, explain_analyze, prepare, declare, copy or empty.
         reads: Tables, with their schema if the text has it.
+        main: What the statement is about.
         tags: Comments, and their pairs.
         on_conflict: update, nothing or empty.
         truncated: Whether the text seems to end before its statement does.
@@ -78,6 +96,7 @@ class Features:
     wrapper: str = ""
     reads: Names = NONE
     writes: Names = NONE
+    main: MainRelation = MainRelation()
     calls: Names = NONE
     cursor: str = ""
     tags: Names = NONE

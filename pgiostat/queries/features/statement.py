@@ -3,6 +3,7 @@
 from dataclasses import fields
 
 from pgiostat.queries.features.conditions import note_conditions
+from pgiostat.queries.features.main_relation import main_block, main_relation, truncated_tables
 from pgiostat.queries.features.model import NONE, BlockFeatures, Features, Names
 from pgiostat.queries.features.ordering import note_newest, note_order
 from pgiostat.queries.features.select_list import note_outputs, note_selected
@@ -36,6 +37,7 @@ def features(walk: Walk) -> Features:
         wrapper=wrapper,
         reads=reads,
         writes=writes,
+        main=main_relation(walk),
         calls=frozenset().union(*(block.calls for block in blocks)) | _called(walk),
         on_conflict=conflict,
         returning="returning" in texts,
@@ -49,7 +51,7 @@ def features(walk: Walk) -> Features:
 def _statement(walk: Walk) -> tuple[str, str]:
     texts = walk.texts
     head = texts[0]
-    verb = walk.found.blocks and _main_verb(walk)
+    verb = main_block(walk).verb if walk.found.blocks else ""
     if head == "explain":
         analyze = "analyze" in texts[: walk.found.blocks[0].start if verb else 2]
         return verb or head, "explain_analyze" if analyze else "explain"
@@ -66,22 +68,9 @@ def _statement(walk: Walk) -> tuple[str, str]:
     return verb, ""
 
 
-def _main_verb(walk: Walk) -> str:
-    """Return the verb of the block outside parentheses; it follows the CTEs."""
-    depth = 0
-    for position, text in enumerate(walk.texts):
-        if text in {"(", "["}:
-            depth += 1
-        elif text in {")", "]"}:
-            depth -= 1
-        elif depth <= 0 and position in walk.starts:
-            return walk.starts[position].verb
-    return walk.found.blocks[0].verb
-
-
 def _tables(walk: Walk) -> tuple[Names, Names]:
     reads: set[str] = set()
-    writes: set[str] = set()
+    writes: set[str] = set(truncated_tables(walk))
     for block in walk.found.blocks:
         for table in block.tables:
             name = walk.table_name(table)

@@ -16,11 +16,16 @@ LONG = 4096
 
 @dataclass(frozen=True, slots=True)
 class Classified:
-    """A text with its fingerprint, its features, and its category with the rule that matched."""
+    """A text with its fingerprint, its features, and its category with the rule that matched.
+
+    Attributes:
+        if_sync: The same under the preset sync, where that preset may come into force.
+    """
 
     normalized: Normalized
     features: Features
     match: Match
+    if_sync: Match | None = None
 
     @property
     def category(self) -> str:
@@ -29,10 +34,16 @@ class Classified:
 
 
 class Classifier:
-    """Classifies texts."""
+    """Classifies texts.
 
-    def __init__(self, rules: Rules) -> None:
+    Args:
+        rules: Those in force.
+        if_sync: Those of the preset sync, where it may come into force.
+    """
+
+    def __init__(self, rules: Rules, if_sync: Rules | None = None) -> None:
         self.rules = rules
+        self.if_sync = if_sync
         self._texts: dict[str | bytes, tuple[Normalized, Features]] = {}
         self._features: dict[str, Features] = {}
 
@@ -46,15 +57,19 @@ class Classifier:
     ) -> Classified:
         """Return a text's normalized form, features and category."""
         normalized, features = self._read(text)
-        match = self.rules.classify(
-            features,
-            fingerprint=normalized.fingerprint,
-            normalized_text=normalized.text,
-            user=user,
-            database=database,
-            queryid=queryid,
-        )
-        return Classified(normalized, features, match)
+
+        def match(rules: Rules) -> Match:
+            return rules.classify(
+                features,
+                fingerprint=normalized.fingerprint,
+                normalized_text=normalized.text,
+                user=user,
+                database=database,
+                queryid=queryid,
+            )
+
+        if_sync = None if self.if_sync is None else match(self.if_sync)
+        return Classified(normalized, features, match(self.rules), if_sync)
 
     def _read(self, text: str | bytes) -> tuple[Normalized, Features]:
         key = text if len(text) < LONG else _digest(text)

@@ -3,28 +3,37 @@
 import re
 import tomllib
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from pgiostat.errors import PgiostatError
 from pgiostat.queries.rules.conditions import STATEMENT_KEYS, Condition, allow, conditions
+from pgiostat.queries.rules.folding import check_placeholders
 from pgiostat.queries.rules.names import NameLists
 from pgiostat.queries.rules.rule_errors import Mistake
+from pgiostat.statistics.names import HIDDEN, OWN, UNREAD, UNREADABLE
 
-__all__ = ["SCHEMA", "Rule", "RulesFile", "builtin_file", "parse", "read"]
+__all__ = ["PRESETS", "RESERVED", "SCHEMA", "Rule", "RulesFile", "parse", "read"]
 
 SCHEMA = 1
 
 _AT = re.compile(r"\(at line (\d+), column \d+\)")
-_FILE_KEYS = ("schema", "vocab", "rule")
-_RESERVED = ("pgiostat itself", "hidden")
+_FILE_KEYS = ("schema", "preset", "vocab", "rule")
+PRESETS = ("sync", "general", "none")
+"""Names of presets; a rules file may fix one."""
+RESERVED = (OWN, HIDDEN, UNREAD, UNREADABLE)
+"""Categories that no rule can give."""
 _RULE_KEYS = ("name", "category", "when")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A compiled rule; source: its file."""
+    """A compiled rule.
+
+    Attributes:
+        category: What it gives a statement; with the placeholders of `folding`.
+        source: The name of its file.
+    """
 
     name: str
     category: str
@@ -34,12 +43,16 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RulesFile:
-    """A parsed rules file, with its text to find the line of a mistake."""
+    """A parsed rules file, with its text to find the line of a mistake.
+
+    preset: The one that it fixes, if any.
+    """
 
     name: str
     text: str
     vocab: dict[str, list[str]]
     rules: list[dict[str, Any]]
+    preset: str = ""
 
     def compile(self, vocabulary: NameLists) -> list[Rule]:
         """Return the rules.
@@ -60,13 +73,14 @@ class RulesFile:
         for key in ("name", "category"):
             if not isinstance(table.get(key), str) or not table[key]:
                 raise Mistake("rules-value", f'a rule needs "{key}", a string', key=key)
-        if table["category"] in _RESERVED or not table["category"].isprintable():
+        if table["category"] in RESERVED or not table["category"].isprintable():
             raise Mistake(
                 "rules-value",
                 f'a rule cannot use the category "{table["category"]}"',
                 key="category",
-                hint=f"Reserved are {', '.join(_RESERVED)}.",
+                hint=f"Reserved are {', '.join(RESERVED)}.",
             )
+        check_placeholders(table["category"])
         when = conditions("when", table.get("when"), STATEMENT_KEYS, vocabulary)
         return Rule(table["name"], table["category"], when, self.name)
 
@@ -108,11 +122,6 @@ def read(path: str | Path) -> RulesFile:
     return parse(str(path), text)
 
 
-def builtin_file() -> RulesFile:
-    """Return the rules that know no schema."""
-    return parse("built-in", files(__package__).joinpath("builtin.toml").read_text("utf-8"))
-
-
 def parse(name: str, text: str) -> RulesFile:
     """Return a rules file from its text; each rule is checked when it is compiled.
 
@@ -131,7 +140,8 @@ def parse(name: str, text: str) -> RulesFile:
         _check(tables)
     except Mistake as mistake:
         raise file.error(mistake) from None
-    return RulesFile(name, text, tables.get("vocab", {}), tables.get("rule", []))
+    vocab, rules = tables.get("vocab", {}), tables.get("rule", [])
+    return RulesFile(name, text, vocab, rules, tables.get("preset", ""))
 
 
 def _check(tables: dict[str, Any]) -> None:
@@ -139,6 +149,11 @@ def _check(tables: dict[str, Any]) -> None:
     if tables.get("schema") is not SCHEMA:
         hint = f"The first line of a rules file must be: schema = {SCHEMA}"
         raise Mistake("rules-schema", f"schema is not {SCHEMA}", key="schema", hint=hint)
+    if tables.get("preset", PRESETS[0]) not in PRESETS:
+        hint = f"Presets are {', '.join(PRESETS)}."
+        raise Mistake(
+            "rules-value", '"preset" is not the name of a preset', key="preset", hint=hint
+        )
     vocab, rules = tables.get("vocab", {}), tables.get("rule", [])
     if not isinstance(vocab, dict):
         raise Mistake("rules-value", '"vocab" must be a table, [vocab]', key="vocab")

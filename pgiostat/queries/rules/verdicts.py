@@ -2,23 +2,21 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pgiostat.queries.features import Features
+from pgiostat.queries.rules.automatic import automatic_category
 from pgiostat.queries.rules.conditions import Condition, Subject
+from pgiostat.queries.rules.folding import filled_in
 from pgiostat.queries.rules.names import NameLists
-from pgiostat.queries.rules.rules_file import Rule, builtin_file, read
+from pgiostat.queries.rules.rules_file import Rule
 
-__all__ = ["OTHER", "Match", "RuleVerdict", "Rules", "builtin", "load"]
-
-OTHER = "other"
-"""The category of what no rule matches."""
+__all__ = ["Match", "RuleVerdict", "Rules"]
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A category, and the rule that gave it; no rule gives OTHER."""
+    """A category, and the rule that gave it; without a rule it is what the statement does."""
 
     category: str
     rule: str | None = None
@@ -53,9 +51,8 @@ class Rules:
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """The categories there are, in order of their first rule, OTHER last."""
-        named = dict.fromkeys(rule.category for rule in self.rules if rule.category != OTHER)
-        return (*named, OTHER)
+        """The categories that the rules name, in order of their first rule."""
+        return tuple(dict.fromkeys(rule.category for rule in self.rules))
 
     def classify(
         self,
@@ -67,14 +64,15 @@ class Rules:
         database: str | None = None,
         queryid: int | None = None,
     ) -> Match:
-        """Return the first match, or OTHER."""
+        """Return the category of the first rule that matches, or what the statement does."""
         subject = Subject(features, fingerprint, normalized_text, user, database, queryid)
-        return next(self._matches(subject), Match(OTHER))
+        automatic = Match(automatic_category(features))
+        return next(self._matches(subject), automatic)
 
     def _matches(self, subject: Subject) -> Iterator[Match]:
         for rule in self.rules:
             if all(condition.holds(subject) for condition in rule.conditions):
-                yield Match(rule.category, rule.name)
+                yield Match(filled_in(rule.category, subject.features), rule.name)
 
     def verdicts(self, subject: Subject) -> list[RuleVerdict]:
         """Return the verdict of each rule in order; the first without failures wins."""
@@ -86,21 +84,3 @@ class Rules:
             )
             for place, rule in enumerate(self.rules, 1)
         ]
-
-
-def builtin() -> Rules:
-    """Return the rules that know no schema."""
-    ours = builtin_file()
-    vocabulary = NameLists(ours.vocab)
-    return Rules(ours.compile(vocabulary), vocabulary)
-
-
-def load(path: str | Path) -> Rules:
-    """Return a user's rules, followed by the built-in ones.
-
-    Raises:
-        PgiostatError: rules-…, for a file with a mistake, with its line.
-    """
-    user, ours = read(path), builtin_file()
-    vocabulary = NameLists(ours.vocab | user.vocab)
-    return Rules([*user.compile(vocabulary), *ours.compile(vocabulary)], vocabulary)

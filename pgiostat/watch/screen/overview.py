@@ -14,7 +14,7 @@ from pgiostat.render.ledger import own_cost
 from pgiostat.render.table import Line, cut, wrapped
 from pgiostat.render.text import one_line
 from pgiostat.statistics.delta import Quality
-from pgiostat.statistics.names import OTHER
+from pgiostat.statistics.names import OTHER, preset_of
 from pgiostat.units import (
     format_bytes,
     format_count,
@@ -118,6 +118,7 @@ def _first(state: ViewState, session: SessionView, side: SideInfo, width: int) -
         quality, good = "not updating", False
     role = "standby" if who.in_recovery else "primary"
     is_live = side.played is None
+    preset = preset_of([session.names])
     since = ""
     if state.whole and session.began is not None:
         since = f" since {session.began:%H:%M:%S}"
@@ -134,6 +135,8 @@ def _first(state: ViewState, session: SessionView, side: SideInfo, width: int) -
             Piece("  "),
             Piece("PAUSED " if state.is_paused and is_live else "", "bold reverse"),
             Piece(quality, "green" if good else "bold yellow"),
+            Piece(f"  preset {preset.name}" if preset else "", "dim", 7),
+            Piece(f": {terminal(preset.reason)}" if preset else "", "dim", 8),
         ],
         width,
     )
@@ -344,10 +347,7 @@ def _running(interval: Interval | None, width: int) -> list[Line]:
 
 
 def _uncategorized(state: ViewState, table: ScreenTable, width: int) -> list[Line]:
-    """Return what to do about statements of no category, if they read much.
-
-    The built-in rules know a synchronization workload; any other has most reads in `other`.
-    """
+    """Return what to do about statements that cannot be named, if they read much."""
     if state.view is not View.CATEGORY or table.ranking is None:
         return []
     share = next((row.share for row in table.ranking.rows if row.category == OTHER), None)

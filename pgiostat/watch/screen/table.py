@@ -222,19 +222,25 @@ def _belongs(row: TableRow, state: ViewState) -> bool:
     if row.of is None:
         return True
     for drill in state.path:
-        if drill.view is View.CATEGORY and row.of.category != drill.key[0]:
-            return False
-        if drill.view is View.FINGERPRINT and _fingerprint(row.of) != drill.key[0]:
-            return False
-        if drill.view is View.DATABASE and row.of.database != drill.name:
-            return False
-        if drill.view is View.USER and row.of.user != drill.name:
+        wanted = drill.name if drill.view in _BY_NAME else drill.key[0]
+        if drill.view in _GROUP_OF and _GROUP_OF[drill.view](row.of) != wanted:
             return False
     return True
 
 
 def _fingerprint(row: RankRow) -> str:
     return row.fingerprint or (f"queryid {row.queryid}" if row.queryid is not None else row.key[0])
+
+
+_GROUP_OF: dict[View, Callable[[RankRow], str]] = {
+    View.CATEGORY: lambda of: of.category,
+    View.VERB: lambda of: of.verb,
+    View.TABLE: lambda of: of.table,
+    View.FINGERPRINT: _fingerprint,
+    View.DATABASE: lambda of: of.database,
+    View.USER: lambda of: of.user,
+}
+_BY_NAME = frozenset({View.DATABASE, View.USER})
 
 
 def _matches(row: TableRow, wanted: str) -> bool:

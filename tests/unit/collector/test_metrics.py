@@ -19,7 +19,7 @@ from urllib.request import urlopen
 import pytest
 
 from pgiostat.analysis.rank import rank_totals
-from pgiostat.collector.metrics import METRICS, Metrics
+from pgiostat.collector.metrics import METRICS, BusiestCategories, Metrics
 from pgiostat.collector.metrics_server import Address, MetricsServer, parse_address
 from pgiostat.collector.recorder import Recorder
 from pgiostat.collector.schedule import Schedule
@@ -29,6 +29,7 @@ from pgiostat.extras import install_hint
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
 from pgiostat.queries.describe import describer
+from pgiostat.queries.rules import rule_book
 from pgiostat.statistics.names import OWN, UNREADABLE
 from pgiostat.volume.device.discover import NONE, DeviceOption
 from pgiostat.volume.device.interval import DeviceInterval, Origin
@@ -265,7 +266,11 @@ def arranged(make_server: MakeServer) -> str:
 
 @pytest.mark.once
 def test_the_page_says_what_the_history_holds(make_server: MakeServer, tmp_path: Path) -> None:
-    dsn, root, describe = arranged(make_server), tmp_path / "history", describer()
+    dsn, root, describe = (
+        arranged(make_server),
+        tmp_path / "history",
+        describer(rule_book(preset="sync")),
+    )
     metrics, stop, said = Metrics("db0", 0.1, lambda: True), Event(), list[str]()
     recorder = Recorder(
         Target(dsn, "db0", 0.1, DeviceOption(NONE, NONE)),
@@ -400,3 +405,23 @@ def test_dashboard_and_alerts_name_only_what_the_page_has() -> None:
     names = set(re.findall(r"pgiostat_\w+", asked_for))
     assert len(names) > 10
     assert names <= {metric.name for metric in METRICS}
+
+
+def test_the_busiest_categories_have_series_and_keep_them() -> None:
+    busiest = BusiestCategories(busiest=2, at_most=3)
+    seen = []
+    for automatic in (
+        {"select a": 5, "select b": 3, "select c": 1},
+        {"select c": 9},
+        {"select d": 99},
+        {"select a": 0},
+    ):
+        busiest.update(automatic)
+        seen.append([busiest.series_of(f"select {name}") for name in "abcd"])
+    a, b, c = "select a", "select b", "select c"
+    assert seen == [
+        [a, b, "other", "other"],
+        [a, b, c, "other"],
+        [a, b, c, "other"],  # three have series, and each keeps it
+        [a, b, c, "other"],
+    ]

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pgiostat.history.read.category_cache import MOST_FILES, cached_categories, digest
+from pgiostat.history.read.category_cache import (
+    MOST_FILES,
+    cached_categories,
+    digest,
+    found_before,
+)
 from pgiostat.statistics.names import Describe, Statement
 from tests.support.histories import MINUTE, intervals, write
 
@@ -46,6 +51,14 @@ def test_what_was_found_is_not_looked_for_again(tmp_path: Path) -> None:
     assert (second.made, second.asked) == (0, [])
 
 
+def test_the_categories_of_the_last_reports_are_listed(tmp_path: Path) -> None:
+    assert found_before(tmp_path) == set()
+    categories(tmp_path, Counting(), ("select 1", "api"), ("select 2", "web"))
+    assert found_before(tmp_path) == {"of api", "of web"}
+    (tmp_path / "rules.json").write_text("damaged")
+    assert found_before(tmp_path) == set()
+
+
 def test_cursors_are_always_looked_for(tmp_path: Path) -> None:
     for _ in range(2):
         counting = Counting()
@@ -72,7 +85,7 @@ def test_a_damaged_file_is_no_error(tmp_path: Path, content: str) -> None:
     (tmp_path / "rules.json").write_text(content)
     assert categories(tmp_path, Counting(), ("select 1", "api")) == ["of api"]
     _, told = (tmp_path / "rules.json").read_text().splitlines()
-    assert list(json.loads(told).values()) == ["of api"]
+    assert list(json.loads(told).values()) == [["of api", ""]]
 
 
 def test_where_nothing_can_be_kept_nothing_is(tmp_path: Path) -> None:

@@ -89,7 +89,9 @@ def test_a_history_is_told_in_lines_and_as_json(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "".join(head.split()) == f"history{tmp_path}"
     assert first.startswith("prod  2026-11-23 10:00:00Z – 10:03:00Z  newest ")
-    assert second == ("  3 intervals, 3 not compacted, 0 gaps, 12 rows of statements, coverage 88.2 %")
+    assert second == (
+        "  3 intervals, 3 not compacted, 0 gaps, 12 rows of statements, coverage 88.2 %"
+    )
     assert heading.split() == ["table", "files", "on", "disk", "what"]
     assert (tables[0].split()[0], tables[-1].split()[0]) == ("hot", "all")
     assert following == f"Next: pgiostat report {tmp_path}"

@@ -98,7 +98,10 @@ def test_a_report_says_what_is_lost_and_counts_all_else(root: Path) -> None:
     ]  # fmt: skip
     assert list(remarks(seen))[:3] == [
         "the reads of statements in 12.0 s are lost: another server answered at this address",
-        "the reads of statements in 10.0 s are lost: pg_stat_statements was updated or created again",
+        (
+            "the reads of statements in 10.0 s are lost: "
+            "pg_stat_statements was updated or created again"
+        ),
         "the reads of statements in 15.0 s are lost: pg_read_all_stats was granted or revoked",
     ]
     (kept,) = inventory(history, at(100)).kept
@@ -154,9 +157,7 @@ def test_a_time_of_which_all_is_lost_has_no_steps(root: Path) -> None:
     alone = ("--since", f"{at(55):%Y-%m-%dT%H:%M:%SZ}", "--until", f"{at(66):%Y-%m-%dT%H:%M:%SZ}")
     said = run_program("report", "--history", root, *alone, "--series", "10s")
     assert (said.returncode, said.stdout) == (3, "")
-    assert said.stderr == (
-        "pgiostat: error: the counts of statements in this window are lost\n"
-    )
+    assert said.stderr == ("pgiostat: error: the counts of statements in this window are lost\n")
     assert "12.0 s lost" in run_program("report", "--history", root, *alone).stdout
 
 
@@ -297,7 +298,10 @@ def test_a_history_tells_the_length_of_resets_and_how_much_was_evicted(
         f"the reads of statements in 7.0 s are lost: {EMPTY}",
         "the reads of statements in 4.0 s are lost: pg_stat_statements was reset",
         f"1 of 5 intervals: {_QUALITIES['restart']}",
-        "1 of 5 intervals: statistics were reset, and counts of statements before the reset are lost",
+        (
+            "1 of 5 intervals: "
+            "statistics were reset, and counts of statements before the reset are lost"
+        ),
         f"1 of 5 intervals: {_QUALITIES['evicting']}",
         "at least 500 entries were evicted",
     ]
@@ -367,7 +371,10 @@ def test_a_reset_after_which_a_clock_is_bounded_keeps_its_length(tmp_path: Path)
 def test_who_watches_is_told_of_another_server() -> None:
     other = next(delta for delta in lossy() if delta.seconds is None)
     assert [(each.slug, each.text) for each in lost_notices(other)] == [
-        ("other-server", "Another server answers at this address: the reads of statements in 12.0 s are lost.")
+        (
+            "other-server",
+            "Another server answers at this address: the reads of statements in 12.0 s are lost.",
+        )
     ]
     assert lost_notices(diff(None, counted(1, 0))) == []
 

@@ -17,7 +17,7 @@ from pgiostat.history.read.windows import Window
 from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.writer import Writer
 from pgiostat.queries.describe import describer
-from pgiostat.queries.rules import load
+from pgiostat.queries.rules import rule_book
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Names, Renamed, Statement
@@ -138,8 +138,8 @@ def test_rules_by_role_follow_the_name_of_the_time(tmp_path: Path) -> None:
     )
     write(root, [OLD, NEW])
     history = History.open(root)
-    describe = describer(load(rules))
-    for since, category in ((0, "other"), (10, "web")):
+    describe = describer(rule_book(rules))
+    for since, category in ((0, "select t"), (10, "web")):
         names = history.names(describe, Window(at(since), at(since + 10)))
         assert [
             known.category for each in names.values() for known in each.statements.values()
@@ -215,7 +215,7 @@ def test_why_a_text_could_not_be_read_is_kept_until_it_can(tmp_path: Path, *, se
     if sealed:
         compact(Layout(root), "prod", Unsynced())
     # Also in what was counted before, and in the rollup.
-    assert shown(root, 0, 40, By.CATEGORY) == ["other"]
+    assert shown(root, 0, 40, By.CATEGORY) == ["select t"]
     assert shown(root, 0, 40, By.STATEMENT) == ["select a from t"]
 
 

@@ -8,6 +8,10 @@ import pytest
 
 from pgiostat.queries.fingerprint import fingerprint, normalize
 from pgiostat.queries.rules import Classifier, builtin
+from pgiostat.statistics.names import OTHER
+
+SYNC = ("version", "manifest", "upload", "download")
+"""Categories of a synchronization API; what is in none of them is named after what it does."""
 
 CASES = Path(__file__).parent / "cases"
 
@@ -20,8 +24,9 @@ def cases(name: str) -> pytest.MarkDecorator:
 
 @cases("categories.toml")
 def test_a_hard_case_is_of_its_category(case: dict[str, str]) -> None:
-    found = Classifier(builtin()).classify(case["sql"])
-    assert found.category == case["expected"], f"{found.match.rule}: {case['why']}"
+    found = Classifier(builtin("sync")).classify(case["sql"])
+    category = found.category if found.category in SYNC else OTHER
+    assert category == case["expected"], f"{found.match.rule}: {case['why']}"
 
 
 @cases("fingerprints.toml")

@@ -96,7 +96,10 @@ def drawn(
 
 def test_an_interval_is_two_header_lines_and_a_table_with_all_parts() -> None:
     assert [line.rstrip() for line in drawn(sample(By.CATEGORY), 100)] == [
-        "pgiostat  pgiostat@prod/app  PostgreSQL 18.4 primary  10:00:10Z  10.0 s  ok",
+        (
+            "pgiostat  pgiostat@prod/app  PostgreSQL 18.4 primary  10:00:10Z  10.0 s  ok"
+            "  preset general"
+        ),
         "read 10 blocks/s  80.0 KiB/s  hit 16.7 %  sessions reading –  coverage 83.3 %",
         "category       share            blocks/s  r_await blocks/call  calls/s      hit volume/s",
         "other         83.3 % ████████▍        10        –        12.5     0.80   16.7 % 80.0 KiB",

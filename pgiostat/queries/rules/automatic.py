@@ -1,0 +1,91 @@
+"""The category of a statement that no rule matches: what it does, and to which table.
+
+`select orders`, `insert events`, `function app.search`, and one name each for commands that are
+not about the rows of a table.
+"""
+
+import re
+
+from pgiostat.queries.features import Features
+from pgiostat.queries.fingerprint.words import words
+from pgiostat.statistics.names import OTHER
+
+__all__ = ["CATALOG", "automatic_category"]
+
+CATALOG = "catalog queries"
+"""Category of queries of system catalogs and system views."""
+
+_COMMANDS = {
+    verb: category
+    for category, verbs in {
+        "copy": "copy_to copy_from",
+        "procedure": "do",
+        "explain": "explain",
+        "maintenance": "vacuum analyze reindex cluster repack checkpoint refresh",
+        "ddl": "create alter drop grant revoke comment security reassign import",
+        "session": """begin start commit end rollback abort savepoint release set reset show discard
+            listen unlisten notify deallocate prepare execute close lock load""",
+    }.items()
+    for verb in verbs.split()
+}
+"""Categories of commands that are not about the rows of a table."""
+_QUERIES = words("select values table declare")
+
+_SESSION_FUNCTIONS = words(
+    """clock_timestamp current_catalog current_database current_schema current_schemas
+    current_setting current_user inet_client_addr inet_server_addr now set_config
+    statement_timestamp timeofday transaction_timestamp version"""
+)
+_CATALOG_FUNCTIONS = re.compile(
+    r"to_reg\w+|has_\w+_privilege|format_type|(?:col|obj|shobj)_description"
+)
+_SYSTEM_SCHEMAS = ("pg_catalog.", "information_schema.")
+
+
+def automatic_category(features: Features) -> str:
+    """Return what a statement does, and to which table; "other" if its text does not say so.
+
+    >>> from pgiostat.queries.features import extract
+    >>> def named(text):
+    ...     return automatic_category(extract(text))
+    >>> named("SELECT * FROM public.orders o JOIN items i ON i.order_id = o.id")
+    'select orders'
+    >>> named("WITH next AS (SELECT id FROM job LIMIT 1) UPDATE job SET state = 1 FROM next")
+    'update job'
+    >>> named("CREATE INDEX ON orders (day)"), named("VACUUM orders"), named("CALL close_day(1)")
+    ('maintenance', 'maintenance', 'procedure close_day')
+    """
+    if features.wrapper == "explain":
+        return "explain"
+    if features.main.action == "index":
+        return "maintenance"
+    if features.statement == "call":
+        return _of("procedure", next(iter(features.calls), ""))
+    return _COMMANDS.get(features.statement) or _about_rows(features)
+
+
+def _about_rows(features: Features) -> str:
+    action, name = features.main.action, features.main.name
+    if action == "function":
+        return _without_table(features, name)
+    if not name:
+        return OTHER
+    if name.startswith(_SYSTEM_SCHEMAS) or (name.startswith("pg_") and "." not in name):
+        return CATALOG
+    return _of(action, name)
+
+
+def _without_table(features: Features, function: str) -> str:
+    """Return the category of a query of no table."""
+    plain = function.removeprefix("pg_catalog.")
+    if _CATALOG_FUNCTIONS.fullmatch(plain):
+        return CATALOG
+    if plain in _SESSION_FUNCTIONS or plain.startswith("pg_"):
+        return "session"
+    if function:
+        return _of("function", function)
+    return OTHER if features.truncated or features.statement not in _QUERIES else "session"
+
+
+def _of(action: str, name: str) -> str:
+    return f"{action} {name.removeprefix('public.')}".rstrip()
