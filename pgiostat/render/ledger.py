@@ -14,6 +14,7 @@ NAMES = {
     LedgerLine.WALSENDER: "walsender",
     LedgerLine.PROCESSES: "other processes",
     LedgerLine.CATALOGS: "catalogs",
+    LedgerLine.IN_TRANSIT: "in transit",
     LedgerLine.UNATTRIBUTED: "unattributed",
 }
 """What a line is called on a screen."""

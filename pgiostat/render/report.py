@@ -130,6 +130,7 @@ def _happened(sampled: IntervalStats) -> Iterator[str]:
 def _contradictions(sampled: IntervalStats) -> Iterator[str]:
     """Yield why statements count more than the server did, where lag is not the reason."""
     blocks, server = sampled.statement_blocks, sampled.server_blocks
+    server -= sampled.reads.in_transit_blocks or 0
     if sampled.seconds < MAX_LAG_SECONDS or blocks <= server * MAX_COVERAGE + MIN_BLOCKS:
         return
     if not server:

@@ -143,7 +143,7 @@ def test_what_reading_costs_the_server_is_told_below_the_table() -> None:
 def test_coverage_is_of_the_time_that_is_shown() -> None:
     feed = Told()
     last = feed._moments[-1]
-    feed._moments[-1] = replace(last, statement_blocks=800, server_blocks=1600)
+    feed._moments[-1] = replace(last, statement_blocks=800, settled_blocks=1600)
 
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         assert "coverage 50.0 %" in shown(app)[1]

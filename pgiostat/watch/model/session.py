@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgiostat.analysis.cost import FIELDS, blocks_of
-from pgiostat.analysis.ledger import ServerReads
+from pgiostat.analysis.ledger import ServerReads, coverage
 from pgiostat.analysis.rank import By, EvictedTotals, Totals, group_of
 from pgiostat.statistics.delta import Quality
 from pgiostat.statistics.names import HIDDEN, UNREAD, UNREADABLE, Names, StatementKey
@@ -78,7 +78,7 @@ class WatchSession:
     _io: dict[tuple[str, str, str], IoRow] = field(default_factory=dict)
     _whole: Totals | None = None
     _statement_blocks: int = 0
-    _server_blocks: int = 0
+    _settled_blocks: int = 0
     _history_wanted: dict[bool, Totals] = field(default_factory=dict)
     _numbers: dict[RowKey, int] = field(default_factory=dict)
     _numbered: int = 0
@@ -88,7 +88,7 @@ class WatchSession:
     @property
     def coverage(self) -> float | None:
         """Share of the server's reads that statements explain, since the baseline."""
-        return self._statement_blocks / self._server_blocks if self._server_blocks else None
+        return coverage(self._statement_blocks, ServerReads(self._settled_blocks))
 
     @property
     def seconds(self) -> float:
@@ -103,7 +103,7 @@ class WatchSession:
             Counter(),
             RunningTotals(),
         )
-        self._whole, self._statement_blocks, self._server_blocks = None, 0, 0
+        self._whole, self._statement_blocks, self._settled_blocks = None, 0, 0
         self.qualities = ()
         self.began = None if self.latest is None else self.latest.until
 
@@ -147,9 +147,9 @@ class WatchSession:
         )
         self._relations.add(counted.relations, counted.relation_amounts, counted.relation_uncertain)
         self._whole = counted if self._whole is None else _together(self._whole, counted)
-        if interval.server_blocks is not None:
+        if interval.settled_blocks is not None:
             self._statement_blocks += interval.statement_blocks
-            self._server_blocks += interval.server_blocks
+            self._settled_blocks += interval.settled_blocks
         for row in interval.io or ():
             key = (row.backend_type, row.object, row.context)
             self._io[key] = _added(self._io.get(key), row)
@@ -277,7 +277,7 @@ def _together(a: Totals, b: Totals) -> Totals:
         b,
         seconds=a.seconds + b.seconds,
         reads=ServerReads.total((a.reads, b.reads)),
-        ahead=a.ahead,
+        recent=a.recent,
         database_blocks=blocks,
         absurd_times=a.absurd_times + b.absurd_times,
         nested=a.nested + b.nested,

@@ -38,14 +38,24 @@ PARTS = (
     ("~", "before a share: part of it was counted since a reset, or is a lower bound"),
     ("–", "unknown, which is not zero"),
     (
+        "in transit",
+        (
+            "reads that the server and a statement count at different times; negative if the"
+            " statement was first"
+        ),
+    ),
+    (
         "unattributed",
-        ("what the server read and nothing explains; negative if statements were counted first"),
+        (
+            "what the server read and nothing explains after the time in which both counts must"
+            " agree; negative if statements counted more"
+        ),
     ),
     (
         "coverage",
         (
-            "share of the server's reads that statements explain, of the time shown: the"
-            " interval, or all since the baseline"
+            "share of the server's reads that statements explain, without those in transit, of"
+            " the time shown: the interval, or all since the baseline"
         ),
     ),
 )

@@ -1,0 +1,219 @@
+"""Blocks in transit: the server and its statements count one read at different times.
+
+A statement counts its reads when it ends. The server counts them when the session reports them: at
+most once a second while it works, up to ten seconds later when it idles, and at the end of a
+transaction (pgstat.c). A parallel worker reports when it ends, before its statement does.
+
+So the difference of both counts varies from interval to interval, and most of it returns. Here the
+cumulative difference is followed. The part of it that has lasted for longer than any lag is
+settled: it belongs to the catalogs, or to nothing known. The rest is in transit.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from math import exp
+
+from pgiostat.analysis.ledger import CAUSES, ServerReads, known_sum, reads_of, unexplained_blocks
+from pgiostat.statistics.delta import Delta
+
+__all__ = ["REPORT_SECONDS", "InTransit", "Settlement"]
+
+REPORT_SECONDS = 12.0
+"""After this time the server has the counts of an ended transaction: an idle session reports them
+within ten seconds (pgstat.c). Before PostgreSQL 15 it may keep them until its next command."""
+LAG_SECONDS = 60.0
+"""Statements may be ahead of the server for this time, or for as long as a transaction runs."""
+MAX_LAG_SECONDS = 900.0
+WARM_SECONDS, WARM_INTERVALS = 30.0, 6
+"""In this time what statements read before the first interval still arrives."""
+MAX_WARM_SECONDS = 120.0
+"""For so long at most a transaction of before the first interval is waited for."""
+RATE_SECONDS, CATALOG_SECONDS, LUMP_SECONDS = 30.0, 60.0, 300.0
+CAUSE_SECONDS = REPORT_SECONDS + 60.0
+"""A cause explains what settles up to this time later."""
+RELEASED_LATE, RELEASED_EARLY = 0.01, 0.005
+"""Share of an interval's reads up to which a small difference settles: steady drifts, no lumps."""
+BAR_EVICTED, BAR_FAILED = 0.1, 0.5
+"""Share of the usual variation above which a difference with a cause settles at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The part of an interval's difference that is settled, and the part that is not.
+
+    Attributes:
+        in_transit: Blocks in transit: positive if the server counted them and no statement did,
+            negative if statements counted them and the server did not.
+        catalogs: Blocks of the catalogs.
+        recent: Counts of possible causes up to its end, by their name in ServerReads.
+    """
+
+    in_transit: int
+    catalogs: int
+    recent: Mapping[str, int | None]
+
+    def applied(self, delta: Delta) -> Delta:
+        """Return an interval with its settlement."""
+        return replace(
+            delta,
+            in_transit=self.in_transit,
+            settled_catalogs=self.catalogs,
+            recent_causes=self.recent,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """The end of an interval.
+
+    Attributes:
+        at: Seconds since the first interval began.
+        level: Cumulative difference; positive if the server counted more.
+        early: Blocks by which statements counted more in this interval than the server did.
+        explained: Blocks of statements in this interval.
+        reads: The server's counts of this interval.
+    """
+
+    at: float
+    level: int
+    early: int
+    explained: int
+    reads: ServerReads
+
+
+@dataclass(frozen=True, slots=True)
+class InTransit:
+    """The cumulative difference of one server's counts and its statements', interval by interval.
+
+    `advance` returns the next state. Every interval begins where the last one ended; after a reset
+    or a lost interval all begins anew.
+    """
+
+    _points: tuple[_Point, ...] = (_Point(0.0, 0, 0, 0, ServerReads()),)
+    _shifted: int = 0
+    _warm_until: float = WARM_SECONDS
+    _lag: float = LAG_SECONDS
+    _rate: float | None = None
+    _catalogs: float = 0.0
+    _waits_for_old: bool = False
+
+    def advance(self, delta: Delta) -> tuple["InTransit", Settlement | None]:
+        """Add an interval.
+
+        Returns:
+            The next state, and what is settled; None if either count is unknown.
+        """
+        reads = reads_of(delta)
+        left = unexplained_blocks(delta.statement_blocks, reads)
+        is_counted = delta.settings.values.get("track_counts") != "off"
+        if left is None or not delta.seconds or delta.lost is not None or not is_counted:
+            return InTransit(), None
+        if reads.nested_twice:  # a difference without end, and its cause is known
+            catalogs = min(reads.catalog_blocks or 0, max(left, 0))
+            return InTransit(), Settlement(0, catalogs, {})
+        noted = self.note(delta.seconds, _transaction_seconds(delta), delta.statement_blocks, reads)
+        return noted.settle(left)
+
+    def note(
+        self, seconds: float, transaction: float, explained: int, reads: ServerReads
+    ) -> "InTransit":
+        """Return the state with one more interval, of which nothing is settled yet.
+
+        Args:
+            seconds: Length of the interval.
+            transaction: Age of the oldest transaction in seconds.
+            explained: Blocks of statements.
+            reads: The server's counts.
+        """
+        last = self._points[-1]
+        now = last.at + seconds
+        left = unexplained_blocks(explained, reads) or 0
+        lag = max(LAG_SECONDS, min(transaction + REPORT_SECONDS, MAX_LAG_SECONDS))
+        lag = max(lag, self._lag - seconds)
+        oldest = now - max(lag, LUMP_SECONDS)
+        kept = [point for point in self._points if point.at >= oldest]
+        is_old = transaction > now
+        warm_until = max(self._warm_until, min(WARM_INTERVALS * seconds, MAX_WARM_SECONDS))
+        if (is_old and now <= MAX_WARM_SECONDS) or (self._waits_for_old and not is_old):
+            warm_until = max(warm_until, now + REPORT_SECONDS + seconds)
+        rate = (reads.blocks or 0) / seconds
+        before = rate if self._rate is None else self._rate
+        point = _Point(now, last.level + left, max(-left, 0), explained, reads)
+        return replace(
+            self,
+            _points=(*(kept or [last]), point),
+            _warm_until=warm_until,
+            _lag=lag,
+            _rate=before + (rate - before) * (1 - exp(-seconds / RATE_SECONDS)),
+            _catalogs=self._catalogs * exp(-seconds / CATALOG_SECONDS)
+            + (reads.catalog_blocks or 0),
+            _waits_for_old=is_old,
+        )
+
+    def settle(self, left: int) -> tuple["InTransit", Settlement]:
+        """Return the state after the newest interval is settled, and its settlement.
+
+        Args:
+            left: The interval's blocks that neither statements nor other processes explain.
+        """
+        late = min(self._levels(REPORT_SECONDS))
+        recent = self._recent()
+        if late > 0 and self._points[-1].at <= self._warm_until:
+            # Of the time before the first interval, or not to be distinguished from it.
+            shifted = replace(self, _shifted=self._shifted + late)
+            return shifted, Settlement(left, 0, recent)
+        catalogs = settled = 0
+        if late > 0:
+            catalogs = min(late, int(self._catalogs))
+            settled = self._late(late - catalogs, recent)
+        else:
+            settled = -self._early()
+        state = replace(
+            self,
+            _shifted=self._shifted + catalogs + settled,
+            _catalogs=self._catalogs - catalogs,
+        )
+        return state, Settlement(left - catalogs - settled, catalogs, recent)
+
+    def _late(self, late: int, recent: Mapping[str, int | None]) -> int:
+        """Return the blocks that the server counted and no statement will.
+
+        Args:
+            late: Blocks that no statement has counted for REPORT_SECONDS.
+            recent: Counts of possible causes.
+        """
+        share = BAR_EVICTED if recent["evictions"] else BAR_FAILED if recent["failures"] else 1.0
+        lumps = max(point.early for point in self._since(LUMP_SECONDS))
+        if late > share * max(self._rate or 0.0, lumps):
+            return late
+        return min(late, self._share(RELEASED_LATE))
+
+    def _early(self) -> int:
+        """Return the blocks that statements counted and the server never will."""
+        levels = self._levels(self._lag)
+        # Statements can be ahead by what they read in the longest lag, and by no more.
+        room = sum(point.explained for point in self._since(self._lag))
+        slow = min(max(-max(levels), 0), self._share(RELEASED_EARLY))
+        return max(slow, -levels[-1] - room)
+
+    def _share(self, share: float) -> int:
+        return int(share * (self._points[-1].reads.blocks or 0))
+
+    def _since(self, seconds: float) -> Iterator[_Point]:
+        """Yield the ends of intervals in some time, and at least the last two."""
+        since = self._points[-1].at - seconds
+        yield from (point for point in self._points[:-2] if point.at >= since)
+        yield from self._points[-2:]
+
+    def _levels(self, seconds: float) -> list[int]:
+        return [point.level - self._shifted for point in self._since(seconds)]
+
+    def _recent(self) -> dict[str, int | None]:
+        points = list(self._since(CAUSE_SECONDS))
+        return {name: known_sum(getattr(point.reads, name) for point in points) for name in CAUSES}
+
+
+def _transaction_seconds(delta: Delta) -> float:
+    """Return the age of the oldest transaction at the end of an interval; 0 if there is none."""
+    oldest = delta.newer.markers.oldest_transaction
+    return 0.0 if oldest is None else (delta.until - oldest).total_seconds()
