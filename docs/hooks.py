@@ -1,6 +1,7 @@
 """Hooks of the site (mkdocs.yml): pages from the root, links out of docs/, and llms.txt."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from mkdocs.structure.nav import Navigation, Section
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+SOURCE = PROJECT["urls"]["Source"]
 FROM_ROOT = {
     "contributing.md": "CONTRIBUTING.md",
     "security.md": "SECURITY.md",
@@ -54,10 +57,9 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
             return link[0]
         if target in names:
             return f"]({up}{names[target]}{link[2] or ''})"
-        return f"] (`{target}` in the repository)"
+        return f"]({SOURCE}/blob/main/{target}{link[2] or ''})"
 
-    shown = re.sub(r"\[([^\]]*)\] \(`", r"\1 (`", _LINK.sub(inside, markdown))
-    return _DIAGRAM.sub(lambda found: _layers(found[1]), shown)
+    return _DIAGRAM.sub(lambda found: _layers(found[1]), _LINK.sub(inside, markdown))
 
 
 def _layers(diagram: str) -> str:

@@ -1,5 +1,6 @@
 """Optional packages: the extra that installs each, and the error if one is missing."""
 
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 from pgiostat.errors import PgiostatError
@@ -19,8 +20,11 @@ _EXTRA_OF = {
 """Module of an optional package: the smallest extra that installs it."""
 
 
-class ExtraMissingError(PgiostatError):
-    """A package is missing that an extra of pgiostat installs."""
+class ExtraMissingError(PgiostatError, ImportError):
+    """A package is missing that an extra of pgiostat installs.
+
+    It is an ImportError as well, for programs that try an import and do without.
+    """
 
     def __init__(self, module: str) -> None:
         extra = _EXTRA_OF[module]
@@ -35,15 +39,30 @@ class ExtraMissingError(PgiostatError):
 def install_hint(extra: str) -> str:
     """Return the command that installs an extra, for each tool that may have installed pgiostat.
 
-    >>> install_hint("history").split(", ")[1]
-    "uv tool install 'pgiostat[history]'"
+    >>> install_hint("history").partition(", ")[0]
+    "Install it as you installed pgiostat: pip install 'pgiostat[history]'"
     """
-    package = f"'pgiostat[{extra}]'"
-    # pipx keeps what it has installed unless it is forced; the other two add the extra.
+    # pip adds an extra to those that are installed; uv and pipx replace them.
+    together = f"'pgiostat[{','.join(sorted({extra, *_installed()}))}]'"
     return (
-        f"Install it as you installed pgiostat: pip install {package},"
-        f" uv tool install {package}, or pipx install --force {package}"
+        f"Install it as you installed pgiostat: pip install 'pgiostat[{extra}]',"
+        f" uv tool install {together}, or pipx install --force {together}"
     )
+
+
+def _installed() -> set[str]:
+    """Return the extras of which all packages are installed."""
+    lacking = {extra for module, extra in _EXTRA_OF.items() if not _is_installed(module)}
+    return {*_EXTRA_OF.values()} - lacking
+
+
+def _is_installed(module: str) -> bool:
+    # A module may be blocked in this process (history.without_pandas) and installed all the same.
+    try:
+        version(module.replace("_", "-"))
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def extra_missing(error: Exception) -> ExtraMissingError | None:

@@ -11,8 +11,13 @@ Instant = str | date
 Length = str | timedelta
 
 _UNITS = {
-    "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800,
-}  # fmt: skip
+    "ms": 0.001,
+    "s": 1,
+    "m": 60,
+    "h": 3600,
+    "d": 86_400,
+    "w": 604_800,
+}
 _NAMES = "ms|msecs?|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?"
 """Units as systemd and PostgreSQL's intervals spell them; the first letter decides but for ms."""
 _PART = re.compile(rf"(\d+(?:\.\d+)?)\s*({_NAMES})(?![a-z])[\s,]*")
@@ -80,7 +85,7 @@ def is_clock(text: Instant | None) -> bool:
     return isinstance(text, str) and _CLOCK.fullmatch(text.strip().lower()) is not None
 
 
-def instant(text: Instant, now: datetime) -> datetime:
+def instant(text: Instant, now: datetime, *, has_passed: bool = True) -> datetime:
     """Return an instant.
 
     A length of time is before now. A time of day is the latest one that has passed. A text without
@@ -89,6 +94,7 @@ def instant(text: Instant, now: datetime) -> datetime:
     Args:
         text: Words, or an instant that is known already.
         now: The present, with a time zone.
+        has_passed: Whether a time of day that is still to come is that of the day before.
 
     Returns:
         The instant, with a time zone.
@@ -107,7 +113,7 @@ def instant(text: Instant, now: datetime) -> datetime:
     2026-11-23 04:51:00+00:00
     2026-11-22 22:30:00+00:00
     """
-    found = _instant(text, now)
+    found = _instant(text, now, has_passed=has_passed)
     try:
         is_within = EARLIEST <= found.astimezone(UTC) < LATEST
     except OverflowError:
@@ -118,14 +124,17 @@ def instant(text: Instant, now: datetime) -> datetime:
     return found
 
 
-def _instant(text: Instant, now: datetime) -> datetime:
+def _instant(text: Instant, now: datetime, *, has_passed: bool) -> datetime:
     if isinstance(text, date):
         known = text if isinstance(text, datetime) else datetime.combine(text, time())
         return known if known.tzinfo else known.replace(tzinfo=now.tzinfo)
     bare = " ".join(text.lower().split())
     before = _seconds_before(bare)
     try:
-        return _named(bare, now) if before is None else now - timedelta(seconds=before)
+        if before is not None:
+            return now - timedelta(seconds=before)
+        ahead = CLOCK_AHEAD if has_passed else timedelta.max
+        return _named(bare, now, ahead)
     except ValueError:
         examples = "1h, yesterday 14:00, 10:30, 2026-11-23 10:00, 2026-11-23T10:00Z"
         raise _invalid("time", text, examples) from None
@@ -144,8 +153,11 @@ def _seconds_before(bare: str) -> float | None:
     return None if bare.isdigit() or _sum_of_parts(bare) is None else duration(bare)
 
 
-def _named(bare: str, now: datetime) -> datetime:
-    """Return a day, a time of day, or both; raises ValueError for anything else."""
+def _named(bare: str, now: datetime, ahead: timedelta) -> datetime:
+    """Return a day, a time of day, or both; raises ValueError for anything else.
+
+    ahead: How much later than now a time of day may be before that of the day before is meant.
+    """
     day, _, clock = bare.partition(" ")
     if day in _DAYS:
         at = _time_of_day(clock) if clock else time()
@@ -156,10 +168,10 @@ def _named(bare: str, now: datetime) -> datetime:
         at = _time_of_day(bare)
         zone = at.tzinfo or now.tzinfo
         found = datetime.combine(now.astimezone(zone), at, tzinfo=zone)
-        return found if found <= now + CLOCK_AHEAD else found - timedelta(days=1)
+        return found if found - now <= ahead else found - timedelta(days=1)
     if _MONTH_AND_DAY.fullmatch(bare):
         found = _dated(f"{now.year}-{bare}", now)
-        return found if found <= now + CLOCK_AHEAD else _dated(f"{now.year - 1}-{bare}", now)
+        return found if found - now <= ahead else _dated(f"{now.year - 1}-{bare}", now)
     return _dated(bare, now)
 
 

@@ -11,7 +11,6 @@ from hashlib import blake2b
 from pathlib import Path
 
 from pgiostat.errors import PgiostatError
-from pgiostat.extras import extra_missing
 
 __all__ = [
     "PASSING",
@@ -30,7 +29,7 @@ _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 _NO_DESCRIPTOR_MESSAGE = os.strerror(errno.EMFILE)
 """Libraries pass on the system's message without its number."""
 _PACKAGE = Path(__file__).parent
-_REPORT = "Report it with this reference; docs/errors.md says how."
+_REPORT = "Report it with this reference; docs/errors.md describes how."
 
 
 def as_error(error: Exception) -> PgiostatError:
@@ -50,18 +49,21 @@ def as_error(error: Exception) -> PgiostatError:
     lacks = isinstance(error, ImportError) and not has_descriptors()
     if lacks or is_out_of_descriptors(error):
         return too_many_files()
-    if missing := extra_missing(error):
-        return missing
+    if isinstance(error, ModuleNotFoundError):
+        from pgiostat.extras import extra_missing  # noqa: PLC0415 - every start imports this module
+
+        if missing := extra_missing(error):
+            return missing
     if isinstance(error, MemoryError):
         return PgiostatError(
             "out of memory",
-            detail=f"It happened in {_place(error)}.",
+            detail=f"It occurred in {_place(error)}.",
             slug="out-of-memory",
         )
     return PgiostatError(
         f"unexpected error {_reference(error)}",
         detail=f"{_type(error)} in {_place(error)}.",
-        hint=f"It is a fault of pgiostat. {_REPORT}",
+        hint=f"This is a bug in pgiostat. {_REPORT}",
         slug="unexpected-error",
     )
 
@@ -75,10 +77,10 @@ def unreadable_reply(error: Exception) -> PgiostatError:
     if isinstance(error, PgiostatError | MemoryError) or is_out_of_descriptors(error):
         return as_error(error)
     return PgiostatError(
-        "the server's answer could not be read",
+        "the server's reply could not be read",
         detail=f"{_type(error)} in {_place(error)}, reference {_reference(error)}.",
-        hint="The answer was damaged on its way, or pgiostat does not understand this server."
-        f" If it stays: {_REPORT[0].lower()}{_REPORT[1:]}",
+        hint="The reply was damaged in transit, or pgiostat does not understand this server."
+        f" If it persists: {_REPORT[0].lower()}{_REPORT[1:]}",
         slug="reply-unreadable",
     )
 
@@ -93,8 +95,8 @@ def too_many_files(message: str = "") -> PgiostatError:
         "too many open files",
         detail=f"{message[:1].upper()}{message[1:]}"
         if message
-        else "This process, or the whole system, has no file descriptor left.",
-        hint="Raise the limit: ulimit -n in a shell, LimitNOFILE= in a unit of systemd.",
+        else "This process or the system has no free file descriptor.",
+        hint="Raise the limit: ulimit -n in a shell, LimitNOFILE= in a systemd unit.",
         slug="too-many-files",
     )
 

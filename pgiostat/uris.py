@@ -12,7 +12,7 @@ from pgiostat.redaction import HIDDEN, has_credentials, may_hold_secret
 
 __all__ = ["check", "has_password", "shown", "without"]
 
-REASON_HIDDEN = "The reason is not shown: it quotes a part of the URI that may be secret."
+REASON_HIDDEN = "The reason is hidden: it quotes a part of the URI that may be secret."
 PLAIN = frozenset({"endpoint_override", "region", "scheme"})
 """Parameters that are no secrets."""
 SHORTEST_SECRET = 4
@@ -71,8 +71,8 @@ def check(uri: str) -> None:
     if has_password(uri) or any(_SECRET_NAME.search(name) for name in names):
         raise PgiostatError(
             f'there is a password, a key or a signature in the URI "{shown(uri)}"',
-            hint="Give credentials as the store's own tools take them: by the environment or a"
-            " file.",
+            hint="Provide credentials as for the tools of the object store: in the environment"
+            " or in a file.",
             slug="option-invalid",
             status=ExitStatus.USAGE,
         )
@@ -84,7 +84,7 @@ def without(reason: str, uri: str) -> str:
     >>> without("no such bucket: metrics", "s3://metrics?region=eu-west-1")
     'no such bucket: metrics'
     >>> without("bad token: s3cret", "sc://spark/;token=s3cret")
-    'The reason is not shown: it quotes a part of the URI that may be secret.'
+    'The reason is hidden: it quotes a part of the URI that may be secret.'
     """
     return REASON_HIDDEN if any(secret in reason for secret in _secrets(uri)) else reason
 

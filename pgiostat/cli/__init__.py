@@ -60,7 +60,9 @@ QUOTE_DSN = "A connection string is one argument, after a command: put it into q
 def _usage(error: Exception) -> PgiostatError:
     """Return a wrong command line as an error of ours."""
     context = getattr(error, "ctx", None)
-    path = getattr(context, "command_path", None) or "pgiostat"
+    # An option without its value has no context.
+    named = next((word for word in sys.argv[1:2] if word in COMMANDS), "")
+    path = getattr(context, "command_path", None) or f"pgiostat {named}".rstrip()
     message: str = getattr(error, "message", str(error)).rstrip(".")
     hints = [f"Try: {path} --help"]
     if isinstance(error, typer.BadParameter) or not message:

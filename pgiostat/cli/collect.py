@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["collect"]
 
 
-@connects()
+@connects(several=True)
 @categorizes
 def collect(
     dsn: Annotated[

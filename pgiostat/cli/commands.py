@@ -35,7 +35,7 @@ PURPOSES = {
         "demo": ("demo:demo", "Start a local PostgreSQL with a workload, and watch it."),
         "lab": ("lab:app", "Reproduce the whole investigation on a local PostgreSQL."),
     },
-}  # fmt: skip
+}
 """Module and summary of each command, by purpose; a test compares summaries and help."""
 COMMANDS = {name: entry for group in PURPOSES.values() for name, entry in group.items()}
 
@@ -69,7 +69,7 @@ class Commands(Group):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         for name, (_, summary) in COMMANDS.items():
-            self.add_command(TyperCommand(name, help=summary))
+            self.add_command(TyperCommand(name, help=summary, short_help=summary))
         self._loaded: set[str] = set()
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

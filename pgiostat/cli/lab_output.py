@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pgiostat.cli.connection import connection_string
 from pgiostat.cli.console import progress
 from pgiostat.escape import terminal
 
@@ -16,12 +17,19 @@ if TYPE_CHECKING:
 __all__ = ["Dsn", "Seed", "loading", "say"]
 
 Seed = Annotated[int, typer.Option(help="Seed of the random generator.", metavar="N")]
+
+
+def _connection_string(value: str) -> str:
+    return connection_string(value)
+
+
 Dsn = Annotated[
     str,
     typer.Option(
         help="Use this server, in a schema pgiostat_lab, instead of a local one.",
-        metavar="DSN",
+        metavar="DBNAME|DSN",
         show_default=False,
+        callback=_connection_string,
     ),
 ]
 

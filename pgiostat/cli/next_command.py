@@ -1,7 +1,5 @@
 """The next command of an investigation, which the last line of each answer names."""
 
-import shlex
-
 __all__ = ["NEXT", "next_line", "show_next"]
 
 NEXT = {
@@ -33,8 +31,10 @@ def next_line(command: str, *, history: object = None, **values: str) -> str:
     >>> next_line("history")
     'Next: pgiostat report'
     """
-    quoted = {name: shlex.quote(value) for name, value in values.items()}
-    place = "" if history is None else f" {shlex.quote(str(history))}"
+    from shlex import quote
+
+    quoted = {name: quote(value) for name, value in values.items()}
+    place = "" if history is None else f" {quote(str(history))}"
     return f"Next: {NEXT[command].format(history=place, **quoted)}"
 
 

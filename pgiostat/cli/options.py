@@ -20,7 +20,6 @@ __all__ = [
     "LIVE",
     "LONGEST_INTERVAL_SECONDS",
     "SHORTEST_INTERVAL_SECONDS",
-    "TABLES_ONLY",
     "TOP_ON_SCREEN",
     "Directory",
     "Engine",
@@ -64,8 +63,6 @@ class Form(StrEnum):
     MARKDOWN = "markdown"
 
 
-TABLES_ONLY = (Form.CSV, Form.MARKDOWN)
-"""Forms for reports that are one table."""
 LIVE = ("category", "verb", "table", "fingerprint", "statement", "relation", "database", "user")
 """What a live ranking can be by."""
 
@@ -101,11 +98,12 @@ Directory = Annotated[
     ),
 ]
 LocalDirectory = Annotated[
-    str | None,
+    Path | None,
     typer.Argument(
         callback=no_secret,
         help="Directory of the history, as --history.",
         metavar="[HISTORY]",
+        readable=False,  # the reader's own error is better
         show_default=False,
     ),
 ]

@@ -123,16 +123,22 @@ def show(
         ),
     ] = None,
     rules: RulesChoice = DEFAULT_RULES,
+    output: Annotated[str, options.format_option("text", "markdown")] = "text",
 ) -> None:
     """Show the rules in force, in the order in which they are tried."""
+    from pgiostat.render import markdown, rules_markdown
     from pgiostat.render import rules as render
 
     book = rules_of(rules)
+    is_page = _is_page(output)
     if name is None:
-        console().print(render.listed(book))
+        if is_page:
+            markdown.write(rules_markdown.listed(book), sys.stdout)
+        else:
+            console().print(render.listed(book))
         return
     is_list = name.startswith("@")
-    find = render.one_list if is_list else render.one_rule
+    find = render.list_text if is_list else render.rule_text
     found = find(book.rules, name.removeprefix("@"))
     if found is None and book.if_sync is not None:
         found = find(book.if_sync, name)
@@ -142,7 +148,14 @@ def show(
             hint="pgiostat rules show lists them all.",
             slug="rule-missing",
         )
-    console().print(found, soft_wrap=True)
+    text = rules_markdown.fenced(found, "toml") if is_page else found
+    console().print(text, soft_wrap=True)
+
+
+def _is_page(output: str) -> bool:
+    """Return whether the answer is Markdown."""
+    form = options.choice("format", output, options.Form, options.Form.CSV, options.Form.JSON)
+    return form is options.Form.MARKDOWN
 
 
 def _is_database(text: str) -> bool:
@@ -176,6 +189,7 @@ def try_(
     top: Annotated[
         int, typer.Option(help="Number of statements that no rule takes to show.", metavar="N")
     ] = TOP_OTHERS,
+    output: Annotated[str, options.format_option("text", "markdown")] = "text",
 ) -> None:
     """Show the category of a statement, or those of a server's statements.
 
@@ -192,13 +206,13 @@ def try_(
         )
     from pgiostat.postgres.dsn import is_dsn
 
-    book = rules_of(rules)
+    book, is_page = rules_of(rules), _is_page(output)
     if file is not None:
-        _test_texts(book, _statements(_read(file)))
+        _test_texts(book, _statements(_read(file)), is_page=is_page)
     elif subject is not None and (not subject.strip() or is_dsn(subject)):
-        _test_server(book, subject, top)
+        _test_server(book, subject, top, is_page=is_page)
     elif subject is not None:
-        _test_texts(book, _statements(subject))
+        _test_texts(book, _statements(subject), is_page=is_page)
 
 
 def _read(path: Path) -> str:
@@ -239,9 +253,10 @@ def _begins(text: str) -> bool:
     return word is not None and word[0].upper() in COMMANDS
 
 
-def _test_texts(book: "RuleBook", texts: list[str]) -> None:
+def _test_texts(book: "RuleBook", texts: list[str], *, is_page: bool) -> None:
     from pgiostat.queries.describe import describer
     from pgiostat.queries.rules import Classifier, Subject
+    from pgiostat.render import markdown, rules_markdown
     from pgiostat.render import rules as render
     from pgiostat.statistics.names import Names
 
@@ -257,16 +272,22 @@ def _test_texts(book: "RuleBook", texts: list[str]) -> None:
         found = classifier.classify(text)
         normalized = found.normalized
         subject = Subject(found.features, normalized.fingerprint, normalized.text)
+        verdicts = rules.verdicts(subject)
+        if is_page:
+            sys.stdout.write("\n" * (number > 0))
+            markdown.write(rules_markdown.judged(found, subject, verdicts), sys.stdout)
+            continue
         if number:
             screen.rule(style="dim")
-        screen.print(render.judged(found, subject, rules.verdicts(subject)))
+        screen.print(render.judged(found, subject, verdicts))
 
 
-def _test_server(book: "RuleBook", dsn: str, top: int) -> None:
+def _test_server(book: "RuleBook", dsn: str, top: int, *, is_page: bool) -> None:
     from pgiostat.analysis.rank import By, rank
     from pgiostat.postgres.since_reset import totals_since_reset
     from pgiostat.queries.describe import describer
     from pgiostat.queries.rules import RESERVED
+    from pgiostat.render import markdown, rules_markdown
     from pgiostat.render import rules as render
 
     found = totals_since_reset(dsn, describer(book))
@@ -278,7 +299,11 @@ def _test_server(book: "RuleBook", dsn: str, top: int) -> None:
         for row in others.rows
         if row.cost.blocks and not ruled.names(row.category) and row.category not in RESERVED
     ][:top]
-    screen = console()
-    screen.print(render.surveyed(found.delta.newer, categories, unknown, width=screen.width))
+    if is_page:
+        page = rules_markdown.surveyed(found.delta.newer, categories, unknown)
+        markdown.write(page, sys.stdout)
+    else:
+        screen = console()
+        screen.print(render.surveyed(found.delta.newer, categories, unknown, width=screen.width))
     if found.texts_error is not None:
         raise found.texts_error

@@ -61,7 +61,7 @@ def watch(
     instance: options.Instance = "",
     balance: options.StartBalance = None,
     writes: options.Writes = 0.0,
-    output: Annotated[str, options.format_option("text", "csv", "json")] = "text",
+    output: Annotated[str, options.format_option(*options.Form)] = "text",
     rules: RulesChoice = DEFAULT_RULES,
     record: Annotated[
         Path | None,
@@ -157,7 +157,7 @@ def watch(
         with _pointing_to_doctor():
             on_screen(dsn, wanted, rules, record, theme)
     else:
-        if top is None and form is StreamFormat.TEXT:
+        if top is None and form in {StreamFormat.TEXT, StreamFormat.MARKDOWN}:
             wanted = replace(wanted, top=options.TOP_ON_SCREEN)
         with _pointing_to_doctor():
             _watch(dsn, wanted, rules)

@@ -71,8 +71,8 @@ class Committer:
         """Return the end of a line that has what could not be written, and why."""
         ends = None if self._writer is None else self._writer.ends
         since = "" if ends is None else f" since {ends:%Y-%m-%d %H:%M:%S %Z}"
-        goes_on = "" if ends is None else "; the next run goes on from there"
-        return f"; not committed: what statements did{since} ({reason}){goes_on}"
+        goes_on = "" if ends is None else "; the next run continues from there"
+        return f"; not committed: statement activity{since} ({reason}){goes_on}"
 
     def append(
         self, delta: Delta, names: Names, devices: Sequence[DeviceInterval]

@@ -71,13 +71,13 @@ def read(
     there = file.word("history")
     if there is not None and "://" in there:
         raise file.error(
-            "history must be a directory", "history", "pgiostat ship brings it to an object store."
+            "history must be a directory", "history", "pgiostat ship uploads it to an object store."
         )
     if there is not None and may_hold_secret(there):
         raise file.error(
             "history may hold a password or a key",
             "history",
-            "Give the name of a directory. A connection string is the value of dsn.",
+            "Name a directory. A connection string is the value of dsn.",
         )
     root = history or (None if there is None else path.parent / Path(there).expanduser())
     return Plan(file.targets(every), root, file.keep(keep, keep_hours))
@@ -94,7 +94,7 @@ class _File:
     def targets(self, every: str | None) -> tuple[Target, ...]:
         servers = self.tables.get("servers")
         if not isinstance(servers, dict) or not servers:
-            raise self.error("there is no server in it", "servers", "Add a table: [servers.prod]")
+            raise self.error("it defines no server", "servers", "Add a table: [servers.prod]")
         if every is not None:
             interval(every)
         common = self.word("interval") or f"{INTERVAL_SECONDS:g}s"

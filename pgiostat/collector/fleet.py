@@ -82,7 +82,7 @@ class Fleet:
         """Yield the differences of a plan from the current one, a few words each."""
         after = {target.label: target for target in plan.targets}
         changes = _changes(self._wanted, after)
-        changes["tried again"] = [
+        changes["retried"] = [
             label for label, each in self._collected.items() if each.over and label in after
         ]
         for change, labels in changes.items():
@@ -112,7 +112,7 @@ class Fleet:
                 self._ended += self._collected.pop(label).recorder.samples
                 self.failed.discard(label)
                 if label not in self._wanted:
-                    self._log(label).info("is not collected any more")
+                    self._log(label).info("no longer collected")
         with self._guard():
             for label, target in self._wanted.items():
                 if label not in self._collected:
@@ -201,7 +201,7 @@ class Fleet:
             if not recorder.is_collecting:
                 self.failed.add(label)
             if not recorder.summary_covers_all:
-                samples = _counted(recorder.samples, "sample")
+                samples = _counted(recorder.samples, "interval")
                 self._log(label).info(f"{samples} committed{recorder.not_committed}")
         collected.over = True
         self.wake.set()
@@ -248,7 +248,7 @@ class Fleet:
             if each.thread.is_alive() and each.recorder.is_compacting:
                 each.thread.join(COMPACTION_SECONDS)
             if each.thread.is_alive():
-                self._log(label).warning("does not answer; not waiting for it")
+                self._log(label).warning("does not respond; ending without it")
         if self._compaction is not None:
             self._compaction.finish()
 
@@ -268,16 +268,16 @@ class Fleet:
         troubled += sorted(set(self.failed) - set(troubled))
         if troubled:
             more = ", …" if len(troubled) > 1 else ""
-            parts.append(f"{len(troubled)} in trouble: {troubled[0]}{more}")
-        parts.append(_counted(samples, "sample"))
+            parts.append(f"{len(troubled)} failing: {troubled[0]}{more}")
+        parts.append(_counted(samples, "interval"))
         ages = [recorder.age for recorder in recorders if recorder.age is not None]
         if ages:
             parts.append(f"newest {format_duration(min(ages))} ago")
         shared = self._compaction is not None and self._compaction.is_running
         if shared or any(recorder.is_compacting for recorder in recorders):
-            parts.append("sealing")
+            parts.append("compacting")
         elif samples:
-            parts.append(f"next seal {datetime.now(UTC) + timedelta(hours=1):%H}:00Z")
+            parts.append(f"next compaction {datetime.now(UTC) + timedelta(hours=1):%H}:00Z")
         return " · ".join(parts)
 
 
@@ -286,12 +286,12 @@ def _changes(before: Mapping[str, Target], after: Mapping[str, Target]) -> dict[
     both = [label for label in after if label in before]
     return {
         "new": [label for label in after if label not in before],
-        "gone": [label for label in before if label not in after],
-        "another connection": [each for each in both if after[each].dsn != before[each].dsn],
-        "another interval": [
+        "removed": [label for label in before if label not in after],
+        "connection changed": [each for each in both if after[each].dsn != before[each].dsn],
+        "interval changed": [
             each for each in both if after[each].interval != before[each].interval
         ],
-        "another device": [each for each in both if after[each].device != before[each].device],
+        "device changed": [each for each in both if after[each].device != before[each].device],
     }
 
 

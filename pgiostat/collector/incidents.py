@@ -104,7 +104,7 @@ class IncidentLog:
             return False
         if incident.messages:
             lasted = format_duration(self.clock() - incident.began)
-            self.log.info(f"mended after {lasted}: {incident.newest}")
+            self.log.info(f"recovered after {lasted}: {incident.newest}")
         return True
 
     @contextmanager

@@ -13,7 +13,9 @@ from pgiostat.units import format_count, format_coverage, format_duration
 __all__ = ["IntervalLog"]
 
 SUMMARY_SECONDS = 3600.0
-EVICTING_HINT = "what they did since is lost: raise pg_stat_statements.max, or read more often"
+EVICTING_HINT = (
+    "their activity since then is lost: raise pg_stat_statements.max, or shorten the interval"
+)
 
 
 @dataclass(slots=True)
@@ -62,8 +64,8 @@ class IntervalLog:
             evicting = quality is Quality.EVICTING
             more = f" {_entries(delta.evicted)}; {EVICTING_HINT}" if evicting else ""
             if delta.lost is not None:
-                more = f": what statements read in {format_duration(delta.lost.seconds)} is lost"
-            self.log.warning(f"interval of {delta.until:%H:%M:%S}: {quality.value}{more}")
+                more = f": reads of statements in {format_duration(delta.lost.seconds)} are lost"
+            self.log.warning(f"interval ending at {delta.until:%H:%M:%S}: {quality.value}{more}")
         if delta.newer.masked and not self._has_masked:
             self._has_masked = True
             user = delta.newer.server.user
@@ -120,7 +122,7 @@ class _Hour:
             if quality is not Quality.OK and self.qualities[quality]
         ]
         return (
-            f"{samples} sample{'s' * (samples != 1)}{' committed' * committed} in"
+            f"{samples} interval{'s' * (samples != 1)}{' committed' * committed} in"
             f" {format_duration(self.seconds)},"
             f" {self.rows:,} rows, coverage {format_coverage(covered)}{''.join(flawed)}"
         )

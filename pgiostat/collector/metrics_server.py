@@ -70,7 +70,7 @@ def parse_address(text: str) -> Address:
     if found is None or int(found["port"]) > 65535:  # noqa: PLR2004 - the largest there is
         raise invalid_option(
             "invalid address for metrics",
-            hint="Write it like 9187, for this machine alone, or 0.0.0.0:9187 or [::1]:9187.",
+            hint="Write it like 9187, only for this machine, or 0.0.0.0:9187 or [::1]:9187.",
         )
     return Address(found["six"] or found["host"] or HOST, int(found["port"]))
 
@@ -150,7 +150,7 @@ class MetricsServer:
         """
         if find_spec("prometheus_client") is None:
             raise PgiostatError(
-                "the page for Prometheus needs a package that is not installed",
+                "the metrics page needs a package that is not installed",
                 detail="--metrics needs the Python package prometheus-client.",
                 hint=install_hint("metrics"),
                 slug="metrics-missing",
@@ -168,9 +168,9 @@ def _address_error(address: Address, error: OSError | UnicodeError) -> PgiostatE
     taken = number == errno.EADDRINUSE
     # The error of an unknown host name has a number that is not the system's.
     known = os.strerror(number) if number and number > 0 else getattr(error, "strerror", None)
-    reason = known or "it is no name of a host"
+    reason = known or "it is not a host name"
     return PgiostatError(
         f"could not serve metrics on {address}: {reason}",
-        hint="Another collector may be there: give each its own port." if taken else None,
+        hint="Another collector may use it: give each one its own port." if taken else None,
         slug="metrics-address",
     )

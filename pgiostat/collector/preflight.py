@@ -81,7 +81,7 @@ def _device(target: Target, there: Whereabouts | None) -> tuple[str, ExitStatus]
             return _failed(what, error), ExitStatus.ERROR
         return f"{what}: unknown: {line(error_line(error))}", ExitStatus.DONE
     if source is None:
-        return f"{what}: none, as asked for", ExitStatus.DONE
+        return f"{what}: none, as configured", ExitStatus.DONE
     return f"{what}: {terminal(source.description)}", ExitStatus.DONE
 
 
@@ -106,14 +106,14 @@ def _history(root: Path) -> tuple[str, ExitStatus]:
         finally:
             disk.remove(probe)
     except UnreadableError as error:
-        error.hint = "Move it away: compaction and retention stop at it."
+        error.hint = "Move it away: it stops compaction and retention."
         return _failed("history", error), ExitStatus.ERROR
     except PgiostatError as error:
         return _failed("history", error), ExitStatus.ERROR
     except OSError as error:
         wrong = PgiostatError(
             f'could not write to "{there}": {error.strerror}',
-            hint="Give the user who collects the right to, and room.",
+            hint="Give the user of this process write permission, and free space.",
             slug="history-unwritable",
         )
         return _failed("history", wrong), ExitStatus.ERROR
@@ -122,7 +122,10 @@ def _history(root: Path) -> tuple[str, ExitStatus]:
             f"history: {terminal(str(root))}; others can change it: {terminal(why)}",
             ExitStatus.DONE,
         )
-    return f"history: {terminal(str(root))}{', which will be made' if new else ''}", ExitStatus.DONE
+    return (
+        f"history: {terminal(str(root))}{'; pgiostat collect creates it' if new else ''}",
+        ExitStatus.DONE,
+    )
 
 
 def _failed(what: str, error: PgiostatError) -> str:

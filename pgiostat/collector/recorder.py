@@ -210,11 +210,11 @@ class Recorder:
         with self._incidents.guard("baseline"):
             older = self._committer.resume()
         if older is not None:
-            self.log.info(f"going on from the sample of {older.taken_at:%Y-%m-%d %H:%M:%S %Z}")
+            self.log.info(f"continuing from the snapshot of {older.taken_at:%Y-%m-%d %H:%M:%S %Z}")
         elif (ends := self._committer.broken_off) is not None:
             self.log.warning(
-                f"the reading of {ends:%Y-%m-%d %H:%M:%S %Z} to go on from cannot be read:"
-                " what statements read since then is lost"
+                f"cannot read the snapshot of {ends:%Y-%m-%d %H:%M:%S %Z} to continue from:"
+                " reads of statements since then are lost"
             )
         return older
 
@@ -222,7 +222,7 @@ class Recorder:
         for result in sampler.intervals():
             self._log_interval(result)
             if self.shared is None:
-                with self._incidents.guard("sealing"):
+                with self._incidents.guard("compaction"):
                     self._compaction.poll()
                     self._log_compaction()
             self.schedule.stop_if_over()
@@ -292,4 +292,4 @@ class Recorder:
     def _log_compaction(self) -> None:
         compaction = self._compaction
         is_over = not compaction.is_running
-        self._incidents.track("sealing", compaction.trouble, is_over=is_over)
+        self._incidents.track("compaction", compaction.trouble, is_over=is_over)

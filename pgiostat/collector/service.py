@@ -28,7 +28,7 @@ from pgiostat.unexpected import as_error
 __all__ = ["run"]
 
 STATUS_SECONDS = 10.0
-OPEN_PAGE = "the page of metrics asks for no password: other machines can read it"
+OPEN_PAGE = "the metrics page needs no password: other machines can read it"
 _M_ARENA_MAX = -8
 """mallopt(3), of glibc."""
 
@@ -94,7 +94,7 @@ def run(
             notify(f"STATUS={fleet.status()}")
         notify("STOPPING=1")
         if stop.is_set():
-            log.info("ending after one more reading of each server")
+            log.info("stopping after one more snapshot of each server")
         fleet.end()
         if end_page:
             end_page()
@@ -112,21 +112,21 @@ def _keep_little() -> None:
 def _reread(plan: Plan, reread: Callable[[], Plan] | None, fleet: Fleet, log: ServerLog) -> Plan:
     """Follow the plan of the file as it is now and return it; go on as before if it is wrong."""
     if reread is None:
-        log.info("SIGHUP: there is no configuration file to read again")
+        log.info("SIGHUP: there is no configuration file to reload")
         return plan
     try:
         new = reread()
     except Exception as raised:  # noqa: BLE001 - servers go on as before
         error = as_error(raised)
-        log.warning(f"SIGHUP: nothing is changed: {error_line(error)}")
+        log.warning(f"SIGHUP: nothing changed: {error_line(error)}")
         return plan
     changes = [*fleet.changes(new)]
     if new.keep != plan.keep:
-        changes.append("another retention")
-    what = "; ".join(changes) or "nothing is changed"
+        changes.append("retention changed")
+    what = "; ".join(changes) or "nothing changed"
     log.info(f"SIGHUP: collecting {servers(len(new.targets))}: {what}")
     if new.history != plan.history:
         root = new.history or "the default"
-        log.warning(f"the history is {root} from the next start on")
+        log.warning(f"the history changes to {root} at the next start")
     fleet.follow(new)
     return new

@@ -142,12 +142,12 @@ def targets(
     """
     if device.by_name and len(dsns) > 1:
         raise invalid_option(
-            f"one device was named, and {len(dsns)} servers",
-            hint="Give each server its own in a file: see --config.",
+            f"one device was named for {len(dsns)} servers",
+            hint="Set the device of each server in a configuration file: see --config.",
         )
     if labels and len(labels) != len(dsns):
         raise invalid_option(
-            f"the number of labels, {len(labels)}, is not that of servers, {len(dsns)}",
+            f"there are {len(labels)} labels for {len(dsns)} servers",
             hint="Give --label once for each server, in their order.",
         )
     for dsn in dsns:
@@ -157,7 +157,7 @@ def targets(
         if not may_be_label(label):
             raise invalid_option(
                 'a label has a ":", "=", ";" or "@" in it',
-                hint="Letters, digits, _ and . only. A connection string is given as a server,"
+                hint="Letters, digits, _ and . only. A connection string is an argument,"
                 " without --label.",
             )
         check_collector(label)
@@ -165,7 +165,7 @@ def targets(
     if twice is not None:
         raise invalid_option(
             f'two servers would have the label "{twice}"',
-            hint="Tell them apart by --label, one for each.",
+            hint="Give each server its own --label.",
         )
     seconds = interval(every)
     return [Target(dsn, label, seconds, device) for dsn, label in zip(dsns, names, strict=True)]

@@ -26,7 +26,7 @@ def normalize_time(value: Any) -> Any:
     if value is pd.NaT or not isinstance(value, str | date | timedelta | None):
         raise PgiostatError(
             f"invalid time: {value!r}",
-            hint='Give words as "-2h", a datetime or a timedelta.',
+            hint='Use text such as "-2h", a datetime or a timedelta.',
             slug="time-invalid",
             status=ExitStatus.USAGE,
         )
@@ -41,7 +41,7 @@ def step_of(every: Length) -> timedelta:
     """
     step = timedelta(seconds=duration(normalize_time(every)))
     if step < SHORTEST_STEP:
-        raise usage_error(f'invalid value for every: "{every}"', "A step is 1s or longer.")
+        raise usage_error(f'invalid value for every: "{every}"', "A step must be 1s or longer.")
     return step
 
 

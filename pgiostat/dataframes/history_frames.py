@@ -84,7 +84,7 @@ class Frames(TableFrames):
 
     Attributes:
         history: The history.
-        describe: Gives the category of a statement, by the rules of today.
+        describe: Returns the category of a statement, by the current rules.
     """
 
     def ranking(
@@ -98,7 +98,7 @@ class Frames(TableFrames):
         until: Instant | None = None,
         last: Length | None = None,
     ) -> pd.DataFrame:
-        """Rank what read in a window: the rows of `pgiostat report --format csv`.
+        """Rank the reads of a window: the rows of `pgiostat report --format csv`.
 
         Args:
             by: What a row is: "category", "fingerprint", "statement", "relation", "database",
@@ -135,7 +135,7 @@ class Frames(TableFrames):
         until: Instant | None = None,
         last: Length | None = None,
     ) -> pd.DataFrame:
-        """Return what each category read in each step on each server.
+        """Return the reads of each category in each step on each server.
 
         Args:
             every: Length of a step, as "1m"; about 120 steps if None.
@@ -177,7 +177,7 @@ class Frames(TableFrames):
         until: Instant | None = None,
         last: Length | None = None,
     ) -> pd.DataFrame:
-        """Return what each statement did in each step in which it was called.
+        """Return the counts of each statement in each step in which it was called.
 
         Args:
             every: Length of a step, as "1m"; about 120 steps if None.
@@ -254,7 +254,7 @@ class Frames(TableFrames):
         until: Instant | None = None,
         last: Length | None = None,
     ) -> pd.DataFrame:
-        """Return the range of what would have been read: `pgiostat whatif`.
+        """Return the estimated range of reads after a change: `pgiostat whatif`.
 
         Args:
             drop: Categories that are gone.

@@ -29,7 +29,7 @@ class TableFrames:
 
     Attributes:
         history: The history.
-        describe: Gives the category of a statement, by the rules of today.
+        describe: Returns the category of a statement, by the current rules.
     """
 
     history: History
@@ -38,7 +38,7 @@ class TableFrames:
     def __repr__(self) -> str:
         """Return the directory, the labels, and from when to when."""
         there = self.history.servers()
-        summary = "no sample yet"
+        summary = "no interval yet"
         if there:
             since = min(server.since for server in there).astimezone(UTC)
             until = max(server.until for server in there).astimezone(UTC)
@@ -144,7 +144,7 @@ class TableFrames:
         until: Instant | None = None,
         last: Length | None = None,
     ) -> pd.DataFrame:
-        """Return what the devices of servers did, from /proc/diskstats and CloudWatch.
+        """Return the counts of the servers' devices, from /proc/diskstats and CloudWatch.
 
         Args:
             label: One server; all if empty.

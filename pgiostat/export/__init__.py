@@ -141,12 +141,12 @@ def _prepare(out: Path) -> bool:
         there = any(out.iterdir())
     except OSError as error:
         raise PgiostatError(
-            f'could not make the directory "{out}": {error.strerror}', slug="output-unwritable"
+            f'could not create the directory "{out}": {error.strerror}', slug="output-unwritable"
         ) from None
     if there:
         raise PgiostatError(
             f'the directory "{out}" is not empty',
-            hint="Name a new one: nothing that is there is overwritten.",
+            hint="Name a new directory: no file is overwritten.",
             slug="export-exists",
         )
     return made

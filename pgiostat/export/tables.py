@@ -45,7 +45,7 @@ class Exported:
 
 _FIRST = (
     Field("schema_version", str(SCHEMA_VERSION), "", "version of these files' columns"),
-    Field("interval_start", "f.ts", "UTC", "when the interval begins, by the server's clock"),
+    Field("interval_start", "f.ts", "UTC", "begin of the interval, by the server's clock"),
     Field("seconds", "f.dur_us", "s", "measured length of the interval", "s"),
     Field("server", "v.label", "", "label of the server"),
 )
@@ -53,11 +53,11 @@ BASIS = Field(
     "basis",
     "f.basis",
     "",
-    "what the row was taken against: previous reading, new entry, since a reset, since it was"
+    "what the row was subtracted from: previous snapshot, new entry, since a reset, since it was"
     " reinserted, unknown (a lower bound)",
 )
-_CATEGORY = Field("category", "category", "", "kind of query, by the rules of this export")
-_FINGERPRINT = Field("fingerprint", "t.fingerprint", "", "the same for statements alike")
+_CATEGORY = Field("category", "category", "", "category of the query, by the rules of this export")
+_FINGERPRINT = Field("fingerprint", "t.fingerprint", "", "equal for similar statements")
 _TEXTS = (
     "LEFT JOIN texts AS t ON t.server_id = f.server_id AND t.userid = f.userid"
     " AND t.dbid = f.dbid AND t.queryid = f.queryid"
@@ -92,13 +92,13 @@ def _fields(table: str) -> tuple[Field, ...]:
 
 
 _PHYSICAL = "read from storage, by pg_stat_kcache"
-_TRACED = "blocks read by what it traced"
+_TRACED = "blocks read by the executions it traced"
 _TIMED = (
     Field(
         f"{TIMED[0].removesuffix('_us')}_ms",
         f"f.{TIMED[0]}",
         "ms",
-        "read time that can be believed",
+        "read time, where it is plausible",
         "ms",
     ),
     Field(TIMED[1], f"f.{TIMED[1]}", "blocks", "blocks read in that time"),
@@ -123,7 +123,7 @@ _SUMS = (
         )
     ),
     Field("total_exec_time_ms", "f.total_exec_us", "ms", "time spent executing", "ms"),
-    Field("timed_read_ms", "f.read_us", "ms", "read time that can be believed", "ms"),
+    Field("timed_read_ms", "f.read_us", "ms", "read time, where it is plausible", "ms"),
     Field("timed_blks", "f.timed_blocks", "blocks", "blocks read in that time"),
     Field("physical_bytes", "f.physical_bytes", "bytes", _PHYSICAL),
     Field("traced_blks", "f.traced_blocks", "blocks", _TRACED),
@@ -135,7 +135,7 @@ TABLES: tuple[Exported, ...] = (
         "an interval of a server",
         (
             *_FIRST,
-            Field("quality", "f.qualities", "", "ok, or what is to be known of the interval"),
+            Field("quality", "f.qualities", "", "ok, or the quality of the interval"),
             Field(
                 "lost_seconds",
                 "f.lost_us",
@@ -152,10 +152,10 @@ TABLES: tuple[Exported, ...] = (
             ),
             Field("statements", "f.statements", "", "entries of pg_stat_statements at its end"),
             Field("appeared", "f.appeared", "", "entries that are new"),
-            Field("vanished", "f.vanished", "", "entries that are gone"),
+            Field("vanished", "f.vanished", "", "entries that disappeared"),
             Field("unknown", "f.unknown", "", "rows that could not be assigned to an interval"),
-            Field("own_ms", "f.own_us", "ms", "what the reading took", "ms"),
-            Field("block_size", "f.block_size", "bytes", "bytes of a block"),
+            Field("own_ms", "f.own_us", "ms", "duration of the snapshot", "ms"),
+            Field("block_size", "f.block_size", "bytes", "size of a block"),
             Field("max_statements", "f.max_statements", "", "pg_stat_statements.max"),
             Field("track_io_timing", "f.track_io_timing", "", "whether reads are timed"),
             Field("version_num", "f.version_num", "", "server_version_num"),
@@ -223,14 +223,14 @@ TABLES: tuple[Exported, ...] = (
     ),
     Exported(
         "devices",
-        "a time of which it is told what the device of a server did",
+        "a period in which the device of a server was measured",
         (
             _FIRST[0],
-            replace(_FIRST[1], meaning="when it begins, by who counted"),
+            replace(_FIRST[1], meaning="its begin, by the clock of the source"),
             replace(_FIRST[2], meaning="its length"),
             _FIRST[3],
-            Field("source", "f.source", "", "who counted: diskstats or cloudwatch"),
-            Field("device", "f.name", "", "its name, or of the instance or cluster it is of"),
+            Field("source", "f.source", "", "source: diskstats or cloudwatch"),
+            Field("device", "f.name", "", "name of the device, or of its instance or cluster"),
             *(_measure(name, unit, meaning) for name, (unit, meaning) in DEVICE.items()),
         ),
         "device",
@@ -238,7 +238,7 @@ TABLES: tuple[Exported, ...] = (
     ),
     Exported(
         "texts",
-        "a statement that is known by its text",
+        "a statement with a known text",
         (
             _FIRST[0],
             _FIRST[3],
@@ -250,7 +250,7 @@ TABLES: tuple[Exported, ...] = (
                     ("queryid", "the server's hash of the statement"),
                     ("fingerprint", _FINGERPRINT.meaning),
                     ("category", _CATEGORY.meaning),
-                    ("query", "normalized text: no constant, no comment"),
+                    ("query", "normalized text, without constants and comments"),
                 )
             ),
         ),
@@ -260,12 +260,12 @@ TABLES: tuple[Exported, ...] = (
 
 _INTRODUCTION = """# What these files hold
 
-Made by pgiostat; `schema_version` {version}. CSV as of RFC 4180, UTF-8, one header line. Times are
-ISO 8601 in UTC. Counters are differences: what happened in the interval. An empty cell is unknown,
-or not counted by that version of PostgreSQL; it is not zero. A text that a spreadsheet would take
-for a formula, and one that begins with `'`, is preceded by `'`. Characters that are not visible are
-written as their codes, `\\u202e`; a backslash before such a code, or before another backslash, is
-doubled. docs/output.md of pgiostat has a function that returns the texts as they were."""
+Written by pgiostat; `schema_version` {version}. CSV by RFC 4180, UTF-8, one header line. Times are
+ISO 8601 in UTC. Counters are differences over the interval. An empty cell is unknown, or not
+counted by that version of PostgreSQL; it is not zero. A text that a spreadsheet would interpret as
+a formula, and a text that begins with `'`, has a `'` before it. Invisible characters are written as
+their codes, `\\u202e`; a backslash before such a code, or before another backslash, is doubled.
+docs/output.md of pgiostat has a function that returns the original texts."""
 
 
 def dictionary() -> str:

@@ -33,14 +33,14 @@ def main() -> int:
     root, name, *more = sys.argv[1:]
     spans, together = more[:2], more[2:]
     keep = Keep(*(None if span == "-" else timedelta(seconds=float(span)) for span in spans))
-    work = "seal"
+    work = "compact"
     try:
         layout = check(Path(root))
         if together:
             compact_shared(layout, name, together)
         else:
             compact(layout, name)
-        work = "remove what is too old"
+        work = "remove expired files"
         # Of those that share files now, some may have had their own before.
         sealed = {file.collector for file in layout.compacted_files("sample")}
         may = removable(layout)

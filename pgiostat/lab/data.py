@@ -120,8 +120,8 @@ def unload_data(dsn: str) -> None:
         if row[0] != SCHEMA_COMMENT:
             raise PgiostatError(
                 f'schema "{SCHEMA}" is not the lab\'s',
-                detail="Its comment is not the one that the lab gives to what it makes.",
-                hint="Use another database, or drop that schema yourself.",
+                detail="Its comment is not the one that the lab sets on its schemas.",
+                hint="Use another database, or drop that schema.",
                 slug="lab-schema-foreign",
             )
         connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(SCHEMA)))

@@ -72,7 +72,7 @@ def run(*, clean: bool, seconds: float, out_dir: Path | None, terminal: bool) ->
             else:
                 _report(cluster, stop, seconds, out_dir or place.parent / "demo-csv", console)
         if interrupted:
-            console.print("The demo's server and workload have ended.")
+            console.print("The server and the workload of the demo have stopped.")
             return interrupted[0]
     return ExitStatus.DONE
 
@@ -93,9 +93,9 @@ def remove(place: Path) -> Path:
 
 def _already_running(cluster: Cluster) -> PgiostatError:
     return PgiostatError(
-        "the demo is running already",
+        "the demo is already running",
         detail=f"Its server is process {cluster.pid}, on {cluster.directory}.",
-        hint="End it with Ctrl-C where it runs.",
+        hint="Stop it with Ctrl-C in its terminal.",
         slug="demo-running",
     )
 
@@ -111,7 +111,7 @@ def serving(place: Path, console: Console) -> Iterator[Cluster]:
     fresh = not cluster.is_initialised()
     if fresh:
         require_space(NEEDED_BYTES, place)
-        console.print(f"Making a PostgreSQL {cluster.version} in {cluster.directory} …")
+        console.print(f"Creating a PostgreSQL {cluster.version} server in {cluster.directory} …")
     with translate_errors(cluster), cluster:
         create_database(cluster)
         dsn = cluster.dsn(DBNAME)
@@ -173,7 +173,7 @@ def working(cluster: Cluster, *mix: int) -> Iterator[None]:
 
 
 def _watch(cluster: Cluster, stop: Event, console: Console) -> None:
-    console.print("A sync workload is running on it. Ctrl-C ends both.")
+    console.print("A sync workload is running on it. Ctrl-C stops both.")
     with working(cluster):
         options = Options(interval=INTERVAL_SECONDS)
         stream.run(reader_dsn(cluster), options, describer(rule_book(preset="sync")), stop=stop)
@@ -186,7 +186,9 @@ def _report(cluster: Cluster, stop: Event, seconds: float, out_dir: Path, consol
     reported all their counts.
     """
     count = max(1, round(seconds / INTERVAL_SECONDS))
-    console.print(f"A sync workload is running on it. Reading every {INTERVAL_SECONDS:g} s …")
+    console.print(
+        f"A sync workload is running on it. Taking a snapshot every {INTERVAL_SECONDS:g} s …"
+    )
     sampler = Sampler(
         reader_dsn(cluster),
         INTERVAL_SECONDS,

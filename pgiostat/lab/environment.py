@@ -128,7 +128,7 @@ class Lab:
             there = ", ".join(each.name for each in self.environments())
             raise PgiostatError(
                 f'there is no environment "{name}"',
-                hint=f"There are: {there}." if there else "Make one with: pgiostat lab up",
+                hint=f"Environments: {there}." if there else "Create one with: pgiostat lab up",
                 slug="environment-unknown",
                 status=ExitStatus.USAGE,
             )
@@ -146,7 +146,7 @@ class Lab:
         if self._record(name).exists():
             there = self.get(name)
             if dsn and dsn != there.dsn:
-                raise _invalid(f'there is an environment "{name}" already', "Choose another name.")
+                raise _invalid(f'environment "{name}" already exists', "Choose another name.")
             if not there.dsn and not there.cluster.is_running():
                 there.cluster.start(outlives=True)
             with translate_errors():
@@ -174,10 +174,10 @@ class Lab:
         if origin.dsn:
             raise _invalid(
                 f'environment "{source}" cannot be cloned',
-                "Its server is not the lab's: its files are nobody's to copy.",
+                "The lab does not run its server and cannot copy the files.",
             )
         if self._record(target).exists():
-            raise _invalid(f'there is an environment "{target}" already', "Choose another name.")
+            raise _invalid(f'environment "{target}" already exists', "Choose another name.")
         made = Environment(target, self.root / target, origin.size, origin=source)
         server, copy = origin.cluster, made.cluster
         runs = server.attach()
@@ -219,8 +219,8 @@ class Lab:
     def _record(self, name: str) -> Path:
         if not NAME.fullmatch(name):
             raise _invalid(
-                f'"{name}" is no name for an environment',
-                "It is made of small letters, digits and _, and begins with a letter.",
+                f'invalid name of an environment: "{name}"',
+                "Use lower-case letters, digits and _, with a letter first.",
             )
         return self.root / f"{name}.json"
 
@@ -241,9 +241,9 @@ class Lab:
             return Environment(path.stem, place, size, record["dsn"], record["origin"])
         except (ValueError, KeyError, TypeError) as error:
             raise PgiostatError(
-                f'"{path}" does not tell what environment "{path.stem}" is',
+                f'could not read the description of environment "{path.stem}": "{path}"',
                 detail=f"{type(error).__name__}: {error}.",
-                hint="Remove it, and the directory beside it, and make the environment anew.",
+                hint="Remove it and the directory next to it, and create the environment again.",
                 slug="environment-unreadable",
             ) from None
 
@@ -275,7 +275,7 @@ def _refuse_if_in_use(name: str, server: Cluster) -> None:
         raise PgiostatError(
             f'environment "{name}" is in use',
             detail=f"Connected are: {', '.join(str(who) for (who,) in found)}.",
-            hint="It would be stopped while it is copied: end these first.",
+            hint="Its server stops while it is copied: disconnect these first.",
             slug="environment-busy",
         )
 

@@ -32,8 +32,8 @@ def translate_errors(cluster: Cluster | None = None) -> Iterator[None]:
     except psycopg.errors.InsufficientPrivilege as error:
         message = str(error).splitlines()[0]
         raise PgiostatError(
-            f"the lab may not do what it needs: {message}",
-            detail=f'It makes a schema "{SCHEMA}" of its own, and touches nothing else.',
+            f"the lab lacks a privilege: {message}",
+            detail=f'It creates its own schema "{SCHEMA}" and changes nothing else.',
             hint="Another user's lab is in this database: use another one."
             if SCHEMA in message
             else "GRANT CREATE ON DATABASE … TO the user of the connection string.",
@@ -43,14 +43,14 @@ def translate_errors(cluster: Cluster | None = None) -> Iterator[None]:
         raise _lost(error, cluster) from error
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
         raise PgiostatError(
-            "the lab's data are not there any more",
+            "the lab's data no longer exist",
             detail=_first_line(error),
-            hint="Make them anew with: pgiostat lab up",
+            hint="Create them again with: pgiostat lab up",
             slug="lab-data-missing",
         ) from error
     except psycopg.Error as error:
         raise PgiostatError(
-            "the lab's server does not do what it is asked to",
+            "a statement of the lab failed on its server",
             detail=_first_line(error),
             slug="lab-failed",
         ) from error
@@ -70,8 +70,8 @@ def _lost(error: psycopg.OperationalError, cluster: Cluster | None) -> PgiostatE
         if not cluster.is_running():
             last = log.strip().rpartition("\n")[2]
             return PgiostatError(
-                "the lab's server has ended",
-                detail=f"{_first_line(error)}{f'; it said last: {last}' if last else ''}",
+                "the lab's server has stopped",
+                detail=f"{_first_line(error)}{f'; last line of its log: {last}' if last else ''}",
                 slug="server-not-running",
             )
     return PgiostatError(

@@ -178,7 +178,7 @@ def refused_value(message: str) -> PgiostatError:
     # Values are quoted, and keywords only where there is no value.
     words = re.findall(r"\w+", _VALUE_QUOTED.sub("", message)) or re.findall(r"\w+", message)
     named = next((word for word in words if word in known()), "")
-    return invalid(mistake or f"libpq does not take the value of {named or 'a keyword'}.")
+    return invalid(mistake or f"libpq rejects the value of {named or 'a keyword'}.")
 
 
 def _service_mistake(message: str) -> str:
@@ -212,7 +212,7 @@ def _service_files() -> list[str]:
 
 def _described(path: str, variable: str) -> str:
     of = [f"by {variable}"] if variable else []
-    missing = [] if os.path.exists(path) else ["not there"]  # noqa: PTH110 - False if forbidden
+    missing = [] if os.path.exists(path) else ["does not exist"]  # noqa: PTH110 - False if forbidden
     message = ", ".join([*of, *missing])
     return f'"{path}" ({message})' if message else f'"{path}"'
 
@@ -291,10 +291,10 @@ def _refused(dsn: str, message: str) -> PgiostatError:
     if unknown := _UNKNOWN.search(message):
         keyword = meant(unknown[1])
         return invalid(
-            "There is a keyword that libpq does not know."
-            + (f' libpq has "{keyword}".' if keyword else "")
+            "It has a keyword that libpq does not know."
+            + (f' Did you mean "{keyword}"?' if keyword else "")
         )
     if not is_uri and "=" not in dsn:
-        return invalid(BARE, 'A database alone is "dbname=…".')
+        return invalid(BARE, 'To name only a database, write "dbname=…".')
     mistake = next((mistake for words, mistake in _LIBPQ_MESSAGE if words in message), UNREADABLE)
     return invalid(mistake)

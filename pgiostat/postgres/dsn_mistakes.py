@@ -4,15 +4,15 @@ from pgiostat.errors import ExitStatus, PgiostatError
 
 MAX_PORT = 65535
 
-BARE = 'There is no "=" in it, and it is no URI.'
+BARE = 'It has no "=" and is not a URI.'
 UNREADABLE = "It cannot be read."
 NOT_TEXT = "It has a zero byte, or bytes that are not UTF-8."
 SCHEME = (
-    "It does not begin with postgresql:// or postgres://: a URL of JDBC or of SQLAlchemy is"
-    " written in another way."
+    "It does not begin with postgresql:// or postgres://: a URL of JDBC or of SQLAlchemy has"
+    " another form."
 )
 NO_SCHEME = "It looks like a URI without its scheme, postgresql://."
-SECOND_AT = 'There is a second "@" in it: "@" in a password is written %40.'
+SECOND_AT = 'It has a second "@": "@" in a password is written %40.'
 AT_AFTER_SLASH = (
     'There is an "@" after the first "/": in a password "/" is written %2F, and "@" is written'
     ' %40; "@" in the name of a database is written %40, too.'
@@ -24,26 +24,25 @@ PERCENT = (
     '"%" is not followed by two hexadecimal digits of a character: "%" in a password is written'
     " %25."
 )
-SPACE = "There is a space in it: a space in a URI is written %20."
+SPACE = "It has a space: a space in a URI is written %20."
 QUERY = (
     'What follows "?" is not a list of keyword=value, separated by "&": in a password "?" is'
     ' written %3F, "&" %26 and "=" %3D.'
 )
-BRACKET = "The brackets of an IPv6 address do not match, or something stands behind them."
+BRACKET = "The brackets of an IPv6 address do not match, or text follows them."
 SEPARATOR = (
     'Its keywords seem to be separated by ";" or ",": libpq separates them by spaces, and in a URI'
-    ' by "&". A value that has "=" or ";" in it needs quotation marks.'
+    ' by "&". A value with "=" or ";" needs quotation marks.'
 )
 URI_WORD = (
-    'The name of a user, host or database has ";", "&", "=" or "?" in it: keywords follow a "?",'
+    'The name of a user, host or database has ";", "&", "=" or "?": keywords follow a "?",'
     ' separated by "&"; in a name these are written %3B, %26, %3D and %3F.'
 )
 QUOTE = "A quotation mark is not closed: in a value ' is written \\', and \\ is written \\\\."
 SPLIT = (
-    '"=" is missing after a word: a value that has a space in it needs quotation marks, as'
-    " password='a b'."
+    "\"=\" is missing after a word: a value with a space needs quotation marks, as password='a b'."
 )
-URI_IN_KEYWORD = "A keyword has a URI as its value: a URI is given alone."
+URI_IN_KEYWORD = "A keyword has a URI as its value: write the URI alone."
 USER = (
     'The name of a user has ":" or "/" in it: a password has a keyword of its own; a name that has'
     " one needs quotation marks."
@@ -66,12 +65,12 @@ DATABASE = (
     " of their own; a name that has such a sign needs quotation marks, and in a URI"
     " %3A, %2F or %40."
 )
-HOST_PORT = "The host has a port in it: between keywords it is given as port=."
+HOST_PORT = "The host includes a port: with keywords, write it as port=."
 ADDRESS = "The value of hostaddr is not an IP address."
 PORT = f"The port is not a number from 1 to {MAX_PORT}."
-COUNTS = "It has not as many ports or addresses as hosts."
-SERVICE = "Its service is defined in no service file."
-SERVICE_FILE = "The service file is not there."
+COUNTS = "The number of ports or addresses differs from the number of hosts."
+SERVICE = "No service file defines its service."
+SERVICE_FILE = "The service file does not exist."
 SERVICE_MISTAKE = "A service file has a mistake"
 
 FORM = (

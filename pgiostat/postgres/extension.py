@@ -72,7 +72,7 @@ def find_extension(conn: psycopg.Connection[Any]) -> Extension:
         if not is_usable:
             user = user_of(conn)
             raise PgiostatError(
-                f'{user} may not use schema "{schema}", where pg_stat_statements is',
+                f'{user} may not use schema "{schema}", which contains pg_stat_statements',
                 hint=f"GRANT USAGE ON SCHEMA {identifier(schema)} TO {identifier(user)};",
                 slug="schema-forbidden",
             )
@@ -103,7 +103,7 @@ def find_extension(conn: psycopg.Connection[Any]) -> Extension:
         detail = f"It is installed in {plural} {names} of this server."
         hint = f"Connect there (one database shows the statements of all), or {create}"
     else:
-        detail = "It is in no database of this server that we may connect to."
+        detail = "No database of this server that this role can connect to has it."
         hint = create[0].upper() + create[1:]
     raise PgiostatError(
         f'pg_stat_statements is not installed in database "{here}"',
@@ -137,9 +137,9 @@ def _replaced(function: str, schema: str) -> PgiostatError:
     """Return why a function of the extension is not called."""
     return PgiostatError(
         f'{function} in schema "{schema}" is not the function that the extension installs',
-        detail="It is no member of the extension, or it is not written in C. "
+        detail="It is not a member of the extension, or it is not written in C. "
         "pgiostat does not run it.",
-        hint="Look at it with \\df+. A superuser can drop the extension and create it again.",
+        hint="Inspect it with \\df+. A superuser can drop the extension and create it again.",
         slug="extension-replaced",
     )
 
@@ -160,7 +160,7 @@ def find_kcache(conn: psycopg.Connection[Any]) -> Kcache:
         return NO_KCACHE
     method = conn.execute(text_of("io_method")).fetchone()
     if method is not None and method[0] == "worker":
-        return Kcache(missing="io_method is worker: processes of its own read for statements")
+        return Kcache(missing="io_method is worker: I/O workers read for statements")
     schema, function, columns, is_preloaded, is_executable = row
     if not is_preloaded:
         return Kcache(missing="pg_stat_kcache is not preloaded")
@@ -169,7 +169,7 @@ def find_kcache(conn: psycopg.Connection[Any]) -> Kcache:
     try:
         conn.execute(sql.SQL(text_of("kcache_probe")).format(schema=quoted_schema(schema)))
     except psycopg.Error as error:
-        return Kcache(missing=f"pg_stat_kcache does not answer: {str(error).splitlines()[0]}")
+        return Kcache(missing=f"pg_stat_kcache does not respond: {str(error).splitlines()[0]}")
     return Kcache(
         schema, frozenset(columns), functions=frozenset({(function, schema, "pg_stat_kcache")})
     )

@@ -69,7 +69,7 @@ class NameReader:
     """Keeps the names of one server, and decides when to request new and old ones.
 
     Attributes:
-        names: What ids mean; it fills as statements appear.
+        names: Names by id; filled as statements appear.
         describe: Finds the category of a statement.
         clock: Monotonic clock in seconds.
         max_stale_names: Number of names kept after their statement or relation disappears.

@@ -16,7 +16,7 @@ from pgiostat.unexpected import unreadable_reply
 
 __all__ = ["explain", "not_preloaded"]
 
-_LOOK_ALIKE = "A function of the same name stands beside the extension's; pgiostat doctor names it."
+_LOOK_ALIKE = "Another schema has a function of the same name; pgiostat doctor shows it."
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def explain(conn: psycopg.Connection[Any] | None = None) -> Iterator[None]:
             raise _over_limit(error, conn) from None
         if error.sqlstate == "57014" and "user request" in str(error):
             raise PgiostatError(
-                "a reading was canceled on the server",
+                "a query for statistics was canceled on the server",
                 detail=sentence(str(error).splitlines()[0]),
                 slug="reading-canceled",
             ) from None
@@ -69,7 +69,7 @@ def _over_limit(error: psycopg.Error, conn: psycopg.Connection[Any] | None) -> P
     return PgiostatError(
         f"the server ended our session because of {name}",
         detail=sentence(str(error).splitlines()[0]),
-        hint=f"ALTER ROLE {role} RESET {name}; the database may have it too: ALTER DATABASE"
+        hint=f"ALTER ROLE {role} RESET {name}; the database may set it too: ALTER DATABASE"
         f" {database} RESET {name};",
         slug="session-limit",
     )
@@ -82,7 +82,7 @@ def _failed(error: psycopg.Error) -> PgiostatError:
     else:
         hint = sentence(error.diag.message_hint or "")
     return PgiostatError(
-        "the server could not answer a reading",
+        "the server could not execute a query for statistics",
         detail=f"{error.sqlstate or 'No SQLSTATE'}: {sentence(words[0]) if words else ''}",
         hint=hint or None,
         slug="query-failed",
@@ -91,7 +91,7 @@ def _failed(error: psycopg.Error) -> PgiostatError:
 
 def _denied(error: psycopg.Error) -> PgiostatError:
     return PgiostatError(
-        "the server denied a reading",
+        "the server denied a query for statistics",
         detail=sentence(str(error).splitlines()[0]),
         hint="A role needs pg_read_all_stats, EXECUTE on the extension's functions, and USAGE on"
         " their schema.",

@@ -17,7 +17,7 @@ _SEVERITY = re.compile(r"[^\W\d_]+:  (.*)")
 _OTHER_MODE = re.compile(r"session is (?:not )?read-only|server is (?:not )?in hot standby mode")
 _REFUSED = re.compile(r"invalid .*(?:connection option|value|number)|may not be used")
 _ANSWERED = re.compile(r"FATAL|connection to server")
-WITHOUT_ONE = "asks for a password, and there is none"
+WITHOUT_ONE = "requires a password, and none was supplied"
 """Part of the message of a server that wants a password when there is none."""
 _LOGIN_HINT = "Put the password in ~/.pgpass (mode 0600) or PGPASSWORD, and check the user."
 _SLOTS_HINT = "Raise max_connections, or find who holds the connections: pg_stat_activity."
@@ -50,40 +50,40 @@ _REFUSALS = (
     ),
     _Refusal(
         r'password authentication failed for user "(.*)"',
-        "server {server} refused the password",
+        "server {server} rejected the password",
         f"{_LOGIN_HINT} If both are right, the password may have expired"
         " (pg_roles.rolvaliduntil): ALTER ROLE {role} VALID UNTIL 'infinity';",
         slug="password-wrong",
     ),
     _Refusal(
         r"\S+ authentication failed for user",
-        "server {server} refused the user",
-        "Connect as the server's pg_hba.conf asks for this user and address.",
+        "server {server} rejected the user",
+        "Connect in a way that pg_hba.conf allows for this user and address.",
         slug="connection-refused-by-server",
     ),
     _Refusal(
         r'too many connections for role "(.*)"',
-        "role {role} has as many connections to server {server} as it may",
+        "role {role} has reached its connection limit on server {server}",
         "End some (pg_stat_activity), or: ALTER ROLE {role} CONNECTION LIMIT -1;",
         slug="connections-exhausted",
     ),
     _Refusal(
         r'too many connections for database "(.*)"',
-        "database {role} of server {server} has as many connections as it may",
+        "database {role} of server {server} has reached its connection limit",
         "End some (pg_stat_activity), connect to another database, or: ALTER DATABASE {role}"
         " CONNECTION LIMIT -1;",
         slug="connections-exhausted",
     ),
     _Refusal(
         r"sorry, too many clients already|no more connections allowed",
-        "server {server} has no connection left",
+        "server {server} has no connection slot left",
         _SLOTS_HINT,
         slug="connections-exhausted",
     ),
     _Refusal(
         r"remaining connection slots are reserved for",
-        "server {server} has no connection left but reserved ones",
-        f"{_SLOTS_HINT} Since PostgreSQL 16 a role may have reserved ones:"
+        "server {server} has only reserved connection slots left",
+        f"{_SLOTS_HINT} Since PostgreSQL 16 a role can use reserved ones:"
         " GRANT pg_use_reserved_connections TO {role}; with reserved_connections above 0.",
         slug="connections-exhausted",
     ),
@@ -101,8 +101,8 @@ _REFUSALS = (
     ),
     _Refusal(
         r'role "(.*)" does not exist',
-        "server {server} does not know the role",
-        "Give the role with user= or PGUSER.",
+        "the role does not exist on server {server}",
+        "Name the role by user= or PGUSER.",
         slug="role-missing",
     ),
 )
@@ -122,9 +122,9 @@ def refusal(parameters: Mapping[str, Any], text: str) -> PgiostatError:
     server = f'"{host or "local socket"}:{port}"'
     if _OTHER_MODE.search(text):
         return PgiostatError(
-            f"no server is as target_session_attrs asks: {server}",
+            f"no server satisfies target_session_attrs: {server}",
             detail=sentence(_reasons(text)),
-            hint="psql with the same connection string would not connect either.",
+            hint="psql cannot connect with this connection string either.",
             slug="server-unreachable",
         )
     if "FATAL" in text or "no password supplied" in text:
@@ -132,7 +132,7 @@ def refusal(parameters: Mapping[str, Any], text: str) -> PgiostatError:
     return PgiostatError(
         f"could not connect to server {server}",
         detail=sentence(_reasons(text)),
-        hint="Is the server running, and does it accept connections there?",
+        hint="Check that the server is running and accepts connections at this address.",
         slug="server-unreachable",
     )
 
@@ -152,7 +152,7 @@ def _rejection(parameters: Mapping[str, Any], server: str, text: str) -> Pgiosta
                 slug=refusal.slug,
             )
     return PgiostatError(
-        f"server {server} refused the connection",
+        f"server {server} rejected the connection",
         detail=sentence(reason),
         slug="connection-refused-by-server",
     )

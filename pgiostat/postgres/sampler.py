@@ -65,17 +65,17 @@ class IntervalResult:
 
 @dataclass(slots=True)
 class Sampler:
-    """Takes snapshots of one server again and again, and yields the intervals between them.
+    """Takes snapshots of one server at an interval, and yields the intervals between them.
 
     Attributes:
         dsn: URI or keywords, as for `connect`.
         interval: Seconds between snapshots.
-        describe: Gives the category of a statement, as `describer()`.
+        describe: Returns the category of a statement, as `describer()`.
         wait: Waits for some seconds; returns True to end, as `threading.Event().wait`.
         label: Name of the server in output; host and port if empty.
         clock: Monotonic clock in seconds.
-        names: What ids mean; it fills as statements appear.
-        older: Snapshot of an earlier process to go on from, or None.
+        names: Names by id; filled as statements appear.
+        older: Snapshot of an earlier process from which to continue, or None.
         on_interval: Takes each interval; returns whether the next one begins where it ends. If not,
             the next one covers both.
         final: End with one more snapshot, and with the texts that are missing.

@@ -139,7 +139,7 @@ class SnapshotReader:
         dealloc, start_time, in_recovery, bgwriter_reset, oldest, settings = row[5:11]
         _check_times((started_at, taken_at, start_time), (reset_after, bgwriter_reset, oldest))
         if not (isinstance(in_recovery, bool) and isinstance(dealloc, int | NoneType)):
-            msg = "a mark of another type"
+            msg = "a marker of an unexpected type"
             raise TypeError(msg)
         if not self._session.extension.has_info and self._own_queryid is None:
             self._own_queryid = self._find_own()
@@ -243,7 +243,7 @@ class SnapshotReader:
         return Whereabouts(self._session.server.host, *row)
 
     def relations(self, relids: Sequence[int]) -> dict[int, Relation]:
-        """Return what tables, indexes and TOAST tables are.
+        """Return the relations of tables, indexes and TOAST tables.
 
         Args:
             relids: Their oids.
@@ -262,5 +262,5 @@ def _check_times(known: Iterable[object], perhaps: Iterable[object]) -> None:
     """Raise TypeError for what is no instant: a type that was damaged on its way."""
     found = (*known, *(each for each in perhaps if each is not None))
     if not all(isinstance(each, datetime) and each.tzinfo is not None for each in found):
-        msg = "a time of another type"
+        msg = "a time of an unexpected type"
         raise TypeError(msg)

@@ -49,7 +49,7 @@ UNCONVERTIBLE = (
 )
 """What the server answers if it cannot convert a text to the encoding of our database."""
 
-LOST = "the server has lost its text: its file of texts is damaged, or was"
+LOST = "the server lost its text: the query text file is damaged, or was"
 
 _Row = tuple[int, int, int, bytes | None]
 

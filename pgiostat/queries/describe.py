@@ -24,7 +24,7 @@ _ROLLS_BACK = re.compile(r"(?:rollback|abort)\b(?!(?: work| transaction)? to )")
 
 
 def describer(book: RuleBook | None = None) -> Describe:
-    """Return the function that says what a statement is, from its text.
+    """Return the function that describes a statement from its text.
 
     Args:
         book: Rules for the categories; None for those of the presets.

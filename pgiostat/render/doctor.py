@@ -82,7 +82,7 @@ def as_json(facts: Facts, found: Sequence[Finding]) -> str:
 def as_markdown(facts: Facts, found: Sequence[Finding]) -> str:
     """Return findings for a page or an issue."""
     lines = [f"**{markdown.name(_who(facts))}**: {verdict(found)}.", ""]
-    lines += ["| aspect | state | reason | what mends it |", "|---|---|---|---|"]
+    lines += ["| aspect | state | reason | fix |", "|---|---|---|---|"]
     for each in found:
         fix = markdown.code(each.fix, cell=True) if each.fix else ""
         reason = markdown.sentence(each.reason, cell=True)

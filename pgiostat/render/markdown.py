@@ -43,7 +43,7 @@ def _head(document: Document) -> Iterator[Iterable[str]]:
     if document.summary:
         yield [f"**{name(document.subject)}**, {sentence(document.summary)}."]
     else:
-        facts += ("".join(text for text, _, _ in pieces) for pieces in document.head)
+        facts += ("".join(text for text, _, _ in pieces) for pieces in document.head if pieces)
     notes = (note[0] for note in document.notes)
     bullets = (*facts, *document.findings, *document.warnings, *notes)
     yield [f"- {sentence(line)}" for line in bullets]

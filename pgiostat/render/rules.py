@@ -1,6 +1,7 @@
 """Rules for people: the active ones, and the reason for a statement's category."""
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -27,7 +28,24 @@ from pgiostat.render.text import drawn, lines
 from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.units import format_count, format_share
 
-__all__ = ["judged", "listed", "one_list", "one_rule", "surveyed"]
+__all__ = [
+    "IF_SYNC",
+    "NO_RULE",
+    "ORDER",
+    "TRUNCATED",
+    "categories_table",
+    "counted_of",
+    "feature_rows",
+    "judged",
+    "list_text",
+    "listed",
+    "rule_text",
+    "runners_up",
+    "surveyed",
+    "when",
+    "winner_of",
+    "winner_text",
+]
 
 FINGERPRINT_WIDTH = 18
 NUMBER_WIDTH = 7
@@ -35,6 +53,13 @@ LEAST_TEXT = 20
 NARROW = 70
 NEAREST = 5
 """How many losing rules are explained."""
+ORDER = "The first that matches wins; a statement that none matches is named after what it does."
+IF_SYNC = (
+    "The preset sync is in force instead where the statements read the newest version and a"
+    " manifest of one table:"
+)
+NO_RULE = "statement that no rule takes"
+TRUNCATED = "The text ends before its statement does: its tail is unknown."
 
 
 def toml(value: object) -> str:
@@ -89,19 +114,10 @@ def listed(book: RuleBook) -> RenderableType:
     lists = ", ".join(f"@{name}" for name in sorted(book.rules.vocabulary.lists))
     parts: list[RenderableType] = [_listed(book.rules)]
     if book.if_sync is not None:
-        parts += [
-            Text(
-                "\nThe preset sync is in force instead where the statements read the newest version"
-                " and a manifest of one table:\n"
-            ),
-            _listed(book.if_sync),
-        ]
+        parts += [Text(f"\n{IF_SYNC}\n"), _listed(book.if_sync)]
     return Group(
         *parts,
-        Text(
-            "\nThe first that matches wins; a statement that none matches is named after what it"
-            " does."
-        ),
+        Text(f"\n{ORDER}"),
         Text(f"Lists: {terminal(lists)}", "dim"),
         Text("pgiostat rules show NAME, or '@LIST', shows one of them in full.", "dim"),
     )
@@ -127,20 +143,21 @@ def _is_builtin(rule: Rule) -> bool:
     return rule.source.startswith("preset ")
 
 
-def one_rule(rules: Rules, name: str) -> RenderableType | None:
-    """Return a rule as a file has it, with its place and source; None if there is none."""
-    found: list[RenderableType] = []
-    for place, rule in enumerate(rules.rules, 1):
-        if rule.name == name:
-            lines = [
-                f"# {place} of {len(rules.rules)}, {terminal(rule.source)}",
-                "[[rule]]",
-                f"name = {toml(rule.name)}",
-                f"category = {toml(rule.category)}",
-                *_when_lines(rule),
-            ]
-            found.append(Text("\n".join(lines)))
-    return Group(*found) if found else None
+def rule_text(rules: Rules, name: str) -> str | None:
+    """Return a rule, or all of that name, as a file has it; None if there is none."""
+    found = [
+        line
+        for place, rule in enumerate(rules.rules, 1)
+        if rule.name == name
+        for line in (
+            f"# {place} of {len(rules.rules)}, {terminal(rule.source)}",
+            "[[rule]]",
+            f"name = {toml(rule.name)}",
+            f"category = {toml(rule.category)}",
+            *_when_lines(rule),
+        )
+    ]
+    return "\n".join(found) if found else None
 
 
 def _when_lines(rule: Rule) -> Iterator[str]:
@@ -155,10 +172,10 @@ def _when_lines(rule: Rule) -> Iterator[str]:
             yield f"{inner.key} = {toml(inner.value)}"
 
 
-def one_list(rules: Rules, name: str) -> RenderableType | None:
+def list_text(rules: Rules, name: str) -> str | None:
     """Return a list of the vocabulary as a file has it; None if there is none."""
     values = rules.vocabulary.lists.get(name)
-    return None if values is None else Text(f"{terminal(name)} = {toml(values)}")
+    return None if values is None else f"{terminal(name)} = {toml(values)}"
 
 
 # --- rules test SQL ----------------------------------------------------------------------
@@ -171,12 +188,9 @@ def judged(
 
     with_text: with the statement itself, if it is not shown already.
     """
-    winner = next((verdict for verdict in verdicts if not verdict.failed), None)
+    winner = winner_of(verdicts)
     headline = Text(terminal(found.category), "bold")
-    if winner is None:
-        headline.append("  named after what it does: no rule matches", "not bold")
-    else:
-        headline.append(f"  by {_winner(winner, verdicts)}", "not bold")
+    headline.append(f"  {terminal(winner_text(winner, verdicts))}", "not bold")
     headline.append(f"  {found.normalized.fingerprint}", "not bold dim")
     parts: list[RenderableType] = [headline]
     if found.if_sync is not None and found.if_sync.category != found.category:
@@ -185,48 +199,72 @@ def judged(
     if with_text:
         parts += [statement(found.normalized.text), ""]
     if found.normalized.truncated:
-        parts.append(Text("The text ends before its statement does: its tail is unknown.\n"))
+        parts.append(Text(f"{TRUNCATED}\n"))
     return Group(*parts, _features(subject), "", _runners_up(verdicts, winner))
 
 
-def _winner(verdict: RuleVerdict, verdicts: Sequence[RuleVerdict]) -> str:
-    rule = verdict.rule
-    return terminal(f"{rule.name} ({rule.source}, {verdict.place} of {len(verdicts)})")
+def winner_of(verdicts: Sequence[RuleVerdict]) -> RuleVerdict | None:
+    """Return the first rule that matches, None if none does."""
+    return next((verdict for verdict in verdicts if not verdict.failed), None)
+
+
+def winner_text(winner: RuleVerdict | None, verdicts: Sequence[RuleVerdict]) -> str:
+    """Return which rule gives a statement its category."""
+    if winner is None:
+        return "named after what it does: no rule matches"
+    rule = winner.rule
+    return f"by {rule.name} ({rule.source}, {winner.place} of {len(verdicts)})"
 
 
 def _features(subject: Subject) -> Grid:
-    """Return what rules can ask for, by the keys they ask with."""
     grid = Grid(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column(overflow="fold")
+    for is_within, key, value in feature_rows(subject):
+        grid.add_row("  " * is_within + key, Text(terminal(value)))
+    return grid
+
+
+def feature_rows(subject: Subject) -> Iterator[tuple[bool, str, str]]:
+    """Yield the features of a statement: whether it is one of a query block, its key and value."""
     for key, value in observed(subject).items():
         if key not in _SHOWN_ABOVE:
-            grid.add_row(key, Text(terminal(shown_value_of(key, value))))
+            yield False, key, shown_value_of(key, value)
     for block in subject.features.blocks:
-        grid.add_row("block", Text(block.verb))
+        yield False, "block", block.verb
         for key, value in observed(block).items():
-            grid.add_row(f"  {key}", Text(terminal(shown_value(value))))
-    return grid
+            yield True, key, shown_value(value)
 
 
 _SHOWN_ABOVE = frozenset({"fingerprint", "text_regex"})
 
 
 def _runners_up(verdicts: Sequence[RuleVerdict], winner: RuleVerdict | None) -> RenderableType:
-    losing = [verdict for verdict in verdicts if verdict is not winner]
-    nearest = sorted(losing, key=lambda verdict: (-verdict.held, verdict.place))
+    nearest, rest = runners_up(verdicts, winner)
     grid = Grid(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     grid.add_column("runner-up", no_wrap=True)
     grid.add_column("category", no_wrap=True)
     grid.add_column("why it lost", overflow="fold")
-    for verdict in nearest[:NEAREST]:
-        reasons = [_reason(condition, value) for condition, value in verdict.failed]
-        why = "; ".join(reasons) or "it matches too, but comes later"
-        category = Text(terminal(verdict.rule.category))
-        grid.add_row(_name(verdict.rule), category, Text(why))
-    rest = len(losing) - NEAREST
-    more = f"{rest} more rules are further away." if rest > 0 else ""
-    return Group(grid, Text(more, "dim"))
+    for rule, why in nearest:
+        grid.add_row(_name(rule), Text(terminal(rule.category)), Text(terminal(why)))
+    return Group(grid, Text(rest, "dim"))
+
+
+def runners_up(
+    verdicts: Sequence[RuleVerdict], winner: RuleVerdict | None
+) -> tuple[list[tuple[Rule, str]], str]:
+    """Return the rules that come nearest to a statement with why each lost, and on the others."""
+    losing = [verdict for verdict in verdicts if verdict is not winner]
+    nearest = sorted(losing, key=lambda verdict: (-verdict.held, verdict.place))[:NEAREST]
+    reasons = [
+        (each.rule, "; ".join(_reason(condition, value) for condition, value in each.failed))
+        for each in nearest
+    ]
+    rest = len(losing) - len(nearest)
+    return (
+        [(rule, why or "it matches too, but comes later") for rule, why in reasons],
+        f"{rest} more rules are further away." if rest else "",
+    )
 
 
 def _reason(condition: Condition, value: Any) -> str:
@@ -234,7 +272,7 @@ def _reason(condition: Condition, value: Any) -> str:
         return f"excluded by not = {toml(condition.value)}"
     if condition.key == "block":
         return "there is no query block"
-    shown = terminal(shown_value_of(condition.key, value))
+    shown = shown_value_of(condition.key, value)
     return f"{condition.key} is {shown}, not {toml(condition.value)}"
 
 
@@ -245,11 +283,8 @@ def surveyed(
     snapshot: Snapshot, categories: Ranking, others: Sequence[RankRow], *, width: int
 ) -> RenderableType:
     """Return how a server's statements fall into categories, then the biggest of no rule's."""
-    server, since = snapshot.server, snapshot.markers.statements_reset
-    counted = f"PostgreSQL {terminal(server.version)}  {len(snapshot.statements)} statements"
-    if since is not None:
-        counted += f"  since {since:%Y-%m-%d %H:%M:%S %Z}"
-    headline = Text(terminal(server.label), "bold").append(f"  {counted}", "not bold")
+    counted = terminal("  ".join(counted_of(snapshot)))
+    headline = Text(terminal(snapshot.server.label), "bold").append(f"  {counted}", "not bold")
     parts: list[RenderableType] = [headline, *_categories(categories, width)]
     if not others:
         return Group(*parts)
@@ -261,13 +296,31 @@ def surveyed(
     return Group(*parts, "", *_unknown(others, width), how)
 
 
+def counted_of(snapshot: Snapshot) -> Iterator[str]:
+    """Yield the version of a server, the number of its statements, and since when they count."""
+    since = snapshot.markers.statements_reset
+    yield f"PostgreSQL {snapshot.server.version}"
+    yield f"{len(snapshot.statements)} statements"
+    if since is not None:
+        yield f"since {since.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
+
+
 def _categories(ranking: Ranking, width: int) -> Iterator[Text]:
-    is_wide = width >= NARROW
+    return drawn(lines(categories_table(ranking, is_wide=width >= NARROW), width))
+
+
+def categories_table(ranking: Ranking, *, is_wide: bool = True) -> Table:
+    """Return the categories of a server's statements."""
     columns = [
         TableColumn("category", rest=True),
         _number("share", format_share),
         TableColumn(
-            "", right=True, least=BAR_WIDTH, format=lambda n: bar(n).rstrip(), style="cyan"
+            "",
+            right=True,
+            least=BAR_WIDTH,
+            format=lambda n: bar(n).rstrip(),
+            style="cyan",
+            extra=True,
         ),
         _number("blocks read"),
         _number("calls"),
@@ -279,7 +332,7 @@ def _categories(ranking: Ranking, width: int) -> Iterator[Text]:
     ]
     kept = range(len(columns)) if is_wide else (0, 1, 3, 4)
     chosen = [[row[n] for n in kept] for row in rows]
-    return drawn(lines(Table([columns[n] for n in kept], chosen, gap=2), width))
+    return Table([columns[n] for n in kept], chosen, gap=2)
 
 
 def _unknown(others: Sequence[RankRow], width: int) -> Iterator[Text]:
@@ -290,7 +343,7 @@ def _unknown(others: Sequence[RankRow], width: int) -> Iterator[Text]:
     room = max(width - FINGERPRINT_WIDTH - 2 - beside, LEAST_TEXT)
     columns += [
         TableColumn("fingerprint", least=FINGERPRINT_WIDTH),
-        TableColumn("statement that no rule takes", least=room, most=room, format=str),
+        TableColumn(NO_RULE, least=room, most=room, format=str),
     ]
     rows = []
     for row in others:

@@ -102,7 +102,7 @@ def burst_report(
     Args:
         history: Where the intervals are.
         window: From when to when, and of which label.
-        describe: Gives the category of a statement, by the rules of today.
+        describe: Returns the category of a statement, by the current rules.
         volume: The model.
         balance: Balance at the start, 0 to 1; CloudWatch's if None, or full without it.
         writes: Known write operations per second.

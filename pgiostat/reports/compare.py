@@ -63,7 +63,7 @@ def compare_windows(
     Args:
         a: The window before.
         b: The window after.
-        describe: Gives the category of a statement, by the rules of today.
+        describe: Returns the category of a statement, by the current rules.
         per: What blocks are divided by: "second", "call", or the calls of an anchor, as
             "version:calls": a category or fingerprint that the same traffic calls as often.
 

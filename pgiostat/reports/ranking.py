@@ -42,7 +42,7 @@ def ranking_report(
     Args:
         history: Where the intervals are.
         window: From when to when, and of which label.
-        describe: Gives the category of a statement, by the rules of today.
+        describe: Returns the category of a statement, by the current rules.
         by: What a row is.
         sort: What rows are ordered by, the greatest first.
         top: Number of rows; the rest is one row. None for all.

@@ -112,7 +112,7 @@ def series_report(
     Args:
         history: Where the intervals are.
         window: From when to when, and of which label.
-        describe: Gives the category of a statement, by the rules of today.
+        describe: Returns the category of a statement, by the current rules.
         step: Length of a step.
         by: What a row is; not By.RELATION and not By.HOUR.
         sort: What rows are ordered by, the greatest first.
@@ -140,7 +140,7 @@ def labels_report(
     Args:
         history: Where the intervals are.
         window: From when to when, and of which label.
-        describe: Gives the category of a statement, by the rules of today.
+        describe: Returns the category of a statement, by the current rules.
         step: Length of a step; None for about 120 steps.
 
     Raises:
@@ -170,7 +170,7 @@ def statements_report(
     Args:
         history: Where the intervals are.
         window: From when to when, and of which label.
-        describe: Gives the category of a statement, by the rules of today.
+        describe: Returns the category of a statement, by the current rules.
         step: Length of a step; None for about 120 steps.
 
     Raises:

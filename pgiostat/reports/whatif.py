@@ -62,7 +62,7 @@ def whatif_report(
     Args:
         history: Where the intervals are.
         window: From when to when, and of which label.
-        describe: Gives the category of a statement, by the rules of today.
+        describe: Returns the category of a statement, by the current rules.
         assumptions: The changes.
         volume: A model to replay the window against, or None.
         balance: Its balance at the start, 0 to 1; CloudWatch's if None, or full without it.

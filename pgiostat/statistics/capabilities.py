@@ -51,14 +51,16 @@ def capabilities(snapshot: Snapshot) -> tuple[Capability, ...]:
     return (
         Capability("all_statements", "statements of all users by name", masked),
         Capability(
-            "toplevel", "nested statements apart from their callers", needs("1.9", "toplevel")
+            "toplevel", "nested statements separate from their callers", needs("1.9", "toplevel")
         ),
-        Capability("evictions", "how often entries were evicted, and when all were reset", info),
-        Capability("stats_since", "entries made anew, without doubt", needs("1.11", "stats_since")),
+        Capability("evictions", "number of deallocations, and time of the last reset", info),
+        Capability(
+            "stats_since", "recreated entries, detected reliably", needs("1.11", "stats_since")
+        ),
         Capability("read_times", "time spent reading", timing),
         Capability(
             "local_read_times",
-            "time spent reading temporary tables apart from others",
+            "time spent reading temporary tables, separately",
             timing or needs("1.11", "local_blk_read_time"),
         ),
         Capability(
@@ -67,7 +69,7 @@ def capabilities(snapshot: Snapshot) -> tuple[Capability, ...]:
             timing or needs("1.10", "temp_blk_read_time"),
         ),
         Capability("physical_reads", "reads from storage by statement", server.kcache_missing),
-        Capability("pg_stat_io", "reads by kind of process", postgres(_PG_16)),
+        Capability("pg_stat_io", "reads by process type", postgres(_PG_16)),
         Capability("read_operations", "operations, which may fetch many blocks", postgres(_PG_18)),
     )
 

@@ -59,7 +59,7 @@ class Rows:
         """Make rows from their packed bytes; ValueError if these are not whole rows."""
         wire = np.dtype(selected.wire)
         if len(packed) % wire.itemsize:
-            msg = f"{len(packed)} bytes are not whole rows of {wire.itemsize}"
+            msg = f"{len(packed)} bytes are not a whole number of rows of {wire.itemsize}"
             raise ValueError(msg)
         table = np.frombuffer(packed, dtype=wire)
         return cls._build(selected, len(table), lambda column: table[column.name])

@@ -20,13 +20,13 @@ EVICTED_AT_LEAST = 10
 
 
 class Basis(IntEnum):
-    """What the numbers of a row were subtracted from.
+    """The base of a row's difference.
 
     Attributes:
         PREVIOUS: The same entry in the older snapshot.
-        NEW: Nothing: the entry was made in the interval, and all it has counted happened in it.
-        RESET: Nothing: the entry was reset in the interval, and what came before is lost.
-        REINSERTED: Nothing: the entry was evicted and came back, and what came before is lost.
+        NEW: Nothing: the entry was created in the interval, and all its counts belong to it.
+        RESET: Nothing: the entry was reset in the interval, and earlier counts are lost.
+        REINSERTED: Nothing: the entry was evicted and came back, and earlier counts are lost.
         UNKNOWN: Which part of the numbers belongs to the interval is unknown: a lower bound.
     """
 
@@ -38,7 +38,7 @@ class Basis(IntEnum):
 
 
 class Quality(StrEnum):
-    """What to know about an interval before its numbers are used.
+    """The flaws of an interval, which qualify its numbers.
 
     Attributes:
         OK: Nothing happened to the counters.
@@ -111,20 +111,20 @@ class Lost:
 
 @dataclass(frozen=True, eq=False)
 class Delta:
-    """An interval: what happened between two snapshots.
+    """An interval: the difference of two snapshots.
 
     Attributes:
         older: The snapshot at its begin; None in the first interval.
         newer: The snapshot at its end.
         seconds: Measured length in seconds; None in the first interval.
-        qualities: What to know about it; (Quality.OK,) if nothing.
-        statements: Rows of pg_stat_statements in which anything happened.
+        qualities: Its flaws; (Quality.OK,) without any.
+        statements: Rows of pg_stat_statements with changes.
         databases: The same of pg_stat_database.
         io: The same of pg_stat_io; None before PostgreSQL 16.
         relations: The same of pg_statio_all_tables.
         appeared: Entries of pg_stat_statements that are new.
         vanished: Entries that are gone.
-        dealloc: How often entries were evicted; None before version 1.9 of the extension.
+        dealloc: Number of evictions; None before version 1.9 of the extension.
         unknown: Number of rows with amounts of no known interval; these are not counted.
         in_transit: Blocks of the server's count that statements count in other intervals, negative
             the other way round; None if unknown.
@@ -161,7 +161,7 @@ class Delta:
 
     @property
     def quality(self) -> Quality:
-        """The gravest of its qualities."""
+        """The most serious of its qualities."""
         return self.qualities[0]
 
     @property
@@ -181,7 +181,7 @@ class Delta:
 
     @property
     def lost_seconds(self) -> float | None:
-        """How long its statements were not counted; None if they always were."""
+        """Seconds without counts of its statements; None without any."""
         return None if self.lost is None else self.lost.seconds
 
     @property

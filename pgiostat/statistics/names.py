@@ -21,6 +21,7 @@ __all__ = [
     "Statement",
     "StatementKey",
     "agree_on_preset",
+    "split_action",
 ]
 
 StatementKey = tuple[int, int, int]
@@ -114,14 +115,14 @@ def _same(statement: Statement) -> Statement:
 
 @dataclass(slots=True)
 class Names:
-    """What ids mean. What was dropped keeps its name.
+    """Names by id. A dropped object keeps its name.
 
     Attributes:
         statements: By (userid, dbid, queryid).
         databases: By oid.
         roles: By oid.
         relations: By oid of a table, index or TOAST table: relid of the table, schema, name, part.
-        cursors: By (userid, dbid, cursor): the categories of its DECLAREs.
+        cursors: By (userid, dbid, cursor): category and action of each of its DECLAREs.
         unreadable: By statement: why its text cannot be read.
         renamed: Names that changed within the time window; the newest is used.
         version_tables: Tables of which a statement reads the version, by the preset sync.
@@ -133,7 +134,7 @@ class Names:
     databases: dict[int, str] = field(default_factory=dict)
     roles: dict[int, str] = field(default_factory=dict)
     relations: dict[int, tuple[int, str, str, str]] = field(default_factory=dict)
-    cursors: dict[tuple[int, int, str], set[str]] = field(default_factory=dict)
+    cursors: dict[tuple[int, int, str], set[tuple[str, str]]] = field(default_factory=dict)
     unreadable: dict[StatementKey, str] = field(default_factory=dict)
     renamed: tuple[Renamed, ...] = ()
     version_tables: set[str] = field(default_factory=set)
@@ -162,12 +163,12 @@ class Names:
                 # Its role or database was renamed, and a rule depends on the name.
                 opened.clear()
                 opened.update(
-                    other.category
+                    (other.category, other.action)
                     for (of_user, of_database, _), other in self.statements.items()
                     if (of_user, of_database, other.declares_cursor)
                     == (userid, dbid, statement.declares_cursor)
                 )
-            opened.add(statement.category)
+            opened.add((statement.category, statement.action))
 
     def _note_preset(self, if_sync: IfSync | None) -> None:
         """Note what speaks for the preset sync; it comes into force with enough of that."""
@@ -183,6 +184,9 @@ class Names:
 
         Args:
             statement: As its description has it.
+
+        Returns:
+            The statement itself where the preset sync is not in force.
         """
         return _under_sync(statement) if self.is_sync else statement
 
@@ -192,11 +196,11 @@ class Names:
             return
         self.is_sync = True
         self.statements = {key: _under_sync(known) for key, known in self.statements.items()}
-        cursors: dict[tuple[int, int, str], set[str]] = {}
+        cursors: dict[tuple[int, int, str], set[tuple[str, str]]] = {}
         for (userid, dbid, _), known in self.statements.items():
             if known.declares_cursor:
                 opened = cursors.setdefault((userid, dbid, known.declares_cursor), set())
-                opened.add(known.category)
+                opened.add((known.category, known.action))
         self.cursors = cursors
 
     def drop_texts(self, keys: Iterable[StatementKey]) -> None:
@@ -244,7 +248,11 @@ class Names:
             return known
         userid, dbid, _ = key
         opened = self.cursors.get((userid, dbid, known.uses_cursor), set())
-        return replace(known, category=next(iter(opened))) if len(opened) == 1 else known
+        categories, actions = ({each[n] for each in opened} for n in (0, 1))
+        if len(categories) != 1:
+            return known
+        action = next(iter(actions)) if len(actions) == 1 else known.action
+        return replace(known, category=next(iter(categories)), action=action)
 
     def described(self, key: StatementKey) -> Statement:
         """Return what is known of a statement, in any case.
@@ -364,6 +372,31 @@ def agree_on_preset(several: Iterable[Names]) -> None:
     if any(names.is_sync for names in known):
         for names in known:
             names.apply_sync()
+
+
+def split_action(action: str) -> tuple[str, str]:
+    """Return what a statement does, and the table that it is about.
+
+    Args:
+        action: As `Statement.action` has it.
+
+    Returns:
+        The verb, as select, session or catalog queries; the table, empty for a statement that is
+        about none.
+
+    >>> split_action("select billing.invoice"), split_action("procedure close_day")
+    (('select', 'billing.invoice'), ('procedure', ''))
+    >>> split_action("session"), split_action("catalog queries")
+    (('session', ''), ('catalog queries', ''))
+    """
+    verb, _, table = action.partition(" ")
+    if verb == "catalog":
+        return action, ""
+    return verb, "" if verb in _WITHOUT_TABLE else table
+
+
+_WITHOUT_TABLE = frozenset({"function", "procedure"})
+"""Verbs that are followed by the name of a function, not of a table."""
 
 
 def _under_sync(statement: Statement) -> Statement:

@@ -144,12 +144,12 @@ class Snapshot:
             ValueError: A counter or the block size is outside of what a server reaches.
         """
         if self.settings.block_size not in _BLOCK_SIZES:
-            raise ValueError("blocks of no size that a server has")
+            raise ValueError("an impossible block size")
         for rows in (self.statements, self.databases, self.io, self.relations):
             if rows is None or not rows.counters.size:
                 continue
             if rows.counters.max() >= MAX_COUNTED or rows.counters.min() <= -MAX_COUNTED:
-                raise ValueError(f"a counter of {rows.table.name} that no server comes to")
+                raise ValueError(f"an impossible counter of {rows.table.name}")
 
     @cached_property
     def has_toplevel(self) -> bool:

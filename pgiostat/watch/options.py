@@ -15,6 +15,7 @@ class StreamFormat(StrEnum):
     TEXT = "text"
     CSV = "csv"
     JSON = "json"
+    MARKDOWN = "markdown"
 
 
 @dataclass(frozen=True, slots=True)

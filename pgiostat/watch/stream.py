@@ -15,9 +15,10 @@ from pgiostat.analysis.ledger import ServerReads, coverage, coverage_of, reads_o
 from pgiostat.analysis.notices import Notice, lost, notices
 from pgiostat.analysis.rank import By, Ranking, rank
 from pgiostat.postgres.sampler import IntervalResult, Sampler
-from pgiostat.render import text
+from pgiostat.render import render, text
 from pgiostat.render.balance import gauge_line
 from pgiostat.render.csv import BALANCE, CsvWriter, balance_of, heading_of
+from pgiostat.render.interval import document
 from pgiostat.render.json import JsonWriter
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.names import Describe
@@ -57,6 +58,14 @@ class StreamSession:
     def coverage(self) -> float | None:
         """Share of the server's reads that statements explain, over all intervals up to now."""
         return coverage(self._statement_blocks, ServerReads(self._settled_blocks))
+
+    @property
+    def burst_line(self) -> str:
+        """The burst balance now, empty if no volume is modelled."""
+        if self.gauge is None or self.balance is None:
+            return ""
+        line = gauge_line(self.gauge, self.balance.rate, self.balance.use)
+        return f"{line}  (by {self.provenance})"
 
     def absorb(self, delta: Delta) -> Ranking:
         """Take one more interval in and rank it."""
@@ -191,16 +200,9 @@ class _Screen:
                 since_start=self.watch.coverage if self.watch.shown > 1 else None,
                 width=self.console.width,
                 running=result.running,
-                burst=self._burst(),
+                burst=self.watch.burst_line,
             )
             self._draw(self.last)
-
-    def _burst(self) -> str:
-        gauge, balance = self.watch.gauge, self.watch.balance
-        if gauge is None or balance is None:
-            return ""
-        line = gauge_line(gauge, balance.rate, balance.use)
-        return f"{line}  (by {self.watch.provenance})"
 
     def _draw(self, picture: RenderableType) -> None:
         if self.live is None:
@@ -210,17 +212,53 @@ class _Screen:
             self.live.update(picture, refresh=True)
 
 
+@dataclass(slots=True)
+class _Pages:
+    """Markdown: a page for each interval."""
+
+    watch: StreamSession
+    out: TextIO
+    aside: Console
+
+    def __call__(
+        self, result: IntervalResult, ranking: Ranking | None, notices: list[Notice]
+    ) -> None:
+        if result.error is not None:
+            self.aside.print(text.failure(result.error, result.retry_seconds))
+        if result.delta is None or ranking is None:
+            return
+        if result.delta.seconds is None:
+            for line in text.notice_lines(notices):
+                self.aside.print(line)
+            return
+        self.out.write("\n" * (self.watch.shown > 1))
+        page = document(
+            result.delta,
+            ranking,
+            notices,
+            coverage=coverage_of(result.delta),
+            since_start=self.watch.coverage if self.watch.shown > 1 else None,
+            running=result.running,
+            burst=self.watch.burst_line,
+        )
+        render(page, "markdown", self.out)
+
+
 @contextmanager
 def _shown(watch: StreamSession, out: TextIO, err: TextIO) -> Iterator[_Shown]:
     """Yield the writer of the requested form."""
     options = watch.options
+    aside = Console(file=err, soft_wrap=True, highlight=False, markup=False, emoji=False)
+    if options.form is StreamFormat.MARKDOWN:
+        yield _Pages(watch, out, aside)
+        return
     if options.form is not StreamFormat.TEXT:
         more = () if options.gauge is None else tuple(BALANCE)
         yield _Records(
             csv=CsvWriter(out, options.by, more) if options.form is StreamFormat.CSV else None,
             json=JsonWriter(out) if options.form is StreamFormat.JSON else None,
             watch=watch,
-            aside=Console(file=err, soft_wrap=True, highlight=False, markup=False, emoji=False),
+            aside=aside,
         )
         return
     console = Console(file=out, highlight=False, markup=False, emoji=False)

@@ -29,7 +29,10 @@ def test_without_a_server_the_address_and_libpqs_reason_are_named() -> None:
     assert lines[0] == f'pgiostat: error: could not connect to server "127.0.0.1:{port}"'
     assert lines[1].startswith("DETAIL:  ")
     assert "Connection refused" in lines[1]
-    assert lines[2] == "HINT:  Is the server running, and does it accept connections there?"
+    assert (
+        lines[2]
+        == "HINT:  Check that the server is running and accepts connections at this address."
+    )
     assert len(lines) == 3
 
 
@@ -44,7 +47,7 @@ def test_a_wrong_password_is_refused_and_not_shown(server: Server) -> None:
         f" \"{given['user']}\" VALID UNTIL 'infinity';"
     )
     assert done.stderr.splitlines() == [
-        f'pgiostat: error: server "{given["host"]}:{given["port"]}" refused the password',
+        f'pgiostat: error: server "{given["host"]}:{given["port"]}" rejected the password',
         f'DETAIL:  Password authentication failed for user "{given.get("user")}".',
         hint,
     ]
@@ -95,7 +98,7 @@ def test_an_extension_that_is_nowhere_is_said_to_be_nowhere(make_server: MakeSer
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines() == [
         'pgiostat: error: pg_stat_statements is not installed in database "postgres"',
-        "DETAIL:  It is in no database of this server that we may connect to.",
+        "DETAIL:  No database of this server that this role can connect to has it.",
         f'HINT:  Run CREATE EXTENSION pg_stat_statements in "postgres". {DOCTOR}',
     ]
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from pgiostat import cli
 from pgiostat.cli.commands import COMMANDS, PURPOSES, Commands
-from tests.support.words import FORBIDDEN
+from tests.support.prose import forbidden
 
 WIDTH = 80
 MAX_OPTION_HELP = 100
@@ -74,7 +74,7 @@ def test_the_help_of_an_option_is_short(path: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)
 def test_help_has_none_of_the_words_to_be_avoided(path: tuple[str, ...]) -> None:
-    assert FORBIDDEN.findall(shown(*path)) == []
+    assert forbidden(shown(*path)) == []
 
 
 @pytest.mark.parametrize(

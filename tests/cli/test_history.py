@@ -177,7 +177,7 @@ def test_a_server_is_collected_and_reported(database: str, tmp_path: Path) -> No
     assert collector.returncode == 0, said
     collector.stderr.close()
     assert said[0].endswith(f"pgiostat: collecting 1 server into {root}")
-    assert said[-1].split(": ", 1)[1].partition(" samples committed in ")[1]
+    assert said[-1].split(": ", 1)[1].partition(" intervals committed in ")[1]
     done = report(root, "--by", "statement", "--sort", "calls", "--format", "json")
     rows = json.loads(done.stdout)["rows"]
     found = {row.get("query"): row["calls"] for row in rows}
@@ -191,7 +191,7 @@ def test_a_check_reads_each_server_once(database: str, tmp_path: Path) -> None:
     done = pgiostat("collect", database, "host=/nowhere", "--check", *labels)
     lines = done.stdout.splitlines()
     assert done.returncode == 1
-    assert lines[0] == f"history: {root}, which will be made"
+    assert lines[0] == f"history: {root}; pgiostat collect creates it"
     assert lines[1].startswith("a: PostgreSQL ")
     assert lines[2].startswith("a: device: ")
     assert lines[3].startswith("b: error: could not connect to server")

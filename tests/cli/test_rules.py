@@ -16,10 +16,11 @@ from pgiostat.postgres.sampler import Sampler
 from pgiostat.postgres.session import connect
 from pgiostat.postgres.since_reset import totals_since_reset
 from pgiostat.queries.describe import describer
-from pgiostat.queries.rules import load
+from pgiostat.queries.rules import builtin, load, rule_book
 from pgiostat.queries.rules.suggest import CatalogTable, rules_file, suggest
 from pgiostat.render.sql import laid_out
 from pgiostat.statistics.delta import Basis
+from pgiostat.statistics.names import OWN
 from tests.conftest import MakeServer
 from tests.support.program import run_program
 from tests.support.workloads import client, fill, run
@@ -247,14 +248,17 @@ def test_a_whole_server_is_told_by_category_the_biggest_unknown_first(
     assert set(found.delta.statements.basis.tolist()) == {Basis.NEW}
     assert found.texts_error is None
     by_category = {row.name: row.cost.calls for row in rank([found.delta], found.names).rows}
-    assert by_category["upload"] == 2
+    assert by_category["insert parcel"] == 2
     told = lines(pgiostat("test", dsn).stdout)
     assert re.match(rf".+PostgreSQL {server.version.split()[-1]}.*  \d+ statements", told[0])
     assert told[1].split() == ["category", "share", "blocks", "read", "calls", "statements"]
-    begins = next(i for i, line in enumerate(told) if line.endswith('of category "other"'))
+    begins = next(i for i, line in enumerate(told) if line.endswith("statement that no rule takes"))
     shown = told[begins + 1 : told.index("", begins)]
     known = rank([found.delta], found.names, by=By.FINGERPRINT).rows
-    expected = [row.fingerprint for row in known if row.category == "other" and row.cost.blocks]
+    ruled = {*builtin("general").categories, OWN}
+    expected = [row.fingerprint for row in known if row.category not in ruled and row.cost.blocks][
+        :10
+    ]
     assert [re.findall("2:[0-9a-f]{16}", line)[0] for line in shown] == expected
 
 
@@ -262,7 +266,7 @@ def test_what_is_read_through_a_cursor_is_of_its_querys_category(database: str) 
     with client(database) as other:
         fill(other, "parcel", 3_000)
         other.execute("ALTER TABLE parcel ADD COLUMN rev bigint")
-    sampler = Sampler(database, 0.1, describer(), Event().wait)
+    sampler = Sampler(database, 0.1, describer(rule_book(preset="sync")), Event().wait)
     results = sampler.intervals()
     assert next(results).error is None
     with client(database) as other:
@@ -290,3 +294,32 @@ def test_a_statement_is_laid_out_or_left_as_it_is() -> None:
     assert laid_out(long) == long
     assert "\x1b" not in laid_out('select "\x1b[2J"')
     assert laid_out('select "À" from "@x"') == 'select "À" from "@x"'
+
+
+def test_a_page_has_the_rules_as_a_table_and_one_as_a_file_has_it() -> None:
+    listed = lines(pgiostat("show", "--format", "markdown").stdout)
+    assert listed[0] == "**21 rules**, in the order in which they are tried."
+    assert [line for line in listed if line.startswith("| 2 |")] == [
+        '| 2 | upload | upload | `{ writes = "@written" }` |'
+    ]
+    one = pgiostat("show", "upload", "--format", "markdown")
+    text = pgiostat("show", "upload").stdout
+    assert one.stdout == f"```toml\n{text}```\n"
+
+
+def test_a_page_on_a_statement_says_what_text_says_and_nothing_in_it_acts() -> None:
+    query = 'SELECT max(rev) AS "[a](http://x/)" FROM t'
+    done = pgiostat("test", query, "--format", "markdown")
+    assert (done.returncode, done.stderr) == (0, "")
+    page = lines(done.stdout)
+    assert page[0] == "**version**, by version-newest (built-in, 5 of 21)."
+    assert "| block: newest | rev |" in page
+    assert "](http://x/)" not in done.stdout
+    losers = [line for line in page if line.startswith("| version-changed |")]
+    assert losers == ['| version-changed | version | `newest is rev, not "@changed"` |']
+
+
+def test_a_page_has_a_section_for_each_statement() -> None:
+    done = pgiostat("test", "SELECT 1; SELECT 2", "--format", "markdown")
+    assert done.stdout.count("| feature | value |") == 2
+    assert pgiostat("test", "SELECT 1", "--format", "csv").returncode == 2

@@ -187,5 +187,5 @@ def test_a_lack_of_descriptors_is_called_so(arguments: list[str], files: int) ->
     lines = done.stderr.decode().splitlines()
     assert lines[0] == "pgiostat: error: too many open files"
     assert lines[-1] == (
-        "HINT:  Raise the limit: ulimit -n in a shell, LimitNOFILE= in a unit of systemd."
+        "HINT:  Raise the limit: ulimit -n in a shell, LimitNOFILE= in a systemd unit."
     )

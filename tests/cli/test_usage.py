@@ -25,6 +25,13 @@ from tests.support.program import pgiostat
             ['pgiostat: error: no such command "nosuch"', "HINT:  Try: pgiostat --help"],
         ),
         (
+            ["watch", "-h"],
+            [
+                "pgiostat: error: option '-h' requires an argument",
+                "HINT:  Try: pgiostat watch --help",
+            ],
+        ),
+        (
             ["wacth"],
             [
                 'pgiostat: error: no such command "wacth"',
@@ -74,7 +81,7 @@ from tests.support.program import pgiostat
             ["watch", "--format", "xml"],
             [
                 'pgiostat: error: invalid value for --format: "xml"',
-                "HINT:  Allowed are text, csv, json.",
+                "HINT:  Allowed are text, csv, json, markdown.",
             ],
         ),
         (

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.container
 ROWS = 60_000
 LEAST = 3_000
 """Blocks that a scan reads at least: the table has more, and buffers hold some."""
-WORKERS = "io_method is worker: processes of its own read for statements"
+WORKERS = "io_method is worker: I/O workers read for statements"
 
 
 def kcached(make_server: MakeServer, **settings: str | int | bool) -> ContainerServer:

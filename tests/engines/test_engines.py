@@ -178,7 +178,7 @@ def test_what_workers_do_not_see_is_said(spark: tuple[str, str], tmp_path: Path)
     assert found.returncode == ExitStatus.ERROR
     assert re.sub('date=[^"]+', "…", found.stderr) == (
         'pgiostat: error: Spark does not see "/proc/self/cwd/history/sample/…"\n'
-        f"DETAIL:  It is there for this process, and not for what runs at {spark[0]}.\n"
+        f"DETAIL:  It exists for this process, but not for what runs at {spark[0]}.\n"
         "HINT:  Every worker must have the history under the same path: on a shared file system,"
         " or in an object store.\n"
     )
@@ -223,7 +223,7 @@ def test_why_spark_could_not_answer_is_what_java_said(
         asked.query("SELECT * FROM facts", {"facts": ([Path("bucket/a.parquet")], SCHEMAS["stmt"])})
     assert (caught.value.slug, caught.value.hint) == (
         "engine-failed",
-        "Spark reads object stores by packages of its own: see docs/fleet.md.",
+        "Spark reads object stores with its own packages: see docs/fleet.md.",
     )
     assert caught.value.detail is not None
     assert "S3AFileSystem" in caught.value.detail
@@ -318,13 +318,13 @@ def test_spark_without_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     error = refused(monkeypatch, "local[2]", "pyspark")
     assert (error.slug, error.message, error.detail) == (
         "java-missing",
-        "Spark needs Java, and there is none",
+        "Spark needs Java, which is not installed",
         f'JAVA_HOME is "{tmp_path}", and there is no bin/java.',
     )
     monkeypatch.delenv("JAVA_HOME")
     monkeypatch.setenv("PATH", str(tmp_path))
     error = refused(monkeypatch, "local[2]", "pyspark")
-    assert error.detail == "Neither JAVA_HOME nor PATH leads to a program java."
+    assert error.detail == "Neither JAVA_HOME nor PATH names a java program."
 
 
 @pytest.mark.parametrize("engine", ["spark://127.0.0.1:1", "sc://127.0.0.1:1/;token=x"])

@@ -48,6 +48,7 @@ def test_the_source_distribution_builds_tests_and_documents(tmp_path: Path) -> N
         names = {name.partition("/")[2] for name in source.getnames()}
     assert {
         "CHANGELOG.md",
+        "Containerfile",
         "LICENSE",
         "Makefile",
         "PKG-INFO",
@@ -59,7 +60,9 @@ def test_the_source_distribution_builds_tests_and_documents(tmp_path: Path) -> N
         "sample_data/ranking.txt",
         "tests/conftest.py",
     } <= names
-    assert [name for name in names if re.search(r"__pycache__|\.pyc$|^\.", name)] == [".gitignore"]
+    hidden = {name.partition("/")[0] for name in names if name.startswith(".")}
+    assert hidden == {".github", ".gitignore"}
+    assert [name for name in names if re.search(r"__pycache__|\.pyc$", name)] == []
 
 
 def test_the_core_needs_no_package_of_an_extra(metadata: Message) -> None:
@@ -93,6 +96,17 @@ def test_the_metadata_lead_to_the_project(metadata: Message) -> None:
     assert metadata["Version"] == VERSION
     assert metadata["License-Expression"] == "PostgreSQL"
     assert metadata["Requires-Python"] == ">=3.11"
+
+
+def test_each_link_of_the_description_leads_out_of_it(metadata: Message) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    described = metadata.get_payload()
+    assert isinstance(described, str)
+    targets = re.findall(r"\]\(([^)]+)\)", described)
+    assert [target for target in targets if not target.startswith(("https://", "#"))] == []
+    assert len(targets) == len(re.findall(r"\]\(([^)]+)\)", readme))
+    tag = f"https://github.com/pgiostat/pgiostat/blob/v{VERSION}"
+    assert f"]({tag}/docs/accuracy.md)" in described
 
 
 def test_the_changelog_has_a_section_for_this_version() -> None:

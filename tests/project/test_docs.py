@@ -1,4 +1,4 @@
-"""Pages that speak of the code are true."""
+"""Pages about the code are true. --update-gold writes outputs and screens into docs/."""
 
 import asyncio
 import os
@@ -15,6 +15,8 @@ import pytest
 import pgiostat
 from pgiostat.queries.rules import load
 from pgiostat.queries.rules.conditions import BLOCK_KEYS, STATEMENT_KEYS
+from tests.conftest import CompareGold
+from tests.support.servers import NPM_SERVERS
 
 ROOT = Path(__file__).parents[2]
 CODE = [path for path in (ROOT / "pgiostat").rglob("*.py") if path.name != "errors.py"]
@@ -48,6 +50,30 @@ def test_the_picture_in_the_readme_is_a_screen_that_is_drawn() -> None:
     found = re.findall(r"\(docs/watch-(\w+)\.svg\)", (ROOT / "README.md").read_text("utf-8"))
     assert found == ["category"]
     assert set(found) <= set(shots)
+
+
+def test_each_target_of_make_that_a_page_names_exists() -> None:
+    pages = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "tests" / "README.md")
+    named = {
+        target
+        for page in pages
+        for target in re.findall(
+            r"(?:`|^)make ([a-z][a-z-]*)", page.read_text("utf-8"), re.MULTILINE
+        )
+    }
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    assert {"site", "changelog", "demo", "test"} <= named
+    assert named - targets == set()
+
+
+def test_the_versions_of_postgresql_in_the_matrix_are_those_of_the_tests() -> None:
+    page = (ROOT / "docs" / "support.md").read_text("utf-8")
+    tested = re.findall(r"^\| (\d+) \| tested \|", page, re.MULTILINE)
+    assert sorted(map(int, tested)) == sorted(NPM_SERVERS)
+    (each_change,) = re.findall(r"integration runs ([\d, and]+) for each change", page)
+    ci = (ROOT / ".ci" / "run").read_text("utf-8")
+    assert set(re.findall(r"\d+", each_change)) == {*re.findall(r"\bpg(\d+)\b", ci), "18"}
 
 
 CATEGORIES = (ROOT / "docs" / "categories.md").read_text("utf-8")
@@ -85,14 +111,14 @@ def blocks(kind: str, page: str = HISTORY) -> list[str]:
     return [block.replace("/var/lib/pgiostat", str(SAMPLE)) for block in found]
 
 
-def sealed_reads() -> int:
-    """Return the blocks that sealed files say were read."""
+def compacted_reads() -> int:
+    """Return the blocks read by the count of compacted files."""
     paths = sorted(SAMPLE.glob("stmt/*/*.parquet"))
     tables = [pq.ParquetFile(path).read(["shared_blks_read"]) for path in paths]
     return sum(sum(table["shared_blks_read"].to_pylist()) for table in tables)
 
 
-def test_duckdb_alone_reads_what_is_sealed_as_the_page_says() -> None:
+def test_duckdb_alone_reads_compacted_files_as_on_the_page() -> None:
     by_hour, by_text, ddl = blocks("sql")
     assert "'projection.enabled' = 'true'" in ddl
     with duckdb.connect() as connection:
@@ -100,18 +126,18 @@ def test_duckdb_alone_reads_what_is_sealed_as_the_page_says() -> None:
         inner = by_hour.strip().removesuffix(";")
         hours = connection.execute(f"SELECT SUM(blocks) FROM ({inner})").fetchall()
         texts = connection.execute(by_text).fetchall()
-    assert hours == [(sealed_reads(),)]
+    assert hours == [(compacted_reads(),)]
     assert texts[0][0].startswith("select max(row_version) from ")
-    assert sum(blocks for _, blocks, _ in texts) <= sealed_reads()
+    assert sum(blocks for _, blocks, _ in texts) <= compacted_reads()
 
 
-def test_pandas_reads_what_is_sealed_as_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
+def test_pandas_reads_compacted_files_as_on_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(blocks("python")[0], "docs/history.md", "exec"), {})  # noqa: S102 - our own page
     shown = capsys.readouterr().out.splitlines()[1:-1]
-    assert sum(int(line.split()[-1]) for line in shown) == sealed_reads()
+    assert sum(int(line.split()[-1]) for line in shown) == compacted_reads()
 
 
-def test_frames_are_asked_for_as_the_page_says() -> None:
+def test_the_calls_for_frames_on_the_page_work() -> None:
     calls = re.findall(r"history\.(\w+)\(([^)]*)\)", blocks("python")[2])
     frames = pgiostat.open_history(SAMPLE)
     assert len(calls) == 9
@@ -120,14 +146,14 @@ def test_frames_are_asked_for_as_the_page_says() -> None:
             assert len(eval(f"frames.{name}({arguments})", {"frames": frames}))  # noqa: S307 - our own page
 
 
-def test_what_a_history_holds_is_on_its_page_as_it_is_told() -> None:
+def test_the_contents_of_a_history_on_its_page_are_real() -> None:
     shown = re.findall(r"pgiostat history --h.*?\n```\n\n```text\n(.*?)```", HISTORY, re.DOTALL)[0]
     found = "\n".join(ran("pgiostat history --history sample_data/history"))
-    # How long ago it was, and what a file takes on this disk, are not the page's to say.
-    told, page = (
+    # The age, and the size of a file on this disk, vary.
+    now, page = (
         re.sub(r"newest .* ago|[\d.]+ [KM]?i?B\b", "", text).split() for text in (found, shown)
     )
-    assert sorted(told) == sorted(page)
+    assert sorted(now) == sorted(page)
 
 
 def ran(command: str) -> list[str]:
@@ -139,18 +165,24 @@ def ran(command: str) -> list[str]:
     return [line.rstrip() for line in done.stdout.splitlines()]
 
 
-def test_the_comparison_on_its_page_is_a_real_one() -> None:
-    page = (ROOT / "docs" / "compare.md").read_text("utf-8")
-    command, shown = re.findall(r"```sh\n(pgiostat compare --h.*?)\n```\n\n```text\n(.*?)```", page,
-                                re.DOTALL)[0]  # fmt: skip
-    assert ran(command) == shown.splitlines()
+OUTPUT = re.compile(
+    r"(```sh\n(pgiostat [^\n]*sample_data/history[^\n]*)\n```\n\n```text\n)(.*?)```", re.DOTALL
+)
+"""A command on the sample history, and its output."""
 
 
-def test_the_range_on_its_page_is_a_real_one() -> None:
-    page = (ROOT / "docs" / "whatif.md").read_text("utf-8")
-    command, shown = re.findall(r"```sh\n(pgiostat whatif.*?)\n```\n\n```text\n(.*?)```", page,
-                                re.DOTALL)[0]  # fmt: skip
-    assert ran(command) == shown.splitlines()
+@pytest.mark.parametrize(("name", "outputs"), [("compare", 1), ("whatif", 1), ("burst", 2)])
+def test_the_outputs_on_a_page_are_real_ones(
+    name: str, outputs: int, compare_gold: CompareGold
+) -> None:
+    path = ROOT / "docs" / f"{name}.md"
+    page = path.read_text("utf-8")
+    assert len(OUTPUT.findall(page)) == outputs
+    compare_gold(path, OUTPUT.sub(lambda found: f"{found[1]}{output(found[2])}```", page))
+
+
+def output(command: str) -> str:
+    return "".join(f"{line}\n" for line in ran(command))
 
 
 def test_the_investigation_on_its_page_was_measured() -> None:
@@ -160,18 +192,10 @@ def test_the_investigation_on_its_page_was_measured() -> None:
         assert (ROOT / "docs" / f"investigation-{name}.svg").read_text("utf-8").startswith("<svg")
 
 
-def test_the_bursts_on_their_page_are_real_ones() -> None:
-    page = (ROOT / "docs" / "burst.md").read_text("utf-8")
-    found = re.findall(r"```sh\n(pgiostat burst.*?)\n```\n\n```text\n(.*?)```", page, re.DOTALL)
-    assert len(found) == page.count("```text")
-    for command, shown in found:
-        assert ran(command) == shown.splitlines()
-
-
 @pytest.mark.parametrize(
     "name", ["category", "statement", "detail", "relation", "io", "total", "light", "help"]
 )
-def test_the_screens_of_watch_are_what_it_draws(name: str) -> None:
+def test_the_screens_of_watch_are_what_it_draws(name: str, compare_gold: CompareGold) -> None:
     made = runpy.run_path(str(ROOT / "docs" / "screens.py"))
     drawn = asyncio.run(made["shot"](*made["SHOTS"][name]))
-    assert (ROOT / "docs" / f"watch-{name}.svg").read_text("utf-8") == drawn
+    compare_gold(ROOT / "docs" / f"watch-{name}.svg", drawn)

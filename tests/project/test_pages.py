@@ -31,7 +31,8 @@ def test_each_block_of_a_page_runs_and_its_output_is_on_the_page(
     def bare() -> Server:
         return make_server(shared_preload_libraries="", track_io_timing=False)
 
-    run = PageRun(tmp_path, bare if path == CONNECT else make_server, path in PREPARES)
+    prepares = path in PREPARES
+    run = PageRun(tmp_path, bare if prepares else make_server, prepares)
     compare_gold(path, run.run(path.read_text("utf-8")))
 
 

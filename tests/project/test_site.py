@@ -115,7 +115,9 @@ def test_pages_of_the_root_and_links_to_the_repository_are_rewritten(site: Path)
     )
     trust = (site / "trust.html").read_text("utf-8")
     assert 'href="security.html"' in trust
-    assert ".github" not in trust
+    burst = (site / "burst.html").read_text("utf-8")
+    source = "https://github.com/pgiostat/pgiostat/blob/main"
+    assert f'href="{source}/pgiostat/volume/instances.csv"' in burst
 
 
 def test_the_diagram_of_the_architecture_is_a_table(site: Path) -> None:

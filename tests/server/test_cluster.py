@@ -128,7 +128,7 @@ def test_somebody_elses_running_server_is_named_and_not_started_again(cluster: C
         f'pgiostat: error: a server is running in "{cluster.directory}"\n'
         "DETAIL:  It was started by another process; "
         f"its postmaster is process {cluster.pid}.\n"
-        "HINT:  Use that one, stop it, or name another directory."
+        "HINT:  Use that server, stop it, or name another directory."
     )
 
 

@@ -164,7 +164,7 @@ def test_the_servers_reason_is_shown_and_not_its_context(make_server: MakeServer
     assert (done.returncode, done.stderr.splitlines()) == (
         1,
         [
-            f'pgiostat: error: server "{given["host"]}:{given["port"]}" refused the connection',
+            f'pgiostat: error: server "{given["host"]}:{given["port"]}" rejected the connection',
             "DETAIL:  Come back on Monday.",
         ],
     )
@@ -206,13 +206,13 @@ EXPIRED = (
 LIMITS = {
     "VALID UNTIL '2020-01-01'": (
         "password-wrong",
-        'server "SERVER" refused the password',
+        'server "SERVER" rejected the password',
         'Password authentication failed for user "refused".',
         EXPIRED.format("refused"),
     ),
     "CONNECTION LIMIT 0": (
         "connections-exhausted",
-        'role "refused" has as many connections to server "SERVER" as it may',
+        'role "refused" has reached its connection limit on server "SERVER"',
         'Too many connections for role "refused".',
         'End some (pg_stat_activity), or: ALTER ROLE "refused" CONNECTION LIMIT -1;',
     ),
@@ -278,9 +278,9 @@ def test_a_full_database_and_a_full_server_are_told_apart(make_server: MakeServe
             told.append((caught.value.slug, caught.value.message))
     assert told == [
         ("connections-exhausted",
-         f'database "little" of server {address} has as many connections as it may'),
-        ("connections-exhausted", f"server {address} has no connection left but reserved ones"),
-        ("connections-exhausted", f"server {address} has no connection left"),
+         f'database "little" of server {address} has reached its connection limit'),
+        ("connections-exhausted", f"server {address} has only reserved connection slots left"),
+        ("connections-exhausted", f"server {address} has no connection slot left"),
     ]  # fmt: skip
 
 
@@ -298,7 +298,7 @@ def test_a_password_that_is_not_there_is_not_called_wrong() -> None:
         " supplied"
     )
     assert (error.slug, error.message) == (
-        "password-wrong", 'server "db:5432" asks for a password, and there is none',
+        "password-wrong", 'server "db:5432" requires a password, and none was supplied',
     )  # fmt: skip
 
 
@@ -449,7 +449,7 @@ def test_functions_of_the_same_name_stop_a_reading_and_doctor_names_them(
     assert (error.slug, str(error.detail).partition(":")[0], error.hint) == (
         "query-failed",
         "42725",
-        "A function of the same name stands beside the extension's; pgiostat doctor names it.",
+        "Another schema has a function of the same name; pgiostat doctor shows it.",
     )
     shown = pgiostat("doctor", dsn).stdout
     assert shown.count('function "public"."pg_stat_statements"(') == len(planted)

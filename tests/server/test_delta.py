@@ -45,7 +45,7 @@ def test_packed_and_row_by_row_readings_are_equal(database: str) -> None:
         assert one.statements.attributes.keys() == two.statements.attributes.keys()
         # Nobody else is there: what differs are our own statements, run in between.
         delta = diff(one, two)
-        assert delta.qualities == (Quality.GAP,)  # another connection
+        assert delta.qualities == (Quality.GAP,)  # connection changed
         assert {
             text for text in by_text(packed, delta, "") if "/* pgiostat */" not in text
         } == set()

@@ -19,7 +19,7 @@ from tests.support.workloads import Connection, client
 
 pytestmark = pytest.mark.ends
 
-HINT = "pgiostat doctor, with the same connection string, lists all that is missing."
+HINT = "pgiostat doctor, with the same connection string, lists everything that is missing."
 WRONG = re.compile(r"\b(?:ERROR|FATAL|PANIC):")
 
 

@@ -80,7 +80,7 @@ def test_what_cannot_be_made_is_said(lab: Lab) -> None:
     with pytest.raises(PgiostatError) as raised:
         lab.get("prod")
     assert (raised.value.slug, raised.value.hint) == (
-        "environment-unknown", "Make one with: pgiostat lab up",
+        "environment-unknown", "Create one with: pgiostat lab up",
     )  # fmt: skip
     with pytest.raises(PgiostatError) as raised:
         lab.up("../prod", SIZE)
@@ -177,7 +177,7 @@ def test_data_that_have_gone_are_said_and_made_anew(lab: Lab, database: str) -> 
             generate(SIZE, 10.0, 1), [ReplayTarget("theirs", made.dsn, Setup(SIZE.tables))], speed=0
         )
     assert (raised.value.slug, raised.value.hint) == (
-        "lab-data-missing", "Make them anew with: pgiostat lab up",
+        "lab-data-missing", "Create them again with: pgiostat lab up",
     )  # fmt: skip
     lab.up("theirs", SIZE)
     assert len(rows(database, "visit")) == 1_200
@@ -465,17 +465,17 @@ def command(*arguments: str, cache: Path) -> "subprocess.CompletedProcess[str]":
 def test_the_commands_of_the_lab(lab: Lab, tmp_path: Path) -> None:
     cache = lab.root
     assert command("status", cache=cache).stdout == (
-        "There is no environment. Make one with: pgiostat lab up\n"
+        "There is no environment. Create one with: pgiostat lab up\n"
     )
     try:
         done = command("up", cache=cache)
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith("prod is up.\n  sync API: user=sync_api ")
         done = command("clone", "prod", "as", "perf", cache=cache)
-        assert done.stdout.startswith("perf is up, as prod was; nothing of it is cached.\n")
+        assert done.stdout.startswith("perf is up, with the files of prod and a cold cache.\n")
         told = command("status", cache=cache).stdout.splitlines()
         assert [re.split(r"\s+", line)[:3] for line in told] == [
-            ["name", "is", "rows"], ["perf", "up", "280,000"], ["prod", "up", "280,000"],
+            ["name", "state", "rows"], ["perf", "up", "280,000"], ["prod", "up", "280,000"],
             ["", "watch", "perf:"], ["", "watch", "prod:"],
         ]  # fmt: skip
         path = tmp_path / "trace"
@@ -494,7 +494,7 @@ def test_the_commands_of_the_lab(lab: Lab, tmp_path: Path) -> None:
         write(generate(SIZE, 20.0, 1), other)
         done = command("replay", str(other), "--to", "prod", cache=cache)
         assert done.stderr.startswith(
-            'pgiostat: error: the trace was made for other data than environment "prod" has\n'
+            'pgiostat: error: the trace does not fit the data of environment "prod"\n'
         )
     finally:
         done = command("down", "--remove", cache=cache)

@@ -205,7 +205,7 @@ def test_a_limit_that_cannot_be_ended_is_named_with_what_resets_it(
         connect(make_conninfo(database, options="-c transaction_timeout=1ms"))
     dbname = psycopg.conninfo.conninfo_to_dict(database)["dbname"]
     hint = (
-        'ALTER ROLE "postgres" RESET transaction_timeout; the database may have it too:'
+        'ALTER ROLE "postgres" RESET transaction_timeout; the database may set it too:'
         f' ALTER DATABASE "{dbname}" RESET transaction_timeout;'
     )
     assert caught.value.report().splitlines() == [
@@ -263,7 +263,7 @@ def test_collecting_and_writing_rules_work_without_an_encoding(
     done = pgiostat("collect", dsn, "--label", "x", "--history", history, "--for", "1s",
                     "--interval", "0.5s")  # fmt: skip
     assert done.returncode == 0
-    assert "samples committed" in done.stderr
+    assert "intervals committed" in done.stderr
     done = pgiostat("rules", "init", dsn, "--out", str(tmp_path / "rules.toml"))
     assert (done.returncode, done.stderr) == (0, "")
 

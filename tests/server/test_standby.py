@@ -39,7 +39,7 @@ def test_a_standby_is_watched_examined_and_its_ledger_adds_up(standby: ClusterSe
         told = json.loads(pgiostat("doctor", standby.dsn(), "--format", "json").stdout)
         role = next(each for each in told["findings"] if each["aspect"] == "role")
         assert (role["state"], role["reason"]) == (
-            "note", "a standby: it counts its own reads, not its primary's",
+            "note", "standby: it counts its own reads, not those of the primary",
         )  # fmt: skip
         assert [each["aspect"] for each in told["findings"] if each["state"] == "error"] == []
         reader.execute("SELECT sum(client_id) FROM big")

@@ -83,12 +83,12 @@ def test_a_file_read_again_changes_what_it_changes_and_nothing_else(
         held.close()
         tell("same", "changes@0.3s", "comes", "taken", keep="40d")
         there.process.send_signal(signal.SIGHUP)
-        there.until("goes: is not collected any more", "changes: going on from the sample of")
+        there.until("goes: no longer collected", "changes: continuing from the snapshot of")
         committed(root, "comes")
         committed(root, "taken")
         tell("same", "changes@0.3s", "comes", "taken", keep="40d")
         there.process.send_signal(signal.SIGHUP)
-        there.until("nothing is changed")
+        there.until("nothing changed")
         config.write_text("[servers.same]\ncolour = 1\n")
         there.process.send_signal(signal.SIGHUP)
         there.until(f'{config}, line 2: "colour" is not a key of')
@@ -96,16 +96,16 @@ def test_a_file_read_again_changes_what_it_changes_and_nothing_else(
         committed(root, "same", before + 2)
         assert there.end() == 0
     said = there.said()
-    changed = "new: comes; gone: goes; another interval: changes; tried again: taken"
+    changed = "new: comes; gone: goes; interval changed: changes; tried again: taken"
     mistake = f'{config}, line 2: "colour" is not a key of [servers.same]'
     allowed = "Allowed are dsn, interval, device, cloudwatch."
     assert [line for line in said if "SIGHUP" in line] == [
-        f"pgiostat: SIGHUP: collecting 4 servers: {changed}; another retention",
-        "pgiostat: SIGHUP: collecting 4 servers: nothing is changed",
-        f"pgiostat: SIGHUP: nothing is changed: {mistake}. {allowed}",
+        f"pgiostat: SIGHUP: collecting 4 servers: {changed}; retention changed",
+        "pgiostat: SIGHUP: collecting 4 servers: nothing changed",
+        f"pgiostat: SIGHUP: nothing changed: {mistake}. {allowed}",
     ]
     assert not [line for line in said if line.startswith("same: going on")]
-    ends = [line.split(":")[0] for line in said if "samples committed" in line]
+    ends = [line.split(":")[0] for line in said if "intervals committed" in line]
     assert sorted(ends[:2]) == ["changes", "goes"]
     assert sorted(ends[2:]) == ["changes", "comes", "same", "taken"]
     assert {"same", "changes", "goes", "comes", "taken"} == samples(root).keys()
@@ -120,15 +120,15 @@ def test_a_stop_is_heard_after_one_more_reading_and_a_hangup_changes_nothing(
                     "--history", str(root)) as there:  # fmt: skip
         there.until("pgiostat: collecting 1 server")
         there.process.send_signal(signal.SIGHUP)
-        there.until("pgiostat: SIGHUP: there is no configuration file to read again")
+        there.until("pgiostat: SIGHUP: there is no configuration file to reload")
         connected(database)
         assert there.end() == 0
     assert samples(root) == {"prod": 1}
     # The device is looked for beside the readings, and may be found at any time.
     said = [line for line in there.said() if not line.startswith("prod: device:")]
     ending, end = said[-2:]
-    assert ending == "pgiostat: ending after one more reading of each server"
-    assert re.fullmatch(r"prod: 1 sample committed in .*, \d+ rows, coverage .*", end)
+    assert ending == "pgiostat: stopping after one more snapshot of each server"
+    assert re.fullmatch(r"prod: 1 interval committed in .*, \d+ rows, coverage .*", end)
 
 
 @pytest.mark.once
@@ -141,10 +141,10 @@ def test_what_is_in_trouble_is_said_once_and_ends_with_an_error(
     said = [re.sub(r"^\S+Z ", "", line) for line in done.stderr.splitlines()]
     why = 'could not connect to server "/nowhere:5432": No such file or directory; trying again.'
     assert [line for line in said if line.startswith("bad: ")] == [
-        f"bad: {why} Is the server running, and does it accept connections there?",
-        "bad: 0 samples committed",
+        f"bad: {why} Check that the server is running and accepts connections at this address.",
+        "bad: 0 intervals committed",
     ]
-    assert len([line for line in said if line.startswith("good: ") and "samples" in line]) == 1
+    assert len([line for line in said if line.startswith("good: ") and "intervals" in line]) == 1
 
 
 @pytest.mark.once
@@ -156,8 +156,8 @@ def test_a_second_collector_under_one_label_is_refused(database: str, tmp_path: 
         done = pgiostat("collect", *arguments, "--for", "1s")
         assert there.end() == 0
     assert done.returncode == 1
-    told = f'prod: a collector "prod" is writing to "{root}" already.'
-    assert f"{told} Its process is {there.process.pid}. Give this one another --label." in (
+    told = f'prod: a collector "prod" is already writing to "{root}".'
+    assert f"{told} Its process is {there.process.pid}. Give this collector another --label." in (
         done.stderr
     )
 
@@ -172,11 +172,11 @@ def test_a_check_says_what_will_keep_a_collector_from_starting(
     assert done.returncode == 1
     assert done.stdout.splitlines()[:4] == [
         f"history: {root}",
-        f'prod: error: a collector "prod" is writing to "{root}" already',
+        f'prod: error: a collector "prod" is already writing to "{root}"',
         f"DETAIL:  Its process is {os.getpid()}.",
-        "HINT:  Give this one another --label.",
+        "HINT:  Give this collector another --label.",
     ]
-    with pytest.raises(PgiostatError, match="is writing to"):
+    with pytest.raises(PgiostatError, match="is already writing to"):
         Writer.open(root, "prod")
     held.close()
     done = pgiostat("collect", database, "--label", "prod", "--history", str(root), "--check")
@@ -232,7 +232,7 @@ def test_a_directory_that_cannot_be_written_to_is_an_error(tmp_path: Path) -> No
     root = tmp_path / "history"
     assert as_nobody(root, "print(*next(check(Plan(()), root)))") == (
         f'history: error: could not write to "{tmp_path}": Permission denied\n'
-        "HINT:  Give the user who collects the right to, and room. 1\n"
+        "HINT:  Give the user of this process write permission, and free space. 1\n"
     )
     (tmp_path / "closed").mkdir(mode=0o700)
     place = tmp_path / "closed" / "history"
@@ -248,19 +248,19 @@ def test_a_directory_that_cannot_be_written_to_is_an_error(tmp_path: Path) -> No
     )
     assert as_nobody(place.parent, inside, *opening).splitlines() == [
         f'pgiostat: error: could not read the history in "{place}": Permission denied',
-        "HINT:  Read it as the user who collects, or as one of a group that may.",
+        "HINT:  Run this as the user of pgiostat collect, or as a member of its group.",
     ]
     root.mkdir()
     plan = "plan = Plan((Target('host=/nowhere', 'prod'),))"
     run = "print(collecting.run(plan, root, configure(sys.stdout)))"
     assert [re.sub(r"^\S+Z ", "", line) for line in as_nobody(root, plan, run).splitlines()] == [
         f"pgiostat: collecting 1 server into {root}",
-        f'prod: could not make a history in "{root}": Permission denied.',
+        f'prod: could not create a history in "{root}": Permission denied.',
         "1",
     ]
 
 
-ROOM = "HINT:  Give the user who collects the right to, and room."
+ROOM = "HINT:  Give the user of this process write permission, and free space."
 
 
 def test_a_check_leaves_nothing_behind_and_knows_what_a_history_is(tmp_path: Path) -> None:
@@ -277,8 +277,8 @@ def test_a_check_leaves_nothing_behind_and_knows_what_a_history_is(tmp_path: Pat
     }
     other = f'history: error: "{tmp_path}/other" is not a history'
     assert told == {
-        "new/history": (f"history: {tmp_path}/new/history, which will be made", 0),
-        "empty": (f"history: {tmp_path}/empty, which will be made", 0),
+        "new/history": (f"history: {tmp_path}/new/history; pgiostat collect creates it", 0),
+        "empty": (f"history: {tmp_path}/empty; pgiostat collect creates it", 0),
         "history": (f"history: {copied}", 0),
         "other": (f'{other}\nDETAIL:  There is no "format.json".', 1),
         "other/file": (
@@ -367,10 +367,10 @@ def test_a_terminal_has_a_line_that_tells_how_it_goes(database: str, tmp_path: P
     assert child.wait(PATIENCE) == 1
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
     lines = re.split(r"[\r\n]+", text)
-    status = [line for line in lines if line.startswith("2 servers · 1 in trouble: bad · ")]
-    assert any(re.fullmatch(r".* · \d+ samples.*…", line) for line in status)
+    status = [line for line in lines if line.startswith("2 servers · 1 failing: bad · ")]
+    assert any(re.fullmatch(r".* · \d+ intervals.*…", line) for line in status)
     assert max(map(len, status)) == 46
-    assert re.search(r"prod: \d+ samples committed", text)
+    assert re.search(r"prod: \d+ intervals committed", text)
     assert shown.count(b"\x1b[?25l") == shown.count(b"\x1b[?25h") == 1  # the cursor is back
 
 

@@ -82,7 +82,7 @@ def test_a_file_that_is_missing_is_reported_by_its_name(tmp_path: Path, table: s
     path.rename(tmp_path / "aside")
     assert answered(root) == (
         f'could not read "{path}" of the history'
-        " It is missing, and other files of the history say that it is there."
+        " It is missing, but other files of the history refer to it."
     )
     assert answered(root, skip_bad=True) == {path}
     (tmp_path / "aside").rename(path)
@@ -95,7 +95,7 @@ def test_the_newest_sample_without_its_first_file_is_reported_by_name(tmp_path: 
     path.unlink()
     assert answered(root) == (
         f'could not read "{path}" of the history'
-        " It is missing, and other files of the history say that it is there."
+        " It is missing, but other files of the history refer to it."
     )
     assert answered(root, skip_bad=True) == {path}
 

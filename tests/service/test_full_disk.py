@@ -26,10 +26,10 @@ MEGABYTES = 4
 FULL = 'could not write to the history in "{}": No space left on device'
 SAID_WHEN_FULL = (
     'could not write to the history in "{}": No space left on device; trying again.'
-    " Nothing is lost: the next sample covers this interval too."
+    " Nothing is lost: the next interval includes this one."
 )
-SAID_WHEN_NOT_SEALED = "could not seal: No space left on device"
-SAID_WHEN_FREED = "mended after"
+SAID_WHEN_NOT_SEALED = "could not compact: No space left on device"
+SAID_WHEN_FREED = "recovered after"
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_a_disk_that_was_full_costs_resolution_and_no_count(
         run.free()
         run.more(2)
     # A busy machine may be late.
-    other = re.compile(r"\d+ samples? (committed )?in |interval of |device: ")
+    other = re.compile(r"\d+ intervals? (committed )?in |interval ending at |device: ")
     said = [line for line in run.said if not other.match(line)]
     full = SAID_WHEN_FULL.format(run.root)
     assert said[::2] == [full] * (len(said) // 2)
@@ -219,9 +219,9 @@ def test_the_last_line_tells_what_could_not_be_written(make_server: MakeServer, 
                 worker.join(0.01)
     newest = intervals(run.root)[-1][1]
     why = FULL.format(run.root)
-    told = re.compile(r"\d+ samples? (committed )?in [^;]*; not committed: (.*)")
+    told = re.compile(r"\d+ intervals? (committed )?in [^;]*; not committed: (.*)")
     found = [match[2] for line in run.said if (match := told.fullmatch(line))]
     since = f"{newest:%Y-%m-%d %H:%M:%S} UTC"
-    lost = f"what statements did since {since} ({why}); the next run goes on from there"
+    lost = f"statement activity since {since} ({why}); the next run continues from there"
     assert found == [lost]
     assert not run.recorder.is_collecting

@@ -87,7 +87,7 @@ def said(*words: str | Path, root: Path) -> tuple[int, str]:
     return ran.returncode, ran.stderr.replace(str(root), "ROOT")
 
 
-def unreadable(path: str, why: str, hint: str = "--skip-bad leaves it out, and says so.") -> str:
+def unreadable(path: str, why: str, hint: str = "--skip-bad skips it and reports that.") -> str:
     """Return what is said of a bad file."""
     return (
         f'pgiostat: error: could not read "ROOT/{path}" of the history\n'
@@ -96,7 +96,7 @@ def unreadable(path: str, why: str, hint: str = "--skip-bad leaves it out, and s
 
 
 FILE = f"stmt/{DAY}/{FIRST}.parquet"
-NO_DAY = "Its name is none of a day."
+NO_DAY = "Its name is not that of a day."
 REFUSED = {
     f"stmt/{DAY}": (f"stmt/{DAY}", "It is a symbolic link, not a directory."),
     "stmt": ("stmt", '"ROOT/stmt" is a symbolic link, not a directory.'),
@@ -105,7 +105,7 @@ REFUSED = {
     "date=9999-12-31": ("stmt/date=9999-12-31", NO_DAY),
     r"date=\u001b[31m": (r"stmt/date=\u001b[31m ", NO_DAY),  # a line break is a space there
     r"date=\udcff": (r"stmt/date=\udcff", NO_DAY),
-    "1-2-demo": (f"stmt/{DAY}/1-2-demo.parquet", "Its name is none of a sealed file."),
+    "1-2-demo": (f"stmt/{DAY}/1-2-demo.parquet", "Its name is not that of a compacted file."),
     "a span": (
         f"stmt/{DAY}/000000000100-000000000249-demo.parquet",
         f'It covers samples of "{FIRST}.parquet".',
@@ -116,10 +116,10 @@ REFUSED = {
     ),
     "reversed": (
         "cover/000000000009-+demo.12345678.json",
-        "what it covers is no span of samples.",
+        "what it covers is not a range of samples.",
     ),
     "3 million rows": (FILE, None),
-    "sample.ts 0": (f"sample/{DAY}/{FIRST}.parquet", "Its numbers are none that a sample has."),
+    "sample.ts 0": (f"sample/{DAY}/{FIRST}.parquet", "Its numbers are not possible for a sample."),
     "stmt.shared_blks_read: missing": (FILE, "It has no column shared_blks_read."),
     "stmt.dur_us: text": (FILE, "Its column dur_us is of type string, not int64."),
     "sample.block_size: NULLs": (
@@ -135,7 +135,7 @@ def test_a_report_refuses_what_is_bad_by_its_name(tmp_path: Path, outside: Path,
     status, words = said("report", "--history", root, root=root)
     if why is None:
         size = (root / path).stat().st_size
-        why = f"It says that it holds 3,000,000 rows in {size:,} bytes."
+        why = f"It claims to hold 3,000,000 rows in {size:,} bytes."
     assert (status, words) == (1, unreadable(path, why))
 
 
@@ -216,8 +216,8 @@ def test_a_format_without_its_key_is_told_as_such(tmp_path: Path, outside: Path)
     assert caught.value.report() == (
         f'pgiostat: error: could not read "{root}/format.json" of the history\n'
         'DETAIL:  The key "format" is missing.\n'
-        "HINT:  Restore the file, which no option leaves out: a history that this version reads has"
-        ' {"format": 1} in it. If the directory is no history, name another.'
+        "HINT:  Restore the file, which no option can skip: a history that this version reads has"
+        ' {"format": 1} in it. If the directory is not a history, name another one.'
     )
     assert caught.value.slug == "history-unreadable"
 
@@ -249,7 +249,7 @@ def test_a_damaged_format_is_named_with_what_is_wrong_by_readers_and_writers(
 
 def test_a_hint_names_skip_bad_only_where_a_file_is_known() -> None:
     assert UnreadableError(None, "It overflows.").hint is None
-    assert UnreadableError(Path("x"), "y").hint == "--skip-bad leaves it out, and says so."
+    assert UnreadableError(Path("x"), "y").hint == "--skip-bad skips it and reports that."
 
 
 def whole(history: History) -> Window:
@@ -304,7 +304,7 @@ def test_a_collector_refuses_links_and_changes_nothing_else(
         Writer.open(root, "demo")
     assert caught.value.message == message.replace("ROOT", str(root))
     if name == "tmp":
-        assert caught.value.hint == "Find out who made it; then remove it, or move it away."
+        assert caught.value.hint == "Find out what created it; then remove it, or move it away."
     assert state_of(outside) == before
 
 
@@ -312,7 +312,7 @@ def test_a_lock_that_is_somebody_elses_file_is_left_as_it_is(tmp_path: Path, out
     root = copied(tmp_path / "history")
     (root / "lock").mkdir()
     (root / "lock" / "demo.json").hardlink_to(outside / "file")
-    with pytest.raises(PgiostatError, match="has another name: it may be somebody else's file"):
+    with pytest.raises(PgiostatError, match="has another name: it may belong to another user"):
         Writer.open(root, "demo")
     assert (outside / "file").read_text() == "precious\n"
 
@@ -413,7 +413,7 @@ def test_a_small_file_is_read_up_to_a_limit(tmp_path: Path) -> None:
     ("content", "why"),
     [
         (b"[" * 100_000, "it is nested too deeply"),
-        (b'{"a": 1, "a": 2}', "a key is there twice"),
+        (b'{"a": 1, "a": 2}', "it has a key twice"),
         (b'{"a": NaN}', "NaN is not a number of JSON"),
         (b'{"a": -Infinity}', "-Infinity is not a number of JSON"),
         (b"9" * 5_000, "Exceeds the limit"),
@@ -525,7 +525,7 @@ def test_a_reading_that_is_damaged_is_no_reading() -> None:
             continue
     assert loaded < 100
     for size in range(0, len(content), 37):
-        with pytest.raises(ValueError, match="these bytes are no reading"):
+        with pytest.raises(ValueError, match="these bytes are not a snapshot"):
             checkpoint.load(content[:size])
 
 
@@ -545,7 +545,7 @@ def test_a_reading_of_another_shape_is_no_reading() -> None:
         replace(reading, own_queryid=text),
     ]
     for each in wrong:
-        with pytest.raises(ValueError, match="these bytes are no reading"):
+        with pytest.raises(ValueError, match="these bytes are not a snapshot"):
             checkpoint.load(checkpoint.dump(each))
 
 
@@ -555,7 +555,7 @@ def test_a_cover_tells_spans_of_samples() -> None:
     wrong: Any
     for wrong in ({"samples": {}}, good | {"date": "../x"}, good | {"samples": {"a": [2, 1]}},
                   good | {"samples": {"a": [True, 2]}}, [good], 7):  # fmt: skip
-        with pytest.raises(ValueError, match=r"it tells no day, or no samples|is no span"):
+        with pytest.raises(ValueError, match=r"it names no day, or no samples|is no span"):
             cover_of(json.dumps(wrong).encode())
 
 
@@ -699,6 +699,6 @@ def test_a_check_finds_what_would_stop_compaction(tmp_path: Path) -> None:
     assert status is ExitStatus.ERROR
     assert told.splitlines() == [
         f'history: error: could not read "{root}/stmt/date=xx" of the history',
-        "DETAIL:  Its name is none of a day.",
-        "HINT:  Move it away: compaction and retention stop at it.",
+        "DETAIL:  Its name is not that of a day.",
+        "HINT:  Move it away: it stops compaction and retention.",
     ]

@@ -131,7 +131,7 @@ def test_a_collector_killed_again_and_again_adds_up_to_the_servers_own_counts(
         if collector.process.poll() is None:
             collector.end(signal.SIGKILL)
     said = (tmp_path / "log").read_text("utf-8").splitlines()
-    assert sum("going on from the sample" in line for line in said) == 1
+    assert sum("continuing from the snapshot" in line for line in said) == 1
     with client(dsn) as other:
         counted = difference(before, traffic.counted(other))
         assert traffic.by_text(other, counted) == traffic.sent

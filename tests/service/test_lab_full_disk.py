@@ -81,8 +81,8 @@ def test_what_an_environment_was_is_gone_when_there_is_no_room(
             lab.up("prod", size)
         assert (raised.value.slug, raised.value.message, raised.value.hint) == (
             "disk-full",
-            "there is not enough room for the data",
-            "Make room, or set XDG_CACHE_HOME to a directory that has it.",
+            "there is not enough disk space for the data",
+            "Free disk space, or set XDG_CACHE_HOME to a directory with more.",
         )
         assert raised.value.detail is not None
         assert re.search("No space left on device|wrote only", str(raised.value.detail))

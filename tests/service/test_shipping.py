@@ -554,7 +554,7 @@ def test_it_goes_on_until_it_is_stopped(root: Path, bucket: Store) -> None:
             assert f'could not reach "{to.partition("?")[0]}"' in process.stderr.readline()
         finally:
             bucket.down = False
-        assert " ship: mended after " in process.stderr.readline()
+        assert " ship: recovered after " in process.stderr.readline()
         write(root, intervals(34, HOUR, server=server(label="prod"))[30:])
         compact(Layout(root), "prod")
         # Each turn takes what is sealed by then.

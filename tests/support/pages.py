@@ -106,7 +106,7 @@ class PageRun:
             case "sh":
                 return self._shell(block.text)
             case "python":
-                return self._process([sys.executable, "-c", block.text], block.text)
+                return self._shell(f"$PYTHON - << 'PYTHON'\n{block.text}PYTHON\n")
             case "sql":
                 self._sql(block.text)
             case "toml" if block.title:
@@ -147,9 +147,13 @@ class PageRun:
             return text
         found = conninfo_to_dict(self._served().dsn(DATABASE))
         host, port = found["host"], found.get("port", "5432")
-        return text.replace(f"PGHOST={HOST}", f"PGPORT={port} PGHOST={host}").replace(
-            f"host={HOST}", f"port={port} host={host}"
-        )
+        for written, here in (
+            ("PGHOST={}", "PGPORT={1} PGHOST={0}"),
+            ("host={}", "host={0} port={1}"),
+            ("-h {}", "-h {0} -p {1}"),
+        ):
+            text = text.replace(written.format(HOST), here.format(host, port))
+        return text
 
     def _sql(self, text: str) -> None:
         server = self._served()

@@ -14,6 +14,13 @@ block_pandas()
 _APART = ("pgiostat.__main__", "pgiostat.dataframes", "pgiostat.history.engines.spark")
 """They run when they are imported, or need pandas or Java."""
 
-for _module in pkgutil.walk_packages(pgiostat.__path__, "pgiostat."):
+
+def _unless_apart(name: str) -> None:
+    """Raise the error of a package that cannot be imported, unless it is apart."""
+    if not name.startswith(_APART):
+        raise  # noqa: PLE0704 - walk_packages calls it while it handles the error
+
+
+for _module in pkgutil.walk_packages(pgiostat.__path__, "pgiostat.", onerror=_unless_apart):
     if not _module.name.startswith(_APART) and not _module.name.endswith("__main__"):
         importlib.import_module(_module.name)

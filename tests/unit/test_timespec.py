@@ -97,6 +97,14 @@ def test_a_time_of_day_or_a_date_is_in_our_zone_or_in_its_own(
     assert instant(text, NOW) == expected
 
 
+def test_a_time_of_day_may_be_to_come_in_a_replay() -> None:
+    evening = datetime(2026, 11, 23, 18, tzinfo=BERLIN)
+    assert instant("18:00", NOW, has_passed=False) == evening
+    assert instant("12-31 23:59:00Z", NOW, has_passed=False) == datetime(
+        2026, 12, 31, 23, 59, tzinfo=UTC
+    )
+
+
 @pytest.mark.parametrize(
     "form",
     ["%H:%M:%SZ", "%H:%M:%S UTC", "%m-%d %H:%M:%SZ", "%Y-%m-%d %H:%M:%SZ", "%Y-%m-%d %H:%M:%S UTC",

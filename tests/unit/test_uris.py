@@ -106,7 +106,7 @@ def test_a_strange_parameter_is_not_quoted() -> None:
     with pytest.raises(PgiostatError) as raised:
         ObjectStore.of("gs://metrics/x?Zk7Q")
     assert raised.value.detail == (
-        "there is a parameter that is not allowed; there are endpoint_override, scheme"
+        "there is a parameter that is not allowed; allowed are endpoint_override, scheme"
     )
     with pytest.raises(PgiostatError) as raised:
         ObjectStore.of("s3://metrics/x?endpoint_override=http://k:Zk7Q@h")

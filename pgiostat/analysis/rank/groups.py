@@ -11,7 +11,15 @@ from pgiostat.analysis.cost import FIELDS, blocks_of
 from pgiostat.analysis.rank.totals import EvictedTotals, Totals
 from pgiostat.statistics import counters
 from pgiostat.statistics.columnar import Counts
-from pgiostat.statistics.names import HIDDEN, OWN, UNREAD, UNREADABLE, Names, Statement
+from pgiostat.statistics.names import (
+    HIDDEN,
+    OWN,
+    UNREAD,
+    UNREADABLE,
+    Names,
+    Statement,
+    split_action,
+)
 
 __all__ = [
     "OWN_KEY",
@@ -35,8 +43,6 @@ StatementIds: TypeAlias = tuple[int, int, int | None]
 _WITHOUT_TEXT = frozenset({UNREAD, UNREADABLE})
 _BLKS_READ = counters.RELATIONS.column("blks_read").name
 
-_PHRASES = frozenset({"catalog", "function", "procedure"})
-"""First words of actions that name no table of the application."""
 NO_TABLE = "(no table)"
 """Row of statements that are about no table."""
 
@@ -45,7 +51,7 @@ OWN_KEY: GroupKey = ("", OWN)
 
 
 class By(StrEnum):
-    """What a row of a ranking is.
+    """The dimension of a ranking's rows.
 
     Attributes:
         CATEGORY: A category of queries, by the rules.
@@ -276,10 +282,8 @@ def _of_action(by: By, known: Statement | None) -> str:
     """Return the verb or the table of a statement; without a text, its category."""
     if known is None or not known.action:
         return _category(known)
-    verb, _, table = known.action.partition(" ")
-    if by is By.VERB:
-        return known.action if verb == "catalog" else verb
-    return table if verb not in _PHRASES and table else NO_TABLE
+    verb, table = split_action(known.action)
+    return verb if by is By.VERB else table or NO_TABLE
 
 
 def _key(by: By, ids: StatementIds, known: Statement | None, prefix: str) -> GroupKey:

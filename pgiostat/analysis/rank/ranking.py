@@ -27,7 +27,7 @@ __all__ = ["RankRow", "Ranking", "Sort", "rank", "rank_totals"]
 
 
 class Sort(StrEnum):
-    """What the rows of a ranking are ordered by, the greatest first.
+    """The order of a ranking's rows, the greatest first.
 
     Attributes:
         READS: Blocks read.
@@ -184,15 +184,15 @@ def rank(
     sort: Sort = Sort.READS,
     top: int | None = None,
 ) -> Ranking:
-    """Rank what read in intervals of one server.
+    """Rank the reads in intervals of one server.
 
     Intervals were subtracted on the full key, so that a statement of two users, databases or
     versions adds up. An interval without a length, as the first one, holds nothing.
 
     Args:
         deltas: The intervals.
-        names: What their ids mean, as `Sampler.names`.
-        by: What a row is; not By.SERVER and not By.HOUR, which are of a history.
+        names: The names of their ids, as `Sampler.names`.
+        by: Dimension of the rows; not By.SERVER and not By.HOUR, which need a history.
         sort: What rows are ordered by, the greatest first.
         top: Number of rows, without idle ones; the others are one row, rest. None for all.
 

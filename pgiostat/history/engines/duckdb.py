@@ -152,18 +152,18 @@ class DuckDB:
             raise
         except duckdb.OutOfMemoryException as error:
             raise PgiostatError(
-                "there is not enough memory, or room to spill to, for that question",
+                "there is not enough memory, or temporary disk space, for this query",
                 detail=str(error).splitlines()[0],
-                hint=f"A shorter time or one server (--label) takes less. What does not fit into"
-                f" memory goes to {self._spill.parent}; TMPDIR names another directory.",
+                hint=f"A shorter time window or one server (--label) needs less. What does not fit"
+                f" into memory goes to {self._spill.parent}; TMPDIR names another directory.",
                 slug="memory-short",
             ) from None
         except (duckdb.Error, RuntimeError) as error:
             if str(self._spill) in str(error):
                 raise PgiostatError(
-                    f'could not spill to "{self._spill.parent}" what does not fit into memory',
+                    f'could not write temporary files to "{self._spill.parent}"',
                     detail=str(error).splitlines()[0],
-                    hint="Make room there, or name another directory by TMPDIR.",
+                    hint="Free disk space there, or set TMPDIR to another directory.",
                     slug="spill-failed",
                 ) from None
             found = None if self._stored.is_remote else _NAMED.search(str(error))

@@ -161,7 +161,7 @@ class Spark:
                 slug="spark-missing",
             )
         if not connects and (why := _no_java()):
-            raise _java_missing("Spark needs Java, and there is none", why)
+            raise _java_missing("Spark needs Java, which is not installed", why)
         self._reach()
         allow_pandas()
         from pyspark.sql import SparkSession
@@ -180,7 +180,7 @@ class Spark:
                 spark: SparkSession = builder.getOrCreate()
             except Exception as error:  # noqa: BLE001 - whatever it is, there is no Spark
                 if "JAVA_GATEWAY_EXITED" in str(error):
-                    why = _last(output) or "It said nothing."
+                    why = _last(output) or "It printed nothing."
                     raise _java_missing("Java did not start", self._reason(why)) from None
                 raise _unreachable(
                     shown(self._address), self._reason(_complaint(output) or _first_line(error))
@@ -226,8 +226,8 @@ class Spark:
                         named, self._reason(_first_line(error)), gone=True
                     ) from None
                 raise PgiostatError(
-                    f'Spark does not see "{named}"',
-                    detail=f"It is there for this process, and not for what runs at"
+                    f'Spark cannot find "{named}"',
+                    detail=f"It exists for this process, but not for what runs at"
                     f" {shown(self._address)}.",
                     hint="Every worker must have the history under the same path: on a shared file"
                     " system, or in an object store.",
@@ -236,9 +236,9 @@ class Spark:
             if named is not None or _ANSWER.search(text):
                 raise UnreadableError(named, self._reason(_first_line(error)), gone=False) from None
             raise PgiostatError(
-                f"Spark at {shown(self._address)} could not answer",
+                f"Spark at {shown(self._address)} could not run the query",
                 detail=self._reason(_first_line(error)),
-                hint="Spark reads object stores by packages of its own: see docs/fleet.md."
+                hint="Spark reads object stores with its own packages: see docs/fleet.md."
                 if self._stored.is_remote
                 else None,
                 slug="engine-failed",
@@ -255,7 +255,7 @@ def _no_java() -> str:
     if home:
         there = (Path(home) / "bin" / "java").exists()
         return "" if there else f'JAVA_HOME is "{home}", and there is no bin/java.'
-    return "" if shutil.which("java") else "Neither JAVA_HOME nor PATH leads to a program java."
+    return "" if shutil.which("java") else "Neither JAVA_HOME nor PATH names a java program."
 
 
 def _java_missing(message: str, why: str) -> PgiostatError:

@@ -97,7 +97,7 @@ def load(content: bytes) -> Snapshot:
     try:
         return _snapshot(_arrays(_checked(content)))
     except _NO_READING as error:
-        raise ValueError(f"these bytes are no reading: {error}") from None
+        raise ValueError(f"these bytes are not a snapshot: {error}") from None
 
 
 def _checked(content: bytes) -> bytes:

@@ -84,7 +84,7 @@ def _crc_of(file: BinaryIO, begin: int, end: int, crc: int) -> int:
     while left > 0:
         part = file.read(min(_CHUNK, left))
         if not part:
-            raise ValueError("It became shorter while it was read.")
+            raise ValueError("It was truncated while it was read.")
         crc = crc32(part, crc)
         left -= len(part)
     return crc

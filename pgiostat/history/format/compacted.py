@@ -90,7 +90,7 @@ def _no_day(name: str) -> str:
     with contextlib.suppress(ValueError):
         if found and datetime.fromisoformat(found[1]).year in _YEARS:
             return ""
-    return "Its name is none of a day."
+    return "Its name is not that of a day."
 
 
 def together(name: str, root: Path) -> str:

@@ -16,7 +16,7 @@ _COVER = re.compile(r"([0-9]{12,18})-(\+.+)\.json", re.DOTALL)
 
 def why_no_cover(name: str) -> str:
     """Return why a name is not a cover's; empty if it is."""
-    return "" if _COVER.fullmatch(name) else "Its name is none of a cover."
+    return "" if _COVER.fullmatch(name) else "Its name is not that of a cover."
 
 
 def turn_of(path: Path) -> tuple[str, int]:
@@ -41,7 +41,7 @@ def cover_of(content: bytes) -> tuple[str, SharedBatch]:
             if more and content != cover_bytes(date, cover):
                 raise ValueError("its checksum does not match its content")
             return date, cover
-    raise ValueError("it tells no day, or no samples")
+    raise ValueError("it names no day, or no samples")
 
 
 def cover_bytes(date: str, samples: SharedBatch) -> bytes:
@@ -55,4 +55,4 @@ def _span(content: Any) -> tuple[int, int]:
         first, last = content
         if 0 <= first <= last:
             return first, last
-    raise ValueError("what it covers is no span of samples")
+    raise ValueError("what it covers is not a range of samples")

@@ -190,7 +190,7 @@ def _ours(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise UnsafeFileError(path, "is not a regular file")
     if status.st_nlink > 1:
-        raise UnsafeFileError(path, "has another name: it may be somebody else's file")
+        raise UnsafeFileError(path, "has another name: it may belong to another user")
 
 
 def open_to_others(root: Path) -> str:

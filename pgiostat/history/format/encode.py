@@ -113,7 +113,7 @@ def encode(delta: Delta, start: datetime | None = None) -> dict[str, pa.Table]:
     began = delta.since if delta.lost is None else delta.lost.since
     start = start or began
     if start is None:
-        raise ValueError("a first reading is no interval")
+        raise ValueError("a first snapshot is not an interval")
     server = server_id(_server_of(delta))
     interval = _Interval(server, start, round((delta.seconds or 0.0) * 1_000_000))
     counted: Mapping[str, RowDeltas | None] = {

@@ -84,13 +84,13 @@ class UnreadableError(PgiostatError):
         self.path = path
         what = f'"{path}"' if path else "a file"
         if gone:
-            message = f"{what} of the history went while it was read"
+            message = f"{what} of the history was removed while it was read"
             super().__init__(message, slug="history-changed")
         else:
             super().__init__(
                 f"could not read {what} of the history",
                 detail=detail,
-                hint="--skip-bad leaves it out, and says so." if path else None,
+                hint="--skip-bad skips it and reports that." if path else None,
                 slug="history-unreadable",
             )
 
@@ -99,7 +99,7 @@ class UnreadableError(PgiostatError):
         return PgiostatError(
             self.message,
             detail=self.detail,
-            hint="Find out who made it; then remove it, or move it away.",
+            hint="Find out what created it; then remove it, or move it away.",
             slug=self.slug,
         )
 
@@ -262,7 +262,7 @@ def parse_json(content: bytes | str) -> Any:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key is there twice")
+        raise ValueError("it has a key twice")
     return found
 
 

@@ -243,11 +243,11 @@ class Layout:
 
 def _not_compacted(name: str) -> str:
     known = compacted_of(Path("date=2000-01-01") / name) is not None
-    return "" if known else "Its name is none of a sealed file."
+    return "" if known else "Its name is not that of a compacted file."
 
 
 def _no_number(name: str) -> str:
-    return "" if _WHOLE_NUMBER.fullmatch(name) else "Its name is no number of a sample."
+    return "" if _WHOLE_NUMBER.fullmatch(name) else "Its name is not the number of a sample."
 
 
 def reason_of(error: Exception) -> str:
@@ -276,6 +276,6 @@ def forbidden(place: Path) -> PgiostatError:
     """Return the error that this user may not read a history."""
     return PgiostatError(
         f'could not read the history in "{place}": Permission denied',
-        hint="Read it as the user who collects, or as one of a group that may.",
+        hint="Run this as the user of pgiostat collect, or as a member of its group.",
         slug="history-unreadable",
     )

@@ -76,7 +76,7 @@ def create(root: Path, collector: str, disk: Disk, *, version: str) -> Layout:
         disk.sync(root.parent)
     except OSError as error:
         raise PgiostatError(
-            f'could not make a history in "{root}": {error.strerror}', slug="history-unwritable"
+            f'could not create a history in "{root}": {error.strerror}', slug="history-unwritable"
         ) from None
     return layout
 
@@ -91,7 +91,7 @@ def check(root: Path) -> Layout:
         if not root.exists():
             raise PgiostatError(
                 f'there is no history in "{root}"',
-                hint="pgiostat collect makes one.",
+                hint="pgiostat collect creates one.",
                 slug="history-missing",
             )
         checked(root, parse_json(read_small(layout.format, root=root)))
@@ -100,7 +100,7 @@ def check(root: Path) -> Layout:
     except PermissionError:
         raise forbidden(root) from None
     except NotADirectoryError:
-        raise not_a_history(root, "It is no directory.") from None
+        raise not_a_history(root, "It is not a directory.") from None
     except (OSError, ValueError, TypeError) as error:
         raise bad_format(layout.format, reason_of(error)) from None
     return layout
@@ -118,7 +118,7 @@ def checked(root: Path | str, content: Any) -> None:
         raise TypeError('the value of "format" is not an integer')
     if found != FORMAT:
         raise PgiostatError(
-            f'the history in "{root}" has format {_brief(found)}, and this version reads {FORMAT}',
+            f'the history in "{root}" has format {_brief(found)}, but this version reads {FORMAT}',
             detail="It was written by pgiostat"
             f" {_brief(content.get('pgiostat', 'of an unknown version'))}.",
             hint="Use a newer pgiostat.",
@@ -145,8 +145,8 @@ def bad_format(path: Path | str, why: str) -> PgiostatError:
     return PgiostatError(
         f'could not read "{path}" of the history',
         detail=f"{why[:1].upper()}{why[1:]}",
-        hint="Restore the file, which no option leaves out: a history that this version reads has"
-        f" {json.dumps({'format': FORMAT})} in it. If the directory is no history, name another.",
+        hint="Restore the file, which no option can skip: a history that this version reads has"
+        f" {json.dumps({'format': FORMAT})} in it. If it is not a history, name another one.",
         slug="history-unreadable",
     )
 

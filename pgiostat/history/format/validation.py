@@ -245,7 +245,7 @@ def _framed(file: BinaryIO) -> int:
     file.seek(max(size - _TAIL, 0))
     tail = file.read(_TAIL)
     if begin != _BEGIN or tail[-len(_END) :] != _END:
-        raise ValueError("It is no Parquet file.")
+        raise ValueError("It is not a Parquet file.")
     footer = int.from_bytes(tail[: -len(_END)], "little")
     if footer > MOST_FOOTER:
         raise ValueError(f"Its footer would have {footer:,} bytes.")
@@ -260,10 +260,10 @@ def _bounded(metadata: "pq.FileMetaData", size: int) -> None:
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     for rows in (metadata.num_rows, sum(group.num_rows for group in groups)):
         if not 0 <= rows <= FREE_ROWS + ROWS_PER_BYTE * size:
-            raise ValueError(f"It says that it holds {rows:,} rows in {size:,} bytes.")
+            raise ValueError(f"It claims to hold {rows:,} rows in {size:,} bytes.")
     whole = sum(group.total_byte_size for group in groups)
     if not 0 <= whole <= FREE_BYTES + BYTES_PER_BYTE * size:
-        raise ValueError(f"It says that it holds {whole:,} bytes in {size:,}.")
+        raise ValueError(f"It claims to hold {whole:,} bytes in {size:,}.")
 
 
 def _brief(metadata: "pq.FileMetaData", schema: pa.Schema) -> None:

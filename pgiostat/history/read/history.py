@@ -79,7 +79,7 @@ class History(QueryRunner):
         rows = self.run(plan.servers(self.engine, paths), listing)
         if any(rows["odd"].to_pylist()):
             odd = next((path for path in paths if self._is_odd(listing, path)), None)
-            raise UnreadableError(odd, "Its numbers are none that a sample has.")
+            raise UnreadableError(odd, "Its numbers are not possible for a sample.")
         columns = [
             rows["server_id"].to_pylist(),
             rows["label"].to_pylist(),

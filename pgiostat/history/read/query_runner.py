@@ -117,7 +117,7 @@ class QueryRunner:
                 elif self.skip_bad and error.path and error.path not in self.left_out:
                     self.left_out.add(error.path)
                 elif error.slug == "history-changed" and error.path is not None:
-                    why = "It is missing, and other files of the history say that it is there."
+                    why = "It is missing, but other files of the history refer to it."
                     raise UnreadableError(error.path, why) from None
                 else:
                     raise

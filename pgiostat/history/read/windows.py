@@ -89,7 +89,7 @@ def nothing_between(
         left_out: Files that could not be read.
         lost: Seconds of the window in lost times that began before it.
     """
-    reasons = [f"What statements read in {format_duration(lost)} of it is lost."] if lost else []
+    reasons = [f"Reads of statements in {format_duration(lost)} of it are lost."] if lost else []
     reasons += [f'Left out, because it could not be read: "{path}"' for path in sorted(left_out)]
     first = min(server.since for server in servers)
     last = max(server.until for server in servers)
@@ -116,7 +116,7 @@ def servers_of(label: str, servers: Sequence[ServerSpan], root: Path | str) -> l
     """
     if not servers:
         raise PgiostatError(
-            f'there is no sample in the history in "{root}"',
+            f'the history in "{root}" is empty',
             slug="history-empty",
             status=ExitStatus.NOTHING_TO_REPORT,
         )
@@ -125,7 +125,7 @@ def servers_of(label: str, servers: Sequence[ServerSpan], root: Path | str) -> l
         known = ", ".join(dict.fromkeys(server.label for server in servers))
         raise PgiostatError(
             f'there is no server "{label}" in the history',
-            hint=f"There are: {known}.",
+            hint=f"Servers: {known}.",
             slug="label-unknown",
         )
     return chosen

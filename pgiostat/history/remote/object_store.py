@@ -60,7 +60,7 @@ def reaching(uri: str) -> Iterator[None]:
         raise PgiostatError(
             f'could not reach "{shown(uri)}"',
             detail=without(lines[0], uri) if lines else type(error).__name__,
-            hint="Is it written as s3://bucket/path, gs:// or abfs://, and are there credentials?",
+            hint="Check the URI (s3://bucket/path, gs:// or abfs://) and the credentials.",
             slug="store-unreachable",
         ) from None
 
@@ -167,13 +167,13 @@ class ObjectStore:
                 disk.remove(directory / draft)
             raise PgiostatError(
                 f'could not write to "{self.uri}": {error.strerror or error}',
-                hint="What arrived until now stays there; the next run goes on.",
+                hint="What was uploaded stays there; the next run continues.",
                 slug="store-unwritable",
             ) from None
 
     def _verify(self, draft: str, content: bytes) -> None:
         if self.read(draft, len(content)) != content:
-            raise OSError(f"what arrived as {draft} is not what was sent")
+            raise OSError(f"the content of {draft} differs from what was sent")
 
     def remove(self, path: str) -> None:
         """Remove a file, if it is there."""
@@ -205,7 +205,7 @@ def _parse(uri: str, allowed: Sequence[str]) -> tuple[SplitResult, dict[str, str
     # The message omits the parameter: any part of a signed URI may be secret.
     if parameters.keys() - set(allowed):
         raise ValueError(
-            f"there is a parameter that is not allowed; there are {', '.join(allowed)}"
+            f"there is a parameter that is not allowed; allowed are {', '.join(allowed)}"
         )
     if "@" in parameters.get("endpoint_override", ""):
         raise ValueError("there is a user or a password in endpoint_override")

@@ -38,7 +38,7 @@ class RemoteLayout:
         if content is None and not place.sizes():
             raise PgiostatError(
                 f'there is no history in "{place.uri}"',
-                hint="pgiostat ship brings one there.",
+                hint="pgiostat ship uploads one.",
                 slug="history-missing",
             )
         if content is None:
@@ -69,7 +69,7 @@ class RemoteLayout:
             sealed = compacted_of(path)
             # table/day/file: a key may hold anything else, also a way back.
             if sealed is None or path.parent.parent != Path(self.place.base / table):
-                raise UnreadableError(path, "Its name is none of a sealed file.")
+                raise UnreadableError(path, "Its name is not that of a compacted file.")
             found.append(sealed)
         return found
 

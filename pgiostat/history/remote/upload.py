@@ -73,7 +73,7 @@ def upload(
         within = place.directory.resolve()
         if within == layout.root.resolve() or layout.root.resolve() in within.parents:
             raise PgiostatError(
-                f'"{place.uri}" is within the history that is to be shipped', slug="ship-within"
+                f'"{place.uri}" is inside the history that it would upload', slug="ship-within"
             )
     try:
         with _only(layout, place):
@@ -82,7 +82,7 @@ def upload(
         raise error.for_writers() from None
     except OSError as error:
         raise PgiostatError(
-            f'could not keep the record of what was shipped in "{layout.root}": {error.strerror}',
+            f'could not write the record of uploads in "{layout.root}": {error.strerror}',
             slug="history-unwritable",
         ) from None
 
@@ -97,7 +97,7 @@ def _only(layout: Layout, place: ObjectStore) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise PgiostatError(
-                f'"{layout.root}" is being shipped to "{place.uri}" already', slug="ship-running"
+                f'"{layout.root}" is already being uploaded to "{place.uri}"', slug="ship-running"
             ) from None
         yield
 

@@ -110,7 +110,7 @@ class BackgroundCompaction:
                 command, stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True
             )
         except OSError as error:
-            self._failed(f"could not start sealing: {error.strerror}")
+            self._failed(f"could not start compaction: {error.strerror}")
             _slots.release()
         else:
             self._taken = len(self._waiting) - 1
@@ -119,7 +119,7 @@ class BackgroundCompaction:
         lines = process.communicate()[1].strip().splitlines()
         if process.returncode:
             status = f"status {process.returncode}"
-            self._failed(lines[-1] if lines else f"could not seal: it ended with {status}")
+            self._failed(lines[-1] if lines else f"compaction failed: it ended with {status}")
         else:
             for _ in range(self._taken):
                 self._waiting.popleft()

@@ -71,9 +71,9 @@ def _running(layout: Layout, collector: str, file: BinaryIO) -> PgiostatError:
     holder = file.read(64).decode("ascii", "replace")
     file.close()
     return PgiostatError(
-        f'a collector "{collector}" is writing to "{layout.root}" already',
+        f'a collector "{collector}" is already writing to "{layout.root}"',
         detail=f"Its process is {holder}." if holder.isdigit() else None,
-        hint="Give this one another --label.",
+        hint="Give this collector another --label.",
         slug="collector-running",
     )
 

@@ -55,14 +55,14 @@ class Keep:
             if span is not None and span < SHORTEST:
                 raise invalid_option(
                     f"history would be kept for less than {SHORTEST.days} days",
-                    hint=f"{name} must be {SHORTEST.days}d or more: whole days go.",
+                    hint=f"{name} must be {SHORTEST.days}d or more: whole days are removed.",
                 )
         if hours is not None and (rows is None or hours < rows):
             of_rows, of_hours = names
             raise invalid_option(
-                "hours would be kept for a shorter time than the rows they are made of",
+                "the hourly rollup would be kept for a shorter time than its rows",
                 hint=f"{of_hours} must be as long as {of_rows}, or longer"
-                + (f", and rows are kept for ever without {of_rows}." if rows is None else "."),
+                + (f", and rows are never removed without {of_rows}." if rows is None else "."),
             )
         return cls(rows, rows if hours is None else hours)
 

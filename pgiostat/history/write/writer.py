@@ -246,7 +246,7 @@ class Writer:
             self.failures += 1
             with contextlib.suppress(OSError):
                 self.disk.remove(draft)
-            hint = "Nothing is lost: the next sample covers this interval too."
+            hint = "Nothing is lost: the next interval includes this one."
             raise unwritable(self.layout, error, hint) from None
         last, self.number = self.number, number
         self.ends = start + timedelta(seconds=delta.seconds or _lost_seconds(delta))

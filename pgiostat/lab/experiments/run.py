@@ -90,15 +90,15 @@ def _setup(
 
 BASELINE = "baseline"
 EXPERIMENTS: tuple[Experiment, ...] = (
-    Experiment(BASELINE, "as it was found", _setup()),
-    Experiment("table_added", "one table more", _setup(tables=(*TABLES, "note"))),
+    Experiment(BASELINE, "the original system", _setup()),
+    Experiment("table_added", "one more table", _setup(tables=(*TABLES, "note"))),
     Experiment("version_off", "without version queries", _setup(Operation.VERSION), ("version",)),
     Experiment(
         "manifest_off", "without manifest queries", _setup(Operation.MANIFEST), ("manifest",)
     ),
     Experiment(
         "uploads_alone",
-        "uploads alone",
+        "uploads only",
         _setup(*sorted(ALL_READS)),
         ("version", "manifest", "other"),
     ),
@@ -240,9 +240,9 @@ def check_free(out: Path) -> None:
     """Raise PgiostatError lab-exists if a directory has experiments."""
     if (out / RUNS).exists():
         raise PgiostatError(
-            f'there are experiments in "{out}" already',
-            hint="Show them with pgiostat lab report, measure --again in their place, or name"
-            " another directory by --out.",
+            f'there are already experiments in "{out}"',
+            hint="Show them with pgiostat lab report, replace them with --again, or name"
+            " another directory with --out.",
             slug="lab-exists",
         )
 
@@ -333,7 +333,7 @@ def _at(delta: Delta, since: datetime, until: datetime) -> Delta:
 def _interrupted(out: Path) -> PgiostatError:
     return PgiostatError(
         "the experiments were stopped",
-        detail=f'What was measured until then is in "{out}".',
+        detail=f'The measurements made so far are in "{out}".',
         slug="lab-stopped",
         status=ExitStatus.INTERRUPTED,
     )
@@ -375,14 +375,14 @@ def read_runs(out: Path) -> list[Run]:
             raise PgiostatError(
                 f'could not read line {number} of "{out / RUNS}"',
                 detail=f"{type(error).__name__}: {error}.",
-                hint="Restore it, or measure anew with: pgiostat lab run --again",
+                hint="Restore it, or measure again with: pgiostat lab run --again",
                 slug="lab-unreadable",
             ) from None
     if not any(run.experiment == BASELINE for run in runs):
         raise PgiostatError(
             f'there are no experiments in "{out}"',
-            detail="All are told against a baseline, and that was not run." if runs else None,
-            hint="Make them with: pgiostat lab run",
+            detail="Each is compared with the baseline, which was not run." if runs else None,
+            hint="Run them with: pgiostat lab run",
             slug="lab-empty",
         )
     return runs

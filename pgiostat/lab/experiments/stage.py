@@ -125,7 +125,7 @@ class Stage:
 
 def _running(where: str) -> PgiostatError:
     return PgiostatError(
-        f"other experiments are at work in {where}",
-        hint="Wait until they have ended, or end them.",
+        f"other experiments are running in {where}",
+        hint="Wait until they end, or stop them.",
         slug="lab-running",
     )

@@ -83,7 +83,7 @@ class Account:
             raise PgiostatError(
                 f'could not run "{command[0]}"{f" as {self.name}" if self.name else ""}',
                 slug="program-did-not-run",
-                detail=f"The system says: {error.strerror}.",
+                detail=f"The system reports: {error.strerror}.",
             ) from error
 
 
@@ -100,7 +100,7 @@ def server_account() -> Account:
             entry = pwd.getpwnam(name)
             return Account(name, entry.pw_uid, entry.pw_gid)
     raise PgiostatError(
-        "PostgreSQL cannot run as root, and there is no other account to run it as",
+        "PostgreSQL cannot run as root, and there is no other user to run it",
         slug="no-server-account",
         detail=f"None of the users {', '.join(_CANDIDATES)} exists.",
         hint="Run this as an ordinary user.",

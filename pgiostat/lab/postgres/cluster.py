@@ -184,7 +184,7 @@ class Cluster:
                 f'a server is running in "{self.directory}"',
                 slug="server-running",
                 detail=f"It was started by another process; its postmaster is process {pid}.",
-                hint="Use that one, stop it, or name another directory.",
+                hint="Use that server, stop it, or name another directory.",
             )
         self._release()
         atexit.register(self._stop_at_exit)
@@ -215,7 +215,7 @@ class Cluster:
                 f"PostgreSQL did not stop within {timeout:g} s",
                 slug="server-did-not-stop",
                 detail=last_lines(self.files.read_log()),
-                hint=f"Mode {mode} may wait for clients; immediate waits for nobody.",
+                hint=f"Mode {mode} may wait for clients; immediate waits for none.",
             )
         self._release()
 

@@ -18,7 +18,7 @@ def require_space(needed: int, place: Path) -> None:
     there = next(parent for parent in (place, *place.parents) if parent.exists())
     free = shutil.disk_usage(there).free
     if free < needed:
-        raise full(f"{there} has {free // 10**6} MB left; {needed // 10**6} MB are needed.")
+        raise full(f"{there} has {free // 10**6} MB free; {needed // 10**6} MB are needed.")
 
 
 def disk_full_error(log: str, place: Path) -> PgiostatError | None:
@@ -38,8 +38,8 @@ def disk_full_error(log: str, place: Path) -> PgiostatError | None:
 def full(detail: str) -> PgiostatError:
     """Return the error of a full disk."""
     return PgiostatError(
-        "there is not enough room for the data",
+        "there is not enough disk space for the data",
         detail=detail,
-        hint="Make room, or set XDG_CACHE_HOME to a directory that has it.",
+        hint="Free disk space, or set XDG_CACHE_HOME to a directory with more.",
         slug="disk-full",
     )

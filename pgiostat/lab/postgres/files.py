@@ -199,9 +199,9 @@ def _make_directory(directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PgiostatError(
-            f'could not make the directory "{directory}"',
+            f'could not create the directory "{directory}"',
             slug="directory-not-writable",
-            detail=f"The system says: {error.strerror}.",
+            detail=f"The system reports: {error.strerror}.",
         ) from error
 
 

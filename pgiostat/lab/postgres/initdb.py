@@ -24,7 +24,7 @@ def create_data(
     """
     if files.is_initialised():
         raise PgiostatError(
-            f'there is a cluster in "{files.directory}" already', slug="cluster-exists"
+            f'there is already a cluster in "{files.directory}"', slug="cluster-exists"
         )
     files.remove()  # the rest of a creation that was killed
     files.create_directory()
@@ -37,7 +37,7 @@ def create_data(
         full = disk_full_error(done.stdout, files.directory)
         shutil.rmtree(files.directory)
         raise full or PgiostatError(
-            f'could not make a PostgreSQL cluster in "{files.directory}"',
+            f'could not create a PostgreSQL cluster in "{files.directory}"',
             slug="initdb-failed",
             detail=last_lines(done.stdout) or f"{done.args[0]} ended with {done.returncode}.",
         )

@@ -109,7 +109,9 @@ class Postmaster:
         """
         postmaster, process = self.pid, processes().get(pid)
         if postmaster is None or process is None or process.parent != postmaster:
-            raise PgiostatError(f"process {pid} is not one of this server", slug="not-a-backend")
+            raise PgiostatError(
+                f"process {pid} does not belong to this server", slug="not-a-backend"
+            )
         since = self._files.log_size()
 
         def recovered() -> bool:

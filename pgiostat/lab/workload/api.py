@@ -119,8 +119,8 @@ class Api:
 def inconsistent(what: str) -> PgiostatError:
     """Return the error of an answer that contradicts the data that were written."""
     return PgiostatError(
-        "the lab's server does not answer what the sync system has written",
+        "the lab's server does not return what the sync system wrote",
         detail=what,
-        hint="Somebody else has changed its data meanwhile: make the environment anew.",
+        hint="Another client changed its data: create the environment again.",
         slug="lab-inconsistent",
     )

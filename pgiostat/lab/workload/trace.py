@@ -185,7 +185,7 @@ def read(path: Path) -> Trace:
             f'could not read the trace "{path}": {error.strerror}', slug="file-unusable"
         ) from error
     except UnicodeDecodeError as error:
-        raise _invalid(path, 1, "It is no text in UTF-8.") from error
+        raise _invalid(path, 1, "It is not text in UTF-8.") from error
     return Trace(size, seed, lasts, events)
 
 
@@ -195,7 +195,7 @@ def _head(path: Path, line: str) -> tuple[DataSize, int | None, float]:
         size = DataSize.from_record(head["size"])
         version, seed, lasts = head["schema_version"], head["seed"], float(head["lasts"])
     except (ValueError, KeyError, TypeError) as error:
-        raise _invalid(path, 1, "It does not say what the trace was made for.") from error
+        raise _invalid(path, 1, "It does not name the data of the trace.") from error
     if version != SCHEMA_VERSION:
         raise _invalid(path, 1, f"Its schema_version is {version}, not {SCHEMA_VERSION}.")
     return size, seed, lasts
@@ -215,7 +215,7 @@ def _events(path: Path, lines: Iterator[tuple[int, str]], size: DataSize) -> Ite
                 (int(first), int(last)),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise _invalid(path, number, f"It is no event: {line.strip()[:80]}") from error
+            raise _invalid(path, number, f"It is not an event: {line.strip()[:80]}") from error
         if contradiction := _contradiction(event, size, before):
             raise _invalid(path, number, contradiction)
         before = event.at
@@ -232,7 +232,7 @@ def _contradiction(event: Event, size: DataSize, before: float) -> str:
     if event.operation is not Operation.SYNC and event.table not in size.tables:
         return f'There is no table "{event.table}": the data has {", ".join(size.tables)}.'
     if event.operation not in whole and not 0 <= event.rows[0] < event.rows[1] <= size.rows:
-        return f"Its range is none of rows 0 to {size.rows}: {list(event.rows)}."
+        return f"Its range is not within rows 0 to {size.rows}: {list(event.rows)}."
     return ""
 
 

@@ -24,8 +24,8 @@ __all__ = ["findings", "verdict"]
 KCACHE = "pg_stat_kcache"
 NOT_PRELOADED = f"{EXTENSION} is not preloaded on this server"
 PERHAPS_PRELOAD = (
-    f"if it does not name {EXTENSION}, add that and restart the server (on RDS: the parameter"
-    " group); a superuser or a member of pg_monitor sees it"
+    f"check shared_preload_libraries as a superuser or a member of pg_monitor; if it does not name"
+    f" {EXTENSION}, add that and restart the server (on RDS: in the parameter group)"
 )
 FULL = 0.95
 SPARE_ENTRIES = 0.8
@@ -64,7 +64,7 @@ def verdict(found: Sequence[Finding]) -> str:
         f"{each.aspect} ({each.reason})" for each in found if each.state is CheckState.UNKNOWN
     ]
     limits = [f"with {reason}: {', '.join(names)}"] if warnings else []
-    limits += [f"not examined: {', '.join(unknown)}"] if unknown else []
+    limits += [f"not checked: {', '.join(unknown)}"] if unknown else []
     return f"ready, {'; '.join(limits)}" if limits else "ready"
 
 
@@ -92,10 +92,10 @@ def _installed(facts: Facts) -> Iterator[Finding]:
     libraries = facts.settings.get("shared_preload_libraries")
     if libraries is None:
         loaded = Finding(
-            "preloaded", CheckState.UNKNOWN, f"{facts.user} may not see shared_preload_libraries"
+            "preloaded", CheckState.UNKNOWN, f"{facts.user} cannot read shared_preload_libraries"
         )
         if facts.statements is not None:
-            loaded = Finding("preloaded", CheckState.OK, f"{EXTENSION} answers")
+            loaded = Finding("preloaded", CheckState.OK, f"{EXTENSION} responds")
         elif facts.refused.startswith(NOT_PRELOADED):
             loaded = Finding("preloaded", CheckState.ERROR, NOT_PRELOADED, facts.remedy)
         else:
@@ -115,14 +115,14 @@ def _installed(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "extension",
             CheckState.ERROR,
-            f"the server does not have {EXTENSION}",
+            f"{EXTENSION} is not available on this server",
             "install PostgreSQL's contrib modules",
         )
     elif not installed:
         there = ", ".join(f'"{name}"' for name in facts.elsewhere)
         reason = f'{EXTENSION} is not installed in database "{facts.dbname}"'
         if there:
-            reason += f"; it is in {there}: connect there, one shows the statements of all"
+            reason += f"; it is installed in {there}; one database shows the statements of all"
         fix = f"connect to {there}" if there else f"CREATE EXTENSION {EXTENSION};"
         yield Finding("extension", CheckState.ERROR, reason, fix)
     elif facts.statements is None:
@@ -134,11 +134,13 @@ def _installed(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "extension",
             CheckState.NOTE if facts.statements.dealloc is not None else CheckState.WARNING,
-            f'version {installed} in schema "{facts.statements.schema}"; {default} tells more',
+            f'version {installed} in schema "{facts.statements.schema}"; {default} reports more',
             f"ALTER EXTENSION {EXTENSION} UPDATE;",
         )
     else:
-        where = f'version {installed}, the newest here, in schema "{facts.statements.schema}"'
+        where = (
+            f'version {installed}, the newest available here, in schema "{facts.statements.schema}"'
+        )
         yield Finding("extension", CheckState.OK, where)
 
 
@@ -150,8 +152,8 @@ def _genuine(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "look-alike",
             CheckState.WARNING,
-            f"{each.kind} {name}{owner} is no member of the extension; pgiostat does not call"
-            " it, other tools and people may",
+            f"{each.kind} {name}{owner} is not a member of the extension; pgiostat does not"
+            " call it, but other tools and users may",
             f"if nobody needs it: DROP {each.kind.upper()} {name};",
         )
     there = facts.statements
@@ -161,8 +163,8 @@ def _genuine(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "schema",
             CheckState.NOTE,
-            f'every role may create objects in schema "{there.schema}", beside the extension\'s;'
-            " pgiostat calls the extension's alone",
+            f'every role may create objects in schema "{there.schema}", next to the extension\'s;'
+            " pgiostat calls only the extension's",
             f"REVOKE CREATE ON SCHEMA {identifier(there.schema)} FROM PUBLIC;",
         )
     if there.untrusted:
@@ -170,7 +172,7 @@ def _genuine(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "owner",
             CheckState.WARNING,
-            f"{names} can replace {EXTENSION}'s functions: a role that is no superuser owns the"
+            f"{names} can replace {EXTENSION}'s functions: a role that is not a superuser owns the"
             f' extension, its schema "{there.schema}" or the database',
             "install the extension in a database that a superuser owns, and connect there",
         )
@@ -178,12 +180,16 @@ def _genuine(facts: Facts) -> Iterator[Finding]:
 
 def _clock(facts: Facts) -> Finding:
     if facts.clock_ns is None:
-        return Finding("clock", CheckState.UNKNOWN, "what timing costs here could not be measured")
+        return Finding("clock", CheckState.UNKNOWN, "the cost of timing could not be measured")
     each = CLOCK_PER_READ * facts.clock_ns
     if each < MIN_CLOCK_NS:
-        return Finding("clock", CheckState.OK, f"timing costs less than {MIN_CLOCK_NS:g} ns a read")
-    reason = f"timing costs about {format_count(each)} ns a read: {format_share(each / 1e9 * 1e5)}"
-    reason += " of a core at 100,000 reads a second"
+        return Finding(
+            "clock", CheckState.OK, f"timing costs less than {MIN_CLOCK_NS:g} ns per read"
+        )
+    reason = (
+        f"timing costs about {format_count(each)} ns per read: {format_share(each / 1e9 * 1e5)}"
+    )
+    reason += " of a core at 100,000 reads/s"
     if facts.clock_ns >= WORST_CLOCK_NS:
         fix = "see pg_test_timing and the kernel's clock source"
         return Finding("clock", CheckState.WARNING, reason, fix)
@@ -195,7 +201,7 @@ def _clock(facts: Facts) -> Finding:
 def _room(facts: Facts, there: Statements) -> Iterator[Finding]:
     most = facts.settings.get(f"{EXTENSION}.max")
     if most is None or not most.isdigit():
-        yield Finding("entries", CheckState.UNKNOWN, f"{EXTENSION}.max cannot be seen")
+        yield Finding("entries", CheckState.UNKNOWN, f"{EXTENSION}.max cannot be read")
         return
     larger = setting(
         facts,
@@ -208,33 +214,36 @@ def _room(facts: Facts, there: Statements) -> Iterator[Finding]:
     full = there.entries >= FULL * int(most)
     yield Finding("entries", CheckState.NOTE if full else CheckState.OK, reason)
     if there.dealloc is None or there.stats_reset is None:
-        yield Finding("evictions", CheckState.UNKNOWN, f"not told before {EXTENSION} 1.9")
+        yield Finding("evictions", CheckState.UNKNOWN, f"not reported before {EXTENSION} 1.9")
     else:
         hours = max((facts.now - there.stats_reset).total_seconds() / 3600, 1e-9)
         rate = there.dealloc / max(hours, 1.0)
         since = f"in {format_duration(hours * 3600)} since the last reset"
-        reason = f"{format_count(there.dealloc)} rounds {since}, each of a twentieth of the entries"
+        count = f"{format_count(there.dealloc)} deallocation{'s' * (there.dealloc != 1)}"
+        reason = f"{count} {since}, each of 5 % of the entries"
         if hours >= 1:
-            reason = f"{format_count(rate)} rounds an hour: {reason}"
+            reason = f"{format_count(rate)} deallocations per hour: {reason}"
         if there.entries < SPARE_ENTRIES * int(most):
-            # After a round 95 % are left: there has been none under this maximum.
+            # A deallocation leaves 95 %: there has been none at this maximum.
             yield Finding(
-                "evictions", CheckState.OK, f"none lately; {reason}" if there.dealloc else "none"
+                "evictions",
+                CheckState.OK,
+                f"none at the current maximum; {reason}" if there.dealloc else "none",
             )
         elif rate >= EVICTIONS_PER_HOUR:
-            reason = f"{reason}: what evicted statements read is lost; read more often, or"
+            reason = f"{reason}: reads of evicted statements are lost; shorten the interval, or"
             yield Finding("evictions", CheckState.WARNING, reason, larger)
         else:
             yield Finding("evictions", CheckState.OK, reason)
     if there.text_bytes is None:
-        yield Finding("texts", CheckState.UNKNOWN, f"{facts.user} may not see the file of texts")
+        yield Finding("texts", CheckState.UNKNOWN, f"{facts.user} cannot see the query text file")
     else:
         large = there.text_bytes >= LARGE_TEXTS
         yield Finding(
             "texts",
             CheckState.WARNING if large else CheckState.OK,
-            f"their file has {format_bytes(there.text_bytes)}"
-            + (": whoever reads texts reads all of it" if large else ""),
+            f"the query text file has {format_bytes(there.text_bytes)}"
+            + (": each query for texts reads the whole file" if large else ""),
         )
 
 
@@ -243,8 +252,8 @@ def _privileges(facts: Facts) -> Finding:
         return Finding(
             "privileges",
             CheckState.WARNING,
-            f"{facts.user} is a superuser: whoever gets at pgiostat's password or takes over its"
-            " session owns the server; pg_read_all_stats is enough",
+            f"{facts.user} is a superuser: anyone who gets pgiostat's password or its session"
+            " controls the server; pg_read_all_stats is enough",
             "connect as pgiostat" if facts.has_monitoring_role else MONITORING_ROLE,
         )
     if facts.reads_all_stats:
@@ -290,11 +299,13 @@ def _resets(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "resets",
             CheckState.WARNING,
-            f"reset while the server ran: {reason}; is there a job that does?",
+            f"reset while the server was running: {reason}; does a job reset it?",
         )
     else:
         up = format_duration((facts.now - facts.started).total_seconds())
-        yield Finding("resets", CheckState.OK, f"none in the last day; the server is up for {up}")
+        yield Finding(
+            "resets", CheckState.OK, f"none in the last day; the server has been up for {up}"
+        )
 
 
 def _connection(facts: Facts) -> Iterator[Finding]:
@@ -302,17 +313,17 @@ def _connection(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "pooler",
             CheckState.WARNING,
-            "a pooler is in between: our settings are not taken, a reading may time out late",
-            "connect to the server itself",
+            "a pooler is in between and drops our settings: a snapshot may time out late",
+            "connect directly to the server",
         )
     else:
-        yield Finding("pooler", CheckState.OK, "none in between")
+        yield Finding("pooler", CheckState.OK, "none")
     if facts.in_recovery:
         yield Finding(
-            "role", CheckState.NOTE, "a standby: it counts its own reads, not its primary's"
+            "role", CheckState.NOTE, "standby: it counts its own reads, not those of the primary"
         )
     else:
-        yield Finding("role", CheckState.OK, "a primary")
+        yield Finding("role", CheckState.OK, "primary")
 
 
 def _optional(facts: Facts) -> Iterator[Finding]:
@@ -320,7 +331,7 @@ def _optional(facts: Facts) -> Iterator[Finding]:
     if facts.version_num >= _PG_18 and method is not None:
         reason = f"{method}: read time is time spent waiting for reads"
         if method == "worker":
-            reason += ", and pg_stat_kcache sees none of them"
+            reason += ", and pg_stat_kcache does not count them"
         yield Finding("io_method", CheckState.OK if method == "sync" else CheckState.NOTE, reason)
     yield _kcache(facts)
 
@@ -336,16 +347,16 @@ def _kcache(facts: Facts) -> Finding:
         # First of all: it can be installed only where it is loaded, and after the one that it
         # counts for.
         fix = preload(facts, EXTENSION, KCACHE)
-        return Finding(KCACHE, CheckState.NOTE, "not preloaded: physical reads are not told", fix)
+        return Finding(KCACHE, CheckState.NOTE, "not preloaded: physical reads are unknown", fix)
     fix = f"CREATE EXTENSION {KCACHE};" if default else ""
-    return Finding(KCACHE, CheckState.NOTE, "not installed: physical reads are not told", fix)
+    return Finding(KCACHE, CheckState.NOTE, "not installed: physical reads are unknown", fix)
 
 
 def _cost(there: Statements) -> Finding:
     share = there.read_ms / USUAL_INTERVAL_MS
     reason = (
         f"{format_ms(there.read_ms)} for {format_count(there.entries)} entries:"
-        f" {format_share(share)} of an interval of 10 s"
+        f" {format_share(share)} of a 10 s interval"
     )
     state = CheckState.OK if share < CHEAP_SHARE else CheckState.NOTE
     return Finding("reading", CheckState.WARNING if share >= DEAR_SHARE else state, reason)

@@ -27,15 +27,15 @@ MONITORING_ROLE = (
     "CREATE ROLE pgiostat LOGIN; GRANT pg_read_all_stats TO pgiostat; -- then \\password pgiostat"
 )
 """README's role, without a password that somebody might take over as it stands."""
-RESTART = "restart the server: it is set, and waits for that"
+RESTART = "restart the server: the new value is set and takes effect then"
 OFF = frozenset({"off", "false", "0", "no"})
 SPOILS = {
     f"{EXTENSION}.track": (frozenset({"none"}), "nothing is counted"),
     f"{EXTENSION}.track_utility": (OFF, "utility statements are not counted"),
     "compute_query_id": (OFF, "nothing is counted"),
     "track_io_timing": (OFF, "reads are not timed"),
-    "track_counts": (OFF, "the server's own counters stand still"),
-    "track_activities": (OFF, "statements that run are not seen"),
+    "track_counts": (OFF, "the server's own counters do not change"),
+    "track_activities": (OFF, "running statements are not visible"),
 }
 """Values of settings that spoil the numbers, and how."""
 
@@ -61,12 +61,12 @@ def setting(
         accepts: Whether a value that is set and waits for a restart is as good as this one.
     """
     if facts.sources.get(name) == "client":
-        return f"leave {name} out of the options of the connection (options=, PGOPTIONS)"
+        return f"remove {name} from the options of the connection (options=, PGOPTIONS)"
     if resets := [reset(each) for each in facts.overrides if _decides(facts, each, name)]:
         return " ".join(resets)
     if facts.sources.get(name) == "command line":
         # ALTER SYSTEM would set it for nobody: the command line comes before all files.
-        return f"start the server with {name} = {value}: its command line sets it now"
+        return f"start the server with {name} = {value}: its command line sets it"
     if name in facts.pending:
         waiting = facts.pending[name]
         if waiting is None or (accepts(waiting) if accepts else waiting == value):
@@ -87,7 +87,7 @@ def set_for(facts: Facts, name: str) -> str:
     What the server itself has is not known then.
     """
     if facts.sources.get(name) == "client":
-        return "our own connection"
+        return "this connection"
     return " and ".join(scope_of(each) for each in facts.overrides if _decides(facts, each, name))
 
 

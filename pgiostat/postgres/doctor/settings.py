@@ -20,7 +20,7 @@ _PG_14 = 140000
 
 
 def overridden(facts: Facts) -> Iterator[Finding]:
-    """Yield what is set for others than our session: we would not see it in our settings."""
+    """Yield settings of other roles and databases: the settings of our session do not show them."""
     for each in facts.overrides:
         values, meaning = SPOILS.get(each.name, (frozenset(), ""))
         if each.value.lower() not in values or is_ours(facts, each):
@@ -34,17 +34,17 @@ def overridden(facts: Facts) -> Iterator[Finding]:
 
 
 def _wrong(facts: Facts, name: str, value: str, state: CheckState, reason: str) -> Finding:
-    """Return what is wrong with a setting; of one that is set for a few nothing follows for all.
+    """Return the finding of a wrong setting; one that is set for a few says nothing about all.
 
     Args:
         facts: The server.
         name: The setting.
         value: What it should be.
-        state: How grave it is where the server itself has it so.
-        reason: What follows from it.
+        state: Its severity where the whole server has this value.
+        reason: Its consequence.
     """
     if few := set_for(facts, name):
-        reason = f"{reason}; that is set for {few}, others may have another value"
+        reason = f"{reason}; this is set for {few}, others may have another value"
         state = CheckState.WARNING
     return Finding(name.rpartition(".")[2], state, reason, setting(facts, name, value))
 
@@ -61,11 +61,11 @@ def tracking(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "track",
             CheckState.WARNING,
-            "all: nested statements cannot be told before 1.9, their reads are counted twice",
+            "all: before 1.9 nested statements are not marked, and their reads are counted twice",
             setting(facts, name, "top"),
         )
     elif track is not None:
-        meaning = "all: nested statements too, apart" if track == "all" else f"{track}"
+        meaning = "all: nested statements are counted separately" if track == "all" else f"{track}"
         yield Finding("track", CheckState.OK, meaning)
     if settings.get(f"{EXTENSION}.track_utility") == "off":
         yield _wrong(
@@ -73,13 +73,13 @@ def tracking(facts: Facts) -> Iterator[Finding]:
             f"{EXTENSION}.track_utility",
             "on",
             CheckState.WARNING,
-            "off: what COPY, CREATE INDEX, VACUUM and FETCH read is in no statement",
+            "off: no statement has the reads of COPY, CREATE INDEX, VACUUM and FETCH",
         )
     elif track is not None:
         yield Finding("track_utility", CheckState.OK, "on")
     planning = settings.get(f"{EXTENSION}.track_planning")
     if planning is not None:
-        reason = "off: what planning reads is on the line of catalogs"
+        reason = "off: the reads of planning are in the catalogs line"
         yield Finding("track_planning", CheckState.OK, reason if planning == "off" else "on")
     if facts.version_num >= _PG_14:
         yield from _identifying(facts)
@@ -96,7 +96,7 @@ def _identifying(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             name,
             CheckState.ERROR,
-            "auto, but the server was started with it off: no statement is counted",
+            "auto, but it was off when the server started: no statement is counted",
             setting(facts, name, "on"),
         )
     elif queryid is not None:
@@ -111,7 +111,7 @@ def counting(facts: Facts) -> Iterator[Finding]:
             "track_counts",
             "on",
             CheckState.ERROR,
-            "off: the server's own counters stand still, and nothing can be held against them",
+            "off: the server's own counters do not change, and coverage is unknown",
         )
     if facts.settings.get("track_activities") == "off":
         yield _wrong(
@@ -119,7 +119,7 @@ def counting(facts: Facts) -> Iterator[Finding]:
             "track_activities",
             "on",
             CheckState.WARNING,
-            "off: statements that run now are not seen: what they read comes as a surprise",
+            "off: running statements are not visible, and their reads appear only when they end",
         )
 
 
@@ -132,5 +132,5 @@ def timing(facts: Facts) -> Finding:
         "track_io_timing",
         "on",
         CheckState.WARNING,
-        "off: how long reads take is not known, nor which came from the system's cache",
+        "off: read times are unknown, and which reads the OS page cache served",
     )

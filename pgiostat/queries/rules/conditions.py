@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 from pgiostat.queries.features import BlockFeatures, Features
 from pgiostat.queries.fingerprint import known_as
+from pgiostat.queries.rules.automatic import automatic_category
 from pgiostat.queries.rules.names import NameLists
 from pgiostat.queries.rules.rule_errors import Mistake
+from pgiostat.statistics.names import split_action
 
 __all__ = [
     "BLOCK_KEYS",
@@ -173,6 +175,10 @@ def _values(value: str | None) -> tuple[str, ...]:
     return (value,) if value else ()
 
 
+def _verb(subject: "Subject") -> tuple[str, ...]:
+    return _values(split_action(automatic_category(subject.features))[0])
+
+
 def _fingerprints(subject: "Subject") -> tuple[str, ...]:
     """Return a fingerprint as this and earlier versions have it: rules may name either."""
     return known_as(subject.fingerprint) if subject.fingerprint else ()
@@ -215,6 +221,7 @@ BLOCK_KEYS: dict[str, ConditionKey] = {
 STATEMENT_KEYS: dict[str, ConditionKey] = {
     "statement": ConditionKey(lambda subject: _values(subject.features.statement), _any_of),
     "wrapper": ConditionKey(lambda subject: _values(subject.features.wrapper), _word(*WRAPPERS)),
+    "verb": ConditionKey(_verb, _any_of),
     "table": ConditionKey(lambda subject: _values(subject.features.main.name), _any_of),
     "writes": ConditionKey(lambda subject: subject.features.writes, _any_of),
     "reads": ConditionKey(lambda subject: subject.features.reads, _any_of),

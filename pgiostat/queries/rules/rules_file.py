@@ -72,11 +72,11 @@ class RulesFile:
         allow(table, _RULE_KEYS, "a rule")
         for key in ("name", "category"):
             if not isinstance(table.get(key), str) or not table[key]:
-                raise Mistake("rules-value", f'a rule needs a "{key}", a text', key=key)
+                raise Mistake("rules-value", f'a rule needs "{key}", a string', key=key)
         if table["category"] in RESERVED or not table["category"].isprintable():
             raise Mistake(
                 "rules-value",
-                f'a rule cannot give the category "{table["category"]}"',
+                f'a rule cannot use the category "{table["category"]}"',
                 key="category",
                 hint=f"Reserved are {', '.join(RESERVED)}.",
             )
@@ -146,7 +146,7 @@ def parse(name: str, text: str) -> RulesFile:
 def _check(tables: dict[str, Any]) -> None:
     allow(tables, _FILE_KEYS, "a rules file")
     if tables.get("schema") is not SCHEMA:
-        hint = f"The first line of a rules file is: schema = {SCHEMA}"
+        hint = f"The first line of a rules file must be: schema = {SCHEMA}"
         raise Mistake("rules-schema", f"schema is not {SCHEMA}", key="schema", hint=hint)
     if tables.get("preset", PRESETS[0]) not in PRESETS:
         hint = f"Presets are {', '.join(PRESETS)}."

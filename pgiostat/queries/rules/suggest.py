@@ -104,33 +104,33 @@ _HEAD = """\
 #
 # Rules are tried in the order of this file, yours before the built-in ones; the first that
 # matches gives a statement its category, and what no rule matches is "other".
-#   pgiostat rules test --rules {path} DSN      how the server's statements fall into them
-#   pgiostat rules test --rules {path} 'SQL'    why a statement falls where it does
+#   pgiostat rules test --rules {path} DSN      the categories of the server's statements
+#   pgiostat rules test --rules {path} 'SQL'    why a statement has its category
 #   pgiostat rules show                         the built-in rules and their vocabulary
 schema = 1
 
 # A list of one of these names replaces the built-in one and makes the built-in rules sharper.
-# Names are shell globs on identifiers as PostgreSQL folds them; schema.table also tells the
-# schema, and ! takes a name out again.
+# Names are shell globs on identifiers as PostgreSQL folds them; schema.table also matches
+# the schema, and ! excludes a name.
 [vocab]
 """
 
 _LISTS = {
     "synced": (
-        "Tables that are synchronized: versions, manifests and downloads are read from these.",
+        "Synchronized tables: versions, manifests and downloads are read from these.",
         ["customer*", "invoice*"],
     ),
     "versions": (
-        "Columns that rise with every change.",
+        "Columns that increase with every change.",
         ["row_version", "RowVersion"],
     ),
     "changed": (
-        "Columns with the time of a change; used like versions where their use is plain.",
+        "Columns with the time of a change; treated as versions where their use is unambiguous.",
         ["updated_at"],
     ),
     "keys": ("Columns of primary keys.", ["id", "*_id"]),
     "caches": (
-        "Small tables that keep the versions of others: caches of versions.",
+        "Small tables with the versions of other tables: version caches.",
         ["table_version"],
     ),
 }
@@ -193,7 +193,7 @@ def _lines(found: SuggestedLists | None, path: str, server: str) -> Iterator[str
         listed: dict[str, str] = getattr(found, name) if found is not None else {}
         if not listed:
             if found is not None:
-                yield "# The catalog tells none.\n"
+                yield "# None found in the catalog.\n"
             yield f"# {name} = [{', '.join(map(toml, example))}]\n"
             continue
         yield f"{name} = [\n"

@@ -108,7 +108,7 @@ class ReplaySource:
         """
         # A time of day is that of the day that is shown.
         day = self._starts[max(min(self._at - 1, len(self._starts) - 1), 0)]
-        there = instant(words, day.astimezone(now.tzinfo))
+        there = instant(words, day.astimezone(now.tzinfo), has_passed=False)
         self._go(max(bisect_right(self._starts, there) - 1, 0))
         first, last = self._starts[0], self._starts[-1]
         if there < first:

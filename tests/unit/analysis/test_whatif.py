@@ -192,7 +192,7 @@ def test_nothing_read_is_nothing_saved() -> None:
         (["--drop", "version", "--reads", "version=1"], 'category "version" is named twice'),
         (["--drop", "versions"], 'nothing of category "versions" was called in that time'),
         (["--drop", "version", "--balance", "3"],
-         "--instance, --balance and --writes are of a volume"),
+         "--instance, --balance and --writes need a volume"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_supposed_is_said(arguments: list[str], message: str) -> None:

@@ -41,7 +41,7 @@ from pgiostat.volume.device.discover import DeviceOption
 from tests.support.readings import at, reading, said_to
 
 NOWHERE = "host=/nowhere"
-REPORT = "It is a fault of pgiostat. Report it with this reference; docs/errors.md says how."
+REPORT = "This is a bug in pgiostat. Report it with this reference; docs/errors.md describes how."
 
 
 class Here:
@@ -90,7 +90,7 @@ def test_a_server_that_never_answers_delays_no_other_no_change_and_no_end(
         hanging = f"host=127.0.0.1 port={deaf.getsockname()[1]} connect_timeout=20"
         here.fleet.follow(plan(deaf=hanging, good=database))
         here.until(lambda: here.samples("good") > 5)
-        # Gone, or with another connection: what is new does not wait for it.
+        # Gone, or with connection changed: what is new does not wait for it.
         here.fleet.follow(plan(deaf=database, good=database, new=database))
         here.until(lambda: here.samples("new") > 1)
         there = here.fleet._collected["deaf"]
@@ -100,7 +100,7 @@ def test_a_server_that_never_answers_delays_no_other_no_change_and_no_end(
         monkeypatch.setattr(fleets, "PATIENCE_SECONDS", 1.5)
         here.fleet.end()
         assert (there.thread.is_alive(), good.thread.is_alive()) == (True, False)
-        assert here.said()[-1] == "deaf: does not answer; not waiting for it"
+        assert here.said()[-1] == "deaf: does not respond; ending without it"
         deaf.close()
     there.thread.join(30)
     assert not there.thread.is_alive()
@@ -130,7 +130,7 @@ def test_an_unexpected_error_is_logged_once_and_collecting_is_tried_again(
         )
         assert here.said()[1:] == []
         assert (here.fleet.failed, here.fleet.is_over) == (set(), False)
-        assert here.fleet.status() == "2 servers · 1 in trouble: bad · 0 samples"
+        assert here.fleet.status() == "2 servers · 1 failing: bad · 0 intervals"
         counted = {name: value for name, labels, value in here.fleet.metrics()[0].samples()
                    if name.endswith("_total") or labels == ("bad",)}  # fmt: skip
         assert counted["pgiostat_errors_total"] == 3.0
@@ -191,7 +191,7 @@ def test_another_device_is_a_change(tmp_path: Path) -> None:
     with fleet(tmp_path) as here:
         here.fleet.follow(plan(a=NOWHERE, b=NOWHERE))
         other = Plan((Target(NOWHERE, "a", 0.1, DeviceOption("sda")), Target(NOWHERE, "b", 0.1)))
-        assert list(here.fleet.changes(other)) == ["another device: a"]
+        assert list(here.fleet.changes(other)) == ["device changed: a"]
 
 
 class Clock:
@@ -221,8 +221,8 @@ def test_trouble_is_said_when_it_begins_and_when_it_ends() -> None:
         "lost: Why; trying again",
         "refused: Why; trying again",
         "no room; trying again",
-        "mended after 10.0 s: no room",
-        "mended after 2 min 10 s: lost",
+        "recovered after 10.0 s: no room",
+        "recovered after 2 min 10 s: lost",
         "lost; trying again. Look there.",
     ]
 
@@ -254,9 +254,9 @@ def test_an_error_with_a_reference_is_logged_once_in_all_incidents_and_counted()
     assert failures == ["unexpected-error", "history-unwritable"]
     assert lines == [
         "the fault 1: It is here; trying again",
-        "mended after 0.00 s: the fault 1",
+        "recovered after 0.00 s: the fault 1",
         "no room; trying again",
-        "mended after 20.0 s: no room",
+        "recovered after 20.0 s: no room",
         "the fault 1: It is here: 3 more times",
     ]
 
@@ -314,7 +314,7 @@ def test_texts_that_are_missing_are_trouble(tmp_path: Path) -> None:
         made._log_interval(IntervalResult(delta, texts_error=error))
     assert said == [
         "texts are missing: a text cannot be shown; trying again",
-        "mended after 0.00 s: texts are missing: a text cannot be shown",
+        "recovered after 0.00 s: texts are missing: a text cannot be shown",
     ]
 
 
@@ -326,10 +326,14 @@ def test_the_last_line_tells_no_coverage_above_all(
     statements: int, server: int, shown: str
 ) -> None:
     hour = _Hour(0.0, 10.0, 3, Counter([Quality.OK]), statements, server)
-    assert hour.summary(committed=True) == f"1 sample committed in 10.0 s, 3 rows, coverage {shown}"
+    assert (
+        hour.summary(committed=True) == f"1 interval committed in 10.0 s, 3 rows, coverage {shown}"
+    )
 
 
-HOUR = "6 samples in 3 min 0 s, 0 rows, coverage –, 3 × gap, 2 × evicting (at least 1,500 entries)"
+HOUR = (
+    "6 intervals in 3 min 0 s, 0 rows, coverage –, 3 × gap, 2 × evicting (at least 1,500 entries)"
+)
 
 
 def test_how_intervals_are_flawed_is_said_once_an_hour_and_counted() -> None:
@@ -348,11 +352,11 @@ def test_how_intervals_are_flawed_is_said_once_an_hour_and_counted() -> None:
         assert [*due, made.is_due] == [False, True]
         made.log_summary()
     assert said == [
-        f"interval of 10:01:00: evicting (at least 750 entries); {EVICTING_HINT}",
-        "interval of 10:00:50: gap",
+        f"interval ending at 10:01:00: evicting (at least 750 entries); {EVICTING_HINT}",
+        "interval ending at 10:00:50: gap",
         HOUR,
-        "interval of 10:00:50: gap",
-        f"interval of 10:01:00: evicting (at least 750 entries); {EVICTING_HINT}",
+        "interval ending at 10:00:50: gap",
+        f"interval ending at 10:01:00: evicting (at least 750 entries); {EVICTING_HINT}",
         HOUR,
     ]
 
@@ -371,7 +375,7 @@ def test_a_seal_that_fails_says_why_and_waits_ever_longer(
         running.append(made.is_running)
     assert running == [True, False, False]
     assert made.trouble == (
-        f'could not seal: "{tmp_path}" is not a history: There is no "format.json".'
+        f'could not compact: "{tmp_path}" is not a history: There is no "format.json".'
     )
     monkeypatch.setattr(subprocess, "Popen", no_process)
     for wait in (60, 120, 240):
@@ -380,7 +384,7 @@ def test_a_seal_that_fails_says_why_and_waits_ever_longer(
         made.trouble = ""
         clock.now += 1
         made.poll()
-        assert made.trouble == "could not start sealing: Cannot allocate memory"
+        assert made.trouble == "could not start compaction: Cannot allocate memory"
     turns = [background._slots.acquire(blocking=False) for _ in range(background.MAX_AT_ONCE)]
     for _ in turns:
         background._slots.release()

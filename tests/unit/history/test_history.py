@@ -114,7 +114,7 @@ def test_servers_are_told_apart_by_label_and_address(tmp_path: Path) -> None:
     assert blocks(history, Window(at(0), at(3600), "perf"))["version"] == 4
     with pytest.raises(PgiostatError) as raised:
         history.totals(Window(at(0), at(3600), "test"))
-    assert (raised.value.slug, raised.value.hint) == ("label-unknown", "There are: perf, prod.")
+    assert (raised.value.slug, raised.value.hint) == ("label-unknown", "Servers: perf, prod.")
 
 
 def test_a_window_without_an_interval_is_nothing_to_report(tmp_path: Path) -> None:
@@ -195,8 +195,8 @@ def test_what_a_collector_keeps_adds_up_to_the_servers_own_counts(
     asked = {name: calls[f"select {name}(id) from parcel where client_id < ?"] for name in counted}
     assert asked == counted
     assert seen.sampled.qualities["gap"] >= 1  # a snapshot that a busy machine delays is one more
-    told = [line for line in said if not re.search(" samples committed in |^device: ", line)]
-    assert [line.split(" of ")[0] for line in told] == ["going on from the sample"]
+    told = [line for line in said if not re.search(" intervals committed in |^device: ", line)]
+    assert [line.split(" of ")[0] for line in told] == ["continuing from the snapshot"]
 
 
 def test_servers_that_follow_one_another_under_a_label_share_no_second(tmp_path: Path) -> None:

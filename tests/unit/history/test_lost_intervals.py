@@ -201,7 +201,7 @@ def test_a_window_within_a_lost_time_says_so(root: Path) -> None:
     )
     done = run_program("report", "--history", root, *words)
     assert (done.returncode, done.stdout) == (3, "")
-    assert "DETAIL:  What statements read in 4.0 s of it is lost." in done.stderr
+    assert "DETAIL:  Reads of statements in 4.0 s of it are lost." in done.stderr
 
 
 # --- resets and evictions -----------------------------------------------------------------

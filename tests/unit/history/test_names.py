@@ -215,7 +215,7 @@ def test_why_a_text_could_not_be_read_is_kept_until_it_can(tmp_path: Path, *, se
     if sealed:
         compact(Layout(root), "prod", Unsynced())
     # Also in what was counted before, and in the rollup.
-    assert shown(root, 0, 40, By.CATEGORY) == ["other"]
+    assert shown(root, 0, 40, By.CATEGORY) == ["select t"]
     assert shown(root, 0, 40, By.STATEMENT) == ["select a from t"]
 
 

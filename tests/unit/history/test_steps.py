@@ -208,7 +208,7 @@ def test_a_bad_file_is_left_out_when_asked_for_and_named(tmp_path: Path) -> None
     with pytest.raises(PgiostatError) as raised:
         History.open(root).totals(window)
     assert raised.value.slug == "history-unreadable"
-    assert raised.value.hint == "--skip-bad leaves it out, and says so."
+    assert raised.value.hint == "--skip-bad skips it and reports that."
     seen = History.open(root, skip_bad=True).totals(window)
     assert seen.left_out == (bad,)
     assert list(remarks(seen)) == [

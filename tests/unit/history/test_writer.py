@@ -505,9 +505,9 @@ def test_one_collector_at_a_time_writes_under_an_id(tmp_path: Path) -> None:
     command = [sys.executable, "-c", script, str(root)]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert told.splitlines() == [
-        f'pgiostat: error: a collector "prod" is writing to "{root}" already',
+        f'pgiostat: error: a collector "prod" is already writing to "{root}"',
         f"DETAIL:  Its process is {os.getpid()}.",
-        "HINT:  Give this one another --label.",
+        "HINT:  Give this collector another --label.",
     ]
     Writer.open(root, "other").close()
     held.close()

@@ -68,18 +68,18 @@ HEAD = (
 @pytest.mark.parametrize(
     ("lines", "detail"),
     [
-        ([], "Line 1: It does not say what the trace was made for."),
-        (["{}"], "Line 1: It does not say what the trace was made for."),
+        ([], "Line 1: It does not name the data of the trace."),
+        (["{}"], "Line 1: It does not name the data of the trace."),
         ([HEAD.replace('version": 1', 'version": 2')], "Line 1: Its schema_version is 2, not 1."),
-        ([HEAD, "nonsense"], "Line 2: It is no event: nonsense"),
+        ([HEAD, "nonsense"], "Line 2: It is not an event: nonsense"),
         ([HEAD, '{"at": 1, "client": 0, "operation": "drop"}'],
-         'Line 2: It is no event: {"at": 1, "client": 0, "operation": "drop"}'),
+         'Line 2: It is not an event: {"at": 1, "client": 0, "operation": "drop"}'),
         ([HEAD, '{"at": 1, "client": 3, "operation": "sync"}'],
          "Line 2: There is no client 3: the data has 3."),
         ([HEAD, '{"at": 1, "client": 0, "operation": "version", "table": "price"}'],
          'Line 2: There is no table "price": the data has customer, visit.'),
         ([HEAD, '{"at": 1, "client": 0, "operation": "fetch", "table": "visit", "range": [4, 60]}'],
-         "Line 2: Its range is none of rows 0 to 50: [4, 60]."),
+         "Line 2: Its range is not within rows 0 to 50: [4, 60]."),
         ([HEAD, '{"at": 2, "client": 0, "operation": "sync"}',
           '{"at": 1, "client": 0, "operation": "sync"}'],
          "Line 3: Its time, 1, is before that of the line above, 2."),
@@ -100,4 +100,4 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     (tmp_path / "trace").write_bytes(b"\xff\xfe")
     with pytest.raises(PgiostatError) as raised:
         read(tmp_path / "trace")
-    assert raised.value.detail == "Line 1: It is no text in UTF-8."
+    assert raised.value.detail == "Line 1: It is not text in UTF-8."

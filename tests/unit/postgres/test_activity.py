@@ -46,7 +46,10 @@ def test_a_text_that_is_not_known_is_normalized_and_our_own_is_left_out() -> Non
     ]
     own = Own(10, 5, texts=frozenset({text_of("roles")}))
     found, other = InFlight(describer()).look(seen, Names(), own.is_running)
-    assert (other.user, other.category) == ("oid 11", "other")  # the mark alone proves nothing
+    assert (other.user, other.category) == (
+        "oid 11",
+        "catalog queries",
+    )  # the mark alone proves nothing
     assert (found.text, found.user, found.read_bytes) == (
         "delete from t where secret = ?",
         "oid 10",

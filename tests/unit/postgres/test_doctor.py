@@ -72,7 +72,7 @@ def there() -> Statements:
 
 
 def graver(facts: Facts) -> dict[str, tuple[str, str, str]]:
-    """Return what is not ok: state, reason and what mends it, by aspect."""
+    """Return what is not ok: state, reason and fix, by aspect."""
     return {
         found.aspect: (found.state.value, found.reason, found.fix)
         for found in findings(facts)
@@ -87,17 +87,17 @@ def setting(**changed: str | None) -> Facts:
 
 def is_ready(found: Sequence[Finding]) -> bool:
     """Return whether a verdict names nothing but what our role may not see."""
-    return verdict(found) == "ready" or verdict(found).startswith("ready, not examined: ")
+    return verdict(found) == "ready" or verdict(found).startswith("ready, not checked: ")
 
 
 def test_the_verdict_names_what_limits_it() -> None:
     unseen = replace(GOOD, statements=replace(there(), text_bytes=None))
-    texts = "texts (pgiostat may not see the file of texts)"
-    assert verdict(findings(unseen)) == f"ready, not examined: {texts}"
-    clock = "clock (what timing costs here could not be measured)"
+    texts = "texts (pgiostat cannot see the query text file)"
+    assert verdict(findings(unseen)) == f"ready, not checked: {texts}"
+    clock = "clock (the cost of timing could not be measured)"
     slow = replace(unseen, clock_ns=None, pooled=True)
     assert verdict(findings(slow)) == (
-        f"ready, with 1 warning: pooler; not examined: {clock}, {texts}"
+        f"ready, with 1 warning: pooler; not checked: {clock}, {texts}"
     )
     damaged = replace(there(), unread_texts=3, unreadable="a text is damaged")
     some = replace(GOOD, statements=damaged)
@@ -111,10 +111,10 @@ def test_a_perfect_server_is_ready() -> None:
 
 PRELOADED = ["preloaded", "pg_stat_kcache"]
 PERHAPS = (
-    "if it does not name pg_stat_statements, add that and restart the server (on RDS: the"
-    " parameter group); a superuser or a member of pg_monitor sees it"
+    "check shared_preload_libraries as a superuser or a member of pg_monitor; if it does not name"
+    " pg_stat_statements, add that and restart the server (on RDS: in the parameter group)"
 )
-WAITS = "restart the server: it is set, and waits for that"
+WAITS = "restart the server: the new value is set and takes effect then"
 
 
 def waiting(value: str | None) -> Facts:
@@ -163,10 +163,10 @@ FAULTS = [
     (replace(setting(shared_preload_libraries=""),
              sources={"shared_preload_libraries": "command line"}), PRELOADED, "error",
      ("start the server with shared_preload_libraries = 'pg_stat_statements': its command line sets"
-      " it now")),
+      " it")),
     (replace(setting(track_io_timing="off"), sources={"track_io_timing": "client"}),
      "track_io_timing", "warning",
-     "leave track_io_timing out of the options of the connection (options=, PGOPTIONS)"),
+     "remove track_io_timing from the options of the connection (options=, PGOPTIONS)"),
     (setting(track_activities="off"), "track_activities", "warning",
      "ALTER SYSTEM SET track_activities = on; SELECT pg_reload_conf();"),
     (replace(GOOD, identifies=False), "compute_query_id", "error",
@@ -201,7 +201,7 @@ FAULTS = [
      "readable", "error", ""),
     (replace(setting(compute_query_id="off"), sources={"compute_query_id": "client"}),
      "compute_query_id", "warning",
-     "leave compute_query_id out of the options of the connection (options=, PGOPTIONS)"),
+     "remove compute_query_id from the options of the connection (options=, PGOPTIONS)"),
     (replace(setting(compute_query_id="off"), user="reader", session_user="mon",
              overrides=(Override("", "mon", "compute_query_id", "off"),)),
      "compute_query_id", "warning", 'ALTER ROLE "mon" RESET compute_query_id;'),
@@ -225,8 +225,8 @@ FAULTS = [
      "look-alike", "warning",
      'if nobody needs it: DROP VIEW "public"."pg_stat_statements_info";'),
     (replace(GOOD, resets={"pg_stat_io": at(-3600)}), "resets", "warning", ""),
-    (replace(GOOD, pooled=True), "pooler", "warning", "connect to the server itself"),
-    (replace(GOOD, other_pid=True), "pooler", "warning", "connect to the server itself"),
+    (replace(GOOD, pooled=True), "pooler", "warning", "connect directly to the server"),
+    (replace(GOOD, other_pid=True), "pooler", "warning", "connect directly to the server"),
     (replace(GOOD, in_recovery=True), "role", "note", ""),
     (setting(io_method="worker"), "io_method", "note", ""),
     (replace(GOOD, extensions=BOTH | {KCACHE: ("2.3", "")}),
@@ -250,8 +250,8 @@ def test_each_fault_is_found_and_no_other(
 def test_evictions_are_told_by_the_hour_and_not_of_a_maximum_that_is_not_full() -> None:
     full = replace(GOOD, statements=replace(there(), dealloc=432, entries=4800))
     assert graver(full)["evictions"][1] == (
-        "2 rounds an hour: 432 rounds in 216 h 0 min since the last reset, each of a twentieth of"
-        " the entries: what evicted statements read is lost; read more often, or"
+        "2 deallocations per hour: 432 deallocations in 216 h 0 min since the last reset, each of"
+        " 5 % of the entries: reads of evicted statements are lost; shorten the interval, or"
     )
     spare = replace(GOOD, statements=replace(there(), dealloc=432, entries=400))
     assert graver(spare) == {}
@@ -259,7 +259,7 @@ def test_evictions_are_told_by_the_hour_and_not_of_a_maximum_that_is_not_full() 
 
 def test_a_clock_too_quick_to_be_measured_is_no_figure() -> None:
     told = {each.aspect: each.reason for each in findings(replace(GOOD, clock_ns=0.0))}
-    assert told["clock"] == "timing costs less than 10 ns a read"
+    assert told["clock"] == "timing costs less than 10 ns per read"
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ def test_a_reset_at_the_start_of_a_server_is_nobodys() -> None:
     young = replace(GOOD, started=at(-3600), resets={"pg_stat_database": at(-3590)})
     assert graver(young) == {}
     assert findings(young)[-6] == Finding(
-        "resets", CheckState.OK, "none in the last day; the server is up for 1 h 0 min"
+        "resets", CheckState.OK, "none in the last day; the server has been up for 1 h 0 min"
     )
 
 
@@ -349,14 +349,13 @@ def test_findings_as_text() -> None:
     assert [line.plain for line in render.as_text(facts, found, width=60)] == [
         "pgiostat doctor  pgiostat@db:5432/app  PostgreSQL 18.4",
         "track           ok      top",
-        "track_io_timing warning off: how long reads take is not",
-        "                        known, nor which came from the",
-        "                        system's cache",
+        "track_io_timing warning off: read times are unknown, and",
+        "                        which reads the OS page cache served",
         "    ALTER SYSTEM SET track_io_timing = on; SELECT pg_reload_conf();",
         "ready, with 1 warning: track_io_timing",
     ]
     narrow = [line.plain for line in render.as_text(facts, found, width=30)]
-    assert narrow[3:5] == ["track_io_timing warning", "  off: how long reads take is"]
+    assert narrow[3:5] == ["track_io_timing warning", "  off: read times are unknown,"]
 
 
 # real servers
@@ -406,7 +405,10 @@ def test_faults_of_a_server(make_server: MakeServer) -> None:
     assert found["track_utility"].state is CheckState.WARNING
     assert found["track_io_timing"].state is CheckState.WARNING
     ended = pgiostat("doctor", server.dsn())
-    assert ended.stdout.splitlines()[-1] == "not ready: 1 error, 3 warnings"
+    assert ended.stdout.splitlines()[-2:] == [
+        "not ready: 1 error, 3 warnings",
+        "Next: apply the fixes, then pgiostat doctor again",
+    ]
     (other_database,) = findings_of(server.dsn("template1"), "extension")
     assert '"postgres"' in other_database.reason
 
@@ -432,7 +434,7 @@ def test_a_server_that_did_not_preload_it(make_server: MakeServer) -> None:
         other.execute("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'")
         other.execute("SELECT pg_reload_conf()")
     (found,) = findings_of(server.dsn(), "preloaded")
-    assert found.fix == "restart the server: it is set, and waits for that"
+    assert found.fix == "restart the server: the new value is set and takes effect then"
 
 
 def test_settings_of_others_and_a_schema_that_is_closed(make_server: MakeServer) -> None:
@@ -454,7 +456,7 @@ def test_settings_of_others_and_a_schema_that_is_closed(make_server: MakeServer)
     (extension,) = findings_of(as_plain, "extension")
     assert (extension.state, extension.reason, extension.fix) == (
         CheckState.ERROR,
-        'plain may not use schema "closed", where pg_stat_statements is',
+        'plain may not use schema "closed", which contains pg_stat_statements',
         'GRANT USAGE ON SCHEMA "closed" TO "plain";',
     )
 
@@ -566,7 +568,7 @@ def test_identifiers_are_computed_after_what_mends_that_they_are_not(
         other.execute("ALTER SYSTEM SET compute_query_id = auto")
     carried_out(server, "SELECT pg_reload_conf();")
     (found,) = findings_of(server.dsn(), "compute_query_id")
-    assert found.reason == "auto, but the server was started with it off: no statement is counted"
+    assert found.reason == "auto, but it was off when the server started: no statement is counted"
     carried_out(server, "ALTER SYSTEM SET compute_query_id = off; SELECT pg_reload_conf();")
     assert mended(server, "compute_query_id").state is CheckState.OK
     with client(server.dsn()) as other:
@@ -648,7 +650,7 @@ def test_what_has_the_names_of_the_extension_is_found_and_goes(make_server: Make
             " AS 'SELECT 1'"
         )
     found = findings_of(server.dsn(), "look-alike")
-    assert [each.reason.partition(" is no member")[0] for each in found] == [
+    assert [each.reason.partition(" is not a member")[0] for each in found] == [
         'function "public"."pg_stat_statements"(a integer, b text) of mallory',
         'view "public"."pg_stat_statements_info" of mallory',
     ]
@@ -712,9 +714,9 @@ def test_functions_that_were_replaced_are_not_run(make_server: MakeServer) -> No
     assert done.stderr == (
         'pgiostat: error: pg_stat_statements(boolean) in schema "public" is not the function that'
         " the extension installs\n"
-        "DETAIL:  It is no member of the extension, or it is not written in C. pgiostat does not"
+        "DETAIL:  It is not a member of the extension, or it is not written in C. pgiostat does not"
         " run it.\n"
-        "HINT:  Look at it with \\df+. A superuser can drop the extension and create it again."
+        "HINT:  Inspect it with \\df+. A superuser can drop the extension and create it again."
         f" {DOCTOR}\n"
     )
 

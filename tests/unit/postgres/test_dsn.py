@@ -175,13 +175,13 @@ INVALID = [
     ("host=h\0password=Zk7Q", mistakes.NOT_TEXT),
     ("host=h password=\udcffZk7Q", mistakes.NOT_TEXT),
     ("host=h connect_timeout=Zk7Q", "The value of connect_timeout is not a number."),
-    ("host=h sslmode=Zk7Q", "libpq does not take the value of sslmode."),
-    ("host=h require_auth=Zk7Q", "libpq does not take the value of require_auth."),
-    ("host=h pasword=Zk7Q", 'There is a keyword that libpq does not know. libpq has "password".'),
-    ("host=h Pwd=Zk7Q", 'There is a keyword that libpq does not know. libpq has "password".'),
-    ("host=h password=my Zk7=Q", "There is a keyword that libpq does not know."),
+    ("host=h sslmode=Zk7Q", "libpq rejects the value of sslmode."),
+    ("host=h require_auth=Zk7Q", "libpq rejects the value of require_auth."),
+    ("host=h pasword=Zk7Q", 'It has a keyword that libpq does not know. Did you mean "password"?'),
+    ("host=h Pwd=Zk7Q", 'It has a keyword that libpq does not know. Did you mean "password"?'),
+    ("host=h password=my Zk7=Q", "It has a keyword that libpq does not know."),
     ("postgresql://h/db?pasword=Zk7Q",
-     'There is a keyword that libpq does not know. libpq has "password".'),
+     'It has a keyword that libpq does not know. Did you mean "password"?'),
 ]  # fmt: skip
 
 
@@ -190,7 +190,9 @@ def test_a_mistake_is_named_and_nothing_is_quoted(dsn: str, mistake: str) -> Non
     with pytest.raises(PgiostatError) as raised:
         check_dsn(dsn)
     error = raised.value
-    hint = f'{FORM} A database alone is "dbname=…".' if mistake == mistakes.BARE else FORM
+    hint = (
+        f'{FORM} To name only a database, write "dbname=…".' if mistake == mistakes.BARE else FORM
+    )
     assert (error.message, error.detail, error.hint, error.slug, error.status) == (
         "invalid connection string",
         mistake,
@@ -272,7 +274,7 @@ def test_where_libpq_looked_for_a_service_is_told(
     own, here = tmp_path / ".pg_service.conf", tmp_path / "etc" / "pg_service.conf"
     unset = "pg_service.conf in its own configuration directory (no PGSYSCONFDIR)."
     told = "libpq looks for services in"
-    assert refused() == (mistakes.SERVICE, f'{told} "{own}" (not there), then in {unset}')
+    assert refused() == (mistakes.SERVICE, f'{told} "{own}" (does not exist), then in {unset}')
     own.write_text("[other]\nhost=db\n")
     assert refused() == (mistakes.SERVICE, f'{told} "{own}", then in {unset}')
     own.write_text("[Zk7Q]\nhost=db\nZk7Q\n")
@@ -283,12 +285,12 @@ def test_where_libpq_looked_for_a_service_is_told(
     monkeypatch.setenv("PGSYSCONFDIR", str(here.parent))
     assert refused() == (
         mistakes.SERVICE,
-        f'{told} "{own}" (not there), then in "{here}" (by PGSYSCONFDIR, not there).',
+        f'{told} "{own}" (does not exist), then in "{here}" (by PGSYSCONFDIR, does not exist).',
     )
     monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
-    files = f'"{tmp_path}/services" (by PGSERVICEFILE, not there), then in "{here}"'
+    files = f'"{tmp_path}/services" (by PGSERVICEFILE, does not exist), then in "{here}"'
     assert refused() == (
-        mistakes.SERVICE_FILE, f"{told} {files} (by PGSYSCONFDIR, not there).",
+        mistakes.SERVICE_FILE, f"{told} {files} (by PGSYSCONFDIR, does not exist).",
     )  # fmt: skip
 
 

@@ -217,7 +217,7 @@ MISTAKES = [
     ),
     (RULE + "colour = 1\nwhen = {}\n", "rules-key", 'line 5: "colour" is not a key of a rule'),
     (RULE, "rules-value", 'line 2: "when" must be a table, when = { … }'),
-    ("schema = 1\n[[rule]]\ncategory = 'b'\n", "rules-value", 'line 2: a rule needs a "name", a text'),
+    ("schema = 1\n[[rule]]\ncategory = 'b'\n", "rules-value", 'line 2: a rule needs "name", a string'),
     (RULE + "when = { reads = 1 }\n", "rules-value", 'line 5: "reads" must be a name or a list of names'),
     (RULE + "when = { reads = '@no' }\n", "rules-vocab", 'line 5: "@no" is not in the vocabulary'),
     (RULE + "when = { queryid = 'x' }\n", "rules-value", 'line 5: "queryid" must be a whole number'),
@@ -227,7 +227,7 @@ MISTAKES = [
     (RULE + "when = { wrapper = 'xx' }\n", "rules-value", 'line 5: "wrapper" can never be "xx"'),
     (RULE + "when = { block = { order_dir = 'up' } }\n", "rules-value", 'line 5: "order_dir" can never be "up"'),
     (RULE + "when = { block = { max_columns = -3 } }\n", "rules-value", 'line 5: "max_columns" must not be negative'),
-    (RULE.replace('"b"', '"hidden"') + "when = { tag = 'x' }\n", "rules-value", 'line 4: a rule cannot give the category "hidden"'),
+    (RULE.replace('"b"', '"hidden"') + "when = { tag = 'x' }\n", "rules-value", 'line 4: a rule cannot use the category "hidden"'),
     ("schema = true\n", "rules-schema", "line 1: schema is not 1"),
     ("schema = 1\n[vocab]\nkeys = 'id'\n", "rules-value", 'line 3: "keys" must be a list of names'),
     ("schema = 1\nvocab = 1\n", "rules-value", 'line 2: "vocab" must be a table, [vocab]'),
@@ -253,7 +253,7 @@ def test_an_unknown_key_is_told_with_the_keys_there_are(tmp_path: Path) -> None:
     with pytest.raises(PgiostatError) as raised:
         load(write(tmp_path, RULE + "when = { read = 'a' }\n"))
     assert raised.value.hint is not None
-    assert raised.value.hint.startswith('Keys of "when": statement, wrapper, table, writes, reads')
+    assert raised.value.hint.startswith('Keys of "when": statement, wrapper, verb, table, writes')
 
 
 def test_a_bad_regular_expression_is_told_with_its_reason(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_packed_rows_become_columns_with_times_in_microseconds() -> None:
 
 
 def test_bytes_that_are_not_whole_rows_are_refused() -> None:
-    with pytest.raises(ValueError, match="7 bytes are not whole rows of 60"):
+    with pytest.raises(ValueError, match="7 bytes are not a whole number of rows of 60"):
         Rows.unpack(counters.DATABASES.select(), b"1234567")
 
 

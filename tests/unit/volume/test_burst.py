@@ -340,7 +340,7 @@ def test_an_instance_without_a_volume_is_an_error() -> None:
     done = pgiostat("watch", "--instance", "db.t3.micro")
     assert (done.returncode, done.stderr) == (
         2,
-        "pgiostat: error: --instance is of a volume\nHINT:  Name it too, as --volume gp2:500.\n",
+        "pgiostat: error: --instance needs a volume\nHINT:  Name it too, as --volume gp2:500.\n",
     )
 
 

@@ -1,0 +1,114 @@
+"""Rules as documents, for a page or an issue: those in force, and the category of a statement."""
+
+from collections.abc import Iterator, Sequence
+
+from pgiostat.analysis.rank import Ranking, RankRow
+from pgiostat.queries.rules import Classified, RuleBook, Rules, RuleVerdict, Subject
+from pgiostat.render.document import Document, Table, TableColumn
+from pgiostat.render.rules import (
+    IF_SYNC,
+    NO_RULE,
+    ORDER,
+    TRUNCATED,
+    categories_table,
+    counted_of,
+    feature_rows,
+    runners_up,
+    when,
+    winner_of,
+    winner_text,
+)
+from pgiostat.statistics.snapshot import Snapshot
+from pgiostat.units import format_count, format_share
+
+__all__ = ["fenced", "judged", "listed", "surveyed"]
+
+
+def fenced(text: str, language: str) -> str:
+    """Return a text as a block of code, which no line of it ends.
+
+    >>> print(fenced("a = 1", "toml"))
+    ```toml
+    a = 1
+    ```
+    """
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def listed(book: RuleBook) -> Document:
+    """Return the rules in the order in which they are tried."""
+    tables = [_table(book.rules)]
+    notes = [[ORDER]]
+    if book.if_sync is not None:
+        tables.append(_table(book.if_sync))
+        notes.append([f"Second table. {IF_SYNC.removesuffix(':')}."])
+    lists = ", ".join(f"@{name}" for name in sorted(book.rules.vocabulary.lists))
+    return Document(
+        subject=f"{len(book.rules.rules)} rules",
+        summary="in the order in which they are tried",
+        notes=[*notes, [f"Lists: {lists}"]],
+        tables=tables,
+    )
+
+
+def _table(rules: Rules) -> Table:
+    columns = [
+        TableColumn("place", right=True, format=str),
+        TableColumn("rule"),
+        TableColumn("category"),
+        TableColumn("when"),
+    ]
+    return Table(
+        columns,
+        [
+            [place, rule.name, rule.category, when(rule)]
+            for place, rule in enumerate(rules.rules, 1)
+        ],
+    )
+
+
+def judged(found: Classified, subject: Subject, verdicts: Sequence[RuleVerdict]) -> Document:
+    """Return the category of a statement, its features, and the runners-up."""
+    winner = winner_of(verdicts)
+    nearest, rest = runners_up(verdicts, winner)
+    features = [TableColumn("feature"), TableColumn("value")]
+    losing = [TableColumn("runner-up"), TableColumn("category"), TableColumn("why it lost")]
+    return Document(
+        subject=found.category,
+        summary=winner_text(winner, verdicts),
+        warnings=[TRUNCATED] if found.normalized.truncated else [],
+        notes=[[rest]] if rest else [],
+        tables=[
+            Table(features, list(_features(found, subject))),
+            Table(losing, [[rule.name, rule.category, why] for rule, why in nearest]),
+        ],
+    )
+
+
+def _features(found: Classified, subject: Subject) -> Iterator[tuple[str, str]]:
+    yield "text", found.normalized.text
+    yield "fingerprint", found.normalized.fingerprint
+    for is_within, key, value in feature_rows(subject):
+        yield f"block: {key}" if is_within else key, value
+
+
+def surveyed(snapshot: Snapshot, categories: Ranking, others: Sequence[RankRow]) -> Document:
+    """Return the categories of a server's statements, then the biggest of no rule's."""
+    columns = [
+        TableColumn("share", right=True, format=format_share),
+        TableColumn("blocks read", right=True, format=format_count),
+        TableColumn("calls", right=True, format=format_count),
+        TableColumn("fingerprint"),
+        TableColumn(NO_RULE, rest=True),
+    ]
+    rows = [
+        [row.share, row.cost.blocks, row.cost.calls, row.fingerprint, row.name] for row in others
+    ]
+    return Document(
+        subject=snapshot.server.label,
+        summary=", ".join(counted_of(snapshot)),
+        tables=[categories_table(categories), *([Table(columns, rows)] if rows else [])],
+    )
