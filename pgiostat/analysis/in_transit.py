@@ -25,7 +25,9 @@ LAG_SECONDS = 60.0
 """Statements may be ahead of the server for this time, or for as long as a transaction runs."""
 MAX_LAG_SECONDS = 900.0
 WARM_SECONDS, WARM_INTERVALS = 30.0, 6
-"""In this time what statements read before the first interval still arrives."""
+"""In this time reads of before the first interval still arrive."""
+IDLE_SECONDS = 10.0
+"""Reads that a session without a transaction can have kept from before the first interval."""
 MAX_WARM_SECONDS = 120.0
 """For so long at most a transaction of before the first interval is waited for."""
 RATE_SECONDS, CATALOG_SECONDS, LUMP_SECONDS = 30.0, 60.0, 300.0
@@ -95,6 +97,8 @@ class InTransit:
     _lag: float = LAG_SECONDS
     _rate: float | None = None
     _catalogs: float = 0.0
+    _old: float = 0.0
+    _old_until: float = 0.0
     _waits_for_old: bool = False
 
     def advance(self, delta: Delta) -> tuple["InTransit", Settlement | None]:
@@ -132,21 +136,21 @@ class InTransit:
         lag = max(lag, self._lag - seconds)
         oldest = now - max(lag, LUMP_SECONDS)
         kept = [point for point in self._points if point.at >= oldest]
-        is_old = transaction > now
-        warm_until = max(self._warm_until, min(WARM_INTERVALS * seconds, MAX_WARM_SECONDS))
-        if (is_old and now <= MAX_WARM_SECONDS) or (self._waits_for_old and not is_old):
-            warm_until = max(warm_until, now + REPORT_SECONDS + seconds)
+        is_old = transaction > now  # it began before the first interval
+        waits = (is_old and now <= MAX_WARM_SECONDS) or (self._waits_for_old and not is_old)
         rate = (reads.blocks or 0) / seconds
         before = rate if self._rate is None else self._rate
         point = _Point(now, last.level + left, max(-left, 0), explained, reads)
         return replace(
             self,
             _points=(*(kept or [last]), point),
-            _warm_until=warm_until,
+            _warm_until=max(self._warm_until, min(WARM_INTERVALS * seconds, MAX_WARM_SECONDS)),
             _lag=lag,
             _rate=before + (rate - before) * (1 - exp(-seconds / RATE_SECONDS)),
             _catalogs=self._catalogs * exp(-seconds / CATALOG_SECONDS)
             + (reads.catalog_blocks or 0),
+            _old=transaction - now if is_old else self._old,
+            _old_until=now + REPORT_SECONDS + seconds if waits else self._old_until,
             _waits_for_old=is_old,
         )
 
@@ -158,8 +162,7 @@ class InTransit:
         """
         late = min(self._levels(REPORT_SECONDS))
         recent = self._recent()
-        if late > 0 and self._points[-1].at <= self._warm_until:
-            # Of the time before the first interval, or not to be distinguished from it.
+        if late > 0 and self._may_be_older(late, recent):
             shifted = replace(self, _shifted=self._shifted + late)
             return shifted, Settlement(left, 0, recent)
         catalogs = settled = 0
@@ -182,11 +185,23 @@ class InTransit:
             late: Blocks that no statement has counted for REPORT_SECONDS.
             recent: Counts of possible causes.
         """
+        return late if late > self._bar(recent) else min(late, self._share(RELEASED_LATE))
+
+    def _bar(self, recent: Mapping[str, int | None]) -> float:
+        """Return the blocks above which a difference is a loss: less where there is a cause."""
         share = BAR_EVICTED if recent["evictions"] else BAR_FAILED if recent["failures"] else 1.0
         lumps = max(point.early for point in self._since(LUMP_SECONDS))
-        if late > share * max(self._rate or 0.0, lumps):
-            return late
-        return min(late, self._share(RELEASED_LATE))
+        return share * max(self._rate or 0.0, lumps)
+
+    def _may_be_older(self, late: int, recent: Mapping[str, int | None]) -> bool:
+        """Return whether blocks may have been read before the first interval."""
+        now = self._points[-1].at
+        is_warming, is_old = now <= self._warm_until, now <= self._old_until
+        if not (is_warming or is_old):
+            return False
+        seconds = IDLE_SECONDS * is_warming + self._old * is_old
+        has_cause = recent["evictions"] or recent["failures"]
+        return not has_cause or late <= self._bar(recent) + seconds * (self._rate or 0.0)
 
     def _early(self) -> int:
         """Return the blocks that statements counted and the server never will."""

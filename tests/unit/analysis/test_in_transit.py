@@ -102,6 +102,21 @@ def test_a_transaction_of_before_the_first_interval_is_waited_for() -> None:
     assert sum(unattributed for *_, unattributed in settled(load)) == 29_000
 
 
+def test_a_failure_beside_a_transaction_of_before_the_first_interval_is_shown() -> None:
+    load = [(RATE, RATE)] * 50 + [(RATE, 50_000 + RATE)] + [(RATE, RATE)] * 40
+    counts = {50: {"failures": 1}}
+    for age, expected in ((2.0, 50_000), (100.0, 0)):
+        old = {n: age + n for n in range(91)}
+        found = settled(load, transactions=old, counts=counts)
+        assert sum(unattributed for *_, unattributed in found) == expected
+
+
+def test_a_large_failure_is_shown_in_the_first_seconds() -> None:
+    load = [(RATE, RATE)] * 3 + [(RATE, 50_000 + RATE)] + [(RATE, RATE)] * 30
+    found = [unattributed for *_, unattributed in settled(load, counts={3: {"failures": 1}})]
+    assert (found.index(50_000), sum(found)) == (15, 50_000)
+
+
 def test_a_transaction_may_hold_its_reads_for_as_long_as_it_runs() -> None:
     load = [(RATE, RATE)] * 40 + [(RATE, 0)] * 200 + [(RATE, 201 * RATE)] + [(RATE, RATE)] * 40
     ages = {40 + n: float(n) for n in range(200)}
