@@ -319,7 +319,7 @@ class LedgerLine(StrEnum):
     WALSENDER = "walsender"
     PROCESSES = "processes"
     CATALOGS = "catalogs"
-    IN_TRANSIT = "in transit"
+    IN_TRANSIT = "in_transit"
     UNATTRIBUTED = "unattributed"
 
 
@@ -397,17 +397,18 @@ def reconcile(
         return ()
     in_transit = reads.in_transit_blocks
     if in_transit is None:
+        moved: tuple[Line, ...] = ()
         catalogs = min(reads.catalog_blocks or 0, max(left, 0))
     else:
+        moved = (Line(LedgerLine.IN_TRANSIT, in_transit),)
         catalogs = reads.settled_catalog_blocks or 0
-    lines = (
+    rest = left - catalogs - sum(line.blocks for line in moved)
+    return (
         *_process_lines(reads),
-        Line(LedgerLine.CATALOGS, catalogs),
-        Line(LedgerLine.IN_TRANSIT, in_transit or 0),
+        *((Line(LedgerLine.CATALOGS, catalogs),) if catalogs else ()),
+        *moved,
+        Line(LedgerLine.UNATTRIBUTED, rest, _causes(reads, rest, recent or ServerReads())),
     )
-    rest = left - catalogs - (in_transit or 0)
-    causes = _causes(reads, rest, recent or ServerReads())
-    return (*(line for line in lines if line.blocks), Line(LedgerLine.UNATTRIBUTED, rest, causes))
 
 
 def whole_of(explained: int, blocks: int | None, lines: Iterable[Line]) -> int:

@@ -241,6 +241,7 @@ def _objects(totals: WindowTotals, whole: SeriesStep) -> Iterator[dict[str, Any]
         "devices": [_device(each) for each in totals.devices],
         "server_blocks_read": ranking.server_blocks,
         "statement_blocks_read": ranking.explained.blocks,
+        "in_transit_blocks_read": ranking.in_transit,
         "unattributed_blocks_read": ranking.unattributed,
         "ledger": ledger(ranking),
         "nested_blocks_read": ranking.nested_blocks,

@@ -142,7 +142,7 @@ class Ranking:
 
     @property
     def in_transit(self) -> int | None:
-        """Blocks that the server and statements count at different times; None without any."""
+        """Blocks that the server and statements count at different times; None if unknown."""
         accounts = {line.account: line.blocks for line in self.lines}
         return accounts.get(LedgerLine.IN_TRANSIT)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgiostat.analysis.in_transit import InTransit, Settlement
-from pgiostat.analysis.ledger import ServerReads, reads_of, reconcile
+from pgiostat.analysis.ledger import LedgerLine, ServerReads, reads_of, reconcile
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.difference import diff
 from tests.support.readings import WITHOUT_TOPLEVEL, at, reading, settings
@@ -226,11 +226,9 @@ def test_ticks_add_up_to_their_window() -> None:
         )
         for (_, blocks), (in_transit, catalogs, _) in zip(load, settled(load), strict=True)
     ]  # fmt: skip
-    ticks: dict[str, int] = {}
+    ticks: dict[LedgerLine, int] = {}
     for (explained, _), part in zip(load, parts, strict=True):
         for line in reconcile(explained, part):
             ticks[line.account] = ticks.get(line.account, 0) + line.blocks
     window = reconcile(sum(explained for explained, _ in load), ServerReads.total(parts))
-    assert {line.account.value: line.blocks for line in window} == {
-        name: blocks for name, blocks in ticks.items() if blocks or name == "unattributed"
-    }
+    assert {line.account: line.blocks for line in window} == ticks
