@@ -129,14 +129,15 @@ class Delta:
         in_transit: Blocks of the server's count that statements count in other intervals, negative
             the other way round; None if unknown.
         settled_catalogs: Blocks of the catalogs that no statement counts; None if unknown.
+        recent_causes: Counts of possible causes of losses, this interval among them, by their name
+            in ServerReads.
         failures: Transactions that failed or were cancelled; None if unknown.
         held: Cursors WITH HOLD that were declared and that no statement counts; None if unknown.
         untracked: Whether a statement may have turned tracking off.
         lost: The time without counts of statements; qualities has the cause.
 
-    in_transit, settled_catalogs, failures, held and untracked need texts, or the intervals before.
-    recent_causes has counts of these intervals, by their name in ServerReads. `Sampler` sets them,
-    `diff` does not.
+    in_transit, settled_catalogs, recent_causes, failures, held and untracked need texts, or the
+    intervals before: `Sampler` sets them, `diff` does not.
     """
 
     older: Snapshot | None
