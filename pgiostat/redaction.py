@@ -1,6 +1,6 @@
 """Recognises texts that may contain a secret, and removes them from a message.
 
-A connection string, or a key of an object store, may stand where something else belongs: as the
+A connection string, or a key of an object store, may be in the place of something else: as the
 value of another option, or as a key of a file.
 """
 
@@ -72,7 +72,7 @@ def has_credentials(text: str) -> bool:
 
 
 def hidden(message: str, arguments: Iterable[str]) -> str:
-    """Return a message in which *** stands for each argument that may hold a secret.
+    """Return a message with *** for each argument that may hold a secret.
 
     Upper and lower case are alike: some messages quote what a parser made of a text.
 

@@ -186,15 +186,15 @@ def format_share(share: float | None) -> str:
     """Return a share of the whole in per cent.
 
     >>> [format_share(x) for x in (None, 0, 0.00004, 0.0123, 0.5, 0.99964, 1, -0.00001, -0.2)]
-    ['–', '0 %', '<0.01 %', '1.23 %', '50.0 %', '99.96 %', '100 %', '>-0.01 %', '-20.0 %']
+    ['–', '0 %', '<0.01 %', '1.23 %', '50.0 %', '99.96 %', '100 %', '0.00 %', '-20.0 %']
     """
     if share is None:
         return UNKNOWN
     percent = share * 100
     if percent in (0, 100):
         return f"{percent:.0f} %"
-    if abs(percent) < 0.01:  # noqa: PLR2004 - what two decimals can show
-        return "<0.01 %" if percent > 0 else ">-0.01 %"
+    if abs(percent) < 0.005 or 0 < percent < 0.01:  # noqa: PLR2004 - two decimals show none of it
+        return "<0.01 %" if percent > 0 else "0.00 %"
     if 99.9 <= percent < 100:  # noqa: PLR2004 - where the missing part is the news
         return f"{min(percent, 99.99):.2f} %"
     return f"{_digits(percent)} %"

@@ -21,9 +21,9 @@ SHORTEST_SECRET = 4
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/{1,2}")
 _HOST = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::\d*)?")
 _SECRET_NAME = re.compile(r"sig|secret|token|key|passw|x-(?:amz|goog)-", re.IGNORECASE)
-"""What names of parameters have in them whose values sign or open something."""
+"""Parts of the names of parameters that hold a signature, a key or a token."""
 _NAMED_USERS = frozenset({"gs", "gcs", "abfs", "abfss", "hdfs"})
-"""Schemes whose user is a name: a container of Azure's, or anonymous."""
+"""Schemes with a public user name: a container of Azure, or anonymous."""
 
 
 def shown(uri: str) -> str:

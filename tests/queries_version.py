@@ -26,6 +26,7 @@ DETERMINING = (
     "queries/rules/*.py",
     "queries/rules/presets/*.toml",
     "statistics/names.py",
+    "statistics/statement.py",
 )
 """Everything that a category follows from, apart from the statement and a user's rules."""
 WITHOUT = "queries/rules/suggest.py"

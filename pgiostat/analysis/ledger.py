@@ -47,12 +47,16 @@ _PROCESSES = {
 }
 """Fields for the reads of other types of process; all others share process_blocks."""
 LATE = "sessions that have not reported their reads yet"
-FORGOTTEN = "reads of temporary and dropped tables, which pg_stat_database forgets"
+FORGOTTEN = "reads of temporary and dropped tables, which pg_stat_database loses"
 NESTED_TWICE = "nested statements, which are counted twice"
 HELD = "cursors WITH HOLD, which COMMIT fills"
-ADDED = "blocks that were added to tables, which PostgreSQL 13 to 15 count as read"
+ADDED = "blocks added to tables, which PostgreSQL 13 to 15 count as read"
 _BUFFERED = ("relation", "temp relation")
 """Objects of pg_stat_io with reads in blocks through buffers, unlike WAL."""
+
+
+COMBINED = 0.9
+"""Operations per block below which blocks and operations tell different things."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,17 @@ class PerBlock:
     shared: float | None = None
     local: float | None = None
     counted: bool = False
+
+    @property
+    def is_combined(self) -> bool:
+        """Whether one operation usually reads several blocks.
+
+        Otherwise operations are the number of blocks over again.
+
+        >>> [PerBlock(each, counted=True).is_combined for each in (None, 1.0, 0.95, 0.16)]
+        [False, False, False, True]
+        """
+        return self.shared is not None and self.shared < COMBINED
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +151,7 @@ _SIGNED = f"negative if statements counted them and the server did not; {_KNOWN}
 MEASURED: Mapping[str, tuple[Unit, str]] = {
     "blocks": (
         Unit.BLOCKS,
-        "read by the server, by pg_stat_io or pg_stat_database before 16; empty if part was lost",
+        "read by the server, by pg_stat_io (pg_stat_database before 16); empty if part was lost",
     ),
     "autovacuum_blocks": (Unit.BLOCKS, f"of them by autovacuum; {_BY_IO}"),
     "walsender_blocks": (Unit.BLOCKS, f"of them by walsenders; {_BY_IO}"),
@@ -151,20 +166,20 @@ MEASURED: Mapping[str, tuple[Unit, str]] = {
     "rollbacks": (Unit.TRANSACTIONS, "that failed, were cancelled or rolled back"),
     "failures": (
         Unit.TRANSACTIONS,
-        "of them without a rollback by a client: certainly failed or cancelled; empty if not known",
+        "of them not rolled back by a client: failed or cancelled; empty if unknown",
     ),
-    "evictions": (Unit.NONE, "number of evictions, of several entries each"),
+    "evictions": (Unit.NONE, "number of evictions, each of several entries"),
     "utility_untracked": (
         Unit.NONE,
-        f"1 if {_UNTRACKED}, at the start or the end, or if a statement may have set them so",
+        f"1 if {_UNTRACKED}, at the start or the end, or if a statement may have set it so",
     ),
     "held_cursors": (
         Unit.NONE,
-        "cursors WITH HOLD, which COMMIT fills and no statement counts; empty if not known",
+        "cursors WITH HOLD, which COMMIT fills and no statement counts; empty if unknown",
     ),
     "blocks_added": (
         Unit.NONE,
-        f"1 if statements may have added blocks, which are counted as read; {_NOT_BY_IO}",
+        f"1 if statements may have added blocks, which are counted as reads; {_NOT_BY_IO}",
     ),
     "nested_twice": (
         Unit.NONE,
@@ -174,9 +189,9 @@ MEASURED: Mapping[str, tuple[Unit, str]] = {
         Unit.OPERATIONS,
         f"reads of tables by clients and background workers; {_BY_OPERATION}",
     ),
-    "operation_blocks": (Unit.BLOCKS, f"what these operations fetched; {_BY_OPERATION}"),
+    "operation_blocks": (Unit.BLOCKS, f"blocks of these operations; {_BY_OPERATION}"),
     "local_operations": (Unit.OPERATIONS, f"reads of temporary tables; {_BY_OPERATION}"),
-    "local_operation_blocks": (Unit.BLOCKS, f"what these fetched; {_BY_OPERATION}"),
+    "local_operation_blocks": (Unit.BLOCKS, f"blocks of these operations; {_BY_OPERATION}"),
     "in_transit_blocks": (
         Unit.BLOCKS,
         f"of them in transit: statements count them in another interval; {_SIGNED}",
@@ -330,8 +345,8 @@ MEANINGS = {
     LedgerLine.CATALOGS: "the catalogs, for connecting, parsing and planning",
     LedgerLine.IN_TRANSIT: "reads that the server and a statement count at different times:"
     " negative if the statement was first, positive if the server counts them now",
-    LedgerLine.UNATTRIBUTED: "reads that nothing explains after the time in which both counts must"
-    " agree, with possible causes; negative if statements counted more than the server ever did",
+    LedgerLine.UNATTRIBUTED: "unexplained reads, with possible causes, after the time in which both"
+    " counts must agree; negative if statements counted more than the server",
 }
 """Meaning of each line, for documentation."""
 

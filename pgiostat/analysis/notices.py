@@ -67,7 +67,7 @@ def notices(
         found.append(
             Notice(
                 "coverage-low",
-                f"So far statements explain only {format_share(coverage)} of the server's reads.",
+                f"Statements explain only {format_share(coverage)} of the server's reads so far.",
                 "Cancelled and failed statements, autovacuum and planning are not in "
                 "pg_stat_statements.",
             )
@@ -86,8 +86,8 @@ def notices(
         found.append(
             Notice(
                 "times-absurd",
-                f"The read times of {ranking.absurd_times} statements exceed what can have "
-                "elapsed; they are left out.",
+                f"The read times of {ranking.absurd_times} statements exceed the elapsed time; "
+                "they are left out.",
             )
         )
     found += _without_text(ranking)
@@ -110,11 +110,12 @@ def unread(ranking: Ranking) -> Iterator[tuple[str, str]]:
             continue
         share = format_share(ranking.share(each.blocks))
         plural = "s" * (each.statements != 1)
-        statements = f"{share} of the reads are of {each.statements} statement{plural}"
+        what = f"{each.statements} statement{plural}"
         if each.category == UNREAD:
-            yield UNREAD, f"{statements} whose text has not been read yet."
+            yield UNREAD, f"{share} of the reads belong to {what} without a text yet."
         else:
-            yield UNREADABLE, f"{statements} whose text cannot be read: {each.reason.rstrip('.')}."
+            reason = each.reason.rstrip(".")
+            yield UNREADABLE, f"{share} of the reads belong to {what} without a text: {reason}."
 
 
 def renamed(ranking: Ranking) -> Iterator[str]:
@@ -122,8 +123,8 @@ def renamed(ranking: Ranking) -> Iterator[str]:
     for each in ranking.renamed:
         when = f"{each.since:%Y-%m-%d %H:%M:%SZ}"
         yield (
-            f"{each.kind} {each.before} is {each.after} since {when}: names and categories are"
-            " those of the end of this time"
+            f"{each.kind} {each.before} was renamed to {each.after} at {when}: names and"
+            " categories are those at the end of the time window"
         )
 
 
@@ -133,7 +134,7 @@ def _without_text(ranking: Ranking) -> Iterator[Notice]:
         yield Notice(
             "text-missing" if passing else "text-unreadable",
             sentence,
-            "Their category is corrected when it has been." if passing else "",
+            "Their category is corrected as soon as the text is read." if passing else "",
             NoticeKind.PASSING if passing else NoticeKind.HOLDS,
         )
 
@@ -170,24 +171,24 @@ def happened(
     """
     length = format_duration(seconds)
     many = "Some" if evicted is None else f"At least {format_count(evicted)}"
-    lost = f"what statements read in {format_duration(lost_seconds)} is lost."
+    lost = f"the reads of statements in {format_duration(lost_seconds)} are lost."
     counts_all = lost_seconds is None or bool(set(qualities) & set(INCOMPARABLE))
-    restarted = f"The server restarted, pg_stat_statements began empty: {lost}"
+    restarted = f"The server restarted and pg_stat_statements began empty: {lost}"
     reset = f"pg_stat_statements was reset: {lost}"
     if counts_all:
-        restarted = "The server restarted: what ran before that is partly lost."
-        reset = "Statistics were reset: what was counted before that is lost."
+        restarted = "The server restarted: the counts before the restart are partly lost."
+        reset = "Statistics were reset: the counts before the reset are lost."
     sentences = {
-        Quality.OTHER_SERVER: f"Another server answers now: {lost}",
-        Quality.BASELINE_LOST: f"The reading to go on from was damaged: {lost}",
+        Quality.OTHER_SERVER: f"Another server answers at this address: {lost}",
+        Quality.BASELINE_LOST: f"The previous snapshot was damaged: {lost}",
         Quality.EXTENSION_CHANGED: f"pg_stat_statements was updated or created again: {lost}",
         Quality.PRIVILEGES_CHANGED: f"pg_read_all_stats was granted or revoked: {lost}",
         Quality.RESTART: restarted,
         Quality.RESET: reset,
-        Quality.CLOCK_JUMP: "The server's clock was set: "
-        "the interval's length is from our own clock.",
-        Quality.GAP: "Readings were missed: "
-        f"the interval is {length} long, rates are means over it.",
+        Quality.CLOCK_JUMP: "The server's clock was changed: "
+        "the length of the interval is by the clock of this machine.",
+        Quality.GAP: "Snapshots were missed: "
+        f"the interval is {length} long, and rates are averaged over it.",
     }
     found = [
         Notice(quality.value.replace(" ", "-"), sentences[quality], kind=NoticeKind.HAPPENED)
@@ -211,14 +212,14 @@ def _settings(delta: Delta, ranking: Ranking) -> Iterable[Notice]:
     if not settings.track_io_timing and ranking.explained.timed_blocks < ranking.explained.blocks:
         yield Notice(
             "io-timing-off",
-            "track_io_timing is off: read times are unknown, the ranking is by blocks.",
+            "track_io_timing is off: read times are unknown, and the ranking is by blocks.",
             "ALTER SYSTEM SET track_io_timing = on; SELECT pg_reload_conf();",
         )
     if settings.values.get("track_counts") == "off":
         yield Notice(
             "track-counts-off",
-            "track_counts is off: the server's own counters stand still, nothing can be held"
-            " against them.",
+            "track_counts is off: the server's own counters do not change, and coverage is"
+            " unknown.",
             "ALTER SYSTEM SET track_counts = on; SELECT pg_reload_conf();",
         )
     if settings.track == "none":
@@ -230,7 +231,7 @@ def _settings(delta: Delta, ranking: Ranking) -> Iterable[Notice]:
     if settings.track == "all" and not delta.newer.has_toplevel:
         yield Notice(
             "nested-twice",
-            "pg_stat_statements.track is all and nested statements cannot be told here: "
+            "pg_stat_statements.track is all, and this version does not mark nested statements: "
             "reads inside functions are counted twice.",
             "SET pg_stat_statements.track = top, or update the extension to 1.9 (PostgreSQL 14).",
         )

@@ -235,12 +235,12 @@ def parse(drop: Sequence[str], calls: Sequence[str], reads: Sequence[str]) -> li
     for name in names:
         if names.count(name) > 1:
             raise invalid_option(
-                f'category "{name}" is named twice', hint="Say one thing of each category."
+                f'category "{name}" is named twice', hint="Give one option for each category."
             )
     if not found:
         raise invalid_option(
-            "nothing is supposed",
-            hint="Say what changes: --drop version, --calls manifest=0.3 or --reads version=0.",
+            "no change is named",
+            hint="Give a change: --drop version, --calls manifest=0.3 or --reads version=0.",
         )
     return found
 
@@ -254,8 +254,8 @@ def _factor(how: ChangeKind, text: str) -> Assumption:
     if not sign or not name or not 0 <= factor < 1e6:  # noqa: PLR2004 - also refuses nan and inf
         raise invalid_option(
             f'invalid value for --{how}: "{text}"',
-            hint=f"It is a category and a factor: --{how} manifest=0.3 for three calls of ten"
+            hint=f"Write a category and a factor: --{how} manifest=0.3 for three calls of ten"
             if how is ChangeKind.CALLS
-            else f"It is a category and a factor: --{how} version=0 for none of its reads",
+            else f"Write a category and a factor: --{how} version=0 for none of its reads",
         )
     return Assumption(name, how, factor)

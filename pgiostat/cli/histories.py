@@ -175,11 +175,11 @@ def rules_of(choice: RulesChoice) -> "RuleBook":
     return rule_book(*choice)
 
 
-def describe(choice: RulesChoice) -> "Describe":
-    """Return what describes statements by the rules in force."""
+def describe(choice: RulesChoice, book: "RuleBook | None" = None) -> "Describe":
+    """Return what describes statements by the rules in force; book: these, if they are read."""
     from pgiostat.queries.describe import describer
 
-    return describer(rules_of(choice))
+    return describer(book or rules_of(choice))
 
 
 @contextmanager
@@ -188,12 +188,14 @@ def describing(choice: RulesChoice) -> Iterator["Describe"]:
     import platformdirs
 
     from pgiostat.history.read.category_cache import cached_categories, digest
+    from pgiostat.queries.rules import fixed_preset
     from pgiostat.queries.version import VERSION
 
     # An error in the rules is raised even if every category is cached.
-    ruled = None if choice.path is None else describe(choice)
+    book = None if choice.path is None else rules_of(choice)
+    fixed = fixed_preset(choice.preset) if book is None else book.fixed
     content = b"" if choice.path is None else choice.path.read_bytes()
     key = digest(b"%b\0%b" % (choice.preset.encode(), content), VERSION)
     place = platformdirs.user_cache_path("pgiostat") / "categories"
-    with cached_categories(lambda: ruled or describe(choice), place, key) as found:
+    with cached_categories(lambda: describe(choice, book), place, key, fixed) as found:
         yield found

@@ -286,18 +286,14 @@ def _test_server(book: "RuleBook", dsn: str, top: int, *, is_page: bool) -> None
     from pgiostat.analysis.rank import By, rank
     from pgiostat.postgres.since_reset import totals_since_reset
     from pgiostat.queries.describe import describer
-    from pgiostat.queries.rules import RESERVED
     from pgiostat.render import markdown, rules_markdown
     from pgiostat.render import rules as render
 
     found = totals_since_reset(dsn, describer(book))
     categories = rank([found.delta], found.names)
     others = rank([found.delta], found.names, by=By.FINGERPRINT)
-    ruled = book.if_sync if found.names.is_sync and book.if_sync is not None else book.rules
     unknown = [
-        row
-        for row in others.rows
-        if row.cost.blocks and not ruled.names(row.category) and row.category not in RESERVED
+        row for row in others.rows if row.cost.blocks and row.action and row.category == row.action
     ][:top]
     if is_page:
         page = rules_markdown.surveyed(found.delta.newer, categories, unknown)

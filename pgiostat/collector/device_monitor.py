@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pgiostat.collector.device_sampler import DeviceSampler
 from pgiostat.collector.incidents import IncidentLog
 from pgiostat.collector.log import ServerLog
 from pgiostat.statistics.snapshot import RESUMED
 from pgiostat.volume.device.backend_process import Whereabouts
 from pgiostat.volume.device.discover import ELSEWHERE
 from pgiostat.volume.device.interval import DeviceInterval
+from pgiostat.volume.device.sampler import DeviceSampler
 
 __all__ = ["DeviceMonitor"]
 

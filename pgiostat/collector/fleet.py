@@ -90,7 +90,7 @@ class Fleet:
                 yield f"{change}: {', '.join(labels)}"
 
     def follow(self, plan: Plan) -> None:
-        """Collect the servers of a plan: new ones begin, missing ones end, all others go on.
+        """Collect the servers of a plan: new ones begin, missing ones end, all others continue.
 
         A changed server, or one that has ended, begins a second time once its thread has ended:
         `reap` does that, and this waits for nothing.
@@ -124,7 +124,7 @@ class Fleet:
         """Contain a failure of work for all servers: it ends none of them, and is tried again."""
         try:
             yield
-        except Exception as raised:  # noqa: BLE001 - the servers go on
+        except Exception as raised:  # noqa: BLE001 - the servers continue
             error = as_error(raised)
             self._incidents.begin("fleet", error.message, error.detail, error.hint)
         else:

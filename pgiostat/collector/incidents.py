@@ -54,7 +54,7 @@ class IncidentLog:
         *,
         logged: bool = True,
     ) -> None:
-        """Begin an incident, or go on with it; log a message that is new in it.
+        """Begin an incident, or continue it; log a message that is new in it.
 
         Args:
             affected: What fails: `end` takes the same word.
@@ -109,11 +109,11 @@ class IncidentLog:
 
     @contextmanager
     def guard(self, task: str) -> Iterator[None]:
-        """Contain every failure of a task beside the intervals, which go on without it."""
+        """Contain every failure of a task beside the intervals, which continue without it."""
         affected = f"beside: {task}"
         try:
             yield
-        except Exception as raised:  # noqa: BLE001 - intervals go on without it
+        except Exception as raised:  # noqa: BLE001 - intervals continue without it
             error = as_error(raised)
             self.on_failure(error)
             self.begin_error(affected, error)

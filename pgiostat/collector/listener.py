@@ -174,7 +174,7 @@ class Listener:
             connection, _ = self._socket.accept()
         except BlockingIOError:
             return
-        except OSError:  # no descriptor is left, or the client has gone
+        except OSError:  # no descriptor is left, or the client has disconnected
             self._selector.unregister(self._socket)
             self._paused_until = self._clock() + _PAUSE_SECONDS
             return

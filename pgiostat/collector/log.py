@@ -104,7 +104,7 @@ class LineHandler(logging.StreamHandler[TextIO]):
 
     @contextmanager
     def _unread(self) -> Iterator[None]:
-        """Go on without a reader: a closed pipe, a terminal that has gone, a full disk."""
+        """Continue without a reader: a closed pipe, a closed terminal, a full disk."""
         try:
             yield
         except ValueError:  # it was closed

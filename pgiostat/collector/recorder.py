@@ -9,7 +9,6 @@ from typing import Protocol
 
 from pgiostat.collector.committer import Committer
 from pgiostat.collector.device_monitor import DeviceMonitor
-from pgiostat.collector.device_sampler import DeviceSampler
 from pgiostat.collector.incidents import IncidentLog
 from pgiostat.collector.interval_log import IntervalLog
 from pgiostat.collector.log import ServerLog
@@ -26,6 +25,7 @@ from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.unexpected import as_error
 from pgiostat.volume.device.discover import choose
 from pgiostat.volume.device.interval import DeviceInterval
+from pgiostat.volume.device.sampler import DeviceSampler
 
 __all__ = ["HOPELESS", "Recorder", "RecorderObserver"]
 
@@ -220,14 +220,14 @@ class Recorder:
 
     def _read(self, sampler: Sampler) -> None:
         for result in sampler.intervals():
-            self._log_interval(result)
+            self._log_result(result)
             if self.shared is None:
                 with self._incidents.guard("compaction"):
                     self._compaction.poll()
                     self._log_compaction()
             self.schedule.stop_if_over()
 
-    def _log_interval(self, result: IntervalResult) -> None:
+    def _log_result(self, result: IntervalResult) -> None:
         self._count_attempt(result.error)
         if result.error is not None:
             self._incidents.begin_error("server", result.error)

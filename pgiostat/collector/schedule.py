@@ -18,7 +18,7 @@ class Schedule:
 
     Attributes:
         stop: Set to end after one more snapshot.
-        ends: Seconds after the first start until the end; None to go on until `stop` is set.
+        ends: Seconds after the first start until the end; None to continue until `stop` is set.
         delay: Seconds before the first snapshot.
         clock: Monotonic seconds.
     """

@@ -110,13 +110,13 @@ def _keep_little() -> None:
 
 
 def _reread(plan: Plan, reread: Callable[[], Plan] | None, fleet: Fleet, log: ServerLog) -> Plan:
-    """Follow the plan of the file as it is now and return it; go on as before if it is wrong."""
+    """Follow the plan of the file as it is now and return it; continue as before if it is wrong."""
     if reread is None:
         log.info("SIGHUP: there is no configuration file to reload")
         return plan
     try:
         new = reread()
-    except Exception as raised:  # noqa: BLE001 - servers go on as before
+    except Exception as raised:  # noqa: BLE001 - servers continue as before
         error = as_error(raised)
         log.warning(f"SIGHUP: nothing changed: {error_line(error)}")
         return plan

@@ -147,7 +147,7 @@ def targets(
         )
     if labels and len(labels) != len(dsns):
         raise invalid_option(
-            f"there are {len(labels)} labels for {len(dsns)} servers",
+            f"the number of labels, {len(labels)}, differs from that of servers, {len(dsns)}",
             hint="Give --label once for each server, in their order.",
         )
     for dsn in dsns:

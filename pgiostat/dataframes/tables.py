@@ -43,7 +43,7 @@ class TableFrames:
             since = min(server.since for server in there).astimezone(UTC)
             until = max(server.until for server in there).astimezone(UTC)
             named = terminal(", ".join(dict.fromkeys(server.label for server in there)))
-            summary = f"{named}, {since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC"
+            summary = f"{named}, {since:%Y-%m-%d %H:%M:%SZ} – {until:%Y-%m-%d %H:%M:%SZ}"
         return f'<history "{terminal(str(self.history.layout.root))}": {summary}>'
 
     def servers(self) -> pd.DataFrame:

@@ -266,7 +266,7 @@ def _counted(
             version=SCHEMA_VERSION,
             since=history.engine.instant(hour.since),
             until=history.engine.instant(hour.until),
-            whose=f"f.server_id IN ({ids})",
+            of_servers=f"f.server_id IN ({ids})",
         )
 
         def facts(listing: Listing, hour: Window = hour) -> dict[str, Source]:

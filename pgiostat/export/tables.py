@@ -140,7 +140,7 @@ TABLES: tuple[Exported, ...] = (
                 "lost_seconds",
                 "f.lost_us",
                 "s",
-                "time whose statements were not counted, for the cause in quality; where not even"
+                "length of time without statement counts, for the cause in quality; where not even"
                 " the server was counted, seconds is 0",
                 "s",
             ),

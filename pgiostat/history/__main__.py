@@ -20,7 +20,7 @@ from pgiostat.history.write.retention import Keep, retain
 
 
 def removable(layout: Layout) -> Callable[[CompactedFile], bool]:
-    """Return what tells whether a file may be removed: in a history that is shipped, if it was."""
+    """Return the test for removal: a file of an uploaded history must be uploaded first."""
     if not layout.records():
         return lambda _: True
     from pgiostat.history.remote.manifest import Removable  # noqa: PLC0415 - Arrow's file systems take time
@@ -42,9 +42,9 @@ def main() -> int:
             compact(layout, name)
         work = "remove expired files"
         # Of those that share files now, some may have had their own before.
-        sealed = {file.collector for file in layout.compacted_files("sample")}
+        compacted = {file.collector for file in layout.compacted_files("sample")}
         may = removable(layout)
-        for collector in sealed & {name, *together}:
+        for collector in compacted & {name, *together}:
             retain(layout, collector, keep, clock=datetime.now(UTC), may=may)
     except (PgiostatError, OSError, pa.ArrowException) as error:
         cause = getattr(error, "strerror", None) or error

@@ -176,7 +176,12 @@ def _watch(cluster: Cluster, stop: Event, console: Console) -> None:
     console.print("A sync workload is running on it. Ctrl-C stops both.")
     with working(cluster):
         options = Options(interval=INTERVAL_SECONDS)
-        stream.run(reader_dsn(cluster), options, describer(rule_book(preset="sync")), stop=stop)
+        stream.run(
+            reader_dsn(cluster),
+            options,
+            describer(rule_book(preset="sync", by="the demo")),
+            stop=stop,
+        )
 
 
 def _report(cluster: Cluster, stop: Event, seconds: float, out_dir: Path, console: Console) -> None:
@@ -192,7 +197,7 @@ def _report(cluster: Cluster, stop: Event, seconds: float, out_dir: Path, consol
     sampler = Sampler(
         reader_dsn(cluster),
         INTERVAL_SECONDS,
-        describer(rule_book(preset="sync")),
+        describer(rule_book(preset="sync", by="the demo")),
         stop.wait,
         label="demo",
     )

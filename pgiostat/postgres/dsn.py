@@ -1,6 +1,6 @@
 """Connection strings: checked before they are used.
 
-In a string that is not certainly well formed, a part of the password may stand anywhere: as host,
+In a string that is not certainly well formed, a part of the password may be anywhere: as host,
 port, user or keyword. Such a string is refused, and the error quotes nothing of it: it names the
 mistake, and at most a keyword of libpq's own.
 """
@@ -135,7 +135,7 @@ def check_dsn(dsn: str) -> dict[str, Any]:
         parameters = conninfo.conninfo_to_dict(dsn)
     except psycopg.ProgrammingError as error:
         raise _refused(dsn, str(error)) from None
-    except UnicodeDecodeError:  # bytes that "%" and digits stand for
+    except UnicodeDecodeError:  # bytes written as "%" and digits
         raise invalid(PERCENT) from None
     if mistake := uri_mistake(dsn) if URI.match(dsn) else keywords_mistake(dsn):
         raise invalid(mistake)

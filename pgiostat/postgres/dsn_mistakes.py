@@ -44,13 +44,12 @@ SPLIT = (
 )
 URI_IN_KEYWORD = "A keyword has a URI as its value: write the URI alone."
 USER = (
-    'The name of a user has ":" or "/" in it: a password has a keyword of its own; a name that has'
+    'The name of a user has ":" or "/" in it: a password has a keyword of its own; a name with'
     " one needs quotation marks."
 )
 URI_USER = (
     'The name of a user has ":" or "/" in it, as it is or encoded: the ":" between a user and a'
-    " password is not encoded. A user whose name has one is given between keywords, in quotation"
-    " marks."
+    " password is not encoded. Write a user name that has one as a keyword, in quotation marks."
 )
 HOST = (
     "The host has a character that no host name, IP address or directory of a socket has. If it is"

@@ -28,8 +28,8 @@ class _Refusal:
     """The meaning of a server's reason for refusing a connection.
 
     Attributes:
-        pattern: How the reason begins; names that others chose stand within it. A group is the name
-            of a role or a database.
+        pattern: How the reason begins; it may contain names that other users chose. A group is the
+            name of a role or a database.
         message: With places for the server, the name, and the name as SQL (role).
         hint: As message.
         slug: Of docs/errors.md.

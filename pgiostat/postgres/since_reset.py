@@ -58,7 +58,7 @@ def _learn(
         for userid, dbid, queryid, masked in zip(*columns, strict=True)
         if not masked
     }
-    # A batch carries so many bytes; what does not come at all was evicted meanwhile.
+    # The size of a batch is limited; statements that never come were evicted meanwhile.
     while missing and (batch := collector.texts(missing)).texts:
         add_names(names, describe, batch.texts, collector.own)
         names.unreadable.update(batch.unreadable)

@@ -51,6 +51,7 @@ def describer(book: RuleBook | None = None) -> Describe:
             untracks=_untracks(found.normalized.text, _string(text)),
             action=automatic_category(found.features),
             if_sync=_if_sync(found),
+            fixed=book.fixed,
         )
 
     return describe

@@ -6,7 +6,7 @@ the code `python -m tests.queries_version` writes both constants; a test fails u
 
 __all__ = ["SOURCES", "VERSION"]
 
-VERSION = 6
+VERSION = 2
 """Higher after every change that can give a statement another category."""
-SOURCES = "ad3e0636b41e02101f93680ce2b5037b"
+SOURCES = "16f9937050fbe9073cc1f3f13dacec64"
 """Digest of the sources that VERSION is of."""

@@ -5,9 +5,11 @@ from datetime import UTC
 from typing import Any
 
 from pgiostat.history.read.window_totals import WindowTotals
-from pgiostat.render.balance import left
+from pgiostat.render.balance import left, rate_text
 from pgiostat.render.csv import WINDOW, timestamp
 from pgiostat.render.document import Document, Records, Table, TableColumn
+from pgiostat.render.ledger import displayed
+from pgiostat.render.preset import preset_lines, preset_object
 from pgiostat.render.report import labels, remarks, title
 from pgiostat.render.table import bar
 from pgiostat.units import format_bytes, format_count, format_duration, format_share
@@ -23,11 +25,16 @@ HEADER = (*WINDOW, "volume", "provenance", "part", *_RATES)
 
 
 def _volume(volume: Volume) -> str:
-    sustained = f"{volume.name}: {format_count(volume.sustained)} {volume.unit}/s for ever"
+    """Return the baseline of a volume, and its burst."""
     if volume.credits is None:
-        return f"{sustained}, no bucket"
-    limit, total = format_count(volume.ceiling), format_count(volume.credits)
-    return f"{sustained}, {limit} while a bucket of {total} lasts"
+        return f"{volume.name}: {rate_text(volume, volume.sustained)} sustained, no I/O credits"
+    # An instance may sustain less than the baseline of its volume.
+    word = "baseline" if volume.sustained == volume.baseline else "sustained"
+    return (
+        f"{volume.name}: {rate_text(volume, volume.sustained)} {word},"
+        f" {rate_text(volume, volume.ceiling)} burst while I/O credits last"
+        f" ({format_count(volume.credits)} in a full bucket)"
+    )
 
 
 def _instance(volume: Volume) -> str:
@@ -36,14 +43,15 @@ def _instance(volume: Volume) -> str:
     baseline, throughput = volume.instance_baseline, volume.instance_baseline_throughput
     if baseline is not None:
         seconds = format_duration(volume.instance_burst / (volume.ceiling - baseline))
-        ceiling = format_count(volume.ceiling)
-        sustained = f"{format_count(baseline)} {volume.unit}/s"
-        limits.append(f"{sustained} for ever and {ceiling} for {seconds}")
+        sustained, burst = rate_text(volume, baseline), rate_text(volume, volume.ceiling)
+        limits.append(f"{sustained} sustained, {burst} burst ({seconds} from full)")
     if throughput is not None:
-        burst = volume.instance_burst_throughput / (volume.throughput - throughput)
-        limit = f"{format_bytes(volume.throughput)}/s for {format_duration(burst)}"
-        limits.append(f"{format_bytes(throughput)}/s for ever and {limit}")
-    return f"its instance lets through {'; '.join(limits)}, once it has rested" if limits else ""
+        seconds = format_duration(
+            volume.instance_burst_throughput / (volume.throughput - throughput)
+        )
+        sustained, burst = f"{format_bytes(throughput)}/s", f"{format_bytes(volume.throughput)}/s"
+        limits.append(f"{sustained} sustained, {burst} burst ({seconds} from full)")
+    return f"instance limit: {'; '.join(limits)}" if limits else ""
 
 
 def _about(report: BurstReport) -> Iterator[str]:
@@ -52,10 +60,10 @@ def _about(report: BurstReport) -> Iterator[str]:
     if instance := _instance(report.volume):
         yield instance
     first, *others = report.sources
-    yield f"operations: {MEANINGS[first]}"
+    yield f"I/O operations: {MEANINGS[first]}"
     whole = format_duration(sum(report.sources.values()))
     for other in others:
-        yield f"in {format_duration(report.sources[other])} of {whole}: {MEANINGS[other]}"
+        yield f"for {format_duration(report.sources[other])} of {whole}: {MEANINGS[other]}"
 
 
 def _sentences(report: BurstReport) -> Iterator[str]:
@@ -63,58 +71,59 @@ def _sentences(report: BurstReport) -> Iterator[str]:
     volume, forecast = report.volume, report.forecast
     if volume.credits is not None:
         last, lowest = report.steps[-1].balance, report.lowest
-        when = f"{lowest.until.astimezone(UTC):%H:%M:%S} UTC"
+        when = f"{lowest.until.astimezone(UTC):%H:%M:%SZ}"
         yield (
-            f"balance {left(last.low, last.high)} at the end,"
+            f"burst balance: {left(last.low, last.high)} at the end,"
             f" lowest {format_share(lowest.balance.low)} at {when}"
         )
     yield _going(report, forecast)
     if forecast.burst_ends_in is not None:
         seconds, baseline = forecast.burst_ends_in
-        rate = f"{format_count(baseline)} {volume.unit}/s"
+        rate = rate_text(volume, baseline)
         if seconds:
-            ends = f"ends in {format_duration(seconds)}, what lasts are {rate}"
+            yield f"the instance burst ends in {format_duration(seconds)}; its baseline is {rate}"
         else:
-            ends = f"has ended: it lets through {rate}"
-        yield f"the burst of its instance {ends}"
+            yield f"the instance burst has ended; its baseline is {rate}"
     if forecast.excess > 0:
         yield _excess(report)
     if report.error is not None:
         measured, model = report.balance_checks[-1]
         yield (
-            f"the model is off CloudWatch's BurstBalance by {format_share(report.error)} on"
-            f" average, by {format_share(abs(measured - model))} where it was told last"
+            f"the model differs from CloudWatch's BurstBalance by {format_share(report.error)} on"
+            f" average, and by {format_share(abs(measured - model))} at its last value"
         )
     if report.over:
-        above = f"up to {format_count(report.over)} {volume.unit}/s more than the volume can give"
-        cached = "counted: the system's cache answered these, or it is another volume"
-        yield f"{above} were {'measured: it is another volume' if report.is_measured else cached}"
+        above = f"up to {rate_text(volume, report.over)} above the limit of the volume"
+        cause = "served by the OS page cache, or --volume does not match"
+        if report.is_measured:
+            cause = "measured, so --volume does not match"
+        yield f"{above}: {cause}"
 
 
 def _excess(report: BurstReport) -> str:
     """Return which parts to drop to stay at the baseline."""
     volume, forecast = report.volume, report.forecast
-    excess = f"{format_count(forecast.excess)} {volume.unit}/s above the baseline"
+    excess = f"{rate_text(volume, forecast.excess)} above the baseline"
     if forecast.must_drop is None:
-        return f"{excess}: no part alone, nor all together, make that up"
-    *others, last = forecast.must_drop
+        return f"{excess}: removing all categories would not make that up"
+    *others, last = map(displayed, forecast.must_drop)
     names = f"{', '.join(others)} and {last}" if others else last
-    end = "to stop the fall" if volume.credits is not None else "to stay below it"
-    return f"{excess}: {names} must go {end}"
+    end = "stop the drain" if volume.credits is not None else "keep it below the baseline"
+    return f"{excess}: removing {names} would {end}"
 
 
 def _going(report: BurstReport, forecast: Forecast) -> str:
     recent = f"the last {format_duration(forecast.seconds)}"
-    recent += " that the device told" if forecast.is_behind else ""
-    rate = f"{format_count(forecast.rate)} {report.volume.unit}/s in {recent}"
+    recent += " measured by the device" if forecast.is_behind else ""
+    rate = f"{rate_text(report.volume, forecast.rate)} in {recent}"
     if report.volume.credits is None:
-        return f"{rate}: {format_share(forecast.use)} of what the volume gives"
+        return f"{rate}: {format_share(forecast.use)} of the limit of the volume"
     if forecast.to_empty is not None:
         if not forecast.to_empty:
-            return f"{rate}: the bucket is empty, the volume is held to its baseline"
-        return f"{rate}: empty in {format_duration(forecast.to_empty)}"
+            return f"{rate}: the bucket is empty, and the volume is limited to its baseline"
+        return f"{rate}: the bucket is empty in {format_duration(forecast.to_empty)}"
     if forecast.to_refill:
-        return f"{rate}: full again in {format_duration(forecast.to_refill)}"
+        return f"{rate}: the bucket is full in {format_duration(forecast.to_refill)}"
     return f"{rate}: below the baseline"
 
 
@@ -131,7 +140,7 @@ def document(totals: WindowTotals, report: BurstReport) -> Document:
         subject=labels(totals),
         summary=facts[0],
         head=[title(totals)],
-        facts=facts,
+        facts=[*facts, *preset_lines(report.preset)],
         warnings=list(remarks(totals)),
         findings=list(_sentences(report)),
         curve=[step.balance.low for step in report.steps] if has_bucket else (),
@@ -145,17 +154,17 @@ def document(totals: WindowTotals, report: BurstReport) -> Document:
 def _parts(report: BurstReport) -> Table:
     """Return a row for each part; a screen leaves out those that used nothing."""
     columns = [
-        TableColumn("who", most=NAME_WIDTH, rest=True),
+        TableColumn("category", most=NAME_WIDTH, rest=True),
         TableColumn("share", right=True, format=format_share),
         TableColumn("", format=bar, style="cyan", extra=True),
-        TableColumn("ops/s", right=True, format=format_count),
-        TableColumn("lately", right=True, format=format_count),
-        TableColumn("burned", right=True, format=format_share),
+        TableColumn("IOPS", right=True, format=format_count, quantity="IOPS"),
+        TableColumn("recent IOPS", right=True, format=format_count, quantity="IOPS"),
+        TableColumn("credits used", right=True, format=format_share),
     ]
     total = report.volume.credits
     shares = [None if total is None else part.burned / total for part in report.parts]
     rows = [
-        [part.name, part.share, part.share, part.per_s, part.recent_per_s, burned]
+        [displayed(part.name), part.share, part.share, part.per_s, part.recent_per_s, burned]
         for part, burned in zip(report.parts, shares, strict=True)
     ]
     used = (row for row, part in zip(rows, report.parts, strict=True) if part.share > 0)
@@ -179,6 +188,7 @@ def _objects(totals: WindowTotals, report: BurstReport) -> Iterator[dict[str, An
             "throughput_bytes_per_s": volume.throughput,
             "lasting_throughput_bytes_per_s": volume.instance_baseline_throughput,
         },
+        "preset": preset_object(report.preset),
         "provenance": str(report.provenance),
         "seconds_by_provenance": {str(each): n for each, n in report.sources.items()},
         "balance": last.low,

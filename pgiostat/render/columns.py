@@ -5,12 +5,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgiostat.analysis.cost import ReadCost
+from pgiostat.analysis.ledger import PerBlock
 from pgiostat.analysis.rank import By, Ranking, RankRow, Sort
 from pgiostat.render.document import Value
 from pgiostat.statistics.counters import STATEMENTS
 from pgiostat.units import format_bytes, format_count, format_ms, format_share
 
-__all__ = ["KEYS", "METRICS", "SORTED_BY", "Key", "Metric", "of_blocks", "shown", "whole_of"]
+__all__ = [
+    "KEYS",
+    "METRICS",
+    "SORTED_BY",
+    "Key",
+    "Metric",
+    "in_order",
+    "of_blocks",
+    "shown",
+    "whole_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +30,15 @@ class Metric:
 
     Attributes:
         name: The CSV header, with its unit.
-        meaning: What it is.
-        heading: The words above it on a screen; empty if it is not shown there.
-        shown: Makes words of it.
-        called: Whether it is of what is called.
+        meaning: Its definition.
+        heading: Its heading on a screen; empty if it is not shown there.
+        shown: Makes text of a value.
+        called: Whether only rows that are called have it: statements, not relations.
         known: Whether this server has it; a screen leaves it out otherwise.
-        of_blocks: Whether it is known where nothing but blocks is.
+        of_blocks: Whether it is known where only blocks are known.
         field: The name of its value in ReadCost; empty if that is its own.
+        repeats: Whether it says again what blocks per second say; then it is one of the last
+            columns of a screen.
     """
 
     name: str
@@ -36,6 +49,7 @@ class Metric:
     known: Callable[[ReadCost], bool] = lambda _: True
     of_blocks: bool = False
     field: str = ""
+    repeats: Callable[[PerBlock], bool] = lambda _: False
 
     def value(self, cost: ReadCost) -> int | float | None:
         """Return its value; None if it is unknown."""
@@ -64,54 +78,58 @@ def _traced(cost: ReadCost) -> bool:
 
 
 _PER_OPERATION = (
-    "read operations per second for these blocks, from the operations per block in pg_stat_io;"
+    "read operations per second for these blocks, from the operations per block of pg_stat_io;"
     " empty before PostgreSQL 18"
 )
-_UNTIMED = "time spent reading; empty if it was not timed (track_io_timing)"
-_STORAGE = "share of the traced blocks read from storage, not from the operating system's cache"
+_UNTIMED = "time reading; empty if it was not timed (track_io_timing)"
+_STORAGE = (
+    "share of the traced blocks that came from storage, not from the operating system's cache"
+)
 _PHYSICAL = "bytes read from storage per second, by pg_stat_kcache; empty without it"
 _HITS = "share of block accesses found in shared_buffers"
 METRICS = (
     Metric("blocks_read", "shared and local blocks read", of_blocks=True, field="blocks"),
-    _rate("blocks_read_per_s", "blocks/s", "the same per second", "blocks_per_s"),
+    _rate(
+        "blocks_read_per_s", "blocks/s", "shared and local blocks read per second", "blocks_per_s"
+    ),
     _rate(
         "read_operations_per_s",
-        "reads/s",
+        "read ops/s",
         _PER_OPERATION,
         "operations_per_s",
         known=lambda cost: cost.per_block.counted,
+        repeats=lambda per_block: not per_block.is_combined,
     ),
     _rate(
         "bytes_read_per_s",
         "volume/s",
-        "the same in bytes per second",
+        "the same blocks in bytes per second",
         "bytes_per_s",
         shown=format_bytes,
+        repeats=lambda _: True,
     ),
     Metric("read_time_ms", _UNTIMED, field="read_ms"),
-    Metric(
-        "rd_await_ms", "mean time to read one block, over the timed blocks", "rd_await", format_ms
-    ),
+    Metric("rd_await_ms", "mean time to read a block, over the timed blocks", "r_await", format_ms),
     Metric("physical_bytes_per_s", _PHYSICAL, "physical/s", format_bytes, known=_traced),
     Metric("physical_share", _STORAGE, known=_traced),
     Metric("reading_sessions", "mean number of sessions that were reading"),
     Metric(
         "blocks_read_per_call",
-        "blocks read by one call",
+        "blocks read per call",
         "blocks/call",
         called=True,
         field="blocks_per_call",
     ),
     _counter("calls", called=True),
-    Metric("calls_per_s", "the same per second", "calls/s", called=True),
+    Metric("calls_per_s", "calls per second", "calls/s", called=True),
     _counter("rows", called=True),
     Metric("hit_ratio", _HITS, "hit", format_share),
     _counter("shared_blks_hit"),
     _counter("shared_blks_read"),
     _counter("local_blks_read"),
     _counter("temp_blks_read"),
-    Metric("total_exec_time_ms", "time spent executing", called=True, field="exec_ms"),
-    Metric("mean_exec_time_ms", "mean time of a call", called=True, field="mean_exec_ms"),
+    Metric("total_exec_time_ms", "time executing", called=True, field="exec_ms"),
+    Metric("mean_exec_time_ms", "mean execution time of a call", called=True, field="mean_exec_ms"),
 )
 
 
@@ -130,6 +148,19 @@ def whole_of(by: By) -> str:
     return "database" if by is By.RELATION else "server"
 
 
+def in_order(per_block: PerBlock) -> list[Metric]:
+    """Return the metrics in the order of a screen: what repeats another comes after all others.
+
+    Args:
+        per_block: Read operations for each block, of all that is shown.
+    """
+
+    def place(metric: Metric) -> tuple[bool, bool]:
+        return not metric.heading, metric.repeats(per_block)
+
+    return sorted(METRICS, key=place)
+
+
 def shown(ranking: Ranking) -> tuple[Metric, ...]:
     """Return the metrics for a screen, of what is known of a ranking.
 
@@ -137,7 +168,7 @@ def shown(ranking: Ranking) -> tuple[Metric, ...]:
     """
     first, *others = (
         metric
-        for metric in METRICS
+        for metric in in_order(ranking.explained.per_block)
         if (metric.heading or metric.name == SORTED_BY[ranking.sort])
         and not (metric.called and ranking.by is By.RELATION)
         and metric.known(ranking.explained)
@@ -172,12 +203,10 @@ def _part(part: str, what: str) -> Key:
 
 
 _CATEGORY = Key("category", "category of the statement", lambda r: r.category or r.name)
-_FINGERPRINT = Key(
-    "fingerprint", "statements that differ only in constants", lambda r: r.fingerprint
-)
+_FINGERPRINT = Key("fingerprint", "statements that differ in constants", lambda r: r.fingerprint)
 _TEXT = Key("query", "normalized text", lambda r: r.text or r.name)
-_DATABASE = Key("database", "database in which it ran", lambda r: r.database)
-_USER = Key("user", "role that ran it", lambda r: r.user)
+_DATABASE = Key("database", "database of the statement", lambda r: r.database)
+_USER = Key("user", "role that executed it", lambda r: r.user)
 
 KEYS: dict[By, tuple[Key, ...]] = {
     By.CATEGORY: (_CATEGORY,),

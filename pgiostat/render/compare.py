@@ -8,8 +8,11 @@ from pgiostat.analysis.compare.comparability import CERTAINTY
 from pgiostat.analysis.compare.compare import REST, ComparedGroup, Comparison, Per, shown
 from pgiostat.analysis.compare.significance import Verdict
 from pgiostat.history.read.window_totals import WindowTotals
+from pgiostat.render.column_format import Format, column_format
 from pgiostat.render.csv import timestamp
 from pgiostat.render.document import Document, Mark, Piece, Records, Table, TableColumn, Value
+from pgiostat.render.ledger import displayed
+from pgiostat.render.preset import preset_lines, preset_object
 from pgiostat.render.report import labels, remarks
 from pgiostat.reports.compare import WindowComparison
 from pgiostat.statistics.names import OWN
@@ -27,7 +30,7 @@ __all__ = ["COLUMNS", "document", "rows_of", "side_of"]
 WIDE = 112
 LEAST_QUERY = 40
 LONGEST_NAME = 26
-_BY = {Per.SECOND: "", Per.CALL: " by call", Per.ANCHOR: " for each call of the anchor"}
+_BY = {Per.SECOND: "", Per.CALL: " per call", Per.ANCHOR: " per call of the anchor"}
 _ORDER = (
     *(Verdict.BETTER, Verdict.WORSE, Verdict.VANISHED),
     *(Verdict.APPEARED, Verdict.UNSURE, Verdict.SAME),
@@ -56,15 +59,15 @@ _WITH_TEXT = {"fingerprint", "rest"}
 
 
 def _conclusion(sides: WindowComparison) -> str:
-    """Return what came of it, in a sentence."""
+    """Return the result in a sentence."""
     comparison = sides.comparison
     if comparison.reasons:
-        return "Not judged."
+        return "Inconclusive: not enough comparable data."
     found: dict[Verdict, list[str]] = {}
     for row in comparison.categories:
         if row.key != OWN:
             found.setdefault(row.reads.verdict, []).append(_part(row))
-    parts = [f"{verdict}: {', '.join(found[verdict])}" for verdict in _ORDER if verdict in found]
+    parts = [f"{_words(each)}: {', '.join(found[each])}" for each in _ORDER if each in found]
     total = comparison.total.reads
     if total.verdict is Verdict.SAME and found.keys() <= {Verdict.SAME, Verdict.NOT_JUDGED}:
         return "No change."
@@ -75,25 +78,31 @@ def _conclusion(sides: WindowComparison) -> str:
         Verdict.SAME: f"B reads as much{by} as A",
     }.get(
         total.verdict,
-        f"Whether B reads more or less{by} than A is unsure ({format_change(total.change)})",
+        f"Inconclusive whether B reads more or less{by} than A ({format_change(total.change)})",
     )
     return f"{'; '.join([whole, *parts])}."
 
 
+def _words(verdict: Verdict) -> str:
+    """Return a verdict as text for people has it; files keep the value that they have."""
+    return "inconclusive" if verdict is Verdict.UNSURE else str(verdict)
+
+
 def _part(row: ComparedGroup) -> str:
     changed = row.reads.verdict in {Verdict.BETTER, Verdict.WORSE}
-    return f"{row.name} {format_change(row.reads.change)}" if changed else row.name
+    name = displayed(row.name)
+    return f"{name} {format_change(row.reads.change)}" if changed else name
 
 
 def _side_line(name: str, totals: WindowTotals) -> list[Piece]:
-    """Return who, when and how good, in the order in which it gives way to a narrow screen."""
+    """Return label, time, length and coverage; the last give way on a narrow screen."""
     window = totals.window
     since, until = window.since.astimezone(UTC), window.until.astimezone(UTC)
     sampled = totals.sampled
     length = max(totals.seconds_by_label.values())
-    ends = f"{until:%H:%M:%S}" if since.date() == until.date() else f"{until:%Y-%m-%d %H:%M:%S}"
+    ends = f"{until:%H:%M:%SZ}" if since.date() == until.date() else f"{until:%Y-%m-%d %H:%M:%SZ}"
     return [
-        (f"{name}  {labels(totals)}  {since:%Y-%m-%d %H:%M:%S} – {ends} UTC", "", 0),
+        (f"{name}  {labels(totals)}  {since:%Y-%m-%d %H:%M:%SZ} – {ends}", "", 0),
         (f"  {format_duration(length)}", "", 2),
         (f"  coverage {format_coverage(sampled.coverage)}", "", 1),
         (f"  PostgreSQL {format_version(sampled.version_num)}", "", 3),
@@ -112,16 +121,16 @@ def _named(sides: WindowComparison) -> tuple[tuple[str, WindowTotals], tuple[str
 
 
 def _how_sure(sides: WindowComparison) -> str:
-    """Return how certain intervals are, and what steps tell so."""
+    """Return the confidence of the ranges, and the steps that they come from."""
     comparison = sides.comparison
     steps = "pairs of steps" if comparison.paired else "steps"
     length = format_duration(sides.step.total_seconds())
-    words = f"{CERTAINTY * 100:.0f} % certainty, from {steps} of {length}"
+    words = f"{CERTAINTY * 100:.0f} % confidence, from {steps} of {length}"
     if comparison.paired:
         counts = zip("AB", comparison.left_out, strict=True)
         left = [f"{count} of {name}" for name, count in counts if count]
         if left:
-            words += f" ({' and '.join(left)} left out, without a partner)"
+            words += f" ({' and '.join(left)} left out, without a counterpart)"
     return words
 
 
@@ -129,8 +138,8 @@ def _by_what(sides: WindowComparison) -> str:
     comparison = sides.comparison
     if comparison.per is Per.ANCHOR:
         a, b = (format_count(calls) for calls in comparison.anchors)
-        return f"blocks read by each call of the anchor ({a} in A, {b} in B)"
-    return f"blocks read by {comparison.per}"
+        return f"blocks read per call of the anchor ({a} in A, {b} in B)"
+    return f"blocks read per {comparison.per}"
 
 
 def document(sides: WindowComparison, top: int | None) -> Document:
@@ -145,6 +154,7 @@ def document(sides: WindowComparison, top: int | None) -> Document:
     rows = [*groups, *([] if rest is None else [rest])]
     return Document(
         head=[_side_line(name, totals) for name, totals in _named(sides)],
+        facts=preset_lines(sides.preset),
         warnings=list(_warnings(sides)),
         conclusion=(_conclusion(sides), f"{_by_what(sides)}; {_how_sure(sides)}"),
         tables=[_categories(comparison), _statements(comparison, rows)],
@@ -156,7 +166,8 @@ def document(sides: WindowComparison, top: int | None) -> Document:
 def _categories(comparison: Comparison) -> Table:
     columns = [TableColumn("category", most=LONGEST_NAME), *_numbers(comparison, WIDE)]
     rows = [comparison.total, *comparison.categories]
-    return Table(columns, ([_name(row), *_values(row)] for row in rows))
+    pairs = _pair_formats(rows)
+    return Table(columns, ([_name(row), *_values(row, pairs)] for row in rows))
 
 
 def _statements(comparison: Comparison, rows: Sequence[ComparedGroup]) -> Table:
@@ -167,11 +178,12 @@ def _statements(comparison: Comparison, rows: Sequence[ComparedGroup]) -> Table:
         TableColumn("category", most=LONGEST_NAME, extra=True),
         TableColumn("query", rest=True),
     ]
+    pairs = _pair_formats(rows)
     return Table(
         columns,
-        ([*_values(row), Mark(row.category_b, _style(row)), _name(row)] for row in rows),
+        ([*_values(row, pairs), Mark(row.category_b, _style(row)), _name(row)] for row in rows),
         apart=True,
-        legend=[("", ""), ("Of another category in B:", "bold"), *words] if moved else (),
+        legend=[("", ""), ("Category changed in B:", "bold"), *words] if moved else (),
     )
 
 
@@ -179,9 +191,12 @@ def _numbers(comparison: Comparison, wide: int) -> list[TableColumn]:
     """Return the columns of numbers; wide: the width from which calls are shown as well."""
     unit = {Per.SECOND: "/s", Per.CALL: "/call", Per.ANCHOR: "/anchor"}[comparison.per]
     return [
-        *(TableColumn(f"{side}{unit}", right=True, format=format_count) for side in "AB"),
+        *(
+            TableColumn(f"{side}{unit}", right=True, format=format_count, quantity=unit)
+            for side in "AB"
+        ),
         TableColumn("change", right=True, format=format_change),
-        TableColumn("interval", right=True, most=LONGEST_NAME, format=str),
+        TableColumn("range", right=True, most=LONGEST_NAME, format=str),
         TableColumn("verdict", format=str),
         *(
             TableColumn(f"{what} A → B", right=True, format=str, extra=True, from_width=wide)
@@ -190,14 +205,25 @@ def _numbers(comparison: Comparison, wide: int) -> list[TableColumn]:
     ]
 
 
-def _values(row: ComparedGroup) -> list[Mark]:
+def _pair_formats(rows: Sequence[ComparedGroup]) -> tuple[Format, Format]:
+    """Return the formats of calls per second and of blocks per call, of both sides together."""
+    costs = [cost for row in rows for cost in row.costs]
+    return (
+        column_format(format_count, [cost.calls_per_s for cost in costs]),
+        column_format(format_count, [cost.blocks_per_call for cost in costs]),
+    )
+
+
+def _values(row: ComparedGroup, pairs: tuple[Format, Format]) -> list[Mark]:
     reads, (a, b) = row.reads, row.costs
     interval = UNKNOWN
     if reads.low is not None and reads.high is not None:
-        interval = f"{format_change(reads.low)} … {format_change(reads.high)}"
-    verdict = UNKNOWN if reads.verdict is Verdict.NOT_JUDGED else str(reads.verdict)
-    calls = f"{format_count(a.calls_per_s)} → {format_count(b.calls_per_s)}"
-    blocks = f"{format_count(a.blocks_per_call)} → {format_count(b.blocks_per_call)}"
+        change = column_format(format_change, (reads.low, reads.high))
+        interval = f"{change(reads.low)} … {change(reads.high)}"
+    verdict = UNKNOWN if reads.verdict is Verdict.NOT_JUDGED else _words(reads.verdict)
+    of_calls, of_blocks = pairs
+    calls = f"{of_calls(a.calls_per_s)} → {of_calls(b.calls_per_s)}"
+    blocks = f"{of_blocks(a.blocks_per_call)} → {of_blocks(b.blocks_per_call)}"
     values = (reads.a, reads.b, reads.change, interval, verdict, calls, blocks)
     style = _style(row)
     colours = {4: _COLOURS.get(reads.verdict, style)}
@@ -205,7 +231,7 @@ def _values(row: ComparedGroup) -> list[Mark]:
 
 
 def _name(row: ComparedGroup) -> Mark:
-    return Mark(row.name, _style(row))
+    return Mark(displayed(row.name), _style(row))
 
 
 def _style(row: ComparedGroup) -> str:
@@ -217,6 +243,7 @@ def _objects(sides: WindowComparison, top: int | None) -> Iterator[dict[str, Any
     yield {
         "a": side_of(sides.a),
         "b": side_of(sides.b),
+        "preset": preset_object(sides.preset),
         "per": str(comparison.per),
         "anchors": list(comparison.anchors),
         "step_seconds": sides.step.total_seconds(),

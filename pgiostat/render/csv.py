@@ -109,7 +109,7 @@ BALANCE = {
     "burst_balance_high": "upper bound; differs after time without collection",
     "burst_demand_per_s": "demand on the volume per second, in its units",
 }
-"""What an interval has besides where a volume is named, and what it means."""
+"""The columns of an interval if a volume is named, and their meanings."""
 
 
 def balance_of(balance: Balance | None) -> dict[str, Value]:

@@ -26,6 +26,7 @@ class TableColumn:
         extra: Whether a page leaves it out: it draws what another column says, or says more.
         from_width: The width of a screen from which it is shown.
         rest: Whether it is cut to the room that the others leave; a page has it first.
+        quantity: Columns of one quantity have the same unit and precision; empty for its own.
     """
 
     heading: str
@@ -38,6 +39,14 @@ class TableColumn:
     extra: bool = False
     from_width: int = 0
     rest: bool = False
+    quantity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A number that is a lower bound, or uncertain: shown with ~ before it."""
+
+    value: float | None
 
 
 @dataclass(frozen=True, slots=True)

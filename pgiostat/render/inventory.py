@@ -26,10 +26,10 @@ MEANING = {
     "io": "pg_stat_io",
     "relation": "tables and indexes",
     "sample": "intervals",
-    "dim": "texts and names, told once",
-    "hot": "not sealed yet",
-    "lock": "who collects and seals",
-    "tmp": "being written, or left by a collector that was killed",
+    "dim": "statement texts and names",
+    "hot": "not compacted yet",
+    "lock": "locks of collectors and compaction",
+    "tmp": "temporary files of writers",
 }
 
 
@@ -44,7 +44,7 @@ def document(contents: Inventory) -> Document:
 
 
 def _sizes(contents: Inventory) -> Table:
-    """Return what tables take on disk, the greatest first."""
+    """Return the size of each table on disk, the largest first."""
     columns = [
         TableColumn("table"),
         TableColumn("files", right=True, format=format_count),
@@ -63,28 +63,28 @@ def _sizes(contents: Inventory) -> Table:
 
 def _lines(kept: ServerInventory) -> Iterator[list[Piece]]:
     since, until = kept.since.astimezone(UTC), kept.until.astimezone(UTC)
-    ends = f"{until:%H:%M:%S}" if since.date() == until.date() else f"{until:%Y-%m-%d %H:%M:%S}"
+    ends = f"{until:%H:%M:%SZ}" if since.date() == until.date() else f"{until:%Y-%m-%d %H:%M:%SZ}"
     yield []
     yield [
         (kept.label, "bold", 0),
-        (f"  {since:%Y-%m-%d %H:%M:%S} – {ends} UTC", "", 0),
+        (f"  {since:%Y-%m-%d %H:%M:%SZ} – {ends}", "", 0),
         (f"  newest {_long(kept.age_seconds)} ago", "", 1),
         (f"  {_counted(kept.servers, 'server')}" if kept.servers > 1 else "", "", 2),
     ]
     yield [
         (f"  {_counted(kept.intervals, 'interval')}", "", 0),
         (f" of {format_duration(kept.seconds / kept.intervals)}", "", 3),
-        (f", {format_count(kept.unsealed)} not sealed", "", 1),
+        (f", {format_count(kept.unsealed)} not compacted", "", 1),
         (f", {_counted(kept.gaps, 'gap')}", "yellow" if kept.gaps else "", 0),
         (f", {_counted(kept.rows, 'row')} of statements", "", 2),
         (f", coverage {format_coverage(kept.coverage)}", "", 2),
     ]
     if kept.lost_seconds:
-        yield [(f"  what statements read in {_long(kept.lost_seconds)} is lost", "yellow", 0)]
+        yield [(f"  reads of statements in {_long(kept.lost_seconds)} are lost", "yellow", 0)]
     if kept.missing_seconds >= 1:
         yield [(f"  nothing was collected for {_long(kept.missing_seconds)}", "yellow", 0)]
     if kept.thin_days:
-        yield [(f"  whole hours alone are left of {', '.join(_spans(kept.thin_days))}", "", 0)]
+        yield [(f"  only hourly totals are left of {', '.join(_spans(kept.thin_days))}", "", 0)]
 
 
 def _spans(days: tuple[date, ...]) -> Iterator[str]:

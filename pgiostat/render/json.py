@@ -14,6 +14,7 @@ from pgiostat.postgres.activity import Running
 from pgiostat.render.csv import heading_of, records, timestamp
 from pgiostat.render.document import Document
 from pgiostat.render.ledger import ledger
+from pgiostat.render.preset import preset_object
 from pgiostat.statistics.capabilities import capabilities
 from pgiostat.statistics.delta import Delta
 from pgiostat.volume.bucket import Balance
@@ -102,6 +103,7 @@ class JsonWriter:
             "coverage": coverage_of(delta),
             "coverage_since_start": since_start,
             "operations_by": ranking.explained.operations_by,
+            "preset": preset_object(ranking.preset),
             "by": str(ranking.by),
             "sort": str(ranking.sort),
             "server_blocks_read": ranking.server_blocks,

@@ -6,7 +6,9 @@ from itertools import groupby
 from typing import Any, TextIO
 
 from pgiostat.escape import code_of, terminal
-from pgiostat.render.document import Document, Mark, Table, TableColumn
+from pgiostat.render.column_format import Format, column_formats
+from pgiostat.render.column_format import shown as shown_value
+from pgiostat.render.document import Document, Mark, Table
 
 __all__ = ["code", "name", "sentence", "write"]
 
@@ -58,19 +60,19 @@ def _table(table: Table) -> Iterator[str]:
     columns = [table.columns[n] for n in shown]
     yield _row(name(column.heading, cell=True) for column in columns)
     yield f"|{''.join('---:|' if column.right else '---|' for column in columns)}"
-    for row in table.rows:
-        yield _row(_cell(row[n], table.columns[n]) for n in shown)
+    rows = [[row[n] for n in shown] for row in table.rows]
+    formats = column_formats(columns, rows)
+    for row in rows:
+        yield _row(_cell(value, each) for value, each in zip(row, formats, strict=True))
 
 
 def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _cell(value: Any, column: TableColumn) -> str:
+def _cell(value: Any, each: Format | None) -> str:
     value = value.value if isinstance(value, Mark) else value
-    if column.format is None:
-        return name(value, cell=True)
-    return value if isinstance(value, str) else column.format(value)
+    return name(value, cell=True) if each is None else shown_value(value, each)
 
 
 def _is_plain(word: str) -> bool:

@@ -6,8 +6,8 @@ from typing import Any
 from pgiostat.analysis.ledger import LedgerLine
 from pgiostat.analysis.rank import By, Ranking, RankRow
 from pgiostat.render.columns import KEYS, SORTED_BY, Metric, of_blocks, shown, whole_of
-from pgiostat.render.document import Mark, Piece, Table, TableColumn
-from pgiostat.render.ledger import NAMES, NESTED
+from pgiostat.render.document import Bound, Mark, Piece, Table, TableColumn
+from pgiostat.render.ledger import NAMES, NESTED, displayed
 from pgiostat.render.table import BAR_WIDTH, bar, one_line
 from pgiostat.units import format_bytes, format_count, format_coverage, format_share
 
@@ -34,7 +34,7 @@ def summary(
     """
     cost = ranking.explained
     pieces: list[Piece] = [
-        ("reads ", "dim", 1),
+        ("read ", "dim", 1),
         (f"{format_count(cost.blocks_per_s)} blocks/s", "bold", 0),
         (f"  {format_bytes(cost.bytes_per_s)}/s", "", 3),
         (f"  hit {format_share(cost.hit_ratio)}", "", 4),
@@ -44,8 +44,8 @@ def summary(
         pieces.append((f", {format_coverage(since_start)} since the start", "dim", 7))
     if ranking.by is not By.RELATION:
         pieces.insert(4, (f"  sessions reading {format_count(cost.reading_sessions)}", "", 5))
-    if cost.operations_by is not None:
-        operations = f"  {format_count(cost.operations_per_s)} reads/s"
+    if cost.per_block.is_combined:
+        operations = f"  {format_count(cost.operations_per_s)} read ops/s"
         pieces[3:3] = [(operations, "", 6), (f" by {cost.operations_by}", "dim", 8)]
     return pieces
 
@@ -72,9 +72,9 @@ def ranking_table(ranking: Ranking) -> Table:
 def _page_rows(ranking: Ranking, metrics: Sequence[Metric]) -> Iterator[list[Any]]:
     keys, extras = KEYS[ranking.by], extra_rows(ranking)
     for row in (*ranking.rows, *extras):
-        names = [str(key.value(row) or "") for key in keys]
+        names = [displayed(str(key.value(row) or "")) for key in keys]
         if row in extras:
-            names[0] = row.name
+            names[0] = displayed(row.name)
         yield [*names, row.share, *(metric.value(row.cost) for metric in metrics)]
     for name, blocks in _server_lines(ranking):
         known = of_blocks(ranking, blocks)
@@ -105,10 +105,12 @@ def _for_screen(ranking: Ranking, width: int) -> Table:
     metrics, room = _fitting(shown(ranking), room, kept)
     name_width = max(room + named, LEAST_NAME + CATEGORY_WIDTH * is_text)
     # Numbers are never cut: what gives way is the text at the end.
-    columns = [TableColumn("share", right=True, least=SHARE_WIDTH - 1, format=str)]
+    columns = [TableColumn("share", right=True, least=SHARE_WIDTH - 1, format=format_share)]
     columns += [TableColumn("", least=BAR_WIDTH, format=str, extra=True)] * with_bar
     columns += [
-        TableColumn(metric.title, right=True, least=_room(metric), optional=n >= kept, format=str)
+        TableColumn(
+            metric.title, right=True, least=_room(metric), optional=n >= kept, format=metric.shown
+        )
         for n, metric in enumerate(metrics)
     ]
     if is_text:
@@ -121,22 +123,21 @@ def _for_screen(ranking: Ranking, width: int) -> Table:
         most = min(name_width - 1, LONGEST_NAME)
         columns.insert(0, TableColumn(ranking.by.value, most=most, format=str))
 
-    def cells(name: str, words: Sequence[str], share: str, drawn: Any, numbers: Any) -> list[Any]:
+    def cells(name: str, words: Sequence[str], share: Any, drawn: Any, numbers: Any) -> list[Any]:
         values = [share, *[drawn] * with_bar, *numbers]
-        text = one_line(name, LONGEST_TEXT)
+        text = one_line(displayed(name), LONGEST_TEXT)
         return [*values, *words[: 1 + with_place], text] if is_text else [text, *values]
 
     def ranked(row: RankRow) -> list[Any]:
-        # ~ marks what was counted since a reset, or is a bound.
-        share = "~" * row.uncertain + format_share(row.share)
+        share = Bound(row.share) if row.uncertain else row.share
         drawn = Mark(bar(row.share), _COLOURS.get(row.category, "cyan"))
-        numbers = (metric.shown(metric.value(row.cost)) for metric in metrics)
+        numbers = (metric.value(row.cost) for metric in metrics)
         return cells(row.name, (row.category, _place(row)), share, drawn, numbers)
 
     def line(name: str, blocks: int | None) -> list[Any]:
         known = of_blocks(ranking, blocks)
-        numbers = (m.shown(known[m.name]) if m.name in known else "" for m in metrics)
-        return cells(name, ("", ""), format_share(ranking.share(blocks)), "", numbers)
+        numbers = (known.get(metric.name, "") for metric in metrics)
+        return cells(name, ("", ""), ranking.share(blocks), "", numbers)
 
     below = [ranked(row) for row in extra_rows(ranking)]
     if not ranking.lines:

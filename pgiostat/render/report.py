@@ -9,15 +9,17 @@ from pgiostat.analysis.notices import renamed, unexplained, unread
 from pgiostat.analysis.rank import By, Ranking
 from pgiostat.history.read.window_totals import IntervalStats, WindowTotals
 from pgiostat.render.csv import header, heading, records
+from pgiostat.render.device import cache_sentence
 from pgiostat.render.document import Document, Piece, Records, Value
 from pgiostat.render.json import row_of
 from pgiostat.render.ledger import ledger, own_cost
+from pgiostat.render.preset import preset_lines, preset_object
 from pgiostat.render.ranking_table import ranking_table, summary
 from pgiostat.reports.series import SeriesStep
 from pgiostat.reports.steps import SAME_LENGTH
 from pgiostat.statistics.delta import Quality
-from pgiostat.statistics.names import OWN
 from pgiostat.units import (
+    UNKNOWN,
     format_bytes,
     format_count,
     format_coverage,
@@ -26,6 +28,7 @@ from pgiostat.units import (
     format_share,
 )
 from pgiostat.volume.device.interval import DeviceTotal
+from pgiostat.volume.device.page_cache import cached_share
 
 __all__ = [
     "device_lines",
@@ -45,16 +48,16 @@ MIN_BLOCKS = 1000
 NESTED_SINCE = 140000
 """pg_stat_statements 1.9."""
 _QUALITIES = {
-    "restart": "the server was restarted, and what statements did in them before may be lost",
-    "reset": "statistics were reset, and what statements did in them before is lost",
-    "gap": "longer than asked for: what happened in them is known, when is not",
-    "evicting": "statements were evicted, and what they did since is lost: raise"
+    "restart": "the server restarted, and counts of statements before the restart may be lost",
+    "reset": "statistics were reset, and counts of statements before the reset are lost",
+    "gap": "snapshots were missed: the counts are complete, their times within the gap are unknown",
+    "evicting": "statements were evicted, and their counts since the last snapshot are lost: raise"
     " pg_stat_statements.max",
-    "clock jump": "the server's clock was set",
+    "clock jump": "the server's clock was changed",
 }
 _CAUSES = {
-    Quality.OTHER_SERVER: "another server answered at that address",
-    Quality.BASELINE_LOST: "the reading that they were to be subtracted from was damaged",
+    Quality.OTHER_SERVER: "another server answered at this address",
+    Quality.BASELINE_LOST: "the previous snapshot was damaged",
     Quality.EXTENSION_CHANGED: "pg_stat_statements was updated or created again",
     Quality.PRIVILEGES_CHANGED: "pg_read_all_stats was granted or revoked",
     Quality.RESTART: "the server restarted, and pg_stat_statements began empty",
@@ -68,14 +71,14 @@ def remarks(totals: WindowTotals) -> Iterator[str]:
     yield from _happened(sampled)
     for cause, seconds in totals.lost_earlier.items():
         yield (
-            f"what statements read in the first {format_duration(seconds)} is lost as well, in a"
-            f" lost time that began before: {_CAUSES.get(Quality(cause), cause)}"
+            f"the reads of statements in the first {format_duration(seconds)} are lost as well, in"
+            f" a gap that began earlier: {_CAUSES.get(Quality(cause), cause)}"
         )
     if sampled.evicted:
         yield f"at least {format_count(sampled.evicted)} entries were evicted"
     elif sampled.reads.evictions:  # a history of an earlier version
         times = format_count(sampled.reads.evictions)
-        yield f"entries were evicted {times} times, several at each"
+        yield f"entries were evicted {times} times, several each time"
     yield from _contradictions(sampled)
     if sampled.unknown:
         yield f"{format_count(sampled.unknown)} rows could not be assigned to an interval"
@@ -84,8 +87,8 @@ def remarks(totals: WindowTotals) -> Iterator[str]:
     for label, seconds in watched.items():
         if seconds < longest * SAME_LENGTH:
             yield (
-                f"{label} was watched for {format_duration(seconds)} of"
-                f" {format_duration(longest)}: its rates are means over all of it"
+                f"{label} was observed for {format_duration(seconds)} of"
+                f" {format_duration(longest)}: its rates are averaged over all of it"
             )
     earlier = sum(totals.lost_earlier.values())
     known = sampled.seconds + sampled.unwatched_seconds + earlier
@@ -94,13 +97,13 @@ def remarks(totals: WindowTotals) -> Iterator[str]:
         why = (
             "nothing was collected"
             if not totals.left_out
-            else ("nothing was collected, or none of it could be read,")
+            else "nothing was collected, or its files could not be read,"
         )
         yield f"{why} for {format_duration(missing)} of the window"
     if totals.widened:
-        yield "of part of this time whole hours are all that is kept: it was widened to them"
+        yield "part of this time has only hourly totals: the window was widened to whole hours"
     for path in totals.left_out:
-        yield f'left out, because it could not be read: "{path}"'
+        yield f'left out because it could not be read: "{path}"'
 
 
 def _of_ranking(totals: WindowTotals, ranking: Ranking) -> Iterator[str]:
@@ -117,10 +120,10 @@ def _of_ranking(totals: WindowTotals, ranking: Ranking) -> Iterator[str]:
 
 
 def _happened(sampled: IntervalStats) -> Iterator[str]:
-    """Yield what happened in some intervals; losses first."""
+    """Yield the events in some intervals; losses first."""
     for cause, meaning in _CAUSES.items():
         if seconds := sampled.lost.get(cause, 0.0):
-            yield f"what statements read in {format_duration(seconds)} is lost: {meaning}"
+            yield f"the reads of statements in {format_duration(seconds)} are lost: {meaning}"
     for quality, meaning in _QUALITIES.items():
         count = sampled.qualities.get(quality, 0)
         if count:
@@ -128,15 +131,15 @@ def _happened(sampled: IntervalStats) -> Iterator[str]:
 
 
 def _contradictions(sampled: IntervalStats) -> Iterator[str]:
-    """Yield why statements count more than the server did, where lag is not the reason."""
+    """Yield why statements count more than the server, where lag is not the reason."""
     blocks, server = sampled.statement_blocks, sampled.server_blocks
     server -= sampled.reads.in_transit_blocks or 0
     if sampled.seconds < MAX_LAG_SECONDS or blocks <= server * MAX_COVERAGE + MIN_BLOCKS:
         return
     if not server:
-        yield "the server's own counters stood still: is track_counts off?"
+        yield "the server's own counters did not change: is track_counts off?"
         return
-    excess = f"statements count {format_share(blocks / server - 1)} more than the server does"
+    excess = f"statements count {format_share(blocks / server - 1)} more blocks than the server"
     if 0 < sampled.version_num < NESTED_SINCE:
         nested = "nested ones are counted twice if pg_stat_statements.track is all"
         excess += f": before PostgreSQL 14 {nested}"
@@ -163,7 +166,7 @@ def span(totals: WindowTotals) -> str:
     """Return from when to when, in UTC."""
     window = totals.window
     since, until = window.since.astimezone(UTC), window.until.astimezone(UTC)
-    return f"{since:%Y-%m-%d %H:%M:%S} – {until:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{since:%Y-%m-%d %H:%M:%SZ} – {until:%Y-%m-%d %H:%M:%SZ}"
 
 
 def _lost(totals: WindowTotals) -> str:
@@ -182,13 +185,19 @@ def document(totals: WindowTotals, ranking: Ranking) -> Document:
     own = []
     if ranking.own is not None:
         cost = own_cost(ranking.own.cost.spent(sampled.samples))
-        own = [(f"{OWN}, an interval: {cost}", f"itself: {cost}")]
+        own = [
+            (f"pgiostat's own statements, per interval: {cost}", f"pgiostat, per interval: {cost}")
+        ]
     return Document(
         subject=labels(totals),
         summary=f"{span(totals)}, {format_count(sampled.samples)} intervals, coverage"
         f" {format_coverage(sampled.coverage)}{f', {_lost(totals)}' if sampled.lost else ''}",
         head=[title(totals), summary(ranking, sampled.coverage)],
-        facts=list(device_lines(totals)),
+        trimmed=True,
+        facts=[
+            *preset_lines(ranking.preset),
+            *device_lines(totals, _server_bytes_per_s(ranking)),
+        ],
         warnings=list(_of_ranking(totals, ranking)),
         tables=[ranking_table(ranking)],
         notes=own,
@@ -230,6 +239,7 @@ def _objects(totals: WindowTotals, whole: SeriesStep) -> Iterator[dict[str, Any]
     own = None if ranking.own is None else asdict(ranking.own.cost.spent(sampled.samples))
     yield {
         **same,
+        "preset": preset_object(ranking.preset),
         "by": str(ranking.by),
         "sort": str(ranking.sort),
         "samples": sampled.samples,
@@ -238,7 +248,7 @@ def _objects(totals: WindowTotals, whole: SeriesStep) -> Iterator[dict[str, Any]
         "lost_seconds_earlier": dict(totals.lost_earlier),
         "evicted": sampled.evicted,
         "remarks": list(_of_ranking(totals, ranking)),
-        "devices": [_device(each) for each in totals.devices],
+        "devices": [_device(totals, each, ranking) for each in totals.devices],
         "server_blocks_read": ranking.server_blocks,
         "statement_blocks_read": ranking.explained.blocks,
         "in_transit_blocks_read": ranking.in_transit,
@@ -250,25 +260,51 @@ def _objects(totals: WindowTotals, whole: SeriesStep) -> Iterator[dict[str, Any]
     }
 
 
-def device_lines(totals: WindowTotals) -> Iterator[str]:
-    """Yield a sentence on each device."""
+def device_lines(totals: WindowTotals, server_bytes_per_s: float | None = None) -> Iterator[str]:
+    """Yield a sentence on each device, and one on the operating system's cache.
+
+    Args:
+        totals: The window.
+        server_bytes_per_s: Bytes per second that the servers read by their own count.
+    """
     several = len({each.server for each in totals.devices}) > 1
     for each in totals.devices:
         words = [
-            f"{format_count(each.reads.per_second)} reads/s",
-            f"{format_bytes(each.read_bytes.per_second)}/s",
-            f"{format_count(each.writes.per_second)} writes/s",
+            f"{format_count(each.reads.per_second)} read IOPS",
+            f"{format_bytes(each.read_bytes.per_second)}/s read",
+            f"{format_count(each.writes.per_second)} write IOPS",
             f"r_await {format_ms(each.read_await_ms)}",
         ]
         if each.burst_balance is not None:
             words.append(f"BurstBalance {format_share(each.burst_balance / 100)}")
         if each.known < SAME_LENGTH:
-            words.append(f"of {format_share(each.known)} of the time")
+            words.append(f"measured in {format_share(each.known)} of the time")
+        rates = _both_rates(totals, each, server_bytes_per_s)
+        sentence = cache_sentence(*rates)
+        if not sentence:
+            words.append(f"OS cache {UNKNOWN}")
         server = f"{each.server}: " if several else ""
         yield f"{server}device {each.name} by {each.source}: {', '.join(words)}"
+        if sentence:
+            yield sentence
 
 
-def _device(each: DeviceTotal) -> dict[str, Any]:
+def _both_rates(
+    totals: WindowTotals, device: DeviceTotal, server_bytes_per_s: float | None
+) -> tuple[float | None, float | None]:
+    """Return bytes per second of the server and of its device, if they are of the same time."""
+    is_one = len(totals.seconds_by_label) == 1
+    server = server_bytes_per_s if is_one and device.known >= SAME_LENGTH else None
+    return server, device.read_bytes.per_second
+
+
+def _server_bytes_per_s(ranking: Ranking) -> float | None:
+    blocks = ranking.server_blocks
+    return None if blocks is None else ranking.cost_of(blocks).bytes_per_s
+
+
+def _device(totals: WindowTotals, each: DeviceTotal, ranking: Ranking) -> dict[str, Any]:
+    rates = _both_rates(totals, each, _server_bytes_per_s(ranking))
     return {
         "server": each.server,
         "source": str(each.source),
@@ -281,4 +317,5 @@ def _device(each: DeviceTotal) -> dict[str, Any]:
         "write_bytes_per_s": each.write_bytes.per_second,
         "read_await_ms": each.read_await_ms,
         "burst_balance_percent": each.burst_balance,
+        "os_cache_share": cached_share(*rates),
     }

@@ -22,6 +22,7 @@ from pgiostat.queries.rules import (
     observed,
 )
 from pgiostat.render.document import Table, TableColumn
+from pgiostat.render.ledger import displayed
 from pgiostat.render.sql import statement
 from pgiostat.render.table import BAR_WIDTH, bar, one_line
 from pgiostat.render.text import drawn, lines
@@ -59,7 +60,7 @@ IF_SYNC = (
     " manifest of one table:"
 )
 NO_RULE = "statement that no rule takes"
-TRUNCATED = "The text ends before its statement does: its tail is unknown."
+TRUNCATED = "The text is cut off: the end of the statement is unknown."
 
 
 def toml(value: object) -> str:
@@ -244,7 +245,7 @@ def _runners_up(verdicts: Sequence[RuleVerdict], winner: RuleVerdict | None) -> 
     grid = Grid(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     grid.add_column("runner-up", no_wrap=True)
     grid.add_column("category", no_wrap=True)
-    grid.add_column("why it lost", overflow="fold")
+    grid.add_column("why not", overflow="fold")
     for rule, why in nearest:
         grid.add_row(_name(rule), Text(terminal(rule.category)), Text(terminal(why)))
     return Group(grid, Text(rest, "dim"))
@@ -262,8 +263,8 @@ def runners_up(
     ]
     rest = len(losing) - len(nearest)
     return (
-        [(rule, why or "it matches too, but comes later") for rule, why in reasons],
-        f"{rest} more rules are further away." if rest else "",
+        [(rule, why or "it matches too, but a rule before it decides") for rule, why in reasons],
+        f"{rest} more rules match less." if rest else "",
     )
 
 
@@ -290,7 +291,7 @@ def surveyed(
         return Group(*parts)
     how = Text(
         '\nTo name one: a rule of your own, or when = { fingerprint = ["2:…"] };'
-        "\nto see its features: pgiostat rules test 'SQL'",
+        "\nTo see the features of a statement: pgiostat rules test 'SQL'",
         "dim",
     )
     return Group(*parts, "", *_unknown(others, width), how)
@@ -327,7 +328,7 @@ def categories_table(ranking: Ranking, *, is_wide: bool = True) -> Table:
         _number("statements"),
     ]
     rows = [
-        [row.name, row.share, row.share, row.cost.blocks, row.cost.calls, row.members]
+        [displayed(row.name), row.share, row.share, row.cost.blocks, row.cost.calls, row.members]
         for row in (*ranking.rows, *([] if ranking.own is None else [ranking.own]))
     ]
     kept = range(len(columns)) if is_wide else (0, 1, 3, 4)

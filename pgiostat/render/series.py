@@ -9,6 +9,8 @@ from typing import Any
 from pgiostat.analysis.rank import By, Ranking, RankRow
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.render.document import Curve, Document, Mark, Table, TableColumn
+from pgiostat.render.ledger import displayed
+from pgiostat.render.preset import preset_lines, preset_object
 from pgiostat.render.ranking_table import extra_rows
 from pgiostat.render.report import interval, labels, records_of, remarks, rows_of, title
 from pgiostat.render.table import one_line
@@ -33,8 +35,9 @@ def document(totals: WindowTotals, steps: Sequence[SeriesStep], ranking: Ranking
     """
     return Document(
         subject=labels(totals),
-        summary=f"blocks read a second by {ranking.by}",
+        summary=f"blocks read per second by {ranking.by}",
         head=[title(totals)],
+        facts=preset_lines(ranking.preset),
         warnings=list(remarks(totals)),
         tables=[_curves(steps, ranking), _steps(steps, ranking)],
         records=records_of(totals, ranking.by, steps),
@@ -75,18 +78,18 @@ def _curves(steps: Sequence[SeriesStep], ranking: Ranking) -> Table:
     """Return a row with a curve for each row of the ranking, and for the server."""
     columns = [
         TableColumn(str(ranking.by), most=NAME_WIDTH, rest=True),
-        TableColumn("mean/s", right=True, least=7, format=format_count),
-        TableColumn("max/s", right=True, least=7, format=format_count),
+        TableColumn("mean/s", right=True, least=7, format=format_count, quantity="blocks/s"),
+        TableColumn("max/s", right=True, least=7, format=format_count, quantity="blocks/s"),
         TableColumn("blocks read, from zero to max", style="cyan", extra=True, rest=True),
     ]
-    legend = [(f"{number} {row.name}", "dim") for number, row in _numbered(ranking)]
+    legend = [(f"{number} {displayed(row.name)}", "dim") for number, row in _numbered(ranking)]
     return Table(columns, _curve_rows(steps, ranking), extra=True, legend=legend)
 
 
 def _curve_rows(steps: Sequence[SeriesStep], ranking: Ranking) -> Iterator[list[Any]]:
     server, *others = zip(*_rates(steps), strict=True)
-    names = [f"{n} {row.name}" for n, row in _numbered(ranking)]
-    names += [row.name for row in _rows(ranking)[len(names) :]]
+    names = [f"{n} {displayed(row.name)}" for n, row in _numbered(ranking)]
+    names += [displayed(row.name) for row in _rows(ranking)[len(names) :]]
     means = (row.cost.blocks_per_s for row in _rows(ranking))
     for name, mean, rates in zip(names, means, others, strict=True):
         yield [name, mean, _greatest(rates), Curve(_spaced(steps, rates))]
@@ -109,7 +112,7 @@ def _numbered(ranking: Ranking) -> Iterator[tuple[str, RankRow]]:
 def _names(ranking: Ranking) -> list[str]:
     """Return the names of rows where there is little room."""
     numbers = [number for number, _ in _numbered(ranking)]
-    return [*numbers, *(row.name for row in _rows(ranking)[len(numbers) :])]
+    return [*numbers, *(displayed(row.name) for row in _rows(ranking)[len(numbers) :])]
 
 
 def _spaced(steps: Sequence[SeriesStep], values: Sequence[float | None]) -> list[float | None]:
@@ -127,15 +130,15 @@ def _spaced(steps: Sequence[SeriesStep], values: Sequence[float | None]) -> list
 
 def _steps(steps: Sequence[SeriesStep], ranking: Ranking) -> Table:
     """Return a row for each step."""
-    names = [row.name for row in _rows(ranking)]
+    names = [displayed(row.name) for row in _rows(ranking)]
     return Table(
         [
-            TableColumn("from (UTC)", format=str),
+            TableColumn("from", format=str),
             TableColumn("server", right=True, format=format_count),
             TableColumn("coverage", right=True, format=format_coverage),
             *(TableColumn(name, right=True, format=format_count) for name in names),
         ],
-        _step_rows(steps, "%Y-%m-%d %H:%M:%S"),
+        _step_rows(steps, "%Y-%m-%d %H:%M:%SZ"),
         fit=lambda _: _steps_for_screen(steps, ranking),
     )
 
@@ -144,7 +147,7 @@ def _steps_for_screen(steps: Sequence[SeriesStep], ranking: Ranking) -> Table:
     """Return the same with short headings; rows of the ranking give way from the right."""
     with_seconds = any(step.since.second or step.since.microsecond for step in steps[1:])
     columns = [
-        TableColumn("from (UTC)", format=str),
+        TableColumn("from", format=str),
         TableColumn("server/s", right=True, least=NUMBER_WIDTH + 1, format=format_count),
         TableColumn("coverage", right=True, least=NUMBER_WIDTH, format=format_coverage),
     ]
@@ -158,7 +161,9 @@ def _steps_for_screen(steps: Sequence[SeriesStep], ranking: Ranking) -> Table:
         )
         for n, name in enumerate(_names(ranking))
     ]
-    return Table(columns, _step_rows(steps, "%Y-%m-%d %H:%M" + ":%S" * with_seconds), apart=True)
+    return Table(
+        columns, _step_rows(steps, "%Y-%m-%d %H:%M" + ":%S" * with_seconds + "Z"), apart=True
+    )
 
 
 def _step_rows(steps: Sequence[SeriesStep], time: str) -> Iterator[list[Any]]:
@@ -172,6 +177,7 @@ def _objects(totals: WindowTotals, steps: Sequence[SeriesStep]) -> Iterator[dict
         same = interval(totals, step)
         yield {
             **same,
+            "preset": preset_object(step.ranking.preset),
             "by": str(step.ranking.by),
             "server_blocks_read": step.ranking.server_blocks,
             "in_transit_blocks_read": step.ranking.in_transit,

@@ -15,13 +15,17 @@ from pgiostat.analysis.rank import Ranking
 from pgiostat.errors import PgiostatError
 from pgiostat.escape import line as message_line
 from pgiostat.escape import terminal
+from pgiostat.render.column_format import Format, column_formats
+from pgiostat.render.column_format import shown as shown_value
+from pgiostat.render.device import disk_pieces
 from pgiostat.render.document import Curve, Document, Mark, Piece, Table, TableColumn
 from pgiostat.render.ledger import own_cost
 from pgiostat.render.ranking_table import ranking_table, summary
 from pgiostat.render.table import Cell, Line, bar, cut, lay, one_line, sparkline
 from pgiostat.statistics.delta import Delta, Quality
-from pgiostat.statistics.names import OWN
+from pgiostat.statistics.preset import PresetInForce
 from pgiostat.units import format_bytes, format_duration
+from pgiostat.volume.device.page_cache import DiskReads
 
 if TYPE_CHECKING:
     from pgiostat.postgres.activity import Running
@@ -112,22 +116,22 @@ def lines(table: Table, width: int) -> list[Line]:
     room = max(width - BESIDE_CURVE, LEAST_CURVE)
     shown = [n for n, column in enumerate(table.columns) if column.from_width <= width]
     columns = [table.columns[n] for n in shown]
-    rows = [[_cell(row[n], table.columns[n], room) for n in shown] for row in table.rows]
+    values = [[row[n] for n in shown] for row in table.rows]
+    cells = list(zip(columns, column_formats(columns, values), strict=True))
+    rows = [[_cell(v, *cell, room) for v, cell in zip(row, cells, strict=True)] for row in values]
     if table.apart and not rows:
         return []
     headings, *others = lay(columns, rows, width, table.gap)
     return [[(text, "bold") for text, _ in headings], *others]
 
 
-def _cell(value: Any, column: TableColumn, room: int) -> Cell:
+def _cell(value: Any, column: TableColumn, each: Format | None, room: int) -> Cell:
     style = column.style
     if isinstance(value, Mark):
         value, style = value.value, value.style
     if isinstance(value, Curve):
         return sparkline(value.values, room), style
-    if column.format is None:
-        return terminal(value), style
-    return value if isinstance(value, str) else column.format(value), style
+    return terminal(value) if each is None else shown_value(value, each), style
 
 
 def drawn(lines: Iterable[Line]) -> Iterator[Text]:
@@ -153,7 +157,9 @@ def fitted(pieces: Sequence[Piece], width: int) -> Text:
 # --- one interval of a live server -------------------------------------------------------
 
 
-def headline(delta: Delta, seconds: float | None, width: int) -> Text:
+def headline(
+    delta: Delta, seconds: float | None, width: int, preset: PresetInForce | None = None
+) -> Text:
     """Return who, where, version, role, interval and quality; seconds: of what is shown."""
     server = delta.newer.server
     is_standby = delta.newer.markers.in_recovery
@@ -169,6 +175,8 @@ def headline(delta: Delta, seconds: float | None, width: int) -> Text:
             (f"  {delta.until:%H:%M:%SZ}", "", 2),
             (f"  {format_duration(seconds)}  ", "", 0),
             ("+".join(delta.qualities), "green" if good else "bold yellow", 0),
+            (f"  preset {preset.name}" if preset else "", "dim", 6),
+            (f": {terminal(preset.reason)}" if preset else "", "dim", 7),
         ],
         width,
     )
@@ -193,11 +201,12 @@ def interval(
     since_start: float | None = None,
     running: Sequence["Running"] = (),
     burst: str = "",
+    disk: DiskReads | None = None,
 ) -> RenderableType:
-    """Return one interval as it is shown.
+    """Return one interval as text.
 
     coverage: of the time that is ranked.  since_start: of all intervals until now, if there were
-    others.
+    others.  disk: the reads of the server's device.
     """
     if delta.seconds is None:
         return Group(
@@ -206,8 +215,9 @@ def interval(
             Text("baseline taken; the first interval follows", "dim"),
         )
     return Group(
-        headline(delta, ranking.seconds, width),
+        headline(delta, ranking.seconds, width, ranking.preset),
         fitted(summary(ranking, coverage, since_start), width),
+        *([] if disk is None else [fitted(disk_pieces(disk, width), width)]),
         *([Text(burst, "bold", no_wrap=True, overflow="ellipsis")] if burst else []),
         *notice_lines(notices),
         *drawn(lines(ranking_table(ranking), width)),
@@ -217,8 +227,9 @@ def interval(
 
 
 def own(spent: Overhead, width: int) -> Text:
-    """Return what our own statements cost the server, in a line."""
-    return _note((f"{OWN}: {own_cost(spent)}", f"itself: {own_cost(spent)}"), width)
+    """Return the cost of pgiostat's own statements, in a line."""
+    cost = own_cost(spent)
+    return _note((f"pgiostat's own statements: {cost}", f"pgiostat: {cost}"), width)
 
 
 def in_flight(running: Sequence["Running"], width: int) -> Iterator[Text]:
@@ -242,5 +253,5 @@ def failure(error: PgiostatError, retry_seconds: float | None) -> Text:
     if error.detail:
         line.append(f": {message_line(error.detail)}")
     if retry_seconds is not None:
-        line.append(f"  trying again in {format_duration(retry_seconds)}", "dim")
+        line.append(f"  retrying in {format_duration(retry_seconds)}", "dim")
     return line

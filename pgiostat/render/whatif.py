@@ -1,13 +1,16 @@
-"""The report of the reads if a category of queries were gone or cheaper."""
+"""The report of the reads without a category of statements, or with a cheaper one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pgiostat.analysis.whatif import ChangeKind
 from pgiostat.history.read.window_totals import WindowTotals
-from pgiostat.render.balance import left
+from pgiostat.render.balance import left, rate_text
+from pgiostat.render.column_format import column_format
 from pgiostat.render.csv import WINDOW, timestamp
 from pgiostat.render.document import Document, Records, Table, TableColumn
+from pgiostat.render.ledger import displayed
+from pgiostat.render.preset import preset_lines, preset_object
 from pgiostat.render.report import labels, remarks, title
 from pgiostat.reports.whatif import WhatIfReport
 from pgiostat.units import format_change, format_count, format_duration, format_share
@@ -16,17 +19,20 @@ from pgiostat.volume.burst import BurstReport
 __all__ = ["HEADER", "document", "records"]
 
 WIDE = 0.5
-"""A range that is wider than this, as a share of all reads, tells little."""
+"""A wider range, as a share of all reads, has a sentence of its own."""
+_MEASURES = {"reads": "blocks read", "operations": "read operations"}
+"""Measures as text for people has them; files keep the values that they have."""
+_UNITS = {"share": "", "seconds": ""}
 ENDS = ("now", "with the fewest reads", "with the most reads")
 HEADER = (*WINDOW, "supposed", "measure", "unit", "now", "at_least", "at_most")
 
 
 def _words(report: WhatIfReport) -> str:
-    """Return what is supposed, in words."""
+    """Return the assumptions in words."""
     words = {
-        ChangeKind.DROP: "no {0} queries",
-        ChangeKind.CALLS: "{1} times the calls of {0}",
-        ChangeKind.READS: "{1} times the reads of {0}",
+        ChangeKind.DROP: "without {0} queries",
+        ChangeKind.CALLS: "with {1} × the calls of {0}",
+        ChangeKind.READS: "with {1} × the reads of {0}",
     }
     return " and ".join(
         words[each.how].format(each.category, f"{each.factor:g}") for each in report.assumptions
@@ -61,16 +67,16 @@ def _sentences(report: WhatIfReport) -> Iterator[str]:
     found = report.estimate
     low, high = found.share(found.low), found.share(found.high)
     if low is None or high is None:
-        yield "nothing was read in that time: nothing can be saved"
+        yield "no blocks were read in this window: nothing can be saved"
         return
     yield (
-        f"with {_words(report)}: {format_change(low - 1)} to {format_change(high - 1)}"
-        " of all blocks read"
+        f"{_words(report)}: blocks read change by {format_change(low - 1)} to"
+        f" {format_change(high - 1)}"
     )
     if found.width is not None and found.width > WIDE:
         yield (
-            f"the range is {format_share(found.width)} wide: what queries find in the cache because"
-            " of each other is not counted anywhere; measure it on a clone"
+            f"the range is {format_share(found.width)} wide, because no counter has the cache hits"
+            " that queries owe to each other: measure it on a clone"
         )
 
 
@@ -83,16 +89,16 @@ def _volume(report: WhatIfReport) -> Iterator[str]:
 
 def _fate(burst: BurstReport) -> str:
     forecast, volume = burst.forecast, burst.volume
-    rate = f"{format_count(forecast.rate)} {volume.unit}/s lately"
+    rate = f"{rate_text(volume, forecast.rate)} recently"
     if volume.credits is None:
-        return f"{rate}, {format_share(forecast.use)} of what it gives"
+        return f"{rate}, {format_share(forecast.use)} of its limit"
     last = burst.steps[-1].balance
-    balance = f"{left(last.low, last.high)} left at the end"
+    balance = f"{left(last.low, last.high)} of the I/O credits left at the end"
     if forecast.to_empty is None:
-        return f"{balance}, {rate}, below its baseline"
+        return f"{balance}, {rate}, below the baseline"
     if not forecast.to_empty:
-        return f"{balance}, {rate}, empty"
-    return f"{balance}, {rate}, empty in {format_duration(forecast.to_empty)}"
+        return f"{balance}, {rate}, bucket empty"
+    return f"{balance}, {rate}, bucket empty in {format_duration(forecast.to_empty)}"
 
 
 def document(totals: WindowTotals, report: WhatIfReport) -> Document:
@@ -109,6 +115,7 @@ def document(totals: WindowTotals, report: WhatIfReport) -> Document:
         subject=labels(totals),
         summary=_words(report),
         head=[title(totals)],
+        facts=preset_lines(report.ranking.preset),
         warnings=list(remarks(totals)),
         findings=[*_sentences(report), *_volume(report)],
         tables=[_measures(report), _categories(report)],
@@ -118,30 +125,32 @@ def document(totals: WindowTotals, report: WhatIfReport) -> Document:
 
 
 def _measures(report: WhatIfReport) -> Table:
-    columns = [TableColumn("", most=24), TableColumn("unit", format=str, style="dim")]
+    columns = [TableColumn("measure", most=24), TableColumn("unit", format=str, style="dim")]
     columns += [TableColumn(end, right=True, format=str) for end in ("now", "at least", "at most")]
     rows = (
-        [name, unit, *(_shown(unit, value) for value in values)]
+        [_MEASURES.get(name, name), _UNITS.get(unit, unit), *_row(unit, values)]
         for name, unit, *values in records(report)
     )
     return Table(columns, rows, apart=True)
 
 
 def _categories(report: WhatIfReport) -> Table:
-    """Return what each category reads now, and what is assumed of it."""
+    """Return the reads of each category now, and its assumption."""
     columns = [
         TableColumn("category", most=24),
         TableColumn("blocks/s", right=True, format=format_count),
         TableColumn("hit", right=True, format=format_share),
-        TableColumn("supposed", style="cyan"),
+        TableColumn("change", style="cyan"),
     ]
     supposed = {each.category: str(each) for each in report.assumptions}
+    # No counter has the hits of what no statement explains.
+    unknown = {line.account.value for line in report.ranking.lines}
     seconds = report.ranking.seconds
     rows = (
         [
-            name,
+            displayed(name),
             had.reads / seconds if seconds else None,
-            had.hits / had.touched if had.touched else None,
+            had.hits / had.touched if had.touched and name not in unknown else None,
             supposed.get(name, ""),
         ]
         for name, had in report.amounts.items()
@@ -149,10 +158,13 @@ def _categories(report: WhatIfReport) -> Table:
     return Table(columns, rows, apart=True, extra=True)
 
 
-def _shown(unit: str, value: float | None) -> str:
+def _row(unit: str, values: Sequence[float | None]) -> Iterator[str]:
+    """Yield the values of a measure with one unit and one precision."""
     if unit == "seconds":
-        return "never" if value is None else format_duration(value) if value else "empty"
-    return format_share(value) if unit == "share" else format_count(value)
+        for value in values:
+            yield "never" if value is None else format_duration(value) if value else "empty"
+        return
+    yield from map(column_format(format_share if unit == "share" else format_count, values), values)
 
 
 def _objects(totals: WindowTotals, report: WhatIfReport) -> Iterator[dict[str, Any]]:
@@ -161,6 +173,7 @@ def _objects(totals: WindowTotals, report: WhatIfReport) -> Iterator[dict[str, A
         "interval_end": timestamp(totals.window.until),
         "seconds": report.ranking.seconds,
         "server": labels(totals),
+        "preset": preset_object(report.ranking.preset),
         "supposed": [
             {"category": each.category, "how": each.how, "factor": each.factor}
             for each in report.assumptions

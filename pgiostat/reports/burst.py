@@ -136,8 +136,8 @@ def load_in(
     if len(totals.seconds_by_label) > 1:
         there = ", ".join(totals.seconds_by_label)
         raise PgiostatError(
-            "several servers do not share a volume",
-            hint=f"Choose one by --label: {there}.",
+            "the window has several servers, and a volume belongs to one",
+            hint=f"Choose one with --label: {there}.",
             slug="option-invalid",
             status=ExitStatus.USAGE,
         )

@@ -17,7 +17,8 @@ from pgiostat.history.read.window_spec import WindowSpec
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.reports.steps import FINE, Ids, Steps, resample, step_for
 from pgiostat.statistics.delta import LOST, Quality
-from pgiostat.statistics.names import HIDDEN, OWN, Describe, Names, agree_on_preset
+from pgiostat.statistics.names import HIDDEN, OWN, Describe, Names, agree_on_preset, preset_of
+from pgiostat.statistics.preset import PresetInForce
 
 __all__ = ["WindowComparison", "compare_windows"]
 
@@ -43,6 +44,7 @@ class WindowComparison:
         step: Length of the steps of both.
         comparison: What changed, and how sure that is.
         shared: Whether both were reduced to the time in which both servers were watched.
+        preset: The preset of rules in force for both.
     """
 
     a: WindowTotals
@@ -50,6 +52,7 @@ class WindowComparison:
     step: timedelta
     comparison: Comparison
     shared: bool = False
+    preset: PresetInForce | None = None
 
 
 def compare_windows(
@@ -100,7 +103,11 @@ def _compared(a: WindowSpec, b: WindowSpec, describe: Describe, per: str) -> Win
     kind, anchor = _anchor(per, listed)
     before, after = map(_side, totals, steps, _places(steps, totals, together=together))
     return WindowComparison(
-        *totals, step, compare(before, after, listed, kind, anchor), shared=shared
+        *totals,
+        step,
+        compare(before, after, listed, kind, anchor),
+        shared=shared,
+        preset=preset_of(known for side in names for known in side.values()),
     )
 
 
@@ -159,9 +166,9 @@ def _require_apart(a: WindowTotals, b: WindowTotals) -> None:
     if shared and since < until:
         raise PgiostatError(
             "the two windows overlap",
-            detail=f"Both hold {since:%Y-%m-%d %H:%M:%S} to {until:%Y-%m-%d %H:%M:%S} UTC of one"
+            detail=f"Both contain {since:%Y-%m-%d %H:%M:%SZ} to {until:%Y-%m-%d %H:%M:%SZ} of one"
             " server.",
-            hint="Name times that are apart, as in prod@09:00..10:00 prod@10:00..11:00.",
+            hint="Choose windows that do not overlap, as in prod@09:00..10:00 prod@10:00..11:00.",
             slug="windows-overlap",
             status=ExitStatus.USAGE,
         )
@@ -229,7 +236,7 @@ def _anchor(per: str, groups: Sequence[FingerprintPair]) -> tuple[Per, list[int]
     if measure != "calls" or not name:
         raise PgiostatError(
             f'invalid value for --per: "{per}"',
-            hint='Allowed are second, call, and an anchor as in "version:calls".',
+            hint='Allowed values: second, call, or an anchor as in "version:calls".',
             slug="option-invalid",
             status=ExitStatus.USAGE,
         )

@@ -213,8 +213,8 @@ def series(
     """
     if totals.window.seconds / step.total_seconds() > MOST_STEPS:
         raise PgiostatError(
-            f"so short a step makes more than {MOST_STEPS:,} steps",
-            hint="Choose a longer step or a shorter time.",
+            f"this step divides the window into more than {MOST_STEPS:,} steps",
+            hint="Choose a longer step or a shorter window.",
             slug="step-invalid",
             status=ExitStatus.USAGE,
         )
@@ -232,8 +232,8 @@ def series(
     usual = median(each.seconds / max(each.samples, 1) for each in steps.sampled)
     if step.total_seconds() < usual * SAME_LENGTH:
         raise PgiostatError(
-            f"the steps are shorter than the intervals of this time: {format_duration(usual)}",
-            hint="Choose steps of that length or longer.",
+            f"the step is shorter than the intervals of this window: {format_duration(usual)}",
+            hint="Choose a step of that length or longer.",
             slug="step-too-short",
             status=ExitStatus.USAGE,
         )

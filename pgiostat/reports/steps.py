@@ -125,8 +125,8 @@ def resample(
     window = totals.window
     if step_us % _HOUR_US and any(map(Listing(history.layout).is_thin, _days(window))):
         raise PgiostatError(
-            "of part of this time whole hours are all that is kept",
-            hint="Choose steps of 1h or more, or a later time.",
+            "only hourly totals are left of part of this window",
+            hint="Choose a step of 1h or more, or a later window.",
             slug="step-too-short",
             status=ExitStatus.USAGE,
         )
@@ -142,7 +142,7 @@ def resample(
     )
     if not buckets:
         raise PgiostatError(
-            "nothing is known of that time: what statements read in it is lost",
+            "the counts of statements in this window are lost",
             slug="window-empty",
             status=ExitStatus.NOTHING_TO_REPORT,
         )

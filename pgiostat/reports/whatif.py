@@ -98,8 +98,8 @@ def _check(assumptions: Sequence[Assumption], ranking: Ranking) -> None:
     for each in assumptions:
         if each.category not in there:
             raise PgiostatError(
-                f'nothing of category "{each.category}" was called in that time',
-                hint=f"There were: {', '.join(there)}." if there else None,
+                f'no statement of category "{each.category}" was called in this window',
+                hint=f"Categories there: {', '.join(there)}." if there else None,
                 slug="category-unknown",
                 status=ExitStatus.USAGE,
             )

@@ -123,7 +123,7 @@ class Delta:
         io: The same of pg_stat_io; None before PostgreSQL 16.
         relations: The same of pg_statio_all_tables.
         appeared: Entries of pg_stat_statements that are new.
-        vanished: Entries that are gone.
+        vanished: Entries that disappeared.
         dealloc: Number of evictions; None before version 1.9 of the extension.
         unknown: Number of rows with amounts of no known interval; these are not counted.
         in_transit: Blocks of the server's count that statements count in other intervals, negative

@@ -4,7 +4,22 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Protocol
+
+from pgiostat.statistics.preset import FixedPreset, PresetInForce, preset_in_force
+from pgiostat.statistics.statement import (
+    HIDDEN,
+    MANIFEST,
+    OTHER,
+    OWN,
+    UNREAD,
+    UNREADABLE,
+    VERSION,
+    Describe,
+    IfSync,
+    Statement,
+    StatementKey,
+    split_action,
+)
 
 __all__ = [
     "HIDDEN",
@@ -21,66 +36,9 @@ __all__ = [
     "Statement",
     "StatementKey",
     "agree_on_preset",
+    "preset_of",
     "split_action",
 ]
-
-StatementKey = tuple[int, int, int]
-"""(userid, dbid, queryid)"""
-
-OTHER = "other"
-"""Category of statements that cannot be read."""
-VERSION = "version"
-"""Category of the remote version of a table, under the preset sync."""
-MANIFEST = "manifest"
-"""Category of the keys and versions of a range, under the preset sync."""
-OWN = "pgiostat itself"
-"""Category of our own statements: those that our role sends in our database."""
-HIDDEN = "hidden"
-"""Category of statements that our role may not see."""
-UNREAD = "no text yet"
-"""Category of statements before their texts are read; it is corrected afterwards."""
-UNREADABLE = "not readable"
-"""Category of statements with unreadable texts."""
-
-
-@dataclass(frozen=True, slots=True)
-class IfSync:
-    """What a statement is where the preset sync comes into force.
-
-    Attributes:
-        category: Its category then.
-        tables: The tables that it reads, if its category is version or manifest.
-    """
-
-    category: str
-    tables: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """What is known of a statement apart from its numbers.
-
-    Attributes:
-        text: The normalized text.
-        declares_cursor: Pseudonym of the cursor that it declares.
-        uses_cursor: Pseudonym of the cursor that it fetches from.
-        holds: It declares a cursor WITH HOLD.
-        rolls_back: It is a ROLLBACK of a whole transaction.
-        untracks: It may have changed settings so that pg_stat_statements does not count statements.
-        action: What it does, and to which table, as in "select orders".
-        if_sync: What it is under the preset sync; None where the preset is fixed.
-    """
-
-    text: str
-    fingerprint: str
-    category: str
-    declares_cursor: str = ""
-    uses_cursor: str = ""
-    holds: bool = False
-    rolls_back: bool = False
-    untracks: bool = False
-    action: str = ""
-    if_sync: IfSync | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +58,8 @@ class Renamed:
     since: datetime
 
 
-class Describe(Protocol):
-    """Describes a statement by its text."""
-
-    def __call__(self, text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
-        """Return the normalized text, its fingerprint and its category."""
+_MOST_TABLES = 1000
+"""Tables that are noted for the preset."""
 
 
 @lru_cache(maxsize=1024)
@@ -128,6 +83,7 @@ class Names:
         version_tables: Tables of which a statement reads the version, by the preset sync.
         manifest_tables: Tables of which a statement reads a manifest, by the preset sync.
         is_sync: Whether the preset sync came into force: a table is in both of these.
+        fixed: The preset, where an option or a rules file fixes it.
     """
 
     statements: dict[tuple[int, int, int], Statement] = field(default_factory=dict)
@@ -140,6 +96,7 @@ class Names:
     version_tables: set[str] = field(default_factory=set)
     manifest_tables: set[str] = field(default_factory=set)
     is_sync: bool = False
+    fixed: FixedPreset | None = None
     _repeated: dict[int, tuple[Mapping[int, object], int, frozenset[str]]] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -151,6 +108,7 @@ class Names:
             key: userid, dbid and queryid.
             statement: Its text, fingerprint and category.
         """
+        self.fixed = statement.fixed or self.fixed
         self._note_preset(statement.if_sync)
         statement = self.by_preset(statement)
         before = self.statements.get(key)
@@ -172,10 +130,11 @@ class Names:
 
     def _note_preset(self, if_sync: IfSync | None) -> None:
         """Note what speaks for the preset sync; it comes into force with enough of that."""
-        if self.is_sync or if_sync is None or not if_sync.tables:
+        if if_sync is None or not if_sync.tables:
             return
         noted = self.version_tables if if_sync.category == VERSION else self.manifest_tables
-        noted |= if_sync.tables
+        if len(noted) < _MOST_TABLES:  # an application may make a table each minute
+            noted |= if_sync.tables
         if self.version_tables & self.manifest_tables:
             self.apply_sync()
 
@@ -362,6 +321,25 @@ class Names:
         return f"{name} (oid {oid})" if name in known[2] else name
 
 
+def preset_of(several: Iterable[Names]) -> PresetInForce | None:
+    """Return the preset in force for statements that are shown together.
+
+    Args:
+        several: What ids mean on each server, or in each window.
+
+    Returns:
+        The preset and the reason; None without a statement.
+    """
+    known = [names for names in several if names.statements]
+    if not known:
+        return None
+    return preset_in_force(
+        next((names.fixed for names in known if names.fixed is not None), None),
+        {table for names in known for table in names.version_tables},
+        {table for names in known for table in names.manifest_tables},
+    )
+
+
 def agree_on_preset(several: Iterable[Names]) -> None:
     """Put the preset sync in force for all, if it is in force for one: they are compared or added.
 
@@ -372,31 +350,6 @@ def agree_on_preset(several: Iterable[Names]) -> None:
     if any(names.is_sync for names in known):
         for names in known:
             names.apply_sync()
-
-
-def split_action(action: str) -> tuple[str, str]:
-    """Return what a statement does, and the table that it is about.
-
-    Args:
-        action: As `Statement.action` has it.
-
-    Returns:
-        The verb, as select, session or catalog queries; the table, empty for a statement that is
-        about none.
-
-    >>> split_action("select billing.invoice"), split_action("procedure close_day")
-    (('select', 'billing.invoice'), ('procedure', ''))
-    >>> split_action("session"), split_action("catalog queries")
-    (('session', ''), ('catalog queries', ''))
-    """
-    verb, _, table = action.partition(" ")
-    if verb == "catalog":
-        return action, ""
-    return verb, "" if verb in _WITHOUT_TABLE else table
-
-
-_WITHOUT_TABLE = frozenset({"function", "procedure"})
-"""Verbs that are followed by the name of a function, not of a table."""
 
 
 def _under_sync(statement: Statement) -> Statement:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from pgiostat.statistics.preset import PresetInForce
 from pgiostat.volume.bucket import Balance, CreditBucket, Load, must_drop
 from pgiostat.volume.demand import Provenance
 from pgiostat.volume.device.interval import DeviceInterval
@@ -91,6 +92,7 @@ class BurstReport:
         bucket: The bucket at the end.
         balance_checks: Pairs of CloudWatch's BurstBalance and the model's at the same time, as
             shares.
+        preset: The preset of rules in force.
     """
 
     volume: Volume
@@ -100,6 +102,7 @@ class BurstReport:
     forecast: Forecast
     bucket: CreditBucket
     balance_checks: tuple[tuple[float, float], ...] = ()
+    preset: PresetInForce | None = None
 
     @property
     def provenance(self) -> Provenance:
@@ -167,6 +170,7 @@ def simulate(
         forecast=replace(_forecast(recent, last), is_behind=recent[-1] is not known[-1]),
         bucket=last,
         balance_checks=_balance_checks(devices, points, bucket),
+        preset=next((each.ranking.preset for each in steps if each.ranking.preset), None),
     )
 
 

@@ -38,13 +38,15 @@ class Provenance(StrEnum):
 
 
 MEANINGS = {
-    Provenance.DISKSTATS: "reads and writes of the device by /proc/diskstats, shared as blocks are",
-    Provenance.CLOUDWATCH: "reads and writes of the volume by CloudWatch, shared as blocks are",
-    Provenance.PG_STAT_IO: "reads by pg_stat_io, shared as blocks are",
-    Provenance.BLOCKS: "blocks read, an upper bound: one operation may fetch several, and the"
-    " operating system's cache answers some",
-    Provenance.ESTIMATED: "not told by the device: as many for what the server read as in the rest"
-    " of the time",
+    Provenance.DISKSTATS: "reads and writes of the device by /proc/diskstats,"
+    " divided in proportion to blocks",
+    Provenance.CLOUDWATCH: "reads and writes of the volume by CloudWatch,"
+    " divided in proportion to blocks",
+    Provenance.PG_STAT_IO: "reads by pg_stat_io, divided in proportion to blocks",
+    Provenance.BLOCKS: "blocks read, an upper bound: one operation may read several, and the"
+    " operating system's cache serves some",
+    Provenance.ESTIMATED: "not measured: as many operations for each block of the server as in the"
+    " measured time",
 }
 
 _UNEXPLAINED = (LedgerLine.UNATTRIBUTED, LedgerLine.CATALOGS)

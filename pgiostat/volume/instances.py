@@ -92,8 +92,8 @@ def instance_of(text: str) -> Instance:
     if found is None:
         raise invalid_option(
             f'the limits of instance type "{text}" are not known',
-            detail="EC2 publishes none: the type is not EBS-optimized, and its volumes share the"
-            " network with its other traffic.",
+            detail="EC2 publishes no limits: the type is not EBS-optimized, and its volumes share"
+            " the network with other traffic.",
             hint=_hint([]),
         )
     return found if ec2_name == bare else replace(found, name=bare)

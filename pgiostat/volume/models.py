@@ -277,7 +277,7 @@ def volume_of(text: str) -> Volume:
     if kind not in KINDS:
         raise invalid_option(
             f'there is no volume type "{text.partition(":")[0]}"',
-            hint=f"There are: {', '.join(KINDS)}.",
+            hint=f"Volume types: {', '.join(KINDS)}.",
         )
     make, syntax, (low, high), optional = KINDS[kind]
     try:

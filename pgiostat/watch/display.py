@@ -134,7 +134,7 @@ class WatchDisplay(App[None]):
             return
         session, whole = self.session_view, self.state.whole
         counted, io = session.counted(whole=whole), session.io(whole=whole)
-        self._table = table_of(self.state, counted, io, session.names)
+        self._table = table_of(self.state, counted, io, session.names, session.per_block)
         self.state = restore_cursor(self.state, self._table.keys)
         if self._goes_back != bool(self.state.path or self.state.filter):
             self._goes_back = not self._goes_back
@@ -201,5 +201,5 @@ class WatchDisplay(App[None]):
         row = rows[state.row] if state.row < len(rows) else None
         if row is None or state.chosen in {(), row.key}:
             return row
-        self.notify("the row that was chosen did nothing in this interval")
+        self.notify("the selected row had no activity in this interval")
         return None

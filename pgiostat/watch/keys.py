@@ -1,4 +1,4 @@
-"""The keys and the mouse of `watch`: they change the display, never the snapshots."""
+"""The keys and the mouse of `watch`: they change the screen, never the sampling."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -31,7 +31,16 @@ if TYPE_CHECKING:
 
 __all__ = ["KeyActions"]
 
-VIEWS = (View.CATEGORY, View.STATEMENT, View.RELATION, View.DATABASE, View.USER, View.IO)
+VIEWS = (
+    View.CATEGORY,
+    View.STATEMENT,
+    View.RELATION,
+    View.DATABASE,
+    View.USER,
+    View.IO,
+    View.VERB,
+    View.TABLE,
+)
 INTERVALS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 PAGE = 10
 WHILE_TYPING = {"quit", "move"}
@@ -58,15 +67,15 @@ def _view_key(number: int, view: View) -> Binding:
 KEYS: tuple[Binding, ...] = (
     _key("q", "quit", "quit"),
     Binding("ctrl+c", "quit", show=False, priority=True),
-    _key("question_mark,h,f1", "help", "help", "help: every key, column and word", "?"),
-    _key("left", "seek(-1)", "", "an interval back"),
-    _key("right", "seek(1)", "seek", "an interval on", "←→"),
-    _key("shift+left", "seek(-60)", "", "sixty intervals back"),
-    _key("shift+right", "seek(60)", "", "sixty intervals on"),
+    _key("question_mark,h,f1", "help", "help", "help: keys, columns and terms", "?"),
+    _key("left", "seek(-1)", "", "go back one interval"),
+    _key("right", "seek(1)", "seek", "go forward one interval", "←→"),
+    _key("shift+left", "seek(-60)", "", "go back 60 intervals"),
+    _key("shift+right", "seek(60)", "", "go forward 60 intervals"),
     _key("g", "jump", "go to", "go to a time"),
     *(_view_key(number, view) for number, view in enumerate(VIEWS, 1)),
-    _key("enter", "enter", "into", "go into the row"),
-    _key("escape", "leave", "back", "back, or without filter"),
+    _key("enter", "enter", "open", "open the row"),
+    _key("escape", "leave", "back", "go back, or clear the filter"),
     _key("slash", "filter", "filter", "filter by text, category, user or database", "/"),
     _key(
         "greater_than_sign",
@@ -80,16 +89,16 @@ KEYS: tuple[Binding, ...] = (
         "right_square_bracket",
         "do('columns_right')",
         "columns",
-        "show further columns to the right",
+        "scroll columns to the right",
         "[]",
     ),
-    _key("left_square_bracket", "do('columns_left')", "", "show further columns to the left"),
-    _key("space,p", "do('pause')", "pause", "pause what is shown, or go on", "␣"),
-    _key("a", "do('whole')", "total", "show all since the baseline, or the last interval"),
+    _key("left_square_bracket", "do('columns_left')", "", "scroll columns to the left"),
+    _key("space,p", "do('pause')", "pause", "pause the screen, or resume", "␣"),
+    _key("a", "do('whole')", "total", "show the last interval, or all since the baseline"),
     Binding("ctrl+p", "command_palette", "all", key_display="^p", priority=True),
     _key("r", "do('reverse')", "reverse", "reverse the order"),
-    _key("e", "export", "export", "export what is shown as CSV, here"),
-    _key("y", "copy", "copy", "copy the row's text"),
+    _key("e", "export", "export", "export the table as CSV to the working directory"),
+    _key("y", "copy", "copy", "copy the text of the row"),
     _key(
         "z",
         "baseline",
@@ -99,15 +108,15 @@ KEYS: tuple[Binding, ...] = (
     _key(
         "plus,equals_sign",
         "interval(1)",
-        "slower",
-        "slower: read less often, show intervals longer",
+        "longer",
+        "longer interval",
         "+",
     ),
     _key(
         "minus",
         "interval(-1)",
-        "quicker",
-        "quicker: read more often, show intervals shorter",
+        "shorter",
+        "shorter interval",
         "-",
     ),
     _key("up,k", "move(-1)"),
@@ -204,7 +213,7 @@ class KeyActions(ExportActions):
             return
         if row.of is None or self.state.view in {View.RELATION, View.IO}:
             what = "a relation" if self.state.view is View.RELATION else "a row of pg_stat_io"
-            self.notify(f"nothing is counted below {what}; 2 shows the statements")
+            self.notify(f"{what} has no further level; key 2 shows the statements")
             return
         if self.state.view is View.STATEMENT:
             # It imports plots, and most sessions need none.
@@ -258,7 +267,7 @@ class KeyActions(ExportActions):
     def action_baseline(self) -> None:
         """Set the baseline to now; nothing on the server is reset."""
         self.watch_session.begin()
-        self.notify("counting from here; nothing on the server was reset")
+        self.notify("the baseline is now; nothing on the server was reset")
         self.draw()
 
     def action_interval(self, step: int) -> None:
@@ -291,7 +300,7 @@ class KeyActions(ExportActions):
         # Deferred, so that the palette is not in the picture.
         yield SystemCommand(
             "Screenshot",
-            "Write what is shown as SVG, here",
+            "Write the screen as SVG to the working directory",
             partial(self.call_after_refresh, self.action_picture),
         )
 

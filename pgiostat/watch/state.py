@@ -28,6 +28,8 @@ class View(StrEnum):
     """What the table has a row for."""
 
     CATEGORY = "category"
+    VERB = "verb"
+    TABLE = "table"
     FINGERPRINT = "fingerprint"
     STATEMENT = "statement"
     RELATION = "relation"
@@ -129,8 +131,12 @@ def with_view(state: ViewState, view: View) -> ViewState:
 
 def drill_down(state: ViewState, drill: Drill) -> ViewState:
     """Return the state in which what belongs to a row is shown."""
-    deeper = View.FINGERPRINT if drill.view is View.CATEGORY else View.STATEMENT
+    deeper = View.FINGERPRINT if drill.view in _COARSE else View.STATEMENT
     return replace(state, view=deeper, path=(*state.path, drill), row=0, chosen=(), filter="")
+
+
+_COARSE = frozenset({View.CATEGORY, View.VERB, View.TABLE})
+"""Views with rows of many fingerprints."""
 
 
 def restore_cursor(state: ViewState, rows: Sequence[RowKey]) -> ViewState:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -26,6 +26,9 @@ from pgiostat.unexpected import as_error
 from pgiostat.volume.bucket import Balance, CreditBucket
 from pgiostat.volume.demand import Demand, Provenance
 from pgiostat.watch.options import Options, StreamFormat
+
+if TYPE_CHECKING:
+    from pgiostat.watch.sources.disk import LiveDisk
 
 __all__ = ["StreamSession", "run"]
 
@@ -178,6 +181,7 @@ class _Screen:
     watch: StreamSession
     console: Console
     live: Live | None
+    disk: "LiveDisk | None" = None
     last: RenderableType = ""
 
     def __call__(
@@ -188,6 +192,9 @@ class _Screen:
             # The last numbers stay, with the reason why they are old above them.
             self._draw(Group(failure, self.last) if self.live else failure)
         elif result.delta is not None and ranking is not None:
+            disk = None
+            if self.disk is not None:
+                disk = self.disk.reads(result.delta, self.watch.sampler.whereabouts)
             if self.live is None and result.delta.seconds is None:
                 for line in text.notice_lines(notices):
                     self.console.print(line)
@@ -201,6 +208,7 @@ class _Screen:
                 width=self.console.width,
                 running=result.running,
                 burst=self.watch.burst_line,
+                disk=disk,
             )
             self._draw(self.last)
 
@@ -265,11 +273,17 @@ def _shown(watch: StreamSession, out: TextIO, err: TextIO) -> Iterator[_Shown]:
     if not console.is_terminal:
         # A pipe has no width of its own.
         console.width = shutil.get_terminal_size((PIPE_WIDTH, 0)).columns
-    if console.is_terminal and options.count != 1:
-        with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
-            yield _Screen(watch, console, live)
-    else:
-        yield _Screen(watch, console, None)
+    from pgiostat.watch.sources.disk import LiveDisk  # noqa: PLC0415 - CSV and JSON need none
+
+    disk = LiveDisk(watch.sampler.clock)
+    try:
+        if console.is_terminal and options.count != 1:
+            with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+                yield _Screen(watch, console, live, disk)
+        else:
+            yield _Screen(watch, console, None, disk)
+    finally:
+        disk.end()
 
 
 def run(

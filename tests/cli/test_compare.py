@@ -54,20 +54,20 @@ def compare(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 STEADY = """\
-A  prod  2026-11-23 10:00:00 – 10:30:00 UTC  30 min 0 s  coverage 100 %
-B  prod  2026-11-23 10:30:00 – 11:00:00 UTC  30 min 0 s  coverage 100 %
+A  prod  2026-11-23 10:00:00Z – 10:30:00Z  30 min 0 s  coverage 100 %
+B  prod  2026-11-23 10:30:00Z – 11:00:00Z  30 min 0 s  coverage 100 %
 No change.
-blocks read by second; 99 % certainty, from pairs of steps of 1 min 0 s
-category  A/s  B/s change        interval verdict
-total     261  264 +1.1 % -4.7 % … +7.2 % no change
-version   201  204 +1.1 % -5.7 % … +8.4 % no change
-manifest 59.7 60.3 +1.0 % -6.9 % … +9.5 % no change
-other       0    0    0 %               – –
+blocks read per second; 99 % confidence, from pairs of steps of 1 min 0 s
+category A/s B/s change           range verdict
+total    261 264 +1.1 % -4.7 % … +7.2 % no change
+version  201 204 +1.1 % -5.7 % … +8.4 % no change
+manifest  60  60 +1.0 % -6.9 % … +9.5 % no change
+other      0   0  0.0 %               – –
 
- A/s  B/s change        interval verdict   category query
- 201  204 +1.1 % -5.4 % … +8.1 % no change version  select max(rev) from t
-59.7 60.3 +1.0 % -6.5 % … +9.1 % no change manifest select id, rev from t where…
-   0    0    0 %               – –         other    select 1
+A/s B/s change           range verdict   category query
+201 204 +1.1 % -5.4 % … +8.1 % no change version  select max(rev) from t
+ 60  60 +1.0 % -6.5 % … +9.1 % no change manifest select id, rev from t where i…
+  0   0  0.0 %               – –         other    select 1
 """
 
 
@@ -151,7 +151,7 @@ def test_whole_hours_are_compared_from_the_rollup_with_the_same_totals(tmp_path:
     compact(Layout(root), "prod")
     for file in Layout(root).compacted_files("stmt"):
         file.path.unlink()
-    with pytest.raises(PgiostatError, match="whole hours are all that is kept"):
+    with pytest.raises(PgiostatError, match="only hourly totals are left"):
         compare_windows(a, b, describer())
 
 
@@ -193,8 +193,8 @@ def test_too_little_is_shown_and_not_judged(recorded: Recorded) -> None:
     early = f"prod@..{at(150).isoformat()}"
     done = compare(root, early, HALVES[1])
     assert done.returncode == 0
-    assert "! A has 5 steps; 12 are needed to know their spread" in done.stdout
-    assert "Not judged." in done.stdout
+    assert "! A has 5 steps; 12 are needed to estimate the variance" in done.stdout
+    assert "Inconclusive: not enough comparable data." in done.stdout
     assert "better" not in done.stdout
 
 
@@ -280,4 +280,4 @@ def test_what_one_of_two_servers_reads_more_of_the_same_traffic_is_found(tmp_pat
     assert total["verdict"] == "worse"
     assert total["change_low"] < 0.1 < total["change_high"]
     text = compare(tmp_path, "app", "second").stdout
-    assert "(3 of A and 1 of B left out, without a partner)" in " ".join(text.split())
+    assert "(3 of A and 1 of B left out, without a counterpart)" in " ".join(text.split())

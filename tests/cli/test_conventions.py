@@ -19,7 +19,9 @@ from pgiostat.cli.next_command import NEXT
 from pgiostat.errors import PgiostatError
 from pgiostat.history.read.history import History
 from pgiostat.history.read.window_spec import window
+from pgiostat.postgres.refusal import WITHOUT_ONE
 from pgiostat.statistics.difference import diff
+from pgiostat.timespec import instant
 from tests.support.histories import intervals, write
 from tests.support.program import pgiostat
 from tests.support.readings import at, reading
@@ -161,7 +163,7 @@ def test_a_password_is_prompted_for_where_one_is_missing(
     assert prompts == ["Password: "]
     command(dsn=dsn, **NO_OPTIONS | {"password": True})
     assert prompts == ["Password: "] * 2
-    with pytest.raises(PgiostatError, match="asks for a password, and there is none"):
+    with pytest.raises(PgiostatError, match=WITHOUT_ONE):
         command(dsn=dsn, **NO_OPTIONS | {"no_password": True})
     assert (len(prompts), users) == (2, [(keywords["user"],)] * 2)
 
@@ -245,6 +247,30 @@ def test_a_window_begins_an_hour_ago_in_any_spelling(tmp_path: Path, since: str)
     done = pgiostat("report", tmp_path, "--since", since, "--format", "json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["samples"] == 5
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["report"],
+        ["report", "--by", "hour"],
+        ["report", "--series", "10m"],
+        ["history"],
+        ["burst", "--volume", "gp2:100"],
+        ["compare", "@..2026-11-23T10:15:00Z", "@2026-11-23T10:15:00Z.."],
+        ["report", "--since", "2026-11-24"],
+    ],
+)
+def test_each_time_that_is_printed_has_its_zone(root: Path, arguments: list[str]) -> None:
+    command, *words = arguments
+    done = pgiostat(command, root, *words, TZ="Asia/Tokyo")
+    printed = re.findall(r"(?:[\d-]{10}[ T])?\d\d:\d\d(?::\d\d)?\S*", done.stdout + done.stderr)
+    assert printed != []
+    assert [text for text in printed if not re.fullmatch(r"\S+( \S+)?Z[.,;]?", text)] == []
+    for text in (each.rstrip(".,;") for each in printed):
+        back = instant(text, datetime.now(UTC)).astimezone(UTC)
+        forms = ("%H:%M:%SZ", "%Y-%m-%d %H:%MZ", "%Y-%m-%d %H:%M:%SZ", "%Y-%m-%dT%H:%M:%SZ")
+        assert text in {back.strftime(form) for form in forms}
 
 
 def test_a_time_that_a_screen_printed_is_accepted_back(root: Path) -> None:

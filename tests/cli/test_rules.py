@@ -28,7 +28,7 @@ from tests.support.workloads import client, fill, run
 MANIFEST = "SELECT c.id, c.rev FROM parcel c WHERE c.id BETWEEN 1 AND 9 ORDER BY c.id"
 
 JUDGED = """\
-manifest  by manifest (built-in, 12 of 21)  2:c1f0f3d3f0c7d1d6
+manifest  by manifest (preset sync, 16 of 34)  2:c1f0f3d3f0c7d1d6
 
 SELECT @1.id,
        @1.rev
@@ -37,6 +37,8 @@ WHERE @1.id BETWEEN ? AND ?
 ORDER BY @1.id
 
 statement       select
+verb            select
+table           parcel
 reads           parcel
 block           select
   reads         parcel
@@ -48,13 +50,13 @@ block           select
   min_varying   2
   where_range   id
 
-runner-up                category  why it lost
+runner-up                category  why not
+download-since           download  where_range is id, not "@versions"
 manifest-hashed-ordered  manifest  projects_calls is none, not "@hashes"
 version-newest           version   newest is none, not "@versions"
 version-of-named-table   version   mentions is id, rev, not "@table_names"
 manifest-hashed          manifest  projects_calls is none, not "@hashes"
-version-table            version   reads is parcel, not "@caches"
-15 more rules are further away.
+28 more rules match less.
 """
 
 
@@ -72,7 +74,7 @@ def lines(text: str) -> list[str]:
 
 
 def test_a_statement_is_told_its_category_its_features_and_the_runners_up() -> None:
-    done = pgiostat("test", MANIFEST)
+    done = pgiostat("test", MANIFEST, "--preset", "sync")
     assert (done.returncode, done.stderr) == (0, "")
     told = lines(done.stdout)[: len(JUDGED.splitlines())]
     told[0] = re.sub("2:[0-9a-f]{16}", "2:c1f0f3d3f0c7d1d6", told[0])
@@ -82,12 +84,26 @@ def test_a_statement_is_told_its_category_its_features_and_the_runners_up() -> N
 def test_statements_of_a_file_or_a_pipe_are_told_one_by_one(tmp_path: Path) -> None:
     text = "BEGIN; INSERT INTO t VALUES (';');\n-- nothing\n; FETCH 10 FROM parcel_manifest"
     (tmp_path / "some.sql").write_text(text)
-    by_file = pgiostat("test", "-f", "some.sql", where=tmp_path)
-    by_pipe = pgiostat("test", "-f", "-", given=text)
+    by_file = pgiostat("test", "-f", "some.sql", "--preset", "sync", where=tmp_path)
+    by_pipe = pgiostat("test", "-f", "-", "--preset", "sync", given=text)
     assert by_file.stdout == by_pipe.stdout
-    told = re.findall(r"^(\w+)  (?:by )?(no rule|[\w-]+)", by_pipe.stdout, re.MULTILINE)
-    heads = [found for found in told if found[1] in {"no rule", "upload", "manifest-cursor"}]
-    assert heads == [("other", "no rule"), ("upload", "upload"), ("manifest", "manifest-cursor")]
+    told = re.findall(r"^(\w+)  by ([\w-]+) \(preset sync", by_pipe.stdout, re.MULTILINE)
+    assert told == [("other", "session"), ("upload", "upload"), ("manifest", "manifest-cursor")]
+
+
+def test_a_statement_that_no_rule_takes_is_named_after_what_it_does() -> None:
+    done = pgiostat("test", "SELECT * FROM sales.orders WHERE day > $1")
+    assert lines(done.stdout)[0].startswith(
+        "select sales.orders  named after what it does: no rule matches  2:"
+    )
+
+
+def test_a_statement_shows_its_category_under_the_preset_sync() -> None:
+    done = pgiostat("test", MANIFEST)
+    assert lines(done.stdout)[:2] == [
+        "select parcel  named after what it does: no rule matches  2:332f06a25479ea68",
+        "With --preset sync: manifest",
+    ]
 
 
 def test_no_constant_of_a_statement_is_shown() -> None:
@@ -100,16 +116,17 @@ def test_the_rules_in_force_are_shown_in_order_ones_own_first(tmp_path: Path) ->
     rule = 'schema = 1\n[[rule]]\nname = "mine"\ncategory = "own"\nwhen = { reads = "x" }\n'
     path = tmp_path / "rules.toml"
     path.write_text(rule)
-    told = lines(pgiostat("show", "--rules", str(path)).stdout)
+    told = lines(pgiostat("show", "--rules", str(path), "--preset", "sync").stdout)
     assert told[1].split(maxsplit=3) == ["1", "mine", "own", '{ reads = "x" }']
-    assert told[2].split(maxsplit=2)[:2] == ["2", "explain"]
+    assert told[2].split(maxsplit=2)[:2] == ["2", "queue"]
     one = pgiostat("show", "mine", "--rules", str(path))
     assert tomllib.loads(one.stdout) == {
         "rule": [{"name": "mine", "category": "own", "when": {"reads": "x"}}]
     }
-    assert lines(one.stdout)[0] == f"# 1 of 22, {path}"
+    count = len(builtin("general").rules) + 1
+    assert lines(one.stdout)[0] == f"# 1 of {count}, {path}"
     assert lines(pgiostat("show", "@hashes").stdout) == [
-        'hashes = ["*hash*", "md5", "sha*", "crc*", "digest"]'
+        'hashes = ["*hash*", "md5", "sha*", "crc*", "digest", "*checksum*"]'
     ]
 
 
@@ -147,7 +164,7 @@ def test_a_rules_file_is_begun_once_and_never_overwritten(tmp_path: Path) -> Non
         "Next: pgiostat rules test --rules rules.toml DBNAME",
     ]
     path = tmp_path / "rules.toml"
-    assert len(load(path).rules) == 21
+    assert len(load(path).rules) == len(builtin().rules)
     path.write_text("mine")
     second = pgiostat("init", where=tmp_path)
     assert (second.returncode, path.read_text()) == (1, "mine")
@@ -297,10 +314,10 @@ def test_a_statement_is_laid_out_or_left_as_it_is() -> None:
 
 
 def test_a_page_has_the_rules_as_a_table_and_one_as_a_file_has_it() -> None:
-    listed = lines(pgiostat("show", "--format", "markdown").stdout)
-    assert listed[0] == "**21 rules**, in the order in which they are tried."
-    assert [line for line in listed if line.startswith("| 2 |")] == [
-        '| 2 | upload | upload | `{ writes = "@written" }` |'
+    listed = lines(pgiostat("show", "--preset", "sync", "--format", "markdown").stdout)
+    assert listed[0] == "**34 rules**, in the order in which they are tried."
+    assert [line for line in listed if line.startswith("| 6 |")] == [
+        '| 6 | upload | upload | `{ writes = "@written" }` |'
     ]
     one = pgiostat("show", "upload", "--format", "markdown")
     text = pgiostat("show", "upload").stdout
@@ -309,10 +326,10 @@ def test_a_page_has_the_rules_as_a_table_and_one_as_a_file_has_it() -> None:
 
 def test_a_page_on_a_statement_says_what_text_says_and_nothing_in_it_acts() -> None:
     query = 'SELECT max(rev) AS "[a](http://x/)" FROM t'
-    done = pgiostat("test", query, "--format", "markdown")
+    done = pgiostat("test", query, "--preset", "sync", "--format", "markdown")
     assert (done.returncode, done.stderr) == (0, "")
     page = lines(done.stdout)
-    assert page[0] == "**version**, by version-newest (built-in, 5 of 21)."
+    assert page[0] == "**version**, by version-newest (preset sync, 9 of 34)."
     assert "| block: newest | rev |" in page
     assert "](http://x/)" not in done.stdout
     losers = [line for line in page if line.startswith("| version-changed |")]

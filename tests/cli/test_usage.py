@@ -67,7 +67,10 @@ from tests.support.program import pgiostat
             ["watch", "--by", "colour"],
             [
                 'pgiostat: error: invalid value for --by: "colour"',
-                "HINT:  Allowed are category, fingerprint, statement, relation, database, user.",
+                (
+                    "HINT:  Allowed are category, verb, table, fingerprint, statement, relation,"
+                    " database, user."
+                ),
             ],
         ),
         (
@@ -123,7 +126,7 @@ def test_the_version_is_told() -> None:
 
 def test_a_statement_may_begin_with_a_comment() -> None:
     done = pgiostat("rules", "test", "-- name: Newest :one\nSELECT max(rev) FROM t")
-    assert (done.returncode, done.stdout.split()[0]) == (0, "version")
+    assert (done.returncode, done.stdout.split("  ")[0]) == (0, "select t")
 
 
 def test_output_that_cannot_be_written_is_an_error_without_a_traceback() -> None:

@@ -177,7 +177,7 @@ def test_what_workers_do_not_see_is_said(spark: tuple[str, str], tmp_path: Path)
     )
     assert found.returncode == ExitStatus.ERROR
     assert re.sub('date=[^"]+', "…", found.stderr) == (
-        'pgiostat: error: Spark does not see "/proc/self/cwd/history/sample/…"\n'
+        'pgiostat: error: Spark cannot find "/proc/self/cwd/history/sample/…"\n'
         f"DETAIL:  It exists for this process, but not for what runs at {spark[0]}.\n"
         "HINT:  Every worker must have the history under the same path: on a shared file system,"
         " or in an object store.\n"

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,3 +105,22 @@ def test_the_root_of_the_package_stays_small() -> None:
     packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert len(modules) <= MAX_ROOT_MODULES, modules
     assert len(packages) <= MAX_PACKAGES, packages
+
+
+def classes(tree: ast.Module) -> list[str]:
+    """Return the names of the classes of a module, without those that are private to it."""
+    found = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+    return [name for name in found if not name.startswith("_")]
+
+
+def test_private_classes_are_left_out() -> None:
+    assert classes(ast.parse("class A:\n    pass\n\nclass _B:\n    pass\n")) == ["A"]
+
+
+def test_each_class_has_a_name_of_its_own() -> None:
+    found = Counter(
+        name
+        for path in PACKAGE.rglob("*.py")
+        for name in classes(ast.parse(path.read_text("utf-8")))
+    )
+    assert [name for name, count in found.items() if count > 1] == []

@@ -16,44 +16,7 @@ PACKAGE = ROOT / "pgiostat"
 LONG_SENTENCES_ALLOWED = {"docs/accuracy.md", "docs/benchmarks.md"}
 """Pages of measurements, where a condition belongs to its figure."""
 
-MESSAGES = "messages"
-WORDS_LEFT: dict[str, str] = {
-    "pgiostat/analysis/notices.py": MESSAGES,
-    "pgiostat/collector/fleet.py": MESSAGES,
-    "pgiostat/collector/incidents.py": MESSAGES,
-    "pgiostat/collector/preflight.py": MESSAGES,
-    "pgiostat/collector/targets.py": MESSAGES,
-    "pgiostat/export/tables.py": "meanings of columns",
-    "pgiostat/history/engines/spark.py": MESSAGES,
-    "pgiostat/history/format/durable_io.py": MESSAGES,
-    "pgiostat/history/format/layout.py": MESSAGES,
-    "pgiostat/history/remote/remote_layout.py": MESSAGES,
-    "pgiostat/history/remote/upload.py": MESSAGES,
-    "pgiostat/history/write/background.py": MESSAGES,
-    "pgiostat/history/write/retention.py": MESSAGES,
-    "pgiostat/lab/environment.py": MESSAGES,
-    "pgiostat/lab/experiments/run.py": MESSAGES,
-    "pgiostat/lab/postgres/binaries.py": MESSAGES,
-    "pgiostat/lab/server_errors.py": MESSAGES,
-    "pgiostat/lab/workload/api.py": MESSAGES,
-    "pgiostat/postgres/doctor/checks.py": "reasons of findings",
-    "pgiostat/postgres/doctor/fixes.py": "reasons of findings",
-    "pgiostat/postgres/doctor/settings.py": "reasons of findings",
-    "pgiostat/postgres/dsn_mistakes.py": MESSAGES,
-    "pgiostat/render/burst.py": "lines of a report",
-    "pgiostat/render/compare.py": "lines of a report",
-    "pgiostat/render/doctor.py": "a heading",
-    "pgiostat/render/inventory.py": "lines of a report",
-    "pgiostat/render/report.py": "remarks",
-    "pgiostat/render/whatif.py": "lines of a report",
-    "pgiostat/statistics/capabilities.py": "meanings of capabilities",
-    "pgiostat/volume/demand.py": "remarks",
-    "pgiostat/volume/device/cloudwatch.py": MESSAGES,
-    "pgiostat/volume/device/discover.py": MESSAGES,
-    "pgiostat/volume/device/mounts.py": MESSAGES,
-    "pgiostat/watch/keys.py": "commands of the palette",
-    "pgiostat/watch/screen/help.py": "the help of watch",
-}
+WORDS_LEFT: dict[str, str] = {}
 """Files that still have forbidden words, and what is left there. An entry goes with its cause."""
 
 PAGES = (

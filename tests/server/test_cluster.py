@@ -181,7 +181,9 @@ def test_a_killed_backend_is_recovered_from_by_the_same_postmaster(cluster: Clus
 
 def test_only_a_process_of_the_server_is_killed_as_a_backend(cluster: Cluster) -> None:
     cluster.start()
-    with pytest.raises(PgiostatError, match=f"process {os.getpid()} is not one of this server"):
+    with pytest.raises(
+        PgiostatError, match=f"process {os.getpid()} does not belong to this server"
+    ):
         cluster.kill_backend(os.getpid())
 
 
@@ -367,8 +369,8 @@ def test_a_directory_that_cannot_be_made_is_named(pattern: Cluster, place: Path)
     with pytest.raises(PgiostatError) as error:
         impossible.initialise()
     assert error.value.report() == (
-        f'pgiostat: error: could not make the directory "{impossible.directory}"\n'
-        "DETAIL:  The system says: Not a directory."
+        f'pgiostat: error: could not create the directory "{impossible.directory}"\n'
+        "DETAIL:  The system reports: Not a directory."
     )
 
 
@@ -431,7 +433,7 @@ def test_a_program_that_is_not_postgres_is_quoted(place: Path) -> None:
     (place / "postgres").chmod(0o755)
     with pytest.raises(PgiostatError) as error:
         _ = Cluster(place, place / "cluster").version
-    assert error.value.detail == "Asked for its version it answered: hello"
+    assert error.value.detail == "--version printed: hello"
 
 
 def test_the_embedded_server_is_found_without_importing_its_package() -> None:

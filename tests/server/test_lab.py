@@ -144,7 +144,7 @@ def test_what_is_kept_of_an_environment_may_be_damaged(lab: Lab) -> None:
         damaged.unlink()
     assert (raised.value.slug, raised.value.message) == (
         "environment-unreadable",
-        f'"{damaged}" does not tell what environment "prod" is',
+        f'could not read the description of environment "prod": "{damaged}"',
     )
 
 

@@ -263,7 +263,7 @@ def test_collecting_and_writing_rules_work_without_an_encoding(
     done = pgiostat("collect", dsn, "--label", "x", "--history", history, "--for", "1s",
                     "--interval", "0.5s")  # fmt: skip
     assert done.returncode == 0
-    assert "intervals committed" in done.stderr
+    assert " committed in " in done.stderr
     done = pgiostat("rules", "init", dsn, "--out", str(tmp_path / "rules.toml"))
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -79,7 +79,7 @@ def test_a_file_read_again_changes_what_it_changes_and_nothing_else(
     with collecting(tmp_path / "log", "--config", str(config)) as there:
         for label in ("same", "changes", "goes"):
             committed(root, label)
-        there.until('taken: a collector "taken" is writing')
+        there.until('taken: a collector "taken" is already writing')
         held.close()
         tell("same", "changes@0.3s", "comes", "taken", keep="40d")
         there.process.send_signal(signal.SIGHUP)
@@ -96,7 +96,7 @@ def test_a_file_read_again_changes_what_it_changes_and_nothing_else(
         committed(root, "same", before + 2)
         assert there.end() == 0
     said = there.said()
-    changed = "new: comes; gone: goes; interval changed: changes; tried again: taken"
+    changed = "new: comes; removed: goes; interval changed: changes; retried: taken"
     mistake = f'{config}, line 2: "colour" is not a key of [servers.same]'
     allowed = "Allowed are dsn, interval, device, cloudwatch."
     assert [line for line in said if "SIGHUP" in line] == [
@@ -104,7 +104,7 @@ def test_a_file_read_again_changes_what_it_changes_and_nothing_else(
         "pgiostat: SIGHUP: collecting 4 servers: nothing changed",
         f"pgiostat: SIGHUP: nothing changed: {mistake}. {allowed}",
     ]
-    assert not [line for line in said if line.startswith("same: going on")]
+    assert not [line for line in said if line.startswith("same: continuing")]
     ends = [line.split(":")[0] for line in said if "intervals committed" in line]
     assert sorted(ends[:2]) == ["changes", "goes"]
     assert sorted(ends[2:]) == ["changes", "comes", "same", "taken"]

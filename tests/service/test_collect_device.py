@@ -21,7 +21,7 @@ def checked(database: str, root: Path, *options: str) -> tuple[int, list[str]]:
 def test_a_check_says_what_is_measured_or_why_nothing_is(database: str, tmp_path: Path) -> None:
     assert checked(database, tmp_path, "--device", "none") == (
         0,
-        ["a: device: none, as asked for"],
+        ["a: device: none, as configured"],
     )
     assert checked(database, tmp_path, "--device", "nodisk") == (
         1,
@@ -52,7 +52,7 @@ def test_a_check_says_what_is_measured_or_why_nothing_is(database: str, tmp_path
     [
         (["--device", "a\tb"], "invalid name of a device"),
         (["--cloudwatch", "db-1"], 'invalid value for cloudwatch: "db-1"'),
-        (["--device", "sda", "host=b"], "one device was named, and 2 servers"),
+        (["--device", "sda", "host=b"], "one device was named for 2 servers"),
         (
             ["--device", "sda", "--config", "x.toml"],
             "--config cannot be used together with servers or labels",

@@ -15,7 +15,6 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgiostat import unexpected
-from pgiostat.collector.device_sampler import DeviceSampler
 from pgiostat.collector.interval_log import IntervalLog
 from pgiostat.collector.metrics import Metrics
 from pgiostat.collector.recorder import Recorder
@@ -33,6 +32,7 @@ from pgiostat.statistics.difference import diff as real_diff
 from pgiostat.statistics.names import Statement
 from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.unexpected import as_error, unreadable_reply
+from pgiostat.volume.device.sampler import DeviceSampler
 from tests.conftest import MakeServer
 from tests.support.readings import reading, said_to, settings
 from tests.support.traffic import Traffic, difference, intervals, kept, userid_of

@@ -25,7 +25,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.postgres.sampler import IntervalResult
 from pgiostat.statistics.delta import Basis, Quality
 from pgiostat.statistics.difference import diff
-from pgiostat.statistics.names import OWN, Statement
+from pgiostat.statistics.names import OTHER, OWN, Statement
 from pgiostat.volume.bucket import CreditBucket
 from pgiostat.volume.models import volume_of
 from pgiostat.watch import reader
@@ -34,7 +34,8 @@ from pgiostat.watch.model.interval import Interval, interval_of
 from pgiostat.watch.model.session import RateHistory, WatchSession
 from pgiostat.watch.screen.columns import distinguishable
 from pgiostat.watch.screen.help import Help
-from pgiostat.watch.screen.statement_page import StatementPage, _stretches
+from pgiostat.watch.screen.plot import _stretches
+from pgiostat.watch.screen.statement_page import BASES, StatementPage
 from pgiostat.watch.screen.table import io_cost
 from pgiostat.watch.screen.themes import Themes
 from pgiostat.watch.state import View, ViewState
@@ -91,13 +92,13 @@ def names(app: WatchApp) -> list[str]:
 
 FIRST = [
     "pgiostat  pgiostat@prod/app  PostgreSQL 18.4 primary  10:00:30Z  10.0 s  ok",
-    "reads 155 blocks/s ███  1.21 MiB/s  hit 0 % ▁▁▁  coverage 96.9 % ███",
-    "category         share           blocks/s  volume/s rd_await blocks/call calls/s",
-    "version         62.5 % █████▋         100   800 KiB        –         100       1",
-    "manifest        31.2 % ██▊             50   400 KiB        –        16.1    3.10",
-    "other           3.12 % ▎                5  40.0 KiB        –          50    0.10",
-    "unattributed    3.12 %                  5  40.0 KiB",
-    "server           100 %                160  1.25 MiB",
+    "read 155 blocks/s ███  1.21 MiB/s  hit 0 % ▁▁▁  coverage 96.9 % ███",
+    "category         share            blocks/s  r_await blocks/call  calls/s     hit",
+    "version         62.5 % ██████▎         100        –         100     1.00   0.0 %",
+    "manifest        31.2 % ███▏             50        –          16     3.10   0.0 %",
+    "other            3.1 % ▎                 5        –          50     0.10   0.0 %",
+    "unattributed     3.1 %                   5",
+    "server         100.0 %                 160",
 ]
 
 
@@ -130,12 +131,28 @@ def test_what_reading_costs_the_server_is_told_below_the_table() -> None:
     feed.session = WatchSession(replace(NAMES, statements=known))
 
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
-        told = "pgiostat itself: 1 calls, 0 ms, 50 blocks, 0 temporary blocks"
+        told = "pgiostat's own statements: 1 calls, 0 ms, 50 blocks read"
         assert shown(app)[-1] == told
         await pilot.press("a")
         assert shown(app)[-1] == told.replace("1 calls", "3 calls").replace("50", "150")
         await pilot.press("6")
-        assert not any(line.startswith("pgiostat itself") for line in shown(app)[1:])
+        assert not any(line.startswith("pgiostat's own") for line in shown(app)[1:])
+
+    play(script, feed=feed)
+
+
+def test_reads_of_no_category_have_a_line_below_the_table() -> None:
+    known = {ids: replace(each, category=OTHER) for ids, each in NAMES.statements.items()}
+    feed = Told()
+    feed.session = WatchSession(replace(NAMES, statements=known))
+
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        text = "96.9 % matches no rule: key 2 shows the statements"
+        assert shown(app)[-1] == text
+        await pilot.resize_terminal(120, 24)
+        assert shown(app)[-1] == f"{text}; pgiostat rules init writes rules for this application"
+        await pilot.press("2")
+        assert "matches no rule" not in "".join(shown(app))
 
     play(script, feed=feed)
 
@@ -164,7 +181,7 @@ def test_coverage_is_of_the_time_that_is_shown() -> None:
         ("gp2:500", 0.42, ("155 blocks/s  coverage 96.9 %"
          "  gp2:500: 42.7 % to 50.7 %, full in 38 min 27 s")),
         ("gp3:500:6000", 0.5, ("155 blocks/s  coverage 96.9 %"
-         "  gp3:500:6000: no bucket, 2.67 % of what it gives")),
+         "  gp3:500:6000: no I/O credits, 2.67 % of its limit")),
     ],
 )  # fmt: skip
 def test_coverage_stays_on_a_small_screen_beside_a_volume(
@@ -182,12 +199,13 @@ def test_coverage_stays_on_a_small_screen_beside_a_volume(
 def test_keys_choose_views_and_rows() -> None:
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         found = {}
-        for key in "123456":
+        for key in "12345678":
             await pilot.press(key)
             found[key] = (app.state.view, len(app.table.rows))
         assert found == {
             "1": (View.CATEGORY, 3), "2": (View.STATEMENT, 4), "3": (View.RELATION, 1),
             "4": (View.DATABASE, 1), "5": (View.USER, 2), "6": (View.IO, 0),
+            "7": (View.VERB, 1), "8": (View.TABLE, 2),
         }  # fmt: skip
         await pilot.press("2", "down", "down", "up", "j")
         assert app.state.row == 2
@@ -202,7 +220,7 @@ def test_keys_choose_views_and_rows() -> None:
 def test_columns_are_sorted_by_reversed_and_scrolled() -> None:
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         assert names(app) == ["version", "manifest", "other"]
-        for _ in range(4):
+        for _ in range(3):
             await pilot.press(">")
         assert app.state.sort == "blocks_read_per_call"
         assert "blocks/call▾" in shown(app)[2]
@@ -210,11 +228,12 @@ def test_columns_are_sorted_by_reversed_and_scrolled() -> None:
         await pilot.press("r")
         assert names(app) == ["manifest", "other", "version"]
         assert "blocks/call▴" in shown(app)[2]
-        await pilot.press("r", "<", "<", "<", "<", "<")
+        await pilot.press("r", "<", "<", "<", "<")
         assert app.state.sort == ""
-        await pilot.press("]", "]")
-        assert shown(app)[2].split()[:3] == ["category", "share", "rd_await"]
-        await pilot.press("[", "[", "[")
+        await pilot.press("]")
+        assert shown(app)[2].split()[:3] == ["category", "share", "r_await"]
+        assert "volume/s" in shown(app)[2]
+        await pilot.press("[", "[")
         assert shown(app)[: len(FIRST)] == FIRST
 
     play(script)
@@ -251,7 +270,7 @@ def test_all_columns_are_seen_while_sorted(size: tuple[int, int]) -> None:
 
 def test_the_heading_is_the_same_in_every_view() -> None:
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
-        for key in "123456":
+        for key in "12345678":
             await pilot.press(key)
             assert shown(app)[:2] == FIRST[:2]
 
@@ -285,13 +304,27 @@ def test_a_row_is_gone_into_down_to_the_statement_and_back() -> None:
     play(script)
 
 
+def test_a_verb_and_a_table_are_gone_into_as_a_category_is() -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("8")
+        assert names(app) == ["t", "🐘"]
+        await pilot.press("down", "enter")
+        assert (app.state.view, names(app)) == (View.FINGERPRINT, [HOSTILE])
+        await pilot.press("escape", "7")
+        assert names(app) == ["select"]
+        await pilot.press("enter")
+        assert len(app.table.rows) == 3
+
+    play(script)
+
+
 def test_a_filter_shows_what_matches_and_totals_stay() -> None:
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         await pilot.press("2", "slash", *"MANIF", "enter")
         assert [row.category for row in app.table.rows] == ["manifest", "manifest"]
         assert shown(app)[2] == "filter “MANIF” 2 of 4 rows"
         server = next(line for line in shown(app) if line.startswith("server"))
-        assert server.split()[1:4] == ["100", "%", "160"]
+        assert server.split()[1:4] == ["100.0", "%", "160"]
         await pilot.press("escape")
         assert (app.state.filter, len(app.table.rows)) == ("", 4)
         await pilot.press("slash", "x", "escape")
@@ -363,7 +396,7 @@ def test_the_cursor_follows_the_row_it_was_put_on_and_acts_on_no_other() -> None
         await pilot.press("enter")
         await pilot.pause()
         assert not isinstance(app.screen, StatementPage)
-        assert screen(app)[-1].strip() == "the row that was chosen did nothing in this interval"
+        assert screen(app)[-1].strip() == "the selected row had no activity in this interval"
         feed.further = [last]
         feed.go.set()
         await until(pilot, lambda: len(app.table.rows) == 4)
@@ -395,7 +428,7 @@ def test_where_nothing_is_below_a_row_enter_says_so() -> None:
         await pilot.press("3", "enter")
         await pilot.pause()
         assert screen(app)[-1].strip() == (
-            "nothing is counted below a relation; 2 shows the statements"
+            "a relation has no further level; key 2 shows the statements"
         )
         await pilot.press("slash")
         await pilot.pause()
@@ -457,7 +490,7 @@ def test_a_screenshot_is_put_beside_exports(tmp_path: Path) -> None:
         await pilot.press("ctrl+p")
         await until(pilot, lambda: isinstance(app.screen, CommandPalette))
         await pilot.press(*"screenshot")
-        await until(pilot, lambda: "Write what is shown as SVG" in "".join(screen(app)))
+        await until(pilot, lambda: "Write the screen as SVG" in "".join(screen(app)))
         await pilot.press("down", "enter")
         await until(pilot, lambda: bool(list(tmp_path.iterdir())))
         await pilot.pause()
@@ -482,8 +515,8 @@ def test_nothing_in_a_text_acts_and_wide_characters_have_their_width() -> None:
         lines = shown(app)
         (line,) = [line for line in lines if "数据库" in line]
         assert line.startswith("select '\\u001b[2J[red]数据库\\u202e' from 🐘")
-        assert cell_len(line[: line.index("3.12 %")]) == cell_len(
-            lines[3][: lines[3].index(" 62.5 %") + 1]
+        assert cell_len(line[: line.index(" 3.1 %") + 5]) == cell_len(
+            lines[3][: lines[3].index("62.5 %") + 5]
         )
         assert not any("\x1b" in each for each in lines)
         await pilot.press("end", "enter")
@@ -526,8 +559,8 @@ def test_a_server_that_is_gone_leaves_its_last_numbers_and_says_so() -> None:
         await until(pilot, lambda: app.watch_session.trouble is not None)
         await pilot.pause()
         lines = shown(app)
-        assert lines[0].endswith("not read now")
-        assert lines[2] == "! connection to the server was lost, trying again in 2 s"
+        assert lines[0].endswith("not updating")
+        assert lines[2] == "! connection to the server was lost, retrying in 2 s"
         assert lines[4:9] == FIRST[3:8]
 
     play(script, feed=feed)
@@ -628,7 +661,7 @@ def test_the_page_of_a_statement_goes_on_with_what_is_read() -> None:
         feed.go.set()
         await until(pilot, lambda: app.watch_session.trouble is not None)
         await pilot.pause()
-        assert head(app)[1] == "! connection to the server was lost, trying again in 2 s"
+        assert head(app)[1] == "! connection to the server was lost, retrying in 2 s"
 
     play(script, (100, 40), feed)
 
@@ -652,18 +685,19 @@ def test_the_palette_has_all_keys_and_escape_closes_it() -> None:
         titles = [each.title for each in app.get_system_commands(app.screen)]
         assert len(titles) == len(set(titles))
         assert titles == [
-            "quit", "help: every key, column and word",
+            "quit", "help: keys, columns and terms",
             *(f"view by {view}" for view in
-              ("category", "statement", "relation", "database", "user", "server io")),
-            "go into the row", "filter by text, category, user or database",
+              ("category", "statement", "relation", "database", "user", "server io",
+               "verb", "table")),
+            "open the row", "filter by text, category, user or database",
             "sort by the next column to the right", "sort by the next column to the left",
-            "show further columns to the right", "show further columns to the left",
-            "pause what is shown, or go on",
-            "show all since the baseline, or the last interval",
-            "reverse the order", "export what is shown as CSV, here", "copy the row's text",
+            "scroll columns to the right", "scroll columns to the left",
+            "pause the screen, or resume",
+            "show the last interval, or all since the baseline",
+            "reverse the order", "export the table as CSV to the working directory",
+            "copy the text of the row",
             "set the baseline to now; nothing on the server is reset",
-            "slower: read less often, show intervals longer",
-            "quicker: read more often, show intervals shorter", "Theme", "Screenshot",
+            "longer interval", "shorter interval", "Theme", "Screenshot",
         ]  # fmt: skip
 
     play(script)
@@ -672,8 +706,8 @@ def test_the_palette_has_all_keys_and_escape_closes_it() -> None:
 def test_the_keys_that_there_are_are_told_below() -> None:
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         assert screen(app)[-1] == (
-            "q quit ? help 1-6 view ⏎ into / filter <> sort [] columns ␣ pause a total ^p all"
-            " r reverse e export y copy z baseline + slower - quicker"
+            "q quit ? help 1-8 view ⏎ open / filter <> sort [] columns ␣ pause a total ^p all"
+            " r reverse e export y copy z baseline + longer - shorter"
         )
         await pilot.press("enter")
         await pilot.pause()
@@ -727,22 +761,22 @@ def test_the_page_of_a_statement_says_how_its_numbers_came_about() -> None:
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         await pilot.press("2", "enter")
         assert quality(app) == [
-            "counted against the reading before: subtracted from this one",
+            "compared with the previous snapshot, subtracted from this one",
             "quality ok over 10.0 s",
             "coverage 96.9 % of the server's reads in this interval",
-            "read time of none of its blocks: track_io_timing is off where it runs",
+            "read times unknown: track_io_timing is off for this statement",
         ]
         feed.further = [others]
         feed.go.set()
         await until(pilot, lambda: app.watch_session.latest is others)
         await pilot.pause()
         assert quality(app)[:2] == [
-            "counted against none: it was evicted and came back, and what came before that is lost",
+            f"compared with {BASES[Basis.REINSERTED]}",
             "quality evicting+gap over 10.0 s",
         ]
         await pilot.press("a")
         assert quality(app)[:2] == [
-            "counted against each reading before: differences added up",
+            "compared with each previous snapshot; the differences are added up",
             "quality ok+evicting+gap over 40.0 s",
         ]
 
@@ -808,7 +842,7 @@ def test_an_unexpected_error_is_shown_and_reading_goes_on(
     assert app.error is None
     named = re.sub(r"in [0-9.]+ (?:s|ms)", "in 0.5 s", seen[0])
     assert re.sub(r"[0-9a-f]{8}|:\d+ ", "…", named).startswith(
-        "! unexpected error …, trying again in 0.5 s: KeyError in pgiostat/watch/reader.py…"
+        "! unexpected error …, retrying in 0.5 s: KeyError in pgiostat/watch/reader.py…"
         "(read_intervals), at terminal/test_app.py…(intervals)."
     )
     assert "s3cret" not in "".join(seen)

@@ -121,13 +121,13 @@ def test_the_time_until_it_is_tried_again_runs_down() -> None:
         feed.further = [Interval(error=error, retry_seconds=14.4)]
         feed.go.set()
         await came(app, pilot, feed)
-        assert shown(app)[2].endswith("lost, trying again in 15 s")
+        assert shown(app)[2].endswith("lost, retrying in 15 s")
         now[0] += timedelta(seconds=9)
         app.draw()
-        assert shown(app)[2].endswith("lost, trying again in 6 s")
+        assert shown(app)[2].endswith("lost, retrying in 6 s")
         now[0] += timedelta(seconds=9)
         app.draw()
-        assert shown(app)[2].endswith("lost, trying again now")
+        assert shown(app)[2].endswith("lost, retrying now")
         assert app._countdown is not None
         feed.tell(20)
         await came(app, pilot, feed)

@@ -87,14 +87,14 @@ def test_the_ranking_is_printed_as_text_with_its_two_header_lines(
     lines[2:begins] = []  # what is to be known of the numbers
     assert err == ""
     assert f"PostgreSQL {server.version.split()[-1]}" in lines[0]
-    assert re.match(r"reads [\d,.]+( [kM])? blocks/s  .*coverage ", lines[1])
+    assert re.match(r"read [\d,.]+( [kM])? blocks/s  .*coverage ", lines[1])
     assert re.split(r" {2,}", lines[2])[0] == "category"
     assert lines[3].startswith("version ")
     assert lines[4].startswith("manifest ")
     *table, ours = [line for line in lines if line and not line.startswith("in flight")]
     assert [line.split("  ")[0] for line in table][-2:] == ["unattributed", "server"]
     assert re.fullmatch(
-        r"pgiostat itself: \d+ calls, [\d.]+ ms, \d+ blocks, \d+ temporary blocks", ours.rstrip()
+        r"pgiostat's own statements: \d+ calls, [\d.]+ ms, \d+ blocks read", ours.rstrip()
     )
 
 

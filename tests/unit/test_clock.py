@@ -5,10 +5,11 @@ from itertools import cycle
 import pytest
 
 from pgiostat.clock import Backoff
-from pgiostat.collector import device_sampler, schedule
+from pgiostat.collector import schedule
 from pgiostat.history.write import background
 from pgiostat.postgres.sampler import Sampler
 from pgiostat.queries.describe import uncategorized
+from pgiostat.volume.device import sampler as device_sampler
 from pgiostat.watch import reader
 
 

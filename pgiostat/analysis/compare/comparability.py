@@ -97,11 +97,11 @@ def why_not_judged(a: SteppedWindow, b: SteppedWindow) -> Iterator[str]:
     for name, side in (("A", a), ("B", b)):
         steps = len(side.seconds)
         if steps < MIN_STEPS:
-            yield f"{name} has {steps} steps; {MIN_STEPS} are needed to know their spread"
+            yield f"{name} has {steps} steps; {MIN_STEPS} are needed to estimate the variance"
         if side.lost > MAX_LOST:
-            yield f"part of what {name} counted was lost in {side.lost * 100:.0f} % of its time"
+            yield f"counts of {name} are incomplete in {side.lost * 100:.0f} % of its time"
         if side.coverage is not None and side.coverage < MIN_COVERAGE:
-            yield f"statements explain {side.coverage * 100:.0f} % of the reads of {name} only"
+            yield f"statements explain only {side.coverage * 100:.0f} % of the reads of {name}"
     if min(len(a.seconds), len(b.seconds)) >= MIN_STEPS:
         yield from _warm_up_warnings(a, b)
 
@@ -117,7 +117,7 @@ def _warm_up_warnings(a: SteppedWindow, b: SteppedWindow) -> Iterator[str]:
             if by >= MIN_FALL and other[what] < by / 2:
                 yield (
                     f"{name} is still warming up: {what} fell by {by * 100:.0f} % from its first"
-                    " third to its last; a later time may do"
+                    " third to its last; compare a later window"
                 )
 
 

@@ -8,7 +8,8 @@ May import `analysis.cost`, `analysis.ledger` and what `analysis` may import.
 
 from pgiostat.analysis.rank.groups import By, group_of
 from pgiostat.analysis.rank.lazy_sequence import LazySequence
-from pgiostat.analysis.rank.ranking import Ranking, RankRow, Sort, rank, rank_totals
+from pgiostat.analysis.rank.ranking import Ranking, RankRow, rank, rank_totals
+from pgiostat.analysis.rank.sort import Sort
 from pgiostat.analysis.rank.totals import EvictedTotals, Totals
 
 __all__ = [

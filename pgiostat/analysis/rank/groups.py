@@ -31,6 +31,8 @@ __all__ = [
     "add_statements",
     "group_of",
     "hour_of",
+    "table_of",
+    "verb_of",
 ]
 
 
@@ -94,6 +96,7 @@ class GroupIdentity:
     server: str = ""
     database: str = ""
     user: str = ""
+    action: str = ""
 
 
 @dataclass(slots=True)
@@ -278,12 +281,20 @@ def _category(known: Statement | None) -> str:
     return HIDDEN if known is None else known.category
 
 
+def verb_of(action: str, category: str) -> str:
+    """Return what a statement does; its category if it has no text."""
+    return split_action(action)[0] or category
+
+
+def table_of(action: str, category: str) -> str:
+    """Return the table that a statement is about; its category if it has no text."""
+    return split_action(action)[1] or (NO_TABLE if action else category)
+
+
 def _of_action(by: By, known: Statement | None) -> str:
     """Return the verb or the table of a statement; without a text, its category."""
-    if known is None or not known.action:
-        return _category(known)
-    verb, table = split_action(known.action)
-    return verb if by is By.VERB else table or NO_TABLE
+    name = verb_of if by is By.VERB else table_of
+    return name("" if known is None else known.action, _category(known))
 
 
 def _key(by: By, ids: StatementIds, known: Statement | None, prefix: str) -> GroupKey:
@@ -319,7 +330,13 @@ def _statement_identity(
         name = f"(statements of {user}, hidden: no privilege)"
     else:
         name = text or names.placeholder((userid, dbid, queryid))
-    identity = GroupIdentity(name=name, category=category, text=text, fingerprint=fingerprint)
+    identity = GroupIdentity(
+        name=name,
+        category=category,
+        text=text,
+        fingerprint=fingerprint,
+        action=known.action if known else "",
+    )
     if by is By.FINGERPRINT and queryid is not None:
         return identity
     return replace(identity, queryid=queryid, server=server, database=database, user=user)

@@ -1,8 +1,7 @@
 """A ranking; its parts add up to the server's own total."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any
 
 from pgiostat.analysis.cost import FIELDS, ReadCost, blocks_of
@@ -16,41 +15,18 @@ from pgiostat.analysis.rank.groups import (
     add_relations,
     add_statements,
     hour_of,
+    table_of,
+    verb_of,
 )
 from pgiostat.analysis.rank.lazy_sequence import LazySequence
+from pgiostat.analysis.rank.sort import MEASURES, Sort
 from pgiostat.analysis.rank.totals import Totals
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.delta import Delta
-from pgiostat.statistics.names import OWN, Names, Renamed
+from pgiostat.statistics.names import OWN, Names, Renamed, preset_of
+from pgiostat.statistics.preset import PresetInForce
 
 __all__ = ["RankRow", "Ranking", "Sort", "rank", "rank_totals"]
-
-
-class Sort(StrEnum):
-    """The order of a ranking's rows, the greatest first.
-
-    Attributes:
-        READS: Blocks read.
-        TIME: Time reading.
-        TEMP: Blocks of spill files read.
-        CALLS: Calls.
-        PER_CALL: Blocks read by a call.
-    """
-
-    READS = "reads"
-    TIME = "time"
-    TEMP = "temp"
-    CALLS = "calls"
-    PER_CALL = "per-call"
-
-
-_MEASURE: dict[Sort, Callable[[ReadCost], float | None]] = {
-    Sort.READS: lambda cost: cost.blocks,
-    Sort.TIME: lambda cost: cost.read_ms,
-    Sort.TEMP: lambda cost: cost.temp_blks_read,
-    Sort.CALLS: lambda cost: cost.calls,
-    Sort.PER_CALL: lambda cost: cost.blocks_per_call,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +45,8 @@ class RankRow:
         server: Label, if several servers are ranked and the row is of one.
         database: Its database, if it is of one.
         user: Its role, if it is of one.
+        action: What it does, and to which table, if it is a statement or a fingerprint; its
+            category is the same if no rule gave it another.
         parts: Of a relation: heap, index and TOAST parts with their blocks read.
         members: How many entries were added up.
         uncertain: Part of its numbers was counted since a reset, or is a lower bound.
@@ -85,9 +63,20 @@ class RankRow:
     server: str = ""
     database: str = ""
     user: str = ""
+    action: str = ""
     parts: tuple[tuple[str, int], ...] = ()
     members: int = 1
     uncertain: bool = False
+
+    @property
+    def verb(self) -> str:
+        """What it does, if it is a statement or a fingerprint."""
+        return verb_of(self.action, self.category)
+
+    @property
+    def table(self) -> str:
+        """The table that it is about, if it is a statement or a fingerprint."""
+        return table_of(self.action, self.category)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +99,7 @@ class Ranking:
         nested_blocks: Blocks that they read.
         unread: Statements without a text.
         renamed: Names that changed within the time window.
+        preset: The preset of rules in force, and the reason; None without a statement.
     """
 
     by: By
@@ -126,6 +116,7 @@ class Ranking:
     nested_blocks: int
     unread: tuple[Unread, ...] = ()
     renamed: tuple[Renamed, ...] = ()
+    preset: PresetInForce | None = None
 
     @property
     def untexted(self) -> int:
@@ -245,6 +236,7 @@ def rank_totals(
         lines=lines,
         absurd_times=sum(each.absurd_times for each in counted) if of_statements else 0,
         unread=unread,
+        preset=preset_of(names for _, names in parts),
         renamed=tuple(dict.fromkeys(each for _, names in parts for each in names.renamed)),
         nested=sum(each.nested for each in counted) if of_statements else 0,
         nested_blocks=sum(each.nested_blocks for each in counted) if of_statements else 0,
@@ -319,7 +311,7 @@ def _top(costs: _Costs, by: By, sort: Sort, top: int | None) -> tuple[list[int],
     keys, blocks = costs.keys, costs.blocks()
     measured: Sequence[float | None] = blocks
     if sort is not Sort.READS:
-        measured = [_MEASURE[sort](costs[number]) for number in range(len(keys))]
+        measured = [MEASURES[sort](costs[number]) for number in range(len(keys))]
 
     def order(number: int) -> tuple[float, int, GroupKey]:
         value = measured[number]
@@ -350,6 +342,7 @@ def _row(groups: Groups, costs: _Costs, number: int, whole: int) -> RankRow:
         server=identity.server,
         database=identity.database,
         user=identity.user,
+        action=identity.action,
         parts=tuple(sorted(group.parts.items())),
         members=group.members,
         uncertain=group.uncertain,

@@ -1,4 +1,4 @@
-"""A reading on disk: what the next interval is subtracted from, also after a restart."""
+"""A snapshot on disk: what the next interval is subtracted from, also after a restart."""
 
 import io
 import json
@@ -31,10 +31,10 @@ _CODEC = "zstd"
 _SIZE_BYTES, _CRC_BYTES = 8, 4
 _MARK = b"pgiostat"
 MOST_BYTES = 1 << 30
-"""Of a reading, compressed or not: that of a million statements has a quarter of it."""
+"""Of a snapshot, compressed or not: that of a million statements has a quarter of it."""
 FREE_BYTES, BYTES_PER_BYTE = 64 << 20, 200
-"""Bytes that any reading may have, and how many more for each byte that is compressed."""
-_NO_READING = (
+"""Bytes allowed for any snapshot, and the number of further bytes per compressed byte."""
+_NOT_A_SNAPSHOT = (
     ArithmeticError,
     AttributeError,
     EOFError,
@@ -54,7 +54,7 @@ _NO_READING = (
 
 
 def dump(snapshot: Snapshot) -> bytes:
-    """Return a reading as bytes: a JSON header in an archive of numpy arrays, compressed."""
+    """Return a snapshot as bytes: a JSON header in an archive of numpy arrays, compressed."""
     markers = {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in asdict(snapshot.markers).items()
@@ -87,23 +87,23 @@ def dump(snapshot: Snapshot) -> bytes:
 
 
 def load(content: bytes) -> Snapshot:
-    """Return a reading from its bytes.
+    """Return a snapshot from its bytes.
 
-    They may be damaged, or somebody else's: nothing is believed that a reading cannot be.
+    They may be damaged or written by another program: everything is checked.
 
     Raises:
-        ValueError: These bytes are no reading.
+        ValueError: These bytes are not a snapshot.
     """
     try:
         return _snapshot(_arrays(_checked(content)))
-    except _NO_READING as error:
+    except _NOT_A_SNAPSHOT as error:
         raise ValueError(f"these bytes are not a snapshot: {error}") from None
 
 
 def _checked(content: bytes) -> bytes:
     """Return what follows a checksum.
 
-    Readings of earlier versions have none: they begin with a size, and that with a zero.
+    Snapshots of earlier versions have none: they begin with a size, and that with a zero.
     """
     begin = len(_MARK) + _CRC_BYTES
     if not content.startswith(_MARK):

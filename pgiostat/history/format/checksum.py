@@ -117,7 +117,7 @@ def tables_beside(metadata: Mapping[bytes, bytes] | None) -> list[str]:
 
 
 def _is_at(path: Path, wanted: PurePosixPath) -> bool:
-    """Return whether a path ends as a place does; texts and names get longer names when shipped."""
+    """Return whether a path ends like another; an upload lengthens names of dim files."""
     parts = wanted.parts
     if parts[:1] == ("dim",):
         return path.parts[-3:-1] == parts[:-1] and path.stem.startswith(wanted.stem)

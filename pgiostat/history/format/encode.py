@@ -108,7 +108,7 @@ def encode(delta: Delta, start: datetime | None = None) -> dict[str, pa.Table]:
         start: When it begins in the history; without it when it does by the server's clock.
 
     Raises:
-        ValueError: It is a first reading, and nothing is lost.
+        ValueError: It is a first snapshot, and nothing is lost.
     """
     began = delta.since if delta.lost is None else delta.lost.since
     start = start or began

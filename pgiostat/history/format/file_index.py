@@ -71,22 +71,22 @@ class Listing:
 
     def files(self, table: str, *, hot: str = "") -> TableFiles:
         """Return the files of a table; hot: what samples call it, if that is another name."""
-        # Of what was shipped samples come last: what is there without them is not whole yet.
+        # An upload writes samples last: files without them are incomplete.
         whole = None if self._samples or table == "sample" else self._sampled()
         while True:
-            sealed = self.layout.compacted_files(table)
-            left = self._left(sealed, hot or table)
+            compacted = self.layout.compacted_files(table)
+            left = self._left(compacted, hot or table)
             there = [path for path in left if exists(path)]
             # What is not there was never written, or was compacted and removed just now.
-            if len(there) == len(left) or sealed == self.layout.compacted_files(table):
+            if len(there) == len(left) or compacted == self.layout.compacted_files(table):
                 break
         if table == "sample":
             self._check_samples(set(left).difference(there))
         if whole is not None:
-            sealed = [file for file in sealed if _samples_of(file.path) in whole]
+            compacted = [file for file in compacted if _samples_of(file.path) in whole]
         lost = self._lost()
         return TableFiles(
-            tuple(file for file in _apart(sealed) if not lost & _parts_of(file.path)),
+            tuple(file for file in _apart(compacted) if not lost & _parts_of(file.path)),
             tuple(path for path in there if not lost & _parts_of(path)),
             LATE.get(table, timedelta(0)),
         )
@@ -132,15 +132,15 @@ class Listing:
     def _sampled(self) -> set[tuple[str, ...]]:
         return {_samples_of(file.path) for file in self.layout.compacted_files("sample")}
 
-    def _left(self, sealed: list[CompactedFile], table: str) -> list[Path]:
+    def _left(self, compacted: list[CompactedFile], table: str) -> list[Path]:
         """Return where rows of samples are that no file covers; one without rows has no such file.
 
         Covers are read last: the samples of a removed cover are removed too.
         """
-        covers = {**self.layout.covers(), **self._unknown_covers(sealed)}
+        covers = {**self.layout.covers(), **self._unknown_covers(compacted)}
         own: dict[str, list[CompactedFile]] = {}
         shared: list[CompactedFile] = []
-        for file in sealed:
+        for file in compacted:
             if not file.is_shared:
                 own.setdefault(file.collector, []).append(file)
             elif (file.collector, file.first) in covers:
@@ -160,7 +160,7 @@ class Listing:
         return left
 
     def _unknown_covers(
-        self, sealed: Iterable[CompactedFile]
+        self, compacted: Iterable[CompactedFile]
     ) -> dict[tuple[str, int], SharedBatch]:
         """Return covers for those that are left out: as if they covered every sample.
 
@@ -173,7 +173,7 @@ class Listing:
             spans[sample.collector] = first, sample.number
         turns = [turn_of(path) for path in self.without if path.parent.name == "cover"]
         if any(path.name == "cover" for path in self.without):
-            turns += [(file.collector, file.first) for file in sealed if file.is_shared]
+            turns += [(file.collector, file.first) for file in compacted if file.is_shared]
         return dict.fromkeys(turns, spans)
 
     def newest_samples(self) -> list[Path]:
@@ -223,7 +223,7 @@ _COMPACTED_TABLES = frozenset({"stmt_1h", *COMPACTED})
 def _parts_of(path: Path) -> set[tuple[str, ...]]:
     """Return what a file is left out with: its samples; its day, and all that is compacted."""
     day = _day_of(path.parent)
-    return {_samples_of(path), day, ("sealed",)} if day else {_samples_of(path)}
+    return {_samples_of(path), day, ("compacted",)} if day else {_samples_of(path)}
 
 
 def _samples_of(path: Path) -> tuple[str, ...]:
@@ -245,7 +245,7 @@ def _table_of(directory: Path, root: Path | str) -> tuple[str, ...]:
     """
     if directory.parent != Path(root):
         return ()
-    return ("sealed",) if directory.name in _COMPACTED_TABLES else ()
+    return ("compacted",) if directory.name in _COMPACTED_TABLES else ()
 
 
 def _verify(file: CompactedFile, samples: Sequence[HotSample]) -> None:
@@ -254,11 +254,11 @@ def _verify(file: CompactedFile, samples: Sequence[HotSample]) -> None:
     Raises:
         UnreadableError: It does not, and would hide them.
     """
-    sealed = _intervals(file.path)
+    compacted = _intervals(file.path)
     for sample in {samples[0], samples[-1]}:
         path = sample.directory / "sample.parquet"
         there = _intervals(path)
-        if sealed is not None and there is not None and not there <= sealed:
+        if compacted is not None and there is not None and not there <= compacted:
             raise UnreadableError(file.path, f'It does not hold the sample "{path}".')
 
 

@@ -196,7 +196,7 @@ def _only_regular(path: Path, status: os.stat_result) -> os.stat_result:
 
 
 def read_small(path: Path, limit: int = SMALL, *, root: Path | None = None) -> bytes:
-    """Return the content of a regular file of at most so many bytes.
+    """Return the content of a regular file up to a size.
 
     Raises:
         UnsafeFileError: It is larger, or not a regular file.

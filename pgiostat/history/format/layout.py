@@ -170,10 +170,10 @@ class Layout:
     def compacted_files(self, table: str) -> list[CompactedFile]:
         """List the compacted files of a table, by path."""
         return [
-            sealed
+            compacted
             for day in self.days(table)
             for path in self._entries(day, _ANY_TABLE, stat.S_IFREG, _not_compacted)
-            if (sealed := compacted_of(path)) is not None
+            if (compacted := compacted_of(path)) is not None
         ]
 
     def days(self, table: str) -> list[Path]:
@@ -188,7 +188,7 @@ class Layout:
             raise UnreadableError(error.path, error.sentence) from None
 
     def records(self) -> list[Path]:
-        """List the records of what was shipped, one for each target."""
+        """List the records of uploads, one for each target."""
         return list(self._entries(self.root / "ship", re.compile(r".*\.jsonl"), stat.S_IFREG))
 
     def _entries(

@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 FORMAT = 1
-"""Rises when an older reader would misread what is written."""
+"""Increases when an older version would misread the files."""
 
 _COLLECTOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]{0,62}")
 

@@ -18,6 +18,7 @@ from pgiostat.history.format.checksum import json_checksum
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.filesystem import listed, parse_json, read_small
 from pgiostat.statistics.names import Describe, IfSync, Statement
+from pgiostat.statistics.preset import FixedPreset
 
 __all__ = ["cached_categories", "digest"]
 
@@ -33,7 +34,7 @@ def digest(rules: bytes, version: int) -> str:
 
 @contextmanager
 def cached_categories(
-    make: Callable[[], Describe], directory: Path, key: str
+    make: Callable[[], Describe], directory: Path, key: str, fixed: FixedPreset | None = None
 ) -> Iterator[Describe]:
     """Yield what describes statements with categories that were found before.
 
@@ -41,6 +42,7 @@ def cached_categories(
         make: Called when a category is not in the cache.
         directory: Where the cache is.
         key: A digest of rules and code. New categories are saved at the end; if that fails, none.
+        fixed: The preset, where an option or a rules file fixes it.
     """
     describe = cache(make)
     path = directory / f"{key}.json"
@@ -58,7 +60,7 @@ def cached_categories(
             found[number] = entry = _entry(statement)
         category, action, *if_sync = entry
         under_sync = IfSync(if_sync[0], frozenset(if_sync[1:])) if if_sync else None
-        return Statement(text, "", category, action=action, if_sync=under_sync)
+        return Statement(text, "", category, action=action, if_sync=under_sync, fixed=fixed)
 
     yield from_memory
     if found:

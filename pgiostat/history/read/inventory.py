@@ -19,7 +19,7 @@ __all__ = ["Inventory", "ServerInventory", "TableSize", "inventory"]
 
 @dataclass(frozen=True, slots=True)
 class ServerInventory:
-    """What is kept under a label.
+    """The contents under a label.
 
     servers: how many answered under it.  intervals: of which `uncompacted` are not compacted, and
     gaps are longer than expected.  seconds: of all intervals; lost_seconds: in which statements

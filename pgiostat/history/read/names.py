@@ -103,7 +103,7 @@ def _shown(row: Row) -> str:
 
 
 def restore_statement(row: Row, describe: Describe, names: Names) -> Statement:
-    """Return a statement from what is kept of it: its normalized text and its cursor.
+    """Return a statement from its stored normalized text and cursor.
 
     Of a cursor the pseudonym is kept; older histories have its name.
     """

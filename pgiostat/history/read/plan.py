@@ -117,7 +117,7 @@ class SplitWindow:
 
 def statements(engine: Engine, split: SplitWindow, ids: Sequence[int]) -> Query:
     """Return the query for what each statement of servers did in a window."""
-    parameters = {"whose": _of_servers(ids), "intervals": split.intervals(engine)}
+    parameters = {"of_servers": _of_servers(ids), "intervals": split.intervals(engine)}
     return Query("statements", split.sources, parameters)
 
 
@@ -134,7 +134,7 @@ def places(
         step_us: Length of a bucket in microseconds, or WHOLE.
     """
     parameters = {
-        "whose": _of_servers(ids),
+        "of_servers": _of_servers(ids),
         "intervals": split.intervals(engine),
         "bucket": _bucket(engine, step_us),
     }
@@ -170,7 +170,7 @@ def rows_in(
         found = listing.files(table).within((window.since, window.until))
         return {"facts": (found.paths, SCHEMAS[table])}
 
-    bounds = _bounds(engine, window) | {"whose": _of_servers(ids)}
+    bounds = _bounds(engine, window) | {"of_servers": _of_servers(ids)}
     return Query(text, sources, bounds | parameters)
 
 

@@ -101,7 +101,7 @@ class QueryRunner:
                 return answer
 
     def with_listing(self, read: Callable[[Listing], _T]) -> _T:
-        """Return what is read; files are listed again if one disappears meanwhile.
+        """Return the result of a function on the listing; files are listed again if one disappears.
 
         Raises:
             UnreadableError: A file cannot be read, and skip_bad is off.

@@ -94,10 +94,10 @@ def nothing_between(
     first = min(server.since for server in servers)
     last = max(server.until for server in servers)
     return PgiostatError(
-        f"there is nothing between {since.astimezone(UTC):%Y-%m-%d %H:%M:%S} and"
-        f" {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        f"there is nothing between {since.astimezone(UTC):%Y-%m-%d %H:%M:%SZ} and"
+        f" {until.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}",
         detail="; ".join(reasons) or None,
-        hint=f"The history goes from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC.",
+        hint=f"The history goes from {first:%Y-%m-%d %H:%M:%SZ} to {last:%Y-%m-%d %H:%M:%SZ}.",
         slug="window-empty",
         status=ExitStatus.NOTHING_TO_REPORT,
     )

@@ -35,7 +35,7 @@ def tables() -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class Record:
-    """What has been shipped to one target."""
+    """The files uploaded to one target."""
 
     path: Path
     target: str
@@ -78,7 +78,7 @@ def _lines(path: Path, root: Path) -> Iterator[tuple[str, Digest]]:
 
 @dataclass(frozen=True, slots=True)
 class Removable:
-    """Tells what of a history that is shipped somewhere may go: whole days of a collector.
+    """Decides which files of an uploaded history may be removed: whole days of a collector.
 
     Samples and what was counted in them go together, or a count would be without its seconds.
     """

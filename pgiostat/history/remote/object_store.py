@@ -24,7 +24,7 @@ CONNECT_SECONDS, REQUEST_SECONDS = 5, 60
 ATTEMPTS = 3
 GCS_SECONDS = 15
 MOST_BYTES = 2 << 30
-"""Of a file that is shipped: it is held in memory, and none that was compacted is half as large."""
+"""Size of an uploaded file: it is held in memory, and no compacted file is half as large."""
 _S3_PARAMETERS = ("endpoint_override", "region", "scheme")
 _GCS_PARAMETERS = ("endpoint_override", "scheme")
 _FLAT = ("s3", "gcs", "abfs", "subtree-s3")
@@ -114,7 +114,7 @@ class ObjectStore:
         }
 
     def read(self, path: str, limit: int = MOST_BYTES) -> bytes | None:
-        """Return the content of a file of at most so many bytes; None if there is none."""
+        """Return the content of a file up to a size; None if there is no such file."""
         with reaching(self.full_uri):
             try:
                 if self.directory is not None:

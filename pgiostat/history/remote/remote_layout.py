@@ -55,7 +55,7 @@ class RemoteLayout:
         return self.place.uri
 
     def hot_samples(self) -> list[HotSample]:
-        """Return none: samples are shipped when they are compacted."""
+        """Return none: samples are uploaded once they are compacted."""
         return []
 
     def covers(self) -> Mapping[tuple[str, int], SharedBatch]:
@@ -66,11 +66,11 @@ class RemoteLayout:
         """List the compacted files of a table, by path."""
         found: list[CompactedFile] = []
         for path in self._paths(table):
-            sealed = compacted_of(path)
+            compacted = compacted_of(path)
             # table/day/file: a key may hold anything else, also a way back.
-            if sealed is None or path.parent.parent != Path(self.place.base / table):
+            if compacted is None or path.parent.parent != Path(self.place.base / table):
                 raise UnreadableError(path, "Its name is not that of a compacted file.")
-            found.append(sealed)
+            found.append(compacted)
         return found
 
     def dimension_files(self, table: str) -> list[Path]:

@@ -43,7 +43,7 @@ Progress = Callable[[str, float], None]
 class UploadResult:
     """What one turn did.
 
-    files, bytes: shipped.  there: files that were there already.  removed: from the history.
+    files, bytes: uploaded.  there: files that existed already.  removed: from the history.
     strange: paths under which the target has something else, of somebody else.
     """
 
@@ -66,7 +66,7 @@ def upload(
 
     progress: gets the file at work, and the share that is done.  Raises PgiostatError
     store-unreachable, store-unwritable, not-a-history, history-newer, ship-within, ship-running,
-    history-unwritable; what was shipped until then stays, and the next turn goes on.
+    history-unwritable; uploaded files stay, and the next run continues.
     """
     place = ObjectStore.of(to)
     if place.directory is not None:
@@ -111,7 +111,7 @@ class _Upload:
 
     @cached_property
     def _history(self) -> str:
-        """Which history is shipped, of all that are shipped there."""
+        """The id of this history among those that are uploaded to the target."""
         return history_of(self.layout.root)
 
     @property
@@ -172,10 +172,10 @@ class _Upload:
 
     def _files(self) -> list[Path]:
         """List the files, texts and names first; they are older than what is compacted by then."""
-        sealed = [file.path for table in tables() for file in self.layout.compacted_files(table)]
+        compacted = [file.path for table in tables() for file in self.layout.compacted_files(table)]
         return [
             *(path for table in DIMENSIONS for path in self.layout.dimension_files(table)),
-            *sealed,
+            *compacted,
         ]
 
     def _prepare(self, there: dict[str, int]) -> None:

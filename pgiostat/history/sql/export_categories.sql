@@ -21,6 +21,6 @@ JOIN servers AS v ON v.server_id = f.server_id
 LEFT JOIN texts AS t
   ON t.server_id = f.server_id AND t.userid = f.userid AND t.dbid = f.dbid
  AND t.queryid = f.queryid
-WHERE f.ts >= {since} AND f.ts < {until} AND {whose} AND (f.toplevel IS NULL OR f.toplevel)
+WHERE f.ts >= {since} AND f.ts < {until} AND {of_servers} AND (f.toplevel IS NULL OR f.toplevel)
 GROUP BY 1, 2, 3, 4, 5
 ORDER BY 2, 4, 5

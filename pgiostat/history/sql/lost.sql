@@ -5,5 +5,5 @@ SELECT
     f.qualities,
     f.lost_us
 FROM facts AS f
-WHERE f.ts >= {since} AND f.ts < {until} AND {whose} AND f.lost_us > 0
+WHERE f.ts >= {since} AND f.ts < {until} AND {of_servers} AND f.lost_us > 0
 ORDER BY f.ts, f.server_id

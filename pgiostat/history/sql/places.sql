@@ -19,6 +19,6 @@ FROM (
 {intervals}
 ) AS f
 LEFT JOIN places AS p ON p.sid = f.sid
-WHERE {whose} AND (f.toplevel IS NULL OR f.toplevel)
+WHERE {of_servers} AND (f.toplevel IS NULL OR f.toplevel)
 GROUP BY 1, 2, 3
 ORDER BY 1, 2, 3

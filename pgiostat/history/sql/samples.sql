@@ -18,6 +18,6 @@ SELECT
     MAX(f.dbid) AS dbid,
     MAX(f.version_num) AS version_num
 FROM facts AS f
-WHERE f.ts >= {since} AND f.ts < {until} AND {whose}
+WHERE f.ts >= {since} AND f.ts < {until} AND {of_servers}
 GROUP BY 1, 2, 3
 ORDER BY 1, 2, 3

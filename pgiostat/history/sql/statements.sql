@@ -21,7 +21,7 @@ SELECT
 FROM (
 {intervals}
 ) AS f
-WHERE {whose}
+WHERE {of_servers}
 GROUP BY f.server_id, f.userid, f.dbid, f.queryid, f.masked, f.toplevel
 ORDER BY
     f.server_id,

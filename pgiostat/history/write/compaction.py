@@ -80,7 +80,7 @@ def compact(layout: Layout, collector: str, disk: Disk | None = None) -> int:
         How many samples were compacted; 0 if another process compacts them now.
 
     Raises:
-        OSError: A file could not be written. Nothing is lost, and the next call goes on.
+        OSError: A file could not be written. Nothing is lost, and the next call continues.
     """
     disk = (disk or Disk()).below(layout.root)
     with _locked(layout, collector, disk) as ours:
@@ -97,7 +97,7 @@ def compact_shared(
 
     Args:
         layout: The history.
-        name: Stands in the names of the files; made by `sealed.together`.
+        name: Part of the names of the files; made by `compacted.together`.
         collectors: The names of the collectors.
         disk: What writes.
 
@@ -105,7 +105,7 @@ def compact_shared(
         How many samples were compacted; 0 if another process compacts shared files now.
 
     Raises:
-        OSError: A file could not be written. Nothing is lost, and the next call goes on.
+        OSError: A file could not be written. Nothing is lost, and the next call continues.
     """
     disk = (disk or Disk()).below(layout.root)
     with contextlib.ExitStack() as locks:

@@ -95,7 +95,7 @@ def retain(
         How many files were removed.
 
     Raises:
-        OSError: A file could not be removed; the next call goes on.
+        OSError: A file could not be removed; the next call continues.
     """
     disk = (disk or Disk()).below(layout.root)
     days = [file.day for file in layout.compacted_files("sample") if file.collector == collector]

@@ -22,14 +22,14 @@ from pgiostat.volume.models import Volume
 
 __all__ = ["HEADER", "as_json", "as_markdown", "as_text", "conclusions", "write_csv"]
 
-CLASSES = ("version", "manifest", "upload")
+CATEGORIES = ("version", "manifest", "upload")
 UNKNOWN = "–"
 HEADER = (
     "experiment",
     "what",
     "blocks_per_s",
     "operations_per_s",
-    *(f"{name}_blocks_per_s" for name in CLASSES),
+    *(f"{name}_blocks_per_s" for name in CATEGORIES),
     "change",
     "change_low",
     "change_high",
@@ -77,7 +77,7 @@ def conclusions(outcomes: Sequence[Outcome]) -> Iterator[str]:
 def _cells(outcome: Outcome) -> list[str]:
     return [
         format_count(outcome.blocks_per_s),
-        *(format_count(outcome.by_category.get(name, 0.0)) for name in CLASSES),
+        *(format_count(outcome.by_category.get(name, 0.0)) for name in CATEGORIES),
         _change(outcome.change),
         UNKNOWN if outcome.low is None else f"{_change(outcome.low)} … {_change(outcome.high)}",
         UNKNOWN if outcome.displaced is None else format_count(outcome.displaced),
@@ -113,7 +113,7 @@ def _fate(outcome: Outcome) -> str:
 def _headings(volume: Volume) -> tuple[str, ...]:
     return (
         "blocks/s",
-        *CLASSES,
+        *CATEGORIES,
         "change",
         "95 % interval",
         "displaced",
@@ -122,7 +122,7 @@ def _headings(volume: Volume) -> tuple[str, ...]:
     )
 
 
-FORETOLD = ("whatif", "predicted", "measured", "width", "range")
+PREDICTION = ("whatif", "predicted", "measured", "width", "range")
 """Columns for the mean over repetitions; the range is over all of them."""
 
 
@@ -137,8 +137,8 @@ def as_text(outcomes: Sequence[Outcome], volume: Volume, *, width: int) -> Rende
         style = "" if each.change is None else "green" if each.change < 0 else "red"
         cells = [(text, style if n == 4 else "") for n, text in enumerate(_cells(each))]  # noqa: PLR2004
         rows.append([(terminal(each.name), "bold"), *cells])
-    numbers = (TableColumn(each, right=True) for each in FORETOLD[1:])
-    headings = [TableColumn("experiment"), TableColumn(FORETOLD[0]), *numbers]
+    numbers = (TableColumn(each, right=True) for each in PREDICTION[1:])
+    headings = [TableColumn("experiment"), TableColumn(PREDICTION[0]), *numbers]
     foretold: list[list[Cell]] = [
         [(terminal(each.name), "bold"), *((text, "") for text in _predicted(each))]
         for each in outcomes
@@ -169,7 +169,7 @@ def as_markdown(outcomes: Sequence[Outcome], volume: Volume) -> str:
     for each in outcomes:
         cells = (markdown.name(each.name, cell=True), _WHAT.get(each.name, ""), *_cells(each))
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", f"| experiment | {' | '.join(FORETOLD)} |", "|---|---|---:|---:|---:|---|"]
+    lines += ["", f"| experiment | {' | '.join(PREDICTION)} |", "|---|---|---:|---:|---:|---|"]
     for each in outcomes:
         if each.imagined:
             lines.append(
@@ -188,7 +188,7 @@ def records(outcomes: Sequence[Outcome], volume: Volume) -> Iterator[dict[str, A
             _WHAT.get(each.name, ""),
             each.blocks_per_s,
             each.operations_per_s,
-            *(each.by_category.get(name, 0.0) for name in CLASSES),
+            *(each.by_category.get(name, 0.0) for name in CATEGORIES),
             each.change,
             each.low,
             each.high,

@@ -48,7 +48,9 @@ def outcomes(out: Path, volume: Volume) -> list[Outcome]:
     whole = min(sum(run.experiment == name for run in runs) for name in names)
     of = {name: [run for run in runs if run.experiment == name][:whole] for name in names}
     with closing(History.open(out / HISTORY)) as history:
-        describe = cache(describer(rule_book(preset="sync")))  # every run has the same statements
+        describe = cache(
+            describer(rule_book(preset="sync", by="the lab"))
+        )  # every run has the same statements
         measured = {
             name: [_measured(history, describe, run) for run in repetitions]
             for name, repetitions in of.items()

@@ -26,7 +26,7 @@ EXTENSION = "pg_stat_statements"
 MONITORING_ROLE = (
     "CREATE ROLE pgiostat LOGIN; GRANT pg_read_all_stats TO pgiostat; -- then \\password pgiostat"
 )
-"""README's role, without a password that somebody might take over as it stands."""
+"""The role for pgiostat, without a password: an example might be used unchanged."""
 RESTART = "restart the server: the new value is set and takes effect then"
 OFF = frozenset({"off", "false", "0", "no"})
 SPOILS = {
@@ -99,7 +99,7 @@ def scope_of(override: Override) -> str:
 
 
 def _decides(facts: Facts, override: Override, name: str) -> bool:
-    """Return whether a setting has its value of it, or would have if another one were gone."""
+    """Return whether an override sets the value, or would without another override."""
     if override.name != name or not is_ours(facts, override):
         return False
     spoiling, _ = SPOILS.get(name, (frozenset(), ""))

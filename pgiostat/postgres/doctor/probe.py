@@ -32,7 +32,7 @@ from pgiostat.statistics.snapshot import Snapshot
 
 __all__ = ["examine"]
 
-READINGS = 3
+SNAPSHOTS = 3
 TEXTS_TRIED = 5_000
 CLOCK_ROUNDS = 5
 FRESH_SECONDS = 0.6
@@ -178,20 +178,20 @@ def _statements(
     collector = SnapshotReader(session)
     collector.take()  # the first prepares
     times = []
-    for _ in range(READINGS):
+    for _ in range(SNAPSHOTS):
         if conn.info.server_version < _PG_15:
             wait(FRESH_SECONDS)
         began = clock()
-        reading = collector.take()
+        snapshot = collector.take()
         times.append((clock() - began) * 1000)
-    unread, why = _unreadable(collector, reading)
+    unread, why = _unreadable(collector, snapshot)
     return Statements(
         schema=session.extension.schema,
         version=session.extension.version,
-        entries=len(reading.statements),
-        hidden=int(reading.statements["masked"].sum()),
-        dealloc=reading.markers.dealloc,
-        stats_reset=reading.markers.statements_reset,
+        entries=len(snapshot.statements),
+        hidden=int(snapshot.statements["masked"].sum()),
+        dealloc=snapshot.markers.dealloc,
+        stats_reset=snapshot.markers.statements_reset,
         text_bytes=_text_bytes(conn),
         read_ms=statistics.median(times),
         untrusted=session.extension.untrusted,
@@ -209,9 +209,9 @@ def _text_bytes(conn: Connection) -> int | None:
     return size[0] if size else None
 
 
-def _unreadable(collector: SnapshotReader, reading: Snapshot) -> tuple[int, str]:
+def _unreadable(collector: SnapshotReader, snapshot: Snapshot) -> tuple[int, str]:
     """Return how many texts could not be read, and why they or names could not."""
-    rows = reading.statements
+    rows = snapshot.statements
     visible = np.flatnonzero(~rows["masked"])[:TEXTS_TRIED]
     key = (rows[name][visible].tolist() for name in ("userid", "dbid", "queryid"))
     keys = list(zip(*key, strict=True))

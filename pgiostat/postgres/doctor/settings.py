@@ -104,7 +104,7 @@ def _identifying(facts: Facts) -> Iterator[Finding]:
 
 
 def counting(facts: Facts) -> Iterator[Finding]:
-    """Yield that the server's own counters stand still, or that it hides what runs, if so."""
+    """Yield findings of counters that are off and of statements that are not visible."""
     if facts.settings.get("track_counts") == "off":
         yield _wrong(
             facts,

@@ -6,7 +6,7 @@ SELECT /* pgiostat */
     pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'),
     EXISTS (SELECT 1 FROM pg_catalog.pg_roles AS r WHERE r.rolname OPERATOR(pg_catalog.=) 'pgiostat'),
     session_user::pg_catalog.text,
-    -- What is refused is an ERROR in the server's log: it is not asked for.
+    -- A refusal would be an ERROR in the server's log, so it is not queried.
     pg_catalog.has_table_privilege('pg_catalog.pg_file_settings', 'SELECT')
         AND pg_catalog.has_function_privilege('pg_catalog.pg_show_all_file_settings()', 'EXECUTE'),
     pg_catalog.pg_is_in_recovery(),

@@ -1,6 +1,6 @@
 -- Whether the names that the next statements call still stand for the extensions' functions: an
 -- extension may have been moved, or its schema renamed, and another function may bear the name.
--- It is sent before each reading, so it has no parameters and one value comes back.
+-- It is sent before each snapshot, so it has no parameters and one value comes back.
 SELECT /* pgiostat */
     pg_catalog.count(*) OPERATOR(pg_catalog.=) {number}
 FROM pg_catalog.pg_proc AS p

@@ -1,4 +1,4 @@
--- Our own reading, by its text: where no mark tells a reset, its absence does.
+-- Our own query, by its text: where no marker shows a reset, its absence does.
 SELECT /* pgiostat */ s.queryid
 FROM {schema}.pg_stat_statements(true) AS s
 WHERE s.userid OPERATOR(pg_catalog.=) %(userid)s::pg_catalog.oid

@@ -1,5 +1,5 @@
 -- Who answers.  pg_control_system() is refused on some managed services, and PostgreSQL looks at
--- the right to call a function even where a CASE leaves it out: it is asked for by itself.
+-- the right to call a function even where a CASE leaves it out: it has a query of its own.
 SELECT /* pgiostat */
     pg_catalog.current_setting('server_version') AS version,
     pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS version_num,

@@ -1,8 +1,8 @@
--- One reading.  The columns are computed in their order: pg_stat_statements first, the cumulative
+-- One snapshot.  The columns are computed in their order: pg_stat_statements first, the cumulative
 -- views right after, with a clock on each side.
 -- Tables come as one value each: the number of rows, then each row packed.  No texts: the server
 -- would read its whole file of texts for them.
--- The reset time stands there twice: one that moved in between makes the reading worthless.
+-- The reset time is read twice: if it moved in between, the snapshot is invalid.
 SELECT /* pgiostat */
     pg_catalog.statement_timestamp(),
     {reset},

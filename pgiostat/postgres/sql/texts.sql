@@ -1,4 +1,4 @@
--- Texts of statements not seen before, cut to a length, as many as fit into the byte cap.
+-- Texts of new statements, cut to a length, as many as fit into the byte cap.
 SELECT /* pgiostat */ userid, dbid, queryid, query
 FROM (SELECT t.userid::pg_catalog.int8, t.dbid::pg_catalog.int8, t.queryid, t.query,
              pg_catalog.sum(pg_catalog.octet_length(t.query))

@@ -1,18 +1,20 @@
 """What a statement is about: the target of a write, the first table of a query."""
 
 import re
+from collections.abc import Iterator
 
 from pgiostat.queries.features.model import MainRelation
 from pgiostat.queries.features.walk import WORDS, Walk, plain
 from pgiostat.queries.fingerprint import Block, TokenKind
 from pgiostat.queries.fingerprint.words import words
 
-__all__ = ["WRITES", "main_block", "main_relation", "partitioned_name"]
+__all__ = ["WRITES", "main_block", "main_relation", "partitioned_name", "truncated_tables"]
 
 WRITES = words("insert update delete merge")
 """Verbs of blocks that write rows."""
 
 _QUALIFIERS = words("table only concurrently if exists not materialized view")
+_BEFORE_TABLES = words("truncate table only")
 _NAMES_A_TABLE = words("truncate lock refresh")
 
 _PARTITION = re.compile(
@@ -74,6 +76,16 @@ def _utility(walk: Walk) -> MainRelation:
             if walk.kinds[position] in WORDS and walk.texts[position] not in _QUALIFIERS:
                 return MainRelation(verb, partitioned_name(_dotted_from(walk, position)))
     return MainRelation()
+
+
+def truncated_tables(walk: Walk) -> Iterator[str]:
+    """Yield the tables that TRUNCATE names."""
+    is_named = walk.texts[0] == "truncate"
+    for position in range(1, len(walk.texts) if is_named else 0):
+        text, before = walk.texts[position], walk.texts[position - 1]
+        is_first = before == "," or before in _BEFORE_TABLES
+        if is_first and walk.kinds[position] in WORDS and text not in _QUALIFIERS:
+            yield _dotted_from(walk, position)
 
 
 def _first_table(walk: Walk, block: Block, visited: set[int]) -> str:

@@ -32,6 +32,7 @@ class BlockFeatures:
         projects: Columns of the select list, also within functions and aggregates that keep every
             row (json_agg), not within those that keep one (max).
         projects_calls: Functions in the select list.
+        row_calls: Functions in the select list around a whole row, as in md5(t::text).
         star: Whether whole rows are selected.
         order_dir: asc or desc, of the first one.
         limit: Whether there is a LIMIT or FETCH.
@@ -50,6 +51,7 @@ class BlockFeatures:
     calls: Names = NONE
     projects: Names = NONE
     projects_calls: Names = NONE
+    row_calls: Names = NONE
     star: bool = False
     mentions: Names = NONE
     order_by: tuple[str, ...] = ()

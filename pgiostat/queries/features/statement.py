@@ -3,7 +3,7 @@
 from dataclasses import fields
 
 from pgiostat.queries.features.conditions import note_conditions
-from pgiostat.queries.features.main_relation import main_block, main_relation
+from pgiostat.queries.features.main_relation import main_block, main_relation, truncated_tables
 from pgiostat.queries.features.model import NONE, BlockFeatures, Features, Names
 from pgiostat.queries.features.ordering import note_newest, note_order
 from pgiostat.queries.features.select_list import note_outputs, note_selected
@@ -70,7 +70,7 @@ def _statement(walk: Walk) -> tuple[str, str]:
 
 def _tables(walk: Walk) -> tuple[Names, Names]:
     reads: set[str] = set()
-    writes: set[str] = set()
+    writes: set[str] = set(truncated_tables(walk))
     for block in walk.found.blocks:
         for table in block.tables:
             name = walk.table_name(table)

@@ -39,6 +39,8 @@ PACKERS = words(
 )
 """Aggregates that keep something of each row."""
 WORDS = (TokenKind.NAME, TokenKind.ALIAS)  # a tuple: an enum is hashed in Python
+_TIME_ZONE = {("at", "time"), ("time", "zone")}
+_AFTER_STAR: tuple[list[str], ...] = ([], [","], ["from"], [")"], ["where"], [";"])
 # Of these no clause is part of what a block computes.
 QUALIFIERS = frozenset({"filter", "over"})
 
@@ -82,6 +84,11 @@ def plain(text: str) -> str:
 def reads_nothing(block: Block) -> bool:
     """Return whether a block reads no table of the database."""
     return all(table.function for table in block.tables)
+
+
+def _own_names(block: Block) -> set[str]:
+    """Return the names of the tables of a block that have no alias."""
+    return {plain(table.parts[-1]) for table in block.tables if table.parts and not table.alias}
 
 
 class Walk:
@@ -186,7 +193,7 @@ class Walk:
                     type_end = position
                 elif after == "(":
                     called = self._call(draft, position)
-                elif self._is_column(draft, position, before, after):
+                elif self._is_column(draft, position, stack):
                     qualifier = texts[position - 2] if before == "." else ""
                     name = self.original(draft, plain(text))
                     yield ColumnReference(name, qualifier), stack, position
@@ -200,13 +207,20 @@ class Walk:
                 draft.add("projects_calls", name)
         return name
 
-    def _is_column(self, draft: Draft, position: int, before: str, after: str) -> bool:
+    def _is_column(self, draft: Draft, position: int, stack: list[str]) -> bool:
         text = self.texts[position]
+        before = self.texts[position - 1] if position else ""
+        after = self.texts[position + 1] if position + 1 < len(self.texts) else ""
+        is_field = after == "from" and stack[-1:] == ["extract"]  # EXTRACT(epoch FROM a)
+        if is_field or (before, text) in _TIME_ZONE or (text, after) in _TIME_ZONE:
+            return False
         if after == "." or before == "as" or position in self.found.column_aliases:
             return False
         if after and self.kinds[position + 1] is TokenKind.PARAMETER:  # date '2026-01-01'
             return False
         composite = before == "(" and self.texts[position + 1 : position + 3] == [")", "."]
+        if before != "." and after in {"::", ")"} and plain(text) in _own_names(draft.block):
+            self._whole_row(draft, stack)  # a table without an alias, as in md5(parcel::text)
         if before == "." or text not in draft.block.labels:
             return not composite
         # The alias of a function is its column too; that of a table is a whole row, unless
@@ -215,10 +229,20 @@ class Walk:
             return True
         if self.found.places[position].clause == "select" and not composite:
             draft.star = True
+            self._whole_row(draft, stack)
         return False
+
+    def _whole_row(self, draft: Draft, stack: list[str]) -> None:
+        """Note the functions around a whole row."""
+        for function in filter(None, stack):
+            draft.add("row_calls", function)
 
     def _star(self, draft: Draft, position: int, stack: list[str]) -> None:
         before = self.texts[position - 1]
+        if before == ".":
+            self._whole_row(draft, stack)
+        if before == ")" and self.texts[position + 1 : position + 2] not in _AFTER_STAR:
+            return  # max(version) * 1000
         if before in {".", "select", ",", "distinct", "all", ")"} and not (
             REDUCERS.intersection(stack) or self.found.places[position].clause != "select"
         ):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pgiostat.queries.fingerprint.tokens import TokenKind
 
-__all__ = ["Command", "TokenRange", "TokenRanges"]
+__all__ = ["TokenRange", "TokenRanges", "UtilityStatement"]
 
 
 class TokenRange(NamedTuple):
@@ -29,7 +29,7 @@ _BEFORE_VALUE = {"time": 2, "xml": 2, "transaction": 2}
 
 
 @dataclass(slots=True)
-class Command:
+class UtilityStatement:
     """The tokens of one statement.
 
     Attributes:

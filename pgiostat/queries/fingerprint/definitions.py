@@ -7,7 +7,7 @@ TYPE, COLLATION and TEXT SEARCH have. Conditions, columns and arguments look ali
 
 from collections.abc import Iterator
 
-from pgiostat.queries.fingerprint.command import Command, TokenRange, TokenRanges
+from pgiostat.queries.fingerprint.command import TokenRange, TokenRanges, UtilityStatement
 from pgiostat.queries.fingerprint.literals import ends_operand
 from pgiostat.queries.fingerprint.tokens import PLACEHOLDER, TokenKind
 from pgiostat.queries.fingerprint.words import STARTS_QUERY, words
@@ -25,13 +25,13 @@ _NAMED = (TokenKind.NAME, TokenKind.OPERATOR)
 _PREFIXES = frozenset({"add", "drop", "set"})
 
 
-def definitions(command: Command) -> TokenRanges:
+def definitions(command: UtilityStatement) -> TokenRanges:
     """Yield the values of all definitions in a statement."""
     for start, end in _lists(command):
         yield from _values(command, start, end)
 
 
-def _lists(command: Command) -> Iterator[tuple[int, int]]:
+def _lists(command: UtilityStatement) -> Iterator[tuple[int, int]]:
     """Yield the openings of definitions, and where they close."""
     expressions: list[bool] = []  # of the parentheses that are open: whether they hold one
     query = command.head not in _DEFINES
@@ -66,7 +66,7 @@ _CONDITIONS = words("check default when where")
 _COPIED = frozenset({"from", "to"})
 
 
-def _is_introduced(command: Command, position: int) -> bool:
+def _is_introduced(command: UtilityStatement, position: int) -> bool:
     """Return whether the words before parentheses say that a definition is in them."""
     before = command.text(position - 1)
     if before == "with":
@@ -80,7 +80,7 @@ def _is_introduced(command: Command, position: int) -> bool:
     return not {before, command.text(position + 1)} & QUERIES and before not in _NO_OPTIONS
 
 
-def _is_definition(command: Command, position: int, *, inner: bool) -> bool:
+def _is_definition(command: UtilityStatement, position: int, *, inner: bool) -> bool:
     """Return whether parentheses without an introduction hold a definition: name = value.
 
     inner: They are in others, where only an operator class may have one.
@@ -97,12 +97,12 @@ def _is_definition(command: Command, position: int, *, inner: bool) -> bool:
     return kind is TokenKind.NAME and operand
 
 
-def _holds_expression(command: Command, position: int) -> bool:
+def _holds_expression(command: UtilityStatement, position: int) -> bool:
     before = command.text(position - 1)
     return before in _EXPRESSIONS or before in {"(", ","}
 
 
-def _values(command: Command, opening: int, end: int) -> TokenRanges:
+def _values(command: UtilityStatement, opening: int, end: int) -> TokenRanges:
     """Yield the values of one definition."""
     prefixed = command.text(opening - 1) == "options"
     start = opening + 1
@@ -115,7 +115,7 @@ def _values(command: Command, opening: int, end: int) -> TokenRanges:
     yield from _value(command, start, end, prefixed=prefixed)
 
 
-def _value(command: Command, start: int, end: int, *, prefixed: bool) -> TokenRanges:
+def _value(command: UtilityStatement, start: int, end: int, *, prefixed: bool) -> TokenRanges:
     """Yield the value of one item: name, name value, name = value, SET name value."""
     after = start
     if command.is_word(start):

@@ -7,7 +7,7 @@ functions, roles and databases stay. Each statement of a text is read in one pas
 
 from collections.abc import Callable, Collection
 
-from pgiostat.queries.fingerprint.command import Command, TokenRange, TokenRanges
+from pgiostat.queries.fingerprint.command import TokenRange, TokenRanges, UtilityStatement
 from pgiostat.queries.fingerprint.definitions import QUERIES, definitions
 from pgiostat.queries.fingerprint.tokens import PLACEHOLDER, TokenKind
 from pgiostat.queries.fingerprint.words import CONSTANTS, SIGNS, words
@@ -25,7 +25,7 @@ def hide(kinds: list[TokenKind], texts: list[str]) -> None:
     ends = [position for position, text in enumerate(texts) if text == ";"]
     start = 0
     for end in [*ends, len(texts)]:
-        command = Command(kinds[start:end], texts[start:end])
+        command = UtilityStatement(kinds[start:end], texts[start:end])
         if command.texts:
             spans += [
                 TokenRange(start + span.start, start + span.end, span.assigned)
@@ -63,7 +63,7 @@ def _replace(kinds: list[TokenKind], texts: list[str], spans: list[TokenRange]) 
     texts[:] = new_texts + texts[position:]
 
 
-def _spans(command: Command) -> TokenRanges:
+def _spans(command: UtilityStatement) -> TokenRanges:
     """Yield the spans to hide in one statement."""
     _skip_explain(command)
     rule = _RULES.get(command.head)
@@ -75,7 +75,7 @@ def _spans(command: Command) -> TokenRanges:
         yield from _current(command)
 
 
-def _skip_explain(command: Command) -> None:
+def _skip_explain(command: UtilityStatement) -> None:
     """Find the command that EXPLAIN explains."""
     while command.head == "explain":
         command.at += 1
@@ -85,19 +85,19 @@ def _skip_explain(command: Command) -> None:
             command.at += 1
 
 
-def _one(command: Command, position: int) -> TokenRanges:
+def _one(command: UtilityStatement, position: int) -> TokenRanges:
     """Yield one token, if there is one."""
     if position < len(command.texts):
         yield TokenRange(position, position + 1)
 
 
-def _rest(command: Command, position: int, *, assigned: bool = False) -> TokenRanges:
+def _rest(command: UtilityStatement, position: int, *, assigned: bool = False) -> TokenRanges:
     """Yield all tokens from a position on."""
     if position - assigned < len(command.texts):
         yield TokenRange(position - assigned, len(command.texts), assigned)
 
 
-def _after(command: Command, start: int, introductions: Collection[str]) -> TokenRanges:
+def _after(command: UtilityStatement, start: int, introductions: Collection[str]) -> TokenRanges:
     """Yield each token that follows one of these words outside parentheses."""
     taken = -1
     for position in command.outside(start):
@@ -109,7 +109,7 @@ def _after(command: Command, start: int, introductions: Collection[str]) -> Toke
 # --- names within a session
 
 
-def _named(command: Command) -> TokenRanges:
+def _named(command: UtilityStatement) -> TokenRanges:
     """Savepoints, cursors, prepared statements, channels: the name after the head."""
     position = command.at + 1
     if command.text(position) in _BEFORE_NAME.get(command.head, ()) and command.text(position + 1):
@@ -127,7 +127,7 @@ _BEFORE_NAME = {
 _NO_NAMES = frozenset({"all", "*"})
 
 
-def _rollback(command: Command) -> TokenRanges:
+def _rollback(command: UtilityStatement) -> TokenRanges:
     """ROLLBACK [WORK] TO [SAVEPOINT] name, ROLLBACK PREPARED name."""
     position = command.at + 1
     if command.text(position) == "prepared":
@@ -139,12 +139,12 @@ def _rollback(command: Command) -> TokenRanges:
         yield from _rest(command, position + (2 if savepoint else 1))
 
 
-def _commit(command: Command) -> TokenRanges:
+def _commit(command: UtilityStatement) -> TokenRanges:
     if command.text(command.at + 1) == "prepared":
         yield from _named(command)
 
 
-def _fetch(command: Command) -> TokenRanges:
+def _fetch(command: UtilityStatement) -> TokenRanges:
     """FETCH [direction] [FROM] cursor; after the words of FETCH no sign is dropped as such."""
     last = len(command.texts) - 1
     sign = command.at + 1 + command.is_word(command.at + 1)
@@ -154,7 +154,7 @@ def _fetch(command: Command) -> TokenRanges:
         yield TokenRange(last, last + 1)
 
 
-def _current(command: Command) -> TokenRanges:
+def _current(command: UtilityStatement) -> TokenRanges:
     """WHERE CURRENT OF cursor, in UPDATE and DELETE."""
     for position, text in enumerate(command.texts):
         if text == "of" and command.texts[max(position - 2, 0) : position] == ["where", "current"]:
@@ -164,17 +164,17 @@ def _current(command: Command) -> TokenRanges:
 # --- settings
 
 
-def _set(command: Command) -> TokenRanges:
+def _set(command: UtilityStatement) -> TokenRanges:
     yield from _setting(command, command.at + 1)
 
 
-def _setting(command: Command, start: int) -> TokenRanges:
+def _setting(command: UtilityStatement, start: int) -> TokenRanges:
     """Yield the value of a SET that ends the statement."""
     value, assigned = command.assignment(start)
     yield from _rest(command, value, assigned=assigned)
 
 
-def _settings(command: Command, start: int) -> TokenRanges:
+def _settings(command: UtilityStatement, start: int) -> TokenRanges:
     """Yield the values of a routine's options: SET name = value, value, and PARALLEL word."""
     skip = -1
     for position in command.outside(start):
@@ -201,7 +201,7 @@ def _settings(command: Command, start: int) -> TokenRanges:
 # --- objects
 
 
-def _create(command: Command) -> TokenRanges:
+def _create(command: UtilityStatement) -> TokenRanges:
     kind, name = _object(command)
     if kind in _ROUTINES:
         yield from _settings(command, command.name_end(name))
@@ -214,7 +214,7 @@ def _create(command: Command) -> TokenRanges:
     yield from _actions(command)
 
 
-def _alter(command: Command) -> TokenRanges:
+def _alter(command: UtilityStatement) -> TokenRanges:
     kind, name = _object(command)
     if kind == "system":
         yield from _setting(command, name + 1)
@@ -237,7 +237,7 @@ def _alter(command: Command) -> TokenRanges:
             yield from _one(command, position + 1)
 
 
-def _object(command: Command) -> tuple[str, int]:
+def _object(command: UtilityStatement) -> tuple[str, int]:
     """Return the kind of an object, and the position of its name."""
     position = command.at + 1
     while command.text(position) in _BEFORE_KIND:
@@ -267,7 +267,7 @@ _VALUES = {
 }
 
 
-def _database(command: Command, start: int) -> TokenRanges:
+def _database(command: UtilityStatement, start: int) -> TokenRanges:
     """Yield the values of a database's options: name [=] value, without parentheses."""
     position = start + (command.text(start) == "with")
     while position < len(command.texts):
@@ -277,7 +277,7 @@ def _database(command: Command, start: int) -> TokenRanges:
         position += 1
 
 
-def _actions(command: Command) -> TokenRanges:
+def _actions(command: UtilityStatement) -> TokenRanges:
     """Yield what an object does: AS EXECUTE name, a trigger's function, NOTIFY of a rule."""
     end = command.at
     for position, text in enumerate(command.texts):
@@ -295,14 +295,14 @@ def _actions(command: Command) -> TokenRanges:
 _DOES = frozenset({"do", "also", "instead", "("})
 
 
-def _arguments(command: Command, start: int, end: int) -> TokenRanges:
+def _arguments(command: UtilityStatement, start: int, end: int) -> TokenRanges:
     """Yield the arguments of a trigger's function: whatever they are, they are strings."""
     for position in range(start, end):
         if command.texts[position] != ",":
             yield TokenRange(position, position + 1)
 
 
-def _copy(command: Command) -> TokenRanges:
+def _copy(command: UtilityStatement) -> TokenRanges:
     """Yield the file of COPY, which is a word only if its quotes are missing."""
     for position in command.outside(command.at + 1):
         if command.texts[position] in {"from", "to"}:
@@ -312,7 +312,7 @@ def _copy(command: Command) -> TokenRanges:
             break
 
 
-def _label(command: Command) -> TokenRanges:
+def _label(command: UtilityStatement) -> TokenRanges:
     """Yield the provider of SECURITY LABEL FOR, and the text after the last IS of a comment."""
     if command.texts[command.at + 1 : command.at + 3] == ["label", "for"]:
         yield from _one(command, command.at + 3)
@@ -323,7 +323,7 @@ def _label(command: Command) -> TokenRanges:
             break
 
 
-_RULES: dict[str, Callable[[Command], TokenRanges]] = {
+_RULES: dict[str, Callable[[UtilityStatement], TokenRanges]] = {
     **dict.fromkeys(
         words(
             "close deallocate declare execute listen load notify prepare release savepoint unlisten"

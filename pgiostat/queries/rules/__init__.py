@@ -16,6 +16,7 @@ from pgiostat.queries.rules.presets import (
     PresetChoice,
     RuleBook,
     builtin,
+    fixed_preset,
     load,
     rule_book,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "Rules",
     "Subject",
     "builtin",
+    "fixed_preset",
     "load",
     "observed",
     "rule_book",

@@ -197,6 +197,7 @@ BLOCK_KEYS: dict[str, ConditionKey] = {
     "calls": ConditionKey(lambda block: block.calls, _any_of),
     "projects": ConditionKey(lambda block: block.projects, _any_of),
     "projects_calls": ConditionKey(lambda block: block.projects_calls, _any_of),
+    "row_calls": ConditionKey(lambda block: block.row_calls, _any_of),
     "projects_all": ConditionKey(lambda block: block.projects, _all_of),
     "projects_only": ConditionKey(_shown(lambda block: block.projects), _only),
     "carries_only": ConditionKey(_shown(lambda block: block.carries), _only),

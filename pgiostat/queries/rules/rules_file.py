@@ -8,6 +8,7 @@ from typing import Any
 
 from pgiostat.errors import PgiostatError
 from pgiostat.queries.rules.conditions import STATEMENT_KEYS, Condition, allow, conditions
+from pgiostat.queries.rules.folding import check_placeholders
 from pgiostat.queries.rules.names import NameLists
 from pgiostat.queries.rules.rule_errors import Mistake
 from pgiostat.statistics.names import HIDDEN, OWN, UNREAD, UNREADABLE
@@ -30,8 +31,7 @@ class Rule:
     """A compiled rule.
 
     Attributes:
-        category: What it gives a statement; "{table}" in it is the table that the statement is
-            about.
+        category: What it gives a statement; with the placeholders of `folding`.
         source: The name of its file.
     """
 
@@ -80,6 +80,7 @@ class RulesFile:
                 key="category",
                 hint=f"Reserved are {', '.join(RESERVED)}.",
             )
+        check_placeholders(table["category"])
         when = conditions("when", table.get("when"), STATEMENT_KEYS, vocabulary)
         return Rule(table["name"], table["category"], when, self.name)
 

@@ -7,13 +7,11 @@ from typing import Any
 from pgiostat.queries.features import Features
 from pgiostat.queries.rules.automatic import automatic_category
 from pgiostat.queries.rules.conditions import Condition, Subject
+from pgiostat.queries.rules.folding import filled_in
 from pgiostat.queries.rules.names import NameLists
 from pgiostat.queries.rules.rules_file import Rule
 
 __all__ = ["Match", "RuleVerdict", "Rules"]
-
-TABLE = "{table}"
-"""Stands in a category for the table that a statement is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +54,6 @@ class Rules:
         """The categories that the rules name, in order of their first rule."""
         return tuple(dict.fromkeys(rule.category for rule in self.rules))
 
-    def names(self, category: str) -> bool:
-        """Return whether a rule may have given a category."""
-        return any(
-            each == category or (TABLE in each and category.startswith(each.partition(TABLE)[0]))
-            for each in self.categories
-        )
-
     def classify(
         self,
         features: Features,
@@ -81,7 +72,7 @@ class Rules:
     def _matches(self, subject: Subject) -> Iterator[Match]:
         for rule in self.rules:
             if all(condition.holds(subject) for condition in rule.conditions):
-                yield Match(_category(rule.category, subject.features), rule.name)
+                yield Match(filled_in(rule.category, subject.features), rule.name)
 
     def verdicts(self, subject: Subject) -> list[RuleVerdict]:
         """Return the verdict of each rule in order; the first without failures wins."""
@@ -93,9 +84,3 @@ class Rules:
             )
             for place, rule in enumerate(self.rules, 1)
         ]
-
-
-def _category(category: str, features: Features) -> str:
-    if TABLE not in category:
-        return category
-    return category.replace(TABLE, features.main.name.removeprefix("public.")).strip()

@@ -1,4 +1,4 @@
 """Counters of the volume itself, by the kernel or by the cloud.
 
-May import `units` and `errors`. Must not import the models of `volume`.
+May import `clock`, `units` and `errors`. Must not import the models of `volume`.
 """

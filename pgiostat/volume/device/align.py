@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from math import isnan, nan
 from operator import attrgetter
 
 from pgiostat.volume.device.interval import DeviceInterval, Origin
@@ -23,7 +24,9 @@ class Overlap:
     Attributes:
         seconds: Length of the measured part.
         share: The same as a share of the span.
+        name: Of the device, or of the instance or cluster of its volume.
         reads: Operations in the measured part; so are the other amounts.
+        read_us: Microseconds that these reads took together; None if unknown.
     """
 
     source: Origin
@@ -33,6 +36,8 @@ class Overlap:
     writes: float
     read_bytes: float
     write_bytes: float
+    name: str = ""
+    read_us: float | None = None
 
     @property
     def is_enough(self) -> bool:
@@ -64,14 +69,28 @@ def align(
     )
     found: list[list[Overlap]] = [[] for _ in spans]
     ordered = sorted(known, key=attrgetter("source", "name", "begin"))
-    for (source, _), group in groupby(ordered, by_source):
+    for (source, name), group in groupby(ordered, by_source):
         sums: dict[int, list[float]] = {}
         for index, amounts in _divided(list(group), spans):
-            sums[index] = [a + b for a, b in zip(sums.get(index, [0.0] * 5), amounts, strict=True)]
-        for index, (seconds, *amounts) in sums.items():
+            before = sums.get(index, [0.0] * len(amounts))
+            sums[index] = [a + b for a, b in zip(before, amounts, strict=True)]
+        for index, (seconds, read_us, *amounts) in sums.items():
             since, until = spans[index]
             share = min(seconds / (until - since).total_seconds(), 1.0)
-            found[index].append(Overlap(Origin(source), seconds, share, *amounts))
+            reads, writes, read_bytes, write_bytes = amounts
+            found[index].append(
+                Overlap(
+                    Origin(source),
+                    seconds,
+                    share,
+                    reads,
+                    writes,
+                    read_bytes,
+                    write_bytes,
+                    name,
+                    None if isnan(read_us) else read_us,
+                )
+            )
     return [min(overlaps, key=_order, default=None) for overlaps in found]
 
 
@@ -84,7 +103,7 @@ def _order(each: Overlap) -> tuple[bool, float]:
 def _divided(
     intervals: Sequence[DeviceInterval], spans: Sequence[tuple[datetime, datetime]]
 ) -> Iterator[tuple[int, list[float]]]:
-    """Yield the index of each span that an interval overlaps, with the seconds and amounts."""
+    """Yield the index of each span that an interval overlaps, with seconds, read_us and amounts."""
     begins = [since for since, _ in spans]
     covered: datetime | None = None
     for each in intervals:
@@ -97,5 +116,7 @@ def _divided(
             seconds = (min(each.end, until) - max(begin, since)).total_seconds()
             if seconds > 0:
                 share = seconds / each.seconds
-                yield index, [seconds, *((getattr(each, name) or 0) * share for name in _AMOUNTS)]
+                took = nan if each.read_time is None else each.read_time * share
+                amounts = ((getattr(each, name) or 0) * share for name in _AMOUNTS)
+                yield index, [seconds, took, *amounts]
             index += 1

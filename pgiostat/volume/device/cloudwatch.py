@@ -195,7 +195,7 @@ def _client(region: str) -> Any:
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415
     except ImportError:
         raise PgiostatError(
-            "CloudWatch cannot be asked: boto3 is not installed",
+            "CloudWatch cannot be queried: boto3 is not installed",
             hint=install_hint("aws"),
             slug="aws-missing",
         ) from None
@@ -244,13 +244,13 @@ def _api_error(error: Mapping[str, str]) -> PgiostatError:
     code, words = error.get("Code", "unknown error"), error.get("Message", "")
     if code in _DENIED:
         return PgiostatError(
-            "CloudWatch does not tell us: cloudwatch:GetMetricData is not allowed",
+            "CloudWatch refuses: cloudwatch:GetMetricData is not allowed",
             detail=words or None,
-            hint="Allow it to the role or user whose credentials boto3 finds.",
+            hint="Allow it for the role or user of the credentials that boto3 finds.",
             slug="cloudwatch-denied",
         )
     return _failed(f"{code}: {words}" if words else code)
 
 
 def _failed(detail: str) -> PgiostatError:
-    return PgiostatError("CloudWatch cannot be asked", detail=detail, slug="cloudwatch-failed")
+    return PgiostatError("CloudWatch cannot be queried", detail=detail, slug="cloudwatch-failed")

@@ -55,7 +55,7 @@ def device_option(device: str | None, cloudwatch: str | None) -> DeviceOption:
         if device not in {"", NONE}:
             raise _usage_error(
                 "a device and an instance of CloudWatch were named for one server",
-                "Name one of them: both would count the same reads.",
+                "Name only one of them: both count the same reads.",
             )
     return DeviceOption(device, cloudwatch)
 
@@ -92,7 +92,7 @@ def choose(
     if NONE in {wanted.device, wanted.cloudwatch} and (place or wanted.device == NONE):
         return None
     if there is None:
-        raise unknown("the server does not tell where it is")
+        raise unknown("the server does not report where it runs")
     return _found(there, clock, host)
 
 
@@ -107,7 +107,7 @@ def _by_name(name: str, clock: Callable[[], float], host: Host) -> DeviceSource:
     if number is None:
         raise PgiostatError(
             f'there is no block device "{name}"',
-            hint="lsblk shows those there are.",
+            hint="lsblk lists the block devices.",
             slug="device-missing",
         )
     return _counted(number, "", clock, host)
@@ -118,7 +118,7 @@ def _found(there: Whereabouts, clock: Callable[[], float], host: Host) -> Device
     process = find(there, host.proc)
     if process is None:
         if _is_here(there.host):
-            raise unknown("the server's processes are not seen from here")
+            raise unknown("the server's processes are not visible from here")
         raise _elsewhere()
     path, device = _directory(there, process, host)
     return _counted(holding(device, path, host.mounts(process.pid), host), path, clock, host)
@@ -139,19 +139,19 @@ def _directory(there: Whereabouts, process: BackendProcess, host: Host) -> tuple
     with suppress(OSError):
         return str(work.readlink()), host.stat(str(work)).st_dev
     if process.contained:
-        raise unknown("the server is in a container whose files are not seen from here")
+        raise unknown("the server is in a container, and its files are not visible from here")
     path = there.data_directory
     if path is None:
         raise unknown(
-            "our role may not ask for data_directory",
-            hint=f"GRANT pg_monitor to it. {NAME_IT}",
+            "this role may not read data_directory",
+            hint=f"GRANT pg_monitor to the role. {NAME_IT}",
         )
     try:
         found, owner = host.stat(path), host.stat(str(work.parent)).st_uid
     except OSError as error:
-        raise unknown(f"could not look at {path}: {error.strerror}") from None
+        raise unknown(f"could not read {path}: {error.strerror}") from None
     if found.st_uid != owner:
-        raise unknown(f"{path} is not that of the server's processes")
+        raise unknown(f"{path} does not belong to the server's processes")
     return os.path.realpath(path), found.st_dev
 
 

@@ -146,7 +146,7 @@ def _holding(device: int, path: str, listed: Sequence[Mount], host: Host, depth:
     # Numbers 0:N are the kernel's own, for anything but a single block device.
     mount = _mount(number, path, listed)
     if mount is None:
-        raise unknown(f"the mount of {path} is not seen from here")
+        raise unknown(f"the mount of {path} is not visible from here")
     if mount.kind == "overlay" and depth:
         return _below(mount, path, host, depth - 1)
     there = host.named(mount.source) if mount.source.startswith("/") else None
@@ -179,6 +179,6 @@ def _below(mount: Mount, path: str, host: Host, depth: int) -> Number:
     except OSError:
         device = 0
     if not device:
-        raise unknown(f"{path} is on an overlay, of which the layers are not seen from here")
+        raise unknown(f"{path} is on an overlay with layers that are not visible from here")
     # Its path is one of this machine, in whatever namespace it was mounted.
     return _holding(device, upper, host.mounts("self"), host, depth)

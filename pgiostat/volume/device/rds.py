@@ -69,7 +69,7 @@ def named(words: str) -> RdsPlace:
     if place is None:
         raise PgiostatError(
             f'invalid value for cloudwatch: "{words}"',
-            hint='Write it like "eu-west-1/db-1", the host name that RDS gave, or "none".',
+            hint='Write it like "eu-west-1/db-1", the host name of the RDS instance, or "none".',
             slug="option-invalid",
             status=ExitStatus.USAGE,
         )

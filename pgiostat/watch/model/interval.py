@@ -18,6 +18,7 @@ from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.units import blocks_to_bytes
 from pgiostat.volume.bucket import Load
 from pgiostat.volume.demand import Demand, Provenance
+from pgiostat.volume.device.page_cache import DiskReads
 
 if TYPE_CHECKING:
     from pgiostat.postgres.sampler import IntervalResult
@@ -70,7 +71,7 @@ class Interval:
     server, both in full.  io: None where there is no pg_stat_io.  load: the load on a volume.
     reading: the snapshot at its end; None in a replay.  before: the intervals before it, where the
     user seeks in a history.  bases: the basis of statements (userid, dbid, queryid), where it is
-    not the previous snapshot.
+    not the previous snapshot.  disk: the reads of the server's device; None if not measured.
     """
 
     who: Who | None = None
@@ -90,6 +91,7 @@ class Interval:
     snapshot: Snapshot | None = None
     before: SeekContext | None = None
     bases: Mapping[tuple[int, int, int], Basis] = field(default_factory=dict)
+    disk: DiskReads | None = None
 
     @property
     def seconds(self) -> float | None:

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pgiostat.analysis.cost import FIELDS, blocks_of
-from pgiostat.analysis.ledger import ServerReads, coverage
+from pgiostat.analysis.ledger import PerBlock, ServerReads, coverage
 from pgiostat.analysis.rank import By, EvictedTotals, Totals, group_of
 from pgiostat.statistics.delta import Quality
 from pgiostat.statistics.names import HIDDEN, UNREAD, UNREADABLE, Names, StatementKey
 from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.volume.bucket import Balance, CreditBucket
+from pgiostat.volume.device.page_cache import DiskReads
 from pgiostat.watch.model.interval import Interval, IoRow, SeekContext
 from pgiostat.watch.model.running_totals import SPARE, RunningTotals
 
@@ -79,6 +80,7 @@ class WatchSession:
     _whole: Totals | None = None
     _statement_blocks: int = 0
     _settled_blocks: int = 0
+    _disk: DiskReads | None = None
     _history_wanted: dict[bool, Totals] = field(default_factory=dict)
     _numbers: dict[RowKey, int] = field(default_factory=dict)
     _numbered: int = 0
@@ -89,6 +91,11 @@ class WatchSession:
     def coverage(self) -> float | None:
         """Share of the server's reads that statements explain, since the baseline."""
         return coverage(self._statement_blocks, ServerReads(self._settled_blocks))
+
+    @property
+    def per_block(self) -> PerBlock:
+        """Read operations per block since the baseline."""
+        return PerBlock() if self._whole is None else self._whole.reads.per_block
 
     @property
     def seconds(self) -> float:
@@ -104,6 +111,7 @@ class WatchSession:
             RunningTotals(),
         )
         self._whole, self._statement_blocks, self._settled_blocks = None, 0, 0
+        self._disk = None
         self.qualities = ()
         self.began = None if self.latest is None else self.latest.until
 
@@ -150,6 +158,8 @@ class WatchSession:
         if interval.settled_blocks is not None:
             self._statement_blocks += interval.statement_blocks
             self._settled_blocks += interval.settled_blocks
+        if interval.disk is not None:
+            self._disk = interval.disk if self._disk is None else self._disk + interval.disk
         for row in interval.io or ():
             key = (row.backend_type, row.object, row.context)
             self._io[key] = _added(self._io.get(key), row)
@@ -224,6 +234,14 @@ class WatchSession:
         if self.latest is None or self.latest.io is None:
             return None
         return tuple(self._io.values()) if whole else self.latest.io
+
+    def disk(self, *, whole: bool) -> DiskReads | None:
+        """Return the reads of the server's device in the last interval, or since the baseline.
+
+        None if they were not measured.
+        """
+        last = None if self.latest is None else self.latest.disk
+        return self._disk if whole else last
 
     def past(self, by: By | None = None, key: tuple[str, ...] = ()) -> RateHistory:
         """Return the last intervals: of all statements, or of a row of a ranking."""

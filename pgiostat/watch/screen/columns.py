@@ -7,6 +7,8 @@ from itertools import takewhile
 from rich.cells import cell_len
 
 from pgiostat.escape import terminal
+from pgiostat.render.column_format import Format, column_format
+from pgiostat.render.ledger import displayed
 from pgiostat.render.table import Cell, Line, TableColumn, cut, lay
 from pgiostat.render.text import bar, one_line
 from pgiostat.units import format_bytes, format_count, format_ms, format_share
@@ -57,7 +59,11 @@ class _Layout:
         with_category = view in _WORDED and width >= CATEGORISED
         taken += with_category * (CATEGORY_WIDTH + 1) + with_place * (PLACE_WIDTH + 1)
         longest = max(
-            [LEAST_NAME, len(view.value), *(cell_len(terminal(row.name)) for row in rows)]
+            [
+                LEAST_NAME,
+                len(view.value),
+                *(cell_len(terminal(displayed(row.name))) for row in rows),
+            ]
         )
         most = max(width * 2 // 5, LEAST_QUERY) if view in _WORDED else MOST_NAME
         room = width - taken - min(longest, most)
@@ -87,16 +93,26 @@ class _Layout:
             return measure.heading
         return measure.heading + (ASCENDING if self.state.is_reversed else DESCENDING)
 
-    def cells(self, row: TableRow, name: str) -> Iterator[Cell]:
+    def formats(self, rows: Sequence[TableRow]) -> tuple[Format, list[Format]]:
+        """Return the format of the shares, and that of each column of numbers."""
+        shares = column_format(format_share, [row.share for row in rows])
+        return shares, [
+            column_format(measure.shown, [row.values.get(measure.name) for row in rows])
+            for measure in self.measures
+        ]
+
+    def cells(
+        self, row: TableRow, name: str, share: Format, numbers: Sequence[Format]
+    ) -> Iterator[Cell]:
         style = "dim" if row.is_part else ""
         yield name, style
-        yield ("~" if row.is_uncertain else "") + format_share(row.share), style
+        yield ("~" if row.is_uncertain else "") + share(row.share), style
         if self.bar:
             drawn = "" if row.is_part else bar(row.share, self.bar)
             yield drawn, COLOURS.get(row.category, "cyan")
-        for measure in self.measures:
+        for measure, number in zip(self.measures, numbers, strict=True):
             there = measure.name in row.values
-            yield (measure.shown(row.values[measure.name]) if there else ""), style
+            yield (number(row.values[measure.name]) if there else ""), style
         if self.with_category:
             yield "" if row.is_part else terminal(row.category), style
         if self.with_place:
@@ -120,7 +136,9 @@ def _chosen(
 
     What is sorted by is always there, at its place, and with it another one to scroll through.
     """
-    shown = table.measures[state.first :] or table.measures[-1:]
+    shown: Sequence[Measure] = table.measures[state.first :] or table.measures[-1:]
+    if not state.first:
+        shown = [measure for measure in shown if not measure.is_extra]
     by = next((measure for measure in table.measures if measure.name == state.sort), None)
     chosen = _fitting(state, shown, room, width)
     if by is not None and by not in chosen:
@@ -154,12 +172,12 @@ def _room(state: ViewState, measure: Measure, width: int) -> int:
 
 
 _WIDTHS: dict[Callable[[float | None], str], int] = {
-    format_count: 7,
+    format_count: 8,
     format_bytes: 9,
     format_ms: 8,
-    format_share: 6,
+    format_share: 7,
 }
-"""What the longest values need, by how they are shown: columns stand still whatever is in them."""
+"""Width of the longest values of a format: columns keep their place whatever the values are."""
 
 
 def distinguishable(texts: Sequence[str], width: int) -> list[str]:
@@ -207,8 +225,10 @@ def lay_out(
 ) -> tuple[list[Line], tuple[HeadingSpan, ...]]:
     """Return a line for the headings and for each row, and where the numbers are."""
     layout = _Layout.fitting(state, table, rows, width)
-    names = distinguishable([one_line(row.name, LONGEST_TEXT) for row in rows], layout.name)
-    cells = [list(layout.cells(row, name)) for row, name in zip(rows, names, strict=True)]
+    texts = [one_line(displayed(row.name), LONGEST_TEXT) for row in rows]
+    named = zip(rows, distinguishable(texts, layout.name), strict=True)
+    share, numbers = layout.formats(rows)
+    cells = [list(layout.cells(row, name, share, numbers)) for row, name in named]
     lines = lay(list(layout.columns()), cells, width)
     headings = [(text, "bold") for text, _ in lines[0]]
     return [headings, *lines[1:]], tuple(layout.spans(headings))

@@ -3,6 +3,7 @@
 import csv
 from io import StringIO
 
+from pgiostat.render.columns import METRICS
 from pgiostat.render.csv import cell, timestamp
 from pgiostat.watch.model.interval import Interval
 from pgiostat.watch.screen.frozen import SessionView
@@ -22,6 +23,10 @@ def as_csv(state: ViewState, table: ScreenTable, session: SessionView) -> str:
     text = StringIO()
     writer = csv.writer(text)
     names = [measure.name for measure in table.measures]
+    if table.ranking is not None:
+        # A screen's order of columns depends on what was read; that of a file does not.
+        order = [m.name for m in sorted(METRICS, key=lambda metric: not metric.heading)]
+        names.sort(key=order.index)
     writer.writerow([*EXPORTED, *names])
     sort = state.sort or "blocks_read"
     latest = session.latest or Interval()

@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
 
+from pgiostat.analysis.ledger import PerBlock
 from pgiostat.analysis.rank import By, Totals
 from pgiostat.statistics.delta import Quality
 from pgiostat.statistics.names import Names
 from pgiostat.volume.bucket import Balance, CreditBucket
+from pgiostat.volume.device.page_cache import DiskReads
 from pgiostat.watch.model.interval import Interval, IoRow
 from pgiostat.watch.model.session import RateHistory, WatchSession
 from pgiostat.watch.screen.notices import SideInfo
@@ -20,7 +22,7 @@ __all__ = ["FrozenSession", "SessionView", "coverage_of"]
 class FrozenSession:
     """A session as it was: heading, numbers and plots are of one interval, whatever is read since.
 
-    _counted, _io: of the last interval, and of all since the baseline.
+    _counted, _io, _disk: of the last interval, and of all since the baseline.
     """
 
     names: Names
@@ -31,10 +33,12 @@ class FrozenSession:
     began: datetime | None
     qualities: tuple[Quality, ...]
     coverage: float | None
+    per_block: PerBlock
     seconds: float
     side: SideInfo
     _counted: tuple[Totals | None, Totals | None]
     _io: tuple[tuple[IoRow, ...] | None, tuple[IoRow, ...] | None]
+    _disk: tuple[DiskReads | None, DiskReads | None]
     _session: WatchSession
 
     @classmethod
@@ -50,10 +54,12 @@ class FrozenSession:
             session.began,
             session.qualities,
             session.coverage,
+            session.per_block,
             session.seconds,
             side,
             (session.counted(whole=False), None if whole is None else _copied(whole)),
             (session.io(whole=False), session.io(whole=True)),
+            (session.disk(whole=False), session.disk(whole=True)),
             session,
         )
 
@@ -64,6 +70,10 @@ class FrozenSession:
     def io(self, *, whole: bool) -> tuple[IoRow, ...] | None:
         """Return rows of pg_stat_io, None where there are none."""
         return self._io[whole]
+
+    def disk(self, *, whole: bool) -> DiskReads | None:
+        """Return the reads of the server's device; None if they were not measured."""
+        return self._disk[whole]
 
     def past(self, by: By | None = None, key: tuple[str, ...] = ()) -> RateHistory:
         """Return the last intervals, none of which came later."""

@@ -1,4 +1,4 @@
-"""Help: the keys, and the meaning of each column."""
+"""The help page: keys, columns and terms."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -21,22 +21,22 @@ __all__ = ["KEYS", "Help"]
 KEYS = (
     ("q", "quit"),
     ("? h F1", "this help"),
-    ("1 … 6", "category, statement, relation, database, user, server io"),
-    ("Enter, Esc", "into the row: category, fingerprint, statement; and back"),
-    ("/", "filter by text, category, user or database; Esc clears it"),
-    ("< >", "sort by the column to the left or right; r reverses"),
-    ("[ ]", "columns further to the right; the first one stays"),
-    ("space p", "pause what is shown; reading goes on"),
-    ("a", "the last interval, or all since the baseline"),
+    ("1 … 8", "view by category, statement, relation, database, user, server I/O, verb, table"),
+    ("Enter, Esc", "open the row (category, fingerprint, statement), and go back"),
+    ("/", "filter by text, category, user or database; Esc clears the filter"),
+    ("< >", "sort by the column to the left or right; r reverses the order"),
+    ("[ ]", "scroll the columns; the name stays"),
+    ("space p", "pause the screen; sampling continues"),
+    ("a", "show the last interval, or all since the baseline"),
     ("z", "set the baseline to now; nothing on the server is reset"),
-    ("+ -", "read less or more often"),
-    ("y", "copy the row's text"),
-    ("e", "write what is shown as CSV, here"),
+    ("+ -", "longer or shorter interval"),
+    ("y", "copy the text of the row"),
+    ("e", "export the table as CSV to the working directory"),
     ("Ctrl-P", "all commands, and themes"),
 )
 PARTS = (
-    ("~", "before a share: part of it was counted since a reset, or is a lower bound"),
-    ("–", "unknown, which is not zero"),
+    ("~", "before a share: a lower bound, or counted in part since a reset"),
+    ("–", "unknown (not zero)"),
     (
         "in transit",
         (
@@ -47,38 +47,37 @@ PARTS = (
     (
         "unattributed",
         (
-            "what the server read and nothing explains after the time in which both counts must"
-            " agree; negative if statements counted more"
+            "reads that nothing explains after the time in which both counts must agree; negative"
+            " if statements counted more"
         ),
     ),
     (
         "coverage",
         (
-            "share of the server's reads that statements explain, without those in transit, of"
-            " the time shown: the interval, or all since the baseline"
+            "share of the server's reads that statements explain, without those in transit, in the"
+            " interval or since the baseline"
         ),
     ),
 )
 
 
 REPLAYED = (
-    ("space p", "play, or stand still"),
-    ("← →", "an interval back or on; with Shift 60"),
-    ("g", "go to a time: 10:30, -10m (before the time shown), 2026-11-23T10:00Z"),
-    ("+ -", "show each interval for longer or shorter"),
+    ("space p", "play or pause"),
+    ("← →", "one interval back or forward; with Shift 60"),
+    ("g", "go to a time: 10:30, -10m (before the current time), 2026-11-23T10:00Z"),
+    ("+ -", "show each interval for a longer or shorter time"),
 )
-"""In place of those of the same keys."""
+"""Meanings of these keys in a replay."""
 MORE = (
-    ("share", "of all blocks that the server read"),
-    ("category", "what kind of query it is, by the rules; Enter on a statement says which"),
-    ("user@database", "who ran it, and where"),
-    ("itself", "what our own reading costs the server: ms of its time a second"),
-    ("pgiostat itself", "what our own statements read, and below the table what they cost"),
-    ("reads/s", "blocks read, times the operations for each block by pg_stat_io"),
-    ("catalogs", "blocks of the server's own tables, read to plan statements and to look up names"),
-    ("PAUSED", "what is shown stands still; reading goes on"),
-    ("reset, restart, gap", "why an interval is not what it seems; docs/output.md has all"),
-    ("!", "what is so now, or happened of late; · what was so until a while ago"),
+    ("share", "of all blocks read by the server"),
+    ("category", "category of the statement, by the rules; Enter on a statement shows the rule"),
+    ("user@database", "role and database of the statement"),
+    ("pgiostat", "pgiostat's own statements: their reads, and ms of server time per second"),
+    ("disk", "reads of the device below the server, and the share served by the OS cache"),
+    ("catalogs", "blocks of system catalogs, read to plan statements and to look up names"),
+    ("PAUSED", "the screen is frozen; sampling continues"),
+    ("reset, restart, gap", "quality of the interval: docs/output.md lists all"),
+    ("!", "a current or recent notice; · a notice that no longer holds"),
 )
 
 

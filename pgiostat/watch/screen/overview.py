@@ -1,4 +1,4 @@
-"""The lines of a screen, drawn from a state and the counts alone."""
+"""The screen of a state, as lines: drawn from counts alone."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -9,11 +9,12 @@ from pgiostat.analysis.notices import NoticeKind
 from pgiostat.escape import line as message_line
 from pgiostat.escape import terminal
 from pgiostat.render.balance import gauge_pieces
+from pgiostat.render.device import disk_pieces
 from pgiostat.render.ledger import own_cost
 from pgiostat.render.table import Line, cut, wrapped
 from pgiostat.render.text import one_line
 from pgiostat.statistics.delta import Quality
-from pgiostat.statistics.names import OWN
+from pgiostat.statistics.names import OTHER, preset_of
 from pgiostat.units import (
     format_bytes,
     format_count,
@@ -21,13 +22,14 @@ from pgiostat.units import (
     format_duration,
     format_share,
 )
+from pgiostat.volume.device.page_cache import DiskReads
 from pgiostat.watch.model.interval import Interval
 from pgiostat.watch.screen.columns import lay_out
 from pgiostat.watch.screen.frozen import SessionView, coverage_of
 from pgiostat.watch.screen.header_line import Piece, fitted
 from pgiostat.watch.screen.notices import Posted, ReplayPosition, SideInfo
 from pgiostat.watch.screen.table import ScreenTable, io_cost
-from pgiostat.watch.state import ViewState
+from pgiostat.watch.state import View, ViewState
 
 __all__ = ["ScreenContent", "draw_screen", "heading"]
 
@@ -36,6 +38,8 @@ BARS = "█▉▊▋▌▍▎▏"
 MIN_MESSAGE_ROWS, MESSAGE_SHARE = 3, 4
 """Lines of notices above the table: at least so many, at most such a part of the screen."""
 MOST_REMARKS = 2
+SHOWN_OTHER = 0.25
+"""Share of the reads from which statements of no category have a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +67,13 @@ def draw_screen(
     width, height = size
     interval = session.latest
     top = [*_who(state, session, side, width), _second(state, session, table, side, width)]
+    top += _disk(session.disk(whole=state.whole), width)
     top += _messages(session, side, width, max(height // MESSAGE_SHARE, MIN_MESSAGE_ROWS))
     if state.path or state.filter:
         top.append(_where(state, table, width))
     is_roomy = height - len(top) > ROOMY
     running = [*_remarks(state, side, width), *_running(interval, width)] if is_roomy else []
-    running += _own(table, width) if is_roomy else []
+    running += [*_uncategorized(state, table, width), *_own(table, width)] if is_roomy else []
     below = list(table.below)
     room = height - len(top) - 1 - len(below) - len(running)
     if room < min(len(table.rows), LEAST_ROWS):
@@ -110,9 +115,10 @@ def _first(state: ViewState, session: SessionView, side: SideInfo, width: int) -
     quality = "+".join(flaws or qualities) or "baseline taken"
     good = not flaws
     if session.trouble is not None:
-        quality, good = "not read now", False
+        quality, good = "not updating", False
     role = "standby" if who.in_recovery else "primary"
     is_live = side.played is None
+    preset = preset_of([session.names])
     since = ""
     if state.whole and session.began is not None:
         since = f" since {session.began:%H:%M:%S}"
@@ -129,6 +135,8 @@ def _first(state: ViewState, session: SessionView, side: SideInfo, width: int) -
             Piece("  "),
             Piece("PAUSED " if state.is_paused and is_live else "", "bold reverse"),
             Piece(quality, "green" if good else "bold yellow"),
+            Piece(f"  preset {preset.name}" if preset else "", "dim", 7),
+            Piece(f": {terminal(preset.reason)}" if preset else "", "dim", 8),
         ],
         width,
     )
@@ -139,7 +147,7 @@ def _replayed(session: SessionView, played: ReplayPosition, width: int) -> Line:
     until = session.latest.until if session.latest is not None else None
     is_over = played.place == played.count
     mode = "END" if is_over else "▶" if played.is_playing else "PAUSED"
-    speed = f"  each shown for {format_duration(played.interval)}"
+    speed = f"  {format_duration(played.interval)} per interval"
     return fitted(
         [
             Piece("REPLAY", "bold reverse"),
@@ -150,7 +158,7 @@ def _replayed(session: SessionView, played: ReplayPosition, width: int) -> Line:
             Piece("  interval", "dim", 3),
             Piece(f" {played.place}/{played.count}"),
             Piece(speed, "dim", 2),
-            Piece("  ←→ seek, g goes to a time", "dim", 4),
+            Piece("  ←→ seek, g: go to a time", "dim", 4),
         ],
         width,
     )
@@ -165,7 +173,8 @@ def _second(
     """
     cost = io_cost(session.counted(whole=state.whole))
     coverage = coverage_of(session, whole=state.whole)
-    operations = cost.operations_per_s
+    # Without several blocks in an operation it would be the first number over again.
+    operations = cost.operations_per_s if session.per_block.is_combined else None
     gauge, balance = session.gauge, session.balance
     volume = words = burst = ""
     if gauge is not None and balance is not None:
@@ -180,11 +189,11 @@ def _second(
 
     return fitted(
         [
-            Piece("reads ", "dim", 6),
+            Piece("read ", "dim", 6),
             Piece(f"{format_count(cost.blocks_per_s)} blocks/s", "bold"),
             Piece("", "cyan", 5, last("blocks_per_s")),
             Piece(f"  {format_bytes(cost.bytes_per_s)}/s", "", 2),
-            Piece("" if operations is None else f"  {format_count(operations)} reads/s", "", 3),
+            Piece("" if operations is None else f"  {format_count(operations)} read ops/s", "", 3),
             Piece("", "cyan", 10, last("operations_per_s") if operations is not None else ()),
             Piece(f"  hit {format_share(cost.hit_ratio)}", "", 4),
             Piece("", "cyan", 9, last("hit_ratio")),
@@ -195,13 +204,20 @@ def _second(
             Piece(burst, "bold magenta"),
             Piece("", "magenta", 11, last("balance") if burst else ()),
             Piece(
-                "" if own is None else f"  itself {format_count(own.cost.exec_ms_per_s)} ms/s",
+                "" if own is None else f"  pgiostat {format_count(own.cost.exec_ms_per_s)} ms/s",
                 "dim",
                 7,
             ),
         ],
         width,
     )
+
+
+def _disk(disk: DiskReads | None, width: int) -> list[Line]:
+    """Return the line of the server's device: what reached it, and its own rates."""
+    if disk is None:
+        return []
+    return [fitted([Piece(*piece) for piece in disk_pieces(disk, width)], width)]
 
 
 def heading(
@@ -252,7 +268,7 @@ def _trouble(session: SessionView, wait: float | None, width: int) -> list[Line]
         return []
     words = trouble.error.message
     if wait is not None:
-        words += f", trying again in {ceil(wait)} s" if wait > 0 else ", trying again now"
+        words += f", retrying in {ceil(wait)} s" if wait > 0 else ", retrying now"
     if trouble.error.detail:
         words += f": {trouble.error.detail}"
     return _paragraph("! ", "bold red", words, "bold red", width)
@@ -330,12 +346,25 @@ def _running(interval: Interval | None, width: int) -> list[Line]:
     return lines
 
 
+def _uncategorized(state: ViewState, table: ScreenTable, width: int) -> list[Line]:
+    """Return what to do about statements that cannot be named, if they read much."""
+    if state.view is not View.CATEGORY or table.ranking is None:
+        return []
+    share = next((row.share for row in table.ranking.rows if row.category == OTHER), None)
+    if share is None or share < SHOWN_OTHER:
+        return []
+    text = f"{format_share(share)} matches no rule: key 2 shows the statements"
+    rules = f"{text}; pgiostat rules init writes rules for this application"
+    return [[(cut(rules if cell_len(rules) <= width else text, width), "dim")]]
+
+
 def _own(table: ScreenTable, width: int) -> list[Line]:
     """Return what our own statements cost the server in the time that is shown."""
     ours = None if table.ranking is None else table.ranking.own
     if ours is None:
         return []
-    return [[(cut(f"{OWN}: {own_cost(ours.cost.spent())}", width), "dim")]]
+    text = f"pgiostat's own statements: {own_cost(ours.cost.spent())}"
+    return [[(cut(text, width), "dim")]]
 
 
 def _marked(line: Line, width: int) -> Line:

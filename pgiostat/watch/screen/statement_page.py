@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import ClassVar
 
 from rich.console import Group, RenderableType
@@ -22,9 +21,10 @@ from pgiostat.render.sql import statement
 from pgiostat.render.table import Line
 from pgiostat.render.text import drawn
 from pgiostat.statistics.delta import Basis, Quality
-from pgiostat.units import UNKNOWN, format_count, format_coverage, format_duration, format_share
+from pgiostat.units import UNKNOWN, format_coverage, format_duration, format_share
 from pgiostat.watch.model.session import RateHistory
 from pgiostat.watch.screen.footer import FooterLine
+from pgiostat.watch.screen.plot import plot
 from pgiostat.watch.state import RowKey
 
 __all__ = ["Judge", "StatementDetails", "StatementPage"]
@@ -55,16 +55,14 @@ class StatementDetails:
 GetDetails = Callable[[RowKey, tuple[int, int]], StatementDetails]
 """Returns what is known of a row's statement now, with a heading for so many cells and lines."""
 BASES = {
-    Basis.PREVIOUS: "the reading before: subtracted from this one",
-    Basis.NEW: "none: it came in this interval, and all it has counted happened in it",
-    Basis.RESET: "none: it was reset in this interval, and what came before that is lost",
-    Basis.REINSERTED: "none: it was evicted and came back, and what came before that is lost",
-    Basis.UNKNOWN: "unknown: these numbers are a lower bound",
+    Basis.PREVIOUS: "the previous snapshot, subtracted from this one",
+    Basis.NEW: "nothing: the statement is new, and all its counts are of this interval",
+    Basis.RESET: "nothing: it was reset in this interval, and the counts before the reset are lost",
+    Basis.REINSERTED: "nothing: it was evicted and came back, and the counts before that are lost",
+    Basis.UNKNOWN: "unknown: these numbers are lower bounds",
 }
 """Against what a statement was counted."""
 NARROW = 70
-LEAST_GAP_SECONDS = 0.5
-SHORT_SECONDS = 8.0
 
 
 class StatementPage(Screen[None]):
@@ -115,13 +113,13 @@ class StatementPage(Screen[None]):
         past = known.past
         self._head.update(Group(*drawn(known.head)))
         self._counts.update(self._numbers(known, width))
-        for plot, values, title in zip(
+        for on, values, title in zip(
             self._plots,
             (past.blocks_per_s, past.calls_per_s),
-            ("blocks read a second", "calls a second"),
+            ("blocks read per second", "calls per second"),
             strict=True,
         ):
-            _plotted(plot, past, values, title)
+            plot(on, past, values, title)
 
     def action_copy(self) -> None:
         """Copy the text."""
@@ -156,22 +154,22 @@ class StatementPage(Screen[None]):
 
 def _quality(known: StatementDetails, row: RankRow) -> list[tuple[str, str]]:
     """Return how these numbers came about, and how good they are."""
-    counted = "each reading before: differences added up"
+    counted = "each previous snapshot; the differences are added up"
     if row.uncertain:
-        counted = "in part since a reset, or unknown: these numbers are a lower bound"
+        counted = "in part nothing (a reset), or unknown: these numbers are lower bounds"
     if known.basis is not None:
         counted = BASES[known.basis]
     quality = f"{'+'.join(known.qualities)} over {format_duration(known.seconds)}"
     when = "since the baseline" if known.is_whole else "in this interval"
     coverage = f"{format_coverage(known.coverage)} of the server's reads {when}"
-    timed = f"{format_share(row.cost.timed_share)} of its blocks"
+    timed = f"known for {format_share(row.cost.timed_share)} of its blocks"
     if not row.cost.timed_blocks and row.cost.blocks:
-        timed = "none of its blocks: track_io_timing is off where it runs"
+        timed = "unknown: track_io_timing is off for this statement"
     return [
-        ("counted against", counted),
+        ("compared with", counted),
         ("quality", quality),
         ("coverage", coverage),
-        ("read time of", timed),
+        ("read times", timed),
     ]
 
 
@@ -186,35 +184,3 @@ def _grid(pairs: Sequence[tuple[str, str]], columns: int) -> Grid:
     for begin in range(0, len(cells), columns):
         grid.add_row(*cells[begin : begin + columns])
     return grid
-
-
-def _plotted(plot: PlotextPlot, past: RateHistory, values: tuple[float, ...], title: str) -> None:
-    """Draw rates over the seconds before now."""
-    plt = plot.plt
-    plt.clear_data()
-    plt.title(title)
-    plt.xlabel("seconds ago")
-    highest = max(values, default=0.0)
-    for first, last in _stretches(past):
-        ago = [(past.ends[-1] - end).total_seconds() for end in past.ends[first:last]]
-        plt.plot([-each for each in ago], list(values[first:last]), marker="braille")
-    if past.ends:
-        length = (past.ends[-1] - past.ends[0]).total_seconds()
-        ticks = [-length * part / 4 for part in range(5)] if length else [0.0]
-        digits = 0 if length >= SHORT_SECONDS else 1
-        plt.xticks(ticks, [f"{-tick:.{digits}f}" for tick in ticks])
-        plt.ylim(0, highest or 1.0)
-        heights = [highest * part / 4 for part in range(5)] if highest else [0.0]
-        plt.yticks(heights, [format_count(height) for height in heights])
-    plot.refresh()
-
-
-def _stretches(past: RateHistory) -> list[tuple[int, int]]:
-    """Return the places of intervals that follow each other: nothing is known between them."""
-    gaps = [
-        place
-        for place in range(1, len(past.ends))
-        if (past.begins[place] - past.ends[place - 1]).total_seconds() > LEAST_GAP_SECONDS
-    ]
-    edges = [0, *gaps, len(past.ends)]
-    return list(pairwise(edges)) if past.ends else []

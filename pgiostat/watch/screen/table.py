@@ -6,8 +6,9 @@ from operator import itemgetter
 from typing import Any
 
 from pgiostat.analysis.cost import FIELDS, ReadCost
+from pgiostat.analysis.ledger import PerBlock
 from pgiostat.analysis.rank import By, LazySequence, Ranking, RankRow, Totals, rank_totals
-from pgiostat.render.columns import METRICS, of_blocks
+from pgiostat.render.columns import METRICS, in_order, of_blocks, whole_of
 from pgiostat.render.ledger import NAMES, NESTED
 from pgiostat.statistics.names import Names
 from pgiostat.units import format_bytes, format_count, format_ms, per_second, us_to_milliseconds
@@ -21,12 +22,17 @@ Value = float | int | None
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A column of numbers: its name, its heading, what it means, and how a value is shown."""
+    """A column of numbers.
+
+    name: of its values.  heading: on the screen.  meaning: for the help page.  shown: the format of
+    a value.  is_extra: whether it is shown only after scrolling, or if it is sorted by.
+    """
 
     name: str
     heading: str
     meaning: str
     shown: Callable[[float | None], str] = format_count
+    is_extra: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +100,28 @@ class ScreenTable:
 
 _IO: tuple[tuple[Measure, Callable[[IoRow, float], Value]], ...] = (
     (
-        Measure("bytes_read_per_s", "read/s", "bytes read a second", format_bytes),
+        Measure("bytes_read_per_s", "volume/s", "bytes read per second", format_bytes),
         lambda r, s: per_second(r.read_bytes, s),
     ),
     (
-        Measure("reads_per_s", "reads/s", "read operations a second; blocks before 18"),
+        Measure(
+            "reads_per_s",
+            "read ops/s",
+            "read operations per second; before PostgreSQL 18 blocks per second",
+        ),
         lambda r, s: per_second(r.reads, s),
     ),
     (
         Measure(
             "read_time_ms_per_read",
-            "ms/read",
-            "time of a read operation, of however many blocks",
+            "r_await",
+            "mean time of a read operation, of one block or of several",
             format_ms,
         ),
         lambda r, _: us_to_milliseconds(r.read_us) / r.reads if r.reads and r.read_us else None,
     ),
     (
-        Measure("hits_per_s", "hits/s", "found in buffers, a second"),
+        Measure("hits_per_s", "hits/s", "blocks found in buffers per second"),
         lambda r, s: None if r.hits is None else per_second(r.hits, s),
     ),
 )
@@ -130,16 +140,30 @@ def io_cost(counted: Totals | None) -> ReadCost:
 
 
 def table_of(
-    state: ViewState, counted: Totals | None, io: Sequence[IoRow] | None, names: Names
+    state: ViewState,
+    counted: Totals | None,
+    io: Sequence[IoRow] | None,
+    names: Names,
+    per_block: PerBlock | None = None,
 ) -> ScreenTable:
-    """Return what is to be shown of what was counted."""
+    """Return the table of a view.
+
+    Args:
+        state: What the user chose to see.
+        counted: What is ranked.
+        io: Rows of pg_stat_io in the same time.
+        names: What ids mean.
+        per_block: Read operations per block since the baseline: columns change their order less
+            often than by those of an interval. None for those of what is ranked.
+    """
     if state.view is View.IO:
         return _io_table(state, io or (), 0.0 if counted is None else counted.seconds)
     by = state.view.by or By.CATEGORY
     ranking = rank_totals([] if counted is None else [(counted, names)], by=by)
+    each = per_block or ranking.explained.per_block
     measures = tuple(
-        Measure(m.name, m.title, m.meaning, m.shown)
-        for m in sorted(METRICS, key=lambda metric: not metric.heading)
+        Measure(m.name, m.title, m.meaning, m.shown, not m.heading or m.repeats(each))
+        for m in in_order(each)
         if m.known(ranking.explained) and not (m.called and by is By.RELATION)
     )
     rows: Sequence[TableRow] = LazySequence(len(ranking.rows), lambda n: _shown(ranking.rows[n]))
@@ -184,8 +208,7 @@ def _below(ranking: Ranking) -> list[TableRow]:
     """Return the parts that no row explains, and the whole."""
     found = [] if ranking.own is None else [replace(_shown(ranking.own), is_part=True)]
     parts = [(NAMES[line.account], line.blocks) for line in ranking.lines]
-    whole = "database" if ranking.by is By.RELATION else "server"
-    parts.append((whole, ranking.server_blocks))  # type: ignore[arg-type] # unknown is None
+    parts.append((whole_of(ranking.by), ranking.server_blocks))  # type: ignore[arg-type] # unknown is None
     if ranking.nested:
         parts.append((NESTED, ranking.nested_blocks))
     for name, blocks in parts:
@@ -199,19 +222,25 @@ def _belongs(row: TableRow, state: ViewState) -> bool:
     if row.of is None:
         return True
     for drill in state.path:
-        if drill.view is View.CATEGORY and row.of.category != drill.key[0]:
-            return False
-        if drill.view is View.FINGERPRINT and _fingerprint(row.of) != drill.key[0]:
-            return False
-        if drill.view is View.DATABASE and row.of.database != drill.name:
-            return False
-        if drill.view is View.USER and row.of.user != drill.name:
+        wanted = drill.name if drill.view in _BY_NAME else drill.key[0]
+        if drill.view in _GROUP_OF and _GROUP_OF[drill.view](row.of) != wanted:
             return False
     return True
 
 
 def _fingerprint(row: RankRow) -> str:
     return row.fingerprint or (f"queryid {row.queryid}" if row.queryid is not None else row.key[0])
+
+
+_GROUP_OF: dict[View, Callable[[RankRow], str]] = {
+    View.CATEGORY: lambda of: of.category,
+    View.VERB: lambda of: of.verb,
+    View.TABLE: lambda of: of.table,
+    View.FINGERPRINT: _fingerprint,
+    View.DATABASE: lambda of: of.database,
+    View.USER: lambda of: of.user,
+}
+_BY_NAME = frozenset({View.DATABASE, View.USER})
 
 
 def _matches(row: TableRow, wanted: str) -> bool:

@@ -26,7 +26,7 @@ class Themes:
         if self.requested and self.requested not in known:
             raise PgiostatError(
                 f'there is no theme "{self.requested}"',
-                hint=f"There are: {names}.",
+                hint=f"Themes: {names}.",
                 slug="option-invalid",
                 status=ExitStatus.USAGE,
             )

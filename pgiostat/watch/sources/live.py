@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pgiostat.history.write.background import BackgroundCompaction
     from pgiostat.history.write.writer import Writer
     from pgiostat.postgres.sampler import Sampler
+    from pgiostat.watch.sources.disk import LiveDisk
 
 __all__ = ["LiveSource"]
 
@@ -59,6 +60,7 @@ class LiveSource:
         self._compaction: BackgroundCompaction | None = None
         self._refused: PgiostatError | None = None
         self._known: Describe | None = None
+        self._disk: LiveDisk | None = None
 
     @property
     def interval(self) -> float:
@@ -108,15 +110,36 @@ class LiveSource:
                 session = self.session
                 known = session.coverage if session.seconds >= COVERAGE_AFTER_SECONDS else None
                 interval = interval_of(result, self._sampler.names, self._demand, known)
+                interval = self._with_disk(interval, result.delta)
                 yield interval if self._refused is None else _refused(interval, self._refused)
                 self._made_describe()
+                if self._disk is None:
+                    self._measure_disk(result.delta)
                 if self._compaction is not None:
                     self._compaction.poll()
         finally:
+            if self._disk is not None:
+                self._disk.end()
+                self._disk = None
             if self._writer is not None:
                 self._writer.close()
             if self._compaction is not None:
                 self._compaction.finish()
+
+    def _measure_disk(self, delta: Delta | None) -> None:
+        """Begin to measure the server's device: the first screen does not wait for it."""
+        from pgiostat.clock import monotonic  # noqa: PLC0415 - as above
+        from pgiostat.watch.sources.disk import LiveDisk  # noqa: PLC0415
+
+        self._disk = LiveDisk(self._clock or monotonic)
+        if self._sampler is not None:
+            self._disk.reads(delta, self._sampler.whereabouts)
+
+    def _with_disk(self, interval: Interval, delta: Delta | None) -> Interval:
+        """Return an interval with the reads of the server's device."""
+        if self._disk is None or self._sampler is None:
+            return interval
+        return replace(interval, disk=self._disk.reads(delta, self._sampler.whereabouts))
 
     def _made_describe(self) -> Describe:
         if self._known is None:

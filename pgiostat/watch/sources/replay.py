@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from threading import Condition, Event
 from typing import Any
 
@@ -27,6 +28,7 @@ from pgiostat.volume.bucket import CreditBucket
 from pgiostat.volume.demand import load_of
 from pgiostat.watch.model.interval import Interval, IoRow, SeekContext, Who
 from pgiostat.watch.model.session import KEPT, WatchSession
+from pgiostat.watch.sources.disk import LONGEST, RecordedDisk
 
 __all__ = ["ReplaySource"]
 
@@ -57,8 +59,8 @@ class ReplaySource:
         if len({server.label for server in servers}) > 1:
             there = ", ".join(dict.fromkeys(server.label for server in servers))
             raise PgiostatError(
-                "one server is replayed at a time",
-                hint=f"Choose one by --label: {there}.",
+                "a replay has one server",
+                hint=f"Choose one with --label: {there}.",
                 slug="option-invalid",
                 status=ExitStatus.USAGE,
             )
@@ -68,6 +70,8 @@ class ReplaySource:
         rows = history.facts("sample", window, [server.server_id for server in servers])
         self._starts = instants(rows["ts"])
         self._rows = rows
+        devices = history.device(replace(window, since=window.since - LONGEST))
+        self._disk = RecordedDisk(chain.from_iterable(devices.values()), rows)
         self._describe = describe
         self._changes = sorted(
             {since for columns in history.named().values() for since, _, _ in columns[1:]}
@@ -112,10 +116,10 @@ class ReplaySource:
         self._go(max(bisect_right(self._starts, there) - 1, 0))
         first, last = self._starts[0], self._starts[-1]
         if there < first:
-            return f"nothing is played before {first:%Y-%m-%d %H:%M:%SZ}: this is where it begins"
+            return f"the replay begins at {first:%Y-%m-%d %H:%M:%SZ}"
         end = last + timedelta(microseconds=self._rows["dur_us"][-1].as_py())
         if there > end:
-            return f"nothing is played after {end:%Y-%m-%d %H:%M:%SZ}: this is where it ends"
+            return f"the replay ends at {end:%Y-%m-%d %H:%M:%SZ}"
         return ""
 
     def _has_request(self) -> bool:
@@ -173,7 +177,10 @@ class ReplaySource:
             counted=counted,
             statement_blocks=sum(row["statement_blocks"] for row in known),
             settled_blocks=settled,
-            io=self._io(window, self._server_ids[last], counted.block_size),
+            io=_io_rows(
+                self._history.facts("io", window, [self._server_ids[last]]), counted.block_size
+            ),
+            disk=self._disk.between(first, last, counted.block_size),
         )
 
     def _past(self, first: int, last: int) -> Iterator[Interval]:
@@ -223,7 +230,9 @@ class ReplaySource:
             counted,
             statement_blocks=row["statement_blocks"],
             settled_blocks=settled_blocks(counted.reads),
-            io=self._io(window, self._server_ids[place], counted.block_size),
+            io=_io_rows(
+                self._history.facts("io", window, [self._server_ids[place]]), counted.block_size
+            ),
             notices=tuple(
                 happened(
                     qualities,
@@ -235,6 +244,7 @@ class ReplaySource:
             load=load,
             provenance=provenance,
             bases=self._bases(window, self._server_ids[place]),
+            disk=self._disk.at(place, counted.block_size),
         )
 
     def _names_at(self, place: int) -> Names:
@@ -268,24 +278,24 @@ class ReplaySource:
             database_blocks=of_relations.database_blocks,
         )
 
-    def _io(self, window: Window, server: int, block_size: int) -> tuple[IoRow, ...] | None:
-        rows = self._history.facts("io", window, [server]).to_pylist()
-        found = []
-        for row in rows:
-            reads = row["reads"] or 0
-            size = row["read_bytes"]
-            found.append(
-                IoRow(
-                    row["backend_type"],
-                    row["object"],
-                    row["context"],
-                    reads,
-                    reads * block_size if size is None else size,
-                    row["read_time"],
-                    row["hits"],
-                )
+
+def _io_rows(rows: pa.Table, block_size: int) -> tuple[IoRow, ...] | None:
+    """Return rows of pg_stat_io; None without any."""
+    found = []
+    for row in rows.to_pylist():
+        reads, size = row["reads"] or 0, row["read_bytes"]
+        found.append(
+            IoRow(
+                row["backend_type"],
+                row["object"],
+                row["context"],
+                reads,
+                reads * block_size if size is None else size,
+                row["read_time"],
+                row["hits"],
             )
-        return tuple(found) or None
+        )
+    return tuple(found) or None
 
 
 def _known(words: Iterable[str]) -> tuple[Quality, ...]:

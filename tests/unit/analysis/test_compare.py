@@ -153,7 +153,8 @@ def hits(side: SteppedWindow, times: float) -> SteppedWindow:
 
 
 WARM = (
-    "B is still warming up: {} fell by {} % from its first third to its last; a later time may do"
+    "B is still warming up: {} fell by {} % from its first third to its last; compare a later"
+    " window"
 )
 MISSES = "the share of blocks not found in shared_buffers"
 
@@ -161,9 +162,9 @@ MISSES = "the share of blocks not found in shared_buffers"
 @pytest.mark.parametrize(
     ("b", "told"),
     [
-        (run(2, MIN_STEPS - 1), ["B has 11 steps; 12 are needed to know their spread"]),
-        (replace(run(2), lost=0.25), ["part of what B counted was lost in 25 % of its time"]),
-        (replace(run(2), coverage=0.5), ["statements explain 50 % of the reads of B only"]),
+        (run(2, MIN_STEPS - 1), ["B has 11 steps; 12 are needed to estimate the variance"]),
+        (replace(run(2), lost=0.25), ["counts of B are incomplete in 25 % of its time"]),
+        (replace(run(2), coverage=0.5), ["statements explain only 50 % of the reads of B"]),
         (cooling(hits(run(2), 2000), "shared_blks_read", 0.6), [WARM.format(MISSES, 42)]),
         (cooling(slow(run(2)), "read_us", 0.6), [WARM.format("the time to read a block", 51)]),
         # Two microseconds at first: no storage is so quick, and one cache for another is no warmth.

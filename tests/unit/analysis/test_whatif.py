@@ -184,13 +184,13 @@ def test_nothing_read_is_nothing_saved() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "nothing is supposed"),
+        ([], "no change is named"),
         (["--calls", "manifest"], 'invalid value for --calls: "manifest"'),
         (["--calls", "=1"], 'invalid value for --calls: "=1"'),
         (["--reads", "version=nan"], 'invalid value for --reads: "version=nan"'),
         (["--reads", "version=-1"], 'invalid value for --reads: "version=-1"'),
         (["--drop", "version", "--reads", "version=1"], 'category "version" is named twice'),
-        (["--drop", "versions"], 'nothing of category "versions" was called in that time'),
+        (["--drop", "versions"], 'no statement of category "versions" was called in this window'),
         (["--drop", "version", "--balance", "3"],
          "--instance, --balance and --writes need a volume"),
     ],
@@ -226,9 +226,9 @@ def test_all_forms_say_the_same() -> None:
     ranked = json.loads(pgiostat("report", "--history", SAMPLE, "--format", "json").stdout)
     assert reads["now"] == pytest.approx(ranked["server_blocks_read"] / ranked["seconds"], rel=1e-6)
     text = pgiostat(*asked).stdout
-    assert "with no version queries: -" in text
+    assert "without version queries: blocks read change by -" in text
     assert "gp2:500 with the fewest reads: " in text
-    assert pgiostat(*asked, "--format", "markdown").stdout.startswith("**demo**, no version")
+    assert pgiostat(*asked, "--format", "markdown").stdout.startswith("**demo**, without version")
 
 
 def test_a_frame_has_the_same_rows() -> None:

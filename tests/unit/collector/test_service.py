@@ -311,7 +311,7 @@ def test_texts_that_are_missing_are_trouble(tmp_path: Path) -> None:
     delta = diff(reading(0), reading(10))
     unreadable = PgiostatError("a text cannot be shown", slug="texts-unreadable")
     for error in (None, unreadable, unreadable, None):
-        made._log_interval(IntervalResult(delta, texts_error=error))
+        made._log_result(IntervalResult(delta, texts_error=error))
     assert said == [
         "texts are missing: a text cannot be shown; trying again",
         "recovered after 0.00 s: texts are missing: a text cannot be shown",

@@ -251,7 +251,7 @@ def test_categories_of_several_servers_are_rows_of_their_own(tmp_path: Path) -> 
 
 def test_a_history_says_what_it_is_in_a_line(frames: Frames, tmp_path: Path) -> None:
     assert repr(frames) == (
-        f'<history "{tmp_path / "history"}": prod, 2026-11-23 10:00:00 – 2026-11-23 12:00:00 UTC>'
+        f'<history "{tmp_path / "history"}": prod, 2026-11-23 10:00:00Z – 2026-11-23 12:00:00Z>'
     )
 
 

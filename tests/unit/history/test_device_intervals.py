@@ -177,8 +177,11 @@ def test_a_report_says_what_the_device_did(tmp_path: Path) -> None:
     seen = history.totals(Window(at(0), at(180)))
     (line,) = device_lines(seen)
     told, _, known = line.rpartition(", ")
-    assert told == "device sda by diskstats: 300 reads/s, 2.34 MiB/s, 0 writes/s, r_await 0.03 µs"
-    assert known == "of 1.67 % of the time"
+    assert told == (
+        "device sda by diskstats: 300 read IOPS, 2.34 MiB/s read, 0 write IOPS, r_await 0.03 µs,"
+        " measured in 1.67 % of the time"
+    )
+    assert known == "OS cache –"
     devices = next(iter(document(seen, rank_totals([])).objects))["devices"]
     assert [(each["name"], each["reads"], each["reads_per_s"]) for each in devices] == [
         ("sda", 900, 300.0)

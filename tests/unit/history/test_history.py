@@ -124,7 +124,7 @@ def test_a_window_without_an_interval_is_nothing_to_report(tmp_path: Path) -> No
         History.open(root).totals(Window(at(-60), at(-30)))
     assert raised.value.status is ExitStatus.NOTHING_TO_REPORT
     assert (
-        raised.value.hint == "The history goes from 2026-11-23 10:00:00 to 2026-11-23 10:02:00 UTC."
+        raised.value.hint == "The history goes from 2026-11-23 10:00:00Z to 2026-11-23 10:02:00Z."
     )
 
 

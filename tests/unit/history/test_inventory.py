@@ -85,13 +85,14 @@ def test_a_history_is_told_in_lines_and_as_json(tmp_path: Path) -> None:
     write(tmp_path, intervals(3, MINUTE))
     done = pgiostat("history", "--history", str(tmp_path))
     head, _, text = done.stdout.partition("\n\n")
-    first, second, _, heading, *tables = text.splitlines()
+    first, second, _, heading, *tables, following = text.splitlines()
     assert (done.returncode, done.stderr) == (0, "")
     assert "".join(head.split()) == f"history{tmp_path}"
-    assert first.startswith("prod  2026-11-23 10:00:00 – 10:03:00 UTC  newest ")
+    assert first.startswith("prod  2026-11-23 10:00:00Z – 10:03:00Z  newest ")
     assert second == ("  3 intervals, 3 not sealed, 0 gaps, 12 rows of statements, coverage 88.2 %")
     assert heading.split() == ["table", "files", "on", "disk", "what"]
     assert (tables[0].split()[0], tables[-1].split()[0]) == ("hot", "all")
+    assert following == f"Next: pgiostat report {tmp_path}"
     told = json.loads(pgiostat("history", "--history", str(tmp_path), "--format", "json").stdout)
     (label,) = told["labels"]
     assert label.pop("age_seconds") > 0

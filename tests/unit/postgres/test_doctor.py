@@ -722,11 +722,14 @@ def test_functions_that_were_replaced_are_not_run(make_server: MakeServer) -> No
 
 
 @pytest.mark.once
-def test_the_statements_of_the_readme_make_a_bare_server_ready(make_server: MakeServer) -> None:
+def test_the_statements_of_the_docs_make_a_bare_server_ready(make_server: MakeServer) -> None:
     server = make_server(shared_preload_libraries="", track_io_timing=False)
-    readme = Path(__file__).parents[3].joinpath("README.md").read_text("utf-8")
-    wanted = readme.split("## What is needed on the server")[1].split("```")[1]
-    for line in wanted.removeprefix("sql\n").splitlines():
-        carried_out(server, line)
-    asks = make_conninfo(server.dsn(), user="pgiostat", password="…", passfile="/nowhere")
+    page = Path(__file__).parents[3].joinpath("docs/start/connect.md").read_text("utf-8")
+    section = page.split("## Prepare the server")[1].split("\n## ")[0]
+    for block in section.split("```sql\n")[1:]:
+        for line in block.split("```")[0].splitlines():
+            carried_out(server, line)
+    asks = make_conninfo(
+        server.dsn(), user="pgiostat", password="choose a password", passfile="/nowhere"
+    )
     assert is_ready(examined(asks))

@@ -1,5 +1,6 @@
 """What no rule takes is named after what it does, and to which table."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,15 @@ from pgiostat.errors import PgiostatError
 from pgiostat.queries.describe import describer
 from pgiostat.queries.features.main_relation import partitioned_name
 from pgiostat.queries.rules import Classifier, builtin, rule_book
-from pgiostat.statistics.names import OTHER, OWN, IfSync, Names, Statement, agree_on_preset
+from pgiostat.statistics.names import (
+    OTHER,
+    OWN,
+    IfSync,
+    Names,
+    Statement,
+    agree_on_preset,
+    preset_of,
+)
 
 NAMED = [
     # the first base table of the outermost FROM
@@ -147,6 +156,39 @@ def test_several_windows_have_one_preset() -> None:
     assert categories(alone) == ["version"]
 
 
+def test_the_preset_in_force_is_stated_with_its_reason(tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text('schema = 1\npreset = "none"\n')
+    fixed = Names()
+    fixed.add((10, 5, 1), describer(rule_book(path))(VERSION, user="", database="", queryid=1))
+    stated = [
+        str(preset_of([known]))
+        for known in (names(VERSION, MANIFEST), names(VERSION), names(VERSION, preset="sync"))
+    ]
+    assert [*stated, str(preset_of([fixed])), preset_of([Names()])] == [
+        "preset sync: versions and manifests of customer",
+        "preset general: no table has both versions and manifests",
+        "preset sync: fixed by --preset",
+        "preset none: fixed by the rules file",
+        None,
+    ]
+
+
+def test_all_tables_that_show_a_sync_api_are_noted() -> None:
+    tables = ("invoice", "customer", "visit")
+    texts = [text.replace("customer", name) for name in tables for text in (VERSION, MANIFEST)]
+    assert str(preset_of([names(*texts)])) == (
+        "preset sync: versions and manifests of customer, invoice, …"
+    )
+
+
+def test_a_fetch_is_about_the_table_of_its_cursor() -> None:
+    found = names("DECLARE c CURSOR FOR SELECT * FROM orders", "FETCH 10 FROM c")
+    assert [found.described((10, 5, n)).action for n in (0, 1)] == ["select orders"] * 2
+    found.add((10, 5, 3), replace(found.statements[10, 5, 0], action="select items"))
+    assert found.described((10, 5, 1)).action == OTHER
+
+
 def test_our_own_statements_stay_ours() -> None:
     found = names(VERSION)
     found.add((10, 5, 9), Statement("select 1", "2:a", OWN, if_sync=IfSync("select x")))
@@ -170,6 +212,50 @@ def test_a_rules_file_may_fix_the_preset(tmp_path: Path, content: str, fixed: bo
     assert (book.if_sync is None) == fixed
     assert ("version" in book.rules.categories) == fixed
     assert rule_book(path, "none").rules.categories == ()
+
+
+FOLDING = """schema = 1
+preset = "none"
+[[rule]]
+name = "billing"
+category = "billing {verb}"
+when = { table = ["billing.*", "bill_*"] }
+[[rule]]
+name = "reports"
+category = "reports"
+when = { table = "report_*", verb = "select" }
+[[rule]]
+name = "schemas"
+category = "{schema}"
+when = { table = "*.*" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "category"),
+    [
+        ("UPDATE billing.invoice SET paid = true", "billing update"),
+        ("SELECT * FROM bill_item", "billing select"),
+        ("SELECT * FROM report_day", "reports"),
+        ("INSERT INTO report_day VALUES (1)", "insert report_day"),
+        ("SELECT * FROM crm.lead", "crm"),
+        ("SELECT * FROM orders", "select orders"),
+    ],
+)
+def test_a_rule_folds_automatic_categories(tmp_path: Path, text: str, category: str) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text(FOLDING)
+    assert Classifier(rule_book(path).rules).classify(text).category == category
+
+
+def test_an_unknown_placeholder_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text(FOLDING.replace("{verb}", "{role}"))
+    with pytest.raises(PgiostatError) as raised:
+        rule_book(path)
+    message = f'{path}, line 5: "{{role}}" is not a placeholder of a category'
+    assert raised.value.message == message
+    assert raised.value.hint == "Placeholders: {verb}, {schema}, {table}."
 
 
 def test_an_unknown_preset_is_an_error(tmp_path: Path) -> None:

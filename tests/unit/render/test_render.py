@@ -10,19 +10,23 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from pgiostat.analysis.ledger import coverage_of
+from pgiostat.analysis.ledger import PerBlock, coverage_of
 from pgiostat.analysis.notices import Notice
 from pgiostat.analysis.rank import By, Ranking, rank
 from pgiostat.escape import terminal
 from pgiostat.history.read.window_totals import IntervalStats, WindowTotals
 from pgiostat.history.read.windows import Window
-from pgiostat.render import text
+from pgiostat.render import markdown, text
+from pgiostat.render.columns import in_order
+from pgiostat.render.columns import shown as columns_of
 from pgiostat.render.csv import CsvWriter, header, heading_of
+from pgiostat.render.document import Bound, Document, Table, TableColumn
 from pgiostat.render.json import JsonWriter
 from pgiostat.render.report import remarks
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import OWN, Names, Statement
+from pgiostat.units import format_count
 from pgiostat.volume.bucket import Balance
 from tests.support.readings import at, reading
 
@@ -92,12 +96,15 @@ def drawn(
 
 def test_an_interval_is_two_header_lines_and_a_table_with_all_parts() -> None:
     assert [line.rstrip() for line in drawn(sample(By.CATEGORY), 100)] == [
-        "pgiostat  pgiostat@prod/app  PostgreSQL 18.4 primary  10:00:10Z  10.0 s  ok",
-        "reads 10 blocks/s  80.0 KiB/s  hit 16.7 %  sessions reading –  coverage 83.3 %",
-        "category       share            blocks/s volume/s rd_await blocks/call  calls/s      hit",
-        "other         83.3 % ████████▍        10 80.0 KiB        –        12.5     0.80   16.7 %",
-        "unattributed  16.7 %                   2 16.0 KiB",
-        "server         100 %                  12 96.0 KiB",
+        (
+            "pgiostat  pgiostat@prod/app  PostgreSQL 18.4 primary  10:00:10Z  10.0 s  ok"
+            "  preset general"
+        ),
+        "read 10 blocks/s  80.0 KiB/s  hit 16.7 %  sessions reading –  coverage 83.3 %",
+        "category       share            blocks/s  r_await blocks/call  calls/s      hit volume/s",
+        "other         83.3 % ████████▍        10        –        12.5     0.80   16.7 % 80.0 KiB",
+        "unattributed  16.7 %                   2                                        16.0 KiB",
+        "server       100.0 %                  12                                        96.0 KiB",
     ]
 
 
@@ -122,8 +129,8 @@ def ours() -> Delta:
 @pytest.mark.parametrize(
     ("width", "told"),
     [
-        (80, "pgiostat itself: 7 calls, 5.50 ms, 40 blocks, 3 temporary blocks"),
-        (60, "itself: 7 calls, 5.50 ms, 40 blocks, 3 temporary blocks"),
+        (80, "pgiostat's own statements: 7 calls, 5.50 ms, 40 blocks, 3 temp blocks read"),
+        (60, "pgiostat: 7 calls, 5.50 ms, 40 blocks, 3 temp blocks read"),
     ],
 )
 def test_what_an_interval_cost_the_server_itself_is_a_line_of_its_own(
@@ -133,11 +140,38 @@ def test_what_an_interval_cost_the_server_itself_is_a_line_of_its_own(
     assert drawn(ranking, width)[-1].rstrip() == told
 
 
+def test_operations_have_a_column_beside_blocks_where_one_reads_several() -> None:
+    ranking = rank([ours()], OWN_NAMES)
+    assert ranking.explained.per_block == PerBlock(0.5, None, counted=True)
+    assert [metric.title for metric in columns_of(ranking)] == [
+        "blocks/s", "read ops/s", "r_await", "blocks/call", "calls/s", "hit", "volume/s",
+    ]  # fmt: skip
+    alike = [metric.title for metric in in_order(PerBlock(1.0, None, counted=True))]
+    assert alike[:7] == [
+        "blocks/s", "r_await", "physical/s", "blocks/call", "calls/s", "hit", "read ops/s",
+    ]  # fmt: skip
+    assert alike[7] == "volume/s"
+
+
+def test_a_column_has_one_unit_and_one_precision() -> None:
+    table = Table(
+        [TableColumn("name"), TableColumn("blocks/s", right=True, format=format_count)],
+        [["a", 108_400.0], ["b", 90_562.0], ["c", Bound(1.5)], ["d", None], ["e", "never"]],
+    )
+    assert ["".join(cell for cell, _ in line) for line in text.lines(table, 40)] == [
+        "name blocks/s", "a     108,400", "b      90,562", "c          ~2", "d           –",
+        "e       never",
+    ]  # fmt: skip
+    page = io.StringIO()
+    markdown.write(Document(tables=[table]), page)
+    assert "| c | ~2 |" in page.getvalue()
+
+
 def test_what_operations_are_known_by_is_told_in_every_form() -> None:
     delta = ours()
     ranking = rank([delta], OWN_NAMES)
     assert drawn(ranking, 120)[1].rstrip() == (
-        "reads 4 blocks/s  32.0 KiB/s  2 reads/s by pg_stat_io  hit 0 %  sessions reading –"
+        "read 4 blocks/s  32.0 KiB/s  2 read ops/s by pg_stat_io  hit 0 %  sessions reading –"
         "  coverage 83.3 %"
     )
     out = io.StringIO(newline="")
@@ -214,8 +248,8 @@ def test_what_nested_statements_read_is_told_below_the_sum() -> None:
     ranking = replace(sample(By.CATEGORY), nested=2, nested_blocks=30)
     shown = [line.rstrip() for line in drawn(ranking, 100)]
     assert shown[-2:] == [
-        "server         100 %                  12 96.0 KiB",
-        "of it nested  25.0 %                   3 24.0 KiB",
+        "server       100.0 %                  12                                        96.0 KiB",
+        "of it nested  25.0 %                   3                                        24.0 KiB",
     ]
 
 
@@ -315,12 +349,12 @@ def test_json_has_the_burst_balance() -> None:
     [
         (100_000, 100_000, 130023, []),
         (104_000, 100_000, 130023, []),  # a little: what its sessions have not handed over
-        (150_000, 100_000, 180004, ["statements count 50.0 % more than the server does"]),
+        (150_000, 100_000, 180004, ["statements count 50.0 % more blocks than the server"]),
         (200_000, 100_000, 130023, [
-            ("statements count 100 % more than the server does: before PostgreSQL 14 nested ones"
+            ("statements count 100 % more blocks than the server: before PostgreSQL 14 nested ones"
              " are counted twice if pg_stat_statements.track is all"),
         ]),
-        (50_000, 0, 180004, ["the server's own counters stood still: is track_counts off?"]),
+        (50_000, 0, 180004, ["the server's own counters did not change: is track_counts off?"]),
     ],
 )  # fmt: skip
 def test_what_statements_count_more_than_the_server_over_a_window_is_said(

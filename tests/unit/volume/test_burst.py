@@ -310,19 +310,19 @@ def test_names_may_be_written_in_capitals() -> None:
     ("volume", "instance", "lines"),
     [
         ("gp3:500:6000", "db.m5.large", [
-            "gp3:500:6000 on m5.large: 3,600 operations/s for ever, no bucket",
-            "its instance lets through 3,600 operations/s for ever and 6,000 for 3 h 9 min;",
-            "77.5 MiB/s for ever and 125 MiB/s for 5 h 8 min, once it has rested",
+            "gp3:500:6000 on m5.large: 3,600 IOPS sustained, no I/O credits",
+            "instance limit: 3,600 IOPS sustained, 6,000 IOPS burst (3 h 9 min from full);",
+            "77.5 MiB/s sustained, 125 MiB/s burst (5 h 8 min from full)",
         ]),
         ("gp2:500", "db.t3.micro", [
-            "gp2:500 on t3.micro: 500 operations/s for ever, 3,000 while a bucket of 5.40 M",
-            "lasts",
-            "its instance lets through 500 operations/s for ever and 3,000 for 2 h 15 min;",
-            "10.4 MiB/s for ever and 249 MiB/s for 30 min 0 s, once it has rested",
+            "gp2:500 on t3.micro: 500 IOPS sustained, 3,000 IOPS burst while I/O credits last",
+            "(5.40 M in a full bucket)",
+            "instance limit: 500 IOPS sustained, 3,000 IOPS burst (2 h 15 min from full);",
+            "10.4 MiB/s sustained, 249 MiB/s burst (30 min 0 s from full)",
         ]),
         ("gp2:500", "9000:600", [
-            "gp2:500 on 9000:600: 1,500 operations/s for ever, 3,000 while a bucket of 5.40 M",
-            "lasts",
+            "gp2:500 on 9000:600: 1,500 IOPS baseline, 3,000 IOPS burst while I/O credits",
+            "last (5.40 M in a full bucket)",
         ]),
     ],
 )  # fmt: skip
@@ -332,7 +332,7 @@ def test_what_lasts_and_what_bursts_are_both_shown(
     status, out, _ = burst("--volume", volume, "--instance", instance)
     shown = out.splitlines()
     assert (status, shown[1 : 1 + len(lines)]) == (0, lines)
-    assert shown[1 + len(lines)].startswith("operations: ")
+    assert shown[1 + len(lines)].startswith("I/O operations: ")
     assert [line for line in shown if line != line.rstrip()] == []
 
 
@@ -416,14 +416,12 @@ def test_a_gauge_in_a_line() -> None:
     assert gauge_line(CreditBucket(gauge.volume, 0, 0), 2000) == "gp2:500: burst balance 0 %, empty"
     small = volume_of("gp3:500").limited(instance_of("2000:100:4000:200"))
     told = gauge_line(CreditBucket(small), 3000, 1.0)
-    assert told.endswith(
-        ": no bucket, 100 % of what it gives, burst of its instance ends in 1 h 0 min"
-    )
+    assert told.endswith(": no I/O credits, 100 % of its limit, instance burst ends in 1 h 0 min")
     assert gauge_line(CreditBucket(small, instance_left=0.0), 3000, 1.0).endswith(
-        "instance has ended"
+        "instance burst has ended"
     )
     told = gauge_line(CreditBucket(volume_of("gp3:500")), 750, 0.25)
-    assert told == "gp3:500: no bucket, 25.0 % of what it gives"
+    assert told == "gp3:500: no I/O credits, 25.0 % of its limit"
 
 
 # rankings
@@ -617,7 +615,11 @@ def test_forms_say_the_same() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
-        (["--volume", "gp9:1"], 'there is no volume type "gp9"', f"There are: {', '.join(KINDS)}."),
+        (
+            ["--volume", "gp9:1"],
+            'there is no volume type "gp9"',
+            f"Volume types: {', '.join(KINDS)}.",
+        ),
         (["--volume", "gp2:x"], 'invalid volume: "gp2:x"', "Write it like gp2:GIB."),
         (["--volume", "gp2"], 'invalid volume: "gp2"', "Write it like gp2:GIB."),
         (["--volume", "io1:50"], 'invalid volume: "io1:50"', "Write it like io1:GIB:IOPS."),
@@ -777,15 +779,18 @@ def test_the_screen_says_which_part_of_the_time_was_told() -> None:
     render(document(seen, found), "markdown", page)
     lines = page.getvalue().splitlines()
     assert lines[2:7] == [
-        "- operations: reads and writes of the volume by CloudWatch, shared as blocks are",
-        f"- in 1 min 0 s of 4 min 0 s: {MEANINGS[Provenance.ESTIMATED]}",
-        "- balance 78.7 % at the end, lowest 78.7 % at 10:04:00 UTC",
-        "- 600 operations/s in the last 1 min 0 s that the device told: empty in 3 h 56 min",
-        "- 300 operations/s above the baseline: version must go to stop the fall",
+        f"- I/O operations: {MEANINGS[Provenance.CLOUDWATCH]}",
+        f"- for 1 min 0 s of 4 min 0 s: {MEANINGS[Provenance.ESTIMATED]}",
+        "- burst balance: 78.7 % at the end, lowest 78.7 % at 10:04:00Z",
+        (
+            "- 600 IOPS in the last 1 min 0 s measured by the device: the bucket is empty in"
+            " 3 h 56 min"
+        ),
+        "- 300 IOPS above the baseline: removing version would stop the drain",
     ]
     assert lines[7] == (
-        "- the model is off CloudWatch's BurstBalance by 4.50 % on average, by 4.17 % where it was"
-        " told last"
+        "- the model differs from CloudWatch's BurstBalance by 4.50 % on average, and by 4.17 % at"
+        " its last value"
     )
     render(document(seen, found), "csv", out)
     whole = [row for row in csv.DictReader(StringIO(out.getvalue())) if not row["part"]]

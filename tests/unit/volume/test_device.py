@@ -243,7 +243,7 @@ def test_a_volume_of_a_container_is_one_of_the_machine(machine: Machine) -> None
 
 def test_an_overlay_is_followed_to_where_it_is_written(machine: Machine) -> None:
     machine.disk("nvme0n1", (259, 0))
-    with pytest.raises(PgiostatError, match="of which the layers are not seen from here"):
+    with pytest.raises(PgiostatError, match="with layers that are not visible from here"):
         machine.holding((0, 51), DATA, OVERLAY)
     machine.directory("/var/lib/docker/b/diff", (259, 0))
     assert machine.holding((0, 51), DATA, OVERLAY) == (259, 0)
@@ -255,8 +255,8 @@ def test_an_overlay_is_followed_to_where_it_is_written(machine: Machine) -> None
         ((0, 33), ON_TMPFS, f"{DATA} is on tmpfs, which has no block device of its own"),
         ((0, 44), ON_ZFS, f"{DATA} is on zfs, which has no block device of its own"),
         ((0, 45), ON_NFS, f"{DATA} is on nfs4, which has no block device of its own"),
-        ((0, 99), ON_NFS, f"the mount of {DATA} is not seen from here"),
-        ((0, 99), "", f"the mount of {DATA} is not seen from here"),
+        ((0, 99), ON_NFS, f"the mount of {DATA} is not visible from here"),
+        ((0, 99), "", f"the mount of {DATA} is not visible from here"),
     ],
 )
 def test_what_has_no_device_is_said_and_not_guessed(
@@ -317,19 +317,19 @@ def test_who_may_look_sees_where_the_process_works(machine: Machine) -> None:
 def test_who_may_not_is_told_by_the_server_if_its_role_may_ask(machine: Machine) -> None:
     server(machine)
     why = refused(machine)
-    assert why == f"device-unknown: could not look at {DATA}: Permission denied"
+    assert why == f"device-unknown: could not read {DATA}: Permission denied"
     machine.directory(DATA, (259, 2), uid=0)
     why = refused(machine)
-    assert why == f"device-unknown: {DATA} is not that of the server's processes"
+    assert why == f"device-unknown: {DATA} does not belong to the server's processes"
     machine.directory(DATA, (259, 2))
     assert chosen(machine) == f"nvme0n1 of {DATA}, by /proc/diskstats"
     why = refused(machine, replace(THERE, data_directory=None))
-    assert why == "device-unknown: our role may not ask for data_directory"
+    assert why == "device-unknown: this role may not read data_directory"
 
 
 def test_a_server_in_a_container_has_a_process_of_another_number_here(machine: Machine) -> None:
     place = server(machine, pid=90_210, within=812)
-    why = "device-unknown: the server is in a container whose files are not seen from here"
+    why = "device-unknown: the server is in a container, and its files are not visible from here"
     assert refused(machine) == why
     (place / "cwd").symlink_to("/var/lib/postgresql/data")
     machine.directory("/proc/90210/cwd", (259, 2))
@@ -341,7 +341,7 @@ def test_a_server_that_is_elsewhere_is_not_taken_for_one_of_this_machine(machine
     server(machine, who="postgres: pgiostat app 127.0.0.1(40112) idle")
     tunnel = replace(THERE, host="db.example", port=40_113)
     assert refused(machine, tunnel) == "device-elsewhere: the server is on another machine"
-    here = "device-unknown: the server's processes are not seen from here"
+    here = "device-unknown: the server's processes are not visible from here"
     assert refused(machine, replace(tunnel, host="127.0.0.1")) == here
     assert refused(machine) == here
 

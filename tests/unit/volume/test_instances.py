@@ -12,7 +12,7 @@ from tests.instance_types import TABLE, answered, table
 
 BY_HAND = f"Give its limits as {LIMITS}."
 SHARED = (
-    "EC2 publishes none: the type is not EBS-optimized, and its volumes share the network with its"
+    "EC2 publishes no limits: the type is not EBS-optimized, and its volumes share the network with"
     " other traffic."
 )
 FAMILIES = (

@@ -16,8 +16,18 @@ from typing import Literal, cast, get_args
 from pgiostat.queries.rules.names import NameLists
 from pgiostat.queries.rules.rules_file import RulesFile, parse, read
 from pgiostat.queries.rules.verdicts import Rules
+from pgiostat.statistics.preset import FixedPreset
 
-__all__ = ["PRESETS", "Preset", "PresetChoice", "RuleBook", "builtin", "load", "rule_book"]
+__all__ = [
+    "PRESETS",
+    "Preset",
+    "PresetChoice",
+    "RuleBook",
+    "builtin",
+    "fixed_preset",
+    "load",
+    "rule_book",
+]
 
 Preset = Literal["sync", "general", "none"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
@@ -39,13 +49,17 @@ class RuleBook:
         rules: Those in force.
         if_sync: Those in force once the statements show that the application is a sync API; None
             where the preset is fixed.
+        fixed: The preset, where it is fixed.
     """
 
     rules: Rules
     if_sync: Rules | None = None
+    fixed: FixedPreset | None = None
 
 
-def rule_book(path: str | Path | None = None, preset: PresetChoice = "auto") -> RuleBook:
+def rule_book(
+    path: str | Path | None = None, preset: PresetChoice = "auto", *, by: str = "--preset"
+) -> RuleBook:
     """Return the rules of a file, followed by those of a preset.
 
     Args:
@@ -53,24 +67,30 @@ def rule_book(path: str | Path | None = None, preset: PresetChoice = "auto") -> 
         preset: Its name. "auto" is the preset that the file fixes. Without one it is "sync" where
             the statements hold a version and a manifest shape on the same table, and "general"
             elsewhere.
+        by: What fixes the preset, if it is not "auto".
 
     Raises:
         PgiostatError: rules-…, for a file with a mistake, with its line.
     """
     user = [] if path is None else [read(path)]
-    fixed = preset if preset != "auto" else _fixed(user)
+    fixed = fixed_preset(preset, by) or _fixed(user)
     if fixed is None:
         return RuleBook(_combined(user, "general"), _combined(user, "sync"))
-    return RuleBook(_combined(user, fixed))
+    return RuleBook(_combined(user, cast("Preset", fixed.name)), fixed=fixed)
 
 
-def _fixed(user: list[RulesFile]) -> Preset | None:
+def fixed_preset(preset: PresetChoice, by: str = "--preset") -> FixedPreset | None:
+    """Return the preset that an option fixes; None for "auto"."""
+    return None if preset == "auto" else FixedPreset(preset, by)
+
+
+def _fixed(user: list[RulesFile]) -> FixedPreset | None:
     """Return the preset that a rules file fixes: it names one, or lists what is synchronized."""
     for file in user:
         if file.preset:
-            return cast("Preset", file.preset)
+            return FixedPreset(file.preset, "the rules file")
         if "synced" in file.vocab or "versions" in file.vocab:
-            return "sync"
+            return FixedPreset("sync", "the lists of the rules file")
     return None
 
 

@@ -65,7 +65,7 @@ class DeviceSampler:
     def poll(self) -> list[DeviceInterval]:
         """Start a measurement, and return the intervals to be written; wait for no slow device."""
         source = self._source
-        # While nothing can be written, what a kernel counts goes on adding up by itself.
+        # While nothing can be written, the counters of the kernel continue to add up.
         wanted = not self._waiting or source is None or source.every is not None
         if wanted and self._idle.is_set():
             self._idle.clear()
@@ -107,7 +107,7 @@ class DeviceSampler:
                 self._measure()
             except PgiostatError as error:
                 self._failed(error)
-            except Exception as error:  # noqa: BLE001 - snapshots go on, and the log has it
+            except Exception as error:  # noqa: BLE001 - snapshots continue, and the log has it
                 detail = f"{type(error).__name__}: {error}"
                 message = "the device cannot be read"
                 self._failed(PgiostatError(message, detail=detail, slug="device-missing"))

@@ -11,7 +11,6 @@ from threading import Event, Thread
 import pytest
 
 from pgiostat.collector import recorder as record
-from pgiostat.collector.device_sampler import DeviceSampler
 from pgiostat.collector.recorder import Recorder
 from pgiostat.collector.schedule import Schedule
 from pgiostat.collector.targets import Target
@@ -21,6 +20,7 @@ from pgiostat.history.read.windows import Window
 from pgiostat.queries.describe import uncategorized
 from pgiostat.volume.device.discover import AUTOMATIC, DeviceOption
 from pgiostat.volume.device.interval import DeviceInterval, DeviceSource, Origin
+from pgiostat.volume.device.sampler import DeviceSampler
 from tests.support.clouds import REGION, cloud
 from tests.support.collectors import collecting
 from tests.support.readings import at, said_to

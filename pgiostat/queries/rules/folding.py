@@ -1,0 +1,45 @@
+"""Placeholders in the category of a rule: one rule folds automatic categories into a few."""
+
+import re
+
+from pgiostat.queries.features import Features
+from pgiostat.queries.rules.automatic import automatic_category
+from pgiostat.queries.rules.rule_errors import Mistake
+from pgiostat.statistics.names import split_action
+
+__all__ = ["PLACEHOLDERS", "check_placeholders", "filled_in"]
+
+PLACEHOLDERS = ("{verb}", "{schema}", "{table}")
+"""What a statement does, and the schema and the name of the table that it is about."""
+
+_BRACES = re.compile(r"\{[^{}]*\}")
+
+
+def filled_in(category: str, features: Features) -> str:
+    """Return the category of a rule for a statement; an unknown part is left out.
+
+    >>> from pgiostat.queries.features import extract
+    >>> invoice = extract("UPDATE billing.invoice SET paid = true")
+    >>> filled_in("{schema} {verb}", invoice), filled_in("preload {table}", invoice)
+    ('billing update', 'preload billing.invoice')
+    >>> filled_in("{schema} {verb}", extract("SELECT * FROM orders"))
+    'select'
+    """
+    if "{" not in category:
+        return category
+    verb, table = split_action(automatic_category(features))
+    table = table or features.main.name.removeprefix("public.")
+    values = {"{verb}": verb, "{schema}": table.rpartition(".")[0], "{table}": table}
+    return " ".join(_BRACES.sub(lambda found: values[found[0]], category).split()) or verb
+
+
+def check_placeholders(category: str) -> None:
+    """Raise Mistake for a placeholder that there is not."""
+    for found in _BRACES.findall(category):
+        if found not in PLACEHOLDERS:
+            raise Mistake(
+                "rules-value",
+                f'"{found}" is not a placeholder of a category',
+                key="category",
+                hint=f"Placeholders: {', '.join(PLACEHOLDERS)}.",
+            )
