@@ -88,7 +88,7 @@ class InTransit:
     """The cumulative difference of one server's counts and its statements', interval by interval.
 
     `advance` returns the next state. Every interval begins where the last one ended; after a reset
-    or a lost interval all begins anew.
+    or a lost interval all starts again.
     """
 
     _points: tuple[_Point, ...] = (_Point(0.0, 0, 0, 0, ServerReads()),)
