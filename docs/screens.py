@@ -9,6 +9,7 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+from pgiostat.cli.histories import DEFAULT_RULES
 from pgiostat.cli.watch_screen import judge_by
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
@@ -41,7 +42,7 @@ async def shot(size: tuple[int, int], keys: list[str], theme: str = "") -> str:
         (server,) = history.servers()
         window = Window(server.since, server.since + timedelta(seconds=SHOWN * 10))
         feed = ReplaySource(history, describer(), window, interval=0.0)
-        app = WatchApp(feed, judge=judge_by(None), themes=Themes(requested=theme))
+        app = WatchApp(feed, judge=judge_by(DEFAULT_RULES), themes=Themes(requested=theme))
         async with app.run_test(size=size) as pilot:
             while app.watch_session.shown < feed.position[1]:
                 await pilot.pause(0.05)

@@ -61,11 +61,15 @@ def _labels(values: Values) -> list[str]:
 
 
 def _categories(values: Values) -> set[str]:
+    from pgiostat.cli.histories import categories_directory
+    from pgiostat.history.read.category_cache import found_before
     from pgiostat.queries.rules import rule_book
 
     book = rule_book(values.get("rules"), values.get("preset") or "auto")
     books = [book.rules] if book.if_sync is None else [book.rules, book.if_sync]
     named = {category for rules in books for category in rules.categories}
+    # Automatic categories depend on the statements: those that the last reports found.
+    named |= found_before(categories_directory())
     return {category for category in named if "{" not in category}
 
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,6 +27,7 @@ __all__ = [
     "DEFAULT_RULES",
     "RulesChoice",
     "Span",
+    "categories_directory",
     "categorizes",
     "describe",
     "describing",
@@ -182,11 +184,16 @@ def describe(choice: RulesChoice, book: "RuleBook | None" = None) -> "Describe":
     return describer(book or rules_of(choice))
 
 
+def categories_directory() -> Path:
+    """Return the directory of cached categories."""
+    import platformdirs
+
+    return platformdirs.user_cache_path("pgiostat") / "categories"
+
+
 @contextmanager
 def describing(choice: RulesChoice) -> Iterator["Describe"]:
     """Yield what describes statements, with the cached categories of earlier reports."""
-    import platformdirs
-
     from pgiostat.history.read.category_cache import cached_categories, digest
     from pgiostat.queries.rules import fixed_preset
     from pgiostat.queries.version import VERSION
@@ -196,6 +203,6 @@ def describing(choice: RulesChoice) -> Iterator["Describe"]:
     fixed = fixed_preset(choice.preset) if book is None else book.fixed
     content = b"" if choice.path is None else choice.path.read_bytes()
     key = digest(b"%b\0%b" % (choice.preset.encode(), content), VERSION)
-    place = platformdirs.user_cache_path("pgiostat") / "categories"
-    with cached_categories(lambda: describe(choice, book), place, key, fixed) as found:
+    make = partial(describe, choice, book)
+    with cached_categories(make, categories_directory(), key, fixed) as found:
         yield found

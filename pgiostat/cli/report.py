@@ -100,7 +100,8 @@ def _step(series: str, by: "By") -> timedelta:
     if by in {By.RELATION, By.HOUR}:
         options.refuse(
             f"--series and --by {by} cannot be used together",
-            hint="--series takes --by category, fingerprint, statement, database, user or server.",
+            hint="--series takes --by category, verb, table, fingerprint, statement, database, user"
+            " or server.",
         )
     return timedelta(seconds=seconds)
 

@@ -162,7 +162,7 @@ class BusiestCategories:
                 self._chosen.add(category)
 
     def series_of(self, category: str) -> str:
-        """Return the category whose series counts an automatic category: itself, or "other"."""
+        """Return the category under which an automatic category is counted: itself, or "other"."""
         return category if category in self._chosen else OTHER
 
 

@@ -4,7 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
+from benchmarks import applications
 from benchmarks.history_load import World, ticks
+from pgiostat.analysis.cost import ReadCost
+from pgiostat.analysis.rank import RankRow
 from pgiostat.history.format.encode import encode
 from pgiostat.history.format.schema import READS
 
@@ -29,3 +32,9 @@ def test_a_generated_history_has_the_rows_that_a_collector_encodes() -> None:
             for each in (table, collected)
         )
         assert rows == expected, name
+
+
+def test_a_category_of_another_application_is_a_fault() -> None:
+    row = RankRow(("upload",), "upload", ReadCost(1.0, 8192, calls=3), 0.5, "upload")
+    found = applications.Measured("shop", "general", reads=0.02, calls=0.0199, rows=(row,))
+    assert found.faults == ["shop: 2.00 % of reads in other", "shop: category upload"]

@@ -20,7 +20,7 @@ from pgiostat.history.format.filesystem import listed, parse_json, read_small
 from pgiostat.statistics.names import Describe, IfSync, Statement
 from pgiostat.statistics.preset import FixedPreset
 
-__all__ = ["cached_categories", "digest"]
+__all__ = ["cached_categories", "digest", "found_before"]
 
 MOST_FILES = 4
 MOST_CATEGORIES = 100_000
@@ -66,6 +66,17 @@ def cached_categories(
     if found:
         with contextlib.suppress(OSError):
             _save(path, known | found)
+
+
+def found_before(directory: Path) -> set[str]:
+    """Return the categories that the last reports found, under either preset.
+
+    Args:
+        directory: Where the cache is.
+    """
+    files = sorted(directory.glob("*.json"), key=lambda file: file.lstat().st_mtime)
+    known = _load(files[-1]) if files else {}
+    return {category for entry in known.values() for category in (entry[0], *entry[2:3])}
 
 
 def _entry(statement: Statement) -> list[str]:

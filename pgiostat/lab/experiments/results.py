@@ -25,11 +25,13 @@ from pgiostat.queries.describe import describer
 from pgiostat.queries.rules import rule_book
 from pgiostat.reports.ranking import ranking_report
 from pgiostat.reports.whatif import amounts_of
-from pgiostat.statistics.names import OWN, Describe
+from pgiostat.statistics.names import OTHER, OWN, Describe, Statement
 from pgiostat.volume.demand import attribute_blocks, load_of, split_operations
 from pgiostat.volume.models import Volume
 
 __all__ = ["outcomes"]
+
+_RULES = Path(__file__).with_name("rules.toml")
 
 
 def outcomes(out: Path, volume: Volume) -> list[Outcome]:
@@ -48,9 +50,7 @@ def outcomes(out: Path, volume: Volume) -> list[Outcome]:
     whole = min(sum(run.experiment == name for run in runs) for name in names)
     of = {name: [run for run in runs if run.experiment == name][:whole] for name in names}
     with closing(History.open(out / HISTORY)) as history:
-        describe = cache(
-            describer(rule_book(preset="sync", by="the lab"))
-        )  # every run has the same statements
+        describe = cache(_describer())  # every run has the same statements
         measured = {
             name: [_measured(history, describe, run) for run in repetitions]
             for name, repetitions in of.items()
@@ -66,6 +66,17 @@ def outcomes(out: Path, volume: Volume) -> list[Outcome]:
         )
         for name in names
     ]
+
+
+def _describer() -> Describe:
+    """Return what describes statements by the rules of the lab; what none takes is `other`."""
+    describe = describer(rule_book(_RULES, "sync", by="the lab"))
+
+    def described(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
+        found = describe(text, user=user, database=database, queryid=queryid)
+        return replace(found, category=OTHER) if found.category == found.action else found
+
+    return described
 
 
 class _Changed(TypedDict):

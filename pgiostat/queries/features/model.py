@@ -16,7 +16,7 @@ class MainRelation:
         action: select, insert, update, delete, merge, truncate, lock, refresh; index for
             CREATE INDEX; function for a query of no table; empty for other statements.
         name: The table or function, with its schema if the text has it. A partition has the name
-            of its table, as far as that follows from its own.
+            of its table where its own name shows that.
     """
 
     action: str = ""

@@ -4,6 +4,8 @@
 not about the rows of a table.
 """
 
+import re
+
 from pgiostat.queries.features import Features
 from pgiostat.queries.fingerprint.words import words
 from pgiostat.statistics.names import OTHER
@@ -33,6 +35,9 @@ _SESSION_FUNCTIONS = words(
     """clock_timestamp current_catalog current_database current_schema current_schemas
     current_setting current_user inet_client_addr inet_server_addr now set_config
     statement_timestamp timeofday transaction_timestamp version"""
+)
+_CATALOG_FUNCTIONS = re.compile(
+    r"to_reg\w+|has_\w+_privilege|format_type|(?:col|obj|shobj)_description"
 )
 _SYSTEM_SCHEMAS = ("pg_catalog.", "information_schema.")
 
@@ -72,7 +77,10 @@ def _about_rows(features: Features) -> str:
 
 def _without_table(features: Features, function: str) -> str:
     """Return the category of a query of no table."""
-    if function.removeprefix("pg_catalog.") in _SESSION_FUNCTIONS or function.startswith("pg_"):
+    plain = function.removeprefix("pg_catalog.")
+    if _CATALOG_FUNCTIONS.fullmatch(plain):
+        return CATALOG
+    if plain in _SESSION_FUNCTIONS or plain.startswith("pg_"):
         return "session"
     if function:
         return _of("function", function)

@@ -106,10 +106,10 @@ _HEAD = """\
 # matches gives a statement its category, and what no rule matches is "other".
 #   pgiostat rules test --rules {path} DSN      the categories of the server's statements
 #   pgiostat rules test --rules {path} 'SQL'    why a statement has its category
-#   pgiostat rules show                         the built-in rules and their vocabulary
+#   pgiostat rules show                         the rules in force and their vocabulary
 schema = 1
 
-# A list of one of these names replaces the built-in one and makes the built-in rules sharper.
+# A list of one of these names replaces that of the preset sync, and its rules become exact.
 # Names are shell globs on identifiers as PostgreSQL folds them; schema.table also matches
 # the schema, and ! excludes a name.
 [vocab]

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pgiostat.history.read.category_cache import MOST_FILES, cached_categories, digest
+from pgiostat.history.read.category_cache import (
+    MOST_FILES,
+    cached_categories,
+    digest,
+    found_before,
+)
 from pgiostat.statistics.names import Describe, Statement
 from tests.support.histories import MINUTE, intervals, write
 
@@ -44,6 +49,14 @@ def test_what_was_found_is_not_looked_for_again(tmp_path: Path) -> None:
     assert (first.made, first.asked) == (1, ["select 1", "select 2", "select 1"])
     assert categories(tmp_path, second, *asked) == expected
     assert (second.made, second.asked) == (0, [])
+
+
+def test_the_categories_of_the_last_reports_are_listed(tmp_path: Path) -> None:
+    assert found_before(tmp_path) == set()
+    categories(tmp_path, Counting(), ("select 1", "api"), ("select 2", "web"))
+    assert found_before(tmp_path) == {"of api", "of web"}
+    (tmp_path / "rules.json").write_text("damaged")
+    assert found_before(tmp_path) == set()
 
 
 def test_cursors_are_always_looked_for(tmp_path: Path) -> None:

@@ -64,6 +64,8 @@ NAMED = [
     ("session", "LOCK TABLE a IN SHARE MODE"),
     ("explain", "EXPLAIN SELECT * FROM orders"),
     ("catalog queries", "SELECT oid FROM pg_class"),
+    ("catalog queries", "SELECT to_regclass($1)"),
+    ("session", "SELECT pg_catalog.pg_try_advisory_lock($1)"),
     ("catalog queries", "SELECT * FROM information_schema.tables"),
     (OTHER, "FETCH 10 FROM c"),
     (OTHER, "<insufficient privilege>"),
