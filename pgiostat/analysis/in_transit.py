@@ -84,6 +84,34 @@ class _Point:
 
 
 @dataclass(frozen=True, slots=True)
+class _Rates:
+    """Blocks per second, as means with a weight that falls by time."""
+
+    _seconds: float = 0.0
+    _reads: float = 0.0
+    _explained: float = 0.0
+
+    @property
+    def reads(self) -> float:
+        """Blocks that the server read."""
+        return self._reads / self._seconds if self._seconds else 0.0
+
+    @property
+    def explained(self) -> float:
+        """Blocks of statements: no loss is among them."""
+        return self._explained / self._seconds if self._seconds else 0.0
+
+    def after(self, seconds: float, reads: int, explained: int) -> "_Rates":
+        """Return the rates after an interval."""
+        kept = exp(-seconds / RATE_SECONDS)
+        return _Rates(
+            self._seconds * kept + seconds,
+            self._reads * kept + reads,
+            self._explained * kept + explained,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class InTransit:
     """The cumulative difference of one server's counts and its statements', interval by interval.
 
@@ -95,7 +123,7 @@ class InTransit:
     _shifted: int = 0
     _warm_until: float = WARM_SECONDS
     _lag: float = LAG_SECONDS
-    _rate: float | None = None
+    _rates: _Rates = _Rates()
     _catalogs: float = 0.0
     _old: float = 0.0
     _old_until: float = 0.0
@@ -138,15 +166,13 @@ class InTransit:
         kept = [point for point in self._points if point.at >= oldest]
         is_old = transaction > now  # it began before the first interval
         waits = (is_old and now <= MAX_WARM_SECONDS) or (self._waits_for_old and not is_old)
-        rate = (reads.blocks or 0) / seconds
-        before = rate if self._rate is None else self._rate
         point = _Point(now, last.level + left, max(-left, 0), explained, reads)
         return replace(
             self,
             _points=(*(kept or [last]), point),
             _warm_until=max(self._warm_until, min(WARM_INTERVALS * seconds, MAX_WARM_SECONDS)),
             _lag=lag,
-            _rate=before + (rate - before) * (1 - exp(-seconds / RATE_SECONDS)),
+            _rates=self._rates.after(seconds, reads.blocks or 0, explained),
             _catalogs=self._catalogs * exp(-seconds / CATALOG_SECONDS)
             + (reads.catalog_blocks or 0),
             _old=transaction - now if is_old else self._old,
@@ -191,7 +217,7 @@ class InTransit:
         """Return the blocks above which a difference is a loss: less where there is a cause."""
         share = BAR_EVICTED if recent["evictions"] else BAR_FAILED if recent["failures"] else 1.0
         lumps = max(point.early for point in self._since(LUMP_SECONDS))
-        return share * max(self._rate or 0.0, lumps)
+        return share * max(self._rates.reads, lumps)
 
     def _may_be_older(self, late: int, recent: Mapping[str, int | None]) -> bool:
         """Return whether blocks may have been read before the first interval."""
@@ -201,7 +227,7 @@ class InTransit:
             return False
         seconds = IDLE_SECONDS * is_warming + self._old * is_old
         has_cause = recent["evictions"] or recent["failures"]
-        return not has_cause or late <= self._bar(recent) + seconds * (self._rate or 0.0)
+        return not has_cause or late <= self._bar(recent) + seconds * self._rates.explained
 
     def _early(self) -> int:
         """Return the blocks that statements counted and the server never will."""
