@@ -530,6 +530,8 @@ def test_help_explains_each_key_and_column() -> None:
         for key in ("question_mark", "h", "f1"):
             await pilot.press(key)
             assert isinstance(app.screen, Help)
+            texts = [str(each.content).strip() for each in app.screen.query(Static)]
+            assert "preset general: no table has both versions and manifests" in texts
             await pilot.press("escape")
             assert not isinstance(app.screen, Help)
 

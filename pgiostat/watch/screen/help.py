@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from pgiostat.analysis.notices import Notice
 from pgiostat.escape import line
+from pgiostat.render.preset import preset_lines
 from pgiostat.watch.screen.footer import FooterLine
 from pgiostat.watch.screen.table import ScreenTable
 
@@ -112,6 +113,9 @@ class Help(ModalScreen[None]):
                     Text.assemble(("! ", "bold yellow"), line(f"{notice.text} {notice.hint}"))
                 )
             yield Static(_grid("Keys", self._keys))
+            ranking = self._table.ranking
+            for stated in preset_lines(None if ranking is None else ranking.preset):
+                yield Static(Text(f"\n{line(stated)}"))
             columns = [(measure.heading, measure.meaning) for measure in self._table.measures]
             yield Static(_grid("\nColumns", columns))
             yield Static(_grid("\nMarks and words", (*PARTS, *MORE)))
