@@ -22,7 +22,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from pgiostat.analysis.corrections import client_rollbacks, with_known_gaps, without_repeats
-from pgiostat.analysis.late_counts import Failures
+from pgiostat.analysis.failures import Failures
 from pgiostat.analysis.ledger import LedgerLine, reads_of
 from pgiostat.analysis.rank import Ranking, rank
 from pgiostat.postgres.name_reader import add_names

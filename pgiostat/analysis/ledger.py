@@ -1,10 +1,12 @@
 """Ledger of a server's reads; its lines add up to the server's own count.
 
 Reads of statements are those of pg_stat_statements.  Other lines come from pg_stat_io and from the
-statistics of the catalogs.  The last line is the unattributed rest, with possible causes.
+statistics of the catalogs.  What the server and its statements count at different times has a line
+of its own, as `in_transit.InTransit` finds it.  The last line is the unattributed rest, with
+possible causes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -16,6 +18,7 @@ from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.units import Unit
 
 __all__ = [
+    "CAUSES",
     "MEANINGS",
     "MEASURED",
     "LedgerLine",
@@ -27,6 +30,9 @@ __all__ = [
     "known_sum",
     "reads_of",
     "reconcile",
+    "settled_blocks",
+    "unexplained_blocks",
+    "whole_of",
 ]
 
 FIRST_USER_OID = 16384
@@ -101,6 +107,8 @@ class ServerReads:
     operation_blocks: int | None = None
     local_operations: int | None = None
     local_operation_blocks: int | None = None
+    in_transit_blocks: int | None = None
+    settled_catalog_blocks: int | None = None
 
     @property
     def per_block(self) -> "PerBlock":
@@ -138,6 +146,8 @@ _BY_IO = "empty before PostgreSQL 16"
 _NOT_BY_IO = "empty from PostgreSQL 16 on"
 _UNTRACKED = "pg_stat_statements.track_utility was off, or pg_stat_statements.track none"
 _BY_OPERATION = "empty before PostgreSQL 18"
+_KNOWN = "empty if not known"
+_SIGNED = f"negative if statements counted them and the server did not; {_KNOWN}"
 MEASURED: Mapping[str, tuple[Unit, str]] = {
     "blocks": (
         Unit.BLOCKS,
@@ -182,6 +192,14 @@ MEASURED: Mapping[str, tuple[Unit, str]] = {
     "operation_blocks": (Unit.BLOCKS, f"blocks of these operations; {_BY_OPERATION}"),
     "local_operations": (Unit.OPERATIONS, f"reads of temporary tables; {_BY_OPERATION}"),
     "local_operation_blocks": (Unit.BLOCKS, f"blocks of these operations; {_BY_OPERATION}"),
+    "in_transit_blocks": (
+        Unit.BLOCKS,
+        f"of them in transit: statements count them in another interval; {_SIGNED}",
+    ),
+    "settled_catalog_blocks": (
+        Unit.BLOCKS,
+        f"of catalogs and of no statement, also of earlier intervals; {_KNOWN}",
+    ),
 }
 """The counts of ServerReads: unit and meaning of each."""
 _OPERATIONS = tuple(name for name in MEASURED if "operation" in name)
@@ -212,6 +230,12 @@ def reads_of(delta: Delta) -> ServerReads:
         blocks_added=_adds_blocks(delta),
         nested_twice=int(_counts_nested_twice(delta)),
     )
+    if delta.in_transit is not None:
+        found = replace(
+            found,
+            in_transit_blocks=delta.in_transit,
+            settled_catalog_blocks=delta.settled_catalogs,
+        )
     if delta.io is None or not delta.is_complete or _was_reset(delta):
         return found
     return replace(found, **_of_processes(delta.io, delta.settings.block_size))
@@ -284,12 +308,18 @@ def _of_processes(io: RowDeltas, block_size: int) -> dict[str, int | None]:
 
 
 def coverage(statement_blocks: int, reads: ServerReads) -> float | None:
-    """Return the share of the server's block reads that statements explain; None without any.
+    """Return the share of the server's settled reads that statements explain; None without any.
 
-    Over a single interval it may exceed 1: a statement counts its reads when it ends, the server up
-    to 10 s later.  Over several intervals that cancels out.
+    Where blocks in transit are not known, it may exceed 1 over a single interval: a statement
+    counts its reads when it ends, the server up to 10 s later.
     """
-    return statement_blocks / reads.blocks if reads.blocks else None
+    settled = settled_blocks(reads)
+    return statement_blocks / settled if settled is not None and settled > 0 else None
+
+
+def settled_blocks(reads: ServerReads) -> int | None:
+    """Return the server's blocks without those in transit; None if its count was lost."""
+    return None if reads.blocks is None else reads.blocks - (reads.in_transit_blocks or 0)
 
 
 def coverage_of(delta: Delta) -> float | None:
@@ -304,6 +334,7 @@ class LedgerLine(StrEnum):
     WALSENDER = "walsender"
     PROCESSES = "processes"
     CATALOGS = "catalogs"
+    IN_TRANSIT = "in_transit"
     UNATTRIBUTED = "unattributed"
 
 
@@ -312,8 +343,10 @@ MEANINGS = {
     LedgerLine.WALSENDER: "walsenders, by pg_stat_io",
     LedgerLine.PROCESSES: "checkpointer, startup and other processes, by pg_stat_io",
     LedgerLine.CATALOGS: "the catalogs, for connecting, parsing and planning",
-    LedgerLine.UNATTRIBUTED: "unexplained reads, with possible causes; negative when statements"
-    " were counted ahead of the server's own counters",
+    LedgerLine.IN_TRANSIT: "reads that the server and a statement count at different times:"
+    " negative if the statement was first, positive if the server counts them now",
+    LedgerLine.UNATTRIBUTED: "unexplained reads, with possible causes, after the time in which both"
+    " counts must agree; negative if statements counted more than the server",
 }
 """Meaning of each line, for documentation."""
 
@@ -323,7 +356,7 @@ class Line:
     """Blocks of an account.
 
     Attributes:
-        blocks: Negative if statements counted reads that the server has not counted yet.
+        blocks: Negative in transit and unattributed, if statements counted more than the server.
         causes: Possible causes of unattributed blocks; the share of each is unknown.
     """
 
@@ -332,55 +365,104 @@ class Line:
     causes: tuple[str, ...] = ()
 
 
-def reconcile(explained: int, reads: ServerReads, ahead: int = 0) -> tuple[Line, ...]:
-    """Distribute the server's blocks that statements do not explain over accounts.
-
-    Statements read catalogs too, so that the line of the catalogs is at most the remainder.  The
-    rest is unattributed.
+def unexplained_blocks(explained: int, reads: ServerReads) -> int | None:
+    """Return the server's blocks that neither statements nor other processes explain.
 
     Args:
         explained: Blocks of statements, those of pgiostat among them.
-        ahead: Blocks that statements had counted before, and the server had not: if it counts them
-            now, that is no sign of a loss.
+        reads: The server's own counts.
 
     Returns:
-        Lines that add up to the difference exactly; none if the server's own count was lost.
+        Blocks; negative if statements counted more, None if the server's own count was lost.
     """
     if reads.blocks is None:
-        return ()
-    lines = []
-    left = reads.blocks - explained
+        return None
+    return reads.blocks - explained - sum(line.blocks for line in _process_lines(reads))
+
+
+def _process_lines(reads: ServerReads) -> Iterator[Line]:
     for account, blocks in (
         (LedgerLine.AUTOVACUUM, reads.autovacuum_blocks),
         (LedgerLine.WALSENDER, reads.walsender_blocks),
         (LedgerLine.PROCESSES, reads.process_blocks),
     ):
         if blocks:
-            lines.append(Line(account, blocks))
-            left -= blocks
-    catalogs = min(reads.catalog_blocks or 0, max(left, 0))
-    if catalogs:
-        lines.append(Line(LedgerLine.CATALOGS, catalogs))
-        left -= catalogs
-    return (*lines, Line(LedgerLine.UNATTRIBUTED, left, _causes(reads, left, ahead)))
+            yield Line(account, blocks)
 
 
-def _causes(reads: ServerReads, left: int, ahead: int) -> tuple[str, ...]:
+def reconcile(
+    explained: int, reads: ServerReads, recent: ServerReads | None = None
+) -> tuple[Line, ...]:
+    """Distribute the server's blocks that statements do not explain over accounts.
+
+    Blocks in transit and those of the catalogs are settled interval by interval, and add up. Where
+    they are not known, the line of the catalogs is at most the remainder, because statements read
+    catalogs too. The rest is unattributed.
+
+    Args:
+        explained: Blocks of statements, those of pgiostat among them.
+        reads: The server's own counts.
+        recent: Counts of possible causes in the time before: they may settle only now.
+
+    Returns:
+        Lines that add up to the difference exactly; none if the server's own count was lost.
+    """
+    left = unexplained_blocks(explained, reads)
+    if left is None:
+        return ()
+    in_transit = reads.in_transit_blocks
+    if in_transit is None:
+        moved: tuple[Line, ...] = ()
+        catalogs = min(reads.catalog_blocks or 0, max(left, 0))
+    else:
+        moved = (Line(LedgerLine.IN_TRANSIT, in_transit),)
+        catalogs = reads.settled_catalog_blocks or 0
+    rest = left - catalogs - sum(line.blocks for line in moved)
+    return (
+        *_process_lines(reads),
+        *((Line(LedgerLine.CATALOGS, catalogs),) if catalogs else ()),
+        *moved,
+        Line(LedgerLine.UNATTRIBUTED, rest, _causes(reads, rest, recent or ServerReads())),
+    )
+
+
+def whole_of(explained: int, blocks: int | None, lines: Iterable[Line]) -> int:
+    """Return the blocks of which shares are: of the server, or of the statements ahead of it.
+
+    What settles late is more than the server counted in the interval.
+
+    Args:
+        explained: Blocks of statements.
+        blocks: Blocks by the server's own count; None if it was lost.
+        lines: The lines of the ledger.
+    """
+    in_transit = sum(line.blocks for line in lines if line.account is LedgerLine.IN_TRANSIT)
+    return max(explained, blocks or 0, (blocks or 0) - in_transit)
+
+
+CAUSES: Mapping[str, str] = {
+    "failures": "failed or cancelled statements",
+    "evictions": "evicted statements",
+    "utility_untracked": "statements that are not tracked",
+    "held_cursors": HELD,
+    "blocks_added": ADDED,
+}
+"""Counts of ServerReads that are possible causes of unattributed blocks."""
+
+
+def _causes(reads: ServerReads, left: int, recent: ServerReads) -> tuple[str, ...]:
     """Return the possible causes of the unattributed blocks."""
     if left < 0:
         # pg_stat_database counts by relation, and loses the counts of a dropped one.
         by_relation = reads.blocks is not None and reads.autovacuum_blocks is None
-        if -left <= ahead:
-            return ()
-        twice = (NESTED_TWICE,) if reads.nested_twice else ()
-        return (*twice, LATE, FORGOTTEN) if by_relation else (*twice, LATE)
-    if left <= ahead:
+        found = (
+            (reads.nested_twice, NESTED_TWICE),
+            (reads.in_transit_blocks is None, LATE),
+            (by_relation, FORGOTTEN),
+        )
+        return tuple(cause for holds, cause in found if holds)
+    if left == 0:
         return ()
-    found: Sequence[tuple[int | None, str]] = (
-        (reads.failures, "failed or cancelled statements"),
-        (reads.evictions, "evicted statements"),
-        (reads.utility_untracked, "statements that are not tracked"),
-        (reads.held_cursors, HELD),
-        (reads.blocks_added, ADDED),
+    return tuple(
+        cause for name, cause in CAUSES.items() if getattr(reads, name) or getattr(recent, name)
     )
-    return tuple(cause for count, cause in found if count)

@@ -23,8 +23,6 @@ __all__ = [
 ]
 
 LOW_COVERAGE = 0.9
-SHOWN_LAG = 0.05
-SHOWN_LEAD = 0.2
 SHOWN_UNEXPLAINED = 0.02
 
 
@@ -70,32 +68,12 @@ def notices(
             Notice(
                 "coverage-low",
                 f"Statements explain only {format_share(coverage)} of the server's reads so far.",
-                "Cancelled, failed and running statements, autovacuum and planning are not in "
+                "Cancelled and failed statements, autovacuum and planning are not in "
                 "pg_stat_statements.",
             )
         )
-    lag = ranking.share(ranking.unattributed)
-    if lag is not None and lag > 0 and (causes := unexplained(ranking)) is not None:
-        found.append(Notice("reads-unexplained", causes, kind=NoticeKind.PASSING))
-    if lag is not None and lag < -SHOWN_LAG:
-        found.append(
-            Notice(
-                "server-lags",
-                "Unattributed is negative: the server's own counters lag by up to 10 seconds.",
-                "The difference evens out over several intervals.",
-                NoticeKind.PASSING,
-            )
-        )
-    if coverage is not None and coverage >= LOW_COVERAGE and lag is not None and lag > SHOWN_LEAD:
-        found.append(
-            Notice(
-                "server-leads",
-                f"The server counted {format_share(lag)} of these reads for statements that are"
-                " counted in another interval, or are still running.",
-                "The difference evens out over several intervals.",
-                NoticeKind.PASSING,
-            )
-        )
+    if (ranking.unattributed or 0) > 0 and (causes := unexplained(ranking)) is not None:
+        found.append(Notice("reads-unexplained", causes, kind=NoticeKind.HAPPENED))
     if delta.unknown:
         found.append(
             Notice(
@@ -167,7 +145,11 @@ def unexplained(ranking: Ranking) -> str | None:
         share = ranking.share(line.blocks)
         if line.causes and share is not None and abs(share) > SHOWN_UNEXPLAINED:
             causes = " or ".join(line.causes)
-            return f"{format_share(share)} of the reads are unattributed; possible cause: {causes}."
+            blocks = format_count(line.blocks)
+            return (
+                f"{format_share(share)} of the reads are unattributed ({blocks} blocks); possible"
+                f" cause: {causes}."
+            )
     return None
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pgiostat.analysis.ledger import ServerReads, coverage, reads_of
+from pgiostat.analysis.ledger import ServerReads, coverage, reads_of, settled_blocks
 from pgiostat.collector.log import ServerLog
 from pgiostat.statistics.capabilities import grant, hidden_from
 from pgiostat.statistics.delta import Delta, Quality
@@ -94,7 +94,7 @@ class _Hour:
     rows: int = 0
     qualities: Counter[Quality] = field(default_factory=Counter)
     statement_blocks: int = 0
-    server_blocks: int = 0
+    settled_blocks: int = 0
     evicted: int | None = 0
 
     @property
@@ -108,13 +108,13 @@ class _Hour:
         if delta.quality is Quality.EVICTING:
             known = self.evicted is not None and delta.evicted is not None
             self.evicted = (self.evicted or 0) + (delta.evicted or 0) if known else None
-        if (blocks := reads_of(delta).blocks) is not None:
+        if (blocks := settled_blocks(reads_of(delta))) is not None:
             self.statement_blocks += delta.statement_blocks
-            self.server_blocks += blocks
+            self.settled_blocks += blocks
 
     def summary(self, *, committed: bool = False) -> str:
         samples = self.samples
-        covered = coverage(self.statement_blocks, ServerReads(self.server_blocks))
+        covered = coverage(self.statement_blocks, ServerReads(self.settled_blocks))
         flawed = [
             f", {self.qualities[quality]} × {quality.value}"
             + (f" {_entries(self.evicted)}" if quality is Quality.EVICTING else "")

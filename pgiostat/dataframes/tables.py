@@ -89,9 +89,10 @@ class TableFrames:
         """
         span = self._window(label, since, until, last)
         frame = self._plain("sample", span)
-        blocks = frame[["statement_blocks", "server_blocks"]].astype("float64")
-        blocks = blocks.where(blocks["server_blocks"] > 0)
-        frame["coverage"] = blocks["statement_blocks"] / blocks["server_blocks"]
+        counts = ["statement_blocks", "server_blocks", "in_transit_blocks"]
+        blocks = frame[counts].astype("float64")
+        settled = blocks["server_blocks"] - blocks["in_transit_blocks"].fillna(0.0)
+        frame["coverage"] = blocks["statement_blocks"] / settled.where(settled > 0)
         frame = frame.drop(columns=["server_id", "label"])
         described = with_attrs(
             frame.rename(columns={"qualities": "quality"}), span, self._watched(span)

@@ -8,7 +8,8 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
 from pgiostat.analysis.corrections import client_rollbacks, with_known_gaps, without_repeats
-from pgiostat.analysis.late_counts import Failures, LagCarry
+from pgiostat.analysis.failures import Failures
+from pgiostat.analysis.in_transit import InTransit
 from pgiostat.clock import Backoff, monotonic
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.activity import InFlight, Running
@@ -101,7 +102,7 @@ class Sampler:
     _in_flight: InFlight | None = None
     _session: ServerSession | None = None
     _reader: SnapshotReader | None = None
-    _ahead: LagCarry = field(default_factory=LagCarry)
+    _in_transit: InTransit = field(default_factory=InTransit)
     _failures: Failures = field(default_factory=Failures)
     _not_subtracted: int = 0
     _has_read: bool = False
@@ -221,11 +222,13 @@ class Sampler:
         delta = without_repeats(with_known_gaps(delta, self.names), self.names)
         failures = deepcopy(self._failures)
         failed = failures.note(delta, client_rollbacks(delta, self.names))
-        delta = replace(delta, ahead=self._ahead.blocks, failures=failed)
+        delta = replace(delta, failures=failed)
+        in_transit, settlement = self._in_transit.advance(delta)
+        if settlement is not None:
+            delta = settlement.applied(delta)
         if self.on_interval is None or self.on_interval(delta):
             self.older = newer
-            self._ahead.note(delta)
-            self._failures = failures
+            self._in_transit, self._failures = in_transit, failures
         return delta
 
     def _subtracted(self, newer: Snapshot) -> Delta:

@@ -136,8 +136,8 @@ class SnapshotReader:
             # A reset in between would combine old rows with a new mark, or the reverse.
             if reset_before == reset_after:
                 break
-        dealloc, start_time, in_recovery, bgwriter_reset, settings = row[5:10]
-        _check_times((started_at, taken_at, start_time), (reset_after, bgwriter_reset))
+        dealloc, start_time, in_recovery, bgwriter_reset, oldest, settings = row[5:11]
+        _check_times((started_at, taken_at, start_time), (reset_after, bgwriter_reset, oldest))
         if not (isinstance(in_recovery, bool) and isinstance(dealloc, int | NoneType)):
             msg = "a marker of an unexpected type"
             raise TypeError(msg)
@@ -145,7 +145,7 @@ class SnapshotReader:
             self._own_queryid = self._find_own()
         tables = {
             selected.table.name: unpack(selected, packed)
-            for selected, packed in zip(self._sql.views, row[10:], strict=True)
+            for selected, packed in zip(self._sql.views, row[11:], strict=True)
         }
         kcache = tables.get(counters.KCACHE.name)
         if kcache is not None:
@@ -157,7 +157,7 @@ class SnapshotReader:
             taken_at=taken_at,
             clock=clock,
             settings=Settings(dict(zip(SETTINGS, settings, strict=True))),
-            markers=Markers(start_time, in_recovery, bgwriter_reset, reset_after, dealloc),
+            markers=Markers(start_time, in_recovery, bgwriter_reset, reset_after, dealloc, oldest),
             statements=statements,
             databases=tables[counters.DATABASES.name],
             io=tables.get(counters.IO.name),

@@ -294,6 +294,7 @@ def side_of(totals: WindowTotals) -> dict[str, Any]:
         "seconds": totals.sampled.seconds,
         "samples": totals.sampled.samples,
         "coverage": totals.sampled.coverage,
+        "in_transit_blocks_read": totals.sampled.reads.in_transit_blocks,
         "qualities": dict(totals.sampled.qualities),
         "version_num": totals.sampled.version_num,
         "remarks": list(remarks(totals)),

@@ -108,6 +108,7 @@ class JsonWriter:
             "sort": str(ranking.sort),
             "server_blocks_read": ranking.server_blocks,
             "statement_blocks_read": ranking.explained.blocks,
+            "in_transit_blocks_read": ranking.in_transit,
             "unattributed_blocks_read": ranking.unattributed,
             "ledger": ledger(ranking),
             "nested_blocks_read": ranking.nested_blocks,

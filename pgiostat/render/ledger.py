@@ -15,6 +15,7 @@ NAMES = {
     LedgerLine.WALSENDER: "walsender",
     LedgerLine.PROCESSES: "other processes",
     LedgerLine.CATALOGS: "catalogs",
+    LedgerLine.IN_TRANSIT: "in transit",
     LedgerLine.UNATTRIBUTED: "unattributed",
 }
 """The name of a line on a screen."""

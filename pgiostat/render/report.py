@@ -133,6 +133,7 @@ def _happened(sampled: IntervalStats) -> Iterator[str]:
 def _contradictions(sampled: IntervalStats) -> Iterator[str]:
     """Yield why statements count more than the server, where lag is not the reason."""
     blocks, server = sampled.statement_blocks, sampled.server_blocks
+    server -= sampled.reads.in_transit_blocks or 0
     if sampled.seconds < MAX_LAG_SECONDS or blocks <= server * MAX_COVERAGE + MIN_BLOCKS:
         return
     if not server:
@@ -250,6 +251,7 @@ def _objects(totals: WindowTotals, whole: SeriesStep) -> Iterator[dict[str, Any]
         "devices": [_device(totals, each, ranking) for each in totals.devices],
         "server_blocks_read": ranking.server_blocks,
         "statement_blocks_read": ranking.explained.blocks,
+        "in_transit_blocks_read": ranking.in_transit,
         "unattributed_blocks_read": ranking.unattributed,
         "ledger": ledger(ranking),
         "nested_blocks_read": ranking.nested_blocks,

@@ -180,5 +180,6 @@ def _objects(totals: WindowTotals, steps: Sequence[SeriesStep]) -> Iterator[dict
             "preset": preset_object(step.ranking.preset),
             "by": str(step.ranking.by),
             "server_blocks_read": step.ranking.server_blocks,
+            "in_transit_blocks_read": step.ranking.in_transit,
             "rows": rows_of(same, step.ranking),
         }

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from pgiostat.analysis.cost import FIELDS, ReadCost
-from pgiostat.analysis.ledger import reconcile
+from pgiostat.analysis.ledger import reconcile, whole_of
 from pgiostat.analysis.rank import By, Ranking, RankRow, Sort, Totals, group_of
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.read.history import History
@@ -262,7 +262,8 @@ def _of_step(ranking: Ranking, sampled: IntervalStats, amounts: Counts) -> Ranki
         replace(none, **dict(zip(FIELDS, column, strict=True))) for column in amounts.T.tolist()
     ]
     explained = sum(costs, none)
-    whole = max(sampled.reads.blocks or 0, explained.blocks)
+    lines = reconcile(explained.blocks, sampled.reads)
+    whole = whole_of(explained.blocks, sampled.reads.blocks, lines)
 
     def with_cost(row: RankRow, cost: ReadCost) -> RankRow:
         return replace(row, cost=cost, share=cost.blocks / whole if whole else None)
@@ -275,5 +276,5 @@ def _of_step(ranking: Ranking, sampled: IntervalStats, amounts: Counts) -> Ranki
         own=None if ranking.own is None else with_cost(ranking.own, costs[-1]),
         explained=explained,
         server_blocks=sampled.reads.blocks,
-        lines=reconcile(explained.blocks, sampled.reads),
+        lines=lines,
     )

@@ -1,6 +1,7 @@
 """An interval between two snapshots: the changes of each row, and the quality of the whole."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from functools import cached_property
@@ -125,14 +126,18 @@ class Delta:
         vanished: Entries that disappeared.
         dealloc: Number of evictions; None before version 1.9 of the extension.
         unknown: Number of rows with amounts of no known interval; these are not counted.
-        ahead: Blocks that statements had counted at its begin and the server had not.
+        in_transit: Blocks of the server's count that statements count in other intervals, negative
+            the other way round; None if unknown.
+        settled_catalogs: Blocks of the catalogs that no statement counts; None if unknown.
+        recent_causes: Counts of possible causes of losses, this interval among them, by their name
+            in ServerReads.
         failures: Transactions that failed or were cancelled; None if unknown.
         held: Cursors WITH HOLD that were declared and that no statement counts; None if unknown.
         untracked: Whether a statement may have turned tracking off.
         lost: The time without counts of statements; qualities has the cause.
 
-    ahead, failures, held and untracked need texts, or the intervals before: `Sampler` sets them,
-    `diff` does not.
+    in_transit, settled_catalogs, recent_causes, failures, held and untracked need texts, or the
+    intervals before: `Sampler` sets them, `diff` does not.
     """
 
     older: Snapshot | None
@@ -147,7 +152,9 @@ class Delta:
     vanished: int
     dealloc: int | None
     unknown: int
-    ahead: int = 0
+    in_transit: int | None = None
+    settled_catalogs: int | None = None
+    recent_causes: Mapping[str, int | None] = field(default_factory=dict)
     failures: int | None = None
     held: int | None = None
     untracked: bool = False

@@ -83,13 +83,19 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Markers:
-    """Marks that change when counters restart; None where the server has no such mark."""
+    """Marks that change when counters restart; None where the server has no such mark.
+
+    Attributes:
+        oldest_transaction: When the oldest transaction of a client began that still runs; None if
+            there is none, or if it is hidden. A transaction's reads are counted when it ends.
+    """
 
     start_time: datetime
     in_recovery: bool
     bgwriter_reset: datetime | None
     statements_reset: datetime | None
     dealloc: int | None
+    oldest_transaction: datetime | None = None
 
 
 MAX_COUNTED = 1 << 53

@@ -50,7 +50,7 @@ MEANINGS = {
 }
 
 _UNEXPLAINED = (LedgerLine.UNATTRIBUTED, LedgerLine.CATALOGS)
-"""Lines of a ledger that hold a remainder, in the order in which a later count consumes them."""
+"""Lines that hold a remainder, in the order in which a later count consumes them."""
 
 
 def operations_of(reads: ServerReads, each: float | None) -> float:
@@ -125,13 +125,13 @@ def attribute_blocks(steps: Iterable[Ranking]) -> Iterator[dict[str, float]]:
     """Yield the blocks of each part in each step; a step's parts add up to the server's count.
 
     Reads that statements counted before the server did are carried to the step in which the server
-    counts them. Unlike `analysis.late_counts.LagCarry` this carry has categories and no time limit.
-    That one bounds what a late count can explain: an old lag must not excuse a new loss. Here a
-    limit would take operations from the categories with the largest lag.
+    counts them: the device is busy then. This carry answers another question than the ledger's line
+    of blocks in transit, which has neither categories nor steps: to which category an operation of
+    a step belongs. A time limit would take operations from the categories with the largest lag.
     """
     ahead: dict[str, float] = {}
     for ranking in steps:
-        lines = {line.account: float(max(line.blocks, 0)) for line in ranking.lines}
+        lines = _of_step(ranking)
         behind = sum(ahead.values())
         for account in _UNEXPLAINED:
             taken = min(lines.get(account, 0.0), behind)
@@ -150,6 +150,22 @@ def attribute_blocks(steps: Iterable[Ranking]) -> Iterator[dict[str, float]]:
         yield {name: blocks * share for name, blocks in parts.items()} | {
             account.value: blocks for account, blocks in lines.items()
         }
+
+
+def _of_step(ranking: Ranking) -> dict[LedgerLine, float]:
+    """Return the blocks of a step that no statement explains, in the step in which they were read.
+
+    What is in transit now and what settled from earlier steps become one remainder.
+    """
+    lines = {line.account: line.blocks for line in ranking.lines}
+    settled = lines.pop(LedgerLine.CATALOGS, 0)
+    rest = lines.pop(LedgerLine.UNATTRIBUTED, 0) + lines.pop(LedgerLine.IN_TRANSIT, 0)
+    catalogs = min(settled, max(settled + rest, 0))
+    if catalogs:
+        lines[LedgerLine.CATALOGS] = catalogs
+    if ranking.lines:
+        lines[LedgerLine.UNATTRIBUTED] = max(settled + rest - catalogs, 0)
+    return {account: float(blocks) for account, blocks in lines.items()}
 
 
 def split_operations(operations: float, blocks: Mapping[str, float]) -> dict[str, float]:

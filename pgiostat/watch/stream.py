@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
-from pgiostat.analysis.ledger import coverage_of, reads_of
+from pgiostat.analysis.ledger import ServerReads, coverage, coverage_of, reads_of, settled_blocks
 from pgiostat.analysis.notices import Notice, lost, notices
 from pgiostat.analysis.rank import By, Ranking, rank
 from pgiostat.postgres.sampler import IntervalResult, Sampler
@@ -45,7 +45,7 @@ class StreamSession:
     shown: int = 0
     _seconds: float = 0.0
     _statement_blocks: int = 0
-    _server_blocks: int = 0
+    _settled_blocks: int = 0
     deltas: list[Delta] = field(default_factory=list)
     keep: bool = False
     gauge: CreditBucket | None = None
@@ -60,7 +60,7 @@ class StreamSession:
     @property
     def coverage(self) -> float | None:
         """Share of the server's reads that statements explain, over all intervals up to now."""
-        return self._statement_blocks / self._server_blocks if self._server_blocks else None
+        return coverage(self._statement_blocks, ServerReads(self._settled_blocks))
 
     @property
     def burst_line(self) -> str:
@@ -80,9 +80,9 @@ class StreamSession:
             self._seconds += delta.seconds
             if self.keep:
                 self.deltas.append(delta)
-            if (blocks := reads_of(delta).blocks) is not None:
+            if (blocks := settled_blocks(reads_of(delta))) is not None:
                 self._statement_blocks += delta.statement_blocks
-                self._server_blocks += blocks
+                self._settled_blocks += blocks
         return self.rank([delta])
 
     def rank(self, deltas: list[Delta], *, by: By | None = None, top: int | None = None) -> Ranking:
@@ -102,7 +102,6 @@ class StreamSession:
             return []
         if result.delta.seconds is None:
             return lost(result.delta)
-        # The server's own counters lag up to ten seconds behind its statements.
         coverage = self.coverage if self._seconds >= COVERAGE_AFTER_SECONDS else None
         return notices(result.delta, ranking, coverage=coverage, texts_error=result.texts_error)
 

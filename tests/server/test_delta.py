@@ -35,6 +35,17 @@ def test_a_statements_delta_is_what_it_did_between_two_readings(database: str) -
         assert delta.qualities == (Quality.OK,)
 
 
+def test_a_snapshot_has_the_begin_of_the_oldest_transaction_of_others(database: str) -> None:
+    with client(database) as first, client(database) as second, collecting(database) as collector:
+        assert collector.take().markers.oldest_transaction is None
+        first.execute("BEGIN")
+        (began,) = first.execute("SELECT now()").fetchone() or (None,)
+        second.execute("BEGIN; SELECT 1")
+        assert collector.take().markers.oldest_transaction == began
+        first.execute("COMMIT")
+        assert collector.take().markers.oldest_transaction != began
+
+
 def test_packed_and_row_by_row_readings_are_equal(database: str) -> None:
     with collecting(database) as packed, collecting(database, packed=False) as listed:
         for _ in range(2):

@@ -160,7 +160,7 @@ def test_reads_of_no_category_have_a_line_below_the_table() -> None:
 def test_coverage_is_of_the_time_that_is_shown() -> None:
     feed = Told()
     last = feed._moments[-1]
-    feed._moments[-1] = replace(last, statement_blocks=800, server_blocks=1600)
+    feed._moments[-1] = replace(last, statement_blocks=800, settled_blocks=1600)
 
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         assert "coverage 50.0 %" in shown(app)[1]

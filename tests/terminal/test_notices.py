@@ -23,7 +23,7 @@ OFF = Notice(
     "track_io_timing is off: read times are unknown, the ranking is by blocks.",
     "ALTER SYSTEM SET track_io_timing = on; SELECT pg_reload_conf();",
 )
-LAGS = Notice("server-lags", "Unattributed is negative.", kind=NoticeKind.PASSING)
+UNREAD = Notice("text-missing", "Texts have not been read yet.", kind=NoticeKind.PASSING)
 
 
 def board(*said: tuple[int, tuple[Notice, ...]]) -> NoticeBoard:
@@ -75,10 +75,10 @@ def test_what_passes_is_told_below_the_table_which_stays_where_it_is() -> None:
 
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         for seconds in range(6):
-            feed.tell(seconds, *(() if seconds % 2 else (LAGS,)))
+            feed.tell(seconds, *(() if seconds % 2 else (UNREAD,)))
             await came(app, pilot, feed)
             assert app.picture.headings == 2
-            assert shown(app)[-1].startswith("· Unat" if seconds % 2 else "! Unat")
+            assert shown(app)[-1].startswith("· Text" if seconds % 2 else "! Text")
 
     play(script, feed=feed)
 

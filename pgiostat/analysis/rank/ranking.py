@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pgiostat.analysis.cost import FIELDS, ReadCost, blocks_of
-from pgiostat.analysis.ledger import Line, ServerReads, reconcile
+from pgiostat.analysis.ledger import LedgerLine, Line, ServerReads, reconcile, whole_of
 from pgiostat.analysis.rank.groups import (
     OWN_KEY,
     By,
@@ -127,14 +127,20 @@ class Ranking:
     def unattributed(self) -> int | None:
         """Blocks of the server's count that nothing explains; None if that count was lost.
 
-        Negative while statements have counted reads that the server has not counted yet.
+        Negative if statements counted more than the server.
         """
         return self.lines[-1].blocks if self.lines else None
 
     @property
+    def in_transit(self) -> int | None:
+        """Blocks that the server and statements count at different times; None if unknown."""
+        accounts = {line.account: line.blocks for line in self.lines}
+        return accounts.get(LedgerLine.IN_TRANSIT)
+
+    @property
     def whole(self) -> int:
         """The blocks of which rows have shares."""
-        return max(self.server_blocks or 0, self.explained.blocks)
+        return whole_of(self.explained.blocks, self.server_blocks, self.lines)
 
     def cost_of(self, blocks: int) -> ReadCost:
         """Return blocks that no statement read as a cost.
@@ -213,7 +219,8 @@ def rank_totals(
         reads = ServerReads(blocks=_database_total(counted))
     costs = _Costs(groups, none, _hour_seconds(counted, by))
     explained = costs.total(slice(None))
-    whole = max(reads.blocks or 0, explained.blocks)
+    lines = reconcile(explained.blocks, reads, _recent(counted))
+    whole = whole_of(explained.blocks, reads.blocks, lines)
     kept, cut = _top(costs, by, sort, top)
     ours = [number for number, key in enumerate(costs.keys) if key == OWN_KEY]
     of_statements = by is not By.RELATION
@@ -226,7 +233,7 @@ def rank_totals(
         own=_together(OWN, costs, ours, whole) if ours else None,
         explained=explained,
         server_blocks=reads.blocks,
-        lines=reconcile(explained.blocks, reads, _ahead(counted)),
+        lines=lines,
         absurd_times=sum(each.absurd_times for each in counted) if of_statements else 0,
         unread=unread,
         preset=preset_of(names for _, names in parts),
@@ -236,12 +243,12 @@ def rank_totals(
     )
 
 
-def _ahead(counted: Sequence[Totals]) -> int:
-    """Return the blocks that statements had counted ahead of their server at the first begin."""
-    first: dict[int, int] = {}
+def _recent(counted: Sequence[Totals]) -> ServerReads:
+    """Return the counts of possible causes before the first totals of each server."""
+    first: dict[int, ServerReads] = {}
     for each in counted:
-        first.setdefault(each.server_id, each.ahead)
-    return sum(first.values())
+        first.setdefault(each.server_id, each.recent)
+    return ServerReads.total(first.values())
 
 
 def _grouped(parts: Sequence[tuple[Totals, Names]], by: By) -> tuple[Groups, tuple[Unread, ...]]:

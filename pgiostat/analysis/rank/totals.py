@@ -44,7 +44,7 @@ class Totals:
     """Totals of one server over a time window.
 
     Attributes:
-        ahead: Blocks that statements had counted before the window, and the server had not.
+        recent: Counts of possible causes in the time before the window; empty if unknown.
         database_blocks: The connected database's own count; None if part of it was lost.
         statements: (userid, dbid, queryid or None if hidden) of those that clients sent.
         statement_amounts: A matrix (FIELDS, statements).
@@ -56,7 +56,7 @@ class Totals:
     seconds: float
     block_size: int
     reads: ServerReads = field(default_factory=ServerReads)
-    ahead: int = 0
+    recent: ServerReads = field(default_factory=ServerReads)
     database_blocks: int | None = None
     statements: Sequence[tuple[int, int, int | None]] = ()
     statement_amounts: Counts = field(default_factory=_nothing)
@@ -98,7 +98,7 @@ class Totals:
             relation_amounts=relation_amounts(delta.relations),
             relation_uncertain=_uncertain(delta.relations.basis),
             reads=reads,
-            ahead=delta.ahead,
+            recent=ServerReads(**delta.recent_causes),
             database_blocks=_database_blocks(delta),
             absurd_times=absurd,
             nested=nested.shape[1],

@@ -25,6 +25,8 @@ __all__ = ["MOST_BYTES", "dump", "load"]
 _TABLES = {table.name: table for table in TABLES}
 _TABLE_OF = {"statements": STATEMENTS, "databases": DATABASES, "io": IO, "relations": RELATIONS}
 _PARTS = tuple(_TABLE_OF)
+_MOMENTARY = frozenset({"oldest_transaction"})
+"""Marks that no later interval needs. Without them earlier versions can read the bytes."""
 _CODEC = "zstd"
 _SIZE_BYTES, _CRC_BYTES = 8, 4
 _MARK = b"pgiostat"
@@ -56,6 +58,7 @@ def dump(snapshot: Snapshot) -> bytes:
     markers = {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in asdict(snapshot.markers).items()
+        if name not in _MOMENTARY
     }
     header: dict[str, Any] = {
         "server": asdict(snapshot.server),

@@ -64,7 +64,8 @@ class IntervalStats:
     @property
     def coverage(self) -> float | None:
         """What share of the server's reads statements explain, where both were counted."""
-        return coverage(self.statement_blocks, ServerReads(blocks=self.server_blocks))
+        settled = replace(self.reads, blocks=self.server_blocks)
+        return coverage(self.statement_blocks, settled)
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Any]]) -> "IntervalStats":

@@ -13,5 +13,8 @@ SELECT /* pgiostat */
     pg_catalog.pg_postmaster_start_time(),
     pg_catalog.pg_is_in_recovery(),
     (SELECT b.stats_reset FROM pg_catalog.pg_stat_bgwriter AS b),
+    (SELECT pg_catalog.min(a.xact_start) FROM pg_catalog.pg_stat_activity AS a
+      WHERE a.backend_type OPERATOR(pg_catalog.=) 'client backend'
+        AND a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()),
     ARRAY[{settings}],
     {tables}

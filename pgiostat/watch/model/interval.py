@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pgiostat.analysis.ledger import ServerReads, coverage, settled_blocks
 from pgiostat.analysis.notices import Notice, lost, notices
 from pgiostat.analysis.rank import Totals, rank_totals
 from pgiostat.errors import PgiostatError
@@ -79,7 +80,7 @@ class Interval:
     qualities: tuple[Quality, ...] = ()
     counted: Totals | None = None
     statement_blocks: int = 0
-    server_blocks: int | None = None
+    settled_blocks: int | None = None
     io: tuple[IoRow, ...] | None = None
     notices: tuple[Notice, ...] = ()
     running: tuple[Running, ...] = ()
@@ -99,8 +100,8 @@ class Interval:
 
     @property
     def coverage(self) -> float | None:
-        """Share of the server's reads in it that statements explain; more than all if they lead."""
-        return self.statement_blocks / self.server_blocks if self.server_blocks else None
+        """Share of the server's settled reads in it that statements explain."""
+        return coverage(self.statement_blocks, ServerReads(self.settled_blocks))
 
 
 def interval_of(
@@ -132,7 +133,7 @@ def interval_of(
         delta.qualities,
         counted,
         statement_blocks=delta.statement_blocks,
-        server_blocks=counted.reads.blocks,
+        settled_blocks=settled_blocks(counted.reads),
         io=_io(delta),
         notices=tuple(notices(delta, ranking, coverage=coverage, texts_error=result.texts_error)),
         running=result.running,

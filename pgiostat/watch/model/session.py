@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgiostat.analysis.cost import FIELDS, blocks_of
-from pgiostat.analysis.ledger import PerBlock, ServerReads
+from pgiostat.analysis.ledger import PerBlock, ServerReads, coverage
 from pgiostat.analysis.rank import By, EvictedTotals, Totals, group_of
 from pgiostat.statistics.delta import Quality
 from pgiostat.statistics.names import HIDDEN, UNREAD, UNREADABLE, Names, StatementKey
@@ -79,7 +79,7 @@ class WatchSession:
     _io: dict[tuple[str, str, str], IoRow] = field(default_factory=dict)
     _whole: Totals | None = None
     _statement_blocks: int = 0
-    _server_blocks: int = 0
+    _settled_blocks: int = 0
     _disk: DiskReads | None = None
     _history_wanted: dict[bool, Totals] = field(default_factory=dict)
     _numbers: dict[RowKey, int] = field(default_factory=dict)
@@ -90,7 +90,7 @@ class WatchSession:
     @property
     def coverage(self) -> float | None:
         """Share of the server's reads that statements explain, since the baseline."""
-        return self._statement_blocks / self._server_blocks if self._server_blocks else None
+        return coverage(self._statement_blocks, ServerReads(self._settled_blocks))
 
     @property
     def per_block(self) -> PerBlock:
@@ -110,7 +110,7 @@ class WatchSession:
             Counter(),
             RunningTotals(),
         )
-        self._whole, self._statement_blocks, self._server_blocks = None, 0, 0
+        self._whole, self._statement_blocks, self._settled_blocks = None, 0, 0
         self._disk = None
         self.qualities = ()
         self.began = None if self.latest is None else self.latest.until
@@ -155,9 +155,9 @@ class WatchSession:
         )
         self._relations.add(counted.relations, counted.relation_amounts, counted.relation_uncertain)
         self._whole = counted if self._whole is None else _together(self._whole, counted)
-        if interval.server_blocks is not None:
+        if interval.settled_blocks is not None:
             self._statement_blocks += interval.statement_blocks
-            self._server_blocks += interval.server_blocks
+            self._settled_blocks += interval.settled_blocks
         if interval.disk is not None:
             self._disk = interval.disk if self._disk is None else self._disk + interval.disk
         for row in interval.io or ():
@@ -295,7 +295,7 @@ def _together(a: Totals, b: Totals) -> Totals:
         b,
         seconds=a.seconds + b.seconds,
         reads=ServerReads.total((a.reads, b.reads)),
-        ahead=a.ahead,
+        recent=a.recent,
         database_blocks=blocks,
         absurd_times=a.absurd_times + b.absurd_times,
         nested=a.nested + b.nested,

@@ -39,14 +39,24 @@ PARTS = (
     ("~", "before a share: a lower bound, or counted in part since a reset"),
     ("–", "unknown (not zero)"),
     (
+        "in transit",
+        (
+            "reads that the server and a statement count at different times; negative if the"
+            " statement was first"
+        ),
+    ),
+    (
         "unattributed",
-        ("reads of the server that nothing explains; negative if statements were counted first"),
+        (
+            "reads that nothing explains after the time in which both counts must agree; negative"
+            " if statements counted more"
+        ),
     ),
     (
         "coverage",
         (
-            "share of the server's reads that statements explain, in the interval or since the"
-            " baseline"
+            "share of the server's reads that statements explain, without those in transit, in the"
+            " interval or since the baseline"
         ),
     ),
 )

@@ -1,16 +1,18 @@
 """The replay source: a history, interval by interval, on the same screen."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from threading import Condition, Event
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from pgiostat.analysis.cost import FIELDS
+from pgiostat.analysis.ledger import ServerReads, known_sum, settled_blocks
 from pgiostat.analysis.notices import happened
 from pgiostat.analysis.rank import By, Totals
 from pgiostat.errors import ExitStatus, PgiostatError
@@ -167,13 +169,14 @@ class ReplaySource:
         counted = self._counted(window, self._server_ids[last])
         words = [word for row in rows for word in row["qualities"].split(", ")]
         known = [row for row in rows if row["server_blocks"] is not None]
+        settled = known_sum(map(_settled, known))
         return Interval(
             since=window.since,
             until=window.until,
             qualities=_known(words),
             counted=counted,
             statement_blocks=sum(row["statement_blocks"] for row in known),
-            server_blocks=sum(row["server_blocks"] for row in known) if known else None,
+            settled_blocks=settled,
             io=_io_rows(
                 self._history.facts("io", window, [self._server_ids[last]]), counted.block_size
             ),
@@ -207,7 +210,7 @@ class ReplaySource:
                 until=begin + timedelta(seconds=seconds),
                 counted=counted,
                 statement_blocks=self._rows["statement_blocks"][place].as_py(),
-                server_blocks=self._rows["server_blocks"][place].as_py(),
+                settled_blocks=_settled(self._rows.slice(place, 1).to_pylist()[0]),
             )
 
     def _interval_at(self, place: int) -> Interval:
@@ -226,7 +229,7 @@ class ReplaySource:
             qualities,
             counted,
             statement_blocks=row["statement_blocks"],
-            server_blocks=row["server_blocks"],
+            settled_blocks=settled_blocks(counted.reads),
             io=_io_rows(
                 self._history.facts("io", window, [self._server_ids[place]]), counted.block_size
             ),
@@ -298,6 +301,13 @@ def _io_rows(rows: pa.Table, block_size: int) -> tuple[IoRow, ...] | None:
 def _known(words: Iterable[str]) -> tuple[Quality, ...]:
     """Return the qualities that words name, each once; a later version may know more."""
     return tuple(Quality(word) for word in dict.fromkeys(words) if word in _QUALITIES)
+
+
+def _settled(row: Mapping[str, Any]) -> int | None:
+    """Return the server's blocks of a row of sample without those in transit."""
+    return settled_blocks(
+        ServerReads(row["server_blocks"], in_transit_blocks=row["in_transit_blocks"])
+    )
 
 
 def _rates_of(rows: pa.Table) -> Counts:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgiostat.analysis.late_counts import Failures, LagCarry
+from pgiostat.analysis.failures import Failures
 from pgiostat.analysis.ledger import (
     ADDED,
     FORGOTTEN,
@@ -20,9 +20,11 @@ from pgiostat.analysis.ledger import (
     Line,
     PerBlock,
     ServerReads,
+    coverage,
     coverage_of,
     reads_of,
     reconcile,
+    whole_of,
 )
 from pgiostat.statistics import counters
 from pgiostat.statistics.delta import Delta
@@ -32,7 +34,8 @@ from tests.support.readings import IO_IN_BLOCKS, WITHOUT_TOPLEVEL, at, reading, 
 
 COUNTS = st.one_of(st.none(), st.integers(0, 10**12))
 Record = dict[str, Any]
-READS = st.builds(ServerReads, **dict.fromkeys(MEASURED, COUNTS))
+SIGNED = st.one_of(st.none(), st.integers(-(10**12), 10**12))
+READS = st.builds(ServerReads, **(dict.fromkeys(MEASURED, COUNTS) | {"in_transit_blocks": SIGNED}))
 
 
 @given(st.integers(0, 10**12), READS)
@@ -46,7 +49,10 @@ def test_the_lines_add_up_to_what_statements_leave(explained: int, reads: Server
         {line.account for line in lines}, key=list(LedgerLine).index
     )
     assert lines[-1].account is LedgerLine.UNATTRIBUTED
-    assert all(line.blocks > 0 for line in lines[:-1])
+    others = [line for line in lines[:-1] if line.account is not LedgerLine.IN_TRANSIT]
+    assert all(line.blocks > 0 for line in others)
+    accounts = [line.account for line in lines]
+    assert (LedgerLine.IN_TRANSIT in accounts) == (reads.in_transit_blocks is not None)
     assert not any(line.causes for line in lines[:-1])
 
 
@@ -83,13 +89,49 @@ def test_a_rollback_alone_is_no_cause(failures: int | None) -> None:
     assert reconcile(40, reads) == (Line(LedgerLine.UNATTRIBUTED, 60),)
 
 
-def test_what_was_counted_ahead_needs_no_cause() -> None:
-    reads = ServerReads(blocks=100, failures=2, autovacuum_blocks=0)
-    assert reconcile(40, reads, 50) == (Line(LedgerLine.UNATTRIBUTED, 60, (FAILED,)),)
-    assert (
-        reconcile(40, reads, 60) == reconcile(40, reads, 70) == (Line(LedgerLine.UNATTRIBUTED, 60),)
+def test_a_cause_may_settle_in_a_later_interval() -> None:
+    reads = ServerReads(blocks=100, autovacuum_blocks=0)
+    recent = ServerReads(failures=2, evictions=0)
+    assert reconcile(40, reads, recent) == (Line(LedgerLine.UNATTRIBUTED, 60, (FAILED,)),)
+    assert reconcile(100, reads, recent) == (Line(LedgerLine.UNATTRIBUTED, 0),)
+
+
+def test_what_is_in_transit_is_a_line_of_its_own_and_no_sign_of_a_loss() -> None:
+    reads = ServerReads(
+        blocks=100, catalog_blocks=50, in_transit_blocks=30, settled_catalog_blocks=4, failures=1
     )
-    assert reconcile(120, reads, 50) == (Line(LedgerLine.UNATTRIBUTED, -20),)
+    assert reconcile(64, reads) == (
+        Line(LedgerLine.CATALOGS, 4),
+        Line(LedgerLine.IN_TRANSIT, 30),
+        Line(LedgerLine.UNATTRIBUTED, 2, (FAILED,)),
+    )
+    assert coverage(64, reads) == 64 / 70
+    early = ServerReads(blocks=100, in_transit_blocks=-30, settled_catalog_blocks=0)
+    assert reconcile(130, early) == (
+        Line(LedgerLine.IN_TRANSIT, -30),
+        Line(LedgerLine.UNATTRIBUTED, 0),
+    )
+    assert coverage(130, early) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("explained", "reads", "expected"),
+    [
+        (70, ServerReads(blocks=100), 100),
+        (130, ServerReads(blocks=100), 130),
+        (70, ServerReads(blocks=100, in_transit_blocks=30), 100),
+        (130, ServerReads(blocks=100, in_transit_blocks=-30), 130),
+        # A loss of 900 blocks settles after the interval in which the server read them.
+        (100, ServerReads(blocks=100, in_transit_blocks=-900), 1000),
+        (100, ServerReads(), 100),
+    ],
+)
+def test_shares_are_of_all_that_was_read_or_settled(
+    explained: int, reads: ServerReads, expected: int
+) -> None:
+    lines = reconcile(explained, reads)
+    assert whole_of(explained, reads.blocks, lines) == expected
+    assert max((line.blocks for line in lines), default=0) <= expected
 
 
 def test_a_server_that_counts_by_relation_forgets_those_that_were_dropped() -> None:
@@ -97,29 +139,11 @@ def test_a_server_that_counts_by_relation_forgets_those_that_were_dropped() -> N
     assert reconcile(150, by_relation) == (Line(LedgerLine.UNATTRIBUTED, -50, (LATE, FORGOTTEN)),)
     by_process = ServerReads(blocks=100, autovacuum_blocks=0)
     assert reconcile(150, by_process) == (Line(LedgerLine.UNATTRIBUTED, -50, (LATE,)),)
-    assert reconcile(150, by_process, 50) == (Line(LedgerLine.UNATTRIBUTED, -50),)
-
-
-def test_what_statements_count_ahead_is_known_until_the_server_counts_it() -> None:
-    """A transaction is open for three intervals: its scan is counted in the first."""
-    ahead, owed = LagCarry(), []
-    counts = [(2272, 0), (0, 0), (0, 2000), (0, 300), (10, 0), *[(0, 0)] * 7]
-    read = told = 0
-    before = reading(0, [{"queryid": 1, "calls": 1}], databases=[{"datid": 5}])
-    for n, (statements, server) in enumerate(counts, 1):
-        read, told = read + statements, told + server
-        after = reading(
-            10.0 * n,
-            [{"queryid": 1, "calls": 1 + n, "shared_blks_read": read}],
-            databases=[{"datid": 5, "blks_read": told, "xact_rollback": n}],
-        )
-        owed.append(ahead.blocks)
-        ahead.note(diff(before, after))
-        before = after
-    # Ten blocks that nobody ever makes up for are forgotten after a minute.
-    assert owed == [0, 2272, 2272, 272, 0, *[10] * 6, 10]
-    ahead.note(diff(before, reading(200, [], databases=[{"datid": 5, "blks_read": told}])))
-    assert ahead.blocks == 0
+    settled = replace(by_process, in_transit_blocks=0)
+    assert reconcile(150, settled) == (
+        Line(LedgerLine.IN_TRANSIT, 0),
+        Line(LedgerLine.UNATTRIBUTED, -50),
+    )
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,7 @@ def test_windows_are_compared_as_on_the_command_line(tmp_path: Path) -> None:
     assert found.attrs["a"] | {"seconds": 0, "samples": 0} == {
         "server": "prod", "since": "2026-11-23T10:00:00.000000Z",
         "until": "2026-11-23T10:30:00.000000Z", "seconds": 0, "samples": 0, "coverage": 1.0,
+        "in_transit_blocks_read": None,
         "qualities": {"ok": 60}, "version_num": 180004, "remarks": [],
     }  # fmt: skip
     assert found.attrs["units"]["a"] == found.attrs["units"]["b"] == "blocks/s"

@@ -307,8 +307,33 @@ def test_json_is_one_object_a_line_with_null_for_unknown() -> None:
     assert told["notices"] == [{"slug": "slug", "text": "Text.", "hint": "Hint."}]
     assert (told["server_blocks_read"], told["unattributed_blocks_read"]) == (120, 20)
     assert (told["qualities"], told["coverage"]) == (["ok"], 100 / 120)
+    assert told["in_transit_blocks_read"] is None
     assert told["rows"][0]["read_time_ms"] is None
     assert told["rows"][0]["blocks_read"] == 100
+
+
+def test_what_is_in_transit_has_a_row_in_every_form() -> None:
+    moved = replace(DELTA, in_transit=15, settled_catalogs=0)
+    ranking = rank([moved], NAMES, by=By.CATEGORY)
+    out = io.StringIO()
+    JsonWriter(out).write(moved, ranking, [])
+    told = json.loads(out.getvalue())
+    assert (told["in_transit_blocks_read"], told["unattributed_blocks_read"]) == (15, 5)
+    assert told["coverage"] == 100 / 105
+    assert told["ledger"] == [
+        {"account": "in_transit", "blocks_read": 15, "causes": []},
+        {"account": "unattributed", "blocks_read": 5, "causes": []},
+    ]
+    text = io.StringIO(newline="")
+    CsvWriter(text, By.CATEGORY).write(heading_of(moved, ranking), ranking)
+    rows = list(csv.DictReader(io.StringIO(text.getvalue(), newline="")))
+    assert [(row["part"], row["category"], row["blocks_read"]) for row in rows[-2:]] == [
+        ("in_transit", "in_transit", "15"),
+        ("unattributed", "unattributed", "5"),
+    ]
+    assert {row["coverage"] for row in rows} == {str(round(100 / 105, 6))}
+    lines = [line.split()[:3] for line in drawn(ranking, 80)]
+    assert lines[-3:-1] == [["in", "transit", "12.5"], ["unattributed", "4.2", "%"]]
 
 
 def test_json_has_the_burst_balance() -> None:

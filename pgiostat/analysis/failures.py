@@ -1,55 +1,12 @@
-"""Counts that a server makes later than its statements do, and their correction over intervals."""
+"""Failed and cancelled transactions, distinguished from those that clients rolled back."""
 
 from collections import deque
 from dataclasses import dataclass, field
 
-from pgiostat.analysis.ledger import reads_of, reconcile
+from pgiostat.analysis.in_transit import REPORT_SECONDS
 from pgiostat.statistics.delta import Delta
 
-__all__ = ["Failures", "LagCarry"]
-
-MAX_LAG_SECONDS = 60.0
-"""Longest time from the count of a statement to the server's: transactions of a minute are rare,
-and idle sessions report what they have within ten seconds (pgstat.c)."""
-REPORT_SECONDS = 12.0
-"""Time after which a server has the counts of an ended transaction: an idle session reports them
-within ten seconds (pgstat.c)."""
-
-
-@dataclass(slots=True)
-class LagCarry:
-    """Blocks of the last intervals that statements of one server counted before the server did.
-
-    A statement counts its reads when it ends, the server when the session reports them: at the end
-    of the transaction, or up to ten seconds later.  A difference older than MAX_LAG_SECONDS has
-    another cause.  `volume.demand.attribute_blocks` says why it has a carry of its own.
-    """
-
-    _owed: deque[tuple[float, int]] = field(default_factory=deque)
-    _now: float = 0.0
-
-    @property
-    def blocks(self) -> int:
-        """Sum of the blocks that the server still has to count."""
-        return sum(blocks for _, blocks in self._owed)
-
-    def note(self, delta: Delta) -> None:
-        """Add an interval, which begins where the last one ended."""
-        if not delta.is_complete or delta.seconds is None or delta.lost is not None:
-            self._owed.clear()
-            return
-        self._now += delta.seconds
-        lines = reconcile(delta.statement_blocks, reads_of(delta))
-        left = lines[-1].blocks if lines else 0
-        if left < 0:
-            self._owed.append((self._now, -left))
-        while left > 0 and self._owed:
-            since, blocks = self._owed.popleft()
-            if blocks > left:
-                self._owed.appendleft((since, blocks - left))
-            left -= blocks
-        while self._owed and self._now - self._owed[0][0] > MAX_LAG_SECONDS:
-            self._owed.popleft()
+__all__ = ["Failures"]
 
 
 @dataclass(slots=True)

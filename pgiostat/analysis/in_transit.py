@@ -1,0 +1,260 @@
+"""Blocks in transit: the server and its statements count one read at different times.
+
+A statement counts its reads when it ends. The server counts them when the session reports them: at
+most once a second while it works, up to ten seconds later when it idles, and at the end of a
+transaction (pgstat.c). A parallel worker reports when it ends, before its statement does.
+
+So the difference of both counts varies from interval to interval, and most of it returns. Here the
+cumulative difference is followed. The part of it that has lasted for longer than any lag is
+settled: it belongs to the catalogs, or to nothing known. The rest is in transit.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from math import exp
+
+from pgiostat.analysis.ledger import CAUSES, ServerReads, known_sum, reads_of, unexplained_blocks
+from pgiostat.statistics.delta import Delta
+
+__all__ = ["REPORT_SECONDS", "InTransit", "Settlement"]
+
+REPORT_SECONDS = 12.0
+"""After this time the server has the counts of an ended transaction: an idle session reports them
+within ten seconds (pgstat.c). Before PostgreSQL 15 it may keep them until its next command."""
+LAG_SECONDS = 60.0
+"""Statements may be ahead of the server for this time, or for as long as a transaction runs."""
+MAX_LAG_SECONDS = 900.0
+WARM_SECONDS, WARM_INTERVALS = 30.0, 6
+"""In this time reads of before the first interval still arrive."""
+IDLE_SECONDS = 10.0
+"""Reads that a session without a transaction can have kept from before the first interval."""
+MAX_WARM_SECONDS = 120.0
+"""For so long at most a transaction of before the first interval is waited for."""
+RATE_SECONDS, CATALOG_SECONDS, LUMP_SECONDS = 30.0, 60.0, 300.0
+CAUSE_SECONDS = REPORT_SECONDS + 60.0
+"""A cause explains what settles up to this time later."""
+RELEASED_LATE, RELEASED_EARLY = 0.01, 0.005
+"""Share of an interval's reads up to which a small difference settles: steady drifts, no lumps."""
+BAR_EVICTED, BAR_FAILED = 0.1, 0.5
+"""Share of the usual variation above which a difference with a cause settles at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The part of an interval's difference that is settled, and the part that is not.
+
+    Attributes:
+        in_transit: Blocks in transit: positive if the server counted them and no statement did,
+            negative if statements counted them and the server did not.
+        catalogs: Blocks of the catalogs.
+        recent: Counts of possible causes up to its end, by their name in ServerReads.
+    """
+
+    in_transit: int
+    catalogs: int
+    recent: Mapping[str, int | None]
+
+    def applied(self, delta: Delta) -> Delta:
+        """Return an interval with its settlement."""
+        return replace(
+            delta,
+            in_transit=self.in_transit,
+            settled_catalogs=self.catalogs,
+            recent_causes=self.recent,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """The end of an interval.
+
+    Attributes:
+        at: Seconds since the first interval began.
+        level: Cumulative difference; positive if the server counted more.
+        early: Blocks by which statements counted more in this interval than the server did.
+        explained: Blocks of statements in this interval.
+        reads: The server's counts of this interval.
+    """
+
+    at: float
+    level: int
+    early: int
+    explained: int
+    reads: ServerReads
+
+
+@dataclass(frozen=True, slots=True)
+class _Rates:
+    """Blocks per second, as means with a weight that falls by time."""
+
+    _seconds: float = 0.0
+    _reads: float = 0.0
+    _explained: float = 0.0
+
+    @property
+    def reads(self) -> float:
+        """Blocks that the server read."""
+        return self._reads / self._seconds if self._seconds else 0.0
+
+    @property
+    def explained(self) -> float:
+        """Blocks of statements: no loss is among them."""
+        return self._explained / self._seconds if self._seconds else 0.0
+
+    def after(self, seconds: float, reads: int, explained: int) -> "_Rates":
+        """Return the rates after an interval."""
+        kept = exp(-seconds / RATE_SECONDS)
+        return _Rates(
+            self._seconds * kept + seconds,
+            self._reads * kept + reads,
+            self._explained * kept + explained,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class InTransit:
+    """The cumulative difference of one server's counts and its statements', interval by interval.
+
+    `advance` returns the next state. Every interval begins where the last one ended; after a reset
+    or a lost interval all starts again.
+    """
+
+    _points: tuple[_Point, ...] = (_Point(0.0, 0, 0, 0, ServerReads()),)
+    _shifted: int = 0
+    _warm_until: float = WARM_SECONDS
+    _lag: float = LAG_SECONDS
+    _rates: _Rates = _Rates()
+    _catalogs: float = 0.0
+    _old: float = 0.0
+    _old_until: float = 0.0
+    _waits_for_old: bool = False
+
+    def advance(self, delta: Delta) -> tuple["InTransit", Settlement | None]:
+        """Add an interval.
+
+        Returns:
+            The next state, and what is settled; None if either count is unknown.
+        """
+        reads = reads_of(delta)
+        left = unexplained_blocks(delta.statement_blocks, reads)
+        is_counted = delta.settings.values.get("track_counts") != "off"
+        if left is None or not delta.seconds or delta.lost is not None or not is_counted:
+            return InTransit(), None
+        if reads.nested_twice:  # a difference without end, and its cause is known
+            catalogs = min(reads.catalog_blocks or 0, max(left, 0))
+            return InTransit(), Settlement(0, catalogs, {})
+        noted = self.note(delta.seconds, _transaction_seconds(delta), delta.statement_blocks, reads)
+        return noted.settle(left)
+
+    def note(
+        self, seconds: float, transaction: float, explained: int, reads: ServerReads
+    ) -> "InTransit":
+        """Return the state with one more interval, of which nothing is settled yet.
+
+        Args:
+            seconds: Length of the interval.
+            transaction: Age of the oldest transaction in seconds.
+            explained: Blocks of statements.
+            reads: The server's counts.
+        """
+        last = self._points[-1]
+        now = last.at + seconds
+        left = unexplained_blocks(explained, reads) or 0
+        lag = max(LAG_SECONDS, min(transaction + REPORT_SECONDS, MAX_LAG_SECONDS))
+        lag = max(lag, self._lag - seconds)
+        oldest = now - max(lag, LUMP_SECONDS)
+        kept = [point for point in self._points if point.at >= oldest]
+        is_old = transaction > now  # it began before the first interval
+        waits = (is_old and now <= MAX_WARM_SECONDS) or (self._waits_for_old and not is_old)
+        point = _Point(now, last.level + left, max(-left, 0), explained, reads)
+        return replace(
+            self,
+            _points=(*(kept or [last]), point),
+            _warm_until=max(self._warm_until, min(WARM_INTERVALS * seconds, MAX_WARM_SECONDS)),
+            _lag=lag,
+            _rates=self._rates.after(seconds, reads.blocks or 0, explained),
+            _catalogs=self._catalogs * exp(-seconds / CATALOG_SECONDS)
+            + (reads.catalog_blocks or 0),
+            _old=transaction - now if is_old else self._old,
+            _old_until=now + REPORT_SECONDS + seconds if waits else self._old_until,
+            _waits_for_old=is_old,
+        )
+
+    def settle(self, left: int) -> tuple["InTransit", Settlement]:
+        """Return the state after the newest interval is settled, and its settlement.
+
+        Args:
+            left: The interval's blocks that neither statements nor other processes explain.
+        """
+        late = min(self._levels(REPORT_SECONDS))
+        recent = self._recent()
+        if late > 0 and self._may_be_older(late, recent):
+            shifted = replace(self, _shifted=self._shifted + late)
+            return shifted, Settlement(left, 0, recent)
+        catalogs = settled = 0
+        if late > 0:
+            catalogs = min(late, int(self._catalogs))
+            settled = self._late(late - catalogs, recent)
+        else:
+            settled = -self._early()
+        state = replace(
+            self,
+            _shifted=self._shifted + catalogs + settled,
+            _catalogs=self._catalogs - catalogs,
+        )
+        return state, Settlement(left - catalogs - settled, catalogs, recent)
+
+    def _late(self, late: int, recent: Mapping[str, int | None]) -> int:
+        """Return the blocks that the server counted and no statement will.
+
+        Args:
+            late: Blocks that no statement has counted for REPORT_SECONDS.
+            recent: Counts of possible causes.
+        """
+        return late if late > self._bar(recent) else min(late, self._share(RELEASED_LATE))
+
+    def _bar(self, recent: Mapping[str, int | None]) -> float:
+        """Return the blocks above which a difference is a loss: less where there is a cause."""
+        share = BAR_EVICTED if recent["evictions"] else BAR_FAILED if recent["failures"] else 1.0
+        lumps = max(point.early for point in self._since(LUMP_SECONDS))
+        return share * max(self._rates.reads, lumps)
+
+    def _may_be_older(self, late: int, recent: Mapping[str, int | None]) -> bool:
+        """Return whether blocks may have been read before the first interval."""
+        now = self._points[-1].at
+        is_warming, is_old = now <= self._warm_until, now <= self._old_until
+        if not (is_warming or is_old):
+            return False
+        seconds = IDLE_SECONDS * is_warming + self._old * is_old
+        has_cause = recent["evictions"] or recent["failures"]
+        return not has_cause or late <= self._bar(recent) + seconds * self._rates.explained
+
+    def _early(self) -> int:
+        """Return the blocks that statements counted and the server never will."""
+        levels = self._levels(self._lag)
+        # Statements can be ahead by what they read in the longest lag, and by no more.
+        room = sum(point.explained for point in self._since(self._lag))
+        slow = min(max(-max(levels), 0), self._share(RELEASED_EARLY))
+        return max(slow, -levels[-1] - room)
+
+    def _share(self, share: float) -> int:
+        return int(share * (self._points[-1].reads.blocks or 0))
+
+    def _since(self, seconds: float) -> Iterator[_Point]:
+        """Yield the ends of intervals in some time, and at least the last two."""
+        since = self._points[-1].at - seconds
+        yield from (point for point in self._points[:-2] if point.at >= since)
+        yield from self._points[-2:]
+
+    def _levels(self, seconds: float) -> list[int]:
+        return [point.level - self._shifted for point in self._since(seconds)]
+
+    def _recent(self) -> dict[str, int | None]:
+        points = list(self._since(CAUSE_SECONDS))
+        return {name: known_sum(getattr(point.reads, name) for point in points) for name in CAUSES}
+
+
+def _transaction_seconds(delta: Delta) -> float:
+    """Return the age of the oldest transaction at the end of an interval; 0 if there is none."""
+    oldest = delta.newer.markers.oldest_transaction
+    return 0.0 if oldest is None else (delta.until - oldest).total_seconds()
