@@ -132,6 +132,9 @@ class World:
         """Return nothing."""
         return []
 
+    def whereabouts(self) -> None:
+        """Return where the server runs: not on this machine."""
+
     def close(self) -> None:
         """Be a session."""
 

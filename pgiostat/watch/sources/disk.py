@@ -8,7 +8,6 @@ from operator import add
 from typing import TYPE_CHECKING
 
 from pgiostat.analysis.ledger import reads_of
-from pgiostat.errors import PgiostatError
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.snapshot import RESUMED
 from pgiostat.units import blocks_to_bytes
@@ -96,16 +95,21 @@ class LiveDisk:
 
         Args:
             delta: The interval; None after an error.
-            whereabouts: Returns where the server is; it may raise PgiostatError.
+            whereabouts: Returns where the server is; an error leaves the reads unknown.
         """
         if delta is None:
             return None
+        try:
+            return self._reads(delta, whereabouts)
+        except Exception:  # noqa: BLE001 - the device is an addition, and must not cost an interval
+            return None
+
+    def _reads(
+        self, delta: Delta, whereabouts: Callable[[], Whereabouts | None]
+    ) -> DiskReads | None:
         session = delta.newer.session
         if session != self._session:
-            try:
-                self._sampler.retarget(whereabouts())
-            except PgiostatError:
-                return None
+            self._sampler.retarget(whereabouts())
             self._session = session
         new = self._sampler.poll()
         self._sampler.acknowledge(len(new))

@@ -153,9 +153,16 @@ def test_a_live_session_measures_the_device_of_this_machine(
     assert found == [None, of_disk(1), of_disk(1)]
 
 
-def test_a_session_goes_on_without_a_device() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        PgiostatError("connection to the server was lost", slug="connection-lost"),
+        ValueError("a line of the kernel that nobody expected"),
+    ],
+)
+def test_a_session_goes_on_without_a_device(error: Exception) -> None:
     def lost() -> None:
-        raise PgiostatError("connection to the server was lost", slug="connection-lost")
+        raise error
 
     live = disk.LiveDisk(lambda: 0.0)
     delta = diff(reading(0), reading(10))
