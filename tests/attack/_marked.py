@@ -392,7 +392,9 @@ class Watch(Reader):
             for one, other in pairwise(intervals)
             if other.since - one.until > TICK
         ]
-        said = self.err.read_text("utf-8", "replace").count("Another server answers now: what")
+        said = self.err.read_text("utf-8", "replace").count(
+            "Another server answers at this address"
+        )
         return holes if said >= len(holes) else []
 
     def _rows(self) -> list[dict[str, str]]:

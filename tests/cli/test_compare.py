@@ -56,6 +56,7 @@ def compare(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 STEADY = """\
 A  prod  2026-11-23 10:00:00Z – 10:30:00Z  30 min 0 s  coverage 100 %
 B  prod  2026-11-23 10:30:00Z – 11:00:00Z  30 min 0 s  coverage 100 %
+preset sync: versions and manifests of t
 No change.
 blocks read per second; 99 % confidence, from pairs of steps of 1 min 0 s
 category A/s B/s change           range verdict
@@ -121,7 +122,7 @@ def test_forms_say_the_same(recorded: Recorded) -> None:
     assert 1.8 < float(rows[1]["change"]) < 2.2
     assert float(rows[1]["a"]) == float(rows[1]["blocks_read_per_s_a"])
     lines = compare(root, *HALVES, "--format", "markdown", "--top", "1").stdout.splitlines()
-    assert lines[3].startswith("**B reads more than A (+1")
+    assert lines[4].startswith("**B reads more than A (+1")
     assert [line.split(" | ")[0] for line in lines if line.startswith("| ")] == [
         "| category", "| total", "| version", "| manifest", "| other", "| query",
         "| `select max(rev) from t`", "| 2 others",

@@ -355,7 +355,7 @@ def proposed(line: str, **variables: str) -> set[str]:
         ("pgiostat whatif --drop versi", {"version"}),
         ("pgiostat whatif --calls versi", {"version="}),
         ("pgiostat compare --per versi", {"version:calls"}),
-        ("pgiostat rules show @sync", {"@synced"}),
+        ("pgiostat rules show @sync", {"@sync_bookkeeping", "@synced"}),
         ("pgiostat report --rules /nowhere --label x", set()),
         ("pgiostat whatif --rules /nowhere --drop versi", set()),
     ],

@@ -146,7 +146,8 @@ def test_a_login_trigger_that_writes_is_passed_and_the_session_is_ours_all_the_s
                 session.conn.execute("INSERT INTO public.logins VALUES ('x')")
         done = watch_once(database, "--format", "json")
         assert (done.returncode, done.stderr) == (0, "")
-        assert pgiostat("doctor", database).stdout.splitlines()[-1].startswith("ready")
+        verdict, following = pgiostat("doctor", database).stdout.splitlines()[-2:]
+        assert (verdict[:5], following[:20]) == ("ready", "Next: pgiostat watch")
         assert other.execute("SELECT count(*) >= 3 FROM logins").fetchone() == (True,)
 
 

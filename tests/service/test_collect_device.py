@@ -27,7 +27,7 @@ def test_a_check_says_what_is_measured_or_why_nothing_is(database: str, tmp_path
         1,
         [
             'a: device: error: there is no block device "nodisk"',
-            "HINT:  lsblk shows those there are.",
+            "HINT:  lsblk lists the block devices.",
         ],
     )
     instance, permission = f"{REGION}/db-1", "cloudwatch:GetMetricData"
@@ -42,7 +42,7 @@ def test_a_check_says_what_is_measured_or_why_nothing_is(database: str, tmp_path
             [
                 f"a: device: error: CloudWatch does not tell us: {permission} is not allowed",
                 "DETAIL:  AccessDenied it is",
-                "HINT:  Allow it to the role or user whose credentials boto3 finds.",
+                "HINT:  Allow it for the role or user of the credentials that boto3 finds.",
             ],
         )
 

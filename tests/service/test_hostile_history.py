@@ -217,7 +217,7 @@ def test_a_format_without_its_key_is_told_as_such(tmp_path: Path, outside: Path)
         f'pgiostat: error: could not read "{root}/format.json" of the history\n'
         'DETAIL:  The key "format" is missing.\n'
         "HINT:  Restore the file, which no option can skip: a history that this version reads has"
-        ' {"format": 1} in it. If the directory is not a history, name another one.'
+        ' {"format": 1} in it. If it is not a history, name another one.'
     )
     assert caught.value.slug == "history-unreadable"
 
@@ -228,7 +228,7 @@ FORMATS = {
     b"[1]": 'The key "format" is missing.',
     b'{"format": "1"}': 'The value of "format" is not an integer.',
     b'{"format": NaN}': "NaN is not a number of JSON.",
-    b'{"format": 1, "format": 2}': "A key is there twice.",
+    b'{"format": 1, "format": 2}': "It has a key twice.",
     bytes(SMALL + 1): f'"ROOT/format.json" has more than {SMALL:,} bytes.',
 }
 
@@ -555,7 +555,9 @@ def test_a_cover_tells_spans_of_samples() -> None:
     wrong: Any
     for wrong in ({"samples": {}}, good | {"date": "../x"}, good | {"samples": {"a": [2, 1]}},
                   good | {"samples": {"a": [True, 2]}}, [good], 7):  # fmt: skip
-        with pytest.raises(ValueError, match=r"it names no day, or no samples|is no span"):
+        with pytest.raises(
+            ValueError, match=r"it names no day, or no samples|is not a range of samples"
+        ):
             cover_of(json.dumps(wrong).encode())
 
 

@@ -68,7 +68,7 @@ def test_time_goes_back_and_to_where_it_is_told() -> None:
         await pilot.pause(0.3)
         place = feed.position[0]
         count = feed.position[1]
-        assert shown(app)[0] == "pgiostat  demo  PostgreSQL 18.6 primary  10.0 s  ok"
+        assert shown(app)[0] == "pgiostat  demo  PostgreSQL 18.6 primary  10.0 s  ok  preset sync"
         until_ = feed.started(place - 1) + timedelta(seconds=10)
         # The keys have room beside an interval with one digit: how far it came by now varies.
         assert shown(app)[1].removesuffix("  ←→ seek, g: go to a time") == (

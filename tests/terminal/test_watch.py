@@ -92,7 +92,7 @@ def test_the_ranking_is_printed_as_text_with_its_two_header_lines(
     assert lines[3].startswith("version ")
     assert lines[4].startswith("manifest ")
     *table, ours = [line for line in lines if line and not line.startswith("in flight")]
-    assert [line.split("  ")[0] for line in table][-2:] == ["unattributed", "server"]
+    assert [line.split()[0] for line in table][-2:] == ["unattributed", "server"]
     assert re.fullmatch(
         r"pgiostat's own statements: \d+ calls, [\d.]+ ms, \d+ blocks read", ours.rstrip()
     )
@@ -173,7 +173,7 @@ def test_the_header_of_an_interval_has_the_coverage_of_its_table() -> None:
     for older, newer in pairwise(readings):
         delta = diff(older, newer)
         screen(IntervalResult(delta), session.absorb(delta), [])
-    headers = [line for line in out.getvalue().splitlines() if line.startswith("reads ")]
+    headers = [line for line in out.getvalue().splitlines() if line.startswith("read ")]
     assert [header.rstrip().split("  ")[-1] for header in headers] == [
         "coverage 100 %",
         "coverage 50.0 %, 75.0 % since the start",

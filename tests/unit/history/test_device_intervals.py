@@ -167,7 +167,7 @@ def test_frames_and_exports_tell_units_and_leave_the_unknown_empty(tmp_path: Pat
         '1,"2026-11-23T10:00:00.000000Z",60,"prod","cloudwatch","db-1",,,,,,12.5,,',
         '1,"2026-11-23T10:00:03.000000Z",1,"prod","diskstats","sda",4,32768,0,0,0.009,,,',
     ]
-    assert "| read_time_ms | ms | time that reads took" in (out / "README.md").read_text()
+    assert "| read_time_ms | ms | total time of all reads" in (out / "README.md").read_text()
 
 
 def test_a_report_says_what_the_device_did(tmp_path: Path) -> None:

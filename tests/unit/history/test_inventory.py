@@ -67,7 +67,7 @@ def test_days_of_which_whole_hours_are_left_alone_are_named(tmp_path: Path) -> N
     (kept,) = held(tmp_path).kept
     assert set(kept.thin_days) >= set(days[:3])
     shown = pgiostat("history", "--history", str(tmp_path)).stdout
-    assert "  whole hours alone are left of 2026-11-23 – 2026-11-24, 2026-11-26" in shown
+    assert "  only hourly totals are left of 2026-11-23 – 2026-11-24, 2026-11-26" in shown
 
 
 def test_tables_have_their_sizes_on_disk(tmp_path: Path) -> None:
@@ -89,7 +89,9 @@ def test_a_history_is_told_in_lines_and_as_json(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "".join(head.split()) == f"history{tmp_path}"
     assert first.startswith("prod  2026-11-23 10:00:00Z – 10:03:00Z  newest ")
-    assert second == ("  3 intervals, 3 not sealed, 0 gaps, 12 rows of statements, coverage 88.2 %")
+    assert second == (
+        "  3 intervals, 3 not compacted, 0 gaps, 12 rows of statements, coverage 88.2 %"
+    )
     assert heading.split() == ["table", "files", "on", "disk", "what"]
     assert (tables[0].split()[0], tables[-1].split()[0]) == ("hot", "all")
     assert following == f"Next: pgiostat report {tmp_path}"

@@ -97,9 +97,12 @@ def test_a_report_says_what_is_lost_and_counts_all_else(root: Path) -> None:
         30, 30,
     ]  # fmt: skip
     assert list(remarks(seen))[:3] == [
-        "what statements read in 12.0 s is lost: another server answered at that address",
-        "what statements read in 10.0 s is lost: pg_stat_statements was updated or created again",
-        "what statements read in 15.0 s is lost: pg_read_all_stats was granted or revoked",
+        "the reads of statements in 12.0 s are lost: another server answered at this address",
+        (
+            "the reads of statements in 10.0 s are lost: "
+            "pg_stat_statements was updated or created again"
+        ),
+        "the reads of statements in 15.0 s are lost: pg_read_all_stats was granted or revoked",
     ]
     (kept,) = inventory(history, at(100)).kept
     assert (kept.lost_seconds, kept.missing_seconds, kept.seconds) == (37.0, 0.0, 65.0)
@@ -109,7 +112,7 @@ def test_a_report_says_what_is_lost_and_counts_all_else(root: Path) -> None:
 def test_commands_show_what_is_lost(root: Path) -> None:
     text = run_program("report", "--history", root)
     assert "37.0 s lost" in text.stdout.splitlines()[0]
-    assert "! what statements read in 10.0 s is lost: pg_stat_statements was" in text.stdout
+    assert "! the reads of statements in 10.0 s are lost: pg_stat_statements was" in text.stdout
     told = json.loads(run_program("report", "--history", root, "--format", "json").stdout)
     assert told["lost_seconds"] == EXPECTED
     assert told["quality"] == "extension changed+ok+other server+privileges changed"
@@ -117,9 +120,9 @@ def test_commands_show_what_is_lost(root: Path) -> None:
         ", 37.0 s lost." in run_program("report", "--history", root, "--format", "markdown").stdout
     )
     beside = run_program("report", "--history", root, "--format", "csv").stderr.splitlines()
-    assert len([line for line in beside if "is lost" in line]) == 3
+    assert len([line for line in beside if "are lost" in line]) == 3
     listed = run_program("history", "--history", root).stdout
-    assert "  what statements read in 37.0 s is lost\n" in listed
+    assert "  reads of statements in 37.0 s are lost\n" in listed
     whole = json.loads(run_program("history", "--history", root, "--format", "json").stdout)
     assert [label["lost_seconds"] for label in whole["labels"]] == [37.0]
     steps = run_program("report", "--history", root, "--series", "10s", "--format", "csv").stdout
@@ -154,13 +157,11 @@ def test_a_time_of_which_all_is_lost_has_no_steps(root: Path) -> None:
     alone = ("--since", f"{at(55):%Y-%m-%dT%H:%M:%SZ}", "--until", f"{at(66):%Y-%m-%dT%H:%M:%SZ}")
     said = run_program("report", "--history", root, *alone, "--series", "10s")
     assert (said.returncode, said.stdout) == (3, "")
-    assert said.stderr == (
-        "pgiostat: error: nothing is known of that time: what statements read in it is lost\n"
-    )
+    assert said.stderr == ("pgiostat: error: the counts of statements in this window are lost\n")
     assert "12.0 s lost" in run_program("report", "--history", root, *alone).stdout
 
 
-EARLIER = "what statements read in the first {} s is lost as well, in a lost time that began before"
+EARLIER = "the reads of statements in the first {} s are lost as well, in a gap that began earlier"
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ EARLIER = "what statements read in the first {} s is lost as well, in a lost tim
     [
         # Window, lost seconds of its intervals, and of one that began before it.
         ((60, 77), {}, {"other server": 7.0},
-         f"{EARLIER.format('7.0')}: another server answered at that address"),
+         f"{EARLIER.format('7.0')}: another server answered at this address"),
         ((35, 50), {}, {"privileges changed": 10.0},
          f"{EARLIER.format('10.0')}: pg_read_all_stats was granted or revoked"),
         ((67, 77), {}, {}, ""),
@@ -183,7 +184,7 @@ def test_a_lost_time_that_began_before_a_window_is_in_its_report(
     history = History.open(root)
     seen = history.totals(Window(at(since), at(until)))
     assert (seen.sampled.lost, seen.lost_earlier) == (lost, earlier)
-    told = [line for line in remarks(seen) if "began before" in line]
+    told = [line for line in remarks(seen) if "began earlier" in line]
     assert told == ([remark] if remark else [])
     assert not any("nothing was collected" in line for line in remarks(seen))
     history.close()
@@ -280,7 +281,7 @@ def flawed(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
 
 
 EMPTY = "the server restarted, and pg_stat_statements began empty"
-LOST_7 = "what statements read in 7.0 s is lost."
+LOST_7 = "the reads of statements in 7.0 s are lost."
 EVICTED = (
     "At least 500 statements were evicted from pg_stat_statements in this interval; their reads are"
     " in unattributed."
@@ -294,10 +295,13 @@ def test_a_history_tells_the_length_of_resets_and_how_much_was_evicted(
     seen = history.totals(Window(at(0), at(50)))
     assert (seen.sampled.lost, seen.sampled.evicted) == ({"restart": 7.0, "reset": 4.0}, 500)
     assert list(remarks(seen)) == [
-        f"what statements read in 7.0 s is lost: {EMPTY}",
-        "what statements read in 4.0 s is lost: pg_stat_statements was reset",
+        f"the reads of statements in 7.0 s are lost: {EMPTY}",
+        "the reads of statements in 4.0 s are lost: pg_stat_statements was reset",
         f"1 of 5 intervals: {_QUALITIES['restart']}",
-        "1 of 5 intervals: statistics were reset, and what statements did in them before is lost",
+        (
+            "1 of 5 intervals: "
+            "statistics were reset, and counts of statements before the reset are lost"
+        ),
         f"1 of 5 intervals: {_QUALITIES['evicting']}",
         "at least 500 entries were evicted",
     ]
@@ -326,8 +330,8 @@ def test_a_history_tells_the_length_of_resets_and_how_much_was_evicted(
         told.append([each.text for each in next(replay.intervals(Event())).notices])
     assert told == [
         [],
-        ["pg_stat_statements was reset: what statements read in 4.0 s is lost."],
-        [f"The server restarted, pg_stat_statements began empty: {LOST_7}"],
+        ["pg_stat_statements was reset: the reads of statements in 4.0 s are lost."],
+        [f"The server restarted and pg_stat_statements began empty: {LOST_7}"],
         [EVICTED],
         [],
     ]  # fmt: skip
@@ -346,10 +350,10 @@ def test_a_report_tells_the_length_of_resets_and_how_much_was_evicted(flawed: Pa
 def test_watch_tells_how_long_statements_were_lost_for_a_reset(case: str) -> None:
     delta, quality, seconds = RESETS[case]
     (notice,) = happened(delta.qualities, delta.seconds, delta.evicted, seconds)
-    what = f"what statements read in {format_duration(seconds)} is lost."
+    what = f"the reads of statements in {format_duration(seconds)} are lost."
     why = {
         Quality.RESET: "pg_stat_statements was reset",
-        Quality.RESTART: "The server restarted, pg_stat_statements began empty",
+        Quality.RESTART: "The server restarted and pg_stat_statements began empty",
     }
     assert notice.text == f"{why[quality]}: {what}"
     assert notice.text in [each.text for each in notices(delta, rank([delta], Names()))]
@@ -367,7 +371,10 @@ def test_a_reset_after_which_a_clock_is_bounded_keeps_its_length(tmp_path: Path)
 def test_who_watches_is_told_of_another_server() -> None:
     other = next(delta for delta in lossy() if delta.seconds is None)
     assert [(each.slug, each.text) for each in lost_notices(other)] == [
-        ("other-server", "Another server answers now: what statements read in 12.0 s is lost.")
+        (
+            "other-server",
+            "Another server answers at this address: the reads of statements in 12.0 s are lost.",
+        )
     ]
     assert lost_notices(diff(None, counted(1, 0))) == []
 

@@ -152,11 +152,11 @@ def test_a_report_tells_both_names_and_an_export_has_that_of_each_interval(tmp_p
     write(root, [OLD, NEW])
     done = pgiostat("report", "--history", root, "--by", "user", "--format", "json")
     told = json.loads(done.stdout)
-    when = "since 2026-11-23 10:00:10Z: names and categories are those of the end of this time"
-    assert [line for line in told["remarks"] if " is " in line] == [
-        f"database app is shop {when}",
-        f"relation public.t is sales.t {when}",
-        f"role api is web {when}",
+    when = "at 2026-11-23 10:00:10Z: names and categories are those at the end of the time window"
+    assert [line for line in told["remarks"] if "renamed" in line] == [
+        f"database app was renamed to shop {when}",
+        f"relation public.t was renamed to sales.t {when}",
+        f"role api was renamed to web {when}",
     ]
     history = History.open(root)
     export(history, Window(at(0), at(20)), describer(), tmp_path / "out")
