@@ -148,8 +148,10 @@ def test_an_interrupted_demo_leaves_nothing_running(tmp_path: Path) -> None:
         assert running.stderr is not None
         told = ""
         while "workload is running" not in told:
-            told += running.stderr.readline()
-        place = re.search(r"PostgreSQL \S+ in (\S+)", told)
+            line = running.stderr.readline()
+            assert line, told
+            told += line
+        place = re.search(r"PostgreSQL \S+ server in (\S+)", told)
         assert place is not None, told
         postmaster = int((Path(place[1]) / "data" / "postmaster.pid").read_text().split()[0])
         running.send_signal(signal.SIGINT)

@@ -225,7 +225,7 @@ def test_the_table_is_made_again_from_the_history(investigated: Path) -> None:
     text = pgiostat("lab", "report", "--out", str(investigated), COLUMNS="120").stdout
     lines = text.splitlines()
     assert lines[0].startswith("most costly: version ")
-    assert "whatif's range held what was measured in 8 of 8 experiments" in lines
+    assert "the range of whatif held in 8 of 8 experiments" in lines
     assert "the story holds in 6 of 6 points" in lines
     headings = next(line for line in lines if line.startswith("experiment"))
     assert "gp2:80, a day" in headings
@@ -267,7 +267,10 @@ def test_what_was_measured_stays_until_it_can_be_measured_again(
     shutil.copytree(investigated, out)
     before = read_runs(out)
     asked = ("lab", "run", "--again", "--out", str(out))
-    for dsn, slug in (("host=/nowhere", "could not connect"), ("nonsense", "invalid connection")):
+    for dsn, slug in (
+        ("host=/nowhere", "could not connect"),
+        ("host=x;port=1", "invalid connection"),
+    ):
         done = pgiostat(*asked, "--dsn", dsn, XDG_CACHE_HOME=str(tmp_path))
         assert done.returncode in {ExitStatus.ERROR, ExitStatus.USAGE}
         assert slug in done.stderr.splitlines()[0]

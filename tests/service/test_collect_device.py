@@ -40,7 +40,7 @@ def test_a_check_says_what_is_measured_or_why_nothing_is(database: str, tmp_path
         assert checked(database, tmp_path, "--cloudwatch", instance) == (
             1,
             [
-                f"a: device: error: CloudWatch does not tell us: {permission} is not allowed",
+                f"a: device: error: CloudWatch refuses: {permission} is not allowed",
                 "DETAIL:  AccessDenied it is",
                 "HINT:  Allow it for the role or user of the credentials that boto3 finds.",
             ],
