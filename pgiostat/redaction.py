@@ -1,4 +1,6 @@
-"""Recognises texts that may contain a secret, and removes them from a message.
+"""Recognises options, keys and messages that may contain a secret, and removes the secret.
+
+Secrets in the texts of statements are constants: `queries.fingerprint` replaces those.
 
 A connection string, or a key of an object store, may be in the place of something else: as the
 value of another option, or as a key of a file.

@@ -1,4 +1,4 @@
-"""Units: the only conversions, and the only place where a number becomes text."""
+"""Units: all conversions, and single numbers as text; `render.column_format` does columns."""
 
 from datetime import timedelta
 from enum import StrEnum

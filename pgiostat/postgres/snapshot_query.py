@@ -1,4 +1,4 @@
-"""The query of a snapshot: all statements in one packed value, or row by row where that fails."""
+"""Send the query of a snapshot: all statements in one packed value, or row by row if it fails."""
 
 from typing import Any
 

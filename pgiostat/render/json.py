@@ -1,4 +1,4 @@
-"""Rankings as JSON: one object per line for each interval."""
+"""Documents and rankings as JSON; a ranking is one object per line for each interval."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Names, statements and sentences in Markdown, written so that nothing in them acts."""
+"""Documents in Markdown, with names, statements and sentences in which nothing acts."""
 
 import re
 from collections.abc import Iterable, Iterator

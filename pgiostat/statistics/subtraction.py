@@ -1,4 +1,7 @@
-"""Subtract the counters of matched rows. Counters are subtracted in no other module."""
+"""Subtract the counters of matched rows, or find that an entry was evicted or reset.
+
+Counters are subtracted in no other module.
+"""
 
 import numpy as np
 

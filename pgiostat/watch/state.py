@@ -1,4 +1,4 @@
-"""The user's view settings, changed by one pure function and nothing else."""
+"""The user's view settings, and the pure functions that change them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

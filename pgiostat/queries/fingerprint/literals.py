@@ -1,4 +1,4 @@
-"""Literals become placeholders; the placeholder ? and the operator ? are distinguished."""
+"""Literals, and so secrets, become placeholders; the operator ? stays an operator."""
 
 from collections.abc import Iterable
 

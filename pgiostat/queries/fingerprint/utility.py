@@ -1,4 +1,4 @@
-"""Statements that are not queries: names and values in them become placeholders.
+"""Statements that are not queries: names, values and passwords in them become placeholders.
 
 A bare word may be a value: SET my.key TO word, WITH (option = word). Which words are values
 follows from the grammar (src/backend/parser/gram.y), by their places. Names of relations, columns,
