@@ -23,8 +23,9 @@ from psycopg.conninfo import make_conninfo
 
 from pgiostat.analysis.corrections import client_rollbacks, with_known_gaps, without_repeats
 from pgiostat.analysis.failures import Failures
-from pgiostat.analysis.ledger import LedgerLine, reads_of
+from pgiostat.analysis.ledger import LedgerLine
 from pgiostat.analysis.rank import Ranking, rank
+from pgiostat.analysis.server_reads import reads_of
 from pgiostat.postgres.name_reader import add_names
 from pgiostat.postgres.session import connect
 from pgiostat.postgres.snapshot_reader import SnapshotReader

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pgiostat.analysis.ledger import PerBlock
+from pgiostat.analysis.server_reads import PerBlock
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.kcache import PHYSICAL, TRACED
 from pgiostat.units import blocks_to_bytes, per_second, us_to_milliseconds

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import exp
 
-from pgiostat.analysis.ledger import CAUSES, ServerReads, known_sum, reads_of, unexplained_blocks
+from pgiostat.analysis.ledger import CAUSES, unexplained_blocks
+from pgiostat.analysis.server_reads import ServerReads, known_sum, reads_of
 from pgiostat.statistics.delta import Delta
 
 __all__ = ["REPORT_SECONDS", "InTransit", "Settlement"]

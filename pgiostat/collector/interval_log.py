@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pgiostat.analysis.ledger import ServerReads, coverage, reads_of, settled_blocks
+from pgiostat.analysis.server_reads import ServerReads, coverage, reads_of, settled_blocks
 from pgiostat.collector.log import ServerLog
 from pgiostat.statistics.capabilities import grant, hidden_from
 from pgiostat.statistics.delta import Delta, Quality

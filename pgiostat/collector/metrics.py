@@ -13,8 +13,8 @@ from threading import Lock
 import numpy as np
 
 from pgiostat.analysis.cost import ReadCost
-from pgiostat.analysis.ledger import coverage, reads_of
 from pgiostat.analysis.rank import Totals, rank_totals
+from pgiostat.analysis.server_reads import coverage, reads_of
 from pgiostat.errors import PgiostatError
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.delta import Delta

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from pgiostat.analysis.ledger import MEASURED
+from pgiostat.analysis.server_reads import MEASURED
 from pgiostat.dataframes.arguments import normalize_time
 from pgiostat.dataframes.attrs import with_attrs
 from pgiostat.dataframes.dtypes import framed, mapper, shown_in

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from pgiostat.analysis.ledger import MEASURED
+from pgiostat.analysis.server_reads import MEASURED
 from pgiostat.history.format.schema import FACTS, READS, TIMED, columns_of
 from pgiostat.statistics import counters
 from pgiostat.statistics.counter_table import ColumnKind, CounterColumn

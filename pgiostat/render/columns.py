@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgiostat.analysis.cost import ReadCost
-from pgiostat.analysis.ledger import PerBlock
 from pgiostat.analysis.rank import By, Ranking, RankRow, Sort
+from pgiostat.analysis.server_reads import PerBlock
 from pgiostat.render.document import Value
 from pgiostat.statistics.counters import STATEMENTS
 from pgiostat.units import format_bytes, format_count, format_ms, format_share

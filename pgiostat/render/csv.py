@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from io import StringIO
 from typing import TextIO
 
-from pgiostat.analysis.ledger import coverage_of
 from pgiostat.analysis.rank import By, Ranking, RankRow
+from pgiostat.analysis.server_reads import coverage_of
 from pgiostat.escape import code_of, terminal
 from pgiostat.render.columns import KEYS, METRICS, of_blocks
 from pgiostat.render.document import Document, Value

@@ -6,9 +6,9 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TextIO
 
-from pgiostat.analysis.ledger import coverage_of
 from pgiostat.analysis.notices import Notice
 from pgiostat.analysis.rank import Ranking
+from pgiostat.analysis.server_reads import coverage_of
 from pgiostat.escape import json_text
 from pgiostat.postgres.activity import Running
 from pgiostat.render.csv import heading_of, records, timestamp

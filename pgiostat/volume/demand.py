@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from pgiostat.analysis.ledger import LedgerLine, ServerReads, reads_of
+from pgiostat.analysis.ledger import LedgerLine
 from pgiostat.analysis.rank import Ranking
+from pgiostat.analysis.server_reads import ServerReads, reads_of
 from pgiostat.statistics.delta import Delta
 from pgiostat.units import blocks_to_bytes
 from pgiostat.volume.bucket import Load

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pgiostat.analysis.ledger import ServerReads
 from pgiostat.analysis.rank import Ranking
+from pgiostat.analysis.server_reads import ServerReads
 from pgiostat.volume.bucket import Load
 from pgiostat.volume.demand import Provenance, attribute_blocks, load_of, split_operations
 from pgiostat.volume.device.align import Overlap, align

@@ -11,9 +11,15 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
-from pgiostat.analysis.ledger import ServerReads, coverage, coverage_of, reads_of, settled_blocks
 from pgiostat.analysis.notices import Notice, lost, notices
 from pgiostat.analysis.rank import By, Ranking, rank
+from pgiostat.analysis.server_reads import (
+    ServerReads,
+    coverage,
+    coverage_of,
+    reads_of,
+    settled_blocks,
+)
 from pgiostat.postgres.sampler import IntervalResult, Sampler
 from pgiostat.render import render, text
 from pgiostat.render.balance import gauge_line

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from pgiostat.analysis.ledger import coverage_of, reads_of
+from pgiostat.analysis.server_reads import coverage_of, reads_of
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres import snapshot_query
 from pgiostat.postgres.snapshot_reader import SnapshotReader

@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 
-from pgiostat.analysis.ledger import reads_of
+from pgiostat.analysis.server_reads import reads_of
 from pgiostat.statistics.delta import Basis
 from tests.conftest import MakeServer
 from tests.support.settling import PER_STATEMENT_SLACK, quiet, settled

@@ -4,7 +4,7 @@ from threading import Event
 
 import pytest
 
-from pgiostat.analysis.ledger import reads_of
+from pgiostat.analysis.server_reads import reads_of
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.difference import diff

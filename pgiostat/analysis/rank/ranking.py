@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pgiostat.analysis.cost import FIELDS, ReadCost, blocks_of
-from pgiostat.analysis.ledger import LedgerLine, Line, ServerReads, reconcile, whole_of
+from pgiostat.analysis.ledger import LedgerLine, Line, reconcile, whole_of
 from pgiostat.analysis.rank.groups import (
     OWN_KEY,
     By,
@@ -21,6 +21,7 @@ from pgiostat.analysis.rank.groups import (
 from pgiostat.analysis.rank.lazy_sequence import LazySequence
 from pgiostat.analysis.rank.sort import MEASURES, Sort
 from pgiostat.analysis.rank.totals import Totals
+from pgiostat.analysis.server_reads import ServerReads
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.names import OWN, Names, Renamed, preset_of

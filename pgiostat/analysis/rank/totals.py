@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgiostat.analysis.cost import FIELDS, blocks_of, relation_amounts, statement_amounts
-from pgiostat.analysis.ledger import ServerReads, reads_of
+from pgiostat.analysis.server_reads import ServerReads, reads_of
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.delta import Basis, Delta
 

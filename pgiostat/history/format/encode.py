@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from pgiostat.analysis.cost import FIELDS, statement_amounts
-from pgiostat.analysis.ledger import ServerReads, reads_of
+from pgiostat.analysis.server_reads import ServerReads, reads_of
 from pgiostat.history.format.schema import FACTS, READS, SCHEMAS, TIMED, columns_of
 from pgiostat.statistics.columnar import Array, Rows
 from pgiostat.statistics.delta import Delta, Quality, RowDeltas

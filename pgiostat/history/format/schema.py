@@ -5,7 +5,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from pgiostat.analysis.ledger import MEASURED
+from pgiostat.analysis.server_reads import MEASURED
 from pgiostat.statistics import counters
 from pgiostat.statistics.counter_table import ColumnKind, CounterColumn, CounterTable
 from pgiostat.units import Unit

@@ -74,8 +74,8 @@ def found_before(directory: Path) -> set[str]:
     Args:
         directory: Where the cache is.
     """
-    files = sorted(directory.glob("*.json"), key=lambda file: file.lstat().st_mtime)
-    known = _load(files[-1]) if files else {}
+    by_age = _by_age(directory)
+    known = _load(by_age[-1]) if by_age else {}
     return {category for entry in known.values() for category in (entry[0], *entry[2:3])}
 
 
@@ -110,8 +110,13 @@ def _save(path: Path, categories: dict[str, list[str]]) -> None:
     content = json.dumps(categories).encode()
     disk.write(draft, json_checksum(content).encode() + b"\n" + content)
     disk.publish(draft, path)
-    there = [path.parent / name for name, kind in listed(path.parent) if kind == stat.S_IFREG]
-    kept = (file for file in there if file.suffix == path.suffix)
-    by_age = sorted(kept, key=lambda file: file.lstat().st_mtime)
+    by_age = _by_age(path.parent)
     for old in by_age[:-MOST_FILES]:
         disk.remove(old)
+
+
+def _by_age(directory: Path) -> list[Path]:
+    """Return the files of a cache, the newest last."""
+    there = [directory / name for name, kind in listed(directory) if kind == stat.S_IFREG]
+    kept = (file for file in there if file.suffix == ".json")
+    return sorted(kept, key=lambda file: file.lstat().st_mtime)

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from pgiostat.analysis.cost import FIELDS, blocks_of
-from pgiostat.analysis.ledger import MEASURED, ServerReads, coverage, known_sum
 from pgiostat.analysis.rank import Totals
+from pgiostat.analysis.server_reads import MEASURED, ServerReads, coverage, known_sum
 from pgiostat.history.read.arrow import instants, matrix
 from pgiostat.history.read.windows import ServerSpan, Window
 from pgiostat.statistics.delta import LOST, Quality

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypedDict
 
-from pgiostat.analysis.ledger import ServerReads
+from pgiostat.analysis.server_reads import ServerReads
 from pgiostat.analysis.whatif import Assumption
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pgiostat.analysis.ledger import ServerReads, coverage, settled_blocks
 from pgiostat.analysis.notices import Notice, lost, notices
 from pgiostat.analysis.rank import Totals, rank_totals
+from pgiostat.analysis.server_reads import ServerReads, coverage, settled_blocks
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.activity import Running
 from pgiostat.statistics.delta import Basis, Delta, Quality

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pgiostat.analysis.cost import FIELDS, blocks_of
-from pgiostat.analysis.ledger import PerBlock, ServerReads, coverage
 from pgiostat.analysis.rank import By, EvictedTotals, Totals, group_of
+from pgiostat.analysis.server_reads import PerBlock, ServerReads, coverage
 from pgiostat.statistics.delta import Quality
 from pgiostat.statistics.names import HIDDEN, UNREAD, UNREADABLE, Names, StatementKey
 from pgiostat.statistics.snapshot import Snapshot

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
 
-from pgiostat.analysis.ledger import PerBlock
 from pgiostat.analysis.rank import By, Totals
+from pgiostat.analysis.server_reads import PerBlock
 from pgiostat.statistics.delta import Quality
 from pgiostat.statistics.names import Names
 from pgiostat.volume.bucket import Balance, CreditBucket

@@ -6,8 +6,8 @@ from operator import itemgetter
 from typing import Any
 
 from pgiostat.analysis.cost import FIELDS, ReadCost
-from pgiostat.analysis.ledger import PerBlock
 from pgiostat.analysis.rank import By, LazySequence, Ranking, RankRow, Totals, rank_totals
+from pgiostat.analysis.server_reads import PerBlock
 from pgiostat.render.columns import METRICS, in_order, of_blocks, whole_of
 from pgiostat.render.ledger import NAMES, NESTED
 from pgiostat.statistics.names import Names

@@ -7,7 +7,7 @@ from functools import partial, reduce
 from operator import add
 from typing import TYPE_CHECKING
 
-from pgiostat.analysis.ledger import reads_of
+from pgiostat.analysis.server_reads import reads_of
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.snapshot import RESUMED
 from pgiostat.units import blocks_to_bytes

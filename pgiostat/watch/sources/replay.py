@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from pgiostat.analysis.cost import FIELDS
-from pgiostat.analysis.ledger import ServerReads, known_sum, settled_blocks
 from pgiostat.analysis.notices import happened
 from pgiostat.analysis.rank import By, Totals
+from pgiostat.analysis.server_reads import ServerReads, known_sum, settled_blocks
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.read.arrow import instants
 from pgiostat.history.read.history import History

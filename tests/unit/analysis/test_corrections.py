@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from pgiostat.analysis.corrections import client_rollbacks, with_known_gaps, without_repeats
-from pgiostat.analysis.ledger import FIRST_USER_OID
+from pgiostat.analysis.server_reads import FIRST_USER_OID
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.queries.describe import describer, uncategorized
 from pgiostat.statistics.delta import Delta

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgiostat.analysis.in_transit import InTransit, Settlement
-from pgiostat.analysis.ledger import LedgerLine, ServerReads, reads_of, reconcile
+from pgiostat.analysis.ledger import LedgerLine, reconcile
+from pgiostat.analysis.server_reads import ServerReads, reads_of
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.difference import diff
 from tests.support.readings import WITHOUT_TOPLEVEL, at, reading, settings

@@ -14,17 +14,19 @@ from pgiostat.analysis.ledger import (
     HELD,
     LATE,
     MEANINGS,
-    MEASURED,
     NESTED_TWICE,
     LedgerLine,
     Line,
+    reconcile,
+    whole_of,
+)
+from pgiostat.analysis.server_reads import (
+    MEASURED,
     PerBlock,
     ServerReads,
     coverage,
     coverage_of,
     reads_of,
-    reconcile,
-    whole_of,
 )
 from pgiostat.statistics import counters
 from pgiostat.statistics.delta import Delta

@@ -8,8 +8,9 @@ from threading import Event
 import pytest
 
 from pgiostat.analysis.in_transit import InTransit
-from pgiostat.analysis.ledger import LedgerLine, coverage_of
+from pgiostat.analysis.ledger import LedgerLine
 from pgiostat.analysis.rank import Ranking, rank, rank_totals
+from pgiostat.analysis.server_reads import coverage_of
 from pgiostat.dataframes import open_history
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window

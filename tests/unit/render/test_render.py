@@ -10,9 +10,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from pgiostat.analysis.ledger import PerBlock, coverage_of
 from pgiostat.analysis.notices import Notice
 from pgiostat.analysis.rank import By, Ranking, rank
+from pgiostat.analysis.server_reads import PerBlock, coverage_of
 from pgiostat.escape import terminal
 from pgiostat.history.read.window_totals import IntervalStats, WindowTotals
 from pgiostat.history.read.windows import Window

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgiostat.analysis.ledger import coverage_of, reads_of
+from pgiostat.analysis.server_reads import coverage_of, reads_of
 from pgiostat.statistics.columnar import Rows
 from pgiostat.statistics.delta import Basis, Delta, Lost, Quality
 from pgiostat.statistics.difference import diff

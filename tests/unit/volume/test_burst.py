@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgiostat.analysis.cost import ReadCost
-from pgiostat.analysis.ledger import ServerReads, reconcile
+from pgiostat.analysis.ledger import reconcile
 from pgiostat.analysis.rank import By, Ranking, RankRow, Sort
+from pgiostat.analysis.server_reads import ServerReads
 from pgiostat.cli.burst import burst as command
 from pgiostat.errors import PgiostatError
 from pgiostat.history.read.window_totals import IntervalStats, WindowTotals

@@ -6,8 +6,8 @@ from datetime import timedelta
 import numpy as np
 
 from pgiostat.analysis.cost import FIELDS
-from pgiostat.analysis.ledger import ServerReads
 from pgiostat.analysis.rank import By, Totals, rank_totals
+from pgiostat.analysis.server_reads import ServerReads
 from pgiostat.statistics.names import Names
 from pgiostat.watch.model.interval import Interval, Who
 from pgiostat.watch.model.session import KEPT, WatchSession
