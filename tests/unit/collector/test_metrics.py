@@ -351,7 +351,7 @@ def asked(address: str, expression: str) -> dict[str, float]:
 @pytest.mark.once
 def test_prometheus_scrapes_what_is_collected(make_server: MakeServer, tmp_path: Path) -> None:
     dsn, port = arranged(make_server), free_port()
-    calls = 'pgiostat_category_calls_total{category="version"}'
+    calls = 'pgiostat_category_calls_total{category="select parcel"}'
     with (
         collecting(tmp_path / "history", port, dsn, dsn),
         prometheus(tmp_path, port) as address,
