@@ -12,7 +12,7 @@ __all__ = ["PLACEHOLDERS", "check_placeholders", "filled_in"]
 PLACEHOLDERS = ("{verb}", "{schema}", "{table}")
 """What a statement does, and the schema and the name of the table that it is about."""
 
-_BRACES = re.compile(r"\{[^{}]*\}")
+_BRACES = re.compile(r"\{[a-z_]+\}")
 
 
 def filled_in(category: str, features: Features) -> str:
