@@ -355,7 +355,7 @@ def measured(
         yield loss(dsn, "transactions of a minute", LONG, *bounds)
 
 
-def told(found: Steady | Loss) -> str:
+def summary(found: Steady | Loss) -> str:
     """Return a line for people."""
     if isinstance(found, Loss):
         noticed, seconds = (
@@ -393,7 +393,7 @@ def main() -> int:
             for found in measured(dsn, names, options.seconds, losses=options.losses):
                 good &= found.holds
                 figures.setdefault(version, []).append(asdict(found))
-                print(f"{version}  {told(found)}", flush=True)
+                print(f"{version}  {summary(found)}", flush=True)
     if options.json:
         print(json.dumps(figures))
     return 0 if good else 1

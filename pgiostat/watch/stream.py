@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -140,14 +141,11 @@ class _Shown(Protocol):
 
 
 @dataclass(slots=True)
-class _Records:
-    """CSV or JSON on one stream, what is wrong on the other."""
+class _Appended(ABC):
+    """Output that is appended; failures, and notices on the first snapshot, go aside."""
 
-    csv: CsvWriter | None
-    json: JsonWriter | None
-    aside: Console
     watch: StreamSession
-    notices_before: set[str] = field(default_factory=set)
+    aside: Console
 
     def __call__(
         self, result: IntervalResult, ranking: Ranking | None, notices: list[Notice]
@@ -160,9 +158,29 @@ class _Records:
             for line in text.notice_lines(notices):
                 self.aside.print(line)
             return
+        self.write(result, result.delta, ranking, notices)
+
+    @abstractmethod
+    def write(
+        self, result: IntervalResult, delta: Delta, ranking: Ranking, notices: list[Notice]
+    ) -> None:
+        """Write an interval."""
+
+
+@dataclass(slots=True)
+class _Records(_Appended):
+    """CSV or JSON on one stream, what is wrong on the other."""
+
+    csv: CsvWriter | None
+    json: JsonWriter | None
+    notices_before: set[str] = field(default_factory=set)
+
+    def write(
+        self, result: IntervalResult, delta: Delta, ranking: Ranking, notices: list[Notice]
+    ) -> None:
         if self.json is not None:
             self.json.write(
-                result.delta,
+                delta,
                 ranking,
                 notices,
                 running=result.running,
@@ -171,7 +189,7 @@ class _Records:
             )
         if self.csv is not None:
             more = {} if self.watch.gauge is None else balance_of(self.watch.balance)
-            self.csv.write(heading_of(result.delta, ranking) | more, ranking)
+            self.csv.write(heading_of(delta, ranking) | more, ranking)
             # JSON carries them; beside CSV each kind appears once.
             for line in text.notice_lines(
                 [n for n in notices if n.slug not in self.notices_before]
@@ -227,30 +245,20 @@ class _Screen:
 
 
 @dataclass(slots=True)
-class _Pages:
+class _Pages(_Appended):
     """Markdown: a page for each interval."""
 
-    watch: StreamSession
     out: TextIO
-    aside: Console
 
-    def __call__(
-        self, result: IntervalResult, ranking: Ranking | None, notices: list[Notice]
+    def write(
+        self, result: IntervalResult, delta: Delta, ranking: Ranking, notices: list[Notice]
     ) -> None:
-        if result.error is not None:
-            self.aside.print(text.failure(result.error, result.retry_seconds))
-        if result.delta is None or ranking is None:
-            return
-        if result.delta.seconds is None:
-            for line in text.notice_lines(notices):
-                self.aside.print(line)
-            return
         self.out.write("\n" * (self.watch.shown > 1))
         page = document(
-            result.delta,
+            delta,
             ranking,
             notices,
-            coverage=coverage_of(result.delta),
+            coverage=coverage_of(delta),
             since_start=self.watch.coverage if self.watch.shown > 1 else None,
             running=result.running,
             burst=self.watch.burst_line,
@@ -264,7 +272,7 @@ def _shown(watch: StreamSession, out: TextIO, err: TextIO) -> Iterator[_Shown]:
     options = watch.options
     aside = Console(file=err, soft_wrap=True, highlight=False, markup=False, emoji=False)
     if options.form is StreamFormat.MARKDOWN:
-        yield _Pages(watch, out, aside)
+        yield _Pages(watch, aside, out)
         return
     if options.form is not StreamFormat.TEXT:
         more = () if options.gauge is None else tuple(BALANCE)
