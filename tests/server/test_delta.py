@@ -327,7 +327,7 @@ def test_nested_statements_are_told_and_left_out_of_totals(database: str) -> Non
             assert int((~delta.toplevel).sum()) == 1
 
 
-def test_hidden_statements_are_counted_without_names(database: str, server: Server) -> None:
+def test_hidden_statements_are_counted_without_names(database: str) -> None:
     with client(database) as other:
         fill(other, "t", 100)
         other.execute("CREATE ROLE plain LOGIN PASSWORD 'plain'")
