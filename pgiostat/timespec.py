@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from pgiostat.errors import ExitStatus, PgiostatError
 
-__all__ = ["EARLIEST", "Instant", "Length", "duration", "instant", "is_clock"]
+__all__ = ["EARLIEST", "Instant", "Length", "duration", "instant", "is_clock", "written"]
 
 Instant = str | date
 Length = str | timedelta
@@ -50,6 +50,18 @@ def duration(text: Length) -> float:
     if abs(seconds) > LONGEST_SECONDS:
         raise _out_of_range("length of time", text, "The longest is 100 years, 36525d.")
     return seconds
+
+
+def written(seconds: float) -> str:
+    """Return a length of time as `duration` accepts it, in its largest whole unit.
+
+    >>> written(0.1), written(40), written(5400), written(86_400), written(1e7)
+    ('0.1s', '40s', '90m', '1d', '10000000s')
+    """
+    for unit in ("d", "h", "m"):
+        if seconds >= _UNITS[unit] and not seconds % _UNITS[unit]:
+            return f"{seconds / _UNITS[unit]:.0f}{unit}"
+    return f"{seconds:.12g}s"
 
 
 def _seconds(text: str) -> float:

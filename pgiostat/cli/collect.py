@@ -181,6 +181,7 @@ def collect(
     form = None if log_format is None else options.choice("log-format", log_format, LogFormat)
     logger = configure(sys.stderr, form, quiet=quiet)
     first = ours()
+    _require_packages(first, page)
     root = local_root(first.history)
     if check:
         status = ExitStatus.DONE
@@ -198,3 +199,14 @@ def collect(
         reread=None if config is None else ours,
     )
     raise typer.Exit(status)
+
+
+def _require_packages(plan: "Plan", page: object) -> None:
+    """Check that the packages which options need are installed, before anything begins."""
+    from pgiostat.extras import require
+    from pgiostat.volume.device.discover import NONE
+
+    if page is not None:
+        require("prometheus_client")
+    if any(target.device.cloudwatch not in {"", NONE} for target in plan.targets):
+        require("boto3")

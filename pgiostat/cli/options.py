@@ -308,10 +308,19 @@ def choice(name: str, value: str, allowed: type[Choice], *without: Choice) -> Ch
 
 def length(name: str, text: str, low: float, high: float = math.inf) -> float:
     """Return the seconds of an option that is a length of time, within bounds."""
-    from pgiostat.timespec import duration
+    from pgiostat.timespec import duration, written
 
-    seconds = duration(text)
-    within(name, seconds, low, high)
+    try:
+        seconds = duration(text)
+    except PgiostatError as error:
+        refuse(f'invalid value for --{name}: "{text}"', hint=error.hint)
+    if not low <= seconds <= high:
+        allowed = (
+            f"at least {written(low)}"
+            if high == math.inf
+            else f"from {written(low)} to {written(high)}"
+        )
+        refuse(f'invalid value for --{name}: "{text}"', hint=f"It must be {allowed}.")
     return seconds
 
 

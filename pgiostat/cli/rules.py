@@ -22,7 +22,6 @@ __all__ = ["app"]
 
 app = typer.Typer(
     rich_markup_mode=None,
-    no_args_is_help=True,
     help="Write, show and test the rules that assign categories.",
 )
 

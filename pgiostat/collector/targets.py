@@ -10,7 +10,7 @@ from pgiostat.errors import invalid_option
 from pgiostat.history.format.root import check_collector
 from pgiostat.history.write.retention import Keep
 from pgiostat.postgres.dsn import check_dsn, label_of
-from pgiostat.timespec import duration
+from pgiostat.timespec import duration, written
 from pgiostat.volume.device.discover import AUTOMATIC, DeviceOption
 
 __all__ = [
@@ -74,8 +74,8 @@ def interval(text: str) -> float:
     if not SHORTEST_INTERVAL_SECONDS <= seconds <= LONGEST_INTERVAL_SECONDS:
         raise invalid_option(
             f'invalid interval: "{text}"',
-            hint=f"It must be from {SHORTEST_INTERVAL_SECONDS:g}s to"
-            f" {LONGEST_INTERVAL_SECONDS / 86_400:g}d.",
+            hint=f"It must be from {written(SHORTEST_INTERVAL_SECONDS)} to"
+            f" {written(LONGEST_INTERVAL_SECONDS)}.",
         )
     return seconds
 

@@ -145,9 +145,10 @@ def _rejection(parameters: Mapping[str, Any], server: str, text: str) -> Pgiosta
         if found := re.match(refusal.pattern, reason):
             name = next(iter(found.groups()), None) or user
             names = {"server": server, "name": name, "role": identifier(name)}
+            message = refusal.message.format_map(names)
             return PgiostatError(
-                refusal.message.format_map(names),
-                detail=sentence(reason),
+                message,
+                detail=sentence(reason) if reason != message else None,
                 hint=refusal.hint.format_map(names),
                 slug=refusal.slug,
             )
@@ -175,8 +176,14 @@ def _reasons(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """Return a text with a capital at its begin and a full stop at its end."""
+    """Return a text with a capital at its start and a full stop at its end.
+
+    >>> sentence("no route to host"), sentence("fe_sendauth: no password supplied")
+    ('No route to host.', 'fe_sendauth: no password supplied.')
+    """
     text = text.strip()
     if not text:
         return ""
-    return text[0].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
+    first = text.partition(" ")[0]
+    begin = text[0] if "_" in first else text[0].upper()  # a name stays as it is
+    return begin + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")

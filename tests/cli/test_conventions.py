@@ -81,7 +81,7 @@ def test_what_is_no_name_of_a_database_stays_as_it_is(text: str) -> None:
          "the database is named twice: as an argument and by --dbname"),
         (["shop", "-w", "-W"], "--password and --no-password cannot be used together"),
         (["shop", "-W"], "--password needs a terminal"),
-        (["-p", "54e3"], "invalid connection string"),
+        (["-p", "54e3"], "invalid value for --port"),
         (["-h", "db:5432"], "invalid connection string"),
         (["u:s3cret@db", "-p", "5432"], "invalid connection string"),
     ],
@@ -331,15 +331,15 @@ def test_each_next_command_exists() -> None:
 
 def proposed(line: str, **variables: str) -> set[str]:
     """Return the words that bash is offered at the end of a line."""
-    words = line.split(" ")
+    words = re.split(r"(?<!\\) ", line)
     done = pgiostat(
         _PGIOSTAT_COMPLETE="complete_bash",
-        COMP_WORDS=line,
+        COMP_WORDS="\n".join(words),
         COMP_CWORD=str(len(words) - 1),
         **variables,
     )
     assert done.stderr == ""
-    return set(done.stdout.split())
+    return set(filter(None, done.stdout.splitlines()))
 
 
 @pytest.mark.parametrize(
@@ -356,6 +356,9 @@ def proposed(line: str, **variables: str) -> set[str]:
         ("pgiostat whatif --calls versi", {"version="}),
         ("pgiostat compare --per versi", {"version:calls"}),
         ("pgiostat rules show @sync", {"@sync_bookkeeping", "@synced"}),
+        ("pgiostat whatif --drop web", {r"web\ session"}),
+        ("pgiostat whatif --drop web\\ s", {r"web\ session"}),
+        ('pgiostat whatif --drop "web', {"web session"}),
         ("pgiostat report --rules /nowhere --label x", set()),
         ("pgiostat whatif --rules /nowhere --drop versi", set()),
     ],
