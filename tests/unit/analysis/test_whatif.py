@@ -228,7 +228,11 @@ def test_all_forms_say_the_same() -> None:
     text = pgiostat(*asked).stdout
     assert "without version queries: blocks read change by -" in text
     assert "gp2:500 with the fewest reads: " in text
-    assert pgiostat(*asked, "--format", "markdown").stdout.startswith("**demo**, without version")
+    page = pgiostat(*asked, "--format", "markdown").stdout
+    assert page.startswith(
+        "**demo**, 2026-11-23 18:18:35Z – 2026-11-23 19:18:35Z, without version queries.\n"
+    )
+    assert "| version | 13,538 | 3.7 % | `--drop version` |" in page
 
 
 def test_a_frame_has_the_same_rows() -> None:
