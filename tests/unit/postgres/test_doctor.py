@@ -250,7 +250,7 @@ def test_each_fault_is_found_and_no_other(
 def test_evictions_are_told_by_the_hour_and_not_of_a_maximum_that_is_not_full() -> None:
     full = replace(GOOD, statements=replace(there(), dealloc=432, entries=4800))
     assert graver(full)["evictions"][1] == (
-        "2 deallocations per hour: 432 deallocations in 216 h 0 min since the last reset, each of"
+        "2 deallocations per hour: 432 deallocations in 216 h since the last reset, each of"
         " 5 % of the entries: reads of evicted statements are lost; shorten the interval, or"
     )
     spare = replace(GOOD, statements=replace(there(), dealloc=432, entries=400))
@@ -293,7 +293,7 @@ def test_a_reset_at_the_start_of_a_server_is_nobodys() -> None:
     young = replace(GOOD, started=at(-3600), resets={"pg_stat_database": at(-3590)})
     assert graver(young) == {}
     assert findings(young)[-6] == Finding(
-        "resets", CheckState.OK, "none in the last day; the server has been up for 1 h 0 min"
+        "resets", CheckState.OK, "none in the last day; the server has been up for 1 h"
     )
 
 
