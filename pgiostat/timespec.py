@@ -48,7 +48,7 @@ def duration(text: Length) -> float:
     """
     seconds = text.total_seconds() if isinstance(text, timedelta) else _seconds(text)
     if abs(seconds) > LONGEST_SECONDS:
-        raise _out_of_range("length of time", text, "The longest is 100 years, 36525d.")
+        raise _out_of_range("duration", text, "The longest is 100 years, 36525d.")
     return seconds
 
 
@@ -58,7 +58,7 @@ def _seconds(text: str) -> float:
         return float(bare)
     found = _sum_of_parts(bare)
     if found is None:
-        raise _invalid("length of time", text, "30s, 10m, 1h30m, 7d")
+        raise _invalid("duration", text, "30s, 10m, 1h30m, 7d")
     return found
 
 

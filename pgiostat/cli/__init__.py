@@ -54,7 +54,7 @@ _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 _UNKNOWN_COMMAND = re.compile(r"No such command ['\"](?P<word>.*)['\"]", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z][\w-]*")
 """A word that may be quoted: it is no connection string, and no part of one."""
-QUOTE_DSN = "A connection string is one argument, after a command: put it into quotation marks."
+QUOTE_DSN = "A connection string is one argument, after a command: enclose it in quotes."
 
 
 def _usage(error: Exception) -> PgiostatError:

@@ -105,8 +105,8 @@ def clone(
 ) -> None:
     """Create an environment from the files of another.
 
-    As pgiostat lab clone prod as perf. The source is stopped meanwhile, so that both start with the
-    same pages and counters.
+    For example: pgiostat lab clone prod as perf. The source is stopped while it is copied, so that
+    both start with the same pages and counters.
     """
     from pgiostat.lab.environment import Lab
     from pgiostat.postgres.dsn import shown
@@ -188,7 +188,9 @@ def replay(
     options.within("speed", speed, 0)
     twice = next((name for name in to if to.count(name) > 1), None)
     if twice is not None:
-        options.refuse(f'environment "{twice}" is named twice', hint="Name each environment once.")
+        options.refuse(
+            f'environment "{twice}" is specified twice', hint="Specify each environment once."
+        )
     setup = Setup(
         TABLES,
         frozenset(choice("--off", each, REQUESTED) for each in off or ()),

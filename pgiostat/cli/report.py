@@ -34,7 +34,7 @@ def report(
     series: Annotated[
         str | None,
         typer.Option(
-            help="Split the time window into steps of this length, as 1m or 1h.",
+            help="Split the time window into steps of this length, for example 1m or 1h.",
             metavar="DURATION",
             show_default=False,
         ),
