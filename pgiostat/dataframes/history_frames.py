@@ -138,7 +138,7 @@ class Frames(TableFrames):
         """Return the reads of each category in each step on each server.
 
         Args:
-            every: Length of a step, as "1m"; about 120 steps if None.
+            every: Length of a step, for example "1m"; about 120 steps if None.
             label: One server; all if empty.
             since: Start of the window; the start of the history if None.
             until: End of the window; the end of the newest interval if None.
@@ -180,7 +180,7 @@ class Frames(TableFrames):
         """Return the counts of each statement in each step in which it was called.
 
         Args:
-            every: Length of a step, as "1m"; about 120 steps if None.
+            every: Length of a step, for example "1m"; about 120 steps if None.
             label: One server; all if empty.
             since: Start of the window; the start of the history if None.
             until: End of the window; the end of the newest interval if None.
@@ -215,7 +215,7 @@ class Frames(TableFrames):
 
         Args:
             volume: As "gp2:500".
-            instance: Instance type, as "db.t3.medium"; its own limits if empty.
+            instance: Instance type, for example "db.t3.medium"; its own limits if empty.
             balance: Balance at the start in per cent; CloudWatch's if None, or 100 without it.
             writes: Known write operations per second.
             label: One server; all if empty.
@@ -289,11 +289,11 @@ class Frames(TableFrames):
         """Compare two windows: the rows of `pgiostat compare --format csv`.
 
         Args:
-            a: The window before, as on the command line: "prod@-2h..-1h"; of this history if it
-                names no other.
+            a: The time window before, written as on the command line: "prod@-2h..-1h"; of this
+                history if it names no other.
             b: The window after, the same.
-            per: What blocks are divided by: "second", "call", or the calls of an anchor, as
-                "version:calls".
+            per: What blocks are divided by: "second", "call", or the calls of an anchor, for
+                example "version:calls".
 
         Returns:
             A row for the total, each category and each fingerprint. attrs has judged, and if it is
