@@ -45,8 +45,8 @@ def report(
 ) -> None:
     """Rank queries by reads over a time window.
 
-    Without --since, --until or --last the window is the whole history. Categories follow the rules
-    in force now, whatever they were when the history was collected.
+    Without --since, --until or --last the time window is the whole history. Categories follow the
+    rules in force now, whatever they were when the history was collected.
     """
     from pgiostat.analysis.rank import By, Sort
     from pgiostat.cli.histories import Span, open_window
