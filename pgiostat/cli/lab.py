@@ -143,13 +143,13 @@ def replay(
     path: Annotated[
         Path,
         typer.Argument(
-            callback=options.no_secret, help="File of a trace.", metavar="TRACE", readable=False
+            callback=options.no_secret, help="Trace file to send.", metavar="TRACE", readable=False
         ),
     ],
     to: Annotated[list[str], typer.Option(help="Environment; repeat for more.", metavar="NAME")],
     speed: Annotated[
         float,
-        typer.Option(help="Factor of the trace's pace; 0 is as fast as possible.", metavar="N"),
+        typer.Option(help="Speed relative to the trace; 0 is as fast as possible.", metavar="N"),
     ] = 1.0,
     off: Annotated[
         list[str] | None,

@@ -65,7 +65,7 @@ def run(
     repeats: Annotated[
         int | None,
         typer.Option(
-            help="Repetitions of each experiment, with other seeds. Default: 5.",
+            help="Repetitions of each experiment, with different seeds. Default: 5.",
             metavar="N",
             show_default=False,
         ),

@@ -75,8 +75,8 @@ def _sentences(report: WhatIfReport) -> Iterator[str]:
     )
     if found.width is not None and found.width > WIDE:
         yield (
-            f"the range is {format_share(found.width)} wide, because no counter has the cache hits"
-            " that queries owe to each other: measure it on a clone"
+            f"the range is {format_share(found.width)} wide, because no counter shows which cache"
+            " hits of a query depend on another one: measure it on a clone"
         )
 
 
