@@ -105,6 +105,8 @@ def test_the_list_of_what_is_left_names_files() -> None:
         "The time of its begin.",
         "A text that is no SQL.",
         "A server of yours.",
+        "Names, as `orders`.",
+        "Remove rows that are older, as 30d.",
     ],
 )
 def test_a_planted_word_is_found(text: str) -> None:

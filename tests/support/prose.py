@@ -38,6 +38,7 @@ INSTEAD: Mapping[str, str] = {
     r"(?:is|are) no (?:SQL|text|number|part)": "is not",
     r"(?:play|plays) (?:no|a) part": "is ignored, does not depend on",
     r"of yours": "your own",
+    r"(?:(?<=, )|(?<=\())as (?:in )?(?:CODE|--\w+|\S*[:=.\d/]\w+)": "for example",
 }
 """Patterns of words that a text must not have, and what to write instead."""
 
