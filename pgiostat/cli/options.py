@@ -307,7 +307,7 @@ def choice(name: str, value: str, allowed: type[Choice], *without: Choice) -> Ch
 
 
 def length(name: str, text: str, low: float, high: float = math.inf) -> float:
-    """Return the seconds of an option that is a duration, within bounds."""
+    """Return the seconds of an option that is a length of time, within bounds."""
     from pgiostat.timespec import duration
 
     seconds = duration(text)

@@ -177,7 +177,7 @@ def _reasons(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """Return a text with a capital at its start and a full stop at its end."""
+    """Return a text with a capital at its begin and a full stop at its end."""
     text = text.strip()
     if not text:
         return ""
