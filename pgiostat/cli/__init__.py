@@ -59,7 +59,7 @@ _NO_NUMBER = re.compile(
 _MISSING_OPTION = re.compile(r"Missing option '([^']+)'")
 _WORD = re.compile(r"[A-Za-z][\w-]*")
 """A word that may be quoted: it is no connection string, and no part of one."""
-QUOTE_DSN = "A connection string is one argument, after a command: put it into quotation marks."
+QUOTE_DSN = "A connection string is one argument, after a command: enclose it in quotes."
 
 
 def _usage(error: Exception) -> PgiostatError:

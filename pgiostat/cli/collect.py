@@ -67,7 +67,7 @@ def collect(
         str | None,
         typer.Option(
             "--keep",
-            help="Remove rows that are older, as 30d, by whole days.",
+            help="Remove rows older than this, for example 30d, by whole days.",
             metavar="DURATION",
             show_default=False,
         ),
@@ -76,7 +76,7 @@ def collect(
         str | None,
         typer.Option(
             "--keep-hours",
-            help="Keep the hourly rollup of statements for longer, as 400d.",
+            help="Keep the hourly rollup of statements for longer, for example 400d.",
             metavar="DURATION",
             show_default=False,
         ),
@@ -85,7 +85,7 @@ def collect(
         str | None,
         typer.Option(
             "--device",
-            help="Block device of the server's data, as nvme0n1, or none. Default: detected.",
+            help="Block device of the server's data (such as nvme0n1), or none. Default: detected.",
             metavar="NAME",
             show_default=False,
         ),
@@ -94,7 +94,7 @@ def collect(
         str | None,
         typer.Option(
             "--cloudwatch",
-            help="RDS instance, as eu-west-1/db-1, or none. Default: from the host name.",
+            help="RDS instance (such as eu-west-1/db-1), or none. Default: from the host name.",
             metavar="NAME",
             show_default=False,
         ),
@@ -151,7 +151,7 @@ def collect(
     if config is not None and (dsn or label):
         options.refuse(
             "--config cannot be used together with servers or labels",
-            hint="Write each server into the file, as a table: [servers.prod].",
+            hint="Write each server into the file as a table: [servers.prod].",
         )
     if config is not None and (device or cloudwatch):
         options.refuse(

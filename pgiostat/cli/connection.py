@@ -60,7 +60,7 @@ OPTIONS: dict[str, tuple[Any, Any]] = {
             typer.Option(
                 "-d",
                 "--dbname",
-                help="Database name or connection string, as the argument.",
+                help="Database name or connection string; same as the argument.",
                 metavar="DBNAME",
                 show_default=False,
             ),
@@ -194,7 +194,7 @@ def _check_together(
         refuse("--password and --no-password cannot be used together")
     dbname = options["dbname"]
     if text and dbname and (is_name(text) or not is_database(dbname)):
-        refuse("the database is named twice: as an argument and by --dbname")
+        refuse("the database is specified twice: as an argument and with --dbname")
 
 
 def _check_port(words: str) -> None:

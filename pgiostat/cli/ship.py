@@ -41,7 +41,7 @@ def ship(
     keep: Annotated[
         str | None,
         typer.Option(
-            help="Then remove local days that are older, as 7d, once their upload is verified.",
+            help="Remove local days older than this, such as 7d, once their upload is verified.",
             metavar="DURATION",
             show_default=False,
         ),

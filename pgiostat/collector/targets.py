@@ -147,8 +147,8 @@ def targets(
         )
     if labels and len(labels) != len(dsns):
         raise invalid_option(
-            f"the number of labels, {len(labels)}, differs from that of servers, {len(dsns)}",
-            hint="Give --label once for each server, in their order.",
+            f"number of labels ({len(labels)}) differs from number of servers ({len(dsns)})",
+            hint="Specify --label once for each server, in their order.",
         )
     for dsn in dsns:
         check_dsn(dsn)
@@ -165,7 +165,7 @@ def targets(
     if twice is not None:
         raise invalid_option(
             f'two servers would have the label "{twice}"',
-            hint="Give each server its own --label.",
+            hint="Specify a --label for each server.",
         )
     seconds = interval(every)
     return [Target(dsn, label, seconds, device) for dsn, label in zip(dsns, names, strict=True)]

@@ -20,7 +20,9 @@ _ANSWERED = re.compile(r"FATAL|connection to server")
 WITHOUT_ONE = "requires a password, and none was supplied"
 """Part of the message of a server that wants a password when there is none."""
 _LOGIN_HINT = "Put the password in ~/.pgpass (mode 0600) or PGPASSWORD, and check the user."
-_SLOTS_HINT = "Raise max_connections, or find who holds the connections: pg_stat_activity."
+_SLOTS_HINT = (
+    "Raise max_connections, or find the sessions that hold the connections: pg_stat_activity."
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ def _excess(report: BurstReport) -> str:
     volume, forecast = report.volume, report.forecast
     excess = f"{rate_text(volume, forecast.excess)} above the baseline"
     if forecast.must_drop is None:
-        return f"{excess}: removing all categories would not make that up"
+        return f"{excess}: removing all categories would not be enough"
     *others, last = map(displayed, forecast.must_drop)
     names = f"{', '.join(others)} and {last}" if others else last
     end = "stop the drain" if volume.credits is not None else "keep it below the baseline"

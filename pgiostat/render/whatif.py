@@ -31,8 +31,8 @@ def _words(report: WhatIfReport) -> str:
     """Return the assumptions in words."""
     words = {
         ChangeKind.DROP: "without {0} queries",
-        ChangeKind.CALLS: "with {1} × the calls of {0}",
-        ChangeKind.READS: "with {1} × the reads of {0}",
+        ChangeKind.CALLS: "with {0} calls scaled by {1}",
+        ChangeKind.READS: "with {0} reads scaled by {1}",
     }
     return " and ".join(
         words[each.how].format(each.category, f"{each.factor:g}") for each in report.assumptions
@@ -75,8 +75,8 @@ def _sentences(report: WhatIfReport) -> Iterator[str]:
     )
     if found.width is not None and found.width > WIDE:
         yield (
-            f"the range is {format_share(found.width)} wide, because no counter has the cache hits"
-            " that queries owe to each other: measure it on a clone"
+            f"the range is {format_share(found.width)} wide, because no counter shows which cache"
+            " hits of a query depend on another one: measure it on a clone"
         )
 
 

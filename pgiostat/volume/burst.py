@@ -155,7 +155,7 @@ def simulate(
 
     Args:
         steps: With rankings by category, in order.
-        bucket: The bucket at the begin.
+        bucket: The bucket at the start.
         writes: Known write operations per second.
         devices: Intervals of the server's device; empty if unknown.
         reads: Factor on all reads, to suppose other traffic.

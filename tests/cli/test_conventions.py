@@ -76,9 +76,10 @@ def test_what_is_no_name_of_a_database_stays_as_it_is(text: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["shop", "-d", "till"], "the database is named twice: as an argument and by --dbname"),
+        (["shop", "-d", "till"],
+         "the database is specified twice: as an argument and with --dbname"),
         (["host=db", "-d", "host=other"],
-         "the database is named twice: as an argument and by --dbname"),
+         "the database is specified twice: as an argument and with --dbname"),
         (["shop", "-w", "-W"], "--password and --no-password cannot be used together"),
         (["shop", "-W"], "--password needs a terminal"),
         (["-p", "54e3"], "invalid value for --port"),
@@ -198,7 +199,7 @@ def test_a_history_is_an_argument_or_an_option(root: Path, arguments: list[str])
     twice = pgiostat(command, root, *options, "--history", root)
     assert (twice.returncode, twice.stderr) == (
         2,
-        "pgiostat: error: the history is named twice: as an argument and by --history\n",
+        "pgiostat: error: the history is specified twice: as an argument and with --history\n",
     )
 
 
@@ -222,7 +223,7 @@ def test_compare_takes_a_history_before_its_two_windows(root: Path) -> None:
         ((root, *day, "c"), "compare takes two time windows, not 4"),
         (
             (root, *day, "--history", root),
-            "the history is named twice: as an argument and by --history",
+            "the history is specified twice: as an argument and with --history",
         ),
     )
     for words, message in wrongs:

@@ -56,7 +56,7 @@ def window(
         seconds = duration(last)
         if seconds <= 0:
             raise PgiostatError(
-                f'invalid length of time: "{last}"',
+                f'invalid duration: "{last}"',
                 hint="It must be longer than 0.",
                 slug="time-invalid",
                 status=ExitStatus.USAGE,

@@ -162,7 +162,7 @@ def _genuine(facts: Facts) -> Iterator[Finding]:
             CheckState.WARNING,
             f"{each.kind} {name}{owner} is not a member of the extension; pgiostat does not"
             " call it, but other tools and users may",
-            f"if nobody needs it: DROP {each.kind.upper()} {name};",
+            f"if it is not needed: DROP {each.kind.upper()} {name};",
         )
     there = facts.statements
     if there is None:

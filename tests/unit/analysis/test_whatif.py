@@ -184,12 +184,12 @@ def test_nothing_read_is_nothing_saved() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "no change is named"),
+        ([], "no change is specified"),
         (["--calls", "manifest"], 'invalid value for --calls: "manifest"'),
         (["--calls", "=1"], 'invalid value for --calls: "=1"'),
         (["--reads", "version=nan"], 'invalid value for --reads: "version=nan"'),
         (["--reads", "version=-1"], 'invalid value for --reads: "version=-1"'),
-        (["--drop", "version", "--reads", "version=1"], 'category "version" is named twice'),
+        (["--drop", "version", "--reads", "version=1"], 'category "version" is specified twice'),
         (["--drop", "versions"], 'no statement of category "versions" was called in this window'),
         (["--drop", "version", "--balance", "3"],
          "--instance, --balance and --writes need a volume"),

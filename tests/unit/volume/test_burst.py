@@ -341,7 +341,10 @@ def test_an_instance_without_a_volume_is_an_error() -> None:
     done = pgiostat("watch", "--instance", "db.t3.micro")
     assert (done.returncode, done.stderr) == (
         2,
-        "pgiostat: error: --instance needs a volume\nHINT:  Name it too, as --volume gp2:500.\n",
+        (
+            "pgiostat: error: --instance needs a volume\n"
+            "HINT:  Name it too, for example --volume gp2:500.\n"
+        ),
     )
 
 
@@ -633,7 +636,7 @@ def test_forms_say_the_same() -> None:
          "It must be at least 0."),
         (["--volume", "gp2:8", "--instance", "m5.small"],
          'unknown instance type: "m5.small"',
-         f"Did you mean m5.metal, m5.large, m5.xlarge? Give its limits as {LIMITS}."),
+         f"Did you mean m5.metal, m5.large, m5.xlarge? Specify its limits as {LIMITS}."),
         (["--volume", "gp2:8", "--instance", "3600:x"],
          'invalid limits of an instance: "3600:x"', f"Write them like {LIMITS}."),
         (["--volume", "gp2:8", "--instance", "3600:80:6000"],
