@@ -61,6 +61,8 @@ def notices(
         *happened(delta.qualities, delta.seconds, delta.evicted, delta.lost_seconds),
         *_settings(delta, ranking),
     ]
+    if unknown := delta.newer.server.unknown:
+        found.append(Notice("server-newer", f"{unknown}.", "Update pgiostat."))
     if delta.newer.masked:
         found.append(_privilege(delta, ranking))
     if coverage is not None and coverage < LOW_COVERAGE and Quality.EVICTING not in delta.qualities:

@@ -11,7 +11,7 @@ What lives here: texts, from pgiostat/postgres/sql. Nothing is sent from here.
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -68,6 +68,7 @@ _STATIC = (
     "activity_texts",
     "as_role",
     "catalog",
+    "columns",
     "databases",
     "doctor_identified",
     "doctor_objects",
@@ -179,14 +180,20 @@ class SentSql:
         functions: Collection[Function] = (),
         kcache_schema: str = "",
         kcache_columns: Collection[str] = (),
+        view_columns: Mapping[str, Collection[str]] | None = None,
     ) -> None:
-        """Make the statements; kcache_schema is empty where pg_stat_kcache is not read."""
+        """Make the statements; kcache_schema is empty where pg_stat_kcache is not read.
+
+        view_columns: of pg_stat_database and pg_stat_io, where the version does not say which.
+        """
         plain = quoted_schema(schema)
         with_parameters = quoted_schema(schema, has_parameters=True)
         self.statements: SelectedColumns = counters.STATEMENTS.select(columns)
         self.views: list[SelectedColumns] = []
         sources: list[sql.Composable] = []
-        for selected, source in self._sources(version_num, kcache_schema, kcache_columns):
+        for selected, source in self._sources(
+            version_num, kcache_schema, kcache_columns, view_columns or {}
+        ):
             self.views.append(selected)
             sources.append(source)
         reset: sql.Composable = sql.SQL("NULL::pg_catalog.timestamptz")
@@ -243,10 +250,14 @@ class SentSql:
 
     @staticmethod
     def _sources(
-        version_num: int, kcache_schema: str, kcache_columns: Collection[str]
+        version_num: int,
+        kcache_schema: str,
+        kcache_columns: Collection[str],
+        view_columns: Mapping[str, Collection[str]],
     ) -> Iterator[tuple[SelectedColumns, sql.Composable]]:
         """Yield each view of a snapshot beside pg_stat_statements, with its FROM clause."""
-        yield counters.DATABASES.select(), sql.SQL("FROM pg_catalog.pg_stat_database AS s")
+        databases = counters.DATABASES.select(view_columns.get("pg_stat_database"))
+        yield databases, sql.SQL("FROM pg_catalog.pg_stat_database AS s")
         # Only what was read at all: a relation that is missing has read nothing yet.
         yield (
             counters.RELATIONS.select(),
@@ -260,7 +271,10 @@ class SentSql:
         if version_num >= _IO_SINCE:
             missing = {"op_bytes"} if version_num >= _IO_BYTES_SINCE else {"read_bytes"}
             names = {column.name for column in counters.IO.columns} - missing
-            yield counters.IO.select(names), sql.SQL("FROM pg_catalog.pg_stat_io AS s")
+            yield (
+                counters.IO.select(view_columns.get("pg_stat_io", names)),
+                sql.SQL("FROM pg_catalog.pg_stat_io AS s"),
+            )
         if kcache_schema:
             yield (
                 counters.KCACHE.select(kcache_columns),

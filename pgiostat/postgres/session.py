@@ -1,10 +1,12 @@
 """A session for statistics: a connection, and the facts about its server."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import psycopg
 
+from pgiostat.errors import PgiostatError
 from pgiostat.postgres.connection import is_pooled, reach
 from pgiostat.postgres.extension import (
     NO_KCACHE,
@@ -16,6 +18,9 @@ from pgiostat.postgres.extension import (
 )
 from pgiostat.postgres.query_errors import explain
 from pgiostat.postgres.sent_sql import SentSql, text_of
+from pgiostat.statistics.counter_table import CounterTable
+from pgiostat.statistics.counters import DATABASES, IO, STATEMENTS
+from pgiostat.statistics.newest_version import differences, is_newer, lacking
 from pgiostat.statistics.snapshot import Server
 
 __all__ = ["ServerSession", "connect", "session_on", "who"]
@@ -35,6 +40,7 @@ class ServerSession:
     extension: Extension
     pooled: bool = False
     kcache: Kcache = NO_KCACHE
+    view_columns: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def sent_sql(self) -> SentSql:
         """Return the statements for the columns that this server has."""
@@ -47,6 +53,7 @@ class ServerSession:
             functions=extension.functions | kcache.functions,
             kcache_schema="" if kcache.missing else kcache.schema,
             kcache_columns=kcache.columns,
+            view_columns=self.view_columns,
         )
 
     def close(self) -> None:
@@ -68,7 +75,7 @@ def connect(dsn: str = "", *, label: str = "") -> ServerSession:
         PgiostatError: dsn-invalid, server-unreachable, password-wrong, role-missing,
             database-missing, connection-refused-by-server, extension-missing,
             extension-not-preloaded, extension-replaced, privilege-missing, schema-forbidden,
-            superuser-unsafe.
+            superuser-unsafe, server-unknown.
     """
     conn = reach(dsn)
     try:
@@ -91,7 +98,31 @@ def session_on(conn: psycopg.Connection[Any], *, label: str = "") -> ServerSessi
         kcache = find_kcache(conn)
         server = replace(_identify(conn, label, extension), kcache_missing=kcache.missing)
         check_preloaded(conn, extension)
-    return ServerSession(conn, server, extension, pooled, kcache)
+        _check_columns(STATEMENTS, extension.columns, server)
+        columns = _columns_of_newer(conn, server) if is_newer(server.version_num) else {}
+    if columns:
+        everything = {**columns, STATEMENTS.name: extension.columns}
+        server = replace(server, unknown=differences(server.version, everything))
+    return ServerSession(conn, server, extension, pooled, kcache, columns)
+
+
+def _columns_of_newer(conn: psycopg.Connection[Any], server: Server) -> dict[str, Collection[str]]:
+    """Return the columns of the views that a snapshot reads, by view."""
+    columns = dict(conn.execute(text_of("columns")).fetchall())
+    for table in (DATABASES, IO):
+        _check_columns(table, columns.get(table.name, ()), server)
+    return columns
+
+
+def _check_columns(table: CounterTable, available: Collection[str], server: Server) -> None:
+    missing = lacking(table, available)
+    if missing:
+        raise PgiostatError(
+            f"pgiostat cannot read {table.name} of PostgreSQL {server.version}",
+            detail=f"It lacks {', '.join(missing)}.",
+            hint="Update pgiostat.",
+            slug="server-unknown",
+        )
 
 
 def who(conn: psycopg.Connection[Any]) -> tuple[Any, ...]:

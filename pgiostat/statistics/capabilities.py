@@ -49,6 +49,7 @@ def capabilities(snapshot: Snapshot) -> tuple[Capability, ...]:
     timing = "" if settings.track_io_timing else "track_io_timing is off"
     masked = f"{server.user} lacks pg_read_all_stats" if snapshot.masked else ""
     return (
+        Capability("known_version", "all that this version reports", server.unknown),
         Capability("all_statements", "statements of all users by name", masked),
         Capability(
             "toplevel", "nested statements separate from their callers", needs("1.9", "toplevel")

@@ -23,6 +23,8 @@ class Server:
 
     Attributes:
         kcache_missing: Why physical reads are not reported; empty if they are.
+        unknown: What a server that is newer than pgiostat has or lacks, as a sentence; empty for
+            the versions that pgiostat knows.
     """
 
     label: str
@@ -38,6 +40,7 @@ class Server:
     version_num: int
     extension_version: str
     kcache_missing: str = "pg_stat_kcache is not installed"
+    unknown: str = ""
 
     @property
     def identity(self) -> tuple[int, str, int]:

@@ -85,6 +85,8 @@ def _findings(facts: Facts) -> Iterator[Finding]:
     yield timing(facts)
     yield _clock(facts)
     if facts.statements is not None:
+        if facts.statements.unknown:
+            yield Finding("version", CheckState.NOTE, facts.statements.unknown, "update pgiostat")
         yield from _room(facts, facts.statements)
     yield _privileges(facts)
     if facts.statements is not None:

@@ -19,6 +19,7 @@ class Statements:
         untrusted: Roles that are no superusers and can replace the extension's functions.
         is_schema_open: Whether every role may create objects in the extension's schema.
         unread_texts: Number of unreadable texts of entries that are not hidden.
+        unknown: What a server newer than pgiostat has or lacks; empty for a version that it knows.
         unreadable: Why these, or names of databases and roles, could not be read; empty if all
             could.
     """
@@ -35,6 +36,7 @@ class Statements:
     is_schema_open: bool = False
     unread_texts: int = 0
     unreadable: str = ""
+    unknown: str = ""
 
 
 @dataclass(frozen=True, slots=True)

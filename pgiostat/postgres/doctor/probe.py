@@ -198,6 +198,7 @@ def _statements(
         is_schema_open=session.extension.is_schema_open,
         unread_texts=unread,
         unreadable=why,
+        unknown=session.server.unknown,
     )
 
 
