@@ -23,18 +23,19 @@ _ROLLS_BACK = re.compile(r"(?:rollback|abort)\b(?!(?: work| transaction)? to )")
 """Of a normalized text: a ROLLBACK TO SAVEPOINT ends no transaction."""
 
 
-def describer(book: RuleBook | None = None) -> Describe:
+def describer(book: RuleBook | None = None, classifier: Classifier | None = None) -> Describe:
     """Return the function that describes a statement from its text.
 
     Args:
         book: Rules for the categories; None for those of the presets.
+        classifier: Applies them, if the caller has one: each text is read once.
 
     Returns:
         A function of text, user, database and queryid that returns a `Statement`: normalized text,
         fingerprint and category.
     """
     book = rule_book() if book is None else book
-    classifier = Classifier(book.rules, book.if_sync)
+    classifier = classifier or Classifier(book.rules, book.if_sync)
 
     def describe(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
         found = classifier.classify(text, user=user, database=database, queryid=queryid)
