@@ -72,7 +72,7 @@ def test_a_shop_gets_a_file_that_is_useful_as_it_stands(
     assert measured[:5] == [
         ("rows loaded by a list of foreign keys, as mappers do", 1, 1),
         ("2 tables named after orders", 3, 3),
-        ("partitions of visits", 2, 2),
+        ("table visits, and its partitions", 2, 2),
         ("schema sales, 5 tables", 1, 1),
         ("schema stock, 2 tables", 2, 2),
     ]

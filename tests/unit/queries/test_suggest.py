@@ -2,6 +2,8 @@
 
 import pytest
 
+from pgiostat.analysis.cost import ReadCost
+from pgiostat.analysis.rank import RankRow
 from pgiostat.queries.features import extract, tag_pairs
 from pgiostat.queries.fingerprint import normalize
 from pgiostat.queries.rules import Subject
@@ -10,6 +12,7 @@ from pgiostat.queries.rules.suggest import (
     ForeignKey,
     Observation,
     ObservedStatement,
+    proposals,
     suggestions,
 )
 from pgiostat.queries.rules.suggest.families import families
@@ -144,10 +147,10 @@ def test_a_glob_stands_for_names_that_no_other_table_has() -> None:
     assert groups_of([*auth, table("authors")]) == [("auth", ["auth_*"])]
     others = [table("auth_x", schema="b"), table("y", schema="b")]
     read = statement("SELECT * FROM auth_user", 1)
-    assert groups_of([*auth, table("authors"), *others], read)[0] == (
-        "auth",
-        ["auth_user", "auth_group", "auth_permission"],
-    )
+    assert groups_of([*auth, table("authors"), *others], read)[:2] == [
+        ("auth_user", ["auth_user"]),
+        ("auth", ["auth_user", "auth_group", "auth_permission"]),
+    ]
 
 
 def test_partitions_whose_names_do_not_show_it_are_folded_with_their_table() -> None:
@@ -179,6 +182,17 @@ def test_a_rule_takes_what_no_rule_before_it_takes() -> None:
     assert found.share == 0.9
 
 
+def test_a_table_that_stands_alone_gets_a_rule_if_it_reads_much() -> None:
+    tables = [table("a_x"), table("a_y"), table("coupon"), table("note")]
+    read = [
+        statement("SELECT * FROM a_x", 49),
+        statement("SELECT * FROM coupon", 50),
+        statement("SELECT * FROM note", 1),
+    ]
+    assert groups_of(tables, *read) == [("coupon", ["coupon"]), ("a", ["a_x", "a_y"])]
+    assert groups_of(tables) == [("a", ["a_x", "a_y"])]
+
+
 def test_roles_and_tags_are_measured_alone() -> None:
     found = suggestions(
         [],
@@ -207,3 +221,53 @@ def test_a_share_of_nothing_is_unknown() -> None:
     found = suggestions([table("orders"), table("order_items")], observed())
     assert [(each.share, each.statements) for each in found.tables] == [(None, ())]
     assert found.share is None
+
+
+def proposed(*statements: ObservedStatement, top: int = 10) -> tuple[list[str], list[object]]:
+    """Return the rule for each statement that no rule takes, and the rules with their shares."""
+    tables = [table("orders"), table("order_items")]
+    rows = [
+        RankRow(
+            (str(each.subject.fingerprint),),
+            str(each.subject.normalized_text),
+            ReadCost(1.0, 8192, shared_blks_read=each.blocks),
+            None,
+            fingerprint=str(each.subject.fingerprint),
+        )
+        for each in statements
+    ]
+    found = proposals(rows, tables, observed(*statements), top)
+    rules = [(dict(each.group.when), each.share, each.calls) for each in found.rules]
+    return [each.rule for each in found.statements], list(rules)
+
+
+def test_each_statement_that_no_rule_takes_gets_a_rule() -> None:
+    unread = statement("§", 4)
+    names, rules = proposed(
+        statement("SELECT * FROM sales.note", 40),
+        statement("SELECT * FROM orders", 30),
+        statement("UPDATE order_items SET a = 1", 10),
+        statement("SELECT app.search($1)", 6),
+        unread,
+        statement("CALL close_day(1)", 3),
+        statement("VACUUM orders", 4),
+        statement("CREATE TABLE x (a int)", 2),
+        statement("SELECT * FROM ruled", 1, is_ruled=True),
+        statement("SELECT * FROM idle", 0),
+    )
+    name = f"statement {unread.subject.fingerprint}"
+    assert names == ["sales.note", "orders", "orders", "app.search", name, "close_day"]
+    assert rules == [
+        ({"table": ["orders", "order_items"]}, 0.4, 2),
+        ({"table": "note"}, 0.4, 1),
+        ({"calls": "search"}, 0.06, 1),
+        ({"fingerprint": [unread.subject.fingerprint]}, 0.04, 1),
+        ({"calls": "close_day"}, 0.03, 1),
+    ]
+
+
+def test_only_the_biggest_statements_get_a_rule() -> None:
+    names, rules = proposed(
+        statement("SELECT * FROM orders", 6), statement("SELECT * FROM note", 4), top=1
+    )
+    assert (names, len(rules)) == (["orders"], 1)

@@ -59,7 +59,7 @@ _TABLES = """
 # "orders {{verb}}" makes orders select, orders update, …
 """
 _NO_GROUPS = """
-# No tables of the catalog belong together: each has categories of its own.
+# No tables of the catalog belong together, and none reads much: what reads is named after tables.
 """
 _TABLES_BESIDE_SYNC = """
 # Groups of tables, as comments: before the rules of the preset sync they would take its versions,

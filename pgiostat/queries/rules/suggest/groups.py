@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from glob import escape
 from typing import Any
 
@@ -96,6 +97,7 @@ def matcher(group: SuggestedRule) -> Callable[[Subject], bool]:
     return lambda subject: all(condition.holds(subject) for condition in compiled)
 
 
+@cache
 def _vocabulary() -> NameLists:
     return builtin("general").vocabulary
 

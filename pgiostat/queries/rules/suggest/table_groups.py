@@ -15,6 +15,8 @@ __all__ = ["table_groups"]
 
 _FEWEST_FOR_PREFIX = 3
 """Tables that one glob stands for."""
+_NOTABLE = 0.01
+"""Share of reads of a table that gets a rule although it stands alone."""
 _OF_FRAMEWORKS = ["@queues", "@migration_tables", "@web_sessions"]
 Members = TypeVar("Members")
 
@@ -26,7 +28,8 @@ def table_groups(
 
     Each schema is a group if there are several, and each family of tables within the only schema.
     A group that takes more than half of all reads is divided further: the rules of its families
-    come before its own. Tables of frameworks are left to the rules of presets.
+    come before its own. A table that stands alone gets a rule if it takes more than 1 % of all
+    reads. Tables of frameworks are left to the rules of presets.
     """
     return list(_Grouping(tables, statements).groups())
 
@@ -59,9 +62,10 @@ class _Grouping:
             yield group
 
     def _families(self, tables: Sequence[CatalogTable]) -> Iterator[SuggestedRule]:
-        found = [each for each in families(tables) if len(each.tables) > 1 or _is_divided(each)]
-        made = [(self._family(each), each) for each in found]
+        made = [(self._family(each), each) for each in families(tables)]
         for group, family in self._by_reads(made):
+            if not (len(family.tables) > 1 or _is_divided(family) or self._is_notable(group)):
+                continue
             is_smaller = len(family.tables) < len(tables) or not family.by_name
             if self._is_most(group) and family.by_name and is_smaller:
                 yield from (each for each in self._families(family.tables) if each != group)
@@ -77,6 +81,9 @@ class _Grouping:
 
     def _is_most(self, group: SuggestedRule) -> bool:
         return self._blocks(group) * 2 > self._whole
+
+    def _is_notable(self, group: SuggestedRule) -> bool:
+        return self._blocks(group) > self._whole * _NOTABLE
 
     def _schema(self, schema: str, tables: Sequence[CatalogTable]) -> SuggestedRule:
         """Return the rule of a schema; it names tables, as texts may leave the schema out."""
@@ -95,7 +102,8 @@ class _Grouping:
             glob for table in family.tables for glob in self._globs(table)
         ]
         if len(family.tables) == 1:
-            why = f"partitions of {family.name}"
+            parts = ", and its partitions" if _is_divided(family) else ""
+            why = f"table {family.name}{parts}"
         elif family.by_name:
             why = f"{_counted(family.tables)} named after {family.name}"
         else:
