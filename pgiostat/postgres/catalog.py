@@ -11,7 +11,7 @@ __all__ = ["catalog"]
 
 
 def catalog(session: ServerSession) -> list[CatalogTable]:
-    """Return the tables of the connected database, except the server's and extensions' own.
+    """Return the tables and views of the connected database, except the server's and extensions'.
 
     Raises:
         PgiostatError: query-failed, connection-lost, reading-timed-out.
@@ -35,6 +35,7 @@ def catalog(session: ServerSession) -> list[CatalogTable]:
             published,
             tuple(foreign_keys[schema, name]),
             tuple(partitions[schema, name]),
+            is_view,
         )
-        for schema, name, reltuples, keys, candidates, columns, published in tables
+        for schema, name, reltuples, keys, candidates, columns, published, is_view in tables
     ]

@@ -243,6 +243,7 @@ def test_a_catalog_is_read_but_for_what_is_the_servers_or_an_extensions(database
         setup.execute("CREATE TABLE gone (a int, b xid)")
         setup.execute("ALTER TABLE gone DROP COLUMN a")
         setup.execute("CREATE PUBLICATION p FOR TABLE gone")
+        setup.execute("CREATE VIEW table_version AS SELECT 'parcel' AS table_name, 1 AS version")
         setup.execute("CREATE TEMP TABLE mine (id int PRIMARY KEY, version int)")
         setup.execute("ANALYZE gone")
     session = connect(database)
@@ -254,7 +255,10 @@ def test_a_catalog_is_read_but_for_what_is_the_servers_or_an_extensions(database
         ("gone", (), ("b",)),
         ("label", (), ("b",)),
         ("parcel", ("line", "id"), ("line", "rev", "born")),
+        ("table_version", (), ("version",)),
     ]
+    assert [entry.relname for entry in found if entry.is_view] == ["table_version"]
+    assert suggest(found).caches == {}
     assert found[1].foreign_keys == (ForeignKey(("a", "b"), "public", "parcel", cascades=True),)
     assert found[2].partitions == ("deep", "parcel_1", "parcel_2")
     assert (found[0].columns, found[0].published, found[0].reltuples) == (("b",), True, 0)

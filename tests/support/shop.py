@@ -33,6 +33,7 @@ CREATE TABLE sales.visits_hot PARTITION OF sales.visits
     FOR VALUES FROM ('2026-06-01') TO (MAXVALUE);
 CREATE TABLE sales.visits_old PARTITION OF sales.visits
     FOR VALUES FROM (MINVALUE) TO ('2026-06-01');
+CREATE VIEW sales.revenue AS SELECT customer_id, count(*) AS orders FROM sales.orders GROUP BY 1;
 """
 _ROWS = """
 INSERT INTO sales.customers SELECT i, 'c' || i, repeat('x', 400) FROM generate_series(1, 2000) AS i;

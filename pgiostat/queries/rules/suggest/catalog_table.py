@@ -24,7 +24,7 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class CatalogTable:
-    """A table of the catalog; a partitioned table with its partitions.
+    """A table or a view of the catalog; a partitioned table with its partitions.
 
     Attributes:
         reltuples: Estimated rows; None if it was never analyzed.
@@ -32,6 +32,7 @@ class CatalogTable:
         candidates: Columns of the types of versions.
         foreign_keys: Its foreign keys to other tables.
         partitions: Names of its partitions.
+        is_view: Whether it is a view, which no version is kept in.
     """
 
     schemaname: str
@@ -43,3 +44,4 @@ class CatalogTable:
     published: bool
     foreign_keys: tuple[ForeignKey, ...] = ()
     partitions: tuple[str, ...] = ()
+    is_view: bool = False

@@ -40,6 +40,8 @@ def suggest(tables: Iterable[CatalogTable], rules: Rules | None = None) -> Sugge
     is_naming = lists.globs("table_names", "@table_names")
     found = SuggestedLists({}, {}, {}, {}, {})
     for table in tables:
+        if table.is_view:
+            continue
         qualified = f"{table.schemaname}.{table.relname}"
         versions = [name for name in table.candidates if is_version.match(name)]
         changed = [name for name in table.candidates if is_changed.match(name)]

@@ -141,4 +141,11 @@ def _is_divided(family: Family) -> bool:
 
 
 def _counted(tables: Sequence[CatalogTable]) -> str:
-    return "1 table" if len(tables) == 1 else f"{len(tables)} tables"
+    """Return how many tables and views there are.
+
+    >>> _counted([CatalogTable("s", "a", 1, (), (), (), published=False)])
+    '1 table'
+    """
+    views = sum(table.is_view for table in tables)
+    counts = ((len(tables) - views, "table"), (views, "view"))
+    return " and ".join(f"{count} {noun}{'s' * (count != 1)}" for count, noun in counts if count)
