@@ -108,7 +108,8 @@ class _Grouping:
             why = f"{_counted(family.tables)} named after {family.name}"
         else:
             why = f"{family.name}, and tables that belong to it by foreign keys"
-        return SuggestedRule(family.name, category_named(family.name), {"table": globs}, why)
+        listed = globs if len(globs) > 1 else globs[0]
+        return SuggestedRule(family.name, category_named(family.name), {"table": listed}, why)
 
     def _globs(self, table: CatalogTable) -> Iterator[str]:
         for name in (table.relname, *_partitions(table)):
