@@ -12,7 +12,7 @@ import pytest
 from pgiostat.queries.rules import load
 from tests.conftest import MakeServer
 from tests.support.program import run_program
-from tests.support.shop import make_shop, traffic
+from tests.support.shop import MONITOR, make_shop, traffic
 from tests.support.workloads import client, run
 
 pytestmark = pytest.mark.long
@@ -181,3 +181,21 @@ def test_a_server_without_the_extension_gets_no_file(database: str, tmp_path: Pa
     assert (done.returncode, done.stdout, path.exists()) == (1, "", False)
     assert done.stderr.startswith("pgiostat: error: ")
     assert "pg_stat_statements" in done.stderr
+
+
+def test_a_role_without_the_right_gets_groups_and_the_statement_that_gives_it(
+    make_server: MakeServer,
+) -> None:
+    server = make_server()
+    dsn = make_shop(server)
+    traffic(server)
+    with client(server.dsn()) as setup:
+        setup.execute(f"REVOKE pg_monitor FROM {MONITOR}".encode())
+    done = pgiostat("init", "--out", "-", dsn)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [rule["name"] for rule in tomllib.loads(done.stdout)["rule"]] == ["sales", "stock"]
+    hidden = next(line for line in done.stdout.splitlines() if "GRANT" in line)
+    assert hidden == (
+        f"# Statements of other users are hidden from {MONITOR}:"
+        f' GRANT pg_read_all_stats TO "{MONITOR}";'
+    )

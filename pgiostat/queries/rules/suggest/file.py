@@ -121,6 +121,8 @@ def _lines(found: Suggestions | None, path: str, server: str) -> Iterator[str]:
     yield _HEAD.format(path=terminal(path), server=f" on {terminal(server)}" if server else "")
     if found is not None:
         yield f"#\n# {_measured_on(found.observed)}\n"
+        if found.observed.missing:
+            yield f"# {terminal(found.observed.missing)}\n"
     yield "schema = 1\n"
     if found is None or found.is_sync:
         yield from (_VOCABULARY, "[vocab]\n", *_lists(found))

@@ -8,6 +8,7 @@ from pgiostat.analysis.rank import By, RankRow, rank
 from pgiostat.queries.features import tag_pairs
 from pgiostat.queries.rules.classifier import Classifier
 from pgiostat.queries.rules.conditions import Subject
+from pgiostat.statistics.capabilities import grant, hidden_from
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.names import OWN, Describe, Names, Statement, StatementKey
 
@@ -39,12 +40,14 @@ class Observation:
         blocks: Blocks read of which statements have shares.
         is_sync: Whether the preset sync is in force.
         since: When the counters were reset; None if unknown.
+        missing: Why statements are missing; empty if none is.
     """
 
     statements: tuple[ObservedStatement, ...] = ()
     blocks: int = 0
     is_sync: bool = False
     since: datetime | None = None
+    missing: str = ""
 
 
 class Observer:
@@ -79,12 +82,14 @@ def observation(delta: Delta, names: Names, observer: Observer) -> Observation:
     """
     ranking = rank([delta], names, by=By.STATEMENT)
     found = (_observed(row, names, observer) for row in ranking.rows if row.queryid is not None)
-    preset = ranking.preset
+    preset, newer = ranking.preset, delta.newer
+    user = newer.server.user
     return Observation(
         statements=tuple(each for each in found if each is not None),
         blocks=ranking.whole,
         is_sync=preset is not None and preset.name == "sync",
-        since=delta.newer.markers.statements_reset,
+        since=newer.markers.statements_reset,
+        missing=f"{hidden_from(user)}: {grant(user)}" if newer.masked else "",
     )
 
 
