@@ -16,7 +16,7 @@ combine with a character at most MOST_MARKS are kept.
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 __all__ = [
     "MOST_MARKS",
@@ -29,6 +29,7 @@ __all__ = [
     "pasted",
     "terminal",
     "toml",
+    "toml_value",
 ]
 
 MOST_MARKS = 3
@@ -169,6 +170,20 @@ def toml(text: str) -> str:
     """
     quoted = _TOML_QUOTED.sub(r"\\\g<0>", text)
     return f'"{_visible(quoted, _in_toml)}"'
+
+
+def toml_value(value: object) -> str:
+    """Return a value as TOML has it, on one line.
+
+    >>> toml_value({"reads": "@synced", "block": {"newest": ["a", "b"], "limit": True}})
+    '{ reads = "@synced", block = { newest = ["a", "b"], limit = true } }'
+    """
+    if isinstance(value, Mapping):
+        pairs = (f"{key} = {toml_value(item)}" for key, item in value.items())
+        return f"{{ {', '.join(pairs)} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml_value, value))}]"
+    return toml(value) if isinstance(value, str) else str(value).lower()
 
 
 def _in_toml(code: int) -> str:

@@ -28,9 +28,10 @@ DETERMINING = (
     "statistics/names.py",
     "statistics/statement.py",
 )
-"""Everything that a category follows from, apart from the statement and a user's rules."""
-WITHOUT = "queries/rules/suggest.py"
-"""Writes rules, and classifies nothing."""
+"""Everything that a category follows from, apart from the statement and a user's rules.
+
+queries/rules/suggest writes rules, and classifies nothing.
+"""
 LAYOUT = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 F_STRING = {
     getattr(tokenize, "FSTRING_START", None): 1,
@@ -71,10 +72,9 @@ def digest() -> str:
     found = blake2b(digest_size=16)
     for path in sorted({path for glob in DETERMINING for path in PACKAGE.glob(glob)}):
         name = path.relative_to(PACKAGE).as_posix()
-        if name != WITHOUT:
-            source = path.read_text("utf-8")
-            parts = tokens(source) if path.suffix == ".py" else [source]
-            found.update("\0".join([name, *parts, ""]).encode())
+        source = path.read_text("utf-8")
+        parts = tokens(source) if path.suffix == ".py" else [source]
+        found.update("\0".join([name, *parts, ""]).encode())
     return found.hexdigest()
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pgiostat.analysis.rank import Ranking
+from pgiostat.analysis.rank import By, Ranking
 from pgiostat.errors import PgiostatError
 from pgiostat.statistics.capabilities import grant, hidden_from
 from pgiostat.statistics.delta import INCOMPARABLE, Delta, Quality
@@ -12,6 +12,7 @@ from pgiostat.statistics.names import HIDDEN, UNREAD, UNREADABLE
 from pgiostat.units import format_count, format_duration, format_share
 
 __all__ = [
+    "FIRST_TAGS",
     "Notice",
     "NoticeKind",
     "happened",
@@ -24,6 +25,10 @@ __all__ = [
 
 LOW_COVERAGE = 0.9
 SHOWN_UNEXPLAINED = 0.02
+FIRST_TAGS = (
+    "A tag is that of the first text of an entry of pg_stat_statements: calls with other tags count"
+    " there, too."
+)
 
 
 class NoticeKind(StrEnum):
@@ -92,6 +97,8 @@ def notices(
                 "they are left out.",
             )
         )
+    if ranking.by is By.TAG:
+        found.append(Notice("tags-first", FIRST_TAGS))
     found += _without_text(ranking)
     if texts_error is not None:
         found.append(Notice(texts_error.slug, _sentence(texts_error), texts_error.hint or ""))

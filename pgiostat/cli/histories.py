@@ -177,11 +177,17 @@ def rules_of(choice: RulesChoice) -> "RuleBook":
     return rule_book(*choice)
 
 
-def describe(choice: RulesChoice, book: "RuleBook | None" = None) -> "Describe":
-    """Return what describes statements by the rules in force; book: these, if they are read."""
+def describe(choice: RulesChoice, book: "RuleBook | None" = None, *, tag: str = "") -> "Describe":
+    """Return what describes statements by the rules in force.
+
+    Args:
+        choice: The rules.
+        book: These, if they were read before.
+        tag: Key of the tag in comments, the value of which is shown; empty for none.
+    """
     from pgiostat.queries.describe import describer
 
-    return describer(book or rules_of(choice))
+    return describer(book or rules_of(choice), tag=tag)
 
 
 def categories_directory() -> Path:

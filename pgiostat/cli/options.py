@@ -13,6 +13,7 @@ from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.errors import choice as one_of
 
 if TYPE_CHECKING:
+    from pgiostat.analysis.rank import By
     from pgiostat.volume.bucket import CreditBucket
     from pgiostat.volume.models import Volume
 
@@ -43,6 +44,7 @@ __all__ = [
     "gauge",
     "length",
     "no_secret",
+    "ranked_by",
     "refuse",
     "rows_shown",
     "volume",
@@ -64,7 +66,9 @@ class Form(StrEnum):
 
 
 LIVE = ("category", "verb", "table", "fingerprint", "statement", "relation", "database", "user")
-"""What a live ranking can be by."""
+"""What a ranking can be by, live and of a history."""
+TAG = "tag:"
+"""What comes before the key of a tag."""
 
 Name = TypeVar("Name", bound=str | Path | None)
 
@@ -275,6 +279,35 @@ def by_option(*allowed: str) -> typer.models.OptionInfo:
         autocompletion=completion.among(*allowed),
     )
     return option
+
+
+def ranked_by(value: str, *without: "By") -> "tuple[By, str]":
+    """Return what --by ranks, and the key of tag:KEY; empty for all others.
+
+    Args:
+        value: Of the option.
+        without: What cannot be ranked here; a history has no tags.
+    """
+    from pgiostat.analysis.rank import By
+
+    if value.startswith(TAG):
+        return By.TAG, _tag_key(value.removeprefix(TAG), is_stored=By.TAG in without)
+    allowed = [each.value for each in By if each not in {By.TAG, *without}]
+    return By(one_of("--by", value, [*allowed, *[f"{TAG}KEY"] * (By.TAG not in without)])), ""
+
+
+def _tag_key(key: str, *, is_stored: bool) -> str:
+    if is_stored:
+        refuse(
+            "a history has no tags",
+            detail="Tags are comments of statements. A history keeps texts without comments, which"
+            " may hold secrets.",
+            hint=f"pgiostat watch --by {TAG}{key} shows tags of a server. For a history, rules by"
+            " table or role name the parts of an application: pgiostat rules init suggests some.",
+        )
+    if not key:
+        refuse(f"--by {TAG} needs the key of a tag", hint=f"Try: --by {TAG}controller")
+    return key
 
 
 def format_option(*forms: str) -> typer.models.OptionInfo:

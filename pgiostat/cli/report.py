@@ -53,7 +53,7 @@ def report(
     from pgiostat.cli.process import importing
 
     form = options.choice("format", output, Form)
-    ranked, sorting = options.choice("by", by, By), options.choice("sort", sort, Sort)
+    (ranked, _), sorting = options.ranked_by(by, By.TAG), options.choice("sort", sort, Sort)
     shown = options.rows_shown(top, form)
     step = None if series is None else _step(series, ranked)
     with (

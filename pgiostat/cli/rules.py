@@ -3,7 +3,7 @@
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -16,7 +16,8 @@ from pgiostat.errors import PgiostatError
 from pgiostat.escape import terminal
 
 if TYPE_CHECKING:
-    from pgiostat.queries.rules import RuleBook
+    from pgiostat.queries.rules import PresetChoice, RuleBook
+    from pgiostat.queries.rules.suggest import Suggestions
 
 __all__ = ["app"]
 
@@ -45,7 +46,7 @@ def init(
     dsn: Annotated[
         str | None,
         typer.Argument(
-            help='Server to take keys and versions from; "" is the one that PG* variables name.',
+            help='Server with the groups, keys and versions; "" is the one that PG* variables name.',
             metavar="[DBNAME|DSN]",
             show_default=False,
         ),
@@ -59,38 +60,48 @@ def init(
             metavar="FILE",
         ),
     ] = Path("rules.toml"),
+    preset: options.PresetName = "auto",
 ) -> None:
-    """Write a commented rules file to start from.
+    """Write a rules file to start from.
 
-    With a server its vocabulary comes from the catalog: primary keys, columns that look like
-    versions, tables that have both, and small tables that look like caches of versions.
+    With a server it has rules for groups of tables: schemas, names that begin with the same word,
+    foreign keys and partitions. Comments give the share of reads that each rule takes and its
+    biggest statement, and suggest rules by role and by tag. The vocabulary of the preset sync comes
+    from primary keys and from columns that look like versions; it is in force where the statements
+    show that tables are synchronized, or with --preset sync.
     """
-    from pgiostat.postgres.catalog import catalog
-    from pgiostat.queries.rules.suggest import rules_file, suggest
+    from pgiostat.queries.rules.suggest import rules_file
 
     found, label = None, ""
     if dsn is not None:
-        from pgiostat.postgres.session import connect
+        from pgiostat.cli.rules_server import suggest_for
 
-        session = connect(dsn)
-        try:
-            found, label = suggest(catalog(session)), session.server.label
-        finally:
-            session.close()
+        label, found = suggest_for(dsn, rules_of(RulesChoice(None, cast("PresetChoice", preset))))
     to_file = str(out) != "-"
     text = rules_file(found, path=str(out) if to_file else "rules.toml", server=label)
     if not to_file:
         print(text, end="")  # noqa: T201 - the answer
         return
     _write(out, text)
-    counts = ""
-    if found is not None:
-        counts = (
-            f": {len(found.synced)} synced tables, {len(found.versions) + len(found.changed)}"
-            f" version columns, {len(found.caches)} tables of versions"
-        )
-    print(f"wrote {terminal(str(out))}{counts}")  # noqa: T201 - what was done
+    print(f"wrote {terminal(str(out))}{_contents(found)}")  # noqa: T201 - what was done
     print(next_line("rules init", rules=str(out)))  # noqa: T201 - how to go on
+
+
+def _contents(found: "Suggestions | None") -> str:
+    """Return what a rules file holds, in a few words."""
+    from pgiostat.units import format_share
+
+    if found is None:
+        return ""
+    lists = found.lists
+    if found.is_sync:
+        return (
+            f": {len(lists.synced)} synced tables, {len(lists.versions) + len(lists.changed)}"
+            f" version columns, {len(lists.caches)} tables of versions"
+        )
+    rules = f"{len(found.tables)} rules" if len(found.tables) != 1 else "1 rule"
+    share = "" if found.share is None else f" for {format_share(found.share)} of reads"
+    return f": {rules}{share}, keys of {found.with_keys} tables; no table is synchronized"
 
 
 def _write(path: Path, text: str) -> None:
@@ -193,8 +204,8 @@ def try_(
     """Show the category of a statement, or those of a server's statements.
 
     For a statement: its features, the rule that wins, and the runners-up with the reason why each
-    lost. For a server: all of pg_stat_statements by category, and the statements with the most
-    reads that no rule matches.
+    lost. For a server: all of pg_stat_statements by category, the statements with the most reads
+    that no rule matches, and a proposed rule for each.
     """
     if (subject is None) == (file is None):
         options.refuse(
@@ -282,23 +293,20 @@ def _test_texts(book: "RuleBook", texts: list[str], *, is_page: bool) -> None:
 
 
 def _test_server(book: "RuleBook", dsn: str, top: int, *, is_page: bool) -> None:
-    from pgiostat.analysis.rank import By, rank
-    from pgiostat.postgres.since_reset import totals_since_reset
-    from pgiostat.queries.describe import describer
-    from pgiostat.render import markdown, rules_markdown
-    from pgiostat.render import rules as render
+    from rich.text import Text
 
-    found = totals_since_reset(dsn, describer(book))
-    categories = rank([found.delta], found.names)
-    others = rank([found.delta], found.names, by=By.FINGERPRINT)
-    unknown = [
-        row for row in others.rows if row.cost.blocks and row.action and row.category == row.action
-    ][:top]
+    from pgiostat.cli.rules_server import survey_of
+    from pgiostat.render import rules_markdown, rules_survey
+
+    survey, texts_error = survey_of(dsn, book, top)
     if is_page:
-        page = rules_markdown.surveyed(found.delta.newer, categories, unknown)
-        markdown.write(page, sys.stdout)
+        rules_markdown.write_survey(survey, sys.stdout)
     else:
         screen = console()
-        screen.print(render.surveyed(found.delta.newer, categories, unknown, width=screen.width))
-    if found.texts_error is not None:
-        raise found.texts_error
+        screen.print(rules_survey.surveyed(survey, width=screen.width))
+        if survey.unclear.statements:
+            # A line that is wrapped is no comment of TOML any more.
+            screen.print(Text(rules_survey.rules_text(survey.unclear)), soft_wrap=True)
+            screen.print(Text(f"\n{rules_survey.HOW}", "dim"))
+    if texts_error is not None:
+        raise texts_error

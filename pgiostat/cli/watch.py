@@ -54,7 +54,7 @@ def watch(
         ),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Show one interval, then exit.")] = False,
-    by: Annotated[str, options.by_option(*options.LIVE)] = "category",
+    by: Annotated[str, options.by_option(*options.LIVE, "tag:KEY")] = "category",
     sort: options.Sorted = "reads",
     top: options.Top = None,
     volume: options.VolumeName = "",
@@ -111,6 +111,10 @@ def watch(
     On a terminal it is an application; the key ? explains the keys. In a pipe it appends intervals.
     watch writes nothing to the server and resets nothing on it.
 
+    --by tag:KEY ranks by a tag in the comments of statements, as controller='orders'
+    (sqlcommenter). pg_stat_statements keeps the first text of an entry: calls with other tags count
+    under its tag.
+
     Connection options, PG* variables, the service file and .pgpass apply as for psql. An option
     overrides the same keyword of a connection string.
     """
@@ -135,10 +139,13 @@ def watch(
         )
     start = 100.0 if balance is None else balance
     form = options.choice("format", output, StreamFormat)
+    of_history = () if replay is None else (By.TAG,)
+    ranked, tag = options.ranked_by(by, By.SERVER, By.HOUR, *of_history)
     wanted = Options(
         interval=seconds,
         count=1 if once else count,
-        by=options.choice("by", by, By, By.SERVER, By.HOUR),
+        by=ranked,
+        tag=tag,
         sort=options.choice("sort", sort, Sort),
         top=top,
         form=form,
@@ -223,7 +230,7 @@ def _watch(dsn: str, wanted: "Options", rules: RulesChoice) -> None:
 
     stop = Event()
     with stop_on_signals(stop) as happened, _until_pipe_closes():
-        stream.run(dsn, wanted, describe(rules), stop=stop)
+        stream.run(dsn, wanted, describe(rules, tag=wanted.tag), stop=stop)
     if happened:
         raise typer.Exit(happened[0])
 

@@ -34,7 +34,7 @@ def on_screen(
     def describer() -> "Describe":
         from pgiostat.queries.describe import describer
 
-        return describer(known or rules_of(rules))
+        return describer(known or rules_of(rules), tag=wanted.tag)
 
     if record is not None:
         # The writer is imported by the thread that reads, after the first screen.
@@ -86,7 +86,9 @@ def _state(wanted: "Options") -> "ViewState":
     from pgiostat.render.columns import SORTED_BY
     from pgiostat.watch.state import View, ViewState
 
-    return ViewState(view=View(wanted.by.value), sort=SORTED_BY[wanted.sort], top=wanted.top)
+    return ViewState(
+        view=View(wanted.by.value), sort=SORTED_BY[wanted.sort], top=wanted.top, tag=wanted.tag
+    )
 
 
 def _run(app: "WatchApp") -> None:

@@ -39,6 +39,8 @@ from pgiostat.volume.models import volume_of
 
 __all__ = ["Frames", "open_history"]
 
+_STORED = tuple(each for each in By if each is not By.TAG)
+"""What a ranking can be by: a history has no comments of statements, and so no tags."""
 _RATES = {Per.SECOND: "blocks/s", Per.CALL: "blocks/call", Per.ANCHOR: "blocks/anchor call"}
 
 
@@ -118,7 +120,7 @@ class Frames(TableFrames):
             PgiostatError: option-invalid, window-empty, time-invalid, label-unknown,
                 history-empty, history-unreadable.
         """
-        ranked, sorting = choice("by", by, By), choice("sort", sort, Sort)
+        ranked, sorting = choice("by", by, _STORED), choice("sort", sort, Sort)
         if top is not None and top < 1:
             raise usage_error(f"invalid value for top: {top}", "It must be at least 1.")
         span = self._window(label, since, until, last)

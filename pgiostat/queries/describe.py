@@ -1,18 +1,21 @@
 """Description of a statement from its text: normalized text, fingerprint, category.
 
-Descriptions are shown and stored: they have no constants, no comments and no names of cursors.
+Descriptions are shown and stored: they have no constants, no comments and no names of cursors. The
+exception is the value of one tag, which is shown where a view is by that tag, and never stored.
 """
 
 import re
 
 from pgiostat.queries import fingerprint
-from pgiostat.queries.features.comments_and_cursors import cursor, pseudonym
+from pgiostat.queries.features.comments_and_cursors import cursor, pseudonym, tag_pairs
 from pgiostat.queries.rules import Classified, Classifier, RuleBook, rule_book
 from pgiostat.queries.rules.automatic import automatic_category
+from pgiostat.redaction import HIDDEN, may_hold_secret
 from pgiostat.statistics.names import MANIFEST, OTHER, VERSION, Describe, IfSync, Statement
 
 __all__ = ["describer", "uncategorized"]
 
+LONGEST_TAG = 100
 _HOLDS = re.compile(r"declare \S+ (?:\w+ )*?cursor with hold ")
 _UNTRACKS = re.compile(
     r"pg_stat_statements\.track(?:_utility)?+\b\"?+\s*+(?:=|to\b)?+\s*+(?!'?+(?:top|all|on)\b)",
@@ -23,18 +26,22 @@ _ROLLS_BACK = re.compile(r"(?:rollback|abort)\b(?!(?: work| transaction)? to )")
 """Of a normalized text: a ROLLBACK TO SAVEPOINT ends no transaction."""
 
 
-def describer(book: RuleBook | None = None) -> Describe:
+def describer(
+    book: RuleBook | None = None, classifier: Classifier | None = None, *, tag: str = ""
+) -> Describe:
     """Return the function that describes a statement from its text.
 
     Args:
         book: Rules for the categories; None for those of the presets.
+        classifier: Applies them, if the caller has one: each text is read once.
+        tag: Key of a tag in comments; a description has its value. Empty for none.
 
     Returns:
         A function of text, user, database and queryid that returns a `Statement`: normalized text,
         fingerprint and category.
     """
     book = rule_book() if book is None else book
-    classifier = Classifier(book.rules, book.if_sync)
+    classifier = classifier or Classifier(book.rules, book.if_sync)
 
     def describe(text: str | bytes, *, user: str, database: str, queryid: int) -> Statement:
         found = classifier.classify(text, user=user, database=database, queryid=queryid)
@@ -52,9 +59,16 @@ def describer(book: RuleBook | None = None) -> Describe:
             action=automatic_category(found.features),
             if_sync=_if_sync(found),
             fixed=book.fixed,
+            tag=_tag(text, tag) if tag else "",
         )
 
     return describe
+
+
+def _tag(text: str | bytes, key: str) -> str:
+    """Return the value of a tag; *** if it may hold a secret."""
+    value = tag_pairs(text).get(key, "")[:LONGEST_TAG]
+    return HIDDEN if may_hold_secret(value) else value
 
 
 def _if_sync(found: Classified) -> IfSync | None:

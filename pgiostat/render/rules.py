@@ -1,16 +1,13 @@
 """Rules for people: the active ones, and the reason for a statement's category."""
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from pgiostat.analysis.rank import Ranking, RankRow
-from pgiostat.escape import terminal
-from pgiostat.escape import toml as toml_text
+from pgiostat.escape import terminal, toml_value
 from pgiostat.queries.rules import (
     Classified,
     Condition,
@@ -21,37 +18,23 @@ from pgiostat.queries.rules import (
     Subject,
     observed,
 )
-from pgiostat.render.document import Table, TableColumn
-from pgiostat.render.ledger import displayed
 from pgiostat.render.sql import statement
-from pgiostat.render.table import BAR_WIDTH, bar, one_line
-from pgiostat.render.text import drawn, lines
-from pgiostat.statistics.snapshot import Snapshot
-from pgiostat.units import format_count, format_share
 
 __all__ = [
     "IF_SYNC",
-    "NO_RULE",
     "ORDER",
     "TRUNCATED",
-    "categories_table",
-    "counted_of",
     "feature_rows",
     "judged",
     "list_text",
     "listed",
     "rule_text",
     "runners_up",
-    "surveyed",
     "when",
     "winner_of",
     "winner_text",
 ]
 
-FINGERPRINT_WIDTH = 18
-NUMBER_WIDTH = 7
-LEAST_TEXT = 20
-NARROW = 70
 NEAREST = 5
 """How many losing rules are explained."""
 ORDER = "The first that matches wins; a statement that none matches is named after what it does."
@@ -59,21 +42,7 @@ IF_SYNC = (
     "The preset sync is in force instead where the statements read the newest version and a"
     " manifest of one table:"
 )
-NO_RULE = "statement that matches no rule"
 TRUNCATED = "The text is cut off: the end of the statement is unknown."
-
-
-def toml(value: object) -> str:
-    """Return a value as a rules file has it, on one line.
-
-    >>> toml({"reads": "@synced", "block": {"newest": ["a", "b"], "limit": True}})
-    '{ reads = "@synced", block = { newest = ["a", "b"], limit = true } }'
-    """
-    if isinstance(value, dict):
-        return f"{{ {', '.join(f'{key} = {toml(item)}' for key, item in value.items())} }}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(toml, value))}]"
-    return toml_text(value) if isinstance(value, str) else str(value).lower()
 
 
 def shown_value(value: Any) -> str:
@@ -104,7 +73,7 @@ _HIDDEN = frozenset({"cursor", "tag"})
 
 def when(rule: Rule) -> str:
     """Return the conditions of a rule."""
-    return toml({condition.key: condition.value for condition in rule.conditions})
+    return toml_value({condition.key: condition.value for condition in rule.conditions})
 
 
 # --- rules show --------------------------------------------------------------------------
@@ -153,8 +122,8 @@ def rule_text(rules: Rules, name: str) -> str | None:
         for line in (
             f"# {place} of {len(rules.rules)}, {terminal(rule.source)}",
             "[[rule]]",
-            f"name = {toml(rule.name)}",
-            f"category = {toml(rule.category)}",
+            f"name = {toml_value(rule.name)}",
+            f"category = {toml_value(rule.category)}",
             *_when_lines(rule),
         )
     ]
@@ -166,17 +135,17 @@ def _when_lines(rule: Rule) -> Iterator[str]:
     nested = [condition for condition in rule.conditions if condition.inner]
     for condition in rule.conditions:
         if condition not in nested:
-            yield f"{condition.key} = {toml(condition.value)}"
+            yield f"{condition.key} = {toml_value(condition.value)}"
     for condition in nested:
         yield f"[rule.when.{condition.key}]"
         for inner in condition.inner:
-            yield f"{inner.key} = {toml(inner.value)}"
+            yield f"{inner.key} = {toml_value(inner.value)}"
 
 
 def list_text(rules: Rules, name: str) -> str | None:
     """Return a list of the vocabulary as a file has it; None if there is none."""
     values = rules.vocabulary.lists.get(name)
-    return None if values is None else f"{terminal(name)} = {toml(values)}"
+    return None if values is None else f"{terminal(name)} = {toml_value(values)}"
 
 
 # --- rules test SQL ----------------------------------------------------------------------
@@ -270,89 +239,8 @@ def runners_up(
 
 def _reason(condition: Condition, value: Any) -> str:
     if condition.key == "not":
-        return f"excluded by not = {toml(condition.value)}"
+        return f"excluded by not = {toml_value(condition.value)}"
     if condition.key == "block":
         return "there is no query block"
     shown = shown_value_of(condition.key, value)
-    return f"{condition.key} is {shown}, not {toml(condition.value)}"
-
-
-# --- rules test DSN ----------------------------------------------------------------------
-
-
-def surveyed(
-    snapshot: Snapshot, categories: Ranking, others: Sequence[RankRow], *, width: int
-) -> RenderableType:
-    """Return how a server's statements fall into categories, then the biggest of no rule's."""
-    counted = terminal("  ".join(counted_of(snapshot)))
-    headline = Text(terminal(snapshot.server.label), "bold").append(f"  {counted}", "not bold")
-    parts: list[RenderableType] = [headline, *_categories(categories, width)]
-    if not others:
-        return Group(*parts)
-    how = Text(
-        '\nTo name one: a rule of your own, or when = { fingerprint = ["2:…"] };'
-        "\nTo see the features of a statement: pgiostat rules test 'SQL'",
-        "dim",
-    )
-    return Group(*parts, "", *_unknown(others, width), how)
-
-
-def counted_of(snapshot: Snapshot) -> Iterator[str]:
-    """Yield the version of a server, the number of its statements, and since when they count."""
-    since = snapshot.markers.statements_reset
-    yield f"PostgreSQL {snapshot.server.version}"
-    yield f"{len(snapshot.statements)} statements"
-    if since is not None:
-        yield f"since {since.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
-
-
-def _categories(ranking: Ranking, width: int) -> Iterator[Text]:
-    return drawn(lines(categories_table(ranking, is_wide=width >= NARROW), width))
-
-
-def categories_table(ranking: Ranking, *, is_wide: bool = True) -> Table:
-    """Return the categories of a server's statements."""
-    columns = [
-        TableColumn("category", rest=True),
-        _number("share", format_share),
-        TableColumn(
-            "",
-            right=True,
-            least=BAR_WIDTH,
-            format=lambda n: bar(n).rstrip(),
-            style="cyan",
-            extra=True,
-        ),
-        _number("blocks read"),
-        _number("calls"),
-        _number("statements"),
-    ]
-    rows = [
-        [displayed(row.name), row.share, row.share, row.cost.blocks, row.cost.calls, row.members]
-        for row in (*ranking.rows, *([] if ranking.own is None else [ranking.own]))
-    ]
-    kept = range(len(columns)) if is_wide else (0, 1, 3, 4)
-    chosen = [[row[n] for n in kept] for row in rows]
-    return Table([columns[n] for n in kept], chosen, gap=2)
-
-
-def _unknown(others: Sequence[RankRow], width: int) -> Iterator[Text]:
-    """Return statements of no category, as much of their texts as there is room for."""
-    columns = [_number("share", format_share), _number("blocks read")]
-    columns += [_number("calls")] * (width >= NARROW)
-    beside = sum(max(len(column.heading), NUMBER_WIDTH) + 2 for column in columns)
-    room = max(width - FINGERPRINT_WIDTH - 2 - beside, LEAST_TEXT)
-    columns += [
-        TableColumn("fingerprint", least=FINGERPRINT_WIDTH),
-        TableColumn(NO_RULE, least=room, most=room, format=str),
-    ]
-    rows = []
-    for row in others:
-        numbers = [row.share, row.cost.blocks, row.cost.calls][: len(columns) - 2]
-        rows.append([*numbers, row.fingerprint, one_line(row.name, room - 1)])
-    return drawn(lines(Table(columns, rows, gap=2), width))
-
-
-def _number(heading: str, words: Callable[[Any], str] = format_count) -> TableColumn:
-    """Return a column of numbers, which are never cut."""
-    return TableColumn(heading, right=True, least=NUMBER_WIDTH, format=words)
+    return f"{condition.key} is {shown}, not {toml_value(condition.value)}"

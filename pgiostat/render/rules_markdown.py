@@ -1,27 +1,32 @@
 """Rules as documents, for a page or an issue: those in force, and the category of a statement."""
 
 from collections.abc import Iterator, Sequence
+from typing import TextIO
 
-from pgiostat.analysis.rank import Ranking, RankRow
 from pgiostat.queries.rules import Classified, RuleBook, Rules, RuleVerdict, Subject
+from pgiostat.render import markdown
 from pgiostat.render.document import Document, Table, TableColumn
 from pgiostat.render.rules import (
     IF_SYNC,
-    NO_RULE,
     ORDER,
     TRUNCATED,
-    categories_table,
-    counted_of,
     feature_rows,
     runners_up,
     when,
     winner_of,
     winner_text,
 )
-from pgiostat.statistics.snapshot import Snapshot
+from pgiostat.render.rules_survey import (
+    NO_RULE,
+    PROPOSED,
+    Survey,
+    categories_table,
+    counted_of,
+    rules_text,
+)
 from pgiostat.units import format_count, format_share
 
-__all__ = ["fenced", "judged", "listed", "surveyed"]
+__all__ = ["fenced", "judged", "listed", "write_survey"]
 
 
 def fenced(text: str, language: str) -> str:
@@ -95,20 +100,32 @@ def _features(found: Classified, subject: Subject) -> Iterator[tuple[str, str]]:
         yield f"block: {key}" if is_within else key, value
 
 
-def surveyed(snapshot: Snapshot, categories: Ranking, others: Sequence[RankRow]) -> Document:
-    """Return the categories of a server's statements, then the biggest of no rule's."""
+def write_survey(survey: Survey, out: TextIO) -> None:
+    """Write the categories of a server's statements, and rules for those that match no rule."""
     columns = [
         TableColumn("share", right=True, format=format_share),
         TableColumn("blocks read", right=True, format=format_count),
         TableColumn("calls", right=True, format=format_count),
         TableColumn("fingerprint"),
+        TableColumn("proposed rule"),
         TableColumn(NO_RULE, rest=True),
     ]
     rows = [
-        [row.share, row.cost.blocks, row.cost.calls, row.fingerprint, row.name] for row in others
+        [
+            each.row.share,
+            each.row.cost.blocks,
+            each.row.cost.calls,
+            each.row.fingerprint,
+            each.rule,
+            each.row.name,
+        ]
+        for each in survey.unclear.statements
     ]
-    return Document(
-        subject=snapshot.server.label,
-        summary=", ".join(counted_of(snapshot)),
-        tables=[categories_table(categories), *([Table(columns, rows)] if rows else [])],
+    page = Document(
+        subject=survey.snapshot.server.label,
+        summary=", ".join(counted_of(survey.snapshot)),
+        tables=[categories_table(survey), *([Table(columns, rows)] if rows else [])],
     )
+    markdown.write(page, out)
+    if rows:
+        out.write(f"\n{PROPOSED}\n\n{fenced(rules_text(survey.unclear), 'toml')}\n")

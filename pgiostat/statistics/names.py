@@ -58,6 +58,8 @@ class Renamed:
     since: datetime
 
 
+DeclaredAs = tuple[str, str, str]
+"""Category, action and tag of a DECLARE."""
 _MOST_TABLES = 1000
 """Tables that are noted for the preset."""
 
@@ -77,7 +79,7 @@ class Names:
         databases: By oid.
         roles: By oid.
         relations: By oid of a table, index or TOAST table: relid of the table, schema, name, part.
-        cursors: By (userid, dbid, cursor): category and action of each of its DECLAREs.
+        cursors: By (userid, dbid, cursor): category, action and tag of each of its DECLAREs.
         unreadable: By statement: why its text cannot be read.
         renamed: Names that changed within the time window; the newest is used.
         version_tables: Tables of which a statement reads the version, by the preset sync.
@@ -90,7 +92,7 @@ class Names:
     databases: dict[int, str] = field(default_factory=dict)
     roles: dict[int, str] = field(default_factory=dict)
     relations: dict[int, tuple[int, str, str, str]] = field(default_factory=dict)
-    cursors: dict[tuple[int, int, str], set[tuple[str, str]]] = field(default_factory=dict)
+    cursors: dict[tuple[int, int, str], set[DeclaredAs]] = field(default_factory=dict)
     unreadable: dict[StatementKey, str] = field(default_factory=dict)
     renamed: tuple[Renamed, ...] = ()
     version_tables: set[str] = field(default_factory=set)
@@ -120,13 +122,8 @@ class Names:
             if before is not None and before.category != statement.category:
                 # Its role or database was renamed, and a rule depends on the name.
                 opened.clear()
-                opened.update(
-                    (other.category, other.action)
-                    for (of_user, of_database, _), other in self.statements.items()
-                    if (of_user, of_database, other.declares_cursor)
-                    == (userid, dbid, statement.declares_cursor)
-                )
-            opened.add((statement.category, statement.action))
+                opened |= _declared(self.statements)[userid, dbid, statement.declares_cursor]
+            opened.add(_declared_as(statement))
 
     def _note_preset(self, if_sync: IfSync | None) -> None:
         """Note what speaks for the preset sync; it comes into force with enough of that."""
@@ -155,12 +152,7 @@ class Names:
             return
         self.is_sync = True
         self.statements = {key: _under_sync(known) for key, known in self.statements.items()}
-        cursors: dict[tuple[int, int, str], set[tuple[str, str]]] = {}
-        for (userid, dbid, _), known in self.statements.items():
-            if known.declares_cursor:
-                opened = cursors.setdefault((userid, dbid, known.declares_cursor), set())
-                opened.add((known.category, known.action))
-        self.cursors = cursors
+        self.cursors = _declared(self.statements)
 
     def drop_texts(self, keys: Iterable[StatementKey]) -> None:
         """Drop texts and fingerprints, and keep categories and cursors: a history has the texts.
@@ -207,11 +199,12 @@ class Names:
             return known
         userid, dbid, _ = key
         opened = self.cursors.get((userid, dbid, known.uses_cursor), set())
-        categories, actions = ({each[n] for each in opened} for n in (0, 1))
+        categories, actions, tags = ({each[n] for each in opened} for n in range(3))
         if len(categories) != 1:
             return known
         action = next(iter(actions)) if len(actions) == 1 else known.action
-        return replace(known, category=next(iter(categories)), action=action)
+        tag = known.tag or (next(iter(tags)) if len(tags) == 1 else "")
+        return replace(known, category=next(iter(categories)), action=action, tag=tag)
 
     def described(self, key: StatementKey) -> Statement:
         """Return what is known of a statement, in any case.
@@ -356,6 +349,22 @@ def _under_sync(statement: Statement) -> Statement:
     if statement.if_sync is None or statement.category == OWN:
         return statement
     return replace(statement, category=statement.if_sync.category, if_sync=None)
+
+
+def _declared(
+    statements: Mapping[StatementKey, Statement],
+) -> dict[tuple[int, int, str], set[DeclaredAs]]:
+    """Return the DECLAREs of each cursor."""
+    cursors: dict[tuple[int, int, str], set[DeclaredAs]] = {}
+    for (userid, dbid, _), known in statements.items():
+        if known.declares_cursor:
+            opened = cursors.setdefault((userid, dbid, known.declares_cursor), set())
+            opened.add(_declared_as(known))
+    return cursors
+
+
+def _declared_as(statement: Statement) -> DeclaredAs:
+    return statement.category, statement.action, statement.tag
 
 
 def _dotted(schema: str, name: str) -> str:

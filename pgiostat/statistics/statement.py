@@ -66,6 +66,7 @@ class Statement:
         action: What it does, and to which table, as in "select orders".
         if_sync: What it is under the preset sync; None where the preset is fixed.
         fixed: The preset, where it is fixed.
+        tag: Value of one tag in its comments, where a view is by that tag; no history keeps it.
     """
 
     text: str
@@ -79,6 +80,7 @@ class Statement:
     action: str = ""
     if_sync: IfSync | None = None
     fixed: FixedPreset | None = None
+    tag: str = ""
 
 
 class Describe(Protocol):

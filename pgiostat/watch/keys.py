@@ -74,6 +74,7 @@ KEYS: tuple[Binding, ...] = (
     _key("shift+right", "seek(60)", "", "go forward 60 intervals"),
     _key("g", "jump", "go to", "go to a time"),
     *(_view_key(number, view) for number, view in enumerate(VIEWS, 1)),
+    _key("9", f"view('{View.TAG.name}')", "", "view by the tag of --by tag:KEY"),
     _key("enter", "enter", "open", "open the row"),
     _key("escape", "leave", "back", "go back, or clear the filter"),
     _key("slash", "filter", "filter", "filter by text, category, user or database", "/"),
@@ -194,6 +195,9 @@ class KeyActions(ExportActions):
 
     def action_view(self, name: str) -> None:
         """Show another view."""
+        if View[name] is View.TAG and not self.state.tag:
+            self.notify("no tag is read; start watch with --by tag:KEY, on a server")
+            return
         self.state = with_view(self.state, View[name])
         self.draw()
 

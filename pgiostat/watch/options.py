@@ -23,13 +23,14 @@ class Options:
     """What to watch and how to show it.
 
     count: intervals to show, None until interrupted.  top: rows of the ranking; None is all of
-    them.  label: the server's name in the output.  gauge, writes: the volume's bucket as it is at
-    the start, and operations a second that are written.
+    them.  tag: key of the tag of By.TAG.  label: the server's name in the output.  gauge, writes:
+    the volume's bucket as it is at the start, and operations a second that are written.
     """
 
     interval: float = 2.0
     count: int | None = None
     by: By = By.CATEGORY
+    tag: str = ""
     sort: Sort = Sort.READS
     top: int | None = None
     form: StreamFormat = StreamFormat.TEXT

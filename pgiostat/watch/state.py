@@ -30,6 +30,7 @@ class View(StrEnum):
     CATEGORY = "category"
     VERB = "verb"
     TABLE = "table"
+    TAG = "tag"
     FINGERPRINT = "fingerprint"
     STATEMENT = "statement"
     RELATION = "relation"
@@ -75,7 +76,8 @@ class ViewState:
 
     sort: name of the column, "" for what costs most.  first: of the columns of numbers.  whole:
     since the baseline, not the last interval.  row: where the cursor is.  chosen: the row it was
-    put on, which it follows; empty before that.  top: rows that are shown; None is all.
+    put on, which it follows; empty before that.  top: rows that are shown; None is all.  tag:
+    key of the tag that statements are described with; empty for none.
     """
 
     view: View = View.CATEGORY
@@ -89,6 +91,7 @@ class ViewState:
     chosen: RowKey = ()
     path: tuple[Drill, ...] = ()
     top: int | None = None
+    tag: str = ""
 
 
 def apply(state: ViewState, action: Action, columns: Sequence[str]) -> ViewState:
@@ -126,7 +129,9 @@ def _back(state: ViewState) -> ViewState:
 
 def with_view(state: ViewState, view: View) -> ViewState:
     """Return the state in which another view is shown, from its beginning."""
-    return ViewState(view, is_paused=state.is_paused, whole=state.whole, top=state.top)
+    return ViewState(
+        view, is_paused=state.is_paused, whole=state.whole, top=state.top, tag=state.tag
+    )
 
 
 def drill_down(state: ViewState, drill: Drill) -> ViewState:
@@ -135,7 +140,7 @@ def drill_down(state: ViewState, drill: Drill) -> ViewState:
     return replace(state, view=deeper, path=(*state.path, drill), row=0, chosen=(), filter="")
 
 
-_COARSE = frozenset({View.CATEGORY, View.VERB, View.TABLE})
+_COARSE = frozenset({View.CATEGORY, View.VERB, View.TABLE, View.TAG})
 """Views with rows of many fingerprints."""
 
 

@@ -17,10 +17,15 @@ from pgiostat.postgres.session import connect
 from pgiostat.postgres.since_reset import totals_since_reset
 from pgiostat.queries.describe import describer
 from pgiostat.queries.rules import builtin, load, rule_book
-from pgiostat.queries.rules.suggest import CatalogTable, rules_file, suggest
+from pgiostat.queries.rules.suggest import (
+    CatalogTable,
+    ForeignKey,
+    Suggestions,
+    rules_file,
+    suggest,
+)
 from pgiostat.render.sql import laid_out
 from pgiostat.statistics.delta import Basis
-from pgiostat.statistics.names import OWN
 from tests.conftest import MakeServer
 from tests.support.program import run_program
 from tests.support.workloads import client, fill, run
@@ -202,7 +207,8 @@ def test_a_vocabulary_holds_what_names_and_types_tell() -> None:
         "changed": ["updated_at"],
         "caches": ["table_version"],
     }
-    assert tomllib.loads(rules_file(found, path="x"))["vocab"] == {
+    text = rules_file(Suggestions(found, is_sync=True), path="x")
+    assert tomllib.loads(text)["vocab"] == {
         "synced": ["parcel", "Van", "note", "shared", "big_version"],
         "keys": ["id", "VanId"],
         "versions": ["rev", "RowVersion", "version", "xmin"],
@@ -213,8 +219,8 @@ def test_a_vocabulary_holds_what_names_and_types_tell() -> None:
 
 def test_names_with_the_signs_of_globs_mean_themselves() -> None:
     found = suggest([table('odd[1]*"é', "id version")])
-    written = tomllib.loads(rules_file(found, path="x"))["vocab"]["synced"]
-    assert written == ['odd[[]1][*]"é']
+    written = tomllib.loads(rules_file(Suggestions(found, is_sync=True), path="x"))
+    assert written["vocab"]["synced"] == ['odd[[]1][*]"é']
 
 
 def test_a_catalog_is_read_but_for_what_is_the_servers_or_an_extensions(database: str) -> None:
@@ -224,9 +230,20 @@ def test_a_catalog_is_read_but_for_what_is_the_servers_or_an_extensions(database
                                     PRIMARY KEY (line, id)) PARTITION BY LIST (line)"""
         )
         setup.execute("CREATE TABLE parcel_1 PARTITION OF parcel FOR VALUES IN (1)")
+        setup.execute(
+            """CREATE TABLE parcel_2 PARTITION OF parcel FOR VALUES IN (2) PARTITION BY HASH (id)"""
+        )
+        setup.execute(
+            "CREATE TABLE deep PARTITION OF parcel_2 FOR VALUES WITH (MODULUS 1, REMAINDER 0)"
+        )
+        setup.execute(
+            """CREATE TABLE label (a uuid, b int, FOREIGN KEY (b, a)
+                                   REFERENCES parcel (line, id) ON DELETE CASCADE)"""
+        )
         setup.execute("CREATE TABLE gone (a int, b xid)")
         setup.execute("ALTER TABLE gone DROP COLUMN a")
         setup.execute("CREATE PUBLICATION p FOR TABLE gone")
+        setup.execute("CREATE VIEW table_version AS SELECT 'parcel' AS table_name, 1 AS version")
         setup.execute("CREATE TEMP TABLE mine (id int PRIMARY KEY, version int)")
         setup.execute("ANALYZE gone")
     session = connect(database)
@@ -236,10 +253,16 @@ def test_a_catalog_is_read_but_for_what_is_the_servers_or_an_extensions(database
         session.close()
     assert [(entry.relname, entry.keys, entry.candidates) for entry in found] == [
         ("gone", (), ("b",)),
+        ("label", (), ("b",)),
         ("parcel", ("line", "id"), ("line", "rev", "born")),
+        ("table_version", (), ("version",)),
     ]
+    assert [entry.relname for entry in found if entry.is_view] == ["table_version"]
+    assert suggest(found).caches == {}
+    assert found[1].foreign_keys == (ForeignKey(("a", "b"), "public", "parcel", cascades=True),)
+    assert found[2].partitions == ("deep", "parcel_1", "parcel_2")
     assert (found[0].columns, found[0].published, found[0].reltuples) == (("b",), True, 0)
-    assert not found[1].published
+    assert not found[2].published
 
 
 def test_a_whole_server_is_told_by_category_the_biggest_unknown_first(
@@ -268,17 +291,27 @@ def test_a_whole_server_is_told_by_category_the_biggest_unknown_first(
     assert by_category["insert parcel"] == 2
     told = lines(pgiostat("test", dsn).stdout)
     assert re.match(rf".+PostgreSQL {server.version.split()[-1]}.*  \d+ statements", told[0])
-    assert told[1].split() == ["category", "share", "blocks", "read", "calls", "statements"]
+    assert re.split("  +", told[1]) == [
+        "category",
+        "share",
+        "blocks read",
+        "calls",
+        "statements",
+        "statement that reads most",
+    ]
+    biggest = next(line for line in told if line.startswith("insert parcel"))
+    assert biggest.endswith("insert into parcel (id) values (?)")
     begins = next(
         i for i, line in enumerate(told) if line.endswith("statement that matches no rule")
     )
     shown = told[begins + 1 : told.index("", begins)]
     known = rank([found.delta], found.names, by=By.FINGERPRINT).rows
-    ruled = {*builtin("general").categories, OWN}
-    expected = [row.fingerprint for row in known if row.category not in ruled and row.cost.blocks][
-        :10
-    ]
+    expected = [row.fingerprint for row in known if row.table == "parcel" and row.cost.blocks][:10]
     assert [re.findall("2:[0-9a-f]{16}", line)[0] for line in shown] == expected
+    proposed = "\n".join(told[told.index("Proposed rules, for a rules file:") + 1 : -1])
+    assert tomllib.loads(proposed) == {
+        "rule": [{"name": "parcel", "category": "parcel", "when": {"table": "parcel"}}]
+    }
 
 
 def test_what_is_read_through_a_cursor_is_of_its_querys_category(database: str) -> None:

@@ -69,9 +69,34 @@ from tests.support.program import pgiostat
                 'pgiostat: error: invalid value for --by: "colour"',
                 (
                     "HINT:  Allowed are category, verb, table, fingerprint, statement, relation,"
-                    " database, user."
+                    " database, user, tag:KEY."
                 ),
             ],
+        ),
+        (
+            ["watch", "--by", "tag:"],
+            [
+                "pgiostat: error: --by tag: needs the key of a tag",
+                "HINT:  Try: --by tag:controller",
+            ],
+        ),
+        *(
+            (
+                [*command, "--by", "tag:controller"],
+                [
+                    "pgiostat: error: a history has no tags",
+                    (
+                        "DETAIL:  Tags are comments of statements. A history keeps texts without"
+                        " comments, which may hold secrets."
+                    ),
+                    (
+                        "HINT:  pgiostat watch --by tag:controller shows tags of a server. For a"
+                        " history, rules by table or role name the parts of an application:"
+                        " pgiostat rules init suggests some."
+                    ),
+                ],
+            )
+            for command in (["report", "/no/such"], ["report", "/no/such", "--series", "1m"])
         ),
         (
             ["watch", "--sort", "x"],

@@ -85,7 +85,7 @@ def test_the_rules_on_the_page_of_categories_are_rules(tmp_path: Path) -> None:
         path = tmp_path / f"{number}.toml"
         path.write_text(text if text.startswith("schema") else f"schema = 1\n{text}", "utf-8")
         load(path)
-    assert len(found) == 4
+    assert len(found) == 5
 
 
 def test_the_page_of_categories_has_each_key_of_rules_and_no_other() -> None:

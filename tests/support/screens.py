@@ -23,7 +23,9 @@ from tests.support.readings import at, reading
 
 HOSTILE = "select '\x1b[2J[red]数据库\u202e' from 🐘"
 RELID = 20_000
-MANIFEST = Statement("select id from t where c = ?", "1:02", "manifest", action="select t")
+MANIFEST = Statement(
+    "select id from t where c = ?", "1:02", "manifest", action="select t", tag="basket"
+)
 NAMES = Names(
     statements={
         (10, 5, 1): Statement("select max(v) from t", "1:01", "version", action="select t"),

@@ -318,6 +318,25 @@ def test_a_verb_and_a_table_are_gone_into_as_a_category_is() -> None:
     play(script)
 
 
+def test_a_view_by_tag_is_there_if_a_tag_is_read() -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("9")
+        await pilot.pause()
+        assert app.state.view is View.CATEGORY
+        assert screen(app)[-1].strip() == (
+            "no tag is read; start watch with --by tag:KEY, on a server"
+        )
+        app.state = replace(app.state, tag="controller")
+        await pilot.press("9")
+        assert (app.state.view, names(app)) == (View.TAG, ["(no tag)", "basket"])
+        await pilot.press("down", "enter")
+        assert (app.state.view, names(app)) == (View.FINGERPRINT, ["select id from t where c = ?"])
+        await pilot.press("1", "9")
+        assert (app.state.view, app.state.tag) == (View.TAG, "controller")
+
+    play(script)
+
+
 def test_a_filter_shows_what_matches_and_totals_stay() -> None:
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         await pilot.press("2", "slash", *"MANIF", "enter")
@@ -690,7 +709,7 @@ def test_the_palette_has_all_keys_and_escape_closes_it() -> None:
             "quit", "help: keys, columns and terms",
             *(f"view by {view}" for view in
               ("category", "statement", "relation", "database", "user", "server io",
-               "verb", "table")),
+               "verb", "table", "the tag of --by tag:KEY")),
             "open the row", "filter by text, category, user or database",
             "sort by the next column to the right", "sort by the next column to the left",
             "scroll columns to the right", "scroll columns to the left",

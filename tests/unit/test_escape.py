@@ -12,6 +12,7 @@ import sys
 import tomllib
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,10 +37,15 @@ from pgiostat.escape import (
     toml,
 )
 from pgiostat.history.format.root import _COLLECTOR, check_collector
-from pgiostat.queries.rules.names import Globs
+from pgiostat.queries.rules.names import Globs, NameLists
+from pgiostat.queries.rules.rules_file import parse
 from pgiostat.queries.rules.suggest import (
     CatalogTable,
+    MeasuredRule,
     SuggestedLists,
+    SuggestedRule,
+    Suggestions,
+    category_named,
     glob_of,
     rules_file,
     suggest,
@@ -332,9 +338,18 @@ def test_toml_reads_as_it_was(text: str) -> None:
 def test_a_rules_file_of_a_hostile_catalog_has_its_names_and_nothing_else(names: list[str]) -> None:
     whys = {name: f"why\n[vocab2]\n{name}\x1b" for name in names}
     found = SuggestedLists(whys, {}, {}, {}, {})
-    text = rules_file(found, path="x\n[rule]\n.toml", server="db\nschema = 2")
+    category = category_named(names[0])
+    group = SuggestedRule(names[0], category, {"table": list(map(glob_of, names))}, whys[names[0]])
+    made = Suggestions(found, is_sync=True, tables=(MeasuredRule(group, (), None),))
+    text = rules_file(made, path="x\n[rule]\n.toml", server="db\nschema = 2")
     assert all(each == "\n" or is_visible(each) for each in text)
-    assert tomllib.loads(text) == {"schema": 1, "vocab": {"synced": [glob_of(n) for n in names]}}
+    globs = [glob_of(name) for name in names]
+    assert tomllib.loads(text) == {"schema": 1, "vocab": {"synced": globs}}
+    rule = {"name": names[0], "category": category, "when": {"table": globs}}
+    text = rules_file(replace(made, is_sync=False), path="x", server="db\nschema = 2")
+    assert all(each == "\n" or is_visible(each) for each in text)
+    assert tomllib.loads(text) == {"schema": 1, "rule": [rule]}
+    assert [each.category for each in parse("x", text).compile(NameLists({}))] == [category]
 
 
 def test_the_glob_of_a_name_matches_that_name_alone() -> None:
@@ -347,7 +362,8 @@ def test_names_of_a_catalog_reach_the_rules_file() -> None:
     table = CatalogTable(
         "s\n", 'customer"\n[x]', 1, ("id\n",), ("version",), ("id\n",), published=True
     )
-    told = tomllib.loads(rules_file(suggest([table]), path="r.toml"))
+    found = Suggestions(suggest([table]), is_sync=True)
+    told = tomllib.loads(rules_file(found, path="r.toml"))
     assert told["vocab"]["synced"] == ['customer"\n[[]x]']
     assert told["vocab"]["keys"] == ["id\n"]
 

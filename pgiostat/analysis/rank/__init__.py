@@ -6,7 +6,8 @@ of the ledger.
 May import `analysis.cost`, `analysis.ledger` and what `analysis` may import.
 """
 
-from pgiostat.analysis.rank.groups import By, group_of
+from pgiostat.analysis.rank.dimension import By
+from pgiostat.analysis.rank.groups import group_of
 from pgiostat.analysis.rank.lazy_sequence import LazySequence
 from pgiostat.analysis.rank.ranking import Ranking, RankRow, rank, rank_totals
 from pgiostat.analysis.rank.sort import Sort

@@ -1,13 +1,13 @@
-"""Dimensions of a ranking, and the group of each statement and relation."""
+"""The group of each statement and relation in a ranking."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import TypeAlias
 
 import numpy as np
 
 from pgiostat.analysis.cost import FIELDS, blocks_of
+from pgiostat.analysis.rank.dimension import By, table_of, tag_of, verb_of
 from pgiostat.analysis.rank.totals import EvictedTotals, Totals
 from pgiostat.statistics import counters
 from pgiostat.statistics.columnar import Counts
@@ -18,12 +18,10 @@ from pgiostat.statistics.names import (
     UNREADABLE,
     Names,
     Statement,
-    split_action,
 )
 
 __all__ = [
     "OWN_KEY",
-    "By",
     "GroupKey",
     "Groups",
     "Unread",
@@ -31,8 +29,6 @@ __all__ = [
     "add_statements",
     "group_of",
     "hour_of",
-    "table_of",
-    "verb_of",
 ]
 
 
@@ -45,42 +41,11 @@ StatementIds: TypeAlias = tuple[int, int, int | None]
 _WITHOUT_TEXT = frozenset({UNREAD, UNREADABLE})
 _BLKS_READ = counters.RELATIONS.column("blks_read").name
 
-NO_TABLE = "(no table)"
-"""Row of statements that are about no table."""
-
 OWN_KEY: GroupKey = ("", OWN)
 """The key of pgiostat's own cost in every ranking."""
 
 
-class By(StrEnum):
-    """The dimension of a ranking's rows.
-
-    Attributes:
-        CATEGORY: A category of queries, by the rules.
-        VERB: What statements do: select, insert, copy, session.
-        TABLE: The table that statements are about.
-        FINGERPRINT: Statements of the same normalized shape.
-        STATEMENT: An entry of pg_stat_statements: user, database and queryid.
-        RELATION: A table, index or TOAST table.
-        DATABASE: A database.
-        USER: A role.
-        SERVER: A server of a history, by its label.
-        HOUR: An hour of a history.
-    """
-
-    CATEGORY = "category"
-    VERB = "verb"
-    TABLE = "table"
-    FINGERPRINT = "fingerprint"
-    STATEMENT = "statement"
-    RELATION = "relation"
-    DATABASE = "database"
-    USER = "user"
-    SERVER = "server"
-    HOUR = "hour"
-
-
-_BY_TEXT = frozenset({By.VERB, By.TABLE, By.FINGERPRINT, By.STATEMENT})
+_BY_TEXT = frozenset({By.VERB, By.TABLE, By.TAG, By.FINGERPRINT, By.STATEMENT})
 """Dimensions in which an evicted statement has no group, as its text is gone."""
 
 
@@ -97,6 +62,7 @@ class GroupIdentity:
     database: str = ""
     user: str = ""
     action: str = ""
+    tag: str = ""
 
 
 @dataclass(slots=True)
@@ -281,20 +247,12 @@ def _category(known: Statement | None) -> str:
     return HIDDEN if known is None else known.category
 
 
-def verb_of(action: str, category: str) -> str:
-    """Return what a statement does; its category if it has no text."""
-    return split_action(action)[0] or category
-
-
-def table_of(action: str, category: str) -> str:
-    """Return the table that a statement is about; its category if it has no text."""
-    return split_action(action)[1] or (NO_TABLE if action else category)
-
-
-def _of_action(by: By, known: Statement | None) -> str:
-    """Return the verb or the table of a statement; without a text, its category."""
-    name = verb_of if by is By.VERB else table_of
-    return name("" if known is None else known.action, _category(known))
+def _of_text(by: By, known: Statement | None) -> str:
+    """Return the verb, the table or the tag of a statement; without a text, its category."""
+    action = "" if known is None else known.action
+    if by is By.TAG:
+        return tag_of("" if known is None else known.tag, action, _category(known))
+    return (verb_of if by is By.VERB else table_of)(action, _category(known))
 
 
 def _key(by: By, ids: StatementIds, known: Statement | None, prefix: str) -> GroupKey:
@@ -307,7 +265,7 @@ def _key(by: By, ids: StatementIds, known: Statement | None, prefix: str) -> Gro
         return (HIDDEN if queryid is None else str(queryid), f"{prefix}{dbid}", str(userid))
     if by in {By.DATABASE, By.USER}:
         return (f"{prefix}{dbid if by is By.DATABASE else userid}",)
-    return (_category(known) if by is By.CATEGORY else _of_action(by, known),)
+    return (_category(known) if by is By.CATEGORY else _of_text(by, known),)
 
 
 def _statement_identity(
@@ -317,8 +275,8 @@ def _statement_identity(
     category = _category(known)
     if _is_own(known) or by is By.CATEGORY:
         return GroupIdentity(name=category, category=category)
-    if by in {By.VERB, By.TABLE}:
-        return GroupIdentity(name=_of_action(by, known))
+    if by in {By.VERB, By.TABLE, By.TAG}:
+        return GroupIdentity(name=_of_text(by, known))
     database, user = names.shown_database(dbid), names.shown_role(userid)
     server = prefix.removesuffix("/")
     if by is By.DATABASE:
@@ -336,6 +294,7 @@ def _statement_identity(
         text=text,
         fingerprint=fingerprint,
         action=known.action if known else "",
+        tag=known.tag if known else "",
     )
     if by is By.FINGERPRINT and queryid is not None:
         return identity

@@ -6,20 +6,24 @@ from typing import Any
 
 from pgiostat.analysis.cost import FIELDS, ReadCost, blocks_of
 from pgiostat.analysis.ledger import LedgerLine, Line, reconcile, whole_of
+from pgiostat.analysis.rank.dimension import By, table_of, tag_of, verb_of
 from pgiostat.analysis.rank.groups import (
     OWN_KEY,
-    By,
     GroupKey,
     Groups,
     Unread,
     add_relations,
     add_statements,
-    hour_of,
-    table_of,
-    verb_of,
 )
 from pgiostat.analysis.rank.lazy_sequence import LazySequence
 from pgiostat.analysis.rank.sort import MEASURES, Sort
+from pgiostat.analysis.rank.sums import (
+    database_blocks,
+    reads_together,
+    recent,
+    seconds_by_hour,
+    seconds_of,
+)
 from pgiostat.analysis.rank.totals import Totals
 from pgiostat.analysis.server_reads import ServerReads
 from pgiostat.statistics.columnar import Counts
@@ -48,6 +52,7 @@ class RankRow:
         user: Its role, if it is of one.
         action: What it does, and to which table, if it is a statement or a fingerprint; its
             category is the same if no rule gave it another.
+        tag: Value of the tag that a view is by, if it is a statement or a fingerprint.
         parts: Of a relation: heap, index and TOAST parts with their blocks read.
         members: How many entries were added up.
         uncertain: Part of its numbers was counted since a reset, or is a lower bound.
@@ -65,6 +70,7 @@ class RankRow:
     database: str = ""
     user: str = ""
     action: str = ""
+    tag: str = ""
     parts: tuple[tuple[str, int], ...] = ()
     members: int = 1
     uncertain: bool = False
@@ -78,6 +84,11 @@ class RankRow:
     def table(self) -> str:
         """The table that it is about, if it is a statement or a fingerprint."""
         return table_of(self.action, self.category)
+
+    @property
+    def tag_group(self) -> str:
+        """The row that it belongs to by tag, if it is a statement or a fingerprint."""
+        return tag_of(self.tag, self.action, self.category)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,17 +221,17 @@ def rank_totals(
         top: As for `rank`.
     """
     counted = [each for each, _ in parts]
-    seconds = _seconds(counted)
+    seconds = seconds_of(counted)
     groups, unread = _grouped(parts, by)
-    reads = _reads(counted)
+    reads = reads_together(counted)
     none = ReadCost(seconds, counted[-1].block_size if counted else 8192, per_block=reads.per_block)
     if by is By.RELATION:
         none = replace(none, calls=None, rows=None, total_exec_us=None)
         # All relations are in the ranking, catalogs too: the ledger has no accounts of its own.
-        reads = ServerReads(blocks=_database_total(counted))
-    costs = _Costs(groups, none, _hour_seconds(counted, by))
+        reads = ServerReads(blocks=database_blocks(counted))
+    costs = _Costs(groups, none, seconds_by_hour(counted, by))
     explained = costs.total(slice(None))
-    lines = reconcile(explained.blocks, reads, _recent(counted))
+    lines = reconcile(explained.blocks, reads, recent(counted))
     whole = whole_of(explained.blocks, reads.blocks, lines)
     kept, cut = _top(costs, by, sort, top)
     ours = [number for number, key in enumerate(costs.keys) if key == OWN_KEY]
@@ -242,14 +253,6 @@ def rank_totals(
         nested=sum(each.nested for each in counted) if of_statements else 0,
         nested_blocks=sum(each.nested_blocks for each in counted) if of_statements else 0,
     )
-
-
-def _recent(counted: Sequence[Totals]) -> ServerReads:
-    """Return the counts of possible causes before the first totals of each server."""
-    first: dict[int, ServerReads] = {}
-    for each in counted:
-        first.setdefault(each.server_id, each.recent)
-    return ServerReads.total(first.values())
 
 
 def _grouped(parts: Sequence[tuple[Totals, Names]], by: By) -> tuple[Groups, tuple[Unread, ...]]:
@@ -344,52 +347,14 @@ def _row(groups: Groups, costs: _Costs, number: int, whole: int) -> RankRow:
         database=identity.database,
         user=identity.user,
         action=identity.action,
+        tag=identity.tag,
         parts=tuple(sorted(group.parts.items())),
         members=group.members,
         uncertain=group.uncertain,
     )
 
 
-def _seconds(counted: Sequence[Totals]) -> float:
-    """Return the length of a time window: that of the label with the longest intervals together.
-
-    Several servers under one label, as after a failover, were recorded one after the other.
-    """
-    of_label: dict[str | int, float] = {}
-    for each in counted:
-        label = each.server or each.server_id
-        of_label[label] = of_label.get(label, 0.0) + each.seconds
-    return max(of_label.values(), default=0)
-
-
-def _hour_seconds(counted: Sequence[Totals], by: By) -> dict[str, float]:
-    """Return the length of each hour if hours are ranked.
-
-    Servers share the length of the longest one, so that their rates add up.
-    """
-    if by is not By.HOUR:
-        return {}
-    parts: dict[str, list[Totals]] = {}
-    for each in counted:
-        parts.setdefault(hour_of(each), []).append(each)
-    return {key: _seconds(part) for key, part in parts.items()}
-
-
 def _together(name: str, costs: _Costs, chosen: Sequence[int], whole: int) -> RankRow:
     total = costs.total(chosen)
     share = total.blocks / whole if whole else None
     return RankRow(key=(name,), name=name, cost=total, share=share, members=len(chosen))
-
-
-def _reads(counted: Sequence[Totals]) -> ServerReads:
-    of_server: dict[int, list[ServerReads]] = {}
-    for each in counted:
-        of_server.setdefault(each.server_id, []).append(each.reads)
-    return ServerReads.of_servers(map(ServerReads.total, of_server.values()))
-
-
-def _database_total(counted: Sequence[Totals]) -> int | None:
-    """Return the connected databases' own count; None if any part of it was lost."""
-    found = [each.database_blocks for each in counted]
-    known = [blocks for blocks in found if blocks is not None]
-    return sum(known) if known and len(known) == len(found) else None

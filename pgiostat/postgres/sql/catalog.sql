@@ -1,4 +1,4 @@
--- Ordinary tables with their primary keys, and their columns of types that versions have.
+-- Tables and views with their primary keys, and their columns of types that versions have.
 WITH published AS MATERIALIZED (
     SELECT DISTINCT p.schemaname, p.tablename FROM pg_catalog.pg_publication_tables AS p
 )
@@ -30,14 +30,15 @@ SELECT /* pgiostat */
            WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid
              AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
            ORDER BY a.attnum) AS columns,
-    p.tablename IS NOT NULL AS published
+    p.tablename IS NOT NULL AS published,
+    c.relkind OPERATOR(pg_catalog.=) ANY ('{v,m}'::pg_catalog."char"[]) AS is_view
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
 JOIN pg_catalog.pg_namespace AS s ON s.nspname OPERATOR(pg_catalog.=) 'pg_catalog'
 LEFT JOIN published AS p
        ON p.schemaname OPERATOR(pg_catalog.=) n.nspname
       AND p.tablename OPERATOR(pg_catalog.=) c.relname
-WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::pg_catalog."char"[]) AND NOT c.relispartition
+WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,f,v,m}'::pg_catalog."char"[]) AND NOT c.relispartition
   AND NOT pg_catalog.starts_with(n.nspname::pg_catalog.text, 'pg_')
   AND n.nspname OPERATOR(pg_catalog.<>) 'information_schema'
   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend AS d

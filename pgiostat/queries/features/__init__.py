@@ -9,13 +9,13 @@ May import `fingerprint`.
 
 from dataclasses import replace
 
-from pgiostat.queries.features.comments_and_cursors import cursor, tags
+from pgiostat.queries.features.comments_and_cursors import cursor, tag_pairs, tags
 from pgiostat.queries.features.model import BlockFeatures, Features
 from pgiostat.queries.features.statement import features
 from pgiostat.queries.features.walk import Walk
 from pgiostat.queries.fingerprint import Normalized, normalize, outline
 
-__all__ = ["BlockFeatures", "Features", "extract"]
+__all__ = ["BlockFeatures", "Features", "extract", "tag_pairs"]
 
 
 def extract(

@@ -1,6 +1,7 @@
 """Features that a normalized text lacks: the name of the cursor, and comments."""
 
 import re
+from collections.abc import Iterator
 from hashlib import blake2b
 from itertools import dropwhile, takewhile
 from urllib.parse import unquote
@@ -9,7 +10,7 @@ from pgiostat.queries.features.model import NONE, Names
 from pgiostat.queries.features.walk import plain
 from pgiostat.queries.fingerprint import TokenKind, comments, lex
 
-__all__ = ["cursor", "pseudonym", "tags"]
+__all__ = ["cursor", "pseudonym", "tag_pairs", "tags"]
 
 MAX_TAG = 200
 _PSEUDONYM = re.compile("#[0-9a-f]{16}")
@@ -42,15 +43,38 @@ def pseudonym(name: str) -> str:
 
 def tags(text: str) -> Names:
     """Return comments, and the pairs of those that follow https://google.github.io/sqlcommenter."""
-    tags: set[str] = set()
+    found: set[str] = set()
+    for inner in _comments(text):
+        found.add(inner.strip()[:MAX_TAG])
+        found |= {f"{key}={value}"[:MAX_TAG] for key, value in _pairs(inner)}
+    return frozenset(found) or NONE
+
+
+def tag_pairs(text: str | bytes) -> dict[str, str]:
+    """Return the pairs in comments, as sqlcommenter adds them; of a repeated key the first.
+
+    >>> tag_pairs("SELECT 1 /* controller='orders',route='%2Forders%2F%3Cid%3E' */ -- job=export")
+    {'controller': 'orders', 'route': '/orders/<id>', 'job': 'export'}
+    """
+    string = text if isinstance(text, str) else text.decode("utf-8", "replace")
+    found: dict[str, str] = {}
+    for inner in _comments(string):
+        for key, value in _pairs(inner):
+            found.setdefault(key, value)
+    return found
+
+
+def _comments(text: str) -> Iterator[str]:
+    """Yield the comments of a text without what encloses them."""
     if "--" not in text and "/*" not in text:
-        return NONE
+        return
     for comment in comments(text):
-        inner = comment[2:] if comment.startswith("--") else comment[2:].removesuffix("*/")
-        tags.add(inner.strip()[:MAX_TAG])
-        for pair in inner.split(","):
-            key, equals, value = pair.strip().partition("=")
-            if equals:
-                plain_value = value.strip().removeprefix("'").removesuffix("'")
-                tags.add(f"{unquote(key.strip())}={unquote(plain_value)}"[:MAX_TAG])
-    return frozenset(tags)
+        yield comment[2:] if comment.startswith("--") else comment[2:].removesuffix("*/")
+
+
+def _pairs(comment: str) -> Iterator[tuple[str, str]]:
+    for pair in comment.split(","):
+        key, equals, value = pair.strip().partition("=")
+        if equals:
+            plain_value = value.strip().removeprefix("'").removesuffix("'")
+            yield unquote(key.strip()), unquote(plain_value)

@@ -56,7 +56,7 @@ class Classifier:
         queryid: int | None = None,
     ) -> Classified:
         """Return a text's normalized form, features and category."""
-        normalized, features = self._read(text)
+        normalized, features = self.read(text)
 
         def match(rules: Rules) -> Match:
             return rules.classify(
@@ -71,7 +71,8 @@ class Classifier:
         if_sync = None if self.if_sync is None else match(self.if_sync)
         return Classified(normalized, features, match(self.rules), if_sync)
 
-    def _read(self, text: str | bytes) -> tuple[Normalized, Features]:
+    def read(self, text: str | bytes) -> tuple[Normalized, Features]:
+        """Return a text's normalized form and features."""
         key = text if len(text) < LONG else _digest(text)
         found = self._texts.get(key)
         if found is None:

@@ -23,6 +23,7 @@ KEYS = (
     ("q", "quit"),
     ("? h F1", "this help"),
     ("1 … 8", "view by category, statement, relation, database, user, server I/O, verb, table"),
+    ("9", "view by the tag of --by tag:KEY, of the first text of each entry"),
     ("Enter, Esc", "open the row (category, fingerprint, statement), and go back"),
     ("/", "filter by text, category, user or database; Esc clears the filter"),
     ("< >", "sort by the column to the left or right; r reverses the order"),

@@ -236,6 +236,7 @@ _GROUP_OF: dict[View, Callable[[RankRow], str]] = {
     View.CATEGORY: lambda of: of.category,
     View.VERB: lambda of: of.verb,
     View.TABLE: lambda of: of.table,
+    View.TAG: lambda of: of.tag_group,
     View.FINGERPRINT: _fingerprint,
     View.DATABASE: lambda of: of.database,
     View.USER: lambda of: of.user,

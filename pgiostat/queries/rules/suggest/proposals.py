@@ -1,0 +1,103 @@
+"""Proposed rules for statements that match no rule."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pgiostat.analysis.rank import RankRow
+from pgiostat.queries.rules.automatic import automatic_category
+from pgiostat.queries.rules.conditions import Subject
+from pgiostat.queries.rules.suggest.catalog_table import CatalogTable
+from pgiostat.queries.rules.suggest.groups import (
+    MeasuredRule,
+    SuggestedRule,
+    category_named,
+    glob_of,
+    matcher,
+    measured,
+)
+from pgiostat.queries.rules.suggest.observed import Observation
+from pgiostat.queries.rules.suggest.table_groups import table_groups
+from pgiostat.statistics.names import OTHER, split_action
+
+__all__ = ["Unclear", "UnclearStatement", "proposals"]
+
+
+@dataclass(frozen=True, slots=True)
+class UnclearStatement:
+    """Statements of one fingerprint that match no rule, and the proposed rule.
+
+    Attributes:
+        rule: Name of the rule.
+    """
+
+    row: RankRow
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """Statements that match no rule, and rules for them.
+
+    Attributes:
+        statements: The greatest reads first.
+        rules: In the order in which they are to be tried, each with what it would take of all
+            statements that match no rule.
+    """
+
+    statements: tuple[UnclearStatement, ...] = ()
+    rules: tuple[MeasuredRule, ...] = ()
+
+
+def proposals(
+    rows: Iterable[RankRow], tables: Sequence[CatalogTable], observed: Observation, top: int
+) -> Unclear:
+    """Return the statements that match no rule, with a rule for each.
+
+    Commands such as VACUUM, SET and CREATE need none: their names are categories. Statements that
+    read nothing are left out, too.
+
+    Args:
+        rows: Statements by fingerprint, the greatest reads first.
+        tables: Those of the database.
+        observed: The statements of the server.
+        top: Number of statements.
+    """
+    free = [each for each in observed.statements if not each.is_ruled]
+    subjects = {each.subject.fingerprint: each.subject for each in reversed(free)}
+    groups = table_groups(tables, observed.statements)
+    matches = [(group, matcher(group)) for group in groups]
+    found: list[UnclearStatement] = []
+    wanted: list[SuggestedRule] = []
+    for row in rows:
+        subject = subjects.get(row.fingerprint)
+        if len(found) >= top or subject is None or not row.cost.blocks:
+            continue
+        group = next((group for group, is_of in matches if is_of(subject)), None)
+        group = group or _of_its_own(subject)
+        if group is not None:
+            found.append(UnclearStatement(row, group.name))
+            wanted.append(group)
+    ordered = [*(each for each in groups if each in wanted)]
+    ordered += [each for n, each in enumerate(wanted) if each not in ordered + wanted[:n]]
+    return Unclear(tuple(found), tuple(measured(ordered, free, observed.blocks, in_order=True)))
+
+
+def _of_its_own(subject: Subject) -> SuggestedRule | None:
+    """Return the rule of a statement about a table of no group; None if it needs none."""
+    features = subject.features
+    verb, table = split_action(automatic_category(features))
+    if table:
+        short = table.rpartition(".")[2]
+        return SuggestedRule(
+            table, category_named(table), {"table": glob_of(short)}, f"table {table}"
+        )
+    function = features.main.name or next(iter(sorted(features.calls)), "")
+    if verb in {"function", "procedure"} and function:
+        short = function.rpartition(".")[2]
+        why = f"{verb} {function}"
+        return SuggestedRule(function, category_named(short), {"calls": glob_of(short)}, why)
+    if verb == OTHER and subject.fingerprint:
+        why = "its text says neither table nor function"
+        name = f"statement {subject.fingerprint}"
+        return SuggestedRule(name, name, {"fingerprint": [subject.fingerprint]}, why)
+    return None

@@ -1,0 +1,273 @@
+"""Suggested rules: groups of tables, roles and tags, each with the reads that it takes."""
+
+import pytest
+
+from pgiostat.analysis.cost import ReadCost
+from pgiostat.analysis.rank import RankRow
+from pgiostat.queries.features import extract, tag_pairs
+from pgiostat.queries.fingerprint import normalize
+from pgiostat.queries.rules import Subject
+from pgiostat.queries.rules.suggest import (
+    CatalogTable,
+    ForeignKey,
+    Observation,
+    ObservedStatement,
+    proposals,
+    suggestions,
+)
+from pgiostat.queries.rules.suggest.families import families
+
+
+def table(
+    name: str,
+    *parents: str,
+    schema: str = "public",
+    keys: str = "id",
+    partitions: str = "",
+    cascades: bool = False,
+) -> CatalogTable:
+    """Return a table; each parent is the name of a table, with the column that refers to it."""
+    foreign = tuple(
+        ForeignKey((column,), schema, parent, cascades)
+        for parent, _, column in (each.partition(":") for each in parents)
+    )
+    names = tuple(keys.split())
+    return CatalogTable(
+        schema,
+        name,
+        10,
+        names,
+        (),
+        names,
+        False,
+        foreign,
+        tuple(partitions.split()),
+    )
+
+
+def statement(
+    text: str, blocks: int = 0, user: str = "web", *, is_ruled: bool = False
+) -> ObservedStatement:
+    normalized = normalize(text)
+    subject = Subject(
+        extract(text), normalized.fingerprint, normalized.text, user, "shop", hash(text)
+    )
+    return ObservedStatement(subject, is_ruled, tag_pairs(text), blocks, 1)
+
+
+def observed(*statements: ObservedStatement, is_sync: bool = False) -> Observation:
+    return Observation(statements, sum(each.blocks for each in statements), is_sync)
+
+
+def families_of(*tables: CatalogTable) -> dict[str, list[str]]:
+    found = families(tables)
+    return {each.name: sorted(one.relname for one in each.tables) for each in found}
+
+
+def test_tables_belong_together_by_the_first_word_of_their_names() -> None:
+    names = ("orders", "order_items", "OrderNotes", "category", "categories_old", "coupon")
+    assert families_of(*map(table, names)) == {
+        "orders": ["OrderNotes", "order_items", "orders"],
+        "category": ["categories_old", "category"],
+        "coupon": ["coupon"],
+    }
+
+
+def test_a_word_that_all_names_begin_with_tells_no_tables_apart() -> None:
+    assert families_of(
+        table("shop_order"),
+        table("shop_orderitem", "shop_order:order_id"),
+        table("shop_customer"),
+        table("shop_customer_address"),
+    ) == {
+        "shop_order": ["shop_order", "shop_orderitem"],
+        "shop_customer": ["shop_customer", "shop_customer_address"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("child", "family"),
+    [
+        (table("prices", "products:product_id", keys="product_id since"), "products"),
+        (table("prices", "products:product_id", cascades=True), "products"),
+        (table("prices", "products:product_id"), "prices"),
+        (table("prices", "missing:product_id", cascades=True), "prices"),
+    ],
+)
+def test_a_table_belongs_to_the_one_that_keeps_its_rows(child: CatalogTable, family: str) -> None:
+    found = families_of(table("products"), child)
+    assert [name for name, tables in found.items() if "prices" in tables] == [family]
+
+
+def test_a_table_that_many_refer_to_keeps_none_of_them() -> None:
+    parts = [table(name, "tenant:tenant_id", keys="tenant_id id") for name in ("a", "b", "c", "d")]
+    assert families_of(table("tenant"), *parts) == {
+        name: [name] for name in ("tenant", "a", "b", "c", "d")
+    }
+    assert families_of(table("tenant"), *parts[:3]) == {"tenant": ["a", "b", "c", "tenant"]}
+
+
+def test_a_table_with_parts_stays_apart_from_the_one_that_it_refers_to() -> None:
+    assert families_of(
+        table("customers"),
+        table("orders", "customers:customer_id", cascades=True),
+        table("line", "orders:order_id", cascades=True),
+    ) == {"customers": ["customers"], "orders": ["line", "orders"]}
+
+
+def groups_of(
+    tables: list[CatalogTable], *statements: ObservedStatement
+) -> list[tuple[str, object]]:
+    found = suggestions(tables, observed(*statements))
+    return [(each.group.name, each.group.when["table"]) for each in found.tables]
+
+
+def test_each_schema_is_a_group_and_one_that_reads_most_is_divided() -> None:
+    tables = [
+        table("orders", schema="sales"),
+        table("order_items", schema="sales"),
+        table("coupon", schema="sales"),
+        table("products", schema="stock"),
+        table("coupon", schema="stock"),
+    ]
+    whole = [
+        ("sales", ["sales.*", "orders", "order_items"]),
+        ("stock", ["stock.*", "products"]),
+    ]
+    assert groups_of(tables) == whole
+    read = statement("SELECT * FROM orders", 60)
+    divided = [("orders", ["orders", "order_items"]), *whole]
+    assert groups_of(tables, read, statement("SELECT * FROM stock.coupon", 40)) == divided
+    half = statement("SELECT * FROM stock.coupon", 60)
+    assert groups_of(tables, read, half) == whole
+
+
+def test_a_glob_stands_for_names_that_no_other_table_has() -> None:
+    auth = [table("auth_user"), table("auth_group"), table("auth_permission")]
+    assert groups_of([*auth, table("authors")]) == [("auth", "auth_*")]
+    others = [table("auth_x", schema="b"), table("y", schema="b")]
+    read = statement("SELECT * FROM auth_user", 1)
+    assert groups_of([*auth, table("authors"), *others], read)[:2] == [
+        ("auth_user", "auth_user"),
+        ("auth", ["auth_user", "auth_group", "auth_permission"]),
+    ]
+
+
+def test_partitions_whose_names_do_not_show_it_are_folded_with_their_table() -> None:
+    visits = table("visits", partitions="visits_2026_11 visits_hot visits_old old.archive")
+    assert groups_of([visits, table("coupon")]) == [
+        ("visits", ["visits", "old.archive", "visits_hot", "visits_old"])
+    ]
+
+
+def test_tables_of_frameworks_are_left_to_the_preset() -> None:
+    assert groups_of([table("good_jobs"), table("good_job_batches"), table("orders")]) == []
+
+
+def test_a_rule_takes_what_no_rule_before_it_takes() -> None:
+    found = suggestions(
+        [table("orders"), table("order_items"), table("visits", partitions="visits_hot")],
+        observed(
+            statement("SELECT * FROM order_items WHERE order_id IN (1, 2)", 50),
+            statement("SELECT * FROM orders", 30),
+            statement("UPDATE public.order_items SET a = 1", 10),
+            statement("SELECT * FROM coupon", 10),
+        ),
+    )
+    assert [(each.group.name, each.share, each.calls) for each in found.tables] == [
+        ("preload", 0.5, 1),
+        ("orders", 0.4, 2),
+        ("visits", 0.0, 0),
+    ]
+    assert found.share == 0.9
+
+
+def test_a_table_that_stands_alone_gets_a_rule_if_it_reads_much() -> None:
+    tables = [table("a_x"), table("a_y"), table("coupon"), table("note")]
+    read = [
+        statement("SELECT * FROM a_x", 49),
+        statement("SELECT * FROM coupon", 50),
+        statement("SELECT * FROM note", 1),
+    ]
+    assert groups_of(tables, *read) == [("coupon", "coupon"), ("a", ["a_x", "a_y"])]
+    assert groups_of(tables) == [("a", ["a_x", "a_y"])]
+
+
+def test_roles_and_tags_are_measured_alone() -> None:
+    found = suggestions(
+        [],
+        observed(
+            statement("SELECT * FROM a /*controller='basket',request_id='7'*/", 60),
+            statement("SELECT * FROM b /*controller='basket',route='%2Fb'*/", 20, "jobs"),
+            statement("SELECT * FROM c /*controller='password=s3cret'*/", 20, "jobs"),
+            statement("SELECT 1", 0, "postgres"),
+        ),
+    )
+    assert [(each.group.when, each.share) for each in found.roles] == [
+        ({"user": "web"}, 0.6),
+        ({"user": "jobs"}, 0.4),
+    ]
+    assert [(each.group.when, each.share) for each in found.tags] == [
+        ({"tag": "controller=basket"}, 0.8),
+        ({"tag": "route=/b"}, 0.2),
+    ]
+
+
+def test_one_role_alone_is_no_group() -> None:
+    assert suggestions([], observed(statement("SELECT * FROM a", 1))).roles == ()
+
+
+def test_a_share_of_nothing_is_unknown() -> None:
+    found = suggestions([table("orders"), table("order_items")], observed())
+    assert [(each.share, each.statements) for each in found.tables] == [(None, ())]
+    assert found.share is None
+
+
+def proposed(*statements: ObservedStatement, top: int = 10) -> tuple[list[str], list[object]]:
+    """Return the rule for each statement that matches no rule, and the rules with their shares."""
+    tables = [table("orders"), table("order_items")]
+    rows = [
+        RankRow(
+            (str(each.subject.fingerprint),),
+            str(each.subject.normalized_text),
+            ReadCost(1.0, 8192, shared_blks_read=each.blocks),
+            None,
+            fingerprint=str(each.subject.fingerprint),
+        )
+        for each in statements
+    ]
+    found = proposals(rows, tables, observed(*statements), top)
+    rules = [(dict(each.group.when), each.share, each.calls) for each in found.rules]
+    return [each.rule for each in found.statements], list(rules)
+
+
+def test_each_statement_that_no_rule_takes_gets_a_rule() -> None:
+    unread = statement("§", 4)
+    names, rules = proposed(
+        statement("SELECT * FROM sales.note", 40),
+        statement("SELECT * FROM orders", 30),
+        statement("UPDATE order_items SET a = 1", 10),
+        statement("SELECT app.search($1)", 6),
+        unread,
+        statement("CALL close_day(1)", 3),
+        statement("VACUUM orders", 4),
+        statement("CREATE TABLE x (a int)", 2),
+        statement("SELECT * FROM ruled", 1, is_ruled=True),
+        statement("SELECT * FROM idle", 0),
+    )
+    name = f"statement {unread.subject.fingerprint}"
+    assert names == ["sales.note", "orders", "orders", "app.search", name, "close_day"]
+    assert rules == [
+        ({"table": ["orders", "order_items"]}, 0.4, 2),
+        ({"table": "note"}, 0.4, 1),
+        ({"calls": "search"}, 0.06, 1),
+        ({"fingerprint": [unread.subject.fingerprint]}, 0.04, 1),
+        ({"calls": "close_day"}, 0.03, 1),
+    ]
+
+
+def test_only_the_biggest_statements_get_a_rule() -> None:
+    names, rules = proposed(
+        statement("SELECT * FROM orders", 6), statement("SELECT * FROM note", 4), top=1
+    )
+    assert (names, len(rules)) == (["orders"], 1)
