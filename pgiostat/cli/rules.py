@@ -46,7 +46,7 @@ def init(
     dsn: Annotated[
         str | None,
         typer.Argument(
-            help='Server with the groups, keys and versions; "" is the one that PG* variables name.',
+            help='Server with groups, keys and versions; "" is the one that PG* variables name.',
             metavar="[DBNAME|DSN]",
             show_default=False,
         ),

@@ -71,7 +71,7 @@ _ROLES = """
 _TAGS = """
 # Tags in the comments of statements. The server keeps the first text of an entry of
 # pg_stat_statements: a tag of later calls is lost. Histories have no comments, so these rules hold
-# for a live server alone, as --by tag:KEY of pgiostat watch does.
+# for a live server alone, like --by tag:KEY of pgiostat watch.
 """
 
 _EXAMPLES = """
