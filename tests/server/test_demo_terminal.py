@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pgiostat.lab.postgres.cluster import embedded_binaries
+from pgiostat.lab.postgres.cluster import Cluster, embedded_binaries
 from pgiostat.lab.postgres.processes import processes
 from tests.support.program import pgiostat
 from tests.support.terminals import ESCAPES, LEFT, Terminal, terminal
@@ -18,6 +18,7 @@ from tests.support.terminals import ESCAPES, LEFT, Terminal, terminal
 pytestmark = [pytest.mark.once, pytest.mark.long]  # it brings its own server
 
 LOADING_SECONDS = 120.0
+MOST = 0.5
 INDEXES = "SELECT count(*) FROM pg_class WHERE relname = 'ix_order_items_order_id'"
 
 
@@ -44,9 +45,8 @@ def psql(uri: str, statement: str) -> str:
     return done.stdout.strip()
 
 
-def first_category(shown: Terminal, directory: Path, wanted: str) -> pd.Series:
-    """Return the first row of the screen once it is of a category and has most of the reads."""
-    rows: list[pd.Series] = []
+def wait_for_first(shown: Terminal, directory: Path, wanted: str, blocks_per_call: float) -> None:
+    """Wait until the first row of the screen is a category with most of the reads."""
 
     def comes_first() -> bool:
         exported = list(directory.glob("*.csv"))
@@ -56,16 +56,24 @@ def first_category(shown: Terminal, directory: Path, wanted: str) -> pd.Series:
         frame = pd.read_csv(exported[0]) if exported[0].stat().st_size else pd.DataFrame()
         for path in exported:
             path.unlink()
-        rows[:] = [frame.iloc[0]] if len(frame) else []
-        return bool(rows) and rows[0]["category"] == wanted and rows[0]["share"] > 0.5
+        if frame.empty:
+            return False
+        first = frame.iloc[0]
+        each = first["blocks_read"] / first["calls"]
+        return bool(
+            first["category"] == wanted and first["share"] > MOST and each > blocks_per_call
+        )
 
     shown.wait_until(comes_first)
-    return rows[0]
 
 
-def running_in(directory: Path) -> list[str]:
-    """Return the command lines that name a directory."""
-    return [each.command for each in processes().values() if str(directory) in each.command]
+def running(cache: Path, folder: str) -> dict[int, str]:
+    """Return the processes of a demo's server and workload, and their command lines.
+
+    Root's server has its files elsewhere.
+    """
+    place = str(Cluster(embedded_binaries(), cache / "pgiostat" / folder).directory)
+    return {pid: each.command for pid, each in processes().items() if place in each.command}
 
 
 def test_the_shop_on_a_terminal_shows_an_incident_and_lets_others_in(
@@ -93,8 +101,7 @@ def test_the_shop_on_a_terminal_shows_an_incident_and_lets_others_in(
         shown.read(b"Enter or a number selects")
         shown.press("1")
         shown.read(b"caused: index dropped")
-        first = first_category(shown, here, "preload order_items")
-        assert first["blocks_read"] / first["calls"] > 5_000
+        wait_for_first(shown, here, "preload order_items", 5_000)
 
         with terminal(
             "demo", "--attach", columns=120, lines=36, cwd=there, variables=place
@@ -108,7 +115,7 @@ def test_the_shop_on_a_terminal_shows_an_incident_and_lets_others_in(
             assert joined.ended() == 0
         assert "Next: pgiostat doctor" in printed(joined)
         assert psql(uri[1], "SELECT count(*) FROM pg_stat_activity WHERE usename = 'shop'") != "0"
-        first_category(shown, here, "select products")
+        wait_for_first(shown, here, "select products", 0)
         assert psql(uri[1], INDEXES) == "1"
 
         shown.press("q")
@@ -117,7 +124,7 @@ def test_the_shop_on_a_terminal_shows_an_incident_and_lets_others_in(
         "The server and the workload of the demo have stopped; the data are kept.\n"
         "Next: pgiostat demo --scenario sync; or a server of yours, with pgiostat doctor\n"
     )
-    assert running_in(cache) == []
+    assert running(cache, "demo-shop") == {}
     gone = pgiostat("demo", "--attach", **place)
     assert gone.returncode == 1
     assert gone.stderr == (
@@ -126,18 +133,43 @@ def test_the_shop_on_a_terminal_shows_an_incident_and_lets_others_in(
     )
 
 
-def test_ctrl_c_ends_the_demo_with_status_0_also_before_its_first_screen(cache: Path) -> None:
+def test_however_the_demo_ends_nothing_is_left_running(cache: Path) -> None:
     place = {"XDG_CACHE_HOME": str(cache)}
     with terminal("demo", variables=place) as shown:
         shown.read(b"Loading rows")
         shown.process.send_signal(signal.SIGINT)
         assert shown.ended() == 0
     assert "The server and the workload of the demo have stopped" in printed(shown)
-    assert running_in(cache) == []
+    assert running(cache, "demo") == {}
     with terminal("demo", columns=140, variables=place) as shown:
         shown.read(b"preset sync: fixed by the demo", LOADING_SECONDS)
         shown.read(b"unattributed")
+        assert len(running(cache, "demo")) == 3  # server, its watchdog, workload
         shown.press("\x03")
         assert shown.ended() == 0
     assert "Next: pgiostat demo --scenario shop;" in printed(shown)
-    assert running_in(cache) == []
+    assert running(cache, "demo") == {}
+    with terminal("demo", columns=140, variables=place) as shown:
+        shown.read(b"unattributed", LOADING_SECONDS)
+        shown.process.send_signal(signal.SIGHUP)  # the terminal was closed
+        assert shown.ended() == 128 + signal.SIGHUP
+    assert running(cache, "demo") == {}
+
+
+def test_a_workload_that_ends_early_is_an_error_of_the_demo(cache: Path) -> None:
+    place = {"XDG_CACHE_HOME": str(cache)}
+    with terminal("demo", "--scenario", "shop", variables=place) as shown:
+        shown.read(b"unattributed", LOADING_SECONDS)
+        (worker,) = [
+            pid
+            for pid, command in running(cache, "demo-shop").items()
+            if "workload.worker" in command
+        ]
+        os.kill(worker, signal.SIGKILL)
+        shown.wait_until(lambda: worker not in processes())
+        shown.press("q")
+        assert shown.ended() == 1
+    assert "pgiostat: error: the workload of the demo ended early\nHINT:  Its output is in" in (
+        printed(shown)
+    )
+    assert running(cache, "demo-shop") == {}

@@ -21,7 +21,7 @@ from pgiostat.lab.workload.incidents import IncidentSwitch
 
 __all__ = ["application_dsn", "observer_uri", "reader_dsn", "remove", "running", "serving"]
 
-SETTINGS = SERVER_SETTINGS | {"shared_buffers": "16MB"}  # less than a tenth of the data
+SETTINGS = SERVER_SETTINGS | {"shared_buffers": "16MB"}  # at most a tenth of the data
 NEEDED_BYTES = 1_500_000_000
 OVERRIDING = {"PGPASSWORD": "password=", "PGSSLMODE": "sslmode=disable"}
 """Variables of the environment that keep libpq from the server, and what overrides each."""
