@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pgiostat.cli import options
+from pgiostat.cli import completion, options
 from pgiostat.cli.next_command import next_line, show_next
 from pgiostat.errors import choice
 
@@ -33,6 +33,7 @@ def demo(
             " default sync.",
             metavar="NAME",
             show_default=False,
+            autocompletion=completion.among(*SCENARIOS),
         ),
     ] = None,
     attach: Annotated[
@@ -212,7 +213,7 @@ def _control(scenario: "Scenario", cluster: "Cluster") -> "DemoControl":
 
 
 def program(argument: str) -> str:
-    """Return the words that run this program again in the same directory.
+    """Return the words that run this program again in another terminal.
 
     Args:
         argument: The name that it was run by, as in sys.argv.
@@ -221,9 +222,13 @@ def program(argument: str) -> str:
     if run_as.name == "__main__.py":
         return f"{quote(sys.executable)} -m pgiostat"
     found = shutil.which("pgiostat")
-    if found is not None and Path(found).resolve() == run_as.resolve():
+    # Another terminal has no virtual environment activated.
+    is_activated = sys.prefix != sys.base_prefix and found == str(
+        Path(sys.prefix, "bin", "pgiostat")
+    )
+    if found is not None and not is_activated and Path(found).resolve() == run_as.resolve():
         return "pgiostat"
-    return quote(argument)
+    return quote(str(run_as.absolute()))
 
 
 def _is_terminal() -> bool:

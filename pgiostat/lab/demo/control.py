@@ -54,12 +54,13 @@ class DemoControl:
             began = f"Incident{self._since()}: {active}"
             return (f"{began} ({text}); ! takes it back", f"{began}; ! takes it back")
         causes = "! causes an incident"
-        short = f'psql "$({self._program} demo --dsn)"'
+        whole, short = f"psql {quote(self._uri)}", f'psql "$({self._program} demo --dsn)"'
         return (
             f"{self.from_another_terminal}; {causes}",
-            f"psql {quote(self._uri)}; {causes}",
-            f"From another terminal: {short}; {causes}",
+            f"From another terminal: {whole}; {causes}",
+            f"{whole}; {causes}",
             f"{short}; {causes}",
+            short,
             causes,
         )
 

@@ -19,7 +19,7 @@ INCIDENTS = (
 
 @pytest.fixture
 def control(tmp_path: Path) -> DemoControl:
-    return DemoControl(INCIDENTS, tmp_path / "incident", ".venv/bin/pgiostat", URI)
+    return DemoControl(INCIDENTS, tmp_path / "incident", "/venv/bin/pgiostat", URI)
 
 
 def test_an_incident_is_in_force_on_all_screens_until_it_is_taken_back(
@@ -42,12 +42,13 @@ def test_the_line_below_the_table_leads_in_or_names_the_incident(
 ) -> None:
     assert control.hints() == (
         (
-            f"From another terminal: .venv/bin/pgiostat demo --attach, or psql '{URI}';"
+            f"From another terminal: /venv/bin/pgiostat demo --attach, or psql '{URI}';"
             " ! causes an incident"
         ),
+        f"From another terminal: psql '{URI}'; ! causes an incident",
         f"psql '{URI}'; ! causes an incident",
-        'From another terminal: psql "$(.venv/bin/pgiostat demo --dsn)"; ! causes an incident',
-        'psql "$(.venv/bin/pgiostat demo --dsn)"; ! causes an incident',
+        'psql "$(/venv/bin/pgiostat demo --dsn)"; ! causes an incident',
+        'psql "$(/venv/bin/pgiostat demo --dsn)"',
         "! causes an incident",
     )
     control.switch("index dropped")
@@ -58,7 +59,7 @@ def test_the_line_below_the_table_leads_in_or_names_the_incident(
     )
 
 
-def test_the_program_is_named_so_that_the_same_words_run_it_again(
+def test_the_program_is_named_so_that_the_words_run_it_in_another_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installed = tmp_path / "bin" / "pgiostat"
@@ -66,5 +67,8 @@ def test_the_program_is_named_so_that_the_same_words_run_it_again(
     installed.touch(0o755)
     monkeypatch.setenv("PATH", str(installed.parent))
     assert program(str(installed)) == "pgiostat"
-    assert program("my venv/bin/pgiostat") == "'my venv/bin/pgiostat'"
+    assert program("my venv/bin/pgiostat") == f"'{Path.cwd()}/my venv/bin/pgiostat'"
     assert program("/somewhere/pgiostat/__main__.py") == f"{sys.executable} -m pgiostat"
+    # Another terminal does not have this virtual environment on its PATH.
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    assert program(str(installed)) == str(installed)
