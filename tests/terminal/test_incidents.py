@@ -92,4 +92,4 @@ def test_the_help_of_the_demo_has_the_key() -> None:
             screen(app)
         )
 
-    play(script, (120, 50), incidents=Incidents())
+    play(script, (100, 24), incidents=Incidents())

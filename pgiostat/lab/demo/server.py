@@ -121,7 +121,10 @@ def serving(scenario: Scenario, console: Console, place: Path | None = None) -> 
             with _progress(console, scenario.rows) as progress:
                 scenario.load(dsn, progress)
         IncidentSwitch(scenario.incidents, dsn, None).restore()
-        yield cluster
+        try:
+            yield cluster
+        finally:
+            incident_file(cluster).unlink(missing_ok=True)
 
 
 def reader_dsn(cluster: Cluster, database: str) -> str:

@@ -109,7 +109,7 @@ class Help(ModalScreen[None]):
         self._notices = notices
         self._keys: tuple[tuple[str, str], ...] = KEYS
         if is_demo:
-            self._keys = (*KEYS, *OF_DEMO)
+            self._keys = (*KEYS[:2], *OF_DEMO, *KEYS[2:])
         if is_replay:
             others = {key for key, _ in REPLAYED}
             self._keys = (*(each for each in KEYS if each[0] not in others), *REPLAYED)
