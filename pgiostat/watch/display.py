@@ -161,7 +161,7 @@ class WatchDisplay(App[None]):
                 *self.replay.position, self.replay.interval, self.replay.is_playing
             )
         hints = () if self._incidents is None else self._incidents.hints()
-        return SideInfo(self._board, wait, played, hints)
+        return SideInfo(self._board, wait, played, hints=hints)
 
     def _count_down(self) -> None:
         """Redraw every second while the source waits for its next attempt."""

@@ -69,7 +69,8 @@ def test_the_line_below_the_table_is_the_longest_that_fits() -> None:
     play(script, (80, 24), incidents=Incidents())
     play(script, (100, 24), incidents=Incidents())
     play(script, (80, 24))
-    assert found == [HINTS[1], HINTS[0], ""]
+    assert found[:2] == [HINTS[1], HINTS[0]]
+    assert found[2] not in HINTS
 
 
 def test_a_session_without_incidents_has_no_key_for_them() -> None:
