@@ -82,8 +82,11 @@ def _clean() -> None:
     from pgiostat.lab.demo.server import remove
 
     console = _console()
-    for directory in remove():
+    removed = remove()
+    for directory in removed:
         console.print(f"Removed {directory}.")
+    if not removed:
+        console.print("There is no demo to remove.")
 
 
 def _print_dsn(scenario: str | None) -> None:

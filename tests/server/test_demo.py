@@ -136,6 +136,8 @@ def test_without_a_terminal_the_demo_ends_with_rankings_and_csv_files(tmp_path: 
     finally:
         cleaned = demo(tmp_path, "--clean")
     assert cleaned.returncode == 0, cleaned.stderr
+    assert re.fullmatch(r"Removed \S+/demo(-[0-9a-f]{12})?\.\n", cleaned.stderr)
+    assert demo(tmp_path, "--clean").stderr == "There is no demo to remove.\n"
     assert not (tmp_path / "pgiostat" / "demo").exists()
 
 

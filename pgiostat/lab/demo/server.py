@@ -45,7 +45,7 @@ def running(names: Sequence[str]) -> tuple[str, Cluster]:
 
 
 def remove(*places: Path) -> list[Path]:
-    """Remove servers of the demo with their data and CSV files; return the directories.
+    """Remove servers of the demo with their data and CSV files; return the removed directories.
 
     Args:
         places: Directories of servers; by default those of all scenarios.
@@ -59,13 +59,14 @@ def remove(*places: Path) -> list[Path]:
     for cluster in clusters:
         if cluster.is_running():
             raise _already_running(cluster)
+    existing = [cluster.directory for cluster in clusters if cluster.directory.exists()]
     for cluster in clusters:
         incident_file(cluster).unlink(missing_ok=True)
         workload_log(cluster).unlink(missing_ok=True)
         cluster.destroy()
     for place in places or map(directory_of, FOLDERS):
         shutil.rmtree(csv_directory(place), ignore_errors=True)
-    return [cluster.directory for cluster in clusters]
+    return existing
 
 
 def csv_directory(place: Path) -> Path:
