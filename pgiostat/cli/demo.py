@@ -209,10 +209,15 @@ def _stream(scenario: "Scenario", cluster: "Cluster", seconds: float) -> None:
 
 def _control(scenario: "Scenario", cluster: "Cluster") -> "DemoControl":
     from pgiostat.lab.demo.control import DemoControl
-    from pgiostat.lab.demo.server import incident_file, observer_uri
+    from pgiostat.lab.demo.server import incident_file, observer_uri, workload_log
 
-    uri = observer_uri(cluster, scenario.database)
-    return DemoControl(scenario.incidents, incident_file(cluster), program(sys.argv[0]), uri)
+    return DemoControl(
+        scenario.incidents,
+        incident_file(cluster),
+        workload_log(cluster),
+        program(sys.argv[0]),
+        observer_uri(cluster, scenario.database),
+    )
 
 
 def program(argument: str) -> str:

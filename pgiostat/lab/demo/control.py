@@ -17,15 +17,21 @@ class DemoControl:
     Args:
         incidents: The incidents of the scenario.
         file: Names the incident in force.
+        log: The errors of the workload.
         program: The command that runs pgiostat, for the lines of `hints`.
         uri: The connection string for another terminal.
     """
 
     def __init__(
-        self, incidents: tuple[WorkloadIncident, ...], file: Path, program: str, uri: str
+        self,
+        incidents: tuple[WorkloadIncident, ...],
+        file: Path,
+        log: Path,
+        program: str,
+        uri: str,
     ) -> None:
         self.incidents = incidents
-        self._file = file
+        self._file, self._log = file, log
         self._program, self._uri = program, uri
 
     @property
@@ -49,6 +55,9 @@ class DemoControl:
 
     def hints(self) -> tuple[str, ...]:
         """Return the line below the table in several lengths, the longest first."""
+        if self._has_failed():
+            stopped = "The workload has stopped"
+            return (f'{stopped}: its output is in "{self._log}"', f"{stopped}; q shows why")
         if active := self.active:
             text = next((each.text for each in self.incidents if each.name == active), "")
             began = f"Incident{self._since()}: {active}"
@@ -63,6 +72,10 @@ class DemoControl:
             short,
             causes,
         )
+
+    def _has_failed(self) -> bool:
+        """Return whether the workload wrote an error; it ends with its first one."""
+        return self._log.exists() and self._log.stat().st_size > 0
 
     def _since(self) -> str:
         """Return when the incident in force was caused; "" if it was taken back just now."""

@@ -5,6 +5,7 @@ so that it never outlives the parent.
 """
 
 import argparse
+import os
 import signal
 import sys
 from pathlib import Path
@@ -25,7 +26,9 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
 
     def until_input_ends() -> None:
-        sys.stdin.buffer.read()
+        # Not by sys.stdin: its lock, held here, would abort the end of the main thread.
+        while os.read(0, 4096):
+            pass
         stop.set()
 
     Thread(target=until_input_ends, daemon=True).start()
@@ -33,7 +36,9 @@ def main() -> None:
         _run(_arguments(), stop)
     except psycopg.OperationalError as error:
         if not stop.is_set():
-            sys.exit(f"the workload lost its server: {error}")
+            sys.exit(f"The workload lost its server: {str(error).splitlines()[0]}.")
+    except psycopg.Error as error:
+        sys.exit(f"A statement of the workload failed: {str(error).splitlines()[0]}.")
 
 
 def _arguments() -> argparse.Namespace:

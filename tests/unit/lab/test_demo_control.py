@@ -19,13 +19,17 @@ INCIDENTS = (
 
 @pytest.fixture
 def control(tmp_path: Path) -> DemoControl:
-    return DemoControl(INCIDENTS, tmp_path / "incident", "/venv/bin/pgiostat", URI)
+    return DemoControl(
+        INCIDENTS, tmp_path / "incident", tmp_path / "workload.log", "/venv/bin/pgiostat", URI
+    )
 
 
 def test_an_incident_is_in_force_on_all_screens_until_it_is_taken_back(
     control: DemoControl, tmp_path: Path
 ) -> None:
-    other = DemoControl(INCIDENTS, tmp_path / "incident", "pgiostat", URI)
+    other = DemoControl(
+        INCIDENTS, tmp_path / "incident", tmp_path / "workload.log", "pgiostat", URI
+    )
     assert control.active == ""
     control.switch("index dropped")
     assert other.active == "index dropped"
@@ -56,6 +60,19 @@ def test_the_line_below_the_table_leads_in_or_names_the_incident(
     assert control.hints() == (
         "Incident since 14:13:20Z: index dropped (the index is gone); ! takes it back",
         "Incident since 14:13:20Z: index dropped; ! takes it back",
+    )
+
+
+def test_the_line_below_the_table_says_that_the_workload_has_stopped(
+    control: DemoControl, tmp_path: Path
+) -> None:
+    log = tmp_path / "workload.log"
+    log.touch()
+    assert control.hints()[-1] == "! causes an incident"
+    log.write_text("Traceback\n")
+    assert control.hints() == (
+        f'The workload has stopped: its output is in "{log}"',
+        "The workload has stopped; q shows why",
     )
 
 

@@ -9,7 +9,7 @@ from threading import Event
 from typing import TypeAlias
 
 from sqlalchemy import Engine, func, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from pgiostat.lab.workload.pace import Request, send_paced
@@ -49,13 +49,13 @@ def run(
         incident: Returns the name of the incident in force, "" for none.
 
     Raises:
-        psycopg.OperationalError: The server is gone.
+        psycopg.Error: The server is gone, or refuses a statement.
     """
     engine = shop_engine(dsn)
     chance = random.Random(seed)  # noqa: S311 - the same work each time, nothing secret
     try:
         return send_paced(lambda: _round(engine, size, incident()), stop, chance)
-    except OperationalError as error:
+    except DBAPIError as error:
         raise error.orig or error from error
     finally:
         engine.dispose()
