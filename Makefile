@@ -42,8 +42,8 @@ $(VENV)/release.installed: requirements/release.txt $(VENV)/dev.installed
 	$(INSTALL) --require-hashes -r requirements/release.txt
 	@touch $@
 
-demo: $(VENV)/demo.installed ## watch on an embedded PostgreSQL with a sync workload
-	@$(BIN)/pgiostat demo
+demo: $(VENV)/demo.installed ## watch an embedded PostgreSQL with a workload; DEMO='--scenario shop'
+	@$(BIN)/pgiostat demo $(DEMO)
 
 demo-clean: $(VENV)/demo.installed ## remove the demo's server and data
 	@$(BIN)/pgiostat demo --clean

@@ -17,6 +17,7 @@ _EXTRA_OF = {
     "prometheus_client": "metrics",
     "pyarrow": "history",
     "pyspark": "spark",
+    "sqlalchemy": "demo",
 }
 """Module of an optional package: the smallest extra that installs it."""
 

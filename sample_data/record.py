@@ -21,7 +21,9 @@ from pgiostat.collector.recorder import Recorder
 from pgiostat.collector.schedule import Schedule
 from pgiostat.collector.targets import Target
 from pgiostat.history.write.finalize import finalize
-from pgiostat.lab import demo
+from pgiostat.lab.demo.scenarios import scenario_of
+from pgiostat.lab.demo.server import reader_dsn, remove, serving
+from pgiostat.lab.demo.traffic import working
 from pgiostat.queries.describe import uncategorized
 from pgiostat.volume.device.discover import DeviceOption
 
@@ -47,14 +49,15 @@ def main() -> None:
     place = Path(tempfile.mkdtemp(prefix="pgiostat-sample-"))
     log = server_log(configure(sys.stderr), LABEL)
     try:
-        with demo.serving(place / "server", console) as cluster:
+        scenario = scenario_of("sync")
+        with serving(scenario, console, place / "server") as cluster:
             # What the volume of the recording machine did is nobody's story.
             device = DeviceOption(device="none", cloudwatch="none")
-            target = Target(demo.reader_dsn(cluster), LABEL, asked.interval, device)
+            target = Target(reader_dsn(cluster, scenario.database), LABEL, asked.interval, device)
             recorder = Recorder(target, asked.to, uncategorized, Schedule(stop), log)
             collecting = Thread(target=recorder.run)
             for half, mix in enumerate((BEFORE, AFTER)):
-                with demo.working(cluster, *mix):
+                with working(cluster, scenario, *mix):
                     if not half:
                         stop.wait(WARM_UP_SECONDS)
                         collecting.start()
@@ -62,7 +65,7 @@ def main() -> None:
                     console.print(f"half {half + 1} of 2: {recorder.samples} samples")
             stop.set()
             collecting.join()
-        demo.remove(place / "server")
+        remove(place / "server")
     finally:
         shutil.rmtree(place, ignore_errors=True)
     finalize(asked.to, [LABEL])

@@ -72,10 +72,11 @@ class Span(NamedTuple):
 
 
 class RulesChoice(NamedTuple):
-    """The options that select rules: a file of the user, and a preset."""
+    """The options that select rules: a file of the user, a preset, and what fixes that one."""
 
     path: Path | None = None
     preset: "PresetChoice" = "auto"
+    by: str = "--preset"
 
 
 DEFAULT_RULES = RulesChoice()
@@ -174,7 +175,7 @@ def rules_of(choice: RulesChoice) -> "RuleBook":
     """Return the rules in force."""
     from pgiostat.queries.rules import rule_book
 
-    return rule_book(*choice)
+    return rule_book(choice.path, choice.preset, by=choice.by)
 
 
 def describe(choice: RulesChoice, book: "RuleBook | None" = None, *, tag: str = "") -> "Describe":
@@ -206,7 +207,7 @@ def describing(choice: RulesChoice) -> Iterator["Describe"]:
 
     # An error in the rules is raised even if every category is cached.
     book = None if choice.path is None else rules_of(choice)
-    fixed = fixed_preset(choice.preset) if book is None else book.fixed
+    fixed = fixed_preset(choice.preset, choice.by) if book is None else book.fixed
     content = b"" if choice.path is None else choice.path.read_bytes()
     key = digest(b"%b\0%b" % (choice.preset.encode(), content), VERSION)
     make = partial(describe, choice, book)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pgiostat.statistics.names import Describe
     from pgiostat.watch.app import WatchApp
     from pgiostat.watch.options import Options
+    from pgiostat.watch.screen.incident_page import IncidentControl
     from pgiostat.watch.screen.statement_page import Judge
     from pgiostat.watch.state import ViewState
 
@@ -23,9 +24,18 @@ __all__ = ["judge_by", "on_screen", "replayed"]
 
 
 def on_screen(
-    dsn: str, wanted: "Options", rules: RulesChoice, record: Path | None, theme: str = ""
+    dsn: str,
+    wanted: "Options",
+    rules: RulesChoice,
+    record: Path | None,
+    theme: str = "",
+    *,
+    incidents: "IncidentControl | None" = None,
 ) -> None:
-    """Watch a server on this terminal; raises PgiostatError for an error that ends it."""
+    """Watch a server on this terminal; raises PgiostatError for an error that ends it.
+
+    incidents: those of the demo.
+    """
     collect_rarely()
     from pgiostat.watch.app import WatchApp
     from pgiostat.watch.screen.themes import Themes
@@ -52,7 +62,14 @@ def on_screen(
         writes=wanted.writes,
         record=record,
     )
-    _run(WatchApp(feed, _state(wanted), judge=judge_by(rules), themes=Themes(_kept(), theme)))
+    app = WatchApp(
+        feed,
+        _state(wanted),
+        judge=judge_by(rules),
+        themes=Themes(_kept(), theme),
+        incidents=incidents,
+    )
+    _run(app)
 
 
 def replayed(

@@ -52,30 +52,40 @@ def required_bytes(size: DataSize) -> int:
     return MIN_BYTES + size.total * BYTES_PER_ROW
 
 
-def create_database(cluster: Cluster) -> None:
-    """Create the database, the roles and their entries in the password file, where missing."""
+def create_database(
+    cluster: Cluster, database: str = DBNAME, application: str = schema.WRITER
+) -> None:
+    """Create the database, the roles and their entries in the password file, where missing.
+
+    Args:
+        cluster: The running server.
+        database: Its name.
+        application: The role of the application.
+    """
     with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
-        found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [DBNAME])
+        found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [database])
         if found.fetchone() is None:
-            connection.execute(f'CREATE DATABASE "{DBNAME}"'.encode())
+            connection.execute(f'CREATE DATABASE "{database}"'.encode())
     if f":{schema.READER}:" in cluster.passfile.read_text("utf-8"):
         return
     password = secrets.token_urlsafe(24)
-    schema.create(cluster.dsn(DBNAME), password)
-    with psycopg.connect(cluster.dsn(DBNAME), autocommit=True) as connection:
+    schema.create(cluster.dsn(database), password, application)
+    with psycopg.connect(cluster.dsn(database), autocommit=True) as connection:
         connection.execute(
             sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(
-                sql.Identifier(DBNAME), sql.Identifier(schema.WRITER)
+                sql.Identifier(database), sql.Identifier(application)
             )
         )
     with cluster.passfile.open("a", encoding="utf-8") as entries:
-        for role in (schema.WRITER, schema.READER):
+        for role in (application, schema.READER):
             entries.write(f"*:*:*:{role}:{password}\n")
 
 
-def dsns_of(cluster: Cluster) -> tuple[str, str]:
-    """Return the connection strings of the sync API and of the observer."""
-    return cluster.dsn(DBNAME, schema.WRITER), cluster.dsn(DBNAME, schema.READER)
+def dsns_of(
+    cluster: Cluster, database: str = DBNAME, application: str = schema.WRITER
+) -> tuple[str, str]:
+    """Return the connection strings of the application and of the observer."""
+    return cluster.dsn(database, application), cluster.dsn(database, schema.READER)
 
 
 def is_loaded(dsn: str, size: DataSize) -> bool:

@@ -1,6 +1,6 @@
 """The newest version of PostgreSQL that pgiostat knows, and the columns of its views.
 
-A newer server is read as far as it has the same columns. What differs is reported.
+Of a newer server the same columns are read. What differs is reported.
 """
 
 from collections.abc import Collection, Iterator, Mapping

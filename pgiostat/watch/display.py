@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from textual.timer import Timer
 
     from pgiostat.errors import PgiostatError
+    from pgiostat.watch.screen.incident_page import IncidentControl
     from pgiostat.watch.screen.statement_page import Judge, StatementPage
 
 __all__ = ["WatchDisplay"]
@@ -46,6 +47,7 @@ class WatchDisplay(App[None]):
         out: The directory of exports.
         themes: The theme to use, and how the user's choice is kept.
         clock: Returns the current time.
+        incidents: Those of the demo, None elsewhere.
 
     Raises:
         PgiostatError: There is no theme of the requested name.
@@ -63,6 +65,7 @@ class WatchDisplay(App[None]):
         out: Path | None = None,
         themes: Themes = NO_THEMES,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        incidents: "IncidentControl | None" = None,
     ) -> None:
         # Without colours the terminal's own background stays, light or dark.
         super().__init__(ansi_color=True if "NO_COLOR" in environ else None)
@@ -76,6 +79,7 @@ class WatchDisplay(App[None]):
         self._judge = judge
         self._out = out or Path.cwd()
         self._clock = clock
+        self._incidents = incidents
         self._stop = Event()
         self._canvas = Canvas()
         self._goes_back = False
@@ -156,7 +160,8 @@ class WatchDisplay(App[None]):
             played = ReplayPosition(
                 *self.replay.position, self.replay.interval, self.replay.is_playing
             )
-        return SideInfo(self._board, wait, played)
+        hints = () if self._incidents is None else self._incidents.hints()
+        return SideInfo(self._board, wait, played, hints=hints)
 
     def _count_down(self) -> None:
         """Redraw every second while the source waits for its next attempt."""

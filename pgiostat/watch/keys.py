@@ -45,7 +45,7 @@ INTERVALS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 PAGE = 10
 WHILE_TYPING = {"quit", "move"}
 """Actions of keys while the user types a filter or a time."""
-OF_TABLE = {"do", "view", "move", "enter", "leave", "filter", "jump", "copy", "export"}
+OF_TABLE = {"do", "view", "move", "enter", "leave", "filter", "jump", "copy", "export", "incident"}
 """Actions on the table; a page that covers it has none of their keys."""
 OF_PAGES = {(Action.PAUSE.value,), (Action.WHOLE.value,)}
 """Parameters of `do` that have their key on every page."""
@@ -68,6 +68,7 @@ KEYS: tuple[Binding, ...] = (
     _key("q", "quit", "quit"),
     Binding("ctrl+c", "quit", show=False, priority=True),
     _key("question_mark,h,f1", "help", "help", "help: keys, columns and terms", "?"),
+    _key("exclamation_mark", "incident", "incident", "cause an incident, or take it back", "!"),
     _key("left", "seek(-1)", "", "go back one interval"),
     _key("right", "seek(1)", "seek", "go forward one interval", "←→"),
     _key("shift+left", "seek(-60)", "", "go back 60 intervals"),
@@ -137,9 +138,12 @@ class KeyActions(ExportActions):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Return whether an action has its key now.
 
-        Only a replay goes back in time; a page over the table has no key that changes the table.
+        Only a replay goes back in time, and only the demo has incidents. A page over the table has
+        no key that changes the table.
         """
         if action in {"seek", "jump"} and self.replay is None:
+            return False
+        if action == "incident" and self._incidents is None:
             return False
         if action == "leave" and not (self.state.path or self.state.filter):
             return False
@@ -282,10 +286,29 @@ class KeyActions(ExportActions):
         self.draw()
         self.notify(f"every {format_duration(self.feed.interval)}")
 
+    def action_incident(self) -> None:
+        """Show the incidents of the demo; one that is selected is caused, or taken back."""
+        if self._incidents is not None:
+            # Only the demo has the page.
+            from pgiostat.watch.screen.incident_page import IncidentPage  # noqa: PLC0415
+
+            self.push_screen(IncidentPage(self._incidents), self._switched)
+
+    def _switched(self, message: str | None) -> None:
+        if message:
+            self.notify(message)
+        self.draw()
+
     def action_help(self) -> None:
         """Show the page of keys and columns."""
         notices = [posted.notice for posted in self._side().board.posted]
-        self.push_screen(Help(self._table, notices, is_replay=self.replay is not None))
+        page = Help(
+            self._table,
+            notices,
+            is_replay=self.replay is not None,
+            is_demo=self._incidents is not None,
+        )
+        self.push_screen(page)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Yield the commands of the palette: all keys, the theme and a screenshot."""

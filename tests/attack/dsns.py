@@ -154,7 +154,7 @@ OPTIONS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("lab", "down"): ("",),
     ("lab", "up"): ("",),
     ("ship", "--to", "file:///dev/null/x"): ("--history", "--every", "--keep"),
-    ("demo",): ("--seconds",),
+    ("demo",): ("--seconds", "--scenario"),
 }  # fmt: skip
 """Commands, and their options; the empty one is an argument.
 

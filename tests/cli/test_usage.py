@@ -253,6 +253,19 @@ def test_no_directory_is_made_of_a_connection_string(tmp_path: Path, command: li
     )
 
 
+def test_the_demo_refuses_an_unknown_scenario_and_two_tasks_at_once() -> None:
+    unknown = pgiostat("demo", "--scenario", "bank")
+    assert (unknown.returncode, unknown.stderr.splitlines()) == (
+        2,
+        ['pgiostat: error: invalid value for scenario: "bank"', "HINT:  Allowed are sync, shop."],
+    )
+    two = pgiostat("demo", "--attach", "--clean")
+    assert (two.returncode, two.stderr) == (
+        2,
+        "pgiostat: error: --attach, --dsn and --clean cannot be used together\n",
+    )
+
+
 def test_the_list_of_commands_has_the_first_sentence_of_each() -> None:
     group = typer.main.get_command(cli.app)
     assert isinstance(group, Commands)

@@ -61,7 +61,7 @@ def test_a_load_that_was_cut_short_is_not_taken_for_done(loaded: str) -> None:
 
 def test_the_workload_ends_when_its_parent_lets_go(loaded: str) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "pgiostat.lab.workload.load", loaded],
+        [sys.executable, "-m", "pgiostat.lab.workload.worker", "sync", loaded],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -115,6 +115,11 @@ def test_without_a_terminal_the_demo_ends_with_rankings_and_csv_files(tmp_path: 
     done = demo(tmp_path, "--seconds", "6", "--out", str(tmp_path / "csv"))
     try:
         assert done.returncode == 0, done.stderr
+        way_in = r"From another terminal: .* demo --attach, or psql 'postgresql://\S+'\n"
+        assert re.search(way_in, done.stderr)
+        assert done.stderr.endswith(
+            "Next: pgiostat demo --scenario shop; or a server of yours, with pgiostat doctor\n"
+        )
         places = re.findall(r"^(version|manifest|upload|other) ", done.stdout, re.MULTILINE)
         assert places[:3] == ["version", "manifest", "upload"]
         frame = pd.read_csv(tmp_path / "csv" / "category.csv")
@@ -131,6 +136,8 @@ def test_without_a_terminal_the_demo_ends_with_rankings_and_csv_files(tmp_path: 
     finally:
         cleaned = demo(tmp_path, "--clean")
     assert cleaned.returncode == 0, cleaned.stderr
+    assert re.fullmatch(r"Removed \S+/demo(-[0-9a-f]{12})?\.\n", cleaned.stderr)
+    assert demo(tmp_path, "--clean").stderr == "There is no demo to remove.\n"
     assert not (tmp_path / "pgiostat" / "demo").exists()
 
 
@@ -147,12 +154,18 @@ def test_an_interrupted_demo_leaves_nothing_running(tmp_path: Path) -> None:
     ) as running:
         assert running.stderr is not None
         told = ""
-        while "workload is running" not in told:
+        while "From another terminal" not in told:
             line = running.stderr.readline()
             assert line, told
             told += line
         place = re.search(r"PostgreSQL \S+ server in (\S+)", told)
         assert place is not None, told
+        uri = re.search(r"psql '(\S+)'", told)
+        assert uri is not None, told
+        assert demo(tmp_path, "--dsn").stdout == f"{uri[1]}\n"
+        joined = demo(tmp_path, "--attach", "--seconds", "4")
+        assert joined.returncode == 0, joined.stderr
+        assert len(re.findall("^version ", joined.stdout, re.MULTILINE)) == 2
         postmaster = int((Path(place[1]) / "data" / "postmaster.pid").read_text().split()[0])
         running.send_signal(signal.SIGINT)
         assert running.wait(timeout=30) == 130

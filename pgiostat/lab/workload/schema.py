@@ -98,11 +98,11 @@ DEMO = DataSize()
 """About 300 MB with indexes."""
 
 
-def create(dsn: str, password: str) -> None:
-    """Create the two roles, and pg_stat_statements in this database."""
+def create(dsn: str, password: str, application: str = WRITER) -> None:
+    """Create the roles of an application and of the observer, and pg_stat_statements here."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-        for role in (WRITER, READER):
+        for role in (application, READER):
             known = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role])
             if known.fetchone() is None:
                 connection.execute(

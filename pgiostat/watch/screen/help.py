@@ -70,6 +70,8 @@ REPLAYED = (
     ("+ -", "show each interval for a longer or shorter time"),
 )
 """Meanings of these keys in a replay."""
+OF_DEMO = (("!", "cause an incident, to be found on the screen, or take it back"),)
+"""The key that only the demo has."""
 MORE = (
     ("share", "of the blocks that statements read, or that the server counted if more"),
     ("category", "category of the statement, by the rules; Enter on a statement shows the rule"),
@@ -96,12 +98,19 @@ class Help(ModalScreen[None]):
     ]
 
     def __init__(
-        self, table: ScreenTable, notices: Sequence[Notice] = (), *, is_replay: bool = False
+        self,
+        table: ScreenTable,
+        notices: Sequence[Notice] = (),
+        *,
+        is_replay: bool = False,
+        is_demo: bool = False,
     ) -> None:
         super().__init__()
         self._table = table
         self._notices = notices
         self._keys: tuple[tuple[str, str], ...] = KEYS
+        if is_demo:
+            self._keys = (*KEYS[:2], *OF_DEMO, *KEYS[2:])
         if is_replay:
             others = {key for key, _ in REPLAYED}
             self._keys = (*(each for each in KEYS if each[0] not in others), *REPLAYED)

@@ -85,12 +85,14 @@ class ReplayPosition:
 class SideInfo:
     """What is shown beside numbers.
 
-    wait: seconds until a server that is gone is tried again.  played: if it is a replay.
+    wait: seconds until a server that is gone is tried again.  played: if it is a replay.  hints:
+    a line below the table in several lengths, the longest first.
     """
 
     board: NoticeBoard = NoticeBoard()
     wait: float | None = None
     played: ReplayPosition | None = None
+    hints: tuple[str, ...] = ()
 
 
 def _is_over(posted: Posted, now: datetime) -> bool:

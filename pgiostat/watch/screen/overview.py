@@ -74,6 +74,7 @@ def draw_screen(
     is_roomy = height - len(top) > ROOMY
     running = [*_remarks(state, side, width), *_running(interval, width)] if is_roomy else []
     running += [*_uncategorized(state, table, width), *_own(table, width)] if is_roomy else []
+    running += _hint(side.hints, width)
     below = list(table.below)
     room = height - len(top) - 1 - len(below) - len(running)
     if room < min(len(table.rows), LEAST_ROWS):
@@ -365,6 +366,14 @@ def _own(table: ScreenTable, width: int) -> list[Line]:
         return []
     text = f"pgiostat's own statements: {own_cost(ours.cost.spent())}"
     return [[(cut(text, width), "dim")]]
+
+
+def _hint(hints: tuple[str, ...], width: int) -> list[Line]:
+    """Return the longest of the hints that fits, or the start of the shortest."""
+    if not hints:
+        return []
+    fitting = next((hint for hint in hints if cell_len(hint) <= width), hints[-1])
+    return [[(cut(terminal(fitting), width), "cyan")]]
 
 
 def _marked(line: Line, width: int) -> Line:

@@ -343,6 +343,7 @@ def test_what_a_server_cannot_tell_is_said_with_the_reason() -> None:
         settings=settings(track_io_timing="off"),
     )
     assert {c.name: c.missing for c in capabilities(snapshot)} == {
+        "known_version": "",
         "all_statements": "pgiostat lacks pg_read_all_stats",
         "toplevel": "needs pg_stat_statements 1.9, this is 1.8",
         "evictions": "needs pg_stat_statements 1.9, this is 1.8",

@@ -40,6 +40,7 @@ def test_every_statement_is_qualified() -> None:
         "activity_texts",
         "as_role",
         "catalog",
+        "columns",
         "databases",
         "doctor",
         "doctor_clock (timing off)",
