@@ -170,7 +170,7 @@ class Names:
         """
         for key in keys:
             if known := self.statements.get(key):
-                self.statements[key] = _same(replace(known, text="", fingerprint=""))
+                self.statements[key] = _same(replace(known, text="", own_text="", fingerprint=""))
 
     def retain(self, statements: Collection[StatementKey], relations: Collection[int]) -> None:
         """Retain some names and the cursors of these statements, and drop all others.
