@@ -38,17 +38,14 @@ _FIELDS = words("year month day hour minute second to")
 
 
 def own_text(text: str | bytes, normalized: str) -> str:
-    r"""Return the server's own text of a query without its comments; empty if it may not be shown.
+    """Return the server's own text of a query without its comments; empty if it may not be shown.
 
     Args:
         text: As the server has it.
         normalized: The normalized text.
 
-    >>> own_text(
-    ...     "SELECT a -- why\\nFROM t\\nWHERE b = $1 ORDER BY 1",
-    ...     "select a from t where b = ? order by 1",
-    ... )
-    'SELECT a\\nFROM t\\nWHERE b = $1 ORDER BY 1'
+    >>> own_text("SELECT a FROM t /* why */ WHERE b = $1", "select a from t where b = ?")
+    'SELECT a FROM t WHERE b = $1'
     >>> own_text("SELECT 'secret'", "select ?"), own_text("SET a TO b", "set a to ?")
     ('', '')
     """

@@ -1,8 +1,7 @@
 """The columns of a table that fit a screen, and its lines."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
 from rich.cells import cell_len
 
@@ -178,46 +177,6 @@ _WIDTHS: dict[Callable[[float | None], str], int] = {
     format_share: 7,
 }
 """Width of the longest values of a format: columns keep their place whatever the values are."""
-
-
-def distinguishable(texts: Sequence[str], width: int) -> list[str]:
-    """Return texts for a column; those that would be cut alike leave out what they share.
-
-    >>> distinguishable(["select a from one", "select a from two", "drop"], 14)
-    ['selec…one', 'selec…two', 'drop']
-    >>> distinguishable(["select 1", "select 1"], 6)
-    ['select 1', 'select 1']
-    """
-    shown: dict[str, str] = {}
-    for alike in _cut_alike({text: text for text in texts}, width):
-        shown |= _apart(alike, width)
-    return [shown[text] for text in texts]
-
-
-def _apart(alike: Sequence[str], width: int) -> dict[str, str]:
-    """Return what to show of each of some texts that are cut alike."""
-    if len(alike) == 1:
-        return {alike[0]: alike[0]}
-    first, last = min(alike), max(alike)
-    beginning = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
-    shared = sum(1 for _ in beginning)
-    # From the beginning of the word in which they differ, if that is near.
-    near = alike[0].rfind(" ", max(shared - width // 3, 0), shared) + 1
-    begin, head = near or shared, width * 2 // 5
-    if begin <= head + 1:
-        return {text: text for text in alike}
-    shown = {text: f"{text[:head]}…{text[begin:]}" for text in alike}
-    for group in _cut_alike(shown, width):
-        if 1 < len(group) < len(alike):
-            shown |= _apart(group, width)
-    return shown
-
-
-def _cut_alike(shown: Mapping[str, str], width: int) -> list[list[str]]:
-    groups: dict[str, list[str]] = {}
-    for text, each in shown.items():
-        groups.setdefault(cut(each, width), []).append(text)
-    return list(groups.values())
 
 
 def lay_out(
