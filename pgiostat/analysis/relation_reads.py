@@ -5,7 +5,7 @@ relation. A statement that touches one table alone read its blocks there: that i
 several tables and statements share is estimated, so that the sums agree with both counts.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -31,8 +31,8 @@ class AttributedReads:
 
 
 def attribute(
-    statements: Sequence[tuple[int, AbstractSet[Hashable]]], relations: Mapping[Hashable, int]
-) -> list[dict[Hashable, AttributedReads]]:
+    statements: Sequence[tuple[int, AbstractSet[int]]], relations: Mapping[int, int]
+) -> list[dict[int, AttributedReads]]:
     """Attribute the reads of relations to statements.
 
     Args:
@@ -43,7 +43,7 @@ def attribute(
         For each statement the blocks that it read of each relation. An estimate never exceeds what
         other statements leave of a relation.
 
-    >>> found = attribute([(60, {"a"}), (40, {"a", "b"})], {"a": 70, "b": 30})
+    >>> found = attribute([(60, {1}), (40, {1, 2})], {1: 70, 2: 30})
     >>> [(reads.blocks, reads.is_known) for each in found for reads in each.values()]
     [(60.0, True), (10.0, False), (30.0, False)]
     """
@@ -58,15 +58,15 @@ def attribute(
             key: AttributedReads(float(blocks), is_known=True)
             if len(touched) == 1
             else AttributedReads(estimated.get((number, key), 0.0), is_known=False)
-            for key in sorted(touched, key=str)
+            for key in sorted(touched)
         }
         for number, (blocks, touched) in enumerate(statements)
     ]
 
 
 def _estimated(
-    statements: Sequence[tuple[int, AbstractSet[Hashable]]], left: Mapping[Hashable, float]
-) -> dict[tuple[int, Hashable], float]:
+    statements: Sequence[tuple[int, AbstractSet[int]]], left: Mapping[int, float]
+) -> dict[tuple[int, int], float]:
     """Return blocks by statement and relation: iterative proportional fitting.
 
     The sums of a statement become its blocks, and those of a relation at most what is left of it.

@@ -7,7 +7,7 @@ parameters takes its place, as it does in a history, which has no other text.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pgiostat.queries.fingerprint import TokenKind, lex, outline
 from pgiostat.queries.fingerprint.lexer import decode, raws
@@ -15,13 +15,14 @@ from pgiostat.queries.fingerprint.render import render
 from pgiostat.queries.fingerprint.tokens import GLUED_PARAMETER, PLACEHOLDER, token
 from pgiostat.queries.fingerprint.words import words
 
-__all__ = ["explainable", "numbered", "own_text"]
+__all__ = ["explainable", "numbered", "own_text", "to_copy"]
 
 LONGEST = 16_384
 """Characters of an own text; of a longer one only the normalized text is kept."""
 _QUERIES = words("select insert update delete merge with values table (")
 _MAY_HAVE_CONSTANTS = re.compile(r"['@]|\$[^0-9]|(?<![\w$\x80-\U0010ffff])\.?[0-9]|(?<![^\s(,])\?")
 _LITERALS = (TokenKind.STRING, TokenKind.NUMBER)
+MOST_QUERYIDS = 8
 _BLANK_LINES = re.compile(r"\s*\n\s*\n\s*")
 _SQUEEZED_LIST = re.compile(r"/\*\s*,\s*\.\.\.\s*\*/")
 """PostgreSQL 18 writes it in place of the further constants of a list."""
@@ -181,6 +182,26 @@ def explainable(text: str) -> str:
             written.append(blank + raw)
         position += 1
     return "".join(written)
+
+
+def to_copy(own: str, normalized: str, queryids: Sequence[int] = ()) -> str:
+    """Return the text of a statement to copy: EXPLAIN takes it, and its queryids follow.
+
+    Args:
+        own: The server's own text; empty if it is unknown or has constants.
+        normalized: The normalized text, whose numbered form replaces a missing own text.
+        queryids: Queryids of its entries; the first MOST_QUERYIDS are written.
+
+    >>> to_copy("SELECT a FROM t WHERE b = $1", "select a from t where b = ?", [42])
+    'SELECT a FROM t WHERE b = $1 /* queryid 42 */'
+    >>> to_copy("", "select a from t where b = ?")
+    'select a from t where b = $1'
+    """
+    text = explainable(own or numbered(normalized))
+    if not queryids:
+        return text
+    shown = ", ".join(map(str, queryids[:MOST_QUERYIDS])) + ", …" * (len(queryids) > MOST_QUERYIDS)
+    return f"{text} /* queryid {shown} */"
 
 
 def _is_parameter(placed: list[tuple[str, str]], position: int) -> bool:

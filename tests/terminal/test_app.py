@@ -23,6 +23,7 @@ from pgiostat.analysis.rank import By, rank_totals
 from pgiostat.clock import Backoff
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.sampler import IntervalResult
+from pgiostat.render.statement_names import distinguishable
 from pgiostat.statistics.delta import Basis, Quality
 from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import OTHER, OWN, Statement
@@ -32,7 +33,6 @@ from pgiostat.watch import reader
 from pgiostat.watch.app import WatchApp
 from pgiostat.watch.model.interval import Interval, interval_of
 from pgiostat.watch.model.session import RateHistory, WatchSession
-from pgiostat.watch.screen.columns import distinguishable
 from pgiostat.watch.screen.help import Help
 from pgiostat.watch.screen.plot import _stretches
 from pgiostat.watch.screen.statement_page import BASES, StatementPage

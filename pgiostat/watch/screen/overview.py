@@ -29,6 +29,7 @@ from pgiostat.watch.screen.frozen import SessionView, coverage_of
 from pgiostat.watch.screen.header_line import Piece, fitted
 from pgiostat.watch.screen.notices import Posted, ReplayPosition, SideInfo
 from pgiostat.watch.screen.table import ScreenTable, io_cost
+from pgiostat.watch.screen.top_lines import top_lines
 from pgiostat.watch.state import View, ViewState
 
 __all__ = ["ScreenContent", "draw_screen", "heading"]
@@ -38,6 +39,8 @@ BARS = "█▉▊▋▌▍▎▏"
 MIN_MESSAGE_ROWS, MESSAGE_SHARE = 3, 4
 """Lines of notices above the table: at least so many, at most such a part of the screen."""
 MOST_REMARKS = 2
+LEAST_HEIGHT = 20
+"""Lines from which a screen has room for the statement with the most reads."""
 SHOWN_OTHER = 0.25
 """Share of the reads from which statements of no category have a line."""
 
@@ -68,6 +71,8 @@ def draw_screen(
     interval = session.latest
     top = [*_who(state, session, side, width), _second(state, session, table, side, width)]
     top += _disk(session.disk(whole=state.whole), width)
+    if height >= LEAST_HEIGHT and not (state.path or state.filter):
+        top += top_lines(side.top, width)
     top += _messages(session, side, width, max(height // MESSAGE_SHARE, MIN_MESSAGE_ROWS))
     if state.path or state.filter:
         top.append(_where(state, table, width))

@@ -146,7 +146,7 @@ def test_operations_have_a_column_beside_blocks_where_one_reads_several() -> Non
     assert [metric.title for metric in columns_of(ranking)] == [
         "blocks/s", "read ops/s", "r_await", "blocks/call", "calls/s", "hit", "volume/s",
     ]  # fmt: skip
-    alike = [metric.title for metric in in_order(PerBlock(1.0, None, counted=True))]
+    alike = [metric.title for metric in in_order(PerBlock(1.0, None, counted=True), By.CATEGORY)]
     assert alike[:7] == [
         "blocks/s", "r_await", "physical/s", "blocks/call", "calls/s", "hit", "read ops/s",
     ]  # fmt: skip
