@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from statistics import median
 
 __all__ = ["Onset", "find_onset"]
 
-LEAST_INTERVALS = 4
-LEAST_RISE = 2.0
+RISE = 2.0
 """A rise to less than this multiple is variation."""
-STILL_HIGH = 0.5
-"""Part of the risen mean that the last interval must have: otherwise the rise is over."""
+LATEST = 3
+"""Intervals whose median is the rate of now: one that is low or high is no change."""
+COMPARED = 10
+"""Intervals before the rise of which the mean is stated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,39 +20,42 @@ class Onset:
 
     Attributes:
         place: Index of the first interval of the higher rate.
-        before: Mean rate before it.
-        after: Mean rate since then.
+        before: Mean rate of the intervals before it, of at most COMPARED.
     """
 
     place: int
     before: float
-    after: float
 
 
 def find_onset(rates: Sequence[float], seconds: Sequence[float]) -> Onset | None:
-    """Return the rise that divides a series best; None if its rate did not at least double.
+    """Return the last rise of a series to the rate of now; None if it has none.
 
-    The division leaves the least squared error to the means of both sides. Each interval weighs as
-    much as it is long.
+    Before the rise two intervals in a row have less than half of that rate, or the series begins
+    with one such interval. A rate that at least doubles in the last interval is a rise as well.
 
     Args:
         rates: A rate in each interval, in order of time.
         seconds: The length of each.
 
-    >>> find_onset([1, 1, 2, 8, 8, 8], [1] * 6)
-    Onset(place=3, before=1.3333333333333333, after=8.0)
-    >>> find_onset([5, 6, 5, 6], [1] * 4), find_onset([1, 9, 9, 1], [1] * 4)
-    (None, None)
+    >>> find_onset([1, 1, 4, 8, 1, 8, 8], [1] * 7)
+    Onset(place=2, before=1.0)
+    >>> find_onset([8, 8, 1, 1, 1, 8, 9], [1] * 7)
+    Onset(place=5, before=3.8)
+    >>> find_onset([5, 6, 1, 6, 5], [1] * 5), find_onset([2, 0, 0], [1] * 3), find_onset([], [])
+    (None, None, None)
     """
-    if len(rates) < LEAST_INTERVALS or not any(rates):
+    if not rates or not rates[-1]:
         return None
-    weights = np.array(seconds, dtype=float)
-    values = np.array(rates, dtype=float) * weights
-    total_weight, total = weights.sum(), values.sum()
-    weight, value = np.cumsum(weights)[:-1], np.cumsum(values)[:-1]
-    before, after = value / weight, (total - value) / (total_weight - weight)
-    place = int(np.argmax(weight * before**2 + (total_weight - weight) * after**2))
-    low, high = float(before[place]), float(after[place])
-    if high < LEAST_RISE * low or not high or rates[-1] < STILL_HIGH * high:
+    now = median(rates[-LATEST:])
+    if now * RISE <= rates[-1]:
+        now = rates[-1]
+    is_low = [rate * RISE < now for rate in rates]
+    place = next(
+        (n + 1 for n in reversed(range(len(rates))) if is_low[n] and (not n or is_low[n - 1])), 0
+    )
+    if not 0 < place < len(rates):
         return None
-    return Onset(place + 1, low, high)
+    first = max(place - COMPARED, 0)
+    weights = seconds[first:place]
+    read = sum(rate * each for rate, each in zip(rates[first:place], weights, strict=True))
+    return Onset(place, read / sum(weights))

@@ -140,7 +140,10 @@ def _statements_for_screen(ranking: Ranking, width: int, *, identified: bool) ->
     columns += [place] * with_place
     columns.append(TableColumn("query", most=query, format=str))
     names = distinct(
-        [screen_name(row) for row in ranking.rows], [marks_of(row) for row in ranking.rows], query
+        [screen_name(row) for row in ranking.rows],
+        [marks_of(row) for row in ranking.rows],
+        query,
+        [_place(row) for row in ranking.rows] if with_place else [],
     )
     numbers = {row.key: number for number, row in enumerate(ranking.rows)}
 

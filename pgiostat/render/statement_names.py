@@ -11,7 +11,14 @@ from pgiostat.queries.short_form import short_form
 from pgiostat.render.ledger import displayed
 from pgiostat.render.table import cut
 
-__all__ = ["distinct", "distinguishable", "marks_of", "screen_name", "shown_category"]
+__all__ = [
+    "distinct",
+    "distinguishable",
+    "fingerprint_mark",
+    "marks_of",
+    "screen_name",
+    "shown_category",
+]
 
 HASH_DIGITS = 6
 """Digits of a fingerprint that are shown to distinguish rows."""
@@ -35,27 +42,43 @@ def marks_of(row: RankRow) -> tuple[str, ...]:
 
     Entries of one fingerprint differ in the user or the database, or in their queryid.
     """
-    digest = row.fingerprint.partition(":")[2] or row.fingerprint
     place = f"{row.user}@{row.database}" if row.user or row.database else ""
     queryid = "" if row.queryid is None else str(row.queryid)
-    return (f"#{digest[:HASH_DIGITS]}" if digest else "", terminal(place), queryid)
+    return (fingerprint_mark(row.fingerprint), terminal(place), queryid)
 
 
-def distinct(texts: Sequence[str], marks: Sequence[tuple[str, ...]], width: int) -> list[str]:
+def fingerprint_mark(fingerprint: str) -> str:
+    """Return the first digits of a fingerprint; empty without one.
+
+    >>> fingerprint_mark("2:cbe5303a073e2a97"), fingerprint_mark("")
+    ('#cbe530', '')
+    """
+    digest = fingerprint.rpartition(":")[2]
+    return f"#{digest[:HASH_DIGITS]}" if digest else ""
+
+
+def distinct(
+    texts: Sequence[str],
+    marks: Sequence[tuple[str, ...]],
+    width: int,
+    beside: Sequence[str] = (),
+) -> list[str]:
     """Return texts for a column, no two of which are shown alike.
 
     Args:
         texts: Printable texts.
         marks: For each text what distinguishes it from an equal one.
         width: Of the column, in cells.
+        beside: What another column shows of each; rows that differ there need no mark.
 
     >>> distinct(["orders · a", "orders · a", "items"], [("#1",), ("#2",), ("#3",)], 9)
     ['order… #1', 'order… #2', 'items']
     """
     shown = distinguishable(texts, width)
-    groups: dict[str, list[int]] = {}
+    groups: dict[tuple[str, str], list[int]] = {}
     for place, text in enumerate(shown):
-        groups.setdefault(cut(text, width), []).append(place)
+        key = cut(text, width), beside[place] if beside else ""
+        groups.setdefault(key, []).append(place)
     for places in groups.values():
         chosen = [marks[place] for place in places]
         for place, mark in zip(places, _apart_by(chosen), strict=True):

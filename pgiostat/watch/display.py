@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from textual.timer import Timer
 
     from pgiostat.errors import PgiostatError
-    from pgiostat.watch.model.interval import Interval
     from pgiostat.watch.screen.statement_page import Judge, StatementPage
 
 __all__ = ["WatchDisplay"]
@@ -94,7 +93,7 @@ class WatchDisplay(App[None]):
         self._retry_at: datetime | None = None
         self._countdown: Timer | None = None
         self._page: StatementPage | None = None
-        self._known_top: tuple[Interval | None, bool, Top | None] | None = None
+        self._known_top: tuple[object, Top | None] | None = None
 
     @property
     def watch_session(self) -> WatchSession:
@@ -144,11 +143,8 @@ class WatchDisplay(App[None]):
         """Draw the session as the state requests."""
         if not self._canvas.size:
             return
-        session, whole = self.session_view, self.state.whole
-        counted, io = session.counted(whole=whole), session.io(whole=whole)
-        self._table = table_of(
-            self.state, counted, io, session.names, session.per_block, dbname=self.dbname
-        )
+        session = self.session_view
+        self._table = self.table_shown()
         self.state = restore_cursor(self.state, self._table.keys)
         if self._goes_back != bool(self.state.path or self.state.filter):
             self._goes_back = not self._goes_back
@@ -158,6 +154,19 @@ class WatchDisplay(App[None]):
         )
         if self._page is not None and self._page is self.screen:
             self._page.draw()
+
+    def table_shown(self, *, is_folded: bool = True) -> ScreenTable:
+        """Return the table as the state requests it; is_folded: some rows stand for several."""
+        session, whole = self.session_view, self.state.whole
+        return table_of(
+            self.state,
+            session.counted(whole=whole),
+            session.io(whole=whole),
+            session.names,
+            session.per_block,
+            dbname=self.dbname,
+            is_folded=is_folded,
+        )
 
     def _side(self) -> SideInfo:
         if self._still is not None:
@@ -175,13 +184,14 @@ class WatchDisplay(App[None]):
     def _top(self) -> Top | None:
         """Return the statement with the most reads in the time that is shown."""
         session, whole = self.watch_session, self.state.whole
-        if self._known_top is None or self._known_top[:2] != (session.latest, whole):
+        shown = (session.latest, session.began if whole else None)
+        if self._known_top is None or self._known_top[0] != shown:
             counted, top = session.counted(whole=whole), None
             reader = top_reader(counted, session.names, self.dbname) if counted else None
             if reader is not None:
                 top = Top(reader, since_of(session.past(By.FINGERPRINT, reader.row.key)))
-            self._known_top = (session.latest, whole, top)
-        return self._known_top[2]
+            self._known_top = (shown, top)
+        return self._known_top[1]
 
     def _count_down(self) -> None:
         """Redraw every second while the source waits for its next attempt."""

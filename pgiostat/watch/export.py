@@ -43,7 +43,7 @@ class ExportActions(WatchDisplay):
 
     def as_csv(self) -> str:
         """Return the filtered and sorted rows, and the lines below them."""
-        return as_csv(self.state, self._table, self.session_view)
+        return as_csv(self.state, self.table_shown(is_folded=False), self.session_view)
 
     def _write(self, form: str, text: str) -> None:
         name = f"pgiostat-{self.state.view.name.lower()}-{self._clock():%Y%m%dT%H%M%SZ}.{form}"

@@ -20,10 +20,10 @@ __all__ = ["HEADINGS", "HeadingSpan", "lay_out"]
 
 SHARE_WIDTH = 7
 LEAST_BAR, MOST_BAR = 3, 10
-CATEGORISED, BARRED, WORDED_BARRED, PLACED = 60, 70, 120, 130
-"""Widths from which a screen shows the category, bars, bars beside text, user and database."""
+NARROW, BARRED, CATEGORISED, WORDED_BARRED, PLACED = 60, 70, 100, 120, 130
+"""Widths from which a screen has whole headings, bars, categories and bars beside text, places."""
 LEAST_NAME, MOST_NAME, LEAST_QUERY = 14, 44, 20
-QUERY_SHARE = 0.3
+QUERY_SHARE = 0.26
 """Part of the width that a statement has at least."""
 LONGEST_NARROW = 10
 LONGEST_CATEGORY = 24
@@ -204,7 +204,7 @@ def _room(state: ViewState, measure: Measure, width: int) -> int:
     heading = cell_len(measure.heading)
     if measure.name == state.sort:
         heading += 1
-    elif width < CATEGORISED:
+    elif width < NARROW:
         heading = min(heading, LONGEST_NARROW)
     return max(heading, _WIDTHS[measure.shown])
 
@@ -224,7 +224,8 @@ def lay_out(
     """Return a line for the headings and for each row, and where the numbers are."""
     layout = _Layout.fitting(state, table, rows, width)
     marks = [NO_MARKS if row.of is None or row.is_part else marks_of(row.of) for row in rows]
-    named = zip(rows, distinct(_names(rows), marks, layout.name), strict=True)
+    places = [row.place for row in rows] if layout.with_place else []
+    named = zip(rows, distinct(_names(rows), marks, layout.name, places), strict=True)
     share, numbers = layout.formats(rows)
     cells = [list(layout.cells(row, name, share, numbers)) for row, name in named]
     lines = lay(list(layout.columns()), cells, width)

@@ -15,7 +15,7 @@ from textual.widgets import Static
 from textual_plotext import PlotextPlot
 
 from pgiostat.analysis.rank import RankRow
-from pgiostat.escape import pasted, terminal
+from pgiostat.escape import terminal
 from pgiostat.queries.own_text import numbered
 from pgiostat.render.columns import METRICS
 from pgiostat.render.sql import statement
@@ -102,7 +102,11 @@ class StatementPage(Screen[None]):
         """Make the page."""
         yield self._head
         with VerticalScroll():
-            yield Static(self._text(), id="text")
+            row = self._row
+            shown = row.own_text or numbered(row.text) or row.name
+            yield Static(statement(" ".join(shown.splitlines())), id="text")
+            if row.text and not row.own_text:
+                yield Static(Text(NOT_OWN, "dim"))
             with Horizontal(id="plots"):
                 yield from self._plots
             yield self._counts
@@ -131,13 +135,6 @@ class StatementPage(Screen[None]):
             strict=True,
         ):
             plot(on, past, values, title)
-
-    def _text(self) -> RenderableType:
-        """Return the server's own text, or what there is in its place."""
-        row = self._row
-        if row.own_text or not row.text:
-            return statement(pasted(row.own_text or row.name))
-        return Group(statement(numbered(row.text)), Text(NOT_OWN, "dim"))
 
     def action_copy(self) -> None:
         """Copy the statement, so that EXPLAIN takes it."""

@@ -92,6 +92,7 @@ def table_of(
     per_block: PerBlock | None = None,
     *,
     dbname: str = "",
+    is_folded: bool = True,
 ) -> ScreenTable:
     """Return the table of a view.
 
@@ -103,6 +104,7 @@ def table_of(
         per_block: Read operations per block since the baseline: columns change their order less
             often than by those of an interval. None for those of what is ranked.
         dbname: The connected database.
+        is_folded: Some rows stand for several, and tables have rows of their indexes.
     """
     if state.view is View.IO:
         return _io_table(state, io or (), 0.0 if counted is None else counted.seconds)
@@ -118,11 +120,13 @@ def table_of(
             is_shown = belongs(row, state, touch) and _matches(row, state.filter)
             (kept if is_shown else others).append(row)
         rows = kept if touch is None else [with_read(row, touch) for row in kept]
-    rows = folded(_ordered(rows, state), state, ranking)
+    rows = _ordered(rows, state)
+    if is_folded:
+        rows = folded(rows, state, ranking)
     if state.top is not None:
         others += rows[state.top :]
         rows = rows[: state.top]
-    if state.view is View.RELATION and counted is not None:
+    if is_folded and state.view is View.RELATION and counted is not None:
         rows = with_parts(rows, counted, names, ranking)
     below = (*_others(ranking, others), *_below(ranking))
     return ScreenTable(
