@@ -8,6 +8,7 @@ import re
 
 from pgiostat.queries import fingerprint
 from pgiostat.queries.features.comments_and_cursors import cursor, pseudonym, tag_pairs
+from pgiostat.queries.own_text import own_text
 from pgiostat.queries.rules import Classified, Classifier, RuleBook, rule_book
 from pgiostat.queries.rules.automatic import automatic_category
 from pgiostat.redaction import HIDDEN, may_hold_secret
@@ -60,6 +61,8 @@ def describer(
             if_sync=_if_sync(found),
             fixed=book.fixed,
             tag=_tag(text, tag) if tag else "",
+            own_text=own_text(text, found.normalized.text),
+            tables=found.features.reads | found.features.writes,
         )
 
     return describe

@@ -1,6 +1,6 @@
 """What is known of a statement apart from its numbers: text, category, action."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pgiostat.statistics.preset import FixedPreset
@@ -58,6 +58,8 @@ class Statement:
 
     Attributes:
         text: The normalized text.
+        own_text: The server's own text, without comments; empty if it is unknown, or has constants.
+        tables: The tables that it reads or writes; None if they were not determined.
         declares_cursor: Pseudonym of the cursor that it declares.
         uses_cursor: Pseudonym of the cursor that it fetches from.
         holds: It declares a cursor WITH HOLD.
@@ -81,6 +83,12 @@ class Statement:
     if_sync: IfSync | None = None
     fixed: FixedPreset | None = None
     tag: str = ""
+    own_text: str = ""
+    tables: frozenset[str] | None = None
+
+    def without_text(self) -> "Statement":
+        """Return it without what its text says; the category stays."""
+        return replace(self, text="", own_text="", fingerprint="", tables=None)
 
 
 class Describe(Protocol):

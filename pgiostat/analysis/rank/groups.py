@@ -63,6 +63,7 @@ class GroupIdentity:
     user: str = ""
     action: str = ""
     tag: str = ""
+    own_text: str = ""
 
 
 @dataclass(slots=True)
@@ -295,6 +296,7 @@ def _statement_identity(
         fingerprint=fingerprint,
         action=known.action if known else "",
         tag=known.tag if known else "",
+        own_text=known.own_text if known else "",
     )
     if by is By.FINGERPRINT and queryid is not None:
         return identity

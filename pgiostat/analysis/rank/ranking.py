@@ -53,6 +53,7 @@ class RankRow:
         action: What it does, and to which table, if it is a statement or a fingerprint; its
             category is the same if no rule gave it another.
         tag: Value of the tag that a view is by, if it is a statement or a fingerprint.
+        own_text: The own text of `Statement`; of a fingerprint that of one entry.
         parts: Of a relation: heap, index and TOAST parts with their blocks read.
         members: How many entries were added up.
         uncertain: Part of its numbers was counted since a reset, or is a lower bound.
@@ -71,6 +72,7 @@ class RankRow:
     user: str = ""
     action: str = ""
     tag: str = ""
+    own_text: str = ""
     parts: tuple[tuple[str, int], ...] = ()
     members: int = 1
     uncertain: bool = False
@@ -348,6 +350,7 @@ def _row(groups: Groups, costs: _Costs, number: int, whole: int) -> RankRow:
         user=identity.user,
         action=identity.action,
         tag=identity.tag,
+        own_text=identity.own_text,
         parts=tuple(sorted(group.parts.items())),
         members=group.members,
         uncertain=group.uncertain,
