@@ -23,7 +23,6 @@ __all__ = ["app"]
 
 app = typer.Typer(
     rich_markup_mode=None,
-    no_args_is_help=True,
     help="Write, show and test the rules that assign categories.",
 )
 
@@ -47,7 +46,7 @@ def init(
     dsn: Annotated[
         str | None,
         typer.Argument(
-            help='Server to find groups, keys and versions on; "" is that of PG* variables.',
+            help='Server to find groups and keys on; "" is the one that PG* variables name.',
             metavar="[DBNAME|DSN]",
             show_default=False,
         ),
@@ -66,8 +65,8 @@ def init(
     """Write a rules file to start from.
 
     With a server it has rules for groups of tables: schemas, names that begin with the same word,
-    foreign keys and partitions. Comments give the share of reads that each rule takes and its
-    biggest statement, and suggest rules by role and by tag. The vocabulary of the preset sync comes
+    foreign keys and partitions. Comments give each rule's share of reads and its statement with the
+    most reads, and suggest rules by role and by tag. The vocabulary of the preset sync comes
     from primary keys and from columns that look like versions; it is in force where the statements
     show that tables are synchronized, or with --preset sync.
     """
@@ -127,7 +126,7 @@ def show(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="A rule, or a list of the vocabulary, as @LIST.",
+            help="A rule, or a list of the vocabulary (@LIST).",
             autocompletion=completion.rules,
             metavar="NAME",
             show_default=False,
@@ -180,7 +179,7 @@ def try_(
     subject: Annotated[
         str | None,
         typer.Argument(
-            help='A statement, or a server, as for watch; "" is that of PG* variables.',
+            help='A statement, or a server as for watch; "" is the one that PG* variables name.',
             metavar="[SQL|DBNAME|DSN]",
             show_default=False,
         ),
@@ -198,7 +197,7 @@ def try_(
     ] = None,
     rules: RulesChoice = DEFAULT_RULES,
     top: Annotated[
-        int, typer.Option(help="Number of statements that no rule takes to show.", metavar="N")
+        int, typer.Option(help="Number of statements to show that match no rule.", metavar="N")
     ] = TOP_OTHERS,
     output: Annotated[str, options.format_option("text", "markdown")] = "text",
 ) -> None:

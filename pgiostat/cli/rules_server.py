@@ -29,12 +29,12 @@ def suggest_for(dsn: str, book: "RuleBook") -> "tuple[str, Suggestions]":
 
 
 def survey_of(dsn: str, book: "RuleBook", top: int) -> "tuple[Survey, PgiostatError | None]":
-    """Return a server's statements by category, with rules for those that no rule takes.
+    """Return a server's statements by category, with rules for those that match no rule.
 
     Args:
         dsn: The server.
         book: The rules in force.
-        top: Number of statements that no rule takes.
+        top: Number of statements that match no rule.
 
     Returns:
         The survey, and why some statements have no text.

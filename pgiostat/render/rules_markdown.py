@@ -101,7 +101,7 @@ def _features(found: Classified, subject: Subject) -> Iterator[tuple[str, str]]:
 
 
 def write_survey(survey: Survey, out: TextIO) -> None:
-    """Write the categories of a server's statements, and rules for those that no rule takes."""
+    """Write the categories of a server's statements, and rules for those that match no rule."""
     columns = [
         TableColumn("share", right=True, format=format_share),
         TableColumn("blocks read", right=True, format=format_count),

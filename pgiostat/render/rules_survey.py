@@ -1,4 +1,4 @@
-"""The statements of a server by category, and rules for those that no rule takes."""
+"""The statements of a server by category, and rules for those that match none."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ NUMBER_WIDTH = 7
 LEAST_TEXT = 20
 NARROW, WIDE = 70, 110
 NAME_WIDTH, RULE_WIDTH = 32, 16
-NO_RULE = "statement that no rule takes"
+NO_RULE = "statement that matches no rule"
 PROPOSED = "Proposed rules, for a rules file:"
 HOW = "To see the features of a statement: pgiostat rules test 'SQL'"
 
@@ -47,7 +47,7 @@ class Survey:
         snapshot: The counters.
         categories: The statements by category.
         examples: The text that reads most, by category.
-        unclear: Statements that no rule takes, with proposed rules.
+        unclear: Statements that match no rule, with proposed rules.
     """
 
     snapshot: Snapshot
@@ -57,7 +57,7 @@ class Survey:
 
 
 def surveyed(survey: Survey, *, width: int) -> Group:
-    """Return how statements fall into categories, then the biggest ones that no rule takes."""
+    """Return the categories of statements, then the statements that match no rule."""
     snapshot, unclear = survey.snapshot, survey.unclear
     counted = terminal("  ".join(counted_of(snapshot)))
     headline = Text(terminal(snapshot.server.label), "bold").append(f"  {counted}", "not bold")
@@ -125,7 +125,7 @@ def categories_table(survey: Survey, width: int | None = None) -> Table:
 
 
 def _unclear(unclear: Unclear, width: int) -> Iterator[Text]:
-    """Return statements that no rule takes, as much of their texts as there is room for."""
+    """Return statements that match no rule, as much of their texts as there is room for."""
     columns = [_number("share", format_share), _number("blocks read")]
     columns += [_number("calls")] * (width >= NARROW)
     numbers = len(columns)

@@ -301,7 +301,9 @@ def test_a_whole_server_is_told_by_category_the_biggest_unknown_first(
     ]
     biggest = next(line for line in told if line.startswith("insert parcel"))
     assert biggest.endswith("insert into parcel (id) values (?)")
-    begins = next(i for i, line in enumerate(told) if line.endswith("statement that no rule takes"))
+    begins = next(
+        i for i, line in enumerate(told) if line.endswith("statement that matches no rule")
+    )
     shown = told[begins + 1 : told.index("", begins)]
     known = rank([found.delta], found.names, by=By.FINGERPRINT).rows
     expected = [row.fingerprint for row in known if row.table == "parcel" and row.cost.blocks][:10]

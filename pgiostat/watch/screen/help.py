@@ -71,7 +71,7 @@ REPLAYED = (
 )
 """Meanings of these keys in a replay."""
 MORE = (
-    ("share", "of all blocks read by the server"),
+    ("share", "of the blocks that statements read, or that the server counted if more"),
     ("category", "category of the statement, by the rules; Enter on a statement shows the rule"),
     ("user@database", "role and database of the statement"),
     ("pgiostat", "pgiostat's own statements: their reads, and ms of server time per second"),

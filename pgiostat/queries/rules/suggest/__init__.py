@@ -1,4 +1,4 @@
-"""Suggested rules: groups found in the catalog and in the statements, each with what it takes.
+"""Suggested rules: groups found in the catalog and in the statements, each measured.
 
     catalog_table     a table as the catalog has it
     observed          the statements of a server, with their reads
@@ -6,7 +6,7 @@
     families          tables that belong together
     table_groups, statement_groups, sync_lists   what is suggested
     suggestions       all of it for one server
-    proposals         rules for statements that no rule takes
+    proposals         rules for statements that match no rule
     file              the text of a rules file
 
 May import the other modules of `rules`. Nothing here gives a statement its category.

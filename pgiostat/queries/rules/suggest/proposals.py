@@ -1,4 +1,4 @@
-"""Proposed rules for statements that no rule takes."""
+"""Proposed rules for statements that match no rule."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ __all__ = ["Unclear", "UnclearStatement", "proposals"]
 
 @dataclass(frozen=True, slots=True)
 class UnclearStatement:
-    """Statements of one fingerprint that no rule takes, and the proposed rule.
+    """Statements of one fingerprint that match no rule, and the proposed rule.
 
     Attributes:
         rule: Name of the rule.
@@ -36,12 +36,12 @@ class UnclearStatement:
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """Statements that no rule takes, and rules for them.
+    """Statements that match no rule, and rules for them.
 
     Attributes:
         statements: The greatest reads first.
-        rules: In the order in which they are to be tried, each with what it would take of all
-            statements that no rule takes.
+        rules: In the order in which they are to be tried, each with the
+            statements that would match it, of those that match no rule now.
     """
 
     statements: tuple[UnclearStatement, ...] = ()
@@ -51,7 +51,7 @@ class Unclear:
 def proposals(
     rows: Iterable[RankRow], tables: Sequence[CatalogTable], observed: Observation, top: int
 ) -> Unclear:
-    """Return the statements that no rule takes, with a rule for each.
+    """Return the statements that match no rule, with a rule for each.
 
     Commands such as VACUUM, SET and CREATE need none: their names are categories. Statements that
     read nothing are left out, too.
