@@ -46,7 +46,7 @@ def init(
     dsn: Annotated[
         str | None,
         typer.Argument(
-            help='Server with groups, keys and versions; "" is the one that PG* variables name.',
+            help='Server to find groups and keys on; "" is the one that PG* variables name.',
             metavar="[DBNAME|DSN]",
             show_default=False,
         ),
@@ -65,8 +65,8 @@ def init(
     """Write a rules file to start from.
 
     With a server it has rules for groups of tables: schemas, names that begin with the same word,
-    foreign keys and partitions. Comments give the share of reads that each rule takes and its
-    biggest statement, and suggest rules by role and by tag. The vocabulary of the preset sync comes
+    foreign keys and partitions. Comments give each rule's share of reads and its statement with the
+    most reads, and suggest rules by role and by tag. The vocabulary of the preset sync comes
     from primary keys and from columns that look like versions; it is in force where the statements
     show that tables are synchronized, or with --preset sync.
     """

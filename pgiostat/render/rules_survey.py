@@ -1,4 +1,4 @@
-"""The statements of a server by category, and rules for those that match no rule."""
+"""The statements of a server by category, and rules for those that match none."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ class Survey:
 
 
 def surveyed(survey: Survey, *, width: int) -> Group:
-    """Return how statements fall into categories, then the biggest ones that match no rule."""
+    """Return the categories of statements, then the statements that match no rule."""
     snapshot, unclear = survey.snapshot, survey.unclear
     counted = terminal("  ".join(counted_of(snapshot)))
     headline = Text(terminal(snapshot.server.label), "bold").append(f"  {counted}", "not bold")

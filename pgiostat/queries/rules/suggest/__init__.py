@@ -1,4 +1,4 @@
-"""Suggested rules: groups found in the catalog and in the statements, each with what it takes.
+"""Suggested rules: groups found in the catalog and in the statements, each measured.
 
     catalog_table     a table as the catalog has it
     observed          the statements of a server, with their reads

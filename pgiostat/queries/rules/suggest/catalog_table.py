@@ -13,7 +13,7 @@ class ForeignKey:
         columns: Its columns in the table that refers.
         schemaname: Schema of the table that is referred to.
         relname: Name of that table.
-        cascades: Whether a deleted row takes the rows that refer to it along.
+        cascades: Whether deleting a row deletes the rows that refer to it.
     """
 
     columns: tuple[str, ...]

@@ -50,7 +50,8 @@ def families(tables: Sequence[CatalogTable]) -> list[Family]:
 
     Names that begin with the same word belong together, after the words that all names begin with.
     A table that stands alone belongs to the table that it refers to, if its name begins with that
-    table's, if the reference is part of its primary key, or if a deleted row takes its rows along.
+    table's, if the reference is part of its primary key, or if deleting a row deletes those that
+    refer to it.
     """
     words = _without_common({_key(table): words_of(table.relname) for table in tables})
     by_word: dict[str, list[CatalogTable]] = defaultdict(list)

@@ -15,7 +15,7 @@ _HEAD = """\
 # Categories for pgiostat{server}.
 #
 # Rules are tried in the order of this file, before those of the preset. The first that matches
-# gives a statement its category. What no rule matches is named after what it does, as
+# gives a statement its category. What no rule matches is named after what it does, for example
 # "select orders".
 #   pgiostat rules test --rules {path} DSN      the categories of the server's statements
 #   pgiostat rules test --rules {path} 'SQL'    why a statement has its category
@@ -54,24 +54,24 @@ _LISTS = {
 }
 
 _TABLES = """
-# Groups of tables. These rules take {share} of all reads; a share leaves out what a rule before
-# it takes. A category may have the placeholders {{verb}}, {{schema}} and {{table}}:
-# "orders {{verb}}" makes orders select, orders update, …
+# Groups of tables. {share} of all reads are of statements that match these rules. A share leaves
+# out statements that match a rule above. A category may have the placeholders {{verb}}, {{schema}}
+# and {{table}}: "orders {{verb}}" makes orders select, orders update, …
 """
 _NO_GROUPS = """
 # No tables of the catalog belong together, and none reads much: what reads is named after tables.
 """
 _TABLES_BESIDE_SYNC = """
-# Groups of tables, as comments: before the rules of the preset sync they would take its versions,
-# manifests, uploads and downloads.
+# Groups of tables, as comments: tried before the rules of the preset sync, they
+# would match its versions, manifests, uploads and downloads.
 """
 _ROLES = """
-# Roles. Uncomment a rule, and move it before the rules of tables, to keep what a role reads apart.
+# Roles. Uncomment a rule, and move it before the rules of tables, to separate the reads of a role.
 """
 _TAGS = """
 # Tags in the comments of statements. The server keeps the first text of an entry of
 # pg_stat_statements: a tag of later calls is lost. Histories have no comments, so these rules hold
-# for a live server alone, like --by tag:KEY of pgiostat watch.
+# for a live server alone; so does pgiostat watch --by tag:KEY.
 """
 
 _EXAMPLES = """
@@ -201,7 +201,7 @@ def _commented(text: str) -> str:
 
 
 def rule_lines(each: MeasuredRule) -> Iterator[str]:
-    """Yield the lines of a suggested rule: what it takes, an example, and the rule."""
+    """Yield the lines of a suggested rule: what matches it, an example, and the rule."""
     yield f"# {taken_words(each)}: {terminal(each.group.why)}"
     if each.statements:
         yield f"#   {_example(each.statements[0].subject.normalized_text or '')}"
@@ -221,7 +221,7 @@ def rule_lines(each: MeasuredRule) -> Iterator[str]:
 
 
 def taken_words(each: MeasuredRule) -> str:
-    """Return what a rule takes: its share of reads, calls and statements."""
+    """Return what matches a rule: its share of reads, calls and statements."""
     if not each.statements:
         return "no statement yet"
     return (

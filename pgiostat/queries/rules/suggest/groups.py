@@ -1,4 +1,4 @@
-"""A suggested rule, and what it would take of the statements that were observed."""
+"""A suggested rule, and the observed statements that match it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class SuggestedRule:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredRule:
-    """A suggested rule with the statements that it takes.
+    """A suggested rule with the statements that match it.
 
     Attributes:
         statements: These, the greatest reads first.
@@ -105,7 +105,7 @@ def _vocabulary() -> NameLists:
 def taken(
     group: SuggestedRule, statements: Iterable[ObservedStatement]
 ) -> Iterator[ObservedStatement]:
-    """Yield the statements that a suggested rule takes."""
+    """Yield the statements that match a suggested rule."""
     matches = matcher(group)
     return (each for each in statements if matches(each.subject))
 
@@ -117,13 +117,13 @@ def measured(
     *,
     in_order: bool,
 ) -> list[MeasuredRule]:
-    """Return suggested rules with what they take.
+    """Return suggested rules with the statements that match them.
 
     Args:
         groups: The rules.
         statements: What was observed.
         whole: Blocks of which statements have shares.
-        in_order: Whether a statement that a rule takes is left to none of the later ones.
+        in_order: Whether a statement belongs to the first rule that it matches.
     """
     found: list[MeasuredRule] = []
     left = list(statements)

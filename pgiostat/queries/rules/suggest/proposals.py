@@ -40,8 +40,8 @@ class Unclear:
 
     Attributes:
         statements: The greatest reads first.
-        rules: In the order in which they are to be tried, each with what it would take of all
-            statements that match no rule.
+        rules: In the order in which they are to be tried, each with the
+            statements that would match it, of those that match no rule now.
     """
 
     statements: tuple[UnclearStatement, ...] = ()

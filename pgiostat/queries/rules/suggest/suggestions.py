@@ -37,7 +37,7 @@ class Suggestions:
 
     @property
     def share(self) -> float | None:
-        """Share of all reads that the rules by table take together; None if nothing was read."""
+        """Share of all reads of statements that match a rule by table; None if nothing was read."""
         shares = [each.share for each in self.tables if each.share is not None]
         return sum(shares) if shares else None
 
@@ -71,6 +71,6 @@ def suggestions(tables: Sequence[CatalogTable], observed: Observation) -> Sugges
 
 
 def _used(groups: list[SuggestedRule], observed: Observation) -> list[SuggestedRule]:
-    """Return the rules that take a statement."""
+    """Return the rules that a statement matches."""
     found = measured(groups, observed.statements, observed.blocks, in_order=False)
     return [each.group for each in found if each.statements]

@@ -27,8 +27,8 @@ def table_groups(
     """Return rules that fold statements by the tables that they are about.
 
     Each schema is a group if there are several, and each family of tables within the only schema.
-    A group that takes more than half of all reads is divided further: the rules of its families
-    come before its own. A table that stands alone gets a rule if it takes more than 1 % of all
+    A group with more than half of all reads is divided further: the rules of its families
+    come before its own. A table that stands alone gets a rule if it has more than 1 % of all
     reads. Tables of frameworks are left to the rules of presets.
     """
     return list(_Grouping(tables, statements).groups())
