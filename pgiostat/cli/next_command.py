@@ -42,10 +42,22 @@ def show_next(command: str, form: str, *, history: object = None, **values: str)
     """Print that line below an answer in text; the other forms are for programs and pages."""
     if form != "text":
         return
+    from textwrap import wrap
+
     from rich.text import Text
 
     from pgiostat.cli.console import console
     from pgiostat.escape import terminal
 
     line = terminal(next_line(command, history=history, **values))
-    console().print(Text(line, "dim"), soft_wrap=True)
+    to = console()
+    # A path stays whole, so that it can be copied.
+    lines = wrap(
+        line,
+        to.width,
+        subsequent_indent=" " * len("Next: "),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    for each in lines:
+        to.print(Text(each, "dim"), soft_wrap=True)

@@ -122,7 +122,9 @@ class NameReader:
         if is_due:
             requested |= set(self.names_in_use()[1])
         if requested:
-            names.relations = names.relations | collector.relations(sorted(requested))
+            relations, index_names = collector.relations(sorted(requested))
+            names.relations = names.relations | relations
+            names.index_names = names.index_names | index_names
         self._learn_texts(collector, delta)
         self._forget(delta.newer)
 

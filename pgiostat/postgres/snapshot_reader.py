@@ -242,20 +242,24 @@ class SnapshotReader:
             return None
         return Whereabouts(self._session.server.host, *row)
 
-    def relations(self, relids: Sequence[int]) -> dict[int, Relation]:
+    def relations(self, relids: Sequence[int]) -> tuple[dict[int, Relation], dict[int, str]]:
         """Return the relations of tables, indexes and TOAST tables.
 
         Args:
             relids: Their oids.
 
         Returns:
-            By oid: relid of the table, schema, name, and part (heap, idx, toast or tidx).
+            By oid: relid of the table, schema, name, and part (heap, idx, toast or tidx). Then the
+            own names of indexes and TOAST tables by oid.
         """
         with explain(self._session.conn):
             rows = self._session.conn.execute(
                 text_of("relations"), {"relids": list(relids)}
             ).fetchall()
-        return {relid: (owner, schema, name, part) for relid, owner, schema, name, part in rows}
+        return (
+            {relid: (owner, schema, name, part) for relid, owner, schema, name, part, _ in rows},
+            {relid: own for relid, *_, part, own in rows if part != "heap"},
+        )
 
 
 def _check_times(known: Iterable[object], perhaps: Iterable[object]) -> None:

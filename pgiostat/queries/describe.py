@@ -7,6 +7,7 @@ import re
 
 from pgiostat.queries import fingerprint
 from pgiostat.queries.features.comments_and_cursors import cursor, pseudonym
+from pgiostat.queries.own_text import own_text
 from pgiostat.queries.rules import Classified, Classifier, RuleBook, rule_book
 from pgiostat.queries.rules.automatic import automatic_category
 from pgiostat.statistics.names import MANIFEST, OTHER, VERSION, Describe, IfSync, Statement
@@ -52,6 +53,7 @@ def describer(book: RuleBook | None = None) -> Describe:
             action=automatic_category(found.features),
             if_sync=_if_sync(found),
             fixed=book.fixed,
+            own_text=own_text(text, found.normalized.text),
         )
 
     return describe

@@ -14,6 +14,7 @@ from pgiostat.units import format_bytes, format_count, format_ms, format_share
 __all__ = [
     "KEYS",
     "METRICS",
+    "OF_TEXTS",
     "SORTED_BY",
     "Key",
     "Metric",
@@ -148,17 +149,26 @@ def whole_of(by: By) -> str:
     return "database" if by is By.RELATION else "server"
 
 
-def in_order(per_block: PerBlock) -> list[Metric]:
+def in_order(per_block: PerBlock, by: By) -> list[Metric]:
     """Return the metrics in the order of a screen: what repeats another comes after all others.
+
+    Of statements the calls come before the times: the text leaves room for few columns.
 
     Args:
         per_block: Read operations for each block, of all that is shown.
+        by: What the rows are.
     """
 
-    def place(metric: Metric) -> tuple[bool, bool]:
-        return not metric.heading, metric.repeats(per_block)
+    def place(metric: Metric) -> tuple[bool, bool, bool]:
+        is_later = by in OF_TEXTS and metric.name not in _FIRST_OF_TEXTS
+        return not metric.heading, metric.repeats(per_block), is_later
 
     return sorted(METRICS, key=place)
+
+
+OF_TEXTS = (By.STATEMENT, By.FINGERPRINT)
+"""Dimensions with the text of a statement as the name of a row."""
+_FIRST_OF_TEXTS = ("blocks_read_per_s", "blocks_read_per_call", "calls_per_s", "hit_ratio")
 
 
 def shown(ranking: Ranking) -> tuple[Metric, ...]:
@@ -168,7 +178,7 @@ def shown(ranking: Ranking) -> tuple[Metric, ...]:
     """
     first, *others = (
         metric
-        for metric in in_order(ranking.explained.per_block)
+        for metric in in_order(ranking.explained.per_block, ranking.by)
         if (metric.heading or metric.name == SORTED_BY[ranking.sort])
         and not (metric.called and ranking.by is By.RELATION)
         and metric.known(ranking.explained)

@@ -1,6 +1,7 @@
 """The report of a comparison of two time windows."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
@@ -8,12 +9,14 @@ from pgiostat.analysis.compare.comparability import CERTAINTY
 from pgiostat.analysis.compare.compare import REST, ComparedGroup, Comparison, Per, shown
 from pgiostat.analysis.compare.significance import Verdict
 from pgiostat.history.read.window_totals import WindowTotals
+from pgiostat.queries.short_form import short_form
 from pgiostat.render.column_format import Format, column_format
 from pgiostat.render.csv import timestamp
 from pgiostat.render.document import Document, Mark, Piece, Records, Table, TableColumn, Value
 from pgiostat.render.ledger import displayed
 from pgiostat.render.preset import preset_lines, preset_object
 from pgiostat.render.report import labels, remarks
+from pgiostat.render.statement_names import distinct, fingerprint_mark
 from pgiostat.reports.compare import WindowComparison
 from pgiostat.statistics.names import OWN
 from pgiostat.units import (
@@ -30,6 +33,7 @@ __all__ = ["COLUMNS", "document", "rows_of", "side_of"]
 WIDE = 112
 LEAST_QUERY = 40
 LONGEST_NAME = 26
+LONGEST_TEXT = 400
 _BY = {Per.SECOND: "", Per.CALL: " per call", Per.ANCHOR: " per call of the anchor"}
 _ORDER = (
     *(Verdict.BETTER, Verdict.WORSE, Verdict.VANISHED),
@@ -171,8 +175,29 @@ def _categories(comparison: Comparison) -> Table:
 
 
 def _statements(comparison: Comparison, rows: Sequence[ComparedGroup]) -> Table:
+    """Return the table of statements; a screen has their short forms."""
+    whole = [displayed(row.name) for row in rows]
+    fitting = _statements_named(comparison, rows, _short_names(rows))
+    return replace(_statements_named(comparison, rows, whole), fit=lambda _: fitting)
+
+
+def _short_names(rows: Sequence[ComparedGroup]) -> list[str]:
+    """Return short forms, equal ones with the digits of their fingerprints."""
+    names = [displayed(row.name) if _is_no_text(row) else short_form(row.name) for row in rows]
+    marks = [("" if _is_no_text(row) else fingerprint_mark(row.key),) for row in rows]
+    return distinct(names, marks, LONGEST_TEXT)
+
+
+def _is_no_text(row: ComparedGroup) -> bool:
+    """Return whether the name of a row is no text: all others have a fingerprint as key."""
+    return row.key in {OWN, REST} or ":" not in row.key
+
+
+def _statements_named(
+    comparison: Comparison, rows: Sequence[ComparedGroup], names: Sequence[str]
+) -> Table:
     moved = [row for row in comparison.groups if row.moved]
-    words = [(f"{row.category_a} → {row.category_b}  {row.name}", "") for row in moved]
+    words = [(f"{row.category_a} → {row.category_b}  {short_form(row.name)}", "") for row in moved]
     columns = [
         *_numbers(comparison, WIDE + LEAST_QUERY),
         TableColumn("category", most=LONGEST_NAME, extra=True),
@@ -181,7 +206,10 @@ def _statements(comparison: Comparison, rows: Sequence[ComparedGroup]) -> Table:
     pairs = _pair_formats(rows)
     return Table(
         columns,
-        ([*_values(row, pairs), Mark(row.category_b, _style(row)), _name(row)] for row in rows),
+        [
+            [*_values(row, pairs), *(Mark(each, _style(row)) for each in (row.category_b, name))]
+            for row, name in zip(rows, names, strict=True)
+        ],
         apart=True,
         legend=[("", ""), ("Category changed in B:", "bold"), *words] if moved else (),
     )

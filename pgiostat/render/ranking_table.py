@@ -1,24 +1,27 @@
 """A ranking for people: the line above it, and its table for a page and for a screen."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+from rich.cells import cell_len
 
 from pgiostat.analysis.ledger import LedgerLine
 from pgiostat.analysis.rank import By, Ranking, RankRow
-from pgiostat.render.columns import KEYS, SORTED_BY, Metric, of_blocks, shown, whole_of
+from pgiostat.escape import terminal
+from pgiostat.render.columns import KEYS, OF_TEXTS, SORTED_BY, Metric, of_blocks, shown, whole_of
 from pgiostat.render.document import Bound, Mark, Piece, Table, TableColumn
 from pgiostat.render.ledger import NAMES, NESTED, displayed
-from pgiostat.render.table import BAR_WIDTH, bar, one_line
+from pgiostat.render.statement_names import distinct, marks_of, screen_name, shown_category
+from pgiostat.render.table import BAR_WIDTH, bar
 from pgiostat.units import format_bytes, format_count, format_coverage, format_share
 
 __all__ = ["extra_rows", "ranking_table", "summary"]
 
 NARROW, WIDE = 70, 110
-LONGEST_TEXT = 400
-NUMBER_WIDTH, SHARE_WIDTH, CATEGORY_WIDTH, PLACE_WIDTH = 8, 8, 10, 22
+NUMBER_WIDTH, SHARE_WIDTH, PLACE_WIDTH = 8, 8, 22
+LONGEST_CATEGORY = 24
 LEAST_NAME, LONGEST_NAME, LEAST_QUERY = 17, 44, 8
-QUERY_SHARE = 0.4
-_WORDED = (By.STATEMENT, By.FINGERPRINT)
+QUERY_SHARE = 0.3
 _COLOURS = {"version": "red", "manifest": "yellow", "upload": "green", "download": "blue"}
 
 
@@ -55,9 +58,16 @@ def extra_rows(ranking: Ranking) -> list[RankRow]:
     return [row for row in (ranking.rest, ranking.own) if row is not None]
 
 
-def ranking_table(ranking: Ranking) -> Table:
-    """Return the ranking with all its parts, and the server's own count below them."""
+def ranking_table(ranking: Ranking, *, identified: bool = False) -> Table:
+    """Return the ranking with all its parts, and the server's own count below them.
+
+    Args:
+        ranking: The ranking.
+        identified: On a screen, the rows of statements are numbered, and below the table each
+            number has its queryid and fingerprint.
+    """
     keys, metrics = KEYS[ranking.by], shown(ranking)
+    is_text = ranking.by in OF_TEXTS
     return Table(
         [
             *(TableColumn(key.name) for key in keys),
@@ -65,7 +75,11 @@ def ranking_table(ranking: Ranking) -> Table:
             *(TableColumn(metric.title, right=True, format=metric.shown) for metric in metrics),
         ],
         _page_rows(ranking, metrics),
-        fit=lambda width: _for_screen(ranking, width),
+        fit=lambda width: (
+            _statements_for_screen(ranking, width, identified=identified)
+            if is_text
+            else _for_screen(ranking, width)
+        ),
     )
 
 
@@ -93,58 +107,113 @@ def _server_lines(ranking: Ranking) -> Iterator[tuple[str, int | None]]:
 
 def _for_screen(ranking: Ranking, width: int) -> Table:
     """Return the table for a screen. Metrics give way from the right, name and share never do."""
-    is_text = ranking.by in _WORDED
-    named = LEAST_NAME
-    if is_text:
-        named = max(LEAST_NAME, int(QUERY_SHARE * width)) + CATEGORY_WIDTH
-    with_place = ranking.by is By.STATEMENT and width >= WIDE
     with_bar = width >= NARROW
-    named += PLACE_WIDTH * with_place
-    room = width - named - SHARE_WIDTH - (BAR_WIDTH + 1) * with_bar
-    kept = 2 if SORTED_BY[ranking.sort] else 1  # what it is sorted by is always there
-    metrics, room = _fitting(shown(ranking), room, kept)
-    name_width = max(room + named, LEAST_NAME + CATEGORY_WIDTH * is_text)
-    # Numbers are never cut: what gives way is the text at the end.
+    room = width - LEAST_NAME - SHARE_WIDTH - (BAR_WIDTH + 1) * with_bar
+    metrics, room = _fitting(shown(ranking), room, _kept(ranking))
+    most = min(max(room + LEAST_NAME, LEAST_NAME) - 1, LONGEST_NAME)
+    named = TableColumn(ranking.by.value, most=most, format=str)
+    columns = [named, *_number_columns(metrics, _kept(ranking), with_bar=with_bar)]
+
+    def named_cells(row: RankRow | None, name: str) -> tuple[list[Any], list[Any]]:
+        return [terminal(displayed(name if row is None else row.name))], []
+
+    return Table(columns, _screen_rows(ranking, metrics, named_cells, with_bar=with_bar))
+
+
+def _statements_for_screen(ranking: Ranking, width: int, *, identified: bool) -> Table:
+    """Return the table of statements for a screen: the text at the end gives way, no number."""
+    with_bar, with_place = width >= WIDE, ranking.by is By.STATEMENT and width >= WIDE
+    categories = [cell_len(terminal(shown_category(row))) for row in ranking.rows]
+    category = min(max(categories, default=0), LONGEST_CATEGORY)
+    if category:
+        category = max(category, len("category"))
+    digits = len(str(len(ranking.rows))) if identified else 0
+    taken = SHARE_WIDTH + (BAR_WIDTH + 1) * with_bar + PLACE_WIDTH * with_place
+    taken += category + (category > 0) + digits + (digits > 0)
+    least = max(LEAST_NAME, int(QUERY_SHARE * width))
+    metrics, room = _fitting(shown(ranking), width - taken - least, _kept(ranking))
+    query = max(room + least, LEAST_QUERY)
+    columns = [TableColumn("#", right=True, least=digits, format=str)] * (digits > 0)
+    columns += _number_columns(metrics, _kept(ranking), with_bar=with_bar)
+    columns += [TableColumn("category", least=category, most=category)] * (category > 0)
+    place = TableColumn("user@database", least=PLACE_WIDTH - 1, most=PLACE_WIDTH - 1)
+    columns += [place] * with_place
+    columns.append(TableColumn("query", most=query, format=str))
+    names = distinct(
+        [screen_name(row) for row in ranking.rows],
+        [marks_of(row) for row in ranking.rows],
+        query,
+        [_place(row) for row in ranking.rows] if with_place else [],
+    )
+    numbers = {row.key: number for number, row in enumerate(ranking.rows)}
+
+    def named_cells(row: RankRow | None, name: str) -> tuple[list[Any], list[Any]]:
+        number = None if row is None else numbers.get(row.key)
+        text = terminal(displayed(name)) if number is None else names[number]
+        words = ["" if row is None else shown_category(row)] * (category > 0)
+        words += ["" if row is None else _place(row)] * with_place
+        return ["" if number is None else str(number + 1)] * (digits > 0), [*words, text]
+
+    rows = _screen_rows(ranking, metrics, named_cells, with_bar=with_bar)
+    legend = [("", ""), *_identities(ranking)] if identified and ranking.rows else []
+    return Table(columns, rows, legend=legend)
+
+
+def _identities(ranking: Ranking) -> Iterator[tuple[str, str]]:
+    """Yield a line for each statement: its number in the table, and what identifies it."""
+    digits = len(str(len(ranking.rows)))
+    for number, row in enumerate(ranking.rows, 1):
+        words = [f"{number:>{digits}}"]
+        words += [] if row.queryid is None else [f"queryid {row.queryid}"]
+        words += [f"fingerprint {row.fingerprint}"] if row.fingerprint else []
+        yield "  ".join(filter(None, [*words, _place(row)])), "dim"
+
+
+def _kept(ranking: Ranking) -> int:
+    """Return how many metrics are always there: the first, and what the ranking is sorted by."""
+    return 2 if SORTED_BY[ranking.sort] else 1
+
+
+def _number_columns(metrics: Sequence[Metric], kept: int, *, with_bar: bool) -> list[TableColumn]:
+    """Return the columns of numbers, which are never cut."""
     columns = [TableColumn("share", right=True, least=SHARE_WIDTH - 1, format=format_share)]
     columns += [TableColumn("", least=BAR_WIDTH, format=str, extra=True)] * with_bar
-    columns += [
+    return columns + [
         TableColumn(
             metric.title, right=True, least=_room(metric), optional=n >= kept, format=metric.shown
         )
         for n, metric in enumerate(metrics)
     ]
-    if is_text:
-        query = name_width - CATEGORY_WIDTH - PLACE_WIDTH * with_place
-        columns.append(TableColumn("category", least=CATEGORY_WIDTH - 1, most=CATEGORY_WIDTH - 1))
-        place = TableColumn("user@database", least=PLACE_WIDTH - 1, most=PLACE_WIDTH - 1)
-        columns += [place] * with_place
-        columns.append(TableColumn("query", most=max(query, LEAST_QUERY), format=str))
-    else:
-        most = min(name_width - 1, LONGEST_NAME)
-        columns.insert(0, TableColumn(ranking.by.value, most=most, format=str))
 
-    def cells(name: str, words: Sequence[str], share: Any, drawn: Any, numbers: Any) -> list[Any]:
-        values = [share, *[drawn] * with_bar, *numbers]
-        text = one_line(displayed(name), LONGEST_TEXT)
-        return [*values, *words[: 1 + with_place], text] if is_text else [text, *values]
+
+NamedCells = Callable[[RankRow | None, str], tuple[list[Any], list[Any]]]
+"""Returns the words of a row before and after its numbers, by the row or its name alone."""
+
+
+def _screen_rows(
+    ranking: Ranking, metrics: Sequence[Metric], named: NamedCells, *, with_bar: bool
+) -> list[list[Any]]:
+    """Return the rows of a screen, and below them those that no statement explains."""
 
     def ranked(row: RankRow) -> list[Any]:
+        before, after = named(row, row.name)
         share = Bound(row.share) if row.uncertain else row.share
         drawn = Mark(bar(row.share), _COLOURS.get(row.category, "cyan"))
         numbers = (metric.value(row.cost) for metric in metrics)
-        return cells(row.name, (row.category, _place(row)), share, drawn, numbers)
+        return [*before, share, *[drawn] * with_bar, *numbers, *after]
 
     def line(name: str, blocks: int | None) -> list[Any]:
+        before, after = named(None, name)
         known = of_blocks(ranking, blocks)
         numbers = (known.get(metric.name, "") for metric in metrics)
-        return cells(name, ("", ""), ranking.share(blocks), "", numbers)
+        return [*before, ranking.share(blocks), *[""] * with_bar, *numbers, *after]
 
     below = [ranked(row) for row in extra_rows(ranking)]
     if not ranking.lines:
         below.append(line(NAMES[LedgerLine.UNATTRIBUTED], None))
     below += [line(*each) for each in _server_lines(ranking)]
     dim = [[v if isinstance(v, Mark) else Mark(v, "dim") for v in row] for row in below]
-    return Table(columns, [*map(ranked, ranking.rows), *dim])
+    return [*map(ranked, ranking.rows), *dim]
 
 
 def _room(metric: Metric) -> int:

@@ -199,7 +199,7 @@ def document(totals: WindowTotals, ranking: Ranking) -> Document:
             *device_lines(totals, _server_bytes_per_s(ranking)),
         ],
         warnings=list(_of_ranking(totals, ranking)),
-        tables=[ranking_table(ranking)],
+        tables=[ranking_table(ranking, identified=True)],
         notes=own,
         records=records_of(totals, ranking.by, [whole]),
         objects=_objects(totals, whole),

@@ -13,6 +13,7 @@ from pgiostat.render.ledger import displayed
 from pgiostat.render.preset import preset_lines, preset_object
 from pgiostat.render.ranking_table import extra_rows
 from pgiostat.render.report import interval, labels, records_of, remarks, rows_of, title
+from pgiostat.render.statement_names import screen_name
 from pgiostat.render.table import one_line
 from pgiostat.reports.series import SeriesStep
 from pgiostat.units import format_count, format_coverage, per_second
@@ -82,13 +83,13 @@ def _curves(steps: Sequence[SeriesStep], ranking: Ranking) -> Table:
         TableColumn("max/s", right=True, least=7, format=format_count, quantity="blocks/s"),
         TableColumn("blocks read, from zero to max", style="cyan", extra=True, rest=True),
     ]
-    legend = [(f"{number} {displayed(row.name)}", "dim") for number, row in _numbered(ranking)]
+    legend = [(f"{number} {screen_name(row)}", "dim") for number, row in _numbered(ranking)]
     return Table(columns, _curve_rows(steps, ranking), extra=True, legend=legend)
 
 
 def _curve_rows(steps: Sequence[SeriesStep], ranking: Ranking) -> Iterator[list[Any]]:
     server, *others = zip(*_rates(steps), strict=True)
-    names = [f"{n} {displayed(row.name)}" for n, row in _numbered(ranking)]
+    names = [f"{n} {screen_name(row)}" for n, row in _numbered(ranking)]
     names += [displayed(row.name) for row in _rows(ranking)[len(names) :]]
     means = (row.cost.blocks_per_s for row in _rows(ranking))
     for name, mean, rates in zip(names, means, others, strict=True):

@@ -15,6 +15,7 @@ from pgiostat.analysis.rank import Ranking
 from pgiostat.errors import PgiostatError
 from pgiostat.escape import line as message_line
 from pgiostat.escape import terminal
+from pgiostat.queries.short_form import short_form
 from pgiostat.render.column_format import Format, column_formats
 from pgiostat.render.column_format import shown as shown_value
 from pgiostat.render.device import disk_pieces
@@ -241,7 +242,9 @@ def in_flight(running: Sequence["Running"], width: int) -> Iterator[Text]:
             f"  {terminal(each.waits_for) or 'computing'}{read}  "
         )
         line = Text(head, "dim", no_wrap=True, overflow="ellipsis")
-        yield line.append(one_line(each.text, max(width - cell_len(head), 1)), "not dim")
+        yield line.append(
+            one_line(short_form(each.text), max(width - cell_len(head), 1)), "not dim"
+        )
     if len(running) > SHOWN_RUNNING:
         yield Text(f"in flight  {len(running) - SHOWN_RUNNING} more", "dim")
 

@@ -77,6 +77,7 @@ class Names:
         databases: By oid.
         roles: By oid.
         relations: By oid of a table, index or TOAST table: relid of the table, schema, name, part.
+        index_names: Names of indexes and TOAST tables of their own, by oid; a history has none.
         cursors: By (userid, dbid, cursor): category and action of each of its DECLAREs.
         unreadable: By statement: why its text cannot be read.
         renamed: Names that changed within the time window; the newest is used.
@@ -90,6 +91,7 @@ class Names:
     databases: dict[int, str] = field(default_factory=dict)
     roles: dict[int, str] = field(default_factory=dict)
     relations: dict[int, tuple[int, str, str, str]] = field(default_factory=dict)
+    index_names: dict[int, str] = field(default_factory=dict)
     cursors: dict[tuple[int, int, str], set[tuple[str, str]]] = field(default_factory=dict)
     unreadable: dict[StatementKey, str] = field(default_factory=dict)
     renamed: tuple[Renamed, ...] = ()
@@ -170,7 +172,7 @@ class Names:
         """
         for key in keys:
             if known := self.statements.get(key):
-                self.statements[key] = _same(replace(known, text="", fingerprint=""))
+                self.statements[key] = _same(replace(known, text="", own_text="", fingerprint=""))
 
     def retain(self, statements: Collection[StatementKey], relations: Collection[int]) -> None:
         """Retain some names and the cursors of these statements, and drop all others.
@@ -182,6 +184,7 @@ class Names:
         # Who reads meanwhile sees either what was there before or what is kept.
         self.statements = {k: v for k, v in self.statements.items() if k in statements}
         self.relations = {k: v for k, v in self.relations.items() if k in relations}
+        self.index_names = {k: v for k, v in self.index_names.items() if k in relations}
         named = {
             (userid, dbid, known.declares_cursor or known.uses_cursor)
             for (userid, dbid, _), known in self.statements.items()

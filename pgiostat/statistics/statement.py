@@ -58,6 +58,7 @@ class Statement:
 
     Attributes:
         text: The normalized text.
+        own_text: The server's own text, without comments; empty if it is unknown, or has constants.
         declares_cursor: Pseudonym of the cursor that it declares.
         uses_cursor: Pseudonym of the cursor that it fetches from.
         holds: It declares a cursor WITH HOLD.
@@ -79,6 +80,7 @@ class Statement:
     action: str = ""
     if_sync: IfSync | None = None
     fixed: FixedPreset | None = None
+    own_text: str = ""
 
 
 class Describe(Protocol):

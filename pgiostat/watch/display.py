@@ -13,14 +13,18 @@ from textual import on
 from textual.app import App, ComposeResult
 from textual.notifications import SeverityLevel
 
+from pgiostat.analysis.rank import By
 from pgiostat.watch.model.session import WatchSession
+from pgiostat.watch.model.top_reader import since_of, top_reader
 from pgiostat.watch.screen.canvas import Canvas
 from pgiostat.watch.screen.footer import FilterField, FooterLine
 from pgiostat.watch.screen.frozen import FrozenSession, SessionView
 from pgiostat.watch.screen.notices import NoticeBoard, ReplayPosition, SideInfo
 from pgiostat.watch.screen.overview import ScreenContent, draw_screen
-from pgiostat.watch.screen.table import ScreenTable, TableRow, table_of
+from pgiostat.watch.screen.rows import TableRow
+from pgiostat.watch.screen.table import ScreenTable, table_of
 from pgiostat.watch.screen.themes import Themes
+from pgiostat.watch.screen.top_lines import Top
 from pgiostat.watch.sources.source import IntervalSource, ReplayControls
 from pgiostat.watch.state import View, ViewState, restore_cursor
 
@@ -89,6 +93,7 @@ class WatchDisplay(App[None]):
         self._retry_at: datetime | None = None
         self._countdown: Timer | None = None
         self._page: StatementPage | None = None
+        self._known_top: tuple[object, Top | None] | None = None
 
     @property
     def watch_session(self) -> WatchSession:
@@ -99,6 +104,12 @@ class WatchDisplay(App[None]):
     def session_view(self) -> SessionView:
         """The session as shown: while paused, as it was when the pause began."""
         return self._still or self.watch_session
+
+    @property
+    def dbname(self) -> str:
+        """The connected database; empty if it is unknown."""
+        latest = self.session_view.latest
+        return "" if latest is None or latest.who is None else latest.who.dbname
 
     @property
     def table(self) -> ScreenTable:
@@ -132,9 +143,8 @@ class WatchDisplay(App[None]):
         """Draw the session as the state requests."""
         if not self._canvas.size:
             return
-        session, whole = self.session_view, self.state.whole
-        counted, io = session.counted(whole=whole), session.io(whole=whole)
-        self._table = table_of(self.state, counted, io, session.names, session.per_block)
+        session = self.session_view
+        self._table = self.table_shown()
         self.state = restore_cursor(self.state, self._table.keys)
         if self._goes_back != bool(self.state.path or self.state.filter):
             self._goes_back = not self._goes_back
@@ -144,6 +154,19 @@ class WatchDisplay(App[None]):
         )
         if self._page is not None and self._page is self.screen:
             self._page.draw()
+
+    def table_shown(self, *, is_folded: bool = True) -> ScreenTable:
+        """Return the table as the state requests it; is_folded: some rows stand for several."""
+        session, whole = self.session_view, self.state.whole
+        return table_of(
+            self.state,
+            session.counted(whole=whole),
+            session.io(whole=whole),
+            session.names,
+            session.per_block,
+            dbname=self.dbname,
+            is_folded=is_folded,
+        )
 
     def _side(self) -> SideInfo:
         if self._still is not None:
@@ -156,7 +179,19 @@ class WatchDisplay(App[None]):
             played = ReplayPosition(
                 *self.replay.position, self.replay.interval, self.replay.is_playing
             )
-        return SideInfo(self._board, wait, played)
+        return SideInfo(self._board, wait, played, self._top())
+
+    def _top(self) -> Top | None:
+        """Return the statement with the most reads in the time that is shown."""
+        session, whole = self.watch_session, self.state.whole
+        shown = (session.latest, session.began if whole else None)
+        if self._known_top is None or self._known_top[0] != shown:
+            counted, top = session.counted(whole=whole), None
+            reader = top_reader(counted, session.names, self.dbname) if counted else None
+            if reader is not None:
+                top = Top(reader, since_of(session.past(By.FINGERPRINT, reader.row.key)))
+            self._known_top = (shown, top)
+        return self._known_top[1]
 
     def _count_down(self) -> None:
         """Redraw every second while the source waits for its next attempt."""

@@ -1,6 +1,8 @@
 """Exports of `watch`: the clipboard, a CSV file, a picture."""
 
+from pgiostat.analysis.rank import RankRow, queryids_of
 from pgiostat.escape import pasted
+from pgiostat.queries.own_text import to_copy
 from pgiostat.watch.display import WatchDisplay
 from pgiostat.watch.screen.csv_export import as_csv
 
@@ -11,13 +13,25 @@ class ExportActions(WatchDisplay):
     """The actions that copy or write what is shown."""
 
     def action_copy(self) -> None:
-        """Copy the selected row: the text of a statement, or its name."""
+        """Copy the selected row: a statement to run EXPLAIN on with its queryids, or the name."""
         row = self._chosen()
-        if row is None:
-            return
-        text = row.of.text if row.of is not None and row.of.text else row.name
+        if row is not None:
+            self.copy_row(row.name if row.of is None or not row.of.text else row.of)
+
+    def copy_row(self, row: RankRow | str) -> None:
+        """Copy a statement, or a name."""
+        text = row if isinstance(row, str) else row.name
+        if isinstance(row, RankRow) and row.text:
+            text = to_copy(row.own_text, row.text, self._queryids(row))
         self.copy_to_clipboard(pasted(text))
         self.notify("copied")
+
+    def _queryids(self, row: RankRow) -> list[int]:
+        """Return the queryids of a statement's entries, those with the most reads first."""
+        if row.queryid is not None:
+            return [row.queryid]
+        counted, names = self.session_view.counted(whole=self.state.whole), self.session_view.names
+        return [] if counted is None else queryids_of(counted, names, row.key)
 
     def action_export(self) -> None:
         """Write the table as CSV."""
@@ -29,7 +43,7 @@ class ExportActions(WatchDisplay):
 
     def as_csv(self) -> str:
         """Return the filtered and sorted rows, and the lines below them."""
-        return as_csv(self.state, self._table, self.session_view)
+        return as_csv(self.state, self.table_shown(is_folded=False), self.session_view)
 
     def _write(self, form: str, text: str) -> None:
         name = f"pgiostat-{self.state.view.name.lower()}-{self._clock():%Y%m%dT%H%M%SZ}.{form}"

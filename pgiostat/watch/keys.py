@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import events, on
 from textual.actions import parse
@@ -13,27 +13,27 @@ from textual.command import CommandPalette
 from textual.screen import Screen
 from textual.widgets import Input
 
-from pgiostat.analysis.rank import By, rank_totals
 from pgiostat.errors import PgiostatError
-from pgiostat.statistics.delta import Basis
 from pgiostat.units import format_duration
-from pgiostat.watch.export import ExportActions
-from pgiostat.watch.model.interval import Interval
+from pgiostat.watch.drilling import DrillActions
 from pgiostat.watch.screen.canvas import Canvas
-from pgiostat.watch.screen.frozen import FrozenSession, coverage_of
+from pgiostat.watch.screen.columns import HEADINGS
+from pgiostat.watch.screen.frozen import FrozenSession
 from pgiostat.watch.screen.help import Help
-from pgiostat.watch.screen.overview import heading
-from pgiostat.watch.state import Action, Drill, RowKey, View, apply, drill_down, moved, with_view
-
-if TYPE_CHECKING:
-    from pgiostat.analysis.rank import RankRow
-    from pgiostat.watch.screen.statement_page import StatementDetails
+from pgiostat.watch.state import (
+    OF_STATEMENTS,
+    Action,
+    View,
+    apply,
+    moved,
+    with_view,
+)
 
 __all__ = ["KeyActions"]
 
 VIEWS = (
     View.CATEGORY,
-    View.STATEMENT,
+    View.FINGERPRINT,
     View.RELATION,
     View.DATABASE,
     View.USER,
@@ -45,7 +45,19 @@ INTERVALS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 PAGE = 10
 WHILE_TYPING = {"quit", "move"}
 """Actions of keys while the user types a filter or a time."""
-OF_TABLE = {"do", "view", "move", "enter", "leave", "filter", "jump", "copy", "export"}
+OF_TABLE = {
+    "do",
+    "view",
+    "move",
+    "enter",
+    "leave",
+    "filter",
+    "jump",
+    "copy",
+    "export",
+    "split",
+    "tables",
+}
 """Actions on the table; a page that covers it has none of their keys."""
 OF_PAGES = {(Action.PAUSE.value,), (Action.WHOLE.value,)}
 """Parameters of `do` that have their key on every page."""
@@ -60,7 +72,8 @@ def _key(keys: str, action: str, label: str = "", tooltip: str = "", display: st
 
 def _view_key(number: int, view: View) -> Binding:
     """Return the key of a view; the first stands in the footer for all."""
-    label, tooltip = "view" if number == 1 else "", f"view by {view.value}"
+    name = HEADINGS.get(view, view.value)
+    label, tooltip = "view" if number == 1 else "", f"view by {name}"
     return _key(str(number), f"view('{view.name}')", label, tooltip, f"1-{len(VIEWS)}")
 
 
@@ -76,6 +89,8 @@ KEYS: tuple[Binding, ...] = (
     *(_view_key(number, view) for number, view in enumerate(VIEWS, 1)),
     _key("enter", "enter", "open", "open the row"),
     _key("escape", "leave", "back", "go back, or clear the filter"),
+    _key("s", "split", "split", "split statements by user and database, or merge them"),
+    _key("t", "tables", "tables", "show the tables of the statement"),
     _key("slash", "filter", "filter", "filter by text, category, user or database", "/"),
     _key(
         "greater_than_sign",
@@ -128,7 +143,7 @@ KEYS: tuple[Binding, ...] = (
 )
 
 
-class KeyActions(ExportActions):
+class KeyActions(DrillActions):
     """The bindings, and one `action_*` for each of them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
@@ -139,6 +154,8 @@ class KeyActions(ExportActions):
         Only a replay goes back in time; a page over the table has no key that changes the table.
         """
         if action in {"seek", "jump"} and self.replay is None:
+            return False
+        if action in {"split", "tables"} and self.state.view not in OF_STATEMENTS:
             return False
         if action == "leave" and not (self.state.path or self.state.filter):
             return False
@@ -205,49 +222,6 @@ class KeyActions(ExportActions):
     def action_leave(self) -> None:
         """Remove the filter, or leave the row."""
         self.action_do(Action.BACK.value)
-
-    def action_enter(self) -> None:
-        """Go into the selected row."""
-        row = self._chosen()
-        if row is None:
-            return
-        if row.of is None or self.state.view in {View.RELATION, View.IO}:
-            what = "a relation" if self.state.view is View.RELATION else "a row of pg_stat_io"
-            self.notify(f"{what} has no further level; key 2 shows the statements")
-            return
-        if self.state.view is View.STATEMENT:
-            # It imports plots, and most sessions need none.
-            from pgiostat.watch.screen.statement_page import StatementPage  # noqa: PLC0415
-
-            self._page = StatementPage(row.of, self._statement_details, self._judge)
-            self.push_screen(self._page)
-            return
-        drill = Drill(self.state.view, row.of.key, row.name, self.state.row)
-        self.state = drill_down(self.state, drill)
-        self.draw()
-        if self.state.view is View.STATEMENT and len(self._table.rows) == 1:
-            self.action_enter()
-
-    def _statement_details(self, key: RowKey, size: tuple[int, int]) -> "StatementDetails":
-        """Return the content of a statement's page."""
-        from pgiostat.watch.screen.statement_page import StatementDetails  # noqa: PLC0415 - as the page
-
-        session, whole = self.session_view, self.state.whole
-        latest = session.latest or Interval()
-        counted = session.counted(whole=whole)
-        parts = [] if counted is None else [(counted, session.names)]
-        rows = rank_totals(parts, by=By.STATEMENT).rows
-        row = next((row for row in rows if row.key == key), None)
-        return StatementDetails(
-            heading(self.state, session, size, self._side()),
-            row,
-            session.past(By.STATEMENT, key),
-            None if whole or row is None or row.queryid is None else _basis(latest, row),
-            session.seconds if whole else latest.seconds,
-            session.qualities if whole else latest.qualities,
-            coverage_of(session, whole=whole),
-            whole,
-        )
 
     def action_filter(self) -> None:
         """Open the field for the filter."""
@@ -328,9 +302,3 @@ class KeyActions(ExportActions):
     def on_mouse_scroll_up(self, _event: events.MouseScrollUp) -> None:
         """Select the previous row."""
         self.action_move(-1)
-
-
-def _basis(interval: Interval, row: "RankRow") -> Basis:
-    """Return what the counters of a statement were compared with."""
-    queryid, dbid, userid = map(int, row.key)
-    return interval.bases.get((userid, dbid, queryid), Basis.PREVIOUS)

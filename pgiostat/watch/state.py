@@ -8,8 +8,10 @@ from typing import TypeAlias
 from pgiostat.analysis.rank import By
 
 __all__ = [
+    "OF_STATEMENTS",
     "Action",
     "Drill",
+    "Fold",
     "RowKey",
     "View",
     "ViewState",
@@ -17,6 +19,8 @@ __all__ = [
     "drill_down",
     "moved",
     "restore_cursor",
+    "tables_of_row",
+    "with_entries",
     "with_view",
 ]
 
@@ -43,6 +47,22 @@ class View(StrEnum):
         return None if self is View.IO else By(self.value)
 
 
+OF_STATEMENTS = (View.FINGERPRINT, View.STATEMENT)
+"""Views with the text of a statement in each row: merged by fingerprint, and each entry."""
+
+
+class Fold(StrEnum):
+    """What a row stands for that folds others."""
+
+    IDLE = "idle"
+    CATALOGS = "catalogs"
+
+    @property
+    def key(self) -> RowKey:
+        """What tells it from the other rows."""
+        return ("fold", self.value)
+
+
 class Action(StrEnum):
     """What a key asks for."""
 
@@ -67,6 +87,11 @@ class Drill:
     key: RowKey
     name: str
     row: int = 0
+
+    @property
+    def fold(self) -> Fold | None:
+        """What the row folds; None if it is a row of its own."""
+        return next((fold for fold in Fold if fold.key == self.key), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +156,33 @@ def with_view(state: ViewState, view: View) -> ViewState:
 
 def drill_down(state: ViewState, drill: Drill) -> ViewState:
     """Return the state in which what belongs to a row is shown."""
-    deeper = View.FINGERPRINT if drill.view in _COARSE else View.STATEMENT
-    return replace(state, view=deeper, path=(*state.path, drill), row=0, chosen=(), filter="")
+    if drill.fold is not None:
+        deeper = drill.view
+    elif drill.view in _COARSE:
+        deeper = View.FINGERPRINT
+    else:
+        deeper = View.STATEMENT
+    return _within(state, drill, deeper)
 
 
-_COARSE = frozenset({View.CATEGORY, View.VERB, View.TABLE})
+def tables_of_row(state: ViewState, drill: Drill) -> ViewState:
+    """Return the state in which the tables of a statement are shown."""
+    return _within(state, drill, View.RELATION)
+
+
+def with_entries(state: ViewState) -> ViewState:
+    """Return the state with entries of one fingerprint split, or merged again."""
+    view = View.FINGERPRINT if state.view is View.STATEMENT else View.STATEMENT
+    return replace(state, view=view, row=0, chosen=())
+
+
+def _within(state: ViewState, drill: Drill, view: View) -> ViewState:
+    sort = state.sort if drill.fold is not None else ""
+    path = (*state.path, drill)
+    return replace(state, view=view, path=path, row=0, chosen=(), filter="", sort=sort)
+
+
+_COARSE = frozenset({View.CATEGORY, View.VERB, View.TABLE, View.RELATION})
 """Views with rows of many fingerprints."""
 
 

@@ -413,7 +413,7 @@ def test_relations_add_up_to_pg_statio_all_tables(database: str) -> None:
     with client(database) as other, collecting(database) as collector:
         expected = {row[0]: row[1:] for row in other.execute(settled).fetchall()}
         rows = collector.take().relations
-        named = collector.relations(rows["relid"].tolist())
+        named, _ = collector.relations(rows["relid"].tolist())
         read: dict[tuple[int, str], int] = {}
         hit: dict[tuple[int, str], int] = {}
         for relid, blocks, hits in zip(

@@ -21,7 +21,7 @@ from pgiostat.watch.model.session import WatchSession
 from pgiostat.watch.sources.source import IntervalSource
 from tests.support.readings import at, reading
 
-HOSTILE = "select '\x1b[2J[red]数据库\u202e' from 🐘"
+HOSTILE = 'select "\x1b[2J[red]数据库\u202e" from 🐘'
 RELID = 20_000
 MANIFEST = Statement("select id from t where c = ?", "1:02", "manifest", action="select t")
 NAMES = Names(

@@ -23,6 +23,7 @@ from pgiostat.analysis.rank import By, rank_totals
 from pgiostat.clock import Backoff
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.sampler import IntervalResult
+from pgiostat.render.statement_names import distinguishable
 from pgiostat.statistics.delta import Basis, Quality
 from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import OTHER, OWN, Statement
@@ -32,9 +33,9 @@ from pgiostat.watch import reader
 from pgiostat.watch.app import WatchApp
 from pgiostat.watch.model.interval import Interval, interval_of
 from pgiostat.watch.model.session import RateHistory, WatchSession
-from pgiostat.watch.screen.columns import distinguishable
 from pgiostat.watch.screen.help import Help
 from pgiostat.watch.screen.plot import _stretches
+from pgiostat.watch.screen.rows import ReadOf
 from pgiostat.watch.screen.statement_page import BASES, StatementPage
 from pgiostat.watch.screen.table import io_cost
 from pgiostat.watch.screen.themes import Themes
@@ -203,12 +204,12 @@ def test_keys_choose_views_and_rows() -> None:
             await pilot.press(key)
             found[key] = (app.state.view, len(app.table.rows))
         assert found == {
-            "1": (View.CATEGORY, 3), "2": (View.STATEMENT, 4), "3": (View.RELATION, 1),
+            "1": (View.CATEGORY, 3), "2": (View.FINGERPRINT, 3), "3": (View.RELATION, 1),
             "4": (View.DATABASE, 1), "5": (View.USER, 2), "6": (View.IO, 0),
             "7": (View.VERB, 1), "8": (View.TABLE, 2),
         }  # fmt: skip
-        await pilot.press("2", "down", "down", "up", "j")
-        assert app.state.row == 2
+        await pilot.press("2", "s", "down", "down", "up", "j")
+        assert (app.state.view, app.state.row) == (View.STATEMENT, 2)
         await pilot.press("end", "pagedown")
         assert app.state.row == 3
         await pilot.press("home", "k", "pageup")
@@ -280,7 +281,7 @@ def test_the_heading_is_the_same_in_every_view() -> None:
 def test_where_one_has_gone_is_cut_to_the_screen_and_never_blank() -> None:
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         await pilot.press("down", "enter", "enter")
-        assert shown(app)[2] == "manifest > select id from…  2 of 4 rows"
+        assert shown(app)[2] == "manifest > t · c = $ · id  2 of 4 rows"
 
     play(script, (40, 10))
 
@@ -295,7 +296,7 @@ def test_a_row_is_gone_into_down_to_the_statement_and_back() -> None:
         assert [row.place for row in app.table.rows] == ["api@app", "batch@app"]
         await pilot.press("enter")
         assert isinstance(app.screen, StatementPage)
-        assert text_of(app) == "SELECT id\nFROM t\nWHERE c = ?"
+        assert text_of(app) == "SELECT id\nFROM t\nWHERE c = $1"
         await pilot.press("escape")
         assert app.state.view is View.STATEMENT
         await pilot.press("escape", "escape")
@@ -320,7 +321,7 @@ def test_a_verb_and_a_table_are_gone_into_as_a_category_is() -> None:
 
 def test_a_filter_shows_what_matches_and_totals_stay() -> None:
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
-        await pilot.press("2", "slash", *"MANIF", "enter")
+        await pilot.press("2", "s", "slash", *"MANIF", "enter")
         assert [row.category for row in app.table.rows] == ["manifest", "manifest"]
         assert shown(app)[2] == "filter “MANIF” 2 of 4 rows"
         server = next(line for line in shown(app) if line.startswith("server"))
@@ -382,14 +383,14 @@ def test_the_cursor_follows_the_row_it_was_put_on_and_acts_on_no_other() -> None
     )
 
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
-        await pilot.press("2", "down", "up")
+        await pilot.press("2", "s", "down", "up")
         assert app.state.row == 0
         feed.further = [last]
         feed.go.set()
         await until(pilot, lambda: names(app)[0] == HOSTILE)
         assert (app.state.row, names(app)[1]) == (1, "select max(v) from t")
         await pilot.press("y")
-        assert app.clipboard == "select max(v) from t"
+        assert app.clipboard == "select max(v) from t /* queryid 1 */"
         feed.further = [replace(last, counted=without)]
         feed.go.set()
         await until(pilot, lambda: len(app.table.rows) == 3)
@@ -423,16 +424,24 @@ def test_another_size_is_drawn_at_once() -> None:
     play(script, state=ViewState(view=View.STATEMENT))
 
 
-def test_where_nothing_is_below_a_row_enter_says_so() -> None:
+def test_a_table_is_gone_into_for_its_statements_and_a_statement_for_its_tables() -> None:
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         await pilot.press("3", "enter")
-        await pilot.pause()
-        assert screen(app)[-1].strip() == (
-            "a relation has no further level; key 2 shows the statements"
+        assert (app.state.view, names(app)) == (
+            View.FINGERPRINT,
+            ["select max(v) from t", "select id from t where c = ?"],
         )
-        await pilot.press("slash")
-        await pilot.pause()
-        assert screen(app)[-1] == "⏎ done esc leave it"
+        assert [row.read_of for row in app.table.rows] == [
+            ReadOf(1000 / 1500, is_known=True),
+            ReadOf(500 / 1500, is_known=True),
+        ]
+        assert app.table.explained == 1.0
+        assert shown(app)[2] == "public.t  these statements explain 100 % of its reads"
+        await pilot.press("down", "t")
+        assert (app.state.view, names(app)) == (View.RELATION, ["public.t"])
+        assert app.table.rows[0].read_of == ReadOf(500 / 1500, is_known=True)
+        await pilot.press("escape", "escape")
+        assert (app.state.view, app.state.path) == (View.RELATION, ())
 
     play(script)
 
@@ -462,8 +471,8 @@ def test_the_interval_is_changed_by_plus_and_minus() -> None:
 
 def test_what_is_shown_is_exported_and_copied(tmp_path: Path) -> None:
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
-        await pilot.press("2", "slash", *"from", "enter", ">", "e", "y")
-        assert app.clipboard == "select max(v) from t"
+        await pilot.press("2", "s", "slash", *"from", "enter", ">", "e", "y")
+        assert app.clipboard == "select max(v) from t /* queryid 1 */"
         await pilot.press("e")  # the same second: nothing is overwritten
 
     play(script, out=tmp_path)
@@ -514,13 +523,13 @@ def test_nothing_in_a_text_acts_and_wide_characters_have_their_width() -> None:
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         lines = shown(app)
         (line,) = [line for line in lines if "数据库" in line]
-        assert line.startswith("select '\\u001b[2J[red]数据库\\u202e' from 🐘")
+        assert line.startswith('🐘 · "�[2J[red]数据库\\u202e"')
         assert cell_len(line[: line.index(" 3.1 %") + 5]) == cell_len(
             lines[3][: lines[3].index("62.5 %") + 5]
         )
         assert not any("\x1b" in each for each in lines)
         await pilot.press("end", "enter")
-        assert text_of(app) == "SELECT '\\u001b[2J[red]数据库\\u202e'\nFROM 🐘"
+        assert text_of(app) == 'SELECT "�[2J[red]数据库\\u202e"\nFROM 🐘'
 
     play(script, (120, 24), state=ViewState(view=View.STATEMENT))
 
@@ -593,7 +602,9 @@ def test_nothing_that_is_said_acts_and_it_covers_nothing(tmp_path: Path) -> None
         lines = screen(app)
         await pilot.press("e")
         await pilot.pause()
-        assert screen(app)[:-3] == lines[:-3]
+        # The lines at the bottom moved up, above the message.
+        below = [line for line in lines[:-1] if line]
+        assert [line for line in screen(app)[:-3] if line] == below
         told = "".join(line.strip() for line in screen(app)[-3:])
         assert told.endswith("[/x]/pgiostat-category-20261123T100000Z.csv".replace(" ", ""))
         await pilot.press("e")

@@ -6,6 +6,7 @@ of the ledger.
 May import `analysis.cost`, `analysis.ledger` and what `analysis` may import.
 """
 
+from pgiostat.analysis.rank.entries import places_of, queryids_of
 from pgiostat.analysis.rank.groups import By, group_of
 from pgiostat.analysis.rank.lazy_sequence import LazySequence
 from pgiostat.analysis.rank.ranking import Ranking, RankRow, rank, rank_totals
@@ -21,6 +22,8 @@ __all__ = [
     "Sort",
     "Totals",
     "group_of",
+    "places_of",
+    "queryids_of",
     "rank",
     "rank_totals",
 ]

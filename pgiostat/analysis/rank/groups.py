@@ -97,6 +97,7 @@ class GroupIdentity:
     database: str = ""
     user: str = ""
     action: str = ""
+    own_text: str = ""
 
 
 @dataclass(slots=True)
@@ -336,6 +337,7 @@ def _statement_identity(
         text=text,
         fingerprint=fingerprint,
         action=known.action if known else "",
+        own_text=known.own_text if known else "",
     )
     if by is By.FINGERPRINT and queryid is not None:
         return identity

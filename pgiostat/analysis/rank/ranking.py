@@ -48,6 +48,7 @@ class RankRow:
         user: Its role, if it is of one.
         action: What it does, and to which table, if it is a statement or a fingerprint; its
             category is the same if no rule gave it another.
+        own_text: The server's own text, as `Statement` has it; of a fingerprint that of one entry.
         parts: Of a relation: heap, index and TOAST parts with their blocks read.
         members: How many entries were added up.
         uncertain: Part of its numbers was counted since a reset, or is a lower bound.
@@ -65,6 +66,7 @@ class RankRow:
     database: str = ""
     user: str = ""
     action: str = ""
+    own_text: str = ""
     parts: tuple[tuple[str, int], ...] = ()
     members: int = 1
     uncertain: bool = False
@@ -344,6 +346,7 @@ def _row(groups: Groups, costs: _Costs, number: int, whole: int) -> RankRow:
         database=identity.database,
         user=identity.user,
         action=identity.action,
+        own_text=identity.own_text,
         parts=tuple(sorted(group.parts.items())),
         members=group.members,
         uncertain=group.uncertain,

@@ -7,7 +7,8 @@ SELECT /* pgiostat */
     CASE WHEN c.relkind OPERATOR(pg_catalog.=) ANY ('{r,m}'::pg_catalog."char"[]) THEN 'heap'
          WHEN c.relkind OPERATOR(pg_catalog.=) 't' THEN 'toast'
          WHEN indexed.relkind OPERATOR(pg_catalog.=) 't' THEN 'tidx'
-         ELSE 'idx' END AS part
+         ELSE 'idx' END AS part,
+    c.relname::pg_catalog.text AS own_name
 FROM pg_catalog.pg_class AS c
 LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid OPERATOR(pg_catalog.=) c.oid
 LEFT JOIN pg_catalog.pg_class AS indexed ON indexed.oid OPERATOR(pg_catalog.=) i.indrelid

@@ -1,34 +1,40 @@
 """The columns of a table that fit a screen, and its lines."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
 from rich.cells import cell_len
 
 from pgiostat.escape import terminal
 from pgiostat.render.column_format import Format, column_format
 from pgiostat.render.ledger import displayed
+from pgiostat.render.statement_names import distinct, marks_of, screen_name, shown_category
 from pgiostat.render.table import Cell, Line, TableColumn, cut, lay
-from pgiostat.render.text import bar, one_line
+from pgiostat.render.text import bar
 from pgiostat.units import format_bytes, format_count, format_ms, format_share
-from pgiostat.watch.screen.table import Measure, ScreenTable, TableRow
-from pgiostat.watch.state import View, ViewState
+from pgiostat.watch.screen.rows import Measure, TableRow
+from pgiostat.watch.screen.table import ScreenTable
+from pgiostat.watch.state import OF_STATEMENTS, View, ViewState
 
-__all__ = ["HeadingSpan", "distinguishable", "lay_out"]
+__all__ = ["HEADINGS", "HeadingSpan", "lay_out"]
 
 SHARE_WIDTH = 7
 LEAST_BAR, MOST_BAR = 3, 10
-CATEGORISED, BARRED, WORDED_BARRED, PLACED = 60, 70, 100, 130
-"""Widths from which a screen shows the category, bars, bars beside text, user and database."""
+NARROW, BARRED, CATEGORISED, WORDED_BARRED, PLACED = 60, 70, 100, 120, 130
+"""Widths from which a screen has whole headings, bars, categories and bars beside text, places."""
 LEAST_NAME, MOST_NAME, LEAST_QUERY = 14, 44, 20
+QUERY_SHARE = 0.26
+"""Part of the width that a statement has at least."""
 LONGEST_NARROW = 10
-CATEGORY_WIDTH = 9
+LONGEST_CATEGORY = 24
 PLACE_WIDTH = 21
-LONGEST_TEXT = 400
+READ_OF, READ_OF_WIDTH = "of table", 12
 ASCENDING, DESCENDING = "▴", "▾"
 COLOURS = {"version": "red", "manifest": "yellow", "upload": "green", "download": "blue"}
-_WORDED = (View.FINGERPRINT, View.STATEMENT)
+
+NO_MARKS = ("", "", "")
+HEADINGS = {View.FINGERPRINT: "statement", View.STATEMENT: "entry"}
+"""Headings of the names, where it is not the view's own name."""
 
 HeadingSpan = tuple[str, int, int]
 """The name of a column of numbers, and the cells where it begins and ends."""
@@ -41,7 +47,8 @@ class _Layout:
     width: int
     name: int
     bar: int
-    with_category: bool
+    category: int
+    with_read_of: bool
     with_place: bool
 
     @classmethod
@@ -50,41 +57,41 @@ class _Layout:
     ) -> "_Layout":
         """Return what fits: the name stays, and numbers give way from the right."""
         view = state.view
+        is_text = view in OF_STATEMENTS
         drawn = MOST_BAR * (width >= WORDED_BARRED)
-        if view not in _WORDED:
+        if not is_text:
             # It gives way to numbers.
             drawn = LEAST_BAR * (width >= BARRED)
         with_place = view is View.STATEMENT and width >= PLACED
+        with_read_of = any(row.read_of is not None for row in rows)
+        category = _category_width(state, rows) if is_text and width >= CATEGORISED else 0
         taken = SHARE_WIDTH + 1 + drawn + (drawn > 0)
-        with_category = view in _WORDED and width >= CATEGORISED
-        taken += with_category * (CATEGORY_WIDTH + 1) + with_place * (PLACE_WIDTH + 1)
-        longest = max(
-            [
-                LEAST_NAME,
-                len(view.value),
-                *(cell_len(terminal(displayed(row.name))) for row in rows),
-            ]
-        )
-        most = max(width * 2 // 5, LEAST_QUERY) if view in _WORDED else MOST_NAME
+        taken += category + (category > 0) + with_place * (PLACE_WIDTH + 1)
+        taken += with_read_of * (READ_OF_WIDTH + 1)
+        longest = max([LEAST_NAME, len(HEADINGS.get(view, view)), *map(cell_len, _names(rows))])
+        most = max(int(width * QUERY_SHARE), LEAST_QUERY) if is_text else MOST_NAME
         room = width - taken - min(longest, most)
         chosen, room = _chosen(state, table, room, width)
-        name = min(longest, most) + max(room, 0) if view in _WORDED else min(longest, most)
+        name = min(longest, most) + max(room, 0) if is_text else min(longest, most)
         name = max(name + min(room, 0), 8)
-        if drawn and view not in _WORDED:
+        if drawn and not is_text:
             drawn = min(drawn + max(room, 0), MOST_BAR)
-        return cls(state, tuple(chosen), width, name, drawn, with_category, with_place)
+        return cls(state, tuple(chosen), width, name, drawn, category, with_read_of, with_place)
 
     def columns(self) -> Iterator[TableColumn]:
-        yield TableColumn(self.state.view.value, least=self.name, most=self.name)
+        view = self.state.view
+        yield TableColumn(HEADINGS.get(view, view.value), least=self.name, most=self.name)
         yield TableColumn("share", right=True, least=SHARE_WIDTH)
         if self.bar:
             yield TableColumn("", least=self.bar, most=self.bar)
+        if self.with_read_of:
+            yield TableColumn(READ_OF, right=True, least=READ_OF_WIDTH)
         for measure in self.measures:
             room = _room(self.state, measure, self.width)
             heading = cut(self._heading(measure), room)
             yield TableColumn(heading, right=True, least=room, optional=True)
-        if self.with_category:
-            yield TableColumn("category", least=CATEGORY_WIDTH, most=CATEGORY_WIDTH)
+        if self.category:
+            yield TableColumn("category", least=self.category, most=self.category)
         if self.with_place:
             yield TableColumn("user@database", least=PLACE_WIDTH, most=PLACE_WIDTH)
 
@@ -104,29 +111,60 @@ class _Layout:
     def cells(
         self, row: TableRow, name: str, share: Format, numbers: Sequence[Format]
     ) -> Iterator[Cell]:
-        style = "dim" if row.is_part else ""
+        style = "dim" if row.is_part or row.part is not None or row.fold is not None else ""
         yield name, style
-        yield ("~" if row.is_uncertain else "") + share(row.share), style
+        shown = "" if row.fold is not None and row.share is None else share(row.share)
+        yield ("~" if row.is_uncertain else "") + shown, style
         if self.bar:
             drawn = "" if row.is_part else bar(row.share, self.bar)
             yield drawn, COLOURS.get(row.category, "cyan")
+        if self.with_read_of:
+            yield _read_of(row), style
         for measure, number in zip(self.measures, numbers, strict=True):
             there = measure.name in row.values
             yield (number(row.values[measure.name]) if there else ""), style
-        if self.with_category:
-            yield "" if row.is_part else terminal(row.category), style
+        if self.category:
+            yield "" if row.is_part else _category(row), style
         if self.with_place:
             yield terminal(row.place), style
 
     def spans(self, headings: Line) -> Iterator[HeadingSpan]:
         """Yield where the numbers are."""
         begin = 0
-        names = ["", "", *([""] * (self.bar > 0)), *(measure.name for measure in self.measures)]
+        words = 2 + (self.bar > 0) + self.with_read_of
+        names = [*([""] * words), *(measure.name for measure in self.measures)]
         for name, (text, _) in zip(names, headings, strict=False):
             end = begin + cell_len(text)
             if name:
                 yield name, begin, end
             begin = end
+
+
+def _category(row: TableRow) -> str:
+    return "" if row.of is None else terminal(shown_category(row.of))
+
+
+def _category_width(state: ViewState, rows: Sequence[TableRow]) -> int:
+    """Return the width of the categories; 0 if the names of the rows, or the path, say the same."""
+    if any(drill.view is View.CATEGORY for drill in state.path):
+        return 0
+    longest = max((cell_len(_category(row)) for row in rows), default=0)
+    return min(max(longest, len("category")), LONGEST_CATEGORY) if longest else 0
+
+
+def _read_of(row: TableRow) -> str:
+    """Return a statement's share of a table's reads, and whether it is known."""
+    if row.read_of is None:
+        return ""
+    return f"{format_share(row.read_of.share)} {'known' if row.read_of.is_known else 'est.'}"
+
+
+def _names(rows: Sequence[TableRow]) -> list[str]:
+    """Return the names of rows, of statements their short forms."""
+    return [
+        terminal(displayed(row.name)) if row.of is None or not row.of.text else screen_name(row.of)
+        for row in rows
+    ]
 
 
 def _chosen(
@@ -166,7 +204,7 @@ def _room(state: ViewState, measure: Measure, width: int) -> int:
     heading = cell_len(measure.heading)
     if measure.name == state.sort:
         heading += 1
-    elif width < CATEGORISED:
+    elif width < NARROW:
         heading = min(heading, LONGEST_NARROW)
     return max(heading, _WIDTHS[measure.shown])
 
@@ -180,53 +218,14 @@ _WIDTHS: dict[Callable[[float | None], str], int] = {
 """Width of the longest values of a format: columns keep their place whatever the values are."""
 
 
-def distinguishable(texts: Sequence[str], width: int) -> list[str]:
-    """Return texts for a column; those that would be cut alike leave out what they share.
-
-    >>> distinguishable(["select a from one", "select a from two", "drop"], 14)
-    ['selec…one', 'selec…two', 'drop']
-    >>> distinguishable(["select 1", "select 1"], 6)
-    ['select 1', 'select 1']
-    """
-    shown: dict[str, str] = {}
-    for alike in _cut_alike({text: text for text in texts}, width):
-        shown |= _apart(alike, width)
-    return [shown[text] for text in texts]
-
-
-def _apart(alike: Sequence[str], width: int) -> dict[str, str]:
-    """Return what to show of each of some texts that are cut alike."""
-    if len(alike) == 1:
-        return {alike[0]: alike[0]}
-    first, last = min(alike), max(alike)
-    beginning = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
-    shared = sum(1 for _ in beginning)
-    # From the beginning of the word in which they differ, if that is near.
-    near = alike[0].rfind(" ", max(shared - width // 3, 0), shared) + 1
-    begin, head = near or shared, width * 2 // 5
-    if begin <= head + 1:
-        return {text: text for text in alike}
-    shown = {text: f"{text[:head]}…{text[begin:]}" for text in alike}
-    for group in _cut_alike(shown, width):
-        if 1 < len(group) < len(alike):
-            shown |= _apart(group, width)
-    return shown
-
-
-def _cut_alike(shown: Mapping[str, str], width: int) -> list[list[str]]:
-    groups: dict[str, list[str]] = {}
-    for text, each in shown.items():
-        groups.setdefault(cut(each, width), []).append(text)
-    return list(groups.values())
-
-
 def lay_out(
     state: ViewState, table: ScreenTable, rows: Sequence[TableRow], width: int
 ) -> tuple[list[Line], tuple[HeadingSpan, ...]]:
     """Return a line for the headings and for each row, and where the numbers are."""
     layout = _Layout.fitting(state, table, rows, width)
-    texts = [one_line(displayed(row.name), LONGEST_TEXT) for row in rows]
-    named = zip(rows, distinguishable(texts, layout.name), strict=True)
+    marks = [NO_MARKS if row.of is None or row.is_part else marks_of(row.of) for row in rows]
+    places = [row.place for row in rows] if layout.with_place else []
+    named = zip(rows, distinct(_names(rows), marks, layout.name, places), strict=True)
     share, numbers = layout.formats(rows)
     cells = [list(layout.cells(row, name, share, numbers)) for row, name in named]
     lines = lay(list(layout.columns()), cells, width)

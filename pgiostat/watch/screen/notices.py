@@ -7,6 +7,7 @@ from pgiostat.analysis.notices import Notice, NoticeKind
 from pgiostat.watch.model.interval import Interval
 from pgiostat.watch.screen.header_line import MOST_SPARKS
 from pgiostat.watch.screen.table import io_cost
+from pgiostat.watch.screen.top_lines import Top
 
 __all__ = ["NoticeBoard", "Posted", "Pulse", "ReplayPosition", "SideInfo"]
 
@@ -85,12 +86,14 @@ class ReplayPosition:
 class SideInfo:
     """What is shown beside numbers.
 
-    wait: seconds until a server that is gone is tried again.  played: if it is a replay.
+    wait: seconds until a server that is gone is tried again.  played: if it is a replay.  top: the
+    statement with the most reads.
     """
 
     board: NoticeBoard = NoticeBoard()
     wait: float | None = None
     played: ReplayPosition | None = None
+    top: Top | None = None
 
 
 def _is_over(posted: Posted, now: datetime) -> bool:

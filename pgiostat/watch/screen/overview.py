@@ -8,6 +8,7 @@ from rich.cells import cell_len
 from pgiostat.analysis.notices import NoticeKind
 from pgiostat.escape import line as message_line
 from pgiostat.escape import terminal
+from pgiostat.queries.short_form import short_form
 from pgiostat.render.balance import gauge_pieces
 from pgiostat.render.device import disk_pieces
 from pgiostat.render.ledger import own_cost
@@ -29,6 +30,7 @@ from pgiostat.watch.screen.frozen import SessionView, coverage_of
 from pgiostat.watch.screen.header_line import Piece, fitted
 from pgiostat.watch.screen.notices import Posted, ReplayPosition, SideInfo
 from pgiostat.watch.screen.table import ScreenTable, io_cost
+from pgiostat.watch.screen.top_lines import top_lines
 from pgiostat.watch.state import View, ViewState
 
 __all__ = ["ScreenContent", "draw_screen", "heading"]
@@ -72,7 +74,9 @@ def draw_screen(
     if state.path or state.filter:
         top.append(_where(state, table, width))
     is_roomy = height - len(top) > ROOMY
-    running = [*_remarks(state, side, width), *_running(interval, width)] if is_roomy else []
+    is_whole = is_roomy and not (state.path or state.filter)
+    running = top_lines(side.top, width) if is_whole else []
+    running += [*_remarks(state, side, width), *_running(interval, width)] if is_roomy else []
     running += [*_uncategorized(state, table, width), *_own(table, width)] if is_roomy else []
     below = list(table.below)
     room = height - len(top) - 1 - len(below) - len(running)
@@ -309,6 +313,8 @@ def _where(state: ViewState, table: ScreenTable, width: int) -> Line:
     """Return what was gone into, and what is filtered."""
     kept = len(table.rows)
     rows = f"{format_count(kept)} of {format_count(kept + table.hidden)} rows"
+    if table.explained is not None:
+        rows = f"these statements explain {format_share(table.explained)} of its reads"
     wanted = f"filter “{terminal(state.filter)}” " if state.filter else ""
     room = width - cell_len(wanted) - cell_len(rows) - 2
     steps = _steps(state, room)
@@ -342,7 +348,7 @@ def _running(interval: Interval | None, width: int) -> list[Line]:
             f"  {terminal(each.waits_for) or 'computing'}  "
         )
         room = max(width - cell_len(head), 1)
-        lines.append([(cut(head, width), "dim"), (one_line(each.text, room), "")])
+        lines.append([(cut(head, width), "dim"), (one_line(short_form(each.text), room), "")])
     return lines
 
 

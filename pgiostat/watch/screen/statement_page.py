@@ -15,7 +15,8 @@ from textual.widgets import Static
 from textual_plotext import PlotextPlot
 
 from pgiostat.analysis.rank import RankRow
-from pgiostat.escape import pasted, terminal
+from pgiostat.escape import terminal
+from pgiostat.queries.own_text import numbered
 from pgiostat.render.columns import METRICS
 from pgiostat.render.sql import statement
 from pgiostat.render.table import Line
@@ -25,6 +26,7 @@ from pgiostat.units import UNKNOWN, format_coverage, format_duration, format_sha
 from pgiostat.watch.model.session import RateHistory
 from pgiostat.watch.screen.footer import FooterLine
 from pgiostat.watch.screen.plot import plot
+from pgiostat.watch.screen.rows import ReadOf
 from pgiostat.watch.state import RowKey
 
 __all__ = ["Judge", "StatementDetails", "StatementPage"]
@@ -39,7 +41,7 @@ class StatementDetails:
 
     head: the heading.  row: None if it did nothing.  basis: against what the row was counted; None
     for several intervals.  seconds, qualities, coverage: of what is shown, which is all since the
-    baseline if is_whole.
+    baseline if is_whole.  tables: those that it touches, with its share of the reads of each.
     """
 
     head: list[Line]
@@ -50,8 +52,11 @@ class StatementDetails:
     qualities: tuple[Quality, ...]
     coverage: float | None
     is_whole: bool = False
+    tables: tuple[tuple[str, ReadOf], ...] = ()
 
 
+PageActions = tuple[Callable[[RankRow], None], Callable[[], None]]
+"""Copies a statement; shows its tables."""
 GetDetails = Callable[[RowKey, tuple[int, int]], StatementDetails]
 """Returns what is known of a row's statement now, with a heading for so many cells and lines."""
 BASES = {
@@ -63,6 +68,8 @@ BASES = {
 }
 """Against what a statement was counted."""
 NARROW = 70
+NOT_OWN = "normalized text: pg_stat_statements' own text is unknown here, or has constants"
+MOST_TABLES = 6
 
 
 class StatementPage(Screen[None]):
@@ -77,10 +84,14 @@ class StatementPage(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter,backspace", "dismiss", "back"),
         Binding("y", "copy", "copy"),
+        Binding("t", "tables", "tables"),
     ]
 
-    def __init__(self, row: RankRow, now: GetDetails, judge: Judge | None = None) -> None:
+    def __init__(
+        self, row: RankRow, now: GetDetails, does: PageActions, judge: Judge | None
+    ) -> None:
         super().__init__()
+        self._copy, self._show_tables = does
         self._row = row
         self._now = now
         self._judge = judge
@@ -91,7 +102,11 @@ class StatementPage(Screen[None]):
         """Make the page."""
         yield self._head
         with VerticalScroll():
-            yield Static(statement(self._row.text or self._row.name), id="text")
+            row = self._row
+            shown = row.own_text or numbered(row.text) or row.name
+            yield Static(statement(" ".join(shown.splitlines())), id="text")
+            if row.text and not row.own_text:
+                yield Static(Text(NOT_OWN, "dim"))
             with Horizontal(id="plots"):
                 yield from self._plots
             yield self._counts
@@ -122,9 +137,13 @@ class StatementPage(Screen[None]):
             plot(on, past, values, title)
 
     def action_copy(self) -> None:
-        """Copy the text."""
-        self.app.copy_to_clipboard(pasted(self._row.text or self._row.name))
-        self.app.notify("copied")
+        """Copy the statement, so that EXPLAIN takes it."""
+        self._copy(self._row)
+
+    def action_tables(self) -> None:
+        """Leave the page for the tables of the statement."""
+        self.dismiss()
+        self._show_tables()
 
     def _numbers(self, known: StatementDetails, width: int) -> RenderableType:
         now = known.row
@@ -138,6 +157,8 @@ class StatementPage(Screen[None]):
             ("database", row.database),
         ]
         parts: list[RenderableType] = [_grid(what, columns), ""]
+        if known.tables:
+            parts += [_grid(_tables(known.tables), 2), ""]
         if now is None:
             parts.append(Text("not called in this interval", "dim"))
         else:
@@ -150,6 +171,20 @@ class StatementPage(Screen[None]):
         if self._judge is None or not self._row.text:
             return Text("")
         return Group("", self._judge(self._row))
+
+
+def _tables(tables: Sequence[tuple[str, ReadOf]]) -> list[tuple[str, str]]:
+    """Return the tables of a statement, and its share of the reads of each."""
+    return [
+        (
+            "table",
+            (
+                f"{name}: {format_share(read.share)} of its reads,"
+                f" {'known' if read.is_known else 'estimated'}"
+            ),
+        )
+        for name, read in tables[:MOST_TABLES]
+    ]
 
 
 def _quality(known: StatementDetails, row: RankRow) -> list[tuple[str, str]]:

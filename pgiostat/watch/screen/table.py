@@ -1,88 +1,32 @@
 """Rows and numbers of a view, ranking or pg_stat_io, ready to be drawn."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
 from pgiostat.analysis.cost import FIELDS, ReadCost
-from pgiostat.analysis.rank import By, LazySequence, Ranking, RankRow, Totals, rank_totals
+from pgiostat.analysis.rank import By, LazySequence, Ranking, Totals, rank_totals
 from pgiostat.analysis.server_reads import PerBlock
-from pgiostat.render.columns import METRICS, in_order, of_blocks, whole_of
+from pgiostat.render.columns import in_order, of_blocks, whole_of
 from pgiostat.render.ledger import NAMES, NESTED
 from pgiostat.statistics.names import Names
-from pgiostat.units import format_bytes, format_count, format_ms, per_second, us_to_milliseconds
+from pgiostat.units import format_bytes, format_ms, per_second, us_to_milliseconds
 from pgiostat.watch.model.interval import IoRow
+from pgiostat.watch.screen.folding import folded, with_parts
+from pgiostat.watch.screen.path import belongs, touched, with_read
+from pgiostat.watch.screen.rows import Measure, TableRow, Value, Values, shown
 from pgiostat.watch.state import RowKey, View, ViewState
 
-__all__ = ["Measure", "ScreenTable", "TableRow", "io_cost", "table_of"]
-
-Value = float | int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """A column of numbers.
-
-    name: of its values.  heading: on the screen.  meaning: for the help page.  shown: the format of
-    a value.  is_extra: whether it is shown only after scrolling, or if it is sorted by.
-    """
-
-    name: str
-    heading: str
-    meaning: str
-    shown: Callable[[float | None], str] = format_count
-    is_extra: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TableRow:
-    """A row: what it is, its share of all reads, and its numbers by name.
-
-    of: the row of a ranking, if it is one.  is_part: it is below, and no row of the ranking.
-    """
-
-    name: str
-    share: float | None
-    values: Mapping[str, Value]
-    category: str = ""
-    place: str = ""
-    is_uncertain: bool = False
-    of: RankRow | None = None
-    is_part: bool = False
-
-    @property
-    def key(self) -> RowKey:
-        """What tells it from other rows."""
-        return (self.name,) if self.of is None else self.of.key
-
-
-class _Values(Mapping[str, Value]):
-    """The numbers of a row, each computed on demand: few of thousands are visible."""
-
-    __slots__ = ("_cost",)
-
-    def __init__(self, cost: ReadCost) -> None:
-        self._cost = cost
-
-    def __getitem__(self, name: str) -> Value:
-        return _METRICS[name].value(self._cost)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_METRICS)
-
-    def __len__(self) -> int:
-        return len(_METRICS)
-
-
-_METRICS = {metric.name: metric for metric in METRICS}
+__all__ = ["ScreenTable", "io_cost", "table_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class ScreenTable:
     """What a view shows: rows in order, and what is below them, which adds up with them.
 
-    hidden: how many rows a filter or a path leaves out.  ranking: None for pg_stat_io.
+    hidden: how many rows a filter or a path leaves out.  ranking: None for pg_stat_io.  explained:
+    share of the reads of the table that was gone into, which these statements explain.
     """
 
     view: View
@@ -91,6 +35,7 @@ class ScreenTable:
     below: tuple[TableRow, ...]
     hidden: int = 0
     ranking: Ranking | None = None
+    explained: float | None = None
 
     @property
     def keys(self) -> Sequence[RowKey]:
@@ -145,6 +90,9 @@ def table_of(
     io: Sequence[IoRow] | None,
     names: Names,
     per_block: PerBlock | None = None,
+    *,
+    dbname: str = "",
+    is_folded: bool = True,
 ) -> ScreenTable:
     """Return the table of a view.
 
@@ -155,42 +103,44 @@ def table_of(
         names: What ids mean.
         per_block: Read operations per block since the baseline: columns change their order less
             often than by those of an interval. None for those of what is ranked.
+        dbname: The connected database.
+        is_folded: Some rows stand for several, and tables have rows of their indexes.
     """
     if state.view is View.IO:
         return _io_table(state, io or (), 0.0 if counted is None else counted.seconds)
     by = state.view.by or By.CATEGORY
     ranking = rank_totals([] if counted is None else [(counted, names)], by=by)
-    each = per_block or ranking.explained.per_block
-    measures = tuple(
-        Measure(m.name, m.title, m.meaning, m.shown, not m.heading or m.repeats(each))
-        for m in in_order(each)
-        if m.known(ranking.explained) and not (m.called and by is By.RELATION)
-    )
-    rows: Sequence[TableRow] = LazySequence(len(ranking.rows), lambda n: _shown(ranking.rows[n]))
+    rows: Sequence[TableRow] = LazySequence(len(ranking.rows), lambda n: shown(ranking.rows[n]))
     others: list[TableRow] = []
+    explained = None
     if state.path or state.filter:
+        touch, explained = touched(state, counted, names, dbname)
         kept: list[TableRow] = []
         for row in rows:
-            is_shown = _belongs(row, state) and _matches(row, state.filter)
+            is_shown = belongs(row, state, touch) and _matches(row, state.filter)
             (kept if is_shown else others).append(row)
-        rows = kept
+        rows = kept if touch is None else [with_read(row, touch) for row in kept]
     rows = _ordered(rows, state)
+    if is_folded:
+        rows = folded(rows, state, ranking)
     if state.top is not None:
         others += rows[state.top :]
         rows = rows[: state.top]
+    if is_folded and state.view is View.RELATION and counted is not None:
+        rows = with_parts(rows, counted, names, ranking)
     below = (*_others(ranking, others), *_below(ranking))
-    return ScreenTable(state.view, measures, rows, below, len(others), ranking)
+    return ScreenTable(
+        state.view, _measures(ranking, per_block), rows, below, len(others), ranking, explained
+    )
 
 
-def _shown(row: RankRow) -> TableRow:
-    return TableRow(
-        row.name,
-        row.share,
-        _Values(row.cost),
-        row.category,
-        f"{row.user}@{row.database}" if row.user or row.database else "",
-        row.uncertain,
-        row,
+def _measures(ranking: Ranking, per_block: PerBlock | None) -> tuple[Measure, ...]:
+    """Return the columns of numbers of a ranking."""
+    each = per_block or ranking.explained.per_block
+    return tuple(
+        Measure(m.name, m.title, m.meaning, m.shown, not m.heading or m.repeats(each))
+        for m in in_order(each, ranking.by)
+        if m.known(ranking.explained) and not (m.called and ranking.by is By.RELATION)
     )
 
 
@@ -201,12 +151,12 @@ def _others(ranking: Ranking, hidden: Sequence[TableRow]) -> list[TableRow]:
         return []
     cost = costs[0].with_all(costs[1:])
     name = f"({len(costs)} not shown)"
-    return [TableRow(name, ranking.share(cost.blocks), _Values(cost), is_part=True)]
+    return [TableRow(name, ranking.share(cost.blocks), Values(cost), is_part=True)]
 
 
 def _below(ranking: Ranking) -> list[TableRow]:
     """Return the parts that no row explains, and the whole."""
-    found = [] if ranking.own is None else [replace(_shown(ranking.own), is_part=True)]
+    found = [] if ranking.own is None else [replace(shown(ranking.own), is_part=True)]
     parts = [(NAMES[line.account], line.blocks) for line in ranking.lines]
     parts.append((whole_of(ranking.by), ranking.server_blocks))  # type: ignore[arg-type] # unknown is None
     if ranking.nested:
@@ -215,32 +165,6 @@ def _below(ranking: Ranking) -> list[TableRow]:
         values: dict[str, Any] = of_blocks(ranking, blocks)
         found.append(TableRow(name, ranking.share(blocks), values, is_part=True))
     return found
-
-
-def _belongs(row: TableRow, state: ViewState) -> bool:
-    """Return whether a row is of what was gone into."""
-    if row.of is None:
-        return True
-    for drill in state.path:
-        wanted = drill.name if drill.view in _BY_NAME else drill.key[0]
-        if drill.view in _GROUP_OF and _GROUP_OF[drill.view](row.of) != wanted:
-            return False
-    return True
-
-
-def _fingerprint(row: RankRow) -> str:
-    return row.fingerprint or (f"queryid {row.queryid}" if row.queryid is not None else row.key[0])
-
-
-_GROUP_OF: dict[View, Callable[[RankRow], str]] = {
-    View.CATEGORY: lambda of: of.category,
-    View.VERB: lambda of: of.verb,
-    View.TABLE: lambda of: of.table,
-    View.FINGERPRINT: _fingerprint,
-    View.DATABASE: lambda of: of.database,
-    View.USER: lambda of: of.user,
-}
-_BY_NAME = frozenset({View.DATABASE, View.USER})
 
 
 def _matches(row: TableRow, wanted: str) -> bool:

@@ -1,0 +1,68 @@
+"""Tables that a statement touches, and the relations of a database that they are."""
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+from pgiostat.queries.features.main_relation import (
+    main_relation,
+    partitioned_name,
+    truncated_tables,
+)
+from pgiostat.queries.features.walk import Walk
+from pgiostat.queries.fingerprint import outline
+
+__all__ = ["resolver", "tables_of"]
+
+LONGEST_TEXT = 20_000
+"""Characters of a statement that are read: the head of a longer one is enough."""
+
+
+@lru_cache(maxsize=4096)
+def tables_of(text: str) -> frozenset[str]:
+    """Return the tables that a statement reads or writes, with their schema if the text has it.
+
+    A view is named as a table is. What a function or trigger touches is not in the text.
+
+    Args:
+        text: The normalized text.
+
+    >>> sorted(tables_of("with c as (select * from a) select * from c join s.b on true"))
+    ['a', 's.b']
+    >>> tables_of("truncate t"), tables_of("select ?")
+    (frozenset({'t'}), frozenset())
+    """
+    if not text:
+        return frozenset()
+    walk = Walk(outline(text[:LONGEST_TEXT]))
+    names = {walk.table_name(table) for block in walk.found.blocks for table in block.tables}
+    names.update(truncated_tables(walk))
+    if not walk.found.blocks:
+        names.add(main_relation(walk).name)
+    return frozenset(names - {""})
+
+
+def resolver(
+    relations: Iterable[tuple[int, str, str]],
+) -> Callable[[str], frozenset[int]]:
+    """Return the function that finds the relations that a statement touches.
+
+    A name without a schema is that of a table in any schema: the search path is not known. The
+    name of a partitioned table is that of its partitions too, where their names show it.
+
+    Args:
+        relations: Key, schema and name of each table.
+
+    >>> find = resolver([(1, "public", "orders"), (2, "app", "orders"), (3, "app", "log_p2026_11")])
+    >>> sorted(find("select * from orders")), sorted(find("insert into app.log values (?)"))
+    ([1, 2], [3])
+    """
+    by_name: dict[str, set[int]] = {}
+    for key, schema, name in relations:
+        for known in {name, partitioned_name(name)}:
+            by_name.setdefault(known, set()).add(key)
+            by_name.setdefault(f"{schema}.{known}", set()).add(key)
+
+    def find(text: str) -> frozenset[int]:
+        return frozenset(key for name in tables_of(text) for key in by_name.get(name, ()))
+
+    return find

@@ -1,0 +1,137 @@
+"""Names of statements in a list on a screen: short, and no two of them alike."""
+
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
+
+from rich.cells import cell_len
+
+from pgiostat.analysis.rank import RankRow
+from pgiostat.escape import terminal
+from pgiostat.queries.short_form import short_form
+from pgiostat.render.ledger import displayed
+from pgiostat.render.table import cut
+
+__all__ = [
+    "distinct",
+    "distinguishable",
+    "fingerprint_mark",
+    "marks_of",
+    "screen_name",
+    "shown_category",
+]
+
+HASH_DIGITS = 6
+"""Digits of a fingerprint that are shown to distinguish rows."""
+
+
+def screen_name(row: RankRow) -> str:
+    """Return the name of a row on a screen: of a statement its short form, printable."""
+    return terminal(short_form(row.text) if row.text else displayed(row.name))
+
+
+def shown_category(row: RankRow) -> str:
+    """Return the category of a statement; empty where its short form says the same.
+
+    An automatic category is the verb and the table. A row without a text has its reason as name.
+    """
+    return "" if not row.text or row.category == row.action else row.category
+
+
+def marks_of(row: RankRow) -> tuple[str, ...]:
+    """Return what distinguishes a statement from others of the same short form, the shortest first.
+
+    Entries of one fingerprint differ in the user or the database, or in their queryid.
+    """
+    place = f"{row.user}@{row.database}" if row.user or row.database else ""
+    queryid = "" if row.queryid is None else str(row.queryid)
+    return (fingerprint_mark(row.fingerprint), terminal(place), queryid)
+
+
+def fingerprint_mark(fingerprint: str) -> str:
+    """Return the first digits of a fingerprint; empty without one.
+
+    >>> fingerprint_mark("2:cbe5303a073e2a97"), fingerprint_mark("")
+    ('#cbe530', '')
+    """
+    digest = fingerprint.rpartition(":")[2]
+    return f"#{digest[:HASH_DIGITS]}" if digest else ""
+
+
+def distinct(
+    texts: Sequence[str],
+    marks: Sequence[tuple[str, ...]],
+    width: int,
+    beside: Sequence[str] = (),
+) -> list[str]:
+    """Return texts for a column, no two of which are shown alike.
+
+    Args:
+        texts: Printable texts.
+        marks: For each text what distinguishes it from an equal one.
+        width: Of the column, in cells.
+        beside: What another column shows of each; rows that differ there need no mark.
+
+    >>> distinct(["orders · a", "orders · a", "items"], [("#1",), ("#2",), ("#3",)], 9)
+    ['order… #1', 'order… #2', 'items']
+    """
+    shown = distinguishable(texts, width)
+    groups: dict[tuple[str, str], list[int]] = {}
+    for place, text in enumerate(shown):
+        key = cut(text, width), beside[place] if beside else ""
+        groups.setdefault(key, []).append(place)
+    for places in groups.values():
+        chosen = [marks[place] for place in places]
+        for place, mark in zip(places, _apart_by(chosen), strict=True):
+            if mark:
+                shown[place] = f"{cut(shown[place], max(width - cell_len(mark) - 1, 1))} {mark}"
+    return shown
+
+
+def _apart_by(marks: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return the first marks that are all different; all of them together if none is."""
+    if len(marks) < 2:  # noqa: PLR2004 - a pair
+        return [""] * len(marks)
+    for each in zip(*marks, strict=True):
+        if len(set(each)) == len(each):
+            return list(each)
+    return [" ".join(filter(None, each)) for each in marks]
+
+
+def distinguishable(texts: Sequence[str], width: int) -> list[str]:
+    """Return texts for a column; those that would be cut alike leave out what they share.
+
+    >>> distinguishable(["select a from one", "select a from two", "drop"], 14)
+    ['selec…one', 'selec…two', 'drop']
+    >>> distinguishable(["select 1", "select 1"], 6)
+    ['select 1', 'select 1']
+    """
+    shown: dict[str, str] = {}
+    for alike in _cut_alike({text: text for text in texts}, width):
+        shown |= _apart(alike, width)
+    return [shown[text] for text in texts]
+
+
+def _apart(alike: Sequence[str], width: int) -> dict[str, str]:
+    """Return what to show of each of some texts that are cut alike."""
+    if len(alike) == 1:
+        return {alike[0]: alike[0]}
+    first, last = min(alike), max(alike)
+    beginning = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    shared = sum(1 for _ in beginning)
+    # From the beginning of the word in which they differ, if that is near.
+    near = alike[0].rfind(" ", max(shared - width // 3, 0), shared) + 1
+    begin, head = near or shared, width * 2 // 5
+    if begin <= head + 1:
+        return {text: text for text in alike}
+    shown = {text: f"{text[:head]}…{text[begin:]}" for text in alike}
+    for group in _cut_alike(shown, width):
+        if 1 < len(group) < len(alike):
+            shown |= _apart(group, width)
+    return shown
+
+
+def _cut_alike(shown: Mapping[str, str], width: int) -> list[list[str]]:
+    groups: dict[str, list[str]] = {}
+    for text, each in shown.items():
+        groups.setdefault(cut(each, width), []).append(text)
+    return list(groups.values())

@@ -1,0 +1,122 @@
+"""The keys that go into a row: the statements of a table, the entries and tables of a statement."""
+
+from typing import TYPE_CHECKING
+
+from pgiostat.analysis.rank import By, Totals, rank_totals
+from pgiostat.render.statement_names import screen_name
+from pgiostat.statistics.delta import Basis
+from pgiostat.watch.export import ExportActions
+from pgiostat.watch.model.interval import Interval
+from pgiostat.watch.model.relation_reads import relation_reads
+from pgiostat.watch.screen.frozen import coverage_of
+from pgiostat.watch.screen.overview import heading
+from pgiostat.watch.screen.rows import ReadOf, TableRow
+from pgiostat.watch.state import (
+    OF_STATEMENTS,
+    Drill,
+    RowKey,
+    View,
+    drill_down,
+    tables_of_row,
+    with_entries,
+)
+
+if TYPE_CHECKING:
+    from pgiostat.analysis.rank import RankRow
+    from pgiostat.watch.screen.statement_page import StatementDetails
+
+__all__ = ["DrillActions"]
+
+
+class DrillActions(ExportActions):
+    """The actions that show what belongs to the selected row."""
+
+    def action_enter(self) -> None:
+        """Go into the selected row."""
+        row = self._chosen()
+        if row is None:
+            return
+        if row.fold is not None:
+            self._drill(row)
+            return
+        if row.of is None or self.state.view is View.IO:
+            self.notify("a row of pg_stat_io has no further level; key 2 shows the statements")
+            return
+        if self.state.view is View.STATEMENT:
+            # It imports plots, and most sessions need none.
+            from pgiostat.watch.screen.statement_page import StatementPage  # noqa: PLC0415
+
+            self._page = StatementPage(
+                row.of, self._statement_details, (self.copy_row, self.action_tables), self._judge
+            )
+            self.push_screen(self._page)
+            return
+        self._drill(row)
+        if self._is_single_entry():
+            self.action_enter()
+
+    def _is_single_entry(self) -> bool:
+        return self.state.view is View.STATEMENT and len(self._table.rows) == 1
+
+    def _drill(self, row: TableRow) -> None:
+        """Show what belongs to a row."""
+        self.state = drill_down(self.state, self._drill_of(row))
+        self.draw()
+
+    def _drill_of(self, row: TableRow) -> Drill:
+        """Return the step into a row; that into a part of a table is into the table."""
+        name = row.name if row.of is None else row.of.name
+        if self.state.view in OF_STATEMENTS and row.of is not None:
+            name = screen_name(row.of)
+        key = row.key if row.of is None else row.of.key
+        return Drill(self.state.view, key, name, self.state.row)
+
+    def action_split(self) -> None:
+        """Split statements into entries of pg_stat_statements, or merge them again."""
+        self.state = with_entries(self.state)
+        self.draw()
+
+    def action_tables(self) -> None:
+        """Show the tables of the selected statement."""
+        row = self._chosen()
+        if row is not None and row.of is not None:
+            self.state = tables_of_row(self.state, self._drill_of(row))
+            self.draw()
+
+    def _statement_details(self, key: RowKey, size: tuple[int, int]) -> "StatementDetails":
+        """Return the content of a statement's page."""
+        from pgiostat.watch.screen.statement_page import StatementDetails  # noqa: PLC0415 - as the page
+
+        session, whole = self.session_view, self.state.whole
+        latest = session.latest or Interval()
+        counted = session.counted(whole=whole)
+        parts = [] if counted is None else [(counted, session.names)]
+        rows = rank_totals(parts, by=By.STATEMENT).rows
+        row = next((row for row in rows if row.key == key), None)
+        return StatementDetails(
+            heading(self.state, session, size, self._side()),
+            row,
+            session.past(By.STATEMENT, key),
+            None if whole or row is None or row.queryid is None else _basis(latest, row),
+            session.seconds if whole else latest.seconds,
+            session.qualities if whole else latest.qualities,
+            coverage_of(session, whole=whole),
+            whole,
+            () if counted is None else self._tables_of(counted, key),
+        )
+
+    def _tables_of(self, counted: Totals, key: RowKey) -> tuple[tuple[str, ReadOf], ...]:
+        """Return the tables of a statement, those of which it read most first."""
+        names = self.session_view.names
+        reads = relation_reads(counted, names, By.STATEMENT, self.dbname)
+        found = sorted(reads.by_statement.get(key, {}).items(), key=lambda each: -each[1].blocks)
+        return tuple(
+            (names.shown_relation(table), ReadOf(reads.share(table, each), each.is_known))
+            for table, each in found
+        )
+
+
+def _basis(interval: Interval, row: "RankRow") -> Basis:
+    """Return what the counters of a statement were compared with."""
+    queryid, dbid, userid = map(int, row.key)
+    return interval.bases.get((userid, dbid, queryid), Basis.PREVIOUS)

@@ -1,0 +1,80 @@
+"""Reads by table and statement in the connected database: which statements read a table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pgiostat.analysis.cost import blocks_of
+from pgiostat.analysis.rank import By, Totals, group_of
+from pgiostat.analysis.relation_reads import AttributedReads, attribute
+from pgiostat.queries.tables import resolver
+from pgiostat.statistics.names import OWN, Names
+
+__all__ = ["RelationReads", "relation_reads"]
+
+RowKey = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RelationReads:
+    """Blocks that statements read of tables.
+
+    Attributes:
+        blocks: Blocks read of each table with its indexes and TOAST table, by its oid.
+        by_statement: By the key of a statement's row: what it read of each table that it touches.
+    """
+
+    blocks: Mapping[int, int]
+    by_statement: Mapping[RowKey, Mapping[int, AttributedReads]]
+
+    def of_table(self, table: int) -> dict[RowKey, AttributedReads]:
+        """Return what each statement read of a table."""
+        return {key: each[table] for key, each in self.by_statement.items() if table in each}
+
+    def share(self, table: int, reads: AttributedReads) -> float | None:
+        """Return a statement's share of a table's reads; None if nothing was read of it."""
+        blocks = self.blocks.get(table, 0)
+        return reads.blocks / blocks if blocks else None
+
+    def explained(self, table: int) -> float | None:
+        """Return the share of a table's reads that statements explain, known or estimated."""
+        blocks = self.blocks.get(table, 0)
+        read = sum(each.blocks for each in self.of_table(table).values())
+        return read / blocks if blocks else None
+
+
+def relation_reads(counted: Totals, names: Names, by: By, dbname: str = "") -> RelationReads:
+    """Attribute the reads of tables to the statements whose texts name them.
+
+    Args:
+        counted: The totals of a time.
+        names: The meaning of their ids.
+        by: By.STATEMENT or By.FINGERPRINT: what a row of statements is.
+        dbname: The connected database: relations are counted in it alone. Empty if it is unknown;
+            then statements of all databases are taken.
+    """
+    blocks: dict[int, int] = {}
+    read = blocks_of(counted.relation_amounts).tolist()
+    for relid, each in zip(counted.relations, read, strict=True):
+        owner = names.relations.get(relid, (relid, "", "", ""))[0]
+        blocks[owner] = blocks.get(owner, 0) + each
+    tables = {owner: (owner, schema, name) for owner, schema, name, _ in names.relations.values()}
+    find = resolver(tables.values())
+    ids, statements = [], []
+    amounts = blocks_of(counted.statement_amounts).tolist()
+    for key, each in zip(counted.statements, amounts, strict=True):
+        userid, dbid, queryid = key
+        if queryid is None or (dbname and names.databases.get(dbid, dbname) != dbname):
+            continue
+        known = names.statement((userid, dbid, queryid))
+        if known is not None and known.category != OWN and (touched := find(known.text)):
+            ids.append(key)
+            statements.append((each, touched))
+    found: dict[RowKey, dict[int, AttributedReads]] = {}
+    for key, reads in zip(ids, attribute(statements, blocks), strict=True):
+        of_row = found.setdefault(group_of(by, key, names), {})
+        for table, one in reads.items():
+            before = of_row.get(table, AttributedReads(0.0, is_known=True))
+            of_row[table] = AttributedReads(
+                before.blocks + one.blocks, before.is_known and one.is_known
+            )
+    return RelationReads(blocks, found)
