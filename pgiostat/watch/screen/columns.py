@@ -23,8 +23,8 @@ LEAST_BAR, MOST_BAR = 3, 10
 NARROW, BARRED, CATEGORISED, WORDED_BARRED, PLACED = 60, 70, 100, 120, 130
 """Widths from which a screen has whole headings, bars, categories and bars beside text, places."""
 LEAST_NAME, MOST_NAME, LEAST_QUERY = 14, 44, 20
-QUERY_SHARE = 0.26
-"""Part of the width that a statement has at least."""
+QUERY_SHARE, CATEGORISED_SHARE = 0.4, 0.26
+"""Part of the width that a statement has at least; beside categories."""
 LONGEST_NARROW = 10
 LONGEST_CATEGORY = 24
 PLACE_WIDTH = 21
@@ -69,7 +69,8 @@ class _Layout:
         taken += category + (category > 0) + with_place * (PLACE_WIDTH + 1)
         taken += with_read_of * (READ_OF_WIDTH + 1)
         longest = max([LEAST_NAME, len(HEADINGS.get(view, view)), *map(cell_len, _names(rows))])
-        most = max(int(width * QUERY_SHARE), LEAST_QUERY) if is_text else MOST_NAME
+        share = CATEGORISED_SHARE if category else QUERY_SHARE
+        most = max(int(width * share), LEAST_QUERY) if is_text else MOST_NAME
         room = width - taken - min(longest, most)
         chosen, room = _chosen(state, table, room, width)
         name = min(longest, most) + max(room, 0) if is_text else min(longest, most)

@@ -1,0 +1,71 @@
+"""Names of statements in a list: short, and no two of them alike."""
+
+import itertools
+
+import pytest
+
+from pgiostat.analysis.cost import ReadCost
+from pgiostat.analysis.rank import RankRow
+from pgiostat.render.statement_names import distinct, marks_of, screen_name, shown_category
+from pgiostat.render.table import cut
+
+COST = ReadCost(10.0, 8192)
+TEXT = "select a, b from orders where id = ?"
+ENTRY = RankRow(
+    ("7", "5", "10"), TEXT, COST, 0.5, "select orders", TEXT, 7, "2:0123456789abcdef",
+    database="shop", user="app", action="select orders",
+)  # fmt: skip
+
+
+def test_a_statement_has_its_short_form_and_other_rows_their_names() -> None:
+    assert screen_name(ENTRY) == "orders · id = $ · a, b"
+    assert screen_name(RankRow(("x",), "(hidden \x1b)", COST, None)) == "(hidden \\u001b)"
+    assert screen_name(RankRow(("", "x"), "pgiostat itself", COST, None)) == "pgiostat"
+
+
+def test_a_category_is_shown_where_the_short_form_does_not_say_it() -> None:
+    assert shown_category(ENTRY) == ""
+    named = RankRow(("7",), TEXT, COST, None, "billing", TEXT, action="select orders")
+    assert shown_category(named) == "billing"
+    unread = RankRow(("7",), "(no text yet: queryid 7)", COST, None, "no text yet")
+    assert shown_category(unread) == ""
+
+
+def test_marks_are_the_fingerprint_the_place_and_the_queryid() -> None:
+    assert marks_of(ENTRY) == ("#012345", "app@shop", "7")
+    assert marks_of(RankRow(("x",), "x", COST, None)) == ("", "", "")
+
+
+@pytest.mark.parametrize("width", [8, 20, 30, 60, 200])
+def test_no_two_rows_look_alike(width: int) -> None:
+    texts = [
+        "orders · customer_id = $ · limit $ · id, customer_id, total, state",
+        "orders · customer_id = $ · limit $ · id, customer_id, total, note",
+        "orders · customer_id = $ · limit $ · id, customer_id, total, note",
+        "orders · customer_id = $ · limit $ · id, customer_id, total, note",
+        "orders · customer_id = $ · limit $ · id, customer_id, total, note",
+        "orders",
+    ]
+    marks = [
+        ("#1", "app@shop", "1"), ("#2", "app@shop", "2"), ("#3", "app@shop", "3"),
+        ("#4", "app@shop", "4"), ("#5", "api@shop", "4"), ("#6", "app@shop", "6"),
+    ]  # fmt: skip
+    shown = [cut(text, width) for text in distinct(texts, marks, width)]
+    assert len(set(shown)) == len(texts)
+
+
+def test_entries_of_one_fingerprint_differ_in_the_place_or_the_queryid() -> None:
+    texts = ["orders"] * 3
+    by_place = [("#1", f"{user}@shop", "7") for user in ("a", "b", "c")]
+    assert distinct(texts, by_place, 20) == ["orders a@shop", "orders b@shop", "orders c@shop"]
+    by_queryid = [("#1", "a@shop", str(n)) for n in range(3)]
+    assert distinct(texts, by_queryid, 20) == ["orders 0", "orders 1", "orders 2"]
+    by_both = list(itertools.product(["#1"], ["a@shop", "b@shop"], ["7", "8"]))
+    assert distinct(["orders"] * 4, by_both, 30) == [
+        f"orders #1 {place}@shop {queryid}" for place, queryid in ("a7", "a8", "b7", "b8")
+    ]
+
+
+def test_rows_that_differ_in_another_column_have_no_mark() -> None:
+    marks = [("#1", "a@shop", "7"), ("#1", "b@shop", "7")]
+    assert distinct(["orders", "orders"], marks, 20, ["a@shop", "b@shop"]) == ["orders", "orders"]
