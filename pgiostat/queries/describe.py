@@ -54,6 +54,7 @@ def describer(book: RuleBook | None = None) -> Describe:
             if_sync=_if_sync(found),
             fixed=book.fixed,
             own_text=own_text(text, found.normalized.text),
+            tables=found.features.reads | found.features.writes,
         )
 
     return describe

@@ -17,7 +17,7 @@ LONGEST_TEXT = 20_000
 """Characters of a statement that are read: the head of a longer one is enough."""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=20_000)
 def tables_of(text: str) -> frozenset[str]:
     """Return the tables that a statement reads or writes, with their schema if the text has it.
 
@@ -43,8 +43,8 @@ def tables_of(text: str) -> frozenset[str]:
 
 def resolver(
     relations: Iterable[tuple[int, str, str]],
-) -> Callable[[str], frozenset[int]]:
-    """Return the function that finds the relations that a statement touches.
+) -> Callable[[Iterable[str]], frozenset[int]]:
+    """Return the function that finds the relations of tables that a statement names.
 
     A name without a schema is that of a table in any schema: the search path is not known. The
     name of a partitioned table is that of its partitions too, where their names show it.
@@ -53,7 +53,7 @@ def resolver(
         relations: Key, schema and name of each table.
 
     >>> find = resolver([(1, "public", "orders"), (2, "app", "orders"), (3, "app", "log_p2026_11")])
-    >>> sorted(find("select * from orders")), sorted(find("insert into app.log values (?)"))
+    >>> sorted(find({"orders"})), sorted(find({"app.log"}))
     ([1, 2], [3])
     """
     by_name: dict[str, set[int]] = {}
@@ -62,7 +62,7 @@ def resolver(
             by_name.setdefault(known, set()).add(key)
             by_name.setdefault(f"{schema}.{known}", set()).add(key)
 
-    def find(text: str) -> frozenset[int]:
-        return frozenset(key for name in tables_of(text) for key in by_name.get(name, ()))
+    def find(tables: Iterable[str]) -> frozenset[int]:
+        return frozenset(key for name in tables for key in by_name.get(name, ()))
 
     return find

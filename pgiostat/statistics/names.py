@@ -172,7 +172,9 @@ class Names:
         """
         for key in keys:
             if known := self.statements.get(key):
-                self.statements[key] = _same(replace(known, text="", own_text="", fingerprint=""))
+                self.statements[key] = _same(
+                    replace(known, text="", own_text="", fingerprint="", tables=None)
+                )
 
     def retain(self, statements: Collection[StatementKey], relations: Collection[int]) -> None:
         """Retain some names and the cursors of these statements, and drop all others.

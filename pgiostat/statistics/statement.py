@@ -59,6 +59,7 @@ class Statement:
     Attributes:
         text: The normalized text.
         own_text: The server's own text, without comments; empty if it is unknown, or has constants.
+        tables: The tables that it reads or writes; None if they were not determined.
         declares_cursor: Pseudonym of the cursor that it declares.
         uses_cursor: Pseudonym of the cursor that it fetches from.
         holds: It declares a cursor WITH HOLD.
@@ -81,6 +82,7 @@ class Statement:
     if_sync: IfSync | None = None
     fixed: FixedPreset | None = None
     own_text: str = ""
+    tables: frozenset[str] | None = None
 
 
 class Describe(Protocol):

@@ -113,7 +113,7 @@ KEYS: tuple[Binding, ...] = (
     Binding("ctrl+p", "command_palette", "all", key_display="^p", priority=True),
     _key("r", "do('reverse')", "reverse", "reverse the order"),
     _key("e", "export", "export", "export the table as CSV to the working directory"),
-    _key("y", "copy", "copy", "copy the text of the row"),
+    _key("y", "copy", "copy", "copy the statement, or the name"),
     _key(
         "z",
         "baseline",

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pgiostat.analysis.cost import blocks_of
 from pgiostat.analysis.rank import By, Totals, group_of
 from pgiostat.analysis.relation_reads import AttributedReads, attribute
-from pgiostat.queries.tables import resolver
-from pgiostat.statistics.names import OWN, Names
+from pgiostat.queries.tables import resolver, tables_of
+from pgiostat.statistics.names import OWN, Names, Statement
 
 __all__ = ["RelationReads", "relation_reads"]
 
@@ -63,10 +63,11 @@ def relation_reads(counted: Totals, names: Names, by: By, dbname: str = "") -> R
     amounts = blocks_of(counted.statement_amounts).tolist()
     for key, each in zip(counted.statements, amounts, strict=True):
         userid, dbid, queryid = key
-        if queryid is None or (dbname and names.databases.get(dbid, dbname) != dbname):
+        is_here = not dbname or names.databases.get(dbid, dbname) == dbname
+        if queryid is None or not is_here:
             continue
         known = names.statement((userid, dbid, queryid))
-        if known is not None and known.category != OWN and (touched := find(known.text)):
+        if known is not None and known.category != OWN and (touched := find(_tables(known))):
             ids.append(key)
             statements.append((each, touched))
     found: dict[RowKey, dict[int, AttributedReads]] = {}
@@ -78,3 +79,8 @@ def relation_reads(counted: Totals, names: Names, by: By, dbname: str = "") -> R
                 before.blocks + one.blocks, before.is_known and one.is_known
             )
     return RelationReads(blocks, found)
+
+
+def _tables(known: Statement) -> frozenset[str]:
+    """Return the tables of a statement; categories from the cache of a history have none."""
+    return tables_of(known.text) if known.tables is None else known.tables

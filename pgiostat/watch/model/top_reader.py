@@ -1,7 +1,9 @@
 """The statement with the most reads: what it reads from, who runs it, and since when."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+
+import numpy as np
 
 from pgiostat.analysis.cost import blocks_of
 from pgiostat.analysis.onset import find_onset
@@ -55,6 +57,7 @@ def top_reader(counted: Totals, names: Names, dbname: str) -> TopReader | None:
         names: The meaning of their ids.
         dbname: The connected database, of which tables are.
     """
+    counted = _reading(counted)
     rows = rank_totals([(counted, names)], by=By.FINGERPRINT, top=1).rows
     if not rows or not rows[0].text or not rows[0].cost.blocks:
         return None
@@ -65,6 +68,17 @@ def top_reader(counted: Totals, names: Names, dbname: str) -> TopReader | None:
         return TopReader(row, min(tables_of(row.text), default=""), "", places)
     table = max(reads, key=lambda each: (reads[each].blocks, -each))
     return TopReader(row, names.shown_relation(table), _part(counted, names, table), places)
+
+
+def _reading(counted: Totals) -> Totals:
+    """Return totals without statements that read nothing: most of thousands are such."""
+    chosen = np.flatnonzero(blocks_of(counted.statement_amounts)).tolist()
+    return replace(
+        counted,
+        statements=[counted.statements[place] for place in chosen],
+        statement_amounts=counted.statement_amounts[:, chosen],
+        statement_uncertain=[counted.statement_uncertain[place] for place in chosen],
+    )
 
 
 def _part(counted: Totals, names: Names, table: int) -> str:

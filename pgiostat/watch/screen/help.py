@@ -23,7 +23,9 @@ KEYS = (
     ("q", "quit"),
     ("? h F1", "this help"),
     ("1 … 8", "view by category, statement, relation, database, user, server I/O, verb, table"),
-    ("Enter, Esc", "open the row (category, fingerprint, statement), and go back"),
+    ("Enter, Esc", "open the row: its statements, entries or page; and go back"),
+    ("s", "split statements into entries of pg_stat_statements, or merge them by fingerprint"),
+    ("t", "show the tables of the statement"),
     ("/", "filter by text, category, user or database; Esc clears the filter"),
     ("< >", "sort by the column to the left or right; r reverses the order"),
     ("[ ]", "scroll the columns; the name stays"),
@@ -31,7 +33,7 @@ KEYS = (
     ("a", "show the last interval, or all since the baseline"),
     ("z", "set the baseline to now; nothing on the server is reset"),
     ("+ -", "longer or shorter interval"),
-    ("y", "copy the text of the row"),
+    ("y", "copy the statement with its queryid, for EXPLAIN (GENERIC_PLAN), or the name"),
     ("e", "export the table as CSV to the working directory"),
     ("Ctrl-P", "all commands, and themes"),
 )
@@ -72,6 +74,12 @@ REPLAYED = (
 MORE = (
     ("share", "of all blocks read by the server"),
     ("category", "category of the statement, by the rules; Enter on a statement shows the rule"),
+    ("statement", "verb (none for SELECT), tables ⨝, conditions, order and limit, columns"),
+    (
+        "of table",
+        ("share of the table's reads; known: the statement names no other table; est.: estimated"),
+    ),
+    ("since", "begin of the last rise of the statement with the most reads"),
     ("user@database", "role and database of the statement"),
     ("pgiostat", "pgiostat's own statements: their reads, and ms of server time per second"),
     ("disk", "reads of the device below the server, and the share served by the OS cache"),
