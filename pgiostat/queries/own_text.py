@@ -189,7 +189,7 @@ def to_copy(own: str, normalized: str, queryids: Sequence[int] = ()) -> str:
 
     Args:
         own: The server's own text; empty if it is unknown or has constants.
-        normalized: The normalized text, whose numbered form replaces a missing own text.
+        normalized: The normalized text; its numbered form replaces a missing own text.
         queryids: Queryids of its entries; the first MOST_QUERYIDS are written.
 
     >>> to_copy("SELECT a FROM t WHERE b = $1", "select a from t where b = ?", [42])

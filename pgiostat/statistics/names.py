@@ -183,7 +183,7 @@ class Names:
             statements: What to retain, as (userid, dbid, queryid).
             relations: What to retain, as oids.
         """
-        # Who reads meanwhile sees either what was there before or what is kept.
+        # A concurrent reader gets either the old mapping or the new one.
         self.statements = {k: v for k, v in self.statements.items() if k in statements}
         self.relations = {k: v for k, v in self.relations.items() if k in relations}
         self.index_names = {k: v for k, v in self.index_names.items() if k in relations}
@@ -247,24 +247,18 @@ class Names:
         return f"({UNREAD}: queryid {key[2]})"
 
     def database(self, oid: int) -> str:
-        """Return the name of a database.
+        """Return the name of a database, or "oid 5" if it is unknown.
 
         Args:
             oid: Its oid; 0 for shared catalogs.
-
-        Returns:
-            Its name, or "oid 5" if the name is unknown.
         """
         return self.databases.get(oid, "(shared catalogs)" if oid == 0 else f"oid {oid}")
 
     def role(self, oid: int) -> str:
-        """Return the name of a role.
+        """Return the name of a role, or "oid 5" if it is unknown.
 
         Args:
             oid: Its oid.
-
-        Returns:
-            Its name, or "oid 5" if the name is unknown.
         """
         return self.roles.get(oid, f"oid {oid}")
 

@@ -1,6 +1,6 @@
 """What is known of a statement apart from its numbers: text, category, action."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pgiostat.statistics.preset import FixedPreset
@@ -83,6 +83,10 @@ class Statement:
     fixed: FixedPreset | None = None
     own_text: str = ""
     tables: frozenset[str] | None = None
+
+    def without_text(self) -> "Statement":
+        """Return it without what its text says; the category stays."""
+        return replace(self, text="", own_text="", fingerprint="", tables=None)
 
 
 class Describe(Protocol):

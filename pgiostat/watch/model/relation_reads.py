@@ -43,7 +43,7 @@ class RelationReads:
 
 
 def relation_reads(counted: Totals, names: Names, by: By, dbname: str = "") -> RelationReads:
-    """Attribute the reads of tables to the statements whose texts name them.
+    """Attribute the reads of tables to the statements that name them.
 
     Args:
         counted: The totals of a time.
