@@ -30,8 +30,8 @@ class Onset:
 def find_onset(rates: Sequence[float], seconds: Sequence[float]) -> Onset | None:
     """Return the last rise of a series to the rate of now; None if it has none.
 
-    Before the rise two intervals in a row have less than half of that rate, or the series begins
-    with one such interval. A rate that at least doubles in the last interval is a rise as well.
+    Before the rise two intervals in a row have less than half of that rate. A rate that at least
+    doubles in the last interval is a rise as well.
 
     Args:
         rates: A rate in each interval, in order of time.
@@ -50,9 +50,7 @@ def find_onset(rates: Sequence[float], seconds: Sequence[float]) -> Onset | None
     if now * RISE <= rates[-1]:
         now = rates[-1]
     is_low = [rate * RISE < now for rate in rates]
-    place = next(
-        (n + 1 for n in reversed(range(len(rates))) if is_low[n] and (not n or is_low[n - 1])), 0
-    )
+    place = next((n + 1 for n in reversed(range(1, len(rates))) if is_low[n] and is_low[n - 1]), 0)
     if not 0 < place < len(rates):
         return None
     first = max(place - COMPARED, 0)

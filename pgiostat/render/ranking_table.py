@@ -20,7 +20,7 @@ __all__ = ["extra_rows", "ranking_table", "summary"]
 NARROW, WIDE = 70, 110
 NUMBER_WIDTH, SHARE_WIDTH, PLACE_WIDTH = 8, 8, 22
 LONGEST_CATEGORY = 24
-LEAST_NAME, LONGEST_NAME, LEAST_QUERY = 17, 44, 8
+LEAST_NAME, LEAST_TEXT, LONGEST_NAME, LEAST_QUERY = 17, 26, 44, 8
 QUERY_SHARE, CATEGORISED_SHARE = 0.4, 0.26
 _COLOURS = {"version": "red", "manifest": "yellow", "upload": "green", "download": "blue"}
 
@@ -131,7 +131,7 @@ def _statements_for_screen(ranking: Ranking, width: int, *, identified: bool) ->
     taken = SHARE_WIDTH + (BAR_WIDTH + 1) * with_bar + PLACE_WIDTH * with_place
     taken += category + (category > 0) + digits + (digits > 0)
     share = CATEGORISED_SHARE if category else QUERY_SHARE
-    least = max(LEAST_NAME, int(share * width))
+    least = max(LEAST_TEXT, int(share * width))
     metrics, room = _fitting(shown(ranking), width - taken - least, _kept(ranking))
     query = max(room + least, LEAST_QUERY)
     columns = [TableColumn("#", right=True, least=digits, format=str)] * (digits > 0)

@@ -20,8 +20,8 @@ __all__ = [
     "shown_category",
 ]
 
-HASH_DIGITS = 6
-"""Digits of a fingerprint that are shown to distinguish rows."""
+HASH_DIGITS, LAST_DIGITS = 6, 5
+"""First digits of a fingerprint, and last of a queryid, that are shown to distinguish rows."""
 
 
 def screen_name(row: RankRow) -> str:
@@ -44,7 +44,8 @@ def marks_of(row: RankRow) -> tuple[str, ...]:
     """
     place = f"{row.user}@{row.database}" if row.user or row.database else ""
     queryid = "" if row.queryid is None else str(row.queryid)
-    return (fingerprint_mark(row.fingerprint), terminal(place), queryid)
+    last = f"…{queryid[-LAST_DIGITS:]}" if len(queryid) > LAST_DIGITS else queryid
+    return (fingerprint_mark(row.fingerprint), terminal(place), last, queryid)
 
 
 def fingerprint_mark(fingerprint: str) -> str:
@@ -94,7 +95,7 @@ def _apart_by(marks: Sequence[tuple[str, ...]]) -> list[str]:
     for each in zip(*marks, strict=True):
         if len(set(each)) == len(each):
             return list(each)
-    return [" ".join(filter(None, each)) for each in marks]
+    return [" ".join(filter(None, dict.fromkeys(each))) for each in marks]
 
 
 def distinguishable(texts: Sequence[str], width: int) -> list[str]:

@@ -413,7 +413,9 @@ def test_relations_add_up_to_pg_statio_all_tables(database: str) -> None:
     with client(database) as other, collecting(database) as collector:
         expected = {row[0]: row[1:] for row in other.execute(settled).fetchall()}
         rows = collector.take().relations
-        named, _ = collector.relations(rows["relid"].tolist())
+        named, own_names = collector.relations(rows["relid"].tolist())
+        assert "toasted_pkey" in own_names.values()
+        assert {named[relid][3] for relid in own_names} == {"idx", "toast", "tidx"}
         read: dict[tuple[int, str], int] = {}
         hit: dict[tuple[int, str], int] = {}
         for relid, blocks, hits in zip(

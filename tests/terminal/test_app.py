@@ -43,6 +43,7 @@ from pgiostat.watch.state import View, ViewState
 from tests.support.screens import (
     HOSTILE,
     INTERVALS,
+    MANIFEST,
     NAMES,
     NOW,
     Told,
@@ -79,11 +80,15 @@ def text_of(app: WatchApp) -> str:
 
 def quality(app: WatchApp) -> list[str]:
     """Return how good the numbers of a statement are, on its page."""
+    return page_numbers(app)[-4:]
+
+
+def page_numbers(app: WatchApp) -> list[str]:
+    """Return the lines of numbers on the page of a statement."""
     console = Console(width=200, color_system=None)
     with console.capture() as captured:
         console.print(app.screen.query_one("#numbers", Static).content)
-    lines = [" ".join(line.split()) for line in captured.get().splitlines()]
-    return lines[-4:]
+    return [" ".join(line.split()) for line in captured.get().splitlines()]
 
 
 def names(app: WatchApp) -> list[str]:
@@ -446,6 +451,28 @@ def test_a_table_is_gone_into_for_its_statements_and_a_statement_for_its_tables(
     play(script)
 
 
+def test_the_own_text_is_shown_and_copied_for_explain(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = "SELECT id\n  FROM t WHERE c > now() - interval $1"
+    monkeypatch.setitem(NAMES.statements, (10, 5, 2), replace(MANIFEST, own_text=own))
+
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        copied = "SELECT id   FROM t WHERE c > now() - $1::interval /* queryid 2 */"
+        await pilot.press("2", "down", "y")
+        assert app.clipboard == copied
+        await pilot.press("s", "down", "enter")
+        assert isinstance(app.screen, StatementPage)
+        assert text_of(app) == "SELECT id\nFROM t\nWHERE c > now() - interval $1"
+        app.copy_to_clipboard("")
+        await pilot.press("y")
+        assert app.clipboard == copied
+        tables = [line for line in page_numbers(app) if line.startswith("table ")]
+        assert tables == ["table public.t: 26.7 % of its reads, known"]
+        await pilot.press("t")
+        assert (app.state.view, names(app)) == (View.RELATION, ["public.t"])
+
+    play(script)
+
+
 def test_since_start_and_the_baseline_are_ours() -> None:
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         await pilot.press("a")
@@ -708,7 +735,7 @@ def test_the_palette_has_all_keys_and_escape_closes_it() -> None:
             "pause the screen, or resume",
             "show the last interval, or all since the baseline",
             "reverse the order", "export the table as CSV to the working directory",
-            "copy the text of the row",
+            "copy the statement, or the name",
             "set the baseline to now; nothing on the server is reset",
             "longer interval", "shorter interval", "Theme", "Screenshot",
         ]  # fmt: skip

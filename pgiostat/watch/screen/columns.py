@@ -32,7 +32,7 @@ READ_OF, READ_OF_WIDTH = "of table", 12
 ASCENDING, DESCENDING = "▴", "▾"
 COLOURS = {"version": "red", "manifest": "yellow", "upload": "green", "download": "blue"}
 
-NO_MARKS = ("", "", "")
+NO_MARKS = ("", "", "", "")
 HEADINGS = {View.FINGERPRINT: "statement", View.STATEMENT: "entry"}
 """Headings of the names, where it is not the view's own name."""
 

@@ -75,15 +75,15 @@ def draw_screen(
         top.append(_where(state, table, width))
     is_roomy = height - len(top) > ROOMY
     is_whole = is_roomy and not (state.path or state.filter)
-    running = top_lines(side.top, width) if is_whole else []
-    running += [*_remarks(state, side, width), *_running(interval, width)] if is_roomy else []
+    most = top_lines(side.top, width) if is_whole else []
+    running = [*_remarks(state, side, width), *_running(interval, width)] if is_roomy else []
     running += [*_uncategorized(state, table, width), *_own(table, width)] if is_roomy else []
     below = list(table.below)
-    room = height - len(top) - 1 - len(below) - len(running)
+    room = height - len(top) - 1 - len(below) - len(most) - len(running)
     if room < min(len(table.rows), LEAST_ROWS):
         # On a small screen what adds up gives way to who reads.
         below = below[-1:]
-        room = height - len(top) - 1 - len(below) - len(running)
+        room = height - len(top) - 1 - len(below) - len(most) - len(running)
     room = max(room, 1)
     begin = min(max(state.row - room + 1, 0), max(len(table.rows) - room, 0))
     rows = table.rows[begin : begin + room]
@@ -93,7 +93,8 @@ def draw_screen(
     if 0 <= chosen < len(rows) and state.chosen in {(), rows[chosen].key}:
         drawn[chosen] = _marked(drawn[chosen], width)
     blank: list[Line] = [[] for _ in range(room - len(rows))]
-    every = [*top, headings, *drawn, *blank, *running][:height]
+    # Near the rows, with a blank line between if there is room for it.
+    every = [*top, headings, *drawn, *blank[:1], *most, *blank[1:], *running][:height]
     places: list[int | None] = [None] * len(every)
     for number in range(len(rows)):
         if len(top) + 1 + number < len(every):

@@ -17,7 +17,8 @@ from pgiostat.analysis.onset import COMPARED, Onset, find_onset
         ([1, 1, 1, 10], Onset(3, 1.0)),  # at once
         ([0, 0, 10, 1, 10, 10, 9], Onset(2, 0.0)),  # one low interval is no end
         ([10, 10, 1, 1, 10, 11, 9], Onset(4, 5.5)),  # the last rise, not the first
-        ([3, 10, 10, 10], Onset(1, 3.0)),  # the series begins low
+        ([3, 10, 10, 10], None),  # a single low interval
+        ([3, 3, 10, 10, 10], Onset(2, 3.0)),
         ([6, 6, 10, 10, 10], None),  # less than twice as much
     ],
 )

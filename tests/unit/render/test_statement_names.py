@@ -32,8 +32,10 @@ def test_a_category_is_shown_where_the_short_form_does_not_say_it() -> None:
 
 
 def test_marks_are_the_fingerprint_the_place_and_the_queryid() -> None:
-    assert marks_of(ENTRY) == ("#012345", "app@shop", "7")
-    assert marks_of(RankRow(("x",), "x", COST, None)) == ("", "", "")
+    assert marks_of(ENTRY) == ("#012345", "app@shop", "7", "7")
+    other = RankRow(("x",), "x", COST, None, queryid=-1234567890)
+    assert marks_of(other) == ("", "", "…67890", "-1234567890")
+    assert marks_of(RankRow(("x",), "x", COST, None)) == ("", "", "", "")
 
 
 @pytest.mark.parametrize("width", [8, 20, 30, 60, 200])
