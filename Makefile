@@ -81,7 +81,7 @@ site: $(VENV)/dev.installed ## the documentation as a site, in build/site
 changelog: $(VENV)/dev.installed ## move the fragments of changelog.d into CHANGELOG.md
 	$(BIN)/python -m tests.changelog
 
-matrix: $(VENV)/dev.installed ## server tests on PostgreSQL 13 to 18 (needs npm)
+matrix: $(VENV)/dev.installed ## server tests on PostgreSQL 13 to 19 (needs npm and apt)
 	$(BIN)/python -m pytest $(PARALLEL) -m server --servers npm $(MATRIX)
 
 docker: $(VENV)/dev.installed ## server tests in a container (needs a Docker daemon)

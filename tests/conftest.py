@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--servers",
         default="embedded",
         metavar="WHICH",
-        help="PostgreSQL to test on: embedded (18), npm (13 to 18), docker, or the connection "
+        help="PostgreSQL to test on: embedded (18), npm (13 to 19), docker, or the connection "
         "string of an existing server (default: %(default)s)",
     )
 

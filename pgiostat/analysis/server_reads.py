@@ -221,7 +221,7 @@ def reads_of(delta: Delta) -> ServerReads:
         )
     if delta.io is None or not delta.is_complete or _was_reset(delta):
         return found
-    return replace(found, **_of_processes(delta.io, delta.settings.block_size))
+    return replace(found, **_of_processes(delta, delta.io))
 
 
 def _ends(delta: Delta) -> list[Snapshot]:
@@ -263,15 +263,33 @@ def _was_reset(delta: Delta) -> bool:
     return len(set(resets)) > 1 or not bool(np.isin(basis, [Basis.PREVIOUS, Basis.NEW]).all())
 
 
-def _of_processes(io: RowDeltas, block_size: int) -> dict[str, int | None]:
+def _may_vacuum_in_parallel(delta: Delta) -> bool:
+    """Return whether autovacuum may have used parallel workers, as from PostgreSQL 19 on.
+
+    They are background workers, as those of VACUUM (PARALLEL): what the latter read is in that
+    statement's count. A client that vacuums reads in this context too, which tells them apart.
+    """
+    return any(
+        snapshot.settings.values.get("autovacuum_max_parallel_workers") not in {None, "0"}
+        for snapshot in _ends(delta)
+    )
+
+
+def _of_processes(delta: Delta, io: RowDeltas) -> dict[str, int | None]:
     """Return pg_stat_io's counts of an interval: blocks by type of process, and operations."""
-    rows = io.rows
+    rows, block_size = io.rows, delta.settings.block_size
     counts_bytes = "read_bytes" in rows
     # 16 and 17 count each block as a read of op_bytes.
     read = rows["read_bytes"] if counts_bytes else rows["reads"] * rows["op_bytes"]
     blocks = read // block_size
-    backend_type, object_ = (np.char.decode(rows[name]) for name in ("backend_type", "object"))
+    backend_type, object_, context = (
+        np.char.decode(rows[name]) for name in ("backend_type", "object", "context")
+    )
     buffered = np.isin(object_, _BUFFERED)
+    vacuums = context == "vacuum"
+    if _may_vacuum_in_parallel(delta) and not blocks[vacuums & (backend_type == CLIENTS[0])].any():
+        helpers = vacuums & (backend_type == "background worker")
+        backend_type = np.where(helpers, "autovacuum worker", backend_type)
     clients = np.isin(backend_type, CLIENTS)
 
     def of(values: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]) -> int:

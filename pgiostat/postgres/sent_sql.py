@@ -25,6 +25,7 @@ from pgiostat.statistics.counter_table import SelectedColumns
 
 __all__ = [
     "DOCTOR_SETTINGS",
+    "IO_WORKERS",
     "SETTINGS",
     "Function",
     "Own",
@@ -46,6 +47,7 @@ SETTINGS = (
     "track_io_timing",
     "compute_query_id",
     "io_method",
+    "autovacuum_max_parallel_workers",
     "pg_stat_statements.max",
     "pg_stat_statements.track",
     "pg_stat_statements.track_planning",
@@ -54,7 +56,10 @@ SETTINGS = (
 )
 """Settings that decide what the numbers mean; any user may read them."""
 
-DOCTOR_SETTINGS = (*SETTINGS, "shared_preload_libraries", "track_activities", "io_workers")
+IO_WORKERS = ("io_workers", "io_min_workers", "io_max_workers")
+"""How many processes read for others: the first on PostgreSQL 18, the others from 19 on."""
+
+DOCTOR_SETTINGS = (*SETTINGS, "shared_preload_libraries", "track_activities", *IO_WORKERS)
 
 Function = tuple[int, str, str]
 """Oid, schema and name of a function that we call."""

@@ -4,7 +4,7 @@ It defines the select list of a snapshot, the layout of its bytes, the subtracti
 snapshots, the headers of CSV files and docs/counters.md.
 
 Sources are sections of the PostgreSQL documentation.  Versions in which a column appears
-were checked on servers 13 to 18 with every extension version from 1.4 on.
+were checked on servers 13 to 19 with every extension version from 1.4 on.
 """
 
 from pgiostat.statistics.counter_table import ColumnKind, CounterColumn, CounterTable
@@ -85,7 +85,7 @@ STATEMENTS = CounterTable(
             ColumnKind.TIME,
             Unit.MILLISECONDS,
             "time spent reading shared blocks (before 1.11: local blocks too); "
-            "counted only with track_io_timing; on PostgreSQL 18 time spent waiting for reads",
+            "counted only with track_io_timing; from PostgreSQL 18 on time spent waiting for reads",
             older=("blk_read_time",),
         ),
         CounterColumn(
@@ -101,6 +101,20 @@ STATEMENTS = CounterTable(
             Unit.MILLISECONDS,
             "time spent reading spill files",
             since="1.10",
+        ),
+        CounterColumn(
+            "generic_plan_calls",
+            ColumnKind.COUNT,
+            Unit.CALLS,
+            "executions of a prepared statement with its generic plan",
+            since="1.13",
+        ),
+        CounterColumn(
+            "custom_plan_calls",
+            ColumnKind.COUNT,
+            Unit.CALLS,
+            "executions of a prepared statement with a plan for its parameters",
+            since="1.13",
         ),
         CounterColumn(
             "min_exec_time",
@@ -188,7 +202,7 @@ IO = CounterTable(
             "reads",
             ColumnKind.COUNT,
             Unit.OPERATIONS,
-            "reads: operations on PostgreSQL 18, where one may fetch up to 16 blocks; "
+            "reads: operations from PostgreSQL 18 on, where one may fetch up to 16 blocks; "
             "blocks on 16 and 17",
             null="0",
         ),
@@ -266,7 +280,7 @@ KCACHE = CounterTable(
             ColumnKind.COUNT,
             Unit.BYTES,
             "bytes that its processes read from storage while executing, by getrusage:"
-            " not what io workers of PostgreSQL 18 read for them",
+            " not what the io workers of PostgreSQL 18 and later read for them",
             older=("reads",),
         ),
     ),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import tests.attack
 from tests.attack import Outcome, Scale
-from tests.support.servers import NPM_SERVERS
+from tests.support.servers import MATRIX
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "trust.md"
 
@@ -30,7 +30,7 @@ def main() -> int:
     unknown = set(given.names) - set(_names())
     if unknown:
         parser.error(f"no such attack: {', '.join(sorted(unknown))}")
-    majors = sorted(NPM_SERVERS)
+    majors = MATRIX
     versions = (majors[0], majors[-1]) if given.quick else tuple(majors)
     failed = False
     for name in given.names or _names():

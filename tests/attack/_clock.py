@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from pgiostat.lab.postgres.cluster import embedded_binaries
-from tests.support.servers import npm_binaries
+from tests.support.servers import matrix_binaries
 
 __all__ = ["EMBEDDED_MAJOR", "SkewedClock", "binaries_of", "clock_library", "with_clock"]
 
@@ -99,7 +99,7 @@ def clock_library(scratch: Path) -> Path | None:
 
 def binaries_of(major: int) -> Path:
     """Return the binaries of a major version of PostgreSQL."""
-    return embedded_binaries() if major == EMBEDDED_MAJOR else npm_binaries(major)
+    return embedded_binaries() if major == EMBEDDED_MAJOR else matrix_binaries(major)
 
 
 def with_clock(binaries: Path, clock: SkewedClock, place: Path) -> Path:

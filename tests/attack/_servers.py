@@ -15,7 +15,7 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgiostat.lab.postgres.cluster import Cluster, Setting, embedded_binaries
-from tests.support.servers import INITDB_OPTIONS, SETTINGS, ClusterServer, npm_binaries
+from tests.support.servers import INITDB_OPTIONS, SETTINGS, ClusterServer, matrix_binaries
 
 __all__ = ["forgetful_proxy", "log_records", "pgiostat", "running"]
 
@@ -27,7 +27,7 @@ LOGGING: dict[str, Setting] = {"log_line_prefix": "<<%a>>", "log_statement": "al
 @contextlib.contextmanager
 def running(major: int, scratch: Path, **settings: Setting) -> Iterator[ClusterServer]:
     """Yield a server of a major version, which logs every statement."""
-    binaries = embedded_binaries() if major == EMBEDDED_MAJOR else npm_binaries(major)
+    binaries = embedded_binaries() if major == EMBEDDED_MAJOR else matrix_binaries(major)
     cluster = Cluster(
         binaries, scratch / f"server-{major}", settings={**SETTINGS, **LOGGING, **settings}
     )

@@ -43,7 +43,7 @@ from pgiostat.watch.sources.replay import ReplaySource
 from pgiostat.watch.state import Action, View, moved
 from tests.attack import Outcome, Scale
 from tests.attack._judges import JUDGES, hidden, is_visible
-from tests.support.servers import SETTINGS, ClusterSource, Server, npm_binaries
+from tests.support.servers import SETTINGS, ClusterSource, Server, matrix_binaries
 
 __all__ = ["attack"]
 
@@ -153,7 +153,7 @@ def attack(scale: Scale) -> Outcome:
 
 def _binaries(major: int) -> Path:
     newest = 18
-    return embedded_binaries() if major == newest else npm_binaries(major)
+    return embedded_binaries() if major == newest else matrix_binaries(major)
 
 
 def _outcome(found: _Found, majors: Sequence[int]) -> Outcome:

@@ -29,7 +29,7 @@ from pgiostat.queries.describe import describer
 from pgiostat.render.text import in_flight
 from pgiostat.statistics.names import Names
 from tests.attack import Outcome, Scale
-from tests.support.servers import SETTINGS, ClusterSource, Server, npm_binaries
+from tests.support.servers import SETTINGS, ClusterSource, Server, matrix_binaries
 from tests.support.workloads import collecting
 
 __all__ = ["attack"]
@@ -212,7 +212,7 @@ def _unsearched(found: Found) -> Iterator[str]:
 
 
 def _attacked(major: int, scratch: Path, tried: Sequence[Form]) -> Found:
-    binaries = embedded_binaries() if major == EMBEDDED_MAJOR else npm_binaries(major)
+    binaries = embedded_binaries() if major == EMBEDDED_MAJOR else matrix_binaries(major)
     source = ClusterSource("attack", {major: binaries})
     try:
         server = source.make(major, {**SETTINGS, "max_connections": 60})

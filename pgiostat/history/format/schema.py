@@ -79,6 +79,7 @@ LATER: Final = (
     {"physical_bytes", "traced_blks", "since", "unread"}
     | (set(READS.values()) - {READS["blocks"], READS["evictions"]})
     | {"lost_us", "evicted"}
+    | {"generic_plan_calls", "custom_plan_calls"}
 )
 """Columns that files of earlier versions lack; every other one is in every file of its table."""
 

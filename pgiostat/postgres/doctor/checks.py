@@ -16,6 +16,7 @@ from pgiostat.postgres.doctor.fixes import (
     setting,
 )
 from pgiostat.postgres.doctor.settings import counting, overridden, timing, tracking
+from pgiostat.postgres.sent_sql import IO_WORKERS
 from pgiostat.statistics.capabilities import grant
 from pgiostat.units import format_bytes, format_count, format_duration, format_ms, format_share
 
@@ -331,6 +332,9 @@ def _optional(facts: Facts) -> Iterator[Finding]:
     if facts.version_num >= _PG_18 and method is not None:
         reason = f"{method}: read time is time spent waiting for reads"
         if method == "worker":
+            found = ((name, facts.settings.get(name)) for name in IO_WORKERS)
+            workers = ", ".join(f"{name} {value}" for name, value in found if value)
+            reason = reason.replace(method, f"{method} ({workers})" if workers else method, 1)
             reason += ", and pg_stat_kcache does not count them"
         yield Finding("io_method", CheckState.OK if method == "sync" else CheckState.NOTE, reason)
     yield _kcache(facts)

@@ -24,7 +24,8 @@ _COMMANDS = {
         "maintenance": "vacuum analyze reindex cluster repack checkpoint refresh",
         "ddl": "create alter drop grant revoke comment security reassign import",
         "session": """begin start commit end rollback abort savepoint release set reset show discard
-            listen unlisten notify deallocate prepare execute close lock load""",
+            listen unlisten notify deallocate prepare execute close lock load
+            wait""",
     }.items()
     for verb in verbs.split()
 }
