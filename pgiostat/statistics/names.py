@@ -58,6 +58,9 @@ class Renamed:
     since: datetime
 
 
+Cursors = dict[tuple[int, int, str], set[tuple[str, str]]]
+"""Category and action of each DECLARE, by role, database and cursor."""
+
 _MOST_TABLES = 1000
 """Tables that are noted for the preset."""
 
@@ -92,7 +95,7 @@ class Names:
     roles: dict[int, str] = field(default_factory=dict)
     relations: dict[int, tuple[int, str, str, str]] = field(default_factory=dict)
     index_names: dict[int, str] = field(default_factory=dict)
-    cursors: dict[tuple[int, int, str], set[tuple[str, str]]] = field(default_factory=dict)
+    cursors: Cursors = field(default_factory=dict)
     unreadable: dict[StatementKey, str] = field(default_factory=dict)
     renamed: tuple[Renamed, ...] = ()
     version_tables: set[str] = field(default_factory=set)
@@ -121,13 +124,9 @@ class Names:
             opened = self.cursors.setdefault((userid, dbid, statement.declares_cursor), set())
             if before is not None and before.category != statement.category:
                 # Its role or database was renamed, and a rule depends on the name.
+                again = _cursors_of(self.statements)
                 opened.clear()
-                opened.update(
-                    (other.category, other.action)
-                    for (of_user, of_database, _), other in self.statements.items()
-                    if (of_user, of_database, other.declares_cursor)
-                    == (userid, dbid, statement.declares_cursor)
-                )
+                opened.update(again.get((userid, dbid, statement.declares_cursor), ()))
             opened.add((statement.category, statement.action))
 
     def _note_preset(self, if_sync: IfSync | None) -> None:
@@ -157,12 +156,7 @@ class Names:
             return
         self.is_sync = True
         self.statements = {key: _under_sync(known) for key, known in self.statements.items()}
-        cursors: dict[tuple[int, int, str], set[tuple[str, str]]] = {}
-        for (userid, dbid, _), known in self.statements.items():
-            if known.declares_cursor:
-                opened = cursors.setdefault((userid, dbid, known.declares_cursor), set())
-                opened.add((known.category, known.action))
-        self.cursors = cursors
+        self.cursors = _cursors_of(self.statements)
 
     def drop_texts(self, keys: Iterable[StatementKey]) -> None:
         """Drop texts and fingerprints, and keep categories and cursors: a history has the texts.
@@ -247,18 +241,24 @@ class Names:
         return f"({UNREAD}: queryid {key[2]})"
 
     def database(self, oid: int) -> str:
-        """Return the name of a database, or "oid 5" if it is unknown.
+        """Return the name of a database.
 
         Args:
             oid: Its oid; 0 for shared catalogs.
+
+        Returns:
+            Its name, or "oid 5" if the name is unknown.
         """
         return self.databases.get(oid, "(shared catalogs)" if oid == 0 else f"oid {oid}")
 
     def role(self, oid: int) -> str:
-        """Return the name of a role, or "oid 5" if it is unknown.
+        """Return the name of a role.
 
         Args:
             oid: Its oid.
+
+        Returns:
+            Its name, or "oid 5" if the name is unknown.
         """
         return self.roles.get(oid, f"oid {oid}")
 
@@ -349,6 +349,16 @@ def agree_on_preset(several: Iterable[Names]) -> None:
     if any(names.is_sync for names in known):
         for names in known:
             names.apply_sync()
+
+
+def _cursors_of(statements: Mapping[StatementKey, Statement]) -> Cursors:
+    """Return category and action of each DECLARE, by role, database and cursor."""
+    cursors: Cursors = {}
+    for (userid, dbid, _), known in statements.items():
+        if known.declares_cursor:
+            opened = cursors.setdefault((userid, dbid, known.declares_cursor), set())
+            opened.add((known.category, known.action))
+    return cursors
 
 
 def _under_sync(statement: Statement) -> Statement:
