@@ -1,6 +1,8 @@
 """The next command of an investigation, which the last line of each answer names."""
 
-__all__ = ["NEXT", "next_line", "show_next"]
+import re
+
+__all__ = ["NEXT", "in_lines", "next_line", "show_next"]
 
 NEXT = {
     "doctor": "pgiostat watch, with the same connection",
@@ -16,6 +18,10 @@ NEXT = {
     "rules init": "pgiostat rules test --rules {rules} DBNAME",
 }
 """What follows an answer: what changed, which queries read, why, what would help, did it help."""
+
+
+_BETWEEN = re.compile(r"(?<=[,;]) | (?=or )")
+_INDENT = " " * len("Next: ")
 
 
 def next_line(command: str, *, history: object = None, **values: str) -> str:
@@ -38,26 +44,33 @@ def next_line(command: str, *, history: object = None, **values: str) -> str:
     return f"Next: {NEXT[command].format(history=place, **quoted)}"
 
 
+def in_lines(line: str, width: int) -> list[str]:
+    """Return that line in lines of a width: it breaks between commands, and each stays whole.
+
+    >>> in_lines("Next: pgiostat compare h A B, burst --volume gp2:GIB or whatif", 40)
+    ['Next: pgiostat compare h A B,', '      burst --volume gp2:GIB or whatif']
+    >>> in_lines("Next: pgiostat report /a/long/path", 20)
+    ['Next: pgiostat report /a/long/path']
+    """
+    first, *others = _BETWEEN.split(line)
+    lines = [first]
+    for part in others:
+        if len(lines[-1]) + 1 + len(part) <= width:
+            lines[-1] += f" {part}"
+        else:
+            lines.append(f"{_INDENT}{part}")
+    return lines
+
+
 def show_next(command: str, form: str, *, history: object = None, **values: str) -> None:
     """Print that line below an answer in text; the other forms are for programs and pages."""
     if form != "text":
         return
-    from textwrap import wrap
-
     from rich.text import Text
 
     from pgiostat.cli.console import console
     from pgiostat.escape import terminal
 
-    line = terminal(next_line(command, history=history, **values))
     to = console()
-    # A path stays whole, so that it can be copied.
-    lines = wrap(
-        line,
-        to.width,
-        subsequent_indent=" " * len("Next: "),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    for each in lines:
-        to.print(Text(each, "dim"), soft_wrap=True)
+    for line in in_lines(terminal(next_line(command, history=history, **values)), to.width):
+        to.print(Text(line, "dim"), soft_wrap=True)

@@ -61,7 +61,7 @@ def test_the_longest_are_shown_and_the_others_counted() -> None:
     running = InFlight(describer()).look([replace(BACKEND, pid=n) for n in range(5)], NAMES, nobody)
     lines = [line.plain for line in in_flight(running, 60)]
     assert lines == [
-        *["in flight  12.5 s  version  IO:DataFileRead  select max(rev…"] * 3,
+        *["in flight  12.5 s  version  IO:DataFileRead  t · max(rev)"] * 3,
         "in flight  2 more",
     ]
 
