@@ -473,6 +473,15 @@ def test_the_own_text_is_shown_and_copied_for_explain(monkeypatch: pytest.Monkey
     play(script)
 
 
+def test_the_field_of_the_filter_names_its_keys() -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("slash")
+        await pilot.pause()
+        assert screen(app)[-1] == "⏎ apply esc cancel"
+
+    play(script)
+
+
 def test_since_start_and_the_baseline_are_ours() -> None:
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         await pilot.press("a")
@@ -610,7 +619,7 @@ def test_what_is_asked_is_typed_in_a_line_that_is_seen() -> None:
         before = screen(app)
         await pilot.press("slash", *"mani")
         await pilot.pause()
-        assert screen(app)[-2:] == ["mani", "⏎ done esc leave it"]
+        assert screen(app)[-2:] == ["mani", "⏎ apply esc cancel"]
         await pilot.press("enter")
         await pilot.pause()
         assert screen(app)[-1].startswith("q quit ? help")

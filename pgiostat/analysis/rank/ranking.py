@@ -48,7 +48,7 @@ class RankRow:
         user: Its role, if it is of one.
         action: What it does, and to which table, if it is a statement or a fingerprint; its
             category is the same if no rule gave it another.
-        own_text: The server's own text, as `Statement` has it; of a fingerprint that of one entry.
+        own_text: The own text of `Statement`; of a fingerprint that of one entry.
         parts: Of a relation: heap, index and TOAST parts with their blocks read.
         members: How many entries were added up.
         uncertain: Part of its numbers was counted since a reset, or is a lower bound.
@@ -181,11 +181,11 @@ def rank(
     """Rank the reads in intervals of one server.
 
     Intervals were subtracted on the full key, so that a statement of two users, databases or
-    versions adds up. An interval without a length, as the first one, holds nothing.
+    versions adds up. An interval without a length, such as the first one, holds nothing.
 
     Args:
         deltas: The intervals.
-        names: The names of their ids, as `Sampler.names`.
+        names: The names of their ids, for example `Sampler.names`.
         by: Dimension of the rows; not By.SERVER and not By.HOUR, which need a history.
         sort: What rows are ordered by, the greatest first.
         top: Number of rows, without idle ones; the others are one row, rest. None for all.

@@ -72,14 +72,14 @@ REPLAYED = (
 )
 """Meanings of these keys in a replay."""
 MORE = (
-    ("share", "of all blocks read by the server"),
+    ("share", "of the blocks that statements read, or that the server counted if more"),
     ("category", "category of the statement, by the rules; Enter on a statement shows the rule"),
     ("statement", "verb (none for SELECT), tables ⨝, conditions, order and limit, columns"),
     (
         "of table",
         ("share of the table's reads; known: the statement names no other table; est.: estimated"),
     ),
-    ("since", "begin of the last rise of the statement with the most reads"),
+    ("since", "start of the last rise of the statement with the most reads"),
     ("user@database", "role and database of the statement"),
     ("pgiostat", "pgiostat's own statements: their reads, and ms of server time per second"),
     ("disk", "reads of the device below the server, and the share served by the OS cache"),
