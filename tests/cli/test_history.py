@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -207,7 +208,7 @@ def test_labels_come_from_addresses_or_are_given() -> None:
         (["host=a", "host=a dbname=b"], [], 'two servers would have the label "a"'),
         (["host=a", "host=b"], ["x"], "number of labels (1) differs from number of servers (2)"),
     ]:
-        with pytest.raises(PgiostatError, match=told):
+        with pytest.raises(PgiostatError, match=re.escape(told)):
             targets(dsns, labels)
 
 

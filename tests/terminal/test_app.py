@@ -137,10 +137,10 @@ def test_what_reading_costs_the_server_is_told_below_the_table() -> None:
     feed.session = WatchSession(replace(NAMES, statements=known))
 
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
-        told = "pgiostat's own statements: 1 calls, 0 ms, 50 blocks read"
+        told = "pgiostat's own statements: 1 call, 0 ms, 50 blocks read"
         assert shown(app)[-1] == told
         await pilot.press("a")
-        assert shown(app)[-1] == told.replace("1 calls", "3 calls").replace("50", "150")
+        assert shown(app)[-1] == told.replace("1 call,", "3 calls,").replace("50", "150")
         await pilot.press("6")
         assert not any(line.startswith("pgiostat's own") for line in shown(app)[1:])
 
