@@ -1,6 +1,7 @@
 """Optional packages: the extra that installs each, and the error if one is missing."""
 
-from importlib.metadata import PackageNotFoundError, version
+import json
+from importlib.metadata import PackageNotFoundError, distribution, version
 from importlib.util import find_spec
 
 from pgiostat.errors import PgiostatError
@@ -44,11 +45,26 @@ def install_hint(extra: str) -> str:
     "Install it as you installed pgiostat: pip install 'pgiostat[history]'"
     """
     # pip adds an extra to those that are installed; uv and pipx replace them.
-    together = f"'pgiostat[{','.join(sorted({extra, *_installed()}))}]'"
+    together = f"'pgiostat[{','.join(sorted({extra, *_installed()}))}]{_source()}'"
     return (
         f"Install it as you installed pgiostat: pip install 'pgiostat[{extra}]',"
         f" uv tool install {together}, or pipx install --force {together}"
     )
+
+
+def _source() -> str:
+    """Return the directory or file that pgiostat was installed from, as a requirement has it.
+
+    It is empty for an installation from a package index, and for a checkout that is in use as it
+    is. Other sources are left out: their URLs may hold a password.
+    """
+    try:
+        recorded = json.loads(distribution("pgiostat").read_text("direct_url.json") or "{}")
+        url, directory = str(recorded.get("url", "")), recorded.get("dir_info") or {}
+        is_usable = url.startswith("file://") and "'" not in url and not directory.get("editable")
+    except (PackageNotFoundError, ValueError, AttributeError):
+        return ""
+    return f" @ {url}" if is_usable else ""
 
 
 def _installed() -> set[str]:

@@ -1,11 +1,11 @@
-"""Times and lengths of time as people write them, and as pgiostat prints them."""
+"""Times and durations as people write them, and as pgiostat prints them."""
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
 
 from pgiostat.errors import ExitStatus, PgiostatError
 
-__all__ = ["EARLIEST", "Instant", "Length", "duration", "instant", "is_clock"]
+__all__ = ["EARLIEST", "Instant", "Length", "duration", "instant", "is_clock", "written"]
 
 Instant = str | date
 Length = str | timedelta
@@ -36,7 +36,7 @@ CLOCK_AHEAD = timedelta(minutes=5)
 
 
 def duration(text: Length) -> float:
-    """Return the seconds of a length of time; a number without a unit is seconds.
+    """Return the seconds of a duration; a number without a unit is seconds.
 
     Raises:
         PgiostatError: time-invalid.
@@ -48,8 +48,20 @@ def duration(text: Length) -> float:
     """
     seconds = text.total_seconds() if isinstance(text, timedelta) else _seconds(text)
     if abs(seconds) > LONGEST_SECONDS:
-        raise _out_of_range("length of time", text, "The longest is 100 years, 36525d.")
+        raise _out_of_range("duration", text, "The longest is 100 years, 36525d.")
     return seconds
+
+
+def written(seconds: float) -> str:
+    """Return a length of time as `duration` accepts it, in its largest whole unit.
+
+    >>> written(0.1), written(40), written(5400), written(86_400), written(1e7)
+    ('0.1s', '40s', '90m', '1d', '10000000s')
+    """
+    for unit in ("d", "h", "m"):
+        if seconds >= _UNITS[unit] and not seconds % _UNITS[unit]:
+            return f"{seconds / _UNITS[unit]:.0f}{unit}"
+    return f"{seconds:.12g}s"
 
 
 def _seconds(text: str) -> float:
@@ -58,7 +70,7 @@ def _seconds(text: str) -> float:
         return float(bare)
     found = _sum_of_parts(bare)
     if found is None:
-        raise _invalid("length of time", text, "30s, 10m, 1h30m, 7d")
+        raise _invalid("duration", text, "30s, 10m, 1h30m, 7d")
     return found
 
 
@@ -88,7 +100,7 @@ def is_clock(text: Instant | None) -> bool:
 def instant(text: Instant, now: datetime, *, has_passed: bool = True) -> datetime:
     """Return an instant.
 
-    A length of time is before now. A time of day is the latest one that has passed. A text without
+    A duration is before now. A time of day is the latest one that has passed. A text without
     a time zone is in that of `now`.
 
     Args:

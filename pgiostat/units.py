@@ -11,6 +11,7 @@ __all__ = [
     "format_bytes",
     "format_change",
     "format_count",
+    "format_counted",
     "format_coverage",
     "format_duration",
     "format_ms",
@@ -124,6 +125,15 @@ def format_count(value: float | None) -> str:
     return f"{value:.3g}"
 
 
+def format_counted(count: float, noun: str) -> str:
+    """Return a number of things, the noun in its form.
+
+    >>> format_counted(1, "call"), format_counted(1234, "call")
+    ('1 call', '1,234 calls')
+    """
+    return f"{format_count(count)} {noun}{'s' * (count != 1)}"
+
+
 def _whole_or_digits(value: float) -> str:
     return str(int(value)) if float(value).is_integer() else _digits(value)
 
@@ -168,8 +178,8 @@ def format_ms(value: float | None) -> str:
 def format_duration(seconds: float | None) -> str:
     """Return the length of an interval.
 
-    >>> [format_duration(x) for x in (None, 0.25, 2.004, 61, 3700)]
-    ['–', '0.25 s', '2.0 s', '1 min 1 s', '1 h 1 min']
+    >>> [format_duration(x) for x in (None, 0.25, 2.004, 61, 120, 3700, 7200)]
+    ['–', '0.25 s', '2.0 s', '1 min 1 s', '2 min', '1 h 1 min', '2 h']
     """
     if seconds is None:
         return UNKNOWN
@@ -179,7 +189,8 @@ def format_duration(seconds: float | None) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    first, second = ((hours, "h"), (minutes, "min")) if hours else ((minutes, "min"), (rest, "s"))
+    return " ".join(f"{number} {unit}" for number, unit in (first, second) if number)
 
 
 def format_share(share: float | None) -> str:

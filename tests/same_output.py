@@ -3,7 +3,7 @@
 In a worktree of each revision every report runs in every form on the sample data and on a history
 that `same_output_history` records. The commands differ in nothing but the package that they run;
 the exports and the Parquet files that were recorded are compared as well. Each command that differs
-is printed with the begin of a diff, and the exit status is then 1.
+is printed with the start of a diff, and the exit status is then 1.
 
 What is not compared: the output of commands that need a server (`watch`, `doctor` and `rules test`
 on one), of which unit tests hold the forms, and --help, which docs/command-line.md holds.

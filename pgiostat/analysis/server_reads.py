@@ -225,7 +225,7 @@ def reads_of(delta: Delta) -> ServerReads:
 
 
 def _ends(delta: Delta) -> list[Snapshot]:
-    """Return the snapshots at the begin and the end of an interval."""
+    """Return the snapshots at the start and the end of an interval."""
     return [snapshot for snapshot in (delta.older, delta.newer) if snapshot is not None]
 
 

@@ -223,7 +223,7 @@ def parse(drop: Sequence[str], calls: Sequence[str], reads: Sequence[str]) -> li
         reads: CATEGORY=FACTOR, on reads.
 
     Raises:
-        PgiostatError: option-invalid, for an invalid factor, a category named twice, or none.
+        PgiostatError: option-invalid, for an invalid factor, a category specified twice, or none.
 
     >>> [str(each) for each in parse(["version"], ["manifest=0.3"], [])]
     ['--drop version', '--calls manifest=0.3']
@@ -235,12 +235,12 @@ def parse(drop: Sequence[str], calls: Sequence[str], reads: Sequence[str]) -> li
     for name in names:
         if names.count(name) > 1:
             raise invalid_option(
-                f'category "{name}" is named twice', hint="Give one option for each category."
+                f'category "{name}" is specified twice', hint="Use one option per category."
             )
     if not found:
         raise invalid_option(
-            "no change is named",
-            hint="Give a change: --drop version, --calls manifest=0.3 or --reads version=0.",
+            "no change is specified",
+            hint="Specify one: --drop version, --calls manifest=0.3 or --reads version=0.",
         )
     return found
 
@@ -254,7 +254,7 @@ def _factor(how: ChangeKind, text: str) -> Assumption:
     if not sign or not name or not 0 <= factor < 1e6:  # noqa: PLR2004 - also refuses nan and inf
         raise invalid_option(
             f'invalid value for --{how}: "{text}"',
-            hint=f"Write a category and a factor: --{how} manifest=0.3 for three calls of ten"
+            hint=f"Write a category and a factor: --{how} manifest=0.3 for 30 % of its calls"
             if how is ChangeKind.CALLS
             else f"Write a category and a factor: --{how} version=0 for none of its reads",
         )

@@ -52,9 +52,14 @@ _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 _UNKNOWN_COMMAND = re.compile(r"No such command ['\"](?P<word>.*)['\"]", re.DOTALL)
+_NO_NUMBER = re.compile(
+    r"Invalid value for '(?P<option>[^']+)': '(?P<value>.*)' is not a valid (?P<kind>\w+)",
+    re.DOTALL,
+)
+_MISSING_OPTION = re.compile(r"Missing option '([^']+)'")
 _WORD = re.compile(r"[A-Za-z][\w-]*")
 """A word that may be quoted: it is no connection string, and no part of one."""
-QUOTE_DSN = "A connection string is one argument, after a command: put it into quotation marks."
+QUOTE_DSN = "A connection string is one argument, after a command: enclose it in quotes."
 
 
 def _usage(error: Exception) -> PgiostatError:
@@ -67,12 +72,22 @@ def _usage(error: Exception) -> PgiostatError:
     hints = [f"Try: {path} --help"]
     if isinstance(error, typer.BadParameter) or not message:
         message = error.format_message().rstrip(".")  # type: ignore[attr-defined] # it names the option
+    if number := _NO_NUMBER.fullmatch(message):
+        message = f'invalid value for {number["option"]}: "{number["value"]}"'
+        kind = "whole number" if number["kind"].startswith("int") else "number"
+        hints.insert(0, f"It must be a {kind}.")
+    message = _MISSING_OPTION.sub(r"missing option \1", message)
     if options := getattr(error, "possibilities", None):
         hints.insert(0, f"Did you mean {options[0]}?")
     # What is left over may be a part of a password: a connection string without quotation marks.
     if message.startswith("Got unexpected extra argument"):
         message = "too many arguments"
-        hints.insert(0, QUOTE_DSN)
+        hints.insert(
+            0,
+            QUOTE_DSN
+            if _takes_dsn(context)
+            else "A value with spaces is one argument: put it into quotation marks.",
+        )
     elif unknown := _UNKNOWN_COMMAND.search(message):
         message, hint = _unknown_command(unknown["word"], getattr(context, "command", None))
         hints.insert(0, hint)
@@ -82,6 +97,12 @@ def _usage(error: Exception) -> PgiostatError:
         slug="usage",
         status=ExitStatus.USAGE,
     )
+
+
+def _takes_dsn(context: object) -> bool:
+    """Return whether a command has a connection string for an argument; None is a group."""
+    parameters = getattr(getattr(context, "command", None), "params", [])
+    return any("DSN" in (parameter.metavar or "") for parameter in parameters)
 
 
 def _unknown_command(word: str, group: object) -> tuple[str, str]:

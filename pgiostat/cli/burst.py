@@ -21,7 +21,7 @@ def burst(
         str,
         typer.Option(
             "--volume",
-            help="Volume of the server, as gp2:500; the syntax of each type is above.",
+            help="Volume of the server, for example gp2:500; the syntax of each type is above.",
             metavar="VOLUME",
             autocompletion=completion.volumes,
         ),
@@ -38,7 +38,7 @@ def burst(
     rules: RulesChoice = DEFAULT_RULES,
     skip_bad: options.SkipBad = False,
 ) -> None:
-    """Show a volume's burst balance, who used it, and when it ends.
+    """Show what uses a volume's burst balance, and when it runs out.
 
     The time window is replayed against a model of the volume. The answer names the categories to
     remove to stop the drain.

@@ -67,7 +67,7 @@ def collect(
         str | None,
         typer.Option(
             "--keep",
-            help="Remove rows that are older, as 30d, by whole days.",
+            help="Remove rows older than this, for example 30d, by whole days.",
             metavar="DURATION",
             show_default=False,
         ),
@@ -76,7 +76,7 @@ def collect(
         str | None,
         typer.Option(
             "--keep-hours",
-            help="Keep the hourly rollup of statements for longer, as 400d.",
+            help="Keep the hourly rollup of statements for longer, for example 400d.",
             metavar="DURATION",
             show_default=False,
         ),
@@ -85,7 +85,7 @@ def collect(
         str | None,
         typer.Option(
             "--device",
-            help="Block device of the server's data, as nvme0n1, or none. Default: detected.",
+            help="Block device of the server's data (such as nvme0n1), or none. Default: detected.",
             metavar="NAME",
             show_default=False,
         ),
@@ -94,7 +94,7 @@ def collect(
         str | None,
         typer.Option(
             "--cloudwatch",
-            help="RDS instance, as eu-west-1/db-1, or none. Default: from the host name.",
+            help="RDS instance (such as eu-west-1/db-1), or none. Default: from the host name.",
             metavar="NAME",
             show_default=False,
         ),
@@ -151,7 +151,7 @@ def collect(
     if config is not None and (dsn or label):
         options.refuse(
             "--config cannot be used together with servers or labels",
-            hint="Write each server into the file, as a table: [servers.prod].",
+            hint="Write each server into the file as a table: [servers.prod].",
         )
     if config is not None and (device or cloudwatch):
         options.refuse(
@@ -181,6 +181,7 @@ def collect(
     form = None if log_format is None else options.choice("log-format", log_format, LogFormat)
     logger = configure(sys.stderr, form, quiet=quiet)
     first = ours()
+    _require_packages(first, page)
     root = local_root(first.history)
     if check:
         status = ExitStatus.DONE
@@ -198,3 +199,14 @@ def collect(
         reread=None if config is None else ours,
     )
     raise typer.Exit(status)
+
+
+def _require_packages(plan: "Plan", page: object) -> None:
+    """Check that the packages which options need are installed, before anything begins."""
+    from pgiostat.extras import require
+    from pgiostat.volume.device.discover import NONE
+
+    if page is not None:
+        require("prometheus_client")
+    if any(target.device.cloudwatch not in {"", NONE} for target in plan.targets):
+        require("boto3")

@@ -22,7 +22,7 @@ def compare(
     sides: Annotated[
         list[str],
         typer.Argument(
-            help="Two time windows: before and after; before them, the history's directory.",
+            help="The history's directory (optional), then two time windows: before and after.",
             metavar="[HISTORY] A B",
             show_default=False,
             autocompletion=completion.labels,
@@ -32,7 +32,7 @@ def compare(
     per: Annotated[
         str,
         typer.Option(
-            help="Compare reads by second, by call, or by an anchor's calls, as version:calls.",
+            help="Compare reads per second, per call, or per call of an anchor (version:calls).",
             metavar="WHAT",
             autocompletion=completion.anchors,
         ),
@@ -45,8 +45,8 @@ def compare(
 ) -> None:
     """Compare the reads of two time windows, with error bounds.
 
-    A and B are each LABEL, LABEL@FROM..TO, @FROM..TO, DIR or DIR:LABEL@FROM..TO. Times are as for
-    report --since.
+    A and B are each LABEL, LABEL@FROM..TO, @FROM..TO, DIR or DIR:LABEL@FROM..TO. Times are
+    written as for report --since.
 
     Statements are joined by fingerprint: versions, users and databases may differ. The verdict is
     inconclusive if the windows are too short, of bad quality, or still warming up. The numbers are
@@ -78,7 +78,9 @@ def _sides(words: list[str], history: str | None) -> tuple[str | None, str, str]
         case [a, b]:
             return history, a, b
         case [_, _, _] if history is not None:
-            raise invalid_option("the history is named twice: as an argument and by --history")
+            raise invalid_option(
+                "the history is specified twice: as an argument and with --history"
+            )
         case [directory, a, b]:
             return directory, a, b
     raise invalid_option(

@@ -4,6 +4,8 @@ A completion asks no server and reads no data: it lists a directory or a table o
 proposes nothing where that fails.
 """
 
+import os
+import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -41,10 +43,37 @@ def _completion(proposed: Callable[[Values], Iterable[str]]) -> Completion:
         # Whatever is wrong with a file or a directory, a shell must not show it at a key press.
         with suppress(Exception):
             values = {**ctx.params, "left": ctx.args}
-            return sorted(each for each in proposed(values) if each.startswith(incomplete))
+            return sorted(
+                _as_typed(each) for each in proposed(values) if each.startswith(incomplete)
+            )
         return []
 
     return complete
+
+
+class _Quoted(str):
+    """A value with the characters escaped that end a word; what it begins with is not escaped.
+
+    typer compares the beginning with what has been typed, from which the shell's quoting is gone.
+    """
+
+    __slots__ = ("value",)
+    value: str
+
+    def startswith(self, prefix: Any, *bounds: Any) -> bool:
+        return self.value.startswith(prefix, *bounds)
+
+
+def _as_typed(value: str) -> str:
+    """Return a value as bash must insert it: other shells quote what they insert."""
+    if os.environ.get("_PGIOSTAT_COMPLETE") != "complete_bash":
+        return value
+    words, number = os.environ["COMP_WORDS"].split("\n"), int(os.environ["COMP_CWORD"])
+    if len(words) > number and words[number].startswith(("'", '"')):
+        return value  # bash closes the quotation marks that are open
+    quoted = _Quoted(re.sub(r"([^\w@%+=:,./-])", r"\\\1", value))
+    quoted.value = value
+    return quoted
 
 
 def _labels(values: Values) -> list[str]:

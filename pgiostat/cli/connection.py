@@ -60,7 +60,7 @@ OPTIONS: dict[str, tuple[Any, Any]] = {
             typer.Option(
                 "-d",
                 "--dbname",
-                help="Database name or connection string, as the argument.",
+                help="Database name or connection string; same as the argument.",
                 metavar="DBNAME",
                 show_default=False,
             ),
@@ -76,6 +76,7 @@ OPTIONS: dict[str, tuple[Any, Any]] = {
         False,
     ),
 }
+_LAST_PORT = 65_535
 _KEYWORDS = {"host": "host", "port": "port", "username": "user", "dbname": "dbname"}
 """libpq's keyword of each option."""
 
@@ -170,6 +171,7 @@ def merged(
     """
     keywords = {word: options[name] for name, word in _KEYWORDS.items() if options[name]}
     _check_together(text, options, is_name)
+    _check_port(keywords.get("port", ""))
     dbname = keywords.get("dbname", "")
     if dbname and not is_database(dbname) and re.search("=|://", dbname):
         text = keywords.pop("dbname")
@@ -192,7 +194,14 @@ def _check_together(
         refuse("--password and --no-password cannot be used together")
     dbname = options["dbname"]
     if text and dbname and (is_name(text) or not is_database(dbname)):
-        refuse("the database is named twice: as an argument and by --dbname")
+        refuse("the database is specified twice: as an argument and with --dbname")
+
+
+def _check_port(words: str) -> None:
+    """Refuse what is no port, or no list of ports, one for each host."""
+    for word in filter(None, words.split(",")):
+        if not (word.isdecimal() and 0 < int(word) <= _LAST_PORT):
+            refuse("invalid value for --port", hint=f"A port is a number from 1 to {_LAST_PORT}.")
 
 
 def _password() -> str:

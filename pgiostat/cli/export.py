@@ -38,8 +38,8 @@ def export(
 ) -> None:
     """Write a time window as CSV files with a data dictionary.
 
-    Without --since, --until or --last the window is the whole history. Each counter has
-    PostgreSQL's name, and its unit where that is not blocks or calls.
+    Without --since, --until or --last the time window is the whole history. Counters have
+    PostgreSQL's names. A unit other than blocks or calls is part of the name.
     """
     from pgiostat.cli.console import progress
     from pgiostat.cli.histories import Span, describing, open_history, warn_left_out, window_of

@@ -48,7 +48,7 @@ def _with_one_history(command: Command, values: dict[str, Any]) -> None:
     """Run a command with the argument in place of the option; refuse both."""
     directory = values.pop("directory")
     if directory is not None and values["history"] is not None:
-        refuse("the history is named twice: as an argument and by --history")
+        refuse("the history is specified twice: as an argument and with --history")
     if directory is not None:
         values["history"] = directory
     command(**values)

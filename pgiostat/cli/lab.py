@@ -105,8 +105,8 @@ def clone(
 ) -> None:
     """Create an environment from the files of another.
 
-    As pgiostat lab clone prod as perf. The source is stopped meanwhile, so that both start with the
-    same pages and counters.
+    For example: pgiostat lab clone prod as perf. The source is stopped while it is copied, so that
+    both start with the same pages and counters.
     """
     from pgiostat.lab.environment import Lab
     from pgiostat.postgres.dsn import shown
@@ -143,13 +143,13 @@ def replay(
     path: Annotated[
         Path,
         typer.Argument(
-            callback=options.no_secret, help="File of a trace.", metavar="TRACE", readable=False
+            callback=options.no_secret, help="Trace file to send.", metavar="TRACE", readable=False
         ),
     ],
     to: Annotated[list[str], typer.Option(help="Environment; repeat for more.", metavar="NAME")],
     speed: Annotated[
         float,
-        typer.Option(help="Factor of the trace's pace; 0 is as fast as possible.", metavar="N"),
+        typer.Option(help="Speed relative to the trace; 0 is as fast as possible.", metavar="N"),
     ] = 1.0,
     off: Annotated[
         list[str] | None,
@@ -188,7 +188,9 @@ def replay(
     options.within("speed", speed, 0)
     twice = next((name for name in to if to.count(name) > 1), None)
     if twice is not None:
-        options.refuse(f'environment "{twice}" is named twice', hint="Name each environment once.")
+        options.refuse(
+            f'environment "{twice}" is specified twice', hint="Specify each environment once."
+        )
     setup = Setup(
         TABLES,
         frozenset(choice("--off", each, REQUESTED) for each in off or ()),

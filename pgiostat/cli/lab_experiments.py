@@ -37,7 +37,7 @@ Volume = Annotated[
     str,
     typer.Option(
         "--volume",
-        help="Volume to model the burst balance of.",
+        help="Volume for the model of the burst balance.",
         metavar="VOLUME",
         autocompletion=completion.volumes,
     ),
@@ -65,7 +65,7 @@ def run(
     repeats: Annotated[
         int | None,
         typer.Option(
-            help="Repetitions of each experiment, with other seeds. Default: 5.",
+            help="Repetitions of each experiment, with different seeds. Default: 5.",
             metavar="N",
             show_default=False,
         ),
@@ -183,6 +183,6 @@ def _judge(found: "list[Outcome]") -> None:
         raise PgiostatError(
             "the measurements do not confirm all hypotheses",
             detail=f"They show: {'; '.join(wrong)}.",
-            hint="In runs of less than some minutes chance decides much.",
+            hint="In runs of only a few minutes, chance has a large effect.",
             slug="lab-story",
         )

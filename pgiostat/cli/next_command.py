@@ -13,8 +13,8 @@ NEXT = {
     "whatif": "pgiostat compare{history} A B, once the change is made",
     "export": "pgiostat report{history}",
     "ship": "pgiostat report {to}",
-    "demo": "pgiostat demo --scenario {other}; or a server of yours, with pgiostat doctor",
-    "demo --attach": "pgiostat doctor, with a server of yours",
+    "demo": "pgiostat demo --scenario {other}; or your own server, with pgiostat doctor",
+    "demo --attach": "pgiostat doctor, with your own server",
     "rules init": "pgiostat rules test --rules {rules} DBNAME",
 }
 """What follows an answer: what changed, which queries read, why, what would help, did it help."""

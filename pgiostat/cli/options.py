@@ -82,7 +82,7 @@ def no_secret(parameter: typer.CallbackParam, value: Name) -> Name:
             f"invalid value for {next(long, parameter.human_readable_name)}: it may hold a password"
             " or a key",
             detail="It looks like a connection string, or like a URI with a password or a key.",
-            hint="Give the name of a file or a directory. A connection string is an argument of its"
+            hint="Name a file or a directory. A connection string is an argument of its"
             " own, and credentials of a store come from the environment.",
         )
     return value
@@ -92,7 +92,7 @@ Directory = Annotated[
     str | None,
     typer.Argument(
         callback=no_secret,
-        help="Directory or URI (s3://…) of the history, as --history.",
+        help="Directory or URI (s3://…) of the history; same as --history.",
         metavar="[HISTORY]",
         show_default=False,
     ),
@@ -101,7 +101,7 @@ LocalDirectory = Annotated[
     Path | None,
     typer.Argument(
         callback=no_secret,
-        help="Directory of the history, as --history.",
+        help="Directory of the history; same as --history.",
         metavar="[HISTORY]",
         readable=False,  # the reader's own error is better
         show_default=False,
@@ -187,7 +187,7 @@ Until = Annotated[
     str | None,
     typer.Option(
         "--until",
-        help="End of the time window, as --since. Default: the end of the newest interval.",
+        help="End of the time window; same forms as --since. Default: end of the newest interval.",
         metavar="TIME",
         show_default=False,
     ),
@@ -196,7 +196,7 @@ Last = Annotated[
     str | None,
     typer.Option(
         "--last",
-        help="Length of the time window that ends at --until, as 1h or 7d.",
+        help="Length of the time window that ends at --until, for example 1h or 7d.",
         metavar="DURATION",
         show_default=False,
     ),
@@ -217,7 +217,7 @@ Sorted = Annotated[
 Top = Annotated[
     int | None,
     typer.Option(
-        help="Rows to show; one more sums up the rest. Default: 20, in csv and json all.",
+        help="Rows to show; one more sums up the rest. Default: 20, or all rows in csv and json.",
         metavar="N",
         show_default=False,
     ),
@@ -236,7 +236,7 @@ Instance = Annotated[
     str,
     typer.Option(
         "--instance",
-        help="Instance type, as db.m5.large, or its limits, as 3600:81.25:18750:593.75.",
+        help="Instance type, such as db.m5.large, or its limits: 3600:81.25:18750:593.75.",
         metavar="TYPE",
         show_default=False,
         autocompletion=completion.instances,
@@ -308,10 +308,19 @@ def choice(name: str, value: str, allowed: type[Choice], *without: Choice) -> Ch
 
 def length(name: str, text: str, low: float, high: float = math.inf) -> float:
     """Return the seconds of an option that is a length of time, within bounds."""
-    from pgiostat.timespec import duration
+    from pgiostat.timespec import duration, written
 
-    seconds = duration(text)
-    within(name, seconds, low, high)
+    try:
+        seconds = duration(text)
+    except PgiostatError as error:
+        refuse(f'invalid value for --{name}: "{text}"', hint=error.hint)
+    if not low <= seconds <= high:
+        allowed = (
+            f"at least {written(low)}"
+            if high == math.inf
+            else f"from {written(low)} to {written(high)}"
+        )
+        refuse(f'invalid value for --{name}: "{text}"', hint=f"It must be {allowed}.")
     return seconds
 
 

@@ -34,7 +34,7 @@ def report(
     series: Annotated[
         str | None,
         typer.Option(
-            help="Split the time window into steps of this length, as 1m or 1h.",
+            help="Split the time window into steps of this length, for example 1m or 1h.",
             metavar="DURATION",
             show_default=False,
         ),
@@ -45,8 +45,8 @@ def report(
 ) -> None:
     """Rank queries by reads over a time window.
 
-    Without --since, --until or --last the window is the whole history. Categories follow the rules
-    in force now, whatever they were when the history was collected.
+    Without --since, --until or --last the time window is the whole history. Categories follow the
+    rules in force now, whatever they were when the history was collected.
     """
     from pgiostat.analysis.rank import By, Sort
     from pgiostat.cli.histories import Span, open_window

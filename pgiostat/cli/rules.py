@@ -22,7 +22,6 @@ __all__ = ["app"]
 
 app = typer.Typer(
     rich_markup_mode=None,
-    no_args_is_help=True,
     help="Write, show and test the rules that assign categories.",
 )
 
@@ -46,7 +45,7 @@ def init(
     dsn: Annotated[
         str | None,
         typer.Argument(
-            help='Server to take keys and versions from; "" is that of PG* variables.',
+            help='Server to take keys and versions from; "" is the one that PG* variables name.',
             metavar="[DBNAME|DSN]",
             show_default=False,
         ),
@@ -116,7 +115,7 @@ def show(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="A rule, or a list of the vocabulary, as @LIST.",
+            help="A rule, or a list of the vocabulary (@LIST).",
             autocompletion=completion.rules,
             metavar="NAME",
             show_default=False,
@@ -169,7 +168,7 @@ def try_(
     subject: Annotated[
         str | None,
         typer.Argument(
-            help='A statement, or a server, as for watch; "" is that of PG* variables.',
+            help='A statement, or a server as for watch; "" is the one that PG* variables name.',
             metavar="[SQL|DBNAME|DSN]",
             show_default=False,
         ),
@@ -187,7 +186,7 @@ def try_(
     ] = None,
     rules: RulesChoice = DEFAULT_RULES,
     top: Annotated[
-        int, typer.Option(help="Number of statements that no rule takes to show.", metavar="N")
+        int, typer.Option(help="Number of statements to show that match no rule.", metavar="N")
     ] = TOP_OTHERS,
     output: Annotated[str, options.format_option("text", "markdown")] = "text",
 ) -> None:

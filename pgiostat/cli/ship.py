@@ -41,7 +41,7 @@ def ship(
     keep: Annotated[
         str | None,
         typer.Option(
-            help="Then remove local days that are older, as 7d, once their upload is verified.",
+            help="Remove local days older than this, such as 7d, once their upload is verified.",
             metavar="DURATION",
             show_default=False,
         ),
@@ -108,14 +108,16 @@ def _again(
 
 def _summary(outcome: "UploadResult") -> str:
     """Return a line on what was uploaded."""
-    from pgiostat.units import format_bytes, format_count
+    from pgiostat.units import format_bytes, format_count, format_counted
 
-    files = f"{format_count(outcome.files)} file{'s' * (outcome.files != 1)}"
+    files = format_counted(outcome.files, "file")
     parts = [f"uploaded {files}, {format_bytes(outcome.bytes)}"]
     if outcome.there:
         parts.append(f"{format_count(outcome.there)} already there")
     if outcome.removed:
         parts.append(f"{format_count(outcome.removed)} removed locally")
+    if not outcome.files and not outcome.there:
+        parts.append("the history has no compacted file yet")
     return "; ".join(parts)
 
 

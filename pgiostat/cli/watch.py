@@ -130,7 +130,9 @@ def watch(
         options.within("top", top, 1)
     options.within("writes", writes, 0)
     if instance and not volume:
-        options.refuse("--instance needs a volume", hint="Name it too, as --volume gp2:500.")
+        options.refuse(
+            "--instance needs a volume", hint="Name it too, for example --volume gp2:500."
+        )
     start = 100.0 if balance is None else balance
     form = options.choice("format", output, StreamFormat)
     wanted = Options(

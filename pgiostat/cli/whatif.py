@@ -28,7 +28,7 @@ def whatif(
     calls: Annotated[
         list[str] | None,
         typer.Option(
-            help="Scale a category's calls, as manifest=0.3; repeat for more.",
+            help="Scale a category's calls, for example manifest=0.3; repeat for more.",
             metavar="CATEGORY=FACTOR",
             autocompletion=completion.changes,
         ),
@@ -36,7 +36,7 @@ def whatif(
     reads: Annotated[
         list[str] | None,
         typer.Option(
-            help="Scale a category's blocks read, as version=0; repeat for more.",
+            help="Scale a category's blocks read, for example version=0; repeat for more.",
             metavar="CATEGORY=FACTOR",
             autocompletion=completion.changes,
         ),

@@ -154,7 +154,7 @@ class _File:
         table = self.tables["servers"][label] if label else self.tables
         value = table.get(key)
         if value is not None and not isinstance(value, str):
-            hint = f'Write {key} = "{_LIKE[key]}", with the quotation marks.'
+            hint = f'Write {key} = "{_LIKE[key]}", with quotes.'
             raise self.error(f'"{key}" must be a string', key, hint, label)
         return value
 

@@ -22,7 +22,7 @@ from pgiostat.queries.describe import uncategorized
 from pgiostat.signals import Wake
 from pgiostat.statistics.names import Describe
 from pgiostat.unexpected import PASSING, as_error
-from pgiostat.units import format_count, format_duration
+from pgiostat.units import format_counted, format_duration
 
 __all__ = ["Fleet", "servers"]
 
@@ -201,7 +201,7 @@ class Fleet:
             if not recorder.is_collecting:
                 self.failed.add(label)
             if not recorder.summary_covers_all:
-                samples = _counted(recorder.samples, "interval")
+                samples = format_counted(recorder.samples, "interval")
                 self._log(label).info(f"{samples} committed{recorder.not_committed}")
         collected.over = True
         self.wake.set()
@@ -269,7 +269,7 @@ class Fleet:
         if troubled:
             more = ", …" if len(troubled) > 1 else ""
             parts.append(f"{len(troubled)} failing: {troubled[0]}{more}")
-        parts.append(_counted(samples, "interval"))
+        parts.append(format_counted(samples, "interval"))
         ages = [recorder.age for recorder in recorders if recorder.age is not None]
         if ages:
             parts.append(f"newest {format_duration(min(ages))} ago")
@@ -297,8 +297,4 @@ def _changes(before: Mapping[str, Target], after: Mapping[str, Target]) -> dict[
 
 def servers(count: int) -> str:
     """Return a number of servers in words."""
-    return _counted(count, "server")
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{format_count(count)} {what}{'s' * (count != 1)}"
+    return format_counted(count, "server")

@@ -97,7 +97,7 @@ class IncidentLog:
     def end(self, affected: str) -> bool:
         """End an incident and log how long it lasted; return False if there was none.
 
-        An incident without a line at its begin has none at its end.
+        An incident without a line at its start has none at its end.
         """
         incident = self._incidents.pop(affected, None)
         if incident is None:

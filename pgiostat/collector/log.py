@@ -71,7 +71,7 @@ class LineFormatter(logging.Formatter):
             level = record.levelname.lower()
             parts = {"time": f"{at:%Y-%m-%dT%H:%M:%S.%fZ}", "level": level, "server": label}
             return dumps(parts | {"message": message})
-        # journald reads a priority at the begin of each line: no line begins within a record.
+        # journald reads a priority at the start of each line: no line begins within a record.
         text = one_line(f"{label}: {message}")
         if self.form is LogFormat.JOURNALD:
             return f"<{PRIORITIES[record.levelno]}>{text}"

@@ -113,7 +113,7 @@ def _history(root: Path) -> tuple[str, ExitStatus]:
     except OSError as error:
         wrong = PgiostatError(
             f'could not write to "{there}": {error.strerror}',
-            hint="Give the user of this process write permission, and free space.",
+            hint="Grant the user of this process write permission, and free disk space.",
             slug="history-unwritable",
         )
         return _failed("history", wrong), ExitStatus.ERROR
@@ -123,7 +123,7 @@ def _history(root: Path) -> tuple[str, ExitStatus]:
             ExitStatus.DONE,
         )
     return (
-        f"history: {terminal(str(root))}{'; pgiostat collect creates it' if new else ''}",
+        f"history: {terminal(str(root))}{'; pgiostat collect will create it' if new else ''}",
         ExitStatus.DONE,
     )
 

@@ -185,7 +185,7 @@ class Recorder:
                 self.target.dsn,
                 self.target.interval,
                 self.describe,
-                self.schedule.stop.wait,
+                self.schedule.wait,
                 label=self.label,
                 older=older,
                 on_interval=self._accept,

@@ -60,6 +60,19 @@ class Schedule:
         """Let the next failure be the first in a row."""
         self._failures = 0
 
+    def wait(self, seconds: float) -> bool:
+        """Wait for the next snapshot, and no longer than until the end.
+
+        Args:
+            seconds: Until the snapshot is due.
+
+        Returns:
+            Whether that snapshot is the last one.
+        """
+        if not self.stop.wait(max(0.0, min(seconds, self.left))):
+            self.stop_if_over()
+        return self.stop.is_set()
+
     def stop_if_over(self) -> None:
         """Set `stop` at the end: one more snapshot follows."""
         if self.left <= 0:

@@ -28,7 +28,7 @@ from pgiostat.unexpected import as_error
 __all__ = ["run"]
 
 STATUS_SECONDS = 10.0
-OPEN_PAGE = "the metrics page needs no password: other machines can read it"
+OPEN_PAGE = "the metrics page has no password, and other machines can read it"
 _M_ARENA_MAX = -8
 """mallopt(3), of glibc."""
 

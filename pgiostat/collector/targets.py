@@ -10,7 +10,7 @@ from pgiostat.errors import invalid_option
 from pgiostat.history.format.root import check_collector
 from pgiostat.history.write.retention import Keep
 from pgiostat.postgres.dsn import check_dsn, label_of
-from pgiostat.timespec import duration
+from pgiostat.timespec import duration, written
 from pgiostat.volume.device.discover import AUTOMATIC, DeviceOption
 
 __all__ = [
@@ -74,8 +74,8 @@ def interval(text: str) -> float:
     if not SHORTEST_INTERVAL_SECONDS <= seconds <= LONGEST_INTERVAL_SECONDS:
         raise invalid_option(
             f'invalid interval: "{text}"',
-            hint=f"It must be from {SHORTEST_INTERVAL_SECONDS:g}s to"
-            f" {LONGEST_INTERVAL_SECONDS / 86_400:g}d.",
+            hint=f"It must be from {written(SHORTEST_INTERVAL_SECONDS)} to"
+            f" {written(LONGEST_INTERVAL_SECONDS)}.",
         )
     return seconds
 
@@ -147,8 +147,8 @@ def targets(
         )
     if labels and len(labels) != len(dsns):
         raise invalid_option(
-            f"the number of labels, {len(labels)}, differs from that of servers, {len(dsns)}",
-            hint="Give --label once for each server, in their order.",
+            f"number of labels ({len(labels)}) differs from number of servers ({len(dsns)})",
+            hint="Specify --label once for each server, in their order.",
         )
     for dsn in dsns:
         check_dsn(dsn)
@@ -165,7 +165,7 @@ def targets(
     if twice is not None:
         raise invalid_option(
             f'two servers would have the label "{twice}"',
-            hint="Give each server its own --label.",
+            hint="Specify a --label for each server.",
         )
     seconds = interval(every)
     return [Target(dsn, label, seconds, device) for dsn, label in zip(dsns, names, strict=True)]

@@ -11,7 +11,7 @@ __all__ = ["burst_frame"]
 
 
 def burst_frame(report: WindowBurst) -> pd.DataFrame:
-    """Return the rows of `pgiostat burst --format csv`, by the begin of the step.
+    """Return the rows of `pgiostat burst --format csv`, by the start of the step.
 
     The column part is missing in the row of a step as a whole. attrs has the volume and the
     forecast.

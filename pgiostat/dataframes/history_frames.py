@@ -106,9 +106,9 @@ class Frames(TableFrames):
             sort: "reads", "time", "temp", "calls" or "per-call", the greatest first.
             top: Number of rows; the others are one row, rest. None for all.
             label: One server; all if empty.
-            since: Begin of the window; the begin of the history if None.
+            since: Start of the window; the start of the history if None.
             until: End of the window; the end of the newest interval if None.
-            last: Length of the window, in place of a begin.
+            last: Length of the window, instead of a start.
 
         Returns:
             A row for each, in order. part is row, rest, own or an account of the ledger;
@@ -138,14 +138,14 @@ class Frames(TableFrames):
         """Return the reads of each category in each step on each server.
 
         Args:
-            every: Length of a step, as "1m"; about 120 steps if None.
+            every: Length of a step, for example "1m"; about 120 steps if None.
             label: One server; all if empty.
-            since: Begin of the window; the begin of the history if None.
+            since: Start of the window; the start of the history if None.
             until: End of the window; the end of the newest interval if None.
-            last: Length of the window, in place of a begin.
+            last: Length of the window, instead of a start.
 
         Returns:
-            A row for each step, server and part, by the begin of the step (UTC); part is as in
+            A row for each step, server and part, by the start of the step (UTC); part is as in
             ranking. attrs["step_seconds"] is the length of a step.
 
         Raises:
@@ -180,14 +180,14 @@ class Frames(TableFrames):
         """Return the counts of each statement in each step in which it was called.
 
         Args:
-            every: Length of a step, as "1m"; about 120 steps if None.
+            every: Length of a step, for example "1m"; about 120 steps if None.
             label: One server; all if empty.
-            since: Begin of the window; the begin of the history if None.
+            since: Start of the window; the start of the history if None.
             until: End of the window; the end of the newest interval if None.
-            last: Length of the window, in place of a begin.
+            last: Length of the window, instead of a start.
 
         Returns:
-            A row for each step and statement of a user, database and server, by the begin of the
+            A row for each step and statement of a user, database and server, by the start of the
             step (UTC). attrs["step_seconds"] is the length of a step.
 
         Raises:
@@ -215,16 +215,16 @@ class Frames(TableFrames):
 
         Args:
             volume: As "gp2:500".
-            instance: Instance type, as "db.t3.medium"; its own limits if empty.
+            instance: Instance type, for example "db.t3.medium"; its own limits if empty.
             balance: Balance at the start in per cent; CloudWatch's if None, or 100 without it.
             writes: Known write operations per second.
             label: One server; all if empty.
-            since: Begin of the window; the begin of the history if None.
+            since: Start of the window; the start of the history if None.
             until: End of the window; the end of the newest interval if None.
-            last: Length of the window, in place of a begin.
+            last: Length of the window, instead of a start.
 
         Returns:
-            The rows of `pgiostat burst --format csv`, by the begin of the step (UTC). attrs has the
+            The rows of `pgiostat burst --format csv`, by the start of the step (UTC). attrs has the
             volume and the forecast: to_empty_s, to_refill_s (seconds), to_go (categories).
 
         Raises:
@@ -262,9 +262,9 @@ class Frames(TableFrames):
             reads: Factors on blocks read, by category.
             volume: As "gp2:500"; none if empty.
             label: One server; all if empty.
-            since: Begin of the window; the begin of the history if None.
+            since: Start of the window; the start of the history if None.
             until: End of the window; the end of the newest interval if None.
-            last: Length of the window, in place of a begin.
+            last: Length of the window, instead of a start.
 
         Returns:
             A row for each measure: measure, unit, now, at_least, at_most; NaN if unknown or never.
@@ -289,11 +289,11 @@ class Frames(TableFrames):
         """Compare two windows: the rows of `pgiostat compare --format csv`.
 
         Args:
-            a: The window before, as on the command line: "prod@-2h..-1h"; of this history if it
-                names no other.
+            a: The time window before, written as on the command line: "prod@-2h..-1h"; of this
+                history if it names no other.
             b: The window after, the same.
-            per: What blocks are divided by: "second", "call", or the calls of an anchor, as
-                "version:calls".
+            per: What blocks are divided by: "second", "call", or the calls of an anchor, for
+                example "version:calls".
 
         Returns:
             A row for the total, each category and each fingerprint. attrs has judged, and if it is

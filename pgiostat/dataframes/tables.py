@@ -74,12 +74,12 @@ class TableFrames:
 
         Args:
             label: One server; all if empty.
-            since: Begin of the window; the begin of the history if None.
+            since: Start of the window; the start of the history if None.
             until: End of the window; the end of the newest interval if None.
-            last: Length of the window, in place of a begin.
+            last: Length of the window, instead of a start.
 
         Returns:
-            A row for each interval, by its begin (UTC): server, seconds, quality, coverage (0 to
+            A row for each interval, by its start (UTC): server, seconds, quality, coverage (0 to
             1), statement_blocks, server_blocks, statements, appeared, vanished, dealloc, unknown,
             own_us, version_num and more; docs/history.md lists them.
 
@@ -115,12 +115,12 @@ class TableFrames:
 
         Args:
             label: One server; all if empty.
-            since: Begin of the window; the begin of the history if None.
+            since: Start of the window; the start of the history if None.
             until: End of the window; the end of the newest interval if None.
-            last: Length of the window, in place of a begin.
+            last: Length of the window, instead of a start.
 
         Returns:
-            A row for each interval and row of the view, by the begin of the interval (UTC).
+            A row for each interval and row of the view, by the start of the interval (UTC).
             Counters have PostgreSQL's names, times their unit; basis is in words.
 
         Raises:
@@ -148,12 +148,12 @@ class TableFrames:
 
         Args:
             label: One server; all if empty.
-            since: Begin of the window; the begin of the history if None.
+            since: Start of the window; the start of the history if None.
             until: End of the window; the end of the newest interval if None.
-            last: Length of the window, in place of a begin.
+            last: Length of the window, instead of a start.
 
         Returns:
-            A row for each interval of a device, by its begin (UTC): seconds, server, source,
+            A row for each interval of a device, by its start (UTC): seconds, server, source,
             device, and the columns of docs/device.md, times with their unit.
 
         Raises:

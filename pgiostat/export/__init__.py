@@ -25,7 +25,7 @@ from pgiostat.history.format.file_index import LATE, Listing
 from pgiostat.history.format.schema import SCHEMAS
 from pgiostat.history.read.history import History
 from pgiostat.history.read.names import BEGIN, END, NameSpan
-from pgiostat.history.read.windows import HOUR, ServerSpan, Window, floor_hour
+from pgiostat.history.read.windows import HOUR, ServerSpan, Window, floor_hour, nothing_between
 from pgiostat.render.csv import text_cell
 from pgiostat.statistics.delta import Basis
 from pgiostat.statistics.names import Describe, Names
@@ -68,9 +68,12 @@ def export(
 ) -> list[Path]:
     """Write a window as CSV files into a new or empty directory; return them.
 
-    Raises PgiostatError export-exists, output-unwritable, and as History.choose does.
+    Raises PgiostatError export-exists, output-unwritable, window-empty if no interval began in the
+    window, and as History.choose does.
     """
     servers = history.choose(window.label)
+    if not history.sampled(window, servers) and not any(history.device(window).values()):
+        raise nothing_between(window.since, window.until, servers, history.left_out)
     made = _prepare(out)
     try:
         return _write(history, window, servers, describe, out=out, progress=progress)

@@ -32,7 +32,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A CSV file: what its rows are, and its columns. table: of the history, empty for texts."""
+    """A CSV file: what a row of it is, and its columns. table: of the history, empty for texts."""
 
     name: str
     rows: str
@@ -45,7 +45,7 @@ class Exported:
 
 _FIRST = (
     Field("schema_version", str(SCHEMA_VERSION), "", "version of these files' columns"),
-    Field("interval_start", "f.ts", "UTC", "begin of the interval, by the server's clock"),
+    Field("interval_start", "f.ts", "UTC", "start of the interval, by the server's clock"),
     Field("seconds", "f.dur_us", "s", "measured length of the interval", "s"),
     Field("server", "v.label", "", "label of the server"),
 )
@@ -132,7 +132,7 @@ _SUMS = (
 TABLES: tuple[Exported, ...] = (
     Exported(
         "samples",
-        "an interval of a server",
+        "interval of a server",
         (
             *_FIRST,
             Field("quality", "f.qualities", "", "ok, or the quality of the interval"),
@@ -140,7 +140,7 @@ TABLES: tuple[Exported, ...] = (
                 "lost_seconds",
                 "f.lost_us",
                 "s",
-                "length of time without statement counts, for the cause in quality; where not even"
+                "time without statement counts, for the cause in quality; where not even"
                 " the server was counted, seconds is 0",
                 "s",
             ),
@@ -165,14 +165,14 @@ TABLES: tuple[Exported, ...] = (
     ),
     Exported(
         "categories",
-        "a category in an interval of a server",
+        "category and interval of a server",
         (*_FIRST, _CATEGORY, *_SUMS),
         "stmt",
         "export_categories",
     ),
     Exported(
         "statements",
-        "a statement that did anything in an interval",
+        "interval and statement with activity in it",
         (
             *_FIRST,
             Field("database", "d.name", "", "where it ran"),
@@ -194,7 +194,7 @@ TABLES: tuple[Exported, ...] = (
     ),
     Exported(
         "databases",
-        "a database in an interval",
+        "interval and database",
         (*_FIRST, Field("database", "d.name", "", "its name"), *_fields("database"), BASIS),
         "database",
         joins=_named("d", "database", "datid"),
@@ -202,7 +202,7 @@ TABLES: tuple[Exported, ...] = (
     ),
     Exported(
         "relations",
-        "a table, index or TOAST table in an interval",
+        "interval and table, index or TOAST table",
         (
             *_FIRST,
             Field("relation", "d.name", "", "its table, with the schema"),
@@ -216,17 +216,17 @@ TABLES: tuple[Exported, ...] = (
     ),
     Exported(
         "io",
-        "a row of pg_stat_io in an interval (PostgreSQL 16 and later)",
+        "interval and row of pg_stat_io (PostgreSQL 16 and later)",
         (*_FIRST, *_fields("io"), BASIS),
         "io",
         order="f.backend_type, f.object, f.context",
     ),
     Exported(
         "devices",
-        "a period in which the device of a server was measured",
+        "period in which the device of a server was measured",
         (
             _FIRST[0],
-            replace(_FIRST[1], meaning="its begin, by the clock of the source"),
+            replace(_FIRST[1], meaning="start of the period, by the clock of the source"),
             replace(_FIRST[2], meaning="its length"),
             _FIRST[3],
             Field("source", "f.source", "", "source: diskstats or cloudwatch"),
@@ -238,7 +238,7 @@ TABLES: tuple[Exported, ...] = (
     ),
     Exported(
         "texts",
-        "a statement with a known text",
+        "statement with a known text",
         (
             _FIRST[0],
             _FIRST[3],
@@ -272,7 +272,7 @@ def dictionary() -> str:
     """Return the data dictionary: each file, and each of its columns with unit and meaning."""
     lines = [_INTRODUCTION.format(version=SCHEMA_VERSION)]
     for exported in TABLES:
-        lines += ["", f"## {exported.name}.csv", "", f"A row for each: {exported.rows}.", ""]
+        lines += ["", f"## {exported.name}.csv", "", f"One row per {exported.rows}.", ""]
         lines += ["| column | unit | meaning |", "|---|---|---|"]
         lines += [f"| {f.name} | {f.unit} | {f.meaning} |" for f in exported.fields]
     return "\n".join(lines) + "\n"

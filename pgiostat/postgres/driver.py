@@ -24,7 +24,7 @@ would block us forever. TCP does not detect this: it has nothing to send.
 NO_ENCODING = "SQL_ASCII"
 """Encoding of a database that initdb made without a locale."""
 _ABSTRACT = "/\1"
-"""Prefix of an abstract socket: psycopg recognises a socket by a "/" at its begin."""
+"""Prefix of an abstract socket: psycopg recognises a socket by a "/" at its start."""
 
 
 class _Cursor(psycopg.Cursor[Any]):

@@ -32,7 +32,7 @@ QUERY = (
 BRACKET = "The brackets of an IPv6 address do not match, or text follows them."
 SEPARATOR = (
     'Its keywords seem to be separated by ";" or ",": libpq separates them by spaces, and in a URI'
-    ' by "&". A value with "=" or ";" needs quotation marks.'
+    ' by "&". A value with "=" or ";" needs quotes.'
 )
 URI_WORD = (
     'The name of a user, host or database has ";", "&", "=" or "?": keywords follow a "?",'
@@ -40,16 +40,16 @@ URI_WORD = (
 )
 QUOTE = "A quotation mark is not closed: in a value ' is written \\', and \\ is written \\\\."
 SPLIT = (
-    "\"=\" is missing after a word: a value with a space needs quotation marks, as password='a b'."
+    "\"=\" is missing after a word: a value with a space needs quotes, for example password='a b'."
 )
 URI_IN_KEYWORD = "A keyword has a URI as its value: write the URI alone."
 USER = (
     'The name of a user has ":" or "/" in it: a password has a keyword of its own; a name with'
-    " one needs quotation marks."
+    " one needs quotes."
 )
 URI_USER = (
     'The name of a user has ":" or "/" in it, as it is or encoded: the ":" between a user and a'
-    " password is not encoded. Write a user name that has one as a keyword, in quotation marks."
+    " password is not encoded. Write a user name that has one as a keyword, in quotes."
 )
 HOST = (
     "The host has a character that no host name, IP address or directory of a socket has. If it is"
@@ -61,7 +61,7 @@ HOST_PART = (
 )
 DATABASE = (
     'The name of a database has ":", "/" or "@" in it: a host, a port and a password have keywords'
-    " of their own; a name that has such a sign needs quotation marks, and in a URI"
+    " of their own; a name that has such a sign needs quotes, and in a URI"
     " %3A, %2F or %40."
 )
 HOST_PORT = "The host includes a port: with keywords, write it as port=."

@@ -20,7 +20,9 @@ _ANSWERED = re.compile(r"FATAL|connection to server")
 WITHOUT_ONE = "requires a password, and none was supplied"
 """Part of the message of a server that wants a password when there is none."""
 _LOGIN_HINT = "Put the password in ~/.pgpass (mode 0600) or PGPASSWORD, and check the user."
-_SLOTS_HINT = "Raise max_connections, or find who holds the connections: pg_stat_activity."
+_SLOTS_HINT = (
+    "Raise max_connections, or find the sessions that hold the connections: pg_stat_activity."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +147,10 @@ def _rejection(parameters: Mapping[str, Any], server: str, text: str) -> Pgiosta
         if found := re.match(refusal.pattern, reason):
             name = next(iter(found.groups()), None) or user
             names = {"server": server, "name": name, "role": identifier(name)}
+            message = refusal.message.format_map(names)
             return PgiostatError(
-                refusal.message.format_map(names),
-                detail=sentence(reason),
+                message,
+                detail=sentence(reason) if reason != message else None,
                 hint=refusal.hint.format_map(names),
                 slug=refusal.slug,
             )
@@ -175,8 +178,14 @@ def _reasons(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """Return a text with a capital at its begin and a full stop at its end."""
+    """Return a text with a capital at its start and a full stop at its end.
+
+    >>> sentence("no route to host"), sentence("fe_sendauth: no password supplied")
+    ('No route to host.', 'fe_sendauth: no password supplied.')
+    """
     text = text.strip()
     if not text:
         return ""
-    return text[0].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
+    first = text.partition(" ")[0]
+    begin = text[0] if "_" in first else text[0].upper()  # a name stays as it is
+    return begin + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")

@@ -68,10 +68,10 @@ class Sampler:
     """Takes snapshots of one server at an interval, and yields the intervals between them.
 
     Attributes:
-        dsn: URI or keywords, as for `connect`.
+        dsn: URI or keywords, the same as for `connect`.
         interval: Seconds between snapshots.
-        describe: Returns the category of a statement, as `describer()`.
-        wait: Waits for some seconds; returns True to end, as `threading.Event().wait`.
+        describe: Returns the category of a statement, for example `describer()`.
+        wait: Waits for some seconds; returns True to end, like `threading.Event().wait`.
         label: Name of the server in output; host and port if empty.
         clock: Monotonic clock in seconds.
         names: Names by id; filled as statements appear.

@@ -232,8 +232,8 @@ class SnapshotReader:
         """Return where the server runs, as it reports.
 
         Returns:
-            Host, process and data directory; None if the server does not show our own session, as
-            for one that works under another role than it began with.
+            Host, process and data directory; None if the server does not show our own session, for
+            example because it works under another role than at its start.
         """
         conn = self._session.conn
         with explain(conn):

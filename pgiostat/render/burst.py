@@ -10,7 +10,7 @@ from pgiostat.render.csv import WINDOW, timestamp
 from pgiostat.render.document import Document, Records, Table, TableColumn
 from pgiostat.render.ledger import displayed
 from pgiostat.render.preset import preset_lines, preset_object
-from pgiostat.render.report import labels, remarks, title
+from pgiostat.render.report import labels, remarks, span, title
 from pgiostat.render.table import bar
 from pgiostat.units import format_bytes, format_count, format_duration, format_share
 from pgiostat.volume.burst import BurstReport, Forecast
@@ -105,7 +105,7 @@ def _excess(report: BurstReport) -> str:
     volume, forecast = report.volume, report.forecast
     excess = f"{rate_text(volume, forecast.excess)} above the baseline"
     if forecast.must_drop is None:
-        return f"{excess}: removing all categories would not make that up"
+        return f"{excess}: removing all categories would not be enough"
     *others, last = map(displayed, forecast.must_drop)
     names = f"{', '.join(others)} and {last}" if others else last
     end = "stop the drain" if volume.credits is not None else "keep it below the baseline"
@@ -138,7 +138,7 @@ def document(totals: WindowTotals, report: BurstReport) -> Document:
     has_bucket = report.volume.credits is not None
     return Document(
         subject=labels(totals),
-        summary=facts[0],
+        summary=span(totals),
         head=[title(totals)],
         facts=[*facts, *preset_lines(report.preset)],
         warnings=list(remarks(totals)),
@@ -176,8 +176,8 @@ def _objects(totals: WindowTotals, report: BurstReport) -> Iterator[dict[str, An
     last = report.steps[-1].balance
     yield {
         "server": labels(totals),
-        "interval_start": timestamp(totals.window.since),
-        "interval_end": timestamp(totals.window.until),
+        "interval_start": timestamp(totals.span.since),
+        "interval_end": timestamp(totals.span.until),
         "volume": {
             "name": volume.name,
             "unit": volume.unit,

@@ -96,7 +96,7 @@ def _part(row: ComparedGroup) -> str:
 
 def _side_line(name: str, totals: WindowTotals) -> list[Piece]:
     """Return label, time, length and coverage; the last give way on a narrow screen."""
-    window = totals.window
+    window = totals.span
     since, until = window.since.astimezone(UTC), window.until.astimezone(UTC)
     sampled = totals.sampled
     length = max(totals.seconds_by_label.values())
@@ -289,8 +289,8 @@ def side_of(totals: WindowTotals) -> dict[str, Any]:
     """Return a window of a comparison, and how well it was sampled, for programs."""
     return {
         "server": labels(totals),
-        "since": timestamp(totals.window.since),
-        "until": timestamp(totals.window.until),
+        "since": timestamp(totals.span.since),
+        "until": timestamp(totals.span.until),
         "seconds": totals.sampled.seconds,
         "samples": totals.sampled.samples,
         "coverage": totals.sampled.coverage,

@@ -12,6 +12,7 @@ from pgiostat.render.document import Document, Piece, Table, TableColumn
 from pgiostat.units import (
     format_bytes,
     format_count,
+    format_counted,
     format_coverage,
     format_duration,
 )
@@ -69,14 +70,14 @@ def _lines(kept: ServerInventory) -> Iterator[list[Piece]]:
         (kept.label, "bold", 0),
         (f"  {since:%Y-%m-%d %H:%M:%SZ} – {ends}", "", 0),
         (f"  newest {_long(kept.age_seconds)} ago", "", 1),
-        (f"  {_counted(kept.servers, 'server')}" if kept.servers > 1 else "", "", 2),
+        (f"  {format_counted(kept.servers, 'server')}" if kept.servers > 1 else "", "", 2),
     ]
     yield [
-        (f"  {_counted(kept.intervals, 'interval')}", "", 0),
+        (f"  {format_counted(kept.intervals, 'interval')}", "", 0),
         (f" of {format_duration(kept.seconds / kept.intervals)}", "", 3),
         (f", {format_count(kept.unsealed)} not compacted", "", 1),
-        (f", {_counted(kept.gaps, 'gap')}", "yellow" if kept.gaps else "", 0),
-        (f", {_counted(kept.rows, 'row')} of statements", "", 2),
+        (f", {format_counted(kept.gaps, 'gap')}", "yellow" if kept.gaps else "", 0),
+        (f", {format_counted(kept.rows, 'row')} of statements", "", 2),
         (f", coverage {format_coverage(kept.coverage)}", "", 2),
     ]
     if kept.lost_seconds:
@@ -110,10 +111,6 @@ def _long(seconds: float) -> str:
         return format_duration(seconds)
     days, rest = divmod(round(seconds), DAY_SECONDS)
     return f"{days} d {rest // 3600} h"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{format_count(count)} {what}{'s' * (count != 1)}"
 
 
 def _objects(contents: Inventory) -> Iterator[dict[str, Any]]:

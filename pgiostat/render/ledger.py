@@ -6,7 +6,7 @@ from pgiostat.analysis.cost import Overhead
 from pgiostat.analysis.ledger import LedgerLine
 from pgiostat.analysis.rank import Ranking
 from pgiostat.statistics.names import OWN
-from pgiostat.units import format_count, format_ms
+from pgiostat.units import format_count, format_counted, format_ms
 
 __all__ = ["NAMES", "NESTED", "displayed", "ledger", "own_cost"]
 
@@ -46,6 +46,7 @@ def own_cost(spent: Overhead) -> str:
     >>> own_cost(Overhead(7, 5.5, 40, 0)), own_cost(Overhead(7, 5.5, 40, 3))
     ('7 calls, 5.50 ms, 40 blocks read', '7 calls, 5.50 ms, 40 blocks, 3 temp blocks read')
     """
-    calls, blocks, temp = map(format_count, (spent.calls, spent.blocks_read, spent.temp_blks_read))
+    calls = format_counted(spent.calls, "call")
+    blocks, temp = map(format_count, (spent.blocks_read, spent.temp_blks_read))
     read = f"{blocks} blocks, {temp} temp blocks" if spent.temp_blks_read else f"{blocks} blocks"
-    return f"{calls} calls, {format_ms(spent.exec_ms)}, {read} read"
+    return f"{calls}, {format_ms(spent.exec_ms)}, {read} read"

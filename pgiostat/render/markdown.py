@@ -17,7 +17,7 @@ _PLAIN_WORD = re.compile(
     [("“]{0,2}
     (?: [+−-]? \d+ (?:[.,:]\d+)* [^\W\d_]{0,3} | [^\W_]+ (?:[-_/'][^\W_]+)* )
     %? [)"”]{0,2} [,;:.?!…]?
-    | [–…·→×%] [)]? [,;:.]?
+    | [(]? [–…·→×%] [)]? [,;:.]?
     """,
     re.VERBOSE,
 )
@@ -100,15 +100,18 @@ def sentence(text: str, *, cell: bool = False) -> str:
     r"""Return a sentence with names in it: words that are not plain become code.
 
     >>> print(sentence("raise pg_stat_statements.max on **prod**, soon"))
-    raise `pg_stat_statements.max` on `\u002a*prod\u002a*,` soon
+    raise `pg_stat_statements.max` on `\u002a*prod\u002a*`, soon
     """
-    words = terminal(text.strip()).split(" ")
+    words = list(filter(None, terminal(text).split(" ")))
     plain = list(map(_is_plain, words))
-    plain[0] = plain[0] and not _NUMBERED.fullmatch(words[0])
+    plain[:1] = [each and not _NUMBERED.fullmatch(words[0]) for each in plain[:1]]
     parts = []
     for is_plain, group in groupby(zip(plain, words, strict=True), key=lambda each: each[0]):
         run = " ".join(word for _, word in group)
-        parts.append(run if is_plain or not run.strip() else _code(run, cell=cell))
+        # A comma or a colon after a name is not part of it.
+        bare = run.rstrip(",.:;")
+        end = run[len(bare) :]
+        parts.append(run if is_plain or not bare else f"{_code(bare, cell=cell)}{end}")
     return " ".join(parts)
 
 

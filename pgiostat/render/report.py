@@ -22,6 +22,7 @@ from pgiostat.units import (
     UNKNOWN,
     format_bytes,
     format_count,
+    format_counted,
     format_coverage,
     format_duration,
     format_ms,
@@ -127,7 +128,8 @@ def _happened(sampled: IntervalStats) -> Iterator[str]:
     for quality, meaning in _QUALITIES.items():
         count = sampled.qualities.get(quality, 0)
         if count:
-            yield f"{format_count(count)} of {format_count(sampled.samples)} intervals: {meaning}"
+            samples = format_counted(sampled.samples, "interval")
+            yield f"{format_count(count)} of {samples}: {meaning}"
 
 
 def _contradictions(sampled: IntervalStats) -> Iterator[str]:
@@ -157,14 +159,14 @@ def title(totals: WindowTotals) -> list[Piece]:
         ("pgiostat  ", "bold", 2),
         (labels(totals), "", 0),
         (f"  {span(totals)}", "", 0),
-        (f"  {format_count(totals.sampled.samples)} intervals", "dim", 1),
+        (f"  {format_counted(totals.sampled.samples, 'interval')}", "dim", 1),
     ]
     return [*pieces, (f"  {_lost(totals)}", "yellow", 0)] if totals.sampled.lost else pieces
 
 
 def span(totals: WindowTotals) -> str:
     """Return from when to when, in UTC."""
-    window = totals.window
+    window = totals.span
     since, until = window.since.astimezone(UTC), window.until.astimezone(UTC)
     return f"{since:%Y-%m-%d %H:%M:%SZ} – {until:%Y-%m-%d %H:%M:%SZ}"
 
@@ -181,7 +183,7 @@ def document(totals: WindowTotals, ranking: Ranking) -> Document:
         ranking: Its statements, ranked.
     """
     sampled = totals.sampled
-    whole = SeriesStep(totals.window.since, totals.window.until, sampled, ranking)
+    whole = SeriesStep(totals.span.since, totals.span.until, sampled, ranking)
     own = []
     if ranking.own is not None:
         cost = own_cost(ranking.own.cost.spent(sampled.samples))
@@ -190,7 +192,7 @@ def document(totals: WindowTotals, ranking: Ranking) -> Document:
         ]
     return Document(
         subject=labels(totals),
-        summary=f"{span(totals)}, {format_count(sampled.samples)} intervals, coverage"
+        summary=f"{span(totals)}, {format_counted(sampled.samples, 'interval')}, coverage"
         f" {format_coverage(sampled.coverage)}{f', {_lost(totals)}' if sampled.lost else ''}",
         head=[title(totals), summary(ranking, sampled.coverage)],
         trimmed=True,

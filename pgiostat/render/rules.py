@@ -59,7 +59,7 @@ IF_SYNC = (
     "The preset sync is in force instead where the statements read the newest version and a"
     " manifest of one table:"
 )
-NO_RULE = "statement that no rule takes"
+NO_RULE = "statement that matches no rule"
 TRUNCATED = "The text is cut off: the end of the statement is unknown."
 
 

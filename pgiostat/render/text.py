@@ -135,9 +135,11 @@ def _cell(value: Any, column: TableColumn, each: Format | None, room: int) -> Ce
 
 
 def drawn(lines: Iterable[Line]) -> Iterator[Text]:
-    """Yield lines for a console."""
+    """Yield lines for a console, none of which ends in blanks."""
     for line in lines:
-        yield Text.assemble(*line, no_wrap=True, overflow="crop")
+        text = Text.assemble(*line, no_wrap=True, overflow="crop")
+        text.rstrip()
+        yield text
 
 
 def fitted(pieces: Sequence[Piece], width: int) -> Text:

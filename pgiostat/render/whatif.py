@@ -11,7 +11,7 @@ from pgiostat.render.csv import WINDOW, timestamp
 from pgiostat.render.document import Document, Records, Table, TableColumn
 from pgiostat.render.ledger import displayed
 from pgiostat.render.preset import preset_lines, preset_object
-from pgiostat.render.report import labels, remarks, title
+from pgiostat.render.report import labels, remarks, span, title
 from pgiostat.reports.whatif import WhatIfReport
 from pgiostat.units import format_change, format_count, format_duration, format_share
 from pgiostat.volume.burst import BurstReport
@@ -31,8 +31,8 @@ def _words(report: WhatIfReport) -> str:
     """Return the assumptions in words."""
     words = {
         ChangeKind.DROP: "without {0} queries",
-        ChangeKind.CALLS: "with {1} × the calls of {0}",
-        ChangeKind.READS: "with {1} × the reads of {0}",
+        ChangeKind.CALLS: "with {0} calls scaled by {1}",
+        ChangeKind.READS: "with {0} reads scaled by {1}",
     }
     return " and ".join(
         words[each.how].format(each.category, f"{each.factor:g}") for each in report.assumptions
@@ -75,8 +75,8 @@ def _sentences(report: WhatIfReport) -> Iterator[str]:
     )
     if found.width is not None and found.width > WIDE:
         yield (
-            f"the range is {format_share(found.width)} wide, because no counter has the cache hits"
-            " that queries owe to each other: measure it on a clone"
+            f"the range is {format_share(found.width)} wide, because no counter shows which cache"
+            " hits of a query depend on another one: measure it on a clone"
         )
 
 
@@ -108,12 +108,12 @@ def document(totals: WindowTotals, report: WhatIfReport) -> Document:
         totals: The window, and how well it was sampled.
         report: What was assumed, and what follows.
     """
-    since, until = timestamp(totals.window.since), timestamp(totals.window.until)
+    since, until = timestamp(totals.span.since), timestamp(totals.span.until)
     supposed = " ".join(str(each) for each in report.assumptions)
     same = (since, until, report.ranking.seconds, labels(totals), supposed)
     return Document(
         subject=labels(totals),
-        summary=_words(report),
+        summary=f"{span(totals)}, {_words(report)}",
         head=[title(totals)],
         facts=preset_lines(report.ranking.preset),
         warnings=list(remarks(totals)),
@@ -134,6 +134,17 @@ def _measures(report: WhatIfReport) -> Table:
     return Table(columns, rows, apart=True)
 
 
+def _now(report: WhatIfReport) -> Iterator[tuple[str, float | None, float | None, str]]:
+    """Yield each category: blocks per second, share of cache hits, and its assumption."""
+    supposed = {each.category: str(each) for each in report.assumptions}
+    # No counter has the hits of what no statement explains.
+    unknown = {line.account.value for line in report.ranking.lines}
+    seconds = report.ranking.seconds
+    for name, had in report.amounts.items():
+        hit = had.hits / had.touched if had.touched and name not in unknown else None
+        yield name, had.reads / seconds if seconds else None, hit, supposed.get(name, "")
+
+
 def _categories(report: WhatIfReport) -> Table:
     """Return the reads of each category now, and its assumption."""
     columns = [
@@ -142,20 +153,8 @@ def _categories(report: WhatIfReport) -> Table:
         TableColumn("hit", right=True, format=format_share),
         TableColumn("change", style="cyan"),
     ]
-    supposed = {each.category: str(each) for each in report.assumptions}
-    # No counter has the hits of what no statement explains.
-    unknown = {line.account.value for line in report.ranking.lines}
-    seconds = report.ranking.seconds
-    rows = (
-        [
-            displayed(name),
-            had.reads / seconds if seconds else None,
-            had.hits / had.touched if had.touched and name not in unknown else None,
-            supposed.get(name, ""),
-        ]
-        for name, had in report.amounts.items()
-    )
-    return Table(columns, rows, apart=True, extra=True)
+    rows = ([displayed(name), *rest] for name, *rest in _now(report))
+    return Table(columns, rows, apart=True)
 
 
 def _row(unit: str, values: Sequence[float | None]) -> Iterator[str]:
@@ -169,8 +168,8 @@ def _row(unit: str, values: Sequence[float | None]) -> Iterator[str]:
 
 def _objects(totals: WindowTotals, report: WhatIfReport) -> Iterator[dict[str, Any]]:
     yield {
-        "interval_start": timestamp(totals.window.since),
-        "interval_end": timestamp(totals.window.until),
+        "interval_start": timestamp(totals.span.since),
+        "interval_end": timestamp(totals.span.until),
         "seconds": report.ranking.seconds,
         "server": labels(totals),
         "preset": preset_object(report.ranking.preset),
@@ -180,5 +179,14 @@ def _objects(totals: WindowTotals, report: WhatIfReport) -> Iterator[dict[str, A
         ],
         "measures": [
             dict(zip(("measure", *HEADER[-4:]), row, strict=True)) for row in records(report)
+        ],
+        "categories": [
+            {
+                "category": name,
+                "blocks_read_per_s": reads,
+                "hit_ratio": hit,
+                "supposed": supposed or None,
+            }
+            for name, reads, hit, supposed in _now(report)
         ],
     }

@@ -168,7 +168,7 @@ def _require_apart(a: WindowTotals, b: WindowTotals) -> None:
             "the two windows overlap",
             detail=f"Both contain {since:%Y-%m-%d %H:%M:%SZ} to {until:%Y-%m-%d %H:%M:%SZ} of one"
             " server.",
-            hint="Choose windows that do not overlap, as in prod@09:00..10:00 prod@10:00..11:00.",
+            hint="Choose windows that do not overlap: prod@09:00..10:00 prod@10:00..11:00.",
             slug="windows-overlap",
             status=ExitStatus.USAGE,
         )

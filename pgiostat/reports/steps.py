@@ -214,6 +214,10 @@ def by_hour(
     own = grouped(totals, names, lambda ids, _, known: int(category_of(ids, known) == OWN))
     steps = resample(history, totals, own, 2, HOUR)
     known = Names({(0, 0, 0): Statement("", "", OTHER), (0, 0, 1): Statement("", "", OWN)})
+    for each in names.values():
+        known.fixed = known.fixed or each.fixed
+        known.version_tables |= each.version_tables
+        known.manifest_tables |= each.manifest_tables
     return [
         (
             Totals(

@@ -16,7 +16,7 @@ class Capability:
     """One thing that a server may or may not be able to report.
 
     Attributes:
-        name: A stable name, as "read_times".
+        name: A stable name, for example "read_times".
         meaning: What is known if it is available.
         missing: Why it is not available; empty if it is.
     """

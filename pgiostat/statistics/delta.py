@@ -114,7 +114,7 @@ class Delta:
     """An interval: the difference of two snapshots.
 
     Attributes:
-        older: The snapshot at its begin; None in the first interval.
+        older: The snapshot at its start; None in the first interval.
         newer: The snapshot at its end.
         seconds: Measured length in seconds; None in the first interval.
         qualities: Its flaws; (Quality.OK,) without any.

@@ -31,7 +31,7 @@ def diff(
     the statements of both cannot be compared, only the server's own counters are subtracted.
 
     Args:
-        older: The snapshot at the begin of the interval, or None.
+        older: The snapshot at the start of the interval, or None.
         newer: The snapshot at its end.
         expected_seconds: The configured interval; one more than twice as long is a gap.
 

@@ -4,17 +4,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from pgiostat.analysis.ledger import LedgerLine
 from pgiostat.statistics.preset import PresetInForce
 from pgiostat.volume.bucket import Balance, CreditBucket, Load, must_drop
 from pgiostat.volume.demand import Provenance
 from pgiostat.volume.device.interval import DeviceInterval
 from pgiostat.volume.models import Volume
-from pgiostat.volume.step_demand import SHORTEST_GAP, LoadStep, StepDemand, step_demands
+from pgiostat.volume.step_demand import SHORTEST_GAP, WRITES, LoadStep, StepDemand, step_demands
 
 __all__ = ["BalancePoint", "BurstPart", "BurstReport", "Forecast", "LoadStep", "simulate"]
 
 RECENT_SHARE = 0.1
 """A forecast goes by the last tenth of the time window."""
+
+
+_NO_CATEGORY = {WRITES, *LedgerLine}
+"""Parts of the demand that are no statements: nobody can remove them from an application."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +155,7 @@ def simulate(
 
     Args:
         steps: With rankings by category, in order.
-        bucket: The bucket at the begin.
+        bucket: The bucket at the start.
         writes: Known write operations per second.
         devices: Intervals of the server's device; empty if unknown.
         reads: Factor on all reads, to suppose other traffic.
@@ -313,5 +318,7 @@ def _forecast(recent: Sequence[StepDemand], bucket: CreditBucket) -> Forecast:
         to_refill=bucket.to_refill(admitted) if bucket.low < 1.0 else None,
         burst_ends_in=bucket.burst_ends_in(forecast_rate, size),
         excess=excess,
-        must_drop=must_drop(excess, rates),
+        must_drop=must_drop(
+            excess, {n: rate for n, rate in rates.items() if n not in _NO_CATEGORY}
+        ),
     )

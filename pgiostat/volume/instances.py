@@ -114,7 +114,7 @@ def _near(name: str) -> list[str]:
 
 
 def _hint(near: list[str]) -> str:
-    by_hand = f"Give its limits as {LIMITS}."
+    by_hand = f"Specify its limits as {LIMITS}."
     return f"Did you mean {', '.join(near)}? {by_hand}" if near else by_hand
 
 

@@ -268,7 +268,7 @@ _MAX_NUMBER = 1_000_000
 
 
 def volume_of(text: str) -> Volume:
-    """Return a volume by its description, as gp2:500 or gp3:500:6000:250.
+    """Return a volume by its description, for example gp2:500 or gp3:500:6000:250.
 
     Raises:
         PgiostatError: option-invalid, for an unknown type, a wrong syntax or a number out of range.

@@ -96,7 +96,7 @@ class WatchDisplay(App[None]):
 
     @property
     def watch_session(self) -> WatchSession:
-        """The session, from its begin to now."""
+        """The session, from its start to now."""
         return self.feed.session
 
     @property

@@ -54,11 +54,11 @@ def compare(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 STEADY = """\
-A  prod  2026-11-23 10:00:00Z – 10:30:00Z  30 min 0 s  coverage 100 %
-B  prod  2026-11-23 10:30:00Z – 11:00:00Z  30 min 0 s  coverage 100 %
+A  prod  2026-11-23 10:00:00Z – 10:30:00Z  30 min  coverage 100 %
+B  prod  2026-11-23 10:30:00Z – 11:00:00Z  30 min  coverage 100 %
 preset sync: versions and manifests of t
 No change.
-blocks read per second; 99 % confidence, from pairs of steps of 1 min 0 s
+blocks read per second; 99 % confidence, from pairs of steps of 1 min
 category A/s B/s change           range verdict
 total    261 264 +1.1 % -4.7 % … +7.2 % no change
 version  201 204 +1.1 % -5.7 % … +8.4 % no change

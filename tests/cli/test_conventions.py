@@ -76,12 +76,13 @@ def test_what_is_no_name_of_a_database_stays_as_it_is(text: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["shop", "-d", "till"], "the database is named twice: as an argument and by --dbname"),
+        (["shop", "-d", "till"],
+         "the database is specified twice: as an argument and with --dbname"),
         (["host=db", "-d", "host=other"],
-         "the database is named twice: as an argument and by --dbname"),
+         "the database is specified twice: as an argument and with --dbname"),
         (["shop", "-w", "-W"], "--password and --no-password cannot be used together"),
         (["shop", "-W"], "--password needs a terminal"),
-        (["-p", "54e3"], "invalid connection string"),
+        (["-p", "54e3"], "invalid value for --port"),
         (["-h", "db:5432"], "invalid connection string"),
         (["u:s3cret@db", "-p", "5432"], "invalid connection string"),
     ],
@@ -198,7 +199,7 @@ def test_a_history_is_an_argument_or_an_option(root: Path, arguments: list[str])
     twice = pgiostat(command, root, *options, "--history", root)
     assert (twice.returncode, twice.stderr) == (
         2,
-        "pgiostat: error: the history is named twice: as an argument and by --history\n",
+        "pgiostat: error: the history is specified twice: as an argument and with --history\n",
     )
 
 
@@ -222,7 +223,7 @@ def test_compare_takes_a_history_before_its_two_windows(root: Path) -> None:
         ((root, *day, "c"), "compare takes two time windows, not 4"),
         (
             (root, *day, "--history", root),
-            "the history is named twice: as an argument and by --history",
+            "the history is specified twice: as an argument and with --history",
         ),
     )
     for words, message in wrongs:
@@ -331,15 +332,15 @@ def test_each_next_command_exists() -> None:
 
 def proposed(line: str, **variables: str) -> set[str]:
     """Return the words that bash is offered at the end of a line."""
-    words = line.split(" ")
+    words = re.split(r"(?<!\\) ", line)
     done = pgiostat(
         _PGIOSTAT_COMPLETE="complete_bash",
-        COMP_WORDS=line,
+        COMP_WORDS="\n".join(words),
         COMP_CWORD=str(len(words) - 1),
         **variables,
     )
     assert done.stderr == ""
-    return set(done.stdout.split())
+    return set(filter(None, done.stdout.splitlines()))
 
 
 @pytest.mark.parametrize(
@@ -356,6 +357,9 @@ def proposed(line: str, **variables: str) -> set[str]:
         ("pgiostat whatif --calls versi", {"version="}),
         ("pgiostat compare --per versi", {"version:calls"}),
         ("pgiostat rules show @sync", {"@sync_bookkeeping", "@synced"}),
+        ("pgiostat whatif --drop web", {r"web\ session"}),
+        ("pgiostat whatif --drop web\\ s", {r"web\ session"}),
+        ('pgiostat whatif --drop "web', {"web session"}),
         ("pgiostat report --rules /nowhere --label x", set()),
         ("pgiostat whatif --rules /nowhere --drop versi", set()),
     ],

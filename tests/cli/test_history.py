@@ -140,7 +140,7 @@ def test_what_an_interval_of_a_report_cost_the_server_itself(tmp_path: Path) -> 
     [
         (["--label", "test"], 1, 'there is no server "test" in the history'),
         (["--since", "tomorrow"], 2, 'invalid time: "tomorrow"'),
-        (["--last", "1y"], 2, 'invalid length of time: "1y"'),
+        (["--last", "1y"], 2, 'invalid duration: "1y"'),
         (["--last", "1h", "--since", "-1h"], 2, "--last and --since cannot be used together"),
         (
             ["--since", "2026-11-24", "--until", "2026-11-23"],
@@ -192,7 +192,7 @@ def test_a_check_reads_each_server_once(database: str, tmp_path: Path) -> None:
     done = pgiostat("collect", database, "host=/nowhere", "--check", *labels)
     lines = done.stdout.splitlines()
     assert done.returncode == 1
-    assert lines[0] == f"history: {root}; pgiostat collect creates it"
+    assert lines[0] == f"history: {root}; pgiostat collect will create it"
     assert lines[1].startswith("a: PostgreSQL ")
     assert lines[2].startswith("a: device: ")
     assert lines[3].startswith("b: error: could not connect to server")
@@ -204,7 +204,7 @@ def test_labels_come_from_addresses_or_are_given() -> None:
     assert [target.label for target in made] == ["db.example.com", "h_6543", "run_pg"]
     for dsns, labels, told in [
         (["host=a", "host=a dbname=b"], [], 'two servers would have the label "a"'),
-        (["host=a", "host=b"], ["x"], "the number of labels, 1, differs from that of servers, 2"),
+        (["host=a", "host=b"], ["x"], "number of labels (1) differs from number of servers (2)"),
     ]:
         with pytest.raises(PgiostatError, match=told):
             targets(dsns, labels)
@@ -221,7 +221,7 @@ def test_times_are_read_as_people_write_them() -> None:
     assert instant("2026-11-20", now) == datetime(2026, 11, 20, tzinfo=zone)
     assert (duration("1.5h"), duration("2d 3h")) == (5400.0, 183_600.0)
     for text in ("", "h", "5 parsecs", "-5m"):
-        with pytest.raises(PgiostatError, match="invalid length of time"):
+        with pytest.raises(PgiostatError, match="invalid duration"):
             duration(text)
     for text in ("soon", "25:00", "2026-13-01", "yesterday noon"):
         with pytest.raises(PgiostatError, match="invalid time"):
@@ -257,7 +257,7 @@ def test_what_was_evicted_reset_and_missed_is_said(tmp_path: Path) -> None:
     [
         (["--since", ""], 'invalid time: ""'),
         (["--until", ""], 'invalid time: ""'),
-        (["--last", "0s"], 'invalid length of time: "0s"'),
+        (["--last", "0s"], 'invalid duration: "0s"'),
         (["--since", "2999-01-01T00:00Z"],
          "the time window begins in the future, at 2999-01-01 00:00:00Z"),
     ],

@@ -269,7 +269,9 @@ def test_a_whole_server_is_told_by_category_the_biggest_unknown_first(
     told = lines(pgiostat("test", dsn).stdout)
     assert re.match(rf".+PostgreSQL {server.version.split()[-1]}.*  \d+ statements", told[0])
     assert told[1].split() == ["category", "share", "blocks", "read", "calls", "statements"]
-    begins = next(i for i, line in enumerate(told) if line.endswith("statement that no rule takes"))
+    begins = next(
+        i for i, line in enumerate(told) if line.endswith("statement that matches no rule")
+    )
     shown = told[begins + 1 : told.index("", begins)]
     known = rank([found.delta], found.names, by=By.FINGERPRINT).rows
     ruled = {*builtin("general").categories, OWN}

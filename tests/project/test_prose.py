@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pgiostat.statistics.names import OWN
-from tests.support.prose import forbidden, long_sentences, messages, plain, sentences
+from tests.support.prose import continued, forbidden, long_sentences, messages, plain, sentences
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "pgiostat"
@@ -79,6 +79,16 @@ def test_a_page_has_short_sentences(name: str) -> None:
     assert long_sentences(text_of(name)) == []
 
 
+@pytest.mark.parametrize("name", [*pages()])
+def test_no_sentence_of_a_page_continues_after_code(name: str) -> None:
+    assert continued(text_of(name)) == []
+
+
+def test_a_sentence_that_continues_after_code_is_found() -> None:
+    assert continued("```sh\npgiostat\n```\n\nserves a page.\n") == ["serves a page."]
+    assert continued("```sh\npgiostat\n```\n\nIt serves a page.\n\nand\n") == []
+
+
 def test_the_list_of_what_is_left_names_files() -> None:
     assert set(WORDS_LEFT) - {*pages(), *modules()} == set()
 
@@ -92,6 +102,11 @@ def test_the_list_of_what_is_left_names_files() -> None:
         "Rates in a time of a history.",
         "A file is sealed.",
         "So many rows are kept.",
+        "The time of its begin.",
+        "A text that is no SQL.",
+        "A server of yours.",
+        "Names, as `orders`.",
+        "Remove rows that are older, as 30d.",
     ],
 )
 def test_a_planted_word_is_found(text: str) -> None:
@@ -132,4 +147,5 @@ def test_sentences_end_at_full_stops_and_cells_and_items_are_texts_of_their_own(
     ]
     long = " ".join(["word"] * 36)
     assert long_sentences(f"{long}.") == [f"{long}."]
+    assert long_sentences(f"{long[:-10]} `of code`.") == [f"{long[:-10]} CODE CODE."]
     assert long_sentences(f"- {long[:90]}\n- {long[90:]}\n\n| {long[:90]} | {long[90:]} |") == []

@@ -118,7 +118,7 @@ def test_without_a_terminal_the_demo_ends_with_rankings_and_csv_files(tmp_path: 
         way_in = r"From another terminal: .* demo --attach, or psql 'postgresql://\S+'\n"
         assert re.search(way_in, done.stderr)
         assert done.stderr.endswith(
-            "Next: pgiostat demo --scenario shop; or a server of yours, with pgiostat doctor\n"
+            "Next: pgiostat demo --scenario shop; or your own server, with pgiostat doctor\n"
         )
         places = re.findall(r"^(version|manifest|upload|other) ", done.stdout, re.MULTILINE)
         assert places[:3] == ["version", "manifest", "upload"]

@@ -122,7 +122,7 @@ def test_the_shop_on_a_terminal_shows_an_incident_and_lets_others_in(
         assert shown.ended() == 0
     assert printed(shown).endswith(
         "The server and the workload of the demo have stopped; the data are kept.\n"
-        "Next: pgiostat demo --scenario sync; or a server of yours, with pgiostat doctor\n"
+        "Next: pgiostat demo --scenario sync; or your own server, with pgiostat doctor\n"
     )
     assert running(cache, "demo-shop") == {}
     gone = pgiostat("demo", "--attach", **place)

@@ -208,7 +208,7 @@ def test_points_of_the_story_that_do_not_hold_are_told(found: dict[str, Outcome]
     }
     missed = [point for point in story([*turned.values()]) if not point.holds]
     assert len(missed) == 6
-    assert missed[0].sentence == "version queries cost most, and manifest queries next"
+    assert missed[0].sentence == "version queries read most, and manifest queries second most"
     # What was not run is not judged.
     assert len(story([found["baseline"], found["skip_fixed"]])) == 2
 

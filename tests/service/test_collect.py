@@ -157,8 +157,9 @@ def test_a_second_collector_under_one_label_is_refused(database: str, tmp_path: 
         assert there.end() == 0
     assert done.returncode == 1
     told = f'prod: a collector "prod" is already writing to "{root}".'
-    assert f"{told} Its process is {there.process.pid}. Give this collector another --label." in (
-        done.stderr
+    assert (
+        f"{told} Its process is {there.process.pid}. Use another --label for this collector."
+        in (done.stderr)
     )
 
 
@@ -174,7 +175,7 @@ def test_a_check_says_what_will_keep_a_collector_from_starting(
         f"history: {root}",
         f'prod: error: a collector "prod" is already writing to "{root}"',
         f"DETAIL:  Its process is {os.getpid()}.",
-        "HINT:  Give this collector another --label.",
+        "HINT:  Use another --label for this collector.",
     ]
     with pytest.raises(PgiostatError, match="is already writing to"):
         Writer.open(root, "prod")
@@ -232,7 +233,7 @@ def test_a_directory_that_cannot_be_written_to_is_an_error(tmp_path: Path) -> No
     root = tmp_path / "history"
     assert as_nobody(root, "print(*next(check(Plan(()), root)))") == (
         f'history: error: could not write to "{tmp_path}": Permission denied\n'
-        "HINT:  Give the user of this process write permission, and free space. 1\n"
+        "HINT:  Grant the user of this process write permission, and free disk space. 1\n"
     )
     (tmp_path / "closed").mkdir(mode=0o700)
     place = tmp_path / "closed" / "history"
@@ -260,7 +261,7 @@ def test_a_directory_that_cannot_be_written_to_is_an_error(tmp_path: Path) -> No
     ]
 
 
-ROOM = "HINT:  Give the user of this process write permission, and free space."
+ROOM = "HINT:  Grant the user of this process write permission, and free disk space."
 
 
 def test_a_check_leaves_nothing_behind_and_knows_what_a_history_is(tmp_path: Path) -> None:
@@ -277,8 +278,8 @@ def test_a_check_leaves_nothing_behind_and_knows_what_a_history_is(tmp_path: Pat
     }
     other = f'history: error: "{tmp_path}/other" is not a history'
     assert told == {
-        "new/history": (f"history: {tmp_path}/new/history; pgiostat collect creates it", 0),
-        "empty": (f"history: {tmp_path}/empty; pgiostat collect creates it", 0),
+        "new/history": (f"history: {tmp_path}/new/history; pgiostat collect will create it", 0),
+        "empty": (f"history: {tmp_path}/empty; pgiostat collect will create it", 0),
         "history": (f"history: {copied}", 0),
         "other": (f'{other}\nDETAIL:  There is no "format.json".', 1),
         "other/file": (

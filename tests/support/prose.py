@@ -34,6 +34,11 @@ INSTEAD: Mapping[str, str] = {
     r"dear": "expensive",
     r"readings": "snapshots",
     r"fore(?:told|seen)": "predicted",
+    r"(?:the|an?|its|each|at|by) begin": "start",
+    r"(?:is|are) no (?:SQL|text|number|part)": "is not",
+    r"(?:play|plays) (?:no|a) part": "is ignored, does not depend on",
+    r"of yours": "your own",
+    r"(?:(?<=, )|(?<=\())as (?:in )?(?:CODE|--\w+|\S*[:=.\d/]\w+)": "for example",
 }
 """Patterns of words that a text must not have, and what to write instead."""
 
@@ -43,6 +48,7 @@ MOST_WORDS = 35
 _FENCE = re.compile(
     r"^(?P<indent> *)(?P<fence>`{3,}|~{3,}).*?^(?P=indent)(?P=fence)\s*$", re.MULTILINE | re.DOTALL
 )
+_AFTER_CODE = re.compile(r"^(?:`{3,}|~{3,})[ \t]*\n\s*(?P<line>[a-z].*)$", re.MULTILINE)
 _INDENTED = re.compile(r"(?<=\n\n)(?: {4}.*\n)+")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _CODE = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
@@ -65,10 +71,10 @@ def forbidden(text: str) -> list[str]:
 
 
 def plain(page: str) -> str:
-    """Return Markdown without code, comments and the addresses of links."""
+    """Return Markdown without comments and the addresses of links; each word of code is CODE."""
     for pattern in (_FENCE, _INDENTED, _COMMENT):
         page = pattern.sub("\n", page)
-    page = _CODE.sub("CODE", page)
+    page = _CODE.sub(lambda found: " ".join(["CODE"] * len(found[0].split())), page)
     return _LINK.sub(r"\1", _IMAGE.sub(r"\1", page))
 
 
@@ -104,6 +110,11 @@ def long_sentences(page: str) -> list[str]:
         for sentence in sentences(block)
         if len(re.findall(r"[\w'/%.,-]*\w[\w'/%.,-]*", sentence)) > MOST_WORDS
     ]
+
+
+def continued(page: str) -> list[str]:
+    """Return the lines after a block of code that continue a sentence from before it."""
+    return [found["line"] for found in _AFTER_CODE.finditer(page)]
 
 
 def messages(tree: ast.Module) -> Iterator[str]:

@@ -432,7 +432,7 @@ def test_where_nothing_is_below_a_row_enter_says_so() -> None:
         )
         await pilot.press("slash")
         await pilot.pause()
-        assert screen(app)[-1] == "⏎ done esc leave it"
+        assert screen(app)[-1] == "⏎ apply esc cancel"
 
     play(script)
 
@@ -574,7 +574,7 @@ def test_what_is_asked_is_typed_in_a_line_that_is_seen() -> None:
         before = screen(app)
         await pilot.press("slash", *"mani")
         await pilot.pause()
-        assert screen(app)[-2:] == ["mani", "⏎ done esc leave it"]
+        assert screen(app)[-2:] == ["mani", "⏎ apply esc cancel"]
         await pilot.press("enter")
         await pilot.pause()
         assert screen(app)[-1].startswith("q quit ? help")

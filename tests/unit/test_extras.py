@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -42,6 +43,7 @@ def test_the_error_names_the_extra_and_a_line_for_each_installer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(extras, "_is_installed", lambda _: False)
+    monkeypatch.setattr(extras, "_source", lambda: "")
     assert ExtraMissingError("pyarrow").report() == (
         'pgiostat: error: the extra "history" of pgiostat is not installed\n'
         "DETAIL:  The Python package pyarrow is missing.\n"
@@ -54,11 +56,32 @@ def test_installers_that_replace_extras_are_given_those_that_are_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(extras, "_is_installed", lambda module: module not in {"boto3", "pyarrow"})
+    monkeypatch.setattr(extras, "_source", lambda: "")
     assert install_hint("aws") == (
         "Install it as you installed pgiostat: pip install 'pgiostat[aws]',"
         " uv tool install 'pgiostat[aws,demo,metrics,notebook,spark]',"
         " or pipx install --force 'pgiostat[aws,demo,metrics,notebook,spark]'"
     )
+
+
+@pytest.mark.parametrize(
+    ("recorded", "source"),
+    [
+        ('{"url": "file:///src/pgiostat", "dir_info": {}}', " @ file:///src/pgiostat"),
+        ('{"url": "file:///src/pgiostat", "dir_info": {"editable": true}}', ""),
+        ('{"url": "https://user:secret@example.com/pgiostat.whl"}', ""),
+        ('{"url": "file:///it\'s"}', ""),
+        (None, ""),
+        ("[]", ""),
+        ("{", ""),
+    ],
+)
+def test_an_installation_from_a_directory_is_installed_from_there_again(
+    monkeypatch: pytest.MonkeyPatch, recorded: str | None, source: str
+) -> None:
+    found = SimpleNamespace(read_text=lambda _: recorded)
+    monkeypatch.setattr(extras, "distribution", lambda _: found)
+    assert extras._source() == source
 
 
 def test_only_an_import_of_an_optional_package_is_such_an_error() -> None:
@@ -103,6 +126,19 @@ def test_a_command_without_its_extra_says_how_to_install_it(arguments: tuple[str
     done = run(("pyarrow", "duckdb", "pandas"), begin + command(*arguments))
     assert (done.returncode, done.stdout) == (ExitStatus.ERROR, "")
     assert done.stderr == f"{ExtraMissingError('pyarrow').report()}\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [("prometheus_client", ("--metrics", "9187")), ("boto3", ("--cloudwatch", "eu-west-1/db-1"))],
+)
+@pytest.mark.parametrize("check", [(), ("--check",)], ids=["run", "check"])
+def test_a_collector_needs_the_packages_of_its_options(
+    module: str, arguments: tuple[str, ...], check: tuple[str, ...]
+) -> None:
+    done = run((module,), command("collect", *arguments, *check))
+    assert (done.returncode, done.stdout) == (ExitStatus.ERROR, "")
+    assert done.stderr == f"{ExtraMissingError(module).report()}\n"
 
 
 def test_the_lab_names_the_extra_that_has_all_it_needs() -> None:

@@ -382,5 +382,5 @@ def _add_dropped_relations(
 
 
 def hour_of(counted: Totals) -> str:
-    """Return the begin of the hour of these totals; empty if they are of no single hour."""
+    """Return the start of the hour of these totals; empty if they are of no single hour."""
     return "" if counted.hour is None else f"{counted.hour:%Y-%m-%dT%H:%M:%SZ}"

@@ -179,11 +179,11 @@ def rank(
     """Rank the reads in intervals of one server.
 
     Intervals were subtracted on the full key, so that a statement of two users, databases or
-    versions adds up. An interval without a length, as the first one, holds nothing.
+    versions adds up. An interval without a length, such as the first one, holds nothing.
 
     Args:
         deltas: The intervals.
-        names: The names of their ids, as `Sampler.names`.
+        names: The names of their ids, for example `Sampler.names`.
         by: Dimension of the rows; not By.SERVER and not By.HOUR, which need a history.
         sort: What rows are ordered by, the greatest first.
         top: Number of rows, without idle ones; the others are one row, rest. None for all.

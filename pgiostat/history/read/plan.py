@@ -148,9 +148,8 @@ def samples(engine: Engine, window: Window, ids: Sequence[int], step_us: int) ->
         for name, column in READS.items()
         if name != "blocks"
     )
-    return rows_in(
-        engine, "samples", "sample", window, ids, bucket=_bucket(engine, step_us), reads=reads
-    )
+    bucket, ends = _bucket(engine, step_us), engine.ends()
+    return rows_in(engine, "samples", "sample", window, ids, bucket=bucket, reads=reads, ends=ends)
 
 
 def facts(engine: Engine, table: str, window: Window, ids: Sequence[int]) -> Query:

@@ -1,7 +1,7 @@
 """Parses time windows: label@from..to, -2h, yesterday 14:00."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,12 +10,13 @@ from pathlib import Path
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.engines import DUCKDB
 from pgiostat.history.read.history import History
-from pgiostat.history.read.windows import Window, nothing_between
+from pgiostat.history.read.windows import ServerSpan, Window, nothing_between
 from pgiostat.timespec import Instant, Length, duration, instant, is_clock
 from pgiostat.uris import check
 
 __all__ = ["WindowSpec", "open_pair", "parse_window_spec", "window"]
 
+_MOST_SLACK = timedelta(seconds=5)
 _SPAN = re.compile(r"(.*?)\.\.(.*)", re.DOTALL)
 
 
@@ -55,12 +56,13 @@ def window(
         seconds = duration(last)
         if seconds <= 0:
             raise PgiostatError(
-                f'invalid length of time: "{last}"',
+                f'invalid duration: "{last}"',
                 hint="It must be longer than 0.",
                 slug="time-invalid",
                 status=ExitStatus.USAGE,
             )
-        begin = end - timedelta(seconds=seconds)
+        # An interval counts where it begins: one that lies in the window for the most part too.
+        begin = end - timedelta(seconds=seconds) - _half_an_interval(servers)
     elif since is not None:
         begin = instant(since, now)
     else:
@@ -85,6 +87,12 @@ def window(
             status=ExitStatus.USAGE,
         )
     return Window(begin, end, label)
+
+
+def _half_an_interval(servers: Sequence[ServerSpan]) -> timedelta:
+    """Return half the mean interval of servers, and a few seconds at most."""
+    mean = ((each.until - each.since) / max(each.samples, 1) for each in servers)
+    return min(max(mean), 2 * _MOST_SLACK) / 2
 
 
 def _parted(text: str) -> tuple[str, str, str]:
@@ -119,6 +127,13 @@ def parse_window_spec(
         place, label = Path(where), ""
     else:
         place, label = root, where
+    if not at and "/" not in where and ".." in where:
+        raise PgiostatError(
+            f'there is no "@" before the times of the window: "{text}"',
+            hint=f"Write @{text}, or prod@{text}.",
+            slug="option-invalid",
+            status=ExitStatus.USAGE,
+        )
     found = _SPAN.fullmatch(span if at else "..")
     if found is None:
         raise PgiostatError(
@@ -128,7 +143,12 @@ def parse_window_spec(
             status=ExitStatus.USAGE,
         )
     since, until = (words.strip() or None for words in found.groups())
-    opened = History.open(place, skip_bad=skip_bad, engine=engine)
+    try:
+        opened = History.open(place, skip_bad=skip_bad, engine=engine)
+    except PgiostatError as error:
+        if place is root and label and error.slug == "history-missing":
+            error.hint = f'"{label}" is a label there. Name the directory first: HISTORY A B.'
+        raise
     found_window = window(opened, now, label=label, since=since, until=until)
     return WindowSpec(opened, found_window, whole=since is None and until is None)
 

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ def cause_of(qualities: str) -> str:
 class IntervalStats:
     """Intervals of one server, added up: all of a time, or those of one bucket of it.
 
+    since, until: start of the first and end of the last one; None without any.
     statement_blocks, server_blocks: of intervals in which the server's own count was whole.
     reads: what the server counted; its blocks are that count, and what statements read where it
     was lost.  unknown: rows.  lost: seconds in which statements were not counted, by cause.
@@ -43,6 +44,8 @@ class IntervalStats:
     """
 
     samples: int = 0
+    since: datetime | None = None
+    until: datetime | None = None
     seconds: float = 0.0
     statement_blocks: int = 0
     server_blocks: int = 0
@@ -83,6 +86,8 @@ class IntervalStats:
 
         return cls(
             samples=total("samples"),
+            since=min((row["since"].astimezone(UTC) for row in rows), default=None),
+            until=max((row["until"].astimezone(UTC) for row in rows), default=None),
             seconds=total("dur_us") / 1e6,
             statement_blocks=total("statement_blocks"),
             server_blocks=total("server_blocks"),
@@ -118,6 +123,17 @@ class WindowTotals:
     devices: tuple[DeviceTotal, ...] = ()
     left_out: tuple[Path, ...] = ()
     lost_earlier: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def span(self) -> Window:
+        """The start of the first and the end of the last interval: a window may cut through these.
+
+        An interval belongs to the window in which it starts, and counts whole there.
+        """
+        first, last = self.sampled.since, self.sampled.until
+        if first is None or last is None:
+            return self.window
+        return replace(self.window, since=first, until=last)
 
     def parts(self, names: Mapping[int, Names]) -> list[tuple[Totals, Names]]:
         """Return the counts of each server with its names, as rank_totals takes them."""
@@ -171,6 +187,8 @@ def together(parts: Sequence[IntervalStats]) -> IntervalStats:
     return replace(
         parts[-1],
         **added,
+        since=min((part.since for part in parts if part.since is not None), default=None),
+        until=max((part.until for part in parts if part.until is not None), default=None),
         evicted=known_sum(part.evicted for part in parts),
         reads=reads,
         qualities=dict(qualities),

@@ -83,7 +83,7 @@ def nothing_between(
     """Return the error window-empty.
 
     Args:
-        since: Begin of the window.
+        since: Start of the window.
         until: Its end.
         servers: The servers that were to have intervals in it, at least one.
         left_out: Files that could not be read.

@@ -3,6 +3,8 @@ SELECT
     {bucket} AS bucket,
     f.server_id,
     f.qualities,
+    MIN(f.ts) AS since,
+    MAX({ends}) AS until,
     CAST(COUNT(*) AS BIGINT) AS samples,
     CAST(SUM(f.dur_us) AS BIGINT) AS dur_us,
     CAST(SUM(CASE WHEN f.server_blocks IS NULL THEN 0 ELSE f.statement_blocks END) AS BIGINT)

@@ -1,4 +1,4 @@
-"""The begin and the length of an interval, robust against a wrong clock of the server."""
+"""The start and the length of an interval, robust against a wrong clock of the server."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta

@@ -73,7 +73,7 @@ def _running(layout: Layout, collector: str, file: BinaryIO) -> PgiostatError:
     return PgiostatError(
         f'a collector "{collector}" is already writing to "{layout.root}"',
         detail=f"Its process is {holder}." if holder.isdigit() else None,
-        hint="Give this collector another --label.",
+        hint="Use another --label for this collector.",
         slug="collector-running",
     )
 

@@ -40,7 +40,7 @@ class Keep:
         """Return it from the texts of two options; the first alone holds for both.
 
         Args:
-            keep: Length for rows, as "30d"; None to keep them all.
+            keep: Length for rows, for example "30d"; None to keep them all.
             keep_hours: Length for everything else; None is the same length.
             names: The names of both options, for messages.
 

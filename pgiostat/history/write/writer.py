@@ -44,7 +44,7 @@ BASELINE = "baseline"
 
 
 _Point = tuple[str, datetime]
-"""A device and a begin that CloudWatch has sent: after a restart it sends them a second time."""
+"""A device and a start that CloudWatch has sent: after a restart it sends them a second time."""
 
 
 def parquet(table: pa.Table, place: PurePosixPath | Path, beside: Iterable[str] = ()) -> memoryview:

@@ -33,7 +33,7 @@ def story(outcomes: Sequence[Outcome]) -> list[Point]:
 def _points(found: dict[str, Outcome]) -> Iterator[Point]:
     by_reads = sorted(found[BASELINE].by_category.items(), key=lambda item: (-item[1], item[0]))
     yield Point(
-        "version queries cost most, and manifest queries next",
+        "version queries read most, and manifest queries second most",
         [name for name, _ in by_reads[:2]] == ["version", "manifest"],
     )
     change = {name: each.change for name, each in found.items() if each.change is not None}
@@ -44,18 +44,18 @@ def _points(found: dict[str, Outcome]) -> Iterator[Point]:
         )
     if "cache_update" in change:
         yield Point(
-            "a cache of versions lowers reads much, and does not end them",
+            "a cache of versions reduces reads a lot, but not to zero",
             SMALL_FRACTION - 1 < change["cache_update"] < -MUCH,
         )
     if "skip_fixed" in change:
-        yield Point("the skip fix alone lowers them a little", -LITTLE < change["skip_fixed"] < 0)
+        yield Point("the skip fix alone reduces reads a little", -LITTLE < change["skip_fixed"] < 0)
     if change.keys() >= set(RECOVERED):
         yield Point(
-            "both together lower them most",
+            "both together reduce reads most",
             change["both"] == min(change[name] for name in RECOVERED),
         )
     if "table_added" in change:
         yield Point(
-            "a table more raises them more than in proportion",
+            "one more table increases reads more than in proportion",
             change["table_added"] > 1 / len(TABLES),
         )

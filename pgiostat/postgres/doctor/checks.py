@@ -18,7 +18,14 @@ from pgiostat.postgres.doctor.fixes import (
 from pgiostat.postgres.doctor.settings import counting, overridden, timing, tracking
 from pgiostat.postgres.sent_sql import IO_WORKERS
 from pgiostat.statistics.capabilities import grant
-from pgiostat.units import format_bytes, format_count, format_duration, format_ms, format_share
+from pgiostat.units import (
+    format_bytes,
+    format_count,
+    format_counted,
+    format_duration,
+    format_ms,
+    format_share,
+)
 
 __all__ = ["findings", "verdict"]
 
@@ -57,9 +64,9 @@ def verdict(found: Sequence[Finding]) -> str:
         sum(finding.state is state for finding in found)
         for state in (CheckState.ERROR, CheckState.WARNING)
     )
-    reason = f"{warnings} warning{'s' * (warnings != 1)}"
+    reason = format_counted(warnings, "warning")
     if errors:
-        return f"not ready: {errors} error{'s' * (errors != 1)}, {reason}"
+        return f"not ready: {format_counted(errors, 'error')}, {reason}"
     names = dict.fromkeys(each.aspect for each in found if each.state is CheckState.WARNING)
     unknown = [
         f"{each.aspect} ({each.reason})" for each in found if each.state is CheckState.UNKNOWN
@@ -155,7 +162,7 @@ def _genuine(facts: Facts) -> Iterator[Finding]:
             CheckState.WARNING,
             f"{each.kind} {name}{owner} is not a member of the extension; pgiostat does not"
             " call it, but other tools and users may",
-            f"if nobody needs it: DROP {each.kind.upper()} {name};",
+            f"if it is not needed: DROP {each.kind.upper()} {name};",
         )
     there = facts.statements
     if there is None:
@@ -220,7 +227,7 @@ def _room(facts: Facts, there: Statements) -> Iterator[Finding]:
         hours = max((facts.now - there.stats_reset).total_seconds() / 3600, 1e-9)
         rate = there.dealloc / max(hours, 1.0)
         since = f"in {format_duration(hours * 3600)} since the last reset"
-        count = f"{format_count(there.dealloc)} deallocation{'s' * (there.dealloc != 1)}"
+        count = format_counted(there.dealloc, "deallocation")
         reason = f"{count} {since}, each of 5 % of the entries"
         if hours >= 1:
             reason = f"{format_count(rate)} deallocations per hour: {reason}"

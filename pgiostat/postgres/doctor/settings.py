@@ -132,5 +132,5 @@ def timing(facts: Facts) -> Finding:
         "track_io_timing",
         "on",
         CheckState.WARNING,
-        "off: read times are unknown, and which reads the OS page cache served",
+        "off: read times are unknown, and so are the reads that the OS page cache served",
     )

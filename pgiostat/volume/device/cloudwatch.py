@@ -83,7 +83,7 @@ def complete(
     """Yield the intervals that have all their metrics, or are too old to get another one.
 
     Args:
-        points: Values of each metric by the begin of their period. A metric without any value is
+        points: Values of each metric by the start of their period. A metric without any value is
             one that this volume does not have.
     """
     published = [metric for metric in series.metrics if points.get(metric.metric)]
@@ -227,7 +227,7 @@ def _query(key: str, series: MetricSeries, metric: CloudWatchMetric) -> dict[str
 
 
 def _floor(when: datetime) -> datetime:
-    """Return the begin of an instant's five minutes, to which CloudWatch aligns its points."""
+    """Return the start of an instant's five minutes, to which CloudWatch aligns its points."""
     return when.replace(minute=when.minute // 5 * 5, second=0, microsecond=0)
 
 

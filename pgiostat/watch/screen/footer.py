@@ -26,8 +26,8 @@ class FilterField(Input):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "done"),
-        Binding("escape", "leave", "leave it"),
+        Binding("enter", "submit", "apply"),
+        Binding("escape", "leave", "cancel"),
     ]
 
     def __init__(self, placeholder: str, id: str, leave: Callable[[], None]) -> None:  # noqa: A002 - as textual calls it

@@ -72,7 +72,7 @@ REPLAYED = (
 OF_DEMO = (("!", "cause an incident, to be found on the screen, or take it back"),)
 """The key that only the demo has."""
 MORE = (
-    ("share", "of all blocks read by the server"),
+    ("share", "of the blocks that statements read, or that the server counted if more"),
     ("category", "category of the statement, by the rules; Enter on a statement shows the rule"),
     ("user@database", "role and database of the statement"),
     ("pgiostat", "pgiostat's own statements: their reads, and ms of server time per second"),

@@ -39,7 +39,7 @@ def disk_reads(
 
     Args:
         devices: Intervals of the device, in any order.
-        since: Begin of the interval of the server.
+        since: Start of the interval of the server.
         until: Its end.
         server_bytes: Bytes that the server read in it; None if unknown.
 

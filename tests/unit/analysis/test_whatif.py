@@ -184,12 +184,12 @@ def test_nothing_read_is_nothing_saved() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "no change is named"),
+        ([], "no change is specified"),
         (["--calls", "manifest"], 'invalid value for --calls: "manifest"'),
         (["--calls", "=1"], 'invalid value for --calls: "=1"'),
         (["--reads", "version=nan"], 'invalid value for --reads: "version=nan"'),
         (["--reads", "version=-1"], 'invalid value for --reads: "version=-1"'),
-        (["--drop", "version", "--reads", "version=1"], 'category "version" is named twice'),
+        (["--drop", "version", "--reads", "version=1"], 'category "version" is specified twice'),
         (["--drop", "versions"], 'no statement of category "versions" was called in this window'),
         (["--drop", "version", "--balance", "3"],
          "--instance, --balance and --writes need a volume"),
@@ -228,7 +228,11 @@ def test_all_forms_say_the_same() -> None:
     text = pgiostat(*asked).stdout
     assert "without version queries: blocks read change by -" in text
     assert "gp2:500 with the fewest reads: " in text
-    assert pgiostat(*asked, "--format", "markdown").stdout.startswith("**demo**, without version")
+    page = pgiostat(*asked, "--format", "markdown").stdout
+    assert page.startswith(
+        "**demo**, 2026-11-23 18:18:35Z – 2026-11-23 19:18:35Z, without version queries.\n"
+    )
+    assert "| version | 13,538 | 3.7 % | `--drop version` |" in page
 
 
 def test_a_frame_has_the_same_rows() -> None:

@@ -331,9 +331,7 @@ def test_the_last_line_tells_no_coverage_above_all(
     )
 
 
-HOUR = (
-    "6 intervals in 3 min 0 s, 0 rows, coverage –, 3 × gap, 2 × evicting (at least 1,500 entries)"
-)
+HOUR = "6 intervals in 3 min, 0 rows, coverage –, 3 × gap, 2 × evicting (at least 1,500 entries)"
 
 
 def test_how_intervals_are_flawed_is_said_once_an_hour_and_counted() -> None:

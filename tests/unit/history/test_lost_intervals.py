@@ -419,7 +419,7 @@ def test_a_length_of_time_out_of_range_is_an_error(length: Any) -> None:
     assert (raised.value.slug, raised.value.hint) == (
         "time-invalid", "The longest is 100 years, 36525d.",
     )  # fmt: skip
-    assert raised.value.message.startswith('length of time out of range: "')
+    assert raised.value.message.startswith('duration out of range: "')
     assert len(raised.value.message) < 80
 
 

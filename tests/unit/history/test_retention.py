@@ -105,7 +105,7 @@ def test_words_of_retention_that_make_no_sense_are_refused() -> None:
         ("30d", "0", "history would be kept for less than 2 days"),
         ("30d", "7d", "the hourly rollup would be kept for a shorter time"),
         (None, "30d", "the hourly rollup would be kept for a shorter time"),
-        ("soon", None, "invalid length of time"),
+        ("soon", None, "invalid duration"),
     ]:
         with pytest.raises(PgiostatError, match=told):
             Keep.of(keep, hours)

@@ -148,8 +148,8 @@ def test_servers_share_the_time_of_the_longest_so_that_rates_add_up(tmp_path: Pa
         ("perf", 2 * HOUR, 6 * 36),
     ]
     assert list(remarks(seen)) == [
-        "perf was observed for 1 h 0 min of 2 h 0 min: its rates are averaged over all of it",
-        "nothing was collected for 1 h 0 min of the window",
+        "perf was observed for 1 h of 2 h: its rates are averaged over all of it",
+        "nothing was collected for 1 h of the window",
     ]
     assert ranking.server_blocks == 11 * 144 + 12 + 11 * 36 + 6
 
@@ -212,7 +212,7 @@ def test_a_bad_file_is_left_out_when_asked_for_and_named(tmp_path: Path) -> None
     seen = History.open(root, skip_bad=True).totals(window)
     assert seen.left_out == (bad,)
     assert list(remarks(seen)) == [
-        "nothing was collected, or its files could not be read, for 10 min 0 s of the window",
+        "nothing was collected, or its files could not be read, for 10 min of the window",
         f'left out because it could not be read: "{bad}"',
     ]
     with pytest.raises(PgiostatError) as raised:
@@ -299,4 +299,4 @@ def test_steps_shorter_than_intervals_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PgiostatError) as raised:
         series(history, seen, names(seen), ranked(seen), timedelta(minutes=1))
     assert raised.value.slug == "step-too-short"
-    assert raised.value.message.endswith("the intervals of this window: 10 min 0 s")
+    assert raised.value.message.endswith("the intervals of this window: 10 min")

@@ -507,7 +507,7 @@ def test_one_collector_at_a_time_writes_under_an_id(tmp_path: Path) -> None:
     assert told.splitlines() == [
         f'pgiostat: error: a collector "prod" is already writing to "{root}"',
         f"DETAIL:  Its process is {os.getpid()}.",
-        "HINT:  Give this collector another --label.",
+        "HINT:  Use another --label for this collector.",
     ]
     Writer.open(root, "other").close()
     held.close()

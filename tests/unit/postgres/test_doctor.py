@@ -223,7 +223,7 @@ FAULTS = [
     (replace(GOOD, foreign_objects=(
         ForeignObject("view", "public", "pg_stat_statements_info", "", "mallory"),)),
      "look-alike", "warning",
-     'if nobody needs it: DROP VIEW "public"."pg_stat_statements_info";'),
+     'if it is not needed: DROP VIEW "public"."pg_stat_statements_info";'),
     (replace(GOOD, resets={"pg_stat_io": at(-3600)}), "resets", "warning", ""),
     (replace(GOOD, pooled=True), "pooler", "warning", "connect directly to the server"),
     (replace(GOOD, other_pid=True), "pooler", "warning", "connect directly to the server"),
@@ -250,7 +250,7 @@ def test_each_fault_is_found_and_no_other(
 def test_evictions_are_told_by_the_hour_and_not_of_a_maximum_that_is_not_full() -> None:
     full = replace(GOOD, statements=replace(there(), dealloc=432, entries=4800))
     assert graver(full)["evictions"][1] == (
-        "2 deallocations per hour: 432 deallocations in 216 h 0 min since the last reset, each of"
+        "2 deallocations per hour: 432 deallocations in 216 h since the last reset, each of"
         " 5 % of the entries: reads of evicted statements are lost; shorten the interval, or"
     )
     spare = replace(GOOD, statements=replace(there(), dealloc=432, entries=400))
@@ -293,7 +293,7 @@ def test_a_reset_at_the_start_of_a_server_is_nobodys() -> None:
     young = replace(GOOD, started=at(-3600), resets={"pg_stat_database": at(-3590)})
     assert graver(young) == {}
     assert findings(young)[-6] == Finding(
-        "resets", CheckState.OK, "none in the last day; the server has been up for 1 h 0 min"
+        "resets", CheckState.OK, "none in the last day; the server has been up for 1 h"
     )
 
 
@@ -349,8 +349,9 @@ def test_findings_as_text() -> None:
     assert [line.plain for line in render.as_text(facts, found, width=60)] == [
         "pgiostat doctor  pgiostat@db:5432/app  PostgreSQL 18.4",
         "track           ok      top",
-        "track_io_timing warning off: read times are unknown, and",
-        "                        which reads the OS page cache served",
+        "track_io_timing warning off: read times are unknown, and so",
+        "                        are the reads that the OS page cache",
+        "                        served",
         "    ALTER SYSTEM SET track_io_timing = on; SELECT pg_reload_conf();",
         "ready, with 1 warning: track_io_timing",
     ]
@@ -655,7 +656,7 @@ def test_what_has_the_names_of_the_extension_is_found_and_goes(make_server: Make
         'view "public"."pg_stat_statements_info" of mallory',
     ]
     for each in found:
-        carried_out(server, each.fix.removeprefix("if nobody needs it: "), by=theirs)
+        carried_out(server, each.fix.removeprefix("if it is not needed: "), by=theirs)
     assert findings_of(server.dsn(), "look-alike") == []
 
 

@@ -1,4 +1,4 @@
-"""What no rule takes is named after what it does, and to which table."""
+"""A statement that matches no rule is named after what it does, and to which table."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -10,7 +10,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.volume.instances import LIMITS, Instance, instance_of, published
 from tests.instance_types import TABLE, answered, table
 
-BY_HAND = f"Give its limits as {LIMITS}."
+BY_HAND = f"Specify its limits as {LIMITS}."
 SHARED = (
     "EC2 publishes no limits: the type is not EBS-optimized, and its volumes share the network with"
     " other traffic."
