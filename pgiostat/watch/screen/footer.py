@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.events import Resize
+from textual.widget import Widget
 from textual.widgets import Footer, Input, Static
 
 from pgiostat.escape import line
@@ -57,6 +60,37 @@ class FilterField(Input):
         self._leave()
 
 
+class KeyLine(Footer):
+    """The keys that there is room for; none is cut off. The key of the palette is always there."""
+
+    def compose(self) -> ComposeResult:
+        """Make the keys, in their order."""
+        keys = list(super().compose())
+        widths = [_width(each) + 1 for each in keys]
+        free = self.app.size.width + 1
+        free -= sum(width for key, width in zip(keys, widths, strict=True) if _is_palette(key))
+        for key, width in zip(keys, widths, strict=True):
+            if _is_palette(key):
+                yield key
+            elif width <= free:
+                free -= width
+                yield key
+
+    def on_resize(self, _event: Resize) -> None:
+        """Choose the keys again."""
+        self.refresh(recompose=True)
+
+
+def _width(key: Widget) -> int:
+    """Return the width of a key with its label; Footer's own class of them is not public."""
+    texts = (getattr(key, "key_display", ""), getattr(key, "description", ""))
+    return cell_len(" ".join(filter(None, texts)))
+
+
+def _is_palette(key: Widget) -> bool:
+    return getattr(key, "action", "") == "command_palette"
+
+
 class FooterLine(Vertical):
     """The lines below a page. A message takes the place of the keys, and covers nothing."""
 
@@ -82,7 +116,7 @@ class FooterLine(Vertical):
         """Make the lines."""
         yield from self._fields
         yield self._message
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine(show_command_palette=False, compact=True)
 
     def show_message(self, words: str, *, is_wrong: bool = False) -> None:
         """Show a message for a few seconds; it replaces the previous one."""
