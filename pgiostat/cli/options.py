@@ -321,6 +321,9 @@ def format_option(*forms: str) -> typer.models.OptionInfo:
     return option
 
 
+NO_VOLUME = "--instance, --balance and --writes need a volume"
+
+
 def refuse(message: str, *, hint: str | None = None, detail: str | None = None) -> NoReturn:
     """Raise PgiostatError option-invalid."""
     raise PgiostatError(

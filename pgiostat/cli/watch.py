@@ -133,10 +133,8 @@ def watch(
     if top is not None:
         options.within("top", top, 1)
     options.within("writes", writes, 0)
-    if instance and not volume:
-        options.refuse(
-            "--instance needs a volume", hint="Name it too, for example --volume gp2:500."
-        )
+    if not volume and (instance or balance is not None or writes):
+        options.refuse(options.NO_VOLUME, hint="Name it with --volume.")
     start = 100.0 if balance is None else balance
     form = options.choice("format", output, StreamFormat)
     of_history = () if replay is None else (By.TAG,)

@@ -70,9 +70,7 @@ def whatif(
     options.within("writes", writes, 0)
     supposed = parse(drop or (), calls or (), reads or ())
     if not volume and (instance or balance is not None or writes):
-        options.refuse(
-            "--instance, --balance and --writes need a volume", hint="Name it with --volume."
-        )
+        options.refuse(options.NO_VOLUME, hint="Name it with --volume.")
     model, start = options.volume(volume, instance, balance) if volume else (None, None)
     span = Span(label, since, until, last)
     with open_window(history, span, rules, skip_bad=skip_bad) as (opened, window, describe):

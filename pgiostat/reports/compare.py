@@ -247,6 +247,7 @@ def _anchor(per: str, groups: Sequence[FingerprintPair]) -> tuple[Per, list[int]
             f'there is no category or fingerprint "{name}" in the two windows',
             hint=f"Categories there: {', '.join(there)}.",
             slug="anchor-unknown",
+            status=ExitStatus.USAGE,
         )
     return Per.ANCHOR, found
 

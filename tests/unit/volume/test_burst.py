@@ -337,13 +337,16 @@ def test_what_lasts_and_what_bursts_are_both_shown(
     assert [line for line in shown if line != line.rstrip()] == []
 
 
-def test_an_instance_without_a_volume_is_an_error() -> None:
-    done = pgiostat("watch", "--instance", "db.t3.micro")
+@pytest.mark.parametrize(
+    "option", [("--instance", "db.t3.micro"), ("--balance", "20"), ("--writes", "5")]
+)
+def test_what_is_about_a_volume_needs_a_volume(option: tuple[str, str]) -> None:
+    done = pgiostat("watch", *option)
     assert (done.returncode, done.stderr) == (
         2,
         (
-            "pgiostat: error: --instance needs a volume\n"
-            "HINT:  Name it too, for example --volume gp2:500.\n"
+            "pgiostat: error: --instance, --balance and --writes need a volume\n"
+            "HINT:  Name it with --volume.\n"
         ),
     )
 
