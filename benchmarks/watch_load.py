@@ -124,9 +124,11 @@ class World:
         """Return their names."""
         return {10: "api"}
 
-    def relations(self, relids: Collection[int]) -> dict[int, tuple[int, str, str, str]]:
-        """Return tables."""
-        return {relid: (relid, "public", f"t{relid}", "heap") for relid in relids}
+    def relations(
+        self, relids: Collection[int]
+    ) -> tuple[dict[int, tuple[int, str, str, str]], dict[int, str]]:
+        """Return tables, and no index."""
+        return {relid: (relid, "public", f"t{relid}", "heap") for relid in relids}, {}
 
     def running(self, seconds: float) -> list[Backend]:  # noqa: ARG002 - as of a collector
         """Return nothing."""

@@ -1,4 +1,4 @@
-"""Since when a rate is as high as it is: the last rise in a series of intervals."""
+"""Since when a rate is as high as it is: a rise in a series of intervals that lasts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +8,16 @@ __all__ = ["Onset", "find_onset"]
 
 RISE = 2.0
 """A rise to less than this multiple is variation."""
-LATEST = 3
-"""Intervals whose median is the rate of now: one that is low or high is no change."""
-COMPARED = 10
-"""Intervals before the rise of which the mean is stated."""
+QUICK = {1: 8.0, 2: 4.0}
+"""The multiple that the first intervals of a rise must have; RISE from the third on."""
+LEAST_BEFORE = 6
+"""Intervals before a rise, at least: fewer say nothing of how much a rate varies."""
+COMPARED = 15
+"""Intervals before a rise that are compared with it, at most."""
+ONE_HIGH_IN = 10
+"""One of as many intervals before a rise may be as high as it."""
+STAYS = 0.75
+"""Share of the intervals after a rise that are above all of the ones before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,32 +34,35 @@ class Onset:
 
 
 def find_onset(rates: Sequence[float], seconds: Sequence[float]) -> Onset | None:
-    """Return the last rise of a series to the rate of now; None if it has none.
+    """Return the rise of a series to the rate of now; None if it has none.
 
-    Before the rise two intervals in a row have less than half of that rate. A rate that at least
-    doubles in the last interval is a rise as well.
+    Most statements read in bursts. A rise is one only if nearly all intervals before it have less
+    than half of the median rate since then, and most of the intervals since then have more than
+    these. So it stays where it is when further intervals follow.
 
     Args:
         rates: A rate in each interval, in order of time.
         seconds: The length of each.
 
-    >>> find_onset([1, 1, 4, 8, 1, 8, 8], [1] * 7)
-    Onset(place=2, before=1.0)
-    >>> find_onset([8, 8, 1, 1, 1, 8, 9], [1] * 7)
-    Onset(place=5, before=3.8)
-    >>> find_onset([5, 6, 1, 6, 5], [1] * 5), find_onset([2, 0, 0], [1] * 3), find_onset([], [])
-    (None, None, None)
+    >>> find_onset([1, 2, 1, 1, 2, 2, 8, 9, 7, 8], [1] * 10)
+    Onset(place=6, before=1.5)
+    >>> find_onset([0, 8, 1, 9, 0, 7, 8, 0, 9], [1] * 9), find_onset([5, 6, 5, 6, 5, 6], [1] * 6)
+    (None, None)
     """
-    if not rates or not rates[-1]:
-        return None
-    now = median(rates[-LATEST:])
-    if now * RISE <= rates[-1]:
-        now = rates[-1]
-    is_low = [rate * RISE < now for rate in rates]
-    place = next((n + 1 for n in reversed(range(1, len(rates))) if is_low[n] and is_low[n - 1]), 0)
-    if not 0 < place < len(rates):
-        return None
-    first = max(place - COMPARED, 0)
-    weights = seconds[first:place]
-    read = sum(rate * each for rate, each in zip(rates[first:place], weights, strict=True))
-    return Onset(place, read / sum(weights))
+    for place in range(LEAST_BEFORE, len(rates)):
+        before = rates[max(place - COMPARED, 0) : place]
+        if _is_rise(before, rates[place:]):
+            weights = seconds[max(place - COMPARED, 0) : place]
+            read = sum(rate * each for rate, each in zip(before, weights, strict=True))
+            return Onset(place, read / sum(weights))
+    return None
+
+
+def _is_rise(before: Sequence[float], after: Sequence[float]) -> bool:
+    usual = sorted(before)[-1 - len(before) // ONE_HIGH_IN]
+    now = median(after)
+    if not now or usual * QUICK.get(len(after), RISE) > now:
+        return False
+    middle = (usual + now) / 2
+    stays = sum(rate > usual for rate in after) >= STAYS * len(after)
+    return stays and before[-1] < middle <= after[0]

@@ -13,10 +13,11 @@ __all__ = ["with_attrs"]
 
 def with_attrs(frame: pd.DataFrame, span: Window, totals: WindowTotals | None) -> pd.DataFrame:
     """Return a frame with its attrs; totals: None if the window has no interval."""
+    shown = span if totals is None else totals.span
     frame.attrs = {
         "servers": [] if totals is None else labels(totals).split(", "),
-        "since": timestamp(span.since),
-        "until": timestamp(span.until),
+        "since": timestamp(shown.since),
+        "until": timestamp(shown.until),
         "coverage": None if totals is None else totals.sampled.coverage,
         "remarks": [] if totals is None else list(remarks(totals)),
         "units": units(frame),

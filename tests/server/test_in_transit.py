@@ -47,7 +47,8 @@ def test_a_load_in_its_first_seconds_is_in_transit_and_a_history_has_the_same(
             if delta.seconds is not None:
                 ranking = rank([delta], sampler.names)
                 live.append((delta, ranking))
-                assert notices(delta, ranking) == []
+                # A busy machine may delay a snapshot.
+                assert [each for each in notices(delta, ranking) if each.slug != "gap"] == []
     writer.close()
     assert sum(ranking.explained.blocks for _, ranking in live) > 1000
     history = History.open(tmp_path / "history")
