@@ -215,9 +215,15 @@ def _control(scenario: "Scenario", cluster: "Cluster") -> "DemoControl":
         scenario.incidents,
         incident_file(cluster),
         workload_log(cluster),
-        program(sys.argv[0]),
+        _command(scenario),
         observer_uri(cluster, scenario.database),
     )
+
+
+def _command(scenario: "Scenario") -> str:
+    """Return the command that runs this demo, not another one that runs as well."""
+    name = "" if scenario.name == SCENARIOS[0] else f" --scenario {scenario.name}"
+    return f"{program(sys.argv[0])} demo{name}"
 
 
 def program(argument: str) -> str:

@@ -18,7 +18,7 @@ class DemoControl:
         incidents: The incidents of the scenario.
         file: Names the incident in force.
         log: The errors of the workload.
-        program: The command that runs pgiostat, for the lines of `hints`.
+        command: The command that runs this demo, for the lines of `hints`.
         uri: The connection string for another terminal.
     """
 
@@ -27,12 +27,12 @@ class DemoControl:
         incidents: tuple[WorkloadIncident, ...],
         file: Path,
         log: Path,
-        program: str,
+        command: str,
         uri: str,
     ) -> None:
         self.incidents = incidents
         self._file, self._log = file, log
-        self._program, self._uri = program, uri
+        self._command, self._uri = command, uri
 
     @property
     def active(self) -> str:
@@ -51,7 +51,7 @@ class DemoControl:
     @property
     def from_another_terminal(self) -> str:
         """How to look from another terminal, in one line."""
-        return f"From another terminal: {self._program} demo --attach, or psql {quote(self._uri)}"
+        return f"From another terminal: {self._command} --attach, or psql {quote(self._uri)}"
 
     def hints(self) -> tuple[str, ...]:
         """Return the line below the table in several lengths, the longest first."""
@@ -61,9 +61,10 @@ class DemoControl:
         if active := self.active:
             text = next((each.text for each in self.incidents if each.name == active), "")
             began = f"Incident{self._since()}: {active}"
-            return (f"{began} ({text}); ! takes it back", f"{began}; ! takes it back")
+            ends = (f"{began} ({text}); ! takes it back", f"{began}; ! takes it back")
+            return (*(f"{end}; {self._psql()}" for end in ends), *ends)
         causes = "! causes an incident"
-        whole, short = f"psql {quote(self._uri)}", f'psql "$({self._program} demo --dsn)"'
+        whole, short = f"psql {quote(self._uri)}", self._psql()
         return (
             f"{self.from_another_terminal}; {causes}",
             f"From another terminal: {whole}; {causes}",
@@ -72,6 +73,9 @@ class DemoControl:
             short,
             causes,
         )
+
+    def _psql(self) -> str:
+        return f'psql "$({self._command} --dsn)"'
 
     def _has_failed(self) -> bool:
         """Return whether the workload wrote an error; it ends with its first one."""

@@ -20,7 +20,7 @@ INCIDENTS = (
 @pytest.fixture
 def control(tmp_path: Path) -> DemoControl:
     return DemoControl(
-        INCIDENTS, tmp_path / "incident", tmp_path / "workload.log", "/venv/bin/pgiostat", URI
+        INCIDENTS, tmp_path / "incident", tmp_path / "workload.log", "/venv/bin/pgiostat demo", URI
     )
 
 
@@ -28,7 +28,7 @@ def test_an_incident_is_in_force_on_all_screens_until_it_is_taken_back(
     control: DemoControl, tmp_path: Path
 ) -> None:
     other = DemoControl(
-        INCIDENTS, tmp_path / "incident", tmp_path / "workload.log", "pgiostat", URI
+        INCIDENTS, tmp_path / "incident", tmp_path / "workload.log", "pgiostat demo", URI
     )
     assert control.active == ""
     control.switch("index dropped")
@@ -58,6 +58,14 @@ def test_the_line_below_the_table_leads_in_or_names_the_incident(
     control.switch("index dropped")
     os.utime(tmp_path / "incident", (1_790_000_000, 1_790_000_000))
     assert control.hints() == (
+        (
+            "Incident since 14:13:20Z: index dropped (the index is gone); ! takes it back;"
+            ' psql "$(/venv/bin/pgiostat demo --dsn)"'
+        ),
+        (
+            'Incident since 14:13:20Z: index dropped; ! takes it back; psql "$(/venv/bin/pgiostat demo'
+            ' --dsn)"'
+        ),
         "Incident since 14:13:20Z: index dropped (the index is gone); ! takes it back",
         "Incident since 14:13:20Z: index dropped; ! takes it back",
     )
