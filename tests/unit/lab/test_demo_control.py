@@ -63,8 +63,8 @@ def test_the_line_below_the_table_leads_in_or_names_the_incident(
             ' psql "$(/venv/bin/pgiostat demo --dsn)"'
         ),
         (
-            'Incident since 14:13:20Z: index dropped; ! takes it back; psql "$(/venv/bin/pgiostat demo'
-            ' --dsn)"'
+            "Incident since 14:13:20Z: index dropped; ! takes it back;"
+            ' psql "$(/venv/bin/pgiostat demo --dsn)"'
         ),
         "Incident since 14:13:20Z: index dropped (the index is gone); ! takes it back",
         "Incident since 14:13:20Z: index dropped; ! takes it back",
