@@ -24,6 +24,8 @@ __all__ = [
 ]
 
 LOW_COVERAGE = 0.9
+SHOWN_UNREAD = 0.01
+"""Share of reads by statements without a text yet from which it is a notice."""
 SHOWN_UNEXPLAINED = 0.02
 FIRST_TAGS = (
     "A tag is that of the first text of an entry of pg_stat_statements: calls with other tags count"
@@ -138,8 +140,11 @@ def renamed(ranking: Ranking) -> Iterator[str]:
 
 
 def _without_text(ranking: Ranking) -> Iterator[Notice]:
+    blocks = sum(each.blocks for each in ranking.unread if each.category == UNREAD)
     for category, sentence in unread(ranking):
         passing = category == UNREAD
+        if passing and (ranking.share(blocks) or 0.0) < SHOWN_UNREAD:
+            continue  # texts are fetched within seconds
         yield Notice(
             "text-missing" if passing else "text-unreadable",
             sentence,

@@ -11,7 +11,13 @@ from pgiostat.escape import terminal
 from pgiostat.render.columns import KEYS, OF_TEXTS, SORTED_BY, Metric, of_blocks, shown, whole_of
 from pgiostat.render.document import Bound, Mark, Piece, Table, TableColumn
 from pgiostat.render.ledger import NAMES, NESTED, displayed
-from pgiostat.render.statement_names import distinct, marks_of, screen_name, shown_category
+from pgiostat.render.statement_names import (
+    distinct,
+    marks_of,
+    need_column,
+    screen_name,
+    shown_category,
+)
 from pgiostat.render.table import BAR_WIDTH, bar
 from pgiostat.units import format_bytes, format_count, format_coverage, format_share
 
@@ -123,8 +129,9 @@ def _for_screen(ranking: Ranking, width: int) -> Table:
 def _statements_for_screen(ranking: Ranking, width: int, *, identified: bool) -> Table:
     """Return the table of statements for a screen: the text at the end gives way, no number."""
     with_bar, with_place = width >= WIDE, ranking.by is By.STATEMENT and width >= WIDE
-    categories = [cell_len(terminal(shown_category(row))) for row in ranking.rows]
-    category = min(max(categories, default=0), LONGEST_CATEGORY)
+    categories = [terminal(shown_category(row)) for row in ranking.rows]
+    longest = max(map(cell_len, categories)) if need_column(categories) else 0
+    category = min(longest, LONGEST_CATEGORY)
     if category:
         category = max(category, len("category"))
     digits = len(str(len(ranking.rows))) if identified else 0

@@ -16,6 +16,7 @@ __all__ = [
     "distinguishable",
     "fingerprint_mark",
     "marks_of",
+    "need_column",
     "screen_name",
     "shown_category",
 ]
@@ -27,6 +28,14 @@ HASH_DIGITS, LAST_DIGITS = 6, 5
 def screen_name(row: RankRow) -> str:
     """Return the name of a row on a screen: of a statement its short form, printable."""
     return terminal(short_form(row.text) if row.text else displayed(row.name))
+
+
+def need_column(categories: Sequence[str]) -> bool:
+    """Return whether categories need a column: at least a third of the rows has one to show.
+
+    A column for a few rows takes the place of what distinguishes all statements.
+    """
+    return 3 * sum(map(bool, categories)) >= len(categories) > 0 and any(categories)
 
 
 def shown_category(row: RankRow) -> str:

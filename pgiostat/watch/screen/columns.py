@@ -8,7 +8,13 @@ from rich.cells import cell_len
 from pgiostat.escape import terminal
 from pgiostat.render.column_format import Format, column_format
 from pgiostat.render.ledger import displayed
-from pgiostat.render.statement_names import distinct, marks_of, screen_name, shown_category
+from pgiostat.render.statement_names import (
+    distinct,
+    marks_of,
+    need_column,
+    screen_name,
+    shown_category,
+)
 from pgiostat.render.table import Cell, Line, TableColumn, cut, lay
 from pgiostat.render.text import bar
 from pgiostat.units import format_bytes, format_count, format_ms, format_share
@@ -149,8 +155,11 @@ def _category_width(state: ViewState, rows: Sequence[TableRow]) -> int:
     """Return the width of the categories; 0 if the names of the rows, or the path, say the same."""
     if any(drill.view is View.CATEGORY for drill in state.path):
         return 0
-    longest = max((cell_len(_category(row)) for row in rows), default=0)
-    return min(max(longest, len("category")), LONGEST_CATEGORY) if longest else 0
+    categories = [_category(row) for row in rows if row.of is not None]
+    if not need_column(categories):
+        return 0
+    longest = max(map(cell_len, categories))
+    return min(max(longest, len("category")), LONGEST_CATEGORY)
 
 
 def _read_of(row: TableRow) -> str:

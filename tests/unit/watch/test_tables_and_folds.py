@@ -261,7 +261,8 @@ def history(*rates: float) -> RateHistory:
 
 def test_since_when_is_the_rise_or_before_all_that_is_known() -> None:
     began = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
-    assert since_of(history(1, 1, 1, 9, 9)) == Since(began + timedelta(seconds=6), 1.0)
+    rise = history(1, 1, 1, 1, 1, 1, 9, 9)
+    assert since_of(rise) == Since(began + timedelta(seconds=12), 1.0)
     assert since_of(history(9, 9, 9)) == Since(began, None)
     assert since_of(history()) is None
 
