@@ -8,6 +8,7 @@ import psycopg
 from pgiostat.analysis.server_reads import reads_of
 from pgiostat.statistics.delta import Basis
 from tests.conftest import MakeServer
+from tests.support.servers import Server
 from tests.support.settling import PER_STATEMENT_SLACK, quiet, settled
 from tests.support.workloads import by_text, client, collecting, fill
 
@@ -86,3 +87,28 @@ def test_each_statements_reads_are_exactly_those_that_auto_explain_saw(
     assert whole is not None
     assert 0 <= whole - delta.statement_blocks <= PER_STATEMENT_SLACK * (len(STATEMENTS) + 2)
     assert delta.statement_blocks > 50_000
+
+
+def test_a_prepared_utility_statement_is_counted_once_from_14_on(
+    database: str, server: Server
+) -> None:
+    """Known of the server, and in docs/accuracy.md: what a CALL reads is then unattributed."""
+    with psycopg.connect(database, autocommit=True) as other:
+        other.execute("CREATE TABLE called (n int)")
+        other.execute(
+            "CREATE PROCEDURE add() LANGUAGE sql BEGIN ATOMIC INSERT INTO called VALUES (1); END"
+            if server.major >= 14
+            else "CREATE PROCEDURE add() LANGUAGE sql AS 'INSERT INTO called VALUES (1)'"
+        )
+        for _ in range(7):
+            other.execute("CALL add()", prepare=True)
+            other.execute("SELECT max(n) FROM called", prepare=True)
+        assert other.execute("SELECT count(*) FROM called").fetchone() == (7,)
+        calls = dict(
+            other.execute(
+                "SELECT query, calls FROM pg_stat_statements"
+                " WHERE query IN ('CALL add()', 'SELECT max(n) FROM called')"
+            ).fetchall()
+        )
+    counted = 1 if server.major >= 14 else 7
+    assert calls == {"CALL add()": counted, "SELECT max(n) FROM called": 7}
