@@ -17,6 +17,7 @@ NEXT = {
     "ship": "pgiostat report {to}",
     "demo": "pgiostat demo --scenario {other}; or pgiostat doctor with your own server",
     "demo --attach": "pgiostat doctor with your own server",
+    "rules test": "pgiostat watch, with the same connection and rules",
     "rules init": "pgiostat rules test --rules {rules} DBNAME",
 }
 """What follows an answer: what changed, which queries read, why, what would help, did it help."""

@@ -308,5 +308,8 @@ def _test_server(book: "RuleBook", dsn: str, top: int, *, is_page: bool) -> None
             # A line that is wrapped is no comment of TOML any more.
             screen.print(Text(rules_survey.rules_text(survey.unclear)), soft_wrap=True)
             screen.print(Text(f"\n{rules_survey.HOW}", "dim"))
+        from pgiostat.cli.next_command import show_next
+
+        show_next("rules test", "text")
     if texts_error is not None:
         raise texts_error

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC
 
 from pgiostat.analysis.server_reads import ServerReads, coverage, reads_of, settled_blocks
 from pgiostat.collector.log import ServerLog
@@ -65,7 +66,8 @@ class IntervalLog:
             more = f" {_entries(delta.evicted)}; {EVICTING_HINT}" if evicting else ""
             if delta.lost is not None:
                 more = f": reads of statements in {format_duration(delta.lost.seconds)} are lost"
-            self.log.warning(f"interval ending at {delta.until:%H:%M:%S}: {quality.value}{more}")
+            until = f"{delta.until.astimezone(UTC):%H:%M:%SZ}"
+            self.log.warning(f"interval ending at {until}: {quality.value}{more}")
         if delta.newer.masked and not self._has_masked:
             self._has_masked = True
             user = delta.newer.server.user

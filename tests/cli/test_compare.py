@@ -156,6 +156,12 @@ def test_whole_hours_are_compared_from_the_rollup_with_the_same_totals(tmp_path:
         compare_windows(a, b, describer())
 
 
+def test_a_window_as_a_report_prints_it_is_accepted(recorded: Recorded) -> None:
+    printed = f"prod@{at(300):%Y-%m-%d %H:%M:%SZ} – {at(600):%Y-%m-%d %H:%M:%SZ}"
+    found = parse_window_spec(printed, recorded(), NOW)
+    assert (found.window.since, found.window.until) == (at(300), at(600))
+
+
 def test_steps_suit_the_windows(recorded: Recorded) -> None:
     root = recorded()
     whole = parse_window_spec("prod", root, NOW)
@@ -176,7 +182,7 @@ def test_steps_suit_the_windows(recorded: Recorded) -> None:
         ("/nowhere", "prod", 1, 'there is no history in "/nowhere"'),
         ("prod@2020-01-01..2020-01-02", "prod", 3, "there is nothing between"),
         ("--per=colour", "prod prod", 2, 'invalid value for --per: "colour"'),
-        ("--per=colour:calls", "prod prod", 1, 'there is no category or fingerprint "colour"'),
+        ("--per=colour:calls", "prod prod", 2, 'there is no category or fingerprint "colour"'),
         ("--format=xml", "prod prod", 2, 'invalid value for --format: "xml"'),
     ],
 )

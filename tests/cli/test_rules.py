@@ -308,7 +308,7 @@ def test_a_whole_server_is_told_by_category_the_biggest_unknown_first(
     known = rank([found.delta], found.names, by=By.FINGERPRINT).rows
     expected = [row.fingerprint for row in known if row.table == "parcel" and row.cost.blocks][:10]
     assert [re.findall("2:[0-9a-f]{16}", line)[0] for line in shown] == expected
-    proposed = "\n".join(told[told.index("Proposed rules, for a rules file:") + 1 : -1])
+    proposed = "\n".join(told[told.index("Proposed rules, for a rules file:") + 1 : -2])
     assert tomllib.loads(proposed) == {
         "rule": [{"name": "parcel", "category": "parcel", "when": {"table": "parcel"}}]
     }

@@ -104,7 +104,7 @@ def test_a_prepared_utility_statement_is_counted_once_from_14_on(
             other.execute("CALL add()", prepare=True)
             other.execute("SELECT max(n) FROM called", prepare=True)
         assert other.execute("SELECT count(*) FROM called").fetchone() == (7,)
-        calls = dict(
+        calls: dict[str, int] = dict(
             other.execute(
                 "SELECT query, calls FROM pg_stat_statements"
                 " WHERE query IN ('CALL add()', 'SELECT max(n) FROM called')"

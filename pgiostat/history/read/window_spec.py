@@ -17,7 +17,8 @@ from pgiostat.uris import check
 __all__ = ["WindowSpec", "open_pair", "parse_window_spec", "window"]
 
 _MOST_SLACK = timedelta(seconds=5)
-_SPAN = re.compile(r"(.*?)\.\.(.*)", re.DOTALL)
+_SPAN = re.compile(r"(.*?)(?:\.\.| – )(.*)", re.DOTALL)
+"""Two times as options have them, or as a report prints them."""
 
 
 @dataclass(frozen=True, slots=True)

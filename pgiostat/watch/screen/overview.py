@@ -1,6 +1,7 @@
 """The screen of a state, as lines: drawn from counts alone."""
 
 from dataclasses import dataclass
+from datetime import UTC
 from math import ceil
 
 from rich.cells import cell_len
@@ -127,7 +128,7 @@ def _first(state: ViewState, session: SessionView, side: SideInfo, width: int) -
     preset = preset_of([session.names])
     since = ""
     if state.whole and session.began is not None:
-        since = f" since {session.began:%H:%M:%S}"
+        since = f" since {session.began.astimezone(UTC):%H:%M:%SZ}"
     return fitted(
         [
             Piece("pgiostat  ", "bold", 6),

@@ -350,11 +350,11 @@ def test_how_intervals_are_flawed_is_said_once_an_hour_and_counted() -> None:
         assert [*due, made.is_due] == [False, True]
         made.log_summary()
     assert said == [
-        f"interval ending at 10:01:00: evicting (at least 750 entries); {EVICTING_HINT}",
-        "interval ending at 10:00:50: gap",
+        f"interval ending at 10:01:00Z: evicting (at least 750 entries); {EVICTING_HINT}",
+        "interval ending at 10:00:50Z: gap",
         HOUR,
-        "interval ending at 10:00:50: gap",
-        f"interval ending at 10:01:00: evicting (at least 750 entries); {EVICTING_HINT}",
+        "interval ending at 10:00:50Z: gap",
+        f"interval ending at 10:01:00Z: evicting (at least 750 entries); {EVICTING_HINT}",
         HOUR,
     ]
 
