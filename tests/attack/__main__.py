@@ -15,7 +15,7 @@ from pathlib import Path
 
 import tests.attack
 from tests.attack import Outcome, Scale
-from tests.support.servers import MATRIX
+from tests.support.servers import NPM_SERVERS
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "trust.md"
 
@@ -30,7 +30,8 @@ def main() -> int:
     unknown = set(given.names) - set(_names())
     if unknown:
         parser.error(f"no such attack: {', '.join(sorted(unknown))}")
-    majors = MATRIX
+    # PostgreSQL 19 refuses some of what is tried: strings that do not conform, names with line breaks.
+    majors = sorted(NPM_SERVERS)
     versions = (majors[0], majors[-1]) if given.quick else tuple(majors)
     failed = False
     for name in given.names or _names():
