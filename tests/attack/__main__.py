@@ -30,7 +30,7 @@ def main() -> int:
     unknown = set(given.names) - set(_names())
     if unknown:
         parser.error(f"no such attack: {', '.join(sorted(unknown))}")
-    # PostgreSQL 19 refuses some of what is tried: strings that do not conform, names with line breaks.
+    # PostgreSQL 19 refuses some of what is tried, such as names with line breaks.
     majors = sorted(NPM_SERVERS)
     versions = (majors[0], majors[-1]) if given.quick else tuple(majors)
     failed = False
