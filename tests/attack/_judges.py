@@ -141,13 +141,36 @@ def _markdown(output: str) -> Iterator[Unit]:
         yield "", "the heading is none"
 
 
+def _rules(told: list[dict[str, Any]]) -> Iterator[Unit]:
+    """Judge rules of a file: a forged one has a number for its name."""
+    for rule in told:
+        is_ours = set(rule) == {"name", "category", "when"} and isinstance(rule["name"], str)
+        yield "", "" if is_ours else f"a rule that is forged: {rule}"
+        yield from ((value, "") for _, value in _leaves("", rule) if isinstance(value, str))
+
+
+def _survey(output: str) -> Iterator[Unit]:
+    """Judge categories of a server, below which there are rules to copy into a file."""
+    above, _, below = output.partition("Proposed rules, for a rules file:\n")
+    rules, _, rest = below.partition("\nTo see the features")
+    yield from chain(_lines(above), _lines(rest))
+    yield from _rules(tomllib.loads(rules).get("rule", []))
+    yield from (("", hidden(line)) for line in rules.split("\n"))
+
+
 def _toml(output: str) -> Iterator[Unit]:
     told = tomllib.loads(output)
     for name, values in told.get("vocab", {}).items():
         is_ours = name in {"synced", "versions", "changed", "keys", "caches"}
         for value in values:
             yield value, "" if is_ours else f"a key that is forged: {name}"
-    yield "", "" if set(told) == {"schema", "vocab"} and told["schema"] == 1 else "forged tables"
+    yield (
+        "",
+        ""
+        if set(told) <= {"schema", "vocab", "rule"} and told["schema"] == 1
+        else ("forged tables"),
+    )
+    yield from _rules(told.get("rule", []))
     for line in output.split("\n"):
         yield line.partition("#")[2], hidden(line)
 
@@ -166,6 +189,7 @@ JUDGES: dict[str, Callable[[str], Iterator[Unit]]] = {
     "JSON": _json,
     "Markdown": _markdown,
     "rules file": _toml,
+    "survey": _survey,
     "metrics": _metrics,
     "log, errors": _lines,
 }

@@ -461,7 +461,7 @@ def _examined(
     out = place / "found.toml"
     _told(found, "text", "rules", "init", server.dsn(), "--out", str(out))
     found.judge("rules file", out.read_text("utf-8"), "rules init")
-    _told(found, "text", "rules", "test", "--rules", str(out), "--top", "1000", server.dsn())
+    _told(found, "survey", "rules", "test", "--rules", str(out), "--top", "1000", server.dsn())
     texts = place / "texts.sql"
     texts.write_bytes("".join(f"SELECT {n} FROM {n};\n" for n in map(_quoted, NAMES)).encode())
     _told(found, "text", "rules", "test", "-f", str(texts))
