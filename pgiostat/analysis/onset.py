@@ -59,6 +59,8 @@ def find_onset(rates: Sequence[float], seconds: Sequence[float]) -> Onset | None
 
 
 def _is_rise(before: Sequence[float], after: Sequence[float]) -> bool:
+    if before[-1] >= after[0]:
+        return False
     usual = sorted(before)[-1 - len(before) // ONE_HIGH_IN]
     now = median(after)
     if not now or usual * QUICK.get(len(after), RISE) > now:

@@ -141,9 +141,9 @@ def _markdown(output: str) -> Iterator[Unit]:
         yield "", "the heading is none"
 
 
-def _rules(told: list[dict[str, Any]]) -> Iterator[Unit]:
+def _rules(rules: list[dict[str, Any]]) -> Iterator[Unit]:
     """Judge rules of a file: a forged one has a number for its name."""
-    for rule in told:
+    for rule in rules:
         is_ours = set(rule) == {"name", "category", "when"} and isinstance(rule["name"], str)
         yield "", "" if is_ours else f"a rule that is forged: {rule}"
         yield from ((value, "") for _, value in _leaves("", rule) if isinstance(value, str))

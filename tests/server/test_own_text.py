@@ -9,6 +9,7 @@ from pgiostat.queries.fingerprint import normalize
 from pgiostat.queries.own_text import explainable, numbered, own_text
 from tests.conftest import MakeServer
 from tests.support.servers import Connection
+from tests.support.workloads import shown_by_the_server
 
 pytestmark = pytest.mark.ends
 
@@ -85,15 +86,6 @@ def counting(make_server: MakeServer) -> Iterator[Connection]:
         connection.execute("CREATE EXTENSION pg_stat_statements")
         connection.execute(TABLES)
         yield connection
-
-
-def shown_by_the_server(connection: Connection, sent: str) -> str:
-    connection.execute("SELECT pg_stat_statements_reset()")
-    with connection.cursor() as cursor:
-        cursor.execute(sent.encode())
-    query = "SELECT query FROM pg_stat_statements WHERE query NOT LIKE '%pg_stat_statements%'"
-    (row,) = connection.execute(query).fetchall()
-    return str(row[0])
 
 
 def not_explained(connection: Connection, text: str) -> str:

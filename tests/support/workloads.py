@@ -74,3 +74,13 @@ def by_text(
             assert text not in found, f"two rows of {text}"
             found[text] = (calls, reads, Basis(basis))
     return found
+
+
+def shown_by_the_server(connection: Connection, sent: str) -> str:
+    """Return the only text that pg_stat_statements has after a statement was sent."""
+    connection.execute("SELECT pg_stat_statements_reset()")
+    with connection.cursor() as cursor:
+        cursor.execute(sent.encode())
+    query = "SELECT query FROM pg_stat_statements WHERE query NOT LIKE '%pg_stat_statements%'"
+    (row,) = connection.execute(query).fetchall()
+    return str(row[0])

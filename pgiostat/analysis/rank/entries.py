@@ -1,5 +1,8 @@
 """Entries of pg_stat_statements that are one fingerprint."""
 
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
 from pgiostat.analysis.cost import blocks_of
 from pgiostat.analysis.rank.dimension import By
 from pgiostat.analysis.rank.groups import GroupKey, group_of
@@ -7,6 +10,9 @@ from pgiostat.analysis.rank.totals import Totals
 from pgiostat.statistics.names import Names
 
 __all__ = ["places_of", "queryids_of"]
+
+_Ids = tuple[int, int, int | None]
+_Key = TypeVar("_Key", int, str)
 
 
 def queryids_of(counted: Totals, names: Names, fingerprint: GroupKey) -> list[int]:
@@ -17,13 +23,8 @@ def queryids_of(counted: Totals, names: Names, fingerprint: GroupKey) -> list[in
         names: The meaning of their ids.
         fingerprint: The key of its row in a ranking by fingerprint.
     """
-    found: dict[int, int] = {}
-    blocks = blocks_of(counted.statement_amounts).tolist()
-    for ids, read in zip(counted.statements, blocks, strict=True):
-        queryid = ids[2]
-        if queryid is not None and group_of(By.FINGERPRINT, ids, names) == fingerprint:
-            found[queryid] = found.get(queryid, 0) + read
-    return sorted(found, key=lambda queryid: (-found[queryid], queryid))
+    entries = _entries(counted, names, fingerprint)
+    return _by_reads((ids[2], read) for ids, read in entries if ids[2] is not None)
 
 
 def places_of(counted: Totals, names: Names, fingerprint: GroupKey) -> list[str]:
@@ -34,10 +35,23 @@ def places_of(counted: Totals, names: Names, fingerprint: GroupKey) -> list[str]
         names: The meaning of their ids.
         fingerprint: The key of its row in a ranking by fingerprint.
     """
-    found: dict[str, int] = {}
+    return _by_reads(
+        (f"{names.shown_role(ids[0])}@{names.shown_database(ids[1])}", read)
+        for ids, read in _entries(counted, names, fingerprint)
+    )
+
+
+def _entries(counted: Totals, names: Names, fingerprint: GroupKey) -> Iterator[tuple[_Ids, int]]:
+    """Yield the ids of each entry of a fingerprint, with the blocks that it read."""
     blocks = blocks_of(counted.statement_amounts).tolist()
     for ids, read in zip(counted.statements, blocks, strict=True):
         if group_of(By.FINGERPRINT, ids, names) == fingerprint:
-            place = f"{names.shown_role(ids[0])}@{names.shown_database(ids[1])}"
-            found[place] = found.get(place, 0) + read
-    return sorted(found, key=lambda place: (-found[place], place))
+            yield ids, read
+
+
+def _by_reads(found: Iterable[tuple[_Key, int]]) -> list[_Key]:
+    """Return each key once, those with the most reads first."""
+    reads: dict[_Key, int] = {}
+    for key, read in found:
+        reads[key] = reads.get(key, 0) + read
+    return sorted(reads, key=lambda key: (-reads[key], key))
