@@ -15,6 +15,7 @@ from pgiostat.postgres.doctor.fixes import (
     preload,
     setting,
 )
+from pgiostat.postgres.doctor.releases import release
 from pgiostat.postgres.doctor.settings import counting, overridden, timing, tracking
 from pgiostat.postgres.sent_sql import IO_WORKERS
 from pgiostat.statistics.capabilities import grant
@@ -79,6 +80,7 @@ def verdict(found: Sequence[Finding]) -> str:
 def _findings(facts: Facts) -> Iterator[Finding]:
     yield from _installed(facts)
     yield from _genuine(facts)
+    yield from release(facts)
     yield from tracking(facts)
     yield from counting(facts)
     yield from overridden(facts)

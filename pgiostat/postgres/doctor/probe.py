@@ -86,7 +86,8 @@ def _first(conn: Connection) -> Facts:
     if row is None:
         raise PgiostatError("the server sent no row", slug="query-failed")
     user, is_superuser, reads_all, has_role, session_user, sees_files, *rest = row
-    in_recovery, pid, started, now, extensions, overrides, pending, sources, values = rest
+    in_recovery, pid, started, now, extensions, overrides, pending, sources, *rest = rest
+    provider, values = rest
     info = conn.info
     return Facts(
         host=f"{info.host or 'local'}:{info.port}",
@@ -98,6 +99,7 @@ def _first(conn: Connection) -> Facts:
         reads_all_stats=bool(reads_all),
         has_monitoring_role=has_role,
         session_user=session_user,
+        provider=provider,
         in_recovery=in_recovery,
         started=started,
         now=now,
