@@ -191,7 +191,8 @@ FAULTS = [
      "overridden", "warning",
      'ALTER ROLE "a""b" IN DATABASE "app" RESET track_io_timing;'),
     (replace(GOOD, statements=replace(there(), text_bytes=2**30)), "texts", "warning", ""),
-    (replace(GOOD, statements=replace(there(), text_bytes=None)), "texts", "unknown", ""),
+    (replace(GOOD, statements=replace(there(), text_bytes=None)), "texts", "unknown",
+     'GRANT EXECUTE ON FUNCTION pg_stat_file(text, boolean) TO "pgiostat";'),
     (replace(GOOD, reads_all_stats=False, statements=replace(there(), hidden=790)),
      "privileges", "error", 'GRANT pg_read_all_stats TO "pgiostat";'),
     (replace(GOOD, statements=replace(there(), unread_texts=700, unreadable="no")),
@@ -542,6 +543,22 @@ def test_a_library_that_waits_for_a_restart_is_not_lost_by_another(
     assert mended(server, "preloaded").state is CheckState.OK
 
 
+def test_a_value_that_no_reload_has_read_waits_for_a_restart_too(make_server: MakeServer) -> None:
+    server = make_server(shared_preload_libraries="")
+    (found,) = findings_of(server.dsn(), "preloaded")
+    statement, _, _ = found.fix.partition("--")
+    carried_out(server, statement)  # without the restart
+    assert findings_of(server.dsn(), "preloaded") == [
+        Finding(
+            "preloaded", CheckState.ERROR,
+            "pg_stat_statements is set in shared_preload_libraries, and waits for a restart", WAITS,
+        )
+    ]  # fmt: skip
+    server.restart()
+    (found,) = findings_of(server.dsn(), "preloaded")
+    assert found.state is CheckState.OK
+
+
 @pytest.mark.parametrize(
     ("name", "value", "aspect"),
     [
@@ -661,6 +678,23 @@ def test_what_has_the_names_of_the_extension_is_found_and_goes(make_server: Make
     for each in found:
         carried_out(server, each.fix.removeprefix("if it is not needed: "), by=theirs)
     assert findings_of(server.dsn(), "look-alike") == []
+
+
+@pytest.mark.once
+def test_a_role_that_may_not_see_the_file_of_texts_gets_the_right(make_server: MakeServer) -> None:
+    server = make_server()
+    with client(server.dsn()) as other:
+        other.execute("CREATE EXTENSION pg_stat_statements")
+    theirs = watcher(server)
+    (found,) = findings_of(theirs, "texts")
+    assert found == Finding(
+        "texts", CheckState.UNKNOWN, "watcher cannot see the query text file",
+        'GRANT EXECUTE ON FUNCTION pg_stat_file(text, boolean) TO "watcher";',
+    )  # fmt: skip
+    carried_out(server, found.fix)
+    (found,) = findings_of(theirs, "texts")
+    assert found.state is CheckState.OK
+    assert found.reason.startswith("the query text file has ")
 
 
 def test_a_superuser_gets_a_role_that_is_enough(make_server: MakeServer) -> None:
