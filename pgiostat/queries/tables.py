@@ -33,7 +33,7 @@ def tables_of(text: str) -> frozenset[str]:
     """
     if not text:
         return frozenset()
-    walk = Walk(outline(text[:LONGEST_TEXT]))
+    walk = Walk(outline(text[:LONGEST_TEXT], bare_operators=True))
     names = {walk.table_name(table) for block in walk.found.blocks for table in block.tables}
     names.update(truncated_tables(walk))
     if not walk.found.blocks:

@@ -112,12 +112,17 @@ def split_action(action: str) -> tuple[str, str]:
     (('select', 'billing.invoice'), ('procedure', ''))
     >>> split_action("session"), split_action("catalog queries")
     (('session', ''), ('catalog queries', ''))
+    >>> split_action("foreign key check orders")
+    ('foreign key check', 'orders')
     """
+    for phrase in _PHRASES:
+        if action.startswith(phrase):
+            return phrase, action.removeprefix(phrase).lstrip()
     verb, _, table = action.partition(" ")
-    if verb == "catalog":
-        return action, ""
     return verb, "" if verb in _WITHOUT_TABLE else table
 
 
+_PHRASES = ("catalog queries", "foreign key check", "foreign key action")
+"""Verbs of several words."""
 _WITHOUT_TABLE = frozenset({"function", "procedure"})
 """Verbs that are followed by the name of a function, not of a table."""

@@ -14,7 +14,8 @@ class MainRelation:
 
     Attributes:
         action: select, insert, update, delete, merge, truncate, lock, refresh; index for
-            CREATE INDEX; function for a query of no table; empty for other statements.
+            CREATE INDEX; function for a query of no table; what PostgreSQL does for a foreign key;
+            empty for other statements.
         name: The table or function, with its schema if the text has it. A partition has the name
             of its table where its own name shows that.
     """
