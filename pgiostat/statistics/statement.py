@@ -66,6 +66,7 @@ class Statement:
         rolls_back: It is a ROLLBACK of a whole transaction.
         untracks: It may have changed settings so that pg_stat_statements does not count statements.
         action: What it does, and to which table, as in "select orders".
+        table_read: The table that it reads, for a ranking by table; empty for none.
         if_sync: What it is under the preset sync; None where the preset is fixed.
         fixed: The preset, where it is fixed.
         tag: Value of one tag in its comments, where a view is by that tag; no history keeps it.
@@ -80,6 +81,7 @@ class Statement:
     rolls_back: bool = False
     untracks: bool = False
     action: str = ""
+    table_read: str = ""
     if_sync: IfSync | None = None
     fixed: FixedPreset | None = None
     tag: str = ""

@@ -2,8 +2,9 @@
 
 from dataclasses import fields
 
+from pgiostat.queries.features.command_table import dotted_from, truncated_tables
 from pgiostat.queries.features.conditions import note_conditions
-from pgiostat.queries.features.main_relation import main_block, main_relation, truncated_tables
+from pgiostat.queries.features.main_relation import main_block, main_relation
 from pgiostat.queries.features.model import NONE, BlockFeatures, Features, Names
 from pgiostat.queries.features.ordering import note_newest, note_order
 from pgiostat.queries.features.select_list import note_outputs, note_selected
@@ -83,7 +84,7 @@ def _tables(walk: Walk) -> tuple[Names, Names]:
 
 
 def _copied(walk: Walk) -> str:
-    return _name_at(walk, 1)
+    return dotted_from(walk, 1)
 
 
 def _copied_columns(walk: Walk) -> BlockFeatures:
@@ -99,16 +100,7 @@ def _copied_columns(walk: Walk) -> BlockFeatures:
 
 
 def _called(walk: Walk) -> Names:
-    return frozenset({_name_at(walk, 1)}) if walk.texts[0] == "call" else NONE
-
-
-def _name_at(walk: Walk, position: int) -> str:
-    """Return the name, perhaps with a schema, that starts at a position."""
-    parts = walk.texts[position : position + 1]
-    while walk.texts[position + 1 : position + 2] == ["."]:
-        position += 2
-        parts += walk.texts[position : position + 1]
-    return ".".join(map(plain, parts))
+    return frozenset({dotted_from(walk, 1)}) if walk.texts[0] == "call" else NONE
 
 
 def _collect(walk: Walk, draft: Draft) -> None:
