@@ -291,7 +291,7 @@ when = { table = "report_*", verb = "select" }
 [[rule]]
 name = "schemas"
 category = "{schema}"
-when = { table = "*.*" }
+when = { table = ["*.*", "hr_*"] }
 """
 
 
@@ -303,6 +303,8 @@ when = { table = "*.*" }
         ("SELECT * FROM report_day", "reports"),
         ("INSERT INTO report_day VALUES (1)", "insert report_day"),
         ("SELECT * FROM crm.lead", "crm"),
+        ("SELECT * FROM public.orders", "public"),
+        ("SELECT * FROM hr_person", "select hr_person"),  # its text has no schema
         ("SELECT * FROM orders", "select orders"),
     ],
 )
