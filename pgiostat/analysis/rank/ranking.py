@@ -74,6 +74,7 @@ class RankRow:
     table_read: str = ""
     tag: str = ""
     own_text: str = ""
+    queryids: tuple[int, ...] = ()
     parts: tuple[tuple[str, int], ...] = ()
     members: int = 1
     uncertain: bool = False
