@@ -40,6 +40,7 @@ def test_every_statement_is_qualified() -> None:
     assert sorted(names) == [
         "activity_texts",
         "as_role",
+        "base_tables",
         "catalog",
         "columns",
         "databases",
