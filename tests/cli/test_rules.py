@@ -94,7 +94,7 @@ def test_statements_of_a_file_or_a_pipe_are_told_one_by_one(tmp_path: Path) -> N
     by_pipe = pgiostat("test", "-f", "-", "--preset", "sync", given=text)
     assert by_file.stdout == by_pipe.stdout
     told = re.findall(r"^(\w+)  by ([\w-]+) \(preset sync", by_pipe.stdout, re.MULTILINE)
-    assert told == [("other", "session"), ("upload", "upload"), ("manifest", "manifest-cursor")]
+    assert told == [("session", "session"), ("upload", "upload"), ("manifest", "manifest-cursor")]
 
 
 def test_a_statement_that_no_rule_takes_is_named_after_what_it_does() -> None:
