@@ -41,6 +41,7 @@ from pgiostat.analysis.server_reads import reads_of
 from pgiostat.postgres.sampler import Sampler
 from pgiostat.queries.describe import describer
 from pgiostat.statistics.delta import Delta
+from pgiostat.watch.stream import COVERAGE_AFTER_SECONDS
 
 LOW, HIGH, LEAST_SHARE = -0.01, 0.02, 0.999
 LEAST_READS = 0.1
@@ -132,6 +133,7 @@ class Watch:
     record: IO[str] | None = None
     ticks: list[Tick] = field(default_factory=list)
     _covered: list[int] = field(default_factory=lambda: [0, 0])
+    _seconds: float = 0.0
 
     def run(self, goes_on: Callable[[], bool]) -> None:
         """Read once a second until that is over."""
@@ -153,7 +155,9 @@ class Watch:
         reads, in_transit = ranking.server_blocks or 0, ranking.in_transit or 0
         self._covered[0] += delta.statement_blocks
         self._covered[1] += reads - in_transit
-        coverage = self._covered[0] / self._covered[1] if self._covered[1] else None
+        self._seconds += delta.seconds or 0.0
+        is_judged = self._covered[1] > 0 and self._seconds >= COVERAGE_AFTER_SECONDS
+        coverage = self._covered[0] / self._covered[1] if is_judged else None
         found = notices(delta, ranking, coverage=coverage)
         unattributed = ranking.unattributed or 0
         self.ticks.append(
