@@ -12,6 +12,7 @@ from pgiostat.collector.device_monitor import DeviceMonitor
 from pgiostat.collector.incidents import IncidentLog
 from pgiostat.collector.interval_log import IntervalLog
 from pgiostat.collector.log import ServerLog
+from pgiostat.collector.relations import relation_sampler
 from pgiostat.collector.schedule import Schedule
 from pgiostat.collector.targets import Target
 from pgiostat.errors import PgiostatError
@@ -180,6 +181,7 @@ class Recorder:
     def _collect(self) -> None:
         self.schedule.wait_to_begin()
         older = self._resume()
+        relations = relation_sampler(self.target, self.schedule.clock, self._committer.definitions)
         while not self.schedule.is_over:
             self._sampler = Sampler(
                 self.target.dsn,
@@ -190,6 +192,7 @@ class Recorder:
                 older=older,
                 on_interval=self._accept,
                 final=True,
+                relations=relations,
             )
             try:
                 self._read(self._sampler)
@@ -233,10 +236,14 @@ class Recorder:
             self._incidents.begin_error("server", result.error)
         elif result.delta is not None:
             self.schedule.succeeded()
-            if result.texts_error is not None:
-                self._incidents.begin_error("texts", result.texts_error, "texts are missing: ")
-            else:
-                self._incidents.end("texts")
+            for affected, error in (
+                ("texts", result.texts_error),
+                ("tables and indexes", result.relations_error),
+            ):
+                if error is None:
+                    self._incidents.end(affected)
+                else:
+                    self._incidents.begin_error(affected, error, f"{affected} are missing: ")
         if self._intervals.is_due:
             self._summarize()
 

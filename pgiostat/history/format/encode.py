@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
 from hashlib import blake2b
 
 import numpy as np
@@ -11,16 +11,26 @@ import pyarrow as pa
 
 from pgiostat.analysis.cost import FIELDS, statement_amounts
 from pgiostat.analysis.server_reads import ServerReads, reads_of
-from pgiostat.history.format.schema import FACTS, READS, SCHEMAS, TIMED, columns_of
+from pgiostat.history.format.schema import (
+    FACTS,
+    READS,
+    RELATION_STATS,
+    SCHEMAS,
+    TIMED,
+    columns_of,
+)
 from pgiostat.statistics.columnar import Array, Rows
-from pgiostat.statistics.delta import Delta, Quality, RowDeltas
+from pgiostat.statistics.definitions import Definition
+from pgiostat.statistics.delta import Delta, Quality
 from pgiostat.statistics.names import OWN, Names, Statement, StatementKey
+from pgiostat.statistics.row_deltas import RowDeltas
 from pgiostat.statistics.snapshot import Server
 from pgiostat.volume.device.interval import MEASURED, DeviceInterval
 
 __all__ = [
     "HIDDEN_SENT",
     "SENT",
+    "Named",
     "devices",
     "encode",
     "name_table",
@@ -127,13 +137,49 @@ def encode(delta: Delta, start: datetime | None = None) -> dict[str, pa.Table]:
         for name, deltas in counted.items()
         if deltas is not None and len(deltas)
     }
+    tables |= _relation_stats(delta, interval)
     tables["sample"] = _sample(delta, interval)
     return tables
 
 
-def _facts(name: str, deltas: RowDeltas, interval: _Interval, delta: Delta) -> pa.Table:
+def _relation_stats(delta: Delta, interval: _Interval) -> dict[str, pa.Table]:
+    """Return what tables and indexes counted since they were last read, and new definitions."""
+    changes = delta.relation_changes
+    if changes is None:
+        return {}
+    end = interval.start + timedelta(microseconds=interval.dur_us)
+    parts: dict[str, list[pa.Table]] = {}
+    for each in changes.intervals:
+        # Relative to the end of the interval: its time is right even if the server's clock was set.
+        since = end - (delta.until - each.since)
+        own = _Interval(interval.server, since, round(each.seconds * 1_000_000))
+        for name, deltas in zip(RELATION_STATS, (each.tables, each.indexes), strict=True):
+            if len(deltas):
+                dbid = pa.array(np.full(len(deltas), each.dbid))
+                parts.setdefault(name, []).append(_facts(name, deltas, own, delta, {"dbid": dbid}))
+    tables = {name: pa.concat_tables(found) for name, found in parts.items()}
+    if changes.definitions:
+        rows = [
+            {
+                "server_id": interval.server,
+                **{field.name: getattr(each, field.name) for field in fields(Definition)},
+                "since": end,
+            }
+            for each in changes.definitions
+        ]
+        tables["definition"] = pa.Table.from_pylist(rows, SCHEMAS["definition"])
+    return tables
+
+
+def _facts(
+    name: str,
+    deltas: RowDeltas,
+    interval: _Interval,
+    delta: Delta,
+    first: Mapping[str, pa.Array] | None = None,
+) -> pa.Table:
     rows = deltas.rows
-    columns: dict[str, pa.Array] = interval.columns(len(rows))
+    columns: dict[str, pa.Array] = {**interval.columns(len(rows)), **(first or {})}
     if name == "stmt":
         columns["sid"] = pa.array(sids(interval.server, rows))
         amounts, _ = statement_amounts(delta)
@@ -146,6 +192,8 @@ def _facts(name: str, deltas: RowDeltas, interval: _Interval, delta: Delta) -> p
             columns[column.name] = pa.nulls(len(rows), kind)
         elif values.dtype.kind == "S":
             columns[column.name] = pa.array(np.char.decode(values, "utf-8").tolist(), kind)
+        elif values.dtype.kind == "M":
+            columns[column.name] = pa.array(values).view(kind)
         else:
             columns[column.name] = pa.array(values, kind)
     columns["basis"] = pa.array(deltas.basis.astype(np.int8))
@@ -253,11 +301,13 @@ def texts(
 MOST_REASON = 200
 """Characters of a reason that are kept."""
 
-Named = dict[tuple[str, int], tuple[str, str, int, str]]
-"""Name, schema, owner and part, by kind and oid."""
+NamedKey = tuple[str, int, int | None]
+"""Kind and oid; and of a relation beside the connected database the oid of its database."""
+Named = dict[NamedKey, tuple[str, str, int, str, str | None]]
+"""Name, schema, owner, part and own name."""
 
 
-def named(delta: Delta, names: Names, written: Mapping[tuple[str, int], object]) -> Named:
+def named(delta: Delta, names: Names, written: Mapping[NamedKey, object]) -> Named:
     """Return names of databases, roles and relations of an interval that are not yet written.
 
     What was renamed is written again, with its time: a history knows what it was called before.
@@ -265,13 +315,37 @@ def named(delta: Delta, names: Names, written: Mapping[tuple[str, int], object])
     rows = delta.statements.rows
     found: Named = {}
     for oid in set(rows["dbid"].tolist()) & names.databases.keys():
-        found["database", oid] = (names.databases[oid], "", 0, "")
+        found["database", oid, None] = (names.databases[oid], "", 0, "", None)
     for oid in set(rows["userid"].tolist()) & names.roles.keys():
-        found["role", oid] = (names.roles[oid], "", 0, "")
-    for oid in set(delta.relations.rows["relid"].tolist()) & names.relations.keys():
+        found["role", oid, None] = (names.roles[oid], "", 0, "", None)
+    relids = set(delta.relations.rows["relid"].tolist())
+    for oid in relids & names.relations.keys():
         owner, schema, name, part = names.relations[oid]
-        found["relation", oid] = (name, schema, owner, part)
+        found["relation", oid, None] = (name, schema, owner, part, None)
+    # An index is shown as its table where tables are ranked, and under its own name elsewhere.
+    for oid in relids & names.index_names.keys() & names.relations.keys():
+        owner, schema, _, part = names.relations[oid]
+        found["index", oid, None] = (names.index_names[oid], schema, owner, part, None)
+    for dbid, oid in _elsewhere(delta) & names.elsewhere.keys():
+        owner, schema, name, part, own = names.elsewhere[dbid, oid]
+        found["relation", oid, dbid] = (name, schema, owner, part, own)
+        if dbid in names.databases:
+            found["database", dbid, None] = (names.databases[dbid], "", 0, "", None)
     return {key: value for key, value in found.items() if written.get(key) != value}
+
+
+def _elsewhere(delta: Delta) -> set[tuple[int, int]]:
+    """Return the relations beside the connected database that counted anything."""
+    changes = delta.relation_changes
+    if changes is None:
+        return set()
+    return {
+        (each.dbid, oid)
+        for each in changes.intervals
+        if each.dbid != delta.newer.server.dbid
+        for rows in (each.tables.rows, each.indexes.rows)
+        for oid in rows[rows.table.key[0]].tolist()
+    }
 
 
 def name_table(delta: Delta, found: Named) -> pa.Table:
@@ -287,7 +361,9 @@ def name_table(delta: Delta, found: Named) -> pa.Table:
             "owner": owner,
             "part": part,
             "since": delta.since,
+            "relation_dbid": dbid,
+            "own_name": own,
         }
-        for (kind, oid), (name, schema, owner, part) in found.items()
+        for (kind, oid, dbid), (name, schema, owner, part, own) in found.items()
     ]
     return pa.Table.from_pylist(rows, SCHEMAS["name"])

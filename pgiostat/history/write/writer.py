@@ -19,7 +19,15 @@ from pgiostat.history.format import checkpoint
 from pgiostat.history.format.checksum import to_parquet
 from pgiostat.history.format.clock_skew import MAX_CLOCK_SKEW
 from pgiostat.history.format.durable_io import Disk
-from pgiostat.history.format.encode import devices, encode, name_table, named, server_id, texts
+from pgiostat.history.format.encode import (
+    Named,
+    devices,
+    encode,
+    name_table,
+    named,
+    server_id,
+    texts,
+)
 from pgiostat.history.format.file_index import LATE, files
 from pgiostat.history.format.filesystem import (
     UnreadableError,
@@ -89,7 +97,7 @@ class Writer:
     failures: int = 0
     _written: set[StatementKey] = field(default_factory=set)
     _excused: set[StatementKey] = field(default_factory=set)
-    _named: dict[tuple[str, int], tuple[str, str, int, str]] = field(default_factory=dict)
+    _named: Named = field(default_factory=dict)
     _measured: set[_Point] = field(default_factory=set)
     _server: int | None = None
 
