@@ -13,13 +13,13 @@ from pgiostat.collector.targets import (
     Target,
     interval,
     may_be_label,
-    tables_interval,
 )
 from pgiostat.errors import PgiostatError
 from pgiostat.history.format.root import check_collector
 from pgiostat.history.write.retention import Keep
 from pgiostat.postgres.dsn import check_dsn
 from pgiostat.redaction import has_credentials, hidden, may_hold_secret
+from pgiostat.timespec import tables_interval
 from pgiostat.volume.device.discover import DeviceOption, device_option
 
 __all__ = ["read"]

@@ -10,7 +10,7 @@ from pgiostat.errors import invalid_option
 from pgiostat.history.format.root import check_collector
 from pgiostat.history.write.retention import Keep
 from pgiostat.postgres.dsn import check_dsn, label_of
-from pgiostat.timespec import duration, written
+from pgiostat.timespec import LONGEST_INTERVAL_SECONDS, duration, tables_interval, written
 from pgiostat.volume.device.discover import AUTOMATIC, DeviceOption
 
 __all__ = [
@@ -22,18 +22,14 @@ __all__ = [
     "may_be_label",
     "shard_of",
     "share",
-    "tables_interval",
     "targets",
 ]
 
 _SHARD = re.compile(r"(\d{1,4})/(\d{1,4})")
 
 SHORTEST_INTERVAL_SECONDS = 0.1
-LONGEST_INTERVAL_SECONDS = 86_400.0
-SHORTEST_TABLES_INTERVAL_SECONDS = 1.0
 INTERVAL_SECONDS = 10.0
 TABLES_INTERVAL_SECONDS = 60.0
-OFF = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,24 +78,6 @@ def interval(text: str) -> float:
             f'invalid interval: "{text}"',
             hint=f"It must be from {written(SHORTEST_INTERVAL_SECONDS)} to"
             f" {written(LONGEST_INTERVAL_SECONDS)}.",
-        )
-    return seconds
-
-
-def tables_interval(text: str) -> float | None:
-    """Return the seconds between reads of tables and indexes; None for "off".
-
-    Raises:
-        PgiostatError: time-invalid, or option-invalid if it is too short or too long.
-    """
-    if text == OFF:
-        return None
-    seconds = duration(text)
-    if not SHORTEST_TABLES_INTERVAL_SECONDS <= seconds <= LONGEST_INTERVAL_SECONDS:
-        raise invalid_option(
-            f'invalid interval of tables: "{text}"',
-            hint=f"It must be from {written(SHORTEST_TABLES_INTERVAL_SECONDS)} to"
-            f' {written(LONGEST_INTERVAL_SECONDS)}, or "{OFF}".',
         )
     return seconds
 
