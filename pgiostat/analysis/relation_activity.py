@@ -200,9 +200,19 @@ class TableActivity:
         return _ratio(self.idx_tup_fetch, self.idx_scan)
 
     @property
+    def rows_per_scan(self) -> float | None:
+        """Live rows per scan, sequential or of an index; None without one."""
+        return _ratio(self.rows_fetched, self.count("seq_scan") + self.idx_scan)
+
+    @property
+    def rows_fetched(self) -> int:
+        """Live rows that scans of every kind read or fetched."""
+        return self.count("seq_tup_read") + self.idx_tup_fetch
+
+    @property
     def blocks_per_row(self) -> float | None:
         """Blocks of the table alone touched per row that scans fetched; None without a row."""
-        return _ratio(self.heap_touched, self.count("seq_tup_read") + self.idx_tup_fetch)
+        return _ratio(self.heap_touched, self.rows_fetched)
 
     @property
     def relpages(self) -> int:

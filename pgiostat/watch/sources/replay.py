@@ -1,6 +1,6 @@
 """The replay source: a history, interval by interval, on the same screen."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,12 +28,15 @@ from pgiostat.units import MICROSECOND, format_version
 from pgiostat.volume.bucket import CreditBucket
 from pgiostat.volume.demand import load_of
 from pgiostat.watch.model.interval import Interval, IoRow, SeekContext, Who
+from pgiostat.watch.model.recent_reads import RECENT_SECONDS, RecentReads
 from pgiostat.watch.model.session import KEPT, WatchSession
 from pgiostat.watch.sources.disk import LONGEST, RecordedDisk
+from pgiostat.watch.sources.recorded_tables import RecordedTables
 
 __all__ = ["ReplaySource"]
 
 _PLOTTED = ("calls", "shared_blks_hit", "shared_blks_read", "local_blks_read")
+RECENT = timedelta(seconds=RECENT_SECONDS)
 _QUALITIES = frozenset(quality.value for quality in Quality)
 _BASES = frozenset(basis.value for basis in Basis)
 
@@ -73,6 +76,7 @@ class ReplaySource:
         self._rows = rows
         devices = history.device(replace(window, since=window.since - LONGEST))
         self._disk = RecordedDisk(chain.from_iterable(devices.values()), rows)
+        self._tables = RecordedTables(history, window, [server.server_id for server in servers])
         self._describe = describe
         self._changes = sorted(
             {since for columns in history.named().values() for since, _, _ in columns[1:]}
@@ -161,7 +165,29 @@ class ReplaySource:
             self._starts[base],
             self._between(base, place) if base < place else None,
             tuple(self._past(first, place)) if first < place else (),
+            self._recent(place),
+            self._tables.counts(
+                self._starts[base], self._starts[place], self._server_ids[place], self._dbid(place)
+            ),
         )
+
+    def _recent(self, place: int) -> RecentReads:
+        """Return the reads of the seconds before an interval, of the same server."""
+        first = bisect_left(self._starts, self._starts[place] - RECENT)
+        there = [
+            each
+            for each in range(first, place)
+            if self._server_ids[each] == self._server_ids[place]
+        ]
+        if not there:
+            return RecentReads()
+        before = self._between(there[0], place).counted
+        begin = self._starts[there[0]]
+        return RecentReads() if before is None else RecentReads().after(before, begin)
+
+    def _dbid(self, place: int) -> int:
+        """Return the connected database."""
+        return int(self._rows["dbid"][place].as_py())
 
     def _between(self, first: int, last: int) -> Interval:
         """Return all intervals from one to the one before another as one."""
@@ -246,6 +272,12 @@ class ReplaySource:
             provenance=provenance,
             bases=self._bases(window, self._server_ids[place]),
             disk=self._disk.at(place, counted.block_size),
+            tables=self._tables.news(
+                begin,
+                begin + timedelta(seconds=seconds),
+                self._server_ids[place],
+                self._dbid(place),
+            ),
         )
 
     def _names_at(self, place: int) -> Names:
