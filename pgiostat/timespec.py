@@ -3,19 +3,9 @@
 import re
 from datetime import UTC, date, datetime, time, timedelta
 
-from pgiostat.errors import ExitStatus, PgiostatError, invalid_option
+from pgiostat.errors import ExitStatus, PgiostatError
 
-__all__ = [
-    "EARLIEST",
-    "LONGEST_INTERVAL_SECONDS",
-    "Instant",
-    "Length",
-    "duration",
-    "instant",
-    "is_clock",
-    "tables_interval",
-    "written",
-]
+__all__ = ["EARLIEST", "Instant", "Length", "duration", "instant", "is_clock", "written"]
 
 Instant = str | date
 Length = str | timedelta
@@ -41,9 +31,6 @@ LONGEST_SECONDS = 100 * 365.25 * 86_400
 """A hundred years: no history is as long, and no clock of the system counts as far as 300 years."""
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 """Between them an instant has a name in every time zone and in every engine."""
-LONGEST_INTERVAL_SECONDS = 86_400.0
-SHORTEST_TABLES_INTERVAL_SECONDS = 1.0
-OFF = "off"
 CLOCK_AHEAD = timedelta(minutes=5)
 """How much later than ours the clock of a server may be that printed a time of day."""
 
@@ -75,24 +62,6 @@ def written(seconds: float) -> str:
         if seconds >= _UNITS[unit] and not seconds % _UNITS[unit]:
             return f"{seconds / _UNITS[unit]:.0f}{unit}"
     return f"{seconds:.12g}s"
-
-
-def tables_interval(text: str) -> float | None:
-    """Return the seconds between reads of tables and indexes; None for "off".
-
-    Raises:
-        PgiostatError: time-invalid, or option-invalid if it is too short or too long.
-    """
-    if text == OFF:
-        return None
-    seconds = duration(text)
-    if not SHORTEST_TABLES_INTERVAL_SECONDS <= seconds <= LONGEST_INTERVAL_SECONDS:
-        raise invalid_option(
-            f'invalid interval of tables: "{text}"',
-            hint=f"It must be from {written(SHORTEST_TABLES_INTERVAL_SECONDS)} to"
-            f' {written(LONGEST_INTERVAL_SECONDS)}, or "{OFF}".',
-        )
-    return seconds
 
 
 def _seconds(text: str) -> float:

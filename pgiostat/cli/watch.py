@@ -131,7 +131,7 @@ def watch(
     from dataclasses import replace
 
     from pgiostat.analysis.rank import By, Sort
-    from pgiostat.timespec import tables_interval as of_tables
+    from pgiostat.postgres.relation_options import relation_options
     from pgiostat.watch.options import Options, StreamFormat
 
     seconds = options.length(
@@ -163,7 +163,7 @@ def watch(
         writes=writes,
     )
     if tables_interval is not None:
-        wanted = replace(wanted, tables_interval=of_tables(tables_interval))
+        wanted = replace(wanted, tables_interval=relation_options(tables_interval).every)
     _refuse_together(
         wanted,
         tables_interval,

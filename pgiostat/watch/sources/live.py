@@ -179,7 +179,11 @@ class LiveSource:
 
     def _definitions(self, server: Server) -> Mapping[DefinitionKey, Definition]:
         """Return the definitions that the recorded history has of a server."""
-        return {} if self._writer is None else self._writer.definitions(server)
+        if self._writer is None:
+            return {}
+        from pgiostat.history.write.newest_definitions import newest_definitions  # noqa: PLC0415
+
+        return newest_definitions(self._writer.layout, server)
 
     def _made_describe(self) -> Describe:
         if self._known is None:
