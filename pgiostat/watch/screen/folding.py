@@ -10,7 +10,7 @@ from pgiostat.analysis.rank import Ranking, Totals
 from pgiostat.statistics.names import Names
 from pgiostat.watch.model.table_counts import TableFigures
 from pgiostat.watch.screen.rows import TableRow, Values
-from pgiostat.watch.screen.table_columns import TableValues, part_of
+from pgiostat.watch.screen.table_columns import FoldValues, TableValues, part_of
 from pgiostat.watch.state import Fold, View, ViewState
 
 __all__ = ["folded", "is_catalog", "is_idle", "with_parts"]
@@ -79,7 +79,8 @@ def _without_catalogs(
     first, *more = [row.of.cost for row in catalogs if row.of is not None]
     cost = first.with_all(more)
     name = f"{len(catalogs)} system catalogs"
-    one = TableRow(name, ranking.share(cost.blocks), Values(cost), fold=Fold.CATALOGS)
+    values = FoldValues(cost, [row.values for row in catalogs])
+    one = TableRow(name, ranking.share(cost.blocks), values, fold=Fold.CATALOGS)
     if state.sort or state.is_reversed:  # at the place of the first of them
         place = rows.index(catalogs[0])
     else:

@@ -1,6 +1,6 @@
 """The columns of tables and indexes: scans, rows, sizes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pgiostat.analysis.cost import ReadCost
@@ -15,7 +15,15 @@ from pgiostat.units import (
 from pgiostat.watch.model.table_counts import TableFigures
 from pgiostat.watch.screen.rows import Measure, Value, Values
 
-__all__ = ["TABLE_MEASURES", "Part", "TableValues", "part_of", "times_of", "with_table_measures"]
+__all__ = [
+    "TABLE_MEASURES",
+    "FoldValues",
+    "Part",
+    "TableValues",
+    "part_of",
+    "times_of",
+    "with_table_measures",
+]
 
 OfTable = Callable[[TableActivity], Value]
 OfIndex = Callable[[IndexActivity], Value]
@@ -96,6 +104,7 @@ _FIGURES = (
 TABLE_MEASURES = tuple(each.measure for each in _FIGURES)
 BEFORE_HIT = 6
 """Number of columns before the hit ratio."""
+ADDED_UP = ("seq_scans_per_s", "idx_scans_per_s", "size_bytes")
 _BY_NAME = {each.measure.name: each for each in _FIGURES}
 
 
@@ -156,6 +165,24 @@ class TableValues(Values):
 
     def __len__(self) -> int:
         return super().__len__() + len(_BY_NAME)
+
+
+class FoldValues(Values):
+    """The numbers of several tables as one: scans and sizes add up, and other figures do not."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, cost: ReadCost, rows: Sequence[Mapping[str, Value]]) -> None:
+        super().__init__(cost)
+        self._rows = rows
+
+    def __getitem__(self, name: str) -> Value:
+        if name not in _BY_NAME:
+            return super().__getitem__(name)
+        if name not in ADDED_UP or not any(name in row for row in self._rows):
+            raise KeyError(name)
+        known = [value for row in self._rows if (value := row.get(name)) is not None]
+        return sum(known) if known else None
 
 
 def times_of(seconds: float, figures: TableFigures | None, *, whole: bool) -> str:

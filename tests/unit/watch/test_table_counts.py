@@ -19,7 +19,14 @@ from pgiostat.watch.model.session import WatchSession
 from pgiostat.watch.model.table_counts import TableCounts, TableNews
 from pgiostat.watch.screen.frozen import FrozenSession
 from pgiostat.watch.screen.notices import NoticeBoard, SideInfo
-from pgiostat.watch.screen.table_columns import TABLE_MEASURES, TableValues, part_of, times_of
+from pgiostat.watch.screen.rows import Values
+from pgiostat.watch.screen.table_columns import (
+    TABLE_MEASURES,
+    FoldValues,
+    TableValues,
+    part_of,
+    times_of,
+)
 from tests.support.readings import at
 from tests.support.relations import made, read
 from tests.unit.watch.test_session import moment
@@ -154,6 +161,14 @@ def test_figures_of_a_table_its_heap_its_index_and_its_toast_table() -> None:
     assert part_of(figures, 300, 300, "toast") is None
     unknown = TableValues(cost, None)
     assert {name: unknown[name] for name in names} == dict.fromkeys(names)
+    fold = FoldValues(cost, [whole, whole, unknown])
+    assert {name: fold[name] for name in names if name in fold} == {
+        "seq_scans_per_s": 0.4,
+        "idx_scans_per_s": 4.0,
+        "size_bytes": 2 * (64 + 8 + 2 + 1) * 8192,
+    }
+    assert FoldValues(cost, [unknown])["size_bytes"] is None
+    assert "size_bytes" not in FoldValues(cost, [Values(cost)])
     assert set(names) < set(unknown)
     assert len(unknown) == len(list(unknown))
 
