@@ -1,6 +1,6 @@
 """A made-up server whose statements come and go, and a clock of its own, for watching an hour."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -133,6 +133,10 @@ class World:
     ) -> tuple[dict[int, tuple[int, str, str, str]], dict[int, str]]:
         """Return tables, and no index."""
         return {relid: (relid, "public", f"t{relid}", "heap") for relid in relids}, {}
+
+    def base_tables(self, names: Sequence[str]) -> list[tuple[str, str, str, str]]:  # noqa: ARG002 - as of a reader
+        """Return no table: there are neither views nor partitions."""
+        return []
 
     def relation_reader(self) -> "World":
         """Return what reads tables and indexes."""

@@ -15,7 +15,7 @@ from pgiostat.statistics.names import Names
 from pgiostat.units import format_bytes, format_ms, per_second, us_to_milliseconds
 from pgiostat.watch.model.interval import IoRow
 from pgiostat.watch.model.table_counts import TableCounts, TableFigures
-from pgiostat.watch.screen.folding import folded, with_parts
+from pgiostat.watch.screen.folding import SYSTEM_CATALOGS, folded, is_catalog, with_parts
 from pgiostat.watch.screen.path import belongs, touched, with_read
 from pgiostat.watch.screen.rows import Measure, TableRow, Value, Values, shown
 from pgiostat.watch.screen.table_columns import TableValues, with_table_measures
@@ -191,7 +191,9 @@ def _below(ranking: Ranking) -> list[TableRow]:
 def _matches(row: TableRow, wanted: str) -> bool:
     if not wanted:
         return True
-    text = f"{row.name} {row.category} {row.place} {row.of.text if row.of else ''}"
+    # A catalog is found by the name of the row that it is folded into.
+    fold = SYSTEM_CATALOGS if is_catalog(row) else ""
+    text = f"{row.name} {fold} {row.category} {row.place} {row.of.text if row.of else ''}"
     return wanted.casefold() in text.casefold()
 
 
