@@ -29,7 +29,7 @@ LONGEST = timedelta(days=1)
 MOST_ADDED = 240
 """Intervals of tables that are added up after a seek: four hours of those of collect."""
 SLACK = timedelta(seconds=0.5)
-"""Tables are read after the statements: their interval ends a little later."""
+"""Tables are read after the statements: their interval ends by so much later at most."""
 
 
 class _Span(NamedTuple):
@@ -39,6 +39,11 @@ class _Span(NamedTuple):
     begin: datetime
     server: int
     dbid: int
+
+    @property
+    def due(self) -> datetime:
+        """An instant in the interval of statements with which it ended."""
+        return self.end - min(SLACK, (self.end - self.begin) / 2)
 
 
 class RecordedTables:
@@ -86,7 +91,7 @@ class RecordedTables:
 
     def _ended(self, since: datetime, until: datetime, server: int, dbid: int) -> Iterator[_Span]:
         for span in self._spans:
-            if since < span.end - SLACK <= until and (span.server, span.dbid) == (server, dbid):
+            if since < span.due <= until and (span.server, span.dbid) == (server, dbid):
                 yield span
 
     def _defined(self, until: datetime, server: int) -> Mapping[DefinitionKey, Definition]:
