@@ -213,22 +213,6 @@ class History(QueryRunner):
         """Return the rows of a table of SCHEMAS in a window, by time."""
         return self.query(plan.facts(self.engine, table, window, ids))
 
-    def spans(
-        self, table: str, window: Window, ids: Sequence[int]
-    ) -> list[tuple[datetime, int, int, int]]:
-        """Return the intervals of a table of RELATION_STATS that begin in a window.
-
-        Returns:
-            Of each its beginning, its length in microseconds, server_id and database.
-        """
-        columns = "DISTINCT f.ts, f.dur_us, f.server_id, f.dbid"
-        query = plan.rows_in(
-            self.engine, "facts", table, window, ids, columns=columns, order="f.ts"
-        )
-        rows = self.query(query)
-        others = (rows[name].to_pylist() for name in ("dur_us", "server_id", "dbid"))
-        return list(zip(instants(rows["ts"]), *others, strict=True))
-
     def device(self, window: Window) -> dict[int, list[DeviceInterval]]:
         """Return the intervals of devices that begin in a window, by server_id and time.
 

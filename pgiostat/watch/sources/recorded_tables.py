@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from pgiostat.history.format.schema import RELATION_STATS
+from pgiostat.history.read import plan
+from pgiostat.history.read.arrow import instants
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
 from pgiostat.statistics.columnar import Array, Rows
@@ -62,7 +64,7 @@ class RecordedTables:
         spans = {
             _Span(begin + timedelta(microseconds=length), begin, server, dbid)
             for table in RELATION_STATS
-            for begin, length, server, dbid in history.spans(table, earlier, servers)
+            for begin, length, server, dbid in _spans(history, table, earlier, servers)
         }
         self._spans = sorted(each for each in spans if each.end > window.since)
         columns = [field.name for field in fields(Definition)]
@@ -109,6 +111,22 @@ class RecordedTables:
         )
         seconds = (span.end - span.begin).total_seconds()
         return RelationInterval(span.dbid, span.begin, seconds, tables, indexes)
+
+
+def _spans(
+    history: History, table: str, window: Window, servers: Sequence[int]
+) -> Iterator[tuple[datetime, int, int, int]]:
+    """Yield the intervals of a table of RELATION_STATS that begin in a window.
+
+    Of each its beginning, its length in microseconds, server_id and database.
+    """
+    columns = "DISTINCT f.ts, f.dur_us, f.server_id, f.dbid"
+    query = plan.rows_in(
+        history.engine, "facts", table, window, servers, columns=columns, order="f.dbid"
+    )
+    rows = history.query(query)
+    others = (rows[name].to_pylist() for name in ("dur_us", "server_id", "dbid"))
+    yield from zip(instants(rows["ts"]), *others, strict=True)
 
 
 def _deltas(facts: pa.Table, table: CounterTable, span: _Span) -> RowDeltas:

@@ -193,7 +193,7 @@ class ReplaySource:
         """Return all intervals from one to the one before another as one."""
         window = Window(self._starts[first], self._starts[last], self._label)
         rows = self._rows.slice(first, last - first).to_pylist()
-        counted = self._counted(window, self._server_ids[last])
+        counted = _counted(self._history, window, self._server_ids[last])
         words = [word for row in rows for word in row["qualities"].split(", ")]
         known = [row for row in rows if row["server_blocks"] is not None]
         settled = known_sum(map(_settled, known))
@@ -244,7 +244,7 @@ class ReplaySource:
         begin = self._starts[place]
         row = self._rows.slice(place, 1).to_pylist()[0]
         window = Window(begin, begin + MICROSECOND, self._label)
-        counted = self._counted(window, self._server_ids[place])
+        counted = _counted(self._history, window, self._server_ids[place])
         self.session.names = self._names_at(place)
         seconds = row["dur_us"] / 1e6
         qualities = _known(row["qualities"].split(", "))
@@ -270,7 +270,7 @@ class ReplaySource:
             ),
             load=load,
             provenance=provenance,
-            bases=self._bases(window, self._server_ids[place]),
+            bases=_bases(self._history.facts("stmt", window, [self._server_ids[place]])),
             disk=self._disk.at(place, counted.block_size),
             tables=self._tables.news(
                 begin,
@@ -289,27 +289,30 @@ class ReplaySource:
             self._names[number] = self._history.names(self._describe, then)
         return self._names[number].get(self._server_ids[place], Names())
 
-    def _bases(self, window: Window, server: int) -> dict[tuple[int, int, int], Basis]:
-        rows = self._history.facts("stmt", window, [server])
-        names = ("userid", "dbid", "queryid", "toplevel", "basis")
-        columns = zip(*(rows[name].to_pylist() for name in names), strict=True)
-        # Unknown on old servers: then all of them are.
-        return {
-            (userid, dbid, queryid): Basis(basis) if basis in _BASES else Basis.UNKNOWN
-            for userid, dbid, queryid, toplevel, basis in columns
-            if basis != Basis.PREVIOUS and toplevel is not False
-        }
 
-    def _counted(self, window: Window, server: int) -> Totals:
-        of_statements = self._history.totals(window, By.STATEMENT).counted[server]
-        of_relations = self._history.totals(window, By.RELATION).counted[server]
-        return replace(
-            of_statements,
-            relations=of_relations.relations,
-            relation_amounts=of_relations.relation_amounts,
-            relation_uncertain=of_relations.relation_uncertain,
-            database_blocks=of_relations.database_blocks,
-        )
+def _bases(rows: pa.Table) -> dict[tuple[int, int, int], Basis]:
+    """Return the basis of statements, of those that have another one than the previous snapshot."""
+    names = ("userid", "dbid", "queryid", "toplevel", "basis")
+    columns = zip(*(rows[name].to_pylist() for name in names), strict=True)
+    # Unknown on old servers: then all of them are.
+    return {
+        (userid, dbid, queryid): Basis(basis) if basis in _BASES else Basis.UNKNOWN
+        for userid, dbid, queryid, toplevel, basis in columns
+        if basis != Basis.PREVIOUS and toplevel is not False
+    }
+
+
+def _counted(history: History, window: Window, server: int) -> Totals:
+    """Return what statements and relations of a server counted in a window."""
+    of_statements = history.totals(window, By.STATEMENT).counted[server]
+    of_relations = history.totals(window, By.RELATION).counted[server]
+    return replace(
+        of_statements,
+        relations=of_relations.relations,
+        relation_amounts=of_relations.relation_amounts,
+        relation_uncertain=of_relations.relation_uncertain,
+        database_blocks=of_relations.database_blocks,
+    )
 
 
 def _io_rows(rows: pa.Table, block_size: int) -> tuple[IoRow, ...] | None:

@@ -27,9 +27,9 @@ from pgiostat.watch.screen.table_columns import (
     part_of,
     times_of,
 )
+from tests.support.moments import moment
 from tests.support.readings import at
 from tests.support.relations import made, read
-from tests.unit.watch.test_session import moment
 
 NAMES = Names(
     relations={
