@@ -176,6 +176,8 @@ class WatchDisplay(App[None]):
     def counted_shown(self) -> Totals | None:
         """Return what was counted in the time of the table that is shown."""
         state = self.state
+        if state.view is View.RELATION and not state.path:
+            return self.session_view.counted_tables(whole=state.whole)
         return self.session_view.counted(whole=state.whole, is_recent=state.is_of_tables)
 
     def _side(self) -> SideInfo:

@@ -46,25 +46,45 @@ class RecentReads:
         """When the first of them began; None if that is unknown."""
         return next(iter(self.begins), None)
 
+    @property
+    def seconds(self) -> float:
+        """How long they are together."""
+        return sum(each.seconds for each in self.parts)
+
     @cached_property
     def total(self) -> Totals | None:
         """Their totals as one; None without any."""
-        if len(self.parts) < 2:  # noqa: PLR2004 - nothing to add up
-            return next(iter(self.parts), None)
+        whole = self.of_tables
+        if whole is None or len(self.parts) == 1:
+            return whole
         statements: RunningTotals[tuple[int, int, int | None]] = RunningTotals()
-        relations: RunningTotals[int] = RunningTotals()
-        first, *others = self.parts
-        whole = first
-        for each in others:
-            whole = together(whole, each)
         for each in self.parts:
             statements.add(each.statements, each.statement_amounts, each.statement_uncertain)
-            relations.add(each.relations, each.relation_amounts, each.relation_uncertain)
         return replace(
             whole,
             statements=statements.keys,
             statement_amounts=statements.amounts,
             statement_uncertain=statements.uncertain,
+        )
+
+    @cached_property
+    def of_tables(self) -> Totals | None:
+        """Their totals as one, of which tables alone are complete; None without any.
+
+        Statements are many more, and a ranking of tables needs none.
+        """
+        if not self.parts:
+            return None
+        whole, *others = self.parts
+        if not others:
+            return whole
+        relations: RunningTotals[int] = RunningTotals()
+        for each in others:
+            whole = together(whole, each)
+        for each in self.parts:
+            relations.add(each.relations, each.relation_amounts, each.relation_uncertain)
+        return replace(
+            whole,
             relations=relations.keys,
             relation_amounts=relations.amounts,
             relation_uncertain=relations.uncertain,

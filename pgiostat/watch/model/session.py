@@ -86,6 +86,7 @@ class WatchSession:
     _settled_blocks: int = 0
     _disk: DiskReads | None = None
     _history_wanted: dict[bool, Totals] = field(default_factory=dict)
+    _recent_wanted: RecentReads = field(default_factory=RecentReads)
     _numbers: dict[RowKey, int] = field(default_factory=dict)
     _numbered: int = 0
     _numbers_room: int = 0
@@ -181,12 +182,19 @@ class WatchSession:
             is_recent: Over the last seconds, where one interval is too short.
         """
         last = None if self.latest is None else self.latest.counted
-        if is_recent:
-            last = self.recent.total
+        if is_recent and not whole:
+            last, self._recent_wanted = self.recent.total, self.recent
         counted = self._since_baseline() if whole else last
         if counted is not None:
             self._history_wanted[whole] = counted
         return counted
+
+    def counted_tables(self, *, whole: bool) -> Totals | None:
+        """Return what tables counted over the last seconds, or all since the baseline."""
+        if whole:
+            return self.counted(whole=True)
+        self._recent_wanted = self.recent
+        return self.recent.of_tables
 
     def _since_baseline(self) -> Totals | None:
         if self._whole is None:
@@ -217,7 +225,7 @@ class WatchSession:
 
         A paused screen still shows the last requested statement.
         """
-        wanted = [*self._history_wanted.values(), *self.recent.parts]
+        wanted = [*self._history_wanted.values(), *self._recent_wanted.parts, *self.recent.parts]
         if self.latest is not None and self.latest.counted is not None:
             wanted.append(self.latest.counted)
         ids = chain(self._statements.keys, *(each.statements for each in wanted))

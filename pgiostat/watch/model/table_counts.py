@@ -68,12 +68,15 @@ class TableCounts:
     newest: tuple[RelationInterval, ...] = ()
     whole: RelationInterval | None = None
     news: TableNews | None = None
+    _made: dict[bool, tuple[object, TableFigures]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def after(self, news: TableNews) -> "TableCounts":
         """Return what is known after an interval of statements."""
         one = news.interval
         if one is None:
-            return replace(self, news=news)
+            return self if news is self.news else replace(self, news=news, _made={})
         newest = [each for each in (*self.newest, one) if each.dbid == one.dbid]
         left = sum(each.seconds for each in newest) - RECENT_SECONDS * NEARLY
         while len(newest) > 1 and (left := left - newest[0].seconds) >= 0:
@@ -86,7 +89,7 @@ class TableCounts:
 
     def from_here(self) -> "TableCounts":
         """Return what is known after a new baseline."""
-        return replace(self, whole=None)
+        return replace(self, whole=None, _made={})
 
     @cached_property
     def recent(self) -> RelationInterval | None:
@@ -110,6 +113,19 @@ class TableCounts:
         known = None if self.news is None else self.news.known
         if interval is None and known is None:
             return None
+        # The screen is drawn several times between two reads of tables.
+        needed = (frozenset(tables), id(names), len(names.relations))
+        if whole not in self._made or self._made[whole][0] != needed:
+            self._made[whole] = (needed, self._figures(interval, known, tables, names))
+        return self._made[whole][1]
+
+    def _figures(
+        self,
+        interval: RelationInterval | None,
+        known: RelationRead | None,
+        tables: Collection[int],
+        names: Names,
+    ) -> TableFigures:
         totals = RelationTotals(0.0 if interval is None else interval.seconds)
         if interval is not None:
             totals.add(interval)

@@ -21,9 +21,7 @@ def place_lines(
     """Return the path or the filter, and the time of tables: it is not that of the heading."""
     lines = [_where(state, table, width)] if state.path or state.filter else []
     if state.is_of_tables:
-        counted = session.counted(whole=state.whole, is_recent=True)
-        seconds = 0.0 if counted is None else counted.seconds
-        times = times_of(seconds, table.figures, whole=state.whole)
+        times = times_of(session.recent.seconds, table.figures, whole=state.whole)
         lines.append([(cut(times, width), "dim")])
     return lines
 

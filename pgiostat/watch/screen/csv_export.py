@@ -35,8 +35,8 @@ def as_csv(state: ViewState, table: ScreenTable, session: SessionView) -> str:
     since, seconds = latest.since, latest.seconds
     if state.whole:
         since, seconds = session.began, session.seconds
-    elif state.is_of_tables and (recent := session.recent.total) is not None:
-        since, seconds = session.recent.since, recent.seconds
+    elif state.is_of_tables and session.recent.parts:
+        since, seconds = session.recent.since, session.recent.seconds
     leading = [
         timestamp(since),
         timestamp(latest.until),

@@ -73,6 +73,10 @@ class FrozenSession:
         """Return what was counted: in the last interval, over the last seconds, or in all."""
         return self.recent.total if is_recent and not whole else self._counted[whole]
 
+    def counted_tables(self, *, whole: bool) -> Totals | None:
+        """Return what tables counted over the last seconds, or all since the baseline."""
+        return self._counted[True] if whole else self.recent.of_tables
+
     def io(self, *, whole: bool) -> tuple[IoRow, ...] | None:
         """Return rows of pg_stat_io, None where there are none."""
         return self._io[whole]

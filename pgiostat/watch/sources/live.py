@@ -63,6 +63,7 @@ class LiveSource:
         self._demand, self._record, self._clock = Demand(writes), record, clock
         self._tables_interval = tables_interval
         self._relations: RelationSampler | None = None
+        self._tables = TableNews()
         self._sampler: Sampler | None = None
         self._writer: Writer | None = None
         self._compaction: BackgroundCompaction | None = None
@@ -165,12 +166,11 @@ class LiveSource:
             return interval
         changes, dbid = delta.relation_changes, delta.newer.server.dbid
         ended = () if changes is None else changes.intervals
-        news = TableNews(
-            next((each for each in ended if each.dbid == dbid), None),
-            sampler.known,
-            sampler.definitions,
-            sampler.every,
-        )
+        if changes is not None or self._tables.known is not sampler.known:
+            # As many as there are indexes, and as they were between two reads.
+            self._tables = TableNews(None, sampler.known, sampler.definitions, sampler.every)
+        one = next((each for each in ended if each.dbid == dbid), None)
+        news = self._tables if one is None else replace(self._tables, interval=one)
         error = result.relations_error
         if error is not None:
             text = f"Tables and indexes are not read: {error.message}."
