@@ -50,7 +50,7 @@ class Fit:
 def fit(design: Floats, observed: Floats, prior: Prior) -> Fit:
     """Return the x with which design @ x is nearest to the observed counts.
 
-    Intervals weigh as those of counts whose variance grows with their size. A residual of more
+    Weights are those of counts with a variance that grows with their size. A residual of more
     than HUBER standard deviations weighs less.
 
     Args:
