@@ -13,6 +13,7 @@ plain index scan reads one block in each operation.
     evidence       how a statement reads, by the counters of its tables
     priors         what to expect of that
     lumping        the statements that read least, as one
+    context_fit    the operations in one context of pg_stat_io
     estimate       one piece of time
     pieces         a time window
 """

@@ -6,22 +6,20 @@ import numpy as np
 import numpy.typing as npt
 
 from pgiostat.analysis.operations.alignment import align
+from pgiostat.analysis.operations.context_fit import fit_context
 from pgiostat.analysis.operations.evidence import Evidence
 from pgiostat.analysis.operations.intervals import Context, Floats, Intervals
 from pgiostat.analysis.operations.least_squares import Fit, Prior, fit
 from pgiostat.analysis.operations.lumping import Lump
 from pgiostat.analysis.operations.priors import prior_in_bulk, prior_in_normal
 
-__all__ = ["PieceEstimate", "estimate_piece"]
+__all__ = ["MODEL_SHARE", "PieceEstimate", "estimate_piece"]
 
 Z = 1.96
 FACTOR = 1.25
 """By how much intervals are wider than the covariance says: measured on recorded loads."""
 MODEL_SHARE = 0.02
 """Half-width of what the model itself may be wrong by."""
-FARTHEST = 3.0
-"""Standard deviations by which the sum may move the estimates."""
-SMALLEST_GAP = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,40 +93,29 @@ def estimate_piece(
     touched = _per(counts.touched.sum(axis=0), calls)
     measured = _ratio(bulk)
     bulk_share = _bulk_share(intervals, evidence)
-    in_bulk = align(counts.blocks * bulk_share.values, bulk.blocks)
-    in_normal = align(counts.blocks * (1.0 - bulk_share.values), normal.blocks)
     # What no statement claims: a scan that is not counted yet, or catalogs, block by block.
-    left_bulk = _left(bulk, in_bulk) * (1.0 if measured is None else measured)
-    left_normal = _left(normal, in_normal)
-    scans = _fitted(
-        in_bulk,
-        bulk.operations - left_bulk,
+    scans = fit_context(
+        align(counts.blocks * bulk_share.values, bulk.blocks),
+        bulk,
         prior_in_bulk(evidence, measured, intervals.combine),
+        1.0 if measured is None else measured,
     )
-    others = _fitted(
-        in_normal,
-        normal.operations - left_normal,
+    others = fit_context(
+        align(counts.blocks * (1.0 - bulk_share.values), normal.blocks),
+        normal,
         prior_in_normal(evidence, measured, intervals.combine, touched),
+        1.0,
     )
-    bulk_blocks, normal_blocks = in_bulk.sum(axis=0), in_normal.sum(axis=0)
-    blocks = bulk_blocks + normal_blocks
-    operations = bulk_blocks * scans.values + normal_blocks * others.values
+    blocks = scans.blocks + others.blocks
     # A wrong share moves blocks to the other context, where their operations are others.
-    moved = blocks * (scans.values - others.values)
+    moved = blocks * (scans.each - others.each)
     covariance = (
-        _scaled(scans.covariance, bulk_blocks)
-        + _scaled(others.covariance, normal_blocks)
-        + _scaled(bulk_share.covariance, moved)
+        scans.covariance + others.covariance + bulk_share.covariance * np.outer(moved, moved)
     )
-    each = _per(operations, blocks)
-    seconds = max(float(intervals.seconds.sum()), 1e-9)
-    edges = each * np.maximum(blocks / seconds, _per(blocks, calls))
     whole = float(bulk.operations.sum() + normal.operations.sum())
-    rest_blocks = max(float(bulk.blocks.sum() + normal.blocks.sum()) - float(blocks.sum()), 0.0)
-    least = blocks / intervals.combine
-    left = float(left_bulk.sum() + left_normal.sum())
-    operations = _to_sum(operations, covariance, max(whole - left, 0.0), least, blocks)
-    operations = _at_most(operations, whole)
+    operations = _at_most(scans.operations + others.operations, whole)
+    seconds = max(float(intervals.seconds.sum()), 1e-9)
+    edges = _per(operations, blocks) * np.maximum(blocks / seconds, _per(blocks, calls))
     shares = lump.shares(read)
     spread = shares * blocks[lump.places]
     return PieceEstimate(
@@ -140,7 +127,7 @@ def estimate_piece(
         variance=lump.member_variance(spread),
         edges=shares * np.minimum(edges, operations)[lump.places],
         combine=intervals.combine,
-        rest_blocks=rest_blocks,
+        rest_blocks=scans.rest_blocks + others.rest_blocks,
         rest_operations=whole - float(operations.sum()),
     )
 
@@ -152,10 +139,6 @@ def _per(amounts: Floats, counts: Floats) -> Floats:
 def _ratio(context: Context) -> float | None:
     blocks = float(context.blocks.sum())
     return float(context.operations.sum()) / blocks if blocks else None
-
-
-def _scaled(covariance: Floats, blocks: Floats) -> Floats:
-    return covariance * np.outer(blocks, blocks)
 
 
 def _bulk_share(intervals: Intervals, evidence: Evidence) -> Fit:
@@ -178,56 +161,6 @@ def _bulk_share(intervals: Intervals, evidence: Evidence) -> Fit:
     shares.values[undecided] = found.values
     shares.covariance[np.ix_(undecided, undecided)] = found.covariance
     return shares
-
-
-def _left(context: Context, aligned: Floats) -> Floats:
-    """Return the blocks of each interval that no statement claims."""
-    left: Floats = np.maximum(context.blocks - aligned.sum(axis=1), 0.0)
-    return left
-
-
-def _fitted(aligned: Floats, operations: Floats, prior: Prior) -> Fit:
-    """Return the operations for each block in a context.
-
-    Args:
-        aligned: Blocks of shape (n, k).
-        operations: Of statements, of shape (n,).
-    """
-    read = np.flatnonzero(aligned.sum(axis=0) > 0)
-    k = aligned.shape[1]
-    whole = Fit(prior.mean.copy(), np.zeros((k, k)))
-    if not len(read):
-        return whole
-    some = Prior(*(part[read] for part in (prior.mean, prior.sd, prior.low, prior.high)))
-    found = fit(aligned[:, read], np.maximum(operations, 0.0), some)
-    whole.values[read] = found.values
-    whole.covariance[np.ix_(read, read)] = found.covariance
-    return whole
-
-
-def _to_sum(
-    operations: Floats, covariance: Floats, total: float, least: Floats, most: Floats
-) -> Floats:
-    """Return operations that add up to a total, each moved as its variance allows."""
-    found = operations
-    variance = float(covariance.sum())
-    room = FARTHEST * np.sqrt(max(variance, 0.0))
-    gap = float(np.clip(total - found.sum(), -room, room))
-    target = float(found.sum()) + gap
-    free = np.ones(len(found), dtype=bool)
-    for _ in range(len(found)):
-        gap = target - float(found.sum())
-        shift = (covariance[:, free] @ np.ones(int(free.sum()))) * free
-        whole = float(shift.sum())
-        if abs(gap) < SMALLEST_GAP or whole <= 0:
-            break
-        moved = np.clip(found + shift * gap / whole, least, most)
-        held = free & ((moved <= least) | (moved >= most))
-        found = moved
-        if not held.any():
-            break
-        free &= ~held
-    return np.clip(found, least, most)
 
 
 def _at_most(operations: Floats, whole: float) -> Floats:

@@ -190,11 +190,10 @@ def _bulk(
         scanned = np.minimum(_per(np.full(k, pages), each), 1.0)
         share = np.where(whole, np.minimum(share + scanned, 1.0), share)
         exact = whole & (scanned >= WHOLE)
-        sd = np.where(exact, np.maximum(sd, 0.02), np.where(whole, np.maximum(sd, 0.2), sd))
+        sd = np.where(exact, np.maximum(sd, 0.005), np.where(whole, np.maximum(sd, 0.2), sd))
         share = np.where(partly, np.maximum(share, 0.7), share)
         sd = np.where(partly, np.maximum(sd, 0.4), sd)
         sd = np.where(maybe, np.maximum(sd, 0.3), sd)
-        sd = np.where(named & ~whole & ~partly & ~maybe, np.maximum(sd, 0.02), sd)
     share = np.where(share >= WHOLE, 1.0, share)
     return share, sd
 

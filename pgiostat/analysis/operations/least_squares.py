@@ -85,7 +85,11 @@ def fit(design: Floats, observed: Floats, prior: Prior) -> Fit:
     residuals = (observed - design @ values) * np.sqrt(weights * robust)
     variance = max(float(residuals @ residuals) / freedom, least) * _inflation(residuals)
     scaled = design.T * (weights * robust)
-    return Fit(values, np.linalg.inv(scaled @ design / variance + precision))
+    normal = scaled @ design / variance + precision
+    slope = normal @ values - scaled @ observed / variance - precision @ prior.mean
+    # At a bound that the counts push against, the value is as sure as that push is strong.
+    held = ((values <= prior.low) & (slope > 0)) | ((values >= prior.high) & (slope < 0))
+    return Fit(values, np.linalg.inv(normal + np.diag(np.where(held, slope**2, 0.0))))
 
 
 def _inflation(residuals: Floats) -> float:

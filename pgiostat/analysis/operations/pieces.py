@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pgiostat.analysis.operations.estimate import PieceEstimate, estimate_piece
+from pgiostat.analysis.operations.estimate import MODEL_SHARE, PieceEstimate, estimate_piece
 from pgiostat.analysis.operations.evidence import Kind, evidence_of
 from pgiostat.analysis.operations.intervals import Floats, Intervals, Mask
 from pgiostat.analysis.operations.lumping import lump
 
 __all__ = ["MOST_HALF_WIDTH", "Operations", "WindowEstimate", "estimate"]
 
-LONGEST_PIECE = 300.0
-"""Seconds."""
+LONGEST_PIECE = 330.0
+"""Seconds: five minutes, and the last intervals of them."""
 MOST_HALF_WIDTH = 0.3
 """Half-width of an interval, as a share of the operations, up to which a number is shown."""
 LEAST_INTERVALS = 12
@@ -101,7 +101,8 @@ class WindowEstimate:
         half = summed(half_widths(piece) for piece in self.pieces)
         low = np.minimum(np.maximum(operations - half, least), operations)
         # An operation reads a block at least, and at the edges the server may count more blocks.
-        high = np.maximum(np.minimum(operations + half, blocks + edges), operations)
+        most = (1.0 + MODEL_SHARE) * blocks + edges
+        high = np.maximum(np.minimum(operations + half, most), operations)
         return Operations(blocks, operations, low, high)
 
 
