@@ -13,6 +13,8 @@ HUBER = 2.5
 ROUNDS = 6
 LAGS = 3
 """Intervals over which residuals may be correlated."""
+MOST_SHIFT = 0.45
+"""Negative correlation of neighbouring errors, at most; one half is the limit of any."""
 MOST_CHANGES = 50
 MOST_SWEEPS = 500
 
@@ -67,29 +69,64 @@ def fit(design: Floats, observed: Floats, prior: Prior) -> Fit:
     used = size > 0
     if not k or not used.any():
         return Fit(prior.mean.copy(), np.diag(prior.sd**2))
-    weights = np.where(used, 1.0 / np.maximum(size, np.median(size[used])), 0.0)
+    weights = _weights(size)
     freedom = max(n - k / 2, n / 4, 1.0)
     # No count is more exact than one operation in an interval.
-    least = float(weights.sum()) / n
+    least = float((weights**2).sum()) / n
     precision = np.diag(prior.sd**-2.0)
-    values, robust = prior.mean, np.ones(n)
+    rows, counts = design * weights[:, None], observed * weights
+    values, robust, shift = prior.mean, np.ones(n), 0.0
     for _ in range(ROUNDS):
-        residuals = (observed - design @ values) * np.sqrt(weights)
+        white_rows, white_counts = _whitened(rows, shift), _whitened(counts[:, None], shift)[:, 0]
+        residuals = white_counts - white_rows @ values
         variance = max(float(robust @ residuals**2) / freedom, least)
         limits = HUBER * np.sqrt(variance)
         robust = np.minimum(1.0, limits / np.maximum(np.abs(residuals), 1e-12))
-        scaled = design.T * (weights * robust)
-        normal = scaled @ design / variance + precision
-        target = scaled @ observed / variance + prior.mean * prior.sd**-2.0
+        scaled = white_rows.T * robust
+        normal = scaled @ white_rows / variance + precision
+        target = scaled @ white_counts / variance + prior.mean * prior.sd**-2.0
         values = solve_bounded(normal, target, prior.low, prior.high)
-    residuals = (observed - design @ values) * np.sqrt(weights * robust)
+        shift = _shift(counts - rows @ values)
+    residuals = (white_counts - white_rows @ values) * np.sqrt(robust)
     variance = max(float(residuals @ residuals) / freedom, least) * _inflation(residuals)
-    scaled = design.T * (weights * robust)
-    normal = scaled @ design / variance + precision
-    slope = normal @ values - scaled @ observed / variance - precision @ prior.mean
+    normal = scaled @ white_rows / variance + precision
+    slope = normal @ values - scaled @ white_counts / variance - precision @ prior.mean
     # At a bound that the counts push against, the value is as sure as that push is strong.
     held = ((values <= prior.low) & (slope > 0)) | ((values >= prior.high) & (slope < 0))
     return Fit(values, np.linalg.inv(normal + np.diag(np.where(held, slope**2, 0.0))))
+
+
+def _weights(size: Floats) -> Floats:
+    """Return the weight of each interval's counts: larger ones vary more."""
+    largest = np.maximum(size, np.median(size[size > 0]))
+    return np.where(size > 0, largest**-0.5, 0.0)
+
+
+def _shift(residuals: Floats) -> float:
+    """Return the correlation of neighbouring residuals, if it is negative."""
+    centred = residuals - residuals.mean()
+    whole = float(centred @ centred)
+    if whole <= 0:
+        return 0.0
+    return min(max(float(centred[1:] @ centred[:-1]) / whole, -MOST_SHIFT), 0.0)
+
+
+def _whitened(rows: Floats, shift: float) -> Floats:
+    """Return rows as combinations with uncorrelated errors.
+
+    Blocks that a statement counts in one interval and the server in the next make two errors that
+    cancel. The covariance of such errors has `shift` beside its diagonal; this solves its Cholesky
+    factor.
+    """
+    if not shift:
+        return rows
+    found = rows.copy()
+    diagonal = 1.0
+    for i in range(1, len(rows)):
+        below = shift / diagonal
+        diagonal = np.sqrt(1.0 - below**2)
+        found[i] = (rows[i] - below * found[i - 1]) / diagonal
+    return found
 
 
 def _inflation(residuals: Floats) -> float:
