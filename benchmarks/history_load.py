@@ -19,9 +19,10 @@ from pgiostat.queries.describe import describer
 from pgiostat.statistics.columnar import Array, Counts, Rows, to_pg_time
 from pgiostat.statistics.counter_table import CounterTable
 from pgiostat.statistics.counters import DATABASES, IO, RELATIONS, STATEMENTS
-from pgiostat.statistics.delta import Basis, Delta
+from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Names
+from pgiostat.statistics.row_deltas import Basis
 from pgiostat.statistics.snapshot import Markers, Server, Settings, Snapshot
 
 __all__ = ["END", "LABEL", "Ticks", "World", "ticks"]

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import numpy as np
 
 from pgiostat.postgres.activity import Backend
-from pgiostat.postgres.sent_sql import Own
+from pgiostat.postgres.own_statements import Own
 from pgiostat.postgres.texts import TextBatch
 from pgiostat.statistics import counters
 from pgiostat.statistics.columnar import Rows, to_pg_time

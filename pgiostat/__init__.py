@@ -30,17 +30,17 @@ if TYPE_CHECKING:
     from pgiostat.postgres.snapshot_reader import SnapshotReader as SnapshotReader
     from pgiostat.queries.describe import describer as describer
     from pgiostat.statistics.capabilities import Capability as Capability
-    from pgiostat.statistics.delta import Basis as Basis
     from pgiostat.statistics.delta import Delta as Delta
     from pgiostat.statistics.delta import Quality as Quality
     from pgiostat.statistics.difference import diff as diff
     from pgiostat.statistics.names import Names as Names
+    from pgiostat.statistics.row_deltas import Basis as Basis
     from pgiostat.statistics.snapshot import Snapshot as Snapshot
 
 __version__ = "0.2.0"
 
 _HOME = {
-    "Basis": "statistics.delta",
+    "Basis": "statistics.row_deltas",
     "By": "analysis.rank",
     "Capability": "statistics.capabilities",
     "Delta": "statistics.delta",

@@ -41,6 +41,8 @@ class Unit(StrEnum):
     MILLISECONDS = "ms"
     FILES = "files"
     TRANSACTIONS = "transactions"
+    SCANS = "scans"
+    RUNS = "runs"
     PERCENT = "%"
 
 

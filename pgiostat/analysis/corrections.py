@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pgiostat.statistics.columnar import Rows
-from pgiostat.statistics.delta import Delta, RowDeltas
+from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.names import Names, Statement
+from pgiostat.statistics.row_deltas import RowDeltas
 
 __all__ = ["client_rollbacks", "with_known_gaps", "without_repeats"]
 

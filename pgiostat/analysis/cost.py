@@ -14,7 +14,8 @@ from pgiostat.statistics.kcache import PHYSICAL, TRACED
 from pgiostat.units import blocks_to_bytes, per_second, us_to_milliseconds
 
 if TYPE_CHECKING:
-    from pgiostat.statistics.delta import Delta, RowDeltas
+    from pgiostat.statistics.delta import Delta
+    from pgiostat.statistics.row_deltas import RowDeltas
 
 __all__ = [
     "FIELDS",

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from pgiostat.statistics.delta import Basis, Delta, RowDeltas
+from pgiostat.statistics.delta import Delta
+from pgiostat.statistics.row_deltas import Basis, RowDeltas
 from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.units import Unit
 

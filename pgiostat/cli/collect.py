@@ -49,6 +49,14 @@ def collect(
             show_default=False,
         ),
     ] = None,
+    tables_interval: Annotated[
+        str,
+        typer.Option(
+            "--tables-interval",
+            help="Interval between reads of tables and indexes, or off.",
+            metavar="DURATION",
+        ),
+    ] = "60s",
     ends: Annotated[
         str | None,
         typer.Option("--for", help="Exit after this time.", metavar="DURATION", show_default=False),
@@ -168,7 +176,9 @@ def collect(
 
     def plan() -> "Plan":
         if config is None:
-            there = targets.targets(dsn or [""], label or [], interval or "10s", measured)
+            there = targets.targets(
+                dsn or [""], label or [], interval or "10s", measured, tables_interval
+            )
             return targets.Plan(tuple(there), history, Keep.of(keep, keep_hours))
         return file.read(config, history=history, every=interval, keep=keep, keep_hours=keep_hours)
 

@@ -6,9 +6,10 @@ from datetime import datetime
 from pathlib import Path
 
 from pgiostat.history.write.writer import Writer
+from pgiostat.statistics.definitions import Definition, DefinitionKey
 from pgiostat.statistics.delta import Delta, Lost, Quality
 from pgiostat.statistics.names import Names, StatementKey
-from pgiostat.statistics.snapshot import Snapshot
+from pgiostat.statistics.snapshot import Server, Snapshot
 from pgiostat.volume.device.interval import DeviceInterval
 
 __all__ = ["Committer"]
@@ -54,6 +55,10 @@ class Committer:
         if older is not None:
             self.broken_off = None
         return older
+
+    def definitions(self, server: Server) -> dict[DefinitionKey, Definition]:
+        """Return the newest definitions of a server in the history."""
+        return self.writer.definitions(server)
 
     def with_lost(self, delta: Delta) -> Delta:
         """Return a baseline with the time that is lost; any other interval as it is.

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pgiostat.collector.targets import INTERVAL_SECONDS, Plan, Target, interval, may_be_label
+from pgiostat.collector.targets import (
+    INTERVAL_SECONDS,
+    Plan,
+    Target,
+    interval,
+    may_be_label,
+    tables_interval,
+)
 from pgiostat.errors import PgiostatError
 from pgiostat.history.format.root import check_collector
 from pgiostat.history.write.retention import Keep
@@ -21,9 +28,9 @@ _AT = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
 _QUOTED = re.compile(r"\(.+\)|'[^']{3,}'|\"[^\"]{3,}\"")
 """Parts of a file in messages of tomllib, except single characters: they may be of a password."""
 _PLAIN_KEY = re.compile(r"[\w.-]+")
-_FILE_KEYS = ("history", "interval", "keep", "keep_hours", "servers")
+_FILE_KEYS = ("history", "interval", "tables_interval", "keep", "keep_hours", "servers")
 _KEYS = ("keep", "keep_hours")
-_SERVER_KEYS = ("dsn", "interval", "device", "cloudwatch")
+_SERVER_KEYS = ("dsn", "interval", "tables_interval", "device", "cloudwatch")
 _LIKE = {"dsn": "host=db dbname=app", "history": "/var/lib/pgiostat", "interval": "10s"}
 _LIKE |= {"keep": "30d", "keep_hours": "400d"}
 _LIKE |= {"device": "nvme0n1", "cloudwatch": "eu-west-1/db-1"}
@@ -122,7 +129,9 @@ class _File:
         own = self.word("interval", label)
         if own is not None:
             self._checked(lambda: interval(own), "interval", label)
-        return Target(dsn, label, interval(every or own or common), self.device(label))
+        tables = self.word("tables_interval", label) or self.word("tables_interval") or "60s"
+        of_tables = self._checked(lambda: tables_interval(tables), "tables_interval", label)
+        return Target(dsn, label, interval(every or own or common), self.device(label), of_tables)
 
     def device(self, label: str) -> DeviceOption:
         """Return the device that is measured beside a server."""

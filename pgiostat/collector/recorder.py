@@ -18,6 +18,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.history.format.durable_io import open_to_others
 from pgiostat.history.write.background import BackgroundCompaction
 from pgiostat.history.write.retention import Keep
+from pgiostat.postgres.relation_sampler import RelationSampler
 from pgiostat.postgres.sampler import IntervalResult, Sampler
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.names import Describe, Names, StatementKey
@@ -76,6 +77,7 @@ class Recorder:
     _intervals: IntervalLog = field(init=False)
     _device: DeviceMonitor = field(init=False)
     _sampler: Sampler | None = None
+    _relations: RelationSampler | None = None
 
     def __post_init__(self) -> None:
         clock = self.schedule.clock
@@ -180,6 +182,10 @@ class Recorder:
     def _collect(self) -> None:
         self.schedule.wait_to_begin()
         older = self._resume()
+        if self.target.tables_interval is not None:
+            self._relations = RelationSampler(
+                self.target.tables_interval, self.schedule.clock, self._committer.definitions
+            )
         while not self.schedule.is_over:
             self._sampler = Sampler(
                 self.target.dsn,
@@ -190,6 +196,7 @@ class Recorder:
                 older=older,
                 on_interval=self._accept,
                 final=True,
+                relations=self._relations,
             )
             try:
                 self._read(self._sampler)
@@ -237,6 +244,12 @@ class Recorder:
                 self._incidents.begin_error("texts", result.texts_error, "texts are missing: ")
             else:
                 self._incidents.end("texts")
+            if result.relations_error is not None:
+                self._incidents.begin_error(
+                    "relations", result.relations_error, "tables and indexes are missing: "
+                )
+            else:
+                self._incidents.end("relations")
         if self._intervals.is_due:
             self._summarize()
 

@@ -22,6 +22,7 @@ __all__ = [
     "may_be_label",
     "shard_of",
     "share",
+    "tables_interval",
     "targets",
 ]
 
@@ -29,7 +30,10 @@ _SHARD = re.compile(r"(\d{1,4})/(\d{1,4})")
 
 SHORTEST_INTERVAL_SECONDS = 0.1
 LONGEST_INTERVAL_SECONDS = 86_400.0
+SHORTEST_TABLES_INTERVAL_SECONDS = 1.0
 INTERVAL_SECONDS = 10.0
+TABLES_INTERVAL_SECONDS = 60.0
+OFF = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +45,14 @@ class Target:
         label: The name of the server and of its collector in the history.
         interval: Seconds between snapshots.
         device: The device that is measured beside it.
+        tables_interval: Seconds between reads of tables and indexes; None if they are not read.
     """
 
     dsn: str = field(repr=False)
     label: str
     interval: float = INTERVAL_SECONDS
     device: DeviceOption = AUTOMATIC
+    tables_interval: float | None = TABLES_INTERVAL_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,24 @@ def interval(text: str) -> float:
             f'invalid interval: "{text}"',
             hint=f"It must be from {written(SHORTEST_INTERVAL_SECONDS)} to"
             f" {written(LONGEST_INTERVAL_SECONDS)}.",
+        )
+    return seconds
+
+
+def tables_interval(text: str) -> float | None:
+    """Return the seconds between reads of tables and indexes; None for "off".
+
+    Raises:
+        PgiostatError: time-invalid, or option-invalid if it is too short or too long.
+    """
+    if text == OFF:
+        return None
+    seconds = duration(text)
+    if not SHORTEST_TABLES_INTERVAL_SECONDS <= seconds <= LONGEST_INTERVAL_SECONDS:
+        raise invalid_option(
+            f'invalid interval of tables: "{text}"',
+            hint=f"It must be from {written(SHORTEST_TABLES_INTERVAL_SECONDS)} to"
+            f' {written(LONGEST_INTERVAL_SECONDS)}, or "{OFF}".',
         )
     return seconds
 
@@ -127,6 +151,7 @@ def targets(
     labels: Sequence[str],
     every: str = "10s",
     device: DeviceOption = AUTOMATIC,
+    tables_every: str = "60s",
 ) -> list[Target]:
     """Return the servers of the command line.
 
@@ -135,6 +160,7 @@ def targets(
         labels: One for each, or none.
         every: The interval between snapshots.
         device: The device that is measured beside a single server.
+        tables_every: The interval between reads of tables and indexes, or "off".
 
     Raises:
         PgiostatError: dsn-invalid, time-invalid, or option-invalid if the labels or the device do
@@ -168,7 +194,11 @@ def targets(
             hint="Specify a --label for each server.",
         )
     seconds = interval(every)
-    return [Target(dsn, label, seconds, device) for dsn, label in zip(dsns, names, strict=True)]
+    of_tables = tables_interval(tables_every)
+    return [
+        Target(dsn, label, seconds, device, of_tables)
+        for dsn, label in zip(dsns, names, strict=True)
+    ]
 
 
 def may_be_label(text: str) -> bool:

@@ -15,8 +15,8 @@ from pgiostat.history.read.history import History
 from pgiostat.history.read.window_spec import window
 from pgiostat.history.read.window_totals import WindowTotals, together, totals_of
 from pgiostat.history.read.windows import Window
-from pgiostat.statistics.delta import Basis
 from pgiostat.statistics.names import Describe
+from pgiostat.statistics.row_deltas import Basis
 from pgiostat.timespec import Instant, Length
 from pgiostat.volume.device.interval import MEASURED as DEVICE
 

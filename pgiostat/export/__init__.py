@@ -27,8 +27,8 @@ from pgiostat.history.read.history import History
 from pgiostat.history.read.names import BEGIN, END, NameSpan
 from pgiostat.history.read.windows import HOUR, ServerSpan, Window, floor_hour, nothing_between
 from pgiostat.render.csv import text_cell
-from pgiostat.statistics.delta import Basis
 from pgiostat.statistics.names import Describe, Names
+from pgiostat.statistics.row_deltas import Basis
 from pgiostat.timespec import EARLIEST
 from pgiostat.units import MICROSECOND
 

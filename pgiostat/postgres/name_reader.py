@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from pgiostat.errors import PgiostatError
-from pgiostat.postgres.sent_sql import Own
+from pgiostat.postgres.own_statements import Own
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.names import OTHER, OWN, Describe, Names, Statement, StatementKey

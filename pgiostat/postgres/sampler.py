@@ -14,6 +14,7 @@ from pgiostat.clock import Backoff, monotonic
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.activity import InFlight, Running
 from pgiostat.postgres.name_reader import MAX_STALE_NAMES, NameReader, NamesInUse
+from pgiostat.postgres.relation_sampler import RelationSampler
 from pgiostat.postgres.session import ServerSession, connect
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.delta import Delta, Quality
@@ -53,6 +54,7 @@ class IntervalResult:
         error: Why there is none.
         retry_seconds: Seconds until the next attempt; None if delta is there.
         texts_error: Why texts of statements are missing, though the counters are there.
+        relations_error: Why counters of tables and indexes are missing.
         running: Statements in flight at its end, if requested.
     """
 
@@ -60,6 +62,7 @@ class IntervalResult:
     error: PgiostatError | None = None
     retry_seconds: float | None = None
     texts_error: PgiostatError | None = None
+    relations_error: PgiostatError | None = None
     running: tuple[Running, ...] = ()
 
 
@@ -83,6 +86,7 @@ class Sampler:
         first_interval: Seconds from the first snapshot to the second, if the interval is longer.
         max_stale_names: Number of names kept after their statement or relation disappears.
         names_in_use: Returns statements and relations with names that are never dropped.
+        relations: Reads the counters of tables and indexes; None if they are not needed.
     """
 
     dsn: str = field(repr=False)
@@ -99,6 +103,7 @@ class Sampler:
     first_interval: float | None = None
     max_stale_names: int = MAX_STALE_NAMES
     names_in_use: NamesInUse = lambda: ((), ())
+    relations: RelationSampler | None = None
     _in_flight: InFlight | None = None
     _session: ServerSession | None = None
     _reader: SnapshotReader | None = None
@@ -187,7 +192,12 @@ class Sampler:
             self._disconnect()
             return IntervalResult(None, error, self._retry_delay(attempts + 1))
         self._has_read = True
-        return IntervalResult(delta, texts_error=self._name_reader.texts_error, running=running)
+        return IntervalResult(
+            delta,
+            texts_error=self._name_reader.texts_error,
+            relations_error=None if self.relations is None else self.relations.error,
+            running=running,
+        )
 
     def _running(self) -> tuple[Running, ...]:
         """Return what has been running for longer than an interval, or for a second."""
@@ -226,9 +236,14 @@ class Sampler:
         in_transit, settlement = self._in_transit.advance(delta)
         if settlement is not None:
             delta = settlement.applied(delta)
+        if self.relations is not None:
+            changed = self.relations.read(self._connected().relation_reader(), delta)
+            delta = replace(delta, relation_changes=changed)
         if self.on_interval is None or self.on_interval(delta):
             self.older = newer
             self._in_transit, self._failures = in_transit, failures
+            if self.relations is not None:
+                self.relations.accept()
         return delta
 
     def _subtracted(self, newer: Snapshot) -> Delta:

@@ -1,4 +1,4 @@
-"""All SQL that pgiostat sends to a monitored server, and recognising our own statements.
+"""All SQL that pgiostat sends to a monitored server.
 
 Whoever may create a function, an operator or a type in a database can give it the name of one of
 PostgreSQL's own. An unqualified name would then run their code with our rights. So every function,
@@ -10,25 +10,21 @@ qualified.
 What lives here: texts, from pgiostat/postgres/sql. Nothing is sent from here.
 """
 
-import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from importlib.resources import files
 from typing import LiteralString
 
 from psycopg import sql
 
-from pgiostat.queries.fingerprint import fingerprint, is_own
 from pgiostat.statistics import counters
-from pgiostat.statistics.counter_table import SelectedColumns
+from pgiostat.statistics.counter_table import CounterTable, SelectedColumns
 
 __all__ = [
     "DOCTOR_SETTINGS",
     "IO_WORKERS",
     "SETTINGS",
     "Function",
-    "Own",
     "SentSql",
     "clock_query",
     "doctor_query",
@@ -93,16 +89,16 @@ _STATIC = (
 )
 """Statements without gaps: equal on every server."""
 
-MIN_SHOWN = 99
-"""Bytes of a statement that pg_stat_activity shows at least (track_activity_query_size - 1)."""
-
 RESET_VIEWS = ("pg_stat_database", "pg_stat_bgwriter", "pg_stat_io")
 CLOCK_ROWS = 200_000
 
 _IO_SINCE = 160000
 _IO_BYTES_SINCE = 180000
 _QUERY_ID_SINCE = 140000
-_PARAMETER = re.compile(r"%\(\w+\)s|%s")
+_NAMED_RELATIONS: LiteralString = "s.oid OPERATOR(pg_catalog.=) ANY (%(relids)s::pg_catalog.oid[])"
+_MOVED_RELATIONS: LiteralString = (
+    "pg_catalog.pg_stat_get_blocks_fetched(s.oid) OPERATOR(pg_catalog.>) 0"
+)
 
 
 @cache
@@ -170,6 +166,10 @@ class SentSql:
         snapshot: One snapshot as one row.
         snapshot_without_statements: The same, where statements are read row by row.
         statement_rows: Statements row by row.
+        table_stats: The columns of pg_stat_all_tables, in the order in which they are read.
+        index_stats: The same of pg_stat_all_indexes.
+        relation_stats: Counters of the tables and indexes in `relids`.
+        all_relation_stats: The same of all that have counted anything.
     """
 
     def __init__(
@@ -230,6 +230,13 @@ class SentSql:
         self.statement_rows = sql.SQL(text_of("statements_rows")).format(
             listed=sql.SQL(self.statements.listed), schema=plain
         )
+        self.table_stats, self.index_stats = (
+            table.select(_since(table, version_num))
+            for table in (counters.TABLE_STATS, counters.INDEX_STATS)
+        )
+        self.relation_stats, self.all_relation_stats = (
+            self._relation_stats(chosen) for chosen in (_NAMED_RELATIONS, _MOVED_RELATIONS)
+        )
         self.guard = _guard(functions)
         self.running = sql.SQL(text_of("running")).format(
             queryid=sql.SQL(
@@ -283,12 +290,23 @@ class SentSql:
                 sql.SQL("FROM {}.pg_stat_kcache() AS s").format(quoted_schema(kcache_schema)),
             )
 
+    def _relation_stats(self, chosen: LiteralString) -> sql.SQL:
+        """Return the statement that reads the counters of some relations."""
+        tables = sql.SQL(text_of("table_stats_source")).format(chosen=sql.SQL(chosen))
+        indexes = sql.SQL(text_of("index_stats_source")).format(chosen=sql.SQL(chosen))
+        text = sql.SQL(text_of("relation_stats")).format(
+            tables=_packed(self.table_stats, tables), indexes=_packed(self.index_stats, indexes)
+        )
+        return sql.SQL(text.as_string())
+
     def by_name(self) -> Iterator[tuple[str, str]]:
         """Yield the name and text of each statement, with the static ones."""
         composed = {
             "snapshot": self.snapshot,
             "snapshot_without_statements": self.snapshot_without_statements,
             "statement_rows": self.statement_rows,
+            "relation_stats": self.relation_stats,
+            "all_relation_stats": self.all_relation_stats,
             "guard": self.guard,
             "running": self.running,
             "texts": self.texts,
@@ -321,68 +339,10 @@ def _packed(selected: SelectedColumns, source: sql.Composable) -> sql.Composed:
     return sql.SQL(text_of("view_packed")).format(packed=sql.SQL(selected.packed), source=source)
 
 
-_fingerprint = lru_cache(maxsize=256)(fingerprint)
-"""Servers of one version are sent the same statements."""
-
-
-def _as_sent(text: str) -> str:
-    """Return a statement as psycopg sends it: each parameter has a number, by its first place.
-
-    >>> _as_sent("a %(x)s b %(y)s c %(x)s d %%")
-    'a $1 b $2 c $1 d %'
-    """
-    numbers: dict[str, int] = {}
-    numbered = _PARAMETER.sub(
-        lambda found: f"${numbers.setdefault(found[0], len(numbers) + 1)}", text
-    )
-    return numbered.replace("%%", "%") if numbers else text
-
-
-@dataclass(frozen=True, slots=True)
-class Own:
-    """Which entries of pg_stat_statements are ours.
-
-    Our mark alone proves nothing: anybody can write it, and would vanish from the ranking. An
-    entry is ours if our role ran it in our database and its text is one that we send.
-
-    Attributes:
-        userid: Our role.
-        dbid: The database that we are connected to.
-        fingerprints: Those of all statements that we send to this server.
-        texts: These statements as the server gets them.
-    """
-
-    userid: int
-    dbid: int
-    fingerprints: frozenset[str] = frozenset()
-    texts: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, userid: int, dbid: int, sent: SentSql) -> "Own":
-        """Return what recognises the statements of one session."""
-        texts = frozenset(_as_sent(text) for _, text in sent.by_name())
-        return cls(userid, dbid, frozenset(map(_fingerprint, texts)), texts)
-
-    def includes(self, userid: int, dbid: int, text: str | bytes) -> bool:
-        """Return whether an entry of this role and database with this text is ours."""
-        return (
-            userid == self.userid
-            and dbid == self.dbid
-            and is_own(text)
-            and fingerprint(text) in self.fingerprints
-        )
-
-    def is_running(self, userid: int, dbid: int, text: str) -> bool:
-        """Return whether a statement in flight is ours.
-
-        pg_stat_activity shows it as it was sent, constants and all, and cuts it off: a text that
-        is only alike is somebody else's.
-        """
-        return (
-            userid == self.userid
-            and dbid == self.dbid
-            and any(
-                sent == text or (len(text) >= MIN_SHOWN and sent.startswith(text))
-                for sent in self.texts
-            )
-        )
+def _since(table: CounterTable, version_num: int) -> set[str]:
+    """Return the columns of a table that a version of PostgreSQL has."""
+    return {
+        column.name
+        for column in table.columns
+        if not column.since or version_num >= int(column.since) * 10_000
+    }

@@ -14,8 +14,10 @@ import psycopg
 from pgiostat.clock import monotonic
 from pgiostat.postgres.activity import Backend
 from pgiostat.postgres.extension import find_extension, find_kcache
+from pgiostat.postgres.own_statements import Own
 from pgiostat.postgres.query_errors import explain
-from pgiostat.postgres.sent_sql import SETTINGS, Own, text_of
+from pgiostat.postgres.relation_reader import RelationReader
+from pgiostat.postgres.sent_sql import SETTINGS, text_of
 from pgiostat.postgres.session import ServerSession
 from pgiostat.postgres.snapshot_query import SnapshotQuery, unpack
 from pgiostat.postgres.texts import TEXT_CHARACTERS, UNCONVERTIBLE, TextBatch, TextReader
@@ -227,6 +229,13 @@ class SnapshotReader:
         """
         with explain(self._session.conn):
             return dict(self._session.conn.execute(text_of("roles")).fetchall())
+
+    def relation_reader(self) -> RelationReader:
+        """Return what reads the tables and indexes of the connected database."""
+        session = self._session
+        return RelationReader(
+            session.conn, self._sql, session.server.dbid, prepare=not session.pooled
+        )
 
     def whereabouts(self) -> Whereabouts | None:
         """Return where the server runs, as it reports.

@@ -22,6 +22,7 @@ Counts = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 _PG_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def to_pg_time(instant: datetime) -> int:
@@ -31,6 +32,17 @@ def to_pg_time(instant: datetime) -> int:
     1000000
     """
     return (instant - _PG_EPOCH) // MICROSECOND
+
+
+_NEVER = np.iinfo(np.int64).min
+"""The instant -infinity; to numpy it is NaT."""
+
+
+def _calendar(instants: Array) -> Array:
+    """Return instants of PostgreSQL as datetime64 since 1970, NaT for -infinity."""
+    whole = instants.astype("i8")
+    since_1970 = whole + (_PG_EPOCH - _UNIX_EPOCH) // MICROSECOND
+    return np.where(whole == _NEVER, _NEVER, since_1970)
 
 
 class Rows:
@@ -71,9 +83,8 @@ class Rows:
 
         def values(column: CounterColumn) -> Array:
             cells = [record[place[column.name]] for record in records]
-            if column.kind is ColumnKind.INSTANT:
-                low = np.iinfo(np.int64).min
-                cells = [low if cell is None else to_pg_time(cell) for cell in cells]
+            if column.kind in {ColumnKind.INSTANT, ColumnKind.EVENT}:
+                cells = [_NEVER if cell is None else to_pg_time(cell) for cell in cells]
             elif column.kind is ColumnKind.NAME:
                 cells = [cell.ljust(0).encode() for cell in cells]
             else:
@@ -103,7 +114,9 @@ class Rows:
         for column in selected.columns:
             if column.kind.is_counter:
                 continue
-            array = values(column).astype(column.kind.kept)
+            raw = values(column)
+            dated = _calendar(raw) if column.kind is ColumnKind.EVENT else raw
+            array = dated.astype(column.kind.kept)
             if column.kind is ColumnKind.NAME:
                 array = np.char.rstrip(array)
                 np.char.decode(array, "utf-8")  # damaged ones are found here, and not later

@@ -37,6 +37,8 @@ class ColumnKind(Enum):
     TIME = ("pg_catalog.float8send({})", ">f8", "i8", True)
     EXTREME = ("pg_catalog.float8send({})", ">f8", "f8", False)
     INSTANT = ("pg_catalog.timestamptz_send({})", ">i8", "i8", False)
+    # When something last happened, by the calendar: it is shown, and a history keeps it.
+    EVENT = ("pg_catalog.timestamptz_send({})", ">i8", "M8[us]", False)
 
     @property
     def send(self) -> str:
@@ -105,7 +107,9 @@ class CounterTable:
         picked: list[tuple[CounterColumn, str]] = []
         for column in self.columns:
             if column.expression:
-                picked.append((column, column.expression))
+                is_there = not column.since or available is None or column.name in available
+                if is_there:
+                    picked.append((column, column.expression))
                 continue
             for name in (column.name, *column.older):
                 if available is None or name in available:

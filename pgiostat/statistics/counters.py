@@ -8,9 +8,19 @@ were checked on servers 13 to 19 with every extension version from 1.4 on.
 """
 
 from pgiostat.statistics.counter_table import ColumnKind, CounterColumn, CounterTable
+from pgiostat.statistics.relation_counters import INDEX_STATS, TABLE_STATS
 from pgiostat.units import Unit
 
-__all__ = ["DATABASES", "IO", "KCACHE", "RELATIONS", "STATEMENTS", "TABLES"]
+__all__ = [
+    "DATABASES",
+    "INDEX_STATS",
+    "IO",
+    "KCACHE",
+    "RELATIONS",
+    "STATEMENTS",
+    "TABLES",
+    "TABLE_STATS",
+]
 
 _READS_NOTE = "not found in shared_buffers; may still come from the operating system's cache"
 
@@ -286,4 +296,4 @@ KCACHE = CounterTable(
     ),
 )
 
-TABLES = (STATEMENTS, DATABASES, IO, RELATIONS, KCACHE)
+TABLES = (STATEMENTS, DATABASES, IO, RELATIONS, TABLE_STATS, INDEX_STATS, KCACHE)

@@ -3,38 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
-from pgiostat.statistics.columnar import Mask, Rows
+from pgiostat.statistics.columnar import Mask
+from pgiostat.statistics.relation_changes import RelationChanges
+from pgiostat.statistics.row_deltas import RowDeltas
 from pgiostat.statistics.snapshot import Server, Settings, Snapshot
 
-__all__ = ["INCOMPARABLE", "LOST", "Basis", "Delta", "Lost", "Quality", "RowDeltas"]
+__all__ = ["INCOMPARABLE", "LOST", "Delta", "Lost", "Quality"]
 
 EVICTED_SHARE = 20
 EVICTED_AT_LEAST = 10
 """One eviction drops max(10, 5 % of pg_stat_statements.max) entries (pg_stat_statements.c)."""
-
-
-class Basis(IntEnum):
-    """The base of a row's difference.
-
-    Attributes:
-        PREVIOUS: The same entry in the older snapshot.
-        NEW: Nothing: the entry was created in the interval, and all its counts belong to it.
-        RESET: Nothing: the entry was reset in the interval, and earlier counts are lost.
-        REINSERTED: Nothing: the entry was evicted and came back, and earlier counts are lost.
-        UNKNOWN: Which part of the numbers belongs to the interval is unknown: a lower bound.
-    """
-
-    PREVIOUS = 0
-    NEW = 1
-    RESET = 2
-    REINSERTED = 3
-    UNKNOWN = 4
 
 
 class Quality(StrEnum):
@@ -79,21 +62,6 @@ LOST = (*INCOMPARABLE, Quality.RESTART, Quality.RESET)
 """Why the reads of statements in an interval, or in its first part, are lost."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RowDeltas:
-    """Rows that changed in the interval; basis: one Basis a row, as uint8."""
-
-    rows: Rows
-    basis: npt.NDArray[np.uint8]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def total(self, name: str) -> int:
-        """Return the sum of a counter."""
-        return self.rows.total(name)
-
-
 @dataclass(frozen=True, slots=True)
 class Lost:
     """A time without counts of statements: an interval, or its part before a reset.
@@ -135,9 +103,11 @@ class Delta:
         held: Cursors WITH HOLD that were declared and that no statement counts; None if unknown.
         untracked: Whether a statement may have turned tracking off.
         lost: The time without counts of statements; qualities has the cause.
+        discarded: Whether the server discarded all cumulative statistics.
+        relation_changes: What is new of tables and indexes; None if they were not read.
 
-    in_transit, settled_catalogs, recent_causes, failures, held and untracked need texts, or the
-    intervals before: `Sampler` sets them, `diff` does not.
+    in_transit, settled_catalogs, recent_causes, failures, held, untracked and relation_changes need
+    texts, further queries or the intervals before: `Sampler` sets them, `diff` does not.
     """
 
     older: Snapshot | None
@@ -159,6 +129,8 @@ class Delta:
     held: int | None = None
     untracked: bool = False
     lost: Lost | None = None
+    discarded: bool = False
+    relation_changes: RelationChanges | None = None
 
     @property
     def quality(self) -> Quality:

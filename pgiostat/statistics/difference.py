@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from pgiostat.statistics.columnar import Rows
-from pgiostat.statistics.delta import INCOMPARABLE, Basis, Delta, Lost, Quality, RowDeltas
+from pgiostat.statistics.delta import INCOMPARABLE, Delta, Lost, Quality
 from pgiostat.statistics.matching import is_other_server, is_renewed, marker_moved, pair_of
+from pgiostat.statistics.row_deltas import Basis, RowDeltas
 from pgiostat.statistics.snapshot import RESUMED, Snapshot
 from pgiostat.statistics.subtraction import statement_deltas, view_deltas
 
@@ -100,6 +101,7 @@ def diff(
         dealloc=dealloc,
         unknown=unknown,
         lost=lost,
+        discarded=discarded,
     )
 
 

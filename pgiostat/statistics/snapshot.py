@@ -8,7 +8,7 @@ from functools import cached_property
 from pgiostat.statistics.columnar import Rows
 from pgiostat.statistics.keyed import Keyed
 
-__all__ = ["RESUMED", "Markers", "Server", "Settings", "Snapshot"]
+__all__ = ["MAX_COUNTED", "RESUMED", "Markers", "Server", "Settings", "Snapshot"]
 
 
 RESUMED = 0

@@ -6,9 +6,9 @@ Counters are subtracted in no other module.
 import numpy as np
 
 from pgiostat.statistics.columnar import Counts, Rows, common_counters, counter_matrix
-from pgiostat.statistics.delta import Basis, RowDeltas
 from pgiostat.statistics.keyed import Keyed, Places
 from pgiostat.statistics.matching import SINCE, Pair, recreated
+from pgiostat.statistics.row_deltas import Basis, RowDeltas
 
 __all__ = ["statement_deltas", "view_deltas"]
 

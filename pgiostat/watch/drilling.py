@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from pgiostat.analysis.rank import By, Totals, rank_totals
 from pgiostat.render.statement_names import screen_name
-from pgiostat.statistics.delta import Basis
+from pgiostat.statistics.row_deltas import Basis
 from pgiostat.watch.export import ExportActions
 from pgiostat.watch.model.interval import Interval
 from pgiostat.watch.model.relation_reads import relation_reads

@@ -25,7 +25,7 @@ from pgiostat.queries.rules.suggest import (
     suggest,
 )
 from pgiostat.render.sql import laid_out
-from pgiostat.statistics.delta import Basis
+from pgiostat.statistics.row_deltas import Basis
 from tests.conftest import MakeServer
 from tests.support.program import run_program
 from tests.support.workloads import client, fill, run

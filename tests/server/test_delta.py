@@ -14,8 +14,9 @@ from pgiostat.statistics.capabilities import capabilities
 from pgiostat.statistics.columnar import Rows
 from pgiostat.statistics.counter_table import SelectedColumns
 from pgiostat.statistics.counters import STATEMENTS
-from pgiostat.statistics.delta import Basis, Delta, Lost, Quality
+from pgiostat.statistics.delta import Delta, Lost, Quality
 from pgiostat.statistics.difference import diff
+from pgiostat.statistics.row_deltas import Basis
 from tests.conftest import MakeServer
 from tests.support.servers import Server
 from tests.support.workloads import Connection, by_text, client, collecting, fill, run

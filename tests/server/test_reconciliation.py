@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 
 from pgiostat.analysis.server_reads import reads_of
-from pgiostat.statistics.delta import Basis
+from pgiostat.statistics.row_deltas import Basis
 from tests.conftest import MakeServer
 from tests.support.servers import Server
 from tests.support.settling import PER_STATEMENT_SLACK, quiet, settled

@@ -80,6 +80,7 @@ def rows(
         ColumnKind.EXTREME: 0.0,
         ColumnKind.TIME: 0.0,
         ColumnKind.INSTANT: None,
+        ColumnKind.EVENT: None,
     }
     full = [
         [record.get(c.name, defaults.get(c.name, zero.get(c.kind, 0))) for c in reading.columns]

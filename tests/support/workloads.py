@@ -8,7 +8,8 @@ import psycopg
 
 from pgiostat.postgres.session import connect
 from pgiostat.postgres.snapshot_reader import SnapshotReader
-from pgiostat.statistics.delta import Basis, Delta
+from pgiostat.statistics.delta import Delta
+from pgiostat.statistics.row_deltas import Basis
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 

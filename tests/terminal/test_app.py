@@ -24,9 +24,10 @@ from pgiostat.clock import Backoff
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.sampler import IntervalResult
 from pgiostat.render.statement_names import distinguishable
-from pgiostat.statistics.delta import Basis, Quality
+from pgiostat.statistics.delta import Quality
 from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import OTHER, OWN, Statement
+from pgiostat.statistics.row_deltas import Basis
 from pgiostat.volume.bucket import CreditBucket
 from pgiostat.volume.models import volume_of
 from pgiostat.watch import reader

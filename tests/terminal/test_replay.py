@@ -15,7 +15,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
 from pgiostat.queries.describe import describer
-from pgiostat.statistics.delta import Basis
+from pgiostat.statistics.row_deltas import Basis
 from pgiostat.watch.app import WatchApp
 from pgiostat.watch.model.session import WatchSession
 from pgiostat.watch.screen.statement_page import StatementPage

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from pgiostat.analysis.cost import FIELDS, blocks_of, relation_amounts, statement_amounts
 from pgiostat.analysis.server_reads import ServerReads, reads_of
 from pgiostat.statistics.columnar import Counts
-from pgiostat.statistics.delta import Basis, Delta
+from pgiostat.statistics.delta import Delta
+from pgiostat.statistics.row_deltas import Basis
 
 __all__ = ["EvictedTotals", "Totals"]
 

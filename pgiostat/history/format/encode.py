@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
 from hashlib import blake2b
 
 import numpy as np
@@ -11,10 +11,19 @@ import pyarrow as pa
 
 from pgiostat.analysis.cost import FIELDS, statement_amounts
 from pgiostat.analysis.server_reads import ServerReads, reads_of
-from pgiostat.history.format.schema import FACTS, READS, SCHEMAS, TIMED, columns_of
+from pgiostat.history.format.schema import (
+    FACTS,
+    READS,
+    RELATION_STATS,
+    SCHEMAS,
+    TIMED,
+    columns_of,
+)
 from pgiostat.statistics.columnar import Array, Rows
-from pgiostat.statistics.delta import Delta, Quality, RowDeltas
+from pgiostat.statistics.definitions import Definition
+from pgiostat.statistics.delta import Delta, Quality
 from pgiostat.statistics.names import OWN, Names, Statement, StatementKey
+from pgiostat.statistics.row_deltas import RowDeltas
 from pgiostat.statistics.snapshot import Server
 from pgiostat.volume.device.interval import MEASURED, DeviceInterval
 
@@ -127,13 +136,49 @@ def encode(delta: Delta, start: datetime | None = None) -> dict[str, pa.Table]:
         for name, deltas in counted.items()
         if deltas is not None and len(deltas)
     }
+    tables |= _relation_stats(delta, interval)
     tables["sample"] = _sample(delta, interval)
     return tables
 
 
-def _facts(name: str, deltas: RowDeltas, interval: _Interval, delta: Delta) -> pa.Table:
+def _relation_stats(delta: Delta, interval: _Interval) -> dict[str, pa.Table]:
+    """Return what tables and indexes counted since they were last read, and new definitions."""
+    changes = delta.relation_changes
+    if changes is None:
+        return {}
+    end = interval.start + timedelta(microseconds=interval.dur_us)
+    parts: dict[str, list[pa.Table]] = {}
+    for each in changes.intervals:
+        # Relative to the end of the interval: its time is right even if the server's clock was set.
+        since = end - (delta.until - each.since)
+        own = _Interval(interval.server, since, round(each.seconds * 1_000_000))
+        for name, deltas in zip(RELATION_STATS, (each.tables, each.indexes), strict=True):
+            if len(deltas):
+                dbid = pa.array(np.full(len(deltas), each.dbid))
+                parts.setdefault(name, []).append(_facts(name, deltas, own, delta, {"dbid": dbid}))
+    tables = {name: pa.concat_tables(found) for name, found in parts.items()}
+    if changes.definitions:
+        rows = [
+            {
+                "server_id": interval.server,
+                **{field.name: getattr(each, field.name) for field in fields(Definition)},
+                "since": end,
+            }
+            for each in changes.definitions
+        ]
+        tables["definition"] = pa.Table.from_pylist(rows, SCHEMAS["definition"])
+    return tables
+
+
+def _facts(
+    name: str,
+    deltas: RowDeltas,
+    interval: _Interval,
+    delta: Delta,
+    first: Mapping[str, pa.Array] | None = None,
+) -> pa.Table:
     rows = deltas.rows
-    columns: dict[str, pa.Array] = interval.columns(len(rows))
+    columns: dict[str, pa.Array] = {**interval.columns(len(rows)), **(first or {})}
     if name == "stmt":
         columns["sid"] = pa.array(sids(interval.server, rows))
         amounts, _ = statement_amounts(delta)
@@ -146,6 +191,8 @@ def _facts(name: str, deltas: RowDeltas, interval: _Interval, delta: Delta) -> p
             columns[column.name] = pa.nulls(len(rows), kind)
         elif values.dtype.kind == "S":
             columns[column.name] = pa.array(np.char.decode(values, "utf-8").tolist(), kind)
+        elif values.dtype.kind == "M":
+            columns[column.name] = pa.array(values).view(kind)
         else:
             columns[column.name] = pa.array(values, kind)
     columns["basis"] = pa.array(deltas.basis.astype(np.int8))
@@ -268,9 +315,14 @@ def named(delta: Delta, names: Names, written: Mapping[tuple[str, int], object])
         found["database", oid] = (names.databases[oid], "", 0, "")
     for oid in set(rows["userid"].tolist()) & names.roles.keys():
         found["role", oid] = (names.roles[oid], "", 0, "")
-    for oid in set(delta.relations.rows["relid"].tolist()) & names.relations.keys():
+    relids = set(delta.relations.rows["relid"].tolist())
+    for oid in relids & names.relations.keys():
         owner, schema, name, part = names.relations[oid]
         found["relation", oid] = (name, schema, owner, part)
+    # An index is shown as its table where tables are ranked, and under its own name elsewhere.
+    for oid in relids & names.index_names.keys() & names.relations.keys():
+        owner, schema, _, part = names.relations[oid]
+        found["index", oid] = (names.index_names[oid], schema, owner, part)
     return {key: value for key, value in found.items() if written.get(key) != value}
 
 

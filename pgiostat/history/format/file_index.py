@@ -9,7 +9,7 @@ from pgiostat.history.format.compacted import CompactedFile, HotSample, SharedBa
 from pgiostat.history.format.covers import turn_of
 from pgiostat.history.format.filesystem import UnreadableError, exists
 from pgiostat.history.format.layout import HistoryFiles
-from pgiostat.history.format.schema import COMPACTED, SCHEMAS
+from pgiostat.history.format.schema import COMPACTED, OPTIONAL, SCHEMAS
 from pgiostat.history.format.validation import Validator
 
 __all__ = ["LATE", "Listing", "TableFiles", "files"]
@@ -18,9 +18,9 @@ _DAY = timedelta(days=1)
 BESIDE = ("stmt_1h", "database", "io", "relation")
 """Tables of which compacted samples have a file each, be it empty; rows of statements may be kept
 for a shorter time, and few servers have devices."""
-LATE: Mapping[str, timedelta] = {"device": _DAY}
+LATE: Mapping[str, timedelta] = dict.fromkeys(OPTIONAL, _DAY)
 """Largest distance of a row from the day of its file: CloudWatch reports a minute when it is over,
-by a clock that is not the server's."""
+by a clock that is not the server's, and tables have longer intervals than statements."""
 
 
 @dataclass(frozen=True, slots=True)

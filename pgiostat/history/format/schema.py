@@ -13,12 +13,15 @@ from pgiostat.volume.device.interval import MEASURED as MEASURED_OF_DEVICE
 
 __all__ = [
     "COMPACTED",
+    "DEFINITIONS",
     "DIMENSIONS",
     "FACTS",
     "LATER",
     "LONG",
     "NAMES",
+    "OPTIONAL",
     "READS",
+    "RELATION_STATS",
     "ROLLUP",
     "SCHEMAS",
     "SORTED_BY",
@@ -37,6 +40,7 @@ _TYPES: Mapping[ColumnKind, pa.DataType] = {
     ColumnKind.COUNT: pa.int64(),
     ColumnKind.GAUGE: pa.int64(),
     ColumnKind.TIME: pa.int64(),
+    ColumnKind.EVENT: TIMESTAMP,
 }
 """Extremes and instants tell entries apart while they are collected; a history has intervals."""
 
@@ -149,24 +153,48 @@ NAMES = pa.schema(
     ]
 )
 
+DEFINITIONS = pa.schema(
+    [
+        pa.field("server_id", pa.int64(), nullable=False),
+        pa.field("dbid", pa.int64(), nullable=False),  # 0: of the whole server
+        pa.field("kind", pa.string(), nullable=False),  # index, foreign key, setting or server
+        pa.field("oid", pa.int64(), nullable=False),
+        pa.field("owner", pa.int64(), nullable=False),  # the table; the role of a setting
+        pa.field("name", pa.string(), nullable=False),
+        pa.field("text", pa.string()),  # NULL: dropped
+        pa.field("detail", pa.string(), nullable=False),
+        pa.field("since", TIMESTAMP, nullable=False),  # when the change was found
+    ]
+)
+
 FACTS: Mapping[str, CounterTable] = {
     "stmt": counters.STATEMENTS,
     "database": counters.DATABASES,
     "io": counters.IO,
     "relation": counters.RELATIONS,
+    "table_stats": counters.TABLE_STATS,
+    "index_stats": counters.INDEX_STATS,
 }
 """Tables with a row for each thing that counted in an interval, and the views they come from."""
+
+RELATION_STATS: Final = ("table_stats", "index_stats")
+"""Facts with intervals of their own: tables and indexes are read less often than statements."""
 
 SCHEMAS: Mapping[str, pa.Schema] = {
     "stmt": _fact(counters.STATEMENTS, ["sid"], TIMED),
     "database": _fact(counters.DATABASES),
     "io": _fact(counters.IO),
     "relation": _fact(counters.RELATIONS),
+    **{name: _fact(FACTS[name], ["dbid"]) for name in RELATION_STATS},
     "device": _DEVICE,
     "sample": _SAMPLE,
     "statement": STATEMENT_TEXTS,
     "name": NAMES,
+    "definition": DEFINITIONS,
 }
+
+OPTIONAL: Final = (*RELATION_STATS, "device")
+"""Facts that a collector may not have read: compacted samples without rows have no file."""
 
 COMPACTED: Final = (*FACTS, "device", "sample")
 """Tables with a time: compacted in this order, samples last."""
@@ -196,6 +224,7 @@ ROLLUP: Final = pa.schema(
 DIMENSIONS: Mapping[str, Sequence[str]] = {
     "statement": ("server_id", "userid", "dbid", "queryid"),
     "name": ("server_id", "kind", "oid", "since"),
+    "definition": ("server_id", "dbid", "kind", "oid", "owner", "name", "since"),
 }
 """Dimension tables: the key of a row, which each collector writes once."""
 
@@ -204,6 +233,8 @@ SORTED_BY: Mapping[str, Sequence[str]] = {
     "database": ("server_id", "datid", "ts"),
     "io": ("server_id", "backend_type", "object", "context", "ts"),
     "relation": ("server_id", "relid", "ts"),
+    "table_stats": ("server_id", "dbid", "relid", "ts"),
+    "index_stats": ("server_id", "dbid", "indexrelid", "ts"),
     "device": ("server_id", "source", "name", "ts"),
     "sample": ("server_id", "ts"),
 }

@@ -72,6 +72,8 @@ def restore_names(
             known.databases[oid] = row["name"]
         elif kind == "role":
             known.roles[oid] = row["name"]
+        elif kind == "index":
+            known.index_names[oid] = row["name"]
         else:
             known.relations[oid] = (row["owner"], row["schema"], row["name"], row["part"])
         # Indexes and TOAST tables are called as their table is.

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pgiostat.history.format.schema import DIMENSIONS, ROLLUP, SCHEMAS, SUMMED
-from pgiostat.statistics.delta import Basis
+from pgiostat.statistics.row_deltas import Basis
 
 __all__ = ["hourly", "newest_rows"]
 

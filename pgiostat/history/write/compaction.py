@@ -22,7 +22,7 @@ from pgiostat.history.format.covers import cover_bytes
 from pgiostat.history.format.durable_io import Disk
 from pgiostat.history.format.filesystem import UnreadableError, exists
 from pgiostat.history.format.layout import Layout
-from pgiostat.history.format.schema import COMPACTED, DIMENSIONS, SCHEMAS, SORTED_BY
+from pgiostat.history.format.schema import COMPACTED, DIMENSIONS, OPTIONAL, SCHEMAS, SORTED_BY
 from pgiostat.history.format.validation import Validator
 from pgiostat.history.write.compacted_rows import hourly, newest_rows
 from pgiostat.history.write.compaction_policy import MAX_ROWS, MAX_SAMPLES, MAX_SHARED_SAMPLES
@@ -302,8 +302,8 @@ def _compact_table(layout: Layout, batch: Batch, table: str, disk: Disk) -> None
     ):
         return
     rows = _read(batch.samples, table).sort_by([(name, "ascending") for name in SORTED_BY[table]])
-    if table == "device" and not len(rows):
-        return  # most servers have no device that can be measured
+    if table in OPTIONAL and not len(rows):
+        return
     if table == "stmt":
         # First, so that no hour is in the compacted rows alone.
         rollup = layout.compacted("stmt_1h", batch.date, batch.name, batch.first, batch.last)

@@ -12,8 +12,9 @@ from pgiostat.analysis.rank import Totals, rank_totals
 from pgiostat.analysis.server_reads import ServerReads, coverage, settled_blocks
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.activity import Running
-from pgiostat.statistics.delta import Basis, Delta, Quality
+from pgiostat.statistics.delta import Delta, Quality
 from pgiostat.statistics.names import Names
+from pgiostat.statistics.row_deltas import Basis
 from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.units import blocks_to_bytes
 from pgiostat.volume.bucket import Load

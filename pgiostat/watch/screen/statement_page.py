@@ -21,7 +21,8 @@ from pgiostat.render.columns import METRICS
 from pgiostat.render.sql import statement
 from pgiostat.render.table import Line
 from pgiostat.render.text import drawn
-from pgiostat.statistics.delta import Basis, Quality
+from pgiostat.statistics.delta import Quality
+from pgiostat.statistics.row_deltas import Basis
 from pgiostat.units import UNKNOWN, format_coverage, format_duration, format_share
 from pgiostat.watch.model.session import RateHistory
 from pgiostat.watch.screen.footer import FooterLine

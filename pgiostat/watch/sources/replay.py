@@ -20,8 +20,9 @@ from pgiostat.history.read.arrow import instants
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
 from pgiostat.statistics.columnar import Counts
-from pgiostat.statistics.delta import Basis, Quality
+from pgiostat.statistics.delta import Quality
 from pgiostat.statistics.names import Describe, Names
+from pgiostat.statistics.row_deltas import Basis
 from pgiostat.timespec import instant
 from pgiostat.units import MICROSECOND, format_version
 from pgiostat.volume.bucket import CreditBucket

@@ -29,9 +29,10 @@ from pgiostat.history.format.root import check
 from pgiostat.history.write.compaction import compact, compact_shared
 from pgiostat.history.write.writer import Writer
 from pgiostat.queries.describe import describer, uncategorized
-from pgiostat.statistics.delta import Basis, Delta, Quality
+from pgiostat.statistics.delta import Delta, Quality
 from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import OWN, Names, Statement
+from pgiostat.statistics.row_deltas import Basis
 from pgiostat.statistics.snapshot import Snapshot
 from tests.support.readings import (
     MODERN,

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from pgiostat.postgres.activity import Backend, InFlight, Running
-from pgiostat.postgres.sent_sql import Own, text_of
+from pgiostat.postgres.own_statements import Own
+from pgiostat.postgres.sent_sql import text_of
 from pgiostat.queries.describe import describer
 from pgiostat.render.text import in_flight
 from pgiostat.statistics.names import Names, Statement

@@ -8,8 +8,8 @@ import pytest
 
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres import sampler as collect
+from pgiostat.postgres.own_statements import Own
 from pgiostat.postgres.sampler import IntervalResult, Sampler
-from pgiostat.postgres.sent_sql import Own
 from pgiostat.postgres.texts import TextBatch
 from pgiostat.statistics.delta import Quality
 from pgiostat.statistics.names import Statement

@@ -14,7 +14,8 @@ from pgiostat.postgres.connection import reach
 from pgiostat.postgres.doctor import examine, findings
 from pgiostat.postgres.driver import Connection
 from pgiostat.postgres.name_reader import add_names
-from pgiostat.postgres.sent_sql import Own, quoted_schema, text_of
+from pgiostat.postgres.own_statements import Own
+from pgiostat.postgres.sent_sql import quoted_schema, text_of
 from pgiostat.postgres.session import connect
 from pgiostat.queries.describe import describer
 from pgiostat.statistics.delta import Quality

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from pgiostat.analysis.server_reads import coverage_of, reads_of
 from pgiostat.statistics.columnar import Rows
-from pgiostat.statistics.delta import Basis, Delta, Lost, Quality
+from pgiostat.statistics.delta import Delta, Lost, Quality
 from pgiostat.statistics.difference import diff
+from pgiostat.statistics.row_deltas import Basis
 from tests.support.readings import (
     MODERN,
     STARTED,

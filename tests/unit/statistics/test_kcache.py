@@ -13,10 +13,10 @@ from pgiostat.analysis.rank import By, rank
 from pgiostat.lab.postgres.cluster import Cluster
 from pgiostat.statistics import counters
 from pgiostat.statistics.capabilities import capabilities
-from pgiostat.statistics.delta import Basis
 from pgiostat.statistics.difference import diff
 from pgiostat.statistics.kcache import PHYSICAL, TRACED, beside
 from pgiostat.statistics.names import Names
+from pgiostat.statistics.row_deltas import Basis
 from pgiostat.statistics.snapshot import Snapshot
 from tests.conftest import MakeServer
 from tests.support import debian

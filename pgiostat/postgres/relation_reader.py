@@ -1,0 +1,112 @@
+"""Read the counters and definitions of tables and indexes of one database."""
+
+import re
+import time
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import psycopg
+
+from pgiostat.errors import PgiostatError
+from pgiostat.postgres.query_errors import explain
+from pgiostat.postgres.sent_sql import SentSql, text_of
+from pgiostat.postgres.snapshot_query import unpack
+from pgiostat.statistics.definitions import PLANNER_SETTINGS, Definition
+from pgiostat.statistics.relation_stats import RelationRead
+
+__all__ = ["RelationReader", "without_constants"]
+
+_CONSTANT = re.compile(r"'(?:[^']|'')*'|(?<![\w$\"])\d+(?:\.\d+)?(?![\w\"])")
+
+
+class RelationReader:
+    """Reads the tables and indexes of the database of one connection.
+
+    Args:
+        conn: The connection.
+        sent: The statements for its server.
+        dbid: Its database.
+        prepare: Whether the server may prepare the statements: not behind a pooler.
+    """
+
+    def __init__(
+        self, conn: psycopg.Connection[Any], sent: SentSql, dbid: int, *, prepare: bool
+    ) -> None:
+        self._conn = conn
+        self._sent = sent
+        self._prepare = prepare
+        self.dbid = dbid
+
+    def stats(self, relids: Collection[int] | None = None) -> RelationRead:
+        """Return the counters of tables and indexes.
+
+        Args:
+            relids: Oids of relations that may have moved; None reads all that have counted
+                anything.
+
+        Returns:
+            Their counters. A relation that was dropped is missing.
+
+        Raises:
+            PgiostatError: connection-lost, reading-timed-out, query-failed, reply-unreadable.
+        """
+        sent = self._sent
+        query = sent.all_relation_stats if relids is None else sent.relation_stats
+        arguments = None if relids is None else {"relids": sorted(relids)}
+        began = time.perf_counter()
+        with explain(self._conn):
+            with self._conn.cursor(binary=True) as cursor:
+                row = cursor.execute(query, arguments, prepare=self._prepare).fetchone()
+            if row is None:
+                raise PgiostatError("the server sent no row", slug="query-failed")
+            tables, indexes, taken_at = row
+            found = RelationRead(
+                dbid=self.dbid,
+                taken_at=taken_at,
+                tables=unpack(sent.table_stats, tables),
+                indexes=unpack(sent.index_stats, indexes),
+                own_seconds=time.perf_counter() - began,
+            )
+            found.check()
+        return found
+
+    def definitions(self, tables: Collection[int]) -> list[Definition]:
+        """Return the indexes and foreign keys of tables; one that was dropped has none.
+
+        Args:
+            tables: Oids of the tables.
+
+        Raises:
+            PgiostatError: As stats does.
+        """
+        rows = self._rows("definitions", {"relids": sorted(tables)})
+        return [
+            Definition(self.dbid, kind, oid, owner, name, without_constants(text), detail)
+            for kind, oid, owner, name, text, detail in rows
+            if text is not None  # it was dropped just now
+        ]
+
+    def settings(self) -> list[Definition]:
+        """Return the settings that decide plans and reads, and when the server was started.
+
+        Raises:
+            PgiostatError: As stats does.
+        """
+        rows = self._rows("settings", {"names": list(PLANNER_SETTINGS)})
+        return [
+            Definition(0, kind, oid, owner, name, text) for kind, oid, owner, name, text in rows
+        ]
+
+    def _rows(self, statement: str, arguments: dict[str, Sequence[Any]]) -> list[tuple[Any, ...]]:
+        with explain(self._conn):
+            return self._conn.execute(text_of(statement), arguments).fetchall()
+
+
+def without_constants(definition: str) -> str:
+    """Return a definition without the constants of its predicate: these may be secrets.
+
+    >>> without_constants("CREATE INDEX i ON public.t USING btree (a) WHERE (b = 'x'::text)")
+    'CREATE INDEX i ON public.t USING btree (a) WHERE (b = ?::text)'
+    """
+    head, where, predicate = definition.partition(" WHERE ")
+    return head + where + _CONSTANT.sub("?", predicate)

@@ -1,0 +1,25 @@
+-- Definitions of the indexes and foreign keys of tables.
+SELECT /* pgiostat */
+    'index' AS kind,
+    i.indexrelid::pg_catalog.int8 AS oid,
+    i.indrelid::pg_catalog.int8 AS owner,
+    c.relname::pg_catalog.text AS name,
+    pg_catalog.pg_get_indexdef(i.indexrelid) AS text,
+    CASE WHEN NOT i.indisvalid THEN 'invalid'
+         WHEN i.indisprimary THEN 'primary key'
+         WHEN i.indisunique THEN 'unique'
+         ELSE '' END AS detail
+FROM pg_catalog.pg_index AS i
+JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
+WHERE i.indrelid OPERATOR(pg_catalog.=) ANY (%(relids)s::pg_catalog.oid[])
+UNION ALL
+SELECT
+    'foreign key',
+    k.oid::pg_catalog.int8,
+    k.conrelid::pg_catalog.int8,
+    k.conname::pg_catalog.text,
+    pg_catalog.pg_get_constraintdef(k.oid),
+    k.confrelid::pg_catalog.text
+FROM pg_catalog.pg_constraint AS k
+WHERE k.contype OPERATOR(pg_catalog.=) 'f'::pg_catalog."char"
+  AND k.conrelid OPERATOR(pg_catalog.=) ANY (%(relids)s::pg_catalog.oid[])
