@@ -88,6 +88,7 @@ def synthetic_reads(
         buffers=2048,
         combine=16,
         tables=TableCounts(
+            begins=np.arange(0, n, TABLE_SECONDS),
             ends=np.arange(TABLE_SECONDS, n + 1, TABLE_SECONDS),
             pages=np.array(PAGES),
             rows=np.array(PAGES) * ROWS_PER_PAGE,

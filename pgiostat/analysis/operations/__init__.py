@@ -16,8 +16,16 @@ plain index scan reads one block in each operation.
     context_fit    the operations in one context of pg_stat_io
     estimate       one piece of time
     pieces         a time window
+    division       operations for each block of categories
 """
 
+from pgiostat.analysis.operations.division import (
+    DividedBy,
+    Division,
+    PerBlockRange,
+    is_known,
+    parts_of,
+)
 from pgiostat.analysis.operations.evidence import Kind
 from pgiostat.analysis.operations.intervals import (
     Context,
@@ -29,11 +37,16 @@ from pgiostat.analysis.operations.pieces import Operations, WindowEstimate, esti
 
 __all__ = [
     "Context",
+    "DividedBy",
+    "Division",
     "Intervals",
     "Kind",
     "Operations",
+    "PerBlockRange",
     "StatementCounts",
     "TableCounts",
     "WindowEstimate",
     "estimate",
+    "is_known",
+    "parts_of",
 ]

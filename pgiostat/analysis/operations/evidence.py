@@ -195,7 +195,9 @@ def _bulk(
         sd = np.where(partly, np.maximum(sd, 0.4), sd)
         sd = np.where(maybe, np.maximum(sd, 0.3), sd)
     share = np.where(share >= WHOLE, 1.0, share)
-    return share, sd
+    # What a statement reads that names no table of this database is unknown.
+    nameless = ~tables.touches.any(axis=1)
+    return np.where(nameless, 0.5, share), np.where(nameless, 0.5, sd)
 
 
 def _small_scans(large: float, tables: TableCounts, scans: list[_Rate], each: Floats) -> Floats:

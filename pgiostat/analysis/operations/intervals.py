@@ -50,8 +50,9 @@ class TableCounts:
     """Counters of m tables, read once in one or more intervals.
 
     Attributes:
-        ends: For each of the p times between two readings the number of intervals from the start
-            to its end, increasing, of shape (p,).
+        begins: For each of the p times between two readings the number of intervals before its
+            begin, of shape (p,).
+        ends: The number of intervals before its end, of shape (p,).
         pages: Blocks of each table (relpages), of shape (m,).
         rows: Rows of each table (reltuples); not positive if unknown, of shape (m,).
         scans: Sequential scans (seq_scan), of shape (p, m).
@@ -60,6 +61,7 @@ class TableCounts:
         touches: Whether a statement names a table, of shape (k, m).
     """
 
+    begins: npt.NDArray[np.intp]
     ends: npt.NDArray[np.intp]
     pages: Floats
     rows: Floats
@@ -71,7 +73,7 @@ class TableCounts:
     def summed(self, counts: Floats) -> Floats:
         """Return counts of intervals, of shape (n, k), as sums between readings, (p, k)."""
         before = np.vstack([np.zeros(counts.shape[1]), np.cumsum(counts, axis=0)])
-        return np.diff(before[np.concatenate([[0], self.ends])], axis=0)
+        return np.asarray(before[self.ends] - before[self.begins], dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,6 +102,16 @@ class Intervals:
     def large(self) -> float:
         """Blocks above which a sequential scan of a table uses bulkread."""
         return self.buffers / 4
+
+    @property
+    def blocks(self) -> float:
+        """Blocks read in all intervals, by the server's count."""
+        return float(self.bulk.blocks.sum() + self.normal.blocks.sum())
+
+    @property
+    def operations(self) -> float:
+        """Read operations in all intervals, by the server's count."""
+        return float(self.bulk.operations.sum() + self.normal.operations.sum())
 
     def part(self, begin: int, end: int) -> "Intervals":
         """Return the intervals from begin to before end, without the counters of tables."""
