@@ -15,6 +15,7 @@ from pgiostat.render.burst import HEADER, document, records
 from pgiostat.reports.burst import WindowBurst, burst_report
 from pgiostat.reports.operations import divisions
 from pgiostat.statistics import counters
+from pgiostat.statistics.counter_table import CounterTable
 from pgiostat.statistics.definitions import Definition, Kind
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.difference import diff
@@ -75,7 +76,7 @@ def relation_changes(second: int, *, known_settings: bool) -> RelationChanges:
         for oid, fetched in zip(TABLES, tables.index_rows[period], strict=True)
     ]
 
-    def deltas(table: counters.CounterTable, records: list[dict[str, int]]) -> RowDeltas:
+    def deltas(table: CounterTable, records: list[dict[str, int]]) -> RowDeltas:
         found = rows(table.select(), records)
         return RowDeltas(found, np.full(len(found), Basis.PREVIOUS, dtype=np.uint8))
 
