@@ -13,11 +13,10 @@ from pgiostat.analysis.operations import (
     Intervals,
     StatementCounts,
     TableCounts,
-    WindowEstimate,
     estimate,
 )
 
-__all__ = ["Case", "Recording", "cases", "table"]
+__all__ = ["Case", "Recording", "cases", "header", "intervals_of", "row"]
 
 LEAST_SHARE = 0.05
 """Share of the blocks of a load from which a class is judged."""
@@ -32,9 +31,11 @@ class Recording:
     lines: list[dict[str, Any]]
 
     @classmethod
-    def read(cls, path: Path) -> "Recording":
-        """Read a file that `record` wrote."""
+    def read(cls, path: Path) -> "Recording | None":
+        """Read a file that `record` wrote; None if it did not end."""
         lines = [json.loads(line) for line in path.read_text().splitlines()]
+        if not lines or "head" not in lines[-1]:
+            return None
         return cls(lines[-1]["head"], lines[:-1])
 
     @property
@@ -187,16 +188,6 @@ def cases(
         )
 
 
-def kinds_of(found: WindowEstimate, queryids: list[int], recording: Recording) -> dict[str, str]:
-    """Return how the classes read, as the evidence shows it."""
-    names = recording.head["classes"]
-    return {
-        names[str(queryid)]: str(kind)
-        for queryid, kind in zip(queryids, found.kinds, strict=True)
-        if str(queryid) in names
-    }
-
-
 def _share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "–"
 
@@ -231,9 +222,7 @@ def row(name: str, found: Sequence[Case]) -> str:
     return f"| {name} | {' | '.join(cells)} |"
 
 
-def table(found: Sequence[Case]) -> Iterator[str]:
-    """Yield the table: a row for each recording, and the sums."""
-    yield f"| load, version, io_method | {' | '.join(COLUMNS)} |"
+def header(first: str) -> Iterator[str]:
+    """Yield the head of a table."""
+    yield f"| {first} | {' | '.join(COLUMNS)} |"
     yield f"|---|{'---:|' * len(COLUMNS)}"
-    for name in dict.fromkeys(case.recording for case in found):
-        yield row(", ".join(name), [case for case in found if case.recording == name])
