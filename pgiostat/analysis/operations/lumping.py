@@ -63,7 +63,9 @@ def lump(intervals: Intervals, most: int = MOST_FITTED) -> tuple[Intervals, Lump
     lumped = Lump(places, places < most, most + 1)
     tables = intervals.tables
     if tables is not None:
-        touches = lumped.summed(tables.touches.T.astype(float)).T > 0
+        # The rest would name nearly all tables, and each one costs a regression.
+        touches = np.zeros((most + 1, tables.touches.shape[1]), dtype=np.bool_)
+        touches[:most] = tables.touches[order[:most]]
         tables = replace(tables, touches=touches)
     summed = StatementCounts(
         *(lumped.summed(values) for values in (counts.calls, counts.blocks, counts.touched))
