@@ -164,7 +164,11 @@ def _parts(report: BurstReport) -> Table:
         TableColumn("share", right=True, format=format_share),
         TableColumn("", format=bar, style="cyan", extra=True),
         TableColumn("IOPS", right=True, format=format_count, quantity="IOPS"),
-        *([TableColumn("95 % interval", right=True, format=_range)] if has_ranges else []),
+        *(
+            [TableColumn("95 % interval", right=True, format=_range, optional=True)]
+            if has_ranges
+            else []
+        ),
         TableColumn("recent IOPS", right=True, format=format_count, quantity="IOPS"),
         TableColumn("credits used", right=True, format=format_share),
     ]

@@ -206,7 +206,7 @@ def split_operations(
 
 
 def ranges_of(operations: Mapping[str, float], division: Division) -> dict[str, Range]:
-    """Return the 95 % interval of the operations of each part.
+    """Return the 95 % interval of the operations of each part that has one.
 
     >>> from datetime import UTC, datetime
     >>> from pgiostat.analysis.operations import PerBlockRange
@@ -217,6 +217,7 @@ def ranges_of(operations: Mapping[str, float], division: Division) -> dict[str, 
     found = {}
     for name, n in operations.items():
         each = division.of(name)
-        scale = n / each.value if each.value else 0.0
-        found[name] = (scale * each.low, scale * each.high)
+        if each.low < each.high:
+            scale = n / each.value
+            found[name] = (scale * each.low, scale * each.high)
     return found

@@ -113,7 +113,7 @@ def test_scans_and_lookups_are_told_apart(make_server: MakeServer, tmp_path: Pat
     results = sampler.intervals()
     for _ in range(ROUNDS):
         assert next(results).error is None
-    results.close()
+    results.close()  # type: ignore[attr-defined]
     writer.close()
     scan, lookup = map(sessions.per_block, (sessions.scans, sessions.lookups))
     sessions.close()
