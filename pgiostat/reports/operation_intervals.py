@@ -114,22 +114,24 @@ def _places(rows: pa.Table, begins: Ints) -> tuple[npt.NDArray[np.intp], npt.NDA
 def _statements(rows: pa.Table, begins: Ints) -> tuple[list[Ids], StatementCounts]:
     """Return the statements that clients sent, and their counts in each interval."""
     places, inside = _places(rows, begins)
-    chosen = np.flatnonzero(inside & np.array(rows["toplevel"].to_pylist(), dtype=bool))
-    columns = [rows[name].to_pylist() for name in ("userid", "dbid", "queryid", "masked")]
-    keys: list[Ids] = [
-        (columns[0][i], columns[1][i], None if columns[3][i] else columns[2][i])
-        for i in chosen.tolist()
+    _, first, who = np.unique(_numbers(rows, "sid"), return_index=True, return_inverse=True)
+    one_each = rows.take(pa.array(first)).select(
+        ["userid", "dbid", "queryid", "masked", "toplevel"]
+    )
+    known = one_each.to_pylist()
+    sent = [i for i, row in enumerate(known) if row["toplevel"]]
+    ids: list[Ids] = [
+        (row["userid"], row["dbid"], None if row["masked"] else row["queryid"])
+        for row in (known[i] for i in sent)
     ]
-    index = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-    who = np.array([index[key] for key in keys], dtype=np.intp)
 
     def summed(name: str) -> npt.NDArray[np.float64]:
-        found = np.zeros((len(begins), len(index)))
-        np.add.at(found, (places[chosen], who), _numbers(rows, name)[chosen])
-        return found
+        found = np.zeros((len(begins), len(known)))
+        np.add.at(found, (places[inside], who[inside]), _numbers(rows, name)[inside])
+        return found[:, sent]
 
     read = summed("shared_blks_read")
-    return list(index), StatementCounts(summed("calls"), read, read + summed("shared_blks_hit"))
+    return ids, StatementCounts(summed("calls"), read, read + summed("shared_blks_hit"))
 
 
 def _contexts(rows: pa.Table, begins: Ints, block_size: int) -> tuple[Context, Context]:

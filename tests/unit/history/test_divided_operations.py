@@ -229,7 +229,7 @@ def test_without_its_inputs_operations_are_divided_by_blocks(tmp_path: Path, how
             else delta
             for delta in deltas
         ]
-    history = written(tmp_path, deltas[:11] if how == "short" else deltas)
+    history = written(tmp_path, deltas[:11] if how == "short" else deltas[:30])
     window = Window(at(0), at(SECONDS))
     totals = history.totals(window)
     assert divisions(history, totals, history.names(described, window)) == []
