@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pyarrow as pa
 
@@ -13,7 +13,7 @@ from pgiostat.history.read.arrow import instants
 from pgiostat.history.read.history import History
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.history.read.windows import Window
-from pgiostat.reports.operations import divisions
+from pgiostat.reports.operations import divisions, nearest
 from pgiostat.reports.ranking import rank_window, reading_names
 from pgiostat.reports.series import SeriesStep, series
 from pgiostat.reports.steps import step_for
@@ -180,10 +180,5 @@ def _load_steps(
             step.sampled.seconds,
             step.ranking,
             step.sampled.reads,
-            _nearest(divided, since + (until - since) / 2),
+            nearest(divided, since + (until - since) / 2),
         )
-
-
-def _nearest(divided: Sequence[Division], at: datetime) -> Division | None:
-    """Return the division of the time that is nearest; None without any."""
-    return min(divided, key=lambda each: max(each.since - at, at - each.until), default=None)

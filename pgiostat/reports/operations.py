@@ -4,7 +4,7 @@ A regression needs the intervals one by one, so a long window is not read as a w
 quarter of an hour, evenly spread, are enough for its operations for each block.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from pgiostat.analysis.ledger import LedgerLine
@@ -18,7 +18,7 @@ from pgiostat.statistics.definitions import Kind
 from pgiostat.statistics.names import Names
 from pgiostat.units import bytes_of_setting
 
-__all__ = ["divisions"]
+__all__ = ["chunks", "divisions", "nearest"]
 
 CHUNK = timedelta(minutes=15)
 MOST_CHUNKS = 8
@@ -46,7 +46,7 @@ def divisions(history: History, totals: WindowTotals, names: Mapping[int, Names]
     if settings is None:
         return []
     found = []
-    for since, until in _chunks(totals.span):
+    for since, until in chunks(totals.span):
         window = Window(since, until, totals.window.label)
         chunk = Chunk.read(history, window, server_id, totals.sampled.dbid)
         if (parts := _parts(chunk, known, settings)) is not None:
@@ -54,7 +54,7 @@ def divisions(history: History, totals: WindowTotals, names: Mapping[int, Names]
     return found
 
 
-def _chunks(window: Window) -> Iterator[tuple[datetime, datetime]]:
+def chunks(window: Window) -> Iterator[tuple[datetime, datetime]]:
     """Yield begin and end of the chunks of a window, evenly spread over a long one."""
     length = window.until - window.since
     count = max(-(-length // CHUNK), 1)
@@ -100,3 +100,8 @@ def _parts(
     for line in (LedgerLine.CATALOGS, LedgerLine.UNATTRIBUTED):
         parts[line.value] = PerBlockRange(rest, rest, rest)
     return parts, usual
+
+
+def nearest(divided: Sequence[Division], at: datetime) -> Division | None:
+    """Return the division of the time that is nearest to an instant; None without any."""
+    return min(divided, key=lambda each: max(each.since - at, at - each.until), default=None)

@@ -1,19 +1,20 @@
 """Operations of categories in a history, divided by regression where its inputs are there."""
 
 from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pgiostat.analysis.operations import DividedBy
+from pgiostat.analysis.operations import DividedBy, Division
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
 from pgiostat.history.write.writer import Writer
 from pgiostat.render.burst import HEADER, document, records
 from pgiostat.reports.burst import WindowBurst, burst_report
-from pgiostat.reports.operations import divisions
+from pgiostat.reports.operations import chunks, divisions, nearest
 from pgiostat.statistics import counters
 from pgiostat.statistics.counter_table import CounterTable
 from pgiostat.statistics.definitions import Definition, Kind
@@ -27,6 +28,7 @@ from tests.support.readings import Unsynced, at, reading, rows, server
 from tests.support.synthetic_reads import CLASSES, PAGES, ROWS_PER_PAGE, synthetic_reads
 
 SECONDS = 120
+MINUTE = timedelta(minutes=1)
 TABLES = {20_000 + i: name for i, name in enumerate(("big", "med", "small"))}
 INDEX = 100
 """The oid of a table's index, above its own."""
@@ -236,3 +238,33 @@ def test_without_its_inputs_operations_are_divided_by_blocks(tmp_path: Path, how
     report = burst_of(history).burst
     assert set(report.divisions) == {DividedBy.BLOCKS}
     assert [part.range_per_s for part in report.parts] == [None] * len(report.parts)
+
+
+def minutes(window: Window) -> list[tuple[float, float]]:
+    """Return begin and end of the chunks of a window, in minutes of it."""
+    return [
+        ((since - window.since) / MINUTE, (until - window.since) / MINUTE)
+        for since, until in chunks(window)
+    ]
+
+
+def test_a_short_window_is_read_as_a_whole() -> None:
+    assert minutes(Window(at(0), at(600))) == [(0.0, 10.0)]
+    assert minutes(Window(at(0), at(2400))) == [
+        (0.0, pytest.approx(40 / 3)),
+        (pytest.approx(40 / 3), pytest.approx(80 / 3)),
+        (pytest.approx(80 / 3), 40.0),
+    ]
+
+
+def test_of_a_long_window_quarters_of_an_hour_are_read_evenly_spread() -> None:
+    found = minutes(Window(at(0), at(86_400)))
+    assert found == [(82.5 + 180 * i, 97.5 + 180 * i) for i in range(8)]
+
+
+def test_a_step_is_divided_as_the_nearest_chunk() -> None:
+    first, second = (Division(at(begin), at(begin + 900), {}, 1.0) for begin in (0, 10_000))
+    assert nearest([first, second], at(500)) is first
+    assert nearest([first, second], at(5_000)) is first
+    assert nearest([first, second], at(6_000)) is second
+    assert nearest([], at(0)) is None
