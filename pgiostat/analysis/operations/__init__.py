@@ -26,7 +26,7 @@ from pgiostat.analysis.operations.division import (
     is_known,
     parts_of,
 )
-from pgiostat.analysis.operations.evidence import Kind
+from pgiostat.analysis.operations.evidence import AccessKind
 from pgiostat.analysis.operations.intervals import (
     Context,
     Intervals,
@@ -36,11 +36,11 @@ from pgiostat.analysis.operations.intervals import (
 from pgiostat.analysis.operations.pieces import Operations, WindowEstimate, estimate
 
 __all__ = [
+    "AccessKind",
     "Context",
     "DividedBy",
     "Division",
     "Intervals",
-    "Kind",
     "Operations",
     "PerBlockRange",
     "StatementCounts",

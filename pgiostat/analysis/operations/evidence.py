@@ -13,7 +13,7 @@ import numpy as np
 from pgiostat.analysis.operations.intervals import Floats, Intervals, Mask, TableCounts
 from pgiostat.analysis.operations.least_squares import Prior, fit
 
-__all__ = ["Evidence", "Kind", "evidence_of"]
+__all__ = ["AccessKind", "Evidence", "evidence_of"]
 
 WHOLE = 0.9
 """Share of a table's blocks that a call must touch to be a scan of the whole table."""
@@ -31,7 +31,7 @@ NO_BITMAP_ROWS = 0.2
 SHARE_OF_INDEX_ROWS = 0.3
 
 
-class Kind(StrEnum):
+class AccessKind(StrEnum):
     """How a statement reads.
 
     Attributes:
@@ -62,15 +62,15 @@ class Evidence:
         bulk_sd: Standard deviation of this share.
     """
 
-    kinds: tuple[Kind, ...]
+    kinds: tuple[AccessKind, ...]
     packed: Floats
     pages: Floats
     bulk_share: Floats
     bulk_sd: Floats
 
-    def kind(self, place: int) -> Kind:
+    def kind(self, place: int) -> AccessKind:
         """Return how one statement reads."""
-        return Kind.BULK if self.bulk_share[place] >= 1.0 else self.kinds[place]
+        return AccessKind.BULK if self.bulk_share[place] >= 1.0 else self.kinds[place]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +94,7 @@ def evidence_of(intervals: Intervals) -> Evidence:
     tables = intervals.tables
     k = intervals.statements.blocks.shape[1]
     if tables is None or not len(tables.ends):
-        open_kinds = (Kind.OPEN,) * k
+        open_kinds = (AccessKind.OPEN,) * k
         return Evidence(
             open_kinds, np.full(k, np.nan), np.zeros(k), np.full(k, 0.5), np.full(k, 0.5)
         )
@@ -110,7 +110,9 @@ def evidence_of(intervals: Intervals) -> Evidence:
     small = _small_scans(intervals.large, tables, scans, each)
     kinds = tuple(_kinds(bitmap, index, small, each * (1.0 - share)))
     pages = (tables.touches * tables.pages).max(axis=1, initial=0.0)
-    certain = np.array([kind in {Kind.STREAM, Kind.INDEX} for kind in kinds], dtype=bool)
+    certain = np.array(
+        [kind in {AccessKind.STREAM, AccessKind.INDEX} for kind in kinds], dtype=bool
+    )
     # A statement that reads by an index and was not found to scan reads nothing in bulk.
     sd = np.where(certain & (share == 0.0), np.minimum(sd, 0.1), sd)
     density = _density(tables)
@@ -210,7 +212,7 @@ def _small_scans(large: float, tables: TableCounts, scans: list[_Rate], each: Fl
     return touched
 
 
-def _kinds(bitmap: _Rate, index: _Rate, small: Floats, each: Floats) -> "list[Kind]":
+def _kinds(bitmap: _Rate, index: _Rate, small: Floats, each: Floats) -> "list[AccessKind]":
     """Return the kind of each statement.
 
     Args:
@@ -225,12 +227,12 @@ def _kinds(bitmap: _Rate, index: _Rate, small: Floats, each: Floats) -> "list[Ki
     plain = bitmap.below(no_bitmap) & index.above(INDEX_ROWS) & (scanned < 1.0 - WHOLE)
     alone = ~stream & ~plain & (scanned >= WHOLE) & (scanned <= 1.0 / WHOLE)
     return [
-        Kind.STREAM
+        AccessKind.STREAM
         if stream[k]
-        else Kind.INDEX
+        else AccessKind.INDEX
         if plain[k]
-        else Kind.SMALL_SCAN
+        else AccessKind.SMALL_SCAN
         if alone[k]
-        else Kind.OPEN
+        else AccessKind.OPEN
         for k in range(len(each))
     ]

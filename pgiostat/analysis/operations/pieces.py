@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pgiostat.analysis.operations.estimate import MODEL_SHARE, PieceEstimate, estimate_piece
-from pgiostat.analysis.operations.evidence import Kind, evidence_of
+from pgiostat.analysis.operations.evidence import AccessKind, evidence_of
 from pgiostat.analysis.operations.intervals import Floats, Intervals, Mask
 from pgiostat.analysis.operations.lumping import lump
 
@@ -58,7 +58,7 @@ class WindowEstimate:
         pieces: The window's pieces in order.
     """
 
-    kinds: tuple[Kind, ...]
+    kinds: tuple[AccessKind, ...]
     pieces: tuple[PieceEstimate, ...]
 
     @property
@@ -130,7 +130,7 @@ def estimate(intervals: Intervals) -> WindowEstimate | None:
         for begin, end in _cuts(intervals.seconds)
     )
     kinds = tuple(
-        evidence.kind(place) if alone else Kind.OPEN
+        evidence.kind(place) if alone else AccessKind.OPEN
         for place, alone in zip(lumped.places.tolist(), lumped.is_alone.tolist(), strict=True)
     )
     return WindowEstimate(kinds, pieces)

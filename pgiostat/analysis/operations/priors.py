@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pgiostat.analysis.operations.evidence import Evidence, Kind
+from pgiostat.analysis.operations.evidence import AccessKind, Evidence
 from pgiostat.analysis.operations.intervals import Floats
 from pgiostat.analysis.operations.least_squares import Prior
 
@@ -48,7 +48,7 @@ def prior_in_normal(
         for k, kind in enumerate(evidence.kinds)
     ]
     mean, sd = (np.array([row[i] for row in rows], dtype=float) for i in (0, 1))
-    least = np.array([0.98 if kind is Kind.INDEX else low for kind in evidence.kinds])
+    least = np.array([0.98 if kind is AccessKind.INDEX else low for kind in evidence.kinds])
     return Prior(np.clip(mean, least, 1.0), sd, least, np.ones(len(rows)))
 
 
@@ -60,18 +60,18 @@ def _scattered(pages: float, touched: float, scan: float) -> float:
     return max(1.0 - touched / pages, scan) if pages else 1.0
 
 
-def _of(kind: Kind, scan: float, packed: float, scattered: float) -> tuple[float, float]:
+def _of(kind: AccessKind, scan: float, packed: float, scattered: float) -> tuple[float, float]:
     """Return mean and standard deviation of the operations for each block."""
     match kind:
-        case Kind.INDEX:
+        case AccessKind.INDEX:
             return 1.0, 0.003
-        case Kind.SMALL_SCAN:
+        case AccessKind.SMALL_SCAN:
             return min(scan, LARGEST_OF_SMALL_SCAN), 0.12
-        case Kind.STREAM if packed > PACKED_ROWS:
+        case AccessKind.STREAM if packed > PACKED_ROWS:
             return PACKED * scan, 0.12
-        case Kind.STREAM if packed < SCATTERED_ROWS:
+        case AccessKind.STREAM if packed < SCATTERED_ROWS:
             return scattered, 0.15
-        case Kind.STREAM:
+        case AccessKind.STREAM:
             return (PACKED * scan + scattered) / 2, 0.3
         case _:
             return 0.9, 0.35

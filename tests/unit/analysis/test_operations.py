@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgiostat.analysis.operations import (
+    AccessKind,
     Context,
     Intervals,
-    Kind,
     Operations,
     StatementCounts,
     WindowEstimate,
@@ -101,13 +101,13 @@ def test_an_outlier_does_not_move_a_fit() -> None:
 def test_kinds_follow_from_the_counters_of_tables() -> None:
     found = estimated(synthetic_reads(3).intervals)
     assert dict(zip([each.name for each in CLASSES], found.kinds, strict=True)) == {
-        "scan": Kind.BULK,
-        "med": Kind.BULK,
-        "small": Kind.SMALL_SCAN,
-        "lookup": Kind.INDEX,
-        "range": Kind.INDEX,
-        "bitmap": Kind.STREAM,
-        "dense": Kind.STREAM,
+        "scan": AccessKind.BULK,
+        "med": AccessKind.BULK,
+        "small": AccessKind.SMALL_SCAN,
+        "lookup": AccessKind.INDEX,
+        "range": AccessKind.INDEX,
+        "bitmap": AccessKind.STREAM,
+        "dense": AccessKind.STREAM,
     }
 
 
@@ -120,7 +120,7 @@ def test_packed_and_scattered_bitmap_scans_differ_in_rows_of_a_block() -> None:
 
 def test_without_counters_of_tables_all_kinds_are_open() -> None:
     intervals = replace(synthetic_reads(3).intervals, tables=None)
-    assert estimated(intervals).kinds == (Kind.OPEN,) * len(CLASSES)
+    assert estimated(intervals).kinds == (AccessKind.OPEN,) * len(CLASSES)
 
 
 def test_many_lookups_of_a_large_table_are_no_scan() -> None:
@@ -129,7 +129,7 @@ def test_many_lookups_of_a_large_table_are_no_scan() -> None:
     scan = SyntheticClass("scan", 1, 0.3, 1_500, 0.9, 0.17, scans=1)
     reads = synthetic_reads(4, classes=(nested, scan))
     found = estimated(reads.intervals)
-    assert found.kinds == (Kind.INDEX, Kind.BULK)
+    assert found.kinds == (AccessKind.INDEX, AccessKind.BULK)
     assert found.of_statements().operations == pytest.approx(reads.truth, rel=0.05)
 
 
@@ -227,7 +227,9 @@ def test_hundreds_of_statements_add_up() -> None:
     assert each.operations.sum() + found.rest_operations == pytest.approx(
         server_operations(intervals)
     )
-    assert not each.is_known[[i for i, kind in enumerate(found.kinds) if kind is Kind.OPEN]].any()
+    assert not each.is_known[
+        [i for i, kind in enumerate(found.kinds) if kind is AccessKind.OPEN]
+    ].any()
 
 
 @pytest.mark.parametrize(("seconds", "pieces"), [(120, 1), (300, 1), (340, 2), (900, 3)])
@@ -253,7 +255,7 @@ def piece(blocks: float, operations: float, variance: float) -> PieceEstimate:
 
 
 def test_half_widths_of_pieces_are_added() -> None:
-    found = WindowEstimate((Kind.OPEN,), (piece(1000, 500, 100.0), piece(2000, 700, 400.0)))
+    found = WindowEstimate((AccessKind.OPEN,), (piece(1000, 500, 100.0), piece(2000, 700, 400.0)))
     # 1.96 * 1.25 * (10 + 20), two per cent of 1,200, and one operation at the edges of each.
     half = 73.5 + 24.0 + 2.0
     each = found.of_statements()
@@ -264,7 +266,7 @@ def test_half_widths_of_pieces_are_added() -> None:
 
 
 def test_an_interval_stays_within_what_is_possible() -> None:
-    each = WindowEstimate((Kind.OPEN,), (piece(1600, 800, 1e6),)).of_statements()
+    each = WindowEstimate((AccessKind.OPEN,), (piece(1600, 800, 1e6),)).of_statements()
     assert (each.low.tolist(), each.high.tolist()) == ([100.0], [1633.0])
 
 
