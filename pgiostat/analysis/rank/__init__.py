@@ -7,7 +7,7 @@ May import `analysis.cost`, `analysis.ledger` and what `analysis` may import.
 """
 
 from pgiostat.analysis.rank.dimension import By
-from pgiostat.analysis.rank.entries import places_of, queryids_of
+from pgiostat.analysis.rank.entries import places_of, queryids_of, with_queryids
 from pgiostat.analysis.rank.groups import group_of
 from pgiostat.analysis.rank.lazy_sequence import LazySequence
 from pgiostat.analysis.rank.ranking import Ranking, RankRow, rank, rank_totals
@@ -27,4 +27,5 @@ __all__ = [
     "queryids_of",
     "rank",
     "rank_totals",
+    "with_queryids",
 ]

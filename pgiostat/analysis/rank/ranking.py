@@ -71,8 +71,10 @@ class RankRow:
     database: str = ""
     user: str = ""
     action: str = ""
+    table_read: str = ""
     tag: str = ""
     own_text: str = ""
+    queryids: tuple[int, ...] = ()
     parts: tuple[tuple[str, int], ...] = ()
     members: int = 1
     uncertain: bool = False
@@ -84,8 +86,8 @@ class RankRow:
 
     @property
     def table(self) -> str:
-        """The table that it is about, if it is a statement or a fingerprint."""
-        return table_of(self.action, self.category)
+        """The row that it belongs to by table, if it is a statement or a fingerprint."""
+        return table_of(self.table_read, self.action, self.category)
 
     @property
     def tag_group(self) -> str:
@@ -349,6 +351,7 @@ def _row(groups: Groups, costs: _Costs, number: int, whole: int) -> RankRow:
         database=identity.database,
         user=identity.user,
         action=identity.action,
+        table_read=identity.table_read,
         tag=identity.tag,
         own_text=identity.own_text,
         parts=tuple(sorted(group.parts.items())),
