@@ -1,4 +1,4 @@
-"""What tables and indexes did over a time, and every number derived from their counters."""
+"""What tables and indexes did in a time window, and every number derived from their counters."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,7 @@ def _ratio(part: float, whole: float) -> float | None:
 
 @dataclass(slots=True)
 class _Counted:
-    """Counters of one relation over a time, and its newest sizes and times.
+    """Counters of one relation in a time window, and its newest sizes and times.
 
     Attributes:
         dbid: Its database.
@@ -52,7 +52,7 @@ class _Counted:
 
 @dataclass(frozen=True, slots=True)
 class IndexActivity:
-    """What an index did over a time.
+    """What an index did in a time window.
 
     Attributes:
         dbid: Its database.
@@ -110,7 +110,7 @@ class IndexActivity:
 
 @dataclass(frozen=True, slots=True)
 class TableActivity:
-    """What a table did over a time, with its indexes and its TOAST table.
+    """What a table did in a time window, with its indexes and its TOAST table.
 
     Attributes:
         dbid: Its database.
