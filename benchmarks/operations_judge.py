@@ -194,7 +194,7 @@ def _share(part: int, whole: int) -> str:
 
 COLUMNS = (
     "classes",
-    "given a number",
+    "with a number",
     "within 25 %",
     "worst",
     "interval holds the truth",

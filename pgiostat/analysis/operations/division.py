@@ -1,4 +1,4 @@
-"""Operations for each block of categories, by which the operations of a time are divided."""
+"""Operations for each block of categories, by which the operations of a time window are divided."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class PerBlockRange:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Division:
-    """How the operations of a time are divided.
+    """How the operations of a part of a window are divided.
 
     Attributes:
         since: Begin of the time.
