@@ -21,7 +21,6 @@ __all__ = [
     "in_order",
     "of_blocks",
     "shown",
-    "whole_of",
 ]
 
 
@@ -142,11 +141,6 @@ SORTED_BY = {
     Sort.PER_CALL: "blocks_read_per_call",
 }
 """The metric of each order; by reads is the usual one."""
-
-
-def whole_of(by: By) -> str:
-    """Return the owner of all rows together: relations are those of one database."""
-    return "database" if by is By.RELATION else "server"
 
 
 def in_order(per_block: PerBlock, by: By) -> list[Metric]:

@@ -21,7 +21,7 @@ from pgiostat.volume.bucket import Load
 from pgiostat.volume.demand import Demand, Provenance
 from pgiostat.volume.device.page_cache import DiskReads
 from pgiostat.watch.model.recent_reads import RecentReads
-from pgiostat.watch.model.table_counts import TableCounts, TableNews
+from pgiostat.watch.model.table_counts import SessionTables, TableNews
 
 if TYPE_CHECKING:
     from pgiostat.postgres.sampler import IntervalResult
@@ -66,7 +66,7 @@ class SeekContext:
     whole: "Interval | None"
     past: tuple["Interval", ...]
     recent: RecentReads = field(default_factory=RecentReads)
-    tables: TableCounts = field(default_factory=TableCounts)
+    tables: SessionTables = field(default_factory=SessionTables)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

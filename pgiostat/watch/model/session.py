@@ -19,7 +19,7 @@ from pgiostat.volume.device.page_cache import DiskReads
 from pgiostat.watch.model.interval import Interval, IoRow, SeekContext
 from pgiostat.watch.model.recent_reads import RecentReads, sum_if_all_known, together
 from pgiostat.watch.model.running_totals import SPARE, RunningTotals
-from pgiostat.watch.model.table_counts import TableCounts
+from pgiostat.watch.model.table_counts import SessionTables
 
 __all__ = ["KEPT", "RateHistory", "WatchSession"]
 
@@ -74,7 +74,7 @@ class WatchSession:
     began: datetime | None = None
     qualities: tuple[Quality, ...] = ()
     recent: RecentReads = field(default_factory=RecentReads)
-    tables: TableCounts = field(default_factory=TableCounts)
+    tables: SessionTables = field(default_factory=SessionTables)
     _statements: RunningTotals[RowKey] = field(default_factory=RunningTotals)
     _relations: RunningTotals[int] = field(default_factory=RunningTotals)
     _gone: RunningTotals[tuple[int, int, str]] = field(default_factory=RunningTotals)

@@ -16,7 +16,7 @@ from pgiostat.statistics.row_deltas import RowDeltas
 from pgiostat.watch.model.recent_reads import NEARLY, RECENT_SECONDS
 from pgiostat.watch.model.running_totals import KEPT_GONE
 
-__all__ = ["TableCounts", "TableFigures", "TableNews"]
+__all__ = ["SessionTables", "TableFigures", "TableNews"]
 
 TOAST = "toast"
 
@@ -56,7 +56,7 @@ class TableFigures:
 
 
 @dataclass(frozen=True)
-class TableCounts:
+class SessionTables:
     """The last intervals of tables and indexes, and all since the baseline; it does not change.
 
     Attributes:
@@ -72,7 +72,7 @@ class TableCounts:
         default_factory=dict, repr=False, compare=False
     )
 
-    def after(self, news: TableNews) -> "TableCounts":
+    def after(self, news: TableNews) -> "SessionTables":
         """Return what is known after an interval of statements."""
         one = news.interval
         if one is None:
@@ -85,9 +85,9 @@ class TableCounts:
         whole = joined(self.whole, one) if is_same and self.whole is not None else one
         if news.known is not None:
             whole = _without_dropped(whole, news.known)
-        return TableCounts(tuple(newest), whole, news)
+        return SessionTables(tuple(newest), whole, news)
 
-    def from_here(self) -> "TableCounts":
+    def from_here(self) -> "SessionTables":
         """Return what is known after a new baseline."""
         return replace(self, whole=None, _made={})
 

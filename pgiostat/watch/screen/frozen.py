@@ -14,7 +14,7 @@ from pgiostat.volume.device.page_cache import DiskReads
 from pgiostat.watch.model.interval import Interval, IoRow
 from pgiostat.watch.model.recent_reads import RecentReads
 from pgiostat.watch.model.session import RateHistory, WatchSession
-from pgiostat.watch.model.table_counts import TableCounts
+from pgiostat.watch.model.table_counts import SessionTables
 from pgiostat.watch.screen.notices import SideInfo
 
 __all__ = ["FrozenSession", "SessionView", "coverage_of"]
@@ -39,7 +39,7 @@ class FrozenSession:
     seconds: float
     side: SideInfo
     recent: RecentReads
-    tables: TableCounts
+    tables: SessionTables
     _counted: tuple[Totals | None, Totals | None]
     _io: tuple[tuple[IoRow, ...] | None, tuple[IoRow, ...] | None]
     _disk: tuple[DiskReads | None, DiskReads | None]

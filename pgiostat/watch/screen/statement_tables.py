@@ -22,7 +22,7 @@ from pgiostat.units import (
     format_share,
 )
 from pgiostat.watch.model.relation_reads import relation_reads
-from pgiostat.watch.model.table_counts import TableCounts, TableFigures
+from pgiostat.watch.model.table_counts import SessionTables, TableFigures
 from pgiostat.watch.screen.rows import Measure, ReadOf, shown_read
 from pgiostat.watch.screen.table_columns import TABLE_MEASURES, Part, TableValues, times_of
 from pgiostat.watch.state import RowKey
@@ -86,7 +86,7 @@ class StatementTables:
 
 def tables_of_statement(
     counted: Totals | None,
-    counts: TableCounts,
+    counts: SessionTables,
     names: Names,
     key: RowKey,
     dbname: str,
@@ -131,7 +131,7 @@ def tables_of_statement(
 
 
 def _indexes(
-    table: int, counts: TableCounts, figures: TableFigures | None, names: Names
+    table: int, counts: SessionTables, figures: TableFigures | None, names: Names
 ) -> tuple[IndexLines, ...]:
     """Return the indexes of a table: those that did something, and all that are defined."""
     defined: dict[int, Definition] = {}

@@ -22,7 +22,7 @@ from pgiostat.statistics.relation_changes import RelationInterval
 from pgiostat.statistics.relation_stats import joined
 from pgiostat.statistics.row_deltas import RowDeltas
 from pgiostat.units import MICROSECOND
-from pgiostat.watch.model.table_counts import TableCounts, TableNews
+from pgiostat.watch.model.table_counts import SessionTables, TableNews
 
 __all__ = ["RecordedTables"]
 
@@ -84,9 +84,9 @@ class RecordedTables:
         one = reduce(joined, found) if found else None
         return TableNews(one, None, self._defined(until, server))
 
-    def counts(self, base: datetime, at: datetime, server: int, dbid: int) -> TableCounts:
+    def counts(self, base: datetime, at: datetime, server: int, dbid: int) -> SessionTables:
         """Return what is known of tables at an instant, with a baseline before it."""
-        counts = TableCounts()
+        counts = SessionTables()
         for span in [*self._ended(base, at, server, dbid)][-MOST_ADDED:]:
             counts = counts.after(TableNews(self._read(span)))
         return counts

@@ -16,7 +16,7 @@ from pgiostat.watch.model.interval import Interval, SeekContext, Who
 from pgiostat.watch.model.recent_reads import RecentReads
 from pgiostat.watch.model.running_totals import KEPT_GONE
 from pgiostat.watch.model.session import WatchSession
-from pgiostat.watch.model.table_counts import TableCounts, TableNews
+from pgiostat.watch.model.table_counts import SessionTables, TableNews
 from pgiostat.watch.screen.frozen import FrozenSession
 from pgiostat.watch.screen.notices import NoticeBoard, SideInfo
 from pgiostat.watch.screen.rows import Values
@@ -82,9 +82,9 @@ def test_what_the_server_counts_since_an_upgrade_is_unknown_for_both_together() 
     assert joined(first, replace(second, tables=made(at(0), 1.0, []).tables)).tables is first.tables
 
 
-def after(*intervals: RelationInterval) -> TableCounts:
+def after(*intervals: RelationInterval) -> SessionTables:
     """Return what is known after intervals."""
-    found = TableCounts()
+    found = SessionTables()
     for each in intervals:
         found = found.after(TableNews(each))
     return found
@@ -110,10 +110,10 @@ def test_the_window_is_the_last_intervals_of_ten_seconds() -> None:
 def test_dropped_tables_are_forgotten_when_they_are_many() -> None:
     tables = [{"relid": 1000 + n, "seq_scan": 1} for n in range(KEPT_GONE + 2)]
     known = read(at(10), [tables[0]])
-    many = TableCounts().after(TableNews(made(at(0), 10.0, tables[1:]), known))
+    many = SessionTables().after(TableNews(made(at(0), 10.0, tables[1:]), known))
     assert many.whole is not None
     assert len(many.whole.tables) == 0
-    kept = TableCounts().after(TableNews(made(at(0), 10.0, tables[:KEPT_GONE]), known))
+    kept = SessionTables().after(TableNews(made(at(0), 10.0, tables[:KEPT_GONE]), known))
     assert kept.whole is not None
     assert len(kept.whole.tables) == KEPT_GONE
 
@@ -175,7 +175,7 @@ def test_figures_of_a_table_its_heap_its_index_and_its_toast_table() -> None:
 
 def test_a_table_that_did_nothing_has_its_size_and_zeros_but_before_an_interval_no_rates() -> None:
     known = read(at(10), [TABLE, {"relid": 200, "relpages": 9}], [INDEX])
-    before = TableCounts().after(TableNews(None, known))
+    before = SessionTables().after(TableNews(None, known))
     figures = before.figures([200], NAMES, whole=False)
     assert figures is not None
     assert (figures.seconds, figures.until, set(figures.tables)) == (None, None, {200})
@@ -186,17 +186,17 @@ def test_a_table_that_did_nothing_has_its_size_and_zeros_but_before_an_interval_
     assert figures is not None
     assert (figures.tables[200].seq_scans_per_s, figures.tables[200].relpages) == (0.0, 9)
     assert figures.tables[100].seq_scans_per_s == 0.2
-    assert TableCounts().figures([200], NAMES, whole=False) is None
+    assert SessionTables().figures([200], NAMES, whole=False) is None
     assert before.figures([200], NAMES, whole=True) is not None
 
 
 def test_the_line_of_times() -> None:
     known = read(at(10), [TABLE])
-    before = TableCounts().after(TableNews(None, known))
+    before = SessionTables().after(TableNews(None, known))
     later = before.after(TableNews(made(at(10), 10.0, [TABLE]), known))
     lines = [
         times_of(9.0, counts.figures([100], NAMES, whole=whole), whole=whole)
-        for counts in (TableCounts(), before, later)
+        for counts in (SessionTables(), before, later)
         for whole in (False, True)
     ]
     assert lines == [
