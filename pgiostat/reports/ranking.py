@@ -9,6 +9,7 @@ from pgiostat.analysis.rank import By, Ranking, Sort, rank_totals
 from pgiostat.history.read.history import History
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.history.read.windows import Window
+from pgiostat.reports.relation_activity import with_activity
 from pgiostat.reports.steps import by_hour
 from pgiostat.statistics.names import Describe, Names
 
@@ -54,9 +55,9 @@ def ranking_report(
 
         def answer() -> RankingReport:
             totals = history.totals(window, by)
-            return RankingReport(
-                totals, rank_window(history, totals, names(), by=by, sort=sort, top=top)
-            )
+            known = names()
+            ranking = rank_window(history, totals, known, by=by, sort=sort, top=top)
+            return RankingReport(totals, with_activity(history, totals, known, ranking))
 
         return history.consistent(answer)
 

@@ -79,7 +79,7 @@ class Names:
         databases: By oid.
         roles: By oid.
         relations: By oid of a table, index or TOAST table: relid of the table, schema, name, part.
-        index_names: Names of indexes and TOAST tables of their own, by oid; a history has none.
+        index_names: Own names of indexes and TOAST tables, by oid.
         cursors: By (userid, dbid, cursor): category, action and tag of each of its DECLAREs.
         unreadable: By statement: why its text cannot be read.
         renamed: Names that changed within the time window; the newest is used.

@@ -32,6 +32,7 @@ from pgiostat.history.format.schema import SCHEMAS
 from pgiostat.history.read.history import History
 from pgiostat.history.read.inventory import inventory
 from pgiostat.history.read.plan import PLACES
+from pgiostat.history.read.relation_totals import relation_totals
 from pgiostat.history.read.window_spec import WindowSpec
 from pgiostat.history.read.windows import Window
 from pgiostat.history.write.compaction import compact
@@ -88,6 +89,7 @@ def tour(root: Path, engine: Engine, out: Path) -> None:
         inventory(history, datetime.now(UTC))
         history.totals(edges, By.STATEMENT)
         history.totals(edges, By.RELATION)
+        relation_totals(history, edges, history.totals(edges).counted)
         sids = history.facts("stmt", edges, [server.server_id for server in servers])["sid"]
         history.facts("sample", edges, [server.server_id for server in servers])
         known = sorted(set(sids.to_pylist()))[::2]

@@ -64,6 +64,7 @@ class GroupIdentity:
     action: str = ""
     tag: str = ""
     own_text: str = ""
+    relation: str = ""
 
 
 @dataclass(slots=True)
