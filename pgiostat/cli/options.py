@@ -274,7 +274,7 @@ def by_option(*allowed: str) -> typer.models.OptionInfo:
     """Return the option for what is ranked."""
     option: typer.models.OptionInfo = typer.Option(
         "--by",
-        help=f"Rank by {_listed(allowed)}.",
+        help=f"By {_listed(allowed)}.",
         metavar="WHAT",
         autocompletion=completion.among(*allowed),
     )

@@ -23,10 +23,11 @@ from pgiostat.export.tables import BASIS, SCHEMA_VERSION, TABLES, Exported, dict
 from pgiostat.history.engines import Source, text_of
 from pgiostat.history.format.file_index import LATE, Listing
 from pgiostat.history.format.schema import SCHEMAS
+from pgiostat.history.read.definitions import named_definition
 from pgiostat.history.read.history import History
 from pgiostat.history.read.names import BEGIN, END, NameSpan
 from pgiostat.history.read.windows import HOUR, ServerSpan, Window, floor_hour, nothing_between
-from pgiostat.render.csv import text_cell
+from pgiostat.render.csv import text_cell, timestamp
 from pgiostat.statistics.names import Describe, Names
 from pgiostat.statistics.row_deltas import Basis
 from pgiostat.timespec import EARLIEST
@@ -113,7 +114,7 @@ def _write(
                     sources,
                 )
                 if exported.table
-                else iter([(1.0, _texts(servers, names))])
+                else iter([(1.0, _WITHOUT_TIME[exported.name](history, window, servers, names))])
             )
             with path.open("xb") as file:
                 writer = None
@@ -225,7 +226,9 @@ def _last(
 
 
 def _shown(row: Mapping[str, Any]) -> str:
-    return f"{row['schema']}.{row['name']}" if row["schema"] else str(row["name"])
+    is_toast = row["kind"] == "index" and row["part"] in {"toast", "tidx"}
+    schema = "pg_toast" if is_toast else row["schema"]
+    return f"{schema}.{row['name']}" if schema else str(row["name"])
 
 
 def _harmless(rows: pa.Table) -> pa.Table:
@@ -298,7 +301,29 @@ def _converted(exported: Exported, rows: pa.RecordBatch | pa.Table) -> pa.Table:
     return pa.table(columns, names=[field.name for field in exported.fields])
 
 
-def _texts(servers: Sequence[ServerSpan], names: Mapping[int, Names]) -> pa.Table:
+def _definitions(
+    history: History, window: Window, servers: Sequence[ServerSpan], names: Mapping[int, Names]
+) -> pa.Table:
+    labels = {server.server_id: server.label for server in servers}
+    rows = [
+        (
+            SCHEMA_VERSION,
+            labels[row["server_id"]],
+            timestamp(row["since"]),
+            *named_definition(row, names.get(row["server_id"], Names())).values(),
+        )
+        for row in sorted(history.dimension("definition"), key=lambda row: row["since"])
+        if row["server_id"] in labels and row["since"] < window.until
+    ]
+    numbers = {"schema_version", "oid"}
+    fields = next(each.fields for each in TABLES if each.name == "definitions")
+    kinds = [pa.int64() if field.name in numbers else pa.string() for field in fields]
+    return _rows(rows, pa.schema(list(zip([f.name for f in fields], kinds, strict=True))))
+
+
+def _texts(
+    _history: History, _window: Window, servers: Sequence[ServerSpan], names: Mapping[int, Names]
+) -> pa.Table:
     rows = [
         (
             SCHEMA_VERSION,
@@ -318,3 +343,7 @@ def _texts(servers: Sequence[ServerSpan], names: Mapping[int, Names]) -> pa.Tabl
     kinds = [pa.int64(), pa.string(), pa.string(), pa.string(), pa.int64(), *[pa.string()] * 3]
     names_of = [field.name for field in TABLES[-1].fields]
     return _rows(rows, pa.schema(list(zip(names_of, kinds, strict=True))))
+
+
+_WITHOUT_TIME = {"definitions": _definitions, "texts": _texts}
+"""What makes the rows of a file that has no intervals."""

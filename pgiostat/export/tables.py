@@ -215,6 +215,43 @@ TABLES: tuple[Exported, ...] = (
         order="f.relid",
     ),
     Exported(
+        "tables",
+        "table, materialized view or TOAST table, and interval of the tables of a server",
+        (
+            *_FIRST,
+            Field("database", "d.name", "", "where it is"),
+            Field("relation", "r.name", "", "its table, with the schema"),
+            Field("part", "r.part", "", "heap or toast"),
+            *_fields("table_stats"),
+            BASIS,
+        ),
+        "table_stats",
+        joins="\n".join((_named("d", "database", "dbid"), _named("r", "relation", "relid"))),
+        order="f.dbid, f.relid",
+    ),
+    Exported(
+        "indexes",
+        "index and interval of the tables of a server",
+        (
+            *_FIRST,
+            Field("database", "d.name", "", "where it is"),
+            Field("relation", "r.name", "", "its table, with the schema"),
+            Field("index", "i.name", "", "its name, with the schema"),
+            Field("part", "r.part", "", "idx, or tidx for the index of a TOAST table"),
+            *_fields("index_stats"),
+            BASIS,
+        ),
+        "index_stats",
+        joins="\n".join(
+            (
+                _named("d", "database", "dbid"),
+                _named("r", "relation", "indexrelid"),
+                _named("i", "index", "indexrelid"),
+            )
+        ),
+        order="f.dbid, f.indexrelid",
+    ),
+    Exported(
         "io",
         "interval and row of pg_stat_io (PostgreSQL 16 and later)",
         (*_FIRST, *_fields("io"), BASIS),
@@ -235,6 +272,28 @@ TABLES: tuple[Exported, ...] = (
         ),
         "device",
         order="f.source, f.name",
+    ),
+    Exported(
+        "definitions",
+        "change of a definition until the end of the window",
+        (
+            _FIRST[0],
+            _FIRST[3],
+            *(
+                Field(name, name, unit, meaning)
+                for name, unit, meaning in (
+                    ("since", "UTC", "when the change was found"),
+                    ("database", "", "where it holds; empty for the whole server"),
+                    ("kind", "", "index, foreign key, setting or server"),
+                    ("relation", "", "table of an index or a foreign key"),
+                    ("role", "", "role of a setting; empty for all"),
+                    ("name", "", "its name"),
+                    ("oid", "", "oid of an index or a foreign key"),
+                    ("definition", "", "text or value; empty if it was dropped"),
+                    ("detail", "", "primary key, unique or invalid; referenced table's oid"),
+                )
+            ),
+        ),
     ),
     Exported(
         "texts",

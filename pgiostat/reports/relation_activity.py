@@ -6,8 +6,9 @@ from typing import TypeAlias
 
 from pgiostat.analysis.rank import By, Ranking, Totals, group_of, index_key, server_prefix
 from pgiostat.analysis.relation_activity import IndexActivity, RelationTotals, TableActivity
+from pgiostat.history.read.definitions import Definitions, definitions_at
 from pgiostat.history.read.history import History
-from pgiostat.history.read.relation_totals import Definitions, definitions_at, relation_totals
+from pgiostat.history.read.relation_totals import relation_totals
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.statistics.names import Names
 

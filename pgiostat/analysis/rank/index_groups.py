@@ -1,9 +1,8 @@
 """The group of each relation in a ranking of indexes."""
 
-from collections import Counter
-
 from pgiostat.analysis.rank.groups import GroupIdentity, Groups
 from pgiostat.analysis.rank.totals import Totals
+from pgiostat.statistics.index_names import IndexNames
 from pgiostat.statistics.names import Names
 
 __all__ = ["TABLES", "add_indexes", "index_key"]
@@ -12,28 +11,6 @@ TABLES = "(tables and TOAST tables)"
 """Row of the blocks that are in no index."""
 GONE = "(relations that have gone)"
 _PARTS = frozenset({"idx", "tidx"})
-
-
-class _IndexNames:
-    """Own names of indexes, with the oid where another one had the same name."""
-
-    def __init__(self, names: Names) -> None:
-        self._names = names
-        self._found = {oid: self._qualified(oid) for oid in names.index_names}
-        self._count = Counter(self._found.values())
-
-    def _qualified(self, oid: int) -> str:
-        _, schema, _, part = self._names.relations.get(oid, (0, "", "", ""))
-        schema = "pg_toast" if part in {"toast", "tidx"} else schema
-        name = self._names.index_names[oid]
-        return f"{schema}.{name}" if schema else name
-
-    def shown(self, oid: int) -> str:
-        """Return schema and name of an index; "oid 5" if the name is unknown."""
-        name = self._found.get(oid)
-        if name is None:
-            return f"oid {oid}"
-        return f"{name} (oid {oid})" if self._count[name] > 1 else name
 
 
 def index_key(prefix: str, index: int) -> tuple[str]:
@@ -49,7 +26,7 @@ def index_key(prefix: str, index: int) -> tuple[str]:
 def add_indexes(groups: Groups, counted: Totals, names: Names, prefix: str) -> None:
     """Group relations: each index alone, and all tables as one, so that the parts add up."""
     numbers = []
-    own = _IndexNames(names)
+    own = IndexNames(names)
     for relid in counted.relations:
         known = names.relations.get(relid)
         if known is None or known[3] in _PARTS:
@@ -62,7 +39,7 @@ def add_indexes(groups: Groups, counted: Totals, names: Names, prefix: str) -> N
     _add_dropped(groups, counted)
 
 
-def _identity(names: Names, own: _IndexNames, relid: int, prefix: str) -> GroupIdentity:
+def _identity(names: Names, own: IndexNames, relid: int, prefix: str) -> GroupIdentity:
     if relid not in names.relations:
         return GroupIdentity(name=f"{prefix}oid {relid}")
     table = names.shown_relation(relid)

@@ -1,8 +1,6 @@
-"""What tables and indexes did in a window of a history, and their definitions at an instant."""
+"""What tables and indexes did in a window of a history."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -12,14 +10,10 @@ from pgiostat.analysis.relation_activity import RelationTotals
 from pgiostat.history.format.schema import FACTS, RELATION_STATS
 from pgiostat.history.read import plan
 from pgiostat.history.read.arrow import rows_by_server
-from pgiostat.history.read.names import END
 from pgiostat.history.read.query_runner import QueryRunner
 from pgiostat.history.read.windows import Window
-from pgiostat.statistics.definitions import Definition, DefinitionKey, Kind
 
-__all__ = ["Definitions", "definitions_at", "relation_totals"]
-
-_FIELDS = tuple(each.name for each in fields(Definition))
+__all__ = ["relation_totals"]
 
 
 def relation_totals(
@@ -67,63 +61,3 @@ def _columns(rows: pa.Table) -> dict[str, list[Any]]:
         else values.to_pylist()
         for name, values in zip(rows.column_names, rows.columns, strict=True)
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Definitions:
-    """The definitions of one server at an instant.
-
-    Attributes:
-        by_key: Each definition; the text of one that was dropped by then is None.
-    """
-
-    by_key: Mapping[DefinitionKey, Definition] = field(default_factory=dict)
-
-    def index(self, dbid: int, table: int, index: int) -> Definition | None:
-        """Return the definition of an index, also of a dropped one; None if it was never read.
-
-        Args:
-            dbid: Its database.
-            table: Oid of its table.
-            index: Its oid.
-        """
-        return self.by_key.get((dbid, Kind.INDEX, index, table, ""))
-
-    def of_table(self, dbid: int, table: int, kind: Kind) -> list[Definition]:
-        """Return the indexes or the foreign keys that a table has, by name.
-
-        Args:
-            dbid: Its database.
-            table: Its oid.
-            kind: Kind.INDEX or Kind.FOREIGN_KEY.
-        """
-        found = (each for each in self._there(kind) if (each.dbid, each.owner) == (dbid, table))
-        return sorted(found, key=lambda each: (each.name, each.oid))
-
-    def settings(self) -> list[Definition]:
-        """Return the settings that decide plans and reads, by name.
-
-        The oid is the database and the owner the role for which one is set, 0 for all.
-        """
-        found = self._there(Kind.SETTING)
-        return sorted(found, key=lambda each: (each.name, each.oid, each.owner))
-
-    def _there(self, kind: Kind) -> Iterator[Definition]:
-        return (e for e in self.by_key.values() if e.kind == kind and e.text is not None)
-
-
-def definitions_at(rows: Iterable[Mapping[str, Any]], at: datetime = END) -> dict[int, Definitions]:
-    """Return the definitions at an instant, by server_id, from rows of the table definition.
-
-    Args:
-        rows: The rows, as `History.dimension("definition")` returns them.
-        at: The instant. The first definition of an index also holds before it was read: it is read
-            when its table is first in use.
-    """
-    newest: dict[int, dict[DefinitionKey, Definition]] = {}
-    for row in sorted(rows, key=lambda row: row["since"]):
-        found = newest.setdefault(row["server_id"], {})
-        definition = Definition(**{name: row[name] for name in _FIELDS})
-        if row["since"] <= at or definition.key not in found:
-            found[definition.key] = definition
-    return {server: Definitions(found) for server, found in newest.items()}

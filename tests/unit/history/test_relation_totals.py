@@ -8,8 +8,9 @@ import pytest
 
 from pgiostat.analysis.relation_activity import IndexActivity, RelationTotals
 from pgiostat.history.format.layout import Layout
+from pgiostat.history.read.definitions import Definitions, definitions_at
 from pgiostat.history.read.history import History
-from pgiostat.history.read.relation_totals import Definitions, definitions_at, relation_totals
+from pgiostat.history.read.relation_totals import relation_totals
 from pgiostat.history.read.windows import Window
 from pgiostat.history.write.compaction import compact
 from pgiostat.statistics.definitions import Definition, Kind
