@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from pgiostat.history.format.encode import server_id, sids
-from pgiostat.history.format.schema import FACTS, READS, SCHEMAS, TIMED
+from pgiostat.history.format.schema import FACTS as ALL_FACTS
+from pgiostat.history.format.schema import READS, RELATION_STATS, SCHEMAS, TIMED
 from pgiostat.postgres.sent_sql import SETTINGS
 from pgiostat.queries.describe import describer
 from pgiostat.statistics.columnar import Array, Counts, Rows, to_pg_time
@@ -24,6 +25,9 @@ from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Names
 from pgiostat.statistics.row_deltas import Basis
 from pgiostat.statistics.snapshot import Markers, Server, Settings, Snapshot
+
+FACTS = {name: table for name, table in ALL_FACTS.items() if name not in RELATION_STATS}
+"""What a snapshot has: tables and indexes are read apart."""
 
 __all__ = ["END", "LABEL", "Ticks", "World", "ticks"]
 

@@ -57,6 +57,15 @@ def collect(
             metavar="DURATION",
         ),
     ] = "60s",
+    databases: Annotated[
+        str | None,
+        typer.Option(
+            "--databases",
+            help="Read tables and indexes of other databases too: all, or names with commas.",
+            metavar="NAMES",
+            show_default=False,
+        ),
+    ] = None,
     ends: Annotated[
         str | None,
         typer.Option("--for", help="Exit after this time.", metavar="DURATION", show_default=False),
@@ -152,6 +161,7 @@ def collect(
     from pgiostat.collector.metrics_server import parse_address
     from pgiostat.collector.preflight import check as tried
     from pgiostat.history.write.retention import Keep
+    from pgiostat.postgres.relation_options import relation_options
     from pgiostat.queries.describe import describer
     from pgiostat.timespec import duration
     from pgiostat.volume.device.discover import device_option
@@ -166,7 +176,13 @@ def collect(
             "--config cannot be used together with --device or --cloudwatch",
             hint="Write them into the table of their server.",
         )
+    if config is not None and databases:
+        options.refuse(
+            "--config cannot be used together with --databases",
+            hint="Write databases into the file, for all servers or in the table of one.",
+        )
     measured = device_option(device, cloudwatch)
+    relations = relation_options(tables_interval, databases)
     page = None if metrics is None else parse_address(metrics)
     if rules != DEFAULT_RULES and page is None:
         options.refuse(
@@ -177,7 +193,7 @@ def collect(
     def plan() -> "Plan":
         if config is None:
             there = targets.targets(
-                dsn or [""], label or [], interval or "10s", measured, tables_interval
+                dsn or [""], label or [], interval or "10s", measured, relations
             )
             return targets.Plan(tuple(there), history, Keep.of(keep, keep_hours))
         return file.read(config, history=history, every=interval, keep=keep, keep_hours=keep_hours)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from pgiostat.history.write.newest_definitions import newest_definitions
 from pgiostat.history.write.writer import Writer
 from pgiostat.statistics.definitions import Definition, DefinitionKey
 from pgiostat.statistics.delta import Delta, Lost, Quality
@@ -58,7 +59,7 @@ class Committer:
 
     def definitions(self, server: Server) -> dict[DefinitionKey, Definition]:
         """Return the newest definitions of a server in the history."""
-        return self.writer.definitions(server)
+        return newest_definitions(self.writer.layout, server)
 
     def with_lost(self, delta: Delta) -> Delta:
         """Return a baseline with the time that is lost; any other interval as it is.

@@ -9,16 +9,17 @@ from typing import Any, TypeVar
 
 from pgiostat.collector.targets import (
     INTERVAL_SECONDS,
+    TABLES_INTERVAL,
     Plan,
     Target,
     interval,
     may_be_label,
-    tables_interval,
 )
 from pgiostat.errors import PgiostatError
 from pgiostat.history.format.root import check_collector
 from pgiostat.history.write.retention import Keep
 from pgiostat.postgres.dsn import check_dsn
+from pgiostat.postgres.relation_options import relation_options
 from pgiostat.redaction import has_credentials, hidden, may_hold_secret
 from pgiostat.volume.device.discover import DeviceOption, device_option
 
@@ -28,10 +29,12 @@ _AT = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
 _QUOTED = re.compile(r"\(.+\)|'[^']{3,}'|\"[^\"]{3,}\"")
 """Parts of a file in messages of tomllib, except single characters: they may be of a password."""
 _PLAIN_KEY = re.compile(r"[\w.-]+")
-_FILE_KEYS = ("history", "interval", "tables_interval", "keep", "keep_hours", "servers")
+_RELATION_KEYS = ("tables_interval", "databases")
+_FILE_KEYS = ("history", "interval", *_RELATION_KEYS, "keep", "keep_hours", "servers")
 _KEYS = ("keep", "keep_hours")
-_SERVER_KEYS = ("dsn", "interval", "tables_interval", "device", "cloudwatch")
+_SERVER_KEYS = ("dsn", "interval", *_RELATION_KEYS, "device", "cloudwatch")
 _LIKE = {"dsn": "host=db dbname=app", "history": "/var/lib/pgiostat", "interval": "10s"}
+_LIKE |= {"tables_interval": "60s", "databases": "all"}
 _LIKE |= {"keep": "30d", "keep_hours": "400d"}
 _LIKE |= {"device": "nvme0n1", "cloudwatch": "eu-west-1/db-1"}
 
@@ -129,9 +132,13 @@ class _File:
         own = self.word("interval", label)
         if own is not None:
             self._checked(lambda: interval(own), "interval", label)
-        tables = self.word("tables_interval", label) or self.word("tables_interval") or "60s"
-        of_tables = self._checked(lambda: tables_interval(tables), "tables_interval", label)
-        return Target(dsn, label, interval(every or own or common), self.device(label), of_tables)
+        tables = self.word("tables_interval", label) or self.word("tables_interval")
+        databases = self.word("databases", label) or self.word("databases")
+        relations = self._checked(
+            lambda: relation_options(tables or TABLES_INTERVAL, databases), "tables_interval", label
+        )
+        seconds = interval(every or own or common)
+        return Target(dsn, label, seconds, self.device(label), relations)
 
     def device(self, label: str) -> DeviceOption:
         """Return the device that is measured beside a server."""

@@ -12,13 +12,13 @@ from pgiostat.collector.device_monitor import DeviceMonitor
 from pgiostat.collector.incidents import IncidentLog
 from pgiostat.collector.interval_log import IntervalLog
 from pgiostat.collector.log import ServerLog
+from pgiostat.collector.relations import relation_sampler
 from pgiostat.collector.schedule import Schedule
 from pgiostat.collector.targets import Target
 from pgiostat.errors import PgiostatError
 from pgiostat.history.format.durable_io import open_to_others
 from pgiostat.history.write.background import BackgroundCompaction
 from pgiostat.history.write.retention import Keep
-from pgiostat.postgres.relation_sampler import RelationSampler
 from pgiostat.postgres.sampler import IntervalResult, Sampler
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.names import Describe, Names, StatementKey
@@ -77,7 +77,6 @@ class Recorder:
     _intervals: IntervalLog = field(init=False)
     _device: DeviceMonitor = field(init=False)
     _sampler: Sampler | None = None
-    _relations: RelationSampler | None = None
 
     def __post_init__(self) -> None:
         clock = self.schedule.clock
@@ -182,10 +181,7 @@ class Recorder:
     def _collect(self) -> None:
         self.schedule.wait_to_begin()
         older = self._resume()
-        if self.target.tables_interval is not None:
-            self._relations = RelationSampler(
-                self.target.tables_interval, self.schedule.clock, self._committer.definitions
-            )
+        relations = relation_sampler(self.target, self.schedule.clock, self._committer.definitions)
         while not self.schedule.is_over:
             self._sampler = Sampler(
                 self.target.dsn,
@@ -196,7 +192,7 @@ class Recorder:
                 older=older,
                 on_interval=self._accept,
                 final=True,
-                relations=self._relations,
+                relations=relations,
             )
             try:
                 self._read(self._sampler)
@@ -240,16 +236,14 @@ class Recorder:
             self._incidents.begin_error("server", result.error)
         elif result.delta is not None:
             self.schedule.succeeded()
-            if result.texts_error is not None:
-                self._incidents.begin_error("texts", result.texts_error, "texts are missing: ")
-            else:
-                self._incidents.end("texts")
-            if result.relations_error is not None:
-                self._incidents.begin_error(
-                    "relations", result.relations_error, "tables and indexes are missing: "
-                )
-            else:
-                self._incidents.end("relations")
+            for affected, error in (
+                ("texts", result.texts_error),
+                ("tables and indexes", result.relations_error),
+            ):
+                if error is None:
+                    self._incidents.end(affected)
+                else:
+                    self._incidents.begin_error(affected, error, f"{affected} are missing: ")
         if self._intervals.is_due:
             self._summarize()
 

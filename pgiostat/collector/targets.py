@@ -10,19 +10,20 @@ from pgiostat.errors import invalid_option
 from pgiostat.history.format.root import check_collector
 from pgiostat.history.write.retention import Keep
 from pgiostat.postgres.dsn import check_dsn, label_of
+from pgiostat.postgres.relation_options import RelationOptions, relation_options
 from pgiostat.timespec import duration, written
 from pgiostat.volume.device.discover import AUTOMATIC, DeviceOption
 
 __all__ = [
     "INTERVAL_SECONDS",
     "SHORTEST_INTERVAL_SECONDS",
+    "TABLES_INTERVAL",
     "Plan",
     "Target",
     "interval",
     "may_be_label",
     "shard_of",
     "share",
-    "tables_interval",
     "targets",
 ]
 
@@ -30,10 +31,8 @@ _SHARD = re.compile(r"(\d{1,4})/(\d{1,4})")
 
 SHORTEST_INTERVAL_SECONDS = 0.1
 LONGEST_INTERVAL_SECONDS = 86_400.0
-SHORTEST_TABLES_INTERVAL_SECONDS = 1.0
+TABLES_INTERVAL = "60s"
 INTERVAL_SECONDS = 10.0
-TABLES_INTERVAL_SECONDS = 60.0
-OFF = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +44,14 @@ class Target:
         label: The name of the server and of its collector in the history.
         interval: Seconds between snapshots.
         device: The device that is measured beside it.
-        tables_interval: Seconds between reads of tables and indexes; None if they are not read.
+        relations: Which tables and indexes are read, and how often.
     """
 
     dsn: str = field(repr=False)
     label: str
     interval: float = INTERVAL_SECONDS
     device: DeviceOption = AUTOMATIC
-    tables_interval: float | None = TABLES_INTERVAL_SECONDS
+    relations: RelationOptions = field(default_factory=lambda: relation_options(TABLES_INTERVAL))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,24 +81,6 @@ def interval(text: str) -> float:
             f'invalid interval: "{text}"',
             hint=f"It must be from {written(SHORTEST_INTERVAL_SECONDS)} to"
             f" {written(LONGEST_INTERVAL_SECONDS)}.",
-        )
-    return seconds
-
-
-def tables_interval(text: str) -> float | None:
-    """Return the seconds between reads of tables and indexes; None for "off".
-
-    Raises:
-        PgiostatError: time-invalid, or option-invalid if it is too short or too long.
-    """
-    if text == OFF:
-        return None
-    seconds = duration(text)
-    if not SHORTEST_TABLES_INTERVAL_SECONDS <= seconds <= LONGEST_INTERVAL_SECONDS:
-        raise invalid_option(
-            f'invalid interval of tables: "{text}"',
-            hint=f"It must be from {written(SHORTEST_TABLES_INTERVAL_SECONDS)} to"
-            f' {written(LONGEST_INTERVAL_SECONDS)}, or "{OFF}".',
         )
     return seconds
 
@@ -151,7 +132,7 @@ def targets(
     labels: Sequence[str],
     every: str = "10s",
     device: DeviceOption = AUTOMATIC,
-    tables_every: str = "60s",
+    relations: RelationOptions | None = None,
 ) -> list[Target]:
     """Return the servers of the command line.
 
@@ -160,7 +141,7 @@ def targets(
         labels: One for each, or none.
         every: The interval between snapshots.
         device: The device that is measured beside a single server.
-        tables_every: The interval between reads of tables and indexes, or "off".
+        relations: Which tables and indexes are read; the default if None.
 
     Raises:
         PgiostatError: dsn-invalid, time-invalid, or option-invalid if the labels or the device do
@@ -194,7 +175,7 @@ def targets(
             hint="Specify a --label for each server.",
         )
     seconds = interval(every)
-    of_tables = tables_interval(tables_every)
+    of_tables = relations or relation_options(TABLES_INTERVAL)
     return [
         Target(dsn, label, seconds, device, of_tables)
         for dsn, label in zip(dsns, names, strict=True)

@@ -12,8 +12,8 @@ from pgiostat.history.format.schema import FACTS, SCHEMAS, columns_of
 from pgiostat.history.read.definitions import named_definition
 from pgiostat.history.read.names import restore_names
 from pgiostat.history.read.windows import Window
-from pgiostat.statistics.index_names import IndexNames
 from pgiostat.statistics.names import Names
+from pgiostat.statistics.relation_names import RelationNames
 from pgiostat.statistics.row_deltas import Basis
 from pgiostat.timespec import Instant, Length
 
@@ -101,13 +101,14 @@ class RelationFrames(TableFrames):
         """
         labels = {each.server_id: each.label for each in self.history.choose(label)}
         names = restore_names(self.history.dimension("name"), [], self.describe)
+        relations = {server: RelationNames(names.get(server, Names())) for server in labels}
         rows = [row for row in self.history.dimension("definition") if row["server_id"] in labels]
         rows.sort(key=lambda row: row["since"])
         records = [
             {
                 "since": row["since"],
                 "server": labels[row["server_id"]],
-                **named_definition(row, names.get(row["server_id"], Names())),
+                **named_definition(row, relations[row["server_id"]]),
             }
             for row in rows
         ]
@@ -140,25 +141,19 @@ class RelationFrames(TableFrames):
         of_server = restore_names(
             self.history.dimension("name"), [], self.describe, span.since, span.until
         )
-        own = {server: IndexNames(names) for server, names in of_server.items()}
-        nothing = Names()
-        rows = [
-            (server, of_server.get(server, nothing), dbid, oid)
-            for server, dbid, oid in zip(frame["server_id"], frame["dbid"], frame[key], strict=True)
-        ]
+        known = {
+            server: RelationNames(of_server.get(server, Names()))
+            for server in set(frame["server_id"])
+        }
+        ids = zip(frame["server_id"], frame["dbid"], frame[key], strict=True)
+        rows = [(known[server], dbid, oid) for server, dbid, oid in ids]
         named: dict[str, list[Any]] = {
-            "database": [names.shown_database(dbid) for _, names, dbid, _ in rows],
-            "relation": [names.shown_relation(oid) for _, names, _, oid in rows],
-            "part": [
-                names.relations[oid][3] if oid in names.relations else None
-                for _, names, _, oid in rows
-            ],
+            "database": [each.names.shown_database(dbid) for each, dbid, _ in rows],
+            "relation": [each.table(dbid, oid) for each, dbid, oid in rows],
+            "part": [each.part(dbid, oid) for each, dbid, oid in rows],
         }
         if key == "indexrelid":
-            named["index"] = [
-                own[server].shown(oid) if server in own else f"oid {oid}"
-                for server, _, _, oid in rows
-            ]
+            named["index"] = [each.own(dbid, oid) for each, dbid, oid in rows]
         place = list(frame.columns).index("server") + 1
         for name, values in reversed(named.items()):
             frame.insert(place, name, pd.Series(values, index=frame.index, dtype="string"))

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pc_csv
 
 from pgiostat.errors import PgiostatError
-from pgiostat.export.tables import BASIS, SCHEMA_VERSION, TABLES, Exported, dictionary
+from pgiostat.export.tables import BASIS, ELSEWHERE, SCHEMA_VERSION, TABLES, Exported, dictionary
 from pgiostat.history.engines import Source, text_of
 from pgiostat.history.format.file_index import LATE, Listing
 from pgiostat.history.format.schema import SCHEMAS
@@ -29,6 +29,7 @@ from pgiostat.history.read.names import BEGIN, END, NameSpan
 from pgiostat.history.read.windows import HOUR, ServerSpan, Window, floor_hour, nothing_between
 from pgiostat.render.csv import text_cell, timestamp
 from pgiostat.statistics.names import Describe, Names
+from pgiostat.statistics.relation_names import RelationNames
 from pgiostat.statistics.row_deltas import Basis
 from pgiostat.timespec import EARLIEST
 from pgiostat.units import MICROSECOND
@@ -51,6 +52,7 @@ _NAME_ROWS = pa.schema(
         ("oid", pa.int64()),
         ("name", pa.string()),
         ("part", pa.string()),
+        ("dbid", pa.int64()),
         ("since", _INSTANT),
         ("until", _INSTANT),
     ]
@@ -99,7 +101,9 @@ def _write(
     progress: Progress | None,
 ) -> list[Path]:
     names = history.names(describe, window)
-    sources = _sources(servers, names, history.named())
+    sampled = history.sampled(window, servers)
+    connected = {server: each.dbid for server, each in sampled.items()}
+    sources = _sources(servers, names, history.named(), connected)
     begins = _begins(history, window, servers)
     written: list[Path] = []
     try:
@@ -188,6 +192,7 @@ def _sources(
     servers: Sequence[ServerSpan],
     names: Mapping[int, Names],
     named: Mapping[tuple[int, str, int], Sequence[NameSpan]],
+    connected: Mapping[int, int],
 ) -> dict[str, Source]:
     """Return small tables for the engine: labels, texts, and names with their time."""
     texts = [
@@ -198,7 +203,7 @@ def _sources(
     ]
     alike = Counter((server, kind, _shown(row)) for (server, kind, _), row in _last(named))
     rows: list[tuple[object, ...]] = [
-        (server, "database", 0, known.database(0), "", BEGIN, END)
+        (server, "database", 0, known.database(0), "", 0, BEGIN, END)
         for server, known in names.items()
     ]
     for (server, kind, oid), of_oid in named.items():
@@ -206,13 +211,27 @@ def _sources(
             shown = _shown(row)
             if alike[server, kind, shown] > 1 and row["part"] in {"", "heap"}:
                 shown = f"{shown} (oid {oid})"  # what was dropped had the same name
-            rows.append((server, kind, oid, shown, row["part"], since, until))
+            dbid = connected.get(server, 0)
+            rows.append((server, kind, oid, shown, row["part"], dbid, since, until))
+    rows += _names_elsewhere(names)
     labels = list(dict.fromkeys((server.server_id, server.label) for server in servers))
     return {
         "texts": _rows(texts, _TEXT_ROWS),
         "names": _rows(rows, _NAME_ROWS),
         "servers": _rows(labels, pa.schema([("server_id", pa.int64()), ("label", pa.string())])),
     }
+
+
+def _names_elsewhere(names: Mapping[int, Names]) -> Iterator[tuple[object, ...]]:
+    """Yield rows of names of relations beside the connected database."""
+    for server, known in names.items():
+        relations = RelationNames(known)
+        for (dbid, oid), (*_, part, _) in known.elsewhere.items():
+            for kind, name in (
+                ("relation", relations.table(dbid, oid)),
+                ("index", relations.own(dbid, oid)),
+            ):
+                yield server, f"{kind}{ELSEWHERE}", oid, name, part, dbid, BEGIN, END
 
 
 def _last(
@@ -305,12 +324,13 @@ def _definitions(
     history: History, window: Window, servers: Sequence[ServerSpan], names: Mapping[int, Names]
 ) -> pa.Table:
     labels = {server.server_id: server.label for server in servers}
+    known = {server: RelationNames(names.get(server, Names())) for server in labels}
     rows = [
         (
             SCHEMA_VERSION,
             labels[row["server_id"]],
             timestamp(row["since"]),
-            *named_definition(row, names.get(row["server_id"], Names())).values(),
+            *named_definition(row, known[row["server_id"]]).values(),
         )
         for row in sorted(history.dimension("definition"), key=lambda row: row["since"])
         if row["server_id"] in labels and row["since"] < window.until

@@ -10,7 +10,7 @@ from pgiostat.statistics.names import HIDDEN, UNREAD
 from pgiostat.units import Unit
 from pgiostat.volume.device.interval import MEASURED as DEVICE
 
-__all__ = ["BASIS", "SCHEMA_VERSION", "TABLES", "Exported", "Field", "dictionary"]
+__all__ = ["BASIS", "ELSEWHERE", "SCHEMA_VERSION", "TABLES", "Exported", "Field", "dictionary"]
 
 SCHEMA_VERSION = 1
 """Rises when a column changes its name or meaning; new columns do not raise it."""
@@ -64,11 +64,24 @@ _TEXTS = (
 )
 
 
+ELSEWHERE = " elsewhere"
+"""Ends the kind of a name of a relation beside the connected database."""
+
+
 def _named(alias: str, kind: str, column: str) -> str:
     return (
         f"LEFT JOIN names AS {alias} ON {alias}.server_id = f.server_id"
         f" AND {alias}.kind = '{kind}' AND {alias}.oid = f.{column}"
         f" AND f.ts >= {alias}.since AND f.ts < {alias}.until"
+    )
+
+
+def _named_anywhere(alias: str, kind: str, column: str) -> str:
+    """Return the join of names of relations by database and oid."""
+    return (
+        f"LEFT JOIN names AS {alias} ON {alias}.server_id = f.server_id"
+        f" AND {alias}.kind IN ('{kind}', '{kind}{ELSEWHERE}') AND {alias}.oid = f.{column}"
+        f" AND {alias}.dbid = f.dbid AND f.ts >= {alias}.since AND f.ts < {alias}.until"
     )
 
 
@@ -226,7 +239,9 @@ TABLES: tuple[Exported, ...] = (
             BASIS,
         ),
         "table_stats",
-        joins="\n".join((_named("d", "database", "dbid"), _named("r", "relation", "relid"))),
+        joins="\n".join(
+            (_named("d", "database", "dbid"), _named_anywhere("r", "relation", "relid"))
+        ),
         order="f.dbid, f.relid",
     ),
     Exported(
@@ -245,8 +260,8 @@ TABLES: tuple[Exported, ...] = (
         joins="\n".join(
             (
                 _named("d", "database", "dbid"),
-                _named("r", "relation", "indexrelid"),
-                _named("i", "index", "indexrelid"),
+                _named_anywhere("r", "relation", "indexrelid"),
+                _named_anywhere("i", "index", "indexrelid"),
             )
         ),
         order="f.dbid, f.indexrelid",

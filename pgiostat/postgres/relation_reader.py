@@ -2,20 +2,26 @@
 
 import re
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 
 from pgiostat.errors import PgiostatError
+from pgiostat.postgres.connection import database_beside
 from pgiostat.postgres.query_errors import explain
 from pgiostat.postgres.sent_sql import SentSql, text_of
+from pgiostat.postgres.session import who
 from pgiostat.postgres.snapshot_query import unpack
 from pgiostat.statistics.definitions import PLANNER_SETTINGS, Definition
+from pgiostat.statistics.names import RelationName
 from pgiostat.statistics.relation_stats import RelationRead
+from pgiostat.statistics.snapshot import Server
 
 __all__ = ["RelationReader", "without_constants"]
 
+CONNECT_SECONDS = 2
 _CONSTANT = re.compile(r"'(?:[^']|'')*'|(?<![\w$\"])\d+(?:\.\d+)?(?![\w\"])")
 
 
@@ -96,6 +102,54 @@ class RelationReader:
         return [
             Definition(0, kind, oid, owner, name, text) for kind, oid, owner, name, text in rows
         ]
+
+    def names(self, relids: Collection[int]) -> dict[int, RelationName]:
+        """Return the names of relations by oid: table, schema, name, part, own name.
+
+        Args:
+            relids: Oids of tables, indexes and TOAST tables.
+
+        Raises:
+            PgiostatError: As stats does.
+        """
+        rows = self._rows("relations", {"relids": sorted(relids)})
+        return {relid: (*table, own) for relid, *table, own in rows}
+
+    def databases(self) -> list[tuple[int, str, bool, str]]:
+        """Return the databases: oid, name, whether we may connect, and encoding.
+
+        Raises:
+            PgiostatError: As stats does.
+        """
+        with explain(self._conn):
+            return self._conn.execute(text_of("databases")).fetchall()
+
+    @contextmanager
+    def beside(self, name: str, dbid: int, server: Server) -> Iterator["RelationReader"]:
+        """Yield a reader of another database of the server, on a connection of its own.
+
+        Args:
+            name: The database.
+            dbid: Its oid.
+            server: The server of this connection.
+
+        Raises:
+            PgiostatError: As `connection.reach` does; other-server if another one answered.
+        """
+        other = database_beside(self._conn, name, connect_timeout=CONNECT_SECONDS)
+        try:
+            with explain(other):
+                _, version_num, _, oid, _, _, address, system_identifier = who(other)
+            if (version_num, oid, address, system_identifier) != (
+                server.version_num,
+                dbid,
+                server.address,
+                server.system_identifier,
+            ):
+                raise PgiostatError("another server answered", slug="other-server")
+            yield RelationReader(other, self._sent, dbid, prepare=False)
+        finally:
+            other.close()
 
     def _rows(self, statement: str, arguments: dict[str, Sequence[Any]]) -> list[tuple[Any, ...]]:
         with explain(self._conn):

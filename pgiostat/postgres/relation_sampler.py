@@ -3,30 +3,26 @@
 A snapshot has the blocks of every relation. What moved is therefore known, and only that is read.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from pgiostat.errors import PgiostatError
+from pgiostat.postgres.database_relations import DatabaseRelations
+from pgiostat.postgres.other_databases import OtherDatabases
 from pgiostat.postgres.relation_reader import RelationReader
-from pgiostat.statistics.columnar import Array
 from pgiostat.statistics.definitions import Definition, DefinitionKey, Kind, changes
 from pgiostat.statistics.delta import Delta
-from pgiostat.statistics.relation_changes import RelationChanges, RelationInterval
-from pgiostat.statistics.relation_stats import RelationRead, interval_between, merged
+from pgiostat.statistics.names import Names
+from pgiostat.statistics.relation_changes import RelationChanges
+from pgiostat.statistics.relation_stats import RelationRead
 from pgiostat.statistics.snapshot import Server
 
 __all__ = ["RelationSampler"]
 
 SETTINGS_EVERY_SECONDS = 60.0
-DEFINITIONS_EVERY_SECONDS = 300.0
-"""Maximum age of the definitions of a table that is in use: a column may be renamed."""
-DEFINITIONS_AT_ONCE = 1_000
-"""Number of tables with definitions in one read."""
 RETRY_SECONDS = 60.0
-FIRST_USER_OID = 16_384
-"""Oids below are those of the catalogs (FirstNormalObjectId in transam.h)."""
 TOP = 5
 TOP_SHARE = 0.05
 FORGOTTEN_SECONDS = 60.0
@@ -35,58 +31,58 @@ SOONEST_SHARE = 0.2
 
 
 @dataclass(slots=True)
-class _Next:
-    """What holds from the next accepted interval on."""
-
-    known: RelationRead
-    definitions: Mapping[DefinitionKey, Definition]
-    tables_read: Collection[int]
-    has_settings: bool
-    now: float
-
-
-@dataclass(slots=True)
 class RelationSampler:
-    """Reads the tables and indexes of one database at an interval of its own.
+    """Reads tables and indexes at an interval of their own.
 
     Attributes:
         every: Seconds between reads.
         clock: Monotonic clock in seconds.
         recall: Returns the definitions that a history already has of a server, by key.
-        error: Why the last read failed; None if it did not.
+        others: Reads databases beside the connected one; None if there are none to read.
     """
 
     every: float
     clock: Callable[[], float]
     recall: Callable[[Server], Mapping[DefinitionKey, Definition]] = lambda _: {}
-    error: PgiostatError | None = None
-    _definitions: Mapping[DefinitionKey, Definition] = field(default_factory=dict)
-    _known: RelationRead | None = None
+    others: OtherDatabases | None = None
+    _error: PgiostatError | None = None
+    _here: DatabaseRelations = field(default_factory=DatabaseRelations)
+    _settings: Mapping[DefinitionKey, Definition] = field(default_factory=dict)
+    _next_settings: Mapping[DefinitionKey, Definition] | None = None
     _due: float = 0.0
     _read_at: float = 0.0
     _moved: set[int] = field(default_factory=set)
-    _discarded: bool = False
     _top: dict[tuple[int, ...], float] = field(default_factory=dict)
-    _defined_at: dict[int, float] = field(default_factory=dict)
     _settings_at: float | None = None
-    _next: _Next | None = None
+    _is_read: bool = False
+
+    @property
+    def known(self) -> RelationRead | None:
+        """Tables and indexes of the connected database as of the last read of each.
+
+        None before the first read.
+        """
+        return self._here.known
 
     @property
     def definitions(self) -> Mapping[DefinitionKey, Definition]:
         """The newest definition of each index, foreign key and setting, dropped ones too."""
-        return self._definitions
+        return {**self._settings, **self._here.definitions}
 
     @property
-    def known(self) -> RelationRead | None:
-        """All tables and indexes as of the last read of each; None before the first."""
-        return self._known
+    def error(self) -> PgiostatError | None:
+        """Why the last read of a database failed; None if none did."""
+        if self._error is not None or self.others is None:
+            return self._error
+        return self.others.error
 
-    def read(self, reader: RelationReader, delta: Delta) -> RelationChanges | None:
+    def read(self, reader: RelationReader, delta: Delta, names: Names) -> RelationChanges | None:
         """Return what happened since the last accepted read, if one is due.
 
         Args:
             reader: Reads the database of the snapshots.
             delta: The interval of statements that ends now.
+            names: Names by id; those of relations in other databases are added.
 
         Returns:
             The changes; None if no read is due, after the first read, or if it failed: the next one
@@ -95,55 +91,71 @@ class RelationSampler:
         Raises:
             PgiostatError: connection-lost.
         """
-        self._next = None
+        found = self._connected(reader, delta)
+        if self.others is None:
+            return found
+        beside = self.others.read(reader, delta, names)
+        if found is None or beside is None:
+            return found or beside
+        return RelationChanges(
+            found.intervals + beside.intervals, found.definitions + beside.definitions
+        )
+
+    def accept(self) -> None:
+        """Begin the next intervals where the last ones ended: they were accepted."""
+        if self.others is not None:
+            self.others.accept()
+        if not self._is_read:
+            return
+        now = self.clock()
+        self._here.accept()
+        if self._next_settings is not None:
+            self._settings, self._settings_at = self._next_settings, now
+        self._moved.clear()
+        self._read_at, self._due = now, now + self.every
+        self._is_read = False
+
+    def _connected(self, reader: RelationReader, delta: Delta) -> RelationChanges | None:
+        self._is_read, self._next_settings = False, None
         try:
-            if delta.seconds is None or self._known is None:
+            if delta.seconds is None or self._here.known is None:
                 self._begin(reader, delta.newer.server)
                 return None
-            self._note(delta)
+            self._moved.update(delta.relations.rows["relid"].tolist())
+            self._here.discarded |= delta.discarded
             now = self.clock()
             if now < self._due and not self._is_urgent(delta, now):
                 return None
-            found = self._read(reader, self._known, delta.newer.relations["relid"], now)
+            existing = delta.newer.relations["relid"].tolist()
+            interval, changed = self._here.read(reader, now, self._moved, existing)
+            changed += self._changed_settings(reader, now)
         except PgiostatError as error:
             if error.slug == "connection-lost":
                 raise
-            self.error = error
+            self._error = error
             self._due = self.clock() + RETRY_SECONDS
             return None
-        self.error = None
-        return found
-
-    def accept(self) -> None:
-        """Begin the next interval where the last one ended: it was accepted."""
-        if self._next is None:
-            return
-        new, self._next = self._next, None
-        self._known = new.known
-        self._definitions = new.definitions
-        self._defined_at.update(dict.fromkeys(new.tables_read, new.now))
-        if new.has_settings:
-            self._settings_at = new.now
-        self._moved.clear()
-        self._discarded = False
-        self._read_at, self._due = new.now, new.now + self.every
+        self._error, self._is_read = None, True
+        return RelationChanges((interval,), changed)
 
     def _begin(self, reader: RelationReader, server: Server) -> None:
-        """Read everything once: what was counted before belongs to no interval."""
         self._moved.clear()
-        self._discarded = False
         self._top.clear()
-        self._defined_at.clear()
         self._settings_at = None
-        self._known = None
-        self._definitions = self.recall(server)
-        self._known = reader.stats()
+        known = self.recall(server)
+        self._settings = {key: each for key, each in known.items() if key[0] == 0}
+        here = {key: each for key, each in known.items() if key[0] == server.dbid}
+        self._here.begin(reader, here)
         self._read_at = self.clock()
         self._due = self._read_at + self.every
 
-    def _note(self, delta: Delta) -> None:
-        self._moved.update(delta.relations.rows["relid"].tolist())
-        self._discarded |= delta.discarded
+    def _changed_settings(self, reader: RelationReader, now: float) -> tuple[Definition, ...]:
+        if self._settings_at is not None and now - self._settings_at < SETTINGS_EVERY_SECONDS:
+            return ()
+        covered = {(0, Kind.SETTING, 0), (0, Kind.SERVER, 0)}
+        changed = changes(self._settings, reader.settings(), covered)
+        self._next_settings = {**self._settings, **{each.key: each for each in changed}}
+        return changed
 
     def _is_urgent(self, delta: Delta, now: float) -> bool:
         """Return whether a statement entered those that read most: its tables are of interest."""
@@ -166,56 +178,3 @@ class RelationSampler:
             key: at for key, at in self._top.items() if now - at <= FORGOTTEN_SECONDS
         } | dict.fromkeys(keys, now)
         return entered and not is_first
-
-    def _read(
-        self, reader: RelationReader, known: RelationRead, existing: Array, now: float
-    ) -> RelationChanges:
-        newer = reader.stats(self._moved)
-        interval = interval_between(
-            known, newer, discarded=self._discarded, existing=existing.tolist()
-        )
-        before = np.concatenate([known.tables["relid"], known.indexes["indexrelid"]])
-        vanished = np.setdiff1d(before, existing).tolist()
-        tables = self._tables_due(interval, known, vanished, now)
-        found = reader.definitions(tables) if tables else []
-        covered = {
-            (newer.dbid, kind, table) for table in tables for kind in (Kind.INDEX, Kind.FOREIGN_KEY)
-        }
-        has_settings = (
-            self._settings_at is None or now - self._settings_at >= SETTINGS_EVERY_SECONDS
-        )
-        if has_settings:
-            found += reader.settings()
-            covered |= {(0, Kind.SETTING, 0), (0, Kind.SERVER, 0)}
-        changed = changes(self._definitions, found, covered)
-        self._next = _Next(
-            known=merged(known, newer, vanished),
-            definitions={**self._definitions, **{each.key: each for each in changed}},
-            tables_read=tables,
-            has_settings=has_settings,
-            now=now,
-        )
-        return RelationChanges((interval,), changed)
-
-    def _tables_due(
-        self, interval: RelationInterval, known: RelationRead, vanished: Collection[int], now: float
-    ) -> list[int]:
-        """Return the tables with definitions to read now, those with changed indexes first."""
-        indexes = interval.indexes.rows
-        new = ~np.isin(indexes["indexrelid"], known.indexes["indexrelid"])
-        dropped = np.isin(known.indexes["indexrelid"], np.array([*vanished], dtype=np.int64))
-        first = {
-            *indexes["relid"][new].tolist(),
-            *known.indexes["relid"][dropped].tolist(),
-            *vanished,
-        }
-        moved = {*interval.tables.rows["relid"].tolist(), *indexes["relid"].tolist()}
-        never = -np.inf
-        old = [
-            table
-            for table in moved - first
-            if now - self._defined_at.get(table, never) >= DEFINITIONS_EVERY_SECONDS
-        ]
-        old.sort(key=lambda table: self._defined_at.get(table, never))
-        due = [table for table in (*sorted(first), *old) if table >= FIRST_USER_OID]
-        return due[:DEFINITIONS_AT_ONCE]

@@ -237,7 +237,7 @@ class Sampler:
         if settlement is not None:
             delta = settlement.applied(delta)
         if self.relations is not None:
-            changed = self.relations.read(self._connected().relation_reader(), delta)
+            changed = self.relations.read(self._connected().relation_reader(), delta, self.names)
             delta = replace(delta, relation_changes=changed)
         if self.on_interval is None or self.on_interval(delta):
             self.older = newer

@@ -231,7 +231,11 @@ class SnapshotReader:
             return dict(self._session.conn.execute(text_of("roles")).fetchall())
 
     def relation_reader(self) -> RelationReader:
-        """Return what reads the tables and indexes of the connected database."""
+        """Return what reads the tables and indexes of the connected database.
+
+        Returns:
+            A reader on the same connection.
+        """
         session = self._session
         return RelationReader(
             session.conn, self._sql, session.server.dbid, prepare=not session.pooled

@@ -1,6 +1,6 @@
 """What the tables and indexes of a ranking did in its window, beside their reads."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -45,11 +45,15 @@ def with_activity(
         if ranking.by is By.TABLE:
             of_server = _by_name(part, known, counted[server])
         elif ranking.by is By.RELATION:
-            activities = _tables(known, counted[server])
-            of_server = {(f"{prefix}{each.relid}",): each for each in activities}
+            of_server = {
+                (f"{prefix}{each.relid}",): each
+                for each in _tables(part, known, counted[server])
+                if each.dbid == part.dbid
+            }
         else:
             definitions = definitions_at(history.dimension("definition"), totals.window.until)
-            of_server = _indexes(counted[server], definitions.get(server, Definitions()), prefix)
+            here = [each for each in counted[server].indexes() if each.dbid == part.dbid]
+            of_server = _indexes(here, definitions.get(server, Definitions()), prefix)
         # Two servers of one label are one row: there is no activity of both.
         repeated |= found.keys() & of_server.keys()
         found |= of_server
@@ -57,63 +61,68 @@ def with_activity(
     return replace(ranking, activity=unique)
 
 
-def toast_owners(names: Names, dbids: Iterable[int]) -> dict[tuple[int, int], int]:
+def toast_owners(names: Names, connected: int) -> dict[tuple[int, int], int]:
     """Return the table of each TOAST table, by (dbid, oid of the TOAST table).
 
     Args:
-        names: The names of the relations of these databases.
-        dbids: Oids of the databases.
+        names: The names of the relations of one server.
+        connected: Oid of the connected database.
     """
-    toast = {oid: known[0] for oid, known in names.relations.items() if known[3] == "toast"}
-    return {(dbid, oid): owner for dbid in dbids for oid, owner in toast.items()}
+    here = {(connected, oid): known for oid, known in names.relations.items()}
+    elsewhere = {key: known[:4] for key, known in names.elsewhere.items()}
+    found = {**here, **elsewhere}.items()
+    return {key: owner for key, (owner, _, _, part) in found if part == "toast"}
 
 
-def _tables(names: Names, counted: RelationTotals) -> list[TableActivity]:
-    return counted.tables(toast_owners(names, counted.dbids))
+def _tables(part: Totals, names: Names, counted: RelationTotals) -> list[TableActivity]:
+    return counted.tables(toast_owners(names, part.dbid))
 
 
-def _indexes(counted: RelationTotals, definitions: Definitions, prefix: str) -> Found:
+def _indexes(here: Iterable[IndexActivity], definitions: Definitions, prefix: str) -> Found:
     return {
         index_key(prefix, each.indexrelid): replace(
             each, definition=definitions.index(each.dbid, each.relid, each.indexrelid)
         )
-        for each in counted.indexes()
+        for each in here
     }
 
 
 def _by_name(part: Totals, names: Names, counted: RelationTotals) -> Found:
     """Return what tables did by the name that statements give them, if that is one table's alone.
 
-    A statement names a table with or without its schema, and a table of another database may have
-    the same name.
+    A statement names a table with or without its schema. Its database is that in which it ran.
     """
-    of_oid = {each.relid: each for each in _tables(names, counted)}
-    oids: dict[str, list[int]] = {}
-    qualified: dict[str, set[str]] = {}
-    for oid, (_, schema, name, which) in names.relations.items():
-        if which != "heap":
-            continue
-        full = f"{schema}.{name}"
-        for written in (name, full):
-            qualified.setdefault(written, set()).add(full)
-            oids.setdefault(written, []).append(oid)
-    databases = _databases_of(part, names, lambda key: key in qualified)
+    of_key = {(each.dbid, each.relid): each for each in _tables(part, names, counted)}
+    tables = _tables_by_name(part.dbid, names)
     found: Found = {}
-    for written, dbids in databases.items():
+    for written, dbids in _databases_of(part, names).items():
+        keys = [key for dbid in dbids for key in tables.get((dbid, written), {})]
         # A table that was dropped and created again has two oids.
-        there = [of_oid[oid] for oid in oids[written] if oid in of_oid]
-        if len(qualified[written]) == len(there) == 1 and dbids == {there[0].dbid}:
+        there = [of_key[key] for key in keys if key in of_key]
+        full = {tables[key[0], written][key] for key in keys}
+        if len(dbids) == len(full) == len(there) == 1:
             found[written,] = there[0]
     return found
 
 
-def _databases_of(
-    part: Totals, names: Names, is_named: Callable[[str], bool]
-) -> dict[str, set[int]]:
-    """Return the databases with statements about each table that has a known name."""
+def _tables_by_name(
+    connected: int, names: Names
+) -> dict[tuple[int, str], dict[tuple[int, int], str]]:
+    """Return (dbid, oid) and the full name of tables, by database and by each of their names."""
+    here = {(connected, oid): known for oid, known in names.relations.items()}
+    elsewhere = {key: known[:4] for key, known in names.elsewhere.items()}
+    found: dict[tuple[int, str], dict[tuple[int, int], str]] = {}
+    for key, (_, schema, name, which) in {**here, **elsewhere}.items():
+        if which == "heap":
+            full = f"{schema}.{name}"
+            for written in (name, full):
+                found.setdefault((key[0], written), {})[key] = full
+    return found
+
+
+def _databases_of(part: Totals, names: Names) -> dict[str, set[int]]:
+    """Return the databases in which statements about each table ran."""
     found: dict[str, set[int]] = {}
     for ids in part.statements:
-        name = group_of(By.TABLE, ids, names)[-1]
-        if is_named(name):
-            found.setdefault(name, set()).add(ids[1])
+        found.setdefault(group_of(By.TABLE, ids, names)[-1], set()).add(ids[1])
     return found

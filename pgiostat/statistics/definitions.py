@@ -1,4 +1,4 @@
-"""What a database is made of, as far as it decides what statements read, and how it changes.
+"""The parts of a database that decide what statements read, and how they change.
 
 Definitions of indexes, foreign keys, planner settings and the server's start: they are kept when
 they change, each with the time at which the change was found.

@@ -32,6 +32,7 @@ __all__ = [
     "Describe",
     "IfSync",
     "Names",
+    "RelationName",
     "Renamed",
     "Statement",
     "StatementKey",
@@ -58,6 +59,8 @@ class Renamed:
     since: datetime
 
 
+RelationName = tuple[int, str, str, str, str]
+"""Oid of the table, schema and name of the table, part (heap, idx, toast or tidx), own name."""
 DeclaredAs = tuple[str, str, str]
 """Category, action and tag of a DECLARE."""
 _MOST_TABLES = 1000
@@ -80,6 +83,7 @@ class Names:
         roles: By oid.
         relations: By oid of a table, index or TOAST table: relid of the table, schema, name, part.
         index_names: Own names of indexes and TOAST tables, by oid.
+        elsewhere: Relations of databases beside the connected one, by (dbid, oid).
         cursors: By (userid, dbid, cursor): category, action and tag of each of its DECLAREs.
         unreadable: By statement: why its text cannot be read.
         renamed: Names that changed within the time window; the newest is used.
@@ -94,6 +98,7 @@ class Names:
     roles: dict[int, str] = field(default_factory=dict)
     relations: dict[int, tuple[int, str, str, str]] = field(default_factory=dict)
     index_names: dict[int, str] = field(default_factory=dict)
+    elsewhere: dict[tuple[int, int], RelationName] = field(default_factory=dict)
     cursors: dict[tuple[int, int, str], set[DeclaredAs]] = field(default_factory=dict)
     unreadable: dict[StatementKey, str] = field(default_factory=dict)
     renamed: tuple[Renamed, ...] = ()

@@ -77,7 +77,7 @@ def interval_between(
         older: All relations as they were known before.
         newer: The relations that moved since.
         discarded: All statistics were discarded in between, as after a crash.
-        existing: Oids of relations that exist now, as far as they have counted anything.
+        existing: Oids of relations that exist now and have counted anything.
     """
     indexes = older.keyed_indexes
     if not discarded:

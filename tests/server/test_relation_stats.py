@@ -12,6 +12,7 @@ from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.columnar import Rows
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.difference import diff
+from pgiostat.statistics.names import Names
 from pgiostat.statistics.relation_changes import RelationChanges
 from pgiostat.statistics.relation_stats import RelationRead, interval_between
 from pgiostat.statistics.row_deltas import Basis, RowDeltas
@@ -298,6 +299,7 @@ class Sampled:
     def __init__(self, watched: Watched) -> None:
         self.watched = watched
         self.now = 0.0
+        self.names = Names()
         self.sampler = RelationSampler(60.0, lambda: self.now)
         self.older: Snapshot | None = None
 
@@ -308,7 +310,7 @@ class Sampled:
             for statement in statements:
                 other.execute(statement.encode())
         newer = quiet(self.watched.collector)
-        found = self.sampler.read(self.watched.reader, diff(self.older, newer))
+        found = self.sampler.read(self.watched.reader, diff(self.older, newer), self.names)
         if accept:
             self.sampler.accept()
             self.older = newer

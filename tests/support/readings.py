@@ -14,7 +14,11 @@ from pgiostat.history.format.durable_io import Disk
 from pgiostat.postgres.sent_sql import SETTINGS
 from pgiostat.statistics import counters
 from pgiostat.statistics.columnar import Rows, to_pg_time
-from pgiostat.statistics.counter_table import ColumnKind, SelectedColumns
+from pgiostat.statistics.counter_table import ColumnKind, CounterTable, SelectedColumns
+from pgiostat.statistics.counters import INDEX_STATS, TABLE_STATS
+from pgiostat.statistics.definitions import Definition
+from pgiostat.statistics.relation_changes import RelationChanges, RelationInterval
+from pgiostat.statistics.row_deltas import Basis, RowDeltas
 from pgiostat.statistics.snapshot import Markers, Server, Settings, Snapshot
 
 BEGINNING = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -170,3 +174,22 @@ def shown(table: Rows, *names: str) -> list[tuple[Any, ...]]:
 def since(seconds: float) -> int:
     """Return an instant as timestamptz travels."""
     return to_pg_time(at(seconds))
+
+
+def relation_changes(
+    since: datetime,
+    seconds: float,
+    tables: Sequence[Mapping[str, Any]] = (),
+    indexes: Sequence[Mapping[str, Any]] = (),
+    definitions: Sequence[Definition] = (),
+) -> RelationChanges:
+    """Return what tables and indexes of one database counted; each record has its changes."""
+
+    def deltas(table: CounterTable, records: Sequence[Mapping[str, Any]]) -> RowDeltas:
+        found = rows(table.select(), records)
+        return RowDeltas(found, np.full(len(found), Basis.PREVIOUS, dtype=np.uint8))
+
+    interval = RelationInterval(
+        5, since, seconds, deltas(TABLE_STATS, tables), deltas(INDEX_STATS, indexes)
+    )
+    return RelationChanges((interval,), tuple(definitions))

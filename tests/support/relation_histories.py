@@ -138,7 +138,9 @@ class Shop:
         moved: What tables have counted at each of their reads, every three intervals; the first is
             where they begin.
         count: Intervals of statements.
-        server: Changes of the server.
+        read: Blocks read of each relation in an interval.
+        dbid: Database of the statement; 5 is connected.
+        more: Changes of the snapshots.
     """
 
     names: Names = field(default_factory=lambda: replace(NAMES))
@@ -146,6 +148,7 @@ class Shop:
     moved: Sequence[Moved] = field(default_factory=lambda: [orders(n) for n in range(3)])
     count: int = 6
     read: Mapping[int, int] = field(default_factory=lambda: READ)
+    dbid: int = 5
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def intervals(self) -> list[Delta]:
@@ -153,7 +156,14 @@ class Shop:
         snapshots = [
             reading(
                 SECONDS * n,
-                [{"queryid": 1, "calls": 5 * n, "shared_blks_read": 1000 * n}],
+                [
+                    {
+                        "queryid": 1,
+                        "dbid": self.dbid,
+                        "calls": 5 * n,
+                        "shared_blks_read": 1000 * n,
+                    }
+                ],
                 databases=[{"datid": 5, "blks_read": 1000 * n}],
                 relations=[
                     {"relid": oid, "blks_read": each * n, "blks_hit": each * n}
@@ -179,3 +189,23 @@ class Shop:
             writer.append(delta, self.names)
         writer.close()
         return root
+
+
+def crm(**more: Any) -> Shop:
+    """Return a server of which tables of another database count, with the same oids."""
+    names = replace(
+        NAMES,
+        statements={(10, 6, 1): replace(NAMES.statements[10, 5, 1], action="select visits",
+                                        text="select * from visits")},
+        databases={5: "app", 6: "crm"},
+        elsewhere={
+            (6, TABLE): (TABLE, "sales", "visits", "heap", "visits"),
+            (6, PKEY): (TABLE, "sales", "visits", "idx", "visits_pkey"),
+            (6, CUSTOMER): (TABLE, "sales", "visits", "idx", "visits_place"),
+            (6, TOAST): (TABLE, "sales", "visits", "toast", "pg_toast_20100"),
+            (6, TOAST_INDEX): (TABLE, "sales", "visits", "tidx", "pg_toast_20100_index"),
+        },
+    )  # fmt: skip
+    definition = replace(DEFINITIONS[0], dbid=6, name="visits_pkey")
+    moved = [replace(orders(n), dbid=6) for n in range(3)]
+    return Shop(names=names, definitions=(definition,), moved=moved, dbid=6, **more)

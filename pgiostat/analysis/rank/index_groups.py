@@ -2,8 +2,8 @@
 
 from pgiostat.analysis.rank.groups import GroupIdentity, Groups
 from pgiostat.analysis.rank.totals import Totals
-from pgiostat.statistics.index_names import IndexNames
 from pgiostat.statistics.names import Names
+from pgiostat.statistics.relation_names import RelationNames
 
 __all__ = ["TABLES", "add_indexes", "index_key"]
 
@@ -26,12 +26,12 @@ def index_key(prefix: str, index: int) -> tuple[str]:
 def add_indexes(groups: Groups, counted: Totals, names: Names, prefix: str) -> None:
     """Group relations: each index alone, and all tables as one, so that the parts add up."""
     numbers = []
-    own = IndexNames(names)
+    own = RelationNames(names)
     for relid in counted.relations:
         known = names.relations.get(relid)
         if known is None or known[3] in _PARTS:
             key = index_key(prefix, relid)
-            numbers.append(groups.number(key, _identity, names, own, relid, prefix))
+            numbers.append(groups.number(key, _identity, names, own, (counted.dbid, relid), prefix))
         else:
             numbers.append(groups.number((TABLES,), GroupIdentity, TABLES))
     groups.join(numbers, counted.server_id, counted.relations)
@@ -39,11 +39,12 @@ def add_indexes(groups: Groups, counted: Totals, names: Names, prefix: str) -> N
     _add_dropped(groups, counted)
 
 
-def _identity(names: Names, own: IndexNames, relid: int, prefix: str) -> GroupIdentity:
+def _identity(names: Names, own: RelationNames, key: tuple[int, int], prefix: str) -> GroupIdentity:
+    relid = key[1]
     if relid not in names.relations:
         return GroupIdentity(name=f"{prefix}oid {relid}")
     table = names.shown_relation(relid)
-    return GroupIdentity(name=f"{prefix}{own.shown(relid)} on {table}", relation=table)
+    return GroupIdentity(name=f"{prefix}{own.own(*key)} on {table}", relation=table)
 
 
 def _add_dropped(groups: Groups, counted: Totals) -> None:

@@ -30,6 +30,7 @@ from pgiostat.volume.device.interval import MEASURED, DeviceInterval
 __all__ = [
     "HIDDEN_SENT",
     "SENT",
+    "Named",
     "devices",
     "encode",
     "name_table",
@@ -300,11 +301,13 @@ def texts(
 MOST_REASON = 200
 """Characters of a reason that are kept."""
 
-Named = dict[tuple[str, int], tuple[str, str, int, str]]
-"""Name, schema, owner and part, by kind and oid."""
+NamedKey = tuple[str, int, int | None]
+"""Kind and oid; and of a relation beside the connected database the oid of its database."""
+Named = dict[NamedKey, tuple[str, str, int, str, str | None]]
+"""Name, schema, owner, part and own name."""
 
 
-def named(delta: Delta, names: Names, written: Mapping[tuple[str, int], object]) -> Named:
+def named(delta: Delta, names: Names, written: Mapping[NamedKey, object]) -> Named:
     """Return names of databases, roles and relations of an interval that are not yet written.
 
     What was renamed is written again, with its time: a history knows what it was called before.
@@ -312,18 +315,37 @@ def named(delta: Delta, names: Names, written: Mapping[tuple[str, int], object])
     rows = delta.statements.rows
     found: Named = {}
     for oid in set(rows["dbid"].tolist()) & names.databases.keys():
-        found["database", oid] = (names.databases[oid], "", 0, "")
+        found["database", oid, None] = (names.databases[oid], "", 0, "", None)
     for oid in set(rows["userid"].tolist()) & names.roles.keys():
-        found["role", oid] = (names.roles[oid], "", 0, "")
+        found["role", oid, None] = (names.roles[oid], "", 0, "", None)
     relids = set(delta.relations.rows["relid"].tolist())
     for oid in relids & names.relations.keys():
         owner, schema, name, part = names.relations[oid]
-        found["relation", oid] = (name, schema, owner, part)
+        found["relation", oid, None] = (name, schema, owner, part, None)
     # An index is shown as its table where tables are ranked, and under its own name elsewhere.
     for oid in relids & names.index_names.keys() & names.relations.keys():
         owner, schema, _, part = names.relations[oid]
-        found["index", oid] = (names.index_names[oid], schema, owner, part)
+        found["index", oid, None] = (names.index_names[oid], schema, owner, part, None)
+    for dbid, oid in _elsewhere(delta) & names.elsewhere.keys():
+        owner, schema, name, part, own = names.elsewhere[dbid, oid]
+        found["relation", oid, dbid] = (name, schema, owner, part, own)
+        if dbid in names.databases:
+            found["database", dbid, None] = (names.databases[dbid], "", 0, "", None)
     return {key: value for key, value in found.items() if written.get(key) != value}
+
+
+def _elsewhere(delta: Delta) -> set[tuple[int, int]]:
+    """Return the relations beside the connected database that counted anything."""
+    changes = delta.relation_changes
+    if changes is None:
+        return set()
+    return {
+        (each.dbid, oid)
+        for each in changes.intervals
+        if each.dbid != delta.newer.server.dbid
+        for rows in (each.tables.rows, each.indexes.rows)
+        for oid in rows[rows.table.key[0]].tolist()
+    }
 
 
 def name_table(delta: Delta, found: Named) -> pa.Table:
@@ -339,7 +361,9 @@ def name_table(delta: Delta, found: Named) -> pa.Table:
             "owner": owner,
             "part": part,
             "since": delta.since,
+            "relation_dbid": dbid,
+            "own_name": own,
         }
-        for (kind, oid), (name, schema, owner, part) in found.items()
+        for (kind, oid, dbid), (name, schema, owner, part, own) in found.items()
     ]
     return pa.Table.from_pylist(rows, SCHEMAS["name"])

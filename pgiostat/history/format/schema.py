@@ -84,6 +84,7 @@ LATER: Final = (
     | (set(READS.values()) - {READS["blocks"], READS["evictions"]})
     | {"lost_us", "evicted"}
     | {"generic_plan_calls", "custom_plan_calls"}
+    | {"relation_dbid", "own_name"}
 )
 """Columns that files of earlier versions lack; every other one is in every file of its table."""
 
@@ -150,6 +151,8 @@ NAMES = pa.schema(
         pa.field("owner", pa.int64(), nullable=False),  # the table of an index or TOAST table
         pa.field("part", pa.string(), nullable=False),  # heap, idx, toast or tidx
         pa.field("since", TIMESTAMP),  # begin of the first interval with this name
+        pa.field("relation_dbid", pa.int64()),  # beside the connected database; else NULL
+        pa.field("own_name", pa.string()),  # of such a relation: an index has the table's name
     ]
 )
 
@@ -223,7 +226,7 @@ ROLLUP: Final = pa.schema(
 
 DIMENSIONS: Mapping[str, Sequence[str]] = {
     "statement": ("server_id", "userid", "dbid", "queryid"),
-    "name": ("server_id", "kind", "oid", "since"),
+    "name": ("server_id", "kind", "oid", "since", "relation_dbid"),
     "definition": ("server_id", "dbid", "kind", "oid", "owner", "name", "since"),
 }
 """Dimension tables: the key of a row, which each collector writes once."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from pgiostat.history.read.names import END
 from pgiostat.statistics.definitions import Definition, DefinitionKey, Kind
-from pgiostat.statistics.names import Names
+from pgiostat.statistics.relation_names import RelationNames
 
 __all__ = ["Definitions", "definitions_at", "named_definition"]
 
@@ -74,25 +74,26 @@ def definitions_at(rows: Iterable[Mapping[str, Any]], at: datetime = END) -> dic
     return {server: Definitions(found) for server, found in newest.items()}
 
 
-def named_definition(row: Mapping[str, Any], names: Names) -> dict[str, Any]:
+def named_definition(row: Mapping[str, Any], relations: RelationNames) -> dict[str, Any]:
     """Return a row of the table definition with names in place of ids.
 
     Args:
         row: The row.
-        names: What ids mean on its server.
+        relations: What ids mean on its server.
 
     Returns:
         database (None for the whole server), kind, relation (the table of an index or a foreign
         key), role (of a setting), name, oid (of an index or a foreign key), text (None if it was
         dropped) and detail.
     """
+    names = relations.names
     is_setting = row["kind"] == Kind.SETTING
     is_of_table = row["kind"] in {Kind.INDEX, Kind.FOREIGN_KEY}
     dbid, owner = row["oid"] if is_setting else row["dbid"], row["owner"]
     return {
         "database": names.shown_database(dbid) if dbid else None,
         "kind": row["kind"],
-        "relation": names.shown_relation(owner) if is_of_table else None,
+        "relation": relations.table(dbid, owner) if is_of_table else None,
         "role": names.shown_role(owner) if is_setting and owner else None,
         "name": row["name"],
         "oid": row["oid"] if is_of_table else None,

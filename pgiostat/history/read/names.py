@@ -28,9 +28,12 @@ def spans(names: Iterable[Row]) -> dict[tuple[int, str, int], list[NameSpan]]:
     """Return what each (server_id, kind, oid) was called, in order of time.
 
     The first name holds for all that was before it, the last one for all that is after it.
+    Relations beside the connected database are left out: another one may have their oid.
     """
     rows: dict[tuple[int, str, int], list[Row]] = {}
     for row in sorted(names, key=lambda row: row["since"] or BEGIN):
+        if row["relation_dbid"] is not None:
+            continue
         of_oid = rows.setdefault((row["server_id"], row["kind"], row["oid"]), [])
         if not of_oid or _identity(of_oid[-1]) != _identity(row):
             of_oid.append(row)
@@ -64,6 +67,9 @@ def restore_names(
         until: Where it ends; names are those that were the last ones in it.
     """
     found: dict[int, Names] = {}
+    names = list(names)
+    for row in names:
+        _add_elsewhere(found, row)
     for (server, kind, oid), of_oid in sorted(spans(names).items(), key=_by_time):
         known = found.setdefault(server, Names())
         within = [span for span in of_oid if span[0] < until and span[1] > since] or of_oid[:1]
@@ -93,6 +99,15 @@ def restore_names(
             known.unreadable[key] = row["unread"]
     agree_on_preset(found.values())
     return found
+
+
+def _add_elsewhere(found: dict[int, Names], row: Row) -> None:
+    """Add the name of a relation beside the connected database; the last one written holds."""
+    dbid = row["relation_dbid"]
+    if dbid is not None:
+        named = (row["owner"], row["schema"], row["name"], row["part"])
+        known = found.setdefault(row["server_id"], Names())
+        known.elsewhere[dbid, row["oid"]] = (*named, row["own_name"] or row["name"])
 
 
 def _by_time(entry: tuple[tuple[int, str, int], list[NameSpan]]) -> tuple[object, ...]:

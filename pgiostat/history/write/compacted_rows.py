@@ -71,8 +71,9 @@ def _changes(names: pa.Table) -> pa.Table:
     rows = pa.concat_tables([first, timed])
     columns = (rows[name].to_pylist() for name in rows.column_names if name != "since")
     for place, (server, kind, oid, *name) in enumerate(zip(*columns, strict=True)):
-        if last.get((server, kind, oid)) != tuple(name):
-            last[server, kind, oid] = tuple(name)
+        key = (server, kind, oid, name[-2])  # the same oid in another database is another relation
+        if last.get(key) != tuple(name):
+            last[key] = tuple(name)
             kept.append(place)
     keys = [(name, "ascending") for name in ("server_id", "kind", "oid", "since")]
     return rows.take(pa.array(kept, pa.int64())).sort_by(keys)

@@ -7,7 +7,7 @@ resolution, never totals. The newest snapshot lies beside its sample: a restart 
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
@@ -19,8 +19,16 @@ from pgiostat.history.format import checkpoint
 from pgiostat.history.format.checksum import to_parquet
 from pgiostat.history.format.clock_skew import MAX_CLOCK_SKEW
 from pgiostat.history.format.durable_io import Disk
-from pgiostat.history.format.encode import devices, encode, name_table, named, server_id, texts
-from pgiostat.history.format.file_index import LATE, Listing, files
+from pgiostat.history.format.encode import (
+    Named,
+    devices,
+    encode,
+    name_table,
+    named,
+    server_id,
+    texts,
+)
+from pgiostat.history.format.file_index import LATE, files
 from pgiostat.history.format.filesystem import (
     UnreadableError,
     exists,
@@ -32,10 +40,9 @@ from pgiostat.history.format.schema import SCHEMAS
 from pgiostat.history.format.validation import Validator
 from pgiostat.history.write.bounds import bounded, start_of
 from pgiostat.history.write.lock import lock, unwritable
-from pgiostat.statistics.definitions import Definition, DefinitionKey
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.names import Names, StatementKey
-from pgiostat.statistics.snapshot import Server, Snapshot
+from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.volume.device.interval import DeviceInterval, Origin
 
 __all__ = ["BASELINE", "Writer", "parquet"]
@@ -90,7 +97,7 @@ class Writer:
     failures: int = 0
     _written: set[StatementKey] = field(default_factory=set)
     _excused: set[StatementKey] = field(default_factory=set)
-    _named: dict[tuple[str, int], tuple[str, str, int, str]] = field(default_factory=dict)
+    _named: Named = field(default_factory=dict)
     _measured: set[_Point] = field(default_factory=set)
     _server: int | None = None
 
@@ -207,26 +214,6 @@ class Writer:
             return checkpoint.load(read_small(path, checkpoint.MOST_BYTES, root=self.layout.root))
         except (OSError, ValueError):
             return None
-
-    def definitions(self, server: Server) -> dict[DefinitionKey, Definition]:
-        """Return the newest definitions of a server in the history, dropped ones too.
-
-        A file that cannot be read costs its definitions: they are written a second time.
-        """
-        columns = [each.name for each in fields(Definition)]
-        rows: list[tuple[datetime, Definition]] = []
-        for path in Listing(self.layout).dimension_files("definition"):
-            with contextlib.suppress(UnreadableError):
-                ids, since, *values = Validator().columns(
-                    path, SCHEMAS["definition"], ("server_id", "since", *columns)
-                )
-                rows += [
-                    (when, Definition(*row))
-                    for owner, when, *row in zip(ids, since, *values, strict=True)
-                    if owner == server_id(server)
-                ]
-        rows.sort(key=lambda row: row[0])
-        return {each.key: each for _, each in rows}
 
     def append(
         self, delta: Delta, names: Names, measured: Sequence[DeviceInterval] = ()

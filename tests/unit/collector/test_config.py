@@ -28,7 +28,8 @@ MISTAKES = [
     (
         '[servers.a]\ndsn = ""\npasswordZk7Q = 3\n',
         "3: an entry is not a key of [servers.a]",
-        "Allowed are dsn, interval, device, cloudwatch.",
+        ("Allowed are dsn, interval, tables_interval, databases, device,"
+     " cloudwatch."),
     ),
     ("", "1: it defines no server", "Add a table: [servers.prod]"),
     ("servers = 3\n", "1: it defines no server", "Add a table: [servers.prod]"),
@@ -39,7 +40,8 @@ MISTAKES = [
     (f"interval = 10\n{ONE}", '1: "interval" must be a string',
      'Write interval = "10s", with quotes.'),
     (f"{ONE}port = 1\n", '3: "port" is not a key of [servers.a]',
-     "Allowed are dsn, interval, device, cloudwatch."),
+     ("Allowed are dsn, interval, tables_interval, databases, device,"
+     " cloudwatch.")),
     (f"{ONE}device = 1\n", '3: "device" must be a string',
      'Write device = "nvme0n1", with quotes.'),
     (f'{ONE}device = "sda"\ncloudwatch = "db-1"\n', '4: invalid value for cloudwatch: "db-1"',
@@ -48,7 +50,8 @@ MISTAKES = [
      "4: a device and an instance of CloudWatch were named for one server",
      "Name only one of them: both count the same reads."),
     (f'# colour = "x"\ncolour = "x"\n{ONE}', '2: "colour" is not a key of this file',
-     "Allowed are history, interval, keep, keep_hours, servers."),
+     ("Allowed are history, interval, tables_interval, databases, keep,"
+     " keep_hours, servers.")),
     (ONE.replace("a]", '"a b"]'), '1: invalid label: "a b"',
      "Letters, digits, _ and . only, a letter or digit first, at most 63."),
     ('[servers.a]\ndsn = "host=h pasword=s3cret"\n', "2: invalid connection string",
@@ -73,7 +76,8 @@ MISTAKES = [
      "1: the name of a server is a connection string",
      'Write [servers.prod], and the connection string as dsn = "…".'),
     (f'{ONE}"h:1:d:u:s3cret" = 1\n', "3: an entry is not a key of [servers.a]",
-     "Allowed are dsn, interval, device, cloudwatch."),
+     ("Allowed are dsn, interval, tables_interval, databases, device,"
+     " cloudwatch.")),
     (f'history = "s3://key:s3cret@bucket"\n{ONE}', "1: history must be a directory",
      "pgiostat ship uploads it to an object store."),
     ('[servers.a]\ndsn = "host=h;password=s3cret"\n', "2: invalid connection string",

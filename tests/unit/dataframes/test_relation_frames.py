@@ -17,6 +17,7 @@ from tests.support.relation_histories import (
     TOAST,
     TOAST_INDEX,
     Shop,
+    crm,
     orders,
 )
 
@@ -120,3 +121,20 @@ def test_each_frame_goes_into_parquet_and_is_the_same_without_rows(
     Shop().write(tmp_path / "other")
     full = getattr(pgiostat.open_history(tmp_path / "other"), name)()
     assert frame.dtypes.to_dict() == full.dtypes.to_dict()
+
+
+def test_tables_of_another_database_have_the_names_that_they_have_there(tmp_path: Path) -> None:
+    crm().write(tmp_path)
+    frames = pgiostat.open_history(tmp_path)
+    tables, indexes = frames.tables(until=at(20)), frames.indexes(until=at(20))
+    assert tables[["database", "relation", "part"]].to_numpy().tolist() == [
+        ["crm", "sales.visits", "heap"],
+        ["crm", "sales.visits", "toast"],
+    ]
+    assert indexes["index"].tolist() == [
+        "sales.visits_pkey",
+        "sales.visits_place",
+        "pg_toast.pg_toast_20100_index",
+    ]
+    (definition,) = frames.definitions()[["database", "relation", "name"]].to_numpy().tolist()
+    assert definition == ["crm", "sales.visits", "visits_pkey"]

@@ -12,7 +12,7 @@ from pgiostat.history.write.compaction import compact
 from pgiostat.queries.describe import describer
 from pgiostat.statistics.definitions import Definition
 from tests.support.readings import at
-from tests.support.relation_histories import DEFINITIONS, NAMES, PKEY, TABLE, Shop, orders
+from tests.support.relation_histories import DEFINITIONS, NAMES, PKEY, TABLE, Shop, crm, orders
 
 HOSTILE = "=1;@x\x1b\u202e"
 
@@ -102,3 +102,24 @@ def test_a_history_of_an_earlier_version_has_files_without_rows(tmp_path: Path) 
         "| definition |  | text or value; empty if it was dropped |",
     ):
         assert line in page.splitlines()
+
+
+def test_tables_of_another_database_have_the_names_that_they_have_there(tmp_path: Path) -> None:
+    root = crm().write(tmp_path / "history")
+    found = exported(root, tmp_path / "out")
+    columns = ("database", "relation", "part")
+    assert {tuple(row[name] for name in columns) for row in found["tables"]} == {
+        ("crm", "sales.visits", "heap"),
+        ("crm", "sales.visits", "toast"),
+    }
+    assert {(row["relation"], row["index"], row["part"]) for row in found["indexes"]} == {
+        ("sales.visits", "sales.visits_pkey", "idx"),
+        ("sales.visits", "sales.visits_place", "idx"),
+        ("sales.visits", "pg_toast.pg_toast_20100_index", "tidx"),
+    }
+    (definition,) = found["definitions"]
+    assert (definition["database"], definition["relation"]) == ("crm", "sales.visits")
+    export(History.open(root), Window(at(0), at(60)), describer(), tmp_path / "again")
+    rows = (tmp_path / "again" / "relations.csv").read_text("utf-8").splitlines()
+    assert len(rows) == 1 + 6 * 5
+    assert all("public.orders" in row for row in rows[1:])

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,20 @@ from pgiostat.history.write.compacted_rows import hourly
 from pgiostat.history.write.compaction import compact, compact_shared
 from pgiostat.history.write.compaction_policy import MAX_SHARED_SAMPLES, is_due
 from pgiostat.history.write.writer import Writer
+from pgiostat.statistics.definitions import Definition, Kind
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Names, Statement
+from pgiostat.statistics.relation_changes import RelationChanges
 from pgiostat.volume.device.interval import DeviceInterval, Origin
-from tests.support.readings import WITHOUT_TOPLEVEL, Unsynced, at, reading, server
+from tests.support.readings import (
+    WITHOUT_TOPLEVEL,
+    Unsynced,
+    at,
+    reading,
+    relation_changes,
+    server,
+)
 
 pytestmark = pytest.mark.long
 
@@ -64,9 +74,23 @@ def intervals(count: int, seconds: float, **more: Any) -> list[Delta]:
 def write(root: Path, deltas: list[Delta], collector: str = "prod") -> None:
     """Append intervals."""
     writer = Writer.open(root, collector, Unsynced())
-    for delta in deltas:
+    for number, each in enumerate(deltas):
+        delta = replace(each, relation_changes=counted(each, number))
         writer.append(delta, TEXTS, [measured(delta)])
     writer.close()
+
+
+def counted(delta: Delta, number: int) -> RelationChanges:
+    """Return what a table and its index counted meanwhile, and a setting that changed."""
+    assert delta.since is not None
+    work_mem = Definition(0, Kind.SETTING, 0, 0, "work_mem", f"{number}MB")
+    return relation_changes(
+        delta.since,
+        delta.seconds or 0.0,
+        [{"relid": 20100, "seq_scan": 1, "last_vacuum": delta.since}],
+        [{"indexrelid": 20101, "relid": 20100, "idx_scan": 2}],
+        [work_mem],
+    )
 
 
 def measured(delta: Delta) -> DeviceInterval:
@@ -380,7 +404,7 @@ def test_files_are_shared_by_collectors_until_there_is_too_much_for_one(
     assert names == [
         "000000000001-000000000001-+fleet.parquet", "000000000002-000000000002-+fleet.parquet",
     ]  # fmt: skip
-    assert len(list(root.glob("dim/*/*.parquet"))) == 2
+    assert len(list(root.glob("dim/*/*.parquet"))) == 3
     write(root, intervals(7, 60)[5:])
     shared(root)
     assert len(list(root.glob("stmt/*/*.parquet"))) == 3

@@ -39,10 +39,12 @@ def test_every_statement_is_qualified() -> None:
             names.add(name)
     assert sorted(names) == [
         "activity_texts",
+        "all_relation_stats",
         "as_role",
         "catalog",
         "columns",
         "databases",
+        "definitions",
         "doctor",
         "doctor_clock (timing off)",
         "doctor_clock (timing on)",
@@ -66,11 +68,13 @@ def test_every_statement_is_qualified() -> None:
         "partitions",
         "pooled",
         "probe",
+        "relation_stats",
         "relations",
         "roles",
         "running",
         "server",
         "session",
+        "settings",
         "snapshot",
         "snapshot_without_statements",
         "statement_rows",
@@ -84,13 +88,21 @@ def test_every_statement_is_qualified() -> None:
 def test_each_text_in_the_directory_is_one_of_them() -> None:
     """A statement that is in no list would be parsed by no test."""
     known = {name.split(" ")[0] for _, sent in servers() for name, _ in sent.by_name()}
-    parts = {"doctor_setting", "running_read", "view_packed", "statements_rows"}
+    parts = {
+        "doctor_setting",
+        "index_stats_source",
+        "running_read",
+        "statements_rows",
+        "table_stats_source",
+        "view_packed",
+    }
     stored = {
         each.name.removesuffix(".sql")
         for each in files("pgiostat.postgres").joinpath("sql").iterdir()
         if each.name.endswith(".sql")
     }
-    assert stored - parts == known - {"snapshot_without_statements", "statement_rows"}
+    composed = {"all_relation_stats", "snapshot_without_statements", "statement_rows"}
+    assert stored - parts == known - composed
 
 
 UNQUALIFIED = [

@@ -23,6 +23,7 @@ from tests.support.relation_histories import (
     TOAST_INDEX,
     Moved,
     Shop,
+    crm,
 )
 
 
@@ -127,6 +128,19 @@ def test_a_table_of_another_database_is_not_meant(tmp_path: Path) -> None:
     moved = [Moved(30 * n, [{"relid": TABLE, "seq_scan": n}], dbid=6) for n in range(3)]
     Shop(moved=moved).write(tmp_path)
     assert activity(ranked(tmp_path, By.TABLE)) == {}
+
+
+def test_a_table_of_another_database_is_that_of_the_statements_that_ran_there(
+    tmp_path: Path,
+) -> None:
+    crm().write(tmp_path)
+    ((key, table),) = activity(ranked(tmp_path, By.TABLE)).items()
+    assert isinstance(table, TableActivity)
+    assert (key, table.dbid, table.relid, table.count("seq_scan")) == (("visits",), 6, TABLE, 6)
+    assert table.toast is not None
+    # Reads of relations are those of the connected database.
+    assert activity(ranked(tmp_path, By.RELATION)) == activity(ranked(tmp_path, By.INDEX)) == {}
+    assert [row.name for row in ranked(tmp_path, By.RELATION).rows] == ["public.orders"]
 
 
 def test_rows_of_two_servers_are_told_apart_and_of_one_label_have_no_activity(
