@@ -22,7 +22,12 @@ from pgiostat.statistics.snapshot import Server
 __all__ = ["RelationReader", "without_constants"]
 
 CONNECT_SECONDS = 2
-_CONSTANT = re.compile(r"'(?:[^']|'')*'|(?<![\w$\"])\d+(?:\.\d+)?(?![\w\"])")
+_PART = re.compile(
+    r"""(?P<kept>"(?:[^"]|"")*"|->>?\s*'(?:[^']|'')*'|\ WITH\ \([^)]*\))|E?'(?:[^']|'')*'""",
+    re.VERBOSE,
+)
+"""Parts of a definition: names, keys of JSON and options of storage stay; constants do not."""
+_NUMBER = re.compile(r"(?<![\w$\"?])\d+(?:\.\d+)?(?![\w\"])")
 
 
 class RelationReader:
@@ -157,10 +162,15 @@ class RelationReader:
 
 
 def without_constants(definition: str) -> str:
-    """Return a definition without the constants of its predicate: these may be secrets.
+    """Return a definition without constants: these may be secrets.
+
+    Keys of JSON stay, and numbers outside of a predicate.
 
     >>> without_constants("CREATE INDEX i ON public.t USING btree (a) WHERE (b = 'x'::text)")
     'CREATE INDEX i ON public.t USING btree (a) WHERE (b = ?::text)'
+    >>> without_constants("CREATE INDEX i ON t USING btree ((d ->> 'k'::text), md5(a || 'salt'))")
+    "CREATE INDEX i ON t USING btree ((d ->> 'k'::text), md5(a || ?))"
     """
-    head, where, predicate = definition.partition(" WHERE ")
-    return head + where + _CONSTANT.sub("?", predicate)
+    masked = _PART.sub(lambda found: found["kept"] or "?", definition)
+    head, where, predicate = masked.partition(" WHERE ")
+    return head + where + _NUMBER.sub("?", predicate)

@@ -23,6 +23,12 @@ __all__ = ["RelationSampler"]
 
 SETTINGS_EVERY_SECONDS = 60.0
 RETRY_SECONDS = 60.0
+COST_SHARE = 0.2
+MOST_STRETCH = 3
+"""Reads that cost more than this share of the snapshots come at longer intervals, up to three
+times as long."""
+NAMED_SHARE = 0.5
+"""Share of relations up to which they are read by oid; more cost less if all are read."""
 TOP = 5
 TOP_SHARE = 0.05
 FORGOTTEN_SECONDS = 60.0
@@ -51,6 +57,7 @@ class RelationSampler:
     _next_settings: Mapping[DefinitionKey, Definition] | None = None
     _due: float = 0.0
     _read_at: float = 0.0
+    _next_every: float = 0.0
     _moved: set[int] = field(default_factory=set)
     _top: dict[tuple[int, ...], float] = field(default_factory=dict)
     _settings_at: float | None = None
@@ -112,7 +119,7 @@ class RelationSampler:
         if self._next_settings is not None:
             self._settings, self._settings_at = self._next_settings, now
         self._moved.clear()
-        self._read_at, self._due = now, now + self.every
+        self._read_at, self._due = now, now + self._next_every
         self._is_read = False
 
     def _connected(self, reader: RelationReader, delta: Delta) -> RelationChanges | None:
@@ -127,7 +134,9 @@ class RelationSampler:
             if now < self._due and not self._is_urgent(delta, now):
                 return None
             existing = delta.newer.relations["relid"].tolist()
-            interval, changed = self._here.read(reader, now, self._moved, existing)
+            moved = self._moved if len(self._moved) <= NAMED_SHARE * len(existing) else None
+            interval, changed = self._here.read(reader, now, moved, existing)
+            self._next_every = self._affordable(interval.own_seconds, delta)
             changed += self._changed_settings(reader, now)
         except PgiostatError as error:
             if error.slug == "connection-lost":
@@ -148,6 +157,14 @@ class RelationSampler:
         self._here.begin(reader, here)
         self._read_at = self.clock()
         self._due = self._read_at + self.every
+
+    def _affordable(self, read_seconds: float, delta: Delta) -> float:
+        """Return the seconds until the next read; what snapshots cost bounds what reads cost."""
+        snapshot_seconds, length = delta.newer.own_seconds, delta.seconds or 0.0
+        if not snapshot_seconds or not length:
+            return self.every
+        affordable = read_seconds * length / (COST_SHARE * snapshot_seconds)
+        return min(max(self.every, affordable), MOST_STRETCH * self.every)
 
     def _changed_settings(self, reader: RelationReader, now: float) -> tuple[Definition, ...]:
         if self._settings_at is not None and now - self._settings_at < SETTINGS_EVERY_SECONDS:
