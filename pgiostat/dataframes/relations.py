@@ -44,11 +44,11 @@ class RelationFrames(TableFrames):
 
         Returns:
             A row for each interval and table, materialized view or TOAST table that counted
-            anything, by the start of the interval (UTC): seconds (float64), server, database,
-            relation (its table) and part ("heap" or "toast") as string, then the columns of
-            pg_stat_all_tables of docs/counters.md. Counters and sizes are Int64, times of events
-            datetime64[us, UTC], other times float64 in ms; basis is in words. Sizes and times of
-            events are as of the end of the interval. Without counters of tables there is no row.
+            anything, by the start of the interval (UTC). First come seconds (float64), server,
+            database, relation (its table) and part ("heap" or "toast"), all string. The columns of
+            pg_stat_all_tables follow (docs/counters.md). Counters and sizes are Int64, times of
+            events datetime64[us, UTC], other times float64 in ms. basis is in words. Sizes and
+            times of events are as of the end of the interval.
 
         Raises:
             PgiostatError: option-invalid, time-invalid, label-unknown, history-empty,
@@ -74,9 +74,9 @@ class RelationFrames(TableFrames):
 
         Returns:
             A row for each interval and index that counted anything, by the start of the interval
-            (UTC): seconds (float64), server, database, relation (its table), part ("idx" or "tidx")
-            and index as string, then the columns of pg_stat_all_indexes of docs/counters.md, as
-            for tables.
+            (UTC). First come seconds (float64), server, database, relation (its table), part ("idx"
+            or "tidx") and index, all string. The columns of pg_stat_all_indexes follow, as for
+            tables.
 
         Raises:
             PgiostatError: As tables does.
@@ -90,11 +90,11 @@ class RelationFrames(TableFrames):
             label: One server; all if empty.
 
         Returns:
-            A row for each change, by the time at which it was found (UTC): server, database (NA for
-            the whole server), kind ("index", "foreign key", "setting" or "server"), relation (the
-            table of an index or a foreign key), role (of a setting), name, text (NA if it was
-            dropped) and detail as string; oid (of an index or a foreign key) as Int64. attrs is
-            empty.
+            A row for each change, by the time at which it was found (UTC). server, database, kind,
+            relation, role, name, text and detail are string, oid is Int64. kind is "index",
+            "foreign key", "setting" or "server". database is NA for the whole server, text NA if it
+            was dropped. relation and oid are of indexes and foreign keys, role of settings. attrs
+            is empty.
 
         Raises:
             PgiostatError: label-unknown, history-empty, history-unreadable.

@@ -44,6 +44,7 @@ from tests.support.disks import small_disk
 from tests.support.engines import Both, ClickHouse, spark_cluster
 from tests.support.histories import MINUTE, intervals, write
 from tests.support.readings import at, reading, server
+from tests.support.relation_histories import Shop
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "history"
 HOUR = 60 * MINUTE
@@ -68,6 +69,8 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"queryid": -(2**63), "calls": 1, "shared_blks_read": 30, "stats_since": at(1)},
     ]  # fmt: skip
     write(root, [diff(reading(0, [], server=lone), reading(HOUR, nested, server=lone))], "nested")
+    # With tables and indexes.
+    Shop(more={"server": server(label="shop")}).write(root, "shop")
     return root
 
 
