@@ -1,6 +1,6 @@
 # Everything runs from here. Needed: Python 3.11 or later, and make.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean lab test test-unit check lint types contracts docs docs-check site changelog matrix docker engines fleet dist package release bench fuzz kill attack lock instances clean
+.PHONY: help demo demo-clean lab test test-unit check lint types contracts docs docs-check site changelog matrix docker engines fleet dist package release bench fuzz kill attack lock instances releases clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -123,6 +123,9 @@ kill: $(VENV)/dev.installed ## kill a collector 200 times and an uploader 50 tim
 
 instances: $(VENV)/dev.installed ## write the limits of EC2's instance types, from the copy in moto
 	$(BIN)/python -m tests.instance_types
+
+releases: $(VENV)/dev.installed ## write PostgreSQL's releases, and check their faults: NOTES='DIRECTORY ...' of release notes as HTML
+	$(BIN)/python -m tests.releases $(NOTES)
 
 lock: $(VENV)/dev.installed ## write requirements/ from pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) --extra demo -o requirements/demo.txt pyproject.toml

@@ -530,7 +530,10 @@ def judged(dsn: str, rows: int = ROWS, works: Sequence[Work] = WORKS) -> Iterato
             session.close()
 
 
-COLUMNS = ("server", "statements", "pgiostat", *(account.value for account in LedgerLine))
+COLUMNS = (
+    "server", "statements", "pgiostat",
+    *(account.value.replace("_", " ") for account in LedgerLine),
+)  # fmt: skip
 
 
 def told(version: str, found: Sequence[Found]) -> Iterator[str]:
@@ -566,7 +569,7 @@ def main() -> int:
     good = True
     for dsn in options.dsn:
         with psycopg.connect(dsn) as connection:
-            version = connection.info.parameter_status("server_version") or "?"
+            version = (connection.info.parameter_status("server_version") or "?").split(" ")[0]
         found = []
         for each in judged(dsn, options.rows):
             print(f"{version}: {each.work}", file=sys.stderr)

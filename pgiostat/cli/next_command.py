@@ -18,7 +18,7 @@ NEXT = {
     "demo": "pgiostat demo --scenario {other}; or pgiostat doctor with your own server",
     "demo --attach": "pgiostat doctor with your own server",
     "rules test": "pgiostat watch, with the same connection and rules",
-    "rules init": "pgiostat rules test --rules {rules} DBNAME",
+    "rules init": "pgiostat rules test --rules {rules} {server}",
 }
 """What follows an answer: what changed, which queries read, why, what would help, did it help."""
 

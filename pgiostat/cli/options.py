@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LIVE",
     "LONGEST_INTERVAL_SECONDS",
+    "QUERYID",
     "SHORTEST_INTERVAL_SECONDS",
     "TOP_ON_SCREEN",
     "Directory",
@@ -67,6 +68,8 @@ class Form(StrEnum):
 
 LIVE = ("category", "verb", "table", "fingerprint", "statement", "relation", "database", "user")
 """What a ranking can be by, live and of a history."""
+QUERYID = "queryid"
+"""What ranks a history by entry of pg_stat_statements, in each form of output."""
 TAG = "tag:"
 """What comes before the key of a tag."""
 
@@ -270,30 +273,33 @@ def _listed(words: Sequence[str]) -> str:
     return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def by_option(*allowed: str) -> typer.models.OptionInfo:
-    """Return the option for what is ranked."""
+def by_option(*allowed: str, also: tuple[str, ...] = ()) -> typer.models.OptionInfo:
+    """Return the option for what is ranked; its help leaves out the values in `also`."""
     option: typer.models.OptionInfo = typer.Option(
         "--by",
         help=f"By {_listed(allowed)}.",
         metavar="WHAT",
-        autocompletion=completion.among(*allowed),
+        autocompletion=completion.among(*allowed, *also),
     )
     return option
 
 
-def ranked_by(value: str, *without: "By") -> "tuple[By, str]":
+def ranked_by(value: str, *without: "By", also: tuple[str, ...] = ()) -> "tuple[By, str]":
     """Return what --by ranks, and the key of tag:KEY; empty for all others.
 
     Args:
         value: Of the option.
         without: What cannot be ranked here; a history has no tags.
+        also: Further values that a message lists.
     """
     from pgiostat.analysis.rank import By
 
     if value.startswith(TAG):
         return By.TAG, _tag_key(value.removeprefix(TAG), is_stored=By.TAG in without)
     allowed = [each.value for each in By if each not in {By.TAG, *without}]
-    return By(one_of("--by", value, [*allowed, *[f"{TAG}KEY"] * (By.TAG not in without)])), ""
+    return By(
+        one_of("--by", value, [*allowed, *also, *[f"{TAG}KEY"] * (By.TAG not in without)])
+    ), ""
 
 
 def _tag_key(key: str, *, is_stored: bool) -> str:

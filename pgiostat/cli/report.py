@@ -27,7 +27,9 @@ def report(
     since: options.Since = None,
     until: options.Until = None,
     last: options.Last = None,
-    by: Annotated[str, options.by_option(*options.LIVE, "index", "server", "hour")] = "category",
+    by: Annotated[
+        str, options.by_option(*options.LIVE, "index", "server", "hour", also=(options.QUERYID,))
+    ] = "category",
     sort: options.Sorted = "reads",
     top: options.Top = None,
     output: Annotated[str, options.format_option(*Form)] = "text",
@@ -47,13 +49,17 @@ def report(
 
     Without --since, --until or --last the time window is the whole history. Categories follow the
     rules in force now, whatever they were when the history was collected.
+
+    By statement, text and Markdown have one row for each fingerprint, with its queryids. CSV and
+    JSON have one for each entry of pg_stat_statements, and so has --by queryid in each form.
     """
     from pgiostat.analysis.rank import By, Sort
     from pgiostat.cli.histories import Span, open_window
     from pgiostat.cli.process import importing
 
     form = options.choice("format", output, Form)
-    (ranked, _), sorting = options.ranked_by(by, By.TAG), options.choice("sort", sort, Sort)
+    ranked = _ranked_by(by, form)
+    sorting = options.choice("sort", sort, Sort)
     shown = options.rows_shown(top, form)
     step = None if series is None else _step(series, ranked)
     with (
@@ -65,7 +71,15 @@ def report(
         if step is None:
             from pgiostat.reports.ranking import ranking_report
 
-            found = ranking_report(opened, window, describe, by=ranked, sort=sorting, top=shown)
+            found = ranking_report(
+                opened,
+                window,
+                describe,
+                by=ranked,
+                sort=sorting,
+                top=shown,
+                queryids=by == By.STATEMENT and ranked is By.FINGERPRINT,
+            )
         else:
             from pgiostat.reports.series import series_report
 
@@ -86,6 +100,17 @@ def report(
     show_next("report", form, history=history)
     if form is Form.CSV:
         _warn(totals)
+
+
+def _ranked_by(by: str, form: Form) -> "By":
+    """Return what a row is: for people, entries of one fingerprint are one statement."""
+    from pgiostat.analysis.rank import By
+
+    if by == options.QUERYID:
+        return By.STATEMENT
+    ranked, _ = options.ranked_by(by, By.TAG, also=(options.QUERYID,))
+    is_page = form in {Form.TEXT, Form.MARKDOWN}
+    return By.FINGERPRINT if ranked is By.STATEMENT and is_page else ranked
 
 
 def _step(series: str, by: "By") -> timedelta:

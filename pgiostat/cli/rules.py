@@ -84,7 +84,14 @@ def init(
         return
     _write(out, text)
     print(f"wrote {terminal(str(out))}{_contents(found)}")  # noqa: T201 - what was done
-    print(next_line("rules init", rules=str(out)))  # noqa: T201 - how to go on
+    print(_next(str(out), dsn))  # noqa: T201 - how to go on
+
+
+def _next(out: str, dsn: str | None) -> str:
+    """Return the line that names the next command, with the server but without its secrets."""
+    from pgiostat.postgres.dsn import shown
+
+    return next_line("rules init", rules=out, server=shown(dsn) if dsn else "DBNAME")
 
 
 def _contents(found: "Suggestions | None") -> str:
@@ -95,13 +102,20 @@ def _contents(found: "Suggestions | None") -> str:
         return ""
     lists = found.lists
     if found.is_sync:
+        columns = len(lists.versions) + len(lists.changed)
         return (
-            f": {len(lists.synced)} synced tables, {len(lists.versions) + len(lists.changed)}"
-            f" version columns, {len(lists.caches)} tables of versions"
+            f": {_count(len(lists.synced), 'synced table')}, {_count(columns, 'version column')},"
+            f" {_count(len(lists.caches), 'version cache')}"
         )
-    rules = f"{len(found.tables)} rules" if len(found.tables) != 1 else "1 rule"
     share = "" if found.share is None else f" for {format_share(found.share)} of reads"
-    return f": {rules}{share}, keys of {found.with_keys} tables; no table is synchronized"
+    return (
+        f": {_count(len(found.tables), 'rule')}{share}, keys of"
+        f" {_count(found.with_keys, 'table')}; no table is synchronized"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _write(path: Path, text: str) -> None:

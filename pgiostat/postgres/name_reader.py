@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from pgiostat.errors import PgiostatError
+from pgiostat.postgres.base_tables import BaseTables
 from pgiostat.postgres.own_statements import Own
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.delta import Delta
@@ -33,15 +35,31 @@ NamesInUse = Callable[[], tuple[Collection[StatementKey], Collection[int]]]
 """Returns statements and relations with names that are needed even after they disappear."""
 
 
+Complete = Callable[[Mapping[StatementKey, Statement]], Mapping[StatementKey, Statement]]
+"""Returns descriptions of statements with what their texts do not say."""
+
+
 def add_names(
-    names: Names, describe: Describe, texts: Mapping[StatementKey, str | bytes], own: Own
+    names: Names,
+    describe: Describe,
+    texts: Mapping[StatementKey, str | bytes],
+    own: Own,
+    complete: Complete = dict,
 ) -> PgiostatError | None:
     """Describe statements by their texts and remember what they are, our own as such.
+
+    Args:
+        names: Where they are remembered.
+        describe: Describes a text.
+        texts: The texts.
+        own: Which statements are ours.
+        complete: Adds to the descriptions what the catalog says.
 
     Returns:
         The error of a text that could not be described: it costs that text alone.
     """
     failed = None
+    described: dict[StatementKey, Statement] = {}
     for key, text in texts.items():
         userid, dbid, queryid = key
         user, database = names.role(userid), names.database(dbid)
@@ -52,6 +70,8 @@ def add_names(
             failed = as_error(error)
         if own.includes(userid, dbid, text):
             statement = replace(statement, category=OWN)
+        described[key] = statement
+    for key, statement in complete(described).items():
         before = names.statements.get(key)
         names.add(key, statement)
         if before is not None and not before.text:
@@ -75,6 +95,7 @@ class NameReader:
         max_stale_names: Number of names kept after their statement or relation disappears.
         names_in_use: Returns statements and relations with names that are never dropped.
         texts_due: When texts are requested again, by the clock; 0 is at once.
+        base_tables: The tables behind views and partitions; None if nothing is ranked by table.
         texts_error: Why texts of statements are missing.
     """
 
@@ -83,6 +104,7 @@ class NameReader:
     clock: Callable[[], float]
     max_stale_names: int
     names_in_use: NamesInUse
+    base_tables: BaseTables | None = None
     texts_due: float = 0.0
     texts_error: PgiostatError | None = None
     _room: int = 0
@@ -99,6 +121,8 @@ class NameReader:
         names = self.names
         names.statements = {key: each for key, each in names.statements.items() if each.text}
         names.unreadable = {}
+        if self.base_tables is not None:
+            self.base_tables = BaseTables()
         self._pending = dict.fromkeys(names.statements.keys() & newer.living, 0)
         self.texts_due = self._names_due = 0.0
 
@@ -197,7 +221,10 @@ class NameReader:
             self.texts_error = error
             self.texts_due = now + TEXTS_AFTER_FAILURE_SECONDS
             return
-        not_described = add_names(self.names, self.describe, batch.texts, collector.own)
+        complete: Complete = dict
+        if self.base_tables is not None:
+            complete = partial(self.base_tables.apply, collector, delta.newer.server.dbid)
+        not_described = add_names(self.names, self.describe, batch.texts, collector.own, complete)
         self.texts_error = batch.error or not_described
         self._note_unreadable(batch.unreadable)
         failed = bool(batch.unreadable) and not batch.texts

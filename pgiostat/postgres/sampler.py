@@ -13,6 +13,7 @@ from pgiostat.analysis.in_transit import InTransit
 from pgiostat.clock import Backoff, monotonic
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.activity import InFlight, Running
+from pgiostat.postgres.base_tables import BaseTables
 from pgiostat.postgres.name_reader import MAX_STALE_NAMES, NameReader, NamesInUse
 from pgiostat.postgres.relation_sampler import RelationSampler
 from pgiostat.postgres.session import ServerSession, connect
@@ -87,6 +88,7 @@ class Sampler:
         max_stale_names: Number of names kept after their statement or relation disappears.
         names_in_use: Returns statements and relations with names that are never dropped.
         relations: Reads the counters of tables and indexes; None if they are not needed.
+        by_table: Find the tables behind views and partitions that statements read.
     """
 
     dsn: str = field(repr=False)
@@ -104,6 +106,7 @@ class Sampler:
     max_stale_names: int = MAX_STALE_NAMES
     names_in_use: NamesInUse = lambda: ((), ())
     relations: RelationSampler | None = None
+    by_table: bool = False
     _in_flight: InFlight | None = None
     _session: ServerSession | None = None
     _reader: SnapshotReader | None = None
@@ -116,7 +119,12 @@ class Sampler:
     def __post_init__(self) -> None:
         """Make the reader of names."""
         self._name_reader = NameReader(
-            self.names, self.describe, self.clock, self.max_stale_names, self.names_in_use
+            self.names,
+            self.describe,
+            self.clock,
+            self.max_stale_names,
+            self.names_in_use,
+            BaseTables() if self.by_table else None,
         )
 
     def intervals(self) -> Iterator[IntervalResult]:

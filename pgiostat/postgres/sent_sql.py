@@ -63,6 +63,7 @@ Function = tuple[int, str, str]
 _STATIC = (
     "activity_texts",
     "as_role",
+    "base_tables",
     "catalog",
     "columns",
     "databases",

@@ -274,6 +274,16 @@ class SnapshotReader:
             {relid: own for relid, *_, part, own in rows if part != "heap"},
         )
 
+    def base_tables(self, names: Sequence[str]) -> list[tuple[str, str, str, str]]:
+        """Return the tables behind relations of these names, a row for each table.
+
+        Returns:
+            Schema and name of a relation, and of a table that it is, reads or is a partition of.
+        """
+        with explain(self._session.conn):
+            found = self._session.conn.execute(text_of("base_tables"), {"names": list(names)})
+            return found.fetchall()
+
 
 def _check_times(known: Iterable[object], perhaps: Iterable[object]) -> None:
     """Raise TypeError for what is no instant: a type that was damaged on its way."""

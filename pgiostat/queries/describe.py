@@ -10,7 +10,7 @@ from pgiostat.queries import fingerprint
 from pgiostat.queries.features.comments_and_cursors import cursor, pseudonym, tag_pairs
 from pgiostat.queries.own_text import own_text
 from pgiostat.queries.rules import Classified, Classifier, RuleBook, rule_book
-from pgiostat.queries.rules.automatic import automatic_category
+from pgiostat.queries.rules.automatic import automatic_category, table_read
 from pgiostat.redaction import HIDDEN, may_hold_secret
 from pgiostat.statistics.names import MANIFEST, OTHER, VERSION, Describe, IfSync, Statement
 
@@ -58,6 +58,7 @@ def describer(
             rolls_back=_ROLLS_BACK.match(found.normalized.text) is not None,
             untracks=_untracks(found.normalized.text, _string(text)),
             action=automatic_category(found.features),
+            table_read=table_read(found.features),
             if_sync=_if_sync(found),
             fixed=book.fixed,
             tag=_tag(text, tag) if tag else "",

@@ -15,17 +15,22 @@ from pgiostat.queries.fingerprint.render import render
 from pgiostat.queries.fingerprint.tokens import GLUED_PARAMETER, PLACEHOLDER, token
 from pgiostat.queries.fingerprint.words import words
 
-__all__ = ["explainable", "numbered", "own_text", "to_copy"]
+__all__ = ["NOT_EXPLAINABLE", "explainable", "is_explainable", "numbered", "own_text", "to_copy"]
 
 LONGEST = 16_384
 """Characters of an own text; of a longer one only the normalized text is kept."""
 _QUERIES = words("select insert update delete merge with values table (")
 _MAY_HAVE_CONSTANTS = re.compile(r"['@]|\$[^0-9]|(?<![\w$\x80-\U0010ffff])\.?[0-9]|(?<![^\s(,])\?")
+_CREATES_ROWS = re.compile(
+    r"create (?:materialized view|(?:\w+ )*table) .*? as (?:\(?select|with|values)"
+)
 _LITERALS = (TokenKind.STRING, TokenKind.NUMBER)
 MOST_QUERYIDS = 8
 _BLANK_LINES = re.compile(r"\s*\n\s*\n\s*")
 _SQUEEZED_LIST = re.compile(r"/\*\s*,\s*\.\.\.\s*\*/")
 """PostgreSQL 18 writes it in place of the further constants of a list."""
+
+NOT_EXPLAINABLE = "EXPLAIN does not take this command"
 
 _TYPES = words(
     """bigint bit bool boolean box bpchar bytea char character cidr circle date daterange decimal
@@ -182,6 +187,23 @@ def explainable(text: str) -> str:
             written.append(blank + raw)
         position += 1
     return "".join(written)
+
+
+def is_explainable(normalized: str) -> bool:
+    """Return whether EXPLAIN takes a statement: a query, not COPY, SET or VACUUM.
+
+    >>> (
+    ...     is_explainable("declare ? cursor for select ?"),
+    ...     is_explainable("create table a as select ?"),
+    ... )
+    (True, True)
+    >>> is_explainable("copy (select ?) to stdout"), is_explainable("create table a(b int)")
+    (False, False)
+    """
+    verb = normalized.partition(" ")[0].strip("()")
+    if verb == "create":
+        return _CREATES_ROWS.match(normalized) is not None
+    return verb in _QUERIES | {"", "declare", "execute"}
 
 
 def to_copy(own: str, normalized: str, queryids: Sequence[int] = ()) -> str:

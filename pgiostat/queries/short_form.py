@@ -57,7 +57,7 @@ def short_form(text: str) -> str:
     >>> short_form("vacuum orders"), short_form("select ?"), short_form("")
     ('vacuum orders', 'select $', '')
     """
-    walk = Walk(outline(text[:LONGEST_TEXT]))
+    walk = Walk(outline(text[:LONGEST_TEXT], bare_operators=True))
     return _Writer(walk).statement()[:LONGEST]
 
 

@@ -3,11 +3,8 @@
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
-from pgiostat.queries.features.main_relation import (
-    main_relation,
-    partitioned_name,
-    truncated_tables,
-)
+from pgiostat.queries.features.command_table import command_table, truncated_tables
+from pgiostat.queries.features.main_relation import partitioned_name
 from pgiostat.queries.features.walk import Walk
 from pgiostat.queries.fingerprint import outline
 
@@ -33,11 +30,11 @@ def tables_of(text: str) -> frozenset[str]:
     """
     if not text:
         return frozenset()
-    walk = Walk(outline(text[:LONGEST_TEXT]))
+    walk = Walk(outline(text[:LONGEST_TEXT], bare_operators=True))
     names = {walk.table_name(table) for block in walk.found.blocks for table in block.tables}
     names.update(truncated_tables(walk))
     if not walk.found.blocks:
-        names.add(main_relation(walk).name)
+        names.add(command_table(walk)[1])
     return frozenset(names - {""})
 
 

@@ -168,10 +168,18 @@ def _counts(values: Sequence[float]) -> Format:
 
     >>> [_counts([45.0, 7.0, 0.1])(value) for value in (45.0, 7.0, 0.1)], _counts([3])(3)
     (['45.0', '7.0', '0.1'], '3')
-    >>> [_counts([2.5e6, 400])(value) for value in (2.5e6, 400)]
-    ['2,500 k', '<1 k']
+    >>> [_counts([2.5e6, 400])(value) for value in (2.5e6, 400, 0)]
+    ['2,500 k', '400', '0']
     """
-    return _scaled(_COUNTS, values)
+    scaled = _scaled(_COUNTS, values)
+    if scaled.factor == 1.0:
+        return scaled
+
+    def plain_if_small(value: float | None) -> str:
+        is_small = value is not None and not round(value / scaled.factor, scaled.digits)
+        return format_count(value) if is_small else scaled(value)
+
+    return plain_if_small
 
 
 def _bytes(values: Sequence[float]) -> Format:

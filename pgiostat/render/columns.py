@@ -223,7 +223,7 @@ _USER = Key("user", "role that executed it", lambda r: r.user)
 KEYS: dict[By, tuple[Key, ...]] = {
     By.CATEGORY: (_CATEGORY,),
     By.VERB: (Key("verb", "what the statement does", lambda r: r.name),),
-    By.TABLE: (Key("table", "table that the statement is about", lambda r: r.name),),
+    By.TABLE: (Key("table", "table that the statement reads", lambda r: r.name),),
     By.TAG: (Key("tag", "value of the tag in the statement's comments", lambda r: r.name),),
     By.FINGERPRINT: (_FINGERPRINT, _CATEGORY, _TEXT),
     By.STATEMENT: (

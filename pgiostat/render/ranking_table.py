@@ -14,7 +14,7 @@ from pgiostat.render.activity_columns import (
     shown_columns,
     shown_number,
 )
-from pgiostat.render.columns import KEYS, OF_TEXTS, SORTED_BY, of_blocks, whole_of
+from pgiostat.render.columns import KEYS, OF_TEXTS, SORTED_BY, Key, of_blocks, whole_of
 from pgiostat.render.document import Bound, Mark, Piece, Table, TableColumn
 from pgiostat.render.ledger import NAMES, NESTED, displayed
 from pgiostat.render.statement_names import (
@@ -35,6 +35,8 @@ NUMBER_WIDTH, SHARE_WIDTH, PLACE_WIDTH = 8, 8, 22
 WORD_WIDTH = len("primary key")
 LONGEST_CATEGORY = 24
 LEAST_INDEX, LONGEST_INDEX, BAR_OF_INDEX = 30, 72, 140
+MOST_QUERYIDS = 3
+"""Queryids of a row; before PostgreSQL 18 each length of an IN list has its own."""
 LEAST_NAME, LEAST_TEXT, LONGEST_NAME, LEAST_QUERY = 17, 26, 44, 8
 QUERY_SHARE, CATEGORISED_SHARE = 0.4, 0.26
 _COLOURS = {"version": "red", "manifest": "yellow", "upload": "green", "download": "blue"}
@@ -81,7 +83,7 @@ def ranking_table(ranking: Ranking, *, identified: bool = False) -> Table:
         identified: On a screen, the rows of statements are numbered, and below the table each
             number has its queryid and fingerprint.
     """
-    keys, metrics = KEYS[ranking.by], shown_columns(ranking)
+    keys, metrics = _keys(ranking), shown_columns(ranking)
     is_text = ranking.by in OF_TEXTS
     return Table(
         [
@@ -101,8 +103,14 @@ def ranking_table(ranking: Ranking, *, identified: bool = False) -> Table:
     )
 
 
+def _keys(ranking: Ranking) -> tuple[Key, ...]:
+    """Return the columns of a page that say what a row is."""
+    with_queryids = any(row.queryids for row in ranking.rows)
+    return (*[_QUERYIDS] * with_queryids, *KEYS[ranking.by])
+
+
 def _page_rows(ranking: Ranking, metrics: Sequence[Column]) -> Iterator[list[Any]]:
-    keys, extras = KEYS[ranking.by], extra_rows(ranking)
+    keys, extras = _keys(ranking), extra_rows(ranking)
     for row in (*ranking.rows, *extras):
         names = [displayed(str(key.value(row) or "")) for key in keys]
         if row in extras:
@@ -191,9 +199,20 @@ def _identities(ranking: Ranking) -> Iterator[tuple[str, str]]:
     digits = len(str(len(ranking.rows)))
     for number, row in enumerate(ranking.rows, 1):
         words = [f"{number:>{digits}}"]
-        words += [] if row.queryid is None else [f"queryid {row.queryid}"]
+        words += [f"queryid {_queryids(row)}"] if _queryids(row) else []
         words += [f"fingerprint {row.fingerprint}"] if row.fingerprint else []
         yield "  ".join(filter(None, [*words, _place(row)])), "dim"
+
+
+def _queryids(row: RankRow) -> str:
+    """Return the queryids of a statement, those with the most reads first; the rest as a count."""
+    known = row.queryids if row.queryid is None else (row.queryid,)
+    listed = [*map(str, known[:MOST_QUERYIDS])]
+    more = len(known) - MOST_QUERYIDS
+    return ", ".join(listed + [f"{more} more"] * (more > 0))
+
+
+_QUERYIDS = Key("queryid", "the server's hashes of the statement", _queryids)
 
 
 def _kept(ranking: Ranking) -> int:

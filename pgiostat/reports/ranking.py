@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pgiostat.analysis.rank import By, Ranking, Sort, rank_totals
+from pgiostat.analysis.rank import By, Ranking, Sort, rank_totals, with_queryids
 from pgiostat.history.read.history import History
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.history.read.windows import Window
@@ -37,6 +37,7 @@ def ranking_report(
     by: By = By.CATEGORY,
     sort: Sort = Sort.READS,
     top: int | None = None,
+    queryids: bool = False,
 ) -> RankingReport:
     """Rank what read in a window.
 
@@ -47,6 +48,7 @@ def ranking_report(
         by: What a row is.
         sort: What rows are ordered by, the greatest first.
         top: Number of rows; the rest is one row. None for all.
+        queryids: Whether rows by fingerprint have the queryids of their entries.
 
     Raises:
         PgiostatError: window-empty, label-unknown, history-empty, history-unreadable.
@@ -56,8 +58,10 @@ def ranking_report(
         def answer() -> RankingReport:
             totals = history.totals(window, by)
             known = names()
-            ranking = rank_window(history, totals, known, by=by, sort=sort, top=top)
-            return RankingReport(totals, with_activity(history, totals, known, ranking))
+            found = rank_window(history, totals, known, by=by, sort=sort, top=top)
+            if queryids:
+                found = with_queryids(found, totals.parts(known))
+            return RankingReport(totals, with_activity(history, totals, known, found))
 
         return history.consistent(answer)
 

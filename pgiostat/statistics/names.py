@@ -61,8 +61,8 @@ class Renamed:
 
 RelationName = tuple[int, str, str, str, str]
 """Oid of the table, schema and name of the table, part (heap, idx, toast or tidx), own name."""
-DeclaredAs = tuple[str, str, str]
-"""Category, action and tag of a DECLARE."""
+DeclaredAs = tuple[str, str, str, str]
+"""Category, action, table and tag of a DECLARE."""
 _MOST_TABLES = 1000
 """Tables that are noted for the preset."""
 
@@ -84,7 +84,7 @@ class Names:
         relations: By oid of a table, index or TOAST table: relid of the table, schema, name, part.
         index_names: Own names of indexes and TOAST tables, by oid.
         elsewhere: Relations of databases beside the connected one, by (dbid, oid).
-        cursors: By (userid, dbid, cursor): category, action and tag of each of its DECLAREs.
+        cursors: By (userid, dbid, cursor): category, action, table and tag of its DECLAREs.
         unreadable: By statement: why its text cannot be read.
         renamed: Names that changed within the time window; the newest is used.
         version_tables: Tables of which a statement reads the version, by the preset sync.
@@ -209,12 +209,14 @@ class Names:
             return known
         userid, dbid, _ = key
         opened = self.cursors.get((userid, dbid, known.uses_cursor), set())
-        categories, actions, tags = ({each[n] for each in opened} for n in range(3))
+        categories, actions, tables, tags = ({each[n] for each in opened} for n in range(4))
         if len(categories) != 1:
             return known
         action = next(iter(actions)) if len(actions) == 1 else known.action
+        table = next(iter(tables)) if len(tables) == 1 else ""
         tag = known.tag or (next(iter(tags)) if len(tags) == 1 else "")
-        return replace(known, category=next(iter(categories)), action=action, tag=tag)
+        category = next(iter(categories))
+        return replace(known, category=category, action=action, table_read=table, tag=tag)
 
     def described(self, key: StatementKey) -> Statement:
         """Return what is known of a statement, in any case.
@@ -374,7 +376,7 @@ def _declared(
 
 
 def _declared_as(statement: Statement) -> DeclaredAs:
-    return statement.category, statement.action, statement.tag
+    return statement.category, statement.action, statement.table_read, statement.tag
 
 
 def _dotted(schema: str, name: str) -> str:

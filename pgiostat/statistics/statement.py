@@ -66,6 +66,7 @@ class Statement:
         rolls_back: It is a ROLLBACK of a whole transaction.
         untracks: It may have changed settings so that pg_stat_statements does not count statements.
         action: What it does, and to which table, as in "select orders".
+        table_read: The table that it reads, for a ranking by table; empty for none.
         if_sync: What it is under the preset sync; None where the preset is fixed.
         fixed: The preset, where it is fixed.
         tag: Value of one tag in its comments, where a view is by that tag; no history keeps it.
@@ -80,6 +81,7 @@ class Statement:
     rolls_back: bool = False
     untracks: bool = False
     action: str = ""
+    table_read: str = ""
     if_sync: IfSync | None = None
     fixed: FixedPreset | None = None
     tag: str = ""
@@ -112,12 +114,17 @@ def split_action(action: str) -> tuple[str, str]:
     (('select', 'billing.invoice'), ('procedure', ''))
     >>> split_action("session"), split_action("catalog queries")
     (('session', ''), ('catalog queries', ''))
+    >>> split_action("foreign key check orders")
+    ('foreign key check', 'orders')
     """
+    for phrase in _PHRASES:
+        if action.startswith(phrase):
+            return phrase, action.removeprefix(phrase).lstrip()
     verb, _, table = action.partition(" ")
-    if verb == "catalog":
-        return action, ""
     return verb, "" if verb in _WITHOUT_TABLE else table
 
 
+_PHRASES = ("catalog queries", "foreign key check", "foreign key action")
+"""Verbs of several words."""
 _WITHOUT_TABLE = frozenset({"function", "procedure"})
 """Verbs that are followed by the name of a function, not of a table."""

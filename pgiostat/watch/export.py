@@ -2,7 +2,7 @@
 
 from pgiostat.analysis.rank import RankRow, queryids_of
 from pgiostat.escape import pasted
-from pgiostat.queries.own_text import to_copy
+from pgiostat.queries.own_text import NOT_EXPLAINABLE, is_explainable, to_copy
 from pgiostat.watch.display import WatchDisplay
 from pgiostat.watch.screen.csv_export import as_csv
 
@@ -24,7 +24,8 @@ class ExportActions(WatchDisplay):
         if isinstance(row, RankRow) and row.text:
             text = to_copy(row.own_text, row.text, self._queryids(row))
         self.copy_to_clipboard(pasted(text))
-        self.notify("copied")
+        is_command = isinstance(row, RankRow) and row.text and not is_explainable(row.text)
+        self.notify(f"copied; {NOT_EXPLAINABLE}" if is_command else "copied")
 
     def _queryids(self, row: RankRow) -> list[int]:
         """Return the queryids of a statement's entries, those with the most reads first."""

@@ -318,7 +318,15 @@ def run(
     out = out or sys.stdout
     err = err or sys.stderr
     stop = stop or Event()
-    sampler = Sampler(dsn, options.interval, describe, stop.wait, label=options.label, running=True)
+    sampler = Sampler(
+        dsn,
+        options.interval,
+        describe,
+        stop.wait,
+        label=options.label,
+        running=True,
+        by_table=options.by is By.TABLE,
+    )
     watch = StreamSession(sampler, options, keep=keep)
     with ExitStack() as stack:
         show = stack.enter_context(_shown(watch, out, err))

@@ -77,6 +77,8 @@ KINDS: dict[str, tuple[str, ...]] = {
 MOST_BYTES = 63
 PASSWORD = "secret"
 QUICK_DATABASES = 17
+NO_LINE_BREAKS_SINCE = 19
+"""PostgreSQL refuses them in names of databases and roles, but not in those of other objects."""
 BY = ("category", "fingerprint", "statement", "relation", "database", "user", "server")
 FORMS = {"text": "text", "csv": "CSV", "json": "JSON", "markdown": "Markdown"}
 WATCHED = (("user", "csv"), ("relation", "text"), ("database", "json"), ("statement", "text"))
@@ -200,8 +202,9 @@ def _quoted(name: str) -> str:
 
 def _on(server: Server, found: _Found, place: Path, *, quick: bool) -> None:
     place.mkdir()
-    databases = _few() if quick else list(NAMES)
-    _make(server, databases)
+    owners = _owners(server.major)
+    databases = _few(owners) if quick else owners
+    _make(server, owners, databases)
     server.restart()  # what is read then comes from disk, and is counted
     rules = place / "rules.toml"
     categories = [name for name in NAMES if name.isprintable()]
@@ -213,24 +216,31 @@ def _on(server: Server, found: _Found, place: Path, *, quick: bool) -> None:
     _examined(server, found, databases, place, quick=quick)
 
 
-def _few() -> list[str]:
+def _owners(major: int) -> list[str]:
+    """Return the names that roles and databases can have: from 19 on no line breaks."""
+    return [name for name in NAMES if major < NO_LINE_BREAKS_SINCE or not set(name) & {"\n", "\r"}]
+
+
+def _few(names: Iterable[str]) -> list[str]:
     """Return the first name of each kind."""
     first: dict[str, str] = {}
-    for name, kind in NAMES.items():
-        first.setdefault(kind, name)
+    for name in names:
+        first.setdefault(NAMES[name], name)
     return list(first.values())[:QUICK_DATABASES]
 
 
-def _make(server: Server, databases: Sequence[str]) -> None:
+def _make(server: Server, owners: Sequence[str], databases: Sequence[str]) -> None:
     with server.connect() as connection:
         connection.execute("CREATE EXTENSION pg_stat_statements")
         connection.execute("CREATE DATABASE noext")
         for name in map(_quoted, NAMES):
             connection.execute(
-                f"CREATE SCHEMA {name}; CREATE ROLE {name} LOGIN SUPERUSER PASSWORD '{PASSWORD}';"
+                f"CREATE SCHEMA {name};"
                 f"CREATE TABLE {name}.{name} ({name} int PRIMARY KEY, row_version int8);"
                 f"INSERT INTO {name}.{name} SELECT g, g FROM generate_series(1, 200) AS g"
             )
+        for name in map(_quoted, owners):
+            connection.execute(f"CREATE ROLE {name} LOGIN SUPERUSER PASSWORD '{PASSWORD}'")
         for name in map(_quoted, databases):
             connection.execute(f"CREATE DATABASE {name}")
             connection.execute(f"ALTER DATABASE {name} SET track_io_timing = off")
@@ -254,10 +264,12 @@ def _rules(categories: Sequence[str]) -> str:
 
 def _work(server: Server, databases: Iterable[str]) -> None:
     """Read with each name in each place."""
+    owners = set(map(_quoted, _owners(server.major)))
     with server.connect() as connection:
         for name in map(_quoted, NAMES):
             with connection.transaction():
-                connection.execute(f"SET LOCAL ROLE {name}")
+                if name in owners:
+                    connection.execute(f"SET LOCAL ROLE {name}")
                 connection.execute(f"SET LOCAL application_name = {_literal(name)}")
                 connection.execute(f"SELECT sum({name}) AS {name} FROM {name}.{name} AS {name}")
                 connection.execute(f"DECLARE {name} CURSOR FOR SELECT * FROM {name}.{name}")
@@ -473,7 +485,7 @@ def _examined(
     for form in ("text", "markdown", "json"):
         nowhere = make_conninfo(server.dsn(), dbname="noext")
         _told(found, FORMS[form], "doctor", nowhere, "--format", form)
-    for number, name in enumerate(_few()):
+    for number, name in enumerate(_few(_owners(server.major))):
         dsn = make_conninfo(server.dsn(), dbname=name, user=name, password=PASSWORD)
         forms = ("text", "markdown", "json")
         for form in forms[number % 3 : number % 3 + 1] if quick else forms:

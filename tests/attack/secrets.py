@@ -40,6 +40,8 @@ RANKED = ("--by", "statement", "--sort", "calls", "--top", "900", "--format")
 AT_ONCE = 18
 """Statements in flight at a time; the collector reads no more than 20."""
 OFF = ("SET standard_conforming_strings = off", "SET escape_string_warning = off")
+NOT_OFF_SINCE = 19
+"""PostgreSQL refuses to turn standard_conforming_strings off."""
 
 SETUP = (
     "CREATE EXTENSION pg_stat_statements",
@@ -138,6 +140,11 @@ class Form:
     statements: tuple[str, ...]
 
 
+def forms_on(major: int) -> list[Form]:
+    """Return the forms that a version takes."""
+    return [form for form in forms() if major < NOT_OFF_SINCE or form.statements[: len(OFF)] != OFF]
+
+
 def forms() -> list[Form]:
     """Return all forms, each with another secret."""
     numbered = [(kind, each) for kind, those in FORMS.items() for each in those]
@@ -161,7 +168,7 @@ def attack(scale: Scale) -> Outcome:
     """Run the statements on each version and search every output."""
     tried = forms()
     with ThreadPoolExecutor(2) as pool:
-        attacked = pool.map(lambda major: _attacked(major, scale.scratch, tried), scale.versions)
+        attacked = pool.map(lambda major: _attacked(major, scale.scratch), scale.versions)
         found = dict(zip(scale.versions, attacked, strict=True))
     statements = sum(len(each.statements) for each in tried)
     outcome = Outcome(
@@ -171,12 +178,13 @@ def attack(scale: Scale) -> Outcome:
         " were searched for the secret: watch (text, csv, json), the log and the metrics page of"
         " collect, report (text, csv, json, markdown), the history's files, export and the display"
         " of statements in flight. A cell counts the forms in which it was found. The second and"
-        " third columns count where the server itself shows it.",
+        " third columns count where the server itself shows it. From 19 on the server refuses to"
+        " turn standard_conforming_strings off, so that no backslash escapes there.",
         ("secrets in", "pg_stat_statements", "pg_stat_activity", *OUTPUTS),
     )
     for kind in FORMS:
         marks = [form.mark for form in tried if form.kind == kind]
-        of = len(marks) * len(found)
+        of = sum(form.kind == kind for major in found for form in forms_on(major))
         clear = [sum(mark in each.clear for mark in marks) for each in found.values()]
         flying = [sum(mark in each.clear_in_flight for mark in marks) for each in found.values()]
         cells = [f"{sum(clear)} of {of}", f"{sum(flying)} of {of}"]
@@ -190,7 +198,9 @@ def attack(scale: Scale) -> Outcome:
             cells.append(f"{len(leaks)} of {of}")
             outcome.failures += [f"{major}, {output}: {_of(tried, mark)}" for major, mark in leaks]
         outcome.rows.append((kind, *cells))
-    outcome.failures += [line for each in found.values() for line in _unsearched(each)]
+    outcome.failures += [
+        line for major, each in found.items() for line in _unsearched(each, forms_on(major))
+    ]
     return outcome
 
 
@@ -198,7 +208,7 @@ def _of(tried: Sequence[Form], mark: str) -> str:
     return next("; ".join(form.statements) for form in tried if form.mark == mark)
 
 
-def _unsearched(found: Found) -> Iterator[str]:
+def _unsearched(found: Found, tried: Sequence[Form]) -> Iterator[str]:
     """Yield why a search says nothing: outputs without statements, secrets that nobody sent."""
     for output in ("watch", "report", "export"):
         whole = "".join(found.outputs[output])
@@ -206,12 +216,13 @@ def _unsearched(found: Found) -> Iterator[str]:
     for output, texts in found.outputs.items():
         if not any(texts):
             yield f"{output}: nothing came out"
-    missing = {form.mark for form in forms()} - found.clear_in_flight
+    missing = {form.mark for form in tried} - found.clear_in_flight
     if missing:
         yield f"not in flight: {sorted(missing)}"
 
 
-def _attacked(major: int, scratch: Path, tried: Sequence[Form]) -> Found:
+def _attacked(major: int, scratch: Path) -> Found:
+    tried = forms_on(major)
     binaries = embedded_binaries() if major == EMBEDDED_MAJOR else matrix_binaries(major)
     source = ClusterSource("attack", {major: binaries})
     try:

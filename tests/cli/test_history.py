@@ -111,6 +111,50 @@ def test_forms_of_a_report_say_the_same(tmp_path: Path) -> None:
     ]
 
 
+def test_entries_of_one_fingerprint_are_one_statement_for_people(tmp_path: Path) -> None:
+    root = tmp_path / "history"
+    texts = {queryid: KNOWN.statements[10, 5, 1 + (queryid > 5)] for queryid in (1, 2, 3, 4, 5, 6)}
+    known = Names(
+        {(10, 5, queryid): text for queryid, text in texts.items()}, {5: "app"}, {10: "api"}
+    )
+    readings = [
+        reading(
+            600.0 * n,
+            [{"queryid": each, "calls": n, "shared_blks_read": 100 * each * n} for each in texts],
+            databases=[{"datid": 5, "blks_read": 3000 * n}],
+        )
+        for n in range(2)
+    ]
+    writer = Writer.open(root, "prod")
+    writer.append(diff(*readings), known)
+    writer.close()
+
+    def identified(*arguments: str) -> list[str]:
+        lines = report(root, *arguments).stdout.splitlines()
+        return [line.rstrip() for line in lines if "queryid " in line]
+
+    assert identified("--by", "statement") == [
+        "1  queryid 5, 4, 3, 2 more  fingerprint 2:aaaaaaaaaaaaaaaa  api@app",
+        "2  queryid 6  fingerprint 2:bbbbbbbbbbbbbbbb  api@app",
+    ]
+    assert [line.split("  ")[1] for line in identified("--by", "queryid")] == [
+        f"queryid {each}" for each in (6, 5, 4, 3, 2, 1)
+    ]
+    page = report(root, "--by", "statement", "--format", "markdown").stdout.splitlines()
+    assert [line.split(" | ")[:2] for line in page if line.startswith("| ")][:3] == [
+        ["| queryid", "fingerprint"],
+        ["| 5, 4, 3, 2 more", "`2:aaaaaaaaaaaaaaaa`"],
+        ["| 6", "`2:bbbbbbbbbbbbbbbb`"],
+    ]
+    for by in ("statement", "queryid"):
+        found = json.loads(report(root, "--by", by, "--format", "json").stdout)
+        rows = [(int(row["queryid"]), row["blocks_read"]) for row in found["rows"][:6]]
+        assert (found["by"], rows) == (
+            "statement",
+            [(each, 100 * each) for each in (6, 5, 4, 3, 2, 1)],
+        )
+
+
 def test_what_an_interval_of_a_report_cost_the_server_itself(tmp_path: Path) -> None:
     root = tmp_path / "history"
     names = Names({(10, 5, 1): Statement("/* pgiostat */ select 1", "1:0", OWN)})

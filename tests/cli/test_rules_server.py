@@ -2,12 +2,14 @@
 
 import os
 import re
+import shlex
 import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from pgiostat.queries.rules import load
 from tests.conftest import MakeServer
@@ -63,6 +65,11 @@ def test_a_shop_gets_a_file_that_is_useful_as_it_stands(
         r" no table is synchronized",
         lines(done.stdout)[0],
     )
+    keywords = conninfo_to_dict(dsn)
+    following = lines(done.stdout)[1]
+    shown = shlex.split(following.removeprefix("Next: "))
+    assert shown[:5] == ["pgiostat", "rules", "test", "--rules", str(path)]
+    assert conninfo_to_dict(shown[5]) == keywords | {"password": "********"}
     text = path.read_text("utf-8")
     assert [rule["name"] for rule in tomllib.loads(text)["rule"]] == ["preload", *GROUPS]
     found = {rule["category"]: rule["when"].get("table") for rule in tomllib.loads(text)["rule"]}

@@ -8,12 +8,12 @@ from threading import Event
 import pytest
 
 from pgiostat.analysis.rank import rank
-from pgiostat.postgres.doctor import CheckState, examine, findings, verdict
+from pgiostat.postgres.doctor import CheckState, verdict
 from pgiostat.statistics.delta import Quality
 from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import Names
 from tests.conftest import MakeServer
-from tests.support.fixes import carried_out, mended
+from tests.support.fixes import carried_out, examined, mended
 from tests.support.program import pgiostat, watch_once
 from tests.support.servers import ClusterServer
 from tests.support.settling import quiet, settled
@@ -94,7 +94,7 @@ def test_what_writes_is_to_be_run_on_the_primary_and_mends_the_standby(
         writer.execute("ALTER ROLE postgres SET track_io_timing = off")
         writer.execute("DROP EXTENSION pg_stat_statements")
         replayed(standby, writer)
-        mends = {each.aspect: each.fix for each in findings(examine(standby.dsn())) if each.fix}
+        mends = {each.aspect: each.fix for each in examined(standby.dsn()) if each.fix}
         assert mends.pop("privileges").endswith("-- on the primary")  # we are a superuser
         assert mends == {
             "extension": "CREATE EXTENSION pg_stat_statements; -- on the primary",
@@ -103,7 +103,7 @@ def test_what_writes_is_to_be_run_on_the_primary_and_mends_the_standby(
         for mend in mends.values():
             writer.execute(mend.encode())
         replayed(standby, writer)
-    assert verdict(findings(examine(standby.dsn()))) == "ready, with 1 warning: privileges"
+    assert verdict(examined(standby.dsn())) == "ready, with 1 warning: privileges"
 
 
 def replayed(standby: ClusterServer, writer: Connection) -> None:

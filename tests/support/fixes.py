@@ -11,9 +11,14 @@ from pgiostat.postgres.doctor import (
 from tests.support.servers import Server
 from tests.support.workloads import client
 
+OF_RELEASE = frozenset({"release", "security", "crash", "numbers", "support"})
+"""Aspects that depend on the minor release of the server that a test happens to have."""
+
 
 def examined(dsn: str) -> tuple[Finding, ...]:
-    return findings(examine(dsn, wait=lambda _: None))
+    """Return the findings of a server, without those of its release."""
+    found = findings(examine(dsn, wait=lambda _: None))
+    return tuple(each for each in found if each.aspect not in OF_RELEASE)
 
 
 def findings_of(dsn: str, aspect: str) -> list[Finding]:

@@ -24,14 +24,21 @@ from tests.support.readings import at, reading
 HOSTILE = 'select "\x1b[2J[red]数据库\u202e" from 🐘'
 RELID = 20_000
 MANIFEST = Statement(
-    "select id from t where c = ?", "1:02", "manifest", action="select t", tag="basket"
+    "select id from t where c = ?",
+    "1:02",
+    "manifest",
+    action="select t",
+    table_read="t",
+    tag="basket",
 )
 NAMES = Names(
     statements={
-        (10, 5, 1): Statement("select max(v) from t", "1:01", "version", action="select t"),
+        (10, 5, 1): Statement(
+            "select max(v) from t", "1:01", "version", action="select t", table_read="t"
+        ),
         (10, 5, 2): MANIFEST,
         (20, 5, 2): MANIFEST,
-        (10, 5, 3): Statement(HOSTILE, "1:03", "other", action="select 🐘"),
+        (10, 5, 3): Statement(HOSTILE, "1:03", "other", action="select 🐘", table_read="🐘"),
     },
     databases={5: "app"},
     roles={10: "api", 20: "batch"},

@@ -525,6 +525,23 @@ def test_the_interval_is_changed_by_plus_and_minus() -> None:
     play(script)
 
 
+def test_a_copied_command_is_not_one_for_explain(monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = replace(MANIFEST, text="copy t(a) to stdout", own_text="")
+    monkeypatch.setitem(NAMES.statements, (10, 5, 2), copy)
+    words = "EXPLAIN does not take this command"
+    messages: list[str] = []
+
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        monkeypatch.setattr(app, "notify", messages.append)
+        await pilot.press("2", "y", "down", "y")
+        assert messages == ["copied", f"copied; {words}"]
+        await pilot.press("s", "down", "enter")
+        notes = [str(each.render()) for each in app.screen.query(Static)]
+        assert any(words in note for note in notes)
+
+    play(script)
+
+
 def test_what_is_shown_is_exported_and_copied(tmp_path: Path) -> None:
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         await pilot.press("2", "s", "slash", *"from", "enter", ">", "e", "y")

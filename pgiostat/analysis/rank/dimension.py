@@ -7,7 +7,7 @@ from pgiostat.statistics.names import split_action
 __all__ = ["OF_RELATIONS", "By", "table_of", "tag_of", "verb_of"]
 
 NO_TABLE = "(no table)"
-"""Row of statements that are about no table."""
+"""Row of statements that read no table."""
 NO_TAG = "(no tag)"
 """Row of statements without the tag."""
 
@@ -18,7 +18,7 @@ class By(StrEnum):
     Attributes:
         CATEGORY: A category of queries, by the rules.
         VERB: What statements do: select, insert, copy, session.
-        TABLE: The table that statements are about.
+        TABLE: The table that statements read.
         TAG: The value of a tag in comments of statements, live; `describer` has its key.
         FINGERPRINT: Statements of the same normalized shape.
         STATEMENT: An entry of pg_stat_statements: user, database and queryid.
@@ -53,9 +53,9 @@ def verb_of(action: str, category: str) -> str:
     return split_action(action)[0] or category
 
 
-def table_of(action: str, category: str) -> str:
-    """Return the table that a statement is about; its category if it has no text."""
-    return split_action(action)[1] or (NO_TABLE if action else category)
+def table_of(table: str, action: str, category: str) -> str:
+    """Return the table that a statement reads; its category if it has no text."""
+    return table or (NO_TABLE if action else category)
 
 
 def tag_of(tag: str, action: str, category: str) -> str:

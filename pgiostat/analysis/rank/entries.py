@@ -1,15 +1,17 @@
 """Entries of pg_stat_statements that are one fingerprint."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from pgiostat.analysis.cost import blocks_of
 from pgiostat.analysis.rank.dimension import By
 from pgiostat.analysis.rank.groups import GroupKey, group_of
+from pgiostat.analysis.rank.ranking import Ranking
 from pgiostat.analysis.rank.totals import Totals
 from pgiostat.statistics.names import Names
 
-__all__ = ["places_of", "queryids_of"]
+__all__ = ["places_of", "queryids_of", "with_queryids"]
 
 _Ids = tuple[int, int, int | None]
 _Key = TypeVar("_Key", int, str)
@@ -25,6 +27,33 @@ def queryids_of(counted: Totals, names: Names, fingerprint: GroupKey) -> list[in
     """
     entries = _entries(counted, names, fingerprint)
     return _by_reads((ids[2], read) for ids, read in entries if ids[2] is not None)
+
+
+def with_queryids(ranking: Ranking, parts: Iterable[tuple[Totals, Names]]) -> Ranking:
+    """Return a ranking by fingerprint with the queryids of each row's entries.
+
+    A row has a user and a database if all of its entries have the same.
+
+    Args:
+        ranking: The ranking.
+        parts: What it ranks, with the meaning of its ids.
+    """
+    queryids: dict[GroupKey, dict[int, int]] = {row.key: {} for row in ranking.rows}
+    places: dict[GroupKey, set[tuple[str, str]]] = {key: set() for key in queryids}
+    for counted, names in parts:
+        blocks = blocks_of(counted.statement_amounts).tolist()
+        for (userid, dbid, queryid), read in zip(counted.statements, blocks, strict=True):
+            key = group_of(By.FINGERPRINT, (userid, dbid, queryid), names)
+            if queryid is not None and key in queryids:
+                queryids[key][queryid] = queryids[key].get(queryid, 0) + read
+                places[key].add((names.shown_role(userid), names.shown_database(dbid)))
+    rows = []
+    for row in ranking.rows:
+        of_row = places[row.key]
+        user, database = next(iter(of_row)) if len(of_row) == 1 else (row.user, row.database)
+        known = _most_first(queryids[row.key])
+        rows.append(replace(row, queryids=known, user=user, database=database))
+    return replace(ranking, rows=rows)
 
 
 def places_of(counted: Totals, names: Names, fingerprint: GroupKey) -> list[str]:
@@ -54,4 +83,8 @@ def _by_reads(found: Iterable[tuple[_Key, int]]) -> list[_Key]:
     reads: dict[_Key, int] = {}
     for key, read in found:
         reads[key] = reads.get(key, 0) + read
-    return sorted(reads, key=lambda key: (-reads[key], key))
+    return list(_most_first(reads))
+
+
+def _most_first(reads: Mapping[_Key, int]) -> tuple[_Key, ...]:
+    return tuple(sorted(reads, key=lambda key: (-reads[key], key)))

@@ -62,6 +62,7 @@ class GroupIdentity:
     database: str = ""
     user: str = ""
     action: str = ""
+    table_read: str = ""
     tag: str = ""
     own_text: str = ""
     relation: str = ""
@@ -254,7 +255,9 @@ def _of_text(by: By, known: Statement | None) -> str:
     action = "" if known is None else known.action
     if by is By.TAG:
         return tag_of("" if known is None else known.tag, action, _category(known))
-    return (verb_of if by is By.VERB else table_of)(action, _category(known))
+    if by is By.TABLE:
+        return table_of("" if known is None else known.table_read, action, _category(known))
+    return verb_of(action, _category(known))
 
 
 def _key(by: By, ids: StatementIds, known: Statement | None, prefix: str) -> GroupKey:
@@ -296,6 +299,7 @@ def _statement_identity(
         text=text,
         fingerprint=fingerprint,
         action=known.action if known else "",
+        table_read=known.table_read if known else "",
         tag=known.tag if known else "",
         own_text=known.own_text if known else "",
     )

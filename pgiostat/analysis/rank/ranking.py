@@ -74,9 +74,11 @@ class RankRow:
     database: str = ""
     user: str = ""
     action: str = ""
+    table_read: str = ""
     tag: str = ""
     own_text: str = ""
     relation: str = ""
+    queryids: tuple[int, ...] = ()
     parts: tuple[tuple[str, int], ...] = ()
     members: int = 1
     uncertain: bool = False
@@ -88,8 +90,8 @@ class RankRow:
 
     @property
     def table(self) -> str:
-        """The table that it is about, if it is a statement or a fingerprint."""
-        return table_of(self.action, self.category)
+        """The row that it belongs to by table, if it is a statement or a fingerprint."""
+        return table_of(self.table_read, self.action, self.category)
 
     @property
     def tag_group(self) -> str:
@@ -366,6 +368,7 @@ def _row(groups: Groups, costs: _Costs, number: int, whole: int) -> RankRow:
         database=identity.database,
         user=identity.user,
         action=identity.action,
+        table_read=identity.table_read,
         tag=identity.tag,
         own_text=identity.own_text,
         relation=identity.relation,

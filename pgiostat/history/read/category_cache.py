@@ -25,6 +25,8 @@ __all__ = ["cached_categories", "digest", "found_before"]
 MOST_FILES = 4
 MOST_CATEGORIES = 100_000
 MOST_BYTES = 64 << 20
+_SHORTEST = 3
+"""Items of an entry without a category under the preset sync."""
 
 
 def digest(rules: bytes, version: int) -> str:
@@ -58,9 +60,11 @@ def cached_categories(
         if entry is None:
             statement = describe()(text, user=user, database=database, queryid=queryid)
             found[number] = entry = _entry(statement)
-        category, action, *if_sync = entry
+        category, action, table, *if_sync = entry
         under_sync = IfSync(if_sync[0], frozenset(if_sync[1:])) if if_sync else None
-        return Statement(text, "", category, action=action, if_sync=under_sync, fixed=fixed)
+        return Statement(
+            text, "", category, action=action, table_read=table, if_sync=under_sync, fixed=fixed
+        )
 
     yield from_memory
     if found:
@@ -76,12 +80,15 @@ def found_before(directory: Path) -> set[str]:
     """
     by_age = _by_age(directory)
     known = _load(by_age[-1]) if by_age else {}
-    return {category for entry in known.values() for category in (entry[0], *entry[2:3])}
+    return {category for entry in known.values() for category in (entry[0], *entry[3:4])}
 
 
 def _entry(statement: Statement) -> list[str]:
-    """Return category and action of a statement, and its category and tables under preset sync."""
-    entry = [statement.category, statement.action]
+    """Return what is kept of a statement: its category, its action, the table that it reads.
+
+    Where the preset sync may come into force, its category and tables under that preset follow.
+    """
+    entry = [statement.category, statement.action, statement.table_read]
     if statement.if_sync is not None:
         entry += [statement.if_sync.category, *sorted(statement.if_sync.tables)]
     return entry
@@ -100,7 +107,11 @@ def _load(path: Path) -> dict[str, list[str]]:
 
 
 def _is_entry(value: object) -> bool:
-    return isinstance(value, list) and len(value) > 1 and all(type(item) is str for item in value)
+    return (
+        isinstance(value, list)
+        and len(value) >= _SHORTEST
+        and all(type(item) is str for item in value)
+    )
 
 
 def _save(path: Path, categories: dict[str, list[str]]) -> None:

@@ -10,11 +10,13 @@ from pgiostat.postgres.doctor.facts import Facts, Statements
 from pgiostat.postgres.doctor.fixes import (
     EXTENSION,
     MONITORING_ROLE,
+    RESTART,
     is_preloaded,
     placed,
     preload,
     setting,
 )
+from pgiostat.postgres.doctor.releases import release
 from pgiostat.postgres.doctor.settings import counting, overridden, timing, tracking
 from pgiostat.postgres.sent_sql import IO_WORKERS
 from pgiostat.statistics.capabilities import grant
@@ -79,6 +81,7 @@ def verdict(found: Sequence[Finding]) -> str:
 def _findings(facts: Facts) -> Iterator[Finding]:
     yield from _installed(facts)
     yield from _genuine(facts)
+    yield from release(facts)
     yield from tracking(facts)
     yield from counting(facts)
     yield from overridden(facts)
@@ -99,27 +102,7 @@ def _findings(facts: Facts) -> Iterator[Finding]:
 
 
 def _installed(facts: Facts) -> Iterator[Finding]:
-    libraries = facts.settings.get("shared_preload_libraries")
-    if libraries is None:
-        loaded = Finding(
-            "preloaded", CheckState.UNKNOWN, f"{facts.user} cannot read shared_preload_libraries"
-        )
-        if facts.statements is not None:
-            loaded = Finding("preloaded", CheckState.OK, f"{EXTENSION} responds")
-        elif facts.refused.startswith(NOT_PRELOADED):
-            loaded = Finding("preloaded", CheckState.ERROR, NOT_PRELOADED, facts.remedy)
-        else:
-            loaded = replace(loaded, fix=PERHAPS_PRELOAD)
-    elif is_preloaded(EXTENSION, libraries):
-        loaded = Finding("preloaded", CheckState.OK, f"{EXTENSION} is in shared_preload_libraries")
-    else:
-        loaded = Finding(
-            "preloaded",
-            CheckState.ERROR,
-            f"{EXTENSION} is not in shared_preload_libraries (on RDS: the parameter group)",
-            preload(facts, EXTENSION),
-        )
-    yield loaded
+    yield _preloaded(facts)
     default, installed = facts.extensions.get(EXTENSION, ("", ""))
     if not default:
         yield Finding(
@@ -152,6 +135,24 @@ def _installed(facts: Facts) -> Iterator[Finding]:
             f'version {installed}, the newest available here, in schema "{facts.statements.schema}"'
         )
         yield Finding("extension", CheckState.OK, where)
+
+
+def _preloaded(facts: Facts) -> Finding:
+    libraries = facts.settings.get("shared_preload_libraries")
+    if libraries is None:
+        if facts.statements is not None:
+            return Finding("preloaded", CheckState.OK, f"{EXTENSION} responds")
+        if facts.refused.startswith(NOT_PRELOADED):
+            return Finding("preloaded", CheckState.ERROR, NOT_PRELOADED, facts.remedy)
+        reason = f"{facts.user} cannot read shared_preload_libraries"
+        return Finding("preloaded", CheckState.UNKNOWN, reason, PERHAPS_PRELOAD)
+    if is_preloaded(EXTENSION, libraries):
+        return Finding("preloaded", CheckState.OK, f"{EXTENSION} is in shared_preload_libraries")
+    fix = preload(facts, EXTENSION)
+    reason = f"{EXTENSION} is not in shared_preload_libraries (on RDS: the parameter group)"
+    if fix == RESTART:
+        reason = f"{EXTENSION} is set in shared_preload_libraries, and waits for a restart"
+    return Finding("preloaded", CheckState.ERROR, reason, fix)
 
 
 def _genuine(facts: Facts) -> Iterator[Finding]:
@@ -246,7 +247,12 @@ def _room(facts: Facts, there: Statements) -> Iterator[Finding]:
         else:
             yield Finding("evictions", CheckState.OK, reason)
     if there.text_bytes is None:
-        yield Finding("texts", CheckState.UNKNOWN, f"{facts.user} cannot see the query text file")
+        yield Finding(
+            "texts",
+            CheckState.UNKNOWN,
+            f"{facts.user} cannot see the query text file",
+            f"GRANT EXECUTE ON FUNCTION pg_stat_file(text, boolean) TO {identifier(facts.user)};",
+        )
     else:
         large = there.text_bytes >= LARGE_TEXTS
         yield Finding(

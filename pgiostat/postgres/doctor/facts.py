@@ -83,6 +83,7 @@ class Facts:
         identifies: Whether the server computes identifiers of statements; None before PostgreSQL 14
             and where it does not show ours.
         has_monitoring_role: Whether a role with the name in README exists.
+        provider: Who runs the server as a managed service; empty if nothing shows one.
         session_user: The role that connected, if it is not `user`; settings of roles are its own.
         resets: When views were last reset, by name.
         other_pid: Our server process is not the one that we connected to.
@@ -116,3 +117,4 @@ class Facts:
     foreign_objects: tuple[ForeignObject, ...] = ()
     has_monitoring_role: bool = False
     session_user: str = ""
+    provider: str = ""

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from threading import Event
@@ -38,6 +38,8 @@ CLOCK_ROUNDS = 5
 FRESH_SECONDS = 0.6
 """Before 15 the server writes a file of statistics on request if it is older than 0.5 s."""
 _PG_14, _PG_15, _PG_16 = 140000, 150000, 160000
+FROM_RESTART = ("shared_preload_libraries", "pg_stat_statements.max")
+"""Settings of our fixes that take effect with a restart, which may come without a reload."""
 TEXTS_FILE = "pg_stat_tmp/pgss_query_texts.stat"
 _REASONS_OF_SERVER = ("query-failed", "privilege-missing")
 _T = TypeVar("_T")
@@ -86,7 +88,9 @@ def _first(conn: Connection) -> Facts:
     if row is None:
         raise PgiostatError("the server sent no row", slug="query-failed")
     user, is_superuser, reads_all, has_role, session_user, sees_files, *rest = row
-    in_recovery, pid, started, now, extensions, overrides, pending, sources, values = rest
+    in_recovery, pid, started, now, extensions, overrides, pending, sources, *rest = rest
+    provider, values = rest
+    settings = dict(zip(DOCTOR_SETTINGS, values, strict=True))
     info = conn.info
     return Facts(
         host=f"{info.host or 'local'}:{info.port}",
@@ -98,16 +102,17 @@ def _first(conn: Connection) -> Facts:
         reads_all_stats=bool(reads_all),
         has_monitoring_role=has_role,
         session_user=session_user,
+        provider=provider,
         in_recovery=in_recovery,
         started=started,
         now=now,
         extensions={
             name: (default, installed or "") for name, default, installed in extensions or ()
         },
-        settings=dict(zip(DOCTOR_SETTINGS, values, strict=True)),
+        settings=settings,
         other_pid=pid != info.backend_pid,
         overrides=tuple(Override(*each) for each in overrides or ()),
-        pending=_waiting(conn, pending or (), is_visible=bool(sees_files)),
+        pending=_waiting(conn, pending or (), settings, is_visible=bool(sees_files)),
         sources=dict(sources or ()),
     )
 
@@ -120,12 +125,28 @@ def _tried(ask: Callable[[], _T]) -> _T | None:
         return None
 
 
-def _waiting(conn: Connection, names: Sequence[str], *, is_visible: bool) -> dict[str, str | None]:
-    """Return the values that wait for a restart; few may see them."""
-    query, parameters = text_of("doctor_pending"), {"names": list(names)}
-    is_readable = names and is_visible
-    found = _tried(lambda: conn.execute(query, parameters).fetchall()) if is_readable else None
-    return dict.fromkeys(names) | dict(found or ())
+def _waiting(
+    conn: Connection,
+    pending: Sequence[str],
+    settings: Mapping[str, str | None],
+    *,
+    is_visible: bool,
+) -> dict[str, str | None]:
+    """Return the values that wait for a restart; few roles may read them.
+
+    Args:
+        pending: Names that the server marks: it does when it reads its files, so at a reload.
+        settings: The values in effect.
+        is_visible: Whether our role may read the server's files of settings.
+    """
+    values: dict[str, str | None] = dict.fromkeys(pending)
+    if is_visible:
+        query, parameters = text_of("doctor_pending"), {"names": [*pending, *FROM_RESTART]}
+        found = _tried(lambda: conn.execute(query, parameters).fetchall()) or ()
+        values |= {
+            name: value for name, value in found if name in values or value != settings.get(name)
+        }
+    return values
 
 
 def _identifies(conn: Connection, facts: Facts) -> bool | None:

@@ -31,4 +31,17 @@ SELECT /* pgiostat */
     (SELECT pg_catalog.array_agg(ARRAY[p.name, p.source]) FROM pg_catalog.pg_settings AS p
       WHERE p.source OPERATOR(pg_catalog.=) ANY ('{{"command line",client}}'::pg_catalog.text[])
         AND p.name OPERATOR(pg_catalog.=) ANY (ARRAY[{names}])),
+    -- A managed service has settings or functions of its own.
+    CASE WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_proc AS p
+                       WHERE p.proname OPERATOR(pg_catalog.=) 'aurora_version'
+                         AND p.pronamespace OPERATOR(pg_catalog.=)
+                             'pg_catalog'::pg_catalog.regnamespace)
+         THEN 'Amazon Aurora'
+         ELSE coalesce((SELECT pg_catalog.min(m.provider)
+                          FROM (VALUES ('rds', 'Amazon RDS'), ('alloydb', 'Google AlloyDB'),
+                                       ('cloudsql', 'Google Cloud SQL'), ('azure', 'Azure'))
+                               AS m(prefix, provider)
+                          JOIN pg_catalog.pg_settings AS s
+                            ON pg_catalog.split_part(s.name, '.', 1)
+                               OPERATOR(pg_catalog.=) m.prefix), '') END,
     ARRAY[{settings}]

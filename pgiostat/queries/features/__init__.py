@@ -10,6 +10,7 @@ May import `fingerprint`.
 from dataclasses import replace
 
 from pgiostat.queries.features.comments_and_cursors import cursor, tag_pairs, tags
+from pgiostat.queries.features.foreign_keys import foreign_key_query
 from pgiostat.queries.features.model import BlockFeatures, Features
 from pgiostat.queries.features.statement import features
 from pgiostat.queries.features.walk import Walk
@@ -36,7 +37,9 @@ def extract(
     """
     normalized = normalized or normalize(text)
     if base is None:
-        base = features(Walk(outline(normalized.text)))
+        base = features(Walk(outline(normalized.text, bare_operators=True)))
+        if action := foreign_key_query(normalized.text):
+            base = replace(base, main=replace(base.main, action=action))
     string = text if isinstance(text, str) else text.decode("utf-8", "replace")
     return replace(
         base,

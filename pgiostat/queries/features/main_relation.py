@@ -1,21 +1,19 @@
 """What a statement is about: the target of a write, the first table of a query."""
 
 import re
-from collections.abc import Iterator
 
+from pgiostat.queries.features.command_table import command_table, dotted_from
 from pgiostat.queries.features.model import MainRelation
-from pgiostat.queries.features.walk import WORDS, Walk, plain
+from pgiostat.queries.features.walk import Walk, plain
 from pgiostat.queries.fingerprint import Block, TokenKind
 from pgiostat.queries.fingerprint.words import words
 
-__all__ = ["WRITES", "main_block", "main_relation", "partitioned_name", "truncated_tables"]
+__all__ = ["WRITES", "main_block", "main_relation", "partitioned_name"]
 
 WRITES = words("insert update delete merge")
 """Verbs of blocks that write rows."""
-
-_QUALIFIERS = words("table only concurrently if exists not materialized view")
-_BEFORE_TABLES = words("truncate table only")
-_NAMES_A_TABLE = words("truncate lock refresh")
+_ABOUT_ROWS = words("copy truncate lock refresh")
+"""Commands that are about the rows of a table."""
 
 _PARTITION = re.compile(
     r"""(?<=[^\W_]) (?: _default
@@ -52,13 +50,14 @@ def main_relation(walk: Walk) -> MainRelation:
     """
     blocks = walk.found.blocks
     if not blocks:
-        return _utility(walk)
+        return _of_command(walk)
+    if _defines_a_view(walk.texts):
+        return MainRelation()
     main = blocks[0] if walk.texts[0] == "(" else main_block(walk)
     for block in [main, *blocks]:
-        if block.verb in WRITES:
-            for table in block.tables:
-                if name := walk.table_name(table):
-                    return MainRelation(block.verb, partitioned_name(name))
+        if name := _target(walk, block):
+            source = _source(walk, block) if block.verb == "insert" else ""
+            return MainRelation(block.verb, partitioned_name(name), partitioned_name(source))
     visited: set[int] = set()
     for block in [main, *blocks]:
         if name := _first_table(walk, block, visited):
@@ -66,26 +65,31 @@ def main_relation(walk: Walk) -> MainRelation:
     return MainRelation("function", _first_function(walk, main))
 
 
-def _utility(walk: Walk) -> MainRelation:
-    """Return what TRUNCATE and the like name, and whether CREATE makes an index."""
-    verb = walk.texts[0]
-    if verb == "create" and "index" in walk.texts[1:3]:
-        return MainRelation("index")
-    if verb in _NAMES_A_TABLE:
-        for position in range(1, len(walk.texts)):
-            if walk.kinds[position] in WORDS and walk.texts[position] not in _QUALIFIERS:
-                return MainRelation(verb, partitioned_name(_dotted_from(walk, position)))
-    return MainRelation()
+def _of_command(walk: Walk) -> MainRelation:
+    """Return what a command is about; maintenance and definitions only read a table."""
+    verb, name = command_table(walk)
+    table = partitioned_name(name)
+    return MainRelation(verb, table) if verb in _ABOUT_ROWS else MainRelation(verb, source=table)
 
 
-def truncated_tables(walk: Walk) -> Iterator[str]:
-    """Yield the tables that TRUNCATE names."""
-    is_named = walk.texts[0] == "truncate"
-    for position in range(1, len(walk.texts) if is_named else 0):
-        text, before = walk.texts[position], walk.texts[position - 1]
-        is_first = before == "," or before in _BEFORE_TABLES
-        if is_first and walk.kinds[position] in WORDS and text not in _QUALIFIERS:
-            yield _dotted_from(walk, position)
+def _defines_a_view(texts: list[str]) -> bool:
+    """Return whether CREATE has a query that it does not run."""
+    head = texts[: texts.index("as")] if texts[0] == "create" and "as" in texts else []
+    return "view" in head and "materialized" not in head
+
+
+def _target(walk: Walk, block: Block) -> str:
+    """Return the table that a block writes; empty for a query."""
+    if block.verb not in WRITES:
+        return ""
+    return next(filter(None, map(walk.table_name, block.tables)), "")
+
+
+def _source(walk: Walk, insert: Block) -> str:
+    """Return the table that an INSERT reads its rows from: that of the query after its target."""
+    after = (block for block in walk.found.blocks if block.start > insert.start)
+    query = next(after, None)
+    return "" if query is None else _first_table(walk, query, set())
 
 
 def _first_table(walk: Walk, block: Block, visited: set[int]) -> str:
@@ -93,6 +97,8 @@ def _first_table(walk: Walk, block: Block, visited: set[int]) -> str:
     if id(block) in visited:  # a recursive query reads itself
         return ""
     visited.add(id(block))
+    if target := _target(walk, block):  # DELETE ... RETURNING in a common table expression
+        return target
     for table in block.tables:
         if table.clause in {"from", "on"}:
             inner = walk.query(table)
@@ -111,16 +117,8 @@ def _first_function(walk: Walk, block: Block) -> str:
             first = position
             while first >= 2 and walk.texts[first - 1] == ".":  # noqa: PLR2004 - schema and dot
                 first -= 2
-            return _dotted_from(walk, first)
+            return dotted_from(walk, first)
     return ""
-
-
-def _dotted_from(walk: Walk, position: int) -> str:
-    parts = [walk.texts[position]]
-    while walk.texts[position + 1 : position + 2] == ["."]:
-        position += 2
-        parts += walk.texts[position : position + 1]
-    return ".".join(map(plain, parts))
 
 
 def partitioned_name(name: str) -> str:

@@ -13,14 +13,18 @@ class MainRelation:
     """What a statement is about.
 
     Attributes:
-        action: select, insert, update, delete, merge, truncate, lock, refresh; index for
-            CREATE INDEX; function for a query of no table; empty for other statements.
+        action: select, insert, update, delete, merge; the first word of COPY, TRUNCATE, VACUUM and
+            the like; index for CREATE INDEX; function for a query of no table; what PostgreSQL does
+            for a foreign key; empty for other statements.
         name: The table or function, with its schema if the text has it. A partition has the name
             of its table where its own name shows that.
+        source: The table that it reads, where name is the target of an INSERT, or empty because
+            the statement is maintenance or a definition.
     """
 
     action: str = ""
     name: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

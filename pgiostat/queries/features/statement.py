@@ -2,12 +2,14 @@
 
 from dataclasses import fields
 
+from pgiostat.queries.features.command_table import dotted_from, truncated_tables
 from pgiostat.queries.features.conditions import note_conditions
-from pgiostat.queries.features.main_relation import main_block, main_relation, truncated_tables
+from pgiostat.queries.features.main_relation import main_block, main_relation
 from pgiostat.queries.features.model import NONE, BlockFeatures, Features, Names
 from pgiostat.queries.features.ordering import note_newest, note_order
 from pgiostat.queries.features.select_list import note_outputs, note_selected
 from pgiostat.queries.features.walk import WORDS, Draft, Walk, plain
+from pgiostat.queries.fingerprint.words import words
 
 __all__ = ["features"]
 
@@ -82,14 +84,14 @@ def _tables(walk: Walk) -> tuple[Names, Names]:
 
 
 def _copied(walk: Walk) -> str:
-    return _name_at(walk, 1)
+    return dotted_from(walk, 1)
 
 
 def _copied_columns(walk: Walk) -> BlockFeatures:
     """Return COPY t (a, b) TO as the query that it is."""
-    words = walk.texts[: walk.texts.index("to") if "to" in walk.texts else None]
-    start = words.index("(") if "(" in words else len(words)
-    listed = zip(walk.kinds[start : len(words)], words[start:], strict=True)
+    target = walk.texts[: walk.texts.index("to") if "to" in walk.texts else None]
+    start = target.index("(") if "(" in target else len(target)
+    listed = zip(walk.kinds[start : len(target)], target[start:], strict=True)
     columns = frozenset(plain(text) for kind, text in listed if kind in WORDS)
     reads = frozenset({_copied(walk)})
     return BlockFeatures(
@@ -98,16 +100,7 @@ def _copied_columns(walk: Walk) -> BlockFeatures:
 
 
 def _called(walk: Walk) -> Names:
-    return frozenset({_name_at(walk, 1)}) if walk.texts[0] == "call" else NONE
-
-
-def _name_at(walk: Walk, position: int) -> str:
-    """Return the name, perhaps with a schema, that starts at a position."""
-    parts = walk.texts[position : position + 1]
-    while walk.texts[position + 1 : position + 2] == ["."]:
-        position += 2
-        parts += walk.texts[position : position + 1]
-    return ".".join(map(plain, parts))
+    return frozenset({dotted_from(walk, 1)}) if walk.texts[0] == "call" else NONE
 
 
 def _collect(walk: Walk, draft: Draft) -> None:
@@ -125,11 +118,22 @@ def _collect(walk: Walk, draft: Draft) -> None:
     for clause, positions in draft.clauses.items():
         if clause in {"where", "on", "having"}:
             note_conditions(walk, draft, positions)
-        if clause not in {"select", "from", "into", "update"}:
+        if clause not in _WITHOUT_COLUMNS:
             for column, _, _ in walk.references(draft, positions):
-                draft.add("mentions", column.name)
+                if clause not in _COUNTS:
+                    draft.add("mentions", column.name)
     note_order(walk, draft)
     note_newest(walk, draft)
+
+
+_WITHOUT_COLUMNS = words("select from into update for fetch")
+"""Clauses of which no column is mentioned here.
+
+FOR has strengths of locks and tables: FOR NO KEY UPDATE OF orders SKIP LOCKED. FETCH has words and
+a count: FETCH FIRST 5 ROWS WITH TIES. Columns of the select list are noted with what is selected.
+"""
+_COUNTS = ("limit", "offset")
+"""Clauses that may call functions, but mention no column."""
 
 
 def _inherit(walk: Walk, draft: Draft) -> None:

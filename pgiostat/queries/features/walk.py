@@ -39,7 +39,22 @@ PACKERS = words(
 )
 """Aggregates that keep something of each row."""
 WORDS = (TokenKind.NAME, TokenKind.ALIAS)  # a tuple: an enum is hashed in Python
-_TIME_ZONE = {("at", "time"), ("time", "zone")}
+_GRAMMAR = {
+    ("at", "time"),
+    ("time", "zone"),
+    ("nulls", "first"),
+    ("nulls", "last"),
+    ("partition", "by"),
+    ("current", "row"),
+    ("unbounded", "preceding"),
+    ("unbounded", "following"),
+    ("within", "group"),
+    ("grouping", "sets"),
+    ("on", "conflict"),
+    ("do", "nothing"),
+    ("current", "of"),
+}
+"""Pairs of words of the grammar, which are no columns."""
 _AFTER_STAR: tuple[list[str], ...] = ([], [","], ["from"], [")"], ["where"], [";"])
 # Of these no clause is part of what a block computes.
 QUALIFIERS = frozenset({"filter", "over"})
@@ -200,7 +215,7 @@ class Walk:
 
     def _call(self, draft: Draft, position: int) -> str:
         name = plain(self.texts[position])
-        if name not in QUALIFIERS:
+        if name not in QUALIFIERS and (self.texts[position - 1], name) not in _GRAMMAR:
             schema = plain(self.texts[position - 2]) if self.texts[position - 1] == "." else ""
             draft.add("calls", f"{schema}.{name}" if schema else name)
             if self.found.places[position].clause == "select":
@@ -212,7 +227,7 @@ class Walk:
         before = self.texts[position - 1] if position else ""
         after = self.texts[position + 1] if position + 1 < len(self.texts) else ""
         is_field = after == "from" and stack[-1:] == ["extract"]  # EXTRACT(epoch FROM a)
-        if is_field or (before, text) in _TIME_ZONE or (text, after) in _TIME_ZONE:
+        if is_field or (before, text) in _GRAMMAR or (text, after) in _GRAMMAR:
             return False
         if after == "." or before == "as" or position in self.found.column_aliases:
             return False

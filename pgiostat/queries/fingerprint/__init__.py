@@ -32,6 +32,7 @@ from pgiostat.queries.fingerprint.blocks import Reader, places
 from pgiostat.queries.fingerprint.lexer import comments, decode, is_own, lex, raws, significant
 from pgiostat.queries.fingerprint.lists import collapse
 from pgiostat.queries.fingerprint.literals import fold, placeholders
+from pgiostat.queries.fingerprint.operators import without_schemas
 from pgiostat.queries.fingerprint.render import render
 from pgiostat.queries.fingerprint.structure import (
     Block,
@@ -155,9 +156,15 @@ def split(text: str | bytes) -> list[str]:
     return found
 
 
-def outline(text: str | bytes) -> Outline:
-    """Return the structure of a text: tokens without literals, blocks, clauses, tables."""
-    reader = _read(significant(decode(text))[0])
+def outline(text: str | bytes, *, bare_operators: bool = False) -> Outline:
+    """Return the structure of a text: tokens without literals, blocks, clauses, tables.
+
+    Args:
+        text: The statement.
+        bare_operators: Whether OPERATOR(schema.=) is the token =, as it has the same meaning.
+    """
+    tokens = significant(decode(text))[0]
+    reader = _read(without_schemas(tokens) if bare_operators else tokens)
     aliases = frozenset(column.position for column in reader.columns)
     return Outline(reader.kinds, reader.texts, places(reader), reader.blocks, aliases)
 

@@ -8,9 +8,9 @@ import re
 
 from pgiostat.queries.features import Features
 from pgiostat.queries.fingerprint.words import words
-from pgiostat.statistics.names import OTHER
+from pgiostat.statistics.names import OTHER, split_action
 
-__all__ = ["CATALOG", "automatic_category"]
+__all__ = ["CATALOG", "automatic_category", "table_read"]
 
 CATALOG = "catalog queries"
 """Category of queries of system catalogs and system views."""
@@ -21,7 +21,7 @@ _COMMANDS = {
         "copy": "copy_to copy_from",
         "procedure": "do",
         "explain": "explain",
-        "maintenance": "vacuum analyze reindex cluster repack checkpoint refresh",
+        "maintenance": "vacuum analyze analyse reindex cluster repack checkpoint refresh",
         "ddl": "create alter drop grant revoke comment security reassign import",
         "session": """begin start commit end rollback abort savepoint release set reset show discard
             listen unlisten notify deallocate prepare execute close lock load
@@ -31,6 +31,9 @@ _COMMANDS = {
 }
 """Categories of commands that are not about the rows of a table."""
 _QUERIES = words("select values table declare")
+
+_WITHOUT_READS = frozenset({CATALOG, "function", "procedure", "session"})
+"""Verbs of statements that a ranking by table puts under no table."""
 
 _SESSION_FUNCTIONS = words(
     """clock_timestamp current_catalog current_database current_schema current_schemas
@@ -65,13 +68,39 @@ def automatic_category(features: Features) -> str:
     return _COMMANDS.get(features.statement) or _about_rows(features)
 
 
+def table_read(features: Features) -> str:
+    """Return the table that a statement reads, as a ranking by table has it; empty for none.
+
+    That of an INSERT is the table of its query, if it has one; a COPY and a CREATE TABLE AS have
+    that of their query, too. An UPDATE, a DELETE and a MERGE have their target.
+
+    >>> from pgiostat.queries.features import extract
+    >>> [
+    ...     table_read(extract(text))
+    ...     for text in ("INSERT INTO a SELECT * FROM s.b", "INSERT INTO a VALUES (1)", "VACUUM c")
+    ... ]
+    ['s.b', 'a', 'c']
+    >>> table_read(extract("SELECT f()")), table_read(extract("SELECT * FROM pg_class"))
+    ('', '')
+    """
+    verb, _ = split_action(automatic_category(features))
+    if verb in _WITHOUT_READS:
+        return ""
+    names = filter(None, (features.main.source, features.main.name))
+    return next((name.removeprefix("public.") for name in names if not _is_system(name)), "")
+
+
+def _is_system(name: str) -> bool:
+    return name.startswith(_SYSTEM_SCHEMAS) or (name.startswith("pg_") and "." not in name)
+
+
 def _about_rows(features: Features) -> str:
     action, name = features.main.action, features.main.name
     if action == "function":
         return _without_table(features, name)
     if not name:
         return OTHER
-    if name.startswith(_SYSTEM_SCHEMAS) or (name.startswith("pg_") and "." not in name):
+    if _is_system(name):
         return CATALOG
     return _of(action, name)
 

@@ -16,21 +16,30 @@ _BRACES = re.compile(r"\{[a-z_]+\}")
 
 
 def filled_in(category: str, features: Features) -> str:
-    """Return the category of a rule for a statement; an unknown part is left out.
+    """Return the category of a rule for a statement.
+
+    Where the text of a statement lacks a part, it keeps its automatic category.
 
     >>> from pgiostat.queries.features import extract
     >>> invoice = extract("UPDATE billing.invoice SET paid = true")
     >>> filled_in("{schema} {verb}", invoice), filled_in("preload {table}", invoice)
     ('billing update', 'preload billing.invoice')
+    >>> filled_in("{schema} {verb}", extract("SELECT * FROM public.orders"))
+    'public select'
     >>> filled_in("{schema} {verb}", extract("SELECT * FROM orders"))
-    'select'
+    'select orders'
     """
     if "{" not in category:
         return category
-    verb, table = split_action(automatic_category(features))
-    table = table or features.main.name.removeprefix("public.")
-    values = {"{verb}": verb, "{schema}": table.rpartition(".")[0], "{table}": table}
-    return " ".join(_BRACES.sub(lambda found: values[found[0]], category).split()) or verb
+    automatic, name = automatic_category(features), features.main.name
+    values = {
+        "{verb}": split_action(automatic)[0],
+        "{schema}": name.rpartition(".")[0],
+        "{table}": split_action(automatic)[1] or name.removeprefix("public."),
+    }
+    if not all(values[found] for found in _BRACES.findall(category)):
+        return automatic
+    return " ".join(_BRACES.sub(lambda found: values[found[0]], category).split())
 
 
 def check_placeholders(category: str) -> None:

@@ -11,7 +11,7 @@ from pgiostat.statistics.names import Names
 from pgiostat.watch.screen.rows import TableRow, Values
 from pgiostat.watch.state import Fold, View, ViewState
 
-__all__ = ["folded", "is_catalog", "is_idle", "with_parts"]
+__all__ = ["SYSTEM_CATALOGS", "folded", "is_catalog", "is_idle", "with_parts"]
 
 LEAST = 2
 """Rows that are folded: a single one is shown."""
@@ -23,6 +23,8 @@ _PLURALS = {
     View.TABLE: "tables",
     View.VERB: "verbs",
 }
+SYSTEM_CATALOGS = "system catalogs"
+"""Name of the row of catalogs, after their number."""
 _CATALOGS = ("pg_catalog.", "information_schema.", "pg_toast.")
 _PARTS = {"heap": "heap", "idx": "index", "toast": "TOAST", "tidx": "TOAST index"}
 """What a relation is of its table."""
@@ -76,7 +78,7 @@ def _without_catalogs(
     others = [row for row in rows if not is_catalog(row)]
     first, *more = [row.of.cost for row in catalogs if row.of is not None]
     cost = first.with_all(more)
-    name = f"{len(catalogs)} system catalogs"
+    name = f"{len(catalogs)} {SYSTEM_CATALOGS}"
     one = TableRow(name, ranking.share(cost.blocks), Values(cost), fold=Fold.CATALOGS)
     if state.sort or state.is_reversed:  # at the place of the first of them
         place = rows.index(catalogs[0])

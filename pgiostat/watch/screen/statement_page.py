@@ -16,7 +16,7 @@ from textual_plotext import PlotextPlot
 
 from pgiostat.analysis.rank import RankRow
 from pgiostat.escape import terminal
-from pgiostat.queries.own_text import numbered
+from pgiostat.queries.own_text import NOT_EXPLAINABLE, is_explainable, numbered
 from pgiostat.render.columns import METRICS
 from pgiostat.render.sql import statement
 from pgiostat.render.table import Line
@@ -107,7 +107,8 @@ class StatementPage(Screen[None]):
             shown = row.own_text or numbered(row.text) or row.name
             yield Static(statement(" ".join(shown.splitlines())), id="text")
             if row.text and not row.own_text:
-                yield Static(Text(NOT_OWN, "dim"))
+                words = NOT_OWN if is_explainable(row.text) else f"{NOT_OWN}; {NOT_EXPLAINABLE}"
+                yield Static(Text(words, "dim"))
             with Horizontal(id="plots"):
                 yield from self._plots
             yield self._counts

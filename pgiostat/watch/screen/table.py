@@ -13,7 +13,7 @@ from pgiostat.render.ledger import NAMES, NESTED
 from pgiostat.statistics.names import Names
 from pgiostat.units import format_bytes, format_ms, per_second, us_to_milliseconds
 from pgiostat.watch.model.interval import IoRow
-from pgiostat.watch.screen.folding import folded, with_parts
+from pgiostat.watch.screen.folding import SYSTEM_CATALOGS, folded, is_catalog, with_parts
 from pgiostat.watch.screen.path import belongs, touched, with_read
 from pgiostat.watch.screen.rows import Measure, TableRow, Value, Values, shown
 from pgiostat.watch.state import RowKey, View, ViewState
@@ -170,7 +170,9 @@ def _below(ranking: Ranking) -> list[TableRow]:
 def _matches(row: TableRow, wanted: str) -> bool:
     if not wanted:
         return True
-    text = f"{row.name} {row.category} {row.place} {row.of.text if row.of else ''}"
+    # A catalog is found by the name of the row that it is folded into.
+    fold = SYSTEM_CATALOGS if is_catalog(row) else ""
+    text = f"{row.name} {fold} {row.category} {row.place} {row.of.text if row.of else ''}"
     return wanted.casefold() in text.casefold()
 
 

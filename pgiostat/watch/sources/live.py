@@ -101,6 +101,7 @@ class LiveSource:
             names=self.session.names,
             on_interval=self._accept if self._writer is not None else None,
             running=True,
+            by_table=True,
             first_interval=FIRST_INTERVAL_SECONDS,
             max_stale_names=SPARE,
             names_in_use=self.session.names_in_use,

@@ -85,7 +85,7 @@ def test_a_damaged_file_is_no_error(tmp_path: Path, content: str) -> None:
     (tmp_path / "rules.json").write_text(content)
     assert categories(tmp_path, Counting(), ("select 1", "api")) == ["of api"]
     _, told = (tmp_path / "rules.json").read_text().splitlines()
-    assert list(json.loads(told).values()) == [["of api", ""]]
+    assert list(json.loads(told).values()) == [["of api", "", ""]]
 
 
 def test_where_nothing_can_be_kept_nothing_is(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 import threading
 from dataclasses import replace
+from threading import Event
 
 import pytest
 
 from pgiostat.postgres.activity import Backend, InFlight, Running
 from pgiostat.postgres.own_statements import Own
 from pgiostat.postgres.sent_sql import text_of
+from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.queries.describe import describer
 from pgiostat.render.text import in_flight
 from pgiostat.statistics.names import Names, Statement
@@ -98,3 +100,34 @@ def test_what_a_server_is_at_work_on(make_server: MakeServer) -> None:
 def _cancelled(connection: object, statement: str) -> None:
     with pytest.raises(Exception, match="cancel"):
         connection.execute(statement)  # type: ignore[attr-defined]
+
+
+def test_a_wait_is_shown_in_the_words_of_the_server(make_server: MakeServer) -> None:
+    """VACUUM waits for a page that a cursor has pinned; the type of that event changed in 19."""
+    server = make_server()
+    with client(server.dsn()) as reader, client(server.dsn()) as vacuuming:
+        reader.execute("CREATE EXTENSION pg_stat_statements")
+        reader.execute("CREATE TABLE pinned AS SELECT generate_series(1, 9)")
+        reader.execute("BEGIN")
+        reader.execute("DECLARE c CURSOR FOR SELECT * FROM pinned")
+        reader.execute("FETCH 1 FROM c")
+        thread = threading.Thread(target=vacuuming.execute, args=["VACUUM (FREEZE) pinned"])
+        thread.start()
+        try:
+            with collecting(server.dsn()) as collector:
+                shown = _vacuum_that_waits(collector)
+        finally:
+            reader.execute("ROLLBACK")
+            thread.join()
+        is_renamed = reader.info.server_version >= 190000
+    assert shown == ("Buffer:BufferCleanup" if is_renamed else "BufferPin:BufferPin")
+
+
+def _vacuum_that_waits(collector: SnapshotReader) -> str:
+    """Return what VACUUM waits for once it waits for a page."""
+    for _ in range(600):
+        for each in collector.running(0.0):
+            if each.text.startswith("VACUUM") and "Buffer" in (each.waits_for or ""):
+                return str(each.waits_for)
+        Event().wait(0.05)
+    pytest.fail("VACUUM does not wait")

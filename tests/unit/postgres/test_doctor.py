@@ -30,6 +30,7 @@ from pgiostat.postgres.doctor import (
     findings,
     verdict,
 )
+from pgiostat.postgres.doctor.releases import release
 from pgiostat.render import doctor as render
 from tests.conftest import MakeServer
 from tests.support.fixes import carried_out, examined, findings_of, mended
@@ -57,7 +58,7 @@ BOTH = {STATEMENTS: ("1.12", "1.12"), KCACHE: ("2.3", "2.3")}
 RESTART = "-- then restart the server"
 PRELOAD = "ALTER SYSTEM SET shared_preload_libraries = "
 GOOD = Facts(
-    host="db:5432", dbname="app", version="18.4", version_num=180004, user="pgiostat",
+    host="db:5432", dbname="app", version="18.6", version_num=180006, user="pgiostat",
     is_superuser=False, reads_all_stats=True, in_recovery=False, started=at(-86_400 * 9),
     now=at(0), extensions=BOTH,
     settings=SETTINGS,
@@ -190,7 +191,8 @@ FAULTS = [
      "overridden", "warning",
      'ALTER ROLE "a""b" IN DATABASE "app" RESET track_io_timing;'),
     (replace(GOOD, statements=replace(there(), text_bytes=2**30)), "texts", "warning", ""),
-    (replace(GOOD, statements=replace(there(), text_bytes=None)), "texts", "unknown", ""),
+    (replace(GOOD, statements=replace(there(), text_bytes=None)), "texts", "unknown",
+     'GRANT EXECUTE ON FUNCTION pg_stat_file(text, boolean) TO "pgiostat";'),
     (replace(GOOD, reads_all_stats=False, statements=replace(there(), hidden=790)),
      "privileges", "error", 'GRANT pg_read_all_stats TO "pgiostat";'),
     (replace(GOOD, statements=replace(there(), unread_texts=700, unreadable="no")),
@@ -317,7 +319,7 @@ def test_forms() -> None:
     ]
     page = render.as_markdown(GOOD, found)
     told = "ready, with 1 warning: track_io_timing."
-    assert page.startswith(f"**`pgiostat@db:5432/app  PostgreSQL 18.4`**: {told}")
+    assert page.startswith(f"**`pgiostat@db:5432/app  PostgreSQL 18.6`**: {told}")
 
 
 LONG = f"{PRELOAD}'auto_explain', 'pg_cron', 'pgaudit', 'timescaledb', 'pg_stat_statements'"
@@ -347,7 +349,7 @@ def test_findings_as_text() -> None:
     facts = setting(track_io_timing="off")
     found = [each for each in findings(facts) if each.aspect in {"track", "track_io_timing"}]
     assert [line.plain for line in render.as_text(facts, found, width=60)] == [
-        "pgiostat doctor  pgiostat@db:5432/app  PostgreSQL 18.4",
+        "pgiostat doctor  pgiostat@db:5432/app  PostgreSQL 18.6",
         "track           ok      top",
         "track_io_timing warning off: read times are unknown, and so",
         "                        are the reads that the OS page cache",
@@ -374,7 +376,7 @@ def test_a_good_server_and_who_asks(make_server: MakeServer) -> None:
     for role in ("postgres", "watcher", "plain"):
         theirs = make_conninfo(server.dsn(), user=role, password="x")
         asked = server.dsn() if role == "postgres" else theirs
-        states[role] = {each.aspect: each.state.value for each in findings(examine(asked))}
+        states[role] = {each.aspect: each.state.value for each in examined(asked)}
     for role, privileges in (("postgres", "warning"), ("watcher", "ok"), ("plain", "error")):
         assert states[role].pop("privileges") == privileges
         assert states[role].pop("clock") in {"ok", "note"}  # this machine's
@@ -405,9 +407,10 @@ def test_faults_of_a_server(make_server: MakeServer) -> None:
     assert found["track"].state is CheckState.ERROR
     assert found["track_utility"].state is CheckState.WARNING
     assert found["track_io_timing"].state is CheckState.WARNING
+    of_release = [each.state for each in release(examine(server.dsn()))]
     ended = pgiostat("doctor", server.dsn())
     assert ended.stdout.splitlines()[-2:] == [
-        "not ready: 1 error, 3 warnings",
+        f"not ready: 1 error, {3 + of_release.count(CheckState.WARNING)} warnings",
         "Next: apply the fixes, then pgiostat doctor again",
     ]
     (other_database,) = findings_of(server.dsn("template1"), "extension")
@@ -504,7 +507,8 @@ def test_strict_takes_warnings_for_errors_and_no_server_is_told(make_server: Mak
     assert pgiostat("doctor", dsn).returncode == 0
     assert pgiostat("doctor", dsn, "--strict").returncode == 1
     told = json.loads(pgiostat("doctor", dsn, "--format", "json").stdout)
-    assert told["verdict"].startswith("ready, with 1 warning")
+    assert told["verdict"].startswith("ready, with ")
+    assert "track_io_timing" in told["verdict"]
     away = pgiostat("doctor", "host=127.0.0.1 port=1 dbname=x")
     assert (away.returncode, away.stdout) == (1, "")
     assert away.stderr.startswith("pgiostat: error: could not connect")
@@ -537,6 +541,22 @@ def test_a_library_that_waits_for_a_restart_is_not_lost_by_another(
     (found,) = findings_of(server.dsn(), "preloaded")
     assert found.fix == f"{PRELOAD}'auto_explain', 'pg_stat_statements'; {RESTART}"
     assert mended(server, "preloaded").state is CheckState.OK
+
+
+def test_a_value_that_no_reload_has_read_waits_for_a_restart_too(make_server: MakeServer) -> None:
+    server = make_server(shared_preload_libraries="")
+    (found,) = findings_of(server.dsn(), "preloaded")
+    statement, _, _ = found.fix.partition("--")
+    carried_out(server, statement)  # without the restart
+    assert findings_of(server.dsn(), "preloaded") == [
+        Finding(
+            "preloaded", CheckState.ERROR,
+            "pg_stat_statements is set in shared_preload_libraries, and waits for a restart", WAITS,
+        )
+    ]  # fmt: skip
+    server.restart()
+    (found,) = findings_of(server.dsn(), "preloaded")
+    assert found.state is CheckState.OK
 
 
 @pytest.mark.parametrize(
@@ -658,6 +678,23 @@ def test_what_has_the_names_of_the_extension_is_found_and_goes(make_server: Make
     for each in found:
         carried_out(server, each.fix.removeprefix("if it is not needed: "), by=theirs)
     assert findings_of(server.dsn(), "look-alike") == []
+
+
+@pytest.mark.once
+def test_a_role_that_may_not_see_the_file_of_texts_gets_the_right(make_server: MakeServer) -> None:
+    server = make_server()
+    with client(server.dsn()) as other:
+        other.execute("CREATE EXTENSION pg_stat_statements")
+    theirs = watcher(server)
+    (found,) = findings_of(theirs, "texts")
+    assert found == Finding(
+        "texts", CheckState.UNKNOWN, "watcher cannot see the query text file",
+        'GRANT EXECUTE ON FUNCTION pg_stat_file(text, boolean) TO "watcher";',
+    )  # fmt: skip
+    carried_out(server, found.fix)
+    (found,) = findings_of(theirs, "texts")
+    assert found.state is CheckState.OK
+    assert found.reason.startswith("the query text file has ")
 
 
 def test_a_superuser_gets_a_role_that_is_enough(make_server: MakeServer) -> None:

@@ -41,6 +41,7 @@ def test_every_statement_is_qualified() -> None:
         "activity_texts",
         "all_relation_stats",
         "as_role",
+        "base_tables",
         "catalog",
         "columns",
         "databases",

@@ -79,6 +79,67 @@ def test_a_statement_is_named_after_what_it_does(category: str, text: str) -> No
     assert Classifier(builtin("none")).classify(text).category == category
 
 
+READ = [
+    ("orders", "SELECT o.id FROM orders o JOIN items i ON i.order_id = o.id"),
+    ("orders", "COPY (SELECT * FROM orders WHERE id > 3) TO stdout"),
+    ("s.orders", "COPY s.orders (a, b) TO stdout"),
+    ("orders", "COPY public.orders FROM stdin"),
+    # the target of a write, but for what it reads its rows from
+    ("orders", "INSERT INTO archive SELECT * FROM orders"),
+    ("t", "WITH gone AS (DELETE FROM t RETURNING *) INSERT INTO archive SELECT * FROM gone"),
+    ("archive", "INSERT INTO archive VALUES ($1)"),
+    ("archive", "INSERT INTO archive SELECT generate_series(1, 10)"),
+    ("archive", "INSERT INTO archive SELECT oid FROM pg_class"),
+    ("a", "UPDATE a SET x = 1 FROM b WHERE a.id = b.id"),
+    ("t", "MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN UPDATE SET x = 1"),
+    ("customer", 'SELECT 1 FROM ONLY "public"."customer" x WHERE "id" OPERATOR(pg_catalog.=) $1 FOR KEY SHARE OF x'),
+    # commands
+    ("orders", "CREATE TABLE x AS SELECT * FROM orders"),
+    ("orders", "CREATE MATERIALIZED VIEW x AS SELECT * FROM orders"),
+    ("", "CREATE VIEW x AS SELECT * FROM orders"),
+    ("", "CREATE TABLE x (id int)"),
+    ("mv", "REFRESH MATERIALIZED VIEW CONCURRENTLY mv"),
+    ("orders", "DECLARE c CURSOR FOR SELECT * FROM orders"),
+    ("orders", "EXPLAIN SELECT * FROM orders"),
+    ("orders", "PREPARE p AS SELECT * FROM orders"),
+    ("s.t", "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON ONLY s.t USING btree (a)"),
+    ("t", "CREATE INDEX ON t (id)"),
+    ("s.t", "VACUUM (ANALYZE, VERBOSE) s.t (a)"),
+    ("t", "VACUUM FULL FREEZE t"),
+    ("t", "ANALYSE t"),
+    ("t", "REINDEX (VERBOSE) TABLE CONCURRENTLY t"),
+    ("", "REINDEX DATABASE d"),
+    ("t", "CLUSTER t USING i"),
+    ("t", "REPACK (VERBOSE) t USING INDEX i"),
+    ("", "VACUUM"),
+    ("s.t", "ALTER TABLE IF EXISTS ONLY s.t ADD COLUMN a int"),
+    ("", "ALTER TABLE ALL IN TABLESPACE x SET TABLESPACE y"),
+    ("", "ALTER INDEX i RENAME TO j"),
+    # neither
+    ("", "LOCK TABLE a IN SHARE MODE"),
+    ("", "SELECT oid FROM pg_class"),
+    ("", "SELECT app.search($1)"),
+    ("", "CALL app.close_day(1)"),
+    ("", "BEGIN"),
+    ("", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "text"), READ)
+def test_a_ranking_by_table_has_the_table_that_is_read(table: str, text: str) -> None:
+    describe = describer(rule_book(preset="none"))
+    assert describe(text, user="u", database="d", queryid=1).table_read == table
+
+
+def test_maintenance_and_definitions_match_no_rule_of_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text('schema = 1\n[[rule]]\nname = "t"\ncategory = "mine"\nwhen = { table = "t" }\n')
+    classifier = Classifier(rule_book(path, "none").rules)
+    texts = ("VACUUM t", "CREATE INDEX ON t (id)", "ALTER TABLE t ADD a int", "COPY t TO stdout")
+    found = [classifier.classify(text).category for text in texts]
+    assert found == ["maintenance", "maintenance", "ddl", "mine"]
+
+
 FRAMEWORKS = [
     ("queue", "UPDATE good_jobs SET finished_at = now() WHERE id = $1"),
     (
@@ -187,6 +248,7 @@ def test_all_tables_that_show_a_sync_api_are_noted() -> None:
 def test_a_fetch_is_about_the_table_of_its_cursor() -> None:
     found = names("DECLARE c CURSOR FOR SELECT * FROM orders", "FETCH 10 FROM c")
     assert [found.described((10, 5, n)).action for n in (0, 1)] == ["select orders"] * 2
+    assert [found.described((10, 5, n)).table_read for n in (0, 1)] == ["orders"] * 2
     found.add((10, 5, 3), replace(found.statements[10, 5, 0], action="select items"))
     assert found.described((10, 5, 1)).action == OTHER
 
@@ -229,7 +291,7 @@ when = { table = "report_*", verb = "select" }
 [[rule]]
 name = "schemas"
 category = "{schema}"
-when = { table = "*.*" }
+when = { table = ["*.*", "hr_*"] }
 """
 
 
@@ -241,6 +303,8 @@ when = { table = "*.*" }
         ("SELECT * FROM report_day", "reports"),
         ("INSERT INTO report_day VALUES (1)", "insert report_day"),
         ("SELECT * FROM crm.lead", "crm"),
+        ("SELECT * FROM public.orders", "public"),
+        ("SELECT * FROM hr_person", "select hr_person"),  # its text has no schema
         ("SELECT * FROM orders", "select orders"),
     ],
 )

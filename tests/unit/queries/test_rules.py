@@ -199,7 +199,7 @@ def test_a_vocabulary_may_use_its_own_lists(tmp_path: Path) -> None:
 
 def test_categories_of_a_preset_are_in_the_order_of_its_rules() -> None:
     frameworks = ("queue", "migration", "web session")
-    assert builtin("sync").categories == (*frameworks, "other", *SYNC)
+    assert builtin("sync").categories == (*frameworks, "explain", *SYNC, "session")
     assert builtin("general").categories == (*frameworks, "preload {table}")
     assert builtin("none").categories == ()
 

@@ -1,5 +1,7 @@
 """Suggested rules: groups of tables, roles and tags, each with the reads that it takes."""
 
+from dataclasses import replace
+
 import pytest
 
 from pgiostat.analysis.cost import ReadCost
@@ -46,11 +48,16 @@ def table(
 
 
 def statement(
-    text: str, blocks: int = 0, user: str = "web", *, is_ruled: bool = False
+    text: str,
+    blocks: int = 0,
+    user: str = "web",
+    *,
+    is_ruled: bool = False,
+    database: str = "shop",
 ) -> ObservedStatement:
     normalized = normalize(text)
     subject = Subject(
-        extract(text), normalized.fingerprint, normalized.text, user, "shop", hash(text)
+        extract(text), normalized.fingerprint, normalized.text, user, database, hash(text)
     )
     return ObservedStatement(subject, is_ruled, tag_pairs(text), blocks, 1)
 
@@ -140,6 +147,45 @@ def test_each_schema_is_a_group_and_one_that_reads_most_is_divided() -> None:
     assert groups_of(tables, read, statement("SELECT * FROM stock.coupon", 40)) == divided
     half = statement("SELECT * FROM stock.coupon", 60)
     assert groups_of(tables, read, half) == whole
+
+
+def test_a_name_of_several_schemas_is_that_of_the_default_search_path() -> None:
+    tables = [table("note"), table("task"), table("note", schema="ops"), table("job", schema="ops")]
+    read = [
+        statement("SELECT * FROM note", 40),
+        statement("SELECT * FROM public.note", 9),
+        statement("SELECT * FROM ops.note", 30),
+        statement("SELECT * FROM job", 10),
+    ]
+    found = suggestions(tables, observed(*read, statement("SELECT 1", 90)))
+    assert [(each.group.when["table"], each.blocks, each.group.why) for each in found.tables] == [
+        (
+            ["public.*", "note", "!ops.note", "task"],
+            49,
+            "schema public, 2 tables; note also without a schema, as by the default search_path",
+        ),
+        (
+            ["ops.*", "job"],
+            40,
+            "schema ops, 2 tables; note only with the schema, as other schemas have the name too",
+        ),
+    ]
+
+
+def test_statements_of_another_database_make_no_group() -> None:
+    everything = observed(
+        statement("SELECT * FROM coupon /*job='here'*/", 30),
+        statement("SELECT * FROM coupon", 60, "other", database="other"),
+        statement("SELECT * FROM note /*job='there'*/", 10, "other", database="other"),
+    )
+    of_all = suggestions([table("coupon"), table("note")], everything)
+    assert [each.blocks for each in of_all.tables] == [90, 10]
+    here = suggestions([table("coupon"), table("note")], replace(everything, dbname="shop"))
+    assert [(each.group.name, each.blocks, each.share) for each in here.tables] == [
+        ("coupon", 30, 1.0)
+    ]
+    assert ([each.group.name for each in here.tags], here.roles) == (["job=here"], ())
+    assert (here.observed.blocks, len(here.observed.statements)) == (30, 1)
 
 
 def test_a_glob_stands_for_names_that_no_other_table_has() -> None:

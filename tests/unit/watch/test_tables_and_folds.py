@@ -140,6 +140,16 @@ def test_another_order_or_a_filter_shows_each_statement(state: ViewState) -> Non
     assert {TEXTS[4], TEXTS[5]} <= {row.name for row in rows}
 
 
+@pytest.mark.parametrize("wanted", ["catalogs", "System Cat"])
+def test_catalogs_are_found_by_the_name_of_their_row(wanted: str) -> None:
+    assert [row.name for row in shown(ViewState(View.RELATION, filter=wanted)).rows] == [
+        "pg_catalog.pg_class",
+        "information_schema.sql_features",
+        "pg_catalog.pg_class_oid_index",
+        "pg_catalog.pg_type",
+    ]
+
+
 def test_a_single_row_that_reads_nothing_is_shown() -> None:
     counted = totals({(APP, SHOP, 1): 5, (APP, SHOP, 4): 0})
     names = [row.name for row in shown(ViewState(View.FINGERPRINT), counted).rows]

@@ -147,9 +147,10 @@ def _counted(count: int, noun: str) -> str:
 def _measured_on(observed: Observation) -> str:
     """Return what shares are of."""
     since = "" if observed.since is None else f" since {observed.since.astimezone(UTC):%F %TZ}"
+    of = f" of database {terminal(observed.dbname)}" if observed.dbname else ""
     return (
-        f"{_counted(len(observed.statements), 'statement')}, {_counted(observed.blocks, 'block')}"
-        f" read{since}: shares are of these blocks."
+        f"{_counted(len(observed.statements), 'statement')}{of},"
+        f" {_counted(observed.blocks, 'block')} read{since}: shares are of these blocks."
     )
 
 

@@ -1,7 +1,7 @@
 """The statements of a server, observed once: what suggested rules are measured on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pgiostat.analysis.rank import By, RankRow, rank
@@ -41,6 +41,7 @@ class Observation:
         is_sync: Whether the preset sync is in force.
         since: When the counters were reset; None if unknown.
         missing: Why statements are missing; empty if none is.
+        dbname: The connected database, which the catalog is of; empty if it is unknown.
     """
 
     statements: tuple[ObservedStatement, ...] = ()
@@ -48,6 +49,15 @@ class Observation:
     is_sync: bool = False
     since: datetime | None = None
     missing: str = ""
+    dbname: str = ""
+
+    def of_database(self) -> "Observation":
+        """Return the statements of the connected database alone, and shares of their blocks."""
+        if not self.dbname:
+            return self
+        kept = tuple(each for each in self.statements if each.subject.database == self.dbname)
+        others = sum(each.blocks for each in self.statements) - sum(each.blocks for each in kept)
+        return replace(self, statements=kept, blocks=self.blocks - others)
 
 
 class Observer:
@@ -90,6 +100,7 @@ def observation(delta: Delta, names: Names, observer: Observer) -> Observation:
         is_sync=preset is not None and preset.name == "sync",
         since=newer.markers.statements_reset,
         missing=f"{hidden_from(user)}: {grant(user)}" if newer.masked else "",
+        dbname=newer.server.dbname,
     )
 
 

@@ -45,10 +45,13 @@ class Suggestions:
 def suggestions(tables: Sequence[CatalogTable], observed: Observation) -> Suggestions:
     """Return what is suggested for a server.
 
+    Rules are for the connected database, as its catalog alone is known.
+
     Args:
         tables: Its tables.
-        observed: Its statements.
+        observed: Its statements, of all databases.
     """
+    observed = observed.of_database()
     statements, whole, lists = observed.statements, observed.blocks, suggest(tables)
     # The preset is that of the server: its evidence may be in another database.
     is_sync = observed.is_sync and bool(lists.synced)

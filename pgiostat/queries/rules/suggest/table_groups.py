@@ -1,6 +1,6 @@
 """Suggested rules that follow from the catalog: schemas, families of tables, partitions."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -17,6 +17,8 @@ _FEWEST_FOR_PREFIX = 3
 """Tables that one glob stands for."""
 _NOTABLE = 0.01
 """Share of reads of a table that gets a rule although it stands alone."""
+_DEFAULT_SCHEMA = "public"
+"""The schema of a name without one, by the default search_path."""
 _OF_FRAMEWORKS = ["@queues", "@migration_tables", "@web_sessions"]
 Members = TypeVar("Members")
 
@@ -42,7 +44,9 @@ class _Grouping:
         self._tables = [
             table for table in tables if not known.match(f"{table.schemaname}.{table.relname}")
         ]
-        self._times = Counter(table.relname for table in tables)
+        self._schemas: dict[str, list[str]] = defaultdict(list)
+        for table in tables:
+            self._schemas[table.relname].append(table.schemaname)
         self._names = [name for table in tables for name in (table.relname, *table.partitions)]
         self._statements = statements
         self._whole = sum(each.blocks for each in statements)
@@ -87,14 +91,10 @@ class _Grouping:
 
     def _schema(self, schema: str, tables: Sequence[CatalogTable]) -> SuggestedRule:
         """Return the rule of a schema; it names tables, as texts may leave the schema out."""
-        listed = [
-            name
-            for table in tables
-            if self._times[table.relname] == 1
-            for name in (table.relname, *_partitions(table))
-        ]
-        globs = [f"{glob_of(schema)}.*", *map(glob_of, listed)]
-        why = f"schema {schema}, {_counted(tables)}"
+        of_schema = f"{glob_of(schema)}."
+        listed = [glob for table in tables for glob in self._globs(table)]
+        globs = [f"{of_schema}*", *(glob for glob in listed if not glob.startswith(of_schema))]
+        why = f"schema {schema}, {_counted(tables)}{self._shared(tables)}"
         return SuggestedRule(schema, category_named(schema), {"table": globs}, why)
 
     def _family(self, family: Family) -> SuggestedRule:
@@ -109,12 +109,26 @@ class _Grouping:
         else:
             why = f"{family.name}, and tables that belong to it by foreign keys"
         listed = globs if len(globs) > 1 else globs[0]
+        why += self._shared(family.tables)
         return SuggestedRule(family.name, category_named(family.name), {"table": listed}, why)
 
     def _globs(self, table: CatalogTable) -> Iterator[str]:
-        for name in (table.relname, *_partitions(table)):
-            is_only = self._times[table.relname] == 1
-            yield glob_of(name) if is_only else f"{glob_of(table.schemaname)}.{glob_of(name)}"
+        others = [each for each in self._schemas[table.relname] if each != table.schemaname]
+        for name in map(glob_of, (table.relname, *_partitions(table))):
+            if others and table.schemaname != _DEFAULT_SCHEMA:
+                yield f"{glob_of(table.schemaname)}.{name}"
+                continue
+            yield name
+            yield from (f"!{glob_of(other)}.{name}" for other in others)
+
+    def _shared(self, tables: Sequence[CatalogTable]) -> str:
+        """Return what becomes of names that several schemas have, where a text has no schema."""
+        names = sorted({each.relname for each in tables if len(self._schemas[each.relname]) > 1})
+        if not names:
+            return ""
+        if tables[0].schemaname == _DEFAULT_SCHEMA:
+            return f"; {', '.join(names)} also without a schema, as by the default search_path"
+        return f"; {', '.join(names)} only with the schema, as other schemas have the name too"
 
     def _prefix(self, family: Family) -> list[str]:
         """Return one glob for all tables of a family, if it matches no other table."""
