@@ -54,9 +54,11 @@ class RankRow:
         user: Its role, if it is of one.
         action: What it does, and to which table, if it is a statement or a fingerprint; its
             category is the same if no rule gave it another.
+        table_read: The table that it reads, if it is a statement or a fingerprint.
         tag: Value of the tag that a view is by, if it is a statement or a fingerprint.
         own_text: The own text of `Statement`; of a fingerprint that of one entry.
         relation: Of an index its table.
+        queryids: Of a fingerprint the queryids of its entries, those with the most reads first.
         parts: Of a relation: heap, index and TOAST parts with their blocks read.
         members: How many entries were added up.
         uncertain: Part of its numbers was counted since a reset, or is a lower bound.
