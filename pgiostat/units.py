@@ -8,6 +8,7 @@ __all__ = [
     "UNKNOWN",
     "Unit",
     "blocks_to_bytes",
+    "format_await",
     "format_bytes",
     "format_change",
     "format_count",
@@ -175,6 +176,20 @@ def format_ms(value: float | None) -> str:
         if size < limit * factor:
             return f"{_digits(value / factor)} {suffix}"
     return f"{value:.3g} ms"
+
+
+def format_await(value: float | None) -> str:
+    """Return the mean time of a read in milliseconds, whatever it is: a screen keeps its unit.
+
+    >>> [format_await(x) for x in (None, 0, 0.0042, 0.15, 12.0, 99.996, 2_500.0)]
+    ['–', '0.00 ms', '<0.01 ms', '0.15 ms', '12.00 ms', '100.0 ms', '2,500 ms']
+    """
+    if value is None:
+        return UNKNOWN
+    if 0 < value < 0.005:  # noqa: PLR2004 - rounds to nothing
+        return "<0.01 ms"
+    digits = 2 if value < 99.995 else 1 if value < 999.95 else 0  # noqa: PLR2004 - eight cells
+    return f"{value:,.{digits}f} ms"
 
 
 def format_duration(seconds: float | None) -> str:

@@ -17,7 +17,7 @@ from pgiostat.analysis.ledger import CAUSES, unexplained_blocks
 from pgiostat.analysis.server_reads import ServerReads, known_sum, reads_of
 from pgiostat.statistics.delta import Delta
 
-__all__ = ["REPORT_SECONDS", "InTransit", "Settlement"]
+__all__ = ["REPORT_SECONDS", "InTransit", "Settlement", "transaction_seconds"]
 
 REPORT_SECONDS = 12.0
 """After this time the server has the counts of an ended transaction: an idle session reports them
@@ -34,8 +34,14 @@ MAX_WARM_SECONDS = 120.0
 RATE_SECONDS, CATALOG_SECONDS, LUMP_SECONDS = 30.0, 60.0, 300.0
 CAUSE_SECONDS = REPORT_SECONDS + 60.0
 """A cause explains what settles up to this time later."""
-RELEASED_LATE, RELEASED_EARLY = 0.01, 0.005
-"""Share of an interval's reads up to which a small difference settles: steady drifts, no lumps."""
+RELEASED_LATE, RELEASED_EARLY = 0.015, 0.005
+"""Share of an interval's reads up to which a small difference settles in any case."""
+DRIFT_SECONDS = 60.0
+"""A difference that rises slowly settles over this time."""
+RISE_SECONDS = 10.0
+"""A loss rises within this time."""
+DRIFT_MARGIN = 1.5
+"""A difference settles faster than it rises by this factor at most, so that it comes to an end."""
 BAR_EVICTED, BAR_FAILED = 0.1, 0.5
 """Share of the usual variation above which a difference with a cause settles at once."""
 
@@ -75,6 +81,7 @@ class _Point:
         early: Blocks by which statements counted more in this interval than the server did.
         explained: Blocks of statements in this interval.
         reads: The server's counts of this interval.
+        settled: Blocks of the cumulative difference that were settled before it.
     """
 
     at: float
@@ -82,6 +89,7 @@ class _Point:
     early: int
     explained: int
     reads: ServerReads
+    settled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +152,7 @@ class InTransit:
         if reads.nested_twice:  # a difference without end, and its cause is known
             catalogs = min(reads.catalog_blocks or 0, max(left, 0))
             return InTransit(), Settlement(0, catalogs, {})
-        noted = self.note(delta.seconds, _transaction_seconds(delta), delta.statement_blocks, reads)
+        noted = self.note(delta.seconds, transaction_seconds(delta), delta.statement_blocks, reads)
         return noted.settle(left)
 
     def note(
@@ -167,7 +175,7 @@ class InTransit:
         kept = [point for point in self._points if point.at >= oldest]
         is_old = transaction > now  # it began before the first interval
         waits = (is_old and now <= MAX_WARM_SECONDS) or (self._waits_for_old and not is_old)
-        point = _Point(now, last.level + left, max(-left, 0), explained, reads)
+        point = _Point(now, last.level + left, max(-left, 0), explained, reads, self._shifted)
         return replace(
             self,
             _points=(*(kept or [last]), point),
@@ -212,7 +220,39 @@ class InTransit:
             late: Blocks that no statement has counted for REPORT_SECONDS.
             recent: Counts of possible causes.
         """
-        return late if late > self._bar(recent) else min(late, self._share(RELEASED_LATE))
+        risen = self._risen()
+        if risen > self._bar(recent):
+            return min(late, risen)
+        return min(late, self._share(self._drift(late)))
+
+    def _risen(self) -> int:
+        """Return by how much what is due exceeds all that was due in the minute before.
+
+        A loss rises within seconds. What is in transit returns, and a drift settles as it rises.
+        """
+        until = self._points[-1].at - REPORT_SECONDS - RISE_SECONDS
+        since = until - DRIFT_SECONDS
+        before = [point.level for point in self._points[:-2] if since <= point.at <= until]
+        settled = next(point.settled for point in self._points if point.at > until)
+        return self._floor() - self._shifted - max(before, default=0) + settled
+
+    def _floor(self) -> int:
+        return min(point.level for point in self._since(REPORT_SECONDS))
+
+    def _drift(self, late: int) -> float:
+        """Return the share of an interval's reads that settles of a difference that rises slowly.
+
+        In balance it is the share of the reads that no statement counts.
+
+        Args:
+            late: Blocks that no statement has counted for REPORT_SECONDS.
+        """
+        usual = sum(point.reads.blocks or 0 for point in self._since(DRIFT_SECONDS)) or 1
+        until = self._points[0].at + REPORT_SECONDS
+        before = min(point.level for point in self._points if point.at <= until)
+        reads = sum(point.reads.blocks or 0 for point in self._points if point.at > until) or 1
+        drift = DRIFT_MARGIN * (self._floor() - before) / reads
+        return min(late / usual, max(RELEASED_LATE, drift))
 
     def _bar(self, recent: Mapping[str, int | None]) -> float:
         """Return the blocks above which a difference is a loss: less where there is a cause."""
@@ -255,7 +295,7 @@ class InTransit:
         return {name: known_sum(getattr(point.reads, name) for point in points) for name in CAUSES}
 
 
-def _transaction_seconds(delta: Delta) -> float:
+def transaction_seconds(delta: Delta) -> float:
     """Return the age of the oldest transaction at the end of an interval; 0 if there is none."""
     oldest = delta.newer.markers.oldest_transaction
     return 0.0 if oldest is None else (delta.until - oldest).total_seconds()

@@ -6,11 +6,11 @@ of its own, as `in_transit.InTransit` finds it.  The last line is the unattribut
 possible causes.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pgiostat.analysis.server_reads import ServerReads
+from pgiostat.analysis.server_reads import ServerReads, settled_blocks
 
 __all__ = [
     "CAUSES",
@@ -18,6 +18,7 @@ __all__ = [
     "LedgerLine",
     "Line",
     "reconcile",
+    "total_of",
     "unexplained_blocks",
     "whole_of",
 ]
@@ -128,18 +129,34 @@ def reconcile(
     )
 
 
-def whole_of(explained: int, blocks: int | None, lines: Iterable[Line]) -> int:
-    """Return the blocks of which shares are: of the server, or of the statements ahead of it.
+def total_of(explained: int, reads: ServerReads) -> int:
+    """Return the reads of an interval, which all lines but that in transit add up to: 100 %.
 
-    What settles late is more than the server counted in the interval.
+    Blocks in transit belong to other intervals: their statements count them there. Without the
+    server's own count the reads are those of statements.
 
     Args:
         explained: Blocks of statements.
-        blocks: Blocks by the server's own count; None if it was lost.
-        lines: The lines of the ledger.
+        reads: The server's own counts.
+
+    >>> total_of(46, ServerReads(blocks=123, in_transit_blocks=77)), total_of(46, ServerReads())
+    (46, 46)
     """
-    in_transit = sum(line.blocks for line in lines if line.account is LedgerLine.IN_TRANSIT)
-    return max(explained, blocks or 0, (blocks or 0) - in_transit)
+    settled = settled_blocks(reads)
+    return explained if settled is None else settled
+
+
+def whole_of(explained: int, reads: ServerReads) -> int:
+    """Return the blocks of which shares are: the total, or the statements' if these are more.
+
+    Args:
+        explained: Blocks of statements.
+        reads: The server's own counts.
+
+    >>> whole_of(46, ServerReads(blocks=123, in_transit_blocks=77)), whole_of(46, ServerReads(40))
+    (46, 46)
+    """
+    return max(explained, total_of(explained, reads))
 
 
 CAUSES: Mapping[str, str] = {

@@ -1,4 +1,4 @@
-"""What tables and indexes did over a time window: counters added up, live or from a history."""
+"""What tables and indexes did in a time window: counters added up, live or from a history."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,7 +26,7 @@ Key = tuple[int, int]
 
 @dataclass(slots=True)
 class _Counted:
-    """Counters of one relation over a time window, and its newest sizes and times.
+    """Counters of one relation in a time window, and its newest sizes and times.
 
     Attributes:
         dbid: Its database.

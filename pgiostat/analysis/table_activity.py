@@ -1,4 +1,4 @@
-"""What a table and an index did over a time window: every number derived from their counters."""
+"""What a table and an index did in a time window: every number derived from their counters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ def _ratio(part: float, whole: float) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class IndexActivity:
-    """What an index did over a time window.
+    """What an index did in a time window.
 
     Attributes:
         dbid: Its database.
@@ -93,7 +93,7 @@ class IndexActivity:
 
 @dataclass(frozen=True, slots=True)
 class TableActivity:
-    """What a table did over a time window, with its indexes and its TOAST table.
+    """What a table did in a time window, with its indexes and its TOAST table.
 
     Attributes:
         dbid: Its database.

@@ -277,6 +277,9 @@ class SnapshotReader:
     def base_tables(self, names: Sequence[str]) -> list[tuple[str, str, str, str]]:
         """Return the tables behind relations of these names, a row for each table.
 
+        Args:
+            names: Names without a schema.
+
         Returns:
             Schema and name of a relation, and of a table that it is, reads or is a partition of.
         """

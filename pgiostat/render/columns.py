@@ -22,7 +22,6 @@ __all__ = [
     "in_order",
     "of_blocks",
     "shown",
-    "whole_of",
 ]
 
 
@@ -143,11 +142,6 @@ SORTED_BY = {
     Sort.PER_CALL: "blocks_read_per_call",
 }
 """The metric of each order; by reads is the usual one."""
-
-
-def whole_of(by: By) -> str:
-    """Return the owner of all rows together: relations are those of one database."""
-    return "database" if by in OF_RELATIONS else "server"
 
 
 def in_order(per_block: PerBlock, by: By) -> list[Metric]:

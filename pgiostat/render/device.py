@@ -5,7 +5,7 @@ from rich.cells import cell_len
 from pgiostat.escape import terminal
 from pgiostat.render.column_format import column_format
 from pgiostat.render.document import Piece
-from pgiostat.units import UNKNOWN, format_bytes, format_count, format_ms, format_share
+from pgiostat.units import UNKNOWN, format_await, format_bytes, format_count, format_share
 from pgiostat.volume.device.page_cache import DiskReads, cached_share
 
 __all__ = ["cache_sentence", "disk_pieces", "short_cache_sentence"]
@@ -52,7 +52,10 @@ def disk_pieces(disk: DiskReads, width: int) -> list[Piece]:
     """
     rates = disk.server_bytes_per_s, disk.bytes_per_s
     name = f"disk {terminal(disk.name)}  "
-    own = f"  {format_count(disk.reads_per_s)} read IOPS", f"  r_await {format_ms(disk.await_ms)}"
+    own = (
+        f"  {format_count(disk.reads_per_s)} read IOPS",
+        f"  r_await {format_await(disk.await_ms)}",
+    )
     sentence = cache_sentence(*rates)
     if cell_len("".join((name, sentence, *own))) > width:
         sentence = short_cache_sentence(*rates)

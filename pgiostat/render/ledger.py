@@ -1,14 +1,16 @@
 """The names of rows and of the lines of a ledger, and its forms."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from pgiostat.analysis.cost import Overhead
 from pgiostat.analysis.ledger import LedgerLine
-from pgiostat.analysis.rank import Ranking
+from pgiostat.analysis.rank import OF_RELATIONS, Ranking
 from pgiostat.statistics.names import OWN
 from pgiostat.units import format_count, format_counted, format_ms
 
-__all__ = ["NAMES", "NESTED", "displayed", "ledger", "own_cost"]
+__all__ = ["NAMES", "NESTED", "AccountLine", "account_lines", "displayed", "ledger", "own_cost"]
 
 NAMES = {
     LedgerLine.AUTOVACUUM: "autovacuum",
@@ -21,6 +23,50 @@ NAMES = {
 """The name of a line on a screen."""
 NESTED = "of it nested"
 """This is no line of a ledger: nested statements are in the rows of their callers."""
+TOTAL = "total"
+SERVER = "server"
+DATABASE = "database"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLine:
+    """A line below the rows of a ranking.
+
+    Attributes:
+        name: Its name.
+        blocks: Blocks; None if unknown.
+        has_share: Whether it is a part of the total, or the total.
+        is_bound: Whether the blocks are a lower bound.
+    """
+
+    name: str
+    blocks: int | None
+    has_share: bool = True
+    is_bound: bool = False
+
+
+def account_lines(ranking: Ranking, *, is_live: bool = False) -> Iterator[AccountLine]:
+    """Yield what no row explains, the total, and what other intervals count.
+
+    Args:
+        ranking: The ranking.
+        is_live: Whether one screen has the total in several places: then it has no other sum.
+    """
+    for line in ranking.lines:
+        if line.account is not LedgerLine.IN_TRANSIT:
+            yield AccountLine(NAMES[line.account], line.blocks)
+    is_known = ranking.server_blocks is not None
+    if ranking.by in OF_RELATIONS:
+        yield AccountLine(DATABASE, ranking.server_blocks)
+    elif is_live or ranking.in_transit:
+        yield AccountLine(TOTAL, ranking.total, is_bound=not is_known)
+        if ranking.in_transit is not None:
+            yield AccountLine(NAMES[LedgerLine.IN_TRANSIT], ranking.in_transit, has_share=False)
+    if not is_live and ranking.by not in OF_RELATIONS:
+        yield AccountLine(SERVER, ranking.server_blocks, has_share=not ranking.in_transit)
+    if ranking.nested:
+        # Below the sum, because it is no part of it: it is in its callers' rows.
+        yield AccountLine(NESTED, ranking.nested_blocks)
 
 
 def displayed(name: str) -> str:

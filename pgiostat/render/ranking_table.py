@@ -14,9 +14,9 @@ from pgiostat.render.activity_columns import (
     shown_columns,
     shown_number,
 )
-from pgiostat.render.columns import KEYS, OF_TEXTS, SORTED_BY, Key, of_blocks, whole_of
+from pgiostat.render.columns import KEYS, OF_TEXTS, SORTED_BY, Key, of_blocks
 from pgiostat.render.document import Bound, Mark, Piece, Table, TableColumn
-from pgiostat.render.ledger import NAMES, NESTED, displayed
+from pgiostat.render.ledger import NAMES, AccountLine, account_lines, displayed
 from pgiostat.render.statement_names import (
     distinct,
     distinguishable,
@@ -45,18 +45,18 @@ _COLOURS = {"version": "red", "manifest": "yellow", "upload": "green", "download
 def summary(
     ranking: Ranking, coverage: float | None, since_start: float | None = None
 ) -> list[Piece]:
-    """Return the reads of all statements, as pieces of a line.
+    """Return the total of the reads, and numbers of all statements, as pieces of a line.
 
     Args:
         ranking: The statements.
         coverage: The share of the server's reads that they explain, in the time that is ranked.
         since_start: The same over all intervals until now, if there were others.
     """
-    cost = ranking.explained
+    cost, total = ranking.explained, ranking.cost_of(ranking.total)
     pieces: list[Piece] = [
         ("read ", "dim", 1),
-        (f"{format_count(cost.blocks_per_s)} blocks/s", "bold", 0),
-        (f"  {format_bytes(cost.bytes_per_s)}/s", "", 3),
+        (f"{format_count(total.blocks_per_s)} blocks/s", "bold", 0),
+        (f"  {format_bytes(total.bytes_per_s)}/s", "", 3),
         (f"  hit {format_share(cost.hit_ratio)}", "", 4),
         (f"  coverage {format_coverage(coverage)}", "", 2),
     ]
@@ -65,7 +65,7 @@ def summary(
     if ranking.by not in OF_RELATIONS:
         pieces.insert(4, (f"  sessions reading {format_count(cost.reading_sessions)}", "", 5))
     if cost.per_block.is_combined:
-        operations = f"  {format_count(cost.operations_per_s)} read ops/s"
+        operations = f"  {format_count(total.operations_per_s)} read ops/s"
         pieces[3:3] = [(operations, "", 6), (f" by {cost.operations_by}", "dim", 8)]
     return pieces
 
@@ -116,19 +116,14 @@ def _page_rows(ranking: Ranking, metrics: Sequence[Column]) -> Iterator[list[Any
         if row in extras:
             names[0] = displayed(row.name)
         yield [*names, row.share, *(shown_number(metric, ranking, row) for metric in metrics)]
-    for name, blocks in _server_lines(ranking):
-        known = of_blocks(ranking, blocks)
+    for each in account_lines(ranking):
+        known = of_blocks(ranking, each.blocks)
         numbers = (known.get(metric.name, "") for metric in metrics)
-        yield [name, *[""] * (len(keys) - 1), ranking.share(blocks), *numbers]
+        yield [each.name, *[""] * (len(keys) - 1), _share(ranking, each), *numbers]
 
 
-def _server_lines(ranking: Ranking) -> Iterator[tuple[str, int | None]]:
-    """Yield name and blocks of what the server counted and no statement did, and of the whole."""
-    yield from ((NAMES[line.account], line.blocks) for line in ranking.lines)
-    yield whole_of(ranking.by), ranking.server_blocks
-    if ranking.nested:
-        # Below the sum, because it is no part of it: it is in its callers' rows.
-        yield NESTED, ranking.nested_blocks
+def _share(ranking: Ranking, line: AccountLine) -> float | str | None:
+    return ranking.share(line.blocks) if line.has_share else ""
 
 
 def _for_screen(ranking: Ranking, width: int) -> Table:
@@ -252,16 +247,16 @@ def _screen_rows(
         numbers = (shown_number(metric, ranking, row) for metric in metrics)
         return [*before, share, *[drawn] * with_bar, *numbers, *after]
 
-    def line(name: str, blocks: int | None) -> list[Any]:
-        before, after = named(None, name)
-        known = of_blocks(ranking, blocks)
+    def line(each: AccountLine) -> list[Any]:
+        before, after = named(None, each.name)
+        known = of_blocks(ranking, each.blocks)
         numbers = (known.get(metric.name, "") for metric in metrics)
-        return [*before, ranking.share(blocks), *[""] * with_bar, *numbers, *after]
+        return [*before, _share(ranking, each), *[""] * with_bar, *numbers, *after]
 
     below = [ranked(row) for row in extra_rows(ranking)]
     if not ranking.lines:
-        below.append(line(NAMES[LedgerLine.UNATTRIBUTED], None))
-    below += [line(*each) for each in _server_lines(ranking)]
+        below.append(line(AccountLine(NAMES[LedgerLine.UNATTRIBUTED], None)))
+    below += map(line, account_lines(ranking))
     dim = [[v if isinstance(v, Mark) else Mark(v, "dim") for v in row] for row in below]
     return [*map(ranked, ranking.rows), *dim]
 

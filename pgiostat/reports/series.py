@@ -263,7 +263,7 @@ def _of_step(ranking: Ranking, sampled: IntervalStats, amounts: Counts) -> Ranki
     ]
     explained = sum(costs, none)
     lines = reconcile(explained.blocks, sampled.reads)
-    whole = whole_of(explained.blocks, sampled.reads.blocks, lines)
+    whole = whole_of(explained.blocks, sampled.reads)
 
     def with_cost(row: RankRow, cost: ReadCost) -> RankRow:
         return replace(row, cost=cost, share=cost.blocks / whole if whole else None)

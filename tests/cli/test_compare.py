@@ -63,12 +63,12 @@ category A/s B/s change           range verdict
 total    261 264 +1.1 % -4.7 % … +7.2 % no change
 version  201 204 +1.1 % -5.7 % … +8.4 % no change
 manifest  60  60 +1.0 % -6.9 % … +9.5 % no change
-other      0   0  0.0 %               – –
+session    0   0  0.0 %               – –
 
 A/s B/s change           range verdict   category query
 201 204 +1.1 % -5.4 % … +8.1 % no change version  t · max(rev)
  60  60 +1.0 % -6.5 % … +9.1 % no change manifest t · id > $ · id, rev
-  0   0  0.0 %               – –         other    select $
+  0   0  0.0 %               – –         session  select $
 """
 
 
@@ -93,7 +93,7 @@ def test_a_change_is_found_by_what_it_was(tmp_path: Path) -> None:
     compact(Layout(root), "prod")
     per_second = compare(root, *HALVES, "--format", "json")
     assert verdicts(per_second) == {
-        "total": "better", "version": "better", "manifest": "no change", "other": "not judged",
+        "total": "better", "version": "better", "manifest": "no change", "session": "not judged",
     }  # fmt: skip
     told = json.loads(per_second.stdout)
     assert told["conclusion"].startswith("B reads less than A (-1")
@@ -114,7 +114,7 @@ def test_forms_say_the_same(recorded: Recorded) -> None:
         ("total", "total", "worse"),
         ("category", "version", "worse"),
         ("category", "manifest", "no change"),
-        ("category", "other", "not judged"),
+        ("category", "session", "not judged"),
         ("fingerprint", "2:0000000000000001", "worse"),
         ("fingerprint", "2:0000000000000002", "no change"),
         ("fingerprint", "2:0000000000000003", "not judged"),
@@ -124,7 +124,7 @@ def test_forms_say_the_same(recorded: Recorded) -> None:
     lines = compare(root, *HALVES, "--format", "markdown", "--top", "1").stdout.splitlines()
     assert lines[4].startswith("**B reads more than A (+1")
     assert [line.split(" | ")[0] for line in lines if line.startswith("| ")] == [
-        "| category", "| total", "| version", "| manifest", "| other", "| query",
+        "| category", "| total", "| version", "| manifest", "| session", "| query",
         "| `select max(rev) from t`", "| 2 others",
     ]  # fmt: skip
 

@@ -36,7 +36,7 @@ KNOWN = Names(
 
 REPORT = """\
 pgiostat  prod  2026-11-23 10:00:00Z – 2026-11-23 10:30:00Z  3 intervals
-read 1.67 blocks/s  13.3 KiB/s  hit 0 %  sessions reading –  coverage 90.9 %
+read 1.83 blocks/s  14.7 KiB/s  hit 0 %  sessions reading –  coverage 90.9 %
 preset sync: versions and manifests of t
 category       share            blocks/s  r_await blocks/call  calls/s
 version       60.6 % ██████         1.11        –         667    <0.01

@@ -7,7 +7,7 @@ from typing import Any
 from pgiostat.history.write.writer import Writer
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.difference import diff
-from pgiostat.statistics.names import OTHER, OWN, Names, Statement
+from pgiostat.statistics.names import OTHER, OWN, Names, Statement, split_action
 from tests.support.readings import Unsynced, at, reading
 
 MINUTE = 60.0
@@ -20,7 +20,14 @@ TEXTS = {
 ACTIONS = {1: "select t", 2: "select t", 3: OTHER, 4: "select t"}
 KNOWN = Names(
     {
-        (10, 5, n): Statement(text, f"1:{n}", category, uses_cursor=cursor, action=ACTIONS[n])
+        (10, 5, n): Statement(
+            text,
+            f"1:{n}",
+            category,
+            uses_cursor=cursor,
+            action=ACTIONS[n],
+            table_read=split_action(ACTIONS[n])[1],
+        )
         for n, (text, category, cursor) in TEXTS.items()
     },
     {5: "app"},

@@ -99,13 +99,13 @@ def names(app: WatchApp) -> list[str]:
 
 FIRST = [
     "pgiostat  pgiostat@prod/app  PostgreSQL 18.4 primary  10:00:30Z  10.0 s  ok",
-    "read 155 blocks/s ███  1.21 MiB/s  hit 0 % ▁▁▁  coverage 96.9 % ███",
+    "read 160 blocks/s ███  1.25 MiB/s  hit 0 % ▁▁▁  coverage 96.9 % ███",
     "category         share            blocks/s  r_await blocks/call  calls/s     hit",
     "version         62.5 % ██████▎         100        –         100     1.00   0.0 %",
     "manifest        31.2 % ███▏             50        –          16     3.10   0.0 %",
     "other            3.1 % ▎                 5        –          50     0.10   0.0 %",
     "unattributed     3.1 %                   5",
-    "server         100.0 %                 160",
+    "total          100.0 %                 160",
 ]
 
 
@@ -183,11 +183,11 @@ def test_coverage_is_of_the_time_that_is_shown() -> None:
 @pytest.mark.parametrize(
     ("volume", "low", "told"),
     [
-        ("gp2:500", 0.5, ("155 blocks/s  1.21 MiB/s  coverage 96.9 %"
+        ("gp2:500", 0.5, ("160 blocks/s  1.25 MiB/s  coverage 96.9 %"
          "  gp2:500: 50.7 %, full in 33 min 5 s")),
-        ("gp2:500", 0.42, ("155 blocks/s  coverage 96.9 %"
+        ("gp2:500", 0.42, ("160 blocks/s  coverage 96.9 %"
          "  gp2:500: 42.7 % to 50.7 %, full in 38 min 27 s")),
-        ("gp3:500:6000", 0.5, ("155 blocks/s  coverage 96.9 %"
+        ("gp3:500:6000", 0.5, ("160 blocks/s  coverage 96.9 %"
          "  gp3:500:6000: no I/O credits, 2.67 % of its limit")),
     ],
 )  # fmt: skip
@@ -349,7 +349,7 @@ def test_a_filter_shows_what_matches_and_totals_stay() -> None:
         await pilot.press("2", "s", "slash", *"MANIF", "enter")
         assert [row.category for row in app.table.rows] == ["manifest", "manifest"]
         assert shown(app)[2] == "filter “MANIF” 2 of 4 rows"
-        server = next(line for line in shown(app) if line.startswith("server"))
+        server = next(line for line in shown(app) if line.startswith("total"))
         assert server.split()[1:4] == ["100.0", "%", "160"]
         await pilot.press("escape")
         assert (app.state.filter, len(app.table.rows)) == ("", 4)
@@ -811,7 +811,7 @@ def test_the_top_alone_is_shown_if_asked_for_and_all_of_it_adds_up() -> None:
             ("version", 1000), ("manifest", 500),
         ]  # fmt: skip
         assert [(row.name, row.values["blocks_read"]) for row in app.table.below] == [
-            ("(1 not shown)", 50), ("unattributed", 50), ("server", 1600),
+            ("(1 not shown)", 50), ("unattributed", 50), ("total", 1600),
         ]  # fmt: skip
 
     play(script, state=ViewState(top=2))

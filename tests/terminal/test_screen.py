@@ -45,7 +45,7 @@ def test_a_signal_ends_it_and_the_terminal_is_left_clean(
     database: str, number: signal.Signals
 ) -> None:
     with terminal("watch", database, "-i", "0.5") as shown:
-        shown.read(b"server")
+        shown.read(b"total")
         shown.process.send_signal(number)
         assert shown.ended() == 128 + number
     assert LEFT in shown.output

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pgiostat.analysis.cost import FIELDS, ReadCost, blocks_of
-from pgiostat.analysis.ledger import LedgerLine, Line, reconcile, whole_of
+from pgiostat.analysis.ledger import LedgerLine, Line, reconcile, total_of, whole_of
 from pgiostat.analysis.rank.dimension import OF_RELATIONS, By, table_of, tag_of, verb_of
 from pgiostat.analysis.rank.groups import (
     OWN_KEY,
@@ -54,11 +54,11 @@ class RankRow:
         user: Its role, if it is of one.
         action: What it does, and to which table, if it is a statement or a fingerprint; its
             category is the same if no rule gave it another.
-        table_read: The table that it reads, if it is a statement or a fingerprint.
+        table_read: The table that it reads, if it is a statement or a fingerprint; else empty.
         tag: Value of the tag that a view is by, if it is a statement or a fingerprint.
         own_text: The own text of `Statement`; of a fingerprint that of one entry.
         relation: Of an index its table.
-        queryids: Of a fingerprint the queryids of its entries, those with the most reads first.
+        queryids: Of a fingerprint in a report by statement: those of its entries.
         parts: Of a relation: heap, index and TOAST parts with their blocks read.
         members: How many entries were added up.
         uncertain: Part of its numbers was counted since a reset, or is a lower bound.
@@ -164,7 +164,16 @@ class Ranking:
     @property
     def whole(self) -> int:
         """The blocks of which rows have shares."""
-        return whole_of(self.explained.blocks, self.server_blocks, self.lines)
+        return whole_of(self.explained.blocks, self._reads)
+
+    @property
+    def total(self) -> int:
+        """The reads of the interval: all rows and lines but that in transit add up to it."""
+        return total_of(self.explained.blocks, self._reads)
+
+    @property
+    def _reads(self) -> ServerReads:
+        return ServerReads(blocks=self.server_blocks, in_transit_blocks=self.in_transit)
 
     def cost_of(self, blocks: int) -> ReadCost:
         """Return blocks that no statement read as a cost.
@@ -244,7 +253,7 @@ def rank_totals(
     costs = _Costs(groups, none, seconds_by_hour(counted, by))
     explained = costs.total(slice(None))
     lines = reconcile(explained.blocks, reads, recent(counted))
-    whole = whole_of(explained.blocks, reads.blocks, lines)
+    whole = whole_of(explained.blocks, reads)
     kept, cut = _top(costs, by, sort, top)
     ours = [number for number, key in enumerate(costs.keys) if key == OWN_KEY]
     of_statements = by not in OF_RELATIONS

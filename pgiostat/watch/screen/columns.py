@@ -17,7 +17,7 @@ from pgiostat.render.statement_names import (
 )
 from pgiostat.render.table import Cell, Line, TableColumn, cut, lay
 from pgiostat.render.text import bar
-from pgiostat.units import format_bytes, format_count, format_ms, format_share
+from pgiostat.units import format_await, format_bytes, format_count, format_ms, format_share
 from pgiostat.watch.screen.rows import Measure, TableRow
 from pgiostat.watch.screen.table import ScreenTable
 from pgiostat.watch.state import OF_STATEMENTS, View, ViewState
@@ -120,7 +120,8 @@ class _Layout:
     ) -> Iterator[Cell]:
         style = "dim" if row.is_part or row.part is not None or row.fold is not None else ""
         yield name, style
-        shown = "" if row.fold is not None and row.share is None else share(row.share)
+        is_blank = not row.has_share or (row.fold is not None and row.share is None)
+        shown = "" if is_blank else share(row.share)
         yield ("~" if row.is_uncertain else "") + shown, style
         if self.bar:
             drawn = "" if row.is_part else bar(row.share, self.bar)
@@ -223,6 +224,7 @@ _WIDTHS: dict[Callable[[float | None], str], int] = {
     format_count: 8,
     format_bytes: 9,
     format_ms: 8,
+    format_await: 8,
     format_share: 7,
 }
 """Width of the longest values of a format: columns keep their place whatever the values are."""

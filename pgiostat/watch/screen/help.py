@@ -44,8 +44,8 @@ PARTS = (
     (
         "in transit",
         (
-            "reads that the server and a statement count at different times; negative if the"
-            " statement was first"
+            "reads that the server and a statement count in different intervals: no part of the"
+            " total; negative if the statement was first"
         ),
     ),
     (
@@ -75,7 +75,8 @@ REPLAYED = (
 OF_DEMO = (("!", "cause an incident, to be found on the screen, or take it back"),)
 """The key that only the demo has."""
 MORE = (
-    ("share", "of the blocks that statements read, or that the server counted if more"),
+    ("share", "of the total, or of the blocks that statements read if these are more"),
+    ("total", "all reads of the interval: the server's count without reads in transit"),
     ("category", "category of the statement, by the rules; Enter on a statement shows the rule"),
     ("statement", "verb (none for SELECT), tables ⨝, conditions, order and limit, columns"),
     (

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pgiostat.analysis.notices import Notice, NoticeKind
 from pgiostat.watch.model.interval import Interval
 from pgiostat.watch.screen.header_line import MOST_SPARKS
-from pgiostat.watch.screen.table import io_cost
+from pgiostat.watch.screen.table import io_cost, total_cost
 from pgiostat.watch.screen.top_lines import Top
 
 __all__ = ["NoticeBoard", "Posted", "Pulse", "ReplayPosition", "SideInfo"]
@@ -38,9 +38,9 @@ class Pulse:
     @classmethod
     def of(cls, interval: Interval, balance: float | None = None) -> "Pulse":
         """Return those of an interval; balance: of the bucket, at its end."""
-        cost = io_cost(interval.counted)
+        cost, total = io_cost(interval.counted), total_cost(interval.counted)
         return cls(
-            cost.blocks_per_s, cost.operations_per_s, cost.hit_ratio, interval.coverage, balance
+            total.blocks_per_s, total.operations_per_s, cost.hit_ratio, interval.coverage, balance
         )
 
 

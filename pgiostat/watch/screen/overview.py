@@ -30,7 +30,7 @@ from pgiostat.watch.screen.columns import lay_out
 from pgiostat.watch.screen.frozen import SessionView, coverage_of
 from pgiostat.watch.screen.header_line import Piece, fitted
 from pgiostat.watch.screen.notices import Posted, ReplayPosition, SideInfo
-from pgiostat.watch.screen.table import ScreenTable, io_cost
+from pgiostat.watch.screen.table import ScreenTable, io_cost, total_cost
 from pgiostat.watch.screen.top_lines import top_lines
 from pgiostat.watch.state import View, ViewState
 
@@ -174,14 +174,15 @@ def _replayed(session: SessionView, played: ReplayPosition, width: int) -> Line:
 def _second(
     state: ViewState, session: SessionView, table: ScreenTable, side: SideInfo, width: int
 ) -> Line:
-    """Return reads of all statements, hit ratio, coverage and balance, with their last intervals.
+    """Return the total, hit ratio, coverage and balance, with their last intervals.
 
     They are the same in every view.
     """
-    cost = io_cost(session.counted(whole=state.whole))
+    counted = session.counted(whole=state.whole)
+    cost, total = io_cost(counted), total_cost(counted)
     coverage = coverage_of(session, whole=state.whole)
     # Without several blocks in an operation it would be the first number over again.
-    operations = cost.operations_per_s if session.per_block.is_combined else None
+    operations = total.operations_per_s if session.per_block.is_combined else None
     gauge, balance = session.gauge, session.balance
     volume = words = burst = ""
     if gauge is not None and balance is not None:
@@ -197,9 +198,9 @@ def _second(
     return fitted(
         [
             Piece("read ", "dim", 6),
-            Piece(f"{format_count(cost.blocks_per_s)} blocks/s", "bold"),
+            Piece(f"{format_count(total.blocks_per_s)} blocks/s", "bold"),
             Piece("", "cyan", 5, last("blocks_per_s")),
-            Piece(f"  {format_bytes(cost.bytes_per_s)}/s", "", 2),
+            Piece(f"  {format_bytes(total.bytes_per_s)}/s", "", 2),
             Piece("" if operations is None else f"  {format_count(operations)} read ops/s", "", 3),
             Piece("", "cyan", 10, last("operations_per_s") if operations is not None else ()),
             Piece(f"  hit {format_share(cost.hit_ratio)}", "", 4),

@@ -43,7 +43,8 @@ class TableRow:
 
     of: the row of a ranking, if it is one.  is_part: it is below, and no row of the ranking.
     fold: what it folds, if it stands for several rows.  part: of the table `of`, such as an index:
-    its oid.  read_of: what it read of the table that was gone into.
+    its oid.  read_of: what it read of the table that was gone into.  has_share: it is the total, or
+    a part of it.
     """
 
     name: str
@@ -57,6 +58,7 @@ class TableRow:
     fold: Fold | None = None
     part: int | None = None
     read_of: ReadOf | None = None
+    has_share: bool = True
 
     @property
     def key(self) -> RowKey:

@@ -3,22 +3,22 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import Any
 
 from pgiostat.analysis.cost import FIELDS, ReadCost
+from pgiostat.analysis.ledger import total_of
 from pgiostat.analysis.rank import By, LazySequence, Ranking, Totals, rank_totals
 from pgiostat.analysis.server_reads import PerBlock
-from pgiostat.render.columns import in_order, of_blocks, whole_of
-from pgiostat.render.ledger import NAMES, NESTED
+from pgiostat.render.columns import in_order, of_blocks
+from pgiostat.render.ledger import account_lines
 from pgiostat.statistics.names import Names
-from pgiostat.units import format_bytes, format_ms, per_second, us_to_milliseconds
+from pgiostat.units import format_await, format_bytes, per_second, us_to_milliseconds
 from pgiostat.watch.model.interval import IoRow
 from pgiostat.watch.screen.folding import SYSTEM_CATALOGS, folded, is_catalog, with_parts
 from pgiostat.watch.screen.path import belongs, touched, with_read
 from pgiostat.watch.screen.rows import Measure, TableRow, Value, Values, shown
 from pgiostat.watch.state import RowKey, View, ViewState
 
-__all__ = ["ScreenTable", "io_cost", "table_of"]
+__all__ = ["ScreenTable", "io_cost", "table_of", "total_cost"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ _IO: tuple[tuple[Measure, Callable[[IoRow, float], Value]], ...] = (
             "read_time_ms_per_read",
             "r_await",
             "mean time of a read operation, of one block or of several",
-            format_ms,
+            format_await,
         ),
         lambda r, _: us_to_milliseconds(r.read_us) / r.reads if r.reads and r.read_us else None,
     ),
@@ -70,6 +70,10 @@ _IO: tuple[tuple[Measure, Callable[[IoRow, float], Value]], ...] = (
         lambda r, s: None if r.hits is None else per_second(r.hits, s),
     ),
 )
+
+
+_ONE_UNIT = {"rd_await_ms": format_await}
+"""Formats of columns that keep their unit from interval to interval."""
 
 
 def io_cost(counted: Totals | None) -> ReadCost:
@@ -82,6 +86,15 @@ def io_cost(counted: Totals | None) -> ReadCost:
     return ReadCost(
         counted.seconds, counted.block_size, **summed, per_block=counted.reads.per_block
     )
+
+
+def total_cost(counted: Totals | None) -> ReadCost:
+    """Return the reads of an interval as a cost: the total of a table of statements."""
+    cost = io_cost(counted)
+    if counted is None:
+        return cost
+    more = total_of(cost.blocks, counted.reads) - cost.blocks
+    return replace(cost, shared_blks_read=cost.shared_blks_read + more)
 
 
 def table_of(
@@ -138,7 +151,13 @@ def _measures(ranking: Ranking, per_block: PerBlock | None) -> tuple[Measure, ..
     """Return the columns of numbers of a ranking."""
     each = per_block or ranking.explained.per_block
     return tuple(
-        Measure(m.name, m.title, m.meaning, m.shown, not m.heading or m.repeats(each))
+        Measure(
+            m.name,
+            m.title,
+            m.meaning,
+            _ONE_UNIT.get(m.name, m.shown),
+            not m.heading or m.repeats(each),
+        )
         for m in in_order(each, ranking.by)
         if m.known(ranking.explained) and not (m.called and ranking.by is By.RELATION)
     )
@@ -155,15 +174,20 @@ def _others(ranking: Ranking, hidden: Sequence[TableRow]) -> list[TableRow]:
 
 
 def _below(ranking: Ranking) -> list[TableRow]:
-    """Return the parts that no row explains, and the whole."""
+    """Return the parts that no row explains, the total, and what other intervals count."""
     found = [] if ranking.own is None else [replace(shown(ranking.own), is_part=True)]
-    parts = [(NAMES[line.account], line.blocks) for line in ranking.lines]
-    parts.append((whole_of(ranking.by), ranking.server_blocks))  # type: ignore[arg-type] # unknown is None
-    if ranking.nested:
-        parts.append((NESTED, ranking.nested_blocks))
-    for name, blocks in parts:
-        values: dict[str, Any] = of_blocks(ranking, blocks)
-        found.append(TableRow(name, ranking.share(blocks), values, is_part=True))
+    for line in account_lines(ranking, is_live=True):
+        share = ranking.share(line.blocks) if line.has_share else None
+        found.append(
+            TableRow(
+                line.name,
+                share,
+                of_blocks(ranking, line.blocks),
+                is_uncertain=line.is_bound,
+                is_part=True,
+                has_share=line.has_share,
+            )
+        )
     return found
 
 

@@ -7,7 +7,7 @@ from functools import partial, reduce
 from operator import add
 from typing import TYPE_CHECKING
 
-from pgiostat.analysis.server_reads import reads_of
+from pgiostat.analysis.server_reads import ServerReads, reads_of, settled_blocks
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.snapshot import RESUMED
 from pgiostat.units import blocks_to_bytes
@@ -61,18 +61,18 @@ def disk_reads(
     )
 
 
-def server_bytes(server_blocks: int | None, statement_blocks: int, block_size: int) -> float | None:
+def server_bytes(settled: int | None, statement_blocks: int, block_size: int) -> float | None:
     """Return the bytes that a server read in an interval.
 
-    The server's own count comes up to ten seconds later than that of statements: the greater of
-    the two is what was read at least.
+    Without blocks in transit, as the total of a screen. Where these are not known, the greater of
+    the two counts is what was read at least.
 
     >>> server_bytes(10, 12, 8192), server_bytes(None, 12, 8192)
     (98304.0, None)
     """
-    if server_blocks is None:
+    if settled is None:
         return None
-    return float(blocks_to_bytes(max(server_blocks, statement_blocks), block_size))
+    return float(blocks_to_bytes(max(settled, statement_blocks), block_size))
 
 
 class LiveDisk:
@@ -115,7 +115,8 @@ class LiveDisk:
         self._sampler.acknowledge(len(new))
         self._intervals = [*self._intervals, *new][-KEPT:]
         size = delta.settings.block_size
-        read = server_bytes(reads_of(delta).blocks, delta.statement_blocks, size)
+        settled = settled_blocks(reads_of(delta))
+        read = server_bytes(settled, delta.statement_blocks, size)
         return disk_reads(self._intervals, delta.since, delta.until, read)
 
     def end(self) -> None:
@@ -143,7 +144,8 @@ class RecordedDisk:
         row = self._samples.slice(place, 1).to_pylist()[0]
         since = row["ts"]
         until = since + timedelta(microseconds=row["dur_us"])
-        read = server_bytes(row["server_blocks"], row["statement_blocks"], block_size)
+        reads = ServerReads(row["server_blocks"], in_transit_blocks=row["in_transit_blocks"])
+        read = server_bytes(settled_blocks(reads), row["statement_blocks"], block_size)
         return disk_reads(self._around(since, until), since, until, read)
 
     def between(self, first: int, last: int, block_size: int) -> DiskReads | None:

@@ -410,7 +410,7 @@ def test_what_is_in_transit_gives_no_notice_and_a_settled_loss_does() -> None:
     assert [(n.slug, n.text) for n in notices(settled, ranking, coverage=0.99)] == [
         (
             "reads-unexplained",
-            f"80.0 % of the reads are unattributed (400 blocks); possible cause: {FAILED}.",
+            f"88.9 % of the reads are unattributed (400 blocks); possible cause: {FAILED}.",
         )
     ]
     # Without a cause nothing is to be done, and if coverage is low that is what is reported.

@@ -649,9 +649,9 @@ def test_collectors_that_start_together_make_one_history(tmp_path: Path) -> None
 def test_what_is_kept_of_a_statement_is_what_is_known_of_it(text: str | bytes) -> None:
     known = describer()(text, user="", database="", queryid=1)
     kept = uncategorized(text, user="", database="", queryid=1)
-    assert replace(known, category="", action="", if_sync=None, tables=None) == replace(
-        kept, category=""
-    )
+    assert replace(
+        known, category="", action="", table_read="", if_sync=None, tables=None
+    ) == replace(kept, category="")
     assert (known.category == OWN) == (kept.category == OWN)
 
 

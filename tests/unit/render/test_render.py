@@ -100,7 +100,7 @@ def test_an_interval_is_two_header_lines_and_a_table_with_all_parts() -> None:
             "pgiostat  pgiostat@prod/app  PostgreSQL 18.4 primary  10:00:10Z  10.0 s  ok"
             "  preset general"
         ),
-        "read 10 blocks/s  80.0 KiB/s  hit 16.7 %  sessions reading –  coverage 83.3 %",
+        "read 12 blocks/s  96.0 KiB/s  hit 16.7 %  sessions reading –  coverage 83.3 %",
         "category       share            blocks/s  r_await blocks/call  calls/s      hit volume/s",
         "other         83.3 % ████████▍        10        –        12.5     0.80   16.7 % 80.0 KiB",
         "unattributed  16.7 %                   2                                        16.0 KiB",
@@ -334,8 +334,13 @@ def test_what_is_in_transit_has_a_row_in_every_form() -> None:
         ("unattributed", "unattributed", "5"),
     ]
     assert {row["coverage"] for row in rows} == {str(round(100 / 105, 6))}
-    lines = [line.split()[:3] for line in drawn(ranking, 80)]
-    assert lines[-3:-1] == [["in", "transit", "12.5"], ["unattributed", "4.2", "%"]]
+    lines = [line.split()[:4] for line in drawn(ranking, 50)]
+    assert lines[-4:] == [
+        ["unattributed", "4.8", "%", "0.5"],
+        ["total", "100.0", "%", "10.5"],
+        ["in", "transit", "1.5"],
+        ["server", "12.0"],
+    ]
 
 
 def test_json_has_the_burst_balance() -> None:

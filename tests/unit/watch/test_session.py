@@ -1,9 +1,11 @@
 """What a session adds up, and that it does not grow with time."""
 
 import tracemalloc
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
+import pytest
 
 from pgiostat.analysis.cost import FIELDS
 from pgiostat.analysis.rank import By, Totals, rank_totals
@@ -11,6 +13,9 @@ from pgiostat.analysis.server_reads import ServerReads
 from pgiostat.statistics.names import Names
 from pgiostat.watch.model.interval import Interval, Who
 from pgiostat.watch.model.session import KEPT, WatchSession
+from pgiostat.watch.screen.notices import Pulse
+from pgiostat.watch.screen.table import table_of, total_cost
+from pgiostat.watch.state import ViewState
 from tests.support.readings import at
 
 STATEMENTS = 200
@@ -47,6 +52,33 @@ def test_intervals_add_up_to_what_ranking_them_together_gives() -> None:
         told.server_blocks, told.lines, told.seconds,
     )  # fmt: skip
     assert session.coverage == sum(m.statement_blocks for m in moments) / whole.reads.blocks  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("reads", "total", "below"),
+    [
+        (ServerReads(18, in_transit_blocks=10), 8, ["unattributed", "total", "in transit"]),
+        (ServerReads(1, in_transit_blocks=-6), 7, ["unattributed", "total", "in transit"]),
+        (ServerReads(9), 9, ["unattributed", "total"]),
+        (ServerReads(5, in_transit_blocks=0), 5, ["unattributed", "total", "in transit"]),
+        (ServerReads(), 6, ["total"]),
+    ],
+)
+def test_header_and_table_have_the_same_total_and_the_shares_are_of_it(
+    reads: ServerReads, total: int, below: list[str]
+) -> None:
+    interval = moment(0, 4)  # statements read 6 blocks
+    assert interval.counted is not None
+    counted = replace(interval.counted, reads=reads)
+    table = table_of(ViewState(), counted, None, Names())
+    rows = {row.name: row for row in table.below}
+    assert list(rows) == below
+    assert rows["total"].values["blocks_read"] == total == total_cost(counted).blocks
+    assert rows["total"].is_uncertain == (reads.blocks is None)
+    assert Pulse.of(replace(interval, counted=counted)).blocks_per_s == total
+    shares = [row.share or 0.0 for row in (*table.rows, *table.below) if row.name != "total"]
+    assert sum(shares) == pytest.approx(total / max(total, 6))
+    assert all(rows[name].share is None for name in below if name == "in transit")
 
 
 def test_the_last_intervals_of_a_row_and_of_all() -> None:
