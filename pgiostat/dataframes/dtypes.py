@@ -37,6 +37,8 @@ _UNITS = {
     "balance_high": "ratio",
     "operations": "operations",
     "operations_per_s": "operations/s",
+    "operations_low": "operations",
+    "operations_high": "operations",
     "change": "ratio",
     "change_low": "ratio",
     "change_high": "ratio",
@@ -69,7 +71,7 @@ _WHOLE |= {"size_bytes", "dead_rows"}
 _WHOLE |= {"statement_blocks", "server_blocks", "unknown", "version_num"}
 _WORDS = {key.name for keys in KEYS.values() for key in keys if not key.name.endswith("_read")}
 _WORDS |= {"server", "part", "key", "category_a", "category_b", "per", "verdict", "quality"}
-_WORDS |= {"volume", "provenance", "measure", "unit"}
+_WORDS |= {"volume", "provenance", "divided_by", "measure", "unit"}
 _WORDS |= {each.name for of in ACTIVITY.values() for each in of if each.is_text}
 _WORDS -= {"queryid"}
 
