@@ -149,7 +149,7 @@ def watch(
     start = 100.0 if balance is None else balance
     form = options.choice("format", output, StreamFormat)
     of_history = () if replay is None else (By.TAG,)
-    ranked, tag = options.ranked_by(by, By.SERVER, By.HOUR, *of_history)
+    ranked, tag = options.ranked_by(by, By.INDEX, By.SERVER, By.HOUR, *of_history)
     wanted = Options(
         interval=seconds,
         count=1 if once else count,

@@ -32,6 +32,7 @@ __all__ = ["IndexLines", "StatementTables", "TableLines", "table_lines", "tables
 MOST_TABLES, MOST_INDEXES = 6, 8
 LEAST_NUMBER, LEAST_NAME = 8, 21
 INDENT = "  "
+UNKNOWN_DEAD = f"dead rows {UNKNOWN}"
 _SHOWN = ("seq_scans_per_s", "idx_scans_per_s", "rows_per_scan", "size_bytes", "blocks_per_row")
 
 
@@ -236,7 +237,9 @@ def _remarks(table: TableLines, now: datetime | None) -> str:
     dead, share = table.activity.dead_rows, table.activity.dead_share
     words = [
         shared,
-        f"{format_counted(dead, 'dead row')} ({format_share(share)})",
+        UNKNOWN_DEAD
+        if dead is None
+        else f"{format_counted(dead, 'dead row')} ({format_share(share)})",
         f"vacuum {_ago(table.last_vacuum, now)}",
         f"analyze {_ago(table.last_analyze, now)}",
     ]
