@@ -1,6 +1,6 @@
 """A made-up server whose statements come and go, and a clock of its own, for watching an hour."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,9 @@ from pgiostat.postgres.texts import TextBatch
 from pgiostat.statistics import counters
 from pgiostat.statistics.columnar import Rows, to_pg_time
 from pgiostat.statistics.counter_table import ColumnKind, SelectedColumns
+from pgiostat.statistics.definitions import Definition, Kind
 from pgiostat.statistics.names import Describe, Statement
+from pgiostat.statistics.relation_stats import RelationRead
 from pgiostat.statistics.snapshot import Markers, Server, Settings, Snapshot
 from pgiostat.watch.model.interval import Interval
 from pgiostat.watch.sources.live import LiveSource
@@ -74,6 +76,8 @@ class World:
     own: Own = field(default_factory=lambda: Own(11, 5))
     _statements: SelectedColumns = field(default_factory=counters.STATEMENTS.select)
     _relations: SelectedColumns = field(default_factory=counters.RELATIONS.select)
+    _tables: SelectedColumns = field(default_factory=counters.TABLE_STATS.select)
+    _indexes: SelectedColumns = field(default_factory=counters.INDEX_STATS.select)
 
     def clock(self) -> float:
         """Return our time."""
@@ -130,6 +134,40 @@ class World:
         """Return tables, and no index."""
         return {relid: (relid, "public", f"t{relid}", "heap") for relid in relids}, {}
 
+    def base_tables(self, names: Sequence[str]) -> list[tuple[str, str, str, str]]:  # noqa: ARG002 - as of a reader
+        """Return no table: there are neither views nor partitions."""
+        return []
+
+    def relation_reader(self) -> "World":
+        """Return what reads tables and indexes."""
+        return self
+
+    def stats(self, relids: Collection[int] | None = None) -> RelationRead:
+        """Return tables that were scanned, and an index of each."""
+        oids = 20_000 + np.arange(self.now * 2, self.now * 2 + RELATIONS)
+        if relids is not None:
+            oids = oids[np.isin(oids, [*relids])]
+        at = BEGAN + timedelta(seconds=self.now)
+        tables = _rows(
+            self._tables, len(oids), relid=oids, seq_scan=self.now, seq_tup_read=9 * self.now,
+            heap_blks_read=10 * self.now, relpages=1000, reltuples=10_000,
+        )  # fmt: skip
+        indexes = _rows(
+            self._indexes, len(oids), indexrelid=oids + 1_000_000, relid=oids, idx_scan=self.now
+        )
+        return RelationRead(5, at, tables, indexes)
+
+    def definitions(self, tables: Collection[int]) -> list[Definition]:
+        """Return an index of each table."""
+        return [
+            Definition(5, Kind.INDEX, table + 1_000_000, table, f"i{table}", "CREATE INDEX")
+            for table in tables
+        ]
+
+    def settings(self) -> list[Definition]:
+        """Return nothing."""
+        return []
+
     def running(self, seconds: float) -> list[Backend]:  # noqa: ARG002 - as of a collector
         """Return nothing."""
         return []
@@ -160,7 +198,7 @@ class _Feed(LiveSource):
     """A feed that reads the made-up server."""
 
     def __init__(self, world: World, describer: Callable[[], Describe]) -> None:
-        super().__init__("", describer, 1.0, clock=world.clock)
+        super().__init__("", describer, 1.0, tables_interval=10.0, clock=world.clock)
         self._world = world
         world.shown = lambda: self.session.shown
 

@@ -1,5 +1,6 @@
 """Units: all conversions, and single numbers as text; `render.column_format` does columns."""
 
+import re
 from datetime import timedelta
 from enum import StrEnum
 
@@ -54,6 +55,21 @@ def blocks_to_bytes(blocks: int, block_size: int) -> int:
     24576
     """
     return blocks * block_size
+
+
+_SETTING = re.compile(r"(\d+)(B|kB|MB|GB|TB)")
+
+
+def bytes_of_setting(text: str) -> int | None:
+    """Return the bytes of a setting as SHOW writes it; None if it is no size.
+
+    >>> bytes_of_setting("128kB"), bytes_of_setting("16GB"), bytes_of_setting("on")
+    (131072, 17179869184, None)
+    """
+    found = _SETTING.fullmatch(text)
+    if found is None:
+        return None
+    return int(found[1]) << 10 * ("B", "kB", "MB", "GB", "TB").index(found[2])
 
 
 def milliseconds_to_us(milliseconds: float) -> int:

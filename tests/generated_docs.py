@@ -21,6 +21,7 @@ from pgiostat.analysis.rank import By
 from pgiostat.cli.commands import COMMANDS, Commands
 from pgiostat.collector.metrics import METRICS as PROMETHEUS
 from pgiostat.errors import ExitStatus
+from pgiostat.render.activity_columns import ACTIVITY
 from pgiostat.render.columns import KEYS, METRICS
 from pgiostat.render.csv import BALANCE, header
 from pgiostat.render.ledger import NAMES
@@ -97,6 +98,14 @@ def output() -> Iterator[str]:
     yield "|---|---|"
     for metric in METRICS:
         yield f"| {metric.name} | {metric.meaning} |"
+    yield "\n## Tables and indexes\n"
+    yield "At the end of each row, of `pgiostat report` alone ([tables.md](tables.md)):\n"
+    yield "| --by | column | meaning |"
+    yield "|---|---|---|"
+    for columns in dict.fromkeys(ACTIVITY.values()):
+        dimensions = ", ".join(by.value for by in ACTIVITY if ACTIVITY[by] is columns)
+        for column in columns:
+            yield f"| {dimensions} | {column.name} | {column.meaning} |"
     yield "\n## Ledger\n"
     yield "The part of the server's own count that statements do not explain:\n"
     yield "| part | on a screen | meaning |"

@@ -277,7 +277,7 @@ def by_option(*allowed: str, also: tuple[str, ...] = ()) -> typer.models.OptionI
     """Return the option for what is ranked; its help leaves out the values in `also`."""
     option: typer.models.OptionInfo = typer.Option(
         "--by",
-        help=f"Rank by {_listed(allowed)}.",
+        help=f"By {_listed(allowed)}.",
         metavar="WHAT",
         autocompletion=completion.among(*allowed, *also),
     )

@@ -28,7 +28,7 @@ def report(
     until: options.Until = None,
     last: options.Last = None,
     by: Annotated[
-        str, options.by_option(*options.LIVE, "server", "hour", also=(options.QUERYID,))
+        str, options.by_option(*options.LIVE, "index", "server", "hour", also=(options.QUERYID,))
     ] = "category",
     sort: options.Sorted = "reads",
     top: options.Top = None,
@@ -114,7 +114,7 @@ def _ranked_by(by: str, form: Form) -> "By":
 
 
 def _step(series: str, by: "By") -> timedelta:
-    from pgiostat.analysis.rank import By
+    from pgiostat.analysis.rank import OF_RELATIONS, By
     from pgiostat.timespec import duration
 
     seconds = duration(series)
@@ -122,7 +122,7 @@ def _step(series: str, by: "By") -> timedelta:
         options.refuse(
             f'invalid value for --series: "{series}"', hint="A step must be 1s or longer."
         )
-    if by in {By.RELATION, By.HOUR}:
+    if by in {*OF_RELATIONS, By.HOUR}:
         options.refuse(
             f"--series and --by {by} cannot be used together",
             hint="--series takes --by category, verb, table, fingerprint, statement, database, user"

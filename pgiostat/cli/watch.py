@@ -43,6 +43,16 @@ def watch(
         str,
         typer.Option("--interval", "-i", help="Interval between snapshots.", metavar="DURATION"),
     ] = "2s",
+    tables_interval: Annotated[
+        str | None,
+        typer.Option(
+            "--tables-interval",
+            help="Interval between reads of tables and indexes, or off; on a terminal."
+            " Default: 10s.",
+            metavar="DURATION",
+            show_default=False,
+        ),
+    ] = None,
     count: Annotated[
         int | None,
         typer.Option(
@@ -121,6 +131,7 @@ def watch(
     from dataclasses import replace
 
     from pgiostat.analysis.rank import By, Sort
+    from pgiostat.postgres.relation_options import relation_options
     from pgiostat.watch.options import Options, StreamFormat
 
     seconds = options.length(
@@ -138,7 +149,7 @@ def watch(
     start = 100.0 if balance is None else balance
     form = options.choice("format", output, StreamFormat)
     of_history = () if replay is None else (By.TAG,)
-    ranked, tag = options.ranked_by(by, By.SERVER, By.HOUR, *of_history)
+    ranked, tag = options.ranked_by(by, By.INDEX, By.SERVER, By.HOUR, *of_history)
     wanted = Options(
         interval=seconds,
         count=1 if once else count,
@@ -151,8 +162,16 @@ def watch(
         gauge=options.gauge(volume, instance, start) if volume else None,
         writes=writes,
     )
+    if tables_interval is not None:
+        wanted = replace(wanted, tables_interval=relation_options(tables_interval).every)
     _refuse_together(
-        wanted, record=record, replay=replay, theme=theme, dsn=dsn, times=(since, until, last)
+        wanted,
+        tables_interval,
+        record=record,
+        replay=replay,
+        theme=theme,
+        dsn=dsn,
+        times=(since, until, last),
     )
     if replay is not None:
         from pgiostat.cli.watch_screen import replayed
@@ -200,6 +219,7 @@ def _is_on_terminal(wanted: "Options") -> bool:
 
 def _refuse_together(
     wanted: "Options",
+    tables_interval: str | None,
     *,
     record: Path | None,
     replay: Path | None,
@@ -208,9 +228,19 @@ def _refuse_together(
     times: tuple[str | None, str | None, str | None],
 ) -> None:
     """Refuse options that cannot be used together."""
-    for name, value in (("--replay", replay), ("--record", record), ("--theme", theme or None)):
+    on_terminal = {
+        "--replay": replay,
+        "--record": record,
+        "--theme": theme or None,
+        "--tables-interval": tables_interval,
+    }
+    for name, value in on_terminal.items():
         if value is not None and not _is_on_terminal(wanted):
             options.refuse(f"{name} is for a session on a terminal")
+    if replay is not None and tables_interval is not None:
+        options.refuse(
+            "--tables-interval reads a server; a history has what collect recorded",
+        )
     if replay is not None and (dsn or record is not None):
         options.refuse(
             "--replay shows a history, not a server", hint="Omit the server and --record."

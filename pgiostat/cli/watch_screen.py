@@ -61,6 +61,7 @@ def on_screen(
         gauge=wanted.gauge,
         writes=wanted.writes,
         record=record,
+        tables_interval=wanted.tables_interval,
     )
     app = WatchApp(
         feed,

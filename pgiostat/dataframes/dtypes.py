@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 
 from pgiostat.analysis.cost import FIELDS
+from pgiostat.render.activity_columns import ACTIVITY
 from pgiostat.render.columns import KEYS
 from pgiostat.statistics.counters import STATEMENTS
 from pgiostat.units import Unit
@@ -36,6 +37,8 @@ _UNITS = {
     "balance_high": "ratio",
     "operations": "operations",
     "operations_per_s": "operations/s",
+    "operations_low": "operations",
+    "operations_high": "operations",
     "change": "ratio",
     "change_low": "ratio",
     "change_high": "ratio",
@@ -47,13 +50,29 @@ _UNITS = {
     "timed_blocks": "blocks",
     "statement_blocks": "blocks",
     "server_blocks": "blocks",
+    "scans_per_s": "scans/s",
+    "seq_scans_per_s": "scans/s",
+    "idx_scans_per_s": "scans/s",
+    "rows_per_scan": "rows/scan",
+    "rows_per_seq_scan": "rows/scan",
+    "rows_per_idx_scan": "rows/scan",
+    "blocks_per_scan": "blocks/scan",
+    "blocks_per_row": "blocks/row",
+    "size_bytes": "bytes",
+    "dead_rows": "rows",
+    "dead_share": "ratio",
+    **dict.fromkeys(("seq_scan", "idx_scan"), "scans"),
+    **dict.fromkeys(("seq_tup_read", "idx_tup_read", "idx_tup_fetch"), "rows"),
 }
 _WHOLE = {"calls", "rows", "rank", "members", "blocks_read", "queryid", "samples", "evicted"}
 _WHOLE |= {name for name in FIELDS if name.endswith(("_hit", "_read", "_us", "_blocks", "_bytes"))}
+_WHOLE |= {"idx_scan", "idx_tup_read", "idx_tup_fetch", "seq_scan", "seq_tup_read"}
+_WHOLE |= {"size_bytes", "dead_rows"}
 _WHOLE |= {"statement_blocks", "server_blocks", "unknown", "version_num"}
 _WORDS = {key.name for keys in KEYS.values() for key in keys if not key.name.endswith("_read")}
 _WORDS |= {"server", "part", "key", "category_a", "category_b", "per", "verdict", "quality"}
-_WORDS |= {"volume", "provenance", "measure", "unit"}
+_WORDS |= {"volume", "provenance", "divided_by", "measure", "unit"}
+_WORDS |= {each.name for of in ACTIVITY.values() for each in of if each.is_text}
 _WORDS -= {"queryid"}
 
 

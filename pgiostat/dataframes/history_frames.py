@@ -15,8 +15,8 @@ from pgiostat.dataframes.arguments import step_of, usage_error
 from pgiostat.dataframes.attrs import with_attrs
 from pgiostat.dataframes.burst import burst_frame
 from pgiostat.dataframes.dtypes import framed, units
+from pgiostat.dataframes.relations import RelationFrames
 from pgiostat.dataframes.statements import statements_frame
-from pgiostat.dataframes.tables import TableFrames
 from pgiostat.errors import choice
 from pgiostat.history.engines import DUCKDB
 from pgiostat.history.read.history import History
@@ -24,7 +24,8 @@ from pgiostat.history.read.window_spec import open_pair
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.queries.describe import describer
 from pgiostat.queries.rules import PresetChoice, rule_book
-from pgiostat.render.columns import KEYS, METRICS
+from pgiostat.render.activity_columns import columns_of
+from pgiostat.render.columns import KEYS
 from pgiostat.render.compare import COLUMNS, rows_of, side_of
 from pgiostat.render.csv import records
 from pgiostat.render.whatif import records as range_of
@@ -74,7 +75,7 @@ def open_history(
 
 
 @dataclass(slots=True, repr=False)
-class Frames(TableFrames):
+class Frames(RelationFrames):
     """A history as pandas frames.
 
     Times are words as on the command line (since="-2h", until="2026-11-23T10:00Z", last="7d"), or
@@ -103,8 +104,8 @@ class Frames(TableFrames):
         """Rank the reads of a window: the rows of `pgiostat report --format csv`.
 
         Args:
-            by: What a row is: "category", "fingerprint", "statement", "relation", "database",
-                "user", "server" or "hour".
+            by: What a row is: "category", "verb", "table", "fingerprint", "statement", "relation",
+                "index", "database", "user", "server" or "hour".
             sort: "reads", "time", "temp", "calls" or "per-call", the greatest first.
             top: Number of rows; the others are one row, rest. None for all.
             label: One server; all if empty.
@@ -335,7 +336,8 @@ def _stepped(frame: pd.DataFrame, totals: WindowTotals, step: timedelta) -> pd.D
 def _records(ranking: Ranking) -> list[dict[str, Any]]:
     """Return a ranking's rows by column, without what is the same for all."""
     names = {"part", "rank", "share", *(key.name for key in KEYS[ranking.by])}
-    names |= {metric.name for metric in METRICS}
+    with_activity = ranking.activity is not None
+    names |= {each.name for each in columns_of(ranking.by, with_activity=with_activity)}
     return [
         {name: value for name, value in record.items() if name in names}
         for record in records({}, ranking)

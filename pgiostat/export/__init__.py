@@ -19,15 +19,17 @@ import pyarrow.compute as pc
 import pyarrow.csv as pc_csv
 
 from pgiostat.errors import PgiostatError
-from pgiostat.export.tables import BASIS, SCHEMA_VERSION, TABLES, Exported, dictionary
+from pgiostat.export.tables import BASIS, ELSEWHERE, SCHEMA_VERSION, TABLES, Exported, dictionary
 from pgiostat.history.engines import Source, text_of
 from pgiostat.history.format.file_index import LATE, Listing
 from pgiostat.history.format.schema import SCHEMAS
+from pgiostat.history.read.definitions import named_definition
 from pgiostat.history.read.history import History
 from pgiostat.history.read.names import BEGIN, END, NameSpan
 from pgiostat.history.read.windows import HOUR, ServerSpan, Window, floor_hour, nothing_between
-from pgiostat.render.csv import text_cell
+from pgiostat.render.csv import text_cell, timestamp
 from pgiostat.statistics.names import Describe, Names
+from pgiostat.statistics.relation_names import RelationNames
 from pgiostat.statistics.row_deltas import Basis
 from pgiostat.timespec import EARLIEST
 from pgiostat.units import MICROSECOND
@@ -50,6 +52,7 @@ _NAME_ROWS = pa.schema(
         ("oid", pa.int64()),
         ("name", pa.string()),
         ("part", pa.string()),
+        ("dbid", pa.int64()),
         ("since", _INSTANT),
         ("until", _INSTANT),
     ]
@@ -98,7 +101,9 @@ def _write(
     progress: Progress | None,
 ) -> list[Path]:
     names = history.names(describe, window)
-    sources = _sources(servers, names, history.named())
+    sampled = history.sampled(window, servers)
+    connected = {server: each.dbid for server, each in sampled.items()}
+    sources = _sources(servers, names, history.named(), connected)
     begins = _begins(history, window, servers)
     written: list[Path] = []
     try:
@@ -113,7 +118,7 @@ def _write(
                     sources,
                 )
                 if exported.table
-                else iter([(1.0, _texts(servers, names))])
+                else iter([(1.0, _WITHOUT_TIME[exported.name](history, window, servers, names))])
             )
             with path.open("xb") as file:
                 writer = None
@@ -187,6 +192,7 @@ def _sources(
     servers: Sequence[ServerSpan],
     names: Mapping[int, Names],
     named: Mapping[tuple[int, str, int], Sequence[NameSpan]],
+    connected: Mapping[int, int],
 ) -> dict[str, Source]:
     """Return small tables for the engine: labels, texts, and names with their time."""
     texts = [
@@ -197,7 +203,7 @@ def _sources(
     ]
     alike = Counter((server, kind, _shown(row)) for (server, kind, _), row in _last(named))
     rows: list[tuple[object, ...]] = [
-        (server, "database", 0, known.database(0), "", BEGIN, END)
+        (server, "database", 0, known.database(0), "", 0, BEGIN, END)
         for server, known in names.items()
     ]
     for (server, kind, oid), of_oid in named.items():
@@ -205,13 +211,27 @@ def _sources(
             shown = _shown(row)
             if alike[server, kind, shown] > 1 and row["part"] in {"", "heap"}:
                 shown = f"{shown} (oid {oid})"  # what was dropped had the same name
-            rows.append((server, kind, oid, shown, row["part"], since, until))
+            dbid = connected.get(server, 0)
+            rows.append((server, kind, oid, shown, row["part"], dbid, since, until))
+    rows += _names_elsewhere(names)
     labels = list(dict.fromkeys((server.server_id, server.label) for server in servers))
     return {
         "texts": _rows(texts, _TEXT_ROWS),
         "names": _rows(rows, _NAME_ROWS),
         "servers": _rows(labels, pa.schema([("server_id", pa.int64()), ("label", pa.string())])),
     }
+
+
+def _names_elsewhere(names: Mapping[int, Names]) -> Iterator[tuple[object, ...]]:
+    """Yield rows of names of relations beside the connected database."""
+    for server, known in names.items():
+        relations = RelationNames(known)
+        for (dbid, oid), (*_, part, _) in known.elsewhere.items():
+            for kind, name in (
+                ("relation", relations.table(dbid, oid)),
+                ("index", relations.own(dbid, oid)),
+            ):
+                yield server, f"{kind}{ELSEWHERE}", oid, name, part, dbid, BEGIN, END
 
 
 def _last(
@@ -225,7 +245,9 @@ def _last(
 
 
 def _shown(row: Mapping[str, Any]) -> str:
-    return f"{row['schema']}.{row['name']}" if row["schema"] else str(row["name"])
+    is_toast = row["kind"] == "index" and row["part"] in {"toast", "tidx"}
+    schema = "pg_toast" if is_toast else row["schema"]
+    return f"{schema}.{row['name']}" if schema else str(row["name"])
 
 
 def _harmless(rows: pa.Table) -> pa.Table:
@@ -298,7 +320,30 @@ def _converted(exported: Exported, rows: pa.RecordBatch | pa.Table) -> pa.Table:
     return pa.table(columns, names=[field.name for field in exported.fields])
 
 
-def _texts(servers: Sequence[ServerSpan], names: Mapping[int, Names]) -> pa.Table:
+def _definitions(
+    history: History, window: Window, servers: Sequence[ServerSpan], names: Mapping[int, Names]
+) -> pa.Table:
+    labels = {server.server_id: server.label for server in servers}
+    known = {server: RelationNames(names.get(server, Names())) for server in labels}
+    rows = [
+        (
+            SCHEMA_VERSION,
+            labels[row["server_id"]],
+            timestamp(row["since"]),
+            *named_definition(row, known[row["server_id"]]).values(),
+        )
+        for row in sorted(history.dimension("definition"), key=lambda row: row["since"])
+        if row["server_id"] in labels and row["since"] < window.until
+    ]
+    numbers = {"schema_version", "oid"}
+    fields = next(each.fields for each in TABLES if each.name == "definitions")
+    kinds = [pa.int64() if field.name in numbers else pa.string() for field in fields]
+    return _rows(rows, pa.schema(list(zip([f.name for f in fields], kinds, strict=True))))
+
+
+def _texts(
+    _history: History, _window: Window, servers: Sequence[ServerSpan], names: Mapping[int, Names]
+) -> pa.Table:
     rows = [
         (
             SCHEMA_VERSION,
@@ -318,3 +363,7 @@ def _texts(servers: Sequence[ServerSpan], names: Mapping[int, Names]) -> pa.Tabl
     kinds = [pa.int64(), pa.string(), pa.string(), pa.string(), pa.int64(), *[pa.string()] * 3]
     names_of = [field.name for field in TABLES[-1].fields]
     return _rows(rows, pa.schema(list(zip(names_of, kinds, strict=True))))
+
+
+_WITHOUT_TIME = {"definitions": _definitions, "texts": _texts}
+"""What makes the rows of a file that has no intervals."""

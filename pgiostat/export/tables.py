@@ -10,7 +10,7 @@ from pgiostat.statistics.names import HIDDEN, UNREAD
 from pgiostat.units import Unit
 from pgiostat.volume.device.interval import MEASURED as DEVICE
 
-__all__ = ["BASIS", "SCHEMA_VERSION", "TABLES", "Exported", "Field", "dictionary"]
+__all__ = ["BASIS", "ELSEWHERE", "SCHEMA_VERSION", "TABLES", "Exported", "Field", "dictionary"]
 
 SCHEMA_VERSION = 1
 """Rises when a column changes its name or meaning; new columns do not raise it."""
@@ -64,11 +64,24 @@ _TEXTS = (
 )
 
 
+ELSEWHERE = " elsewhere"
+"""Ends the kind of a name of a relation beside the connected database."""
+
+
 def _named(alias: str, kind: str, column: str) -> str:
     return (
         f"LEFT JOIN names AS {alias} ON {alias}.server_id = f.server_id"
         f" AND {alias}.kind = '{kind}' AND {alias}.oid = f.{column}"
         f" AND f.ts >= {alias}.since AND f.ts < {alias}.until"
+    )
+
+
+def _named_anywhere(alias: str, kind: str, column: str) -> str:
+    """Return the join of names of relations by database and oid."""
+    return (
+        f"LEFT JOIN names AS {alias} ON {alias}.server_id = f.server_id"
+        f" AND {alias}.kind IN ('{kind}', '{kind}{ELSEWHERE}') AND {alias}.oid = f.{column}"
+        f" AND {alias}.dbid = f.dbid AND f.ts >= {alias}.since AND f.ts < {alias}.until"
     )
 
 
@@ -215,6 +228,45 @@ TABLES: tuple[Exported, ...] = (
         order="f.relid",
     ),
     Exported(
+        "tables",
+        "table, materialized view or TOAST table, and interval of the tables of a server",
+        (
+            *_FIRST,
+            Field("database", "d.name", "", "where it is"),
+            Field("relation", "r.name", "", "its table, with the schema"),
+            Field("part", "r.part", "", "heap or toast"),
+            *_fields("table_stats"),
+            BASIS,
+        ),
+        "table_stats",
+        joins="\n".join(
+            (_named("d", "database", "dbid"), _named_anywhere("r", "relation", "relid"))
+        ),
+        order="f.dbid, f.relid",
+    ),
+    Exported(
+        "indexes",
+        "index and interval of the tables of a server",
+        (
+            *_FIRST,
+            Field("database", "d.name", "", "where it is"),
+            Field("relation", "r.name", "", "its table, with the schema"),
+            Field("index", "i.name", "", "its name, with the schema"),
+            Field("part", "r.part", "", "idx, or tidx for the index of a TOAST table"),
+            *_fields("index_stats"),
+            BASIS,
+        ),
+        "index_stats",
+        joins="\n".join(
+            (
+                _named("d", "database", "dbid"),
+                _named_anywhere("r", "relation", "indexrelid"),
+                _named_anywhere("i", "index", "indexrelid"),
+            )
+        ),
+        order="f.dbid, f.indexrelid",
+    ),
+    Exported(
         "io",
         "interval and row of pg_stat_io (PostgreSQL 16 and later)",
         (*_FIRST, *_fields("io"), BASIS),
@@ -235,6 +287,28 @@ TABLES: tuple[Exported, ...] = (
         ),
         "device",
         order="f.source, f.name",
+    ),
+    Exported(
+        "definitions",
+        "change of a definition until the end of the window",
+        (
+            _FIRST[0],
+            _FIRST[3],
+            *(
+                Field(name, name, unit, meaning)
+                for name, unit, meaning in (
+                    ("since", "UTC", "when the change was found"),
+                    ("database", "", "where it holds; empty for the whole server"),
+                    ("kind", "", "index, foreign key, setting or server"),
+                    ("relation", "", "table of an index or a foreign key"),
+                    ("role", "", "role of a setting; empty for all"),
+                    ("name", "", "its name"),
+                    ("oid", "", "oid of an index or a foreign key"),
+                    ("definition", "", "text or value; empty if it was dropped"),
+                    ("detail", "", "primary key, unique or invalid; referenced table's oid"),
+                )
+            ),
+        ),
     ),
     Exported(
         "texts",

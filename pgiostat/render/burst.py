@@ -13,15 +13,16 @@ from pgiostat.render.preset import preset_lines, preset_object
 from pgiostat.render.report import labels, remarks, span, title
 from pgiostat.render.table import bar
 from pgiostat.units import format_bytes, format_count, format_duration, format_share
-from pgiostat.volume.burst import BurstReport, Forecast
-from pgiostat.volume.demand import MEANINGS
+from pgiostat.volume.burst import BurstPart, BurstReport, Forecast
+from pgiostat.volume.demand import DIVIDED, MEANINGS, MEANINGS_OF_DIVISION
 from pgiostat.volume.models import Volume
 
 __all__ = ["HEADER", "document", "records"]
 
 NAME_WIDTH = 24
 _RATES = ("operations", "operations_per_s", "demand_per_s", "over_per_s", "balance", "balance_high")
-HEADER = (*WINDOW, "volume", "provenance", "part", *_RATES)
+_DIVISION = ("divided_by", "operations_low", "operations_high")
+HEADER = (*WINDOW, "volume", "provenance", "part", *_RATES, *_DIVISION)
 
 
 def _volume(volume: Volume) -> str:
@@ -60,10 +61,14 @@ def _about(report: BurstReport) -> Iterator[str]:
     if instance := _instance(report.volume):
         yield instance
     first, *others = report.sources
-    yield f"I/O operations: {MEANINGS[first]}"
+    divided = [MEANINGS_OF_DIVISION[each] for each in report.divisions]
+    meaning = [MEANINGS[first], *(divided[:1] if first in DIVIDED else [])]
+    yield f"I/O operations: {', '.join(meaning)}"
     whole = format_duration(sum(report.sources.values()))
     for other in others:
         yield f"for {format_duration(report.sources[other])} of {whole}: {MEANINGS[other]}"
+    for by, how in zip(list(report.divisions)[1:], divided[1:], strict=True):
+        yield f"for {format_duration(report.divisions[by])} of {whole}: {how}"
 
 
 def _sentences(report: BurstReport) -> Iterator[str]:
@@ -153,22 +158,40 @@ def document(totals: WindowTotals, report: BurstReport) -> Document:
 
 def _parts(report: BurstReport) -> Table:
     """Return a row for each part; a screen leaves out those that used nothing."""
+    has_ranges = any(part.range_per_s is not None for part in report.parts)
     columns = [
         TableColumn("category", most=NAME_WIDTH, rest=True),
         TableColumn("share", right=True, format=format_share),
         TableColumn("", format=bar, style="cyan", extra=True),
         TableColumn("IOPS", right=True, format=format_count, quantity="IOPS"),
+        *(
+            [TableColumn("95 % interval", right=True, format=_range, optional=True)]
+            if has_ranges
+            else []
+        ),
         TableColumn("recent IOPS", right=True, format=format_count, quantity="IOPS"),
         TableColumn("credits used", right=True, format=format_share),
     ]
-    total = report.volume.credits
-    shares = [None if total is None else part.burned / total for part in report.parts]
     rows = [
-        [displayed(part.name), part.share, part.share, part.per_s, part.recent_per_s, burned]
-        for part, burned in zip(report.parts, shares, strict=True)
+        list(_cells(part, report.volume.credits, has_ranges=has_ranges)) for part in report.parts
     ]
     used = (row for row, part in zip(rows, report.parts, strict=True) if part.share > 0)
     return Table(columns, rows, fit=lambda _: Table(columns, used))
+
+
+def _cells(part: BurstPart, full: float | None, *, has_ranges: bool) -> Iterator[Any]:
+    """Yield the cells of a part: a number with too wide an interval is unknown."""
+    yield displayed(part.name)
+    shown = [part.share, part.share, part.per_s]
+    yield from shown if part.is_known else [None] * len(shown)
+    if has_ranges:
+        yield part.range_per_s
+    yield part.recent_per_s if part.is_known else None
+    yield part.burned / full if full is not None and part.is_known else None
+
+
+def _range(ends: tuple[float, float] | None) -> str:
+    return "–" if ends is None else f"{format_count(ends[0])}–{format_count(ends[1])}"
 
 
 def _objects(totals: WindowTotals, report: BurstReport) -> Iterator[dict[str, Any]]:
@@ -191,6 +214,7 @@ def _objects(totals: WindowTotals, report: BurstReport) -> Iterator[dict[str, An
         "preset": preset_object(report.preset),
         "provenance": str(report.provenance),
         "seconds_by_provenance": {str(each): n for each, n in report.sources.items()},
+        "seconds_by_division": {str(each): n for each, n in report.divisions.items()},
         "balance": last.low,
         "balance_high": last.high,
         "lowest": report.lowest.balance.low,
@@ -212,6 +236,9 @@ def _objects(totals: WindowTotals, report: BurstReport) -> Iterator[dict[str, An
                 "operations_per_s": part.per_s,
                 "recent_operations_per_s": part.recent_per_s,
                 "burned": part.burned,
+                "operations_per_s_low": None if part.range_per_s is None else part.range_per_s[0],
+                "operations_per_s_high": None if part.range_per_s is None else part.range_per_s[1],
+                "is_known": part.is_known,
             }
             for part in report.parts
         ],
@@ -227,7 +254,11 @@ def records(totals: WindowTotals, report: BurstReport) -> Iterator[tuple[Any, ..
         same = (*window, report.volume.name, step.provenance and str(step.provenance))
         whole = sum(step.operations.values()) if step.operations else None
         each = None if whole is None or not seconds else whole / seconds
-        yield (*same, "", whole, each, balance.rate, balance.over, balance.low, balance.high)
+        by = step.divided_by and str(step.divided_by)
+        state = (balance.rate, balance.over, balance.low, balance.high)
+        yield (*same, "", whole, each, *state, by, None, None)
+        ranges = step.ranges or {}
         for name, operations in step.operations.items():
             rate = operations / seconds if seconds else None
-            yield (*same, name, operations, rate, None, None, None, None)
+            ends = ranges.get(name, (None, None))
+            yield (*same, name, operations, rate, None, None, None, None, by, *ends)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgiostat.analysis.cost import ReadCost
-from pgiostat.analysis.rank import By, Ranking, RankRow, Sort
+from pgiostat.analysis.rank import OF_RELATIONS, By, Ranking, RankRow, Sort
 from pgiostat.analysis.server_reads import PerBlock
 from pgiostat.render.document import Value
 from pgiostat.statistics.counters import STATEMENTS
@@ -13,6 +13,7 @@ from pgiostat.units import format_bytes, format_count, format_ms, format_share
 
 __all__ = [
     "KEYS",
+    "LEADING",
     "METRICS",
     "OF_TEXTS",
     "SORTED_BY",
@@ -154,7 +155,7 @@ def in_order(per_block: PerBlock, by: By) -> list[Metric]:
     """
 
     def place(metric: Metric) -> tuple[bool, bool, bool]:
-        is_later = by in OF_TEXTS and metric.name not in _FIRST_OF_TEXTS
+        is_later = by in OF_TEXTS and metric.name not in LEADING
         return not metric.heading, metric.repeats(per_block), is_later
 
     return sorted(METRICS, key=place)
@@ -162,7 +163,8 @@ def in_order(per_block: PerBlock, by: By) -> list[Metric]:
 
 OF_TEXTS = (By.STATEMENT, By.FINGERPRINT)
 """Dimensions with the text of a statement as the name of a row."""
-_FIRST_OF_TEXTS = ("blocks_read_per_s", "blocks_read_per_call", "calls_per_s", "hit_ratio")
+LEADING = ("blocks_read_per_s", "blocks_read_per_call", "calls_per_s", "hit_ratio")
+"""Rates of reads and calls, where there is room for few columns."""
 
 
 def shown(ranking: Ranking) -> tuple[Metric, ...]:
@@ -174,7 +176,7 @@ def shown(ranking: Ranking) -> tuple[Metric, ...]:
         metric
         for metric in in_order(ranking.explained.per_block, ranking.by)
         if (metric.heading or metric.name == SORTED_BY[ranking.sort])
-        and not (metric.called and ranking.by is By.RELATION)
+        and not (metric.called and ranking.by in OF_RELATIONS)
         and metric.known(ranking.explained)
     )
     return (first, *sorted(others, key=lambda metric: metric.name != SORTED_BY[ranking.sort]))
@@ -236,5 +238,9 @@ KEYS: dict[By, tuple[Key, ...]] = {
         _part("idx", "indexes"),
         _part("toast", "TOAST table"),
         _part("tidx", "TOAST index"),
+    ),
+    By.INDEX: (
+        Key("index", "index with its schema, and its table", lambda r: r.name),
+        Key("relation", "its table", lambda r: r.relation),
     ),
 }

@@ -11,7 +11,8 @@ from pgiostat.analysis.ledger import LedgerLine
 from pgiostat.analysis.rank import By, Ranking, RankRow
 from pgiostat.analysis.server_reads import coverage_of
 from pgiostat.escape import code_of, terminal
-from pgiostat.render.columns import KEYS, METRICS, of_blocks
+from pgiostat.render.activity_columns import columns_of, number
+from pgiostat.render.columns import KEYS, of_blocks
 from pgiostat.render.document import Document, Value
 from pgiostat.statistics.delta import Delta
 from pgiostat.volume.bucket import Balance
@@ -67,15 +68,20 @@ def timestamp(instant: datetime | None) -> str | None:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def header(by: By) -> list[str]:
+def header(by: By, *, with_activity: bool = False) -> list[str]:
     """Return the names of the columns.
+
+    Args:
+        by: What a row is.
+        with_activity: With what the table or index of a row did, at the end.
 
     part tells rows of the ranking from `residuals`, `own` (pgiostat itself) and the lines of the
     ledger: over an interval blocks_read of all parts adds up to the server's own count.
     """
     keys = [key.name for key in KEYS[by]]
     interval = [name for name in _INTERVAL if name not in keys]
-    return [*interval, "part", "rank", *keys, "share", *(metric.name for metric in METRICS)]
+    numbers = [column.name for column in columns_of(by, with_activity=with_activity)]
+    return [*interval, "part", "rank", *keys, "share", *numbers]
 
 
 def heading(
@@ -121,10 +127,12 @@ def balance_of(balance: Balance | None) -> dict[str, Value]:
 
 def records(interval: Mapping[str, Value], ranking: Ranking) -> Iterator[dict[str, Value]]:
     """Yield the rows of one interval, by column name; None is unknown."""
+    with_activity = ranking.activity is not None
+    columns = columns_of(ranking.by, with_activity=with_activity)
 
     def record(part: str, place: int | None, row: RankRow) -> dict[str, Value]:
         keys = {key.name: key.value(row) for key in KEYS[ranking.by]}
-        numbers = {metric.name: metric.value(row.cost) for metric in METRICS}
+        numbers = {column.name: number(column, ranking, row) for column in columns}
         found = {**interval, "part": part, "rank": place, **keys, "share": row.share, **numbers}
         return found | {"server": row.server} if row.server else found
 
@@ -136,7 +144,7 @@ def records(interval: Mapping[str, Value], ranking: Ranking) -> Iterator[dict[st
     name = KEYS[ranking.by][0].name if ranking.by is not By.STATEMENT else "query"
     for line in ranking.lines:
         yield {
-            **dict.fromkeys(header(ranking.by)),
+            **dict.fromkeys(header(ranking.by, with_activity=with_activity)),
             **interval,
             "part": line.account.value,
             name: line.account.value,

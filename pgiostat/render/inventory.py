@@ -26,6 +26,8 @@ MEANING = {
     "database": "databases",
     "io": "pg_stat_io",
     "relation": "tables and indexes",
+    "table_stats": "scans, rows and sizes of tables",
+    "index_stats": "scans and sizes of indexes",
     "sample": "intervals",
     "dim": "statement texts and names",
     "hot": "not compacted yet",

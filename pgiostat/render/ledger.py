@@ -6,7 +6,7 @@ from typing import Any
 
 from pgiostat.analysis.cost import Overhead
 from pgiostat.analysis.ledger import LedgerLine
-from pgiostat.analysis.rank import By, Ranking
+from pgiostat.analysis.rank import OF_RELATIONS, Ranking
 from pgiostat.statistics.names import OWN
 from pgiostat.units import format_count, format_counted, format_ms
 
@@ -56,13 +56,13 @@ def account_lines(ranking: Ranking, *, is_live: bool = False) -> Iterator[Accoun
         if line.account is not LedgerLine.IN_TRANSIT:
             yield AccountLine(NAMES[line.account], line.blocks)
     is_known = ranking.server_blocks is not None
-    if ranking.by is By.RELATION:
+    if ranking.by in OF_RELATIONS:
         yield AccountLine(DATABASE, ranking.server_blocks)
     elif is_live or ranking.in_transit:
         yield AccountLine(TOTAL, ranking.total, is_bound=not is_known)
         if ranking.in_transit is not None:
             yield AccountLine(NAMES[LedgerLine.IN_TRANSIT], ranking.in_transit, has_share=False)
-    if not is_live and ranking.by is not By.RELATION:
+    if not is_live and ranking.by not in OF_RELATIONS:
         yield AccountLine(SERVER, ranking.server_blocks, has_share=not ranking.in_transit)
     if ranking.nested:
         # Below the sum, because it is no part of it: it is in its callers' rows.

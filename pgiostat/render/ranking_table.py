@@ -6,13 +6,20 @@ from typing import Any
 from rich.cells import cell_len
 
 from pgiostat.analysis.ledger import LedgerLine
-from pgiostat.analysis.rank import By, Ranking, RankRow
+from pgiostat.analysis.rank import OF_RELATIONS, By, Ranking, RankRow
 from pgiostat.escape import terminal
-from pgiostat.render.columns import KEYS, OF_TEXTS, SORTED_BY, Key, Metric, of_blocks, shown
+from pgiostat.render.activity_columns import (
+    ActivityMetric,
+    Column,
+    shown_columns,
+    shown_number,
+)
+from pgiostat.render.columns import KEYS, OF_TEXTS, SORTED_BY, Key, of_blocks
 from pgiostat.render.document import Bound, Mark, Piece, Table, TableColumn
 from pgiostat.render.ledger import NAMES, AccountLine, account_lines, displayed
 from pgiostat.render.statement_names import (
     distinct,
+    distinguishable,
     marks_of,
     need_column,
     screen_name,
@@ -25,7 +32,9 @@ __all__ = ["extra_rows", "ranking_table", "summary"]
 
 NARROW, WIDE = 70, 110
 NUMBER_WIDTH, SHARE_WIDTH, PLACE_WIDTH = 8, 8, 22
+WORD_WIDTH = len("primary key")
 LONGEST_CATEGORY = 24
+LEAST_INDEX, LONGEST_INDEX, BAR_OF_INDEX = 30, 72, 140
 MOST_QUERYIDS = 3
 """Queryids of a row; before PostgreSQL 18 each length of an IN list has its own."""
 LEAST_NAME, LEAST_TEXT, LONGEST_NAME, LEAST_QUERY = 17, 26, 44, 8
@@ -53,7 +62,7 @@ def summary(
     ]
     if since_start is not None:
         pieces.append((f", {format_coverage(since_start)} since the start", "dim", 7))
-    if ranking.by is not By.RELATION:
+    if ranking.by not in OF_RELATIONS:
         pieces.insert(4, (f"  sessions reading {format_count(cost.reading_sessions)}", "", 5))
     if cost.per_block.is_combined:
         operations = f"  {format_count(total.operations_per_s)} read ops/s"
@@ -74,13 +83,16 @@ def ranking_table(ranking: Ranking, *, identified: bool = False) -> Table:
         identified: On a screen, the rows of statements are numbered, and below the table each
             number has its queryid and fingerprint.
     """
-    keys, metrics = _keys(ranking), shown(ranking)
+    keys, metrics = _keys(ranking), shown_columns(ranking)
     is_text = ranking.by in OF_TEXTS
     return Table(
         [
             *(TableColumn(key.name) for key in keys),
             TableColumn("share", right=True, format=format_share),
-            *(TableColumn(metric.title, right=True, format=metric.shown) for metric in metrics),
+            *(
+                TableColumn(metric.title, right=not _is_text(metric), format=metric.shown)
+                for metric in metrics
+            ),
         ],
         _page_rows(ranking, metrics),
         fit=lambda width: (
@@ -97,13 +109,13 @@ def _keys(ranking: Ranking) -> tuple[Key, ...]:
     return (*[_QUERYIDS] * with_queryids, *KEYS[ranking.by])
 
 
-def _page_rows(ranking: Ranking, metrics: Sequence[Metric]) -> Iterator[list[Any]]:
+def _page_rows(ranking: Ranking, metrics: Sequence[Column]) -> Iterator[list[Any]]:
     keys, extras = _keys(ranking), extra_rows(ranking)
     for row in (*ranking.rows, *extras):
         names = [displayed(str(key.value(row) or "")) for key in keys]
         if row in extras:
             names[0] = displayed(row.name)
-        yield [*names, row.share, *(metric.value(row.cost) for metric in metrics)]
+        yield [*names, row.share, *(shown_number(metric, ranking, row) for metric in metrics)]
     for each in account_lines(ranking):
         known = of_blocks(ranking, each.blocks)
         numbers = (known.get(metric.name, "") for metric in metrics)
@@ -116,15 +128,22 @@ def _share(ranking: Ranking, line: AccountLine) -> float | str | None:
 
 def _for_screen(ranking: Ranking, width: int) -> Table:
     """Return the table for a screen. Metrics give way from the right, name and share never do."""
-    with_bar = width >= NARROW
-    room = width - LEAST_NAME - SHARE_WIDTH - (BAR_WIDTH + 1) * with_bar
-    metrics, room = _fitting(shown(ranking), room, _kept(ranking))
-    most = min(max(room + LEAST_NAME, LEAST_NAME) - 1, LONGEST_NAME)
+    is_index = ranking.by is By.INDEX
+    with_bar = width >= (BAR_OF_INDEX if is_index else NARROW)
+    least, longest = (LEAST_INDEX, LONGEST_INDEX) if is_index else (LEAST_NAME, LONGEST_NAME)
+    room = width - least - SHARE_WIDTH - (BAR_WIDTH + 1) * with_bar
+    metrics, room = _fitting(shown_columns(ranking), room, _kept(ranking))
+    most = min(max(room + least, least) - 1, longest)
     named = TableColumn(ranking.by.value, most=most, format=str)
     columns = [named, *_number_columns(metrics, _kept(ranking), with_bar=with_bar)]
 
+    # Names of indexes of one table begin alike.
+    texts = [terminal(displayed(row.name)) for row in ranking.rows]
+    keys = [row.key for row in ranking.rows]
+    names = dict(zip(keys, distinguishable(texts, most) if is_index else texts, strict=True))
+
     def named_cells(row: RankRow | None, name: str) -> tuple[list[Any], list[Any]]:
-        return [terminal(displayed(name if row is None else row.name))], []
+        return [names.get(row.key if row else (), terminal(displayed(name)))], []
 
     return Table(columns, _screen_rows(ranking, metrics, named_cells, with_bar=with_bar))
 
@@ -142,7 +161,7 @@ def _statements_for_screen(ranking: Ranking, width: int, *, identified: bool) ->
     taken += category + (category > 0) + digits + (digits > 0)
     share = CATEGORISED_SHARE if category else QUERY_SHARE
     least = max(LEAST_TEXT, int(share * width))
-    metrics, room = _fitting(shown(ranking), width - taken - least, _kept(ranking))
+    metrics, room = _fitting(shown_columns(ranking), width - taken - least, _kept(ranking))
     query = max(room + least, LEAST_QUERY)
     columns = [TableColumn("#", right=True, least=digits, format=str)] * (digits > 0)
     columns += _number_columns(metrics, _kept(ranking), with_bar=with_bar)
@@ -196,13 +215,17 @@ def _kept(ranking: Ranking) -> int:
     return 2 if SORTED_BY[ranking.sort] else 1
 
 
-def _number_columns(metrics: Sequence[Metric], kept: int, *, with_bar: bool) -> list[TableColumn]:
+def _number_columns(metrics: Sequence[Column], kept: int, *, with_bar: bool) -> list[TableColumn]:
     """Return the columns of numbers, which are never cut."""
     columns = [TableColumn("share", right=True, least=SHARE_WIDTH - 1, format=format_share)]
     columns += [TableColumn("", least=BAR_WIDTH, format=str, extra=True)] * with_bar
     return columns + [
         TableColumn(
-            metric.title, right=True, least=_room(metric), optional=n >= kept, format=metric.shown
+            metric.title,
+            right=not _is_text(metric),
+            least=_room(metric),
+            optional=n >= kept,
+            format=metric.shown,
         )
         for n, metric in enumerate(metrics)
     ]
@@ -213,7 +236,7 @@ NamedCells = Callable[[RankRow | None, str], tuple[list[Any], list[Any]]]
 
 
 def _screen_rows(
-    ranking: Ranking, metrics: Sequence[Metric], named: NamedCells, *, with_bar: bool
+    ranking: Ranking, metrics: Sequence[Column], named: NamedCells, *, with_bar: bool
 ) -> list[list[Any]]:
     """Return the rows of a screen, and below them those that no statement explains."""
 
@@ -221,7 +244,7 @@ def _screen_rows(
         before, after = named(row, row.name)
         share = Bound(row.share) if row.uncertain else row.share
         drawn = Mark(bar(row.share), _COLOURS.get(row.category, "cyan"))
-        numbers = (metric.value(row.cost) for metric in metrics)
+        numbers = (shown_number(metric, ranking, row) for metric in metrics)
         return [*before, share, *[drawn] * with_bar, *numbers, *after]
 
     def line(each: AccountLine) -> list[Any]:
@@ -238,13 +261,17 @@ def _screen_rows(
     return [*map(ranked, ranking.rows), *dim]
 
 
-def _room(metric: Metric) -> int:
-    return max(len(metric.title), NUMBER_WIDTH)
+def _room(metric: Column) -> int:
+    return max(len(metric.title), WORD_WIDTH if _is_text(metric) else NUMBER_WIDTH)
 
 
-def _fitting(metrics: Sequence[Metric], room: int, kept: int) -> tuple[Sequence[Metric], int]:
+def _is_text(metric: Column) -> bool:
+    return isinstance(metric, ActivityMetric) and metric.is_text
+
+
+def _fitting(metrics: Sequence[Column], room: int, kept: int) -> tuple[Sequence[Column], int]:
     """Return the metrics for which there is room, at least those kept, and the room left."""
-    fitting: list[Metric] = []
+    fitting: list[Column] = []
     for metric in metrics:
         needed = _room(metric) + 1
         if needed > room and len(fitting) >= kept:

@@ -111,6 +111,11 @@ def _of_ranking(totals: WindowTotals, ranking: Ranking) -> Iterator[str]:
     """Yield sentences on the quality of a window's numbers and of its ranking."""
     yield from remarks(totals)
     yield from renamed(ranking)
+    if ranking.by is By.INDEX and ranking.activity == {}:
+        yield (
+            "scans and sizes are unknown: no counters of indexes were collected in this window"
+            " (collect --tables-interval)"
+        )
     for _, sentence in unread(ranking):
         yield sentence.removesuffix(".")
     # Within a minute the server's counters may lag, and a few blocks say nothing.
@@ -203,7 +208,7 @@ def document(totals: WindowTotals, ranking: Ranking) -> Document:
         warnings=list(_of_ranking(totals, ranking)),
         tables=[ranking_table(ranking, identified=True)],
         notes=own,
-        records=records_of(totals, ranking.by, [whole]),
+        records=records_of(totals, ranking.by, [whole], with_activity=ranking.activity is not None),
         objects=_objects(totals, whole),
     )
 
@@ -220,9 +225,18 @@ def interval(totals: WindowTotals, step: SeriesStep) -> dict[str, Value]:
     )
 
 
-def records_of(totals: WindowTotals, by: By, steps: Iterable[SeriesStep]) -> Records:
-    """Return rankings as records, one step after the other."""
-    names = header(by)
+def records_of(
+    totals: WindowTotals, by: By, steps: Iterable[SeriesStep], *, with_activity: bool = False
+) -> Records:
+    """Return rankings as records, one step after the other.
+
+    Args:
+        totals: The window.
+        by: What the rows are.
+        steps: Its steps, each ranked.
+        with_activity: With what the table or index of a row did, if the rankings have that.
+    """
+    names = header(by, with_activity=with_activity)
     rows = (
         [record[name] for name in names]
         for step in steps

@@ -7,11 +7,13 @@ from datetime import timedelta
 
 import pyarrow as pa
 
+from pgiostat.analysis.operations import Division
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.read.arrow import instants
 from pgiostat.history.read.history import History
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.history.read.windows import Window
+from pgiostat.reports.operations import divisions, nearest
 from pgiostat.reports.ranking import rank_window, reading_names
 from pgiostat.reports.series import SeriesStep, series
 from pgiostat.reports.steps import step_for
@@ -154,10 +156,13 @@ def load_in(
         step = max(step, MINUTE)
     steps = series(history, totals, names, rank_window(history, totals, names), step)
     samples = history.facts("sample", window, [server.server_id for server in totals.servers])
-    return VolumeLoad(volume, writes, list(_load_steps(steps, samples)), devices)
+    divided = divisions(history, totals, names)
+    return VolumeLoad(volume, writes, list(_load_steps(steps, samples, divided)), devices)
 
 
-def _load_steps(steps: Sequence[SeriesStep], samples: pa.Table) -> Iterator[LoadStep]:
+def _load_steps(
+    steps: Sequence[SeriesStep], samples: pa.Table, divided: Sequence[Division]
+) -> Iterator[LoadStep]:
     """Yield steps from their first snapshot to their last, not from clock time to clock time.
 
     Hours without their intervals have no snapshots: their steps keep the clock's times.
@@ -169,4 +174,11 @@ def _load_steps(steps: Sequence[SeriesStep], samples: pa.Table) -> Iterator[Load
         since, until = step.since, step.since + timedelta(seconds=step.sampled.seconds)
         if first < last:
             since, until = begins[first], begins[last - 1] + lengths[last - 1]
-        yield LoadStep(since, until, step.sampled.seconds, step.ranking, step.sampled.reads)
+        yield LoadStep(
+            since,
+            until,
+            step.sampled.seconds,
+            step.ranking,
+            step.sampled.reads,
+            nearest(divided, since + (until - since) / 2),
+        )

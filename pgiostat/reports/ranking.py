@@ -9,6 +9,7 @@ from pgiostat.analysis.rank import By, Ranking, Sort, rank_totals, with_queryids
 from pgiostat.history.read.history import History
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.history.read.windows import Window
+from pgiostat.reports.relation_activity import with_activity
 from pgiostat.reports.steps import by_hour
 from pgiostat.statistics.names import Describe, Names
 
@@ -56,10 +57,11 @@ def ranking_report(
 
         def answer() -> RankingReport:
             totals = history.totals(window, by)
-            found = rank_window(history, totals, names(), by=by, sort=sort, top=top)
+            known = names()
+            found = rank_window(history, totals, known, by=by, sort=sort, top=top)
             if queryids:
-                found = with_queryids(found, totals.parts(names()))
-            return RankingReport(totals, found)
+                found = with_queryids(found, totals.parts(known))
+            return RankingReport(totals, with_activity(history, totals, known, found))
 
         return history.consistent(answer)
 

@@ -82,7 +82,7 @@ class Names:
         databases: By oid.
         roles: By oid.
         relations: By oid of a table, index or TOAST table: relid of the table, schema, name, part.
-        index_names: Names of indexes and TOAST tables of their own, by oid.
+        index_names: Own names of indexes and TOAST tables, by oid.
         elsewhere: Relations of databases beside the connected one, by (dbid, oid).
         cursors: By (userid, dbid, cursor): category, action, table and tag of its DECLAREs.
         unreadable: By statement: why its text cannot be read.

@@ -11,15 +11,18 @@ from functools import cached_property
 
 import numpy as np
 
-from pgiostat.statistics.columnar import Rows, common_counters, counter_matrix
+from pgiostat.statistics.columnar import Array, Rows, common_counters, counter_matrix
 from pgiostat.statistics.keyed import Keyed
 from pgiostat.statistics.relation_changes import RelationInterval
+from pgiostat.statistics.row_deltas import Basis, RowDeltas
 from pgiostat.statistics.snapshot import MAX_COUNTED
 from pgiostat.statistics.subtraction import view_deltas
 
 __all__ = [
     "RelationRead",
+    "idle",
     "interval_between",
+    "joined",
     "merged",
 ]
 
@@ -107,6 +110,70 @@ def merged(
         tables=_updated(older.tables, newer.tables, vanished),
         indexes=_updated(older.indexes, newer.indexes, vanished),
     )
+
+
+def joined(first: RelationInterval, second: RelationInterval) -> RelationInterval:
+    """Return two intervals of one database as one; sizes and times are those of the second.
+
+    Args:
+        first: The earlier one.
+        second: The later one; a gap between them belongs to neither.
+    """
+    return replace(
+        second,
+        since=first.since,
+        seconds=first.seconds + second.seconds,
+        tables=_sum(first.tables, second.tables),
+        indexes=_sum(first.indexes, second.indexes),
+        own_seconds=first.own_seconds + second.own_seconds,
+    )
+
+
+def _sum(first: RowDeltas, second: RowDeltas) -> RowDeltas:
+    before, after = first.rows, second.rows
+    if not len(before) or not len(after):
+        return second if len(after) else first
+    names = common_counters(before, after)  # after an upgrade the sum of a new one is unknown
+    key = after.table.key[0]
+    oids, places = np.unique(np.concatenate([before[key], after[key]]), return_inverse=True)
+    then, now = places[: len(before)], places[len(before) :]
+    counters = np.zeros((len(names), len(oids)), dtype=np.int64)
+    counters[:, then] = counter_matrix(before, names)
+    counters[:, now] += counter_matrix(after, names)
+    attributes = {}
+    for name in before.attributes.keys() & after.attributes.keys():
+        attributes[name] = np.empty(len(oids), dtype=after[name].dtype)
+        attributes[name][then] = before[name]
+        attributes[name][now] = after[name]
+    basis = np.full(len(oids), Basis.PREVIOUS, dtype=np.uint8)
+    basis[then] = first.basis
+    # The greater one is the less certain one.
+    basis[now] = np.maximum(basis[now], second.basis)
+    return RowDeltas(Rows(after.table, attributes, names, counters), basis)
+
+
+def idle(read: RelationRead, tables: Collection[int]) -> RelationInterval:
+    """Return sizes and times of tables and of their indexes, with counters of zero.
+
+    Args:
+        read: What is known of all.
+        tables: Oids of the tables.
+    """
+    wanted = np.fromiter(tables, dtype=np.int64, count=len(tables))
+    return RelationInterval(
+        read.dbid,
+        read.taken_at,
+        0.0,
+        _without_counts(read.tables, wanted),
+        _without_counts(read.indexes, wanted),
+    )
+
+
+def _without_counts(rows: Rows, tables: Array) -> RowDeltas:
+    found = rows.take(np.isin(rows["relid"], tables))
+    zero = np.zeros_like(found.counters)
+    basis = np.full(len(found), Basis.PREVIOUS, dtype=np.uint8)
+    return RowDeltas(Rows(found.table, found.attributes, found.counter_names, zero), basis)
 
 
 def _updated(older: Rows, newer: Rows, vanished: Collection[int]) -> Rows:

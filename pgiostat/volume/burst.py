@@ -1,18 +1,22 @@
 """Burst balance of a volume over a time window, who used its credits, and a forecast."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from pgiostat.analysis.ledger import LedgerLine
+from pgiostat.analysis.operations import DividedBy, is_known
 from pgiostat.statistics.preset import PresetInForce
 from pgiostat.volume.bucket import Balance, CreditBucket, Load, must_drop
-from pgiostat.volume.demand import Provenance
+from pgiostat.volume.demand import Provenance, Range
 from pgiostat.volume.device.interval import DeviceInterval
 from pgiostat.volume.models import Volume
 from pgiostat.volume.step_demand import SHORTEST_GAP, WRITES, LoadStep, StepDemand, step_demands
 
 __all__ = ["BalancePoint", "BurstPart", "BurstReport", "Forecast", "LoadStep", "simulate"]
+
+_Key = TypeVar("_Key")
 
 RECENT_SHARE = 0.1
 """A forecast goes by the last tenth of the time window."""
@@ -31,6 +35,8 @@ class BalancePoint:
         balance: At its end.
         operations: By category, and of writes; none in a gap without a measured device.
         provenance: Source of the operations; None in such a gap.
+        divided_by: How the operations are divided; None where that is not known.
+        ranges: 95 % interval of the operations of each category; None if unknown.
     """
 
     since: datetime
@@ -39,6 +45,8 @@ class BalancePoint:
     balance: Balance
     operations: Mapping[str, float]
     provenance: Provenance | None
+    divided_by: DividedBy | None = None
+    ranges: Mapping[str, Range] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,7 @@ class BurstPart:
         per_s: Operations per second over the window.
         recent_per_s: Operations per second over its last tenth.
         burned: Credits that it used.
+        range_per_s: 95 % interval of per_s; None if unknown.
     """
 
     name: str
@@ -56,6 +65,12 @@ class BurstPart:
     recent_per_s: float
     burned: float
     share: float
+    range_per_s: Range | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the interval, if there is one, is narrow enough to show the numbers."""
+        return self.range_per_s is None or is_known(self.per_s, *self.range_per_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +107,7 @@ class BurstReport:
 
     Attributes:
         sources: Seconds by source of the operations, the longest first.
+        divisions: Seconds by how the operations are divided, the longest first.
         parts: Demand by category, the largest first.
         steps: The balance step by step.
         bucket: The bucket at the end.
@@ -106,6 +122,7 @@ class BurstReport:
     parts: tuple[BurstPart, ...]
     forecast: Forecast
     bucket: CreditBucket
+    divisions: Mapping[DividedBy, float] = field(default_factory=dict)
     balance_checks: tuple[tuple[float, float], ...] = ()
     preset: PresetInForce | None = None
 
@@ -169,11 +186,12 @@ def simulate(
     volume, last = bucket.volume, replayed[-1][1]
     return BurstReport(
         volume=volume,
-        sources=_sources(known),
+        sources=_seconds_by(known, lambda each: each.provenance),
         steps=points,
         parts=tuple(_parts(known, points, recent, volume)),
         forecast=replace(_forecast(recent, last), is_behind=recent[-1] is not known[-1]),
         bucket=last,
+        divisions=_seconds_by(known, lambda each: each.divided_by),
         balance_checks=_balance_checks(devices, points, bucket),
         preset=next((each.ranking.preset for each in steps if each.ranking.preset), None),
     )
@@ -207,12 +225,14 @@ def _fraction(at: datetime, step: BalancePoint) -> float:
     return (at - step.since) / (step.until - step.since)
 
 
-def _sources(demands: Sequence[StepDemand]) -> dict[Provenance, float]:
-    """Return the seconds of each source, the longest first."""
-    seconds: dict[Provenance, float] = {}
+def _seconds_by(
+    demands: Sequence[StepDemand], key: Callable[[StepDemand], _Key | None]
+) -> dict[_Key, float]:
+    """Return the seconds of each key, the longest first."""
+    seconds: dict[_Key, float] = {}
     for each in demands:
-        if each.provenance is not None:
-            seconds[each.provenance] = seconds.get(each.provenance, 0.0) + each.load.seconds
+        if (found := key(each)) is not None:
+            seconds[found] = seconds.get(found, 0.0) + each.load.seconds
     return dict(sorted(seconds.items(), key=lambda item: -item[1]))
 
 
@@ -238,7 +258,14 @@ def _replayed(
             bucket, unknown = bucket.advance(Load(each.missed, None, None))
             balance = replace(balance, low=unknown.low, high=unknown.high)
         step = BalancePoint(
-            each.since, each.until, each.load.seconds, balance, each.parts, each.provenance
+            each.since,
+            each.until,
+            each.load.seconds,
+            balance,
+            each.parts,
+            each.provenance,
+            each.divided_by,
+            each.ranges,
         )
         yield step, bucket
 
@@ -267,6 +294,7 @@ def _parts(
     operations, latest = _operations(demands), _operations(recent)
     burned = _totals(_burned(demands, steps, volume))
     whole = sum(operations.values())
+    ranges = _ranges(demands)
     for name, count in sorted(operations.items(), key=lambda item: -item[1]):
         yield BurstPart(
             name=name,
@@ -274,7 +302,27 @@ def _parts(
             recent_per_s=latest.get(name, 0.0) / recent_seconds if recent_seconds else 0.0,
             burned=burned[name] if volume.credits is not None else 0.0,
             share=count / whole if whole else 0.0,
+            range_per_s=_per_second(ranges.get(name), seconds),
         )
+
+
+def _ranges(demands: Sequence[StepDemand]) -> dict[str, Range]:
+    """Return the 95 % interval of each part's operations; none if that of any step is unknown.
+
+    Half-widths of steps are added, because their errors are alike.
+    """
+    if not all(each.ranges is not None for each in demands):
+        return {}
+    listed = [each.ranges or {} for each in demands]
+    lows, highs = (
+        _totals((name, ends[i]) for ranges in listed for name, ends in ranges.items())
+        for i in range(2)
+    )
+    return {name: (low, highs[name]) for name, low in lows.items()}
+
+
+def _per_second(ends: Range | None, seconds: float) -> Range | None:
+    return None if ends is None or not seconds else (ends[0] / seconds, ends[1] / seconds)
 
 
 def _burned(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from pgiostat.analysis.ledger import LedgerLine
+from pgiostat.analysis.operations import DividedBy, Division
 from pgiostat.analysis.rank import Ranking
 from pgiostat.analysis.server_reads import ServerReads, reads_of
 from pgiostat.statistics.delta import Delta
@@ -12,13 +13,17 @@ from pgiostat.units import blocks_to_bytes
 from pgiostat.volume.bucket import Load
 
 __all__ = [
+    "DIVIDED",
     "MEANINGS",
+    "MEANINGS_OF_DIVISION",
     "Demand",
     "Provenance",
+    "Range",
     "attribute_blocks",
     "load_of",
     "operations_of",
     "provenance_of",
+    "ranges_of",
     "split_operations",
 ]
 
@@ -39,16 +44,24 @@ class Provenance(StrEnum):
 
 
 MEANINGS = {
-    Provenance.DISKSTATS: "reads and writes of the device by /proc/diskstats,"
-    " divided in proportion to blocks",
-    Provenance.CLOUDWATCH: "reads and writes of the volume by CloudWatch,"
-    " divided in proportion to blocks",
-    Provenance.PG_STAT_IO: "reads by pg_stat_io, divided in proportion to blocks",
+    Provenance.DISKSTATS: "reads and writes of the device by /proc/diskstats",
+    Provenance.CLOUDWATCH: "reads and writes of the volume by CloudWatch",
+    Provenance.PG_STAT_IO: "reads by pg_stat_io",
     Provenance.BLOCKS: "blocks read, an upper bound: one operation may read several, and the"
     " operating system's cache serves some",
     Provenance.ESTIMATED: "not measured: as many operations for each block of the server as in the"
     " measured time",
 }
+
+MEANINGS_OF_DIVISION = {
+    DividedBy.REGRESSION: "divided by regression",
+    DividedBy.BLOCKS: "divided in proportion to blocks",
+}
+DIVIDED = (Provenance.DISKSTATS, Provenance.CLOUDWATCH, Provenance.PG_STAT_IO)
+"""Sources that count operations of the whole alone, which are divided."""
+
+Range = tuple[float, float]
+"""Both ends of a 95 % interval."""
 
 _UNEXPLAINED = (LedgerLine.UNATTRIBUTED, LedgerLine.CATALOGS)
 """Lines that hold a remainder, in the order in which a later count consumes them."""
@@ -169,14 +182,42 @@ def _of_step(ranking: Ranking) -> dict[LedgerLine, float]:
     return {account: float(blocks) for account, blocks in lines.items()}
 
 
-def split_operations(operations: float, blocks: Mapping[str, float]) -> dict[str, float]:
-    """Return operations by part, in proportion to its blocks; unattributed without blocks.
+def split_operations(
+    operations: float, blocks: Mapping[str, float], division: Division | None = None
+) -> dict[str, float]:
+    """Return operations by part; unattributed without blocks.
+
+    Args:
+        operations: The whole: the parts add up to it.
+        blocks: Blocks of each part.
+        division: Operations for each block of each part; None divides in proportion to blocks.
 
     >>> split_operations(10, {"version": 30, "upload": 10}), split_operations(10, {"version": 0})
     ({'version': 7.5, 'upload': 2.5}, {'version': 0.0, 'unattributed': 10})
     """
-    whole = sum(blocks.values())
+    weights = blocks
+    if division is not None:
+        weights = {name: n * division.of(name).value for name, n in blocks.items()}
+    whole = sum(weights.values())
     if whole:
-        return {name: operations * n / whole for name, n in blocks.items()}
+        return {name: operations * n / whole for name, n in weights.items()}
     unattributed = {LedgerLine.UNATTRIBUTED.value: operations} if operations else {}
     return dict.fromkeys(blocks, 0.0) | unattributed
+
+
+def ranges_of(operations: Mapping[str, float], division: Division) -> dict[str, Range]:
+    """Return the 95 % interval of the operations of each part that has one.
+
+    >>> from datetime import UTC, datetime
+    >>> from pgiostat.analysis.operations import PerBlockRange
+    >>> at, each = datetime(2026, 1, 1, tzinfo=UTC), PerBlockRange(0.5, 0.4, 0.75)
+    >>> ranges_of({"version": 10.0}, Division(at, at, {"version": each}, 1.0))
+    {'version': (8.0, 15.0)}
+    """
+    found = {}
+    for name, n in operations.items():
+        each = division.of(name)
+        if each.low < each.high:
+            scale = n / each.value
+            found[name] = (scale * each.low, scale * each.high)
+    return found

@@ -4,10 +4,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from pgiostat.analysis.operations import DividedBy, Division
 from pgiostat.analysis.rank import Ranking
 from pgiostat.analysis.server_reads import ServerReads
 from pgiostat.volume.bucket import Load
-from pgiostat.volume.demand import Provenance, attribute_blocks, load_of, split_operations
+from pgiostat.volume.demand import (
+    DIVIDED,
+    Provenance,
+    Range,
+    attribute_blocks,
+    load_of,
+    ranges_of,
+    split_operations,
+)
 from pgiostat.volume.device.align import Overlap, align
 from pgiostat.volume.device.interval import DeviceInterval
 
@@ -26,6 +35,7 @@ class LoadStep:
         since: Time of its first snapshot.
         until: Time of its last snapshot.
         seconds: Length of its intervals together, without gaps.
+        division: Operations for each block by category; None divides in proportion to blocks.
     """
 
     since: datetime
@@ -33,6 +43,7 @@ class LoadStep:
     seconds: float
     ranking: Ranking
     reads: ServerReads
+    division: Division | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +55,8 @@ class StepDemand:
         parts: Operations by category, and of writes.
         provenance: Source of the operations; None in a gap.
         missed: Seconds of the step without an interval, with unknown demand.
+        divided_by: How the operations are divided; None where that is not known.
+        ranges: 95 % interval of the operations of each category; None if unknown.
     """
 
     since: datetime
@@ -52,16 +65,28 @@ class StepDemand:
     parts: Mapping[str, float]
     provenance: Provenance | None
     missed: float = 0.0
+    divided_by: DividedBy | None = None
+    ranges: Mapping[str, Range] | None = None
 
     def scaled(self, factor: float) -> "StepDemand":
         """Return the demand if reads are multiplied, and writes are not."""
         if factor == 1.0 or self.provenance is None:
             return self
         scaled = {name: n * (1.0 if name == WRITES else factor) for name, n in self.parts.items()}
+        ranges = None
+        if self.ranges is not None:
+            ranges = {
+                name: (low * factor, high * factor) for name, (low, high) in self.ranges.items()
+            }
         operations, whole = sum(scaled.values()), sum(self.parts.values())
         # Where writes are known, their bytes are too: operations keep their mean size.
         volume = (self.load.read_bytes or 0.0) * (operations / whole if whole else 1.0)
-        return replace(self, load=Load(self.load.seconds, operations, volume), parts=scaled)
+        return replace(
+            self,
+            load=Load(self.load.seconds, operations, volume),
+            parts=scaled,
+            ranges=ranges,
+        )
 
 
 def step_demands(
@@ -89,19 +114,33 @@ def step_demands(
     for (since, until, step), device, of_step in zip(spans, measured, loads, strict=True):
         extent = (until - since).total_seconds()
         by_part = {} if step is None else next(blocks)
+        division = None if step is None else step.division
         if device is not None and device.is_enough:
-            yield _measured(since, until, device, by_part)
+            yield _measured(since, until, device, by_part, division)
         elif step is None or of_step is None:
             yield StepDemand(since, until, Load(extent, None, None), {}, None)
         elif rates is not None:
-            yield rates.filled(since, until, device, of_step[0].operations or 0.0, by_part)
+            counted = of_step[0].operations or 0.0
+            yield rates.filled(since, until, device, counted, by_part)
         else:
             load, provenance = of_step
-            parts = split_operations(load.operations or 0.0, by_part)
+            if provenance is not Provenance.PG_STAT_IO:
+                division = None
+            parts = split_operations(load.operations or 0.0, by_part, division)
+            ranges = None if division is None else ranges_of(parts, division)
             if writes:
                 parts[WRITES] = writes * step.seconds
                 load = replace(load, operations=sum(parts.values()))
-            yield StepDemand(since, until, load, parts, provenance, extent - step.seconds)
+            yield StepDemand(
+                since,
+                until,
+                load,
+                parts,
+                provenance,
+                extent - step.seconds,
+                _divided_by(provenance, division),
+                ranges,
+            )
 
 
 def _spans(steps: Sequence[LoadStep]) -> Iterator[tuple[datetime, datetime, LoadStep | None]]:
@@ -115,16 +154,29 @@ def _spans(steps: Sequence[LoadStep]) -> Iterator[tuple[datetime, datetime, Load
 
 
 def _measured(
-    since: datetime, until: datetime, device: Overlap, blocks: Mapping[str, float]
+    since: datetime,
+    until: datetime,
+    device: Overlap,
+    blocks: Mapping[str, float],
+    division: Division | None,
 ) -> StepDemand:
     """Return the demand of a step with a measured device; only the split is an estimate."""
     reads, writes, *volumes = (
         amount / device.share
         for amount in (device.reads, device.writes, device.read_bytes, device.write_bytes)
     )
-    parts = split_operations(reads, blocks) | {WRITES: writes}
+    # How much the operating system's cache serves differs by category: there is no interval.
+    parts = split_operations(reads, blocks, division) | {WRITES: writes}
     load = Load((until - since).total_seconds(), reads + writes, sum(volumes))
-    return StepDemand(since, until, load, parts, Provenance(device.source.value))
+    provenance = Provenance(device.source.value)
+    divided_by = _divided_by(provenance, division)
+    return StepDemand(since, until, load, parts, provenance, divided_by=divided_by)
+
+
+def _divided_by(provenance: Provenance, division: Division | None) -> DividedBy | None:
+    if provenance not in DIVIDED:
+        return None
+    return DividedBy.BLOCKS if division is None else DividedBy.REGRESSION
 
 
 @dataclass(frozen=True, slots=True)

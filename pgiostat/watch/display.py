@@ -13,7 +13,7 @@ from textual import on
 from textual.app import App, ComposeResult
 from textual.notifications import SeverityLevel
 
-from pgiostat.analysis.rank import By
+from pgiostat.analysis.rank import By, Totals
 from pgiostat.watch.model.session import WatchSession
 from pgiostat.watch.model.top_reader import since_of, top_reader
 from pgiostat.watch.screen.canvas import Canvas
@@ -164,13 +164,21 @@ class WatchDisplay(App[None]):
         session, whole = self.session_view, self.state.whole
         return table_of(
             self.state,
-            session.counted(whole=whole),
+            self.counted_shown(),
             session.io(whole=whole),
             session.names,
             session.per_block,
             dbname=self.dbname,
             is_folded=is_folded,
+            tables=session.tables,
         )
+
+    def counted_shown(self) -> Totals | None:
+        """Return what was counted in the time of the table that is shown."""
+        state = self.state
+        if state.view is View.RELATION and not state.path:
+            return self.session_view.counted_tables(whole=state.whole)
+        return self.session_view.counted(whole=state.whole, is_recent=state.is_of_tables)
 
     def _side(self) -> SideInfo:
         if self._still is not None:

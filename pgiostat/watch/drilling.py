@@ -2,15 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from pgiostat.analysis.rank import By, Totals, rank_totals
+from pgiostat.analysis.rank import By, rank_totals
 from pgiostat.render.statement_names import screen_name
 from pgiostat.statistics.row_deltas import Basis
 from pgiostat.watch.export import ExportActions
 from pgiostat.watch.model.interval import Interval
-from pgiostat.watch.model.relation_reads import relation_reads
 from pgiostat.watch.screen.frozen import coverage_of
 from pgiostat.watch.screen.overview import heading
-from pgiostat.watch.screen.rows import ReadOf, TableRow
+from pgiostat.watch.screen.rows import TableRow
 from pgiostat.watch.state import (
     OF_STATEMENTS,
     Drill,
@@ -68,6 +67,9 @@ class DrillActions(ExportActions):
         name = row.name if row.of is None else row.of.name
         if self.state.view in OF_STATEMENTS and row.of is not None:
             name = screen_name(row.of)
+            if self.state.path and self.state.path[-1].name == name:
+                # An entry of the statement that was gone into.
+                name = row.place or f"queryid {row.of.queryid}"
         key = row.key if row.of is None else row.of.key
         return Drill(self.state.view, key, name, self.state.row)
 
@@ -86,6 +88,7 @@ class DrillActions(ExportActions):
     def _statement_details(self, key: RowKey, size: tuple[int, int]) -> "StatementDetails":
         """Return the content of a statement's page."""
         from pgiostat.watch.screen.statement_page import StatementDetails  # noqa: PLC0415 - as the page
+        from pgiostat.watch.screen.statement_tables import tables_of_statement  # noqa: PLC0415 - as well
 
         session, whole = self.session_view, self.state.whole
         latest = session.latest or Interval()
@@ -102,17 +105,15 @@ class DrillActions(ExportActions):
             session.qualities if whole else latest.qualities,
             coverage_of(session, whole=whole),
             whole,
-            () if counted is None else self._tables_of(counted, key),
-        )
-
-    def _tables_of(self, counted: Totals, key: RowKey) -> tuple[tuple[str, ReadOf], ...]:
-        """Return the tables of a statement, those of which it read most first."""
-        names = self.session_view.names
-        reads = relation_reads(counted, names, By.STATEMENT, self.dbname)
-        found = sorted(reads.by_statement.get(key, {}).items(), key=lambda each: -each[1].blocks)
-        return tuple(
-            (names.shown_relation(table), ReadOf(reads.share(table, each), each.is_known))
-            for table, each in found
+            tables_of_statement(
+                session.counted(whole=whole, is_recent=True),
+                session.tables,
+                session.names,
+                key,
+                self.dbname,
+                whole=whole,
+                now=latest.until,
+            ),
         )
 
 

@@ -31,7 +31,7 @@ class ExportActions(WatchDisplay):
         """Return the queryids of a statement's entries, those with the most reads first."""
         if row.queryid is not None:
             return [row.queryid]
-        counted, names = self.session_view.counted(whole=self.state.whole), self.session_view.names
+        counted, names = self.counted_shown(), self.session_view.names
         return [] if counted is None else queryids_of(counted, names, row.key)
 
     def action_export(self) -> None:

@@ -9,6 +9,9 @@ from pgiostat.volume.bucket import CreditBucket
 __all__ = ["Options", "StreamFormat"]
 
 
+TABLES_INTERVAL_SECONDS = 10.0
+
+
 class StreamFormat(StrEnum):
     """The form of the output."""
 
@@ -25,6 +28,7 @@ class Options:
     count: intervals to show, None until interrupted.  top: rows of the ranking; None is all of
     them.  tag: key of the tag of By.TAG.  label: the server's name in the output.  gauge, writes:
     the volume's bucket as it is at the start, and operations a second that are written.
+    tables_interval: seconds between reads of tables and indexes, None if they are not read.
     """
 
     interval: float = 2.0
@@ -37,3 +41,4 @@ class Options:
     label: str = ""
     gauge: CreditBucket | None = None
     writes: float = 0.0
+    tables_interval: float | None = TABLES_INTERVAL_SECONDS

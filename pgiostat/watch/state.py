@@ -118,6 +118,12 @@ class ViewState:
     top: int | None = None
     tag: str = ""
 
+    @property
+    def is_of_tables(self) -> bool:
+        """Whether reads are compared with those of tables: one interval is too short for that."""
+        steps = (drill.view for drill in self.path if drill.fold is None)
+        return self.view is View.RELATION or View.RELATION in steps
+
 
 def apply(state: ViewState, action: Action, columns: Sequence[str]) -> ViewState:
     """Return the state after a key.  columns: names of the numbers that the view has, in order."""

@@ -32,6 +32,7 @@ from pgiostat.history.format.schema import SCHEMAS
 from pgiostat.history.read.history import History
 from pgiostat.history.read.inventory import inventory
 from pgiostat.history.read.plan import PLACES
+from pgiostat.history.read.relation_totals import relation_totals
 from pgiostat.history.read.window_spec import WindowSpec
 from pgiostat.history.read.windows import Window
 from pgiostat.history.write.compaction import compact
@@ -43,6 +44,7 @@ from tests.support.disks import small_disk
 from tests.support.engines import Both, ClickHouse, spark_cluster
 from tests.support.histories import MINUTE, intervals, write
 from tests.support.readings import at, reading, server
+from tests.support.relation_histories import Shop
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "history"
 HOUR = 60 * MINUTE
@@ -67,6 +69,8 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"queryid": -(2**63), "calls": 1, "shared_blks_read": 30, "stats_since": at(1)},
     ]  # fmt: skip
     write(root, [diff(reading(0, [], server=lone), reading(HOUR, nested, server=lone))], "nested")
+    # With tables and indexes.
+    Shop(more={"server": server(label="shop")}).write(root, "shop")
     return root
 
 
@@ -88,6 +92,7 @@ def tour(root: Path, engine: Engine, out: Path) -> None:
         inventory(history, datetime.now(UTC))
         history.totals(edges, By.STATEMENT)
         history.totals(edges, By.RELATION)
+        relation_totals(history, edges, history.totals(edges).counted)
         sids = history.facts("stmt", edges, [server.server_id for server in servers])["sid"]
         history.facts("sample", edges, [server.server_id for server in servers])
         known = sorted(set(sids.to_pylist()))[::2]

@@ -5,20 +5,14 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from pgiostat.collector.relations import relation_sampler
-from pgiostat.collector.targets import Target
 from pgiostat.history.format.layout import Layout
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
 from pgiostat.history.write.compaction import compact
 from pgiostat.history.write.newest_definitions import newest_definitions
-from pgiostat.history.write.writer import Writer
-from pgiostat.postgres.relation_options import relation_options
-from pgiostat.postgres.sampler import Sampler
 from pgiostat.queries.describe import describer
-from pgiostat.statistics.delta import Delta
 from tests.conftest import MakeServer
-from tests.support.readings import Unsynced
+from tests.support.relation_collecting import Collected
 from tests.support.servers import Server
 from tests.support.workloads import client
 
@@ -32,54 +26,6 @@ NOT_READ = (
     'pgiostat: error: database "nowhere", and 1 more: it does not exist, or our role may not'
     " connect to it"
 )
-
-
-class Collected:
-    """A server that is collected step by step, each a minute after the one before."""
-
-    def __init__(self, server: Server, history: Path, databases: str) -> None:
-        self.history = history
-        self.now = 0.0
-        self.writer = Writer.open(history, "prod", Unsynced())
-        self.errors: list[str] = []
-        options = relation_options("60s", databases)
-        target = Target(server.dsn(), "prod", relations=options)
-        self.sampler = Sampler(
-            server.dsn(),
-            10.0,
-            describer(),
-            self._wait,
-            label="prod",
-            clock=lambda: self.now,
-            on_interval=self._accept,
-            relations=relation_sampler(
-                target,
-                lambda: self.now,
-                lambda which: newest_definitions(Layout(history), which),
-            ),
-        )
-        self.results = self.sampler.intervals()
-
-    def step(self, seconds: float = 60.0) -> None:
-        self.now += seconds
-        result = next(self.results)
-        assert result.error is None
-        if result.relations_error is not None:
-            self.errors.append(result.relations_error.report())
-
-    @staticmethod
-    def _wait(seconds: float) -> bool:
-        del seconds
-        return False
-
-    def _accept(self, delta: Delta) -> bool:
-        if delta.seconds is not None:
-            self.writer.append(delta, self.sampler.names)
-        return True
-
-    def close(self) -> None:
-        self.results.close()  # type: ignore[attr-defined]
-        self.writer.close()
 
 
 def _prepared(server: Server) -> str:
@@ -133,7 +79,7 @@ def test_tables_of_all_databases_are_collected_in_turn(
 ) -> None:
     server = make_server()
     here = _prepared(server)
-    collected = Collected(server, tmp_path / "h", "all")
+    collected = Collected(server.dsn(), tmp_path / "h", "all")
     for _ in range(4):  # the first read of each database
         collected.step()
     for name, table in ((here, "here"), ("side", "side"), ("third", "third")):
@@ -164,7 +110,7 @@ def test_a_database_that_cannot_be_read_is_named_and_costs_no_other(
     _prepared(server)
     with client(server.dsn()) as other:
         other.execute("ALTER DATABASE third ALLOW_CONNECTIONS false")
-    collected = Collected(server, tmp_path / "h", "side,third,nowhere")
+    collected = Collected(server.dsn(), tmp_path / "h", "side,third,nowhere")
     for _ in range(3):
         collected.step()
     _work(server, "side", "side")
@@ -182,7 +128,7 @@ def test_a_restarted_collector_writes_no_definition_twice_and_finds_what_was_dro
     here = _prepared(server)
     with client(server.dsn()) as other:
         other.execute("CREATE INDEX here_n ON here (n)")
-    first = Collected(server, tmp_path / "h", "side")
+    first = Collected(server.dsn(), tmp_path / "h", "side")
     for _ in range(2):
         first.step()
     _work(server, here, "here")
@@ -191,7 +137,7 @@ def test_a_restarted_collector_writes_no_definition_twice_and_finds_what_was_dro
     first.close()
     with client(server.dsn()) as other:
         other.execute("DROP INDEX here_n")
-    second = Collected(server, tmp_path / "h", "side")
+    second = Collected(server.dsn(), tmp_path / "h", "side")
     for _ in range(2):
         second.step()
     _work(server, here, "here")

@@ -6,15 +6,17 @@ of the ledger.
 May import `analysis.cost`, `analysis.ledger` and what `analysis` may import.
 """
 
-from pgiostat.analysis.rank.dimension import By
+from pgiostat.analysis.rank.dimension import OF_RELATIONS, By
 from pgiostat.analysis.rank.entries import places_of, queryids_of, with_queryids
 from pgiostat.analysis.rank.groups import group_of
+from pgiostat.analysis.rank.index_groups import index_key
 from pgiostat.analysis.rank.lazy_sequence import LazySequence
-from pgiostat.analysis.rank.ranking import Ranking, RankRow, rank, rank_totals
+from pgiostat.analysis.rank.ranking import Ranking, RankRow, rank, rank_totals, server_prefix
 from pgiostat.analysis.rank.sort import Sort
 from pgiostat.analysis.rank.totals import EvictedTotals, Totals
 
 __all__ = [
+    "OF_RELATIONS",
     "By",
     "EvictedTotals",
     "LazySequence",
@@ -23,9 +25,11 @@ __all__ = [
     "Sort",
     "Totals",
     "group_of",
+    "index_key",
     "places_of",
     "queryids_of",
     "rank",
     "rank_totals",
+    "server_prefix",
     "with_queryids",
 ]

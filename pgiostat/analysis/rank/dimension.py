@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pgiostat.statistics.names import split_action
 
-__all__ = ["By", "table_of", "tag_of", "verb_of"]
+__all__ = ["OF_RELATIONS", "By", "table_of", "tag_of", "verb_of"]
 
 NO_TABLE = "(no table)"
 """Row of statements that read no table."""
@@ -22,7 +22,8 @@ class By(StrEnum):
         TAG: The value of a tag in comments of statements, live; `describer` has its key.
         FINGERPRINT: Statements of the same normalized shape.
         STATEMENT: An entry of pg_stat_statements: user, database and queryid.
-        RELATION: A table, index or TOAST table.
+        RELATION: A table, with its indexes and its TOAST table.
+        INDEX: An index.
         DATABASE: A database.
         USER: A role.
         SERVER: A server of a history, by its label.
@@ -36,10 +37,15 @@ class By(StrEnum):
     FINGERPRINT = "fingerprint"
     STATEMENT = "statement"
     RELATION = "relation"
+    INDEX = "index"
     DATABASE = "database"
     USER = "user"
     SERVER = "server"
     HOUR = "hour"
+
+
+OF_RELATIONS = frozenset({By.RELATION, By.INDEX})
+"""Dimensions that rank the reads of relations of one database, not those of statements."""
 
 
 def verb_of(action: str, category: str) -> str:

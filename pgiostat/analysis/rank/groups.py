@@ -65,6 +65,7 @@ class GroupIdentity:
     table_read: str = ""
     tag: str = ""
     own_text: str = ""
+    relation: str = ""
 
 
 @dataclass(slots=True)

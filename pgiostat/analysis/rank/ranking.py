@@ -1,12 +1,12 @@
 """A ranking; its parts add up to the server's own total."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pgiostat.analysis.cost import FIELDS, ReadCost, blocks_of
 from pgiostat.analysis.ledger import LedgerLine, Line, reconcile, total_of, whole_of
-from pgiostat.analysis.rank.dimension import By, table_of, tag_of, verb_of
+from pgiostat.analysis.rank.dimension import OF_RELATIONS, By, table_of, tag_of, verb_of
 from pgiostat.analysis.rank.groups import (
     OWN_KEY,
     GroupKey,
@@ -15,6 +15,7 @@ from pgiostat.analysis.rank.groups import (
     add_relations,
     add_statements,
 )
+from pgiostat.analysis.rank.index_groups import add_indexes
 from pgiostat.analysis.rank.lazy_sequence import LazySequence
 from pgiostat.analysis.rank.sort import MEASURES, Sort
 from pgiostat.analysis.rank.sums import (
@@ -25,13 +26,14 @@ from pgiostat.analysis.rank.sums import (
     seconds_of,
 )
 from pgiostat.analysis.rank.totals import Totals
+from pgiostat.analysis.relation_activity import IndexActivity, TableActivity
 from pgiostat.analysis.server_reads import ServerReads
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.names import OWN, Names, Renamed, preset_of
 from pgiostat.statistics.preset import PresetInForce
 
-__all__ = ["RankRow", "Ranking", "Sort", "rank", "rank_totals"]
+__all__ = ["RankRow", "Ranking", "Sort", "rank", "rank_totals", "server_prefix"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class RankRow:
         table_read: The table that it reads, if it is a statement or a fingerprint; else empty.
         tag: Value of the tag that a view is by, if it is a statement or a fingerprint.
         own_text: The own text of `Statement`; of a fingerprint that of one entry.
+        relation: Of an index its table.
         queryids: Of a fingerprint in a report by statement: those of its entries.
         parts: Of a relation: heap, index and TOAST parts with their blocks read.
         members: How many entries were added up.
@@ -76,6 +79,7 @@ class RankRow:
     table_read: str = ""
     tag: str = ""
     own_text: str = ""
+    relation: str = ""
     queryids: tuple[int, ...] = ()
     parts: tuple[tuple[str, int], ...] = ()
     members: int = 1
@@ -118,6 +122,7 @@ class Ranking:
         unread: Statements without a text.
         renamed: Names that changed within the time window.
         preset: The preset of rules in force, and the reason; None without a statement.
+        activity: What the table or index of a row did, by key; None if that was not looked up.
     """
 
     by: By
@@ -135,6 +140,7 @@ class Ranking:
     unread: tuple[Unread, ...] = ()
     renamed: tuple[Renamed, ...] = ()
     preset: PresetInForce | None = None
+    activity: Mapping[GroupKey, TableActivity | IndexActivity] | None = None
 
     @property
     def untexted(self) -> int:
@@ -240,7 +246,7 @@ def rank_totals(
     groups, unread = _grouped(parts, by)
     reads = reads_together(counted)
     none = ReadCost(seconds, counted[-1].block_size if counted else 8192, per_block=reads.per_block)
-    if by is By.RELATION:
+    if by in OF_RELATIONS:
         none = replace(none, calls=None, rows=None, total_exec_us=None)
         # All relations are in the ranking, catalogs too: the ledger has no accounts of its own.
         reads = ServerReads(blocks=database_blocks(counted))
@@ -250,7 +256,7 @@ def rank_totals(
     whole = whole_of(explained.blocks, reads)
     kept, cut = _top(costs, by, sort, top)
     ours = [number for number, key in enumerate(costs.keys) if key == OWN_KEY]
-    of_statements = by is not By.RELATION
+    of_statements = by not in OF_RELATIONS
     return Ranking(
         by=by,
         sort=sort,
@@ -272,13 +278,14 @@ def rank_totals(
 
 def _grouped(parts: Sequence[tuple[Totals, Names]], by: By) -> tuple[Groups, tuple[Unread, ...]]:
     """Return the groups, and the statements without a text by reason."""
-    several = len({each.server_id for each, _ in parts}) > 1
+    ids = {each.server_id for each, _ in parts}
     groups = Groups()
     unread: dict[tuple[str, str], Unread] = {}
     for each, names in parts:
-        prefix = f"{each.server}/" if several else ""
-        if by is By.RELATION:
-            add_relations(groups, each, names, prefix)
+        prefix = server_prefix(each, ids)
+        if by in OF_RELATIONS:
+            add = add_indexes if by is By.INDEX else add_relations
+            add(groups, each, names, prefix)
             continue
         for found in add_statements(groups, each, names, by, prefix):
             key = (found.category, found.reason)
@@ -289,6 +296,16 @@ def _grouped(parts: Sequence[tuple[Totals, Names]], by: By) -> tuple[Groups, tup
                 blocks=before.blocks + found.blocks,
             )
     return groups, tuple(unread.values())
+
+
+def server_prefix(counted: Totals, ids: Collection[int]) -> str:
+    """Return what the keys of a server's rows begin with; empty if it is ranked alone.
+
+    Args:
+        counted: Its totals.
+        ids: The server_ids of all that are ranked.
+    """
+    return f"{counted.server}/" if len(ids) > 1 else ""
 
 
 class _Costs:
@@ -365,6 +382,7 @@ def _row(groups: Groups, costs: _Costs, number: int, whole: int) -> RankRow:
         table_read=identity.table_read,
         tag=identity.tag,
         own_text=identity.own_text,
+        relation=identity.relation,
         parts=tuple(sorted(group.parts.items())),
         members=group.members,
         uncertain=group.uncertain,

@@ -45,6 +45,7 @@ class Totals:
     """Totals of one server over a time window.
 
     Attributes:
+        dbid: The connected database, of which the relations are.
         recent: Counts of possible causes in the time before the window; empty if unknown.
         database_blocks: The connected database's own count; None if part of it was lost.
         statements: (userid, dbid, queryid or None if hidden) of those that clients sent.
@@ -71,6 +72,7 @@ class Totals:
     evicted: EvictedTotals = field(default_factory=EvictedTotals)
     server: str = ""
     server_id: int = 0
+    dbid: int = 0
     hour: datetime | None = None
 
     @classmethod
@@ -85,6 +87,7 @@ class Totals:
         return cls(
             seconds=delta.seconds or 0.0,
             block_size=delta.settings.block_size,
+            dbid=delta.newer.server.dbid,
             statements=list(
                 zip(
                     rows["userid"].tolist(),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pgiostat.analysis.rank import By
+from pgiostat.analysis.rank import OF_RELATIONS, By
 from pgiostat.history.engines import DUCKDB, UnreadableError, engine_of
 from pgiostat.history.format.clock_skew import MAX_CLOCK_SKEW
 from pgiostat.history.format.file_index import Listing
@@ -129,7 +129,7 @@ class History(QueryRunner):
 
         Args:
             window: The time window, and its label.
-            by: What is ranked: only By.RELATION needs relations instead of statements.
+            by: What is ranked: those of OF_RELATIONS need relations instead of statements.
 
         Raises:
             PgiostatError: window-empty if no interval began in it, label-unknown,
@@ -151,7 +151,7 @@ class History(QueryRunner):
         statements: dict[int, pa.Table] = {}
         relations: dict[int, pa.Table] = {}
         databases: dict[int, pa.Table] = {}
-        if by is By.RELATION:
+        if by in OF_RELATIONS:
             relations, databases = (
                 rows_by_server(self.query(plan.rows_in(self.engine, text, table, window, ids)), ids)
                 for text, table in (("relations", "relation"), ("databases", "database"))

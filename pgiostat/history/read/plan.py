@@ -10,9 +10,10 @@ import pyarrow as pa
 from pgiostat.history.engines import Engine, Source
 from pgiostat.history.engines import text_of as load_text
 from pgiostat.history.format.file_index import Listing
-from pgiostat.history.format.schema import READS, ROLLUP, SCHEMAS
+from pgiostat.history.format.schema import FACTS, READS, ROLLUP, SCHEMAS, columns_of
 from pgiostat.history.read.arrow import EPOCH
 from pgiostat.history.read.windows import Window, whole_hours
+from pgiostat.statistics.counter_table import ColumnKind, CounterColumn
 
 __all__ = [
     "PLACES",
@@ -22,6 +23,7 @@ __all__ = [
     "SplitWindow",
     "facts",
     "places",
+    "relation_stats",
     "rows_in",
     "samples",
     "servers",
@@ -158,6 +160,38 @@ def facts(engine: Engine, table: str, window: Window, ids: Sequence[int]) -> Que
     # Engines differ in where NULL goes by default.
     order = ", ".join(f"{column} NULLS FIRST" for column in columns)
     return rows_in(engine, "facts", table, window, ids, columns=", ".join(columns), order=order)
+
+
+def relation_stats(engine: Engine, table: str, window: Window, ids: Sequence[int]) -> Query:
+    """Return the query for what tables or indexes counted in a window.
+
+    Args:
+        engine: Which dialect is written.
+        table: One of RELATION_STATS.
+        window: The window; an interval belongs to it that starts in it.
+        ids: The servers.
+    """
+    (key,) = FACTS[table].key
+    columns = [_over_time(column) for column in columns_of(FACTS[table]) if column.name != key]
+    return rows_in(
+        engine,
+        "relation_stats",
+        table,
+        window,
+        ids,
+        key=key,
+        columns=",\n    ".join(columns),
+    )
+
+
+def _over_time(column: CounterColumn) -> str:
+    """Return the sum of a counter, the latest time of an event, or the newest value."""
+    name = column.name
+    if column.kind.is_counter:
+        return f"CAST(SUM(f.{name}) AS BIGINT) AS {name}"
+    if column.kind is ColumnKind.EVENT:
+        return f"MAX(f.{name}) AS {name}"
+    return f"MAX_BY(f.{name}, f.ts) AS {name}"
 
 
 def rows_in(

@@ -210,6 +210,7 @@ def totals_of(
         reads=sampled.reads,
         server=server.label,
         server_id=server.server_id,
+        dbid=sampled.dbid,
     )
     if statements is not None:
         # Nested ones are the last.

@@ -20,6 +20,8 @@ from pgiostat.units import blocks_to_bytes
 from pgiostat.volume.bucket import Load
 from pgiostat.volume.demand import Demand, Provenance
 from pgiostat.volume.device.page_cache import DiskReads
+from pgiostat.watch.model.recent_reads import RecentReads
+from pgiostat.watch.model.table_counts import SessionTables, TableNews
 
 if TYPE_CHECKING:
     from pgiostat.postgres.sampler import IntervalResult
@@ -56,12 +58,15 @@ class SeekContext:
     """What was before an interval that is not shown after the one before it.
 
     since: the baseline.  whole: all from then on as one, None if nothing.  past: the last
-    intervals, with what plots need.
+    intervals, with what plots need.  recent: the reads of the last seconds.  tables: what tables
+    and indexes counted.
     """
 
     since: datetime
     whole: "Interval | None"
     past: tuple["Interval", ...]
+    recent: RecentReads = field(default_factory=RecentReads)
+    tables: SessionTables = field(default_factory=SessionTables)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +78,7 @@ class Interval:
     reading: the snapshot at its end; None in a replay.  before: the intervals before it, where the
     user seeks in a history.  bases: the basis of statements (userid, dbid, queryid), where it is
     not the previous snapshot.  disk: the reads of the server's device; None if not measured.
+    tables: what is new of tables and indexes; None if they are not read.
     """
 
     who: Who | None = None
@@ -93,6 +99,7 @@ class Interval:
     before: SeekContext | None = None
     bases: Mapping[tuple[int, int, int], Basis] = field(default_factory=dict)
     disk: DiskReads | None = None
+    tables: TableNews | None = None
 
     @property
     def seconds(self) -> float | None:

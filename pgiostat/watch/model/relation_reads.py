@@ -30,16 +30,27 @@ class RelationReads:
         """Return what each statement read of a table."""
         return {key: each[table] for key, each in self.by_statement.items() if table in each}
 
+    def whole(self, table: int) -> float:
+        """Return what shares of a table are of: its own count, or that of statements if larger.
+
+        The server's processes report the blocks of a table up to ten seconds after the statement
+        ended: statements may have counted what the table has not.
+        """
+        return max(self.blocks.get(table, 0), self._statements(table))
+
     def share(self, table: int, reads: AttributedReads) -> float | None:
         """Return a statement's share of a table's reads; None if nothing was read of it."""
-        blocks = self.blocks.get(table, 0)
-        return reads.blocks / blocks if blocks else None
+        whole = self.whole(table)
+        return reads.blocks / whole if whole else None
 
     def explained(self, table: int) -> float | None:
         """Return the share of a table's reads that statements explain, known or estimated."""
-        blocks = self.blocks.get(table, 0)
-        read = sum(each.blocks for each in self.of_table(table).values())
-        return read / blocks if blocks else None
+        whole = self.whole(table)
+        return self._statements(table) / whole if whole else None
+
+    def _statements(self, table: int) -> float:
+        """Return what statements read of a table."""
+        return sum(each.blocks for each in self.of_table(table).values())
 
 
 def relation_reads(counted: Totals, names: Names, by: By, dbname: str = "") -> RelationReads:

@@ -1,7 +1,6 @@
 """A session: its totals since the start, and their course over the last minutes."""
 
 from collections import Counter, deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
@@ -18,7 +17,9 @@ from pgiostat.statistics.snapshot import Snapshot
 from pgiostat.volume.bucket import Balance, CreditBucket
 from pgiostat.volume.device.page_cache import DiskReads
 from pgiostat.watch.model.interval import Interval, IoRow, SeekContext
+from pgiostat.watch.model.recent_reads import RecentReads, sum_if_all_known, together
 from pgiostat.watch.model.running_totals import SPARE, RunningTotals
+from pgiostat.watch.model.table_counts import SessionTables
 
 __all__ = ["KEPT", "RateHistory", "WatchSession"]
 
@@ -60,7 +61,8 @@ class WatchSession:
     """The amounts since the baseline; `begin` sets a new one, in this session alone.
 
     names: what ids mean.  gauge: a volume's bucket, if one is watched.  qualities: of all intervals
-    since the baseline, in the order in which they were met.
+    since the baseline, in the order in which they were met.  recent: reads of the last seconds.
+    tables: what tables and indexes counted.
     """
 
     names: Names
@@ -71,6 +73,8 @@ class WatchSession:
     shown: int = 0
     began: datetime | None = None
     qualities: tuple[Quality, ...] = ()
+    recent: RecentReads = field(default_factory=RecentReads)
+    tables: SessionTables = field(default_factory=SessionTables)
     _statements: RunningTotals[RowKey] = field(default_factory=RunningTotals)
     _relations: RunningTotals[int] = field(default_factory=RunningTotals)
     _gone: RunningTotals[tuple[int, int, str]] = field(default_factory=RunningTotals)
@@ -82,6 +86,7 @@ class WatchSession:
     _settled_blocks: int = 0
     _disk: DiskReads | None = None
     _history_wanted: dict[bool, Totals] = field(default_factory=dict)
+    _recent_wanted: RecentReads = field(default_factory=RecentReads)
     _numbers: dict[RowKey, int] = field(default_factory=dict)
     _numbered: int = 0
     _numbers_room: int = 0
@@ -112,6 +117,7 @@ class WatchSession:
         )
         self._whole, self._statement_blocks, self._settled_blocks = None, 0, 0
         self._disk = None
+        self.tables = self.tables.from_here()
         self.qualities = ()
         self.began = None if self.latest is None else self.latest.until
 
@@ -123,9 +129,12 @@ class WatchSession:
         if interval.before is not None:
             self._go_on_from(interval.before)
         self.trouble, self.latest = None, interval
+        if interval.tables is not None:
+            self.tables = self.tables.after(interval.tables)
         if interval.counted is None:
             return
         self.shown += 1
+        self.recent = self.recent.after(interval.counted, interval.since)
         self._add(interval, interval.counted)
         if self.gauge is not None and interval.load is not None:
             self.gauge, self.balance = self.gauge.advance(interval.load)
@@ -138,6 +147,7 @@ class WatchSession:
         self.begin()
         self.began = before.since
         self._kept.clear()
+        self.recent, self.tables = before.recent, before.tables
         if before.whole is not None and before.whole.counted is not None:
             self._add(before.whole, before.whole.counted)
         for interval in before.past:
@@ -154,7 +164,7 @@ class WatchSession:
             counted.statements, counted.statement_amounts, counted.statement_uncertain
         )
         self._relations.add(counted.relations, counted.relation_amounts, counted.relation_uncertain)
-        self._whole = counted if self._whole is None else _together(self._whole, counted)
+        self._whole = counted if self._whole is None else together(self._whole, counted)
         if interval.settled_blocks is not None:
             self._statement_blocks += interval.statement_blocks
             self._settled_blocks += interval.settled_blocks
@@ -164,13 +174,27 @@ class WatchSession:
             key = (row.backend_type, row.object, row.context)
             self._io[key] = _added(self._io.get(key), row)
 
-    def counted(self, *, whole: bool) -> Totals | None:
-        """Return what the last interval counted, or all since the baseline."""
+    def counted(self, *, whole: bool, is_recent: bool = False) -> Totals | None:
+        """Return what the last interval counted, or all since the baseline.
+
+        Args:
+            whole: Since the baseline.
+            is_recent: Over the last seconds, where one interval is too short.
+        """
         last = None if self.latest is None else self.latest.counted
+        if is_recent and not whole:
+            last, self._recent_wanted = self.recent.total, self.recent
         counted = self._since_baseline() if whole else last
         if counted is not None:
             self._history_wanted[whole] = counted
         return counted
+
+    def counted_tables(self, *, whole: bool) -> Totals | None:
+        """Return what tables counted over the last seconds, or all since the baseline."""
+        if whole:
+            return self.counted(whole=True)
+        self._recent_wanted = self.recent
+        return self.recent.of_tables
 
     def _since_baseline(self) -> Totals | None:
         if self._whole is None:
@@ -201,7 +225,7 @@ class WatchSession:
 
         A paused screen still shows the last requested statement.
         """
-        wanted = [*self._history_wanted.values()]
+        wanted = [*self._history_wanted.values(), *self._recent_wanted.parts, *self.recent.parts]
         if self.latest is not None and self.latest.counted is not None:
             wanted.append(self.latest.counted)
         ids = chain(self._statements.keys, *(each.statements for each in wanted))
@@ -288,26 +312,6 @@ def _category_of(names: Names, userid: int, dbid: int, queryid: int | None) -> s
     return UNREADABLE if category == UNREAD else category
 
 
-def _together(a: Totals, b: Totals) -> Totals:
-    """Return the whole of two intervals, without what is added up by statement and relation."""
-    blocks = _sum_if_all_known((a.database_blocks, b.database_blocks))
-    return replace(
-        b,
-        seconds=a.seconds + b.seconds,
-        reads=ServerReads.total((a.reads, b.reads)),
-        recent=a.recent,
-        database_blocks=blocks,
-        absurd_times=a.absurd_times + b.absurd_times,
-        nested=a.nested + b.nested,
-        nested_blocks=a.nested_blocks + b.nested_blocks,
-    )
-
-
-def _sum_if_all_known(values: Iterable[int | None]) -> int | None:
-    listed = list(values)
-    return None if any(value is None for value in listed) else sum(v for v in listed if v)
-
-
 def _added(a: IoRow | None, b: IoRow) -> IoRow:
     if a is None:
         return b
@@ -315,6 +319,6 @@ def _added(a: IoRow | None, b: IoRow) -> IoRow:
         b,
         reads=a.reads + b.reads,
         read_bytes=a.read_bytes + b.read_bytes,
-        read_us=_sum_if_all_known((a.read_us, b.read_us)),
-        hits=_sum_if_all_known((a.hits, b.hits)),
+        read_us=sum_if_all_known((a.read_us, b.read_us)),
+        hits=sum_if_all_known((a.hits, b.hits)),
     )

@@ -18,7 +18,7 @@ from pgiostat.render.statement_names import (
 from pgiostat.render.table import Cell, Line, TableColumn, cut, lay
 from pgiostat.render.text import bar
 from pgiostat.units import format_await, format_bytes, format_count, format_ms, format_share
-from pgiostat.watch.screen.rows import Measure, TableRow
+from pgiostat.watch.screen.rows import Measure, TableRow, shown_read
 from pgiostat.watch.screen.table import ScreenTable
 from pgiostat.watch.state import OF_STATEMENTS, View, ViewState
 
@@ -127,7 +127,7 @@ class _Layout:
             drawn = "" if row.is_part else bar(row.share, self.bar)
             yield drawn, COLOURS.get(row.category, "cyan")
         if self.with_read_of:
-            yield _read_of(row), style
+            yield shown_read(row.read_of), style
         for measure, number in zip(self.measures, numbers, strict=True):
             there = measure.name in row.values
             yield (number(row.values[measure.name]) if there else ""), style
@@ -161,13 +161,6 @@ def _category_width(state: ViewState, rows: Sequence[TableRow]) -> int:
         return 0
     longest = max(map(cell_len, categories))
     return min(max(longest, len("category")), LONGEST_CATEGORY)
-
-
-def _read_of(row: TableRow) -> str:
-    """Return a statement's share of a table's reads, and whether it is known."""
-    if row.read_of is None:
-        return ""
-    return f"{format_share(row.read_of.share)} {'known' if row.read_of.is_known else 'est.'}"
 
 
 def _names(rows: Sequence[TableRow]) -> list[str]:

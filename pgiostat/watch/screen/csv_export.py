@@ -8,6 +8,7 @@ from pgiostat.render.csv import cell, timestamp
 from pgiostat.watch.model.interval import Interval
 from pgiostat.watch.screen.frozen import SessionView
 from pgiostat.watch.screen.table import ScreenTable
+from pgiostat.watch.screen.table_columns import TABLE_MEASURES
 from pgiostat.watch.state import ViewState
 
 __all__ = ["as_csv"]
@@ -26,14 +27,20 @@ def as_csv(state: ViewState, table: ScreenTable, session: SessionView) -> str:
     if table.ranking is not None:
         # A screen's order of columns depends on what was read; that of a file does not.
         order = [m.name for m in sorted(METRICS, key=lambda metric: not metric.heading)]
+        order += [measure.name for measure in TABLE_MEASURES]
         names.sort(key=order.index)
     writer.writerow([*EXPORTED, *names])
     sort = state.sort or "blocks_read"
     latest = session.latest or Interval()
+    since, seconds = latest.since, latest.seconds
+    if state.whole:
+        since, seconds = session.began, session.seconds
+    elif state.is_of_tables and session.recent.parts:
+        since, seconds = session.recent.since, session.recent.seconds
     leading = [
-        timestamp(session.began if state.whole else latest.since),
+        timestamp(since),
         timestamp(latest.until),
-        session.seconds if state.whole else latest.seconds,
+        seconds,
         latest.who.label if latest.who is not None else "",
         state.view.value,
         " > ".join(drill.name for drill in state.path),

@@ -8,7 +8,9 @@ from typing import Any
 from pgiostat.analysis.cost import FIELDS, ReadCost, blocks_of
 from pgiostat.analysis.rank import Ranking, Totals
 from pgiostat.statistics.names import Names
+from pgiostat.watch.model.table_counts import TableFigures
 from pgiostat.watch.screen.rows import TableRow, Values
+from pgiostat.watch.screen.table_columns import FoldValues, TableValues, part_of
 from pgiostat.watch.state import Fold, View, ViewState
 
 __all__ = ["SYSTEM_CATALOGS", "folded", "is_catalog", "is_idle", "with_parts"]
@@ -79,7 +81,8 @@ def _without_catalogs(
     first, *more = [row.of.cost for row in catalogs if row.of is not None]
     cost = first.with_all(more)
     name = f"{len(catalogs)} {SYSTEM_CATALOGS}"
-    one = TableRow(name, ranking.share(cost.blocks), Values(cost), fold=Fold.CATALOGS)
+    values = FoldValues(cost, [row.values for row in catalogs])
+    one = TableRow(name, ranking.share(cost.blocks), values, fold=Fold.CATALOGS)
     if state.sort or state.is_reversed:  # at the place of the first of them
         place = rows.index(catalogs[0])
     else:
@@ -92,7 +95,11 @@ def _negative_blocks(row: TableRow) -> int:
 
 
 def with_parts(
-    rows: Sequence[TableRow], counted: Totals, names: Names, ranking: Ranking
+    rows: Sequence[TableRow],
+    counted: Totals,
+    names: Names,
+    ranking: Ranking,
+    figures: TableFigures | None = None,
 ) -> Sequence[TableRow]:
     """Return the rows of tables, each with rows of its heap and its indexes beneath it.
 
@@ -103,6 +110,7 @@ def with_parts(
         counted: What is ranked.
         names: What ids mean.
         ranking: The ranking of the tables.
+        figures: What tables and indexes did; None if that is unknown.
     """
     parts: dict[str, list[int]] = {}
     for place, relid in enumerate(counted.relations):
@@ -114,12 +122,22 @@ def with_parts(
         found.append(row)
         if row.of is not None and not is_idle(row):
             table = row.of.key[0]
-            read = [each for each in parts.get(table, ()) if blocks[each]]
+            read = [
+                each
+                for each in parts.get(table, ())
+                if blocks[each] or _is_scanned(counted.relations[each], figures)
+            ]
             read.sort(key=lambda place: -blocks[place])
             if len(read) > 1 or any(str(counted.relations[each]) != table for each in read):
                 costs = [(each, _cost_of_part(row.of.cost, counted, each)) for each in read]
-                found += _parts(row, costs, counted, names, ranking)
+                found += _parts(row, costs, counted, names, ranking, figures=figures)
     return found
+
+
+def _is_scanned(relid: int, figures: TableFigures | None) -> bool:
+    """Return whether an index was scanned, though all of it was in shared_buffers."""
+    index = None if figures is None else figures.indexes.get(relid)
+    return index is not None and index.idx_scan > 0
 
 
 def _cost_of_part(table: ReadCost, counted: Totals, place: int) -> ReadCost:
@@ -137,16 +155,22 @@ def _parts(
     counted: Totals,
     names: Names,
     ranking: Ranking,
+    *,
+    figures: TableFigures | None,
 ) -> Iterator[TableRow]:
     for place, cost in costs:
         relid = counted.relations[place]
-        part = names.relations.get(relid, (relid, "", "", "heap"))[3]
+        table, _, _, part = names.relations.get(relid, (relid, "", "", "heap"))
+        values: Values = Values(cost)
+        if figures is not None:
+            of = part_of(figures, table, relid, part)
+            values = TableValues(cost, of, is_heap=part == "heap")
         words = f"{_PARTS.get(part, part)} {names.index_names.get(relid, '')}".rstrip()
         yield replace(
             row,
             name=f"  {words}",
             share=ranking.share(cost.blocks),
-            values=Values(cost),
+            values=values,
             is_uncertain=bool(counted.relation_uncertain[place]),
             part=relid,
             read_of=None,

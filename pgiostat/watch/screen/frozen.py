@@ -12,7 +12,9 @@ from pgiostat.statistics.names import Names
 from pgiostat.volume.bucket import Balance, CreditBucket
 from pgiostat.volume.device.page_cache import DiskReads
 from pgiostat.watch.model.interval import Interval, IoRow
+from pgiostat.watch.model.recent_reads import RecentReads
 from pgiostat.watch.model.session import RateHistory, WatchSession
+from pgiostat.watch.model.table_counts import SessionTables
 from pgiostat.watch.screen.notices import SideInfo
 
 __all__ = ["FrozenSession", "SessionView", "coverage_of"]
@@ -36,6 +38,8 @@ class FrozenSession:
     per_block: PerBlock
     seconds: float
     side: SideInfo
+    recent: RecentReads
+    tables: SessionTables
     _counted: tuple[Totals | None, Totals | None]
     _io: tuple[tuple[IoRow, ...] | None, tuple[IoRow, ...] | None]
     _disk: tuple[DiskReads | None, DiskReads | None]
@@ -57,15 +61,21 @@ class FrozenSession:
             session.per_block,
             session.seconds,
             side,
+            session.recent,
+            session.tables,
             (session.counted(whole=False), None if whole is None else _copied(whole)),
             (session.io(whole=False), session.io(whole=True)),
             (session.disk(whole=False), session.disk(whole=True)),
             session,
         )
 
-    def counted(self, *, whole: bool) -> Totals | None:
-        """Return what the last interval counted, or all since the baseline."""
-        return self._counted[whole]
+    def counted(self, *, whole: bool, is_recent: bool = False) -> Totals | None:
+        """Return what was counted: in the last interval, over the last seconds, or in all."""
+        return self.recent.total if is_recent and not whole else self._counted[whole]
+
+    def counted_tables(self, *, whole: bool) -> Totals | None:
+        """Return what tables counted over the last seconds, or all since the baseline."""
+        return self._counted[True] if whole else self.recent.of_tables
 
     def io(self, *, whole: bool) -> tuple[IoRow, ...] | None:
         """Return rows of pg_stat_io, None where there are none."""

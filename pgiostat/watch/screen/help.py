@@ -83,6 +83,10 @@ MORE = (
         "of table",
         ("share of the table's reads; known: the statement names no other table; est.: estimated"),
     ),
+    (
+        "tables",
+        "reads of the last 10 seconds, or since the baseline; scans and rows over the stated time",
+    ),
     ("since", "start of the last rise of the statement with the most reads"),
     ("user@database", "role and database of the statement"),
     ("pgiostat", "pgiostat's own statements: their reads, and ms of server time per second"),

@@ -26,6 +26,7 @@ from pgiostat.units import (
 )
 from pgiostat.volume.device.page_cache import DiskReads
 from pgiostat.watch.model.interval import Interval
+from pgiostat.watch.screen.breadcrumb import place_lines
 from pgiostat.watch.screen.columns import lay_out
 from pgiostat.watch.screen.frozen import SessionView, coverage_of
 from pgiostat.watch.screen.header_line import Piece, fitted
@@ -72,8 +73,7 @@ def draw_screen(
     top = [*_who(state, session, side, width), _second(state, session, table, side, width)]
     top += _disk(session.disk(whole=state.whole), width)
     top += _messages(session, side, width, max(height // MESSAGE_SHARE, MIN_MESSAGE_ROWS))
-    if state.path or state.filter:
-        top.append(_where(state, table, width))
+    top += place_lines(state, session, table, width)
     is_roomy = height - len(top) > ROOMY
     is_whole = is_roomy and not (state.path or state.filter)
     most = top_lines(side.top, width) if is_whole else []
@@ -311,36 +311,6 @@ def _remarks(state: ViewState, side: SideInfo, width: int) -> list[Line]:
     if state.whole:
         return []
     return [line for each in passing[:MOST_REMARKS] for line in _posted(each, width)]
-
-
-def _where(state: ViewState, table: ScreenTable, width: int) -> Line:
-    """Return what was gone into, and what is filtered."""
-    kept = len(table.rows)
-    rows = f"{format_count(kept)} of {format_count(kept + table.hidden)} rows"
-    if table.explained is not None:
-        rows = f"these statements explain {format_share(table.explained)} of its reads"
-    wanted = f"filter “{terminal(state.filter)}” " if state.filter else ""
-    room = width - cell_len(wanted) - cell_len(rows) - 2
-    steps = _steps(state, room)
-    return fitted(
-        [
-            Piece(f"{steps}  " if steps else "", "bold cyan"),
-            Piece(wanted, "bold yellow"),
-            Piece(rows, "dim", 1),
-        ],
-        width,
-    )
-
-
-def _steps(state: ViewState, room: int) -> str:
-    """Return the path: each step is cut to its part of the room; short ones leave it to others."""
-    names = [one_line(drill.name, 2 * max(room, 1)) for drill in state.path]
-    free = room - len(" > ") * (len(names) - 1)
-    shortest = sorted(range(len(names)), key=lambda number: cell_len(names[number]))
-    for before, number in enumerate(shortest):
-        names[number] = cut(names[number], max(free // (len(names) - before), 2))
-        free -= cell_len(names[number])
-    return " > ".join(names)
 
 
 def _running(interval: Interval | None, width: int) -> list[Line]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pgiostat.analysis.cost import ReadCost
 from pgiostat.analysis.rank import RankRow
 from pgiostat.render.columns import METRICS
-from pgiostat.units import format_count
+from pgiostat.units import format_count, format_share
 from pgiostat.watch.state import Fold, RowKey
 
-__all__ = ["Measure", "ReadOf", "TableRow", "Value", "Values", "shown"]
+__all__ = ["Measure", "ReadOf", "TableRow", "Value", "Values", "shown", "shown_read"]
 
 Value = float | int | None
 
@@ -35,6 +35,13 @@ class ReadOf:
 
     share: float | None
     is_known: bool
+
+
+def shown_read(read: ReadOf | None) -> str:
+    """Return a statement's share of a table's reads, and whether it is known."""
+    if read is None:
+        return ""
+    return f"{format_share(read.share)} {'known' if read.is_known else 'est.'}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The page of a statement: its text, its category and rule, and its last minutes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from rich.console import Group, RenderableType
@@ -27,7 +27,7 @@ from pgiostat.units import UNKNOWN, format_coverage, format_duration, format_sha
 from pgiostat.watch.model.session import RateHistory
 from pgiostat.watch.screen.footer import FooterLine
 from pgiostat.watch.screen.plot import plot
-from pgiostat.watch.screen.rows import ReadOf
+from pgiostat.watch.screen.statement_tables import StatementTables, table_lines
 from pgiostat.watch.state import RowKey
 
 __all__ = ["Judge", "StatementDetails", "StatementPage"]
@@ -42,7 +42,7 @@ class StatementDetails:
 
     head: the heading.  row: None if it did nothing.  basis: against what the row was counted; None
     for several intervals.  seconds, qualities, coverage: of what is shown, which is all since the
-    baseline if is_whole.  tables: those that it touches, with its share of the reads of each.
+    baseline if is_whole.  tables: those that it touches, and what these did.
     """
 
     head: list[Line]
@@ -53,7 +53,7 @@ class StatementDetails:
     qualities: tuple[Quality, ...]
     coverage: float | None
     is_whole: bool = False
-    tables: tuple[tuple[str, ReadOf], ...] = ()
+    tables: StatementTables = field(default_factory=StatementTables)
 
 
 PageActions = tuple[Callable[[RankRow], None], Callable[[], None]]
@@ -70,7 +70,6 @@ BASES = {
 """Against what a statement was counted."""
 NARROW = 70
 NOT_OWN = "normalized text: pg_stat_statements' own text is unknown here, or has constants"
-MOST_TABLES = 6
 
 
 class StatementPage(Screen[None]):
@@ -159,34 +158,21 @@ class StatementPage(Screen[None]):
             ("database", row.database),
         ]
         parts: list[RenderableType] = [_grid(what, columns), ""]
-        if known.tables:
-            parts += [_grid(_tables(known.tables), 2), ""]
         if now is None:
             parts.append(Text("not called in this interval", "dim"))
         else:
             cells = [("share", format_share(now.share))]
             cells += [(m.title, m.shown(m.value(now.cost))) for m in METRICS if m.known(now.cost)]
-            parts += [_grid(cells, columns), "", _grid(_quality(known, now), 2)]
+            parts += [_grid(cells, columns), ""]
+        parts += [*drawn(table_lines(known.tables, width - 2)), ""]
+        if now is not None:
+            parts.append(_grid(_quality(known, now), 2))
         return Group(*parts)
 
     def _why(self) -> RenderableType:
         if self._judge is None or not self._row.text:
             return Text("")
         return Group("", self._judge(self._row))
-
-
-def _tables(tables: Sequence[tuple[str, ReadOf]]) -> list[tuple[str, str]]:
-    """Return the tables of a statement, and its share of the reads of each."""
-    return [
-        (
-            "table",
-            (
-                f"{name}: {format_share(read.share)} of its reads,"
-                f" {'known' if read.is_known else 'estimated'}"
-            ),
-        )
-        for name, read in tables[:MOST_TABLES]
-    ]
 
 
 def _quality(known: StatementDetails, row: RankRow) -> list[tuple[str, str]]:

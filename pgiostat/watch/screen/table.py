@@ -2,20 +2,23 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from operator import itemgetter
 
 from pgiostat.analysis.cost import FIELDS, ReadCost
 from pgiostat.analysis.ledger import total_of
-from pgiostat.analysis.rank import By, LazySequence, Ranking, Totals, rank_totals
+from pgiostat.analysis.rank import By, LazySequence, Ranking, RankRow, Totals, rank_totals
 from pgiostat.analysis.server_reads import PerBlock
 from pgiostat.render.columns import in_order, of_blocks
 from pgiostat.render.ledger import account_lines
 from pgiostat.statistics.names import Names
 from pgiostat.units import format_await, format_bytes, per_second, us_to_milliseconds
 from pgiostat.watch.model.interval import IoRow
+from pgiostat.watch.model.table_counts import SessionTables, TableFigures
 from pgiostat.watch.screen.folding import SYSTEM_CATALOGS, folded, is_catalog, with_parts
 from pgiostat.watch.screen.path import belongs, touched, with_read
 from pgiostat.watch.screen.rows import Measure, TableRow, Value, Values, shown
+from pgiostat.watch.screen.table_columns import TableValues, with_table_measures
 from pgiostat.watch.state import RowKey, View, ViewState
 
 __all__ = ["ScreenTable", "io_cost", "table_of", "total_cost"]
@@ -26,7 +29,8 @@ class ScreenTable:
     """What a view shows: rows in order, and what is below them, which adds up with them.
 
     hidden: how many rows a filter or a path leaves out.  ranking: None for pg_stat_io.  explained:
-    share of the reads of the table that was gone into, which these statements explain.
+    share of the reads of the table that was gone into, which these statements explain.  figures:
+    what tables and indexes did; None in other views, and where nothing is known.
     """
 
     view: View
@@ -36,6 +40,7 @@ class ScreenTable:
     hidden: int = 0
     ranking: Ranking | None = None
     explained: float | None = None
+    figures: TableFigures | None = None
 
     @property
     def keys(self) -> Sequence[RowKey]:
@@ -106,6 +111,7 @@ def table_of(
     *,
     dbname: str = "",
     is_folded: bool = True,
+    tables: SessionTables | None = None,
 ) -> ScreenTable:
     """Return the table of a view.
 
@@ -118,12 +124,20 @@ def table_of(
             often than by those of an interval. None for those of what is ranked.
         dbname: The connected database.
         is_folded: Some rows stand for several, and tables have rows of their indexes.
+        tables: What tables and indexes counted.
     """
     if state.view is View.IO:
         return _io_table(state, io or (), 0.0 if counted is None else counted.seconds)
     by = state.view.by or By.CATEGORY
     ranking = rank_totals([] if counted is None else [(counted, names)], by=by)
-    rows: Sequence[TableRow] = LazySequence(len(ranking.rows), lambda n: shown(ranking.rows[n]))
+    figures = None
+    make: Callable[[RankRow], TableRow] = shown
+    if by is By.RELATION and tables is not None:
+        owners = [int(row.key[0]) for row in ranking.rows if row.key[0].isdecimal()]
+        figures = tables.figures(owners, names, whole=state.whole)
+        if figures is not None:
+            make = partial(_shown_table, figures=figures)
+    rows: Sequence[TableRow] = LazySequence(len(ranking.rows), lambda n: make(ranking.rows[n]))
     others: list[TableRow] = []
     explained = None
     if state.path or state.filter:
@@ -140,11 +154,18 @@ def table_of(
         others += rows[state.top :]
         rows = rows[: state.top]
     if is_folded and state.view is View.RELATION and counted is not None:
-        rows = with_parts(rows, counted, names, ranking)
+        rows = with_parts(rows, counted, names, ranking, figures)
     below = (*_others(ranking, others), *_below(ranking))
-    return ScreenTable(
-        state.view, _measures(ranking, per_block), rows, below, len(others), ranking, explained
-    )
+    measures = _measures(ranking, per_block)
+    if figures is not None:
+        measures = with_table_measures(measures)
+    return ScreenTable(state.view, measures, rows, below, len(others), ranking, explained, figures)
+
+
+def _shown_table(row: RankRow, figures: TableFigures) -> TableRow:
+    """Return the row of a table with its scans, rows and size."""
+    table = figures.tables.get(int(row.key[0])) if row.key[0].isdecimal() else None
+    return replace(shown(row), values=TableValues(row.cost, table))
 
 
 def _measures(ranking: Ranking, per_block: PerBlock | None) -> tuple[Measure, ...]:

@@ -1,6 +1,6 @@
 """The live source of intervals: a server, with optional recording."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING
 
 from pgiostat.analysis.notices import Notice
 from pgiostat.errors import PgiostatError
+from pgiostat.statistics.definitions import Definition, DefinitionKey
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.names import Describe, Names, Statement
+from pgiostat.statistics.snapshot import Server
 from pgiostat.volume.bucket import CreditBucket
 from pgiostat.volume.demand import Demand
 from pgiostat.watch.model.interval import Interval, interval_of
 from pgiostat.watch.model.running_totals import SPARE
 from pgiostat.watch.model.session import WatchSession
+from pgiostat.watch.model.table_counts import TableNews
 
 if TYPE_CHECKING:
     from pgiostat.history.write.background import BackgroundCompaction
     from pgiostat.history.write.writer import Writer
-    from pgiostat.postgres.sampler import Sampler
+    from pgiostat.postgres.relation_sampler import RelationSampler
+    from pgiostat.postgres.sampler import IntervalResult, Sampler
     from pgiostat.watch.sources.disk import LiveDisk
 
 __all__ = ["LiveSource"]
@@ -35,8 +39,9 @@ class LiveSource:
     """A server that is read at an interval, in a thread of its own.
 
     describer: makes what describes statements, there.  record: a history that the intervals are
-    written to.  writes: operations a second that are known to be written.  clock: in place of the
-    one that nobody sets.
+    written to.  writes: operations a second that are known to be written.  tables_interval: seconds
+    between reads of tables and indexes, None if they are not read.  clock: in place of the one that
+    nobody sets.
     """
 
     def __init__(
@@ -49,12 +54,16 @@ class LiveSource:
         gauge: CreditBucket | None = None,
         writes: float = 0.0,
         record: Path | None = None,
+        tables_interval: float | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.session = WatchSession(Names(), gauge)
         self._interval = interval
         self._dsn, self._describer, self._label = dsn, describer, label
         self._demand, self._record, self._clock = Demand(writes), record, clock
+        self._tables_interval = tables_interval
+        self._relations: RelationSampler | None = None
+        self._tables = TableNews()
         self._sampler: Sampler | None = None
         self._writer: Writer | None = None
         self._compaction: BackgroundCompaction | None = None
@@ -89,6 +98,12 @@ class LiveSource:
             self._label = self._label or label_of(self._dsn)
             self._writer = Writer.open(self._record, self._label)
             self._compaction = BackgroundCompaction(self._record, self._label, monotonic)
+        if self._tables_interval is not None and self._relations is None:
+            from pgiostat.postgres.relation_sampler import RelationSampler  # noqa: PLC0415
+
+            self._relations = RelationSampler(
+                self._tables_interval, self._clock or monotonic, self._definitions
+            )
         self._sampler = Sampler(
             self._dsn,
             self._interval,
@@ -105,6 +120,7 @@ class LiveSource:
             first_interval=FIRST_INTERVAL_SECONDS,
             max_stale_names=SPARE,
             names_in_use=self.session.names_in_use,
+            relations=self._relations,
         )
         try:
             for result in self._sampler.intervals():
@@ -112,6 +128,7 @@ class LiveSource:
                 known = session.coverage if session.seconds >= COVERAGE_AFTER_SECONDS else None
                 interval = interval_of(result, self._sampler.names, self._demand, known)
                 interval = self._with_disk(interval, result.delta)
+                interval = self._with_tables(interval, result)
                 yield interval if self._refused is None else _refused(interval, self._refused)
                 self._made_describe()
                 if self._disk is None:
@@ -141,6 +158,33 @@ class LiveSource:
         if self._disk is None or self._sampler is None:
             return interval
         return replace(interval, disk=self._disk.reads(delta, self._sampler.whereabouts))
+
+    def _with_tables(self, interval: Interval, result: "IntervalResult") -> Interval:
+        """Return an interval with what is new of tables and indexes of the connected database."""
+        sampler, delta = self._relations, result.delta
+        if sampler is None or delta is None:
+            return interval
+        changes, dbid = delta.relation_changes, delta.newer.server.dbid
+        ended = () if changes is None else changes.intervals
+        if changes is not None or self._tables.known is not sampler.known:
+            # As many as there are indexes, and as they were between two reads.
+            self._tables = TableNews(None, sampler.known, sampler.definitions, sampler.every)
+        one = next((each for each in ended if each.dbid == dbid), None)
+        news = self._tables if one is None else replace(self._tables, interval=one)
+        error = result.relations_error
+        if error is not None:
+            text = f"Tables and indexes are not read: {error.message}."
+            notice = Notice(error.slug, text, error.detail or "")
+            interval = replace(interval, notices=(*interval.notices, notice))
+        return replace(interval, tables=news)
+
+    def _definitions(self, server: Server) -> Mapping[DefinitionKey, Definition]:
+        """Return the definitions that the recorded history has of a server."""
+        if self._writer is None:
+            return {}
+        from pgiostat.history.write.newest_definitions import newest_definitions  # noqa: PLC0415
+
+        return newest_definitions(self._writer.layout, server)
 
     def _made_describe(self) -> Describe:
         if self._known is None:

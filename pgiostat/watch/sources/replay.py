@@ -1,6 +1,6 @@
 """The replay source: a history, interval by interval, on the same screen."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,12 +28,15 @@ from pgiostat.units import MICROSECOND, format_version
 from pgiostat.volume.bucket import CreditBucket
 from pgiostat.volume.demand import load_of
 from pgiostat.watch.model.interval import Interval, IoRow, SeekContext, Who
+from pgiostat.watch.model.recent_reads import RECENT_SECONDS, RecentReads
 from pgiostat.watch.model.session import KEPT, WatchSession
 from pgiostat.watch.sources.disk import LONGEST, RecordedDisk
+from pgiostat.watch.sources.recorded_tables import RecordedTables
 
 __all__ = ["ReplaySource"]
 
 _PLOTTED = ("calls", "shared_blks_hit", "shared_blks_read", "local_blks_read")
+RECENT = timedelta(seconds=RECENT_SECONDS)
 _QUALITIES = frozenset(quality.value for quality in Quality)
 _BASES = frozenset(basis.value for basis in Basis)
 
@@ -73,6 +76,7 @@ class ReplaySource:
         self._rows = rows
         devices = history.device(replace(window, since=window.since - LONGEST))
         self._disk = RecordedDisk(chain.from_iterable(devices.values()), rows)
+        self._tables = RecordedTables(history, window, [server.server_id for server in servers])
         self._describe = describe
         self._changes = sorted(
             {since for columns in history.named().values() for since, _, _ in columns[1:]}
@@ -161,13 +165,35 @@ class ReplaySource:
             self._starts[base],
             self._between(base, place) if base < place else None,
             tuple(self._past(first, place)) if first < place else (),
+            self._recent(place),
+            self._tables.counts(
+                self._starts[base], self._starts[place], self._server_ids[place], self._dbid(place)
+            ),
         )
+
+    def _recent(self, place: int) -> RecentReads:
+        """Return the reads of the seconds before an interval, of the same server."""
+        first = bisect_left(self._starts, self._starts[place] - RECENT)
+        there = [
+            each
+            for each in range(first, place)
+            if self._server_ids[each] == self._server_ids[place]
+        ]
+        if not there:
+            return RecentReads()
+        before = self._between(there[0], place).counted
+        begin = self._starts[there[0]]
+        return RecentReads() if before is None else RecentReads().after(before, begin)
+
+    def _dbid(self, place: int) -> int:
+        """Return the connected database."""
+        return int(self._rows["dbid"][place].as_py())
 
     def _between(self, first: int, last: int) -> Interval:
         """Return all intervals from one to the one before another as one."""
         window = Window(self._starts[first], self._starts[last], self._label)
         rows = self._rows.slice(first, last - first).to_pylist()
-        counted = self._counted(window, self._server_ids[last])
+        counted = _counted(self._history, window, self._server_ids[last])
         words = [word for row in rows for word in row["qualities"].split(", ")]
         known = [row for row in rows if row["server_blocks"] is not None]
         settled = known_sum(map(_settled, known))
@@ -218,7 +244,7 @@ class ReplaySource:
         begin = self._starts[place]
         row = self._rows.slice(place, 1).to_pylist()[0]
         window = Window(begin, begin + MICROSECOND, self._label)
-        counted = self._counted(window, self._server_ids[place])
+        counted = _counted(self._history, window, self._server_ids[place])
         self.session.names = self._names_at(place)
         seconds = row["dur_us"] / 1e6
         qualities = _known(row["qualities"].split(", "))
@@ -244,8 +270,14 @@ class ReplaySource:
             ),
             load=load,
             provenance=provenance,
-            bases=self._bases(window, self._server_ids[place]),
+            bases=_bases(self._history.facts("stmt", window, [self._server_ids[place]])),
             disk=self._disk.at(place, counted.block_size),
+            tables=self._tables.news(
+                begin,
+                begin + timedelta(seconds=seconds),
+                self._server_ids[place],
+                self._dbid(place),
+            ),
         )
 
     def _names_at(self, place: int) -> Names:
@@ -257,27 +289,30 @@ class ReplaySource:
             self._names[number] = self._history.names(self._describe, then)
         return self._names[number].get(self._server_ids[place], Names())
 
-    def _bases(self, window: Window, server: int) -> dict[tuple[int, int, int], Basis]:
-        rows = self._history.facts("stmt", window, [server])
-        names = ("userid", "dbid", "queryid", "toplevel", "basis")
-        columns = zip(*(rows[name].to_pylist() for name in names), strict=True)
-        # Unknown on old servers: then all of them are.
-        return {
-            (userid, dbid, queryid): Basis(basis) if basis in _BASES else Basis.UNKNOWN
-            for userid, dbid, queryid, toplevel, basis in columns
-            if basis != Basis.PREVIOUS and toplevel is not False
-        }
 
-    def _counted(self, window: Window, server: int) -> Totals:
-        of_statements = self._history.totals(window, By.STATEMENT).counted[server]
-        of_relations = self._history.totals(window, By.RELATION).counted[server]
-        return replace(
-            of_statements,
-            relations=of_relations.relations,
-            relation_amounts=of_relations.relation_amounts,
-            relation_uncertain=of_relations.relation_uncertain,
-            database_blocks=of_relations.database_blocks,
-        )
+def _bases(rows: pa.Table) -> dict[tuple[int, int, int], Basis]:
+    """Return the basis of statements, of those that have another one than the previous snapshot."""
+    names = ("userid", "dbid", "queryid", "toplevel", "basis")
+    columns = zip(*(rows[name].to_pylist() for name in names), strict=True)
+    # Unknown on old servers: then all of them are.
+    return {
+        (userid, dbid, queryid): Basis(basis) if basis in _BASES else Basis.UNKNOWN
+        for userid, dbid, queryid, toplevel, basis in columns
+        if basis != Basis.PREVIOUS and toplevel is not False
+    }
+
+
+def _counted(history: History, window: Window, server: int) -> Totals:
+    """Return what statements and relations of a server counted in a window."""
+    of_statements = history.totals(window, By.STATEMENT).counted[server]
+    of_relations = history.totals(window, By.RELATION).counted[server]
+    return replace(
+        of_statements,
+        relations=of_relations.relations,
+        relation_amounts=of_relations.relation_amounts,
+        relation_uncertain=of_relations.relation_uncertain,
+        database_blocks=of_relations.database_blocks,
+    )
 
 
 def _io_rows(rows: pa.Table, block_size: int) -> tuple[IoRow, ...] | None:

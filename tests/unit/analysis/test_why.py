@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,9 @@ def usage(touched: float = 10.0, miss: float = 0.0, calls: int = CALLS, **more: 
 
 
 def index(oid: int = 11, **counts: int) -> IndexActivity:
-    known = dict.fromkeys(("idx_scan", "idx_tup_read", "idx_tup_fetch", "blks_read", "blks_hit"), 0)
+    known: dict[str, Any] = dict.fromkeys(
+        ("idx_scan", "idx_tup_read", "idx_tup_fetch", "blks_read", "blks_hit"), 0
+    )
     known |= {"relpages": 1000, "reltuples": 100_000} | counts
     return IndexActivity(5, oid, 1, SECONDS, is_uncertain=False, **known)
 

@@ -215,8 +215,8 @@ def test_times_are_words_or_those_of_python_and_pandas(
     ("ask", "told", "hint"),
     [
         (lambda f: f.ranking(by="foo"), 'invalid value for by: "foo"',
-         ("Allowed are category, verb, table, fingerprint, statement, relation, database, user,"
-         " server, hour.")),
+         ("Allowed are category, verb, table, fingerprint, statement, relation, index, database,"
+         " user, server, hour.")),
         (lambda f: f.ranking(sort="foo"), 'invalid value for sort: "foo"',
          "Allowed are reads, time, temp, calls, per-call."),
         (lambda f: f.ranking(top=0), "invalid value for top: 0", "It must be at least 1."),

@@ -39,7 +39,8 @@ def test_all_rows_are_there_once_in_order_of_time(tmp_path: Path, sealed: bool) 
     found = exported(root, tmp_path / "out")
     assert {name: len(frame) for name, frame in found.items()} == {
         "samples": 24, "categories": 3 * 24, "statements": 4 * 24, "databases": 2 * 24,
-        "relations": 2 * 24, "io": 0, "devices": 0, "texts": 4,
+        "relations": 2 * 24, "tables": 0, "indexes": 0, "io": 0, "devices": 0,
+        "definitions": 0, "texts": 4,
     }  # fmt: skip
     statements = found["statements"]
     assert statements["interval_start"].is_monotonic_increasing

@@ -787,7 +787,7 @@ def test_the_screen_says_which_part_of_the_time_was_told() -> None:
     lines = page.getvalue().splitlines()
     assert lines[0] == "****, 2026-11-23 10:00:00Z – 2026-11-23 10:04:00Z."
     assert lines[3:8] == [
-        f"- I/O operations: {MEANINGS[Provenance.CLOUDWATCH]}",
+        f"- I/O operations: {MEANINGS[Provenance.CLOUDWATCH]}, divided in proportion to blocks",
         f"- for 1 min of 4 min: {MEANINGS[Provenance.ESTIMATED]}",
         "- burst balance: 78.7 % at the end, lowest 78.7 % at 10:04:00Z",
         ("- 600 IOPS in the last 1 min measured by the device: the bucket is empty in 3 h 56 min"),

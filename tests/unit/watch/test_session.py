@@ -4,37 +4,17 @@ import tracemalloc
 from dataclasses import replace
 from datetime import timedelta
 
-import numpy as np
 import pytest
 
-from pgiostat.analysis.cost import FIELDS
-from pgiostat.analysis.rank import By, Totals, rank_totals
+from pgiostat.analysis.rank import By, rank_totals
 from pgiostat.analysis.server_reads import ServerReads
 from pgiostat.statistics.names import Names
-from pgiostat.watch.model.interval import Interval, Who
 from pgiostat.watch.model.session import KEPT, WatchSession
 from pgiostat.watch.screen.notices import Pulse
 from pgiostat.watch.screen.table import table_of, total_cost
 from pgiostat.watch.state import ViewState
+from tests.support.moments import STATEMENTS, moment
 from tests.support.readings import at
-
-STATEMENTS = 200
-
-
-def moment(number: int, statements: int = STATEMENTS) -> Interval:
-    """Return a second in which each statement read as many blocks as its number says."""
-    amounts = np.zeros((len(FIELDS), statements), dtype=np.int64)
-    amounts[FIELDS.index("shared_blks_read")] = np.arange(statements)
-    amounts[FIELDS.index("calls")] = 2
-    whole = int(np.arange(statements).sum())
-    counted = Totals(
-        1.0, 8192, ServerReads(blocks=whole + 10),
-        statements=[(10, 5, queryid) for queryid in range(statements)],
-        statement_amounts=amounts, statement_uncertain=[False] * statements,
-    )  # fmt: skip
-    return Interval(
-        Who("prod"), at(number), at(number + 1), (), counted, whole, counted.reads.blocks
-    )
 
 
 def test_intervals_add_up_to_what_ranking_them_together_gives() -> None:
